@@ -1,0 +1,97 @@
+"""Every setting, its default and its meaning.
+
+One `msgspec.Struct` a section; the docstring under a field is what `nearfield config show --docs`,
+the README and the editors print. Values are checked by `load`, which falls back to the default of
+a bad key and says so. A field marked "user only" is ignored in a workspace's `.nearfield.toml`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, field
+
+Positive = Annotated[int, Meta(ge=1)]
+NonNegative = Annotated[int, Meta(ge=0)]
+
+
+class Completion(msgspec.Struct, frozen=True, kw_only=True):
+    """`[completion]`: when and how much is suggested."""
+
+    enabled: bool = True
+    """Whether anything is suggested at all."""
+    disabled_languages: list[str] = field(default_factory=list[str])
+    """Language ids in which nothing is suggested."""
+    debounce_ms: NonNegative = 60
+    """Wait after a keystroke before a model is asked; a newer keystroke cancels the wait."""
+    deadline_ms: Positive = 2500
+    """An automatic suggestion that needs longer than this from the keystroke is not worth showing."""
+    invoked_deadline_ms: Positive = 20000
+    """The same for a suggestion that the user asked for by a key."""
+    multiline: Literal["auto", "always", "never"] = "auto"
+    """Whether a suggestion may have several lines; "auto" decides by the cursor's place in the tree."""
+    max_lines: Positive = 12
+    """The longest suggestion, in lines."""
+    max_tokens: Positive = 128
+    """The longest suggestion, in tokens."""
+    prefix_lines: Positive = 256
+    """At most this many lines above the cursor are shown to the model."""
+    suffix_lines: NonNegative = 64
+    """At most this many lines below the cursor are shown to the model."""
+
+
+class Engine(msgspec.Struct, frozen=True, kw_only=True):
+    """`[engine]`: the embedded engine (user only)."""
+
+    enabled: bool = True
+    """Whether the embedded engine may be started."""
+    threads: NonNegative = 0
+    """CPU threads; 0 takes the physical cores."""
+    gpu_layers: Annotated[int, Meta(ge=-1)] = -1
+    """Layers kept on a GPU when the build has one; -1 takes all that fit, 0 none."""
+    context_size: Annotated[int, Meta(ge=512)] = 8192
+    """Tokens that the completion lane can hold, over all recently used documents."""
+    chat_context_size: Annotated[int, Meta(ge=512)] = 4096
+    """Tokens that one chat, action or hover can hold."""
+    memory_limit_mb: NonNegative = 0
+    """Refuse to load a model that would need more than this (MiB); 0 takes three quarters of the
+    machine's memory."""
+    idle_unload_minutes: NonNegative = 30
+    """Give the model's memory back after this long without a request; 0 never does."""
+
+
+class Models(msgspec.Struct, frozen=True, kw_only=True):
+    """`[models]`: a catalogue name, or the path of a GGUF file, for each role of the embedded
+    engine (user only). Empty: the best one that is on this machine."""
+
+    complete: str = ""
+    """Fills in the middle."""
+    chat: str = ""
+    """Explains, fixes, chats. Empty: the same model as `complete` when it can chat."""
+
+
+class Log(msgspec.Struct, frozen=True, kw_only=True):
+    """`[log]`: what goes to standard error. Code never does."""
+
+    level: Literal["error", "warning", "info", "debug"] = "info"
+    """How much is logged."""
+
+
+class Files(msgspec.Struct, frozen=True, kw_only=True):
+    """`[files]`: which documents Nearfield works on."""
+
+    exclude: list[str] = field(default_factory=list[str])
+    """Patterns as in `.gitignore`; matching files get no suggestions and enter no prompt."""
+    max_bytes: Positive = 2_000_000
+    """Documents larger than this get no suggestions."""
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings."""
+
+    completion: Completion = field(default_factory=Completion)
+    engine: Engine = field(default_factory=Engine)
+    models: Models = field(default_factory=Models)
+    files: Files = field(default_factory=Files)
+    log: Log = field(default_factory=Log)

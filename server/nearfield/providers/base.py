@@ -1,0 +1,54 @@
+"""The one protocol that every way to reach a model implements.
+
+A provider is a small class. All its methods are async or return async iterators; all raise from
+`nearfield.errors`; all honour the request's deadline; closing a stream (`aclose()`, or leaving the
+`async for` through an exception or cancellation) frees the model at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Protocol
+
+from nearfield.types import Capabilities, ChatRequest, Delta, Health, InfillRequest, ServedModel
+
+
+class Provider(Protocol):
+    """One way to reach one model. `name` is the user's name for it, as in `[providers.NAME]`;
+    `model` the model's name as it is shown and traced."""
+
+    name: str
+    model: str
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do, as known now; cheap, never blocks."""
+        ...
+
+    async def health(self) -> Health:
+        """Whether it could answer now; asks the server where there is one."""
+        ...
+
+    def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
+        """Stream the middle. Raises `Unsupported` when the provider cannot fill in."""
+        ...
+
+    def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
+        """Stream the next turn. Raises `Unsupported` when the provider cannot chat."""
+        ...
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """One vector a text, in order. Raises `Unsupported` when the provider cannot embed."""
+        ...
+
+    async def count_tokens(self, text: str) -> int:
+        """How many tokens `text` is; an estimate where the provider has no tokenizer."""
+        ...
+
+    async def models(self) -> list[ServedModel]:
+        """The models that it could serve."""
+        ...
+
+    async def aclose(self) -> None:
+        """Free everything; safe to call twice."""
+        ...

@@ -1,0 +1,314 @@
+"""The words that the layers speak to each other: frozen dataclasses and enums, no behaviour.
+
+Units, unless a field says otherwise: offsets and lengths in Unicode code points (Python `str`
+indices), times in milliseconds, deadlines in seconds of `time.monotonic()`, memory in bytes.
+Nothing in here knows LSP, HTTP or llama.cpp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Any
+
+# --- documents ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A document as it was at one moment; what every feature works on.
+
+    `language` is the client's language id, lower case ("" when unknown). `path` is absolute,
+    None for an untitled or remote document. `root` is the workspace folder that holds it.
+    """
+
+    uri: str
+    language: str
+    version: int | None
+    text: str
+    path: str | None = None
+    root: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open range of offsets, `start <= end`."""
+
+    start: int
+    end: int
+
+
+# --- prompts --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FimTemplate:
+    """How a model family marks fill-in-the-middle: the control tokens' exact texts.
+
+    `order` is "psm" (prefix, suffix, middle) or "spm" (suffix first). `file_sep` and `repo_name`
+    are empty where the family has no repository-level form. `end` lists further texts that end
+    a middle, besides the model's own end-of-generation tokens.
+    """
+
+    name: str
+    prefix: str
+    suffix: str
+    middle: str
+    order: str = "psm"
+    file_sep: str = ""
+    repo_name: str = ""
+    end: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of a rendered prompt. `special` text is parsed as control tokens, other text never:
+    a document that contains "<|fim_middle|>" cannot forge one."""
+
+    text: str
+    special: bool = False
+
+
+class SnippetKind(StrEnum):
+    """Why a snippet is in the prompt."""
+
+    DEFINITION = "definition"
+    SIMILAR = "similar"
+    RECENT = "recent"
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """A piece of another place that helps the model. `path` is as shown to the model ('/'-separated,
+    relative to the workspace)."""
+
+    path: str
+    text: str
+    kind: SnippetKind = SnippetKind.DEFINITION
+
+
+class Priority(IntEnum):
+    """Who goes first in the engine; a lower number is more urgent."""
+
+    COMPLETION = 0
+    CHAT = 1
+    HOVER = 2
+    PREFILL = 3
+    INDEX = 4
+
+
+@dataclass(frozen=True, slots=True)
+class InfillRequest:
+    """Fill the hole between `prefix` and `suffix`.
+
+    `typed` is the part of the cursor's line left of the cursor; `prefix` ends with it. `document`
+    is an opaque key: requests with the same key share evaluated state. Providers stop at `stop`,
+    at `max_tokens`, at the model's end of middle, and, when `single_line`, at the first line break
+    after something visible. The caller may close the stream at any time: that frees the model.
+    `prefill_only` evaluates the prompt and generates nothing.
+    """
+
+    document: str
+    path: str
+    language: str
+    prefix: str
+    suffix: str
+    typed: str = ""
+    snippets: tuple[Snippet, ...] = ()
+    repo: str = ""
+    single_line: bool = False
+    max_tokens: int = 64
+    stop: tuple[str, ...] = ()
+    temperature: float = 0.0
+    deadline: float | None = None
+    priority: Priority = Priority.COMPLETION
+    prefill_only: bool = False
+
+
+class Role(StrEnum):
+    """Who speaks in a chat message."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that the model may call. `parameters` is a JSON schema of an object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model's wish to call a tool. `arguments` is JSON text, as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn. An assistant turn may carry tool calls; a tool turn answers `tool_call_id`."""
+
+    role: Role
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A conversation to continue. `schema` (a JSON schema) makes the answer JSON that meets it."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
+    schema: Mapping[str, Any] | None = None
+    max_tokens: int = 1024
+    temperature: float = 0.2
+    stop: tuple[str, ...] = ()
+    deadline: float | None = None
+    priority: Priority = Priority.CHAT
+    session: str = ""
+
+
+# --- answers --------------------------------------------------------------------------------
+
+
+class Finish(StrEnum):
+    """Why a generation ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    TOOLS = "tools"
+    DEADLINE = "deadline"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one request cost. `evaluated_tokens` are prompt tokens that the model had to read now,
+    `reused_tokens` those that it still held; None where a provider does not say."""
+
+    model: str
+    prompt_tokens: int | None = None
+    evaluated_tokens: int | None = None
+    reused_tokens: int | None = None
+    generated_tokens: int | None = None
+    prefill_ms: float | None = None
+    decode_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of a streamed answer. `logprobs` has one natural logarithm a token of `text`
+    (empty where the provider gives none). The last delta, and only it, has `finish` and `usage`."""
+
+    text: str = ""
+    logprobs: tuple[float, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish: Finish | None = None
+    usage: Usage | None = None
+
+
+# --- providers ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a provider can do. `local` is true only when nothing leaves the machine. Rates are
+    tokens a second as measured on this machine, None while unknown."""
+
+    infill: bool = False
+    chat: bool = False
+    tools: bool = False
+    schema: bool = False
+    embed: bool = False
+    local: bool = False
+    context_tokens: int | None = None
+    prefill_rate: float | None = None
+    decode_rate: float | None = None
+
+
+class HealthState(StrEnum):
+    """Whether a provider could answer now."""
+
+    READY = "ready"
+    STARTING = "starting"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`detail` is one sentence for a person: what is wrong and what to do, or what is going on.
+    `progress` is 0..1 while something loads."""
+
+    state: HealthState
+    detail: str = ""
+    progress: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A model that a provider can answer with."""
+
+    name: str
+    context_tokens: int | None = None
+    bytes: int | None = None
+
+
+# --- accounting -----------------------------------------------------------------------------
+
+
+class Situation(StrEnum):
+    """What the user had just done when a completion was asked for."""
+
+    COLD = "cold"  # the document had nothing evaluated
+    RESTORED = "restored"  # evaluated in an earlier run of the server
+    NEW_LINE = "new_line"
+    TYPING = "typing"
+    ACCEPTED = "accepted"
+    MOVED = "moved"  # the cursor jumped, or the text changed elsewhere
+    CACHED = "cached"  # answered from the completion cache, no model asked
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One answered request, as `nearfield/trace` shows it; never any text of a document.
+
+    `shown` is true when at least one item was given to the client; `reason` says why not
+    ("cancelled", "superseded", "empty", "repeats", "syntax", "not_ready", …) or "" when shown.
+    """
+
+    id: str
+    method: str
+    uri: str
+    version: int | None
+    provider: str
+    model: str
+    situation: str
+    total_ms: float
+    shown: bool
+    reason: str = ""
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A completion ready to be shown: replace `replace` (on one line) by `text`.
+
+    `confidence` is the mean log-probability of its tokens, None where unknown.
+    """
+
+    id: str
+    text: str
+    replace: Span
+    confidence: float | None = None
+    provider: str = ""
+    model: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict[str, Any])
