@@ -39,6 +39,14 @@ class Span:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One change of a document: `span` of the text before it, replaced by `text`."""
+
+    span: Span
+    text: str
+
+
 # --- prompts --------------------------------------------------------------------------------
 
 

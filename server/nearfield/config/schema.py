@@ -7,7 +7,7 @@ a bad key and says so. A field marked "user only" is ignored in a workspace's `.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, field
@@ -71,6 +71,30 @@ class Models(msgspec.Struct, frozen=True, kw_only=True):
     """Explains, fixes, chats. Empty: the same model as `complete` when it can chat."""
 
 
+class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[providers.NAME]`: one more way to reach a model (user only)."""
+
+    kind: str
+    """Which class serves it: "scripted", "llama_server", "ollama", "openai_compatible", "anthropic", or
+    the name of an installed provider plugin."""
+    model: str = ""
+    """The model to ask for, in that server's own words."""
+    base_url: str = ""
+    """Where the server listens; empty takes the kind's usual address."""
+    options: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Further settings of that kind; each provider's module documents its own."""
+
+
+class Routing(msgspec.Struct, frozen=True, kw_only=True):
+    """`[routing]`: which model answers what (user only)."""
+
+    strategy: Literal["local_only", "local_first", "hybrid", "cloud_only"] = "local_only"
+    """Whether a model outside this machine may be considered at all."""
+    roles: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """For a role (complete, fast, code, large, review, embed) the providers to try, in order.
+    A role that is not named takes "embedded" first, then every other provider that can do it."""
+
+
 class Log(msgspec.Struct, frozen=True, kw_only=True):
     """`[log]`: what goes to standard error. Code never does."""
 
@@ -93,5 +117,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     completion: Completion = field(default_factory=Completion)
     engine: Engine = field(default_factory=Engine)
     models: Models = field(default_factory=Models)
+    routing: Routing = field(default_factory=Routing)
+    providers: dict[str, ProviderSettings] = field(default_factory=dict[str, ProviderSettings])
     files: Files = field(default_factory=Files)
     log: Log = field(default_factory=Log)
