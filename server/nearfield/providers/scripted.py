@@ -1,0 +1,344 @@
+"""The provider that answers from a script: for tests, and for people who write integrations.
+
+It is shipped so that an editor plugin or a script can be tried with no model at all:
+
+    [providers.demo]
+    kind = "scripted"
+    options = { answers = [ { match = "def add\\(a, b\\):\\s*$", text = "return a + b\n" } ] }
+
+Options (`[providers.NAME].options`):
+
+* `answers`: a list of tables, tried in order; the first whose `match` (a regular expression,
+  searched in the last 200 characters of the prefix, or in the last user message of a chat) fits is
+  played. Nothing fits: an empty answer. Fields are those of `Answer`.
+* `script`: the path of a JSON file that holds such a list, or an object of these same options.
+* `context_tokens`, `prefill_rate`, `decode_rate`: what `capabilities` says.
+* `model`: see `ProviderSettings.model`; "scripted" when empty.
+
+It is deterministic: the same requests in the same order give the same deltas, log-probabilities
+and usage. Tokens are words, runs of blanks and single marks. As a real model would, it remembers
+the last prompt of each document and counts the common beginning as reused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import math
+import re
+import time
+from collections import OrderedDict, deque
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, field
+
+from nearfield import errors
+from nearfield.config.schema import ProviderSettings
+from nearfield.errors import ConfigError, DeadlineExceeded, NearfieldError, NotReady
+from nearfield.types import (
+    Capabilities,
+    ChatRequest,
+    Delta,
+    Finish,
+    Health,
+    HealthState,
+    InfillRequest,
+    Role,
+    ServedModel,
+    ToolCall,
+    Usage,
+)
+
+MATCH_CHARS = 200
+"""How much of the prefix's end an answer's `match` sees; documented above: part of the contract."""
+
+CALLS_KEPT = 512
+"""Calls that are remembered for inspection; bounded, because a plugin may run on it for days."""
+
+DOCUMENTS_KEPT = 8
+"""Documents whose last prompt counts as evaluated; the embedded engine holds about as many."""
+
+EMBED_DIMENSIONS = 64
+
+_TOKEN = re.compile(r"\w+|[^\S\n]+|\n|[^\w\s]")
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One entry of the script."""
+
+    match: str = ""
+    """Regular expression; empty fits everything."""
+    text: str = ""
+    """What is streamed."""
+    delay_ms: Annotated[float, Meta(ge=0)] = 0
+    """Wait before the first piece, as a model that reads the prompt would."""
+    piece_ms: Annotated[float, Meta(ge=0)] = 0
+    """Wait before each piece, as a model that writes would."""
+    chunk: Annotated[int, Meta(ge=1)] = 1
+    """Tokens in one piece."""
+    logprob: float = -0.1
+    """The log-probability of every token."""
+    error: str = ""
+    """The name of a class in `nearfield.errors`, raised after `text` has been streamed."""
+    tool_calls: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """For a chat: `{name, arguments}` tables, sent with the last delta."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[providers.NAME].options`; the module's docstring says what each means."""
+
+    answers: list[Answer] = field(default_factory=list[Answer])
+    script: str = ""
+    context_tokens: int | None = None
+    prefill_rate: float | None = None
+    decode_rate: float | None = None
+
+
+@dataclass(slots=True)
+class Call:
+    """What became of one request. `ended` is "" while it streams, then "finished", "error", or
+    "closed" when the caller closed the stream or was cancelled."""
+
+    request: InfillRequest | ChatRequest
+    sent: str = ""
+    ended: str = ""
+
+
+class Scripted:
+    """See the module's docstring. `calls` holds the last calls, oldest first; `health_now` may be
+    set by a test: while it is not ready, requests raise `NotReady`."""
+
+    def __init__(self, name: str, settings: ProviderSettings) -> None:
+        """Raises `ConfigError` when the options cannot be used."""
+        self.name = name
+        self.model = settings.model or "scripted"
+        options = _options(name, settings.options)
+        self._answers = [(_pattern(name, a.match), _checked(name, a)) for a in options.answers]
+        self._capabilities = Capabilities(
+            infill=True,
+            chat=True,
+            tools=True,
+            schema=True,
+            embed=True,
+            local=True,
+            context_tokens=options.context_tokens,
+            prefill_rate=options.prefill_rate,
+            decode_rate=options.decode_rate,
+        )
+        self._evaluated: OrderedDict[str, list[str]] = OrderedDict()
+        self.health_now = Health(HealthState.READY)
+        self.calls: deque[Call] = deque(maxlen=CALLS_KEPT)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Everything, locally; the rates as in the options."""
+        return self._capabilities
+
+    @property
+    def streaming(self) -> int:
+        """How many streams are open; 0 when every caller has closed its own."""
+        return sum(not call.ended for call in self.calls)
+
+    async def health(self) -> Health:
+        """`health_now`."""
+        return self.health_now
+
+    async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
+        """Play the first answer that fits the end of the prefix."""
+        answer = self._find(request.prefix[-MATCH_CHARS:])
+        if request.prefill_only:
+            answer = msgspec.structs.replace(answer, text="")
+        text = _cut(answer.text, request)
+        prompt = tokens(request.prefix) + tokens(request.suffix)
+        async with aclosing(self._play(request, request.document, prompt, answer, text)) as stream:
+            async for delta in stream:
+                yield delta
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
+        """Play the first answer that fits the last user message."""
+        said = [m.content for m in request.messages if m.role is Role.USER]
+        answer = self._find(said[-1] if said else "")
+        prompt = [token for m in request.messages for token in tokens(m.content)]
+        text = answer.text
+        async with aclosing(self._play(request, request.session, prompt, answer, text)) as stream:
+            async for delta in stream:
+                yield delta
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Unit vectors of hashed words: equal texts are equal, texts that share words are near."""
+        return [_embedding(text) for text in texts]
+
+    async def count_tokens(self, text: str) -> int:
+        """Words, runs of blanks and marks."""
+        return len(tokens(text))
+
+    async def models(self) -> list[ServedModel]:
+        """The one model."""
+        return [ServedModel(self.model, self._capabilities.context_tokens)]
+
+    async def aclose(self) -> None:
+        """Nothing to free."""
+
+    def _find(self, text: str) -> Answer:
+        for pattern, answer in self._answers:
+            if pattern.search(text):
+                return answer
+        return Answer()
+
+    async def _play(
+        self,
+        request: InfillRequest | ChatRequest,
+        key: str,
+        prompt: list[str],
+        answer: Answer,
+        text: str,
+    ) -> AsyncGenerator[Delta]:
+        call = Call(request)
+        self.calls.append(call)
+        try:
+            if self.health_now.state is not HealthState.READY:
+                raise NotReady(f"The provider {self.name} is not ready.", self.health_now.detail)
+            begun = time.monotonic()
+            await _pause(answer.delay_ms, request.deadline)
+            usage = self._evaluate(key, prompt, _ms_since(begun))
+            begun = time.monotonic()
+            finish, generated = Finish.STOP, 0
+            for piece in _pieces(tokens(text), answer.chunk):
+                if generated + len(piece) > request.max_tokens:
+                    finish = Finish.LENGTH
+                    break
+                try:
+                    await _pause(answer.piece_ms, request.deadline)
+                except DeadlineExceeded:
+                    finish = Finish.DEADLINE
+                    break
+                generated += len(piece)
+                call.sent += "".join(piece)
+                yield Delta("".join(piece), (answer.logprob,) * len(piece))
+            if answer.error:
+                raise _error(answer.error)(f"The script of {self.name} says so.")
+            yield Delta(
+                tool_calls=tuple(_tool_call(i, c) for i, c in enumerate(answer.tool_calls)),
+                finish=Finish.TOOLS if answer.tool_calls else finish,
+                usage=replace(usage, generated_tokens=generated, decode_ms=_ms_since(begun)),
+            )
+            call.ended = "finished"
+        except NearfieldError:
+            call.ended = "error"
+            raise
+        finally:
+            call.ended = call.ended or "closed"
+
+    def _evaluate(self, key: str, prompt: list[str], prefill_ms: float) -> Usage:
+        """Remember `prompt` as evaluated and count what it shares with the last one under `key`."""
+        held = self._evaluated.pop(key, [])
+        reused = 0
+        for old, new in zip(held, prompt, strict=False):
+            if old != new:
+                break
+            reused += 1
+        self._evaluated[key] = prompt
+        while len(self._evaluated) > DOCUMENTS_KEPT:
+            self._evaluated.popitem(last=False)
+        return Usage(
+            model=self.model,
+            prompt_tokens=len(prompt),
+            evaluated_tokens=len(prompt) - reused,
+            reused_tokens=reused,
+            prefill_ms=prefill_ms,
+        )
+
+
+def tokens(text: str) -> list[str]:
+    """`text` cut into this provider's tokens; joined they are `text` again."""
+    return _TOKEN.findall(text)
+
+
+def _options(name: str, raw: dict[str, Any]) -> Options:
+    try:
+        options = msgspec.convert(raw, Options)
+        if not options.script:
+            return options
+        loaded: Any = json.loads(Path(options.script).read_text("utf-8"))
+        more = {"answers": loaded} if isinstance(loaded, list) else loaded
+        return msgspec.convert({**raw, "script": "", **more}, Options)
+    except (msgspec.ValidationError, OSError, ValueError, TypeError) as error:
+        raise ConfigError(
+            f"The script of the provider {name} cannot be used: {error}.",
+            "Its options are listed in nearfield/providers/scripted.py.",
+        ) from error
+
+
+def _pattern(name: str, match: str) -> re.Pattern[str]:
+    try:
+        return re.compile(match)
+    except re.error as error:
+        raise ConfigError(
+            f"The script of the provider {name} has a bad regular expression: {error}."
+        ) from error
+
+
+def _checked(name: str, answer: Answer) -> Answer:
+    if answer.error:
+        try:
+            _error(answer.error)
+        except (AttributeError, TypeError) as error:
+            raise ConfigError(
+                f"The script of the provider {name} names an unknown error: {answer.error}.",
+                "Take the name of a class in nearfield/errors.py.",
+            ) from error
+    return answer
+
+
+def _error(name: str) -> type[NearfieldError]:
+    found = getattr(errors, name)
+    if not (isinstance(found, type) and issubclass(found, NearfieldError)):
+        raise TypeError(name)
+    return found
+
+
+def _cut(text: str, request: InfillRequest) -> str:
+    """`text` up to the request's first stop; when single, to the end of its first visible line."""
+    ends = [at for stop in request.stop if stop and (at := text.find(stop)) >= 0]
+    if request.single_line:
+        visible = len(text) - len(text.lstrip())
+        ends += [at for at in [text.find("\n", visible)] if at >= 0]
+    return text[: min(ends)] if ends else text
+
+
+def _pieces(all_tokens: list[str], chunk: int) -> list[list[str]]:
+    return [all_tokens[i : i + chunk] for i in range(0, len(all_tokens), chunk)]
+
+
+async def _pause(ms: float, deadline: float | None) -> None:
+    """Wait `ms`, at least one turn of the event loop; raise `DeadlineExceeded` at the deadline."""
+    seconds = ms / 1000
+    left = math.inf if deadline is None else deadline - time.monotonic()
+    await asyncio.sleep(max(0.0, min(seconds, left)))
+    if left <= seconds:
+        raise DeadlineExceeded("The scripted answer is slower than the deadline.")
+
+
+def _ms_since(begun: float) -> float:
+    return (time.monotonic() - begun) * 1000
+
+
+def _tool_call(index: int, raw: dict[str, Any]) -> ToolCall:
+    arguments: Any = raw.get("arguments", {})
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    return ToolCall(str(raw.get("id", f"call-{index}")), str(raw.get("name", "")), text)
+
+
+def _embedding(text: str) -> list[float]:
+    vector = [0.0] * EMBED_DIMENSIONS
+    for word in re.findall(r"\w+", text.lower()):
+        digest = hashlib.blake2b(word.encode(), digest_size=4).digest()
+        vector[digest[0] % EMBED_DIMENSIONS] += 1.0 if digest[1] & 1 else -1.0
+    norm = math.sqrt(sum(x * x for x in vector))
+    return [x / norm for x in vector] if norm else [1.0, *vector[1:]]
