@@ -1,0 +1,6 @@
+"""The embedded engine: llama.cpp in a child process, scheduled for typing.
+
+`client` is the only module that the layers above import. `worker` is the child's entry point;
+what stands below it (`llama`, `lane`, `sequences`, `job`, `healing`, `sampling`, `scheduler`)
+runs in the child only.
+"""

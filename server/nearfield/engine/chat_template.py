@@ -1,0 +1,83 @@
+"""Rendering a conversation by the model's own chat template.
+
+The template is Jinja from the GGUF file, run in Jinja's sandbox. Message contents do not go
+through it: marks from Unicode's private area stand for them, and the rendered text is cut at the
+marks, so that contents are tokenised as plain text and can never forge a control token.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from jinja2 import TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from nearfield.engine.frames import Piece
+from nearfield.errors import Unsupported
+
+_MARK = re.compile("\ue000(\\d+)\ue001")
+
+
+def _raise(message: str) -> None:
+    raise TemplateError(message)
+
+
+def _now(form: str) -> str:
+    return datetime.now(UTC).strftime(form)
+
+
+def render(template: str, chat: str, eos: str) -> list[Piece]:
+    """The prompt for `chat` (JSON text: `messages`, optional `tools`), ready for the next turn.
+
+    Raises `Unsupported` when the model has no chat template or refuses the conversation.
+    """
+    if not template:
+        raise Unsupported(
+            "This model has no chat template.", "Choose an instruct model for the role chat."
+        )
+    spec: dict[str, Any] = json.loads(chat)
+    contents: list[str] = []
+    messages = [_marked(message, contents) for message in spec["messages"]]
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    environment.filters["tojson"] = _to_json
+    try:
+        text = environment.from_string(template).render(
+            raise_exception=_raise,
+            strftime_now=_now,
+            messages=messages,
+            tools=spec.get("tools") or None,
+            add_generation_prompt=True,
+            bos_token="",
+            eos_token=eos,
+        )
+    except TemplateError as error:
+        raise Unsupported(
+            f"The model's chat template refused the conversation: {error}.",
+            "Some models take no system message or no tools.",
+        ) from error
+    return _pieces(text, contents)
+
+
+def _marked(message: dict[str, Any], contents: list[str]) -> dict[str, Any]:
+    if not message.get("content"):
+        return message
+    contents.append(message["content"])
+    return {**message, "content": f"\ue000{len(contents) - 1}\ue001"}
+
+
+def _pieces(text: str, contents: list[str]) -> list[Piece]:
+    pieces: list[Piece] = []
+    at = 0
+    for mark in _MARK.finditer(text):
+        pieces.append((text[at : mark.start()], True))
+        pieces.append((contents[int(mark[1])], False))
+        at = mark.end()
+    pieces.append((text[at:], True))
+    return [piece for piece in pieces if piece[0]]
+
+
+def _to_json(value: object, indent: int | None = None, **_: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=indent)

@@ -1,0 +1,362 @@
+"""The server's side of the engine: starts the worker, talks to it, and survives it.
+
+`Engine` promises that a job either ends with `Done` or raises from the error tree; that the
+worker's death ends every running job with `EngineDied` and nothing else; that it is started again,
+at once the first time and after growing pauses when it keeps dying; and that closing a stream
+frees the model within one step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import logging
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import msgspec
+import psutil
+
+from nearfield import errors
+from nearfield.config.schema import Engine as EngineSettings
+from nearfield.engine import frames
+from nearfield.engine.frames import Done, Generate, Load, Loaded, Tokens
+from nearfield.errors import (
+    EngineDied,
+    EngineError,
+    EngineMissing,
+    ModelLoadFailed,
+    NearfieldError,
+    NotReady,
+)
+
+log = logging.getLogger(__name__)
+
+RESTART_PAUSES = (0.0, 1.0, 4.0, 15.0, 60.0)
+"""Seconds before the worker is started again, by how often it died lately; the last one repeats."""
+
+STEADY_AFTER = 120.0
+"""A worker that lived this long (seconds) has not "kept dying"."""
+
+STDERR_LINES = 20
+
+
+class EngineState(StrEnum):
+    """Where the engine is."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    LOADING = "loading"
+    READY = "ready"
+    WAITING = "waiting"  # died, to be started again after a pause
+    FAILED = "failed"  # cannot work until something changes; `EngineStatus.error` says what
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """`progress` is 0..1 while loading; `info` describes the loaded model."""
+
+    state: EngineState
+    model: str = ""
+    progress: float | None = None
+    info: Loaded | None = None
+    started: frames.Started | None = None
+    error: NearfieldError | None = None
+
+
+def installed() -> bool:
+    """Whether llama-cpp-python is there; without importing it, which takes a while."""
+    return importlib.util.find_spec("llama_cpp") is not None
+
+
+def physical_cores() -> int:
+    """Cores without hyper-threading: more threads than that make llama.cpp slower."""
+    return psutil.cpu_count(logical=False) or os.cpu_count() or 1
+
+
+class _Job:
+    """What the client keeps of a running job: a queue of its events."""
+
+    def __init__(self) -> None:
+        self.events: asyncio.Queue[frames.Event | NearfieldError] = asyncio.Queue()
+
+
+class Engine:
+    """One worker process with one model. Use from one event loop."""
+
+    def __init__(
+        self, settings: EngineSettings, on_status: Callable[[EngineStatus], None] | None = None
+    ) -> None:
+        self._settings = settings
+        self._on_status = on_status
+        self._status = EngineStatus(EngineState.STOPPED)
+        self._process: asyncio.subprocess.Process | None = None
+        self._jobs: dict[int, _Job] = {}
+        self._next_id = 0
+        self._load: Load | None = None
+        self._changed = asyncio.Event()
+        self._supervisor: asyncio.Task[None] | None = None
+        self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
+        self._deaths = 0
+        self._last_used = time.monotonic()
+
+    @property
+    def status(self) -> EngineStatus:
+        """Where the engine is now."""
+        return self._status
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long nothing has been asked of it."""
+        return 0.0 if self._jobs else time.monotonic() - self._last_used
+
+    @property
+    def pid(self) -> int | None:
+        """The worker's process id, None while there is no worker."""
+        return self._process.pid if self._process else None
+
+    def start(self, path: str) -> None:
+        """Begin loading the model at `path` in the background; returns at once.
+
+        Raises `EngineMissing` when llama-cpp-python is not installed.
+        """
+        if not installed():
+            raise EngineMissing(
+                "The embedded engine is not installed.",
+                'Run `pip install "nearfield[local]"` (needs cmake and a C++ compiler).',
+            )
+        if self._supervisor is not None and not self._supervisor.done():
+            return
+        settings = self._settings
+        self._load = Load(
+            path=path,
+            threads=settings.threads or physical_cores(),
+            gpu_layers=settings.gpu_layers if settings.gpu_layers >= 0 else 999,
+            context_size=settings.context_size,
+            chat_context_size=settings.chat_context_size,
+            memory_limit=settings.memory_limit_mb << 20,
+        )
+        self._deaths = 0
+        self._set(EngineStatus(EngineState.STARTING, model=path))
+        self._supervisor = asyncio.create_task(self._supervise(), name="engine supervisor")
+
+    async def stop(self) -> None:
+        """End the worker and free its memory; `start` works again afterwards."""
+        supervisor, self._supervisor = self._supervisor, None
+        if supervisor is not None:
+            supervisor.cancel()
+            await asyncio.gather(supervisor, return_exceptions=True)
+        self._set(EngineStatus(EngineState.STOPPED))
+
+    async def ready(self, deadline: float | None = None) -> Loaded:
+        """The loaded model's description, waiting for it until `deadline` (monotonic seconds).
+
+        Raises `NotReady` when it does not come in time, or what keeps it from coming at all.
+        """
+        while True:
+            status = self._status
+            if status.state is EngineState.READY and status.info is not None:
+                return status.info
+            if status.state in (EngineState.FAILED, EngineState.STOPPED):
+                raise status.error or NotReady("The embedded engine is not running.")
+            left = None if deadline is None else deadline - time.monotonic()
+            try:
+                await asyncio.wait_for(self._changed.wait(), left)
+            except TimeoutError:
+                raise NotReady("The model is still loading.", "Ask again in a moment.") from None
+
+    async def generate(
+        self, spec: Generate, deadline: float | None = None
+    ) -> AsyncGenerator[Tokens | Done]:
+        """Run a job and stream its events; the last one is `Done`.
+
+        `spec.id` is assigned here. Closing the generator cancels the job. Raises from the tree.
+        """
+        await self.ready(deadline)
+        id, job = self._open()
+        finished = False
+        try:
+            self._send(msgspec.structs.replace(spec, id=id))
+            while True:
+                event = await job.events.get()
+                if isinstance(event, NearfieldError):
+                    finished = True
+                    raise event
+                if isinstance(event, Tokens | Done):
+                    finished = isinstance(event, Done)
+                    yield event
+                    if finished:
+                        return
+        finally:
+            self._close(id)
+            if not finished:
+                with contextlib.suppress(EngineDied):
+                    self._send(frames.Cancel(id))
+
+    async def tokenize(self, text: str) -> list[int]:
+        """The model's tokens of `text`."""
+        event = await self._ask(lambda id: frames.Tokenize(id, text))
+        return event.tokens if isinstance(event, frames.Tokenized) else []
+
+    async def embed(self, texts: list[str]) -> list[list[float]]:
+        """One unit vector a text, mean-pooled over the model's last layer."""
+        event = await self._ask(lambda id: frames.Embed(id, texts))
+        return event.vectors if isinstance(event, frames.Embedded) else []
+
+    # --- jobs ----------------------------------------------------------------------------
+
+    async def _ask(self, command: Callable[[int], frames.Command]) -> frames.Event:
+        await self.ready()
+        id, job = self._open()
+        try:
+            self._send(command(id))
+            event = await job.events.get()
+        finally:
+            self._close(id)
+        if isinstance(event, NearfieldError):
+            raise event
+        return event
+
+    def _open(self) -> tuple[int, _Job]:
+        self._next_id += 1
+        job = self._jobs[self._next_id] = _Job()
+        return self._next_id, job
+
+    def _close(self, id: int) -> None:
+        self._jobs.pop(id, None)
+        self._last_used = time.monotonic()
+
+    def _send(self, command: frames.Command) -> None:
+        process = self._process
+        if process is None or process.stdin is None or process.stdin.is_closing():
+            raise EngineDied("The engine's worker is gone.", "It is being started again.")
+        process.stdin.write(frames.encode(command))
+
+    # --- the worker ----------------------------------------------------------------------
+
+    async def _supervise(self) -> None:
+        """Keep a worker running until told to stop."""
+        while True:
+            born = time.monotonic()
+            try:
+                await self._live()
+            finally:
+                self._end_jobs()
+            if self._status.state is EngineState.FAILED:
+                return
+            self._deaths = 1 if time.monotonic() - born > STEADY_AFTER else self._deaths + 1
+            pause = RESTART_PAUSES[min(self._deaths, len(RESTART_PAUSES)) - 1]
+            last = self._stderr[-1] if self._stderr else ""
+            log.warning(
+                "engine worker died (%d lately), again in %.0f s. %s", self._deaths, pause, last
+            )
+            error = EngineDied("The engine's worker died.", "It is being started again.")
+            self._set(EngineStatus(EngineState.WAITING, model=self._status.model, error=error))
+            await asyncio.sleep(pause)
+            self._set(EngineStatus(EngineState.STARTING, model=self._status.model))
+
+    async def _live(self) -> None:
+        """One worker's life: start it, load the model, pass its events on until it ends."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "nearfield.engine.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=1 << 20,
+        )
+        self._process = process
+        drain = asyncio.create_task(self._drain(process), name="engine stderr")
+        try:
+            if self._load is not None:
+                self._send(self._load)
+            await self._receive(process)
+            await process.wait()
+        finally:
+            self._process = None
+            if process.returncode is None:
+                # SIGKILL, not SIGTERM: a decode under way would delay the latter, and there is
+                # nothing to save.
+                with contextlib.suppress(ProcessLookupError):
+                    process.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
+                await process.wait()
+            drain.cancel()
+            await asyncio.gather(drain, return_exceptions=True)
+
+    async def _receive(self, process: asyncio.subprocess.Process) -> None:
+        stream = process.stdout
+        if stream is None:
+            raise EngineError("The engine's worker has no standard output.")
+        header = frames.HEADER
+        while True:
+            try:
+                (length,) = header.unpack(await stream.readexactly(header.size))
+                if length > frames.MAX_FRAME:
+                    log.error("engine worker restarted: a frame of %d bytes", length)
+                    return
+                body = await stream.readexactly(length)
+                self._dispatch(frames.decode_event(body))
+            except asyncio.IncompleteReadError:
+                return
+            except msgspec.DecodeError:
+                log.exception("engine worker restarted: its output is out of step")
+                return
+            if self._status.state is EngineState.FAILED:
+                return
+
+    async def _drain(self, process: asyncio.subprocess.Process) -> None:
+        stream = process.stderr
+        while stream is not None and (line := await stream.readline()):
+            text = line.decode("utf-8", "replace").rstrip()
+            self._stderr.append(text)
+            log.debug("worker: %s", text)
+
+    def _dispatch(self, event: frames.Event) -> None:
+        match event:
+            case frames.Started():
+                self._set(replace(self._status, state=EngineState.LOADING, started=event))
+            case frames.Loading():
+                self._set(replace(self._status, state=EngineState.LOADING, progress=event.progress))
+            case Loaded():
+                log.info(
+                    "model ready: %s, %d MiB, loaded in %.0f ms, %.0f prompt tokens/s",
+                    event.name,
+                    event.bytes >> 20,
+                    event.load_ms,
+                    event.prefill_rate,
+                )
+                self._set(replace(self._status, state=EngineState.READY, progress=None, info=event))
+            case frames.LoadFailed():
+                error = ModelLoadFailed(event.message, event.hint)
+                self._set(EngineStatus(EngineState.FAILED, self._status.model, error=error))
+            case Tokens() | Done() | frames.Tokenized() | frames.Embedded():
+                self._deliver(event.id, event)
+            case frames.Failed():
+                kind = getattr(errors, event.kind, EngineError)
+                self._deliver(event.id, kind(event.message, event.hint))
+
+    def _deliver(self, id: int, event: frames.Event | NearfieldError) -> None:
+        job = self._jobs.get(id)
+        if job is not None:
+            job.events.put_nowait(event)
+
+    def _end_jobs(self) -> None:
+        for job in self._jobs.values():
+            job.events.put_nowait(
+                EngineDied("The engine's worker died while it was answering.", "Ask again.")
+            )
+
+    def _set(self, status: EngineStatus) -> None:
+        self._status = status
+        self._changed.set()
+        self._changed.clear()
+        if self._on_status is not None:
+            self._on_status(status)

@@ -1,0 +1,205 @@
+"""The messages between the server and the engine's worker, and how they are framed.
+
+A frame is a 4-byte big-endian length followed by that many bytes of MessagePack holding one
+tagged struct. Commands go down the worker's standard input, events come up its standard output.
+Both sides are the same version of the same package, so there is no negotiation.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import msgspec
+
+HEADER = struct.Struct(">I")
+
+MAX_FRAME = 256 * 1024 * 1024
+"""A longer frame means that the stream is out of step, not that somebody has a large prompt."""
+
+Piece = tuple[str, bool]
+"""A prompt's segment: its text, and whether it is control tokens."""
+
+
+class Variant(msgspec.Struct, frozen=True):
+    """One way to write the prompt.
+
+    `heal` is the index of the piece whose last token is to be healed (given back to the model and
+    generated again under the constraint of its bytes), -1 for none.
+    """
+
+    pieces: list[Piece]
+    heal: int = -1
+
+
+class Load(msgspec.Struct, tag="load", frozen=True):
+    """Load a model; an earlier one is freed first. Answered by `Loading`s, then `Loaded` or
+    `LoadFailed`."""
+
+    path: str
+    threads: int
+    gpu_layers: int
+    context_size: int
+    chat_context_size: int
+    memory_limit: int  # bytes, 0 for none
+
+
+class Generate(msgspec.Struct, tag="generate", frozen=True):
+    """Evaluate a prompt and generate from it. Answered by `Tokens`, then `Done` or `Failed`.
+
+    `variants` are ways to write the prompt, best first: the first whose unevaluated tokens fit
+    into `prefill_budget_ms` is taken, else the one with the fewest. `lane` is "infill" or "chat".
+    A chat carries `chat` (JSON text: messages, tools) in place of variants, and the worker renders
+    it by the model's own template. `schema` (JSON text) makes the output JSON that meets it.
+    `line_started` says that the cursor's line has something visible left of the cursor, so that a
+    line break as the very first thing ends a `single_line` job. Times are from the receipt of the
+    frame; 0 means none.
+    """
+
+    id: int
+    lane: str
+    priority: int
+    document: str
+    variants: list[Variant] = []
+    chat: str = ""
+    max_tokens: int = 64
+    stop: list[str] = []
+    single_line: bool = False
+    line_started: bool = False
+    temperature: float = 0.0
+    schema: str = ""
+    prefill_only: bool = False
+    deadline_ms: float = 0.0
+    prefill_budget_ms: float = 0.0
+
+
+class Cancel(msgspec.Struct, tag="cancel", frozen=True):
+    """End a job; it answers `Done` with finish "cancelled"."""
+
+    id: int
+
+
+class Tokenize(msgspec.Struct, tag="tokenize", frozen=True):
+    """Answered by `Tokenized`."""
+
+    id: int
+    text: str
+
+
+class Embed(msgspec.Struct, tag="embed", frozen=True):
+    """Answered by `Embedded` or `Failed`."""
+
+    id: int
+    texts: list[str]
+
+
+Command = Load | Generate | Cancel | Tokenize | Embed
+
+
+class Started(msgspec.Struct, tag="started", frozen=True):
+    """The worker is up. `build` says what this llama.cpp was compiled for."""
+
+    version: str
+    build: str
+    gpu: bool
+
+
+class Loading(msgspec.Struct, tag="loading", frozen=True):
+    """`progress` is 0..1."""
+
+    progress: float
+
+
+class Loaded(msgspec.Struct, tag="loaded", frozen=True):
+    """What the model is. `fim` are the texts of its prefix, suffix, middle, repository and file
+    tokens ("" where it has none); `tools` says that its chat template knows tools; rates are tokens a second from the warm-up."""
+
+    name: str
+    context_train: int
+    document_tokens: int
+    documents: int
+    layers: int
+    vocabulary: int
+    bytes: int
+    fim: list[str]
+    chat_template: bool
+    tools: bool
+    load_ms: float
+    prefill_rate: float
+    decode_rate: float
+
+
+class LoadFailed(msgspec.Struct, tag="load_failed", frozen=True):
+    """`message` and `hint` as in `nearfield.errors`."""
+
+    message: str
+    hint: str
+
+
+class Tokens(msgspec.Struct, tag="tokens", frozen=True):
+    """New text of a job, with one log-probability a token."""
+
+    id: int
+    text: str
+    logprobs: list[float]
+
+
+class Done(msgspec.Struct, tag="done", frozen=True):
+    """A job ended. `finish` is stop, length, deadline, cancelled or preempted."""
+
+    id: int
+    finish: str
+    prompt_tokens: int
+    reused_tokens: int
+    evaluated_tokens: int
+    generated_tokens: int
+    prefill_ms: float
+    decode_ms: float
+    variant: int
+    prefill_rate: float
+    decode_rate: float
+
+
+class Failed(msgspec.Struct, tag="failed", frozen=True):
+    """A job could not run. `kind` is the name of an error in `nearfield.errors`."""
+
+    id: int
+    kind: str
+    message: str
+    hint: str
+
+
+class Tokenized(msgspec.Struct, tag="tokenized", frozen=True):
+    """The answer to `Tokenize`."""
+
+    id: int
+    tokens: list[int]
+
+
+class Embedded(msgspec.Struct, tag="embedded", frozen=True):
+    """The answer to `Embed`."""
+
+    id: int
+    vectors: list[list[float]]
+
+
+Event = Started | Loading | Loaded | LoadFailed | Tokens | Done | Failed | Tokenized | Embedded
+
+_encoder = msgspec.msgpack.Encoder()
+_commands = msgspec.msgpack.Decoder(Command)
+_events = msgspec.msgpack.Decoder(Event)
+
+
+def encode(message: Command | Event) -> bytes:
+    """The whole frame of a message, header included."""
+    body = _encoder.encode(message)
+    return HEADER.pack(len(body)) + body
+
+
+def decode_command(body: bytes) -> Command:
+    """A command from a frame's body. Raises `msgspec.DecodeError`."""
+    return _commands.decode(body)
+
+
+def decode_event(body: bytes) -> Event:
+    """An event from a frame's body. Raises `msgspec.DecodeError`."""
+    return _events.decode(body)

@@ -1,0 +1,166 @@
+"""One request inside the worker, from its frame to its last token.
+
+A job advances in steps: a chunk of its prompt, or one generated token. It holds no thread and no
+lock, so between two steps anything more urgent can go first.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from nearfield.engine.frames import Done, Generate, Tokens, Variant
+from nearfield.engine.lane import Lane
+from nearfield.engine.llama import Model
+from nearfield.engine.output import Output
+from nearfield.engine.rates import Rates
+from nearfield.engine.sampling import Sampler
+from nearfield.engine.sequences import Sequence, common_prefix
+from nearfield.errors import ContextTooLong
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A variant in tokens: what to evaluate, and the bytes owed to healing."""
+
+    tokens: list[int]
+    owed: bytes
+    variant: int
+
+
+def tokenize(model: Model, variant: Variant, index: int) -> Prompt:
+    """A variant's tokens. The last token of the healed piece is left out and its bytes owed."""
+    tokens = list(model.bos)
+    owed = b""
+    for i, (text, special) in enumerate(variant.pieces):
+        piece = model.tokenize(text, special)
+        if i == variant.heal and piece:
+            owed = model.pieces[piece.pop()]
+        tokens.extend(piece)
+    return Prompt(tokens, owed, index)
+
+
+def cheapest(
+    prompts: list[Prompt], lane: Lane, rates: Rates, budget_ms: float
+) -> tuple[Prompt, int]:
+    """The first prompt that can be evaluated within `budget_ms` (0: any), else the one with the
+    fewest unevaluated tokens; and how many tokens that is."""
+    news = [
+        len(p.tokens) - max(common_prefix(s.tokens, p.tokens) for s in lane.table.all)
+        for p in prompts
+    ]
+    for prompt, new in zip(prompts, news, strict=True):
+        if not budget_ms or rates.prefill_ms(new) <= budget_ms:
+            return prompt, new
+    return min(zip(prompts, news, strict=True), key=lambda pair: pair[1])
+
+
+@dataclass(slots=True)
+class Job:
+    """A running request. `todo` are tokens not yet evaluated; the prompt's first, then each
+    generated one."""
+
+    spec: Generate
+    arrival: int
+    lane: Lane
+    sampler: Sampler
+    received: float = field(default_factory=time.monotonic)
+    prompt: Prompt | None = None
+    sequence: Sequence | None = None
+    output: Output = field(default_factory=Output)
+    todo: list[int] = field(default_factory=list[int])
+    reused: int = 0
+    generated: int = 0
+    prefill_ms: float = 0.0
+    decode_ms: float = 0.0
+
+    @property
+    def late(self) -> bool:
+        """Whether the deadline has passed."""
+        limit = self.spec.deadline_ms
+        return bool(limit) and (time.monotonic() - self.received) * 1000 >= limit
+
+    def begin(self, prompt: Prompt, sequence: Sequence, shared: int) -> None:
+        """Take `sequence`, of which `shared` tokens are this prompt's. Raises `ContextTooLong`."""
+        room = self.lane.document_tokens - (0 if self.spec.prefill_only else self.spec.max_tokens)
+        if len(prompt.tokens) > room:
+            raise ContextTooLong(
+                f"The prompt has {len(prompt.tokens)} tokens and {max(room, 0)} fit.",
+                "Raise engine.context_size, or lower completion.prefix_lines.",
+            )
+        # The last token is always evaluated again: its logits are not kept in the cache.
+        shared = min(shared, len(prompt.tokens) - 1)
+        shared = self.lane.keep(sequence, shared)
+        self.lane.table.take(sequence, self.spec.id, self.spec.document, shared)
+        self.prompt, self.sequence = prompt, sequence
+        self.reused = shared
+        self.todo = prompt.tokens[shared:]
+        self.output = Output(
+            stop=tuple(self.spec.stop),
+            single_line=self.spec.single_line,
+            line_started=self.spec.line_started,
+            owed=prompt.owed,
+        )
+
+    def step(self, chunk: int, model: Model, rates: Rates) -> tuple[Tokens | None, str]:
+        """Advance by one step. Returns new text, if any, and the finish, "" while not finished.
+
+        Raises `Aborted` with nothing changed.
+        """
+        sequence = self.sequence
+        if sequence is None or self.prompt is None:
+            raise RuntimeError("step() before begin()")
+        part = self.todo[:chunk]
+        started = time.perf_counter()
+        self.lane.decode(sequence, part)
+        spent = (time.perf_counter() - started) * 1000
+        del self.todo[: len(part)]
+        if self.generated:
+            self.decode_ms += spent
+            rates.decoded(spent)
+        else:
+            self.prefill_ms += spent
+            rates.prefilled(len(part), spent)
+        if self.todo:
+            return None, ""
+        if self.spec.prefill_only:
+            return None, "stop"
+        return self._sample(model)
+
+    def _sample(self, model: Model) -> tuple[Tokens | None, str]:
+        started = time.perf_counter()
+        owed = self.output.owed
+        allowed = model.byte_index.allowed(owed) if owed else None
+        token, sure = self.sampler.pick(self.lane, allowed)
+        self.decode_ms += (time.perf_counter() - started) * 1000
+        if token in model.end_tokens:
+            return self._rest(), "stop"
+        self.generated += 1
+        self.todo.append(token)
+        text = self.output.feed(model.pieces[token])
+        finish = "stop" if self.output.finished else ""
+        if not finish and self.generated >= self.spec.max_tokens:
+            finish, text = "length", text + self.output.end()
+        return Tokens(self.spec.id, text, [sure]), finish
+
+    def _rest(self) -> Tokens | None:
+        text = self.output.end()
+        return Tokens(self.spec.id, text, []) if text else None
+
+    def done(self, finish: str, rates: Rates) -> Done:
+        """The closing event, with what the job cost."""
+        total = len(self.prompt.tokens) if self.prompt else 0
+        left = len(self.todo) if not self.generated else 0
+        return Done(
+            id=self.spec.id,
+            finish=finish,
+            prompt_tokens=total,
+            reused_tokens=self.reused,
+            evaluated_tokens=total - self.reused - left,
+            generated_tokens=self.generated,
+            prefill_ms=round(self.prefill_ms, 2),
+            decode_ms=round(self.decode_ms, 2),
+            variant=self.prompt.variant if self.prompt else 0,
+            prefill_rate=rates.prefill,
+            decode_rate=rates.decode,
+        )

@@ -1,0 +1,156 @@
+"""One llama_context: a KV cache of several sequences, and `llama_decode` over it.
+
+The completion lane and the chat lane are two of these over the same weights. A lane knows tokens,
+positions and sequences; it does not know jobs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import sys
+from collections.abc import Sequence as SequenceOf
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.engine.bindings import c
+from nearfield.engine.llama import Model
+from nearfield.engine.sequences import Sequence, SequenceTable
+from nearfield.errors import EngineError, ModelLoadFailed
+
+Logits = npt.NDArray[np.float32]
+
+ABORTED = 2
+"""What `llama_decode` returns when the abort callback said so."""
+
+
+class Aborted(Exception):  # noqa: N818 - not an error: the step was told to end
+    """The running chunk was ended; the sequence holds what it held before."""
+
+
+class Abort:
+    """A flag that ends a running `llama_decode` from another thread.
+
+    llama.cpp asks the callback after every node of its graph, some hundreds of times a token. A
+    Python callback would take the interpreter's lock each time; the C library's own `strlen` does
+    not: of an empty string it is 0 (go on), and of a string of one byte 1 (stop).
+    """
+
+    def __init__(self) -> None:
+        self._flag = ctypes.create_string_buffer(2)
+        libc = ctypes.CDLL("msvcrt" if sys.platform == "win32" else ctypes.util.find_library("c"))
+        self.callback = ctypes.cast(libc.strlen, c.ggml_abort_callback)
+        self.data = ctypes.cast(self._flag, ctypes.c_void_p)
+
+    def set(self) -> None:
+        """End the running decode."""
+        self._flag[0] = b"\x01"
+
+    def clear(self) -> None:
+        """Let decodes run."""
+        self._flag[0] = b"\x00"
+
+
+class Lane:
+    """A context with `sequences` independent sequences of `context_size // sequences` tokens."""
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        context_size: int,
+        sequences: int,
+        chunk: int,
+        threads: int,
+        abort: Abort,
+        embeddings: bool = False,
+    ) -> None:
+        params = c.llama_context_default_params()
+        params.n_ctx = context_size
+        params.n_batch = params.n_ubatch = chunk
+        params.n_seq_max = sequences
+        params.n_threads = params.n_threads_batch = threads
+        params.abort_callback = abort.callback
+        params.abort_callback_data = abort.data
+        params.embeddings = embeddings
+        # Every sequence has cells of its own, so that attention never walks over other documents'.
+        params.kv_unified = False
+        params.no_perf = True
+        if embeddings:
+            params.pooling_type = c.LLAMA_POOLING_TYPE_MEAN
+        self.ptr = c.llama_init_from_model(model.ptr, params)
+        if not self.ptr:
+            raise ModelLoadFailed(
+                f"llama.cpp could not make a context of {context_size} tokens.",
+                "Lower engine.context_size, or choose a smaller model.",
+            )
+        self.chunk = chunk
+        self.document_tokens = int(c.llama_n_ctx_seq(self.ptr))
+        self.table = SequenceTable(sequences)
+        self._memory = c.llama_get_memory(self.ptr)
+        self._vocabulary = model.vocabulary
+        self._embedding = model.embedding
+        self._batch = c.llama_batch_init(chunk, 0, 1)
+        for i in range(chunk):
+            self._batch.n_seq_id[i] = 1
+
+    def close(self) -> None:
+        """Free the context; safe to call twice."""
+        if self.ptr:
+            c.llama_batch_free(self._batch)
+            c.llama_free(self.ptr)
+            self.ptr = None
+
+    def keep(self, sequence: Sequence, tokens: int) -> int:
+        """Drop all but the first `tokens` of a sequence; how many could be kept.
+
+        Recurrent and sliding-window caches cannot always cut a tail off: then nothing is kept.
+        """
+        if c.llama_memory_seq_rm(self._memory, sequence.id, tokens, -1):
+            return tokens
+        c.llama_memory_seq_rm(self._memory, sequence.id, -1, -1)
+        return 0
+
+    def decode(self, sequence: Sequence, tokens: SequenceOf[int], *, outputs: int = 1) -> None:
+        """Evaluate `tokens` (at most `chunk`) after what `sequence` holds.
+
+        Logits are kept for the last `outputs` of them. Raises `Aborted` with the sequence as it
+        was, `EngineError` when llama.cpp refuses.
+        """
+        start = len(sequence.tokens)
+        batch = self._batch
+        batch.n_tokens = len(tokens)
+        for i, token in enumerate(tokens):
+            batch.token[i] = token
+            batch.pos[i] = start + i
+            batch.seq_id[i][0] = sequence.id
+            batch.logits[i] = i >= len(tokens) - outputs
+        result = c.llama_decode(self.ptr, batch)
+        if result == 0:
+            sequence.tokens.extend(tokens)
+            return
+        c.llama_memory_seq_rm(self._memory, sequence.id, start, -1)
+        if result == ABORTED:
+            raise Aborted
+        raise EngineError(
+            f"llama.cpp could not evaluate {len(tokens)} tokens (code {result}).",
+            "Lower engine.context_size if the machine is short of memory.",
+        )
+
+    def logits(self, index: int = -1) -> Logits:
+        """The logits after the last decoded token; a view that the next decode overwrites."""
+        pointer = c.llama_get_logits_ith(self.ptr, index)
+        return np.ctypeslib.as_array(pointer, shape=(self._vocabulary,))
+
+    def pooled(self, sequence: Sequence) -> list[float]:
+        """The pooled embedding of a sequence, of unit length (embedding lanes only)."""
+        pointer = c.llama_get_embeddings_seq(self.ptr, sequence.id)
+        vector = np.ctypeslib.as_array(pointer, shape=(self._embedding,)).astype(np.float64)
+        norm = float(np.linalg.norm(vector)) or 1.0
+        return [float(x) for x in vector / norm]
+
+    def clear(self) -> None:
+        """Forget every sequence."""
+        c.llama_memory_clear(self._memory, True)
+        self.table.clear()

@@ -1,0 +1,214 @@
+"""The model: loading, the vocabulary, and tokens to bytes and back.
+
+Everything that is fixed once a GGUF file is loaded. Runs in the worker only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from nearfield.engine.bindings import c
+from nearfield.engine.vocabulary import ByteIndex, Ids
+from nearfield.errors import ModelLoadFailed
+
+GGUF_MAGIC = b"GGUF"
+
+COMPUTE_OVERHEAD = 256 * 1024 * 1024
+"""Bytes beyond weights and KV cells: compute buffers, logits, the interpreter. Measured 180 MiB
+for the default model with 64-token chunks, rounded up."""
+
+
+class Silence:
+    """Sends llama.cpp's log nowhere, but keeps its last lines for an error message.
+
+    The reference to the callback must live as long as the library may call it: a collected one
+    is a segmentation fault.
+    """
+
+    KEPT = 12
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._callback = c.llama_log_callback(self._log)
+        c.llama_log_set(self._callback, ctypes.c_void_p(0))
+
+    def _log(self, _level: int, text: bytes, _data: object) -> None:
+        line = text.decode("utf-8", "replace").strip()
+        if line and line != ".":
+            self.lines = [*self.lines[-self.KEPT :], line]
+
+
+def check_file(path: Path) -> int:
+    """The size in bytes of a GGUF file. Raises `ModelLoadFailed` when it is not one."""
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+        size = path.stat().st_size
+    except OSError as error:
+        raise ModelLoadFailed(
+            f"The model file {path.name} cannot be read: {error.strerror}.",
+            "Run `nearfield models list` to see which models are there.",
+        ) from error
+    if magic != GGUF_MAGIC:
+        raise ModelLoadFailed(
+            f"{path.name} is not a GGUF model.",
+            "Run `nearfield models pull NAME` to fetch one, or give the path of a .gguf file.",
+        )
+    return size
+
+
+def check_memory(need: int, limit: int) -> None:
+    """Raise `ModelLoadFailed` when `need` bytes are more than `limit`, or than the machine has."""
+    ceiling = limit or psutil.virtual_memory().total * 3 // 4
+    if need > ceiling:
+        raise ModelLoadFailed(
+            f"The model needs about {need >> 20} MiB and may use {ceiling >> 20} MiB.",
+            "Choose a smaller model (`nearfield models recommend`), lower engine.context_size, "
+            "or raise engine.memory_limit_mb.",
+        )
+
+
+class Model:
+    """A loaded GGUF model. `close()` frees it."""
+
+    def __init__(
+        self, path: Path, gpu_layers: int, progress: Callable[[float], None], log: Silence
+    ) -> None:
+        size = check_file(path)
+        params = c.llama_model_default_params()
+        params.n_gpu_layers = gpu_layers
+        self._on_progress = c.llama_progress_callback(self._progress)
+        self._report = progress
+        params.progress_callback = self._on_progress
+        log.lines = []
+        self.ptr = c.llama_model_load_from_file(str(path).encode(), params)
+        if not self.ptr:
+            raise ModelLoadFailed(
+                f"llama.cpp could not load {path.name}: {_reason(log.lines)}",
+                "The file may be damaged or cut short: `nearfield models pull` fetches it again.",
+            )
+        self.bytes = size
+        self.vocab = c.llama_model_get_vocab(self.ptr)
+        self.vocabulary = int(c.llama_vocab_n_tokens(self.vocab))
+        self.layers = int(c.llama_model_n_layer(self.ptr))
+        self.context_train = int(c.llama_model_n_ctx_train(self.ptr))
+        self.embedding = int(c.llama_model_n_embd(self.ptr))
+        self.add_bos = bool(c.llama_vocab_get_add_bos(self.vocab))
+        self.eos = int(c.llama_vocab_eos(self.vocab))
+        self.name = self.meta("general.name") or path.stem
+
+    def _progress(self, value: float, _data: object) -> bool:
+        self._report(value)
+        return True
+
+    def close(self) -> None:
+        """Free the weights. Every lane over them must be closed before."""
+        if self.ptr:
+            c.llama_model_free(self.ptr)
+            self.ptr = None
+
+    def meta(self, key: str) -> str:
+        """A metadata value of the file, "" when it has none."""
+        size = 1 << 16
+        buffer = ctypes.create_string_buffer(size)
+        length = c.llama_model_meta_val_str(self.ptr, key.encode(), buffer, size)
+        return buffer.value.decode("utf-8", "replace") if length >= 0 else ""
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """What one token costs in the KV cache (f16 keys and values)."""
+        heads = max(1, int(c.llama_model_n_head(self.ptr)))
+        width = self.embedding // heads * int(c.llama_model_n_head_kv(self.ptr))
+        return self.layers * width * 2 * 2
+
+    # --- tokens -------------------------------------------------------------------------
+
+    def tokenize(self, text: str, special: bool = False) -> list[int]:
+        """The tokens of `text`. Control tokens are recognised only when `special`."""
+        raw = text.encode("utf-8", "replace")
+        size = len(raw) + 8
+        buffer = (c.llama_token * size)()
+        count = c.llama_tokenize(self.vocab, raw, len(raw), buffer, size, False, special)
+        if count < 0:
+            size = -count
+            buffer = (c.llama_token * size)()
+            count = c.llama_tokenize(self.vocab, raw, len(raw), buffer, size, False, special)
+        return buffer[:count]
+
+    @cached_property
+    def bos(self) -> list[int]:
+        """The tokens that every prompt must begin with."""
+        token = int(c.llama_vocab_bos(self.vocab))
+        return [token] if self.add_bos and token >= 0 else []
+
+    @cached_property
+    def pieces(self) -> list[bytes]:
+        """The bytes of every token; b"" for control tokens."""
+        buffer = ctypes.create_string_buffer(256)
+        found: list[bytes] = []
+        for token in range(self.vocabulary):
+            length = c.llama_token_to_piece(self.vocab, token, buffer, 256, 0, False)
+            found.append(buffer.raw[:length] if length > 0 else b"")
+        return found
+
+    @cached_property
+    def byte_index(self) -> ByteIndex:
+        """Tokens by the bytes that they begin with, for healing."""
+        return ByteIndex(self.pieces)
+
+    @cached_property
+    def end_tokens(self) -> frozenset[int]:
+        """Every token that ends a generation: the model's own, and those that begin another file
+        or another hole, which a middle never contains."""
+        ends = [
+            c.llama_vocab_fim_pre(self.vocab),
+            c.llama_vocab_fim_suf(self.vocab),
+            c.llama_vocab_fim_mid(self.vocab),
+            c.llama_vocab_fim_pad(self.vocab),
+            c.llama_vocab_fim_rep(self.vocab),
+            c.llama_vocab_fim_sep(self.vocab),
+        ]
+        own = [t for t in range(self.vocabulary) if c.llama_vocab_is_eog(self.vocab, t)]
+        return frozenset(t for t in [*ends, *own] if t >= 0)
+
+    def control_text(self, token: int) -> str:
+        """How a control token is written, "" for no token."""
+        if token < 0:
+            return ""
+        return (c.llama_vocab_get_text(self.vocab, token) or b"").decode("utf-8", "replace")
+
+    @property
+    def fim(self) -> list[str]:
+        """The texts of the prefix, suffix, middle, repository and file-separator tokens."""
+        return [
+            self.control_text(token)
+            for token in (
+                c.llama_vocab_fim_pre(self.vocab),
+                c.llama_vocab_fim_suf(self.vocab),
+                c.llama_vocab_fim_mid(self.vocab),
+                c.llama_vocab_fim_rep(self.vocab),
+                c.llama_vocab_fim_sep(self.vocab),
+            )
+        ]
+
+    @cached_property
+    def never(self) -> Ids:
+        """Tokens with no bytes that do not end a generation either: they may not be sampled."""
+        ends = self.end_tokens
+        return np.asarray(
+            [t for t, piece in enumerate(self.pieces) if not piece and t not in ends],
+            dtype=np.int64,
+        )
+
+
+def _reason(lines: list[str]) -> str:
+    """The line of llama.cpp's log that says most about why a load failed."""
+    telling = [line for line in lines if "error" in line.lower() or "fail" in line.lower()]
+    text = (telling or lines or ["no reason given"])[0]
+    return text.split("error loading model: ")[-1].rstrip(".") + "."

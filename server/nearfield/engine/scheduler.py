@@ -1,0 +1,172 @@
+"""Which job goes next.
+
+Work advances in steps, and between two steps the most urgent job goes first; of two equally
+urgent ones the older. So a completion waits for at most one step of a chat answer, and not even
+for that when the step is a prompt chunk: `preempts` lets the reader thread end it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nearfield.engine.chat_template import render
+from nearfield.engine.frames import Event, Failed, Generate, Variant
+from nearfield.engine.job import Job, cheapest, tokenize
+from nearfield.engine.lane import Abort, Aborted, Lane
+from nearfield.engine.llama import Model
+from nearfield.engine.rates import Rates
+from nearfield.engine.sampling import Chain, Greedy, Sampler
+from nearfield.errors import NearfieldError, Unsupported
+
+URGENT = 0
+"""The priority of a completion; see `types.Priority`."""
+
+PREFILL = 3
+
+BACKGROUND_CHUNK = 32
+"""Prompt tokens a step for everything but completions: half the lane's chunk, so that what is
+thrown away when typing interrupts is small."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The step under way, as the reader thread may see it."""
+
+    job: int
+    priority: int
+    prefill: bool
+
+
+class Scheduler:
+    """The jobs of one loaded model. Used from one thread, except `running` and `preempts`."""
+
+    def __init__(
+        self,
+        model: Model,
+        lanes: Callable[[str], Lane],
+        rates: Rates,
+        abort: Abort,
+        send: Callable[[Event], None],
+    ) -> None:
+        self._model = model
+        self._lanes = lanes
+        self._rates = rates
+        self._abort = abort
+        self._send = send
+        self._jobs: dict[int, Job] = {}
+        self._arrivals = 0
+        self.running: Running | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self._jobs
+
+    def preempts(self, priority: int) -> bool:
+        """Whether a new job of `priority` should end the running step (any thread)."""
+        running = self.running
+        return running is not None and running.prefill and priority < running.priority
+
+    def add(self, spec: Generate) -> None:
+        """Take a new job."""
+        try:
+            lane = self._lanes(spec.lane)
+            self._arrivals += 1
+            self._jobs[spec.id] = Job(spec, self._arrivals, lane, self._sampler(spec))
+        except NearfieldError as error:
+            self._fail(spec.id, error)
+
+    def cancel(self, id: int) -> None:
+        """End a job; nothing happens when it has ended already."""
+        job = self._jobs.get(id)
+        if job is not None:
+            self._end(job, "cancelled")
+
+    def step(self) -> None:
+        """Advance the most urgent job by one step."""
+        job = min(self._jobs.values(), key=lambda j: (j.spec.priority, j.arrival))
+        if job.late:
+            self._end(job, "deadline")
+            return
+        try:
+            if job.prompt is None:
+                self._begin(job)
+            else:
+                self._advance(job)
+        except NearfieldError as error:
+            self._close(job)
+            self._fail(job.spec.id, error)
+
+    def end_all(self) -> None:
+        """End every job, as before a model is freed."""
+        for job in list(self._jobs.values()):
+            self._end(job, "cancelled")
+
+    def _advance(self, job: Job) -> None:
+        urgent = job.spec.priority == URGENT
+        chunk = job.lane.chunk if urgent else min(job.lane.chunk, BACKGROUND_CHUNK)
+        self._abort.clear()
+        self.running = Running(job.spec.id, job.spec.priority, prefill=not job.generated)
+        try:
+            tokens, finish = job.step(chunk, self._model, self._rates)
+        except Aborted:
+            return
+        finally:
+            self.running = None
+        if tokens is not None:
+            self._send(tokens)
+        if finish:
+            self._end(job, finish)
+
+    def _begin(self, job: Job) -> None:
+        prompts = [
+            tokenize(self._model, variant, i) for i, variant in enumerate(self._variants(job.spec))
+        ]
+        if not prompts or not any(p.tokens for p in prompts):
+            raise Unsupported("The prompt is empty.")
+        prompt, _ = cheapest(prompts, job.lane, self._rates, job.spec.prefill_budget_ms)
+        weaker = frozenset(
+            other.spec.id
+            for other in self._jobs.values()
+            if other.spec.priority > job.spec.priority and other.lane is job.lane
+        )
+        choice = job.lane.table.choose(prompt.tokens, job.spec.document, weaker)
+        if choice is None:
+            # Every sequence belongs to an equally urgent, older job: end the oldest of those.
+            self._end(self._oldest(job), "preempted")
+            return
+        sequence, shared = choice
+        if sequence.job is not None and sequence.job in self._jobs:
+            self._end(self._jobs[sequence.job], "preempted")
+        job.begin(prompt, sequence, shared)
+
+    def _oldest(self, job: Job) -> Job:
+        holders = [j for j in self._jobs.values() if j.lane is job.lane and j.sequence is not None]
+        return min(holders, key=lambda j: j.arrival)
+
+    def _variants(self, spec: Generate) -> list[Variant]:
+        if not spec.chat:
+            return spec.variants
+        eos = self._model.control_text(self._model.eos)
+        return [Variant(render(self._model.meta("tokenizer.chat_template"), spec.chat, eos))]
+
+    def _sampler(self, spec: Generate) -> Sampler:
+        if spec.temperature <= 0 and not spec.schema:
+            return Greedy(self._model)
+        from nearfield.engine.grammar import from_schema
+
+        grammar = from_schema(spec.schema) if spec.schema else ""
+        return Chain(self._model, temperature=spec.temperature, grammar=grammar)
+
+    def _end(self, job: Job, finish: str) -> None:
+        self._close(job)
+        self._send(job.done(finish, self._rates))
+
+    def _close(self, job: Job) -> None:
+        self._jobs.pop(job.spec.id, None)
+        job.lane.table.release(job.spec.id)
+        job.sampler.close()
+
+    def _fail(self, id: int, error: NearfieldError) -> None:
+        self._send(Failed(id, type(error).__name__, error.message, error.hint))

@@ -1,0 +1,91 @@
+"""Which tokens each KV sequence holds, and which sequence a prompt should continue.
+
+Pure bookkeeping, no llama.cpp: `lane` carries out what is decided here. The invariant that
+everything rests on: `Sequence.tokens` is exactly what the cache holds for that sequence, position
+by position, so a prompt that begins with the first n of them needs only the rest evaluated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as SequenceOf
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+Tokens = npt.NDArray[np.int32]
+
+WORTH_KEEPING = 32
+"""A shorter common beginning than this (tokens) is no reason to overwrite another prompt's
+sequence: control tokens and an import line agree between any two files of a project."""
+
+
+@dataclass(slots=True)
+class Sequence:
+    """One KV sequence: what it holds, for which document, and which job is using it."""
+
+    id: int
+    tokens: list[int] = field(default_factory=list[int])
+    document: str = ""
+    used_at: int = 0
+    job: int | None = None
+
+
+def common_prefix(held: SequenceOf[int], prompt: SequenceOf[int]) -> int:
+    """How many tokens `held` and `prompt` have in common at their beginning."""
+    n = min(len(held), len(prompt))
+    if n == 0:
+        return 0
+    differs = np.asarray(held[:n], dtype=np.int32) != np.asarray(prompt[:n], dtype=np.int32)
+    first = int(differs.argmax())
+    return first if differs[first] else n
+
+
+class SequenceTable:
+    """The sequences of one lane, least recently used first to go."""
+
+    def __init__(self, count: int) -> None:
+        self.all = [Sequence(i) for i in range(count)]
+        self._clock = 0
+
+    def choose(
+        self, prompt: SequenceOf[int], document: str, stealable: frozenset[int] = frozenset()
+    ) -> tuple[Sequence, int] | None:
+        """The sequence that `prompt` should continue, and how many of its tokens count.
+
+        `stealable` are jobs that may lose their sequence. None when every sequence is held by a
+        job that may not.
+        """
+        free = [s for s in self.all if s.job is None or s.job in stealable]
+        if not free:
+            return None
+        best, shared = max(
+            ((s, common_prefix(s.tokens, prompt)) for s in free),
+            key=lambda pair: (pair[1], pair[0].document == document, pair[0].used_at),
+        )
+        if shared >= WORTH_KEEPING or shared * 2 >= len(prompt) or shared == len(best.tokens):
+            return best, shared
+        # Nothing worth continuing: an empty sequence, else the least recently used one.
+        oldest = min(free, key=lambda s: (bool(s.tokens), s.job is not None, s.used_at))
+        return oldest, common_prefix(oldest.tokens, prompt)
+
+    def take(self, sequence: Sequence, job: int, document: str, keep: int) -> None:
+        """Give `sequence` to `job`, with only its first `keep` tokens left."""
+        self._clock += 1
+        sequence.job = job
+        sequence.document = document
+        sequence.used_at = self._clock
+        del sequence.tokens[keep:]
+
+    def release(self, job: int) -> None:
+        """The job is over; what it evaluated stays for the next one."""
+        for sequence in self.all:
+            if sequence.job == job:
+                sequence.job = None
+
+    def clear(self) -> None:
+        """Nothing is held any more."""
+        for sequence in self.all:
+            sequence.tokens.clear()
+            sequence.job = None
+            sequence.document = ""

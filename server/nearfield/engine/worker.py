@@ -1,0 +1,267 @@
+"""The engine's child process: `python -m nearfield.engine.worker`.
+
+Commands come as frames on standard input, events go as frames to standard output; see `frames`.
+One thread reads, the main thread works. The process ends when its standard input does, which
+happens when the server ends, however it ends; there is nothing to save, so it ends at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+from nearfield.engine import frames
+from nearfield.engine.bindings import c, version
+from nearfield.engine.frames import Cancel, Command, Embed, Event, Generate, Load, Tokenize
+from nearfield.engine.lane import Abort, Lane
+from nearfield.engine.llama import COMPUTE_OVERHEAD, Model, Silence, check_file, check_memory
+from nearfield.engine.rates import Rates
+from nearfield.engine.scheduler import Scheduler
+from nearfield.errors import NearfieldError, NotReady
+
+TOKENS_PER_DOCUMENT = 2048
+"""Aimed-at size of one document's sequence; the completion lane holds as many as fit."""
+
+CPU_CHUNK = 64
+"""Prompt tokens a step: on a slow machine about half a second, so that cancel is prompt."""
+
+GPU_CHUNK = 512
+
+EMBED_TOKENS = 512
+"""The longest text that `Embed` looks at; the embedding models in use end there as well."""
+
+WARM_UP_TOKENS = 32
+"""Evaluated once after loading: pages the weights in and gives the first prefill rate."""
+
+PROGRESS_STEPS = 20
+
+
+class Inbox:
+    """Commands from the reader thread to the main thread."""
+
+    def __init__(self) -> None:
+        self._items: deque[Command] = deque()
+        self._arrived = threading.Condition()
+
+    def put(self, command: Command) -> None:
+        """Add a command and wake the main thread."""
+        with self._arrived:
+            self._items.append(command)
+            self._arrived.notify()
+
+    def take(self, wait: bool) -> Command | None:
+        """The next command; None when there is none and `wait` is false."""
+        with self._arrived:
+            while not self._items:
+                if not wait:
+                    return None
+                self._arrived.wait()
+            return self._items.popleft()
+
+
+class Worker:
+    """The main thread's state: a model, its lanes and its jobs."""
+
+    def __init__(self, out: int) -> None:
+        self._out = out
+        self._log = Silence()
+        self._abort = Abort()
+        self._inbox = Inbox()
+        self._rates = Rates()
+        self._model: Model | None = None
+        self._lanes: dict[str, Lane] = {}
+        self._options: Load | None = None
+        self._reported = -1
+        self.scheduler: Scheduler | None = None
+
+    # --- the reader thread ---------------------------------------------------------------
+
+    def read(self, source: int) -> None:
+        """Read frames until the end, then end the process."""
+        with os.fdopen(source, "rb") as stream:
+            while header := stream.read(frames.HEADER.size):
+                (length,) = frames.HEADER.unpack(header)
+                self._arrived(frames.decode_command(stream.read(length)))
+        os._exit(0)
+
+    def _arrived(self, command: Command) -> None:
+        self._inbox.put(command)
+        scheduler = self.scheduler
+        if scheduler is None:
+            return
+        running = scheduler.running
+        if (isinstance(command, Cancel) and running and running.job == command.id) or (
+            isinstance(command, Generate) and scheduler.preempts(command.priority)
+        ):
+            self._abort.set()
+
+    # --- the main thread -----------------------------------------------------------------
+
+    def run(self) -> None:
+        """Work until the process ends."""
+        gpu = bool(c.llama_supports_gpu_offload())
+        build = (c.llama_print_system_info() or b"").decode()
+        self.send(frames.Started(version=version, build=build, gpu=gpu))
+        while True:
+            idle = self.scheduler is None or self.scheduler.idle
+            command = self._inbox.take(wait=idle)
+            if command is not None:
+                self._handle(command)
+            elif self.scheduler is not None:
+                self.scheduler.step()
+
+    def send(self, event: Event) -> None:
+        """Write one frame."""
+        data = memoryview(frames.encode(event))
+        while data:
+            data = data[os.write(self._out, data) :]
+
+    def _handle(self, command: Command) -> None:
+        match command:
+            case Load():
+                self._load(command)
+            case Generate() | Tokenize() | Embed() if self._model is None:
+                error = NotReady("No model is loaded.")
+                self.send(frames.Failed(command.id, "NotReady", error.message, error.hint))
+            case Generate() if self.scheduler is not None:
+                self.scheduler.add(command)
+            case Cancel() if self.scheduler is not None:
+                self.scheduler.cancel(command.id)
+            case Tokenize() if self._model is not None:
+                self.send(frames.Tokenized(command.id, self._model.tokenize(command.text)))
+            case Embed():
+                self._embed(command)
+            case _:
+                pass  # A cancel that arrives while no model is loaded has nothing to end.
+
+    def _load(self, options: Load) -> None:
+        self._free()
+        started = time.perf_counter()
+        try:
+            path = Path(options.path)
+            check_memory(check_file(path) + COMPUTE_OVERHEAD, options.memory_limit)
+            model = Model(path, options.gpu_layers, self._progress, self._log)
+            self._model, self._options = model, options
+            cells = options.context_size + options.chat_context_size
+            need = model.bytes + COMPUTE_OVERHEAD + cells * model.kv_bytes_per_token
+            check_memory(need, options.memory_limit)
+            lane = self._lane("infill")
+            self._rates = Rates()
+            self._warm_up(model, lane)
+        except NearfieldError as error:
+            self._free()
+            self.send(frames.LoadFailed(error.message, error.hint))
+            return
+        template = model.meta("tokenizer.chat_template")
+        self.scheduler = Scheduler(model, self._lane, self._rates, self._abort, self.send)
+        self.send(
+            frames.Loaded(
+                name=model.name,
+                context_train=model.context_train,
+                document_tokens=lane.document_tokens,
+                documents=len(lane.table.all),
+                layers=model.layers,
+                vocabulary=model.vocabulary,
+                bytes=model.bytes,
+                fim=model.fim,
+                chat_template=bool(template),
+                tools="tools" in template,
+                load_ms=round((time.perf_counter() - started) * 1000, 1),
+                prefill_rate=self._rates.prefill,
+                decode_rate=self._rates.decode,
+            )
+        )
+
+    def _progress(self, value: float) -> None:
+        """llama.cpp reports every tensor; a person needs every twentieth part."""
+        step = int(value * PROGRESS_STEPS)
+        if step != self._reported:
+            self._reported = step
+            self.send(frames.Loading(round(value, 2)))
+
+    def _warm_up(self, model: Model, lane: Lane) -> None:
+        tokens = model.tokenize(
+            "for key, value in sorted(items.items()):\n    total += value\n" * 4
+        )
+        sequence = lane.table.all[0]
+        model.byte_index  # noqa: B018 - built now, so that the first healed request need not
+        for part in (tokens[:WARM_UP_TOKENS], tokens[WARM_UP_TOKENS : WARM_UP_TOKENS + 1]):
+            started = time.perf_counter()
+            lane.decode(sequence, part)
+            spent = (time.perf_counter() - started) * 1000
+            if len(part) > 1:
+                self._rates.prefilled(len(part), spent)
+            else:
+                self._rates.decoded(spent)
+        lane.clear()
+
+    def _lane(self, name: str) -> Lane:
+        """The lane of that name, made at its first use: nobody pays for a chat they do not have."""
+        lane = self._lanes.get(name)
+        model, options = self._model, self._options
+        if lane is not None or model is None or options is None:
+            return self._lanes[name]
+        infill = name == "infill"
+        size = options.context_size if infill else options.chat_context_size
+        chunk = GPU_CHUNK if options.gpu_layers and c.llama_supports_gpu_offload() else CPU_CHUNK
+        lane = self._lanes[name] = Lane(
+            model,
+            context_size=EMBED_TOKENS if name == "embed" else size,
+            sequences=max(1, size // TOKENS_PER_DOCUMENT) if infill else 1,
+            chunk=EMBED_TOKENS if name == "embed" else chunk,
+            threads=options.threads,
+            abort=self._abort,
+            embeddings=name == "embed",
+        )
+        return lane
+
+    def _embed(self, command: Embed) -> None:
+        model = self._model
+        if model is None:
+            return
+        try:
+            lane = self._lane("embed")
+            vectors: list[list[float]] = []
+            for text in command.texts:
+                lane.clear()
+                tokens = [*model.bos, *model.tokenize(text)][:EMBED_TOKENS]
+                sequence = lane.table.all[0]
+                self._abort.clear()
+                lane.decode(sequence, tokens, outputs=len(tokens))
+                vectors.append(lane.pooled(sequence))
+        except NearfieldError as error:
+            self.send(frames.Failed(command.id, type(error).__name__, error.message, error.hint))
+            return
+        self.send(frames.Embedded(command.id, vectors))
+
+    def _free(self) -> None:
+        if self.scheduler is not None:
+            self.scheduler.end_all()
+            self.scheduler = None
+        for lane in self._lanes.values():
+            lane.close()
+        self._lanes.clear()
+        if self._model is not None:
+            self._model.close()
+            self._model = None
+
+
+def main() -> None:
+    """Set the streams up and work."""
+    # Whatever a library prints must not get between the frames.
+    out = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    c.llama_backend_init()
+    worker = Worker(out)
+    source = os.dup(0)
+    threading.Thread(target=worker.read, args=(source,), name="reader", daemon=True).start()
+    worker.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,267 @@
+"""The embedded engine as a provider: the default, and the only one that needs no server."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+from nearfield.engine.client import Engine, EngineState
+from nearfield.engine.frames import Done, Generate, Loaded, Tokens, Variant
+from nearfield.errors import NotReady, Unsupported
+from nearfield.providers import fim
+from nearfield.providers.tool_text import ToolText, describe
+from nearfield.types import (
+    Capabilities,
+    ChatRequest,
+    Delta,
+    FimTemplate,
+    Finish,
+    Health,
+    HealthState,
+    InfillRequest,
+    Message,
+    Segment,
+    ServedModel,
+    Usage,
+)
+
+PREFILL_SHARE = 0.6
+"""How much of the time until the deadline the prompt may take; the rest is for the answer."""
+
+_HEALTH = {
+    EngineState.READY: HealthState.READY,
+    EngineState.STARTING: HealthState.STARTING,
+    EngineState.LOADING: HealthState.STARTING,
+    EngineState.WAITING: HealthState.STARTING,
+    EngineState.STOPPED: HealthState.STARTING,
+    EngineState.FAILED: HealthState.UNAVAILABLE,
+}
+
+
+class Embedded:
+    """One GGUF model in our own worker.
+
+    `template` is the family's FIM form; None takes it from the model's vocabulary, and a model
+    without such tokens then completes from the prefix alone.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        model: str,
+        path: Path,
+        template: FimTemplate | None = None,
+        name: str = "embedded",
+    ) -> None:
+        self.name = name
+        self.model = model
+        self._engine = engine
+        self._path = path
+        self._template = template
+        self._rates: tuple[float, float] | None = None
+
+    def start(self) -> None:
+        """Begin loading in the background. Raises `EngineMissing`."""
+        if self._engine.status.state is EngineState.STOPPED:
+            self._engine.start(str(self._path))
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """See `Provider`."""
+        info = self._engine.status.info
+        rates = self._rates or ((info.prefill_rate, info.decode_rate) if info else None)
+        return Capabilities(
+            infill=True,
+            chat=info is None or info.chat_template,
+            tools=info is None or info.chat_template,
+            schema=True,
+            embed=True,
+            local=True,
+            context_tokens=info.document_tokens if info else None,
+            prefill_rate=rates[0] if rates and rates[0] else None,
+            decode_rate=rates[1] if rates and rates[1] else None,
+        )
+
+    async def health(self) -> Health:
+        """See `Provider`."""
+        status = self._engine.status
+        detail = str(status.error) if status.error else f"{self.model}: {status.state}"
+        return Health(_HEALTH[status.state], detail, status.progress)
+
+    async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
+        """See `Provider`. Evaluates in the classic order when the deadline affords it, else with
+        the typed part last; both are healed."""
+        self.start()
+        info = await self._engine.ready(request.deadline)
+        spec = Generate(
+            id=0,
+            lane="infill",
+            priority=request.priority,
+            document=request.document,
+            variants=self._variants(request, self._template or from_vocabulary(info)),
+            max_tokens=request.max_tokens,
+            stop=list(request.stop),
+            single_line=request.single_line,
+            line_started=bool(request.typed.strip()),
+            temperature=request.temperature,
+            prefill_only=request.prefill_only,
+            deadline_ms=_left_ms(request.deadline),
+            prefill_budget_ms=_left_ms(request.deadline) * PREFILL_SHARE,
+        )
+        async with aclosing(self._stream(spec, request.deadline)) as stream:
+            async for delta in stream:
+                yield delta
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
+        """See `Provider`. With `tools` the calls are read from the text that the model's own
+        template asks for; with `schema` decoding is constrained by a grammar."""
+        self.start()
+        info = await self._engine.ready(request.deadline)
+        if not info.chat_template:
+            raise Unsupported(
+                f"{self.model} has no chat template.",
+                "Set models.chat to an instruct model, such as the default one.",
+            )
+        spec = Generate(
+            id=0,
+            lane="chat",
+            priority=request.priority,
+            document=request.session,
+            chat=_conversation(request, native_tools=info.tools),
+            max_tokens=request.max_tokens,
+            stop=list(request.stop),
+            temperature=request.temperature,
+            schema=json.dumps(request.schema) if request.schema is not None else "",
+            deadline_ms=_left_ms(request.deadline),
+        )
+        calls = ToolText() if request.tools else None
+        async with aclosing(self._stream(spec, request.deadline)) as stream:
+            async for delta in stream:
+                yield calls.filter(delta) if calls else delta
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """See `Provider`."""
+        self.start()
+        return await self._engine.embed(list(texts))
+
+    async def count_tokens(self, text: str) -> int:
+        """See `Provider`."""
+        self.start()
+        return len(await self._engine.tokenize(text))
+
+    async def models(self) -> list[ServedModel]:
+        """See `Provider`."""
+        info = self._engine.status.info
+        return [
+            ServedModel(
+                self.model,
+                context_tokens=info.document_tokens if info else None,
+                bytes=info.bytes if info else None,
+            )
+        ]
+
+    async def aclose(self) -> None:
+        """See `Provider`."""
+        await self._engine.stop()
+
+    async def _stream(self, spec: Generate, deadline: float | None) -> AsyncGenerator[Delta]:
+        async with aclosing(self._engine.generate(spec, deadline)) as events:
+            async for event in events:
+                if isinstance(event, Tokens):
+                    yield Delta(text=event.text, logprobs=tuple(event.logprobs))
+                else:
+                    self._rates = (event.prefill_rate, event.decode_rate)
+                    yield self._last(event, spec)
+
+    def _last(self, done: Done, spec: Generate) -> Delta:
+        if done.finish in ("preempted", "cancelled") and not spec.prefill_only:
+            raise NotReady("The engine gave way to a newer request.")
+        finish = Finish(done.finish) if done.finish in set(Finish) else Finish.STOP
+        usage = Usage(
+            model=self.model,
+            prompt_tokens=done.prompt_tokens,
+            evaluated_tokens=done.evaluated_tokens,
+            reused_tokens=done.reused_tokens,
+            generated_tokens=done.generated_tokens,
+            prefill_ms=done.prefill_ms,
+            decode_ms=done.decode_ms,
+        )
+        return Delta(finish=finish, usage=usage)
+
+    @staticmethod
+    def _variants(request: InfillRequest, template: FimTemplate | None) -> list[Variant]:
+        forms = [fim.render(template, request)]
+        if template is not None and template.order == "psm" and request.typed:
+            forms.append(fim.render(template, request, typed_last=True))
+        return [_variant(form, fim.heal_index(template, request, form)) for form in forms]
+
+
+def from_vocabulary(info: Loaded) -> FimTemplate | None:
+    """The FIM form of a model that the catalogue does not know, by its control tokens."""
+    prefix, suffix, middle, repo, separator = info.fim
+    if not (prefix and suffix and middle):
+        return None
+    return FimTemplate(
+        name="vocabulary",
+        prefix=prefix,
+        suffix=suffix,
+        middle=middle,
+        repo_name=repo,
+        file_sep=separator,
+    )
+
+
+def _variant(segments: tuple[Segment, ...], heal: int) -> Variant:
+    return Variant([(segment.text, segment.special) for segment in segments], heal)
+
+
+def _left_ms(deadline: float | None) -> float:
+    """Milliseconds until `deadline`, at least one; 0 for no deadline."""
+    return 0.0 if deadline is None else max(1.0, (deadline - time.monotonic()) * 1000)
+
+
+def _conversation(request: ChatRequest, *, native_tools: bool) -> str:
+    """The chat as the worker takes it: JSON text with messages and tools."""
+    messages = [_message(message) for message in request.messages]
+    chat: dict[str, Any] = {"messages": messages}
+    if request.tools and native_tools:
+        chat["tools"] = [
+            {
+                "type": "function",
+                "function": {
+                    "name": tool.name,
+                    "description": tool.description,
+                    "parameters": dict(tool.parameters),
+                },
+            }
+            for tool in request.tools
+        ]
+    elif request.tools:
+        messages.insert(0, {"role": "system", "content": describe(request.tools)})
+    return json.dumps(chat)
+
+
+def _message(message: Message) -> dict[str, Any]:
+    plain: dict[str, Any] = {"role": str(message.role), "content": message.content}
+    if message.tool_calls:
+        plain["tool_calls"] = [
+            {
+                "type": "function",
+                "id": call.id,
+                "function": {"name": call.name, "arguments": _arguments(call.arguments)},
+            }
+            for call in message.tool_calls
+        ]
+    return plain
+
+
+def _arguments(text: str) -> object:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
