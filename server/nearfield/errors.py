@@ -20,6 +20,7 @@
     │   ├── ContextTooLong          the prompt does not fit
     │   ├── BadAnswer               the answer is not what the protocol says
     │   ├── DeadlineExceeded        too slow
+    │   ├── NotPermitted            it would leave this machine, and may not
     │   └── Unsupported             this provider cannot do that at all
     └── NoProvider                  every candidate failed or none is configured
 
@@ -127,6 +128,10 @@ class BadAnswer(ProviderError):
 
 class DeadlineExceeded(ProviderError):
     """The answer did not come in time."""
+
+
+class NotPermitted(ProviderError):
+    """The request would leave this machine and nobody allowed that, or it could not be recorded."""
 
 
 class Unsupported(ProviderError):

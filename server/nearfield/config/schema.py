@@ -93,6 +93,69 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
     roles: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     """For a role (complete, fast, code, large, review, embed) the providers to try, in order.
     A role that is not named takes "embedded" first, then every other provider that can do it."""
+    tasks: dict[str, str] = field(default_factory=dict[str, str])
+    """For a task (complete, explain, document, snippet, code, fix, refactor, test, review, chat) the
+    role that does it, where it shall not be the usual one."""
+    escalate: Literal["suggest", "ask", "auto"] = "suggest"
+    """When a local answer is not good enough: "suggest" keeps it and offers the cloud beside it,
+    "ask" waits for a yes or no, "auto" goes on by itself where this workspace has consented."""
+    ask_timeout_s: Positive = 20
+    """A question that is not answered within this counts as no."""
+    complex_from: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    """With "hybrid", a task whose score is at least this goes to the cloud first; 0 takes the
+    calibrated default."""
+    min_logprob: Annotated[float, Meta(le=0)] = -2.0
+    """A local answer whose tokens' mean log-probability is below this is not good enough."""
+    hedge_queue: NonNegative = 2
+    """A completion is asked of two providers at once when the first one already works on this many
+    requests; the faster one answers. 0 never does."""
+    breaker_failures: Positive = 3
+    """A provider that failed this often in a row is left alone for a while."""
+    breaker_seconds: Positive = 10
+    """How long the first such pause is; it doubles each time, up to five minutes."""
+
+
+class Privacy(msgspec.Struct, frozen=True, kw_only=True):
+    """`[privacy]`: what may leave the machine, once the user has allowed that anything may."""
+
+    withhold: list[str] = field(default_factory=list[str])
+    """Patterns as in `.gitignore`, besides the built-in ones (.env, keys, credentials …): matching
+    files never enter a prompt for a provider outside this machine. A workspace may add some."""
+    redact: list[str] = field(default_factory=list[str])
+    """Regular expressions, besides the built-in ones: what they match is replaced before sending.
+    With a group, only the group is (user only)."""
+    keep_sent: bool = False
+    """Whether the egress ledger keeps the redacted text that was sent, and not only its hash (user
+    only)."""
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """`[budget]`: what may be spent, in US dollars, by local date; 0 is no limit (user only)."""
+
+    daily_soft: Annotated[float, Meta(ge=0)] = 0.0
+    """From here on nothing that costs is asked without a question."""
+    daily_hard: Annotated[float, Meta(ge=0)] = 0.0
+    """A request that could pass this is not sent, nor one whose price is unknown."""
+    monthly_soft: Annotated[float, Meta(ge=0)] = 0.0
+    """As `daily_soft`, for the calendar month."""
+    monthly_hard: Annotated[float, Meta(ge=0)] = 0.0
+    """As `daily_hard`, for the calendar month."""
+    prices: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    """For a model's name the dollars for a million tokens [read, written], where the price list
+    does not know it; [0, 0] for a server of your own."""
+    compare_with: str = "claude-sonnet-4-5"
+    """The model at whose price `nearfield stats` values what local models answered."""
+
+
+class Cache(msgspec.Struct, frozen=True, kw_only=True):
+    """`[cache]`: answers kept on disk, so that the same question is not computed twice (user only)."""
+
+    enabled: bool = True
+    """Whether answers to chats, explanations and actions are kept."""
+    max_mb: Positive = 50
+    """The most that it may take on disk, in MiB; the oldest go first."""
+    max_age_hours: Positive = 168
+    """An answer older than this is not used."""
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,5 +182,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     models: Models = field(default_factory=Models)
     routing: Routing = field(default_factory=Routing)
     providers: dict[str, ProviderSettings] = field(default_factory=dict[str, ProviderSettings])
+    privacy: Privacy = field(default_factory=Privacy)
+    budget: Budget = field(default_factory=Budget)
+    cache: Cache = field(default_factory=Cache)
     files: Files = field(default_factory=Files)
     log: Log = field(default_factory=Log)
