@@ -1,0 +1,191 @@
+"""The open documents, as the client's notifications describe them.
+
+pygls has a document model of its own. It is not used: it splits all lines on every access, at
+places where LSP does not, and the object that it hands out changes while a request awaits.
+Here a keystroke costs one splice of the text and the lines that it touches; what requests get is a
+frozen `Snapshot`.
+
+Text is kept free of lone surrogates (a client can send half an emoji): each becomes U+FFFD, which
+is as long in UTF-16, so that positions stay right.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from urllib.parse import unquote, urlsplit
+
+from lsprotocol.types import (
+    Position,
+    Range,
+    TextDocumentContentChangeEvent,
+    TextDocumentContentChangePartial,
+)
+
+from nearfield.lsp import convert
+from nearfield.lsp.lines import LineTable
+from nearfield.types import Edit, Snapshot, Span
+
+FOLLOWED_CHARS = 16_000_000
+"""Documents longer than this are not held at all: no edit of a text that long is cheap (20 ms for
+50 MB), and nobody completes in it. Eight times the default of `files.max_bytes`, so that a document
+just over that limit is followed and gets suggestions again once it is shorter."""
+
+_DRIVE = re.compile("/[A-Za-z]:")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    """`text` with every lone surrogate replaced by U+FFFD."""
+    if text.isascii() or not _SURROGATE.search(text):
+        return text
+    # Halves that belong together but arrived escaped apart are joined, the others replaced.
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+class Document:
+    """One open document. `followed` is false once it was too long to be held; `text` is then ""."""
+
+    def __init__(self, uri: str, language: str, version: int | None, text: str) -> None:
+        self.uri = uri
+        self.language = language.lower()
+        self.version = version
+        self.path = _path_of(uri)
+        self.root: str | None = None
+        self.text = ""
+        self.followed = True
+        self._lines: LineTable | None = None
+        self._snapshot: Snapshot | None = None
+        self._set(clean(text))
+
+    @property
+    def lines(self) -> LineTable:
+        """Where the lines start; made when first needed."""
+        if self._lines is None:
+            self._lines = LineTable(self.text)
+        return self._lines
+
+    def snapshot(self) -> Snapshot:
+        """The document as it is now."""
+        if self._snapshot is None:
+            self._snapshot = Snapshot(
+                self.uri, self.language, self.version, self.text, self.path, self.root
+            )
+        return self._snapshot
+
+    def offset_at(self, position: Position, encoding: str) -> int:
+        """The offset of a position, clamped."""
+        return convert.offset_at(self.text, self.lines, position, encoding)
+
+    def span_of(self, where: Range, encoding: str) -> Span:
+        """The offsets of a range, clamped."""
+        return convert.span_of(self.text, self.lines, where, encoding)
+
+    def range_of(self, span: Span, encoding: str) -> Range:
+        """The range of a span."""
+        return convert.range_of(self.text, self.lines, span, encoding)
+
+    def change(
+        self,
+        version: int | None,
+        changes: Sequence[TextDocumentContentChangeEvent],
+        encoding: str,
+    ) -> list[Edit]:
+        """Apply one notification's changes in order; each sees the text that the one before left.
+
+        Returns them as edits, each in offsets of the text before it.
+        """
+        self.version = version
+        self._snapshot = None
+        edits: list[Edit] = []
+        for change in changes:
+            text = clean(change.text)
+            if not isinstance(change, TextDocumentContentChangePartial):
+                edits.append(Edit(Span(0, len(self.text)), text))
+                self.followed = True
+                self._set(text)
+            elif self.followed:
+                edit = Edit(self.span_of(change.range, encoding), text)
+                edits.append(edit)
+                self._splice(edit)
+        return edits
+
+    def _splice(self, edit: Edit) -> None:
+        start, end = edit.span.start, edit.span.end
+        lines = self.lines
+        text = "".join((self.text[:start], edit.text, self.text[end:]))
+        if len(text) > FOLLOWED_CHARS:
+            self._set(text)
+            return
+        self.text = text
+        lines.edit(start, end, len(edit.text), text)
+
+    def _set(self, text: str) -> None:
+        self._lines = None
+        self.followed = len(text) <= FOLLOWED_CHARS
+        self.text = text if self.followed else ""
+
+
+class Documents:
+    """All open documents by URI."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Document] = {}
+        self.roots: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Document]:
+        return iter(tuple(self._open.values()))
+
+    def get(self, uri: str) -> Document | None:
+        """The document, None when the client has not opened it."""
+        return self._open.get(uri)
+
+    def open(self, uri: str, language: str, version: int | None, text: str) -> Document:
+        """Take in a document; one that was open already is replaced."""
+        document = Document(uri, language, version, text)
+        document.root = self._root_of(document.path)
+        self._open[uri] = document
+        return document
+
+    def close(self, uri: str) -> Document | None:
+        """Forget a document."""
+        return self._open.pop(uri, None)
+
+    def set_roots(self, uris: Sequence[str]) -> None:
+        """The workspace's folders changed."""
+        paths = (_path_of(uri) for uri in uris)
+        self.roots = tuple(path for path in paths if path)
+        for document in self._open.values():
+            document.root = self._root_of(document.path)
+
+    def _root_of(self, path: str | None) -> str | None:
+        """The innermost workspace folder that holds `path`."""
+        if path is None:
+            return None
+        holding = [root for root in self.roots if _holds(root, path)]
+        return max(holding, key=len, default=None)
+
+
+def _holds(root: str, path: str) -> bool:
+    trimmed = root.rstrip("/\\")
+    return path.startswith(trimmed) and path[len(trimmed) : len(trimmed) + 1] in ("/", "\\")
+
+
+def _path_of(uri: str) -> str | None:
+    """The absolute path of a `file:` URI, None of any other.
+
+    (pygls's own conversion loses what follows a semicolon in a file's name.)
+    """
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return None
+    path = unquote(parts.path)
+    if parts.scheme != "file" or not path or "\0" in path:
+        return None
+    if _DRIVE.match(path):
+        path = path[1:]
+    elif parts.netloc not in ("", "localhost"):
+        path = f"//{parts.netloc}{path}"
+    return path.replace("/", os.sep)
