@@ -1,0 +1,126 @@
+"""Where models lie on disk, and how we know that a file is what it should be.
+
+One folder a model in the cache: `models/NAME/FILE`, beside it `FILE.part` and `FILE.part.json`
+while a download runs, and `verified.json` once the SHA-256 was checked. That record holds for the
+size and modification time that it names, so a file of half a gigabyte is hashed once and not at
+every start, and is hashed again as soon as either changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import platformdirs
+
+CACHE_DIR_VARIABLE = "NEARFIELD_CACHE_DIR"
+GGUF_MAGIC = b"GGUF"
+BLOCK_BYTES = 1 << 20
+
+
+def cache_dir(environ: Mapping[str, str] | None = None) -> Path:
+    """The user's cache folder for Nearfield, which need not exist yet."""
+    environ = os.environ if environ is None else environ
+    moved = environ.get(CACHE_DIR_VARIABLE, "")
+    return Path(moved) if moved else platformdirs.user_cache_path("nearfield", appauthor=False)
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """That `path` had this SHA-256 while it had this size (bytes) and time (ns).
+
+    `source` says where the file came from, `commit` which commit of a hub's repository.
+    """
+
+    path: str
+    bytes: int
+    mtime_ns: int
+    sha256: str
+    source: str = ""
+    commit: str = ""
+
+    @classmethod
+    def of(cls, path: Path, sha256: str, *, source: str = "", commit: str = "") -> Verified:
+        """The record for `path` as it is now. Raises `OSError` when it is not there."""
+        stat = path.stat()
+        return cls(
+            path=str(path),
+            bytes=stat.st_size,
+            mtime_ns=stat.st_mtime_ns,
+            sha256=sha256,
+            source=source,
+            commit=commit,
+        )
+
+    def holds(self, path: Path) -> bool:
+        """Whether `path` is still the file that was hashed. Raises `OSError` when it is gone."""
+        stat = path.stat()
+        return (str(path), stat.st_size, stat.st_mtime_ns) == (
+            self.path,
+            self.bytes,
+            self.mtime_ns,
+        )
+
+
+class Shelf:
+    """One model's folder in the cache. Nothing is created until something is written."""
+
+    def __init__(self, cache: Path, name: str, file: str) -> None:
+        self.folder = cache / "models" / name
+        self.file = self.folder / Path(file).name
+        self.part = self.file.with_name(self.file.name + ".part")
+        self.journal = self.file.with_name(self.file.name + ".part.json")
+        self.record = self.folder / "verified.json"
+        self.staging = self.folder / "staging"
+        # Outside the folder, so that removing a model cannot pull a lock from under a download.
+        self.lock = cache / "models" / ".locks" / f"{name}.lock"
+
+    def verified(self) -> Verified | None:
+        """The record, None where there is none or it cannot be read."""
+        try:
+            return msgspec.json.decode(self.record.read_bytes(), type=Verified)
+        except (OSError, msgspec.DecodeError):
+            return None
+
+    def remember(self, record: Verified) -> None:
+        """Write the record. Raises `OSError`."""
+        write_atomically(self.record, msgspec.json.encode(record))
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` so that a reader sees the old or the new, never a part.
+
+    Follows a symbolic link, as people keep settings in a repository. Raises `OSError`.
+    """
+    target = path.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    written = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if target.exists():
+            written.chmod(target.stat().st_mode)
+        written.replace(target)
+    finally:
+        written.unlink(missing_ok=True)
+
+
+def hash_file(path: Path) -> str:
+    """The SHA-256 of a file in hexadecimal. Raises `OSError`."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def is_gguf(path: Path) -> bool:
+    """Whether a file begins as a GGUF file does; False when it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(GGUF_MAGIC)) == GGUF_MAGIC
+    except OSError:
+        return False

