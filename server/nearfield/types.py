@@ -47,6 +47,15 @@ class Edit:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """The item selected in the client's completion popup: it would replace `span`, which ends at
+    or behind the cursor, by `text`. A suggestion then replaces `span` and starts with `text`."""
+
+    span: Span
+    text: str
+
+
 # --- prompts --------------------------------------------------------------------------------
 
 
@@ -88,8 +97,8 @@ class SnippetKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """A piece of another place that helps the model. `path` is as shown to the model ('/'-separated,
-    relative to the workspace)."""
+    """A piece of another place that helps the model. `path` is as shown to the model: relative to
+    the workspace, separated by '/'."""
 
     path: str
     text: str

@@ -1,0 +1,1 @@
+"""What a model is shown: slices of the document at hand."""

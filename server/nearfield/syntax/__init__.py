@@ -1,0 +1,1 @@
+"""Reading code: which language it is, and its syntax tree."""

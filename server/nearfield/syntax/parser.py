@@ -1,0 +1,269 @@
+"""Parsing: one tree a document, kept up to date edit by edit.
+
+`ParseCache.parse` is told the document's text, finds what changed since the last time by itself
+(so that a missed or reordered edit can do no harm) and gives the parser the old tree to reuse.
+`Parsed` is an immutable view of one text and its tree. It speaks code points, as the rest of the
+house does; tree-sitter speaks bytes of UTF-8, rows and byte columns, and that stays in here.
+
+Bounded: a text that is too long, has a line that is too long, or takes too long to parse has no
+tree, and callers work by lines. Everything may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import tree_sitter
+
+from nearfield.syntax.languages import Language, grammar
+from nearfield.types import Edit, Span
+
+__all__ = ["ParseCache", "Parsed", "changed_span", "parse"]
+
+MAX_CHARS = 4_000_000
+"""Longer texts have no tree: 4 MB of Python parse in about 0.3 s, and are never source code."""
+MAX_LINE_CHARS = 100_000
+"""A text with a longer line has no tree: several grammars count columns from the line's start at
+every token, which is quadratic in the line's length."""
+PARSE_SECONDS = 2.0
+"""A parse is given up after this long. 1 MB takes 0.07 s; text that is no code may take minutes."""
+CHUNK_BYTES = 32_768
+"""The parser asks for its text in pieces of this size."""
+CACHED_DOCUMENTS = 64
+"""Trees kept; about 10 bytes of tree a byte of text."""
+
+
+class Parsed:
+    """A text, its tree, and the way between offsets and bytes. Immutable."""
+
+    def __init__(
+        self, language: Language, text: str, source: bytes, tree: tree_sitter.Tree
+    ) -> None:
+        self.language = language
+        self.text = text
+        self.source = source
+        self.tree = tree
+
+    @cached_property
+    def root(self) -> tree_sitter.Node:
+        """The node of the whole text."""
+        return self.tree.root_node
+
+    def byte(self, offset: int) -> int:
+        """The byte at which the code point at `offset` begins."""
+        if len(self.source) == len(self.text):
+            return offset
+        if offset * 2 <= len(self.text):
+            return len(_encode(self.text[:offset]))
+        return len(self.source) - len(_encode(self.text[offset:]))
+
+    def offset(self, byte: int) -> int:
+        """The code point that begins at `byte`."""
+        if len(self.source) == len(self.text):
+            return byte
+        return len(_decode(self.source[:byte]))
+
+    def span(self, node: tree_sitter.Node) -> Span:
+        """Where `node` is."""
+        return Span(self.offset(node.start_byte), self.offset(node.end_byte))
+
+    def path_to(self, offset: int) -> list[tree_sitter.Node]:
+        """The nodes that hold the character at `offset` (at the text's end: the last one), from
+        the root inwards."""
+        byte = min(self.byte(offset), max(len(self.source) - 1, 0))
+        cursor = self.tree.walk()
+        path: list[tree_sitter.Node] = []
+        while (node := cursor.node) is not None and node.start_byte <= byte < node.end_byte:
+            path.append(node)
+            if cursor.goto_first_child_for_byte(byte) is None:
+                break
+        return path
+
+    def errors(self, span: Span) -> int:
+        """How many ERROR and MISSING nodes touch `span`."""
+        start, end = self.byte(span.start), self.byte(span.end)
+        return sum(1 for _ in self._broken(self.root, start, end))
+
+    def _broken(self, node: tree_sitter.Node, start: int, end: int) -> Iterator[tree_sitter.Node]:
+        if not node.has_error or node.start_byte > end or node.end_byte < start:
+            return
+        if node.is_error or node.is_missing:
+            yield node
+        for child in node.children:
+            yield from self._broken(child, start, end)
+
+    def edited(self, edit: Edit) -> Parsed | None:
+        """The same document after `edit`, parsed with this tree's help; None when that took too
+        long. This view stays as it is."""
+        text = self.text[: edit.span.start] + edit.text + self.text[edit.span.end :]
+        return self._reparsed(text, edit.span, len(edit.text))
+
+    def _reparsed(self, text: str, span: Span, new_length: int) -> Parsed | None:
+        """`text` is this text with `span` replaced by `new_length` characters."""
+        start, old_end = self.byte(span.start), self.byte(span.end)
+        inserted = _encode(text[span.start : span.start + new_length])
+        if _longest_line_at(text, span.start, span.start + new_length) > MAX_LINE_CHARS:
+            return None
+        source = self.source[:start] + inserted + self.source[old_end:]
+        new_end = start + len(inserted)
+        row, line_start = _row_of(self.source, start)
+        tree = self.tree.copy()
+        tree.edit(
+            start,
+            old_end,
+            new_end,
+            (row, start - line_start),
+            _point(self.source, start, old_end, row, line_start),
+            _point(source, start, new_end, row, line_start),
+        )
+        fresh = _run(self.language, source, tree)
+        return None if fresh is None else Parsed(self.language, text, source, fresh)
+
+
+def parse(language: Language, text: str) -> Parsed | None:
+    """`text` parsed afresh; None when it is beyond the bounds above."""
+    if len(text) > MAX_CHARS or max(map(len, text.split("\n"))) > MAX_LINE_CHARS:
+        return None
+    source = _encode(text)
+    tree = _run(language, source, None)
+    return None if tree is None else Parsed(language, text, source, tree)
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What is known of one document. `parsed` is None when `length` characters were too much."""
+
+    language: Language
+    parsed: Parsed | None
+    length: int
+
+
+class ParseCache:
+    """The trees of the documents that were worked on last."""
+
+    def __init__(self, documents: int = CACHED_DOCUMENTS) -> None:
+        self._documents = documents
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def parse(self, uri: str, language: Language | None, text: str) -> Parsed | None:
+        """The document `uri` as it is now; reuses what is known of it. None: no such grammar, or
+        beyond the bounds above (which is then remembered until the text has shrunk by half)."""
+        if language is None:
+            return None
+        with self._lock:
+            entry = self._entries.get(uri)
+        if entry is not None and entry.language is not language:
+            entry = None
+        if entry is not None and entry.parsed is None and len(text) * 2 > entry.length:
+            return None
+        parsed = self._from(entry, language, text)
+        with self._lock:
+            self._entries[uri] = _Entry(language, parsed, len(text))
+            self._entries.move_to_end(uri)
+            while len(self._entries) > self._documents:
+                self._entries.popitem(last=False)
+        return parsed
+
+    def forget(self, uri: str) -> None:
+        """The document was closed."""
+        with self._lock:
+            self._entries.pop(uri, None)
+
+    @staticmethod
+    def _from(entry: _Entry | None, language: Language, text: str) -> Parsed | None:
+        before = entry.parsed if entry else None
+        if before is None or len(text) > MAX_CHARS:
+            return parse(language, text)
+        if before.text == text:
+            return before
+        span, length = changed_span(before.text, text)
+        return before._reparsed(text, span, length)  # pyright: ignore[reportPrivateUsage]
+
+
+def changed_span(before: str, after: str) -> tuple[Span, int]:
+    """The smallest single replacement that makes `after` of `before`: what was replaced, and how
+    many characters of `after` took its place. Compares slices, so it costs a memcmp."""
+    shorter = min(len(before), len(after))
+    start = _common(before, after, shorter)
+    tail = shorter - start
+    low, high = 0, tail
+    while low < high:
+        half = (low + high + 1) // 2
+        end = low
+        if (
+            before[len(before) - half : len(before) - end]
+            == after[len(after) - half : len(after) - end]
+        ):
+            low = half
+        else:
+            high = half - 1
+    return Span(start, len(before) - low), len(after) - low - start
+
+
+def _common(before: str, after: str, limit: int) -> int:
+    """How many leading characters are the same."""
+    low, high = 0, limit
+    while low < high:
+        half = (low + high + 1) // 2
+        if before[low:half] == after[low:half]:
+            low = half
+        else:
+            high = half - 1
+    return low
+
+
+def _run(
+    language: Language, source: bytes, old: tree_sitter.Tree | None
+) -> tree_sitter.Tree | None:
+    """Parse within the time allowed."""
+    deadline = time.monotonic() + PARSE_SECONDS
+
+    def read(byte: int, _point: object) -> bytes:
+        return source[byte : byte + CHUNK_BYTES]
+
+    def late(_byte: int, _error: bool) -> bool:
+        return time.monotonic() > deadline
+
+    parser = tree_sitter.Parser(grammar(language))
+    try:
+        if old is None:
+            return parser.parse(read, progress_callback=late)
+        return parser.parse(read, old, progress_callback=late)
+    except ValueError:  # what the binding raises when `late` says so
+        return None
+
+
+def _encode(text: str) -> bytes:
+    """UTF-8. A lone surrogate, which a JSON document may hold, takes its three bytes."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _decode(source: bytes) -> str:
+    return source.decode("utf-8", "surrogatepass")
+
+
+def _row_of(source: bytes, byte: int) -> tuple[int, int]:
+    """The row that holds `byte`, and the byte at which that row begins."""
+    return source.count(b"\n", 0, byte), source.rfind(b"\n", 0, byte) + 1
+
+
+def _point(source: bytes, start: int, end: int, row: int, line_start: int) -> tuple[int, int]:
+    """The point of `end`, counted on from `start`, which is in `row`."""
+    rows = source.count(b"\n", start, end)
+    if rows == 0:
+        return row, end - line_start
+    return row + rows, end - source.rfind(b"\n", start, end) - 1
+
+
+def _longest_line_at(text: str, start: int, end: int) -> int:
+    """The length of the longest line that `start:end` touches."""
+    first = text.rfind("\n", 0, start) + 1
+    last = text.find("\n", end)
+    lines = text[first : len(text) if last < 0 else last].split("\n")
+    return max(map(len, lines))
