@@ -26,11 +26,11 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     debounce_ms: NonNegative = 60
     """Wait after a keystroke before a model is asked; a newer keystroke cancels the wait."""
     deadline_ms: Positive = 2500
-    """An automatic suggestion that needs longer than this from the keystroke is not worth showing."""
+    """An automatic suggestion that takes longer than this from the keystroke is not shown."""
     invoked_deadline_ms: Positive = 20000
     """The same for a suggestion that the user asked for by a key."""
     multiline: Literal["auto", "always", "never"] = "auto"
-    """Whether a suggestion may have several lines; "auto" decides by the cursor's place in the tree."""
+    """Whether a suggestion may have several lines; "auto" decides by the place of the cursor."""
     max_lines: Positive = 12
     """The longest suggestion, in lines."""
     max_tokens: Positive = 128
@@ -75,8 +75,8 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`[providers.NAME]`: one more way to reach a model (user only)."""
 
     kind: str
-    """Which class serves it: "scripted", "llama_server", "ollama", "openai_compatible", "anthropic", or
-    the name of an installed provider plugin."""
+    """Which class serves it: "scripted", "llama_server", "ollama", "openai_compatible",
+    "anthropic", or the name of an installed provider plugin."""
     model: str = ""
     """The model to ask for, in that server's own words."""
     base_url: str = ""
@@ -94,8 +94,8 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
     """For a role (complete, fast, code, large, review, embed) the providers to try, in order.
     A role that is not named takes "embedded" first, then every other provider that can do it."""
     tasks: dict[str, str] = field(default_factory=dict[str, str])
-    """For a task (complete, explain, document, snippet, code, fix, refactor, test, review, chat) the
-    role that does it, where it shall not be the usual one."""
+    """For a task (complete, explain, document, snippet, code, fix, refactor, test, review, chat)
+    the role that does it, where it shall not be the usual one."""
     escalate: Literal["suggest", "ask", "auto"] = "suggest"
     """When a local answer is not good enough: "suggest" keeps it and offers the cloud beside it,
     "ask" waits for a yes or no, "auto" goes on by itself where this workspace has consented."""
@@ -148,7 +148,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cache(msgspec.Struct, frozen=True, kw_only=True):
-    """`[cache]`: answers kept on disk, so that the same question is not computed twice (user only)."""
+    """`[cache]`: answers kept on disk, so that nothing is computed twice (user only)."""
 
     enabled: bool = True
     """Whether answers to chats, explanations and actions are kept."""

@@ -1,0 +1,173 @@
+"""Checks what one source says, key by key, against the schema.
+
+Nothing is raised: a table of unknown shape comes in, the keys that can be used come out, and every
+other one becomes a `Finding`. A bad key costs itself alone, never its section or its file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import msgspec
+
+from nearfield.config.keys import (
+    ANY_NAME,
+    Key,
+    Leaf,
+    Table,
+    UnknownKeyError,
+    dotted,
+    find,
+    leaves,
+    nearest,
+)
+
+# What DESIGN's predecessors called the strategies; users have them in their shells' profiles.
+STRATEGY_ALIASES = {
+    "local_fallback": "local_first",
+    "claude_only": "cloud_only",
+}
+# A table deeper than this is no settings file; Python's own limit is far above.
+MAX_DEPTH = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong at `key` in `source`; `load` turns it into a `Problem`."""
+
+    source: str
+    key: Key
+    wrong: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What one source says: `values` holds every usable leaf, converted to the schema's type.
+    `places` says where each was found."""
+
+    values: dict[Key, Any] = field(default_factory=dict[Key, Any])
+    places: dict[Key, str] = field(default_factory=dict[Key, str])
+    findings: list[Finding] = field(default_factory=list[Finding])
+
+    def put(self, key: Key, value: Any, source: str, *, text: bool = False) -> None:
+        """Check `value` for `key` and keep it, or note what is wrong. `text`: the value is text
+        that stands for a value of the key's type, as in the environment."""
+        try:
+            found = find(key)
+        except UnknownKeyError as unknown:
+            self._unknown(key, unknown.close, source)
+            return
+        if text and isinstance(value, str):
+            value = _from_text(value, found)
+        if isinstance(found, Leaf):
+            self._leaf(key, found, value, source)
+        elif not isinstance(value, Mapping):
+            self.findings.append(Finding(source, key, f"expected a table, got {_kind(value)}"))
+        elif len(key) > MAX_DEPTH:
+            self.findings.append(Finding(source, key, "the tables are nested too deeply"))
+        else:
+            for name, inner in value.items():
+                self.put((*key, str(name)), inner, source)
+
+    def _leaf(self, key: Key, leaf: Leaf, value: Any, source: str) -> None:
+        if key == ("routing", "strategy") and isinstance(value, str):
+            lower = value.strip().lower()
+            value = STRATEGY_ALIASES.get(lower, lower)
+        try:
+            converted = msgspec.convert(value, leaf.type, strict=True)
+        except msgspec.ValidationError as error:
+            self.findings.append(Finding(source, key, explain(leaf, value, error)))
+        else:
+            self.values[key] = converted
+            self.places[key] = source
+
+    def _unknown(self, key: Key, close: str, source: str) -> None:
+        meant = f'did you mean "{close}"?' if close else ""
+        if not meant and (elsewhere := nearest_section(key[-1])):
+            meant = f'did you mean "{elsewhere}"?'
+        wrong = f"there is no such setting, {meant}" if meant else "there is no such setting"
+        self.findings.append(Finding(source, key, wrong))
+
+
+def check_table(table: Mapping[str, Any], source: str) -> Checked:
+    """Check a whole table of settings, `{"completion": {...}, ...}`."""
+    checked = Checked()
+    checked.put((), table, source)
+    return checked
+
+
+def nearest_section(name: str) -> str:
+    """The dotted key whose last part is `name`, for a setting that was put in the wrong table."""
+    for leaf in leaves():
+        if leaf.pattern[-1] == name and ANY_NAME not in leaf.pattern:
+            return dotted(leaf.pattern)
+    return ""
+
+
+def explain(leaf: Leaf, value: Any, error: msgspec.ValidationError) -> str:
+    """What is wrong with `value`, in a person's words; never the value itself."""
+    choices = _choices(leaf.type)
+    if choices and isinstance(value, str):
+        close = nearest(value.lower(), choices)
+        meant = f', did you mean "{close}"?' if close else ""
+        listed = ", ".join(f'"{choice}"' for choice in choices)
+        return f"expected one of {listed}{meant}"
+    text = str(error)
+    place = ""
+    if " - at `" in text:
+        text, _, at = text.partition(" - at `")
+        place = f" at {at.strip('`').removeprefix('$')}" if at.startswith("$[") else ""
+    text = text[:1].lower() + text[1:]
+    for name, plain in _PLAIN:
+        text = text.replace(name, plain)
+    return f"{text}{place}"
+
+
+_PLAIN = (
+    ("`int`", "a whole number"),
+    ("`float`", "a number"),
+    ("`str`", "text"),
+    ("`bool`", "true or false"),
+    ("`array`", "a list"),
+    ("`object`", "a table"),
+    ("`null`", "nothing"),
+)
+
+
+def _choices(kind: Any) -> tuple[str, ...]:
+    return tuple(get_args(kind)) if get_origin(kind) is Literal else ()
+
+
+def _kind(value: Any) -> str:
+    names = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list"}
+    return names.get(type(value), "something else")
+
+
+def _from_text(text: str, found: Leaf | Table) -> Any:
+    """The value that a variable's text stands for; the text itself where it stands for none."""
+    if isinstance(found, Table) or text.lstrip().startswith("["):
+        return _json(text)
+    kind = found.type if get_origin(found.type) is not Annotated else get_args(found.type)[0]
+    if get_origin(kind) is list:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if kind is bool and text.strip().lower() in _SPOKEN:
+        return _SPOKEN[text.strip().lower()]
+    if kind not in (bool, int, float):
+        return text
+    try:
+        return msgspec.convert(text.strip().lower(), kind, strict=False)
+    except msgspec.ValidationError:
+        return text
+
+
+_SPOKEN = {"yes": True, "on": True, "no": False, "off": False}
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

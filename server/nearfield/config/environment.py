@@ -1,0 +1,59 @@
+"""Settings from environment variables.
+
+`NEARFIELD_SECTION__KEY`, two underscores between the parts:
+`NEARFIELD_COMPLETION__DEADLINE_MS=1500`, `NEARFIELD_PROVIDERS__OLLAMA__KIND=ollama`. Lists are
+separated by commas or written as JSON; tables are JSON. An empty variable is no variable. The
+older names in `ALIASES` mean the same as their key; where both are set, the `NEARFIELD_` one wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nearfield.config.check import Checked, Finding
+from nearfield.config.keys import Key, UnknownKeyError, find
+
+PREFIX = "NEARFIELD_"
+SEPARATOR = "__"
+
+ALIASES: dict[str, Key] = {
+    "LLM_STRATEGY": ("routing", "strategy"),
+    "LOCAL_LLM_ENABLED": ("engine", "enabled"),
+    "LOCAL_LLM_MODEL_PATH": ("models", "complete"),
+    "LOCAL_LLM_GPU_LAYERS": ("engine", "gpu_layers"),
+    "LOCAL_LLM_CONTEXT_SIZE": ("engine", "context_size"),
+}
+
+
+def read(environ: Mapping[str, str]) -> Checked:
+    """What the environment says. Variables that are not ours are not looked at."""
+    checked = Checked()
+    for name, key in ALIASES.items():
+        if text := environ.get(name, ""):
+            checked.put(key, text, source_of(name), text=True)
+    for name in sorted(environ):
+        if not name.startswith(PREFIX) or not environ[name]:
+            continue
+        parts: Key = tuple(name.removeprefix(PREFIX).lower().split(SEPARATOR))
+        if len(parts) > 1:
+            checked.put(parts, environ[name], source_of(name), text=True)
+        elif meant := _forgot_an_underscore("".join(parts)):
+            wrong = f"the section is followed by two underscores: {meant}"
+            checked.findings.append(Finding(source_of(name), (), wrong))
+    return checked
+
+
+def source_of(name: str) -> str:
+    """How a variable is named to the user."""
+    return f"environment variable {name}"
+
+
+def _forgot_an_underscore(rest: str) -> str:
+    """For `completion_deadline_ms` the variable that was meant, "" when it is none of ours
+    (`NEARFIELD_CONFIG_DIR` and the like have a single part)."""
+    section, _, key = rest.partition("_")
+    try:
+        find((section, key))
+    except UnknownKeyError:
+        return ""
+    return f"{PREFIX}{section}{SEPARATOR}{key}".upper()

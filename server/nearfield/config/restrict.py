@@ -1,0 +1,129 @@
+"""What a workspace's `.nearfield.toml` may change: it may restrict, never permit.
+
+A repository is somebody else's text. So every key of the schema has a rule here that says in which
+direction a workspace may move it; most may not be moved at all. (Turning the local engine *off* is
+among them: under the strategy `local_first` that would push code towards a cloud.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nearfield.config.keys import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A workspace's wish that is not granted; `why` ends a sentence about the key."""
+
+    why: str
+
+
+Rule = Callable[[Any, Any], Any]
+"""(the value in force, the workspace's wish) -> the value from now on, or `Refused`."""
+
+
+def user_only(_now: Any, _wish: Any) -> Any:
+    """Never from a workspace."""
+    return Refused("only the user may set this, not a workspace")
+
+
+def only_off(now: Any, wish: Any) -> Any:
+    """May be turned off, not on."""
+    if wish and not now:
+        return Refused("a workspace may only turn this off")
+    return wish
+
+
+def only_add(now: Any, wish: Any) -> Any:
+    """Entries may be added to the list; none goes."""
+    return [*now, *(entry for entry in wish if entry not in now)]
+
+
+def only_lower(now: Any, wish: Any) -> Any:
+    """May be made smaller."""
+    return wish if wish <= now else Refused("a workspace may only lower this")
+
+
+def only_raise(now: Any, wish: Any) -> Any:
+    """May be made larger, where larger means less."""
+    return wish if wish >= now else Refused("a workspace may only raise this")
+
+
+def only_towards(*choices: str) -> Rule:
+    """May be moved to a later one of `choices`, which go from the most to the least permissive."""
+
+    def rule(now: Any, wish: Any) -> Any:
+        if choices.index(wish) >= choices.index(now):
+            return wish
+        return Refused(f'a workspace may only move this towards "{choices[-1]}"')
+
+    return rule
+
+
+def only_local(now: Any, wish: Any) -> Any:
+    """`local_only` or nothing: between the others none is a restriction of another."""
+    if wish in ("local_only", now):
+        return wish
+    return Refused('a workspace may only set this to "local_only"')
+
+
+RULES: dict[Key, Rule] = {
+    ("completion", "enabled"): only_off,
+    ("completion", "disabled_languages"): only_add,
+    ("completion", "debounce_ms"): only_raise,
+    ("completion", "deadline_ms"): only_lower,
+    ("completion", "invoked_deadline_ms"): only_lower,
+    ("completion", "multiline"): only_towards("always", "auto", "never"),
+    ("completion", "max_lines"): only_lower,
+    ("completion", "max_tokens"): only_lower,
+    ("completion", "prefix_lines"): only_lower,
+    ("completion", "suffix_lines"): only_lower,
+    ("engine", "enabled"): user_only,
+    ("engine", "threads"): user_only,
+    ("engine", "gpu_layers"): user_only,
+    ("engine", "context_size"): user_only,
+    ("engine", "chat_context_size"): user_only,
+    ("engine", "memory_limit_mb"): user_only,
+    ("engine", "idle_unload_minutes"): user_only,
+    ("models", "complete"): user_only,
+    ("models", "chat"): user_only,
+    ("routing", "strategy"): only_local,
+    ("routing", "roles", "NAME"): user_only,
+    ("routing", "tasks", "NAME"): user_only,
+    ("routing", "escalate"): only_towards("auto", "ask", "suggest"),
+    ("routing", "ask_timeout_s"): user_only,
+    ("routing", "complex_from"): user_only,
+    ("routing", "min_logprob"): user_only,
+    ("routing", "hedge_queue"): user_only,
+    ("routing", "breaker_failures"): user_only,
+    ("routing", "breaker_seconds"): user_only,
+    ("providers", "NAME", "kind"): user_only,
+    ("providers", "NAME", "model"): user_only,
+    ("providers", "NAME", "base_url"): user_only,
+    ("providers", "NAME", "options", "NAME"): user_only,
+    ("privacy", "withhold"): only_add,
+    ("privacy", "redact"): user_only,
+    ("privacy", "keep_sent"): user_only,
+    ("budget", "daily_soft"): user_only,
+    ("budget", "daily_hard"): user_only,
+    ("budget", "monthly_soft"): user_only,
+    ("budget", "monthly_hard"): user_only,
+    ("budget", "prices", "NAME"): user_only,
+    ("budget", "compare_with"): user_only,
+    ("cache", "enabled"): user_only,
+    ("cache", "max_mb"): user_only,
+    ("cache", "max_age_hours"): user_only,
+    ("files", "exclude"): only_add,
+    ("files", "max_bytes"): only_lower,
+    ("log", "level"): user_only,
+}
+"""The rule of every key's pattern. A key that is missing here is `user_only`; a test sees to it
+that none is."""
+
+
+def rule_for(pattern: Key) -> Rule:
+    """The rule of a key's pattern."""
+    return RULES.get(pattern, user_only)
