@@ -111,7 +111,8 @@ class Loading(msgspec.Struct, tag="loading", frozen=True):
 
 class Loaded(msgspec.Struct, tag="loaded", frozen=True):
     """What the model is. `fim` are the texts of its prefix, suffix, middle, repository and file
-    tokens ("" where it has none); `tools` says that its chat template knows tools; rates are tokens a second from the warm-up."""
+    tokens ("" where it has none); `tools` says that its chat template knows tools;
+    rates are tokens a second from the warm-up."""
 
     name: str
     context_train: int

@@ -1,0 +1,86 @@
+"""The bookkeeping of KV sequences against a model of what llama.cpp holds."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nearfield.engine.sequences import WORTH_KEEPING, SequenceTable, common_prefix
+
+TOKENS = st.lists(st.integers(0, 3), max_size=40)
+
+
+@given(TOKENS, TOKENS)
+def test_common_prefix_is_what_a_loop_finds(held: list[int], prompt: list[int]) -> None:
+    expected = 0
+    for a, b in zip(held, prompt, strict=False):
+        if a != b:
+            break
+        expected += 1
+    assert common_prefix(held, prompt) == expected
+
+
+def filled(*contents: list[int]) -> SequenceTable:
+    table = SequenceTable(len(contents))
+    for job, (sequence, tokens) in enumerate(zip(table.all, contents, strict=True)):
+        table.take(sequence, job, f"doc{job}", 0)
+        sequence.tokens.extend(tokens)
+        table.release(job)
+    return table
+
+
+LONG = list(range(100))
+
+
+@pytest.mark.parametrize(
+    ("contents", "prompt", "expected"),
+    [
+        pytest.param([[], []], LONG, (1, 0), id="empty table"),
+        pytest.param([LONG, []], [*LONG, 7], (0, 100), id="continues what it holds"),
+        pytest.param([LONG, []], [*LONG[:60], 7, 7], (0, 60), id="long common beginning"),
+        pytest.param(
+            [LONG, []],
+            [*LONG[: WORTH_KEEPING - 1], *[7] * 200],
+            (1, 0),
+            id="short common beginning leaves the other document alone",
+        ),
+        pytest.param([[1, 2, 3, 9], []], [1, 2, 3, 4], (0, 3), id="most of a short prompt"),
+        pytest.param([[5] * 9, [6] * 9], LONG, (0, 0), id="full table gives up the oldest"),
+    ],
+)
+def test_choose(contents: list[list[int]], prompt: list[int], expected: tuple[int, int]) -> None:
+    chosen = filled(*contents).choose(prompt, "doc")
+    assert chosen is not None
+    assert (chosen[0].id, chosen[1]) == expected
+
+
+def test_a_busy_sequence_is_only_taken_from_a_job_that_may_lose_it() -> None:
+    table = filled(LONG)
+    table.take(table.all[0], 5, "doc", 100)
+    assert table.choose(LONG, "doc") is None
+    chosen = table.choose(LONG, "doc", frozenset({5}))
+    assert chosen is not None
+    assert chosen[1] == 100
+
+
+@given(st.lists(st.tuples(TOKENS, st.integers(0, 40)), max_size=30), st.integers(1, 4))
+def test_tokens_always_equal_what_a_cache_that_obeys_would_hold(
+    prompts: list[tuple[list[int], int]], count: int
+) -> None:
+    """Every prompt continues its sequence from the shared part, as `Job.begin` and `Lane.decode`
+    do, and may be cut short; afterwards the sequence must hold exactly that prompt's beginning."""
+    table = SequenceTable(count)
+    cache: dict[int, list[int]] = {s.id: [] for s in table.all}
+    for job, (prompt, cut) in enumerate(prompts):
+        choice = table.choose(prompt, "d")
+        assert choice is not None
+        sequence, shared = choice
+        assert cache[sequence.id][:shared] == prompt[:shared]
+        table.take(sequence, job, "d", shared)
+        cache[sequence.id] = cache[sequence.id][:shared]
+        evaluated = prompt[shared:][:cut]
+        sequence.tokens.extend(evaluated)
+        cache[sequence.id] += evaluated
+        table.release(job)
+        assert sequence.tokens == cache[sequence.id] == prompt[: shared + cut]
