@@ -1,0 +1,84 @@
+"""`nearfield`: finds the command and imports that one alone, so that an editor's start is quick."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from nearfield import __version__
+from nearfield.cli.output import ExitCode, exit_code, report, say
+from nearfield.errors import NearfieldError
+
+COMMANDS = {
+    "serve": "nearfield.cli.serve:serve",
+    "complete": "nearfield.cli.complete:complete",
+    "models": "nearfield.cli.models:app",
+    "doctor": "nearfield.cli.doctor:doctor",
+    "config": "nearfield.cli.config:app",
+}
+"""Each command, in the order of the help, and where it is."""
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    arguments = sys.argv[1:]
+    try:
+        build(arguments)()
+    except NearfieldError as error:
+        if "--debug" in arguments:
+            raise
+        report(error)
+        sys.exit(exit_code(error))
+    except KeyboardInterrupt:
+        say("Interrupted.")
+        sys.exit(ExitCode.INTERRUPTED)
+
+
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """The application as far as `arguments` need it: one command, or all of them for the help."""
+    app = typer.Typer(
+        name="nearfield",
+        help="AI completions in any editor, from your own machine's models first.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    wanted = next((word for word in arguments if not word.startswith("-")), "")
+    for name in [wanted] if wanted in COMMANDS else COMMANDS:
+        _add(app, name)
+    return app
+
+
+def _add(app: typer.Typer, name: str) -> None:
+    module, _, attribute = COMMANDS[name].partition(":")
+    command = getattr(importlib.import_module(module), attribute)
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=name)
+    else:
+        app.command(name)(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"nearfield {__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and end."
+        ),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show a traceback when a command fails.")
+    ] = False,
+) -> None:
+    # Both are acted on elsewhere: `--version` above, `--debug` in `main`.
+    del version, debug

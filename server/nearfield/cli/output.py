@@ -1,0 +1,56 @@
+"""What the commands have in common when they speak: exit codes, errors, JSON.
+
+Standard output carries the answer alone, so that it can be piped; everything else goes to standard
+error. Colours and progress appear on a terminal only.
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import IntEnum
+from typing import NoReturn
+
+from nearfield import errors
+from nearfield.errors import NearfieldError
+
+
+class ExitCode(IntEnum):
+    """How a command ends."""
+
+    DONE = 0
+    NOTHING = 1  # nothing to offer
+    USAGE = 2  # the command, or a setting, is wrong
+    NO_PROVIDER = 3  # no provider could answer
+    INTERRUPTED = 130
+
+
+def exit_code(error: NearfieldError) -> ExitCode:
+    """The exit code that an error means."""
+    if isinstance(error, errors.ConfigError | errors.UnknownModel):
+        return ExitCode.USAGE
+    return ExitCode.NO_PROVIDER
+
+
+def say(text: str) -> None:
+    """A line for the person, beside the answer."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def report(error: NearfieldError) -> None:
+    """What happened and what to do about it, without a traceback."""
+    say(f"error: {error.message}")
+    if error.hint:
+        say(f"  {error.hint}")
+
+
+def fail(message: str, hint: str = "", code: ExitCode = ExitCode.USAGE) -> NoReturn:
+    """End the command with a message."""
+    report(NearfieldError(message, hint))
+    raise SystemExit(int(code))
+
+
+def print_json(value: object) -> None:
+    """One JSON value on standard output."""
+    import msgspec
+
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
