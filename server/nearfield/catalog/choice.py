@@ -2,13 +2,13 @@
 
 The user's setting decides. Without one the best installed model does: for `complete` a base model
 that fills in the middle before an instruct model, in a size that this machine carries; for `chat`
-the model that completes, when it can chat too, as that takes no second load of memory.
+the model that completes, when it can chat too, as a second model takes memory of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nearfield.catalog.disk import is_gguf
@@ -56,36 +56,25 @@ def choose(
     `CatalogError`, with what to do, when no model on this machine can serve the role.
     """
     catalog = Catalog.load() if catalog is None else catalog
-    problems: list[str] = []
-    for wish in _wishes(role, models):
+    problem = ""
+    if wish := models.chat if role == "chat" else models.complete:
         try:
-            choice = _named(wish, catalog)
+            return _named(wish, catalog)
         except CatalogError as error:
-            problems.append(f"models.{role} = {wish!r} cannot be used: {error}")
-            continue
-        if role == "complete" or wish == models.chat or _can_chat(choice):
-            return choice
-    best, damage = _best(role, catalog, machine)
-    problems += damage
-    said = " ".join(problems)
-    if best is None:
+            problem = f"models.{role} = {wish!r} cannot be used: {error}"
+    elif role == "chat":
+        with suppress(CatalogError):
+            completing = choose("complete", models, catalog, machine)
+            if completing.entry is None or "chat" in completing.entry.roles:
+                # What is wrong with `complete` is said where that is asked for.
+                return replace(completing, problem="")
+    here, damage = _here(role, catalog)
+    said = " ".join([problem, *damage]).strip()
+    if not here:
         hint = f"Run `nearfield models pull` to fetch the default model, {catalog.default}."
-        raise CatalogError(said or "No model is on this machine.", hint)
-    path = catalog.local_path(best.name)
-    assert path is not None  # noqa: S101 (`_best` offers only models that are here)
-    return Choice(path, best, problem=f"{said} {best.name} is used." if said else "")
-
-
-def _wishes(role: str, models: Models) -> Iterator[str]:
-    """The settings that speak about the role, the most telling first."""
-    if role == "chat" and models.chat:
-        yield models.chat
-    elif models.complete:
-        yield models.complete
-
-
-def _can_chat(choice: Choice) -> bool:
-    return choice.entry is None or "chat" in choice.entry.roles
+        raise CatalogError(said or f"No model for {role} is on this machine.", hint)
+    best = here[0] if len(here) == 1 else _best(here, role, machine or this_machine(catalog))
+    return Choice(best.path, best.entry, f"{said} {best.name} is used." if said else "")
 
 
 def _named(wish: str, catalog: Catalog) -> Choice:
@@ -104,22 +93,24 @@ def _named(wish: str, catalog: Catalog) -> Choice:
     return Choice(path, entry)
 
 
-def _best(
-    role: str, catalog: Catalog, machine: Machine | None
-) -> tuple[ModelEntry | None, list[str]]:
-    """The best usable model, and what is wrong with the files that are not."""
-    here: list[ModelEntry] = []
+def _here(role: str, catalog: Catalog) -> tuple[list[Choice], list[str]]:
+    """The models that could serve the role now, and what is wrong with files that cannot."""
+    here: list[Choice] = []
     damage: list[str] = []
     for entry in catalog.entries.values():
         try:
-            if role in entry.roles and catalog.local_path(entry.name) is not None:
-                here.append(entry)
+            path = catalog.local_path(entry.name) if role in entry.roles else None
         except HashMismatch as error:
             damage.append(str(error))
-    if len(here) < 2:
-        return (here[0] if here else None), damage
-    machine = this_machine(catalog) if machine is None else machine
-    fitting = [entry for entry in here if machine.carries(entry, role)]
+        else:
+            here += [Choice(path, entry)] if path else []
+    return here, damage
+
+
+def _best(here: list[Choice], role: str, machine: Machine) -> Choice:
+    """The best that the machine carries, or the smallest when it carries none."""
+    known = [(choice, choice.entry) for choice in here if choice.entry is not None]
+    fitting = [(choice, entry) for choice, entry in known if machine.carries(entry, role)]
     if fitting:
-        return max(fitting, key=lambda entry: rank(entry, role)), damage
-    return min(here, key=lambda entry: (entry.memory_mb, entry.parameters_m)), damage
+        return max(fitting, key=lambda pair: rank(pair[1], role))[0]
+    return min(known, key=lambda pair: (pair[1].memory_mb, pair[1].parameters_m))[0]

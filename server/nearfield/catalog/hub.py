@@ -21,7 +21,6 @@ from urllib.parse import quote
 
 import httpx
 
-from nearfield.catalog.disk import BLOCK_BYTES
 from nearfield.catalog.models import HubSource
 from nearfield.catalog.part import Expected, Part
 from nearfield.errors import DownloadFailed
@@ -139,7 +138,8 @@ class Hub:
                 part.restart()
             _remember_answer(response, part)
             before = part.position
-            for block in response.iter_bytes(BLOCK_BYTES):
+            # As they come: blocks of a fixed size would lose the last one when the connection ends.
+            for block in response.iter_bytes():
                 part.write(block)
         return "" if part.position > before else "it sent nothing"
 

@@ -99,6 +99,9 @@ class Part:
             # Unflushed bytes that no longer fit are lost; the next start goes on before them.
             with self._disk():
                 self._stream.close()
+                if self.position == 0:
+                    self._shelf.part.unlink(missing_ok=True)
+                    self._shelf.journal.unlink(missing_ok=True)
 
     def resume(self, *, at_wheel: bool = False) -> None:
         """Keep what an earlier run left, as far as it is this file's; `at_wheel` keeps only whole

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from nearfield.catalog.models import Catalog, HubSource, ModelEntry
+from nearfield.catalog.models import Catalog, ModelEntry
 from nearfield.catalog.part import free_bytes, megabytes
 
 MIB = 1 << 20
@@ -30,7 +30,7 @@ CPU_LIMITS = {
     "complete": ((4, 600), (8, 1_600), (1_000, 3_200)),
     "chat": ((4, 1_600), (8, 3_900), (1_000, 8_100)),
 }
-# The same on a GPU or on Apple silicon: memory decides there, but a suggestion still has to be quick.
+# The same on a GPU or Apple silicon: memory decides there, but a suggestion still must be quick.
 GPU_LIMITS = {"complete": 8_100, "chat": 31_000}
 NVIDIA_SMI_SECONDS = 3.0
 # Licences that let anybody use the model for any work.
@@ -134,7 +134,7 @@ def _advise(role: str, catalog: Catalog, machine: Machine, installed: set[str]) 
         if role in entry.roles
         and entry.licence in OPEN_LICENCES
         and machine.carries(entry, role)
-        and (entry.name in installed or entry.bytes <= machine.free_disk)
+        and (entry.name in installed or _disk_bytes(entry) <= machine.free_disk)
     ]
     if not fitting:
         return None
@@ -159,6 +159,11 @@ def rank(entry: ModelEntry, role: str) -> tuple[int, int, int]:
     return (int(entry.instruct), int(entry.fills_in), entry.parameters_m)
 
 
+def _disk_bytes(entry: ModelEntry) -> int:
+    """What the file takes on the disk; where only the hub knows it, no more than its memory."""
+    return entry.bytes or entry.memory_mb * MIB
+
+
 def _reasons(entry: ModelEntry, role: str, machine: Machine) -> Iterator[str]:
     if role == "complete":
         if entry.fills_in:
@@ -171,5 +176,5 @@ def _reasons(entry: ModelEntry, role: str, machine: Machine) -> Iterator[str]:
     limit = machine.limit(role)
     speed = f"up to {limit / 1000:g} billion weights answer in time"
     yield f"On this machine ({machine.words()}) {speed}, within {megabytes(machine.budget)}."
-    if all(isinstance(source, HubSource) for source in entry.sources):
+    if entry.hub_only:
         yield "Only the Hugging Face hub has it."

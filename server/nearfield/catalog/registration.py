@@ -1,0 +1,81 @@
+"""Read what a user says about a model of their own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from nearfield.catalog.disk import is_gguf
+from nearfield.catalog.models import HubSource, ModelEntry, PathSource
+from nearfield.catalog.templates import CHAT_OF_FILE, FIM_AUTO
+from nearfield.errors import ConfigError
+
+# What most models of the last years were trained with at least; the engine reads the true figure
+# from the file.
+ASSUMED_CONTEXT = 8192
+
+_ON_HUB = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)/(?P<file>.+\.gguf)", re.IGNORECASE)
+_HUB_PAGE = re.compile(
+    r"/(?P<repo>[\w.-]+/[\w.-]+)/(?:resolve|blob)/(?P<revision>[^/]+)/(?P<file>.+\.gguf)",
+    re.IGNORECASE,
+)
+
+
+def registration(
+    name: str, source: str, known: ModelEntry | None, stated: Mapping[str, Any]
+) -> ModelEntry:
+    """The entry for `source`: a GGUF file on this machine, OWNER/REPO/FILE on the hub, or the
+    address of such a file.
+
+    `stated` are the fields that the user gave. What they did not give comes from `known`, the entry
+    of that name, when there is one: its own file, fetched in another way, has to have its hash.
+    Raises `ConfigError`.
+    """
+    found = _source(source)
+    file = Path(found.path if isinstance(found, PathSource) else found.file).name
+    if known is None:
+        known = ModelEntry(
+            title=name,
+            sources=[found],
+            file=file,
+            licence="unknown",
+            context=ASSUMED_CONTEXT,
+            roles=["complete", "chat"],
+            fim=FIM_AUTO,
+            chat=CHAT_OF_FILE,
+        )
+    fields: dict[str, Any] = {**stated, "name": name, "origin": "user", "sources": [found]}
+    if isinstance(found, HubSource):
+        fields["file"] = file
+    entry = msgspec.structs.replace(known, **fields)
+    try:
+        return msgspec.convert(msgspec.to_builtins(entry), ModelEntry)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{name} cannot be added: {error}.") from error
+
+
+def _source(text: str) -> PathSource | HubSource:
+    """What `text` names. Raises `ConfigError`."""
+    path = Path(text).expanduser()
+    if path.is_file():
+        if not is_gguf(path):
+            raise ConfigError(
+                f"{path} is not a GGUF file: it does not begin with 'GGUF'.",
+                "Models for llama.cpp end in .gguf; other formats have to be converted first.",
+            )
+        return PathSource(str(path.resolve()))
+    address = urlsplit(text)
+    if address.scheme in ("http", "https"):
+        if page := _HUB_PAGE.fullmatch(unquote(address.path)):
+            return HubSource(page["repo"], page["file"], page["revision"])
+    elif not path.is_absolute() and (found := _ON_HUB.fullmatch(text)):
+        return HubSource(found["repo"], found["file"])
+    raise ConfigError(
+        f"{text} is neither a file on this machine nor a GGUF file on the hub.",
+        "Give a path, or OWNER/REPO/FILE.gguf.",
+    )

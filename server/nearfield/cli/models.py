@@ -1,0 +1,301 @@
+"""`nearfield models`: see, fetch, register, remove and choose models.
+
+Exit codes are those of all commands; 3 is a pull that no source could serve. With `--json` one JSON
+value goes to standard output, an error as `{"error", "hint"}`. Progress is drawn on a terminal only;
+elsewhere a pull says in a line what it does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from nearfield.catalog import download, user
+from nearfield.catalog.choice import choose
+from nearfield.catalog.models import Catalog, ModelEntry, PathSource
+from nearfield.catalog.part import megabytes
+from nearfield.catalog.recommend import Advice, recommend, this_machine
+from nearfield.catalog.registration import registration
+from nearfield.cli.output import ExitCode, exit_code, print_json, say
+from nearfield.cli.progress import Pulling
+from nearfield.config.load import load
+from nearfield.errors import CatalogError, NearfieldError
+
+# Wider than any row: a pipe gets every name in full.
+PIPE_WIDTH = 200
+
+app = typer.Typer(
+    help="See, fetch, register, remove and choose the models of the embedded engine.",
+    no_args_is_help=True,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
+
+
+@app.command("list")
+def list_models(
+    installed: Annotated[
+        bool, typer.Option("--installed", help="Only what is on this machine.")
+    ] = False,
+    role: Annotated[str, typer.Option(help="Only models for this role: complete or chat.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show the models of the catalogue, and which of them are on this machine and in use."""
+    with _reported(as_json):
+        catalog = _catalog()
+        used = _used(catalog)
+        rows = [_row(catalog, entry, used) for entry in catalog.entries.values()]
+        rows = [row for row in rows if row["installed"] or not installed]
+        rows = [row for row in rows if not role or role in row["roles"]]
+    if as_json:
+        print_json(rows)
+    elif rows:
+        _print_table(rows)
+    if not rows:
+        say("There is no such model." if not installed else "No model is on this machine yet.")
+        raise typer.Exit(ExitCode.NOTHING)
+
+
+@app.command()
+def pull(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Catalogue names; the default model if none.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch models, verify them and keep them in the cache; goes on where it was interrupted."""
+    with _reported(as_json):
+        catalog = _catalog()
+        done: list[dict[str, Any]] = []
+        entries = [catalog.get(name) for name in names or [catalog.default]]
+        for entry in entries:
+            with Pulling(entry, quiet=as_json) as pulling:
+                path = download.pull(catalog, entry.name, pulling)
+            done.append({"name": entry.name, "path": str(path), "bytes": path.stat().st_size})
+            if not as_json:
+                print(f"{entry.name} is ready: {path}")
+    if as_json:
+        print_json(done)
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="How to call it; a known name replaces that entry.")],
+    source: Annotated[
+        str,
+        typer.Argument(help="A GGUF file, OWNER/REPO/FILE on the hub, or that file's address."),
+    ],
+    roles: Annotated[
+        list[str] | None, typer.Option("--role", help="complete or chat; may be repeated.")
+    ] = None,
+    fim: Annotated[
+        str | None, typer.Option(help="Infilling template, 'auto', or '' for none.")
+    ] = None,
+    chat: Annotated[
+        str | None, typer.Option(help="Chat template, 'gguf' for the file's own, '' for none.")
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="The model's licence.")] = None,
+    context: Annotated[int | None, typer.Option(min=1, help="Context length in tokens.")] = None,
+    sha256: Annotated[str | None, typer.Option(help="What the file must be.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register a GGUF file of your own, or one on the hub, in your catalogue."""
+    with _reported(as_json):
+        given = {
+            "roles": roles,
+            "fim": fim,
+            "chat": chat,
+            "licence": licence,
+            "context": context,
+            "sha256": sha256,
+        }
+        stated = {key: value for key, value in given.items() if value is not None}
+        entry = registration(name, source, _catalog().entries.get(name), stated)
+        path = user.register(entry)
+    if as_json:
+        print_json({"name": name, "catalogue": str(path)})
+        return
+    here = any(isinstance(s, PathSource) for s in entry.sources)
+    then = f"nearfield models use complete {name}" if here else f"nearfield models pull {name}"
+    print(f"{name} is registered in {path}. Next: `{then}`.")
+
+
+@app.command()
+def remove(name: str, as_json: AsJson = False) -> None:
+    """Delete a model from the cache, and its registration if it is your own.
+
+    A file that you registered by its path is never deleted.
+    """
+    with _reported(as_json):
+        catalog = _catalog()
+        freed = download.remove(catalog, name)
+        forgotten = user.unregister(name)
+    if as_json:
+        print_json({"name": name, "freed_bytes": freed, "unregistered": forgotten})
+    elif freed or forgotten:
+        what = [f"{megabytes(freed)} freed"] if freed else []
+        what += ["taken out of your catalogue"] if forgotten else []
+        print(f"{name}: {', '.join(what)}.")
+    if not freed and not forgotten:
+        say(f"{name} is not on this machine.")
+        raise typer.Exit(ExitCode.NOTHING)
+
+
+@app.command()
+def use(
+    role: Annotated[str, typer.Argument(help="complete or chat")],
+    name: Annotated[
+        str, typer.Argument(help="A catalogue name, a GGUF file, or 'auto' for the best one here.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Let a model serve a role, by writing it into your config.toml."""
+    with _reported(as_json):
+        catalog = _catalog()
+        value = "" if name == "auto" else name
+        missing = False
+        if value in catalog.entries:
+            missing = catalog.local_path(value) is None
+        elif value and Path(value).expanduser().is_file():
+            value = str(Path(value).expanduser().resolve())
+        elif value:
+            catalog.get(value)
+        path = user.use(role, value)
+    if as_json:
+        print_json({"role": role, "model": value, "installed": not missing, "config": str(path)})
+        return
+    print(f"{role} is served by {value or 'the best model here'} ({path}).")
+    if missing:
+        print(f"It is not on this machine yet. Next: `nearfield models pull {value}`.")
+
+
+@app.command("recommend")
+def recommend_models(as_json: AsJson = False) -> None:
+    """Say which model suits this machine for which role, and why."""
+    with _reported(as_json):
+        catalog = _catalog()
+        machine = this_machine(catalog)
+        advice = recommend(catalog, machine)
+    if as_json:
+        rows = [_advice_row(item) for item in advice]
+        print_json({"machine": dataclasses.asdict(machine), "roles": rows})
+    else:
+        print(f"This machine: {machine.words()}, {megabytes(machine.free_disk)} of free disk.")
+        for item in advice:
+            _print_advice(item)
+    if not advice:
+        say("No model of the catalogue fits.")
+        raise typer.Exit(ExitCode.NOTHING)
+
+
+def _catalog() -> Catalog:
+    catalog = Catalog.load()
+    for problem in catalog.problems:
+        say(f"warning: {problem}")
+    return catalog
+
+
+def _used(catalog: Catalog) -> dict[str, list[str]]:
+    """Which roles each model serves now."""
+    models = load(None).config.models
+    used: dict[str, list[str]] = {}
+    for role in ("complete", "chat"):
+        try:
+            name = choose(role, models, catalog).name
+        except CatalogError:
+            continue  # Nothing here serves the role, which is what the list then shows.
+        used.setdefault(name, []).append(role)
+    return used
+
+
+def _row(catalog: Catalog, entry: ModelEntry, used: dict[str, list[str]]) -> dict[str, Any]:
+    problem = ""
+    try:
+        path = catalog.local_path(entry.name)
+    except CatalogError as error:
+        path, problem = None, str(error)
+    return {
+        **{field: getattr(entry, field) for field in entry.__struct_fields__},
+        "sources": msgspec.to_builtins(entry.sources),
+        "bytes": (path.stat().st_size if path else 0) or entry.bytes or None,
+        "sha256": entry.sha256 or None,
+        "installed": path is not None,
+        "path": str(path) if path else None,
+        "used_for": used.get(entry.name, []),
+        "problem": problem or None,
+    }
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("model", "roles", "fills in", "size", "memory", "licence", ""):
+        right = heading in ("size", "memory")
+        table.add_column(heading, justify="right" if right else "left", no_wrap=True)
+    for row in rows:
+        state = "installed" if row["installed"] else ""
+        if row["used_for"]:
+            state = f"in use: {', '.join(row['used_for'])}"
+        table.add_row(
+            escape(row["name"]),
+            ", ".join(row["roles"]),
+            "yes" if row["fim"] else "no",
+            megabytes(row["bytes"]) if row["bytes"] else "",
+            f"~{megabytes(row['memory_mb'] << 20)}" if row["memory_mb"] else "",
+            escape(row["licence"]),
+            "damaged" if row["problem"] else state,
+        )
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    Console(width=width).print(table)
+    for row in rows:
+        if row["problem"]:
+            say(f"warning: {row['problem']}")
+
+
+def _advice_row(item: Advice) -> dict[str, Any]:
+    return {
+        "role": item.role,
+        "model": item.entry.name,
+        "installed": item.installed,
+        "memory_mb": item.entry.memory_mb,
+        "bytes": item.entry.bytes or None,
+        "hub_only": item.entry.hub_only,
+        "otherwise": item.otherwise or None,
+        "reason": item.reason,
+    }
+
+
+def _print_advice(item: Advice) -> None:
+    entry = item.entry
+    print(f"\n{item.role}: {entry.name}, about {megabytes(entry.memory_mb << 20)} of memory.")
+    print(f"  {item.reason}")
+    if item.installed:
+        print(f"  It is on this machine: `nearfield models use {item.role} {entry.name}`.")
+        return
+    print(f"  Get it: `nearfield models pull {entry.name}`.")
+    if item.otherwise:
+        print(f"  Where the hub cannot be reached: `nearfield models pull {item.otherwise}`.")
+
+
+@contextmanager
+def _reported(as_json: bool) -> Generator[None]:
+    """Say an error in JSON where that was asked for; `main` says all others."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("Stopped. What has arrived is kept: run it again to go on.")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    except NearfieldError as error:
+        if not as_json:
+            raise
+        print_json({"error": error.message, "hint": error.hint})
+        raise typer.Exit(exit_code(error)) from error
