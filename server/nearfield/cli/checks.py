@@ -1,0 +1,182 @@
+"""What `nearfield doctor` looks at: one function a check, each with what to do about it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nearfield
+from nearfield.errors import CatalogError, ConfigError
+
+if TYPE_CHECKING:
+    from nearfield.catalog.choice import Choice
+    from nearfield.catalog.models import Catalog
+    from nearfield.config.load import Loaded
+    from nearfield.config.schema import Config
+
+
+class State(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    NOTE = "note"  # works, could be better
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the report. `todo` says what to do; "" where there is nothing to do."""
+
+    name: str
+    state: State
+    found: str
+    todo: str = ""
+
+
+# The command of each editor that the README has a configuration for.
+EDITORS = {
+    "VS Code": ("code", "codium"),
+    "Neovim": ("nvim",),
+    "Helix": ("hx", "helix"),
+    "Emacs": ("emacs",),
+    "Zed": ("zed", "zeditor"),
+    "Sublime Text": ("subl",),
+    "Kate": ("kate",),
+}
+# Instruction sets that llama.cpp has kernels for, as the kernel and as its build names them. A
+# build without one that the processor has is several times slower.
+INSTRUCTIONS = {
+    "avx2": "AVX2",
+    "fma": "FMA",
+    "f16c": "F16C",
+    "avx512f": "AVX512",
+    "avx512_vnni": "AVX512_VNNI",
+    "asimddp": "DOTPROD",
+    "i8mm": "MATMUL_INT8",
+}
+INSTALL_ENGINE = 'Run `pip install "nearfield[local]"` (needs cmake, make and a C++ compiler).'
+REBUILD = "Run `pip install --force-reinstall --no-cache-dir llama-cpp-python` on this machine."
+
+
+def installation() -> Check:
+    """The versions of Nearfield and Python."""
+    found = f"{nearfield.__version__} on Python {platform.python_version()} ({sys.executable})"
+    return Check("nearfield", State.OK, found)
+
+
+def machine(catalog: Catalog) -> Check:
+    """Cores, memory, GPU."""
+    from nearfield.catalog.recommend import this_machine
+
+    return Check("machine", State.OK, this_machine(catalog).words())
+
+
+def settings(loaded: Loaded, path: Path) -> Iterator[Check]:
+    """The settings file, and each setting that could not be used."""
+    found = str(path) if path.is_file() else f"defaults ({path} does not exist)"
+    if not loaded.problems:
+        yield Check("settings", State.OK, found)
+    for problem in loaded.problems:
+        todo = f"Correct it in {problem.source}."
+        yield Check("settings", State.PROBLEM, str(problem), todo)
+
+
+def engine(config: Config) -> Check:
+    """Whether the embedded engine is there."""
+    from nearfield.engine.client import installed
+
+    if not config.engine.enabled:
+        return Check("engine", State.NOTE, "turned off by engine.enabled = false")
+    if not installed():
+        return Check("engine", State.PROBLEM, "llama-cpp-python is not installed", INSTALL_ENGINE)
+    version = importlib.metadata.version("llama-cpp-python")
+    return Check("engine", State.OK, f"llama-cpp-python {version}")
+
+
+def build(info: str, gpu: bool, machine_has_gpu: bool, flags: frozenset[str]) -> Check:
+    """What the engine was compiled for, against what the processor (`flags`) can do."""
+    has = [name for flag, name in INSTRUCTIONS.items() if flag in flags]
+    missing = [name for name in has if f"{name} = 1" not in info]
+    built = [name for name in has if name not in missing]
+    found = ", ".join([*built, *(["GPU"] if gpu else [])]) or "no special instructions"
+    if missing:
+        return Check("engine build", State.NOTE, f"{found}; without {', '.join(missing)}", REBUILD)
+    if machine_has_gpu and not gpu:
+        todo = "See llama-cpp-python's README for the CMAKE_ARGS of your GPU, and install it again."
+        return Check("engine build", State.NOTE, f"{found}; without the GPU", todo)
+    return Check("engine build", State.OK, found)
+
+
+def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
+    """The processor's instruction sets as Linux names them; empty elsewhere."""
+    try:
+        lines = cpuinfo.read_text().splitlines()
+    except OSError:
+        return frozenset()
+    words = (line.partition(":") for line in lines)
+    return frozenset(
+        flag
+        for name, _, value in words
+        if name.strip() in ("flags", "Features")
+        for flag in value.split()
+    )
+
+
+def models(catalog: Catalog) -> Iterator[Check]:
+    """The models on disk, each with its checksum verified; damaged ones as problems."""
+    for problem in catalog.problems:
+        yield Check("models", State.PROBLEM, problem, "Correct your models.toml.")
+    for entry in catalog.entries.values():
+        try:
+            path = catalog.local_path(entry.name)
+        except CatalogError as error:
+            yield Check("models", State.PROBLEM, error.message, error.hint)
+            continue
+        if path is not None:
+            size = f"{path.stat().st_size / 1e6:,.0f} MB"
+            yield Check("models", State.OK, f"{entry.name}, {size}, verified ({path})")
+
+
+def role(name: str, config: Config, catalog: Catalog) -> tuple[Check, Choice | None]:
+    """Which model serves a role."""
+    from nearfield.catalog.choice import choose
+
+    try:
+        choice = choose(name, config.models, catalog)
+    except (CatalogError, ConfigError) as error:
+        return Check(f"role {name}", State.PROBLEM, error.message, error.hint), None
+    if choice.problem:
+        todo = f"Run `nearfield models use {name} auto`, or name a model that is here."
+        return Check(f"role {name}", State.NOTE, choice.problem, todo), choice
+    return Check(f"role {name}", State.OK, choice.name), choice
+
+
+def grammars() -> Check:
+    """Whether every language's grammar loads."""
+    from nearfield.syntax.languages import LANGUAGES, grammar
+
+    broken: list[str] = []
+    for language in LANGUAGES:
+        try:
+            grammar(language)
+        except (ImportError, ValueError, AttributeError):
+            broken.append(language.name)
+    if broken:
+        todo = "Run `pip install --force-reinstall nearfield`."
+        return Check("grammars", State.PROBLEM, f"not loading: {', '.join(broken)}", todo)
+    return Check("grammars", State.OK, f"all {len(LANGUAGES)} load")
+
+
+def editors() -> Check:
+    """Which editors are on this machine's PATH."""
+    found = [name for name, commands in EDITORS.items() if any(map(shutil.which, commands))]
+    if not found:
+        return Check("editors", State.NOTE, "none found on PATH")
+    return Check("editors", State.OK, ", ".join(found), "")

@@ -1,0 +1,223 @@
+"""`nearfield complete FILE:LINE:COL`: one completion, without an editor."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nearfield.cli import logs
+from nearfield.cli.output import ExitCode, fail, print_json, say
+from nearfield.types import Snapshot, Span
+
+if TYPE_CHECKING:
+    from nearfield.config.load import Loaded
+    from nearfield.features.ask import CompletionAnswer
+    from nearfield.features.service import Service
+    from nearfield.types import Suggestion
+
+# A folder that holds one of these is the workspace of the files below it.
+WORKSPACE_MARKS = (".git", ".nearfield.toml", ".hg")
+LINE_BREAK = re.compile(r"\r\n|\r|\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A cursor in a document."""
+
+    snapshot: Snapshot
+    offset: int
+
+
+def complete(
+    target: Annotated[
+        str, typer.Argument(metavar="FILE:LINE:COL", help="The cursor, counted from 1.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    log_level: Annotated[str, typer.Option(help="error, warning, info or debug.")] = "error",
+) -> None:
+    """Complete the code at a cursor, as an editor would be shown it.
+
+    On a terminal the suggestion is shown in its place; into a pipe goes its text alone. Exit codes:
+    0 there is a suggestion, 1 there is none, 2 wrong usage, 3 no model could answer.
+    """
+    if log_level not in logs.LEVELS:
+        fail(f"There is no log level {log_level!r}.", f"Choose one of {', '.join(logs.LEVELS)}.")
+    logs.setup(log_level)
+    from nearfield.config.load import load
+
+    place = find_place(target)
+    loaded = load(Path(place.snapshot.root) if place.snapshot.root else None)
+    for problem in loaded.problems:
+        say(f"warning: {problem}")
+    answer, trace = asyncio.run(_ask(place, loaded))
+    if as_json:
+        print_json(
+            {
+                "suggestions": [_row(place, suggestion) for suggestion in answer.suggestions],
+                "reason": answer.reason,
+                "trace": trace,
+            }
+        )
+    else:
+        _show(place, answer, trace)
+    if not answer.suggestions:
+        raise typer.Exit(ExitCode.NOTHING)
+
+
+def find_place(target: str) -> Place:
+    """The document and offset of `FILE:LINE:COL`; ends the command when there is no such place."""
+    match = re.fullmatch(r"(.+):(\d+):(\d+)", target)
+    if match is None:
+        fail(f"{target!r} is not FILE:LINE:COL.", "For example: nearfield complete app.py:12:5")
+    path = Path(match[1]).resolve()
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        fail(f"{match[1]} cannot be read: {error.strerror}.")
+    except UnicodeDecodeError as error:
+        fail(f"{match[1]} is not UTF-8 text (byte {error.start}).")
+    offset = _offset(text, int(match[2]), int(match[3]))
+    return Place(_snapshot(path, text), offset)
+
+
+def _offset(text: str, line: int, column: int) -> int:
+    starts = [0, *(found.end() for found in LINE_BREAK.finditer(text))]
+    if not 1 <= line <= len(starts):
+        fail(f"There is no line {line}: the file has {len(starts)}.")
+    start = starts[line - 1]
+    found = LINE_BREAK.search(text, start)
+    length = (found.start() if found else len(text)) - start
+    if not 1 <= column <= length + 1:
+        fail(f"There is no column {column}: line {line} ends at column {length + 1}.")
+    return start + column - 1
+
+
+def _snapshot(path: Path, text: str) -> Snapshot:
+    from nearfield.syntax.languages import language_for
+
+    language = language_for("", str(path))
+    marked = (
+        folder
+        for folder in path.parents
+        if any((folder / mark).exists() for mark in WORKSPACE_MARKS)
+    )
+    return Snapshot(
+        uri=path.as_uri(),
+        language=language.name if language else "",
+        version=1,
+        text=text,
+        path=str(path),
+        root=str(next(marked, path.parent)),
+    )
+
+
+async def _ask(place: Place, loaded: Loaded) -> tuple[CompletionAnswer, dict[str, Any]]:
+    """The answer, and its account as `nearfield/trace` gives it. Raises from the error tree."""
+    from nearfield.errors import NoProvider
+    from nearfield.features.ask import CompletionAsk
+    from nearfield.features.service import Service
+    from nearfield.features.trace import flat
+
+    service = Service(loaded.config)
+    try:
+        await service.start()
+        service.opened(place.snapshot)
+        await _until_ready(service)
+        ask = CompletionAsk(
+            id="1",
+            method="complete",
+            snapshot=place.snapshot,
+            offset=place.offset,
+            invoked=True,
+            client_waits=True,
+        )
+        answer = await service.complete(ask)
+        if not answer.suggestions and answer.reason in ("not_ready", "error", "no_provider"):
+            raise NoProvider(
+                service.status.detail or "No model could answer.", "Run `nearfield doctor`."
+            )
+        traces = service.traces.last(1)
+        return answer, flat(traces[0]) if traces else {}
+    finally:
+        await service.aclose()
+
+
+async def _until_ready(service: Service) -> None:
+    """Wait until a model has loaded, with a spinner on a terminal. Raises `NoProvider`."""
+    from rich.console import Console
+
+    from nearfield.errors import NoProvider
+    from nearfield.features.status import State, Status
+
+    changed = asyncio.Event()
+
+    def on_status(status: Status) -> None:
+        share = f" {status.progress:.0%}" if status.progress is not None else ""
+        spinner.update(f"{status.detail or 'Starting'}{share}")
+        changed.set()
+
+    # `status` draws on a terminal only.
+    with Console(stderr=True).status("Starting") as spinner:
+        end = service.subscribe(on_status)
+        try:
+            while service.status.state in (State.STARTING, State.LOADING):
+                changed.clear()
+                await changed.wait()
+        finally:
+            end()
+    if service.status.state is State.UNAVAILABLE:
+        raise NoProvider(service.status.detail, "Run `nearfield doctor` to see what to do.")
+
+
+def _row(place: Place, suggestion: Suggestion) -> dict[str, Any]:
+    return {
+        "text": suggestion.text,
+        "replace": _range(place.snapshot.text, suggestion.replace),
+        "confidence": suggestion.confidence,
+        "provider": suggestion.provider,
+        "model": suggestion.model,
+    }
+
+
+def _range(text: str, span: Span) -> dict[str, int]:
+    """A range on one line, counted from 1, its end exclusive."""
+    breaks = list(LINE_BREAK.finditer(text, 0, span.start))
+    start = breaks[-1].end() if breaks else 0
+    line = len(breaks) + 1
+    return {
+        "line": line,
+        "column": span.start - start + 1,
+        "end_column": span.end - start + 1,
+    }
+
+
+def _show(place: Place, answer: CompletionAnswer, trace: dict[str, Any]) -> None:
+    if not answer.suggestions:
+        say(f"No suggestion ({answer.reason}).")
+        return
+    best = answer.suggestions[0]
+    if not sys.stdout.isatty():
+        print(best.text)
+        return
+    from rich.console import Console
+
+    from nearfield.cli.ghost import ghost_text
+
+    text = place.snapshot.text
+    Console(highlight=False).print(ghost_text(text, place.offset, best.text, best.replace))
+    say(account(trace))
+
+
+def account(trace: dict[str, Any]) -> str:
+    """One line on what an answer cost."""
+    return (
+        f"{trace['model']}: {trace['total_ms']:.0f} ms; tokens: {trace['evaluated_tokens'] or 0}"
+        f" evaluated, {trace['reused_tokens'] or 0} reused,"
+        f" {trace['generated_tokens'] or 0} generated"
+    )

@@ -1,0 +1,124 @@
+"""`nearfield doctor`: what is installed, what is wrong, how fast it is, and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nearfield.cli import checks
+from nearfield.cli.checks import Check, State
+from nearfield.cli.output import ExitCode, print_json
+from nearfield.errors import NearfieldError
+
+if TYPE_CHECKING:
+    from nearfield.catalog.choice import Choice
+    from nearfield.config.load import Loaded
+
+MARKS = {State.OK: ("✓", "green"), State.NOTE: ("!", "yellow"), State.PROBLEM: ("✗", "red")}
+# Below this a line of code takes more than a second or two to write.
+SLOW_DECODE = 8.0
+
+
+def doctor(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Do not load a model to measure its speed.")
+    ] = False,
+    workspace: Annotated[
+        Path, typer.Option(help="The workspace folder whose .nearfield.toml counts as well.")
+    ] = Path(),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Look at everything that completions need, and say what to do about each problem.
+
+    Exit codes: 0 all is well, 2 a setting cannot be used, 3 no local model can answer.
+    """
+    from nearfield.cli import logs
+    from nearfield.config.load import load
+
+    logs.setup("error")
+    loaded = load(workspace.resolve())
+    report: list[Check] = []
+    for check in _checks(loaded, measured=not quick):
+        report.append(check)
+        if not as_json:
+            _print(check)
+    if as_json:
+        print_json([_row(check) for check in report])
+    raise typer.Exit(_exit_code(report))
+
+
+def _checks(loaded: Loaded, *, measured: bool) -> Iterator[Check]:
+    from nearfield.catalog.models import Catalog
+    from nearfield.catalog.recommend import this_machine
+    from nearfield.config.paths import user_config_file
+
+    config, catalog = loaded.config, Catalog.load()
+    yield checks.installation()
+    yield checks.machine(catalog)
+    yield from checks.settings(loaded, user_config_file())
+    yield checks.grammars()
+    yield from checks.models(catalog)
+    chosen: Choice | None = None
+    if config.engine.enabled:
+        completes, chosen = checks.role("complete", config, catalog)
+        yield completes
+        yield checks.role("chat", config, catalog)[0]
+    engine = checks.engine(config)
+    yield engine
+    if measured and chosen is not None and engine.state is State.OK:
+        yield from _measured(loaded, chosen, bool(this_machine(catalog).gpu))
+    yield checks.editors()
+
+
+def _measured(loaded: Loaded, choice: Choice, has_gpu: bool) -> Iterator[Check]:
+    from rich.console import Console
+
+    from nearfield.cli.measure import measure
+
+    with Console(stderr=True).status(f"Measuring {choice.name}"):
+        try:
+            speed = asyncio.run(measure(loaded.config.engine, choice))
+        except NearfieldError as error:
+            yield Check("speed", State.PROBLEM, error.message, error.hint)
+            return
+    yield checks.build(speed.build, speed.gpu, has_gpu, checks.cpu_flags())
+    found = (
+        f"{choice.name}: reads {speed.prefill:.0f} and writes {speed.decode:.0f} tokens a second,"
+        f" loaded in {speed.load_ms / 1000:.1f} s"
+    )
+    if speed.decode < SLOW_DECODE:
+        todo = "Choose a smaller model: see `nearfield models recommend`."
+        yield Check("speed", State.NOTE, found, todo)
+    else:
+        yield Check("speed", State.OK, found)
+
+
+def _exit_code(report: list[Check]) -> ExitCode:
+    bad = {check.name for check in report if check.state is State.PROBLEM}
+    if bad & {"engine", "speed", "role complete"}:
+        return ExitCode.NO_PROVIDER
+    return ExitCode.USAGE if bad else ExitCode.DONE
+
+
+def _row(check: Check) -> dict[str, str]:
+    return {
+        "name": check.name,
+        "state": str(check.state),
+        "found": check.found,
+        "todo": check.todo,
+    }
+
+
+def _print(check: Check) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    mark, style = MARKS[check.state]
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(Text.assemble((f"{mark} ", style), (f"{check.name:14}", "bold"), check.found))
+    if check.todo:
+        console.print(Text.assemble(" " * 16, ("→ ", style), check.todo))

@@ -1,0 +1,57 @@
+"""How an editor shows a suggestion: the lines around the cursor, with the suggestion dim in them."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from nearfield.types import Span
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+GHOST = "italic bright_black"
+CURSOR = "▏"
+
+
+def ghost_text(
+    text: str, offset: int, suggestion: str, replace: Span, *, above: int = 3, below: int = 2
+) -> Text:
+    """The lines around `offset`, numbered, with `suggestion` put over `replace` and shown as ghost
+    text; what of it is in the document already is shown plainly, as editors do."""
+    from rich.text import Text
+
+    typed, tail = text[replace.start : offset], text[offset : replace.end]
+    if not suggestion.startswith(typed):
+        typed = ""
+    if not suggestion[len(typed) :].endswith(tail):
+        tail = ""
+    ghost = suggestion[len(typed) : len(suggestion) - len(tail)]
+    before = (text[: replace.start] + typed).split("\n")
+    after = (tail + text[replace.end :]).split("\n")
+    first = max(0, len(before) - 1 - above)
+    shown = Text("\n".join(before[first:]))
+    shown.append(CURSOR, style="bold")
+    shown.append(ghost, style=GHOST)
+    shown.append("\n".join(after[: below + 1]))
+    return _numbered(shown, _numbers(first, len(before), ghost.count("\n"), len(after)))
+
+
+def _numbers(first: int, cursor_line: int, inserted: int, after: int) -> list[str]:
+    """Line numbers as the document has them; ghost lines, which it does not have, get none."""
+    above = [str(number) for number in range(first + 1, cursor_line + 1)]
+    below = [str(number) for number in range(cursor_line + 1, cursor_line + after)]
+    return above + [""] * inserted + below
+
+
+def _numbered(shown: Text, numbers: list[str]) -> Text:
+    from rich.text import Text
+
+    width = max(map(len, numbers), default=1)
+    lines = shown.split("\n", allow_blank=True)
+    rows = [
+        Text.assemble((f"{number:>{width}} │ ", "dim"), line)
+        for line, number in zip_longest(lines, numbers[: len(lines)], fillvalue="")
+        if isinstance(line, Text)
+    ]
+    return Text("\n").join(rows)

@@ -1,0 +1,79 @@
+"""How fast the engine is on this machine: one cold prompt and one short answer."""
+
+from __future__ import annotations
+
+import time
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nearfield.types import InfillRequest, Usage
+
+if TYPE_CHECKING:
+    from nearfield.catalog.choice import Choice
+    from nearfield.config.schema import Engine as EngineSettings
+
+# Some 300 tokens: a second or ten on slow machines, and enough to even out the start.
+PROMPT_LINES = 30
+ANSWER_TOKENS = 32
+DEADLINE_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Tokens a second, evaluated and generated; `load_ms` is the model's loading. `build` and `gpu`
+    are what the engine says of how it was compiled."""
+
+    prefill: float
+    decode: float
+    load_ms: float
+    build: str
+    gpu: bool
+
+
+async def measure(settings: EngineSettings, choice: Choice) -> Speed:
+    """Load the model and time it. Raises from the error tree."""
+    from nearfield.catalog.templates import fim_template
+    from nearfield.engine.client import Engine
+    from nearfield.providers.embedded import Embedded
+
+    engine = Engine(settings)
+    provider = Embedded(
+        engine, model=choice.name, path=choice.path, template=fim_template(choice.fim)
+    )
+    try:
+        provider.start()
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        info = await engine.ready(deadline)
+        usage = Usage(choice.name)
+        async with aclosing(provider.infill(_request(deadline))) as stream:
+            async for delta in stream:
+                usage = delta.usage or usage
+        started = engine.status.started
+        return Speed(
+            prefill=_rate(usage.evaluated_tokens, usage.prefill_ms),
+            decode=_rate(usage.generated_tokens, usage.decode_ms),
+            load_ms=info.load_ms,
+            build=started.build if started else "",
+            gpu=started.gpu if started else False,
+        )
+    finally:
+        await provider.aclose()
+
+
+def _request(deadline: float) -> InfillRequest:
+    lines = [f"def add_{n}(left, right):\n    return left + {n} * right\n" for n in range(15)]
+    return InfillRequest(
+        document="doctor",
+        path="measure.py",
+        language="python",
+        prefix="\n".join(lines) + "\ndef numbers():\n    return [1, 2, 3, 4,",
+        suffix="\n",
+        typed="    return [1, 2, 3, 4,",
+        max_tokens=ANSWER_TOKENS,
+        deadline=deadline,
+    )
+
+
+def _rate(tokens: int | None, ms: float | None) -> float:
+    return 1000 * tokens / ms if tokens and ms else 0.0
