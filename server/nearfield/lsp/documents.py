@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import unquote, urlsplit
 
 from lsprotocol.types import (
@@ -153,9 +153,17 @@ class Documents:
         return self._open.pop(uri, None)
 
     def set_roots(self, uris: Sequence[str]) -> None:
-        """The workspace's folders changed."""
-        paths = (_path_of(uri) for uri in uris)
-        self.roots = tuple(path for path in paths if path)
+        """These are the workspace's folders."""
+        self._hold_roots(_path_of(uri) for uri in uris)
+
+    def change_roots(self, added: Sequence[str], removed: Sequence[str]) -> None:
+        """The workspace's folders changed by these URIs."""
+        gone = {_path_of(uri) for uri in removed}
+        kept = [root for root in self.roots if root not in gone]
+        self._hold_roots([*kept, *map(_path_of, added)])
+
+    def _hold_roots(self, paths: Iterable[str | None]) -> None:
+        self.roots = tuple(dict.fromkeys(path for path in paths if path))
         for document in self._open.values():
             document.root = self._root_of(document.path)
 

@@ -1,0 +1,114 @@
+"""`textDocument/completion`: for editors without ghost text (Helix and others).
+
+The popup is never held up: an answer that is not there within `READY_S` is left to be computed, and
+found in the completion cache by the request of the next keystroke (`isIncomplete` makes the client
+ask again).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from lsprotocol import types
+from pygls.lsp.server import LanguageServer
+
+from nearfield.features.tasks import run_task
+from nearfield.lsp import commands
+from nearfield.lsp.documents import Document
+from nearfield.lsp.session import Session
+from nearfield.lsp.suggest import place_of, suggestions_at
+from nearfield.types import Span, Suggestion
+
+READY_S = 0.05
+"""What counts as ready: less than a person notices, enough for what is cached on a busy machine."""
+
+LABEL_CHARS = 60
+"""Popups are about this wide; what is cut is in the documentation beside it."""
+
+TRIGGERS = (".", "(", "[", "=", ":", ",")
+"""Where a popup is asked for without a word being typed; editors know words by themselves."""
+
+LAST = "\U0010ffff"
+"""Sorts after every identifier: what a model guesses stands below what a language server knows."""
+
+
+def register(server: LanguageServer, session: Session) -> None:
+    """Answer completions from what is ready."""
+
+    async def completion(params: types.CompletionParams) -> types.CompletionList:
+        context = params.context
+        automatic = types.CompletionTriggerKind.TriggerCharacter
+        invoked = context is not None and context.trigger_kind is not automatic
+        place = place_of(session, types.TEXT_DOCUMENT_COMPLETION, params, invoked)
+        asking = run_task(suggestions_at(session, place), "complete for a popup")
+        try:
+            await asyncio.wait({asking}, timeout=READY_S)
+        except asyncio.CancelledError:
+            asking.cancel()
+            raise
+        found = asking.result() if asking.done() else ()
+        document, ask = place.document, place.ask
+        if document is None or ask is None:
+            return types.CompletionList(is_incomplete=True, items=[])
+        items = [
+            item_of(suggestion, document, ask.offset, session.protocol.encoding)
+            for suggestion in found
+        ]
+        return types.CompletionList(is_incomplete=True, items=items)
+
+    options = types.CompletionOptions(trigger_characters=list(TRIGGERS))
+    server.feature(types.TEXT_DOCUMENT_COMPLETION, options)(completion)
+
+
+def item_of(
+    suggestion: Suggestion, document: Document, cursor: int, encoding: str
+) -> types.CompletionItem:
+    """One suggestion as an item. The typed word is part of it, because clients filter by it."""
+    start = min(_word_start(document.text, cursor), suggestion.replace.start)
+    typed = document.text[start : suggestion.replace.start]
+    text = typed + suggestion.text
+    first, *rest = re.split(r"\r\n?|\n", text)
+    model = f"Nearfield · {suggestion.model}" if suggestion.model else "Nearfield"
+    return types.CompletionItem(
+        label=_label(first, bool(rest)),
+        kind=types.CompletionItemKind.Snippet if rest else types.CompletionItemKind.Text,
+        detail=model,
+        documentation=types.MarkupContent(
+            types.MarkupKind.Markdown, _code_block(text, document.language)
+        ),
+        preselect=False,
+        sort_text=LAST,
+        filter_text=first
+        if first.startswith(document.text[start:cursor])
+        else document.text[start:cursor],
+        insert_text_format=types.InsertTextFormat.PlainText,
+        insert_text_mode=types.InsertTextMode.AsIs,
+        text_edit=types.TextEdit(
+            document.range_of(Span(start, suggestion.replace.end), encoding), text
+        ),
+        command=types.Command("Accept", commands.ACCEPT, arguments=[suggestion.id]),
+    )
+
+
+def _word_start(text: str, cursor: int) -> int:
+    start = cursor
+    while start > 0 and (text[start - 1].isalnum() or text[start - 1] == "_"):
+        start -= 1
+    return start
+
+
+def _label(first: str, more: bool) -> str:
+    """The first line, short enough for a popup; an ellipsis stands for what is missing."""
+    shown = first.strip()
+    if len(shown) > LABEL_CHARS:
+        return shown[: LABEL_CHARS - 1] + "…"
+    return f"{shown} …" if more else shown or "…"
+
+
+def _code_block(text: str, language: str) -> str:
+    """`text` as Markdown, whatever backquotes it holds."""
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{fence}{language}\n{text}\n{fence}"

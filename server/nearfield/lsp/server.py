@@ -1,0 +1,87 @@
+"""Puts the server together and runs it over stdio or loopback TCP."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, cast
+
+from pygls.lsp.server import LanguageServer
+
+from nearfield import __version__
+from nearfield.config.load import load as load_settings
+from nearfield.features.tasks import describe
+from nearfield.lsp import (
+    commands,
+    completion,
+    events,
+    inline_completion,
+    progress,
+    settings,
+    status,
+    text_sync,
+    trace,
+    transport,
+)
+from nearfield.lsp.protocol import NearfieldProtocol
+from nearfield.lsp.session import MakeService, Session
+from nearfield.lsp.settings import Load
+
+log = logging.getLogger(__name__)
+
+FACES = (
+    settings,
+    text_sync,
+    inline_completion,
+    completion,
+    trace,
+    status,
+    progress,
+    events,
+    commands,
+)
+
+
+class NearfieldServer(LanguageServer):
+    """The pygls server, with a session beside it and no popups for our own faults."""
+
+    def __init__(self, load: Load, make: MakeService | None) -> None:
+        super().__init__("nearfield", __version__, protocol_cls=NearfieldProtocol)
+        self.session = Session(cast(NearfieldProtocol, self.protocol), load, make)
+        for face in FACES:
+            face.register(self, self.session)
+
+    def report_server_error(self, error: Exception, source: Any) -> None:
+        """To the log, without the error's own words."""
+        log.error("pygls: %s", describe(error))
+
+
+def build(load: Load = load_settings, make: MakeService | None = None) -> NearfieldServer:
+    """A server for one client. `load` reads the settings; `make` makes the service from them (by
+    default `features.service.Service`, imported once `initialize` is answered)."""
+    # On INFO pygls logs what it sends, documents included.
+    logging.getLogger("pygls").setLevel(logging.WARNING)
+    return NearfieldServer(load, make)
+
+
+def run_stdio(server: NearfieldServer | None = None) -> int:
+    """Serve the client at the other end of stdin and stdout until it ends; answers the process's
+    exit code: 0 after a `shutdown`, else 1."""
+    read, write = transport.take_stdio()
+    server = server or build()
+    return transport.run(server.session.protocol, read, write, server.session.close)
+
+
+def run_tcp(host: str, port: int, server: NearfieldServer | None = None) -> int:
+    """Wait for one client on a loopback address (port 0 picks one and says which), serve it until
+    it ends. Raises ValueError for an address that others could reach."""
+    server = server or build()
+
+    def announce(chosen: int) -> None:
+        sys.stderr.write(f"nearfield: waiting for a client on {host}:{chosen}\n")
+        sys.stderr.flush()
+
+    with transport.accept(host, port, announce) as client:
+        read = client.makefile("rb", buffering=0)
+        write = client.makefile("wb", buffering=0)
+        return transport.run(server.session.protocol, read, write, server.session.close)

@@ -1,0 +1,153 @@
+"""What one session holds: the open documents, the settings and the service, joined.
+
+The service is imported and made after `initialize` has been answered, because its imports cost more
+than everything else at a start. Until then documents are only held; it gets them when it is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lsprotocol import types
+
+from nearfield.config.schema import Config
+from nearfield.features.acceptance import Taken
+from nearfield.features.tasks import run_task
+from nearfield.lsp.documents import Document, Documents
+from nearfield.lsp.protocol import NearfieldProtocol
+from nearfield.lsp.settings import Load, Settings
+
+if TYPE_CHECKING:
+    from nearfield.features.service import Service
+
+log = logging.getLogger(__name__)
+
+WAITING_CLIENTS = ("neovim",)
+"""Clients that wait for a pause in typing before they ask for ghost text (Neovim: 200 ms)."""
+
+MakeService = Callable[[Config], "Service"]
+
+
+class Session:
+    """One client. Handlers get the service by `await session.service()`."""
+
+    def __init__(self, protocol: NearfieldProtocol, load: Load, make: MakeService | None) -> None:
+        self.protocol = protocol
+        self.documents = Documents()
+        self.settings = Settings(protocol, load)
+        self.when_started: list[Callable[[Service], None]] = []
+        """Called once, with the service, before it is used."""
+        self.client_waits = False
+        """Whether the client has waited for a pause in typing when it asks for ghost text."""
+        self._make = make
+        self._service: Service | None = None
+        self._starting: asyncio.Task[Service] | None = None
+        self._noticed: set[str] = set()
+
+    @property
+    def running_service(self) -> Service | None:
+        """The service if it has been made already; for what may be left out before."""
+        return self._service
+
+    async def service(self) -> Service:
+        """The service, made at the first call."""
+        if self._starting is None:
+            self._starting = run_task(self._start(), "start the service")
+        # A request may be cancelled; the start is everybody's.
+        return await asyncio.shield(self._starting)
+
+    async def begin(self, params: types.InitializeParams) -> None:
+        """The client has introduced itself."""
+        folders = [folder.uri for folder in params.workspace_folders or []]
+        self.documents.set_roots(folders or [_root_of(params)])
+        name = params.client_info.name.lower() if params.client_info else ""
+        self.client_waits = name.startswith(WAITING_CLIENTS)
+        self.settings.begin(params.initialization_options)
+        config = await self.settings.read(self._root())
+        if not _wants_popup(config, self.protocol.client_capabilities):
+            self.protocol.withheld.add(types.TEXT_DOCUMENT_COMPLETION)
+
+    async def reload(self) -> None:
+        """Read the settings again and let the service have them."""
+        before = self.settings.config
+        config = await self._load()
+        if config != before:
+            service = await self.service()
+            await service.configure(config)
+
+    async def close(self) -> None:
+        """Free everything; the client is gone."""
+        if self._starting is not None and not self._starting.done():
+            self._starting.cancel()
+        if self._service is not None:
+            await self._service.aclose()
+
+    def notice(self, text: str, kind: types.MessageType = types.MessageType.Warning) -> None:
+        """Show `text` to the user, the first time that it is to be said."""
+        if text in self._noticed:
+            return
+        self._noticed.add(text)
+        self.protocol.notify(types.WINDOW_SHOW_MESSAGE, types.ShowMessageParams(kind, text))
+
+    def opened(self, document: Document) -> None:
+        """A document was opened, or replaced as a whole."""
+        if self._service is not None and document.followed:
+            self._service.opened(document.snapshot())
+
+    def closed(self, uri: str) -> None:
+        """A document is not to be worked on any longer."""
+        if self._service is not None:
+            self._service.closed(uri)
+
+    def report(self, suggestion: str, taken: Taken) -> None:
+        """The client says what became of a suggestion of ours."""
+        if self._service is not None and suggestion:
+            self._service.report(suggestion, taken)
+
+    def _root(self) -> Path | None:
+        return Path(self.documents.roots[0]) if self.documents.roots else None
+
+    async def _load(self) -> Config:
+        config = await self.settings.read(self._root())
+        if problems := self.settings.new_problems():
+            self.notice("Nearfield's settings:\n" + "\n".join(problems))
+        return config
+
+    async def _start(self) -> Service:
+        # What the client sent with `initialize` is known; what it wants to be asked for is not.
+        await self.settings.pull()
+        config = await self._load()
+        make = self._make or await asyncio.to_thread(_service_class)
+        service = make(config)
+        for prepare in self.when_started:
+            prepare(service)
+        await service.start()
+        self._service = service
+        for document in self.documents:
+            self.opened(document)
+        return service
+
+
+def _root_of(params: types.InitializeParams) -> str:
+    """The root's URI as older clients give it, "" for none."""
+    if params.root_uri or not params.root_path:
+        return params.root_uri or ""
+    return Path(params.root_path).absolute().as_uri()
+
+
+def _wants_popup(config: Config, capabilities: types.ClientCapabilities) -> bool:
+    """Whether suggestions also go into the client's completion list."""
+    if config.completion.popup != "auto":
+        return config.completion.popup == "always"
+    document = capabilities.text_document
+    return document is None or document.inline_completion is None
+
+
+def _service_class() -> Any:
+    """The service's class; importing it takes a while, so this runs in a thread."""
+    return importlib.import_module("nearfield.features.service").Service

@@ -1,0 +1,185 @@
+"""The editor's settings: `initializationOptions`, `workspace/configuration` and its changes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+from pygls.lsp.server import LanguageServer
+
+from nearfield.config.schema import Config
+from nearfield.features.tasks import run_task
+from nearfield.lsp import parent
+from nearfield.lsp.protocol import NearfieldProtocol
+
+if TYPE_CHECKING:
+    from nearfield.lsp.session import Session
+
+log = logging.getLogger(__name__)
+
+SECTION = "nearfield"
+PULL_S = 1.0
+"""So long a client may take to say its settings; after that its earlier ones hold."""
+
+
+class Loaded(Protocol):
+    """What a loader answers, see `nearfield.config.load.Loaded`."""
+
+    @property
+    def config(self) -> Config:
+        """The settings in force."""
+        ...
+
+    @property
+    def problems(self) -> Sequence[object]:
+        """What could not be used; as text: one sentence that names the key and what holds."""
+        ...
+
+
+class Load(Protocol):
+    """Puts the settings together, see `nearfield.config.load.load`."""
+
+    def __call__(self, workspace: Path | None, client: Mapping[str, Any] | None) -> Loaded:
+        """The settings of `workspace` with what the client said laid over them."""
+        ...
+
+
+class Settings:
+    """What the client has said so far, and the settings that follow from it."""
+
+    def __init__(self, protocol: NearfieldProtocol, load: Load) -> None:
+        self.config = Config()
+        self._protocol = protocol
+        self._load = load
+        self._initial: dict[str, Any] = {}
+        self._later: dict[str, Any] = {}
+        self._wrong: list[str] = []
+        self._problems: list[str] = []
+        self._told: set[str] = set()
+
+    def begin(self, options: Any) -> None:
+        """`initializationOptions` came."""
+        self._initial = self._table(options, "initializationOptions")
+
+    async def pull(self) -> None:
+        """Ask the client for its settings, if it can be asked."""
+        if not _can(self._protocol.client_capabilities, "configuration"):
+            return
+        asked = self._protocol.send_request_async(
+            types.WORKSPACE_CONFIGURATION,
+            types.ConfigurationParams([types.ConfigurationItem(section=SECTION)]),
+        )
+        try:
+            answer: Any = await asyncio.wait_for(asked, PULL_S)
+        except (TimeoutError, JsonRpcException) as error:
+            log.warning("the editor did not say its settings: %s", type(error).__name__)
+            return
+        if isinstance(answer, list | tuple) and answer:
+            self._later = self._table(answer[0], "workspace/configuration")
+
+    def push(self, settings: Any) -> None:
+        """`workspace/didChangeConfiguration` brought settings along."""
+        if not isinstance(settings, Mapping) or not settings:
+            return
+        if SECTION in settings:
+            self._later = self._table(settings[SECTION], "workspace/didChangeConfiguration")
+            return
+        # Some clients send all their settings, others ours without our name around them.
+        ours = {name: value for name, value in settings.items() if _is_ours(str(name))}
+        if ours:
+            self._later = ours
+
+    async def read(self, root: Path | None) -> Config:
+        """Read all sources again."""
+        client = _laid_over(self._initial, self._later)
+        loaded = await asyncio.to_thread(self._load, root, client)
+        self.config = loaded.config
+        self._problems = [str(problem) for problem in loaded.problems]
+        return self.config
+
+    def new_problems(self) -> list[str]:
+        """What could not be used, and was not returned here before."""
+        problems = dict.fromkeys([*self._wrong, *self._problems])
+        new = [problem for problem in problems if problem not in self._told]
+        self._told.update(new)
+        return new
+
+    def _table(self, value: Any, source: str) -> dict[str, Any]:
+        """`value` as a table of settings; anything else is a problem."""
+        if isinstance(value, Mapping):
+            inner = value.get(SECTION)
+            return dict(inner if isinstance(inner, Mapping) else value)
+        if value is not None:
+            self._wrong.append(f"{source}: expected an object; it is ignored.")
+        return {}
+
+
+def _laid_over(base: Any, over: Any) -> Any:
+    """`over` laid over `base`, table by table; null means "not set"."""
+    if not isinstance(base, Mapping) or not isinstance(over, Mapping):
+        return base if over is None else over
+    return {**base, **{key: _laid_over(base.get(key), value) for key, value in over.items()}}
+
+
+def _is_ours(name: str) -> bool:
+    sections = {field.name for field in msgspec.structs.fields(Config)}
+    return name.split(".")[0] in sections
+
+
+def _can(capabilities: types.ClientCapabilities, what: str) -> bool:
+    return bool(getattr(capabilities.workspace, what, False))
+
+
+def register(server: LanguageServer, session: Session) -> None:
+    """Handle the beginning of the session and its settings."""
+    protocol = session.protocol
+
+    async def initialize(params: types.InitializeParams) -> None:
+        if params.process_id is not None:
+            run_task(parent.watch(params.process_id, protocol.stop), "watch the client")
+        await session.begin(params)
+
+    async def initialized(_: types.InitializedParams) -> None:
+        change = getattr(protocol.client_capabilities.workspace, "did_change_configuration", None)
+        if change and change.dynamic_registration:
+            registration = types.Registration(
+                "settings",
+                types.WORKSPACE_DID_CHANGE_CONFIGURATION,
+                types.DidChangeConfigurationRegistrationOptions(section=SECTION),
+            )
+            run_task(_register(protocol, registration), "ask for changes of the settings")
+        await session.service()
+
+    async def changed(params: types.DidChangeConfigurationParams) -> None:
+        if _can(protocol.client_capabilities, "configuration"):
+            await session.settings.pull()
+        else:
+            session.settings.push(params.settings)
+        await session.reload()
+
+    async def folders_changed(params: types.DidChangeWorkspaceFoldersParams) -> None:
+        session.documents.change_roots(
+            [folder.uri for folder in params.event.added],
+            [folder.uri for folder in params.event.removed],
+        )
+        await session.reload()
+
+    server.feature(types.INITIALIZE)(initialize)
+    server.feature(types.INITIALIZED)(initialized)
+    server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(changed)
+    server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)(folders_changed)
+
+
+async def _register(protocol: NearfieldProtocol, registration: types.Registration) -> None:
+    try:
+        await protocol.send_request_async(
+            types.CLIENT_REGISTER_CAPABILITY, types.RegistrationParams([registration])
+        )
+    except JsonRpcException:
+        log.warning("the editor does not tell when its settings change")

@@ -1,0 +1,97 @@
+"""From a client's request for a completion to the suggestions for it; both methods share it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcInvalidParams
+
+from nearfield.features.ask import CompletionAsk
+from nearfield.lsp.documents import Document
+from nearfield.lsp.session import Session
+from nearfield.types import Selected, Suggestion, Trace
+
+log = logging.getLogger(__name__)
+
+TOO_BIG = "too_big"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A request for `ask` about `document`; None where the document is not open or not held."""
+
+    method: str
+    uri: str
+    document: Document | None
+    ask: CompletionAsk | None
+
+
+def place_of(
+    session: Session,
+    method: str,
+    params: types.InlineCompletionParams | types.CompletionParams,
+    invoked: bool,
+    selected: types.SelectedCompletionInfo | None = None,
+) -> Place:
+    """Fix the document, its version and the cursor, before anything is awaited."""
+    uri = params.text_document.uri
+    document = session.documents.get(uri)
+    if document is None:
+        raise JsonRpcInvalidParams("The document is not open; send textDocument/didOpen first.")
+    if not document.followed:
+        return Place(method, uri, None, None)
+    encoding = session.protocol.encoding
+    chosen = None
+    if selected is not None:
+        chosen = Selected(document.span_of(selected.range, encoding), selected.text)
+    ask = CompletionAsk(
+        id=str(session.protocol.msg_id),
+        method=method,
+        snapshot=document.snapshot(),
+        offset=document.offset_at(params.position, encoding),
+        invoked=invoked,
+        selected=chosen,
+        client_waits=session.client_waits and method == types.TEXT_DOCUMENT_INLINE_COMPLETION,
+    )
+    return Place(method, uri, document, ask)
+
+
+async def suggestions_at(session: Session, place: Place) -> tuple[Suggestion, ...]:
+    """What to offer there; nothing when the document has changed meanwhile."""
+    service = await session.service()
+    document, ask = place.document, place.ask
+    if document is None or ask is None:
+        service.traces.add(
+            Trace(
+                id=str(session.protocol.msg_id),
+                method=place.method,
+                uri=place.uri,
+                version=None,
+                provider="",
+                model="",
+                situation="",
+                total_ms=0.0,
+                shown=False,
+                reason=TOO_BIG,
+            )
+        )
+        _say_too_big(session, place.uri)
+        return ()
+    answer = await service.complete(ask)
+    if answer.reason == TOO_BIG:
+        _say_too_big(session, place.uri)
+    # The service checks this as well and accounts for it; here it is the promise.
+    if document.version != ask.snapshot.version or session.documents.get(place.uri) is not document:
+        return ()
+    return answer.suggestions
+
+
+def _say_too_big(session: Session, uri: str) -> None:
+    most = session.settings.config.files.max_bytes
+    name = uri.rpartition("/")[2]
+    session.notice(
+        f"Nearfield suggests nothing in {name}: it is larger than files.max_bytes ({most} bytes).",
+        types.MessageType.Info,
+    )

@@ -1,0 +1,211 @@
+"""The process around a session: two threads for the streams, and an end that cannot hang.
+
+Reading and writing happen in threads of their own, so that neither a client that sends 50 MB nor
+one that does not read its answers holds up the event loop. The end (of the input, of the client's
+process, by `exit` or a signal) is armed with a timer: whatever hangs, the process is gone within a
+second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from queue import SimpleQueue
+from typing import Any
+
+from lsprotocol import types
+
+from nearfield.lsp import frames
+from nearfield.lsp.protocol import NearfieldProtocol
+
+log = logging.getLogger(__name__)
+
+END_S = 0.8
+"""From the reason to end until the process is ended by force; the promise is one second."""
+CLOSE_S = 0.5
+"""Of that, for closing the models."""
+FLUSH_S = 0.2
+"""And for the last answers."""
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Outbox:
+    """Writes frames in order, in a thread of its own; `write` never waits."""
+
+    def __init__(self, stream: io.RawIOBase, broken: Callable[[], None]) -> None:
+        self._stream = stream
+        self._broken = broken
+        self._frames: SimpleQueue[bytes | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="nearfield-write", daemon=True)
+        self._thread.start()
+
+    def write(self, data: bytes) -> None:
+        """Send `data` after everything that was written before."""
+        self._frames.put(data)
+
+    def close(self) -> None:
+        """Nothing more will be written."""
+        self._frames.put(None)
+
+    def finish(self, seconds: float) -> None:
+        """Close, and wait until everything is out, or for `seconds`."""
+        self.close()
+        self._thread.join(seconds)
+
+    def _run(self) -> None:
+        try:
+            while (data := self._frames.get()) is not None:
+                view = memoryview(data)
+                while view:
+                    view = view[self._stream.write(view) or 0 :]
+        except (OSError, ValueError):
+            self._broken()
+
+
+class Deadline:
+    """Ends the process `END_S` after `start`, unless it has ended by itself."""
+
+    def __init__(self, exit_code: Callable[[], int]) -> None:
+        self._exit_code = exit_code
+        self._started = threading.Event()
+
+    def start(self) -> None:
+        """The end has come; calling it again changes nothing."""
+        if not self._started.is_set():
+            self._started.set()
+            threading.Thread(target=self._run, name="nearfield-end", daemon=True).start()
+
+    def _run(self) -> None:
+        time.sleep(END_S)
+        os._exit(self._exit_code())
+
+
+def run(
+    protocol: NearfieldProtocol,
+    read: io.RawIOBase,
+    write: io.RawIOBase,
+    close: Callable[[], Awaitable[None]],
+) -> int:
+    """Serve one client until the end; returns the process's exit code.
+
+    `close` frees what the session holds. After this returns, the process has what is left of
+    `END_S` to end by itself.
+    """
+    return asyncio.run(_run(protocol, read, write, close))
+
+
+async def _run(
+    protocol: NearfieldProtocol,
+    read: io.RawIOBase,
+    write: io.RawIOBase,
+    close: Callable[[], Awaitable[None]],
+) -> int:
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    deadline = Deadline(lambda: protocol.exit_code)
+
+    def stop() -> None:
+        deadline.start()
+        ended.set()
+
+    def stop_soon() -> None:
+        deadline.start()
+        _call(loop, ended.set)
+
+    outbox = Outbox(write, stop_soon)
+    protocol.set_writer(outbox)
+    protocol.stop = stop
+    _on_signals(loop, stop)
+
+    def take_in() -> None:
+        try:
+            for message in frames.messages(lambda n: _read(read, n)):
+                if _is_exit(message):
+                    # Armed here, where a stuck event loop cannot delay it.
+                    deadline.start()
+                _call(loop, protocol.receive, message)
+        finally:
+            stop_soon()
+
+    threading.Thread(target=take_in, name="nearfield-read", daemon=True).start()
+    await ended.wait()
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await close()
+    except TimeoutError:
+        log.warning("closing took too long")
+    outbox.finish(FLUSH_S)
+    return protocol.exit_code
+
+
+def _read(stream: io.RawIOBase, n: int) -> bytes | None:
+    try:
+        return stream.read(n)
+    except (OSError, ValueError):
+        return None
+
+
+def _is_exit(message: Any) -> bool:
+    return isinstance(message, dict) and message.get("method") == types.EXIT
+
+
+def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *args: Any) -> None:
+    """Run `function` on the loop, unless it has ended meanwhile."""
+    try:
+        loop.call_soon_threadsafe(function, *args)
+    except RuntimeError:
+        log.debug("the session has ended")
+
+
+def _on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+        return
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+
+
+def take_stdio() -> tuple[io.RawIOBase, io.RawIOBase]:
+    """The process's input and output, kept for the protocol alone.
+
+    File descriptor 1 then leads to standard error: a stray print of any library cannot break the
+    protocol. Descriptor 0 leads nowhere: a child cannot eat the input.
+    """
+    read = os.fdopen(os.dup(0), "rb", buffering=0)
+    write = os.fdopen(os.dup(1), "wb", buffering=0)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 0)
+    os.dup2(2 if _is_open(2) else nowhere, 1)
+    os.close(nowhere)
+    return read, write
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def accept(host: str, port: int, announce: Callable[[int], None]) -> socket.socket:
+    """Wait for one client on a loopback address; `announce` is told the port (0 picks one).
+
+    Raises ValueError for an address that others could reach: the protocol has no passwords.
+    """
+    if host not in LOOPBACK:
+        raise ValueError(f"{host} is not a loopback address; use one of {', '.join(LOOPBACK)}.")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family) as listener:
+        announce(listener.getsockname()[1])
+        client, _ = listener.accept()
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return client
