@@ -81,6 +81,7 @@ RULES: dict[Key, Rule] = {
     ("completion", "max_tokens"): only_lower,
     ("completion", "prefix_lines"): only_lower,
     ("completion", "suffix_lines"): only_lower,
+    ("completion", "popup"): only_towards("always", "auto", "never"),
     ("engine", "enabled"): user_only,
     ("engine", "threads"): user_only,
     ("engine", "gpu_layers"): user_only,

@@ -39,6 +39,9 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     """At most this many lines above the cursor are shown to the model."""
     suffix_lines: NonNegative = 64
     """At most this many lines below the cursor are shown to the model."""
+    popup: Literal["auto", "always", "never"] = "auto"
+    """Whether suggestions also appear in the editor's completion list; "auto": where the editor has
+    no ghost text."""
 
 
 class Engine(msgspec.Struct, frozen=True, kw_only=True):
