@@ -35,10 +35,7 @@ def serve(
 
     from nearfield.lsp import server
 
-    if address is None:
-        server.run_stdio()
-    else:
-        server.run_tcp(*address)
+    raise typer.Exit(server.run_stdio() if address is None else server.run_tcp(*address))
 
 
 def _address(tcp: str) -> tuple[str, int]:
