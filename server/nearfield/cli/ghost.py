@@ -1,4 +1,4 @@
-"""How an editor shows a suggestion: the lines around the cursor, with the suggestion dim in them."""
+"""How an editor shows a suggestion: the lines at the cursor, with the suggestion dim in them."""
 
 from __future__ import annotations
 

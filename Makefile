@@ -1,0 +1,42 @@
+# Everything that a person or a machine does here. Each target does the set-up that it needs and can
+# be interrupted and repeated. `make PYTHON=python3.12 ...` chooses the interpreter.
+
+.PHONY: help setup models demo test bench format clean
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+export PYTHON
+
+help: ## Say what there is
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make the virtual environment with everything in it
+
+$(STAMP): pyproject.toml scripts/setup
+	@scripts/setup
+	@touch $@
+
+models: setup ## Fetch and verify the default and the small model
+	@$(BIN)/nearfield models pull
+	@$(BIN)/nearfield models pull smollm2-135m-instruct
+
+demo: setup ## See completions by a model on this machine
+	@$(BIN)/nearfield models pull
+	@$(BIN)/python demo/run.py
+
+test: setup models ## Run every check
+	@echo "== format" && $(BIN)/ruff format --check .
+	@echo "== lint" && $(BIN)/ruff check .
+	@echo "== types" && $(BIN)/pyright --warnings
+	@echo "== layers" && $(BIN)/lint-imports
+	@echo "== tests" && CI=1 $(BIN)/python -m pytest
+
+bench: models ## Measure, as tests/bench/RESULTS.md reports it
+	@for bench in startup decode exact_match; do $(BIN)/python tests/bench/$$bench.py || exit 1; done
+
+format: setup ## Format the code
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+clean: ## Remove what was built here (fetched models stay in your cache)
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
