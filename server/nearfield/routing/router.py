@@ -1,129 +1,152 @@
-"""Which provider answers a request, and what happens when it cannot.
+"""The way in: which provider answers a request, and what happens when it cannot.
 
-A role names an ordered list of candidates. The router asks the first, and on an error falls
-through to the next one within the request's deadline. Text of a provider that broke off is taken
-back by a `Restart` before the next one's text begins, so that nothing is shown twice.
+A role names an ordered list of candidates. Local ones are asked as they are; one outside this
+machine is asked only where the strategy and a consent allow it, and else offered (`Route.offers`).
+Errors, slowness and poor answers fall through to the next candidate within the deadline.
 
-Nothing in here opens a connection: only providers do.
+Nothing in here opens a connection: only providers do, and those that leave this machine are reached
+through `egress` alone. `Router(...)` does no I/O; a changed configuration makes a new one.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
-from dataclasses import dataclass
-from types import TracebackType
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from nearfield.config.schema import Config
-from nearfield.errors import EngineError, NearfieldError, NoProvider, ProviderError
+from nearfield.errors import EngineError, ProviderError
 from nearfield.providers.base import Provider
-from nearfield.types import ChatRequest, Delta, InfillRequest
+from nearfield.routing.desk import EMBEDDED, Desk, is_loopback, variants
+from nearfield.routing.egress import Egress
+from nearfield.routing.errand import Decision, Errand, Offer, Task
+from nearfield.routing.plan import Use
+from nearfield.routing.route import Restart, Route, no_provider
+from nearfield.routing.store import Store
+from nearfield.routing.tasks import Choice, choose
+from nearfield.types import ChatRequest, InfillRequest
 
-EMBEDDED = "embedded"
+__all__ = [
+    "EMBEDDED",
+    "ROLES",
+    "Restart",
+    "RoleStatus",
+    "Route",
+    "Router",
+    "is_loopback",
+    "variants",
+]
+
+ROLES = ("complete", "fast", "code", "large", "review", "embed")
 
 
 @dataclass(frozen=True, slots=True)
-class Restart:
-    """Forget the text so far: `provider` starts over, because of `reason` (one sentence)."""
+class RoleStatus:
+    """Who serves a role now ("" for nobody) and why each other candidate does not."""
 
+    role: str
     provider: str
-    reason: str
-
-
-class Route:
-    """One request on its way: an async context manager that streams `Delta | Restart`.
-
-    Leaving the context closes the provider's stream, which frees the model. `provider` is the one
-    answering now; `failures` says why earlier ones did not.
-    """
-
-    def __init__(
-        self,
-        candidates: tuple[Provider, ...],
-        ask: Callable[[Provider], AsyncGenerator[Delta]],
-        deadline: float | None,
-        skipped: tuple[str, ...] = (),
-    ) -> None:
-        self._candidates = candidates
-        self._ask = ask
-        self._deadline = deadline
-        self._skipped = skipped
-        self._items = self._run()
-        self.provider: Provider | None = candidates[0] if candidates else None
-        self.failures: list[str] = []
-
-    async def __aenter__(self) -> Route:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._items.aclose()
-
-    def __aiter__(self) -> AsyncGenerator[Delta | Restart]:
-        return self._items
-
-    async def _run(self) -> AsyncGenerator[Delta | Restart]:
-        spoke = False
-        for provider in self._candidates:
-            if self._deadline is not None and self.failures and time.monotonic() >= self._deadline:
-                self.failures.append("the deadline passed")
-                break
-            if spoke:
-                yield Restart(provider.name, self.failures[-1])
-                spoke = False
-            self.provider = provider
-            try:
-                async with aclosing(self._ask(provider)) as stream:
-                    async for delta in stream:
-                        spoke = spoke or bool(delta.text or delta.tool_calls)
-                        yield delta
-            except (ProviderError, EngineError) as error:
-                self.failures.append(f"{provider.name}: {error}")
-            else:
-                return
-        raise no_provider((*self.failures, *self._skipped))
-
-
-def no_provider(reasons: tuple[str, ...]) -> NearfieldError:
-    """The error of a request that nobody answered, with every reason in it."""
-    what = "; ".join(reasons) if reasons else "no provider is configured for this"
-    return NoProvider(f"No provider could answer: {what}.", "Run `nearfield doctor`.")
+    model: str
+    others: tuple[tuple[str, str], ...]
 
 
 class Router:
-    """Chooses among `providers` (by the user's names for them) as `config.routing` says."""
+    """See the module. `providers` are by the user's names for them."""
 
-    def __init__(self, config: Config, providers: Mapping[str, Provider]) -> None:
+    def __init__(
+        self, config: Config, providers: Mapping[str, Provider], store: Store | None = None
+    ) -> None:
         self._config = config
-        self._providers = dict(providers)
+        self._desk = Desk(config, providers, store or Store())
 
     def candidates(self, role: str) -> tuple[Provider, ...]:
-        """The providers to try for `role`, in order. Only local ones: a provider outside this
-        machine needs a strategy and a consent that allow it."""
-        named = self._config.routing.roles.get(role)
-        order = named if named is not None else self._default_order()
-        found = (self._providers[name] for name in order if name in self._providers)
-        return tuple(p for p in found if p.capabilities.local and _can(p, role))
+        """The providers that the strategy lets serve `role`, in the order they would be tried.
+        Those outside this machine are wrapped: asked directly they refuse."""
+        strategy = self._config.routing.strategy
+        names = self._desk.named(role)
+        local = [name for name in names if self._desk.is_local(name)]
+        cloud = [name for name in names if not self._desk.is_local(name)]
+        if strategy == "local_only":
+            cloud = []
+        if strategy == "cloud_only":
+            local = []
+        return tuple(self._desk.providers[name] for name in (*local, *cloud))
 
-    def infill(self, request: InfillRequest) -> Route:
-        """Fill the hole by the candidates of the role "complete"."""
-        return Route(self.candidates("complete"), lambda p: p.infill(request), request.deadline)
+    def infill(self, request: InfillRequest, errand: Errand | None = None) -> Route:
+        """Fill the hole by the candidates of the role for completions. A prefill is for the
+        machine's own engine and goes nowhere else."""
+        errand = replace(errand or Errand(), task=Task.COMPLETE)
+        if request.prefill_only:
+            errand = replace(errand, workspace="", accepted=(), ask=None)
+        role = self._config.routing.tasks.get(Task.COMPLETE, "complete")
+        return Route(self._desk, role, request, errand)
 
-    def chat(self, request: ChatRequest, role: str = "code") -> Route:
-        """Continue the conversation by the candidates of `role`."""
-        return Route(self.candidates(role), lambda p: p.chat(request), request.deadline)
+    def chat(self, request: ChatRequest, role: str = "", errand: Errand | None = None) -> Route:
+        """Continue the conversation by the candidates of `role`, or of the role that suits the
+        errand's task and how hard it is."""
+        errand = errand or Errand()
+        choice = self.choose(request, errand)
+        return Route(self._desk, role or choice.role, request, errand, choice.complex)
 
-    def _default_order(self) -> list[str]:
-        return sorted(self._providers, key=lambda name: name != EMBEDDED)
+    def choose(self, request: ChatRequest, errand: Errand) -> Choice:
+        """Which role would do it, and whether it is a hard task."""
+        return choose(self._config, request, errand)
 
+    async def embed(self, texts: Sequence[str], errand: Errand | None = None) -> list[list[float]]:
+        """One vector a text, by the first candidate of the role "embed" that can. Raises
+        `NoProvider`."""
+        errand = replace(errand or Errand(), task=Task.EMBED)
+        plan = await self._desk.plan("embed", False, errand)
+        failures = [f"{name}: {why}" for name, why in plan.skipped]
+        for step in plan.steps:
+            if step.failed is not Use.GO:
+                failures.append(f"{step.name}: you have not allowed it for this workspace")
+                continue
+            provider = self._desk.providers[step.name]
+            try:
+                if isinstance(provider, Egress):
+                    return await provider.embed(texts, errand)
+                return await provider.embed(texts)
+            except (ProviderError, EngineError) as error:
+                self._desk.breakers[step.name].fail(error, time.monotonic())
+                failures.append(f"{step.name}: {error.message}")
+        raise no_provider(tuple(failures))
 
-def _can(provider: Provider, role: str) -> bool:
-    can = provider.capabilities
-    if role == "complete":
-        return can.infill
-    return can.embed if role == "embed" else can.chat
+    async def answer(self, offer: Offer, decision: Decision) -> None:
+        """Remember what the user said to `offer`. After a yes, ask again with the offer's provider
+        in `Errand.accepted`: then it goes first."""
+        await self._desk.say(offer, decision)
+
+    async def status(self, workspace: str = "") -> tuple[RoleStatus, ...]:
+        """Who serves which role in `workspace` now, without asking any server."""
+        return tuple([await self._role(role, workspace) for role in ROLES])
+
+    async def aclose(self) -> None:
+        """Finish the ledger and close the files. The providers stay open: whoever made them
+        closes them."""
+        await self._desk.aclose()
+
+    async def _role(self, role: str, workspace: str) -> RoleStatus:
+        errand = Errand(workspace=workspace)
+        plan = await self._desk.plan(role, False, errand)
+        others = list(plan.skipped)
+        serving = ""
+        for step in plan.steps:
+            if step.failed is not Use.GO:
+                others.append((step.name, "you have not allowed it for this workspace"))
+            elif not serving:
+                serving = step.name
+            else:
+                others.append((step.name, f"stands by for {serving}"))
+        listed = self._config.routing.roles.get(role, ())
+        known = (*self._desk.named(role),)
+        others += [
+            (
+                name,
+                "cannot do this" if name in self._desk.providers else "there is no such provider",
+            )
+            for name in listed
+            if name not in known
+        ]
+        model = self._desk.providers[serving].model if serving else ""
+        return RoleStatus(role, serving, model, tuple(others))

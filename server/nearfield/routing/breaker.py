@@ -1,0 +1,97 @@
+"""A circuit breaker for each provider: what has failed several times in a row is left alone.
+
+Closed, everything passes. After `failures` in a row it opens for `seconds`; then one request may
+try (half-open), whose success closes it and whose failure opens it again for twice as long. Only
+failures that say something about the provider count; an answer that is merely refused as too long
+says nothing. Time is given by the caller, so that tests need not wait.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from enum import StrEnum
+
+from nearfield.errors import (
+    BadAnswer,
+    DeadlineExceeded,
+    EngineError,
+    NearfieldError,
+    RateLimited,
+    Unauthorised,
+    Unreachable,
+)
+
+LONGEST_SECONDS = 300.0
+# Several servers of one team must not be tried by all their users in the same second.
+JITTER = 0.2
+# A refused key stays refused until somebody changes it; asking each time only costs time.
+UNAUTHORISED_SECONDS = 60.0
+
+_COUNTED = (Unreachable, DeadlineExceeded, BadAnswer, EngineError)
+
+
+class Circuit(StrEnum):
+    """Where a breaker stands."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+
+
+@dataclass(slots=True)
+class Breaker:
+    """See the module. All times are seconds of one clock, `time.monotonic()`."""
+
+    failures: int
+    seconds: float
+    _failed: int = 0
+    _until: float = 0.0
+    _pause: float = 0.0
+    _trying: bool = False
+    last: str = ""
+
+    def state(self, now: float) -> Circuit:
+        """Where it stands at `now`."""
+        if not self._until:
+            return Circuit.CLOSED
+        return Circuit.OPEN if now < self._until else Circuit.HALF_OPEN
+
+    def why_not(self, now: float) -> str:
+        """The sentence that keeps a request away at `now`, "" when it may pass."""
+        state = self.state(now)
+        if state is Circuit.OPEN:
+            wait = max(1, round(self._until - now))
+            return f"left alone for {wait} s more after it failed ({self.last})"
+        if state is Circuit.HALF_OPEN and self._trying:
+            return f"being tried again after it failed ({self.last})"
+        return ""
+
+    def begin(self, now: float) -> None:
+        """A request goes out; the first one of a half-open circuit is its trial."""
+        self._trying = self.state(now) is Circuit.HALF_OPEN
+
+    def succeed(self) -> None:
+        """It answered."""
+        self._failed, self._until, self._pause, self._trying, self.last = 0, 0.0, 0.0, False, ""
+
+    def abandon(self) -> None:
+        """The request ended without saying anything about the provider (it was cancelled)."""
+        self._trying = False
+
+    def fail(self, error: NearfieldError, now: float) -> None:
+        """It failed with `error`; opens the circuit when that was once too often."""
+        trial, self._trying = self._trying, False
+        if isinstance(error, RateLimited):
+            self._open(now, error.retry_after or self.seconds, type(error).__name__)
+        elif isinstance(error, Unauthorised):
+            self._open(now, UNAUTHORISED_SECONDS, type(error).__name__)
+        elif isinstance(error, _COUNTED):
+            self._failed += 1
+            if trial or self._failed >= self.failures:
+                pause = min(self._pause * 2 or self.seconds, LONGEST_SECONDS)
+                self._open(now, pause * random.uniform(1, 1 + JITTER), type(error).__name__)  # noqa: S311 - spreads load, guards nothing
+                self._pause = pause
+
+    def _open(self, now: float, seconds: float, last: str) -> None:
+        self._until, self.last = now + seconds, last

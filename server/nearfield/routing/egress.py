@@ -1,0 +1,172 @@
+"""The only way to a provider outside this machine.
+
+`Egress` wraps such a provider, and nobody else holds it. Each request passes `Guard.admit`, which
+checks consent, cuts out withheld files, replaces secrets and writes the ledger, all before the
+provider's own code runs; the answer's placeholders are put back on the way in. Asked without an
+errand (as any plain `Provider` is) it answers `NotPermitted`, so code that does not know about
+routing cannot send anything by accident. It counts tokens by estimate and asks the far server for
+neither its health nor its models: those would be connections, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from nearfield.errors import NearfieldError, NotPermitted
+from nearfield.providers.base import Provider
+from nearfield.routing.errand import Errand
+from nearfield.routing.guard import Admitted, Guard, Remote, Request
+from nearfield.routing.money import estimate_tokens
+from nearfield.routing.redact import Restorer
+from nearfield.types import (
+    Capabilities,
+    ChatRequest,
+    Delta,
+    Health,
+    HealthState,
+    InfillRequest,
+    ServedModel,
+    Usage,
+)
+
+log = logging.getLogger(__name__)
+
+
+class Egress:
+    """See the module. Implements `Provider`."""
+
+    def __init__(self, provider: Provider, to: Remote, guard: Guard) -> None:
+        self.name = provider.name
+        self.model = provider.model
+        self.to = to
+        self._provider = provider
+        self._guard = guard
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The provider's own."""
+        return self._provider.capabilities
+
+    async def health(self) -> Health:
+        """Ready, as far as can be said without a connection."""
+        return Health(HealthState.READY, "outside this machine; not asked")
+
+    def infill(self, request: InfillRequest, errand: Errand | None = None) -> AsyncGenerator[Delta]:
+        """Stream the middle, if it may be asked for. Raises `NotPermitted`."""
+        return self._send(request, errand, self._provider.infill, as_json=False)
+
+    def chat(self, request: ChatRequest, errand: Errand | None = None) -> AsyncGenerator[Delta]:
+        """Stream the next turn, if it may be asked for. Raises `NotPermitted`."""
+        return self._send(request, errand, self._provider.chat, request.schema is not None)
+
+    async def embed(self, texts: Sequence[str], errand: Errand | None = None) -> list[list[float]]:
+        """Vectors of the redacted texts, if they may be sent. Raises `NotPermitted`."""
+        admitted = await self._admit(tuple(texts), errand)
+        outcome = "cancelled"
+        clean = _texts(admitted.request)
+        try:
+            vectors = await self._provider.embed(clean)
+            outcome = "answered"
+        except NearfieldError as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            read = sum(estimate_tokens(len(text)) for text in clean)
+            self._close_entry(admitted.entry, outcome, read, 0)
+        return vectors
+
+    async def count_tokens(self, text: str) -> int:
+        """An estimate: asking the server would send it the text."""
+        return estimate_tokens(len(text))
+
+    async def models(self) -> list[ServedModel]:
+        """The one in the settings."""
+        return [ServedModel(self.model, self.capabilities.context_tokens)]
+
+    async def settled(self) -> None:
+        """Wait until the ledger knows how every ended request ended."""
+        while self._closing:
+            await asyncio.wait(self._closing)
+
+    async def aclose(self) -> None:
+        """Settle the ledger and free the provider."""
+        await self.settled()
+        await self._provider.aclose()
+
+    async def _send(
+        self,
+        request: Request,
+        errand: Errand | None,
+        ask: Callable[[Any], AsyncGenerator[Delta]],
+        as_json: bool,
+    ) -> AsyncGenerator[Delta]:
+        admitted = await self._admit(request, errand)
+        restorer = Restorer(admitted.redactions, as_json)
+        outcome, usage, characters = "cancelled", None, 0
+        try:
+            async with aclosing(ask(admitted.request)) as stream:
+                async for delta in stream:
+                    usage = delta.usage or usage
+                    characters += len(delta.text)
+                    if (restored := restorer.feed(delta)) is not None:
+                        yield restored
+            if rest := restorer.rest():
+                yield Delta(rest)
+            outcome = "answered"
+        except NearfieldError as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            read, written = _tokens(usage, admitted.request, characters)
+            self._close_entry(admitted.entry, outcome, read, written)
+
+    async def _admit(self, request: Request, errand: Errand | None) -> Admitted:
+        if errand is None:
+            raise NotPermitted(f"Nothing is sent to {self.name}: nobody said what for.")
+        return await asyncio.to_thread(self._guard.admit, self.to, request, errand)
+
+    def _close_entry(self, entry: int, outcome: str, read: int, written: int) -> None:
+        """Record the end in the background: a cancelled caller must not wait for the disk."""
+        self._hold(
+            asyncio.to_thread(self._guard.close_entry, self.to, entry, outcome, read, written)
+        )
+
+    def _hold(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=f"ledger of {self.name}")
+        self._closing.add(task)
+        task.add_done_callback(self._closed)
+
+    def _closed(self, task: asyncio.Task[None]) -> None:
+        self._closing.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # The entry stays "sending": the ledger still says that something was sent.
+            log.error("the end of a request to %s was not recorded: %s", self.name, type(error))
+
+
+def _texts(request: Request) -> tuple[str, ...]:
+    return request if isinstance(request, tuple) else ()
+
+
+def _tokens(usage: Usage | None, request: Request, characters: int) -> tuple[int, int]:
+    """Tokens read and written: what the provider says, else an estimate."""
+    read = usage.prompt_tokens if usage else None
+    written = usage.generated_tokens if usage else None
+    if read is None:
+        read = estimate_tokens(_size(request))
+    if written is None:
+        written = estimate_tokens(characters) if characters else 0
+    return read, written
+
+
+def _size(request: Request) -> int:
+    if isinstance(request, InfillRequest):
+        shown = sum(len(snippet.text) for snippet in request.snippets)
+        return len(request.prefix) + len(request.suffix) + shown
+    if isinstance(request, ChatRequest):
+        return sum(len(message.content) for message in request.messages)
+    return sum(map(len, request))

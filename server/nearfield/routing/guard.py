@@ -1,0 +1,262 @@
+"""The decision whether a request may leave this machine, and the record of it.
+
+`admit` is where consent, withheld files, redaction, the budget and the ledger come together; it
+returns only when the entry is on the disk. `egress.Egress` calls it before every request and has no
+other way out. Everything here blocks; callers go through a thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from nearfield.config.schema import Config, ProviderSettings
+from nearfield.errors import NotPermitted
+from nearfield.routing import money
+from nearfield.routing.errand import Consent, Errand, Source
+from nearfield.routing.ledger import Sending
+from nearfield.routing.plan import Funds
+from nearfield.routing.redact import Redactions, redact_chat, redact_infill, redact_texts
+from nearfield.routing.store import Store
+from nearfield.routing.withhold import Withheld
+from nearfield.types import ChatRequest, InfillRequest
+
+Request = InfillRequest | ChatRequest | tuple[str, ...]
+"""What can be asked of a provider; a tuple of texts is for embeddings."""
+
+WITHHELD = "[withheld: this file may not leave the user's machine]"
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A provider outside this machine, as the guard sees it."""
+
+    name: str
+    model: str
+    destination: str
+    base_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request as it would be sent. `most` is the most that it can cost, None when unknown."""
+
+    request: Request
+    redactions: Redactions
+    files: tuple[tuple[str, int | None, int | None], ...]
+    content: bytes
+    most: Decimal | None
+    funds: Funds
+    warning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request that may be sent now, and its entry in the ledger."""
+
+    request: Request
+    redactions: Redactions
+    entry: int
+
+
+def remote(name: str, model: str, settings: ProviderSettings | None) -> Remote:
+    """What a yes is given to: the name and the address behind it."""
+    if settings is None:
+        return Remote(name, model, name)
+    return Remote(name, model, settings.base_url or settings.kind, settings.base_url)
+
+
+class Guard:
+    """See the module."""
+
+    def __init__(self, config: Config, store: Store) -> None:
+        self._config = config
+        self.store = store
+        self._problem = ""
+        self._own: tuple[re.Pattern[str], ...] = ()
+        self._withheld = Withheld()
+        try:
+            self._own = tuple(re.compile(pattern) for pattern in config.privacy.redact)
+            self._withheld = Withheld((*config.privacy.withhold, *config.files.exclude))
+        except (re.error, ValueError) as error:
+            # What the user wants hidden is not known, so nothing may go.
+            self._problem = f"a pattern in [privacy] or [files] cannot be used ({error})"
+
+    def consent(self, to: Remote, errand: Errand) -> Consent:
+        """What the user has said to `to` for this errand. Raises `LedgerError`."""
+        said = self.store.consent(errand.workspace, to.name, to.destination)
+        if said is not Consent.NEVER and to.name in errand.accepted:
+            return Consent.ONCE
+        return said
+
+    def standing(self, to: Remote, errand: Errand) -> tuple[Consent, Funds, str]:
+        """Consent, and how the budget stands before the size of the request is looked at, with a
+        sentence where it rules `to` out. Raises `LedgerError`."""
+        budget = self._config.budget
+        said = self.consent(to, errand)
+        limits = (budget.daily_soft, budget.daily_hard, budget.monthly_soft, budget.monthly_hard)
+        if not any(limits):
+            return said, Funds.OK, ""
+        least = money.price(budget, to.model, 1, 0, to.base_url)
+        state, why = money.funds(budget, money.standing(self.store), least)
+        return said, state, why if state is Funds.HARD else ""
+
+    def prepare(self, to: Remote, request: Request, errand: Errand) -> Prepared:
+        """`request` as it would be sent, without sending it. Raises `NotPermitted` when no form of
+        it may leave, and `LedgerError`."""
+        if self._problem:
+            raise NotPermitted(f"Nothing is sent to {to.name}: {self._problem}.")
+        allowed, sources = self._without_withheld(to, request, errand)
+        clean, redactions = self._redact(allowed)
+        content = _encoded(to, clean)
+        most = money.price(
+            self._config.budget,
+            to.model,
+            money.estimate_tokens(len(content)),
+            _most_generated(request),
+            to.base_url,
+        )
+        spent = money.standing(self.store)
+        state, warning = money.funds(self._config.budget, spent, most)
+        files = tuple(_file(source, errand.workspace) for source in sources)
+        named, _ = redact_texts([path for path, _, _ in files], self._own)
+        files = tuple((n, start, end) for n, (_, start, end) in zip(named, files, strict=True))
+        return Prepared(clean, redactions, files, content, most, state, warning)
+
+    def admit(self, to: Remote, request: Request, errand: Errand) -> Admitted:
+        """Decide, and record what is about to be sent. Raises `NotPermitted` when it may not be, or
+        cannot be recorded."""
+        if self._config.routing.strategy == "local_only":
+            raise NotPermitted(f"Nothing is sent to {to.name}: the strategy is local_only.")
+        if not self.consent(to, errand).allows:
+            raise NotPermitted(
+                f"Nothing is sent to {to.name}: you have not allowed that for this workspace.",
+                f"`nearfield consent allow {to.name}` does.",
+            )
+        prepared = self.prepare(to, request, errand)
+        if prepared.funds is Funds.HARD:
+            raise NotPermitted(f"Nothing is sent to {to.name}: {prepared.warning}.")
+        content = prepared.content
+        entry = self.store.begin(
+            Sending(
+                workspace=errand.workspace,
+                provider=to.name,
+                model=to.model,
+                destination=to.destination,
+                task=errand.task.value,
+                files=prepared.files,
+                bytes=len(content),
+                redactions=prepared.redactions.kinds,
+                digest=hashlib.sha256(content).hexdigest(),
+                content=content.decode() if self._config.privacy.keep_sent else "",
+            )
+        )
+        return Admitted(prepared.request, prepared.redactions, entry)
+
+    def close_entry(
+        self, to: Remote, entry: int, outcome: str, tokens_in: int, tokens_out: int
+    ) -> None:
+        """Record how it ended. A request that brought nothing is not priced: nobody bills it."""
+        cost = None
+        if tokens_out or outcome == "answered":
+            cost = money.price(self._config.budget, to.model, tokens_in, tokens_out, to.base_url)
+        self.store.finish(entry, outcome, tokens_in, tokens_out, cost)
+
+    def _redact(self, request: Request) -> tuple[Request, Redactions]:
+        if isinstance(request, InfillRequest):
+            return redact_infill(request, self._own)
+        if isinstance(request, ChatRequest):
+            return redact_chat(request, self._own)
+        texts, redactions = redact_texts(request, self._own)
+        return tuple(texts), redactions
+
+    def _without_withheld(
+        self, to: Remote, request: Request, errand: Errand
+    ) -> tuple[Request, tuple[Source, ...]]:
+        """`request` without the files that may not leave, and the sources that are left."""
+        kept: list[Source] = []
+        for source in errand.sources:
+            why = self._withheld.why(errand.workspace, source.path)
+            if not why:
+                kept.append(source)
+            elif isinstance(request, ChatRequest) and source.text:
+                request = _cut_out(to, request, source, why)
+            else:
+                raise _may_not_leave(to, source.path, why)
+        if isinstance(request, InfillRequest):
+            if why := self._withheld.why(errand.workspace, request.path):
+                raise _may_not_leave(to, request.path, why)
+            shown = tuple(
+                s for s in request.snippets if not self._withheld.why(errand.workspace, s.path)
+            )
+            known = {source.path for source in kept}
+            more = (request.path, *(s.path for s in shown))
+            kept += [Source(path) for path in dict.fromkeys(more) if path and path not in known]
+            request = replace(
+                request,
+                snippets=shown,
+                path=_inside(request.path, errand.workspace),
+                document=_anonymous(errand.workspace + request.document),
+            )
+        elif isinstance(request, ChatRequest) and request.session:
+            session = _anonymous(errand.workspace + request.session)
+            request = replace(request, session=session)
+        return request, tuple(kept)
+
+
+def _cut_out(to: Remote, request: ChatRequest, source: Source, why: str) -> ChatRequest:
+    messages = tuple(
+        replace(m, content=m.content.replace(source.text, WITHHELD)) for m in request.messages
+    )
+    if messages == request.messages:
+        # Its text is there in some other form, or not at all; which, nobody knows.
+        raise _may_not_leave(to, source.path, why)
+    return replace(request, messages=messages)
+
+
+def _may_not_leave(to: Remote, path: str, why: str) -> NotPermitted:
+    name = Path(path).name
+    return NotPermitted(f"Nothing is sent to {to.name}: {name} may not leave, {why}.")
+
+
+def _inside(path: str, workspace: str) -> str:
+    """`path` as a provider may see it: never the user's folders above the workspace."""
+    if not Path(path).is_absolute():
+        return path
+    if workspace and Path(path).is_relative_to(workspace):
+        return Path(path).relative_to(workspace).as_posix()
+    return Path(path).name
+
+
+def _encoded(to: Remote, request: Request) -> bytes:
+    try:
+        return msgspec.json.encode(request)
+    except UnicodeEncodeError as error:
+        raise NotPermitted(
+            f"Nothing is sent to {to.name}: the text holds half of a surrogate pair."
+        ) from error
+
+
+def _anonymous(key: str) -> str:
+    """A key that is equal for equal requests' documents and tells nothing of their names."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _file(source: Source, workspace: str) -> tuple[str, int | None, int | None]:
+    path = _inside(source.path, workspace)
+    return (path, source.span.start, source.span.end) if source.span else (path, None, None)
+
+
+def _most_generated(request: Request) -> int:
+    return request.max_tokens if isinstance(request, (InfillRequest, ChatRequest)) else 0
+
+
+def redactions_of(texts: Sequence[str]) -> bool:
+    """Whether any of `texts` holds something that looks like a secret."""
+    return bool(redact_texts(texts)[1].kinds)

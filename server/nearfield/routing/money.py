@@ -1,0 +1,87 @@
+"""What a request costs, and what the budget says to it.
+
+Prices are those of genai-prices, which ships with the package and is not updated over the network;
+`[budget.prices]` adds to and overrides it. A model that neither knows has no price: None, shown as
+unknown, never taken for nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from nearfield.config.schema import Budget
+from nearfield.routing.ledger import Spent
+from nearfield.routing.plan import Funds
+from nearfield.routing.store import Store
+
+# Code and English in the usual vocabularies: 3 to 4 characters a token. The lower end, so that an
+# estimate is rather too high.
+CHARACTERS_PER_TOKEN = 3.0
+_MILLION = Decimal(1_000_000)
+
+
+def estimate_tokens(characters: int) -> int:
+    """About how many tokens so many characters are, rather more than fewer."""
+    return int(characters / CHARACTERS_PER_TOKEN) + 1
+
+
+def price(
+    budget: Budget, model: str, tokens_in: int, tokens_out: int, base_url: str = ""
+) -> Decimal | None:
+    """US dollars for a request to `model`, None when its price is not known. Blocks for 0.1 s the
+    first time, while the price list loads."""
+    own = budget.prices.get(model)
+    if own is not None and len(own) == 2:
+        read, written = (Decimal(str(x)) for x in own)
+        return (read * tokens_in + written * tokens_out) / _MILLION
+    # Imported late: the list is some hundred kilobytes of Python.
+    from genai_prices import Usage, calc_price
+
+    usage = Usage(input_tokens=tokens_in, output_tokens=tokens_out)
+    for address in (base_url, None) if base_url else (None,):
+        try:
+            return calc_price(usage, model, provider_api_url=address).total_price
+        except LookupError:
+            continue
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What has been spent so far today and this month."""
+
+    today: Spent
+    month: Spent
+
+
+def standing(store: Store, now: float | None = None) -> Standing:
+    """As the ledger has it, by local date. Blocks."""
+    today = datetime.fromtimestamp(time.time() if now is None else now).date()
+    return Standing(store.spent(_midnight(today)), store.spent(_midnight(today.replace(day=1))))
+
+
+def funds(budget: Budget, spent: Standing, cost: Decimal | None) -> tuple[Funds, str]:
+    """Whether a request that costs at most `cost` is within the budget, and a sentence if it is
+    not. With a hard limit, a cost that is not known is not within it."""
+    limits = (
+        ("daily", budget.daily_soft, budget.daily_hard, spent.today.dollars),
+        ("monthly", budget.monthly_soft, budget.monthly_hard, spent.month.dollars),
+    )
+    for name, _, hard, gone in limits:
+        if not hard:
+            continue
+        if cost is None:
+            return Funds.HARD, f"its price is unknown and there is a {name} limit"
+        if gone + cost > Decimal(str(hard)):
+            return Funds.HARD, f"it could pass the {name} limit of ${hard:g} (${gone:.2f} spent)"
+    for name, soft, _, gone in limits:
+        if soft and gone + (cost or 0) > Decimal(str(soft)):
+            return Funds.SOFT, f"over the {name} soft limit of ${soft:g} (${gone:.2f} spent)"
+    return Funds.OK, ""
+
+
+def _midnight(day: date) -> float:
+    return datetime(day.year, day.month, day.day).timestamp()

@@ -1,0 +1,154 @@
+"""Whether a local answer is good enough to stand: cheap checks on what it says.
+
+The gate never looks at what was asked, so it cannot say that an answer is right; it says when one
+is surely of no use. What only a feature can know (does it parse, does the edit apply) comes in as
+the errand's checks.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nearfield.routing.errand import Check
+from nearfield.types import Finish, ToolCall
+
+# The beginnings by which chat models say no. Only the first sentences count: code that mentions
+# "I cannot" further down is not a refusal.
+_REFUSAL = re.compile(
+    r"\b(?:i(?:'m| am) (?:sorry|unable|not able)|i (?:can(?:no|')t|cannot|won't|will not) (?:help|assist|"
+    r"provide|comply|do that|fulfil|answer|generate|complete|create|write)|as an ai(?: language)? model|"
+    r"i do(?: not|n't) have (?:enough|access|the ability))",
+    re.IGNORECASE,
+)
+REFUSAL_CHARACTERS = 160
+
+# A loop is one unit said over and over up to the end. Three times the same line is common in code
+# (closing brackets, table rows), so short lines need more of them.
+REPEATED_LINES = 4
+REPEATED_CHARACTERS = 48
+_TAIL = 600
+
+# Below this many tokens the mean is noise.
+FEWEST_TOKENS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a provider said in full. `schema` is what it was asked to meet, if anything."""
+
+    text: str
+    logprobs: Sequence[float] = ()
+    tool_calls: Sequence[ToolCall] = ()
+    finish: Finish | None = None
+    schema: Mapping[str, Any] | None = None
+
+
+def judge(answer: Answer, min_logprob: float, checks: Sequence[Check] = ()) -> str:
+    """What is wrong with `answer`, in a few words; "" when it is good enough."""
+    text = answer.text.strip()
+    if answer.tool_calls:
+        return ""
+    if not text:
+        return "empty"
+    if _REFUSAL.search(text[:REFUSAL_CHARACTERS]):
+        return "refused"
+    if repeats(text):
+        return "repeats itself"
+    count = len(answer.logprobs)
+    if count >= FEWEST_TOKENS and sum(answer.logprobs) / count < min_logprob:
+        return "unsure of itself"
+    if answer.schema is not None and (wrong := unmet(text, answer.schema)):
+        return wrong
+    return next((wrong for check in checks if (wrong := check(answer.text))), "")
+
+
+def repeats(text: str) -> bool:
+    """Whether `text` ends in a loop: the same lines, or the same run of characters, over and over."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    for period in (1, 2, 3):
+        unit = lines[-period:]
+        said = 0
+        while lines[len(lines) - (said + 1) * period : len(lines) - said * period or None] == unit:
+            said += 1
+            if (said + 1) * period > len(lines):
+                break
+        long_enough = said * sum(len(line) for line in unit) >= REPEATED_CHARACTERS
+        if said >= REPEATED_LINES and long_enough:
+            return True
+    return _loops(text[-_TAIL:])
+
+
+def _loops(tail: str) -> bool:
+    """Whether `tail` ends in a run with a period of at most a fifth of it, of letters at that."""
+    for period in range(2, len(tail) // 5 + 1):
+        unit = tail[-period:]
+        if len(set(unit.strip())) < 2 or not any(c.isalpha() for c in unit):
+            continue
+        times = max(5, -(-REPEATED_CHARACTERS // period))
+        if tail.endswith(unit * times):
+            return True
+    return False
+
+
+def unmet(text: str, schema: Mapping[str, Any]) -> str:
+    """What keeps `text` from being JSON of `schema`, "" for nothing. Of JSON schema it knows type,
+    enum, const, required, properties, additionalProperties, items, anyOf: what our own use."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return "not JSON"
+    return _unmet(value, schema, "answer")
+
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "boolean": bool,
+    "null": type(None),
+}
+
+
+def _unmet(value: Any, schema: Mapping[str, Any], where: str) -> str:
+    if "anyOf" in schema:
+        return "" if any(not _unmet(value, one, where) for one in schema["anyOf"]) else where
+    kinds = schema.get("type")
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if kinds and not any(_is(value, kind) for kind in kinds):
+        return f"{where} is not {' or '.join(kinds)}"
+    if "enum" in schema and value not in schema["enum"]:
+        return f"{where} is none of the allowed values"
+    if "const" in schema and value != schema["const"]:
+        return f"{where} is not the one allowed value"
+    if isinstance(value, dict):
+        return _unmet_object(value, schema, where)
+    if isinstance(value, list) and isinstance(schema.get("items"), Mapping):
+        found = (_unmet(one, schema["items"], f"{where}[{i}]") for i, one in enumerate(value))
+        return next((wrong for wrong in found if wrong), "")
+    return ""
+
+
+def _unmet_object(value: dict[str, Any], schema: Mapping[str, Any], where: str) -> str:
+    known: Mapping[str, Any] = schema.get("properties", {})
+    for name in schema.get("required", ()):
+        if name not in value:
+            return f"{where} lacks {name}"
+    for name, one in value.items():
+        if name in known:
+            if wrong := _unmet(one, known[name], f"{where}.{name}"):
+                return wrong
+        elif schema.get("additionalProperties") is False:
+            return f"{where} has a key too many"
+    return ""
+
+
+def _is(value: Any, kind: str) -> bool:
+    if kind == "integer":
+        return isinstance(value, int) and not isinstance(value, bool)
+    if kind == "number":
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, _TYPES.get(kind, object))

@@ -1,0 +1,368 @@
+"""One request on its way through its candidates.
+
+A stream of `Delta | Restart`: text is passed on as it comes; when another provider has to start
+over, a `Restart` takes back what was shown, and it comes no sooner than the other one speaks. So a
+broken stream's text is never shown twice, and a poor local answer stands unless a better one is
+really there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+
+from nearfield.errors import (
+    DeadlineExceeded,
+    EngineError,
+    NearfieldError,
+    NoProvider,
+    NotPermitted,
+    ProviderError,
+)
+from nearfield.providers.base import Provider
+from nearfield.routing.desk import Desk
+from nearfield.routing.errand import Decision, Errand, Offer
+from nearfield.routing.hedge import race
+from nearfield.routing.plan import Step, Use
+from nearfield.routing.quality import Answer, judge
+from nearfield.types import ChatRequest, Delta, Finish, InfillRequest, Usage
+
+# A provider ends its own stream at the deadline; this long after it the router does.
+GRACE_SECONDS = 0.25
+# While others are left, a candidate may keep the user waiting for this share of the time that
+# remains: the next one needs the rest.
+SHARE = 0.5
+# The same for a request without a deadline. Reading a long prompt on a slow processor takes a minute.
+STALL_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Forget the text so far: `provider` starts over, because of `reason` (one sentence)."""
+
+    provider: str
+    reason: str
+
+
+@dataclass(slots=True)
+class _Said:
+    """What one candidate has said so far. `last` is its last delta, which is held back until the
+    answer has been judged; `shown` whether any of it has been passed on."""
+
+    name: str
+    texts: list[str] = field(default_factory=list[str])
+    logprobs: list[float] = field(default_factory=list[float])
+    calls: bool = False
+    last: Delta | None = None
+    wrong: str = ""
+
+    @property
+    def text(self) -> str:
+        return "".join(self.texts) + (self.last.text if self.last else "")
+
+
+class Route:
+    """An async context manager over the stream of items; see the module.
+
+    `provider` is the one answering now. `failures` says why others did not, `offers` what the user
+    can be offered, `wrong` what the gate has against the answer that stands ("" for nothing);
+    `kept` is true when the answer was computed earlier. They are final when the stream has ended.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        role: str,
+        request: InfillRequest | ChatRequest,
+        errand: Errand,
+        complex_task: bool = False,
+    ) -> None:
+        self._desk = desk
+        self._role = role
+        self._request = request
+        self._errand = errand
+        self._complex = complex_task
+        self._items = self._run()
+        self._shown = ""
+        self._held: _Said | None = None
+        names = desk.named(role)
+        self.provider: Provider | None = desk.providers[names[0]] if names else None
+        self.failures: list[str] = []
+        self.offers: list[Offer] = []
+        self.wrong = ""
+        self.kept = False
+        self._ended = False
+
+    async def __aenter__(self) -> Route:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._items.aclose()
+
+    def __aiter__(self) -> AsyncIterator[Delta | Restart]:
+        return self._items
+
+    # --- the walk ---
+
+    async def _run(self) -> AsyncGenerator[Delta | Restart]:
+        plan = await self._desk.plan(self._role, self._complex, self._errand)
+        for name in plan.offer:
+            await self._offer(name, "this is a complex task")
+        for index, step in enumerate(plan.steps):
+            if self._late():
+                self.failures.append("the deadline passed")
+                break
+            if _only_prefill(self._request) and not self._desk.is_local(step.name):
+                continue
+            if not await self._may(step):
+                continue
+            rest = plan.steps[index + 1 :]
+            async with aclosing(self._turn(step, rest)) as items:
+                async for item in items:
+                    yield item
+            if self._ended:
+                return
+        if self._held is not None:
+            for item in self._stand(self._held):
+                yield item
+            return
+        raise no_provider((*self.failures, *(f"{name}: {why}" for name, why in plan.skipped)))
+
+    async def _may(self, step: Step) -> bool:
+        use = step.failed if self._held is None else step.poor
+        if use is Use.GO:
+            return True
+        reason = self._reason()
+        offer = await self._offer(step.name, reason, announce=use is Use.OFFER)
+        return use is Use.ASK and offer is not None and await self._asked(offer)
+
+    def _reason(self) -> str:
+        if self._held is not None:
+            return f"the answer of {self._held.name} is not good enough: {self._held.wrong}"
+        return self.failures[-1] if self.failures else "the strategy wants it"
+
+    async def _turn(self, step: Step, rest: tuple[Step, ...]) -> AsyncGenerator[Delta | Restart]:
+        """Ask one candidate (or two at once). Sets `_ended` when its answer is the answer."""
+        said = _Said(step.name)
+        others = any(Use.GO in (later.failed, later.poor) for later in rest)
+        key = self._desk.kept_key(step.name, self._request)
+        if key and (kept := await asyncio.to_thread(self._desk.answers.get, key)) is not None:
+            for item in self._replay(step.name, kept):
+                yield item
+            return
+        try:
+            async with aclosing(self._timed(self._stream(step, rest, said), others)) as stream:
+                async for delta in stream:
+                    if delta.finish is not None:
+                        said.last = delta
+                        break
+                    for item in self._show(said, delta):
+                        yield item
+        except (ProviderError, EngineError) as error:
+            self._failed(said.name, error)
+            return
+        self._judge(said)
+        if said.wrong and rest:
+            if said.text or self._held is None:
+                self._held = said
+            return
+        for item in self._stand(said):
+            yield item
+        if key and not said.wrong and isinstance(self._request, ChatRequest):
+            self._desk.keep(key, self._request, said.text)
+
+    def _judge(self, said: _Said) -> None:
+        if not self._desk.is_local(said.name) or _only_prefill(self._request):
+            return
+        last = said.last or Delta()
+        schema = self._request.schema if isinstance(self._request, ChatRequest) else None
+        calls = last.tool_calls
+        answer = Answer(said.text, (*said.logprobs, *last.logprobs), calls, last.finish, schema)
+        if not said.calls:
+            said.wrong = judge(answer, self._desk.config.routing.min_logprob, self._errand.checks)
+
+    # --- what is shown ---
+
+    def _show(self, said: _Said, delta: Delta) -> list[Delta | Restart]:
+        said.texts.append(delta.text)
+        said.logprobs.extend(delta.logprobs)
+        said.calls = said.calls or bool(delta.tool_calls)
+        if not (delta.text or delta.tool_calls):
+            return []
+        return [*self._taken_back(said.name), delta]
+
+    def _taken_back(self, name: str) -> list[Restart]:
+        """The `Restart` that must come before `name` speaks, if another has been heard."""
+        before, self._shown = self._shown, name
+        if before in ("", name):
+            return []
+        self.provider = self._desk.providers[name]
+        return [Restart(name, self._reason())]
+
+    def _stand(self, said: _Said) -> list[Delta | Restart]:
+        """End with the answer `said`: its last delta, after all of it where another was heard."""
+        again = self._shown not in ("", said.name)
+        items: list[Delta | Restart] = [*self._taken_back(said.name)]
+        if again:
+            text = "".join(said.texts)
+            items += [Delta(text, tuple(said.logprobs))] if text else []
+        self.provider = self._desk.providers[said.name]
+        last = said.last or Delta(finish=Finish.STOP, usage=Usage(self.provider.model))
+        self.wrong = said.wrong
+        self._ended = True
+        return [*items, last]
+
+    def _replay(self, name: str, text: str) -> list[Delta | Restart]:
+        self.kept = True
+        last = Delta(finish=Finish.STOP, usage=Usage(self._desk.providers[name].model))
+        return self._stand(_Said(name, [text], last=replace(last, text=text)))
+
+    # --- asking ---
+
+    async def _stream(
+        self, step: Step, rest: tuple[Step, ...], said: _Said
+    ) -> AsyncGenerator[Delta]:
+        """The stream of the step's provider, or of the faster of two when it is busy."""
+        self.provider = self._desk.providers[step.name]
+        second = self._second(step, rest)
+        if second is None:
+            stream = self._attempt(step.name)
+        else:
+            openers = {n: lambda n=n: self._attempt(n) for n in (step.name, second)}
+
+            def won(name: str) -> None:
+                said.name = name
+                self.provider = self._desk.providers[name]
+
+            stream = race(openers, won)
+        async with aclosing(stream):
+            async for delta in stream:
+                yield delta
+
+    def _second(self, step: Step, rest: tuple[Step, ...]) -> str | None:
+        """Who is asked at the same time: for a completion, when the first one has a long queue."""
+        most = self._desk.config.routing.hedge_queue
+        if not isinstance(self._request, InfillRequest) or _only_prefill(self._request) or not most:
+            return None
+        if self._desk.running[step.name] < most:
+            return None
+        free = (later.name for later in rest if later.failed is Use.GO and later.poor is Use.GO)
+        return next(free, None)
+
+    async def _attempt(self, name: str) -> AsyncGenerator[Delta]:
+        """One provider's stream, with its breaker and its place in the queue."""
+        breaker = self._desk.breakers[name]
+        breaker.begin(time.monotonic())
+        self._desk.running[name] += 1
+        spoke, characters, usage = False, 0, None
+        try:
+            async with aclosing(self._desk.open(name, self._request, self._errand)) as stream:
+                async for delta in stream:
+                    spoke = True
+                    characters += len(delta.text)
+                    usage = delta.usage or usage
+                    yield delta
+        except (ProviderError, EngineError) as error:
+            breaker.fail(error, time.monotonic())
+            spoke = False
+            raise
+        except asyncio.CancelledError:
+            # Too slow, or nobody wants it any more: that it had begun to speak proves nothing.
+            spoke = False
+            raise
+        finally:
+            self._desk.running[name] -= 1
+            if spoke:
+                breaker.succeed()
+                self._desk.count(name, self._errand, usage, characters)
+            else:
+                breaker.abandon()
+
+    async def _timed(self, stream: AsyncGenerator[Delta], others: bool) -> AsyncGenerator[Delta]:
+        """`stream`, cut off when it keeps the others waiting or passes the deadline."""
+        async with aclosing(stream):
+            while True:
+                try:
+                    async with asyncio.timeout(self._patience(others)):
+                        delta = await anext(stream)
+                except StopAsyncIteration:
+                    return
+                except TimeoutError:
+                    error = DeadlineExceeded("It did not answer in time.")
+                    if self.provider is not None:
+                        self._desk.breakers[self.provider.name].fail(error, time.monotonic())
+                    raise error from None
+                yield delta
+
+    def _patience(self, others: bool) -> float | None:
+        """Seconds to wait for the next piece."""
+        deadline = self._request.deadline
+        if deadline is None:
+            return STALL_SECONDS if others else None
+        left = max(0.0, deadline - time.monotonic())
+        return left * SHARE if others else left + GRACE_SECONDS
+
+    def _failed(self, name: str, error: NearfieldError) -> None:
+        self.failures.append(f"{name}: {error.message}")
+
+    def _late(self) -> bool:
+        deadline = self._request.deadline
+        return bool(self.failures) and deadline is not None and time.monotonic() >= deadline
+
+    # --- offers ---
+
+    async def _offer(self, name: str, reason: str, announce: bool = True) -> Offer | None:
+        if any(offer.provider == name for offer in self.offers):
+            return next(offer for offer in self.offers if offer.provider == name)
+        try:
+            offer = await self._desk.offer(name, self._request, self._errand, reason)
+        except NotPermitted as error:
+            self._failed(name, error)
+            return None
+        if announce:
+            self.offers.append(offer)
+            self.failures.append(f"{name}: offered, {reason}")
+        return offer
+
+    async def _asked(self, offer: Offer) -> bool:
+        """Put the offer to the user; whether it may be taken now. No answer in time is no."""
+        if self._errand.ask is None:
+            self.offers.append(offer)
+            return False
+        patience = float(self._desk.config.routing.ask_timeout_s)
+        if self._request.deadline is not None:
+            left = max(0.0, self._request.deadline - time.monotonic())
+            patience = min(patience, left * SHARE)
+        try:
+            async with asyncio.timeout(patience):
+                decision = await self._errand.ask(offer)
+        except TimeoutError:
+            decision = None
+        if decision is None or decision is Decision.NEVER:
+            self.failures.append(f"{offer.provider}: you did not allow it")
+        if decision is not None:
+            await self._desk.say(offer, decision)
+        if decision in (Decision.ONCE, Decision.WORKSPACE):
+            accepted = (*self._errand.accepted, offer.provider)
+            self._errand = replace(self._errand, accepted=accepted)
+            return True
+        return False
+
+
+def _only_prefill(request: InfillRequest | ChatRequest) -> bool:
+    return isinstance(request, InfillRequest) and request.prefill_only
+
+
+def no_provider(reasons: tuple[str, ...]) -> NoProvider:
+    """The error of a request that nobody answered, with every reason in it."""
+    what = "; ".join(reasons) if reasons else "none is configured for this"
+    return NoProvider(f"No provider could answer: {what}.", "`nearfield doctor` looks for causes.")
