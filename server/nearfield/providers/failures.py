@@ -1,0 +1,149 @@
+"""From a server's refusal to our error tree.
+
+A server's own message is read, to tell the cases apart, but never repeated: it may quote the
+prompt or the key. What we say is who, what kind of failure, and what to do.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import msgspec
+
+from nearfield.errors import (
+    BadAnswer,
+    ContextTooLong,
+    ModelNotServed,
+    NotReady,
+    ProviderError,
+    RateLimited,
+    Unauthorised,
+    Unreachable,
+    Unsupported,
+)
+
+_TOO_LONG = re.compile(
+    r"exceed_context_size|context_length_exceeded|maximum context length|context window"
+    r"|exceeds the (available )?context|context size|prompt is too long|input is too long"
+    r"|too many (input )?tokens|max_model_len|longer than the (maximum )?(model|context)"
+    r"|input length .*exceeds|request_too_large"
+)
+_NO_MODEL = re.compile(
+    r"model_not_found|unknown[_ ]model|model .{0,200}(not found|does not exist|not exist|not served"
+    r"|not supported)|no such model|not_found_error.{0,80}model|deploymentnotfound"
+    r"|deployment .{0,200}does not exist|invalid model",
+    re.DOTALL,
+)
+_NO_KEY = re.compile(r"authentication_error|invalid_api_key|permission_error|unauthori[sz]ed")
+_LIMITED = re.compile(r"rate_limit|overloaded|insufficient_quota|too many requests")
+_LOADING = re.compile(r"loading model|unavailable_error|model is loading|still loading")
+_CANNOT = re.compile(
+    r"not_supported_error|does not support|not supported by this model|is not currently supported"
+    r"|unsupported_parameter|not implemented"
+)
+_MESSAGE_CHARS = 4000
+"""How much of a server's message is read; the telling words come first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Whom an error is about: the provider's name, its host, the model that was asked for."""
+
+    name: str
+    host: str
+    model: str
+    key_hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.host})"
+
+
+def of_response(who: Who, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+    """The error for an answer with a failing `status`."""
+    return _classify(who, status, _telling(body), retry_after(headers))
+
+
+def of_event(who: Who, error: object) -> ProviderError:
+    """The error for an error object inside a stream that had begun well."""
+    code = error.get("code") if isinstance(error, Mapping) else None
+    status = code if isinstance(code, int) and 400 <= code <= 599 else 0
+    return _classify(who, status, _flat(error), None)
+
+
+def _classify(who: Who, status: int, said: str, wait: float | None) -> ProviderError:
+    if status in (401, 403) or _NO_KEY.search(said):
+        return Unauthorised(f"{who} refused the key.", who.key_hint)
+    if status in (429, 529) or _LIMITED.search(said):
+        hint = f"It asks to wait {wait:.0f} s." if wait is not None else "Wait and ask again."
+        return RateLimited(f"{who} takes no more requests for now.", hint, wait)
+    if status == 413 or (status in (0, 400, 422, 500) and _TOO_LONG.search(said)):
+        return ContextTooLong(
+            f"The prompt is longer than what {who.model or 'the model'} at {who} can read.",
+            "Ask about less, or serve the model with a larger context.",
+        )
+    if status in (0, 400, 404, 422) and _NO_MODEL.search(said):
+        return ModelNotServed(f"{who} does not serve the model {who.model!r}.")
+    if status in (405, 501) or (status in (0, 400, 422) and _CANNOT.search(said)):
+        return Unsupported(f"{who} cannot do that with {who.model or 'its model'}.")
+    if status == 404:
+        return Unsupported(
+            f"{who} has no such endpoint.", "Is the provider's kind and base_url right?"
+        )
+    if status == 503 and (_LOADING.search(said) or wait is not None):
+        return NotReady(f"{who} is still loading its model.", "Ask again in a moment.")
+    if status in (502, 503, 504):
+        return Unreachable(f"{who} answered with status {status}.", "Is the model behind it up?")
+    if status:
+        return BadAnswer(f"{who} answered with status {status}.", "Its own log says why.")
+    return BadAnswer(f"{who} broke off with an error.", "Its own log says why.")
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, from `retry-after-ms` or `retry-after` (a number, or an HTTP date:
+    RFC 9110, section 10.2.3); None where there is none or it makes no sense."""
+    millis = _number(headers.get("retry-after-ms"))
+    if millis is not None:
+        return millis / 1000
+    said = headers.get("retry-after")
+    if said is None:
+        return None
+    seconds = _number(said)
+    if seconds is not None:
+        return seconds
+    try:
+        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text) if text is not None else math.nan
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+def _telling(body: bytes) -> str:
+    """The words of an error body that tell the cases apart, lower case."""
+    try:
+        decoded: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return body[:_MESSAGE_CHARS].decode("utf-8", "replace").lower()
+    if isinstance(decoded, list) and decoded:
+        decoded = decoded[0]  # Gemini wraps its error object in a list.
+    error = decoded.get("error", decoded) if isinstance(decoded, Mapping) else decoded
+    return _flat(error)
+
+
+def _flat(error: object) -> str:
+    if not isinstance(error, Mapping):
+        return str(error)[:_MESSAGE_CHARS].lower()
+    parts = [str(error.get(k, "")) for k in ("type", "code", "status", "message", "detail")]
+    return " ".join(parts)[:_MESSAGE_CHARS].lower()

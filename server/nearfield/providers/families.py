@@ -1,0 +1,49 @@
+"""Which FIM template a model on another server takes, by its name; and writing raw prompts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from nearfield.catalog.templates import fim_names, fim_template
+from nearfield.errors import ConfigError
+from nearfield.types import FimTemplate, Segment
+
+_FAMILIES = (
+    (re.compile(r"qwen.*coder", re.IGNORECASE), "qwen"),
+    (re.compile(r"deepseek-?coder(?!-?v2)", re.IGNORECASE), "deepseek-coder"),
+    (re.compile(r"code-?llama", re.IGNORECASE), "codellama"),
+    (re.compile(r"starcoder-?2", re.IGNORECASE), "starcoder2"),
+    (re.compile(r"granite.*code", re.IGNORECASE), "granite-code"),
+    (re.compile(r"codegemma", re.IGNORECASE), "codegemma"),
+    (re.compile(r"codestral", re.IGNORECASE), "codestral"),
+)
+
+
+def template_of(name: str, model: str, chosen: str = "") -> FimTemplate | None:
+    """The template named `chosen`, else the one of the family that `model` names, else None.
+    Raises `ConfigError` for an unknown `chosen`; `name` is the provider's."""
+    if chosen:
+        if chosen not in fim_names():
+            raise ConfigError(
+                f"The provider {name} names an unknown fim_template: {chosen}.",
+                f"It may be one of: {', '.join(fim_names())}.",
+            )
+        return fim_template(chosen)
+    for pattern, family in _FAMILIES:
+        if pattern.search(model):
+            return fim_template(family)
+    return None
+
+
+def raw_prompt(template: FimTemplate, segments: Sequence[Segment]) -> str:
+    """The prompt as one string for a server that reads control tokens in all of it: a control text
+    inside the document gets a blank after its first character, so that it stays text."""
+    marks = {template.prefix, template.suffix, template.middle, template.file_sep}
+    marks |= {template.repo_name, *template.end}
+    marks.discard("")
+    forged = re.compile("|".join(re.escape(m) for m in sorted(marks, key=len, reverse=True)))
+    return "".join(
+        s.text if s.special else forged.sub(lambda m: f"{m[0][0]} {m[0][1:]}", s.text)
+        for s in segments
+    )

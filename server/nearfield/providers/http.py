@@ -1,0 +1,386 @@
+"""One connection policy for every model server.
+
+* Requests to this machine use no proxy, whatever the environment says, and follow no redirect
+  (neither do the others): what is meant for loopback goes to loopback or nowhere.
+* An answer has four clocks: connecting, the first piece, the pause between pieces, the whole; and
+  the request's own deadline, which is usually the shortest.
+* Only transport errors are tried again, with jitter, and only while nothing of the answer has come.
+* Closing a stream closes its connection at once; the servers then stop generating.
+* Keys and prompts are in no message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import Any, cast
+
+import httpx
+import msgspec
+import stamina
+
+from nearfield.errors import (
+    BadAnswer,
+    DeadlineExceeded,
+    ModelNotServed,
+    ProviderError,
+    Unauthorised,
+    Unreachable,
+)
+from nearfield.providers import address, failures
+from nearfield.providers.failures import Who
+from nearfield.providers.lines import JsonLines, LineTooLongError, ServerSentEvents
+from nearfield.providers.options import Key, ServerOptions
+from nearfield.types import ServedModel
+
+ATTEMPTS = 3
+WAIT_INITIAL_S = 0.05
+WAIT_MAX_S = 1.0
+WAIT_JITTER_S = 0.1
+"""Retries are for a connection that broke by chance, so they are few and quick: the router has
+other candidates, and a completion is worth little after two seconds."""
+
+ASK_TIMEOUT_S = 10.0
+"""For requests that no model works on: health, lists of models."""
+
+MAX_KNOWN = 30
+"""How many of a server's models a message names; the error itself has all."""
+
+MAX_ERROR_BYTES = 64 * 1024
+"""How much of a failing answer is read."""
+
+
+class _Broke(Unreachable):
+    """A transport error before the first byte of the answer: worth another try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """When waiting ends, in seconds of `time.monotonic()`."""
+
+    begun: float
+    first: float
+    idle_s: float
+    total: float
+    deadline: float | None
+
+    @classmethod
+    def start(cls, options: ServerOptions, deadline: float | None) -> Clock:
+        """A clock for an answer that is asked for now."""
+        now = time.monotonic()
+        return cls(
+            begun=now,
+            first=now + options.first_token_timeout_s,
+            idle_s=options.idle_timeout_s,
+            total=now + options.total_timeout_s,
+            deadline=deadline,
+        )
+
+    def until_first(self) -> float:
+        """When the wait for the first piece ends."""
+        end = self.total if self.deadline is None else min(self.total, self.deadline)
+        return min(self.first, end)
+
+    def until_next(self) -> float:
+        """When the wait for the next piece ends, if it begins now."""
+        end = self.total if self.deadline is None else min(self.total, self.deadline)
+        return min(time.monotonic() + self.idle_s, end)
+
+
+class Http:
+    """The way to one server. `local` is true when nothing that is sent leaves this machine.
+
+    `authorise` turns the key into headers; it is not called where there is none. `list_models`,
+    when it is set, names the models in the error about an unknown one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        options: ServerOptions,
+        key: Key,
+        *,
+        model: str = "",
+        authorise: Callable[[str], Mapping[str, str]] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> None:
+        self.base_url = address.checked(name, base_url)
+        self.loopback = address.is_loopback(self.base_url)
+        self.local = self.loopback and not options.leaves_machine
+        self.who = Who(name, address.host_of(self.base_url), model, key.hint)
+        self.options = options
+        self._key = key
+        self._authorise = authorise or bearer
+        self._query = dict(query or {})
+        self._client: httpx.AsyncClient | None = None
+        self.list_models: Callable[[], Awaitable[list[ServedModel]]] | None = None
+
+    async def aclose(self) -> None:
+        """Close every connection; a later request opens new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        deadline: float | None = None,
+        timeout_s: float = ASK_TIMEOUT_S,
+    ) -> Any:
+        """The decoded JSON of a short answer. `timeout_s` is for all of it."""
+        limit = time.monotonic() + timeout_s
+        limit = limit if deadline is None else min(limit, deadline)
+
+        async def read() -> Any:
+            response = await self._send(method, path, body)
+            try:
+                content = await response.aread()
+            except httpx.TransportError:
+                raise self.broke_off() from None
+            finally:
+                await response.aclose()
+            return self._decoded(content)
+
+        return await self._within(limit, read())
+
+    async def stream(
+        self,
+        path: str,
+        body: object,
+        *,
+        deadline: float | None = None,
+        events: type[ServerSentEvents] | type[JsonLines] = ServerSentEvents,
+    ) -> AsyncGenerator[str]:
+        """Post `body` and yield the data of each event of the answer."""
+        clock = Clock.start(self.options, deadline)
+        response = await self._within(clock.until_first(), self._send("POST", path, body))
+        try:
+            await self._within(
+                clock.until_first(), self._check_type(response, events.content_types)
+            )
+            parser = events()
+            async with aclosing(_chunks(response)) as chunks:
+                limit = clock.until_first()
+                while (chunk := await self._within(limit, _next(chunks))) is not None:
+                    for data in parser.feed(chunk):
+                        yield data
+                    limit = clock.until_next()
+            for data in parser.end():
+                yield data
+        except httpx.TransportError:
+            raise self.broke_off() from None
+        except (LineTooLongError, UnicodeDecodeError):
+            raise self.bad("something that is no event stream") from None
+        finally:
+            await response.aclose()
+
+    def decode(self, data: str, kind: type[Any]) -> Any:
+        """The JSON text of an event as `kind` (a msgspec type). Raises `BadAnswer`; an error
+        object raises what it means."""
+        try:
+            return msgspec.json.decode(data, type=kind)
+        except msgspec.DecodeError:
+            raise self._other(data) from None
+
+    def convert(self, answer: object, kind: type[Any]) -> Any:
+        """`answer` (from `ask`) as `kind`. Raises `BadAnswer`."""
+        try:
+            return msgspec.convert(answer, kind)
+        except msgspec.ValidationError:
+            raise self.bad("JSON of another shape") from None
+
+    def bad(self, what: str) -> BadAnswer:
+        """The error for an answer that is `what`."""
+        return BadAnswer(
+            f"{self.who} answered with {what}.", "Is the provider's kind and base_url right?"
+        )
+
+    def failed(self, error: object) -> ProviderError:
+        """The error for an error object inside a stream."""
+        return failures.of_event(self.who, error)
+
+    async def headers(self) -> dict[str, str]:
+        """The headers of a request, with the key."""
+        key = await self._key.get()
+        return {
+            **self.options.headers,
+            **(self._authorise(key) if key else {}),
+            "accept-encoding": "identity",  # compressors hold back the first tokens
+        }
+
+    async def _send(self, method: str, path: str, body: object) -> httpx.Response:
+        """The answer once its headers have come and say success."""
+        async for attempt in stamina.retry_context(
+            on=_Broke,
+            attempts=ATTEMPTS,
+            timeout=None,
+            wait_initial=WAIT_INITIAL_S,
+            wait_max=WAIT_MAX_S,
+            wait_jitter=WAIT_JITTER_S,
+        ):
+            with attempt:
+                response = await self._once(method, path, body)
+                if response.is_success:
+                    return response
+                error = await self._refusal(response)
+                raise error if body is None else await self._with_known(error)
+        raise self._broke()
+
+    async def _once(self, method: str, path: str, body: object) -> httpx.Response:
+        client = self._client or self._open()
+        headers = await self.headers()
+        content = None
+        if body is not None:
+            content = msgspec.json.encode(body)
+            headers["content-type"] = "application/json"
+        try:
+            request = client.build_request(
+                method, self.base_url + path, params=self._query, content=content, headers=headers
+            )
+            return await client.send(request, stream=True)
+        except httpx.ConnectError:
+            raise self._unreachable() from None
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
+                raise self.bad("an address or a header that cannot be sent") from None
+            raise self._broke() from None
+
+    def _unreachable(self) -> Unreachable:
+        # On this machine a refusal is certain: nobody listens. Elsewhere it may be a passing state.
+        kind = Unreachable if self.loopback else _Broke
+        return kind(f"{self.who} cannot be reached.", "Is it running, and is base_url right?")
+
+    def _broke(self) -> Unreachable:
+        return _Broke(f"The connection to {self.who} broke.", "Is the server still running?")
+
+    def broke_off(self) -> Unreachable:
+        """The error for a stream that ended before its end."""
+        return Unreachable(f"The answer of {self.who} broke off.", "Is the server still running?")
+
+    def _open(self) -> httpx.AsyncClient:
+        secure = self.base_url.startswith("https:")
+        # Loading the certificates takes tens of milliseconds; plain HTTP needs none, and a context
+        # without any trusts nobody should it be used all the same.
+        verify = True if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        timeout = httpx.Timeout(None, connect=self.options.connect_timeout_s)
+        if self.loopback:
+            # A new connection costs nothing here, and llama.cpp's server closes the old one after
+            # a stream without saying so.
+            limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+            self._client = httpx.AsyncClient(
+                transport=_Loopback(httpx.AsyncHTTPTransport(verify=verify, limits=limits)),
+                timeout=timeout,
+                trust_env=False,
+            )
+        else:
+            self._client = httpx.AsyncClient(verify=verify, timeout=timeout)
+        return self._client
+
+    async def _refusal(self, response: httpx.Response) -> ProviderError:
+        body = b""
+        try:
+            async with aclosing(_chunks(response)) as chunks:
+                async for chunk in chunks:
+                    body += chunk
+                    if len(body) > MAX_ERROR_BYTES:
+                        break
+        except httpx.TransportError:
+            pass  # The status says enough.
+        finally:
+            await response.aclose()
+        error = failures.of_response(self.who, response.status_code, response.headers, body)
+        if isinstance(error, Unauthorised):
+            self._key.forget()
+        return error
+
+    async def _with_known(self, error: ProviderError) -> ProviderError:
+        """`error`, with the models that the server has when it has not the one that was asked."""
+        if not isinstance(error, ModelNotServed) or self.list_models is None:
+            return error
+        with suppress(ProviderError):
+            known = tuple(model.name for model in await self.list_models())
+            hint = f"It serves: {', '.join(known[:MAX_KNOWN])}." if known else "It serves none."
+            return ModelNotServed(error.message, hint, known)
+        return error
+
+    async def _check_type(self, response: httpx.Response, allowed: tuple[str, ...]) -> None:
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind not in allowed:
+            if kind == "application/json":  # an error that came with a success status
+                raise self._other((await response.aread()).decode("utf-8", "replace"))
+            raise self.bad(f"the content type {kind[:60]!r}")
+
+    def _other(self, data: str) -> ProviderError:
+        """The error for data that is not what was expected: an error object, or anything."""
+        try:
+            error: Any = msgspec.json.decode(data)
+        except msgspec.DecodeError:
+            return self.bad("something that is not JSON")
+        if isinstance(error, dict) and error.get("error"):
+            return self.failed(error["error"])
+        return self.bad("JSON of another shape")
+
+    def _decoded(self, content: bytes) -> Any:
+        try:
+            return msgspec.json.decode(content)
+        except msgspec.DecodeError:
+            raise self.bad("something that is not JSON") from None
+
+    async def _within(self, limit: float, work: Awaitable[Any]) -> Any:
+        """The result of `work`, waited for until `limit` (`time.monotonic()`)."""
+        wait = max(0.0, limit - time.monotonic())
+        try:
+            async with asyncio.timeout(wait):
+                return await work
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"{self.who} did not answer in time.", "A smaller model or prompt is faster."
+            ) from None
+
+
+class _Loopback(httpx.AsyncBaseTransport):
+    """Sends to this machine or not at all; resolves `localhost` without a name server."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """See httpx. Raises `httpx.UnsupportedProtocol` for an address elsewhere."""
+        if not address.is_loopback_host(request.url.host):
+            raise httpx.UnsupportedProtocol("not an address of this machine")
+        if request.url.host != address.LOCALHOST:
+            return await self._inner.handle_async_request(request)
+        first, second = address.LOCALHOST_ADDRESSES
+        named = request.url
+        try:
+            request.url = named.copy_with(host=first)
+            return await self._inner.handle_async_request(request)
+        except httpx.ConnectError:
+            request.url = named.copy_with(host=second)
+            return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """See httpx."""
+        await self._inner.aclose()
+
+
+def bearer(key: str) -> Mapping[str, str]:
+    """The usual header for a key."""
+    return {"authorization": f"Bearer {key}"}
+
+
+def _chunks(response: httpx.Response) -> AsyncGenerator[bytes]:
+    # httpx calls it an iterator; it is a generator, and must be closed.
+    return cast(AsyncGenerator[bytes], response.aiter_bytes())
+
+
+async def _next(chunks: AsyncGenerator[bytes]) -> bytes | None:
+    return await anext(chunks, None)

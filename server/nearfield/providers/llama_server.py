@@ -1,0 +1,296 @@
+"""llama.cpp's HTTP server (`llama-server`), wherever it runs.
+
+    [providers.desk]
+    kind = "llama_server"
+    base_url = "http://127.0.0.1:8080"
+
+Options are those of `LlamaServerOptions`. The server answers with the one model it was started
+with, whatever is asked for. Prompts keep a stable beginning and `cache_prompt` is on, so the
+server's slot evaluates only what is new; it finds the slot by the prompts' likeness.
+
+Infilling uses `/infill`, which knows the model's own control tokens and takes snippets as
+`input_extra`. With the option `fim_template`, for a model whose file does not mark them, the prompt
+is written here and sent to `/completion` as token ids, so that a document cannot forge a control
+token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from pathlib import PurePath
+from typing import Any
+
+import msgspec
+
+from nearfield.config.schema import ProviderSettings
+from nearfield.errors import NotReady, ProviderError, Unsupported
+from nearfield.providers import estimate, fim, openai_chat
+from nearfield.providers.cut import Cut, finished, server_stops
+from nearfield.providers.families import template_of
+from nearfield.providers.http import Http
+from nearfield.providers.openai_chat import Timings, TokenProb
+from nearfield.providers.options import Key, Secret, ServerOptions, read
+from nearfield.providers.speed import Speed
+from nearfield.types import (
+    Capabilities,
+    ChatRequest,
+    Delta,
+    FimTemplate,
+    Finish,
+    Health,
+    HealthState,
+    InfillRequest,
+    Segment,
+    ServedModel,
+    Usage,
+)
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+EMBED_TIMEOUT_S = 120.0
+_FINISH = {"eos": Finish.STOP, "word": Finish.STOP, "limit": Finish.LENGTH, "none": Finish.STOP}
+
+
+class LlamaServerOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[providers.NAME.options]` of a llama_server."""
+
+    fim_template: str = ""
+    """A catalogue name of a FIM form, for a model whose file does not mark its control tokens."""
+    embed: bool = False
+    """Whether the server was started with `--embeddings`."""
+    chat: bool = True
+    """Whether the model has a chat template."""
+
+
+class _Piece(msgspec.Struct, frozen=True):
+    content: str
+    stop: bool = False
+    stop_type: str = "none"
+    completion_probabilities: list[TokenProb] | None = None
+    tokens_evaluated: int | None = None
+    tokens_predicted: int | None = None
+    timings: Timings | None = None
+
+
+class _Settings(msgspec.Struct, frozen=True):
+    n_ctx: int | None = None
+
+
+class _Props(msgspec.Struct, frozen=True):
+    default_generation_settings: _Settings = msgspec.field(default_factory=_Settings)
+    total_slots: int = 1
+    model_alias: str = ""
+    model_path: str = ""
+
+
+class Slot(msgspec.Struct, frozen=True):
+    """One of the server's lanes."""
+
+    id: int
+    is_processing: bool
+    n_ctx: int | None = None
+
+
+class LlamaServer:
+    """See the module's docstring."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: ProviderSettings,
+        *,
+        environ: Mapping[str, str],
+        secret: Secret | None = None,
+        key: Key | None = None,
+    ) -> None:
+        """Raises `ConfigError`. `key` is for a server that we started ourselves."""
+        self.name = name
+        self.model = settings.model or "llama-server"
+        self._model_named = bool(settings.model)
+        self._options = read(name, settings.options, LlamaServerOptions)
+        key = key or Key(name, environ, secret, env=self._options.api_key_env)
+        url = settings.base_url or DEFAULT_URL
+        self._http = Http(name, url, self._options, key, model=self.model)
+        self._template = None
+        if self._options.fim_template:
+            self._template = template_of(name, "", self._options.fim_template)
+        self._infill = True
+        self._context = self._options.context_tokens
+        self._speed = Speed()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """See `Provider`; `infill` turns false once the server has said that its model cannot."""
+        local = self._http.local
+        return Capabilities(
+            infill=self._infill,
+            chat=self._options.chat,
+            tools=self._options.chat,
+            schema=self._options.chat,
+            embed=self._options.embed,
+            local=local,
+            context_tokens=self._context,
+            prefill_rate=self._speed.prefill,
+            decode_rate=self._speed.decode,
+        )
+
+    async def health(self) -> Health:
+        """See `Provider`. Also learns the model's name and context."""
+        try:
+            await self._http.ask("GET", "/health")
+            props: _Props = self._http.convert(await self._http.ask("GET", "/props"), _Props)
+        except NotReady as error:
+            return Health(HealthState.STARTING, str(error))
+        except ProviderError as error:
+            return Health(HealthState.UNAVAILABLE, str(error))
+        self._context = props.default_generation_settings.n_ctx or self._context
+        served = props.model_alias or props.model_path
+        if served and not self._model_named:
+            self.model = PurePath(served.replace("\\", "/")).name
+        return Health(HealthState.READY, f"{self.model} at {self._http.who.host}.")
+
+    async def slots(self) -> list[Slot]:
+        """What the server's lanes are doing. Raises `Unsupported` when it was not started so."""
+        return self._http.convert(await self._http.ask("GET", "/slots"), list[Slot])
+
+    async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
+        """See `Provider`."""
+        if not self._infill:
+            raise self._cannot_infill()
+        try:
+            if self._template is not None:
+                path, body = "/completion", await self._tokens(self._template, request)
+                cut = Cut.of(request, self._template.end)
+            else:
+                path, body, cut = "/infill", _infill(request), Cut.of(request)
+            pieces = self._pieces(path, body | _sampling(request, cut), request.deadline)
+            stream = finished(pieces, cut, self.model, request.deadline)
+            async with aclosing(stream):
+                async for delta in stream:
+                    self._speed.note(delta.usage)
+                    yield delta
+        except Unsupported:
+            self._infill = False
+            raise self._cannot_infill() from None
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
+        """See `Provider`."""
+        body = openai_chat.body(request, self.model)
+        body |= {"cache_prompt": True, "logprobs": True, "top_logprobs": 1}
+        body["stream_options"] = {"include_usage": True}
+        body["stop"] = list(request.stop)
+        pieces = self._messages(body, request.deadline)
+        stream = finished(pieces, Cut.of(request), self.model, request.deadline)
+        async with aclosing(stream):
+            async for delta in stream:
+                self._speed.note(delta.usage)
+                yield delta
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """See `Provider`."""
+        body = {"input": list(texts), "model": self.model}
+        answer = await self._http.ask("POST", "/v1/embeddings", body, timeout_s=EMBED_TIMEOUT_S)
+        vectors = openai_chat.embeddings_in_order(answer, len(texts))
+        if vectors is None:
+            raise self._http.bad("no embeddings")
+        return vectors
+
+    async def count_tokens(self, text: str) -> int:
+        """See `Provider`; exact on this machine, an estimate elsewhere."""
+        if not self._http.local:
+            return estimate.tokens(text)
+        return len(await self._tokenize(Segment(text, special=True)))
+
+    async def models(self) -> list[ServedModel]:
+        """See `Provider`: the one that it was started with."""
+        await self.health()
+        return [ServedModel(self.model, self._context)]
+
+    async def aclose(self) -> None:
+        """See `Provider`."""
+        await self._http.aclose()
+
+    async def _tokenize(self, segment: Segment) -> list[int]:
+        body = {"content": segment.text, "parse_special": segment.special, "add_special": False}
+        answer = await self._http.ask("POST", "/tokenize", body)
+        return self._http.convert(answer, _Tokens).tokens
+
+    async def _tokens(self, template: FimTemplate, request: InfillRequest) -> dict[str, Any]:
+        segments = fim.render(template, request)
+        parts = await asyncio.gather(*(self._tokenize(segment) for segment in segments))
+        return {"prompt": [token for part in parts for token in part]}
+
+    def _cannot_infill(self) -> Unsupported:
+        return Unsupported(
+            f"{self.model} at {self._http.who} cannot fill in the middle.",
+            "Serve a model that can, such as Qwen2.5-Coder, or set the option fim_template.",
+        )
+
+    async def _pieces(
+        self, path: str, body: object, deadline: float | None
+    ) -> AsyncGenerator[Delta]:
+        async with aclosing(self._http.stream(path, body, deadline=deadline)) as events:
+            async for data in events:
+                piece: _Piece = self._http.decode(data, _Piece)
+                probs = tuple(p.logprob for p in piece.completion_probabilities or ())
+                if not piece.stop:
+                    yield Delta(piece.content, probs)
+                    continue
+                finish = _FINISH.get(piece.stop_type, Finish.STOP)
+                yield Delta(piece.content, probs, finish=finish, usage=self._usage(piece))
+                return
+        raise self._http.broke_off()
+
+    async def _messages(self, body: object, deadline: float | None) -> AsyncGenerator[Delta]:
+        reader = openai_chat.Reader(self.model, str(self._http.who))
+        path = "/v1/chat/completions"
+        async with aclosing(self._http.stream(path, body, deadline=deadline)) as events:
+            async for data in events:
+                if data == openai_chat.DONE:
+                    break
+                if delta := reader.feed(self._http.decode(data, openai_chat.Event)):
+                    yield delta
+        last = reader.last()
+        if last is None:
+            raise self._http.broke_off()
+        yield last
+
+    def _usage(self, piece: _Piece) -> Usage:
+        timings = piece.timings or Timings()
+        return Usage(
+            model=self.model,
+            prompt_tokens=piece.tokens_evaluated,
+            evaluated_tokens=timings.prompt_n,
+            reused_tokens=timings.cache_n,
+            generated_tokens=piece.tokens_predicted,
+            prefill_ms=timings.prompt_ms,
+            decode_ms=timings.predicted_ms,
+        )
+
+
+class _Tokens(msgspec.Struct, frozen=True):
+    tokens: list[int]
+
+
+def _infill(request: InfillRequest) -> dict[str, Any]:
+    """The typed part of the line is sent apart, as `prompt`: what stands before it then keeps its
+    tokens from one keystroke to the next."""
+    above = request.prefix[: len(request.prefix) - len(request.typed)]
+    return {
+        "input_prefix": above,
+        "input_suffix": request.suffix,
+        "input_extra": [{"filename": s.path, "text": s.text} for s in request.snippets],
+        "prompt": request.typed,
+    }
+
+
+def _sampling(request: InfillRequest, cut: Cut) -> dict[str, Any]:
+    return {
+        "n_predict": 0 if request.prefill_only else request.max_tokens,
+        "temperature": request.temperature,
+        "stop": server_stops(cut),
+        "stream": True,
+        "cache_prompt": True,
+        "n_probs": 1,
+    }

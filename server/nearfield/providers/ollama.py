@@ -1,0 +1,373 @@
+"""Ollama's own API.
+
+    [providers.ollama]
+    kind = "ollama"
+    model = "qwen2.5-coder:1.5b-base"
+
+Options are those of `OllamaOptions`. Ollama loads a model anew when the options that shape its
+memory differ from the last call's; so `num_ctx` and the like come from the settings alone and go
+with every call, and so does `keep_alive`.
+
+Filling in sends `suffix` to models that have the capability "insert" (asked once of `/api/show`),
+and to others a raw prompt in their family's control tokens. Models of Ollama's cloud count as
+leaving the machine, also behind a server on loopback.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+from msgspec import field
+
+from nearfield.config.schema import ProviderSettings
+from nearfield.errors import ModelNotServed, ProviderError, Unsupported
+from nearfield.providers import estimate, fim, openai_chat
+from nearfield.providers.cut import Cut, finished, server_stops
+from nearfield.providers.families import raw_prompt, template_of
+from nearfield.providers.http import Http
+from nearfield.providers.lines import JsonLines
+from nearfield.providers.options import Key, Secret, ServerOptions, read
+from nearfield.providers.speed import Speed
+from nearfield.types import (
+    Capabilities,
+    ChatRequest,
+    Delta,
+    Finish,
+    Health,
+    HealthState,
+    InfillRequest,
+    Message,
+    ServedModel,
+    ToolCall,
+    Usage,
+)
+
+DEFAULT_URL = "http://127.0.0.1:11434"
+EMBED_TIMEOUT_S = 120.0
+PULL_TIMEOUT_S = 24 * 3600.0
+NS_PER_MS = 1e6
+_FINISH = {"stop": Finish.STOP, "length": Finish.LENGTH, "load": Finish.STOP}
+
+
+class OllamaOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[providers.NAME.options]` of an ollama."""
+
+    keep_alive: str = "30m"
+    """How long the model stays in memory after a request ("-1" for ever)."""
+    num_ctx: int = 8192
+    """The context to load the model with, in tokens; the same for every call."""
+    load: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Further options that shape the model in memory, such as num_gpu, num_thread or num_batch."""
+    fim_template: str = ""
+    """A catalogue name of a FIM form for a model without "insert"; empty goes by its name."""
+    embed: bool = False
+    """Whether the model makes embeddings."""
+    logprobs: bool = True
+    """Whether to ask for log-probabilities; servers before 0.12.11 ignore it."""
+
+
+class _Function(msgspec.Struct, frozen=True):
+    name: str
+    arguments: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+class _Call(msgspec.Struct, frozen=True):
+    function: _Function
+    id: str = ""
+
+
+class _Turn(msgspec.Struct, frozen=True):
+    content: str = ""
+    tool_calls: list[_Call] | None = None
+
+
+class _Piece(msgspec.Struct, frozen=True):
+    """A line of `/api/generate` (`response`) or `/api/chat` (`message`)."""
+
+    done: bool
+    response: str = ""
+    message: _Turn = field(default_factory=_Turn)
+    done_reason: str = ""
+    logprobs: list[openai_chat.TokenProb] | None = None
+    prompt_eval_count: int | None = None
+    prompt_eval_duration: int | None = None
+    eval_count: int | None = None
+    eval_duration: int | None = None
+
+
+class _Tag(msgspec.Struct, frozen=True):
+    name: str
+    size: int | None = None
+
+
+class _Tags(msgspec.Struct, frozen=True):
+    models: list[_Tag]
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What `/api/show` says about a model, as far as we use it."""
+
+    capabilities: list[str] = field(default_factory=list[str])
+    model_info: dict[str, Any] = field(default_factory=dict[str, Any])
+    remote_host: str = ""
+
+
+class _Embeddings(msgspec.Struct, frozen=True):
+    embeddings: list[list[float]]
+
+
+class Pulling(msgspec.Struct, frozen=True):
+    """One step of a pull: a status, and for a layer how many of its bytes are here."""
+
+    status: str
+    digest: str = ""
+    total: int | None = None
+    completed: int | None = None
+
+
+class Ollama:
+    """See the module's docstring."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: ProviderSettings,
+        *,
+        environ: Mapping[str, str],
+        secret: Secret | None = None,
+    ) -> None:
+        """Raises `ConfigError`."""
+        self.name = name
+        self.model = settings.model
+        self._options = options = read(name, settings.options, OllamaOptions)
+        key = Key(name, environ, secret, env=options.api_key_env)
+        self._http = Http(
+            name, settings.base_url or DEFAULT_URL, options, key, model=settings.model
+        )
+        self._http.list_models = self.models
+        self._template = template_of(name, self.model, options.fim_template)
+        self._load = {"num_ctx": options.num_ctx, **options.load}
+        self._shown: Shown | None = None
+        self._speed = Speed()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """See `Provider`. Until the model has been looked at, it is taken for one that fills in
+        and chats."""
+        shown = self._shown
+        can = set(shown.capabilities) if shown else {"completion", "insert", "tools"}
+        cloud = self.model.endswith(("-cloud", ":cloud")) or bool(shown and shown.remote_host)
+        return Capabilities(
+            infill="insert" in can or self._template is not None,
+            chat="completion" in can,
+            tools="tools" in can,
+            schema="completion" in can,
+            embed=self._options.embed or "embedding" in can,
+            local=self._http.local and not cloud,
+            context_tokens=self._options.num_ctx,
+            prefill_rate=self._speed.prefill,
+            decode_rate=self._speed.decode,
+        )
+
+    async def health(self) -> Health:
+        """See `Provider`: whether the model is pulled, and whether it is in memory."""
+        try:
+            await self.show()
+            loaded = [model.name for model in await self.running()]
+        except ModelNotServed as error:
+            return Health(HealthState.UNAVAILABLE, f"{error} Run `ollama pull {self.model}`.")
+        except ProviderError as error:
+            return Health(HealthState.UNAVAILABLE, str(error))
+        where = "in memory" if _same(self.model, loaded) else "loaded when it is first asked"
+        return Health(HealthState.READY, f"{self.model} at {self._http.who.host}, {where}.")
+
+    async def show(self) -> Shown:
+        """What the server knows about the model; asked once. Raises `ModelNotServed`."""
+        if self._shown is None:
+            answer = await self._http.ask("POST", "/api/show", {"model": self.model})
+            self._shown = self._http.convert(answer, Shown)
+        return self._shown
+
+    async def running(self) -> list[ServedModel]:
+        """The models that are in memory now."""
+        return await self._tags("/api/ps")
+
+    async def models(self) -> list[ServedModel]:
+        """See `Provider`: those that are pulled."""
+        return await self._tags("/api/tags")
+
+    async def pull(self) -> AsyncGenerator[Pulling]:
+        """Fetch the model, yielding its progress; the server keeps what it has when this is
+        closed. Raises `ModelNotServed` when the library has none of that name."""
+        options = msgspec.structs.replace(self._options, total_timeout_s=PULL_TIMEOUT_S)
+        http, self._http.options = self._http, options
+        body = {"model": self.model, "stream": True}
+        try:
+            async with aclosing(http.stream("/api/pull", body, events=JsonLines)) as lines:
+                async for line in lines:
+                    step: Pulling = http.decode(line, Pulling)
+                    yield step
+                    if step.status == "success":
+                        self._shown = None
+                        return
+        finally:
+            http.options = self._options
+        raise http.broke_off()
+
+    async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
+        """See `Provider`."""
+        body: dict[str, Any] = {"model": self.model}
+        shown = await self.show()
+        if "insert" in shown.capabilities:
+            cut = Cut.of(request)
+            body |= {"prompt": fim.as_text(fim.render(None, request)), "suffix": request.suffix}
+        elif self._template is not None:
+            cut = Cut.of(request, self._template.end)
+            prompt = raw_prompt(self._template, fim.render(self._template, request))
+            body |= {"prompt": prompt, "raw": True}
+        else:
+            raise Unsupported(
+                f"{self.model} at {self._http.who} cannot fill in the middle.",
+                "Choose a model that can, such as qwen2.5-coder:1.5b-base.",
+            )
+        # `num_predict` 0 would mean "as much as you like": reading ahead asks for one token.
+        tokens = 1 if request.prefill_only else request.max_tokens
+        body |= self._common(tokens, request.temperature, server_stops(cut))
+        async with aclosing(self._stream("/api/generate", body, cut, request.deadline)) as stream:
+            async for delta in stream:
+                if not request.prefill_only:
+                    yield delta
+                elif delta.finish is not None:
+                    yield Delta(finish=delta.finish, usage=delta.usage)
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
+        """See `Provider`."""
+        body: dict[str, Any] = {"model": self.model, "messages": _messages(request.messages)}
+        if request.tools:
+            body["tools"] = openai_chat.tools(request.tools)
+        if request.schema is not None:
+            body["format"] = dict(request.schema)
+        body |= self._common(request.max_tokens, request.temperature, list(request.stop))
+        cut = Cut.of(request)
+        async with aclosing(self._stream("/api/chat", body, cut, request.deadline)) as stream:
+            async for delta in stream:
+                yield delta
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """See `Provider`."""
+        body = {
+            "model": self.model,
+            "input": list(texts),
+            "keep_alive": self._options.keep_alive,
+            "options": self._load,
+        }
+        answer = await self._http.ask("POST", "/api/embed", body, timeout_s=EMBED_TIMEOUT_S)
+        vectors = self._http.convert(answer, _Embeddings).embeddings
+        if len(vectors) != len(texts):
+            raise self._http.bad("another number of embeddings")
+        return vectors
+
+    async def count_tokens(self, text: str) -> int:
+        """See `Provider`: an estimate, Ollama has no tokenizer endpoint."""
+        return estimate.tokens(text)
+
+    async def aclose(self) -> None:
+        """See `Provider`."""
+        await self._http.aclose()
+
+    async def _tags(self, path: str) -> list[ServedModel]:
+        answer = await self._http.ask("GET", path)
+        tags: list[_Tag] = self._http.convert(answer, _Tags).models
+        return [ServedModel(tag.name, bytes=tag.size) for tag in tags]
+
+    def _common(self, tokens: int, temperature: float, stop: list[str]) -> dict[str, Any]:
+        options = {**self._load, "num_predict": tokens, "temperature": temperature, "stop": stop}
+        common: dict[str, Any] = {
+            "stream": True,
+            "keep_alive": self._options.keep_alive,
+            "options": options,
+        }
+        if self._options.logprobs:
+            common["logprobs"] = True
+        return common
+
+    async def _stream(
+        self, path: str, body: object, cut: Cut, deadline: float | None
+    ) -> AsyncGenerator[Delta]:
+        pieces = self._pieces(path, body, deadline)
+        async with aclosing(finished(pieces, cut, self.model, deadline)) as stream:
+            async for delta in stream:
+                self._speed.note(delta.usage)
+                yield delta
+
+    async def _pieces(
+        self, path: str, body: object, deadline: float | None
+    ) -> AsyncGenerator[Delta]:
+        calls: list[ToolCall] = []
+        lines = self._http.stream(path, body, deadline=deadline, events=JsonLines)
+        async with aclosing(lines):
+            async for line in lines:
+                piece: _Piece = self._http.decode(line, _Piece)
+                for call in piece.message.tool_calls or ():
+                    calls.append(_tool_call(call, len(calls)))
+                text = piece.response or piece.message.content
+                probs = tuple(token.logprob for token in piece.logprobs or ())
+                if not piece.done:
+                    yield Delta(text, probs)
+                    continue
+                finish = Finish.TOOLS if calls else _FINISH.get(piece.done_reason, Finish.STOP)
+                yield Delta(text, probs, tuple(calls), finish, self._usage(piece))
+                return
+        raise self._http.broke_off()
+
+    def _usage(self, piece: _Piece) -> Usage:
+        # Ollama does not say how much of the prompt it still held.
+        return Usage(
+            model=self.model,
+            prompt_tokens=piece.prompt_eval_count,
+            generated_tokens=piece.eval_count,
+            prefill_ms=_ms(piece.prompt_eval_duration),
+            decode_ms=_ms(piece.eval_duration),
+        )
+
+
+def _ms(ns: int | None) -> float | None:
+    return None if ns is None else ns / NS_PER_MS
+
+
+def _same(model: str, names: list[str]) -> bool:
+    full = model if ":" in model else f"{model}:latest"
+    return full in names
+
+
+def _messages(turns: tuple[Message, ...]) -> list[dict[str, Any]]:
+    """As OpenAI's, but arguments are objects, and a tool's answer names the tool."""
+    names = {call.id: call.name for turn in turns for call in turn.tool_calls}
+    plain: list[dict[str, Any]] = []
+    for turn in turns:
+        message: dict[str, Any] = {"role": str(turn.role), "content": turn.content}
+        if turn.tool_call_id:
+            message["tool_name"] = names.get(turn.tool_call_id, "")
+        if turn.tool_calls:
+            message["tool_calls"] = [
+                {"function": {"name": c.name, "arguments": _object(c.arguments)}}
+                for c in turn.tool_calls
+            ]
+        plain.append(message)
+    return plain
+
+
+def _object(arguments: str) -> Any:
+    try:
+        return json.loads(arguments)
+    except json.JSONDecodeError:
+        return {}
+
+
+def _tool_call(call: _Call, index: int) -> ToolCall:
+    arguments = json.dumps(call.function.arguments)
+    return ToolCall(call.id or f"call-{index}", call.function.name, arguments)

@@ -1,0 +1,264 @@
+"""OpenAI's chat completions on the wire: writing a request, reading the stream's events.
+
+`llama_server` and `openai_compatible` share it. Only what every such server sends is relied on:
+an event has `choices` with a `delta`; counts, log-probabilities and ids may be missing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import field
+
+from nearfield.errors import BadAnswer
+from nearfield.types import ChatRequest, Delta, Finish, Message, Tool, ToolCall, Usage
+
+DONE = "[DONE]"
+MAX_STOPS = 4
+"""OpenAI and vLLM refuse a request with more stop texts than this."""
+
+_FINISH = {
+    "stop": Finish.STOP,
+    "eos": Finish.STOP,
+    "length": Finish.LENGTH,
+    "tool_calls": Finish.TOOLS,
+    "function_call": Finish.TOOLS,
+}
+
+
+class Function(msgspec.Struct, frozen=True):
+    """A piece of a function call."""
+
+    name: str | None = None
+    arguments: str | dict[str, Any] | None = None
+
+
+class CallPiece(msgspec.Struct, frozen=True):
+    """A piece of a tool call; pieces with the same index belong together."""
+
+    index: int | None = None
+    id: str | None = None
+    function: Function = field(default_factory=Function)
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """What one event adds to the message."""
+
+    content: str | None = None
+    tool_calls: list[CallPiece] | None = None
+
+
+class TokenProb(msgspec.Struct, frozen=True):
+    """A token's log-probability."""
+
+    logprob: float
+
+
+class LogProbs(msgspec.Struct, frozen=True):
+    """Chat gives `content`, plain completions `token_logprobs`."""
+
+    content: list[TokenProb] | None = None
+    token_logprobs: list[float | None] | None = None
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """One alternative; we ask for one. Plain completions have `text` instead of `delta`."""
+
+    index: int = 0
+    delta: Piece | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+    logprobs: LogProbs | None = None
+
+
+class CachedTokens(msgspec.Struct, frozen=True):
+    """Prompt tokens that the server still held."""
+
+    cached_tokens: int | None = None
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Tokens read and written."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: CachedTokens | None = None
+
+
+class Timings(msgspec.Struct, frozen=True):
+    """llama.cpp's own measurements."""
+
+    cache_n: int | None = None
+    prompt_n: int | None = None
+    prompt_ms: float | None = None
+    predicted_n: int | None = None
+    predicted_ms: float | None = None
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One event of the stream."""
+
+    choices: list[Choice]
+    usage: Counts | None = None
+    timings: Timings | None = None
+
+
+def messages(turns: tuple[Message, ...]) -> list[dict[str, Any]]:
+    """The conversation as the API takes it."""
+    return [_message(turn) for turn in turns]
+
+
+def _message(turn: Message) -> dict[str, Any]:
+    plain: dict[str, Any] = {"role": str(turn.role), "content": turn.content}
+    if turn.tool_call_id:
+        plain["tool_call_id"] = turn.tool_call_id
+    if turn.tool_calls:
+        plain["content"] = turn.content or None
+        plain["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in turn.tool_calls
+        ]
+    return plain
+
+
+def tools(offered: tuple[Tool, ...]) -> list[dict[str, Any]]:
+    """The tools as the API takes them; Ollama takes the same."""
+    return [
+        {
+            "type": "function",
+            "function": {
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": dict(tool.parameters),
+            },
+        }
+        for tool in offered
+    ]
+
+
+def body(request: ChatRequest, model: str) -> dict[str, Any]:
+    """A streaming request, without what only some servers understand."""
+    asked: dict[str, Any] = {
+        "model": model,
+        "messages": messages(request.messages),
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "stream": True,
+    }
+    if request.stop:
+        asked["stop"] = list(request.stop[:MAX_STOPS])
+    if request.tools:
+        asked["tools"] = tools(request.tools)
+    if request.schema is not None:
+        asked["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "schema": dict(request.schema)},
+        }
+    return asked
+
+
+class Reader:
+    """Events in, deltas out; the last delta once the stream has ended."""
+
+    def __init__(self, model: str, who: str) -> None:
+        self._model = model
+        self._who = who
+        self._calls: dict[int, ToolCall] = {}
+        self._finish: Finish | None = None
+        self._counts = Counts()
+        self._timings = Timings()
+
+    def feed(self, event: Event) -> Delta | None:
+        """What the event adds to the answer, if anything."""
+        self._counts = event.usage or self._counts
+        self._timings = event.timings or self._timings
+        if not event.choices:
+            return None
+        choice = event.choices[0]
+        if choice.finish_reason == "content_filter":
+            raise BadAnswer(f"{self._who} withheld its answer.", "Its content filter objected.")
+        if choice.finish_reason:
+            self._finish = _FINISH.get(choice.finish_reason, Finish.STOP)
+        piece = choice.delta or Piece(content=choice.text)
+        for call in piece.tool_calls or ():
+            self._add(call)
+        text = piece.content or ""
+        return Delta(text, _logprobs(choice.logprobs) if text else ()) if text else None
+
+    def last(self) -> Delta | None:
+        """The last delta; None when the stream ended before the answer did."""
+        if self._finish is None:
+            return None
+        finish = self._finish
+        if self._calls and finish is Finish.STOP:
+            finish = Finish.TOOLS  # some servers say "stop" after tool calls
+        calls = tuple(self._calls[i] for i in sorted(self._calls))
+        return Delta(tool_calls=calls, finish=finish, usage=self._usage())
+
+    def _add(self, piece: CallPiece) -> None:
+        # Without an index (Gemini), a piece with a name begins a call and one without goes on.
+        index = piece.index
+        if index is None:
+            index = len(self._calls) - (not piece.function.name and bool(self._calls))
+        old = self._calls.get(index, ToolCall(f"call-{index}", "", ""))
+        said = piece.function.arguments
+        more = json.dumps(said) if isinstance(said, dict) else said or ""
+        self._calls[index] = ToolCall(
+            piece.id or old.id, old.name or piece.function.name or "", old.arguments + more
+        )
+
+    def _usage(self) -> Usage:
+        counts, timings = self._counts, self._timings
+        details = counts.prompt_tokens_details
+        reused = timings.cache_n
+        if reused is None and details is not None:
+            reused = details.cached_tokens
+        read = counts.prompt_tokens
+        evaluated = timings.prompt_n
+        if evaluated is None and read is not None and reused is not None:
+            evaluated = read - reused
+        if read is None and evaluated is not None:
+            read = evaluated + (reused or 0)
+        return Usage(
+            model=self._model,
+            prompt_tokens=read,
+            evaluated_tokens=evaluated,
+            reused_tokens=reused,
+            generated_tokens=counts.completion_tokens or timings.predicted_n,
+            prefill_ms=timings.prompt_ms,
+            decode_ms=timings.predicted_ms,
+        )
+
+
+def _logprobs(said: LogProbs | None) -> tuple[float, ...]:
+    if said is None:
+        return ()
+    if said.content:
+        return tuple(token.logprob for token in said.content)
+    return tuple(p for p in said.token_logprobs or () if p is not None)
+
+
+def embeddings_in_order(data: Mapping[str, Any], wanted: int) -> list[list[float]] | None:
+    """The vectors of an `/embeddings` answer, in the inputs' order; None when it is not one."""
+    try:
+        answer = msgspec.convert(data, _Embeddings)
+    except msgspec.ValidationError:
+        return None
+    vectors = [e.embedding for e in sorted(answer.data, key=lambda e: e.index)]
+    return vectors if len(vectors) == wanted else None
+
+
+class _Embedding(msgspec.Struct, frozen=True):
+    embedding: list[float]
+    index: int = 0
+
+
+class _Embeddings(msgspec.Struct, frozen=True):
+    data: list[_Embedding]

@@ -1,0 +1,312 @@
+"""Servers that speak OpenAI's protocol: chat completions, completions, embeddings, models.
+
+    [providers.studio]
+    kind = "openai_compatible"
+    model = "qwen2.5-coder-7b"
+    options = { preset = "lmstudio" }
+
+Options are those of `OpenAIOptions`; presets are in `presets.py`. Several `endpoints` under one
+name make a fleet, see `fleet.py`.
+
+Filling in takes the preset's way: `suffix` beside `prompt`, or a raw prompt in the model family's
+control tokens (known from the model's name, or set by `fim_template`). At most four stop texts are
+sent, the most that OpenAI and vLLM take; all of them are honoured here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from nearfield.config.schema import ProviderSettings
+from nearfield.errors import ConfigError, ProviderError, Unsupported
+from nearfield.providers import address, estimate, fim, openai_chat
+from nearfield.providers.cut import Cut, finished, server_stops
+from nearfield.providers.families import raw_prompt, template_of
+from nearfield.providers.http import Http, bearer
+from nearfield.providers.openai_chat import MAX_STOPS
+from nearfield.providers.options import Key, Secret, ServerOptions, read
+from nearfield.providers.presets import PRESETS, Infill, Preset
+from nearfield.providers.speed import Speed
+from nearfield.types import (
+    Capabilities,
+    ChatRequest,
+    Delta,
+    Health,
+    HealthState,
+    InfillRequest,
+    ServedModel,
+)
+
+EMBED_TIMEOUT_S = 120.0
+
+
+class OpenAIOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[providers.NAME.options]` of an openai_compatible."""
+
+    preset: str = ""
+    """Which server it is: lmstudio, vllm, sglang, litellm, lemonade, foundry_local, openvino,
+    openai, azure, gemini, mistral or deepseek; empty for any other."""
+    endpoints: list[str] = msgspec.field(default_factory=list[str])
+    """Addresses of several servers with the same model; `base_url` is then not used."""
+    infill: Infill | None = None
+    """How to fill in: "suffix", "template" or "none"; unset takes the preset's way."""
+    fim_template: str = ""
+    """A catalogue name of a FIM form, for `infill = "template"`; empty goes by the model's name."""
+    api_version: str = ""
+    """Azure's `api-version`."""
+    embed: bool = False
+    """Whether `model` makes embeddings."""
+    chat: bool = True
+    """Whether `model` chats."""
+    tools: bool = True
+    """Whether `model` calls tools."""
+    schema: bool = True
+    """Whether the server takes a JSON schema as `response_format`."""
+    temperature: bool = True
+    """Whether to send a temperature: some reasoning models refuse one."""
+    logprobs: bool | None = None
+    """Whether to ask for log-probabilities; unset takes the preset's way."""
+
+
+class _Model(msgspec.Struct, frozen=True):
+    id: str
+    max_model_len: int | None = None
+
+
+class _Models(msgspec.Struct, frozen=True):
+    data: list[_Model]
+
+
+class OpenAICompatible:
+    """See the module's docstring."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: ProviderSettings,
+        *,
+        environ: Mapping[str, str],
+        secret: Secret | None = None,
+    ) -> None:
+        """Raises `ConfigError`."""
+        self.name = name
+        self.model = settings.model
+        self._options = options = read(name, settings.options, OpenAIOptions)
+        self._preset = preset = _preset(name, options.preset)
+        self._http = _http(name, settings, options, preset, environ, secret)
+        self._http.list_models = self.models
+        infill = options.infill or preset.infill
+        self._template = None
+        if infill == "template":
+            self._template = template_of(name, self.model, options.fim_template)
+        self._suffix = infill == "suffix"
+        self._logprobs = preset.logprobs if options.logprobs is None else options.logprobs
+        self._context = options.context_tokens
+        self._speed = Speed()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """See `Provider`."""
+        options = self._options
+        return Capabilities(
+            infill=self._suffix or self._template is not None,
+            chat=options.chat,
+            tools=options.chat and options.tools,
+            schema=options.chat and options.schema,
+            embed=options.embed,
+            local=self._http.local,
+            context_tokens=self._context,
+            prefill_rate=self._speed.prefill,
+            decode_rate=self._speed.decode,
+        )
+
+    async def health(self) -> Health:
+        """See `Provider`: whether the server lists the model."""
+        try:
+            known = [model.name for model in await self.models()]
+        except Unsupported:
+            return Health(HealthState.READY, f"{self._http.who} lists no models.")
+        except ProviderError as error:
+            return Health(HealthState.UNAVAILABLE, str(error))
+        # Azure lists models, and is asked by deployment.
+        if self.model and known and self.model not in known and self._preset.name != "azure":
+            detail = f"{self._http.who} does not serve {self.model!r}. It serves: "
+            return Health(HealthState.UNAVAILABLE, f"{detail}{', '.join(known[:30])}.")
+        return Health(HealthState.READY, f"{self.model} at {self._http.who.host}.")
+
+    async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
+        """See `Provider`. Servers of this kind cannot read a prompt ahead: `prefill_only` asks for
+        one token."""
+        body, cut = self._hole(request)
+        path = self._path(self._preset.infill_path)
+        async with aclosing(self._stream(path, body, cut, request.deadline)) as stream:
+            async for delta in stream:
+                if not request.prefill_only:
+                    yield delta
+                elif delta.finish is not None:
+                    yield replace(delta, text="", logprobs=())
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
+        """See `Provider`."""
+        if not self._options.chat:
+            raise Unsupported(f"{self.model} at {self._http.who} does not chat.")
+        body = self._adapted(openai_chat.body(request, self.model))
+        body[self._preset.max_tokens_field] = body.pop("max_tokens")
+        if self._logprobs:
+            body["logprobs"] = True
+        path = self._path(self._preset.chat_path)
+        async with aclosing(self._stream(path, body, Cut.of(request), request.deadline)) as stream:
+            async for delta in stream:
+                yield delta
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """See `Provider`."""
+        if not self._options.embed:
+            raise Unsupported(
+                f"{self.model} at {self._http.who} makes no embeddings.",
+                "Set the option embed = true for a model that does.",
+            )
+        body = {"model": self.model, "input": list(texts)}
+        path = self._path(self._preset.embed_path)
+        answer = await self._http.ask("POST", path, body, timeout_s=EMBED_TIMEOUT_S)
+        vectors = openai_chat.embeddings_in_order(answer, len(texts))
+        if vectors is None:
+            raise self._http.bad("no embeddings")
+        return vectors
+
+    async def count_tokens(self, text: str) -> int:
+        """See `Provider`: an estimate."""
+        return estimate.tokens(text)
+
+    async def models(self) -> list[ServedModel]:
+        """See `Provider`."""
+        answer = await self._http.ask("GET", self._preset.models_path)
+        # Gemini writes "models/" before its names and takes them without.
+        found: list[_Model] = self._http.convert(answer, _Models).data
+        served = [ServedModel(m.id.removeprefix("models/"), m.max_model_len) for m in found]
+        for model in served:
+            if model.name == self.model and model.context_tokens:
+                self._context = model.context_tokens
+        return served
+
+    async def aclose(self) -> None:
+        """See `Provider`."""
+        await self._http.aclose()
+
+    def _path(self, path: str) -> str:
+        return path.replace("{model}", quote(self.model, safe=""))
+
+    def _hole(self, request: InfillRequest) -> tuple[dict[str, Any], Cut]:
+        """The body and the cut of a request to fill in."""
+        body: dict[str, Any] = {
+            "model": self.model,
+            "max_tokens": 1 if request.prefill_only else request.max_tokens,
+            "temperature": request.temperature,
+            "stream": True,
+        }
+        if self._suffix:
+            # Snippets stand above the file: there is no other place for them here.
+            loose = fim.as_text(fim.render(None, request))
+            body |= {"prompt": loose, "suffix": request.suffix}
+            cut = Cut.of(request)
+        elif self._template is not None:
+            segments = fim.render(self._template, request)
+            body["prompt"] = raw_prompt(self._template, segments)
+            cut = Cut.of(request, self._template.end)
+        else:
+            raise Unsupported(
+                f"{self.model} at {self._http.who} cannot fill in the middle.",
+                'Set the option fim_template, or infill = "suffix" when the server takes one.',
+            )
+        if stop := server_stops(cut)[:MAX_STOPS]:
+            body["stop"] = stop
+        if self._logprobs:
+            body["logprobs"] = 1
+        return self._adapted(body), cut
+
+    def _adapted(self, body: dict[str, Any]) -> dict[str, Any]:
+        """`body` without what this server does not take, and with what it needs."""
+        if not self._options.temperature:
+            del body["temperature"]
+        if self._preset.stream_usage:
+            body["stream_options"] = {"include_usage": True}
+        return body
+
+    async def _stream(
+        self, path: str, body: object, cut: Cut, deadline: float | None
+    ) -> AsyncGenerator[Delta]:
+        pieces = self._pieces(path, body, deadline)
+        async with aclosing(finished(pieces, cut, self.model, deadline)) as stream:
+            async for delta in stream:
+                self._speed.note(delta.usage)
+                yield delta
+
+    async def _pieces(
+        self, path: str, body: object, deadline: float | None
+    ) -> AsyncGenerator[Delta]:
+        reader = openai_chat.Reader(self.model, str(self._http.who))
+        async with aclosing(self._http.stream(path, body, deadline=deadline)) as events:
+            async for data in events:
+                if data == openai_chat.DONE:
+                    break
+                if delta := reader.feed(self._http.decode(data, openai_chat.Event)):
+                    yield delta
+        last = reader.last()
+        if last is None:
+            raise self._http.broke_off()
+        yield last
+
+
+def _preset(name: str, chosen: str) -> Preset:
+    if chosen not in PRESETS:
+        raise ConfigError(
+            f"The provider {name} names an unknown preset: {chosen}.",
+            f"It may be one of: {', '.join(filter(None, PRESETS))}.",
+        )
+    return PRESETS[chosen]
+
+
+def _http(
+    name: str,
+    settings: ProviderSettings,
+    options: OpenAIOptions,
+    preset: Preset,
+    environ: Mapping[str, str],
+    secret: Secret | None,
+) -> Http:
+    url = settings.base_url or preset.base_url
+    if not url:
+        raise ConfigError(f"The provider {name} needs a base_url.")
+    if options.leaves_machine is None and preset.passes_on:
+        options = msgspec.structs.replace(options, leaves_machine=True)
+    # The service's own variable is for the service's own host; Azure's hosts are the customers'.
+    own = address.host_of(url) == address.host_of(preset.base_url) or (
+        preset.name == "azure" and address.host_of(url).endswith(".openai.azure.com")
+    )
+    key = Key(
+        name,
+        environ,
+        secret,
+        env=options.api_key_env,
+        usual_env=preset.key_env if own else (),
+        required=preset.key_required and not address.is_loopback(url),
+    )
+    query = dict(preset.query)
+    if options.api_version:
+        query["api-version"] = options.api_version
+    header = preset.key_header
+    return Http(
+        name,
+        url,
+        options,
+        key,
+        model=settings.model,
+        authorise=(lambda value: {header: value}) if header else bearer,
+        query=query,
+    )

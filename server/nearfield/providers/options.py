@@ -1,0 +1,149 @@
+"""Reading a provider's settings: its options by type, and its key from where keys may live.
+
+A key comes from the environment variable that `api_key_env` names, else from the system keyring
+under the provider's name, else, for a service's own address only, from the variable that the
+service's documentation names. A key written into the settings is refused: settings are shown,
+copied and committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta, field
+
+from nearfield.errors import ConfigError, Unauthorised
+
+Seconds = Annotated[float, Meta(gt=0)]
+Secret = Callable[[str], str | None]
+"""Looks up a key in the system keyring by the provider's name; may block."""
+
+
+class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The options that every provider behind HTTP has (`[providers.NAME.options]`)."""
+
+    api_key_env: str = ""
+    """The environment variable that holds the key."""
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    """Further headers for every request; none that carries a key."""
+    leaves_machine: bool | None = None
+    """True for a loopback address that passes requests on to another machine (a proxy, a tunnel).
+    It cannot make an address local that is not."""
+    context_tokens: Annotated[int, Meta(ge=1)] | None = None
+    """The model's context in tokens, where the server does not say it."""
+    connect_timeout_s: Seconds = 5.0
+    """The longest wait for a connection."""
+    first_token_timeout_s: Seconds = 120.0
+    """The longest wait for an answer's first piece: a model may have to be loaded and the prompt
+    be read. A request's own deadline is usually much shorter."""
+    idle_timeout_s: Seconds = 60.0
+    """The longest wait between two pieces of an answer."""
+    total_timeout_s: Seconds = 600.0
+    """The longest that one answer may take."""
+
+
+_Options = TypeVar("_Options", bound=msgspec.Struct)
+
+_KEY_OPTION = re.compile(r"(api[_-]?key|secret|token|password|credential|authorization|bearer)s?$")
+_KEY_HEADER = re.compile(r"authorization|api-?key|token|secret|cookie|password", re.IGNORECASE)
+_HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
+
+
+def read(name: str, raw: Mapping[str, Any], kind: type[_Options]) -> _Options:
+    """`raw` as options of `kind`. Raises `ConfigError`, also for a key among them; its message
+    never repeats a value."""
+    for option in raw:
+        if _KEY_OPTION.search(option.lower()):
+            raise _literal_key(name, f"option {option}")
+    headers = raw.get("headers")
+    if isinstance(headers, Mapping):
+        for header in map(str, headers):
+            if _KEY_HEADER.search(header):
+                raise _literal_key(name, f"header {header}")
+    try:
+        return msgspec.convert(dict(raw), kind)
+    except msgspec.ValidationError as error:
+        known = ", ".join(f.name for f in msgspec.structs.fields(kind))
+        raise ConfigError(
+            f"The options of the provider {name} cannot be used: {error}.",
+            f"It knows: {known}.",
+        ) from None
+
+
+def _literal_key(name: str, where: str) -> ConfigError:
+    return ConfigError(
+        f"The provider {name} has a key in its settings ({where}).",
+        "Remove it; name an environment variable in api_key_env, or run `nearfield keys set "
+        f"{name}`.",
+    )
+
+
+class Key:
+    """A provider's key, looked up when it is first needed and never shown.
+
+    `usual_env` are the variables that the service's documentation names; they are only read for
+    the service's own address, so that a setting cannot send a key to another host.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        environ: Mapping[str, str],
+        secret: Secret | None = None,
+        *,
+        env: str = "",
+        usual_env: tuple[str, ...] = (),
+        required: bool = False,
+        value: str = "",
+    ) -> None:
+        self._name = name
+        self._environ = environ
+        self._secret = secret
+        self._env = env
+        self._usual_env = usual_env
+        self._required = required
+        self._value = value
+
+    def __repr__(self) -> str:
+        return f"Key({self._name!r})"
+
+    async def get(self) -> str:
+        """The key, or "" for a server that needs none. Raises `Unauthorised` when there should be
+        one, or when it cannot be sent."""
+        if not self._value:
+            self._value = (await self._find()).strip()
+        if self._value and not _HEADER_SAFE.fullmatch(self._value):
+            raise Unauthorised(
+                f"The key of {self._name} has characters that no key has.", self.hint
+            )
+        if not self._value and (self._required or self._env):
+            raise Unauthorised(f"There is no key for {self._name}.", self.hint)
+        return self._value
+
+    def forget(self) -> None:
+        """Look it up again next time: the server refused it."""
+        self._value = ""
+
+    @property
+    def hint(self) -> str:
+        """What to do about a missing or refused key."""
+        names = self._env or (self._usual_env[0] if self._usual_env else "")
+        run = f"`nearfield keys set {self._name}`"
+        return f"Set {names}, or run {run}." if names else f"Run {run}."
+
+    async def _find(self) -> str:
+        if self._env and self._environ.get(self._env):
+            return self._environ[self._env]
+        if self._secret is not None:
+            # The keyring may ask another process, or the user: never on the event loop.
+            found = await asyncio.to_thread(self._secret, self._name)
+            if found:
+                return found
+        for env in self._usual_env:
+            if self._environ.get(env):
+                return self._environ[env]
+        return ""
