@@ -139,4 +139,10 @@ class Unsupported(ProviderError):
 
 
 class NoProvider(NearfieldError):
-    """Every candidate failed, or none is configured."""
+    """Every candidate failed, or none is configured; `causes` are their errors, in order."""
+
+    def __init__(
+        self, message: str, hint: str = "", causes: tuple[NearfieldError, ...] = ()
+    ) -> None:
+        super().__init__(message, hint)
+        self.causes = causes

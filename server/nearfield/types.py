@@ -224,7 +224,9 @@ class Usage:
 @dataclass(frozen=True, slots=True)
 class Delta:
     """A piece of a streamed answer. `logprobs` has one natural logarithm a token of `text`
-    (empty where the provider gives none). The last delta, and only it, has `finish` and `usage`."""
+    (empty where the provider gives none). The last delta, and only it, has `finish`, and `usage`.
+    A provider that knows earlier what the prompt cost sends that `usage` with the first delta too:
+    most completions are closed by the caller before their end, and shall be accounted for."""
 
     text: str = ""
     logprobs: tuple[float, ...] = ()

@@ -220,7 +220,8 @@ class Scripted:
                     break
                 generated += len(piece)
                 call.sent += "".join(piece)
-                yield Delta("".join(piece), (answer.logprob,) * len(piece))
+                first = usage if generated == len(piece) else None
+                yield Delta("".join(piece), (answer.logprob,) * len(piece), usage=first)
             if answer.error:
                 raise _error(answer.error)(f"The script of {self.name} says so.")
             yield Delta(

@@ -1,0 +1,43 @@
+"""What a face asks of the completion feature, and what it gets back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nearfield.types import Selected, Snapshot, Suggestion
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionAsk:
+    """One request. `offset` is the cursor in `snapshot`. `invoked`: the user pressed a key for it.
+    `client_waits`: the client has waited for a pause in typing itself. `id` is unique in a run."""
+
+    id: str
+    method: str
+    snapshot: Snapshot
+    offset: int
+    invoked: bool = False
+    selected: Selected | None = None
+    client_waits: bool = False
+
+    @property
+    def item_length(self) -> int:
+        """How long the selected item's text is."""
+        return len(self.selected.text) if self.selected else 0
+
+    def place(self) -> tuple[str, int]:
+        """The text and the cursor as if the selected item were in."""
+        text = self.snapshot.text
+        if self.selected is None:
+            return text, self.offset
+        span, item = self.selected.span, self.selected.text
+        right = max(self.offset, span.end)
+        return text[: span.start] + item + text[right:], span.start + len(item)
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionAnswer:
+    """`reason` says why there is nothing ("" when there is something)."""
+
+    suggestions: tuple[Suggestion, ...] = ()
+    reason: str = ""

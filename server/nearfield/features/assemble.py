@@ -1,0 +1,154 @@
+"""The providers that the settings ask for, built once at the start and again when they change.
+
+What cannot be built is not left out silently: an `Absent` stands in its place, whose health says
+what is missing and what to do. Imports are in the functions: a server that only uses HTTP never
+loads the engine's client, and none of it is loaded before `initialize` is answered.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from nearfield.config.schema import Config, ProviderSettings
+from nearfield.errors import EngineMissing, NearfieldError
+from nearfield.types import (
+    Capabilities,
+    ChatRequest,
+    Delta,
+    Health,
+    HealthState,
+    InfillRequest,
+    ServedModel,
+)
+
+if TYPE_CHECKING:
+    from nearfield.providers.base import Provider
+
+log = logging.getLogger(__name__)
+
+EMBEDDED = "embedded"
+
+
+class Absent:
+    """Stands for a provider that cannot work as things are; every request raises `error`."""
+
+    def __init__(self, name: str, error: NearfieldError) -> None:
+        self.name = name
+        self.model = ""
+        self.error = error
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the missing one could do, so that its reason is told to whoever asks for it."""
+        return Capabilities(infill=True, chat=True, local=True)
+
+    async def health(self) -> Health:
+        """Unavailable, with the reason."""
+        return Health(HealthState.UNAVAILABLE, str(self.error))
+
+    async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
+        """Raises the reason."""
+        for _ in ():
+            yield Delta()  # never reached; makes this the generator that the protocol asks for
+        raise self.error
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
+        """Raises the reason."""
+        for _ in ():
+            yield Delta()
+        raise self.error
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Raises the reason."""
+        raise self.error
+
+    async def count_tokens(self, text: str) -> int:
+        """Raises the reason."""
+        raise self.error
+
+    async def models(self) -> list[ServedModel]:
+        """None."""
+        return []
+
+    async def aclose(self) -> None:
+        """Nothing to free."""
+
+
+def providers(
+    config: Config,
+    on_change: Callable[[], None] | None = None,
+    note: Callable[[str], None] = log.warning,
+) -> dict[str, Provider]:
+    """Every provider of `config`, by the user's name for it; nothing is started or connected.
+
+    May hash a model file, so call it off the event loop. `on_change` hears when the engine's state
+    changes, `note` gets sentences for the user about settings that could not be followed.
+    """
+    found: dict[str, Provider] = {}
+    if config.engine.enabled and EMBEDDED not in config.providers:
+        found[EMBEDDED] = _or_absent(EMBEDDED, lambda: _embedded(config, on_change, note))
+    for name, settings in config.providers.items():
+        found[name] = _or_absent(name, lambda n=name, s=settings: _registered(n, s))
+    return found
+
+
+def begin(found: Mapping[str, Provider]) -> None:
+    """Let those that load a model begin with it, in the background. On the event loop."""
+    for provider in found.values():
+        if isinstance(provider, Loading):
+            provider.start()
+
+
+@runtime_checkable
+class Loading(Protocol):
+    """A provider that loads something before it can answer."""
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        ...
+
+
+def _or_absent(name: str, build: Callable[[], Provider]) -> Provider:
+    try:
+        return build()
+    except NearfieldError as error:
+        log.warning("provider %s: %s", name, error)
+        return Absent(name, error)
+
+
+def _embedded(
+    config: Config, on_change: Callable[[], None] | None, note: Callable[[str], None]
+) -> Provider:
+    from nearfield.catalog.choice import choose
+    from nearfield.catalog.templates import fim_template
+    from nearfield.engine.client import Engine, EngineStatus, installed
+    from nearfield.providers.embedded import Embedded
+
+    if not installed():
+        raise EngineMissing(
+            "The embedded engine is not installed.",
+            'Run `pip install "nearfield[local]"` (needs cmake and a C++ compiler).',
+        )
+    choice = choose("complete", config.models)
+    if choice.problem:
+        note(choice.problem)
+
+    def changed(_: EngineStatus) -> None:
+        if on_change is not None:
+            on_change()
+
+    return Embedded(
+        Engine(config.engine, changed),
+        model=choice.name,
+        path=choice.path,
+        template=fim_template(choice.fim),
+        name=EMBEDDED,
+    )
+
+
+def _registered(name: str, settings: ProviderSettings) -> Provider:
+    from nearfield.providers.registry import build
+
+    return build(name, settings)

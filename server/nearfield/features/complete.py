@@ -1,0 +1,320 @@
+"""Completion, from the question to the suggestion.
+
+One question, one answer, one trace, whatever happens: a newer question for the same document ends
+the running one, which answers "superseded"; a cancelled one closes its stream and writes its trace
+before the cancellation goes on; past the deadline there is a whole line or nothing.
+
+What is shown is complete by the syntax tree (the stream is closed as soon as it is), checked in
+place, and belongs to the version that was asked about. What comes too late to be shown is cached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nearfield.config.schema import Completion, Config
+from nearfield.errors import (
+    EngineDied,
+    NearfieldError,
+    NoProvider,
+    NotReady,
+    RateLimited,
+    Unauthorised,
+    Unreachable,
+)
+from nearfield.features.acceptance import Acceptance
+from nearfield.features.ask import CompletionAnswer, CompletionAsk
+from nearfield.features.budget import Allowance, Rates, allow
+from nearfield.features.cache import CompletionCache, Said
+from nearfield.features.documents import Document, Documents
+from nearfield.features.generate import Ending, Generated, generate
+from nearfield.features.permitted import Permitted
+from nearfield.features.prompting import Cursor, choose, prompt_of, request_of
+from nearfield.features.shape import Shaped, Shaper
+from nearfield.features.tasks import run_task, stop_task
+from nearfield.features.trace import TraceLog
+from nearfield.routing.router import Router
+from nearfield.syntax.languages import language_for
+from nearfield.syntax.parser import ParseCache, Parsed
+from nearfield.types import Capabilities, Selected, Situation, Snapshot, Suggestion, Trace, Usage
+
+log = logging.getLogger(__name__)
+
+CLIENT_WAITED_MS = 5
+"""The wait when the client has waited itself: just long enough that of several requests in one read
+only the last one reaches a model."""
+
+PARSE_IN_THREAD_CHARS = 100_000
+"""A longer text is parsed off the event loop: 1 MB takes 70 ms the first time, 0.1 MB takes 7."""
+
+
+_REASONS: tuple[tuple[type[NearfieldError], str], ...] = (
+    (NotReady, "not_ready"),
+    (EngineDied, "engine_died"),
+    (Unreachable, "unreachable"),
+    (Unauthorised, "unauthorised"),
+    (RateLimited, "rate_limited"),
+)
+
+
+@dataclass(slots=True)
+class Account:
+    """What the trace of one question will say."""
+
+    begun: float
+    situation: str = ""
+    provider: str = ""
+    model: str = ""
+    usage: Usage | None = None
+    shown: bool = False
+    reason: str = "cancelled"
+
+    def trace(self, ask: CompletionAsk) -> Trace:
+        """The account as it stands."""
+        return Trace(
+            id=ask.id,
+            method=ask.method,
+            uri=ask.snapshot.uri,
+            version=ask.snapshot.version,
+            provider=self.provider,
+            model=self.model,
+            situation=self.situation,
+            total_ms=(time.monotonic() - self.begun) * 1000,
+            shown=self.shown,
+            reason=self.reason,
+            usage=self.usage,
+        )
+
+
+class Completer:
+    """Answers completion questions; one event loop, any number of documents.
+
+    `on_outcome` hears after each question to a model whether it answered: None, or the error.
+    """
+
+    def __init__(
+        self,
+        documents: Documents,
+        traces: TraceLog,
+        acceptance: Acceptance,
+        on_outcome: Callable[[NearfieldError | None], None],
+    ) -> None:
+        self.cache = CompletionCache()
+        self.rates = Rates()
+        self._documents = documents
+        self._traces = traces
+        self._acceptance = acceptance
+        self._on_outcome = on_outcome
+        self._trees = ParseCache()
+        self._running: dict[str, asyncio.Task[CompletionAnswer]] = {}
+        self._made = 0
+        self.use(Config(), None)
+
+    def use(self, config: Config, router: Router | None) -> None:
+        """Work by these settings and providers from the next question on; no router yet: nothing
+        is ready."""
+        self._settings: Completion = config.completion
+        self._permitted = Permitted(config)
+        self._router = router
+
+    async def complete(self, ask: CompletionAsk, paused: bool = False) -> CompletionAnswer:
+        """Answer `ask`, with nothing while `paused`. Raises only `CancelledError`, and what nobody
+        expects."""
+        account = Account(time.monotonic())
+        try:
+            if paused:
+                answer = CompletionAnswer(reason="paused")
+            else:
+                answer = await self._in_turn(ask, account)
+            account.shown, account.reason = bool(answer.suggestions), answer.reason
+            return answer
+        finally:
+            self._traces.add(account.trace(ask))
+
+    def ready(self, snapshot: Snapshot, offset: int) -> tuple[Suggestion, ...]:
+        """What can be suggested at once and without a model; the text is not parsed for it."""
+        if self._permitted.reason(snapshot):
+            return ()
+        ask = CompletionAsk("", "", snapshot, offset)
+        found = self._from_cache(ask, None)
+        return found.suggestions if found else ()
+
+    async def cursor(
+        self, snapshot: Snapshot, offset: int, selected: Selected | None = None
+    ) -> Cursor:
+        """The cursor with the document's tree; a long text is parsed in a thread."""
+        return Cursor(snapshot, await self._parse(snapshot), offset, selected)
+
+    def closed(self, uri: str) -> None:
+        """The document is gone: its running question ends, its tree and answers are dropped."""
+        task = self._running.pop(uri, None)
+        if task is not None:
+            task.cancel()
+        self._trees.forget(uri)
+        self.cache.forget(uri)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a question is under way."""
+        return bool(self._running)
+
+    async def aclose(self) -> None:
+        """End every question."""
+        for task in tuple(self._running.values()):
+            await stop_task(task)
+
+    # --- one question -----------------------------------------------------------------------
+
+    async def _in_turn(self, ask: CompletionAsk, account: Account) -> CompletionAnswer:
+        """Run the question as the document's only one; a newer one may end it."""
+        uri = ask.snapshot.uri
+        task = run_task(self._answer(ask, account), f"complete {ask.id}")
+        older, self._running[uri] = self._running.get(uri), task
+        if older is not None:
+            older.cancel()
+        try:
+            await asyncio.wait({task})
+        finally:
+            if self._running.get(uri) is task:
+                del self._running[uri]
+            await stop_task(task)
+        return CompletionAnswer(reason="superseded") if task.cancelled() else task.result()
+
+    async def _answer(self, ask: CompletionAsk, account: Account) -> CompletionAnswer:
+        refused = self._permitted.reason(ask.snapshot)
+        if refused:
+            return CompletionAnswer(reason=refused)
+        document = self._documents.at(ask.snapshot)
+        account.situation = document.asked(ask.offset)
+        parsed = await self._parse(ask.snapshot)
+        cached = self._from_cache(ask, parsed)
+        if cached is not None:
+            account.situation = Situation.CACHED
+            return cached
+        await asyncio.sleep(self._debounce_ms(ask) / 1000)
+        if self._router is None:
+            return CompletionAnswer(reason="not_ready")
+        return await self._from_model(ask, document, self._router, account)
+
+    def _debounce_ms(self, ask: CompletionAsk) -> float:
+        if ask.invoked:
+            return 0
+        wait = self._settings.debounce_ms
+        return min(wait, CLIENT_WAITED_MS) if ask.client_waits else wait
+
+    async def _from_model(
+        self, ask: CompletionAsk, document: Document, router: Router, account: Account
+    ) -> CompletionAnswer:
+        settings = self._settings
+        wait = settings.invoked_deadline_ms if ask.invoked else settings.deadline_ms
+        deadline = account.begun + wait / 1000
+        cursor = await self.cursor(ask.snapshot, ask.offset, ask.selected)
+        allowance = self.allowance(router, deadline - time.monotonic())
+        piece = choose(cursor, document, allowance, settings)
+        document.window = piece.window
+        prompt = prompt_of(piece)
+        fresh = document.fresh_chars(prompt)
+        shaper = self._shaper(cursor)
+        request = request_of(
+            piece, cursor, settings, single_line=shaper.single_line, deadline=deadline
+        )
+        found = Generated()
+        try:
+            await generate(found, router, request, lambda: self._shaper(cursor))
+        finally:
+            account.provider, account.model, account.usage = (
+                found.provider,
+                found.model,
+                found.usage,
+            )
+            if found.watch.first is not None:
+                document.evaluated(prompt)
+                self.rates.learn(found.provider, found.watch, fresh, found.usage)
+        return self._judged(ask, found, shaper)
+
+    def _judged(self, ask: CompletionAsk, found: Generated, shaper: Shaper) -> CompletionAnswer:
+        """What came, shaped and remembered; shown only if it still belongs to the document."""
+        if found.ending is not Ending.DEADLINE:
+            self._on_outcome(found.error)
+        if found.ending is Ending.FAILED:
+            return CompletionAnswer(reason=_reason(found.error))
+        lines = found.whole_lines()
+        if not lines and found.cut_off:
+            return CompletionAnswer(reason=found.cut_off)
+        shaped = shaper.finish(lines)
+        text, offset = ask.place()
+        continuation = shaped.text[ask.item_length :]
+        said = Said(continuation, shaped.reason, found.confidence, found.provider, found.model)
+        self.cache.put(ask.snapshot.uri, text, offset, said)
+        if self._documents.is_stale(ask.snapshot):
+            return CompletionAnswer(reason="stale")
+        if not shaped.text:
+            return CompletionAnswer(reason=shaped.reason)
+        return self._offer(ask, shaped, said)
+
+    def _offer(self, ask: CompletionAsk, shaped: Shaped, said: Said) -> CompletionAnswer:
+        self._made += 1
+        suggestion = Suggestion(
+            id=f"{ask.id}-{self._made}",
+            text=shaped.text,
+            replace=shaped.replace,
+            confidence=said.confidence,
+            provider=said.provider,
+            model=said.model,
+        )
+        self._acceptance.offered(ask.snapshot.uri, [suggestion])
+        return CompletionAnswer((suggestion,))
+
+    # --- the cache --------------------------------------------------------------------------
+
+    def _from_cache(self, ask: CompletionAsk, parsed: Parsed | None) -> CompletionAnswer | None:
+        """The newest remembered answer that fits, if it may still be shown in the text as it is
+        now. That there was nothing to say is an answer too, unless the user insists."""
+        text, offset = ask.place()
+        for hit in self.cache.find(ask.snapshot.uri, text, offset):
+            if not hit.rest:
+                if ask.invoked:
+                    continue
+                return CompletionAnswer(reason=hit.said.reason)
+            shaper = self._shaper(Cursor(ask.snapshot, parsed, ask.offset, ask.selected))
+            shaped = shaper.finish(hit.rest)
+            if shaped.text:
+                return self._offer(ask, shaped, hit.said)
+        return None
+
+    # --- what it takes ----------------------------------------------------------------------
+
+    def allowance(self, router: Router, seconds: float) -> Allowance:
+        """What the first candidate can be shown within `seconds`."""
+        candidates = router.candidates("complete")
+        if not candidates:
+            return allow(Capabilities(), seconds, self._settings.max_tokens)
+        can = self.rates.fill_in(candidates[0].name, candidates[0].capabilities)
+        return allow(can, seconds, self._settings.max_tokens)
+
+    def _shaper(self, cursor: Cursor) -> Shaper:
+        return Shaper(
+            cursor.snapshot,
+            cursor.parsed,
+            cursor.offset,
+            selected=cursor.selected,
+            multiline=self._settings.multiline,
+            max_lines=self._settings.max_lines,
+        )
+
+    async def _parse(self, snapshot: Snapshot) -> Parsed | None:
+        language = language_for(snapshot.language, snapshot.path)
+        if len(snapshot.text) > PARSE_IN_THREAD_CHARS:
+            return await asyncio.to_thread(self._trees.parse, snapshot.uri, language, snapshot.text)
+        return self._trees.parse(snapshot.uri, language, snapshot.text)
+
+
+def _reason(error: NearfieldError | None) -> str:
+    """The word for the trace: what the last candidate's trouble was."""
+    if isinstance(error, NoProvider) and error.causes:
+        error = error.causes[-1]
+    return next((word for kind, word in _REASONS if isinstance(error, kind)), "no_provider")

@@ -1,0 +1,132 @@
+"""One stream from a model, until there is enough of it.
+
+The stream is always closed when this is left: enough, the deadline, an error or a cancellation, and
+closing it frees the model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Protocol
+
+from nearfield.errors import NearfieldError
+from nearfield.features.budget import Stopwatch
+from nearfield.routing.router import Restart, Router
+from nearfield.types import Delta, Finish, InfillRequest, Usage
+
+
+class Ending(StrEnum):
+    """How a stream ended."""
+
+    FINISHED = "finished"  # the model had no more to say
+    ENOUGH = "enough"  # the syntax tree had
+    LENGTH = "length"  # after so many tokens
+    DEADLINE = "deadline"
+    FAILED = "failed"
+
+
+class Feed(Protocol):
+    """What judges a growing answer; `shape.Shaper` in earnest."""
+
+    def feed(self, text: str) -> bool:
+        """`text` follows what was fed before; True: that is enough."""
+        ...
+
+
+@dataclass(slots=True)
+class Generated:
+    """What has come so far; may be read at any time, also after a cancellation."""
+
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    text: str = ""
+    logprobs: list[float] = field(default_factory=list[float])
+    provider: str = ""
+    model: str = ""
+    reported: Usage | None = None
+    ending: Ending | None = None
+    error: NearfieldError | None = None
+
+    @property
+    def confidence(self) -> float | None:
+        """The mean log-probability of the tokens, None where the provider gives none."""
+        return sum(self.logprobs) / len(self.logprobs) if self.logprobs else None
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the provider reported; where it has not, what was counted here."""
+        if self.reported is None and self.watch.first is None:
+            return None
+        usage = self.reported or Usage(model=self.model)
+        if usage.generated_tokens is None:
+            usage = replace(usage, generated_tokens=self.watch.tokens)
+        if usage.prefill_ms is None and self.watch.first is not None:
+            usage = replace(usage, prefill_ms=(self.watch.first - self.watch.begun) * 1000)
+        if usage.decode_ms is None and self.watch.last is not None and self.watch.first is not None:
+            usage = replace(usage, decode_ms=(self.watch.last - self.watch.first) * 1000)
+        return usage
+
+    def add(self, delta: Delta) -> None:
+        """`delta` has come."""
+        self.text += delta.text
+        self.logprobs.extend(delta.logprobs)
+        self.reported = delta.usage or self.reported
+        if delta.text or delta.logprobs:
+            self.watch.token(len(delta.logprobs) or 1)
+        if delta.finish is Finish.LENGTH:
+            self.ending = Ending.LENGTH
+        elif delta.finish is Finish.DEADLINE:
+            self.ending = Ending.DEADLINE
+
+    def forget(self) -> None:
+        """Another provider starts over."""
+        self.watch, self.text, self.logprobs = Stopwatch(), "", []
+        self.reported = self.ending = None
+
+    @property
+    def cut_off(self) -> str:
+        """Which limit cut the text off: "length", "deadline", or "" when none did."""
+        cut = self.ending in (Ending.LENGTH, Ending.DEADLINE)
+        return str(self.ending) if cut else ""
+
+    def whole_lines(self) -> str:
+        """The text, or of one that was cut off the lines that are whole: "" when none is."""
+        if not self.cut_off:
+            return self.text
+        end = self.text.rfind("\n")
+        lines = self.text[: end + 1]
+        return lines if lines.strip() else ""
+
+
+async def generate(
+    found: Generated, router: Router, request: InfillRequest, new_feed: Callable[[], Feed]
+) -> None:
+    """Stream the answer to `request` into `found` until it ends or a feed says that it is enough.
+
+    Errors of the tree end up in `found.error`; cancellation passes through.
+    """
+    feed = new_feed()
+    seconds = None if request.deadline is None else max(0.0, request.deadline - time.monotonic())
+    try:
+        async with asyncio.timeout(seconds), router.infill(request) as route:
+            async for item in route:
+                if route.provider is not None:
+                    found.provider, found.model = route.provider.name, route.provider.model
+                if isinstance(item, Restart):
+                    found.forget()
+                    feed = new_feed()
+                    continue
+                found.add(item)
+                if item.text and feed.feed(item.text):
+                    found.ending = Ending.ENOUGH
+                    break
+    except TimeoutError:
+        found.ending = Ending.DEADLINE
+    except NearfieldError as error:
+        late = request.deadline is not None and time.monotonic() >= request.deadline
+        found.ending = Ending.DEADLINE if late else Ending.FAILED
+        found.error = error
+    found.ending = found.ending or Ending.FINISHED

@@ -1,0 +1,121 @@
+"""Watches the providers of completions and says on the status board how they stand.
+
+Asks only while something is on its way, after a failure, and when it is told that something has
+changed; when all is well it sleeps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from nearfield.errors import EngineDied, NearfieldError
+from nearfield.features.status import State, Status, StatusBoard
+from nearfield.providers.base import Provider
+from nearfield.routing.router import Router
+from nearfield.types import Health, HealthState
+
+POLL_SECONDS = 0.5
+"""How often a provider that is starting is asked how far it is; those that tell by themselves are
+heard at once."""
+
+NOTHING = (
+    "No provider may complete code. Run `nearfield models pull` to fetch the default model, or"
+    " name a server under [providers]."
+)
+
+
+class HealthWatch:
+    """`on_ready` is called when completions become possible, `on_lost` when they no longer are."""
+
+    def __init__(
+        self, board: StatusBoard, on_ready: Callable[[], None], on_lost: Callable[[], None]
+    ) -> None:
+        self._board = board
+        self._on_ready = on_ready
+        self._on_lost = on_lost
+        self._router: Router | None = None
+        self._paused = False
+        self._note = ""
+        self._trouble: NearfieldError | None = None
+        self._poked = asyncio.Event()
+
+    def use(self, router: Router | None, note: str = "") -> None:
+        """Watch the candidates of `router`; `note` is said beside what they say."""
+        self._router, self._note, self._trouble = router, note, None
+        self._poked.set()
+
+    def pause(self, paused: bool) -> None:
+        """The user has paused or resumed."""
+        self._paused = paused
+        self._poked.set()
+
+    def poke(self) -> None:
+        """Something has changed: look. On the event loop."""
+        self._poked.set()
+
+    def outcome(self, error: NearfieldError | None) -> None:
+        """A question was answered (None) or failed. What a provider's own health would not tell,
+        such as a model that its server does not have, is told until something is answered."""
+        if error is None and self._trouble is None:
+            if self._board.status.state is not State.READY:
+                self._poked.set()
+            return
+        self._trouble = error
+        if isinstance(error, EngineDied):
+            self._on_lost()
+        self._poked.set()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            self._poked.clear()
+            status = await self._look()
+            before = self._board.status.state
+            self._board.set(status)
+            if status.state is State.READY and before is not State.READY:
+                self._on_ready()
+            elif before is State.READY and status.state not in (State.READY, State.PAUSED):
+                self._on_lost()
+            coming = self._router is not None and status.state in (State.STARTING, State.LOADING)
+            try:
+                async with asyncio.timeout(POLL_SECONDS if coming else None):
+                    await self._poked.wait()
+            except TimeoutError:
+                continue
+
+    async def _look(self) -> Status:
+        if self._paused:
+            return Status(State.PAUSED)
+        if self._router is None:
+            return Status(State.STARTING)
+        found = [(p, await _health(p)) for p in self._router.candidates("complete")]
+        status = _status(found)
+        if status.state is not State.READY:
+            self._trouble = None
+        if self._trouble is not None:
+            return Status(State.UNAVAILABLE, str(self._trouble))
+        if not self._note:
+            return status
+        detail = f"{self._note} {status.detail}".strip()
+        return Status(status.state, detail, status.progress, status.provider, status.model)
+
+
+async def _health(provider: Provider) -> Health:
+    try:
+        return await provider.health()
+    except NearfieldError as error:
+        return Health(HealthState.UNAVAILABLE, str(error))
+
+
+def _status(found: Sequence[tuple[Provider, Health]]) -> Status:
+    """The best of them: the first that is ready, else the first that is on its way."""
+    for provider, health in found:
+        if health.state is HealthState.READY:
+            return Status(State.READY, "", None, provider.name, provider.model)
+    for provider, health in found:
+        if health.state is HealthState.STARTING:
+            state = State.STARTING if health.progress is None else State.LOADING
+            return Status(state, health.detail, health.progress, provider.name, provider.model)
+    details = [f"{provider.name}: {health.detail}" for provider, health in found]
+    return Status(State.UNAVAILABLE, "\n".join(details) or NOTHING)

@@ -1,0 +1,57 @@
+"""Which documents are worked on at all, by the settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pathspec import GitIgnoreSpec
+
+from nearfield.config.schema import Config
+from nearfield.types import Snapshot
+
+
+class Permitted:
+    """The rules of `completion.enabled`, `completion.disabled_languages` and `[files]`."""
+
+    def __init__(self, config: Config) -> None:
+        self._enabled = config.completion.enabled
+        self._languages = frozenset(name.lower() for name in config.completion.disabled_languages)
+        self._max_bytes = config.files.max_bytes
+        self._excluded = GitIgnoreSpec.from_lines(config.files.exclude)
+        self._verdicts: dict[tuple[str, str | None], bool] = {}
+
+    def reason(self, snapshot: Snapshot) -> str:
+        """Why `snapshot` gets no completion: "disabled", "language", "too_big", "excluded", or
+        ""."""
+        if not self._enabled:
+            return "disabled"
+        if snapshot.language.lower() in self._languages:
+            return "language"
+        if _bytes_above(snapshot.text, self._max_bytes):
+            return "too_big"
+        return "excluded" if self._is_excluded(snapshot) else ""
+
+    def _is_excluded(self, snapshot: Snapshot) -> bool:
+        if not snapshot.path or not len(self._excluded):
+            return False
+        key = (snapshot.path, snapshot.root)
+        if key not in self._verdicts:
+            self._verdicts[key] = self._excluded.match_file(_relative(*key))
+        return self._verdicts[key]
+
+
+def _relative(path: str, root: str | None) -> str:
+    """`path` as patterns see it: from the workspace folder, else without the drive or root."""
+    absolute = Path(path)
+    if root and absolute.is_relative_to(root):
+        return absolute.relative_to(root).as_posix()
+    return absolute.relative_to(absolute.anchor).as_posix()
+
+
+def _bytes_above(text: str, most: int) -> bool:
+    """Whether `text` is longer than `most` bytes of UTF-8; encodes only when it must."""
+    if len(text) > most:
+        return True
+    if text.isascii() or len(text) * 4 <= most:
+        return False
+    return len(text.encode("utf-8", "surrogatepass")) > most

@@ -1,0 +1,103 @@
+"""Idle prefill: while the user thinks, evaluate what the next question will most likely show.
+
+The next question most likely comes from where the last one did, or from the end of what was
+accepted, with more room than the first one had. So the largest slice there is evaluated, at the
+lowest priority, and whatever else comes ends it at once: closing the stream frees the model within
+one step, and what was evaluated by then is kept. Nothing runs when nothing has changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from nearfield.config.schema import Config
+from nearfield.errors import NearfieldError
+from nearfield.features.complete import Completer
+from nearfield.features.documents import Document, Documents
+from nearfield.features.permitted import Permitted
+from nearfield.features.prompting import cut, prompt_of, request_of
+from nearfield.features.tasks import describe, run_task, stop_task
+from nearfield.routing.router import Router
+from nearfield.types import HealthState
+
+log = logging.getLogger(__name__)
+
+REST_SECONDS = 0.4
+"""The pause in typing after which the user is taken to rest: longer than the 0.1 to 0.3 s between
+the keystrokes of somebody who types, so that prefill rarely starts only to be stopped."""
+
+
+class Prefill:
+    """At most one prefill at a time, for the document that was worked on last."""
+
+    def __init__(self, documents: Documents, completer: Completer) -> None:
+        self._documents = documents
+        self._completer = completer
+        self._task: asyncio.Task[None] | None = None
+        self._uri = ""
+        self._config = Config()
+        self._permitted = Permitted(self._config)
+        self._router: Router | None = None
+
+    def use(self, config: Config, router: Router | None) -> None:
+        """Work by these from now on."""
+        self.stop()
+        self._config, self._permitted, self._router = config, Permitted(config), router
+
+    def rest(self, uri: str) -> None:
+        """Something has ended at `uri`: prefill there unless something else begins soon."""
+        self.stop()
+        self._uri = uri
+        self._task = run_task(self._when_resting(uri), "prefill")
+
+    def stop(self) -> None:
+        """Something else comes: give the model free."""
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+
+    def closed(self, uri: str) -> None:
+        """The document is gone."""
+        if uri == self._uri:
+            self.stop()
+
+    async def aclose(self) -> None:
+        """Stop, and wait until the stream is closed."""
+        await stop_task(self._task)
+
+    async def _when_resting(self, uri: str) -> None:
+        await asyncio.sleep(REST_SECONDS)
+        document = self._documents.get(uri)
+        router = self._router
+        if self._completer.busy:
+            return  # whose end is the next rest
+        if document is None or router is None or self._permitted.reason(document.snapshot):
+            return
+        candidates = router.candidates("complete")
+        if not candidates or not candidates[0].capabilities.local:
+            return
+        if (await candidates[0].health()).state is HealthState.READY:
+            await self._evaluate(document, router)
+
+    async def _evaluate(self, document: Document, router: Router) -> None:
+        settings = self._config.completion
+        snapshot, completer = document.snapshot, self._completer
+        offset = len(snapshot.text) if document.cursor is None else document.cursor
+        cursor = await completer.cursor(snapshot, min(offset, len(snapshot.text)))
+        allowance = completer.allowance(router, settings.deadline_ms / 1000)
+        piece = cut(cursor, document, allowance.prompt_tokens, allowance, settings)
+        prompt = prompt_of(piece)
+        if document.fresh_chars(prompt) == 0:
+            return
+        request = request_of(
+            piece, cursor, settings, single_line=False, deadline=None, prefill_only=True
+        )
+        try:
+            async with router.infill(request) as route:
+                async for _ in route:
+                    pass
+        except NearfieldError as error:
+            log.info("prefill ended: %s", describe(error))
+            return
+        document.window = piece.window
+        document.evaluated(prompt)

@@ -1,0 +1,114 @@
+"""Which part of the document a model is shown: as much as arrives in time.
+
+What has been evaluated already costs nothing, so the largest slice is tried first: it is taken when
+what is new in it can be evaluated in time, else a smaller one is. Idle prefill evaluates the
+largest one, so that it fits the next time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nearfield.config.schema import Completion
+from nearfield.context.slice import Budget, Slice, build
+from nearfield.features.budget import CHARS_PER_TOKEN, LEAST_TOKENS, Allowance
+from nearfield.features.documents import Document, Prompt
+from nearfield.syntax.parser import Parsed
+from nearfield.types import InfillRequest, Priority, Selected, Snapshot
+
+SUFFIX_SHARE = 0.3
+"""Of what may be evaluated in time, not of the whole prompt: after a new line the suffix is
+evaluated again, all of it, because it stands behind the prefix. With more of it a warm prefix would
+not be affordable."""
+
+SUFFIX_SLACK = 1.5
+"""The suffix keeps its size until another one would be this much larger or smaller: measured rates
+waver, and every other size would have to be evaluated anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A cursor in a parsed document."""
+
+    snapshot: Snapshot
+    parsed: Parsed | None
+    offset: int
+    selected: Selected | None = None
+
+
+def choose(cursor: Cursor, document: Document, allowance: Allowance, settings: Completion) -> Slice:
+    """The largest slice at `cursor` of which no more than the allowance is new to the provider."""
+    sizes = (
+        allowance.prompt_tokens,
+        min(allowance.prompt_tokens, _held_tokens(document) + allowance.fresh_tokens),
+        allowance.fresh_tokens,
+    )
+    found: Slice | None = None
+    for size in dict.fromkeys(sizes):
+        found = cut(cursor, document, size, allowance, settings)
+        if document.fresh_chars(prompt_of(found)) <= allowance.fresh_chars:
+            break
+    return found or cut(cursor, document, LEAST_TOKENS, allowance, settings)
+
+
+def cut(
+    cursor: Cursor, document: Document, tokens: int, allowance: Allowance, settings: Completion
+) -> Slice:
+    """The slice of `tokens` at `cursor`, its top where the document's last one was if that will do.
+
+    The suffix does not depend on `tokens`: what idle prefill has evaluated must be the beginning of
+    what is asked for later.
+    """
+    suffix = allowance.fresh_tokens * SUFFIX_SHARE
+    if not suffix / SUFFIX_SLACK <= document.suffix_tokens <= suffix * SUFFIX_SLACK:
+        document.suffix_tokens = suffix
+    budget = Budget(
+        tokens=tokens,
+        chars_per_token=CHARS_PER_TOKEN,
+        suffix_share=min(document.suffix_tokens / tokens, SUFFIX_SHARE),
+        prefix_lines=settings.prefix_lines,
+        suffix_lines=settings.suffix_lines,
+    )
+    return build(
+        cursor.snapshot, cursor.parsed, cursor.offset, budget, document.window, cursor.selected
+    )
+
+
+def prompt_of(piece: Slice) -> Prompt:
+    """What of `piece` stands where in a prompt."""
+    head = piece.prefix[: len(piece.prefix) - len(piece.typed)]
+    return Prompt(head, piece.typed, piece.suffix)
+
+
+def request_of(
+    piece: Slice,
+    cursor: Cursor,
+    settings: Completion,
+    *,
+    single_line: bool,
+    deadline: float | None,
+    prefill_only: bool = False,
+) -> InfillRequest:
+    """`piece` as providers take it."""
+    root = (cursor.snapshot.root or "").replace("\\", "/").rstrip("/")
+    return InfillRequest(
+        document=cursor.snapshot.uri,
+        path=piece.path,
+        language=piece.language,
+        prefix=piece.prefix,
+        suffix=piece.suffix,
+        typed=piece.typed,
+        repo=root.rpartition("/")[2],
+        single_line=single_line,
+        max_tokens=settings.max_tokens,
+        deadline=deadline,
+        priority=Priority.PREFILL if prefill_only else Priority.COMPLETION,
+        prefill_only=prefill_only,
+    )
+
+
+def _held_tokens(document: Document) -> int:
+    if not document.held:
+        return 0
+    last = document.held[-1]
+    return int((len(last.head) + len(last.suffix)) / CHARS_PER_TOKEN)

@@ -1,0 +1,215 @@
+"""Everything behind a face: the documents, the providers, the features, and how they stand.
+
+A face makes one `Service` for a session, tells it what the user does (`opened`, `changed`,
+`closed`, what was shown and accepted) and asks it. Making one is cheap and touches neither disk nor
+network; `start` returns at once and the rest happens in the background, so that a session is there
+before any model is. One event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+from nearfield.config.schema import Config
+from nearfield.features import assemble
+from nearfield.features.acceptance import Acceptance, Taken
+from nearfield.features.ask import CompletionAnswer, CompletionAsk
+from nearfield.features.complete import Completer
+from nearfield.features.documents import Documents
+from nearfield.features.health import HealthWatch
+from nearfield.features.prefill import Prefill
+from nearfield.features.status import State, Status, StatusBoard
+from nearfield.features.tasks import run_task, stop_task
+from nearfield.features.trace import TraceLog
+from nearfield.providers.base import Provider
+from nearfield.routing.router import Router
+from nearfield.types import Edit, Selected, Snapshot, Suggestion
+
+__all__ = ["CompletionAnswer", "CompletionAsk", "Selected", "Service", "State", "Status"]
+
+log = logging.getLogger(__name__)
+
+
+class Service:
+    """See the module's docstring.
+
+    `traces` has one entry a question. `providers` given here are used as they are, and stay the
+    caller's to close; without them those of the settings are built at `start` and when they change.
+    """
+
+    def __init__(self, config: Config, providers: Mapping[str, Provider] | None = None) -> None:
+        self.config = config
+        self.traces = TraceLog()
+        self.acceptance = Acceptance()
+        self.router: Router | None = None
+        self._given = providers
+        self._providers: dict[str, Provider] = {}
+        self._documents = Documents()
+        self._board = StatusBoard()
+        self._health = HealthWatch(self._board, self._came_ready, self._documents.cooled)
+        self._completer = Completer(
+            self._documents, self.traces, self.acceptance, self._health.outcome
+        )
+        self._paused = False
+        self._prefill = Prefill(self._documents, self._completer)
+        self._background: list[asyncio.Task[None]] = []
+        self._building = asyncio.Lock()
+        self._latest = ""
+
+    # --- life -------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Begin to build and load in the background; returns at once."""
+        self._adopt()
+        self._background = [
+            run_task(self._build(), "build the providers"),
+            run_task(self._health.run(), "watch the providers"),
+        ]
+
+    async def configure(self, config: Config) -> None:
+        """Work by `config` from now on. When the settings of providers have changed they are built
+        anew; a question that one of the old ones is answering then ends empty."""
+        before, self.config = self.config, config
+        if self._given is None and _built_from(before) != _built_from(config):
+            await self._build()
+        else:
+            self._adopt()
+
+    async def aclose(self) -> None:
+        """End every question and background task and free the providers; safe to call twice."""
+        for task in self._background:
+            await stop_task(task)
+        await self._prefill.aclose()
+        await self._completer.aclose()
+        await self._free(self._providers)
+        self._providers = {}
+
+    def pause(self) -> None:
+        """Suggest nothing and work on nothing until `resume`."""
+        self._paused = True
+        self._prefill.stop()
+        self._health.pause(True)
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self._paused = False
+        self._health.pause(False)
+
+    # --- what the user does -----------------------------------------------------------------
+
+    def opened(self, snapshot: Snapshot) -> None:
+        """A document is there, or is replaced as a whole."""
+        self._documents.opened(snapshot)
+        self._rest(snapshot.uri)
+
+    def changed(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
+        """`edits`, each counted in the text after the one before, have led to `snapshot`."""
+        self._prefill.stop()
+        accepted = self.acceptance.infer(snapshot.uri, edits)
+        self._documents.changed(snapshot, edits, accepted)
+        self._rest(snapshot.uri)
+
+    def closed(self, uri: str) -> None:
+        """The document is gone."""
+        self._prefill.closed(uri)
+        self._completer.closed(uri)
+        self.acceptance.closed(uri)
+        self._documents.closed(uri)
+
+    def shown(self, suggestion_id: str) -> None:
+        """The client has shown the suggestion."""
+        self.acceptance.report(suggestion_id, Taken.SHOWN)
+
+    def accepted(self, suggestion_id: str) -> None:
+        """The user has taken the suggestion."""
+        self.acceptance.report(suggestion_id, Taken.ACCEPTED)
+
+    def partly_accepted(self, suggestion_id: str) -> None:
+        """The user has taken the beginning of the suggestion."""
+        self.acceptance.report(suggestion_id, Taken.PARTIAL)
+
+    # --- questions --------------------------------------------------------------------------
+
+    async def complete(self, ask: CompletionAsk) -> CompletionAnswer:
+        """Answer `ask`: exactly one answer and one trace. Cancelling the caller cancels it."""
+        self._prefill.stop()
+        try:
+            return await self._completer.complete(ask, paused=self._paused)
+        finally:
+            self._rest(ask.snapshot.uri)
+
+    def ready(self, snapshot: Snapshot, offset: int) -> tuple[Suggestion, ...]:
+        """What can be suggested at once, for a popup that must not wait; no trace."""
+        return () if self._paused else self._completer.ready(snapshot, offset)
+
+    # --- how things stand -------------------------------------------------------------------
+
+    @property
+    def status(self) -> Status:
+        """How things stand now."""
+        return self._board.status
+
+    @property
+    def providers(self) -> Mapping[str, Provider]:
+        """The providers by name; empty until they are built."""
+        return self._providers
+
+    @property
+    def paused(self) -> bool:
+        """Whether the user has paused it."""
+        return self._paused
+
+    def subscribe(self, callback: Callable[[Status], None]) -> Callable[[], None]:
+        """Call `callback` when the status changes; returns the function that ends it."""
+        return self._board.subscribe(callback)
+
+    # --- inside -----------------------------------------------------------------------------
+
+    async def _build(self) -> None:
+        """Build the providers of `self.config` and go over to them."""
+        async with self._building:
+            old = self._providers
+            notes: list[str] = []
+            if self._given is not None:
+                fresh = dict(self._given)
+            else:
+                fresh = await asyncio.to_thread(
+                    assemble.providers, self.config, self._health.poke, notes.append
+                )
+            self._providers = fresh
+            self.router = Router(self.config, fresh)
+            self._adopt(" ".join(notes))
+            # The old model leaves the memory before the new one comes.
+            await self._free(old)
+            assemble.begin(fresh)
+            self._documents.cooled()
+            self._health.poke()
+
+    def _adopt(self, note: str = "") -> None:
+        """Let every part work by the settings and providers of now."""
+        if self.router is not None:
+            self.router = Router(self.config, self._providers)
+        self._completer.use(self.config, self.router)
+        self._prefill.use(self.config, self.router)
+        self._health.use(self.router, note)
+
+    async def _free(self, providers: Mapping[str, Provider]) -> None:
+        if self._given is None:
+            for provider in providers.values():
+                await provider.aclose()
+
+    def _rest(self, uri: str) -> None:
+        self._latest = uri
+        if not self._paused:
+            self._prefill.rest(uri)
+
+    def _came_ready(self) -> None:
+        if self._latest:
+            self._rest(self._latest)
+
+
+def _built_from(config: Config) -> tuple[object, ...]:
+    """The settings that providers are built from."""
+    return config.engine, config.models, config.providers

@@ -1,0 +1,65 @@
+"""What the user is told about the state of things: once when it changes, never per keystroke."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+log = logging.getLogger(__name__)
+
+
+class State(StrEnum):
+    """`STARTING` before anything is known, `LOADING` while a model comes into memory."""
+
+    STARTING = "starting"
+    LOADING = "loading"
+    READY = "ready"
+    UNAVAILABLE = "unavailable"
+    PAUSED = "paused"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`detail` is one or two sentences for a person; `progress` is 0..1 while loading; `provider`
+    and `model` name what answers completions now ("" when nothing does)."""
+
+    state: State = State.STARTING
+    detail: str = ""
+    progress: float | None = None
+    provider: str = ""
+    model: str = ""
+
+
+class StatusBoard:
+    """Holds the status and tells the subscribers when it changes."""
+
+    def __init__(self) -> None:
+        self._status = Status()
+        self._subscribers: list[Callable[[Status], None]] = []
+
+    @property
+    def status(self) -> Status:
+        """The status now."""
+        return self._status
+
+    def set(self, status: Status) -> None:
+        """Say `status`; nothing happens when it is what was said last."""
+        if status == self._status:
+            return
+        if (status.state, status.detail) != (self._status.state, self._status.detail):
+            log.info("status: %s %s", status.state, status.detail)
+        self._status = status
+        for subscriber in tuple(self._subscribers):
+            subscriber(status)
+
+    def subscribe(self, callback: Callable[[Status], None]) -> Callable[[], None]:
+        """Call `callback` at every change from now on; returns the function that ends it."""
+        self._subscribers.append(callback)
+
+        def unsubscribe() -> None:
+            if callback in self._subscribers:
+                self._subscribers.remove(callback)
+
+        return unsubscribe

@@ -1,0 +1,71 @@
+"""The account of every answered request, which anyone may read; never any text of a document."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from nearfield.types import Trace
+
+KEPT = 1000
+"""Traces held: an hour or two of typing, some 300 bytes each."""
+
+
+class TraceLog:
+    """The last `KEPT` traces, in memory only."""
+
+    def __init__(self, kept: int = KEPT) -> None:
+        self._traces: deque[Trace] = deque(maxlen=kept)
+        self._watchers: list[Callable[[Trace], None]] = []
+
+    def __len__(self) -> int:
+        return len(self._traces)
+
+    def add(self, trace: Trace) -> None:
+        """Append `trace` and tell the watchers."""
+        self._traces.append(trace)
+        for watcher in tuple(self._watchers):
+            watcher(trace)
+
+    def last(self, n: int) -> list[Trace]:
+        """The last `n` traces, newest first; all of them when there are fewer."""
+        newest_first = reversed(self._traces)
+        return [trace for trace, _ in zip(newest_first, range(max(0, n)), strict=False)]
+
+    def watch(self, callback: Callable[[Trace], None]) -> Callable[[], None]:
+        """Call `callback` with every further trace; returns the function that ends it."""
+        self._watchers.append(callback)
+
+        def unwatch() -> None:
+            if callback in self._watchers:
+                self._watchers.remove(callback)
+
+        return unwatch
+
+
+def flat(trace: Trace) -> dict[str, Any]:
+    """`trace` as `nearfield/trace` answers it: one level, JSON types, None where unknown."""
+    usage = trace.usage
+    return {
+        "id": trace.id,
+        "method": trace.method,
+        "uri": trace.uri,
+        "version": trace.version,
+        "provider": trace.provider,
+        "model": trace.model,
+        "situation": trace.situation,
+        "prompt_tokens": usage.prompt_tokens if usage else None,
+        "evaluated_tokens": usage.evaluated_tokens if usage else None,
+        "reused_tokens": usage.reused_tokens if usage else None,
+        "generated_tokens": usage.generated_tokens if usage else None,
+        "prefill_ms": _tenth(usage.prefill_ms if usage else None),
+        "decode_ms": _tenth(usage.decode_ms if usage else None),
+        "total_ms": _tenth(trace.total_ms),
+        "shown": trace.shown,
+        "reason": trace.reason,
+    }
+
+
+def _tenth(ms: float | None) -> float | None:
+    return None if ms is None else round(ms, 1)
