@@ -198,9 +198,9 @@ class Place:
         """What may stand on an empty line under the line `above`."""
         width = indent_width(above)
         nested = self.below and indent_width(self.below[0]) > width
-        if opens_block(above, self.language) and not nested:
+        if self.multiline == "always" or (opens_block(above, self.language) and not nested):
             return Kind.BODY
-        if self.touched_below and self.multiline != "always":
+        if self.touched_below:
             closes = CONTINUES.match(self.below[0].strip())
             return Kind.BLOCK if closes else Kind.STATEMENT
         return Kind.BLOCK

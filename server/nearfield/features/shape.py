@@ -122,16 +122,18 @@ class Shaper:
     def _beside_rest(self, raw: str) -> list[str]:
         """What may go in front of the rest of the cursor's line, in the order of preference: text
         on the line itself, or lines of its own that push the rest down."""
-        end = unit_end(self._place, Kind.LINE, raw, ended=True, max_lines=1) or 0
-        inline = trim_rest(self._place, raw[:end].rstrip() if "\n" in raw else raw[:end])
-        pushed = inline + "\n"
+        place = self._place
+        end = unit_end(place, Kind.LINE, raw, ended=True, max_lines=1) or 0
+        line = raw[:end].rstrip() if place.rest[0].isspace() else raw[:end]
+        inline = trim_rest(place, line)
         if self.kind is Kind.LINE:
-            return [inline, *([pushed] if raw.startswith("\n", end) else [])]
-        end = unit_end(self._place, Kind.ABOVE, raw, ended=True, max_lines=self._max_lines) or 0
+            return [inline, *([inline + "\n"] if raw.startswith("\n", end) else [])]
+        end = unit_end(place, Kind.ABOVE, raw, ended=True, max_lines=self._max_lines) or 0
         block = self._indented(raw[:end])
-        repeated = block.strip() == self._place.rest.strip()
-        lines = "" if repeated else block + "\n" + self._place.left
-        return [lines, inline] if "\n" in raw else [inline, lines]
+        if (place.left + block).rstrip() == (place.left + place.rest).rstrip():
+            return [""]
+        lines = [block + "\n" + place.left, block + "\n"]
+        return [*lines, inline] if "\n" in raw else [inline, *lines]
 
     def _on_free_line(self, raw: str) -> list[str]:
         """What may stand on the rest of the cursor's line, which is empty, and below it: the unit,
