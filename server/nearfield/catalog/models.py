@@ -95,6 +95,9 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     quantisation: str = ""
     memory_mb: int = 0
     """MiB it takes when loaded with the default context sizes: an estimate, 0 where unknown."""
+    preferred: bool = False
+    """Whether `recommend` may name it: the first of its size by published infilling figures, under
+    a licence for any use."""
     note: str = ""
     origin: str = "catalogue"
     """"catalogue" or "user"; set on loading."""

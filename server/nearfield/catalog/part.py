@@ -78,6 +78,7 @@ class Part:
         self._source = source
         self._stream: BinaryIO | None = None
         self._digest = hashlib.sha256()
+        self._told = 0
         self.expected = expected
         self.journal = Journal(expected=expected)
         self.position = 0
@@ -123,6 +124,7 @@ class Part:
         self._cut(0)
         self._digest = hashlib.sha256()
         self.position = 0
+        self._told = 0
         self.resumed = False
         self.journal = Journal(expected=self.expected)
         self.save()
@@ -157,7 +159,9 @@ class Part:
     def tell(self, ahead: int = 0) -> None:
         """Report progress; `ahead` bytes have arrived but are not in the file yet."""
         total = self.expected.bytes
-        self._progress(Step("fetching", self._source, min(self.position + ahead, total), total))
+        # What is ahead is an estimate; the figure shown must not go back when the truth is less.
+        self._told = max(self._told, min(self.position + ahead, total))
+        self._progress(Step("fetching", self._source, self._told, total))
 
     def finish(self, commit: str = "") -> Path:
         """Check the hash and give the file its name. Raises `DownloadFailed` when bytes are missing

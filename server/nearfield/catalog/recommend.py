@@ -18,6 +18,7 @@ import psutil
 
 from nearfield.catalog.models import Catalog, ModelEntry
 from nearfield.catalog.part import free_bytes, megabytes
+from nearfield.catalog.templates import FIM_AUTO
 
 MIB = 1 << 20
 # The editor, its other servers and a browser want the rest.
@@ -33,8 +34,6 @@ CPU_LIMITS = {
 # The same on a GPU or Apple silicon: memory decides there, but a suggestion still must be quick.
 GPU_LIMITS = {"complete": 8_100, "chat": 31_000}
 NVIDIA_SMI_SECONDS = 3.0
-# Licences that let anybody use the model for any work.
-OPEN_LICENCES = frozenset({"Apache-2.0", "MIT"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,7 @@ def _advise(role: str, catalog: Catalog, machine: Machine, installed: set[str]) 
         entry
         for entry in catalog.entries.values()
         if role in entry.roles
-        and entry.licence in OPEN_LICENCES
+        and entry.preferred
         and machine.carries(entry, role)
         and (entry.name in installed or _disk_bytes(entry) <= machine.free_disk)
     ]
@@ -151,12 +150,13 @@ def rank(entry: ModelEntry, role: str) -> tuple[int, int, int]:
     """Higher is better for the role, among models that the machine carries.
 
     For `complete` a base model that fills in the middle comes first (the instruct model of the same
-    size fills in noticeably worse), then any that fills in; for `chat` a model for code.
-    Within each kind the larger one.
+    size fills in noticeably worse), then any that does, then one that perhaps does; for `chat` a
+    model for code. Within each kind the larger one.
     """
+    infilling = 0 if not entry.fills_in else 1 if entry.fim == FIM_AUTO else 2
     if role == "complete":
-        return (int(entry.fills_in), int(not entry.instruct), entry.parameters_m)
-    return (int(entry.instruct), int(entry.fills_in), entry.parameters_m)
+        return (infilling, int(not entry.instruct), entry.parameters_m)
+    return (int(entry.instruct), infilling, entry.parameters_m)
 
 
 def _disk_bytes(entry: ModelEntry) -> int:

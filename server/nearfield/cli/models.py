@@ -1,8 +1,8 @@
 """`nearfield models`: see, fetch, register, remove and choose models.
 
-Exit codes are those of all commands; 3 is a pull that no source could serve. With `--json` one JSON
-value goes to standard output, an error as `{"error", "hint"}`. Progress is drawn on a terminal only;
-elsewhere a pull says in a line what it does.
+Exit codes are those of all commands; 3 is a pull that no source could serve. With `--json` one
+JSON value goes to standard output, an error as `{"error", "hint"}`. Progress is drawn on a terminal
+only; elsewhere a pull says in a line what it does.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from nearfield.catalog.models import Catalog, ModelEntry, PathSource
 from nearfield.catalog.part import megabytes
 from nearfield.catalog.recommend import Advice, recommend, this_machine
 from nearfield.catalog.registration import registration
+from nearfield.catalog.templates import FIM_AUTO
 from nearfield.cli.output import ExitCode, exit_code, print_json, say
 from nearfield.cli.progress import Pulling
 from nearfield.config.load import load
@@ -248,7 +249,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         table.add_row(
             escape(row["name"]),
             ", ".join(row["roles"]),
-            "yes" if row["fim"] else "no",
+            {"": "no", FIM_AUTO: "perhaps"}.get(row["fim"], "yes"),
             megabytes(row["bytes"]) if row["bytes"] else "",
             f"~{megabytes(row['memory_mb'] << 20)}" if row["memory_mb"] else "",
             escape(row["licence"]),

@@ -82,7 +82,7 @@ class FakeHub:
 
     def gets(self) -> list[dict[str, str]]:
         """The headers of the requests for the content."""
-        return [headers for method, path, headers in self.seen if path.startswith("/storage")]
+        return [headers for _, path, headers in self.seen if path.startswith("/storage")]
 
     def resolve(self, request: Request) -> Response:
         """Answer for the hub itself."""

@@ -1,0 +1,184 @@
+"""`nearfield models` as a user runs it: the real process, its output and its exit codes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+CONTENT = b"GGUF" + bytes(range(256)) * 400
+OWN = """
+[models.tiny]
+title = "Tiny"
+sources = [{ kind = "hub", repo = "maker/tiny", file = "tiny.gguf" }]
+file = "tiny.gguf"
+licence = "MIT"
+context = 4096
+roles = ["complete", "chat"]
+chat = "gguf"
+fim = "qwen"
+memory_mb = 10
+"""
+
+
+class Shell:
+    """Runs `nearfield models` with settings and a cache of its own; its hub is the test's."""
+
+    def __init__(self, folder: Path, endpoint: str) -> None:
+        self.config = folder / "config"
+        self.config.mkdir()
+        self.cache = folder / "cache"
+        own = {
+            "NEARFIELD_CACHE_DIR": str(self.cache),
+            "NEARFIELD_CONFIG_DIR": str(self.config),
+            "HF_ENDPOINT": endpoint,
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_NO_INDEX": "1",
+        }
+        drop = ("HF_TOKEN", "HF_HUB_OFFLINE", "PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL")
+        kept = {name: value for name, value in os.environ.items() if name not in drop}
+        self.environ = {**kept, **own}
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "nearfield", "models", *arguments]
+        return subprocess.run(
+            command, env=self.environ, capture_output=True, text=True, timeout=120
+        )
+
+    def json(self, *arguments: str) -> Any:
+        done = self.run(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, httpserver: HTTPServer) -> Shell:
+    """A shell whose catalogue has `tiny`, which the test's hub serves."""
+    made = Shell(tmp_path, httpserver.url_for("").rstrip("/"))
+    (made.config / "catalog.toml").write_text(OWN, encoding="utf-8")
+
+    def resolve(request: Request) -> Response:
+        sha256 = hashlib.sha256(CONTENT).hexdigest()
+        headers = {"X-Linked-Etag": f'"{sha256}"', "X-Linked-Size": str(len(CONTENT))}
+        return Response(CONTENT, headers=headers)
+
+    httpserver.expect_request("/maker/tiny/resolve/main/tiny.gguf").respond_with_handler(resolve)
+    return made
+
+
+def listed(shell: Shell, name: str = "tiny") -> dict[str, Any]:
+    rows = [row for row in shell.json("list") if row["name"] == name]
+    assert len(rows) == 1
+    return rows[0]
+
+
+def test_from_pull_to_remove(shell: Shell) -> None:
+    before = listed(shell)
+    assert (before["installed"], before["bytes"], before["used_for"]) == (False, None, [])
+    assert shell.run("list", "--installed").returncode == 1
+
+    pulled = shell.run("pull", "tiny")
+    assert pulled.returncode == 0
+    assert pulled.stdout.startswith("tiny is ready: ")
+    # One line for the stage, no bar: standard error is no terminal.
+    assert pulled.stderr == "tiny: fetching 0 MB from the hub's maker/tiny\n"
+
+    after = listed(shell)
+    assert after["installed"]
+    assert after["bytes"] == len(CONTENT)
+    assert after["used_for"] == ["complete", "chat"]
+    assert Path(after["path"]).read_bytes() == CONTENT
+    table = shell.run("list", "--installed")
+    assert table.returncode == 0
+    assert "in use: complete, chat" in table.stdout
+    assert shell.json("pull", "tiny")[0]["path"] == after["path"]
+
+    removed = shell.json("remove", "tiny")
+    assert removed["freed_bytes"] > len(CONTENT)
+    assert removed["unregistered"]
+    assert not Path(after["path"]).exists()
+    assert shell.run("remove", "tiny").returncode == 2
+
+
+def test_use_writes_the_setting_and_keeps_the_rest(shell: Shell) -> None:
+    config = shell.config / "config.toml"
+    config.write_text("# Mine.\n[log]\nlevel = 'error'\n", encoding="utf-8")
+    done = shell.run("use", "complete", "tiny")
+    assert done.returncode == 0
+    assert "nearfield models pull tiny" in done.stdout
+    text = config.read_text(encoding="utf-8")
+    assert text.startswith("# Mine.")
+    expected = {"log": {"level": "error"}, "models": {"complete": "tiny"}}
+    assert tomllib.loads(text) == expected
+    assert shell.json("use", "complete", "auto")["model"] == ""
+    assert tomllib.loads(config.read_text(encoding="utf-8"))["models"] == {"complete": ""}
+
+
+def test_a_file_of_ones_own_from_add_to_remove(shell: Shell, tmp_path: Path) -> None:
+    own = tmp_path / "my model.gguf"
+    own.write_bytes(CONTENT)
+    added = shell.run("add", "mine", str(own), "--licence", "MIT", "--role", "complete")
+    assert added.returncode == 0
+    assert "nearfield models use complete mine" in added.stdout
+    row = listed(shell, "mine")
+    assert (row["path"], row["licence"], row["roles"]) == (str(own), "MIT", ["complete"])
+    shell.json("use", "complete", "mine")
+    assert listed(shell, "mine")["used_for"] == ["complete"]
+    assert shell.run("remove", "mine").returncode == 0
+    assert own.exists()
+
+
+def test_recommend(shell: Shell) -> None:
+    done = shell.run("recommend")
+    assert done.returncode == 0
+    assert "This machine: " in done.stdout
+    for item in shell.json("recommend")["roles"]:
+        assert item["model"] in done.stdout
+        assert item["reason"]
+        assert item["memory_mb"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["pull", "tinny"], 2, "Did you mean tiny"),
+        (["remove", "nosuch"], 2, "no model called 'nosuch'"),
+        (["remove", "qwen2.5-coder-7b"], 1, "not on this machine"),
+        (["use", "cook", "tiny"], 2, "no role 'cook'"),
+        (["use", "complete", "nosuch"], 2, "no model called 'nosuch'"),
+        (["add", "mine", "nosuch"], 2, "neither a file"),
+        (["add", "Mine!", "me/it/m.gguf"], 2, "small letters"),
+        (["add", "mine", "me/it/m.gguf", "--fim", "nosuch"], 2, "is no template"),
+        (["pull", "qwen2.5-coder-7b"], 3, "nearfield models add qwen2.5-coder-7b PATH"),
+        (["list", "--role", "cook"], 1, "no such model"),
+    ],
+)
+def test_what_goes_wrong_is_said(shell: Shell, arguments: list[str], code: int, says: str) -> None:
+    done = shell.run(*arguments)
+    assert done.returncode == code
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    if code != 1:
+        told = shell.run(*arguments, "--json")
+        assert told.returncode == code
+        answer = json.loads(told.stdout)
+        assert says in f"{answer['error']} {answer['hint']}"
+
+
+def test_a_bad_entry_of_ones_own_is_a_warning(shell: Shell) -> None:
+    with (shell.config / "catalog.toml").open("a", encoding="utf-8") as file:
+        file.write("\n[models.bad]\ntitle = 3\n")
+    done = shell.run("list")
+    assert done.returncode == 0
+    assert "warning: " in done.stderr
+    assert "models.bad" in done.stderr
+    assert "tiny" in done.stdout
