@@ -83,7 +83,8 @@ class _Merge:
             result = rule_for(leaf.pattern)(now, wish)
             if isinstance(result, Refused):
                 self.findings.append(Finding(source, key, result.why))
-            elif result != now:
+                result = now if result.instead is None else result.instead
+            if result != now:
                 self.values[key] = result
                 self.sources[key] = source
 
@@ -134,7 +135,7 @@ def _read_file(path: Path) -> Checked:
         line = data.count(b"\n", 0, error.start) + 1
         return Checked(findings=[Finding(source, (), f"line {line} is not UTF-8")])
     except tomllib.TOMLDecodeError as error:
-        return Checked(findings=[Finding(source, (), _toml_error(error))])
+        return Checked(findings=[Finding(source, (), _toml_error(error, data.count(b"\n") + 1))])
     except RecursionError:
         return Checked(findings=[Finding(source, (), "it is nested too deeply")])
 
@@ -151,14 +152,16 @@ def _from_client(client: object) -> Checked:
         return Checked(findings=[Finding(EDITOR, (), "they are nested too deeply")])
 
 
-def _toml_error(error: tomllib.TOMLDecodeError) -> str:
-    """The parser's message with its line in front and without the text that it may quote."""
+def _toml_error(error: tomllib.TOMLDecodeError, last: int) -> str:
+    """The parser's message with its line in front and without the text that it may quote. `last` is
+    the file's last line, which the parser calls the end."""
     text = str(error)
     what, _, place = text.partition(" (at ")
     what = re.sub(r"\s*(['\"(]).*", "", what)
     line = re.search(r"line (\d+)", place)
-    where = f"line {line[1]}" if line else "the end of the file"
-    return f"it is not valid TOML at {where} ({what[:1].lower()}{what[1:]})"
+    return (
+        f"it is not valid TOML at line {line[1] if line else last} ({what[:1].lower()}{what[1:]})"
+    )
 
 
 def _client_table(client: Mapping[str, Any], key: Key = ()) -> dict[str, Any]:

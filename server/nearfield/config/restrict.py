@@ -16,9 +16,11 @@ from nearfield.config.keys import Key
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A workspace's wish that is not granted; `why` ends a sentence about the key."""
+    """A workspace's wish that is not granted; `why` ends a sentence about the key. `instead` is
+    what of it is granted, None for nothing."""
 
     why: str
+    instead: Any = None
 
 
 Rule = Callable[[Any, Any], Any]
@@ -40,6 +42,14 @@ def only_off(now: Any, wish: Any) -> Any:
 def only_add(now: Any, wish: Any) -> Any:
     """Entries may be added to the list; none goes."""
     return [*now, *(entry for entry in wish if entry not in now)]
+
+
+def only_add_patterns(now: Any, wish: Any) -> Any:
+    """As `only_add`, for patterns as in `.gitignore`, where a later "!name" takes one back."""
+    added = only_add(now, [entry for entry in wish if not entry.lstrip().startswith("!")])
+    if any(entry.lstrip().startswith("!") for entry in wish):
+        return Refused('a workspace may not take files back with "!"', added)
+    return added
 
 
 def only_lower(now: Any, wish: Any) -> Any:
@@ -105,7 +115,7 @@ RULES: dict[Key, Rule] = {
     ("providers", "NAME", "model"): user_only,
     ("providers", "NAME", "base_url"): user_only,
     ("providers", "NAME", "options", "NAME"): user_only,
-    ("privacy", "withhold"): only_add,
+    ("privacy", "withhold"): only_add_patterns,
     ("privacy", "redact"): user_only,
     ("privacy", "keep_sent"): user_only,
     ("budget", "daily_soft"): user_only,
@@ -117,7 +127,7 @@ RULES: dict[Key, Rule] = {
     ("cache", "enabled"): user_only,
     ("cache", "max_mb"): user_only,
     ("cache", "max_age_hours"): user_only,
-    ("files", "exclude"): only_add,
+    ("files", "exclude"): only_add_patterns,
     ("files", "max_bytes"): only_lower,
     ("log", "level"): user_only,
 }
