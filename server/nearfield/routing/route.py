@@ -92,6 +92,7 @@ class Route:
         names = desk.named(role)
         self.provider: Provider | None = desk.providers[names[0]] if names else None
         self.failures: list[str] = []
+        self._causes: list[NearfieldError] = []
         self.offers: list[Offer] = []
         self.wrong = ""
         self.kept = False
@@ -135,7 +136,8 @@ class Route:
             for item in self._stand(self._held):
                 yield item
             return
-        raise no_provider((*self.failures, *(f"{name}: {why}" for name, why in plan.skipped)))
+        skipped = (f"{name}: {why}" for name, why in plan.skipped)
+        raise no_provider((*self.failures, *skipped), tuple(self._causes))
 
     async def _may(self, step: Step) -> bool:
         use = step.failed if self._held is None else step.poor
@@ -313,6 +315,7 @@ class Route:
 
     def _failed(self, name: str, error: NearfieldError) -> None:
         self.failures.append(f"{name}: {error.message}")
+        self._causes.append(error)
 
     def _late(self) -> bool:
         deadline = self._request.deadline
@@ -362,7 +365,9 @@ def _only_prefill(request: InfillRequest | ChatRequest) -> bool:
     return isinstance(request, InfillRequest) and request.prefill_only
 
 
-def no_provider(reasons: tuple[str, ...]) -> NoProvider:
+def no_provider(reasons: tuple[str, ...], causes: tuple[NearfieldError, ...] = ()) -> NoProvider:
     """The error of a request that nobody answered, with every reason in it."""
     what = "; ".join(reasons) if reasons else "none is configured for this"
-    return NoProvider(f"No provider could answer: {what}.", "`nearfield doctor` looks for causes.")
+    return NoProvider(
+        f"No provider could answer: {what}.", "`nearfield doctor` looks for causes.", causes
+    )
