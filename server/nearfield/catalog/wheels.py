@@ -10,6 +10,7 @@ pull goes on with the next.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -70,8 +71,11 @@ def _download(wheel: Wheel, part: Part, staging: Path, environ: Mapping[str, str
             process.wait()
     found = sorted(target.glob("*.whl"))
     if process.returncode != 0 or len(found) != 1:
+        said = log.read_text(encoding="utf-8", errors="replace")
+        if os.strerror(errno.ENOSPC) in said:
+            raise disk_error(OSError(errno.ENOSPC, ""), staging)
         raise DownloadFailed(
-            f"pip could not download {wheel.package}=={wheel.version} ({_last_word(log)}).",
+            f"pip could not download {wheel.package}=={wheel.version} ({_last_word(said)}).",
             "Check the network and pip's index settings (`pip config list`).",
         )
     return found[0]
@@ -112,9 +116,11 @@ def _append(path: Path, wheel: Wheel, part: Part) -> None:
         raise HashMismatch(f"{path.name} is damaged ({error}).") from error
 
 
-def _last_word(log: Path) -> str:
-    """pip's last error line, or its last line; pip itself leaves passwords out of addresses."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+def _last_word(said: str) -> str:
+    """pip's last error line, or its last line when that is the end of a traceback ("ERROR:
+    Exception:" opens one); pip itself leaves passwords out of addresses."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    said = errors or [line for line in lines if line.strip()]
-    return said[-1].strip()[:300] if said else "it said nothing"
+    if errors and errors[-1] != "Exception:":
+        lines = errors
+    return lines[-1][:300] if lines else "it said nothing"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -164,6 +165,30 @@ def test_pips_failures_are_told(
     if damage is not None:
         wheel.write_bytes(damage)
     with pytest.raises((DownloadFailed, HashMismatch), match=says):
+        pulled(catalog, environ)
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "says"),
+    [
+        ("ERROR: first\nERROR: last\nWARNING: old", DownloadFailed, r"\(last\)"),
+        ("ERROR: Exception:\nTraceback:\nValueError: odd", DownloadFailed, "ValueError: odd"),
+        (f"OSError: [Errno 28] {os.strerror(errno.ENOSPC)}", NoSpace, "is full"),
+        ("", DownloadFailed, "it said nothing"),
+    ],
+)
+def test_pips_last_word_is_passed_on(
+    catalog: Catalog,
+    environ: dict[str, str],
+    tmp_path: Path,
+    said: str,
+    error: type[Exception],
+    says: str,
+) -> None:
+    (tmp_path / "stand-in").mkdir()
+    (tmp_path / "stand-in" / "pip.py").write_text(f"print({said!r})\nraise SystemExit(2)")
+    environ["PYTHONPATH"] = str(tmp_path / "stand-in")
+    with pytest.raises(error, match=says):
         pulled(catalog, environ)
 
 
