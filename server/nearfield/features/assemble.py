@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from nearfield.config.schema import Config, ProviderSettings
 from nearfield.errors import EngineMissing, NearfieldError
+from nearfield.routing.router import EMBEDDED, variants
 from nearfield.types import (
     Capabilities,
     ChatRequest,
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from nearfield.providers.base import Provider
 
 log = logging.getLogger(__name__)
-
-EMBEDDED = "embedded"
 
 
 class Absent:
@@ -86,12 +86,12 @@ def providers(
     May hash a model file, so call it off the event loop. `on_change` hears when the engine's state
     changes, `note` gets sentences for the user about settings that could not be followed.
     """
-    found: dict[str, Provider] = {}
-    if config.engine.enabled and EMBEDDED not in config.providers:
-        found[EMBEDDED] = _or_absent(EMBEDDED, lambda: _embedded(config, on_change, note))
-    for name, settings in config.providers.items():
-        found[name] = _or_absent(name, lambda n=name, s=settings: _registered(n, s))
-    return found
+    builders: dict[str, Callable[[], Provider]] = {}
+    if config.engine.enabled:
+        builders[EMBEDDED] = partial(_embedded, config, on_change, note)
+    for name, settings in variants(config).items():
+        builders[name] = partial(_registered, name, settings)
+    return {name: _or_absent(name, build) for name, build in builders.items()}
 
 
 def begin(found: Mapping[str, Provider]) -> None:

@@ -33,7 +33,7 @@ from nearfield.features.cache import CompletionCache, Said
 from nearfield.features.documents import Document, Documents
 from nearfield.features.generate import Ending, Generated, generate
 from nearfield.features.permitted import Permitted
-from nearfield.features.prompting import Cursor, choose, prompt_of, request_of
+from nearfield.features.prompting import Cursor, choose, errand_of, prompt_of, request_of
 from nearfield.features.shape import Shaped, Shaper
 from nearfield.features.tasks import run_task, stop_task
 from nearfield.features.trace import TraceLog
@@ -218,13 +218,16 @@ class Completer:
         document.window = piece.window
         prompt = prompt_of(piece)
         fresh = document.fresh_chars(prompt)
-        shaper = self._shaper(cursor)
+        shaper = self._shaper(cursor, ask.invoked)
         request = request_of(
             piece, cursor, settings, single_line=shaper.single_line, deadline=deadline
         )
         found = Generated()
         try:
-            await generate(found, router, request, lambda: self._shaper(cursor))
+            errand = errand_of(cursor)
+            await generate(
+                found, router, request, errand, lambda: self._shaper(cursor, ask.invoked)
+            )
         finally:
             account.provider, account.model, account.usage = (
                 found.provider,
@@ -280,7 +283,9 @@ class Completer:
                 if ask.invoked:
                     continue
                 return CompletionAnswer(reason=hit.said.reason)
-            shaper = self._shaper(Cursor(ask.snapshot, parsed, ask.offset, ask.selected))
+            shaper = self._shaper(
+                Cursor(ask.snapshot, parsed, ask.offset, ask.selected), ask.invoked
+            )
             shaped = shaper.finish(hit.rest)
             if shaped.text:
                 return self._offer(ask, shaped, hit.said)
@@ -296,13 +301,17 @@ class Completer:
         can = self.rates.fill_in(candidates[0].name, candidates[0].capabilities)
         return allow(can, seconds, self._settings.max_tokens)
 
-    def _shaper(self, cursor: Cursor) -> Shaper:
+    def _shaper(self, cursor: Cursor, invoked: bool) -> Shaper:
+        multiline = self._settings.multiline
+        # Who asks by a key wants the hole filled, not the line.
+        if invoked and multiline == "auto":
+            multiline = "always"
         return Shaper(
             cursor.snapshot,
             cursor.parsed,
             cursor.offset,
             selected=cursor.selected,
-            multiline=self._settings.multiline,
+            multiline=multiline,
             max_lines=self._settings.max_lines,
         )
 

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from nearfield.errors import NearfieldError
 from nearfield.features.budget import Stopwatch
+from nearfield.routing.errand import Errand
 from nearfield.routing.router import Restart, Router
 from nearfield.types import Delta, Finish, InfillRequest, Usage
 
@@ -102,7 +103,11 @@ class Generated:
 
 
 async def generate(
-    found: Generated, router: Router, request: InfillRequest, new_feed: Callable[[], Feed]
+    found: Generated,
+    router: Router,
+    request: InfillRequest,
+    errand: Errand,
+    new_feed: Callable[[], Feed],
 ) -> None:
     """Stream the answer to `request` into `found` until it ends or a feed says that it is enough.
 
@@ -111,7 +116,7 @@ async def generate(
     feed = new_feed()
     seconds = None if request.deadline is None else max(0.0, request.deadline - time.monotonic())
     try:
-        async with asyncio.timeout(seconds), router.infill(request) as route:
+        async with asyncio.timeout(seconds), router.infill(request, errand) as route:
             async for item in route:
                 if route.provider is not None:
                     found.provider, found.model = route.provider.name, route.provider.model

@@ -16,7 +16,7 @@ from nearfield.errors import NearfieldError
 from nearfield.features.complete import Completer
 from nearfield.features.documents import Document, Documents
 from nearfield.features.permitted import Permitted
-from nearfield.features.prompting import cut, prompt_of, request_of
+from nearfield.features.prompting import cut, errand_of, prompt_of, request_of
 from nearfield.features.tasks import describe, run_task, stop_task
 from nearfield.routing.router import Router
 from nearfield.types import HealthState
@@ -93,7 +93,7 @@ class Prefill:
             piece, cursor, settings, single_line=False, deadline=None, prefill_only=True
         )
         try:
-            async with router.infill(request) as route:
+            async with router.infill(request, errand_of(cursor)) as route:
                 async for _ in route:
                     pass
         except NearfieldError as error:

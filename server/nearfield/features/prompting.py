@@ -13,6 +13,7 @@ from nearfield.config.schema import Completion
 from nearfield.context.slice import Budget, Slice, build
 from nearfield.features.budget import CHARS_PER_TOKEN, LEAST_TOKENS, Allowance
 from nearfield.features.documents import Document, Prompt
+from nearfield.routing.errand import Errand, Source, Task
 from nearfield.syntax.parser import Parsed
 from nearfield.types import InfillRequest, Priority, Selected, Snapshot
 
@@ -104,6 +105,16 @@ def request_of(
         deadline=deadline,
         priority=Priority.PREFILL if prefill_only else Priority.COMPLETION,
         prefill_only=prefill_only,
+    )
+
+
+def errand_of(cursor: Cursor) -> Errand:
+    """What routing must know: from which file of which workspace the request is."""
+    snapshot = cursor.snapshot
+    return Errand(
+        task=Task.COMPLETE,
+        workspace=snapshot.root or "",
+        sources=(Source(snapshot.path or snapshot.uri),),
     )
 
 

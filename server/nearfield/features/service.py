@@ -62,7 +62,7 @@ class Service:
 
     async def start(self) -> None:
         """Begin to build and load in the background; returns at once."""
-        self._adopt()
+        self._completer.use(self.config, None)
         self._background = [
             run_task(self._build(), "build the providers"),
             run_task(self._health.run(), "watch the providers"),
@@ -75,7 +75,8 @@ class Service:
         if self._given is None and _built_from(before) != _built_from(config):
             await self._build()
         else:
-            self._adopt()
+            async with self._building:
+                await self._adopt()
 
     async def aclose(self) -> None:
         """End every question and background task and free the providers; safe to call twice."""
@@ -83,8 +84,11 @@ class Service:
             await stop_task(task)
         await self._prefill.aclose()
         await self._completer.aclose()
-        await self._free(self._providers)
-        self._providers = {}
+        router, self.router = self.router, None
+        if router is not None:
+            await router.aclose()
+        providers, self._providers = self._providers, {}
+        await self._free(providers)
 
     def pause(self) -> None:
         """Suggest nothing and work on nothing until `resume`."""
@@ -179,21 +183,21 @@ class Service:
                     assemble.providers, self.config, self._health.poke, notes.append
                 )
             self._providers = fresh
-            self.router = Router(self.config, fresh)
-            self._adopt(" ".join(notes))
+            await self._adopt(" ".join(notes))
             # The old model leaves the memory before the new one comes.
             await self._free(old)
             assemble.begin(fresh)
             self._documents.cooled()
             self._health.poke()
 
-    def _adopt(self, note: str = "") -> None:
+    async def _adopt(self, note: str = "") -> None:
         """Let every part work by the settings and providers of now."""
-        if self.router is not None:
-            self.router = Router(self.config, self._providers)
+        old, self.router = self.router, Router(self.config, self._providers)
         self._completer.use(self.config, self.router)
         self._prefill.use(self.config, self.router)
         self._health.use(self.router, note)
+        if old is not None:
+            await old.aclose()
 
     async def _free(self, providers: Mapping[str, Provider]) -> None:
         if self._given is None:

@@ -224,12 +224,12 @@ class Scripted:
                 yield Delta("".join(piece), (answer.logprob,) * len(piece), usage=first)
             if answer.error:
                 raise _error(answer.error)(f"The script of {self.name} says so.")
+            call.ended = "finished"
             yield Delta(
                 tool_calls=tuple(_tool_call(i, c) for i, c in enumerate(answer.tool_calls)),
                 finish=Finish.TOOLS if answer.tool_calls else finish,
                 usage=replace(usage, generated_tokens=generated, decode_ms=_ms_since(begun)),
             )
-            call.ended = "finished"
         except NearfieldError:
             call.ended = "error"
             raise
