@@ -113,6 +113,9 @@ class Egress:
                 async for delta in stream:
                     usage = delta.usage or usage
                     characters += len(delta.text)
+                    if delta.finish is not None:
+                        # Whoever reads the last delta may leave without asking for another.
+                        outcome = "answered"
                     if (restored := restorer.feed(delta)) is not None:
                         yield restored
             if rest := restorer.rest():

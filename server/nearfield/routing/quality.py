@@ -19,8 +19,9 @@ from nearfield.types import Finish, ToolCall
 # The beginnings by which chat models say no. Only the first sentences count: code that mentions
 # "I cannot" further down is not a refusal.
 _REFUSAL = re.compile(
-    r"\b(?:i(?:'m| am) (?:sorry|unable|not able)|i (?:can(?:no|')t|cannot|won't|will not) (?:help|assist|"
-    r"provide|comply|do that|fulfil|answer|generate|complete|create|write)|as an ai(?: language)? model|"
+    r"\b(?:i(?:'m| am) (?:sorry|unable|not able)|i (?:can(?:no|')t|cannot|won't|will not) "
+    r"(?:help|assist|provide|comply|do that|fulfil|answer|generate|complete|create|write)|"
+    r"as an ai(?: language)? model|"
     r"i do(?: not|n't) have (?:enough|access|the ability))",
     re.IGNORECASE,
 )
@@ -67,7 +68,7 @@ def judge(answer: Answer, min_logprob: float, checks: Sequence[Check] = ()) -> s
 
 
 def repeats(text: str) -> bool:
-    """Whether `text` ends in a loop: the same lines, or the same run of characters, over and over."""
+    """Whether `text` ends in a loop: the same lines or characters over and over."""
     lines = [line for line in text.splitlines() if line.strip()]
     for period in (1, 2, 3):
         unit = lines[-period:]

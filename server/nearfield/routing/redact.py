@@ -56,7 +56,7 @@ def redact_texts(
 
 
 def _base(texts: Sequence[str]) -> str:
-    """A beginning of placeholders that no text holds, so that none is put back that we did not make."""
+    """A beginning of placeholders that no text holds: only ours may be put back."""
     base, letters = BASE, 0
     while any(base in text for text in texts):
         letters += 1

@@ -36,7 +36,7 @@ GRACE_SECONDS = 0.25
 # While others are left, a candidate may keep the user waiting for this share of the time that
 # remains: the next one needs the rest.
 SHARE = 0.5
-# The same for a request without a deadline. Reading a long prompt on a slow processor takes a minute.
+# The same without a deadline. Reading a long prompt on a slow processor takes a minute.
 STALL_SECONDS = 120.0
 
 

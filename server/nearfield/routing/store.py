@@ -6,8 +6,8 @@ ledger is committed with `synchronous=FULL` before anything is sent, so neither 
 a power cut loses it. Migrations are named functions that run once each, in order, and are recorded
 in the file.
 
-Everything here blocks; callers on the event loop go through a thread. Any trouble with the file is a
-`LedgerError`.
+Everything here blocks; callers on the event loop go through a thread. Any trouble with the file is
+a `LedgerError`.
 """
 
 from __future__ import annotations
