@@ -7,7 +7,6 @@ from typing import Any
 from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
-from nearfield.features.acceptance import Taken
 from nearfield.lsp.session import Session
 
 ACCEPT = "nearfield.accept"
@@ -21,7 +20,8 @@ def register(server: LanguageServer, session: Session) -> None:
     def accept(suggestion: Any) -> None:
         if not isinstance(suggestion, str):
             raise JsonRpcInvalidParams(f"{ACCEPT} takes the id of a suggestion.")
-        session.report(suggestion, Taken.ACCEPTED)
+        if (service := session.running_service) is not None:
+            service.accepted(suggestion)
 
     async def pause() -> None:
         (await session.service()).pause()

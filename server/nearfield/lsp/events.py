@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 from pygls.lsp.server import LanguageServer
 
-from nearfield.features.acceptance import Taken
 from nearfield.lsp import wire
 from nearfield.lsp.session import Session
 
@@ -40,10 +39,14 @@ def register(server: LanguageServer, session: Session) -> None:
     """Take in what became of a suggestion."""
 
     def shown(params: Any) -> None:
-        session.report(wire.read(ItemParams, params).suggestion(), Taken.SHOWN)
+        suggestion = wire.read(ItemParams, params).suggestion()
+        if (service := session.running_service) is not None:
+            service.shown(suggestion)
 
     def partly_accepted(params: Any) -> None:
-        session.report(wire.read(ItemParams, params).suggestion(), Taken.PARTIAL)
+        suggestion = wire.read(ItemParams, params).suggestion()
+        if (service := session.running_service) is not None:
+            service.partly_accepted(suggestion)
 
     def focused(_: Any) -> None:
         """Accepted, so that it is known; which document is worked on shows in the requests."""

@@ -24,6 +24,7 @@ CHUNK = 1024 * 1024
 
 # Names of header fields are case-insensitive; editors send "Content-Length".
 _LENGTH = re.compile(rb"content-length:[ \t]*(\d{1,12})[ \t]*\r?\n", re.IGNORECASE)
+_FIELD = re.compile(rb"[A-Za-z][A-Za-z-]*:")
 _BLANK = re.compile(rb"\r?\n\r?\n")
 
 
@@ -56,30 +57,34 @@ def messages(read: Callable[[int], bytes | None]) -> Iterator[Any | Garbage]:
     `read(n)` waits for at least one byte and answers at most `n`.
     """
     buffer = bytearray()
+    lost = False
     while True:
-        length = yield from _header(read, buffer)
+        length = yield from _header(read, buffer, lost)
         if length is None:
             return
         while len(buffer) < length:
             if not _fill(read, buffer):
                 return
-        body = bytes(memoryview(buffer)[:length])
         try:
-            message = decode(body)
+            message = decode(bytes(memoryview(buffer)[:length]))
         except (ValueError, RecursionError):
             yield Garbage("The body of a message is not JSON, or its Content-Length is wrong.")
-            next_header = _LENGTH.search(body)
-            del buffer[: next_header.start() if next_header else length]
+            # The next header may be in what looked like the body, or begin there.
+            lost = True
             continue
         del buffer[:length]
+        lost = False
         yield message
 
 
 def _header(
-    read: Callable[[int], bytes | None], buffer: bytearray
+    read: Callable[[int], bytes | None], buffer: bytearray, lost: bool
 ) -> Generator[Garbage, None, int | None]:
-    """Take one header off the buffer; returns the body's length, None at the end of the stream."""
-    complained = False
+    """Take one header off the buffer; returns the body's length, None at the end of the stream.
+
+    `lost`: there is garbage in front of it, which has been reported.
+    """
+    complained = lost
     while True:
         found = _LENGTH.search(buffer)
         # Read now: a match looks into the buffer, which changes below.
@@ -108,9 +113,11 @@ def _header(
 
 
 def _foreign(buffer: bytearray, found: re.Match[bytes]) -> bool:
-    """Whether what precedes the length is anything but other header fields."""
+    """Whether what precedes the length is anything but other fields of the same header."""
     before = bytes(buffer[: found.start()])
-    return any(b":" not in line or b"{" in line for line in before.splitlines() if line.strip())
+    if before.strip() and _BLANK.search(before):
+        return True
+    return any(line.strip() and not _FIELD.match(line) for line in before.splitlines())
 
 
 def _fill(read: Callable[[int], bytes | None], buffer: bytearray) -> bool:

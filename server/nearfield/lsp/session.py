@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from lsprotocol import types
 
 from nearfield.config.schema import Config
-from nearfield.features.acceptance import Taken
 from nearfield.features.tasks import run_task
 from nearfield.lsp.documents import Document, Documents
 from nearfield.lsp.protocol import NearfieldProtocol
@@ -103,11 +102,6 @@ class Session:
         """A document is not to be worked on any longer."""
         if self._service is not None:
             self._service.closed(uri)
-
-    def report(self, suggestion: str, taken: Taken) -> None:
-        """The client says what became of a suggestion of ours."""
-        if self._service is not None and suggestion:
-            self._service.report(suggestion, taken)
 
     def _root(self) -> Path | None:
         return Path(self.documents.roots[0]) if self.documents.roots else None

@@ -1,0 +1,175 @@
+"""How a session begins and how it ends, whatever ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import psutil
+import pytest
+
+from nearfield.lsp import frames
+from tests.e2e.conftest import StartWire, Wire, script
+
+END_S = 1.0
+"""The promise."""
+
+
+def close_input(w: Wire) -> None:
+    w.close()
+
+
+def say_exit(w: Wire) -> None:
+    w.notify("exit")
+
+
+def shut_down_and_exit(w: Wire) -> None:
+    w.ask("shutdown")
+    w.notify("exit")
+
+
+def terminate(w: Wire) -> None:
+    w.process.send_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [(close_input, 1), (say_exit, 1), (shut_down_and_exit, 0), (terminate, 1)],
+)
+@pytest.mark.parametrize("busy", [False, True])
+def test_the_process_is_gone_within_a_second(
+    wire: StartWire, end: Callable[[Wire], None], code: int, busy: bool
+) -> None:
+    w = wire("--stdio")
+    w.initialize(script([{"match": "", "text": "x", "delay_ms": 60_000}]))
+    uri = w.open("def add(a, b):\n    ")
+    w.ask("nearfield/status")
+    if busy:
+        w.request_ghost(uri, 1, 4)
+        w.ask("nearfield/status")
+    children = psutil.Process(w.process.pid).children(recursive=True)
+    end(w)
+    assert w.ended_within(END_S)
+    assert w.process.returncode == code
+    _, alive = psutil.wait_procs(children, timeout=END_S)
+    assert alive == []
+
+
+def test_the_process_ends_although_nobody_reads_its_answers(
+    environ: dict[str, str],
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "nearfield", "serve"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environ,
+    ) as process:
+        assert process.stdin
+        request = {"jsonrpc": "2.0", "method": "initialize", "params": {"capabilities": {}}}
+        process.stdin.write(frames.encode({"id": 1, **request}))
+        # Far more answers than a pipe holds.
+        unknown = {"jsonrpc": "2.0", "method": "nearfield/unknown"}
+        for number in range(2, 5000):
+            process.stdin.write(frames.encode({"id": number, **unknown}))
+        process.stdin.flush()
+        time.sleep(1.0)
+        process.stdin.close()
+        process.wait(END_S)
+
+
+def test_the_process_ends_when_the_client_s_process_has_gone(wire: StartWire) -> None:
+    """The input stays open: only `processId` tells."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as parent:
+        w = wire("--stdio")
+        w.initialize(processId=parent.pid)
+        w.ask("nearfield/status")
+        parent.kill()
+        parent.wait()
+        assert w.ended_within(END_S)
+    assert w.process.returncode == 1
+
+
+def test_a_client_that_cannot_be_seen_is_served(wire: StartWire) -> None:
+    """In a container, the editor's number of its process means nothing."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    w = wire("--stdio")
+    w.initialize(processId=gone.pid)
+    uri = w.open("def add(a, b):\n    ")
+    assert w.ghost(uri, 1, 4)
+
+
+def test_nothing_but_the_protocol_reaches_standard_output(
+    wire: StartWire, environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A library that prints, or a child that writes to descriptor 1, ends up in the log."""
+    folder = tmp_path_factory.mktemp("noisy")
+    (folder / "sitecustomize.py").write_text(
+        "import atexit, os, threading\n"
+        "def noise():\n"
+        "    print('printed by a library')\n"
+        "    os.system('echo echoed by a child')\n"
+        "threading.Timer(0.6, noise).start()\n"
+    )
+    environ["PYTHONPATH"] = str(folder)
+    w = wire("--stdio")
+    w.initialize()
+    uri = w.open("def add(a, b):\n    ")
+    end = time.monotonic() + 20
+    while "echoed by a child" not in w.log() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert w.ghost(uri, 1, 4)
+    assert not any("garbage" in message for message in w.received)
+    w.ask("shutdown")
+    w.notify("exit")
+    assert w.ended_within(5)
+    assert "printed by a library" in w.log()
+
+
+def test_initialize_is_answered_before_anything_heavy_is_loaded(wire: StartWire) -> None:
+    """The engine and the grammars are not even imported by then. (How long it takes is measured by
+    the benches: a limit in ms would fail on a busy machine.)"""
+    code = (
+        "import sys\n"
+        "from nearfield.lsp import server\n"
+        "server.build()\n"
+        "heavy = {'llama_cpp', 'tree_sitter', 'httpx', 'numpy', 'huggingface_hub', 'psutil',"
+        " 'nearfield.features.service', 'pathspec', 'rich'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_tcp_serves_one_client_on_loopback(wire: StartWire) -> None:
+    w = wire("--tcp", "127.0.0.1:0")
+    end = time.monotonic() + 20
+    while "waiting for a client" not in w.log() and time.monotonic() < end:
+        time.sleep(0.02)
+    port = int(w.log().rsplit(":", 1)[1])
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        request = {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        client.sendall(frames.encode({**request, "params": {"capabilities": {}}}))
+        answer = next(frames.messages(client.recv))
+        assert isinstance(answer, dict) and answer["result"]["serverInfo"]["name"] == "nearfield"
+    assert w.ended_within(END_S)
+    assert w.process.returncode == 1
+
+
+def test_tcp_refuses_addresses_that_others_can_reach(wire: StartWire) -> None:
+    w = wire("--tcp", "0.0.0.0:0")
+    assert w.ended_within(20)
+    assert w.process.returncode == 2
+
+
+def test_the_own_process_is_not_taken_for_a_dead_parent(wire: StartWire) -> None:
+    w = wire("--stdio")
+    w.initialize(processId=os.getpid())
+    w.ask("nearfield/status")
+    assert not w.ended_within(0.6)
