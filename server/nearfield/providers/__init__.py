@@ -1,0 +1,1 @@
+"""Ways to reach a model: one class each, behind the protocol of `base`."""

@@ -15,7 +15,7 @@ tunnel): the provider's option `leaves_machine` says so, and those that we know 
 from __future__ import annotations
 
 import ipaddress
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from nearfield.errors import ConfigError
 
@@ -72,3 +72,12 @@ def checked(name: str, url: str) -> str:
             "Keys are taken from the environment or the system keyring, never from settings.",
         )
     return url.rstrip("/")
+
+
+def with_literal_localhost(url: str) -> str:
+    """`url` with 127.0.0.1 for the name `localhost`, for a client that would ask a name server."""
+    parts = urlsplit(url)
+    if (parts.hostname or "").lower() != LOCALHOST:
+        return url
+    port = f":{parts.port}" if parts.port else ""
+    return urlunsplit(parts._replace(netloc=LOCALHOST_ADDRESSES[0] + port))

@@ -17,7 +17,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import httpx
 import msgspec
@@ -36,6 +36,8 @@ from nearfield.providers.failures import Who
 from nearfield.providers.lines import JsonLines, LineTooLongError, ServerSentEvents
 from nearfield.providers.options import Key, ServerOptions
 from nearfield.types import ServedModel
+
+_T = TypeVar("_T")
 
 ATTEMPTS = 3
 WAIT_INITIAL_S = 0.05
@@ -79,6 +81,12 @@ class Clock:
             total=now + options.total_timeout_s,
             deadline=deadline,
         )
+
+    @classmethod
+    def short(cls, timeout_s: float) -> Clock:
+        """A clock for a question that no model works on."""
+        now = time.monotonic()
+        return cls(now, now + timeout_s, timeout_s, now + timeout_s, None)
 
     def until_first(self) -> float:
         """When the wait for the first piece ends."""
@@ -149,7 +157,7 @@ class Http:
                 await response.aclose()
             return self._decoded(content)
 
-        return await self._within(limit, read())
+        return await within(limit, read(), self.who)
 
     async def stream(
         self,
@@ -161,15 +169,14 @@ class Http:
     ) -> AsyncGenerator[str]:
         """Post `body` and yield the data of each event of the answer."""
         clock = Clock.start(self.options, deadline)
-        response = await self._within(clock.until_first(), self._send("POST", path, body))
+        response = await within(clock.until_first(), self._send("POST", path, body), self.who)
         try:
-            await self._within(
-                clock.until_first(), self._check_type(response, events.content_types)
-            )
+            check = self._check_type(response, events.content_types)
+            await within(clock.until_first(), check, self.who)
             parser = events()
             async with aclosing(_chunks(response)) as chunks:
                 limit = clock.until_first()
-                while (chunk := await self._within(limit, _next(chunks))) is not None:
+                while (chunk := await within(limit, _next(chunks), self.who)) is not None:
                     for data in parser.feed(chunk):
                         yield data
                     limit = clock.until_next()
@@ -334,17 +341,6 @@ class Http:
         except msgspec.DecodeError:
             raise self.bad("something that is not JSON") from None
 
-    async def _within(self, limit: float, work: Awaitable[Any]) -> Any:
-        """The result of `work`, waited for until `limit` (`time.monotonic()`)."""
-        wait = max(0.0, limit - time.monotonic())
-        try:
-            async with asyncio.timeout(wait):
-                return await work
-        except TimeoutError:
-            raise DeadlineExceeded(
-                f"{self.who} did not answer in time.", "A smaller model or prompt is faster."
-            ) from None
-
 
 class _Loopback(httpx.AsyncBaseTransport):
     """Sends to this machine or not at all; resolves `localhost` without a name server."""
@@ -370,6 +366,19 @@ class _Loopback(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """See httpx."""
         await self._inner.aclose()
+
+
+async def within(limit: float, work: Awaitable[_T], who: Who) -> _T:
+    """The result of `work`, waited for until `limit` (`time.monotonic()`). Raises
+    `DeadlineExceeded`."""
+    wait = max(0.0, limit - time.monotonic())
+    try:
+        async with asyncio.timeout(wait):
+            return await work
+    except TimeoutError:
+        raise DeadlineExceeded(
+            f"{who} did not answer in time.", "A smaller model or prompt is faster."
+        ) from None
 
 
 def bearer(key: str) -> Mapping[str, str]:

@@ -187,10 +187,12 @@ class Ollama:
 
     async def show(self) -> Shown:
         """What the server knows about the model; asked once. Raises `ModelNotServed`."""
-        if self._shown is None:
-            answer = await self._http.ask("POST", "/api/show", {"model": self.model})
-            self._shown = self._http.convert(answer, Shown)
-        return self._shown
+        if self._shown is not None:
+            return self._shown
+        answer = await self._http.ask("POST", "/api/show", {"model": self.model})
+        shown: Shown = self._http.convert(answer, Shown)
+        self._shown = shown
+        return shown
 
     async def running(self) -> list[ServedModel]:
         """The models that are in memory now."""

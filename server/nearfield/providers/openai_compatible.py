@@ -26,8 +26,10 @@ import msgspec
 from nearfield.config.schema import ProviderSettings
 from nearfield.errors import ConfigError, ProviderError, Unsupported
 from nearfield.providers import address, estimate, fim, openai_chat
+from nearfield.providers.base import Provider
 from nearfield.providers.cut import Cut, finished, server_stops
 from nearfield.providers.families import raw_prompt, template_of
+from nearfield.providers.fleet import Fleet
 from nearfield.providers.http import Http, bearer
 from nearfield.providers.openai_chat import MAX_STOPS
 from nearfield.providers.options import Key, Secret, ServerOptions, read
@@ -310,3 +312,23 @@ def _http(
         authorise=(lambda value: {header: value}) if header else bearer,
         query=query,
     )
+
+
+def build(
+    name: str,
+    settings: ProviderSettings,
+    *,
+    environ: Mapping[str, str],
+    secret: Secret | None = None,
+) -> Provider:
+    """One server, or a fleet where `endpoints` names several. Raises `ConfigError`."""
+    endpoints = read(name, settings.options, OpenAIOptions).endpoints
+    if not endpoints:
+        return OpenAICompatible(name, settings, environ=environ, secret=secret)
+    members = [
+        OpenAICompatible(
+            name, msgspec.structs.replace(settings, base_url=url), environ=environ, secret=secret
+        )
+        for url in endpoints
+    ]
+    return Fleet(name, settings.model, members)

