@@ -199,7 +199,8 @@ class Route:
         said.logprobs.extend(delta.logprobs)
         said.calls = said.calls or bool(delta.tool_calls)
         if not (delta.text or delta.tool_calls):
-            return []
+            # What the prompt cost, sent early; it takes nobody's text back.
+            return [delta] if delta.usage and self._shown in ("", said.name) else []
         return [*self._taken_back(said.name), delta]
 
     def _taken_back(self, name: str) -> list[Restart]:
