@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nearfield.config.schema import Completion, Config
@@ -29,7 +29,7 @@ from nearfield.errors import (
 from nearfield.features.acceptance import Acceptance
 from nearfield.features.ask import CompletionAnswer, CompletionAsk
 from nearfield.features.budget import Allowance, Rates, allow
-from nearfield.features.cache import CompletionCache, Said
+from nearfield.features.cache import CompletionCache, Hit, Said
 from nearfield.features.documents import Document, Documents
 from nearfield.features.generate import Ending, Generated, generate
 from nearfield.features.permitted import Permitted
@@ -71,7 +71,7 @@ class Account:
     model: str = ""
     usage: Usage | None = None
     shown: bool = False
-    reason: str = "cancelled"
+    reason: str = "error"
 
     def trace(self, ask: CompletionAsk) -> Trace:
         """The account as it stands."""
@@ -131,17 +131,25 @@ class Completer:
             else:
                 answer = await self._in_turn(ask, account)
             account.shown, account.reason = bool(answer.suggestions), answer.reason
-            return answer
+        except asyncio.CancelledError:
+            account.reason = "cancelled"
+            raise
         finally:
             self._traces.add(account.trace(ask))
+        if answer.suggestions:
+            self._acceptance.offered(ask.snapshot.uri, answer.suggestions)
+        return answer
 
     def ready(self, snapshot: Snapshot, offset: int) -> tuple[Suggestion, ...]:
         """What can be suggested at once and without a model; the text is not parsed for it."""
         if self._permitted.reason(snapshot):
             return ()
         ask = CompletionAsk("", "", snapshot, offset)
-        found = self._from_cache(ask, None)
-        return found.suggestions if found else ()
+        found = self._from_cache(ask, self._remembered(ask), None)
+        if found is None:
+            return ()
+        self._acceptance.offered(snapshot.uri, found.suggestions)
+        return found.suggestions
 
     async def cursor(
         self, snapshot: Snapshot, offset: int, selected: Selected | None = None
@@ -190,12 +198,14 @@ class Completer:
             return CompletionAnswer(reason=refused)
         document = self._documents.at(ask.snapshot)
         account.situation = document.asked(ask.offset)
-        parsed = await self._parse(ask.snapshot)
-        cached = self._from_cache(ask, parsed)
-        if cached is not None:
-            account.situation = Situation.CACHED
-            return cached
+        if hits := self._remembered(ask):
+            cached = self._from_cache(ask, hits, await self._parse(ask.snapshot))
+            if cached is not None:
+                account.situation = Situation.CACHED
+                return cached
         await asyncio.sleep(self._debounce_ms(ask) / 1000)
+        if self._documents.is_stale(ask.snapshot):
+            return CompletionAnswer(reason="stale")
         if self._router is None:
             return CompletionAnswer(reason="not_ready")
         return await self._from_model(ask, document, self._router, account)
@@ -269,24 +279,26 @@ class Completer:
             provider=said.provider,
             model=said.model,
         )
-        self._acceptance.offered(ask.snapshot.uri, [suggestion])
         return CompletionAnswer((suggestion,))
 
     # --- the cache --------------------------------------------------------------------------
 
-    def _from_cache(self, ask: CompletionAsk, parsed: Parsed | None) -> CompletionAnswer | None:
-        """The newest remembered answer that fits, if it may still be shown in the text as it is
-        now. That there was nothing to say is an answer too, unless the user insists."""
+    def _remembered(self, ask: CompletionAsk) -> list[Hit]:
+        """What was said here before, newest first. That there was nothing to say is an answer too,
+        unless the user insists."""
         text, offset = ask.place()
-        for hit in self.cache.find(ask.snapshot.uri, text, offset):
+        hits = self.cache.find(ask.snapshot.uri, text, offset)
+        return [hit for hit in hits if hit.rest or not ask.invoked]
+
+    def _from_cache(
+        self, ask: CompletionAsk, hits: Sequence[Hit], parsed: Parsed | None
+    ) -> CompletionAnswer | None:
+        """The first of `hits` that may still be shown in the text as it is now."""
+        for hit in hits:
             if not hit.rest:
-                if ask.invoked:
-                    continue
                 return CompletionAnswer(reason=hit.said.reason)
-            shaper = self._shaper(
-                Cursor(ask.snapshot, parsed, ask.offset, ask.selected), ask.invoked
-            )
-            shaped = shaper.finish(hit.rest)
+            cursor = Cursor(ask.snapshot, parsed, ask.offset, ask.selected)
+            shaped = self._shaper(cursor, ask.invoked).finish(hit.rest)
             if shaped.text:
                 return self._offer(ask, shaped, hit.said)
         return None
