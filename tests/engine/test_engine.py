@@ -19,7 +19,7 @@ import pytest_asyncio
 
 from nearfield.config.schema import Engine as Settings
 from nearfield.engine.client import Engine, EngineState
-from nearfield.engine.frames import Done, Generate, Tokens, Variant
+from nearfield.engine.frames import Done, Generate, Prefilled, Tokens, Variant
 from nearfield.errors import ContextTooLong, EngineDied, ModelLoadFailed, NotReady, Unsupported
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
@@ -34,6 +34,7 @@ class Answer:
     text: str
     logprobs: list[float]
     done: Done
+    prefilled: Prefilled | None = None
 
 
 async def ask(engine: Engine, spec: Generate, deadline: float | None = None) -> Answer:
@@ -43,6 +44,8 @@ async def ask(engine: Engine, spec: Generate, deadline: float | None = None) -> 
             if isinstance(event, Tokens):
                 answer.text += event.text
                 answer.logprobs += event.logprobs
+            elif isinstance(event, Prefilled):
+                answer.prefilled = event
             else:
                 answer.done = event
     return answer
@@ -151,6 +154,9 @@ async def test_completion_preempts_chat_within_a_step(engine: Engine) -> None:
 async def test_cancel_frees_the_engine(engine: Engine) -> None:
     """A cancelled job is over for the engine too: the next one does not wait for its 400 tokens."""
     stream = engine.generate(spec("Count: 1, 2, 3,", max_tokens=400, document="cancel"))
+    cost = await anext(stream)
+    assert isinstance(cost, Prefilled)
+    assert cost.prompt_tokens == cost.reused_tokens + cost.evaluated_tokens
     assert isinstance(await anext(stream), Tokens)
     await stream.aclose()
     answer = await ask(engine, spec("x = ", document="cancel2", max_tokens=2))

@@ -27,7 +27,7 @@ import psutil
 from nearfield import errors
 from nearfield.config.schema import Engine as EngineSettings
 from nearfield.engine import frames
-from nearfield.engine.frames import Done, Generate, Load, Loaded, Tokens
+from nearfield.engine.frames import Done, Generate, Load, Loaded, Prefilled, Tokens
 from nearfield.errors import (
     EngineDied,
     EngineError,
@@ -174,7 +174,7 @@ class Engine:
 
     async def generate(
         self, spec: Generate, deadline: float | None = None
-    ) -> AsyncGenerator[Tokens | Done]:
+    ) -> AsyncGenerator[Prefilled | Tokens | Done]:
         """Run a job and stream its events; the last one is `Done`.
 
         `spec.id` is assigned here. Closing the generator cancels the job. Raises from the tree.
@@ -189,7 +189,7 @@ class Engine:
                 if isinstance(event, NearfieldError):
                     finished = True
                     raise event
-                if isinstance(event, Tokens | Done):
+                if isinstance(event, Prefilled | Tokens | Done):
                     finished = isinstance(event, Done)
                     yield event
                     if finished:
@@ -337,7 +337,7 @@ class Engine:
             case frames.LoadFailed():
                 error = ModelLoadFailed(event.message, event.hint)
                 self._set(EngineStatus(EngineState.FAILED, self._status.model, error=error))
-            case Tokens() | Done() | frames.Tokenized() | frames.Embedded():
+            case Prefilled() | Tokens() | Done() | frames.Tokenized() | frames.Embedded():
                 self._deliver(event.id, event)
             case frames.Failed():
                 kind = getattr(errors, event.kind, EngineError)

@@ -44,7 +44,8 @@ class Load(msgspec.Struct, tag="load", frozen=True):
 
 
 class Generate(msgspec.Struct, tag="generate", frozen=True):
-    """Evaluate a prompt and generate from it. Answered by `Tokens`, then `Done` or `Failed`.
+    """Evaluate a prompt and generate from it. Answered by `Prefilled`, `Tokens`s,
+    then `Done` or `Failed`.
 
     `variants` are ways to write the prompt, best first: the first whose unevaluated tokens fit
     into `prefill_budget_ms` is taken, else the one with the fewest. `lane` is "infill" or "chat".
@@ -136,12 +137,25 @@ class LoadFailed(msgspec.Struct, tag="load_failed", frozen=True):
     hint: str
 
 
+class Prefilled(msgspec.Struct, tag="prefilled", frozen=True):
+    """A job's prompt is evaluated; sent before its first `Tokens`, so that the cost is known also
+    when the job is cancelled because there is enough of it."""
+
+    id: int
+    prompt_tokens: int
+    reused_tokens: int
+    evaluated_tokens: int
+    prefill_ms: float
+
+
 class Tokens(msgspec.Struct, tag="tokens", frozen=True):
-    """New text of a job, with one log-probability a token."""
+    """New text of a job, with one log-probability a token; `decode_ms` is what all of the job's
+    tokens took so far."""
 
     id: int
     text: str
     logprobs: list[float]
+    decode_ms: float
 
 
 class Done(msgspec.Struct, tag="done", frozen=True):
@@ -183,7 +197,18 @@ class Embedded(msgspec.Struct, tag="embedded", frozen=True):
     vectors: list[list[float]]
 
 
-Event = Started | Loading | Loaded | LoadFailed | Tokens | Done | Failed | Tokenized | Embedded
+Event = (
+    Started
+    | Loading
+    | Loaded
+    | LoadFailed
+    | Prefilled
+    | Tokens
+    | Done
+    | Failed
+    | Tokenized
+    | Embedded
+)
 
 _encoder = msgspec.msgpack.Encoder()
 _commands = msgspec.msgpack.Decoder(Command)

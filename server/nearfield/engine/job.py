@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from nearfield.engine.frames import Done, Generate, Tokens, Variant
+from nearfield.engine.frames import Done, Generate, Prefilled, Tokens, Variant
 from nearfield.engine.lane import Lane
 from nearfield.engine.llama import Model
 from nearfield.engine.output import Output
@@ -102,8 +102,8 @@ class Job:
             owed=prompt.owed,
         )
 
-    def step(self, chunk: int, model: Model, rates: Rates) -> tuple[Tokens | None, str]:
-        """Advance by one step. Returns new text, if any, and the finish, "" while not finished.
+    def step(self, chunk: int, model: Model, rates: Rates) -> tuple[list[Prefilled | Tokens], str]:
+        """Advance by one step. Returns what came of it, and the finish, "" while not finished.
 
         Raises `Aborted` with nothing changed.
         """
@@ -122,12 +122,14 @@ class Job:
             self.prefill_ms += spent
             rates.prefilled(len(part), spent)
         if self.todo:
-            return None, ""
+            return [], ""
+        first = [] if self.generated else [self._prefilled(self.prompt)]
         if self.spec.prefill_only:
-            return None, "stop"
-        return self._sample(model)
+            return [*first], "stop"
+        tokens, finish = self._sample(model)
+        return [*first, *tokens], finish
 
-    def _sample(self, model: Model) -> tuple[Tokens | None, str]:
+    def _sample(self, model: Model) -> tuple[list[Tokens], str]:
         started = time.perf_counter()
         owed = self.output.owed
         allowed = model.byte_index.allowed(owed) if owed else None
@@ -141,11 +143,21 @@ class Job:
         finish = "stop" if self.output.finished else ""
         if not finish and self.generated >= self.spec.max_tokens:
             finish, text = "length", text + self.output.end()
-        return Tokens(self.spec.id, text, [sure]), finish
+        return [Tokens(self.spec.id, text, [sure], round(self.decode_ms, 2))], finish
 
-    def _rest(self) -> Tokens | None:
+    def _rest(self) -> list[Tokens]:
         text = self.output.end()
-        return Tokens(self.spec.id, text, []) if text else None
+        return [Tokens(self.spec.id, text, [], round(self.decode_ms, 2))] if text else []
+
+    def _prefilled(self, prompt: Prompt) -> Prefilled:
+        total = len(prompt.tokens)
+        return Prefilled(
+            id=self.spec.id,
+            prompt_tokens=total,
+            reused_tokens=self.reused,
+            evaluated_tokens=total - self.reused,
+            prefill_ms=round(self.prefill_ms, 2),
+        )
 
     def done(self, finish: str, rates: Rates) -> Done:
         """The closing event, with what the job cost."""

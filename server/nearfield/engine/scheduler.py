@@ -109,13 +109,13 @@ class Scheduler:
         self._abort.clear()
         self.running = Running(job.spec.id, job.spec.priority, prefill=not job.generated)
         try:
-            tokens, finish = job.step(chunk, self._model, self._rates)
+            events, finish = job.step(chunk, self._model, self._rates)
         except Aborted:
             return
         finally:
             self.running = None
-        if tokens is not None:
-            self._send(tokens)
+        for event in events:
+            self._send(event)
         if finish:
             self._end(job, finish)
 

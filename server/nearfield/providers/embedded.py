@@ -6,11 +6,12 @@ import json
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nearfield.engine.client import Engine, EngineState
-from nearfield.engine.frames import Done, Generate, Loaded, Tokens, Variant
+from nearfield.engine.frames import Done, Generate, Loaded, Prefilled, Tokens, Variant
 from nearfield.errors import NotReady, Unsupported
 from nearfield.providers import fim
 from nearfield.providers.tool_text import ToolText, describe
@@ -170,13 +171,16 @@ class Embedded:
         await self._engine.stop()
 
     async def _stream(self, spec: Generate, deadline: float | None) -> AsyncGenerator[Delta]:
+        usage = Usage(model=self.model, generated_tokens=0)
         async with aclosing(self._engine.generate(spec, deadline)) as events:
             async for event in events:
-                if isinstance(event, Tokens):
-                    yield Delta(text=event.text, logprobs=tuple(event.logprobs))
-                else:
+                if isinstance(event, Done):
                     self._rates = (event.prefill_rate, event.decode_rate)
                     yield self._last(event, spec)
+                    return
+                usage = _so_far(usage, event)
+                if isinstance(event, Tokens):
+                    yield Delta(text=event.text, logprobs=tuple(event.logprobs), usage=usage)
 
     def _last(self, done: Done, spec: Generate) -> Delta:
         if done.finish in ("preempted", "cancelled") and not spec.prefill_only:
@@ -213,6 +217,23 @@ def from_vocabulary(info: Loaded) -> FimTemplate | None:
         middle=middle,
         repo_name=repo,
         file_sep=separator,
+    )
+
+
+def _so_far(usage: Usage, event: Prefilled | Tokens) -> Usage:
+    """The cost after `event`; a caller that has enough closes the stream and keeps this."""
+    if isinstance(event, Prefilled):
+        return replace(
+            usage,
+            prompt_tokens=event.prompt_tokens,
+            evaluated_tokens=event.evaluated_tokens,
+            reused_tokens=event.reused_tokens,
+            prefill_ms=event.prefill_ms,
+        )
+    return replace(
+        usage,
+        generated_tokens=(usage.generated_tokens or 0) + len(event.logprobs),
+        decode_ms=event.decode_ms,
     )
 
 
