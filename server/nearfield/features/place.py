@@ -133,6 +133,11 @@ class Place:
         low = max(self.line_start - 160 * LINES_FOR_STYLE, 0)
         return self.text[low : self.line_start].splitlines()[-LINES_FOR_STYLE:]
 
+    @property
+    def text_above(self) -> str:
+        """The nearby lines over the cursor's, and that line up to the cursor."""
+        return "\n".join([*self._nearby_above, self.left])
+
     @cached_property
     def tabs(self) -> bool:
         """Whether the document indents by tabs."""

@@ -8,11 +8,13 @@ still to be written, is closed for the comparison.
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
+from textwrap import dedent
 
-from nearfield.features.place import Place, opens_block
+from nearfield.features.place import CONTINUES, Place, opens_block
 from nearfield.features.scan import Scanner
-from nearfield.syntax.parser import Parsed
+from nearfield.syntax.parser import Parsed, parse
 from nearfield.types import Edit, Span
 
 __all__ = ["Soundness"]
@@ -20,6 +22,26 @@ __all__ = ["Soundness"]
 REACH = 4_000
 """Errors are counted this many characters around the cursor, and at the document's end, where an
 unclosed bracket shows. Errors elsewhere are not the suggestion's."""
+_FRAGMENTS = frozenset({"yaml", "json", "html", "css", "markdown", "sql", "toml"})
+"""Languages whose lines say little by themselves."""
+_MEMBERS = (("", ""), ("class A {\n", "\n}"))
+_WRAPPINGS = {
+    "php": (("<?php\n", ""), ("<?php class A {\n", "\n}")),
+    "go": (("", ""), ("func f() {\n", "\n}"), ("type A struct {\n", "\n}")),
+    "java": _MEMBERS,
+    "javascript": _MEMBERS,
+    "typescript": (*_MEMBERS, ("interface A {\n", "\n}")),
+    "typescriptreact": (*_MEMBERS, ("interface A {\n", "\n}")),
+    "csharp": _MEMBERS,
+    "cpp": (*_MEMBERS, ("int f() {\n", "\n}")),
+    "c": (("", ""), ("struct A {\n", "\n};"), ("int f() {\n", "\n}")),
+    "kotlin": _MEMBERS,
+    "swift": _MEMBERS,
+    "scala": _MEMBERS,
+}
+"""What a line may need around it to be a document."""
+SLACK = 1
+"""In a broken document one more error than before says nothing."""
 _BODIES = {"python": "pass", "ruby": "end", "lua": "end", "shellscript": ":"}
 
 
@@ -37,31 +59,60 @@ class Soundness:
         return self._known[text]
 
     def _check(self, text: str) -> bool:
-        if self._place.parsed is None or self._place.inside == "comment":
+        place = self._place
+        if place.parsed is None or place.inside == "comment":
             return True
-        if self._errors(text) <= self._allowed:
+        after = self._with(text)
+        if after is None:
+            return False
+        errors = self._count(after, len(text))
+        if errors == 0:
             return True
         closing = self._closing(text)
-        return bool(closing) and self._errors(text + closing) <= self._allowed
+        closed = self._with(text + closing) if closing else None
+        if closed is not None and self._count(closed, len(text + closing)) == 0:
+            return True
+        if self._before == 0 or self._without_line == 0:
+            return False
+        alone = stands_alone(place, text)
+        if alone is not None:
+            return alone and errors <= max(self._before, self._without_line) + SLACK
+        if re.fullmatch(r"[\s)\]};,]+", text):
+            return self._closes_something(text)
+        return errors <= min(self._before, self._without_line) or not after.errors(
+            self._lines(text), starting=True
+        )
+
+    def _closes_something(self, text: str) -> bool:
+        """Whether brackets that the lines above left open are closed by `text`."""
+        place = self._place
+        return Scanner(place.language).feed(place.text_above).first_excess(text) is None
+
+    def _with(self, text: str) -> Parsed | None:
+        """The document with `text` at the cursor."""
+        place = self._place
+        if place.parsed is None:
+            return None
+        return place.parsed.edited(Edit(Span(place.cursor, place.cursor), text))
+
+    def _lines(self, text: str) -> Span:
+        """The cursor's line from its first character, to where `text` will end."""
+        place = self._place
+        return Span(place.cursor - len(place.left.lstrip()), place.cursor + len(text))
 
     @cached_property
-    def _allowed(self) -> int:
-        place = self._place
-        if place.parsed is None:
-            return 0
-        before = self._count(place.parsed, 0)
-        if before == 0:
-            return 0
-        line = Span(place.line_start, place.line_end)
-        without = place.parsed.edited(Edit(line, ""))
-        return before if without is None else min(before, self._count(without, 0))
+    def _before(self) -> int:
+        """The errors in the document as it is."""
+        return self._count(self._place.parsed, 0) if self._place.parsed else 0
 
-    def _errors(self, text: str) -> int:
+    @cached_property
+    def _without_line(self) -> int:
+        """The errors in the document without the cursor's line."""
         place = self._place
-        if place.parsed is None:
+        if place.parsed is None or self._before == 0:
             return 0
-        after = place.parsed.edited(Edit(Span(place.cursor, place.cursor), text))
-        return self._allowed + 1 if after is None else self._count(after, len(text))
+        without = place.parsed.edited(Edit(Span(place.line_start, place.line_end), ""))
+        return self._before if without is None else self._count(without, 0)
 
     def _count(self, parsed: Parsed, inserted: int) -> int:
         cursor, length = self._place.cursor, len(parsed.text)
@@ -80,6 +131,31 @@ class Soundness:
         deeper = indent + ("\t" if place.tabs else " " * place.unit)
         due = Scanner(language).feed(place.left + text).stack
         if due:
-            return f"\n{indent}{''.join(reversed(due))}" if due[-1] == "}" else ""
+            return f"\n{indent}{''.join(reversed(due))}"
         body = _BODIES.get(language.name, "")
         return f"\n{deeper if body == 'pass' else indent}{body}" if body else ""
+
+
+def stands_alone(place: Place, text: str) -> bool | None:
+    """Whether the cursor's line with `text` parses as a document of its own, its open brackets
+    closed; None where that says nothing, because it is a part of something larger."""
+    language = place.language
+    if language is None or language.name in _FRAGMENTS or place.rest.strip():
+        return None
+    if place.inside == "string" or re.search(r"[,(\[=+\-*/|&.<>?\\]$", place.above):
+        return None
+    code = dedent(place.left + text).rstrip()
+    if not re.match(r"[\w@#$\"'(!~*&]", code) or CONTINUES.match(code) or code.endswith(","):
+        return None
+    excess = Scanner(language).first_excess(code)
+    if excess is not None:
+        return False if code[:excess].rpartition("\n")[2].strip() else None
+    state = Scanner(language).feed(code)
+    code += "\n" + "".join(reversed(state.stack))
+    if opens_block(code.rstrip(), language):
+        code += "    pass\n" if language.name == "python" else _BODIES.get(language.name, "")
+    for before, behind in _WRAPPINGS.get(language.name, (("", ""),)):
+        parsed = parse(language, before + code + behind)
+        if parsed is not None and not parsed.root.has_error:
+            return True
+    return False

@@ -84,10 +84,11 @@ class Parsed:
                 break
         return path
 
-    def errors(self, span: Span) -> int:
-        """How many ERROR and MISSING nodes touch `span`."""
+    def errors(self, span: Span, *, starting: bool = False) -> int:
+        """How many ERROR and MISSING nodes touch `span`; with `starting`, how many begin in it."""
         start, end = self.byte(span.start), self.byte(span.end)
-        return sum(1 for _ in self._broken(self.root, start, end))
+        broken = self._broken(self.root, start, end)
+        return sum(1 for node in broken if not starting or node.start_byte >= start)
 
     def _broken(self, node: tree_sitter.Node, start: int, end: int) -> Iterator[tree_sitter.Node]:
         if not node.has_error or node.start_byte > end or node.end_byte < start:
