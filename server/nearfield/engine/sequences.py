@@ -65,8 +65,9 @@ class SequenceTable:
         )
         if shared >= WORTH_KEEPING or shared * 2 >= len(prompt) or shared == len(best.tokens):
             return best, shared
-        # Nothing worth continuing: an empty sequence, else the least recently used one.
-        oldest = min(free, key=lambda s: (bool(s.tokens), s.job is not None, s.used_at))
+        # Nothing worth continuing: nobody's before somebody's, an empty sequence before a used
+        # one, else the least recently used.
+        oldest = min(free, key=lambda s: (s.job is not None, bool(s.tokens), s.used_at))
         return oldest, common_prefix(oldest.tokens, prompt)
 
     def take(self, sequence: Sequence, job: int, document: str, keep: int) -> None:
