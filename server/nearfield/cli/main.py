@@ -17,8 +17,14 @@ COMMANDS = {
     "serve": "nearfield.cli.serve:serve",
     "complete": "nearfield.cli.complete:complete",
     "models": "nearfield.cli.models:app",
+    "ask": "nearfield.cli.ask:ask",
+    "providers": "nearfield.cli.providers:app",
     "doctor": "nearfield.cli.doctor:doctor",
     "config": "nearfield.cli.config:app",
+    "keys": "nearfield.cli.keys:app",
+    "consent": "nearfield.cli.consent:app",
+    "audit": "nearfield.cli.audit:app",
+    "stats": "nearfield.cli.stats:stats",
 }
 """Each command, in the order of the help, and where it is."""
 

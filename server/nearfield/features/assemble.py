@@ -150,5 +150,6 @@ def _embedded(
 
 def _registered(name: str, settings: ProviderSettings) -> Provider:
     from nearfield.providers.registry import build
+    from nearfield.routing import keys
 
-    return build(name, settings)
+    return build(name, settings, secret=keys.lookup)

@@ -53,7 +53,13 @@ class Egress:
         return self._provider.capabilities
 
     async def health(self) -> Health:
-        """Ready, as far as can be said without a connection."""
+        """Whether it may be used at all, which is all that can be said without a connection."""
+        try:
+            why_not = await asyncio.to_thread(self._guard.never, self.to)
+        except NotPermitted as error:
+            why_not = error.message
+        if why_not:
+            return Health(HealthState.UNAVAILABLE, why_not)
         return Health(HealthState.READY, "outside this machine; not asked")
 
     def infill(self, request: InfillRequest, errand: Errand | None = None) -> AsyncGenerator[Delta]:

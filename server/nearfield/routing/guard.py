@@ -95,6 +95,14 @@ class Guard:
             return Consent.ONCE
         return said
 
+    def never(self, to: Remote) -> str:
+        """Why nothing can go to `to` from any workspace, "" when something might."""
+        if self._config.routing.strategy == "local_only":
+            return "It is outside this machine, and the strategy is local_only."
+        if any(said.provider == to.name and said.consent.allows for said in self.store.said()):
+            return ""
+        return f"It is outside this machine; `nearfield consent allow {to.name}` lets it be asked."
+
     def standing(self, to: Remote, errand: Errand) -> tuple[Consent, Funds, str]:
         """Consent, and how the budget stands before the size of the request is looked at, with a
         sentence where it rules `to` out. Raises `LedgerError`."""

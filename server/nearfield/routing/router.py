@@ -72,6 +72,10 @@ class Router:
             local = []
         return tuple(self._desk.providers[name] for name in (*local, *cloud))
 
+    def provider(self, name: str) -> Provider:
+        """The provider of that name, wrapped where it is outside this machine, or `KeyError`."""
+        return self._desk.providers[name]
+
     def infill(self, request: InfillRequest, errand: Errand | None = None) -> Route:
         """Fill the hole by the candidates of the role for completions. A prefill is for the
         machine's own engine and goes nowhere else."""

@@ -1,0 +1,216 @@
+"""`nearfield ask "…"`: one question to the model that suits it, answered as it is written."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nearfield.cli import logs
+from nearfield.cli.audit import dollars
+from nearfield.cli.output import ExitCode, fail, print_json, say
+
+if TYPE_CHECKING:
+    from nearfield.config.load import Loaded
+    from nearfield.providers.base import Provider
+    from nearfield.routing.errand import Decision, Errand, Offer
+    from nearfield.routing.router import Router
+    from nearfield.types import ChatRequest, Usage
+
+SYSTEM = "You help a programmer. Answer shortly and exactly."
+
+# How often a model that is still being loaded is looked at again.
+LOADING_SECONDS = 0.1
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came of a question."""
+
+    text: str = ""
+    provider: str = ""
+    model: str = ""
+    wrong: str = ""
+    kept: bool = False
+    role: str = ""
+    why: str = ""
+    usage: Usage | None = None
+    offers: list[Offer] = field(default_factory=list["Offer"])
+
+
+def ask(
+    question: Annotated[str, typer.Argument(help="What to ask; - reads standard input.")],
+    file: Annotated[
+        list[Path] | None, typer.Option(help="A file to show with it; may be repeated.")
+    ] = None,
+    task: Annotated[
+        str, typer.Option(help="chat, explain, code, review …: which kind of task it is.")
+    ] = "chat",
+    role: Annotated[str, typer.Option(help="The role to ask, instead of the task's.")] = "",
+    once: Annotated[
+        str, typer.Option(help="Let this provider outside the machine answer, this time.")
+    ] = "",
+    schema: Annotated[
+        Path | None, typer.Option(help="A JSON schema that the answer must meet.")
+    ] = None,
+    workspace: Annotated[Path, typer.Option(help="The workspace folder it is about.")] = Path(),
+    max_tokens: Annotated[int, typer.Option(min=1, help="The longest answer.")] = 1024,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    log_level: Annotated[str, typer.Option(help="error, warning, info or debug.")] = "error",
+) -> None:
+    """Ask a model. On a terminal the answer appears as it is written; into a pipe goes all of it.
+
+    Exit codes: 0 answered, 1 an empty answer, 2 wrong usage, 3 no model could answer.
+    """
+    if log_level not in logs.LEVELS:
+        fail(f"There is no log level {log_level!r}.", f"Choose one of {', '.join(logs.LEVELS)}.")
+    logs.setup(log_level)
+    from nearfield.config.load import load
+
+    loaded = load(workspace.resolve())
+    for problem in loaded.problems:
+        say(f"warning: {problem}")
+    errand = _errand(task, workspace, file or [], once)
+    request = _request(question, errand, _schema(schema), max_tokens)
+    streams = sys.stdout.isatty() and not as_json
+    answer = asyncio.run(_ask(loaded, request, errand, role, streams))
+    if as_json:
+        print_json(asdict(answer))
+    else:
+        print("" if streams else answer.text)
+        _notes(answer)
+    if not answer.text.strip():
+        raise typer.Exit(ExitCode.NOTHING)
+
+
+def _errand(task: str, workspace: Path, files: list[Path], once: str) -> Errand:
+    from nearfield.routing.errand import Errand, Source, Task
+
+    if task not in [one.value for one in Task]:
+        fail(f"There is no task {task!r}.", f"It may be: {', '.join(Task)}.")
+    sources: list[Source] = []
+    for path in files:
+        try:
+            sources.append(Source(str(path.resolve()), text=path.read_bytes().decode()))
+        except OSError as error:
+            fail(f"{path} cannot be read: {error.strerror}.")
+        except UnicodeDecodeError as error:
+            fail(f"{path} is not UTF-8 text (byte {error.start}).")
+    accepted = (once,) if once else ()
+    questions = _question if sys.stdin.isatty() else None
+    return Errand(Task(task), str(workspace.resolve()), tuple(sources), (), accepted, questions)
+
+
+def _request(
+    question: str, errand: Errand, schema: dict[str, Any] | None, max_tokens: int
+) -> ChatRequest:
+    from nearfield.types import ChatRequest, Message, Role
+
+    said = sys.stdin.read() if question == "-" else question
+    if not said.strip():
+        fail("There is no question.")
+    shown = "".join(
+        f"\n\n{Path(source.path).name}:\n```\n{source.text}\n```" for source in errand.sources
+    )
+    messages = (Message(Role.SYSTEM, SYSTEM), Message(Role.USER, said + shown))
+    return ChatRequest(messages, schema=schema, max_tokens=max_tokens)
+
+
+def _schema(path: Path | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    try:
+        value: Any = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        fail(f"{path} cannot be read: {error.strerror}.")
+    except ValueError as error:
+        fail(f"{path} is not JSON: {error}.")
+    if not isinstance(value, dict):
+        fail(f"{path} is no JSON schema.", "A schema is an object.")
+    return value
+
+
+async def _ask(
+    loaded: Loaded, request: ChatRequest, errand: Errand, role: str, streams: bool
+) -> Answer:
+    from nearfield.features import assemble
+    from nearfield.routing.router import Router
+
+    built = await asyncio.to_thread(assemble.providers, loaded.config)
+    assemble.begin(built)
+    router = Router(loaded.config, built)
+    try:
+        return await _listen(router, request, errand, role, streams)
+    finally:
+        await router.aclose()
+        for provider in built.values():
+            await provider.aclose()
+
+
+async def _listen(
+    router: Router, request: ChatRequest, errand: Errand, role: str, streams: bool
+) -> Answer:
+    from nearfield.routing.router import Restart
+
+    choice = router.choose(request, errand)
+    answer = Answer(role=role or choice.role, why=choice.why)
+    await _loaded(router.candidates(answer.role))
+    async with router.chat(request, role, errand) as route:
+        async for item in route:
+            if isinstance(item, Restart):
+                answer.text = ""
+                if streams:
+                    say(f"\n[{item.provider} starts over: {item.reason}]")
+                continue
+            answer.text += item.text
+            answer.usage = item.usage or answer.usage
+            if streams:
+                print(item.text, end="", flush=True)
+    if route.provider is not None:
+        answer.provider, answer.model = route.provider.name, route.provider.model
+    answer.wrong, answer.kept, answer.offers = route.wrong, route.kept, route.offers
+    return answer
+
+
+async def _loaded(candidates: tuple[Provider, ...]) -> None:
+    """Wait while the first candidate is being loaded: nobody is typing, so there is time."""
+    from nearfield.types import HealthState
+
+    while candidates and (await candidates[0].health()).state is HealthState.STARTING:
+        await asyncio.sleep(LOADING_SECONDS)
+
+
+async def _question(offer: Offer) -> Decision | None:
+    return await asyncio.to_thread(_put, offer)
+
+
+def _put(offer: Offer) -> Decision | None:
+    from nearfield.routing.errand import Decision
+
+    say(f"\n{_offered(offer)}")
+    said = typer.prompt("Send it? [once/workspace/never/no]", default="no", err=True)
+    return Decision(said) if said in [one.value for one in Decision] else None
+
+
+def _offered(offer: Offer) -> str:
+    files = f" from {', '.join(offer.files)}" if offer.files else ""
+    hidden = sum(count for _, count in offer.redactions)
+    redacted = f", {hidden} secret{'' if hidden == 1 else 's'} replaced" if hidden else ""
+    price = "price unknown" if offer.price is None else f"at most {dollars(offer.price)}"
+    warning = f"; {offer.warning}" if offer.warning else ""
+    return (
+        f"{offer.provider} ({offer.model}) could answer, because {offer.reason}: it would be sent"
+        f" {offer.bytes} bytes{files}{redacted}, {price}{warning}."
+    )
+
+
+def _notes(answer: Answer) -> None:
+    if answer.wrong:
+        say(f"note: this answer may be of no use ({answer.wrong}).")
+    for offer in answer.offers:
+        say(f"{_offered(offer)}\n  Add `--once {offer.provider}` to send it.")

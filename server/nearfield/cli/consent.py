@@ -1,0 +1,109 @@
+"""`nearfield consent`: what may be sent outside this machine, by workspace and provider."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nearfield.cli.moments import moment
+from nearfield.cli.output import ExitCode, fail, print_json, say
+
+if TYPE_CHECKING:
+    from nearfield.config.schema import ProviderSettings
+    from nearfield.routing.errand import Consent
+    from nearfield.routing.ledger import Said
+
+app = typer.Typer(no_args_is_help=True, help="Say which providers may be sent what is where.")
+
+Name = Annotated[str, typer.Argument(metavar="PROVIDER", help="The name in [providers.NAME].")]
+Workspace = Annotated[Path, typer.Option(help="The workspace folder that it is about.")]
+
+
+@app.command("allow")
+def allow(provider: Name, workspace: Workspace = Path()) -> None:
+    """Let a provider be sent code of a workspace: redacted, recorded, and as the strategy says."""
+    from nearfield.routing.errand import Consent
+
+    settings = _settings(provider, workspace)
+    _say(provider, workspace, settings, Consent.WORKSPACE)
+    say(f"{provider} may be sent code of {workspace.resolve()}. `nearfield audit` shows what was.")
+
+
+@app.command("deny")
+def deny(provider: Name, workspace: Workspace = Path()) -> None:
+    """Never let a provider be sent anything of a workspace, nor be offered."""
+    from nearfield.routing.errand import Consent
+
+    _say(provider, workspace, _settings(provider, workspace), Consent.NEVER)
+    say(f"{provider} is never sent anything of {workspace.resolve()}.")
+
+
+@app.command("revoke")
+def revoke(
+    provider: Annotated[str, typer.Argument(metavar="[PROVIDER]", help="All when left out.")] = "",
+    workspace: Workspace = Path(),
+    everywhere: Annotated[bool, typer.Option("--all", help="In all workspaces.")] = False,
+) -> None:
+    """Forget what was said. Exit code 1 when nothing had been."""
+    from nearfield.routing.store import Store
+
+    folder = None if everywhere else str(workspace.resolve())
+    gone = Store().revoke(folder, provider or None)
+    say(f"{gone} decision{'' if gone == 1 else 's'} forgotten.")
+    if not gone:
+        raise typer.Exit(ExitCode.NOTHING)
+
+
+@app.command("list")
+def list_consent(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print every decision. Exit code 1 when there is none."""
+    from nearfield.routing.store import Store
+
+    found = Store().said()
+    if as_json:
+        print_json([as_row(said) for said in found])
+    else:
+        for said in found:
+            print(line(said))
+    if not found:
+        raise typer.Exit(ExitCode.NOTHING)
+
+
+def line(said: Said) -> str:
+    """A decision as people read it."""
+    verb = "may be sent" if said.consent.allows else "is never sent"
+    return f"{moment(said.at)}  {said.provider} ({said.destination}) {verb}: {said.workspace}"
+
+
+def as_row(said: Said) -> dict[str, Any]:
+    """A decision as programs read it."""
+    return {
+        "workspace": said.workspace,
+        "provider": said.provider,
+        "destination": said.destination,
+        "consent": said.consent.value,
+        "at": said.at,
+    }
+
+
+def _settings(provider: str, workspace: Path) -> ProviderSettings:
+    from nearfield.config.load import load
+    from nearfield.routing.router import variants
+
+    wanted = variants(load(workspace.resolve()).config)
+    if provider not in wanted:
+        known = ", ".join(sorted(wanted)) or "none"
+        fail(f"There is no provider {provider!r} in your settings.", f"There are: {known}.")
+    return wanted[provider]
+
+
+def _say(provider: str, workspace: Path, settings: ProviderSettings, consent: Consent) -> None:
+    from nearfield.routing.guard import remote
+    from nearfield.routing.store import Store
+
+    to = remote(provider, settings.model, settings)
+    Store().say(str(workspace.resolve()), provider, to.destination, consent)

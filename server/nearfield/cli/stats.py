@@ -1,0 +1,168 @@
+"""`nearfield stats`: what was spent, and what this machine did for nothing."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nearfield.cli.audit import dollars
+from nearfield.cli.moments import since
+from nearfield.cli.output import print_json
+
+if TYPE_CHECKING:
+    from nearfield.config.schema import Budget
+    from nearfield.routing.ledger import Entry, LocalUse
+
+
+@dataclass(slots=True)
+class Line:
+    """What one model did. `price` is spent where it is outside this machine, else what it would
+    have cost at `budget.compare_with`; None when not known."""
+
+    provider: str
+    model: str
+    local: bool
+    requests: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    price: Decimal | None = Decimal(0)
+    unknown: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """`spent_unknown` counts requests without a known price; `share_local` is 0..1."""
+
+    lines: tuple[Line, ...]
+    spent: Decimal
+    spent_unknown: int
+    saved: Decimal | None
+    share_local: float | None
+    today: Decimal
+    month: Decimal
+
+
+def stats(
+    from_when: Annotated[str, typer.Option("--since", help='Not before: "7d" or a date.')] = "30d",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print what each model did, what was spent, what local models saved and their share."""
+    from nearfield.config.load import load
+    from nearfield.routing import money
+    from nearfield.routing.ledger import Filter
+    from nearfield.routing.store import Store
+
+    start = since(from_when)
+    budget = load(Path.cwd()).config.budget
+    store = Store()
+    standing = money.standing(store, time.time())
+    found = gather(
+        store.entries(Filter(since=start)),
+        store.local_use(start),
+        budget,
+        standing.today.dollars,
+        standing.month.dollars,
+    )
+    if as_json:
+        print_json(asdict(found))
+    else:
+        _print(found, budget)
+
+
+def gather(
+    entries: Sequence[Entry],
+    uses: Sequence[LocalUse],
+    budget: Budget,
+    today: Decimal,
+    month: Decimal,
+) -> Stats:
+    """The sums of those entries of the ledger and local uses."""
+    lines: dict[tuple[str, str, bool], Line] = {}
+    for entry in entries:
+        to = entry.sending
+        line = lines.setdefault((to.provider, to.model, False), Line(to.provider, to.model, False))
+        line.requests += 1
+        line.tokens_in += entry.tokens_in or 0
+        line.tokens_out += entry.tokens_out or 0
+        if entry.price is not None:
+            line.price = (line.price or Decimal(0)) + entry.price
+        elif entry.outcome in ("answered", "cancelled"):
+            line.unknown += 1
+    answered = sum(entry.outcome == "answered" for entry in entries)
+    local = sum(use.requests for use in uses)
+    saved = _add_local(lines, uses, budget)
+    clouds = [line for line in lines.values() if not line.local]
+    return Stats(
+        lines=tuple(sorted(lines.values(), key=lambda line: -line.requests)),
+        spent=sum((line.price or Decimal(0) for line in clouds), Decimal(0)),
+        spent_unknown=sum(line.unknown for line in clouds),
+        saved=saved,
+        share_local=local / (local + answered) if local + answered else None,
+        today=today,
+        month=month,
+    )
+
+
+def _add_local(
+    lines: dict[tuple[str, str, bool], Line], uses: Sequence[LocalUse], budget: Budget
+) -> Decimal | None:
+    from nearfield.routing import money
+
+    tokens: dict[tuple[str, str, bool], list[int]] = defaultdict(lambda: [0, 0, 0])
+    for use in uses:
+        held = tokens[use.provider, use.model, True]
+        held[0] += use.requests
+        held[1] += use.tokens_in
+        held[2] += use.tokens_out
+    total: Decimal | None = Decimal(0)
+    for key, (requests, read, written) in tokens.items():
+        price = money.price(budget, budget.compare_with, read, written)
+        lines[key] = Line(*key, requests, read, written, price)
+        total = None if price is None or total is None else total + price
+    return total
+
+
+def _print(found: Stats, budget: Budget) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, soft_wrap=True)
+    if found.lines:
+        table = Table(box=None, pad_edge=False)
+        for name in ("provider", "model", "where", "requests", "read", "written", "price"):
+            table.add_column(name, no_wrap=True)
+        for line in found.lines:
+            price = "free" if line.local else dollars(line.price)
+            more = f" + {line.unknown} unknown" if line.unknown else ""
+            table.add_row(
+                line.provider,
+                line.model,
+                "here" if line.local else "outside",
+                str(line.requests),
+                str(line.tokens_in),
+                str(line.tokens_out),
+                price + more,
+            )
+        console.print(table)
+    unknown = f", and {found.spent_unknown} requests of unknown price" * bool(found.spent_unknown)
+    console.print(f"spent: {dollars(found.spent)}{unknown}")
+    console.print(f"today: {dollars(found.today)}{_limits(budget.daily_soft, budget.daily_hard)}")
+    month = _limits(budget.monthly_soft, budget.monthly_hard)
+    console.print(f"this month: {dollars(found.month)}{month}")
+    console.print(f"saved by local models: {dollars(found.saved)} at {budget.compare_with}'s price")
+    share = "nothing asked yet" if found.share_local is None else f"{found.share_local:.0%}"
+    console.print(f"answered on this machine: {share}")
+
+
+def _limits(soft: float, hard: float) -> str:
+    said = [
+        f"{name} limit ${amount:g}" for name, amount in (("soft", soft), ("hard", hard)) if amount
+    ]
+    return f" ({', '.join(said)})" if said else ""

@@ -1,0 +1,87 @@
+"""Providers' keys in the system keyring: the one place that knows how they are kept there.
+
+A key is never in a settings file, a log, an error or an answer of ours. The keyring cannot list
+what it holds, so the names (no keys) are an entry of their own beside them. Everything here blocks,
+and may put a question of the system to the user; callers on the event loop go through a thread.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from nearfield.errors import ConfigError
+
+SERVICE = "nearfield"
+NAMES = ".names"
+
+log = logging.getLogger(__name__)
+
+
+def lookup(provider: str) -> str | None:
+    """The key kept for a provider; None when there is none or there is no keyring. A variant
+    ("NAME/MODEL") has the key of its provider."""
+    keyring, errors = _keyring()
+    try:
+        return keyring.get_password(SERVICE, provider.partition("/")[0])
+    except errors.KeyringError as error:
+        log.info("the system keyring cannot be used (%s)", type(error).__name__)
+        return None
+
+
+def keep(provider: str, key: str) -> None:
+    """Keep `key` for a provider. Raises `ConfigError` when there is no keyring."""
+    keyring, errors = _keyring()
+    try:
+        keyring.set_password(SERVICE, provider, key)
+        _keep_names(keyring, sorted({*names(), provider}))
+    except errors.KeyringError as error:
+        raise _no_keyring(error) from error
+
+
+def remove(provider: str) -> bool:
+    """Forget a provider's key; whether there was one. Raises `ConfigError`."""
+    keyring, errors = _keyring()
+    try:
+        known = names()
+        if keyring.get_password(SERVICE, provider) is None:
+            return False
+        keyring.delete_password(SERVICE, provider)
+        _keep_names(keyring, [name for name in known if name != provider])
+    except errors.KeyringError as error:
+        raise _no_keyring(error) from error
+    return True
+
+
+def names() -> list[str]:
+    """The providers that a key is kept for. Raises `ConfigError` when there is no keyring."""
+    keyring, errors = _keyring()
+    try:
+        held = keyring.get_password(SERVICE, NAMES)
+    except errors.KeyringError as error:
+        raise _no_keyring(error) from error
+    try:
+        found: Any = json.loads(held or "[]")
+    except ValueError:
+        return []
+    return [str(name) for name in found] if isinstance(found, list) else []
+
+
+def _keep_names(keyring: Any, found: list[str]) -> None:
+    keyring.set_password(SERVICE, NAMES, json.dumps(found))
+
+
+def _keyring() -> tuple[Any, Any]:
+    # Imported late: looking for the system's keyrings takes a tenth of a second.
+    import keyring
+    import keyring.errors
+
+    return keyring, keyring.errors
+
+
+def _no_keyring(error: Exception) -> ConfigError:
+    return ConfigError(
+        f"The system keyring cannot be used ({type(error).__name__}).",
+        "Put the key into an environment variable and name it in api_key_env instead.",
+    )
