@@ -8,7 +8,7 @@ first, the rest buys prompt tokens at the measured rate.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nearfield.types import Capabilities, Usage
 
@@ -94,17 +94,7 @@ class Rates:
         decode = can.decode_rate or self._decode.get(name)
         if (prefill, decode) == (can.prefill_rate, can.decode_rate):
             return can
-        return Capabilities(
-            infill=can.infill,
-            chat=can.chat,
-            tools=can.tools,
-            schema=can.schema,
-            embed=can.embed,
-            local=can.local,
-            context_tokens=can.context_tokens,
-            prefill_rate=prefill,
-            decode_rate=decode,
-        )
+        return replace(can, prefill_rate=prefill, decode_rate=decode)
 
     def learn(self, name: str, watch: Stopwatch, prompt_chars: int, usage: Usage | None) -> None:
         """One request to `name` is over; see `Stopwatch` for what was measured."""

@@ -84,6 +84,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Tokens in one piece."""
     logprob: float = -0.1
     """The log-probability of every token."""
+    hang: bool = False
+    """Say nothing more after `text` and do not end, until the deadline or until it is closed."""
     error: str = ""
     """The name of a class in `nearfield.errors`, raised after `text` has been streamed."""
     tool_calls: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
@@ -222,6 +224,8 @@ class Scripted:
                 call.sent += "".join(piece)
                 first = usage if generated == len(piece) else None
                 yield Delta("".join(piece), (answer.logprob,) * len(piece), usage=first)
+            if answer.hang:
+                finish = await _hang(request.deadline)
             if answer.error:
                 raise _error(answer.error)(f"The script of {self.name} says so.")
             call.ended = "finished"
@@ -324,6 +328,15 @@ async def _pause(ms: float, deadline: float | None) -> None:
     await asyncio.sleep(max(0.0, min(seconds, left)))
     if left <= seconds:
         raise DeadlineExceeded("The scripted answer is slower than the deadline.")
+
+
+async def _hang(deadline: float | None) -> Finish:
+    """Wait for the deadline, for ever without one."""
+    if deadline is None:
+        await asyncio.Event().wait()
+    else:
+        await asyncio.sleep(max(0.0, deadline - time.monotonic()))
+    return Finish.DEADLINE
 
 
 def _ms_since(begun: float) -> float:

@@ -1,0 +1,124 @@
+"""What is known of a document between two questions."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nearfield.features.documents import Document, Documents, Prompt, common_prefix, difference
+from nearfield.types import Edit, Situation, Snapshot, Span
+
+PROMPT = Prompt("import os\n", "x", "\n")
+
+
+def snapshot(text: str, version: int | None = 1) -> Snapshot:
+    return Snapshot("file:///a.py", "python", version, text)
+
+
+def check(edits: list[tuple[int, int, str]], ask: int, expected: Situation, accepted: bool) -> None:
+    """A question at 10 of a text of 20 characters, then the edits, then one at `ask`."""
+    document = Document(snapshot("x" * 20))
+    document.evaluated(PROMPT)
+    document.asked(10)
+    for start, end, text in edits:
+        now = document.snapshot.text
+        after = snapshot(now[:start] + text + now[end:])
+        document.apply(after, [Edit(Span(start, end), text)], accepted)
+    assert document.asked(ask) is expected
+
+
+SITUATIONS = [
+    ("a character", [(10, 10, "a")], 11, Situation.TYPING, False),
+    ("several", [(10, 10, "a"), (11, 11, "b")], 12, Situation.TYPING, False),
+    ("a character deleted", [(9, 10, "")], 9, Situation.TYPING, False),
+    ("nothing", [], 10, Situation.TYPING, False),
+    ("a bracket that the editor closes", [(10, 10, "()")], 11, Situation.TYPING, False),
+    ("a line break", [(10, 10, "\n")], 11, Situation.NEW_LINE, False),
+    ("a line break and its indentation", [(10, 10, "\n"), (11, 11, "    ")], 15, Situation.NEW_LINE, False),
+    ("a carriage return", [(10, 10, "\r")], 11, Situation.NEW_LINE, False),
+    ("a suggestion taken", [(10, 10, "abc\n")], 14, Situation.ACCEPTED, True),
+    ("the cursor moved", [], 3, Situation.MOVED, False),
+    ("typed, then moved", [(10, 10, "a")], 3, Situation.MOVED, False),
+    ("typed below", [(15, 15, "a")], 16, Situation.MOVED, False),
+    ("typed above, the cursor stays", [(2, 2, "ab")], 12, Situation.MOVED, False),
+]
+
+
+@pytest.mark.parametrize("case", SITUATIONS, ids=[s[0] for s in SITUATIONS])
+def test_situation(case: tuple[str, list[tuple[int, int, str]], int, Situation, bool]) -> None:
+    check(*case[1:])
+
+
+def test_without_anything_evaluated_it_is_cold() -> None:
+    document = Document(snapshot("x"))
+    assert document.asked(1) is Situation.COLD
+    assert document.asked(1) is Situation.COLD
+    document.evaluated(PROMPT)
+    assert document.asked(1) is Situation.TYPING
+
+
+HELD = Prompt("import os\nx = 1\n", "y = ", "\nrest\n")
+
+# the next prompt, and the characters of it that are new
+FRESH = [
+    (HELD, 0),
+    (Prompt(HELD.head, "y = o", HELD.suffix), 1),
+    (Prompt(HELD.head, "", HELD.suffix), 0),
+    (Prompt(HELD.head, "z", HELD.suffix), 1),
+    (Prompt(HELD.head + "y = 1\n", "", HELD.suffix), 6 + 6),
+    (Prompt(HELD.head, "y = ", "\nother\n"), 4 + 7),
+    (Prompt("elsewhere\n", "", ""), 10),
+]
+
+
+@pytest.mark.parametrize(("prompt", "fresh"), FRESH)
+def test_what_is_new_in_a_prompt(prompt: Prompt, fresh: int) -> None:
+    document = Document(snapshot(""))
+    assert document.fresh_chars(prompt) == len(prompt.head + prompt.typed + prompt.suffix)
+    document.evaluated(HELD)
+    assert document.fresh_chars(prompt) == fresh
+    document.evaluated(Prompt("something else", "", ""))
+    assert document.fresh_chars(prompt) == fresh
+
+
+@given(st.text(alphabet="ab\n"), st.text(alphabet="ab\n"))
+def test_the_difference_leads_from_one_text_to_the_other(before: str, after: str) -> None:
+    text = before
+    for edit in difference(before, after):
+        text = text[: edit.span.start] + edit.text + text[edit.span.end :]
+    assert text == after
+
+
+@given(st.text(alphabet="ab"), st.text(alphabet="ab"))
+def test_common_prefix(a: str, b: str) -> None:
+    shared = common_prefix(a, b)
+    assert a[:shared] == b[:shared]
+    assert a[shared : shared + 1] != b[shared : shared + 1] or shared == len(a) == len(b)
+
+
+def test_a_face_that_sends_no_edits_is_followed_by_the_texts() -> None:
+    documents = Documents()
+    document = documents.at(snapshot("x = ", 1))
+    document.evaluated(PROMPT)
+    document.asked(4)
+    assert documents.at(snapshot("x = 1\n", 2)).asked(6) is Situation.NEW_LINE
+
+
+def test_an_older_snapshot_changes_nothing_and_is_stale() -> None:
+    documents = Documents()
+    old, new = snapshot("x", 1), snapshot("xy", 2)
+    documents.opened(old)
+    documents.changed(new, [Edit(Span(1, 1), "y")], False)
+    assert documents.at(old).snapshot is new
+    assert documents.is_stale(old)
+    assert not documents.is_stale(new)
+    documents.closed(new.uri)
+    assert documents.is_stale(new)
+
+
+def test_no_more_documents_than_are_kept() -> None:
+    documents = Documents(kept=2)
+    for name in "abc":
+        documents.opened(Snapshot(name, "", 1, ""))
+    assert [documents.get(name) is not None for name in "abc"] == [False, True, True]
