@@ -8,6 +8,7 @@ model: the `scripted` provider answers by `script`.
 from __future__ import annotations
 
 import asyncio
+import io
 import itertools
 import os
 import queue
@@ -15,10 +16,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from lsprotocol import types
@@ -205,13 +206,17 @@ def editor(environ: dict[str, str]) -> StartEditor:
         name: str = "test",
         configuration: dict[str, Any] | None = None,
         ready: bool = True,
-    ) -> AsyncIterator[Editor]:
+    ) -> AsyncGenerator[Editor]:
         client = make_test_lsp_client()
         if configuration is not None:
             client.set_configuration(configuration)
         statuses: list[Any] = []
-        client.feature("nearfield/status")(lambda params: statuses.append(plain(params)))
-        client.feature("didChangeStatus")(lambda params: statuses.append(plain(params)))
+
+        def told(params: Any) -> None:
+            statuses.append(plain(params))
+
+        client.feature("nearfield/status")(told)
+        client.feature("didChangeStatus")(told)
         await client.start_io(*COMMAND, env=environ)
         result = await client.initialize_session(
             types.InitializeParams(
@@ -387,14 +392,19 @@ class Wire:
                     continue
 
     def _read(self) -> None:
-        assert self.process.stdout
-        for message in frames.messages(self.process.stdout.read1):
+        for message in frames.messages(_piecewise(self.process.stdout)):
             self._arrived.put(message if isinstance(message, dict) else {"garbage": message})
 
     def _read_errors(self) -> None:
-        assert self.process.stderr
-        while data := self.process.stderr.read1():
+        read = _piecewise(self.process.stderr)
+        while data := read(1 << 16):
             self.errors.append(data)
+
+
+def _piecewise(stream: IO[bytes] | None) -> Callable[[int], bytes]:
+    """Reads what has arrived, without waiting for more."""
+    assert isinstance(stream, io.BufferedReader)
+    return stream.read1
 
 
 def ghost_params(uri: str, line: int, character: int, kind: int = 1) -> dict[str, Any]:

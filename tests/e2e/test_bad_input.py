@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.e2e.conftest import HELLO, StartEditor, StartWire, Wire, script
 
 from nearfield.lsp import frames
-from tests.e2e.conftest import HELLO, StartEditor, StartWire, Wire, script
 
 ADD = "def add(a, b):\n    "
 SUGGESTED = "return a + b"
@@ -176,9 +176,7 @@ def test_malformed_messages(wire: StartWire, data: bytes, code: int) -> None:
         ("", None, -32601),
     ],
 )
-def test_wrong_params_are_answered(
-    wire: StartWire, method: str, params: Any, code: int
-) -> None:
+def test_wrong_params_are_answered(wire: StartWire, method: str, params: Any, code: int) -> None:
     w = wire("--stdio")
     w.initialize()
     error = w.answer(w.request(method, params))["error"]

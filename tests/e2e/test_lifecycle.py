@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 import psutil
 import pytest
+from tests.e2e.conftest import StartWire, Wire, script
 
 from nearfield.lsp import frames
-from tests.e2e.conftest import StartWire, Wire, script
 
 END_S = 1.0
 """The promise."""

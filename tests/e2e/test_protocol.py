@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
-
 from tests.e2e.conftest import StartEditor, capabilities, script
 
 ADD = "def add(a, b):\n    "
@@ -191,9 +190,7 @@ async def test_pausing(editor: StartEditor) -> None:
 async def test_wrong_commands(editor: StartEditor, command: str, arguments: list[Any]) -> None:
     async with editor() as e:
         with pytest.raises(JsonRpcException) as error:
-            await e.ask(
-                "workspace/executeCommand", types.ExecuteCommandParams(command, arguments)
-            )
+            await e.ask("workspace/executeCommand", types.ExecuteCommandParams(command, arguments))
         assert error.value.code == -32602
 
 

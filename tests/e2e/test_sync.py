@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from lsprotocol import types
-
 from tests.e2e.conftest import HELLO, StartEditor, StartWire, capabilities, ghost_params, script
 
 ADD = "def add(a, b):\n    "

@@ -68,20 +68,19 @@ def item_of(
     start = min(_word_start(document.text, cursor), suggestion.replace.start)
     typed = document.text[start : suggestion.replace.start]
     text = typed + suggestion.text
-    first, *rest = re.split(r"\r\n?|\n", text)
+    lines = re.split(r"\r\n?|\n", text)
+    before_cursor = document.text[start:cursor]
     model = f"Nearfield · {suggestion.model}" if suggestion.model else "Nearfield"
     return types.CompletionItem(
-        label=_label(first, bool(rest)),
-        kind=types.CompletionItemKind.Snippet if rest else types.CompletionItemKind.Text,
+        label=_label(lines),
+        kind=types.CompletionItemKind.Text,
         detail=model,
         documentation=types.MarkupContent(
             types.MarkupKind.Markdown, _code_block(text, document.language)
         ),
         preselect=False,
         sort_text=LAST,
-        filter_text=first
-        if first.startswith(document.text[start:cursor])
-        else document.text[start:cursor],
+        filter_text=lines[0] if lines[0].startswith(before_cursor) else before_cursor,
         insert_text_format=types.InsertTextFormat.PlainText,
         insert_text_mode=types.InsertTextMode.AsIs,
         text_edit=types.TextEdit(
@@ -98,12 +97,16 @@ def _word_start(text: str, cursor: int) -> int:
     return start
 
 
-def _label(first: str, more: bool) -> str:
-    """The first line, short enough for a popup; an ellipsis stands for what is missing."""
-    shown = first.strip()
+def _label(lines: list[str]) -> str:
+    """What the popup shows: the first line with something on it, short enough. "↵" stands for line
+    breaks before it, an ellipsis for what is missing."""
+    shown = next((line.strip() for line in lines if line.strip()), "")
+    if len(lines) > 1 and not lines[0].strip():
+        shown = f"↵ {shown}"
     if len(shown) > LABEL_CHARS:
         return shown[: LABEL_CHARS - 1] + "…"
-    return f"{shown} …" if more else shown or "…"
+    visible = sum(bool(line.strip()) for line in lines)
+    return f"{shown} …" if visible > 1 else shown
 
 
 def _code_block(text: str, language: str) -> str:

@@ -97,7 +97,7 @@ class Settings:
 
     async def read(self, root: Path | None) -> Config:
         """Read all sources again."""
-        client = _laid_over(self._initial, self._later)
+        client = laid_over(self._initial, self._later)
         loaded = await asyncio.to_thread(self._load, root, client)
         self.config = loaded.config
         self._problems = [str(problem) for problem in loaded.problems]
@@ -120,11 +120,11 @@ class Settings:
         return {}
 
 
-def _laid_over(base: Any, over: Any) -> Any:
+def laid_over(base: Any, over: Any) -> Any:
     """`over` laid over `base`, table by table; null means "not set"."""
     if not isinstance(base, Mapping) or not isinstance(over, Mapping):
         return base if over is None else over
-    return {**base, **{key: _laid_over(base.get(key), value) for key, value in over.items()}}
+    return {**base, **{key: laid_over(base.get(key), value) for key, value in over.items()}}
 
 
 def _is_ours(name: str) -> bool:
