@@ -123,7 +123,8 @@ class InfillRequest:
     is an opaque key: requests with the same key share evaluated state. Providers stop at `stop`,
     at `max_tokens`, at the model's end of middle, and, when `single_line`, at the first line break
     after something visible. The caller may close the stream at any time: that frees the model.
-    `prefill_only` evaluates the prompt and generates nothing.
+    `prefill_only` evaluates the prompt and generates nothing. `patient` says that the user asked by
+    a key and waits: the best answer in time before the quickest.
     """
 
     document: str
@@ -141,6 +142,7 @@ class InfillRequest:
     deadline: float | None = None
     priority: Priority = Priority.COMPLETION
     prefill_only: bool = False
+    patient: bool = False
 
 
 class Role(StrEnum):

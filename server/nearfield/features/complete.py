@@ -230,7 +230,12 @@ class Completer:
         fresh = document.fresh_chars(prompt)
         shaper = self._shaper(cursor, ask.invoked)
         request = request_of(
-            piece, cursor, settings, single_line=shaper.single_line, deadline=deadline
+            piece,
+            cursor,
+            settings,
+            single_line=shaper.single_line,
+            deadline=deadline,
+            patient=ask.invoked,
         )
         found = Generated()
         try:

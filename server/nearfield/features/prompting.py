@@ -89,6 +89,7 @@ def request_of(
     single_line: bool,
     deadline: float | None,
     prefill_only: bool = False,
+    patient: bool = False,
 ) -> InfillRequest:
     """`piece` as providers take it."""
     root = (cursor.snapshot.root or "").replace("\\", "/").rstrip("/")
@@ -105,6 +106,7 @@ def request_of(
         deadline=deadline,
         priority=Priority.PREFILL if prefill_only else Priority.COMPLETION,
         prefill_only=prefill_only,
+        patient=patient,
     )
 
 
