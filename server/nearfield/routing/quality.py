@@ -16,16 +16,15 @@ from typing import Any
 from nearfield.routing.errand import Check
 from nearfield.types import Finish, ToolCall
 
-# The beginnings by which chat models say no. Only the first sentences count: code that mentions
-# "I cannot" further down is not a refusal.
+# The beginnings by which chat models say no. Only at the start: an answer that mentions "I cannot"
+# further down is not a refusal.
 _REFUSAL = re.compile(
-    r"\b(?:i(?:'m| am) (?:sorry|unable|not able)|i (?:can(?:no|')t|cannot|won't|will not) "
+    r"\W*(?:(?:sorry|unfortunately|apologies|i apologi[sz]e)\b\W*(?:but\W+)?)?"
+    r"(?:i(?:'m| am) (?:sorry|unable|not able)|i (?:can(?:no|')t|cannot|won't|will not) "
     r"(?:help|assist|provide|comply|do that|fulfil|answer|generate|complete|create|write)|"
-    r"as an ai(?: language)? model|"
-    r"i do(?: not|n't) have (?:enough|access|the ability))",
+    r"as an ai(?: language)? model|i do(?: not|n't) have (?:enough|access|the ability))",
     re.IGNORECASE,
 )
-REFUSAL_CHARACTERS = 160
 
 # A loop is one unit said over and over up to the end. Three times the same line is common in code
 # (closing brackets, table rows), so short lines need more of them.
@@ -55,7 +54,7 @@ def judge(answer: Answer, min_logprob: float, checks: Sequence[Check] = ()) -> s
         return ""
     if not text:
         return "empty"
-    if _REFUSAL.search(text[:REFUSAL_CHARACTERS]):
+    if _REFUSAL.match(text):
         return "refused"
     if repeats(text):
         return "repeats itself"

@@ -86,18 +86,19 @@ def redact_infill(
     whole = request.prefix + request.suffix
     cut = len(request.prefix)
     patterns = tuple(own)
-    crossing = [f for f in secrets.find(whole, patterns) if f.start < cut < f.end]
+    found = secrets.find(whole, patterns)
     prefix, suffix = request.prefix, request.suffix
     held: tuple[str, ...] = ()
-    if crossing:
-        one = crossing[0]
-        held = (whole[one.start : one.end],)
-        prefix, suffix = whole[: one.start], whole[one.end :]
+    for one in found:
+        if one.start < cut < one.end:
+            held = (whole[one.start : one.end],)
+            prefix, suffix = whole[: one.start], whole[one.end :]
+    # What gives a secret away may be on the other side of the cursor.
+    always = [re.compile(re.escape(whole[one.start : one.end])) for one in found]
     fields = [prefix, suffix, request.path, request.repo, *request.stop, *held]
     for snippet in request.snippets:
         fields += [snippet.path, snippet.text]
-    always = [re.compile(re.escape(text)) for text in held]
-    clean, redactions = redact_texts(fields, (*always, *patterns))
+    clean, redactions = redact_texts(fields, (*patterns, *always))
     stops, pieces = len(request.stop), len(held)
     middle = clean[4 + stops] if held else ""
     texts = iter(clean[4 + stops + pieces :])

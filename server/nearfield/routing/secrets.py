@@ -57,9 +57,9 @@ _ASSIGNED = re.compile(
     r"(?:[ \t]*:[ \t]*(?:str|string|&str|&'static str|Optional\[str\]|bytes)[ \t]*)?"
     r"[ \t]*(?P<sign>=>|:=|==|!=|=|:|,|>|\s--\s)[ \t]*"
     r"(?P<wrap>[\w.]{0,24}\([ \t]*)?(?:[brfu]{1,2}(?=[\"']))?"
-    r"(?:\"(?P<double>[^\"\n]{4,512})\"|'(?P<single>[^'\n]{4,512})'|`(?P<back>[^`\n]{4,512})`"
+    r"(?:\"(?P<double>[^\"\n]{4,512})(?:\"|$)|'(?P<single>[^'\n]{4,512})(?:'|$)|`(?P<back>[^`\n]{4,512})`"
     r"|(?P<bare>[^\s\"'`,;<>(){}\[\]]{6,512}))",
-    re.IGNORECASE,
+    re.IGNORECASE | re.MULTILINE,
 )
 # --password VALUE, -p VALUE and curl's -u user:password
 _OPTION = re.compile(
@@ -173,7 +173,7 @@ def _ends_a_name(text: str, lower: str, word: re.Match[str]) -> bool:
 def _options(text: str) -> Iterator[Found]:
     for match in _OPTION.finditer(text):
         group = "s" if match.group("s") else "s2"
-        if _is_password(match.group(group), True):
+        if _is_password(match.group(group).rstrip(".,;:"), True):
             yield from _span(match, group, "secret on a command line")
 
 
