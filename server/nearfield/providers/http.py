@@ -49,6 +49,9 @@ other candidates, and a completion is worth little after two seconds."""
 ASK_TIMEOUT_S = 10.0
 """For requests that no model works on: health, lists of models."""
 
+DONE = "[DONE]"
+"""What ends a stream of OpenAI's protocol: the only event that is not JSON."""
+
 MAX_KNOWN = 30
 """How many of a server's models a message names; the error itself has all."""
 
@@ -181,6 +184,8 @@ class Http:
                         yield data
                     limit = clock.until_next()
             for data in parser.end():
+                if not _is_whole(data):
+                    raise self.broke_off()
                 yield data
         except httpx.TransportError:
             raise self.broke_off() from None
@@ -384,6 +389,15 @@ async def within(limit: float, work: Awaitable[_T], who: Who) -> _T:
 def bearer(key: str) -> Mapping[str, str]:
     """The usual header for a key."""
     return {"authorization": f"Bearer {key}"}
+
+
+def _is_whole(data: str) -> bool:
+    """Whether an event at a stream's end is one, and not the first half of one."""
+    try:
+        msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        return data == DONE
+    return True
 
 
 def _chunks(response: httpx.Response) -> AsyncGenerator[bytes]:

@@ -29,7 +29,7 @@ from nearfield.errors import NotReady, ProviderError, Unsupported
 from nearfield.providers import estimate, fim, openai_chat
 from nearfield.providers.cut import Cut, finished, server_stops
 from nearfield.providers.families import template_of
-from nearfield.providers.http import Http
+from nearfield.providers.http import DONE, Http
 from nearfield.providers.openai_chat import Timings, TokenProb
 from nearfield.providers.options import Key, Secret, ServerOptions, read
 from nearfield.providers.speed import Speed
@@ -169,7 +169,11 @@ class LlamaServer:
             async with aclosing(stream):
                 async for delta in stream:
                     self._speed.note(delta.usage)
-                    yield delta
+                    if not request.prefill_only:
+                        yield delta
+                    elif delta.finish is not None:
+                        # The server writes one token even when it is asked for none.
+                        yield Delta(finish=delta.finish, usage=delta.usage)
         except Unsupported:
             self._infill = False
             raise self._cannot_infill() from None
@@ -247,7 +251,7 @@ class LlamaServer:
         path = "/v1/chat/completions"
         async with aclosing(self._http.stream(path, body, deadline=deadline)) as events:
             async for data in events:
-                if data == openai_chat.DONE:
+                if data == DONE:
                     break
                 if delta := reader.feed(self._http.decode(data, openai_chat.Event)):
                     yield delta

@@ -48,6 +48,12 @@ CACHE_REUSE = 256
 the value that its own editor plugins recommend."""
 
 
+BATCH_MAX = 2048
+"""llama.cpp's default. `/infill` gives three quarters of the batch to the prefix and a quarter to
+the suffix, and to the snippets what the context has beyond a batch: a batch as large as the context
+would leave them out."""
+
+
 class ManagedOptions(LlamaServerOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[providers.NAME.options]` of a llama_server that we start ourselves."""
 
@@ -195,6 +201,7 @@ class Managed:
             "--parallel": options.lanes,
             "--threads": options.threads or psutil.cpu_count(logical=False) or 1,
             "--cache-reuse": CACHE_REUSE,
+            "--batch-size": min(BATCH_MAX, options.context_size // 2),
         }
         if options.gpu_layers >= 0:
             arguments["--n-gpu-layers"] = options.gpu_layers

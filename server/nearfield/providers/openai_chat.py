@@ -16,7 +16,6 @@ from msgspec import field
 from nearfield.errors import BadAnswer
 from nearfield.types import ChatRequest, Delta, Finish, Message, Tool, ToolCall, Usage
 
-DONE = "[DONE]"
 MAX_STOPS = 4
 """OpenAI and vLLM refuse a request with more stop texts than this."""
 

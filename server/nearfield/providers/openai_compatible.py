@@ -30,7 +30,7 @@ from nearfield.providers.base import Provider
 from nearfield.providers.cut import Cut, finished, server_stops
 from nearfield.providers.families import raw_prompt, template_of
 from nearfield.providers.fleet import Fleet
-from nearfield.providers.http import Http, bearer
+from nearfield.providers.http import DONE, Http, bearer
 from nearfield.providers.openai_chat import MAX_STOPS
 from nearfield.providers.options import Key, Secret, ServerOptions, read
 from nearfield.providers.presets import PRESETS, Infill, Preset
@@ -255,7 +255,7 @@ class OpenAICompatible:
         reader = openai_chat.Reader(self.model, str(self._http.who))
         async with aclosing(self._http.stream(path, body, deadline=deadline)) as events:
             async for data in events:
-                if data == openai_chat.DONE:
+                if data == DONE:
                     break
                 if delta := reader.feed(self._http.decode(data, openai_chat.Event)):
                     yield delta

@@ -31,6 +31,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--ctx-size", type=int, required=True)
     parser.add_argument("--parallel", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--batch-size", type=int, default=2048)
     parser.add_argument("--cache-reuse", type=int, default=0)
     parser.add_argument("--n-gpu-layers", type=int, default=-1)
     for flag in ("--metrics", "--jinja", "--embeddings"):
@@ -49,6 +50,7 @@ def parameters(given: argparse.Namespace) -> Any:
     params.n_parallel = given.parallel
     params.cpuparams.n_threads = given.threads
     params.cpuparams_batch.n_threads = given.threads
+    params.n_batch = given.batch_size
     params.n_cache_reuse = given.cache_reuse
     params.n_gpu_layers = given.n_gpu_layers
     params.endpoint_slots = True
