@@ -30,7 +30,7 @@ def trim_rest(place: Place, text: str) -> str:
         new = _imbalance(place, cut)
         if new < score or (telling and new == score):
             best, score = cut, new
-    return best
+    return best.rstrip() if place.rest[0].isspace() else best
 
 
 def _imbalance(place: Place, text: str) -> int:
@@ -49,7 +49,8 @@ def _cuts(place: Place, text: str, rest: str) -> list[tuple[str, bool]]:
         whole = size == len(rest)
         telling = whole or visible in _TERMINATORS or len(visible) >= TELLING
         cuts.append((body[: len(body) - size], telling))
-    excess = Scanner(place.language).feed(place.left).first_excess(text)
+    typed = Scanner(place.language).feed(place.left)
+    excess = Scanner(place.language, quote=typed.quote).first_excess(text)
     if excess is not None and rest[0] in CLOSERS and text[excess] == rest[0]:
         cuts.append((text[:excess], False))
     if rest[0] in "\"'`" and (closing := text.find(rest[0])) >= 0:

@@ -15,16 +15,17 @@ from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit, Selected, Snapshot, Span
 
-__all__ = ["CONTINUES", "Kind", "Place", "indent_width", "opens_block"]
+__all__ = ["CONTINUES", "CONTINUING", "Kind", "Place", "indent_width", "opens_block"]
 
 LINES_BELOW = 24
 """Visible lines below the cursor that a suggestion is compared with."""
 LINES_FOR_STYLE = 120
 """Lines on either side of the cursor that show how the document indents."""
-CONTINUES = re.compile(
-    r"[)\]}]|(?:else|elif|elsif|elseif|except|finally|catch|rescue|ensure|end|fi|done|esac|until"
-    r"|case|default|when|then)\b"
+CONTINUING = (
+    *("else", "elif", "elsif", "elseif", "except", "finally", "catch", "rescue", "ensure"),
+    *("end", "fi", "done", "esac", "until", "case", "default", "when", "then"),
 )
+CONTINUES = re.compile(rf"[)\]}}]|(?:{'|'.join(CONTINUING)})\b")
 """A line that begins so, at its opener's own indentation, still belongs to that statement."""
 _OPENER_WORDS = re.compile(
     r"(?:^\s*(?:def|class|module|if|unless|while|until|for|case|begin|function|local function)\b"

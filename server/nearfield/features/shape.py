@@ -109,10 +109,10 @@ class Shaper:
             variants = self._beside_rest(raw)
         else:
             variants = self._on_free_line(raw)
-        reason = "empty"
+        reason = "whitespace"
         for variant in variants:
             if not variant.strip():
-                reason = "repeats" if reason == "empty" else reason
+                reason = "repeats" if reason == "whitespace" else reason
             elif self._sound.holds(variant):
                 return variant, ""
             else:
@@ -124,8 +124,10 @@ class Shaper:
         on the line itself, or lines of its own that push the rest down."""
         place = self._place
         end = unit_end(place, Kind.LINE, raw, ended=True, max_lines=1) or 0
-        line = raw[:end].rstrip() if place.rest[0].isspace() else raw[:end]
-        inline = trim_rest(place, line)
+        touches = place.rest and not place.rest[0].isspace()
+        inline = trim_rest(place, raw[:end] if touches else raw[:end].rstrip())
+        if self.kind is Kind.LINE and not raw[:end].strip():
+            return []
         if self.kind is Kind.LINE:
             return [inline, *([inline + "\n"] if raw.startswith("\n", end) else [])]
         end = unit_end(place, Kind.ABOVE, raw, ended=True, max_lines=self._max_lines) or 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from nearfield.features.place import CONTINUES, Kind, Place, indent_width, opens_block
+from nearfield.features.place import CONTINUES, CONTINUING, Kind, Place, indent_width, opens_block
 from nearfield.features.scan import CLOSERS, Scanner
 
 __all__ = ["unit_end"]
@@ -18,7 +18,6 @@ _LEADS_ON = re.compile(r"[.?&|+*/:=<>]")
 _TRAILS_ON = re.compile(r"(?:[-+*/%&|=,.\\<]|\b(?:and|or|not|in|is))$")
 """A line that ends so is continued below, in languages where the line break ends a statement."""
 _CHAINS = frozenset({"kotlin", "swift", "scala", "ruby"})
-_WORD = re.compile(r"[A-Za-z]{1,7}$")
 LOOP = 3
 """A line that comes so often in a row is the model going round in circles."""
 
@@ -119,8 +118,8 @@ class _Reader:
         """Whether the unit ended before `line`, of which the beginning is known."""
         if not self.taken or not self.boundary or not line.code:
             return None
-        if not complete and _WORD.match(line.code):
-            return None  # may become "else"
+        if not complete and any(word.startswith(line.code) for word in CONTINUING):
+            return None
         return self.taken[-1].end if self._is_outside(line) else None
 
     def _is_outside(self, line: _Line) -> bool:
