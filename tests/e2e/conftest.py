@@ -45,15 +45,20 @@ def script(answers: Answers = HELLO, **settings: Any) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def environ(tmp_path: Path) -> dict[str, str]:
+def environment(home: Path) -> dict[str, str]:
     """An environment in which none of the user's settings, models or keys are seen."""
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
     folders = {
-        name: str(tmp_path / "home" / name)
+        name: str(home / name)
         for name in ("HOME", "NEARFIELD_CONFIG_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
     }
     return {**kept, **folders}
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """The environment of a server process."""
+    return environment(tmp_path / "home")
 
 
 # --- an editor ------------------------------------------------------------------------------------
@@ -259,6 +264,7 @@ class Wire:
         self.errors: list[bytes] = []
         self._arrived: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._ids = itertools.count(1)
+        self._documents = itertools.count(1)
         self._threads = [
             threading.Thread(target=self._read, daemon=True),
             threading.Thread(target=self._read_errors, daemon=True),
@@ -343,8 +349,10 @@ class Wire:
             )
         return result
 
-    def open(self, text: str, uri: str = "file:///w/a.py", language: str = "python") -> str:
-        """Open a document; answers its URI."""
+    def open(self, text: str, uri: str | None = None, language: str = "python") -> str:
+        """Open a document, by default a new one; answers its URI."""
+        if uri is None:
+            uri = f"file:///w/{next(self._documents)}.py"
         item = {"uri": uri, "languageId": language, "version": 1, "text": text}
         self.notify("textDocument/didOpen", {"textDocument": item})
         return uri
@@ -431,3 +439,13 @@ def wire(environ: dict[str, str]) -> Iterator[StartWire]:
     yield start
     for one in started:
         one.end()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
+    """One initialized server for all tests of a module that leave it as it was; each of them is
+    also a test that the server has survived the ones before."""
+    w = Wire(environment(tmp_path_factory.mktemp("served")), "--stdio")
+    w.initialize()
+    yield w
+    w.end()

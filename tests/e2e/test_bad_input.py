@@ -16,7 +16,7 @@ SUGGESTED = "return a + b"
 
 def still_serves(w: Wire) -> None:
     """The server answers, and suggests what it should."""
-    uri = w.open(ADD, "file:///w/still.py")
+    uri = w.open(ADD)
     assert [item["insertText"] for item in w.ghost(uri, 1, 4)] == [SUGGESTED]
 
 
@@ -55,9 +55,7 @@ def test_promise_6_the_server_starts_on_a_bad_config_and_says_which_key_is_wrong
 
 
 @pytest.mark.parametrize("options", [[], "fast", 7, True])
-def test_promise_6_options_that_are_no_table(
-    wire: StartWire, environ: dict[str, str], options: Any
-) -> None:
+def test_promise_6_options_that_are_no_table(wire: StartWire, options: Any) -> None:
     w = wire("--stdio")
     w.initialize(options, ready=False)
     w.until(lambda m: "initializationOptions" in str(m.get("params")))
@@ -135,12 +133,11 @@ def test_requests_before_initialize(wire: StartWire) -> None:
         (frames.encode({"jsonrpc": "2.0", "method": 7}), -32600),
     ],
 )
-def test_malformed_messages(wire: StartWire, data: bytes, code: int) -> None:
-    w = wire("--stdio")
-    w.initialize()
-    w.write(data)
-    still_serves(w)
-    errors = [a["error"] for a in w.answers() if "error" in a]
+def test_malformed_messages(served: Wire, data: bytes, code: int) -> None:
+    before = len(served.answers())
+    served.write(data)
+    still_serves(served)
+    errors = [a["error"] for a in served.answers()[before:] if "error" in a]
     assert [error["code"] for error in errors] == [code]
 
 
@@ -176,13 +173,11 @@ def test_malformed_messages(wire: StartWire, data: bytes, code: int) -> None:
         ("", None, -32601),
     ],
 )
-def test_wrong_params_are_answered(wire: StartWire, method: str, params: Any, code: int) -> None:
-    w = wire("--stdio")
-    w.initialize()
-    error = w.answer(w.request(method, params))["error"]
+def test_wrong_params_are_answered(served: Wire, method: str, params: Any, code: int) -> None:
+    error = served.answer(served.request(method, params))["error"]
     assert error["code"] == code
     assert "secret" not in str(error) and "Traceback" not in str(error)
-    still_serves(w)
+    still_serves(served)
 
 
 @pytest.mark.parametrize(
@@ -213,12 +208,11 @@ def test_wrong_params_are_answered(wire: StartWire, method: str, params: Any, co
         ("textDocument/didSave", {"textDocument": {"uri": "file:///w/a.py"}}),
     ],
 )
-def test_wrong_or_unknown_notifications(wire: StartWire, method: str, params: Any) -> None:
-    w = wire("--stdio")
-    w.initialize()
-    w.notify(method, params)
-    still_serves(w)
-    assert w.shown_messages() == []
+def test_wrong_or_unknown_notifications(served: Wire, method: str, params: Any) -> None:
+    said = served.shown_messages()
+    served.notify(method, params)
+    still_serves(served)
+    assert served.shown_messages() == said
 
 
 def test_an_id_that_is_in_use(wire: StartWire) -> None:
@@ -244,15 +238,13 @@ def test_an_id_that_is_in_use(wire: StartWire) -> None:
     assert answers[1]["result"]["items"][0]["insertText"] == SUGGESTED
 
 
-def test_answers_to_questions_that_were_never_asked(wire: StartWire) -> None:
-    w = wire("--stdio")
-    w.initialize()
-    w.send(
+def test_answers_to_questions_that_were_never_asked(served: Wire) -> None:
+    served.send(
         {"jsonrpc": "2.0", "id": 99, "result": 1},
         {"jsonrpc": "2.0", "id": None, "error": {"code": 1, "message": "x"}},
         {"jsonrpc": "2.0", "id": [], "error": "x"},
     )
-    still_serves(w)
+    still_serves(served)
 
 
 def test_a_client_that_answers_wrongly(wire: StartWire) -> None:
@@ -320,12 +312,11 @@ def test_a_file_that_was_too_big_gets_suggestions_again(wire: StartWire) -> None
         (ADD, 1, 4_000_000),
     ],
 )
-def test_odd_texts(wire: StartWire, text: str, line: int, character: int) -> None:
-    w = wire("--stdio")
-    w.initialize()
-    uri = w.open(text)
-    assert [item["insertText"] for item in w.ghost(uri, line, character)] == [SUGGESTED]
-    assert w.shown_messages() == []
+def test_odd_texts(served: Wire, text: str, line: int, character: int) -> None:
+    said = served.shown_messages()
+    uri = served.open(text)
+    assert [item["insertText"] for item in served.ghost(uri, line, character)] == [SUGGESTED]
+    assert served.shown_messages() == said
 
 
 def test_one_long_line_is_completed_at_its_end(wire: StartWire) -> None:
@@ -351,12 +342,11 @@ def test_one_long_line_is_completed_at_its_end(wire: StartWire) -> None:
         ("file:///w/%00.py", "python"),
     ],
 )
-def test_odd_documents(wire: StartWire, uri: str, language: str) -> None:
-    w = wire("--stdio")
-    w.initialize()
-    w.open(ADD, uri, language)
-    assert [item["insertText"] for item in w.ghost(uri, 1, 4)] == [SUGGESTED]
-    assert w.shown_messages() == []
+def test_odd_documents(served: Wire, uri: str, language: str) -> None:
+    said = served.shown_messages()
+    served.open(ADD, uri, language)
+    assert [item["insertText"] for item in served.ghost(uri, 1, 4)] == [SUGGESTED]
+    assert served.shown_messages() == said
 
 
 async def test_a_document_that_is_opened_twice_is_replaced(editor: StartEditor) -> None:

@@ -110,6 +110,7 @@ async def test_the_completion_list_is_never_held_up_and_filled_later(editor: Sta
         assert waited < 0.35, "the answer came from the script, which takes longer than that"
         while not any(trace["generated_tokens"] for trace in await e.traces()):
             await asyncio.sleep(0.05)
+        assert [(t["shown"], t["reason"]) for t in await e.traces()] == [(False, "late")]
 
         second = await e.popup(uri, 1, 7)
         (item,) = second.items
@@ -124,6 +125,7 @@ async def test_the_completion_list_is_never_held_up_and_filled_later(editor: Sta
         )
         assert isinstance(item.documentation, types.MarkupContent)
         assert item.documentation.value == "```python\nreturn a + b\n```"
+        assert (await e.traces())[0]["shown"]
 
 
 async def test_every_request_is_accounted_for(editor: StartEditor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from nearfield.types import Selected, Snapshot, Suggestion
@@ -10,7 +11,8 @@ from nearfield.types import Selected, Snapshot, Suggestion
 @dataclass(frozen=True, slots=True)
 class CompletionAsk:
     """One request. `offset` is the cursor in `snapshot`. `invoked`: the user pressed a key for it.
-    `client_waits`: the client has waited for a pause in typing itself. `id` is unique in a run."""
+    `client_waits`: the client has waited for a pause in typing itself. `id` is unique in a run.
+    `late` tells whether the client has been answered meanwhile: what comes then is only cached."""
 
     id: str
     method: str
@@ -19,6 +21,7 @@ class CompletionAsk:
     invoked: bool = False
     selected: Selected | None = None
     client_waits: bool = False
+    late: Callable[[], bool] | None = None
 
     @property
     def item_length(self) -> int:

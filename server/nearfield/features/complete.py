@@ -270,6 +270,8 @@ class Completer:
         self.cache.put(ask.snapshot.uri, text, offset, said)
         if self._documents.is_stale(ask.snapshot):
             return CompletionAnswer(reason="stale")
+        if ask.late is not None and ask.late():
+            return CompletionAnswer(reason="late")
         if not shaped.text:
             return CompletionAnswer(reason=shaped.reason)
         return self._offer(ask, shaped, said)

@@ -37,16 +37,16 @@ def register(server: LanguageServer, session: Session) -> None:
     """Answer completions from what is ready."""
 
     async def completion(params: types.CompletionParams) -> types.CompletionList:
-        context = params.context
-        automatic = types.CompletionTriggerKind.TriggerCharacter
-        invoked = context is not None and context.trigger_kind is not automatic
-        place = place_of(session, types.TEXT_DOCUMENT_COMPLETION, params, invoked)
+        answered = asyncio.Event()
+        # Whether the user pressed a key for it is not known: editors say so of every word typed.
+        place = place_of(session, types.TEXT_DOCUMENT_COMPLETION, params, late=answered.is_set)
         asking = run_task(suggestions_at(session, place), "complete for a popup")
         try:
             await asyncio.wait({asking}, timeout=READY_S)
         except asyncio.CancelledError:
             asking.cancel()
             raise
+        answered.set()
         found = asking.result() if asking.done() else ()
         document, ask = place.document, place.ask
         if document is None or ask is None:

@@ -24,8 +24,8 @@ def register(server: LanguageServer, session: Session) -> None:
             session,
             types.TEXT_DOCUMENT_INLINE_COMPLETION,
             params,
-            invoked,
-            context.selected_completion_info,
+            invoked=invoked,
+            selected=context.selected_completion_info,
         )
         found = await suggestions_at(session, place)
         document, ask = place.document, place.ask

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WAITING_CLIENTS = ("neovim",)
-"""Clients that wait for a pause in typing before they ask for ghost text (Neovim: 200 ms)."""
-
 MakeService = Callable[[Config], "Service"]
 
 
@@ -41,8 +38,8 @@ class Session:
         self.settings = Settings(protocol, load)
         self.when_started: list[Callable[[Service], None]] = []
         """Called once, with the service, before it is used."""
-        self.client_waits = False
-        """Whether the client has waited for a pause in typing when it asks for ghost text."""
+        self.client_name = ""
+        """The editor's name, lower case."""
         self._make = make
         self._service: Service | None = None
         self._starting: asyncio.Task[Service] | None = None
@@ -64,8 +61,7 @@ class Session:
         """The client has introduced itself."""
         folders = [folder.uri for folder in params.workspace_folders or []]
         self.documents.set_roots(folders or [_root_of(params)])
-        name = params.client_info.name.lower() if params.client_info else ""
-        self.client_waits = name.startswith(WAITING_CLIENTS)
+        self.client_name = params.client_info.name.lower() if params.client_info else ""
         self.settings.begin(params.initialization_options)
         config = await self.settings.read(self._root())
         if not _wants_popup(config, self.protocol.client_capabilities):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lsprotocol import types
@@ -16,6 +17,12 @@ from nearfield.types import Selected, Suggestion, Trace
 log = logging.getLogger(__name__)
 
 TOO_BIG = "too_big"
+
+WAITING_CLIENTS = {
+    types.TEXT_DOCUMENT_INLINE_COMPLETION: ("neovim",),  # 200 ms
+    types.TEXT_DOCUMENT_COMPLETION: ("helix",),  # 250 ms
+}
+"""Clients, by the beginning of their names, that wait for a pause in typing before they ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +39,13 @@ def place_of(
     session: Session,
     method: str,
     params: types.InlineCompletionParams | types.CompletionParams,
-    invoked: bool,
+    *,
+    invoked: bool = False,
     selected: types.SelectedCompletionInfo | None = None,
+    late: Callable[[], bool] | None = None,
 ) -> Place:
-    """Fix the document, its version and the cursor, before anything is awaited."""
+    """Fix the document, its version and the cursor, before anything is awaited. `late` will tell
+    whether the client has been answered without waiting any longer."""
     uri = params.text_document.uri
     document = session.documents.get(uri)
     if document is None:
@@ -53,7 +63,8 @@ def place_of(
         offset=document.offset_at(params.position, encoding),
         invoked=invoked,
         selected=chosen,
-        client_waits=session.client_waits and method == types.TEXT_DOCUMENT_INLINE_COMPLETION,
+        late=late,
+        client_waits=session.client_name.startswith(WAITING_CLIENTS[method]),
     )
     return Place(method, uri, document, ask)
 
