@@ -93,7 +93,9 @@ async def start() -> AsyncGenerator[Start]:
     """Start a service over these providers, with these `[completion]` settings; ready when back."""
     services: list[Service] = []
 
-    async def make(*providers: Scripted, config: Config | None = None, **completion: Any) -> Service:
+    async def make(
+        *providers: Scripted, config: Config | None = None, **completion: Any
+    ) -> Service:
         settings = msgspec.convert({"debounce_ms": 0, **completion}, Completion)
         config = config or Config(completion=settings)
         service = Service(config, {provider.name: provider for provider in providers})

@@ -27,7 +27,12 @@ INFERRED: list[tuple[str, Suggestion, list[tuple[int, int, str]], Taken]] = [
     ("a pair of brackets", suggestion("()"), [(10, 10, "()")], Taken.ACCEPTED),
     ("brackets that the editor closes", suggestion("() + 1"), [(10, 10, "()")], Taken.OFFERED),
     ("one character, all of it", suggestion(")"), [(10, 10, ")")], Taken.ACCEPTED),
-    ("the item it replaces too", suggestion("sqrt(x)", 10, 13), [(10, 13, "sqrt(x)")], Taken.ACCEPTED),
+    (
+        "the item it replaces too",
+        suggestion("sqrt(x)", 10, 13),
+        [(10, 13, "sqrt(x)")],
+        Taken.ACCEPTED,
+    ),
 ]
 
 

@@ -60,7 +60,9 @@ LEARNED = [
 ]
 
 
-@pytest.mark.parametrize(("first", "last", "tokens", "chars", "usage", "prefill", "decode"), LEARNED)
+@pytest.mark.parametrize(
+    ("first", "last", "tokens", "chars", "usage", "prefill", "decode"), LEARNED
+)
 def test_rates_are_learned_where_a_provider_has_none(
     first: float,
     last: float,

@@ -69,17 +69,18 @@ def test_equals_a_search_through_all_that_was_said(
     typed by itself.)"""
     cache = CompletionCache()
     at = min(at, len(text))
-    expected: list[str] = []
-    for asked, place, said in asks:
-        place = min(place, len(asked))
+    latest: dict[tuple[str, int], str] = {}
+    for asked, wish, said in asks:
+        place = min(wish, len(asked))
         cache.put(URI, asked, place, Said(said))
-    newest_first = list(dict.fromkeys((a, min(p, len(a))) for a, p, _ in reversed(asks)))
-    latest = {(a, min(p, len(a))): s for a, p, s in asks}
-    for asked, place in newest_first:
-        said = latest[asked, place]
-        for typed in range(max(len(said), 1)):
-            if text == asked[:place] + said[:typed] + asked[place:] and at == place + typed:
-                expected.append(said[typed:])
+        latest.pop((asked, place), None)
+        latest[asked, place] = said
+    expected = [
+        said[typed:]
+        for (asked, place), said in reversed(latest.items())
+        for typed in range(max(len(said), 1))
+        if text == asked[:place] + said[:typed] + asked[place:] and at == place + typed
+    ]
     assert found(cache, text, at) == expected
 
 

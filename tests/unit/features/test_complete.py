@@ -66,7 +66,9 @@ REASONS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("answer", "settings", "reason"), [r[1:] for r in REASONS], ids=[r[0] for r in REASONS])
+@pytest.mark.parametrize(
+    ("answer", "settings", "reason"), [r[1:] for r in REASONS], ids=[r[0] for r in REASONS]
+)
 async def test_an_empty_answer_has_a_reason(
     start: Start, answer: dict[str, Any], settings: dict[str, Any], reason: str
 ) -> None:
@@ -257,7 +259,10 @@ async def test_prefill_stops_at_once(start: Start) -> None:
     await until(lambda: model.streaming)
     other = Person(service, "x = |\n", "b.py")
     assert await other.said() == "1"
-    assert [c.ended for c in model.calls if c.request.document == person.uri] == ["closed"]
+    first, second = model.calls
+    assert (first.ended, second.ended) == ("closed", "closed")
+    assert isinstance(first.request, InfillRequest)
+    assert (first.request.document, first.request.prefill_only) == (person.uri, True)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -1,0 +1,151 @@
+"""How a service comes up, changes its settings, and goes; what it says when something is
+missing."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from nearfield.catalog.models import Catalog
+from nearfield.config.schema import Completion, Config, Engine, ProviderSettings
+from nearfield.engine import client
+from nearfield.features import assemble
+from nearfield.features.service import Service, State
+from nearfield.providers.base import Provider
+from nearfield.types import Capabilities, HealthState
+
+from .conftest import Person, Start, scripted, until
+
+ADD = "def add(a, b):\n    return |\n"
+NO_ENGINE = Engine(enabled=False)
+
+
+def config_of(text: str, debounce_ms: int = 0, **others: Any) -> Config:
+    settings = ProviderSettings(kind="scripted", options={"answers": [{"text": text}]})
+    return Config(
+        engine=NO_ENGINE,
+        providers={"demo": settings},
+        completion=Completion(debounce_ms=debounce_ms, **others),
+    )
+
+
+async def started(config: Config) -> Service:
+    service = Service(config)
+    await service.start()
+    await until(lambda: service.status.state is not State.STARTING)
+    return service
+
+
+async def test_providers_come_from_the_settings_and_go_with_them() -> None:
+    service = await started(config_of("a + b\n"))
+    person = Person(service, ADD)
+    assert await person.said() == "a + b"
+    before = service.providers["demo"]
+    # Other settings apply at once and leave the providers alone.
+    await service.configure(config_of("a + b\n", max_lines=1))
+    assert service.providers["demo"] is before
+    await service.configure(config_of("a - b\n"))
+    assert service.providers["demo"] is not before
+    person.type("a")
+    person.delete()
+    assert await Person(service, ADD, "b.py").said() == "a - b"
+    await service.configure(config_of("a - b\n", enabled=False))
+    assert await person.said() == "<disabled>"
+    await service.aclose()
+    await service.aclose()
+
+
+async def test_a_question_before_the_providers_are_there() -> None:
+    service = Service(config_of("a + b\n"))
+    assert await Person(service, ADD).said() == "<not_ready>"
+    assert service.status.state is State.STARTING
+    await service.aclose()
+
+
+async def test_closing_ends_what_is_under_way() -> None:
+    model = scripted("model", {"text": "", "delay_ms": 60_000})
+    service = Service(Config(), {"model": model})
+    await service.start()
+    await until(lambda: service.status.state is State.READY)
+    question = asyncio.create_task(Person(service, ADD).ask(invoked=True))
+    await until(lambda: model.streaming)
+    await service.aclose()
+    assert (await question).suggestions == ()
+    assert model.streaming == 0
+
+
+def health_of(found: Mapping[str, Provider], name: str) -> str:
+    health = asyncio.run(found[name].health())
+    assert health.state is HealthState.UNAVAILABLE
+    return health.detail
+
+
+def test_without_the_engine_installed_the_status_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(client, "installed", lambda: False)
+    assert "pip install" in health_of(assemble.providers(Config()), "embedded")
+
+
+def test_without_a_model_the_status_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "installed", lambda: True)
+    assert not Catalog.load().installed()
+    assert "nearfield models pull" in health_of(assemble.providers(Config()), "embedded")
+
+
+def test_a_provider_that_cannot_be_built_does_not_hinder_the_others() -> None:
+    config = Config(
+        engine=NO_ENGINE,
+        providers={
+            "bad": ProviderSettings(kind="scripted", options={"answers": [{"match": "("}]}),
+            "strange": ProviderSettings(kind="no such kind"),
+            "good": ProviderSettings(kind="scripted"),
+        },
+    )
+    found = assemble.providers(config)
+    assert "regular expression" in health_of(found, "bad")
+    assert "no such kind" in health_of(found, "strange")
+    assert found["good"].capabilities.infill
+
+
+def test_a_switched_off_engine_is_not_there() -> None:
+    assert assemble.providers(Config(engine=NO_ENGINE)) == {}
+
+
+async def test_what_is_absent_says_why_to_whoever_asks() -> None:
+    config = Config(engine=NO_ENGINE, providers={"bad": ProviderSettings(kind="no such kind")})
+    service = await started(config)
+    assert service.status.state is State.UNAVAILABLE
+    assert "no such kind" in service.status.detail
+    assert await Person(service, ADD).said() == "<no_provider>"
+    assert service.providers["bad"].capabilities == Capabilities(infill=True, chat=True, local=True)
+    await service.aclose()
+
+
+async def test_acceptance_is_counted_from_what_the_client_says_and_does(start: Start) -> None:
+    service = await start(scripted("model", {"text": "a + b\n"}))
+    person = Person(service, ADD)
+    (suggestion,) = (await person.ask()).suggestions
+    service.shown(suggestion.id)
+    service.partly_accepted(suggestion.id)
+    person.edit(person.cursor, person.cursor, suggestion.text)
+    service.accepted(suggestion.id)
+    assert service.acceptance.counts == {"offered": 1, "shown": 1, "partial": 1, "accepted": 1}
+
+
+def test_importing_the_service_loads_no_engine_and_no_client() -> None:
+    """A session's first second counts: what is not needed is not imported."""
+    heavy = ["llama_cpp", "httpx", "anthropic", "huggingface_hub", "numpy"]
+    code = (
+        "import sys, nearfield.features.service;"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"
