@@ -42,12 +42,18 @@ class Parsed:
     """A text, its tree, and the way between offsets and bytes. Immutable."""
 
     def __init__(
-        self, language: Language, text: str, source: bytes, tree: tree_sitter.Tree
+        self,
+        language: Language,
+        text: str,
+        source: bytes,
+        tree: tree_sitter.Tree,
+        known: tuple[int, int] = (0, 0),
     ) -> None:
         self.language = language
         self.text = text
         self.source = source
         self.tree = tree
+        self._known = known  # an offset and its byte, near which the next question will be
 
     @cached_property
     def root(self) -> tree_sitter.Node:
@@ -58,15 +64,30 @@ class Parsed:
         """The byte at which the code point at `offset` begins."""
         if len(self.source) == len(self.text):
             return offset
-        if offset * 2 <= len(self.text):
-            return len(_encode(self.text[:offset]))
-        return len(self.source) - len(_encode(self.text[offset:]))
+        near, byte = self._nearest(offset, 0)
+        if near <= offset:
+            byte += len(_encode(self.text[near:offset]))
+        else:
+            byte -= len(_encode(self.text[offset:near]))
+        self._known = (offset, byte)
+        return byte
 
     def offset(self, byte: int) -> int:
         """The code point that begins at `byte`."""
         if len(self.source) == len(self.text):
             return byte
-        return len(_decode(self.source[:byte]))
+        offset, near = self._nearest(byte, 1)
+        if near <= byte:
+            offset += len(_decode(self.source[near:byte]))
+        else:
+            offset -= len(_decode(self.source[byte:near]))
+        self._known = (offset, byte)
+        return offset
+
+    def _nearest(self, place: int, axis: int) -> tuple[int, int]:
+        """The known pair of offset and byte whose offset (`axis` 0) or byte (1) is nearest."""
+        pairs = ((0, 0), self._known, (len(self.text), len(self.source)))
+        return min(pairs, key=lambda pair: abs(pair[axis] - place))
 
     def span(self, node: tree_sitter.Node) -> Span:
         """Where `node` is."""
@@ -123,7 +144,9 @@ class Parsed:
             _point(source, start, new_end, row, line_start),
         )
         fresh = _run(self.language, source, tree)
-        return None if fresh is None else Parsed(self.language, text, source, fresh)
+        if fresh is None:
+            return None
+        return Parsed(self.language, text, source, fresh, (span.start, start))
 
 
 def parse(language: Language, text: str) -> Parsed | None:
