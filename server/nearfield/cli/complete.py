@@ -209,8 +209,11 @@ def _show(place: Place, answer: CompletionAnswer, trace: dict[str, Any]) -> None
 
     from nearfield.cli.ghost import ghost_text
 
-    text = place.snapshot.text
-    Console(highlight=False).print(ghost_text(text, place.offset, best.text, best.replace))
+    document = place.snapshot
+    ghost = ghost_text(
+        document.text, place.offset, best.text, best.replace, language=document.language
+    )
+    Console(highlight=False).print(ghost)
     say(account(trace))
 
 

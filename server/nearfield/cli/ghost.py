@@ -15,10 +15,18 @@ CURSOR = "▏"
 
 
 def ghost_text(
-    text: str, offset: int, suggestion: str, replace: Span, *, above: int = 3, below: int = 2
+    text: str,
+    offset: int,
+    suggestion: str,
+    replace: Span,
+    *,
+    language: str = "",
+    above: int = 3,
+    below: int = 2,
 ) -> Text:
     """The lines around `offset`, numbered, with `suggestion` put over `replace` and shown as ghost
-    text; what of it is in the document already is shown plainly, as editors do."""
+    text; what of it is in the document already is shown plainly, as editors do. `language` colours
+    the document."""
     from rich.text import Text
 
     typed, tail = text[replace.start : offset], text[offset : replace.end]
@@ -27,14 +35,31 @@ def ghost_text(
     if not suggestion[len(typed) :].endswith(tail):
         tail = ""
     ghost = suggestion[len(typed) : len(suggestion) - len(tail)]
-    before = (text[: replace.start] + typed).split("\n")
-    after = (tail + text[replace.end :]).split("\n")
+    before = text[: replace.start + len(typed)].split("\n")
+    after = text[replace.end - len(tail) :].split("\n")
     first = max(0, len(before) - 1 - above)
-    shown = Text("\n".join(before[first:]))
-    shown.append(CURSOR, style="bold")
-    shown.append(ghost, style=GHOST)
-    shown.append("\n".join(after[: below + 1]))
+    start = sum(len(line) + 1 for line in before[:first])
+    end = replace.end - len(tail) + len("\n".join(after[: below + 1]))
+    document = _coloured(text, language)
+    shown = Text.assemble(
+        document[start : replace.start + len(typed)],
+        (CURSOR, "bold"),
+        (ghost, GHOST),
+        document[replace.end - len(tail) : end],
+    )
+    shown.expand_tabs(4)
     return _numbered(shown, _numbers(first, len(before), ghost.count("\n"), len(after)))
+
+
+def _coloured(text: str, language: str) -> Text:
+    from rich.syntax import Syntax
+    from rich.text import Text
+
+    if not language:
+        return Text(text)
+    coloured = Syntax("", language, theme="ansi_dark").highlight(text)
+    # A lexer that does not give every character back would shift what we cut out.
+    return coloured if coloured.plain.startswith(text) else Text(text)
 
 
 def _numbers(first: int, cursor_line: int, inserted: int, after: int) -> list[str]:
