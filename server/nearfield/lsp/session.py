@@ -42,6 +42,7 @@ class Session:
         """The editor's name, lower case."""
         self._make = make
         self._service: Service | None = None
+        self._made: Service | None = None
         self._starting: asyncio.Task[Service] | None = None
         self._noticed: set[str] = set()
 
@@ -79,8 +80,8 @@ class Session:
         """Free everything; the client is gone."""
         if self._starting is not None and not self._starting.done():
             self._starting.cancel()
-        if self._service is not None:
-            await self._service.aclose()
+        if self._made is not None:
+            await self._made.aclose()
 
     def notice(self, text: str, kind: types.MessageType = types.MessageType.Warning) -> None:
         """Show `text` to the user, the first time that it is to be said."""
@@ -113,7 +114,8 @@ class Session:
         await self.settings.pull()
         config = await self._load()
         make = self._make or await asyncio.to_thread(_service_class)
-        service = make(config)
+        # Kept at once: the end may come before it is ready to be used.
+        service = self._made = make(config)
         for prepare in self.when_started:
             prepare(service)
         await service.start()

@@ -1,0 +1,87 @@
+"""The process around a session: what ends it, also when something hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from nearfield.lsp import frames, parent, transport
+
+STUCK = """
+import time
+from nearfield.lsp import server
+
+made = server.build()
+
+def stuck(_):
+    time.sleep(60)
+
+async def never():
+    await __import__("asyncio").sleep(60)
+
+{how}
+raise SystemExit(server.run_stdio(made))
+"""
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        'made.feature("test/stuck")(stuck)',
+        "made.session.close = never",
+        "import threading; threading.Thread(target=time.sleep, args=(60,)).start()",
+    ],
+    ids=["the event loop", "closing", "a thread"],
+)
+@pytest.mark.parametrize("by_exit", [True, False])
+def test_the_end_does_not_wait_for_what_hangs(how: str, by_exit: bool) -> None:
+    code = STUCK.replace("{how}", how)
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,
+    ) as process:
+        assert process.stdin and process.stdout
+        hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"capabilities": {}}}
+        process.stdin.write(frames.encode(hello))
+        next(frames.messages(process.stdout.read))
+        process.stdin.write(frames.encode({"jsonrpc": "2.0", "method": "test/stuck"}))
+        if by_exit:
+            process.stdin.write(frames.encode({"jsonrpc": "2.0", "method": "exit"}))
+            else:
+            process.stdin.close()
+        started = time.monotonic()
+        assert process.wait(10) == 1
+        assert time.monotonic() - started < 1.5
+
+
+@pytest.mark.parametrize("polled", [True, False])
+async def test_a_process_is_watched(monkeypatch: pytest.MonkeyPatch, polled: bool) -> None:
+    if polled and hasattr(os, "pidfd_open"):
+
+        def refused(_pid: int) -> int:
+            raise PermissionError
+
+        monkeypatch.setattr(os, "pidfd_open", refused)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        gone = asyncio.Event()
+        watching = asyncio.create_task(parent.watch(process.pid, gone.set))
+        await asyncio.sleep(2 * parent.POLL_S)
+        assert not gone.is_set()
+        process.kill()
+        # Not waited for: a zombie has ended as well.
+        await asyncio.wait_for(gone.wait(), 10)
+        await watching
+
+
+@pytest.mark.parametrize("host", ["::", "192.168.1.2", "example.org", ""])
+def test_only_loopback_is_listened_on(host: str) -> None:
+    with pytest.raises(ValueError, match="loopback"):
+        transport.accept(host, 0, print)
