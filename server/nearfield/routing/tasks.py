@@ -80,7 +80,7 @@ def _complex(
     if errand.task in NOT_SCORED:
         return False, f"{errand.task} is a task for a small model", None
     threshold = config.routing.complex_from or complexity.default_threshold()
-    score = complexity.score(last_question(request)).gains
+    score = complexity.score(last_question(request)).fails
     return score >= threshold, f"score {score:.2f}, complex from {threshold:.2f}", score
 
 

@@ -204,7 +204,7 @@ def _standing(today: float, month: float) -> Standing:
     ],
 )
 def test_the_budget(
-    budget: dict[str, float], spent: tuple[float, float], cost: str | None, state: Funds
+    budget: dict[str, Any], spent: tuple[float, float], cost: str | None, state: Funds
 ) -> None:
     amount = None if cost is None else Decimal(cost)
     found, why = funds(Budget(**budget), _standing(*spent), amount)
