@@ -2,8 +2,10 @@
 
 A document at which someone is typing is usually broken already, just where the cursor is. So the
 measure is the better of the document as it is and the document without the cursor's line: a
-suggestion must leave no more errors than that. A block that it opens on its last line, and that is
-still to be written, is closed for the comparison.
+suggestion must leave no more errors than that; where the document was clean, none. A block that
+it opens on its last line behind something typed, and that is still to be written, is closed for
+the comparison. Where the document is broken beyond the line, error counts jump about, and the
+suggestion's own lines are judged by themselves.
 """
 
 from __future__ import annotations
@@ -66,13 +68,13 @@ class Soundness:
         if after is None:
             return False
         errors = self._count(after, len(text))
-        if errors == 0:
-            return True
+        if errors == 0 or self._before == 0:
+            return errors == 0
         closing = self._closing(text)
         closed = self._with(text + closing) if closing else None
         if closed is not None and self._count(closed, len(text + closing)) == 0:
             return True
-        if self._before == 0 or self._without_line == 0:
+        if self._without_line == 0:
             return False
         alone = stands_alone(place, text)
         if alone is not None:

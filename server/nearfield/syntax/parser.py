@@ -108,16 +108,8 @@ class Parsed:
     def errors(self, span: Span, *, starting: bool = False) -> int:
         """How many ERROR and MISSING nodes touch `span`; with `starting`, how many begin in it."""
         start, end = self.byte(span.start), self.byte(span.end)
-        broken = self._broken(self.root, start, end)
+        broken = _broken(self.tree.walk(), max(start - 1, 0), end)
         return sum(1 for node in broken if not starting or node.start_byte >= start)
-
-    def _broken(self, node: tree_sitter.Node, start: int, end: int) -> Iterator[tree_sitter.Node]:
-        if not node.has_error or node.start_byte > end or node.end_byte < start:
-            return
-        if node.is_error or node.is_missing:
-            yield node
-        for child in node.children:
-            yield from self._broken(child, start, end)
 
     def edited(self, edit: Edit) -> Parsed | None:
         """The same document after `edit`, parsed with this tree's help; None when that took too
@@ -261,6 +253,23 @@ def _run(
         return parser.parse(read, old, progress_callback=late)
     except ValueError:  # what the binding raises when `late` says so
         return None
+
+
+def _broken(cursor: tree_sitter.TreeCursor, start: int, end: int) -> Iterator[tree_sitter.Node]:
+    """The ERROR and MISSING nodes at and under `cursor` that reach beyond `start` and begin by
+    `end`. Steps over whatever has none, so that it costs the depth of the tree."""
+    node = cursor.node
+    if node is None or not node.has_error:
+        return
+    if node.is_error or node.is_missing:
+        yield node
+    if cursor.goto_first_child_for_byte(start) is None:
+        return
+    while (child := cursor.node) is not None and child.start_byte <= end:
+        yield from _broken(cursor, start, end)
+        if not cursor.goto_next_sibling():
+            break
+    cursor.goto_parent()
 
 
 def _encode(text: str) -> bytes:
