@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from nearfield.types import Span
@@ -48,7 +47,8 @@ def ghost_text(
         document[replace.end - len(tail) : end],
     )
     shown.expand_tabs(4)
-    return _numbered(shown, _numbers(first, len(before), ghost.count("\n"), len(after)))
+    numbers = _numbers(first, len(before), ghost.count("\n"), len(after[: below + 1]))
+    return _numbered(shown, numbers)
 
 
 def _coloured(text: str, language: str) -> Text:
@@ -76,7 +76,6 @@ def _numbered(shown: Text, numbers: list[str]) -> Text:
     lines = shown.split("\n", allow_blank=True)
     rows = [
         Text.assemble((f"{number:>{width}} │ ", "dim"), line)
-        for line, number in zip_longest(lines, numbers[: len(lines)], fillvalue="")
-        if isinstance(line, Text)
+        for line, number in zip(lines, numbers, strict=True)
     ]
     return Text("\n").join(rows)

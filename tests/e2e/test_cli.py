@@ -1,0 +1,240 @@
+"""The command line as a user runs it: real processes, their output and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nearfield
+
+SCRIPTED = """
+[engine]
+enabled = false
+[routing.roles]
+complete = ["fake"]
+[providers.fake]
+kind = "scripted"
+[[providers.fake.options.answers]]
+match = 'def add\\(a, b\\):\\s*(return )?$'
+text = "return a + b"
+"""
+SOURCE = "def add(a, b):\n    \n\n\nprint(add(1, 2))\n"
+
+
+class Shell:
+    """Runs `nearfield` with a home, settings and a cache of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = folder / "config"
+        self.config.mkdir()
+        self.source = folder / "app.py"
+        self.source.write_text(SOURCE)
+        kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
+        own = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "NEARFIELD_CACHE_DIR")
+        self.environ = {**kept, **{name: str(folder / "home") for name in own}}
+        self.environ["NEARFIELD_CONFIG_DIR"] = str(self.config)
+
+    def settings(self, text: str) -> None:
+        """Write the user's config.toml."""
+        (self.config / "config.toml").write_text(text)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "nearfield", *arguments]
+        return subprocess.run(
+            command,
+            env=self.environ,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            stdin=subprocess.DEVNULL,
+        )
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+def check(
+    ran: subprocess.CompletedProcess[str], code: int, out: str = "", error: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """The command ended with `code` and said the two things, without colours or a traceback."""
+    assert ran.returncode == code, ran.stderr
+    assert out in ran.stdout
+    assert error in ran.stderr
+    for stream in (ran.stdout, ran.stderr):
+        assert "\x1b" not in stream
+        assert "Traceback" not in stream
+    return ran
+
+
+def test_version(shell: Shell) -> None:
+    check(shell.run("--version"), 0, f"nearfield {nearfield.__version__}")
+
+
+def test_the_help_names_every_command(shell: Shell) -> None:
+    ran = check(shell.run("--help"), 0)
+    for command in ("serve", "complete", "models", "doctor", "config"):
+        assert command in ran.stdout
+
+
+# --- complete -------------------------------------------------------------------------------------
+
+
+def test_complete_prints_the_suggestion_alone_into_a_pipe(shell: Shell) -> None:
+    shell.settings(SCRIPTED)
+    ran = check(shell.run("complete", "app.py:2:5"), 0)
+    assert (ran.stdout, ran.stderr) == ("return a + b\n", "")
+
+
+def test_complete_as_json(shell: Shell) -> None:
+    shell.settings(SCRIPTED)
+    answer = json.loads(check(shell.run("complete", "app.py:2:5", "--json"), 0).stdout)
+    (suggestion,) = answer["suggestions"]
+    assert suggestion["text"] == "return a + b"
+    assert suggestion["replace"] == {"line": 2, "column": 5, "end_column": 5}
+    assert (suggestion["provider"], answer["reason"]) == ("fake", "")
+    assert answer["trace"]["shown"] is True
+    assert answer["trace"]["uri"] == shell.source.as_uri()
+
+
+def test_no_suggestion_is_exit_code_1(shell: Shell) -> None:
+    shell.settings(SCRIPTED)
+    check(shell.run("complete", "app.py:6:1"), 1, error="No suggestion")
+    answer = json.loads(check(shell.run("complete", "app.py:6:1", "--json"), 1).stdout)
+    assert (answer["suggestions"], bool(answer["reason"])) == ([], True)
+
+
+@pytest.mark.parametrize(
+    ("target", "error"),
+    [
+        ("app.py", "is not FILE:LINE:COL"),
+        ("app.py:2", "is not FILE:LINE:COL"),
+        ("app.py:two:3", "is not FILE:LINE:COL"),
+        ("gone.py:1:1", "gone.py cannot be read: No such file"),
+        (".:1:1", "cannot be read"),
+        ("binary.py:1:1", "is not UTF-8 text (byte 1)"),
+        ("app.py:0:1", "There is no line 0"),
+        ("app.py:7:1", "There is no line 7: the file has 6"),
+        ("app.py:2:6", "There is no column 6: line 2 ends at column 5"),
+    ],
+)
+def test_a_place_that_does_not_exist_is_exit_code_2(shell: Shell, target: str, error: str) -> None:
+    (shell.folder / "binary.py").write_bytes(b"x\xff")
+    check(shell.run("complete", target), 2, error=error)
+
+
+def test_without_a_model_the_way_to_one_is_said(shell: Shell) -> None:
+    check(shell.run("complete", "app.py:2:5"), 3, error="nearfield models pull")
+
+
+def test_problems_of_the_settings_are_said_once_and_it_goes_on(shell: Shell) -> None:
+    shell.settings(f"{SCRIPTED}\n[completion]\nmax_lines = 'x'\n")
+    ran = check(shell.run("complete", "app.py:2:5"), 0, "return a + b\n")
+    assert ran.stderr.count("completion.max_lines") == 1
+
+
+# --- config ---------------------------------------------------------------------------------------
+
+
+def test_config_path(shell: Shell) -> None:
+    path = str(shell.config / "config.toml")
+    assert check(shell.run("config", "path"), 0).stdout.strip() == path
+    answer = json.loads(check(shell.run("config", "path", "--json"), 0).stdout)
+    assert answer == {"path": path, "exists": False}
+
+
+def test_config_show_names_the_source_of_each_value_and_no_secret(shell: Shell) -> None:
+    shell.settings('[providers.p]\nkind = "scripted"\noptions.api_key = "sk-hidden"\n')
+    shell.environ["NEARFIELD_COMPLETION__MAX_LINES"] = "3"
+    (shell.folder / ".nearfield.toml").write_text("completion.enabled = false\n")
+    text = check(shell.run("config", "show"), 0).stdout
+    variable = "environment variable NEARFIELD_COMPLETION__MAX_LINES"
+    assert f"completion.max_lines = 3  # {variable}\n" in text
+    assert f"completion.enabled = false  # {shell.folder / '.nearfield.toml'}\n" in text
+    assert "completion.max_tokens = 128  # default\n" in text
+    answer = json.loads(check(shell.run("config", "show", "--json", "--docs"), 0).stdout)
+    row = answer["settings"]["completion.max_lines"]
+    assert row == {"value": 3, "source": variable, "doc": "The longest suggestion, in lines."}
+    assert "sk-hidden" not in text + json.dumps(answer)
+    assert answer["settings"]["providers.p.options.api_key"]["value"] == "(hidden)"
+
+
+def test_config_show_ends_with_2_when_a_setting_cannot_be_used(shell: Shell) -> None:
+    shell.settings("completion.max_lins = 3\n")
+    check(shell.run("config", "show"), 2, "max_lines = 12", 'did you mean "max_lines"?')
+    answer = json.loads(check(shell.run("config", "show", "--json"), 2).stdout)
+    assert [problem["key"] for problem in answer["problems"]] == ["completion.max_lins"]
+
+
+# --- serve ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["--tcp", "0.0.0.0:8764"], "on loopback only"),
+        (["--tcp", "example.com:80"], "on loopback only"),
+        (["--tcp", "127.0.0.1"], "is not HOST:PORT"),
+        (["--tcp", "127.0.0.1:99999"], "is not HOST:PORT"),
+        (["--stdio", "--tcp", "127.0.0.1:0"], "exclude each other"),
+        (["--log-level", "loud"], "no log level"),
+    ],
+)
+def test_serve_refuses(shell: Shell, arguments: list[str], error: str) -> None:
+    check(shell.run("serve", *arguments), 2, error=error)
+
+
+@pytest.mark.parametrize("arguments", [["frobnicate"], ["complete"], ["serve", "--nonsense"]])
+def test_wrong_usage_is_exit_code_2(shell: Shell, arguments: list[str]) -> None:
+    check(shell.run(*arguments), 2, error="Usage:")
+
+
+# --- doctor ---------------------------------------------------------------------------------------
+
+
+def _report(ran: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
+    return {row["name"]: row for row in json.loads(ran.stdout)}
+
+
+def test_doctor_without_a_model_says_how_to_get_one(shell: Shell) -> None:
+    report = _report(check(shell.run("doctor", "--quick", "--json"), 3))
+    assert report["grammars"]["state"] == "ok"
+    assert report["settings"]["state"] == "ok"
+    assert report["role complete"]["state"] == "problem"
+    assert "nearfield models pull" in report["role complete"]["todo"]
+    check(shell.run("doctor", "--quick"), 3, "→ Run `nearfield models pull`")
+
+
+def test_doctor_names_a_bad_setting(shell: Shell) -> None:
+    shell.settings("engine.enabled = false\nlog.level = 3\n")
+    report = _report(check(shell.run("doctor", "--quick", "--json"), 2))
+    assert "log.level" in report["settings"]["found"]
+    assert "config.toml" in report["settings"]["todo"]
+    assert report["engine"]["state"] == "note"
+
+
+@pytest.mark.model
+def test_doctor_measures_the_model(shell: Shell, small_model: Path) -> None:
+    shell.settings(f"models.complete = {json.dumps(str(small_model))}\n")
+    report = _report(check(shell.run("doctor", "--json"), 0))
+    assert "tokens a second" in report["speed"]["found"]
+    assert report["engine"]["state"] == "ok"
+    assert "engine build" in report
+
+
+@pytest.mark.model
+def test_complete_by_a_real_model(shell: Shell, default_model: Path) -> None:
+    shell.settings(f"models.complete = {json.dumps(str(default_model))}\n")
+    answer = json.loads(check(shell.run("complete", "app.py:2:5", "--json"), 0).stdout)
+    assert answer["suggestions"][0]["text"] == "return a + b"
+    assert answer["suggestions"][0]["provider"] == "embedded"
+    assert answer["trace"]["generated_tokens"] > 0

@@ -1,0 +1,72 @@
+"""What `doctor` makes of what it finds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nearfield.cli import checks
+from nearfield.cli.checks import State
+from nearfield.config.load import Loaded, Problem
+from nearfield.config.schema import Config, Engine
+
+NATIVE = "CPU : AVX2 = 1 | FMA = 1 | AVX512 = 1 | "
+PLAIN = "CPU : AVX2 = 1 | FMA = 1 | "
+
+
+@pytest.mark.parametrize(
+    ("info", "gpu", "has_gpu", "flags", "state", "found"),
+    [
+        (NATIVE, False, False, {"avx2", "fma", "avx512f"}, State.OK, "AVX2, FMA, AVX512"),
+        (PLAIN, False, False, {"avx2", "fma"}, State.OK, "AVX2, FMA"),
+        (PLAIN, False, False, {"avx2", "fma", "avx512f"}, State.NOTE, "without AVX512"),
+        (PLAIN, True, True, {"avx2"}, State.OK, "AVX2, GPU"),
+        (PLAIN, False, True, {"avx2"}, State.NOTE, "without the GPU"),
+        ("", False, False, set[str](), State.OK, "no special instructions"),
+    ],
+)
+def test_a_build_slower_than_the_machine_is_noted(
+    info: str, gpu: bool, has_gpu: bool, flags: set[str], state: State, found: str
+) -> None:
+    check = checks.build(info, gpu, has_gpu, frozenset(flags))
+    assert (check.state, found in check.found) == (state, True)
+    assert bool(check.todo) == (state is not State.OK)
+
+
+def test_the_processor_s_flags_are_read(tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("model name : x\nflags\t\t: fpu avx2\nflags : fma\n")
+    assert checks.cpu_flags(cpuinfo) == {"fpu", "avx2", "fma"}
+    assert checks.cpu_flags(tmp_path / "none") == frozenset()
+
+
+def test_an_engine_that_is_turned_off_is_no_problem() -> None:
+    assert checks.engine(Config(engine=Engine(enabled=False))).state is State.NOTE
+
+
+def test_an_engine_that_is_missing_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nearfield.engine.client.installed", lambda: False)
+    check = checks.engine(Config())
+    assert check.state is State.PROBLEM
+    assert "pip install" in check.todo
+
+
+def test_each_problem_of_the_settings_is_a_line(tmp_path: Path) -> None:
+    problems = tuple(Problem("file", key, "wrong", "ignored") for key in ("a", "b"))
+    found = list(checks.settings(Loaded(Config(), problems), tmp_path / "config.toml"))
+    assert [(check.state, check.todo) for check in found] == [
+        (State.PROBLEM, "Correct it in file.")
+    ] * 2
+
+
+def test_the_grammars_load() -> None:
+    assert checks.grammars().state is State.OK
+
+
+def test_editors_are_found_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert checks.editors().state is State.NOTE
+    (tmp_path / "hx").write_text("#!/bin/sh\n")
+    (tmp_path / "hx").chmod(0o755)
+    assert checks.editors().found == "Helix"
