@@ -112,7 +112,7 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("go unbalanced", "go", GO_BODY, "return a)\n", "-syntax"),
     ("rust unbalanced", "rust", RUST_BODY, "a + + )\n", "-syntax"),
     ("c unbalanced", "c", C_BODY, "return a +;\n", "-syntax"),
-    ("header without a body", "python", "x = 1\n█\n", "def f(a):\n", "-syntax"),
+    ("header without a body", "python", "x = 1\n█\ny = 2\n", "def f(a):\n", "def f(a):"),
     ("header of what was begun", "python", "x = 1\ndef █\n", "f(a):\n", "f(a):"),
     ("braces without a body", "typescript", "let x = 1;\n█\n", "function f() {\n", "-syntax"),
     ("braces of what was begun", "typescript", "let x = 1;\nfunction █\n", "f() {\n", "f() {"),
