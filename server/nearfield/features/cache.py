@@ -33,13 +33,15 @@ _TAIL = 24
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a model said: `text` as it may be shown, "" with a `reason` when there was nothing."""
+    """What a model said: `text` as it may be shown, "" with a `reason` when there was nothing.
+    `result` stands for the whole document with it in place, in which it was checked."""
 
     text: str
     reason: str = ""
     confidence: float | None = None
     provider: str = ""
     model: str = ""
+    result: int = 0
 
 
 @dataclass(frozen=True, slots=True)

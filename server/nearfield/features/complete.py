@@ -40,7 +40,16 @@ from nearfield.features.trace import TraceLog
 from nearfield.routing.router import Router
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import ParseCache, Parsed
-from nearfield.types import Capabilities, Selected, Situation, Snapshot, Suggestion, Trace, Usage
+from nearfield.types import (
+    Capabilities,
+    Selected,
+    Situation,
+    Snapshot,
+    Span,
+    Suggestion,
+    Trace,
+    Usage,
+)
 
 log = logging.getLogger(__name__)
 
@@ -141,11 +150,11 @@ class Completer:
         return answer
 
     def ready(self, snapshot: Snapshot, offset: int) -> tuple[Suggestion, ...]:
-        """What can be suggested at once and without a model; the text is not parsed for it."""
+        """What can be suggested at once, without a model and without parsing the text."""
         if self._permitted.reason(snapshot):
             return ()
         ask = CompletionAsk("", "", snapshot, offset)
-        found = self._from_cache(ask, self._remembered(ask), None)
+        found = self._known(ask, self._remembered(ask))
         if found is None:
             return ()
         self._acceptance.offered(snapshot.uri, found.suggestions)
@@ -199,7 +208,7 @@ class Completer:
         document = self._documents.at(ask.snapshot)
         account.situation = document.asked(ask.offset)
         if hits := self._remembered(ask):
-            cached = self._from_cache(ask, hits, await self._parse(ask.snapshot))
+            cached = self._known(ask, hits) or await self._checked(ask, hits)
             if cached is not None:
                 account.situation = Situation.CACHED
                 return cached
@@ -239,10 +248,7 @@ class Completer:
         )
         found = Generated()
         try:
-            errand = errand_of(cursor)
-            await generate(
-                found, router, request, errand, lambda: self._shaper(cursor, ask.invoked)
-            )
+            await generate(found, router, request, errand_of(cursor), shaper)
         finally:
             account.provider, account.model, account.usage = (
                 found.provider,
@@ -266,7 +272,14 @@ class Completer:
         shaped = shaper.finish(lines)
         text, offset = ask.place()
         continuation = shaped.text[ask.item_length :]
-        said = Said(continuation, shaped.reason, found.confidence, found.provider, found.model)
+        said = Said(
+            continuation,
+            shaped.reason,
+            found.confidence,
+            found.provider,
+            found.model,
+            result=_result(text, offset, continuation),
+        )
         self.cache.put(ask.snapshot.uri, text, offset, said)
         if self._documents.is_stale(ask.snapshot):
             return CompletionAnswer(reason="stale")
@@ -297,14 +310,23 @@ class Completer:
         hits = self.cache.find(ask.snapshot.uri, text, offset)
         return [hit for hit in hits if hit.rest or not ask.invoked]
 
-    def _from_cache(
-        self, ask: CompletionAsk, hits: Sequence[Hit], parsed: Parsed | None
-    ) -> CompletionAnswer | None:
-        """The first of `hits` that may still be shown in the text as it is now."""
+    def _known(self, ask: CompletionAsk, hits: Sequence[Hit]) -> CompletionAnswer | None:
+        """The first of `hits` that leads to the very text in which it was checked when it was said;
+        it needs no other check."""
+        if hits and not hits[0].rest:
+            return CompletionAnswer(reason=hits[0].said.reason)
+        if ask.selected is not None:
+            return None
+        text, offset = ask.place()
         for hit in hits:
-            if not hit.rest:
-                return CompletionAnswer(reason=hit.said.reason)
-            cursor = Cursor(ask.snapshot, parsed, ask.offset, ask.selected)
+            if hit.rest and _result(text, offset, hit.rest) == hit.said.result:
+                return self._offer(ask, Shaped(hit.rest, Span(offset, offset)), hit.said)
+        return None
+
+    async def _checked(self, ask: CompletionAsk, hits: Sequence[Hit]) -> CompletionAnswer | None:
+        """The first of `hits` that may be shown in the text as it is now."""
+        cursor = await self.cursor(ask.snapshot, ask.offset, ask.selected)
+        for hit in hits:
             shaped = self._shaper(cursor, ask.invoked).finish(hit.rest)
             if shaped.text:
                 return self._offer(ask, shaped, hit.said)
@@ -339,6 +361,11 @@ class Completer:
         if len(snapshot.text) > PARSE_IN_THREAD_CHARS:
             return await asyncio.to_thread(self._trees.parse, snapshot.uri, language, snapshot.text)
         return self._trees.parse(snapshot.uri, language, snapshot.text)
+
+
+def _result(text: str, offset: int, continuation: str) -> int:
+    """What stands for the text with `continuation` in it: equal texts have equal ones."""
+    return hash(text[:offset] + continuation + text[offset:])
 
 
 def _reason(error: NearfieldError | None) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
@@ -35,6 +34,10 @@ class Feed(Protocol):
 
     def feed(self, text: str) -> bool:
         """`text` follows what was fed before; True: that is enough."""
+        ...
+
+    def restart(self) -> None:
+        """Forget what was fed."""
         ...
 
 
@@ -107,13 +110,12 @@ async def generate(
     router: Router,
     request: InfillRequest,
     errand: Errand,
-    new_feed: Callable[[], Feed],
+    feed: Feed,
 ) -> None:
-    """Stream the answer to `request` into `found` until it ends or a feed says that it is enough.
+    """Stream the answer to `request` into `found` until it ends or `feed` says that it is enough.
 
     Errors of the tree end up in `found.error`; cancellation passes through.
     """
-    feed = new_feed()
     seconds = None if request.deadline is None else max(0.0, request.deadline - time.monotonic())
     try:
         async with asyncio.timeout(seconds), router.infill(request, errand) as route:
@@ -122,7 +124,7 @@ async def generate(
                     found.provider, found.model = route.provider.name, route.provider.model
                 if isinstance(item, Restart):
                     found.forget()
-                    feed = new_feed()
+                    feed.restart()
                     continue
                 found.add(item)
                 if item.text and feed.feed(item.text):
