@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.conftest import HELLO, StartEditor, StartWire, Wire, script
+from tests.e2e.editing import StartEditor
+from tests.e2e.process import HELLO, script
+from tests.e2e.wiring import StartWire, Wire
 
 from nearfield.lsp import frames
 

@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 import psutil
 import pytest
-from tests.e2e.conftest import StartWire, Wire, script
+from tests.e2e.process import script
+from tests.e2e.wiring import StartWire, Wire
 
 from nearfield.lsp import frames
 
@@ -111,11 +112,13 @@ def test_nothing_but_the_protocol_reaches_standard_output(
     """A library that prints, or a child that writes to descriptor 1, ends up in the log."""
     folder = tmp_path_factory.mktemp("noisy")
     (folder / "sitecustomize.py").write_text(
-        "import atexit, os, threading\n"
+        "import os, sys, threading, time\n"
         "def noise():\n"
+        "    while 'nearfield.features.service' not in sys.modules:\n"
+        "        time.sleep(0.01)\n"
         "    print('printed by a library')\n"
         "    os.system('echo echoed by a child')\n"
-        "threading.Timer(0.6, noise).start()\n"
+        "threading.Thread(target=noise, daemon=True).start()\n"
     )
     environ["PYTHONPATH"] = str(folder)
     w = wire("--stdio")

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
-from tests.e2e.conftest import StartEditor, capabilities, script
+from tests.e2e.editing import StartEditor, capabilities
+from tests.e2e.process import script
 
 ADD = "def add(a, b):\n    "
 TRACE_FIELDS = {

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from lsprotocol import types
-from tests.e2e.conftest import HELLO, StartEditor, StartWire, capabilities, ghost_params, script
+from tests.e2e.editing import StartEditor, capabilities
+from tests.e2e.process import HELLO, script
+from tests.e2e.wiring import StartWire, ghost_params
 
 ADD = "def add(a, b):\n    "
 SLOW = [{"match": r":\s*$", "text": "return a + b", "delay_ms": 300}]

@@ -55,7 +55,7 @@ def test_the_end_does_not_wait_for_what_hangs(how: str, by_exit: bool) -> None:
         process.stdin.write(frames.encode({"jsonrpc": "2.0", "method": "test/stuck"}))
         if by_exit:
             process.stdin.write(frames.encode({"jsonrpc": "2.0", "method": "exit"}))
-            else:
+        else:
             process.stdin.close()
         started = time.monotonic()
         assert process.wait(10) == 1
