@@ -28,9 +28,9 @@ from nearfield.lsp.protocol import NearfieldProtocol
 
 log = logging.getLogger(__name__)
 
-END_S = 0.8
+END_S = 0.7
 """From the reason to end until the process is ended by force; the promise is one second."""
-CLOSE_S = 0.5
+CLOSE_S = 0.45
 """Of that, for closing the models."""
 FLUSH_S = 0.2
 """And for the last answers."""
