@@ -258,18 +258,24 @@ def _run(
 def _broken(cursor: tree_sitter.TreeCursor, start: int, end: int) -> Iterator[tree_sitter.Node]:
     """The ERROR and MISSING nodes at and under `cursor` that reach beyond `start` and begin by
     `end`. Steps over whatever has none, so that it costs the depth of the tree."""
-    node = cursor.node
-    if node is None or not node.has_error:
-        return
-    if node.is_error or node.is_missing:
-        yield node
-    if cursor.goto_first_child_for_byte(start) is None:
-        return
-    while (child := cursor.node) is not None and child.start_byte <= end:
-        yield from _broken(cursor, start, end)
-        if not cursor.goto_next_sibling():
-            break
-    cursor.goto_parent()
+    # A loop, because a broken text can nest thousands deep, and Python's calls cannot.
+    depth = 0
+    while (node := cursor.node) is not None:
+        if node.has_error and node.start_byte <= end:
+            if node.is_error or node.is_missing:
+                yield node
+            if cursor.goto_first_child_for_byte(start) is not None:
+                depth += 1
+                continue
+        while depth and (_begins_after(cursor, end) or not cursor.goto_next_sibling()):
+            cursor.goto_parent()
+            depth -= 1
+        if not depth:
+            return
+
+
+def _begins_after(cursor: tree_sitter.TreeCursor, byte: int) -> bool:
+    return cursor.node is not None and cursor.node.start_byte > byte
 
 
 def _encode(text: str) -> bytes:

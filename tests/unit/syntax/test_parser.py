@@ -203,3 +203,12 @@ def test_a_keystroke_in_a_long_file_costs_much_less_than_a_parse() -> None:
         cache.parse("file:///a", PYTHON, text[:middle] + "1" * i + text[middle:])
         costs.append(time.thread_time() - began)
     assert min(costs) < whole / 2
+
+
+def test_errors_are_counted_however_deep_they_nest() -> None:
+    """An open parenthesis after a wrong target makes one chain of all the lines below."""
+    line = "    value = compute(left, right)\n"
+    text = "def f():\n" + line * 1500 + "    a / b = compute(\n" + line * 1500
+    parsed = parse(PYTHON, text)
+    assert parsed is not None
+    assert parsed.errors(Span(0, len(text)))
