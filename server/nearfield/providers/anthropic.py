@@ -50,7 +50,7 @@ class AnthropicOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknown_
     """`[providers.NAME.options]` of an anthropic."""
 
     temperature: bool = False
-    """Whether to send a temperature: the newest models refuse one."""
+    """Whether to send a temperature; the newest models refuse one."""
 
 
 class Anthropic:

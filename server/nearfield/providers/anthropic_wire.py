@@ -34,7 +34,8 @@ def body(request: ChatRequest, model: str, *, temperature: bool) -> dict[str, An
     turns = _turns(request.messages)
     asked: dict[str, Any] = {"model": model, "max_tokens": request.max_tokens, "messages": turns}
     if temperature:
-        asked["temperature"] = min(1.0, request.temperature)
+        # The SDK no longer names it, since the newest models refuse it.
+        asked["extra_body"] = {"temperature": min(1.0, request.temperature)}
     if stop := [text for text in request.stop if text.strip()]:
         asked["stop_sequences"] = stop  # the service refuses blank ones; they are cut here
     if system:

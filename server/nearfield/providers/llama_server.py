@@ -181,7 +181,10 @@ class LlamaServer:
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """See `Provider`."""
         body = openai_chat.body(request, self.model)
-        body |= {"cache_prompt": True, "logprobs": True, "top_logprobs": 1}
+        body["cache_prompt"] = True
+        if not request.tools:
+            # The server refuses a stream with both.
+            body |= {"logprobs": True, "top_logprobs": 1}
         body["stream_options"] = {"include_usage": True}
         body["stop"] = list(request.stop)
         pieces = self._messages(body, request.deadline)

@@ -48,6 +48,9 @@ CACHE_REUSE = 256
 the value that its own editor plugins recommend."""
 
 
+EMBED_FLAGS = ("--embeddings", "--pooling", "mean")
+"""Models that were not made for embeddings name no pooling, and then the server has none."""
+
 BATCH_MAX = 2048
 """llama.cpp's default. `/infill` gives three quarters of the batch to the prefix and a quarter to
 the suffix, and to the snippets what the context has beyond a batch: a batch as large as the context
@@ -187,10 +190,13 @@ class Managed:
         options = self._options
         program = _program(self.name, options)
         try:
-            models = Models(complete=self.model)
+            models = Models(complete=self._settings.model)
             choice = await asyncio.to_thread(choose, "complete", models)
         except CatalogError as error:
             raise Unreachable(error.message, error.hint) from error
+        if choice.problem and self._settings.model:
+            # A provider named for a model does not quietly serve another one.
+            raise Unreachable(choice.problem, "Choose another model for this provider.")
         self.model = choice.name
         arguments: dict[str, Any] = {
             "--model": choice.path,
@@ -205,7 +211,7 @@ class Managed:
         }
         if options.gpu_layers >= 0:
             arguments["--n-gpu-layers"] = options.gpu_layers
-        flags = ["--metrics", "--jinja", *(["--embeddings"] if options.embed else [])]
+        flags = ["--metrics", "--jinja", *(EMBED_FLAGS if options.embed else ())]
         given = [str(part) for pair in arguments.items() for part in pair]
         return [*program.command, *given, *flags]
 

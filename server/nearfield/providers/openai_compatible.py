@@ -160,7 +160,8 @@ class OpenAICompatible:
             raise Unsupported(f"{self.model} at {self._http.who} does not chat.")
         body = self._adapted(openai_chat.body(request, self.model))
         body[self._preset.max_tokens_field] = body.pop("max_tokens")
-        if self._logprobs:
+        if self._logprobs and not request.tools:
+            # llama.cpp's server refuses a stream with both.
             body["logprobs"] = True
         path = self._path(self._preset.chat_path)
         async with aclosing(self._stream(path, body, Cut.of(request), request.deadline)) as stream:
