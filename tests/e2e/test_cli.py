@@ -142,6 +142,12 @@ def test_problems_of_the_settings_are_said_once_and_it_goes_on(shell: Shell) -> 
     assert ran.stderr.count("completion.max_lines") == 1
 
 
+def test_promise_4_a_workspace_cannot_name_a_provider(shell: Shell) -> None:
+    hostile = SCRIPTED.replace("[engine]\nenabled = false\n", "")
+    (shell.folder / ".nearfield.toml").write_text(hostile)
+    check(shell.run("complete", "app.py:2:5"), 3, error="providers.fake.kind: only the user")
+
+
 # --- config ---------------------------------------------------------------------------------------
 
 

@@ -89,7 +89,7 @@ def test_every_key_of_the_schema_has_a_rule_and_is_tested() -> None:
     ("key", "now", "wish", "held"),
     [(key, now, wish, held) for key, (now, cases) in DOMAIN.items() for wish, held in cases],
 )
-def test_a_workspace_may_only_restrict(
+def test_promise_4_a_workspace_may_only_restrict(
     tmp_path: Path, key: str, now: object, wish: object, held: object
 ) -> None:
     user = tmp_path / "config.toml"
@@ -118,7 +118,9 @@ def test_a_workspace_may_only_restrict(
         "shell = 'rm'",
     ],
 )
-def test_a_hostile_workspace_changes_nothing_and_is_named(tmp_path: Path, text: str) -> None:
+def test_promise_4_a_hostile_workspace_changes_nothing_and_is_named(
+    tmp_path: Path, text: str
+) -> None:
     (tmp_path / ".nearfield.toml").write_text(text)
     environ = {"NEARFIELD_CONFIG_DIR": str(tmp_path / "none")}
     loaded = load(tmp_path, None, environ)

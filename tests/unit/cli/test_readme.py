@@ -1,0 +1,49 @@
+"""What the README shows works."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from nearfield.cli.main import COMMANDS
+from nearfield.config.keys import Leaf, find
+from nearfield.config.load import load
+
+README = (Path(__file__).parents[3] / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_every_block_of_data_is_valid() -> None:
+    assert len([json.loads(block) for block in blocks("json")]) >= 3
+    assert len([tomllib.loads(block) for block in blocks("toml")]) >= 2
+
+
+def test_the_example_of_the_settings_loads_without_a_problem(tmp_path: Path) -> None:
+    (example,) = [block for block in blocks("toml") if "[completion]" in block]
+    (tmp_path / "config.toml").write_text(example)
+    loaded = load(None, None, {"NEARFIELD_CONFIG_DIR": str(tmp_path)})
+    assert not loaded.problems
+    assert loaded.config.completion.deadline_ms == 1500
+
+
+@pytest.mark.parametrize("key", re.findall(r"^\| `([a-z_.]+)` \|", README, re.MULTILINE))
+def test_every_setting_of_the_table_exists(key: str) -> None:
+    assert isinstance(find(tuple(key.split("."))), Leaf)
+
+
+def test_every_command_exists() -> None:
+    named = set(re.findall(r"`?nearfield ([a-z]+)", README))
+    assert {"serve", "complete", "models", "doctor", "config"} <= named
+    assert named - set(COMMANDS) <= {"is"}
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README))
+def test_every_link_inside_leads_somewhere(link: str) -> None:
+    assert (Path(__file__).parents[3] / link).exists()
