@@ -25,7 +25,7 @@ ABORTED = 2
 """What `llama_decode` returns when the abort callback said so."""
 
 
-class Aborted(Exception):  # noqa: N818 - not an error: the step was told to end
+class Aborted(Exception):
     """The running chunk was ended; the sequence holds what it held before."""
 
 
