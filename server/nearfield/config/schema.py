@@ -146,7 +146,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     prices: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     """For a model's name the dollars for a million tokens [read, written], where the price list
     does not know it; [0, 0] for a server of your own."""
-    compare_with: str = "claude-sonnet-4-5"
+    compare_with: str = "claude-sonnet-5"
     """The model at whose price `nearfield stats` values what local models answered."""
 
 
@@ -177,6 +177,23 @@ class Files(msgspec.Struct, frozen=True, kw_only=True):
     """Documents larger than this get no suggestions."""
 
 
+class Index(msgspec.Struct, frozen=True, kw_only=True):
+    """`[index]`: what is known of the workspace's other files."""
+
+    enabled: bool = True
+    """Whether the workspace is indexed at all."""
+    exclude: list[str] = field(default_factory=list[str])
+    """Patterns as in `.gitignore`, besides the ignore files: matching files are not indexed. A
+    workspace may add some."""
+    max_file_bytes: Positive = 1_000_000
+    """Larger files are not indexed."""
+    vectors: bool = True
+    """Whether the meaning of code is indexed too, which takes processor time in the background and
+    half a kilobyte for each piece of code. Without it, names and words are found."""
+    on_battery: bool = False
+    """Whether vectors are made while the machine runs on its battery (user only)."""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """All settings."""
 
@@ -189,4 +206,5 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     budget: Budget = field(default_factory=Budget)
     cache: Cache = field(default_factory=Cache)
     files: Files = field(default_factory=Files)
+    index: Index = field(default_factory=Index)
     log: Log = field(default_factory=Log)

@@ -14,12 +14,11 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 from nearfield.config.schema import Config, ProviderSettings
 from nearfield.errors import NotPermitted
+from nearfield.providers.address import is_loopback
 from nearfield.providers.base import Provider
 from nearfield.routing.answers import Answers
 from nearfield.routing.breaker import Breaker
@@ -238,17 +237,6 @@ def can(provider: Provider, role: str) -> bool:
     if role == "complete":
         return able.infill
     return able.embed if role == "embed" else able.chat
-
-
-def is_loopback(address: str) -> bool:
-    """Whether a URL (or host:port) is of this machine."""
-    host = urlsplit(address if "://" in address else f"//{address}").hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def variants(config: Config) -> dict[str, ProviderSettings]:

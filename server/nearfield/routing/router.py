@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from nearfield.config.schema import Config
 from nearfield.errors import EngineError, ProviderError
 from nearfield.providers.base import Provider
-from nearfield.routing.desk import EMBEDDED, Desk, is_loopback, variants
+from nearfield.routing.desk import EMBEDDED, Desk, variants
 from nearfield.routing.egress import Egress
 from nearfield.routing.errand import Decision, Errand, Offer, Task
 from nearfield.routing.plan import Use
@@ -33,7 +33,6 @@ __all__ = [
     "RoleStatus",
     "Route",
     "Router",
-    "is_loopback",
     "variants",
 ]
 

@@ -52,9 +52,9 @@ def test_the_language_is_guessed_where_it_is_not_told(prompt: str, language: str
 )
 def test_any_text_has_a_score_and_soon(prompt: str) -> None:
     complexity.score("warm")
-    begun = time.perf_counter()
+    begun = time.process_time()
     found = complexity.score(prompt)
-    assert time.perf_counter() - begun < 1.0
+    assert time.process_time() - begun < 1.0
     assert 0 <= found.fails <= 1
 
 

@@ -173,9 +173,9 @@ async def test_an_unanswered_question_does_not_block(
 
     begun = time.monotonic()
     errand = Errand(workspace=str(workspace), ask=never)
-    heard = await listen(router.chat(chat(deadline=begun + 2), errand=errand))
+    heard = await listen(router.chat(chat(deadline=begun + 4), errand=errand))
     assert heard.text == UNSURE["text"]
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 4
     assert not cloud.calls
 
 
@@ -474,16 +474,16 @@ async def test_a_slow_candidate_leaves_time_for_the_next(
     slow = provider("slow", text="late", delay_ms=60_000)
     router = make({}, slow, provider("quick", text="quick"))
     begun = time.monotonic()
-    heard = await listen(router.chat(chat(deadline=begun + 1.0)))
+    heard = await listen(router.chat(chat(deadline=begun + 3.0)))
     assert heard.text == "quick"
-    assert time.monotonic() - begun < 1.0
+    assert time.monotonic() - begun < 3.0
     assert slow.streaming == 0
 
 
 async def test_a_stream_that_stalls_is_taken_back(make: Any, provider: Any, chat: Any) -> None:
-    stalled = provider("stalled", text="one two three four", piece_ms=400)
+    stalled = provider("stalled", text="one two three four", piece_ms=1000)
     router = make({}, stalled, provider("quick", text="whole"))
-    heard = await listen(router.chat(chat(deadline=time.monotonic() + 1.5)))
+    heard = await listen(router.chat(chat(deadline=time.monotonic() + 4)))
     assert (heard.text, heard.restarts) == ("whole", ["quick"])
     assert heard.last is not None and heard.last.finish is Finish.STOP
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
+import time
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearfield.routing import secrets
@@ -103,6 +104,7 @@ def test_a_secret_that_the_cursor_stands_in(cut: int) -> None:
     assert redactions.secrets
 
 
+@settings(deadline=None)
 @given(
     text=st.lists(
         st.sampled_from(["REDACTED_SECRET_0001", "REDACTED_SECRET_0002", "RED", "_", "x = ", "\n"]),
@@ -132,6 +134,23 @@ def test_a_placeholder_comes_back_however_the_stream_is_cut(text: str, cuts: lis
     assert logprobs + len(last.logprobs) == len(pieces)
 
 
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "A", "a1", "eyJ", "-----BEGIN RSA PRIVATE KEY-----\n", "key", "password=", '"', "://a:",
+        "Bearer ", "A/+\n", "curl -u ", "--password ", "<password>", "machine a login b ",
+        "//x/:_authToken=", "ABCDEFGHIJKLMNOP\n", "0123456789:",
+    ],
+)  # fmt: skip
+def test_no_text_takes_long(unit: str) -> None:
+    """100 kB of the worst; a pattern that is quadratic in it would take minutes."""
+    secrets.find("warm key")
+    begun = time.process_time()
+    secrets.find(unit * (100_000 // len(unit)))
+    assert time.process_time() - begun < 10
+
+
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_any_text_is_found_the_same_way_and_in_order(text: str) -> None:
     found = secrets.find(text)

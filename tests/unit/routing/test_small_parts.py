@@ -19,7 +19,7 @@ from nearfield.errors import (
     Unreachable,
 )
 from nearfield.routing.breaker import Breaker, Circuit
-from nearfield.routing.desk import is_loopback, variants
+from nearfield.routing.desk import variants
 from nearfield.routing.errand import Errand, Source, Task
 from nearfield.routing.hedge import race
 from nearfield.routing.ledger import Spent
@@ -210,26 +210,6 @@ def test_the_budget(
     found, why = funds(Budget(**budget), _standing(*spent), amount)
     assert found is state
     assert bool(why) == (state is not Funds.OK)
-
-
-@pytest.mark.parametrize(
-    ("address", "local"),
-    [
-        ("http://127.0.0.1:8080", True),
-        ("http://localhost:11434/v1", True),
-        ("http://[::1]:80", True),
-        ("127.0.0.5:80", True),
-        ("http://app.localhost/", True),
-        ("http://localhost.evil.net", False),
-        ("http://10.0.0.3:8000", False),
-        ("https://api.host.net/v1", False),
-        ("http://127.0.0.1@evil.net/", False),
-        ("http://0x7f.evil.net", False),
-        ("", False),
-    ],
-)
-def test_what_is_this_machine(address: str, local: bool) -> None:
-    assert is_loopback(address) is local
 
 
 def test_variants_name_a_model_of_a_provider() -> None:

@@ -1,0 +1,167 @@
+"""The commands of routing, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nearfield.routing.errand import Consent
+from nearfield.routing.ledger import Sending
+from nearfield.routing.store import Store
+
+CONFIG = """
+[engine]
+enabled = false
+[routing]
+strategy = "local_first"
+[providers.here]
+kind = "scripted"
+[[providers.here.options.answers]]
+match = "who"
+text = "the one here"
+[[providers.here.options.answers]]
+match = "json"
+text = '{"n": 1}'
+[providers.far]
+kind = "anthropic"
+model = "claude-sonnet-5"
+"""
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`run("audit", "list")` in a folder of its own, with `CONFIG` as the user's settings."""
+    for name in ("config", "data", "cache", "work"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "config" / "config.toml").write_text(CONFIG, "utf-8")
+    for name in ("config", "data", "cache"):
+        monkeypatch.setenv(f"NEARFIELD_{name.upper()}_DIR", str(tmp_path / name))
+    environ = {
+        **os.environ, "COLUMNS": "200", "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+    }  # fmt: skip
+
+    def call(*arguments: str, code: int = 0, said: str = "") -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "nearfield", *arguments],
+            cwd=tmp_path / "work", env=environ, input=said,
+            capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == code, (arguments, done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr
+        return done
+
+    return call
+
+
+def test_ask(run: Run) -> None:
+    assert run("ask", "who are you?").stdout == "the one here\n"
+    assert run("ask", "-", said="who?").stdout == "the one here\n"
+    told = json.loads(run("ask", "who?", "--json", "--task", "explain").stdout)
+    assert (told["text"], told["provider"], told["role"]) == ("the one here", "here", "fast")
+    assert run("ask", "something else", code=1).stdout.strip() == ""
+    run("ask", "", code=2)
+    run("ask", "who?", "--task", "nonsense", code=2)
+
+
+def test_ask_offers_what_could_answer_better(run: Run) -> None:
+    done = run("ask", "something else", code=1)
+    assert "far (claude-sonnet-5) could answer" in done.stderr
+    assert "at most $" in done.stderr and "--once far" in done.stderr
+
+
+def test_ask_with_a_schema_and_a_file(run: Run, tmp_path: Path) -> None:
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"type": "object", "required": ["n"]}', "utf-8")
+    assert json.loads(run("ask", "json", "--schema", str(schema)).stdout) == {"n": 1}
+    schema.write_text('{"type": "object", "required": ["m"]}', "utf-8")
+    assert "answer lacks m" in run("ask", "json", "--schema", str(schema)).stderr
+    run("ask", "json", "--schema", str(tmp_path / "none.json"), code=2)
+    run("ask", "json", "--file", str(tmp_path / "none.py"), code=2)
+
+
+def test_consent_is_given_shown_and_taken_back(run: Run, tmp_path: Path) -> None:
+    run("consent", "list", code=1)
+    run("audit", code=1)
+    run("consent", "allow", "far")
+    work = str((tmp_path / "work").resolve())
+    (said,) = json.loads(run("consent", "list", "--json").stdout)
+    assert (said["workspace"], said["provider"], said["consent"]) == (work, "far", "workspace")
+    assert "far (anthropic) may be sent" in run("audit").stdout
+    assert "stands by for here" in run("providers", "list").stdout
+    run("consent", "deny", "far")
+    assert "is never sent" in run("consent", "list").stdout
+    assert "you said never" in run("providers", "list").stdout
+    run("consent", "revoke", "far")
+    run("consent", "revoke", "far", code=1)
+    assert "no provider" in run("consent", "allow", "nobody", code=2).stderr
+
+
+def test_audit(run: Run, tmp_path: Path) -> None:
+    store = Store()
+    sent = Sending(
+        "/w", "far", "m", "anthropic", "fix", (("a.py", 1, 9),), 42, (("npm token", 2),), "d" * 64
+    )
+    store.finish(store.begin(sent), "answered", 10, 5, None)
+    store.begin(sent)
+    store.close()
+    listed = json.loads(run("audit", "list", "--json", "--outcome", "answered").stdout)
+    (entry,) = listed["entries"]
+    assert (entry["id"], entry["price"], entry["redactions"]) == (1, "unknown", {"npm token": 2})
+    assert "a.py" in run("audit").stdout
+    shown = run("audit", "show", "1").stdout
+    assert "a.py 1-9" in shown and "d" * 64 in shown and "2 x npm token" in shown
+    run("audit", "show", "99", code=1)
+    out = tmp_path / "out.json"
+    run("audit", "export", str(out))
+    assert len(json.loads(out.read_text("utf-8"))["entries"]) == 2
+    assert "2 entries deleted" in run("audit", "prune", "--before", "0m").stderr
+    run("audit", "list", "--since", "whenever", code=2)
+
+
+def test_stats(run: Run) -> None:
+    run("ask", "who are you?")
+    told = json.loads(run("stats", "--json").stdout)
+    (line,) = told["lines"]
+    assert (line["provider"], line["requests"], line["local"]) == ("here", 1, True)
+    assert told["share_local"] == 1.0 and float(told["saved"]) > 0
+    assert "answered on this machine: 100%" in run("stats").stdout
+
+
+def test_providers(run: Run) -> None:
+    listed = json.loads(run("providers", "list", "--json").stdout)
+    assert {row["name"]: row["local"] for row in listed["providers"]} == {
+        "here": True,
+        "far": False,
+    }
+    code = next(role for role in listed["roles"] if role["role"] == "code")
+    assert code["provider"] == "here"
+    assert code["others"] == [["far", "you have not allowed it for this workspace"]]
+    probed = run("providers", "probe")
+    assert probed.stdout == "here ready\n" and "providers probe far" in probed.stderr
+    assert run("providers", "models", "here").stdout == "scripted\n"
+    run("providers", "models", "nobody", code=2)
+
+
+def test_keys_with_no_keyring_that_keeps_anything(run: Run) -> None:
+    key = "never-shown-" + "4711"
+    done = run("keys", "set", "far", said=f"{key}\n")
+    assert key not in done.stdout + done.stderr
+    run("keys", "list", code=1)
+    run("keys", "remove", "far", code=1)
+    run("keys", "set", "far", said="\n", code=2)
+
+
+def test_a_said_yes_is_for_the_address_it_was_given_for(run: Run, tmp_path: Path) -> None:
+    run("consent", "allow", "far")
+    config = tmp_path / "config" / "config.toml"
+    config.write_text(CONFIG + 'base_url = "https://elsewhere.invalid"\n', "utf-8")
+    assert "you have not allowed it" in run("providers", "list").stdout
+    assert Store().said()[0].consent is Consent.WORKSPACE
