@@ -90,3 +90,13 @@ def test_a_rate_moves_slowly() -> None:
     rates.learn("p", watch(1, 2, 40), 600, None)
     rates.learn("p", watch(1, 2, 40), 1200, None)
     assert rates.fill_in("p", Capabilities()).prefill_rate == pytest.approx(0.7 * 200 + 0.3 * 400)
+
+
+def test_a_stopwatch_counts_tokens_from_the_first_to_the_last() -> None:
+    stopwatch = Stopwatch()
+    for count in (2, 3):
+        stopwatch.token(count)
+    assert stopwatch.tokens == 5
+    assert stopwatch.first is not None
+    assert stopwatch.last is not None
+    assert stopwatch.begun <= stopwatch.first <= stopwatch.last

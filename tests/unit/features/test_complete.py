@@ -96,11 +96,16 @@ async def test_without_providers(start: Start) -> None:
 
 
 async def test_the_next_provider_answers_and_the_first_ones_text_is_forgotten(start: Start) -> None:
-    broken = scripted("broken", {"text": "nonsense", "error": "Unreachable"})
-    service = await start(broken, scripted("spare", SUM))
+    # The bracket that the first one left open must not count when the second one is judged.
+    broken, spare = (
+        scripted("broken", {"text": "f(\n", "error": "Unreachable"}),
+        scripted("spare", SUM),
+    )
+    service = await start(broken, spare)
     answer = await Person(service, ADD).ask()
     assert [(s.text, s.provider) for s in answer.suggestions] == [("a + b", "spare")]
     assert service.traces.last(1)[0].provider == "spare"
+    assert "other" not in completions(spare)[0].sent
 
 
 async def test_a_newer_question_supersedes_the_older_one(start: Start) -> None:
@@ -144,6 +149,17 @@ async def test_a_stale_answer_is_kept_but_not_shown(start: Start) -> None:
     assert await question == "<stale>"
     assert await person.said() == " + b"
     assert len(completions(model)) == 1
+
+
+async def test_a_question_that_is_stale_after_the_pause_reaches_no_model(start: Start) -> None:
+    model = scripted("model", SUM)
+    service = await start(model, debounce_ms=50)
+    person = Person(service, ADD)
+    question = asyncio.create_task(person.said())
+    await asyncio.sleep(0)
+    person.type("a")
+    assert await question == "<stale>"
+    assert not completions(model)
 
 
 async def test_a_question_waits_for_a_pause_in_typing(start: Start) -> None:
@@ -252,17 +268,35 @@ async def test_idle_the_largest_prompt_is_evaluated_once(start: Start) -> None:
     assert completions(model)[-1].request.prefix == request.prefix + "v"
 
 
+async def test_nothing_is_evaluated_when_the_prompt_was_the_whole_document(start: Start) -> None:
+    model = scripted("model", SUM)
+    service = await start(model)
+    await Person(service, ADD).ask()
+    await asyncio.sleep(REST_SECONDS * 1.5)
+    assert len(model.calls) == 1
+
+
 async def test_prefill_stops_at_once(start: Start) -> None:
     model = scripted("model", {"match": "x = $", "text": "1\n"}, {"text": "", "delay_ms": 60_000})
     service = await start(model)
-    person = Person(service, "y = |\n")
+    asking, resting = Person(service, "x = |\n"), Person(service, "y = |\n", "b.py")
     await until(lambda: model.streaming)
-    other = Person(service, "x = |\n", "b.py")
-    assert await other.said() == "1"
+    assert await asking.said() == "1"
     first, second = model.calls
     assert (first.ended, second.ended) == ("closed", "closed")
     assert isinstance(first.request, InfillRequest)
-    assert (first.request.document, first.request.prefill_only) == (person.uri, True)
+    assert (first.request.document, first.request.prefill_only) == (resting.uri, True)
+
+
+async def test_paused_nothing_is_prefilled(start: Start) -> None:
+    model = scripted("model", {"text": "", "delay_ms": 60_000})
+    service = await start(model)
+    person = Person(service, "x = |\n")
+    await until(lambda: model.streaming)
+    service.pause()
+    person.type("1")
+    await asyncio.sleep(REST_SECONDS * 1.5)
+    assert [call.ended for call in model.calls] == ["closed"]
 
 
 @pytest.mark.parametrize("seed", range(6))
