@@ -20,6 +20,8 @@ COMMANDS = {
     "ask": "nearfield.cli.ask:ask",
     "providers": "nearfield.cli.providers:app",
     "doctor": "nearfield.cli.doctor:doctor",
+    "index": "nearfield.cli.index:index",
+    "search": "nearfield.cli.search:search",
     "config": "nearfield.cli.config:app",
     "keys": "nearfield.cli.keys:app",
     "consent": "nearfield.cli.consent:app",

@@ -129,6 +129,11 @@ RULES: dict[Key, Rule] = {
     ("cache", "max_age_hours"): user_only,
     ("files", "exclude"): only_add_patterns,
     ("files", "max_bytes"): only_lower,
+    ("index", "enabled"): only_off,
+    ("index", "exclude"): only_add_patterns,
+    ("index", "max_file_bytes"): only_lower,
+    ("index", "vectors"): only_off,
+    ("index", "on_battery"): user_only,
     ("log", "level"): user_only,
 }
 """The rule of every key's pattern. A key that is missing here is `user_only`; a test sees to it

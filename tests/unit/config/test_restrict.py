@@ -65,11 +65,16 @@ DOMAIN: dict[str, tuple[Any, list[tuple[Any, Any]]]] = {
         [(["b"], ["a", "b"]), (["!a"], ["a"]), (["!a", "b"], ["a", "b"]), ([], ["a"])],
     ),
     "files.max_bytes": (1000, [(10, 10), (2000, 1000)]),
+    "index.enabled": (True, [(False, False), (True, True)]),
+    "index.exclude": (["a"], [(["b"], ["a", "b"]), (["!a"], ["a"]), ([], ["a"])]),
+    "index.max_file_bytes": (1000, [(10, 10), (2000, 1000)]),
+    "index.vectors": (True, [(False, False), (True, True)]),
+    "index.on_battery": (False, [(True, False)]),
     "log.level": ("warning", [("debug", "warning"), ("error", "warning")]),
 }
 
 # Lists to which a workspace adds; it wishes for what it adds, not for the whole.
-ADDITIVE = ("completion.disabled_languages", "files.exclude", "privacy.withhold")
+ADDITIVE = ("completion.disabled_languages", "files.exclude", "index.exclude", "privacy.withhold")
 
 
 def _pattern(key: str) -> Key:

@@ -1,0 +1,182 @@
+"""`nearfield index [DIR]`: build a workspace's index, or say why a file is not in it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nearfield.cli.output import ExitCode, fail, print_json, say
+
+if TYPE_CHECKING:
+    from nearfield.index.builder import Report
+    from nearfield.index.workspace import Keeper, Workspace
+
+WORKSPACE_MARKS = (".git", ".nearfield.toml", ".hg")
+
+
+def index(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="The workspace; the one around this folder if none."),
+    ] = None,
+    explain: Annotated[
+        Path | None, typer.Option(help="Say why this file is or is not indexed, and end.")
+    ] = None,
+    no_vectors: Annotated[
+        bool, typer.Option("--no-vectors", help="Names and text only; vectors follow another time.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Build the index of a workspace, or bring it up to date. It can be interrupted at any time.
+
+    Exit codes: 0 done, 1 the file of `--explain` is not indexed, 2 wrong usage, 3 the index cannot
+    be written.
+    """
+    if folder is not None and not folder.is_dir():
+        fail(f"{folder} is no folder.", "Name the folder of a workspace.")
+    if explain is not None:
+        _explain(folder or enclosing(explain.absolute().parent), explain, as_json)
+        return
+    workspace = workspace_of(folder or enclosing(Path.cwd()))
+    if not workspace.place.kept:
+        say("warning: the cache folder cannot be written; this index ends with the command.")
+    facts = _build(workspace, vectors=not no_vectors, quiet=as_json)
+    if as_json:
+        print_json(facts)
+    else:
+        _print(facts)
+
+
+def enclosing(folder: Path) -> Path:
+    """The workspace around a folder: the nearest one with a mark, else the folder itself."""
+    for one in (folder, *folder.parents):
+        if any((one / mark).exists() for mark in WORKSPACE_MARKS):
+            return one
+    return folder
+
+
+def workspace_of(root: Path) -> Workspace:
+    """The workspace at `root` under the settings in force."""
+    from nearfield.catalog.disk import cache_dir
+    from nearfield.config.load import load
+    from nearfield.index.workspace import Workspace
+
+    loaded = load(root)
+    for problem in loaded.problems:
+        say(f"warning: {problem}")
+    return Workspace.of(root, loaded.config, cache_dir())
+
+
+def _explain(root: Path, file: Path, as_json: bool) -> None:
+    from nearfield.index.builder import explain
+
+    tree = workspace_of(root).tree
+    inside = os.path.relpath(os.path.realpath(file.parent), tree.root)
+    path = (Path(inside) / file.name).as_posix()
+    why = "outside the workspace" if path.startswith("../") else explain(tree, path)
+    if as_json:
+        print_json({"path": path, "indexed": not why, "reason": why})
+    else:
+        print(f"{path}: {f'not indexed: {why}' if why else 'indexed'}")
+    if why:
+        raise typer.Exit(ExitCode.NOTHING)
+
+
+def _build(workspace: Workspace, *, vectors: bool, quiet: bool) -> dict[str, Any]:
+    """Build, and say what was done."""
+    from nearfield.engine.client import physical_cores
+    from nearfield.index.search_store import Reader
+    from nearfield.index.workspace import Keeper
+
+    began = time.monotonic()
+    report: Report | None = None
+    made = 0
+    stopped: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: stopped.append(number))
+    try:
+        keeper = Keeper(workspace, threads=physical_cores(), stop=lambda: bool(stopped))
+        with keeper:
+            if keeper.taken:
+                if keeper.said:
+                    say(f"warning: {keeper.said}")
+                report, made = _work(keeper, vectors=vectors, quiet=quiet)
+            else:
+                say("Another Nearfield builds this index; this is what it holds so far.")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if stopped:
+        raise KeyboardInterrupt
+    reader = Reader(workspace.place.file)
+    counts, skipped = reader.counts(), reader.skipped()
+    reader.close()
+    return {
+        "root": str(workspace.root),
+        "index": str(workspace.place.file),
+        "built": report is not None,
+        "files": counts.files,
+        "read": report.read if report else 0,
+        "removed": report.removed if report else 0,
+        "chunks": counts.chunks,
+        "definitions": counts.definitions,
+        "vectors": counts.vectors,
+        "vectors_made": made,
+        "skipped": skipped,
+        "source_bytes": counts.bytes,
+        "index_bytes": counts.disk_bytes,
+        "text_seconds": round(report.seconds, 3) if report else 0.0,
+        "seconds": round(time.monotonic() - began, 3),
+    }
+
+
+def _work(keeper: Keeper, *, vectors: bool, quiet: bool) -> tuple[Report, int]:
+    """Names and text, then vectors, with a bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from nearfield.index.builder import Progress as Step
+
+    shown = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=quiet or not sys.stderr.isatty(),
+    )
+    with shown:
+        text = shown.add_task("Names and text", total=None)
+
+        def read(step: Step) -> None:
+            shown.update(text, completed=step.done, total=step.total)
+
+        report = keeper.build(read)
+        if not vectors:
+            return report, 0
+        meaning = shown.add_task("Meaning", total=None)
+
+        def embedded(made: int, total: int) -> None:
+            shown.update(meaning, completed=made, total=total)
+
+        return report, keeper.embed(listener=embedded)
+
+
+def _print(facts: dict[str, Any]) -> None:
+    megabytes = facts["source_bytes"] / 1e6
+    print(
+        f"{facts['files']} files ({megabytes:.1f} MB), {facts['chunks']} chunks,"
+        f" {facts['definitions']} definitions, {facts['vectors']} vectors"
+    )
+    if facts["built"]:
+        print(
+            f"{facts['read']} read, {facts['removed']} removed, {facts['vectors_made']} vectors"
+            f" made in {facts['seconds']:.1f} s"
+        )
+    for reason, count in facts["skipped"].items():
+        print(f"  {count:>6} skipped: {reason}")
+    print(f"{facts['index']} ({facts['index_bytes'] / 1e6:.1f} MB)")

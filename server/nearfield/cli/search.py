@@ -1,0 +1,85 @@
+"""`nearfield search "…"`: find code in a workspace by its name, its words or its meaning."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nearfield.cli.index import enclosing, workspace_of
+from nearfield.cli.output import ExitCode, fail, print_json
+
+if TYPE_CHECKING:
+    from nearfield.index.search import Hit, QueryKind
+
+SHOWN_LINES = 8
+
+
+def search(
+    query: Annotated[str, typer.Argument(help="A name, a question in words, or a piece of code.")],
+    folder: Annotated[
+        Path | None, typer.Option("--workspace", help="The workspace; the one around if none.")
+    ] = None,
+    count: Annotated[int, typer.Option("-n", min=1, max=100, help="How many results.")] = 10,
+    kind: Annotated[str, typer.Option(help="symbol, words or code; found out if not given.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Search the index of a workspace, which is brought up to date first.
+
+    Exit codes: 0 something was found, 1 nothing was, 2 wrong usage.
+    """
+    from nearfield.index.search import QueryKind
+
+    if not query.strip():
+        fail("The query is empty.", "Give a name, a question or a piece of code.")
+    if kind and kind not in {one.value for one in QueryKind}:
+        fail(f"There is no kind {kind!r}.", "Choose symbol, words or code.")
+    if folder is not None and not folder.is_dir():
+        fail(f"{folder} is no folder.", "Name the folder of a workspace.")
+    hits = _found(folder or enclosing(Path.cwd()), query, QueryKind(kind) if kind else None, count)
+    if as_json:
+        print_json(
+            [
+                {
+                    "path": hit.path.encode("utf-8", "replace").decode(),
+                    "line": hit.first + 1,
+                    "end_line": hit.last,
+                    "kind": hit.kind,
+                    "symbol": hit.symbol,
+                    "language": hit.language,
+                    "score": round(hit.score, 4),
+                    "text": hit.text,
+                }
+                for hit in hits
+            ]
+        )
+    else:
+        _print(hits)
+    if not hits:
+        raise typer.Exit(ExitCode.NOTHING)
+
+
+def _found(root: Path, query: str, kind: QueryKind | None, count: int) -> list[Hit]:
+    """Bring names and text up to date, unless a server does, and search."""
+    from nearfield.index.workspace import Keeper
+
+    workspace = workspace_of(root)
+    with Keeper(workspace) as keeper:
+        if keeper.taken:
+            keeper.build()
+    return workspace.searcher().search(query, kind, count)
+
+
+def _print(hits: list[Hit]) -> None:
+    colours = sys.stdout.isatty()
+    for hit in hits:
+        place = f"{hit.path}:{hit.first + 1}-{hit.last}".encode("utf-8", "replace").decode()
+        title = f"{place}  {hit.symbol}".rstrip()
+        print(f"\033[1m{title}\033[0m" if colours else title)
+        lines = [line for line in hit.text.split("\n") if line.strip()]
+        for line in lines[:SHOWN_LINES]:
+            print(f"    {line.rstrip()}")
+        if len(lines) > SHOWN_LINES:
+            print("    …")

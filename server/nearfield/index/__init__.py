@@ -1,0 +1,1 @@
+"""What the workspace holds: files, chunks, symbols and vectors, found in milliseconds."""

@@ -1,0 +1,307 @@
+"""Building: makes the index say what the workspace holds, and does nothing twice.
+
+A build walks the tree, reads what looks different from what the index knows, and writes in batches;
+each batch is one transaction, so that a build that is killed is continued by the next one. What an
+open buffer holds counts until it is closed, whatever the disk says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+
+import psutil
+
+from nearfield.index.chunks import chunked
+from nearfield.index.files import Entry, Stamp, Tree, decode, unfit
+from nearfield.index.store import Content, Known, Store
+from nearfield.index.symbols import NO_SYMBOLS, outline
+from nearfield.syntax.languages import language_for
+from nearfield.syntax.parser import parse
+
+BATCH_FILES = 64
+BATCH_BYTES = 1_000_000
+"""A batch takes about half a second to write: that much work is lost when the process is killed."""
+RACY_NS = 50_000_000
+"""A file that changed this short before it was read may change again within the clock's tick and
+look the same; such a one is read again by the next build."""
+BUILDER_VERSION = "1"
+"""Raise it when chunks or symbols of an unchanged file come out differently: all is read again."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What a build did. `skipped` counts by reason; a skipped folder counts once."""
+
+    files: int = 0
+    read: int = 0
+    removed: int = 0
+    bytes: int = 0
+    chunks: int = 0
+    skipped: Counter[str] = field(default_factory=Counter[str])
+    seconds: float = 0.0
+    stopped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a build is, in files."""
+
+    done: int
+    total: int
+
+
+Listener = Callable[[Progress], None]
+
+
+class Builder:
+    """Keeps one store in step with one tree. One thread at a time, with the lock held."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        store: Store,
+        stop: Callable[[], bool] = lambda: False,
+        holder: int | None = None,
+    ) -> None:
+        """`stop` is asked between files; `holder` is the process whose buffers come in."""
+        self._tree = tree
+        self._holder = os.getpid() if holder is None else holder
+        self._store = store
+        self._stop = stop
+        if store.fact("builder") != BUILDER_VERSION:
+            store.clear()
+            store.say({"builder": BUILDER_VERSION})
+
+    def build(self, listener: Listener | None = None) -> Report:
+        """Bring the whole index up to date."""
+        began = time.monotonic()
+        report = Report()
+        known = self._store.known()
+        self._release_dead(known)
+        work: list[Entry] = []
+        seen: set[str] = set()
+        for entry in self._tree.walk():
+            if entry.reason or entry.stamp is None:
+                report.skipped[_counted(entry.reason)] += 1
+                continue
+            seen.add(entry.path)
+            before = known.get(entry.path)
+            if before is not None and _same(before, entry.stamp):
+                self._count(report, before.reason)
+            elif before is None or not _held(before):
+                work.append(entry)
+        gone = [path for path, one in known.items() if path not in seen and not _held(one)]
+        self._remove(gone, report)
+        self._read(work, known, report, listener)
+        if not report.stopped and (report.read or report.removed):
+            self._store.tidy()
+        report.seconds = time.monotonic() - began
+        self._store.say({"skipped": _tally(report.skipped), "built": str(time.time())})
+        return report
+
+    def _release_dead(self, known: dict[str, Known]) -> None:
+        """Buffers of servers that ended without a word: the disk counts again."""
+        dead = [
+            path
+            for path, one in known.items()
+            if one.holder is not None and not psutil.pid_exists(one.holder)
+        ]
+        for path in dead:
+            known.pop(path)
+            with self._store.transaction():
+                self._store.drop(path)
+
+    def _remove(self, gone: Sequence[str], report: Report) -> None:
+        for start in range(0, len(gone), BATCH_FILES):
+            with self._store.transaction():
+                for path in gone[start : start + BATCH_FILES]:
+                    self._store.drop(path)
+        report.removed = len(gone)
+
+    def _read(
+        self,
+        work: Sequence[Entry],
+        known: dict[str, Known],
+        report: Report,
+        listener: Listener | None,
+    ) -> None:
+        """Read and write `work`, batch by batch."""
+        batch: list[Content | _Restamp] = []
+        weight = 0
+        for done, entry in enumerate(work):
+            if self._stop():
+                report.stopped = True
+                break
+            if listener is not None:
+                listener(Progress(done, len(work)))
+            content = self.content(entry.path, known.get(entry.path))
+            if content is None:
+                report.skipped["unreadable"] += 1
+                continue
+            batch.append(content)
+            report.read += 1
+            self._count(report, content.reason)
+            if isinstance(content, Content):
+                weight += content.bytes
+                report.bytes += content.bytes
+                report.chunks += len(content.chunks)
+            if len(batch) >= BATCH_FILES or weight >= BATCH_BYTES:
+                self._write(batch)
+                batch, weight = [], 0
+        self._write(batch)
+        if listener is not None and not report.stopped:
+            listener(Progress(len(work), len(work)))
+
+    @staticmethod
+    def _count(report: Report, reason: str) -> None:
+        if reason:
+            report.skipped[reason] += 1
+        else:
+            report.files += 1
+
+    def _write(self, batch: Sequence[Content | _Restamp]) -> None:
+        if not batch:
+            return
+        with self._store.transaction():
+            for content in batch:
+                if isinstance(content, _Restamp):
+                    self._store.restamp(content.path, content.stamp, content.changed)
+                else:
+                    self._store.put(content)
+
+    def content(self, path: str, known: Known | None) -> Content | _Restamp | None:
+        """A file as it is on disk now; only its new looks when its content is known; None when it
+        cannot be read."""
+        found = self._tree.read(path)
+        if found is None:
+            return None
+        stamp, raw = found
+        digest = hashlib.blake2b(raw, digest_size=16).digest()
+        kept = None if abs(time.time_ns() - stamp.mtime_ns) < RACY_NS else stamp
+        changed = stamp.mtime_ns / 1e9
+        if known is not None and known.digest == digest and known.holder is None:
+            return _Restamp(path, kept, changed, known.reason)
+        text = decode(raw)
+        if text is None:
+            return Content(path, kept, digest, len(raw), reason="binary", changed=changed)
+        return understood(path, text, digest, len(raw), kept, changed)
+
+    # --- single files ---
+
+    def refresh(self, paths: Iterable[str]) -> int:
+        """Files that may have changed, by path; returns how many had. A folder, or a file with
+        rules in it, needs a whole build."""
+        known = self._store.known()
+        count = 0
+        for path in paths:
+            before = known.get(path)
+            if before is not None and _held(before):
+                continue
+            entry = self._tree.look(path)
+            content = None
+            if entry is not None and not entry.reason:
+                if before is not None and entry.stamp is not None and _same(before, entry.stamp):
+                    continue
+                content = self.content(path, before)
+            if content is not None:
+                self._write([content])
+                count += isinstance(content, Content)
+            elif before is not None:
+                self._remove([path], Report())
+                count += 1
+        return count
+
+    def buffer(self, path: str, text: str) -> bool:
+        """What an open buffer holds counts from now on; False when the rules exclude the file."""
+        entry = self._tree.look(path)
+        if entry is not None and entry.reason and entry.reason != "too large":
+            return False
+        raw = text.encode("utf-8", "surrogatepass")
+        digest = hashlib.blake2b(raw, digest_size=16).digest()
+        with self._store.transaction():
+            before = self._store.known_file(path)
+            if before is None or before.digest != digest or before.holder is None:
+                content = understood(path, text, digest, len(raw), None, time.time())
+                self._store.put(replace(content, holder=self._holder))
+        return True
+
+    def closed(self, path: str) -> None:
+        """The buffer is gone: the disk counts again."""
+        with self._store.transaction():
+            self._store.release(path)
+        self.refresh([path])
+
+
+@dataclass(frozen=True, slots=True)
+class _Restamp:
+    """The content is known; only how the file looks has changed."""
+
+    path: str
+    stamp: Stamp | None
+    changed: float
+    reason: str
+
+
+def understood(
+    path: str, text: str, digest: bytes, size: int, stamp: Stamp | None, changed: float
+) -> Content:
+    """A text with its chunks and symbols."""
+    reason = unfit(path, text)
+    if reason:
+        return Content(path, stamp, digest, size, reason=reason, changed=changed)
+    language = language_for("", path)
+    parsed = parse(language, text) if language is not None else None
+    symbols = outline(parsed) if parsed is not None else NO_SYMBOLS
+    return Content(
+        path=path,
+        stamp=stamp,
+        digest=digest,
+        bytes=size,
+        language=language.name if language else "",
+        text=text,
+        chunks=chunked(text, path, parsed, symbols.definitions),
+        outline=symbols,
+        changed=changed,
+    )
+
+
+def explain(tree: Tree, path: str) -> str:
+    """Why a file is not indexed, "" when it is; the whole way that a build would go."""
+    entry = tree.look(path)
+    if entry is None:
+        return "not there"
+    if entry.reason:
+        return entry.reason
+    found = tree.read(path)
+    if found is None:
+        return "unreadable"
+    text = decode(found[1])
+    return "binary" if text is None else unfit(path, text)
+
+
+def _same(known: Known, stamp: Stamp) -> bool:
+    return known.stamp == stamp and known.holder is None
+
+
+def _held(known: Known) -> bool:
+    return known.holder is not None
+
+
+def _counted(reason: str) -> str:
+    """Reasons that name a file are counted as one."""
+    return "excluded" if reason.startswith("excluded by") else reason
+
+
+def _tally(skipped: Counter[str]) -> str:
+    return "\n".join(f"{count} {reason}" for reason, count in sorted(skipped.items()))
+
+
+def is_rules(path: str) -> bool:
+    """Whether a change of this file may change what counts."""
+    return PurePosixPath(path).name in {".gitignore", ".nearfieldignore"}

@@ -1,0 +1,90 @@
+"""The default embedder: all-MiniLM-L6-v2 in int8, by ONNX Runtime, from the package itself.
+
+Texts are sorted by length and run in batches of about the same number of tokens, so that hardly any
+padding is computed. Loading takes 0.1 s and happens with the first text. `models/make_embedder.py`
+makes the files and records where they come from.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import tokenizers
+
+NAME = "all-MiniLM-L6-v2-int8"
+DIMENSIONS = 384
+MAX_TOKENS = 256
+BATCH_TOKENS = 1_024
+"""Tokens of one run. Larger batches are no faster on two cores, and hold the processor longer."""
+
+
+class Embedder:
+    """Texts to unit vectors. Safe to call from several threads; one runs at a time."""
+
+    name = NAME
+    dimensions = DIMENSIONS
+
+    def __init__(self, threads: int = 1) -> None:
+        """`threads` are the processor's cores that one run may take."""
+        self._threads = threads
+        self._lock = threading.Lock()
+
+    @cached_property
+    def _session(self) -> Any:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        # Spinning threads would take a core from the model that completes.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.enable_cpu_mem_arena = False
+        options.log_severity_level = 3
+        model = (resources.files("nearfield.index") / "data" / "embedder.onnx").read_bytes()
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+    @cached_property
+    def _tokenizer(self) -> tokenizers.Tokenizer:
+        file = resources.files("nearfield.index") / "data" / "tokenizer.json"
+        return tokenizers.Tokenizer.from_str(file.read_text("utf-8"))
+
+    def embed(self, texts: Sequence[str], stop: Callable[[], bool] = lambda: False) -> Any:
+        """One row of `DIMENSIONS` float32 numbers a text, in order; texts are cut at `MAX_TOKENS`.
+
+        `stop` is asked between runs; when it says so, the rest is zeros, which a caller that
+        stops does not use.
+        """
+        with self._lock:
+            vectors = np.zeros((len(texts), DIMENSIONS), np.float32)
+            clean = [text.encode("utf-8", "replace").decode() for text in texts]
+            rows = [row.ids for row in self._tokenizer.encode_batch_fast(clean)]
+            for batch in _batches(rows):
+                if stop():
+                    break
+                vectors[batch] = self._run([rows[i] for i in batch])
+            return vectors
+
+    def _run(self, rows: list[list[int]]) -> Any:
+        longest = max(map(len, rows))
+        ids = np.zeros((len(rows), longest), np.int32)
+        mask = np.zeros_like(ids)
+        for row, tokens in enumerate(rows):
+            ids[row, : len(tokens)] = tokens
+            mask[row, : len(tokens)] = 1
+        return self._session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+
+
+def _batches(rows: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    """The rows' places in batches of `BATCH_TOKENS`, padding counted, shortest first."""
+    batch: list[int] = []
+    for at in sorted(range(len(rows)), key=lambda i: len(rows[i])):
+        if batch and (len(batch) + 1) * len(rows[at]) > BATCH_TOKENS:
+            yield batch
+            batch = []
+        batch.append(at)
+    if batch:
+        yield batch

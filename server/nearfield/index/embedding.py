@@ -1,0 +1,101 @@
+"""Giving chunks their vectors, file by file, the most relevant first.
+
+A chunk's text is not in the index: its file is read and cut again, which takes a hundredth of what
+embedding does. A file that has changed since is passed over; the next build brings it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from nearfield.index.builder import understood
+from nearfield.index.files import Tree, decode
+from nearfield.index.search_store import Reader
+from nearfield.index.vector_store import Vectors
+
+FILES_A_ROUND = 32
+"""Between rounds it is looked what is most relevant now."""
+TEXTS_A_BATCH = 64
+"""About half a second of work: what a kill can lose, and how long a stop can take."""
+
+
+class StoppableEmbedder(Protocol):
+    """What makes vectors of many texts."""
+
+    name: str
+    dimensions: int
+
+    def embed(self, texts: Sequence[str], stop: Callable[[], bool] = ...) -> Any:
+        """One unit vector a text; between runs `stop` is asked."""
+        ...
+
+
+class Embedding:
+    """Embeds what has no vector yet. One thread at a time, with the lock held."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        reader: Reader,
+        vectors: Vectors,
+        embedder: StoppableEmbedder,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._tree = tree
+        self._reader = reader
+        self._vectors = vectors
+        self._embedder = embedder
+        self._stop = stop
+        vectors.prepare()
+
+    def run(self, near: Sequence[str] = (), listener: Callable[[int], None] | None = None) -> int:
+        """Embed until nothing is missing or `stop` says so; returns how many vectors were made.
+        `listener` hears their number as it grows."""
+        made = 0
+        passed: set[str] = set()
+        while not self._stop():
+            wanted = len(passed) + FILES_A_ROUND
+            paths = [path for path in self._vectors.missing(near, wanted) if path not in passed]
+            if not paths:
+                break
+            passed.update(paths)
+            for batch in self._texts(paths):
+                made += self._embed(batch)
+                if listener is not None:
+                    listener(made)
+                if self._stop():
+                    break
+        return made
+
+    def _texts(self, paths: Sequence[str]) -> list[dict[bytes, str]]:
+        """What the chunks of files mean, by digest, in batches."""
+        meanings: dict[bytes, str] = {}
+        for path in paths:
+            for chunk in self._chunks(path):
+                meanings.setdefault(chunk.digest, chunk.meaning)
+        lacking = self._vectors.lacking(list(meanings))
+        return [
+            {digest: meanings[digest] for digest in lacking[start : start + TEXTS_A_BATCH]}
+            for start in range(0, len(lacking), TEXTS_A_BATCH)
+        ]
+
+    def _chunks(self, path: str) -> Sequence[Any]:
+        source = self._reader.source(path)
+        if source is None:
+            return ()
+        text = source.text
+        if text is None:
+            found = self._tree.read(path)
+            if found is None or hashlib.blake2b(found[1], digest_size=16).digest() != source.digest:
+                return ()
+            text = decode(found[1])
+        return () if text is None else understood(path, text, b"", 0, None, 0.0).chunks
+
+    def _embed(self, meanings: dict[bytes, str]) -> int:
+        vectors = self._embedder.embed(list(meanings.values()), self._stop)
+        if self._stop():
+            return 0
+        self._vectors.add(list(meanings), vectors)
+        return len(meanings)

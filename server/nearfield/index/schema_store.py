@@ -1,0 +1,206 @@
+"""The index's file: where it is, how it is opened, and how an older one becomes today's.
+
+One SQLite file a workspace, in WAL mode, so that one process writes while others read. Migrations
+are named functions, run once each and recorded in the file. A file that is damaged, or comes from a
+newer Nearfield, is set aside and a new one begun: everything in it can be built again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+import sqlite_vec
+
+from nearfield.errors import NearfieldError
+
+BUSY_MS = 5_000
+"""Another process holds the write lock for one batch, about 0.2 s; longer means a stuck disk."""
+CACHE_KIB = 8_192
+MAP_BYTES = 1 << 28
+
+
+class IndexUnusable(NearfieldError):
+    """The index's file cannot be read or written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an index is kept. `kept` is False when the cache folder cannot be written: then it is
+    in memory (or the temporary folder) and lives as long as it is open."""
+
+    file: Path
+    kept: bool
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one process that builds."""
+        return self.file.with_suffix(".lock")
+
+
+def place_of(root: Path, cache: Path) -> Place:
+    """The place for the workspace at `root`; makes the folder."""
+    real = os.path.realpath(root)
+    key = hashlib.blake2b(os.fsencode(real), digest_size=8).hexdigest()
+    label = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(real).name)[:40] or "root"
+    name = f"{label}-{key}.db"
+    folder = cache / "index"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, probe = tempfile.mkstemp(dir=folder, prefix=".probe")
+        os.close(handle)
+        Path(probe).unlink()
+    except OSError:
+        memory = Path("/dev/shm")  # noqa: S108 - a private folder is made inside
+        base = memory if os.access(memory, os.W_OK) else None
+        return Place(Path(tempfile.mkdtemp(prefix="nearfield-", dir=base)) / name, kept=False)
+    return Place(folder / name, kept=True)
+
+
+def connect(file: Path, *, write: bool) -> apsw.Connection:
+    """Open the file with the vector functions loaded. Raises `apsw.Error`."""
+    flags = apsw.SQLITE_OPEN_READONLY
+    if write:
+        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    connection = apsw.Connection(str(file), flags=flags)
+    connection.set_busy_timeout(BUSY_MS)
+    connection.enable_load_extension(True)
+    connection.load_extension(sqlite_vec.loadable_path())
+    connection.enable_load_extension(False)
+    connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+    connection.execute(f"PRAGMA mmap_size={MAP_BYTES}")
+    if write:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+    return connection
+
+
+def names_and_text(db: apsw.Connection) -> None:
+    """Files, chunks, symbols, full text."""
+    db.execute(
+        """
+        CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+        -- `stamp` is how the file looked, NULL when it must be read again; `reason` is why its
+        -- content is not indexed, '' when it is; `holder` is the process whose open buffer it is.
+        CREATE TABLE file (
+            id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, stamp TEXT, digest BLOB,
+            bytes INTEGER NOT NULL, language TEXT NOT NULL, reason TEXT NOT NULL, holder INTEGER,
+            changed REAL NOT NULL
+        );
+        -- The text of open buffers; that of other files is on the disk.
+        CREATE TABLE body (
+            file INTEGER PRIMARY KEY REFERENCES file ON DELETE CASCADE, text BLOB NOT NULL
+        );
+        CREATE TABLE chunk (
+            id INTEGER PRIMARY KEY, file INTEGER NOT NULL REFERENCES file ON DELETE CASCADE,
+            first INTEGER NOT NULL, last INTEGER NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL,
+            symbol TEXT NOT NULL, digest BLOB NOT NULL
+        );
+        CREATE INDEX chunk_file ON chunk (file);
+        CREATE INDEX chunk_digest ON chunk (digest);
+        CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE, folded TEXT NOT NULL);
+        CREATE INDEX name_folded ON name (folded);
+        CREATE TABLE definition (
+            id INTEGER PRIMARY KEY, file INTEGER NOT NULL REFERENCES file ON DELETE CASCADE,
+            name INTEGER NOT NULL, kind TEXT NOT NULL, container TEXT NOT NULL,
+            row INTEGER NOT NULL, column INTEGER NOT NULL, first INTEGER NOT NULL,
+            last INTEGER NOT NULL
+        );
+        CREATE INDEX definition_file ON definition (file);
+        CREATE INDEX definition_name ON definition (name);
+        CREATE TABLE reference (
+            name INTEGER NOT NULL, file INTEGER NOT NULL REFERENCES file ON DELETE CASCADE,
+            rows TEXT NOT NULL, PRIMARY KEY (name, file)
+        ) WITHOUT ROWID;
+        CREATE INDEX reference_file ON reference (file);
+        CREATE VIRTUAL TABLE words USING fts5 (
+            path, symbol, body, content='', contentless_delete=1,
+            tokenize="porter unicode61 remove_diacritics 2"
+        );
+        CREATE VIRTUAL TABLE term USING fts5vocab (words, row);
+        CREATE VIRTUAL TABLE grams USING fts5 (
+            folded, content='', contentless_delete=1, tokenize="trigram", detail=none
+        );
+        """
+    )
+
+
+def vectors(db: apsw.Connection) -> None:
+    """Vectors by content, for every embedder that was ever used. The 1-bit tables, one for each
+    embedder, are made when its first vector comes."""
+    db.execute(
+        """
+        CREATE TABLE embedder (
+            id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, dimensions INTEGER NOT NULL
+        );
+        CREATE TABLE vector (
+            id INTEGER PRIMARY KEY, embedder INTEGER NOT NULL REFERENCES embedder,
+            digest BLOB NOT NULL, data BLOB NOT NULL, UNIQUE (embedder, digest)
+        );
+        """
+    )
+
+
+MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (names_and_text, vectors)
+
+
+def migrate(db: apsw.Connection) -> bool:
+    """Bring the file to today's schema, in one transaction. False: it knows more than we do."""
+    known = [step.__name__ for step in MIGRATIONS]
+    with db:
+        db.execute("CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY, at TEXT NOT NULL)")
+        done = {row[0] for row in db.execute("SELECT name FROM migration")}
+        if done - set(known):
+            return False
+        for step in MIGRATIONS:
+            if step.__name__ not in done:
+                step(db)
+                db.execute("INSERT INTO migration VALUES (?, datetime('now'))", (step.__name__,))
+    return True
+
+
+def open_or_rebuild(file: Path) -> tuple[apsw.Connection, str]:
+    """Open for writing; returns the connection and one sentence on why an old file was set aside,
+    "" when none was. Call it with the builder's lock held. Raises `IndexUnusable`."""
+    why = ""
+    if file.exists():
+        try:
+            connection = connect(file, write=True)
+            sound = connection.execute("PRAGMA quick_check(1)").get == "ok"
+            if sound and migrate(connection):
+                return connection, ""
+            connection.close()
+            why = "comes from a newer Nearfield" if sound else "is damaged"
+        except (apsw.NotADBError, apsw.CorruptError, apsw.SQLError):
+            why = "is damaged"
+        except apsw.Error as error:
+            raise _unusable(file, error) from error
+        set_aside(file)
+    try:
+        connection = connect(file, write=True)
+        migrate(connection)
+    except apsw.Error as error:
+        raise _unusable(file, error) from error
+    said = f"The index {why}; it was set aside as {file.name}.old and is built anew." if why else ""
+    return connection, said
+
+
+def set_aside(file: Path) -> None:
+    """Rename the file, so that a person can look at it; the one set aside before it goes."""
+    for suffix in ("-wal", "-shm"):
+        Path(f"{file}{suffix}").unlink(missing_ok=True)
+    file.replace(f"{file}.old")
+
+
+def _unusable(file: Path, error: apsw.Error) -> IndexUnusable:
+    return IndexUnusable(
+        f"The index {file} cannot be used ({type(error).__name__}).",
+        "Check the free space and the permissions of that folder.",
+    )

@@ -1,0 +1,280 @@
+"""Searching: full text, symbols and vectors, fused into one ranking.
+
+Each part answers on a scale of its own; both are brought to 0..1 and mixed with a weight that
+depends on what the query looks like. Then small factors say what a person would: a definition that
+is named so before a place that mentions it, the code before its tests, the cursor's neighbourhood
+before the far end of the tree. A part that has no answer yet (vectors that are still being made)
+leaves the ranking to the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+from nearfield.index.files import decode
+from nearfield.index.search_store import Reader, Row
+from nearfield.index.vector_store import Vectors
+from nearfield.index.words import asked, parts
+
+CANDIDATES = 100
+"""Chunks that each part may name."""
+
+
+class QueryKind(StrEnum):
+    """What a query looks like."""
+
+    SYMBOL = "symbol"
+    WORDS = "words"
+    CODE = "code"
+
+
+VECTOR_WEIGHT = {QueryKind.SYMBOL: 0.3, QueryKind.WORDS: 0.5, QueryKind.CODE: 0.7}
+"""The vectors' part of the mix, the full text has the rest; tests/bench/RESULTS.md has the curve,
+which is flat around these."""
+NAMED_BOOST = 1.0
+"""For a definition whose whole name is asked for."""
+NAME_WORDS_BOOST = 0.2
+"""For a definition all of whose name's words are in the question."""
+STEM_BOOST = 0.2
+"""For a file all of whose name's words are in the question."""
+FILE_SHARE = 0.1
+"""Of the scores of a file's other good chunks, this share is added to its best one's."""
+ASIDE = 0.45
+"""Factor for tests, examples, documentation and the like, when the query does not speak of them."""
+PROSE = 0.5
+"""Factor for a file that is no code."""
+NEAR_BOOST = 0.15
+RECENT_BOOST = 0.03
+RECENT_SECONDS = 7 * 86_400.0
+
+_ASIDE_PATH = re.compile(
+    r"(?:^|/)(?:tests?|testing|specs?|__tests__|examples?|docs?|docs_src|benchmarks?|fixtures"
+    r"|samples?|demos?|scripts)/|(?:^|/)(?:test_[^/]*|[^/]*_test\.\w+|[^/]*\.(?:test|spec)\.\w+"
+    r"|conftest\.py|setup\.py)$",
+    re.IGNORECASE,
+)
+_ASIDE_WORDS = frozenset(
+    [
+        "test",
+        "tests",
+        "testing",
+        "spec",
+        "example",
+        "examples",
+        "doc",
+        "docs",
+        "documentation",
+        "fixture",
+        "benchmark",
+        "sample",
+        "demo",
+    ]
+)
+_IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|#|->)[A-Za-z_$][\w$]*)*(?:\(\))?$")
+_CODE_SIGNS = re.compile(r"[{};=]|\w\(|\)\s*:|->|=>|\n|^\s*(?:def|class|import|from|func|fn)\s\w")
+
+
+class TextEmbedder(Protocol):
+    """What makes vectors of texts."""
+
+    name: str
+    dimensions: int
+
+    def embed(self, texts: Sequence[str]) -> Any:
+        """One unit vector a text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A found chunk. Rows count from 0, `last` is not included; `text` is what stands there."""
+
+    path: str
+    first: int
+    last: int
+    kind: str
+    symbol: str
+    language: str
+    score: float
+    text: str
+
+
+def kind_of(query: str) -> QueryKind:
+    """What a query looks like."""
+    query = query.strip()
+    if _IDENTIFIER.match(query):
+        plain = query.islower() and query.isalpha()
+        return QueryKind.WORDS if plain else QueryKind.SYMBOL
+    return QueryKind.CODE if _CODE_SIGNS.search(query) else QueryKind.WORDS
+
+
+class Searcher:
+    """Searches one index. One thread at a time."""
+
+    def __init__(self, root: Path, reader: Reader, embedder: TextEmbedder | None) -> None:
+        """`embedder` None: without vectors."""
+        self._root = root
+        self._reader = reader
+        self._embedder = embedder
+
+    def search(
+        self, query: str, kind: QueryKind | None = None, k: int = 10, near: str = ""
+    ) -> list[Hit]:
+        """The `k` best chunks; `near` is the path of the file that the question comes from."""
+        kind = kind or kind_of(query)
+        scores = self._scores(query, kind)
+        rows = self._reader.rows(scores)
+        ranked = self._ranked(query, rows, scores, near)
+        hits: list[Hit] = []
+        for row, score in ranked:
+            text = self.text(row)
+            if text is not None:
+                hits.append(
+                    Hit(
+                        row.path,
+                        row.first,
+                        row.last,
+                        row.kind,
+                        row.symbol,
+                        row.language,
+                        score,
+                        text,
+                    )
+                )
+            if len(hits) >= k:
+                break
+        return hits
+
+    def _scores(self, query: str, kind: QueryKind) -> dict[int, float]:
+        """The mixed scores of every candidate, about 0..1."""
+        scores: defaultdict[int, float] = defaultdict(float)
+        nearest = self._nearest(query)
+        weight = VECTOR_WEIGHT[kind] if nearest else 0.0
+        text = self._reader.full_text(asked(query)[:64], CANDIDATES)
+        top = max((score for _chunk, score in text), default=1.0) or 1.0
+        for chunk, score in text:
+            scores[chunk] += (1 - weight) * score / top
+        if nearest:
+            best, worst = nearest[0][1], nearest[-1][1]
+            for chunk, cosine in nearest:
+                scores[chunk] += weight * (cosine - worst) / max(best - worst, 1e-6)
+        if kind is QueryKind.SYMBOL or len(query.split()) == 1:
+            for chunk in self._named(query, fuzzy=kind is QueryKind.SYMBOL):
+                scores[chunk] += NAMED_BOOST
+        return scores
+
+    def _nearest(self, query: str) -> list[tuple[int, float]]:
+        if self._embedder is None:
+            return []
+        vectors = Vectors(self._reader.connection, self._embedder.name, self._embedder.dimensions)
+        if vectors.empty:
+            return []
+        return vectors.nearest(self._embedder.embed([query])[0], CANDIDATES)
+
+    def _named(self, query: str, *, fuzzy: bool) -> list[int]:
+        """The chunks that define what a query names; with `fuzzy`, something like it."""
+        name = re.split(r"\.|::|#|->", query.strip().removesuffix("()"))[-1]
+        found = self._reader.chunks_defining([name], CANDIDATES)
+        if found or not fuzzy:
+            return found
+        return self._reader.chunks_defining(self._reader.similar_names(name, 5), 20)
+
+    def _ranked(
+        self, query: str, rows: dict[int, Row], scores: dict[int, float], near: str
+    ) -> list[tuple[Row, float]]:
+        """The candidates, the best first, after all factors."""
+        asked_for = set(asked(query))
+        aside = not asked_for & _ASIDE_WORDS
+        final: list[tuple[Row, float]] = []
+        for chunk, row in rows.items():
+            score = scores[chunk]
+            score += NAME_WORDS_BOOST * _named_share(row, asked_for)
+            score += STEM_BOOST * _stem_share(row.path, asked_for)
+            if aside and _ASIDE_PATH.search(row.path):
+                score *= ASIDE
+            if row.kind in {"section", "text"}:
+                score *= PROSE
+            score *= 1 + _nearness(row, near)
+            final.append((row, score))
+        final.sort(key=lambda pair: (-pair[1], pair[0].path, pair[0].first))
+        return _with_files(final)
+
+    def text(self, row: Row) -> str | None:
+        """What stands in a chunk; None when the file is not as it was indexed any more."""
+        source = self._reader.source(row.path)
+        if source is None:
+            return None
+        text = source.text
+        if text is None:
+            try:
+                raw = (self._root / row.path).read_bytes()
+            except OSError:
+                return None
+            if hashlib.blake2b(raw, digest_size=16).digest() != source.digest:
+                return None
+            text = decode(raw)
+        return None if text is None else "\n".join(text.split("\n")[row.first : row.last])
+
+
+def _named_share(row: Row, asked_for: set[str]) -> float:
+    """How much of a definition's name the query says, 0..1; short names say little."""
+    words = set(parts(row.name)) if row.name and row.kind != "section" else set[str]()
+    if not words:
+        return 0.0
+    return len(words & asked_for) / len(words) * min(1.0, len(words & asked_for) / 2)
+
+
+def _stem_share(path: str, asked_for: set[str]) -> float:
+    """How much of a file's name the query says, 0..1, singular and plural being the same."""
+    words = parts(PurePosixPath(path).stem)
+    if not words:
+        return 0.0
+    said = {word.rstrip("s") for word in asked_for}
+    return sum(word.rstrip("s") in said for word in words) / len(words)
+
+
+def _nearness(row: Row, near: str) -> float:
+    """A little more for what lies near the cursor's file, and for what changed lately."""
+    boost = 0.0
+    if near:
+        here, there = PurePosixPath(near).parent.parts, PurePosixPath(row.path).parent.parts
+        shared = sum(1 for _ in _common(here, there))
+        boost += NEAR_BOOST * (shared + 1) / (max(len(here), len(there)) + 1)
+    age = max(time.time() - row.changed, 0.0)
+    return boost + RECENT_BOOST * math.exp(-age / RECENT_SECONDS)
+
+
+def _common(one: Sequence[str], other: Sequence[str]) -> list[str]:
+    same: list[str] = []
+    for left, right in zip(one, other, strict=False):
+        if left != right:
+            break
+        same.append(left)
+    return same
+
+
+def _with_files(ranked: list[tuple[Row, float]]) -> list[tuple[Row, float]]:
+    """A file with several good chunks is about the matter: its best chunk gains by the others."""
+    others: defaultdict[str, float] = defaultdict(float)
+    first: set[str] = set()
+    for row, score in ranked:
+        if row.path in first:
+            others[row.path] = min(others[row.path] + score, 2.0)
+        first.add(row.path)
+    lifted: list[tuple[Row, float]] = []
+    first.clear()
+    for row, score in ranked:
+        gain = 0.0 if row.path in first else FILE_SHARE * others[row.path]
+        first.add(row.path)
+        lifted.append((row, score + gain))
+    lifted.sort(key=lambda pair: (-pair[1], pair[0].path, pair[0].first))
+    return lifted
