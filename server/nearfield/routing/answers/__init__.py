@@ -9,7 +9,6 @@ it is no error but an answer that is not there.
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import msgspec
 
 from nearfield.catalog.disk import cache_dir
 from nearfield.config.schema import Cache, ProviderSettings
-from nearfield.routing.answers.store import AnswerStore
+from nearfield.routing.answers.store import AnswerStore, AnswersUnusable
 from nearfield.routing.guard import redactions_of
 from nearfield.types import ChatRequest, Priority
 
@@ -47,7 +46,7 @@ class Answers:
             return None
         try:
             return self._store.get(key, self._settings.max_age_hours * 3600)
-        except (sqlite3.Error, OSError):
+        except AnswersUnusable:
             return None
 
     def put(self, key: str, request: ChatRequest, text: str) -> bool:
@@ -58,7 +57,7 @@ class Answers:
             return False
         try:
             self._store.put(key, text, self._settings.max_mb * 1024 * 1024)
-        except (sqlite3.Error, OSError):
+        except AnswersUnusable:
             return False
         return True
 

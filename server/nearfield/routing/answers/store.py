@@ -12,8 +12,13 @@ from pathlib import Path
 from nearfield.routing.store import connect, write
 
 
+class AnswersUnusable(Exception):
+    """The file cannot be read or written."""
+
+
 class AnswerStore:
-    """Texts by key, with an age and a total size. Blocks; safe from any thread."""
+    """Texts by key, with an age and a total size. Blocks; safe from any thread. Trouble with the
+    file is `AnswersUnusable`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -52,11 +57,14 @@ class AnswerStore:
     @contextmanager
     def _connected(self) -> Generator[sqlite3.Connection]:
         with self._lock:
-            if self._open is None:
-                self._open = connect(self._path, (m001_answers,))
-                # It may lose its last rows in a power cut; it is a cache.
-                self._open.execute("PRAGMA synchronous = NORMAL")
-            yield self._open
+            try:
+                if self._open is None:
+                    self._open = connect(self._path, (m001_answers,))
+                    # It may lose its last rows in a power cut; it is a cache.
+                    self._open.execute("PRAGMA synchronous = NORMAL")
+                yield self._open
+            except (sqlite3.Error, OSError) as error:
+                raise AnswersUnusable(str(self._path)) from error
 
 
 def m001_answers(db: sqlite3.Connection) -> None:
