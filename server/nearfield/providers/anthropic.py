@@ -163,7 +163,12 @@ class Anthropic:
                 ) from None
             headers = dict(self._options.headers)
             service: Service = module.Service(
-                self._who, self._url, key, headers, loopback=self._loopback
+                self._who,
+                self._url,
+                key,
+                headers,
+                loopback=self._loopback,
+                connect_timeout_s=self._options.connect_timeout_s,
             )
             self._service = service
             return service

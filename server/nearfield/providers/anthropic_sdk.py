@@ -42,7 +42,14 @@ class Service:
     """One address and one key of the service."""
 
     def __init__(
-        self, who: Who, base_url: str, key: str, headers: dict[str, str], *, loopback: bool
+        self,
+        who: Who,
+        base_url: str,
+        key: str,
+        headers: dict[str, str],
+        *,
+        loopback: bool,
+        connect_timeout_s: float,
     ) -> None:
         logging.getLogger("anthropic").setLevel(logging.WARNING)
         self._who = who
@@ -54,8 +61,12 @@ class Service:
             base_url=base_url,
             max_retries=0,
             default_headers=headers,
-            http_client=anthropic.DefaultAsyncHttpxClient(
-                follow_redirects=False, trust_env=not loopback
+            # Not the SDK's own client: that one goes through the environment's proxies even when
+            # `trust_env` is false, and so would take what is meant for this machine elsewhere.
+            http_client=httpx2.AsyncClient(
+                follow_redirects=False,
+                trust_env=not loopback,
+                timeout=httpx2.Timeout(None, connect=connect_timeout_s),
             ),
         )
 

@@ -286,6 +286,7 @@ def _http(
     url = settings.base_url or preset.base_url
     if not url:
         raise ConfigError(f"The provider {name} needs a base_url.")
+    url = address.checked(name, url)
     if options.leaves_machine is None and preset.passes_on:
         options = msgspec.structs.replace(options, leaves_machine=True)
     # The service's own variable is for the service's own host; Azure's hosts are the customers'.
