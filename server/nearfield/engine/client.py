@@ -48,7 +48,7 @@ STEADY_AFTER = 120.0
 STDERR_LINES = 20
 
 SPIN_COUNT = "1000"
-"""How long OpenMP's threads spin before they sleep when they wait for each other, some hundred times
+"""How long OpenMP's threads spin before they sleep when they wait for each other, hundreds of times
 a token. GCC's default is made for machines that do nothing else: with one other busy process on two
 cores it generates 2.5 tokens/s, this 26; on an idle machine both give the same."""
 

@@ -100,6 +100,7 @@ class Model:
         self.context_train = int(c.llama_model_n_ctx_train(self.ptr))
         self.embedding = int(c.llama_model_n_embd(self.ptr))
         self.add_bos = bool(c.llama_vocab_get_add_bos(self.vocab))
+        self._sentences = c.llama_vocab_type(self.vocab) == c.LLAMA_VOCAB_TYPE_SPM
         self.eos = int(c.llama_vocab_eos(self.vocab))
         self.name = self.meta("general.name") or path.stem
 
@@ -130,7 +131,19 @@ class Model:
     # --- tokens -------------------------------------------------------------------------
 
     def tokenize(self, text: str, special: bool = False) -> list[int]:
-        """The tokens of `text`. Control tokens are recognised only when `special`."""
+        """The tokens of `text`. Control tokens are recognised only when `special`.
+
+        A SentencePiece vocabulary takes every text for the beginning of a sentence and puts a
+        space before it. A prompt's pieces follow one another, so a line break, which joins with
+        nothing, goes first and is taken off again.
+        """
+        if self._sentences and text and not special:
+            lead = self._tokens("\n", special=False)
+            whole = self._tokens("\n" + text, special=False)
+            return whole[len(lead) :] if whole[: len(lead)] == lead else whole
+        return self._tokens(text, special)
+
+    def _tokens(self, text: str, special: bool) -> list[int]:
         raw = text.encode("utf-8", "replace")
         size = len(raw) + 8
         buffer = (c.llama_token * size)()

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from nearfield.config.schema import Config, ProviderSettings
-from nearfield.errors import EngineMissing, NearfieldError
+from nearfield.errors import CatalogError, EngineMissing, NearfieldError
 from nearfield.routing.router import EMBEDDED, variants
 from nearfield.types import (
     Capabilities,
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from nearfield.providers.base import Provider
 
 log = logging.getLogger(__name__)
+
+EMBEDDED_CHAT = "embedded_chat"
+"""The embedded engine with a model of its own for chat, where the user has one: a base model fills
+in better and an instruct model answers better."""
 
 
 class Absent:
@@ -89,15 +93,20 @@ def providers(
     builders: dict[str, Callable[[], Provider]] = {}
     if config.engine.enabled:
         builders[EMBEDDED] = partial(_embedded, config, on_change, note)
+        if _second_model(config):
+            builders[EMBEDDED_CHAT] = partial(_embedded, config, on_change, note, role="chat")
     for name, settings in variants(config).items():
         builders[name] = partial(_registered, name, settings)
     return {name: _or_absent(name, build) for name, build in builders.items()}
 
 
 def begin(found: Mapping[str, Provider]) -> None:
-    """Let those that load a model begin with it, in the background. On the event loop."""
-    for provider in found.values():
-        if isinstance(provider, Loading):
+    """Let those that load a model begin with it, in the background. On the event loop.
+
+    A second model for chat waits until somebody chats: it takes as much memory as the first.
+    """
+    for name, provider in found.items():
+        if isinstance(provider, Loading) and name != EMBEDDED_CHAT:
             provider.start()
 
 
@@ -118,11 +127,24 @@ def _or_absent(name: str, build: Callable[[], Provider]) -> Provider:
         return Absent(name, error)
 
 
+def _second_model(config: Config) -> bool:
+    """Whether chat has a model of its own on this machine."""
+    from nearfield.catalog.choice import choose
+
+    try:
+        return choose("chat", config.models).path != choose("complete", config.models).path
+    except CatalogError:
+        return False  # said where the first one is built
+
+
 def _embedded(
-    config: Config, on_change: Callable[[], None] | None, note: Callable[[str], None]
+    config: Config,
+    on_change: Callable[[], None] | None,
+    note: Callable[[str], None],
+    role: str = "complete",
 ) -> Provider:
     from nearfield.catalog.choice import choose
-    from nearfield.catalog.templates import fim_template
+    from nearfield.catalog.templates import chat_template, fim_template
     from nearfield.engine.client import Engine, EngineStatus, installed
     from nearfield.providers.embedded import Embedded
 
@@ -131,7 +153,7 @@ def _embedded(
             "The embedded engine is not installed.",
             'Run `pip install "nearfield[local]"` (needs cmake and a C++ compiler).',
         )
-    choice = choose("complete", config.models)
+    choice = choose(role, config.models)
     if choice.problem:
         note(choice.problem)
 
@@ -144,7 +166,10 @@ def _embedded(
         model=choice.name,
         path=choice.path,
         template=fim_template(choice.fim),
-        name=EMBEDDED,
+        chat_template=chat_template(choice.chat),
+        infills=role == "complete",
+        chats=bool(choice.chat) and (role == "chat" or not _second_model(config)),
+        name=EMBEDDED if role == "complete" else EMBEDDED_CHAT,
     )
 
 

@@ -33,12 +33,11 @@ prompt that comes out too long misses the deadline."""
 LEAST_TOKENS = 64
 """Below this a prompt says too little to be worth asking: some five lines."""
 
+TEMPLATE_TOKENS = 64
+"""Kept for control tokens and file names, and for text that has more tokens than estimated."""
+
 UNKNOWN_CONTEXT = 4096
 """Tokens, where a provider does not say."""
-
-CONTEXT_SHARE = 0.5
-"""One document takes at most this share of the context, so that another one stays evaluated beside
-it when the user goes back and forth."""
 
 KEEP_OLD_RATE = 0.7
 """Weight of the earlier value when a rate is measured anew: steadies it over some three
@@ -72,7 +71,7 @@ def allow(can: Capabilities, seconds: float, max_tokens: int) -> Allowance:
     prefill = can.prefill_rate or UNKNOWN_PREFILL_RATE
     decode = can.decode_rate or UNKNOWN_DECODE_RATE
     context = can.context_tokens or UNKNOWN_CONTEXT
-    most = max(LEAST_TOKENS, int(context * CONTEXT_SHARE) - max_tokens)
+    most = max(LEAST_TOKENS, context - max_tokens - TEMPLATE_TOKENS)
     fresh = int((seconds - FIXED_SECONDS - LINE_TOKENS / decode) * prefill)
     return Allowance(min(most, max(LEAST_TOKENS, fresh)), most)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 from nearfield.config.schema import Config
 from nearfield.features import assemble
@@ -30,6 +31,8 @@ from nearfield.types import Edit, Selected, Snapshot, Suggestion
 __all__ = ["CompletionAnswer", "CompletionAsk", "Selected", "Service", "State", "Status"]
 
 log = logging.getLogger(__name__)
+
+REST_CHECK_SECONDS = 30.0
 
 
 class Service:
@@ -66,6 +69,7 @@ class Service:
         self._background = [
             run_task(self._build(), "build the providers"),
             run_task(self._health.run(), "watch the providers"),
+            run_task(self._let_rest(), "let idle models rest"),
         ]
 
     async def configure(self, config: Config) -> None:
@@ -204,6 +208,16 @@ class Service:
             for provider in providers.values():
                 await provider.aclose()
 
+    async def _let_rest(self) -> None:
+        """Give back the memory of models that nobody has asked for a while."""
+        while True:
+            await asyncio.sleep(REST_CHECK_SECONDS)
+            minutes = self.config.engine.idle_unload_minutes
+            for provider in self._providers.values():
+                if minutes and isinstance(provider, Resting) and await provider.rest(minutes * 60):
+                    log.info("%s rests: its model was unloaded", provider.name)
+                    self._documents.cooled()
+
     def _rest(self, uri: str) -> None:
         self._latest = uri
         if not self._paused:
@@ -212,6 +226,17 @@ class Service:
     def _came_ready(self) -> None:
         if self._latest:
             self._rest(self._latest)
+
+
+@runtime_checkable
+class Resting(Protocol):
+    """A provider that can give its memory back."""
+
+    name: str
+
+    async def rest(self, after_seconds: float) -> bool:
+        """Do so when nothing was asked for that long; whether it did."""
+        ...
 
 
 def _built_from(config: Config) -> tuple[object, ...]:

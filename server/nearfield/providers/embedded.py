@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nearfield.catalog.templates import ChatTemplate
 from nearfield.engine.client import Engine, EngineState
 from nearfield.engine.frames import Done, Generate, Loaded, Prefilled, Tokens, Variant
 from nearfield.errors import NotReady, Unsupported
@@ -25,6 +26,7 @@ from nearfield.types import (
     HealthState,
     InfillRequest,
     Message,
+    Role,
     Segment,
     ServedModel,
     Usage,
@@ -35,8 +37,8 @@ PREFILL_SHARE = 0.6
 
 UNNOTICED_MS = 120.0
 """What evaluating the suffix may cost a keystroke before the typed part is written last instead:
-exact match mid-line is 55 of 100 in the classic order and 43 with the typed part last, but an answer
-that comes a quarter of a second later is not seen by somebody who types on."""
+exact match mid-line is 55 of 100 in the classic order and 43 with the typed part last, but an
+answer that comes a quarter of a second later is not seen by somebody who types on."""
 
 UNKNOWN_PREFILL_RATE = 60.0
 """Tokens a second before anything is measured: a slow laptop's."""
@@ -58,7 +60,8 @@ class Embedded:
     """One GGUF model in our own worker.
 
     `template` is the family's FIM form; None takes it from the model's vocabulary, and a model
-    without such tokens then completes from the prefix alone.
+    without such tokens then completes from the prefix alone. `chat_template` is for a file that
+    brings no chat template of its own. `infills` and `chats` say what the model is here for.
     """
 
     def __init__(
@@ -68,6 +71,9 @@ class Embedded:
         model: str,
         path: Path,
         template: FimTemplate | None = None,
+        chat_template: ChatTemplate | None = None,
+        infills: bool = True,
+        chats: bool = True,
         name: str = "embedded",
     ) -> None:
         self.name = name
@@ -75,22 +81,40 @@ class Embedded:
         self._engine = engine
         self._path = path
         self._template = template
+        self._chat_template = chat_template
+        self._infills = infills
+        self._chats = chats
         self._rates: tuple[float, float] | None = None
+        self._resting = False
 
     def start(self) -> None:
         """Begin loading in the background. Raises `EngineMissing`."""
         if self._engine.status.state is EngineState.STOPPED:
+            self._resting = False
             self._engine.start(str(self._path))
+
+    async def rest(self, after_seconds: float) -> bool:
+        """Give the model's memory back when nothing was asked for so long; the next request loads
+        it again. Whether it was given back now."""
+        state = self._engine.status.state
+        if state is not EngineState.READY or self._engine.idle_seconds < after_seconds:
+            return False
+        await self._engine.stop()
+        self._resting = True
+        return True
 
     @property
     def capabilities(self) -> Capabilities:
         """See `Provider`."""
         info = self._engine.status.info
+        chats = self._chats and (
+            info is None or info.chat_template or self._chat_template is not None
+        )
         rates = self._rates or ((info.prefill_rate, info.decode_rate) if info else None)
         return Capabilities(
-            infill=True,
-            chat=info is None or info.chat_template,
-            tools=info is None or info.chat_template,
+            infill=self._infills,
+            chat=chats,
+            tools=chats,
             schema=True,
             embed=True,
             local=True,
@@ -102,6 +126,8 @@ class Embedded:
     async def health(self) -> Health:
         """See `Provider`."""
         status = self._engine.status
+        if self._resting:
+            return Health(HealthState.READY, f"{self.model} is resting; it loads when needed.")
         detail = str(status.error) if status.error else f"{self.model}: {status.state}"
         return Health(_HEALTH[status.state], detail, status.progress)
 
@@ -134,7 +160,8 @@ class Embedded:
         template asks for; with `schema` decoding is constrained by a grammar."""
         self.start()
         info = await self._engine.ready(request.deadline)
-        if not info.chat_template:
+        template = None if info.chat_template else self._chat_template
+        if template is None and not info.chat_template:
             raise Unsupported(
                 f"{self.model} has no chat template.",
                 "Set models.chat to an instruct model, such as the default one.",
@@ -144,9 +171,10 @@ class Embedded:
             lane="chat",
             priority=request.priority,
             document=request.session,
-            chat=_conversation(request, native_tools=info.tools),
+            variants=[_written(template, request)] if template else [],
+            chat="" if template else _conversation(request, native_tools=info.tools),
             max_tokens=request.max_tokens,
-            stop=list(request.stop),
+            stop=[*request.stop, *(template.stop if template else ())],
             temperature=request.temperature,
             schema=json.dumps(request.schema) if request.schema is not None else "",
             deadline_ms=_left_ms(request.deadline),
@@ -288,6 +316,14 @@ def _conversation(request: ChatRequest, *, native_tools: bool) -> str:
     elif request.tools:
         messages.insert(0, {"role": "system", "content": describe(request.tools)})
     return json.dumps(chat)
+
+
+def _written(template: ChatTemplate, request: ChatRequest) -> Variant:
+    """The chat in a plain-text form, for a file that brings no template."""
+    messages = list(request.messages)
+    if request.tools:
+        messages.insert(0, Message(Role.SYSTEM, describe(request.tools)))
+    return Variant([(template.render(messages), False)])
 
 
 def _message(message: Message) -> dict[str, Any]:

@@ -19,17 +19,17 @@ from nearfield.types import Capabilities, Usage
 LAPTOP = Capabilities(prefill_rate=70, decode_rate=20, context_tokens=8192)
 GPU = Capabilities(prefill_rate=5000, decode_rate=100, context_tokens=8192)
 
-# seconds, rates, tokens that may be new, tokens in all (with 128 kept for the answer)
+# seconds, rates, tokens that may be new, tokens in all (with 128 kept for the answer and 64 for the template)
 SIZES = [
-    (2.5, LAPTOP, 115, 3968),
-    (20.0, LAPTOP, 1340, 3968),
-    (0.5, LAPTOP, LEAST_TOKENS, 3968),
-    (-1.0, LAPTOP, LEAST_TOKENS, 3968),
-    (2.5, GPU, 3968, 3968),
-    (0.5, GPU, 1450, 3968),
-    (2.5, replace(GPU, context_tokens=2048), 896, 896),
+    (2.5, LAPTOP, 115, 8000),
+    (20.0, LAPTOP, 1340, 8000),
+    (0.5, LAPTOP, LEAST_TOKENS, 8000),
+    (-1.0, LAPTOP, LEAST_TOKENS, 8000),
+    (2.5, GPU, 8000, 8000),
+    (0.5, GPU, 1450, 8000),
+    (2.5, replace(GPU, context_tokens=2048), 1856, 1856),
     (2.5, replace(GPU, context_tokens=128), LEAST_TOKENS, LEAST_TOKENS),
-    (2.5, Capabilities(), 83, 1920),
+    (2.5, Capabilities(), 83, 3904),
 ]
 
 
