@@ -46,7 +46,10 @@ def index(
     workspace = workspace_of(folder or enclosing(Path.cwd()))
     if not workspace.place.kept:
         say("warning: the cache folder cannot be written; this index ends with the command.")
-    facts = _build(workspace, vectors=not no_vectors, quiet=as_json)
+    try:
+        facts = _build(workspace, vectors=not no_vectors, quiet=as_json)
+    finally:
+        workspace.place.discard()
     if as_json:
         print_json(facts)
     else:

@@ -66,10 +66,13 @@ def _found(root: Path, query: str, kind: QueryKind | None, count: int) -> list[H
     from nearfield.index.workspace import Keeper
 
     workspace = workspace_of(root)
-    with Keeper(workspace) as keeper:
-        if keeper.taken:
-            keeper.build()
-    return workspace.searcher().search(query, kind, count)
+    try:
+        with Keeper(workspace) as keeper:
+            if keeper.taken:
+                keeper.build()
+        return workspace.searcher().search(query, kind, count)
+    finally:
+        workspace.place.discard()
 
 
 def _print(hits: list[Hit]) -> None:

@@ -71,6 +71,7 @@ class Builder:
     ) -> None:
         """`stop` is asked between files; `holder` is the process whose buffers come in."""
         self._tree = tree
+        self._buffers: set[str] = set()
         self._holder = os.getpid() if holder is None else holder
         self._store = store
         self._stop = stop
@@ -110,7 +111,9 @@ class Builder:
         dead = [
             path
             for path, one in known.items()
-            if one.holder is not None and not psutil.pid_exists(one.holder)
+            if one.holder is not None
+            and path not in self._buffers
+            and (one.holder == self._holder or not psutil.pid_exists(one.holder))
         ]
         for path in dead:
             known.pop(path)
@@ -140,6 +143,8 @@ class Builder:
                 break
             if listener is not None:
                 listener(Progress(done, len(work)))
+            if entry.path in self._buffers:
+                continue  # opened since the build began
             content = self.content(entry.path, known.get(entry.path))
             if content is None:
                 report.skipped["unreadable"] += 1
@@ -197,10 +202,9 @@ class Builder:
     def refresh(self, paths: Iterable[str]) -> int:
         """Files that may have changed, by path; returns how many had. A folder, or a file with
         rules in it, needs a whole build."""
-        known = self._store.known()
         count = 0
         for path in paths:
-            before = known.get(path)
+            before = self._store.known_file(path)
             if before is not None and _held(before):
                 continue
             entry = self._tree.look(path)
@@ -222,6 +226,7 @@ class Builder:
         entry = self._tree.look(path)
         if entry is not None and entry.reason and entry.reason != "too large":
             return False
+        self._buffers.add(path)
         raw = text.encode("utf-8", "surrogatepass")
         digest = hashlib.blake2b(raw, digest_size=16).digest()
         with self._store.transaction():
@@ -233,6 +238,7 @@ class Builder:
 
     def closed(self, path: str) -> None:
         """The buffer is gone: the disk counts again."""
+        self._buffers.discard(path)
         with self._store.transaction():
             self._store.release(path)
         self.refresh([path])

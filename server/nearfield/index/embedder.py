@@ -8,7 +8,7 @@ makes the files and records where they come from.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from importlib import resources
 from typing import Any
@@ -52,19 +52,14 @@ class Embedder:
         file = resources.files("nearfield.index") / "data" / "tokenizer.json"
         return tokenizers.Tokenizer.from_str(file.read_text("utf-8"))
 
-    def embed(self, texts: Sequence[str], stop: Callable[[], bool] = lambda: False) -> Any:
-        """One row of `DIMENSIONS` float32 numbers a text, in order; texts are cut at `MAX_TOKENS`.
-
-        `stop` is asked between runs; when it says so, the rest is zeros, which a caller that
-        stops does not use.
-        """
+    def embed(self, texts: Sequence[str]) -> Any:
+        """One row of `DIMENSIONS` float32 numbers a text, in order; texts are cut at
+        `MAX_TOKENS`."""
         with self._lock:
             vectors = np.zeros((len(texts), DIMENSIONS), np.float32)
             clean = [text.encode("utf-8", "replace").decode() for text in texts]
             rows = [row.ids for row in self._tokenizer.encode_batch_fast(clean)]
             for batch in _batches(rows):
-                if stop():
-                    break
                 vectors[batch] = self._run([rows[i] for i in batch])
             return vectors
 

@@ -8,28 +8,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from nearfield.index.builder import understood
 from nearfield.index.files import Tree, decode
+from nearfield.index.search import TextEmbedder
 from nearfield.index.search_store import Reader
 from nearfield.index.vector_store import Vectors
 
 FILES_A_ROUND = 32
 """Between rounds it is looked what is most relevant now."""
-TEXTS_A_BATCH = 64
-"""About half a second of work: what a kill can lose, and how long a stop can take."""
-
-
-class StoppableEmbedder(Protocol):
-    """What makes vectors of many texts."""
-
-    name: str
-    dimensions: int
-
-    def embed(self, texts: Sequence[str], stop: Callable[[], bool] = ...) -> Any:
-        """One unit vector a text; between runs `stop` is asked."""
-        ...
+TEXTS_A_BATCH = 16
+"""About 0.2 s of work: what a kill can lose, and how long anything more urgent can wait."""
 
 
 class Embedding:
@@ -40,7 +30,7 @@ class Embedding:
         tree: Tree,
         reader: Reader,
         vectors: Vectors,
-        embedder: StoppableEmbedder,
+        embedder: TextEmbedder,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self._tree = tree
@@ -94,8 +84,5 @@ class Embedding:
         return () if text is None else understood(path, text, b"", 0, None, 0.0).chunks
 
     def _embed(self, meanings: dict[bytes, str]) -> int:
-        vectors = self._embedder.embed(list(meanings.values()), self._stop)
-        if self._stop():
-            return 0
-        self._vectors.add(list(meanings), vectors)
+        self._vectors.add(list(meanings), self._embedder.embed(list(meanings.values())))
         return len(meanings)

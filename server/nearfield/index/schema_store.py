@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +44,11 @@ class Place:
     def lock(self) -> Path:
         """Held by the one process that builds."""
         return self.file.with_suffix(".lock")
+
+    def discard(self) -> None:
+        """Remove an index that is not kept; nothing may use it any more."""
+        if not self.kept:
+            shutil.rmtree(self.file.parent, ignore_errors=True)
 
 
 def place_of(root: Path, cache: Path) -> Place:
@@ -197,6 +204,18 @@ def set_aside(file: Path) -> None:
     for suffix in ("-wal", "-shm"):
         Path(f"{file}{suffix}").unlink(missing_ok=True)
     file.replace(f"{file}.old")
+
+
+@contextmanager
+def trouble() -> Generator[None]:
+    """Any trouble with the file is an `IndexUnusable`."""
+    try:
+        yield
+    except apsw.Error as error:
+        raise IndexUnusable(
+            f"The index cannot be used ({type(error).__name__}).",
+            "Check the free space and the permissions of the cache folder.",
+        ) from error
 
 
 def _unusable(file: Path, error: apsw.Error) -> IndexUnusable:

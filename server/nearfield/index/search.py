@@ -20,8 +20,9 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
+from nearfield.index.chunks import doc_of
 from nearfield.index.files import decode
-from nearfield.index.search_store import Reader, Row
+from nearfield.index.search_store import Place, Reader, Row
 from nearfield.index.vector_store import Vectors
 from nearfield.index.words import asked, parts
 
@@ -108,6 +109,17 @@ class Hit:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Defined:
+    """A definition with what stands there: the whole `text`, the line of its name, and the
+    beginning of its documentation as plain text."""
+
+    place: Place
+    text: str
+    signature: str
+    doc: str
+
+
 def kind_of(query: str) -> QueryKind:
     """What a query looks like."""
     query = query.strip()
@@ -125,6 +137,15 @@ class Searcher:
         self._root = root
         self._reader = reader
         self._embedder = embedder
+
+    @property
+    def reader(self) -> Reader:
+        """The index as it is stored."""
+        return self._reader
+
+    def close(self) -> None:
+        """Close the index."""
+        self._reader.close()
 
     def search(
         self, query: str, kind: QueryKind | None = None, k: int = 10, near: str = ""
@@ -208,21 +229,43 @@ class Searcher:
         final.sort(key=lambda pair: (-pair[1], pair[0].path, pair[0].first))
         return _with_files(final)
 
+    def defined(self, name: str, limit: int = 20) -> list[Defined]:
+        """Where `name` is defined, with what stands there."""
+        found: list[Defined] = []
+        for place in self._reader.definitions(name, limit):
+            lines = self._lines(place.path)
+            if lines is None:
+                continue
+            text = "\n".join(lines[place.first : place.last + 1])
+            found.append(
+                Defined(
+                    place=place,
+                    text=text,
+                    signature=lines[place.row].strip(),
+                    doc=doc_of(text, place.row - place.first),
+                )
+            )
+        return found
+
     def text(self, row: Row) -> str | None:
         """What stands in a chunk; None when the file is not as it was indexed any more."""
-        source = self._reader.source(row.path)
+        lines = self._lines(row.path)
+        return None if lines is None else "\n".join(lines[row.first : row.last])
+
+    def _lines(self, path: str) -> list[str] | None:
+        source = self._reader.source(path)
         if source is None:
             return None
         text = source.text
         if text is None:
             try:
-                raw = (self._root / row.path).read_bytes()
+                raw = (self._root / path).read_bytes()
             except OSError:
                 return None
             if hashlib.blake2b(raw, digest_size=16).digest() != source.digest:
                 return None
             text = decode(raw)
-        return None if text is None else "\n".join(text.split("\n")[row.first : row.last])
+        return None if text is None else text.split("\n")
 
 
 def _named_share(row: Row, asked_for: set[str]) -> float:

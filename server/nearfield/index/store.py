@@ -203,6 +203,15 @@ class Store:
 
     # --- everything else ---
 
+    def counts(self) -> tuple[int, int, int]:
+        """How many files, chunks and vectors there are."""
+        rows = self._db.execute(
+            "SELECT (SELECT count(*) FROM file WHERE reason = ''), (SELECT count(*) FROM chunk),"
+            " (SELECT count(*) FROM vector)"
+        )
+        files, chunks, vectors = next(iter(rows))
+        return int(files), int(chunks), int(vectors)
+
     def say(self, facts: Mapping[str, str]) -> None:
         """Remember facts about the whole index."""
         with self.transaction():

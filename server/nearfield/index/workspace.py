@@ -6,7 +6,6 @@ system's own, so that it is free again the moment its holder dies.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,18 +109,24 @@ class Keeper:
         """What happened to an older index, "" when nothing did."""
         return self._store.said if self._store is not None else ""
 
+    def counts(self) -> tuple[int, int, int]:
+        """How many files, chunks and vectors there are."""
+        return self._store.counts() if self._store is not None else (0, 0, 0)
+
     def build(self, listener: Listener | None = None) -> Report:
         """Names and text."""
         return self.builder.build(listener)
 
     def embed(
-        self, near: Sequence[str] = (), listener: Callable[[int, int], None] | None = None
+        self,
+        near: Sequence[str] = (),
+        listener: Callable[[int, int], None] | None = None,
+        stop: Callable[[], bool] | None = None,
     ) -> int:
-        """Vectors, until none is missing; returns how many were made. `listener` hears how many
-        there are now and shall be in the end."""
+        """Vectors, until none is missing or `stop` says so; returns how many were made. `listener`
+        hears how many of these there are and shall be in the end."""
         if not self._workspace.vectors or self._store is None:
             return 0
-        began = time.monotonic()
         vectors = Vectors(self._store.connection, Embedder.name, Embedder.dimensions)
         reader = Reader(self._workspace.place.file)
         try:
@@ -135,7 +140,6 @@ class Keeper:
             made = embedding.run(near, heard)
         finally:
             reader.close()
-        if not self._stop():
+        if made:
             vectors.tidy()
-        self._store.say({"embedded": f"{made} in {time.monotonic() - began:.1f} s"})
         return made

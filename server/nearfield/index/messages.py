@@ -1,0 +1,65 @@
+"""What a server and its indexer say to each other: one JSON object a line."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+State = Literal["starting", "reading", "building", "embedding", "ready", "paused", "failed"]
+"""`reading`: another process builds. `embedding`: names and text are ready, vectors follow."""
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True, tag="start"):
+    """The first message: what to index, and how. `place` is the index's file, `kept` whether it
+    outlives the server, `holder` the server's process."""
+
+    root: str
+    place: str
+    kept: bool
+    exclude: tuple[str, ...]
+    max_bytes: int
+    vectors: bool
+    on_battery: bool
+    holder: int
+
+
+class Buffer(msgspec.Struct, frozen=True, kw_only=True, tag="buffer"):
+    """What the editor holds of a file; `text` None: no more than the disk."""
+
+    path: str
+    text: str | None
+
+
+class Near(msgspec.Struct, frozen=True, kw_only=True, tag="near"):
+    """The files whose chunks get their vectors first."""
+
+    paths: tuple[str, ...]
+
+
+class Pause(msgspec.Struct, frozen=True, kw_only=True, tag="pause"):
+    """Do nothing in the background while `on`; open buffers are still followed."""
+
+    on: bool
+
+
+class Changed(msgspec.Struct, frozen=True, kw_only=True, tag="changed"):
+    """Files that changed on disk, from the watcher in the indexer itself; none: look everywhere."""
+
+    paths: tuple[str, ...]
+
+
+Message = Start | Buffer | Near | Pause | Changed
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """How the index is. `done` of `total` are files while building, vectors while embedding.
+    `detail` is a sentence for a person, "" mostly."""
+
+    state: State = "starting"
+    detail: str = ""
+    done: int = 0
+    total: int = 0
+    files: int = 0
+    chunks: int = 0
+    vectors: int = 0

@@ -1,0 +1,252 @@
+"""The indexer: a process of its own at the lowest priority (`python -m nearfield.index.worker`).
+
+It is told by lines on standard input what to index and what open buffers hold, and says by lines on
+standard output how far it is; it ends with its input, so it never outlives its server. One thread
+works; what comes in while it does is served between two files or two batches, so an edit never
+waits for a build. Of several indexers of one workspace the one with the lock builds; when it ends,
+another one takes over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from nearfield.index.builder import Progress, is_rules
+from nearfield.index.messages import Buffer, Changed, Message, Near, Pause, Start, State, Status
+from nearfield.index.schema_store import IndexUnusable, Place, trouble
+from nearfield.index.watch import Watcher
+from nearfield.index.workspace import Keeper, Workspace
+
+LOCK_SECONDS = 2.0
+"""How often a reading indexer looks whether it may build."""
+RETRY_SECONDS = 10.0
+"""After a full disk or a broken file."""
+BATTERY_SECONDS = 60.0
+SAY_SECONDS = 0.2
+"""Progress is said at most this often."""
+
+
+class Indexer:
+    """One workspace, followed until the input ends."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        start: Start,
+        inbox: queue.Queue[Message | None],
+        say: Callable[[Status], None],
+    ) -> None:
+        self._workspace = workspace
+        self._start = start
+        self._inbox = inbox
+        self._tell = say
+        self._keeper: Keeper | None = None
+        self._buffers: dict[str, str] = {}
+        self._near: tuple[str, ...] = ()
+        self._closing = False
+        self._paused = False
+        self._dirty = True
+        self._said_at = 0.0
+        self._detail = ""
+        self._counts = (0, 0, 0)
+
+    def run(self) -> None:
+        """Work until the input ends."""
+        while not self._closing:
+            try:
+                with trouble():
+                    self._step()
+            except IndexUnusable as error:
+                self._drop_keeper()
+                self._dirty = True
+                self._say("failed", detail=str(error))
+                self._wait(RETRY_SECONDS)
+        self._drop_keeper()
+
+    def _step(self) -> None:
+        if self._keeper is None and not self._take():
+            self._say("reading", detail="Another Nearfield builds the index of this workspace.")
+            self._wait(LOCK_SECONDS)
+        elif self._paused:
+            self._say("paused")
+            self._wait(None)
+        elif self._dirty:
+            self._build()
+        else:
+            self._embed()
+
+    def _take(self) -> bool:
+        """Become the one that builds, if nobody is."""
+        keeper = Keeper(self._workspace, stop=self._interrupted, holder=self._start.holder)
+        keeper.__enter__()
+        if not keeper.taken:
+            return False
+        self._keeper, self._dirty = keeper, True
+        self._detail = keeper.said
+        if not self._workspace.place.kept:
+            self._detail = "The cache folder cannot be written, so the index ends with the server."
+        for path, text in self._buffers.items():
+            keeper.builder.buffer(path, text)
+        return True
+
+    def _drop_keeper(self) -> None:
+        if self._keeper is not None:
+            with contextlib.suppress(IndexUnusable), trouble():
+                self._keeper.__exit__(None, None, None)
+            self._keeper = None
+
+    def _build(self) -> None:
+        assert self._keeper is not None  # noqa: S101 - `_step` has seen to it
+        self._dirty = False
+        self._say("building")
+
+        def heard(progress: Progress) -> None:
+            self._say("building", progress.done, progress.total, often=True)
+
+        if self._keeper.build(heard).stopped:
+            self._dirty = True
+
+    def _embed(self) -> None:
+        assert self._keeper is not None  # noqa: S101 - `_step` has seen to it
+        if not self._start.on_battery and _on_battery():
+            self._say("ready", detail="Vectors wait until the machine is plugged in.")
+            self._wait(BATTERY_SECONDS)
+            return
+
+        def heard(done: int, total: int) -> None:
+            self._say("embedding", done, total, often=True)
+
+        self._keeper.embed(self._near, heard, lambda: self._interrupted() or self._dirty)
+        if not (self._dirty or self._paused or self._closing):
+            self._say("ready", detail=self._detail)
+            self._detail = ""
+            self._wait(None)
+
+    def _interrupted(self) -> bool:
+        """Serve what came in; whether to leave off what is being done."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._serve(self._inbox.get_nowait())
+        return self._closing or self._paused
+
+    def _wait(self, seconds: float | None) -> None:
+        """Serve what comes in, or give up waiting."""
+        with contextlib.suppress(queue.Empty):
+            self._serve(self._inbox.get(timeout=seconds))
+            self._interrupted()
+
+    def _serve(self, message: Message | None) -> None:
+        match message:
+            case None:
+                self._closing = True
+            case Pause(on=on):
+                self._paused = on
+            case Near(paths=paths):
+                self._near = paths
+            case Buffer(path=path, text=text):
+                self._buffer(path, text)
+            case Changed(paths=paths):
+                self._changed(paths)
+            case Start():
+                pass  # said once, and read before this loop
+
+    def _buffer(self, path: str, text: str | None) -> None:
+        if text is None:
+            self._buffers.pop(path, None)
+        else:
+            self._buffers[path] = text
+        if self._keeper is None:
+            return
+        if text is None:
+            self._keeper.builder.closed(path)
+        else:
+            self._keeper.builder.buffer(path, text)
+
+    def _changed(self, paths: tuple[str, ...]) -> None:
+        """Read the files that changed; a folder, or rules, mean a walk."""
+        tree = self._workspace.tree
+        if not paths or any(is_rules(path) or (tree.root / path).is_dir() for path in paths):
+            self._dirty = True
+        if self._keeper is not None and not self._dirty:
+            known = self._keeper.builder.refresh(paths)
+            gone = [path for path in paths if not (tree.root / path).exists()]
+            # What is gone and was no file may have been a folder.
+            self._dirty = known < len(paths) and bool(gone)
+
+    def _say(
+        self, state: State, done: int = 0, total: int = 0, detail: str = "", *, often: bool = False
+    ) -> None:
+        now = time.monotonic()
+        if often and now - self._said_at < SAY_SECONDS:
+            return
+        self._said_at = now
+        if self._keeper is not None and not often:
+            self._counts = self._keeper.counts()
+        files, chunks, vectors = self._counts
+        self._tell(
+            Status(
+                state=state, detail=detail, done=done, total=total,
+                files=files, chunks=chunks, vectors=vectors,
+            )
+        )  # fmt: skip
+
+
+def _on_battery() -> bool:
+    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    return battery is not None and battery.power_plugged is False
+
+
+def lower_priority() -> None:
+    """The lowest that the system has, for the processor and the disk; as far as it lets us."""
+    process = psutil.Process()
+    with contextlib.suppress(psutil.Error, OSError):
+        process.nice(psutil.IDLE_PRIORITY_CLASS if sys.platform == "win32" else 19)
+    if sys.platform == "linux":
+        with contextlib.suppress(psutil.Error, OSError):
+            process.ionice(psutil.IOPRIO_CLASS_IDLE)
+
+
+def main() -> None:
+    """Serve one workspace until standard input ends."""
+    lower_priority()
+    decoder = msgspec.json.Decoder(Message)
+    first = decoder.decode(sys.stdin.buffer.readline())
+    if not isinstance(first, Start):
+        raise SystemExit("the first message must say what to index")
+    inbox: queue.Queue[Message | None] = queue.Queue()
+
+    def listen() -> None:
+        for line in sys.stdin.buffer:
+            inbox.put(decoder.decode(line))
+        inbox.put(None)
+
+    def say(status: Status) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            sys.stdout.buffer.write(msgspec.json.encode(status) + b"\n")
+            sys.stdout.buffer.flush()
+
+    workspace = Workspace(
+        root=Path(first.root),
+        place=Place(Path(first.place), first.kept),
+        exclude=first.exclude,
+        max_bytes=first.max_bytes,
+        vectors=first.vectors,
+    )
+    threading.Thread(target=listen, name="index-input", daemon=True).start()
+    watcher = Watcher(workspace.tree.root, lambda paths: inbox.put(Changed(paths=paths)))
+    watcher.start()
+    Indexer(workspace, first, inbox, say).run()
+    watcher.stop()
+
+
+if __name__ == "__main__":
+    main()
