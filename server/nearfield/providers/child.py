@@ -68,6 +68,7 @@ class Child:
     def start(self) -> None:
         """Begin in the background, unless it has begun."""
         if self._task is None or self._task.done():
+            self._say(HealthState.STARTING, f"{self._name} is starting.")
             self._task = asyncio.create_task(self._watch(), name=f"server {self._name}")
 
     async def ready(self, deadline: float | None = None) -> Listening:
