@@ -23,9 +23,9 @@ from nearfield.config.schema import ProviderSettings
 from nearfield.errors import ModelNotServed, ProviderError, Unauthorised, Unsupported
 from nearfield.providers import address, estimate
 from nearfield.providers.anthropic_wire import body
+from nearfield.providers.clock import Clock
 from nearfield.providers.cut import Cut, finished
 from nearfield.providers.failures import Who
-from nearfield.providers.http import Clock
 from nearfield.providers.options import Key, Secret, ServerOptions, read
 from nearfield.types import (
     Capabilities,

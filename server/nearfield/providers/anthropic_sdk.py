@@ -20,14 +20,13 @@ from anthropic.types import RawMessageStreamEvent
 from nearfield.errors import BadAnswer, ProviderError, Unreachable
 from nearfield.providers import failures
 from nearfield.providers.anthropic_wire import ANSWER_TOOL, FINISH
+from nearfield.providers.clock import Clock, within
 from nearfield.providers.failures import Who
 from nearfield.providers.http import (
     ATTEMPTS,
     WAIT_INITIAL_S,
     WAIT_JITTER_S,
     WAIT_MAX_S,
-    Clock,
-    within,
 )
 from nearfield.types import Delta, Finish, ServedModel, ToolCall, Usage
 

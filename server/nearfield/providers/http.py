@@ -11,13 +11,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import httpx
 import msgspec
@@ -25,19 +23,17 @@ import stamina
 
 from nearfield.errors import (
     BadAnswer,
-    DeadlineExceeded,
     ModelNotServed,
     ProviderError,
     Unauthorised,
     Unreachable,
 )
 from nearfield.providers import address, failures
+from nearfield.providers.clock import Clock, within
 from nearfield.providers.failures import Who
 from nearfield.providers.lines import JsonLines, LineTooLongError, ServerSentEvents
 from nearfield.providers.options import Key, ServerOptions
 from nearfield.types import ServedModel
-
-_T = TypeVar("_T")
 
 ATTEMPTS = 3
 WAIT_INITIAL_S = 0.05
@@ -61,45 +57,6 @@ MAX_ERROR_BYTES = 64 * 1024
 
 class _Broke(Unreachable):
     """A transport error before the first byte of the answer: worth another try."""
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """When waiting ends, in seconds of `time.monotonic()`."""
-
-    begun: float
-    first: float
-    idle_s: float
-    total: float
-    deadline: float | None
-
-    @classmethod
-    def start(cls, options: ServerOptions, deadline: float | None) -> Clock:
-        """A clock for an answer that is asked for now."""
-        now = time.monotonic()
-        return cls(
-            begun=now,
-            first=now + options.first_token_timeout_s,
-            idle_s=options.idle_timeout_s,
-            total=now + options.total_timeout_s,
-            deadline=deadline,
-        )
-
-    @classmethod
-    def short(cls, timeout_s: float) -> Clock:
-        """A clock for a question that no model works on."""
-        now = time.monotonic()
-        return cls(now, now + timeout_s, timeout_s, now + timeout_s, None)
-
-    def until_first(self) -> float:
-        """When the wait for the first piece ends."""
-        end = self.total if self.deadline is None else min(self.total, self.deadline)
-        return min(self.first, end)
-
-    def until_next(self) -> float:
-        """When the wait for the next piece ends, if it begins now."""
-        end = self.total if self.deadline is None else min(self.total, self.deadline)
-        return min(time.monotonic() + self.idle_s, end)
 
 
 class Http:
@@ -169,9 +126,11 @@ class Http:
         *,
         deadline: float | None = None,
         events: type[ServerSentEvents] | type[JsonLines] = ServerSentEvents,
+        clock: Clock | None = None,
     ) -> AsyncGenerator[str]:
-        """Post `body` and yield the data of each event of the answer."""
-        clock = Clock.start(self.options, deadline)
+        """Post `body` and yield the data of each event of the answer. `clock` is for an answer
+        with times of its own."""
+        clock = clock or Clock.start(self.options, deadline)
         response = await within(clock.until_first(), self._send("POST", path, body), self.who)
         try:
             check = self._check_type(response, events.content_types)
@@ -371,19 +330,6 @@ class _Loopback(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """See httpx."""
         await self._inner.aclose()
-
-
-async def within(limit: float, work: Awaitable[_T], who: Who) -> _T:
-    """The result of `work`, waited for until `limit` (`time.monotonic()`). Raises
-    `DeadlineExceeded`."""
-    wait = max(0.0, limit - time.monotonic())
-    try:
-        async with asyncio.timeout(wait):
-            return await work
-    except TimeoutError:
-        raise DeadlineExceeded(
-            f"{who} did not answer in time.", "A smaller model or prompt is faster."
-        ) from None
 
 
 def bearer(key: str) -> Mapping[str, str]:

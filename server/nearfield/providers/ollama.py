@@ -26,6 +26,7 @@ from msgspec import field
 from nearfield.config.schema import ProviderSettings
 from nearfield.errors import ModelNotServed, ProviderError, Unsupported
 from nearfield.providers import estimate, fim, openai_chat
+from nearfield.providers.clock import Clock
 from nearfield.providers.cut import Cut, finished, server_stops
 from nearfield.providers.families import raw_prompt, template_of
 from nearfield.providers.http import Http
@@ -48,7 +49,6 @@ from nearfield.types import (
 
 DEFAULT_URL = "http://127.0.0.1:11434"
 EMBED_TIMEOUT_S = 120.0
-PULL_TIMEOUT_S = 24 * 3600.0
 NS_PER_MS = 1e6
 _FINISH = {"stop": Finish.STOP, "length": Finish.LENGTH, "load": Finish.STOP}
 
@@ -205,19 +205,17 @@ class Ollama:
     async def pull(self) -> AsyncGenerator[Pulling]:
         """Fetch the model, yielding its progress; the server keeps what it has when this is
         closed. Raises `ModelNotServed` when the library has none of that name."""
-        options = msgspec.structs.replace(self._options, total_timeout_s=PULL_TIMEOUT_S)
-        http, self._http.options = self._http, options
+        http = self._http
+        clock = Clock.long(self._options)
         body = {"model": self.model, "stream": True}
-        try:
-            async with aclosing(http.stream("/api/pull", body, events=JsonLines)) as lines:
-                async for line in lines:
-                    step: Pulling = http.decode(line, Pulling)
-                    yield step
-                    if step.status == "success":
-                        self._shown = None
-                        return
-        finally:
-            http.options = self._options
+        lines = http.stream("/api/pull", body, events=JsonLines, clock=clock)
+        async with aclosing(lines):
+            async for line in lines:
+                step: Pulling = http.decode(line, Pulling)
+                yield step
+                if step.status == "success":
+                    self._shown = None
+                    return
         raise http.broke_off()
 
     async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
