@@ -15,7 +15,6 @@ from enum import StrEnum
 from nearfield.errors import (
     BadAnswer,
     DeadlineExceeded,
-    EngineError,
     NearfieldError,
     RateLimited,
     Unauthorised,
@@ -28,7 +27,9 @@ JITTER = 0.2
 # A refused key stays refused until somebody changes it; asking each time only costs time.
 UNAUTHORISED_SECONDS = 60.0
 
-_COUNTED = (Unreachable, DeadlineExceeded, BadAnswer, EngineError)
+# The embedded engine is not among them: it is started again by its own client, which waits longer
+# each time, and the request after a crash shall find it.
+_COUNTED = (Unreachable, DeadlineExceeded, BadAnswer)
 
 
 class Circuit(StrEnum):

@@ -11,8 +11,8 @@ import pytest
 
 from nearfield.config.schema import Budget, Config
 from nearfield.errors import (
+    BadAnswer,
     ContextTooLong,
-    EngineDied,
     NearfieldError,
     RateLimited,
     Unauthorised,
@@ -33,11 +33,11 @@ from nearfield.types import ChatRequest, Delta, Finish, Message, Role, Tool, Too
 def test_the_breaker_opens_tries_once_and_closes() -> None:
     breaker = Breaker(2, 10)
     now = 100.0
-    for error in (Unreachable(""), EngineDied("")):
+    for error in (Unreachable(""), BadAnswer("")):
         assert breaker.why_not(now) == ""
         breaker.begin(now)
         breaker.fail(error, now)
-    assert breaker.state(now) is Circuit.OPEN and "EngineDied" in breaker.why_not(now)
+    assert breaker.state(now) is Circuit.OPEN and "BadAnswer" in breaker.why_not(now)
     now += 13
     assert breaker.state(now) is Circuit.HALF_OPEN and not breaker.why_not(now)
     breaker.begin(now)
