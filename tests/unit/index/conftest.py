@@ -1,0 +1,118 @@
+"""A workspace on disk whose index can be built and looked at."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nearfield.config.schema import Config
+from nearfield.index.builder import Builder, Report
+from nearfield.index.files import Tree
+from nearfield.index.search import Searcher
+from nearfield.index.search_store import Reader
+from nearfield.index.store import Store
+from nearfield.index.words import asked
+from nearfield.index.workspace import Workspace
+
+
+@pytest.fixture(autouse=True)
+def no_git_configuration(tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any) -> None:
+    """The developer's own global excludes must not decide a test."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+
+
+class WordEmbedder:
+    """Texts that share words are near each other; counts what it was given."""
+
+    name = "words"
+    dimensions = 64
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def embed(self, texts: Sequence[str]) -> Any:
+        self.seen += texts
+        rows = np.full((len(texts), self.dimensions), 1e-3, np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            for word in asked(text):
+                row[zlib.crc32(word.encode()) % self.dimensions] += 1
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+class Place:
+    """A folder and its index."""
+
+    def __init__(self, base: Path) -> None:
+        self.root = base / "work"
+        self.root.mkdir()
+        self.workspace = Workspace.of(self.root, Config(), base / "cache")
+        self.file = self.workspace.place.file
+
+    def write(self, files: Mapping[str, str | bytes]) -> None:
+        for name, content in files.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    @property
+    def tree(self) -> Tree:
+        return self.workspace.tree
+
+    def build(self) -> Report:
+        store = Store(self.file)
+        try:
+            return Builder(self.tree, store).build()
+        finally:
+            store.close()
+
+    def searcher(self, embedder: Any = None) -> Searcher:
+        return Searcher(self.tree.root, Reader(self.file), embedder)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    yield Place(tmp_path)
+
+
+def everything(file: Path) -> dict[str, object]:
+    """All that an index says, in terms that do not depend on the order it was built in."""
+    reader = Reader(file)
+    db = reader.connection
+    chunks = db.execute(
+        "SELECT path, first, last, kind, name, symbol, hex(chunk.digest), chunk.id FROM chunk"
+        " JOIN file ON file.id = chunk.file"
+    ).fetchall()
+    known = {row[7]: row[:7] for row in chunks}
+    words = ("alpha", "beta", "gamma", "class", "def", "return")
+    found: dict[str, object] = {
+        "files": sorted(
+            db.execute("SELECT path, hex(digest), bytes, language, reason FROM file").fetchall()
+        ),
+        "chunks": sorted(known.values()),
+        "definitions": sorted(
+            db.execute(
+                "SELECT path, text, kind, container, row, column, first, last FROM definition"
+                " JOIN file ON file.id = definition.file JOIN name ON name.id = definition.name"
+            ).fetchall()
+        ),
+        "references": sorted(
+            db.execute(
+                "SELECT path, text, rows FROM reference JOIN file ON file.id = reference.file"
+                " JOIN name ON name.id = reference.name"
+            ).fetchall()
+        ),
+        "words": {
+            word: sorted(known[chunk] for chunk, _ in reader.full_text([word], 10_000))
+            for word in words
+        },
+    }
+    reader.close()
+    return found
