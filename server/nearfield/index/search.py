@@ -41,6 +41,8 @@ class QueryKind(StrEnum):
 VECTOR_WEIGHT = {QueryKind.SYMBOL: 0.3, QueryKind.WORDS: 0.5, QueryKind.CODE: 0.7}
 """The vectors' part of the mix, the full text has the rest; tests/bench/RESULTS.md has the curve,
 which is flat around these."""
+MIN_COSINE = 0.15
+"""Below this two texts have nothing in common; there is always a nearest one."""
 NAMED_BOOST = 1.0
 """For a definition whose whole name is asked for."""
 NAME_WORDS_BOOST = 0.2
@@ -199,7 +201,8 @@ class Searcher:
         vectors = Vectors(self._reader.connection, self._embedder.name, self._embedder.dimensions)
         if vectors.empty:
             return []
-        return vectors.nearest(self._embedder.embed([query])[0], CANDIDATES)
+        found = vectors.nearest(self._embedder.embed([query])[0], CANDIDATES)
+        return [(chunk, cosine) for chunk, cosine in found if cosine >= MIN_COSINE]
 
     def _named(self, query: str, *, fuzzy: bool) -> list[int]:
         """The chunks that define what a query names; with `fuzzy`, something like it."""

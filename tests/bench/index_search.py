@@ -1,0 +1,186 @@
+"""What the index finds: repository questions (NDCG@10) and CoSQA (MRR@100), against BM25.
+
+    python tests/bench/index_search.py cosqa [--keep FOLDER] [--curve]
+    python tests/bench/index_search.py repos --trees FOLDER [--keep FOLDER]
+
+`repos` wants the source trees of fastapi, flask, click, requests and model2vec, one folder each,
+unpacked from `pip download --no-deps --no-binary :all: NAME`; a tree that is missing is passed
+over, as is a question whose file that version does not have. The peer is rank-bm25 (Okapi) over the
+same chunks and, for `repos`, over pieces of 50 lines. `--keep` keeps the indexes for another run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import math
+import re
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rank_bm25 import BM25Okapi
+
+from nearfield.config.schema import Config
+from nearfield.index import search
+from nearfield.index.embedder import Embedder
+from nearfield.index.search import Searcher
+from nearfield.index.search_store import Reader
+from nearfield.index.workspace import Keeper, Workspace
+
+DATA = Path(__file__).parents[3] / "shared" / "bench"
+WORDS = re.compile(r"[a-z0-9]+")
+
+
+def lines_of(name: str) -> list[dict[str, Any]]:
+    """The cases of one file."""
+    file = DATA / f"{name}.jsonl.gz"
+    if not file.exists():
+        raise SystemExit(f"needs {file}")
+    with gzip.open(file, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def tokens(text: str) -> list[str]:
+    """What the peer searches by."""
+    return WORDS.findall(text.lower())
+
+
+def indexed(root: Path, cache: Path) -> tuple[Searcher, Searcher]:
+    """Searchers of a folder, with vectors and without."""
+    workspace = Workspace.of(root, Config(), cache)
+    with Keeper(workspace, threads=2) as keeper:
+        keeper.build()
+        keeper.embed()
+    reader = Reader(workspace.place.file)
+    return (
+        Searcher(workspace.tree.root, reader, Embedder(2)),
+        Searcher(workspace.tree.root, reader, None),
+    )
+
+
+def mrr(ranked: Callable[[str], Sequence[str]], queries: Sequence[dict[str, Any]]) -> float:
+    """MRR@100 over CoSQA's queries; `ranked` gives names of documents."""
+    total = 0.0
+    for query in queries:
+        names = list(dict.fromkeys(ranked(query["query"])))[:100]
+        gold = f"d{query['gold']}.py"
+        total += 1 / (names.index(gold) + 1) if gold in names else 0.0
+    return round(total / len(queries), 4)
+
+
+def cosqa(options: argparse.Namespace, keep: Path) -> None:
+    """One file a document, as an index sees it."""
+    documents = lines_of("search_cosqa_corpus")
+    queries = lines_of("search_cosqa_queries")
+    root = keep / "cosqa"
+    root.mkdir(parents=True, exist_ok=True)
+    for document in documents:
+        file = root / f"d{document['id']}.py"
+        if not file.exists():
+            file.write_text(document["code"], "utf-8")
+    with_vectors, without = indexed(root, keep / "cache")
+    peer = BM25Okapi([tokens(document["code"]) for document in documents])
+
+    def by_peer(query: str) -> list[str]:
+        scores = peer.get_scores(tokens(query))
+        best = np.argsort(-scores)[:100]
+        return [f"d{documents[at]['id']}.py" for at in best]
+
+    def by_index(searcher: Searcher) -> Callable[[str], list[str]]:
+        return lambda query: [hit.path for hit in searcher.search(query, k=100)]
+
+    bm25 = mrr(by_peer, queries)
+    for name, searcher in (("names and text", without), ("with vectors", with_vectors)):
+        value = mrr(by_index(searcher), queries)
+        print(f"CoSQA {name}: MRR@100 {value}, {value / bm25:.2f} x BM25 ({bm25})", flush=True)
+    if options.curve:
+        for weight in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
+            search.VECTOR_WEIGHT[search.QueryKind.WORDS] = weight
+            print(f"  vectors' weight {weight}: {mrr(by_index(with_vectors), queries)}", flush=True)
+
+
+def ndcg(paths: Sequence[str], relevant: set[str]) -> float:
+    """NDCG@10 over files, each relevant or not."""
+    found = list(dict.fromkeys(paths))[:10]
+    gain = sum(1 / math.log2(at + 2) for at, path in enumerate(found) if path in relevant)
+    return gain / sum(1 / math.log2(at + 2) for at in range(min(10, len(relevant))))
+
+
+def by_pieces(root: Path, files: Sequence[str]) -> Callable[[str], list[str]]:
+    """BM25 over pieces of 50 lines."""
+    pieces: list[tuple[str, list[str]]] = []
+    for path in files:
+        lines = (root / path).read_text("utf-8", "replace").split("\n")
+        for start in range(0, len(lines), 50):
+            pieces.append((path, tokens("\n".join(lines[start : start + 50])) or ["-"]))
+    peer = BM25Okapi([piece for _, piece in pieces])
+
+    def ranked(query: str) -> list[str]:
+        return [pieces[at][0] for at in np.argsort(-peer.get_scores(tokens(query)))[:200]]
+
+    return ranked
+
+
+def repos(options: argparse.Namespace, keep: Path) -> None:
+    """Questions about five projects."""
+    values: dict[str, list[float]] = {
+        "BM25, 50 lines": [],
+        "names and text": [],
+        "with vectors": [],
+    }
+    times: list[float] = []
+    queries = lines_of("search_repo_queries")
+    for name in sorted({query["repo"] for query in queries}):
+        trees = sorted(one for one in options.trees.glob(f"{name}-*") if one.is_dir())
+        if not trees:
+            print(f"{name}: no tree, passed over")
+            continue
+        root = trees[-1]
+        with_vectors, without = indexed(root, keep / "cache")
+        files = [
+            entry.path
+            for entry in Workspace.of(root, Config(), keep).tree.walk()
+            if not entry.reason
+        ]
+        peer = by_pieces(root, files)
+        for query in (one for one in queries if one["repo"] == name):
+            relevant = {one for one in query["gold"] + query["secondary"] if (root / one).exists()}
+            if not any((root / one).exists() for one in query["gold"]):
+                continue
+            began = time.perf_counter()
+            hits = with_vectors.search(query["query"], k=60)
+            times.append(time.perf_counter() - began)
+            values["with vectors"].append(ndcg([hit.path for hit in hits], relevant))
+            plain = without.search(query["query"], k=60)
+            values["names and text"].append(ndcg([hit.path for hit in plain], relevant))
+            values["BM25, 50 lines"].append(ndcg(peer(query["query"]), relevant))
+    for name, found in values.items():
+        if found:
+            print(
+                f"repository questions, {name}: NDCG@10 {statistics.mean(found):.3f} of {len(found)}"
+            )
+    if times:
+        print(f"a query with 60 results: median {statistics.median(times) * 1e3:.1f} ms")
+
+
+def main() -> None:
+    """Run one of the two."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["cosqa", "repos"])
+    parser.add_argument("--trees", type=Path, default=Path())
+    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--curve", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        keep = options.keep or Path(folder)
+        (cosqa if options.what == "cosqa" else repos)(options, keep)
+
+
+if __name__ == "__main__":
+    main()
