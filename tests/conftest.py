@@ -1,4 +1,4 @@
-"""Fixtures that every kind of test shares: the real models."""
+"""What every kind of test shares: the real models, and how long an example may take."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from nearfield.catalog.models import Catalog
+
+# A busy machine stalls for longer than any example takes; what is slow is measured by the benches.
+settings.register_profile("nearfield", deadline=None)
+settings.load_profile("nearfield")
 
 
 def _model(name: str, variable: str) -> Path:

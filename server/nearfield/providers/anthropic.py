@@ -2,7 +2,7 @@
 
     [providers.claude]
     kind = "anthropic"
-    model = "claude-sonnet-4-5"
+    model = "claude-sonnet-5"
     options = { api_key_env = "ANTHROPIC_API_KEY" }
 
 Options are those of `AnthropicOptions`. The SDK is imported when it is first asked. What seldom
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from nearfield.providers.anthropic_sdk import Service
 
 DEFAULT_URL = "https://api.anthropic.com"
-DEFAULT_MODEL = "claude-sonnet-4-5"
+DEFAULT_MODEL = "claude-sonnet-5"
 CONTEXT_TOKENS = 200_000
 """Of every current model; longer contexts are a beta that has to be asked for."""
 
@@ -186,5 +187,7 @@ class Anthropic:
 
 
 def _served(model: str, known: list[str]) -> bool:
-    """An alias such as claude-sonnet-4-5 stands for the dated name that the service lists."""
-    return any(name == model or name.startswith(f"{model}-") for name in known)
+    """An alias such as claude-sonnet-5 may stand for a dated name that the service lists; an alias
+    of another version, such as claude-sonnet-5-5, is no such name."""
+    dated = re.compile(re.escape(model) + r"(-\d{8}|-latest)?")
+    return any(dated.fullmatch(name) for name in known)
