@@ -117,8 +117,10 @@ def by_pieces(root: Path, files: Sequence[str]) -> Callable[[str], list[str]]:
     pieces: list[tuple[str, list[str]]] = []
     for path in files:
         lines = (root / path).read_text("utf-8", "replace").split("\n")
-        for start in range(0, len(lines), 50):
-            pieces.append((path, tokens("\n".join(lines[start : start + 50])) or ["-"]))
+        pieces += [
+            (path, tokens("\n".join(lines[start : start + 50])) or ["-"])
+            for start in range(0, len(lines), 50)
+        ]
     peer = BM25Okapi([piece for _, piece in pieces])
 
     def ranked(query: str) -> list[str]:

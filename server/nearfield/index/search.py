@@ -38,7 +38,7 @@ class QueryKind(StrEnum):
     CODE = "code"
 
 
-VECTOR_WEIGHT = {QueryKind.SYMBOL: 0.3, QueryKind.WORDS: 0.5, QueryKind.CODE: 0.7}
+VECTOR_WEIGHT = {QueryKind.SYMBOL: 0.3, QueryKind.WORDS: 0.7, QueryKind.CODE: 0.7}
 """The vectors' part of the mix, the full text has the rest; tests/bench/RESULTS.md has the curve,
 which is flat around these."""
 MIN_COSINE = 0.15

@@ -130,7 +130,9 @@ class Keeper:
         vectors = Vectors(self._store.connection, Embedder.name, Embedder.dimensions)
         reader = Reader(self._workspace.place.file)
         try:
-            embedding = Embedding(self._workspace.tree, reader, vectors, self._embedder, self._stop)
+            embedding = Embedding(
+                self._workspace.tree, reader, vectors, self._embedder, stop or self._stop
+            )
             total = vectors.pending()
 
             def heard(made: int) -> None:

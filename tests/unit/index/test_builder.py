@@ -17,6 +17,7 @@ from nearfield.index.schema_store import IndexUnusable
 from nearfield.index.search_store import Reader
 from nearfield.index.store import Store
 from nearfield.index.vector_store import Vectors
+from nearfield.index.workspace import Keeper
 
 from .conftest import Place, WordEmbedder, everything
 
@@ -252,3 +253,14 @@ def test_settings_exclude(place: Place) -> None:
     place.write({"a.py": "x = 1\n", "gen/b.py": "x = 1\n"})
     found = {entry.path: entry.reason for entry in Tree(place.root, ["gen/"]).walk()}
     assert found == {"a.py": "", "gen": "excluded by the settings"}
+
+
+def test_vectors_wait_for_what_is_more_urgent(place: Place) -> None:
+    place.write({"a.py": "def alpha(): pass\n"})
+    with Keeper(place.workspace) as keeper:
+        assert keeper.taken
+        keeper.build()
+        assert keeper.embed(stop=lambda: True) == 0
+        assert keeper.embed() == 1
+        with Keeper(place.workspace) as second:
+            assert not second.taken
