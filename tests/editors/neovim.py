@@ -1,0 +1,140 @@
+"""A real Neovim, driven over its own RPC: real keys go in, buffers and ghost text come out."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.e2e.process import PATIENCE_S
+
+GHOST = """
+local shown = {}
+for name, namespace in pairs(vim.api.nvim_get_namespaces()) do
+  if name == 'nearfield.ghost' or name == 'nvim.lsp.inline_completion' then
+    for _, mark in ipairs(vim.api.nvim_buf_get_extmarks(0, namespace, 0, -1, { details = true })) do
+      local lines = { mark[4].virt_text or {}, unpack(mark[4].virt_lines or {}) }
+      for i, line in ipairs(lines) do
+        lines[i] = table.concat(vim.tbl_map(function(chunk) return chunk[1] end, line))
+      end
+      table.insert(shown, table.concat(lines, '\\n'))
+    end
+  end
+end
+return shown
+"""
+
+STATE = """
+local client = vim.lsp.get_clients({ bufnr = 0, name = 'nearfield' })[1]
+if not client or not client.initialized then return '' end
+local answer = client:request_sync('nearfield/status', vim.empty_dict(), 5000, 0)
+return answer and answer.result and answer.result.state or ''
+"""
+
+
+class Neovim:
+    """One process with `init` as its configuration and `file` open."""
+
+    def __init__(
+        self, program: Path, init: Path, file: Path, environ: Mapping[str, str], *runtime: Path
+    ) -> None:
+        first = [f"--cmd=set runtimepath^={folder}" for folder in runtime]
+        command = [str(program), "--embed", "--headless", "--clean", *first, "-u", str(init)]
+        self._process = subprocess.Popen(
+            [*command, str(file)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=dict(environ),
+            cwd=file.parent,
+        )
+        self._id = 0
+
+    def call(self, method: str, *params: Any) -> Any:
+        """Call a function of Neovim's API."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._id += 1
+        request = msgspec.msgpack.encode([0, self._id, method, params])
+        self._process.stdin.write(request)
+        self._process.stdin.flush()
+        answer = _message(self._process.stdout.fileno())
+        assert answer[:2] == [1, self._id], answer
+        assert answer[2] is None, f"{method}{params}: {answer[2]}"
+        return answer[3]
+
+    def lua(self, code: str, *arguments: Any) -> Any:
+        """Run Lua; its `...` are the arguments."""
+        return self.call("nvim_exec_lua", code, list(arguments))
+
+    def keys(self, keys: str) -> None:
+        """Press keys; they are worked off like those of a keyboard."""
+        self.call("nvim_input", keys)
+
+    def type(self, text: str, *, a_second: float) -> None:
+        """Press the keys of plain text one by one."""
+        for character in text:
+            self.keys({"<": "<lt>", "\n": "<CR>"}.get(character, character))
+            time.sleep(1 / a_second)
+
+    @property
+    def text(self) -> str:
+        """The buffer's text."""
+        return "\n".join(self.call("nvim_buf_get_lines", 0, 0, -1, False))
+
+    @property
+    def ghosts(self) -> list[str]:
+        """The ghost texts that are shown, their lines joined."""
+        return self.lua(GHOST)
+
+    def state(self) -> str:
+        """What the server says of itself; "" while there is none."""
+        return self.lua(STATE)
+
+    def until(self, expected: Any, look: Callable[[], Any]) -> None:
+        """Wait until `look` sees what is expected."""
+        end = time.monotonic() + PATIENCE_S
+        while (seen := look()) != expected:
+            if time.monotonic() > end:
+                pytest.fail(f"expected {expected!r}, saw {seen!r}; :messages\n{self.messages()}")
+            time.sleep(0.02)
+
+    def ready(self) -> None:
+        """Wait until the server is attached and can suggest."""
+        self.until("ready", self.state)
+
+    def messages(self) -> str:
+        """What Neovim has said; in a test all goes well, so mostly nothing."""
+        return self.call("nvim_exec2", "messages", {"output": True})["output"]
+
+    def quit(self) -> None:
+        """End it as a user does."""
+        if self._process.poll() is None:
+            self.keys("<C-\\><C-n>:qa!<CR>")
+        try:
+            self._process.communicate(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+            pytest.fail("Neovim did not end")
+
+
+def _message(file: int) -> Any:
+    """Read one message; the next one comes only after our next request."""
+    data = b""
+    end = time.monotonic() + PATIENCE_S
+    while select.select([file], [], [], max(0.0, end - time.monotonic()))[0]:
+        if not (more := os.read(file, 1 << 16)):
+            pytest.fail("Neovim has gone")
+        data += more
+        try:
+            return msgspec.msgpack.decode(data)
+        except msgspec.DecodeError:
+            continue
+    pytest.fail("Neovim does not answer")
