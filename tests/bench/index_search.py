@@ -164,9 +164,8 @@ def repos(options: argparse.Namespace, keep: Path) -> None:
             values["BM25, 50 lines"].append(ndcg(peer(query["query"]), relevant))
     for name, found in values.items():
         if found:
-            print(
-                f"repository questions, {name}: NDCG@10 {statistics.mean(found):.3f} of {len(found)}"
-            )
+            mean = statistics.mean(found)
+            print(f"repository questions, {name}: NDCG@10 {mean:.3f} of {len(found)}")
     if times:
         print(f"a query with 60 results: median {statistics.median(times) * 1e3:.1f} ms")
 

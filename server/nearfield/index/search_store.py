@@ -16,7 +16,7 @@ import apsw
 from nearfield.index.schema_store import IndexUnusable, connect
 from nearfield.index.words import folded
 
-COMMON_SHARE = 0.25
+COMMON_SHARE = 0.05
 """A word that more than this share of the chunks hold says little about any of them."""
 COMMON_ROWS = 5_000
 """…but only where counting them costs: a row costs about 1 us, so a query stays under 10 ms."""
