@@ -7,10 +7,15 @@ every request, up to the first line break after something visible.
 from __future__ import annotations
 
 import ctypes
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+# As the engine's worker has it (see engine/client.py), so that both sides suffer alike from
+# whatever else the machine does; read when the library is loaded.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import llama_cpp.llama_cpp as binding
 import numpy as np

@@ -20,6 +20,12 @@ def memory_mib(pid: int) -> float:
     return round(psutil.Process(pid).memory_full_info().uss / (1 << 20), 1)
 
 
+def worker_mib(editor: Editor) -> float:
+    """Memory of the engine's process of that editor's server."""
+    (worker,) = psutil.Process(editor.process.pid).children()
+    return memory_mib(worker.pid)
+
+
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -38,14 +44,18 @@ def main() -> None:
             with_engine_at = editor.initialized_ms
             editor.wait_ready()
             server = memory_mib(editor.process.pid)
-            workers = [memory_mib(p.pid) for p in psutil.Process(editor.process.pid).children()]
+            alone = worker_mib(editor)
+            with Editor(root) as second:
+                second.wait_ready()
+                beside = worker_mib(second)
     result = {
         "initialize_ms_median": round(statistics.median(times), 1),
         "initialize_ms_max": round(max(times), 1),
         "initialize_ms_with_engine": round(with_engine_at, 1),
         "server_mib_engine_off": without,
         "server_mib_engine_on": server,
-        "worker_mib": workers[0] if workers else None,
+        "worker_mib": alone,
+        "worker_mib_of_a_second_window": beside,
     }
     print(json.dumps(result) if options.json else json.dumps(result, indent=2))
 
