@@ -17,7 +17,7 @@ import numpy as np
 SCALE = 127.0
 FIRST_LOOK = 200
 """Candidates of the 1-bit pass: on CoSQA MRR is 0.5199 with 128, 0.5223 with 200, 0.5227 with 512,
-and the time of the scan grows with them (2, 4 and 10 ms at 14,000 vectors)."""
+and the time of the scan grows with them (2 ms with 128, 10 ms with 512, at 14,000 vectors)."""
 SPARE_SHARE = 0.5
 """Vectors of contents that are gone may be this share of the others (a branch that may come back)
 before they are dropped."""
