@@ -19,7 +19,7 @@ from nearfield.types import Capabilities, Usage
 LAPTOP = Capabilities(prefill_rate=70, decode_rate=20, context_tokens=8192)
 GPU = Capabilities(prefill_rate=5000, decode_rate=100, context_tokens=8192)
 
-# seconds, rates, tokens that may be new, tokens in all (128 kept for the answer, 64 for the template)
+# seconds, rates, new tokens at most, tokens in all (128 kept for the answer, 64 for the template)
 SIZES = [
     (2.5, LAPTOP, 115, 8000),
     (20.0, LAPTOP, 1340, 8000),
