@@ -48,8 +48,8 @@ def test_an_entry_is_what_was_written(store: Store) -> None:
         (Filter(task="chat"), []),
         (Filter(outcome="Unreach"), [2]),
         (Filter(outcome="answered", workspace="/w"), [1]),
-        (Filter(since=time.time() + 60), []),
-        (Filter(until=time.time() - 60), []),
+        (Filter(since=time.time() + 86_400), []),
+        (Filter(until=time.time() - 86_400), []),
     ],
 )
 def test_filters(store: Store, wanted: Filter, expected: list[int]) -> None:
