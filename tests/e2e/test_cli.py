@@ -228,6 +228,20 @@ def test_doctor_names_a_bad_setting(shell: Shell) -> None:
     assert report["engine"]["state"] == "note"
 
 
+def test_doctor_asks_the_configured_servers_that_are_near(shell: Shell) -> None:
+    far = '[providers.far]\nkind = "openai_compatible"\nbase_url = "http://192.0.2.1/v1"\n'
+    shell.settings(f"{far}{SCRIPTED}")
+    report = _report(check(shell.run("doctor", "--quick", "--json"), 0))
+    assert report["provider fake"]["state"] == "ok"
+    assert "not asked" in report["provider far"]["found"]
+
+
+def test_doctor_says_that_a_configured_server_is_not_there(shell: Shell) -> None:
+    shell.settings('[providers.near]\nkind = "ollama"\nbase_url = "http://127.0.0.1:9"\n')
+    report = _report(check(shell.run("doctor", "--quick", "--json"), 3))
+    assert report["provider near"]["state"] == "problem"
+
+
 @pytest.mark.model
 def test_doctor_measures_the_model(shell: Shell, small_model: Path) -> None:
     shell.settings(f"models.complete = {json.dumps(str(small_model))}\n")

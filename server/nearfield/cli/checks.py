@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import platform
 import shutil
@@ -12,8 +13,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 import nearfield
-from nearfield.errors import CatalogError, ConfigError
+from nearfield.config.schema import Engine
+from nearfield.errors import CatalogError, ConfigError, NearfieldError
 
 if TYPE_CHECKING:
     from nearfield.catalog.choice import Choice
@@ -61,6 +65,8 @@ INSTRUCTIONS = {
     "asimddp": "DOTPROD",
     "i8mm": "MATMUL_INT8",
 }
+# A model server on this machine that has not said how it is by then is not well.
+PROBE_SECONDS = 10.0
 INSTALL_ENGINE = 'Run `pip install "nearfield[local]"` (needs cmake, make and a C++ compiler).'
 REBUILD = "Run `pip install --force-reinstall --no-cache-dir llama-cpp-python` on this machine."
 
@@ -156,6 +162,42 @@ def role(name: str, config: Config, catalog: Catalog) -> tuple[Check, Choice | N
         todo = f"Run `nearfield models use {name} auto`, or name a model that is here."
         return Check(f"role {name}", State.NOTE, choice.problem, todo), choice
     return Check(f"role {name}", State.OK, choice.name), choice
+
+
+async def providers(config: Config) -> list[Check]:
+    """How the configured model servers are. Those on this machine are asked, others are not: not
+    even a question leaves it unbidden."""
+    from nearfield.features.assemble import providers as assembled
+    from nearfield.routing.egress import Egress
+    from nearfield.routing.router import Router
+    from nearfield.types import HealthState
+
+    without = msgspec.structs.replace(config, engine=Engine(enabled=False))
+    built = await asyncio.to_thread(assembled, without)
+    router = Router(without, built)
+    found: list[Check] = []
+    try:
+        for name, provider in built.items():
+            title = f"provider {name}"
+            if isinstance(router.provider(name), Egress):
+                todo = f"Run `nearfield providers probe {name}` to ask it."
+                found.append(Check(title, State.NOTE, "outside this machine, not asked", todo))
+                continue
+            try:
+                async with asyncio.timeout(PROBE_SECONDS):
+                    health = await provider.health()
+            except TimeoutError:
+                found.append(Check(title, State.PROBLEM, "it does not answer", "Is it running?"))
+            except NearfieldError as error:
+                found.append(Check(title, State.PROBLEM, error.message, error.hint))
+            else:
+                fine = health.state is HealthState.READY
+                state = State.OK if fine else State.PROBLEM
+                found.append(Check(title, state, health.detail or str(health.state)))
+    finally:
+        await router.aclose()
+        await asyncio.gather(*(provider.aclose() for provider in built.values()))
+    return found
 
 
 def grammars() -> Check:

@@ -34,7 +34,7 @@ def doctor(
 ) -> None:
     """Look at everything that completions need, and say what to do about each problem.
 
-    Exit codes: 0 all is well, 2 a setting cannot be used, 3 no local model can answer.
+    Exit codes: 0 all is well, 2 a setting cannot be used, 3 no model can answer.
     """
     from nearfield.cli import logs
     from nearfield.config.load import load
@@ -71,6 +71,8 @@ def _checks(loaded: Loaded, *, measured: bool) -> Iterator[Check]:
     yield engine
     if measured and chosen is not None and engine.state is State.OK:
         yield from _measured(loaded, chosen, bool(this_machine(catalog).gpu))
+    if config.providers:
+        yield from asyncio.run(checks.providers(config))
     yield checks.editors()
 
 
@@ -99,9 +101,10 @@ def _measured(loaded: Loaded, choice: Choice, has_gpu: bool) -> Iterator[Check]:
 
 def _exit_code(report: list[Check]) -> ExitCode:
     bad = {check.name for check in report if check.state is State.PROBLEM}
-    if bad & {"engine", "speed", "role complete"}:
+    serves = any(check.state is State.OK for check in report if check.name.startswith("provider "))
+    if bad & {"engine", "speed", "role complete"} and not serves:
         return ExitCode.NO_PROVIDER
-    return ExitCode.USAGE if bad else ExitCode.DONE
+    return ExitCode.USAGE if "settings" in bad else ExitCode.DONE
 
 
 def _row(check: Check) -> dict[str, str]:
