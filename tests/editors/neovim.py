@@ -44,7 +44,7 @@ class Neovim:
     def __init__(
         self, program: Path, init: Path, file: Path, environ: Mapping[str, str], *runtime: Path
     ) -> None:
-        first = [f"--cmd=set runtimepath^={folder}" for folder in runtime]
+        first = [arg for folder in runtime for arg in ("--cmd", f"set runtimepath^={folder}")]
         command = [str(program), "--embed", "--headless", "--clean", *first, "-u", str(init)]
         self._process = subprocess.Popen(
             [*command, str(file)],

@@ -23,10 +23,10 @@ ANSWERS = [
 ]
 
 
-def from_readme(options: Mapping[str, Any]) -> str:
-    """The README's configuration, with `options` for the server."""
+def from_readme(options: Mapping[str, Any], what: str = "vim.lsp.config('nearfield'") -> str:
+    """The README's configuration that holds `what`, with `options` for the server."""
     blocks = re.findall(r"```lua\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (snippet,) = [block for block in blocks if "vim.lsp.config('nearfield'" in block]
+    (snippet,) = [block for block in blocks if what in block]
     return f"{snippet}\nvim.lsp.config('nearfield', {{ init_options = {as_lua(options)} }})\n"
 
 
@@ -73,6 +73,17 @@ def test_the_completion_list_gives_a_word(neovim: StartNeovim, neovim_11: Path) 
         return nvim.text
 
     nvim.until("def add(a, b):\n    return", asked)
+
+
+def test_the_plugin_is_set_up(neovim: StartNeovim, neovim_each: Path) -> None:
+    init = from_readme(script(ANSWERS), "setup()").replace("/path/to/nearfield", str(ROOT))
+    nvim = neovim(neovim_each, init, "def area(w, h):\n    \n")
+    bar = "return vim.api.nvim_eval_statusline(vim.o.statusline, {}).str"
+    nvim.until(True, lambda: "Nearfield: scripted" in nvim.lua(bar))
+    pressed(nvim, "jA", "wide = w * 2\n    return wide * h")
+    nvim.keys("<Tab>")
+    nvim.until("def area(w, h):\n    wide = w * 2\n    return wide * h", lambda: nvim.text)
+    assert nvim.call("nvim_call_function", "exists", [":Nearfield"]) == 2
 
 
 def test_the_servers_settings_are_the_editors(neovim: StartNeovim, neovim_each: Path) -> None:

@@ -1,0 +1,160 @@
+-- `:Nearfield {what}`: what the server of this buffer offers, and what helps when there is none.
+
+local M = {}
+
+local SERVER = 'nearfield'
+local PATIENCE_MS = 2000
+
+---@return vim.lsp.Client?
+local function client_here()
+  return vim.lsp.get_clients({ bufnr = 0, name = SERVER })[1]
+end
+
+---@param text string
+---@param level? integer
+local function say(text, level)
+  vim.notify('Nearfield: ' .. text, level or vim.log.levels.INFO)
+end
+
+--- Ask the server, and hand on what it answers.
+---@param client vim.lsp.Client
+---@param method string
+---@param params table
+---@param done fun(result: any)
+local function ask(client, method, params, done)
+  client:request(method, params, function(err, result)
+    if err then
+      say(err.message, vim.log.levels.ERROR)
+    else
+      done(result)
+    end
+  end, 0)
+end
+
+---@param command string
+---@return fun(client: vim.lsp.Client)
+local function execute(command)
+  return function(client)
+    ask(client, 'workspace/executeCommand', { command = command }, function() end)
+  end
+end
+
+---@param client vim.lsp.Client
+local function status(client)
+  ask(client, 'nearfield/status', vim.empty_dict(), function(s)
+    local words = vim.tbl_filter(function(word)
+      return word and word ~= vim.NIL and word ~= ''
+    end, { s.state, s.detail, s.model, s.provider })
+    say(table.concat(words, ', '))
+  end)
+end
+
+--- The last requests, one a line, in a window of its own.
+---@param client vim.lsp.Client
+local function trace(client)
+  ask(client, 'nearfield/trace', { last = 50 }, function(entries)
+    local lines = { 'answered in  shown  reason       model' }
+    for _, entry in ipairs(entries) do
+      local shown = entry.shown and 'yes' or 'no'
+      local fields = { entry.total_ms, shown, entry.reason, entry.model }
+      table.insert(lines, vim.trim(('%8.1f ms  %-5s  %-11s  %s'):format(unpack(fields))))
+    end
+    vim.cmd.new()
+    vim.api.nvim_buf_set_lines(0, 0, -1, false, lines)
+    vim.bo.buftype, vim.bo.bufhidden, vim.bo.modifiable = 'nofile', 'wipe', false
+  end)
+end
+
+local function log()
+  vim.cmd.tabedit(vim.fn.fnameescape(vim.lsp.log.get_filename()))
+  vim.cmd('normal! G')
+end
+
+--- End the server, with force when it takes too long, and start it for the same buffers.
+local function restart()
+  if not vim.lsp.is_enabled(SERVER) then
+    say('it was not started by vim.lsp.enable() or setup()', vim.log.levels.ERROR)
+    return
+  end
+  local old = vim.lsp.get_clients({ name = SERVER })
+  vim.lsp.enable(SERVER, false)
+  local begun = vim.uv.now()
+  local timer = assert(vim.uv.new_timer())
+  timer:start(20, 20, function()
+    vim.schedule(function()
+      if timer:is_closing() then
+        return
+      end
+      for _, client in ipairs(old) do
+        if not client:is_stopped() then
+          if vim.uv.now() - begun > PATIENCE_MS then
+            client:stop(true)
+          end
+          return
+        end
+      end
+      timer:close()
+      vim.lsp.enable(SERVER)
+    end)
+  end)
+end
+
+---@class nearfield.Command
+---@field run fun(client: vim.lsp.Client?)
+---@field needs? true|string a server, and the command that it must offer
+
+---@type table<string, nearfield.Command>
+local commands = {
+  status = { run = status, needs = true },
+  trace = { run = trace, needs = true },
+  pause = { run = execute('nearfield.pause'), needs = 'nearfield.pause' },
+  resume = { run = execute('nearfield.resume'), needs = 'nearfield.resume' },
+  restart = { run = restart },
+  log = { run = log },
+}
+
+---@param command nearfield.Command
+---@param client vim.lsp.Client?
+---@return boolean
+local function offered(command, client)
+  if not command.needs then
+    return true
+  elseif not client or command.needs == true then
+    return client ~= nil
+  end
+  local provider = client.server_capabilities.executeCommandProvider
+  return provider ~= nil and vim.list_contains(provider.commands, command.needs)
+end
+
+--- The commands that can be run here and begin with `lead`.
+---@param lead string
+---@return string[]
+function M.complete(lead)
+  local client = client_here()
+  local names = {}
+  for name, command in pairs(commands) do
+    if vim.startswith(name, lead) and offered(command, client) then
+      table.insert(names, name)
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+--- Run a command, `status` when none is named.
+---@param name string
+function M.run(name)
+  name = name == '' and 'status' or name
+  local command, client = commands[name], client_here()
+  if not command then
+    local known = table.concat(vim.fn.sort(vim.tbl_keys(commands)), ', ')
+    say(('there is no command %q, only %s'):format(name, known), vim.log.levels.ERROR)
+  elseif not offered(command, client) then
+    local why = client and 'this server does not offer it' or 'no server runs for this buffer'
+    say(('%s: %s; see :checkhealth nearfield'):format(name, why), vim.log.levels.ERROR)
+  else
+    command.run(client)
+  end
+end
+
+return M

@@ -1,0 +1,83 @@
+-- Nearfield in Neovim: `setup()`, and what keys and statuslines call.
+
+local M = {}
+
+---@type { take: fun(part: nearfield.Part): boolean; dismiss: fun(): boolean }?
+local ghost
+
+---@param options nearfield.Options
+local function choose_ghost(options)
+  local kind = options.ghost_text
+  if kind == 'auto' then
+    kind = vim.lsp.inline_completion and 'native' or 'own'
+  end
+  local own = require('nearfield.ghost')
+  own.disable()
+  if vim.lsp.inline_completion then
+    require('nearfield.native').disable()
+  end
+  ghost = nil
+  if kind then
+    ghost = kind == 'own' and own or require('nearfield.native')
+    ghost.enable(options)
+    require('nearfield.keys').map(options.keys)
+  end
+end
+
+--- Start the server for every file, with ghost text and its keys. May be called again.
+---@param given? nearfield.Options
+function M.setup(given)
+  local options = require('nearfield.config').complete(given)
+  vim.api.nvim_set_hl(0, 'NearfieldGhost', { link = 'Comment', default = true })
+  local config = { settings = { nearfield = options.settings } }
+  if next(options.settings) == nil then
+    config.settings = nil
+  end
+  config.cmd = options.cmd
+  if options.ghost_text then
+    -- So that the server does not offer the same in the completion list.
+    config.capabilities = { textDocument = { inlineCompletion = { dynamicRegistration = false } } }
+  end
+  vim.lsp.config('nearfield', config)
+  choose_ghost(options)
+  vim.lsp.enable('nearfield')
+end
+
+--- Take the suggestion; false where there is none.
+---@return boolean
+function M.accept()
+  return ghost ~= nil and ghost.take('all')
+end
+
+--- Take the next word of the suggestion; false where there is none.
+---@return boolean
+function M.accept_word()
+  return ghost ~= nil and ghost.take('word')
+end
+
+--- Take the rest of the line, or the next line, of the suggestion; false where there is none.
+---@return boolean
+function M.accept_line()
+  return ghost ~= nil and ghost.take('line')
+end
+
+--- Hide the suggestion; false where there is none.
+---@return boolean
+function M.dismiss()
+  return ghost ~= nil and ghost.dismiss()
+end
+
+--- The state of the server of a buffer, as it last told it; nil where there is none.
+---@param bufnr? integer
+---@return nearfield.Status?
+function M.status(bufnr)
+  return require('nearfield.status').get(bufnr)
+end
+
+--- A few words for a statusline: the model, or what the server is doing.
+---@return string
+function M.statusline()
+  return require('nearfield.status').line()
+end
+
+return M
