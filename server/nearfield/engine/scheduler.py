@@ -19,15 +19,6 @@ from nearfield.engine.rates import Rates
 from nearfield.engine.sampling import Chain, Greedy, Sampler
 from nearfield.errors import NearfieldError, Unsupported
 
-URGENT = 0
-"""The priority of a completion; see `types.Priority`."""
-
-PREFILL = 3
-
-BACKGROUND_CHUNK = 32
-"""Prompt tokens a step for everything but completions: half the lane's chunk, so that what is
-thrown away when typing interrupts is small."""
-
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -104,12 +95,10 @@ class Scheduler:
             self._end(job, "cancelled")
 
     def _advance(self, job: Job) -> None:
-        urgent = job.spec.priority == URGENT
-        chunk = job.lane.chunk if urgent else min(job.lane.chunk, BACKGROUND_CHUNK)
         self._abort.clear()
         self.running = Running(job.spec.id, job.spec.priority, prefill=not job.generated)
         try:
-            events, finish = job.step(chunk, self._model, self._rates)
+            events, finish = job.step(job.lane.chunk, self._model, self._rates)
         except Aborted:
             return
         finally:

@@ -27,7 +27,8 @@ TOKENS_PER_DOCUMENT = 2048
 """Aimed-at size of one document's sequence; the completion lane holds as many as fit."""
 
 CPU_CHUNK = 64
-"""Prompt tokens a step: on a slow machine about half a second, so that cancel is prompt."""
+"""Prompt tokens a step. Half of it halves the speed (the kernels want 64 rows), and what is thrown
+away when typing ends a step is at most this much."""
 
 GPU_CHUNK = 512
 

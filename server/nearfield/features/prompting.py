@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from nearfield.config.schema import Completion
 from nearfield.context.slice import Budget, Slice, build
-from nearfield.features.budget import CHARS_PER_TOKEN, LEAST_TOKENS, Allowance
+from nearfield.features.budget import CHARS_PER_TOKEN, Allowance
 from nearfield.features.documents import Document, Prompt
 from nearfield.routing.errand import Errand, Source, Task
 from nearfield.syntax.parser import Parsed
@@ -21,6 +21,10 @@ SUFFIX_SHARE = 0.3
 """Of what may be evaluated in time, not of the whole prompt: after a new line the suffix is
 evaluated again, all of it, because it stands behind the prefix. With more of it a warm prefix would
 not be affordable."""
+
+HELD_SLACK = 64
+"""Tokens that a slice may be larger than the one that is held: the lines just written, so that its
+top need not move at every line."""
 
 SUFFIX_SLACK = 1.5
 """The suffix keeps its size until another one would be this much larger or smaller: measured rates
@@ -37,19 +41,32 @@ class Cursor:
     selected: Selected | None = None
 
 
-def choose(cursor: Cursor, document: Document, allowance: Allowance, settings: Completion) -> Slice:
-    """The largest slice at `cursor` of which no more than the allowance is new to the provider."""
-    sizes = (
-        allowance.prompt_tokens,
-        min(allowance.prompt_tokens, _held_tokens(document) + allowance.fresh_tokens),
-        allowance.fresh_tokens,
-    )
-    found: Slice | None = None
-    for size in dict.fromkeys(sizes):
-        found = cut(cursor, document, size, allowance, settings)
-        if document.fresh_chars(prompt_of(found)) <= allowance.fresh_chars:
-            break
-    return found or cut(cursor, document, LEAST_TOKENS, allowance, settings)
+def choose(
+    cursor: Cursor,
+    document: Document,
+    allowance: Allowance,
+    settings: Completion,
+    *,
+    patient: bool = False,
+) -> Slice:
+    """The slice at `cursor` to ask with, no more of it new to the provider than the allowance.
+
+    Whoever is `patient` gets the largest. Whoever types gets the one with the least that is new:
+    to show more than is held would cost every time what idle prefill does for nothing.
+    """
+    held, most = _held_tokens(document), allowance.prompt_tokens
+    sizes = [most, held + allowance.fresh_tokens, allowance.fresh_tokens]
+    if held and not patient:
+        sizes.insert(1, held + HELD_SLACK)
+    found = [
+        cut(cursor, document, size, allowance, settings)
+        for size in dict.fromkeys(min(size, most) for size in sizes)
+    ]
+    fresh = [document.fresh_chars(prompt_of(piece)) for piece in found]
+    affordable = [i for i, new in enumerate(fresh) if new <= allowance.fresh_chars]
+    if not affordable:
+        return found[-1]
+    return found[affordable[0] if patient else min(affordable, key=fresh.__getitem__)]
 
 
 def cut(
@@ -110,13 +127,15 @@ def request_of(
     )
 
 
-def errand_of(cursor: Cursor) -> Errand:
-    """What routing must know: from which file of which workspace the request is."""
+def errand_of(cursor: Cursor, accepted: tuple[str, ...] = ()) -> Errand:
+    """What routing must know: from which file of which workspace the request is. `accepted` names
+    providers that the user has let answer this once."""
     snapshot = cursor.snapshot
     return Errand(
         task=Task.COMPLETE,
         workspace=snapshot.root or "",
         sources=(Source(snapshot.path or snapshot.uri),),
+        accepted=accepted,
     )
 
 

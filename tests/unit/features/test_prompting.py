@@ -1,0 +1,64 @@
+"""How much of a document is shown: the most to whoever waits, what is held to whoever types."""
+
+from __future__ import annotations
+
+import pytest
+
+from nearfield.config.schema import Completion
+from nearfield.context.slice import Slice
+from nearfield.features.budget import Allowance
+from nearfield.features.documents import Document
+from nearfield.features.prompting import Cursor, choose, cut, prompt_of
+from nearfield.types import Snapshot
+
+TEXT = "".join(f"value_{i} = compute({i}, 'some words to make it a line')\n" for i in range(400))
+OFFSET = TEXT.index("value_200")
+ALLOWANCE = Allowance(fresh_tokens=300, prompt_tokens=1500)
+SETTINGS = Completion()
+
+
+def at(text: str, offset: int) -> Cursor:
+    return Cursor(Snapshot("file:///a.py", "python", 1, text), None, offset)
+
+
+def held(tokens: int) -> tuple[Document, Slice]:
+    """A document of which a slice of that size has been evaluated at `OFFSET`."""
+    cursor = at(TEXT, OFFSET)
+    document = Document(cursor.snapshot)
+    piece = cut(cursor, document, tokens, ALLOWANCE, SETTINGS)
+    document.window = piece.window
+    document.evaluated(prompt_of(piece))
+    return document, piece
+
+
+@pytest.mark.parametrize("patient", [True, False])
+def test_a_cold_document_is_shown_as_far_as_time_allows(patient: bool) -> None:
+    cursor = at(TEXT, OFFSET)
+    document = Document(cursor.snapshot)
+    piece = choose(cursor, document, ALLOWANCE, SETTINGS, patient=patient)
+    assert document.fresh_chars(prompt_of(piece)) <= ALLOWANCE.fresh_chars
+    assert len(piece.prefix) > 200
+
+
+@pytest.mark.parametrize("tokens", [300, 1500], ids=["after a first answer", "after idle prefill"])
+@pytest.mark.parametrize("typed", ["f", "for item in "])
+def test_typing_on_shows_what_is_held_and_only_the_typed_is_new(tokens: int, typed: str) -> None:
+    document, before = held(tokens)
+    text = TEXT[:OFFSET] + typed + TEXT[OFFSET:]
+    piece = choose(at(text, OFFSET + len(typed)), document, ALLOWANCE, SETTINGS)
+    assert document.fresh_chars(prompt_of(piece)) == len(typed)
+    assert prompt_of(piece).head == prompt_of(before).head
+
+
+def test_a_new_line_keeps_the_top() -> None:
+    document, before = held(300)
+    text = TEXT[:OFFSET] + "x = 1\n" + TEXT[OFFSET:]
+    piece = choose(at(text, OFFSET + 6), document, ALLOWANCE, SETTINGS)
+    assert piece.prefix == before.prefix + "x = 1\n"
+
+
+def test_whoever_waits_is_shown_more_than_is_held() -> None:
+    document, before = held(100)
+    piece = choose(at(TEXT, OFFSET), document, ALLOWANCE, SETTINGS, patient=True)
+    assert len(piece.prefix) > len(before.prefix)
+    assert document.fresh_chars(prompt_of(piece)) <= ALLOWANCE.fresh_chars
