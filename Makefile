@@ -33,7 +33,9 @@ test: setup models ## Run every check
 	@echo "== tests" && CI=1 $(BIN)/python -m pytest
 
 bench: models ## Measure, as tests/bench/RESULTS.md reports it
-	@for bench in startup decode exact_match; do $(BIN)/python tests/bench/$$bench.py || exit 1; done
+	@for bench in startup overhead decode spin exact_match; do \
+		echo "== $$bench" && $(BIN)/python tests/bench/$$bench.py || exit 1; \
+	done
 
 format: setup ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
