@@ -16,6 +16,8 @@ local asked
 ---@type uv.uv_timer_t?
 local timer
 local debounce_ms = 0
+---@type integer? the buffer that shows ghost text
+local drawn
 
 ---@param bufnr integer
 ---@return vim.lsp.Client?
@@ -28,9 +30,10 @@ local function client_of(bufnr)
 end
 
 local function erase()
-  for _, bufnr in ipairs(vim.api.nvim_list_bufs()) do
-    vim.api.nvim_buf_clear_namespace(bufnr, namespace, 0, -1)
+  if drawn and vim.api.nvim_buf_is_valid(drawn) then
+    vim.api.nvim_buf_clear_namespace(drawn, namespace, 0, -1)
   end
+  drawn = nil
 end
 
 --- Show what is left of the suggestion, but not beside the popup menu.
@@ -46,7 +49,8 @@ local function draw()
     below[i - 1] = { { lines[i], 'NearfieldGhost' } }
   end
   local row, col = unpack(vim.api.nvim_win_get_cursor(0))
-  vim.api.nvim_buf_set_extmark(0, namespace, row - 1, col, {
+  drawn = vim.api.nvim_get_current_buf()
+  vim.api.nvim_buf_set_extmark(drawn, namespace, row - 1, col, {
     virt_text = { { lines[1], 'NearfieldGhost' } },
     virt_text_pos = 'inline',
     virt_lines = #below > 0 and below or nil,
@@ -182,7 +186,13 @@ function M.enable(options)
     end
   end)
   vim.api.nvim_create_autocmd('CompleteDone', { group = group, callback = closed })
-  vim.api.nvim_create_autocmd({ 'InsertLeave', 'BufLeave' }, { group = group, callback = M.dismiss })
+  vim.api.nvim_create_autocmd({ 'InsertLeave', 'BufLeave' }, {
+    group = group,
+    callback = function()
+      -- What it answers is not handed on: an autocommand that answers true is deleted.
+      M.dismiss()
+    end,
+  })
 end
 
 function M.disable()

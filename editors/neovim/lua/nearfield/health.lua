@@ -9,7 +9,8 @@ local function check_neovim()
     health.error('Neovim 0.11 or newer is needed')
     return
   end
-  local native = vim.lsp.inline_completion and 'shows ghost text itself' or 'gets ghost text from us'
+  local native = vim.lsp.inline_completion and 'shows ghost text itself'
+    or 'gets ghost text from us'
   health.ok(('Neovim %s, which %s'):format(vim.version(), native))
 end
 

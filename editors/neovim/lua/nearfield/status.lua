@@ -26,7 +26,8 @@ end
 ---@return nearfield.Status?
 function M.get(bufnr)
   local client = vim.lsp.get_clients({ bufnr = bufnr or 0, name = 'nearfield' })[1]
-  return client and (said[client.id] or { state = 'starting', detail = '', provider = '', model = '' })
+  return client
+    and (said[client.id] or { state = 'starting', detail = '', provider = '', model = '' })
 end
 
 --- A few words for a statusline, "" where there is no server.

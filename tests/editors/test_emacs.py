@@ -1,0 +1,72 @@
+"""Emacs and Eglot, with what the README says, where they are installed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tomli_w
+from tests.e2e.process import PATIENCE_S, environment, script
+from tests.editors.conftest import ROOT
+
+pytestmark = pytest.mark.editor
+
+EMACS = shutil.which("emacs")
+
+SCENE = """
+(require 'eglot)
+(setq eglot-connect-timeout 30 eglot-sync-connect 30)
+(find-file "a.py")
+(apply #'eglot (eglot--guess-contact))
+(let ((server (eglot-current-server)))
+  (with-timeout (20 (error "It was never ready"))
+    (while (not (equal "ready" (plist-get (jsonrpc-request server :nearfield/status nil) :state)))
+      (sleep-for 0.05)))
+  (goto-char (point-max))
+  (insert "ret")
+  ;; The first answer holds what is ready: nothing. What is asked again is there.
+  (with-timeout (20 (error "Nothing was completed: %s" (buffer-string)))
+    (while (not (looking-back "return a \\\\+ ü" (line-beginning-position)))
+      (completion-at-point)
+      (sleep-for 0.3)))
+  (save-buffer)
+  (eglot-shutdown server))
+"""
+
+
+@pytest.mark.skipif(
+    EMACS is None, reason="emacs is not installed; apt-get install emacs-nox elpa-eglot"
+)
+def test_a_completion_is_taken(tmp_path: Path) -> None:
+    assert EMACS
+    home = tmp_path / "home"
+    environ = environment(home)
+    config = Path(environ["NEARFIELD_CONFIG_DIR"])
+    config.mkdir(parents=True)
+    answers = [{"match": "ret$", "text": "urn a + ü\n"}]
+    (config / "config.toml").write_text(tomli_w.dumps(script(answers)))
+    environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environ["PATH"]])
+
+    (snippet,) = re.findall(r"```elisp\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "scene.el").write_text(snippet + SCENE, "utf-8")
+    file = tmp_path / "a.py"
+    # A character that UTF-16 counts twice stands before the cursor.
+    file.write_text("def add(a, ü):\n    '🙂';", "utf-8")
+    command = [EMACS, "--batch", "--eval", '(set-language-environment "UTF-8")']
+    done = subprocess.run(
+        [*command, "--load", str(tmp_path / "scene.el")],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=3 * PATIENCE_S,
+    )
+    if "eglot" in done.stderr and "Cannot open load file" in done.stderr:
+        pytest.skip("Eglot is not installed; apt-get install elpa-eglot")
+    assert done.returncode == 0, done.stderr
+    assert file.read_text("utf-8").rstrip("\n") == "def add(a, ü):\n    '🙂';return a + ü"
