@@ -22,6 +22,7 @@ from rich.table import Table
 
 from nearfield.catalog import download, user
 from nearfield.catalog.choice import choose
+from nearfield.catalog.disk import is_gguf
 from nearfield.catalog.models import Catalog, ModelEntry, PathSource
 from nearfield.catalog.part import megabytes
 from nearfield.catalog.recommend import Advice, recommend, this_machine
@@ -30,7 +31,7 @@ from nearfield.catalog.templates import FIM_AUTO
 from nearfield.cli.output import ExitCode, exit_code, print_json, say
 from nearfield.cli.progress import Pulling
 from nearfield.config.load import load
-from nearfield.errors import CatalogError, NearfieldError
+from nearfield.errors import CatalogError, ConfigError, NearfieldError
 
 # Wider than any row: a pipe gets every name in full.
 PIPE_WIDTH = 200
@@ -168,7 +169,12 @@ def use(
         if value in catalog.entries:
             missing = catalog.local_path(value) is None
         elif value and Path(value).expanduser().is_file():
-            value = str(Path(value).expanduser().resolve())
+            file = Path(value).expanduser().resolve()
+            if not is_gguf(file):
+                raise ConfigError(
+                    f"{file.name} is not a GGUF model.", "Give the path of a .gguf file."
+                )
+            value = str(file)
         elif value:
             catalog.get(value)
         path = user.use(role, value)
