@@ -20,9 +20,11 @@ TOO_BIG = "too_big"
 
 WAITING_CLIENTS = {
     types.TEXT_DOCUMENT_INLINE_COMPLETION: ("neovim",),  # 200 ms
-    types.TEXT_DOCUMENT_COMPLETION: ("helix",),  # 250 ms
+    types.TEXT_DOCUMENT_COMPLETION: ("",),
 }
-"""Clients, by the beginning of their names, that wait for a pause in typing before they ask."""
+"""Clients, by the beginning of their names, that wait for a pause in typing before they ask. For a
+completion list all do, or somebody pressed a key for it (Eglot, Neovim's CTRL-X CTRL-O): a debounce
+on top would make the first list empty however quick the model is."""
 
 
 @dataclass(frozen=True, slots=True)
