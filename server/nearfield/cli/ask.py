@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import sys
 from dataclasses import asdict, dataclass, field
@@ -181,7 +182,10 @@ async def _loaded(candidates: tuple[Provider, ...]) -> None:
     """Wait while the first candidate is being loaded: nobody is typing, so there is time."""
     from nearfield.types import HealthState
 
-    while candidates and (await candidates[0].health()).state is HealthState.STARTING:
+    # Providers have no event for it: most of them are servers that can only be asked again.
+    for _ in itertools.count():
+        if not candidates or (await candidates[0].health()).state is not HealthState.STARTING:
+            return
         await asyncio.sleep(LOADING_SECONDS)
 
 
