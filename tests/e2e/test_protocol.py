@@ -30,6 +30,8 @@ async def test_what_is_advertised(editor: StartEditor) -> None:
         assert can.execute_command_provider is not None
         assert set(can.execute_command_provider.commands) == {
             "nearfield.accept",
+            "nearfield.answer",
+            "nearfield.consent",
             "nearfield.pause",
             "nearfield.resume",
         }

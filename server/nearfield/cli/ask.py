@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nearfield.cli import logs
-from nearfield.cli.audit import dollars
 from nearfield.cli.output import ExitCode, fail, print_json, say
 
 if TYPE_CHECKING:
@@ -194,27 +193,18 @@ async def _question(offer: Offer) -> Decision | None:
 
 
 def _put(offer: Offer) -> Decision | None:
+    from nearfield.features.offers import words
     from nearfield.routing.errand import Decision
 
-    say(f"\n{_offered(offer)}")
+    say(f"\n{words(offer)}")
     said = typer.prompt("Send it? [once/workspace/never/no]", default="no", err=True)
     return Decision(said) if said in [one.value for one in Decision] else None
 
 
-def _offered(offer: Offer) -> str:
-    files = f" from {', '.join(offer.files)}" if offer.files else ""
-    hidden = sum(count for _, count in offer.redactions)
-    redacted = f", {hidden} secret{'' if hidden == 1 else 's'} replaced" if hidden else ""
-    price = "price unknown" if offer.price is None else f"at most {dollars(offer.price)}"
-    warning = f"; {offer.warning}" if offer.warning else ""
-    return (
-        f"{offer.provider} ({offer.model}) could answer, because {offer.reason}: it would be sent"
-        f" {offer.bytes} bytes{files}{redacted}, {price}{warning}."
-    )
-
-
 def _notes(answer: Answer) -> None:
+    from nearfield.features.offers import words
+
     if answer.wrong:
         say(f"note: this answer may be of no use ({answer.wrong}).")
     for offer in answer.offers:
-        say(f"{_offered(offer)}\n  Add `--once {offer.provider}` to send it.")
+        say(f"{words(offer)}\n  Add `--once {offer.provider}` to send it.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ import typer
 from nearfield.cli import consent
 from nearfield.cli.moments import moment, since
 from nearfield.cli.output import ExitCode, fail, print_json, say
+from nearfield.features.offers import dollars
 
 if TYPE_CHECKING:
     from nearfield.routing.ledger import Entry, Filter
@@ -161,13 +161,6 @@ def as_row(entry: Entry, full: bool = False) -> dict[str, Any]:
         row["sha256"] = sending.digest
         row["content"] = sending.content or "not kept; see privacy.keep_sent"
     return row
-
-
-def dollars(amount: Decimal | None) -> str:
-    """An amount as people read it: small ones with all that matters, unknown ones as that."""
-    if amount is None:
-        return "unknown"
-    return f"${amount:.2f}" if amount >= 1 or not amount else f"${amount:.6f}"
 
 
 def _written(value: Any) -> str:

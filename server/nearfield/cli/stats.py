@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.audit import dollars
 from nearfield.cli.moments import since
 from nearfield.cli.output import print_json
+from nearfield.features.offers import dollars
 
 if TYPE_CHECKING:
     from nearfield.config.schema import Budget

@@ -8,22 +8,14 @@ loads the engine's client, and none of it is loaded before `initialize` is answe
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from nearfield.config.schema import Config, ProviderSettings
 from nearfield.errors import CatalogError, EngineMissing, NearfieldError
+from nearfield.providers.absent import Absent
 from nearfield.routing.router import EMBEDDED, variants
-from nearfield.types import (
-    Capabilities,
-    ChatRequest,
-    Delta,
-    Health,
-    HealthState,
-    InfillRequest,
-    ServedModel,
-)
 
 if TYPE_CHECKING:
     from nearfield.providers.base import Provider
@@ -33,51 +25,6 @@ log = logging.getLogger(__name__)
 EMBEDDED_CHAT = "embedded_chat"
 """The embedded engine with a model of its own for chat, where the user has one: a base model fills
 in better and an instruct model answers better."""
-
-
-class Absent:
-    """Stands for a provider that cannot work as things are; every request raises `error`."""
-
-    def __init__(self, name: str, error: NearfieldError) -> None:
-        self.name = name
-        self.model = ""
-        self.error = error
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the missing one could do, so that its reason is told to whoever asks for it."""
-        return Capabilities(infill=True, chat=True, local=True)
-
-    async def health(self) -> Health:
-        """Unavailable, with the reason."""
-        return Health(HealthState.UNAVAILABLE, str(self.error))
-
-    async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
-        """Raises the reason."""
-        for _ in ():
-            yield Delta()  # never reached; makes this the generator that the protocol asks for
-        raise self.error
-
-    async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
-        """Raises the reason."""
-        for _ in ():
-            yield Delta()
-        raise self.error
-
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """Raises the reason."""
-        raise self.error
-
-    async def count_tokens(self, text: str) -> int:
-        """Raises the reason."""
-        raise self.error
-
-    async def models(self) -> list[ServedModel]:
-        """None."""
-        return []
-
-    async def aclose(self) -> None:
-        """Nothing to free."""
 
 
 def providers(

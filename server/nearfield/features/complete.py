@@ -32,11 +32,13 @@ from nearfield.features.budget import Allowance, Rates, allow
 from nearfield.features.cache import CompletionCache, Hit, Said
 from nearfield.features.documents import Document, Documents
 from nearfield.features.generate import Ending, Generated, generate
+from nearfield.features.offers import Offers
 from nearfield.features.permitted import Permitted
 from nearfield.features.prompting import Cursor, choose, errand_of, prompt_of, request_of
 from nearfield.features.shape import Shaped, Shaper
 from nearfield.features.tasks import run_task, stop_task
 from nearfield.features.trace import TraceLog
+from nearfield.routing.errand import Task
 from nearfield.routing.router import Router
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import ParseCache, Parsed
@@ -102,7 +104,8 @@ class Account:
 class Completer:
     """Answers completion questions; one event loop, any number of documents.
 
-    `on_outcome` hears after each question to a model whether it answered: None, or the error.
+    `on_outcome` hears after each question to a model whether it answered: None, or the error, and
+    whether somebody had failed before. `offers` gets what may be offered beside an answer.
     """
 
     def __init__(
@@ -110,7 +113,8 @@ class Completer:
         documents: Documents,
         traces: TraceLog,
         acceptance: Acceptance,
-        on_outcome: Callable[[NearfieldError | None], None],
+        on_outcome: Callable[[NearfieldError | None, bool], None],
+        offers: Offers,
     ) -> None:
         self.cache = CompletionCache()
         self.rates = Rates()
@@ -118,6 +122,7 @@ class Completer:
         self._traces = traces
         self._acceptance = acceptance
         self._on_outcome = on_outcome
+        self._offers = offers
         self._trees = ParseCache()
         self._running: dict[str, asyncio.Task[CompletionAnswer]] = {}
         self._made = 0
@@ -233,7 +238,7 @@ class Completer:
         deadline = account.begun + wait / 1000
         cursor = await self.cursor(ask.snapshot, ask.offset, ask.selected)
         allowance = self.allowance(router, deadline - time.monotonic())
-        piece = choose(cursor, document, allowance, settings)
+        piece = choose(cursor, document, allowance, settings, patient=ask.invoked)
         document.window = piece.window
         prompt = prompt_of(piece)
         fresh = document.fresh_chars(prompt)
@@ -247,9 +252,14 @@ class Completer:
             patient=ask.invoked,
         )
         found = Generated()
+        workspace = ask.snapshot.root or ""
+        accepted = self._offers.take(workspace, Task.COMPLETE)
         try:
-            await generate(found, router, request, errand_of(cursor), shaper)
+            await generate(found, router, request, errand_of(cursor, accepted), shaper)
         finally:
+            if found.asked.isdisjoint(accepted):
+                self._offers.give_back(workspace, Task.COMPLETE, accepted)
+            self._offers.add(found.offers)
             account.provider, account.model, account.usage = (
                 found.provider,
                 found.model,
@@ -263,7 +273,7 @@ class Completer:
     def _judged(self, ask: CompletionAsk, found: Generated, shaper: Shaper) -> CompletionAnswer:
         """What came, shaped and remembered; shown only if it still belongs to the document."""
         if found.ending is not Ending.DEADLINE:
-            self._on_outcome(found.error)
+            self._on_outcome(found.error, found.stumbled)
         if found.ending is Ending.FAILED:
             return CompletionAnswer(reason=_reason(found.error))
         lines = found.whole_lines()

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from nearfield.errors import NearfieldError
 from nearfield.features.budget import Stopwatch
-from nearfield.routing.errand import Errand
+from nearfield.routing.errand import Errand, Offer
 from nearfield.routing.router import Restart, Router
 from nearfield.types import Delta, Finish, InfillRequest, Usage
 
@@ -53,6 +53,11 @@ class Generated:
     reported: Usage | None = None
     ending: Ending | None = None
     error: NearfieldError | None = None
+    asked: frozenset[str] = frozenset()
+    """Who was asked, also when nothing came of it."""
+    offers: tuple[Offer, ...] = ()
+    stumbled: bool = False
+    """Whether a candidate before the one that answered failed."""
 
     @property
     def confidence(self) -> float | None:
@@ -117,23 +122,28 @@ async def generate(
     Errors of the tree end up in `found.error`; cancellation passes through.
     """
     seconds = None if request.deadline is None else max(0.0, request.deadline - time.monotonic())
+    route = router.infill(request, errand)
     try:
-        async with asyncio.timeout(seconds), router.infill(request, errand) as route:
+        async with asyncio.timeout(seconds), route:
             async for item in route:
                 if route.provider is not None:
                     found.provider, found.model = route.provider.name, route.provider.model
                 if isinstance(item, Restart):
                     found.forget()
                     feed.restart()
-                    continue
-                found.add(item)
-                if item.text and feed.feed(item.text):
-                    found.ending = Ending.ENOUGH
-                    break
+                elif found.ending is not Ending.ENOUGH:
+                    found.add(item)
+                    if item.text and feed.feed(item.text):
+                        found.ending = Ending.ENOUGH
+                        route.enough()
     except TimeoutError:
-        found.ending = Ending.DEADLINE
+        # What was enough before somebody better was waited for is whole.
+        found.ending = found.ending or Ending.DEADLINE
     except NearfieldError as error:
         late = request.deadline is not None and time.monotonic() >= request.deadline
         found.ending = Ending.DEADLINE if late else Ending.FAILED
         found.error = error
+    finally:
+        found.asked = frozenset(route.asked)
+        found.offers, found.stumbled = tuple(route.offers), bool(route.failures)
     found.ending = found.ending or Ending.FINISHED

@@ -1,4 +1,5 @@
-"""Watches the providers of completions and says on the status board how they stand.
+"""Watches the providers and says on the status board how they stand: the state is that of
+completions, the roles are of all.
 
 Asks only while something is on its way, after a failure, and when it is told that something has
 changed; when all is well it sleeps.
@@ -8,12 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from nearfield.errors import EngineDied, NearfieldError
 from nearfield.features.status import State, Status, StatusBoard
 from nearfield.providers.base import Provider
-from nearfield.routing.router import Router
+from nearfield.routing.router import RoleStatus, Router
 from nearfield.types import Health, HealthState
+
+ASK_SECONDS = 2.0
+"""A server that has not said how it is by then is not well."""
 
 POLL_SECONDS = 0.5
 """How often a provider that is starting is asked how far it is; those that tell by themselves are
@@ -35,14 +40,18 @@ class HealthWatch:
         self._on_ready = on_ready
         self._on_lost = on_lost
         self._router: Router | None = None
+        self._workspace = ""
+        self._ill: dict[str, str] = {}
+        self._stumbled = False
         self._paused = False
         self._note = ""
         self._trouble: NearfieldError | None = None
         self._poked = asyncio.Event()
 
-    def use(self, router: Router | None, note: str = "") -> None:
-        """Watch the candidates of `router`; `note` is said beside what they say."""
+    def use(self, router: Router | None, note: str = "", workspace: str = "") -> None:
+        """Watch the providers of `router`, for `workspace`; `note` is said beside what they say."""
         self._router, self._note, self._trouble = router, note, None
+        self._workspace, self._ill = workspace, {}
         self._poked.set()
 
     def pause(self, paused: bool) -> None:
@@ -54,9 +63,13 @@ class HealthWatch:
         """Something has changed: look. On the event loop."""
         self._poked.set()
 
-    def outcome(self, error: NearfieldError | None) -> None:
-        """A question was answered (None) or failed. What a provider's own health would not tell,
-        such as a model that its server does not have, is told until something is answered."""
+    def outcome(self, error: NearfieldError | None, stumbled: bool = False) -> None:
+        """A question was answered (None) or failed; `stumbled` when not the first candidate did.
+        What a provider's own health would not tell, such as a model that its server does not have,
+        is told until something is answered."""
+        if stumbled != self._stumbled:
+            self._stumbled = stumbled
+            self._poked.set()
         if error is None and self._trouble is None:
             if self._board.status.state is not State.READY:
                 self._poked.set()
@@ -77,6 +90,7 @@ class HealthWatch:
                 self._on_ready()
             elif before is State.READY and status.state not in (State.READY, State.PAUSED):
                 self._on_lost()
+            self._board.set(await self._look_further(status))
             coming = self._router is not None and status.state in (State.STARTING, State.LOADING)
             try:
                 async with asyncio.timeout(POLL_SECONDS if coming else None):
@@ -84,12 +98,44 @@ class HealthWatch:
             except TimeoutError:
                 continue
 
-    async def _look(self) -> Status:
-        if self._paused:
-            return Status(State.PAUSED)
+    async def roles(self, workspace: str = "") -> tuple[RoleStatus, ...]:
+        """Who serves which role in `workspace` (else in that of `use`) by what is known now."""
         if self._router is None:
+            return ()
+        return await self._router.status(workspace or self._workspace, self._ill)
+
+    async def _look(self) -> Status:
+        router = self._router
+        if self._paused:
+            return Status(State.PAUSED, roles=await self.roles())
+        if router is None:
             return Status(State.STARTING)
-        found = [(p, await _health(p)) for p in self._router.candidates("complete")]
+        found = await self._ask(router, router.candidates("complete"))
+        return replace(self._of_completions(found), roles=await self.roles())
+
+    async def _look_further(self, status: Status) -> Status:
+        """`status` with what those say that do not complete; they are asked once all is settled."""
+        router = self._router
+        if router is None or status.state not in (State.READY, State.UNAVAILABLE):
+            return status
+        completing = router.candidates("complete")
+        await self._ask(router, [p for p in router.providers.values() if p not in completing])
+        return replace(status, roles=await self.roles())
+
+    async def _ask(
+        self, router: Router, providers: Sequence[Provider]
+    ) -> list[tuple[Provider, Health]]:
+        """How each of `providers` is; nobody outside this machine hears of it."""
+        found = list(zip(providers, await asyncio.gather(*map(_health, providers)), strict=True))
+        if router is self._router:
+            names = {provider: name for name, provider in router.providers.items()}
+            for provider, health in found:
+                self._ill.pop(names[provider], None)
+                if health.state is HealthState.UNAVAILABLE:
+                    self._ill[names[provider]] = health.detail
+        return found
+
+    def _of_completions(self, found: Sequence[tuple[Provider, Health]]) -> Status:
         status = _status(found)
         if status.state is not State.READY:
             self._trouble = None
@@ -97,15 +143,17 @@ class HealthWatch:
             return Status(State.UNAVAILABLE, str(self._trouble))
         if not self._note:
             return status
-        detail = f"{self._note} {status.detail}".strip()
-        return Status(status.state, detail, status.progress, status.provider, status.model)
+        return replace(status, detail=f"{self._note} {status.detail}".strip())
 
 
 async def _health(provider: Provider) -> Health:
     try:
-        return await provider.health()
+        async with asyncio.timeout(ASK_SECONDS):
+            return await provider.health()
     except NearfieldError as error:
         return Health(HealthState.UNAVAILABLE, str(error))
+    except TimeoutError:
+        return Health(HealthState.UNAVAILABLE, f"{provider.name} does not say how it is.")
 
 
 def _status(found: Sequence[tuple[Provider, Health]]) -> Status:

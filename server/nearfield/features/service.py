@@ -14,18 +14,22 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from nearfield.config.schema import Config
+from nearfield.errors import NotReady
 from nearfield.features import assemble
 from nearfield.features.acceptance import Acceptance, Taken
 from nearfield.features.ask import CompletionAnswer, CompletionAsk
 from nearfield.features.complete import Completer
 from nearfield.features.documents import Documents
 from nearfield.features.health import HealthWatch
+from nearfield.features.offers import Offers
 from nearfield.features.prefill import Prefill
 from nearfield.features.status import State, Status, StatusBoard
 from nearfield.features.tasks import run_task, stop_task
 from nearfield.features.trace import TraceLog
 from nearfield.providers.base import Provider
-from nearfield.routing.router import Router
+from nearfield.routing.errand import Decision
+from nearfield.routing.ledger import Said
+from nearfield.routing.router import RoleStatus, Router
 from nearfield.types import Edit, Selected, Snapshot, Suggestion
 
 __all__ = ["CompletionAnswer", "CompletionAsk", "Selected", "Service", "State", "Status"]
@@ -47,13 +51,16 @@ class Service:
         self.traces = TraceLog()
         self.acceptance = Acceptance()
         self.router: Router | None = None
+        self.workspace = ""
+        """The folder whose consent decides who serves which role, where a session has several."""
         self._given = providers
         self._providers: dict[str, Provider] = {}
         self._documents = Documents()
         self._board = StatusBoard()
         self._health = HealthWatch(self._board, self._came_ready, self._documents.cooled)
+        self.offers = Offers()
         self._completer = Completer(
-            self._documents, self.traces, self.acceptance, self._health.outcome
+            self._documents, self.traces, self.acceptance, self._health.outcome, self.offers
         )
         self._paused = False
         self._prefill = Prefill(self._documents, self._completer)
@@ -161,8 +168,41 @@ class Service:
 
     @property
     def providers(self) -> Mapping[str, Provider]:
-        """The providers by name; empty until they are built."""
-        return self._providers
+        """The providers by name, wrapped where they are outside this machine; empty until they are
+        built."""
+        return self.router.providers if self.router is not None else {}
+
+    async def roles(self, workspace: str = "") -> tuple[RoleStatus, ...]:
+        """Who serves which role in `workspace`, and why others do not: by what is known now. The
+        servers are asked as well, and what they say anew is told to the subscribers."""
+        self._health.poke()
+        return await self._health.roles(workspace)
+
+    async def answer(self, offer_id: str, decision: Decision) -> bool:
+        """The user has answered an offer; False when there is no open one of that id. After a yes
+        the next question may be answered by whoever was offered."""
+        offer = self.offers.answered(offer_id, decision)
+        if offer is None or self.router is None:
+            return False
+        await self.router.answer(offer, decision)
+        if decision is not Decision.NEVER:
+            # What was not good enough, or was not there, is not said again.
+            self._completer.cache.forget()
+        self._health.poke()
+        return True
+
+    async def said(self) -> list[Said]:
+        """Every decision about what may be sent outside this machine. Raises `NotReady` before the
+        providers are built, and `LedgerError`."""
+        return await self._built().said()
+
+    async def revoke(self, workspace: str | None, provider: str | None) -> int:
+        """Forget decisions: of one workspace or provider, or all for None. Returns how many.
+        Raises as `said`."""
+        self.offers.forget()
+        gone = await self._built().revoke(workspace, provider)
+        self._health.poke()
+        return gone
 
     @property
     def paused(self) -> bool:
@@ -199,9 +239,14 @@ class Service:
         old, self.router = self.router, Router(self.config, self._providers)
         self._completer.use(self.config, self.router)
         self._prefill.use(self.config, self.router)
-        self._health.use(self.router, note)
+        self._health.use(self.router, note, self.workspace)
         if old is not None:
             await old.aclose()
+
+    def _built(self) -> Router:
+        if self.router is None:
+            raise NotReady("Nearfield is still starting.", "Ask again in a moment.")
+        return self.router
 
     async def _free(self, providers: Mapping[str, Provider]) -> None:
         if self._given is None:

@@ -6,6 +6,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nearfield.routing.router import RoleStatus
 
 log = logging.getLogger(__name__)
 
@@ -23,13 +27,15 @@ class State(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Status:
     """`detail` is one or two sentences for a person; `progress` is 0..1 while loading; `provider`
-    and `model` name what answers completions now ("" when nothing does)."""
+    and `model` name what answers completions now ("" when nothing does); `roles` says who serves
+    each role in the workspace, and why others do not (empty while nobody is known)."""
 
     state: State = State.STARTING
     detail: str = ""
     progress: float | None = None
     provider: str = ""
     model: str = ""
+    roles: tuple[RoleStatus, ...] = ()
 
 
 class StatusBoard:

@@ -16,6 +16,7 @@ from nearfield.lsp import (
     completion,
     events,
     inline_completion,
+    offers,
     progress,
     settings,
     status,
@@ -38,6 +39,7 @@ FACES = (
     status,
     progress,
     events,
+    offers,
     commands,
 )
 

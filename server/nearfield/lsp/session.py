@@ -72,8 +72,10 @@ class Session:
         """Read the settings again and let the service have them."""
         before = self.settings.config
         config = await self._load()
-        if config != before:
-            service = await self.service()
+        service = await self.service()
+        folder = str(self._root() or "")
+        if config != before or folder != service.workspace:
+            service.workspace = folder
             await service.configure(config)
 
     async def close(self) -> None:
@@ -116,6 +118,7 @@ class Session:
         make = self._make or await asyncio.to_thread(_service_class)
         # Kept at once: the end may come before it is ready to be used.
         service = self._made = make(config)
+        service.workspace = str(self._root() or "")
         for prepare in self.when_started:
             prepare(service)
         await service.start()

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pygls.lsp.server import LanguageServer
@@ -12,6 +14,7 @@ from nearfield.lsp.session import Session
 
 if TYPE_CHECKING:
     from nearfield.features.service import Service
+    from nearfield.routing.router import RoleStatus
 
 STATUS = "nearfield/status"
 DID_CHANGE_STATUS = "didChangeStatus"
@@ -31,35 +34,54 @@ def register(server: LanguageServer, session: Session) -> None:
     def say(status: Status) -> None:
         session.protocol.notify(STATUS, as_dict(status))
         session.protocol.notify(DID_CHANGE_STATUS, as_copilot(status))
-        if status.state is State.UNAVAILABLE and status.detail:
+        # While it is ready a detail is about settings that could not be followed.
+        if status.state in (State.UNAVAILABLE, State.READY) and status.detail:
             session.notice(f"Nearfield: {status.detail}")
 
     def started(service: Service) -> None:
         service.subscribe(say)
 
-    async def answer(_: Any = None) -> dict[str, Any]:
+    async def answer(params: Any = None) -> dict[str, Any]:
         service = await session.service()
-        return as_dict(service.status)
+        workspace = params.get("workspace") if isinstance(params, Mapping) else None
+        roles = await service.roles(workspace if isinstance(workspace, str) else "")
+        return as_dict(replace(service.status, roles=roles))
 
     session.when_started.append(started)
     server.feature(STATUS)(answer)
 
 
 def as_dict(status: Status) -> dict[str, Any]:
-    """All of it: state, detail, progress (0..1 or null), provider, model."""
+    """All of it: state, detail, progress (0..1 or null), provider, model, and a row for each role:
+    who serves it ("" for nobody), and of each other candidate why it does not."""
     return {
         "state": status.state.value,
         "detail": status.detail,
         "progress": status.progress,
         "provider": status.provider,
         "model": status.model,
+        "roles": [
+            {
+                "role": role.role,
+                "provider": role.provider,
+                "model": role.model,
+                "others": [{"provider": name, "why": why} for name, why in role.others],
+            }
+            for role in status.roles
+        ],
     }
 
 
 def as_copilot(status: Status) -> dict[str, Any]:
-    """The params of `didChangeStatus`."""
+    """The params of `didChangeStatus`; its message says the state, or who serves what."""
     return {
         "busy": status.state in (State.STARTING, State.LOADING),
         "kind": _KINDS[status.state],
-        "message": status.detail,
+        "message": status.detail or "\n".join(map(_line, status.roles)),
     }
+
+
+def _line(role: RoleStatus) -> str:
+    """A role in one line for a person."""
+    others = "; ".join(f"not {name}: {why}" for name, why in role.others)
+    return f"{role.role}: {role.provider or 'nobody'}" + (f" ({others})" if others else "")

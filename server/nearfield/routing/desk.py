@@ -18,6 +18,7 @@ from typing import Any
 
 from nearfield.config.schema import Config, ProviderSettings
 from nearfield.errors import NotPermitted
+from nearfield.providers.absent import Absent
 from nearfield.providers.address import is_loopback
 from nearfield.providers.base import Provider
 from nearfield.routing.answers import Answers
@@ -84,6 +85,11 @@ class Desk:
         """Whether nothing that `name` is told leaves this machine."""
         return not isinstance(self.providers[name], Egress)
 
+    def missing(self, name: str) -> str:
+        """Why `name` could not be built, "" when it could."""
+        provider = self.providers[name]
+        return str(provider.error) if isinstance(provider, Absent) else ""
+
     async def plan(self, role: str, complex_task: bool, errand: Errand) -> Plan:
         """The plan for one request; touches the disk only where a cloud could be in it."""
         names = self.named(role)
@@ -95,7 +101,7 @@ class Desk:
         candidates: list[Candidate] = []
         for name in names:
             known = said.get(name, Said())
-            refused = known.refused or self.breakers[name].why_not(now)
+            refused = known.refused or self.missing(name) or self.breakers[name].why_not(now)
             local = self.is_local(name)
             candidates.append(Candidate(name, local, known.consent, known.funds, refused))
         routing = self.config.routing

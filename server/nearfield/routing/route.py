@@ -70,7 +70,8 @@ class Route:
 
     `provider` is the one answering now. `failures` says why others did not, `offers` what the user
     can be offered, `wrong` what the gate has against the answer that stands ("" for nothing);
-    `kept` is true when the answer was computed earlier. They are final when the stream has ended.
+    `asked` names whom the request was given to, `kept` is true when the answer was computed
+    earlier. They are final when the stream has ended.
     """
 
     def __init__(
@@ -94,9 +95,11 @@ class Route:
         self.failures: list[str] = []
         self._causes: list[NearfieldError] = []
         self.offers: list[Offer] = []
+        self.asked: set[str] = set()
         self.wrong = ""
         self.kept = False
         self._ended = False
+        self._enough = False
 
     async def __aenter__(self) -> Route:
         return self
@@ -111,6 +114,11 @@ class Route:
 
     def __aiter__(self) -> AsyncIterator[Delta | Restart]:
         return self._items
+
+    def enough(self) -> None:
+        """What was shown is all that is wanted. Go on listening: the one who speaks is stopped, its
+        answer is judged as it stands, and what comes of that is its end or a `Restart`."""
+        self._enough = True
 
     # --- the walk ---
 
@@ -169,6 +177,9 @@ class Route:
                         break
                     for item in self._show(said, delta):
                         yield item
+                    if self._enough:
+                        said.last, self._enough = Delta(finish=Finish.STOP), False
+                        break
         except (ProviderError, EngineError) as error:
             self._failed(said.name, error)
             return
@@ -265,6 +276,7 @@ class Route:
         """One provider's stream, with its breaker and its place in the queue."""
         breaker = self._desk.breakers[name]
         breaker.begin(time.monotonic())
+        self.asked.add(name)
         self._desk.running[name] += 1
         spoke, characters, usage = False, 0, None
         try:

@@ -10,9 +10,11 @@ through `egress` alone. `Router(...)` does no I/O; a changed configuration makes
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from nearfield.config.schema import Config
 from nearfield.errors import EngineError, ProviderError
@@ -20,6 +22,7 @@ from nearfield.providers.base import Provider
 from nearfield.routing.desk import EMBEDDED, Desk, variants
 from nearfield.routing.egress import Egress
 from nearfield.routing.errand import Decision, Errand, Offer, Task
+from nearfield.routing.ledger import Said
 from nearfield.routing.plan import Use
 from nearfield.routing.route import Restart, Route, no_provider
 from nearfield.routing.store import Store
@@ -120,16 +123,32 @@ class Router:
         in `Errand.accepted`: then it goes first."""
         await self._desk.say(offer, decision)
 
-    async def status(self, workspace: str = "") -> tuple[RoleStatus, ...]:
-        """Who serves which role in `workspace` now, without asking any server."""
-        return tuple([await self._role(role, workspace) for role in ROLES])
+    @property
+    def providers(self) -> Mapping[str, Provider]:
+        """Every provider by its name, wrapped where it is outside this machine."""
+        return MappingProxyType(self._desk.providers)
+
+    async def said(self) -> list[Said]:
+        """Every decision of the user's about what may be sent, by workspace and provider."""
+        return await asyncio.to_thread(self._desk.store.said)
+
+    async def revoke(self, workspace: str | None, provider: str | None) -> int:
+        """Forget decisions: of one workspace or provider, or all for None. Returns how many."""
+        return await asyncio.to_thread(self._desk.store.revoke, workspace, provider)
+
+    async def status(
+        self, workspace: str = "", ill: Mapping[str, str] | None = None
+    ) -> tuple[RoleStatus, ...]:
+        """Who serves which role in `workspace` now, without asking any server; `ill` says of those
+        that are known to be unavailable why they are."""
+        return tuple([await self._role(role, workspace, ill or {}) for role in ROLES])
 
     async def aclose(self) -> None:
         """Finish the ledger and close the files. The providers stay open: whoever made them
         closes them."""
         await self._desk.aclose()
 
-    async def _role(self, role: str, workspace: str) -> RoleStatus:
+    async def _role(self, role: str, workspace: str, ill: Mapping[str, str]) -> RoleStatus:
         errand = Errand(workspace=workspace)
         plan = await self._desk.plan(role, False, errand)
         others = list(plan.skipped)
@@ -137,6 +156,8 @@ class Router:
         for step in plan.steps:
             if step.failed is not Use.GO:
                 others.append((step.name, "you have not allowed it for this workspace"))
+            elif step.name in ill:
+                others.append((step.name, ill[step.name]))
             elif not serving:
                 serving = step.name
             else:

@@ -64,7 +64,7 @@ class Store:
         since, it no longer holds; a no holds wherever it would go."""
         row = self._one(
             "SELECT consent, destination FROM consent WHERE workspace = ? AND provider = ?",
-            (workspace, provider),
+            (_folder(workspace), provider),
         )
         if row is None or not workspace:
             return Consent.UNASKED
@@ -76,16 +76,17 @@ class Store:
         with self._transaction() as db:
             db.execute(
                 "INSERT OR REPLACE INTO consent VALUES (?, ?, ?, ?, ?)",
-                (workspace, provider, destination, consent.value, time.time()),
+                (_folder(workspace), provider, destination, consent.value, time.time()),
             )
 
     def revoke(self, workspace: str | None, provider: str | None) -> int:
         """Forget decisions: of one workspace or provider, or all for None. Returns how many."""
+        folder = None if workspace is None else _folder(workspace)
         with self._transaction() as db:
             return db.execute(
                 "DELETE FROM consent WHERE (?1 IS NULL OR workspace = ?1)"
                 " AND (?2 IS NULL OR provider = ?2)",
-                (workspace, provider),
+                (folder, provider),
             ).rowcount
 
     def said(self) -> list[Said]:
@@ -289,6 +290,11 @@ _COLUMNS = (
     "id, at, workspace, provider, model, destination, task, files, bytes, redactions, digest,"
     " content, outcome, tokens_in, tokens_out, price"
 )
+
+
+def _folder(workspace: str) -> str:
+    """One name for a workspace, whichever way an editor or a shell came to it."""
+    return os.path.realpath(workspace) if workspace else workspace
 
 
 def _where(wanted: Filter) -> tuple[str, list[Any]]:

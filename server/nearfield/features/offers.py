@@ -1,0 +1,93 @@
+"""What the user is offered beyond this machine, and what was said to it.
+
+An offer never holds an answer up: it is told after the local one, each provider once in a session
+for a workspace and a task, and again only when the user has said something that makes it worth
+asking again. A "once" is good for one request, the next of its task in its workspace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from nearfield.routing.errand import Decision, Offer, Task
+
+MOST_OPEN = 32
+"""Offers that nobody answers are forgotten, the oldest first."""
+
+Place = tuple[str, Task]
+"""A workspace and a task."""
+
+
+class Offers:
+    """The offers of one session; one event loop."""
+
+    def __init__(self) -> None:
+        self._subscribers: list[Callable[[Offer], None]] = []
+        self._open: dict[str, Offer] = {}
+        self._told: set[tuple[Place, str]] = set()
+        self._accepted: dict[Place, str] = {}
+
+    def subscribe(self, callback: Callable[[Offer], None]) -> None:
+        """Call `callback` with every offer from now on."""
+        self._subscribers.append(callback)
+
+    def add(self, offers: Sequence[Offer]) -> None:
+        """A request has ended with `offers`: tell those that have not been told."""
+        for offer in offers:
+            cause = (_place(offer), offer.provider)
+            if cause in self._told or not self._subscribers:
+                continue
+            self._told.add(cause)
+            self._open[offer.id] = offer
+            while len(self._open) > MOST_OPEN:
+                del self._open[next(iter(self._open))]
+            for subscriber in tuple(self._subscribers):
+                subscriber(offer)
+
+    def answered(self, offer_id: str, decision: Decision) -> Offer | None:
+        """The user has said `decision`; the offer, or None when there is none open of that id."""
+        offer = self._open.pop(offer_id, None)
+        if offer is not None and decision is Decision.ONCE:
+            self._accepted[_place(offer)] = offer.provider
+            self._told.discard((_place(offer), offer.provider))
+        return offer
+
+    def forget(self) -> None:
+        """Decisions were revoked: what was told may be told again, and a "once" holds no longer."""
+        self._told.clear()
+        self._accepted.clear()
+
+    def take(self, workspace: str, task: Task) -> tuple[str, ...]:
+        """Who may answer the request that begins now, though it is outside this machine."""
+        provider = self._accepted.pop((workspace, task), "")
+        return (provider,) if provider else ()
+
+    def give_back(self, workspace: str, task: Task, accepted: Sequence[str]) -> None:
+        """The request has ended before any of `accepted` was asked: they may be, still."""
+        for provider in accepted:
+            self._accepted.setdefault((workspace, task), provider)
+
+
+def words(offer: Offer) -> str:
+    """`offer` as one sentence for a person: who, why, what would be sent, for how much."""
+    files = f" from {', '.join(offer.files)}" if offer.files else ""
+    hidden = sum(count for _, count in offer.redactions)
+    redacted = f", {hidden} secret{'' if hidden == 1 else 's'} replaced" if hidden else ""
+    price = "price unknown" if offer.price is None else f"at most {dollars(offer.price)}"
+    warning = f"; {offer.warning}" if offer.warning else ""
+    return (
+        f"{offer.provider} ({offer.model}) could answer, because {offer.reason}: it would be sent"
+        f" {offer.bytes} bytes{files}{redacted}, {price}{warning}."
+    )
+
+
+def dollars(amount: Decimal | None) -> str:
+    """An amount as people read it: small ones with all that matters, unknown ones as that."""
+    if amount is None:
+        return "unknown"
+    return f"${amount:.2f}" if amount >= 1 or not amount else f"${amount:.6f}"
+
+
+def _place(offer: Offer) -> Place:
+    return offer.workspace, offer.task

@@ -1,0 +1,130 @@
+"""What the user is offered beyond this machine, and what may be sent there.
+
+A client that says `nearfieldOffers` under `experimental` in its capabilities gets each offer as
+`nearfield/offer` and answers by the command `nearfield.answer`; any other is asked with
+`window/showMessageRequest`. Nothing waits for the answer: the local one stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
+from pygls.lsp.server import LanguageServer
+
+from nearfield.features.tasks import run_task
+from nearfield.lsp.session import Session
+
+if TYPE_CHECKING:
+    from nearfield.features.service import Service
+    from nearfield.routing.errand import Offer
+    from nearfield.routing.ledger import Said
+
+OFFER = "nearfield/offer"
+ANSWER = "nearfield.answer"
+CONSENT = "nearfield.consent"
+OPT_IN = "nearfieldOffers"
+
+CHOICES = {"Once": "once", "This workspace": "workspace", "Never": "never"}
+"""The buttons of the question, and what each says."""
+
+
+def register(server: LanguageServer, session: Session) -> None:
+    """Tell offers, and let the user answer them, see what was said, and revoke it."""
+
+    def started(service: Service) -> None:
+        service.offers.subscribe(told)
+
+    def told(offer: Offer) -> None:
+        if _opted_in(session.protocol.client_capabilities):
+            session.protocol.notify(OFFER, as_dict(offer))
+        else:
+            run_task(_ask(session, offer), "put an offer to the user")
+
+    async def answer(offer: Any, decision: Any) -> bool:
+        if not isinstance(offer, str) or decision not in CHOICES.values():
+            said = ", ".join(CHOICES.values())
+            raise JsonRpcInvalidParams(f"{ANSWER} takes the id of an offer and one of {said}.")
+        return await _answer(await session.service(), offer, decision)
+
+    async def consent(what: Any = "show", provider: Any = None, workspace: Any = None) -> Any:
+        service = await session.service()
+        if what == "show":
+            return [_row(said) for said in await service.said()]
+        names = (provider, workspace)
+        if what != "revoke" or not all(name is None or isinstance(name, str) for name in names):
+            raise JsonRpcInvalidParams(
+                f'{CONSENT} takes "show", or "revoke" and a provider and a workspace or null.'
+            )
+        return {"revoked": await service.revoke(workspace or None, provider or None)}
+
+    session.when_started.append(started)
+    server.command(ANSWER)(answer)
+    server.command(CONSENT)(consent)
+
+
+def as_dict(offer: Offer) -> dict[str, Any]:
+    """The params of `nearfield/offer`: all that the user must know, and a sentence that says it.
+    `price` is in US dollars, null where it is not known."""
+    from nearfield.features.offers import words
+
+    return {
+        "id": offer.id,
+        "message": words(offer),
+        "provider": offer.provider,
+        "model": offer.model,
+        "task": offer.task.value,
+        "workspace": offer.workspace,
+        "reason": offer.reason,
+        "bytes": offer.bytes,
+        "files": list(offer.files),
+        "redactions": [{"kind": kind, "count": count} for kind, count in offer.redactions],
+        "price": None if offer.price is None else float(offer.price),
+        "warning": offer.warning,
+        "decisions": list(CHOICES.values()),
+    }
+
+
+async def _ask(session: Session, offer: Offer) -> None:
+    """Put `offer` to the user as a question; no answer leaves everything as it is."""
+    from nearfield.features.offers import words
+
+    question = types.ShowMessageRequestParams(
+        types.MessageType.Info,
+        f"Nearfield: {words(offer)} Allow it?",
+        [types.MessageActionItem(title) for title in CHOICES],
+    )
+    try:
+        chosen: Any = await session.protocol.send_request_async(
+            types.WINDOW_SHOW_MESSAGE_REQUEST, question
+        )
+    except JsonRpcException:
+        return  # a client that cannot ask has not said yes
+    decision = CHOICES.get(str(getattr(chosen, "title", "")))
+    if decision is not None:
+        await _answer(await session.service(), offer.id, decision)
+
+
+async def _answer(service: Service, offer: str, decision: str) -> bool:
+    from nearfield.routing.errand import Decision
+
+    return await service.answer(offer, Decision(decision))
+
+
+def _opted_in(capabilities: types.ClientCapabilities) -> bool:
+    """`experimental` is anything that a client likes; pygls makes a named tuple of an object."""
+    said: Any = capabilities.experimental
+    found = said.get(OPT_IN) if isinstance(said, Mapping) else getattr(said, OPT_IN, None)
+    return found is True
+
+
+def _row(said: Said) -> dict[str, Any]:
+    return {
+        "workspace": said.workspace,
+        "provider": said.provider,
+        "destination": said.destination,
+        "consent": said.consent.value,
+        "at": said.at,
+    }

@@ -1,0 +1,65 @@
+"""What stands in the place of a provider that cannot be built as things are.
+
+Nobody is asked through it: routing passes it over and says why. So one bad setting costs its own
+provider and no other, and its reason is told wherever the provider would be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+
+from nearfield.errors import NearfieldError
+from nearfield.types import (
+    Capabilities,
+    ChatRequest,
+    Delta,
+    Health,
+    HealthState,
+    InfillRequest,
+    ServedModel,
+)
+
+
+class Absent:
+    """See the module. Implements `Provider`; every request raises `error`."""
+
+    def __init__(self, name: str, error: NearfieldError) -> None:
+        self.name = name
+        self.model = ""
+        self.error = error
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the missing one could do, so that its reason is told to whoever asks for it."""
+        return Capabilities(infill=True, chat=True, local=True)
+
+    async def health(self) -> Health:
+        """Unavailable, with the reason."""
+        return Health(HealthState.UNAVAILABLE, str(self.error))
+
+    async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
+        """Raises the reason."""
+        for _ in ():
+            yield Delta()  # never reached; makes this the generator that the protocol asks for
+        raise self.error
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
+        """Raises the reason."""
+        for _ in ():
+            yield Delta()
+        raise self.error
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Raises the reason."""
+        raise self.error
+
+    async def count_tokens(self, text: str) -> int:
+        """Raises the reason."""
+        raise self.error
+
+    async def models(self) -> list[ServedModel]:
+        """None."""
+        return []
+
+    async def aclose(self) -> None:
+        """Nothing to free."""
