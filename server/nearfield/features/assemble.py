@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from nearfield.config.schema import Config, ProviderSettings
-from nearfield.errors import CatalogError, EngineMissing, NearfieldError
+from nearfield.errors import CatalogError, ConfigError, EngineMissing, NearfieldError
 from nearfield.providers.absent import Absent
 from nearfield.routing.router import EMBEDDED, variants
 
@@ -44,7 +44,7 @@ def providers(
             builders[EMBEDDED_CHAT] = partial(_embedded, config, on_change, note, role="chat")
     for name, settings in variants(config).items():
         builders[name] = partial(_registered, name, settings)
-    return {name: _or_absent(name, build) for name, build in builders.items()}
+    return {name: _or_absent(name, build, note) for name, build in builders.items()}
 
 
 def begin(found: Mapping[str, Provider]) -> None:
@@ -66,9 +66,13 @@ class Loading(Protocol):
         ...
 
 
-def _or_absent(name: str, build: Callable[[], Provider]) -> Provider:
+def _or_absent(name: str, build: Callable[[], Provider], note: Callable[[str], None]) -> Provider:
     try:
         return build()
+    except ConfigError as error:
+        # The user has asked for it, so the user is told, also where others serve.
+        note(f"{name}: {error}")
+        return Absent(name, error)
     except NearfieldError as error:
         log.warning("provider %s: %s", name, error)
         return Absent(name, error)

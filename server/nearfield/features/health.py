@@ -44,13 +44,14 @@ class HealthWatch:
         self._ill: dict[str, str] = {}
         self._stumbled = False
         self._paused = False
-        self._note = ""
+        self._notes: Sequence[str] = ()
         self._trouble: NearfieldError | None = None
         self._poked = asyncio.Event()
 
-    def use(self, router: Router | None, note: str = "", workspace: str = "") -> None:
-        """Watch the providers of `router`, for `workspace`; `note` is said beside what they say."""
-        self._router, self._note, self._trouble = router, note, None
+    def use(self, router: Router | None, notes: Sequence[str] = (), workspace: str = "") -> None:
+        """Watch the providers of `router`, for `workspace`; `notes` are said beside what they
+        say."""
+        self._router, self._notes, self._trouble = router, notes, None
         self._workspace, self._ill = workspace, {}
         self._poked.set()
 
@@ -141,9 +142,8 @@ class HealthWatch:
             self._trouble = None
         if self._trouble is not None:
             return Status(State.UNAVAILABLE, str(self._trouble))
-        if not self._note:
-            return status
-        return replace(status, detail=f"{self._note} {status.detail}".strip())
+        notes = [note for note in self._notes if note not in status.detail]
+        return replace(status, detail="\n".join([*notes, status.detail]).strip())
 
 
 async def _health(provider: Provider) -> Health:

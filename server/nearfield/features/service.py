@@ -227,19 +227,19 @@ class Service:
                     assemble.providers, self.config, self._health.poke, notes.append
                 )
             self._providers = fresh
-            await self._adopt(" ".join(notes))
+            await self._adopt(notes)
             # The old model leaves the memory before the new one comes.
             await self._free(old)
             assemble.begin(fresh)
             self._documents.cooled()
             self._health.poke()
 
-    async def _adopt(self, note: str = "") -> None:
+    async def _adopt(self, notes: Sequence[str] = ()) -> None:
         """Let every part work by the settings and providers of now."""
         old, self.router = self.router, Router(self.config, self._providers)
         self._completer.use(self.config, self.router)
         self._prefill.use(self.config, self.router)
-        self._health.use(self.router, note, self.workspace)
+        self._health.use(self.router, notes, self.workspace)
         if old is not None:
             await old.aclose()
 

@@ -73,11 +73,11 @@ def as_dict(status: Status) -> dict[str, Any]:
 
 
 def as_copilot(status: Status) -> dict[str, Any]:
-    """The params of `didChangeStatus`; its message says the state, or who serves what."""
+    """The params of `didChangeStatus`; its message is the detail and a line for each role."""
     return {
         "busy": status.state in (State.STARTING, State.LOADING),
         "kind": _KINDS[status.state],
-        "message": status.detail or "\n".join(map(_line, status.roles)),
+        "message": "\n".join([status.detail, *map(_line, status.roles)]).strip(),
     }
 
 

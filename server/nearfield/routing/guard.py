@@ -207,9 +207,11 @@ class Guard:
             shown = tuple(
                 s for s in request.snippets if not self._withheld.why(errand.workspace, s.path)
             )
-            known = {source.path for source in kept}
-            more = (request.path, *(s.path for s in shown))
-            kept += [Source(path) for path in dict.fromkeys(more) if path and path not in known]
+            known = {_inside(source.path, errand.workspace) for source in kept}
+            more = dict.fromkeys(
+                _inside(path, errand.workspace) for path in (request.path, *(s.path for s in shown))
+            )
+            kept += [Source(path) for path in more if path and path not in known]
             request = replace(
                 request,
                 snippets=shown,

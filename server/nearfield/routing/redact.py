@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,9 +35,12 @@ class Redactions:
 
 
 def redact_texts(
-    texts: Sequence[str], own: Iterable[re.Pattern[str]] = ()
+    texts: Sequence[str],
+    own: Iterable[re.Pattern[str]] = (),
+    known: Mapping[str, str] | None = None,
 ) -> tuple[list[str], Redactions]:
-    """`texts` without their secrets. They are one request: equal secrets get equal placeholders."""
+    """`texts` without their secrets. They are one request: equal secrets get equal placeholders.
+    `known` has the kinds of secrets that were found before and come back by way of `own`."""
     patterns = tuple(own)
     found = [secrets.find(text, patterns) for text in texts]
     base = _base(texts)
@@ -45,8 +48,9 @@ def redact_texts(
     kinds: Counter[str] = Counter()
     for text, spans in zip(texts, found, strict=True):
         for one in spans:
-            names.setdefault(text[one.start : one.end], f"{base}{len(names) + 1:0{DIGITS}}")
-            kinds[one.kind] += 1
+            secret = text[one.start : one.end]
+            names.setdefault(secret, f"{base}{len(names) + 1:0{DIGITS}}")
+            kinds[(known or {}).get(secret, one.kind)] += 1
     everywhere = sorted((s for s in names if len(s) >= SHORTEST_EVERYWHERE), key=len, reverse=True)
     clean = [
         _replace(text, spans, names, everywhere) for text, spans in zip(texts, found, strict=True)
@@ -94,11 +98,12 @@ def redact_infill(
             held = (whole[one.start : one.end],)
             prefix, suffix = whole[: one.start], whole[one.end :]
     # What gives a secret away may be on the other side of the cursor.
-    always = [re.compile(re.escape(whole[one.start : one.end])) for one in found]
+    known = {whole[one.start : one.end]: one.kind for one in found}
+    always = [re.compile(re.escape(secret)) for secret in known]
     fields = [prefix, suffix, request.path, request.repo, *request.stop, *held]
     for snippet in request.snippets:
         fields += [snippet.path, snippet.text]
-    clean, redactions = redact_texts(fields, (*patterns, *always))
+    clean, redactions = redact_texts(fields, (*patterns, *always), known)
     stops, pieces = len(request.stop), len(held)
     middle = clean[4 + stops] if held else ""
     texts = iter(clean[4 + stops + pieces :])

@@ -140,7 +140,7 @@ class Router:
         self, workspace: str = "", ill: Mapping[str, str] | None = None
     ) -> tuple[RoleStatus, ...]:
         """Who serves which role in `workspace` now, without asking any server; `ill` says of those
-        that are known to be unavailable why they are."""
+        on this machine that are known to be unavailable why they are."""
         return tuple([await self._role(role, workspace, ill or {}) for role in ROLES])
 
     async def aclose(self) -> None:
@@ -156,7 +156,7 @@ class Router:
         for step in plan.steps:
             if step.failed is not Use.GO:
                 others.append((step.name, "you have not allowed it for this workspace"))
-            elif step.name in ill:
+            elif step.name in ill and self._desk.is_local(step.name):
                 others.append((step.name, ill[step.name]))
             elif not serving:
                 serving = step.name

@@ -14,6 +14,7 @@ import pytest
 from nearfield.catalog.models import Catalog
 from nearfield.config.schema import Completion, Config, Engine, ProviderSettings
 from nearfield.engine import client
+from nearfield.errors import NotPermitted
 from nearfield.features import assemble
 from nearfield.features.service import Service, State
 from nearfield.providers.base import Provider
@@ -125,6 +126,29 @@ async def test_what_is_absent_says_why_to_whoever_asks() -> None:
     assert await Person(service, ADD).said() == "<no_provider>"
     assert service.providers["bad"].capabilities == Capabilities(infill=True, chat=True, local=True)
     await service.aclose()
+
+
+async def test_a_bad_provider_is_named_once_and_passed_over() -> None:
+    good = ProviderSettings(kind="scripted", options={"answers": [{"text": "a + b\n"}]})
+    bad = ProviderSettings(kind="no such kind")
+    service = await started(Config(engine=NO_ENGINE, providers={"bad": bad, "good": good}))
+    assert (service.status.state, service.status.provider) == (State.READY, "good")
+    assert service.status.detail.count("no such kind") == 1
+    assert await Person(service, ADD).said(invoked=True) == "a + b"
+    absent = await assemble.providers(service.config)["bad"].health()
+    assert [dict(role.others) for role in service.status.roles if role.role == "complete"] == [
+        {"bad": absent.detail}
+    ]
+    await service.aclose()
+
+
+async def test_what_is_outside_is_wrapped_for_whoever_asks_the_service() -> None:
+    far = ProviderSettings(kind="openai_compatible", model="m", base_url="https://far.invalid/v1")
+    service = await started(Config(engine=NO_ENGINE, providers={"far": far}))
+    with pytest.raises(NotPermitted):
+        await service.providers["far"].embed(["text"])
+    await service.aclose()
+    assert service.providers == {}
 
 
 async def test_acceptance_is_counted_from_what_the_client_says_and_does(start: Start) -> None:
