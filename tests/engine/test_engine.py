@@ -144,7 +144,7 @@ async def test_completion_preempts_chat_within_a_step(engine: Engine) -> None:
         order.append("prefill")
 
     task = asyncio.create_task(slow())
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.05)
     await ask(engine, spec("x = ", document="urgent", max_tokens=2))
     order.append("completion")
     await task

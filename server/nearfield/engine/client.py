@@ -173,7 +173,9 @@ class Engine:
                 raise status.error or NotReady("The embedded engine is not running.")
             left = None if deadline is None else deadline - time.monotonic()
             try:
-                await asyncio.wait_for(self._changed.wait(), left)
+                # Not wait_for: it waits in a task of its own, which may begin after the change.
+                async with asyncio.timeout(left):
+                    await self._changed.wait()
             except TimeoutError:
                 raise NotReady("The model is still loading.", "Ask again in a moment.") from None
 
@@ -288,6 +290,9 @@ class Engine:
             await process.wait()
         finally:
             self._process = None
+            if self._status.state is not EngineState.FAILED:
+                # From here on a request waits for the next worker.
+                self._set(EngineStatus(EngineState.WAITING, model=self._status.model))
             if process.returncode is None:
                 # SIGKILL, not SIGTERM: a decode under way would delay the latter, and there is
                 # nothing to save.

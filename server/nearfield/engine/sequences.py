@@ -63,7 +63,8 @@ class SequenceTable:
             ((s, common_prefix(s.tokens, prompt)) for s in free),
             key=lambda pair: (pair[1], pair[0].document == document, pair[0].used_at),
         )
-        if shared >= WORTH_KEEPING or shared * 2 >= len(prompt) or shared == len(best.tokens):
+        swallowed = best.job is None and shared == len(best.tokens)
+        if shared >= WORTH_KEEPING or shared * 2 >= len(prompt) or swallowed:
             return best, shared
         # Nothing worth continuing: nobody's before somebody's, an empty sequence before a used
         # one, else the least recently used.

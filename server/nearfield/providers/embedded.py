@@ -13,7 +13,7 @@ from typing import Any
 from nearfield.catalog.templates import ChatTemplate
 from nearfield.engine.client import Engine, EngineState
 from nearfield.engine.frames import Done, Generate, Loaded, Prefilled, Tokens, Variant
-from nearfield.errors import NotReady, Unsupported
+from nearfield.errors import EngineDied, NotReady, Unsupported
 from nearfield.providers import fim
 from nearfield.providers.tool_text import ToolText, describe
 from nearfield.types import (
@@ -210,6 +210,24 @@ class Embedded:
         await self._engine.stop()
 
     async def _stream(self, spec: Generate, deadline: float | None) -> AsyncGenerator[Delta]:
+        """The answer, from a second worker when the first one died before it said anything: that
+        may have happened while nobody asked, and is only noticed by whoever asks next."""
+        spoke = False
+        try:
+            async with aclosing(self._answer(spec, deadline)) as answer:
+                async for delta in answer:
+                    spoke = True
+                    yield delta
+        except EngineDied:
+            if spoke:
+                raise
+        else:
+            return
+        async with aclosing(self._answer(spec, deadline)) as answer:
+            async for delta in answer:
+                yield delta
+
+    async def _answer(self, spec: Generate, deadline: float | None) -> AsyncGenerator[Delta]:
         usage = Usage(model=self.model, generated_tokens=0)
         async with aclosing(self._engine.generate(spec, deadline)) as events:
             async for event in events:

@@ -64,6 +64,14 @@ def test_a_busy_sequence_is_only_taken_from_a_job_that_may_lose_it() -> None:
     assert chosen[1] == 100
 
 
+def test_a_job_that_has_only_begun_keeps_its_sequence_while_another_is_free() -> None:
+    table = SequenceTable(2)
+    table.take(table.all[0], 5, "doc", 0)
+    chosen = table.choose(LONG, "other", frozenset({5}))
+    assert chosen is not None
+    assert chosen[0].id == 1
+
+
 @given(st.lists(st.tuples(TOKENS, st.integers(0, 40)), max_size=30), st.integers(1, 4))
 def test_tokens_always_equal_what_a_cache_that_obeys_would_hold(
     prompts: list[tuple[list[int], int]], count: int
