@@ -16,11 +16,14 @@ from typing import Any
 
 from editor import Document, Editor, Shown
 from rich.console import Console
+from rich.markup import escape
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from nearfield.cli.checks import engine
 from nearfield.cli.ghost import ghost_text
+from nearfield.config.load import load
 from nearfield.types import Span
 
 WORKSPACE = Path(__file__).parent / "workspace"
@@ -142,7 +145,14 @@ class Demo:
                 f"[bold]nearfield serve[/] is running; [bold]{editor.status['model']}[/] answers,"
                 " on this machine."
             )
+            self._engine()
         return ready
+
+    def _engine(self) -> None:
+        """Say which engine runs, and which would be faster."""
+        found = engine(load(WORKSPACE).config)
+        said = f"Engine: {found.found}. {found.todo}".strip()
+        self.console.print(f"[dim]{escape(said)}[/]")
 
     async def _show_case(self, editor: Editor, document: Document, case: Case) -> None:
         start = document.text.index(case.before + case.hole) + len(case.before)

@@ -67,7 +67,10 @@ INSTRUCTIONS = {
 }
 # A model server on this machine that has not said how it is by then is not well.
 PROBE_SECONDS = 10.0
-INSTALL_ENGINE = 'Run `pip install "nearfield[local]"` (needs cmake, make and a C++ compiler).'
+INSTALL_ENGINE = (
+    "An engine compiled for this machine is usually faster, and is asked without HTTP: run"
+    ' `pip install "nearfield[local]"` (needs cmake, make and a C++ compiler).'
+)
 REBUILD = "Run `pip install --force-reinstall --no-cache-dir llama-cpp-python` on this machine."
 
 
@@ -95,15 +98,20 @@ def settings(loaded: Loaded, path: Path) -> Iterator[Check]:
 
 
 def engine(config: Config) -> Check:
-    """Whether the embedded engine is there."""
+    """Which engine runs on this machine, and which would be faster."""
     from nearfield.engine.client import installed
+    from nearfield.features.assemble import INSTALL
+    from nearfield.providers.managed import programs
 
     if not config.engine.enabled:
         return Check("engine", State.NOTE, "turned off by engine.enabled = false")
-    if not installed():
-        return Check("engine", State.PROBLEM, "llama-cpp-python is not installed", INSTALL_ENGINE)
-    version = importlib.metadata.version("llama-cpp-python")
-    return Check("engine", State.OK, f"llama-cpp-python {version}")
+    if installed():
+        version = importlib.metadata.version("llama-cpp-python")
+        return Check("engine", State.OK, f"llama-cpp-python {version}, compiled for this machine")
+    if not (found := programs()):
+        return Check("engine", State.PROBLEM, "neither compiled nor prebuilt is installed", INSTALL)
+    runs = f"llama.cpp's server, which Nearfield starts: {found[0].name} ({found[0].detail})"
+    return Check("engine", State.NOTE, runs, INSTALL_ENGINE)
 
 
 def build(info: str, gpu: bool, machine_has_gpu: bool, flags: frozenset[str]) -> Check:

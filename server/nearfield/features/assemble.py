@@ -15,10 +15,17 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from nearfield.config.schema import Config, ProviderSettings
 from nearfield.errors import CatalogError, ConfigError, EngineMissing, NearfieldError
 from nearfield.providers.absent import Absent
-from nearfield.routing.router import EMBEDDED, variants
+from nearfield.routing.router import EMBEDDED, STAND_INS, variants
 
 if TYPE_CHECKING:
     from nearfield.providers.base import Provider
+
+INSTALL = (
+    'Run `pip install "nearfield[prebuilt]"`, which needs no compiler, or'
+    ' `pip install "nearfield[local]"`, which compiles a faster one for this machine'
+    " (with cmake, make and a C++ compiler)."
+)
+"""The two ways to a local engine."""
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +46,7 @@ def providers(
     """
     builders: dict[str, Callable[[], Provider]] = {}
     if config.engine.enabled:
-        builders[EMBEDDED] = partial(_embedded, config, on_change, note)
-        if _second_model(config):
-            builders[EMBEDDED_CHAT] = partial(_embedded, config, on_change, note, role="chat")
+        builders |= _own(config, on_change, note)
     for name, settings in variants(config).items():
         builders[name] = partial(_registered, name, settings)
     return {name: _or_absent(name, build, note) for name, build in builders.items()}
@@ -53,7 +58,7 @@ def begin(found: Mapping[str, Provider]) -> None:
     A second model for chat waits until somebody chats: it takes as much memory as the first.
     """
     for name, provider in found.items():
-        if isinstance(provider, Loading) and name != EMBEDDED_CHAT:
+        if isinstance(provider, Loading) and name not in (EMBEDDED_CHAT, STAND_INS[EMBEDDED_CHAT]):
             provider.start()
 
 
@@ -78,6 +83,25 @@ def _or_absent(name: str, build: Callable[[], Provider], note: Callable[[str], N
         return Absent(name, error)
 
 
+def _own(
+    config: Config, on_change: Callable[[], None] | None, note: Callable[[str], None]
+) -> dict[str, Callable[[], Provider]]:
+    """This machine's own engine: the embedded one, or llama.cpp's server where that is not
+    installed."""
+    from nearfield.engine.client import installed
+    from nearfield.providers.managed import programs
+
+    roles = {EMBEDDED: "complete"} | ({EMBEDDED_CHAT: "chat"} if _second_model(config) else {})
+    if installed() or not programs():
+        return {
+            name: partial(_embedded, config, on_change, note, role) for name, role in roles.items()
+        }
+    return {
+        STAND_INS[name]: partial(_server, STAND_INS[name], config, note, role)
+        for name, role in roles.items()
+    }
+
+
 def _second_model(config: Config) -> bool:
     """Whether chat has a model of its own on this machine."""
     from nearfield.catalog.choice import choose
@@ -100,10 +124,7 @@ def _embedded(
     from nearfield.providers.embedded import Embedded
 
     if not installed():
-        raise EngineMissing(
-            "The embedded engine is not installed.",
-            'Run `pip install "nearfield[local]"` (needs cmake and a C++ compiler).',
-        )
+        raise EngineMissing("No local engine is installed.", INSTALL)
     choice = choose(role, config.models)
     if choice.problem:
         note(choice.problem)
@@ -122,6 +143,27 @@ def _embedded(
         chats=bool(choice.chat) and (role == "chat" or not _second_model(config)),
         name=EMBEDDED if role == "complete" else EMBEDDED_CHAT,
     )
+
+
+def _server(name: str, config: Config, note: Callable[[str], None], role: str) -> Provider:
+    """llama.cpp's server as our child, with the model that the embedded engine would have had."""
+    from nearfield.catalog.choice import choose
+    from nearfield.providers.llama_server import AUTO, PLAIN
+
+    choice = choose(role, config.models)
+    if choice.problem:
+        note(choice.problem)
+    options = {
+        "managed": True,
+        "context_size": config.engine.context_size,
+        "threads": config.engine.threads,
+        "gpu_layers": config.engine.gpu_layers,
+        "chat": bool(choice.chat) and (role == "chat" or not _second_model(config)),
+        "fim_template": AUTO if choice.fim else PLAIN,
+    }
+    model = choice.name if choice.entry else str(choice.path)
+    settings = ProviderSettings(kind="llama_server", model=model, options=options)
+    return _registered(name, settings)
 
 
 def _registered(name: str, settings: ProviderSettings) -> Provider:

@@ -48,6 +48,7 @@ from nearfield.types import (
 )
 
 DEFAULT_URL = "http://127.0.0.1:8080"
+PLAIN, AUTO = "plain", "auto"
 EMBED_TIMEOUT_S = 120.0
 _FINISH = {"eos": Finish.STOP, "word": Finish.STOP, "limit": Finish.LENGTH, "none": Finish.STOP}
 
@@ -56,7 +57,9 @@ class LlamaServerOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknow
     """`[providers.NAME.options]` of a llama_server."""
 
     fim_template: str = ""
-    """A catalogue name of a FIM form, for a model whose file does not mark its control tokens."""
+    """A catalogue name of a FIM form, for a model whose file does not mark its control tokens;
+    "plain" for a model that has none: it is shown what precedes the cursor, and no more; "auto"
+    finds out whether it has any."""
     embed: bool = False
     """Whether the server was started with `--embeddings`."""
     chat: bool = True
@@ -112,8 +115,9 @@ class LlamaServer:
         key = key or Key(name, environ, secret, env=self._options.api_key_env)
         url = settings.base_url or DEFAULT_URL
         self._http = Http(name, url, self._options, key, model=self.model)
-        self._template = None
-        if self._options.fim_template:
+        self._form = self._options.fim_template
+        self._template: FimTemplate | None = None
+        if self._form not in ("", PLAIN, AUTO):
             self._template = template_of(name, "", self._options.fim_template)
         self._infill = True
         self._context = self._options.context_tokens
@@ -159,24 +163,36 @@ class LlamaServer:
         if not self._infill:
             raise self._cannot_infill()
         try:
-            if self._template is not None:
-                path, body = "/completion", await self._tokens(self._template, request)
-                cut = Cut.of(request, self._template.end)
-            else:
-                path, body, cut = "/infill", _infill(request), Cut.of(request)
-            pieces = self._pieces(path, body | _sampling(request, cut), request.deadline)
-            stream = finished(pieces, cut, self.model, request.deadline)
-            async with aclosing(stream):
+            async with aclosing(self._fill(request)) as stream:
                 async for delta in stream:
-                    self._speed.note(delta.usage)
-                    if not request.prefill_only:
-                        yield delta
-                    elif delta.finish is not None:
-                        # The server writes one token even when it is asked for none.
-                        yield Delta(finish=delta.finish, usage=delta.usage)
+                    yield delta
         except Unsupported:
-            self._infill = False
-            raise self._cannot_infill() from None
+            # It says so before it says anything else.
+            self._infill = self._form == AUTO
+            if not self._infill:
+                raise self._cannot_infill() from None
+        else:
+            return
+        self._form = PLAIN
+        async with aclosing(self._fill(request)) as stream:
+            async for delta in stream:
+                yield delta
+
+    async def _fill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
+        if self._form in ("", AUTO):
+            path, body, cut = "/infill", _infill(request), Cut.of(request)
+        else:
+            path, body = "/completion", await self._tokens(self._template, request)
+            cut = Cut.of(request, self._template.end if self._template else ())
+        pieces = self._pieces(path, body | _sampling(request, cut), request.deadline)
+        async with aclosing(finished(pieces, cut, self.model, request.deadline)) as stream:
+            async for delta in stream:
+                self._speed.note(delta.usage)
+                if not request.prefill_only:
+                    yield delta
+                elif delta.finish is not None:
+                    # The server writes one token even when it is asked for none.
+                    yield Delta(finish=delta.finish, usage=delta.usage)
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """See `Provider`."""
@@ -223,7 +239,7 @@ class LlamaServer:
         answer = await self._http.ask("POST", "/tokenize", body)
         return self._http.convert(answer, _Tokens).tokens
 
-    async def _tokens(self, template: FimTemplate, request: InfillRequest) -> dict[str, Any]:
+    async def _tokens(self, template: FimTemplate | None, request: InfillRequest) -> dict[str, Any]:
         segments = fim.render(template, request)
         parts = await asyncio.gather(*(self._tokenize(segment) for segment in segments))
         return {"prompt": [token for part in parts for token in part]}

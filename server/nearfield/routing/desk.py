@@ -35,6 +35,8 @@ from nearfield.types import ChatRequest, Delta, InfillRequest, Usage
 log = logging.getLogger(__name__)
 
 EMBEDDED = "embedded"
+STAND_INS = {EMBEDDED: "llama_server", "embedded_chat": "llama_server_chat"}
+"""Where llama-cpp-python is not installed, a llama.cpp server of our own stands in for each."""
 
 # Sums of what local models did are written this often: a killed server loses at most this much of
 # a statistic, and no request waits for the disk.
@@ -78,12 +80,20 @@ class Desk:
     def named(self, role: str) -> list[str]:
         """The providers of `role` that exist and can do it, in the order of the settings."""
         listed = self.config.routing.roles.get(role)
-        order = listed if listed is not None else self._default_order()
+        order = self._default_order()
+        if listed is not None:
+            order = [self.stand_in(name) or name for name in listed]
         return [n for n in order if n in self.providers and can(self.providers[n], role)]
 
     def is_local(self, name: str) -> bool:
         """Whether nothing that `name` is told leaves this machine."""
         return not isinstance(self.providers[name], Egress)
+
+    def stand_in(self, name: str) -> str:
+        """Who stands in for `name`, "" when it is there itself or nobody does."""
+        other = STAND_INS.get(name, "")
+        stands_in = name not in self.providers and other in self.providers
+        return other if stands_in and other not in self.config.providers else ""
 
     def missing(self, name: str) -> str:
         """Why `name` could not be built, "" when it could."""

@@ -19,7 +19,7 @@ from types import MappingProxyType
 from nearfield.config.schema import Config
 from nearfield.errors import EngineError, ProviderError
 from nearfield.providers.base import Provider
-from nearfield.routing.desk import EMBEDDED, Desk, variants
+from nearfield.routing.desk import EMBEDDED, STAND_INS, Desk, variants
 from nearfield.routing.egress import Egress
 from nearfield.routing.errand import Decision, Errand, Offer, Task
 from nearfield.routing.ledger import Said
@@ -32,6 +32,7 @@ from nearfield.types import ChatRequest, InfillRequest
 __all__ = [
     "EMBEDDED",
     "ROLES",
+    "STAND_INS",
     "Restart",
     "RoleStatus",
     "Route",
@@ -164,13 +165,11 @@ class Router:
                 others.append((step.name, f"stands by for {serving}"))
         listed = self._config.routing.roles.get(role, ())
         known = (*self._desk.named(role),)
-        others += [
-            (
-                name,
-                "cannot do this" if name in self._desk.providers else "there is no such provider",
-            )
-            for name in listed
-            if name not in known
-        ]
+        others += [(name, self._why_unknown(name)) for name in listed if name not in known]
         model = self._desk.providers[serving].model if serving else ""
         return RoleStatus(role, serving, model, tuple(others))
+
+    def _why_unknown(self, name: str) -> str:
+        if other := self._desk.stand_in(name):
+            return f"it is not installed; {other} stands in for it"
+        return "cannot do this" if name in self._desk.providers else "there is no such provider"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from nearfield.cli import checks
 from nearfield.cli.checks import State
 from nearfield.config.load import Loaded, Problem
 from nearfield.config.schema import Config, Engine
+from nearfield.providers import managed
 
 NATIVE = "CPU : AVX2 = 1 | FMA = 1 | AVX512 = 1 | "
 PLAIN = "CPU : AVX2 = 1 | FMA = 1 | "
@@ -45,11 +47,20 @@ def test_an_engine_that_is_turned_off_is_no_problem() -> None:
     assert checks.engine(Config(engine=Engine(enabled=False))).state is State.NOTE
 
 
-def test_an_engine_that_is_missing_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nearfield.engine.client.installed", lambda: False)
-    check = checks.engine(Config())
-    assert check.state is State.PROBLEM
-    assert "pip install" in check.todo
+def test_which_engine_runs_and_which_would_be_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    prebuilt = [managed.ServerProgram("xllamacpp", (), "the prebuilt wheel")]
+    none: list[managed.ServerProgram] = []
+    for compiled, programs, state, found, todo in (
+        (True, prebuilt, State.OK, "compiled for this machine", ""),
+        (False, prebuilt, State.NOTE, "xllamacpp (the prebuilt wheel)", "nearfield[local]"),
+        (False, none, State.PROBLEM, "neither compiled nor prebuilt", "nearfield[prebuilt]"),
+    ):
+        monkeypatch.setattr("nearfield.engine.client.installed", partial(bool, compiled))
+        monkeypatch.setattr(managed, "programs", partial(list, programs))
+        check = checks.engine(Config())
+        assert (check.state, found in check.found) == (state, True), check
+        assert todo in check.todo
+        assert bool(check.todo) == bool(todo)
 
 
 def test_each_problem_of_the_settings_is_a_line(tmp_path: Path) -> None:

@@ -7,17 +7,27 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nearfield.catalog.models import Catalog
-from nearfield.config.schema import Completion, Config, Engine, ProviderSettings
+from nearfield.config.schema import (
+    Completion,
+    Config,
+    Engine,
+    Models,
+    ProviderSettings,
+    Routing,
+)
 from nearfield.engine import client
 from nearfield.errors import NotPermitted
 from nearfield.features import assemble
 from nearfield.features.service import Service, State
+from nearfield.providers import managed
 from nearfield.providers.base import Provider
+from nearfield.routing.router import Router
 from nearfield.types import Capabilities, HealthState
 
 from .conftest import Person, Start, scripted, until
@@ -86,11 +96,52 @@ def health_of(found: Mapping[str, Provider], name: str) -> str:
     return health.detail
 
 
-def test_without_the_engine_installed_the_status_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A machine without llama-cpp-python and without a llama.cpp server."""
     monkeypatch.setattr(client, "installed", lambda: False)
-    assert "pip install" in health_of(assemble.providers(Config()), "embedded")
+    monkeypatch.setattr(managed, "programs", list[managed.ServerProgram])
+    return monkeypatch
+
+
+def test_without_an_engine_the_status_says_both_ways_to_get_one(bare: pytest.MonkeyPatch) -> None:
+    said = health_of(assemble.providers(Config()), "embedded")
+    assert "nearfield[prebuilt]" in said
+    assert "nearfield[local]" in said
+
+
+PROGRAM = managed.ServerProgram("xllamacpp", ("serve",), "the prebuilt wheel")
+
+
+def test_a_server_of_our_own_stands_in_for_the_engine(
+    bare: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bare.setattr(managed, "programs", lambda: [PROGRAM])
+    assert "nearfield models pull" in health_of(assemble.providers(Config()), "llama_server")
+    for name in ("a.gguf", "b.gguf"):
+        (tmp_path / name).write_bytes(b"GGUF")
+    one = Config(models=Models(complete=str(tmp_path / "a.gguf")))
+    both = Config(
+        models=Models(complete=str(tmp_path / "a.gguf"), chat=str(tmp_path / "b.gguf")),
+        routing=Routing(roles={"complete": ["embedded"], "code": ["embedded_chat", "embedded"]}),
+    )
+    (own,) = assemble.providers(one).values()
+    assert (own.name, own.capabilities.infill, own.capabilities.chat) == (
+        "llama_server", True, True,
+    )  # fmt: skip
+    # Roles that name the engine mean what stands in for it.
+    router = Router(both, assemble.providers(both))
+    assert [p.name for p in router.candidates("complete")] == ["llama_server"]
+    assert [p.name for p in router.candidates("code")] == ["llama_server_chat"]
+    # One that the user has called so is the user's.
+    theirs = Config(
+        providers={"llama_server": ProviderSettings(kind="scripted")},
+        routing=Routing(roles={"complete": ["embedded"]}),
+    )
+    router = Router(theirs, assemble.providers(theirs))
+    assert router.candidates("complete") == ()
+    status = {role.role: role for role in asyncio.run(router.status())}
+    assert status["complete"].others == (("embedded", "there is no such provider"),)
 
 
 def test_without_a_model_the_status_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,59 @@
+"""A machine without llama-cpp-python: the prebuilt wheel completes, with no setting."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.e2e.wiring import StartWire
+
+pytestmark = pytest.mark.model
+
+PATIENT = {"deadline_ms": 60_000, "invoked_deadline_ms": 60_000, "debounce_ms": 0}
+FIBONACCI = "def fib(n):\n    if n < 2:\n        return n\n    return fib"
+
+
+@pytest.fixture
+def without(environ: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """An environment in which llama-cpp-python is not there, and no llama-server on PATH."""
+    pytest.importorskip("xllamacpp")
+    folder = tmp_path / "hidden"
+    folder.mkdir()
+    # What `sys.modules` has as None is neither found nor imported.
+    hide = 'import sys\n\nsys.modules["llama_cpp"] = None\n'
+    (folder / "sitecustomize.py").write_text(hide)
+    environ |= {"PYTHONPATH": str(folder), "PATH": str(folder)}
+    return environ
+
+
+def test_completes_by_the_wheel(
+    wire: StartWire, without: dict[str, str], small_model: Path
+) -> None:
+    del without
+    w = wire("--stdio")
+    w.initialize({"models": {"complete": str(small_model)}, "completion": PATIENT})
+    uri = w.open(FIBONACCI)
+    (item,) = w.ghost(uri, 3, len(FIBONACCI.split("\n")[3]))
+    assert "(n" in item["insertText"]
+    status = w.ask("nearfield/status")
+    assert (status["state"], status["provider"]) == ("ready", "llama_server")
+    assert status["model"] == small_model.stem
+    roles = {row["role"]: row["provider"] for row in status["roles"]}
+    assert roles["complete"] == roles["code"] == "llama_server"
+    (trace,) = w.ask("nearfield/trace", {"last": 1})
+    assert trace["provider"] == "llama_server"
+
+
+def test_doctor_says_what_runs_and_what_would_be_faster(without: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "nearfield", "doctor", "--quick", "--json"],
+        env=without, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    rows: dict[str, dict[str, Any]] = {row["name"]: row for row in json.loads(done.stdout)}
+    assert rows["engine"]["state"] == "note"
+    assert "xllamacpp" in rows["engine"]["found"]
+    assert "nearfield[local]" in rows["engine"]["todo"]
