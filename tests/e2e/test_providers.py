@@ -137,7 +137,7 @@ async def test_chats(kind: str, chatting: Running, made: Callable[..., Any]) -> 
         # Of the end of the answer too, where the model ended it.
         assert last.usage.generated_tokens - 1 <= len(probs) <= last.usage.generated_tokens
         assert all(p <= 0 for p in probs)
-        assert provider.capabilities.decode_rate > 1
+        assert provider.capabilities.decode_rate > 0
 
 
 @pytest.mark.parametrize("kind", CHATTING)

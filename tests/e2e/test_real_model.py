@@ -195,13 +195,13 @@ async def test_loading_is_visible_and_holds_nothing_up(
         states = [s["state"] for s in e.statuses if "state" in s]
         assert "loading" in states
         assert states.index("loading") < states.index("ready")
-        kinds = [s["kind"] for s in e.statuses if "kind" in s]
-        assert kinds[-1] == "Normal"
-        reports = [r for token in e.client.progress_reports.values() for r in token]
-        assert {type(r) for r in reports} >= {
-            types.WorkDoneProgressBegin,
-            types.WorkDoneProgressEnd,
-        }
+        await e.until(lambda: [s["kind"] for s in e.statuses if "kind" in s][-1:] == ["Normal"])
+
+        def reported() -> set[type]:
+            return {type(r) for token in e.client.progress_reports.values() for r in token}
+
+        await e.until(lambda: types.WorkDoneProgressEnd in reported())
+        assert types.WorkDoneProgressBegin in reported()
 
 
 def broken(kind: str, folder: Path, model: Path) -> Path:
