@@ -182,19 +182,28 @@ class Message:
     tool_call_id: str = ""
 
 
+CHAT_TEMPERATURE = 0.2
+"""Of a chat where neither the request nor the user says one: nearly the likeliest words."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A conversation to continue. `schema` (a JSON schema) makes the answer JSON that meets it."""
+    """A conversation to continue. `schema` (a JSON schema) makes the answer JSON that meets it.
+    `temperature` None leaves it to the provider: to the user's setting, or `CHAT_TEMPERATURE`."""
 
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...] = ()
     schema: Mapping[str, Any] | None = None
     max_tokens: int = 1024
-    temperature: float = 0.2
+    temperature: float | None = None
     stop: tuple[str, ...] = ()
     deadline: float | None = None
     priority: Priority = Priority.CHAT
     session: str = ""
+
+    def temperature_or(self, usual: float = CHAT_TEMPERATURE) -> float:
+        """Its temperature, or `usual` where it names none."""
+        return usual if self.temperature is None else self.temperature
 
 
 # --- answers --------------------------------------------------------------------------------
@@ -221,6 +230,22 @@ class Usage:
     generated_tokens: int | None = None
     prefill_ms: float | None = None
     decode_ms: float | None = None
+
+
+@dataclass(slots=True)
+class Spent:
+    """What requests have cost together: prompt tokens evaluated, found evaluated already, and
+    tokens generated. Grows."""
+
+    evaluated: int = 0
+    reused: int = 0
+    generated: int = 0
+
+    def add(self, other: Spent) -> None:
+        """Something more was spent."""
+        self.evaluated += other.evaluated
+        self.reused += other.reused
+        self.generated += other.generated
 
 
 @dataclass(frozen=True, slots=True)

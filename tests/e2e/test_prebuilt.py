@@ -57,3 +57,22 @@ def test_doctor_says_what_runs_and_what_would_be_faster(without: dict[str, str])
     assert rows["engine"]["state"] == "note"
     assert "xllamacpp" in rows["engine"]["found"]
     assert "nearfield[local]" in rows["engine"]["todo"]
+
+
+@pytest.mark.parametrize("engine", ["compiled", "prebuilt"])
+def test_chats_are_as_warm_as_the_user_says(
+    engine: str, request: pytest.FixtureRequest, environ: dict[str, str], small_model: Path
+) -> None:
+    """The same question gets the same answer at 0, and another one at 2, also from the cache."""
+    if engine == "prebuilt":
+        request.getfixturevalue("without")
+    environ |= {"LOCAL_LLM_MODEL_PATH": str(small_model), "NO_COLOR": "1"}
+    ask = [sys.executable, "-m", "nearfield", "ask", "--max-tokens", "24", "Tell of a dragon."]
+    said = [
+        subprocess.run(
+            ask, env={**environ, "LOCAL_LLM_TEMPERATURE": heat},
+            capture_output=True, text=True, timeout=120, check=True,
+        ).stdout
+        for heat in ("0", "2", "0")
+    ]  # fmt: skip
+    assert said[0] == said[2] != said[1]

@@ -341,6 +341,32 @@ async def test_managed_is_started_restarted_and_ended(small_model: Path) -> None
     assert not psutil.pid_exists(second)
 
 
+async def test_managed_rests_and_is_started_by_the_next_request(small_model: Path) -> None:
+    pytest.importorskip("xllamacpp")
+    options = {"managed": True, "context_size": 1024, "engine": "xllamacpp"}
+    settings = ProviderSettings(kind="llama_server", model=str(small_model), options=options)
+    provider = registry.build("mine", settings, environ={})
+    assert isinstance(provider, managed.Managed)
+    try:
+        assert not await provider.rest(0), "nothing runs yet"
+        async with aclosing(provider.chat(_asked(LONG, max_tokens=200))) as stream:
+            await anext(stream)
+            assert not await provider.rest(0), "it is working"
+        assert not await provider.rest(60), "it worked a moment ago"
+        first = provider.child.pid
+        assert first is not None
+        assert await provider.rest(0)
+        assert not psutil.pid_exists(first)
+        health = await provider.health()
+        assert (health.state, "resting" in health.detail) == (HealthState.READY, True)
+        assert not await provider.rest(0), "it rests already"
+        assert _text(await _deltas(provider.chat(_asked("Hi", max_tokens=4))))
+        assert provider.child.pid not in (None, first)
+        assert "resting" not in (await provider.health()).detail
+    finally:
+        await provider.aclose()
+
+
 _OWNER = """
 import asyncio, sys
 from nearfield.config.schema import ProviderSettings

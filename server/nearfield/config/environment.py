@@ -4,6 +4,7 @@
 `NEARFIELD_COMPLETION__DEADLINE_MS=1500`, `NEARFIELD_PROVIDERS__OLLAMA__KIND=ollama`. Lists are
 separated by commas or written as JSON; tables are JSON. An empty variable is no variable. The
 older names in `ALIASES` mean the same as their key; where both are set, the `NEARFIELD_` one wins.
+`CLAUDE_MODEL` names the model of the provider `claude`, and makes one where the user has none.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ ALIASES: dict[str, Key] = {
     "LOCAL_LLM_MODEL_PATH": ("models", "complete"),
     "LOCAL_LLM_GPU_LAYERS": ("engine", "gpu_layers"),
     "LOCAL_LLM_CONTEXT_SIZE": ("engine", "context_size"),
+    "LOCAL_LLM_TEMPERATURE": ("engine", "temperature"),
+    "CLAUDE_MODEL": ("providers", "claude", "model"),
 }
 
 
@@ -40,6 +43,15 @@ def read(environ: Mapping[str, str]) -> Checked:
         elif meant := _forgot_an_underscore("".join(parts)):
             wrong = f"the section is followed by two underscores: {meant}"
             checked.findings.append(Finding(source_of(name), (), wrong))
+    return checked
+
+
+def implied(environ: Mapping[str, str]) -> Checked:
+    """What a variable takes for granted, where no source says otherwise: a file's `claude` may be
+    of another kind, such as a gateway's."""
+    checked = Checked()
+    if environ.get("CLAUDE_MODEL", ""):
+        checked.put(("providers", "claude", "kind"), "anthropic", source_of("CLAUDE_MODEL"))
     return checked
 
 

@@ -99,6 +99,7 @@ def load(
     never raises."""
     environ = os.environ if environ is None else environ
     merge = _Merge({}, {}, [])
+    merge.add(environment.implied(environ))
     user_file = user_config_file(environ)
     merge.add(_read_file(user_file))
     merge.add(environment.read(environ))

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, field
 
+from nearfield.types import CHAT_TEMPERATURE
+
 Positive = Annotated[int, Meta(ge=1)]
 NonNegative = Annotated[int, Meta(ge=0)]
 
@@ -44,6 +46,24 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     no ghost text."""
 
 
+class Hover(msgspec.Struct, frozen=True, kw_only=True):
+    """`[hover]`: what is said of the code under the pointer."""
+
+    enabled: bool = True
+    """Whether hovers are answered at all."""
+    facts: bool = True
+    """Whether they tell where a name is defined, what it looks like and how often it is used; turn
+    it off where another language server says so already."""
+    explain: bool = True
+    """Whether a model explains what is there."""
+    wait_ms: NonNegative = 300
+    """A hover waits at most this long for its explanation; one that comes later is shown the next
+    time."""
+    prepare: bool = True
+    """Whether the explanation of what the cursor rests on is prepared while nobody types, by models
+    of this machine alone."""
+
+
 class Engine(msgspec.Struct, frozen=True, kw_only=True):
     """`[engine]`: the embedded engine (user only)."""
 
@@ -60,8 +80,11 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     memory_limit_mb: NonNegative = 0
     """Refuse to load a model that would need more than this (MiB); 0 takes three quarters of the
     machine's memory."""
+    temperature: Annotated[float, Meta(ge=0, le=2)] = CHAT_TEMPERATURE
+    """How freely chats choose their words; 0 always takes the likeliest. Completions always do."""
     idle_unload_minutes: NonNegative = 30
-    """Give the model's memory back after this long without a request; 0 never does."""
+    """Give the model's memory back after this long without a request, also that of a server which
+    Nearfield started; 0 never does."""
 
 
 class Models(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,6 +221,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """All settings."""
 
     completion: Completion = field(default_factory=Completion)
+    hover: Hover = field(default_factory=Hover)
     engine: Engine = field(default_factory=Engine)
     models: Models = field(default_factory=Models)
     routing: Routing = field(default_factory=Routing)

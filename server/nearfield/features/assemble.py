@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -91,15 +92,28 @@ def _own(
     from nearfield.engine.client import installed
     from nearfield.providers.managed import programs
 
-    roles = {EMBEDDED: "complete"} | ({EMBEDDED_CHAT: "chat"} if _second_model(config) else {})
+    second = _second_model(config)
+    # Which model each of them serves, and whether it chats.
+    parts = {EMBEDDED: _Part("complete", chats=not second)}
+    if second:
+        parts[EMBEDDED_CHAT] = _Part("chat", chats=True)
     if installed() or not programs():
         return {
-            name: partial(_embedded, config, on_change, note, role) for name, role in roles.items()
+            name: partial(_embedded, name, part, config, on_change, note)
+            for name, part in parts.items()
         }
     return {
-        STAND_INS[name]: partial(_server, STAND_INS[name], config, note, role)
-        for name, role in roles.items()
+        STAND_INS[name]: partial(_server, STAND_INS[name], part, config, note)
+        for name, part in parts.items()
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one model of this machine's own engine is there for: `role` is the catalogue's."""
+
+    role: str
+    chats: bool
 
 
 def _second_model(config: Config) -> bool:
@@ -113,10 +127,11 @@ def _second_model(config: Config) -> bool:
 
 
 def _embedded(
+    name: str,
+    part: _Part,
     config: Config,
     on_change: Callable[[], None] | None,
     note: Callable[[str], None],
-    role: str = "complete",
 ) -> Provider:
     from nearfield.catalog.choice import choose
     from nearfield.catalog.templates import chat_template, fim_template
@@ -125,7 +140,7 @@ def _embedded(
 
     if not installed():
         raise EngineMissing("No local engine is installed.", INSTALL)
-    choice = choose(role, config.models)
+    choice = choose(part.role, config.models)
     if choice.problem:
         note(choice.problem)
 
@@ -139,18 +154,19 @@ def _embedded(
         path=choice.path,
         template=fim_template(choice.fim),
         chat_template=chat_template(choice.chat),
-        infills=role == "complete",
-        chats=bool(choice.chat) and (role == "chat" or not _second_model(config)),
-        name=EMBEDDED if role == "complete" else EMBEDDED_CHAT,
+        infills=part.role == "complete",
+        chats=bool(choice.chat) and part.chats,
+        temperature=config.engine.temperature,
+        name=name,
     )
 
 
-def _server(name: str, config: Config, note: Callable[[str], None], role: str) -> Provider:
+def _server(name: str, part: _Part, config: Config, note: Callable[[str], None]) -> Provider:
     """llama.cpp's server as our child, with the model that the embedded engine would have had."""
     from nearfield.catalog.choice import choose
     from nearfield.providers.llama_server import AUTO, PLAIN
 
-    choice = choose(role, config.models)
+    choice = choose(part.role, config.models)
     if choice.problem:
         note(choice.problem)
     options = {
@@ -158,7 +174,8 @@ def _server(name: str, config: Config, note: Callable[[str], None], role: str) -
         "context_size": config.engine.context_size,
         "threads": config.engine.threads,
         "gpu_layers": config.engine.gpu_layers,
-        "chat": bool(choice.chat) and (role == "chat" or not _second_model(config)),
+        "chat": bool(choice.chat) and part.chats,
+        "chat_temperature": config.engine.temperature,
         "fim_template": AUTO if choice.fim else PLAIN,
     }
     model = choice.name if choice.entry else str(choice.path)

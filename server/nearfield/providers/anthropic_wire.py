@@ -35,7 +35,7 @@ def body(request: ChatRequest, model: str, *, temperature: bool) -> dict[str, An
     asked: dict[str, Any] = {"model": model, "max_tokens": request.max_tokens, "messages": turns}
     if temperature:
         # The SDK no longer names it, since the newest models refuse it.
-        asked["extra_body"] = {"temperature": min(1.0, request.temperature)}
+        asked["extra_body"] = {"temperature": min(1.0, request.temperature_or())}
     if stop := [text for text in request.stop if text.strip()]:
         asked["stop_sequences"] = stop  # the service refuses blank ones; they are cut here
     if system:

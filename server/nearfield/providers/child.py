@@ -1,7 +1,8 @@
 """A model server that we start, watch and end.
 
 It is started when it is first needed, counted as ready when its `/health` says so, started again
-with a growing pause when it dies, and ended with us: it runs on a leash (`leash.py`).
+with a growing pause when it dies, and ended with us: it runs on a leash (`leash.py`). After `stop`,
+whoever needs it next starts it again.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ class Child:
         self._command = command
         self._alive = alive
         self._task: asyncio.Task[None] | None = None
+        self._life = asyncio.Lock()
+        """Held while one server lives: the next begins when the last has gone, and its memory."""
         self._ready = asyncio.Event()
         self._changed = asyncio.Event()
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
@@ -90,20 +93,24 @@ class Child:
         return self.listening
 
     async def stop(self) -> None:
-        """End the server; safe to call twice."""
+        """End the server; safe to call twice, and while somebody asks for it again."""
         task, self._task = self._task, None
         if task is not None:
+            self._ready.clear()  # whoever asks from now on waits for the next life
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        self._say(HealthState.STARTING, f"{self._name} was stopped.")
+            await asyncio.wait([task])
+            if not task.cancelled():
+                task.result()
+        if self._task is None:
+            self._say(HealthState.STARTING, f"{self._name} was stopped.")
 
     async def _watch(self) -> None:
         deaths = 0
         while True:
             begun = time.monotonic()
             try:
-                await self._live()
+                async with self._life:
+                    await self._live()
             except NearfieldError as error:
                 self._say(HealthState.UNAVAILABLE, str(error))
                 return

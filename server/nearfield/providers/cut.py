@@ -12,6 +12,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from nearfield.errors import DeadlineExceeded
+from nearfield.providers.speed import Speed
 from nearfield.types import ChatRequest, Delta, Finish, InfillRequest, Usage
 
 
@@ -131,6 +132,26 @@ async def finished(
                 raise
             finish = Finish.DEADLINE
             yield Delta(cut.end(), logprobs, finish=finish, usage=last())
+
+
+async def answer(
+    pieces: AsyncGenerator[Delta],
+    request: InfillRequest | ChatRequest,
+    cut: Cut,
+    model: str,
+    speed: Speed,
+) -> AsyncGenerator[Delta]:
+    """A server's `pieces` as the answer to `request`: `finished`, and `speed` learns from it. Where
+    the prompt is only to be read ahead, the end alone is told: servers write a token all the same.
+    """
+    silent = isinstance(request, InfillRequest) and request.prefill_only
+    async with aclosing(finished(pieces, cut, model, request.deadline)) as stream:
+        async for delta in stream:
+            speed.note(delta.usage)
+            if not silent:
+                yield delta
+            elif delta.finish is not None:
+                yield Delta(finish=delta.finish, usage=delta.usage)
 
 
 def _ms(said: float | None, begin: float, end: float) -> float:

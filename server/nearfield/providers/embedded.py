@@ -17,6 +17,7 @@ from nearfield.errors import EngineDied, NotReady, Unsupported
 from nearfield.providers import fim
 from nearfield.providers.tool_text import ToolText, describe
 from nearfield.types import (
+    CHAT_TEMPERATURE,
     Capabilities,
     ChatRequest,
     Delta,
@@ -62,6 +63,7 @@ class Embedded:
     `template` is the family's FIM form; None takes it from the model's vocabulary, and a model
     without such tokens then completes from the prefix alone. `chat_template` is for a file that
     brings no chat template of its own. `infills` and `chats` say what the model is here for.
+    `temperature` is for chats that name none.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Embedded:
         chat_template: ChatTemplate | None = None,
         infills: bool = True,
         chats: bool = True,
+        temperature: float = CHAT_TEMPERATURE,
         name: str = "embedded",
     ) -> None:
         self.name = name
@@ -84,6 +87,7 @@ class Embedded:
         self._chat_template = chat_template
         self._infills = infills
         self._chats = chats
+        self._temperature = temperature
         self._rates: tuple[float, float] | None = None
         self._resting = False
 
@@ -175,7 +179,7 @@ class Embedded:
             chat="" if template else _conversation(request, native_tools=info.tools),
             max_tokens=request.max_tokens,
             stop=[*request.stop, *(template.stop if template else ())],
-            temperature=request.temperature,
+            temperature=request.temperature_or(self._temperature),
             schema=json.dumps(request.schema) if request.schema is not None else "",
             deadline_ms=_left_ms(request.deadline),
         )

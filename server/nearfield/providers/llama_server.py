@@ -20,20 +20,22 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import PurePath
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from nearfield.config.schema import ProviderSettings
 from nearfield.errors import NotReady, ProviderError, Unsupported
 from nearfield.providers import estimate, fim, openai_chat
-from nearfield.providers.cut import Cut, finished, server_stops
+from nearfield.providers.cut import Cut, answer, server_stops
 from nearfield.providers.families import template_of
-from nearfield.providers.http import DONE, Http
+from nearfield.providers.http import Http
 from nearfield.providers.openai_chat import Timings, TokenProb
 from nearfield.providers.options import Key, Secret, ServerOptions, read
 from nearfield.providers.speed import Speed
 from nearfield.types import (
+    CHAT_TEMPERATURE,
     Capabilities,
     ChatRequest,
     Delta,
@@ -48,6 +50,7 @@ from nearfield.types import (
 )
 
 DEFAULT_URL = "http://127.0.0.1:8080"
+CHAT_PATH = "/v1/chat/completions"
 PLAIN, AUTO = "plain", "auto"
 EMBED_TIMEOUT_S = 120.0
 _FINISH = {"eos": Finish.STOP, "word": Finish.STOP, "limit": Finish.LENGTH, "none": Finish.STOP}
@@ -64,6 +67,8 @@ class LlamaServerOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknow
     """Whether the server was started with `--embeddings`."""
     chat: bool = True
     """Whether the model has a chat template."""
+    chat_temperature: Annotated[float, Meta(ge=0, le=2)] = CHAT_TEMPERATURE
+    """How freely chats choose their words, where the request does not say it."""
 
 
 class _Piece(msgspec.Struct, frozen=True):
@@ -185,36 +190,30 @@ class LlamaServer:
             path, body = "/completion", await self._tokens(self._template, request)
             cut = Cut.of(request, self._template.end if self._template else ())
         pieces = self._pieces(path, body | _sampling(request, cut), request.deadline)
-        async with aclosing(finished(pieces, cut, self.model, request.deadline)) as stream:
+        async with aclosing(answer(pieces, request, cut, self.model, self._speed)) as stream:
             async for delta in stream:
-                self._speed.note(delta.usage)
-                if not request.prefill_only:
-                    yield delta
-                elif delta.finish is not None:
-                    # The server writes one token even when it is asked for none.
-                    yield Delta(finish=delta.finish, usage=delta.usage)
+                yield delta
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """See `Provider`."""
-        body = openai_chat.body(request, self.model)
+        body = openai_chat.body(request, self.model, self._options.chat_temperature)
         body["cache_prompt"] = True
         if not request.tools:
             # The server refuses a stream with both.
             body |= {"logprobs": True, "top_logprobs": 1}
         body["stream_options"] = {"include_usage": True}
         body["stop"] = list(request.stop)
-        pieces = self._messages(body, request.deadline)
-        stream = finished(pieces, Cut.of(request), self.model, request.deadline)
+        pieces = openai_chat.stream(self._http, CHAT_PATH, body, self.model, request.deadline)
+        stream = answer(pieces, request, Cut.of(request), self.model, self._speed)
         async with aclosing(stream):
             async for delta in stream:
-                self._speed.note(delta.usage)
                 yield delta
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """See `Provider`."""
         body = {"input": list(texts), "model": self.model}
-        answer = await self._http.ask("POST", "/v1/embeddings", body, timeout_s=EMBED_TIMEOUT_S)
-        vectors = openai_chat.embeddings_in_order(answer, len(texts))
+        said = await self._http.ask("POST", "/v1/embeddings", body, timeout_s=EMBED_TIMEOUT_S)
+        vectors = openai_chat.embeddings_in_order(said, len(texts))
         if vectors is None:
             raise self._http.bad("no embeddings")
         return vectors
@@ -236,8 +235,8 @@ class LlamaServer:
 
     async def _tokenize(self, segment: Segment) -> list[int]:
         body = {"content": segment.text, "parse_special": segment.special, "add_special": False}
-        answer = await self._http.ask("POST", "/tokenize", body)
-        return self._http.convert(answer, _Tokens).tokens
+        said = await self._http.ask("POST", "/tokenize", body)
+        return self._http.convert(said, _Tokens).tokens
 
     async def _tokens(self, template: FimTemplate | None, request: InfillRequest) -> dict[str, Any]:
         segments = fim.render(template, request)
@@ -264,20 +263,6 @@ class LlamaServer:
                 yield Delta(piece.content, probs, finish=finish, usage=self._usage(piece))
                 return
         raise self._http.broke_off()
-
-    async def _messages(self, body: object, deadline: float | None) -> AsyncGenerator[Delta]:
-        reader = openai_chat.Reader(self.model, str(self._http.who))
-        path = "/v1/chat/completions"
-        async with aclosing(self._http.stream(path, body, deadline=deadline)) as events:
-            async for data in events:
-                if data == DONE:
-                    break
-                if delta := reader.feed(self._http.decode(data, openai_chat.Event)):
-                    yield delta
-        last = reader.last()
-        if last is None:
-            raise self._http.broke_off()
-        yield last
 
     def _usage(self, piece: _Piece) -> Usage:
         timings = piece.timings or Timings()

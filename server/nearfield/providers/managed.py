@@ -8,7 +8,8 @@ The program is a `llama-server` on PATH (a native build is usually the fastest),
 inside the xllamacpp wheel (`pip install nearfield[prebuilt]`). The model is the catalogue's best
 for completing on this machine, or the catalogue name or GGUF file that `model` names. Options are
 those of `ManagedOptions`. The server listens on loopback only, behind a key of its own that changes
-with every start.
+with every start. After `engine.idle_unload_minutes` without a request it is ended, which gives its
+memory back; the next request starts it again.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+import time
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Annotated, Any, Literal
@@ -119,11 +121,27 @@ class Managed:
         self._options = read(name, settings.options, ManagedOptions)
         self._server: LlamaServer | None = None
         self._listening: Listening | None = None
+        self._running = 0
+        self._last_used = time.monotonic()
+        self._resting = False
         self.child = Child(name, self._command, self._alive)
 
     def start(self) -> None:
         """Begin to start the server in the background."""
+        self._resting = False
+        self._last_used = time.monotonic()
         self.child.start()
+
+    async def rest(self, after_seconds: float) -> bool:
+        """End the server when nothing was asked for so long; the next request starts it again.
+        Whether it was ended now."""
+        idle = time.monotonic() - self._last_used
+        ready = self.child.health.state is HealthState.READY
+        if self._running or not ready or idle < after_seconds:
+            return False
+        self._resting = True
+        await self.child.stop()
+        return True
 
     @property
     def capabilities(self) -> Capabilities:
@@ -143,31 +161,37 @@ class Managed:
 
     async def health(self) -> Health:
         """See `Provider`; does not start the server."""
+        if self._resting:
+            return Health(HealthState.READY, f"{self.model} is resting; it is started when needed.")
         if self.child.health.state is HealthState.READY and self._server is not None:
             return await self._server.health()
         return self.child.health
 
     async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
         """See `Provider`; starts the server."""
-        server = await self._ready(request.deadline)
-        async with aclosing(server.infill(request)) as stream:
-            async for delta in stream:
-                yield delta
+        with self._asked():
+            server = await self._ready(request.deadline)
+            async with aclosing(server.infill(request)) as stream:
+                async for delta in stream:
+                    yield delta
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """See `Provider`; starts the server."""
-        server = await self._ready(request.deadline)
-        async with aclosing(server.chat(request)) as stream:
-            async for delta in stream:
-                yield delta
+        with self._asked():
+            server = await self._ready(request.deadline)
+            async with aclosing(server.chat(request)) as stream:
+                async for delta in stream:
+                    yield delta
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """See `Provider`; starts the server."""
-        return await (await self._ready(None)).embed(texts)
+        with self._asked():
+            return await (await self._ready(None)).embed(texts)
 
     async def count_tokens(self, text: str) -> int:
         """See `Provider`; starts the server."""
-        return await (await self._ready(None)).count_tokens(text)
+        with self._asked():
+            return await (await self._ready(None)).count_tokens(text)
 
     async def models(self) -> list[ServedModel]:
         """See `Provider`."""
@@ -179,6 +203,17 @@ class Managed:
         server, self._server = self._server, None
         if server is not None:
             await server.aclose()
+
+    @contextmanager
+    def _asked(self) -> Generator[None]:
+        """While a request runs the server is not ended, and the wait to do so begins behind it."""
+        self._running += 1
+        self._resting = False
+        try:
+            yield
+        finally:
+            self._running -= 1
+            self._last_used = time.monotonic()
 
     async def _ready(self, deadline: float | None) -> LlamaServer:
         listening = await self.child.ready(deadline)

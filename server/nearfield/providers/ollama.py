@@ -27,7 +27,7 @@ from nearfield.config.schema import ProviderSettings
 from nearfield.errors import ModelNotServed, ProviderError, Unsupported
 from nearfield.providers import estimate, fim, openai_chat
 from nearfield.providers.clock import Clock
-from nearfield.providers.cut import Cut, finished, server_stops
+from nearfield.providers.cut import Cut, answer, server_stops
 from nearfield.providers.families import raw_prompt, template_of
 from nearfield.providers.http import Http
 from nearfield.providers.lines import JsonLines
@@ -189,8 +189,8 @@ class Ollama:
         """What the server knows about the model; asked once. Raises `ModelNotServed`."""
         if self._shown is not None:
             return self._shown
-        answer = await self._http.ask("POST", "/api/show", {"model": self.model})
-        shown: Shown = self._http.convert(answer, Shown)
+        said = await self._http.ask("POST", "/api/show", {"model": self.model})
+        shown: Shown = self._http.convert(said, Shown)
         self._shown = shown
         return shown
 
@@ -237,12 +237,9 @@ class Ollama:
         # `num_predict` 0 would mean "as much as you like": reading ahead asks for one token.
         tokens = 1 if request.prefill_only else request.max_tokens
         body |= self._common(tokens, request.temperature, server_stops(cut))
-        async with aclosing(self._stream("/api/generate", body, cut, request.deadline)) as stream:
+        async with aclosing(self._stream("/api/generate", body, request, cut)) as stream:
             async for delta in stream:
-                if not request.prefill_only:
-                    yield delta
-                elif delta.finish is not None:
-                    yield Delta(finish=delta.finish, usage=delta.usage)
+                yield delta
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """See `Provider`."""
@@ -251,9 +248,8 @@ class Ollama:
             body["tools"] = openai_chat.tools(request.tools)
         if request.schema is not None:
             body["format"] = dict(request.schema)
-        body |= self._common(request.max_tokens, request.temperature, list(request.stop))
-        cut = Cut.of(request)
-        async with aclosing(self._stream("/api/chat", body, cut, request.deadline)) as stream:
+        body |= self._common(request.max_tokens, request.temperature_or(), list(request.stop))
+        async with aclosing(self._stream("/api/chat", body, request, Cut.of(request))) as stream:
             async for delta in stream:
                 yield delta
 
@@ -265,8 +261,8 @@ class Ollama:
             "keep_alive": self._options.keep_alive,
             "options": self._load,
         }
-        answer = await self._http.ask("POST", "/api/embed", body, timeout_s=EMBED_TIMEOUT_S)
-        vectors = self._http.convert(answer, _Embeddings).embeddings
+        said = await self._http.ask("POST", "/api/embed", body, timeout_s=EMBED_TIMEOUT_S)
+        vectors = self._http.convert(said, _Embeddings).embeddings
         if len(vectors) != len(texts):
             raise self._http.bad("another number of embeddings")
         return vectors
@@ -280,8 +276,8 @@ class Ollama:
         await self._http.aclose()
 
     async def _tags(self, path: str) -> list[ServedModel]:
-        answer = await self._http.ask("GET", path)
-        tags: list[_Tag] = self._http.convert(answer, _Tags).models
+        said = await self._http.ask("GET", path)
+        tags: list[_Tag] = self._http.convert(said, _Tags).models
         return [ServedModel(tag.name, bytes=tag.size) for tag in tags]
 
     def _common(self, tokens: int, temperature: float, stop: list[str]) -> dict[str, Any]:
@@ -295,14 +291,11 @@ class Ollama:
             common["logprobs"] = True
         return common
 
-    async def _stream(
-        self, path: str, body: object, cut: Cut, deadline: float | None
+    def _stream(
+        self, path: str, body: object, request: InfillRequest | ChatRequest, cut: Cut
     ) -> AsyncGenerator[Delta]:
-        pieces = self._pieces(path, body, deadline)
-        async with aclosing(finished(pieces, cut, self.model, deadline)) as stream:
-            async for delta in stream:
-                self._speed.note(delta.usage)
-                yield delta
+        pieces = self._pieces(path, body, request.deadline)
+        return answer(pieces, request, cut, self.model, self._speed)
 
     async def _pieces(
         self, path: str, body: object, deadline: float | None

@@ -1,20 +1,31 @@
 """OpenAI's chat completions on the wire: writing a request, reading the stream's events.
 
-`llama_server` and `openai_compatible` share it. Only what every such server sends is relied on:
-an event has `choices` with a `delta`; counts, log-probabilities and ids may be missing.
+`llama_server` and `openai_compatible` share it. Only what every such server sends is relied on: an
+event has `choices` with a `delta`; counts, log-probabilities and ids may be missing.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
 from msgspec import field
 
 from nearfield.errors import BadAnswer
-from nearfield.types import ChatRequest, Delta, Finish, Message, Tool, ToolCall, Usage
+from nearfield.providers.http import DONE, Http
+from nearfield.types import (
+    CHAT_TEMPERATURE,
+    ChatRequest,
+    Delta,
+    Finish,
+    Message,
+    Tool,
+    ToolCall,
+    Usage,
+)
 
 MAX_STOPS = 4
 """OpenAI and vLLM refuse a request with more stop texts than this."""
@@ -142,13 +153,14 @@ def tools(offered: tuple[Tool, ...]) -> list[dict[str, Any]]:
     ]
 
 
-def body(request: ChatRequest, model: str) -> dict[str, Any]:
-    """A streaming request, without what only some servers understand."""
+def body(request: ChatRequest, model: str, temperature: float = CHAT_TEMPERATURE) -> dict[str, Any]:
+    """A streaming request, without what only some servers understand. `temperature` is for a
+    request that names none."""
     asked: dict[str, Any] = {
         "model": model,
         "messages": messages(request.messages),
         "max_tokens": request.max_tokens,
-        "temperature": request.temperature,
+        "temperature": request.temperature_or(temperature),
         "stream": True,
     }
     if request.stop:
@@ -161,6 +173,24 @@ def body(request: ChatRequest, model: str) -> dict[str, Any]:
             "json_schema": {"name": "answer", "schema": dict(request.schema)},
         }
     return asked
+
+
+async def stream(
+    http: Http, path: str, body: object, model: str, deadline: float | None
+) -> AsyncGenerator[Delta]:
+    """Send `body` to `path` and read the answer, of chats and plain completions alike. Raises what
+    `Http.stream` raises, and `BadAnswer` on a stream that ends before the answer does."""
+    reader = Reader(model, str(http.who))
+    async with aclosing(http.stream(path, body, deadline=deadline)) as events:
+        async for data in events:
+            if data == DONE:
+                break
+            if delta := reader.feed(http.decode(data, Event)):
+                yield delta
+    last = reader.last()
+    if last is None:
+        raise http.broke_off()
+    yield last
 
 
 class Reader:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -27,10 +26,10 @@ from nearfield.config.schema import ProviderSettings
 from nearfield.errors import ConfigError, ProviderError, Unsupported
 from nearfield.providers import address, estimate, fim, openai_chat
 from nearfield.providers.base import Provider
-from nearfield.providers.cut import Cut, finished, server_stops
+from nearfield.providers.cut import Cut, answer, server_stops
 from nearfield.providers.families import raw_prompt, template_of
 from nearfield.providers.fleet import Fleet
-from nearfield.providers.http import DONE, Http, bearer
+from nearfield.providers.http import Http, bearer
 from nearfield.providers.openai_chat import MAX_STOPS
 from nearfield.providers.options import Key, Secret, ServerOptions, read
 from nearfield.providers.presets import PRESETS, Infill, Preset
@@ -147,12 +146,9 @@ class OpenAICompatible:
         one token."""
         body, cut = self._hole(request)
         path = self._path(self._preset.infill_path)
-        async with aclosing(self._stream(path, body, cut, request.deadline)) as stream:
+        async with aclosing(self._stream(path, body, request, cut)) as stream:
             async for delta in stream:
-                if not request.prefill_only:
-                    yield delta
-                elif delta.finish is not None:
-                    yield replace(delta, text="", logprobs=())
+                yield delta
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """See `Provider`."""
@@ -164,7 +160,7 @@ class OpenAICompatible:
             # llama.cpp's server refuses a stream with both.
             body["logprobs"] = True
         path = self._path(self._preset.chat_path)
-        async with aclosing(self._stream(path, body, Cut.of(request), request.deadline)) as stream:
+        async with aclosing(self._stream(path, body, request, Cut.of(request))) as stream:
             async for delta in stream:
                 yield delta
 
@@ -177,8 +173,8 @@ class OpenAICompatible:
             )
         body = {"model": self.model, "input": list(texts)}
         path = self._path(self._preset.embed_path)
-        answer = await self._http.ask("POST", path, body, timeout_s=EMBED_TIMEOUT_S)
-        vectors = openai_chat.embeddings_in_order(answer, len(texts))
+        said = await self._http.ask("POST", path, body, timeout_s=EMBED_TIMEOUT_S)
+        vectors = openai_chat.embeddings_in_order(said, len(texts))
         if vectors is None:
             raise self._http.bad("no embeddings")
         return vectors
@@ -189,9 +185,9 @@ class OpenAICompatible:
 
     async def models(self) -> list[ServedModel]:
         """See `Provider`."""
-        answer = await self._http.ask("GET", self._preset.models_path)
+        said = await self._http.ask("GET", self._preset.models_path)
         # Gemini writes "models/" before its names and takes them without.
-        found: list[_Model] = self._http.convert(answer, _Models).data
+        found: list[_Model] = self._http.convert(said, _Models).data
         served = [ServedModel(m.id.removeprefix("models/"), m.max_model_len) for m in found]
         for model in served:
             if model.name == self.model and model.context_tokens:
@@ -241,29 +237,11 @@ class OpenAICompatible:
             body["stream_options"] = {"include_usage": True}
         return body
 
-    async def _stream(
-        self, path: str, body: object, cut: Cut, deadline: float | None
+    def _stream(
+        self, path: str, body: object, request: InfillRequest | ChatRequest, cut: Cut
     ) -> AsyncGenerator[Delta]:
-        pieces = self._pieces(path, body, deadline)
-        async with aclosing(finished(pieces, cut, self.model, deadline)) as stream:
-            async for delta in stream:
-                self._speed.note(delta.usage)
-                yield delta
-
-    async def _pieces(
-        self, path: str, body: object, deadline: float | None
-    ) -> AsyncGenerator[Delta]:
-        reader = openai_chat.Reader(self.model, str(self._http.who))
-        async with aclosing(self._http.stream(path, body, deadline=deadline)) as events:
-            async for data in events:
-                if data == DONE:
-                    break
-                if delta := reader.feed(self._http.decode(data, openai_chat.Event)):
-                    yield delta
-        last = reader.last()
-        if last is None:
-            raise self._http.broke_off()
-        yield last
+        pieces = openai_chat.stream(self._http, path, body, self.model, request.deadline)
+        return answer(pieces, request, cut, self.model, self._speed)
 
 
 def _preset(name: str, chosen: str) -> Preset:

@@ -168,7 +168,9 @@ class Desk:
         if not self.config.cache.enabled or not isinstance(request, ChatRequest) or request.tools:
             return ""
         model = self.providers[name].model
-        return self.answers.key(name, model, self.settings(name), request)
+        # This machine's own engine has no settings of a provider, but those of the engine.
+        settings = self.settings(name) or self.config.engine
+        return self.answers.key(name, model, settings, request)
 
     def keep(self, key: str, request: ChatRequest, text: str) -> None:
         """Keep an answer, in the background."""

@@ -130,6 +130,13 @@ def test_a_bad_key_costs_itself_alone(
         ("LOCAL_LLM_MODEL_PATH", "/m.gguf", "models.complete", "/m.gguf", ""),
         ("LOCAL_LLM_GPU_LAYERS", "0", "engine.gpu_layers", 0, ""),
         ("LOCAL_LLM_CONTEXT_SIZE", "4096", "engine.context_size", 4096, ""),
+        ("LOCAL_LLM_TEMPERATURE", "0.7", "engine.temperature", 0.7, ""),
+        ("LOCAL_LLM_TEMPERATURE", "0", "engine.temperature", 0.0, ""),
+        ("LOCAL_LLM_TEMPERATURE", "warm", "engine.temperature", 0.2, "got text; using 0.2"),
+        ("LOCAL_LLM_TEMPERATURE", "-1", "engine.temperature", 0.2, "LOCAL_LLM_TEMPERATURE"),
+        ("CLAUDE_MODEL", "claude-x", "providers.claude.model", "claude-x", ""),
+        ("CLAUDE_MODEL", "claude-x", "providers.claude.kind", "anthropic", ""),
+        ("CLAUDE_MODEL", "", "providers", {}, ""),
         ("LOCAL_LLM_CONTEXT_SIZE", "1", "engine.context_size", 8192, "LOCAL_LLM_CONTEXT_SIZE"),
         (
             "NEARFIELD_COMPLETION_DEADLINE_MS",
@@ -199,6 +206,14 @@ def test_what_is_used_instead_is_the_next_source_below(folder: Path) -> None:
 def test_our_own_variable_wins_over_its_older_name(folder: Path) -> None:
     env = {"LLM_STRATEGY": "HYBRID", "NEARFIELD_ROUTING__STRATEGY": "local_first"}
     check(load_from(folder, env=env), "routing.strategy", "local_first")
+
+
+def test_claude_s_model_leaves_what_the_user_said_of_claude(folder: Path) -> None:
+    user = '[providers.claude]\nkind = "openai_compatible"\nmodel = "a"\nbase_url = "http://g/v1"'
+    loaded = load_from(folder, user, env={"CLAUDE_MODEL": "b"})
+    check(loaded, "providers.claude.kind", "openai_compatible")
+    check(loaded, "providers.claude.model", "b")
+    check(loaded, "providers.claude.base_url", "http://g/v1")
 
 
 def test_a_file_that_cannot_be_read_is_a_problem(folder: Path) -> None:

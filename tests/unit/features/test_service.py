@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -24,9 +24,11 @@ from nearfield.config.schema import (
 from nearfield.engine import client
 from nearfield.errors import NotPermitted
 from nearfield.features import assemble
+from nearfield.features import service as service_module
 from nearfield.features.service import Service, State
 from nearfield.providers import managed
 from nearfield.providers.base import Provider
+from nearfield.providers.scripted import Scripted
 from nearfield.routing.router import Router
 from nearfield.types import Capabilities, HealthState
 
@@ -75,6 +77,33 @@ async def test_a_question_before_the_providers_are_there() -> None:
     service = Service(config_of("a + b\n"))
     assert await Person(service, ADD).said() == "<not_ready>"
     assert service.status.state is State.STARTING
+    await service.aclose()
+
+
+class Drowsy(Scripted):
+    """Says of itself that it rests, and notes after how many idle seconds it is asked to."""
+
+    asked: ClassVar[list[float]] = []
+
+    async def rest(self, after_seconds: float) -> bool:
+        self.asked.append(after_seconds)
+        return True
+
+
+async def test_idle_models_rest_after_the_time_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(service_module, "REST_CHECK_SECONDS", 0.01)
+    drowsy = Drowsy("mine", ProviderSettings(kind="scripted"))
+    built: dict[str, Provider] = {"mine": drowsy, "other": scripted("model")}
+    service = Service(Config(engine=Engine(idle_unload_minutes=3)), built)
+    await service.start()
+    await until(lambda: len(drowsy.asked) > 1)
+    assert set(drowsy.asked) == {180}
+    await service.configure(Config(engine=Engine(idle_unload_minutes=0)))
+    drowsy.asked.clear()
+    await asyncio.sleep(0.1)
+    assert drowsy.asked == [], "0 never does"
     await service.aclose()
 
 

@@ -92,6 +92,20 @@ async def test_is_started_again_with_another_key(server: Callable[[str], Child])
     assert not [process for process in tree if process.is_running()]
 
 
+async def test_a_start_during_the_stop_waits_for_the_end(server: Callable[[str], Child]) -> None:
+    mine = server(SERVE)
+    await mine.ready()
+    assert mine.pid is not None
+    old = psutil.Process(mine.pid)
+    stopping = asyncio.create_task(mine.stop())
+    await asyncio.sleep(0)
+    second = await mine.ready()
+    assert not old.is_running()
+    await stopping
+    assert mine.listening == second
+    assert mine.health.state is HealthState.READY
+
+
 async def test_keeps_dying(server: Callable[[str], Child]) -> None:
     mine = server(DIE)
     with pytest.raises(Unreachable, match="no such tensor"):

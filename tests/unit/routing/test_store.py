@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nearfield.config.schema import Cache
+from nearfield.config.schema import Cache, Engine
 from nearfield.routing.answers import Answers
 from nearfield.routing.errand import Consent
 from nearfield.routing.ledger import SENDING, Filter, LedgerError, LocalUse, Sending
@@ -150,13 +150,16 @@ def test_trouble_is_one_error(
         holder.close()
 
 
+ENGINE = Engine()
+
+
 def _request(text: str) -> ChatRequest:
     return ChatRequest((Message(Role.USER, text),))
 
 
 def test_answers_are_kept_within_their_size_and_age(tmp_path: Path) -> None:
     answers = Answers(Cache(max_mb=1), tmp_path / "answers.db")
-    keys = [answers.key("p", "m", None, _request(str(n))) for n in range(8)]
+    keys = [answers.key("p", "m", ENGINE, _request(str(n))) for n in range(8)]
     assert len(set(keys)) == 8
     for key in keys:
         assert answers.put(key, _request("q"), "x" * 300_000)
@@ -175,7 +178,7 @@ def test_answers_are_kept_within_their_size_and_age(tmp_path: Path) -> None:
 def test_a_broken_file_of_answers_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "answers.db").write_bytes(b"no database at all" * 50)
     answers = Answers(Cache(), tmp_path / "answers.db")
-    key = answers.key("p", "m", None, _request("q"))
+    key = answers.key("p", "m", ENGINE, _request("q"))
     assert answers.put(key, _request("q"), "text") is False
     assert answers.get(key) is None
     answers.close()

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from nearfield.catalog.disk import cache_dir
-from nearfield.config.schema import Cache, ProviderSettings
+from nearfield.config.schema import Cache, Engine, ProviderSettings
 from nearfield.routing.answers.store import AnswerStore, AnswersUnusable
 from nearfield.routing.guard import redactions_of
 from nearfield.types import ChatRequest, Priority
@@ -33,7 +33,7 @@ class Answers:
         self._store = AnswerStore(path or cache_dir() / FILE)
 
     def key(
-        self, name: str, model: str, settings: ProviderSettings | None, request: ChatRequest
+        self, name: str, model: str, settings: ProviderSettings | Engine, request: ChatRequest
     ) -> str:
         """The hash under which the answer to `request` is kept."""
         bare = replace(request, deadline=None, priority=Priority.CHAT, session="")
