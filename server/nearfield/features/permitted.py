@@ -27,6 +27,10 @@ class Permitted:
             return "disabled"
         if snapshot.language.lower() in self._languages:
             return "language"
+        return self.kept_out(snapshot)
+
+    def kept_out(self, snapshot: Snapshot) -> str:
+        """Why nothing of `snapshot` enters any prompt: "too_big", "excluded", or ""."""
         if _bytes_above(snapshot.text, self._max_bytes):
             return "too_big"
         return "excluded" if self._is_excluded(snapshot) else ""

@@ -1,0 +1,427 @@
+"""Explanations in time: what a hover shows at once, what it waits for, and what is prepared.
+
+A hover has the facts immediately. Its explanation is there when it was computed before, or comes
+within the wait; else it is computed in the background and shown the next time. One explanation is
+computed at a time, the one that was pointed at last; typing ends it at once. When the cursor rests
+somewhere, the explanation of what is there is prepared by a model of this machine.
+
+An explanation belongs to the hash of all that shaped it, so an edit elsewhere keeps it, and an edit
+of the code that it was made from does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from nearfield.config.schema import Config
+from nearfield.errors import NearfieldError, NotReady, ProviderError
+from nearfield.features.act.target import unit_at
+from nearfield.features.explain.facts import Facts, Known, Outlines, facts_of, local_facts
+from nearfield.features.explain.markdown import page
+from nearfield.features.explain.problems import Problems
+from nearfield.features.explain.subject import Kind, Subject, line_at, subject_at, subject_of
+from nearfield.features.explain.wording import (
+    SENTENCES,
+    SENTENCES_ASKED,
+    Question,
+    complaint,
+    enough,
+    question_of,
+    tidy,
+)
+from nearfield.features.knowledge import CursorOf
+from nearfield.features.offers import Offers
+from nearfield.features.permitted import Permitted
+from nearfield.features.tasks import describe, run_task, stop_task
+from nearfield.features.trace import TraceLog
+from nearfield.routing.errand import Errand, Task
+from nearfield.routing.router import Restart, Router
+from nearfield.types import Edit, HealthState, Snapshot, Span, Trace, Usage
+
+log = logging.getLogger(__name__)
+
+KEPT = 512
+"""Explanations in memory, about half a kilobyte each; routing keeps them on disk besides."""
+REST_SECONDS = 1.0
+"""The cursor rests: longer than idle prefill waits, which serves what is typed next."""
+FACTS_SECONDS = 0.25
+"""A hover waits for the document's tree and the facts at least this long; they take milliseconds,
+but for the first look at a very large document."""
+BACKGROUND_SECONDS = 120.0
+"""An explanation that takes longer is of no use to anybody any more."""
+
+HOVER = "textDocument/hover"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a model has said: `text` is tidy Markdown ("" when it was of no use, and `wrong` says
+    why); `by` names the model for people."""
+
+    text: str
+    by: str = ""
+    wrong: str = ""
+    provider: str = ""
+    model: str = ""
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hover:
+    """What to show, and of which part of the document."""
+
+    markdown: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What somebody who asked gets: all of it as `markdown`, and its parts."""
+
+    markdown: str
+    explanation: Explanation
+    subject: Subject
+    facts: Facts | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Topic:
+    """A subject with its facts."""
+
+    snapshot: Snapshot
+    subject: Subject
+    facts: Facts | None
+
+
+class Explainer:
+    """See the module's docstring. One event loop."""
+
+    def __init__(
+        self, cursor_of: CursorOf, known: Known | None, offers: Offers, traces: TraceLog
+    ) -> None:
+        self.problems = Problems()
+        self._cursor_of = cursor_of
+        self._known = known
+        self._offers = offers
+        self._traces = traces
+        self._outlines = Outlines()
+        self._kept: OrderedDict[str, Explanation] = OrderedDict()
+        self._running: tuple[str, asyncio.Task[Explanation | None]] | None = None
+        self._resting: asyncio.Task[None] | None = None
+        self._rested: tuple[str, int] | None = None
+        self._asked = 0
+        self._paused = False
+        self.use(Config(), None)
+
+    # --- life -------------------------------------------------------------------------------
+
+    def use(self, config: Config, router: Router | None) -> None:
+        """Work by these from now on. Another model would have explained otherwise."""
+        self.stop()
+        self._kept.clear()
+        self._settings, self._permitted = config.hover, Permitted(config)
+        self._router = router
+
+    def pause(self, paused: bool) -> None:
+        """Ask no model, until told otherwise."""
+        self._paused = paused
+        if paused:
+            self.stop()
+
+    def stop(self) -> None:
+        """Something more urgent comes: compute nothing that nobody waits for."""
+        if self._resting is not None:
+            self._resting.cancel()
+        if self._running is not None:
+            self._running[1].cancel()
+            self._running = None
+
+    async def aclose(self) -> None:
+        """End all work."""
+        running, resting = self._running, self._resting
+        self.stop()
+        await stop_task(resting)
+        if running is not None:
+            await stop_task(running[1])
+
+    # --- what the user does -----------------------------------------------------------------
+
+    def changed(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
+        """The user types in `snapshot`, of which `edits` were the last."""
+        self.stop()
+        self._rested = None
+        self.problems.changed(snapshot.uri, edits)
+        if edits:
+            last = edits[-1]
+            self.rest(snapshot, last.span.start + len(last.text))
+
+    def closed(self, uri: str) -> None:
+        """The document is gone."""
+        self.stop()
+        self.problems.closed(uri)
+
+    def rest(self, snapshot: Snapshot, offset: int) -> None:
+        """The cursor is there now: prepare what a hover would say, unless something else comes."""
+        if (snapshot.uri, offset) == self._rested:
+            return
+        self._rested = (snapshot.uri, offset)
+        if self._resting is not None:
+            self._resting.cancel()
+        if self._settings.enabled and self._settings.explain and self._settings.prepare:
+            self._resting = run_task(self._prepare(snapshot, offset), "prepare an explanation")
+
+    # --- questions --------------------------------------------------------------------------
+
+    async def hover(self, snapshot: Snapshot, offset: int) -> Hover | None:
+        """What to show at `offset`, within the wait of the settings; None for nothing."""
+        begun = time.monotonic()
+        wait = self._settings.wait_ms / 1000
+        if not self._settings.enabled or self._permitted.kept_out(snapshot):
+            return None
+        try:
+            async with asyncio.timeout(max(wait, FACTS_SECONDS)):
+                topic = await self._topic(snapshot, offset)
+        except TimeoutError:
+            topic = None
+        if topic is None:
+            self._account(snapshot, begun, None, "nothing")
+            return None
+        question = question_of(snapshot, topic.subject, topic.facts)
+        said = self._kept.get(question.key)
+        cached = said is not None
+        if said is None and (task := self._begin(question, snapshot, snapshot.root or "")):
+            await asyncio.wait({task}, timeout=max(0.0, begun + wait - time.monotonic()))
+            said = self._kept.get(question.key)
+        preparing = said is None and self._running is not None
+        shown = self._page(topic, said, preparing)
+        self._account(snapshot, begun, said, "" if shown else "nothing", cached)
+        return Hover(shown, topic.subject.span) if shown else None
+
+    async def explain(
+        self,
+        snapshot: Snapshot,
+        span: Span,
+        said: Callable[[str], None] | None = None,
+        restarted: Callable[[], None] | None = None,
+    ) -> Explained:
+        """Explain what `span` holds, for somebody who waits; an empty one is a place. `said` hears
+        the answer as it comes, `restarted` that another model starts over. Raises from the error
+        tree; a cancelled caller frees the model."""
+        router = self._permit(snapshot)
+        self.stop()
+        cursor = await self._cursor_of(snapshot, span.start)
+        problems = self.problems.at(snapshot.uri)
+        subject = await asyncio.to_thread(subject_of, snapshot, cursor.parsed, span)
+        named = subject
+        if span.start == span.end and problems:
+            subject = subject_at(snapshot, cursor.parsed, span.start, problems)
+        if subject is None:
+            unit = unit_at(cursor.parsed, snapshot.text, span).span
+            text = snapshot.text[unit.start : unit.end]
+            if not text.strip():
+                raise NearfieldError("There is nothing to explain here.", "Point at some code.")
+            line = line_at(snapshot.text, unit.start)
+            subject = Subject(Kind.SELECTION, text, unit, line, unit)
+        named = named or subject
+        local = await asyncio.to_thread(local_facts, snapshot, cursor.parsed, named, self._outlines)
+        facts = await facts_of(self._known, snapshot, named, local)
+        question = question_of(snapshot, subject, facts, asked=True)
+        explanation = await self._asked_for(router, question, snapshot, said, restarted)
+        topic = _Topic(snapshot, subject, facts)
+        return Explained(self._page(topic, explanation, False), explanation, subject, facts)
+
+    # --- inside -----------------------------------------------------------------------------
+
+    async def _topic(self, snapshot: Snapshot, offset: int) -> _Topic | None:
+        cursor = await self._cursor_of(snapshot, offset)
+        problems = self.problems.at(snapshot.uri)
+
+        def look() -> tuple[Subject, Subject, Facts | None] | None:
+            subject = subject_at(snapshot, cursor.parsed, offset, problems)
+            if subject is None:
+                return None
+            # A problem is explained, and the name that it is at has its facts all the same.
+            named = subject if subject.problem is None else None
+            named = named or subject_at(snapshot, cursor.parsed, offset) or subject
+            return subject, named, local_facts(snapshot, cursor.parsed, named, self._outlines)
+
+        found = await asyncio.to_thread(look)
+        if found is None:
+            return None
+        subject, named, local = found
+        return _Topic(snapshot, subject, await facts_of(self._known, snapshot, named, local))
+
+    def _page(self, topic: _Topic, said: Explanation | None, preparing: bool) -> str:
+        facts = topic.facts if self._settings.facts else None
+        text, by = (said.text, said.by) if said else ("", "")
+        return page(topic.subject, facts, topic.snapshot.language, text, by, preparing)
+
+    def _begin(
+        self, question: Question, snapshot: Snapshot, workspace: str
+    ) -> asyncio.Task[Explanation | None] | None:
+        """Compute the answer in the background, unless it is being computed; what was computed for
+        something else makes way. None where no model may or can."""
+        if self._router is None or self._paused or not self._settings.explain:
+            return None
+        if self._running is not None:
+            key, task = self._running
+            if key == question.key and not task.done():
+                return task
+            task.cancel()
+        task = run_task(self._compute(self._router, question, workspace), "explain")
+        self._running = (question.key, task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Explanation | None]) -> None:
+        if self._running is not None and self._running[1] is task:
+            self._running = None
+
+    async def _compute(
+        self, router: Router, question: Question, workspace: str
+    ) -> Explanation | None:
+        errand = Errand(Task.EXPLAIN, workspace, question.sources, (complaint,))
+        if not await self._awake(router, question, errand):
+            return None
+        try:
+            async with asyncio.timeout(BACKGROUND_SECONDS):
+                said = await _listen(router, question, errand, SENTENCES)
+        except TimeoutError:
+            return None
+        except NearfieldError as error:
+            log.info("no explanation: %s", describe(error))
+            return None
+        if said.wrong:
+            log.info("an explanation of %s is not shown: %s", said.model, said.wrong)
+        self._kept[question.key] = said
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return said
+
+    @staticmethod
+    async def _awake(router: Router, question: Question, errand: Errand) -> bool:
+        """Whether who would be asked first is there; a model that is still being loaded is not
+        waited for."""
+        candidates = router.candidates(router.choose(question.request, errand).role)
+        chatting = [provider for provider in candidates if provider.capabilities.chat]
+        if not chatting:
+            return False
+        if not errand.workspace and not chatting[0].capabilities.local:
+            return False
+        if not chatting[0].capabilities.local:
+            return True
+        try:
+            return (await chatting[0].health()).state is HealthState.READY
+        except ProviderError:
+            return False
+
+    async def _prepare(self, snapshot: Snapshot, offset: int) -> None:
+        await asyncio.sleep(REST_SECONDS)
+        if self._permitted.kept_out(snapshot) or self._running is not None or self._asked:
+            return
+        topic = await self._topic(snapshot, offset)
+        if topic is None:
+            return
+        question = question_of(snapshot, topic.subject, topic.facts)
+        if question.key not in self._kept:
+            # Without a workspace nothing can have been consented to: it stays on this machine.
+            self._begin(question, snapshot, "")
+
+    def _permit(self, snapshot: Snapshot) -> Router:
+        if self._paused:
+            raise NotReady("Nearfield is paused.", "Resume it and ask again.")
+        if why := self._permitted.kept_out(snapshot):
+            said = "is excluded by the settings" if why == "excluded" else "is too large"
+            raise NearfieldError(f"The file {said}.", "See files.exclude and files.max_bytes.")
+        if self._router is None:
+            raise NotReady("Nearfield is still starting.", "Ask again in a moment.")
+        return self._router
+
+    async def _asked_for(
+        self,
+        router: Router,
+        question: Question,
+        snapshot: Snapshot,
+        said: Callable[[str], None] | None,
+        restarted: Callable[[], None] | None,
+    ) -> Explanation:
+        workspace = snapshot.root or ""
+        accepted = self._offers.take(workspace, Task.EXPLAIN)
+        errand = Errand(Task.EXPLAIN, workspace, question.sources, (complaint,), accepted)
+        self._asked += 1
+        try:
+            return await _listen(
+                router, question, errand, SENTENCES_ASKED, self._offers, said, restarted
+            )
+        finally:
+            self._asked -= 1
+
+    def _account(
+        self,
+        snapshot: Snapshot,
+        begun: float,
+        said: Explanation | None,
+        reason: str,
+        cached: bool = False,
+    ) -> None:
+        self._traces.add(
+            Trace(
+                id="",
+                method=HOVER,
+                uri=snapshot.uri,
+                version=snapshot.version,
+                provider=said.provider if said else "",
+                model=said.model if said else "",
+                situation="cached" if cached else "",
+                total_ms=(time.monotonic() - begun) * 1000,
+                shown=not reason,
+                reason=reason,
+                usage=said.usage if said and not cached else None,
+            )
+        )
+
+
+async def _listen(
+    router: Router,
+    question: Question,
+    errand: Errand,
+    sentences: int,
+    offers: Offers | None = None,
+    said: Callable[[str], None] | None = None,
+    restarted: Callable[[], None] | None = None,
+) -> Explanation:
+    """Ask, and hear the answer to its end, or until there is enough of it."""
+    text, usage, stopped = "", None, False
+    async with router.chat(question.request, errand=errand) as route:
+        try:
+            async for item in route:
+                if isinstance(item, Restart):
+                    text, stopped = "", False
+                    if restarted is not None:
+                        restarted()
+                    continue
+                usage = item.usage or usage
+                if stopped:
+                    continue
+                text += item.text
+                if said is not None and item.text:
+                    said(item.text)
+                if sentences == SENTENCES and enough(text):
+                    route.enough()
+                    stopped = True
+        finally:
+            if offers is not None:
+                if route.asked.isdisjoint(errand.accepted):
+                    offers.give_back(errand.workspace, Task.EXPLAIN, errand.accepted)
+                offers.add(route.offers)
+    provider = route.provider
+    name, model = (provider.name, provider.model) if provider else ("", "")
+    local = provider is not None and provider.capabilities.local
+    by = f"{model}, on this machine" if local else f"{model}, by {name}"
+    shown = "" if route.wrong else tidy(text, sentences)
+    return Explanation(shown, by, route.wrong, name, model, usage)
