@@ -20,7 +20,9 @@ from nearfield.features.acceptance import Acceptance, Taken
 from nearfield.features.ask import CompletionAnswer, CompletionAsk
 from nearfield.features.complete import Completer
 from nearfield.features.documents import Documents
+from nearfield.features.explain.explainer import Explainer
 from nearfield.features.health import HealthWatch
+from nearfield.features.knowledge import Knowledge
 from nearfield.features.offers import Offers
 from nearfield.features.prefill import Prefill
 from nearfield.features.status import State, Status, StatusBoard
@@ -30,7 +32,7 @@ from nearfield.providers.base import Provider
 from nearfield.routing.errand import Decision
 from nearfield.routing.ledger import Said
 from nearfield.routing.router import RoleStatus, Router
-from nearfield.types import Edit, Selected, Snapshot, Suggestion
+from nearfield.types import Edit, Priority, Selected, Snapshot, Spent, Suggestion
 
 __all__ = ["CompletionAnswer", "CompletionAsk", "Selected", "Service", "State", "Status"]
 
@@ -64,6 +66,10 @@ class Service:
         )
         self._paused = False
         self._prefill = Prefill(self._documents, self._completer)
+        self.knowledge = Knowledge(config, self._completer.cursor)
+        self.explainer = Explainer(
+            self._completer.cursor, self.knowledge, self.offers, self.traces
+        )
         self._background: list[asyncio.Task[None]] = []
         self._building = asyncio.Lock()
         self._latest = ""
@@ -77,12 +83,14 @@ class Service:
             run_task(self._build(), "build the providers"),
             run_task(self._health.run(), "watch the providers"),
             run_task(self._let_rest(), "let idle models rest"),
+            run_task(self.knowledge.run(), "keep the indexes"),
         ]
 
     async def configure(self, config: Config) -> None:
         """Work by `config` from now on. When the settings of providers have changed they are built
         anew; a question that one of the old ones is answering then ends empty."""
         before, self.config = self.config, config
+        self.knowledge.use(config)
         if self._given is None and _built_from(before) != _built_from(config):
             await self._build()
         else:
@@ -93,6 +101,8 @@ class Service:
         """End every question and background task and free the providers; safe to call twice."""
         for task in self._background:
             await stop_task(task)
+        await self.explainer.aclose()
+        await self.knowledge.aclose()
         await self._prefill.aclose()
         await self._completer.aclose()
         router, self.router = self.router, None
@@ -105,11 +115,15 @@ class Service:
         """Suggest nothing and work on nothing until `resume`."""
         self._paused = True
         self._prefill.stop()
+        self.knowledge.pause()
+        self.explainer.pause(True)
         self._health.pause(True)
 
     def resume(self) -> None:
         """Go on after `pause`."""
         self._paused = False
+        self.knowledge.resume()
+        self.explainer.pause(False)
         self._health.pause(False)
 
     # --- what the user does -----------------------------------------------------------------
@@ -117,6 +131,7 @@ class Service:
     def opened(self, snapshot: Snapshot) -> None:
         """A document is there, or is replaced as a whole."""
         self._documents.opened(snapshot)
+        self.knowledge.opened(snapshot)
         self._rest(snapshot.uri)
 
     def changed(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
@@ -124,6 +139,8 @@ class Service:
         self._prefill.stop()
         accepted = self.acceptance.infer(snapshot.uri, edits)
         self._documents.changed(snapshot, edits, accepted)
+        self.knowledge.changed(snapshot, edits)
+        self.explainer.changed(snapshot, edits)
         self._rest(snapshot.uri)
 
     def closed(self, uri: str) -> None:
@@ -132,6 +149,8 @@ class Service:
         self._completer.closed(uri)
         self.acceptance.closed(uri)
         self._documents.closed(uri)
+        self.knowledge.closed(uri)
+        self.explainer.closed(uri)
 
     def shown(self, suggestion_id: str) -> None:
         """The client has shown the suggestion."""
@@ -154,6 +173,7 @@ class Service:
             return await self._completer.complete(ask, paused=self._paused)
         finally:
             self._rest(ask.snapshot.uri)
+            self.explainer.rest(ask.snapshot, ask.offset)
 
     def ready(self, snapshot: Snapshot, offset: int) -> tuple[Suggestion, ...]:
         """What can be suggested at once, for a popup that must not wait; no trace."""
@@ -171,6 +191,16 @@ class Service:
         """The providers by name, wrapped where they are outside this machine; empty until they are
         built."""
         return self.router.providers if self.router is not None else {}
+
+    def spent(self) -> dict[Priority, Spent]:
+        """What the engines of this process have evaluated and generated since the start, by what
+        for; nothing cut short is missing from it."""
+        total = {kind: Spent() for kind in Priority}
+        for provider in self._providers.values():
+            if isinstance(provider, Accounted):
+                for kind, spent in provider.spent.items():
+                    total[kind].add(spent)
+        return total
 
     async def roles(self, workspace: str = "") -> tuple[RoleStatus, ...]:
         """Who serves which role in `workspace`, and why others do not: by what is known now. The
@@ -239,6 +269,7 @@ class Service:
         old, self.router = self.router, Router(self.config, self._providers)
         self._completer.use(self.config, self.router)
         self._prefill.use(self.config, self.router)
+        self.explainer.use(self.config, self.router)
         self._health.use(self.router, notes, self.workspace)
         if old is not None:
             await old.aclose()
@@ -267,10 +298,22 @@ class Service:
         self._latest = uri
         if not self._paused:
             self._prefill.rest(uri)
+            document = self._documents.get(uri)
+            self.knowledge.rest(uri, document.cursor if document is not None else None)
 
     def _came_ready(self) -> None:
         if self._latest:
             self._rest(self._latest)
+
+
+@runtime_checkable
+class Accounted(Protocol):
+    """A provider that counts its tokens whoever listens."""
+
+    @property
+    def spent(self) -> Mapping[Priority, Spent]:
+        """By what for."""
+        ...
 
 
 @runtime_checkable

@@ -11,11 +11,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
-import tokenizers
+
+if TYPE_CHECKING:
+    import tokenizers
 
 NAME = "all-MiniLM-L6-v2-int8"
 DIMENSIONS = 384
@@ -37,6 +38,9 @@ class Embedder:
 
     @cached_property
     def _session(self) -> Any:
+        # Imported with the first text: a server that only looks names up never needs it.
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
@@ -49,6 +53,8 @@ class Embedder:
 
     @cached_property
     def _tokenizer(self) -> tokenizers.Tokenizer:
+        import tokenizers
+
         file = resources.files("nearfield.index") / "data" / "tokenizer.json"
         return tokenizers.Tokenizer.from_str(file.read_text("utf-8"))
 

@@ -150,11 +150,18 @@ class Searcher:
         self._reader.close()
 
     def search(
-        self, query: str, kind: QueryKind | None = None, k: int = 10, near: str = ""
+        self,
+        query: str,
+        kind: QueryKind | None = None,
+        k: int = 10,
+        near: str = "",
+        *,
+        meaning: bool = True,
     ) -> list[Hit]:
-        """The `k` best chunks; `near` is the path of the file that the question comes from."""
+        """The `k` best chunks; `near` is the path of the file that the question comes from. Without
+        `meaning` no vectors are asked."""
         kind = kind or kind_of(query)
-        scores = self._scores(query, kind)
+        scores = self._scores(query, kind, meaning)
         rows = self._reader.rows(scores)
         ranked = self._ranked(query, rows, scores, near)
         hits: list[Hit] = []
@@ -177,10 +184,10 @@ class Searcher:
                 break
         return hits
 
-    def _scores(self, query: str, kind: QueryKind) -> dict[int, float]:
+    def _scores(self, query: str, kind: QueryKind, meaning: bool) -> dict[int, float]:
         """The mixed scores of every candidate, about 0..1."""
         scores: defaultdict[int, float] = defaultdict(float)
-        nearest = self._nearest(query)
+        nearest = self._nearest(query) if meaning else []
         weight = VECTOR_WEIGHT[kind] if nearest else 0.0
         text = self._reader.full_text(asked(query)[:64], CANDIDATES)
         top = max((score for _chunk, score in text), default=1.0) or 1.0

@@ -35,7 +35,9 @@ log = logging.getLogger(__name__)
 BUFFER_SECONDS = 0.3
 """What is typed is passed on at most this often: the indexer reads a whole file each time."""
 RESTART_SECONDS = (1.0, 5.0, 30.0, 120.0)
-END_SECONDS = 2.0
+END_SECONDS = 0.2
+"""An indexer that has not ended by itself so long after it was told to is killed: nothing but its
+last batch is lost, and a server must be gone within a second of its client."""
 
 Answer = TypeVar("Answer")
 
@@ -59,6 +61,8 @@ class Index:
         self._outbox: dict[str, str | None] = {}
         self._flush: asyncio.TimerHandle | None = None
         self._near: tuple[str, ...] = ()
+        self._places: dict[str, str] = {}
+        """Where absolute paths are in the folder; asking the disk at every keystroke may wait."""
         self._paused = False
 
     @property
@@ -145,6 +149,15 @@ class Index:
         inside = self._inside(near) if near else ""
         return await self._ask(lambda found: found.search(query, kind, k, inside), list[Hit]())
 
+    async def like(self, code: str, k: int, near: str = "", *, meaning: bool = False) -> list[Hit]:
+        """The `k` chunks most like a piece of code, by its words; with `meaning` also by vectors,
+        which takes longer and loads the embedder. `near` as in `search`."""
+        inside = self._inside(near) if near else ""
+        return await self._ask(
+            lambda found: found.search(code, QueryKind.CODE, k, inside, meaning=meaning),
+            list[Hit](),
+        )
+
     async def definitions(self, name: str, limit: int = 20) -> list[Defined]:
         """Where `name` is defined, with what stands there."""
         return await self._ask(lambda found: found.defined(name, limit), list[Defined]())
@@ -221,6 +234,12 @@ class Index:
             return  # it will be told all of it when it starts
         process.stdin.write(msgspec.json.encode(message) + b"\n")
 
+    def _is_behind(self) -> bool:
+        process = self._process
+        if process is None or process.stdin is None:
+            return False
+        return process.stdin.transport.get_write_buffer_size() > 0
+
     def _later(self, path: str, text: str | None) -> None:
         self._outbox[path] = text
         if self._flush is None:
@@ -228,6 +247,10 @@ class Index:
 
     def _pass_on(self) -> None:
         self._flush = None
+        if self._is_behind():
+            # It reads at the lowest priority; what it has not read yet is as old as this.
+            self._flush = asyncio.get_running_loop().call_later(BUFFER_SECONDS, self._pass_on)
+            return
         for path, text in self._outbox.items():
             self._send(Buffer(path=path, text=text))
         self._outbox.clear()
@@ -241,9 +264,12 @@ class Index:
         """`path` relative to the folder, "" for one outside."""
         if self._workspace is None:
             return ""
-        root = os.path.realpath(self._workspace.root)
-        whole = Path(os.path.realpath(Path(path).parent)) / Path(path).name
-        return whole.relative_to(root).as_posix() if whole.is_relative_to(root) else ""
+        if path not in self._places:
+            root = os.path.realpath(self._workspace.root)
+            whole = Path(os.path.realpath(Path(path).parent)) / Path(path).name
+            inside = whole.relative_to(root).as_posix() if whole.is_relative_to(root) else ""
+            self._places[path] = inside
+        return self._places[path]
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

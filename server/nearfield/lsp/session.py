@@ -74,6 +74,7 @@ class Session:
         config = await self._load()
         service = await self.service()
         folder = str(self._root() or "")
+        service.knowledge.folders(self.documents.roots)
         if config != before or folder != service.workspace:
             service.workspace = folder
             await service.configure(config)
@@ -119,6 +120,7 @@ class Session:
         # Kept at once: the end may come before it is ready to be used.
         service = self._made = make(config)
         service.workspace = str(self._root() or "")
+        service.knowledge.folders(self.documents.roots)
         for prepare in self.when_started:
             prepare(service)
         await service.start()

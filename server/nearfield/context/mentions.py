@@ -1,0 +1,196 @@
+"""The names that the code around a cursor uses, and what the document itself says about them.
+
+A name near the cursor is worth more than one far away, and the one right before it most.
+An import says which file a name is from; an assignment or an annotation says which class a variable
+is of. Both are read from the tree and the text, roughly, in every language the same way: whoever
+looks the names up decides what they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import tree_sitter
+
+from nearfield.syntax.languages import Language
+from nearfield.syntax.parser import Parsed
+
+ABOVE_CHARS = 1_600
+"""Names are taken from about the last forty lines …"""
+BELOW_CHARS = 400
+"""… and the next ten."""
+HALF_LINES = 10.0
+"""So many lines away a name counts half."""
+MOST = 32
+RECEIVER = 3.0
+"""Weight of the class of what stands before a dot at the cursor: its members come next."""
+SCOPE_WEIGHT = 0.7
+"""Of the names in the signatures of the enclosing scopes: the classes of the parameters and the
+bases of the class."""
+UNUSED_IMPORT = 0.25
+"""An import that is not used near the cursor may be what the next line needs."""
+IMPORTED = 1.5
+"""What is imported surely stands in another file."""
+
+_WORD = re.compile(r"[A-Za-z_$][\w$]*")
+_NAME_TYPES = frozenset({"constant", "name", "word", "shorthand_field_identifier"})
+_RECEIVER = re.compile(r"((?:[A-Za-z_$][\w$]*(?:\.|->|::))*)([A-Za-z_$][\w$]*)?$")
+_COMMON = frozenset(
+    ["self", "cls", "this", "super", "args", "kwargs", "i", "j", "k", "n", "x", "_"]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """`name` is used near the cursor, the more the higher its `weight`.
+
+    `modules` are the words of the import that brings it (empty: not imported); `holder` is the
+    name before its dot ("" where there is none), or the class of that where it is known.
+    `inferred` tells that the name is that of a class which something is of, as the text says.
+    """
+
+    name: str
+    weight: float
+    modules: frozenset[str] = frozenset()
+    holder: str = ""
+    inferred: bool = False
+
+
+def mentions(parsed: Parsed | None, text: str, offset: int) -> list[Mention]:
+    """The names around `offset`, the weightiest first; without a tree, by their letters."""
+    imported = _imports(parsed)
+    found: dict[tuple[str, str], Mention] = {}
+
+    def note(name: str, weight: float, holder: str = "", inferred: bool = False) -> None:
+        if name in _COMMON or len(name) < 2:
+            return
+        modules = imported.get(name, frozenset()) if not holder else frozenset[str]()
+        if holder in imported:
+            modules = imported[holder]
+        weight *= IMPORTED if modules else 1.0
+        known = found.get((name, holder))
+        if known is None or known.weight < weight:
+            found[name, holder] = Mention(name, weight, modules, holder, inferred)
+
+    for name, holder, weight in _names(parsed, text, offset):
+        kind = class_of(holder, text, offset) if holder else ""
+        note(name, weight, kind or holder)
+        for used in (kind, class_of(name, text, offset) if not holder else ""):
+            if used:
+                note(used, weight, inferred=True)
+    for name, holder in _before_cursor(text, offset):
+        kind = class_of(holder, text, offset)
+        note(kind or holder, RECEIVER, inferred=bool(kind))
+        if name:
+            note(name, RECEIVER / 2, kind or holder)
+    for name, modules in imported.items():
+        if (name, "") not in found:
+            found[name, ""] = Mention(name, UNUSED_IMPORT, modules)
+    return sorted(found.values(), key=lambda one: -one.weight)[:MOST]
+
+
+def class_of(name: str, text: str, offset: int) -> str:
+    """The class that `name` was last given before `offset`, as far as the text says: assigned from
+    a call, or annotated. "" when it says nothing."""
+    last = name.rpartition(".")[2]
+    if not last or not last.isidentifier() or last[0].isupper():
+        return ""
+    escaped = re.escape(last)
+    pattern = re.compile(
+        rf"(?<!\w){escaped}\s*(?::\s*[\"']?(?:Optional\[|list\[|type\[)?(?P<said>[A-Za-z_][\w.]*)"
+        rf"|:?=\s*(?:await\s+|new\s+|&)?(?P<made>[A-Za-z_][\w.]*)\s*(?:::new|\.new)?\s*[({{])"
+        rf"|(?<!\w)(?P<bound>[A-Z][\w.]*)\([^()]*\)\s+as\s+{escaped}(?!\w)"
+        rf"|(?<!\w)(?P<typed>[A-Z]\w*)(?:<[^<>]*>)?[\s*&]+{escaped}\s*[=;,)]"
+    )
+    best = ""
+    for match in pattern.finditer(text, 0, offset):
+        kind = next(filter(None, match.groups()), "").rpartition(".")[2]
+        if kind[:1].isupper():
+            best = kind
+    return best
+
+
+def _imports(parsed: Parsed | None) -> dict[str, frozenset[str]]:
+    """Every name that an import statement at the top brings, with the words of that statement."""
+    found: dict[str, frozenset[str]] = {}
+    if parsed is None:
+        return found
+    for node in parsed.root.children:
+        for statement in _import_statements(node, parsed.language):
+            source = _text(parsed, statement)
+            words = _WORD.findall(source)
+            for name in words:
+                found[name] = found.get(name, frozenset[str]()) | frozenset(words)
+    return {
+        name: words - {"import", "from", "as", "use", "include", "require"}
+        for name, words in found.items()
+    }
+
+
+def _import_statements(node: tree_sitter.Node, language: Language) -> Iterator[tree_sitter.Node]:
+    """The import statements at and right under a statement of the top level: some stand behind a
+    condition."""
+    if node.type in language.imports:
+        yield node
+    elif node.type not in language.scopes:
+        for block in node.named_children:
+            yield from (one for one in block.named_children if one.type in language.imports)
+
+
+def _names(parsed: Parsed | None, text: str, offset: int) -> Iterator[tuple[str, str, float]]:
+    """Names with what stands before their dot, and their weight."""
+    start, end = max(offset - ABOVE_CHARS, 0), min(offset + BELOW_CHARS, len(text))
+    row = text.count("\n", 0, offset)
+
+    def weight(at: int) -> float:
+        return 1.0 / (1.0 + abs(row - at) / HALF_LINES)
+
+    if parsed is None:
+        first = text.count("\n", 0, start)
+        for match in _WORD.finditer(text, start, end):
+            yield match[0], "", weight(first + text.count("\n", start, match.start()))
+        return
+    for node in _leaves(parsed.root, parsed.byte(start), parsed.byte(end)):
+        yield _text(parsed, node), _holder(parsed, node), weight(node.start_point.row)
+    for scope in parsed.path_to(min(offset, max(len(text) - 1, 0))):
+        if scope.type in parsed.language.scopes:
+            body = scope.child_by_field_name("body")
+            last = body.start_byte if body is not None else scope.end_byte
+            for node in _leaves(scope, scope.start_byte, last):
+                yield _text(parsed, node), _holder(parsed, node), SCOPE_WEIGHT
+
+
+def _leaves(root: tree_sitter.Node, start: int, end: int) -> Iterator[tree_sitter.Node]:
+    """The names at and under `root` that touch `start:end`, imports and comments aside."""
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node.end_byte <= start or node.start_byte >= end:
+            continue
+        if not node.child_count:
+            if node.type.endswith("identifier") or node.type in _NAME_TYPES:
+                yield node
+        elif "import" not in node.type or node.type == "import_specifier":
+            stack.extend(node.children)
+
+
+def _holder(parsed: Parsed, node: tree_sitter.Node) -> str:
+    """The name right before the dot of `node`, "" when there is none."""
+    before = parsed.source[max(node.start_byte - 80, 0) : node.start_byte]
+    match = re.search(rb"([A-Za-z_$][\w$]*)(?:\(\))?(?:\.|->|::)$", before)
+    return match[1].decode() if match else ""
+
+
+def _before_cursor(text: str, offset: int) -> Iterator[tuple[str, str]]:
+    """What is begun at the cursor behind a dot, and the name before that dot."""
+    line = text[max(text.rfind("\n", 0, offset) + 1, offset - 200) : offset]
+    match = _RECEIVER.search(line)
+    if match and match[1]:
+        holders = _WORD.findall(match[1])
+        yield match[2] or "", holders[-1]
+
+
+def _text(parsed: Parsed, node: tree_sitter.Node) -> str:
+    return parsed.source[node.start_byte : node.end_byte].decode("utf-8", "replace")

@@ -1,0 +1,379 @@
+"""What is known of the workspace beyond the document in front of the user.
+
+One index a workspace folder, opened in the background a moment after the session has begun and
+closed with it. Every answer is empty while there is nothing to answer from; nothing in here raises
+because of an index, and nothing holds up a start or a request: the path of a completion calls
+`ready`, which only looks at what was prepared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nearfield.config.schema import Config
+from nearfield.context.mentions import mentions
+from nearfield.features.gather import Piece, Place, Scene, gather, placed, snippets_of
+from nearfield.features.prepared import Prepared
+from nearfield.features.prompting import Cursor
+from nearfield.features.recent import Recent
+from nearfield.features.tasks import run_task, stop_task
+from nearfield.types import Edit, Snapshot, Snippet
+
+if TYPE_CHECKING:
+    from nearfield.index.service import Index
+    from nearfield.index.service import Status as IndexStatus
+
+__all__ = ["Found", "IndexState", "Knowledge", "Piece", "Place", "Purpose"]
+
+log = logging.getLogger(__name__)
+
+START_SECONDS = 1.0
+"""The indexes open so long after the session has begun: importing what they need takes a quarter of
+a second of processor time, which the first suggestions need more."""
+AROUND_SECONDS = 1.0
+"""Whoever waits for `around` waits no longer than this, and goes on without it."""
+REST_SECONDS = 0.25
+"""After this long without a keystroke it is looked what the place needs: before idle prefill begins
+at 0.4 s, which shall evaluate it."""
+NEAR_FILES = 8
+"""So many of the documents that were worked on last get their vectors first."""
+
+
+class Purpose(StrEnum):
+    """What a request wants the snippets for."""
+
+    COMPLETE = "complete"
+    EXPLAIN = "explain"
+    ACTION = "action"
+    CHAT = "chat"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A piece of code that a search found. `path` is absolute; rows count from 0, `last` is not
+    included; a higher `score` is better, and comparable within one answer only."""
+
+    path: str
+    first: int
+    last: int
+    kind: str
+    symbol: str
+    language: str
+    score: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """How the indexes of all folders are, as one: `state` is "off", "starting", "reading",
+    "building", "embedding", "ready", "paused" or "failed"; `done` of `total` are files while
+    building and vectors while embedding."""
+
+    state: str = "off"
+    detail: str = ""
+    done: int = 0
+    total: int = 0
+    files: int = 0
+    chunks: int = 0
+    vectors: int = 0
+
+
+_WORST_FIRST = ("failed", "building", "starting", "embedding", "reading", "paused", "ready")
+
+CursorOf = Callable[[Snapshot, int], Awaitable[Cursor]]
+"""A document with its tree, as the completer has it."""
+
+
+class Knowledge:
+    """See the module's docstring. One event loop."""
+
+    def __init__(
+        self, config: Config, cursor_of: CursorOf, wait_seconds: float = START_SECONDS
+    ) -> None:
+        """Cheap, no I/O."""
+        self._config = config
+        self._cursor_of = cursor_of
+        self._wait_seconds = wait_seconds
+        self._roots: tuple[str, ...] = ()
+        self._indexes: dict[str, Index] = {}
+        self._opened_by: Config | None = None
+        self._documents: dict[str, Snapshot] = {}
+        self._prepared: dict[str, Prepared] = {}
+        self._preparing: asyncio.Task[None] | None = None
+        self._recent = Recent()
+        self._changed = asyncio.Event()
+        self._paused = False
+        self._listeners: list[Callable[[IndexState], None]] = []
+        self._detail = ""
+        self.when_prepared: Callable[[str], None] = lambda uri: None
+        """Hears of which document other snippets are ready."""
+
+    # --- life -------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Keep an index open for each folder, as long as it runs."""
+        await asyncio.sleep(self._wait_seconds)
+        while True:
+            self._changed.clear()
+            await self._reconcile()
+            await self._changed.wait()
+
+    def use(self, config: Config) -> None:
+        """Work by `config` from now on; the indexes are opened anew when it concerns them."""
+        self._config = config
+        self._changed.set()
+
+    def folders(self, roots: Sequence[str]) -> None:
+        """These are the workspace's folders now."""
+        self._roots = tuple(dict.fromkeys(roots))
+        self._changed.set()
+
+    def pause(self) -> None:
+        """Do no work in the background until `resume`."""
+        self._paused = True
+        for index in self._indexes.values():
+            index.pause()
+
+    def resume(self) -> None:
+        """Go on."""
+        self._paused = False
+        for index in self._indexes.values():
+            index.resume()
+
+    async def aclose(self) -> None:
+        """Close the indexes; `run` must have ended."""
+        await stop_task(self._preparing)
+        indexes, self._indexes = self._indexes, {}
+        await asyncio.gather(*(index.close() for index in indexes.values()))
+
+    async def _reconcile(self) -> None:
+        """Close what is not wanted any longer, open what is."""
+        config = self._config
+        wanted = self._roots if config.index.enabled else ()
+        again = self._opened_by is not None and _indexed_by(self._opened_by) != _indexed_by(config)
+        for root in tuple(self._indexes):
+            if again or root not in wanted:
+                await self._indexes.pop(root).close()
+        self._opened_by = config
+        self._detail = ""
+        for root in wanted:
+            if root in self._indexes:
+                continue
+            if refused := await asyncio.to_thread(_refused, root):
+                self._detail = refused
+                continue
+            index: Index = (await asyncio.to_thread(_index_class))(config)
+            self._indexes[root] = index
+            index.subscribe(lambda _: self._say())
+            await index.open(Path(root))
+            if self._paused:
+                index.pause()
+            for snapshot in self._documents.values():
+                self._pass_on(snapshot)
+            self._say_near()
+        self._say()
+
+    # --- what the user does -----------------------------------------------------------------
+
+    def opened(self, snapshot: Snapshot) -> None:
+        """A document is there, or is replaced as a whole."""
+        self._documents.pop(snapshot.uri, None)
+        self._documents[snapshot.uri] = snapshot
+        self._pass_on(snapshot)
+        self._say_near()
+        self.rest(snapshot.uri, None)
+
+    def changed(self, snapshot: Snapshot, edits: Iterable[Edit]) -> None:
+        """The user has edited a document to be `snapshot`."""
+        self._documents[snapshot.uri] = snapshot
+        self._recent.edited(snapshot, edits)
+        self._pass_on(snapshot)
+
+    def closed(self, uri: str) -> None:
+        """The document is gone."""
+        snapshot = self._documents.pop(uri, None)
+        self._prepared.pop(uri, None)
+        if snapshot is not None and snapshot.path and (index := self._index_of(snapshot)):
+            index.closed(snapshot.path)
+
+    def rest(self, uri: str, offset: int | None) -> None:
+        """The user rests in a document, the cursor at `offset` (None: nobody knows): prepare what
+        a completion there will need, unless something else comes soon."""
+        if self._preparing is not None:
+            self._preparing.cancel()
+        if self._indexes:
+            self._preparing = run_task(self._prepare(uri, offset), "prepare snippets")
+
+    # --- questions --------------------------------------------------------------------------
+
+    def ready(self, snapshot: Snapshot, offset: int, budget: int) -> tuple[Snippet, ...]:
+        """What is prepared for `snapshot`, at most `budget` characters; without any waiting. Stays
+        the same while the user types; `offset` is where the cursor is."""
+        prepared = self._prepared.get(snapshot.uri)
+        return snippets_of(prepared.within(budget)) if prepared is not None else ()
+
+    def pieces(self, uri: str) -> tuple[Piece, ...]:
+        """What `ready` is made of, with the reasons."""
+        prepared = self._prepared.get(uri)
+        return prepared.pieces if prepared is not None else ()
+
+    async def around(
+        self, snapshot: Snapshot, offset: int, *, budget: int, purpose: Purpose
+    ) -> tuple[Snippet, ...]:
+        """What helps to understand the place, at most `budget` characters, the most helpful last;
+        () when that would take too long."""
+        try:
+            async with asyncio.timeout(AROUND_SECONDS):
+                found = await self._gathered(
+                    snapshot, offset, budget, meaning=purpose is not Purpose.COMPLETE
+                )
+        except TimeoutError:
+            return ()
+        return snippets_of(found)
+
+    async def definitions(
+        self, name: str, snapshot: Snapshot | None = None, *, limit: int = 20
+    ) -> tuple[Place, ...]:
+        """Where `name` is defined, what stands there, and its documentation: in the folder of
+        `snapshot`, else in all."""
+        found: list[Place] = []
+        for root, index in self._asked(snapshot):
+            found += [placed(root, one) for one in await index.definitions(name, limit)]
+        return tuple(found[:limit])
+
+    async def references(
+        self, name: str, snapshot: Snapshot | None = None, *, limit: int = 200
+    ) -> tuple[Place, ...]:
+        """Where `name` is referred to; these places have no text."""
+        found: list[Place] = []
+        for root, index in self._asked(snapshot):
+            for one in await index.references(name, limit):
+                path = str(Path(root, one.path))
+                found.append(Place(path, one.path, name, one.kind, "", one.row, one.row, one.row))
+        return tuple(found[:limit])
+
+    async def search(
+        self, query: str, *, limit: int = 10, workspace: str = "", near: str = ""
+    ) -> tuple[Found, ...]:
+        """The best chunks for a name, a question or a piece of code; in the folder `workspace`, or
+        in all. `near` is the path of the file that it is asked from."""
+        found: list[Found] = []
+        for root, index in self._indexes.items():
+            if workspace and root != workspace:
+                continue
+            found += [
+                Found(
+                    str(Path(root, hit.path)), hit.first, hit.last, hit.kind, hit.symbol,
+                    hit.language, hit.score, hit.text,
+                )
+                for hit in await index.search(query, None, limit, near)
+            ]  # fmt: skip
+        return tuple(sorted(found, key=lambda one: -one.score)[:limit])
+
+    # --- how things stand -------------------------------------------------------------------
+
+    @property
+    def state(self) -> IndexState:
+        """How the indexes are."""
+        statuses = [index.status for index in self._indexes.values()]
+        if not statuses:
+            return IndexState(detail=self._detail)
+        return _together(statuses, self._detail)
+
+    def subscribe(self, callback: Callable[[IndexState], None]) -> Callable[[], None]:
+        """Hear how the indexes get on; returns the function that ends it."""
+        self._listeners.append(callback)
+
+        def unsubscribe() -> None:
+            if callback in self._listeners:
+                self._listeners.remove(callback)
+
+        return unsubscribe
+
+    def _say(self) -> None:
+        state = self.state
+        for listener in tuple(self._listeners):
+            listener(state)
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def _index_of(self, snapshot: Snapshot) -> Index | None:
+        return self._indexes.get(snapshot.root or "")
+
+    def _asked(self, snapshot: Snapshot | None) -> list[tuple[str, Index]]:
+        """The index of the folder of `snapshot`, or all of them."""
+        root = snapshot.root if snapshot is not None else None
+        return [(one, index) for one, index in self._indexes.items() if root in (None, one)]
+
+    def _pass_on(self, snapshot: Snapshot) -> None:
+        if snapshot.path and (index := self._index_of(snapshot)):
+            index.buffer(snapshot.path, snapshot.text)
+
+    def _say_near(self) -> None:
+        latest = list(self._documents.values())[-NEAR_FILES:]
+        paths = tuple(snapshot.path for snapshot in reversed(latest) if snapshot.path)
+        for index in self._indexes.values():
+            index.near(paths)
+
+    async def _prepare(self, uri: str, offset: int | None) -> None:
+        await asyncio.sleep(REST_SECONDS)
+        snapshot = self._documents.get(uri)
+        if snapshot is None:
+            return
+        held = self._prepared.setdefault(uri, Prepared())
+        place = min(len(snapshot.text) if offset is None else offset, len(snapshot.text))
+        found = await self._gathered(snapshot, place, Prepared.MOST_CHARS, meaning=False)
+        if held.adopt(found) and self._documents.get(uri) is not None:
+            self.when_prepared(uri)
+
+    async def _gathered(
+        self, snapshot: Snapshot, offset: int, budget: int, *, meaning: bool
+    ) -> list[Piece]:
+        index = self._index_of(snapshot)
+        if index is None or not snapshot.root:
+            return []
+        cursor = await self._cursor_of(snapshot, offset)
+        scene = Scene(
+            snapshot, offset, mentions(cursor.parsed, snapshot.text, offset),
+            self._recent.regions(snapshot, offset, self._documents), meaning,
+        )  # fmt: skip
+        return await gather(index, scene, budget)
+
+
+def _together(statuses: Sequence[IndexStatus], detail: str) -> IndexState:
+    states = {str(status.state) for status in statuses}
+    details = [status.detail for status in statuses if status.detail]
+    return IndexState(
+        state=next((state for state in _WORST_FIRST if state in states), "ready"),
+        detail=details[0] if details else detail,
+        done=sum(status.done for status in statuses),
+        total=sum(status.total for status in statuses),
+        files=sum(status.files for status in statuses),
+        chunks=sum(status.chunks for status in statuses),
+        vectors=sum(status.vectors for status in statuses),
+    )
+
+
+def _indexed_by(config: Config) -> tuple[object, ...]:
+    """The settings that an index is built by."""
+    return config.index, config.files.exclude
+
+
+def _refused(root: str) -> str:
+    """Why a folder is not indexed, "" when it is."""
+    path = Path(root)
+    if path == path.parent or path == Path.home():
+        return "A whole home or disk is not indexed: open the folder of a project."
+    return "" if path.is_dir() else f"The folder {path.name} is not there, so it is not indexed."
+
+
+def _index_class() -> Any:
+    """The index's class; importing it takes a while, so this runs in a thread."""
+    return importlib.import_module("nearfield.index.service").Index
