@@ -43,6 +43,11 @@ from nearfield.lsp.frames import Garbage
 
 log = logging.getLogger(__name__)
 
+CLIENT_TOKEN: contextvars.ContextVar[types.ProgressToken | None] = contextvars.ContextVar(
+    "client_token", default=None
+)
+"""The progress token that came with the command that is running."""
+
 MsgId: TypeAlias = int | str
 
 PARSE_ERROR = -32700
@@ -346,6 +351,7 @@ class NearfieldProtocol(LanguageServerProtocol):
         if handler is None:
             raise JsonRpcInvalidParams("There is no command of that name.")
         arguments = params.arguments or []
+        CLIENT_TOKEN.set(params.work_done_token)
         try:
             inspect.signature(handler).bind(*arguments)
         except TypeError as error:

@@ -15,6 +15,8 @@ from nearfield.lsp import (
     commands,
     completion,
     events,
+    explain,
+    hover,
     inline_completion,
     offers,
     progress,
@@ -40,6 +42,8 @@ FACES = (
     progress,
     events,
     offers,
+    hover,
+    explain,
     commands,
 )
 
