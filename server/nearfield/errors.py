@@ -22,7 +22,8 @@
     │   ├── DeadlineExceeded        too slow
     │   ├── NotPermitted            it would leave this machine, and may not
     │   └── Unsupported             this provider cannot do that at all
-    └── NoProvider                  every candidate failed or none is configured
+    ├── NoProvider                  every candidate failed or none is configured
+    └── EditRefused                 an action came to no edit that can be trusted
 
 Every message says what happened; `hint` says what to do next. Neither may contain code
 from a document, a key, or a token: both reach logs and users.
@@ -146,3 +147,7 @@ class NoProvider(NearfieldError):
     ) -> None:
         super().__init__(message, hint)
         self.causes = causes
+
+
+class EditRefused(NearfieldError):
+    """An action came to no edit: nothing to change, or what came of it cannot be trusted."""

@@ -1,0 +1,71 @@
+"""Whether an answer may become an edit: what is wrong with it, in words that a model can act on.
+
+An edit must parse where the document did, keep the signature unless it was to be changed, drop no
+definition, and change something. What these checks say goes back to the model once.
+"""
+
+from __future__ import annotations
+
+import re
+
+import tree_sitter
+
+from nearfield.features.act.target import named_scopes
+from nearfield.syntax.parser import Parsed, changed_span
+from nearfield.types import Edit
+
+__all__ = ["dropped", "elided", "first_error", "reparsed"]
+
+_ELISION = re.compile(
+    r"^[ \t]*(?:#|//|/\*|--|;)?[ \t]*(?:\.\.\.|…)?[ \t]*"
+    r"(?:(?:the )?(?:rest|remainder) of|(?:existing|previous|original|same|other|remaining|your) "
+    r"(?:code|implementation|logic|methods?|functions?|as (?:above|before)))\b.*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""A remark that stands for code that was left out."""
+
+
+def elided(before: str, after: str) -> bool:
+    """Whether `after` leaves code out with a remark that `before` does not have."""
+    return any(match[0].strip() not in before for match in _ELISION.finditer(after))
+
+
+def reparsed(parsed: Parsed, text: str) -> Parsed | None:
+    """The tree of `text`, which `parsed` has become."""
+    if parsed.text == text:
+        return parsed
+    span, length = changed_span(parsed.text, text)
+    return parsed.edited(Edit(span, text[span.start : span.start + length]))
+
+
+def first_error(parsed: Parsed) -> str:
+    """Where the first syntax error is, in words; "" for none."""
+    node = _first_broken(parsed.root)
+    if node is None:
+        return ""
+    row = node.start_point.row
+    lines = parsed.source.split(b"\n")
+    line = lines[row].decode("utf-8", "replace").strip() if row < len(lines) else ""
+    what = f"'{node.type}' is missing" if node.is_missing else "there is a syntax error"
+    return f"{what} at the line `{line[:120]}`"
+
+
+def dropped(before: Parsed, after: Parsed) -> list[str]:
+    """The names that `before` defines and `after` does not."""
+    kept = [name for name, _ in named_scopes(after)]
+    gone: list[str] = []
+    for name, _ in named_scopes(before):
+        if name in kept:
+            kept.remove(name)
+        elif name not in gone:
+            gone.append(name)
+    return gone
+
+
+def _first_broken(root: tree_sitter.Node) -> tree_sitter.Node | None:
+    node: tree_sitter.Node | None = root
+    while node is not None and node.has_error:
+        if node.is_error or node.is_missing:
+            return node
+        node = next((child for child in node.children if child.has_error), None)
+    return None

@@ -1,0 +1,158 @@
+"""Asking models for an action: what is sent where, how long an answer may get, when it is complete.
+
+One `ask` is one request to the router, with everything that consent, redaction, the ledger and the
+quality gate need to know. A provider outside this machine that the user chose by hand is put to the
+user with what would be sent before anything is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from nearfield.config.schema import Config
+from nearfield.errors import EditRefused, NotReady
+from nearfield.features.offers import Offers
+from nearfield.routing.errand import Ask, Check, Consent, Decision, Errand
+from nearfield.routing.router import Restart, Router
+from nearfield.types import ChatRequest, Message
+
+CHARS_PER_TOKEN = 3.0
+"""Of code, in the tokenizers of the catalogue; on the safe side."""
+ROOM = 1.6
+"""An answer may be so much longer than the code it stands for, …"""
+LEAST_TOKENS = 300
+"""… and at least so long."""
+UNKNOWN_CONTEXT = 8192
+"""Tokens that a provider can hold when it does not say."""
+_CLOSED = re.compile(r"(?:\A|\n)[ \t]*(`{3,})[^\n`]*\n.*?\n[ \t]*\1[ \t]*(?:\n|\Z)", re.S)
+
+
+class Backing(Protocol):
+    """What an action needs of the service."""
+
+    config: Config
+    router: Router | None
+    offers: Offers
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An answer, who gave it, and what the quality gate has against it ("" for nothing)."""
+
+    text: str
+    provider: str
+    model: str
+    wrong: str = ""
+
+
+class Dialogue:
+    """The requests of one action. `provider` names one outside this machine that the user wants;
+    `ask` puts offers to the user, None where nobody can be asked."""
+
+    def __init__(
+        self,
+        backing: Backing,
+        errand: Errand,
+        *,
+        provider: str = "",
+        ask: Ask | None = None,
+        heard: Callable[[int], None],
+    ) -> None:
+        self._backing = backing
+        self._errand = errand
+        self._provider = provider
+        self._put = ask
+        self._heard = heard
+        self._accepted: tuple[str, ...] | None = None
+
+    @property
+    def router(self) -> Router:
+        """The router of now. Raises `NotReady`."""
+        if self._backing.router is None:
+            raise NotReady("Nearfield is still starting.", "Ask again in a moment.")
+        return self._backing.router
+
+    def speaker(self, messages: Sequence[Message]) -> str:
+        """The model that would be asked first, as the user knows it; "" for none."""
+        if self._provider:
+            return self.router.provider(self._provider).model
+        role = self.router.choose(ChatRequest(tuple(messages)), self._errand).role
+        candidates = self.router.candidates(role)
+        return candidates[0].model if candidates else ""
+
+    def room(self, messages: Sequence[Message], code: str) -> int:
+        """How long the answer may be, in tokens, so that it can hold `code`. Raises `EditRefused`
+        when prompt and answer do not fit into what the model can hold."""
+        role = self.router.choose(ChatRequest(tuple(messages)), self._errand).role
+        candidates = self.router.candidates(role)
+        holds = candidates[0].capabilities.context_tokens if candidates else None
+        prompt = int(sum(len(m.content) for m in messages) / CHARS_PER_TOKEN)
+        wanted = max(int(ROOM * len(code) / CHARS_PER_TOKEN), LEAST_TOKENS)
+        room = min(wanted, (holds or UNKNOWN_CONTEXT) - prompt)
+        if room < len(code) / CHARS_PER_TOKEN:
+            raise EditRefused(
+                "The code is too long for the model.",
+                "Select a smaller part, or raise engine.chat_context_size.",
+            )
+        return room
+
+    async def say(
+        self, messages: tuple[Message, ...], max_tokens: int, checks: tuple[Check, ...] = ()
+    ) -> Said:
+        """Ask. The answer ends with the first code block that is closed. Raises what the router
+        raises, and `EditRefused` when the user does not want to send it."""
+        request = ChatRequest(messages, max_tokens=max_tokens, temperature=0.0)
+        errand = replace(self._errand, checks=checks)
+        accepted = await self._admitted(request, errand)
+        errand = replace(errand, accepted=accepted)
+        text, complete = "", False
+        route = self.router.chat(request, errand=errand)
+        try:
+            async with route:
+                async for item in route:
+                    if isinstance(item, Restart):
+                        text, complete = "", False
+                        continue
+                    text += item.text
+                    self._heard(text.count("\n") + 1)
+                    if not complete and "\n" in item.text + "`" and _CLOSED.search(text):
+                        complete = True
+                        route.enough()
+        finally:
+            self._backing.offers.add(route.offers)
+            workspace, task = errand.workspace, errand.task
+            self._backing.offers.give_back(
+                workspace, task, [one for one in accepted if one not in route.asked]
+            )
+        speaker = route.provider
+        name, model = (speaker.name, speaker.model) if speaker else ("", "")
+        return Said(text, name, model, route.wrong)
+
+    async def _admitted(self, request: ChatRequest, errand: Errand) -> tuple[str, ...]:
+        """Who outside this machine may be asked first."""
+        if self._accepted is None:
+            if self._provider:
+                self._accepted = await self._chosen(request, errand)
+            else:
+                self._accepted = self._backing.offers.take(errand.workspace, errand.task)
+        return self._accepted
+
+    async def _chosen(self, request: ChatRequest, errand: Errand) -> tuple[str, ...]:
+        """The provider that the user chose, once the user has seen what it would be sent."""
+        router, name = self.router, self._provider
+        for said in await router.said():
+            if (said.workspace, said.provider) != (errand.workspace, name):
+                continue
+            if said.consent is Consent.WORKSPACE:
+                return (name,)
+        offer = await router.offer(name, request, errand, "you asked for it")
+        decision = await self._put(offer) if self._put else None
+        if decision is None or decision is Decision.NEVER:
+            if decision is Decision.NEVER:
+                await router.answer(offer, decision)
+            raise EditRefused("Nothing was sent.", "Allow it to have this done elsewhere.")
+        await router.answer(offer, decision)
+        return (name,)

@@ -1,0 +1,146 @@
+"""How code is laid out: its indentation and its line ends, taken off for a model and put back.
+
+A model is shown a unit from column 0 with line feeds; what it answers gets the file's own step of
+indentation, the unit's own depth and the file's line ends. Lines that begin inside a string keep
+what they begin with: there it is text, not layout. (A docstring is laid out like code.)
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+
+import tree_sitter
+
+from nearfield.syntax.languages import Language
+from nearfield.syntax.parser import Parsed, parse
+
+__all__ = ["Layout", "docstring_rows", "layout_of"]
+
+DEFAULT_STEP = 4
+MARGIN = re.compile(r"[ \t]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """`newline` ends the lines of a file; `step` is one level of indentation in it."""
+
+    newline: str
+    step: str
+
+    def shown(self, text: str, indent: str, fixed: frozenset[int]) -> str:
+        """`text` for a model: `indent` taken off, lines ended by line feeds. `fixed` are the rows
+        that keep what they begin with."""
+        rows = re.split(r"\r\n|\r|\n", text)
+        return "\n".join(
+            row if number in fixed else row.removeprefix(indent) for number, row in enumerate(rows)
+        )
+
+    def placed(self, code: str, indent: str, fixed: frozenset[int]) -> list[str]:
+        """The lines of `code`, as written by a model, as they stand in the file at `indent`,
+        without line ends."""
+        rows = code.split("\n")
+        step = _step([row for number, row in enumerate(rows) if number not in fixed])
+        margin = _margin(rows, fixed)
+        placed: list[str] = []
+        for number, row in enumerate(rows):
+            if number in fixed:
+                placed.append(row)
+            elif not row.strip():
+                placed.append("")
+            else:
+                # White space at the end may be text when a string goes on in the next row.
+                code_part = row.lstrip() if number + 1 in fixed else row.strip()
+                placed.append(indent + self._stepped(row[margin:], step) + code_part)
+        return placed
+
+    def _stepped(self, row: str, step: int) -> str:
+        """The beginning of `row` in this file's steps; `step` is the answer's, in columns."""
+        blank = MARGIN.match(row)
+        width = len(blank[0].expandtabs(step)) if blank else 0
+        levels, rest = divmod(width, step)
+        return self.step * levels + " " * rest
+
+
+def layout_of(text: str, language: Language | None) -> Layout:
+    """The layout of a file."""
+    found = re.search(r"\r\n|\r|\n", text)
+    lines = re.split(r"\r\n|\r|\n", text)
+    tabs = sum(line.startswith("\t") for line in lines)
+    spaced = [line for line in lines if line.startswith(" ") and line.strip()]
+    newline = found[0] if found else "\n"
+    if tabs > len(spaced) or (not tabs and not spaced and language and language.name == "go"):
+        return Layout(newline, "\t")
+    return Layout(newline, " " * _step(lines))
+
+
+def fixed_rows(parsed: Parsed | None) -> frozenset[int]:
+    """The rows that begin inside a string that is no docstring."""
+    if parsed is None:
+        return frozenset()
+    rows: set[int] = set()
+    pending = [parsed.root]
+    while pending:
+        node = pending.pop()
+        if node.type in parsed.language.strings:
+            if not is_docstring(node):
+                rows.update(range(node.start_point.row + 1, node.end_point.row + 1))
+        elif node.end_point.row > node.start_point.row:
+            pending.extend(node.children)
+    return frozenset(rows)
+
+
+def fixed_rows_of(language: Language | None, code: str) -> frozenset[int]:
+    """The same for a piece of code."""
+    return fixed_rows(parse(language, code)) if language else frozenset()
+
+
+def docstring_rows(parsed: Parsed) -> frozenset[int]:
+    """The rows of Python's docstrings."""
+    rows: set[int] = set()
+    pending = [parsed.root]
+    while pending:
+        node = pending.pop()
+        if node.type == "string" and is_docstring(node):
+            rows.update(range(node.start_point.row, node.end_point.row + 1))
+        pending.extend(node.named_children)
+    return frozenset(rows)
+
+
+def is_docstring(node: tree_sitter.Node) -> bool:
+    """Whether a string is the first statement of a Python module, class or function."""
+    statement = node.parent
+    if statement is None or statement.type != "expression_statement":
+        return False
+    block = statement.parent
+    if block is None or block.type not in ("block", "module"):
+        return False
+    first = next((c for c in block.named_children if c.type != "comment"), None)
+    owner = block.parent
+    opens = owner is None or owner.type in ("function_definition", "class_definition")
+    return opens and first == statement and len(statement.named_children) == 1
+
+
+def _step(lines: list[str]) -> int:
+    """The usual step of indentation in `lines`, in columns."""
+    widths = [_width(line) for line in lines if line.strip()]
+    steps = [b - a for a, b in pairwise(widths) if 1 < b - a <= 8]
+    if any(line.startswith("\t") for line in lines):
+        return DEFAULT_STEP
+    return max(sorted(set(steps)), key=steps.count) if steps else DEFAULT_STEP
+
+
+def _width(line: str) -> int:
+    blank = MARGIN.match(line)
+    return len(blank[0].expandtabs(DEFAULT_STEP)) if blank else 0
+
+
+def _margin(rows: list[str], fixed: frozenset[int]) -> int:
+    """The characters of white space that all rows begin with."""
+    blanks = [
+        len(row) - len(row.lstrip())
+        for number, row in enumerate(rows)
+        if row.strip() and number not in fixed
+    ]
+    return min(blanks, default=0)

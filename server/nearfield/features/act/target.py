@@ -1,0 +1,320 @@
+"""The unit that an action works on: the smallest function, method, class or block around a place.
+
+A unit is whole lines. What shares a line with other code is no unit; what is around it is. In a
+language without a tree it is the paragraph.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+
+import tree_sitter
+
+from nearfield.syntax.languages import Language
+from nearfield.syntax.parser import Parsed
+from nearfield.types import Span
+
+__all__ = [
+    "Form",
+    "Unit",
+    "form_of",
+    "name_node",
+    "name_of",
+    "named_scopes",
+    "outermost",
+    "parameters",
+    "unit_at",
+    "whole_lines",
+]
+
+WRAPPERS = frozenset(
+    {
+        "decorated_definition",
+        "export_statement",
+        "lexical_declaration",
+        "template_declaration",
+        "variable_declaration",
+        "variable_declarator",
+    }
+)
+"""Nodes around a definition that belong to it alone."""
+_NAMELESS = frozenset(
+    {"arrow_function", "function_expression", "func_literal", "lambda_expression"}
+)
+_TAIL = re.compile(r"[ \t]*[;,]?[ \t]*(?://[^\r\n]*|#[^\r\n]*)?(?=\r|\n|\Z)")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A definition in its parts, which joined are its text: `lead` (decorators, `export`, the name
+    of what it is assigned to), `head` up to the body, `body`, and `tail`, the mark behind it."""
+
+    lead: str
+    head: str
+    body: str
+    tail: str
+    parameters: tuple[str, ...]
+
+    @property
+    def signature(self) -> str:
+        """The head without what may be written in several ways: blanks and a last comma."""
+        head = self.head
+        if ":" in head and "#" in head:  # Python: a comment behind the colon
+            head = re.sub(r"#[^\n]*", "", head)
+        return re.sub(r",(?=[)\]])", "", re.sub(r"\s+", "", head)).rstrip("{:")
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return self.lead + self.head + self.body + self.tail
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """`span` covers whole lines, from the first one's start to the last one's visible end. `kind`
+    is "function", "class" or "block"; a block has no `name` and no `form`. `parent` is the name of
+    the class around a method, `indent` the white space of its first line."""
+
+    span: Span
+    kind: str
+    name: str = ""
+    form: Form | None = None
+    parent: str = ""
+    indent: str = ""
+
+    def text(self, document: str) -> str:
+        """The unit's lines in `document`."""
+        return document[self.span.start : self.span.end]
+
+
+def unit_at(parsed: Parsed | None, text: str, span: Span, kinds: str = "function class") -> Unit:
+    """The smallest unit of `kinds` that holds `span` of `text`, else the statements that do."""
+    if parsed is None:
+        return _paragraph(text, span)
+    span = _visible(text, span)
+    language = parsed.language
+    path = _holding(parsed, span)
+    for index in range(len(path) - 1, 0, -1):
+        node = _wrapped(path[index], language)
+        kind = _kind(node, language)
+        if kind not in kinds.split() or name_node(node) is None:
+            continue
+        lines = whole_lines(text, parsed.span(outermost(node)))
+        if lines is not None:
+            return Unit(
+                lines,
+                kind,
+                name_of(parsed, node),
+                form_of(parsed, node, parsed.byte(lines.start), parsed.byte(lines.end)),
+                _parent(parsed, path[:index]),
+                _indent(text, lines.start),
+            )
+    return _statements(parsed, text, span, path)
+
+
+def outermost(node: tree_sitter.Node) -> tree_sitter.Node:
+    """`node` with the decorators and the declaration around it."""
+    while node.parent is not None and node.parent.type in WRAPPERS:
+        node = node.parent
+    return node
+
+
+def name_node(node: tree_sitter.Node) -> tree_sitter.Node | None:
+    """The node of the name of a definition; of a function without one, that of the variable or
+    field it is assigned to."""
+    found = node.child_by_field_name("name")
+    if found is not None:
+        return found
+    if node.type in _NAMELESS:
+        holder = node.parent
+        if holder is not None and holder.type in ("variable_declarator", "public_field_definition"):
+            return holder.child_by_field_name("name")
+        return None
+    if node.type == "type_declaration":  # Go's `type X struct`
+        spec = next((c for c in node.named_children if c.type == "type_spec"), None)
+        return None if spec is None else spec.child_by_field_name("name")
+    declarator = node.child_by_field_name("declarator")
+    while declarator is not None:
+        inner = declarator.child_by_field_name("declarator")
+        if inner is None:
+            return declarator
+        declarator = inner
+    return None
+
+
+def name_of(parsed: Parsed, node: tree_sitter.Node) -> str:
+    """The name of a definition, "" for none."""
+    found = name_node(node)
+    return "" if found is None else _source(parsed, found)
+
+
+def form_of(parsed: Parsed, node: tree_sitter.Node, start: int, end: int) -> Form:
+    """The definition `node` in its parts; `start` and `end` are the bytes of all that belongs to
+    it."""
+    body = node.child_by_field_name("body")
+    split = node.end_byte if body is None else body.start_byte
+    lead, head, inner, tail = (
+        parsed.source[a:b].decode("utf-8", "replace")
+        for a, b in pairwise((start, node.start_byte, split, node.end_byte, end))
+    )
+    return Form(lead, head, inner, tail, tuple(parameters(parsed, node)))
+
+
+def parameters(parsed: Parsed, node: tree_sitter.Node) -> list[str]:
+    """The names of a function's parameters, in order, without types and defaults."""
+    held = node.child_by_field_name("parameters") or node.child_by_field_name("parameter")
+    if held is None:
+        declarator = node.child_by_field_name("declarator")
+        held = declarator.child_by_field_name("parameters") if declarator else None
+    if held is None:
+        return []
+    if held.type == "identifier":
+        return [_source(parsed, held)]
+    return [_parameter(parsed, child) for child in held.named_children if child.type != "comment"]
+
+
+def _parameter(parsed: Parsed, node: tree_sitter.Node) -> str:
+    for field in ("name", "pattern", "declarator"):
+        inner = node.child_by_field_name(field)
+        if inner is not None:
+            return _parameter(parsed, inner)
+    if node.type == "identifier" or not node.named_children:
+        return _source(parsed, node)
+    stars = "".join(_source(parsed, c) for c in node.children if c.type in ("*", "**", "..."))
+    return stars + _parameter(parsed, node.named_children[0])
+
+
+def named_scopes(parsed: Parsed) -> list[tuple[str, tree_sitter.Node]]:
+    """Every function and class with a name, in the order of the text."""
+    found: list[tuple[str, tree_sitter.Node]] = []
+    pending = [parsed.root]
+    while pending:
+        node = pending.pop()
+        if node.type in parsed.language.scopes and (name := name_of(parsed, node)):
+            found.append((name, node))
+        pending.extend(reversed(node.named_children))
+    return found
+
+
+def whole_lines(text: str, span: Span) -> Span | None:
+    """`span` from its first line's start, with the mark and the comment that may end its last; None
+    when other code is on these lines."""
+    start = span.start
+    while start and text[start - 1] in " \t":
+        start -= 1
+    if start and text[start - 1] not in "\r\n":
+        return None
+    end = span.end
+    while end > start and text[end - 1] in "\r\n \t":
+        end -= 1
+    tail = _TAIL.match(text, end)
+    return None if tail is None else Span(start, tail.end())
+
+
+def _wrapped(node: tree_sitter.Node, language: Language) -> tree_sitter.Node:
+    """The definition that `node` wraps (the place is in a decorator, at `export`), else itself."""
+    inner = node
+    while inner.type in WRAPPERS:
+        parts = [c for c in inner.named_children if c.type in WRAPPERS | language.scopes]
+        if len(parts) != 1:
+            return node
+        inner = parts[0]
+    return inner
+
+
+def _kind(node: tree_sitter.Node, language: Language) -> str:
+    if node.type in language.functions:
+        return "function"
+    return "class" if node.type in language.classes else ""
+
+
+def _holding(parsed: Parsed, span: Span) -> list[tree_sitter.Node]:
+    """The nodes that hold all of `span`, from the root inwards."""
+    start, end = parsed.byte(span.start), parsed.byte(span.end)
+    path = [parsed.root]
+    while True:
+        inner = next(
+            (
+                child
+                for child in path[-1].named_children
+                if child.start_byte <= start and end <= child.end_byte
+            ),
+            None,
+        )
+        if inner is None:
+            return path
+        path.append(inner)
+
+
+def _parent(parsed: Parsed, path: list[tree_sitter.Node]) -> str:
+    """The name of the innermost class in `path`, unless a function is nearer."""
+    for node in reversed(path):
+        kind = _kind(node, parsed.language)
+        if kind == "function":
+            return ""
+        if kind == "class" or node.type == "impl_item":
+            return name_of(parsed, node) or node.type
+    return ""
+
+
+def _statements(parsed: Parsed, text: str, span: Span, path: list[tree_sitter.Node]) -> Unit:
+    """The statements of the innermost block that `span` touches, on whole lines."""
+    for node in reversed(path):
+        if node.type not in parsed.language.blocks:
+            continue
+        start, end = parsed.byte(span.start), parsed.byte(span.end)
+        touched = [
+            child
+            for child in node.named_children
+            if child.start_byte <= max(end, start) and child.end_byte >= start
+        ]
+        if touched:
+            whole = Span(parsed.span(touched[0]).start, parsed.span(touched[-1]).end)
+            if (lines := whole_lines(text, whole)) is not None:
+                return Unit(lines, "block", indent=_indent(text, lines.start))
+    return _paragraph(text, span)
+
+
+def _paragraph(text: str, span: Span) -> Unit:
+    """The lines of `span`; of an empty one, the lines around it up to the next empty ones."""
+    if span.start == span.end:
+        breaks = [m.end() for m in re.finditer(r"(?:\r\n|\r|\n)[ \t]*(?=\r|\n)", text)]
+        start = max((b for b in breaks if b <= span.start), default=0)
+        end = min((b for b in breaks if b > span.end), default=len(text))
+        span = Span(start, end)
+    start = max(text.rfind("\n", 0, span.start), text.rfind("\r", 0, span.start)) + 1
+    while start < span.end and text[start] in "\r\n":
+        start += 1
+    stop = re.compile(r"\r|\n|\Z").search(text, max(span.end, start))
+    end = len(text) if stop is None else stop.start()
+    while end > start and text[end - 1] in "\r\n \t":
+        end -= 1
+    return Unit(Span(start, end), "block", indent=_indent(text, start))
+
+
+def _visible(text: str, span: Span) -> Span:
+    """`span` without the white space at its ends; an empty one moves to the code on its line."""
+    start, end = span.start, min(span.end, len(text))
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    if start < end:
+        return Span(start, end)
+    line = max(text.rfind("\n", 0, start), text.rfind("\r", 0, start)) + 1
+    first = re.compile(r"[ \t]*").match(text, line)
+    place = line if first is None else first.end()
+    if place >= len(text) or text[place] in "\r\n":
+        return Span(start, start)
+    return Span(max(start, place), max(start, place))
+
+
+def _indent(text: str, start: int) -> str:
+    found = re.compile(r"[ \t]*").match(text, start)
+    return "" if found is None else found[0]
+
+
+def _source(parsed: Parsed, node: tree_sitter.Node) -> str:
+    return parsed.source[node.start_byte : node.end_byte].decode("utf-8", "replace")
