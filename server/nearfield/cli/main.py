@@ -16,6 +16,7 @@ from nearfield.errors import NearfieldError
 COMMANDS = {
     "serve": "nearfield.cli.serve:serve",
     "complete": "nearfield.cli.complete:complete",
+    "explain": "nearfield.cli.explain:explain",
     "models": "nearfield.cli.models:app",
     "ask": "nearfield.cli.ask:ask",
     "providers": "nearfield.cli.providers:app",

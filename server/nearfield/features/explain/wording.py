@@ -20,10 +20,10 @@ __all__ = ["Question", "complaint", "enough", "harmless", "question_of", "tidy"]
 
 SENTENCES = 3
 """Of a hover. The fourth of a small model usually repeats the first."""
-SENTENCES_ASKED = 10
+SENTENCES_ASKED = 6
 """Of an explanation that somebody asked for."""
 TOKENS = 140
-TOKENS_ASKED = 400
+TOKENS_ASKED = 320
 FEWEST_WORDS = 4
 
 SYSTEM = (
@@ -44,6 +44,7 @@ _OPENING = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"(?<![A-Z])(?<!\be\.g)(?<!\bi\.e)(?<!\betc)[.!?][\"')`]*(?=\s|\Z)")
+_NUMBER = re.compile(r"^[ \t]*\d+\.\Z", re.MULTILINE)
 _IMAGE = re.compile(r"!\[([^\]]*)\]\([^)]*\)")
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 _REFERENCE = re.compile(r"^[ \t]*\[[^\]]+\]:.*$", re.MULTILINE)
@@ -89,7 +90,7 @@ def question_of(
 
 def enough(text: str) -> bool:
     """Whether a hover has all that it will show, so that the model may stop."""
-    return len(_SENTENCE_END.findall(_opened(text))) >= SENTENCES
+    return len(_ends(_opened(text))) >= SENTENCES
 
 
 def complaint(text: str) -> str:
@@ -104,10 +105,15 @@ def tidy(text: str, sentences: int = SENTENCES) -> str:
     """The first whole sentences of an answer, as harmless Markdown; of one that has no end, all of
     it."""
     text = harmless(_opened(_FENCE.sub("", text))).strip()
-    ends = [found.end() for found in _SENTENCE_END.finditer(text)]
-    if ends:
+    if ends := _ends(text):
         text = text[: ends[min(len(ends), sentences) - 1]]
     return re.sub(r"\n{3,}", "\n\n", text).strip()
+
+
+def _ends(text: str) -> list[int]:
+    """Where the sentences end; the number of a list's item is none."""
+    found = (one for one in _SENTENCE_END.finditer(text) if not _NUMBER.search(text, 0, one.end()))
+    return [one.end() for one in found]
 
 
 def harmless(text: str) -> str:

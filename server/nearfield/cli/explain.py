@@ -1,0 +1,107 @@
+"""`nearfield explain FILE:LINE:COL`: what stands there, and what it does."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nearfield.cli import logs
+from nearfield.cli.complete import Place, find_place
+from nearfield.cli.output import ExitCode, fail, print_json, say
+from nearfield.cli.serving import serving
+from nearfield.types import Span
+
+if TYPE_CHECKING:
+    from nearfield.config.load import Loaded
+    from nearfield.features.explain.explainer import Explained
+    from nearfield.features.explain.facts import Facts
+
+
+def explain(
+    target: Annotated[
+        str, typer.Argument(metavar="FILE:LINE:COL", help="The place, counted from 1.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    log_level: Annotated[str, typer.Option(help="error, warning, info or debug.")] = "error",
+) -> None:
+    """Explain the name, expression, regular expression or setting at a place.
+
+    On a terminal the answer appears as it is written; into a pipe goes all of it, as Markdown. Exit
+    codes: 0 explained, 1 nothing to say, 2 wrong usage, 3 no model could answer.
+    """
+    if log_level not in logs.LEVELS:
+        fail(f"There is no log level {log_level!r}.", f"Choose one of {', '.join(logs.LEVELS)}.")
+    logs.setup(log_level)
+    from nearfield.config.load import load
+
+    place = find_place(target)
+    loaded = load(Path(place.snapshot.root) if place.snapshot.root else None)
+    for problem in loaded.problems:
+        say(f"warning: {problem}")
+    streams = sys.stdout.isatty() and not as_json
+    explained = asyncio.run(_explain(place, loaded, streams))
+    told = explained.explanation
+    if as_json:
+        print_json(
+            {
+                "markdown": explained.markdown,
+                "text": told.text,
+                "subject": {"kind": explained.subject.kind.value, "text": explained.subject.text},
+                "facts": _facts(explained.facts),
+                "provider": told.provider,
+                "model": told.model,
+                "wrong": told.wrong,
+            }
+        )
+    elif not streams:
+        print(explained.markdown)
+    if told.wrong:
+        say(f"note: the model's answer was of no use ({told.wrong}).")
+    if not told.text:
+        raise typer.Exit(ExitCode.NOTHING)
+
+
+async def _explain(place: Place, loaded: Loaded, streams: bool) -> Explained:
+    """The explanation, shown as it comes where `streams`. Raises from the error tree."""
+    heard: list[str] = []
+
+    def said(text: str) -> None:
+        heard.append(text)
+        if streams:
+            print(text, end="", flush=True)
+
+    def restarted() -> None:
+        heard.clear()
+        if streams:
+            say("\n[another model starts over]")
+
+    async with serving(loaded) as service:
+        service.opened(place.snapshot)
+        span = Span(place.offset, place.offset)
+        explained = await service.explainer.explain(place.snapshot, span, said, restarted)
+    if streams:
+        facts = explained.facts
+        print()
+        if facts is not None:
+            print(f"\n{facts.kind} {facts.name}, defined in {facts.path}:{facts.row + 1}")
+        say(explained.explanation.by)
+    return explained
+
+
+def _facts(facts: Facts | None) -> dict[str, object] | None:
+    if facts is None:
+        return None
+    return {
+        "name": facts.name,
+        "kind": facts.kind,
+        "signature": facts.signature,
+        "path": facts.path,
+        "line": facts.row + 1,
+        "doc": facts.doc,
+        "uses": facts.uses,
+        "files": facts.files,
+    }
