@@ -52,6 +52,14 @@ def only_add_patterns(now: Any, wish: Any) -> Any:
     return added
 
 
+def only_remove(now: Any, wish: Any) -> Any:
+    """Entries may be taken from the list; none is added."""
+    kept = [entry for entry in now if entry in wish]
+    if any(entry not in now for entry in wish):
+        return Refused("a workspace may only take entries away", kept)
+    return kept
+
+
 def only_lower(now: Any, wish: Any) -> Any:
     """May be made smaller."""
     return wish if wish <= now else Refused("a workspace may only lower this")
@@ -140,6 +148,13 @@ RULES: dict[Key, Rule] = {
     ("index", "max_file_bytes"): only_lower,
     ("index", "vectors"): only_off,
     ("index", "on_battery"): user_only,
+    ("chat", "functions"): only_remove,
+    ("chat", "shell_commands"): user_only,
+    ("chat", "shell_timeout_s"): only_lower,
+    ("chat", "max_rounds"): only_lower,
+    ("chat", "timeout_s"): only_lower,
+    ("chat", "max_files"): only_lower,
+    ("chat", "max_bytes"): only_lower,
     ("log", "level"): user_only,
 }
 """The rule of every key's pattern. A key that is missing here is `user_only`; a test sees to it

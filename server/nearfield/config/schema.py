@@ -217,6 +217,40 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     """Whether vectors are made while the machine runs on its battery (user only)."""
 
 
+class Chat(msgspec.Struct, frozen=True, kw_only=True):
+    """`[chat]`: what a model may do in a conversation. A workspace may only take away."""
+
+    functions: list[str] = field(
+        default_factory=lambda: [
+            "readFile",
+            "writeFile",
+            "listDirectory",
+            "searchFiles",
+            "searchInFiles",
+            "getFileInfo",
+            "createDirectory",
+            "semanticSearch",
+            "getDiagnostics",
+            "getDefinition",
+        ]
+    )
+    """The functions that a model may call. Not among them by default: "deleteFileOrDir",
+    "executeShell", and those of other installed packages."""
+    shell_commands: list[str] = field(default_factory=list[str])
+    """What "executeShell" may start, each by its first words: "pytest", "git status". You are asked
+    every time nevertheless (user only)."""
+    shell_timeout_s: Positive = 60
+    """A command that takes longer is ended, with all that it has started."""
+    max_rounds: Positive = 12
+    """How often a model may call functions before it must answer."""
+    timeout_s: Positive = 600
+    """The longest that one answer may take, with all its calls."""
+    max_files: Positive = 40
+    """At most this many files are read for one answer."""
+    max_bytes: Positive = 400_000
+    """At most this much is read for one answer."""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """All settings."""
 
@@ -231,4 +265,5 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     cache: Cache = field(default_factory=Cache)
     files: Files = field(default_factory=Files)
     index: Index = field(default_factory=Index)
+    chat: Chat = field(default_factory=Chat)
     log: Log = field(default_factory=Log)

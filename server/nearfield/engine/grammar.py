@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 from llama_cpp.llama_grammar import json_schema_to_gbnf
 
 from nearfield.errors import Unsupported
+
+_ROOT = re.compile("^root ::=", re.MULTILINE)
 
 
 def from_schema(schema: str) -> str:
@@ -18,3 +21,35 @@ def from_schema(schema: str) -> str:
             "This JSON schema cannot be turned into a grammar.",
             "Use objects, arrays, strings, numbers, booleans, enums and $ref within the schema.",
         ) from error
+
+
+def from_call(schema: str, opening: str, closing: str) -> str:
+    """The grammar of an answer in words, of one call, or of words and then one call.
+
+    A call is JSON of `schema` between `opening` and `closing`. Words never hold `opening`, and do
+    not begin with a bracket or a backtick: that is how small models begin a call in a form of
+    their own, which nobody could read. Raises as `from_schema`.
+    """
+    body = _ROOT.sub("call-body ::=", from_schema(schema))
+    # Every beginning of `opening` that does not go on as it does.
+    apart = [
+        f"{_quoted(opening[:size])} [^{_escaped(opening[size])}]" for size in range(1, len(opening))
+    ]
+    return "\n".join(
+        [
+            "root ::= call | words call?",
+            f"words ::= [^{_escaped(opening[0])}{{\\x60\\x5b] word*",
+            f"word ::= [^{_escaped(opening[0])}] | {' | '.join(apart)}",
+            f'call ::= {_quoted(opening)} "\\n"? call-body "\\n"? {_quoted(closing)}',
+            body,
+        ]
+    )
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text)
+
+
+def _escaped(character: str) -> str:
+    """A character as it stands in a GBNF class."""
+    return f"\\x{ord(character):02x}"

@@ -143,9 +143,12 @@ class Scheduler:
     def _sampler(self, spec: Generate) -> Sampler:
         if spec.temperature <= 0 and not spec.schema:
             return Greedy(self._model)
-        from nearfield.engine.grammar import from_schema
+        from nearfield.engine.grammar import from_call, from_schema
 
-        grammar = from_schema(spec.schema) if spec.schema else ""
+        grammar = ""
+        if spec.schema:
+            marks = spec.call_marks
+            grammar = from_call(spec.schema, *marks) if marks else from_schema(spec.schema)
         return Chain(self._model, temperature=spec.temperature, grammar=grammar)
 
     def _end(self, job: Job, finish: str) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-from nearfield.types import Delta, Finish, Tool, ToolCall
+from nearfield.types import Delta, Finish, Message, Role, Tool, ToolCall
 
 OPEN = "<tool_call>"
 CLOSE = "</tool_call>"
@@ -28,6 +29,45 @@ def describe(tools: Sequence[Tool]) -> str:
         f'To call one, answer with {OPEN}{{"name": NAME, "arguments": {{…}}}}{CLOSE} and nothing '
         "else. When none fits, answer in words."
     )
+
+
+def call_schema(tools: Sequence[Tool]) -> dict[str, Any]:
+    """The JSON schema of one call of one of `tools`, for decoding by grammar. What a function takes
+    is closed: an argument that it does not name cannot be written."""
+    shared: dict[str, Any] = {}
+    calls: list[dict[str, Any]] = []
+    for tool in tools:
+        parameters: dict[str, Any] = {"type": "object", "properties": {}, **tool.parameters}
+        shared |= parameters.pop("$defs", {})
+        calls.append(
+            {
+                "type": "object",
+                "properties": {
+                    "name": {"const": tool.name},
+                    "arguments": {**parameters, "additionalProperties": False},
+                },
+                "required": ["name", "arguments"],
+                "additionalProperties": False,
+            }
+        )
+    schema: dict[str, Any] = calls[0] if len(calls) == 1 else {"oneOf": calls}
+    return {**schema, "$defs": shared} if shared else schema
+
+
+def as_text(messages: Sequence[Message]) -> list[Message]:
+    """`messages` for a model whose template knows no tools: calls and results as plain turns."""
+    plain: list[Message] = []
+    for message in messages:
+        if message.role is Role.TOOL:
+            plain.append(Message(Role.USER, f"Result of the call:\n{message.content}"))
+            continue
+        calls = [
+            f'{OPEN}{{"name": {json.dumps(call.name)}, "arguments": {call.arguments}}}{CLOSE}'
+            for call in message.tool_calls
+        ]
+        text = "\n".join([message.content, *calls] if message.content else calls)
+        plain.append(replace(message, content=text, tool_calls=()))
+    return plain
 
 
 class ToolText:

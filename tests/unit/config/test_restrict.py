@@ -76,6 +76,13 @@ DOMAIN: dict[str, tuple[Any, list[tuple[Any, Any]]]] = {
     "index.max_file_bytes": (1000, [(10, 10), (2000, 1000)]),
     "index.vectors": (True, [(False, False), (True, True)]),
     "index.on_battery": (False, [(True, False)]),
+    "chat.functions": (["a", "b"], [(["a"], ["a"]), (["a", "c"], ["a"]), ([], [])]),
+    "chat.shell_commands": (["git"], [([], ["git"]), (["sh"], ["git"])]),
+    "chat.shell_timeout_s": (10, [(1, 1), (99, 10)]),
+    "chat.max_rounds": (10, [(1, 1), (99, 10)]),
+    "chat.timeout_s": (10, [(1, 1), (99, 10)]),
+    "chat.max_files": (10, [(1, 1), (99, 10)]),
+    "chat.max_bytes": (10, [(1, 1), (99, 10)]),
     "log.level": ("warning", [("debug", "warning"), ("error", "warning")]),
 }
 
