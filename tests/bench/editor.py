@@ -71,11 +71,15 @@ class Editor:
 
     def call(self, method: str, params: Any, timeout: float = 120) -> Any:
         """Send a request and wait for its result; an error answer raises `RuntimeError`."""
-        id = self.send(method, params)
+        return self.answer(self.send(method, params), timeout)
+
+    def answer(self, id: int, timeout: float = 120) -> Any:
+        """Wait for the result of what was sent as `id`; raises as `call` does, and `queue.Empty`
+        when it does not come."""
         answer = self._answers[id].get(timeout=timeout)
         del self._answers[id]
         if "error" in answer:
-            raise RuntimeError(f"{method}: {answer['error']}")
+            raise RuntimeError(f"request {id}: {answer['error']}")
         return answer["result"]
 
     def send(self, method: str, params: Any) -> int:

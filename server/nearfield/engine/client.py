@@ -36,6 +36,7 @@ from nearfield.errors import (
     NearfieldError,
     NotReady,
 )
+from nearfield.types import Priority, Spent
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +112,8 @@ class Engine:
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
         self._deaths = 0
         self._last_used = time.monotonic()
+        self._kinds: dict[int, Priority] = {}
+        self.spent = {kind: Spent() for kind in Priority}
 
     @property
     def status(self) -> EngineStatus:
@@ -191,6 +194,7 @@ class Engine:
         finished = False
         try:
             self._send(msgspec.structs.replace(spec, id=id))
+            self._kinds[id] = Priority(spec.priority)
             while True:
                 event = await job.events.get()
                 if isinstance(event, NearfieldError):
@@ -346,13 +350,22 @@ class Engine:
                 )
                 self._set(replace(self._status, state=EngineState.READY, progress=None, info=event))
             case frames.LoadFailed():
-                error = ModelLoadFailed(event.message, event.hint)
-                self._set(EngineStatus(EngineState.FAILED, self._status.model, error=error))
-            case Prefilled() | Tokens() | Done() | frames.Tokenized() | frames.Embedded():
+                failed = ModelLoadFailed(event.message, event.hint)
+                self._set(EngineStatus(EngineState.FAILED, self._status.model, error=failed))
+            case Done():
+                # Also of a job that nobody listens to any more: that is when it was cut short.
+                if (kind := self._kinds.pop(event.id, None)) is not None:
+                    done = Spent(
+                        event.evaluated_tokens, event.reused_tokens, event.generated_tokens
+                    )
+                    self.spent[kind].add(done)
+                self._deliver(event.id, event)
+            case Prefilled() | Tokens() | frames.Tokenized() | frames.Embedded():
                 self._deliver(event.id, event)
             case frames.Failed():
-                kind = getattr(errors, event.kind, EngineError)
-                self._deliver(event.id, kind(event.message, event.hint))
+                self._kinds.pop(event.id, None)
+                error = getattr(errors, event.kind, EngineError)
+                self._deliver(event.id, error(event.message, event.hint))
 
     def _deliver(self, id: int, event: frames.Event | NearfieldError) -> None:
         job = self._jobs.get(id)
@@ -360,6 +373,7 @@ class Engine:
             job.events.put_nowait(event)
 
     def _end_jobs(self) -> None:
+        self._kinds.clear()
         for job in self._jobs.values():
             job.events.put_nowait(
                 EngineDied("The engine's worker died while it was answering.", "Ask again.")

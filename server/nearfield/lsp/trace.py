@@ -1,7 +1,9 @@
-"""`nearfield/trace` `{last: N}`: the account of the last N requests, newest first."""
+"""What it cost: `nearfield/trace` `{last: N}` is the account of the last N requests, newest first,
+and `nearfield/spent` what the engine has evaluated and generated since the start, by what for."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import msgspec
@@ -12,6 +14,7 @@ from nearfield.lsp import wire
 from nearfield.lsp.session import Session
 
 TRACE = "nearfield/trace"
+SPENT = "nearfield/spent"
 
 
 class TraceParams(msgspec.Struct, frozen=True):
@@ -28,4 +31,9 @@ def register(server: LanguageServer, session: Session) -> None:
         service = await session.service()
         return [flat(entry) for entry in service.traces.last(last)]
 
+    async def spent(_: Any = None) -> dict[str, Any]:
+        service = await session.service()
+        return {kind.name.lower(): asdict(sum) for kind, sum in service.spent().items()}
+
     server.feature(TRACE)(trace)
+    server.feature(SPENT)(spent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from nearfield.engine.client import Engine, EngineState
 from nearfield.engine.frames import Done, Generate, Loaded, Prefilled, Tokens, Variant
 from nearfield.errors import EngineDied, NotReady, Unsupported
 from nearfield.providers import fim
-from nearfield.providers.tool_text import ToolText, describe
+from nearfield.providers.tool_text import CLOSE, OPEN, ToolText, as_text, call_schema, describe
 from nearfield.types import (
     CHAT_TEMPERATURE,
     Capabilities,
@@ -27,9 +27,11 @@ from nearfield.types import (
     HealthState,
     InfillRequest,
     Message,
+    Priority,
     Role,
     Segment,
     ServedModel,
+    Spent,
     Usage,
 )
 
@@ -160,8 +162,8 @@ class Embedded:
                 yield delta
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
-        """See `Provider`. With `tools` the calls are read from the text that the model's own
-        template asks for; with `schema` decoding is constrained by a grammar."""
+        """See `Provider`. With `schema` decoding is constrained by a grammar; with `tools` as well:
+        the answer is words, or a call in the form that the model's own template asks for."""
         self.start()
         info = await self._engine.ready(request.deadline)
         template = None if info.chat_template else self._chat_template
@@ -180,7 +182,8 @@ class Embedded:
             max_tokens=request.max_tokens,
             stop=[*request.stop, *(template.stop if template else ())],
             temperature=request.temperature_or(self._temperature),
-            schema=json.dumps(request.schema) if request.schema is not None else "",
+            schema=_schema(request),
+            call_marks=None if request.schema is not None or not request.tools else (OPEN, CLOSE),
             deadline_ms=_left_ms(request.deadline),
         )
         calls = ToolText() if request.tools else None
@@ -192,6 +195,11 @@ class Embedded:
         """See `Provider`."""
         self.start()
         return await self._engine.embed(list(texts))
+
+    @property
+    def spent(self) -> Mapping[Priority, Spent]:
+        """What the engine has evaluated and generated, by what for."""
+        return self._engine.spent
 
     async def count_tokens(self, text: str) -> int:
         """See `Provider`."""
@@ -319,9 +327,17 @@ def _left_ms(deadline: float | None) -> float:
     return 0.0 if deadline is None else max(1.0, (deadline - time.monotonic()) * 1000)
 
 
+def _schema(request: ChatRequest) -> str:
+    """What the answer's JSON, or that of a call in it, must meet; "" for nothing."""
+    if request.schema is not None:
+        return json.dumps(request.schema)
+    return json.dumps(call_schema(request.tools)) if request.tools else ""
+
+
 def _conversation(request: ChatRequest, *, native_tools: bool) -> str:
     """The chat as the worker takes it: JSON text with messages and tools."""
-    messages = [_message(message) for message in request.messages]
+    spoken = request.messages if native_tools else as_text(request.messages)
+    messages = [_message(message) for message in spoken]
     chat: dict[str, Any] = {"messages": messages}
     if request.tools and native_tools:
         chat["tools"] = [
@@ -342,7 +358,7 @@ def _conversation(request: ChatRequest, *, native_tools: bool) -> str:
 
 def _written(template: ChatTemplate, request: ChatRequest) -> Variant:
     """The chat in a plain-text form, for a file that brings no template."""
-    messages = list(request.messages)
+    messages = as_text(request.messages)
     if request.tools:
         messages.insert(0, Message(Role.SYSTEM, describe(request.tools)))
     return Variant([(template.render(messages), False)])
