@@ -16,7 +16,7 @@ from nearfield.features.explain.subject import Kind, Subject
 from nearfield.routing.errand import Source
 from nearfield.types import ChatRequest, Message, Priority, Role, Snapshot, Span
 
-__all__ = ["Question", "complaint", "enough", "harmless", "question_of", "tidy"]
+__all__ = ["Question", "complaint", "enough", "fenced", "harmless", "question_of", "tidy"]
 
 SENTENCES = 3
 """Of a hover. The fourth of a small model usually repeats the first."""
@@ -67,10 +67,10 @@ def question_of(
     """What to ask about `subject`; `asked` for somebody who waits for the answer."""
     path, text = shown_path(snapshot), snapshot.text
     context = text[subject.context.start : subject.context.end]
-    parts = [_block(f"{path}{f' ({snapshot.language})' if snapshot.language else ''}:", context)]
+    parts = [fenced(f"{path}{f' ({snapshot.language})' if snapshot.language else ''}:", context)]
     sources = [Source(snapshot.path or snapshot.uri, subject.context, context)]
     if facts is not None and facts.text and not _within(facts, path, text, subject.context):
-        parts.append(_block(f"`{facts.name}` is defined in {facts.path}:", facts.text))
+        parts.append(fenced(f"`{facts.name}` is defined in {facts.path}:", facts.text))
         sources.append(Source(facts.path, None, facts.text))
     parts.append(_asking(subject, facts, path))
     request = ChatRequest(
@@ -170,7 +170,7 @@ def _problem(subject: Subject) -> str:
     )
 
 
-def _block(title: str, code: str) -> str:
+def fenced(title: str, code: str) -> str:
     """`code` in a fence that it cannot close."""
     ticks = max((len(run) for run in re.findall(r"`{3,}", code)), default=2) + 1
     fence = "`" * ticks

@@ -1,0 +1,1 @@
+"""Review: defects that a model sees in code, checked, and shown as findings."""

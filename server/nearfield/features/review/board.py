@@ -1,0 +1,105 @@
+"""The findings that are shown, by document: they move with their lines and go when these are
+edited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from nearfield.features.review.findings import Finding
+from nearfield.features.spans import moved
+from nearfield.types import Edit, Snapshot, Span
+
+__all__ = ["Board"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """`text` is what the findings were made of, as long as nobody has the document open."""
+
+    text: str
+    findings: tuple[Finding, ...]
+
+
+class Board:
+    """See the module. One event loop. `on_change` hears the URI of each document whose findings are
+    others, or elsewhere."""
+
+    def __init__(self) -> None:
+        self._shown: dict[str, _Shown] = {}
+        self.on_change: Callable[[str], None] = lambda uri: None
+
+    @property
+    def uris(self) -> tuple[str, ...]:
+        """The documents with findings."""
+        return tuple(self._shown)
+
+    def at(self, uri: str) -> tuple[Finding, ...]:
+        """The findings of a document."""
+        shown = self._shown.get(uri)
+        return shown.findings if shown is not None else ()
+
+    def text(self, uri: str) -> str:
+        """The text that the findings of a document are about; "" without any."""
+        shown = self._shown.get(uri)
+        return shown.text if shown is not None else ""
+
+    def put(self, snapshot: Snapshot, within: range, findings: Iterable[Finding]) -> None:
+        """The rows `within` of `snapshot` were reviewed: what was shown of them is replaced."""
+        before = self._shown.get(snapshot.uri)
+        kept: tuple[Finding, ...] = ()
+        if before is not None and before.text == snapshot.text:
+            kept = tuple(one for one in before.findings if one.row not in within)
+        self._set(snapshot.uri, snapshot.text, (*kept, *findings))
+
+    def changed(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
+        """The document is `snapshot` now."""
+        shown = self._shown.get(snapshot.uri)
+        if shown is None:
+            return
+        followed: list[Finding] = []
+        for one in shown.findings:
+            span = _followed(one.span, edits)
+            if span is not None:
+                row = snapshot.text.count("\n", 0, span.start)
+                followed.append(replace(one, span=span, row=row))
+        self._set(snapshot.uri, snapshot.text, tuple(followed))
+
+    def opened(self, snapshot: Snapshot) -> None:
+        """The document is open; findings about another text go."""
+        shown = self._shown.get(snapshot.uri)
+        if shown is not None and shown.text != snapshot.text:
+            self._set(snapshot.uri, "", ())
+
+    def clear(self, uri: str | None = None) -> int:
+        """Forget the findings of one document, or all; returns how many."""
+        uris = self.uris if uri is None else (uri,)
+        gone = sum(len(self.at(one)) for one in uris)
+        for one in uris:
+            self._set(one, "", ())
+        return gone
+
+    def _set(self, uri: str, text: str, findings: tuple[Finding, ...]) -> None:
+        before = self.at(uri)
+        if findings:
+            ordered = sorted(findings, key=lambda one: (one.span.start, one.id))
+            self._shown[uri] = _Shown(text, tuple(ordered))
+        else:
+            self._shown.pop(uri, None)
+        if before != self.at(uri):
+            self.on_change(uri)
+
+
+def _followed(span: Span, edits: Iterable[Edit]) -> Span | None:
+    """Where the line's visible part is now; None when the line was edited, its ends included."""
+    now: Span | None = span
+    for edit in edits:
+        if now is None:
+            return None
+        touches = edit.span.start <= now.end and now.start <= edit.span.end
+        breaks = edit.text.startswith(("\n", "\r")) or edit.text.endswith("\n")
+        inside = edit.span.start < now.end and now.start < edit.span.end
+        if touches and (inside or not breaks or edit.span.start != edit.span.end):
+            return None
+        now = moved(now, (edit,))
+    return now
