@@ -25,6 +25,7 @@ from nearfield.features.health import HealthWatch
 from nearfield.features.knowledge import Knowledge
 from nearfield.features.offers import Offers
 from nearfield.features.prefill import Prefill
+from nearfield.features.review.reviewer import Reviewer
 from nearfield.features.status import State, Status, StatusBoard
 from nearfield.features.tasks import run_task, stop_task
 from nearfield.features.trace import TraceLog
@@ -67,9 +68,8 @@ class Service:
         self._paused = False
         self._prefill = Prefill(self._documents, self._completer)
         self.knowledge = Knowledge(config, self._completer.cursor)
-        self.explainer = Explainer(
-            self._completer.cursor, self.knowledge, self.offers, self.traces
-        )
+        self.explainer = Explainer(self._completer.cursor, self.knowledge, self.offers, self.traces)
+        self.reviewer = Reviewer(self._completer.cursor, self.offers)
         self._background: list[asyncio.Task[None]] = []
         self._building = asyncio.Lock()
         self._latest = ""
@@ -117,6 +117,7 @@ class Service:
         self._prefill.stop()
         self.knowledge.pause()
         self.explainer.pause(True)
+        self.reviewer.pause(True)
         self._health.pause(True)
 
     def resume(self) -> None:
@@ -124,6 +125,7 @@ class Service:
         self._paused = False
         self.knowledge.resume()
         self.explainer.pause(False)
+        self.reviewer.pause(False)
         self._health.pause(False)
 
     # --- what the user does -----------------------------------------------------------------
@@ -132,6 +134,7 @@ class Service:
         """A document is there, or is replaced as a whole."""
         self._documents.opened(snapshot)
         self.knowledge.opened(snapshot)
+        self.reviewer.board.opened(snapshot)
         self._rest(snapshot.uri)
 
     def changed(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
@@ -141,6 +144,7 @@ class Service:
         self._documents.changed(snapshot, edits, accepted)
         self.knowledge.changed(snapshot, edits)
         self.explainer.changed(snapshot, edits)
+        self.reviewer.board.changed(snapshot, edits)
         self._rest(snapshot.uri)
 
     def closed(self, uri: str) -> None:
@@ -270,6 +274,7 @@ class Service:
         self._completer.use(self.config, self.router)
         self._prefill.use(self.config, self.router)
         self.explainer.use(self.config, self.router)
+        self.reviewer.use(self.config, self.router)
         self._health.use(self.router, notes, self.workspace)
         if old is not None:
             await old.aclose()
