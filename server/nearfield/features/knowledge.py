@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any
 from nearfield.config.schema import Config
 from nearfield.context.mentions import mentions
 from nearfield.features.gather import Piece, Place, Scene, gather, placed, snippets_of
+from nearfield.features.permitted import Permitted
 from nearfield.features.prepared import Prepared
 from nearfield.features.prompting import Cursor
 from nearfield.features.recent import Recent
+from nearfield.features.status import IndexState
 from nearfield.features.tasks import run_task, stop_task
 from nearfield.types import Edit, Snapshot, Snippet
 
@@ -70,21 +72,6 @@ class Found:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class IndexState:
-    """How the indexes of all folders are, as one: `state` is "off", "starting", "reading",
-    "building", "embedding", "ready", "paused" or "failed"; `done` of `total` are files while
-    building and vectors while embedding."""
-
-    state: str = "off"
-    detail: str = ""
-    done: int = 0
-    total: int = 0
-    files: int = 0
-    chunks: int = 0
-    vectors: int = 0
-
-
 _WORST_FIRST = ("failed", "building", "starting", "embedding", "reading", "paused", "ready")
 
 CursorOf = Callable[[Snapshot, int], Awaitable[Cursor]]
@@ -99,10 +86,12 @@ class Knowledge:
     ) -> None:
         """Cheap, no I/O."""
         self._config = config
+        self._permitted = Permitted(config)
         self._cursor_of = cursor_of
         self._wait_seconds = wait_seconds
         self._roots: tuple[str, ...] = ()
         self._indexes: dict[str, Index] = {}
+        self._closing: set[asyncio.Task[None]] = set()
         self._opened_by: Config | None = None
         self._documents: dict[str, Snapshot] = {}
         self._prepared: dict[str, Prepared] = {}
@@ -128,6 +117,7 @@ class Knowledge:
     def use(self, config: Config) -> None:
         """Work by `config` from now on; the indexes are opened anew when it concerns them."""
         self._config = config
+        self._permitted = Permitted(config)
         self._changed.set()
 
     def folders(self, roots: Sequence[str]) -> None:
@@ -150,8 +140,17 @@ class Knowledge:
     async def aclose(self) -> None:
         """Close the indexes; `run` must have ended."""
         await stop_task(self._preparing)
-        indexes, self._indexes = self._indexes, {}
-        await asyncio.gather(*(index.close() for index in indexes.values()))
+        for root in tuple(self._indexes):
+            self._close(root)
+        if self._closing:
+            await asyncio.wait(self._closing)
+
+    def _close(self, root: str) -> asyncio.Task[None]:
+        """Close an index, whoever is cancelled meanwhile."""
+        task = run_task(self._indexes.pop(root).close(), "close an index")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        return task
 
     async def _reconcile(self) -> None:
         """Close what is not wanted any longer, open what is."""
@@ -160,7 +159,7 @@ class Knowledge:
         again = self._opened_by is not None and _indexed_by(self._opened_by) != _indexed_by(config)
         for root in tuple(self._indexes):
             if again or root not in wanted:
-                await self._indexes.pop(root).close()
+                await asyncio.shield(self._close(root))
         self._opened_by = config
         self._detail = ""
         for root in wanted:
@@ -340,9 +339,14 @@ class Knowledge:
         if index is None or not snapshot.root:
             return []
         cursor = await self._cursor_of(snapshot, offset)
+        shown = {
+            uri: one
+            for uri, one in self._documents.items()
+            if self._permitted.reason(one) != "excluded"
+        }
         scene = Scene(
             snapshot, offset, mentions(cursor.parsed, snapshot.text, offset),
-            self._recent.regions(snapshot, offset, self._documents), meaning,
+            self._recent.regions(snapshot, offset, shown), meaning,
         )  # fmt: skip
         return await gather(index, scene, budget)
 

@@ -38,6 +38,21 @@ class Status:
     roles: tuple[RoleStatus, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """How the indexes of all folders are, as one: `state` is "off", "starting", "reading",
+    "building", "embedding", "ready", "paused" or "failed"; `done` of `total` are files while
+    building and vectors while embedding."""
+
+    state: str = "off"
+    detail: str = ""
+    done: int = 0
+    total: int = 0
+    files: int = 0
+    chunks: int = 0
+    vectors: int = 0
+
+
 class StatusBoard:
     """Holds the status and tells the subscribers when it changes."""
 

@@ -98,8 +98,8 @@ class Index:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            # Not `await task`: that could not be told from the caller's own cancellation.
+            await asyncio.wait({task})
         loop = asyncio.get_running_loop()
         if self._searcher is not None:
             searcher, self._searcher = self._searcher, None

@@ -1,4 +1,4 @@
-"""Work-done progress while a model loads, where the client shows such."""
+"""Work-done progress while a model loads or an index is built, where the client shows such."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
-from nearfield.features.status import State, Status
+from nearfield.features.status import IndexState, State, Status
 from nearfield.features.tasks import run_task
 from nearfield.lsp.protocol import NearfieldProtocol
 from nearfield.lsp.session import Session
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from nearfield.features.service import Service
 
 TITLE = "Nearfield: loading the model"
+INDEX_TITLE = "Nearfield: indexing"
+INDEX_SECONDS = 1.0
+"""An index that is ready sooner shows no bar: most starts find hardly anything to do."""
 
 _tokens = itertools.count(1)
 
@@ -72,6 +75,67 @@ class LoadingProgress:
         return None if progress is None else round(100 * progress)
 
 
+class IndexProgress:
+    """Shows one bar while an index is built: first its names and text, then its vectors."""
+
+    def __init__(self, protocol: NearfieldProtocol) -> None:
+        self._protocol = protocol
+        self._index = IndexState()
+        self._changed = asyncio.Event()
+        self._shown: asyncio.Task[None] | None = None
+
+    def follow(self, index: IndexState) -> None:
+        """The index is this now."""
+        self._index = index
+        self._changed.set()
+        if self._works and (self._shown is None or self._shown.done()):
+            self._shown = run_task(self._show(), "show the progress of the index")
+
+    @property
+    def _works(self) -> bool:
+        return self._index.state in ("building", "embedding")
+
+    async def _show(self) -> None:
+        await asyncio.sleep(INDEX_SECONDS)
+        if not self._works:
+            return
+        progress = self._protocol.progress
+        token = f"nearfield-index-{next(_tokens)}"
+        try:
+            await progress.create_async(token)
+        except JsonRpcException:
+            return
+        try:
+            begin = types.WorkDoneProgressBegin(
+                INDEX_TITLE, message=self._message(), percentage=self._percentage()
+            )
+            progress.begin(token, begin)
+            while self._works:
+                self._changed.clear()
+                await self._changed.wait()
+                if self._works:
+                    report = types.WorkDoneProgressReport(
+                        message=self._message(), percentage=self._percentage()
+                    )
+                    progress.report(token, report)
+            progress.end(token, types.WorkDoneProgressEnd(message=self._index.detail or None))
+        finally:
+            progress.tokens.pop(token, None)  # as above
+
+    def _message(self) -> str:
+        index = self._index
+        if index.state == "building":
+            return f"{index.done} of {index.total} files" if index.total else "looking at the files"
+        return f"meaning of {index.done} of {index.total} pieces"
+
+    def _percentage(self) -> int:
+        """The build is the bar's first tenth, because vectors take so much longer. It may not go
+        back, and it does not: what is edited meanwhile is said by the message alone."""
+        index = self._index
+        share = index.done / index.total if index.total else 0.0
+        return round(10 * share if index.state == "building" else 10 + 90 * share)
+
+
 def register(_server: LanguageServer, session: Session) -> None:
     """Follow the status where the client can show progress."""
 
@@ -79,5 +143,6 @@ def register(_server: LanguageServer, session: Session) -> None:
         window = session.protocol.client_capabilities.window
         if window is not None and window.work_done_progress:
             service.subscribe(LoadingProgress(session.protocol).follow)
+            service.knowledge.subscribe(IndexProgress(session.protocol).follow)
 
     session.when_started.append(started)

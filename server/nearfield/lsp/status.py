@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pygls.lsp.server import LanguageServer
 
-from nearfield.features.status import State, Status
+from nearfield.features.status import IndexState, State, Status
 from nearfield.lsp.session import Session
 
 if TYPE_CHECKING:
@@ -31,29 +31,41 @@ _KINDS = {
 def register(server: LanguageServer, session: Session) -> None:
     """Tell every change of the status, and answer who asks."""
 
-    def say(status: Status) -> None:
-        session.protocol.notify(STATUS, as_dict(status))
+    def say(status: Status, index: IndexState) -> None:
+        session.protocol.notify(STATUS, as_dict(status, index))
         session.protocol.notify(DID_CHANGE_STATUS, as_copilot(status))
         # While it is ready a detail is about settings that could not be followed.
         if status.state in (State.UNAVAILABLE, State.READY) and status.detail:
             session.notice(f"Nearfield: {status.detail}")
 
     def started(service: Service) -> None:
-        service.subscribe(say)
+        said = service.knowledge.state.state
+
+        def say_index(index: IndexState) -> None:
+            """Once for each state; how far it is shows in the progress, or to who asks."""
+            nonlocal said
+            if index.state != said:
+                said = index.state
+                session.protocol.notify(STATUS, as_dict(service.status, index))
+                if index.detail and index.state in ("failed", "off"):
+                    session.notice(f"Nearfield: {index.detail}")
+
+        service.subscribe(lambda status: say(status, service.knowledge.state))
+        service.knowledge.subscribe(say_index)
 
     async def answer(params: Any = None) -> dict[str, Any]:
         service = await session.service()
         workspace = params.get("workspace") if isinstance(params, Mapping) else None
         roles = await service.roles(workspace if isinstance(workspace, str) else "")
-        return as_dict(replace(service.status, roles=roles))
+        return as_dict(replace(service.status, roles=roles), service.knowledge.state)
 
     session.when_started.append(started)
     server.feature(STATUS)(answer)
 
 
-def as_dict(status: Status) -> dict[str, Any]:
-    """All of it: state, detail, progress (0..1 or null), provider, model, and a row for each role:
-    who serves it ("" for nobody), and of each other candidate why it does not."""
+def as_dict(status: Status, index: IndexState) -> dict[str, Any]:
+    """All of it: state, detail, progress (0..1 or null), provider, model, a row for each role: who
+    serves it ("" for nobody), and of each other candidate why it does not; and how the index is."""
     return {
         "state": status.state.value,
         "detail": status.detail,
@@ -65,10 +77,20 @@ def as_dict(status: Status) -> dict[str, Any]:
                 "role": role.role,
                 "provider": role.provider,
                 "model": role.model,
+                "local": role.local,
                 "others": [{"provider": name, "why": why} for name, why in role.others],
             }
             for role in status.roles
         ],
+        "index": {
+            "state": index.state,
+            "detail": index.detail,
+            "done": index.done,
+            "total": index.total,
+            "files": index.files,
+            "chunks": index.chunks,
+            "vectors": index.vectors,
+        },
     }
 
 
