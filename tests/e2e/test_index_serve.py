@@ -11,7 +11,7 @@ from lsprotocol import types
 from tests.e2e.editing import Editor, StartEditor, plain
 from tests.e2e.process import PATIENCE_S, script
 
-VECTORLESS = {"index": {"vectors": False}}
+VECTORLESS: dict[str, Any] = {"index": {"vectors": False}}
 
 
 async def index_of(editor: Editor) -> dict[str, Any]:
