@@ -119,7 +119,9 @@ class Priority(IntEnum):
 class InfillRequest:
     """Fill the hole between `prefix` and `suffix`.
 
-    `typed` is the part of the cursor's line left of the cursor; `prefix` ends with it. `document`
+    `typed` is the part of the cursor's line left of the cursor; `prefix` ends with it. `written`,
+    which ends with `typed`, is a longer end of the prefix that may change before the next request:
+    a form that writes it last keeps what stands before it evaluated. `document`
     is an opaque key: requests with the same key share evaluated state. Providers stop at `stop`,
     at `max_tokens`, at the model's end of middle, and, when `single_line`, at the first line break
     after something visible. The caller may close the stream at any time: that frees the model.
@@ -133,6 +135,7 @@ class InfillRequest:
     prefix: str
     suffix: str
     typed: str = ""
+    written: str = ""
     snippets: tuple[Snippet, ...] = ()
     repo: str = ""
     single_line: bool = False
@@ -324,6 +327,15 @@ class Situation(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Included:
+    """A piece of another file that was in a prompt: where from, why, and its size as estimated."""
+
+    path: str
+    kind: SnippetKind
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """One answered request, as `nearfield/trace` shows it; never any text of a document.
 
@@ -342,6 +354,7 @@ class Trace:
     shown: bool
     reason: str = ""
     usage: Usage | None = None
+    included: tuple[Included, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

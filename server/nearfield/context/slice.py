@@ -21,7 +21,7 @@ from pathlib import PurePath
 import tree_sitter
 
 from nearfield.syntax.parser import Parsed
-from nearfield.types import Selected, Snapshot
+from nearfield.types import Selected, Snapshot, Snippet
 
 __all__ = ["Budget", "Slice", "Window", "build"]
 
@@ -73,7 +73,8 @@ class Window:
 @dataclass(frozen=True, slots=True)
 class Slice:
     """What the model sees. `prefix` ends with `typed`, the cursor's line up to the cursor. `path`
-    is relative to the workspace, with '/'. `window` goes into the document's next call."""
+    is relative to the workspace, with '/'. `window` goes into the document's next call. `snippets`
+    are of other files; whoever has such adds them."""
 
     prefix: str
     suffix: str
@@ -81,6 +82,7 @@ class Slice:
     path: str
     language: str
     window: Window
+    snippets: tuple[Snippet, ...] = ()
 
 
 def build(

@@ -36,6 +36,15 @@ LEAST_TOKENS = 64
 TEMPLATE_TOKENS = 64
 """Kept for control tokens and file names, and for text that has more tokens than estimated."""
 
+SNIPPET_SECONDS = 4.0
+"""So much of idle prefill the snippets of other files may take …"""
+
+SNIPPET_SHARE = 0.3
+"""… and so much of a prompt, …"""
+
+SNIPPET_TOKENS = 700
+"""… and so many tokens; tests/bench/RESULTS.md has what more of them would add."""
+
 UNKNOWN_CONTEXT = 4096
 """Tokens, where a provider does not say."""
 
@@ -47,10 +56,11 @@ requests."""
 @dataclass(frozen=True, slots=True)
 class Allowance:
     """`fresh_tokens` may be evaluated before the answer, `prompt_tokens` is the most that the
-    prompt may hold in all, reused ones counted."""
+    prompt may hold in all, reused ones counted; `snippet_tokens` of these may be other files'."""
 
     fresh_tokens: int
     prompt_tokens: int
+    snippet_tokens: int = 0
 
     @property
     def fresh_chars(self) -> int:
@@ -73,7 +83,8 @@ def allow(can: Capabilities, seconds: float, max_tokens: int) -> Allowance:
     context = can.context_tokens or UNKNOWN_CONTEXT
     most = max(LEAST_TOKENS, context - max_tokens - TEMPLATE_TOKENS)
     fresh = int((seconds - FIXED_SECONDS - LINE_TOKENS / decode) * prefill)
-    return Allowance(min(most, max(LEAST_TOKENS, fresh)), most)
+    snippets = min(SNIPPET_TOKENS, int(most * SNIPPET_SHARE), int(SNIPPET_SECONDS * prefill))
+    return Allowance(min(most, max(LEAST_TOKENS, fresh)), most, snippets)
 
 
 class Rates:

@@ -34,7 +34,15 @@ from nearfield.features.documents import Document, Documents
 from nearfield.features.generate import Ending, Generated, generate
 from nearfield.features.offers import Offers
 from nearfield.features.permitted import Permitted
-from nearfield.features.prompting import Cursor, choose, errand_of, prompt_of, request_of
+from nearfield.features.prompting import (
+    Cursor,
+    choose,
+    errand_of,
+    included,
+    prompt_of,
+    request_of,
+    snippet_budget,
+)
 from nearfield.features.shape import Shaped, Shaper
 from nearfield.features.tasks import run_task, stop_task
 from nearfield.features.trace import TraceLog
@@ -44,9 +52,11 @@ from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import ParseCache, Parsed
 from nearfield.types import (
     Capabilities,
+    Included,
     Selected,
     Situation,
     Snapshot,
+    Snippet,
     Span,
     Suggestion,
     Trace,
@@ -72,6 +82,10 @@ _REASONS: tuple[tuple[type[NearfieldError], str], ...] = (
 )
 
 
+SnippetsOf = Callable[[Snapshot, int, int], tuple[Snippet, ...]]
+"""What helps at an offset of a document, in at most so many characters; without waiting."""
+
+
 @dataclass(slots=True)
 class Account:
     """What the trace of one question will say."""
@@ -83,6 +97,7 @@ class Account:
     usage: Usage | None = None
     shown: bool = False
     reason: str = "error"
+    included: tuple[Included, ...] = ()
 
     def trace(self, ask: CompletionAsk) -> Trace:
         """The account as it stands."""
@@ -98,6 +113,7 @@ class Account:
             shown=self.shown,
             reason=self.reason,
             usage=self.usage,
+            included=self.included,
         )
 
 
@@ -118,6 +134,8 @@ class Completer:
     ) -> None:
         self.cache = CompletionCache()
         self.rates = Rates()
+        self.snippets: SnippetsOf = lambda snapshot, offset, budget: ()
+        """What is ready to be shown of other files; asked at every question."""
         self._documents = documents
         self._traces = traces
         self._acceptance = acceptance
@@ -238,8 +256,12 @@ class Completer:
         deadline = account.begun + wait / 1000
         cursor = await self.cursor(ask.snapshot, ask.offset, ask.selected)
         allowance = self.allowance(router, deadline - time.monotonic())
-        piece = choose(cursor, document, allowance, settings, patient=ask.invoked)
+        snippets = self.snippets(ask.snapshot, ask.offset, snippet_budget(document, allowance))
+        piece = choose(
+            cursor, document, allowance, settings, patient=ask.invoked, snippets=snippets
+        )
         document.window = piece.window
+        account.included = included(piece)
         prompt = prompt_of(piece)
         fresh = document.fresh_chars(prompt)
         shaper = self._shaper(cursor, ask.invoked)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from nearfield.context.slice import Window
 from nearfield.syntax.parser import changed_span
-from nearfield.types import Edit, Situation, Snapshot, Span
+from nearfield.types import Edit, Situation, Snapshot, Snippet, Span
 
 PROMPTS_KEPT = 2
 """Evaluated prompts remembered of a document: the small one of a first answer and the large one
@@ -26,14 +26,24 @@ DOCUMENTS_KEPT = 256
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """What a model has been shown: the prefix up to the cursor's line, the typed part, the
-    suffix."""
+    suffix; and before all of it the snippets."""
 
     head: str
     typed: str
     suffix: str
+    snippets: tuple[Snippet, ...] = ()
+
+    @property
+    def snippet_chars(self) -> int:
+        """The length of what stands before the document's own text."""
+        return chars_of(self.snippets)
 
     def fresh_chars(self, held: Prompt) -> int:
         """How many characters of this one have to be evaluated by a model that holds `held`."""
+        if self.snippets != held.snippets:
+            same = len(common_start(self.snippets, held.snippets))
+            fresh = chars_of(self.snippets[same:])
+            return fresh + len(self.head) + len(self.typed) + len(self.suffix)
         shared = common_prefix(self.head, held.head)
         if shared == len(self.head) == len(held.head) and self.suffix == held.suffix:
             return len(self.typed) - common_prefix(self.typed, held.typed)
@@ -48,8 +58,8 @@ class Document:
     first). `touched` spans what those edits wrote around the cursor; `elsewhere` tells that one was
     not at the cursor. `accepted` tells that the last edit put a suggestion in. `held` are the
     prompts of this document that the provider has evaluated, the last one last. `window` is what of
-    the document the last prompt showed and `suffix_tokens` how long its suffix was to be (see
-    context/slice.py and prompting.py).
+    the document the last prompt showed, `suffix_tokens` how long its suffix was to be and
+    `snippet_chars` what other files' snippets (see context/slice.py and prompting.py).
     """
 
     snapshot: Snapshot
@@ -61,6 +71,7 @@ class Document:
     held: list[Prompt] = field(default_factory=list[Prompt])
     window: Window | None = None
     suffix_tokens: float = 0.0
+    snippet_chars: float = 0.0
 
     def apply(self, snapshot: Snapshot, edits: Sequence[Edit], accepted: bool = False) -> None:
         """Go to `snapshot`, which `edits` lead to, each counted in the text after the one
@@ -79,7 +90,7 @@ class Document:
 
     def fresh_chars(self, prompt: Prompt) -> int:
         """How many characters of `prompt` the provider would have to evaluate now."""
-        cold = len(prompt.head) + len(prompt.typed) + len(prompt.suffix)
+        cold = prompt.snippet_chars + len(prompt.head) + len(prompt.typed) + len(prompt.suffix)
         return min((prompt.fresh_chars(held) for held in self.held), default=cold)
 
     def evaluated(self, prompt: Prompt) -> None:
@@ -123,6 +134,21 @@ def difference(before: str, after: str) -> list[Edit]:
         return []
     span, length = changed_span(before, after)
     return [Edit(span, after[span.start : span.start + length])]
+
+
+def chars_of(snippets: Sequence[Snippet]) -> int:
+    """How many characters snippets take in a prompt, their paths counted."""
+    return sum(len(snippet.path) + len(snippet.text) for snippet in snippets)
+
+
+def common_start(one: Sequence[Snippet], other: Sequence[Snippet]) -> Sequence[Snippet]:
+    """The snippets with which both begin."""
+    same = 0
+    for left, right in zip(one, other, strict=False):
+        if left != right:
+            break
+        same += 1
+    return one[:same]
 
 
 def common_prefix(a: str, b: str) -> int:

@@ -329,7 +329,9 @@ class Knowledge:
         held = self._prepared.setdefault(uri, Prepared())
         place = min(len(snapshot.text) if offset is None else offset, len(snapshot.text))
         found = await self._gathered(snapshot, place, Prepared.MOST_CHARS, meaning=False)
-        if held.adopt(found) and self._documents.get(uri) is not None:
+        if held.lacks(found):
+            await asyncio.sleep(held.steady_seconds)
+        if held.adopt(found) and uri in self._documents:
             self.when_prepared(uri)
 
     async def _gathered(

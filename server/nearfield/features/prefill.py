@@ -13,10 +13,11 @@ import logging
 
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
+from nearfield.features.budget import CHARS_PER_TOKEN
 from nearfield.features.complete import Completer
-from nearfield.features.documents import Document, Documents
+from nearfield.features.documents import Document, Documents, chars_of
 from nearfield.features.permitted import Permitted
-from nearfield.features.prompting import cut, errand_of, prompt_of, request_of
+from nearfield.features.prompting import cut, errand_of, prompt_of, request_of, snippet_budget
 from nearfield.features.tasks import describe, run_task, stop_task
 from nearfield.routing.router import Router
 from nearfield.types import HealthState
@@ -85,7 +86,10 @@ class Prefill:
         offset = len(snapshot.text) if document.cursor is None else document.cursor
         cursor = await completer.cursor(snapshot, min(offset, len(snapshot.text)))
         allowance = completer.allowance(router, settings.deadline_ms / 1000)
-        piece = cut(cursor, document, allowance.prompt_tokens, allowance, settings)
+        budget = snippet_budget(document, allowance)
+        snippets = completer.snippets(snapshot, cursor.offset, budget)
+        room = allowance.prompt_tokens - int(chars_of(snippets) / CHARS_PER_TOKEN)
+        piece = cut(cursor, document, room, allowance, settings, snippets)
         prompt = prompt_of(piece)
         if document.fresh_chars(prompt) == 0:
             return

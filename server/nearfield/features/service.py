@@ -17,6 +17,7 @@ from nearfield.config.schema import Config
 from nearfield.errors import NotReady
 from nearfield.features import assemble
 from nearfield.features.acceptance import Acceptance, Taken
+from nearfield.features.act.work import Actions
 from nearfield.features.ask import CompletionAnswer, CompletionAsk
 from nearfield.features.complete import Completer
 from nearfield.features.documents import Documents
@@ -68,6 +69,9 @@ class Service:
         self._paused = False
         self._prefill = Prefill(self._documents, self._completer)
         self.knowledge = Knowledge(config, self._completer.cursor)
+        self.actions = Actions(self, self._completer.cursor, self.knowledge)
+        self.knowledge.when_prepared = self._snippets_came
+        self._completer.snippets = self.knowledge.ready
         self.explainer = Explainer(self._completer.cursor, self.knowledge, self.offers, self.traces)
         self.reviewer = Reviewer(self._completer.cursor, self.offers)
         self._background: list[asyncio.Task[None]] = []
@@ -305,6 +309,11 @@ class Service:
             self._prefill.rest(uri)
             document = self._documents.get(uri)
             self.knowledge.rest(uri, document.cursor if document is not None else None)
+
+    def _snippets_came(self, uri: str) -> None:
+        """Other snippets are ready than the model has read: it may read them now."""
+        if uri == self._latest and not self._paused:
+            self._prefill.rest(uri)
 
     def _came_ready(self) -> None:
         if self._latest:

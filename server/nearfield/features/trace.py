@@ -64,6 +64,10 @@ def flat(trace: Trace) -> dict[str, Any]:
         "total_ms": _tenth(trace.total_ms),
         "shown": trace.shown,
         "reason": trace.reason,
+        "included": [
+            {"path": one.path, "kind": one.kind.value, "tokens": one.tokens}
+            for one in trace.included
+        ],
     }
 
 

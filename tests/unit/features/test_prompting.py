@@ -9,7 +9,7 @@ from nearfield.context.slice import Slice
 from nearfield.features.budget import Allowance
 from nearfield.features.documents import Document
 from nearfield.features.prompting import Cursor, choose, cut, prompt_of
-from nearfield.types import Snapshot
+from nearfield.types import Snapshot, Snippet
 
 TEXT = "".join(f"value_{i} = compute({i}, 'some words to make it a line')\n" for i in range(400))
 OFFSET = TEXT.index("value_200")
@@ -62,3 +62,40 @@ def test_whoever_waits_is_shown_more_than_is_held() -> None:
     piece = choose(at(TEXT, OFFSET), document, ALLOWANCE, SETTINGS, patient=True)
     assert len(piece.prefix) > len(before.prefix)
     assert document.fresh_chars(prompt_of(piece)) <= ALLOWANCE.fresh_chars
+
+
+SNIPPETS = (Snippet("b.py", "def compute(n: int, words: str) -> int: ...\n" * 8),)
+
+
+def test_snippets_that_would_cost_too_much_are_left_to_idle_prefill() -> None:
+    cursor = at(TEXT, OFFSET)
+    document = Document(cursor.snapshot)
+    tight = Allowance(fresh_tokens=100, prompt_tokens=1500)
+    cold = choose(cursor, document, tight, SETTINGS, snippets=SNIPPETS)
+    assert cold.snippets == ()
+    document.evaluated(prompt_of(cold))
+    document.evaluated(prompt_of(cut(cursor, document, 1200, tight, SETTINGS, SNIPPETS)))
+    assert choose(cursor, document, tight, SETTINGS, snippets=SNIPPETS).snippets == SNIPPETS
+
+
+def test_other_snippets_wait_until_they_are_held() -> None:
+    cursor = at(TEXT, OFFSET)
+    document = Document(cursor.snapshot)
+    document.evaluated(prompt_of(cut(cursor, document, 1200, ALLOWANCE, SETTINGS, SNIPPETS)))
+    newer = (*SNIPPETS, Snippet("c.py", "x" * 2_000))
+    typing = at(TEXT[:OFFSET] + "f" + TEXT[OFFSET:], OFFSET + 1)
+    assert choose(typing, document, ALLOWANCE, SETTINGS, snippets=newer).snippets == SNIPPETS
+    # Whoever waits is shown them at once.
+    roomy = Allowance(fresh_tokens=1500, prompt_tokens=1500)
+    waiting = choose(typing, document, roomy, SETTINGS, patient=True, snippets=newer)
+    assert waiting.snippets == newer
+
+
+def test_snippets_and_the_file_share_the_prompt() -> None:
+    cursor = at(TEXT, OFFSET)
+    roomy = Allowance(fresh_tokens=1500, prompt_tokens=1500)
+    for snippets in ((), SNIPPETS):
+        document = Document(cursor.snapshot)
+        piece = choose(cursor, document, roomy, SETTINGS, patient=True, snippets=snippets)
+        assert piece.snippets == snippets
+        assert document.fresh_chars(prompt_of(piece)) <= 1500 * 3.0 + 100

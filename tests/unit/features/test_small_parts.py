@@ -16,7 +16,7 @@ from nearfield.features.permitted import Permitted
 from nearfield.features.status import State, Status, StatusBoard
 from nearfield.features.tasks import run_task, stop_task
 from nearfield.features.trace import TraceLog, flat
-from nearfield.types import Situation, Snapshot, Trace, Usage
+from nearfield.types import Included, Situation, SnippetKind, Trace, Usage
 
 TRACE = Trace("1", "test", "file:///a.py", 3, "p", "m", Situation.TYPING, 12.345, True)
 
@@ -41,7 +41,8 @@ def test_watchers_hear_every_trace_until_they_stop() -> None:
 
 def test_a_flat_trace_has_the_promised_keys_and_json_values() -> None:
     usage = Usage("m", 100, 20, 80, 7, 200.04, 350.06)
-    assert flat(replace(TRACE, usage=usage)) == {
+    included = (Included("b.py", SnippetKind.DEFINITION, 30),)
+    assert flat(replace(TRACE, usage=usage, included=included)) == {
         "id": "1",
         "method": "test",
         "uri": "file:///a.py",
@@ -58,6 +59,7 @@ def test_a_flat_trace_has_the_promised_keys_and_json_values() -> None:
         "total_ms": 12.3,
         "shown": True,
         "reason": "",
+        "included": [{"path": "b.py", "kind": "definition", "tokens": 30}],
     }
     assert flat(TRACE)["prompt_tokens"] is None
 
