@@ -38,7 +38,7 @@ def register(server: LanguageServer, session: Session) -> None:
         service.offers.subscribe(told)
 
     def told(offer: Offer) -> None:
-        if _opted_in(session.protocol.client_capabilities):
+        if opted_in(session.protocol.client_capabilities):
             session.protocol.notify(OFFER, as_dict(offer))
         else:
             run_task(_ask(session, offer), "put an offer to the user")
@@ -113,10 +113,11 @@ async def _answer(service: Service, offer: str, decision: str) -> bool:
     return await service.answer(offer, Decision(decision))
 
 
-def _opted_in(capabilities: types.ClientCapabilities) -> bool:
-    """`experimental` is anything that a client likes; pygls makes a named tuple of an object."""
+def opted_in(capabilities: types.ClientCapabilities, name: str = OPT_IN) -> bool:
+    """Whether the client says `name` under `experimental`, which may hold anything; pygls makes a
+    named tuple of an object."""
     said: Any = capabilities.experimental
-    found = said.get(OPT_IN) if isinstance(said, Mapping) else getattr(said, OPT_IN, None)
+    found = said.get(name) if isinstance(said, Mapping) else getattr(said, name, None)
     return found is True
 
 

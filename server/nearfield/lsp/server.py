@@ -12,6 +12,8 @@ from nearfield import __version__
 from nearfield.config.load import load as load_settings
 from nearfield.features.tasks import describe
 from nearfield.lsp import (
+    action_commands,
+    code_action,
     commands,
     completion,
     events,
@@ -20,6 +22,7 @@ from nearfield.lsp import (
     inline_completion,
     offers,
     progress,
+    review,
     settings,
     status,
     text_sync,
@@ -44,6 +47,9 @@ FACES = (
     offers,
     hover,
     explain,
+    review,
+    code_action,
+    action_commands,
     commands,
 )
 

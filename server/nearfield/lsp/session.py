@@ -23,6 +23,7 @@ from nearfield.lsp.settings import Load, Settings
 
 if TYPE_CHECKING:
     from nearfield.features.service import Service
+    from nearfield.types import Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,11 @@ class Session:
         self.settings = Settings(protocol, load)
         self.when_started: list[Callable[[Service], None]] = []
         """Called once, with the service, before it is used."""
+        self.code_actions: list[Callable[[types.CodeActionParams], list[types.CodeAction]]] = []
+        """What is offered at a place besides the actions of features/act; asked at every request,
+        so it only looks at what is known."""
+        self.offered: dict[tuple[str, int | None], Snapshot] = {}
+        """The documents, by URI and version, as they were when actions were offered last."""
         self.client_name = ""
         """The editor's name, lower case."""
         self._make = make

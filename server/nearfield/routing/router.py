@@ -45,12 +45,14 @@ ROLES = ("complete", "fast", "code", "large", "review", "embed")
 
 @dataclass(frozen=True, slots=True)
 class RoleStatus:
-    """Who serves a role now ("" for nobody) and why each other candidate does not."""
+    """Who serves a role now ("" for nobody), why each other candidate does not, and whether nothing
+    that the role is told leaves this machine."""
 
     role: str
     provider: str
     model: str
     others: tuple[tuple[str, str], ...]
+    local: bool = True
 
 
 class Router:
@@ -119,6 +121,17 @@ class Router:
                 failures.append(f"{step.name}: {error.message}")
         raise no_provider(tuple(failures))
 
+    async def offerable(self, role: str, errand: Errand) -> tuple[str, ...]:
+        """The providers outside this machine that the user could have a request of `role` done by:
+        the strategy, the budget and what was said before allow at least to ask."""
+        plan = await self._desk.plan(role, False, errand)
+        return tuple(step.name for step in plan.steps if not self._desk.is_local(step.name))
+
+    async def offer(self, name: str, request: ChatRequest, errand: Errand, reason: str) -> Offer:
+        """What the provider `name`, outside this machine, would be sent for `request`, to be put to
+        the user who chose it. Raises `NotPermitted` when it could not be sent."""
+        return await self._desk.offer(name, request, errand, reason)
+
     async def answer(self, offer: Offer, decision: Decision) -> None:
         """Remember what the user said to `offer`. After a yes, ask again with the offer's provider
         in `Errand.accepted`: then it goes first."""
@@ -167,7 +180,8 @@ class Router:
         known = (*self._desk.named(role),)
         others += [(name, self._why_unknown(name)) for name in listed if name not in known]
         model = self._desk.providers[serving].model if serving else ""
-        return RoleStatus(role, serving, model, tuple(others))
+        local = not serving or self._desk.is_local(serving)
+        return RoleStatus(role, serving, model, tuple(others), local)
 
     def _why_unknown(self, name: str) -> str:
         if other := self._desk.stand_in(name):

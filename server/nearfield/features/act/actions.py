@@ -18,8 +18,7 @@ TEST = "test"
 @dataclass(frozen=True, slots=True)
 class Action:
     """One row. `title` is what the user reads, with `{what}` for the unit or the problem; `goal`
-    what a model is to do with the code above it. With `free` the signature and the comments may
-    change."""
+    what a model is to do with the code above it. With `free` the signature may change."""
 
     id: str
     title: str

@@ -17,7 +17,7 @@ from nearfield.errors import EditRefused, NotReady
 from nearfield.features.offers import Offers
 from nearfield.routing.errand import Ask, Check, Consent, Decision, Errand
 from nearfield.routing.router import Restart, Router
-from nearfield.types import ChatRequest, Message
+from nearfield.types import ChatRequest, Message, Role
 
 CHARS_PER_TOKEN = 3.0
 """Of code, in the tokenizers of the catalogue; on the safe side."""
@@ -106,6 +106,11 @@ class Dialogue:
         raises, and `EditRefused` when the user does not want to send it."""
         request = ChatRequest(messages, max_tokens=max_tokens, temperature=0.0)
         errand = replace(self._errand, checks=checks)
+        if any(message.role is Role.ASSISTANT for message in messages):
+            # An answer may repeat any of the sources in other words: with one that may not leave,
+            # none of it does.
+            bare = tuple(replace(source, text="") for source in errand.sources)
+            errand = replace(errand, sources=bare)
         accepted = await self._admitted(request, errand)
         errand = replace(errand, accepted=accepted)
         text, complete = "", False

@@ -32,13 +32,14 @@ class Unfit(Exception):
 
 @dataclass(frozen=True)
 class Fitting:
-    """A unit of a text, as answers are fitted into it. `free`: signature and comments may change.
-    Its methods parse: not on the event loop."""
+    """A unit of a text, as answers are fitted into it. With `free` the signature may change, with
+    `loose` comments and empty lines may. Its methods parse: not on the event loop."""
 
     text: str
     parsed: Parsed | None
     unit: Unit
     free: bool = False
+    loose: bool = False
 
     @property
     def language(self) -> Language | None:
@@ -119,7 +120,7 @@ class Fitting:
         fixed = fixed_rows_of(language, code)
         texts = [row + layout.newline for row in layout.placed(code, unit.indent, fixed)]
         was = lines_of(unit.text(self.text))
-        if self.free or language is None:
+        if self.loose or language is None:
             rows = merged(_plain(was), _plain(texts))
         else:
             rows = merged(

@@ -18,8 +18,9 @@ __all__ = ["companions", "import_edit", "needed"]
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _KEYWORDS = frozenset(
-    ["import", "from", "as", "package", "use", "using", "require", "type", "default"]
+    {"as", "default", "from", "import", "package", "require", "type", "use", "using"}
 )
+_PACKAGES = frozenset({"package_clause", "package_declaration", "package_header"})
 _TWO_LINES = frozenset({"python"})
 """Languages in which two empty lines are between definitions."""
 

@@ -23,6 +23,7 @@ __all__ = [
     "name_node",
     "name_of",
     "named_scopes",
+    "node_of",
     "outermost",
     "parameters",
     "unit_at",
@@ -196,6 +197,17 @@ def named_scopes(parsed: Parsed) -> list[tuple[str, tree_sitter.Node]]:
             found.append((name, node))
         pending.extend(reversed(node.named_children))
     return found
+
+
+def node_of(parsed: Parsed, unit: Unit) -> tree_sitter.Node | None:
+    """The definition that `unit` is."""
+    for name, node in named_scopes(parsed):
+        lines = (
+            whole_lines(parsed.text, parsed.span(outermost(node))) if name == unit.name else None
+        )
+        if lines == unit.span:
+            return node
+    return None
 
 
 def whole_lines(text: str, span: Span) -> Span | None:

@@ -1,0 +1,216 @@
+"""How a project tests: its framework and where its tests are, found from its own files.
+
+Reads names of files and the beginnings of a few, within bounds; nothing is run or imported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from nearfield.errors import EditRefused
+
+__all__ = ["TESTED", "Suite", "is_test", "module_of", "relative_module", "suite_for"]
+
+MOST_ENTRIES = 20_000
+"""Files looked at by name before a project counts as known."""
+FILES_READ = 12
+"""Test files that are read to see how they test."""
+READ_BYTES = 64_000
+_SKIPPED = frozenset(
+    {"node_modules", "vendor", "target", "build", "dist", "venv", "site-packages", "__pycache__"}
+)
+_ECMA = {"javascript", "typescript", "typescriptreact"}
+TESTED = frozenset({"python", "go", *_ECMA})
+"""Languages whose tests can be written here."""
+_PATTERNS = {
+    "python": re.compile(r"test_.+\.py|.+_test\.py"),
+    "go": re.compile(r".+_test\.go"),
+    "ecma": re.compile(r".+\.(?:test|spec)\.[cm]?[jt]sx?"),
+}
+_RUNNERS = ("vitest", "jest", "mocha", "jasmine", "ava")
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """`framework` as a model knows it; `path` is the test file of a source file, which `exists` or
+    would be new; `example` is the beginning of a test file of the project."""
+
+    framework: str
+    path: Path
+    exists: bool
+    example: str = ""
+
+
+def suite_for(language: str, path: Path, root: Path) -> Suite:
+    """How the tests of the source file at `path` are to be written. Raises `EditRefused` for a
+    language whose conventions are not known here."""
+    if language == "python":
+        return _python(path, root)
+    if language == "go":
+        return _go(path)
+    if language in _ECMA:
+        return _ecma(path, root)
+    raise EditRefused(f"How tests are written in {language or 'this language'} is not known here.")
+
+
+def is_test(language: str, path: Path) -> bool:
+    """Whether the file at `path` is one of tests."""
+    pattern = _PATTERNS.get("ecma" if language in _ECMA else language)
+    return pattern is not None and pattern.fullmatch(path.name) is not None
+
+
+def _python(path: Path, root: Path) -> Suite:
+    tests = _tests(root, _PATTERNS["python"])
+    texts = [_head(one) for one in tests[:FILES_READ]]
+    plain = sum("import pytest" in text or bool(_PYTEST.search(text)) for text in texts)
+    classes = sum("unittest.TestCase" in text or "(TestCase)" in text for text in texts)
+    framework = "unittest" if classes > plain else "pytest"
+    names = (f"test_{path.stem}.py", f"{path.stem}_test.py")
+    own = next((one for one in tests if one.name in names), None)
+    example = next((text for text in texts if "def test" in text), "")
+    if own is not None:
+        return Suite(framework, own, True, _cut(_head(own)))
+    behind = sum(one.name.endswith("_test.py") for one in tests)
+    name = names[1] if behind > len(tests) - behind else names[0]
+    return Suite(framework, _python_folder(path, root, tests) / name, False, _cut(example))
+
+
+_PYTEST = re.compile(r"^(?:async )?def test_", re.MULTILINE)
+
+
+def _python_folder(path: Path, root: Path, tests: list[Path]) -> Path:
+    """Beside the source where tests are; else below `tests`, in the same folder as there is one."""
+    if any(one.parent == path.parent for one in tests):
+        return path.parent
+    top = next((root / name for name in ("tests", "test") if (root / name).is_dir()), None)
+    if top is None:
+        return tests[0].parent if tests else root / "tests"
+    inner = list(path.parent.relative_to(root).parts)
+    for start in range(len(inner) + 1):
+        for sub in (Path(*inner[start:]), Path("unit", *inner[start:])):
+            folder = top / sub
+            if folder.is_dir() and folder != top:
+                return folder
+    return top
+
+
+def _go(path: Path) -> Suite:
+    own = path.with_name(f"{path.stem}_test.go")
+    siblings = sorted(path.parent.glob("*_test.go"))
+    example = _cut(_head(siblings[0])) if siblings else ""
+    return Suite("the testing package", own, own.exists(), example)
+
+
+def _ecma(path: Path, root: Path) -> Suite:
+    tests = _tests(root, _PATTERNS["ecma"])
+    texts = [_head(one) for one in tests[:FILES_READ]]
+    names = [f"{path.stem}.{infix}{path.suffix}" for infix in ("test", "spec")]
+    own = next((one for one in tests if one.name in names), None)
+    framework = _runner(path, root, texts)
+    example = next((text for text in texts if re.search(r"\b(?:it|test)\(", text)), "")
+    if own is not None:
+        return Suite(framework, own, True, _cut(_head(own)))
+    specs = sum(".spec." in one.name for one in tests)
+    name = names[1] if specs > len(tests) - specs else names[0]
+    return Suite(framework, _ecma_folder(path, root, tests) / name, False, _cut(example))
+
+
+def _ecma_folder(path: Path, root: Path, tests: list[Path]) -> Path:
+    folders = [one.parent.name for one in tests]
+    if folders.count("__tests__") * 2 > len(folders) and folders:
+        return path.parent / "__tests__"
+    for name in ("tests", "test"):
+        top = root / name
+        if any(one.is_relative_to(top) for one in tests):
+            return top
+    return path.parent
+
+
+def _runner(path: Path, root: Path, texts: list[str]) -> str:
+    """From the nearest package.json, else from what the tests import."""
+    for folder in (path.parent, *path.parent.parents):
+        found = _package(folder / "package.json")
+        for name in _RUNNERS:
+            if name in found:
+                return name
+        if found or folder == root:
+            break
+    joined = "\n".join(texts)
+    named = (name for name in (*_RUNNERS, "node:test") if f'"{name}"' in joined.replace("'", '"'))
+    return next(named, "node:test")
+
+
+def _package(path: Path) -> set[str]:
+    """The names in a package.json's dependencies and scripts."""
+    try:
+        value = json.loads(_head(path) or "{}")
+    except ValueError:
+        return set()
+    if not isinstance(value, dict):
+        return set()
+    found: set[str] = {"package.json"} if value else set()
+    for key in ("devDependencies", "dependencies"):
+        if isinstance(value.get(key), dict):
+            found |= set(value[key])
+    scripts = value.get("scripts")
+    if isinstance(scripts, dict):
+        found |= set(re.findall(r"[a-z]+", str(scripts.get("test", ""))))
+    return found
+
+
+def _tests(root: Path, pattern: re.Pattern[str]) -> list[Path]:
+    return [path for path in _files(root) if pattern.fullmatch(path.name)]
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """The files below `root`, in a stable order, as far as the bound goes. Follows no links."""
+    seen = 0
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and name not in _SKIPPED
+        )
+        for name in sorted(names):
+            seen += 1
+            if seen > MOST_ENTRIES:
+                return
+            yield Path(folder, name)
+
+
+def _head(path: Path) -> str:
+    """The beginning of a file, "" when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(READ_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _cut(text: str) -> str:
+    """So much of an example as shows the form of a test."""
+    lines = text.replace("\r\n", "\n").split("\n")[:30]
+    return "\n".join(lines).strip("\n") if len("\n".join(lines)) < 1500 else ""
+
+
+def module_of(path: Path, root: Path) -> str:
+    """How Python imports the module at `path`."""
+    top = path.parent
+    while (top / "__init__.py").exists() and top != top.parent:
+        top = top.parent
+    parts = path.relative_to(top).with_suffix("").parts
+    if len(parts) == 1 and path.is_relative_to(root):
+        # A folder without `__init__.py` below the root is a package too, unless it is `src`.
+        inner = path.relative_to(root).with_suffix("").parts
+        parts = inner[1:] if inner[0] in ("src", "lib") else inner
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def relative_module(source: Path, test: Path) -> str:
+    """How a JavaScript test imports the module at `source`."""
+    shared = os.path.relpath(source.with_suffix(""), test.parent)
+    posix = PurePosixPath(*Path(shared).parts).as_posix()
+    return posix if posix.startswith(".") else f"./{posix}"

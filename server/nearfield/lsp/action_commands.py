@@ -1,0 +1,256 @@
+"""`nearfield.action` and `nearfield.rewrite`: do an action, with progress and cancel.
+
+    nearfield.action   [{action, uri, range, version?, diagnostics?, instruction?, provider?,
+                         preview?}]
+    nearfield.rewrite  [{uri, range, instruction, version?, preview?}]
+
+The edit goes to the client with `workspace/applyEdit`, and the command answers `{applied, title,
+provider, model}`; with `preview` nothing is applied and it answers `{edit, diff, …}` as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
+from pygls.lsp.server import LanguageServer
+
+from nearfield.errors import EditRefused
+from nearfield.lsp import convert, wire
+from nearfield.lsp.explain import WireRange, document_of
+from nearfield.lsp.lines import LineTable
+from nearfield.lsp.offers import CHOICES
+from nearfield.lsp.session import Session
+from nearfield.lsp.work import Report, shown_work
+from nearfield.lsp.workspace_edit import workspace_edit
+
+if TYPE_CHECKING:
+    from nearfield.features.act.proposal import FileChange, Problem, Proposal, Wish
+    from nearfield.features.service import Service
+    from nearfield.routing.errand import Decision, Offer
+    from nearfield.types import Snapshot, Span
+
+ACTION = "nearfield.action"
+REWRITE = "nearfield.rewrite"
+
+
+class WireProblem(msgspec.Struct, frozen=True):
+    """Of a diagnostic what an action needs; the rest is not looked at."""
+
+    range: WireRange
+    message: Any = ""
+    source: str | None = None
+
+
+class ActionParams(msgspec.Struct, frozen=True):
+    """What to do where. `version` is the one that `range` was counted in."""
+
+    uri: str
+    range: WireRange
+    action: str = "rewrite"
+    version: int | None = None
+    diagnostic: WireProblem | None = None
+    diagnostics: list[WireProblem] = msgspec.field(default_factory=list[WireProblem])
+    instruction: str = ""
+    provider: str = ""
+    preview: bool = False
+
+
+def register(server: LanguageServer, session: Session) -> None:
+    """Offer the commands."""
+
+    async def action(what: Any) -> dict[str, Any]:
+        params = wire.read(ActionParams, what)
+        proposal = await work(session, params)
+        return await _answer(session, params, proposal)
+
+    async def rewrite(what: Any) -> dict[str, Any]:
+        params = wire.read(ActionParams, what)
+        if not params.instruction.strip():
+            raise JsonRpcInvalidParams(f"{REWRITE} needs an instruction that says what to do.")
+        params = msgspec.structs.replace(params, action="rewrite")
+        return await _answer(session, params, await work(session, params))
+
+    server.command(ACTION)(action)
+    server.command(REWRITE)(rewrite)
+
+
+async def work(session: Session, params: ActionParams) -> Proposal:
+    """The proposal for what is wanted, counted in the documents of now. Raises `EditRefused`."""
+    wish = wish_of(session, params)
+    service = await session.service()
+    async with shown_work(session.protocol, "Nearfield") as report:
+        proposal = await service.actions.propose(
+            wish, _reporter(report), _asker(session), _holder(session)
+        )
+        return await _of_now(session, service, proposal)
+
+
+def wish_of(session: Session, params: ActionParams) -> Wish:
+    """The params in the inside's words. Raises `JsonRpcInvalidParams` and `EditRefused`."""
+    from nearfield.features.act.proposal import Problem, Wish
+
+    snapshot = document_of(session, params.uri).snapshot()
+    spans = _Spans(session, params, snapshot)
+    problems = [*params.diagnostics, *([params.diagnostic] if params.diagnostic else [])]
+    found = tuple(
+        Problem(_words(one.message), spans.of(one.range), one.source or "") for one in problems
+    )
+    return Wish(
+        params.action,
+        snapshot,
+        spans.of(params.range),
+        found,
+        params.instruction,
+        params.provider,
+    )
+
+
+class _Spans:
+    """Ranges that were counted in the version that the params name, in the document of now."""
+
+    def __init__(self, session: Session, params: ActionParams, now: Snapshot) -> None:
+        """Raises `EditRefused` when nobody knows that version any more."""
+        self._encoding = session.protocol.encoding
+        self._now = self._then = now
+        if params.version not in (None, now.version):
+            then = session.offered.get((params.uri, params.version))
+            if then is None:
+                raise EditRefused("The document has changed meanwhile.", "Ask again.")
+            self._then = then
+        self._lines = LineTable(self._then.text)
+
+    def of(self, where: WireRange) -> Span:
+        """The offsets of `where` now. Raises `EditRefused` when its lines have changed."""
+        from nearfield.features.act.rebase import rebased_span
+
+        start, end = (types.Position(p.line, p.character) for p in (where.start, where.end))
+        text = self._then.text
+        span = convert.span_of(text, self._lines, types.Range(start, end), self._encoding)
+        return span if self._then is self._now else rebased_span(span, text, self._now.text)
+
+
+def edit_of(session: Session, proposal: Proposal) -> types.WorkspaceEdit:
+    """`proposal` as this client takes it."""
+    return workspace_edit(proposal, session.protocol.client_capabilities, session.protocol.encoding)
+
+
+async def _of_now(session: Session, service: Service, proposal: Proposal) -> Proposal:
+    """`proposal` with each file counted in what the client holds now."""
+    files: list[FileChange] = []
+    for file in proposal.files:
+        moved = file
+        # It may change again while the change is looked at.
+        while (now := _now(session, moved)) is not None and now.text != moved.before:
+            moved = await service.actions.rebase(moved, now)
+        if now is not None:
+            moved = replace(moved, version=now.version)
+        files.append(moved)
+    return replace(proposal, files=tuple(files))
+
+
+def _now(session: Session, file: FileChange) -> Snapshot | None:
+    document = session.documents.get(file.uri)
+    if document is None and file.version is not None:
+        raise EditRefused("The document was closed meanwhile.")
+    return document.snapshot() if document is not None and document.followed else None
+
+
+async def _answer(session: Session, params: ActionParams, proposal: Proposal) -> dict[str, Any]:
+    """Apply `proposal`, or show it; what the command answers."""
+    edit = edit_of(session, proposal)
+    told: dict[str, Any] = {
+        "title": proposal.title,
+        "provider": proposal.provider,
+        "model": proposal.model,
+        "wrong": proposal.wrong,
+    }
+    if params.preview:
+        root = next(iter(session.documents.roots), "")
+        diff = "".join(file.diff(_shown(file, root)) for file in proposal.files)
+        return {**told, "applied": False, "edit": edit, "diff": diff}
+    workspace = session.protocol.client_capabilities.workspace
+    if workspace is None or not workspace.apply_edit:
+        raise EditRefused(
+            "This editor takes no edits from a server.", "Ask with preview: true instead."
+        )
+    try:
+        applied = await session.protocol.send_request_async(
+            types.WORKSPACE_APPLY_EDIT, types.ApplyWorkspaceEditParams(edit, proposal.title)
+        )
+    except JsonRpcException as error:
+        raise EditRefused("The editor did not take the edit.") from error
+    return {**told, "applied": bool(getattr(applied, "applied", False))}
+
+
+def _shown(file: FileChange, root: str) -> str:
+    path = Path(file.path) if file.path else None
+    if path is None:
+        return file.uri.rpartition("/")[2]
+    return path.relative_to(root).as_posix() if root and path.is_relative_to(root) else path.name
+
+
+def _reporter(report: Report) -> Callable[[str], None]:
+    def said(message: str) -> None:
+        report(message, None)
+
+    return said
+
+
+def _holder(session: Session) -> Any:
+    """What the editor holds at a path."""
+
+    def held(path: str) -> Snapshot | None:
+        for document in session.documents:
+            if document.path == path and document.followed:
+                return document.snapshot()
+        return None
+
+    return held
+
+
+def _asker(session: Session) -> Any:
+    """Puts what a provider outside this machine would be sent to the user, and waits."""
+
+    async def ask(offer: Offer) -> Decision | None:
+        from nearfield.features.offers import words
+        from nearfield.routing.errand import Decision
+
+        question = types.ShowMessageRequestParams(
+            types.MessageType.Info,
+            f"Nearfield: {words(offer)} Send it?",
+            [types.MessageActionItem(title) for title in CHOICES],
+        )
+        try:
+            chosen: Any = await session.protocol.send_request_async(
+                types.WINDOW_SHOW_MESSAGE_REQUEST, question
+            )
+        except JsonRpcException:
+            return None  # a client that cannot ask has not said yes
+        decision = CHOICES.get(str(getattr(chosen, "title", "")))
+        return Decision(decision) if decision else None
+
+    return ask
+
+
+def _words(message: Any) -> str:
+    """A diagnostic's message, which may be marked up."""
+    if isinstance(message, dict):
+        return str(message.get("value", ""))
+    return str(message)
+
+
+def problem_of(session: Session, uri: str, diagnostic: types.Diagnostic) -> Problem:
+    """A client's diagnostic in the inside's words."""
+    from nearfield.features.act.proposal import Problem
+
+    document = document_of(session, uri)
+    span: Span = document.span_of(diagnostic.range, session.protocol.encoding)
+    message: Any = diagnostic.message
+    text = message if isinstance(message, str) else str(message.value)
+    return Problem(text, span, diagnostic.source or "")
