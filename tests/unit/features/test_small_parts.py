@@ -16,7 +16,7 @@ from nearfield.features.permitted import Permitted
 from nearfield.features.status import State, Status, StatusBoard
 from nearfield.features.tasks import run_task, stop_task
 from nearfield.features.trace import TraceLog, flat
-from nearfield.types import Included, Situation, SnippetKind, Trace, Usage
+from nearfield.types import Included, Situation, Snapshot, SnippetKind, Trace, Usage
 
 TRACE = Trace("1", "test", "file:///a.py", 3, "p", "m", Situation.TYPING, 12.345, True)
 
