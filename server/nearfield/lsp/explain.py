@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from lsprotocol import types
@@ -17,11 +17,17 @@ from pygls.lsp.server import LanguageServer
 
 from nearfield.lsp import wire
 from nearfield.lsp.documents import Document
+from nearfield.lsp.offers import opted_in
 from nearfield.lsp.session import Session
 from nearfield.lsp.work import shown_work
 from nearfield.types import Span
 
+if TYPE_CHECKING:
+    from nearfield.features.explain.subject import Problem
+
 EXPLAIN = "nearfield.explain"
+PANEL = "nearfieldPanel"
+"""What a client says under `experimental` when it shows the command's result itself."""
 SHOWN_FILE = "explanation.md"
 
 
@@ -75,7 +81,72 @@ def register(server: LanguageServer, session: Session) -> None:
             "wrong": told.wrong,
         }
 
+    def offered(params: types.CodeActionParams) -> list[types.CodeAction]:
+        service, document = session.running_service, session.documents.get(params.text_document.uri)
+        if service is None or document is None or not document.followed:
+            return []
+        encoding = session.protocol.encoding
+        span = document.span_of(params.range, encoding)
+        problems = [problem_of(document, one, encoding) for one in params.context.diagnostics]
+        service.explainer.problems.tell(document.uri, span, problems)
+        service.explainer.rest(document.snapshot(), span.start)
+        return offer(
+            session,
+            f"Explain this ({service.explainer.model})",
+            "source.explain",
+            service.explainer.model,
+            types.Command(
+                "Explain this",
+                EXPLAIN,
+                arguments=[
+                    {
+                        "uri": document.uri,
+                        "range": wire_range(params.range),
+                        "show": not opted_in(session.protocol.client_capabilities, PANEL),
+                    }
+                ],
+            ),
+        )
+
+    session.code_actions.append(offered)
     server.command(EXPLAIN)(explain)
+
+
+def offer(
+    session: Session, title: str, kind: str, model: str, command: types.Command
+) -> list[types.CodeAction]:
+    """An action that runs `command`; without a model it says why it cannot, to clients that show
+    that."""
+    if model:
+        return [types.CodeAction(title, kind=kind, command=command)]
+    document = session.protocol.client_capabilities.text_document
+    client = document.code_action if document is not None else None
+    if client is None or not client.disabled_support:
+        return []
+    why = "Nearfield is paused, or no model is set up for this; `nearfield doctor` says what to do"
+    return [types.CodeAction(command.title, kind=kind, disabled=types.CodeActionDisabled(why))]
+
+
+def problem_of(document: Document, one: types.Diagnostic, encoding: str) -> Problem:
+    """A diagnostic of any server's as features know it."""
+    from nearfield.features.explain.subject import Problem
+
+    severities = {1: "error", 2: "warning", 3: "information", 4: "hint"}
+    return Problem(
+        document.span_of(one.range, encoding),
+        one.message,
+        one.source or "",
+        "" if one.code is None else str(one.code),
+        severities.get(int(one.severity or 1), "error"),
+    )
+
+
+def wire_range(where: types.Range) -> dict[str, dict[str, int]]:
+    """A range as an argument of a command."""
+    return {
+        "start": {"line": where.start.line, "character": where.start.character},
+        "end": {"line": where.end.line, "character": where.end.character},
+    }
 
 
 def document_of(session: Session, uri: str) -> Document:

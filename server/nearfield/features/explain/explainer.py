@@ -15,7 +15,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nearfield.config.schema import Config
@@ -41,6 +41,7 @@ from nearfield.features.tasks import describe, run_task, stop_task
 from nearfield.features.trace import TraceLog
 from nearfield.routing.errand import Errand, Task
 from nearfield.routing.router import Restart, Router
+from nearfield.routing.tasks import ROLES
 from nearfield.types import Edit, HealthState, Snapshot, Span, Trace, Usage
 
 log = logging.getLogger(__name__)
@@ -125,6 +126,7 @@ class Explainer:
         self.stop()
         self._kept.clear()
         self._settings, self._permitted = config.hover, Permitted(config)
+        self._roles = config.routing.tasks
         self._router = router
 
     def pause(self, paused: bool) -> None:
@@ -148,6 +150,13 @@ class Explainer:
         await stop_task(resting)
         if running is not None:
             await stop_task(running[1])
+
+    @property
+    def model(self) -> str:
+        """The model that would be asked first, "" for none or while nothing may be asked."""
+        if self._router is None or self._paused:
+            return ""
+        return speaker(self._router, self._roles, Task.EXPLAIN)
 
     # --- what the user does -----------------------------------------------------------------
 
@@ -384,6 +393,13 @@ class Explainer:
                 usage=said.usage if said and not cached else None,
             )
         )
+
+
+def speaker(router: Router, tasks: Mapping[str, str], task: Task) -> str:
+    """The model of who would be asked first for `task`, "" for nobody; `tasks` are the user's roles
+    for tasks."""
+    candidates = router.candidates(tasks.get(task) or ROLES[task])
+    return next((one.model for one in candidates if one.capabilities.chat), "")
 
 
 async def _listen(

@@ -3,9 +3,10 @@ edited."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from nearfield.features.documents import difference
 from nearfield.features.review.findings import Finding
 from nearfield.features.spans import moved
 from nearfield.types import Edit, Snapshot, Span
@@ -44,26 +45,34 @@ class Board:
         shown = self._shown.get(uri)
         return shown.text if shown is not None else ""
 
-    def put(self, snapshot: Snapshot, within: range, findings: Iterable[Finding]) -> None:
-        """The rows `within` of `snapshot` were reviewed: what was shown of them is replaced."""
+    def put(
+        self,
+        snapshot: Snapshot,
+        within: range,
+        findings: Iterable[Finding],
+        now: Snapshot | None = None,
+    ) -> None:
+        """The rows `within` of `snapshot` were reviewed: what was shown of them is replaced. `now`
+        is the document where it has gone on meanwhile; findings on lines that have changed since
+        are not shown."""
+        now = now or snapshot
+        edits = difference(snapshot.text, now.text)
+        fresh = list(_moved(findings, edits, now))
         before = self._shown.get(snapshot.uri)
         kept: tuple[Finding, ...] = ()
-        if before is not None and before.text == snapshot.text:
-            kept = tuple(one for one in before.findings if one.row not in within)
-        self._set(snapshot.uri, snapshot.text, (*kept, *findings))
+        if before is not None and before.text == now.text:
+            kept = before.findings
+            if not edits:
+                kept = tuple(one for one in kept if one.row not in within)
+        self._set(snapshot.uri, now.text, (*kept, *fresh))
 
     def changed(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
         """The document is `snapshot` now."""
         shown = self._shown.get(snapshot.uri)
         if shown is None:
             return
-        followed: list[Finding] = []
-        for one in shown.findings:
-            span = _followed(one.span, edits)
-            if span is not None:
-                row = snapshot.text.count("\n", 0, span.start)
-                followed.append(replace(one, span=span, row=row))
-        self._set(snapshot.uri, snapshot.text, tuple(followed))
+        followed = tuple(_moved(shown.findings, edits, snapshot))
+        self._set(snapshot.uri, snapshot.text, followed)
 
     def opened(self, snapshot: Snapshot) -> None:
         """The document is open; findings about another text go."""
@@ -71,12 +80,14 @@ class Board:
         if shown is not None and shown.text != snapshot.text:
             self._set(snapshot.uri, "", ())
 
-    def clear(self, uri: str | None = None) -> int:
-        """Forget the findings of one document, or all; returns how many."""
-        uris = self.uris if uri is None else (uri,)
-        gone = sum(len(self.at(one)) for one in uris)
-        for one in uris:
-            self._set(one, "", ())
+    def clear(self, uri: str | None = None, finding: str = "") -> int:
+        """Forget one finding, those of one document, or all; returns how many."""
+        gone = 0
+        for one in self.uris if uri is None else (uri,):
+            before = self.at(one)
+            kept = tuple(found for found in before if finding and found.id != finding)
+            gone += len(before) - len(kept)
+            self._set(one, self.text(one), kept)
         return gone
 
     def _set(self, uri: str, text: str, findings: tuple[Finding, ...]) -> None:
@@ -88,6 +99,13 @@ class Board:
             self._shown.pop(uri, None)
         if before != self.at(uri):
             self.on_change(uri)
+
+
+def _moved(findings: Iterable[Finding], edits: Sequence[Edit], now: Snapshot) -> Iterator[Finding]:
+    """Those of `findings` whose lines have not changed, where they are after `edits`."""
+    for one in findings:
+        if (span := _followed(one.span, edits)) is not None:
+            yield replace(one, span=span, row=now.text.count("\n", 0, span.start))
 
 
 def _followed(span: Span, edits: Iterable[Edit]) -> Span | None:

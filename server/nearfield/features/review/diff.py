@@ -18,7 +18,7 @@ from pathlib import Path
 
 from nearfield.errors import NearfieldError
 
-__all__ = ["ChangedFile", "changed_files"]
+__all__ = ["ChangedFile", "changed_files", "file_diffs"]
 
 GIT_SECONDS = 20.0
 MOST_BYTES = 20_000_000
@@ -52,6 +52,24 @@ class ChangedFile:
 async def changed_files(folder: Path, ref: str = "HEAD") -> list[ChangedFile]:
     """What has changed under `folder` since `ref`, in the order of the paths; files that git does
     not follow are not among it. Raises `NearfieldError` where git cannot tell."""
+    top, diff = await _diff(folder, ref, context=0)
+    return _files(diff, top)
+
+
+async def file_diffs(folder: Path, ref: str = "HEAD") -> list[tuple[Path, str]]:
+    """As `changed_files`: for each file the absolute path and its unified diff as text."""
+    top, diff = await _diff(folder, ref, context=3)
+    found: list[tuple[Path, str]] = []
+    for piece in re.split(r"^(?=diff --git )", diff, flags=re.MULTILINE):
+        named = re.search(r"^\+\+\+ (.*?)[\t\r]*$", piece, re.MULTILINE)
+        path = _path(named[1], top) if named else None
+        if path is not None:
+            found.append((path, piece))
+    return found[:MOST_FILES]
+
+
+async def _diff(folder: Path, ref: str, context: int) -> tuple[Path, str]:
+    """The top of the working tree, and the diff with so many lines around each change."""
     top = Path(await _line(folder, "rev-parse", "--show-toplevel"))
     if not _holds(top, folder):
         raise NearfieldError(
@@ -61,12 +79,12 @@ async def changed_files(folder: Path, ref: str = "HEAD") -> list[ChangedFile]:
     off = await _filters_off(folder)
     diff = await _git(
         folder,
-        *("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--unified=0", "--no-renames"),
-        "--no-relative",
+        *("diff", "--no-ext-diff", "--no-textconv", "--no-color", f"--unified={context}"),
+        *("--no-renames", "--no-relative"),
         *("--ignore-submodules=all", "--no-prefix", "--diff-filter=AMT", commit, "--", "."),
         configuration=off,
     )
-    return _files(diff.decode("utf-8", "replace"), top)
+    return top, diff.decode("utf-8", "replace")
 
 
 async def _commit(folder: Path, ref: str) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 from nearfield.features.act.check import dropped
 from nearfield.features.act.hunks import lines_of
 from nearfield.features.review.pieces import Piece
+from nearfield.routing.quality import repeats
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit, Span
 
@@ -186,7 +187,7 @@ def _said(message: str) -> str:
 
 def _tells(message: str, text: str) -> bool:
     """Whether the message says something, about this file."""
-    if len(message.split()) < FEWEST_WORDS or _GENERIC.search(message):
+    if len(message.split()) < FEWEST_WORDS or _GENERIC.search(message) or repeats(message):
         return False
     quoted = [name for part in _QUOTED.findall(message) for name in _NAME.findall(part)]
     return not quoted or any(name in text for name in quoted)

@@ -69,14 +69,18 @@ def pieces_of(
     lines = plain.split("\n")
     found: list[Piece] = []
     for chunk in chunked(plain, path, parsed, definitions):
-        inside = range(chunk.first, chunk.last)
-        judged = tuple(row for row in inside if changed is None or row in changed)
-        if rows is not None:
-            judged = tuple(row for row in judged if row in rows)
-        judged = tuple(row for row in judged if row < len(lines) and lines[row].strip())
+        inside = range(chunk.first, min(chunk.last, len(lines)))
+        if rows is not None and not _meet(inside, rows):
+            continue
+        visible = (row for row in inside if lines[row].strip())
+        judged = tuple(row for row in visible if changed is None or row in changed)
         if judged and (rows is not None or _is_worth(chunk, lines)):
             found.append(Piece(chunk.first, chunk.last, chunk.symbol, judged, changed is not None))
     return found
+
+
+def _meet(one: range, other: range) -> bool:
+    return one.start < other.stop and other.start < one.stop
 
 
 def _is_worth(chunk: Chunk, lines: Sequence[str]) -> bool:

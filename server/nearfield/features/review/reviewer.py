@@ -14,6 +14,7 @@ from pathlib import Path
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError, NotReady
 from nearfield.features.act.hunks import lines_of
+from nearfield.features.explain.explainer import speaker
 from nearfield.features.explain.facts import shown_path
 from nearfield.features.explain.wording import fenced
 from nearfield.features.knowledge import CursorOf
@@ -74,10 +75,18 @@ class Reviewer:
     def use(self, config: Config, router: Router | None) -> None:
         """Work by these from now on."""
         self._permitted, self._router = Permitted(config), router
+        self._roles = config.routing.tasks
 
     def pause(self, paused: bool) -> None:
         """Ask no model, until told otherwise."""
         self._paused = paused
+
+    @property
+    def model(self) -> str:
+        """The model that would be asked first, "" for none or while nothing may be asked."""
+        if self._router is None or self._paused:
+            return ""
+        return speaker(self._router, self._roles, Task.REVIEW)
 
     async def review(
         self,
