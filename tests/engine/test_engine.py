@@ -84,13 +84,14 @@ async def engine(small_model: Path) -> AsyncGenerator[Engine]:
     await engine.stop()
 
 
-async def test_reuse_is_accounted_and_changes_nothing(engine: Engine) -> None:
-    """What is reused plus what is evaluated is the prompt, and the answer is as without reuse.
+COUNTING = ", ".join(str(i) for i in range(20)) + ","
+"""What a model is sure how to continue: kernels round differently for batches of different sizes,
+which decides near ties."""
 
-    The text is one that the model is sure of: llama.cpp's kernels round differently for batches
-    of different sizes, which may decide a near tie.
-    """
-    text = SOURCE[:1500] + "\n# " + ", ".join(str(i) for i in range(20)) + ","
+
+async def test_reuse_is_accounted_and_changes_nothing(engine: Engine) -> None:
+    """What is reused plus what is evaluated is the prompt, and the answer is as without reuse."""
+    text = f"{SOURCE[:1500]}\n# {COUNTING}"
     cold = await ask(engine, spec(text, document="exact"))
     assert cold.done.reused_tokens + cold.done.evaluated_tokens == cold.done.prompt_tokens
     again = await ask(engine, spec(text, document="exact"))
@@ -327,3 +328,48 @@ async def test_a_request_does_not_wait_longer_than_its_deadline_for_the_model(
     await engine.stop()
     with pytest.raises(NotReady):
         await engine.ready()
+
+
+async def test_prefill_takes_nothing_from_the_next_request(engine: Engine) -> None:
+    """Idle prefill of another prompt of the same document goes on in a copy."""
+    head = "# One more file\n" + SOURCE[:1200]
+    first, other = (f"{head}\n# {name}: {COUNTING}" for name in ("a", "b"))
+    before = await ask(engine, spec(first, document="fork"))
+    prepared = await ask(engine, spec(other, document="fork", prefill_only=True, priority=3))
+    assert prepared.done.reused_tokens > 200
+    for text in (first, other):
+        again = await ask(engine, spec(text, document="fork"))
+        assert again.done.evaluated_tokens <= 1 + again.done.generated_tokens
+    assert (await ask(engine, spec(first, document="fork"))).text == before.text
+
+
+async def test_what_is_kept_in_a_file_is_warm_in_another_worker(
+    small_model: Path, tmp_path: Path
+) -> None:
+    text, file = f"{SOURCE[:1500]}\n# {COUNTING}", tmp_path / "kept"
+    answers: list[str] = []
+    for reused in (False, True):
+        engine = Engine(SETTINGS)
+        engine.start(str(small_model))
+        await engine.ready(time.monotonic() + 120)
+        if reused:
+            assert await engine.restore("kept", str(file)) > 300
+        answer = await ask(engine, spec(text, document="kept"))
+        answers.append(answer.text)
+        assert (answer.done.evaluated_tokens == 1) is reused
+        if not reused:
+            assert await engine.save("kept", str(file)) == answer.done.prompt_tokens + (
+                max(0, answer.done.generated_tokens - 1)
+            )
+            assert await engine.save("unheard of", str(file)) == 0
+        await engine.stop()
+    assert answers[0] == answers[1]
+
+
+async def test_a_file_that_was_never_kept_is_of_no_use(engine: Engine, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_bytes(b"\0" * 4096)
+    for file in (tmp_path / "missing", other):
+        assert await engine.restore("never", str(file)) == 0
+    answer = await ask(engine, spec("# After\n" + SOURCE[:800], document="after"))
+    assert answer.done.generated_tokens > 0

@@ -221,6 +221,16 @@ class Engine:
         event = await self._ask(lambda id: frames.Embed(id, texts))
         return event.vectors if isinstance(event, frames.Embedded) else []
 
+    async def save(self, document: str, path: str) -> int:
+        """Write what is held of `document` to `path`; how many tokens, 0 for nothing."""
+        event = await self._ask(lambda id: frames.Save(id, document, path))
+        return event.tokens if isinstance(event, frames.Kept) else 0
+
+    async def restore(self, document: str, path: str) -> int:
+        """Hold for `document` what `save` wrote; how many tokens, 0 where it is of no use."""
+        event = await self._ask(lambda id: frames.Restore(id, document, path))
+        return event.tokens if isinstance(event, frames.Kept) else 0
+
     # --- jobs ----------------------------------------------------------------------------
 
     async def _ask(self, command: Callable[[int], frames.Command]) -> frames.Event:
@@ -360,7 +370,7 @@ class Engine:
                     )
                     self.spent[kind].add(done)
                 self._deliver(event.id, event)
-            case Prefilled() | Tokens() | frames.Tokenized() | frames.Embedded():
+            case Prefilled() | Tokens() | frames.Tokenized() | frames.Embedded() | frames.Kept():
                 self._deliver(event.id, event)
             case frames.Failed():
                 self._kinds.pop(event.id, None)

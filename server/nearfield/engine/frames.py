@@ -95,7 +95,25 @@ class Embed(msgspec.Struct, tag="embed", frozen=True):
     texts: list[str]
 
 
-Command = Load | Generate | Cancel | Tokenize | Embed
+class Save(msgspec.Struct, tag="save", frozen=True):
+    """Write what is held of a document to a file. Answered by `Kept`, with 0 tokens where nothing
+    is held, or by `Failed`."""
+
+    id: int
+    document: str
+    path: str
+
+
+class Restore(msgspec.Struct, tag="restore", frozen=True):
+    """Hold for a document what `Save` wrote, by a worker with the same model and settings. Answered
+    by `Kept`, with 0 tokens where the file is of no use, or by `Failed`."""
+
+    id: int
+    document: str
+    path: str
+
+
+Command = Load | Generate | Cancel | Tokenize | Embed | Save | Restore
 
 
 class Started(msgspec.Struct, tag="started", frozen=True):
@@ -199,6 +217,13 @@ class Embedded(msgspec.Struct, tag="embedded", frozen=True):
     vectors: list[list[float]]
 
 
+class Kept(msgspec.Struct, tag="kept", frozen=True):
+    """The answer to `Save` and `Restore`: how many tokens were written or read."""
+
+    id: int
+    tokens: int
+
+
 Event = (
     Started
     | Loading
@@ -210,6 +235,7 @@ Event = (
     | Failed
     | Tokenized
     | Embedded
+    | Kept
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -112,6 +112,41 @@ class Lane:
         c.llama_memory_seq_rm(self._memory, sequence.id, -1, -1)
         return 0
 
+    def fork(self, source: Sequence, target: Sequence) -> None:
+        """Let `target` hold what `source` does. A copy in memory of the whole sequence, some
+        milliseconds; llama.cpp makes it before the next decode."""
+        c.llama_memory_seq_rm(self._memory, target.id, -1, -1)
+        c.llama_memory_seq_cp(self._memory, source.id, target.id, -1, -1)
+        target.tokens[:] = source.tokens
+
+    def save(self, sequence: Sequence, path: str) -> int:
+        """Write a sequence to a file: tokens and cells. How many tokens, 0 where that failed."""
+        count = len(sequence.tokens)
+        tokens = (c.llama_token * count)(*sequence.tokens)
+        written = c.llama_state_seq_save_file(self.ptr, path.encode(), sequence.id, tokens, count)
+        return count if written else 0
+
+    def restore(self, sequence: Sequence, path: str) -> int:
+        """Read what `save` wrote into `sequence`. How many tokens, 0 where the file is of no use;
+        the sequence is empty then."""
+        c.llama_memory_seq_rm(self._memory, sequence.id, -1, -1)
+        sequence.tokens.clear()
+        tokens = (c.llama_token * self.document_tokens)()
+        count = ctypes.c_size_t()
+        read = c.llama_state_seq_load_file(
+            self.ptr,
+            path.encode(),
+            sequence.id,
+            tokens,
+            self.document_tokens,
+            ctypes.byref(count),
+        )
+        if not read:
+            c.llama_memory_seq_rm(self._memory, sequence.id, -1, -1)
+            return 0
+        sequence.tokens[:] = tokens[: count.value]
+        return count.value
+
     def decode(self, sequence: Sequence, tokens: SequenceOf[int], *, outputs: int = 1) -> None:
         """Evaluate `tokens` (at most `chunk`) after what `sequence` holds.
 

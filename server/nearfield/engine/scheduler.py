@@ -17,7 +17,12 @@ from nearfield.engine.lane import Abort, Aborted, Lane
 from nearfield.engine.llama import Model
 from nearfield.engine.rates import Rates
 from nearfield.engine.sampling import Chain, Greedy, Sampler
+from nearfield.engine.sequences import WORTH_COPYING, Sequence
 from nearfield.errors import NearfieldError, Unsupported
+
+RETURN_TOKENS = 256
+"""A request copies a sequence before it cuts off as many tokens: those of another place in the
+file. Less is what was generated and typed since, which nobody needs again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +133,19 @@ class Scheduler:
         sequence, shared = choice
         if sequence.job is not None and sequence.job in self._jobs:
             self._end(self._jobs[sequence.job], "preempted")
-        job.begin(prompt, sequence, shared)
+        job.begin(prompt, self._kept(job, sequence, shared), shared)
+
+    def _kept(self, job: Job, sequence: Sequence, shared: int) -> Sequence:
+        """The sequence to go on in: a copy, where more would be lost than a copy costs. What idle
+        prefill prepares must not take from the next request what it would have found; and whoever
+        jumps away may come back."""
+        lost = len(sequence.tokens) - shared
+        worth = WORTH_COPYING if job.spec.prefill_only else RETURN_TOKENS
+        spare = job.lane.table.spare(job.spec.document, sequence) if lost >= worth else None
+        if spare is None or not shared:
+            return sequence
+        job.lane.fork(sequence, spare)
+        return spare
 
     def _oldest(self, job: Job) -> Job:
         holders = [j for j in self._jobs.values() if j.lane is job.lane and j.sequence is not None]

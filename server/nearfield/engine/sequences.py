@@ -41,6 +41,11 @@ def common_prefix(held: SequenceOf[int], prompt: SequenceOf[int]) -> int:
     return first if differs[first] else n
 
 
+WORTH_COPYING = 24
+"""Evaluated tokens that are kept in a copy rather than lost: evaluating as many takes about as long
+as the copy."""
+
+
 class SequenceTable:
     """The sequences of one lane, least recently used first to go."""
 
@@ -71,12 +76,30 @@ class SequenceTable:
         oldest = min(free, key=lambda s: (s.job is not None, bool(s.tokens), s.used_at))
         return oldest, common_prefix(oldest.tokens, prompt)
 
+    def spare(self, document: str, but: Sequence | None = None) -> Sequence | None:
+        """A sequence other than `but` to put something of `document` into: an older one of the same
+        document, an empty one, the least recently used one. None where all are in use."""
+        others = [s for s in self.all if s is not but and s.job is None]
+        return min(
+            others,
+            key=lambda s: (s.document != document, bool(s.tokens), s.used_at),
+            default=None,
+        )
+
+    def of(self, document: str) -> Sequence | None:
+        """The sequence that holds most of `document`, None where none does."""
+        held = [s for s in self.all if s.document == document and s.tokens]
+        return max(held, key=lambda s: len(s.tokens), default=None)
+
+    def give(self, sequence: Sequence, document: str) -> None:
+        """`sequence` belongs to `document` from now on."""
+        self._clock += 1
+        sequence.document, sequence.used_at = document, self._clock
+
     def take(self, sequence: Sequence, job: int, document: str, keep: int) -> None:
         """Give `sequence` to `job`, with only its first `keep` tokens left."""
-        self._clock += 1
         sequence.job = job
-        sequence.document = document
-        sequence.used_at = self._clock
+        self.give(sequence, document)
         del sequence.tokens[keep:]
 
     def release(self, job: int) -> None:

@@ -16,7 +16,17 @@ from pathlib import Path
 
 from nearfield.engine import frames
 from nearfield.engine.bindings import c, version
-from nearfield.engine.frames import Cancel, Command, Embed, Event, Generate, Load, Tokenize
+from nearfield.engine.frames import (
+    Cancel,
+    Command,
+    Embed,
+    Event,
+    Generate,
+    Load,
+    Restore,
+    Save,
+    Tokenize,
+)
 from nearfield.engine.lane import Abort, Lane
 from nearfield.engine.llama import COMPUTE_OVERHEAD, Model, Silence, check_file, check_memory
 from nearfield.engine.rates import Rates
@@ -125,7 +135,7 @@ class Worker:
         match command:
             case Load():
                 self._load(command)
-            case Generate() | Tokenize() | Embed() if self._model is None:
+            case Generate() | Tokenize() | Embed() | Save() | Restore() if self._model is None:
                 error = NotReady("No model is loaded.")
                 self.send(frames.Failed(command.id, "NotReady", error.message, error.hint))
             case Generate() if self.scheduler is not None:
@@ -136,6 +146,10 @@ class Worker:
                 self.send(frames.Tokenized(command.id, self._model.tokenize(command.text)))
             case Embed():
                 self._embed(command)
+            case Save():
+                self._save(command)
+            case Restore():
+                self._restore(command)
             case _:
                 pass  # A cancel that arrives while no model is loaded has nothing to end.
 
@@ -238,6 +252,20 @@ class Worker:
             self.send(frames.Failed(command.id, type(error).__name__, error.message, error.hint))
             return
         self.send(frames.Embedded(command.id, vectors))
+
+    def _save(self, command: Save) -> None:
+        lane = self._lane("infill")
+        sequence = lane.table.of(command.document)
+        tokens = lane.save(sequence, command.path) if sequence else 0
+        self.send(frames.Kept(command.id, tokens))
+
+    def _restore(self, command: Restore) -> None:
+        lane = self._lane("infill")
+        sequence = lane.table.spare(command.document)
+        tokens = lane.restore(sequence, command.path) if sequence else 0
+        if sequence is not None:
+            lane.table.give(sequence, command.document if tokens else "")
+        self.send(frames.Kept(command.id, tokens))
 
     def _free(self) -> None:
         if self.scheduler is not None:

@@ -267,23 +267,9 @@ class Embedded:
         return Delta(finish=finish, usage=usage)
 
     def _variants(self, request: InfillRequest, template: FimTemplate | None) -> list[Variant]:
-        """The forms of the prompt that may be taken, best first.
-
-        In the classic order the suffix is evaluated anew at every keystroke. Whoever types gets it
-        only where that is not noticed; whoever waits, where the deadline affords it.
-        """
-        forms = [fim.render(template, request)]
-        if template is not None and template.order == "psm" and request.typed:
-            last = fim.render(template, request, typed_last=True)
-            if request.patient:
-                forms.append(last)
-            elif self._suffix_ms(request) > UNNOTICED_MS:
-                forms = [last]
-        return [_variant(form, fim.heal_index(template, request, form)) for form in forms]
-
-    def _suffix_ms(self, request: InfillRequest) -> float:
-        rate = self.capabilities.prefill_rate or UNKNOWN_PREFILL_RATE
-        return len(request.suffix) / CHARS_PER_TOKEN * 1000 / rate
+        """The forms of the prompt that may be taken, best first."""
+        form = fim.render(template, request, last=request.written or request.typed)
+        return [_variant(form, fim.heal_index(template, request, form))]
 
 
 def from_vocabulary(info: Loaded) -> FimTemplate | None:

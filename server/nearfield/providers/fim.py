@@ -13,12 +13,12 @@ from nearfield.types import FimTemplate, InfillRequest, Segment
 
 
 def render(
-    template: FimTemplate | None, request: InfillRequest, *, typed_last: bool = False
+    template: FimTemplate | None, request: InfillRequest, *, last: str = ""
 ) -> tuple[Segment, ...]:
     """The prompt for `request`. Without a template it is what precedes the cursor, and no more.
 
-    `typed_last` writes the typed part of the cursor's line after the middle token, where the model
-    continues it: typing on then changes nothing before it, and only the typed tokens are new.
+    `last` is the end of the prefix that is written after the middle token, where the model
+    continues it: writing on then changes nothing before it, and only what was written is new.
     """
     if template is None:
         return _filled([*_loose_snippets(request), Segment(request.prefix)])
@@ -32,8 +32,7 @@ def render(
             Segment(template.middle, special=True),
         ]
         return _filled([*head, *tail])
-    typed = request.typed if typed_last else ""
-    above = request.prefix[: len(request.prefix) - len(typed)]
+    above = request.prefix[: len(request.prefix) - len(last)]
     return _filled(
         [
             *head,
@@ -42,7 +41,7 @@ def render(
             Segment(template.suffix, special=True),
             Segment(request.suffix),
             Segment(template.middle, special=True),
-            Segment(typed),
+            Segment(last),
         ]
     )
 
