@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import sys
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 # A folder that holds one of these is the workspace of the files below it.
 WORKSPACE_MARKS = (".git", ".nearfield.toml", ".hg")
+INDEX_SECONDS = 5.0
+"""How long the index may take before it is completed without it; it goes on the next time."""
 LINE_BREAK = re.compile(r"\r\n|\r|\n")
 
 
@@ -32,12 +35,19 @@ class Place:
 
     snapshot: Snapshot
     offset: int
+    marked: bool = False
+    """Whether the document's folder is surely a workspace: one that has never been called so is not
+    indexed for one question."""
 
 
 def complete(
     target: Annotated[
         str, typer.Argument(metavar="FILE:LINE:COL", help="The cursor, counted from 1.")
     ],
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Say what of other files the model was shown, and why."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     log_level: Annotated[str, typer.Option(help="error, warning, info or debug.")] = "error",
 ) -> None:
@@ -55,7 +65,7 @@ def complete(
     loaded = load(Path(place.snapshot.root) if place.snapshot.root else None)
     for problem in loaded.problems:
         say(f"warning: {problem}")
-    answer, trace = asyncio.run(_ask(place, loaded))
+    answer, trace, reasons = asyncio.run(_ask(place, loaded))
     if as_json:
         print_json(
             {
@@ -63,9 +73,12 @@ def complete(
                 "reason": answer.reason,
                 "trace": trace,
             }
+            | ({"included": _explained(trace, reasons)} if explain else {})
         )
     else:
         _show(place, answer, trace)
+        if explain:
+            _say_why(_explained(trace, reasons))
     if not answer.suggestions:
         raise typer.Exit(ExitCode.NOTHING)
 
@@ -83,7 +96,9 @@ def find_place(target: str) -> Place:
     except UnicodeDecodeError as error:
         fail(f"{match[1]} is not UTF-8 text (byte {error.start}).")
     offset = _offset(text, int(match[2]), int(match[3]))
-    return Place(_snapshot(path, text), offset)
+    snapshot = _snapshot(path, text)
+    marked = any(Path(snapshot.root or path, mark).exists() for mark in WORKSPACE_MARKS)
+    return Place(snapshot, offset, marked)
 
 
 def _offset(text: str, line: int, column: int) -> int:
@@ -117,8 +132,11 @@ def _snapshot(path: Path, text: str) -> Snapshot:
     )
 
 
-async def _ask(place: Place, loaded: Loaded) -> tuple[CompletionAnswer, dict[str, Any]]:
-    """The answer, and its account as `nearfield/trace` gives it. Raises from the error tree."""
+async def _ask(
+    place: Place, loaded: Loaded
+) -> tuple[CompletionAnswer, dict[str, Any], dict[str, list[str]]]:
+    """The answer, its account as `nearfield/trace` gives it, and why the snippets of which file
+    were ready. Raises from the error tree."""
     from nearfield.errors import NoProvider
     from nearfield.features.ask import CompletionAsk
     from nearfield.features.service import Service
@@ -126,9 +144,14 @@ async def _ask(place: Place, loaded: Loaded) -> tuple[CompletionAnswer, dict[str
 
     service = Service(loaded.config)
     try:
+        if place.marked and place.snapshot.root:
+            service.knowledge.wait_seconds = 0.0
+            service.knowledge.folders([place.snapshot.root])
         await service.start()
         service.opened(place.snapshot)
         await _until_ready(service)
+        if place.marked:
+            await _until_indexed(service, place)
         ask = CompletionAsk(
             id="1",
             method="complete",
@@ -143,7 +166,10 @@ async def _ask(place: Place, loaded: Loaded) -> tuple[CompletionAnswer, dict[str
                 service.status.detail or "No model could answer.", "Run `nearfield doctor`."
             )
         traces = service.traces.last(1)
-        return answer, flat(traces[0]) if traces else {}
+        reasons: dict[str, list[str]] = {}
+        for piece in service.knowledge.pieces(place.snapshot.uri):
+            reasons.setdefault(piece.path, []).append(piece.why)
+        return answer, flat(traces[0]) if traces else {}, reasons
     finally:
         await service.aclose()
 
@@ -173,6 +199,37 @@ async def _until_ready(service: Service) -> None:
             end()
     if service.status.state is State.UNAVAILABLE:
         raise NoProvider(service.status.detail, "Run `nearfield doctor` to see what to do.")
+
+
+async def _until_indexed(service: Service, place: Place) -> None:
+    """Wait until names and text are indexed, for a while, and prepare what the cursor needs. The
+    rest of the index is left to the servers."""
+    known = service.knowledge
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(INDEX_SECONDS):
+            while known.state.state in ("off", "starting", "building") and not known.state.detail:
+                if not service.config.index.enabled:
+                    return
+                await asyncio.sleep(0.02)
+    known.pause()
+    await known.prepare(place.snapshot, place.offset)
+
+
+def _explained(trace: dict[str, Any], reasons: dict[str, list[str]]) -> list[dict[str, Any]]:
+    """What of other files was in the prompt, with the reasons."""
+    return [
+        {**row, "why": ", ".join(dict.fromkeys(reasons.get(row["path"], ())))}
+        for row in trace.get("included", ())
+    ]
+
+
+def _say_why(rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        say("Nothing of other files was shown to the model.")
+        return
+    say("Shown to the model of other files:")
+    for row in rows:
+        say(f"  {row['path']}  {row['kind']}, about {row['tokens']} tokens: {row['why']}")
 
 
 def _row(place: Place, suggestion: Suggestion) -> dict[str, Any]:

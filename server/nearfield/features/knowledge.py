@@ -88,7 +88,8 @@ class Knowledge:
         self._config = config
         self._permitted = Permitted(config)
         self._cursor_of = cursor_of
-        self._wait_seconds = wait_seconds
+        self.wait_seconds = wait_seconds
+        """How long `run` waits before it opens anything."""
         self._roots: tuple[str, ...] = ()
         self._indexes: dict[str, Index] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -108,7 +109,7 @@ class Knowledge:
 
     async def run(self) -> None:
         """Keep an index open for each folder, as long as it runs."""
-        await asyncio.sleep(self._wait_seconds)
+        await asyncio.sleep(self.wait_seconds)
         while True:
             self._changed.clear()
             await self._reconcile()
@@ -320,6 +321,11 @@ class Knowledge:
         paths = tuple(snapshot.path for snapshot in reversed(latest) if snapshot.path)
         for index in self._indexes.values():
             index.near(paths)
+
+    async def prepare(self, snapshot: Snapshot, offset: int) -> None:
+        """Have ready by the end what the place needs; for a face that waits."""
+        held = self._prepared.setdefault(snapshot.uri, Prepared())
+        held.adopt(await self._gathered(snapshot, offset, Prepared.MOST_CHARS, meaning=False))
 
     async def _prepare(self, uri: str, offset: int | None) -> None:
         await asyncio.sleep(REST_SECONDS)
