@@ -1,0 +1,188 @@
+"""`nearfield review`: what is wrong in a file, in some of its lines, or in a diff."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nearfield.cli import logs
+from nearfield.cli.complete import WORKSPACE_MARKS
+from nearfield.cli.output import ExitCode, fail, print_json, say
+from nearfield.cli.serving import serving
+
+if TYPE_CHECKING:
+    from nearfield.config.load import Loaded
+    from nearfield.features.review.findings import Finding
+    from nearfield.features.review.pieces import Piece
+    from nearfield.features.review.reviewer import Review
+    from nearfield.types import Snapshot
+
+
+def review(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="[FILE[:LINE[-LINE]]]", help="What to look at; with --diff a folder."
+        ),
+    ] = "",
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Look at what git says has changed.")
+    ] = False,
+    ref: Annotated[str, typer.Option(help="With --diff: since this commit.")] = "HEAD",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    log_level: Annotated[str, typer.Option(help="error, warning, info or debug.")] = "error",
+) -> None:
+    """Look for defects; each is printed as it is found, with the fix as a diff where there is one.
+
+    Exit codes: 0 something was found, 1 nothing was, 2 wrong usage, 3 no model could answer.
+    """
+    if log_level not in logs.LEVELS:
+        fail(f"There is no log level {log_level!r}.", f"Choose one of {', '.join(logs.LEVELS)}.")
+    logs.setup(log_level)
+    if not target and not diff:
+        fail("There is nothing to review.", "Name a file, or say --diff.")
+    from nearfield.config.load import load
+
+    path, rows = _place(target) if target else (Path.cwd(), None)
+    if diff and (rows is not None or not path.is_dir()):
+        fail("--diff looks at a folder.", "For example: nearfield review --diff src")
+    root = path if diff else _root_of(path)
+    loaded = load(root)
+    for problem in loaded.problems:
+        say(f"warning: {problem}")
+    printed = _Printed(as_json)
+    found = asyncio.run(_review(loaded, root, None if diff else path, rows, ref, printed))
+    if as_json:
+        print_json(
+            {
+                "findings": printed.rows,
+                "pieces": found.pieces,
+                "failed": found.failed,
+                "error": found.error,
+                "left_out": found.left_out,
+                "provider": found.provider,
+                "model": found.model,
+            }
+        )
+    else:
+        _sum_up(found)
+    if not found.findings:
+        raise typer.Exit(ExitCode.NOTHING)
+
+
+class _Printed:
+    """Takes the findings as they come; prints them, or keeps them as JSON's rows."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self._as_json = as_json
+
+    def found(self, snapshot: Snapshot, _piece: Piece, findings: list[Finding]) -> None:
+        """A piece is done."""
+        from nearfield.features.explain.facts import shown_path
+
+        path = shown_path(snapshot)
+        for one in findings:
+            diff = _diff(snapshot, one, path)
+            row = {"path": path, "line": one.row + 1, "severity": one.severity.value}
+            row |= {"message": one.message, "suggestion": one.suggestion, "diff": diff}
+            self.rows.append(row)
+            if not self._as_json:
+                print(f"{path}:{one.row + 1}: {one.severity.value}: {one.message}")
+                if one.suggestion:
+                    print(f"  {one.suggestion}")
+                print(diff, end="", flush=True)
+
+    def progress(self, done: int, total: int, name: str) -> None:
+        """Say on a terminal what is looked at."""
+        if sys.stderr.isatty() and not self._as_json:
+            say(f"[{done + 1}/{total}] {name}")
+
+
+async def _review(
+    loaded: Loaded,
+    root: Path,
+    path: Path | None,
+    rows: range | None,
+    ref: str,
+    printed: _Printed,
+) -> Review:
+    from nearfield.errors import NearfieldError
+    from nearfield.features.review.diff import changed_files
+    from nearfield.features.review.reviewer import Review, snapshot_of
+
+    found = Review()
+    # What can be wrong with the request is said before a model is loaded.
+    files = [] if path else await changed_files(root, ref)
+    only = snapshot_of(path, root) if path else None
+    async with serving(loaded) as service:
+        if only is not None:
+            await service.reviewer.review(only, rows, None, printed.found, printed.progress, found)
+        for file in files:
+            try:
+                snapshot = snapshot_of(file.path, root)
+            except NearfieldError as error:
+                found.left_out.append(f"{file.path.name}: {error.message}")
+                continue
+            if why := service.reviewer.left_out(snapshot):
+                found.left_out.append(f"{file.path.name}: {why}")
+                continue
+            await service.reviewer.review(
+                snapshot, None, file.rows, printed.found, printed.progress, found
+            )
+    return found
+
+
+def _place(target: str) -> tuple[Path, range | None]:
+    """The file and the rows (counted from 0) of `FILE[:LINE[-LINE]]`; ends the command when there
+    is no such place."""
+    match = None if Path(target).exists() else re.fullmatch(r"(.+?):(\d+)(?:-(\d+))?", target)
+    path = Path(match[1] if match else target).resolve()
+    if not path.exists():
+        fail(f"There is no file {path.name}.", "For example: nearfield review app.py:10-40")
+    if match is None:
+        return path, None
+    first = int(match[2])
+    last = int(match[3] or first)
+    if not 1 <= first <= last:
+        fail(f"{target!r} has no such lines.", "Lines count from 1, and the first comes first.")
+    return path, range(first - 1, last)
+
+
+def _root_of(path: Path) -> Path:
+    """The workspace folder of a file: the nearest that is marked as one."""
+    if path.is_dir():
+        fail(f"{path.name} is a folder.", "Name a file, or say --diff.")
+    marked = (
+        folder
+        for folder in path.parents
+        if any((folder / mark).exists() for mark in WORKSPACE_MARKS)
+    )
+    return next(marked, path.parent)
+
+
+def _diff(snapshot: Snapshot, finding: Finding, path: str) -> str:
+    """The finding's fix as a unified diff, "" where it has none."""
+    from nearfield.features.act.hunks import applied, unified
+    from nearfield.types import Edit
+
+    if finding.replacement is None:
+        return ""
+    after = applied(snapshot.text, [Edit(finding.span, finding.replacement)])
+    return unified(snapshot.text, after, path)
+
+
+def _sum_up(found: Review) -> None:
+    for one in found.left_out:
+        say(f"left out: {one}")
+    if found.failed:
+        say(f"{found.failed} of {found.pieces} pieces got no answer: {found.error}")
+    count = len(found.findings)
+    what = f"{count} finding{'' if count == 1 else 's'}" if count else "Nothing found"
+    by = f" by {found.model}" if found.model else ""
+    say(f"{what} in {found.pieces} piece{'' if found.pieces == 1 else 's'}{by}.")
