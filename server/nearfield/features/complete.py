@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from nearfield.config.schema import Completion, Config
@@ -86,6 +86,13 @@ SnippetsOf = Callable[[Snapshot, int, int], tuple[Snippet, ...]]
 """What helps at an offset of a document, in at most so many characters; without waiting."""
 
 
+Prepare = Callable[[Snapshot, int], Awaitable[None]]
+
+
+async def _nothing(_snapshot: Snapshot, _offset: int) -> None:
+    """Nothing is known of other files."""
+
+
 @dataclass(slots=True)
 class Account:
     """What the trace of one question will say."""
@@ -134,6 +141,8 @@ class Completer:
     ) -> None:
         self.cache = CompletionCache()
         self.rates = Rates()
+        self.prepare: Prepare = _nothing
+        """Sees to it that `snippets` fit the place, in a moment; asked where the user waits."""
         self.snippets: SnippetsOf = lambda snapshot, offset, budget: ()
         """What is ready to be shown of other files; asked at every question."""
         self._documents = documents
@@ -256,6 +265,8 @@ class Completer:
         deadline = account.begun + wait / 1000
         cursor = await self.cursor(ask.snapshot, ask.offset, ask.selected)
         allowance = self.allowance(router, deadline - time.monotonic())
+        if ask.invoked:
+            await self.prepare(ask.snapshot, ask.offset)
         snippets = self.snippets(ask.snapshot, ask.offset, snippet_budget(document, allowance))
         piece = choose(
             cursor, document, allowance, settings, patient=ask.invoked, snippets=snippets

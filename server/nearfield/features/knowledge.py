@@ -9,6 +9,7 @@ because of an index, and nothing holds up a start or a request: the path of a co
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -41,6 +42,9 @@ START_SECONDS = 1.0
 a second of processor time, which the first suggestions need more."""
 AROUND_SECONDS = 1.0
 """Whoever waits for `around` waits no longer than this, and goes on without it."""
+PREPARE_SECONDS = 0.5
+"""Whoever asks for a completion by a key waits so long for what it shall be shown: a tenth of what
+the answer takes then."""
 REST_SECONDS = 0.25
 """After this long without a keystroke it is looked what the place needs: before idle prefill begins
 at 0.4 s, which shall evaluate it."""
@@ -323,9 +327,13 @@ class Knowledge:
             index.near(paths)
 
     async def prepare(self, snapshot: Snapshot, offset: int) -> None:
-        """Have ready by the end what the place needs; for a face that waits."""
-        held = self._prepared.setdefault(snapshot.uri, Prepared())
-        held.adopt(await self._gathered(snapshot, offset, Prepared.MOST_CHARS, meaning=False))
+        """Have ready what the place needs, where somebody waits; what takes too long comes later."""
+        if self._index_of(snapshot) is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PREPARE_SECONDS):
+                found = await self._gathered(snapshot, offset, Prepared.MOST_CHARS, meaning=False)
+                self._prepared.setdefault(snapshot.uri, Prepared()).adopt(found)
 
     async def _prepare(self, uri: str, offset: int | None) -> None:
         await asyncio.sleep(REST_SECONDS)

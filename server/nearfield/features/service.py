@@ -72,6 +72,7 @@ class Service:
         self.actions = Actions(self, self._completer.cursor, self.knowledge)
         self.knowledge.when_prepared = self._snippets_came
         self._completer.snippets = self.knowledge.ready
+        self._completer.prepare = self.knowledge.prepare
         self.explainer = Explainer(self._completer.cursor, self.knowledge, self.offers, self.traces)
         self.reviewer = Reviewer(self._completer.cursor, self.offers)
         self._background: list[asyncio.Task[None]] = []
