@@ -1,0 +1,247 @@
+/** The chat view: what is asked goes to the server, what comes is handed on as it comes. */
+
+import { randomBytes } from "node:crypto";
+
+import * as vscode from "vscode";
+import type { LanguageClient } from "vscode-languageclient/node";
+
+import { isCancelled } from "../actions/ask";
+import type { Previews } from "../actions/preview";
+import type { Server } from "../server/server";
+import type { StatusItem } from "../status/item";
+import { AllowCall, ChatClose, ChatProgress, ChatRequest, type Allow, type ChatAnswer, type ChatPiece } from "../wire";
+import { applyCode, insertCode, referenceTo, type Reference } from "./code";
+import { page } from "./page";
+import type { FromView, ToView } from "./protocol";
+
+export class ChatView implements vscode.WebviewViewProvider, vscode.Disposable {
+  static readonly id = "nearfield.chat";
+
+  private view: vscode.WebviewView | undefined;
+  private isReady = false;
+  private waiting: ToView[] = [];
+  private session: string | undefined;
+  private turn = 0;
+  private readonly references = new Map<number, Reference>();
+  private running: vscode.CancellationTokenSource | undefined;
+  private readonly asked = new Map<string, (allow: Allow) => void>();
+  private readonly disposables: vscode.Disposable[];
+
+  constructor(
+    private readonly extension: vscode.Uri,
+    private readonly server: Server,
+    private readonly status: StatusItem,
+    private readonly previews: Previews,
+  ) {
+    this.disposables = [
+      vscode.window.registerWebviewViewProvider(ChatView.id, this, {
+        webviewOptions: { retainContextWhenHidden: true },
+      }),
+      vscode.commands.registerCommand("nearfield.openChat", () => this.reveal()),
+      vscode.commands.registerCommand("nearfield.clearChat", () => this.clear()),
+      vscode.window.onDidChangeTextEditorSelection(() => {
+        this.tellReference();
+      }),
+      vscode.window.onDidChangeActiveTextEditor(() => {
+        this.tellReference();
+      }),
+      server.onWillStart((client) => {
+        this.session = undefined;
+        client.onRequest(AllowCall, async ({ id, title }) => ({ allow: await this.permit(id, title) }));
+      }),
+    ];
+  }
+
+  dispose(): void {
+    this.running?.cancel();
+    for (const one of this.disposables) one.dispose();
+  }
+
+  resolveWebviewView(view: vscode.WebviewView): void {
+    this.view = view;
+    this.isReady = false;
+    view.webview.options = {
+      enableScripts: true,
+      localResourceRoots: [vscode.Uri.joinPath(this.extension, "dist"), vscode.Uri.joinPath(this.extension, "media")],
+    };
+    view.webview.onDidReceiveMessage((message: FromView) => void this.take(message));
+    view.onDidDispose(() => {
+      this.view = undefined;
+      this.isReady = false;
+    });
+    view.webview.html = page(view.webview, this.extension, randomBytes(16).toString("hex"));
+  }
+
+  /** Show the view with the cursor in its box. */
+  async reveal(): Promise<void> {
+    await vscode.commands.executeCommand(`${ChatView.id}.focus`);
+  }
+
+  /** Show an answer that was not asked for here, such as an explanation. */
+  async tell(title: string, markdown: string): Promise<void> {
+    await this.reveal();
+    this.turn += 1;
+    const id = this.turn;
+    this.post({ kind: "begin", id, question: title, reference: "" });
+    this.post({ kind: "text", id, text: markdown });
+    this.post({ kind: "end", id, note: "", failed: false });
+  }
+
+  private async take(message: FromView): Promise<void> {
+    switch (message.kind) {
+      case "ready":
+        this.isReady = true;
+        for (const one of this.waiting.splice(0)) this.post(one);
+        this.tellReference();
+        return;
+      case "send":
+        await this.ask(message.message, message.withSelection);
+        return;
+      case "stop":
+        this.running?.cancel();
+        return;
+      case "clear":
+        await this.clear();
+        return;
+      case "allow":
+        this.asked.get(message.call)?.(message.allow);
+        return;
+      case "open":
+        await this.open(message.reference);
+        return;
+      case "code":
+        await this.code(message);
+    }
+  }
+
+  private async ask(question: string, withSelection: boolean): Promise<void> {
+    this.turn += 1;
+    const id = this.turn;
+    const reference = withSelection ? referenceTo(vscode.window.activeTextEditor) : undefined;
+    if (reference) this.references.set(id, reference);
+    this.post({ kind: "begin", id, question, reference: reference?.label ?? "" });
+    const client = this.server.client;
+    if (!client) {
+      this.post({ kind: "end", id, note: "The server is not running.", failed: true });
+      return;
+    }
+    const source = new vscode.CancellationTokenSource();
+    this.running = source;
+    try {
+      const answer = await this.status.during(this.request(client, id, question, reference, source.token));
+      this.session = answer.session;
+      const note = [answer.model || answer.provider, finishes[answer.finish] ?? ""].filter(Boolean).join(" · ");
+      this.post({ kind: "end", id, note, failed: false });
+    } catch (error) {
+      const stopped = source.token.isCancellationRequested || isCancelled(error);
+      const note = stopped ? "Stopped." : error instanceof Error ? error.message : String(error);
+      this.post({ kind: "end", id, note, failed: !stopped });
+    } finally {
+      for (const settle of this.asked.values()) settle("no");
+      this.running = undefined;
+      source.dispose();
+    }
+  }
+
+  private async request(
+    client: LanguageClient,
+    id: number,
+    message: string,
+    reference: Reference | undefined,
+    token: vscode.CancellationToken,
+  ): Promise<ChatAnswer> {
+    const partialResultToken = `nearfield-chat-${randomBytes(8).toString("hex")}`;
+    let streamed = "";
+    const progress = client.onProgress(ChatProgress, partialResultToken, (piece) => {
+      if (piece.kind === "text") streamed += piece.text;
+      if (piece.kind === "restart") streamed = "";
+      this.post(piecesFor(id, piece));
+    });
+    try {
+      const answer = await client.sendRequest(
+        ChatRequest,
+        {
+          message,
+          partialResultToken,
+          ...(this.session ? { session: this.session } : {}),
+          ...(reference ? { textDocument: { uri: reference.uri.toString() }, range: reference.range } : {}),
+          // In a workspace that is not trusted a model may call nothing.
+          ...(vscode.workspace.isTrusted ? {} : { allowedFunctions: [] }),
+        },
+        token,
+      );
+      if (!streamed) this.post({ kind: "text", id, text: answer.text });
+      return answer;
+    } finally {
+      progress.dispose();
+    }
+  }
+
+  /** Ask in the view whether a call may be made; a view that is not there is opened. */
+  private async permit(call: string, title: string): Promise<Allow> {
+    if (!vscode.workspace.isTrusted || !this.running) return "no";
+    if (!this.view?.visible) await this.reveal();
+    return new Promise((resolve) => {
+      this.asked.set(call, (allow) => {
+        this.asked.delete(call);
+        resolve(allow);
+      });
+      this.post({ kind: "ask", id: this.turn, call, title });
+    });
+  }
+
+  private async clear(): Promise<void> {
+    this.running?.cancel();
+    const session = this.session;
+    this.session = undefined;
+    this.references.clear();
+    this.post({ kind: "clear" });
+    if (session) await this.server.client?.sendRequest(ChatClose, { session });
+  }
+
+  private async code({ how, id, code }: Extract<FromView, { kind: "code" }>): Promise<void> {
+    if (how === "copy") await vscode.env.clipboard.writeText(code);
+    else if (how === "insert") await insertCode(code);
+    else await applyCode(code, this.references.get(id), this.previews, how === "diff");
+  }
+
+  private async open(label: string): Promise<void> {
+    const reference = [...this.references.values()].find((one) => one.label === label);
+    if (!reference) return;
+    await vscode.window.showTextDocument(reference.uri, { selection: reference.range });
+  }
+
+  private tellReference(): void {
+    if (this.isReady) this.post({ kind: "reference", text: referenceTo(vscode.window.activeTextEditor)?.label ?? "" });
+  }
+
+  private post(message: ToView): void {
+    if (this.view && this.isReady) void this.view.webview.postMessage(message);
+    else this.waiting.push(message);
+  }
+}
+
+/** What is said of an answer that did not end by itself. */
+const finishes: Readonly<Record<string, string>> = {
+  length: "cut at the length limit",
+  cancelled: "stopped",
+  deadline: "cut at the time limit",
+};
+
+function piecesFor(id: number, piece: ChatPiece): ToView {
+  if (piece.kind !== "call") return { ...piece, id };
+  return {
+    kind: "call",
+    id,
+    call: piece.id,
+    name: piece.name,
+    arguments: asText(piece.arguments),
+    state: piece.state,
+    result: asText(piece.result),
+  };
+}
+
+function asText(value: unknown): string {
+  if (value === undefined || value === null) return "";
+  return typeof value === "string" ? value : JSON.stringify(value, undefined, 2);
+}

@@ -1,0 +1,57 @@
+/** Puts the parts together. All that is known of code is known by the server. */
+
+import * as vscode from "vscode";
+
+import { registerActions } from "./actions/actions";
+import { Ask } from "./actions/ask";
+import { Previews } from "./actions/preview";
+import { ChatView } from "./chat/view";
+import { Suggestions } from "./inline/suggestions";
+import { chooseStrategy, showMenu } from "./menu";
+import { ModelPicker } from "./models/picker";
+import { registerOffers } from "./offers";
+import { Reports } from "./reports";
+import { Server } from "./server/server";
+import { StatusItem } from "./status/item";
+
+let running: Server | undefined;
+
+/** Called by VS Code when it has started. */
+export async function activate(context: vscode.ExtensionContext): Promise<void> {
+  const log = vscode.window.createOutputChannel("Nearfield", { log: true });
+  const suggestions = new Suggestions();
+  const server = new Server(context, log, suggestions.middleware);
+  running = server;
+  const status = new StatusItem(server);
+  const previews = new Previews();
+  const chat = new ChatView(context.extensionUri, server, status, previews);
+  const models = new ModelPicker(server, status);
+  const on = (name: string, run: () => unknown): vscode.Disposable =>
+    vscode.commands.registerCommand(`nearfield.${name}`, run);
+  context.subscriptions.push(
+    log,
+    server,
+    status,
+    previews,
+    chat,
+    ...suggestions.attach(server, status),
+    ...registerActions(new Ask(server, status), previews, chat),
+    ...registerOffers(server),
+    ...new Reports(server).register(),
+    on("menu", () => showMenu(server, status)),
+    on("chooseModel", () => models.choose()),
+    on("chooseStrategy", () => chooseStrategy(server)),
+    on("restart", () => server.restart()),
+    on("setUp", () => server.setUp()),
+    on("showLog", () => {
+      log.show();
+    }),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => server.restart()),
+  );
+  await server.start();
+}
+
+/** Called by VS Code when it ends. */
+export async function deactivate(): Promise<void> {
+  await running?.stop();
+}

@@ -1,0 +1,134 @@
+/** What the server says and is asked beyond LSP; ARCHITECTURE.md has the table. */
+
+import type { Position, Range, TextDocumentIdentifier, WorkspaceEdit } from "vscode-languageclient";
+import {
+  NotificationType,
+  ProgressType,
+  RequestType,
+  type ProgressToken,
+} from "vscode-languageclient";
+
+export type State = "starting" | "loading" | "ready" | "unavailable" | "paused";
+
+export interface Role {
+  readonly role: string;
+  /** "" where nobody serves it. */
+  readonly provider: string;
+  readonly model: string;
+  /** Whether nothing that the role is told leaves this machine. */
+  readonly local?: boolean;
+  readonly others: readonly { readonly provider: string; readonly why: string }[];
+}
+
+export interface IndexState {
+  readonly state: string;
+  readonly detail: string;
+  readonly done: number;
+  readonly total: number;
+  readonly files: number;
+}
+
+export interface Status {
+  readonly state: State;
+  readonly detail: string;
+  /** 0..1 while a model loads. */
+  readonly progress: number | null;
+  readonly provider: string;
+  readonly model: string;
+  readonly roles: readonly Role[];
+  readonly index?: IndexState;
+}
+
+export interface Offer {
+  readonly id: string;
+  readonly message: string;
+  readonly provider: string;
+  readonly model: string;
+  readonly task: string;
+  readonly workspace: string;
+  readonly reason: string;
+  readonly bytes: number;
+  readonly files: readonly string[];
+  readonly redactions: readonly { readonly kind: string; readonly count: number }[];
+  /** US dollars; null where it is not known. */
+  readonly price: number | null;
+  readonly warning: string;
+}
+
+export interface Consent {
+  readonly workspace: string;
+  readonly provider: string;
+  readonly destination: string;
+  readonly consent: string;
+  readonly at: number | string;
+}
+
+export type CallState = "asking" | "running" | "done" | "denied" | "failed";
+
+export type ChatPiece =
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "restart" }
+  | {
+      readonly kind: "call";
+      readonly id: string;
+      readonly name: string;
+      readonly arguments: unknown;
+      readonly state: CallState;
+      readonly result?: unknown;
+    };
+
+export interface ChatParams {
+  readonly session?: string;
+  readonly message: string;
+  readonly textDocument?: TextDocumentIdentifier;
+  readonly position?: Position;
+  readonly range?: Range;
+  readonly allowedFunctions?: readonly string[];
+  readonly partialResultToken?: ProgressToken;
+}
+
+export interface ChatAnswer {
+  readonly session: string;
+  readonly text: string;
+  readonly provider: string;
+  readonly model: string;
+  readonly finish: string;
+}
+
+export interface CallQuestion {
+  readonly session: string;
+  readonly id: string;
+  readonly name: string;
+  readonly arguments: unknown;
+  readonly title: string;
+}
+
+export type Allow = "once" | "session" | "no";
+
+export interface Preview {
+  readonly edit: WorkspaceEdit | null;
+  readonly diff: string;
+}
+
+export const StatusRequest = new RequestType<{ workspace?: string }, Status, void>(
+  "nearfield/status",
+);
+export const StatusChanged = new NotificationType<Status>("nearfield/status");
+export const Offered = new NotificationType<Offer>("nearfield/offer");
+export const ChatRequest = new RequestType<ChatParams, ChatAnswer, void>("nearfield/chat");
+export const ChatClose = new RequestType<{ session: string }, unknown, void>("nearfield/chat/close");
+export const ChatProgress = new ProgressType<ChatPiece>();
+export const AllowCall = new RequestType<CallQuestion, { allow: Allow }, void>(
+  "nearfield/allowCall",
+);
+
+/** A suggestion as the server sent it; its id is the first argument of its command. */
+export interface ShownItem {
+  readonly item: { readonly command: { readonly arguments: readonly unknown[] } };
+  readonly acceptedLength?: number;
+}
+
+export const DidShow = new NotificationType<ShownItem>("textDocument/didShowCompletion");
+export const DidAcceptPart = new NotificationType<ShownItem>(
+  "textDocument/didPartiallyAcceptCompletion",
+);
