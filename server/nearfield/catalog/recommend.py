@@ -34,6 +34,8 @@ CPU_LIMITS = {
 # The same on a GPU or Apple silicon: memory decides there, but a suggestion still must be quick.
 GPU_LIMITS = {"complete": 8_100, "chat": 31_000}
 NVIDIA_SMI_SECONDS = 3.0
+# What a core writes in a second, in tokens times millions of weights; see the module.
+WRITTEN_BY_A_CORE = 21 * 494 / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,17 @@ class Machine:
 
     def carries(self, entry: ModelEntry, role: str) -> bool:
         """Whether the model fits in memory and answers in time."""
-        fits = entry.memory_mb * MIB <= self.budget
-        return fits and entry.parameters_m <= self.limit(role)
+        return self.fits(entry) and entry.parameters_m <= self.limit(role)
+
+    def fits(self, entry: ModelEntry) -> bool:
+        """Whether the model leaves enough memory for everything else."""
+        return entry.memory_mb * MIB <= self.budget
+
+    def tokens_per_second(self, entry: ModelEntry) -> float | None:
+        """About how fast it would write here; None where only a measurement can tell."""
+        if self.gpu or not entry.parameters_m:
+            return None
+        return self.cores * WRITTEN_BY_A_CORE / entry.parameters_m
 
     def words(self) -> str:
         """The machine in half a sentence."""

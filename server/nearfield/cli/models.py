@@ -25,11 +25,11 @@ from nearfield.catalog.choice import choose
 from nearfield.catalog.disk import is_gguf
 from nearfield.catalog.models import Catalog, ModelEntry, PathSource
 from nearfield.catalog.part import megabytes
-from nearfield.catalog.recommend import Advice, recommend, this_machine
+from nearfield.catalog.recommend import Advice, Machine, recommend, this_machine
 from nearfield.catalog.registration import registration
 from nearfield.catalog.templates import FIM_AUTO
 from nearfield.cli.output import ExitCode, exit_code, print_json, say
-from nearfield.cli.progress import Pulling
+from nearfield.cli.progress import Pulling, tell_step
 from nearfield.config.load import load
 from nearfield.errors import CatalogError, ConfigError, NearfieldError
 
@@ -56,7 +56,8 @@ def list_models(
     with _reported(as_json):
         catalog = _catalog()
         used = _used(catalog)
-        rows = [_row(catalog, entry, used) for entry in catalog.entries.values()]
+        machine = this_machine(catalog) if as_json else None
+        rows = [_row(catalog, entry, used, machine) for entry in catalog.entries.values()]
         rows = [row for row in rows if row["installed"] or not installed]
         rows = [row for row in rows if not role or role in row["roles"]]
     if as_json:
@@ -74,6 +75,9 @@ def pull(
         list[str] | None, typer.Argument(help="Catalogue names; the default model if none.")
     ] = None,
     as_json: AsJson = False,
+    steps: Annotated[
+        bool, typer.Option("--steps", help="Tell each step as a JSON line on standard error.")
+    ] = False,
 ) -> None:
     """Fetch models, verify them and keep them in the cache; goes on where it was interrupted."""
     with _reported(as_json):
@@ -81,8 +85,11 @@ def pull(
         done: list[dict[str, Any]] = []
         entries = [catalog.get(name) for name in names or [catalog.default]]
         for entry in entries:
-            with Pulling(entry, quiet=as_json) as pulling:
-                path = download.pull(catalog, entry.name, pulling)
+            if steps:
+                path = download.pull(catalog, entry.name, tell_step)
+            else:
+                with Pulling(entry, quiet=as_json) as pulling:
+                    path = download.pull(catalog, entry.name, pulling)
             done.append({"name": entry.name, "path": str(path), "bytes": path.stat().st_size})
             if not as_json:
                 print(f"{entry.name} is ready: {path}")
@@ -225,7 +232,10 @@ def _used(catalog: Catalog) -> dict[str, list[str]]:
     return used
 
 
-def _row(catalog: Catalog, entry: ModelEntry, used: dict[str, list[str]]) -> dict[str, Any]:
+def _row(
+    catalog: Catalog, entry: ModelEntry, used: dict[str, list[str]], machine: Machine | None
+) -> dict[str, Any]:
+    """With a machine, also what the model would be like on it."""
     problem = ""
     try:
         path = catalog.local_path(entry.name)
@@ -240,6 +250,15 @@ def _row(catalog: Catalog, entry: ModelEntry, used: dict[str, list[str]]) -> dic
         "path": str(path) if path else None,
         "used_for": used.get(entry.name, []),
         "problem": problem or None,
+        "here": _here(entry, machine) if machine else None,
+    }
+
+
+def _here(entry: ModelEntry, machine: Machine) -> dict[str, Any]:
+    return {
+        "fits": machine.fits(entry),
+        "in_time_for": [role for role in entry.roles if machine.carries(entry, role)],
+        "tokens_per_second": machine.tokens_per_second(entry),
     }
 
 

@@ -6,6 +6,7 @@ import sys
 from types import TracebackType
 from typing import Self
 
+import msgspec
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -24,6 +25,11 @@ _WORDS = {
     "checking": "checking what is here already",
     "fetching": "fetching",
 }
+
+
+def tell_step(step: Step) -> None:
+    """One step as a JSON line on standard error, for programs that draw their own progress."""
+    print(msgspec.json.encode(step).decode(), file=sys.stderr, flush=True)
 
 
 class Pulling:
