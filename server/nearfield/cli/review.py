@@ -14,9 +14,11 @@ from nearfield.cli import logs
 from nearfield.cli.complete import WORKSPACE_MARKS
 from nearfield.cli.output import ExitCode, fail, print_json, say
 from nearfield.cli.serving import serving
+from nearfield.errors import NearfieldError
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
+    from nearfield.features.review.diff import ChangedFile
     from nearfield.features.review.findings import Finding
     from nearfield.features.review.pieces import Piece
     from nearfield.features.review.reviewer import Review
@@ -47,6 +49,8 @@ def review(
     if not target and not diff:
         fail("There is nothing to review.", "Name a file, or say --diff.")
     from nearfield.config.load import load
+    from nearfield.features.review.diff import changed_files
+    from nearfield.features.review.reviewer import snapshot_of
 
     path, rows = _place(target) if target else (Path.cwd(), None)
     if diff and (rows is not None or not path.is_dir()):
@@ -56,7 +60,13 @@ def review(
     for problem in loaded.problems:
         say(f"warning: {problem}")
     printed = _Printed(as_json)
-    found = asyncio.run(_review(loaded, root, None if diff else path, rows, ref, printed))
+    # What can be wrong with the request is said before a model is loaded.
+    try:
+        files = asyncio.run(changed_files(root, ref)) if diff else []
+        only = None if diff else snapshot_of(path, root)
+    except NearfieldError as error:
+        fail(error.message, error.hint)
+    found = asyncio.run(_review(loaded, only, rows, root, files, printed))
     if as_json:
         print_json(
             {
@@ -106,20 +116,15 @@ class _Printed:
 
 async def _review(
     loaded: Loaded,
-    root: Path,
-    path: Path | None,
+    only: Snapshot | None,
     rows: range | None,
-    ref: str,
+    root: Path,
+    files: list[ChangedFile],
     printed: _Printed,
 ) -> Review:
-    from nearfield.errors import NearfieldError
-    from nearfield.features.review.diff import changed_files
     from nearfield.features.review.reviewer import Review, snapshot_of
 
     found = Review()
-    # What can be wrong with the request is said before a model is loaded.
-    files = [] if path else await changed_files(root, ref)
-    only = snapshot_of(path, root) if path else None
     async with serving(loaded) as service:
         if only is not None:
             await service.reviewer.review(only, rows, None, printed.found, printed.progress, found)
