@@ -162,6 +162,19 @@ class Tree:
             return "no regular file"
         return "too large" if status.st_size > self._max_bytes else ""
 
+    def ruled_out(self, path: str, *, folder: bool) -> str:
+        """Why the names on the way to `path` rule it out, "" when they do not; it need not exist."""
+        chain = chain_above(self.root, self._exclude)
+        above = ""
+        for step in path.split("/")[:-1]:
+            chain = chain.entered(self.root, above, self._rule_files(above))
+            above += step + "/"
+            if reason := self.named(above[:-1], chain, folder=True):
+                return reason
+        return self.named(
+            path, chain.entered(self.root, above, self._rule_files(above)), folder=folder
+        )
+
     def look(self, path: str) -> Entry | None:
         """What the walk would say about one file, without walking; None when it is not there."""
         chain = chain_above(self.root, self._exclude)

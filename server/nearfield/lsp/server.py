@@ -13,6 +13,7 @@ from nearfield.config.load import load as load_settings
 from nearfield.features.tasks import describe
 from nearfield.lsp import (
     action_commands,
+    chat,
     code_action,
     commands,
     completion,
@@ -50,6 +51,7 @@ FACES = (
     review,
     code_action,
     action_commands,
+    chat,
     commands,
 )
 

@@ -10,7 +10,8 @@ Options (`[providers.NAME].options`):
 
 * `answers`: a list of tables, tried in order; the first whose `match` (a regular expression,
   searched in the last 200 characters of the prefix, or in the last user message of a chat) fits is
-  played. Nothing fits: an empty answer. Fields are those of `Answer`.
+  played. Nothing fits: an empty answer. Fields are those of `Answer`. After a call the first with
+  a `result` that fits what the function answered is played before all others.
 * `script`: the path of a JSON file that holds such a list, or an object of these same options.
 * `context_tokens`, `prefill_rate`, `decode_rate`: what `capabilities` says.
 * `model`: see `ProviderSettings.model`; "scripted" when empty.
@@ -74,6 +75,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     match: str = ""
     """Regular expression; empty fits everything."""
+    result: str = ""
+    """For a chat whose last message is a function's result: a regular expression for that."""
     text: str = ""
     """What is streamed."""
     delay_ms: Annotated[float, Meta(ge=0)] = 0
@@ -122,6 +125,11 @@ class Scripted:
         self.model = settings.model or "scripted"
         options = _options(name, settings.options)
         self._answers = [(_pattern(name, a.match), _checked(name, a)) for a in options.answers]
+        self._results = [
+            (_pattern(name, a.match), _pattern(name, a.result), a)
+            for a in options.answers
+            if a.result
+        ]
         self._capabilities = Capabilities(
             infill=True,
             chat=True,
@@ -165,7 +173,7 @@ class Scripted:
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """Play the first answer that fits the last user message."""
         said = [m.content for m in request.messages if m.role is Role.USER]
-        answer = self._find(said[-1] if said else "")
+        answer = self._after(request, said[-1] if said else "")
         prompt = [token for m in request.messages for token in tokens(m.content)]
         text = answer.text
         async with aclosing(self._play(request, request.session, prompt, answer, text)) as stream:
@@ -189,9 +197,18 @@ class Scripted:
 
     def _find(self, text: str) -> Answer:
         for pattern, answer in self._answers:
-            if pattern.search(text):
+            if pattern.search(text) and not answer.result:
                 return answer
         return Answer()
+
+    def _after(self, request: ChatRequest, said: str) -> Answer:
+        """The answer to a chat: one for the last function's result, else one for what was said."""
+        last = request.messages[-1] if request.messages else None
+        if last is not None and last.role is Role.TOOL:
+            for match, result, answer in self._results:
+                if match.search(said) and result.search(last.content):
+                    return answer
+        return self._find(said)
 
     async def _play(
         self,

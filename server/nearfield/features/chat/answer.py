@@ -1,0 +1,243 @@
+"""One answer: the model is asked, its calls are carried out, and so on until it answers in words.
+
+It always ends: after so many rounds, so much time, or when the model asks for the same call again
+and again. What was said until then stands, with a sentence that says why it ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from nearfield.config.schema import Chat
+from nearfield.errors import ContextTooLong, DeadlineExceeded, NoProvider
+from nearfield.features.chat.caller import Caller
+from nearfield.features.chat.prune import fit
+from nearfield.features.chat.session import Session, Turn
+from nearfield.features.chat.words import (
+    Access,
+    Ask,
+    CallReport,
+    CallState,
+    Finish,
+    Listener,
+    Outcome,
+    Part,
+    Reply,
+    said,
+)
+from nearfield.routing.errand import Errand, Offer
+from nearfield.routing.route import Route
+from nearfield.routing.router import Restart, Router
+from nearfield.types import ChatRequest, Message, Role, Tool, ToolCall
+from nearfield.types import Finish as Ended
+
+SAME_CALL = 3
+"""The same call, asked for so often with nothing changed in between, ends the answer."""
+CALLS_A_ROUND = 8
+"""More calls at once are not carried out."""
+SUMMARY_TOKENS = 200
+SUMMARY_SECONDS = 60.0
+TIGHTER = 0.7
+"""When a provider says that the window is full although our estimate fitted."""
+
+_ENOUGH = {
+    Finish.ROUNDS: "I stopped here: I have called functions {count} times without an answer.",
+    Finish.LOOP: "I stopped here: I kept asking for the same call of {count}.",
+    Finish.DEADLINE: "I stopped here: the time for one answer ({count} s) is over.",
+}
+
+
+@dataclass(slots=True)
+class Answering:
+    """One answer in a session. `room` are the tokens that the conversation may take."""
+
+    router: Router
+    session: Session
+    ask: Ask
+    caller: Caller
+    listener: Listener
+    limits: Chat
+    errand: Callable[[Session], Errand]
+    room: int
+    reply: Reply
+    tools: tuple[Tool, ...] = ()
+    offered: Callable[[Sequence[Offer]], None] = lambda offers: None
+    _deadline: float = field(init=False, default=0.0)
+    _seen: Counter[tuple[str, str]] = field(init=False, default_factory=Counter[tuple[str, str]])
+    _shown: list[str] = field(init=False, default_factory=list[str])
+    _round: str = field(init=False, default="")
+
+    async def run(self) -> None:
+        """Fill `reply`, and add the turns to the session. Raises `NearfieldError`s of providers
+        and of the audit; cancelling it leaves the session as a whole exchange."""
+        self._deadline = time.monotonic() + self.limits.timeout_s
+        for _ in range(self.limits.max_rounds):
+            if time.monotonic() >= self._deadline:
+                self._end(Finish.DEADLINE, "")
+                break
+            calls = await self._said()
+            if not calls:
+                break
+            if (ended := await self._call(calls)) is not None:
+                self._end(ended, calls[0].name if ended is Finish.LOOP else "")
+                break
+        else:
+            self._end(Finish.ROUNDS, str(self.limits.max_rounds))
+        self.reply.text = "\n\n".join(self._shown)
+
+    # --- asking -----------------------------------------------------------------------------
+
+    async def _said(self) -> tuple[ToolCall, ...]:
+        """Ask the model once; the calls that it wants."""
+        await fit(self.session, self.room, self._summarised)
+        try:
+            return await self._asked()
+        except NoProvider as error:
+            if not any(isinstance(cause, ContextTooLong) for cause in error.causes):
+                raise
+        self.room = int(self.room * TIGHTER)
+        await fit(self.session, self.room, self._summarised)
+        return await self._asked()
+
+    async def _asked(self) -> tuple[ToolCall, ...]:
+        request = ChatRequest(
+            self.session.messages,
+            tools=self.tools,
+            max_tokens=self.ask.max_tokens,
+            deadline=self._deadline,
+            session=f"chat:{self.session.id}",
+        )
+        calls: list[ToolCall] = []
+        self._round = ""
+        if self._shown:
+            self.listener.text("\n\n")
+        route = self.router.chat(request, self.ask.role, self.errand(self.session))
+        whole = False
+        try:
+            async with route:
+                await self._listen(route, calls)
+            whole = True
+        finally:
+            # Of an answer that broke off the words stay; calls that nobody answers may not.
+            del calls[CALLS_A_ROUND if whole else 0 :]
+            if text := self._round.strip():
+                self._shown.append(text)
+            if text or calls:
+                turn = Turn(Role.ASSISTANT, [Part(self._round)], tuple(calls))
+                self.session.turns.append(turn)
+        if route.provider is not None:
+            self.reply.provider, self.reply.model = route.provider.name, route.provider.model
+        self.reply.wrong = route.wrong
+        self.offered(route.offers)
+        self.caller.provider, self.caller.model = self.reply.provider, self.reply.model
+        return tuple(calls)
+
+    async def _listen(self, route: Route, calls: list[ToolCall]) -> None:
+        async for item in route:
+            if isinstance(item, Restart):
+                self._round = ""
+                calls.clear()
+                self.listener.restart()
+                if self._shown:
+                    self.listener.text("\n\n".join(self._shown) + "\n\n")
+                continue
+            if item.text:
+                self._round += item.text
+                self.listener.text(item.text)
+            calls += [
+                _named(call, len(self.session.turns) + len(calls)) for call in item.tool_calls
+            ]
+            if item.finish is Ended.LENGTH:
+                self.reply.finish = Finish.LENGTH
+            elif item.finish is Ended.DEADLINE:
+                self.reply.finish = Finish.DEADLINE
+            elif item.finish is not None:
+                self.reply.finish = Finish.STOP
+
+    async def _summarised(self, text: str) -> str:
+        """A summary by the model, "" when there is none in time."""
+        messages = (
+            Message(Role.SYSTEM, "Summarise the conversation in at most 100 words. Keep names."),
+            Message(Role.USER, text),
+        )
+        deadline = min(self._deadline, time.monotonic() + SUMMARY_SECONDS)
+        request = ChatRequest(messages, max_tokens=SUMMARY_TOKENS, deadline=deadline)
+        # It tells what every file of the conversation holds, so it goes where those may go.
+        errand = self.errand(self.session)
+        found = ""
+        try:
+            async with self.router.chat(request, "", errand) as route:
+                async for item in route:
+                    found = "" if isinstance(item, Restart) else found + item.text
+                return "" if route.wrong else found
+        except (NoProvider, DeadlineExceeded):
+            return ""
+
+    # --- calling ----------------------------------------------------------------------------
+
+    async def _call(self, calls: Sequence[ToolCall]) -> Finish | None:
+        """Carry out what the model wants; why that was the end, None when it was not."""
+        ended: Finish | None = None
+        try:
+            for call in calls:
+                outcome, report = await self._one(call)
+                self.reply.calls.append(report)
+                self._told(call, outcome)
+                again = self._seen[call.name, _same(call.arguments)]
+                if again >= SAME_CALL:
+                    ended = Finish.LOOP
+        except TimeoutError:
+            ended = Finish.DEADLINE
+        finally:
+            # Every call has an answer in the history, or the next request would be refused.
+            answered = {turn.call_id for turn in self.session.turns}
+            for call in calls:
+                if call.id not in answered:
+                    self._told(call, said("Not done: the answer was ended."))
+        return ended
+
+    async def _one(self, call: ToolCall) -> tuple[Outcome, CallReport]:
+        key = call.name, _same(call.arguments)
+        self._seen[key] += 1
+        if self._seen[key] > 1:
+            text = "You have made this call already; its result is above. Use it, and answer."
+            report = CallReport(call.id, call.name, {}, CallState.DENIED, text)
+            self.listener.call(report)
+            return said(text), report
+        left = max(0.0, self._deadline - time.monotonic())
+        async with asyncio.timeout(left):
+            outcome, report = await self.caller.call(call)
+        function = self.caller.functions.get(call.name)
+        if report.state is CallState.DONE and function and function.access is not Access.READ:
+            # Something has changed, so that the same question may have another answer.
+            self._seen = Counter({key: self._seen[key]})
+        return outcome, report
+
+    def _told(self, call: ToolCall, outcome: Outcome) -> None:
+        self.session.turns.append(Turn(Role.TOOL, list(outcome.parts), call_id=call.id))
+
+    def _end(self, finish: Finish, count: str) -> None:
+        seconds = str(self.limits.timeout_s)
+        text = _ENOUGH[finish].format(count=seconds if finish is Finish.DEADLINE else count)
+        self.reply.finish = finish
+        self.listener.text(f"\n\n{text}" if self._shown else text)
+        self._shown.append(text)
+        self.session.turns.append(Turn(Role.ASSISTANT, [Part(text)]))
+
+
+def _named(call: ToolCall, number: int) -> ToolCall:
+    """A call under an id of its own: what models give repeats from round to round."""
+    return ToolCall(f"{call.id}-{number}", call.name, call.arguments)
+
+
+def _same(arguments: str) -> str:
+    """Arguments in one spelling."""
+    try:
+        return json.dumps(json.loads(arguments or "{}"), sort_keys=True)
+    except ValueError:
+        return arguments

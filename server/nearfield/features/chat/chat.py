@@ -1,0 +1,185 @@
+"""The conversations of one session of an editor, or of the command line.
+
+A face gives messages and a `Host` to ask; everything else is decided here: which functions there
+are, what the model is told, who may answer, and that each session answers one message at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Protocol
+
+from nearfield.config.schema import Config
+from nearfield.errors import NotReady
+from nearfield.features.chat import registry
+from nearfield.features.chat.answer import Answering
+from nearfield.features.chat.caller import Caller
+from nearfield.features.chat.folder import Folder
+from nearfield.features.chat.reach import Knows, Reach
+from nearfield.features.chat.references import expanded
+from nearfield.features.chat.session import Session, Turn
+from nearfield.features.chat.store import CallStore
+from nearfield.features.chat.words import Ask, Function, Host, Listener, Part, Refused, Reply
+from nearfield.features.offers import Offers
+from nearfield.providers.base import Provider
+from nearfield.providers.estimate import tokens
+from nearfield.routing.errand import Ask as AskUser
+from nearfield.routing.errand import Errand, Task
+from nearfield.routing.router import EMBEDDED, Router
+from nearfield.routing.tasks import ROLES
+from nearfield.types import Role, Tool
+
+SESSIONS = 32
+"""Conversations kept; the one not used for longest goes first."""
+USUAL_WINDOW = 8192
+"""Tokens of a model that does not say how many it takes."""
+LEAST_ROOM = 512
+
+
+class Brains(Protocol):
+    """What is needed of `features.service.Service`."""
+
+    config: Config
+    router: Router | None
+    offers: Offers
+
+
+class Chat:
+    """See the module. One event loop. `ask_user` puts an offer of a provider to the user, in the
+    mode "ask"."""
+
+    def __init__(
+        self,
+        brains: Brains,
+        host: Host,
+        *,
+        knowledge: Callable[[], Knows | None] = lambda: None,
+        ask_user: AskUser | None = None,
+        store: CallStore | None = None,
+    ) -> None:
+        self._brains = brains
+        self._host = host
+        self._knowledge = knowledge
+        self._ask_user = ask_user
+        self._store = store or CallStore()
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+
+    async def say(self, ask: Ask, listener: Listener) -> Reply:
+        """Answer one message. Raises `NotReady`, `NoProvider` and `LedgerError`; cancelling it ends
+        the model, the running function and the question to the user, and what was said stays."""
+        router = self._brains.router
+        if router is None:
+            raise NotReady("Nearfield is still starting.", "Ask again in a moment.")
+        if not ask.message.strip():
+            raise Refused("The message is empty.")
+        session = self._session(ask.session)
+        async with session.lock:
+            try:
+                return await self._answered(router, session, ask, listener)
+            finally:
+                await asyncio.shield(asyncio.to_thread(self._store.close))
+
+    def close(self, session: str) -> bool:
+        """Forget a conversation; whether there was one of that id."""
+        return self._sessions.pop(session, None) is not None
+
+    async def _answered(
+        self, router: Router, session: Session, ask: Ask, listener: Listener
+    ) -> Reply:
+        config = self._brains.config
+        functions = registry.chosen(config.chat.functions, ask.functions)
+        tools = tuple(map(_tool, functions.values()))
+        reach = await asyncio.to_thread(self._reach, ask, config)
+        reply = Reply(session.id)
+        parts, reply.notes = await expanded(ask, reach)
+        session.turns.append(Turn(Role.USER, parts))
+        caller = Caller(
+            functions=functions,
+            all_names=frozenset(registry.known()),
+            reach=reach,
+            store=self._store,
+            session=session.id,
+            workspace=ask.workspace,
+            granted=session.granted,
+            report=listener.call,
+        )
+        accepted = ask.accepted or self._brains.offers.take(ask.workspace, Task.CHAT)
+
+        def errand(now: Session) -> Errand:
+            return Errand(Task.CHAT, ask.workspace, now.sources, (), accepted, self._ask_user)
+
+        answering = Answering(
+            router=router,
+            session=session,
+            ask=ask,
+            caller=caller,
+            listener=listener,
+            limits=config.chat,
+            errand=errand,
+            room=self._room(router, ask, tools),
+            reply=reply,
+            tools=tools,
+            offered=self._brains.offers.add,
+        )
+        try:
+            await answering.run()
+        finally:
+            _settle(session)
+        return reply
+
+    def _session(self, name: str) -> Session:
+        if name and name in self._sessions:
+            self._sessions.move_to_end(name)
+        else:
+            name = name or uuid.uuid4().hex
+            self._sessions[name] = Session(name)
+        found = self._sessions[name]
+        found.used = time.monotonic()
+        for other in list(self._sessions):
+            if len(self._sessions) <= SESSIONS:
+                break
+            if not self._sessions[other].lock.locked() and other != name:
+                del self._sessions[other]
+        return found
+
+    def _reach(self, ask: Ask, config: Config) -> Reach:
+        return Reach(
+            limits=config.chat,
+            host=self._host,
+            knowledge=self._knowledge(),
+            inside=Folder(ask.workspace, config.files.exclude) if ask.workspace else None,
+            snapshot=ask.snapshot,
+        )
+
+    def _room(self, router: Router, ask: Ask, tools: tuple[Tool, ...]) -> int:
+        """The tokens that a conversation may take, of the smallest window that could be asked."""
+        role = ask.role or self._brains.config.routing.tasks.get(Task.CHAT, ROLES[Task.CHAT])
+        windows = [self._window(one) for one in router.candidates(role)]
+        window = min(windows, default=USUAL_WINDOW)
+        spoken = sum(
+            tokens(f"{tool.name}{tool.description}{dict(tool.parameters)}") for tool in tools
+        )
+        return max(LEAST_ROOM, window - spoken - min(ask.max_tokens, window // 4))
+
+    def _window(self, provider: Provider) -> int:
+        if provider.name.startswith(EMBEDDED):
+            return self._brains.config.engine.chat_context_size
+        return provider.capabilities.context_tokens or USUAL_WINDOW
+
+
+def _settle(session: Session) -> None:
+    """Leave whole exchanges: a message that nobody has answered goes, so that it can be said again,
+    and results that nobody has used are followed by words."""
+    last = session.turns[-1].role if session.turns else None
+    if last is Role.USER:
+        session.turns.pop()
+    elif last is Role.TOOL:
+        session.turns.append(Turn(Role.ASSISTANT, [Part("(I was stopped here.)")]))
+
+
+def _tool(function: Function) -> Tool:
+    return Tool(function.name, function.description, function.parameters)

@@ -1,0 +1,139 @@
+"""Making a conversation fit: the oldest exchanges become a summary, what is pinned stays whole.
+
+First results of functions are shortened, then old exchanges summarised, the oldest first, by the
+model itself; where it cannot, the first line of each turn stands for it. The exchange that is being
+answered is never dropped. Pinned files of dropped exchanges move beside the summary as long as they
+take at most half the window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from nearfield.errors import ContextTooLong
+from nearfield.features.chat.session import Session, Turn
+from nearfield.features.chat.words import Part
+from nearfield.providers.estimate import CHARS_PER_TOKEN, tokens
+from nearfield.types import Role
+
+RESULT_CHARS = 1_500
+"""What is left of a long result once there is no room for all of it."""
+SUMMARY_CHARS = 1_200
+LINE_CHARS = 120
+PINNED_SHARE = 0.5
+
+Summarise = Callable[[str], Awaitable[str]]
+"""Says in a few sentences what a text says; "" when nobody could."""
+
+_BEFORE = "What was said before, in short:\n"
+_CUT = "\n(shortened)"
+
+
+async def fit(session: Session, room: int, summarise: Summarise) -> bool:
+    """Make `session` fit in `room` tokens; whether anything was changed. Raises `ContextTooLong`
+    when the last exchange alone does not."""
+    if session.tokens <= room:
+        return False
+    _shorten(session, room, session.turns[: _last(session)])
+    dropped: list[Turn] = []
+    while session.tokens + (tokens(" " * SUMMARY_CHARS) if dropped else 0) > room:
+        size = _next(session)
+        if size == 0:
+            break
+        dropped += session.turns[:size]
+        del session.turns[:size]
+    if dropped:
+        await _sum_up(session, dropped, room, summarise)
+    _shorten(session, room, session.turns)
+    if session.tokens > room:
+        raise ContextTooLong(
+            f"This message is about {session.tokens} tokens with what it quotes, and {room} fit.",
+            "Refer to fewer files or lines, or choose a model with a larger context.",
+        )
+    return True
+
+
+def _shorten(session: Session, room: int, turns: list[Turn]) -> None:
+    """Cut long results, the oldest first, until it fits."""
+    for turn in turns:
+        if session.tokens <= room:
+            return
+        if turn.role is Role.TOOL and len(turn.text) > RESULT_CHARS:
+            turn.parts = _cut(turn.parts, RESULT_CHARS)
+
+
+def _cut(parts: list[Part], most: int) -> list[Part]:
+    """The first `most` characters of `parts`. Each piece stays one of its file."""
+    kept: list[Part] = []
+    for part in parts:
+        if most <= 0:
+            break
+        kept.append(replace(part, text=part.text[:most], span=None))
+        most -= len(part.text)
+    return [*kept, Part(_CUT)]
+
+
+def _last(session: Session) -> int:
+    """Where the exchange that is being answered begins."""
+    return max((i for i, turn in enumerate(session.turns) if turn.opens), default=0)
+
+
+def _next(session: Session) -> int:
+    """How many turns the oldest exchange has, 0 when it is the only one."""
+    begins = [i for i, turn in enumerate(session.turns) if turn.opens]
+    return begins[1] if len(begins) > 1 else 0
+
+
+async def _sum_up(session: Session, dropped: list[Turn], room: int, summarise: Summarise) -> None:
+    before = session.summary.parts if session.summary else []
+    pinned = [part for part in before if part.pinned]
+    pinned += [part for turn in dropped for part in turn.parts if part.pinned and part.path]
+    old = "".join(part.text for part in before if not part.pinned)
+    told = "\n\n".join(f"{turn.role}: {_brief(turn)}" for turn in dropped if turn.text.strip())
+    most = int(room * CHARS_PER_TOKEN / 2)
+    summary = (await summarise(f"{old}\n\n{told}"[-most:])).strip()[:SUMMARY_CHARS]
+    text = summary or _first_lines(old, dropped)
+    # The summary may tell what stood in these files: as a source without text each of them keeps it
+    # on this machine where it may not leave.
+    told_of = [*before, *(part for turn in dropped for part in turn.parts)]
+    paths = dict.fromkeys(part.path for part in told_of if part.path)
+    session.summary = Turn(
+        Role.USER,
+        [
+            Part(f"{_BEFORE}{text}\n"),
+            *(Part("", path) for path in paths),
+            *_kept(pinned, int(room * PINNED_SHARE)),
+        ],
+    )
+
+
+def _kept(pinned: list[Part], room: int) -> list[Part]:
+    """The newest of the pinned pieces that fit, each once."""
+    kept: list[Part] = []
+    for part in reversed(list({(part.path, part.span): part for part in pinned}.values())):
+        room -= tokens(part.text) + MESSAGE_HEAD
+        if room < 0:
+            break
+        kept[:0] = [Part(f"\n{part.path}:\n", pinned=True), part]
+    return kept
+
+
+MESSAGE_HEAD = 12
+"""Tokens of the line above a pinned piece, about."""
+
+
+def _brief(turn: Turn) -> str:
+    """A turn without what is pinned anyway."""
+    text = "".join(part.text for part in turn.parts if not part.pinned)
+    calls = ", ".join(f"{call.name}({call.arguments[:80]})" for call in turn.calls)
+    return (f"[called {calls}] " if calls else "") + text[: RESULT_CHARS // 2]
+
+
+def _first_lines(old: str, dropped: list[Turn]) -> str:
+    lines = [line for line in old.removeprefix(_BEFORE).splitlines() if line.strip()]
+    for turn in dropped:
+        first = _brief(turn).strip().partition("\n")[0][:LINE_CHARS]
+        if first and turn.role is not Role.TOOL:
+            lines.append(f"- {turn.role}: {first}")
+    return "\n".join(lines)[-SUMMARY_CHARS:]

@@ -1,0 +1,178 @@
+"""What a message refers to: `@file:path`, `@symbol:name`, `@selection`, `@diff`, `@workspace`.
+
+A reference becomes text behind the message, under the name of its file, and is pinned: it is kept
+when old turns are summarised. `@file:"a b.py"` quotes a path with blanks, `@file:path:10-20` takes
+some lines. What cannot be found is said to the user, and the message goes on without it. Files are
+read under the rules that functions read them by.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from nearfield.errors import NearfieldError
+from nearfield.features.chat.on_code import definition
+from nearfield.features.chat.reach import Reach
+from nearfield.features.chat.words import Ask, Outcome, Part, Refused
+from nearfield.features.review.diff import file_diffs
+from nearfield.types import Snapshot, Span
+
+FILE_CHARS = 24_000
+DIFF_CHARS = 16_000
+FOUND = 6
+FOUND_CHARS = 1_500
+MOST_REFERENCES = 20
+
+_REFERENCE = re.compile(
+    r'(?<![\w@.])@(?:(file|symbol):(?:"([^"\n]{1,400})"|([^\s"]{1,400}))|(selection|diff|workspace)\b)'
+)
+_LINES = re.compile(r"^(.+?):(\d{1,7})(?:-(\d{1,7}))?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One of them: `kind` is "file", "symbol", "selection", "diff" or "workspace"."""
+
+    kind: str
+    name: str = ""
+
+
+def references(message: str) -> list[Reference]:
+    """The references in a message, in order, each once."""
+    found: dict[Reference, None] = {}
+    for match in _REFERENCE.finditer(message):
+        kind, quoted, plain, alone = match.groups()
+        name = quoted or (plain or "").rstrip(".,;:!?)'")
+        if alone or name:
+            found[Reference(alone or kind, name if not alone else "")] = None
+    return list(found)[:MOST_REFERENCES]
+
+
+async def expanded(ask: Ask, reach: Reach) -> tuple[list[Part], list[str]]:
+    """The message with what it refers to, and what could not be found, as sentences for the user.
+    A selection is shown without being referred to; of an open document at least the name is."""
+    wanted = references(ask.message)
+    if ask.selection is not None and Reference("selection") not in wanted:
+        wanted.append(Reference("selection"))
+    parts, notes = [Part(ask.message)], list[str]()
+    if ask.snapshot is not None and ask.snapshot.path:
+        name = shown(ask.snapshot, reach)
+        parts.append(Part(f"\n\n(The open file is {name}, language {ask.snapshot.language}.)"))
+    for reference in wanted:
+        try:
+            outcome = await _EXPANDED[reference.kind](ask, reach, reference.name)
+        except NearfieldError as error:
+            notes.append(f"@{reference.kind} {reference.name}".strip() + f": {error}")
+            continue
+        parts += outcome.parts
+    return parts, notes
+
+
+def shown(snapshot: Snapshot, reach: Reach) -> str:
+    """The name of a document, from the workspace folder where it is inside."""
+    path = snapshot.path or ""
+    inside = reach.relative(path) if reach.inside is not None else ""
+    return inside or path.replace("\\", "/").rpartition("/")[2] or "untitled"
+
+
+async def _file(_ask: Ask, reach: Reach, name: str) -> Outcome:
+    first, last = 1, 0
+    try:
+        path, text = await reach.read(name)
+    except Refused:
+        lines = _LINES.match(name)
+        if lines is None:
+            raise
+        first = int(lines[2])
+        last = int(lines[3] or first)
+        path, text = await reach.read(lines[1])
+    chosen = text.splitlines(keepends=True)
+    start = sum(map(len, chosen[: first - 1]))
+    piece = "".join(chosen[first - 1 : last or None])
+    where = f", lines {first} to {last}" if last else ""
+    return _quoted(reach, f"{path}{where}", path, start, piece)
+
+
+async def _selection(ask: Ask, reach: Reach, _name: str) -> Outcome:
+    if ask.snapshot is None or ask.selection is None:
+        raise Refused("Nothing is selected.")
+    span = ask.selection
+    piece = ask.snapshot.text[span.start : span.end]
+    if not piece.strip():
+        raise Refused("Nothing is selected.")
+    row = ask.snapshot.text.count("\n", 0, span.start) + 1
+    name = shown(ask.snapshot, reach)
+    if reach.inside is not None and ask.snapshot.path and reach.relative(ask.snapshot.path):
+        await asyncio.to_thread(reach.folder.inside, name)
+    # An untitled document has no file that rules could speak of.
+    path = name if ask.snapshot.path else ""
+    return _quoted(reach, f"Selected in {name}, from line {row}", path, span.start, piece)
+
+
+async def _symbol(_ask: Ask, reach: Reach, name: str) -> Outcome:
+    found = await definition(reach, name)
+    if not any(part.path for part in found.parts):
+        raise Refused(found.text)
+    return Outcome((Part(f"\n\nDefinition of {name}:\n"), *map(_pinned, found.parts)))
+
+
+async def _diff(_ask: Ask, reach: Reach, _name: str) -> Outcome:
+    folder = reach.folder
+    parts: list[Part] = []
+    room = DIFF_CHARS
+    for path, text in await file_diffs(folder.root):
+        inside = reach.relative(str(path.resolve()))
+        if not inside or await asyncio.to_thread(folder.withheld, inside, folder=False):
+            continue
+        piece = reach.spend(text[: max(0, room)])
+        room -= len(text)
+        if piece:
+            parts.append(Part(piece, inside, pinned=True))
+    if not parts:
+        raise Refused("Nothing has changed since the last commit.")
+    cut = [Part("(cut here)")] if room < 0 else []
+    return Outcome((Part("\n\nChanges since the last commit:\n"), *parts, *cut))
+
+
+async def _workspace(ask: Ask, reach: Reach, _name: str) -> Outcome:
+    if reach.knowledge is None:
+        raise Refused("The workspace is not indexed.", "Turn index.enabled on.")
+    folder = reach.folder
+    question = _REFERENCE.sub("", ask.message).strip()
+    parts: list[Part] = []
+    for one in await reach.knowledge.search(question, limit=FOUND, workspace=str(folder.root)):
+        inside = reach.relative(one.path)
+        if not inside or await asyncio.to_thread(folder.withheld, inside, folder=False):
+            continue
+        text = reach.spend(one.text[:FOUND_CHARS])
+        parts += [Part(f"\n{inside}, from line {one.first + 1}:\n"), Part(text, inside)]
+    if not parts:
+        raise Refused("Nothing in the index fits.", "It may not be built yet.")
+    return Outcome((Part("\n\nFrom the workspace:\n"), *parts))
+
+
+def _quoted(reach: Reach, title: str, path: str, start: int, text: str) -> Outcome:
+    piece = reach.spend(text[:FILE_CHARS])
+    if not piece:
+        raise Refused("There is nothing in it.")
+    cut = "\n(cut here)" if len(text) > len(piece) else ""
+    body = Part(piece, path, Span(start, start + len(piece)), pinned=True)
+    return Outcome((Part(f"\n\n{title}:\n```\n"), body, Part(f"\n```{cut}")))
+
+
+def _pinned(part: Part) -> Part:
+    return Part(part.text, part.path, part.span, pinned=bool(part.path))
+
+
+_EXPANDED: dict[str, Callable[[Ask, Reach, str], Awaitable[Outcome]]] = {
+    "file": _file,
+    "selection": _selection,
+    "symbol": _symbol,
+    "diff": _diff,
+    "workspace": _workspace,
+}
+
+__all__: Sequence[str] = ("Reference", "expanded", "references", "shown")

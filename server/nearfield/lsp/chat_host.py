@@ -1,0 +1,158 @@
+"""The editor as a conversation sees it: it asks its user, shows edits, and holds documents.
+
+A client with `nearfieldChat` under `experimental` is asked about calls with `nearfield/allowCall`,
+any other with `window/showMessageRequest`. A question whose answer is not wanted any longer is
+taken back with `$/cancelRequest`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+
+from nearfield.features.chat.words import Allow, Change, Problem, Question, Refused
+from nearfield.lsp.offers import CHOICES, opted_in
+from nearfield.lsp.session import Session
+from nearfield.lsp.workspace_edit import workspace_edit
+
+if TYPE_CHECKING:
+    from nearfield.lsp.documents import Document
+    from nearfield.routing.errand import Decision, Offer
+
+ALLOW_CALL = "nearfield/allowCall"
+OPT_IN = "nearfieldChat"
+ANSWERS = {"Once": Allow.ONCE, "This session": Allow.SESSION, "No": Allow.NO}
+
+_ids = itertools.count(1)
+
+
+class EditorHost:
+    """Implements `features.chat.words.Host` for one session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def allow(self, question: Question) -> Allow:
+        """Ask the user; a client that cannot ask has said no."""
+        capabilities = self._session.protocol.client_capabilities
+        if opted_in(capabilities, OPT_IN):
+            answer = await self._request(
+                ALLOW_CALL,
+                {
+                    "session": question.session,
+                    "id": question.id,
+                    "name": question.name,
+                    "arguments": dict(question.arguments),
+                    "title": question.title,
+                    "eachTime": question.each_time,
+                },
+            )
+            told = answer.get("allow") if isinstance(answer, dict) else None
+            return Allow(told) if told in set(Allow) else Allow.NO
+        titles = [t for t, a in ANSWERS.items() if not (question.each_time and a is Allow.SESSION)]
+        return ANSWERS.get(
+            await self._chosen(f"Allow the model to {question.title}?", titles), Allow.NO
+        )
+
+    async def apply(self, change: Change) -> bool:
+        """Send the change as an edit that needs confirmation; where the client cannot have edits
+        confirmed, ask first."""
+        capabilities = self._session.protocol.client_capabilities
+        workspace = capabilities.workspace
+        if workspace is None or not workspace.apply_edit:
+            raise Refused("This editor takes no edits from a server.", "Show the change instead.")
+        able = workspace.workspace_edit
+        confirms = able is not None and able.document_changes and able.change_annotation_support
+        if not confirms:
+            size = f"{change.after.count(chr(10)) + 1} lines"
+            chosen = await self._chosen(f"{change.title} ({size})?", ["Apply", "No"])
+            if chosen != "Apply":
+                return False
+        edit = await asyncio.to_thread(self._edit, change, self._document(change.path))
+        answer = await self._request(
+            types.WORKSPACE_APPLY_EDIT, types.ApplyWorkspaceEditParams(edit, change.title)
+        )
+        return bool(getattr(answer, "applied", False))
+
+    def open_text(self, path: str) -> str | None:
+        """What the editor holds of a file."""
+        document = self._document(path)
+        return document.text if document is not None else None
+
+    def problems(self, path: str) -> Sequence[Problem]:
+        """What other servers have said of it, as far as the client has told."""
+        document, service = self._document(path), self._session.running_service
+        if document is None or service is None:
+            return ()
+        return [
+            Problem(
+                document.text.count("\n", 0, one.span.start), one.severity, one.message, one.source
+            )
+            for one in service.explainer.problems.at(document.uri)
+        ]
+
+    async def ask_user(self, offer: Offer) -> Decision | None:
+        """Put to the user what a provider outside this machine would be sent; None: no answer."""
+        from nearfield.features.offers import words
+        from nearfield.routing.errand import Decision
+
+        chosen = await self._chosen(f"{words(offer)} Send it?", [*CHOICES])
+        decision = CHOICES.get(chosen)
+        return Decision(decision) if decision else None
+
+    def _document(self, path: str) -> Document | None:
+        """The open document of a real path. An editor may know the file by another one."""
+        name = Path(path).name
+        for document in self._session.documents:
+            known = document.path
+            if known is None or not document.followed or Path(known).name != name:
+                continue
+            if known == path or os.path.realpath(known) == path:
+                return document
+        return None
+
+    def _edit(self, change: Change, document: Document | None) -> types.WorkspaceEdit:
+        from nearfield.features.act import proposal
+        from nearfield.features.act.hunks import hunks
+
+        before = change.before or ""
+        file = proposal.FileChange(
+            uri=document.uri if document is not None else Path(change.path).as_uri(),
+            path=change.path,
+            version=document.version if document is not None else None,
+            before=before,
+            changes=tuple(proposal.Change(e, confirm=True) for e in hunks(before, change.after)),
+            new=change.before is None,
+        )
+        whole = proposal.Proposal(change.title, (file,))
+        protocol = self._session.protocol
+        return workspace_edit(whole, protocol.client_capabilities, protocol.encoding)
+
+    async def _chosen(self, text: str, titles: Sequence[str]) -> str:
+        """Which of `titles` the user has chosen, "" for none."""
+        question = types.ShowMessageRequestParams(
+            types.MessageType.Info,
+            f"Nearfield: {text}",
+            [types.MessageActionItem(title) for title in titles],
+        )
+        answer = await self._request(types.WINDOW_SHOW_MESSAGE_REQUEST, question)
+        return str(getattr(answer, "title", ""))
+
+    async def _request(self, method: str, params: Any) -> Any:
+        """The client's answer, None when it has none."""
+        protocol = self._session.protocol
+        number = f"nearfield-chat-{next(_ids)}"
+        try:
+            return await protocol.send_request_async(method, params, number)
+        except JsonRpcException:
+            return None
+        except asyncio.CancelledError:
+            protocol.notify(types.CANCEL_REQUEST, types.CancelParams(number))
+            raise

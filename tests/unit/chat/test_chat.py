@@ -1,0 +1,262 @@
+"""Conversations: calls, permission, bounds, history, cancelling."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from tests.unit.chat.conftest import StartTalk, Talk, call
+
+from nearfield.errors import NoProvider
+from nearfield.features.chat.words import Allow, Finish, Refused
+
+pytestmark = pytest.mark.asyncio
+
+
+async def one_call(talk: Talk, said: str = "go") -> tuple[str, str]:
+    """What a scripted call came to, as the model was told, and its state."""
+    reply = await talk.say(said)
+    [report] = reply.calls
+    return report.result, report.state.value
+
+
+async def test_an_answer_in_words(talk: StartTalk) -> None:
+    t = talk({"text": "Hello there."})
+    reply = await t.say("hi")
+    assert (reply.text, reply.finish, reply.provider) == ("Hello there.", Finish.STOP, "fake")
+    assert t.screen.shown == "Hello there."
+
+
+async def test_a_call_and_its_answer(talk: StartTalk) -> None:
+    t = talk(
+        {"result": "cents / 100", "text": "It divides by a hundred."},
+        {"text": "Let me look.", "tool_calls": [call("readFile", path="src/shop.py")]},
+    )
+    reply = await t.say("what does price do?")
+    assert reply.text == "Let me look.\n\nIt divides by a hundred."
+    assert t.screen.shown == reply.text
+    assert t.screen.states() == ["readFile running", "readFile done"]
+    [row] = t.store.calls()
+    assert (row.name, row.decision, row.outcome) == ("readFile", "allowed", "done")
+    assert json.loads(row.arguments) == {"path": "src/shop.py"}
+
+
+READS: dict[str, tuple[dict[str, Any], str]] = {
+    "a file": (call("readFile", path="src/shop.py"), "lines 1 to 2 of 2:\ndef price"),
+    "some lines": (call("readFile", path="src/shop.py", first_line=2), "lines 2 to 2 of 2:\n    r"),
+    "an empty file": (call("readFile", path="src/empty.py"), "has 0 lines"),
+    "past the end": (call("readFile", path="src/shop.py", first_line=9), "has 2 lines and nothing"),
+    "a folder": (call("listDirectory"), "readme.md\nsrc/"),
+    "by name": (call("searchFiles", pattern="*.py"), "src/empty.py\nsrc/shop.py"),
+    "by text": (call("searchInFiles", text="CENTS"), "src/shop.py:2:     return item.cents / 100"),
+    "no such text": (call("searchInFiles", text="zebra"), "No file holds"),
+    "info": (call("getFileInfo", path="src"), "src: folder"),
+    "no problems": (call("getDiagnostics", path="src/shop.py"), "No problem is known"),
+}
+
+
+@pytest.mark.parametrize("case", READS)
+async def test_reading(case: str, talk: StartTalk) -> None:
+    wish, expected = READS[case]
+    t = talk({"result": ".", "text": "ok"}, {"tool_calls": [wish]})
+    result, state = await one_call(t)
+    assert (state, expected in result) == ("done", True), result
+    assert t.person.asked == []
+
+
+REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
+    "a secret": (call("readFile", path=".env"), "not shown to models"),
+    "a secret in capitals": (call("readFile", path=".ENV"), "not shown to models"),
+    "ignored": (call("readFile", path="build/out.py"), "not shown to models"),
+    "git's own": (call("readFile", path=".git/config"), "not shown to models"),
+    "a hook": (call("writeFile", path=".git/hooks/pre-commit", content="x"), "not shown to models"),
+    "up": (call("readFile", path="../work/readme.md"), "'..'"),
+    "absolute": (call("readFile", path="/etc/passwd"), "absolute"),
+    "no such file": (call("readFile", path="nope.py"), "cannot be opened"),
+    "deleting": (call("deleteFileOrDir", path="readme.md"), "not allowed here"),
+    "the shell": (call("executeShell", command=["id"]), "not allowed here"),
+    "unknown": (call("sendKeys", to="me"), "no such function"),
+    "too few": (call("readFile"), "missing required field `path`"),
+    "wrong type": (call("readFile", path=3), "Expected `str`, got `int` - at `$.path`"),
+    "too many": (call("readFile", path="a", mode="w"), "unknown field `mode`"),
+    "no object": ({"name": "readFile", "arguments": "[1"}, "are wrong"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+async def test_refused_with_a_clear_message(case: str, talk: StartTalk) -> None:
+    wish, expected = REFUSALS[case]
+    t = talk({"result": ".", "text": "ok"}, {"tool_calls": [wish]})
+    result, state = await one_call(t)
+    assert (state != "done", expected in result) == (True, True), result
+    assert (t.person.asked, t.person.changes) == ([], [])
+    [row] = t.store.calls()
+    assert row.outcome.startswith(("denied", "failed"))
+
+
+async def test_what_a_request_does_not_allow_is_refused(talk: StartTalk) -> None:
+    t = talk({"result": ".", "text": "ok"}, {"tool_calls": [call("readFile", path="readme.md")]})
+    reply = await t.say("go", functions=("listDirectory", "executeShell"))
+    assert "not allowed here" in reply.calls[0].result
+    [first, *_] = [c.request for c in t.model.calls]
+    assert [tool.name for tool in first.tools] == ["listDirectory"]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType] - a chat's
+
+
+@pytest.mark.parametrize("applies", [True, False])
+async def test_a_written_file_is_an_edit_for_the_user(applies: bool, talk: StartTalk) -> None:
+    wish = call("writeFile", path="src/shop.py", content="x = 2\n")
+    t = talk({"result": ".", "text": "ok"}, {"tool_calls": [wish]})
+    t.person.applies = applies
+    result, _ = await one_call(t)
+    [change] = t.person.changes
+    assert (change.shown, change.after) == ("src/shop.py", "x = 2\n")
+    assert change.before == "def price(item):\n    return item.cents / 100\n"
+    assert ("was written" in result) is applies
+    assert (t.root / "src/shop.py").read_text() == change.before
+
+
+async def test_the_editors_text_counts(talk: StartTalk) -> None:
+    t = talk({"result": ".", "text": "ok"}, {"tool_calls": [call("readFile", path="src/shop.py")]})
+    t.person.open[str(t.root / "src/shop.py")] = "unsaved = True\n"
+    assert "unsaved = True" in (await one_call(t))[0]
+
+
+@pytest.mark.parametrize(
+    ("says", "state", "asked_again"),
+    [(Allow.NO, "denied", True), (Allow.ONCE, "done", True), (Allow.SESSION, "done", False)],
+)
+async def test_a_change_is_asked_for(
+    says: Allow, state: str, asked_again: bool, talk: StartTalk
+) -> None:
+    t = talk(
+        {"result": ".", "text": "ok"},
+        {"match": "one", "tool_calls": [call("createDirectory", path="new/one")]},
+        {"match": "two", "tool_calls": [call("createDirectory", path="new/two")]},
+    )
+    t.person.says = says
+    assert (await one_call(t, "one"))[1] == state
+    assert (t.root / "new/one").is_dir() is (state == "done")
+    await one_call(t, "two")
+    assert len(t.person.asked) == 1 + asked_again
+    assert t.store.calls()[-1].decision == says.value
+
+
+async def test_deleting_is_asked_for_each_time(talk: StartTalk) -> None:
+    t = talk(
+        {"result": ".", "text": "ok"},
+        {"match": "one", "tool_calls": [call("deleteFileOrDir", path="readme.md")]},
+        {"match": "two", "tool_calls": [call("deleteFileOrDir", path="src")]},
+        functions=["deleteFileOrDir"],
+    )
+    t.person.says = Allow.SESSION
+    await one_call(t, "one")
+    await one_call(t, "two")
+    assert [q.each_time for q in t.person.asked] == [True, True]
+    assert not (t.root / "readme.md").exists()
+    assert not (t.root / "src").exists()
+
+
+async def test_the_same_call_again_and_again_is_ended(talk: StartTalk) -> None:
+    t = talk({"tool_calls": [call("readFile", path="readme.md")]})
+    reply = await t.say("go")
+    assert reply.finish is Finish.LOOP
+    assert "same call of readFile" in reply.text
+    assert [c.state.value for c in reply.calls] == ["done", "denied", "denied"]
+    assert len(t.store.calls()) == 1
+
+
+async def test_rounds_are_bounded(talk: StartTalk) -> None:
+    t = talk(
+        {"result": "readme", "tool_calls": [call("getFileInfo", path="src")]},
+        {"result": "folder", "tool_calls": [call("getFileInfo", path="src/shop.py")]},
+        {"tool_calls": [call("getFileInfo", path="readme.md")]},
+        max_rounds=2,
+    )
+    reply = await t.say("go")
+    assert (reply.finish, len(reply.calls)) == (Finish.ROUNDS, 2)
+    assert "2 times" in reply.text
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"), [({"max_files": 1}, "1 files have been"), ({"max_bytes": 20}, "20 bytes")]
+)
+async def test_what_is_read_is_bounded(limit: dict[str, int], said: str, talk: StartTalk) -> None:
+    both = [call("readFile", path="readme.md"), call("readFile", path="src/shop.py")]
+    t = talk({"result": ".", "text": "ok"}, {"tool_calls": both}, **limit)
+    reply = await t.say("go")
+    assert said in reply.calls[1].result
+
+
+async def test_time_is_bounded(talk: StartTalk) -> None:
+    t = talk({"tool_calls": [call("createDirectory", path="x")]}, timeout_s=1)
+    t.person.waits.clear()
+    reply = await t.say("go")
+    assert reply.finish is Finish.DEADLINE
+    assert t.store.calls()[0].outcome == "cancelled"
+
+
+async def test_history_is_told_again(talk: StartTalk) -> None:
+    t = talk({"match": "one", "text": "first"}, {"match": "two", "text": "second"})
+    await t.say("one")
+    await t.say("two")
+    assert "user: one\nassistant: first\nuser: two" in t.told()
+    assert t.chat.close("s")
+    assert not t.chat.close("s")
+    await t.say("one")
+    assert "second" not in t.told()
+
+
+@pytest.mark.parametrize("stage", ["asking the user", "in the model"])
+async def test_cancelling_leaves_nothing_behind(stage: str, talk: StartTalk) -> None:
+    if stage == "in the model":
+        t = talk({"match": "go", "text": "begun ", "hang": True}, {"text": "fine"})
+    else:
+        wish = {"match": "go", "tool_calls": [call("createDirectory", path="x")]}
+        t = talk(wish, {"text": "fine"})
+        t.person.waits.clear()
+    going = asyncio.ensure_future(t.say("go"))
+    while not (t.person.asked or t.screen.shown):
+        await asyncio.sleep(0.01)
+    going.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await going
+    assert t.model.streaming == 0
+    assert not (t.root / "x").exists()
+    assert all(row.outcome == "cancelled" for row in t.store.calls())
+    assert (await t.say("well?")).text == "fine"
+
+
+async def test_nobody_answers(talk: StartTalk) -> None:
+    t = talk({"match": "go", "error": "Unreachable"}, {"text": "back"})
+    with pytest.raises(NoProvider):
+        await t.say("go")
+    await t.say("again")
+    assert "user: go" not in t.told()
+    with pytest.raises(Refused):
+        await t.say("  ")
+
+
+async def test_a_full_window_is_summed_up(talk: StartTalk) -> None:
+    t = talk(
+        {"match": "word word", "text": "They spoke of zebras."},
+        {"match": "start", "text": "noted " * 100},
+        {"match": "more", "text": "word " * 120},
+        {"text": "done"},
+        context=1500,
+        functions=[],
+    )
+    await t.say("start with @file:readme.md please")
+    for number in range(12):
+        await t.say(f"more {number}", max_tokens=300)
+    assert "What was said before" in t.told()
+    assert "# Shop" in t.told()  # pinned
+    assert "more 11" in t.told()
+    assert "more 0" not in t.told()
+
+
+async def test_a_message_that_cannot_fit_says_so(talk: StartTalk) -> None:
+    t = talk({"text": "x"}, context=600, functions=[])
+    with pytest.raises(Exception, match="Refer to fewer files"):
+        await t.say("word " * 3000)
