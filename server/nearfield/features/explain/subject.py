@@ -25,6 +25,8 @@ LONGEST_EXPRESSION = 600
 CONTEXT_CHARS = 1_400
 """So much code is shown with the subject: about 450 tokens, which a slow processor reads in some
 seconds while nobody waits."""
+TOP_LEVEL_CHARS = 700
+"""The same outside of functions, where what stands around has less to do with it."""
 SELECTION_CHARS = 4_000
 """The same for a selection that somebody asks to have explained, and waits for."""
 VALUE_CHARS = 200
@@ -145,14 +147,16 @@ def _subject(
 
 def _context(text: str, parsed: Parsed | None, span: Span) -> Span:
     """The function around `span` where it is short enough, else whole lines around it."""
-    unit = unit_at(parsed, text, span, "function").span
-    if unit.end - unit.start <= CONTEXT_CHARS:
-        return unit
-    room = max(CONTEXT_CHARS - (span.end - span.start), 0) // 2
-    start, end = max(span.start - room, unit.start), min(span.end + room, unit.end)
-    if start > unit.start:
+    unit = unit_at(parsed, text, span, "function")
+    around = unit.span if unit.kind == "function" else Span(0, len(text))
+    if around.end - around.start <= CONTEXT_CHARS:
+        return around
+    most = CONTEXT_CHARS if unit.kind == "function" else TOP_LEVEL_CHARS
+    room = max(most - (span.end - span.start), 0) // 2
+    start, end = max(span.start - room, around.start), min(span.end + room, around.end)
+    if start > around.start:
         start = text.find("\n", start, span.start) + 1 or start
-    if end < unit.end:
+    if end < around.end:
         below = text.rfind("\n", span.end, end)
         end = end if below < 0 else below
     return Span(start, min(end, start + 2 * CONTEXT_CHARS))
@@ -223,15 +227,13 @@ def _is_plain(path: list[tree_sitter.Node]) -> bool:
 
 def _code(parsed: Parsed, path: list[tree_sitter.Node]) -> Subject | None:
     leaf = path[-1]
+    if len(path) > 1 and path[-2].type == "variable_name":  # PHP's $name
+        leaf = path[-2]
     word = _source(parsed, leaf)
-    if leaf.type in _BUILT_IN_TYPES or word in _SELF_EVIDENT:
+    if word in _SELF_EVIDENT or any(node.type in _BUILT_IN_TYPES for node in path[-2:]):
         return None
-    if leaf.is_named and not leaf.named_child_count and _WORD.match(word):
+    if leaf.is_named and _WORD.match(word):
         return _subject(Kind.NAME, word, parsed.span(leaf), parsed.text, parsed)
-    if len(path) > 1 and path[-2].type == "variable_name" and _WORD.match(word):  # PHP's $name
-        return _subject(
-            Kind.NAME, _source(parsed, path[-2]), parsed.span(path[-2]), parsed.text, parsed
-        )
     return _expression(parsed, path)
 
 
