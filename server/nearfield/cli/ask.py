@@ -14,6 +14,7 @@ import typer
 
 from nearfield.cli import logs
 from nearfield.cli.output import ExitCode, fail, print_json, say
+from nearfield.errors import NoProvider
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
@@ -58,6 +59,9 @@ def ask(
     schema: Annotated[
         Path | None, typer.Option(help="A JSON schema that the answer must meet.")
     ] = None,
+    tools: Annotated[
+        bool, typer.Option("--tools", help="Let the model use functions on the workspace.")
+    ] = False,
     workspace: Annotated[Path, typer.Option(help="The workspace folder it is about.")] = Path(),
     max_tokens: Annotated[int, typer.Option(min=1, help="The longest answer.")] = 1024,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -76,13 +80,18 @@ def ask(
     for problem in loaded.problems:
         say(f"warning: {problem}")
     errand = _errand(task, workspace, file or [], once)
+    if tools:
+        if schema is not None:
+            fail("--tools and --schema do not go together.", "Leave one of them out.")
+        _converse(loaded, _said(question), errand, role, max_tokens, as_json)
+        return
     request = _request(question, errand, _schema(schema), max_tokens)
     streams = sys.stdout.isatty() and not as_json
     answer = asyncio.run(_ask(loaded, request, errand, role, streams))
     if as_json:
         print_json(asdict(answer))
     else:
-        print("" if streams else answer.text)
+        print("" if streams and request.schema is None else answer.text)
         _notes(answer)
     if not answer.text.strip():
         raise typer.Exit(ExitCode.NOTHING)
@@ -111,14 +120,36 @@ def _request(
 ) -> ChatRequest:
     from nearfield.types import ChatRequest, Message, Role
 
-    said = sys.stdin.read() if question == "-" else question
-    if not said.strip():
-        fail("There is no question.")
+    said = _said(question)
     shown = "".join(
         f"\n\n{Path(source.path).name}:\n```\n{source.text}\n```" for source in errand.sources
     )
     messages = (Message(Role.SYSTEM, SYSTEM), Message(Role.USER, said + shown))
     return ChatRequest(messages, schema=schema, max_tokens=max_tokens)
+
+
+def _said(question: str) -> str:
+    said = sys.stdin.read() if question == "-" else question
+    if not said.strip():
+        fail("There is no question.")
+    return said
+
+
+def _converse(
+    loaded: Loaded, question: str, errand: Errand, role: str, max_tokens: int, as_json: bool
+) -> None:
+    from nearfield.cli.converse import converse
+
+    streams = sys.stdout.isatty() and not as_json
+    found = asyncio.run(converse(loaded, question, errand, role, max_tokens, streams=streams))
+    if as_json:
+        print_json(found)
+    else:
+        print("" if streams else found["text"])
+        for note in found["notes"]:
+            say(f"note: {note}")
+    if not found["text"].strip():
+        raise typer.Exit(ExitCode.NOTHING)
 
 
 def _schema(path: Path | None) -> dict[str, Any] | None:
@@ -145,11 +176,34 @@ async def _ask(
     assemble.begin(built)
     router = Router(loaded.config, built)
     try:
+        if request.schema is not None:
+            return await _structured(router, request, errand, role)
         return await _listen(router, request, errand, role, streams)
     finally:
         await router.aclose()
         for provider in built.values():
             await provider.aclose()
+
+
+async def _structured(router: Router, request: ChatRequest, errand: Errand, role: str) -> Answer:
+    from nearfield.features.chat.structured import SchemaUnusable, structured
+
+    choice = router.choose(request, errand)
+    await _loaded(router.candidates(role or choice.role))
+    try:
+        found = await structured(
+            router,
+            request.messages,
+            request.schema or {},
+            errand,
+            role=role,
+            max_tokens=request.max_tokens,
+        )
+    except SchemaUnusable as error:
+        fail(error.message, error.hint)
+    answer = Answer(found.text, found.provider, found.model, role=role or choice.role)
+    answer.why = choice.why
+    return answer
 
 
 async def _listen(
@@ -161,16 +215,20 @@ async def _listen(
     answer = Answer(role=role or choice.role, why=choice.why)
     await _loaded(router.candidates(answer.role))
     async with router.chat(request, role, errand) as route:
-        async for item in route:
-            if isinstance(item, Restart):
-                answer.text = ""
+        try:
+            async for item in route:
+                if isinstance(item, Restart):
+                    answer.text = ""
+                    if streams:
+                        say(f"\n[{item.provider} starts over: {item.reason}]")
+                    continue
+                answer.text += item.text
+                answer.usage = item.usage or answer.usage
                 if streams:
-                    say(f"\n[{item.provider} starts over: {item.reason}]")
-                continue
-            answer.text += item.text
-            answer.usage = item.usage or answer.usage
-            if streams:
-                print(item.text, end="", flush=True)
+                    print(item.text, end="", flush=True)
+        except NoProvider:
+            _notes(Answer(offers=route.offers))
+            raise
     if route.provider is not None:
         answer.provider, answer.model = route.provider.name, route.provider.model
     answer.wrong, answer.kept, answer.offers = route.wrong, route.kept, route.offers

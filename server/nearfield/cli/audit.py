@@ -27,9 +27,19 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.callback()
-def audit(context: typer.Context) -> None:
+def audit(
+    context: typer.Context,
+    calls: Annotated[
+        bool, typer.Option("--calls", help="List the functions that models have called.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --calls: print JSON.")] = False,
+) -> None:
     """Without a command, list the last entries."""
-    if context.invoked_subcommand is None:
+    if context.invoked_subcommand is None and calls:
+        from nearfield.cli.audit_calls import list_calls
+
+        list_calls(USUAL_LIMIT, as_json=as_json)
+    elif context.invoked_subcommand is None:
         from nearfield.routing.ledger import Filter
 
         _list(Filter(), USUAL_LIMIT, as_json=False)
@@ -132,9 +142,10 @@ def prune(
     before: Annotated[str, typer.Option(help='Delete what is older: "90d" or a date.')],
 ) -> None:
     """Delete old entries. What they cost is then no longer counted."""
+    from nearfield.features.chat.store import CallStore
     from nearfield.routing.store import Store
 
-    gone = Store().prune(since(before))
+    gone = Store().prune(since(before)) + CallStore().prune(since(before))
     say(f"{gone} entr{'y' if gone == 1 else 'ies'} deleted.")
 
 

@@ -123,6 +123,7 @@ class Answering:
                 await self._listen(route, calls)
             whole = True
         finally:
+            self.offered(route.offers)
             # Of an answer that broke off the words stay; calls that nobody answers may not.
             del calls[CALLS_A_ROUND if whole else 0 :]
             if text := self._round.strip():
@@ -133,7 +134,6 @@ class Answering:
         if route.provider is not None:
             self.reply.provider, self.reply.model = route.provider.name, route.provider.model
         self.reply.wrong = route.wrong
-        self.offered(route.offers)
         self.caller.provider, self.caller.model = self.reply.provider, self.reply.model
         return tuple(calls)
 

@@ -1,0 +1,148 @@
+"""`nearfield ask --tools`: one question whose answer may use the workspace.
+
+The terminal is the host: changes of files are shown as a diff and asked for, deletions and commands
+are asked for each time. Without a terminal to ask on, nothing is changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from nearfield.cli.output import say
+from nearfield.cli.serving import serving
+from nearfield.features.chat.words import (
+    Allow,
+    Ask,
+    CallReport,
+    CallState,
+    Change,
+    Problem,
+    Question,
+    Refused,
+    Reply,
+)
+
+if TYPE_CHECKING:
+    from nearfield.config.load import Loaded
+    from nearfield.routing.errand import Errand
+
+
+async def converse(
+    loaded: Loaded, question: str, errand: Errand, role: str, max_tokens: int, *, streams: bool
+) -> dict[str, Any]:
+    """Ask, and answer what came of it as programs read it. `errand` has the workspace, the files to
+    show with it, and who may be asked."""
+    from nearfield.features.chat.chat import Chat
+
+    shown = " ".join(f'@file:"{_inside(s.path, errand.workspace)}"' for s in errand.sources)
+    ask = Ask(
+        message=f"{question}\n\n{shown}".strip(),
+        workspace=errand.workspace,
+        role=role,
+        max_tokens=max_tokens,
+        accepted=errand.accepted,
+    )
+    async with serving(loaded) as service:
+        service.knowledge.folders((errand.workspace,))
+        host = Terminal(errand.workspace, loaded.config.files.exclude)
+        chat = Chat(service, host, knowledge=lambda: service.knowledge, ask_user=errand.ask)
+        reply = await chat.say(ask, Screen(streams=streams))
+    return _as_dict(reply)
+
+
+class Terminal:
+    """Implements `features.chat.words.Host` on a terminal."""
+
+    def __init__(self, workspace: str, exclude: Sequence[str]) -> None:
+        self._workspace = workspace
+        self._exclude = exclude
+
+    async def allow(self, question: Question) -> Allow:
+        """Ask; no without a terminal."""
+        choices = ["yes", "no"] if question.each_time else ["yes", "always", "no"]
+        said = await asyncio.to_thread(_chosen, f"Let the model {question.title}?", choices)
+        return {"yes": Allow.ONCE, "always": Allow.SESSION}.get(said, Allow.NO)
+
+    async def apply(self, change: Change) -> bool:
+        """Show the diff, ask, and write the file if it is still the same."""
+        from nearfield.features.act.hunks import unified
+        from nearfield.features.chat.folder import Folder
+
+        new = change.before is None
+        say("\n" + unified(change.before or "", change.after, change.shown, new))
+        if not sys.stdin.isatty():
+            raise Refused("There is no terminal to ask on, so nothing is written.")
+        if await asyncio.to_thread(_chosen, f"{change.title}?", ["yes", "no"]) != "yes":
+            return False
+        folder = Folder(self._workspace, self._exclude)
+        await asyncio.to_thread(folder.write, change.shown, change.before, change.after)
+        return True
+
+    def open_text(self, path: str) -> str | None:
+        """Nothing is open in a terminal."""
+        del path
+        return None
+
+    def problems(self, path: str) -> Sequence[Problem]:
+        """No other server has told of any."""
+        del path
+        return ()
+
+
+class Screen:
+    """Implements `features.chat.words.Listener`: the answer on standard output, the rest beside."""
+
+    def __init__(self, *, streams: bool) -> None:
+        self._streams = streams
+
+    def text(self, text: str) -> None:
+        """See `Listener`."""
+        if self._streams:
+            print(text, end="", flush=True)
+
+    def restart(self) -> None:
+        """See `Listener`."""
+        if self._streams:
+            say("\n[another model starts over]")
+
+    def call(self, report: CallReport) -> None:
+        """See `Listener`."""
+        if report.state in (CallState.DONE, CallState.DENIED, CallState.FAILED):
+            told = ", ".join(f"{name}={_short(value)}" for name, value in report.arguments.items())
+            why = "" if report.state is CallState.DONE else f": {report.result[:200]}"
+            say(f"[{report.name}({told}) {report.state}{why}]")
+
+
+def _chosen(question: str, choices: Sequence[str]) -> str:
+    if not sys.stdin.isatty():
+        return "no"
+    return typer.prompt(f"{question} [{'/'.join(choices)}]", default="no", err=True)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _inside(path: str, workspace: str) -> str:
+    whole = Path(path)
+    return whole.relative_to(workspace).as_posix() if whole.is_relative_to(workspace) else path
+
+
+def _as_dict(reply: Reply) -> dict[str, Any]:
+    return {
+        "text": reply.text,
+        "provider": reply.provider,
+        "model": reply.model,
+        "finish": reply.finish.value,
+        "wrong": reply.wrong,
+        "notes": reply.notes,
+        "calls": [asdict(report) for report in reply.calls],
+    }
