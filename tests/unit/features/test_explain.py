@@ -187,6 +187,7 @@ def test_a_signature_goes_to_its_body_and_ends(lines: list[str], signature: str)
 
 SAID = [
     ("It adds. It returns. It ends. It goes on.", "It adds. It returns. It ends."),
+    ("It is an area. It is an area. It is an area.", "It is an area."),
     ("Sure! Here is an explanation: It adds two numbers.", "It adds two numbers."),
     ("It adds two numbers. It then", "It adds two numbers."),
     ("It adds two numbers", "It adds two numbers"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from nearfield.features.explain.facts import Facts, shown_path
 from nearfield.features.explain.subject import Kind, Subject
@@ -105,7 +106,7 @@ def tidy(text: str, sentences: int = SENTENCES) -> str:
     """The first whole sentences of an answer, as harmless Markdown; of one that has no end, all of
     it."""
     text = harmless(_opened(_FENCE.sub("", text))).strip()
-    if ends := _ends(text):
+    if ends := _fresh(text, _ends(text)):
         text = text[: ends[min(len(ends), sentences) - 1]]
     return re.sub(r"\n{3,}", "\n\n", text).strip()
 
@@ -114,6 +115,17 @@ def _ends(text: str) -> list[int]:
     """Where the sentences end; the number of a list's item is none."""
     found = (one for one in _SENTENCE_END.finditer(text) if not _NUMBER.search(text, 0, one.end()))
     return [one.end() for one in found]
+
+
+def _fresh(text: str, ends: list[int]) -> list[int]:
+    """Those of `ends` up to the first sentence that has been said before."""
+    said: set[str] = set()
+    for number, (start, end) in enumerate(pairwise([0, *ends])):
+        sentence = text[start:end].strip().casefold()
+        if sentence in said:
+            return ends[:number]
+        said.add(sentence)
+    return ends
 
 
 def harmless(text: str) -> str:
