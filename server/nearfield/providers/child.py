@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from nearfield.engine.client import SPIN_COUNT
 from nearfield.errors import NearfieldError, NotReady, Unreachable
 from nearfield.types import Health, HealthState
 
@@ -132,7 +133,11 @@ class Child:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "LLAMA_API_KEY": listening.key},
+            env={
+                "GOMP_SPINCOUNT": SPIN_COUNT,
+                **os.environ,
+                "LLAMA_API_KEY": listening.key,
+            },
         )
         self.pid = process.pid
         reading = asyncio.create_task(self._read(process), name=f"log of {self._name}")
