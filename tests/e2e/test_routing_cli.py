@@ -77,6 +77,14 @@ def test_ask_offers_what_could_answer_better(run: Run) -> None:
     assert "at most $" in done.stderr and "--once far" in done.stderr
 
 
+def test_ask_offers_where_nobody_could_answer(run: Run, tmp_path: Path) -> None:
+    only_far = CONFIG.replace('"local_first"', '"cloud_only"')
+    (tmp_path / "config" / "config.toml").write_text(only_far, "utf-8")
+    done = run("ask", "who?", code=3)
+    assert "--once far" in done.stderr
+    assert done.stderr.count("far: offered to you") == 1
+
+
 def test_ask_with_a_schema_and_a_file(run: Run, tmp_path: Path) -> None:
     schema = tmp_path / "schema.json"
     schema.write_text('{"type": "object", "required": ["n"]}', "utf-8")

@@ -327,7 +327,7 @@ class Route:
         return left * SHARE if others else left + GRACE_SECONDS
 
     def _failed(self, name: str, error: NearfieldError) -> None:
-        self.failures.append(f"{name}: {error.message}")
+        self.failures.append(reason(name, error))
         self._causes.append(error)
 
     def _late(self) -> bool:
@@ -346,7 +346,7 @@ class Route:
             return None
         if announce:
             self.offers.append(offer)
-            self.failures.append(f"{name}: offered, {reason}")
+            self.failures.append(f"{name}: offered to you")
         return offer
 
     async def _asked(self, offer: Offer) -> bool:
@@ -376,6 +376,12 @@ class Route:
 
 def _only_prefill(request: InfillRequest | ChatRequest) -> bool:
     return isinstance(request, InfillRequest) and request.prefill_only
+
+
+def reason(name: str, error: NearfieldError) -> str:
+    """Why a provider did not answer, as a part of a sentence: most messages begin with its name."""
+    said = error.message.removesuffix(".")
+    return said if said.startswith(f"{name} ") else f"{name}: {said}"
 
 
 def no_provider(reasons: tuple[str, ...], causes: tuple[NearfieldError, ...] = ()) -> NoProvider:

@@ -24,7 +24,7 @@ from nearfield.routing.egress import Egress
 from nearfield.routing.errand import Decision, Errand, Offer, Task
 from nearfield.routing.ledger import Said
 from nearfield.routing.plan import Use
-from nearfield.routing.route import Restart, Route, no_provider
+from nearfield.routing.route import Restart, Route, no_provider, reason
 from nearfield.routing.store import Store
 from nearfield.routing.tasks import Choice, choose
 from nearfield.types import ChatRequest, InfillRequest
@@ -118,7 +118,7 @@ class Router:
                 return await provider.embed(texts)
             except (ProviderError, EngineError) as error:
                 self._desk.breakers[step.name].fail(error, time.monotonic())
-                failures.append(f"{step.name}: {error.message}")
+                failures.append(reason(step.name, error))
         raise no_provider(tuple(failures))
 
     async def offerable(self, role: str, errand: Errand) -> tuple[str, ...]:

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from nearfield.errors import NoProvider, NotPermitted
+from nearfield.errors import NoProvider, NotPermitted, Unreachable
 from nearfield.routing.errand import Consent, Decision, Errand, Offer, Source, Task
 from nearfield.routing.ledger import Filter
-from nearfield.routing.route import Restart, Route
+from nearfield.routing.route import Restart, Route, reason
 from nearfield.routing.store import Store
 from nearfield.types import Delta, Finish, Message, Role, Snippet, Tool, ToolCall
 
@@ -78,6 +78,18 @@ async def test_falls_through(
     assert (heard.text, heard.restarts) == (text, restarts)
     assert error in heard.error and bool(error) == bool(heard.error)
     assert (heard.last is None) == bool(error)
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("It is off.", "desk: It is off"),
+        ("desk (127.0.0.1:9) cannot be reached.", "desk (127.0.0.1:9) cannot be reached"),
+        ("desktop is another one.", "desk: desktop is another one"),
+    ],
+)
+def test_a_reason_names_its_provider_once(message: str, expected: str) -> None:
+    assert reason("desk", Unreachable(message)) == expected
 
 
 @dataclass(frozen=True)
