@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from nearfield.features.act.hunks import lines_of
 from nearfield.index.chunks import Chunk, chunked
 from nearfield.index.symbols import FUNCTIONS, outline
-from nearfield.syntax.parser import Parsed
+from nearfield.syntax.parser import Parsed, parse
 
 __all__ = ["Piece", "pieces_of"]
 
 FEWEST_LINES = 2
+_LONE_RETURN = re.compile(r"\r(?!\n)")
 _IDLE = re.compile(
     r"\s*(?:$|import\b|from\b.*\bimport\b|use\b|using\b|package\b|#include|require\b|//|#|\*|/\*|--"
     r"|\"\"\"|'''|[{}()\[\],;]+$)"
@@ -63,9 +64,12 @@ def pieces_of(
 ) -> list[Piece]:
     """The pieces of a document; of those that touch `rows`, or hold a row of `changed`, where that
     is given."""
-    definitions = outline(parsed).definitions if parsed is not None else ()
-    # Chunks count lines by "\n" alone; a text with other line ends is cut as if it had these.
+    # Trees and chunks count lines by "\n" alone; a text with other line ends is cut as if it had
+    # these.
     plain = "\n".join(line.rstrip("\r\n") for line in lines_of(text))
+    if parsed is not None and _LONE_RETURN.search(text):
+        parsed = parse(parsed.language, plain)
+    definitions = outline(parsed).definitions if parsed is not None else ()
     lines = plain.split("\n")
     found: list[Piece] = []
     for chunk in chunked(plain, path, parsed, definitions):
