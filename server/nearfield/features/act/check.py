@@ -7,14 +7,15 @@ definition, and change something. What these checks say goes back to the model o
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 import tree_sitter
 
-from nearfield.features.act.target import named_scopes
+from nearfield.features.act.target import form_of, named_scopes, outermost
 from nearfield.syntax.parser import Parsed, changed_span
 from nearfield.types import Edit
 
-__all__ = ["dropped", "elided", "first_error", "reparsed"]
+__all__ = ["altered", "dropped", "elided", "first_error", "reparsed"]
 
 _ELISION = re.compile(
     r"^[ \t]*(?:#|//|/\*|--|;)?[ \t]*(?:\.\.\.|…)?[ \t]*"
@@ -60,6 +61,29 @@ def dropped(before: Parsed, after: Parsed) -> list[str]:
         elif name not in gone:
             gone.append(name)
     return gone
+
+
+def altered(before: Parsed, after: Parsed) -> list[str]:
+    """The names of the functions whose signature `after` does not have as `before` has it."""
+    kept = Counter(text for _, text in _signatures(after))
+    gone: list[str] = []
+    for name, text in _signatures(before):
+        if kept[text]:
+            kept[text] -= 1
+        elif name not in gone:
+            gone.append(name)
+    return gone
+
+
+def _signatures(parsed: Parsed) -> list[tuple[str, str]]:
+    """The name of each function, and how it is declared, without blanks."""
+    found: list[tuple[str, str]] = []
+    for name, node in named_scopes(parsed):
+        if node.type in parsed.language.functions:
+            whole = outermost(node)
+            form = form_of(parsed, node, whole.start_byte, whole.end_byte)
+            found.append((name, re.sub(r"\s+", "", form.lead) + form.signature))
+    return found
 
 
 def _first_broken(root: tree_sitter.Node) -> tree_sitter.Node | None:

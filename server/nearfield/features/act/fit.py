@@ -140,6 +140,8 @@ class Fitting:
         helpers = imports.companions(self.parsed, self.unit.span.start, answer, known, newline)
         code = answer.code + (helpers.text if helpers else "")
         wanted = imports.needed(answer.imports, code, self.text)
+        if self.parsed.language.name == "go":
+            wanted = imports.go_packages(code, self.text)
         header = imports.import_edit(self.parsed, wanted, newline)
         return [edit for edit in (header, helpers) if edit is not None]
 
@@ -158,6 +160,9 @@ class Fitting:
         if gone := check.dropped(self.parsed, after):
             names = ", ".join(f"`{name}`" for name in gone)
             raise Unfit(f"the definition of {names} is missing")
+        if not self.free and (other := check.altered(self.parsed, after)):
+            names = ", ".join(f"`{name}`" for name in other)
+            raise Unfit(f"{names} must be declared as before")
 
 
 def _plain(texts: list[str]) -> Rows:

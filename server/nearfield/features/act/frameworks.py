@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from nearfield.errors import EditRefused
@@ -32,6 +32,18 @@ _PATTERNS = {
     "go": re.compile(r".+_test\.go"),
     "ecma": re.compile(r".+\.(?:test|spec)\.[cm]?[jt]sx?"),
 }
+_SAMPLES = {
+    "pytest": "def test_add():\n    assert add(1, 2) == 3",
+    "unittest": "class AddTest(unittest.TestCase):\n    def test_add(self):\n"
+    "        self.assertEqual(add(1, 2), 3)",
+    "the testing package": "func TestAdd(t *testing.T) {\n\tif got := Add(1, 2); got != 3 {\n"
+    '\t\tt.Errorf("Add(1, 2) = %d, want 3", got)\n\t}\n}',
+    "node:test": 'test("adds", () => {\n  assert.strictEqual(add(1, 2), 3);\n});',
+    "mocha": 'it("adds", () => {\n  assert.strictEqual(add(1, 2), 3);\n});',
+    "ava": 'test("adds", (t) => {\n  t.is(add(1, 2), 3);\n});',
+}
+_EXPECT = 'test("adds", () => {\n  expect(add(1, 2)).toBe(3);\n});'
+"""What a test looks like, for a model, where the project has none to show."""
 _RUNNERS = ("vitest", "jest", "mocha", "jasmine", "ava")
 
 
@@ -50,12 +62,17 @@ def suite_for(language: str, path: Path, root: Path) -> Suite:
     """How the tests of the source file at `path` are to be written. Raises `EditRefused` for a
     language whose conventions are not known here."""
     if language == "python":
-        return _python(path, root)
-    if language == "go":
-        return _go(path)
-    if language in _ECMA:
-        return _ecma(path, root)
-    raise EditRefused(f"How tests are written in {language or 'this language'} is not known here.")
+        suite = _python(path, root)
+    elif language == "go":
+        suite = _go(path)
+    elif language in _ECMA:
+        suite = _ecma(path, root)
+    else:
+        what = language or "this language"
+        raise EditRefused(f"How tests are written in {what} is not known here.")
+    if suite.example:
+        return suite
+    return replace(suite, example=_SAMPLES.get(suite.framework, _EXPECT))
 
 
 def is_test(language: str, path: Path) -> bool:

@@ -21,6 +21,14 @@ _KEYWORDS = frozenset(
     {"as", "default", "from", "import", "package", "require", "type", "use", "using"}
 )
 _PACKAGES = frozenset({"package_clause", "package_declaration", "package_header"})
+_GO_PACKAGES = {
+    name.rpartition("/")[2]: name
+    for name in (
+        *("bufio", "bytes", "cmp", "context", "errors", "fmt", "io", "maps", "math", "os"),
+        *("reflect", "regexp", "slices", "sort", "strconv", "strings", "sync", "testing", "time"),
+        *("encoding/json", "math/rand", "net/http", "path/filepath", "unicode", "unicode/utf8"),
+    )
+}
 _TWO_LINES = frozenset({"python"})
 """Languages in which two empty lines are between definitions."""
 
@@ -29,6 +37,17 @@ def needed(statements: Sequence[str], code: str, document: str) -> list[str]:
     """Those imports that bind a name which `code` uses and `document` does not know."""
     used = set(_WORD.findall(code)) - set(_WORD.findall(document))
     return [one for one in statements if used & (set(_bound(one)) - _KEYWORDS)]
+
+
+def go_packages(code: str, document: str) -> list[str]:
+    """Imports of the packages of Go's library that `code` uses and `document` does not import:
+    models forget them, and their names are known."""
+    used = dict.fromkeys(re.findall(r"(?<![\w.])([a-z]+)\.[A-Z]", code))
+    return [
+        f'import "{_GO_PACKAGES[name]}"'
+        for name in used
+        if name in _GO_PACKAGES and f'"{_GO_PACKAGES[name]}"' not in document
+    ]
 
 
 def import_edit(parsed: Parsed, statements: Sequence[str], newline: str) -> Edit | None:

@@ -21,7 +21,7 @@ from nearfield.features.act.fit import Fitting
 from nearfield.features.act.frameworks import TESTED, is_test
 from nearfield.features.act.proposal import Problem
 from nearfield.features.act.target import Unit, unit_at
-from nearfield.features.act.trees import offers as tree_offers
+from nearfield.features.act.trees import TREE_ACTIONS, offered
 from nearfield.routing.errand import Errand, Task
 from nearfield.routing.router import Router
 from nearfield.routing.tasks import ROLES
@@ -96,11 +96,11 @@ def entries(
         found.append(_entry(who, REWRITE, what, asks=True))
         found += [_entry(who, action, what) for action in MENU if _fits(action, fitting)]
     found = [_with_reason(entry, snapshot, fitting) for entry in found]
-    found += [
-        Entry(action, title, kind, asks=asks)
-        for action, title, kind, asks in tree_offers(snapshot, parsed, span)
+    by_tree = [
+        Entry(action, title, TREE_ACTIONS[action], asks=asks)
+        for action, title, asks in offered(parsed, span)
     ]
-    return found
+    return [*found, *by_tree]
 
 
 def _entry(

@@ -20,6 +20,7 @@ __all__ = [
     "Form",
     "Unit",
     "form_of",
+    "functions_of",
     "name_node",
     "name_of",
     "named_scopes",
@@ -199,6 +200,20 @@ def named_scopes(parsed: Parsed) -> list[tuple[str, tree_sitter.Node]]:
     return found
 
 
+def functions_of(parsed: Parsed) -> list[Span]:
+    """The functions with a name that are on lines of their own, in order; of nested ones the outer
+    one."""
+    found: list[Span] = []
+    for _, node in named_scopes(parsed):
+        if node.type not in parsed.language.functions:
+            continue
+        lines = whole_lines(parsed.text, parsed.span(outermost(node)))
+        if lines is not None and not (found and lines.start < found[-1].end):
+            place = parsed.offset(node.start_byte)
+            found.append(Span(place, place))
+    return found
+
+
 def node_of(parsed: Parsed, unit: Unit) -> tree_sitter.Node | None:
     """The definition that `unit` is."""
     for name, node in named_scopes(parsed):
@@ -286,7 +301,8 @@ def _statements(parsed: Parsed, text: str, span: Span, path: list[tree_sitter.No
             whole = Span(parsed.span(touched[0]).start, parsed.span(touched[-1]).end)
             if (lines := whole_lines(text, whole)) is not None:
                 return Unit(lines, "block", indent=_indent(text, lines.start))
-    return _paragraph(text, span)
+    # An empty line between code is nothing to work on.
+    return _paragraph(text, span) if span.start < span.end else Unit(span, "block")
 
 
 def _paragraph(text: str, span: Span) -> Unit:

@@ -24,7 +24,7 @@ from nearfield.features.act.frameworks import (
     relative_module,
     suite_for,
 )
-from nearfield.features.act.imports import import_edit
+from nearfield.features.act.imports import go_packages, import_edit
 from nearfield.features.act.layout import layout_of
 from nearfield.features.act.proposal import Change
 from nearfield.features.act.target import named_scopes
@@ -119,8 +119,7 @@ class Plan:
         if node.type == "package_clause":
             return []
         if self.language.name == "go":
-            paths = re.findall(r'"([^"]+)"', text)
-            return [f'import "{path}"' for path in paths if path != "testing"]
+            return [f'import "{path}"' for path in re.findall(r'"([^"]+)"', text)]
         words = re.findall(r"[\w$]+", text)
         made_up = re.search(r"your_|my_module|\bmodule\b|from ['\"]\.", text)
         return [] if self.symbol in words or made_up else [text.strip()]
@@ -145,7 +144,8 @@ class Plan:
                 f"{head}\n{self.binding}" if head else self.binding
             )  # fmt: skip
         if self.language.name == "go":
-            head = "\n".join([self.binding, "", 'import "testing"', *dict.fromkeys(imports)])
+            wanted = go_packages("\n".join(tests), "")
+            head = "\n".join([self.binding, "", *wanted, *self._others(imports, wanted)])
         text = gap.join([head, *tests]) + "\n"
         parsed = parse(self.language, text)
         if parsed is None or parsed.root.has_error:
@@ -162,7 +162,10 @@ class Plan:
         if not fresh:
             raise Unfit("these tests are there already")
         newline = layout_of(self.before, self.language).newline
-        binding = [] if self.language.name == "go" else [self.binding]
+        binding = [self.binding]
+        if self.language.name == "go":
+            binding = go_packages("\n".join(fresh), self.before)
+            imports = []
         wanted = [*self._framework(fresh), *imports, *binding]
         flat = re.sub(r"\s+", " ", self.before)
         missing = [
@@ -182,6 +185,12 @@ class Plan:
         if after is None or (after.root.has_error and not parsed.root.has_error):
             raise Unfit(check.first_error(after) if after else "it takes too long to parse")
         return tuple(Change(edit, confirm=True) for edit in edits)
+
+    @staticmethod
+    def _others(imports: list[str], known: list[str]) -> list[str]:
+        """Go's imports of packages that are not in its library, which have a dot in their path: an
+        import that is not used is an error there."""
+        return [one for one in dict.fromkeys(imports) if one not in known and "." in one]
 
     def _bound(self, statement: str) -> bool:
         """Whether the test file has the tested name from an import already."""

@@ -1,22 +1,79 @@
-"""Changes that need no model: the tree says what is safe."""
+"""The actions that need no model, because the tree says what is safe: when they are offered, and
+what they come to. The outcome is parsed once more before anybody sees it."""
 
 from __future__ import annotations
 
 from nearfield.errors import EditRefused
+from nearfield.features.act.extract import (
+    expression_at,
+    extracted_function,
+    extracted_variable,
+    statements_at,
+)
+from nearfield.features.act.hunks import applied
+from nearfield.features.act.inline import inlinable, inlined
 from nearfield.features.act.proposal import Change, Wish
-from nearfield.syntax.parser import Parsed
-from nearfield.types import Snapshot, Span
+from nearfield.features.act.rename import renamable, renamed
+from nearfield.features.act.scopes import SUPPORTED
+from nearfield.syntax.parser import Parsed, parse
+from nearfield.types import Span
 
-TREE_ACTIONS: dict[str, str] = {}
+__all__ = ["TREE_ACTIONS", "TreeOffer", "offered", "tree_changes"]
+
+RENAME = "rename"
+TREE_ACTIONS = {
+    RENAME: "refactor.rewrite",
+    "inline_variable": "refactor.inline",
+    "extract_variable": "refactor.extract",
+    "extract_function": "refactor.extract",
+}
+"""Each action and its kind."""
+TreeOffer = tuple[str, str, bool]
+"""An action, its title, and whether the user must type a name first."""
 
 
-def offers(
-    snapshot: Snapshot, parsed: Parsed | None, span: Span
-) -> list[tuple[str, str, str, bool]]:
-    """x."""
-    return []
+def offered(parsed: Parsed | None, span: Span) -> list[TreeOffer]:
+    """What can be done at `span`."""
+    if parsed is None or parsed.language.name not in SUPPORTED or parsed.root.has_error:
+        return []
+    found: list[TreeOffer] = []
+    if span.start == span.end:
+        if (scope := renamable(parsed, span)) is not None:
+            found.append((RENAME, f"Rename `{scope.name}` in this function …", True))
+        if (variable := inlinable(parsed, span)) is not None:
+            found.append(("inline_variable", f"Inline `{variable.scope.name}`", False))
+        return found
+    if expression_at(parsed, span) is not None:
+        found.append(("extract_variable", "Extract as a variable", False))
+    if statements_at(parsed, span) is not None and _extracts(parsed, span):
+        found.append(("extract_function", "Extract as a function", False))
+    return found
 
 
 def tree_changes(wish: Wish, parsed: Parsed | None) -> tuple[Change, ...]:
-    """x."""
-    raise EditRefused("no")
+    """The edits of a tree action. Raises `EditRefused` when it is not certainly safe."""
+    if parsed is None or parsed.language.name not in SUPPORTED:
+        raise EditRefused("This is not known for the language.")
+    if parsed.root.has_error:
+        raise EditRefused("The file does not parse.", "Correct it first.")
+    name = wish.instruction.strip()
+    if wish.action == RENAME:
+        changes = renamed(parsed, wish.span, name)
+    elif wish.action == "inline_variable":
+        changes = inlined(parsed, wish.span)
+    elif wish.action == "extract_variable":
+        changes = extracted_variable(parsed, wish.span, name)
+    else:
+        changes = extracted_function(parsed, wish.span, name)
+    after = parse(parsed.language, applied(parsed.text, [change.edit for change in changes]))
+    if after is None or after.root.has_error:
+        raise EditRefused("It would not parse afterwards, so nothing is changed.")
+    return changes
+
+
+def _extracts(parsed: Parsed, span: Span) -> bool:
+    try:
+        extracted_function(parsed, span)
+    except EditRefused:
+        return False
+    return True

@@ -1,0 +1,274 @@
+"""`nearfield fix|refactor|document|test FILE[:LINE[-LINE]]`: an action, as a unified diff."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nearfield.cli import logs
+from nearfield.cli.complete import LINE_BREAK, Place, find_place
+from nearfield.cli.output import ExitCode, fail, print_json, say
+from nearfield.cli.patch import Patch, apply
+from nearfield.cli.serving import serving
+from nearfield.types import Snapshot, Span
+
+if TYPE_CHECKING:
+    from nearfield.config.load import Loaded
+    from nearfield.features.act.proposal import Proposal
+    from nearfield.features.service import Service
+    from nearfield.routing.errand import Decision, Offer
+
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE[:LINE[-LINE]]",
+        help="Where, counted from 1; without a line every function of the file.",
+    ),
+]
+Write = Annotated[bool, typer.Option("--write", help="Change the files; refuses changed ones.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Once = Annotated[str, typer.Option(help="Let this provider outside the machine answer, this time.")]
+Level = Annotated[str, typer.Option(help="error, warning, info or debug.")]
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What came of a command: the texts of files now, and who did it. `refused` has a sentence for
+    each place where nothing came of it."""
+
+    texts: dict[Path, Patch] = field(default_factory=dict[Path, Patch])
+    provider: str = ""
+    model: str = ""
+    wrong: str = ""
+    refused: list[str] = field(default_factory=list[str])
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What is to be done: an action of features/act at `spans` of a document."""
+
+    action: str
+    snapshot: Snapshot
+    spans: tuple[Span, ...]
+    instruction: str = ""
+    problem: str = ""
+    once: str = ""
+
+
+def fix(
+    target: Target,
+    problem: Annotated[
+        str, typer.Option(help="What is wrong, as a compiler or a test says it.")
+    ] = "",
+    write: Write = False,
+    once: Once = "",
+    as_json: Json = False,
+    log_level: Level = "error",
+) -> None:
+    """Fix the function at a line, or each function of a file.
+
+    Prints a unified diff. Exit codes: 0 there is one, 1 nothing came of it, 2 wrong usage, 3 no
+    model could answer.
+    """
+    _run("fix", target, "", write, as_json, log_level, problem=problem, once=once)
+
+
+def refactor(
+    target: Target,
+    instruction: Annotated[
+        str,
+        typer.Argument(help="What is to be done; or: simplify, faster, errors, types."),
+    ],
+    write: Write = False,
+    once: Once = "",
+    as_json: Json = False,
+    log_level: Level = "error",
+) -> None:
+    """Rewrite the function at a line as an instruction says. Output and exit codes as of fix."""
+    from nearfield.features.act.actions import ACTIONS, MENU
+
+    known = instruction in MENU and ACTIONS[instruction].goal
+    action = instruction if known else "rewrite"
+    _run(action, target, "" if known else instruction, write, as_json, log_level, once=once)
+
+
+def document(
+    target: Target,
+    write: Write = False,
+    once: Once = "",
+    as_json: Json = False,
+    log_level: Level = "error",
+) -> None:
+    """Document the function at a line, or each function without documentation. Output and exit
+    codes as of fix."""
+    _run("document", target, "", write, as_json, log_level, once=once)
+
+
+def test(
+    target: Target,
+    write: Write = False,
+    once: Once = "",
+    as_json: Json = False,
+    log_level: Level = "error",
+) -> None:
+    """Write tests for the function at a line in the project's own framework. Output and exit codes
+    as of fix."""
+    _run("test", target, "", write, as_json, log_level, once=once)
+
+
+def _run(
+    action: str,
+    target: str,
+    instruction: str,
+    write: bool,
+    as_json: bool,
+    log_level: str,
+    *,
+    problem: str = "",
+    once: str = "",
+) -> None:
+    if log_level not in logs.LEVELS:
+        fail(f"There is no log level {log_level!r}.", f"Choose one of {', '.join(logs.LEVELS)}.")
+    if action == "rewrite" and not instruction.strip():
+        fail("The instruction is empty.", "Say what is to be done.")
+    logs.setup(log_level)
+    from nearfield.config.load import load
+
+    place, last = _place(target)
+    spans = _spans(place, last)
+    loaded = load(Path(place.snapshot.root) if place.snapshot.root else None)
+    for one in loaded.problems:
+        say(f"warning: {one}")
+    order = _Order(action, place.snapshot, spans, instruction, problem, once)
+    outcome = asyncio.run(_act(order, loaded))
+    root = Path(place.snapshot.root or Path.cwd())
+    changed = {p: one for p, one in outcome.texts.items() if one.before != one.after}
+    if write and changed:
+        apply(changed)
+    _print(outcome, changed, root, as_json, write)
+    if not changed:
+        raise typer.Exit(ExitCode.NOTHING)
+
+
+def _place(target: str) -> tuple[Place, int]:
+    """The document, with the offset of the first line (-1 for none), and the last line (0)."""
+    match = re.fullmatch(r"(.+?)(?::(\d+)(?:-(\d+))?)?", target)
+    name, first, last = match.groups() if match else (target, None, None)
+    if first is None:
+        place = find_place(f"{name}:1:1")
+        return replace(place, offset=-1), 0
+    place = find_place(f"{name}:{first}:1")
+    if last is not None and int(last) < int(first):
+        fail(f"Line {last} is before line {first}.")
+    return place, int(last or first)
+
+
+def _spans(place: Place, last: int) -> tuple[Span, ...]:
+    """What to work on: the lines that were named, or each function of the file."""
+    text = place.snapshot.text
+    if place.offset >= 0:
+        starts = [0, *(found.end() for found in LINE_BREAK.finditer(text))]
+        if last > len(starts):
+            fail(f"There is no line {last}: the file has {len(starts)}.")
+        end = starts[last] if last < len(starts) else len(text)
+        # One line means the place: what is around it. More of them are a selection.
+        one = starts.index(place.offset) + 1 == last
+        return (Span(place.offset, place.offset if one else end),)
+    from nearfield.features.act.target import functions_of
+    from nearfield.syntax.languages import language_for
+    from nearfield.syntax.parser import parse
+
+    language = language_for(place.snapshot.language, place.snapshot.path)
+    parsed = parse(language, text) if language else None
+    found = functions_of(parsed) if parsed else []
+    return tuple(found) or (Span(0, len(text)),)
+
+
+async def _act(order: _Order, loaded: Loaded) -> _Outcome:
+    """Do it place by place, each on what the ones before have left. Raises from the error tree."""
+    from nearfield.errors import EditRefused
+
+    outcome = _Outcome()
+    async with serving(loaded) as service:
+        # From the last to the first, so that the places ahead stay where they are.
+        for span in reversed(order.spans):
+            try:
+                proposal = await _propose(service, order, span, outcome)
+            except EditRefused as error:
+                outcome.refused.append(str(error))
+                continue
+            _take(outcome, proposal)
+    return outcome
+
+
+async def _propose(service: Service, order: _Order, span: Span, outcome: _Outcome) -> Proposal:
+    from nearfield.features.act.proposal import Problem, Wish
+
+    path = Path(order.snapshot.path or "")
+    known = outcome.texts.get(path)
+    snapshot = replace(order.snapshot, text=known.after) if known else order.snapshot
+
+    def held(at: str) -> Snapshot | None:
+        there = outcome.texts.get(Path(at))
+        return replace(order.snapshot, text=there.after, path=at) if there else None
+
+    problems = (Problem(order.problem, span),) if order.problem else ()
+    wish = Wish(order.action, snapshot, span, problems, order.instruction, order.once)
+    return await service.actions.propose(wish, None, _yes if order.once else None, held)
+
+
+def _take(outcome: _Outcome, proposal: Proposal) -> None:
+    for file in proposal.files:
+        path = Path(file.path or "")
+        known = outcome.texts.get(path)
+        before = known.before if known else (None if file.new else file.before)
+        outcome.texts[path] = Patch(before, file.after)
+    outcome.provider, outcome.model = proposal.provider, proposal.model
+    outcome.wrong = outcome.wrong or proposal.wrong
+
+
+async def _yes(_: Offer) -> Decision:
+    """Who names a provider on the command line has said yes to this request."""
+    from nearfield.routing.errand import Decision
+
+    return Decision.ONCE
+
+
+def _print(
+    outcome: _Outcome, changed: dict[Path, Patch], root: Path, as_json: bool, written: bool
+) -> None:
+    from nearfield.features.act.hunks import unified
+
+    rows: list[dict[str, Any]] = []
+    for path, patch in changed.items():
+        shown = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+        new = patch.before is None
+        rows.append(
+            {"path": str(path), "new": new,
+             "diff": unified(patch.before or "", patch.after, shown, new)}
+        )  # fmt: skip
+    if as_json:
+        print_json(
+            {
+                "files": rows,
+                "written": written and bool(rows),
+                "provider": outcome.provider,
+                "model": outcome.model,
+                "wrong": outcome.wrong,
+                "refused": outcome.refused,
+            }
+        )
+        return
+    for row in rows:
+        print(row["diff"], end="")
+    for sentence in outcome.refused:
+        say(f"note: {sentence}")
+    if outcome.wrong:
+        say(f"note: this may be of no use ({outcome.wrong}).")
+    if written and rows:
+        say(f"Written: {', '.join(str(path) for path in changed)}.")
