@@ -8,19 +8,23 @@ looks the names up decides what they are.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import tree_sitter
 
-from nearfield.syntax.languages import Language
+from nearfield.syntax.languages import Language, grammar
 from nearfield.syntax.parser import Parsed
 
 ABOVE_CHARS = 1_600
 """Names are taken from about the last forty lines …"""
 BELOW_CHARS = 400
 """… and the next ten."""
+TYPED_CHARS = 12_000
+"""So far above the cursor it is looked what a variable is; parameters are further up only in
+functions that nobody reads."""
 HALF_LINES = 10.0
 """So many lines away a name counts half."""
 MOST = 32
@@ -37,6 +41,7 @@ IMPORTED = 1.5
 _WORD = re.compile(r"[A-Za-z_$][\w$]*")
 _NAME_TYPES = frozenset({"constant", "name", "word", "shorthand_field_identifier"})
 _RECEIVER = re.compile(r"((?:[A-Za-z_$][\w$]*(?:\.|->|::))*)([A-Za-z_$][\w$]*)?$")
+_IMPORT_WORDS = frozenset({"import", "from", "as", "use", "include", "require"})
 _COMMON = frozenset(
     ["self", "cls", "this", "super", "args", "kwargs", "i", "j", "k", "n", "x", "_"]
 )
@@ -105,7 +110,7 @@ def class_of(name: str, text: str, offset: int) -> str:
         rf"|(?<!\w)(?P<typed>[A-Z]\w*)(?:<[^<>]*>)?[\s*&]+{escaped}\s*[=;,)]"
     )
     best = ""
-    for match in pattern.finditer(text, 0, offset):
+    for match in pattern.finditer(text, max(offset - TYPED_CHARS, 0), offset):
         kind = next(filter(None, match.groups()), "").rpartition(".")[2]
         if kind[:1].isupper():
             best = kind
@@ -113,30 +118,22 @@ def class_of(name: str, text: str, offset: int) -> str:
 
 
 def _imports(parsed: Parsed | None) -> dict[str, frozenset[str]]:
-    """Every name that an import statement at the top brings, with the words of that statement."""
+    """Every name that an import statement brings, wherever it stands, with its other words."""
     found: dict[str, frozenset[str]] = {}
-    if parsed is None:
+    if parsed is None or not parsed.language.imports:
         return found
-    for node in parsed.root.children:
-        for statement in _import_statements(node, parsed.language):
-            source = _text(parsed, statement)
-            words = _WORD.findall(source)
-            for name in words:
-                found[name] = found.get(name, frozenset[str]()) | frozenset(words)
-    return {
-        name: words - {"import", "from", "as", "use", "include", "require"}
-        for name, words in found.items()
-    }
+    statements = tree_sitter.QueryCursor(_import_query(parsed.language))
+    for statement in statements.captures(parsed.root).get("import", ()):
+        words = frozenset(_WORD.findall(_text(parsed, statement))) - _IMPORT_WORDS
+        for name in words:
+            found[name] = found.get(name, frozenset[str]()) | words
+    return found
 
 
-def _import_statements(node: tree_sitter.Node, language: Language) -> Iterator[tree_sitter.Node]:
-    """The import statements at and right under a statement of the top level: some stand behind a
-    condition."""
-    if node.type in language.imports:
-        yield node
-    elif node.type not in language.scopes:
-        for block in node.named_children:
-            yield from (one for one in block.named_children if one.type in language.imports)
+@functools.cache
+def _import_query(language: Language) -> tree_sitter.Query:
+    kinds = " ".join(f"({kind})" for kind in sorted(language.imports))
+    return tree_sitter.Query(grammar(language), f"[{kinds}] @import")
 
 
 def _names(parsed: Parsed | None, text: str, offset: int) -> Iterator[tuple[str, str, float]]:

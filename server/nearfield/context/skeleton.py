@@ -1,37 +1,61 @@
 """A definition in few words: its signature, its documentation, and for a class its members.
 
 What somebody who uses it must know stays: names, parameters, types, fields, the first lines of the
-documentation. Bodies go, but for a short one, and for a constructor's, which says what the object
-holds.
+documentation. Bodies go, but for short ones and a constructor's, which say what an object holds.
+How much else goes depends on the room: all names of a large class tell more than half of its texts.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import tree_sitter
 
 from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed, parse
 
-SHORT_BODY_CHARS = 240
-"""A body up to this long stays: it says more than its elision saves."""
-CONSTRUCTOR_CHARS = 700
-DOC_LINES = 3
-"""So many lines of a docstring stay."""
-ELISION = "..."
+ELISION = b"..."
+PARSED_CHARS = 300_000
+"""A longer definition is cut, not parsed: that would take a tenth of a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Detail:
+    """What stays: bodies and constructors up to so many characters, so many lines of documentation,
+    whether parameters and comments do."""
+
+    body: int
+    constructor: int
+    doc_lines: int
+    parameters: bool = True
+    comments: bool = True
+
+
+DETAILS = (
+    _Detail(body=240, constructor=700, doc_lines=3),
+    _Detail(body=60, constructor=500, doc_lines=1, comments=False),
+    _Detail(body=0, constructor=300, doc_lines=0, comments=False),
+    _Detail(body=0, constructor=0, doc_lines=0, parameters=False, comments=False),
+)
 
 _CONSTRUCTORS = re.compile(rb"\b(?:__init__|constructor|__new__|initialize)\b")
+_Cut = tuple[int, int, bytes]
 
 
 def skeleton(text: str, language: Language | None, most: int) -> str:
-    """`text`, the whole of one definition with its indentation, in at most `most` characters:
-    bodies are left out, then members from the end, and it always ends with a whole line."""
+    """`text`, the whole of one definition with its indentation, in at most `most` characters: with
+    as much detail as fits, cut at the end of a line where nothing else helps."""
     text = _outdented(text)
-    if language is not None and len(text) > SHORT_BODY_CHARS:
-        parsed = parse(language, text)
-        if parsed is not None:
-            text = _elided(parsed)
+    if len(text) <= DETAILS[0].body or language is None or len(text) > PARSED_CHARS:
+        return cut_lines(text, most)
+    parsed = parse(language, text)
+    if parsed is None:
+        return cut_lines(text, most)
+    for detail in DETAILS:
+        text = _Elision(parsed, detail).text()
+        if len(text) <= most:
+            break
     return cut_lines(text, most)
 
 
@@ -39,59 +63,97 @@ def cut_lines(text: str, most: int) -> str:
     """The first lines of `text`, at most `most` characters."""
     if len(text) <= most:
         return text
-    return text[: max(text.rfind("\n", 0, most), 0)].rstrip()
+    return text[: max(text.rfind("\n", 0, most + 1), 0)].rstrip()
 
 
-def _elided(parsed: Parsed) -> str:
-    source = parsed.source
-    gone: list[tuple[int, int, bytes]] = []
-    stack = [parsed.root]
-    while stack:
-        node = stack.pop()
-        if node.type in parsed.language.functions:
-            if (cut := _body(parsed, node)) is not None:
-                gone.append(cut)
-            continue
-        stack.extend(node.children)
-    out: list[bytes] = []
-    at = 0
-    for start, end, instead in sorted(gone):
-        if start >= at:
-            out += [source[at:start], instead]
-            at = end
-    out.append(source[at:])
-    return re.sub(r"\n\s*\n+", "\n", b"".join(out).decode("utf-8", "replace")).strip("\n")
+class _Elision:
+    """One text with one amount of detail."""
 
+    def __init__(self, parsed: Parsed, detail: _Detail) -> None:
+        self._parsed = parsed
+        self._language = parsed.language
+        self._detail = detail
 
-def _body(parsed: Parsed, function: tree_sitter.Node) -> tuple[int, int, bytes] | None:
-    """What of a function's body goes, and what stands for it; None when it stays."""
-    body = function.child_by_field_name("body")
-    if body is None:
-        return None
-    head = parsed.source[function.start_byte : body.start_byte]
-    most = CONSTRUCTOR_CHARS if _CONSTRUCTORS.search(head) else SHORT_BODY_CHARS
-    start, end = body.start_byte, body.end_byte
-    if end - start <= most:
-        return None
-    if not parsed.language.indented:
-        return start, end, b"{ " + ELISION.encode() + b" }"
-    first = body.named_children[0] if body.named_children else None
-    if first is not None and first.type == "expression_statement" and first.named_children:
+    def text(self) -> str:
+        source = self._parsed.source
+        out: list[bytes] = []
+        at = 0
+        for start, end, instead in sorted(self._cuts()):
+            if start >= at:
+                out += [source[at:start], instead]
+                at = end
+        out.append(source[at:])
+        plain = b"".join(out).decode("utf-8", "replace")
+        return re.sub(r"[ \t]*\n(?:[ \t]*\n)+", "\n", plain).strip("\n")
+
+    def _cuts(self) -> list[_Cut]:
+        cuts: list[_Cut] = []
+        stack = [self._parsed.root]
+        while stack:
+            node = stack.pop()
+            if node.type in self._language.functions:
+                cuts += self._of_function(node)
+                continue
+            if node.type in self._language.comments and not self._detail.comments:
+                cuts.append((node.start_byte, node.end_byte, b""))
+            elif node.type in self._language.classes:
+                body = node.child_by_field_name("body")
+                string = self._docstring(body)
+                if string is not None:
+                    cuts += self._of_doc(string, string.end_byte)
+            stack.extend(node.children)
+        return cuts
+
+    def _of_function(self, function: tree_sitter.Node) -> list[_Cut]:
+        cuts: list[_Cut] = []
+        body = function.child_by_field_name("body")
+        parameters = function.child_by_field_name("parameters")
+        if parameters is not None:
+            cuts.append(self._of_parameters(parameters))
+        if body is None:
+            return cuts
+        head = self._parsed.source[function.start_byte : body.start_byte]
+        is_constructor = _CONSTRUCTORS.search(head) is not None
+        most = self._detail.constructor if is_constructor else self._detail.body
+        start, end = body.start_byte, body.end_byte
+        if end - start <= most:
+            return cuts
+        string = self._docstring(body)
+        if not self._language.indented:
+            cuts.append((start, end, b"{ " + ELISION + b" }"))
+        elif string is not None and self._detail.doc_lines:
+            cuts += self._of_doc(string, end)
+        else:
+            # On the signature's own line: a line for itself costs as much as a short name.
+            colon = len(head.rstrip())
+            cuts.append((function.start_byte + colon, end, b" " + ELISION))
+        return cuts
+
+    def _of_parameters(self, parameters: tree_sitter.Node) -> _Cut:
+        start, end = parameters.start_byte, parameters.end_byte
+        if not self._detail.parameters:
+            return start, end, b"(" + ELISION + b")"
+        plain = re.sub(rb"\s*\n\s*", b" ", self._parsed.source[start:end])
+        return start, end, plain.replace(b"( ", b"(").replace(b", )", b")").replace(b" )", b")")
+
+    def _docstring(self, body: tree_sitter.Node | None) -> tree_sitter.Node | None:
+        first = body.named_children[0] if body is not None and body.named_children else None
+        if first is None or first.type != "expression_statement" or not first.named_children:
+            return None
         string = first.named_children[0]
-        if string.type in parsed.language.strings:
-            return _after_doc(parsed.source, string, end)
-    return start, end, ELISION.encode()
+        return string if string.type in self._language.strings else None
 
-
-def _after_doc(source: bytes, string: tree_sitter.Node, end: int) -> tuple[int, int, bytes]:
-    """Keeps the first lines of a docstring."""
-    doc = source[string.start_byte : string.end_byte]
-    lines = doc.split(b"\n")
-    if len(lines) <= DOC_LINES:
-        return string.end_byte, end, b""
-    quote = doc[-3:] if doc[-3:] in (b'"""', b"'''") else doc[-1:]
-    kept = b"\n".join(lines[: DOC_LINES - 1]).rstrip()
-    return string.start_byte, end, kept + quote
+    def _of_doc(self, string: tree_sitter.Node, end: int) -> list[_Cut]:
+        """Keeps the first lines of a docstring; what follows it up to `end` goes."""
+        doc = self._parsed.source[string.start_byte : string.end_byte]
+        lines = doc.split(b"\n")
+        most = self._detail.doc_lines
+        if not most:
+            return [(string.start_byte, end, b"")]
+        if len(lines) <= most:
+            return [(string.end_byte, end, b"")] if end > string.end_byte else []
+        quote = doc[-3:] if doc[-3:] in (b'"""', b"'''") else doc[-1:]
+        return [(string.start_byte, end, b"\n".join(lines[:most]).rstrip() + quote)]
 
 
 def _outdented(text: str) -> str:

@@ -20,8 +20,8 @@ from nearfield.syntax.languages import language_for
 from nearfield.types import Snapshot, Snippet, SnippetKind
 
 if TYPE_CHECKING:
-    from nearfield.index.search import Defined, Hit
-    from nearfield.index.service import Index
+    from nearfield.index.search import Defined, Hit, Searcher
+    from nearfield.index.search_store import Place as IndexPlace
 
 NAMES = 24
 """Names looked up for one place; each costs about a millisecond in the index's own thread."""
@@ -31,8 +31,12 @@ AMBIGUOUS = 4
 nothing."""
 TELLING_CHARS = 6
 """A shorter name of a member, like `get` or `close`, may be anybody's."""
-PIECE_CHARS = 1_000
+PIECE_CHARS = 1_200
 """The most of one definition."""
+MEMBER_CHARS = 200
+"""The most of one definition of a module that is shown as a whole."""
+HOPS = 4
+"""So many classes are followed that a signature says are returned."""
 SIMILAR_CHARS = 700
 SIMILAR_COUNT = 3
 QUERY_LINES = 12
@@ -48,6 +52,7 @@ _EXPLICIT = frozenset(
     {"python", "javascript", "typescript", "typescriptreact", "rust", "php", "lua", "elixir"}
 )
 """Languages in which another file's name must be imported to be used as it is."""
+_NEAREST = 0.3
 _OWN = frozenset({"self", "cls", "this", "super"})
 _CONTAINERS = frozenset({"class", "interface", "enum", "type", "object", "implementation"})
 _ASIDE = re.compile(r"(?:^|/)(?:tests?|testing|docs?|examples?)/|(?:^|/)test_[^/]*$")
@@ -123,13 +128,14 @@ class Scene:
         return "\n".join(lines[-QUERY_LINES:]).strip()
 
 
-async def gather(index: Index, scene: Scene, budget: int) -> list[Piece]:
-    """What helps at the place in at most `budget` characters, the most helpful last."""
-    found = {piece.key: piece for piece in await _defined(index, scene)}
+def gather(index: Searcher, scene: Scene, budget: int) -> list[Piece]:
+    """What helps at the place in at most `budget` characters, the most helpful last. Takes some
+    tens of milliseconds: call it in the index's thread."""
+    found = {piece.key: piece for piece in _defined(index, scene)}
     for region in scene.regions[:2]:
         piece = _recent(region)
         found.setdefault(piece.key, piece)
-    for piece in await _similar(index, scene, found.values()):
+    for piece in _similar(index, scene, found.values()):
         found.setdefault(piece.key, piece)
     chosen: list[Piece] = []
     for piece in sorted(found.values(), key=lambda one: -one.weight):
@@ -163,7 +169,7 @@ def placed(root: str, one: Defined) -> Place:
 # --- definitions ----------------------------------------------------------------------------
 
 
-async def _defined(index: Index, scene: Scene) -> list[Piece]:
+def _defined(index: Searcher, scene: Scene) -> list[Piece]:
     pieces: dict[str, Piece] = {}
     wanted = list(scene.mentions[:NAMES])
     asked: set[tuple[str, str]] = set()
@@ -173,29 +179,28 @@ async def _defined(index: Index, scene: Scene) -> list[Piece]:
         if (mention.name, mention.holder) in asked:
             continue
         asked.add((mention.name, mention.holder))
-        best = _best(await index.definitions(mention.name, DEFINITIONS_EACH), mention, scene)
-        if best is None:
-            continue
-        piece = _piece(best, mention)
-        if piece.key not in pieces:
-            pieces[piece.key] = piece
-        if (returned := _RETURNS.search(best.signature)) and hops < 4:
+        place = _best(index.reader.definitions(mention.name, DEFINITIONS_EACH), mention, scene)
+        module = _module(index, mention, scene, place)
+        best = index.at(place) if place is not None and module is None else None
+        piece = _piece(best, mention) if best is not None else module
+        if piece is not None:
+            pieces.setdefault(piece.key, piece)
+        if best is not None and (returned := _RETURNS.search(best.signature)) and hops < HOPS:
             hops += 1
             wanted.append(Mention(returned[1], mention.weight * 0.6, inferred=True))
     return _without_members(list(pieces.values()))
 
 
-def _best(found: Sequence[Defined], mention: Mention, scene: Scene) -> Defined | None:
+def _best(found: Sequence[IndexPlace], mention: Mention, scene: Scene) -> IndexPlace | None:
     """The definition that a mention means, None when nothing tells which."""
     here, rows = scene.path, scene.shown_rows
-    shown = [one for one in found if one.place.path == here and rows[0] <= one.place.row <= rows[1]]
+    shown = [one for one in found if one.path == here and rows[0] <= one.row <= rows[1]]
     if shown and not mention.holder:
         return None  # the prompt has it
     rest = [one for one in found if one not in shown]
     if not rest:
         return None
-    scored = sorted(rest, key=lambda one: -_fit(one, mention, here))
-    best = scored[0]
+    best = max(rest, key=lambda one: _fit(one, mention, here))
     pointed = _pointed(best, mention)
     if mention.modules and not pointed:
         return None  # imported, but from elsewhere
@@ -209,24 +214,62 @@ def _best(found: Sequence[Defined], mention: Mention, scene: Scene) -> Defined |
     return best
 
 
-def _telling(one: Defined, mention: Mention) -> bool:
+def _module(
+    index: Searcher, mention: Mention, scene: Scene, instead: IndexPlace | None
+) -> Piece | None:
+    """What a module defines, when it is a module whose name is used: the signatures of its top
+    level. None where the name rather is that of a definition, `instead`."""
+    if not mention.modules or mention.holder:
+        return None
+    fits = [
+        (_import_fit(path, mention.modules) + _nearness(path, scene.path), path)
+        for path in index.reader.files_named(mention.name)
+        if path != scene.path
+    ]
+    fit, path = max(fits, default=(0.0, ""))
+    if fit <= _NEAREST:
+        return None
+    if instead is not None and instead.path != path:
+        rival = _import_fit(instead.path, mention.modules) + _nearness(instead.path, scene.path)
+        path = path if fit > rival else ""
+    if not path or (instead is not None and instead.path == path):
+        return None
+    lines: list[str] = []
+    for place in index.reader.defined_in(path):
+        if place.container or place.name.startswith("_"):
+            continue
+        one = index.at(place)
+        if one is not None:
+            lines.append(skeleton(one.text, language_for("", path), MEMBER_CHARS).strip())
+    text = cut_lines("\n".join(lines), PIECE_CHARS)
+    return Piece(
+        key=f"{path}#",
+        path=path,
+        text=text,
+        kind=SnippetKind.DEFINITION,
+        why=f"is the module {mention.name}",
+        weight=mention.weight,
+        firm=mention.weight >= FIRM_WEIGHT,
+    )
+
+
+def _telling(one: IndexPlace, mention: Mention) -> bool:
     """Whether the only definition of a member's name is likely the one that is meant."""
     return (
         mention.holder not in _OWN
-        and one.place.kind in ("function", "method")
+        and one.kind in ("function", "method")
         and len(mention.name) >= TELLING_CHARS
     )
 
 
-def _pointed(one: Defined, mention: Mention) -> bool:
+def _pointed(one: IndexPlace, mention: Mention) -> bool:
     """Whether an import or the class before the dot says that it is this one."""
-    if mention.holder and one.place.container.rpartition(".")[2] == mention.holder:
+    if mention.holder and one.container.rpartition(".")[2] == mention.holder:
         return True
-    return _import_fit(one.place.path, mention.modules) > 0
+    return _import_fit(one.path, mention.modules) > 0
 
 
-def _fit(one: Defined, mention: Mention, here: str) -> float:
-    place = one.place
+def _fit(place: IndexPlace, mention: Mention, here: str) -> float:
     score = 4.0 * _import_fit(place.path, mention.modules)
     if mention.holder and place.container.rpartition(".")[2] == mention.holder:
         score += 5
@@ -236,7 +279,7 @@ def _fit(one: Defined, mention: Mention, here: str) -> float:
         score += 1
     if _ASIDE.search(place.path) and not _ASIDE.search(here):
         score -= 1
-    return score + _shared_folders(place.path, here) / 10
+    return score + 2 * _nearness(place.path, here)
 
 
 def _import_fit(path: str, modules: frozenset[str]) -> float:
@@ -256,15 +299,16 @@ def _import_fit(path: str, modules: frozenset[str]) -> float:
     return 1.0 + 0.1 * sum(part in modules for part in parts)
 
 
-def _shared_folders(one: str, other: str) -> int:
+def _nearness(path: str, here: str) -> float:
+    """More for what is in the folder of `here`, less for each folder further up or aside."""
+    folder, other = PurePosixPath(here).parent.parts, PurePosixPath(path).parent.parts
     shared = 0
-    for left, right in zip(
-        PurePosixPath(one).parent.parts, PurePosixPath(other).parent.parts, strict=False
-    ):
+    for left, right in zip(folder, other, strict=False):
         if left != right:
             break
         shared += 1
-    return shared
+    steps = len(folder) + len(other) - 2 * shared
+    return _NEAREST / (1 + steps)
 
 
 def _piece(one: Defined, mention: Mention) -> Piece:
@@ -318,14 +362,13 @@ def _recent(region: Region) -> Piece:
     )
 
 
-async def _similar(index: Index, scene: Scene, found: Iterable[Piece]) -> list[Piece]:
+def _similar(index: Searcher, scene: Scene, found: Iterable[Piece]) -> list[Piece]:
     """Code like that right above the cursor."""
     query = scene.nearby
     if len(query) < 20:
         return []
     first, last = scene.shown_rows
-    near = scene.snapshot.path or ""
-    hits = await index.like(query, SIMILAR_COUNT * 3, near, meaning=scene.meaning)
+    hits = index.search(query, None, SIMILAR_COUNT * 3, scene.path, meaning=scene.meaning)
     pieces: list[Piece] = []
     for hit in hits:
         if hit.path == scene.path and hit.first < last and hit.last > first:

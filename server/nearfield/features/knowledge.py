@@ -30,6 +30,7 @@ from nearfield.features.tasks import run_task, stop_task
 from nearfield.types import Edit, Snapshot, Snippet
 
 if TYPE_CHECKING:
+    from nearfield.index.search import Searcher
     from nearfield.index.service import Index
     from nearfield.index.service import Status as IndexStatus
 
@@ -327,7 +328,7 @@ class Knowledge:
             index.near(paths)
 
     async def prepare(self, snapshot: Snapshot, offset: int) -> None:
-        """Have ready what the place needs, where somebody waits; what takes too long comes later."""
+        """Have ready what the place needs, where somebody waits; not if that takes too long."""
         if self._index_of(snapshot) is None:
             return
         with contextlib.suppress(TimeoutError):
@@ -360,11 +361,13 @@ class Knowledge:
             for uri, one in self._documents.items()
             if self._permitted.reason(one) != "excluded"
         }
-        scene = Scene(
-            snapshot, offset, mentions(cursor.parsed, snapshot.text, offset),
-            self._recent.regions(snapshot, offset, shown), meaning,
-        )  # fmt: skip
-        return await gather(index, scene, budget)
+        regions = self._recent.regions(snapshot, offset, shown)
+
+        def gathered(searcher: Searcher) -> list[Piece]:
+            names = mentions(cursor.parsed, snapshot.text, offset)
+            return gather(searcher, Scene(snapshot, offset, names, regions, meaning), budget)
+
+        return await index.ask(gathered, list[Piece]())
 
 
 def _together(statuses: Sequence[IndexStatus], detail: str) -> IndexState:

@@ -13,7 +13,7 @@ import hashlib
 import math
 import re
 import time
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,6 +26,8 @@ from nearfield.index.search_store import Place, Reader, Row
 from nearfield.index.vector_store import Vectors
 from nearfield.index.words import asked, parts
 
+FILES_HELD = 32
+"""Files whose lines are held: one place asks for several definitions of one file."""
 CANDIDATES = 100
 """Chunks that each part may name."""
 
@@ -139,6 +141,7 @@ class Searcher:
         self._root = root
         self._reader = reader
         self._embedder = embedder
+        self._read: OrderedDict[str, tuple[tuple[bytes, int, int], list[str]]] = OrderedDict()
 
     @property
     def reader(self) -> Reader:
@@ -241,21 +244,21 @@ class Searcher:
 
     def defined(self, name: str, limit: int = 20) -> list[Defined]:
         """Where `name` is defined, with what stands there."""
-        found: list[Defined] = []
-        for place in self._reader.definitions(name, limit):
-            lines = self._lines(place.path)
-            if lines is None:
-                continue
-            text = "\n".join(lines[place.first : place.last + 1])
-            found.append(
-                Defined(
-                    place=place,
-                    text=text,
-                    signature=lines[place.row].strip(),
-                    doc=doc_of(text, place.row - place.first),
-                )
-            )
-        return found
+        found = (self.at(place) for place in self._reader.definitions(name, limit))
+        return [one for one in found if one is not None]
+
+    def at(self, place: Place) -> Defined | None:
+        """What stands at a place; None when the file is not as it was indexed any more."""
+        lines = self._lines(place.path)
+        if lines is None:
+            return None
+        text = "\n".join(lines[place.first : place.last + 1])
+        return Defined(
+            place=place,
+            text=text,
+            signature=lines[place.row].strip(),
+            doc=doc_of(text, place.row - place.first),
+        )
 
     def text(self, row: Row) -> str | None:
         """What stands in a chunk; None when the file is not as it was indexed any more."""
@@ -266,16 +269,24 @@ class Searcher:
         source = self._reader.source(path)
         if source is None:
             return None
-        text = source.text
-        if text is None:
-            try:
+        if source.text is not None:
+            return source.text.split("\n")
+        try:
+            stat = (self._root / path).stat()
+            stamp = (source.digest, stat.st_mtime_ns, stat.st_size)
+            held = self._read.get(path)
+            if held is None or held[0] != stamp:
                 raw = (self._root / path).read_bytes()
-            except OSError:
-                return None
-            if hashlib.blake2b(raw, digest_size=16).digest() != source.digest:
-                return None
-            text = decode(raw)
-        return None if text is None else text.split("\n")
+                if hashlib.blake2b(raw, digest_size=16).digest() != source.digest:
+                    return None
+                held = stamp, (decode(raw) or "").split("\n")
+                self._read[path] = held
+        except OSError:
+            return None
+        self._read.move_to_end(path)
+        while len(self._read) > FILES_HELD:
+            self._read.popitem(last=False)
+        return held[1]
 
 
 def _named_share(row: Row, asked_for: set[str]) -> float:

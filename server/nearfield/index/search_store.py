@@ -175,6 +175,15 @@ class Reader:
         """What a file defines, in the order of its text."""
         return self._definitions("file.path = CAST(? AS BLOB)", (path,), 10_000)
 
+    def files_named(self, stem: str, limit: int = 20) -> list[str]:
+        """Files of which `stem` is the name without its ending, or the folder of a package."""
+        rows = self._db.execute(
+            "SELECT path FROM file WHERE reason = '' AND (CAST(path AS TEXT) GLOB ?1 OR"
+            " CAST(path AS TEXT) GLOB ?2 OR CAST(path AS TEXT) GLOB ?3) LIMIT ?4",
+            (f"*/{stem}.*", f"{stem}.*", f"*{stem}/__init__.py", limit),
+        )
+        return [os.fsdecode(row[0]) for row in rows]
+
     def references(self, name: str, limit: int = 1_000) -> list[Place]:
         """Where `name` is referred to, written just so."""
         rows = self._db.execute(

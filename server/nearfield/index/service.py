@@ -147,27 +147,19 @@ class Index:
         """The `k` best chunks for a name, a question or a piece of code; `near` is the absolute
         path of the file it is asked from."""
         inside = self._inside(near) if near else ""
-        return await self._ask(lambda found: found.search(query, kind, k, inside), list[Hit]())
-
-    async def like(self, code: str, k: int, near: str = "", *, meaning: bool = False) -> list[Hit]:
-        """The `k` chunks most like a piece of code, by its words; with `meaning` also by vectors,
-        which takes longer and loads the embedder. `near` as in `search`."""
-        inside = self._inside(near) if near else ""
-        return await self._ask(
-            lambda found: found.search(code, QueryKind.CODE, k, inside, meaning=meaning),
-            list[Hit](),
-        )
+        return await self.ask(lambda found: found.search(query, kind, k, inside), list[Hit]())
 
     async def definitions(self, name: str, limit: int = 20) -> list[Defined]:
         """Where `name` is defined, with what stands there."""
-        return await self._ask(lambda found: found.defined(name, limit), list[Defined]())
+        return await self.ask(lambda found: found.defined(name, limit), list[Defined]())
 
     async def references(self, name: str, limit: int = 1_000) -> list[Place]:
         """Where `name` is referred to."""
-        return await self._ask(lambda found: found.reader.references(name, limit), list[Place]())
+        return await self.ask(lambda found: found.reader.references(name, limit), list[Place]())
 
-    async def _ask(self, question: Callable[[Searcher], Answer], nothing: Answer) -> Answer:
-        """Put a question to the index in its thread; `nothing` while there is no index."""
+    async def ask(self, question: Callable[[Searcher], Answer], nothing: Answer) -> Answer:
+        """Put a question of several parts to the index, in the index's thread; `nothing` while
+        there is no index."""
         workspace = self._workspace
         if workspace is None or self._task is None:
             return nothing
