@@ -41,6 +41,15 @@ IMPORTED = 1.5
 _WORD = re.compile(r"[A-Za-z_$][\w$]*")
 _NAME_TYPES = frozenset({"constant", "name", "word", "shorthand_field_identifier"})
 _RECEIVER = re.compile(r"((?:[A-Za-z_$][\w$]*(?:\.|->|::))*)([A-Za-z_$][\w$]*)?$")
+_GIVEN_AFTER = re.compile(
+    r"\s*(?::\s*[\"']?(?:Optional\[|list\[|type\[)?([A-Za-z_][\w.]*)"
+    r"|:?=\s*(?:await\s+|new\s+|&)?([A-Za-z_][\w.]*)\s*(?:::new|\.new)?\s*[({])"
+)
+"""`name: Kind`, `name = Kind(`, `name := Kind{`, `name = new Kind(`."""
+_GIVEN_BEFORE = re.compile(
+    r"(?<!\w)([A-Z][\w.]*)\([^()]*\)\s+as\s+$|(?<!\w)([A-Z]\w*)(?:<[^<>]*>)?[\s*&]+$"
+)
+"""`with Kind(…) as name`, `Kind name`."""
 _IMPORT_WORDS = frozenset({"import", "from", "as", "use", "include", "require"})
 _COMMON = frozenset(
     ["self", "cls", "this", "super", "args", "kwargs", "i", "j", "k", "n", "x", "_"]
@@ -79,10 +88,17 @@ def mentions(parsed: Parsed | None, text: str, offset: int) -> list[Mention]:
         if known is None or known.weight < weight:
             found[name, holder] = Mention(name, weight, modules, holder, inferred)
 
+    kinds: dict[str, str] = {}
+
+    def kind_of(name: str) -> str:
+        if name not in kinds:
+            kinds[name] = class_of(name, text, offset)
+        return kinds[name]
+
     for name, holder, weight in _names(parsed, text, offset):
-        kind = class_of(holder, text, offset) if holder else ""
+        kind = kind_of(holder) if holder else ""
         note(name, weight, kind or holder)
-        for used in (kind, class_of(name, text, offset) if not holder else ""):
+        for used in (kind, kind_of(name) if not holder else ""):
             if used:
                 note(used, weight, inferred=True)
     for name, holder in _before_cursor(text, offset):
@@ -102,19 +118,20 @@ def class_of(name: str, text: str, offset: int) -> str:
     last = name.rpartition(".")[2]
     if not last or not last.isidentifier() or last[0].isupper():
         return ""
-    escaped = re.escape(last)
-    pattern = re.compile(
-        rf"(?<!\w){escaped}\s*(?::\s*[\"']?(?:Optional\[|list\[|type\[)?(?P<said>[A-Za-z_][\w.]*)"
-        rf"|:?=\s*(?:await\s+|new\s+|&)?(?P<made>[A-Za-z_][\w.]*)\s*(?:::new|\.new)?\s*[({{])"
-        rf"|(?<!\w)(?P<bound>[A-Z][\w.]*)\([^()]*\)\s+as\s+{escaped}(?!\w)"
-        rf"|(?<!\w)(?P<typed>[A-Z]\w*)(?:<[^<>]*>)?[\s*&]+{escaped}\s*[=;,)]"
-    )
-    best = ""
-    for match in pattern.finditer(text, max(offset - TYPED_CHARS, 0), offset):
-        kind = next(filter(None, match.groups()), "").rpartition(".")[2]
-        if kind[:1].isupper():
-            best = kind
-    return best
+    lowest = max(offset - TYPED_CHARS, 0)
+    at = text.rfind(last, lowest, offset)
+    while at >= 0:
+        end = at + len(last)
+        if not (text[at - 1 : at].isidentifier() or text[end : end + 1].isidentifier()):
+            said = _GIVEN_AFTER.match(text, end)
+            kind = next(filter(None, said.groups()), "") if said else ""
+            if not kind and (before := _GIVEN_BEFORE.search(text[max(at - 120, 0) : at])):
+                kind = next(filter(None, before.groups()), "")
+            kind = kind.rpartition(".")[2]
+            if kind[:1].isupper():
+                return kind
+        at = text.rfind(last, lowest, at)
+    return ""
 
 
 def _imports(parsed: Parsed | None) -> dict[str, frozenset[str]]:

@@ -126,7 +126,8 @@ class _Elision:
         else:
             # On the signature's own line: a line for itself costs as much as a short name.
             colon = len(head.rstrip())
-            cuts.append((function.start_byte + colon, end, b" " + ELISION))
+            fields = _fields(self._parsed.source[start:end]) if is_constructor else b""
+            cuts.append((function.start_byte + colon, end, b" " + (fields or ELISION)))
         return cuts
 
     def _of_parameters(self, parameters: tree_sitter.Node) -> _Cut:
@@ -154,6 +155,12 @@ class _Elision:
             return [(string.end_byte, end, b"")] if end > string.end_byte else []
         quote = doc[-3:] if doc[-3:] in (b'"""', b"'''") else doc[-1:]
         return [(string.start_byte, end, b"\n".join(lines[:most]).rstrip() + quote)]
+
+
+def _fields(constructor: bytes) -> bytes:
+    """The names that a constructor gives its object."""
+    names = dict.fromkeys(re.findall(rb"\bself\.(\w+)(?::[^=\n]+)?[ \t]*=(?!=)", constructor))
+    return b"; ".join(b"self." + name for name in names)
 
 
 def _outdented(text: str) -> str:
