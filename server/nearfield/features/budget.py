@@ -36,14 +36,12 @@ LEAST_TOKENS = 64
 TEMPLATE_TOKENS = 64
 """Kept for control tokens and file names, and for text that has more tokens than estimated."""
 
-SNIPPET_SECONDS = 4.0
-"""So much of idle prefill the snippets of other files may take …"""
-
 SNIPPET_SHARE = 0.3
-"""… and so much of a prompt, …"""
+"""The snippets of other files may take so much of a prompt …"""
 
 SNIPPET_TOKENS = 700
-"""… and so many tokens; tests/bench/RESULTS.md has what more of them would add."""
+"""… and so many tokens; tests/bench/RESULTS.md has what more of them would add. They are of what a
+prompt holds in all, so a slower machine gives them no less: idle prefill reads as much without."""
 
 UNKNOWN_CONTEXT = 4096
 """Tokens, where a provider does not say."""
@@ -68,6 +66,11 @@ class Allowance:
         return int(self.fresh_tokens * CHARS_PER_TOKEN)
 
     @property
+    def snippet_chars(self) -> int:
+        """The same in characters."""
+        return int(self.snippet_tokens * CHARS_PER_TOKEN)
+
+    @property
     def prompt_chars(self) -> int:
         """The same in characters."""
         return int(self.prompt_tokens * CHARS_PER_TOKEN)
@@ -83,7 +86,7 @@ def allow(can: Capabilities, seconds: float, max_tokens: int) -> Allowance:
     context = can.context_tokens or UNKNOWN_CONTEXT
     most = max(LEAST_TOKENS, context - max_tokens - TEMPLATE_TOKENS)
     fresh = int((seconds - FIXED_SECONDS - LINE_TOKENS / decode) * prefill)
-    snippets = min(SNIPPET_TOKENS, int(most * SNIPPET_SHARE), int(SNIPPET_SECONDS * prefill))
+    snippets = min(SNIPPET_TOKENS, int(most * SNIPPET_SHARE))
     return Allowance(min(most, max(LEAST_TOKENS, fresh)), most, snippets)
 
 

@@ -41,7 +41,6 @@ from nearfield.features.prompting import (
     included,
     prompt_of,
     request_of,
-    snippet_budget,
 )
 from nearfield.features.shape import Shaped, Shaper
 from nearfield.features.tasks import run_task, stop_task
@@ -267,7 +266,7 @@ class Completer:
         allowance = self.allowance(router, deadline - time.monotonic())
         if ask.invoked:
             await self.prepare(ask.snapshot, ask.offset)
-        snippets = self.snippets(ask.snapshot, ask.offset, snippet_budget(document, allowance))
+        snippets = self.snippets(ask.snapshot, ask.offset, allowance.snippet_chars)
         piece = choose(
             cursor, document, allowance, settings, patient=ask.invoked, snippets=snippets
         )

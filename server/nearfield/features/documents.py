@@ -58,8 +58,8 @@ class Document:
     first). `touched` spans what those edits wrote around the cursor; `elsewhere` tells that one was
     not at the cursor. `accepted` tells that the last edit put a suggestion in. `held` are the
     prompts of this document that the provider has evaluated, the last one last. `window` is what of
-    the document the last prompt showed, `suffix_tokens` how long its suffix was to be and
-    `snippet_chars` what other files' snippets (see context/slice.py and prompting.py).
+    the document the last prompt showed and `suffix_tokens` how long its suffix was to be
+    (see context/slice.py and prompting.py).
     """
 
     snapshot: Snapshot
@@ -71,7 +71,6 @@ class Document:
     held: list[Prompt] = field(default_factory=list[Prompt])
     window: Window | None = None
     suffix_tokens: float = 0.0
-    snippet_chars: float = 0.0
 
     def apply(self, snapshot: Snapshot, edits: Sequence[Edit], accepted: bool = False) -> None:
         """Go to `snapshot`, which `edits` lead to, each counted in the text after the one

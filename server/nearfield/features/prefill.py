@@ -17,7 +17,7 @@ from nearfield.features.budget import CHARS_PER_TOKEN
 from nearfield.features.complete import Completer
 from nearfield.features.documents import Document, Documents, chars_of
 from nearfield.features.permitted import Permitted
-from nearfield.features.prompting import cut, errand_of, prompt_of, request_of, snippet_budget
+from nearfield.features.prompting import cut, errand_of, prompt_of, request_of
 from nearfield.features.tasks import describe, run_task, stop_task
 from nearfield.routing.router import Router
 from nearfield.types import HealthState
@@ -86,8 +86,7 @@ class Prefill:
         offset = len(snapshot.text) if document.cursor is None else document.cursor
         cursor = await completer.cursor(snapshot, min(offset, len(snapshot.text)))
         allowance = completer.allowance(router, settings.deadline_ms / 1000)
-        budget = snippet_budget(document, allowance)
-        snippets = completer.snippets(snapshot, cursor.offset, budget)
+        snippets = completer.snippets(snapshot, cursor.offset, allowance.snippet_chars)
         room = allowance.prompt_tokens - int(chars_of(snippets) / CHARS_PER_TOKEN)
         piece = cut(cursor, document, room, allowance, settings, snippets)
         prompt = prompt_of(piece)

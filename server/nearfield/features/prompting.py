@@ -84,14 +84,6 @@ def choose(
     return found[min(told, key=fresh.__getitem__) if told else least]
 
 
-def snippet_budget(document: Document, allowance: Allowance) -> int:
-    """How many characters of other files a prompt of `document` may hold; steady, as the suffix."""
-    wanted = allowance.snippet_tokens * CHARS_PER_TOKEN
-    if not wanted / SUFFIX_SLACK <= document.snippet_chars <= wanted * SUFFIX_SLACK:
-        document.snippet_chars = wanted
-    return int(document.snippet_chars)
-
-
 def cut(
     cursor: Cursor,
     document: Document,
