@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import tree_sitter
 
+from nearfield.features.act.check import first_error
 from nearfield.features.act.target import Form, form_of, named_scopes, outermost
 from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed, parse
@@ -39,10 +40,12 @@ HOLDERS = {
 @dataclass(frozen=True, slots=True)
 class Answer:
     """`code` is what stands for the unit, `form` the same in its parts where it is a definition;
-    `others` are definitions beside it, by name, and `imports` the import statements."""
+    `broken` says where it does not parse, `others` are definitions beside it, by name, `imports`
+    the import statements."""
 
     code: str
     form: Form | None = None
+    broken: str = ""
     others: tuple[tuple[str, str], ...] = ()
     imports: tuple[str, ...] = ()
 
@@ -106,7 +109,8 @@ def _answer(
         if child.type in parsed.language.imports and not child.has_error
     ]
     form = form_of(parsed, node, *_bytes(parsed, whole))
-    return Answer(form.text, form, tuple(others), tuple(imports))
+    broken = first_error(parsed, whole) if whole.has_error else ""
+    return Answer(form.text, form, broken, tuple(others), tuple(imports))
 
 
 def _lines(parsed: Parsed, node: tree_sitter.Node) -> str:

@@ -39,9 +39,9 @@ def reparsed(parsed: Parsed, text: str) -> Parsed | None:
     return parsed.edited(Edit(span, text[span.start : span.start + length]))
 
 
-def first_error(parsed: Parsed) -> str:
-    """Where the first syntax error is, in words; "" for none."""
-    node = _first_broken(parsed.root)
+def first_error(parsed: Parsed, under: tree_sitter.Node | None = None) -> str:
+    """Where the first syntax error is, of all or under a node, in words; "" for none."""
+    node = _first_broken(under or parsed.root)
     if node is None:
         return ""
     row = node.start_point.row
@@ -61,6 +61,14 @@ def dropped(before: Parsed, after: Parsed) -> list[str]:
         elif name not in gone:
             gone.append(name)
     return gone
+
+
+def hollow(parsed: Parsed) -> int:
+    """How many definitions have a body with nothing in it, which Python's grammar lets pass."""
+    if not parsed.language.indented:
+        return 0
+    bodies = [node.child_by_field_name("body") for _, node in named_scopes(parsed)]
+    return sum(body is not None and not body.named_children for body in bodies)
 
 
 def altered(before: Parsed, after: Parsed) -> list[str]:

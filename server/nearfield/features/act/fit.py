@@ -67,6 +67,8 @@ class Fitting:
         if answer is None or not answer.code.strip():
             what = f"`{self.unit.name}`" if self.unit.name else "code"
             raise Unfit(f"there is no {what} in a code block")
+        if answer.broken:
+            raise Unfit(answer.broken)
         answer = self._in_form(answer)
         before = self.unit.text(self.text)
         after = self._placed(answer.code)
@@ -157,6 +159,8 @@ class Fitting:
         broken = self.parsed.errors(Span(0, len(self.text)))
         if after.errors(Span(0, len(text))) > broken:
             raise Unfit(check.first_error(after))
+        if check.hollow(after) > check.hollow(self.parsed):
+            raise Unfit("a definition has no body")
         if gone := check.dropped(self.parsed, after):
             names = ", ".join(f"`{name}`" for name in gone)
             raise Unfit(f"the definition of {names} is missing")
