@@ -116,6 +116,7 @@ class Explainer:
         self._resting: asyncio.Task[None] | None = None
         self._rested: tuple[str, int] | None = None
         self._asked = 0
+        self._edits = 0
         self._paused = False
         self.use(Config(), None)
 
@@ -163,6 +164,7 @@ class Explainer:
     def changed(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
         """The user types in `snapshot`, of which `edits` were the last."""
         self.stop()
+        self._edits += 1
         self._rested = None
         self.problems.changed(snapshot.uri, edits)
         if edits:
@@ -188,7 +190,7 @@ class Explainer:
 
     async def hover(self, snapshot: Snapshot, offset: int) -> Hover | None:
         """What to show at `offset`, within the wait of the settings; None for nothing."""
-        begun = time.monotonic()
+        begun, edits = time.monotonic(), self._edits
         wait = self._settings.wait_ms / 1000
         if not self._settings.enabled or self._permitted.kept_out(snapshot):
             return None
@@ -203,7 +205,8 @@ class Explainer:
         question = question_of(snapshot, topic.subject, topic.facts)
         said = self._kept.get(question.key)
         cached = said is not None
-        if said is None and (task := self._begin(question, snapshot, snapshot.root or "")):
+        typed = self._edits != edits  # typing has gone on meanwhile, and it goes first
+        if said is None and not typed and (task := self._begin(question, snapshot.root or "")):
             await asyncio.wait({task}, timeout=max(0.0, begun + wait - time.monotonic()))
             said = self._kept.get(question.key)
         preparing = said is None and self._running is not None
@@ -270,9 +273,7 @@ class Explainer:
         text, by = (said.text, said.by) if said else ("", "")
         return page(topic.subject, facts, topic.snapshot.language, text, by, preparing)
 
-    def _begin(
-        self, question: Question, snapshot: Snapshot, workspace: str
-    ) -> asyncio.Task[Explanation | None] | None:
+    def _begin(self, question: Question, workspace: str) -> asyncio.Task[Explanation | None] | None:
         """Compute the answer in the background, unless it is being computed; what was computed for
         something else makes way. None where no model may or can."""
         if self._router is None or self._paused or not self._settings.explain:
@@ -339,7 +340,7 @@ class Explainer:
         question = question_of(snapshot, topic.subject, topic.facts)
         if question.key not in self._kept:
             # Without a workspace nothing can have been consented to: it stays on this machine.
-            self._begin(question, snapshot, "")
+            self._begin(question, "")
 
     def _permit(self, snapshot: Snapshot) -> Router:
         if self._paused:
