@@ -2,7 +2,9 @@
 
 import * as vscode from "vscode";
 
-import { registerActions } from "./actions/actions";
+import type { Middleware } from "vscode-languageclient";
+
+import { Actions } from "./actions/actions";
 import { Ask } from "./actions/ask";
 import { Previews } from "./actions/preview";
 import { ChatView } from "./chat/view";
@@ -20,11 +22,16 @@ let running: Server | undefined;
 export async function activate(context: vscode.ExtensionContext): Promise<void> {
   const log = vscode.window.createOutputChannel("Nearfield", { log: true });
   const suggestions = new Suggestions();
-  const server = new Server(context, log, suggestions.middleware);
+  const middleware: Middleware = {
+    ...suggestions.middleware,
+    executeCommand: (command, given: unknown[], next) => actions.run(command, given, next),
+  };
+  const server = new Server(context, log, middleware);
   running = server;
   const status = new StatusItem(server);
   const previews = new Previews();
   const chat = new ChatView(context.extensionUri, server, status, previews);
+  const actions = new Actions(new Ask(server, status), previews, chat);
   const models = new ModelPicker(server, status);
   const on = (name: string, run: () => unknown): vscode.Disposable =>
     vscode.commands.registerCommand(`nearfield.${name}`, run);
@@ -35,7 +42,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     previews,
     chat,
     ...suggestions.attach(server, status),
-    ...registerActions(new Ask(server, status), previews, chat),
+    ...actions.register(),
     ...registerOffers(server),
     ...new Reports(server).register(),
     on("menu", () => showMenu(server, status)),

@@ -93,6 +93,9 @@ export interface ChatAnswer {
   readonly provider: string;
   readonly model: string;
   readonly finish: string;
+  /** What is wrong with the answer, "" for nothing. */
+  readonly wrong?: string;
+  readonly notes?: readonly string[];
 }
 
 export interface CallQuestion {
@@ -101,6 +104,8 @@ export interface CallQuestion {
   readonly name: string;
   readonly arguments: unknown;
   readonly title: string;
+  /** Whether it is to be asked each time: a yes for the session is not taken. */
+  readonly eachTime?: boolean;
 }
 
 export type Allow = "once" | "session" | "no";
@@ -108,6 +113,12 @@ export type Allow = "once" | "session" | "no";
 export interface Preview {
   readonly edit: WorkspaceEdit | null;
   readonly diff: string;
+}
+
+export interface Review {
+  readonly findings: number;
+  readonly error: string;
+  readonly model: string;
 }
 
 export const StatusRequest = new RequestType<{ workspace?: string }, Status, void>(

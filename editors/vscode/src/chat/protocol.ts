@@ -16,7 +16,7 @@ export type ToView =
       readonly state: CallState;
       readonly result: string;
     }
-  | { readonly kind: "ask"; readonly id: number; readonly call: string; readonly title: string }
+  | { readonly kind: "ask"; readonly id: number; readonly call: string; readonly title: string; readonly eachTime: boolean }
   | { readonly kind: "end"; readonly id: number; readonly note: string; readonly failed: boolean }
   | { readonly kind: "reference"; readonly text: string }
   | { readonly kind: "clear" };

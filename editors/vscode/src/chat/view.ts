@@ -9,7 +9,16 @@ import { isCancelled } from "../actions/ask";
 import type { Previews } from "../actions/preview";
 import type { Server } from "../server/server";
 import type { StatusItem } from "../status/item";
-import { AllowCall, ChatClose, ChatProgress, ChatRequest, type Allow, type ChatAnswer, type ChatPiece } from "../wire";
+import {
+  AllowCall,
+  ChatClose,
+  ChatProgress,
+  ChatRequest,
+  type Allow,
+  type CallQuestion,
+  type ChatAnswer,
+  type ChatPiece,
+} from "../wire";
 import { applyCode, insertCode, referenceTo, type Reference } from "./code";
 import { page } from "./page";
 import type { FromView, ToView } from "./protocol";
@@ -47,7 +56,7 @@ export class ChatView implements vscode.WebviewViewProvider, vscode.Disposable {
       }),
       server.onWillStart((client) => {
         this.session = undefined;
-        client.onRequest(AllowCall, async ({ id, title }) => ({ allow: await this.permit(id, title) }));
+        client.onRequest(AllowCall, async (question, token) => ({ allow: await this.permit(question, token) }));
       }),
     ];
   }
@@ -78,13 +87,13 @@ export class ChatView implements vscode.WebviewViewProvider, vscode.Disposable {
   }
 
   /** Show an answer that was not asked for here, such as an explanation. */
-  async tell(title: string, markdown: string): Promise<void> {
+  async tell(title: string, markdown: string, model: string): Promise<void> {
     await this.reveal();
     this.turn += 1;
     const id = this.turn;
     this.post({ kind: "begin", id, question: title, reference: "" });
     this.post({ kind: "text", id, text: markdown });
-    this.post({ kind: "end", id, note: "", failed: false });
+    this.post({ kind: "end", id, note: model, failed: false });
   }
 
   private async take(message: FromView): Promise<void> {
@@ -130,7 +139,9 @@ export class ChatView implements vscode.WebviewViewProvider, vscode.Disposable {
     try {
       const answer = await this.status.during(this.request(client, id, question, reference, source.token));
       this.session = answer.session;
-      const note = [answer.model || answer.provider, finishes[answer.finish] ?? ""].filter(Boolean).join(" · ");
+      const model = answer.model || answer.provider;
+      const notes = [model, finishes[answer.finish], answer.wrong, ...(answer.notes ?? [])];
+      const note = notes.filter(Boolean).join(" · ");
       this.post({ kind: "end", id, note, failed: false });
     } catch (error) {
       const stopped = source.token.isCancellationRequested || isCancelled(error);
@@ -178,15 +189,20 @@ export class ChatView implements vscode.WebviewViewProvider, vscode.Disposable {
   }
 
   /** Ask in the view whether a call may be made; a view that is not there is opened. */
-  private async permit(call: string, title: string): Promise<Allow> {
+  private async permit(question: CallQuestion, token: vscode.CancellationToken): Promise<Allow> {
+    const { id: call, title, eachTime = false } = question;
     if (!vscode.workspace.isTrusted || !this.running) return "no";
     if (!this.view?.visible) await this.reveal();
     return new Promise((resolve) => {
-      this.asked.set(call, (allow) => {
+      const settle = (allow: Allow): void => {
         this.asked.delete(call);
         resolve(allow);
+      };
+      this.asked.set(call, settle);
+      token.onCancellationRequested(() => {
+        settle("no");
       });
-      this.post({ kind: "ask", id: this.turn, call, title });
+      this.post({ kind: "ask", id: this.turn, call, title, eachTime });
     });
   }
 

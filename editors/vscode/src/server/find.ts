@@ -29,6 +29,8 @@ export interface Places {
   readonly own: string;
   /** Folders whose programs are not run: those of a workspace that is not trusted. */
   readonly forbidden: readonly string[];
+  /** Told of each program that is there, but is none of ours. */
+  readonly passedOver: (command: string, why: string) => void;
 }
 
 /** What is wrong, for the user. */
@@ -79,7 +81,7 @@ export function candidates(places: Places): Candidate[] {
 export async function find(places: Places): Promise<Found | undefined> {
   for (const candidate of candidates(places)) {
     if (places.setting || (await isProgram(candidate.command))) {
-      const version = await probe(candidate, places.setting !== "");
+      const version = await probe(candidate, places);
       if (version) return { ...candidate, version };
     }
   }
@@ -96,7 +98,7 @@ async function isProgram(command: string): Promise<boolean> {
 }
 
 /** Its version, "" where it is not a Nearfield and nobody said that it is one. */
-async function probe({ command }: Candidate, named: boolean): Promise<string> {
+async function probe({ command }: Candidate, places: Places): Promise<string> {
   const timeout = AbortSignal.timeout(PROBE_MS);
   let why: string;
   try {
@@ -107,12 +109,13 @@ async function probe({ command }: Candidate, named: boolean): Promise<string> {
   } catch (error) {
     why = error instanceof Error ? error.message : String(error);
   }
-  if (named) {
+  if (places.setting) {
     throw new ServerProblem(
       `The setting nearfield.server.path names ${command}, which is not a Nearfield server: ${why}.`,
       true,
     );
   }
+  places.passedOver(command, why);
   return "";
 }
 

@@ -2,6 +2,8 @@
 
 import * as os from "node:os";
 import * as path from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 
 import * as vscode from "vscode";
 import {
@@ -134,6 +136,9 @@ export class Server implements vscode.Disposable {
       path: process.env["PATH"] ?? "",
       own: this.ownFolder,
       forbidden: trusted ? [] : folders(),
+      passedOver: (command, why) => {
+        this.log.warn(`${command} is not a Nearfield server: ${why}`);
+      },
     });
   }
 
@@ -188,7 +193,7 @@ export class Server implements vscode.Disposable {
       documentSelector: [{ scheme: "file" }, { scheme: "untitled" }],
       initializationOptions: serverSettings(this.context),
       outputChannel: this.log,
-      progressOnInitialization: false,
+      stdioOptions: { stdout: toLog, stderr: toLog },
       initializationFailedHandler: () => false,
       errorHandler: this.errorHandler(),
       middleware: {
@@ -287,10 +292,26 @@ export class Server implements vscode.Disposable {
   }
 }
 
+/** What the server says of itself, each line at its own level. */
+function toLog(input: Readable, log: vscode.LogOutputChannel): void {
+  createInterface({ input, crlfDelay: Infinity }).on("line", (line) => {
+    const [, level = "INFO", text = line] = /^[\d:.,]+ (DEBUG|INFO|WARNING|ERROR) (.*)$/.exec(line) ?? [];
+    if (level === "ERROR") log.error(text);
+    else if (level === "WARNING") log.warn(text);
+    else if (level === "DEBUG") log.debug(text);
+    else log.info(text);
+  });
+}
+
 /** What we can do beyond LSP. */
 const EXPERIMENTAL: StaticFeature = {
   fillClientCapabilities: (capabilities) => {
-    capabilities.experimental = { nearfieldOffers: true, nearfieldChat: true };
+    capabilities.experimental = {
+      nearfieldOffers: true,
+      nearfieldChat: true,
+      nearfieldInput: true,
+      nearfieldPanel: true,
+    };
   },
   initialize: () => undefined,
   getState: () => ({ kind: "static" }),

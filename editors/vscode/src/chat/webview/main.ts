@@ -91,7 +91,7 @@ function take(message: ToView): void {
       showCall(turn, message);
       return;
     case "ask":
-      askAbout(turn, message.call, message.title);
+      askAbout(turn, message);
       return;
     case "end":
       end(turn, message);
@@ -193,11 +193,12 @@ function showCall(turn: Turn, message: Extract<ToView, { kind: "call" }>): void 
   if (asking) card.append(asking);
 }
 
-function askAbout(turn: Turn, call: string, title: string): void {
+function askAbout(turn: Turn, { call, title, eachTime }: Extract<ToView, { kind: "ask" }>): void {
   const card = cardOf(turn, call);
   const row = make("div", "permission");
   row.append(make("div", "title", title));
   for (const [allow, label] of [["once", "Allow"], ["session", "Allow in this chat"], ["no", "Deny"]] as const) {
+    if (eachTime && allow === "session") continue;
     const button = make("button", allow === "once" ? "" : "quiet", label);
     button.addEventListener("click", () => {
       row.remove();

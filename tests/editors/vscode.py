@@ -1,0 +1,326 @@
+"""VS Code in a browser: code-server with the packed extension, and Chromium to look at it.
+
+`CodeServer` is the program, a `Window` a page of it with a folder open.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psutil
+import pytest
+from playwright.sync_api import Error, Frame, Locator, Page
+
+PATIENCE_S = 60.0
+"""Longer than for a process alone: a browser, an editor and a model share the machine."""
+
+CHROMIUM_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+QUIET = {
+    "workbench.startupEditor": "none",
+    "workbench.tips.enabled": False,
+    "workbench.enableExperiments": False,
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
+    "workbench.colorTheme": "Default Dark Modern",
+    "workbench.welcomePage.walkthroughs.openOnInstall": False,
+    "security.workspace.trust.enabled": True,
+    "security.workspace.trust.startupPrompt": "never",
+    "security.workspace.trust.banner": "never",
+    "security.workspace.trust.emptyWindow": True,
+    "telemetry.telemetryLevel": "off",
+    "update.mode": "none",
+    "extensions.autoCheckUpdates": False,
+    "extensions.ignoreRecommendations": True,
+    "editor.minimap.enabled": False,
+    "editor.fontFamily": "DejaVu Sans Mono",
+    # What is typed shall be what is in the file.
+    "editor.autoClosingBrackets": "never",
+    "editor.autoClosingQuotes": "never",
+    "editor.autoIndent": "none",
+    "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
+    "editor.suggestOnTriggerCharacters": False,
+    "editor.acceptSuggestionOnEnter": "off",
+    "editor.wordBasedSuggestions": "off",
+    "files.autoSave": "off",
+    "files.hotExit": "off",
+    "window.newWindowDimensions": "default",
+    "chat.disableAIFeatures": True,
+}
+"""Settings that keep everything still that is not ours."""
+
+
+STATUS_ITEM = '.statusbar-item[id^="nearfield."]'
+
+
+class CodeServer:
+    """One code-server. Settings are written where VS Code reads them, also while it runs."""
+
+    def __init__(
+        self,
+        program: Sequence[str],
+        home: Path,
+        extensions: Path,
+        environ: Mapping[str, str],
+        *,
+        trusting: bool = True,
+    ) -> None:
+        self._program = program
+        self._trusting = trusting
+        self.home = home
+        self._environ = dict(environ)
+        self._data = home / "data"
+        self._folders = [
+            *("--user-data-dir", str(self._data)),
+            *("--extensions-dir", str(extensions)),
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port = 0
+
+    def install(self, package: Path) -> None:
+        """Install an extension from its `.vsix`."""
+        command = [*self._program, *self._folders, "--install-extension", str(package)]
+        done = subprocess.run(command, env=self._environ, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def settings(self, user: Mapping[str, Any], machine: Mapping[str, Any] | None = None) -> None:
+        """What the user has set; `machine` is the file for settings of scope `machine`."""
+        for name, values in (("User", {**QUIET, **user}), ("Machine", machine or {})):
+            file = self._data / name / "settings.json"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(values, indent=2), "utf-8")
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        flags = ["--auth", "none", "--disable-telemetry", "--disable-update-check"]
+        if self._trusting:
+            flags.append("--disable-workspace-trust")
+        address = ["--bind-addr", f"127.0.0.1:{self._port}"]
+        with (self.home / "code-server.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [*self._program, *address, *flags, *self._folders],
+                env=self._environ,
+                cwd=self.home,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        until(True, self._answers)
+
+    def stop(self) -> None:
+        """End it with all that it has started: extension hosts and servers outlive a page."""
+        if self._process is None:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGTERM)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def servers(self) -> list[psutil.Process]:
+        """The language servers that run in it."""
+        assert self._process is not None
+        found: list[psutil.Process] = []
+        for process in psutil.Process(self._process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                if "serve" in process.cmdline() and "--stdio" in process.cmdline():
+                    found.append(process)
+        return found
+
+    def address(self, folder: Path) -> str:
+        """Where a folder is open."""
+        return f"http://127.0.0.1:{self._port}/?folder={quote(str(folder))}"
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/healthz", timeout=5):
+                return True
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+class Window:
+    """A page with a folder open. What a user would do, and what a user would see."""
+
+    def __init__(self, page: Page, server: CodeServer, folder: Path, pictures: Path) -> None:
+        self.page = page
+        self.server = server
+        self.folder = folder
+        self._pictures = pictures
+        page.set_default_timeout(PATIENCE_S * 1000)
+
+    def load(self) -> None:
+        """Open the folder, and wait until VS Code is there."""
+        self.page.goto(self.server.address(self.folder))
+        self.page.wait_for_selector(".monaco-workbench .statusbar-item")
+
+    # --- doing ------------------------------------------------------------------------------
+
+    def open(self, name: str) -> None:
+        """Open a file of the folder, and put the cursor at its end."""
+        self.quick("Control+P", name)
+        self.page.wait_for_selector(f'.tab.active[data-resource-name="{name}"]')
+        self.focus()
+        self.press("Control+End")
+
+    def quick(self, key: str, text: str) -> None:
+        """Open the quick input, choose the first entry for `text`."""
+        self.press(key)
+        box = self.page.locator(".quick-input-widget input[type=text]").first
+        box.wait_for(state="visible")
+        box.press_sequentially(text, delay=5)
+        row = self.page.locator(".quick-input-list .monaco-list-row.focused")
+        row.filter(has_text=re.compile(re.escape(text), re.I)).first.wait_for()
+        self.press("Enter")
+
+    def command(self, title: str) -> None:
+        """Run a command by its title, through the palette."""
+        self.quick("F1", f"Nearfield: {title}" if ":" not in title else title)
+
+    def choose(self, text: str) -> None:
+        """Choose an entry of the list that is open."""
+        self.page.locator(".quick-input-list .monaco-list-row", has_text=text).first.click()
+
+    def menu(self) -> None:
+        """Click on our status item."""
+        self.page.locator(STATUS_ITEM).first.click()
+        self.page.locator(".quick-input-list .monaco-list-row").first.wait_for()
+
+    def row(self, text: str) -> str:
+        """The whole text of an entry of the list that is open, once it is there."""
+        row = self.page.locator(".quick-input-list .monaco-list-row", has_text=text).first
+        return row.inner_text()
+
+    def focus(self) -> None:
+        """Let the editor have the keys."""
+        self.page.locator(".editor-instance .view-lines").first.click()
+
+    def press(self, key: str) -> None:
+        """Press one key."""
+        self.page.keyboard.press(key)
+
+    def type(self, text: str, *, a_second: float = 25) -> None:
+        """Press the keys of a text one by one."""
+        for character in text:
+            self.press({"\n": "Enter", " ": "Space"}.get(character, character))
+            self.page.wait_for_timeout(1000 / a_second)
+
+    def save(self) -> None:
+        """Save the file, and wait until it is."""
+        self.press("Control+S")
+        self.page.locator(".tab.active.dirty").wait_for(state="detached")
+
+    def picture(self, name: str) -> Path:
+        """Take a picture, for people."""
+        self._pictures.mkdir(parents=True, exist_ok=True)
+        path = self._pictures / f"{name}.png"
+        self.page.screenshot(path=path)
+        return path
+
+    # --- seeing -----------------------------------------------------------------------------
+
+    @property
+    def status(self) -> str:
+        """The text of our status item, "" while there is none."""
+        item = self.page.locator(STATUS_ITEM)
+        return item.first.inner_text().strip() if item.count() else ""
+
+    @property
+    def status_icon(self) -> str:
+        """The name of the status item's icon, "" for none."""
+        icon = self.page.locator(f"{STATUS_ITEM} .codicon").first
+        found = re.search(r"codicon-([\w-]+)", icon.get_attribute("class") or "")
+        return found[1] if found else ""
+
+    @property
+    def ghost(self) -> str:
+        """The ghost text that is shown."""
+        parts = self.page.locator(".editor-instance [class*=ghost-text-decoration]")
+        texts = parts.all_inner_texts()
+        return "".join(texts).replace("\xa0", " ")
+
+    @property
+    def notices(self) -> str:
+        """All that the notifications say."""
+        return "\n".join(self.page.locator(".notification-toast").all_inner_texts())
+
+    @property
+    def hover(self) -> str:
+        """The text of the hover that is shown."""
+        return "\n".join(self.page.locator(".monaco-hover:not(.hidden)").all_inner_texts())
+
+    def answer(self, button: str) -> None:
+        """Press a button of a notification."""
+        self.page.locator(".notification-toast .monaco-button", has_text=button).first.click()
+
+    def sees(self, pattern: str, look: Callable[[], str]) -> str:
+        """Wait until what `look` sees matches; answers it."""
+        end = time.monotonic() + PATIENCE_S
+        while not re.search(pattern, seen := _seen(look)):
+            if time.monotonic() > end:
+                self.picture("failed")
+                pytest.fail(f"expected /{pattern}/, saw {seen!r}")
+            self.page.wait_for_timeout(50)
+        return seen
+
+    def ready(self) -> None:
+        """Wait until the server can suggest."""
+        self.sees(r"^(Local|Cloud).* · (?!loading|no model)", lambda: self.status)
+
+    def chat(self) -> Frame:
+        """The chat view's own page."""
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            for frame in self.page.frames:
+                with suppress(Error):
+                    if frame.query_selector("#form #box"):
+                        return frame
+            self.page.wait_for_timeout(100)
+        pytest.fail("The chat view does not open")
+
+    def notice(self, text: str) -> Locator:
+        """The notification with this text, once it is there."""
+        found = self.page.locator(".notification-toast", has_text=text).first
+        found.wait_for()
+        return found
+
+
+def _seen(look: Callable[[], str]) -> str:
+    try:
+        return look()
+    except Error:
+        return ""  # What was looked at went away meanwhile.
+
+
+def until(expected: Any, look: Callable[[], Any]) -> None:
+    """Wait until `look` sees what is expected."""
+    end = time.monotonic() + PATIENCE_S
+    while (seen := look()) != expected:
+        if time.monotonic() > end:
+            pytest.fail(f"expected {expected!r}, saw {seen!r}")
+        time.sleep(0.1)
