@@ -73,14 +73,17 @@ class _Join:
         if rows:
             self._flush(rows[0])
         for number, other in enumerate(others):
+            if number < len(rows):
+                self._hold(rows[number])
             self._remarks(other)
             kept = self._remark(rows[number]) if len(rows) == len(others) else ""
             self.out.append(_with_remark(self.after.texts[other], self.after.keys[other], kept))
             self.new = other + 1
             if number < len(rows):
-                self._past(rows[number])
+                self.old = max(self.old, rows[number] + 1)
         for row in rows[len(others) :]:
-            self._past(row)
+            self._hold(row)
+            self.old = max(self.old, row + 1)
 
     def end(self) -> list[str]:
         """The quiet rows below the last code stay."""
@@ -90,11 +93,13 @@ class _Join:
         self.out += self.before.texts[self.old : upto]
         self.old = max(self.old, upto)
 
-    def _past(self, row: int) -> None:
-        """Leave `row` behind; a docstring above it stays, other quiet rows among changed code are
-        the model's business."""
-        self.out += [self.before.texts[i] for i in range(self.old, row) if i in self.before.held]
-        self.old = max(self.old, row + 1)
+    def _hold(self, row: int) -> None:
+        """A docstring above `row` stays; other quiet rows among changed code are the model's
+        business."""
+        held = [i for i in range(self.old, row) if i in self.before.held]
+        if held:
+            self.out += [self.before.texts[i] for i in held]
+            self.old = held[-1] + 1
 
     def _remarks(self, upto: int) -> None:
         """The model's quiet rows above its row `upto`: those that were there come from there."""

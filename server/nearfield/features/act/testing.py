@@ -48,6 +48,8 @@ _ECMA_IMPORTS = {
     "node:test": f'import {{ describe, it, test }} from "node:test";\n{_ASSERT}',
     "mocha": _ASSERT,
 }
+_WORD = re.compile(r"[^\W\d]\w*")
+_KEYWORDS = frozenset({"as", "const", "from", "import", "require", "type"})
 _GUARD = re.compile(r"if __name__|unittest\.main|pytest\.main")
 
 
@@ -111,6 +113,9 @@ class Plan:
             elif not self._is_foreign(parsed, child, text):
                 tests.append(remark + text.rstrip())
             remark = ""
+        used = set(_WORD.findall("\n".join(tests)))
+        if self.language.name != "go":  # where only those of its library are known to be right
+            imports = [one for one in imports if used & set(_WORD.findall(one)) - _KEYWORDS]
         return imports, tests
 
     def _import(self, node: tree_sitter.Node, text: str) -> list[str]:
@@ -121,6 +126,8 @@ class Plan:
         if self.language.name == "go":
             return [f'import "{path}"' for path in re.findall(r'"([^"]+)"', text)]
         words = re.findall(r"[\w$]+", text)
+        if self.suite.framework in words and not self._is_python:
+            return []  # it is imported here, with all that a test may need
         made_up = re.search(r"your_|my_module|\bmodule\b|from ['\"]\.", text)
         return [] if self.symbol in words or made_up else [text.strip()]
 
