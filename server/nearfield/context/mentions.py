@@ -42,7 +42,7 @@ _WORD = re.compile(r"[A-Za-z_$][\w$]*")
 _NAME_TYPES = frozenset({"constant", "name", "word", "shorthand_field_identifier"})
 _RECEIVER = re.compile(r"((?:[A-Za-z_$][\w$]*(?:\.|->|::))*)([A-Za-z_$][\w$]*)?$")
 _GIVEN_AFTER = re.compile(
-    r"\s*(?::\s*[\"']?(?:Optional\[|list\[|type\[)?([A-Za-z_][\w.]*)"
+    r"[ \t]*(?::[ \t]*[\"']?(?:Optional\[|list\[|type\[)?([A-Za-z_][\w.]*)"
     r"|:?=\s*(?:await\s+|new\s+|&)?([A-Za-z_][\w.]*)\s*(?:::new|\.new)?\s*[({])"
 )
 """`name: Kind`, `name = Kind(`, `name := Kind{`, `name = new Kind(`."""
@@ -123,13 +123,12 @@ def class_of(name: str, text: str, offset: int) -> str:
     while at >= 0:
         end = at + len(last)
         if not (text[at - 1 : at].isidentifier() or text[end : end + 1].isidentifier()):
-            said = _GIVEN_AFTER.match(text, end)
-            kind = next(filter(None, said.groups()), "") if said else ""
-            if not kind and (before := _GIVEN_BEFORE.search(text[max(at - 120, 0) : at])):
-                kind = next(filter(None, before.groups()), "")
-            kind = kind.rpartition(".")[2]
-            if kind[:1].isupper():
-                return kind
+            before = _GIVEN_BEFORE.search(text[max(at - 120, 0) : at])
+            for said in (before, _GIVEN_AFTER.match(text, end)):
+                kind = next(filter(None, said.groups()), "") if said else ""
+                kind = kind.rpartition(".")[2]
+                if kind[:1].isupper():
+                    return kind
         at = text.rfind(last, lowest, at)
     return ""
 

@@ -43,9 +43,9 @@ START_SECONDS = 1.0
 a second of processor time, which the first suggestions need more."""
 AROUND_SECONDS = 1.0
 """Whoever waits for `around` waits no longer than this, and goes on without it."""
-PREPARE_SECONDS = 0.5
-"""Whoever asks for a completion by a key waits so long for what it shall be shown: a tenth of what
-the answer takes then."""
+PREPARE_SECONDS = 2.0
+"""Whoever asks for a completion by a key waits at most so long for what it shall be shown. It takes
+0.03 to 0.13 s on an idle machine, and a busy one takes ten times that for the answer too."""
 REST_SECONDS = 0.25
 """After this long without a keystroke it is looked what the place needs: before idle prefill begins
 at 0.4 s, which shall evaluate it."""

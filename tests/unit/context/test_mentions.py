@@ -1,0 +1,78 @@
+"""The names around a cursor, and what the document says about them."""
+
+from __future__ import annotations
+
+import pytest
+
+from nearfield.context.mentions import Mention, class_of, mentions
+from nearfield.syntax.languages import language_for
+from nearfield.syntax.parser import parse
+
+
+def at(marked: str, path: str = "a.py") -> list[Mention]:
+    """The mentions at the "|"."""
+    offset = marked.index("|")
+    text = marked.replace("|", "", 1)
+    language = language_for("", path)
+    return mentions(parse(language, text) if language else None, text, offset)
+
+
+def names(found: list[Mention]) -> list[str]:
+    return [one.name for one in found]
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "first"),
+    [
+        ("a.py", "from m import Box\nbox = Box()\nbox.|", "Box"),
+        ("a.py", "from m import Box\ndef f(box: Box, other):\n    other = 1\n    box.|", "Box"),
+        ("a.py", 'def f(box: "Box"):\n    box.|', "Box"),
+        ("a.py", "with Box(1) as box:\n    box.|", "Box"),
+        ("a.py", "class A:\n    def __init__(self):\n        self.box = Box()\n"
+         "    def f(self):\n        self.box.|", "Box"),
+        ("a.ts", "import {Box} from './box'\nconst box = new Box()\nbox.|", "Box"),
+        ("a.go", "package a\nfunc f() {\n\tbox := Box{}\n\tbox.|\n}\n", "Box"),
+        ("a.cs", "class A { void F() { Box box = Make(); box.| } }", "Box"),
+        ("a.unknown", "let box = Box()\nbox.|", "Box"),
+    ],
+)  # fmt: skip
+def test_the_class_of_what_stands_before_the_dot_comes_first(
+    path: str, code: str, first: str
+) -> None:
+    assert names(at(code, path))[0] == first
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("a = Box()\na = Jar()\n|", "Jar"),
+        ("a = box()\n|", ""),
+        ("|a = Box()", ""),
+        ("ba = Box()\n|", ""),
+        ("a: list[Box] = []\n|", "Box"),
+        ("a = pack.Box(1)\n|", "Box"),
+    ],
+)
+def test_the_last_that_was_said_of_a_variable_counts(code: str, kind: str) -> None:
+    assert class_of("a", code.replace("|", ""), code.index("|")) == kind
+
+
+def test_imports_say_where_a_name_is_from_wherever_they_stand() -> None:
+    code = "from one.two import Near\n\ndef f():\n    from three import Far\n    Near(Far(|\n"
+    found = {one.name: one.modules for one in at(code)}
+    assert {"one", "two"} <= found["Near"]
+    assert "three" in found["Far"]
+
+
+def test_what_is_near_weighs_more_and_an_unused_import_least() -> None:
+    far = "# as long as the window\n" * 80
+    code = f"from m import Near, Unused\nold_name()\n{far}middle()\n\n\nnear_name(|"
+    found = {one.name: one.weight for one in at(code)}
+    assert found["near_name"] > found["middle"] > found["Unused"]
+    assert "old_name" not in found
+
+
+@pytest.mark.parametrize("code", ["|", "x|", "(((|", "\ud800|", "a.\n|", "|" + "." * 5_000])
+@pytest.mark.parametrize("path", ["a.py", "a.ts", "a.unknown"])
+def test_anything_can_stand_there(path: str, code: str) -> None:
+    at(code, path)
