@@ -296,7 +296,5 @@ def _folder(session: Session, workspace: str) -> Path:
 
 
 def _meets(one: types.Range, other: types.Range) -> bool:
-    return (one.start.line, one.start.character) <= (other.end.line, other.end.character) and (
-        other.start.line,
-        other.start.character,
-    ) <= (one.end.line, one.end.character)
+    """Whether they share a line: a finding is about its line, wherever the cursor is on it."""
+    return one.start.line <= other.end.line and other.start.line <= one.end.line
