@@ -51,7 +51,7 @@ class Generate(msgspec.Struct, tag="generate", frozen=True):
     into `prefill_budget_ms` is taken, else the one with the fewest. `lane` is "infill" or "chat".
     A chat carries `chat` (JSON text: messages, tools) in place of variants, and the worker renders
     it by the model's own template. `schema` (JSON text) makes the output JSON that meets it; with
-    `call_marks` it is words, or such JSON between the two marks.
+    `call_marks` it is words, or such JSON between the two marks, or words alone without `schema`.
     `line_started` says that the cursor's line has something visible left of the cursor, so that a
     line break as the very first thing ends a `single_line` job. Times are from the receipt of the
     frame; 0 means none.

@@ -26,24 +26,21 @@ def from_schema(schema: str) -> str:
 def from_call(schema: str, opening: str, closing: str) -> str:
     """The grammar of an answer in words, of one call, or of words and then one call.
 
-    A call is JSON of `schema` between `opening` and `closing`. Words never hold `opening`, and do
-    not begin with a bracket or a backtick: that is how small models begin a call in a form of
-    their own, which nobody could read. Raises as `from_schema`.
+    A call is JSON of `schema` between `opening` and `closing`; words never hold `opening`. With
+    `schema` "" it is words alone, and they do not begin with a bracket or a backtick: that is how
+    small models begin a call in a form of their own. Raises as `from_schema`.
     """
-    body = _ROOT.sub("call-body ::=", from_schema(schema))
+    first = _escaped(opening[0])
     # Every beginning of `opening` that does not go on as it does.
     apart = [
         f"{_quoted(opening[:size])} [^{_escaped(opening[size])}]" for size in range(1, len(opening))
     ]
-    return "\n".join(
-        [
-            "root ::= call | words call?",
-            f"words ::= [^{_escaped(opening[0])}{{\\x60\\x5b] word*",
-            f"word ::= [^{_escaped(opening[0])}] | {' | '.join(apart)}",
-            f'call ::= {_quoted(opening)} "\\n"? call-body "\\n"? {_quoted(closing)}',
-            body,
-        ]
-    )
+    word = f"word ::= [^{first}] | {' | '.join(apart)}"
+    if not schema:
+        return f"root ::= [^{first}{{\\x60\\x5b] word*\n{word}"
+    body = _ROOT.sub("call-body ::=", from_schema(schema))
+    call = f'call ::= {_quoted(opening)} "\\n"? call-body "\\n"? {_quoted(closing)}'
+    return "\n".join(["root ::= call | word+ call?", word, call, body])
 
 
 def _quoted(text: str) -> str:

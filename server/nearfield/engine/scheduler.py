@@ -158,14 +158,16 @@ class Scheduler:
         return [Variant(render(self._model.meta("tokenizer.chat_template"), spec.chat, eos))]
 
     def _sampler(self, spec: Generate) -> Sampler:
-        if spec.temperature <= 0 and not spec.schema:
+        marks = spec.call_marks
+        if spec.temperature <= 0 and not spec.schema and not marks:
             return Greedy(self._model)
         from nearfield.engine.grammar import from_call, from_schema
 
         grammar = ""
-        if spec.schema:
-            marks = spec.call_marks
-            grammar = from_call(spec.schema, *marks) if marks else from_schema(spec.schema)
+        if marks:
+            grammar = from_call(spec.schema, *marks)
+        elif spec.schema:
+            grammar = from_schema(spec.schema)
         return Chain(self._model, temperature=spec.temperature, grammar=grammar)
 
     def _end(self, job: Job, finish: str) -> None:

@@ -10,12 +10,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from nearfield.catalog.templates import ChatTemplate
 from nearfield.engine.client import Engine, EngineState
 from nearfield.engine.frames import Done, Generate, Loaded, Prefilled, Tokens, Variant
 from nearfield.errors import EngineDied, NotReady, Unsupported
 from nearfield.providers import fim
-from nearfield.providers.tool_text import CLOSE, OPEN, ToolText, as_text, call_schema, describe
+from nearfield.providers.tool_text import (
+    CLOSE,
+    OPEN,
+    ToolText,
+    Wish,
+    as_text,
+    call_schema,
+    describe,
+    doubtful,
+)
 from nearfield.types import (
     CHAT_TEMPERATURE,
     Capabilities,
@@ -172,6 +183,7 @@ class Embedded:
                 f"{self.model} has no chat template.",
                 "Set models.chat to an instruct model, such as the default one.",
             )
+        schema = _schema(request)
         spec = Generate(
             id=0,
             lane="chat",
@@ -182,14 +194,47 @@ class Embedded:
             max_tokens=request.max_tokens,
             stop=[*request.stop, *(template.stop if template else ())],
             temperature=request.temperature_or(self._temperature),
-            schema=_schema(request),
-            call_marks=None if request.schema is not None or not request.tools else (OPEN, CLOSE),
+            schema=schema,
+            call_marks=(OPEN, CLOSE) if schema and request.schema is None else None,
             deadline_ms=_left_ms(request.deadline),
         )
-        calls = ToolText() if request.tools else None
+        calls = spec.call_marks is not None
+        stream = self._calling(spec, request) if calls else self._stream(spec, request.deadline)
+        async with aclosing(stream):
+            async for delta in stream:
+                yield delta
+
+    async def _calling(self, spec: Generate, request: ChatRequest) -> AsyncGenerator[Delta]:
+        """An answer with tools. When the model begins a call in a form of its own, it is asked
+        again for nothing but the call, held to its schema, and when it is not sure of that, for
+        words; what it has read is not read again."""
+        wish, calls = Wish(request.tools), ToolText()
         async with aclosing(self._stream(spec, request.deadline)) as stream:
             async for delta in stream:
-                yield calls.filter(delta) if calls else delta
+                text = wish.feed(delta.text, ended=delta.finish is not None)
+                finish = None if wish.seen else delta.finish
+                told = calls.filter(replace(delta, text=text, finish=finish))
+                if told.text or told.tool_calls or told.finish or told.usage:
+                    yield told
+                if wish.seen:
+                    break
+        if not wish.seen:
+            return
+        call = msgspec.structs.replace(spec, call_marks=None, temperature=0.0)
+        body, logprobs = "", list[float]()
+        last = Delta(finish=Finish.STOP)
+        async with aclosing(self._stream(call, request.deadline)) as stream:
+            async for delta in stream:
+                body += delta.text
+                logprobs += delta.logprobs
+                last = delta
+        if not doubtful(body, logprobs):
+            yield calls.whole(body, last)
+            return
+        words = msgspec.structs.replace(spec, schema="")
+        async with aclosing(self._stream(words, request.deadline)) as stream:
+            async for delta in stream:
+                yield delta
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """See `Provider`."""

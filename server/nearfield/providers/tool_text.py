@@ -7,6 +7,7 @@ template knows no tools.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -54,6 +55,21 @@ def call_schema(tools: Sequence[Tool]) -> dict[str, Any]:
     return {**schema, "$defs": shared} if shared else schema
 
 
+LEAST_LOGPROB = -0.15
+"""A call that the model is less sure of, on the mean of its tokens, is not made. Of 20 calls that
+the 0.5B model was right to make the least sure had -0.10; of 20 that fitted nothing 8 were below
+-0.15."""
+SHORT_CALL_CHARS = 240
+"""In a longer one most tokens are of some text to write, which can be said in many ways."""
+
+
+def doubtful(body: str, logprobs: Sequence[float]) -> bool:
+    """Whether the model is not sure of the call `body`, by the log-probabilities of its tokens. The
+    first says how it would have begun on its own, which is in another form."""
+    rest = logprobs[1:]
+    return bool(rest) and len(body) <= SHORT_CALL_CHARS and sum(rest) / len(rest) < LEAST_LOGPROB
+
+
 def as_text(messages: Sequence[Message]) -> list[Message]:
     """`messages` for a model whose template knows no tools: calls and results as plain turns."""
     plain: list[Message] = []
@@ -68,6 +84,55 @@ def as_text(messages: Sequence[Message]) -> list[Message]:
         text = "\n".join([message.content, *calls] if message.content else calls)
         plain.append(replace(message, content=text, tool_calls=()))
     return plain
+
+
+class Wish:
+    """Sees in a streamed answer that the model means to call one of `tools`, in whatever form.
+
+    Small models often write a call as plain JSON, in a fence or without, although their template
+    asks for another form: of 12 questions with functions the 0.5B model wrote 12 such, and none in
+    the form of its template. Text that may become one is held back. One instance an answer.
+    """
+
+    def __init__(self, tools: Sequence[Tool]) -> None:
+        names = "|".join(re.escape(tool.name) for tool in tools)
+        # At the start of a line: a fence, then an object that names one of the functions first.
+        self._whole = re.compile(
+            rf'^[ \t]*(?:```\w*\s*)?\[?\s*\{{\s*"(?:name|function|tool)"\s*:\s*"(?:{names})"',
+            re.MULTILINE,
+        )
+        longest = max((len(tool.name) for tool in tools), default=0)
+        self._most = longest + _FORM_CHARS
+        self._held = ""
+        self.seen = False
+
+    def feed(self, text: str, *, ended: bool) -> str:
+        """What of the answer, with `text` behind it, is certainly words. Once `seen`, the rest of
+        it is a call."""
+        self._held += text
+        found = self._whole.search(self._held)
+        if found is not None:
+            self.seen = True
+            words, self._held = self._held[: found.start()], ""
+            return words
+        keep = 0 if ended else self._undecided()
+        words = self._held[: len(self._held) - keep]
+        self._held = self._held[len(self._held) - keep :]
+        return words
+
+    def _undecided(self) -> int:
+        """How many characters at the end could be the beginning of a call."""
+        for start in _LINE_STARTS.finditer(self._held):
+            tail = self._held[start.end() :]
+            if len(tail) <= self._most and (not tail.strip() or _BEGUN.match(tail)):
+                return len(tail)
+        return 0
+
+
+_FORM_CHARS = 48
+"""What stands around the name in a call, with blanks."""
+_LINE_STARTS = re.compile(r"^", re.MULTILINE)
+_BEGUN = re.compile(r"[ \t]*(?:`{1,2}$|```\w*\s*(?:$|\[|\{)|\[?\s*\{|\[\s*$)")
 
 
 class ToolText:
@@ -102,6 +167,15 @@ class ToolText:
         if finish is Finish.STOP and self._calls:
             finish = Finish.TOOLS
         return replace(delta, text=text, tool_calls=tuple(calls), finish=finish)
+
+    def whole(self, body: str, last: Delta) -> Delta:
+        """The end `last` of an answer, with the call that `body` is; without one when that was cut
+        off."""
+        call = self._call(body)
+        if call is None:
+            return replace(last, text="")
+        finish = Finish.TOOLS if last.finish is Finish.STOP else last.finish
+        return replace(last, text="", tool_calls=(call,), finish=finish)
 
     def _call(self, body: str) -> ToolCall | None:
         """The call in `body`; None when it is not one, and then it stays text."""
