@@ -65,7 +65,11 @@ def choose(
     for shown in dict.fromkeys((snippets, *(one.snippets for one in document.held[::-1]), ())):
         taken = int(chars_of(shown) / CHARS_PER_TOKEN)
         held, most = _held_tokens(document), max(allowance.prompt_tokens - taken, LEAST_TOKENS)
-        sizes = [most, held + allowance.fresh_tokens, allowance.fresh_tokens]
+        fresh_tokens = allowance.fresh_tokens
+        if patient and all(one.snippets != shown for one in document.held):
+            # Of what can be read in time the document itself gets at least as much.
+            fresh_tokens -= min(taken, fresh_tokens // 2)
+        sizes = [most, held + fresh_tokens, fresh_tokens]
         if held and not patient:
             sizes.insert(1, held + HELD_SLACK)
         found += [

@@ -78,6 +78,16 @@ def test_snippets_that_would_cost_too_much_are_left_to_idle_prefill() -> None:
     assert choose(cursor, document, tight, SETTINGS, snippets=SNIPPETS).snippets == SNIPPETS
 
 
+def test_whoever_waits_gets_them_beside_as_much_of_the_file() -> None:
+    cursor = at(TEXT, OFFSET)
+    document = Document(cursor.snapshot)
+    piece = choose(cursor, document, ALLOWANCE, SETTINGS, patient=True, snippets=SNIPPETS)
+    assert piece.snippets == SNIPPETS
+    assert document.fresh_chars(prompt_of(piece)) <= ALLOWANCE.fresh_chars
+    huge = (Snippet("b.py", "x" * 5_000),)
+    assert choose(cursor, document, ALLOWANCE, SETTINGS, patient=True, snippets=huge).snippets == ()
+
+
 def test_other_snippets_wait_until_they_are_held() -> None:
     cursor = at(TEXT, OFFSET)
     document = Document(cursor.snapshot)
