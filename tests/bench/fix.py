@@ -1,6 +1,6 @@
 """Fixing on `fix_humanevalfix` and `fix_quixbugs`: the action against the same model asked plainly.
 
-    python tests/bench/fix.py [--cases N] [--every N] [--json]
+    python tests/bench/fix.py [--cases N] [--every N] [--from N] [--json]
 
 A case is a Python file with one wrong function and its documentation. Ours is what the action "fix"
 proposes there, by the service that editors talk to. Plain is the same model through its chat
@@ -155,9 +155,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--from", type=int, default=0, dest="first")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    rows = asyncio.run(measure(list(cases())[:: options.every][: options.cases]))
+    rows = asyncio.run(measure(list(cases())[options.first :: options.every][: options.cases]))
 
     def count(*keys: str) -> int:
         return sum(all(row[key] for key in keys) for row in rows)
