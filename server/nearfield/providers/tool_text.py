@@ -104,26 +104,35 @@ class Wish:
         longest = max((len(tool.name) for tool in tools), default=0)
         self._most = longest + _FORM_CHARS
         self._held = ""
+        self._inside = False
+        """Whether what is held begins inside a line."""
         self.seen = False
 
     def feed(self, text: str, *, ended: bool) -> str:
         """What of the answer, with `text` behind it, is certainly words. Once `seen`, the rest of
         it is a call."""
         self._held += text
-        found = self._whole.search(self._held)
+        found = self._whole.search(self._lead + self._held)
         if found is not None:
             self.seen = True
-            words, self._held = self._held[: found.start()], ""
-            return words
-        keep = 0 if ended else self._undecided()
-        words = self._held[: len(self._held) - keep]
-        self._held = self._held[len(self._held) - keep :]
+            return self._released(found.start() - len(self._lead))
+        return self._released(len(self._held) - (0 if ended else self._undecided()))
+
+    @property
+    def _lead(self) -> str:
+        return "x" if self._inside else ""
+
+    def _released(self, size: int) -> str:
+        words, self._held = self._held[:size], self._held[size:]
+        if words:
+            self._inside = not words.endswith("\n")
         return words
 
     def _undecided(self) -> int:
         """How many characters at the end could be the beginning of a call."""
-        for start in _LINE_STARTS.finditer(self._held):
-            tail = self._held[start.end() :]
+        text = self._lead + self._held
+        for start in _LINE_STARTS.finditer(text):
+            tail = text[start.end() :]
             if len(tail) <= self._most and (not tail.strip() or _BEGUN.match(tail)):
                 return len(tail)
         return 0

@@ -32,6 +32,8 @@ OUTPUT_BYTES = 16_000
 """Of a command's output the end is kept: that is where its errors stand."""
 FLOOD_BYTES = 10_000_000
 """A command that writes more is ended."""
+LOOK_SECONDS = 0.2
+END_SECONDS = 5.0
 KEPT_VARIABLES = (
     "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "TZ", "USER", "LOGNAME",
     "SYSTEMROOT", "COMSPEC", "PATHEXT", "USERPROFILE", "LOCALAPPDATA", "APPDATA", "PROGRAMDATA",
@@ -129,8 +131,7 @@ async def run(
             f"The command took longer than {timeout_s:g} s and was ended.\n{tail}"
         ) from None
     finally:
-        _kill(process)
-        await asyncio.shield(process.wait())
+        await asyncio.shield(_ended(process))
     if flooded:
         raise Refused(f"The command wrote more than {FLOOD_BYTES} bytes and was ended.")
     return process.returncode, _tail(output)
@@ -146,31 +147,38 @@ def clean_environment(root: Path, environ: Mapping[str, str] | None = None) -> d
 
 
 async def _read(process: asyncio.subprocess.Process, output: bytearray) -> bool:
-    """Read until the program has ended; whether there was too much. A grandchild may hold the pipe
-    open for ever, so its end is not waited for."""
+    """Read until the program has ended; whether there was too much. What it has started may hold
+    the pipe open for ever, so that is not waited for: it is ended with the program. asyncio says
+    that a program has ended only once its pipes are closed, so that is looked at now and then."""
     if process.stdout is None:
         return False
-    ended = asyncio.ensure_future(process.wait())
     total = 0
-    try:
-        while True:
-            piece = asyncio.ensure_future(process.stdout.read(65_536))
-            done, _ = await asyncio.wait({piece, ended}, return_when=asyncio.FIRST_COMPLETED)
-            if piece not in done:
-                # The program is gone; what is in the pipe still counts.
-                _kill(process)
-                data = await piece
-            else:
-                data = piece.result()
-            if not data:
-                return False
-            total += len(data)
-            output += data
-            del output[: max(0, len(output) - OUTPUT_BYTES)]
-            if total > FLOOD_BYTES:
-                return True
-    finally:
-        ended.cancel()
+    while True:
+        piece = asyncio.ensure_future(process.stdout.read(65_536))
+        try:
+            while not piece.done():
+                await asyncio.wait({piece}, timeout=LOOK_SECONDS)
+                if process.returncode is not None:
+                    _kill(process)
+        finally:
+            piece.cancel()
+        data = piece.result()
+        total += len(data)
+        output += data
+        del output[: max(0, len(output) - OUTPUT_BYTES)]
+        if not data or total > FLOOD_BYTES:
+            return bool(data)
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """Kill what is left and wait until it is gone. Its pipe is read to the end, because asyncio
+    waits for that; one that somebody outside the group holds open is given up."""
+    _kill(process)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(END_SECONDS):
+            while process.stdout is not None and await process.stdout.read(65_536):
+                pass
+            await process.wait()
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:
