@@ -140,8 +140,7 @@ def names_and_text(db: apsw.Connection) -> None:
 
 
 def vectors(db: apsw.Connection) -> None:
-    """Vectors by content, for every embedder that was ever used. The 1-bit tables, one for each
-    embedder, are made when its first vector comes."""
+    """Vectors by content, for every embedder that was ever used."""
     db.execute(
         """
         CREATE TABLE embedder (
@@ -155,7 +154,17 @@ def vectors(db: apsw.Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (names_and_text, vectors)
+def bits_in_memory(db: apsw.Connection) -> None:
+    """The 1-bit tables, one for each embedder, are not needed any more."""
+    for (one,) in list(db.execute("SELECT id FROM embedder")):
+        db.execute(f"DROP TABLE IF EXISTS bits_{one}")
+
+
+MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
+    names_and_text,
+    vectors,
+    bits_in_memory,
+)
 
 
 def migrate(db: apsw.Connection) -> bool:

@@ -141,6 +141,7 @@ class Searcher:
         self._root = root
         self._reader = reader
         self._embedder = embedder
+        self._vectors: Vectors | None = None
         self._read: OrderedDict[str, tuple[tuple[bytes, int, int], list[str]]] = OrderedDict()
 
     @property
@@ -208,7 +209,11 @@ class Searcher:
     def _nearest(self, query: str) -> list[tuple[int, float]]:
         if self._embedder is None:
             return []
-        vectors = Vectors(self._reader.connection, self._embedder.name, self._embedder.dimensions)
+        if self._vectors is None:
+            self._vectors = Vectors(
+                self._reader.connection, self._embedder.name, self._embedder.dimensions
+            )
+        vectors = self._vectors
         if vectors.empty:
             return []
         found = vectors.nearest(self._embedder.embed([query])[0], CANDIDATES)

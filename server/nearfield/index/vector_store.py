@@ -1,23 +1,27 @@
 """Vectors in the index: int8 for the ranking, one bit a dimension for the first look.
 
 A vector belongs to a content (its digest) and an embedder, not to a file: a chunk that moves, or
-comes back with a branch, is never embedded again. A query scans the bits of every vector (48 bytes
-each, so 1 million in about 50 ms) and ranks the nearest few hundred by their int8 vectors.
+comes back with a branch, is never embedded again. A query compares the signs of every vector, which
+are held in memory (see `bits`), and ranks the nearest few hundred by their int8 vectors.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import apsw
 import numpy as np
 
+from nearfield.index.bits import Bits
+
 SCALE = 127.0
 FIRST_LOOK = 200
-"""Candidates of the 1-bit pass: on CoSQA MRR is 0.5199 with 128, 0.5223 with 200, 0.5227 with 512,
-and the time of the scan grows with them (2 ms with 128, 10 ms with 512, at 14,000 vectors)."""
+"""Candidates of the 1-bit pass: on CoSQA MRR is 0.5199 with 128, 0.5223 with 200, 0.5227 with 512;
+each costs a look into the table."""
+LOADED_AT_ONCE = 4_096
 SPARE_SHARE = 0.5
 """Vectors of contents that are gone may be this share of the others (a branch that may come back)
 before they are dropped."""
@@ -30,15 +34,18 @@ class Vectors:
         self._db = db
         self._name = name
         self._dimensions = dimensions
-        self._id: int | None = db.execute("SELECT id FROM embedder WHERE name = ?", (name,)).get
+        self._id: int | None = self._known_id()
+        self._bits = Bits(dimensions)
+        self._version: object = None
 
-    @property
-    def _bits(self) -> str:
-        return f"bits_{self._id}"
+    def _known_id(self) -> int | None:
+        return self._db.execute("SELECT id FROM embedder WHERE name = ?", (self._name,)).get
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to search in."""
+        if self._id is None:
+            self._id = self._known_id()
         if self._id is None:
             return True
         one = self._db.execute("SELECT 1 FROM vector WHERE embedder = ? LIMIT 1", (self._id,)).get
@@ -54,9 +61,6 @@ class Vectors:
                 (self._name, self._dimensions),
             )
             self._id = self._db.last_insert_rowid()
-            self._db.execute(
-                f"CREATE VIRTUAL TABLE {self._bits} USING vec0 (bits bit[{self._dimensions}])"
-            )
 
     def missing(self, near: Sequence[str], limit: int) -> list[str]:
         """Files that hold chunks without a vector, the most relevant first: `near` (open files),
@@ -93,28 +97,27 @@ class Vectors:
 
     def add(self, digests: Sequence[bytes], vectors: Any) -> None:
         """Store unit vectors, one row for each digest, in one transaction."""
-        small = packed(vectors)
         with self._db:
-            for digest, row, bits in zip(digests, small, _bits_of(vectors), strict=True):
-                self._db.execute(
-                    "INSERT OR IGNORE INTO vector (embedder, digest, data) VALUES (?, ?, ?)",
-                    (self._id, digest, row.tobytes()),
-                )
-                if self._db.changes():
-                    self._db.execute(
-                        f"INSERT INTO {self._bits} (rowid, bits) VALUES (?, vec_bit(?))",
-                        (self._db.last_insert_rowid(), bits.tobytes()),
-                    )
+            self._db.executemany(
+                "INSERT OR IGNORE INTO vector (embedder, digest, data) VALUES (?, ?, ?)",
+                [
+                    (self._id, digest, row.tobytes())
+                    for digest, row in zip(digests, packed(vectors), strict=True)
+                ],
+            )
+        self._version = None
 
     def nearest(self, query: Any, limit: int) -> list[tuple[int, float]]:
         """The chunks nearest to a unit vector, with the cosine; [] while there are no vectors."""
         if self._id is None:
             return []
+        self._catch_up()
+        candidates = self._bits.nearest(query, max(FIRST_LOOK, limit))
         rows = list(
             self._db.execute(
-                "SELECT vector.id, data FROM vector WHERE id IN (SELECT rowid FROM"
-                f" {self._bits} WHERE bits MATCH vec_bit(?) AND k = ?)",
-                (_bits_of(query[None, :])[0].tobytes(), max(FIRST_LOOK, limit)),
+                "SELECT id, data FROM vector WHERE id IN (SELECT value FROM json_each(?))"
+                " AND +embedder = ?",  # by id, not by the index of embedders
+                (str(candidates), self._id),
             )
         )
         if not rows:
@@ -133,6 +136,24 @@ class Vectors:
                 break
         return found[:limit]
 
+    def _catch_up(self) -> None:
+        """Hold the bits of every vector that is stored."""
+        version = self._db.execute("PRAGMA data_version").get
+        if version == self._version:
+            return
+        self._version = version
+        total = self._db.execute("SELECT count(*) FROM vector WHERE embedder = ?", (self._id,)).get
+        if int(total or 0) < len(self._bits):
+            self._bits = Bits(self._dimensions)  # some are gone, and their ids are used again
+        rows = self._db.execute(
+            "SELECT id, data FROM vector WHERE id > ? AND embedder = ? ORDER BY id",
+            (self._bits.last, self._id),
+        )
+        while batch := list(islice(rows, LOADED_AT_ONCE)):
+            held = np.frombuffer(b"".join(row[1] for row in batch), np.int8)
+            ids = np.array([row[0] for row in batch], np.int64)
+            self._bits.extend(ids, held.reshape(len(batch), self._dimensions))
+
     def tidy(self) -> int:
         """Drop vectors that no chunk uses when they have become many; returns how many went."""
         unused = (
@@ -145,7 +166,7 @@ class Vectors:
         with self._db:
             for one in gone:
                 self._db.execute("DELETE FROM vector WHERE id = ?", (one,))
-                self._db.execute(f"DELETE FROM {self._bits} WHERE rowid = ?", (one,))
+        self._version = None
         return len(gone)
 
 
@@ -154,8 +175,3 @@ def packed(vectors: Any) -> Any:
     counts."""
     largest = np.maximum(np.abs(vectors).max(axis=1, keepdims=True), 1e-9)
     return np.round(vectors / largest * SCALE).astype(np.int8)
-
-
-def _bits_of(vectors: Any) -> Any:
-    """The signs, one bit a dimension."""
-    return np.packbits(vectors > 0, axis=1)
