@@ -27,7 +27,6 @@ from nearfield.lsp.lines import LineTable
 from nearfield.lsp.offers import CHOICES
 from nearfield.lsp.session import Session
 from nearfield.lsp.work import Report, shown_work
-from nearfield.lsp.workspace_edit import workspace_edit
 
 if TYPE_CHECKING:
     from nearfield.features.act.proposal import FileChange, Problem, Proposal, Wish
@@ -137,6 +136,9 @@ class _Spans:
 
 def edit_of(session: Session, proposal: Proposal) -> types.WorkspaceEdit:
     """`proposal` as this client takes it."""
+    # Not at the start of the server: it loads the parser.
+    from nearfield.lsp.workspace_edit import workspace_edit
+
     return workspace_edit(proposal, session.protocol.client_capabilities, session.protocol.encoding)
 
 
