@@ -7,9 +7,9 @@
 `found` asks, without a model, for how many cases the defining file is in the prompt, and for how
 many the very name that follows. `answers` lets the model complete the same cases with the index on
 and off, in turns; `cceval` those of CrossCodeEval's part in ../shared/bench, whose retrieved chunks
-stand in for their repositories: each chunk goes into a file under its own path. Exact match and edit
-similarity (difflib's ratio) are of the rest of the line, white space at its end aside; `name` is the
-first word of it.
+stand in for their repositories: each chunk goes into a file under its own path. Exact match and
+edit similarity (difflib's ratio) are of the rest of the line, white space at its end aside; `name`
+is the first word of it.
 """
 
 from __future__ import annotations
@@ -122,8 +122,15 @@ class Side:
     """A server with the index on or off, and what it answered."""
 
     def __init__(self, root: Path, on: bool) -> None:
-        index = {"enabled": on, "vectors": False}
-        self.editor = Editor(root, {"index": index, "completion": {"multiline": "never"}})
+        options = {
+            "index": {"enabled": on, "vectors": False},
+            # A short file around the cursor, so that a run takes minutes; the same for both.
+            "completion": {
+                "multiline": "never", "prefix_lines": 40, "suffix_lines": 8,
+                "invoked_deadline_ms": 120_000,
+            },
+        }  # fmt: skip
+        self.editor = Editor(root, options)
         self.editor.wait_ready()
         while on and self.editor.call("nearfield/status", {})["index"]["state"] != "ready":
             time.sleep(0.1)
