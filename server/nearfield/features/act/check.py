@@ -11,7 +11,7 @@ from collections import Counter
 
 import tree_sitter
 
-from nearfield.features.act.target import form_of, named_scopes, outermost
+from nearfield.features.act.target import form_of, name_node, named_scopes, outermost
 from nearfield.syntax.parser import Parsed, changed_span
 from nearfield.types import Edit
 
@@ -51,16 +51,17 @@ def first_error(parsed: Parsed, under: tree_sitter.Node | None = None) -> str:
     return f"{what} at the line `{line[:120]}`"
 
 
-def dropped(before: Parsed, after: Parsed) -> list[str]:
-    """The names that `before` defines and `after` does not."""
+def dropped(before: Parsed, after: Parsed, unit: str) -> list[str]:
+    """The names that `before` defines and `after` does not. A function within a function is that
+    one's own business, as long as `unit`, the new text, does not use it any more."""
     kept = [name for name, _ in named_scopes(after)]
     gone: list[str] = []
-    for name, _ in named_scopes(before):
+    for name, node in named_scopes(before):
         if name in kept:
             kept.remove(name)
-        elif name not in gone:
+        elif not _is_local(before, node) or re.search(rf"\b{re.escape(name)}\b", unit):
             gone.append(name)
-    return gone
+    return list(dict.fromkeys(gone))
 
 
 def hollow(parsed: Parsed) -> int:
@@ -87,11 +88,21 @@ def _signatures(parsed: Parsed) -> list[tuple[str, str]]:
     """The name of each function, and how it is declared, without blanks."""
     found: list[tuple[str, str]] = []
     for name, node in named_scopes(parsed):
-        if node.type in parsed.language.functions:
+        if node.type in parsed.language.functions and not _is_local(parsed, node):
             whole = outermost(node)
             form = form_of(parsed, node, whole.start_byte, whole.end_byte)
             found.append((name, re.sub(r"\s+", "", form.lead) + form.signature))
     return found
+
+
+def _is_local(parsed: Parsed, node: tree_sitter.Node) -> bool:
+    """Whether a definition is inside a function with a name, and known there only."""
+    up = node.parent
+    while up is not None:
+        if up.type in parsed.language.functions and name_node(up) is not None:
+            return True
+        up = up.parent
+    return False
 
 
 def _first_broken(root: tree_sitter.Node) -> tree_sitter.Node | None:

@@ -83,7 +83,7 @@ class Fitting:
         ]
         beyond = [Change(edit, confirm=True) for edit in self._beyond(answer)]
         found = sorted((*beyond, *own), key=lambda c: (c.edit.span.start, not c.confirm))
-        self._check(found)
+        self._check(found, after)
         return tuple(found)
 
     # --- the unit itself ---
@@ -147,9 +147,9 @@ class Fitting:
         header = imports.import_edit(self.parsed, wanted, newline)
         return [edit for edit in (header, helpers) if edit is not None]
 
-    def _check(self, changes: list[Change]) -> None:
-        """Whether the text with `changes` parses as well as before and defines what it did. Raises
-        `Unfit`."""
+    def _check(self, changes: list[Change], unit: str) -> None:
+        """Whether the text with `changes`, which make the unit `unit`, parses as well as before and
+        defines what it did. Raises `Unfit`."""
         if self.parsed is None:
             return
         text = applied(self.text, [change.edit for change in changes])
@@ -161,7 +161,7 @@ class Fitting:
             raise Unfit(check.first_error(after))
         if check.hollow(after) > check.hollow(self.parsed):
             raise Unfit("a definition has no body")
-        if gone := check.dropped(self.parsed, after):
+        if gone := check.dropped(self.parsed, after, unit):
             names = ", ".join(f"`{name}`" for name in gone)
             raise Unfit(f"the definition of {names} is missing")
         if not self.free and (other := check.altered(self.parsed, after)):

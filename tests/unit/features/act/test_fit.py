@@ -194,6 +194,17 @@ REFUSALS = {
 }  # fmt: skip
 
 
+LOCAL = "def add(a, b):\n    def both():\n        return a |- b\n    return both()\n"
+
+
+def test_a_function_within_the_unit_may_go_when_nothing_uses_it() -> None:
+    # The cursor is at the outer one.
+    code = LOCAL.replace("|", "").replace("def add", "def |add")
+    check("python", code, GOOD, f"{GOOD}\n")
+    with pytest.raises(Unfit, match="`both` is missing"):
+        fitting("python", code).changes("def add(a, b):\n    return both() + 1\n")
+
+
 @pytest.mark.parametrize("case", REFUSALS.values(), ids=REFUSALS.keys())
 def test_what_is_refused(case: tuple[str, str, str]) -> None:
     code, answer, complaint = case
