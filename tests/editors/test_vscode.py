@@ -134,6 +134,9 @@ def vscode(
         server.stop()
 
 
+expect.set_options(timeout=PATIENCE_S * 1000)
+
+
 def chat_script(*answers: Mapping[str, Any], **settings: Any) -> dict[str, Any]:
     """A configuration in which a script also answers whoever chats."""
     roles = dict.fromkeys(("complete", "fast", "code", "large", "review"), ["fake"])
@@ -358,3 +361,133 @@ def test_a_cloud_is_offered_and_refused(vscode: StartVSCode, httpserver: HTTPSer
     assert "never" in window.row("cloud")
     window.press("Escape")
     assert not httpserver.log
+
+
+# --- hovers, fixes, rewriting ---------------------------------------------------------------------
+
+ADD = "def add(a, b):\n    return a + b\n\n\nprint(add(1, 2))\n"
+
+
+def test_a_hover_explains(vscode: StartVSCode) -> None:
+    window = vscode({"a.py": ADD}, config=chat_script({"text": "It adds two numbers."}))
+    window.open("a.py")
+    window.ready()
+    window.point("add")
+    window.sees(r"def add\(a, b\)", lambda: window.hover)
+    # The explanation is prepared meanwhile; a later hover has it.
+    window.point("print")
+    window.point("add")
+    window.sees("It adds two numbers", lambda: _again(window))
+    window.picture("hover")
+
+
+def _again(window: Window) -> str:
+    """Point elsewhere and here again: what was not ready the first time is."""
+    if "It adds" not in window.hover:
+        window.point("print")
+        window.page.wait_for_timeout(300)
+        window.point("add")
+        window.page.wait_for_timeout(1500)
+    return window.hover
+
+
+def test_a_quick_fix_is_applied(vscode: StartVSCode) -> None:
+    broken = "export function total(a: number, b: number): number {\n  return a + c;\n}\n"
+    fixed = broken.replace("a + c", "a + b")
+    window = vscode({"a.ts": broken}, config=chat_script({"text": f"```typescript\n{fixed}```\n"}))
+    window.open("a.ts")
+    window.ready()
+    window.page.locator(".squiggly-error").first.wait_for()
+    window.put("c;")
+    window.press("Control+.")
+    window.page.locator(".action-widget .monaco-list-row", has_text="Fix: Cannot find").first.wait_for()
+    window.picture("quick-fix")
+    window.page.locator(".action-widget .monaco-list-row", has_text="Fix: Cannot find").first.click()
+    window.sees(r"return a \+ b", lambda: window.text)
+    window.save()
+    assert (window.folder / "a.ts").read_text() == fixed
+
+
+def test_a_rewrite_is_previewed_then_made_or_not(vscode: StartVSCode) -> None:
+    better = "def add(a: int, b: int) -> int:\n    return a + b\n"
+    config = chat_script({"text": f"```python\n{better}```\n"})
+    window = vscode({"a.py": ADD}, config=config, user=LIGHT)
+    window.open("a.py")
+    window.ready()
+    for decision in ("Discard", "Accept"):
+        window.put("def")
+        window.press("Control+Alt+r")
+        box = window.page.locator(".quick-input-widget input[type=text]").first
+        box.wait_for(state="visible")
+        box.fill("add types")
+        if decision == "Discard":
+            window.picture("rewrite-ask")
+        window.press("Enter")
+        window.page.locator(".diff-editor, .monaco-diff-editor").first.wait_for()
+        window.sees("a: int", lambda: window.text)
+        if decision == "Accept":
+            window.picture("rewrite-preview")
+        assert (window.folder / "a.py").read_text() == ADD
+        window.page.locator(f'.editor-actions [aria-label*="{decision} the Change"]').first.click()
+        window.page.locator(".monaco-diff-editor").first.wait_for(state="detached")
+    window.save()
+    assert (window.folder / "a.py").read_text() == ADD.replace(ADD[: ADD.index("\n\n\n") + 1], better)
+
+
+# --- chat -----------------------------------------------------------------------------------------
+
+
+def test_a_chat_streams_and_asks_before_it_writes(vscode: StartVSCode) -> None:
+    write = {"name": "writeFile", "arguments": {"path": "new.py", "content": "x = 1\n"}}
+    config = chat_script(
+        {"match": "explain", "text": "It **adds**:\n\n```python\nadd(1, 2)\n```\n", "piece_ms": 30},
+        {"match": "write", "tool_calls": [write]},
+        {"result": "(?i)denied|refused|not allow", "text": "Then I will not."},
+        {"result": ".", "text": "I have written it."},
+    )
+    window = vscode({"a.py": ADD}, config=config)
+    window.open("a.py")
+    window.ready()
+    window.command("Open the Chat")
+    chat = window.chat()
+    chat.fill("#box", "please explain")
+    window.picture("chat-empty")
+    chat.press("#box", "Enter")
+    expect(chat.locator(".answer.working")).to_be_visible()
+    expect(chat.locator(".answer strong")).to_have_text("adds")
+    expect(chat.locator(".answer .code pre")).to_have_text("add(1, 2)\n")
+    expect(chat.locator(".answer.working")).to_have_count(0)
+    expect(chat.locator(".question .reference")).to_have_text("a.py")
+    window.picture("chat")
+    _ask_to_write(window, "Deny", "denied")
+    assert not (window.folder / "new.py").exists()
+    window.picture("chat-denied")
+    _ask_to_write(window, "Allow", "")
+    window.picture("chat-allowed")
+
+
+def _ask_to_write(window: Window, button: str, state: str) -> None:
+    chat = window.chat()
+    chat.fill("#box", "please write")
+    chat.press("#box", "Enter")
+    asked = chat.locator(".answer").last
+    asked.locator(".permission").wait_for()
+    window.picture("chat-asks")
+    asked.get_by_role("button", name=button, exact=True).click()
+    if state:
+        expect(asked.locator(f'.call[data-state="{state}"]')).to_have_count(1)
+    expect(chat.locator(".answer.working")).to_have_count(0)
+
+
+def test_a_narrow_window_stays_usable(vscode: StartVSCode) -> None:
+    config = chat_script({"text": "Yes:\n\n```python\n" + "x = 1  # " + "long " * 40 + "\n```\n"})
+    window = vscode({"a.py": ADD}, config=config, user=LIGHT, width=520)
+    window.ready()
+    window.command("Open the Chat")
+    chat = window.chat()
+    chat.fill("#box", "is it narrow?")
+    chat.press("#box", "Enter")
+    expect(chat.locator(".answer .code")).to_be_visible()
+    window.picture("narrow")
+    assert chat.evaluate("document.body.scrollWidth <= window.innerWidth")
+    assert chat.evaluate("document.querySelector('#log').scrollWidth <= window.innerWidth")

@@ -24,7 +24,7 @@ import psutil
 import pytest
 from playwright.sync_api import Error, Frame, Locator, Page
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 """Longer than for a process alone: a browser, an editor and a model share the machine."""
 
 CHROMIUM_FLAGS = (
@@ -220,6 +220,20 @@ class Window:
         """Let the editor have the keys."""
         self.page.locator(".editor-instance .view-lines").first.click()
 
+    def point(self, word: str) -> None:
+        """Move the pointer onto a word of the editor, its first occurrence as a token."""
+        self.page.mouse.move(5, 5)
+        self._token(word).hover()
+
+    def put(self, word: str) -> None:
+        """Put the cursor onto a word."""
+        self._token(word).click()
+
+    def _token(self, word: str) -> Locator:
+        tokens = self.page.locator(".editor-instance .view-line span span")
+        exact = re.compile(rf"^\s*{re.escape(word)}\s*$")
+        return tokens.filter(has_text=exact).first
+
     def press(self, key: str) -> None:
         """Press one key."""
         self.page.keyboard.press(key)
@@ -256,6 +270,12 @@ class Window:
         icon = self.page.locator(f"{STATUS_ITEM} .codicon").first
         found = re.search(r"codicon-([\w-]+)", icon.get_attribute("class") or "")
         return found[1] if found else ""
+
+    @property
+    def text(self) -> str:
+        """What the editors show of their texts, in no order of lines that could be relied on."""
+        lines = self.page.locator(".editor-instance .view-line").all_inner_texts()
+        return "\n".join(lines).replace("\xa0", " ")
 
     @property
     def ghost(self) -> str:

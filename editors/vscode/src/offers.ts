@@ -29,7 +29,8 @@ export function registerOffers(server: Server): vscode.Disposable[] {
 }
 
 async function put(client: LanguageClient, offer: Offer): Promise<void> {
-  const choices = [...Object.keys(DECISIONS), DETAILS];
+  // The first one is drawn as what one should press.
+  const choices = [DETAILS, ...Object.keys(DECISIONS)];
   let chosen = await vscode.window.showInformationMessage(`Nearfield: ${offer.message}`, ...choices);
   if (chosen === DETAILS) {
     const detail = details(offer);

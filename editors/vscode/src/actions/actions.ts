@@ -8,6 +8,7 @@ import * as vscode from "vscode";
 import type { ChatView } from "../chat/view";
 import type { Preview, Review } from "../wire";
 import type { Ask } from "./ask";
+import { plainRange, type WireRange } from "./place";
 import type { Previews } from "./preview";
 
 /** Actions that need nothing but a place: our command's ending, the server's name, the title. */
@@ -37,7 +38,7 @@ export class Actions {
     return [
       at("rewrite", (editor) => this.rewrite(editor.document, placeOf(editor))),
       at("fix", (editor) => this.fix(editor)),
-      at("explain", (editor) => this.explain(placeOf(editor))),
+      at("explain", (editor) => this.explainRange(placeOf(editor))),
       at("review", (editor) => this.review(editor.selection.isEmpty ? uriOf(editor) : placeOf(editor))),
       ...EDITS.map(([name, action, title]) =>
         at(name, (editor) => this.edit(editor.document, { ...placeOf(editor), action }, title)),
@@ -66,7 +67,7 @@ export class Actions {
         if ("instruction" in first) return next(command, given);
         return this.named(command, first, next);
       case "nearfield.explain":
-        await this.explain(first);
+        await this.explainRange(first);
         return undefined;
       case "nearfield.review":
         await this.review(first);
@@ -100,7 +101,7 @@ export class Actions {
     const diagnostics = vscode.languages
       .getDiagnostics(document.uri)
       .filter(({ range }) => range.intersection(lines))
-      .map(({ range, message, source }) => ({ range: plain(range), message, source }));
+      .map(({ range, message, source }) => ({ range: plainRange(range), message, source }));
     if (diagnostics.length === 0) {
       void vscode.window.showInformationMessage("Nearfield: no problem is reported on this line.");
       return;
@@ -134,7 +135,7 @@ export class Actions {
     }
   }
 
-  private async explain(place: Place): Promise<void> {
+  private async explainRange(place: Place): Promise<void> {
     const argument = { ...place, show: false };
     const answer = await this.ask.command<{ markdown: string; model?: string }>(
       "explaining",
@@ -170,24 +171,11 @@ async function documentOf({ uri }: Place): Promise<vscode.TextDocument> {
 
 /** The selection as the server wants it; without one, the cursor's place. */
 function placeOf({ document, selection }: vscode.TextEditor): Place {
-  return { uri: document.uri.toString(), version: document.version, range: plain(selection) };
+  return { uri: document.uri.toString(), version: document.version, range: plainRange(selection) };
 }
 
 function uriOf({ document }: vscode.TextEditor): Place {
   return { uri: document.uri.toString() };
-}
-
-/** VS Code's ranges have more in them than the wire's. */
-function plain({ start, end }: vscode.Range): WireRange {
-  return {
-    start: { line: start.line, character: start.character },
-    end: { line: end.line, character: end.character },
-  };
-}
-
-interface WireRange {
-  readonly start: { readonly line: number; readonly character: number };
-  readonly end: { readonly line: number; readonly character: number };
 }
 
 /** The lines of a place as people write them, ":3-10". */

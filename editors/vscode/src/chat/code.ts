@@ -2,12 +2,15 @@
 
 import * as vscode from "vscode";
 
+import { plainPosition, plainRange, type WirePosition, type WireRange } from "../actions/place";
 import type { Previews } from "../actions/preview";
 
 /** The code that a question is about. */
 export interface Reference {
   readonly uri: vscode.Uri;
   readonly range: vscode.Range;
+  /** Where in it the question is asked: what is selected, or the cursor. */
+  readonly place: { readonly range: WireRange } | { readonly position: WirePosition };
   /** As people write it: `src/a.py:3-10`. */
   readonly label: string;
 }
@@ -17,10 +20,13 @@ export function referenceTo(editor: vscode.TextEditor | undefined): Reference | 
   if (!editor || !["file", "untitled"].includes(editor.document.uri.scheme)) return undefined;
   const { document, selection } = editor;
   const name = vscode.workspace.asRelativePath(document.uri);
-  if (selection.isEmpty) return { uri: document.uri, range: wholeOf(document), label: name };
+  if (selection.isEmpty) {
+    const place = { position: plainPosition(selection.active) };
+    return { uri: document.uri, range: wholeOf(document), place, label: name };
+  }
   const [first, last] = [selection.start.line + 1, selection.end.line + 1];
   const label = first === last ? `${name}:${first}` : `${name}:${first}-${last}`;
-  return { uri: document.uri, range: selection, label };
+  return { uri: document.uri, range: selection, place: { range: plainRange(selection) }, label };
 }
 
 /** Put code at the cursor, in place of what is selected. */

@@ -175,7 +175,7 @@ export class ChatView implements vscode.WebviewViewProvider, vscode.Disposable {
           message,
           partialResultToken,
           ...(this.session ? { session: this.session } : {}),
-          ...(reference ? { textDocument: { uri: reference.uri.toString() }, range: reference.range } : {}),
+          ...(reference ? { textDocument: { uri: reference.uri.toString() }, ...reference.place } : {}),
           // In a workspace that is not trusted a model may call nothing.
           ...(vscode.workspace.isTrusted ? {} : { allowedFunctions: [] }),
         },
