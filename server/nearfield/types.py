@@ -271,7 +271,8 @@ class Delta:
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a provider can do. `local` is true only when nothing leaves the machine. Rates are
-    tokens a second as measured on this machine, None while unknown."""
+    tokens a second as measured on this machine, None while unknown. `prompts` is how many
+    evaluated prompts it holds, None where it does not say."""
 
     infill: bool = False
     chat: bool = False
@@ -282,6 +283,7 @@ class Capabilities:
     context_tokens: int | None = None
     prefill_rate: float | None = None
     decode_rate: float | None = None
+    prompts: int | None = None
 
 
 class HealthState(StrEnum):

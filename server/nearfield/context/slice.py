@@ -23,7 +23,7 @@ import tree_sitter
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Selected, Snapshot, Snippet
 
-__all__ = ["Budget", "Slice", "Window", "build"]
+__all__ = ["Budget", "Slice", "Window", "breaks", "build", "line_above", "shown_path"]
 
 FULL = 0.80
 """A new window starts so far above the cursor, as a share of what the budget allows, …"""
@@ -73,8 +73,9 @@ class Window:
 @dataclass(frozen=True, slots=True)
 class Slice:
     """What the model sees. `prefix` ends with `typed`, the cursor's line up to the cursor. `path`
-    is relative to the workspace, with '/'. `window` goes into the document's next call. `snippets`
-    are of other files; whoever has such adds them."""
+    is relative to the workspace, with '/'. `window` goes into the document's next call. `end` is
+    the offset at which the suffix ends. `snippets` are of other files; whoever has such adds
+    them."""
 
     prefix: str
     suffix: str
@@ -82,6 +83,7 @@ class Slice:
     path: str
     language: str
     window: Window
+    end: int = 0
     snippets: tuple[Snippet, ...] = ()
 
 
@@ -112,12 +114,13 @@ def build(
         top = _top(text, parsed, left, room, budget.prefix_lines, window)
         head = "" if top > line else _head(text, parsed, top, int(room * HEAD_SHARE))
     return Slice(
-        prefix=_breaks(head + text[top:left]) + item,
-        suffix=_breaks(suffix),
+        prefix=breaks(head + text[top:left]) + item,
+        suffix=breaks(suffix),
         typed=text[max(line, top) : left] + item,
-        path=_shown_path(snapshot),
+        path=shown_path(snapshot),
         language=parsed.language.name if parsed else snapshot.language,
         window=Window(top, text[top : min(top + ANCHOR_CHARS, line)] if top else ""),
+        end=right + len(suffix),
     )
 
 
@@ -244,7 +247,8 @@ def _signature(parsed: Parsed, scope: tree_sitter.Node) -> str:
     return text[first : min(end, first + SIGNATURE_CHARS)].rstrip() + "\n"
 
 
-def _shown_path(snapshot: Snapshot) -> str:
+def shown_path(snapshot: Snapshot) -> str:
+    """The document's path as a model is shown it."""
     if snapshot.path is None:
         return PurePath(snapshot.uri.rpartition(":")[2]).name
     path = PurePath(snapshot.path)
@@ -253,7 +257,8 @@ def _shown_path(snapshot: Snapshot) -> str:
     return path.name
 
 
-def _breaks(text: str) -> str:
+def breaks(text: str) -> str:
+    """`text` with the line breaks that a model is shown."""
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
@@ -283,6 +288,11 @@ def _lines_up(text: str, cursor: int, lines: int) -> int:
     for _ in range(lines):
         if start == 0:
             break
-        back = start - 2 if text.startswith("\r\n", start - 2) else start - 1
-        start = _line_start(text, back)
+        start = line_above(text, start)
     return start
+
+
+def line_above(text: str, start: int) -> int:
+    """The start of the line above the one that starts at `start`, which is not the first."""
+    back = start - 2 if start >= 2 and text.startswith("\r\n", start - 2) else start - 1
+    return _line_start(text, back)

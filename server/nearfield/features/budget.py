@@ -33,6 +33,16 @@ prompt that comes out too long misses the deadline."""
 LEAST_TOKENS = 64
 """Below this a prompt says too little to be worth asking: some five lines."""
 
+FIRST_TOKENS = 176
+"""A first answer is written from about 35 lines; more of them make it later than they make it
+better."""
+
+FIRST_SECONDS = 0.3
+"""A machine that evaluates more than `FIRST_TOKENS` in this time shows the model more."""
+
+IDLE_SECONDS = 10.0
+"""Idle prefill works no longer than this on one prompt: on a slow laptop it must end some time."""
+
 TEMPLATE_TOKENS = 64
 """Kept for control tokens and file names, and for text that has more tokens than estimated."""
 
@@ -54,11 +64,13 @@ requests."""
 @dataclass(frozen=True, slots=True)
 class Allowance:
     """`fresh_tokens` may be evaluated before the answer, `prompt_tokens` is the most that the
-    prompt may hold in all, reused ones counted; `snippet_tokens` of these may be other files'."""
+    prompt may hold in all, reused ones counted; `snippet_tokens` of these may be other files'.
+    `idle_tokens` is the most that idle prefill evaluates."""
 
     fresh_tokens: int
     prompt_tokens: int
     snippet_tokens: int = 0
+    idle_tokens: int = 0
 
     @property
     def fresh_chars(self) -> int:
@@ -76,18 +88,26 @@ class Allowance:
         return int(self.prompt_tokens * CHARS_PER_TOKEN)
 
 
-def allow(can: Capabilities, seconds: float, max_tokens: int) -> Allowance:
+def allow(
+    can: Capabilities, seconds: float, max_tokens: int, *, patient: bool = False
+) -> Allowance:
     """What fits into `seconds` with the rates in `can`, `max_tokens` of the context kept free.
 
-    fresh = (seconds - fixed - line / decode rate) * prefill rate, at least `LEAST_TOKENS`.
+    fresh = (seconds - fixed - line / decode rate) * prefill rate, at least `LEAST_TOKENS`. Who is
+    not `patient` wants the first answer soon: of what the deadline would allow, `FIRST_TOKENS` are
+    enough, or what is evaluated in `FIRST_SECONDS`. Idle prefill adds the rest.
     """
     prefill = can.prefill_rate or UNKNOWN_PREFILL_RATE
     decode = can.decode_rate or UNKNOWN_DECODE_RATE
     context = can.context_tokens or UNKNOWN_CONTEXT
     most = max(LEAST_TOKENS, context - max_tokens - TEMPLATE_TOKENS)
     fresh = int((seconds - FIXED_SECONDS - LINE_TOKENS / decode) * prefill)
+    if not patient:
+        fresh = min(fresh, max(FIRST_TOKENS, int(FIRST_SECONDS * prefill)))
     snippets = min(SNIPPET_TOKENS, int(most * SNIPPET_SHARE))
-    return Allowance(min(most, max(LEAST_TOKENS, fresh)), most, snippets)
+    fresh = min(most, max(LEAST_TOKENS, fresh))
+    idle = min(most, max(fresh, int(IDLE_SECONDS * prefill)))
+    return Allowance(fresh, most, snippets, idle)
 
 
 class Rates:

@@ -39,7 +39,6 @@ from nearfield.features.prompting import (
     choose,
     errand_of,
     included,
-    prompt_of,
     request_of,
 )
 from nearfield.features.shape import Shaped, Shaper
@@ -263,20 +262,17 @@ class Completer:
         wait = settings.invoked_deadline_ms if ask.invoked else settings.deadline_ms
         deadline = account.begun + wait / 1000
         cursor = await self.cursor(ask.snapshot, ask.offset, ask.selected)
-        allowance = self.allowance(router, deadline - time.monotonic())
+        allowance = self.allowance(router, deadline - time.monotonic(), patient=ask.invoked)
         if ask.invoked:
             await self.prepare(ask.snapshot, ask.offset)
         snippets = self.snippets(ask.snapshot, ask.offset, allowance.snippet_chars)
-        piece = choose(
-            cursor, document, allowance, settings, patient=ask.invoked, snippets=snippets
-        )
-        document.window = piece.window
-        account.included = included(piece)
-        prompt = prompt_of(piece)
-        fresh = document.fresh_chars(prompt)
+        plan = choose(cursor, document, allowance, settings, patient=ask.invoked, snippets=snippets)
+        document.window = plan.piece.window
+        account.included = included(plan.piece)
+        fresh = document.fresh_chars(plan.prompt)
         shaper = self._shaper(cursor, ask.invoked)
         request = request_of(
-            piece,
+            plan,
             cursor,
             settings,
             single_line=shaper.single_line,
@@ -298,7 +294,7 @@ class Completer:
                 found.usage,
             )
             if found.watch.first is not None:
-                document.evaluated(prompt)
+                self._documents.evaluated(document, plan.held, self.sequences(router))
                 self.rates.learn(found.provider, found.watch, fresh, found.usage)
         return self._judged(ask, found, shaper)
 
@@ -376,13 +372,18 @@ class Completer:
 
     # --- what it takes ----------------------------------------------------------------------
 
-    def allowance(self, router: Router, seconds: float) -> Allowance:
+    def allowance(self, router: Router, seconds: float, *, patient: bool = False) -> Allowance:
         """What the first candidate can be shown within `seconds`."""
         candidates = router.candidates("complete")
-        if not candidates:
-            return allow(Capabilities(), seconds, self._settings.max_tokens)
-        can = self.rates.fill_in(candidates[0].name, candidates[0].capabilities)
-        return allow(can, seconds, self._settings.max_tokens)
+        can = Capabilities()
+        if candidates:
+            can = self.rates.fill_in(candidates[0].name, candidates[0].capabilities)
+        return allow(can, seconds, self._settings.max_tokens, patient=patient)
+
+    def sequences(self, router: Router) -> int | None:
+        """How many prompts the first candidate holds."""
+        candidates = router.candidates("complete")
+        return candidates[0].capabilities.prompts if candidates else None
 
     def _shaper(self, cursor: Cursor, invoked: bool) -> Shaper:
         multiline = self._settings.multiline

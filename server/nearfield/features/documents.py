@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nearfield.context.slice import Window
+from nearfield.features.held import Held, Prompt
 from nearfield.syntax.parser import changed_span
-from nearfield.types import Edit, Situation, Snapshot, Snippet, Span
+from nearfield.types import Edit, Situation, Snapshot, Span
 
 PROMPTS_KEPT = 2
 """Evaluated prompts remembered of a document: the small one of a first answer and the large one
@@ -23,33 +24,6 @@ DOCUMENTS_KEPT = 256
 """More than an editor keeps open; a face that never says `closed` cannot fill the memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """What a model has been shown: the prefix up to the cursor's line, the typed part, the
-    suffix; and before all of it the snippets."""
-
-    head: str
-    typed: str
-    suffix: str
-    snippets: tuple[Snippet, ...] = ()
-
-    @property
-    def snippet_chars(self) -> int:
-        """The length of what stands before the document's own text."""
-        return chars_of(self.snippets)
-
-    def fresh_chars(self, held: Prompt) -> int:
-        """How many characters of this one have to be evaluated by a model that holds `held`."""
-        if self.snippets != held.snippets:
-            same = len(common_start(self.snippets, held.snippets))
-            fresh = chars_of(self.snippets[same:])
-            return fresh + len(self.head) + len(self.typed) + len(self.suffix)
-        shared = common_prefix(self.head, held.head)
-        if shared == len(self.head) == len(held.head) and self.suffix == held.suffix:
-            return len(self.typed) - common_prefix(self.typed, held.typed)
-        return len(self.head) - shared + len(self.typed) + len(self.suffix)
-
-
 @dataclass(slots=True)
 class Document:
     """One document.
@@ -57,9 +31,8 @@ class Document:
     `cursor` is where the last request was, moved along with the edits since (None before the
     first). `touched` spans what those edits wrote around the cursor; `elsewhere` tells that one was
     not at the cursor. `accepted` tells that the last edit put a suggestion in. `held` are the
-    prompts of this document that the provider has evaluated, the last one last. `window` is what of
-    the document the last prompt showed and `suffix_tokens` how long its suffix was to be
-    (see context/slice.py and prompting.py).
+    prompts of this document that the provider has evaluated, the last one last (see held.py).
+    `window` is what of the document the last prompt showed (see context/slice.py).
     """
 
     snapshot: Snapshot
@@ -68,9 +41,8 @@ class Document:
     new_line: bool = False
     elsewhere: bool = False
     accepted: bool = False
-    held: list[Prompt] = field(default_factory=list[Prompt])
+    held: list[Held] = field(default_factory=list[Held])
     window: Window | None = None
-    suffix_tokens: float = 0.0
 
     def apply(self, snapshot: Snapshot, edits: Sequence[Edit], accepted: bool = False) -> None:
         """Go to `snapshot`, which `edits` lead to, each counted in the text after the one
@@ -78,6 +50,8 @@ class Document:
         self.snapshot = snapshot
         for edit in edits:
             self._follow(edit)
+            for held in self.held:
+                held.follow(edit)
         self.accepted = accepted
 
     def asked(self, offset: int) -> Situation:
@@ -89,12 +63,13 @@ class Document:
 
     def fresh_chars(self, prompt: Prompt) -> int:
         """How many characters of `prompt` the provider would have to evaluate now."""
-        cold = prompt.snippet_chars + len(prompt.head) + len(prompt.typed) + len(prompt.suffix)
-        return min((prompt.fresh_chars(held) for held in self.held), default=cold)
+        return min((prompt.fresh_chars(one.prompt) for one in self.held), default=prompt.chars)
 
-    def evaluated(self, prompt: Prompt) -> None:
-        """The provider has evaluated `prompt`."""
-        self.held = [*(p for p in self.held if p != prompt), prompt][-PROMPTS_KEPT:]
+    def evaluated(self, held: Held) -> None:
+        """The provider has evaluated this. A later prompt with the same beginning replaces the
+        earlier one."""
+        others = [one for one in self.held if not one.prompt.begins_as(held.prompt)]
+        self.held = [*others, held][-PROMPTS_KEPT:]
 
     def _follow(self, edit: Edit) -> None:
         if self.cursor is None or self.touched is None:
@@ -135,33 +110,6 @@ def difference(before: str, after: str) -> list[Edit]:
     return [Edit(span, after[span.start : span.start + length])]
 
 
-def chars_of(snippets: Sequence[Snippet]) -> int:
-    """How many characters snippets take in a prompt, their paths counted."""
-    return sum(len(snippet.path) + len(snippet.text) for snippet in snippets)
-
-
-def common_start(one: Sequence[Snippet], other: Sequence[Snippet]) -> Sequence[Snippet]:
-    """The snippets with which both begin."""
-    same = 0
-    for left, right in zip(one, other, strict=False):
-        if left != right:
-            break
-        same += 1
-    return one[:same]
-
-
-def common_prefix(a: str, b: str) -> int:
-    """How many characters the beginnings of `a` and `b` share, by bisection over slices."""
-    low, high = 0, min(len(a), len(b))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if a[low:middle] == b[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
 def _moved(span: Span, by: int) -> Span:
     return Span(span.start + by, span.end + by)
 
@@ -172,6 +120,7 @@ class Documents:
     def __init__(self, kept: int = DOCUMENTS_KEPT) -> None:
         self._kept = kept
         self._documents: OrderedDict[str, Document] = OrderedDict()
+        self._clock = 0
 
     def get(self, uri: str) -> Document | None:
         """What is known of `uri`."""
@@ -207,6 +156,16 @@ class Documents:
             if edits or snapshot.version != document.snapshot.version:
                 document.apply(snapshot, edits)
         return document
+
+    def evaluated(self, document: Document, held: Held, sequences: int | None) -> None:
+        """The provider has evaluated `held` of `document`, and holds the last `sequences` prompts
+        of all documents (None: it does not say)."""
+        self._clock += 1
+        held.used = self._clock
+        document.evaluated(held)
+        every = [(one.used, other) for other in self._documents.values() for one in other.held]
+        for used, other in sorted(every, key=lambda pair: pair[0])[: -(sequences or len(every))]:
+            other.held = [one for one in other.held if one.used != used]
 
     def is_stale(self, snapshot: Snapshot) -> bool:
         """Whether the document has gone on since `snapshot`, or is gone."""

@@ -15,18 +15,31 @@ from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
 from nearfield.features.budget import CHARS_PER_TOKEN
 from nearfield.features.complete import Completer
-from nearfield.features.documents import Document, Documents, chars_of
+from nearfield.features.documents import Document, Documents
+from nearfield.features.held import chars_of
 from nearfield.features.permitted import Permitted
-from nearfield.features.prompting import cut, errand_of, prompt_of, request_of
+from nearfield.features.prompting import (
+    GROWTH_TOKENS,
+    Plan,
+    cut,
+    errand_of,
+    go_on,
+    request_of,
+)
 from nearfield.features.tasks import describe, run_task, stop_task
 from nearfield.routing.router import Router
-from nearfield.types import HealthState
+from nearfield.types import HealthState, Snippet
 
 log = logging.getLogger(__name__)
 
 REST_SECONDS = 0.4
 """The pause in typing after which the user is taken to rest: longer than the 0.1 to 0.3 s between
 the keystrokes of somebody who types, so that prefill rarely starts only to be stopped."""
+
+
+ENOUGH_LINES = 5
+"""A prompt is made anew in time before so much is written behind it that requests could not go on
+from it (`held.WRITTEN_LINES`); sooner would only warm the room."""
 
 
 class Prefill:
@@ -87,13 +100,15 @@ class Prefill:
         cursor = await completer.cursor(snapshot, min(offset, len(snapshot.text)))
         allowance = completer.allowance(router, settings.deadline_ms / 1000)
         snippets = completer.snippets(snapshot, cursor.offset, allowance.snippet_chars)
-        room = allowance.prompt_tokens - int(chars_of(snippets) / CHARS_PER_TOKEN)
-        piece = cut(cursor, document, room, allowance, settings, snippets)
-        prompt = prompt_of(piece)
-        if document.fresh_chars(prompt) == 0:
+        if _enough(go_on(cursor, document, allowance), snippets):
+            return
+        room = allowance.idle_tokens - GROWTH_TOKENS - int(chars_of(snippets) / CHARS_PER_TOKEN)
+        size = max(room, allowance.fresh_tokens)
+        plan = cut(cursor, document, size, settings, snippets, full=True)
+        if document.fresh_chars(plan.prompt) == 0:
             return
         request = request_of(
-            piece, cursor, settings, single_line=False, deadline=None, prefill_only=True
+            plan, cursor, settings, single_line=False, deadline=None, prefill_only=True
         )
         try:
             async with router.infill(request, errand_of(cursor)) as route:
@@ -102,5 +117,12 @@ class Prefill:
         except NearfieldError as error:
             log.info("prefill ended: %s", describe(error))
             return
-        document.window = piece.window
-        document.evaluated(prompt)
+        document.window = plan.piece.window
+        self._documents.evaluated(document, plan.held, completer.sequences(router))
+
+
+def _enough(plan: Plan | None, snippets: tuple[Snippet, ...]) -> bool:
+    """Whether what is held will do for a while."""
+    if plan is None or plan.held.stale or not plan.held.full or plan.prompt.snippets != snippets:
+        return False
+    return plan.prompt.written.count("\n") <= ENOUGH_LINES

@@ -1,8 +1,8 @@
 """Which part of the document a model is shown: as much as arrives in time.
 
-What has been evaluated already costs nothing, so the largest slice is tried first: it is taken when
-what is new in it can be evaluated in time, else a smaller one is. Idle prefill evaluates the
-largest one, so that it fits the next time. So it is with the snippets of other files: a request
+What has been evaluated already costs nothing, so a request goes on from there when it can (see
+held.py). Else a slice is cut that can be evaluated in time. Idle prefill evaluates a larger one, so
+that the next request goes on from that. So it is with the snippets of other files: a request
 that would be late with them goes without, and once idle prefill has read them they cost nothing.
 """
 
@@ -11,29 +11,41 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from nearfield.config.schema import Completion
-from nearfield.context.slice import Budget, Slice, build
+from nearfield.context.slice import Budget, Slice, Window, breaks, build, line_above, shown_path
 from nearfield.features.budget import CHARS_PER_TOKEN, LEAST_TOKENS, Allowance
-from nearfield.features.documents import Document, Prompt, chars_of
+from nearfield.features.documents import Document
+from nearfield.features.held import Held, Prompt, chars_of
 from nearfield.routing.errand import Errand, Source, Task
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Included, InfillRequest, Priority, Selected, Snapshot, Snippet
 
 SUFFIX_SHARE = 0.3
-"""Of what may be evaluated in time, not of the whole prompt: after a new line the suffix is
-evaluated again, all of it, because it stands behind the prefix. With more of it a warm prefix would
-not be affordable."""
+"""Of a prompt's size, without the snippets."""
 
-HELD_SLACK = 64
-"""Tokens that a slice may be larger than the one that is held: the lines just written, so that its
-top need not move at every line."""
+LEAD_LINES = 1
+"""So many lines above the cursor's stand behind the middle token from the start: a model continues
+lines better than it begins them (tests/bench/RESULTS.md, Forms)."""
 
-SUFFIX_SLACK = 1.5
-"""The suffix keeps its size until another one would be this much larger or smaller: measured rates
-waver, and every other size would have to be evaluated anew."""
+GROWTH_TOKENS = 240
+"""Kept free in a prompt that idle prefill makes: what may be written until the next one."""
 
 SNIPPET_WORTH = 200
 """Characters more that may be evaluated to answer with snippets rather than without: some sixty
 tokens, once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to ask with: `piece`, whose prefix ends with `held.prompt.written`, and what the
+    provider will hold then."""
+
+    piece: Slice
+    held: Held
+
+    @property
+    def prompt(self) -> Prompt:
+        """What stands where in the prompt."""
+        return self.held.prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +66,30 @@ def choose(
     *,
     patient: bool = False,
     snippets: tuple[Snippet, ...] = (),
-) -> Slice:
-    """The slice at `cursor` to ask with, no more of it new to the provider than the allowance.
+) -> Plan:
+    """What to ask with at `cursor`, no more of it new to the provider than the allowance.
 
-    Whoever is `patient` gets the largest. Whoever types gets the one with the least that is new:
-    to show more than is held would cost every time what idle prefill does for nothing. With
-    `snippets`, or those that the provider holds, where they are affordable.
+    Whoever types goes on from what is held, where that is possible. Else whoever is `patient` gets
+    the largest slice, and whoever types the one with the least that is new: to show more would cost
+    every time what idle prefill does for nothing. With `snippets`, or those that the provider
+    holds, where they are affordable.
     """
-    found: list[Slice] = []
-    for shown in dict.fromkeys((snippets, *(one.snippets for one in document.held[::-1]), ())):
+    going_on = go_on(cursor, document, allowance)
+    if going_on is not None and (not patient or _all_of_it(going_on, snippets)):
+        return going_on
+    found: list[Plan] = []
+    for shown in dict.fromkeys((snippets, *(one.prompt.snippets for one in document.held), ())):
         taken = int(chars_of(shown) / CHARS_PER_TOKEN)
-        held, most = _held_tokens(document), max(allowance.prompt_tokens - taken, LEAST_TOKENS)
-        fresh_tokens = allowance.fresh_tokens
-        if patient and all(one.snippets != shown for one in document.held):
+        most = max(allowance.prompt_tokens - taken, LEAST_TOKENS)
+        some = allowance.fresh_tokens
+        if patient and all(one.prompt.snippets != shown for one in document.held):
             # Of what can be read in time the document itself gets at least as much.
-            fresh_tokens -= min(taken, fresh_tokens // 2)
-        sizes = [most, held + fresh_tokens, fresh_tokens]
-        if held and not patient:
-            sizes.insert(1, held + HELD_SLACK)
+            some -= min(taken, some // 2)
         found += [
-            cut(cursor, document, size, allowance, settings, shown)
-            for size in dict.fromkeys(min(size, most) for size in sizes)
+            cut(cursor, document, size, settings, shown)
+            for size in dict.fromkeys((most, min(most, some)))
         ]
-    fresh = [document.fresh_chars(prompt_of(piece)) for piece in found]
+    fresh = [document.fresh_chars(plan.prompt) for plan in found]
     affordable = [i for i, new in enumerate(fresh) if new <= allowance.fresh_chars]
     if not affordable:
         return found[-1]
@@ -84,44 +97,99 @@ def choose(
         return found[affordable[0]]
     least = min(affordable, key=fresh.__getitem__)
     near = fresh[least] + SNIPPET_WORTH
-    told = [i for i in affordable if found[i].snippets and fresh[i] <= near]
+    told = [i for i in affordable if found[i].piece.snippets and fresh[i] <= near]
     return found[min(told, key=fresh.__getitem__) if told else least]
+
+
+def go_on(cursor: Cursor, document: Document, allowance: Allowance) -> Plan | None:
+    """The largest held prompt that only needs what has been written since; None where there is
+    none."""
+    before, after = _around(cursor)
+    plans: list[Plan] = []
+    for held in document.held:
+        written = held.written(before, after)
+        if written is None:
+            continue
+        prompt = replace(held.prompt, written=written)
+        new = prompt.fresh_chars(held.prompt)
+        if new <= allowance.fresh_chars and prompt.chars <= allowance.prompt_chars:
+            plans.append(_again(cursor, document, held, prompt))
+    return max(plans, key=lambda plan: plan.prompt.chars, default=None)
+
+
+def _all_of_it(plan: Plan, snippets: tuple[Snippet, ...]) -> bool:
+    return plan.held.full and plan.prompt.snippets == snippets
 
 
 def cut(
     cursor: Cursor,
     document: Document,
     tokens: int,
-    allowance: Allowance,
     settings: Completion,
     snippets: tuple[Snippet, ...] = (),
-) -> Slice:
+    *,
+    full: bool = False,
+) -> Plan:
     """The slice of `tokens` at `cursor`, its top where the document's last one was if that will do,
-    with `snippets`, which are not of these tokens.
-
-    The suffix does not depend on `tokens`: what idle prefill has evaluated must be the beginning of
-    what is asked for later.
-    """
-    suffix = allowance.fresh_tokens * SUFFIX_SHARE
-    if not suffix / SUFFIX_SLACK <= document.suffix_tokens <= suffix * SUFFIX_SLACK:
-        document.suffix_tokens = suffix
+    with `snippets`, which are not of these tokens."""
     budget = Budget(
         tokens=tokens,
         chars_per_token=CHARS_PER_TOKEN,
-        suffix_share=min(document.suffix_tokens / tokens, SUFFIX_SHARE),
+        suffix_share=SUFFIX_SHARE,
         prefix_lines=settings.prefix_lines,
         suffix_lines=settings.suffix_lines,
     )
     piece = build(
         cursor.snapshot, cursor.parsed, cursor.offset, budget, document.window, cursor.selected
     )
-    return replace(piece, snippets=snippets) if snippets else piece
+    piece = replace(piece, snippets=snippets) if snippets else piece
+    return Plan(piece, _held(cursor, piece, full))
 
 
-def prompt_of(piece: Slice) -> Prompt:
-    """What of `piece` stands where in a prompt."""
-    head = piece.prefix[: len(piece.prefix) - len(piece.typed)]
-    return Prompt(head, piece.typed, piece.suffix, piece.snippets)
+def _held(cursor: Cursor, piece: Slice, full: bool) -> Held:
+    """`piece` as it will be held: the last lines behind the middle token."""
+    text = cursor.snapshot.text
+    left = cursor.selected.span.start if cursor.selected else cursor.offset
+    item = cursor.selected.text if cursor.selected else ""
+    anchor = left - (len(piece.typed) - len(item))
+    for _ in range(LEAD_LINES):
+        if anchor > piece.window.top and text[anchor - 1] in "\r\n":
+            anchor = max(line_above(text, anchor), piece.window.top)
+    written = breaks(text[anchor:left]) + item
+    right = max(cursor.offset, cursor.selected.span.end) if cursor.selected else cursor.offset
+    head = piece.prefix[: len(piece.prefix) - len(written)]
+    return Held(
+        Prompt(head, written, piece.suffix, piece.snippets),
+        anchor,
+        text[piece.window.top : anchor],
+        text[right : piece.end],
+        piece.end == len(text),
+        full,
+    )
+
+
+def _again(cursor: Cursor, document: Document, held: Held, prompt: Prompt) -> Plan:
+    """The slice that goes on from `held`."""
+    snapshot = cursor.snapshot
+    piece = Slice(
+        prefix=prompt.head + prompt.written,
+        suffix=prompt.suffix,
+        typed=prompt.written.rpartition("\n")[2],
+        path=shown_path(snapshot),
+        language=cursor.parsed.language.name if cursor.parsed else snapshot.language,
+        window=document.window or Window(0),
+        snippets=prompt.snippets,
+    )
+    return Plan(piece, replace(held, prompt=prompt))
+
+
+def _around(cursor: Cursor) -> tuple[str, str]:
+    """The text before and behind the cursor, as if the selected item were in."""
+    text, selected = cursor.snapshot.text, cursor.selected
+    if selected is None:
+        return text[: cursor.offset], text[cursor.offset :]
+    right = max(cursor.offset, selected.span.end)
+    return text[: selected.span.start] + selected.text, text[right:]
 
 
 def included(piece: Slice) -> tuple[Included, ...]:
@@ -133,7 +201,7 @@ def included(piece: Slice) -> tuple[Included, ...]:
 
 
 def request_of(
-    piece: Slice,
+    plan: Plan,
     cursor: Cursor,
     settings: Completion,
     *,
@@ -142,7 +210,8 @@ def request_of(
     prefill_only: bool = False,
     patient: bool = False,
 ) -> InfillRequest:
-    """`piece` as providers take it."""
+    """`plan` as providers take it."""
+    piece = plan.piece
     root = (cursor.snapshot.root or "").replace("\\", "/").rstrip("/")
     return InfillRequest(
         document=cursor.snapshot.uri,
@@ -151,6 +220,7 @@ def request_of(
         prefix=piece.prefix,
         suffix=piece.suffix,
         typed=piece.typed,
+        written=plan.prompt.written,
         snippets=piece.snippets,
         repo=root.rpartition("/")[2],
         single_line=single_line,
@@ -172,10 +242,3 @@ def errand_of(cursor: Cursor, accepted: tuple[str, ...] = ()) -> Errand:
         sources=(Source(snapshot.path or snapshot.uri),),
         accepted=accepted,
     )
-
-
-def _held_tokens(document: Document) -> int:
-    if not document.held:
-        return 0
-    last = document.held[-1]
-    return int((len(last.head) + len(last.suffix)) / CHARS_PER_TOKEN)

@@ -51,8 +51,7 @@ PREFILL_SHARE = 0.6
 
 UNNOTICED_MS = 120.0
 """What evaluating the suffix may cost a keystroke before the typed part is written last instead:
-exact match mid-line is 55 of 100 in the classic order and 43 with the typed part last, but an
-answer that comes a quarter of a second later is not seen by somebody who types on."""
+an answer that comes a quarter of a second later is not seen by somebody who types on."""
 
 UNKNOWN_PREFILL_RATE = 60.0
 """Tokens a second before anything is measured: a slow laptop's."""
@@ -138,6 +137,7 @@ class Embedded:
             context_tokens=info.document_tokens if info else None,
             prefill_rate=rates[0] if rates and rates[0] else None,
             decode_rate=rates[1] if rates and rates[1] else None,
+            prompts=info.documents if info else None,
         )
 
     async def health(self) -> Health:
@@ -312,9 +312,28 @@ class Embedded:
         return Delta(finish=finish, usage=usage)
 
     def _variants(self, request: InfillRequest, template: FimTemplate | None) -> list[Variant]:
-        """The forms of the prompt that may be taken, best first."""
-        form = fim.render(template, request, last=request.written or request.typed)
-        return [_variant(form, fim.heal_index(template, request, form))]
+        """The forms of the prompt that may be taken, best first.
+
+        What was written last stands behind the middle token: then only that is evaluated anew at
+        every request, and a new line is begun better (exact match of 60: 33 against 22). In the
+        midst of a line the classic order is better (35 against 29), but its suffix is evaluated at
+        every keystroke: whoever types gets it only where that is not noticed; whoever waits, where
+        the deadline affords it.
+        """
+        psm = template is not None and template.order == "psm"
+        last = (request.written or request.typed) if psm else ""
+        forms = [fim.render(template, request, last=last)]
+        if psm and request.typed.strip():
+            classic = fim.render(template, request)
+            if request.patient:
+                forms.insert(0, classic)
+            elif self._suffix_ms(request) <= UNNOTICED_MS:
+                forms = [classic]
+        return [_variant(form, fim.heal_index(template, request, form)) for form in forms]
+
+    def _suffix_ms(self, request: InfillRequest) -> float:
+        rate = self.capabilities.prefill_rate or UNKNOWN_PREFILL_RATE
+        return len(request.suffix) / CHARS_PER_TOKEN * 1000 / rate
 
 
 def from_vocabulary(info: Loaded) -> FimTemplate | None:

@@ -257,12 +257,13 @@ def _run(
 
 def _broken(cursor: tree_sitter.TreeCursor, start: int, end: int) -> Iterator[tree_sitter.Node]:
     """The ERROR and MISSING nodes at and under `cursor` that reach beyond `start` and begin by
-    `end`. Steps over whatever has none, so that it costs the depth of the tree."""
+    `end`; of a hidden one its parent. Steps over whatever has none, so that it costs the depth of the tree."""
     # A loop, because a broken text can nest thousands deep, and Python's calls cannot.
     depth = 0
     while (node := cursor.node) is not None:
         if node.has_error and node.start_byte <= end:
-            if node.is_error or node.is_missing:
+            # Of a missing token that the grammar hides only its parent tells.
+            if node.is_error or not any(child.has_error for child in node.children):
                 yield node
             if cursor.goto_first_child_for_byte(start) is not None:
                 depth += 1

@@ -76,7 +76,7 @@ class Peer:
         """See `Completer`."""
         self.close()
         self._cache.clear()
-        self._closing, self._wanted = False, None
+        self._closing, self._wanted, self._place = False, None, None
         self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE)
         for _ in range(600):
             try:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from nearfield.features.budget import (
+    FIRST_TOKENS,
     LEAST_TOKENS,
     UNKNOWN_DECODE_RATE,
     UNKNOWN_PREFILL_RATE,
@@ -19,24 +20,33 @@ from nearfield.types import Capabilities, Usage
 LAPTOP = Capabilities(prefill_rate=70, decode_rate=20, context_tokens=8192)
 GPU = Capabilities(prefill_rate=5000, decode_rate=100, context_tokens=8192)
 
-# seconds, rates, new tokens at most, tokens in all (128 kept for the answer, 64 for the template)
+# seconds, rates, new tokens at most for who types and who waits, tokens in all (128 kept for the
+# answer, 64 for the template)
 SIZES = [
-    (2.5, LAPTOP, 115, 8000),
-    (20.0, LAPTOP, 1340, 8000),
-    (0.5, LAPTOP, LEAST_TOKENS, 8000),
-    (-1.0, LAPTOP, LEAST_TOKENS, 8000),
-    (2.5, GPU, 8000, 8000),
-    (0.5, GPU, 1450, 8000),
-    (2.5, replace(GPU, context_tokens=2048), 1856, 1856),
-    (2.5, replace(GPU, context_tokens=128), LEAST_TOKENS, LEAST_TOKENS),
-    (2.5, Capabilities(), 83, 3904),
+    (2.5, LAPTOP, 115, 115, 8000),
+    (20.0, LAPTOP, FIRST_TOKENS, 1340, 8000),
+    (0.5, LAPTOP, LEAST_TOKENS, LEAST_TOKENS, 8000),
+    (-1.0, LAPTOP, LEAST_TOKENS, LEAST_TOKENS, 8000),
+    (2.5, GPU, 1500, 8000, 8000),
+    (0.5, GPU, 1450, 1450, 8000),
+    (2.5, replace(GPU, context_tokens=2048), 1500, 1856, 1856),
+    (2.5, replace(GPU, context_tokens=128), LEAST_TOKENS, LEAST_TOKENS, LEAST_TOKENS),
+    (2.5, Capabilities(), 83, 83, 3904),
 ]
 
 
-@pytest.mark.parametrize(("seconds", "can", "fresh", "whole"), SIZES)
-def test_sizes(seconds: float, can: Capabilities, fresh: int, whole: int) -> None:
-    allowance = allow(can, seconds, 128)
-    assert (allowance.fresh_tokens, allowance.prompt_tokens) == (fresh, whole)
+@pytest.mark.parametrize(("seconds", "can", "typing", "waiting", "whole"), SIZES)
+def test_sizes(seconds: float, can: Capabilities, typing: int, waiting: int, whole: int) -> None:
+    for patient, fresh in ((False, typing), (True, waiting)):
+        allowance = allow(can, seconds, 128, patient=patient)
+        assert (allowance.fresh_tokens, allowance.prompt_tokens) == (fresh, whole)
+
+
+@pytest.mark.parametrize(
+    ("can", "idle"), [(LAPTOP, 700), (GPU, 8000), (replace(LAPTOP, context_tokens=512), 320)]
+)
+def test_idle_prefill_ends_some_time(can: Capabilities, idle: int) -> None:
+    assert allow(can, 2.5, 128).idle_tokens == idle
 
 
 def test_unknown_rates_are_careful() -> None:

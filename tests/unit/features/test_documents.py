@@ -6,10 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfield.features.documents import Document, Documents, Prompt, common_prefix, difference
+from nearfield.features.documents import Document, Documents, difference
+from nearfield.features.held import Held, Prompt, common_prefix
 from nearfield.types import Edit, Situation, Snapshot, Span
 
 PROMPT = Prompt("import os\n", "x", "\n")
+
+
+def held(prompt: Prompt) -> Held:
+    return Held(prompt, 0, "", "", to_end=False)
 
 
 def snapshot(text: str, version: int | None = 1) -> Snapshot:
@@ -19,7 +24,7 @@ def snapshot(text: str, version: int | None = 1) -> Snapshot:
 def check(edits: list[tuple[int, int, str]], ask: int, expected: Situation, accepted: bool) -> None:
     """A question at 10 of a text of 20 characters, then the edits, then one at `ask`."""
     document = Document(snapshot("x" * 20))
-    document.evaluated(PROMPT)
+    document.evaluated(held(PROMPT))
     document.asked(10)
     for start, end, text in edits:
         now = document.snapshot.text
@@ -60,7 +65,7 @@ def test_without_anything_evaluated_it_is_cold() -> None:
     document = Document(snapshot("x"))
     assert document.asked(1) is Situation.COLD
     assert document.asked(1) is Situation.COLD
-    document.evaluated(PROMPT)
+    document.evaluated(held(PROMPT))
     assert document.asked(1) is Situation.TYPING
 
 
@@ -81,10 +86,10 @@ FRESH = [
 @pytest.mark.parametrize(("prompt", "fresh"), FRESH)
 def test_what_is_new_in_a_prompt(prompt: Prompt, fresh: int) -> None:
     document = Document(snapshot(""))
-    assert document.fresh_chars(prompt) == len(prompt.head + prompt.typed + prompt.suffix)
-    document.evaluated(HELD)
+    assert document.fresh_chars(prompt) == prompt.chars
+    document.evaluated(held(HELD))
     assert document.fresh_chars(prompt) == fresh
-    document.evaluated(Prompt("something else", "", ""))
+    document.evaluated(held(Prompt("something else", "", "")))
     assert document.fresh_chars(prompt) == fresh
 
 
@@ -106,7 +111,7 @@ def test_common_prefix(a: str, b: str) -> None:
 def test_a_face_that_sends_no_edits_is_followed_by_the_texts() -> None:
     documents = Documents()
     document = documents.at(snapshot("x = ", 1))
-    document.evaluated(PROMPT)
+    document.evaluated(held(PROMPT))
     document.asked(4)
     assert documents.at(snapshot("x = 1\n", 2)).asked(6) is Situation.NEW_LINE
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from nearfield.config.schema import Completion
-from nearfield.context.slice import Slice
 from nearfield.features.budget import Allowance
 from nearfield.features.documents import Document
-from nearfield.features.prompting import Cursor, choose, cut, prompt_of
+from nearfield.features.prompting import Cursor, Plan, choose, cut
 from nearfield.types import Snapshot, Snippet
 
 TEXT = "".join(f"value_{i} = compute({i}, 'some words to make it a line')\n" for i in range(400))
@@ -21,23 +20,23 @@ def at(text: str, offset: int) -> Cursor:
     return Cursor(Snapshot("file:///a.py", "python", 1, text), None, offset)
 
 
-def held(tokens: int) -> tuple[Document, Slice]:
+def held(tokens: int) -> tuple[Document, Plan]:
     """A document of which a slice of that size has been evaluated at `OFFSET`."""
     cursor = at(TEXT, OFFSET)
     document = Document(cursor.snapshot)
-    piece = cut(cursor, document, tokens, ALLOWANCE, SETTINGS)
-    document.window = piece.window
-    document.evaluated(prompt_of(piece))
-    return document, piece
+    plan = cut(cursor, document, tokens, SETTINGS)
+    document.window = plan.piece.window
+    document.evaluated(plan.held)
+    return document, plan
 
 
 @pytest.mark.parametrize("patient", [True, False])
 def test_a_cold_document_is_shown_as_far_as_time_allows(patient: bool) -> None:
     cursor = at(TEXT, OFFSET)
     document = Document(cursor.snapshot)
-    piece = choose(cursor, document, ALLOWANCE, SETTINGS, patient=patient)
-    assert document.fresh_chars(prompt_of(piece)) <= ALLOWANCE.fresh_chars
-    assert len(piece.prefix) > 200
+    plan = choose(cursor, document, ALLOWANCE, SETTINGS, patient=patient)
+    assert document.fresh_chars(plan.prompt) <= ALLOWANCE.fresh_chars
+    assert len(plan.piece.prefix) > 200
 
 
 @pytest.mark.parametrize("tokens", [300, 1500], ids=["after a first answer", "after idle prefill"])
@@ -45,23 +44,23 @@ def test_a_cold_document_is_shown_as_far_as_time_allows(patient: bool) -> None:
 def test_typing_on_shows_what_is_held_and_only_the_typed_is_new(tokens: int, typed: str) -> None:
     document, before = held(tokens)
     text = TEXT[:OFFSET] + typed + TEXT[OFFSET:]
-    piece = choose(at(text, OFFSET + len(typed)), document, ALLOWANCE, SETTINGS)
-    assert document.fresh_chars(prompt_of(piece)) == len(typed)
-    assert prompt_of(piece).head == prompt_of(before).head
+    plan = choose(at(text, OFFSET + len(typed)), document, ALLOWANCE, SETTINGS)
+    assert document.fresh_chars(plan.prompt) == len(typed)
+    assert plan.prompt.head == before.prompt.head
 
 
 def test_a_new_line_keeps_the_top() -> None:
     document, before = held(300)
     text = TEXT[:OFFSET] + "x = 1\n" + TEXT[OFFSET:]
-    piece = choose(at(text, OFFSET + 6), document, ALLOWANCE, SETTINGS)
-    assert piece.prefix == before.prefix + "x = 1\n"
+    plan = choose(at(text, OFFSET + 6), document, ALLOWANCE, SETTINGS)
+    assert plan.piece.prefix == before.piece.prefix + "x = 1\n"
 
 
 def test_whoever_waits_is_shown_more_than_is_held() -> None:
     document, before = held(100)
-    piece = choose(at(TEXT, OFFSET), document, ALLOWANCE, SETTINGS, patient=True)
-    assert len(piece.prefix) > len(before.prefix)
-    assert document.fresh_chars(prompt_of(piece)) <= ALLOWANCE.fresh_chars
+    plan = choose(at(TEXT, OFFSET), document, ALLOWANCE, SETTINGS, patient=True)
+    assert len(plan.piece.prefix) > len(before.piece.prefix)
+    assert document.fresh_chars(plan.prompt) <= ALLOWANCE.fresh_chars
 
 
 SNIPPETS = (Snippet("b.py", "def compute(n: int, words: str) -> int: ...\n" * 8),)
@@ -72,33 +71,36 @@ def test_snippets_that_would_cost_too_much_are_left_to_idle_prefill() -> None:
     document = Document(cursor.snapshot)
     tight = Allowance(fresh_tokens=100, prompt_tokens=1500)
     cold = choose(cursor, document, tight, SETTINGS, snippets=SNIPPETS)
-    assert cold.snippets == ()
-    document.evaluated(prompt_of(cold))
-    document.evaluated(prompt_of(cut(cursor, document, 1200, tight, SETTINGS, SNIPPETS)))
-    assert choose(cursor, document, tight, SETTINGS, snippets=SNIPPETS).snippets == SNIPPETS
+    assert cold.prompt.snippets == ()
+    document.evaluated(cold.held)
+    document.evaluated(cut(cursor, document, 1200, SETTINGS, SNIPPETS).held)
+    assert choose(cursor, document, tight, SETTINGS, snippets=SNIPPETS).prompt.snippets == SNIPPETS
 
 
 def test_whoever_waits_gets_them_beside_as_much_of_the_file() -> None:
     cursor = at(TEXT, OFFSET)
     document = Document(cursor.snapshot)
-    piece = choose(cursor, document, ALLOWANCE, SETTINGS, patient=True, snippets=SNIPPETS)
-    assert piece.snippets == SNIPPETS
-    assert document.fresh_chars(prompt_of(piece)) <= ALLOWANCE.fresh_chars
+    plan = choose(cursor, document, ALLOWANCE, SETTINGS, patient=True, snippets=SNIPPETS)
+    assert plan.prompt.snippets == SNIPPETS
+    assert document.fresh_chars(plan.prompt) <= ALLOWANCE.fresh_chars
     huge = (Snippet("b.py", "x" * 5_000),)
-    assert choose(cursor, document, ALLOWANCE, SETTINGS, patient=True, snippets=huge).snippets == ()
+    assert (
+        choose(cursor, document, ALLOWANCE, SETTINGS, patient=True, snippets=huge).prompt.snippets
+        == ()
+    )
 
 
 def test_other_snippets_wait_until_they_are_held() -> None:
     cursor = at(TEXT, OFFSET)
     document = Document(cursor.snapshot)
-    document.evaluated(prompt_of(cut(cursor, document, 1200, ALLOWANCE, SETTINGS, SNIPPETS)))
+    document.evaluated(cut(cursor, document, 1200, SETTINGS, SNIPPETS).held)
     newer = (*SNIPPETS, Snippet("c.py", "x" * 2_000))
     typing = at(TEXT[:OFFSET] + "f" + TEXT[OFFSET:], OFFSET + 1)
-    assert choose(typing, document, ALLOWANCE, SETTINGS, snippets=newer).snippets == SNIPPETS
+    assert choose(typing, document, ALLOWANCE, SETTINGS, snippets=newer).prompt.snippets == SNIPPETS
     # Whoever waits is shown them at once.
     roomy = Allowance(fresh_tokens=1500, prompt_tokens=1500)
     waiting = choose(typing, document, roomy, SETTINGS, patient=True, snippets=newer)
-    assert waiting.snippets == newer
+    assert waiting.prompt.snippets == newer
 
 
 def test_snippets_and_the_file_share_the_prompt() -> None:
@@ -106,6 +108,6 @@ def test_snippets_and_the_file_share_the_prompt() -> None:
     roomy = Allowance(fresh_tokens=1500, prompt_tokens=1500)
     for snippets in ((), SNIPPETS):
         document = Document(cursor.snapshot)
-        piece = choose(cursor, document, roomy, SETTINGS, patient=True, snippets=snippets)
-        assert piece.snippets == snippets
-        assert document.fresh_chars(prompt_of(piece)) <= 1500 * 3.0 + 100
+        plan = choose(cursor, document, roomy, SETTINGS, patient=True, snippets=snippets)
+        assert plan.prompt.snippets == snippets
+        assert document.fresh_chars(plan.prompt) <= 1500 * 3.0 + 100

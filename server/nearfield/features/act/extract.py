@@ -95,7 +95,7 @@ def extracted_variable(parsed: Parsed, span: Span, name: str = "") -> tuple[Chan
             "This cannot safely become a variable.", "Select one whole expression of a statement."
         )
     node, lines = found
-    name = _free_name(parsed, node, name or _NAMES["variable"])
+    name = _free_name(parsed, name or _NAMES["variable"])
     form = {"python": "{} = {}", "go": "{} := {}"}.get(parsed.language.name, "const {} = {};")
     indent = re.match(r"[ \t]*", parsed.text[lines.start :])
     newline = layout_of(parsed.text, parsed.language).newline
@@ -144,7 +144,7 @@ def extracted_function(parsed: Parsed, span: Span, name: str = "") -> tuple[Chan
             "Select whole statements that nothing jumps out of.",
         )
     inputs, outputs = names
-    name = _free_name(parsed, parsed.root, name or _NAMES["function"])
+    name = _free_name(parsed, name or _NAMES["function"])
     layout = layout_of(parsed.text, parsed.language)
     outer = outermost(_top(parsed, found.function))
     start = whole_lines(parsed.text, parsed.span(outer))
@@ -273,17 +273,16 @@ def _is_docstring(node: tree_sitter.Node, statement: tree_sitter.Node) -> bool:
     return node.type == "string" and statement.type == "expression_statement"
 
 
-def _free_name(parsed: Parsed, node: tree_sitter.Node, name: str) -> str:
+def _free_name(parsed: Parsed, name: str) -> str:
     """`name`, with a number when it is taken. Raises `EditRefused` when it is no name."""
     if not is_name(name):
         raise EditRefused("That is not a name.", "Use letters, digits and _.")
-    taken = {text_of(one) for one in walk(parsed.root) if not one.children}
+    taken = set(re.findall(r"\w+", parsed.text))
     free = name
     number = 1
     while free in taken:
         number += 1
         free = f"{name}{number}"
-    del node
     return free
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import tree_sitter
 
 from nearfield.errors import EditRefused
@@ -39,6 +41,9 @@ def renamed(parsed: Parsed, span: Span, name: str) -> tuple[Change, ...]:
 
 def _named_in_calls(parsed: Parsed, name: str) -> bool:
     """Whether a call in the file may name the parameter."""
+    # Looking at every node of a long file takes longer than a menu may.
+    if not re.search(rf"[(,]\s*{re.escape(name)}\s*=(?!=)", parsed.text):
+        return False
     found: list[tree_sitter.Node | None] = [
         node.child_by_field_name("name")
         for node in walk(parsed.root)
