@@ -257,7 +257,7 @@ def _run(
 
 def _broken(cursor: tree_sitter.TreeCursor, start: int, end: int) -> Iterator[tree_sitter.Node]:
     """The ERROR and MISSING nodes at and under `cursor` that reach beyond `start` and begin by
-    `end`; of a hidden one its parent. Steps over whatever has none, so that it costs the depth of the tree."""
+    `end`; of a hidden one its parent. Steps over whatever has none: it costs the tree's depth."""
     # A loop, because a broken text can nest thousands deep, and Python's calls cannot.
     depth = 0
     while (node := cursor.node) is not None:
