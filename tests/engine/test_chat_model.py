@@ -1,0 +1,68 @@
+"""Chats with the real small model: its calls can be read, and its answers meet schemas."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.unit.chat.conftest import Person, Screen
+
+from nearfield.config.schema import Config, Models
+from nearfield.features import assemble
+from nearfield.features.chat.chat import Chat
+from nearfield.features.chat.store import CallStore
+from nearfield.features.chat.structured import structured
+from nearfield.features.chat.words import Ask
+from nearfield.features.offers import Offers
+from nearfield.routing.errand import Errand
+from nearfield.routing.router import Router
+from nearfield.routing.store import Store
+from nearfield.types import Message, Role
+
+pytestmark = [pytest.mark.model, pytest.mark.asyncio]
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"language": {"enum": ["python", "rust"]}, "lines": {"type": "integer"}},
+    "required": ["language", "lines"],
+    "additionalProperties": False,
+}
+
+
+class Brains:
+    """What a chat needs of a service."""
+
+    def __init__(self, config: Config, router: Router | None) -> None:
+        self.config = config
+        self.router = router
+        self.offers = Offers()
+
+
+async def test_calls_and_schemas(default_model: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    (work / "src").mkdir(parents=True)
+    (work / "src/shop.py").write_text("def price(item):\n    return item.cents / 100\n")
+    config = Config(models=Models(complete=str(default_model)))
+    built = assemble.providers(config)
+    router = Router(config, built, Store(tmp_path / "ledger.db"))
+    chat = Chat(Brains(config, router), Person(), store=CallStore(tmp_path / "calls.db"))
+    ask = Ask(
+        "Which files are in the folder src?",
+        workspace=str(work),
+        functions=("listDirectory", "readFile"),
+        max_tokens=60,
+    )
+    try:
+        reply = await chat.say(ask, Screen())
+        found = await structured(
+            router, (Message(Role.USER, "Describe: def f(): pass"),), SCHEMA, Errand()
+        )
+    finally:
+        await router.aclose()
+        for provider in built.values():
+            await provider.aclose()
+    first = reply.calls[0]
+    assert (first.name, first.arguments, first.state) == ("listDirectory", {"path": "src"}, "done")
+    assert "shop.py" in first.result
+    assert reply.text.strip()
+    assert found.value["language"] in ("python", "rust")
