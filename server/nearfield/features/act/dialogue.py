@@ -49,7 +49,8 @@ class Said:
 
 
 class Dialogue:
-    """The requests of one action. `provider` names one outside this machine that the user wants;
+    """The requests of one action. `wanted` is the name that an answer's code block must have to be
+    the last that is listened to. `provider` names one outside this machine that the user wants;
     `ask` puts offers to the user, None where nobody can be asked."""
 
     def __init__(
@@ -57,12 +58,14 @@ class Dialogue:
         backing: Backing,
         errand: Errand,
         *,
+        wanted: str = "",
         provider: str = "",
         ask: Ask | None = None,
         heard: Callable[[int], None],
     ) -> None:
         self._backing = backing
         self._errand = errand
+        self._wanted = wanted
         self._provider = provider
         self._put = ask
         self._heard = heard
@@ -102,7 +105,8 @@ class Dialogue:
     async def say(
         self, messages: tuple[Message, ...], max_tokens: int, checks: tuple[Check, ...] = ()
     ) -> Said:
-        """Ask. The answer ends with the first code block that is closed. Raises what the router
+        """Ask. The answer ends with the first code block that is closed and has what is wanted.
+        Raises what the router
         raises, and `EditRefused` when the user does not want to send it."""
         request = ChatRequest(messages, max_tokens=max_tokens, temperature=0.0)
         errand = replace(self._errand, checks=checks)
@@ -123,7 +127,8 @@ class Dialogue:
                         continue
                     text += item.text
                     self._heard(text.count("\n") + 1)
-                    if not complete and "\n" in item.text + "`" and _CLOSED.search(text):
+                    marked = "\n" in item.text or "`" in item.text
+                    if not complete and marked and self._is_complete(text):
                         complete = True
                         route.enough()
         finally:
@@ -135,6 +140,9 @@ class Dialogue:
         speaker = route.provider
         name, model = (speaker.name, speaker.model) if speaker else ("", "")
         return Said(text, name, model, route.wrong)
+
+    def _is_complete(self, text: str) -> bool:
+        return any(self._wanted in block[0] for block in _CLOSED.finditer(text))
 
     async def _admitted(self, request: ChatRequest, errand: Errand) -> tuple[str, ...]:
         """Who outside this machine may be asked first."""

@@ -143,6 +143,7 @@ class Actions:
         dialogue = Dialogue(
             self._backing,
             errand,
+            wanted=unit.name,
             provider=wish.provider,
             ask=ask,
             heard=lambda lines: report(f"{lines} lines"),

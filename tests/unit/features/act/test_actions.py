@@ -194,6 +194,14 @@ async def test_reading_ends_with_the_code_block(start: Start) -> None:
     assert len(call.sent) < 100
 
 
+async def test_a_block_of_something_else_does_not_end_the_answer(start: Start) -> None:
+    answer = f"```sh\npip install x\n```\n\n{block(GOOD)}\n"
+    model = scripted("demo", {"text": answer, "piece_ms": 0.1})
+    proposal = await propose(await start(model), wish("fix"))
+    assert proposal.files[0].after == GOOD
+    assert len(model.calls) == 1
+
+
 async def test_a_file_that_is_excluded_enters_no_prompt(start: Start) -> None:
     model = scripted("demo", {"text": block(GOOD)})
     service = await start(model, config=Config(files=Files(exclude=["*.py"])))
