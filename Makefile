@@ -1,7 +1,7 @@
 # Everything that a person or a machine does here. Each target does the set-up that it needs and can
 # be interrupted and repeated. `make PYTHON=python3.12 ...` chooses the interpreter.
 
-.PHONY: help setup models demo test bench format clean
+.PHONY: help setup models demo test bench vscode format clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -30,6 +30,7 @@ test: setup models ## Run every check
 	@echo "== lint" && $(BIN)/ruff check .
 	@echo "== types" && $(BIN)/pyright --warnings
 	@echo "== layers" && $(BIN)/lint-imports
+	@echo "== VS Code extension" && scripts/check-vscode
 	@echo "== tests" && CI=1 $(BIN)/python -m pytest
 
 bench: models ## Measure, as tests/bench/RESULTS.md reports it
@@ -37,8 +38,13 @@ bench: models ## Measure, as tests/bench/RESULTS.md reports it
 		echo "== $$bench" && $(BIN)/python tests/bench/$$bench.py || exit 1; \
 	done
 
+vscode: setup ## Pack the VS Code extension as editors/vscode/nearfield.vsix
+	@scripts/setup-vscode build && scripts/package-vscode
+
 format: setup ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+	@$(BIN)/python editors/vscode/scripts/settings.py
 
 clean: ## Remove what was built here (fetched models stay in your cache)
+	rm -rf editors/vscode/node_modules editors/vscode/dist editors/vscode/server editors/vscode/nearfield.vsix
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -67,9 +66,7 @@ def browser(program: list[str]) -> Iterator[Browser]:
     assert chromium, "Chromium is missing"
     assert program
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=list(CHROMIUM_FLAGS)
-        )
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_FLAGS))
         yield browser
         browser.close()
 
@@ -139,7 +136,7 @@ expect.set_options(timeout=PATIENCE_S * 1000)
 
 def chat_script(*answers: Mapping[str, Any], **settings: Any) -> dict[str, Any]:
     """A configuration in which a script also answers whoever chats."""
-    roles = dict.fromkeys(("complete", "fast", "code", "large", "review"), ["fake"])
+    roles = {role: ["fake"] for role in ("complete", "fast", "code", "large", "review")}
     return script(answers, routing={"roles": roles}, cache={"enabled": False}, **settings)
 
 
@@ -398,11 +395,16 @@ def test_a_quick_fix_is_applied(vscode: StartVSCode) -> None:
     window.open("a.ts")
     window.ready()
     window.page.locator(".squiggly-error").first.wait_for()
-    window.put("c;")
+    for key in ("ArrowUp", "ArrowUp", "End", "ArrowLeft"):
+        window.press(key)
     window.press("Control+.")
-    window.page.locator(".action-widget .monaco-list-row", has_text="Fix: Cannot find").first.wait_for()
+    window.page.locator(
+        ".action-widget .monaco-list-row", has_text="Fix: Cannot find"
+    ).first.wait_for()
     window.picture("quick-fix")
-    window.page.locator(".action-widget .monaco-list-row", has_text="Fix: Cannot find").first.click()
+    window.page.locator(
+        ".action-widget .monaco-list-row", has_text="Fix: Cannot find"
+    ).first.click()
     window.sees(r"return a \+ b", lambda: window.text)
     window.save()
     assert (window.folder / "a.ts").read_text() == fixed
@@ -431,7 +433,9 @@ def test_a_rewrite_is_previewed_then_made_or_not(vscode: StartVSCode) -> None:
         window.page.locator(f'.editor-actions [aria-label*="{decision} the Change"]').first.click()
         window.page.locator(".monaco-diff-editor").first.wait_for(state="detached")
     window.save()
-    assert (window.folder / "a.py").read_text() == ADD.replace(ADD[: ADD.index("\n\n\n") + 1], better)
+    assert (window.folder / "a.py").read_text() == ADD.replace(
+        ADD[: ADD.index("\n\n\n") + 1], better
+    )
 
 
 # --- chat -----------------------------------------------------------------------------------------
@@ -462,8 +466,13 @@ def test_a_chat_streams_and_asks_before_it_writes(vscode: StartVSCode) -> None:
     _ask_to_write(window, "Deny", "denied")
     assert not (window.folder / "new.py").exists()
     window.picture("chat-denied")
-    _ask_to_write(window, "Allow", "")
+    _ask_to_write(window, "Allow", "done")
+    until("x = 1\n", lambda: _read(window.folder / "new.py"))
     window.picture("chat-allowed")
+
+
+def _read(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
 
 
 def _ask_to_write(window: Window, button: str, state: str) -> None:
@@ -473,9 +482,9 @@ def _ask_to_write(window: Window, button: str, state: str) -> None:
     asked = chat.locator(".answer").last
     asked.locator(".permission").wait_for()
     window.picture("chat-asks")
+    expect(asked.locator(".call pre").first).to_contain_text("x = 1")
     asked.get_by_role("button", name=button, exact=True).click()
-    if state:
-        expect(asked.locator(f'.call[data-state="{state}"]')).to_have_count(1)
+    expect(asked.locator(f'.call[data-state="{state}"]')).to_have_count(1)
     expect(chat.locator(".answer.working")).to_have_count(0)
 
 

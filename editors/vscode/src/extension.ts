@@ -24,6 +24,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   const suggestions = new Suggestions();
   const middleware: Middleware = {
     ...suggestions.middleware,
+    workspace: { handleApplyEdit: (params, next) => chat.applyEdit(params, next) },
     executeCommand: (command, given: unknown[], next) => actions.run(command, given, next),
   };
   const server = new Server(context, log, middleware);

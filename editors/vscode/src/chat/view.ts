@@ -3,7 +3,12 @@
 import { randomBytes } from "node:crypto";
 
 import * as vscode from "vscode";
-import type { LanguageClient } from "vscode-languageclient/node";
+import type {
+  ApplyWorkspaceEditParams,
+  ApplyWorkspaceEditRequest,
+  ChangeAnnotation,
+  LanguageClient,
+} from "vscode-languageclient/node";
 
 import { isCancelled } from "../actions/ask";
 import type { Previews } from "../actions/preview";
@@ -33,6 +38,12 @@ export class ChatView implements vscode.WebviewViewProvider, vscode.Disposable {
   private turn = 0;
   private readonly references = new Map<number, Reference>();
   private running: vscode.CancellationTokenSource | undefined;
+  /** The call that was told of last. */
+  private call = "";
+  /** Calls whose edits were not wanted: the server only sees that they were not applied. */
+  private readonly refused = new Set<string>();
+  /** Whether edits were allowed for the whole chat. */
+  private mayEdit = false;
   private readonly asked = new Map<string, (allow: Allow) => void>();
   private readonly disposables: vscode.Disposable[];
 
@@ -166,7 +177,8 @@ export class ChatView implements vscode.WebviewViewProvider, vscode.Disposable {
     const progress = client.onProgress(ChatProgress, partialResultToken, (piece) => {
       if (piece.kind === "text") streamed += piece.text;
       if (piece.kind === "restart") streamed = "";
-      this.post(piecesFor(id, piece));
+      if (piece.kind === "call") this.call = piece.id;
+      this.post(piecesFor(id, piece, this.refused));
     });
     try {
       const answer = await client.sendRequest(
@@ -189,7 +201,7 @@ export class ChatView implements vscode.WebviewViewProvider, vscode.Disposable {
   }
 
   /** Ask in the view whether a call may be made; a view that is not there is opened. */
-  private async permit(question: CallQuestion, token: vscode.CancellationToken): Promise<Allow> {
+  private async permit(question: Pick<CallQuestion, "id" | "title" | "eachTime">, token: vscode.CancellationToken): Promise<Allow> {
     const { id: call, title, eachTime = false } = question;
     if (!vscode.workspace.isTrusted || !this.running) return "no";
     if (!this.view?.visible) await this.reveal();
@@ -206,11 +218,34 @@ export class ChatView implements vscode.WebviewViewProvider, vscode.Disposable {
     });
   }
 
+  /** An edit of the server. One that wants a yes, while it answers here, is asked about here. */
+  async applyEdit(
+    params: ApplyWorkspaceEditParams,
+    next: ApplyWorkspaceEditRequest.HandlerSignature,
+  ): Promise<Awaited<ReturnType<ApplyWorkspaceEditRequest.HandlerSignature>>> {
+    const notes = Object.entries(params.edit.changeAnnotations ?? {});
+    const never = new vscode.CancellationTokenSource().token;
+    if (!this.running || !notes.some(([, note]) => note.needsConfirmation)) return next(params, never);
+    const question = { id: this.call, title: `${params.label ?? "Change files"}?` };
+    if (!this.mayEdit) {
+      const allow = await this.permit(question, this.running.token);
+      if (allow === "no") {
+        this.refused.add(this.call);
+        return { applied: false };
+      }
+      this.mayEdit = allow === "session";
+    }
+    const agreed = notes.map(([id, note]): [string, ChangeAnnotation] => [id, { ...note, needsConfirmation: false }]);
+    const changeAnnotations = Object.fromEntries(agreed);
+    return next({ ...params, edit: { ...params.edit, changeAnnotations } }, never);
+  }
+
   private async clear(): Promise<void> {
     this.running?.cancel();
     const session = this.session;
     this.session = undefined;
     this.references.clear();
+    this.mayEdit = false;
     this.post({ kind: "clear" });
     if (session) await this.server.client?.sendRequest(ChatClose, { session });
   }
@@ -244,7 +279,7 @@ const finishes: Readonly<Record<string, string>> = {
   deadline: "cut at the time limit",
 };
 
-function piecesFor(id: number, piece: ChatPiece): ToView {
+function piecesFor(id: number, piece: ChatPiece, refused: ReadonlySet<string>): ToView {
   if (piece.kind !== "call") return { ...piece, id };
   return {
     kind: "call",
@@ -252,7 +287,7 @@ function piecesFor(id: number, piece: ChatPiece): ToView {
     call: piece.id,
     name: piece.name,
     arguments: asText(piece.arguments),
-    state: piece.state,
+    state: piece.state === "failed" && refused.has(piece.id) ? "denied" : piece.state,
     result: asText(piece.result),
   };
 }

@@ -199,6 +199,7 @@ export class Server implements vscode.Disposable {
       middleware: {
         ...this.middleware,
         workspace: {
+          ...this.middleware.workspace,
           configuration: (params) =>
             params.items.map(({ section }) =>
               section === "nearfield" ? serverSettings(this.context) : null,

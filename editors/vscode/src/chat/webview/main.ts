@@ -195,6 +195,11 @@ function showCall(turn: Turn, message: Extract<ToView, { kind: "call" }>): void 
 
 function askAbout(turn: Turn, { call, title, eachTime }: Extract<ToView, { kind: "ask" }>): void {
   const card = cardOf(turn, call);
+  card.dataset["state"] = "asking";
+  const shown = card.querySelector("details");
+  if (shown) shown.open = true;
+  const state = card.querySelector(".state");
+  if (state) state.textContent = STATES.asking;
   const row = make("div", "permission");
   row.append(make("div", "title", title));
   for (const [allow, label] of [["once", "Allow"], ["session", "Allow in this chat"], ["no", "Deny"]] as const) {
@@ -202,6 +207,7 @@ function askAbout(turn: Turn, { call, title, eachTime }: Extract<ToView, { kind:
     const button = make("button", allow === "once" ? "" : "quiet", label);
     button.addEventListener("click", () => {
       row.remove();
+      if (card.dataset["state"] === "asking" && allow !== "no") card.dataset["state"] = "running";
       vscode.postMessage({ kind: "allow", call, allow });
     });
     row.append(button);
