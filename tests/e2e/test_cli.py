@@ -106,6 +106,32 @@ def test_complete_as_json(shell: Shell) -> None:
     assert answer["trace"]["uri"] == shell.source.as_uri()
 
 
+@pytest.fixture
+def workspace(shell: Shell) -> Shell:
+    """A folder that is surely a workspace, with a file that the one completed imports from."""
+    (shell.folder / ".git").mkdir()
+    (shell.folder / "lib.py").write_text("def weigh(item: str) -> int:\n    return 1\n")
+    shell.source.write_text(f"from lib import weigh\n\n{SOURCE}")
+    return shell
+
+
+def test_complete_says_what_of_other_files_was_shown(workspace: Shell) -> None:
+    workspace.settings(SCRIPTED)
+    ran = check(workspace.run("complete", "app.py:4:5", "--explain"), 0, error="defines weigh")
+    assert "lib.py  definition, about" in ran.stderr
+    answer = json.loads(
+        check(workspace.run("complete", "app.py:4:5", "--explain", "--json"), 0).stdout
+    )
+    (row,) = answer["included"]
+    assert (row["path"], row["kind"], row["why"]) == ("lib.py", "definition", "defines weigh")
+    assert answer["trace"]["included"] == [{key: row[key] for key in ("path", "kind", "tokens")}]
+
+
+def test_complete_shows_nothing_of_other_files_without_an_index(workspace: Shell) -> None:
+    workspace.settings(f"{SCRIPTED}\n[index]\nenabled = false\n")
+    check(workspace.run("complete", "app.py:4:5", "--explain"), 0, error="Nothing of other files")
+
+
 def test_no_suggestion_is_exit_code_1(shell: Shell) -> None:
     shell.settings(SCRIPTED)
     check(shell.run("complete", "app.py:6:1"), 1, error="No suggestion")

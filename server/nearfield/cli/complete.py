@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 # A folder that holds one of these is the workspace of the files below it.
 WORKSPACE_MARKS = (".git", ".nearfield.toml", ".hg")
 INDEX_SECONDS = 5.0
-"""How long the index may take before it is completed without it; it goes on the next time."""
+"""How long the index may take before it is completed without it; it goes on the next time. Who
+wants to know what it gave waits for it."""
+EXPLAIN_SECONDS = 600.0
 LINE_BREAK = re.compile(r"\r\n|\r|\n")
 
 
@@ -65,7 +67,9 @@ def complete(
     loaded = load(Path(place.snapshot.root) if place.snapshot.root else None)
     for problem in loaded.problems:
         say(f"warning: {problem}")
-    answer, trace, reasons = asyncio.run(_ask(place, loaded))
+    answer, trace, reasons = asyncio.run(
+        _ask(place, loaded, EXPLAIN_SECONDS if explain else INDEX_SECONDS)
+    )
     if as_json:
         print_json(
             {
@@ -133,7 +137,7 @@ def _snapshot(path: Path, text: str) -> Snapshot:
 
 
 async def _ask(
-    place: Place, loaded: Loaded
+    place: Place, loaded: Loaded, index_seconds: float
 ) -> tuple[CompletionAnswer, dict[str, Any], dict[str, list[str]]]:
     """The answer, its account as `nearfield/trace` gives it, and why the snippets of which file
     were ready. Raises from the error tree."""
@@ -151,7 +155,7 @@ async def _ask(
         service.opened(place.snapshot)
         await _until_ready(service)
         if place.marked:
-            await _until_indexed(service, place)
+            await _until_indexed(service, place, index_seconds)
         ask = CompletionAsk(
             id="1",
             method="complete",
@@ -201,18 +205,18 @@ async def _until_ready(service: Service) -> None:
         raise NoProvider(service.status.detail, "Run `nearfield doctor` to see what to do.")
 
 
-async def _until_indexed(service: Service, place: Place) -> None:
-    """Wait until names and text are indexed, for a while, and prepare what the cursor needs. The
-    rest of the index is left to the servers."""
+async def _until_indexed(service: Service, place: Place, seconds: float) -> None:
+    """Wait until names and text are indexed, so long at most, and prepare what the cursor needs.
+    The rest of the index is left to the servers."""
     known = service.knowledge
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(INDEX_SECONDS):
+        async with asyncio.timeout(seconds):
             while known.state.state in ("off", "starting", "building") and not known.state.detail:
                 if not service.config.index.enabled:
                     return
                 await asyncio.sleep(0.02)
     known.pause()
-    await known.prepare(place.snapshot, place.offset)
+    await known.prepare(place.snapshot, place.offset, seconds)
 
 
 def _explained(trace: dict[str, Any], reasons: dict[str, list[str]]) -> list[dict[str, Any]]:

@@ -74,7 +74,7 @@ class Mention:
 
 def mentions(parsed: Parsed | None, text: str, offset: int) -> list[Mention]:
     """The names around `offset`, the weightiest first; without a tree, by their letters."""
-    imported = _imports(parsed)
+    imported, brought = _imports(parsed)
     found: dict[tuple[str, str], Mention] = {}
 
     def note(name: str, weight: float, holder: str = "", inferred: bool = False) -> None:
@@ -106,9 +106,9 @@ def mentions(parsed: Parsed | None, text: str, offset: int) -> list[Mention]:
         note(kind or holder, RECEIVER, inferred=bool(kind))
         if name:
             note(name, RECEIVER / 2, kind or holder)
-    for name, modules in imported.items():
+    for name in brought:
         if (name, "") not in found:
-            found[name, ""] = Mention(name, UNUSED_IMPORT, modules)
+            found[name, ""] = Mention(name, UNUSED_IMPORT, imported[name])
     return sorted(found.values(), key=lambda one: -one.weight)[:MOST]
 
 
@@ -133,17 +133,30 @@ def class_of(name: str, text: str, offset: int) -> str:
     return ""
 
 
-def _imports(parsed: Parsed | None) -> dict[str, frozenset[str]]:
-    """Every name that an import statement brings, wherever it stands, with its other words."""
+def _imports(parsed: Parsed | None) -> tuple[dict[str, frozenset[str]], list[str]]:
+    """Every word of an import statement, wherever it stands, with its other words; and those that
+    it brings, in order."""
     found: dict[str, frozenset[str]] = {}
+    brought: dict[str, None] = {}
     if parsed is None or not parsed.language.imports:
-        return found
+        return found, []
     statements = tree_sitter.QueryCursor(_import_query(parsed.language))
     for statement in statements.captures(parsed.root).get("import", ()):
-        words = frozenset(_WORD.findall(_text(parsed, statement))) - _IMPORT_WORDS
+        source = _text(parsed, statement)
+        words = frozenset(_WORD.findall(source)) - _IMPORT_WORDS
         for name in words:
             found[name] = found.get(name, frozenset[str]()) | words
-    return found
+        brought.update((name, None) for name in _brought(source) if name in words)
+    return found, list(brought)
+
+
+def _brought(statement: str) -> list[str]:
+    """The names that an import brings: what is not the path of a module, else the path's end."""
+    before, word, after = statement.partition("import")
+    if word and before.lstrip().startswith("from"):
+        return _WORD.findall(after)
+    names, word, _ = statement.partition(" from ")
+    return _WORD.findall(names) if word else _WORD.findall(statement)[-1:]
 
 
 @functools.cache
@@ -165,18 +178,21 @@ def _names(parsed: Parsed | None, text: str, offset: int) -> Iterator[tuple[str,
         for match in _WORD.finditer(text, start, end):
             yield match[0], "", weight(first + text.count("\n", start, match.start()))
         return
-    for node in _leaves(parsed.root, parsed.byte(start), parsed.byte(end)):
+    for node in _leaves(parsed, parsed.root, parsed.byte(start), parsed.byte(end)):
         yield _text(parsed, node), _holder(parsed, node), weight(node.start_point.row)
     for scope in parsed.path_to(min(offset, max(len(text) - 1, 0))):
         if scope.type in parsed.language.scopes:
             body = scope.child_by_field_name("body")
             last = body.start_byte if body is not None else scope.end_byte
-            for node in _leaves(scope, scope.start_byte, last):
+            for node in _leaves(parsed, scope, scope.start_byte, last):
                 yield _text(parsed, node), _holder(parsed, node), SCOPE_WEIGHT
 
 
-def _leaves(root: tree_sitter.Node, start: int, end: int) -> Iterator[tree_sitter.Node]:
+def _leaves(
+    parsed: Parsed, root: tree_sitter.Node, start: int, end: int
+) -> Iterator[tree_sitter.Node]:
     """The names at and under `root` that touch `start:end`, imports and comments aside."""
+    imports = parsed.language.imports
     stack = [root]
     while stack:
         node = stack.pop()
@@ -185,7 +201,7 @@ def _leaves(root: tree_sitter.Node, start: int, end: int) -> Iterator[tree_sitte
         if not node.child_count:
             if node.type.endswith("identifier") or node.type in _NAME_TYPES:
                 yield node
-        elif "import" not in node.type or node.type == "import_specifier":
+        elif node.type not in imports:
             stack.extend(node.children)
 
 

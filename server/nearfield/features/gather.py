@@ -368,10 +368,14 @@ def _similar(index: Searcher, scene: Scene, found: Iterable[Piece]) -> list[Piec
     if len(query) < 20:
         return []
     first, last = scene.shown_rows
+    known = language_for(scene.snapshot.language, scene.snapshot.path)
+    language = known.name if known is not None else scene.snapshot.language
     hits = index.search(query, None, SIMILAR_COUNT * 3, scene.path, meaning=scene.meaning)
     pieces: list[Piece] = []
     for hit in hits:
         if hit.path == scene.path and hit.first < last and hit.last > first:
+            continue
+        if hit.language != language:
             continue
         if any(piece.path == hit.path and hit.text in piece.text for piece in found):
             continue

@@ -327,12 +327,14 @@ class Knowledge:
         for index in self._indexes.values():
             index.near(paths)
 
-    async def prepare(self, snapshot: Snapshot, offset: int) -> None:
-        """Have ready what the place needs, where somebody waits; not if that takes too long."""
+    async def prepare(
+        self, snapshot: Snapshot, offset: int, seconds: float = PREPARE_SECONDS
+    ) -> None:
+        """Have ready what the place needs, where somebody waits, so long at most."""
         if self._index_of(snapshot) is None:
             return
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PREPARE_SECONDS):
+            async with asyncio.timeout(seconds):
                 found = await self._gathered(snapshot, offset, Prepared.MOST_CHARS, meaning=False)
                 self._prepared.setdefault(snapshot.uri, Prepared()).adopt(found)
 

@@ -64,6 +64,21 @@ def test_imports_say_where_a_name_is_from_wherever_they_stand() -> None:
     assert "three" in found["Far"]
 
 
+@pytest.mark.parametrize(
+    ("path", "code", "brought"),
+    [
+        ("a.py", "from lib.deep import weigh, put as lay\n|", {"weigh", "put", "lay"}),
+        ("a.py", "import lib.deep\n|", {"deep"}),
+        ("a.ts", "import {weigh, put} from './lib/deep'\n|", {"weigh", "put"}),
+        ("a.rs", "use lib::deep::weigh;\n|", {"weigh"}),
+    ],
+)
+def test_an_import_that_is_not_used_yet_names_what_it_brings(
+    path: str, code: str, brought: set[str]
+) -> None:
+    assert set(names(at(code, path))) == brought
+
+
 def test_what_is_near_weighs_more_and_an_unused_import_least() -> None:
     far = "# as long as the window\n" * 80
     code = f"from m import Near, Unused\nold_name()\n{far}middle()\n\n\nnear_name(|"
