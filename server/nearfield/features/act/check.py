@@ -6,7 +6,9 @@ definition, and change something. What these checks say goes back to the model o
 
 from __future__ import annotations
 
+import ast
 import re
+import warnings
 from collections import Counter
 
 import tree_sitter
@@ -15,7 +17,7 @@ from nearfield.features.act.target import form_of, name_node, named_scopes, oute
 from nearfield.syntax.parser import Parsed, changed_span
 from nearfield.types import Edit
 
-__all__ = ["altered", "dropped", "elided", "first_error", "reparsed"]
+__all__ = ["altered", "dropped", "elided", "first_error", "hollow", "ill_indented", "reparsed"]
 
 _ELISION = re.compile(
     r"^[ \t]*(?:#|//|/\*|--|;)?[ \t]*(?:\.\.\.|…)?[ \t]*"
@@ -62,6 +64,20 @@ def dropped(before: Parsed, after: Parsed, unit: str) -> list[str]:
         elif not _is_local(before, node) or re.search(rf"\b{re.escape(name)}\b", unit):
             gone.append(name)
     return list(dict.fromkeys(gone))
+
+
+def ill_indented(unit: str, indent: str) -> bool:
+    """Whether Python refuses the indentation of `unit`, which its grammar here lets pass."""
+    code = f"if True:\n{unit}" if indent else unit
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(code)
+    except IndentationError:
+        return True
+    except (SyntaxError, ValueError):
+        return False  # what else may be wrong is the tree's business
+    return False
 
 
 def hollow(parsed: Parsed) -> int:

@@ -23,6 +23,8 @@ from nearfield.types import Edit, Span
 
 __all__ = ["UNCHANGED", "Fitting", "Unfit"]
 
+LONGEST_STEP = 8
+"""More blanks than this are no step of indentation."""
 UNCHANGED = "the code is the same as before"
 
 
@@ -90,7 +92,9 @@ class Fitting:
 
     @cached_property
     def _layout(self) -> Layout:
-        return layout_of(self.text, self.language)
+        layout = layout_of(self.text, self.language)
+        own = _first_step(self.unit)
+        return replace(layout, step=own) if own and "\t" not in layout.step else layout
 
     def _in_form(self, answer: Answer) -> Answer:
         """The answer from column 0, with what it may not change put back. Raises `Unfit`."""
@@ -161,12 +165,31 @@ class Fitting:
             raise Unfit(check.first_error(after))
         if check.hollow(after) > check.hollow(self.parsed):
             raise Unfit("a definition has no body")
+        python = self.parsed.language.name == "python"
+        if python and check.ill_indented(unit, self.unit.indent):
+            before = self.unit.text(self.text)
+            if not check.ill_indented(before, self.unit.indent):
+                raise Unfit("its indentation is wrong")
         if gone := check.dropped(self.parsed, after, unit):
             names = ", ".join(f"`{name}`" for name in gone)
             raise Unfit(f"the definition of {names} is missing")
         if not self.free and (other := check.altered(self.parsed, after)):
             names = ", ".join(f"`{name}`" for name in other)
             raise Unfit(f"{names} must be declared as before")
+
+
+def _first_step(unit: Unit) -> str:
+    """How far the body of a definition is indented: files mix steps, and the lines that stay are at
+    this one. "" where that cannot be seen."""
+    form = unit.form
+    if form is None or not form.body:
+        return ""
+    row = form.head.rpartition("\n")[2] if form.body[0] != "{" else ""
+    if form.body[0] == "{":
+        rows = [one for one in form.body.splitlines()[1:-1] if one.strip()]
+        row = rows[0] if rows else ""
+    blank = row[: len(row) - len(row.lstrip())].removeprefix(unit.indent)
+    return blank if 0 < len(blank) <= LONGEST_STEP and "\t" not in blank else ""
 
 
 def _plain(texts: list[str]) -> Rows:

@@ -155,6 +155,16 @@ def test_imports_and_helpers_that_are_needed_come_along() -> None:
     )
 
 
+def test_a_file_that_mixes_steps_stays_python() -> None:
+    code = (
+        'def f(s):\n    """Doc."""\n    if s:\n      return |1\n    for a in s:\n      if a:\n'
+        "        return 2\n    return 3\n"
+    )
+    answer = 'def f(s):\n    """Doc."""\n    if not s:\n        return 1\n    return 3\n'
+    expected = 'def f(s):\n    """Doc."""\n    if not s:\n        return 1\n    return 3\n'
+    check("python", code, answer, expected)
+
+
 def test_text_in_a_string_is_not_laid_out() -> None:
     code = 'def f(a):\n    s = """\n  two\n    four\n"""\n    return |a\n'
     answer = 'def f(a):\n    s = """\n  two\n    four\n"""\n    return a + 1\n'
