@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.unit.chat.conftest import Person, Screen
 
-from nearfield.config.schema import Config, Models
+from nearfield.config.schema import Cache, Config, Models
 from nearfield.features import assemble
 from nearfield.features.chat.chat import Chat
 from nearfield.features.chat.store import CallStore
@@ -42,7 +42,7 @@ async def test_calls_and_schemas(default_model: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     (work / "src").mkdir(parents=True)
     (work / "src/shop.py").write_text("def price(item):\n    return item.cents / 100\n")
-    config = Config(models=Models(complete=str(default_model)))
+    config = Config(models=Models(complete=str(default_model)), cache=Cache(enabled=False))
     built = assemble.providers(config)
     router = Router(config, built, Store(tmp_path / "ledger.db"))
     chat = Chat(Brains(config, router), Person(), store=CallStore(tmp_path / "calls.db"))

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from nearfield.config.schema import Cache, Config, Engine, ProviderSettings, Routing
 from nearfield.config.schema import Chat as Settings
-from nearfield.config.schema import Config, Engine, ProviderSettings, Routing
 from nearfield.features.chat.chat import Chat
 from nearfield.features.chat.store import CallStore
 from nearfield.features.chat.words import Allow, Ask, CallReport, Change, Problem, Question, Reply
@@ -137,6 +137,8 @@ async def talk(tmp_path: Path, workspace: Path) -> AsyncGenerator[StartTalk]:
             options["context_tokens"] = context
         config = Config(
             engine=Engine(enabled=False),
+            # Answers of an earlier run would be given again.
+            cache=Cache(enabled=False),
             routing=Routing(roles={"code": ["fake"]}),
             providers={"fake": ProviderSettings(kind="scripted", options=options)},
             chat=Settings(**settings),

@@ -56,7 +56,11 @@ class Folder:
         """`name` as a path inside the folder, "" for the folder itself, with the links on its way
         followed. It need not exist."""
         path = lexical(name, windows=windows)
-        real = Path(os.path.realpath(self.root / path))
+        try:
+            real = Path(os.path.realpath(self.root / path))
+        except OSError as error:
+            # A link that is swapped while it is followed.
+            raise Refused(f"{_shown(name)} has changed meanwhile.", "Ask again.") from error
         if not real.is_relative_to(self.root):
             raise Refused(f"{_shown(name)} leads out of the workspace by a link.")
         found = real.relative_to(self.root).as_posix()
