@@ -15,7 +15,21 @@ from nearfield.features.act.target import name_node
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Span
 
-__all__ = ["SUPPORTED", "Scope", "function_at", "identifier_at", "is_name", "scope_of", "walk"]
+__all__ = [
+    "INNER",
+    "SUPPORTED",
+    "Scope",
+    "binds",
+    "declares",
+    "function_at",
+    "identifier_at",
+    "is_member",
+    "is_name",
+    "is_parameter",
+    "scope_of",
+    "text_of",
+    "walk",
+]
 
 SUPPORTED = frozenset({"python", "javascript", "typescript", "typescriptreact", "go"})
 _IDENTIFIERS = frozenset({"identifier", "shorthand_property_identifier"})
@@ -66,7 +80,7 @@ _BINDERS = {
     "dec_statement": "",
 }
 """Nodes that give the names in their child of that field a value ("" for any child)."""
-_INNER = frozenset({"list_comprehension", "set_comprehension", "dictionary_comprehension",
+INNER = frozenset({"list_comprehension", "set_comprehension", "dictionary_comprehension",
                     "generator_expression", "lambda"})  # fmt: skip
 _MAGIC = frozenset({"eval", "exec", "locals", "vars"})
 _RESERVED = frozenset(
@@ -110,7 +124,7 @@ def identifier_at(parsed: Parsed, span: Span) -> tree_sitter.Node | None:
             continue
         path = parsed.path_to(place)
         node = path[-1] if path else None
-        if node is not None and node.type == "identifier" and not _is_member(node):
+        if node is not None and node.type == "identifier" and not is_member(node):
             found = parsed.span(node)
             if found.start <= span.start and span.end <= found.end:
                 return node
@@ -136,13 +150,13 @@ def scope_of(parsed: Parsed, node: tree_sitter.Node) -> Scope | None:
             for one in walk(function)
             if one.type in _IDENTIFIERS
             and text_of(one) == name
-            and not _is_member(one)
+            and not is_member(one)
             and not _is_definition(parsed, one, function)
         )
-        bindings = tuple(one for one in uses if _binds(one, function))
+        bindings = tuple(one for one in uses if binds(one, function))
         if bindings:
             certain = _certain(parsed, function, name, uses, bindings)
-            inside = any(_is_parameter(one, function) for one in bindings)
+            inside = any(is_parameter(one, function) for one in bindings)
             return Scope(function, name, uses, bindings, inside) if certain else None
         function = function_at(parsed, function)
     return None
@@ -175,7 +189,7 @@ def _certain(
             return False
         if one.type == "shorthand_property_identifier_pattern" and text_of(one) == name:
             return False
-    if any(_is_parameter(one, None) and not _is_parameter(one, function) for one in uses):
+    if any(is_parameter(one, None) and not is_parameter(one, function) for one in uses):
         return False
     holders = {_holder(parsed, one, function) for one in bindings}
     if holders != {function.id}:
@@ -189,10 +203,10 @@ def _one_block(
     parsed: Parsed, uses: tuple[tree_sitter.Node, ...], bindings: tuple[tree_sitter.Node, ...]
 ) -> bool:
     """Where blocks are scopes: whether the name is declared once, and used only below that."""
-    declared = [one for one in bindings if _declares(one)]
+    declared = [one for one in bindings if declares(one)]
     if len(declared) != 1:
         return False
-    if _is_parameter(declared[0], None):
+    if is_parameter(declared[0], None):
         return True
     block = declared[0].parent
     while block is not None and block.type not in parsed.language.blocks | {
@@ -205,9 +219,9 @@ def _one_block(
     return all(first <= one.start_byte < block.end_byte for one in uses)
 
 
-def _declares(node: tree_sitter.Node) -> bool:
+def declares(node: tree_sitter.Node) -> bool:
     """Whether a binding declares its name, where others only assign."""
-    if _is_parameter(node, None):
+    if is_parameter(node, None):
         return True
     up = node.parent
     while up is not None:
@@ -224,7 +238,7 @@ def _holder(parsed: Parsed, node: tree_sitter.Node, function: tree_sitter.Node) 
     """Which scope a binding belongs to: that of `function`, or one inside it."""
     up = node.parent
     while up is not None and up.id != function.id:
-        if up.type in parsed.language.functions or up.type in _INNER or (
+        if up.type in parsed.language.functions or up.type in INNER or (
             up.type in parsed.language.classes
         ):  # fmt: skip
             return up.id
@@ -232,9 +246,9 @@ def _holder(parsed: Parsed, node: tree_sitter.Node, function: tree_sitter.Node) 
     return function.id
 
 
-def _binds(node: tree_sitter.Node, function: tree_sitter.Node) -> bool:
+def binds(node: tree_sitter.Node, function: tree_sitter.Node) -> bool:
     """Whether an identifier is given a value where it stands."""
-    if _is_parameter(node, function):
+    if is_parameter(node, function):
         return True
     child, up = node, node.parent
     while up is not None and up.id != function.id:
@@ -262,7 +276,7 @@ def _is_target(node: tree_sitter.Node, target: tree_sitter.Node) -> bool:
     return True
 
 
-def _is_parameter(node: tree_sitter.Node, function: tree_sitter.Node | None) -> bool:
+def is_parameter(node: tree_sitter.Node, function: tree_sitter.Node | None) -> bool:
     """Whether an identifier names a parameter (of `function`, when one is given)."""
     child, up = node, node.parent
     while up is not None and up.type in _PARAMETERS:
@@ -283,11 +297,17 @@ def _is_definition(parsed: Parsed, node: tree_sitter.Node, function: tree_sitter
     return node == name_node(function)
 
 
-def _is_member(node: tree_sitter.Node) -> bool:
+def is_member(node: tree_sitter.Node) -> bool:
     """Whether an identifier is a field, a keyword or a key, not a variable."""
     up = node.parent
     if up is None:
         return False
+    if up.type == "literal_element" and up.parent is not None:  # Go's `T{key: value}`
+        literal = up.parent.parent.parent if up.parent.parent is not None else None
+        kind = literal.child_by_field_name("type") if literal is not None else None
+        if kind is not None and kind.type == "map_type":
+            return False
+        node, up = up, up.parent
     field = _MEMBERS.get(up.type)
     return field is not None and up.child_by_field_name(field) == node
 
