@@ -446,7 +446,7 @@ def test_a_chat_streams_and_asks_before_it_writes(vscode: StartVSCode) -> None:
     config = chat_script(
         {"match": "explain", "text": "It **adds**:\n\n```python\nadd(1, 2)\n```\n", "piece_ms": 30},
         {"match": "write", "tool_calls": [write]},
-        {"result": "(?i)denied|refused|not allow", "text": "Then I will not."},
+        {"result": "did not apply", "text": "Then I will not."},
         {"result": ".", "text": "I have written it."},
     )
     window = vscode({"a.py": ADD}, config=config)

@@ -237,7 +237,13 @@ export class ChatView implements vscode.WebviewViewProvider, vscode.Disposable {
     }
     const agreed = notes.map(([id, note]): [string, ChangeAnnotation] => [id, { ...note, needsConfirmation: false }]);
     const changeAnnotations = Object.fromEntries(agreed);
-    return next({ ...params, edit: { ...params.edit, changeAnnotations } }, never);
+    const dirty = new Set(vscode.workspace.textDocuments.filter((one) => one.isDirty));
+    const result = await next({ ...params, edit: { ...params.edit, changeAnnotations } }, never);
+    // Who has said yes to a change of files expects it in the files; what was unsaved stays so.
+    for (const document of vscode.workspace.textDocuments) {
+      if (document.isDirty && !dirty.has(document)) await document.save();
+    }
+    return result;
   }
 
   private async clear(): Promise<void> {
@@ -287,7 +293,7 @@ function piecesFor(id: number, piece: ChatPiece, refused: ReadonlySet<string>): 
     call: piece.id,
     name: piece.name,
     arguments: asText(piece.arguments),
-    state: piece.state === "failed" && refused.has(piece.id) ? "denied" : piece.state,
+    state: refused.has(piece.id) ? "denied" : piece.state,
     result: asText(piece.result),
   };
 }

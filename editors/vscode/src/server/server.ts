@@ -173,19 +173,31 @@ export class Server implements vscode.Disposable {
     this.client = client;
     client.onDidChangeState(({ newState }) => {
       if (this.client !== client) return;
-      if (newState === ClientState.Running) this.become("running");
       if (newState === ClientState.Starting) this.become("starting");
+      if (newState === ClientState.Running) void this.begun(client);
     });
     this.started.fire(client);
     await client.start();
-    client.onNotification(ShowMessageNotification.type, ({ message }) => {
-      void this.show(message);
-    });
     this.settingsListener?.dispose();
     this.settingsListener = vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration("nearfield.server")) void this.restart();
       else if (event.affectsConfiguration("nearfield")) void this.reread();
     });
+  }
+
+  /** "Running" comes when the server has answered, before it is told that it may begin. */
+  private async begun(client: LanguageClient): Promise<void> {
+    try {
+      await client.start();
+    } catch {
+      return; // Whoever started it is told the same.
+    }
+    if (this.client !== client) return;
+    // The client's own handler, which this replaces, cannot offer what to do.
+    client.onNotification(ShowMessageNotification.type, ({ message }) => {
+      void this.show(message);
+    });
+    this.become("running");
   }
 
   private clientOptions(): LanguageClientOptions {
@@ -242,6 +254,7 @@ export class Server implements vscode.Disposable {
   }
 
   private become(life: Life, problem = ""): void {
+    if (life !== this.life) this.log.info(`the server is ${life}`);
     this.life = life;
     this.problem = problem;
     void vscode.commands.executeCommand("setContext", "nearfield.running", life === "running");

@@ -59,8 +59,9 @@ export class StatusItem implements vscode.Disposable {
     try {
       this.take(await client.sendRequest(StatusRequest, {}));
     } catch (error) {
-      // It has gone meanwhile, which `onDidChange` tells.
-      this.server.log.debug(`no status: ${String(error)}`);
+      if (this.server.client !== client) return; // It has gone, which `onDidChange` tells.
+      this.server.log.warn(`The server does not say how it is: ${String(error)}`);
+      this.poll = setTimeout(() => void this.refresh(), POLL_MS);
     }
   }
 
