@@ -105,6 +105,29 @@ async def test_typing_on_evaluates_only_what_was_typed(
         assert all(t["evaluated_tokens"] <= 12 < t["reused_tokens"] for t in typing)
 
 
+async def test_a_new_line_costs_what_was_written_and_a_restart_costs_nothing(
+    editor: StartEditor, default_model: Path
+) -> None:
+    """Neither what stands below the cursor nor what was read yesterday is read again."""
+    lines = [f"    total_{i} = measure(width, {i})\n" for i in range(40)]
+    text = "def area(width):\n" + "".join(lines) + "\n\ndef other():\n" + "".join(lines)
+    written = "    first = total_1 + total_2"
+    async with editor(real(default_model)) as e:
+        uri = e.open(text)
+        await e.ghost(uri, 20, 0, invoked=False)
+        at = types.Position(20, 0)
+        e.change(uri, types.TextDocumentContentChangePartial(types.Range(at, at), written + "\n"))
+        await e.ghost(uri, 21, 0, invoked=False)
+        (after,) = await e.traces(1)
+        assert after["evaluated_tokens"] <= 16 < 100 < after["reused_tokens"]
+    now = [*text.split("\n")[:20], written, *text.split("\n")[20:]]
+    async with editor(real(default_model)) as e:
+        uri = e.open("\n".join(now))
+        await e.ghost(uri, 21, 0, invoked=False)
+        (first,) = await e.traces(1)
+        assert first["evaluated_tokens"] <= 16 < 100 < first["reused_tokens"]
+
+
 async def test_a_model_without_fim_tokens_completes_from_the_prefix(
     editor: StartEditor, small_model: Path
 ) -> None:

@@ -37,6 +37,9 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     """The longest suggestion, in lines."""
     max_tokens: Positive = 128
     """The longest suggestion, in tokens."""
+    min_confidence: Annotated[float, Meta(le=0)] = -1.5
+    """An automatic suggestion is not shown when the mean log-probability of its tokens is below
+    this; -100 shows everything."""
     prefix_lines: Positive = 256
     """At most this many lines above the cursor are shown to the model."""
     suffix_lines: NonNegative = 64
@@ -85,6 +88,9 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     idle_unload_minutes: NonNegative = 30
     """Give the model's memory back after this long without a request, also that of a server which
     Nearfield started; 0 never does."""
+    keep_prompts_mb: NonNegative = 256
+    """What the model has read of the files edited last is kept on disk, in so many MiB, so that it
+    need not read them again after a restart. It holds code; only you can read it. 0 keeps nothing."""
 
 
 class Models(msgspec.Struct, frozen=True, kw_only=True):

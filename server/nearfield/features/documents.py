@@ -151,6 +151,7 @@ class Documents:
         document = self._documents.get(snapshot.uri)
         if document is None:
             return self.opened(snapshot)
+        self._documents.move_to_end(snapshot.uri)
         if not is_older(snapshot, document.snapshot):
             edits = difference(document.snapshot.text, snapshot.text)
             if edits or snapshot.version != document.snapshot.version:
@@ -171,6 +172,10 @@ class Documents:
         """Whether the document has gone on since `snapshot`, or is gone."""
         document = self._documents.get(snapshot.uri)
         return document is None or document.snapshot.text != snapshot.text
+
+    def recent(self, count: int) -> list[Document]:
+        """The documents that were opened or asked about last, the last one first."""
+        return list(self._documents.values())[: -count - 1 : -1]
 
     def cooled(self) -> None:
         """No provider holds anything any longer: it died, or another one is used."""

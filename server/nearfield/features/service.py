@@ -25,14 +25,18 @@ from nearfield.features.explain.explainer import Explainer
 from nearfield.features.health import HealthWatch
 from nearfield.features.knowledge import Knowledge
 from nearfield.features.offers import Offers
+from nearfield.features.permitted import Permitted
 from nearfield.features.prefill import Prefill
 from nearfield.features.review.reviewer import Reviewer
 from nearfield.features.status import State, Status, StatusBoard
 from nearfield.features.tasks import run_task, stop_task
 from nearfield.features.trace import TraceLog
+from nearfield.features.warm import DOCUMENTS as WARM_DOCUMENTS
+from nearfield.features.warm import FOLDER as PROMPTS
+from nearfield.features.warm import Keeping, Warm
 from nearfield.providers.base import Provider
 from nearfield.routing.errand import Decision
-from nearfield.routing.ledger import Said
+from nearfield.routing.ledger import Said, data_dir
 from nearfield.routing.router import RoleStatus, Router
 from nearfield.types import Edit, Priority, Selected, Snapshot, Spent, Suggestion
 
@@ -41,6 +45,9 @@ __all__ = ["CompletionAnswer", "CompletionAsk", "Selected", "Service", "State", 
 log = logging.getLogger(__name__)
 
 REST_CHECK_SECONDS = 30.0
+
+KEEP_SECONDS = 10.0
+"""After so long without a keystroke or a request the user thinks, reads, or is gone."""
 
 
 class Service:
@@ -75,6 +82,8 @@ class Service:
         self._completer.prepare = self.knowledge.prepare
         self.explainer = Explainer(self._completer.cursor, self.knowledge, self.offers, self.traces)
         self.reviewer = Reviewer(self._completer.cursor, self.offers)
+        self._warm = Warm(self._documents, data_dir() / PROMPTS)
+        self._keeping: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
         self._building = asyncio.Lock()
         self._latest = ""
@@ -104,12 +113,14 @@ class Service:
 
     async def aclose(self) -> None:
         """End every question and background task and free the providers; safe to call twice."""
-        for task in self._background:
+        for task in (*self._background, self._keeping):
             await stop_task(task)
-        await self.explainer.aclose()
-        await self.knowledge.aclose()
         await self._prefill.aclose()
         await self._completer.aclose()
+        # First, because the process may be ended before the rest is done.
+        await self._warm.keep_all()
+        await self.explainer.aclose()
+        await self.knowledge.aclose()
         router, self.router = self.router, None
         if router is not None:
             await router.aclose()
@@ -138,6 +149,7 @@ class Service:
     def opened(self, snapshot: Snapshot) -> None:
         """A document is there, or is replaced as a whole."""
         self._documents.opened(snapshot)
+        self._warm.begin(snapshot.uri)
         self.knowledge.opened(snapshot)
         self.reviewer.board.opened(snapshot)
         self._rest(snapshot.uri)
@@ -154,6 +166,9 @@ class Service:
 
     def closed(self, uri: str) -> None:
         """The document is gone."""
+        document = self._documents.get(uri)
+        if document is not None and document.held:
+            run_task(self._warm.keep(document), "keep a prompt")
         self._prefill.closed(uri)
         self._completer.closed(uri)
         self.acceptance.closed(uri)
@@ -178,6 +193,7 @@ class Service:
     async def complete(self, ask: CompletionAsk) -> CompletionAnswer:
         """Answer `ask`: exactly one answer and one trace. Cancelling the caller cancels it."""
         self._prefill.stop()
+        await self._warm.settled()
         try:
             return await self._completer.complete(ask, paused=self._paused)
         finally:
@@ -278,6 +294,8 @@ class Service:
         old, self.router = self.router, Router(self.config, self._providers)
         self._completer.use(self.config, self.router)
         self._prefill.use(self.config, self.router)
+        keeper = next((one for one in self._providers.values() if isinstance(one, Keeping)), None)
+        self._warm.use(keeper, Permitted(self.config), self.config.engine.keep_prompts_mb)
         self.explainer.use(self.config, self.router)
         self.reviewer.use(self.config, self.router)
         self._health.use(self.router, notes, self.workspace)
@@ -306,6 +324,9 @@ class Service:
 
     def _rest(self, uri: str) -> None:
         self._latest = uri
+        if self._keeping is not None:
+            self._keeping.cancel()
+        self._keeping = run_task(self._keep(uri), "keep a prompt")
         if not self._paused:
             self._prefill.rest(uri)
             document = self._documents.get(uri)
@@ -316,7 +337,16 @@ class Service:
         if uri == self._latest and not self._paused:
             self._prefill.rest(uri)
 
+    async def _keep(self, uri: str) -> None:
+        """When nothing has happened for a while, keep what the model has read of the document."""
+        await asyncio.sleep(KEEP_SECONDS)
+        document = self._documents.get(uri)
+        if document is not None:
+            await self._warm.keep(document)
+
     def _came_ready(self) -> None:
+        for document in self._documents.recent(WARM_DOCUMENTS):
+            self._warm.begin(document.snapshot.uri)
         if self._latest:
             self._rest(self._latest)
 

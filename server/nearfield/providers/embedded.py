@@ -246,6 +246,29 @@ class Embedded:
         """What the engine has evaluated and generated, by what for."""
         return self._engine.spent
 
+    def kept_as(self) -> str:
+        """What a kept state belongs to; "" while no model is loaded."""
+        status = self._engine.status
+        if status.info is None or status.started is None:
+            return ""
+        try:
+            file = self._path.stat()
+        except OSError:
+            return ""
+        started, info = status.started, status.info
+        program = f"{started.version} {started.build}"
+        return (
+            f"{self._path}\0{file.st_size}\0{file.st_mtime_ns}\0{program}\0{info.document_tokens}"
+        )
+
+    async def keep(self, document: str, path: str) -> int:
+        """Write what is held of `document` to a file; how many tokens."""
+        return await self._engine.save(document, path)
+
+    async def recall(self, document: str, path: str) -> int:
+        """Hold for `document` what `keep` wrote; how many tokens, 0 where it is of no use."""
+        return await self._engine.restore(document, path)
+
     async def count_tokens(self, text: str) -> int:
         """See `Provider`."""
         self.start()

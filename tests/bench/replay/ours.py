@@ -36,8 +36,8 @@ class Ours:
     def start(self) -> None:
         """See `Completer`."""
         self.close()
-        state = {"XDG_STATE_HOME": str(self._home), "XDG_DATA_HOME": str(self._home)}
-        self._editor = Editor(self._folder, self._settings, env=dict(os.environ) | state)
+        own = {"NEARFIELD_DATA_DIR": str(self._home)}
+        self._editor = Editor(self._folder, self._settings, env=dict(os.environ) | own)
         self._editor.wait_ready()
         self._opened.clear()
         self._before = {}
