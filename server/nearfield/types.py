@@ -342,7 +342,8 @@ class Trace:
     """One answered request, as `nearfield/trace` shows it; never any text of a document.
 
     `shown` is true when at least one item was given to the client; `reason` says why not
-    ("cancelled", "superseded", "empty", "repeats", "syntax", "not_ready", …) or "" when shown.
+    ("cancelled", "superseded", "empty", "repeats", "syntax", "unsure", …) or "" when shown.
+    `mean_logprob` and `min_logprob` are of the tokens of what was or could have been shown.
     """
 
     id: str
@@ -357,6 +358,8 @@ class Trace:
     reason: str = ""
     usage: Usage | None = None
     included: tuple[Included, ...] = ()
+    mean_logprob: float | None = None
+    min_logprob: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

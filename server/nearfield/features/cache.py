@@ -11,6 +11,8 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nearfield.features.confidence import Confidence
+
 BEFORE_CHARS = 1000
 """What must be equal before the cursor: some 25 lines, about what decides a small model's next
 line. Less would answer in look-alike places, all of the prompt would lose every entry at any
@@ -38,7 +40,7 @@ class Said:
 
     text: str
     reason: str = ""
-    confidence: float | None = None
+    confidence: Confidence | None = None
     provider: str = ""
     model: str = ""
     result: int = 0

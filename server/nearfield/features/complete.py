@@ -30,6 +30,7 @@ from nearfield.features.acceptance import Acceptance
 from nearfield.features.ask import CompletionAnswer, CompletionAsk
 from nearfield.features.budget import Allowance, Rates, allow
 from nearfield.features.cache import CompletionCache, Hit, Said
+from nearfield.features.confidence import Confidence, confidence_of, unsure
 from nearfield.features.documents import Document, Documents
 from nearfield.features.generate import Ending, Generated, generate
 from nearfield.features.offers import Offers
@@ -103,6 +104,7 @@ class Account:
     shown: bool = False
     reason: str = "error"
     included: tuple[Included, ...] = ()
+    confidence: Confidence | None = None
 
     def trace(self, ask: CompletionAsk) -> Trace:
         """The account as it stands."""
@@ -119,6 +121,8 @@ class Account:
             reason=self.reason,
             usage=self.usage,
             included=self.included,
+            mean_logprob=self.confidence.mean if self.confidence else None,
+            min_logprob=self.confidence.least if self.confidence else None,
         )
 
 
@@ -296,9 +300,11 @@ class Completer:
             if found.watch.first is not None:
                 self._documents.evaluated(document, plan.held, self.sequences(router))
                 self.rates.learn(found.provider, found.watch, fresh, found.usage)
-        return self._judged(ask, found, shaper)
+        return self._judged(ask, found, shaper, account)
 
-    def _judged(self, ask: CompletionAsk, found: Generated, shaper: Shaper) -> CompletionAnswer:
+    def _judged(
+        self, ask: CompletionAsk, found: Generated, shaper: Shaper, account: Account
+    ) -> CompletionAnswer:
         """What came, shaped and remembered; shown only if it still belongs to the document."""
         if found.ending is not Ending.DEADLINE:
             self._on_outcome(found.error, found.stumbled)
@@ -310,10 +316,11 @@ class Completer:
         shaped = shaper.finish(lines)
         text, offset = ask.place()
         continuation = shaped.text[ask.item_length :]
+        account.confidence = confidence_of(found.logprobs, len(continuation))
         said = Said(
             continuation,
             shaped.reason,
-            found.confidence,
+            account.confidence,
             found.provider,
             found.model,
             result=_result(text, offset, continuation),
@@ -325,7 +332,13 @@ class Completer:
             return CompletionAnswer(reason="late")
         if not shaped.text:
             return CompletionAnswer(reason=shaped.reason)
+        if self._unsure(ask, said):
+            return CompletionAnswer(reason="unsure")
         return self._offer(ask, shaped, said)
+
+    def _unsure(self, ask: CompletionAsk, said: Said) -> bool:
+        """Whether it is kept back; whoever asks by a key sees it."""
+        return not ask.invoked and unsure(said.confidence, self._settings.min_confidence)
 
     def _offer(self, ask: CompletionAsk, shaped: Shaped, said: Said) -> CompletionAnswer:
         self._made += 1
@@ -333,7 +346,7 @@ class Completer:
             id=f"{ask.id}-{self._made}",
             text=shaped.text,
             replace=shaped.replace,
-            confidence=said.confidence,
+            confidence=said.confidence.mean if said.confidence else None,
             provider=said.provider,
             model=said.model,
         )
@@ -343,20 +356,29 @@ class Completer:
 
     def _remembered(self, ask: CompletionAsk) -> list[Hit]:
         """What was said here before, newest first. That there was nothing to say is an answer too,
-        unless the user insists."""
+        unless the user insists. What the model was not sure of is asked again once some of it has
+        been typed."""
         text, offset = ask.place()
         hits = self.cache.find(ask.snapshot.uri, text, offset)
-        return [hit for hit in hits if hit.rest or not ask.invoked]
+        return [
+            hit
+            for hit in hits
+            if (hit.rest or not ask.invoked) and not (hit.typed and self._unsure(ask, hit.said))
+        ]
 
     def _known(self, ask: CompletionAsk, hits: Sequence[Hit]) -> CompletionAnswer | None:
         """The first of `hits` that leads to the very text in which it was checked when it was said;
         it needs no other check."""
         if hits and not hits[0].rest:
             return CompletionAnswer(reason=hits[0].said.reason)
+        if hits and self._unsure(ask, hits[0].said):
+            return CompletionAnswer(reason="unsure")
         if ask.selected is not None:
             return None
         text, offset = ask.place()
         for hit in hits:
+            if self._unsure(ask, hit.said):
+                continue
             if hit.rest and _result(text, offset, hit.rest) == hit.said.result:
                 return self._offer(ask, Shaped(hit.rest, Span(offset, offset)), hit.said)
         return None
@@ -366,7 +388,7 @@ class Completer:
         cursor = await self.cursor(ask.snapshot, ask.offset, ask.selected)
         for hit in hits:
             shaped = self._shaper(cursor, ask.invoked).finish(hit.rest)
-            if shaped.text:
+            if shaped.text and not self._unsure(ask, hit.said):
                 return self._offer(ask, shaped, hit.said)
         return None
 

@@ -47,7 +47,8 @@ class Generated:
 
     watch: Stopwatch = field(default_factory=Stopwatch)
     text: str = ""
-    logprobs: list[float] = field(default_factory=list[float])
+    logprobs: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
+    """Of each token: where it begins in the text, and the logarithm of its probability."""
     provider: str = ""
     model: str = ""
     reported: Usage | None = None
@@ -58,11 +59,6 @@ class Generated:
     offers: tuple[Offer, ...] = ()
     stumbled: bool = False
     """Whether a candidate before the one that answered failed."""
-
-    @property
-    def confidence(self) -> float | None:
-        """The mean log-probability of the tokens, None where the provider gives none."""
-        return sum(self.logprobs) / len(self.logprobs) if self.logprobs else None
 
     @property
     def usage(self) -> Usage | None:
@@ -80,8 +76,10 @@ class Generated:
 
     def add(self, delta: Delta) -> None:
         """`delta` has come."""
+        each = len(delta.text) / max(1, len(delta.logprobs))
+        for number, value in enumerate(delta.logprobs):
+            self.logprobs.append((len(self.text) + int(number * each), value))
         self.text += delta.text
-        self.logprobs.extend(delta.logprobs)
         self.reported = delta.usage or self.reported
         if delta.text or delta.logprobs:
             self.watch.token(len(delta.logprobs) or 1)

@@ -62,6 +62,8 @@ def flat(trace: Trace) -> dict[str, Any]:
         "prefill_ms": _tenth(usage.prefill_ms if usage else None),
         "decode_ms": _tenth(usage.decode_ms if usage else None),
         "total_ms": _tenth(trace.total_ms),
+        "mean_logprob": _thousandth(trace.mean_logprob),
+        "min_logprob": _thousandth(trace.min_logprob),
         "shown": trace.shown,
         "reason": trace.reason,
         "included": [
@@ -69,6 +71,10 @@ def flat(trace: Trace) -> dict[str, Any]:
             for one in trace.included
         ],
     }
+
+
+def _thousandth(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def _tenth(ms: float | None) -> float | None:

@@ -11,6 +11,7 @@ import pytest
 
 from nearfield.config.schema import Completion, Config, Routing
 from nearfield.features.ask import CompletionAnswer
+from nearfield.features.confidence import Confidence, confidence_of
 from nearfield.features.prefill import REST_SECONDS
 from nearfield.providers.scripted import Scripted
 from nearfield.types import Health, HealthState, InfillRequest, Selected, Situation, Span
@@ -78,6 +79,32 @@ async def test_an_empty_answer_has_a_reason(
     (trace,) = service.traces.last(10)
     assert (trace.shown, trace.reason) == (False, reason)
     assert model.streaming == 0
+
+
+async def test_what_the_model_is_not_sure_of_is_shown_to_whoever_asks_for_it(start: Start) -> None:
+    model = scripted("model", {**SUM, "logprob": -3.0})
+    service = await start(model, min_confidence=-2.0)
+    person = Person(service, ADD)
+    assert await person.said() == "<unsure>"
+    assert service.traces.last(1)[0].mean_logprob == pytest.approx(-3.0)
+    # It is known now, kept back again, and no model is asked until more is typed.
+    assert await person.said() == "<unsure>"
+    assert service.ready(person.snapshot(), person.cursor) == ()
+    assert len(completions(model)) == 1
+    assert await person.said(invoked=True) == "a + b"
+    person.type("a")
+    assert await person.said() == "<empty>"
+    assert len(completions(model)) == 2
+
+
+async def test_what_is_cut_away_does_not_make_it_unsure(start: Start) -> None:
+    answers = {"match": r"return $", "text": "a + b\n", "logprob": -0.1}
+    assert confidence_of([(0, -0.1), (1, -0.3), (5, -9.0)], 5) == Confidence(
+        pytest.approx(-0.2), pytest.approx(-0.3)
+    )
+    assert confidence_of([], 5) is None
+    service = await start(scripted("model", answers), min_confidence=-0.2)
+    assert await Person(service, ADD).said() == "a + b"
 
 
 async def test_at_the_deadline_whole_lines_are_shown(start: Start) -> None:

@@ -42,7 +42,8 @@ def test_watchers_hear_every_trace_until_they_stop() -> None:
 def test_a_flat_trace_has_the_promised_keys_and_json_values() -> None:
     usage = Usage("m", 100, 20, 80, 7, 200.04, 350.06)
     included = (Included("b.py", SnippetKind.DEFINITION, 30),)
-    assert flat(replace(TRACE, usage=usage, included=included)) == {
+    trace = replace(TRACE, mean_logprob=-0.12345, min_logprob=-1.5)
+    assert flat(replace(trace, usage=usage, included=included)) == {
         "id": "1",
         "method": "test",
         "uri": "file:///a.py",
@@ -57,6 +58,8 @@ def test_a_flat_trace_has_the_promised_keys_and_json_values() -> None:
         "prefill_ms": 200.0,
         "decode_ms": 350.1,
         "total_ms": 12.3,
+        "mean_logprob": -0.123,
+        "min_logprob": -1.5,
         "shown": True,
         "reason": "",
         "included": [{"path": "b.py", "kind": "definition", "tokens": 30}],
