@@ -10,7 +10,6 @@ from typing import Any
 import psutil
 import pytest
 import pytest_asyncio
-from tests.unit.features.conftest import until
 
 from nearfield.config.schema import Config, Files
 from nearfield.config.schema import Index as IndexSettings
@@ -19,6 +18,9 @@ from nearfield.features.prompting import Cursor
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import parse
 from nearfield.types import Edit, Snapshot, SnippetKind, Span
+
+PATIENCE_S = 60.0
+"""The indexer works at the lowest priority: on a busy machine it may wait for long."""
 
 FILES = {
     "shop/stock.py": (
@@ -39,6 +41,13 @@ FILES = {
 async def cursor_of(snapshot: Snapshot, offset: int) -> Cursor:
     language = language_for(snapshot.language, snapshot.path)
     return Cursor(snapshot, parse(language, snapshot.text) if language else None, offset)
+
+
+async def until(true: Callable[[], object]) -> None:
+    """Wait until `true()` is."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not true():
+            await asyncio.sleep(0.01)
 
 
 class Desk:
@@ -159,7 +168,7 @@ async def test_definitions_references_and_search(sit: Sit) -> None:
             for one in await desk.knowledge.references("priceOf")
         )
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not await referred():
             await asyncio.sleep(0.02)
 
@@ -167,12 +176,12 @@ async def test_definitions_references_and_search(sit: Sit) -> None:
 async def test_what_is_typed_counts_before_it_is_saved(sit: Sit) -> None:
     desk = await sit()
     desk.knowledge.opened(desk.snapshot("shop/money.py", "def costsNow(): ...\n"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not await desk.knowledge.definitions("costsNow"):
             await asyncio.sleep(0.02)
     assert not await desk.knowledge.definitions("priceOf")
     desk.knowledge.closed((desk.root / "shop" / "money.py").as_uri())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not await desk.knowledge.definitions("priceOf"):
             await asyncio.sleep(0.02)
 
@@ -183,12 +192,12 @@ async def test_folders_come_and_go(sit: Sit, tmp_path: Path) -> None:
     second.mkdir()
     (second / "x.py").write_text("def onlyThere(): ...\n")
     desk.knowledge.folders([str(desk.root), str(second)])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not await desk.knowledge.definitions("onlyThere"):
             await asyncio.sleep(0.02)
     assert await desk.knowledge.definitions("priceOf")
     desk.knowledge.folders([str(second)])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while await desk.knowledge.definitions("priceOf"):
             await asyncio.sleep(0.02)
     assert desk.knowledge.state.files == 1
