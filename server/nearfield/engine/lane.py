@@ -85,6 +85,7 @@ class Lane:
                 f"llama.cpp could not make a context of {context_size} tokens.",
                 "Lower engine.context_size, or choose a smaller model.",
             )
+        self._abort = abort  # llama.cpp reads its flag as long as the context lives
         self.chunk = chunk
         self.document_tokens = int(c.llama_n_ctx_seq(self.ptr))
         self.table = SequenceTable(sequences)
@@ -172,6 +173,11 @@ class Lane:
             f"llama.cpp could not evaluate {len(tokens)} tokens (code {result}).",
             "Lower engine.context_size if the machine is short of memory.",
         )
+
+    def positions(self, sequence: Sequence) -> tuple[int, int]:
+        """The first and the last position that llama.cpp holds of a sequence, -1 for none."""
+        first = c.llama_memory_seq_pos_min(self._memory, sequence.id)
+        return first, c.llama_memory_seq_pos_max(self._memory, sequence.id)
 
     def logits(self, index: int = -1) -> Logits:
         """The logits after the last decoded token; a view that the next decode overwrites."""

@@ -87,6 +87,7 @@ class Model:
         self._report = progress
         params.progress_callback = self._on_progress
         log.lines = []
+        self._log = log  # llama.cpp calls it as long as it lives
         self.ptr = c.llama_model_load_from_file(str(path).encode(), params)
         if not self.ptr:
             raise ModelLoadFailed(
