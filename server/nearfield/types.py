@@ -326,6 +326,7 @@ class Situation(StrEnum):
     ACCEPTED = "accepted"
     MOVED = "moved"  # the cursor jumped, or the text changed elsewhere
     CACHED = "cached"  # answered from the completion cache, no model asked
+    NEXT_EDIT = "next_edit"  # what an edit elsewhere has left to be changed here, no model asked
 
 
 @dataclass(frozen=True, slots=True)

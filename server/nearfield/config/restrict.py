@@ -100,6 +100,7 @@ RULES: dict[Key, Rule] = {
     ("completion", "min_confidence"): only_raise,
     ("completion", "prefix_lines"): only_lower,
     ("completion", "suffix_lines"): only_lower,
+    ("completion", "next_edit"): only_off,
     ("completion", "popup"): only_towards("always", "auto", "never"),
     ("hover", "enabled"): only_off,
     ("hover", "facts"): only_off,

@@ -44,6 +44,9 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     """At most this many lines above the cursor are shown to the model."""
     suffix_lines: NonNegative = 64
     """At most this many lines below the cursor are shown to the model."""
+    next_edit: bool = True
+    """Whether it is offered to change the other places too, after a name or a function's parameters
+    were changed at one."""
     popup: Literal["auto", "always", "never"] = "auto"
     """Whether suggestions also appear in the editor's completion list; "auto": where the editor has
     no ghost text."""

@@ -81,6 +81,7 @@ _REASONS: tuple[tuple[type[NearfieldError], str], ...] = (
 )
 
 
+NextEditFor = Callable[[CompletionAsk], Awaitable[Suggestion | None]]
 SnippetsOf = Callable[[Snapshot, int, int], tuple[Snippet, ...]]
 """What helps at an offset of a document, in at most so many characters; without waiting."""
 
@@ -147,6 +148,8 @@ class Completer:
         """Sees to it that `snippets` fit the place, in a moment; asked where the user waits."""
         self.snippets: SnippetsOf = lambda snapshot, offset, budget: ()
         """What is ready to be shown of other files; asked at every question."""
+        self.next_edit: NextEditFor = _no_edit
+        """What an edit elsewhere has left to be changed at the cursor; goes before the model."""
         self._documents = documents
         self._traces = traces
         self._acceptance = acceptance
@@ -241,6 +244,9 @@ class Completer:
             return CompletionAnswer(reason=refused)
         document = self._documents.at(ask.snapshot)
         account.situation = document.asked(ask.offset)
+        if (edit := await self.next_edit(ask)) is not None:
+            account.situation = Situation.NEXT_EDIT
+            return CompletionAnswer((edit,))
         if hits := self._remembered(ask):
             cached = self._known(ask, hits) or await self._checked(ask, hits)
             if cached is not None:
@@ -431,6 +437,10 @@ class Completer:
 def _result(text: str, offset: int, continuation: str) -> int:
     """What stands for the text with `continuation` in it: equal texts have equal ones."""
     return hash(text[:offset] + continuation + text[offset:])
+
+
+async def _no_edit(_ask: CompletionAsk) -> Suggestion | None:
+    return None
 
 
 def _reason(error: NearfieldError | None) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 from nearfield.config.schema import Config
@@ -24,6 +25,8 @@ from nearfield.features.documents import Documents
 from nearfield.features.explain.explainer import Explainer
 from nearfield.features.health import HealthWatch
 from nearfield.features.knowledge import Knowledge
+from nearfield.features.next_edit.edits import NextEdits
+from nearfield.features.next_edit.inline import suggestion_for
 from nearfield.features.offers import Offers
 from nearfield.features.permitted import Permitted
 from nearfield.features.prefill import Prefill
@@ -78,6 +81,8 @@ class Service:
         self.knowledge = Knowledge(config, self._completer.cursor)
         self.actions = Actions(self, self._completer.cursor, self.knowledge)
         self.knowledge.when_prepared = self._snippets_came
+        self.next_edits = NextEdits(self._completer.cursor)
+        self._completer.next_edit = partial(suggestion_for, self.next_edits)
         self._completer.snippets = self.knowledge.ready
         self._completer.prepare = self.knowledge.prepare
         self.explainer = Explainer(self._completer.cursor, self.knowledge, self.offers, self.traces)
@@ -149,6 +154,7 @@ class Service:
     def opened(self, snapshot: Snapshot) -> None:
         """A document is there, or is replaced as a whole."""
         self._documents.opened(snapshot)
+        self.next_edits.closed(snapshot.uri)
         self._warm.begin(snapshot.uri)
         self.knowledge.opened(snapshot)
         self.reviewer.board.opened(snapshot)
@@ -158,6 +164,8 @@ class Service:
         """`edits`, each counted in the text after the one before, have led to `snapshot`."""
         self._prefill.stop()
         accepted = self.acceptance.infer(snapshot.uri, edits)
+        known = self._documents.get(snapshot.uri)
+        self.next_edits.changed(known.snapshot if known else None, snapshot, edits)
         self._documents.changed(snapshot, edits, accepted)
         self.knowledge.changed(snapshot, edits)
         self.explainer.changed(snapshot, edits)
@@ -174,6 +182,7 @@ class Service:
         self.acceptance.closed(uri)
         self._documents.closed(uri)
         self.knowledge.closed(uri)
+        self.next_edits.closed(uri)
         self.explainer.closed(uri)
 
     def shown(self, suggestion_id: str) -> None:
@@ -298,6 +307,7 @@ class Service:
         self._warm.use(keeper, Permitted(self.config), self.config.engine.keep_prompts_mb)
         self.explainer.use(self.config, self.router)
         self.reviewer.use(self.config, self.router)
+        self.next_edits.use(self.config)
         self._health.use(self.router, notes, self.workspace)
         if old is not None:
             await old.aclose()

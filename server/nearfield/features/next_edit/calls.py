@@ -1,0 +1,285 @@
+"""The calls of a function whose parameters were changed, and how each of them has to change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import tree_sitter
+
+from nearfield.features.act.scopes import binds, function_at, is_parameter, text_of
+from nearfield.features.act.target import name_node
+from nearfield.features.next_edit.members import member_of, receiver
+from nearfield.features.next_edit.parameters import (
+    Call,
+    Change,
+    Parameter,
+    arguments,
+    fits,
+    held,
+    parameters,
+)
+from nearfield.features.next_edit.uses import named, uses_of
+from nearfield.syntax.parser import Parsed
+from nearfield.types import Span
+
+__all__ = ["Signature", "brackets_at", "calls_of", "corrected", "signature_at", "value_in"]
+
+MOST_CALLS = 100
+_CALLS = frozenset({"call", "call_expression", "new_expression"})
+_CONSTRUCTORS = frozenset({"__init__", "constructor"})
+_LITERAL = re.compile(r"-?[\d.]+|\"[^\"\\\n]*\"|'[^'\\\n]*'|True|False|None|true|false|null|nil")
+_BARE = frozenset(
+    {"int", "int64", "float64", "string", "bool", "error", "byte", "str", "float", "bytes",
+     "number", "boolean", "any", "object", "unknown"}
+)  # fmt: skip
+"""Types of which a function has many values: being of one tells nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A function of a document: its name, where that is, and what it takes."""
+
+    name: str
+    place: Span
+    takes: tuple[Parameter, ...]
+
+
+def signature_at(parsed: Parsed, span: Span) -> Signature | None:
+    """The function in whose list of parameters `span` is."""
+    holder = list_at(parsed, span)
+    function = holder.parent if holder is not None else None
+    own = name_node(function) if function is not None else None
+    takes = parameters(parsed, holder) if holder is not None else None
+    if own is None or takes is None:
+        return None
+    return Signature(text_of(own), parsed.span(own), takes)
+
+
+def list_at(parsed: Parsed, span: Span) -> tree_sitter.Node | None:
+    """The list of parameters of a function with a name that holds `span`, between its brackets."""
+    for node in reversed(parsed.path_to(max(span.start - 1, 0))):
+        if node.type not in parsed.language.functions:
+            continue
+        found = held(node)
+        if found is None or found.has_error:
+            return None
+        whole = parsed.span(found)
+        return found if whole.start < span.start and span.end < whole.end else None
+    return None
+
+
+def calls_of(parsed: Parsed, signature: Signature) -> list[Span]:
+    """Where the calls that fit `signature` have their arguments, brackets and all."""
+    uses = uses_of(parsed, signature.place)
+    if uses is None or not uses.bound:
+        return []
+    places = list(uses.others)
+    if uses.owner and signature.name in _CONSTRUCTORS:
+        places = [parsed.span(one) for one in named(parsed, uses.owner, uses.within)]
+    found: list[Span] = []
+    for place in places[:MOST_CALLS]:
+        holder = _brackets(parsed, place)
+        call = arguments(holder) if holder is not None else None
+        if holder is not None and call is not None and fits(call, signature.takes):
+            found.append(parsed.span(holder))
+    return found
+
+
+def corrected(
+    call: Call, change: Change, before: Sequence[Parameter], value: Callable[[Parameter], str]
+) -> str | None:
+    """What is to stand between the brackets of a call that fitted `before`; None where nothing has
+    to change, or it is not certain what."""
+    if change.order:
+        return _reordered(call, change.order)
+    if change.removed:
+        return _without(call, change.removed, before)
+    return _with(call, change.added, value)
+
+
+def value_in(
+    parsed: Parsed,
+    shown: Sequence[Call],
+    after: Sequence[Parameter],
+    holder: tree_sitter.Node,
+) -> Callable[[Parameter], str]:
+    """What the call with the brackets `holder` is to pass for a new parameter, "" for nothing that
+    is certain: what the user has passed in a call that is corrected already (`shown`), what has the
+    parameter's own name there, or the only parameter there of its type."""
+    by_place = [one.name for one in after if not one.named]
+
+    def value(wanted: Parameter) -> str:
+        for call in shown:
+            given = _given(call, wanted.name, by_place)
+            if given and (_LITERAL.fullmatch(given) or _is_known(parsed, holder, given)):
+                return given
+        if _is_known(parsed, holder, wanted.name):
+            return wanted.name
+        return _own_member(parsed, holder, wanted.name) or _of_type(parsed, holder, wanted.kind)
+
+    return value
+
+
+def _given(call: Call, name: str, by_place: Sequence[str]) -> str:
+    """The text that `call` passes for the parameter `name`, "" for none."""
+    for one in call.arguments:
+        if one.name == name:
+            return one.text
+    index = by_place.index(name) if name in by_place else call.by_place
+    return call.arguments[index].text if index < call.by_place else ""
+
+
+def _brackets(parsed: Parsed, place: Span) -> tree_sitter.Node | None:
+    """The arguments of the call whose function's name is at `place`."""
+    path = parsed.path_to(place.start)
+    for node in reversed(path[:-1]):
+        if node.type in _CALLS:
+            callee = node.child_by_field_name("function") or node.child_by_field_name("constructor")
+            if callee is None or parsed.span(callee).end != place.end:
+                return None
+            return node.child_by_field_name("arguments")
+        if node.end_byte > path[-1].end_byte:
+            return None
+    return None
+
+
+def _reordered(call: Call, order: tuple[int, ...]) -> str | None:
+    if any(one.name for one in call.arguments):
+        return None
+    if len(call.arguments) != len(order):
+        return None
+    texts = [call.arguments[index].text for index in order]
+    return _replaced(call, [(*place, text) for place, text in zip(call.places, texts, strict=True)])
+
+
+def _without(
+    call: Call, removed: tuple[tuple[int, Parameter], ...], before: Sequence[Parameter]
+) -> str | None:
+    gone = {one.name for _, one in removed}
+    by_place = [one.name for one in before if not one.named]
+    cuts: list[tuple[int, int, str]] = []
+    last = len(call.arguments) - 1
+    kept = -1
+    for index, (argument, (start, end)) in enumerate(zip(call.arguments, call.places, strict=True)):
+        name = argument.name or by_place[index]
+        if name not in gone:
+            kept = index
+        elif index < last:
+            cuts.append((start, call.places[index + 1][0], ""))
+        else:
+            # The commas in front of the last ones go with them.
+            cuts = [cut for cut in cuts if kept < 0 or cut[0] < call.places[kept][1]]
+            cuts.append((call.places[kept][1] if kept >= 0 else start, end, ""))
+    return _replaced(call, cuts) if cuts else None
+
+
+def _with(
+    call: Call,
+    added: tuple[tuple[int, Parameter], ...],
+    value: Callable[[Parameter], str],
+) -> str | None:
+    inserts: list[tuple[int, int, str]] = []
+    by_place, count = call.by_place, len(call.arguments)
+    for index, one in added:
+        fills = not one.named and index < by_place
+        if not (one.required or fills) or any(a.name == one.name for a in call.arguments):
+            continue
+        text = value(one)
+        if not text:
+            return None
+        if one.named or index > by_place:
+            inserts.append(_behind(call, count, f"{one.name}={text}"))
+        elif index < count:
+            inserts.append((call.places[index][0], call.places[index][0], f"{text}, "))
+            by_place += 1
+        else:
+            inserts.append(_behind(call, count, text))
+            by_place += 1
+    return _replaced(call, inserts) if inserts else None
+
+
+def _behind(call: Call, count: int, text: str) -> tuple[int, int, str]:
+    """Puts `text` behind the last argument."""
+    if not count:
+        return 0, len(call.inside), text
+    end = call.places[-1][1]
+    return end, end, f", {text}"
+
+
+def _replaced(call: Call, parts: Sequence[tuple[int, int, str]]) -> str:
+    text = call.inside
+    # From the end; at one place the later one comes first, so that they stand in order.
+    for _, (start, end, new) in sorted(
+        enumerate(parts), key=lambda one: (one[1][0], one[0]), reverse=True
+    ):
+        text = text[:start] + new + text[end:]
+    return text
+
+
+def _is_known(parsed: Parsed, holder: tree_sitter.Node, name: str) -> bool:
+    """Whether `name` is a variable that has a value where `holder` is."""
+    if not name.isidentifier():
+        return False
+    function = function_at(parsed, holder)
+    while function is not None:
+        for node in named(parsed, name, parsed.span(function)):
+            bound = node.type == "identifier" and (
+                is_parameter(node, function)
+                or (binds(node, function) and function_at(parsed, node) == function)
+            )
+            if bound and node.end_byte < holder.start_byte:
+                return True
+        function = function_at(parsed, function)
+    return any(
+        node.type == "identifier"
+        and node.end_byte < holder.start_byte
+        and function_at(parsed, node) is None
+        and binds(node, parsed.root)
+        for node in named(parsed, name, Span(0, len(parsed.text)))
+    )
+
+
+def _of_type(parsed: Parsed, holder: tree_sitter.Node, kind: str) -> str:
+    """The only parameter of the function around a call that is of the type."""
+    function = function_at(parsed, holder)
+    own = held(function) if function is not None else None
+    takes = parameters(parsed, own) if own is not None else None
+    if not kind or kind in _BARE or not takes:
+        return ""
+    found = [one.name for one in takes if one.kind == kind]
+    return found[0] if len(found) == 1 else ""
+
+
+def _own_member(parsed: Parsed, holder: tree_sitter.Node, name: str) -> str:
+    """The member of the object itself that has the name, as it is reached in the function around a
+    call."""
+    function = function_at(parsed, holder)
+    if function is None:
+        return ""
+    own = receiver(function)[0] or ("self" if parsed.language.name == "python" else "this")
+    for node in named(parsed, name, parsed.span(function.parent or function)):
+        up = node.parent
+        if member_of(parsed, node) and up is not None and text_of(up) == f"{own}.{name}":
+            inside = function_at(parsed, node)
+            if inside is not None and _same_class(parsed, inside, function):
+                return f"{own}.{name}"
+    return ""
+
+
+def _same_class(parsed: Parsed, one: tree_sitter.Node, other: tree_sitter.Node) -> bool:
+    first, second = name_node(one), name_node(other)
+    if first is None or second is None:
+        return False
+    owner = member_of(parsed, first)
+    return owner is not None and owner == member_of(parsed, second)
+
+
+def brackets_at(parsed: Parsed, span: Span) -> tree_sitter.Node | None:
+    """The node of a call's arguments that is just `span`."""
+    for node in reversed(parsed.path_to(span.start)):
+        if parsed.span(node) == span:
+            up = node.parent
+            return node if up is not None and up.type in _CALLS else None
+    return None

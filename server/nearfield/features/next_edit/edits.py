@@ -1,0 +1,185 @@
+"""Next edits: after an edit that leaves other places of the document behind, what those have to
+become, the nearest below the cursor first.
+
+Found by the syntax tree and by what the user has just changed, without a model. Nothing is offered
+while a name is still being typed, in comments and strings, or where it is not certain what is meant.
+Every offer is for the document as it is; one that was changed or dismissed is not offered again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from nearfield.config.schema import Config
+from nearfield.features.act.scopes import SUPPORTED
+from nearfield.features.next_edit.follow import Burst, Followed, Group, Site
+from nearfield.features.next_edit.work import Dependents, dependents_of, edits_of, may_matter
+from nearfield.features.permitted import Permitted
+from nearfield.features.prompting import Cursor
+from nearfield.syntax.languages import Language, language_for
+from nearfield.syntax.parser import ParseCache, Parsed
+from nearfield.types import Edit, Snapshot, Span
+
+__all__ = ["NextEdit", "NextEdits"]
+
+REST_SECONDS = 0.3
+"""A name that was not typed on for this long is what it is to be, for now."""
+DOCUMENTS_KEPT = 32
+IN_THREAD_CHARS = 100_000
+"""In a longer text the looking up is done off the event loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextEdit:
+    """One offer: in the document `uri`, `span` holds `old` and is to hold `new`."""
+
+    id: str
+    uri: str
+    span: Span
+    old: str
+    new: str
+
+
+class NextEdits:
+    """The next edits of all documents. `cursor` gives a document's tree as it is now."""
+
+    def __init__(
+        self,
+        cursor: Callable[[Snapshot, int], Awaitable[Cursor]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._cursor = cursor
+        self._clock = clock
+        self._followed: OrderedDict[str, Followed] = OrderedDict()
+        self._before = ParseCache(4)
+        self._made = 0
+        self.use(Config())
+
+    def use(self, config: Config) -> None:
+        """Work by these settings from now on."""
+        self._enabled = config.completion.next_edit
+        self._permitted = Permitted(config)
+        if not self._enabled:
+            self._followed.clear()
+
+    def changed(self, before: Snapshot | None, after: Snapshot, edits: Sequence[Edit]) -> None:
+        """`edits`, each counted in the text after the one before, have led from `before` (None: not
+        known) to `after`."""
+        language = language_for(after.language, after.path)
+        if not self._enabled or language is None or language.name not in SUPPORTED:
+            return
+        followed = self._followed.get(after.uri)
+        if before is None:
+            self.closed(after.uri)
+        elif edits:
+            if followed is None or followed.text != before.text:
+                followed = self._followed[after.uri] = Followed(before.text, before.version)
+            followed.change(after.text, after.version, edits, self._clock())
+            self._followed.move_to_end(after.uri)
+            while len(self._followed) > DOCUMENTS_KEPT:
+                self._followed.popitem(last=False)
+
+    def closed(self, uri: str) -> None:
+        """The document is gone, or is another one now."""
+        self._followed.pop(uri, None)
+        self._before.forget(uri)
+
+    def dismiss(self, edit_id: str) -> bool:
+        """Do not offer this again; False where there is no such offer."""
+        for followed in self._followed.values():
+            for burst in followed.bursts:
+                for group in burst.groups or ():
+                    for site in group.sites:
+                        if site.id == edit_id and site.open:
+                            site.open = False
+                            return True
+        return False
+
+    def settle_seconds(self, snapshot: Snapshot, offset: int) -> float:
+        """How long the cursor at `offset` must still rest before anything is offered."""
+        followed = self._followed.get(snapshot.uri)
+        newest = followed.bursts[-1] if followed and followed.bursts else None
+        if newest is None or not newest.now.start <= offset <= newest.now.end:
+            return 0.0
+        return max(0.0, newest.at + REST_SECONDS - self._clock())
+
+    def is_typing(self, snapshot: Snapshot, offset: int) -> bool:
+        """Whether the cursor is where the last edit ended: the user goes on there."""
+        followed = self._followed.get(snapshot.uri)
+        return followed is not None and followed.last == offset
+
+    async def offered(self, snapshot: Snapshot, offset: int) -> tuple[NextEdit, ...]:
+        """The next edits of `snapshot` for a cursor at `offset`; waits until it has rested. Nothing
+        for a document that has gone on meanwhile."""
+        if not self._is_followed(snapshot) or self._permitted.reason(snapshot):
+            return ()
+        # A clock may be a hair short of what was slept.
+        while (seconds := self.settle_seconds(snapshot, offset)) > 0:
+            await asyncio.sleep(seconds)
+        language = language_for(snapshot.language, snapshot.path)
+        if language is None or not self._is_followed(snapshot):
+            return ()
+        await self._look_up(snapshot, language)
+        bursts = self._bursts(snapshot)
+        if not any(group.sites for burst in bursts for group in burst.groups or ()):
+            return ()
+        now = (await self._cursor(snapshot, offset)).parsed
+        # Whatever was typed during the parse has moved the sites on.
+        if now is None or not self._is_followed(snapshot):
+            return ()
+        found: dict[Span, NextEdit] = {}
+        for burst in reversed(self._bursts(snapshot)):
+            for group in burst.groups or ():
+                for site, edit in edits_of(now, burst, group):
+                    old = snapshot.text[edit.span.start : edit.span.end]
+                    one = NextEdit(site.id, snapshot.uri, edit.span, old, edit.text)
+                    found.setdefault(edit.span, one)
+        below_first = sorted(
+            found.values(), key=lambda one: (one.span.end < offset, one.span.start)
+        )
+        return tuple(below_first)
+
+    async def _look_up(self, snapshot: Snapshot, language: Language) -> None:
+        """Find what depends on the bursts for which nobody has looked yet."""
+        for burst in self._bursts(snapshot):
+            if burst.groups is not None:
+                continue
+            was, before = burst.was, burst.before
+            found: list[Dependents] = []
+            if may_matter(before, was):
+                if len(before) > IN_THREAD_CHARS:
+                    found = await asyncio.to_thread(
+                        self._dependents, snapshot.uri, language, before, was
+                    )
+                else:
+                    found = self._dependents(snapshot.uri, language, before, was)
+            if burst.was == was:
+                burst.groups = [group for one in found if (group := self._group(burst, one)).sites]
+
+    def _dependents(self, uri: str, language: Language, before: str, was: Span) -> list[Dependents]:
+        parsed = self._before.parse(uri, language, before)
+        return dependents_of(parsed, was) if parsed is not None else []
+
+    def _group(self, burst: Burst, found: Dependents) -> Group:
+        """The sites of `found` where they are now."""
+        sites: list[Site] = []
+        for span in found.spans:
+            if (now := burst.mapped(span)) is not None:
+                self._made += 1
+                sites.append(Site(f"next-{self._made}", now))
+        return Group(found.cause, sites)
+
+    def _bursts(self, snapshot: Snapshot) -> list[Burst]:
+        followed = self._followed.get(snapshot.uri)
+        return list(followed.bursts) if followed is not None else []
+
+    def _is_followed(self, snapshot: Snapshot) -> bool:
+        """Whether the document is still what `snapshot` shows, and something was changed in it."""
+        followed = self._followed.get(snapshot.uri)
+        if followed is None or not followed.bursts:
+            return False
+        return followed.version == snapshot.version and followed.text == snapshot.text

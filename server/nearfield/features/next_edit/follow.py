@@ -1,0 +1,196 @@
+"""What the user changes in a document, place by place, and where other places have moved to.
+
+A burst is what was typed at one place without leaving it: `was` of the text before became `now`.
+No tree is needed for this, and no text is copied: it runs at every keystroke.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from nearfield.types import Edit, Span
+
+__all__ = ["Burst", "Followed", "Group", "Site", "follow", "is_word", "word_around"]
+
+BURSTS_KEPT = 6
+"""Places changed last; each refers to the whole text as it was before."""
+EDITS_KEPT = 400
+"""Keystrokes that a burst is followed through before its sites are known; somebody asks sooner."""
+LONGEST = 200
+"""Characters put in at once; more is pasted code or a formatter, not a name or a parameter."""
+MOST_AT_ONCE = 50
+"""Edits in one change; more is a formatter or a rename by another server."""
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(slots=True)
+class Site:
+    """A place that may have to change too. `span` is where it is now; it is closed once the user
+    has changed it, by hand or by accepting, or has dismissed what was offered for it."""
+
+    id: str
+    span: Span
+    open: bool = True
+
+    def follow(self, edit: Edit) -> bool:
+        """Move along with `edit`; whether it changed the site itself."""
+        moved = follow(self.span, edit)
+        if moved is None:
+            self.open = False
+            start = min(self.span.start, edit.span.start)
+            end = max(self.span.end, edit.span.end)
+            self.span = Span(start, end + len(edit.text) - (edit.span.end - edit.span.start))
+        else:
+            self.span = moved
+        return moved is None
+
+
+@dataclass(slots=True)
+class Group:
+    """Sites that depend on a burst for one reason (see work.py)."""
+
+    cause: object
+    sites: list[Site]
+
+
+@dataclass(slots=True)
+class Burst:
+    """See the module's docstring. `edits` are all of the document since `before`; `groups` is what
+    depends on it, None until somebody has looked; `at` is when the last edit of this place came, in
+    seconds."""
+
+    before: str
+    was: Span
+    now: Span
+    at: float
+    edits: list[Edit] = field(default_factory=list[Edit])
+    groups: list[Group] | None = None
+    lost: bool = False
+
+    def extend(self, edit: Edit, at: float) -> None:
+        """`edit` goes on at this place."""
+        left = max(self.now.start - edit.span.start, 0)
+        right = max(edit.span.end - self.now.end, 0)
+        if left or right:  # it takes in more of the text before: other sites may be meant
+            self.was = Span(self.was.start - left, self.was.end + right)
+            self.groups = None if len(self.edits) <= EDITS_KEPT else []
+        grown = len(edit.text) - (edit.span.end - edit.span.start)
+        start = min(self.now.start, edit.span.start)
+        self.now = Span(start, max(self.now.end, edit.span.end) + grown)
+        self.at = at
+
+    def touches(self, edit: Edit) -> bool:
+        """Whether `edit` is at this place, be it at its very end."""
+        return edit.span.start <= self.now.end and self.now.start <= edit.span.end
+
+    def holds(self, edit: Edit) -> bool:
+        """Whether `edit` changes nothing besides this place."""
+        return self.now.start <= edit.span.start and edit.span.end <= self.now.end
+
+    def record(self, edit: Edit) -> bool:
+        """Let the sites follow `edit`; whether it changed one of them."""
+        if len(self.edits) <= EDITS_KEPT:
+            self.edits.append(edit)
+        elif self.groups is None:
+            self.lost = True
+        changed = [site.follow(edit) for group in self.groups or () for site in group.sites]
+        return any(changed)
+
+    def mapped(self, span: Span) -> Span | None:
+        """Where `span` of the text before is now; None when it was changed."""
+        found: Span | None = span
+        for edit in self.edits:
+            found = follow(found, edit) if found is not None else None
+        return found
+
+
+@dataclass(slots=True)
+class Followed:
+    """One document: its text now, and what was changed in it, the last place last."""
+
+    text: str
+    version: int | None
+    bursts: list[Burst] = field(default_factory=list[Burst])
+    last: int = -1
+    """Where the last edit ended."""
+
+    def change(self, text: str, version: int | None, edits: Sequence[Edit], at: float) -> None:
+        """`edits`, each counted in the text after the one before, have led to `text`."""
+        if len(edits) > MOST_AT_ONCE:
+            self.bursts.clear()
+        else:
+            before = self.text
+            for index, edit in enumerate(edits):
+                after = text if index == len(edits) - 1 else _applied(before, edit)
+                self._edit(before, after, edit, at)
+                before = after
+        self.text, self.version = text, version
+
+    def _edit(self, before: str, after: str, edit: Edit, at: float) -> None:
+        self.last = edit.span.start + len(edit.text)
+        here = next((one for one in reversed(self.bursts) if one.touches(edit)), None)
+        newest = bool(self.bursts) and here is self.bursts[-1]
+        small = len(edit.text) <= LONGEST and "\n" not in edit.text
+        small = small and "\n" not in before[edit.span.start : edit.span.end]
+        if here is not None and not (small and (newest or here.holds(edit))):
+            here.lost = here.now.end > edit.span.start
+            here = None
+        if here is not None and _ends(here, before, edit):
+            here = None
+        at_site = False
+        for burst in self.bursts:
+            at_site = burst.record(edit) or at_site
+            if burst is not here and not burst.lost:
+                moved = follow(burst.now, edit)
+                burst.now, burst.lost = moved or burst.now, moved is None
+        if here is not None:
+            here.extend(edit, at)
+            self.bursts.remove(here)
+            self.bursts.append(here)
+        elif small and not at_site:
+            now = Span(edit.span.start, edit.span.start + len(edit.text))
+            self.bursts.append(Burst(before, edit.span, now, at, [edit]))
+        self.bursts = [one for one in self.bursts if not one.lost][-BURSTS_KEPT:]
+
+
+def follow(span: Span, edit: Edit) -> Span | None:
+    """Where `span` is after `edit`; None when the edit changed it."""
+    if edit.span.end <= span.start:
+        grown = len(edit.text) - (edit.span.end - edit.span.start)
+        return Span(span.start + grown, span.end + grown)
+    return span if edit.span.start >= span.end else None
+
+
+def word_around(text: str, span: Span) -> Span:
+    """`span` with the letters, digits and underscores that go on at either end."""
+    start, end = span.start, span.end
+    while start and _is_part(text[start - 1]):
+        start -= 1
+    while end < len(text) and _is_part(text[end]):
+        end += 1
+    return Span(start, end)
+
+
+def is_word(text: str) -> bool:
+    """Whether `text` is one word, as names are."""
+    return _WORD.fullmatch(text) is not None
+
+
+def _ends(burst: Burst, before: str, edit: Edit) -> bool:
+    """Whether the burst is a name that was changed, and `edit` adds something behind it that is no
+    part of the name: the user goes on, and the name is what it is to be."""
+    if edit.span != Span(burst.now.end, burst.now.end) or not edit.text or _is_part(edit.text[0]):
+        return False
+    old, new = word_around(burst.before, burst.was), word_around(before, burst.now)
+    was, now = burst.before[old.start : old.end], before[new.start : new.end]
+    return was != now and is_word(was) and is_word(now)
+
+
+def _is_part(char: str) -> bool:
+    return char == "_" or char.isalnum()
+
+
+def _applied(text: str, edit: Edit) -> str:
+    return text[: edit.span.start] + edit.text + text[edit.span.end :]

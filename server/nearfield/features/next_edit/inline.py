@@ -1,0 +1,34 @@
+"""A next edit as ghost text, where the cursor has come to the place."""
+
+from __future__ import annotations
+
+from nearfield.features.ask import CompletionAsk
+from nearfield.features.next_edit.edits import NextEdit, NextEdits
+from nearfield.types import Span, Suggestion
+
+__all__ = ["suggestion_of", "suggestion_for"]
+
+INLINE = "textDocument/inlineCompletion"
+
+
+async def suggestion_for(edits: NextEdits, ask: CompletionAsk) -> Suggestion | None:
+    """The next edit on the cursor's line, for who can show one; None while the user types there, as
+    then what comes next at the cursor is asked for."""
+    at, snapshot = ask.offset, ask.snapshot
+    if ask.method != INLINE or ask.selected is not None or edits.is_typing(snapshot, at):
+        return None
+    if edits.settle_seconds(snapshot, at) > 0:
+        return None
+    for edit in await edits.offered(snapshot, at):
+        if (found := suggestion_of(edit, snapshot.text, at)) is not None:
+            return found
+    return None
+
+
+def suggestion_of(edit: NextEdit, text: str, offset: int) -> Suggestion | None:
+    """`edit` as a replacement that holds the cursor, on one line; None where it is elsewhere."""
+    whole = Span(min(edit.span.start, offset), max(edit.span.end, offset))
+    if "\n" in text[whole.start : whole.end] or "\n" in edit.new:
+        return None
+    new = text[whole.start : edit.span.start] + edit.new + text[edit.span.end : whole.end]
+    return Suggestion(id=edit.id, text=new, replace=whole)

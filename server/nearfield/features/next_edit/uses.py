@@ -1,0 +1,237 @@
+"""Where else in a document the name at a place is used, by the tree.
+
+Local names are the business of features/act/scopes.py, members of classes that of members.py. Here
+are also the names of a file: functions, classes, variables, what is imported. What may be another
+thing is left out: an offer must be right, it need not be complete.
+"""
+
+from __future__ import annotations
+
+import builtins
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import tree_sitter
+
+from nearfield.features.act.scopes import (
+    INNER,
+    binds,
+    declares,
+    is_member,
+    is_name,
+    is_parameter,
+    scope_of,
+    text_of,
+)
+from nearfield.features.act.target import name_node
+from nearfield.features.next_edit.members import member_of, members
+from nearfield.syntax.parser import Parsed
+from nearfield.types import Span
+
+__all__ = ["Uses", "is_taken", "named", "uses_of"]
+
+MOST_USES = 300
+"""A name that is used more often in one file is looked up no further."""
+_PLAIN = frozenset({"identifier", "type_identifier"})
+_SHORT = frozenset({"shorthand_property_identifier", "shorthand_property_identifier_pattern"})
+_IMPORTS = frozenset({"import_specifier", "import_clause", "namespace_import", "aliased_import",
+                      "import_statement", "import_from_statement"})  # fmt: skip
+_DEFINITIONS = frozenset({"type_spec", "type_alias_declaration", "type_alias"})
+_PYTHON = frozenset(dir(builtins))
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """A name at one place: `others` are the spans where else it stands; `within` is the part of
+    the text in which it means this. `bound` tells whether the place gives it its meaning."""
+
+    name: str
+    within: Span
+    others: tuple[Span, ...]
+    bound: bool
+    owner: str = ""
+    """The class whose member it is."""
+
+
+def uses_of(parsed: Parsed, span: Span) -> Uses | None:
+    """The other uses of the name at `span`; None where it is not certain what it is."""
+    path = parsed.path_to(span.start)
+    node = path[-1] if path else None
+    if node is None or parsed.span(node) != span or any(one.is_error for one in path):
+        return None
+    if (owner := member_of(parsed, node)) is not None:
+        found = list(members(parsed, text_of(node), owner))
+        if not any(one.defines for one in found) or len(found) > MOST_USES:
+            return None
+        others = [parsed.span(one.node) for one in found if one.node != node]
+        bound = any(one.defines and one.node == node for one in found)
+        whole = Span(0, len(parsed.text))
+        return Uses(text_of(node), whole, tuple(others), bound, owner)
+    if node.type not in _PLAIN or is_member(node) or text_of(node) in ("self", "cls", "this", "_"):
+        return None
+    return _local(parsed, node) or _wider(parsed, node)
+
+
+def is_taken(parsed: Parsed, uses: Uses, name: str) -> bool:
+    """Whether `name` cannot take the place of the old one: it is none, or means something there."""
+    if not is_name(name):
+        return True
+    if uses.owner:
+        return any(True for _ in members(parsed, name, uses.owner))
+    if not uses.bound and name in _PYTHON:
+        return True
+    within = uses.within if uses.bound else Span(0, len(parsed.text))
+    return any(
+        node.type in _PLAIN | _SHORT and not is_member(node) for node in named(parsed, name, within)
+    )
+
+
+def named(parsed: Parsed, name: str, within: Span) -> Iterator[tree_sitter.Node]:
+    """The leaves in `within` whose text is `name`."""
+    pattern = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
+    for match in pattern.finditer(parsed.text, within.start, within.end):
+        path = parsed.path_to(match.start())
+        if path and not path[-1].named_children and parsed.span(path[-1]).start == match.start():
+            yield path[-1]
+
+
+def _local(parsed: Parsed, node: tree_sitter.Node) -> Uses | None:
+    """A local variable or a parameter."""
+    if _is_property(node):
+        return None
+    scope = scope_of(parsed, node)
+    if scope is None:
+        return None
+    others = [parsed.span(one) for one in scope.uses if one != node]
+    if scope.parameter:
+        others.extend(_keywords(parsed, scope.function, scope.name))
+    bound = any(one == node for one in scope.bindings)
+    return Uses(scope.name, parsed.span(scope.function), tuple(others), bound)
+
+
+def _is_property(node: tree_sitter.Node) -> bool:
+    """Whether it is a parameter of TypeScript that is a field as well."""
+    up = node.parent
+    return up is not None and any(
+        one.type in ("accessibility_modifier", "readonly") for one in up.children
+    )
+
+
+def _keywords(parsed: Parsed, function: tree_sitter.Node, name: str) -> Iterator[Span]:
+    """Where calls of `function` name its parameter `name`."""
+    own = name_node(function)
+    if own is None:
+        return
+    called = text_of(own)
+    if called == "__init__":
+        owner = member_of(parsed, own)
+        called = owner or called
+    for node in named(parsed, name, Span(0, len(parsed.text))):
+        up = node.parent
+        if up is None or up.type != "keyword_argument" or up.child_by_field_name("name") != node:
+            continue
+        call = up.parent.parent if up.parent is not None else None
+        callee = call.child_by_field_name("function") if call is not None else None
+        if callee is not None and text_of(callee).rpartition(".")[2] == called:
+            yield parsed.span(node)
+
+
+def _wider(parsed: Parsed, node: tree_sitter.Node) -> Uses | None:
+    """A name of the file, or of a function within a function."""
+    found: list[tree_sitter.Node] = []
+    for one in named(parsed, text_of(node), Span(0, len(parsed.text))):
+        if one.type in _SHORT:
+            return None
+        if one.type in _PLAIN and not is_member(one):
+            found.append(one)
+        if len(found) > MOST_USES:
+            return None
+    holders = {one.id: _holder(parsed, one) for one in found}
+    meant = _meaning(parsed, node, [one for one in holders.values() if one is not None])
+    if meant is None:
+        return None
+    within = meant.start_byte, meant.end_byte
+    inner = [
+        one for one in holders.values() if one is not None and one != meant and _within(one, within)
+    ]
+    kept = [
+        one
+        for one in found
+        if _within(one, within)
+        and not any(_within(one, (other.start_byte, other.end_byte)) for other in inner)
+    ]
+    own = [one for one in kept if holders[one.id] == meant]
+    if not own or (node not in own and len(own) > 1) or node not in kept:
+        return None
+    others = tuple(parsed.span(one) for one in kept if one != node)
+    # A value that is given later is no new name.
+    if node in own and node != own[0]:
+        return None
+    return Uses(text_of(node), parsed.span(meant), others, node in own)
+
+
+def _meaning(
+    parsed: Parsed, node: tree_sitter.Node, holders: list[tree_sitter.Node]
+) -> tree_sitter.Node | None:
+    """The innermost scope around `node` that gives its name a meaning."""
+    up = _scope_around(parsed, node)
+    while up is not None:
+        if up in holders and up.type not in parsed.language.classes:
+            return up
+        up = _scope_around(parsed, up)
+    return None
+
+
+def _holder(parsed: Parsed, node: tree_sitter.Node) -> tree_sitter.Node | None:
+    """The scope in which `node` gives its name a meaning; None where it only uses it."""
+    up = node.parent
+    if up is None:
+        return None
+    if is_parameter(node, None):
+        while up is not None and up.type not in parsed.language.functions | INNER:
+            up = up.parent
+        return up
+    scope = _scope_around(parsed, node)
+    if up.type in parsed.language.scopes | _DEFINITIONS and name_node(up) == node:
+        return _scope_around(parsed, up) if up.type in parsed.language.scopes else scope
+    if scope is None:
+        return None
+    if _is_imported(node) or (binds(node, scope) and _is_own(parsed, node, scope)):
+        return scope
+    return None
+
+
+def _is_own(parsed: Parsed, node: tree_sitter.Node, scope: tree_sitter.Node) -> bool:
+    """Whether what is assigned in `scope` belongs to it."""
+    if parsed.language.name != "python":
+        return declares(node)
+    head = rf"^\s*(?:global|nonlocal)\b[^\n]*\b{re.escape(text_of(node))}\b"
+    return not re.search(head, text_of(scope), re.MULTILINE)
+
+
+def _is_imported(node: tree_sitter.Node) -> bool:
+    up = node.parent
+    if up is not None and up.type == "dotted_name":
+        if up.named_child_count > 1 or up.parent is None:
+            return False
+        node, up = up, up.parent
+        if up.type == "import_from_statement" and up.child_by_field_name("module_name") == node:
+            return False
+    if up is None or up.type not in _IMPORTS:
+        return False
+    alias = up.child_by_field_name("alias")
+    return alias is None or alias == node
+
+
+def _scope_around(parsed: Parsed, node: tree_sitter.Node) -> tree_sitter.Node | None:
+    """The innermost function, class or comprehension around `node`, or the file."""
+    scopes = parsed.language.scopes | INNER
+    up = node.parent
+    while up is not None and up.parent is not None and up.type not in scopes:
+        up = up.parent
+    return up
+
+
+def _within(node: tree_sitter.Node, span: tuple[int, int]) -> bool:
+    return span[0] <= node.start_byte and node.end_byte <= span[1]
