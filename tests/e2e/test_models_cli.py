@@ -84,6 +84,7 @@ def listed(shell: Shell, name: str = "tiny") -> dict[str, Any]:
 def test_from_pull_to_remove(shell: Shell) -> None:
     before = listed(shell)
     assert (before["installed"], before["bytes"], before["used_for"]) == (False, None, [])
+    assert before["here"]["fits"]
     assert shell.run("list", "--installed").returncode == 1
 
     pulled = shell.run("pull", "tiny")
@@ -107,6 +108,16 @@ def test_from_pull_to_remove(shell: Shell) -> None:
     assert removed["unregistered"]
     assert not Path(after["path"]).exists()
     assert shell.run("remove", "tiny").returncode == 2
+
+
+def test_a_pull_tells_its_steps_to_other_programs(shell: Shell) -> None:
+    done = shell.run("pull", "tiny", "--json", "--steps")
+    assert done.returncode == 0
+    steps = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [steps[0]["phase"], steps[-1]["phase"]] == ["fetching", "done"]
+    assert {"phase", "source", "done", "total"} == set(steps[0])
+    assert steps[-1]["done"] == steps[-1]["total"] == len(CONTENT)
+    assert json.loads(done.stdout)[0]["name"] == "tiny"
 
 
 def test_use_writes_the_setting_and_keeps_the_rest(shell: Shell) -> None:

@@ -5,9 +5,13 @@ Pictures of what was seen are in `editors/vscode/pictures`; they are for people 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +25,7 @@ from pytest_httpserver import HTTPServer
 from tests.e2e.process import environment, script
 from tests.editors.conftest import EDITORS, ROOT
 from tests.editors.vscode import CHROMIUM_FLAGS, PATIENCE_S, CodeServer, Window, until
+from werkzeug import Request, Response
 
 pytestmark = pytest.mark.editor
 
@@ -29,6 +34,22 @@ PICTURES = EXTENSION / "pictures"
 PACKAGE = EXTENSION / "nearfield.vsix"
 LIGHT = {"workbench.colorTheme": "Default Light Modern"}
 EXAMPLE = "def add(a, b):\n    "
+
+TINY = """
+[models.tiny]
+title = "Tiny"
+sources = [{ kind = "hub", repo = "maker/tiny", file = "tiny.gguf" }]
+file = "tiny.gguf"
+licence = "MIT"
+context = 4096
+roles = ["complete", "chat"]
+chat = "gguf"
+fim = "qwen"
+memory_mb = 10
+"""
+
+INSTALL_S = 600
+"""Some 70 packages are fetched and unpacked."""
 
 StartVSCode = Callable[..., Window]
 
@@ -275,6 +296,30 @@ def test_a_missing_server_is_offered_to_be_installed(vscode: StartVSCode, home: 
     window.notice("Python 3.11 or newer")
 
 
+def test_the_server_is_installed_where_there_is_none(vscode: StartVSCode, home: Path) -> None:
+    python = Path(sys.base_prefix) / "bin"
+    (home / "HOME" / ".profile").write_text(f'export PATH="{python}:/usr/bin:/bin"\n')
+    # What pip has fetched before need not be fetched again, where it may be kept at all.
+    cache = subprocess.run(
+        [sys.executable, "-m", "pip", "cache", "dir"], capture_output=True, text=True
+    )
+    kept = {"PIP_CACHE_DIR": cache.stdout.strip()} if cache.returncode == 0 else {}
+    proxies = {k: v for k, v in os.environ.items() if k.startswith("PIP_") or "_proxy" in k.lower()}
+    window = vscode({"a.py": ""}, environ={**proxies, **kept})
+    window.notice("is not installed")
+    window.answer("Install")
+    window.notice("installing the server")
+    window.sees("fetching", lambda: window.notices)
+    window.picture("installing")
+    for _ in range(INSTALL_S):
+        if window.status.startswith("Local"):
+            break
+        window.page.wait_for_timeout(1000)
+    assert window.status == "Local · scripted"
+    (server,) = window.server.servers()
+    assert str(home) in " ".join(server.cmdline())
+
+
 def test_an_untrusted_workspace_decides_nothing(vscode: StartVSCode) -> None:
     settings = {"nearfield.completion.enabled": False, "nearfield.server.path": "/tmp/evil"}
     files = {"a.py": "", ".vscode/settings.json": json.dumps(settings)}
@@ -324,6 +369,51 @@ def test_a_model_is_picked(vscode: StartVSCode, home: Path, small_model: Path) -
     window.choose("Automatic")
     config_file = Path(environment(home)["NEARFIELD_CONFIG_DIR"]) / "config.toml"
     window.sees('complete = ""', config_file.read_text)
+
+
+def test_a_download_is_cancelled_and_goes_on(
+    vscode: StartVSCode, home: Path, httpserver: HTTPServer
+) -> None:
+    content = b"GGUF" + bytes(range(256)) * 4000
+    # The hub serves one after the other, so each transfer has to end before the next can begin.
+    released = {"Cancel": threading.Event(), "": threading.Event()}
+    ends = list(released.values())
+
+    def slowly(request: Request) -> Response:
+        sha256 = hashlib.sha256(content).hexdigest()
+        headers = {"X-Linked-Etag": f'"{sha256}"', "X-Linked-Size": str(len(content))}
+
+        def pieces() -> Iterator[bytes]:
+            yield content[: len(content) // 2]
+            ends.pop(0).wait(PATIENCE_S)
+            yield content[len(content) // 2 :]
+
+        headers["Content-Length"] = str(len(content))
+        return Response(b"" if request.method == "HEAD" else pieces(), headers=headers)
+
+    httpserver.expect_request("/maker/tiny/resolve/main/tiny.gguf").respond_with_handler(slowly)
+    settings = Path(environment(home)["NEARFIELD_CONFIG_DIR"])
+    settings.mkdir()
+    (settings / "catalog.toml").write_text(TINY)
+    hub = {"HF_ENDPOINT": httpserver.url_for("").rstrip("/"), "PIP_NO_INDEX": "1"}
+    window = vscode({"a.py": ""}, environ=hub)
+    window.ready()
+    for end in ("Cancel", ""):
+        window.command("Choose a Model…")
+        window.choose("Completions")
+        window.choose("tiny")
+        toast = window.notice("downloading tiny")
+        window.sees("downloading 5", lambda: window.status)
+        if end:
+            window.picture("download")
+            toast.get_by_role("button", name=end).click()
+            toast.wait_for(state="detached")
+            released[end].set()
+            assert "tiny" not in (settings / "config.toml").read_text()
+        else:
+            released[end].set()
+            window.sees('complete = "tiny"', (settings / "config.toml").read_text)
+    window.ready()
 
 
 def test_a_cloud_is_offered_and_refused(vscode: StartVSCode, httpserver: HTTPServer) -> None:
