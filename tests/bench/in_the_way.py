@@ -1,0 +1,143 @@
+"""Whether anything gets in the way of typing: completions while a chat streams, and cancelling.
+
+    python tests/bench/in_the_way.py [--rounds N] [--json]
+
+Keystrokes in turns without and with a chat answer under way, so that other load on the machine hits
+both alike: the ratio of the medians of the time to the answer. Then the time from the cancellation
+of a running completion, and from a keystroke during idle prefill, to the engine's being free: a
+one-token request right after it, less what such a request takes anyway.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from editor import Editor, Json
+
+LINES = "".join(f"    total_{i} = measure(width, height, {i})\n" for i in range(60))
+TEXT = "def area(width, height):\n" + LINES + "\n\ndef other(width, height):\n" + LINES
+ROW = 30
+
+
+class Typist:
+    """Types at one place, and asks after every keystroke."""
+
+    def __init__(self, editor: Editor, folder: Path) -> None:
+        self.editor = editor
+        self.uri = (folder / "typed.py").as_uri()
+        self.column = 0
+        self.row = ROW
+        editor.open(self.uri, TEXT)
+        editor.complete(self.uri, ROW, 0, invoked=False)
+
+    def keystroke(self) -> float:
+        """Milliseconds to the answer after a character that leads away from what was suggested."""
+        if self.column > 24:
+            self.editor.edit(self.uri, self.row, self.column, "\n")
+            self.row, self.column = self.row + 1, 0
+        char = "q" if self.column else "x"
+        self.editor.edit(self.uri, self.row, self.column, char)
+        self.column += 1
+        begun = time.perf_counter()
+        self.editor.complete(self.uri, self.row, self.column, invoked=False)
+        return (time.perf_counter() - begun) * 1000
+
+
+def chat(editor: Editor) -> int:
+    """Start a long answer and wait for its first words; the request's id."""
+    id = editor.send(
+        "nearfield/chat",
+        {
+            "message": "Write a long story about a compiler, in many sentences.",
+            "allowedFunctions": [],
+            "maxTokens": 900,
+            "partialResultToken": "chat",
+        },
+    )
+    while True:
+        message = editor.notifications.get(timeout=120)
+        if message["method"] == "$/progress" and message["params"]["token"] == "chat":
+            return id
+
+
+def typing(editor: Editor, typist: Typist, rounds: int) -> tuple[list[float], list[float]]:
+    """Times without and with a chat under way."""
+    alone: list[float] = []
+    beside: list[float] = []
+    for _ in range(rounds):
+        alone += [typist.keystroke() for _ in range(4)]
+        id = chat(editor)
+        beside += [typist.keystroke() for _ in range(4)]
+        editor.notify("$/cancelRequest", {"id": id})
+        settle(editor, id)
+        while not editor.notifications.empty():
+            editor.notifications.get()
+    return alone, beside
+
+
+def interrupted(editor: Editor, typist: Typist, folder: Path, rounds: int) -> Json:
+    """Keystrokes right after a cold request was cancelled, and during idle prefill: times."""
+    after_cancel: list[float] = []
+    in_prefill: list[float] = []
+    for i in range(rounds):
+        uri = (folder / f"cold{i}.py").as_uri()
+        editor.open(uri, f"# File {i}\n" + TEXT)
+        params: Json = {
+            "textDocument": {"uri": uri},
+            "position": {"line": 40, "character": 0},
+            "context": {"triggerKind": 2},
+        }
+        id = editor.send("textDocument/inlineCompletion", params)
+        time.sleep(0.12 + 0.02 * (i % 10))
+        editor.notify("$/cancelRequest", {"id": id})
+        after_cancel.append(typist.keystroke())
+        settle(editor, id)
+        id = editor.send("textDocument/inlineCompletion", params)
+        settle(editor, id)
+        time.sleep(0.6 + 0.02 * (i % 10))  # by now it evaluates what it showed too little of
+        in_prefill.append(typist.keystroke())
+        editor.close(uri)
+    return {"after_cancel": after_cancel, "in_prefill": in_prefill}
+
+
+def settle(editor: Editor, id: int) -> None:
+    """Wait for the answer to what was cancelled."""
+    with contextlib.suppress(RuntimeError):
+        editor.answer(id, 60)
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, Editor(Path(folder)) as editor:
+        editor.wait_ready()
+        typist = Typist(editor, Path(folder))
+        alone, beside = typing(editor, typist, options.rounds)
+        cut = interrupted(editor, typist, Path(folder), options.rounds * 3)
+    usual = statistics.median(alone)
+    figures = {
+        "alone_ms": round(usual, 1),
+        "beside_a_chat_ms": round(statistics.median(beside), 1),
+        "ratio": round(statistics.median(beside) / usual, 3),
+    }
+    for name, times in cut.items():
+        figures[f"{name}_p50_more_ms"] = round(statistics.median(times) - usual, 1)
+        figures[f"{name}_max_more_ms"] = round(max(times) - usual, 1)
+    if options.json:
+        print(json.dumps(figures))
+        return
+    for name, value in figures.items():
+        print(f"{name:28}{value:10}")
+
+
+if __name__ == "__main__":
+    main()
