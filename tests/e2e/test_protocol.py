@@ -28,12 +28,17 @@ async def test_what_is_advertised(editor: StartEditor) -> None:
         assert isinstance(can.text_document_sync, types.TextDocumentSyncOptions)
         assert can.text_document_sync.change is types.TextDocumentSyncKind.Incremental
         assert can.execute_command_provider is not None
-        assert set(can.execute_command_provider.commands) == {
+        assert set(can.execute_command_provider.commands) >= {
             "nearfield.accept",
+            "nearfield.action",
             "nearfield.answer",
+            "nearfield.clearReview",
             "nearfield.consent",
+            "nearfield.explain",
             "nearfield.pause",
             "nearfield.resume",
+            "nearfield.review",
+            "nearfield.rewrite",
         }
 
 
