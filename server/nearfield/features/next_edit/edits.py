@@ -2,8 +2,9 @@
 become, the nearest below the cursor first.
 
 Found by the syntax tree and by what the user has just changed, without a model. Nothing is offered
-while a name is still being typed, in comments and strings, or where it is not certain what is meant.
-Every offer is for the document as it is; one that was changed or dismissed is not offered again.
+while a name is still being typed, in comments and strings, or where it is not certain what is
+meant. Every offer is for the document as it is; a place that was changed or dismissed is not offered
+again.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from nearfield.features.next_edit.work import Dependents, dependents_of, edits_o
 from nearfield.features.permitted import Permitted
 from nearfield.features.prompting import Cursor
 from nearfield.syntax.languages import Language, language_for
-from nearfield.syntax.parser import ParseCache, Parsed
+from nearfield.syntax.parser import ParseCache
 from nearfield.types import Edit, Snapshot, Span
 
 __all__ = ["NextEdit", "NextEdits"]
@@ -117,8 +118,7 @@ class NextEdits:
         for a document that has gone on meanwhile."""
         if not self._is_followed(snapshot) or self._permitted.reason(snapshot):
             return ()
-        # A clock may be a hair short of what was slept.
-        while (seconds := self.settle_seconds(snapshot, offset)) > 0:
+        if (seconds := self.settle_seconds(snapshot, offset)) > 0:
             await asyncio.sleep(seconds)
         language = language_for(snapshot.language, snapshot.path)
         if language is None or not self._is_followed(snapshot):

@@ -6,7 +6,7 @@ from nearfield.features.ask import CompletionAsk
 from nearfield.features.next_edit.edits import NextEdit, NextEdits
 from nearfield.types import Span, Suggestion
 
-__all__ = ["suggestion_of", "suggestion_for"]
+__all__ = ["suggestion_for", "suggestion_of"]
 
 INLINE = "textDocument/inlineCompletion"
 

@@ -194,7 +194,7 @@ def _holder(parsed: Parsed, node: tree_sitter.Node) -> tree_sitter.Node | None:
         return up
     scope = _scope_around(parsed, node)
     if up.type in parsed.language.scopes | _DEFINITIONS and name_node(up) == node:
-        return _scope_around(parsed, up) if up.type in parsed.language.scopes else scope
+        return _scope_around(parsed, up)
     if scope is None:
         return None
     if _is_imported(node) or (binds(node, scope) and _is_own(parsed, node, scope)):
@@ -226,7 +226,7 @@ def _is_imported(node: tree_sitter.Node) -> bool:
 
 def _scope_around(parsed: Parsed, node: tree_sitter.Node) -> tree_sitter.Node | None:
     """The innermost function, class or comprehension around `node`, or the file."""
-    scopes = parsed.language.scopes | INNER
+    scopes = (parsed.language.scopes - {"type_declaration"}) | INNER
     up = node.parent
     while up is not None and up.parent is not None and up.type not in scopes:
         up = up.parent

@@ -1,7 +1,7 @@
 """From what was changed to what else has to change: plain functions of texts and trees.
 
-`dependents_of` finds, in the text before a burst, the places that depend on what it changed; it runs
-once for a burst. `edits_of` says what they have to become, by what the burst reads now.
+`dependents_of` finds, in the text before a burst, the places that depend on what it changed; it
+runs once for a burst. `edits_of` says what they have to become, by what the burst reads now.
 """
 
 from __future__ import annotations
