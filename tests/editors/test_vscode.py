@@ -407,7 +407,8 @@ def test_a_download_is_cancelled_and_goes_on(
         if end:
             window.picture("download")
             toast.get_by_role("button", name=end).click()
-            toast.wait_for(state="detached")
+            # The notification goes at once, the download when its process has ended.
+            window.sees("scripted", lambda: window.status)
             released[end].set()
             assert "tiny" not in (settings / "config.toml").read_text()
         else:
