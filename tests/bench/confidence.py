@@ -28,10 +28,17 @@ SUFFIXES = {"python": ".py", "cpp": ".cpp", "java": ".java", "csharp": ".cs"}
 SETTINGS = {
     # The machine that measures may be slow: what comes late counts here too. How much of the
     # document the model is shown does not depend on it.
-    "completion": {"min_confidence": -100.0, "deadline_ms": 60_000, "debounce_ms": 0},
+    "completion": {
+        "min_confidence": -100.0,
+        "min_token_confidence": -100.0,
+        "deadline_ms": 60_000,
+        "debounce_ms": 0,
+    },
 }
 KEPT = (1.0, 0.99, 0.98, 0.95, 0.9, 0.85, 0.8)
 """Shares of the right suggestions that a threshold leaves."""
+BOTH_MEAN = (-100.0, -0.8, -0.6, -0.5)
+BOTH_LEAST = (-100.0, -2.0, -1.5, -1.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +128,17 @@ def report(rows: Sequence[Row]) -> None:
     given = [row for row in rows if not row.reason]
     curve(given, "mean")
     curve(given, "least")
+    print(f"\n{'mean':9}{'least':9}{'shown':>7}{'precise':>9}{'right kept':>12}{'wrong gone':>12}")
+    good = sum(row.right for row in given)
+    for mean in BOTH_MEAN:
+        for least in BOTH_LEAST:
+            left = [r for r in given if (r.mean or 0) >= mean and (r.least or 0) >= least]
+            right = sum(row.right for row in left)
+            gone = 1 - (len(left) - right) / max(1, len(given) - good)
+            print(
+                f"{mean:<9.1f}{least:<9.1f}{len(left) / len(given):7.0%}"
+                f"{right / max(1, len(left)):9.0%}{right / max(1, good):12.0%}{gone:12.0%}"
+            )
 
 
 def main() -> None:

@@ -6,11 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from nearfield.features.record.row import Row, Taken
+from nearfield.features.record.store import RecordStore
 from nearfield.routing.errand import Consent
 from nearfield.routing.ledger import Sending
 from nearfield.routing.store import Store
@@ -140,7 +143,24 @@ def test_stats(run: Run) -> None:
     (line,) = told["lines"]
     assert (line["provider"], line["requests"], line["local"]) == ("here", 1, True)
     assert told["share_local"] == 1.0 and float(told["saved"]) > 0
-    assert "answered on this machine: 100%" in run("stats").stdout
+    assert told["completions"]["questions"] == 0
+    shown = run("stats").stdout
+    assert "answered on this machine: 100%" in shown
+    assert "suggestions: none recorded yet" in shown
+    row = Row(time.time(), situation="new_line", ms=120.0, evaluated=10, reused=30, chars=8)
+    row.taken, row.saved, row.survived = Taken.ACCEPTED, 8, 0.5
+    store = RecordStore()
+    store.save([row, Row(time.time(), situation="cold", ms=900.0, reason="unsure")])
+    store.close()
+    told = json.loads(run("stats", "--json").stdout)["completions"]
+    assert (told["offered"], told["accepted"], told["acceptance"]) == (1, 1, 1.0)
+    assert told["latency"][1] == {"situation": "new_line", "answers": 1, "p50": 120, "p90": 120}
+    shown = run("stats").stdout
+    for words in ("1 offered, 1 accepted, 0 partly (100%)", "10 evaluated, 30 reused (75%)"):
+        assert words in shown
+    assert "50% of them still there" in shown and "1 unsure" in shown and "new line" in shown
+    RecordStore().path.write_bytes(b"broken" * 1000)
+    assert "cannot be used" in run("stats", code=2).stderr
 
 
 def test_providers(run: Run) -> None:

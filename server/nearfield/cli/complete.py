@@ -141,12 +141,16 @@ async def _ask(
 ) -> tuple[CompletionAnswer, dict[str, Any], dict[str, list[str]]]:
     """The answer, its account as `nearfield/trace` gives it, and why the snippets of which file
     were ready. Raises from the error tree."""
+    from msgspec import structs
+
     from nearfield.errors import NoProvider
     from nearfield.features.ask import CompletionAsk
     from nearfield.features.service import Service
     from nearfield.features.trace import flat
 
-    service = Service(loaded.config)
+    # The record is of what an editor showed.
+    unrecorded = structs.replace(loaded.config.completion, record=False)
+    service = Service(structs.replace(loaded.config, completion=unrecorded))
     try:
         if place.marked and place.snapshot.root:
             service.knowledge.wait_seconds = 0.0

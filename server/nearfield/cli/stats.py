@@ -1,4 +1,4 @@
-"""`nearfield stats`: what was spent, and what this machine did for nothing."""
+"""`nearfield stats`: how suggestions fare, what was spent, what this machine did for nothing."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from nearfield.features.offers import dollars
 
 if TYPE_CHECKING:
     from nearfield.config.schema import Budget
+    from nearfield.features.record.summary import Completions
     from nearfield.routing.ledger import Entry, LocalUse
 
 
@@ -53,8 +54,12 @@ def stats(
     from_when: Annotated[str, typer.Option("--since", help='Not before: "7d" or a date.')] = "30d",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print what each model did, what was spent, what local models saved and their share."""
+    """Print how suggestions fare, what each model did, what was spent and what local models
+    saved."""
+    from nearfield.cli.output import fail
     from nearfield.config.load import load
+    from nearfield.features.record.store import RecordStore, RecordUnusable
+    from nearfield.features.record.summary import summary
     from nearfield.routing import money
     from nearfield.routing.ledger import Filter
     from nearfield.routing.store import Store
@@ -70,9 +75,14 @@ def stats(
         standing.today.dollars,
         standing.month.dollars,
     )
+    try:
+        completions = summary(RecordStore().rows(start))
+    except RecordUnusable as error:
+        fail(str(error), error.hint)
     if as_json:
-        print_json(asdict(found))
+        print_json({**asdict(found), "completions": asdict(completions)})
     else:
+        _print_completions(completions)
         _print(found, budget)
 
 
@@ -127,6 +137,43 @@ def _add_local(
         lines[key] = Line(*key, requests, read, written, price)
         total = None if price is None or total is None else total + price
     return total
+
+
+def _print_completions(found: Completions) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, soft_wrap=True)
+    if not found.questions:
+        console.print("suggestions: none recorded yet")
+        return
+    console.print(
+        f"suggestions: {found.offered} offered, {found.accepted} accepted,"
+        f" {found.partly} partly ({_share(found.acceptance)})"
+    )
+    console.print(
+        f"characters saved: {found.saved}, {_share(found.survived)} of them still there after"
+        " half a minute"
+    )
+    read = found.evaluated + found.reused
+    console.print(
+        f"prompt tokens: {found.evaluated} evaluated, {found.reused} reused"
+        f" ({_share(found.reused / read if read else None)})"
+    )
+    if found.silent:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in found.silent.items())
+        console.print(f"without a suggestion: {reasons}")
+    table = Table(box=None, pad_edge=False)
+    for name in ("answered after", "answers", "p50 ms", "p90 ms"):
+        table.add_column(name, no_wrap=True, justify="left" if name.endswith("after") else "right")
+    for line in found.latency:
+        name = line.situation.replace("_", " ")
+        table.add_row(name, str(line.answers), f"{line.p50:.0f}", f"{line.p90:.0f}")
+    console.print(table)
+
+
+def _share(share: float | None) -> str:
+    return "unknown" if share is None else f"{share:.0%}"
 
 
 def _print(found: Stats, budget: Budget) -> None:

@@ -37,9 +37,11 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     """The longest suggestion, in lines."""
     max_tokens: Positive = 128
     """The longest suggestion, in tokens."""
-    min_confidence: Annotated[float, Meta(le=0)] = -1.5
+    min_confidence: Annotated[float, Meta(le=0)] = -0.6
     """An automatic suggestion is not shown when the mean log-probability of its tokens is below
-    this; -100 shows everything."""
+    this; -100 never hides one. A suggestion that you ask for by a key is always shown."""
+    min_token_confidence: Annotated[float, Meta(le=0)] = -1.5
+    """The same for the log-probability of its least likely token."""
     prefix_lines: Positive = 256
     """At most this many lines above the cursor are shown to the model."""
     suffix_lines: NonNegative = 64
@@ -47,6 +49,9 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     next_edit: bool = True
     """Whether it is offered to change the other places too, after a name or a function's parameters
     were changed at one."""
+    record: bool = True
+    """Whether it is counted, on this machine alone, how fast suggestions come and how many are
+    taken, for `nearfield stats`; never any code."""
     popup: Literal["auto", "always", "never"] = "auto"
     """Whether suggestions also appear in the editor's completion list; "auto": where the editor has
     no ghost text."""

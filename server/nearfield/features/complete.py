@@ -42,6 +42,7 @@ from nearfield.features.prompting import (
     included,
     request_of,
 )
+from nearfield.features.record.row import Row
 from nearfield.features.shape import Shaped, Shaper
 from nearfield.features.tasks import run_task, stop_task
 from nearfield.features.trace import TraceLog
@@ -85,6 +86,9 @@ NextEditFor = Callable[[CompletionAsk], Awaitable[Suggestion | None]]
 SnippetsOf = Callable[[Snapshot, int, int], tuple[Snippet, ...]]
 """What helps at an offset of a document, in at most so many characters; without waiting."""
 
+
+Recorded = Callable[[str, Trace], Row | None]
+"""The language and the trace of a question; None when nothing is kept of it."""
 
 Prepare = Callable[[Snapshot, int], Awaitable[None]]
 
@@ -150,6 +154,8 @@ class Completer:
         """What is ready to be shown of other files; asked at every question."""
         self.next_edit: NextEditFor = _no_edit
         """What an edit elsewhere has left to be changed at the cursor; goes before the model."""
+        self.recorded: Recorded = lambda language, trace: None
+        """Keeps the account of a question; what becomes of its suggestions is added there."""
         self._documents = documents
         self._traces = traces
         self._acceptance = acceptance
@@ -181,9 +187,11 @@ class Completer:
             account.reason = "cancelled"
             raise
         finally:
-            self._traces.add(account.trace(ask))
+            trace = account.trace(ask)
+            self._traces.add(trace)
+            row = self.recorded(ask.snapshot.language, trace)
         if answer.suggestions:
-            self._acceptance.offered(ask.snapshot.uri, answer.suggestions)
+            self._acceptance.offered(ask.snapshot.uri, answer.suggestions, row)
         return answer
 
     def ready(self, snapshot: Snapshot, offset: int) -> tuple[Suggestion, ...]:
@@ -344,7 +352,7 @@ class Completer:
 
     def _unsure(self, ask: CompletionAsk, said: Said) -> bool:
         """Whether it is kept back; whoever asks by a key sees it."""
-        return not ask.invoked and unsure(said.confidence, self._settings.min_confidence)
+        return not ask.invoked and unsure(said.confidence, self._settings)
 
     def _offer(self, ask: CompletionAsk, shaped: Shaped, said: Said) -> CompletionAnswer:
         self._made += 1

@@ -30,6 +30,8 @@ from nearfield.features.next_edit.inline import suggestion_for
 from nearfield.features.offers import Offers
 from nearfield.features.permitted import Permitted
 from nearfield.features.prefill import Prefill
+from nearfield.features.record.recorder import Recorder
+from nearfield.features.record.store import RecordStore
 from nearfield.features.review.reviewer import Reviewer
 from nearfield.features.status import State, Status, StatusBoard
 from nearfield.features.tasks import run_task, stop_task
@@ -63,13 +65,14 @@ class Service:
     def __init__(self, config: Config, providers: Mapping[str, Provider] | None = None) -> None:
         self.config = config
         self.traces = TraceLog()
-        self.acceptance = Acceptance()
         self.router: Router | None = None
         self.workspace = ""
         """The folder whose consent decides who serves which role, where a session has several."""
         self._given = providers
         self._providers: dict[str, Provider] = {}
         self._documents = Documents()
+        self._recorder = Recorder(RecordStore())
+        self.acceptance = Acceptance(self._text_of, self._recorder.changed)
         self._board = StatusBoard()
         self._health = HealthWatch(self._board, self._came_ready, self._documents.cooled)
         self.offers = Offers()
@@ -83,6 +86,7 @@ class Service:
         self.knowledge.when_prepared = self._snippets_came
         self.next_edits = NextEdits(self._completer.cursor)
         self._completer.next_edit = partial(suggestion_for, self.next_edits)
+        self._completer.recorded = self._recorder.answered
         self._completer.snippets = self.knowledge.ready
         self._completer.prepare = self.knowledge.prepare
         self.explainer = Explainer(self._completer.cursor, self.knowledge, self.offers, self.traces)
@@ -97,6 +101,7 @@ class Service:
 
     async def start(self) -> None:
         """Begin to build and load in the background; returns at once."""
+        self._recorder.use(self.config.completion.record)
         self._completer.use(self.config, None)
         self._background = [
             run_task(self._build(), "build the providers"),
@@ -109,6 +114,7 @@ class Service:
         """Work by `config` from now on. When the settings of providers have changed they are built
         anew; a question that one of the old ones is answering then ends empty."""
         before, self.config = self.config, config
+        self._recorder.use(config.completion.record)
         self.knowledge.use(config)
         if self._given is None and _built_from(before) != _built_from(config):
             await self._build()
@@ -123,6 +129,8 @@ class Service:
         await self._prefill.aclose()
         await self._completer.aclose()
         # First, because the process may be ended before the rest is done.
+        self.acceptance.aclose()
+        await self._recorder.aclose()
         await self._warm.keep_all()
         await self.explainer.aclose()
         await self.knowledge.aclose()
@@ -311,6 +319,10 @@ class Service:
         self._health.use(self.router, notes, self.workspace)
         if old is not None:
             await old.aclose()
+
+    def _text_of(self, uri: str) -> str | None:
+        document = self._documents.get(uri)
+        return document.snapshot.text if document is not None else None
 
     def _built(self) -> Router:
         if self.router is None:

@@ -37,7 +37,7 @@ INFERRED: list[tuple[str, Suggestion, list[tuple[int, int, str]], Taken]] = [
 
 
 @pytest.mark.parametrize("case", INFERRED, ids=[c[0] for c in INFERRED])
-def test_inferred(case: tuple[str, Suggestion, list[tuple[int, int, str]], Taken]) -> None:
+async def test_inferred(case: tuple[str, Suggestion, list[tuple[int, int, str]], Taken]) -> None:
     _, offered, edits, expected = case
     acceptance = Acceptance()
     acceptance.offered(URI, [offered])
@@ -48,7 +48,7 @@ def test_inferred(case: tuple[str, Suggestion, list[tuple[int, int, str]], Taken
     assert acceptance.counts[Taken.ACCEPTED] == (expected is Taken.ACCEPTED)
 
 
-def test_what_the_client_says_and_what_is_seen_count_once() -> None:
+async def test_what_the_client_says_and_what_is_seen_count_once() -> None:
     acceptance = Acceptance()
     acceptance.offered(URI, [suggestion("abc")])
     assert acceptance.report("1", Taken.SHOWN) == URI
@@ -59,7 +59,7 @@ def test_what_the_client_says_and_what_is_seen_count_once() -> None:
     assert acceptance.counts == {Taken.OFFERED: 1, Taken.SHOWN: 1, Taken.ACCEPTED: 1}
 
 
-def test_an_offer_is_closed_by_the_next_and_by_closing_the_document() -> None:
+async def test_an_offer_is_closed_by_the_next_and_by_closing_the_document() -> None:
     acceptance = Acceptance()
     acceptance.offered(URI, [suggestion("abc")])
     acceptance.offered(URI, [suggestion("xyz", id="2")])
@@ -70,7 +70,7 @@ def test_an_offer_is_closed_by_the_next_and_by_closing_the_document() -> None:
     assert acceptance.report("3", Taken.ACCEPTED) == URI
 
 
-def test_offers_are_bounded() -> None:
+async def test_offers_are_bounded() -> None:
     acceptance = Acceptance()
     for number in range(OFFERS_KEPT + 1):
         acceptance.offered(URI, [suggestion("abc", id=str(number))])

@@ -11,7 +11,7 @@ import pytest
 
 from nearfield.config.schema import Completion, Config, Routing
 from nearfield.features.ask import CompletionAnswer
-from nearfield.features.confidence import Confidence, confidence_of
+from nearfield.features.confidence import Confidence, confidence_of, unsure
 from nearfield.features.prefill import REST_SECONDS
 from nearfield.providers.scripted import Scripted
 from nearfield.types import Health, HealthState, InfillRequest, Selected, Situation, Span
@@ -99,11 +99,14 @@ async def test_what_the_model_is_not_sure_of_is_shown_to_whoever_asks_for_it(sta
 
 async def test_what_is_cut_away_does_not_make_it_unsure(start: Start) -> None:
     answers = {"match": r"return $", "text": "a + b\n", "logprob": -0.1}
-    assert confidence_of([(0, -0.1), (1, -0.3), (5, -9.0)], 5) == Confidence(
-        pytest.approx(-0.2), pytest.approx(-0.3)
-    )
+    shown = [(0, -0.25), (1, -0.75), (5, -9.0)]
+    assert confidence_of(shown, 5) == Confidence(mean=-0.5, least=-0.75)
     assert confidence_of([], 5) is None
     service = await start(scripted("model", answers), min_confidence=-0.2)
+    assert unsure(Confidence(-0.5, -1.4), Completion()) is False
+    assert unsure(Confidence(-0.7, -1.4), Completion()) is True
+    assert unsure(Confidence(-0.5, -1.6), Completion()) is True
+    assert unsure(None, Completion()) is False
     assert await Person(service, ADD).said() == "a + b"
 
 

@@ -1,0 +1,1 @@
+"""What became of suggestions, counted on this machine and never told to anybody."""
