@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 from nearfield.config.schema import Config
 from nearfield.features.act.scopes import SUPPORTED
-from nearfield.features.next_edit.follow import Burst, Followed, Group, Site
+from nearfield.features.documents import difference
+from nearfield.features.next_edit.follow import LONGEST, Burst, Followed, Group, Site
 from nearfield.features.next_edit.work import Dependents, dependents_of, edits_of, may_matter
 from nearfield.features.permitted import Permitted
 from nearfield.features.prompting import Cursor
@@ -79,6 +80,9 @@ class NextEdits:
         elif edits:
             if followed is None or followed.text != before.text:
                 followed = self._followed[after.uri] = Followed(before.text, before.version)
+            if len(edits) == 1 and _is_coarse(edits[0]):
+                # A client that sends whole texts, or an editor that sends whole lines.
+                edits = difference(before.text, after.text)
             followed.change(after.text, after.version, edits, self._clock())
             self._followed.move_to_end(after.uri)
             while len(self._followed) > DOCUMENTS_KEPT:
@@ -183,3 +187,7 @@ class NextEdits:
         if followed is None or not followed.bursts:
             return False
         return followed.version == snapshot.version and followed.text == snapshot.text
+
+
+def _is_coarse(edit: Edit) -> bool:
+    return max(len(edit.text), edit.span.end - edit.span.start) > LONGEST

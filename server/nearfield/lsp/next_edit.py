@@ -1,0 +1,107 @@
+"""What else has to change after an edit: `textDocument/copilotInlineEdit`, in the shape that
+clients of Copilot's server know, and the commands `nearfield.nextEdit` and
+`nearfield.dismissEdit` for a key of an editor.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from lsprotocol import types
+from pygls.exceptions import JsonRpcInvalidParams
+from pygls.lsp.server import LanguageServer
+
+from nearfield.features.next_edit.edits import NextEdit
+from nearfield.lsp import commands, wire
+from nearfield.lsp.documents import Document
+from nearfield.lsp.events import ItemParams
+from nearfield.lsp.explain import WirePosition, document_of, wire_range
+from nearfield.lsp.session import Session
+
+INLINE_EDIT = "textDocument/copilotInlineEdit"
+DID_SHOW = "textDocument/didShowInlineEdit"
+NEXT_EDIT = "nearfield.nextEdit"
+DISMISS = "nearfield.dismissEdit"
+
+
+class WireDocument(msgspec.Struct, frozen=True):
+    """A document as it was when the client asked."""
+
+    uri: str
+    version: int | None = None
+
+
+class InlineEditParams(msgspec.Struct, frozen=True):
+    """Where the cursor is."""
+
+    document: WireDocument = msgspec.field(name="textDocument")
+    position: WirePosition
+
+
+class NextEditParams(msgspec.Struct, frozen=True):
+    """The same for the command."""
+
+    uri: str
+    position: WirePosition
+    version: int | None = None
+
+
+def register(server: LanguageServer, session: Session) -> None:
+    """Offer next edits, and take in that one was not wanted."""
+
+    async def inline_edit(params: Any) -> dict[str, Any]:
+        asked = wire.read(InlineEditParams, params)
+        edits = await _edits(session, asked.document, asked.position)
+        return {"edits": edits[:1]}
+
+    async def next_edit(what: Any) -> dict[str, Any]:
+        asked = wire.read(NextEditParams, what)
+        edits = await _edits(session, WireDocument(asked.uri, asked.version), asked.position)
+        return {"edit": edits[0] if edits else None, "others": len(edits[1:])}
+
+    async def dismiss(edit: Any) -> dict[str, Any]:
+        if not isinstance(edit, str):
+            raise JsonRpcInvalidParams(f"{DISMISS} takes the id of an edit.")
+        return {"dismissed": (await session.service()).next_edits.dismiss(edit)}
+
+    def shown(params: Any) -> None:
+        """Only read: what is shown stays on offer until it is taken or dismissed."""
+        wire.read(ItemParams, params)
+
+    server.feature(INLINE_EDIT)(inline_edit)
+    server.feature(DID_SHOW)(shown)
+    server.command(NEXT_EDIT)(next_edit)
+    server.command(DISMISS)(dismiss)
+
+
+async def _edits(
+    session: Session, asked: WireDocument, position: WirePosition
+) -> list[dict[str, Any]]:
+    """The next edits of a document, the nearest first; none for a version that is gone."""
+    document = document_of(session, asked.uri)
+    snapshot = document.snapshot()
+    if asked.version is not None and asked.version != snapshot.version:
+        return []
+    encoding = session.protocol.encoding
+    offset = document.offset_at(types.Position(position.line, position.character), encoding)
+    service = await session.service()
+    if service.paused:
+        return []
+    found = await service.next_edits.offered(snapshot, offset)
+    if document.version != snapshot.version or session.documents.get(asked.uri) is not document:
+        return []
+    return [_on_the_wire(edit, document, encoding) for edit in found]
+
+
+def _on_the_wire(edit: NextEdit, document: Document, encoding: str) -> dict[str, Any]:
+    return {
+        "text": edit.new,
+        "range": wire_range(document.range_of(edit.span, encoding)),
+        "textDocument": {"uri": document.uri, "version": document.version},
+        "command": {
+            "title": "Accept inline edit",
+            "command": commands.ACCEPT,
+            "arguments": [edit.id],
+        },
+    }
