@@ -1,7 +1,8 @@
-"""`nearfield serve`: the language server, for editors."""
+"""`nearfield serve`: the language server, for editors, and the HTTP API for other tools."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,30 +22,50 @@ def serve(
         str,
         typer.Option(metavar="HOST:PORT", help="Listen for one editor on this loopback address."),
     ] = "",
+    http: Annotated[
+        str,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Offer OpenAI's HTTP API on this loopback address instead, to any tool with the"
+            " token.",
+        ),
+    ] = "",
+    workspace: Annotated[
+        Path | None,
+        typer.Option(help="With --http: the folder whose settings and consent count."),
+    ] = None,
     log_level: Annotated[
         str, typer.Option(help="error, warning, info or debug; otherwise as configured.")
     ] = "",
 ) -> None:
-    """Serve one editor with the Language Server Protocol, until it goes."""
-    if stdio and tcp:
-        fail("--stdio and --tcp exclude each other.")
+    """Serve one editor with the Language Server Protocol, until it goes, or tools by HTTP."""
+    if sum(map(bool, (stdio, tcp, http))) > 1:
+        fail("--stdio, --tcp and --http exclude each other.")
+    if workspace is not None and not http:
+        fail("--workspace goes with --http.", "Editors say which folders they have open.")
     if log_level and log_level not in logs.LEVELS:
         fail(f"There is no log level {log_level!r}.", f"Choose one of {', '.join(logs.LEVELS)}.")
-    address = _address(tcp) if tcp else None
+    address = _address(tcp or http, "--tcp" if tcp else "--http") if tcp or http else None
     logs.setup(log_level or _configured_level())
+
+    if http and address is not None:
+        from nearfield.http import server as http_server
+
+        folder = workspace.resolve() if workspace is not None else None
+        raise typer.Exit(http_server.run(*address, folder))
 
     from nearfield.lsp import server
 
     raise typer.Exit(server.run_stdio() if address is None else server.run_tcp(*address))
 
 
-def _address(tcp: str) -> tuple[str, int]:
+def _address(said: str, option: str) -> tuple[str, int]:
     """The host and port of `HOST:PORT`; anything but loopback is refused, as whoever can connect
     can have files completed."""
-    host, _, port = tcp.rpartition(":")
+    host, _, port = said.rpartition(":")
     host = host.strip("[]")
     if not port.isdecimal() or not 0 <= int(port) <= 65535:
-        fail(f"{tcp!r} is not HOST:PORT.", "For example: --tcp 127.0.0.1:8764")
+        fail(f"{said!r} is not HOST:PORT.", f"For example: {option} 127.0.0.1:8764")
     if host not in LOOPBACK:
         fail(f"Nearfield listens on loopback only, not on {host!r}.", f"Use 127.0.0.1:{port}.")
     return host, int(port)

@@ -7,7 +7,15 @@ import sys
 
 import pytest
 
-HEAVY = ("rich.console", "httpx", "huggingface_hub", "tree_sitter", "anthropic", "pygments")
+HEAVY = (
+    "rich.console",
+    "httpx",
+    "huggingface_hub",
+    "tree_sitter",
+    "anthropic",
+    "pygments",
+    "uvicorn",
+)
 
 
 @pytest.mark.parametrize("arguments", [["serve"], ["serve", "--stdio"]])

@@ -1,0 +1,216 @@
+"""What comes from a model, in OpenAI's shapes: whole, or as events of a stream."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from nearfield.errors import BadAnswer
+from nearfield.routing.router import Restart, Route
+from nearfield.types import Delta, Finish, ToolCall, Usage
+
+_FINISH = {
+    Finish.STOP: "stop",
+    Finish.LENGTH: "length",
+    Finish.TOOLS: "tool_calls",
+    Finish.DEADLINE: "length",
+}
+
+
+@dataclass(slots=True)
+class Said:
+    """What a model has said in the end."""
+
+    model: str
+    text: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    finish: Finish = Finish.STOP
+    usage: Usage | None = None
+
+    def add(self, delta: Delta) -> None:
+        """`delta` has come."""
+        self.text += delta.text
+        self.calls += delta.tool_calls
+        self.finish = delta.finish or self.finish
+        self.usage = delta.usage or self.usage
+
+    def counts(self) -> dict[str, Any]:
+        """Its tokens; 0 where a provider does not say."""
+        usage = self.usage or Usage(self.model)
+        read, written = usage.prompt_tokens or 0, usage.generated_tokens or 0
+        return {
+            "prompt_tokens": read,
+            "completion_tokens": written,
+            "total_tokens": read + written,
+            "prompt_tokens_details": {"cached_tokens": usage.reused_tokens or 0},
+        }
+
+
+class Form(Protocol):
+    """How one of the two APIs writes an answer."""
+
+    def whole(self, said: Said) -> dict[str, Any]:
+        """The answer to a request without `stream`."""
+        ...
+
+    def opening(self, model: str) -> dict[str, Any] | None:
+        """The first event, if there is one before any text."""
+        ...
+
+    def piece(self, model: str, text: str, calls: tuple[ToolCall, ...]) -> dict[str, Any]:
+        """An event with more of the answer."""
+        ...
+
+    def ending(self, said: Said) -> dict[str, Any]:
+        """The event that says why it ended."""
+        ...
+
+    def counting(self, said: Said) -> dict[str, Any]:
+        """The event with the usage, for those who ask for it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What every object of one answer begins with."""
+
+    id: str
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    def object(self, kind: str, model: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "object": kind,
+            "created": self.created,
+            "model": model,
+            "choices": choices,
+        }
+
+
+class CompletionForm:
+    """`/v1/completions`: one kind of object for both ways."""
+
+    def __init__(self) -> None:
+        self._head = _Head(f"cmpl-{secrets.token_hex(12)}")
+
+    def whole(self, said: Said) -> dict[str, Any]:
+        """See `Form`."""
+        return {**self._object(said.model, said.text, said.finish), "usage": said.counts()}
+
+    def opening(self, model: str) -> None:
+        """See `Form`."""
+
+    def piece(self, model: str, text: str, calls: tuple[ToolCall, ...]) -> dict[str, Any]:
+        """See `Form`."""
+        return self._object(model, text, None)
+
+    def ending(self, said: Said) -> dict[str, Any]:
+        """See `Form`."""
+        return self._object(said.model, "", said.finish)
+
+    def counting(self, said: Said) -> dict[str, Any]:
+        """See `Form`."""
+        return {**self._head.object("text_completion", said.model, []), "usage": said.counts()}
+
+    def _object(self, model: str, text: str, finish: Finish | None) -> dict[str, Any]:
+        reason = _FINISH[finish] if finish else None
+        choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": reason}
+        return self._head.object("text_completion", model, [choice])
+
+
+class ChatForm:
+    """`/v1/chat/completions`."""
+
+    def __init__(self) -> None:
+        self._head = _Head(f"chatcmpl-{secrets.token_hex(12)}")
+
+    def whole(self, said: Said) -> dict[str, Any]:
+        """See `Form`."""
+        message: dict[str, Any] = {"role": "assistant", "content": said.text}
+        if said.calls:
+            message |= {"content": said.text or None, "tool_calls": _calls(said.calls)}
+        choice = {"index": 0, "message": message, "finish_reason": _FINISH[said.finish]}
+        whole = self._head.object("chat.completion", said.model, [choice])
+        return {**whole, "usage": said.counts()}
+
+    def opening(self, model: str) -> dict[str, Any]:
+        """See `Form`."""
+        return self._chunk(model, {"role": "assistant", "content": ""}, None)
+
+    def piece(self, model: str, text: str, calls: tuple[ToolCall, ...]) -> dict[str, Any]:
+        """See `Form`."""
+        delta: dict[str, Any] = {"content": text} if text else {}
+        if calls:
+            numbered = enumerate(_calls(calls))
+            delta["tool_calls"] = [{"index": index, **call} for index, call in numbered]
+        return self._chunk(model, delta, None)
+
+    def ending(self, said: Said) -> dict[str, Any]:
+        """See `Form`."""
+        return self._chunk(said.model, {}, said.finish)
+
+    def counting(self, said: Said) -> dict[str, Any]:
+        """See `Form`."""
+        chunk = self._head.object("chat.completion.chunk", said.model, [])
+        return {**chunk, "usage": said.counts()}
+
+    def _chunk(self, model: str, delta: dict[str, Any], finish: Finish | None) -> dict[str, Any]:
+        reason = _FINISH[finish] if finish else None
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        return self._head.object("chat.completion.chunk", model, [choice])
+
+
+async def whole(route: Route) -> Said:
+    """Listen to the end. Raises what the route raises."""
+    said = Said(_model(route))
+    async with route:
+        async for item in route:
+            if isinstance(item, Restart):
+                said = Said(_model(route))
+            else:
+                said.add(item)
+    said.model = _model(route)
+    return said
+
+
+async def events(route: Route, form: Form, with_usage: bool) -> AsyncGenerator[dict[str, Any]]:
+    """The answer as it comes. What was sent cannot be taken back: an answer that somebody else
+    would better is left as it is, and one that broke off is an error. Raises `BadAnswer` then, and
+    what the route raises."""
+    said = Said(_model(route))
+    async with route:
+        async for item in route:
+            said.model = _model(route)
+            if isinstance(item, Restart):
+                if said.text and route.failures:
+                    raise BadAnswer("The answer broke off.", "Ask again.")
+                if said.text:
+                    break
+                continue
+            first = not said.text and not said.calls
+            said.add(item)
+            if item.text or item.tool_calls:
+                if first and (opening := form.opening(said.model)):
+                    yield opening
+                yield form.piece(said.model, item.text, item.tool_calls)
+    yield form.ending(said)
+    if with_usage:
+        yield form.counting(said)
+
+
+def _model(route: Route) -> str:
+    return route.provider.model if route.provider is not None else ""
+
+
+def _calls(calls: tuple[ToolCall, ...]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": call.id,
+            "type": "function",
+            "function": {"name": call.name, "arguments": call.arguments},
+        }
+        for call in calls
+    ]

@@ -1,0 +1,101 @@
+"""Runs the HTTP face until the process is told to end.
+
+uvicorn speaks HTTP: it is small, long in use, and on top of h11, which parses strictly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from nearfield.config.load import load
+from nearfield.errors import ConfigError
+from nearfield.features.service import Service
+from nearfield.http.app import App
+from nearfield.http.token import Token, token
+
+GRACE_SECONDS = 3
+"""For answers that are under way when the process is told to end."""
+
+MOST_CONNECTIONS = 64
+KEEP_ALIVE_SECONDS = 30
+"""Editors ask every few seconds; a new connection for each would cost more than an idle one."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn kills the process with the signal once it has ended; we have more to end."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Take the signals and keep them."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self.handle_exit)
+        yield
+
+
+def run(host: str, port: int, workspace: Path | None = None) -> int:
+    """Serve on a loopback address (port 0 picks one and says which) until a signal; answers the
+    process's exit code. Raises `ConfigError` when the address or the token cannot be used."""
+    # What was asked never goes to a log, and uvicorn would write an error's own words.
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    shown = token()
+    try:
+        listening = socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"Nearfield cannot listen on {host}:{port}: {error.strerror}.", "Take another port."
+        ) from error
+    with listening:
+        _announce(host, listening.getsockname()[1], shown)
+        asyncio.run(_serve(listening, shown, workspace))
+    return 0
+
+
+async def _serve(listening: socket.socket, shown: Token, workspace: Path | None) -> None:
+    loaded = load(workspace)
+    for problem in loaded.problems:
+        _say(str(problem))
+    service = Service(loaded.config)
+    config = uvicorn.Config(
+        App(service, shown, str(workspace or "")),
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    await service.start()
+    try:
+        await _Server(config).serve([listening])
+    finally:
+        await service.aclose()
+
+
+def _announce(host: str, port: int, shown: Token) -> None:
+    name = f"[{host}]" if ":" in host else host
+    _say(f"listening on http://{name}:{port}/v1 (model: nearfield)")
+    if shown.fresh:
+        _say(f"the token, shown this once: {shown.value}")
+    _say(f"the token is in {shown.where}")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"nearfield: {text}\n")
+    sys.stderr.flush()

@@ -1,0 +1,89 @@
+"""The token that a client of the HTTP face has to show.
+
+Loopback keeps other machines out, not other users of this one and not the pages in a browser: the
+token does. It comes from the environment, or from a file that only the user can read and that is
+made at the first start.
+"""
+
+from __future__ import annotations
+
+import errno
+import hmac
+import os
+import secrets
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nearfield.errors import ConfigError
+from nearfield.routing.ledger import data_dir
+
+VARIABLE = "NEARFIELD_HTTP_TOKEN"
+FILE = "http-token"
+TOKEN_BYTES = 32
+LEAST_CHARS = 16
+"""A shorter one given by the user could be guessed by trying."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """`where` it is from, for the user; `fresh` when it was made just now."""
+
+    value: str
+    where: str
+    fresh: bool = False
+
+    def matches(self, shown: str) -> bool:
+        """Whether `shown` is it, in a time that does not depend on where they differ."""
+        return hmac.compare_digest(shown.encode(), self.value.encode())
+
+
+def token(environ: Mapping[str, str] | None = None) -> Token:
+    """The token of the environment, else of the file, else a new one that is kept there. A file
+    that others could have read is not trusted: a new one takes its place. Raises `ConfigError`."""
+    environ = os.environ if environ is None else environ
+    if given := environ.get(VARIABLE, "").strip():
+        if len(given) < LEAST_CHARS or not given.isascii() or not given.isprintable():
+            raise ConfigError(
+                f"The token in {VARIABLE} cannot be used.",
+                f"Take {LEAST_CHARS} or more printable ASCII characters.",
+            )
+        return Token(given, VARIABLE)
+    path = data_dir(environ) / FILE
+    try:
+        kept = _kept(path)
+        return Token(kept, str(path)) if kept else _made(path)
+    except OSError as error:
+        raise ConfigError(
+            f"The token cannot be kept in {path}: {error.strerror}.", f"Or set {VARIABLE}."
+        ) from error
+
+
+def _kept(path: Path) -> str:
+    """What is in the file; "" when there is none, or when others could read or write it."""
+    # Neither a link to elsewhere nor a pipe that would never end.
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):
+            return ""
+        raise
+    with os.fdopen(descriptor, encoding="ascii", errors="replace") as file:
+        about = os.fstat(file.fileno())
+        private = os.name == "nt" or (about.st_mode & 0o077 == 0 and about.st_uid == os.getuid())
+        if not stat.S_ISREG(about.st_mode) or not private:
+            return ""
+        kept = file.read(1024).strip()
+    return kept if len(kept) >= LEAST_CHARS and kept.isascii() else ""
+
+
+def _made(path: Path) -> Token:
+    value = secrets.token_urlsafe(TOKEN_BYTES)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(value + "\n")
+    new.replace(path)
+    return Token(value, str(path), fresh=True)

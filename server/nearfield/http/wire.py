@@ -1,0 +1,224 @@
+"""What clients send, checked and put into the words of the inside.
+
+Fields that are not known are ignored, as every server of this kind does; one that is known and
+cannot be used is an error that names it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, field
+
+from nearfield.errors import NearfieldError
+from nearfield.http import fim_prompt
+from nearfield.types import ChatRequest, InfillRequest, Message, Role, Tool, ToolCall
+
+MODEL = "nearfield"
+"""The one model of this server; which model it is in the end, routing decides by the task."""
+
+DEADLINE_SECONDS = 600.0
+"""Clients have their own patience and hang up; this ends what they have forgotten."""
+
+COMPLETION_TOKENS = 64
+CHAT_TOKENS = 1024
+MOST_TOKENS = 32_768
+
+Tokens = Annotated[int, Meta(ge=1, le=MOST_TOKENS)]
+Temperature = Annotated[float, Meta(ge=0, le=2)]
+Stops = str | Annotated[list[str], Meta(max_length=16)] | None
+
+
+class BadRequest(NearfieldError):
+    """What was sent cannot be answered as it is. `param` names the field, `code` is OpenAI's."""
+
+    def __init__(self, message: str, param: str = "", code: str = "", status: int = 400) -> None:
+        super().__init__(message)
+        self.param, self.code, self.status = param, code, status
+
+
+class StreamOptions(msgspec.Struct, frozen=True):
+    """What a stream shall hold besides the answer."""
+
+    include_usage: bool = False
+
+
+class CompletionBody(msgspec.Struct, frozen=True):
+    """`POST /v1/completions`."""
+
+    prompt: str | Annotated[list[str], Meta(min_length=1, max_length=1)]
+    model: str = MODEL
+    suffix: str | None = None
+    max_tokens: Tokens | None = None
+    temperature: Temperature | None = None
+    stop: Stops = None
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    n: Literal[1] | None = None
+    best_of: Literal[1] | None = None
+    echo: Literal[False] | None = None
+
+    def request(self, document: str) -> InfillRequest:
+        """It as a hole to be filled; `document` is who shares what has been evaluated."""
+        prompt = self.prompt if isinstance(self.prompt, str) else self.prompt[0]
+        hole = fim_prompt.Hole(prompt, self.suffix or "")
+        if not self.suffix:
+            hole = fim_prompt.read(prompt) or hole
+        return InfillRequest(
+            document=document,
+            path="",
+            language="",
+            prefix=hole.prefix,
+            suffix=hole.suffix,
+            typed=hole.prefix.rpartition("\n")[2],
+            max_tokens=self.max_tokens or COMPLETION_TOKENS,
+            stop=_stops(self.stop),
+            temperature=self.temperature or 0.0,
+            deadline=time.monotonic() + DEADLINE_SECONDS,
+            patient=True,
+        )
+
+
+class Function(msgspec.Struct, frozen=True):
+    """A function that may be called."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class ToolBody(msgspec.Struct, frozen=True):
+    """A tool; there are only functions."""
+
+    function: Function
+    type: Literal["function"] = "function"
+
+
+class CalledFunction(msgspec.Struct, frozen=True):
+    """A function that a model has called, with its arguments as JSON text."""
+
+    name: str
+    arguments: str = "{}"
+
+
+class CallBody(msgspec.Struct, frozen=True):
+    """A call that a model has made."""
+
+    id: str
+    function: CalledFunction
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A part of a message's content."""
+
+    type: str
+    text: str = ""
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """A message of the conversation."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[Part] | None = None
+    tool_calls: list[CallBody] | None = None
+    tool_call_id: str = ""
+
+    def message(self) -> Message:
+        """It as models take it. Raises `BadRequest` for pictures and sounds."""
+        role = Role.SYSTEM if self.role == "developer" else Role(self.role)
+        calls = tuple(
+            ToolCall(call.id, call.function.name, call.function.arguments)
+            for call in self.tool_calls or ()
+        )
+        return Message(role, self._text(), calls, self.tool_call_id)
+
+    def _text(self) -> str:
+        if not isinstance(self.content, list):
+            return self.content or ""
+        if other := next((part.type for part in self.content if part.type != "text"), ""):
+            raise BadRequest(f"Content of the type {other!r} is not read, only text.", "messages")
+        return "".join(part.text for part in self.content)
+
+
+class Schema(msgspec.Struct, frozen=True):
+    """A JSON schema with a name."""
+
+    schema: dict[str, Any]
+    name: str = "answer"
+
+
+class Format(msgspec.Struct, frozen=True):
+    """What the answer shall be."""
+
+    type: Literal["text", "json_object", "json_schema"] = "text"
+    json_schema: Schema | None = None
+
+
+class ChatBody(msgspec.Struct, frozen=True):
+    """`POST /v1/chat/completions`."""
+
+    messages: Annotated[list[Turn], Meta(min_length=1)]
+    model: str = MODEL
+    max_tokens: Tokens | None = None
+    max_completion_tokens: Tokens | None = None
+    temperature: Temperature | None = None
+    stop: Stops = None
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    tools: list[ToolBody] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    response_format: Format = field(default_factory=Format)
+    n: Literal[1] | None = None
+
+    def schema(self) -> dict[str, Any] | None:
+        """What the answer must meet, None for free text. Raises `BadRequest`."""
+        wanted = self.response_format
+        if wanted.type == "json_object":
+            return {"type": "object"}
+        if wanted.type == "text":
+            return None
+        if wanted.json_schema is None:
+            raise BadRequest("response_format has no json_schema.", "response_format")
+        return wanted.json_schema.schema
+
+    def request(self) -> ChatRequest:
+        """It as a conversation to be continued. Raises `BadRequest`."""
+        if self.tool_choice not in (None, "none", "auto"):
+            raise BadRequest("tool_choice can be 'none' or 'auto'.", "tool_choice")
+        offered = () if self.tool_choice == "none" else self.tools or ()
+        if offered and self.schema() is not None:
+            raise BadRequest("tools and a response_format exclude each other.", "response_format")
+        return ChatRequest(
+            messages=tuple(turn.message() for turn in self.messages),
+            tools=tuple(_tool(one.function) for one in offered),
+            schema=self.schema(),
+            max_tokens=self.max_completion_tokens or self.max_tokens or CHAT_TOKENS,
+            temperature=self.temperature,
+            stop=_stops(self.stop),
+            deadline=time.monotonic() + DEADLINE_SECONDS,
+        )
+
+
+Body = TypeVar("Body", CompletionBody, ChatBody)
+
+
+def read(kind: type[Body], raw: bytes) -> Body:
+    """The body of a request. Raises `BadRequest`, whose message names the field."""
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.ValidationError as error:
+        said, _, where = str(error).partition(" - at `$.")
+        raise BadRequest(f"{error}.", where.rstrip("`") if said else "") from error
+    except msgspec.DecodeError as error:
+        raise BadRequest("The body is not JSON.") from error
+
+
+def _tool(function: Function) -> Tool:
+    anything: dict[str, Any] = {"type": "object", "properties": {}}
+    return Tool(function.name, function.description or "", function.parameters or anything)
+
+
+def _stops(said: Stops) -> tuple[str, ...]:
+    return tuple(filter(None, [said] if isinstance(said, str) else said or []))
