@@ -10,7 +10,7 @@ import tree_sitter
 
 from nearfield.features.act.scopes import binds, function_at, is_parameter, text_of
 from nearfield.features.act.target import name_node
-from nearfield.features.next_edit.members import member_of, receiver
+from nearfield.features.next_edit.members import member_of, members, receiver
 from nearfield.features.next_edit.parameters import (
     Call,
     Change,
@@ -29,6 +29,7 @@ __all__ = ["Signature", "brackets_at", "calls_of", "corrected", "signature_at", 
 MOST_CALLS = 100
 _CALLS = frozenset({"call", "call_expression", "new_expression"})
 _CONSTRUCTORS = frozenset({"__init__", "constructor"})
+_METHODS = frozenset({"function_definition", "method_definition", "method_declaration"})
 _LITERAL = re.compile(r"-?[\d.]+|\"[^\"\\\n]*\"|'[^'\\\n]*'|True|False|None|true|false|null|nil")
 _BARE = frozenset(
     {"int", "int64", "float64", "string", "bool", "error", "byte", "str", "float", "bytes",
@@ -148,7 +149,9 @@ def _brackets(parsed: Parsed, place: Span) -> tree_sitter.Node | None:
 def _reordered(call: Call, order: tuple[int, ...]) -> str | None:
     if any(one.name for one in call.arguments):
         return None
-    if len(call.arguments) != len(order):
+    # Those at the end may be left out, if what is passed stays together.
+    order = order[: len(call.arguments)]
+    if sorted(order) != list(range(len(call.arguments))):
         return None
     texts = [call.arguments[index].text for index in order]
     return _replaced(call, [(*place, text) for place, text in zip(call.places, texts, strict=True)])
@@ -181,31 +184,30 @@ def _with(
     value: Callable[[Parameter], str],
 ) -> str | None:
     inserts: list[tuple[int, int, str]] = []
-    by_place, count = call.by_place, len(call.arguments)
+    passed = 0
     for index, one in added:
-        fills = not one.named and index < by_place
+        place = index - passed  # counted in the arguments as they are
+        fills = not one.named and place < call.by_place
         if not (one.required or fills) or any(a.name == one.name for a in call.arguments):
             continue
         text = value(one)
         if not text:
             return None
-        if one.named or index > by_place:
-            inserts.append(_behind(call, count, f"{one.name}={text}"))
-        elif index < count:
-            inserts.append((call.places[index][0], call.places[index][0], f"{text}, "))
-            by_place += 1
+        if one.named or place > call.by_place:
+            inserts.append(_behind(call, len(call.arguments), f"{one.name}={text}"))
         else:
-            inserts.append(_behind(call, count, text))
-            by_place += 1
+            inserts.append(_behind(call, place, text))
+            passed += 1
     return _replaced(call, inserts) if inserts else None
 
 
 def _behind(call: Call, count: int, text: str) -> tuple[int, int, str]:
-    """Puts `text` behind the last argument."""
-    if not count:
-        return 0, len(call.inside), text
-    end = call.places[-1][1]
-    return end, end, f", {text}"
+    """Puts `text` behind the first `count` arguments."""
+    if count:
+        end = call.places[count - 1][1]
+        return end, end, f", {text}"
+    start = call.places[0][0] if call.arguments else len(call.inside)
+    return start, start, f"{text}, " if call.arguments else text
 
 
 def _replaced(call: Call, parts: Sequence[tuple[int, int, str]]) -> str:
@@ -253,27 +255,25 @@ def _of_type(parsed: Parsed, holder: tree_sitter.Node, kind: str) -> str:
 
 
 def _own_member(parsed: Parsed, holder: tree_sitter.Node, name: str) -> str:
-    """The member of the object itself that has the name, as it is reached in the function around a
-    call."""
+    """The field `name` of the object whose method is around a call, as it is reached there."""
     function = function_at(parsed, holder)
-    if function is None:
+    own = name_node(function) if function is not None else None
+    owner = member_of(parsed, own) if own is not None else None
+    if function is None or owner is None:
         return ""
-    own = receiver(function)[0] or ("self" if parsed.language.name == "python" else "this")
-    for node in named(parsed, name, parsed.span(function.parent or function)):
-        up = node.parent
-        if member_of(parsed, node) and up is not None and text_of(up) == f"{own}.{name}":
-            inside = function_at(parsed, node)
-            if inside is not None and _same_class(parsed, inside, function):
-                return f"{own}.{name}"
-    return ""
-
-
-def _same_class(parsed: Parsed, one: tree_sitter.Node, other: tree_sitter.Node) -> bool:
-    first, second = name_node(one), name_node(other)
-    if first is None or second is None:
-        return False
-    owner = member_of(parsed, first)
-    return owner is not None and owner == member_of(parsed, second)
+    if parsed.language.name == "python":
+        takes = held(function)
+        through = text_of(takes.named_children[0]) if takes and takes.named_children else ""
+        through = through if through == "self" else ""
+    else:
+        static = any(child.type == "static" for child in function.children)
+        through = receiver(function)[0] or ("" if static else "this")
+    fields = (
+        one
+        for one in members(parsed, name, owner)
+        if one.defines and one.node.parent and one.node.parent.type not in _METHODS
+    )
+    return f"{through}.{name}" if through and any(True for _ in fields) else ""
 
 
 def brackets_at(parsed: Parsed, span: Span) -> tree_sitter.Node | None:

@@ -3,8 +3,8 @@ become, the nearest below the cursor first.
 
 Found by the syntax tree and by what the user has just changed, without a model. Nothing is offered
 while a name is still being typed, in comments and strings, or where it is not certain what is
-meant. Every offer is for the document as it is; a place that was changed or dismissed is not offered
-again.
+meant. Every offer is for the document as it is; a place that was changed or dismissed is not
+offered again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from nearfield.config.schema import Config
 from nearfield.features.act.scopes import SUPPORTED
 from nearfield.features.documents import difference
-from nearfield.features.next_edit.follow import LONGEST, Burst, Followed, Group, Site
+from nearfield.features.next_edit.follow import LONGEST, Burst, Followed, Group, Site, word_around
 from nearfield.features.next_edit.work import Dependents, dependents_of, edits_of, may_matter
 from nearfield.features.permitted import Permitted
 from nearfield.features.prompting import Cursor
@@ -137,6 +137,8 @@ class NextEdits:
             return ()
         found: dict[Span, NextEdit] = {}
         for burst in reversed(self._bursts(snapshot)):
+            if self.is_typing(snapshot, offset) and _is_within_word(snapshot.text, offset):
+                continue  # what is typed before a name may become another one
             for group in burst.groups or ():
                 for site, edit in edits_of(now, burst, group):
                     old = snapshot.text[edit.span.start : edit.span.end]
@@ -187,6 +189,11 @@ class NextEdits:
         if followed is None or not followed.bursts:
             return False
         return followed.version == snapshot.version and followed.text == snapshot.text
+
+
+def _is_within_word(text: str, offset: int) -> bool:
+    word = word_around(text, Span(offset, offset))
+    return word.start < offset < word.end
 
 
 def _is_coarse(edit: Edit) -> bool:

@@ -81,6 +81,11 @@ class Burst:
         self.now = Span(start, max(self.now.end, edit.span.end) + grown)
         self.at = at
 
+    @property
+    def is_partly_done(self) -> bool:
+        """Whether some of its sites were changed already."""
+        return any(not site.open for group in self.groups or () for site in group.sites)
+
     def touches(self, edit: Edit) -> bool:
         """Whether `edit` is at this place, be it at its very end."""
         return edit.span.start <= self.now.end and self.now.start <= edit.span.end
@@ -122,34 +127,27 @@ class Followed:
             self.bursts.clear()
         else:
             before = self.text
-            for index, edit in enumerate(edits):
-                after = text if index == len(edits) - 1 else _applied(before, edit)
-                self._edit(before, after, edit, at)
-                before = after
+            for edit in edits:
+                self._edit(before, edit, at)
+                before = before[: edit.span.start] + edit.text + before[edit.span.end :]
         self.text, self.version = text, version
 
-    def _edit(self, before: str, after: str, edit: Edit, at: float) -> None:
+    def _edit(self, before: str, edit: Edit, at: float) -> None:
         self.last = edit.span.start + len(edit.text)
-        here = next((one for one in reversed(self.bursts) if one.touches(edit)), None)
-        newest = bool(self.bursts) and here is self.bursts[-1]
         small = len(edit.text) <= LONGEST and "\n" not in edit.text
         small = small and "\n" not in before[edit.span.start : edit.span.end]
-        if here is not None and not (small and (newest or here.holds(edit))):
-            here.lost = here.now.end > edit.span.start
-            here = None
-        if here is not None and _ends(here, before, edit):
-            here = None
-        at_site = False
+        at_site, begun = False, False
         for burst in self.bursts:
             at_site = burst.record(edit) or at_site
-            if burst is not here and not burst.lost:
+            here = burst.holds(edit) or (burst is self.bursts[-1] and burst.touches(edit))
+            if small and here and not _ends(burst, before, edit):
+                burst.extend(edit, at)
+                # What was accepted fits what this read until now, and has to go on from there.
+                begun = begun or not burst.is_partly_done
+            else:
                 moved = follow(burst.now, edit)
-                burst.now, burst.lost = moved or burst.now, moved is None
-        if here is not None:
-            here.extend(edit, at)
-            self.bursts.remove(here)
-            self.bursts.append(here)
-        elif small and not at_site:
+                burst.now, burst.lost = moved or burst.now, burst.lost or moved is None
+        if small and not at_site and not begun:
             now = Span(edit.span.start, edit.span.start + len(edit.text))
             self.bursts.append(Burst(before, edit.span, now, at, [edit]))
         self.bursts = [one for one in self.bursts if not one.lost][-BURSTS_KEPT:]
@@ -185,12 +183,8 @@ def _ends(burst: Burst, before: str, edit: Edit) -> bool:
         return False
     old, new = word_around(burst.before, burst.was), word_around(before, burst.now)
     was, now = burst.before[old.start : old.end], before[new.start : new.end]
-    return was != now and is_word(was) and is_word(now)
+    return was != now and new.end == burst.now.end and is_word(was) and is_word(now)
 
 
 def _is_part(char: str) -> bool:
     return char == "_" or char.isalnum()
-
-
-def _applied(text: str, edit: Edit) -> str:
-    return text[: edit.span.start] + edit.text + text[edit.span.end :]

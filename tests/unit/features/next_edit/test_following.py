@@ -70,7 +70,9 @@ def test_typing_on_changes_what_is_offered() -> None:
     typist.accept(first[0])
     typist.offset = typist.find("w,") + 1
     typist.type("ide")
-    assert {(one.old, one.new) for one in typist.offered()} == {("width", "wide")}
+    found = {(one.old, one.new) for one in typist.offered()}
+    assert found == {("width", "wide"), ("w", "wide")}
+    assert typist.accept_all() == CODE.replace("width", "wide")
 
 
 def test_undo_drops_the_offers() -> None:
