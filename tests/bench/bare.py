@@ -52,12 +52,24 @@ class BareModel:
 
     def fim(self, prefix: str, suffix: str, *, started: bool, max_tokens: int = 64) -> Bare:
         """The middle between `prefix` and `suffix`; `started` as in `InfillRequest.typed`."""
+        prompt = self.prompt(prefix, suffix)
+        return self.generate(prompt, max_tokens, started=started, single_line=True)
+
+    def prompt(self, prefix: str, suffix: str, last: str = "") -> list[int]:
+        """The plain template's tokens, with `last` behind the middle token."""
         pre, suf, mid = (
             [fim(self._vocab)]
             for fim in (c.llama_vocab_fim_pre, c.llama_vocab_fim_suf, c.llama_vocab_fim_mid)
         )
-        prompt = pre + self.tokens(prefix) + suf + self.tokens(suffix) + mid
-        return self.generate(prompt, max_tokens, started=started, single_line=True)
+        return pre + self.tokens(prefix) + suf + self.tokens(suffix) + mid + self.tokens(last)
+
+    def batch_ms(self, size: int) -> float:
+        """How long a batch of `size` tokens takes behind 256 others."""
+        c.llama_memory_clear(c.llama_get_memory(self._context), True)
+        self._decode([100] * 256, 0)
+        begun = time.perf_counter()
+        self._decode([100] * size, 256)
+        return (time.perf_counter() - begun) * 1000
 
     def generate(
         self,

@@ -118,6 +118,7 @@ RULES: dict[Key, Rule] = {
     ("engine", "temperature"): user_only,
     ("engine", "idle_unload_minutes"): user_only,
     ("engine", "keep_prompts_mb"): only_lower,
+    ("engine", "on_battery"): only_towards("ignore", "save"),
     ("models", "complete"): user_only,
     ("models", "chat"): user_only,
     ("routing", "strategy"): only_local,

@@ -98,7 +98,11 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     Nearfield started; 0 never does."""
     keep_prompts_mb: NonNegative = 256
     """What the model has read of the files edited last is kept on disk, in so many MiB, so that it
-    need not read them again after a restart. It holds code; only you can read it. 0 keeps nothing."""
+    need not read them again after a restart. It holds code, readable by you alone; 0 keeps
+    nothing."""
+    on_battery: Literal["save", "ignore"] = "save"
+    """On a laptop's battery: "save" prepares nothing that nobody has asked for (no idle prefill, no
+    indexing), "ignore" works as on the mains."""
 
 
 class Models(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ from nearfield.features.next_edit.edits import NextEdits
 from nearfield.features.next_edit.inline import suggestion_for
 from nearfield.features.offers import Offers
 from nearfield.features.permitted import Permitted
+from nearfield.features.power import on_battery
 from nearfield.features.prefill import Prefill
 from nearfield.features.record.recorder import Recorder
 from nearfield.features.record.store import RecordStore
@@ -80,6 +81,8 @@ class Service:
             self._documents, self.traces, self.acceptance, self._health.outcome, self.offers
         )
         self._paused = False
+        self._sparing = False
+        self._on_battery = on_battery
         self._prefill = Prefill(self._documents, self._completer)
         self.knowledge = Knowledge(config, self._completer.cursor)
         self.actions = Actions(self, self._completer.cursor, self.knowledge)
@@ -107,6 +110,7 @@ class Service:
             run_task(self._build(), "build the providers"),
             run_task(self._health.run(), "watch the providers"),
             run_task(self._let_rest(), "let idle models rest"),
+            run_task(self._spare(), "spare the battery"),
             run_task(self.knowledge.run(), "keep the indexes"),
         ]
 
@@ -143,8 +147,8 @@ class Service:
     def pause(self) -> None:
         """Suggest nothing and work on nothing until `resume`."""
         self._paused = True
-        self._prefill.stop()
-        self.knowledge.pause()
+        self._completer.others.stop()
+        self._idle_work()
         self.explainer.pause(True)
         self.reviewer.pause(True)
         self._health.pause(True)
@@ -152,7 +156,7 @@ class Service:
     def resume(self) -> None:
         """Go on after `pause`."""
         self._paused = False
-        self.knowledge.resume()
+        self._idle_work()
         self.explainer.pause(False)
         self.reviewer.pause(False)
         self._health.pause(False)
@@ -171,6 +175,7 @@ class Service:
     def changed(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
         """`edits`, each counted in the text after the one before, have led to `snapshot`."""
         self._prefill.stop()
+        self._completer.others.stop(snapshot.uri)
         accepted = self.acceptance.infer(snapshot.uri, edits)
         known = self._documents.get(snapshot.uri)
         self.next_edits.changed(known.snapshot if known else None, snapshot, edits)
@@ -215,7 +220,8 @@ class Service:
             return await self._completer.complete(ask, paused=self._paused)
         finally:
             self._rest(ask.snapshot.uri)
-            self.explainer.rest(ask.snapshot, ask.offset)
+            if not self._sparing:
+                self.explainer.rest(ask.snapshot, ask.offset)
 
     def ready(self, snapshot: Snapshot, offset: int) -> tuple[Suggestion, ...]:
         """What can be suggested at once, for a popup that must not wait; no trace."""
@@ -334,6 +340,25 @@ class Service:
             for provider in providers.values():
                 await provider.aclose()
 
+    async def _spare(self) -> None:
+        """On the battery nothing is prepared that nobody has asked for."""
+        while True:
+            saves = self.config.engine.on_battery == "save"
+            sparing = saves and await asyncio.to_thread(self._on_battery)
+            if sparing is not self._sparing:
+                self._sparing = sparing
+                log.info("on the %s", "battery: nothing is prepared" if sparing else "mains")
+                self._idle_work()
+            await asyncio.sleep(REST_CHECK_SECONDS)
+
+    def _idle_work(self) -> None:
+        """Let what works while nobody types do so, or not."""
+        if self._paused or self._sparing:
+            self._prefill.stop()
+            self.knowledge.pause()
+        else:
+            self.knowledge.resume()
+
     async def _let_rest(self) -> None:
         """Give back the memory of models that nobody has asked for a while."""
         while True:
@@ -349,14 +374,14 @@ class Service:
         if self._keeping is not None:
             self._keeping.cancel()
         self._keeping = run_task(self._keep(uri), "keep a prompt")
-        if not self._paused:
+        if not (self._paused or self._sparing):
             self._prefill.rest(uri)
             document = self._documents.get(uri)
             self.knowledge.rest(uri, document.cursor if document is not None else None)
 
     def _snippets_came(self, uri: str) -> None:
         """Other snippets are ready than the model has read: it may read them now."""
-        if uri == self._latest and not self._paused:
+        if uri == self._latest and not (self._paused or self._sparing):
             self._prefill.rest(uri)
 
     async def _keep(self, uri: str) -> None:

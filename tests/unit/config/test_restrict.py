@@ -43,6 +43,7 @@ DOMAIN: dict[str, tuple[Any, list[tuple[Any, Any]]]] = {
     "engine.temperature": (0.2, [(0.0, 0.2), (1.0, 0.2)]),
     "engine.idle_unload_minutes": (30, [(1, 30), (60, 30)]),
     "engine.keep_prompts_mb": (256, [(0, 0), (512, 256)]),
+    "engine.on_battery": ("ignore", [("save", "save")]),
     "models.complete": ("mine", [("/evil.gguf", "mine"), ("", "mine")]),
     "models.chat": ("mine", [("/evil.gguf", "mine"), ("", "mine")]),
     "routing.strategy": ("hybrid", [("local_only", "local_only"), ("cloud_only", "hybrid")]),
