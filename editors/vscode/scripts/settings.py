@@ -63,6 +63,10 @@ CHOICES = {
         "always": "Also in the completion list.",
         "never": "Never in the completion list.",
     },
+    "engine.on_battery": {
+        "save": "Prepare nothing that nobody has asked for.",
+        "ignore": "Work as on the mains.",
+    },
     "log.level": {
         "error": "What went wrong.",
         "warning": "Also what may go wrong.",
