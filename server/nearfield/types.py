@@ -126,7 +126,8 @@ class InfillRequest:
     at `max_tokens`, at the model's end of middle, and, when `single_line`, at the first line break
     after something visible. The caller may close the stream at any time: that frees the model.
     `prefill_only` evaluates the prompt and generates nothing. `patient` says that the user asked by
-    a key and waits: the best answer in time before the quickest.
+    a key and waits: the best answer in time before the quickest. The answer shall begin otherwise
+    than each of `avoid`: by a constraint where the provider can, else by `temperature`.
     """
 
     document: str
@@ -146,6 +147,7 @@ class InfillRequest:
     priority: Priority = Priority.COMPLETION
     prefill_only: bool = False
     patient: bool = False
+    avoid: tuple[str, ...] = ()
 
 
 class Role(StrEnum):

@@ -53,8 +53,9 @@ class Generate(msgspec.Struct, tag="generate", frozen=True):
     it by the model's own template. `schema` (JSON text) makes the output JSON that meets it; with
     `call_marks` it is words, or such JSON between the two marks, or words alone without `schema`.
     `line_started` says that the cursor's line has something visible left of the cursor, so that a
-    line break as the very first thing ends a `single_line` job. Times are from the receipt of the
-    frame; 0 means none.
+    line break as the very first thing ends a `single_line` job. With `avoid`, and no temperature,
+    the first visible characters are not those with which one of these texts begins. Times are from
+    the receipt of the frame; 0 means none.
     """
 
     id: int
@@ -68,6 +69,7 @@ class Generate(msgspec.Struct, tag="generate", frozen=True):
     single_line: bool = False
     line_started: bool = False
     temperature: float = 0.0
+    avoid: list[str] = []
     schema: str = ""
     call_marks: tuple[str, str] | None = None
     prefill_only: bool = False

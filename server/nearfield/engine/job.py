@@ -16,7 +16,11 @@ from nearfield.engine.output import Output
 from nearfield.engine.rates import Rates
 from nearfield.engine.sampling import Sampler
 from nearfield.engine.sequences import Sequence, common_prefix
+from nearfield.engine.vocabulary import Ids
 from nearfield.errors import ContextTooLong
+
+MOST_BANNED = 64
+"""Tokens that may be passed over for one that begins otherwise; what comes later makes no sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,8 @@ def cheapest(
 @dataclass(slots=True)
 class Job:
     """A running request. `todo` are tokens not yet evaluated; the prompt's first, then each
-    generated one."""
+    generated one. `lead` is the white space with which the answer begins, `differs` whether it has
+    begun otherwise than what is to be avoided."""
 
     spec: Generate
     arrival: int
@@ -73,6 +78,8 @@ class Job:
     generated: int = 0
     prefill_ms: float = 0.0
     decode_ms: float = 0.0
+    lead: bytes = b""
+    differs: bool = False
 
     @property
     def late(self) -> bool:
@@ -134,6 +141,8 @@ class Job:
         owed = self.output.owed
         allowed = model.byte_index.allowed(owed) if owed else None
         token, sure = self.sampler.pick(self.lane, allowed)
+        if self.spec.avoid and not self.differs:
+            token, sure = self._otherwise(model, allowed, token, sure)
         self.decode_ms += (time.perf_counter() - started) * 1000
         if token in model.end_tokens:
             return self._rest(), "stop"
@@ -144,6 +153,25 @@ class Job:
         if not finish and self.generated >= self.spec.max_tokens:
             finish, text = "length", text + self.output.end()
         return [Tokens(self.spec.id, text, [sure], round(self.decode_ms, 2))], finish
+
+    def _otherwise(
+        self, model: Model, allowed: Ids | None, token: int, sure: float
+    ) -> tuple[int, float]:
+        """`token`, or the next likely one with which the answer does not begin as one of those to
+        be avoided. White space that they share is not a beginning."""
+        banned: list[int] = []
+        while len(banned) < MOST_BANNED and token not in model.end_tokens:
+            text = self.lead + model.pieces[token][len(self.output.owed) :]
+            visible = text.lstrip()
+            if not visible:
+                self.lead = text
+                break
+            if not any(other.lstrip().encode().startswith(visible) for other in self.spec.avoid):
+                self.differs = True
+                break
+            banned.append(token)
+            token, sure = self.sampler.pick(self.lane, allowed, banned)
+        return token, sure
 
     def _rest(self) -> list[Tokens]:
         text = self.output.end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -28,8 +29,11 @@ def logprob(logits: Logits, token: int) -> float:
 class Sampler(Protocol):
     """Chooses tokens for one job."""
 
-    def pick(self, lane: Lane, allowed: Ids | None) -> tuple[int, float]:
-        """The next token and its log-probability, out of `allowed` where it is not None."""
+    def pick(
+        self, lane: Lane, allowed: Ids | None, banned: Sequence[int] = ()
+    ) -> tuple[int, float]:
+        """The next token and its log-probability, out of `allowed` where it is not None. Only a
+        sampler without temperature or grammar heeds `banned`."""
         ...
 
     def close(self) -> None:
@@ -43,10 +47,19 @@ class Greedy:
     def __init__(self, model: Model) -> None:
         self._never = model.never
 
-    def pick(self, lane: Lane, allowed: Ids | None) -> tuple[int, float]:
+    def pick(
+        self, lane: Lane, allowed: Ids | None, banned: Sequence[int] = ()
+    ) -> tuple[int, float]:
         """See `Sampler`."""
         logits = lane.logits()
-        if allowed is not None and len(allowed):
+        if banned:
+            choice = logits.copy()
+            choice[[*banned, *self._never]] = -np.inf
+            if allowed is not None and len(allowed):
+                token = int(allowed[int(choice[allowed].argmax())])
+            else:
+                token = int(choice.argmax())
+        elif allowed is not None and len(allowed):
             token = int(allowed[int(logits[allowed].argmax())])
         else:
             token = int(logits.argmax())
@@ -85,7 +98,9 @@ class Chain:
             self._data, dtype=[("id", np.int32), ("logit", np.float32), ("p", np.float32)]
         )
 
-    def pick(self, lane: Lane, allowed: Ids | None) -> tuple[int, float]:
+    def pick(
+        self, lane: Lane, allowed: Ids | None, banned: Sequence[int] = ()
+    ) -> tuple[int, float]:
         """See `Sampler`. The grammar is asked about one token first and about the whole
         vocabulary only when it refuses that one: the second costs as much as a decode step."""
         logits = lane.logits()

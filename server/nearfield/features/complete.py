@@ -14,29 +14,24 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nearfield.config.schema import Completion, Config
-from nearfield.errors import (
-    EngineDied,
-    NearfieldError,
-    NoProvider,
-    NotReady,
-    RateLimited,
-    Unauthorised,
-    Unreachable,
-)
+from nearfield.errors import NearfieldError
 from nearfield.features.acceptance import Acceptance
+from nearfield.features.account import Account, reason_of
+from nearfield.features.alternatives import MOST, UNNOTICED_MS, Alternatives, Other
 from nearfield.features.ask import CompletionAnswer, CompletionAsk
 from nearfield.features.budget import Allowance, Rates, allow
 from nearfield.features.cache import CompletionCache, Hit, Said
-from nearfield.features.confidence import Confidence, confidence_of, unsure
+from nearfield.features.confidence import confidence_of, unsure
 from nearfield.features.documents import Document, Documents
 from nearfield.features.generate import Ending, Generated, generate
 from nearfield.features.offers import Offers
 from nearfield.features.permitted import Permitted
 from nearfield.features.prompting import (
     Cursor,
+    Plan,
     choose,
     errand_of,
     included,
@@ -52,7 +47,8 @@ from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import ParseCache, Parsed
 from nearfield.types import (
     Capabilities,
-    Included,
+    InfillRequest,
+    Priority,
     Selected,
     Situation,
     Snapshot,
@@ -60,7 +56,6 @@ from nearfield.types import (
     Span,
     Suggestion,
     Trace,
-    Usage,
 )
 
 log = logging.getLogger(__name__)
@@ -73,16 +68,14 @@ PARSE_IN_THREAD_CHARS = 100_000
 """A longer text is parsed off the event loop: 1 MB takes 70 ms the first time, 0.1 MB takes 7."""
 
 
-_REASONS: tuple[tuple[type[NearfieldError], str], ...] = (
-    (NotReady, "not_ready"),
-    (EngineDied, "engine_died"),
-    (Unreachable, "unreachable"),
-    (Unauthorised, "unauthorised"),
-    (RateLimited, "rate_limited"),
-)
+OTHER_TEMPERATURE = 0.8
+"""For providers that cannot be told to begin otherwise: enough to leave the likeliest path."""
 
+OTHERS_SECONDS = 5.0
+"""Whoever asks again waits so long at most for what else there is."""
 
 NextEditFor = Callable[[CompletionAsk], Awaitable[Suggestion | None]]
+
 SnippetsOf = Callable[[Snapshot, int, int], tuple[Snippet, ...]]
 """What helps at an offset of a document, in at most so many characters; without waiting."""
 
@@ -97,38 +90,14 @@ async def _nothing(_snapshot: Snapshot, _offset: int) -> None:
     """Nothing is known of other files."""
 
 
-@dataclass(slots=True)
-class Account:
-    """What the trace of one question will say."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a model is asked, and what judges its answer."""
 
-    begun: float
-    situation: str = ""
-    provider: str = ""
-    model: str = ""
-    usage: Usage | None = None
-    shown: bool = False
-    reason: str = "error"
-    included: tuple[Included, ...] = ()
-    confidence: Confidence | None = None
-
-    def trace(self, ask: CompletionAsk) -> Trace:
-        """The account as it stands."""
-        return Trace(
-            id=ask.id,
-            method=ask.method,
-            uri=ask.snapshot.uri,
-            version=ask.snapshot.version,
-            provider=self.provider,
-            model=self.model,
-            situation=self.situation,
-            total_ms=(time.monotonic() - self.begun) * 1000,
-            shown=self.shown,
-            reason=self.reason,
-            usage=self.usage,
-            included=self.included,
-            mean_logprob=self.confidence.mean if self.confidence else None,
-            min_logprob=self.confidence.least if self.confidence else None,
-        )
+    cursor: Cursor
+    plan: Plan
+    shaper: Shaper
+    request: InfillRequest
 
 
 class Completer:
@@ -164,6 +133,8 @@ class Completer:
         self._trees = ParseCache()
         self._running: dict[str, asyncio.Task[CompletionAnswer]] = {}
         self._made = 0
+        self.others = Alternatives(self._other)
+        """What may be suggested besides, where the user asks by a key."""
         self.use(Config(), None)
 
     def use(self, config: Config, router: Router | None) -> None:
@@ -216,6 +187,7 @@ class Completer:
         task = self._running.pop(uri, None)
         if task is not None:
             task.cancel()
+        self.others.stop(uri)
         self._trees.forget(uri)
         self.cache.forget(uri)
 
@@ -226,6 +198,7 @@ class Completer:
 
     async def aclose(self) -> None:
         """End every question."""
+        self.others.stop()
         for task in tuple(self._running.values()):
             await stop_task(task)
 
@@ -250,6 +223,7 @@ class Completer:
         refused = self._permitted.reason(ask.snapshot)
         if refused:
             return CompletionAnswer(reason=refused)
+        self.others.leave(ask)
         document = self._documents.at(ask.snapshot)
         account.situation = document.asked(ask.offset)
         if (edit := await self.next_edit(ask)) is not None:
@@ -259,7 +233,10 @@ class Completer:
             cached = self._known(ask, hits) or await self._checked(ask, hits)
             if cached is not None:
                 account.situation = Situation.CACHED
-                return cached
+                deadline = self._deadline(ask, account)
+                # Who has seen the first one, and asks, wants the others.
+                seen = not unsure(hits[0].said.confidence, self._settings)
+                return await self._with_others(ask, cached, deadline, OTHERS_SECONDS * seen)
         await asyncio.sleep(self._debounce_ms(ask) / 1000)
         if self._documents.is_stale(ask.snapshot):
             return CompletionAnswer(reason="stale")
@@ -276,32 +253,17 @@ class Completer:
     async def _from_model(
         self, ask: CompletionAsk, document: Document, router: Router, account: Account
     ) -> CompletionAnswer:
-        settings = self._settings
-        wait = settings.invoked_deadline_ms if ask.invoked else settings.deadline_ms
-        deadline = account.begun + wait / 1000
-        cursor = await self.cursor(ask.snapshot, ask.offset, ask.selected)
-        allowance = self.allowance(router, deadline - time.monotonic(), patient=ask.invoked)
-        if ask.invoked:
-            await self.prepare(ask.snapshot, ask.offset)
-        snippets = self.snippets(ask.snapshot, ask.offset, allowance.snippet_chars)
-        plan = choose(cursor, document, allowance, settings, patient=ask.invoked, snippets=snippets)
-        document.window = plan.piece.window
-        account.included = included(plan.piece)
-        fresh = document.fresh_chars(plan.prompt)
-        shaper = self._shaper(cursor, ask.invoked)
-        request = request_of(
-            plan,
-            cursor,
-            settings,
-            single_line=shaper.single_line,
-            deadline=deadline,
-            patient=ask.invoked,
-        )
+        deadline = self._deadline(ask, account)
+        asked = await self._question(ask, document, router, deadline)
+        document.window = asked.plan.piece.window
+        account.included = included(asked.plan.piece)
+        fresh = document.fresh_chars(asked.plan.prompt)
         found = Generated()
         workspace = ask.snapshot.root or ""
         accepted = self._offers.take(workspace, Task.COMPLETE)
         try:
-            await generate(found, router, request, errand_of(cursor, accepted), shaper)
+            errand = errand_of(asked.cursor, accepted)
+            await generate(found, router, asked.request, errand, asked.shaper)
         finally:
             if found.asked.isdisjoint(accepted):
                 self._offers.give_back(workspace, Task.COMPLETE, accepted)
@@ -312,9 +274,81 @@ class Completer:
                 found.usage,
             )
             if found.watch.first is not None:
-                self._documents.evaluated(document, plan.held, self.sequences(router))
+                self._documents.evaluated(document, asked.plan.held, self.sequences(router))
                 self.rates.learn(found.provider, found.watch, fresh, found.usage)
-        return self._judged(ask, found, shaper, account)
+        answer = self._judged(ask, found, asked.shaper, account)
+        expected = MOST * (found.usage.decode_ms or 0.0) if found.usage else 0.0
+        wait = expected / 1000 if expected <= UNNOTICED_MS else 0.0
+        return await self._with_others(ask, answer, deadline, wait)
+
+    def _deadline(self, ask: CompletionAsk, account: Account) -> float:
+        settings = self._settings
+        wait = settings.invoked_deadline_ms if ask.invoked else settings.deadline_ms
+        return account.begun + wait / 1000
+
+    async def _question(
+        self, ask: CompletionAsk, document: Document, router: Router, deadline: float
+    ) -> Question:
+        settings = self._settings
+        cursor = await self.cursor(ask.snapshot, ask.offset, ask.selected)
+        allowance = self.allowance(router, deadline - time.monotonic(), patient=ask.invoked)
+        if ask.invoked:
+            await self.prepare(ask.snapshot, ask.offset)
+        snippets = self.snippets(ask.snapshot, ask.offset, allowance.snippet_chars)
+        plan = choose(cursor, document, allowance, settings, patient=ask.invoked, snippets=snippets)
+        shaper = self._shaper(cursor, ask.invoked)
+        request = request_of(
+            plan,
+            cursor,
+            settings,
+            single_line=shaper.single_line,
+            deadline=deadline,
+            patient=ask.invoked,
+        )
+        return Question(cursor, plan, shaper, request)
+
+    # --- alternatives -----------------------------------------------------------------------
+
+    async def _with_others(
+        self, ask: CompletionAsk, answer: CompletionAnswer, deadline: float, wait: float
+    ) -> CompletionAnswer:
+        """`answer` with what else there is, or will be within `wait` seconds."""
+        if not answer.suggestions:
+            return answer
+        if ask.invoked and self._on_this_machine():
+            first = answer.suggestions[0].text[ask.item_length :]
+            self.others.begin(ask, first, deadline)
+            await self.others.wait(min(wait, max(0.0, deadline - time.monotonic())))
+        others = [self._offer(ask, *other).suggestions[0] for other in self.others.at(ask)]
+        return CompletionAnswer((*answer.suggestions, *others))
+
+    def _on_this_machine(self) -> bool:
+        """Whether asking three times costs nothing but time."""
+        candidates = self._router.candidates("complete") if self._router else ()
+        return bool(candidates) and candidates[0].capabilities.local
+
+    async def _other(self, ask: CompletionAsk, avoid: tuple[str, ...], deadline: float) -> Other:
+        """One more answer to `ask`, behind everything that somebody waits for."""
+        router = self._router
+        if router is None or self._documents.is_stale(ask.snapshot):
+            return Other("")
+        document = self._documents.at(ask.snapshot)
+        asked = await self._question(ask, document, router, deadline)
+        request = replace(
+            asked.request, avoid=avoid, temperature=OTHER_TEMPERATURE, priority=Priority.PREFILL
+        )
+        found = Generated()
+        await generate(found, router, request, errand_of(asked.cursor), asked.shaper)
+        if found.watch.first is not None:
+            self._documents.evaluated(document, asked.plan.held, self.sequences(router))
+        if found.ending is Ending.FAILED:
+            return Other("")
+        lines = found.whole_lines()
+        shaped = asked.shaper.finish(lines)
+        rest = shaped.text[ask.item_length :]
+        confidence = confidence_of(found.logprobs, len(rest))
+        said = Said(rest, shaped.reason, confidence, found.provider, found.model)
+        return Other(lines, shaped, said)
 
     def _judged(
         self, ask: CompletionAsk, found: Generated, shaper: Shaper, account: Account
@@ -323,7 +357,7 @@ class Completer:
         if found.ending is not Ending.DEADLINE:
             self._on_outcome(found.error, found.stumbled)
         if found.ending is Ending.FAILED:
-            return CompletionAnswer(reason=_reason(found.error))
+            return CompletionAnswer(reason=reason_of(found.error))
         lines = found.whole_lines()
         if not lines and found.cut_off:
             return CompletionAnswer(reason=found.cut_off)
@@ -449,10 +483,3 @@ def _result(text: str, offset: int, continuation: str) -> int:
 
 async def _no_edit(_ask: CompletionAsk) -> Suggestion | None:
     return None
-
-
-def _reason(error: NearfieldError | None) -> str:
-    """The word for the trace: what the last candidate's trouble was."""
-    if isinstance(error, NoProvider) and error.causes:
-        error = error.causes[-1]
-    return next((word for kind, word in _REASONS if isinstance(error, kind)), "no_provider")
