@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import tree_sitter
 
 from nearfield.features.act.scopes import function_at, text_of
-from nearfield.features.act.target import name_node
+from nearfield.features.act.target import name_node, name_of
 from nearfield.syntax.parser import Parsed
+from nearfield.types import Span
 
 __all__ = ["Member", "member_of", "members"]
 
@@ -25,6 +26,10 @@ _ACCESS = {
 }
 """Nodes that reach for a member: the fields of what it is reached through, and of its name."""
 _OWN = frozenset({"self", "cls", "this"})
+_REACHED = re.compile(r"(\w+)\.\Z")
+"""What a member is reached through, at the end of the text before it."""
+LOOKED_BACK = 64
+"""The longest name through which a member is looked for."""
 _FIELDS = frozenset({"public_field_definition", "field_definition", "method_definition"})
 
 
@@ -38,11 +43,38 @@ class Member:
 
 def members(parsed: Parsed, name: str, owner: str) -> Iterator[Member]:
     """Where the member `name` of the class `owner` is named."""
-    for match in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", parsed.text):
+    classes = _spans(parsed, owner)
+    for match in re.finditer(rf"{re.escape(name)}(?!\w)", parsed.text):
+        if not _may_be(parsed, match.start(), owner, classes):
+            continue
         path = parsed.path_to(match.start())
         node = path[-1] if path else None
         if node is not None and text_of(node) == name and member_of(parsed, node) == owner:
             yield Member(node, _defines(parsed, node))
+
+
+def _spans(parsed: Parsed, owner: str) -> list[Span]:
+    """The classes of the name `owner`."""
+    found: list[Span] = []
+    for match in re.finditer(rf"class\s+({re.escape(owner)})\b", parsed.text):
+        path = parsed.path_to(match.start(1))
+        held = (node for node in path if node.type in parsed.language.classes)
+        found.extend(parsed.span(node) for node in held if name_of(parsed, node) == owner)
+    return found
+
+
+def _may_be(parsed: Parsed, at: int, owner: str, classes: list[Span]) -> bool:
+    """Whether the text lets a name be a member of `owner`: the tree is slow to ask where a name is
+    common."""
+    if at and (parsed.text[at - 1] == "_" or parsed.text[at - 1].isalnum()):
+        return False
+    reached = _REACHED.search(parsed.text, max(0, at - LOOKED_BACK), at)
+    if parsed.language.name == "go":
+        function = parsed.text.rfind("\nfunc", 0, at)
+        return reached is None or owner in parsed.text[max(function, 0) : at]
+    if reached is not None and reached[1] not in _OWN:
+        return True
+    return any(one.start <= at < one.end for one in classes)
 
 
 def member_of(parsed: Parsed, node: tree_sitter.Node) -> str | None:

@@ -121,13 +121,16 @@ def _is_property(node: tree_sitter.Node) -> bool:
 def _keywords(parsed: Parsed, function: tree_sitter.Node, name: str) -> Iterator[Span]:
     """Where calls of `function` name its parameter `name`."""
     own = name_node(function)
-    if own is None:
+    if own is None or parsed.language.name != "python":
         return
     called = text_of(own)
     if called == "__init__":
         owner = member_of(parsed, own)
         called = owner or called
-    for node in named(parsed, name, Span(0, len(parsed.text))):
+    # Most places of a common name are no arguments, and the text tells.
+    for match in re.finditer(rf"(?<!\w){re.escape(name)}\s*=(?!=)", parsed.text):
+        path = parsed.path_to(match.start())
+        node = path[-1]
         up = node.parent
         if up is None or up.type != "keyword_argument" or up.child_by_field_name("name") != node:
             continue
@@ -138,49 +141,41 @@ def _keywords(parsed: Parsed, function: tree_sitter.Node, name: str) -> Iterator
 
 
 def _wider(parsed: Parsed, node: tree_sitter.Node) -> Uses | None:
-    """A name of the file, or of a function within a function."""
-    found: list[tree_sitter.Node] = []
-    for one in named(parsed, text_of(node), Span(0, len(parsed.text))):
-        if one.type in _SHORT:
-            return None
-        if one.type in _PLAIN and not is_member(one):
-            found.append(one)
-        if len(found) > MOST_USES:
-            return None
-    holders = {one.id: _holder(parsed, one) for one in found}
-    meant = _meaning(parsed, node, [one for one in holders.values() if one is not None])
-    if meant is None:
-        return None
-    within = meant.start_byte, meant.end_byte
-    inner = [
-        one for one in holders.values() if one is not None and one != meant and _within(one, within)
-    ]
-    kept = [
-        one
-        for one in found
-        if _within(one, within)
-        and not any(_within(one, (other.start_byte, other.end_byte)) for other in inner)
-    ]
-    own = [one for one in kept if holders[one.id] == meant]
-    if not own or (node not in own and len(own) > 1) or node not in kept:
+    """A name of the file, or of a function within a function: of the innermost scope around `node`
+    that gives it a meaning."""
+    scope = _scope_around(parsed, node)
+    while scope is not None:
+        found: list[tree_sitter.Node] = []
+        for one in named(parsed, text_of(node), parsed.span(scope)):
+            if one.type in _SHORT:
+                return None
+            if one.type in _PLAIN and not is_member(one):
+                found.append(one)
+            if len(found) > MOST_USES:
+                return None
+        holders = {one.id: _holder(parsed, one) for one in found}
+        if scope in holders.values() and scope.type not in parsed.language.classes:
+            return _within_scope(parsed, node, scope, found, holders)
+        scope = _scope_around(parsed, scope)
+    return None
+
+
+def _within_scope(
+    parsed: Parsed,
+    node: tree_sitter.Node,
+    scope: tree_sitter.Node,
+    found: list[tree_sitter.Node],
+    holders: dict[int, tree_sitter.Node | None],
+) -> Uses | None:
+    """What of `found` is the name that `scope` knows, not one of a scope inside it."""
+    inner = [one for one in holders.values() if one is not None and one != scope]
+    kept = [one for one in found if not any(_within(one, other) for other in inner)]
+    own = [one for one in kept if holders[one.id] == scope]
+    # A value that is given later is no new name.
+    if not own or node not in kept or (node in own and node != own[0]):
         return None
     others = tuple(parsed.span(one) for one in kept if one != node)
-    # A value that is given later is no new name.
-    if node in own and node != own[0]:
-        return None
-    return Uses(text_of(node), parsed.span(meant), others, node in own)
-
-
-def _meaning(
-    parsed: Parsed, node: tree_sitter.Node, holders: list[tree_sitter.Node]
-) -> tree_sitter.Node | None:
-    """The innermost scope around `node` that gives its name a meaning."""
-    up = _scope_around(parsed, node)
-    while up is not None:
-        if up in holders and up.type not in parsed.language.classes:
-            return up
-        up = _scope_around(parsed, up)
-    return None
+    return Uses(text_of(node), parsed.span(scope), others, node in own)
 
 
 def _holder(parsed: Parsed, node: tree_sitter.Node) -> tree_sitter.Node | None:
@@ -233,5 +228,5 @@ def _scope_around(parsed: Parsed, node: tree_sitter.Node) -> tree_sitter.Node | 
     return up
 
 
-def _within(node: tree_sitter.Node, span: tuple[int, int]) -> bool:
-    return span[0] <= node.start_byte and node.end_byte <= span[1]
+def _within(node: tree_sitter.Node, outer: tree_sitter.Node) -> bool:
+    return outer.start_byte <= node.start_byte and node.end_byte <= outer.end_byte
