@@ -13,6 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 import pytest_asyncio
@@ -126,6 +127,18 @@ async def test_healed_text_continues_the_typed_characters(engine: Engine) -> Non
     prompt = "London, England. Rome, Italy. Paris, Fra"
     answer = await ask(engine, spec(prompt, heal=True, max_tokens=6))
     assert answer.text.startswith("nce")
+
+
+async def test_an_answer_begins_otherwise_than_what_is_to_be_avoided(engine: Engine) -> None:
+    question = spec("def add(a, b):\n    return", heal=True)
+    said = [(await ask(engine, question)).text]
+    for _ in range(3):
+        other = await ask(engine, msgspec.structs.replace(question, avoid=said))
+        assert other.done.evaluated_tokens == 1  # the prompt is held
+        assert other.text.strip()
+        assert all(other.text.strip()[0] != text.strip()[0] for text in said)
+        said.append(other.text)
+    assert (await ask(engine, question)).text == said[0]
 
 
 async def test_every_token_has_a_log_probability(engine: Engine) -> None:

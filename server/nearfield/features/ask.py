@@ -12,7 +12,8 @@ from nearfield.types import Selected, Snapshot, Suggestion
 class CompletionAsk:
     """One request. `offset` is the cursor in `snapshot`. `invoked`: the user pressed a key for it.
     `client_waits`: the client has waited for a pause in typing itself. `id` is unique in a run.
-    `late` tells whether the client has been answered meanwhile: what comes then is only cached."""
+    `late` tells whether the client has been answered meanwhile: what comes then is only cached.
+    `again`: the user has asked a second time at this place, and may want others."""
 
     id: str
     method: str
@@ -22,6 +23,7 @@ class CompletionAsk:
     selected: Selected | None = None
     client_waits: bool = False
     late: Callable[[], bool] | None = None
+    again: bool = False
 
     @property
     def item_length(self) -> int:

@@ -235,7 +235,7 @@ class Completer:
                 account.situation = Situation.CACHED
                 deadline = self._deadline(ask, account)
                 # Who has seen the first one, and asks, wants the others.
-                seen = not unsure(hits[0].said.confidence, self._settings)
+                seen = ask.invoked and not unsure(hits[0].said.confidence, self._settings)
                 return await self._with_others(ask, cached, deadline, OTHERS_SECONDS * seen)
         await asyncio.sleep(self._debounce_ms(ask) / 1000)
         if self._documents.is_stale(ask.snapshot):
@@ -315,7 +315,7 @@ class Completer:
         """`answer` with what else there is, or will be within `wait` seconds."""
         if not answer.suggestions:
             return answer
-        if ask.invoked and self._on_this_machine():
+        if (ask.invoked or ask.again) and self._on_this_machine():
             first = answer.suggestions[0].text[ask.item_length :]
             self.others.begin(ask, first, deadline)
             await self.others.wait(min(wait, max(0.0, deadline - time.monotonic())))

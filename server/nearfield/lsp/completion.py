@@ -36,10 +36,17 @@ LAST = "\U0010ffff"
 def register(server: LanguageServer, session: Session) -> None:
     """Answer completions from what is ready."""
 
+    last: list[object] = []
+
     async def completion(params: types.CompletionParams) -> types.CompletionList:
         answered = asyncio.Event()
+        here = _where(session, params)
+        again = last == here
+        last[:] = here
         # Whether the user pressed a key for it is not known: editors say so of every word typed.
-        place = place_of(session, types.TEXT_DOCUMENT_COMPLETION, params, late=answered.is_set)
+        place = place_of(
+            session, types.TEXT_DOCUMENT_COMPLETION, params, late=answered.is_set, again=again
+        )
         asking = run_task(suggestions_at(session, place), "complete for a popup")
         try:
             await asyncio.wait({asking}, timeout=READY_S)
@@ -59,6 +66,13 @@ def register(server: LanguageServer, session: Session) -> None:
 
     options = types.CompletionOptions(trigger_characters=list(TRIGGERS))
     server.feature(types.TEXT_DOCUMENT_COMPLETION, options)(completion)
+
+
+def _where(session: Session, params: types.CompletionParams) -> list[object]:
+    """The place and the version that are asked about."""
+    uri, at = params.text_document.uri, params.position
+    document = session.documents.get(uri)
+    return [uri, document.version if document else None, at.line, at.character]
 
 
 def item_of(

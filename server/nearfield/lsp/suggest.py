@@ -45,9 +45,11 @@ def place_of(
     invoked: bool = False,
     selected: types.SelectedCompletionInfo | None = None,
     late: Callable[[], bool] | None = None,
+    again: bool = False,
 ) -> Place:
     """Fix the document, its version and the cursor, before anything is awaited. `late` will tell
-    whether the client has been answered without waiting any longer."""
+    whether the client has been answered without waiting any longer; `again`: see
+    `CompletionAsk`."""
     uri = params.text_document.uri
     document = session.documents.get(uri)
     if document is None:
@@ -66,6 +68,7 @@ def place_of(
         invoked=invoked,
         selected=chosen,
         late=late,
+        again=again,
         client_waits=session.client_name.startswith(WAITING_CLIENTS[method]),
     )
     return Place(method, uri, document, ask)

@@ -10,8 +10,9 @@ Options (`[providers.NAME].options`):
 
 * `answers`: a list of tables, tried in order; the first whose `match` (a regular expression,
   searched in the last 200 characters of the prefix, or in the last user message of a chat) fits is
-  played. Nothing fits: an empty answer. Fields are those of `Answer`. After a call the first with
-  a `result` that fits what the function answered is played before all others.
+  played. Nothing fits: an empty answer. A request that shall begin otherwise than some texts gets
+  one with another first character. Fields are those of `Answer`. After a call the first with a
+  `result` that fits what the function answered is played before all others.
 * `script`: the path of a JSON file that holds such a list, or an object of these same options.
 * `context_tokens`, `prefill_rate`, `decode_rate`: what `capabilities` says.
 * `model`: see `ProviderSettings.model`; "scripted" when empty.
@@ -161,7 +162,7 @@ class Scripted:
 
     async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
         """Play the first answer that fits the end of the prefix."""
-        answer = self._find(request.prefix[-MATCH_CHARS:])
+        answer = self._find(request.prefix[-MATCH_CHARS:], request.avoid)
         if request.prefill_only:
             answer = msgspec.structs.replace(answer, text="")
         text = _cut(answer.text, request)
@@ -195,9 +196,12 @@ class Scripted:
     async def aclose(self) -> None:
         """Nothing to free."""
 
-    def _find(self, text: str) -> Answer:
+    def _find(self, text: str, avoid: Sequence[str] = ()) -> Answer:
+        begun = {other.lstrip()[:1] for other in avoid}
         for pattern, answer in self._answers:
             if pattern.search(text) and not answer.result:
+                if answer.text.lstrip()[:1] in begun:
+                    continue
                 return answer
         return Answer()
 
