@@ -70,8 +70,8 @@ def _may_be(parsed: Parsed, at: int, owner: str, classes: list[Span]) -> bool:
         return False
     reached = _REACHED.search(parsed.text, max(0, at - LOOKED_BACK), at)
     if parsed.language.name == "go":
-        function = parsed.text.rfind("\nfunc", 0, at)
-        return reached is None or owner in parsed.text[max(function, 0) : at]
+        starts = (parsed.text.rfind(word, 0, at) for word in ("\nfunc", "\ntype"))
+        return owner in parsed.text[max(*starts, 0) : at]
     if reached is not None and reached[1] not in _OWN:
         return True
     return any(one.start <= at < one.end for one in classes)

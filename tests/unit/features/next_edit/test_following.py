@@ -205,6 +205,32 @@ def test_an_offer_is_ghost_text_on_its_line() -> None:
     assert suggestion_of(first, text, 0) is None
 
 
+EDITS = st.lists(
+    st.tuples(
+        st.integers(0, 200), st.integers(0, 8), st.sampled_from(["", "x", " ", "\n", "width"])
+    )
+)
+
+
+@given(edits=EDITS)
+def test_whatever_is_typed_an_offer_is_for_the_old_name_where_it_stands(
+    edits: list[tuple[int, int, str]],
+) -> None:
+    typist = Typist(CODE)
+    typist.retype("width", "w", 0)
+    typist.offered()
+    for start, length, text in edits:
+        at = min(start, len(typist.text))
+        typist.edit(at, min(at + length, len(typist.text)), text)
+    tree = tree_of("python", typist.text)
+    assert tree is not None
+    for one in typist.offered():
+        assert typist.text[one.span.start : one.span.end] == one.old
+        if one.old == "width":
+            node = tree.path_to(one.span.start)[-1]
+            assert (tree.span(node), node.type) == (one.span, "identifier")
+
+
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,6}", fullmatch=True)
 
 
