@@ -40,6 +40,14 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
         return Path(self.file.path)
 
 
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """That no variant of `source` was worth keeping, and why, so that `doctor` does not propose it
+    again."""
+
+    source: Verified
+    reason: str
+
+
 class Bench:
     """Where a model's variant is made and kept."""
 
@@ -49,6 +57,7 @@ class Bench:
         self.file = self.folder / shelf.file.name
         self.new = self.file.with_name(self.file.name + ".new")
         self.record = self.folder / "variant.json"
+        self.refusal = self.folder / "refused.json"
 
     def held(self) -> filelock.BaseFileLock:
         """The lock that is held while the variant is made, dropped, or the model is fetched. Raises
@@ -83,10 +92,22 @@ class Bench:
     def drop(self) -> int:
         """Remove the variant; the bytes freed. Raises `OSError`."""
         freed = self.file.stat().st_size if self.file.exists() else 0
-        self.record.unlink(missing_ok=True)
-        self.file.unlink(missing_ok=True)
+        for path in (self.record, self.file, self.refusal):
+            path.unlink(missing_ok=True)
         self.clear_new()
         return freed
+
+    def refuse(self, source: Verified, reason: str) -> None:
+        """Remember why nothing is kept. Raises `OSError`."""
+        write_atomically(self.refusal, msgspec.json.encode(Refusal(source=source, reason=reason)))
+
+    def refused(self, source: Path) -> str:
+        """Why no variant of this file was kept; "" when none was tried."""
+        try:
+            known = msgspec.json.decode(self.refusal.read_bytes(), type=Refusal)
+            return known.reason if known.source.holds(source) else ""
+        except (OSError, msgspec.DecodeError):
+            return ""
 
     def recorded(self) -> Variant | None:
         """The record, whether it still holds or not; None without one that can be read."""

@@ -69,8 +69,12 @@ def _checks(loaded: Loaded, *, measured: bool) -> Iterator[Check]:
         yield checks.role("chat", config, catalog)[0]
     engine = checks.engine(config)
     yield engine
+    gpu = bool(this_machine(catalog).gpu)
+    if chosen is not None and engine.state is State.OK and not gpu:
+        found = checks.weights(chosen, catalog, checks.cpu_flags())
+        yield from [found] if found else []
     if measured and chosen is not None and engine.state is State.OK:
-        yield from _measured(loaded, chosen, bool(this_machine(catalog).gpu))
+        yield from _measured(loaded, chosen, gpu)
     if config.providers:
         yield from asyncio.run(checks.providers(config))
     yield checks.editors()

@@ -15,8 +15,10 @@ from nearfield.engine.llama import Model
 from nearfield.engine.optimise_frames import Case, Compared, Figures
 
 CHUNK = 64
-"""Prompt tokens a step, as when completing."""
+"""Prompt tokens a step when speed is measured, as when completing."""
 PREFIX_TOKENS, MIDDLE_TOKENS, SUFFIX_TOKENS = 64, 32, 24
+BATCH = 128
+"""Holds a whole case: the three above, four control tokens at most, and four to spare."""
 CONTEXT = 256
 ROUNDS = 9
 SPEED_PROMPT = 2 * CHUNK
@@ -99,7 +101,7 @@ def compare(
 
 
 def _lane(model: Model, threads: int, abort: Abort) -> Lane:
-    return Lane(model, context_size=CONTEXT, sequences=1, chunk=CHUNK, threads=threads, abort=abort)
+    return Lane(model, context_size=CONTEXT, sequences=1, chunk=BATCH, threads=threads, abort=abort)
 
 
 def _tokens(model: Model, case: Case, infill: bool) -> tuple[list[int], list[int]]:
@@ -124,15 +126,12 @@ def _lines(model: Model, middle: Sequence[int]) -> list[tuple[int, int]]:
 
 def _scored(lane: Lane, prompt: Sequence[int], middle: Sequence[int]) -> Scores:
     lane.clear()
-    sequence = lane.table.all[0]
-    for start in range(0, len(prompt) - 1, CHUNK):
-        lane.decode(sequence, prompt[start : min(start + CHUNK, len(prompt) - 1)])
-    asked = [prompt[-1], *middle[:-1]]
-    lane.decode(sequence, asked, outputs=len(asked))
+    before = len(prompt) - 1
+    lane.decode(lane.table.all[0], [*prompt, *middle[:-1]], outputs=len(middle))
     first = np.empty(len(middle), dtype=np.int64)
     chances = np.empty(len(middle), dtype=np.float64)
     for i, token in enumerate(middle):
-        logits = lane.logits(i)
+        logits = lane.logits(before + i)
         first[i] = int(logits.argmax())
         top = float(logits[first[i]])
         chances[i] = float(logits[token]) - top - float(np.log(np.exp(logits - top).sum()))

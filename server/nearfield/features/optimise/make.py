@@ -142,22 +142,24 @@ class _Making:
         self.bench.folder.mkdir(parents=True, exist_ok=True)
         outcome = Outcome(reason="there is nothing to change")
         tried: set[frozenset[str]] = set()
-        for i in range(len(self.effort.recipes)):
-            change = plan.changes(self.tensors, self.effort.recipes[i])
+        for i, recipe in enumerate(self.effort.recipes):
+            change = plan.changes(self.tensors, recipe)
             if not change or frozenset(change) in tried:
                 continue
             tried.add(frozenset(change))
-            outcome = self._tried(source, change, i)
+            outcome = self._tried(source, recipe.kind, change, i + 1)
             if outcome.variant or (outcome.compared and judge.slower(outcome.compared)):
                 break  # A later recipe changes less and is slower still.
+        if outcome.compared and not outcome.variant:
+            self.bench.refuse(source, outcome.reason)
         return outcome
 
-    def _tried(self, source: Verified, change: list[str], number: int) -> Outcome:
+    def _tried(self, source: Verified, kind: str, change: list[str], number: int) -> Outcome:
         def told(event: Progressed) -> None:
-            step = Step(number + 1, len(self.effort.recipes), event.phase, event.done)
+            step = Step(number, len(self.effort.recipes), event.phase, event.done)
             self.progress(step)
 
-        compared = process.run(self._job(change), told)
+        compared = process.run(self._job(kind, change), told)
         if reason := judge.slower(compared) or judge.worse(compared):
             return Outcome(reason=reason, compared=compared)
         if not source.holds(self.source):
@@ -167,7 +169,7 @@ class _Making:
             return Variant(
                 source=source,
                 file=file,
-                kind=plan.KIND,
+                kind=kind,
                 prefill=compared.prefill,
                 decode=compared.decode,
                 lines=compared.lines,
@@ -177,13 +179,13 @@ class _Making:
 
         return Outcome(self.bench.keep(describe), compared=compared)
 
-    def _job(self, change: list[str]) -> Job:
+    def _job(self, kind: str, change: list[str]) -> Job:
         entry = self.catalog.get(self.name)
         matrices = (t for t in self.tensors if len(t.shape) > 1 and t.type in NUMBERS)
         return Job(
             source=str(self.source),
             target=str(self.bench.new),
-            kind=plan.KIND,
+            kind=kind,
             change=change,
             tensors={t.name: NUMBERS[t.type] for t in matrices},
             texts=corpus.texts(),

@@ -28,32 +28,27 @@ _LAYER = re.compile(r"blk\.\d+\.(\w+)\.weight")
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Which matrices of each layer are changed."""
+    """Which matrices of each layer are changed, and to which type."""
 
-    name: str
     matrices: frozenset[str]
+    kind: str = KIND
 
 
-# In the order in which they are tried; the next one is tried when quality has not held. Keys and
-# values are few weights and sensitive: never changed.
+# In the order in which they are tried; the next one, which changes less, is tried when quality has
+# not held. Keys and values are few weights and sensitive, and what leads back down from the wide
+# layer is the most sensitive of the large ones (which is why published files keep more bits there).
 RECIPES = (
-    Recipe(
-        "all but keys and values",
-        frozenset({"ffn_gate", "ffn_up", "ffn_down", "attn_q", "attn_output"}),
-    ),
-    Recipe(
-        "all but keys, values and the way down",
-        frozenset({"ffn_gate", "ffn_up", "attn_q", "attn_output"}),
-    ),
+    Recipe(frozenset({"ffn_gate", "ffn_up", "attn_q", "attn_output"})),
+    Recipe(frozenset({"ffn_gate", "ffn_up"})),
 )
 
 
 def slow_share(tensors: Sequence[Tensor]) -> float:
-    """The share (0..1) of the layers' matrices' weights that have no fast kernel and could."""
+    """The share (0..1) of the weights in the layers' matrices that a variant would read faster."""
+    slow = set(changes(tensors, RECIPES[0]))
     layers = [t for t in tensors if _LAYER.fullmatch(t.name) and len(t.shape) > 1]
     every = sum(t.weights for t in layers)
-    slow = sum(t.weights for t in layers if _could_change(t))
-    return slow / every if every else 0.0
+    return sum(t.weights for t in layers if t.name in slow) / every if every else 0.0
 
 
 def changes(tensors: Sequence[Tensor], recipe: Recipe) -> list[str]:
