@@ -15,6 +15,11 @@ from typing import Any, Self
 Json = dict[str, Any]
 
 
+def _unrecorded(options: Json) -> Json:
+    """The settings of a bench: what it does is not counted among what the user did."""
+    return {**options, "completion": {"record": False, **options.get("completion", {})}}
+
+
 class Editor:
     """Starts a server, initializes it, and speaks to it; a context manager.
 
@@ -47,7 +52,7 @@ class Editor:
                     "textDocument": {"inlineCompletion": {}, "completion": {}},
                     "window": {"workDoneProgress": True},
                 },
-                "initializationOptions": options or {},
+                "initializationOptions": _unrecorded(options or {}),
             },
         )
         self.initialized_ms = (time.perf_counter() - self.started) * 1000
