@@ -24,10 +24,19 @@ from nearfield.features.next_edit.uses import named, uses_of
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Span
 
-__all__ = ["Signature", "brackets_at", "calls_of", "corrected", "signature_at", "value_in"]
+__all__ = [
+    "CALLS",
+    "Signature",
+    "brackets_at",
+    "calls_of",
+    "corrected",
+    "is_known",
+    "signature_at",
+    "value_in",
+]
 
-MOST_CALLS = 100
-_CALLS = frozenset({"call", "call_expression", "new_expression"})
+MOSTCALLS = 100
+CALLS = frozenset({"call", "call_expression", "new_expression"})
 _CONSTRUCTORS = frozenset({"__init__", "constructor"})
 _METHODS = frozenset({"function_definition", "method_definition", "method_declaration"})
 _LITERAL = re.compile(r"-?[\d.]+|\"[^\"\\\n]*\"|'[^'\\\n]*'|True|False|None|true|false|null|nil")
@@ -80,7 +89,7 @@ def calls_of(parsed: Parsed, signature: Signature) -> list[Span]:
     if uses.owner and signature.name in _CONSTRUCTORS:
         places = [parsed.span(one) for one in named(parsed, uses.owner, uses.within)]
     found: list[Span] = []
-    for place in places[:MOST_CALLS]:
+    for place in places[:MOSTCALLS]:
         holder = _brackets(parsed, place)
         call = arguments(holder) if holder is not None else None
         if holder is not None and call is not None and fits(call, signature.takes):
@@ -114,9 +123,9 @@ def value_in(
     def value(wanted: Parameter) -> str:
         for call in shown:
             given = _given(call, wanted.name, by_place)
-            if given and (_LITERAL.fullmatch(given) or _is_known(parsed, holder, given)):
+            if given and (_LITERAL.fullmatch(given) or is_known(parsed, holder, given)):
                 return given
-        if _is_known(parsed, holder, wanted.name):
+        if is_known(parsed, holder, wanted.name):
             return wanted.name
         return _own_member(parsed, holder, wanted.name) or _of_type(parsed, holder, wanted.kind)
 
@@ -136,7 +145,7 @@ def _brackets(parsed: Parsed, place: Span) -> tree_sitter.Node | None:
     """The arguments of the call whose function's name is at `place`."""
     path = parsed.path_to(place.start)
     for node in reversed(path[:-1]):
-        if node.type in _CALLS:
+        if node.type in CALLS:
             callee = node.child_by_field_name("function") or node.child_by_field_name("constructor")
             if callee is None or parsed.span(callee).end != place.end:
                 return None
@@ -220,7 +229,7 @@ def _replaced(call: Call, parts: Sequence[tuple[int, int, str]]) -> str:
     return text
 
 
-def _is_known(parsed: Parsed, holder: tree_sitter.Node, name: str) -> bool:
+def is_known(parsed: Parsed, holder: tree_sitter.Node, name: str) -> bool:
     """Whether `name` is a variable that has a value where `holder` is."""
     if not name.isidentifier():
         return False
@@ -281,5 +290,5 @@ def brackets_at(parsed: Parsed, span: Span) -> tree_sitter.Node | None:
     for node in reversed(parsed.path_to(span.start)):
         if parsed.span(node) == span:
             up = node.parent
-            return node if up is not None and up.type in _CALLS else None
+            return node if up is not None and up.type in CALLS else None
     return None

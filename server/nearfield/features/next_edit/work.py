@@ -18,6 +18,7 @@ from nearfield.features.next_edit.calls import (
     signature_at,
     value_in,
 )
+from nearfield.features.next_edit.definition import definition_of, extended
 from nearfield.features.next_edit.follow import Burst, Group, Site, is_word, word_around
 from nearfield.features.next_edit.parameters import Change, Parameter, arguments, changed, fits
 from nearfield.features.next_edit.uses import Uses, is_taken, uses_of
@@ -46,10 +47,17 @@ class Signed:
 
 
 @dataclass(frozen=True, slots=True)
+class Passed:
+    """The burst changed what a call passes to a function that takes these."""
+
+    takes: tuple[Parameter, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Dependents:
     """What depends on a burst: spans of the text before it."""
 
-    cause: Renamed | Signed
+    cause: Renamed | Signed | Passed
     spans: tuple[Span, ...]
 
 
@@ -81,6 +89,8 @@ def dependents_of(before: Parsed, was: Span) -> list[Dependents]:
     signature = signature_at(before, was)
     if signature is not None and (calls := calls_of(before, signature)):
         found.append(Dependents(Signed(signature), tuple(calls)))
+    if signature is None and (called := definition_of(before, was)) is not None:
+        found.append(Dependents(Passed(called.takes), (called.span,)))
     return found
 
 
@@ -90,6 +100,12 @@ def edits_of(now: Parsed, burst: Burst, group: Group) -> list[tuple[Site, Edit]]
         return _renamed(now, burst, group.cause, group.sites)
     if isinstance(group.cause, Signed):
         return _corrected(now, burst, group.cause.signature, group.sites)
+    if isinstance(group.cause, Passed):
+        takes = group.cause.takes
+        found = [
+            (one, extended(now, burst.now, one.span, takes)) for one in group.sites if one.open
+        ]
+        return [(one, edit) for one, edit in found if edit is not None and _is_sound(now, edit)]
     return []
 
 

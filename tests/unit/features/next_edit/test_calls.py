@@ -216,3 +216,44 @@ def test_calls_with_what_cannot_be_counted_are_left_alone() -> None:
     at = code.index(", b)")
     typist.edit(at, at + 3, "")
     assert typist.offered() == ()
+
+
+JAVASCRIPT = """\
+function area(wide) {
+  return wide;
+}
+
+function show(high) {
+  return area(2);
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "old", "added", "before", "after"),
+    [
+        ("python", PYTHON, '"b", query=1)', ", session=session", "path, query)",
+         "path, query, session)"),
+        ("python", PYTHON, '"a", {})', ", session", "path, query):", "path, query, session):"),
+        ("python", PYTHON, 'Client("x")', ", timeout", "", ""),
+        ("python", PYTHON, '"a", {})', ", unknown", "", ""),
+        ("python", PYTHON, '"a", {})', ", 3", "", ""),
+        ("javascript", JAVASCRIPT, "area(2)", ", high", "(wide)", "(wide, high)"),
+        ("typescript", TYPESCRIPT, '"b")', ", session", "get(path: string)",
+         "get(path: string, session: Session)"),
+        ("go", GO, '"d", 1, 2)', ", timeout", "retries, most int)",
+         "retries, most int, timeout int)"),
+        ("go", GO, '"d", 1, 2)', ", 3", "", ""),
+    ],
+)  # fmt: skip
+def test_a_function_follows_its_call(
+    language: str, text: str, old: str, added: str, before: str, after: str
+) -> None:
+    typist = Typist(text, language)
+    typist.offset = text.index(old) + len(old) - 1
+    typist.type(added)
+    wanted = typist.text.replace(before, after, 1) if before else typist.text
+    found = typist.offered()
+    if found:
+        typist.accept(found[0])
+    assert typist.text == wanted
