@@ -220,8 +220,9 @@ def test_the_command_names_what_can_be_done_here(plugged: StartNeovim) -> None:
     def offered(lead: str) -> list[str]:
         return nvim.call("nvim_call_function", "getcompletion", [f"Nearfield {lead}", "cmdline"])
 
-    assert offered("") == ["log", "pause", "restart", "resume", "status", "trace"]
-    assert offered("re") == ["restart", "resume"]
+    assert offered("") == nvim.lua("return require('nearfield.command').names()")
+    assert {"chat", "explain", "next-edit", "status"} <= set(offered(""))
+    assert offered("re") == ["restart", "resume", "review", "rewrite"]
     nvim.lua("vim.cmd.new('elsewhere'); vim.bo.buftype = 'nofile'; vim.cmd.enew()")
     nvim.lua("vim.bo.buftype = 'nofile'")
     assert offered("") == ["log", "restart"]
@@ -244,6 +245,23 @@ def test_paused_nothing_is_suggested_and_the_statusline_says_so(plugged: StartNe
     nvim.keys("<Esc>:Nearfield resume<CR>")
     nvim.until("Nearfield: scripted", line)
     shown(nvim, "A", BODY)
+
+
+def test_the_next_edit_is_gone_to_and_made(plugged: StartNeovim) -> None:
+    code = "def area(w, h):\n    é = w\n    return w * h"
+    renamed = code.replace("(w", "(width")
+    nvim = plugged(code)
+    nvim.keys("fwcwwidth<Esc>")
+    text_is(nvim, renamed)
+    nvim.keys(":Nearfield next-edit<CR>")
+    first = renamed.replace("é = w", "é = width")
+    text_is(nvim, first)
+    nvim.keys(":Nearfield next-edit<CR>")
+    text_is(nvim, first.replace("return w", "return width"))
+    nvim.keys(":Nearfield next-edit<CR>")
+    nvim.until(True, lambda: "nothing is left to be changed" in nvim.messages())
+    nvim.keys("u")
+    text_is(nvim, first)
 
 
 def test_status_trace_log_and_restart(plugged: StartNeovim) -> None:
@@ -281,7 +299,7 @@ def test_help_is_found_and_names_every_option(neovim: StartNeovim, neovim_each: 
     help_text = (ROOT / "editors/neovim/doc/nearfield.txt").read_text()
     for name in [*nvim.lua(names), *nvim.lua(f"{names[:-1]}.keys)"), "cmd"]:
         assert re.search(rf"^ *{name} ", help_text, re.MULTILINE), name
-    for command in ("status", "pause", "resume", "restart", "trace", "log"):
+    for command in nvim.lua("return require('nearfield.command').names()"):
         assert f"*:Nearfield-{command}*" in help_text
     nvim.lua("vim.cmd.help('nearfield-options')")
     assert nvim.lua("return vim.fs.basename(vim.fn.bufname())") == "nearfield.txt"

@@ -65,6 +65,40 @@ local function trace(client)
   end)
 end
 
+--- Go to the next place that the last change has left behind, and change it; `u` takes it back.
+---@param client vim.lsp.Client
+local function next_edit(client)
+  local bufnr = vim.api.nvim_get_current_buf()
+  local place = vim.lsp.util.make_position_params(0, client.offset_encoding)
+  local version = vim.lsp.util.buf_versions[bufnr]
+  local what = { uri = place.textDocument.uri, position = place.position, version = version }
+  ask(client, 'workspace/executeCommand', {
+    command = 'nearfield.nextEdit',
+    arguments = { what },
+  }, function(result)
+    local edit = result.edit
+    if not edit or edit == vim.NIL then
+      say('nothing is left to be changed here')
+      return
+    end
+    local here = vim.api.nvim_get_current_buf() == bufnr
+    if not here or vim.lsp.util.buf_versions[bufnr] ~= edit.textDocument.version then
+      return
+    end
+    local encoding, start = client.offset_encoding, edit.range.start
+    vim.cmd("normal! m'")
+    local line = vim.api.nvim_buf_get_lines(bufnr, start.line, start.line + 1, false)[1] or ''
+    local col = vim.str_byteindex(line, encoding, start.character, false)
+    vim.lsp.util.apply_text_edits(
+      { { range = edit.range, newText = edit.text } },
+      bufnr,
+      encoding
+    )
+    vim.api.nvim_win_set_cursor(0, { start.line + 1, col })
+    client:exec_cmd(edit.command, { bufnr = bufnr })
+  end)
+end
+
 local function log()
   vim.cmd.tabedit(vim.fn.fnameescape(vim.lsp.log.get_filename()))
   vim.cmd('normal! G')
@@ -100,8 +134,17 @@ local function restart()
 end
 
 ---@class nearfield.Command
----@field run fun(client: vim.lsp.Client?)
+---@field run fun(client: vim.lsp.Client?, rest: string, lines: nearfield.Lines?)
 ---@field needs? true|string a server, and the command that it must offer
+
+--- A function of a module that is loaded when it is needed.
+---@param module string
+---@param name string
+local function lazily(module, name)
+  return function(...)
+    return require(module)[name](...)
+  end
+end
 
 ---@type table<string, nearfield.Command>
 local commands = {
@@ -109,6 +152,15 @@ local commands = {
   trace = { run = trace, needs = true },
   pause = { run = execute('nearfield.pause'), needs = 'nearfield.pause' },
   resume = { run = execute('nearfield.resume'), needs = 'nearfield.resume' },
+  ['next-edit'] = { run = next_edit, needs = 'nearfield.nextEdit' },
+  explain = { run = lazily('nearfield.actions', 'explain'), needs = 'nearfield.explain' },
+  review = { run = lazily('nearfield.actions', 'review'), needs = 'nearfield.review' },
+  ['clear-review'] = {
+    run = lazily('nearfield.actions', 'clear_review'),
+    needs = 'nearfield.clearReview',
+  },
+  rewrite = { run = lazily('nearfield.actions', 'rewrite'), needs = 'nearfield.rewrite' },
+  chat = { run = lazily('nearfield.chat', 'run'), needs = true },
   restart = { run = restart },
   log = { run = log },
 }
@@ -126,6 +178,12 @@ local function offered(command, client)
   return provider ~= nil and vim.list_contains(provider.commands, command.needs)
 end
 
+--- All commands.
+---@return string[]
+function M.names()
+  return vim.fn.sort(vim.tbl_keys(commands))
+end
+
 --- The commands that can be run here and begin with `lead`.
 ---@param lead string
 ---@return string[]
@@ -141,19 +199,21 @@ function M.complete(lead)
   return names
 end
 
---- Run a command, `status` when none is named.
----@param name string
-function M.run(name)
+--- Run a command, `status` when none is named, with the words behind its name and on those lines.
+---@param said string
+---@param lines? nearfield.Lines
+function M.run(said, lines)
+  local name, rest = said:match('^(%S*)%s*(.*)$')
   name = name == '' and 'status' or name
   local command, client = commands[name], client_here()
   if not command then
-    local known = table.concat(vim.fn.sort(vim.tbl_keys(commands)), ', ')
+    local known = table.concat(M.names(), ', ')
     say(('there is no command %q, only %s'):format(name, known), vim.log.levels.ERROR)
   elseif not offered(command, client) then
     local why = client and 'this server does not offer it' or 'no server runs for this buffer'
     say(('%s: %s; see :checkhealth nearfield'):format(name, why), vim.log.levels.ERROR)
   else
-    command.run(client)
+    command.run(client, rest, lines)
   end
 end
 
