@@ -175,3 +175,13 @@ async def test_bad_params_are_told_and_do_no_harm(editor: StartEditor) -> None:
         with pytest.raises(JsonRpcException, match="params"):
             await command(e, "nearfield.nextEdit", "x")
         assert await inline_edits(e, uri, None, at=(10**6, 10**6)) == []
+
+
+async def test_a_question_at_the_name_waits_until_it_is_typed(editor: StartEditor) -> None:
+    async with editor() as e:
+        uri = e.open(CODE)
+        rename(e, uri, "", old="wide")
+        for index, char in enumerate("width"):
+            rename(e, uri, char, old="", at=(0, 9 + index))
+        (edit,) = await inline_edits(e, uri, 7, at=(0, 13))
+        assert edit["text"] == "width"
