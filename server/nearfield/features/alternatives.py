@@ -24,7 +24,7 @@ LEAST_LOGPROB = -4.0
 """Below this the beginning was forced upon the model, or it wrote itself into nonsense: a token of
 less than two in a hundred."""
 
-UNNOTICED_MS = 300.0
+UNNOTICED_MS = 150.0
 """Where all of them take no longer than this, they are waited for at once."""
 
 
