@@ -30,7 +30,7 @@ from nearfield.features.optimise.plan import Recipe
 pytestmark = pytest.mark.model
 
 KEYS = Recipe(frozenset({"attn_k", "attn_v"}))
-LITTLE = Effort(importance_tokens=512, cases=4, recipes=(KEYS,))
+LITTLE = Effort(importance_tokens=512, cases=4, rounds=1, recipes=(KEYS,))
 """Small matrices: written in a second."""
 
 
@@ -101,7 +101,7 @@ def test_a_variant_that_writes_worse_is_not_kept(
     monkeypatch.setattr(judge, "LEAST_FASTER", 0.0)
     monkeypatch.setattr(judge, "LEAST_WRITING", 0.0)
     two_bits = Recipe(frozenset({"attn_k", "attn_v", "attn_q", "attn_output"}), kind="Q2_0")
-    outcome = optimise(catalog, Effort(importance_tokens=0, cases=8, recipes=(two_bits,)))
+    outcome = optimise(catalog, Effort(importance_tokens=0, cases=4, rounds=1, recipes=(two_bits,)))
     assert outcome.variant is None
     assert "lines it wrote" in outcome.reason or "less likely" in outcome.reason
     assert outcome.compared is not None
@@ -235,4 +235,12 @@ def test_a_process_that_dies_is_said(catalog: Catalog) -> None:
     with pytest.raises(EngineError, match="died"):
         optimise(catalog, progress=kill)
     assert time.monotonic() - started < 120
+    assert left(catalog) == []
+
+
+def test_why_it_died_is_said(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = (sys.executable, "-c", "raise SystemExit('no such library')")
+    monkeypatch.setattr(process, "COMMAND", broken)
+    with pytest.raises(EngineError, match=r"died\. no such library"):
+        optimise(catalog)
     assert left(catalog) == []

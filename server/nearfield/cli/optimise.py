@@ -15,9 +15,10 @@ from nearfield.catalog.models import Catalog
 from nearfield.catalog.part import megabytes
 from nearfield.cli.output import ExitCode, exit_code, print_json, say
 from nearfield.config.load import load
-from nearfield.errors import NearfieldError
+from nearfield.errors import CatalogError, NearfieldError
 
 if TYPE_CHECKING:
+    from nearfield.config.schema import Models
     from nearfield.features.optimise.make import Outcome, Step
 
 WORDS = {
@@ -46,8 +47,7 @@ def optimise(
         catalog = Catalog.load()
         config = load(None).config
         if not name:
-            choice = choose("complete", config.models, catalog)
-            name = choice.entry.name if choice.entry else str(choice.path)
+            name = _completing(config.models, catalog)
         if remove:
             _removed(catalog, name, as_json)
             return
@@ -69,6 +69,17 @@ def optimise(
         _print(name, outcome)
     if outcome.variant is None:
         raise typer.Exit(ExitCode.NOTHING)
+
+
+def _completing(models: Models, catalog: Catalog) -> str:
+    """The name of the model that completes. Raises `CatalogError` where it has none."""
+    choice = choose("complete", models, catalog)
+    if choice.entry is None:
+        raise CatalogError(
+            f"{choice.path} is named in your settings, but is not in your catalogue.",
+            f"Run `nearfield models add NAME {choice.path}`, then use and optimise NAME.",
+        )
+    return choice.entry.name
 
 
 def _removed(catalog: Catalog, name: str, as_json: bool) -> None:

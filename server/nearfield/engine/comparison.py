@@ -20,7 +20,6 @@ PREFIX_TOKENS, MIDDLE_TOKENS, SUFFIX_TOKENS = 64, 32, 24
 BATCH = 128
 """Holds a whole case: the three above, four control tokens at most, and four to spare."""
 CONTEXT = 256
-ROUNDS = 9
 SPEED_PROMPT = 2 * CHUNK
 SPEED_WRITTEN = 8
 SPEED_SHARE = 0.2
@@ -56,6 +55,7 @@ def compare(
     after: Model,
     cases: Sequence[Case],
     *,
+    rounds: int,
     infill: bool,
     threads: int,
     progress: Callable[[float], None],
@@ -82,10 +82,10 @@ def compare(
             agreed += int((scores[0][0] == scores[1][0]).sum())
             progress((1 - SPEED_SHARE) * (i + 1) / len(cases))
         sample = before.tokenize("\n".join(case.prefix for case in cases))
-        for i in range(ROUNDS):
+        for i in range(rounds):
             for side in sides:
                 _race(side, sample)
-            progress(1 - SPEED_SHARE + SPEED_SHARE * (i + 1) / ROUNDS)
+            progress(1 - SPEED_SHARE + SPEED_SHARE * (i + 1) / rounds)
         return Compared(
             before=sides[0].figures(tokens),
             after=sides[1].figures(tokens),

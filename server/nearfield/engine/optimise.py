@@ -72,6 +72,7 @@ def run(job: Job, log: Silence) -> Compared | Refused:
         before,
         after,
         job.cases,
+        rounds=job.rounds,
         infill=job.infill,
         threads=job.threads,
         progress=lambda x: told("comparing", x),

@@ -27,8 +27,8 @@ class Job(msgspec.Struct, frozen=True):
 
     `tensors` has the type's number of every matrix of the source. `texts` are read to see which
     weights matter (none: no importance matrix, up to `importance_tokens` tokens), `cases` to
-    compare the two models, with what stands after the gap where they can `infill`. `gpu` says that
-    the engine would use a GPU if it can.
+    compare the two models, with what stands after the gap where they can `infill`, and `rounds` how
+    often their speeds are taken in turns. `gpu` says that the engine would use a GPU if it can.
     """
 
     source: str
@@ -39,6 +39,7 @@ class Job(msgspec.Struct, frozen=True):
     texts: list[str]
     importance_tokens: int
     cases: list[Case]
+    rounds: int
     infill: bool
     threads: int
     memory_limit: int  # bytes, 0 for none
