@@ -17,11 +17,14 @@ from typing import Any
 import httpx
 import pytest
 import tomli_w
+from pytest_httpserver import HTTPServer
 from tests.e2e.process import COMMAND, PATIENCE_S, environment
 
 from nearfield.config.schema import ProviderSettings
 from nearfield.http.exchange import MOST_BYTES
 from nearfield.providers.openai_compatible import build
+from nearfield.routing.errand import Consent
+from nearfield.routing.store import Store
 from nearfield.types import (
     ChatRequest,
     Finish,
@@ -31,6 +34,8 @@ from nearfield.types import (
     Role,
     Tool,
 )
+
+SECRET = "AGE-SECRET-KEY-1" + "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L" + "QPZRY9X8GF2TVDW0S3JN54KHCE"
 
 ANSWERS: list[dict[str, Any]] = [
     {"match": r"def add\(a, b\):\s*$", "text": "return a + b\n\nprint(1)\n"},
@@ -69,7 +74,9 @@ class Face:
         return [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
 
 
-def start(home: Path, settings: dict[str, Any], *arguments: str, **more: str) -> Face:
+def start(
+    home: Path, settings: dict[str, Any], *arguments: str, ready: bool = True, **more: str
+) -> Face:
     environ = {**environment(home), "NEARFIELD_DATA_DIR": str(home / "data"), **more}
     folder = Path(environ["NEARFIELD_CONFIG_DIR"])
     folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +101,8 @@ def start(home: Path, settings: dict[str, Any], *arguments: str, **more: str) ->
         base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=PATIENCE_S
     )
     face = Face(process, url, token, client, said)
-    until(lambda: client.get("/health").json() == {"status": "ok"})
+    wanted = ({"status": "ok"},) if ready else ({"status": "ok"}, {"status": "unavailable"})
+    until(lambda: client.get("/health").json() in wanted)
     return face
 
 
@@ -372,6 +380,46 @@ def test_nothing_leaves_the_machine_where_nobody_has_allowed_it(tmp_path: Path) 
             elsewhere.accept()
     assert not (tmp_path / "data" / "http-token").exists()
     assert "a-token-of-my-own" not in "".join(face.said)
+
+
+def test_what_is_allowed_for_the_workspace_it_is_started_for_is_redacted_and_recorded(
+    tmp_path: Path, httpserver: HTTPServer
+) -> None:
+    events = (
+        {"choices": [{"text": "8", "finish_reason": None}]},
+        {"choices": [{"text": "", "finish_reason": "stop"}]},
+    )
+    stream = "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
+    httpserver.expect_request("/v1/completions").respond_with_data(
+        stream, content_type="text/event-stream"
+    )
+    cloud = {
+        "kind": "openai_compatible",
+        "base_url": httpserver.url_for("/v1"),
+        "model": "big",
+        "options": {"leaves_machine": True, "infill": "suffix"},
+    }
+    settings: dict[str, Any] = {
+        "engine": {"enabled": False},
+        "providers": {"cloud": cloud},
+        "routing": {"strategy": "cloud_only", "roles": {"complete": ["cloud"]}},
+    }
+    folder = tmp_path / "workspace"
+    folder.mkdir()
+    face = start(tmp_path, settings, "--workspace", str(folder), ready=False)
+    body = {"prompt": f"key = '{SECRET}'\nport = 808", "max_tokens": 3}
+    refused = face.post("/v1/completions", body)
+    assert (refused.status_code, httpserver.log) == (503, [])
+    Store(tmp_path / "data" / "nearfield.db").say(
+        str(folder), "cloud", httpserver.url_for("/v1"), Consent.WORKSPACE
+    )
+    answer = face.post("/v1/completions", body)
+    assert end(face) == 0
+    assert answer.json()["choices"][0]["text"] == "8"
+    ((request, _),) = httpserver.log
+    assert "port = 808" in request.get_data(as_text=True)
+    assert SECRET not in request.get_data(as_text=True)
+    assert len(Store(tmp_path / "data" / "nearfield.db").entries()) == 1
 
 
 def test_the_token_is_shown_once(tmp_path: Path) -> None:
