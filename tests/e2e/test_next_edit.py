@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -185,3 +186,13 @@ async def test_a_question_at_the_name_waits_until_it_is_typed(editor: StartEdito
             rename(e, uri, char, old="", at=(0, 9 + index))
         (edit,) = await inline_edits(e, uri, 7, at=(0, 13))
         assert edit["text"] == "width"
+
+
+async def test_a_question_may_overtake_its_change(editor: StartEditor) -> None:
+    async with editor() as e:
+        uri = e.open(CODE)
+        early = asyncio.create_task(inline_edits(e, uri, 2))
+        await asyncio.sleep(0.1)
+        rename(e, uri, "width")
+        assert [edit["text"] for edit in await early] == ["width"]
+        assert await inline_edits(e, uri, 99) == []

@@ -5,6 +5,7 @@ clients of Copilot's server know, and the commands `nearfield.nextEdit` and
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -23,6 +24,9 @@ INLINE_EDIT = "textDocument/copilotInlineEdit"
 DID_SHOW = "textDocument/didShowInlineEdit"
 NEXT_EDIT = "nearfield.nextEdit"
 DISMISS = "nearfield.dismissEdit"
+BEHIND_SECONDS = 0.5
+"""A client may ask about a version whose change it has not sent yet; Neovim sends it after 0.15."""
+CHECK_SECONDS = 0.025
 
 
 class WireDocument(msgspec.Struct, frozen=True):
@@ -80,6 +84,11 @@ async def _edits(
 ) -> list[dict[str, Any]]:
     """The next edits of a document, the nearest first; none for a version that is gone."""
     document = document_of(session, asked.uri)
+    for _ in range(round(BEHIND_SECONDS / CHECK_SECONDS)):
+        # Neovim holds changes back for a moment, and not only those before a completion.
+        if asked.version is None or (document.version or 0) >= asked.version:
+            break
+        await asyncio.sleep(CHECK_SECONDS)
     snapshot = document.snapshot()
     if asked.version is not None and asked.version != snapshot.version:
         return []
