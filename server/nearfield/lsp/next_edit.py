@@ -6,20 +6,21 @@ clients of Copilot's server know, and the commands `nearfield.nextEdit` and
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
-from nearfield.features.next_edit.edits import NextEdit
 from nearfield.lsp import commands, wire
 from nearfield.lsp.documents import Document
 from nearfield.lsp.events import ItemParams
 from nearfield.lsp.explain import WirePosition, document_of, wire_range
 from nearfield.lsp.session import Session
 
+if TYPE_CHECKING:
+    
 INLINE_EDIT = "textDocument/copilotInlineEdit"
 DID_SHOW = "textDocument/didShowInlineEdit"
 NEXT_EDIT = "nearfield.nextEdit"
