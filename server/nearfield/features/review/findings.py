@@ -209,7 +209,7 @@ def _replacement(value: Any, text: str, span: Span, line: str, parsed: Parsed | 
     if difflib.SequenceMatcher(None, _squeezed(old), _squeezed(code)).ratio() < LEAST_ALIKE:
         return None
     after = parsed.edited(Edit(span, code))
-    if after is None or _errors(after) > _errors(parsed) or dropped(parsed, after):
+    if after is None or _errors(after) > _errors(parsed) or dropped(parsed, after, after.text):
         return None
     return code
 
