@@ -14,7 +14,7 @@ from nearfield.features.act import check, imports
 from nearfield.features.act.answer import Answer, definition, read
 from nearfield.features.act.hunks import applied, hunks, lines_of
 from nearfield.features.act.keep import Rows, merged, rows_of
-from nearfield.features.act.layout import Layout, docstring_rows, fixed_rows_of, layout_of
+from nearfield.features.act.layout import Layout, copied, docstring_rows, fixed_rows_of, layout_of
 from nearfield.features.act.proposal import Change
 from nearfield.features.act.target import Form, Unit, named_scopes
 from nearfield.syntax.languages import Language
@@ -71,9 +71,10 @@ class Fitting:
             raise Unfit(f"there is no {what} in a code block")
         if answer.broken:
             raise Unfit(answer.broken)
-        answer = self._in_form(answer)
+        same = copied(self.shown, answer.code)
+        answer = self._in_form(answer, same)
         before = self.unit.text(self.text)
-        after = self._placed(answer.code)
+        after = self._placed(answer.code, same)
         if after == before:
             raise Unfit(UNCHANGED)
         if check.elided(before, after):
@@ -96,13 +97,13 @@ class Fitting:
         own = _first_step(self.unit)
         return replace(layout, step=own) if own and "\t" not in layout.step else layout
 
-    def _in_form(self, answer: Answer) -> Answer:
+    def _in_form(self, answer: Answer, same: bool) -> Answer:
         """The answer from column 0, with what it may not change put back. Raises `Unfit`."""
         if self.language is None or answer.form is None or self.form is None:
             return answer
         code = "\n".join(
             replace(self._layout, step="    ").placed(
-                answer.code, "", fixed_rows_of(self.language, answer.code)
+                answer.code, "", fixed_rows_of(self.language, answer.code), copied=same
             )
         )
         found = definition(code, self.language, self.unit.name)
@@ -120,11 +121,13 @@ class Fitting:
         whole = Form(lead, head, form.body, own.tail, form.parameters)
         return replace(answer, code=whole.text, form=whole)
 
-    def _placed(self, code: str) -> str:
+    def _placed(self, code: str, same: bool) -> str:
         """The unit's new text in the file's layout, joined with what was there."""
         language, layout, unit = self.language, self._layout, self.unit
         fixed = fixed_rows_of(language, code)
-        texts = [row + layout.newline for row in layout.placed(code, unit.indent, fixed)]
+        texts = [
+            row + layout.newline for row in layout.placed(code, unit.indent, fixed, copied=same)
+        ]
         was = lines_of(unit.text(self.text))
         if self.loose or language is None:
             rows = merged(_plain(was), _plain(texts))

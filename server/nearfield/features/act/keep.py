@@ -70,12 +70,15 @@ class _Join:
 
     def changed(self, rows: list[int], others: list[int]) -> None:
         """`rows` became `others`, either of which may be none."""
+        there: list[str] = []
         if rows:
+            there = [text.strip() for text in self.before.texts[self.old : rows[0]]]
             self._flush(rows[0])
         for number, other in enumerate(others):
             if number < len(rows):
                 self._hold(rows[number])
-            self._remarks(other)
+            self._remarks(other, there)
+            there = []
             kept = self._remark(rows[number]) if len(rows) == len(others) else ""
             self.out.append(_with_remark(self.after.texts[other], self.after.keys[other], kept))
             self.new = other + 1
@@ -101,11 +104,15 @@ class _Join:
             self.out += [self.before.texts[i] for i in held]
             self.old = held[-1] + 1
 
-    def _remarks(self, upto: int) -> None:
-        """The model's quiet rows above its row `upto`: those that were there come from there."""
+    def _remarks(self, upto: int, there: list[str]) -> None:
+        """The model's quiet rows above its row `upto`: those that were there come from there, and
+        those in `there` have come already."""
         for number in range(self.new, upto):
             text = self.after.texts[number]
             if number in self.after.held and self.before.held:
+                continue
+            if text.strip() in there:
+                there.remove(text.strip())
                 continue
             end = self._next_code()
             waiting = [one.strip() for one in self.before.texts[self.old : end]]

@@ -37,9 +37,11 @@ class Layout:
             row if number in fixed else row.removeprefix(indent) for number, row in enumerate(rows)
         )
 
-    def placed(self, code: str, indent: str, fixed: frozenset[int]) -> list[str]:
+    def placed(
+        self, code: str, indent: str, fixed: frozenset[int], *, copied: bool = False
+    ) -> list[str]:
         """The lines of `code`, as written by a model, as they stand in the file at `indent`,
-        without line ends."""
+        without line ends. `copied` code has the file's own steps, also where it mixes them."""
         rows = code.split("\n")
         step = _step([row for number, row in enumerate(rows) if number not in fixed])
         margin = _margin(rows, fixed)
@@ -52,7 +54,11 @@ class Layout:
             else:
                 # White space at the end may be text when a string goes on in the next row.
                 code_part = row.lstrip() if number + 1 in fixed else row.strip()
-                placed.append(indent + self._stepped(row[margin:], step) + code_part)
+                inner = row[margin:]
+                blank = inner[: len(inner) - len(inner.lstrip())]
+                placed.append(
+                    indent + (blank if copied else self._stepped(inner, step)) + code_part
+                )
         return placed
 
     def _stepped(self, row: str, step: int) -> str:
@@ -120,6 +126,24 @@ def is_docstring(node: tree_sitter.Node) -> bool:
     owner = block.parent
     opens = owner is None or owner.type in ("function_definition", "class_definition")
     return opens and first == statement and len(statement.named_children) == 1
+
+
+def copied(shown: str, code: str) -> bool:
+    """Whether `code` is indented as `shown` is: each line that is in both begins with the same
+    white space, and so does the first that is indented at all."""
+    own, rows = _indented(shown), _indented(code)
+    if not own or not rows or own[0][0] != rows[0][0]:
+        return False
+    known: dict[str, set[str]] = {}
+    for blank, line in own:
+        known.setdefault(line, set()).add(blank)
+    return all(blank in known.get(line, {blank}) for blank, line in rows)
+
+
+def _indented(code: str) -> list[tuple[str, str]]:
+    """The lines with white space in front, apart from it."""
+    rows = [(row[: len(row) - len(row.lstrip())], row.strip()) for row in code.splitlines()]
+    return [(blank, line) for blank, line in rows if blank and line]
 
 
 def _step(lines: list[str]) -> int:

@@ -49,6 +49,7 @@ _ECMA_IMPORTS = {
     "mocha": _ASSERT,
 }
 _WORD = re.compile(r"[^\W\d]\w*")
+_SCRIPTS = frozenset({"javascript", "javascriptreact", "typescript", "typescriptreact"})
 _KEYWORDS = frozenset({"as", "const", "from", "import", "require", "type"})
 _GUARD = re.compile(r"if __name__|unittest\.main|pytest\.main")
 
@@ -174,6 +175,8 @@ class Plan:
             binding = go_packages("\n".join(fresh), self.before)
             imports = []
         wanted = [*self._framework(fresh), *imports, *binding]
+        if self.language.name in _SCRIPTS:
+            wanted = [self._lacking(parsed, one, "\n".join(fresh)) for one in wanted]
         flat = re.sub(r"\s+", " ", self.before)
         missing = [
             one for one in dict.fromkeys(wanted)
@@ -192,6 +195,23 @@ class Plan:
         if after is None or (after.root.has_error and not parsed.root.has_error):
             raise Unfit(check.first_error(after) if after else "it takes too long to parse")
         return tuple(Change(edit, confirm=True) for edit in edits)
+
+    @staticmethod
+    def _lacking(parsed: Parsed, statement: str, code: str) -> str:
+        """Of an import in braces what `code` uses and the file does not import: a name that is
+        imported twice is an error there. "" for nothing."""
+        braces = re.fullmatch(r"(import|const) \{([^{}]*)\} (.*)", statement.strip(), re.S)
+        if braces is None or " as " in braces[2] or ":" in braces[2]:
+            return statement
+        bound: set[str] = set()
+        for child in parsed.root.named_children:
+            text = parsed.source[child.start_byte : child.end_byte].decode("utf-8", "replace")
+            if child.type in parsed.language.imports or "require(" in text.split("\n", 1)[0]:
+                bound |= set(_WORD.findall(text))
+        used = set(_WORD.findall(code))
+        names = [name.strip() for name in braces[2].split(",")]
+        names = [name for name in names if name in used and name not in bound]
+        return f"{braces[1]} {{ {', '.join(names)} }} {braces[3]}" if names else ""
 
     @staticmethod
     def _others(imports: list[str], known: list[str]) -> list[str]:

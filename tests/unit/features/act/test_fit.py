@@ -165,6 +165,33 @@ def test_a_file_that_mixes_steps_stays_python() -> None:
     check("python", code, answer, expected)
 
 
+MIXED = "def f(s):\n    if s:\n      return |1\n\n    for a in s:\n\n      if a:\n        return 2\n    return 3\n"
+
+
+def test_an_answer_that_mixes_steps_as_the_file_does() -> None:
+    check("python", MIXED, MIXED.replace("|1", "4"), MIXED.replace("|1", "4"))
+    own = MIXED.replace("return |1", "|return 1")
+    check(
+        "python",
+        own,
+        own.replace("|return 1", "return 1").replace("if a", "if not a"),
+        own.replace("|", "").replace("if a", "if not a"),
+    )
+
+
+REPEATED = {
+    "a comment": "def f(a):\n    # why\n    return |a\n",
+    "an empty line": "def f(a):\n    b = 1\n\n    return |a\n",
+    "both, and more": "def f(a):\n    b = 1\n\n    # why\n    # how\n    return |a\n",
+}
+
+
+@pytest.mark.parametrize("code", REPEATED.values(), ids=REPEATED.keys())
+def test_what_stands_above_a_changed_line_is_not_doubled(code: str) -> None:
+    expected = code.replace("|a", "a + 1")
+    check("python", code, expected, expected)
+
+
 def test_text_in_a_string_is_not_laid_out() -> None:
     code = 'def f(a):\n    s = """\n  two\n    four\n"""\n    return |a\n'
     answer = 'def f(a):\n    s = """\n  two\n    four\n"""\n    return a + 1\n'
@@ -187,6 +214,7 @@ REFUSALS = {
     "prose alone": (ADD, "I think that the function is fine as it is.", "no `add`"),
     "another function": (ADD, "```python\ndef sub(a, b):\n    return a\n```", "no `add`"),
     "the same": (ADD, "```python\ndef add(a, b):\n    return a - b\n```", UNCHANGED),
+    "the same in mixed steps": (MIXED, MIXED.replace("|", ""), UNCHANGED),
     "the same with a remark": (ADD, "# Fixed!\ndef add(a, b):\n\n    return a - b\n", UNCHANGED),
     "it does not parse": (ADD, "```python\ndef add(a, b):\n    return (a + b\n```", "syntax|missing"),
     "other parameters": (ADD, "```python\ndef add(a, c):\n    return a + c\n```", "must begin with"),
