@@ -394,7 +394,7 @@ def test_the_cloud_is_asked_only_after_a_yes(
     wire: StartWire, cloud: HTTPServer, folder: Path, tmp_path: Path
 ) -> None:
     s = Session(wire("--stdio"), folder, **with_cloud(cloud, "local_first"))
-    action = s.action("Ask cloud (gpt-4o), outside this machine", problem())
+    action = s.action("Ask cloud (gpt-4o), outside this machine, to fix", problem())
     for title, sent in (("Never mind", 0), ("Once", 1)):
         running = s.w.request("codeAction/resolve", action)
         asked = s.w.until(
@@ -408,6 +408,49 @@ def test_the_cloud_is_asked_only_after_a_yes(
         assert ("result" in answer) == bool(sent)
     assert answer["result"]["edit"]["documentChanges"][0]["edits"][0]["newText"] == "+"
     assert len(Store(tmp_path / "data" / "nearfield.db").entries()) == 1
+
+
+def test_every_action_may_be_asked_of_the_cloud(
+    wire: StartWire, cloud: HTTPServer, folder: Path
+) -> None:
+    s = Session(wire("--stdio"), folder, **with_cloud(cloud, "local_first"))
+    prefix = "Ask cloud (gpt-4o), outside this machine: "
+    offered = [one for one in s.actions() if one["title"].startswith(prefix)]
+    assert {one["title"].removeprefix(prefix) for one in offered} == {
+        "Simplify `add`",
+        "Make `add` faster",
+        "Add error handling to `add`",
+        "Add types to `add`",
+        "Document `add`",
+        "Write tests for `add`",
+        "Explain this",
+        "Review this function",
+        "Review this file",
+        "Review what has changed since the last commit",
+    }
+    assert not cloud.log
+
+
+@pytest.mark.parametrize("title", ["Explain this", "Review this function"])
+def test_the_cloud_explains_and_reviews_only_after_a_yes(
+    wire: StartWire, cloud: HTTPServer, folder: Path, title: str
+) -> None:
+    s = Session(wire("--stdio"), folder, **with_cloud(cloud, "local_first"))
+    action = s.action(f"Ask cloud (gpt-4o), outside this machine: {title}")
+    for choice, sent in (("Never mind", 0), ("Once", 1)):
+        running = s.w.request("workspace/executeCommand", action["command"])
+        asked = s.w.until(
+            lambda m: m.get("method") == "window/showMessageRequest" and "done" not in m
+        )
+        asked["done"] = True
+        assert "bytes from m.py" in asked["params"]["message"]
+        s.w.send({"jsonrpc": "2.0", "id": asked["id"], "result": {"title": choice}})
+        answer = s.w.answer(running)
+        assert len(cloud.log) == sent
+        assert ("result" in answer) == bool(sent)
+    assert answer["result"]["provider"] == "cloud"
+    (last,) = s.w.ask("nearfield/trace", {"last": 1})
+    assert (last["method"], last["provider"]) == (action["command"]["command"], "cloud")
 
 
 def test_with_local_only_the_cloud_is_not_mentioned(

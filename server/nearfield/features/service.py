@@ -22,6 +22,7 @@ from nearfield.features.act.work import Actions
 from nearfield.features.ask import CompletionAnswer, CompletionAsk
 from nearfield.features.complete import Completer
 from nearfield.features.documents import Documents
+from nearfield.features.elsewhere import clouds
 from nearfield.features.explain.explainer import Explainer
 from nearfield.features.health import HealthWatch
 from nearfield.features.knowledge import Knowledge
@@ -41,7 +42,7 @@ from nearfield.features.warm import DOCUMENTS as WARM_DOCUMENTS
 from nearfield.features.warm import FOLDER as PROMPTS
 from nearfield.features.warm import Keeping, Warm
 from nearfield.providers.base import Provider
-from nearfield.routing.errand import Decision
+from nearfield.routing.errand import Decision, Task
 from nearfield.routing.ledger import Said, data_dir
 from nearfield.routing.router import RoleStatus, Router
 from nearfield.types import Edit, Priority, Selected, Snapshot, Spent, Suggestion
@@ -93,7 +94,7 @@ class Service:
         self._completer.snippets = self.knowledge.ready
         self._completer.prepare = self.knowledge.prepare
         self.explainer = Explainer(self._completer.cursor, self.knowledge, self.offers, self.traces)
-        self.reviewer = Reviewer(self._completer.cursor, self.offers)
+        self.reviewer = Reviewer(self._completer.cursor, self.offers, self.traces)
         self._warm = Warm(self._documents, data_dir() / PROMPTS)
         self._keeping: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
@@ -273,6 +274,12 @@ class Service:
         """Every decision about what may be sent outside this machine. Raises `NotReady` before the
         providers are built, and `LedgerError`."""
         return await self._built().said()
+
+    async def clouds(self, task: str, workspace: str | None) -> tuple[tuple[str, str], ...]:
+        """The providers outside this machine that the user could have `task` done by, with their
+        models; nobody while paused."""
+        router = None if self._paused else self.router
+        return await clouds(router, self.config, Task(task), workspace or "")
 
     async def revoke(self, workspace: str | None, provider: str | None) -> int:
         """Forget decisions: of one workspace or provider, or all for None. Returns how many.

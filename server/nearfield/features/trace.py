@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
 
-from nearfield.types import Trace
+from nearfield.errors import EditRefused, NotPermitted
+from nearfield.types import Snapshot, Trace, Usage
 
 KEPT = 1000
 """Traces held: an hour or two of typing, some 300 bytes each."""
@@ -42,6 +47,56 @@ class TraceLog:
                 self._watchers.remove(callback)
 
         return unwatch
+
+
+@dataclass(slots=True)
+class Account:
+    """One request that somebody waits for, from its begin to its end, however it ends: a context
+    manager that adds its trace to `log`. Who answered is filled in meanwhile; `reason` stays ""
+    when something is shown."""
+
+    log: TraceLog
+    method: str
+    snapshot: Snapshot
+    situation: str = ""
+    provider: str = ""
+    model: str = ""
+    usage: Usage | None = None
+    reason: str = ""
+    _begun: float = 0.0
+
+    def __enter__(self) -> Self:
+        self._begun = time.monotonic()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        reason = self.reason
+        if isinstance(error, asyncio.CancelledError):
+            reason = "cancelled"
+        elif isinstance(error, EditRefused | NotPermitted):
+            reason = "refused"
+        elif error is not None:
+            reason = "failed"
+        self.log.add(
+            Trace(
+                id="",
+                method=self.method,
+                uri=self.snapshot.uri,
+                version=self.snapshot.version,
+                provider=self.provider,
+                model=self.model,
+                situation=self.situation,
+                total_ms=(time.monotonic() - self._begun) * 1000,
+                shown=not reason,
+                reason=reason,
+                usage=self.usage,
+            )
+        )
 
 
 def flat(trace: Trace) -> dict[str, Any]:

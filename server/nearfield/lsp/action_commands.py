@@ -24,14 +24,13 @@ from nearfield.errors import EditRefused
 from nearfield.lsp import convert, wire
 from nearfield.lsp.explain import WireRange, document_of
 from nearfield.lsp.lines import LineTable
-from nearfield.lsp.offers import CHOICES
+from nearfield.lsp.offers import asker
 from nearfield.lsp.session import Session
 from nearfield.lsp.work import Report, shown_work
 
 if TYPE_CHECKING:
     from nearfield.features.act.proposal import FileChange, Problem, Proposal, Wish
     from nearfield.features.service import Service
-    from nearfield.routing.errand import Decision, Offer
     from nearfield.types import Snapshot, Span
 
 ACTION = "nearfield.action"
@@ -85,7 +84,7 @@ async def work(session: Session, params: ActionParams) -> Proposal:
     service = await session.service()
     async with shown_work(session.protocol, "Nearfield") as report:
         proposal = await service.actions.propose(
-            wish, _reporter(report), _asker(session), _holder(session)
+            wish, _reporter(report), asker(session), _holder(session)
         )
         return await _of_now(session, service, proposal)
 
@@ -214,30 +213,6 @@ def _holder(session: Session) -> Any:
         return None
 
     return held
-
-
-def _asker(session: Session) -> Any:
-    """Puts what a provider outside this machine would be sent to the user, and waits."""
-
-    async def ask(offer: Offer) -> Decision | None:
-        from nearfield.features.offers import words
-        from nearfield.routing.errand import Decision
-
-        question = types.ShowMessageRequestParams(
-            types.MessageType.Info,
-            f"Nearfield: {words(offer)} Send it?",
-            [types.MessageActionItem(title) for title in CHOICES],
-        )
-        try:
-            chosen: Any = await session.protocol.send_request_async(
-                types.WINDOW_SHOW_MESSAGE_REQUEST, question
-            )
-        except JsonRpcException:
-            return None  # a client that cannot ask has not said yes
-        decision = CHOICES.get(str(getattr(chosen, "title", "")))
-        return Decision(decision) if decision else None
-
-    return ask
 
 
 def _words(message: Any) -> str:

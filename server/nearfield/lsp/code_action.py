@@ -7,12 +7,14 @@ command `nearfield.action`, which sends the edit itself.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
+from nearfield.features.tasks import run_task
 from nearfield.lsp import wire
 from nearfield.lsp.action_commands import ACTION, REWRITE, ActionParams, edit_of, problem_of, work
 from nearfield.lsp.offers import opted_in
@@ -39,9 +41,11 @@ def register(server: LanguageServer, session: Session) -> None:
     """Offer actions."""
 
     async def code_action(params: types.CodeActionParams) -> list[types.CodeAction]:
-        found = await _own(session, params)
-        for contributor in tuple(session.code_actions):
-            found.extend(contributor(params))
+        sources = [_own(session, params), *(one(params) for one in session.code_actions)]
+        # One that fails is in the log, and takes nothing from the others.
+        asked = [run_task(source, "offer code actions") for source in sources]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        found = [one for answer in answers if isinstance(answer, list) for one in answer]
         return [one for one in found if _wanted(one.kind, params.context.only)]
 
     async def resolve(action: types.CodeAction) -> types.CodeAction:

@@ -1,4 +1,5 @@
-"""`nearfield.explain` `[{uri, position | range, show?}]` → `{markdown, provider, model, wrong}`.
+"""`nearfield.explain` `[{uri, position | range, show?, provider?}]` → `{markdown, provider, model,
+wrong}`.
 
 With `show` the answer is opened as a Markdown document, for clients that do nothing with a
 command's result; those that do (an extension with a panel of its own) leave it out.
@@ -7,6 +8,7 @@ command's result; those that do (an extension with a panel of its own) leave it 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +19,13 @@ from pygls.lsp.server import LanguageServer
 
 from nearfield.lsp import wire
 from nearfield.lsp.documents import Document
-from nearfield.lsp.offers import opted_in
+from nearfield.lsp.offers import asker, opted_in
 from nearfield.lsp.session import Session
 from nearfield.lsp.work import shown_work
 from nearfield.types import Span
 
 if TYPE_CHECKING:
+    from nearfield.features.elsewhere import Elsewhere
     from nearfield.features.explain.subject import Problem
 
 EXPLAIN = "nearfield.explain"
@@ -46,12 +49,14 @@ class WireRange(msgspec.Struct, frozen=True):
 
 
 class ExplainParams(msgspec.Struct, frozen=True):
-    """What to explain: what is selected, or what is at a place."""
+    """What to explain: what is selected, or what is at a place. `provider` names one outside this
+    machine that is to do it."""
 
     uri: str
     position: WirePosition | None = None
     range: WireRange | None = None
     show: bool = False
+    provider: str = ""
 
 
 def register(server: LanguageServer, session: Session) -> None:
@@ -70,7 +75,9 @@ def register(server: LanguageServer, session: Session) -> None:
                 heard.append(text)
                 report(f"{sum(map(len, heard))} characters", None)
 
-            explained = await service.explainer.explain(snapshot, span, said, heard.clear)
+            explained = await service.explainer.explain(
+                snapshot, span, said, heard.clear, elsewhere_of(session, params.provider)
+            )
         if params.show:
             await _show(session, explained.markdown)
         told = explained.explanation
@@ -81,7 +88,7 @@ def register(server: LanguageServer, session: Session) -> None:
             "wrong": told.wrong,
         }
 
-    def offered(params: types.CodeActionParams) -> list[types.CodeAction]:
+    async def offered(params: types.CodeActionParams) -> list[types.CodeAction]:
         service, document = session.running_service, session.documents.get(params.text_document.uri)
         if service is None or document is None or not document.followed:
             return []
@@ -90,23 +97,18 @@ def register(server: LanguageServer, session: Session) -> None:
         problems = [problem_of(document, one, encoding) for one in params.context.diagnostics]
         service.explainer.problems.tell(document.uri, span, problems)
         service.explainer.rest(document.snapshot(), span.start)
-        return offer(
-            session,
-            f"Explain this ({service.explainer.model})",
-            "source.explain",
-            service.explainer.model,
-            types.Command(
-                "Explain this",
-                EXPLAIN,
-                arguments=[
-                    {
-                        "uri": document.uri,
-                        "range": wire_range(params.range),
-                        "show": not opted_in(session.protocol.client_capabilities, PANEL),
-                    }
-                ],
-            ),
-        )
+        arguments = {
+            "uri": document.uri,
+            "range": wire_range(params.range),
+            "show": not opted_in(session.protocol.client_capabilities, PANEL),
+        }
+        command = types.Command("Explain this", EXPLAIN, arguments=[arguments])
+        others = await service.clouds("explain", document.root)
+        model, kind = service.explainer.model, "source.explain"
+        return [
+            *offer(session, f"Explain this ({model})", kind, model, command),
+            *offer_elsewhere(others, "Explain this", kind, EXPLAIN, arguments),
+        ]
 
     session.code_actions.append(offered)
     server.command(EXPLAIN)(explain)
@@ -125,6 +127,28 @@ def offer(
         return []
     why = "Nearfield is paused, or no model is set up for this; `nearfield doctor` says what to do"
     return [types.CodeAction(command.title, kind=kind, disabled=types.CodeActionDisabled(why))]
+
+
+def offer_elsewhere(
+    others: Sequence[tuple[str, str]], title: str, kind: str, name: str, arguments: dict[str, Any]
+) -> list[types.CodeAction]:
+    """The command `name` with `arguments`, done by the first of `others`, providers outside this
+    machine."""
+    return [
+        types.CodeAction(
+            f"Ask {provider} ({model}), outside this machine: {title}",
+            kind=kind,
+            command=types.Command(title, name, arguments=[{**arguments, "provider": provider}]),
+        )
+        for provider, model in others[:1]
+    ]
+
+
+def elsewhere_of(session: Session, provider: str) -> Elsewhere | None:
+    """The provider outside this machine that a command names, "" for none."""
+    from nearfield.features.elsewhere import Elsewhere
+
+    return Elsewhere(provider, asker(session)) if provider else None
 
 
 def problem_of(document: Document, one: types.Diagnostic, encoding: str) -> Problem:

@@ -19,7 +19,7 @@ from nearfield.lsp.session import Session
 
 if TYPE_CHECKING:
     from nearfield.features.service import Service
-    from nearfield.routing.errand import Offer
+    from nearfield.routing.errand import Ask, Decision, Offer
     from nearfield.routing.ledger import Said
 
 OFFER = "nearfield/offer"
@@ -89,22 +89,39 @@ def as_dict(offer: Offer) -> dict[str, Any]:
 
 async def _ask(session: Session, offer: Offer) -> None:
     """Put `offer` to the user as a question; no answer leaves everything as it is."""
+    decision = await _choice(session, offer, "Allow it?")
+    if decision:
+        await _answer(await session.service(), offer.id, decision)
+
+
+async def _choice(session: Session, offer: Offer, question: str) -> str:
+    """What the user says to `offer`, "" for nothing."""
     from nearfield.features.offers import words
 
-    question = types.ShowMessageRequestParams(
+    params = types.ShowMessageRequestParams(
         types.MessageType.Info,
-        f"Nearfield: {words(offer)} Allow it?",
+        f"Nearfield: {words(offer)} {question}",
         [types.MessageActionItem(title) for title in CHOICES],
     )
     try:
         chosen: Any = await session.protocol.send_request_async(
-            types.WINDOW_SHOW_MESSAGE_REQUEST, question
+            types.WINDOW_SHOW_MESSAGE_REQUEST, params
         )
     except JsonRpcException:
-        return  # a client that cannot ask has not said yes
-    decision = CHOICES.get(str(getattr(chosen, "title", "")))
-    if decision is not None:
-        await _answer(await session.service(), offer.id, decision)
+        return ""  # a client that cannot ask has not said yes
+    return CHOICES.get(str(getattr(chosen, "title", "")), "")
+
+
+def asker(session: Session) -> Ask:
+    """Puts what a provider that the user chose would be sent to the user, and waits."""
+
+    async def ask(offer: Offer) -> Decision | None:
+        from nearfield.routing.errand import Decision
+
+        decision = await _choice(session, offer, "Send it?")
+        return Decision(decision) if decision else None
+
+    return ask
 
 
 async def _answer(service: Service, offer: str, decision: str) -> bool:

@@ -1,6 +1,6 @@
 """Review in the editor: findings as diagnostics, a fix each as a code action.
 
-* `nearfield.review` `[{uri, range?}]` or `[{scope: "diff", workspace?, ref?}]` →
+* `nearfield.review` `[{uri, range?, provider?}]` or `[{scope: "diff", workspace?, ref?}]` →
   `{findings, pieces, failed, leftOut, error, provider, model}`; findings appear as they are found.
 * `nearfield.clearReview` `[{uri?, finding?}]` → `{cleared}`.
 """
@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,7 +20,15 @@ from pygls.lsp.server import LanguageServer
 
 from nearfield.lsp import convert, wire
 from nearfield.lsp.documents import Document
-from nearfield.lsp.explain import WireRange, document_of, offer, span_of, wire_range
+from nearfield.lsp.explain import (
+    WireRange,
+    document_of,
+    elsewhere_of,
+    offer,
+    offer_elsewhere,
+    span_of,
+    wire_range,
+)
 from nearfield.lsp.lines import LineTable
 from nearfield.lsp.session import Session
 from nearfield.lsp.work import Report, shown_work
@@ -45,13 +54,15 @@ _SEVERITIES = {
 
 
 class ReviewParams(msgspec.Struct, frozen=True):
-    """What to review: a document or a range of it, or what git says has changed."""
+    """What to review: a document or a range of it, or what git says has changed. `provider` names
+    one outside this machine that is to do it."""
 
     uri: str = ""
     range: WireRange | None = None
     scope: Literal["", "document", "diff"] = ""
     workspace: str = ""
     ref: str = "HEAD"
+    provider: str = ""
 
 
 class ClearParams(msgspec.Struct, frozen=True):
@@ -120,7 +131,7 @@ class Findings:
             types.PublishDiagnosticsParams(uri, found, version),
         )
 
-    def actions(self, params: types.CodeActionParams) -> list[types.CodeAction]:
+    async def actions(self, params: types.CodeActionParams) -> list[types.CodeAction]:
         """The fixes of the findings that the range touches, how to be rid of them, and reviews."""
         document = self._session.documents.get(params.text_document.uri)
         service = self._session.running_service
@@ -141,10 +152,15 @@ class Findings:
                     command=types.Command("Dismiss this finding", CLEAR, arguments=dismiss),
                 )
             )
-        return [*actions, *self._reviews(document, params.range, service)]
+        others = await service.clouds("review", document.root)
+        return [*actions, *self._reviews(document, params.range, service, others)]
 
     def _reviews(
-        self, document: Document, where: types.Range, service: Service
+        self,
+        document: Document,
+        where: types.Range,
+        service: Service,
+        others: Sequence[tuple[str, str]],
     ) -> list[types.CodeAction]:
         model = service.reviewer.model
         here: list[tuple[str, dict[str, Any]]] = [
@@ -158,6 +174,7 @@ class Findings:
         for title, arguments in here:
             command = types.Command(title, REVIEW, arguments=[arguments])
             actions += offer(self._session, f"{title} ({model})", "source.review", model, command)
+            actions += offer_elsewhere(others, title, "source.review", REVIEW, arguments)
         if service.reviewer.board.uris:
             command = types.Command("Clear the review", CLEAR)
             actions.append(
@@ -235,7 +252,8 @@ async def _review_document(
         report(name, done / total)
 
     shown = partial(_put, session, service)
-    return await service.reviewer.review(snapshot, rows, None, shown, progress)
+    elsewhere = elsewhere_of(session, params.provider)
+    return await service.reviewer.review(snapshot, rows, None, shown, progress, elsewhere=elsewhere)
 
 
 async def _review_diff(
@@ -249,6 +267,7 @@ async def _review_diff(
     report("asking git", None)
     files = await changed_files(folder, params.ref)
     review = Review()
+    elsewhere = elsewhere_of(session, params.provider)
     for number, file in enumerate(files):
         name = file.path.name
         report(name, number / len(files))
@@ -266,7 +285,7 @@ async def _review_diff(
             continue
         service.reviewer.board.clear(snapshot.uri)
         await service.reviewer.review(
-            snapshot, None, file.rows, partial(_put, session, service), None, review
+            snapshot, None, file.rows, partial(_put, session, service), None, review, elsewhere
         )
     return review
 

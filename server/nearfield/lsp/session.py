@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MakeService = Callable[[Config], "Service"]
+OffersActions = Callable[[types.CodeActionParams], Coroutine[Any, Any, Sequence[types.CodeAction]]]
 
 
 class Session:
@@ -39,7 +40,7 @@ class Session:
         self.settings = Settings(protocol, load)
         self.when_started: list[Callable[[Service], None]] = []
         """Called once, with the service, before it is used."""
-        self.code_actions: list[Callable[[types.CodeActionParams], list[types.CodeAction]]] = []
+        self.code_actions: list[OffersActions] = []
         """What is offered at a place besides the actions of features/act; asked at every request,
         so it only looks at what is known."""
         self.offered: dict[tuple[str, int | None], Snapshot] = {}

@@ -57,8 +57,8 @@ def call_schema(tools: Sequence[Tool]) -> dict[str, Any]:
 
 LEAST_LOGPROB = -0.15
 """A call that the model is less sure of, on the mean of its tokens, is not made. Of 20 calls that
-the 0.5B model was right to make the least sure had -0.10; of 17 that fitted nothing 6 or 7 were below
--0.15. It was chosen on these very cases, of the set that it is measured on: it lets most of the calls
+the 0.5B model was right to make the least sure had -0.10; of 17 that fitted nothing 6 or 7 were
+below -0.15. It was chosen on cases of the set that it is measured on, and lets most of the calls
 through that should not be made."""
 SHORT_CALL_CHARS = 240
 """In a longer one most tokens are of some text to write, which can be said in many ways."""

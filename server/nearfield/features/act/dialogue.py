@@ -14,8 +14,10 @@ from typing import Protocol
 
 from nearfield.config.schema import Config
 from nearfield.errors import EditRefused, NotReady
+from nearfield.features.elsewhere import Elsewhere
 from nearfield.features.offers import Offers
-from nearfield.routing.errand import Ask, Check, Consent, Decision, Errand
+from nearfield.features.trace import Account, TraceLog
+from nearfield.routing.errand import Ask, Check, Errand
 from nearfield.routing.router import Restart, Router
 from nearfield.types import ChatRequest, Message, Role
 
@@ -36,6 +38,7 @@ class Backing(Protocol):
     config: Config
     router: Router | None
     offers: Offers
+    traces: TraceLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +52,16 @@ class Said:
 
 
 class Dialogue:
-    """The requests of one action. `wanted` is the name that an answer's code block must have to be
-    the last that is listened to. `provider` names one outside this machine that the user wants;
-    `ask` puts offers to the user, None where nobody can be asked."""
+    """The requests of one action, whose cost goes to `account`. `wanted` is the name that an
+    answer's code block must have to be the last that is listened to. `provider` names one outside
+    this machine that the user wants; `ask` puts offers to the user, None where nobody can be
+    asked."""
 
     def __init__(
         self,
         backing: Backing,
         errand: Errand,
+        account: Account,
         *,
         wanted: str = "",
         provider: str = "",
@@ -65,6 +70,7 @@ class Dialogue:
     ) -> None:
         self._backing = backing
         self._errand = errand
+        self._account = account
         self._wanted = wanted
         self._provider = provider
         self._put = ask
@@ -106,8 +112,7 @@ class Dialogue:
         self, messages: tuple[Message, ...], max_tokens: int, checks: tuple[Check, ...] = ()
     ) -> Said:
         """Ask. The answer ends with the first code block that is closed and has what is wanted.
-        Raises what the router
-        raises, and `EditRefused` when the user does not want to send it."""
+        Raises what the router raises, and `NotPermitted` when the user does not want to send it."""
         request = ChatRequest(messages, max_tokens=max_tokens, temperature=0.0)
         errand = replace(self._errand, checks=checks)
         if any(message.role is Role.ASSISTANT for message in messages):
@@ -117,7 +122,7 @@ class Dialogue:
             errand = replace(errand, sources=bare)
         accepted = await self._admitted(request, errand)
         errand = replace(errand, accepted=accepted)
-        text, complete = "", False
+        text, complete, usage = "", False, None
         route = self.router.chat(request, errand=errand)
         try:
             async with route:
@@ -125,6 +130,7 @@ class Dialogue:
                     if isinstance(item, Restart):
                         text, complete = "", False
                         continue
+                    usage = item.usage or usage
                     text += item.text
                     self._heard(text.count("\n") + 1)
                     marked = "\n" in item.text or "`" in item.text
@@ -139,6 +145,7 @@ class Dialogue:
             )
         speaker = route.provider
         name, model = (speaker.name, speaker.model) if speaker else ("", "")
+        self._account.provider, self._account.model, self._account.usage = name, model, usage
         return Said(text, name, model, route.wrong)
 
     def _is_complete(self, text: str) -> bool:
@@ -148,24 +155,8 @@ class Dialogue:
         """Who outside this machine may be asked first."""
         if self._accepted is None:
             if self._provider:
-                self._accepted = await self._chosen(request, errand)
+                chosen = Elsewhere(self._provider, self._put)
+                self._accepted = await chosen.accepted(self.router, request, errand)
             else:
                 self._accepted = self._backing.offers.take(errand.workspace, errand.task)
         return self._accepted
-
-    async def _chosen(self, request: ChatRequest, errand: Errand) -> tuple[str, ...]:
-        """The provider that the user chose, once the user has seen what it would be sent."""
-        router, name = self.router, self._provider
-        for said in await router.said():
-            if (said.workspace, said.provider) != (errand.workspace, name):
-                continue
-            if said.consent is Consent.WORKSPACE:
-                return (name,)
-        offer = await router.offer(name, request, errand, "you asked for it")
-        decision = await self._put(offer) if self._put else None
-        if decision is None or decision is Decision.NEVER:
-            if decision is Decision.NEVER:
-                await router.answer(offer, decision)
-            raise EditRefused("Nothing was sent.", "Allow it to have this done elsewhere.")
-        await router.answer(offer, decision)
-        return (name,)

@@ -22,7 +22,8 @@ from nearfield.features.act.frameworks import TESTED, is_test
 from nearfield.features.act.proposal import Problem
 from nearfield.features.act.target import Unit, unit_at
 from nearfield.features.act.trees import TREE_ACTIONS, offered
-from nearfield.routing.errand import Errand, Task
+from nearfield.features.elsewhere import clouds
+from nearfield.routing.errand import Task
 from nearfield.routing.router import Router
 from nearfield.routing.tasks import ROLES
 from nearfield.syntax.parser import Parsed
@@ -61,19 +62,13 @@ class Speakers:
 async def speakers(router: Router | None, config: Config, workspace: str) -> Speakers:
     """Who would do the actions now; touches the disk only where a cloud may be asked."""
     models: dict[Task, str] = {}
-    clouds: dict[Task, tuple[tuple[str, str], ...]] = {}
+    others: dict[Task, tuple[tuple[str, str], ...]] = {}
     for task in dict.fromkeys(action.task for action in ACTIONS.values()):
         role = config.routing.tasks.get(task) or ROLES[task]
         candidates = router.candidates(role) if router else ()
         models[task] = candidates[0].model if candidates else ""
-        clouds[task] = ()
-        if router is not None and config.routing.strategy != "local_only":
-            names = await router.offerable(role, Errand(task=task, workspace=workspace))
-            mine = {candidates[0].name} if candidates else set[str]()
-            clouds[task] = tuple(
-                (name, router.provider(name).model) for name in names if name not in mine
-            )
-    return Speakers(models, clouds)
+        others[task] = await clouds(router, config, task, workspace)
+    return Speakers(models, others)
 
 
 def entries(
@@ -91,11 +86,12 @@ def entries(
     inside = tuple(i for i, problem in enumerate(problems) if _touches(unit, problem))
     if len(inside) > 1:
         found.append(_entry(who, FIX_ALL, what, problems=inside))
-    found += _elsewhere(who, problems)
+    found += _fixed_elsewhere(who, problems)
     if unit.name or span.end > span.start:
         found.append(_entry(who, REWRITE, what, asks=True))
         found += [_entry(who, action, what) for action in MENU if _fits(action, fitting)]
     found = [_with_reason(entry, snapshot, fitting) for entry in found]
+    found += _elsewhere(who, found)
     by_tree = [
         Entry(action, title, TREE_ACTIONS[action], asks=asks)
         for action, title, asks in offered(parsed, span)
@@ -126,8 +122,23 @@ def _fix(who: Speakers, index: int, problem: Problem) -> Entry:
     return _entry(who, FIX, message, (index,))
 
 
-def _elsewhere(who: Speakers, problems: Sequence[Problem]) -> list[Entry]:
-    """The same by a provider outside this machine, where one may be asked."""
+def _elsewhere(who: Speakers, found: Sequence[Entry]) -> list[Entry]:
+    """What is about the code and not about a problem, by the first provider outside this machine
+    that may be asked: with all of them the list would be of nothing else."""
+    others: list[Entry] = []
+    for entry in found:
+        row = ACTIONS[entry.action]
+        if row.task is Task.FIX or entry.disabled not in ("", NO_MODEL):
+            continue
+        for name, model in who.clouds.get(row.task, ())[:1]:
+            what = entry.title.removesuffix(f" ({who.models[row.task]})")
+            title = f"Ask {name} ({model}), outside this machine: {what}"
+            others.append(Entry(entry.action, title, row.kind, asks=entry.asks, provider=name))
+    return others
+
+
+def _fixed_elsewhere(who: Speakers, problems: Sequence[Problem]) -> list[Entry]:
+    """A fix by a provider outside this machine, where one may be asked."""
     if not problems:
         return []
     return [

@@ -27,12 +27,15 @@ from nearfield.features.act.testing import Held, plan_tests
 from nearfield.features.act.trees import TREE_ACTIONS, tree_changes
 from nearfield.features.knowledge import CursorOf, Knowledge, Purpose
 from nearfield.features.permitted import Permitted
+from nearfield.features.trace import Account
 from nearfield.routing.errand import Ask, Errand, Source
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Message, Snapshot, Snippet, Span
 
 __all__ = ["Actions"]
 
+METHOD = "nearfield.action"
+"""What the trace calls every action; its situation is which."""
 SNIPPET_CHARS = 1200
 """So much of other files is shown at most: a small model repeats what it reads."""
 _REMARKS = re.compile(r"\b(?:comment|remark|doc(?:string|ument)?|annotat\w+|blank|empty)s?\b", re.I)
@@ -82,6 +85,12 @@ class Actions:
         """The edits that `wish` comes to. `report` hears what is going on, `ask` puts offers to
         the user, `held` knows the open documents. Raises `EditRefused` when no edit can be
         trusted, `NoProvider` and `NotReady` when nobody can answer."""
+        with Account(self._backing.traces, METHOD, wish.snapshot, wish.action) as account:
+            return await self._proposed(wish, account, report or _quiet, ask, held or _nothing_held)
+
+    async def _proposed(
+        self, wish: Wish, account: Account, report: Report, ask: Ask | None, held: Held
+    ) -> Proposal:
         snapshot = wish.snapshot
         if why := self.kept_out(snapshot):
             raise EditRefused(f"Nothing is done here: {why}.")
@@ -92,12 +101,12 @@ class Actions:
         action = ACTIONS.get(wish.action)
         if action is None:
             raise EditRefused(f"There is no action {wish.action!r}.")
-        job = await self._job(wish, action, parsed, report or _quiet, ask)
+        job = await self._job(wish, action, parsed, account, report, ask)
         if action.id in REWRITES:
             return await self._rewritten(job)
         if action.id == DOCUMENT:
             return await self._documented(job)
-        return await self._tested(job, held or _nothing_held)
+        return await self._tested(job, held)
 
     async def menu(
         self, snapshot: Snapshot, span: Span, problems: Sequence[Problem]
@@ -121,7 +130,13 @@ class Actions:
         return _KEPT_OUT.get(reason, reason)
 
     async def _job(
-        self, wish: Wish, action: Action, parsed: Parsed | None, report: Report, ask: Ask | None
+        self,
+        wish: Wish,
+        action: Action,
+        parsed: Parsed | None,
+        account: Account,
+        report: Report,
+        ask: Ask | None,
     ) -> _Job:
         snapshot = wish.snapshot
         unit = await asyncio.to_thread(unit_at, parsed, snapshot.text, wish.span)
@@ -143,6 +158,7 @@ class Actions:
         dialogue = Dialogue(
             self._backing,
             errand,
+            account,
             wanted=unit.name,
             provider=wish.provider,
             ask=ask,

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError, NotReady, ProviderError
 from nearfield.features.act.target import unit_at
+from nearfield.features.elsewhere import Elsewhere
 from nearfield.features.explain.facts import Facts, Known, Outlines, facts_of, local_facts
 from nearfield.features.explain.markdown import page
 from nearfield.features.explain.problems import Problems
@@ -38,7 +39,7 @@ from nearfield.features.knowledge import CursorOf
 from nearfield.features.offers import Offers
 from nearfield.features.permitted import Permitted
 from nearfield.features.tasks import describe, run_task, stop_task
-from nearfield.features.trace import TraceLog
+from nearfield.features.trace import Account, TraceLog
 from nearfield.routing.errand import Errand, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.routing.tasks import ROLES
@@ -57,6 +58,7 @@ BACKGROUND_SECONDS = 120.0
 """An explanation that takes longer is of no use to anybody any more."""
 
 HOVER = "textDocument/hover"
+EXPLAIN = "nearfield.explain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,10 +222,26 @@ class Explainer:
         span: Span,
         said: Callable[[str], None] | None = None,
         restarted: Callable[[], None] | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> Explained:
         """Explain what `span` holds, for somebody who waits; an empty one is a place. `said` hears
-        the answer as it comes, `restarted` that another model starts over. Raises from the error
-        tree; a cancelled caller frees the model."""
+        the answer as it comes, `restarted` that another model starts over; `elsewhere` is who is
+        to do it. Raises from the error tree; a cancelled caller frees the model."""
+        with Account(self._traces, EXPLAIN, snapshot) as account:
+            explained = await self._explained(snapshot, span, said, restarted, elsewhere)
+            told = explained.explanation
+            account.provider, account.model, account.usage = told.provider, told.model, told.usage
+            account.reason = "" if told.text else "empty"
+            return explained
+
+    async def _explained(
+        self,
+        snapshot: Snapshot,
+        span: Span,
+        said: Callable[[str], None] | None,
+        restarted: Callable[[], None] | None,
+        elsewhere: Elsewhere | None,
+    ) -> Explained:
         router = self._permit(snapshot)
         self.stop()
         cursor = await self._cursor_of(snapshot, span.start)
@@ -243,7 +261,7 @@ class Explainer:
         local = await asyncio.to_thread(local_facts, snapshot, cursor.parsed, named, self._outlines)
         facts = await facts_of(self._known, snapshot, named, local)
         question = question_of(snapshot, subject, facts, asked=True)
-        explanation = await self._asked_for(router, question, snapshot, said, restarted)
+        explanation = await self._asked_for(router, question, snapshot, said, restarted, elsewhere)
         topic = _Topic(snapshot, subject, facts)
         return Explained(self._page(topic, explanation, False), explanation, subject, facts)
 
@@ -359,9 +377,14 @@ class Explainer:
         snapshot: Snapshot,
         said: Callable[[str], None] | None,
         restarted: Callable[[], None] | None,
+        elsewhere: Elsewhere | None,
     ) -> Explanation:
         workspace = snapshot.root or ""
-        accepted = self._offers.take(workspace, Task.EXPLAIN)
+        if elsewhere is None:
+            accepted = self._offers.take(workspace, Task.EXPLAIN)
+        else:
+            errand = Errand(Task.EXPLAIN, workspace, question.sources)
+            accepted = await elsewhere.accepted(router, question.request, errand)
         errand = Errand(Task.EXPLAIN, workspace, question.sources, (complaint,), accepted)
         self._asked += 1
         try:

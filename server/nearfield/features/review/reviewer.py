@@ -7,13 +7,14 @@ A piece that no model could answer is counted and passed over, unless that is so
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError, NotReady
 from nearfield.features.act.hunks import lines_of
+from nearfield.features.elsewhere import Elsewhere
 from nearfield.features.explain.explainer import speaker
 from nearfield.features.explain.facts import shown_path
 from nearfield.features.explain.wording import fenced
@@ -23,6 +24,7 @@ from nearfield.features.permitted import Permitted
 from nearfield.features.review.board import Board
 from nearfield.features.review.findings import Finding, accepted, answers, schema_of
 from nearfield.features.review.pieces import Piece, pieces_of
+from nearfield.features.trace import Account, TraceLog
 from nearfield.routing.errand import Errand, Source, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.syntax.languages import language_for
@@ -31,6 +33,7 @@ from nearfield.types import ChatRequest, Message, Role, Snapshot
 
 __all__ = ["Progress", "Review", "Reviewer", "snapshot_of"]
 
+REVIEW = "nearfield.review"
 TOKENS = 500
 MOST_PIECES = 200
 """Of one review; a whole repository is not looked through in one go."""
@@ -65,10 +68,11 @@ class Review:
 class Reviewer:
     """See the module's docstring. One event loop; `board` has what is shown."""
 
-    def __init__(self, cursor_of: CursorOf, offers: Offers) -> None:
+    def __init__(self, cursor_of: CursorOf, offers: Offers, traces: TraceLog) -> None:
         self.board = Board()
         self._cursor_of = cursor_of
         self._offers = offers
+        self._traces = traces
         self._paused = False
         self.use(Config(), None)
 
@@ -96,11 +100,32 @@ class Reviewer:
         found: Found | None = None,
         progress: Progress | None = None,
         into: Review | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> Review:
         """Look at the pieces of `snapshot` that touch `rows`, or hold `changed` rows, where that is
-        given. Raises from the error tree when no model can answer at all."""
+        given; `elsewhere` is who is to do it. Raises from the error tree when no model can answer
+        at all."""
+        with Account(self._traces, REVIEW, snapshot) as account:
+            review = into or Review()
+            before = len(review.findings)
+            try:
+                await self._review(snapshot, rows, changed, found, progress, review, elsewhere)
+            finally:
+                account.provider, account.model = review.provider, review.model
+            account.reason = "" if len(review.findings) > before else "nothing"
+            return review
+
+    async def _review(
+        self,
+        snapshot: Snapshot,
+        rows: range | None,
+        changed: Collection[int] | None,
+        found: Found | None,
+        progress: Progress | None,
+        review: Review,
+        elsewhere: Elsewhere | None,
+    ) -> None:
         router = self._permit(snapshot)
-        review = into or Review()
         cursor = await self._cursor_of(snapshot, 0)
         pieces = await asyncio.to_thread(
             pieces_of, snapshot.text, snapshot.path or snapshot.uri, cursor.parsed, rows, changed
@@ -108,16 +133,18 @@ class Reviewer:
         if len(pieces) > MOST_PIECES:
             review.left_out.append(f"{shown_path(snapshot)}: only its first {MOST_PIECES} pieces")
             pieces = pieces[:MOST_PIECES]
+        chosen: tuple[str, ...] | None = None
+        if elsewhere is not None and pieces:
+            chosen = await elsewhere.accepted(router, *_together(snapshot, pieces))
         own: list[Finding] = []
         for done, piece in enumerate(pieces):
             if progress is not None:
                 progress(done, len(pieces), piece.name or f"line {piece.first + 1}")
-            fresh = await self._piece(router, snapshot, cursor.parsed, piece, own, review)
+            fresh = await self._piece(router, snapshot, cursor.parsed, piece, own, review, chosen)
             own += fresh
             review.findings += fresh
             if found is not None:
                 found(snapshot, piece, fresh)
-        return review
 
     async def _piece(
         self,
@@ -127,11 +154,12 @@ class Reviewer:
         piece: Piece,
         known: list[Finding],
         review: Review,
+        chosen: tuple[str, ...] | None,
     ) -> list[Finding]:
         """What is wrong in one piece."""
         review.pieces += 1
         try:
-            answer = await self._answer(router, snapshot, piece, review)
+            answer = await self._answer(router, snapshot, piece, review, chosen)
         except NearfieldError as error:
             review.failed += 1
             review.error = str(error)
@@ -149,12 +177,18 @@ class Reviewer:
         )
 
     async def _answer(
-        self, router: Router, snapshot: Snapshot, piece: Piece, review: Review
+        self,
+        router: Router,
+        snapshot: Snapshot,
+        piece: Piece,
+        review: Review,
+        chosen: tuple[str, ...] | None,
     ) -> str:
         request, source = _request(snapshot, piece)
         workspace = snapshot.root or ""
-        taken = self._offers.take(workspace, Task.REVIEW)
-        errand = Errand(Task.REVIEW, workspace, (source,), (), taken)
+        # What was allowed for one request goes to the first, unless the user chose for all of them.
+        taken = self._offers.take(workspace, Task.REVIEW) if chosen is None else ()
+        errand = Errand(Task.REVIEW, workspace, (source,), (), chosen or taken)
         text = ""
         async with router.chat(request, errand=errand) as route:
             try:
@@ -198,6 +232,14 @@ def snapshot_of(path: Path, root: Path) -> Snapshot:
     return Snapshot(
         path.as_uri(), language.name if language else "", None, text, str(path), str(root)
     )
+
+
+def _together(snapshot: Snapshot, pieces: Sequence[Piece]) -> tuple[ChatRequest, Errand]:
+    """All that the review of `pieces` would send, for the user to see before."""
+    asked = [_request(snapshot, piece) for piece in pieces]
+    messages = tuple(message for request, _ in asked for message in request.messages)
+    errand = Errand(Task.REVIEW, snapshot.root or "", tuple(source for _, source in asked))
+    return ChatRequest(messages, max_tokens=TOKENS * len(asked)), errand
 
 
 def _request(snapshot: Snapshot, piece: Piece) -> tuple[ChatRequest, Source]:

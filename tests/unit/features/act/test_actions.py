@@ -4,6 +4,7 @@ left when it is cancelled."""
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -292,6 +293,16 @@ TESTED = {
         'import { describe, expect, it, test } from "vitest";\nimport { total } from "./m";\n\n'
         'test("one", () => {\n  expect(total(1)).toBe(1);\n});\n',
     ),
+    "vitest in a file that imports some of it": (
+        {"package.json": '{"devDependencies": {"vitest": "1"}}',
+         "src/m.test.ts": 'import { expect, it } from "vitest";\n\nit("x", () => {});\n'},
+        "src/m.ts", "export function total(x: number) {\n  |return 1;\n}\n",
+        block('import { it } from "vitest";\n\ntest("one", () => {\n  expect(total(1)).toBe(1);\n});', "ts"),
+        "src/m.test.ts",
+        'import { expect, it } from "vitest";\nimport { test } from "vitest";\n'
+        'import { total } from "./m";\n\nit("x", () => {});\n\n'
+        'test("one", () => {\n  expect(total(1)).toBe(1);\n});\n',
+    ),
     "jest with specs in a folder": (
         {"package.json": '{"devDependencies": {"jest": "1"}}', "__tests__/a.spec.js": "it('x', () => {})"},
         "m.js", "function total(x) {\n  |return 1;\n}\nmodule.exports = { total };\n",
@@ -363,6 +374,40 @@ async def test_what_no_test_can_be_written_for(case: tuple[str, str, str], start
     with pytest.raises(EditRefused, match=why):
         await service.actions.propose(wish("test", code, path))
     assert not model.calls
+
+
+# --- what is kept of it ---------------------------------------------------------------------
+
+
+KEPT = {
+    "an edit": (block(GOOD), "fix", ("demo", "scripted", "")),
+    "nothing to change": (block(ADD.replace("|", "")), "fix", ("demo", "scripted", "refused")),
+    "no model asked": ("", "rename", ("", "", "refused")),
+}
+
+
+@pytest.mark.parametrize("case", KEPT.values(), ids=KEPT.keys())
+async def test_each_action_is_in_the_trace(
+    case: tuple[str, str, tuple[str, str, str]], start: Start
+) -> None:
+    answer, action, expected = case
+    service = await start(scripted("demo", {"text": answer}))
+    with suppress(EditRefused):
+        await service.actions.propose(wish(action))
+    (trace,) = service.traces.last(5)
+    assert (trace.method, trace.situation) == ("nearfield.action", action)
+    assert (trace.provider, trace.model, trace.reason) == expected
+    assert trace.shown == (not trace.reason)
+
+
+async def test_a_cancelled_action_is_in_the_trace(start: Start) -> None:
+    service = await start(scripted("demo", {"text": "```python\ndef", "hang": True}))
+    running = asyncio.create_task(service.actions.propose(wish("fix")))
+    await asyncio.sleep(0.2)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    assert [(one.reason, one.shown) for one in service.traces.last(5)] == [("cancelled", False)]
 
 
 # --- the menu -------------------------------------------------------------------------------
