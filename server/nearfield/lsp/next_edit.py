@@ -20,7 +20,9 @@ from nearfield.lsp.explain import WirePosition, document_of, wire_range
 from nearfield.lsp.session import Session
 
 if TYPE_CHECKING:
-    
+    # It parses, and the server's start shall not wait for a parser.
+    from nearfield.features.next_edit.edits import NextEdit
+
 INLINE_EDIT = "textDocument/copilotInlineEdit"
 DID_SHOW = "textDocument/didShowInlineEdit"
 NEXT_EDIT = "nearfield.nextEdit"
