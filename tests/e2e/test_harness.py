@@ -110,9 +110,9 @@ def _breaking(folder: Path) -> str:
     return str(folder)
 
 
-def test_the_example_of_the_readme_runs(tmp_path: Path) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    (example,) = re.findall(r"```python\n([^`]*nearfield\.testing[^`]*)```", readme)
+def test_the_example_of_the_documentation_runs(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "testing.md").read_text()
+    (example,) = re.findall(r"```python\n([^`]*nearfield\.testing[^`]*)```", page)
     (tmp_path / "test_example.py").write_text(example)
     ran = subprocess.run(
         [

@@ -163,7 +163,8 @@ class Tree:
         return "too large" if status.st_size > self._max_bytes else ""
 
     def ruled_out(self, path: str, *, folder: bool) -> str:
-        """Why the names on the way to `path` rule it out, "" when they do not; it need not exist."""
+        """Why the names on the way to `path` rule it out, "" when they do not. It need not
+        exist."""
         chain = chain_above(self.root, self._exclude)
         above = ""
         for step in path.split("/")[:-1]:

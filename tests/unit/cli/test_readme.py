@@ -1,4 +1,4 @@
-"""What the README shows works."""
+"""What the README and the pages beside it show works."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from nearfield.cli.main import COMMANDS
 from nearfield.config.keys import Leaf, find
 from nearfield.config.load import load
 
-README = (Path(__file__).parents[3] / "README.md").read_text()
+ROOT = Path(__file__).parents[3]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = "\n".join(page.read_text() for page in PAGES)
 
 
 def blocks(language: str) -> list[str]:
@@ -44,6 +46,7 @@ def test_every_command_exists() -> None:
     assert named - set(COMMANDS) <= {"is"}
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README))
-def test_every_link_inside_leads_somewhere(link: str) -> None:
-    assert (Path(__file__).parents[3] / link).exists()
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_every_link_inside_leads_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#:]+)[^):]*\)", page.read_text()):
+        assert (page.parent / link).exists()

@@ -181,7 +181,8 @@ async def test_what_a_killed_server_has_left_goes(tmp_path: Path) -> None:
     for name, age in {"old.draft": 3600, "old.about": 3600, "new.draft": 0}.items():
         file = tmp_path / name
         file.write_text("x")
-        os.utime(file, (file.stat().st_mtime - age,) * 2)
+        then = file.stat().st_mtime - age
+        os.utime(file, (then, then))
     await kept(tmp_path)
     names = {file.name for file in tmp_path.iterdir()}
     assert "new.draft" in names
