@@ -43,6 +43,30 @@ async def test_a_call_and_its_answer(talk: StartTalk) -> None:
     assert json.loads(row.arguments) == {"path": "src/shop.py"}
 
 
+MEANT = {
+    "off": ('{"name": "deleteFileOrDir", "arguments": {"path": "a"}}', "`deleteFileOrDir`"),
+    "in a fence": (
+        '```json\n{"name": "deleteFile",\n "arguments": {"path": "a"}\n}\n```',
+        "`deleteFile`",
+    ),
+    "other JSON": ('{"name": "Ann", "age": 31}', ""),
+    "a call in words": ('Use {"name": "x", "arguments": {}} for that.', ""),
+}
+
+
+@pytest.mark.parametrize("case", MEANT)
+async def test_a_call_that_nobody_carries_out_is_said_to_be_that(
+    case: str, talk: StartTalk
+) -> None:
+    text, name = MEANT[case]
+    t = talk({"text": text})
+    reply = await t.say("delete it")
+    added = reply.text.removeprefix(text)
+    assert ("Nothing was done" in added, name in added) == (bool(name), True)
+    assert t.screen.shown == reply.text
+    assert reply.calls == []
+
+
 READS: dict[str, tuple[dict[str, Any], str]] = {
     "a file": (call("readFile", path="src/shop.py"), "lines 1 to 2 of 2:\ndef price"),
     "some lines": (call("readFile", path="src/shop.py", first_line=2), "lines 2 to 2 of 2:\n    r"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -45,6 +46,14 @@ SUMMARY_SECONDS = 60.0
 TIGHTER = 0.7
 """When a provider says that the window is full although our estimate fitted."""
 
+_NO_FUNCTION = (
+    "Nothing was done: there is no function `{name}` here, or it is not allowed (`chat.functions`)."
+)
+_CALL_ALONE = re.compile(
+    r'(?:```\w*\s*)?\[?\s*\{\s*"(?:name|function|tool)"\s*:\s*"(\w{1,64})"\s*,'
+    r'\s*"(?:arguments|parameters)"\s*:\s*\{.*\}\s*\]?\s*(?:```)?',
+    re.DOTALL,
+)
 _ENOUGH = {
     Finish.ROUNDS: "I stopped here: I have called functions {count} times without an answer.",
     Finish.LOOP: "I stopped here: I kept asking for the same call of {count}.",
@@ -126,6 +135,8 @@ class Answering:
             self.offered(route.offers)
             # Of an answer that broke off the words stay; calls that nobody answers may not.
             del calls[CALLS_A_ROUND if whole else 0 :]
+            if whole and not calls and self.tools and (name := _meant(self._round)):
+                self._add(f"\n\n{_NO_FUNCTION.format(name=name)}")
             if text := self._round.strip():
                 self._shown.append(text)
             if text or calls:
@@ -136,6 +147,11 @@ class Answering:
         self.reply.wrong = route.wrong
         self.caller.provider, self.caller.model = self.reply.provider, self.reply.model
         return tuple(calls)
+
+    def _add(self, text: str) -> None:
+        """Words of our own behind the model's."""
+        self._round += text
+        self.listener.text(text)
 
     async def _listen(self, route: Route, calls: list[ToolCall]) -> None:
         async for item in route:
@@ -228,6 +244,13 @@ class Answering:
         self.listener.text(f"\n\n{text}" if self._shown else text)
         self._shown.append(text)
         self.session.turns.append(Turn(Role.ASSISTANT, [Part(text)]))
+
+
+def _meant(text: str) -> str:
+    """The name in an answer that is nothing but a call, which was carried out by nobody, since it
+    is of no function that is offered; "" for another answer."""
+    found = _CALL_ALONE.fullmatch(text.strip())
+    return found[1] if found else ""
 
 
 def _named(call: ToolCall, number: int) -> ToolCall:
