@@ -191,6 +191,13 @@ async def test_the_same_call_again_and_again_is_ended(talk: StartTalk) -> None:
     assert len(t.store.calls()) == 1
 
 
+async def test_after_a_call_was_made_it_is_not_said_that_nothing_was_done(talk: StartTalk) -> None:
+    text = '{"name": "load_cart", "arguments": {}}'
+    t = talk({"result": ".", "text": text}, {"tool_calls": [call("readFile", path="readme.md")]})
+    reply = await t.say("go")
+    assert (reply.text, t.screen.shown, len(reply.calls)) == (text, text, 1)
+
+
 async def test_rounds_are_bounded(talk: StartTalk) -> None:
     t = talk(
         {"result": "readme", "tool_calls": [call("getFileInfo", path="src")]},

@@ -135,7 +135,9 @@ class Answering:
             self.offered(route.offers)
             # Of an answer that broke off the words stay; calls that nobody answers may not.
             del calls[CALLS_A_ROUND if whole else 0 :]
-            if whole and not calls and self.tools and (name := _meant(self._round)):
+            offered = {tool.name for tool in self.tools}
+            name = _meant(self._round) if whole and offered and not calls else ""
+            if name and name not in offered and not self.reply.calls:
                 self._add(f"\n\n{_NO_FUNCTION.format(name=name)}")
             if text := self._round.strip():
                 self._shown.append(text)

@@ -20,7 +20,7 @@ MATCH_CHARS = 200
 SEARCHED_BYTES = 50_000_000
 WRITTEN_CHARS = 200_000
 
-FilePath = Annotated[str, "Path from the workspace folder, such as src/main.py"]
+FilePath = Annotated[str, "Path from the workspace folder"]
 FolderPath = Annotated[str, "Path from the workspace folder; empty for the folder itself"]
 
 
