@@ -31,6 +31,7 @@ test: setup models ## Run every check
 	@echo "== types" && $(BIN)/pyright --warnings
 	@echo "== layers" && $(BIN)/lint-imports
 	@echo "== VS Code extension" && scripts/check-vscode
+	@echo "== Neovim plugin" && scripts/check-neovim
 	@echo "== tests" && CI=1 $(BIN)/python -m pytest
 
 # `make bench BENCH="replay overhead.py"` runs some of them; all take some hours on two cores. Those
@@ -49,6 +50,7 @@ vscode: setup ## Pack the VS Code extension as editors/vscode/nearfield.vsix
 format: setup ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 	@$(BIN)/python editors/vscode/scripts/settings.py
+	@scripts/check-neovim --write
 
 clean: ## Remove what was built here (fetched models stay in your cache)
 	rm -rf editors/vscode/node_modules editors/vscode/dist editors/vscode/server editors/vscode/nearfield.vsix

@@ -1,4 +1,5 @@
--- `:Nearfield`. All else begins with `vim.lsp.enable('nearfield')` or `require('nearfield').setup()`.
+-- `:Nearfield`. All else begins with `vim.lsp.enable('nearfield')` or with
+-- `require('nearfield').setup()`.
 
 if vim.g.loaded_nearfield then
   return

@@ -1,4 +1,5 @@
--- A conversation in a buffer: what is said stands there as it comes, and can be yanked like any text.
+-- A conversation in a buffer: what is said stands there as it comes, and can be yanked like any
+-- text.
 
 local panel = require('nearfield.panel')
 

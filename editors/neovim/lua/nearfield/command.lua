@@ -89,11 +89,7 @@ local function next_edit(client)
     vim.cmd("normal! m'")
     local line = vim.api.nvim_buf_get_lines(bufnr, start.line, start.line + 1, false)[1] or ''
     local col = vim.str_byteindex(line, encoding, start.character, false)
-    vim.lsp.util.apply_text_edits(
-      { { range = edit.range, newText = edit.text } },
-      bufnr,
-      encoding
-    )
+    vim.lsp.util.apply_text_edits({ { range = edit.range, newText = edit.text } }, bufnr, encoding)
     vim.api.nvim_win_set_cursor(0, { start.line + 1, col })
     client:exec_cmd(edit.command, { bufnr = bufnr })
   end)

@@ -1,5 +1,5 @@
--- Neovim's own ghost text (0.12), with what it lacks: taking a word or a line, and a look at whether
--- the suggestion still fits, since it may be a pause in typing old.
+-- Neovim's own ghost text (0.12), with what it lacks: taking a word or a line, and a look at
+-- whether the suggestion still fits, since it may be a pause in typing old.
 
 local suggestion = require('nearfield.suggestion')
 
@@ -7,8 +7,8 @@ local M = {}
 
 local PATIENCE_MS = 100
 
---- Let `act` have Neovim's suggestion, before the next key is worked off; false where there is none,
---- or `act` says false.
+--- Let `act` have Neovim's suggestion, before the next key is worked off; false where there is
+--- none, or `act` says false.
 ---@param act fun(item: vim.lsp.inline_completion.Item): boolean
 ---@return boolean
 local function with_item(act)
