@@ -198,7 +198,8 @@ def weights(choice: Choice, catalog: Catalog, flags: frozenset[str]) -> Check | 
         return Check("weights", State.OK, f"{name} is in types that have fast kernels")
     found = f"{share:.0%} of {name}'s layers are in types without fast kernels"
     todo = (
-        f"Run `nearfield models optimise {name}`: some minutes, once; kept only if it is as good."
+        f"Try `nearfield models optimise {name}`: some minutes, once. It is kept only if it is as"
+        " good, which a small model's often is not."
     )
     return Check("weights", State.NOTE, found, todo)
 
