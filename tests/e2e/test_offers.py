@@ -260,7 +260,8 @@ def test_the_status_says_who_serves_what_and_why_others_do_not(
     assert "not allowed" in found["large"][1]["cloud"]
     assert [m for m in s.w.shown_messages() if "no such kind" in m] != []
     # A yes is told, and holds for its workspace alone.
-    cloud_only = {"role": "large", "provider": "cloud", "model": "gpt-4o", "others": []}
+    cloud_only: dict[str, Any] = {"role": "large", "provider": "cloud", "model": "gpt-4o"}
+    cloud_only |= {"others": [], "local": False}
     store = Store(data / "nearfield.db")
     destination = f"{cloud.url_for('/v1')}"
     store.say(str(tmp_path / "work"), "cloud", destination, Consent.WORKSPACE)

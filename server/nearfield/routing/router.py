@@ -82,10 +82,11 @@ class Router:
         return self._desk.providers[name]
 
     def infill(self, request: InfillRequest, errand: Errand | None = None) -> Route:
-        """Fill the hole by the candidates of the role for completions. A prefill is for the
-        machine's own engine and goes nowhere else."""
+        """Fill the hole by the candidates of the role for completions. A prefill, and what nobody
+        has asked for beside the first answer, is for this machine's models and goes nowhere
+        else."""
         errand = replace(errand or Errand(), task=Task.COMPLETE)
-        if request.prefill_only:
+        if request.prefill_only or request.avoid:
             errand = replace(errand, workspace="", accepted=(), ask=None)
         role = self._config.routing.tasks.get(Task.COMPLETE, "complete")
         return Route(self._desk, role, request, errand)
