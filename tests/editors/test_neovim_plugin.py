@@ -120,6 +120,36 @@ def test_undo_takes_back_the_suggestion_alone_and_dot_repeats_it(plugged: StartN
     text_is(nvim, "one two\n\n")
 
 
+OTHERS = [{"match": "return $", "text": text} for text in ("a + b\n", "sum(c)\n", "max(d)\n")]
+
+
+def test_others_are_shown_by_a_key_and_taken(plugged: StartNeovim) -> None:
+    nvim = plugged("def add(a, b):\n    ", OTHERS)
+    shown(nvim, "jAreturn ", "a + b")
+    shown(nvim, "<M-]>", "sum(c) (2/3)")
+    shown(nvim, "<M-]>", "max(d) (3/3)")
+    shown(nvim, "<M-]>", "a + b (1/3)")
+    shown(nvim, "<M-[>", "max(d) (3/3)")
+    shown(nvim, "ma", "x(d)")
+    nvim.keys("<Tab>")
+    text_is(nvim, "def add(a, b):\n    return max(d)")
+
+
+def test_the_first_key_may_go_back(plugged: StartNeovim) -> None:
+    nvim = plugged("def add(a, b):\n    ", OTHERS)
+    shown(nvim, "jAreturn ", "a + b")
+    shown(nvim, "<M-[>", "max(d) (3/3)")
+
+
+def test_where_there_is_no_other_the_one_stays(plugged: StartNeovim) -> None:
+    nvim = plugged(AREA)
+    shown(nvim, "jA", BODY)
+    for key in ("<M-]>", "<M-[>"):
+        shown(nvim, key, f"{BODY} (1/1)")
+    nvim.keys("<Tab>")
+    text_is(nvim, AREA + BODY)
+
+
 def test_dismissed_it_is_gone(plugged: StartNeovim) -> None:
     nvim = plugged(AREA)
     shown(nvim, "jA", BODY)

@@ -7,6 +7,8 @@ local M = {}
 ---@field accept_word? string|false
 ---@field accept_line? string|false
 ---@field dismiss? string|false
+---@field next? string|false
+---@field previous? string|false
 
 ---@class nearfield.Options
 ---@field cmd? string[] how the server is started; default { 'nearfield', 'serve' }
@@ -26,6 +28,8 @@ M.defaults = {
     accept_word = '<M-Right>',
     accept_line = '<M-Down>',
     dismiss = '<C-]>',
+    next = '<M-]>',
+    previous = '<M-[>',
   },
 }
 
@@ -57,7 +61,7 @@ function M.complete(given)
       end
     end
     return type(value) == 'table'
-  end, 'accept, accept_word, accept_line, dismiss; or false')
+  end, 'accept, accept_word, accept_line, dismiss, next, previous; or false')
   if options.ghost_text == 'native' and not vim.lsp.inline_completion then
     error("nearfield: ghost_text = 'native' needs Neovim 0.12; take 'auto'", 0)
   end

@@ -6,11 +6,15 @@ local suggestion = require('nearfield.suggestion')
 local M = {}
 
 local METHOD = 'textDocument/inlineCompletion'
-local AUTOMATIC = 2 -- InlineCompletionTriggerKind
+-- InlineCompletionTriggerKind
+local INVOKED, AUTOMATIC = 1, 2
 local namespace = vim.api.nvim_create_namespace('nearfield.ghost')
 
 ---@type nearfield.Suggestion?
 local current
+-- Those to choose from, of which `current` is one.
+---@type nearfield.Suggestion[]
+local choices = {}
 ---@type { client: vim.lsp.Client, id: integer? }?
 local asked
 ---@type uv.uv_timer_t?
@@ -37,21 +41,25 @@ local function erase()
 end
 
 --- Show what is left of the suggestion, but not beside the popup menu.
-local function draw()
+---@param hint? string shown behind it
+local function draw(hint)
   erase()
   local rest = current and suggestion.rest(current)
   if not rest or rest == '' or vim.fn.pumvisible() == 1 then
     return
   end
   local lines = vim.split(rest, '\n', { plain = true })
-  local below = {}
+  local first, below = { { lines[1], 'NearfieldGhost' } }, {}
   for i = 2, #lines do
     below[i - 1] = { { lines[i], 'NearfieldGhost' } }
+  end
+  if hint then
+    table.insert(below[#below] or first, { hint, 'NearfieldGhost' })
   end
   local row, col = unpack(vim.api.nvim_win_get_cursor(0))
   drawn = vim.api.nvim_get_current_buf()
   vim.api.nvim_buf_set_extmark(drawn, namespace, row - 1, col, {
-    virt_text = { { lines[1], 'NearfieldGhost' } },
+    virt_text = first,
     virt_text_pos = 'inline',
     virt_lines = #below > 0 and below or nil,
     hl_mode = 'combine',
@@ -102,7 +110,10 @@ local function inserting()
   return vim.api.nvim_get_mode().mode:sub(1, 1) == 'i'
 end
 
-local function ask()
+--- Ask, and hand on what stands where the cursor still is.
+---@param kind integer
+---@param answered fun(found: nearfield.Suggestion[])
+local function ask(kind, answered)
   local bufnr = vim.api.nvim_get_current_buf()
   local client = client_of(bufnr)
   if not client or not inserting() or vim.fn.pumvisible() == 1 then
@@ -110,7 +121,7 @@ local function ask()
   end
   local params = vim.lsp.util.make_position_params(0, client.offset_encoding)
   ---@diagnostic disable-next-line: inject-field
-  params.context = { triggerKind = AUTOMATIC }
+  params.context = { triggerKind = kind }
   local tick, cursor = vim.b.changedtick, vim.api.nvim_win_get_cursor(0)
   local question = { client = client }
   asked = question
@@ -125,14 +136,56 @@ local function ask()
     if err or not result or not here or not inserting() then
       return
     end
-    local item = (result.items or result)[1]
-    current = item and placed(item, client)
-    draw()
-    if current and suggestion.rest(current) then
-      client:notify('textDocument/didShowCompletion', { item = item })
+    local found = {}
+    for _, item in ipairs(result.items or result) do
+      table.insert(found, placed(item, client))
     end
+    answered(found)
   end, bufnr)
   question.id = id
+end
+
+---@param hint? string
+local function show(hint)
+  draw(hint)
+  local client = current
+    and suggestion.rest(current)
+    and vim.lsp.get_client_by_id(current.client_id)
+  if current and client then
+    client:notify('textDocument/didShowCompletion', { item = current.item })
+  end
+end
+
+local function suggest()
+  ask(AUTOMATIC, function(found)
+    choices, current = found, found[1]
+    show()
+  end)
+end
+
+--- Show the one that stands `step` away from the current one among those that still fit. Answers
+--- whether there is another one.
+---@param step integer
+---@return boolean
+local function choose(step)
+  local shown = current and suggestion.rest(current)
+  local fitting, at = {}, nil
+  for _, choice in ipairs(choices) do
+    local rest = suggestion.rest(choice)
+    if rest and rest ~= '' then
+      table.insert(fitting, choice)
+      at = at or (rest == shown and #fitting or nil)
+    end
+  end
+  local count = #fitting
+  if count == 0 or (count == 1 and at) then
+    return false
+  end
+  -- The one before the first, or behind the last, where the current one is not among them.
+  at = ((at or (step > 0 and 0 or 1)) - 1 + step) % count + 1
+  current = fitting[at]
+  show((' (%d/%d)'):format(at, count))
+  return true
 end
 
 --- The cursor or the text has changed.
@@ -147,7 +200,7 @@ local function moved()
   forget_question()
   if client_of(vim.api.nvim_get_current_buf()) then
     timer = timer or assert(vim.uv.new_timer())
-    timer:start(debounce_ms, 0, vim.schedule_wrap(ask))
+    timer:start(debounce_ms, 0, vim.schedule_wrap(suggest))
   end
 end
 
@@ -169,6 +222,26 @@ function M.take(part)
     return false
   end
   moved()
+  return true
+end
+
+--- Show another suggestion instead; the server looks for others when it is asked by this. False
+--- where there is none to be changed.
+---@param step integer 1 for the next, -1 for the one before
+---@return boolean
+function M.cycle(step)
+  if not current or not drawn then
+    return false
+  end
+  if not choose(step) then
+    forget_question()
+    ask(INVOKED, function(found)
+      choices = found
+      if not choose(step) then
+        draw(' (1/1)')
+      end
+    end)
+  end
   return true
 end
 

@@ -2,7 +2,12 @@
 
 local M = {}
 
----@type { take: fun(part: nearfield.Part): boolean; dismiss: fun(): boolean }?
+---@class nearfield.Ghost
+---@field take fun(part: nearfield.Part): boolean
+---@field dismiss fun(): boolean
+---@field cycle fun(step: integer): boolean
+
+---@type nearfield.Ghost?
 local ghost
 
 ---@param options nearfield.Options
@@ -65,6 +70,18 @@ end
 ---@return boolean
 function M.dismiss()
   return ghost ~= nil and ghost.dismiss()
+end
+
+--- Show the next suggestion for this place; false where none is shown.
+---@return boolean
+function M.next()
+  return ghost ~= nil and ghost.cycle(1)
+end
+
+--- Show the suggestion before; false where none is shown.
+---@return boolean
+function M.previous()
+  return ghost ~= nil and ghost.cycle(-1)
 end
 
 --- The state of the server of a buffer, as it last told it; nil where there is none.

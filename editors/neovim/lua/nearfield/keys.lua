@@ -58,6 +58,8 @@ function M.map(keys)
   map(keys.accept_word, nearfield.accept_word, 'Nearfield: take a word of the suggestion')
   map(keys.accept_line, nearfield.accept_line, 'Nearfield: take a line of the suggestion')
   map(keys.dismiss, nearfield.dismiss, 'Nearfield: hide the suggestion')
+  map(keys.next, nearfield.next, 'Nearfield: show the next suggestion')
+  map(keys.previous, nearfield.previous, 'Nearfield: show the suggestion before')
 end
 
 return M
