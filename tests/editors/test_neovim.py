@@ -23,7 +23,7 @@ ANSWERS = [
 ]
 
 
-def from_readme(options: Mapping[str, Any], what: str = "vim.lsp.config('nearfield'") -> str:
+def from_readme(options: Mapping[str, Any], what: str = "vim.lsp.config('nearfield', { cmd") -> str:
     """The README's configuration that holds `what`, with `options` for the server."""
     blocks = re.findall(r"```lua\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     (snippet,) = [block for block in blocks if what in block]
@@ -84,6 +84,27 @@ def test_the_plugin_is_set_up(neovim: StartNeovim, neovim_each: Path) -> None:
     nvim.keys("<Tab>")
     nvim.until("def area(w, h):\n    wide = w * 2\n    return wide * h", lambda: nvim.text)
     assert nvim.call("nvim_call_function", "exists", [":Nearfield"]) == 2
+
+
+def test_it_runs_beside_the_servers_of_nvim_lspconfig(
+    neovim: StartNeovim, neovim_each: Path, tmp_path: Path
+) -> None:
+    """That plugin is a folder of `lsp/NAME.lua`, as ours is; here one server of it is enough."""
+    other = {
+        "cmd": ["nearfield", "serve"],
+        "filetypes": ["python"],
+        "init_options": script([], completion={"enabled": False}),
+    }
+    (tmp_path / "lspconfig" / "lsp").mkdir(parents=True)
+    (tmp_path / "lspconfig/lsp/pyright.lua").write_text(f"return {as_lua(other)}\n")
+    path = f"vim.opt.runtimepath:prepend({as_lua(str(tmp_path / 'lspconfig'))})\n"
+    init = path + from_readme(script(ANSWERS), "'pyright'")
+    nvim = neovim(neovim_each, init, "def area(w, h):\n    \n", plugin=True)
+    names = "return vim.tbl_map(function(c) return c.name end, vim.lsp.get_clients({ bufnr = 0 }))"
+    nvim.until(["nearfield", "pyright"], lambda: sorted(nvim.lua(names)))
+    client = "vim.lsp.get_clients({ name = 'nearfield' })[1]"
+    never = nvim.lua(f"return {client}.settings.nearfield.completion.multiline")
+    assert never == "never"
 
 
 def test_the_servers_settings_are_the_editors(neovim: StartNeovim, neovim_each: Path) -> None:
