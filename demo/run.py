@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from editor import Document, Editor, Shown
+from next_steps import steps
 from rich.console import Console
 from rich.markup import escape
 from rich.rule import Rule
@@ -228,10 +230,30 @@ def _account(shown: Shown) -> str:
 NEXT = """
 [bold]Next[/]: let your editor start it. The command is
   {command} serve
-and README.md has the few lines for VS Code, Neovim, Helix, Emacs, Zed, Sublime Text and Kate.
+"""
+NO_EDITOR = (
+    "README.md has the few lines for VS Code, Neovim, Helix, Emacs, Zed, Sublime Text and Kate."
+)
+OTHER_EDITORS = "README.md has the lines for other editors, and what else each can do."
+COMMANDS = """
   {command} doctor             what is installed, how fast it is, what to do
   {command} models recommend   which model suits this machine
 """
+
+
+def tell_next(console: Console, command: Path) -> None:
+    """What to do after the demo, with the lines for the editors that are here."""
+
+    def say(text: str) -> None:
+        console.print(text, soft_wrap=True)
+
+    say(NEXT.format(command=escape(str(command))).rstrip())
+    found = steps(command)
+    for step in found:
+        say(f"\n[bold]{escape(step.name)}[/]: {escape(step.where)}")
+        say(escape(textwrap.indent(step.lines, "  ")))
+    say(f"\n{OTHER_EDITORS if found else NO_EDITOR}")
+    say(COMMANDS.format(command=escape(str(command))).rstrip())
 
 
 def main() -> int:
@@ -252,7 +274,7 @@ def main() -> int:
     if arguments.svg:
         arguments.svg.write_text(console.export_svg(title="make demo"))
     command = Path(sys.executable).with_name("nearfield")
-    console.print(NEXT.format(command=command), soft_wrap=True)
+    tell_next(console, command)
     return 0
 
 

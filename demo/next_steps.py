@@ -1,0 +1,110 @@
+"""What somebody does after the demo: the lines for each editor that is on this machine."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """For the editor `name`: what to write into or do at `where`."""
+
+    name: str
+    where: str
+    lines: str
+
+
+def steps(command: Path, path: str | None = None) -> list[Step]:
+    """One for each editor whose program is on `path`, or on the PATH; `command` is `nearfield`."""
+    found = [_vs_code(program, command) for program in CODES if shutil.which(program, path=path)]
+    for programs, make in OTHERS:
+        if any(shutil.which(program, path=path) for program in programs):
+            found.append(make(command))
+    return found
+
+
+CODES = ("code", "codium", "code-insiders", "cursor")
+"""VS Code and what is made from it; each has a command line of its own."""
+
+
+def _vs_code(program: str, command: Path) -> Step:
+    packed = ROOT / "editors" / "vscode" / "nearfield.vsix"
+    lines = f"make vscode && {program} --install-extension {shlex.quote(str(packed))}"
+    setting = f'"nearfield.server.path": {_quoted(command)}'
+    return Step(f"VS Code ({program})", f"run this, then put {setting} into your settings", lines)
+
+
+def _neovim(command: Path) -> Step:
+    lines = (
+        f"vim.opt.runtimepath:prepend({_quoted(ROOT / 'editors' / 'neovim')})\n"
+        f"require('nearfield').setup({{ cmd = {{ {_quoted(command)}, 'serve' }} }})"
+    )
+    return Step("Neovim", "init.lua", lines)
+
+
+def _helix(command: Path) -> Step:
+    lines = (
+        "[language-server.nearfield]\n"
+        f"command = {_quoted(command)}\n"
+        'args = ["serve"]\n'
+        "\n"
+        "[[language]]\n"
+        'name = "python"\n'
+        'language-servers = ["pyright", "nearfield"]'
+    )
+    return Step("Helix", "languages.toml", lines)
+
+
+def _emacs(command: Path) -> Step:
+    lines = (
+        "(with-eval-after-load 'eglot\n"
+        "  (add-to-list 'eglot-server-programs\n"
+        f'               \'((python-mode go-mode rust-mode) . ({_quoted(command)} "serve"))))'
+    )
+    return Step("Emacs", "init.el; then M-x eglot", lines)
+
+
+def _zed(command: Path) -> Step:
+    settings = {
+        "lsp": {"pylsp": {"binary": {"path": str(command), "arguments": ["serve"]}}},
+        "languages": {"Python": {"language_servers": ["pyright", "pylsp"]}},
+    }
+    return Step("Zed", "settings.json (README.md has ghost text too)", _json(settings))
+
+
+def _sublime(command: Path) -> Step:
+    client = {"enabled": True, "command": [str(command), "serve"], "selector": "source"}
+    settings = {"clients": {"nearfield": client}}
+    return Step("Sublime Text (package LSP)", "LSP.sublime-settings", _json(settings))
+
+
+def _kate(command: Path) -> Step:
+    server = {"command": [str(command), "serve"], "highlightingModeRegex": "^Python$"}
+    settings = {"servers": {"python": server}}
+    return Step("Kate", "Settings, LSP Client, User Server Settings", _json(settings))
+
+
+OTHERS = (
+    (("nvim",), _neovim),
+    (("hx", "helix"), _helix),
+    (("emacs",), _emacs),
+    (("zed", "zeditor"), _zed),
+    (("subl",), _sublime),
+    (("kate",), _kate),
+)
+
+
+def _quoted(path: Path) -> str:
+    """As a string of Lua, Lisp, TOML and JSON, which agree on what a usual path holds."""
+    return json.dumps(str(path), ensure_ascii=False)
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
