@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import runpy
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -84,6 +86,16 @@ def test_the_plugin_is_set_up(neovim: StartNeovim, neovim_each: Path) -> None:
     nvim.keys("<Tab>")
     nvim.until("def area(w, h):\n    wide = w * 2\n    return wide * h", lambda: nvim.text)
     assert nvim.call("nvim_call_function", "exists", [":Nearfield"]) == 2
+
+
+def test_the_demos_last_lines_set_it_up(neovim: StartNeovim, neovim_each: Path) -> None:
+    steps = runpy.run_path(str(ROOT / "demo" / "next_steps.py"))["steps"]
+    (step,) = steps(Path(sys.executable).with_name("nearfield"), str(neovim_each.parent))
+    init = (
+        f"{step.lines}\nvim.lsp.config('nearfield', {{ init_options = {as_lua(script(ANSWERS))} }})"
+    )
+    nvim = neovim(neovim_each, init, "def area(w, h):\n    \n")
+    pressed(nvim, "jA", "wide = w * 2\n    return wide * h")
 
 
 def test_it_runs_beside_the_servers_of_nvim_lspconfig(
