@@ -170,7 +170,7 @@ def test_malformed_messages(served: Wire, data: bytes, code: int) -> None:
         ),
         ("textDocument/completion", {"position": None}, -32602),
         ("workspace/executeCommand", {"command": None}, -32602),
-        ("textDocument/hover", {}, -32601),
+        ("textDocument/hover", {}, -32602),
         ("nothing/known", None, -32601),
         ("", None, -32601),
     ],

@@ -131,7 +131,14 @@ def test_the_command_ends_with_its_process(
     catalog: Catalog, sent: signal.Signals, code: int
 ) -> None:
     command = [sys.executable, "-m", "nearfield", "models", "optimise", catalog.small]
-    run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+    run = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ),
+        # Whoever runs the tests in the background has them ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert run.stderr is not None
     assert "reading code" in run.stderr.readline()
     children = psutil.Process(run.pid).children()
