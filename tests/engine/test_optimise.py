@@ -131,14 +131,12 @@ def test_the_command_ends_with_its_process(
     catalog: Catalog, sent: signal.Signals, code: int
 ) -> None:
     command = [sys.executable, "-m", "nearfield", "models", "optimise", catalog.small]
-    run = subprocess.Popen(
-        command,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=dict(os.environ),
-        # Whoever runs the tests in the background has them ignore it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    # Whoever runs the tests in the background has them, and their children, ignore interrupts.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert run.stderr is not None
     assert "reading code" in run.stderr.readline()
     children = psutil.Process(run.pid).children()
