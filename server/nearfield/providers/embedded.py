@@ -339,10 +339,10 @@ class Embedded:
         """The forms of the prompt that may be taken, best first.
 
         What was written last stands behind the middle token: then only that is evaluated anew at
-        every request, and a new line is begun better (exact match of 60: 33 against 22). In the
-        midst of a line the classic order is better (35 against 29), but its suffix is evaluated at
-        every keystroke: whoever types gets it only where that is not noticed; whoever waits, where
-        the deadline affords it.
+        every request, and a new line is begun better (exact match of 60: 33 against 20). In the
+        midst of a line the classic order is better (35 against 29; tests/bench/RESULTS.md, Forms),
+        but its suffix is evaluated at every keystroke: whoever types gets it only where that is
+        not noticed; whoever waits, where the deadline affords it.
         """
         psm = template is not None and template.order == "psm"
         last = (request.written or request.typed) if psm else ""
