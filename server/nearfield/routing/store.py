@@ -43,19 +43,15 @@ BUSY_SECONDS = 5.0
 
 
 class Store:
-    """See the module. One connection, one lock; safe to call from any thread."""
+    """See the module. Safe to call from any thread."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or data_dir() / FILE
-        self._lock = threading.Lock()
-        self._open: sqlite3.Connection | None = None
+        self._file = Database(self.path, MIGRATIONS, self._unusable)
 
     def close(self) -> None:
         """Close the file; a later call opens it again."""
-        with self._lock:
-            if self._open is not None:
-                self._open.close()
-            self._open = None
+        self._file.close()
 
     # --- consent ---
 
@@ -73,7 +69,7 @@ class Store:
 
     def say(self, workspace: str, provider: str, destination: str, consent: Consent) -> None:
         """Remember a decision."""
-        with self._transaction() as db:
+        with self._file.writing() as db:
             db.execute(
                 "INSERT OR REPLACE INTO consent VALUES (?, ?, ?, ?, ?)",
                 (_folder(workspace), provider, destination, consent.value, time.time()),
@@ -82,7 +78,7 @@ class Store:
     def revoke(self, workspace: str | None, provider: str | None) -> int:
         """Forget decisions: of one workspace or provider, or all for None. Returns how many."""
         folder = None if workspace is None else _folder(workspace)
-        with self._transaction() as db:
+        with self._file.writing() as db:
             return db.execute(
                 "DELETE FROM consent WHERE (?1 IS NULL OR workspace = ?1)"
                 " AND (?2 IS NULL OR provider = ?2)",
@@ -98,7 +94,7 @@ class Store:
 
     def begin(self, sending: Sending) -> int:
         """Record what is about to be sent; returns the entry's id once it is on the disk."""
-        with self._transaction() as db:
+        with self._file.writing() as db:
             cursor = db.execute(
                 "INSERT INTO egress (at, workspace, provider, model, destination, task, files,"
                 " bytes, redactions, digest, content, outcome)"
@@ -120,7 +116,7 @@ class Store:
         price: Decimal | None,
     ) -> None:
         """Record how it ended."""
-        with self._transaction() as db:
+        with self._file.writing() as db:
             db.execute(
                 "UPDATE egress SET outcome = ?, tokens_in = ?, tokens_out = ?, price = ?"
                 " WHERE id = ?",
@@ -144,7 +140,7 @@ class Store:
     def prune(self, before: float) -> int:
         """Delete entries from before that time, and say how many. What was spent this month stays
         counted only while its entries do."""
-        with self._transaction() as db:
+        with self._file.writing() as db:
             return db.execute("DELETE FROM egress WHERE at < ?", (before,)).rowcount
 
     def spent(self, since: float) -> Spent:
@@ -163,7 +159,7 @@ class Store:
 
     def count_local(self, uses: Sequence[LocalUse]) -> None:
         """Add to the sums of their days."""
-        with self._transaction() as db:
+        with self._file.writing() as db:
             db.executemany(
                 "INSERT INTO local_use VALUES (?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (day, task, provider, model) DO UPDATE SET"
@@ -185,34 +181,71 @@ class Store:
     # --- the file ---
 
     def _one(self, sql: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
-        with self._connected() as db:
+        with self._file.connected() as db:
             return db.execute(sql, values).fetchone()
 
     def _all(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-        with self._connected() as db:
+        with self._file.connected() as db:
             return db.execute(sql, values).fetchall()
 
-    @contextmanager
-    def _transaction(self) -> Generator[sqlite3.Connection]:
-        with self._connected() as db, write(db):
-            yield db
-
-    @contextmanager
-    def _connected(self) -> Generator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                if self._open is None:
-                    self._open = connect(self.path, MIGRATIONS)
-                yield self._open
-            except (sqlite3.Error, OSError) as error:
-                raise LedgerError(
-                    f"The ledger {self.path} cannot be used ({type(error).__name__}: {error}),"
-                    " so nothing is sent outside this machine.",
-                    "Free some disk space, or move the file away to begin a new one.",
-                ) from error
+    def _unusable(self, error: Exception) -> LedgerError:
+        return LedgerError(
+            f"The ledger {self.path} cannot be used ({type(error).__name__}: {error}),"
+            " so nothing is sent outside this machine.",
+            "Free some disk space, or move the file away to begin a new one.",
+        )
 
 
 Migration = Callable[[sqlite3.Connection], object]
+
+
+class Database:
+    """A SQLite file that is opened when it is first used. One connection, one lock; safe to call
+    from any thread. Trouble with the file (`troubles`) is raised as what `unusable` makes of it."""
+
+    def __init__(
+        self,
+        path: Path,
+        migrations: Sequence[Migration],
+        unusable: Callable[[Exception], Exception],
+        *,
+        troubles: tuple[type[Exception], ...] = (sqlite3.Error, OSError),
+        durable: bool = True,
+    ) -> None:
+        """`durable`: what was committed survives a power cut, else the last of it may be lost."""
+        self.path = path
+        self._migrations = migrations
+        self._unusable = unusable
+        self._troubles = troubles
+        self._durable = durable
+        self._lock = threading.Lock()
+        self._open: sqlite3.Connection | None = None
+
+    def close(self) -> None:
+        """Close the file; a later use opens it again."""
+        with self._lock:
+            if self._open is not None:
+                self._open.close()
+            self._open = None
+
+    @contextmanager
+    def connected(self) -> Generator[sqlite3.Connection]:
+        """The connection, which is nobody else's meanwhile."""
+        with self._lock:
+            try:
+                if self._open is None:
+                    self._open = connect(self.path, self._migrations)
+                    if not self._durable:
+                        self._open.execute("PRAGMA synchronous = NORMAL")
+                yield self._open
+            except self._troubles as error:
+                raise self._unusable(error) from error
+
+    @contextmanager
+    def writing(self) -> Generator[sqlite3.Connection]:
+        """The connection in one transaction: see `write`."""
+        with self.connected() as db, write(db):
+            yield db
 
 
 def connect(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:

@@ -246,7 +246,7 @@ async def test_a_full_disk_is_said_once(
     db = sqlite3.connect(tmp_path / "s.db")
     pages = db.execute("PRAGMA page_count").fetchone()[0]
     db.close()
-    monkeypatch.setattr("nearfield.features.record.store.connect", _with_pages(pages))
+    monkeypatch.setattr("nearfield.routing.store.connect", _with_pages(pages))
     store.close()
     recorder = Recorder(store)
     for _ in range(400):

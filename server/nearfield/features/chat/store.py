@@ -7,16 +7,14 @@ before the function runs. Everything here blocks. Any trouble with the file is a
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nearfield.routing.ledger import LedgerError, data_dir
-from nearfield.routing.store import FILE, Migration, connect, write
+from nearfield.routing.store import FILE, Database, Migration
 
 RUNNING = "running"
 """The outcome of a call from before it is carried out until its end."""
@@ -44,23 +42,19 @@ class Called:
 
 
 class CallStore:
-    """See the module. One connection, one lock; safe to call from any thread."""
+    """See the module. Safe to call from any thread."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or data_dir() / FILE
-        self._lock = threading.Lock()
-        self._open: sqlite3.Connection | None = None
+        self._file = Database(self.path, MIGRATIONS, self._unusable)
 
     def close(self) -> None:
         """Close the file; a later call opens it again."""
-        with self._lock:
-            if self._open is not None:
-                self._open.close()
-            self._open = None
+        self._file.close()
 
     def begin(self, call: Called) -> int:
         """Record a call before it is carried out; `id` and `at` are given here."""
-        with self._connected() as db, write(db):
+        with self._file.writing() as db:
             cursor = db.execute(
                 "INSERT INTO calls (at, workspace, session, provider, model, name, arguments,"
                 " decision, outcome, ms, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -73,7 +67,7 @@ class CallStore:
 
     def finish(self, number: int, decision: str, outcome: str, ms: int, read: int) -> None:
         """Record how it ended; `read` are the bytes that the model was told."""
-        with self._connected() as db, write(db):
+        with self._file.writing() as db:
             db.execute(
                 "UPDATE calls SET decision = ?, outcome = ?, ms = ?, bytes = ? WHERE id = ?",
                 (decision, outcome, ms, read, number),
@@ -83,7 +77,7 @@ class CallStore:
         self, since: float | None = None, workspace: str | None = None, limit: int = -1
     ) -> list[Called]:
         """The calls since then and of that workspace (None: all), newest first."""
-        with self._connected() as db:
+        with self._file.connected() as db:
             rows: Sequence[tuple[Any, ...]] = db.execute(
                 "SELECT id, at, workspace, session, provider, model, name, arguments, decision,"
                 " outcome, ms, bytes FROM calls WHERE (?1 IS NULL OR at >= ?1)"
@@ -94,22 +88,15 @@ class CallStore:
 
     def prune(self, before: float) -> int:
         """Delete calls from before that time, and say how many."""
-        with self._connected() as db, write(db):
+        with self._file.writing() as db:
             return db.execute("DELETE FROM calls WHERE at < ?", (before,)).rowcount
 
-    @contextmanager
-    def _connected(self) -> Generator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                if self._open is None:
-                    self._open = connect(self.path, MIGRATIONS)
-                yield self._open
-            except (sqlite3.Error, OSError) as error:
-                raise LedgerError(
-                    f"The audit {self.path} cannot be used ({type(error).__name__}), so no function"
-                    " is called.",
-                    "Free some disk space, or move the file away to begin a new one.",
-                ) from error
+    def _unusable(self, error: Exception) -> LedgerError:
+        return LedgerError(
+            f"The audit {self.path} cannot be used ({type(error).__name__}), so no function"
+            " is called.",
+            "Free some disk space, or move the file away to begin a new one.",
+        )
 
 
 def m101_calls(db: sqlite3.Connection) -> None:

@@ -7,15 +7,13 @@ servers write to it. Everything here blocks. Any trouble with the file is `Recor
 from __future__ import annotations
 
 import sqlite3
-import threading
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from nearfield.errors import NearfieldError
 from nearfield.features.record.row import Row, Taken
 from nearfield.routing.ledger import data_dir
-from nearfield.routing.store import Migration, connect, write
+from nearfield.routing.store import Database, Migration
 
 FILE = "suggestions.db"
 
@@ -32,25 +30,29 @@ class RecordUnusable(NearfieldError):
 
 
 class RecordStore:
-    """See the module. One connection, one lock; safe to call from any thread."""
+    """See the module. Safe to call from any thread."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or data_dir() / FILE
-        self._lock = threading.Lock()
-        self._open: sqlite3.Connection | None = None
+        self._file = Database(
+            self.path,
+            MIGRATIONS,
+            self._unusable,
+            # A value that SQLite cannot hold is one, too.
+            troubles=(sqlite3.Error, OSError, ValueError),
+            # A power cut may take the last minute of it.
+            durable=False,
+        )
 
     def close(self) -> None:
         """Close the file; a later call opens it again."""
-        with self._lock:
-            if self._open is not None:
-                self._open.close()
-            self._open = None
+        self._file.close()
 
     def save(self, rows: Sequence[Row], before: float | None = None) -> list[int]:
         """Write new rows and those that have changed, in one transaction, and delete what is from
         before that time. Returns their ids, in order."""
         ids: list[int] = []
-        with self._connected() as db, write(db):
+        with self._file.writing() as db:
             for row in rows:
                 cursor = db.execute(
                     "INSERT OR REPLACE INTO suggestions VALUES"
@@ -66,7 +68,7 @@ class RecordStore:
         """The rows since then, oldest first; none where there is no file."""
         if not self.path.exists():
             return []
-        with self._connected() as db:
+        with self._file.connected() as db:
             found = db.execute(
                 "SELECT * FROM suggestions WHERE at >= ? ORDER BY id", (since,)
             ).fetchall()
@@ -75,21 +77,11 @@ class RecordStore:
             row.taken = Taken(row.taken)
         return rows
 
-    @contextmanager
-    def _connected(self) -> Generator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                if self._open is None:
-                    self._open = connect(self.path, MIGRATIONS)
-                    # A power cut may take the last minute of it.
-                    self._open.execute("PRAGMA synchronous = NORMAL")
-                yield self._open
-            except (sqlite3.Error, OSError, ValueError) as error:
-                raise RecordUnusable(
-                    f"The record of suggestions {self.path} cannot be used"
-                    f" ({type(error).__name__}).",
-                    "Free some disk space, or move the file away to begin a new one.",
-                ) from error
+    def _unusable(self, error: Exception) -> RecordUnusable:
+        return RecordUnusable(
+            f"The record of suggestions {self.path} cannot be used ({type(error).__name__}).",
+            "Free some disk space, or move the file away to begin a new one.",
+        )
 
 
 def m201_suggestions(db: sqlite3.Connection) -> None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
-from nearfield.routing.store import connect, write
+from nearfield.routing.store import Database
 
 
 class AnswersUnusable(Exception):
@@ -21,13 +18,17 @@ class AnswerStore:
     file is `AnswersUnusable`."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._open: sqlite3.Connection | None = None
+        self._file = Database(
+            path,
+            (m001_answers,),
+            lambda _: AnswersUnusable(str(path)),
+            # It may lose its last rows in a power cut; it is a cache.
+            durable=False,
+        )
 
     def get(self, key: str, max_age_seconds: float) -> str | None:
         """The text of `key` when it is not older than that."""
-        with self._connected() as db:
+        with self._file.connected() as db:
             row = db.execute(
                 "SELECT text FROM answers WHERE key = ? AND at >= ?",
                 (key, time.time() - max_age_seconds),
@@ -36,7 +37,7 @@ class AnswerStore:
 
     def put(self, key: str, text: str, max_bytes: int) -> None:
         """Keep `text`, and delete the oldest until all fit into `max_bytes`."""
-        with self._connected() as db, write(db):
+        with self._file.writing() as db:
             db.execute(
                 "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)",
                 (key, time.time(), len(text.encode("utf-8", "surrogatepass")), text),
@@ -49,22 +50,7 @@ class AnswerStore:
 
     def close(self) -> None:
         """Close the file; a later call opens it again."""
-        with self._lock:
-            if self._open is not None:
-                self._open.close()
-            self._open = None
-
-    @contextmanager
-    def _connected(self) -> Generator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                if self._open is None:
-                    self._open = connect(self._path, (m001_answers,))
-                    # It may lose its last rows in a power cut; it is a cache.
-                    self._open.execute("PRAGMA synchronous = NORMAL")
-                yield self._open
-            except (sqlite3.Error, OSError) as error:
-                raise AnswersUnusable(str(self._path)) from error
+        self._file.close()
 
 
 def m001_answers(db: sqlite3.Connection) -> None:
