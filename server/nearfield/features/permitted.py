@@ -7,7 +7,11 @@ from pathlib import Path
 from pathspec import GitIgnoreSpec
 
 from nearfield.config.schema import Config
+from nearfield.errors import NearfieldError, NotReady
+from nearfield.routing.router import Router, built
 from nearfield.types import Snapshot
+
+_WORDS = {"too_big": "too large", "excluded": "excluded by the settings"}
 
 
 class Permitted:
@@ -34,6 +38,19 @@ class Permitted:
         if _bytes_above(snapshot.text, self._max_bytes):
             return "too_big"
         return "excluded" if self._is_excluded(snapshot) else ""
+
+    def left_out(self, snapshot: Snapshot) -> str:
+        """The same in words that follow "is", "" for nothing."""
+        return _WORDS.get(self.kept_out(snapshot), "")
+
+    def require(self, snapshot: Snapshot, router: Router | None, paused: bool) -> Router:
+        """The router, when a model may be asked about `snapshot` now. Raises `NotReady` where that
+        is so in a while, and `NearfieldError` where the settings keep the file out."""
+        if paused:
+            raise NotReady("Nearfield is paused.", "Resume it and ask again.")
+        if why := self.left_out(snapshot):
+            raise NearfieldError(f"The file is {why}.", "See files.exclude and files.max_bytes.")
+        return built(router)
 
     def _is_excluded(self, snapshot: Snapshot) -> bool:
         if not snapshot.path or not len(self._excluded):

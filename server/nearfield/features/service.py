@@ -15,7 +15,6 @@ from functools import partial
 from typing import Protocol, runtime_checkable
 
 from nearfield.config.schema import Config
-from nearfield.errors import NotReady
 from nearfield.features import assemble
 from nearfield.features.acceptance import Acceptance, Taken
 from nearfield.features.act.work import Actions
@@ -44,7 +43,7 @@ from nearfield.features.warm import Keeping, Warm
 from nearfield.providers.base import Provider
 from nearfield.routing.errand import Decision, Task
 from nearfield.routing.ledger import Said, data_dir
-from nearfield.routing.router import RoleStatus, Router
+from nearfield.routing.router import RoleStatus, Router, built
 from nearfield.types import Edit, Priority, Selected, Snapshot, Spent, Suggestion
 
 __all__ = ["CompletionAnswer", "CompletionAsk", "Selected", "Service", "State", "Status"]
@@ -273,7 +272,7 @@ class Service:
     async def said(self) -> list[Said]:
         """Every decision about what may be sent outside this machine. Raises `NotReady` before the
         providers are built, and `LedgerError`."""
-        return await self._built().said()
+        return await built(self.router).said()
 
     async def clouds(self, task: str, workspace: str | None) -> tuple[tuple[str, str], ...]:
         """The providers outside this machine that the user could have `task` done by, with their
@@ -285,7 +284,7 @@ class Service:
         """Forget decisions: of one workspace or provider, or all for None. Returns how many.
         Raises as `said`."""
         self.offers.forget()
-        gone = await self._built().revoke(workspace, provider)
+        gone = await built(self.router).revoke(workspace, provider)
         self._health.poke()
         return gone
 
@@ -336,11 +335,6 @@ class Service:
     def _text_of(self, uri: str) -> str | None:
         document = self._documents.get(uri)
         return document.snapshot.text if document is not None else None
-
-    def _built(self) -> Router:
-        if self.router is None:
-            raise NotReady("Nearfield is still starting.", "Ask again in a moment.")
-        return self.router
 
     async def _free(self, providers: Mapping[str, Provider]) -> None:
         if self._given is None:

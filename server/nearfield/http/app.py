@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from typing import Any
 
-from nearfield.errors import NearfieldError, NotReady
+from nearfield.errors import NearfieldError
 from nearfield.features.chat.structured import structured
 from nearfield.features.service import Service
 from nearfield.features.tasks import run_task, stop_task
@@ -22,7 +22,7 @@ from nearfield.http.exchange import Event, Exchange, Receive, Send
 from nearfield.http.token import Token
 from nearfield.http.wire import BadRequest, ChatBody, CompletionBody
 from nearfield.routing.errand import Errand, Task
-from nearfield.routing.router import ROLES, Route, Router
+from nearfield.routing.router import ROLES, Route, Router, built
 from nearfield.types import ChatRequest
 
 HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -171,13 +171,12 @@ class App:
     def _place(self) -> Generator[Router]:
         """A place among those who ask models. Raises `BadRequest` when there is none, and
         `NotReady` before the providers are built."""
-        if self._service.router is None:
-            raise NotReady("Nearfield is still starting.", "Ask again in a moment.")
+        router = built(self._service.router)
         if self._running >= MOST_AT_ONCE:
             raise BadRequest(f"{self._running} requests are being answered.", status=429)
         self._running += 1
         try:
-            yield self._service.router
+            yield router
         finally:
             self._running -= 1
 

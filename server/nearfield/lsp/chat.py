@@ -211,14 +211,13 @@ async def _generated(
     snapshot: Snapshot | None,
     span: Span | None,
 ) -> dict[str, Any]:
-    from nearfield.errors import NotReady
     from nearfield.features.chat.structured import SchemaUnusable, structured
     from nearfield.lsp.chat_host import EditorHost
     from nearfield.routing.errand import Errand, Task
+    from nearfield.routing.router import built
     from nearfield.types import Message, Role
 
-    if service.router is None:
-        raise NotReady("Nearfield is still starting.", "Ask again in a moment.")
+    router = built(service.router)
     text, sources = _shown(snapshot, span)
     errand = Errand(
         Task.CHAT,
@@ -229,7 +228,7 @@ async def _generated(
     )
     try:
         found = await structured(
-            service.router,
+            router,
             (Message(Role.USER, params.prompt + text),),
             params.schema,
             errand,

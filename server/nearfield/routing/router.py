@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from nearfield.config.schema import Config
-from nearfield.errors import EngineError, ProviderError
+from nearfield.errors import EngineError, NotReady, ProviderError
 from nearfield.providers.base import Provider
 from nearfield.routing.desk import EMBEDDED, STAND_INS, Desk, variants
 from nearfield.routing.egress import Egress
@@ -37,6 +37,7 @@ __all__ = [
     "RoleStatus",
     "Route",
     "Router",
+    "built",
     "variants",
 ]
 
@@ -53,6 +54,13 @@ class RoleStatus:
     model: str
     others: tuple[tuple[str, str], ...]
     local: bool = True
+
+
+def built(router: Router | None) -> Router:
+    """The router, where there is one. Raises `NotReady` before the providers are built."""
+    if router is None:
+        raise NotReady("Nearfield is still starting.", "Ask again in a moment.")
+    return router
 
 
 class Router:

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from nearfield.config.schema import Config
-from nearfield.errors import EditRefused, NotReady
+from nearfield.errors import EditRefused
 from nearfield.features.elsewhere import Elsewhere
 from nearfield.features.offers import Offers
 from nearfield.features.trace import Account, TraceLog
 from nearfield.routing.errand import Ask, Check, Errand
-from nearfield.routing.router import Restart, Router
+from nearfield.routing.router import Restart, Router, built
 from nearfield.types import ChatRequest, Message, Role
 
 CHARS_PER_TOKEN = 3.0
@@ -80,9 +80,7 @@ class Dialogue:
     @property
     def router(self) -> Router:
         """The router of now. Raises `NotReady`."""
-        if self._backing.router is None:
-            raise NotReady("Nearfield is still starting.", "Ask again in a moment.")
-        return self._backing.router
+        return built(self._backing.router)
 
     def speaker(self, messages: Sequence[Message]) -> str:
         """The model that would be asked first, as the user knows it; "" for none."""

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 from nearfield.config.schema import Config
-from nearfield.errors import NotReady
 from nearfield.features.chat import registry
 from nearfield.features.chat.answer import Answering
 from nearfield.features.chat.caller import Caller
@@ -29,7 +28,7 @@ from nearfield.providers.base import Provider
 from nearfield.providers.estimate import tokens
 from nearfield.routing.errand import Ask as AskUser
 from nearfield.routing.errand import Errand, Task
-from nearfield.routing.router import EMBEDDED, Router
+from nearfield.routing.router import EMBEDDED, Router, built
 from nearfield.routing.tasks import ROLES
 from nearfield.types import Role, Tool
 
@@ -71,9 +70,7 @@ class Chat:
     async def say(self, ask: Ask, listener: Listener) -> Reply:
         """Answer one message. Raises `NotReady`, `NoProvider` and `LedgerError`; cancelling it ends
         the model, the running function and the question to the user, and what was said stays."""
-        router = self._brains.router
-        if router is None:
-            raise NotReady("Nearfield is still starting.", "Ask again in a moment.")
+        router = built(self._brains.router)
         if not ask.message.strip():
             raise Refused("The message is empty.")
         session = self._session(ask.session)

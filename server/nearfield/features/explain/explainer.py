@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nearfield.config.schema import Config
-from nearfield.errors import NearfieldError, NotReady, ProviderError
+from nearfield.errors import NearfieldError, ProviderError
 from nearfield.features.act.target import unit_at
 from nearfield.features.elsewhere import Elsewhere
 from nearfield.features.explain.facts import Facts, Known, Outlines, facts_of, local_facts
@@ -242,7 +242,7 @@ class Explainer:
         restarted: Callable[[], None] | None,
         elsewhere: Elsewhere | None,
     ) -> Explained:
-        router = self._permit(snapshot)
+        router = self._permitted.require(snapshot, self._router, self._paused)
         self.stop()
         cursor = await self._cursor_of(snapshot, span.start)
         problems = self.problems.at(snapshot.uri)
@@ -359,16 +359,6 @@ class Explainer:
         if question.key not in self._kept:
             # Without a workspace nothing can have been consented to: it stays on this machine.
             self._begin(question, "")
-
-    def _permit(self, snapshot: Snapshot) -> Router:
-        if self._paused:
-            raise NotReady("Nearfield is paused.", "Resume it and ask again.")
-        if why := self._permitted.kept_out(snapshot):
-            said = "is excluded by the settings" if why == "excluded" else "is too large"
-            raise NearfieldError(f"The file {said}.", "See files.exclude and files.max_bytes.")
-        if self._router is None:
-            raise NotReady("Nearfield is still starting.", "Ask again in a moment.")
-        return self._router
 
     async def _asked_for(
         self,

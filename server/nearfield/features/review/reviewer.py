@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nearfield.config.schema import Config
-from nearfield.errors import NearfieldError, NotReady
+from nearfield.errors import NearfieldError
 from nearfield.features.act.hunks import lines_of
 from nearfield.features.elsewhere import Elsewhere
 from nearfield.features.explain.explainer import speaker
@@ -125,7 +125,7 @@ class Reviewer:
         review: Review,
         elsewhere: Elsewhere | None,
     ) -> None:
-        router = self._permit(snapshot)
+        router = self._permitted.require(snapshot, self._router, self._paused)
         cursor = await self._cursor_of(snapshot, 0)
         pieces = await asyncio.to_thread(
             pieces_of, snapshot.text, snapshot.path or snapshot.uri, cursor.parsed, rows, changed
@@ -202,20 +202,10 @@ class Reviewer:
                 review.provider, review.model = route.provider.name, route.provider.model
         return text
 
-    def _permit(self, snapshot: Snapshot) -> Router:
-        if self._paused:
-            raise NotReady("Nearfield is paused.", "Resume it and ask again.")
-        if why := self._permitted.kept_out(snapshot):
-            said = "is excluded by the settings" if why == "excluded" else "is too large"
-            raise NearfieldError(f"The file {said}.", "See files.exclude and files.max_bytes.")
-        if self._router is None:
-            raise NotReady("Nearfield is still starting.", "Ask again in a moment.")
-        return self._router
-
     def left_out(self, snapshot: Snapshot) -> str:
         """Why a file of a diff is not reviewed, "" when it is."""
-        if why := self._permitted.kept_out(snapshot):
-            return "excluded by the settings" if why == "excluded" else "too large"
+        if why := self._permitted.left_out(snapshot):
+            return why
         return "" if language_for(snapshot.language, snapshot.path) else "no language that is known"
 
 
