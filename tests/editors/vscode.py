@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -26,6 +27,10 @@ from playwright.sync_api import Error, Frame, Locator, Page
 
 PATIENCE_S = 120.0
 """Longer than for a process alone: a browser, an editor and a model share the machine."""
+
+AGAIN_S = 5.0
+"""What was asked for and has not come by then is asked for again, as people do: while it loads, an
+editor swallows keys and closes its menus."""
 
 CHROMIUM_FLAGS = (
     "--no-sandbox",
@@ -69,6 +74,9 @@ QUIET = {
 }
 """Settings that keep everything still that is not ours."""
 
+
+NOTIFICATION = ".notification-list-item"
+"""Whether it pops up or is in the list that the bell opens."""
 
 STATUS_ITEM = '.statusbar-item[id^="nearfield."]'
 
@@ -190,13 +198,17 @@ class Window:
 
     def quick(self, key: str, text: str) -> None:
         """Open the quick input, choose the first entry for `text`."""
-        self.press(key)
-        box = self.page.locator(".quick-input-widget input[type=text]").first
-        box.wait_for(state="visible")
-        box.press_sequentially(text, delay=5)
+        box = self.ask(key)
+        box.fill(box.input_value() + text)
         row = self.page.locator(".quick-input-list .monaco-list-row.focused")
         row.filter(has_text=re.compile(re.escape(text), re.I)).first.wait_for()
-        self.press("Enter")
+        box.press("Enter")
+
+    def ask(self, key: str) -> Locator:
+        """Press a key that opens an input, until it does; the input."""
+        box = self.page.locator(".quick-input-widget input[type=text]").first
+        self.until(box.is_visible, lambda: self.press(key))
+        return box
 
     def command(self, title: str) -> None:
         """Run a command by its title, through the palette."""
@@ -208,8 +220,8 @@ class Window:
 
     def menu(self) -> None:
         """Click on our status item."""
-        self.page.locator(STATUS_ITEM).first.click()
-        self.page.locator(".quick-input-list .monaco-list-row").first.wait_for()
+        row = self.page.locator(".quick-input-list .monaco-list-row").first
+        self.until(row.is_visible, self.page.locator(STATUS_ITEM).first.click)
 
     def row(self, text: str) -> str:
         """The whole text of an entry of the list that is open, once it is there."""
@@ -239,7 +251,9 @@ class Window:
         self.page.keyboard.press(key)
 
     def type(self, text: str, *, a_second: float = 25) -> None:
-        """Press the keys of a text one by one."""
+        """Press the keys of a text one by one, in the editor."""
+        focused = self.page.locator(".editor-instance .monaco-editor.focused").first
+        self.until(focused.is_visible, lambda: self.press("Control+1"))
         for character in text:
             self.press({"\n": "Enter", " ": "Space"}.get(character, character))
             self.page.wait_for_timeout(1000 / a_second)
@@ -287,7 +301,7 @@ class Window:
     @property
     def notices(self) -> str:
         """All that the notifications say."""
-        return "\n".join(self.page.locator(".notification-toast").all_inner_texts())
+        return "\n".join(self.page.locator(NOTIFICATION).all_inner_texts())
 
     @property
     def hover(self) -> str:
@@ -296,17 +310,38 @@ class Window:
 
     def answer(self, button: str) -> None:
         """Press a button of a notification."""
-        self.page.locator(".notification-toast .monaco-button", has_text=button).first.click()
+        self.page.locator(f"{NOTIFICATION} .monaco-button", has_text=button).first.click()
 
-    def sees(self, pattern: str, look: Callable[[], str]) -> str:
-        """Wait until what `look` sees matches; answers it."""
+    def sees(
+        self,
+        pattern: str,
+        look: Callable[[], str],
+        again: Callable[[], Any] | None = None,
+        every_s: float = AGAIN_S,
+    ) -> str:
+        """Wait until what `look` sees matches; answers it. `again` is done now and then."""
         end = time.monotonic() + PATIENCE_S
+        next_s = time.monotonic() + every_s
         while not re.search(pattern, seen := _seen(look)):
             if time.monotonic() > end:
-                self.picture("failed")
                 pytest.fail(f"expected /{pattern}/, saw {seen!r}")
+            if again is not None and time.monotonic() > next_s:
+                again()
+                next_s = time.monotonic() + every_s
             self.page.wait_for_timeout(50)
         return seen
+
+    def until(self, there: Callable[[], bool], do: Callable[[], Any]) -> None:
+        """Do something, and again, until what it is for is there; nothing where it is already."""
+        if not there():
+            do()
+        self.sees("^True$", lambda: str(there()), do)
+
+    def suggests(self, pattern: str) -> str:
+        """Wait for ghost text, and ask for it by the key where it does not come; answers it."""
+        # Asking again begins anew, so a model is given its time.
+        again = functools.partial(self.press, "Alt+\\")
+        return self.sees(pattern, lambda: self.ghost, again, every_s=4 * AGAIN_S)
 
     def ready(self) -> None:
         """Wait until the server can suggest."""
@@ -324,10 +359,25 @@ class Window:
         pytest.fail("The chat view does not open")
 
     def notice(self, text: str) -> Locator:
-        """The notification with this text, once it is there."""
-        found = self.page.locator(".notification-toast", has_text=text).first
-        found.wait_for()
+        """The notification with this text, once it is there. VS Code hides those that nobody has
+        answered after some ten seconds; a dot on the bell says so, and a click brings them back."""
+        found = self.page.locator(NOTIFICATION, has_text=text).first
+        hidden = self.page.locator(".statusbar-item .codicon-bell-dot").first
+        self.sees("^True$", lambda: str(found.is_visible()), lambda: _click(hidden))
         return found
+
+    def report(self) -> str:
+        """What there is to see, and what the extension has logged: for whoever reads a failure."""
+        logs = sorted(self.server.home.glob("data/logs/**/*Nearfield*.log"))
+        said = [line for log in logs for line in log.read_text("utf-8").splitlines()[-40:]]
+        seen = {
+            "status": _seen(lambda: self.status),
+            "text": _seen(lambda: self.text),
+            "ghost": _seen(lambda: self.ghost),
+            "notices": _seen(lambda: self.notices),
+            "hover": _seen(lambda: self.hover),
+        }
+        return "\n".join([f"{name}: {value!r}" for name, value in seen.items()] + said)
 
 
 def _seen(look: Callable[[], str]) -> str:
@@ -335,6 +385,12 @@ def _seen(look: Callable[[], str]) -> str:
         return look()
     except Error:
         return ""  # What was looked at went away meanwhile.
+
+
+def _click(locator: Locator) -> None:
+    """Click on it, where it is there."""
+    if locator.is_visible():
+        locator.click()
 
 
 def until(expected: Any, look: Callable[[], Any]) -> None:
