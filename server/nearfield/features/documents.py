@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from nearfield.context.slice import Window
 from nearfield.features.held import Held, Prompt
-from nearfield.syntax.parser import changed_span
+from nearfield.syntax.differences import changed_span
 from nearfield.types import Edit, Situation, Snapshot, Span
 
 PROMPTS_KEPT = 2

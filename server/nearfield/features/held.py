@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nearfield.syntax.differences import common_prefix
 from nearfield.types import Edit, Snippet
 
 WRITTEN_LINES = 12
@@ -63,14 +64,16 @@ class Prompt:
 class Held:
     """An evaluated prompt, and where in the document it was taken from.
 
-    `anchor` is the offset at which `prompt.written` began; it moves with edits above. `above` and
-    `below` are the document's text before and behind it as they were (`prompt` has other line
-    breaks where these are "\\r\\n", and imports and signatures before `above`); `to_end` tells
-    that `below` reached to the end. `full` tells that idle prefill would show no more, `used` when
-    it was evaluated last, by a clock of its own, `stale` that something above `above` has changed.
+    `anchor` is the offset at which `prompt.written` began, `top` the one at which `above` did;
+    both move with edits above them. `above` and `below` are the document's text before and behind
+    the anchor as they were (`prompt` has other line breaks where these are "\\r\\n", and imports
+    and signatures before `above`); `to_end` tells that `below` reached to the end. `full` tells
+    that idle prefill would show no more, `used` when it was evaluated last, by a clock of its own,
+    `stale` that something above `above` has changed.
     """
 
     prompt: Prompt
+    top: int
     anchor: int
     above: str
     below: str
@@ -81,23 +84,29 @@ class Held:
 
     def follow(self, edit: Edit) -> None:
         """The document was edited."""
-        if edit.span.start <= self.anchor - len(self.above):
+        if edit.span.start <= self.top:
             self.stale = True
-        if edit.span.start < self.anchor and edit.span.end <= self.anchor:
-            self.anchor += len(edit.text) - (edit.span.end - edit.span.start)
+        if edit.span.start >= self.anchor:
+            return
+        grown = len(edit.text) - (edit.span.end - edit.span.start)
+        if edit.span.end <= self.top:
+            self.top += grown
+        if edit.span.end <= self.anchor:
+            self.anchor += grown
 
     def written(self, before: str, after: str) -> str | None:
         """What has been written since, when a cursor between `before` and `after` can go on from
         here, else None. What stands above `above` may have changed since (`stale`); that an import
         is missing lasts until the next idle prefill."""
-        start = self.anchor - len(self.above)
-        if start < 0 or self.anchor > len(before):
+        if self.anchor > len(before):
             return None
         new = before[self.anchor :]
         if len(new) > WRITTEN_CHARS or new.count("\n") > WRITTEN_LINES:
             return None
-        if before[start : self.anchor] != self.above or not self._follows(after):
+        if before[self.top : self.anchor] != self.above or not self._follows(after):
             return None
+        if new.startswith("\n") and self.above.endswith("\r"):
+            return None  # they are one line break now
         return new.replace("\r\n", "\n").replace("\r", "\n")
 
     def _follows(self, after: str) -> bool:
@@ -125,15 +134,3 @@ def common_start(one: Sequence[Snippet], other: Sequence[Snippet]) -> Sequence[S
             break
         same += 1
     return one[:same]
-
-
-def common_prefix(a: str, b: str) -> int:
-    """How many characters the beginnings of `a` and `b` share, by bisection over slices."""
-    low, high = 0, min(len(a), len(b))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if a[low:middle] == b[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low

@@ -160,6 +160,7 @@ def _held(cursor: Cursor, piece: Slice, full: bool) -> Held:
     head = piece.prefix[: len(piece.prefix) - len(written)]
     return Held(
         Prompt(head, written, piece.suffix, piece.snippets),
+        piece.window.top,
         anchor,
         text[piece.window.top : anchor],
         text[right : piece.end],

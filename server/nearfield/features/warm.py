@@ -30,7 +30,7 @@ from nearfield.types import Snippet, SnippetKind
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 """Raised when `Kept` changes: what was kept before is of no use then."""
 
 LAST_SECONDS = 0.4
@@ -78,7 +78,7 @@ class Kept(msgspec.Struct, frozen=True):
     written: str
     suffix: str
     snippets: list[tuple[str, str, SnippetKind]]
-    anchor: int
+    top: int
     above: str
     below: str
     before: str  # the hash of what stood before `above`
@@ -197,7 +197,7 @@ def largest(document: Document) -> Held | None:
 
 def matching(kept: Kept, text: str) -> Held | None:
     """What was kept as it is in `text`; None where the text differs."""
-    start = kept.anchor - len(kept.above)
+    start = kept.top
     if not text.startswith(kept.above, start):
         # Something was written above meanwhile, by another program.
         found = [one.start() for one in re.finditer(re.escape(kept.above), text)] or [-1]
@@ -207,6 +207,7 @@ def matching(kept: Kept, text: str) -> Held | None:
     snippets = tuple(Snippet(path, body, kind) for path, body, kind in kept.snippets)
     return Held(
         Prompt(kept.head, kept.written, kept.suffix, snippets),
+        start,
         start + len(kept.above),
         kept.above,
         kept.below,
@@ -239,7 +240,6 @@ def _draft(folder: Path) -> Path:
 
 def _write(state: Path, draft: Path, held: Held, text: str) -> None:
     """Put a written state in its place, with what stands beside it. Raises `OSError`."""
-    start = held.anchor - len(held.above)
     kept = Kept(
         format=FORMAT,
         digest=_digest(draft.read_bytes()),
@@ -247,10 +247,10 @@ def _write(state: Path, draft: Path, held: Held, text: str) -> None:
         written=held.prompt.written,
         suffix=held.prompt.suffix,
         snippets=[(one.path, one.text, one.kind) for one in held.prompt.snippets],
-        anchor=held.anchor,
+        top=held.top,
         above=held.above,
         below=held.below,
-        before=_digest(text[: max(start, 0)].encode("utf-8", "replace")),
+        before=_digest(text[: held.top].encode("utf-8", "replace")),
         to_end=held.to_end,
         full=held.full,
     )

@@ -20,10 +20,11 @@ from functools import cached_property
 
 import tree_sitter
 
+from nearfield.syntax.differences import changed_span
 from nearfield.syntax.languages import Language, grammar
 from nearfield.types import Edit, Span
 
-__all__ = ["ParseCache", "Parsed", "changed_span", "parse"]
+__all__ = ["ParseCache", "Parsed", "parse"]
 
 MAX_CHARS = 4_000_000
 """Longer texts have no tree: 4 MB of Python parse in about 0.3 s, and are never source code."""
@@ -200,38 +201,6 @@ class ParseCache:
             return before
         span, length = changed_span(before.text, text)
         return before._reparsed(text, span, length)  # pyright: ignore[reportPrivateUsage]
-
-
-def changed_span(before: str, after: str) -> tuple[Span, int]:
-    """The smallest single replacement that makes `after` of `before`: what was replaced, and how
-    many characters of `after` took its place. Compares slices, so it costs a memcmp."""
-    shorter = min(len(before), len(after))
-    start = _common(before, after, shorter)
-    tail = shorter - start
-    low, high = 0, tail
-    while low < high:
-        half = (low + high + 1) // 2
-        end = low
-        if (
-            before[len(before) - half : len(before) - end]
-            == after[len(after) - half : len(after) - end]
-        ):
-            low = half
-        else:
-            high = half - 1
-    return Span(start, len(before) - low), len(after) - low - start
-
-
-def _common(before: str, after: str, limit: int) -> int:
-    """How many leading characters are the same."""
-    low, high = 0, limit
-    while low < high:
-        half = (low + high + 1) // 2
-        if before[low:half] == after[low:half]:
-            low = half
-        else:
-            high = half - 1
-    return low
 
 
 def _run(

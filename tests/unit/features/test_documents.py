@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nearfield.features.documents import Document, Documents, difference
-from nearfield.features.held import Held, Prompt, common_prefix
+from nearfield.features.held import Held, Prompt
 from nearfield.types import Edit, Situation, Snapshot, Span
 
 PROMPT = Prompt("import os\n", "x", "\n")
 
 
 def held(prompt: Prompt) -> Held:
-    return Held(prompt, 0, "", "", to_end=False)
+    return Held(prompt, 0, 0, "", "", to_end=False)
 
 
 def snapshot(text: str, version: int | None = 1) -> Snapshot:
@@ -99,13 +99,6 @@ def test_the_difference_leads_from_one_text_to_the_other(before: str, after: str
     for edit in difference(before, after):
         text = text[: edit.span.start] + edit.text + text[edit.span.end :]
     assert text == after
-
-
-@given(st.text(alphabet="ab"), st.text(alphabet="ab"))
-def test_common_prefix(a: str, b: str) -> None:
-    shared = common_prefix(a, b)
-    assert a[:shared] == b[:shared]
-    assert a[shared : shared + 1] != b[shared : shared + 1] or shared == len(a) == len(b)
 
 
 def test_a_face_that_sends_no_edits_is_followed_by_the_texts() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nearfield.config.schema import Completion
@@ -134,6 +134,10 @@ TEXTS = st.text(alphabet="ab)\n\r", max_size=30)
 
 
 @given(TEXTS, TEXTS, st.lists(st.tuples(st.integers(0, 60), st.integers(0, 4), TEXTS), max_size=6))
+# Above the cursor there is the same text as before, and a line above that.
+@example("\n)\r\r", "", [(1, 1, "\n)")])
+# Two line breaks become one.
+@example("a\r\r", "", [(2, 0, "\n")])
 def test_what_is_gone_on_from_is_the_document(
     above: str, below: str, edits: list[tuple[int, int, str]]
 ) -> None:

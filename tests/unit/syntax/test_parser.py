@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import nearfield.syntax.parser as parser_module
 from nearfield.syntax.languages import LANGUAGES, language_for
-from nearfield.syntax.parser import ParseCache, Parsed, changed_span, parse
+from nearfield.syntax.parser import ParseCache, Parsed, parse
 from nearfield.types import Edit, Span
 
 PYTHON = next(row for row in LANGUAGES if row.name == "python")
@@ -90,15 +90,6 @@ def test_incremental_parse_equals_fresh_parse(
         parsed = cache.parse("file:///a", language, text)
         assert parsed is not None
         agree(parsed)
-
-
-@given(st.text("ab\n", max_size=12), st.text("ab\n", max_size=12))
-def test_changed_span_makes_one_text_of_the_other(before: str, after: str) -> None:
-    span, length = changed_span(before, after)
-    assert (
-        before[: span.start] + after[span.start : span.start + length] + before[span.end :] == after
-    )
-    assert 0 <= span.start <= span.end <= len(before)
 
 
 @given(st.text("aé🦀\n\ud800", max_size=20), st.data())

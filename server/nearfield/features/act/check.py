@@ -14,7 +14,8 @@ from collections import Counter
 import tree_sitter
 
 from nearfield.features.act.target import form_of, name_node, named_scopes, outermost
-from nearfield.syntax.parser import Parsed, changed_span
+from nearfield.syntax.differences import changed_span
+from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit
 
 __all__ = ["altered", "dropped", "elided", "first_error", "hollow", "ill_indented", "reparsed"]

@@ -11,7 +11,7 @@ import difflib
 import re
 from collections.abc import Sequence
 
-from nearfield.syntax.parser import changed_span
+from nearfield.syntax.differences import changed_span
 from nearfield.types import Edit, Span
 
 __all__ = ["applied", "hunks", "lines_of", "rebased", "unified"]

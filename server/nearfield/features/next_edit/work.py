@@ -22,7 +22,8 @@ from nearfield.features.next_edit.definition import definition_of, extended
 from nearfield.features.next_edit.follow import Burst, Group, Site, is_word, word_around
 from nearfield.features.next_edit.parameters import Change, Parameter, arguments, changed, fits
 from nearfield.features.next_edit.uses import Uses, is_taken, uses_of
-from nearfield.syntax.parser import Parsed, changed_span
+from nearfield.syntax.differences import changed_span
+from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit, Span
 
 __all__ = ["Dependents", "Renamed", "Signed", "dependents_of", "edits_of", "may_matter"]
