@@ -210,6 +210,9 @@ def test_generate(wire: StartWire, work: Path) -> None:
     assert told["value"] == {"year": 1991}
     error = w.answer(w.request("nearfield/generate", {"prompt": "no", "schema": schema}))["error"]
     assert "met the schema" in error["message"]
+    failed, fine = w.ask("nearfield/trace", {"last": 2})
+    assert (failed["method"], failed["reason"]) == ("nearfield/generate", "failed")
+    assert (fine["provider"], fine["shown"]) == ("fake", True)
 
 
 def test_instructions_in_a_file_get_nowhere(wire: StartWire, work: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -52,18 +52,24 @@ class TraceLog:
 @dataclass(slots=True)
 class Account:
     """One request that somebody waits for, from its begin to its end, however it ends: a context
-    manager that adds its trace to `log`. Who answered is filled in meanwhile; `reason` stays ""
-    when something is shown."""
+    manager that adds its trace to `log`. `snapshot` is None where it is about no document. Who
+    answered is filled in meanwhile; `reason` stays "" when something is shown."""
 
     log: TraceLog
     method: str
-    snapshot: Snapshot
+    snapshot: Snapshot | None
     situation: str = ""
     provider: str = ""
     model: str = ""
     usage: Usage | None = None
     reason: str = ""
     _begun: float = 0.0
+
+    def spent(self, usage: Usage) -> None:
+        """A request has cost that, besides those before it; what one of them does not say counts
+        as nothing."""
+        before = self.usage
+        self.usage = usage if before is None else _together(before, usage)
 
     def __enter__(self) -> Self:
         self._begun = time.monotonic()
@@ -86,8 +92,8 @@ class Account:
             Trace(
                 id="",
                 method=self.method,
-                uri=self.snapshot.uri,
-                version=self.snapshot.version,
+                uri=self.snapshot.uri if self.snapshot else "",
+                version=self.snapshot.version if self.snapshot else None,
                 provider=self.provider,
                 model=self.model,
                 situation=self.situation,
@@ -126,6 +132,15 @@ def flat(trace: Trace) -> dict[str, Any]:
             for one in trace.included
         ],
     }
+
+
+def _together(one: Usage, other: Usage) -> Usage:
+    def total(name: str) -> float | None:
+        values = [v for v in (getattr(one, name), getattr(other, name)) if v is not None]
+        return sum(values) if values else None
+
+    counts = {field.name: total(field.name) for field in fields(Usage) if field.name != "model"}
+    return replace(other, **counts)
 
 
 def _thousandth(value: float | None) -> float | None:

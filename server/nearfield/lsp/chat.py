@@ -212,6 +212,7 @@ async def _generated(
     span: Span | None,
 ) -> dict[str, Any]:
     from nearfield.features.chat.structured import SchemaUnusable, structured
+    from nearfield.features.trace import Account
     from nearfield.lsp.chat_host import EditorHost
     from nearfield.routing.errand import Errand, Task
     from nearfield.routing.router import built
@@ -227,14 +228,16 @@ async def _generated(
         ask=EditorHost(session).ask_user,
     )
     try:
-        found = await structured(
-            router,
-            (Message(Role.USER, params.prompt + text),),
-            params.schema,
-            errand,
-            role=params.role,
-            max_tokens=max(1, params.max_tokens),
-        )
+        with Account(service.traces, GENERATE, snapshot) as account:
+            found = await structured(
+                router,
+                (Message(Role.USER, params.prompt + text),),
+                params.schema,
+                errand,
+                role=params.role,
+                max_tokens=max(1, params.max_tokens),
+                account=account,
+            )
     except SchemaUnusable as error:
         raise JsonRpcInvalidParams(str(error)) from error
     return {"value": found.value, "provider": found.provider, "model": found.model}

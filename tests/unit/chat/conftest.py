@@ -17,6 +17,7 @@ from nearfield.features.chat.chat import Chat
 from nearfield.features.chat.store import CallStore
 from nearfield.features.chat.words import Allow, Ask, CallReport, Change, Problem, Question, Reply
 from nearfield.features.offers import Offers
+from nearfield.features.trace import TraceLog
 from nearfield.providers.scripted import Scripted
 from nearfield.routing.router import Router
 from nearfield.routing.store import Store
@@ -95,6 +96,7 @@ class Talk:
     root: Path
     store: CallStore
     offers: Offers = field(default_factory=Offers)
+    traces: TraceLog = field(default_factory=TraceLog)
     person: Person = field(default_factory=Person)
     screen: Screen = field(default_factory=Screen)
     session: str = "s"

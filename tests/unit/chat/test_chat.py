@@ -11,6 +11,7 @@ from tests.unit.chat.conftest import StartTalk, Talk, call
 
 from nearfield.errors import NoProvider
 from nearfield.features.chat.words import Allow, Finish, Refused
+from nearfield.features.trace import flat
 
 pytestmark = pytest.mark.asyncio
 
@@ -257,6 +258,34 @@ async def test_cancelling_leaves_nothing_behind(stage: str, talk: StartTalk) -> 
     assert not (t.root / "x").exists()
     assert all(row.outcome == "cancelled" for row in t.store.calls())
     assert (await t.say("well?")).text == "fine"
+
+
+async def test_each_answer_is_in_the_trace(talk: StartTalk) -> None:
+    t = talk(
+        {"match": "fail", "error": "Unreachable"},
+        {"match": "hang", "text": "begun ", "hang": True},
+        {"match": "loop", "tool_calls": [call("readFile", path="readme.md")]},
+        {"text": "fine"},
+    )
+    await t.say("well?")
+    with pytest.raises(NoProvider):
+        await t.say("fail")
+    await t.say("loop", session="other")
+    t.screen.shown = ""
+    going = asyncio.ensure_future(t.say("hang", session="third"))
+    while not t.screen.shown:
+        await asyncio.sleep(0.01)
+    going.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await going
+    rows = [flat(trace) for trace in t.traces.last(9)]
+    told = [(r["method"], r["provider"], r["situation"], r["reason"]) for r in reversed(rows)]
+    assert told == [
+        ("nearfield/chat", "fake", "stop", ""),
+        ("nearfield/chat", "", "", "failed"),
+        ("nearfield/chat", "fake", "loop", ""),
+        ("nearfield/chat", "", "", "cancelled"),
+    ]
 
 
 async def test_nobody_answers(talk: StartTalk) -> None:

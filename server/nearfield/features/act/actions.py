@@ -44,7 +44,8 @@ _ROWS = (
         "Make {what} faster",
         "refactor.rewrite",
         Task.REFACTOR,
-        "Make it faster. It must return exactly the same as before.",
+        "It is too slow. Rewrite it with a faster algorithm, for example with a set, a dictionary"
+        " or fewer loops. It must return exactly the same as before.",
     ),
     Action(
         "errors",

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from nearfield.config.schema import Config
 from nearfield.errors import EditRefused
 from nearfield.features.act import prompts
 from nearfield.features.act.actions import ACTIONS, DOCUMENT, REWRITES, Action
@@ -74,6 +75,7 @@ class Actions:
         self._backing = backing
         self._cursor_of = cursor_of
         self._knowledge = knowledge
+        self._rules: tuple[Config, Permitted] | None = None
 
     async def propose(
         self,
@@ -126,7 +128,10 @@ class Actions:
 
     def kept_out(self, snapshot: Snapshot) -> str:
         """Why nothing is done in a document, "" when something may be."""
-        reason = Permitted(self._backing.config).kept_out(snapshot)
+        config = self._backing.config
+        if self._rules is None or self._rules[0] is not config:
+            self._rules = config, Permitted(config)
+        reason = self._rules[1].kept_out(snapshot)
         return _KEPT_OUT.get(reason, reason)
 
     async def _job(

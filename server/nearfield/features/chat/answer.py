@@ -31,6 +31,7 @@ from nearfield.features.chat.words import (
     Reply,
     said,
 )
+from nearfield.features.trace import Account
 from nearfield.routing.errand import Errand, Offer
 from nearfield.routing.route import Route
 from nearfield.routing.router import Restart, Router
@@ -74,6 +75,7 @@ class Answering:
     errand: Callable[[Session], Errand]
     room: int
     reply: Reply
+    account: Account
     tools: tuple[Tool, ...] = ()
     offered: Callable[[Sequence[Offer]], None] = lambda offers: None
     _deadline: float = field(init=False, default=0.0)
@@ -164,6 +166,8 @@ class Answering:
                 if self._shown:
                     self.listener.text("\n\n".join(self._shown) + "\n\n")
                 continue
+            if item.usage is not None:
+                self.account.spent(item.usage)
             if item.text:
                 self._round += item.text
                 self.listener.text(item.text)

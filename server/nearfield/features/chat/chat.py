@@ -24,6 +24,7 @@ from nearfield.features.chat.session import Session, Turn
 from nearfield.features.chat.store import CallStore
 from nearfield.features.chat.words import Ask, Function, Host, Listener, Part, Refused, Reply
 from nearfield.features.offers import Offers
+from nearfield.features.trace import Account, TraceLog
 from nearfield.providers.base import Provider
 from nearfield.providers.estimate import tokens
 from nearfield.routing.errand import Ask as AskUser
@@ -37,6 +38,8 @@ SESSIONS = 32
 USUAL_WINDOW = 8192
 """Tokens of a model that does not say how many it takes."""
 LEAST_ROOM = 512
+METHOD = "nearfield/chat"
+"""What the trace calls every answer; its situation is how it ended."""
 
 
 class Brains(Protocol):
@@ -45,6 +48,7 @@ class Brains(Protocol):
     config: Config
     router: Router | None
     offers: Offers
+    traces: TraceLog
 
 
 class Chat:
@@ -109,23 +113,28 @@ class Chat:
         def errand(now: Session) -> Errand:
             return Errand(Task.CHAT, ask.workspace, now.sources, (), accepted, self._ask_user)
 
-        answering = Answering(
-            router=router,
-            session=session,
-            ask=ask,
-            caller=caller,
-            listener=listener,
-            limits=config.chat,
-            errand=errand,
-            room=self._room(router, ask, tools),
-            reply=reply,
-            tools=tools,
-            offered=self._brains.offers.add,
-        )
-        try:
-            await answering.run()
-        finally:
-            _settle(session)
+        with Account(self._brains.traces, METHOD, ask.snapshot) as account:
+            answering = Answering(
+                router=router,
+                session=session,
+                ask=ask,
+                caller=caller,
+                listener=listener,
+                limits=config.chat,
+                errand=errand,
+                room=self._room(router, ask, tools),
+                reply=reply,
+                account=account,
+                tools=tools,
+                offered=self._brains.offers.add,
+            )
+            try:
+                await answering.run()
+            finally:
+                _settle(session)
+                account.provider, account.model = reply.provider, reply.model
+            account.situation = reply.finish.value
+            account.reason = "" if reply.text.strip() else "empty"
         return reply
 
     def _session(self, name: str) -> Session:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
 from nearfield.errors import BadAnswer, NearfieldError, NoProvider, Unsupported
+from nearfield.features.trace import Account
 from nearfield.routing.errand import Errand
 from nearfield.routing.router import Restart, Router
 from nearfield.types import ChatRequest, Message, Role
@@ -84,9 +85,10 @@ async def structured(
     role: str = "",
     max_tokens: int = 1024,
     deadline: float | None = None,
+    account: Account | None = None,
 ) -> Structured:
-    """A value of `schema` that answers `messages`. Raises `SchemaUnusable`, `BadAnswer` when both
-    tries do not meet it, and `NoProvider`."""
+    """A value of `schema` that answers `messages`; what it costs goes to `account`. Raises
+    `SchemaUnusable`, `BadAnswer` when both tries do not meet it, and `NoProvider`."""
     wrong = await asyncio.to_thread(validator, schema)
     told = Message(Role.SYSTEM, TELLING + json.dumps(dict(schema), ensure_ascii=False))
     request = ChatRequest(
@@ -98,7 +100,7 @@ async def structured(
     )
     complaint = model = ""
     for _ in range(2):
-        text, provider, model = await _asked(router, request, role, errand)
+        text, provider, model = await _asked(router, request, role, errand, account)
         value, complaint = _checked(text, wrong)
         if not complaint:
             return Structured(value, json.dumps(value, ensure_ascii=False), provider, model)
@@ -116,26 +118,34 @@ async def structured(
 
 
 async def _asked(
-    router: Router, request: ChatRequest, role: str, errand: Errand
+    router: Router, request: ChatRequest, role: str, errand: Errand, account: Account | None
 ) -> tuple[str, str, str]:
     try:
-        return await _answered(router, request, role, errand)
+        return await _answered(router, request, role, errand, account)
     except NoProvider as error:
         if not any(isinstance(cause, Unsupported) for cause in error.causes):
             raise
     # There is no grammar for such a schema, or no such mode: then in words alone.
-    return await _answered(router, replace(request, schema=None), role, errand)
+    return await _answered(router, replace(request, schema=None), role, errand, account)
 
 
 async def _answered(
-    router: Router, request: ChatRequest, role: str, errand: Errand
+    router: Router, request: ChatRequest, role: str, errand: Errand, account: Account | None
 ) -> tuple[str, str, str]:
     text = ""
     async with router.chat(request, role, errand) as route:
         async for item in route:
-            text = "" if isinstance(item, Restart) else text + item.text
+            if isinstance(item, Restart):
+                text = ""
+                continue
+            text += item.text
+            if account is not None and item.usage is not None:
+                account.spent(item.usage)
     provider = route.provider
-    return text, provider.name if provider else "", provider.model if provider else ""
+    name, model = (provider.name, provider.model) if provider else ("", "")
+    if account is not None:
+        account.provider, account.model = name, model
+    return text, name, model
 
 
 def _checked(text: str, wrong: Callable[[Any], str]) -> tuple[Any, str]:
