@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nearfield.cli import logs
 from nearfield.cli.complete import LINE_BREAK, Place, find_place
+from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, fail, print_json, say
 from nearfield.cli.patch import Patch, apply
 from nearfield.cli.serving import serving
@@ -132,18 +132,13 @@ def _run(
     problem: str = "",
     once: str = "",
 ) -> None:
-    if log_level not in logs.LEVELS:
-        fail(f"There is no log level {log_level!r}.", f"Choose one of {', '.join(logs.LEVELS)}.")
+    begin_log(log_level)
     if action == "rewrite" and not instruction.strip():
         fail("The instruction is empty.", "Say what is to be done.")
-    logs.setup(log_level)
-    from nearfield.config.load import load
 
     place, last = _place(target)
     spans = _spans(place, last)
-    loaded = load(Path(place.snapshot.root) if place.snapshot.root else None)
-    for one in loaded.problems:
-        say(f"warning: {one}")
+    loaded = settings_of(Path(place.snapshot.root) if place.snapshot.root else None)
     order = _Order(action, place.snapshot, spans, instruction, problem, once)
     outcome = asyncio.run(_act(order, loaded))
     root = Path(place.snapshot.root or Path.cwd())

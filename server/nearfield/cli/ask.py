@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nearfield.cli import logs
+from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, fail, print_json, say
 from nearfield.errors import NoProvider
 
@@ -71,14 +71,9 @@ def ask(
 
     Exit codes: 0 answered, 1 an empty answer, 2 wrong usage, 3 no model could answer.
     """
-    if log_level not in logs.LEVELS:
-        fail(f"There is no log level {log_level!r}.", f"Choose one of {', '.join(logs.LEVELS)}.")
-    logs.setup(log_level)
-    from nearfield.config.load import load
+    begin_log(log_level)
 
-    loaded = load(workspace.resolve())
-    for problem in loaded.problems:
-        say(f"warning: {problem}")
+    loaded = settings_of(workspace.resolve())
     errand = _errand(task, workspace, file or [], once)
     if tools:
         if schema is not None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nearfield.cli import logs
+from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, fail, print_json, say
 from nearfield.types import Snapshot, Span
 
@@ -58,15 +58,10 @@ def complete(
     On a terminal the suggestion is shown in its place; into a pipe goes its text alone. Exit codes:
     0 there is a suggestion, 1 there is none, 2 wrong usage, 3 no model could answer.
     """
-    if log_level not in logs.LEVELS:
-        fail(f"There is no log level {log_level!r}.", f"Choose one of {', '.join(logs.LEVELS)}.")
-    logs.setup(log_level)
-    from nearfield.config.load import load
+    begin_log(log_level)
 
     place = find_place(target)
-    loaded = load(Path(place.snapshot.root) if place.snapshot.root else None)
-    for problem in loaded.problems:
-        say(f"warning: {problem}")
+    loaded = settings_of(Path(place.snapshot.root) if place.snapshot.root else None)
     answer, trace, reasons = asyncio.run(
         _ask(place, loaded, EXPLAIN_SECONDS if explain else INDEX_SECONDS)
     )

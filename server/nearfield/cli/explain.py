@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli import logs
 from nearfield.cli.complete import Place, find_place
-from nearfield.cli.output import ExitCode, fail, print_json, say
+from nearfield.cli.opening import begin_log, settings_of
+from nearfield.cli.output import ExitCode, print_json, say
 from nearfield.cli.serving import serving
 from nearfield.types import Span
 
@@ -33,15 +33,10 @@ def explain(
     On a terminal the answer appears as it is written; into a pipe goes all of it, as Markdown. Exit
     codes: 0 explained, 1 nothing to say, 2 wrong usage, 3 no model could answer.
     """
-    if log_level not in logs.LEVELS:
-        fail(f"There is no log level {log_level!r}.", f"Choose one of {', '.join(logs.LEVELS)}.")
-    logs.setup(log_level)
-    from nearfield.config.load import load
+    begin_log(log_level)
 
     place = find_place(target)
-    loaded = load(Path(place.snapshot.root) if place.snapshot.root else None)
-    for problem in loaded.problems:
-        say(f"warning: {problem}")
+    loaded = settings_of(Path(place.snapshot.root) if place.snapshot.root else None)
     streams = sys.stdout.isatty() and not as_json
     explained = asyncio.run(_explain(place, loaded, streams))
     told = explained.explanation

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nearfield.cli.opening import settings_of
 from nearfield.cli.output import ExitCode, fail, print_json, say
 
 if TYPE_CHECKING:
@@ -67,12 +68,9 @@ def enclosing(folder: Path) -> Path:
 def workspace_of(root: Path) -> Workspace:
     """The workspace at `root` under the settings in force."""
     from nearfield.catalog.disk import cache_dir
-    from nearfield.config.load import load
     from nearfield.index.workspace import Workspace
 
-    loaded = load(root)
-    for problem in loaded.problems:
-        say(f"warning: {problem}")
+    loaded = settings_of(root)
     return Workspace.of(root, loaded.config, cache_dir())
 
 

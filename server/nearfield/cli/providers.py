@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nearfield.cli.opening import settings_of
 from nearfield.cli.output import ExitCode, fail, print_json, say
 
 if TYPE_CHECKING:
@@ -87,11 +88,8 @@ def models(
 
 
 def _config(workspace: Path) -> Config:
-    from nearfield.config.load import load
 
-    loaded = load(workspace.resolve())
-    for problem in loaded.problems:
-        say(f"warning: {problem}")
+    loaded = settings_of(workspace.resolve())
     return loaded.config
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nearfield.cli import logs
 from nearfield.cli.complete import WORKSPACE_MARKS
+from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, fail, print_json, say
 from nearfield.cli.serving import serving
 from nearfield.errors import NearfieldError
@@ -43,12 +43,9 @@ def review(
 
     Exit codes: 0 something was found, 1 nothing was, 2 wrong usage, 3 no model could answer.
     """
-    if log_level not in logs.LEVELS:
-        fail(f"There is no log level {log_level!r}.", f"Choose one of {', '.join(logs.LEVELS)}.")
-    logs.setup(log_level)
+    begin_log(log_level)
     if not target and not diff:
         fail("There is nothing to review.", "Name a file, or say --diff.")
-    from nearfield.config.load import load
     from nearfield.features.review.diff import changed_files
     from nearfield.features.review.reviewer import snapshot_of
 
@@ -56,9 +53,7 @@ def review(
     if diff and (rows is not None or not path.is_dir()):
         fail("--diff looks at a folder.", "For example: nearfield review --diff src")
     root = path if diff else _root_of(path)
-    loaded = load(root)
-    for problem in loaded.problems:
-        say(f"warning: {problem}")
+    loaded = settings_of(root)
     printed = _Printed(as_json)
     # What can be wrong with the request is said before a model is loaded.
     try:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nearfield.cli import logs
+from nearfield.cli.opening import check_level
 from nearfield.cli.output import fail
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -43,8 +44,8 @@ def serve(
         fail("--stdio, --tcp and --http exclude each other.")
     if workspace is not None and not http:
         fail("--workspace goes with --http.", "Editors say which folders they have open.")
-    if log_level and log_level not in logs.LEVELS:
-        fail(f"There is no log level {log_level!r}.", f"Choose one of {', '.join(logs.LEVELS)}.")
+    if log_level:
+        check_level(log_level)
     address = _address(tcp or http, "--tcp" if tcp else "--http") if tcp or http else None
     logs.setup(log_level or _configured_level())
 

@@ -1,0 +1,34 @@
+"""What the commands that do a piece of work begin with: the log level, and the settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nearfield.cli import logs
+from nearfield.cli.output import fail, say
+
+if TYPE_CHECKING:
+    from nearfield.config.load import Loaded
+
+
+def check_level(level: str) -> None:
+    """End the command when there is no such log level."""
+    if level not in logs.LEVELS:
+        fail(f"There is no log level {level!r}.", f"Choose one of {', '.join(logs.LEVELS)}.")
+
+
+def begin_log(level: str) -> None:
+    """Log at `level` from now on."""
+    check_level(level)
+    logs.setup(level)
+
+
+def settings_of(root: Path | None) -> Loaded:
+    """The settings for a workspace folder; what is wrong with them is said as warnings."""
+    from nearfield.config.load import load
+
+    loaded = load(root)
+    for problem in loaded.problems:
+        say(f"warning: {problem}")
+    return loaded
