@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from nearfield.config.schema import Config, ProviderSettings
-from nearfield.errors import CatalogError, ConfigError, EngineMissing, NearfieldError
+from nearfield.errors import CatalogError, ConfigError, EngineMissing, NearfieldError, ProviderError
 from nearfield.providers.absent import Absent
 from nearfield.routing.router import EMBEDDED, STAND_INS, variants
 
@@ -82,6 +82,11 @@ def _or_absent(name: str, build: Callable[[], Provider], note: Callable[[str], N
     except NearfieldError as error:
         log.warning("provider %s: %s", name, error)
         return Absent(name, error)
+    except OSError as error:
+        # A model's file on a drive that fails, or that somebody else owns.
+        log.warning("provider %s: %s", name, type(error).__name__)
+        message = f"{name} could not be set up: {error.strerror}: {error.filename}."
+        return Absent(name, ProviderError(message, "Make the file readable, or choose another."))
 
 
 def _own(
@@ -122,7 +127,7 @@ def _second_model(config: Config) -> bool:
 
     try:
         return choose("chat", config.models).path != choose("complete", config.models).path
-    except CatalogError:
+    except (CatalogError, OSError):
         return False  # said where the first one is built
 
 

@@ -12,7 +12,6 @@ A plugin that cannot be loaded costs its own providers and nothing else.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -27,8 +26,6 @@ from nearfield.providers.options import Secret
 GROUP = "nearfield.providers"
 EMBEDDED = "embedded"
 """The embedded engine is no kind to configure: it is always there, under this name."""
-
-_log = logging.getLogger(__name__)
 
 
 class Factory(Protocol):
@@ -69,24 +66,6 @@ def build(
         raise
     except Exception as error:
         raise _broken(settings.kind, error) from error
-
-
-def build_all(
-    providers: Mapping[str, ProviderSettings],
-    *,
-    environ: Mapping[str, str] | None = None,
-    secret: Secret | None = None,
-) -> tuple[dict[str, Provider], list[ConfigError]]:
-    """The providers of `[providers]` that can be built, and why the others cannot."""
-    built: dict[str, Provider] = {}
-    problems: list[ConfigError] = []
-    for name, settings in providers.items():
-        try:
-            built[name] = build(name, settings, environ=environ, secret=secret)
-        except ConfigError as error:
-            _log.warning("provider %s is left out: %s", name, error)
-            problems.append(error)
-    return built, problems
 
 
 def kinds() -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from nearfield.catalog import choice
 from nearfield.catalog.models import Catalog
 from nearfield.config.schema import (
     Completion,
@@ -191,6 +192,19 @@ def test_a_provider_that_cannot_be_built_does_not_hinder_the_others() -> None:
     found = assemble.providers(config)
     assert "regular expression" in health_of(found, "bad")
     assert "no such kind" in health_of(found, "strange")
+    assert found["good"].capabilities.infill
+
+
+def test_a_model_that_cannot_be_read_hinders_only_the_engine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unreadable(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "a.gguf")
+
+    monkeypatch.setattr(client, "installed", lambda: True)
+    monkeypatch.setattr(choice, "choose", unreadable)
+    found = assemble.providers(Config(providers={"good": ProviderSettings(kind="scripted")}))
+    assert "Permission denied: a.gguf" in health_of(found, "embedded")
     assert found["good"].capabilities.infill
 
 

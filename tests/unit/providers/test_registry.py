@@ -60,22 +60,22 @@ def test_kinds() -> None:
     assert registry.kinds() == (*BUILT_IN, "gone", "good")
 
 
-def test_a_broken_plugin_is_named_and_left_out(caplog: pytest.LogCaptureFixture) -> None:
+# the settings; what is said of them
+BROKEN = [
+    (ProviderSettings(kind="gone"), "'gone' cannot be used: ModuleNotFoundError"),
+    (ProviderSettings(kind="good", model="explode"), "'good' cannot be used: ZeroDivisionError"),
+    (ProviderSettings(kind="good", model="refuse"), "a needs another model."),
+    (ProviderSettings(kind="none"), "'none'"),
+    (ProviderSettings(kind="none"), "llama_server"),
+]
+
+
+@pytest.mark.parametrize(("settings", "said"), BROKEN, ids=[said for _, said in BROKEN])
+def test_what_cannot_be_built_is_named(
+    settings: ProviderSettings, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
-    wanted = {
-        "a": ProviderSettings(kind="good"),
-        "b": ProviderSettings(kind="gone"),
-        "c": ProviderSettings(kind="good", model="explode"),
-        "d": ProviderSettings(kind="good", model="refuse"),
-        "e": ProviderSettings(kind="scripted"),
-        "f": ProviderSettings(kind="none"),
-    }
-    built, problems = registry.build_all(wanted, environ={})
-    assert list(built) == ["a", "e"]
-    said = [str(problem) for problem in problems]
-    assert "'gone' cannot be used: ModuleNotFoundError" in said[0]
-    assert "'good' cannot be used: ZeroDivisionError" in said[1]
-    assert said[2] == "d needs another model."
-    assert "'none'" in said[3]
-    assert "llama_server" in said[3]
-    assert "hunter2" not in " ".join([*said, caplog.text])
+    with pytest.raises(ConfigError) as refused:
+        registry.build("a", settings, environ={})
+    assert said in str(refused.value)
+    assert "hunter2" not in f"{refused.value} {caplog.text}"
