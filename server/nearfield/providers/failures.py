@@ -40,8 +40,13 @@ _NO_MODEL = re.compile(
     r"|deployment .{0,200}does not exist|invalid model",
     re.DOTALL,
 )
-_NO_KEY = re.compile(r"authentication_error|invalid_api_key|permission_error|unauthori[sz]ed")
-_LIMITED = re.compile(r"rate_limit|overloaded|insufficient_quota|too many requests")
+_NO_KEY = re.compile(
+    r"authentication_error|invalid_api_key|permission_error|unauthori[sz]ed"
+    r"|api key (not valid|not found|expired)"  # Gemini, with status 400
+)
+_LIMITED = re.compile(
+    r"rate_limit|overloaded|insufficient_quota|too many requests|resource_exhausted"
+)
 _LOADING = re.compile(r"loading model|unavailable_error|model is loading|still loading")
 _CANNOT = re.compile(
     r"not_supported_error|does not support|not supported by this model|is not currently supported"

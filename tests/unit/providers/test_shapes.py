@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nearfield.errors import BadAnswer, ModelNotServed, Unsupported
+from nearfield.errors import BadAnswer, ModelNotServed, Unauthorised, Unsupported
 from nearfield.types import (
     ChatRequest,
     Delta,
@@ -321,6 +321,38 @@ async def test_azure(server: Server, made: Any) -> None:
     assert request.args["api-version"] == "2025-01-01"
     assert request.environ["RAW_URI"].startswith(path)
     assert json.loads(request.data)["max_completion_tokens"] == 3
+
+
+async def test_gemini(server: Server, made: Any) -> None:
+    """As its OpenAI-compatible endpoint does it: names with "models/", calls without an index and
+    with the reason "stop", usage in every piece."""
+    usage = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
+    call = {**_call(None, name="look", arguments='{"at":"x"}'), "usage": usage}
+    path = "/v1beta/openai/chat/completions"
+    server.answer(path, sse(call, {**_STOP, "usage": usage}, done="[DONE]"))
+    listed = {"object": "list", "data": [{"id": "models/gemini-2.5-flash", "object": "model"}]}
+    server.answer("/v1beta/openai/models", listed)
+    options = {"preset": "gemini", "api_key_env": "TEST_KEY"}
+    model = "gemini-2.5-flash"
+    provider = made("openai_compatible", f"{server.url}/v1beta/openai", model, **options)
+    assert (await provider.health()).state is HealthState.READY
+    *_, last = [delta async for delta in provider.chat(TALK)]
+    assert (last.finish, last.tool_calls[0].name) == (Finish.TOOLS, "look")
+    assert (last.usage.prompt_tokens, last.usage.generated_tokens) == (7, 2)
+    assert {request.headers["authorization"] for request in server.requests} == {f"Bearer {KEY}"}
+    [body] = server.bodies(path)
+    assert body["model"] == model
+
+
+async def test_gemini_refuses_a_key_with_400(server: Server, made: Any) -> None:
+    said = "API key not valid. Please pass a valid API key."
+    error = [{"error": {"code": 400, "message": said, "status": "INVALID_ARGUMENT"}}]
+    server.answer("/v1beta/openai/chat/completions", error, 400)
+    options = {"preset": "gemini", "api_key_env": "TEST_KEY"}
+    url = f"{server.url}/v1beta/openai"
+    provider = made("openai_compatible", url, "gemini-2.5-flash", **options)
+    with pytest.raises(Unauthorised):
+        [delta async for delta in provider.chat(question())]
 
 
 async def test_content_filter(server: Server, made: Any) -> None:
