@@ -114,6 +114,12 @@ class Talk:
         request: Any = self.model.calls[-1].request
         return "\n".join(f"{m.role}: {m.content}" for m in request.messages)
 
+    def told_all(self) -> list[str]:
+        """Each message of the last request with functions."""
+        requests: list[Any] = [one.request for one in self.model.calls]
+        last = next(one for one in reversed(requests) if one.tools)
+        return [f"{m.role}: {m.content}" for m in last.messages]
+
 
 StartTalk = Callable[..., Talk]
 

@@ -183,13 +183,54 @@ async def test_deleting_is_asked_for_each_time(talk: StartTalk) -> None:
     assert not (t.root / "src").exists()
 
 
+READS_IT = {"tool_calls": [call("readFile", path="readme.md")]}
+IN_WORDS = "Answer in words"
+
+
 async def test_the_same_call_again_and_again_is_ended(talk: StartTalk) -> None:
-    t = talk({"tool_calls": [call("readFile", path="readme.md")]})
+    t = talk({"match": IN_WORDS, "error": "Unreachable"}, READS_IT)
     reply = await t.say("go")
     assert reply.finish is Finish.LOOP
     assert "same call of readFile" in reply.text
     assert [c.state.value for c in reply.calls] == ["done", "denied", "denied"]
     assert len(t.store.calls()) == 1
+    # It is answered from what it has brought, for a model that has lost sight of it.
+    results = [turn for turn in t.told_all() if turn.startswith("tool: ")]
+    assert [("# Shop" in one, "already" in one) for one in results][-2:] == [
+        (True, False), (True, True),
+    ]  # fmt: skip
+
+
+MUDDLED = {
+    "the same call": READS_IT,
+    "calls as text": {
+        "result": "# Shop",
+        "text": 'Markdown\n{"name": "readFile", "arguments": {}}\n{"name": "x"}',
+    },
+    "a call as code": {"result": "# Shop", "text": 'ReadFile({"path": "readme.md"})'},
+}
+
+
+@pytest.mark.parametrize("case", MUDDLED)
+async def test_who_is_lost_in_calls_answers_from_their_results(case: str, talk: StartTalk) -> None:
+    t = talk({"match": IN_WORDS, "text": "It is a shop."}, MUDDLED[case], READS_IT)
+    reply = await t.say("what is it?")
+    assert (reply.text, t.screen.shown, reply.finish) == (
+        "It is a shop.", "It is a shop.", Finish.STOP,
+    )  # fmt: skip
+    assert "from what they had brought" in reply.notes[0]
+    last: Any = t.model.calls[-1].request
+    assert last.tools == ()
+    assert [m.role.value for m in last.messages] == ["system", "user"]
+    assert last.messages[1].content.count("# Shop") == 1
+    assert "what is it?" in last.messages[1].content
+    assert "readFile" not in (await t.say("again")).text
+
+
+async def test_an_answer_about_a_function_of_that_name_stays(talk: StartTalk) -> None:
+    text = 'Call `readFile(path)`, or `{"name": "readFile"}`.'
+    t = talk({"result": "# Shop", "text": text}, READS_IT)
+    assert (await t.say("go")).text == text
 
 
 async def test_after_a_call_was_made_it_is_not_said_that_nothing_was_done(talk: StartTalk) -> None:

@@ -1,7 +1,9 @@
 """One answer: the model is asked, its calls are carried out, and so on until it answers in words.
 
 It always ends: after so many rounds, so much time, or when the model asks for the same call again
-and again. What was said until then stands, with a sentence that says why it ended.
+and again. Then it is asked once more, for words alone and with nothing but the question and what
+its calls have brought, which small models can do that are lost in a conversation with functions.
+Where that brings nothing, what was said until then stands, with a sentence that says why it ended.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from nearfield.config.schema import Chat
 from nearfield.errors import ContextTooLong, DeadlineExceeded, NoProvider
 from nearfield.features.chat.caller import Caller
 from nearfield.features.chat.prune import fit
-from nearfield.features.chat.session import Session, Turn
+from nearfield.features.chat.session import MESSAGE_TOKENS, SYSTEM, Session, Turn
 from nearfield.features.chat.words import (
     Access,
     Ask,
@@ -32,6 +34,7 @@ from nearfield.features.chat.words import (
     said,
 )
 from nearfield.features.trace import Account
+from nearfield.providers.estimate import CHARS_PER_TOKEN, tokens
 from nearfield.routing.errand import Errand, Offer
 from nearfield.routing.route import Route
 from nearfield.routing.router import Restart, Router
@@ -39,7 +42,8 @@ from nearfield.types import ChatRequest, Message, Role, Tool, ToolCall
 from nearfield.types import Finish as Ended
 
 SAME_CALL = 3
-"""The same call, asked for so often with nothing changed in between, ends the answer."""
+"""The same call, asked for so often with nothing changed between, ends the calling. Until then it
+is answered from what it has brought before."""
 CALLS_A_ROUND = 8
 """More calls at once are not carried out."""
 SUMMARY_TOKENS = 200
@@ -50,10 +54,19 @@ TIGHTER = 0.7
 _NO_FUNCTION = (
     "Nothing was done: there is no function `{name}` here, or it is not allowed (`chat.functions`)."
 )
+_AGAIN = "(You have made this call already. It has brought the same as before; use it.)"
+_IN_WORDS = "Answer in words, from what is above."
+_FROM_BEFORE = (
+    "The model kept asking for calls, so it was told to answer from what they had brought."
+)
 _CALL_ALONE = re.compile(
     r'(?:```\w*\s*)?\[?\s*\{\s*"(?:name|function|tool)"\s*:\s*"(\w{1,64})"\s*,'
     r'\s*"(?:arguments|parameters)"\s*:\s*\{.*\}\s*\]?\s*(?:```)?',
     re.DOTALL,
+)
+_BEGINS_AS_CALL = (
+    r"(?i)\s*(?:\w+\s*\n\s*)?(?:```\w*\s*)?\[?\s*"
+    r'(?:\{\s*"(?:name|function|tool)"\s*:\s*"(?:NAMES)"|(?:NAMES)\()'
 )
 _ENOUGH = {
     Finish.ROUNDS: "I stopped here: I have called functions {count} times without an answer.",
@@ -80,6 +93,9 @@ class Answering:
     offered: Callable[[Sequence[Offer]], None] = lambda offers: None
     _deadline: float = field(init=False, default=0.0)
     _seen: Counter[tuple[str, str]] = field(init=False, default_factory=Counter[tuple[str, str]])
+    _brought: dict[tuple[str, str], Outcome] = field(
+        init=False, default_factory=dict[tuple[str, str], Outcome]
+    )
     _shown: list[str] = field(init=False, default_factory=list[str])
     _round: str = field(init=False, default="")
 
@@ -93,8 +109,13 @@ class Answering:
                 break
             calls = await self._said()
             if not calls:
+                if self.reply.calls and self._is_muddled():
+                    await self._say_in_words()
                 break
-            if (ended := await self._call(calls)) is not None:
+            ended = await self._call(calls)
+            if ended is Finish.LOOP and await self._say_in_words():
+                break
+            if ended is not None:
                 self._end(ended, calls[0].name if ended is Finish.LOOP else "")
                 break
         else:
@@ -116,13 +137,17 @@ class Answering:
         return await self._asked()
 
     async def _asked(self) -> tuple[ToolCall, ...]:
-        request = ChatRequest(
-            self.session.messages,
-            tools=self.tools,
-            max_tokens=self.ask.max_tokens,
-            deadline=self._deadline,
-            session=f"chat:{self.session.id}",
+        return await self._heard(
+            ChatRequest(
+                self.session.messages,
+                tools=self.tools,
+                max_tokens=self.ask.max_tokens,
+                deadline=self._deadline,
+                session=f"chat:{self.session.id}",
+            )
         )
+
+    async def _heard(self, request: ChatRequest) -> tuple[ToolCall, ...]:
         calls: list[ToolCall] = []
         self._round = ""
         if self._shown:
@@ -137,7 +162,7 @@ class Answering:
             self.offered(route.offers)
             # Of an answer that broke off the words stay; calls that nobody answers may not.
             del calls[CALLS_A_ROUND if whole else 0 :]
-            offered = {tool.name for tool in self.tools}
+            offered = {tool.name for tool in request.tools}
             name = _meant(self._round) if whole and offered and not calls else ""
             if name and name not in offered and not self.reply.calls:
                 self._add(f"\n\n{_NO_FUNCTION.format(name=name)}")
@@ -180,6 +205,50 @@ class Answering:
                 self.reply.finish = Finish.DEADLINE
             elif item.finish is not None:
                 self.reply.finish = Finish.STOP
+
+    def _is_muddled(self) -> bool:
+        """Whether what was said last is no answer but calls, written in a form that is none."""
+        names = "|".join(re.escape(tool.name) for tool in self.tools)
+        return (
+            bool(names)
+            and re.match(_BEGINS_AS_CALL.replace("NAMES", names), self._round) is not None
+        )
+
+    async def _say_in_words(self) -> bool:
+        """Ask for words alone, with the question and what the calls have brought; whether any
+        came."""
+        if self._round.strip() and self._is_muddled():
+            self._shown.pop()
+            self.session.turns.pop()
+            self.listener.restart()
+            self.listener.text("\n\n".join(self._shown))
+        before = len(self._shown)
+        request = ChatRequest(
+            self._last_question(),
+            max_tokens=self.ask.max_tokens,
+            deadline=self._deadline,
+            session=f"chat:{self.session.id}",
+        )
+        try:
+            await self._heard(request)
+        except (NoProvider, DeadlineExceeded):
+            return False
+        if len(self._shown) == before:
+            return False
+        self.reply.notes.append(_FROM_BEFORE)
+        return True
+
+    def _last_question(self) -> tuple[Message, ...]:
+        """What the user has asked last, below what the calls for it have brought."""
+        turns = self.session.turns
+        begins = max(i for i, turn in enumerate(turns) if turn.opens)
+        question = turns[begins].text
+        results = [turn.text for turn in turns[begins:] if turn.role is Role.TOOL]
+        results = list(dict.fromkeys(text.removesuffix(f"\n\n{_AGAIN}") for text in results))
+        room = self.room - tokens(SYSTEM + question) - MESSAGE_TOKENS * 4
+        most = max(0, int(room * CHARS_PER_TOKEN) // max(1, len(results)))
+        text = "\n\n".join([*(one[:most] for one in results), question, _IN_WORDS])
+        return Message(Role.SYSTEM, SYSTEM), Message(Role.USER, text)
 
     async def _summarised(self, text: str) -> str:
         """A summary by the model, "" when there is none in time."""
@@ -226,11 +295,10 @@ class Answering:
     async def _one(self, call: ToolCall) -> tuple[Outcome, CallReport]:
         key = call.name, _same(call.arguments)
         self._seen[key] += 1
-        if self._seen[key] > 1:
-            text = "You have made this call already; its result is above. Use it, and answer."
-            report = CallReport(call.id, call.name, {}, CallState.DENIED, text)
+        if (known := self._brought.get(key)) is not None and self._seen[key] > 1:
+            report = CallReport(call.id, call.name, {}, CallState.DENIED, _AGAIN)
             self.listener.call(report)
-            return said(text), report
+            return Outcome((*known.parts, Part(f"\n\n{_AGAIN}"))), report
         left = max(0.0, self._deadline - time.monotonic())
         async with asyncio.timeout(left):
             outcome, report = await self.caller.call(call)
@@ -238,6 +306,8 @@ class Answering:
         if report.state is CallState.DONE and function and function.access is not Access.READ:
             # Something has changed, so that the same question may have another answer.
             self._seen = Counter({key: self._seen[key]})
+            self._brought.clear()
+        self._brought[key] = outcome
         return outcome, report
 
     def _told(self, call: ToolCall, outcome: Outcome) -> None:
