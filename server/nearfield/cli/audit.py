@@ -79,7 +79,7 @@ def _list(wanted: Filter, limit: int, as_json: bool) -> None:
         print_json(
             {
                 "entries": [as_row(entry) for entry in entries],
-                "consent": [consent.as_row(one) for one in said],
+                "consent": [one.row() for one in said],
             }
         )
     else:
@@ -125,7 +125,7 @@ def export(
     wanted = Filter(since=since(from_when) if from_when else None)
     value = {
         "entries": [as_row(entry, full=True) for entry in store.entries(wanted)],
-        "consent": [consent.as_row(one) for one in store.said()],
+        "consent": [one.row() for one in store.said()],
     }
     if str(file) == "-":
         print_json(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -65,7 +65,7 @@ def list_consent(
 
     found = Store().said()
     if as_json:
-        print_json([as_row(said) for said in found])
+        print_json([said.row() for said in found])
     else:
         for said in found:
             print(line(said))
@@ -77,17 +77,6 @@ def line(said: Said) -> str:
     """A decision as people read it."""
     verb = "may be sent" if said.consent.allows else "is never sent"
     return f"{moment(said.at)}  {said.provider} ({said.destination}) {verb}: {said.workspace}"
-
-
-def as_row(said: Said) -> dict[str, Any]:
-    """A decision as programs read it."""
-    return {
-        "workspace": said.workspace,
-        "provider": said.provider,
-        "destination": said.destination,
-        "consent": said.consent.value,
-        "at": said.at,
-    }
 
 
 def _settings(provider: str, workspace: Path) -> ProviderSettings:

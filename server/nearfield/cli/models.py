@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,13 +28,14 @@ from nearfield.catalog.registration import registration
 from nearfield.catalog.templates import FIM_AUTO
 from nearfield.catalog.variant import Bench
 from nearfield.cli.optimise import optimise
-from nearfield.cli.output import ExitCode, exit_code, print_json, say
+from nearfield.cli.output import ExitCode, print_json, reported, say
 from nearfield.cli.progress import Pulling, tell_step
 from nearfield.config.load import load
-from nearfield.errors import CatalogError, ConfigError, NearfieldError
+from nearfield.errors import CatalogError, ConfigError
 
 # Wider than any row: a pipe gets every name in full.
 PIPE_WIDTH = 200
+STOPPED = "Stopped. What has arrived is kept: run it again to go on."
 
 app = typer.Typer(
     help="See, fetch, register, remove and choose the models of the embedded engine.",
@@ -57,7 +56,7 @@ def list_models(
     as_json: AsJson = False,
 ) -> None:
     """Show the models of the catalogue, and which of them are on this machine and in use."""
-    with _reported(as_json):
+    with reported(as_json, STOPPED):
         catalog = _catalog()
         used = _used(catalog)
         machine = this_machine(catalog) if as_json else None
@@ -84,7 +83,7 @@ def pull(
     ] = False,
 ) -> None:
     """Fetch models, verify them and keep them in the cache; goes on where it was interrupted."""
-    with _reported(as_json):
+    with reported(as_json, STOPPED):
         catalog = _catalog()
         done: list[dict[str, Any]] = []
         entries = [catalog.get(name) for name in names or [catalog.default]]
@@ -123,7 +122,7 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Register a GGUF file of your own, or one on the hub, in your catalogue."""
-    with _reported(as_json):
+    with reported(as_json, STOPPED):
         given = {
             "roles": roles,
             "fim": fim,
@@ -149,7 +148,7 @@ def remove(name: str, as_json: AsJson = False) -> None:
 
     A file that you registered by its path is never deleted.
     """
-    with _reported(as_json):
+    with reported(as_json, STOPPED):
         catalog = _catalog()
         freed = download.remove(catalog, name)
         forgotten = user.unregister(name)
@@ -173,7 +172,7 @@ def use(
     as_json: AsJson = False,
 ) -> None:
     """Let a model serve a role, by writing it into your config.toml."""
-    with _reported(as_json):
+    with reported(as_json, STOPPED):
         catalog = _catalog()
         value = "" if name == "auto" else name
         missing = False
@@ -200,7 +199,7 @@ def use(
 @app.command("recommend")
 def recommend_models(as_json: AsJson = False) -> None:
     """Say which model suits this machine for which role, and why."""
-    with _reported(as_json):
+    with reported(as_json, STOPPED):
         catalog = _catalog()
         machine = this_machine(catalog)
         advice = recommend(catalog, machine)
@@ -317,18 +316,3 @@ def _print_advice(item: Advice) -> None:
     print(f"  Get it: `nearfield models pull {entry.name}`.")
     if item.otherwise:
         print(f"  Where the hub cannot be reached: `nearfield models pull {item.otherwise}`.")
-
-
-@contextmanager
-def _reported(as_json: bool) -> Generator[None]:
-    """Say an error in JSON where that was asked for; `main` says all others."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        say("Stopped. What has arrived is kept: run it again to go on.")
-        raise typer.Exit(ExitCode.INTERRUPTED) from None
-    except NearfieldError as error:
-        if not as_json:
-            raise
-        print_json({"error": error.message, "hint": error.hint})
-        raise typer.Exit(exit_code(error)) from error

@@ -13,9 +13,9 @@ import typer
 from nearfield.catalog.choice import choose
 from nearfield.catalog.models import Catalog
 from nearfield.catalog.part import megabytes
-from nearfield.cli.output import ExitCode, exit_code, print_json, say
+from nearfield.cli.output import ExitCode, print_json, reported, say
 from nearfield.config.load import load
-from nearfield.errors import CatalogError, NearfieldError
+from nearfield.errors import CatalogError
 
 if TYPE_CHECKING:
     from nearfield.config.schema import Models
@@ -43,7 +43,7 @@ def optimise(
     library and kept only when it reads at least 1.15 times as fast and writes as many lines right,
     2 % of them aside. Exit codes: 0 it is used from now on, 1 nothing is kept, 130 interrupted.
     """
-    try:
+    with reported(as_json, "Stopped. Nothing is kept."):
         catalog = Catalog.load()
         config = load(None).config
         if not name:
@@ -55,14 +55,6 @@ def optimise(
 
         with _shown(name, quiet=as_json) as show:
             outcome = make.optimise(catalog, name, config.engine, show)
-    except KeyboardInterrupt:
-        say("Stopped. Nothing is kept.")
-        raise typer.Exit(ExitCode.INTERRUPTED) from None
-    except NearfieldError as error:
-        if not as_json:
-            raise
-        print_json({"error": error.message, "hint": error.hint})
-        raise typer.Exit(exit_code(error)) from error
     if as_json:
         print_json(_row(name, outcome))
     else:

@@ -7,6 +7,8 @@ error. Colours and progress appear on a terminal only.
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import NoReturn
 
@@ -54,3 +56,19 @@ def print_json(value: object) -> None:
     import msgspec
 
     print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+@contextmanager
+def reported(as_json: bool, stopped: str) -> Generator[None]:
+    """Say an error in JSON where that was asked for; `main` says all others. `stopped` is said when
+    the user interrupts."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(stopped)
+        raise SystemExit(int(ExitCode.INTERRUPTED)) from None
+    except NearfieldError as error:
+        if not as_json:
+            raise
+        print_json({"error": error.message, "hint": error.hint})
+        raise SystemExit(int(exit_code(error))) from error

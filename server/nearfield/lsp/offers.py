@@ -20,7 +20,6 @@ from nearfield.lsp.session import Session
 if TYPE_CHECKING:
     from nearfield.features.service import Service
     from nearfield.routing.errand import Ask, Decision, Offer
-    from nearfield.routing.ledger import Said
 
 OFFER = "nearfield/offer"
 ANSWER = "nearfield.answer"
@@ -52,7 +51,7 @@ def register(server: LanguageServer, session: Session) -> None:
     async def consent(what: Any = "show", provider: Any = None, workspace: Any = None) -> Any:
         service = await session.service()
         if what == "show":
-            return [_row(said) for said in await service.said()]
+            return [said.row() for said in await service.said()]
         names = (provider, workspace)
         if what != "revoke" or not all(name is None or isinstance(name, str) for name in names):
             raise JsonRpcInvalidParams(
@@ -136,13 +135,3 @@ def opted_in(capabilities: types.ClientCapabilities, name: str = OPT_IN) -> bool
     said: Any = capabilities.experimental
     found = said.get(name) if isinstance(said, Mapping) else getattr(said, name, None)
     return found is True
-
-
-def _row(said: Said) -> dict[str, Any]:
-    return {
-        "workspace": said.workspace,
-        "provider": said.provider,
-        "destination": said.destination,
-        "consent": said.consent.value,
-        "at": said.at,
-    }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
 
@@ -73,6 +73,10 @@ class Said:
     destination: str
     consent: Consent
     at: float
+
+    def row(self) -> dict[str, object]:
+        """It as programs read it."""
+        return {**asdict(self), "consent": self.consent.value}
 
 
 @dataclass(frozen=True, slots=True)
