@@ -1,9 +1,10 @@
 """Exact match against llama.cpp's own server, case by case, on four sets.
 
-    python tests/bench/exact_match_peer.py [--cases N] [--json]
+    python tests/bench/exact_match_peer.py [--cases N] [--set NAME]... [--answers FILE] [--json]
 
 Both sides get the same document, cursor and model file. The peer is asked as llama.vim asks: 256
-lines above, 64 below, the cursor's line as `prompt`, the most probable token. Nearfield is asked
+lines above, 64 below, the cursor's line as `prompt`, the most probable token; but it may take as
+long as it likes, as here nobody is late. Nearfield is asked
 through the real server, once as by somebody who types ("typing": a first answer at a cold cursor)
 and once as by somebody who waits ("asked"). A case is right when the answer's beginning, as many
 lines as the true text has, is the true text, white space at the lines' ends aside.
@@ -98,7 +99,6 @@ def theirs(client: httpx.Client, case: Case) -> str:
             "samplers": ["top_k", "infill"],
             "top_k": 1,
             "cache_prompt": True,
-            "t_max_predict_ms": 1000,
         },
     )
     return answer.raise_for_status().json()["content"]
@@ -108,6 +108,8 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=100, help="of each set at most")
+    parser.add_argument("--set", action="append", choices=SETS, dest="sets")
+    parser.add_argument("--answers", type=Path, help="a file for what each of them said, by case")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     catalog = Catalog.load()
@@ -120,6 +122,7 @@ def main() -> None:
     serve = Path(__file__).parent / "replay" / "serve_peer.py"
     command = [sys.executable, serve, path, str(physical_cores()), str(port), "1024"]
     table: dict[str, dict[str, int]] = {}
+    answers: list[dict[str, object]] = []
     client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120)
     with (
         subprocess.Popen(command, stdin=subprocess.PIPE) as peer,
@@ -128,27 +131,32 @@ def main() -> None:
     ):
         editor.wait_ready()
         _wait(client)
-        for name in SETS:
+        for name in options.sets or SETS:
             row = dict.fromkeys(COLUMNS, 0)
             for i, case in enumerate(cases(name, options.cases)):
                 uris = [
                     (Path(folder) / f"{name}{i}{kind}{SUFFIXES[case.language]}").as_uri()
                     for kind in "ab"
                 ]
-                typing = case.right(ours(editor, uris[0], case, invoked=False))
-                asked = case.right(ours(editor, uris[1], case, invoked=True))
-                other = case.right(theirs(client, case))
+                said = {
+                    "typing": ours(editor, uris[0], case, invoked=False),
+                    "asked": ours(editor, uris[1], case, invoked=True),
+                    "peer": theirs(client, case),
+                }
+                right = {who: case.right(answer) for who, answer in said.items()}
+                answers.append({"set": name, "case": i, "truth": case.truth, **said})
+                for who, yes in right.items():
+                    row[who] += yes
+                row["only_asked"] += right["asked"] and not right["peer"]
+                row["only_peer"] += right["peer"] and not right["asked"]
                 row["cases"] += 1
-                row["typing"] += typing
-                row["asked"] += asked
-                row["peer"] += other
-                row["only_asked"] += asked and not other
-                row["only_peer"] += other and not asked
             table[name] = row
             if not options.json:
                 print(f"{name:18}" + "".join(f"{k}: {v:<5}" for k, v in row.items()), flush=True)
         if peer.stdin is not None:
             peer.stdin.close()
+    if options.answers:
+        options.answers.write_text("".join(json.dumps(one) + "\n" for one in answers))
     if options.json:
         print(json.dumps(table))
 

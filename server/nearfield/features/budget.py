@@ -50,8 +50,8 @@ SNIPPET_SHARE = 0.3
 """The snippets of other files may take so much of a prompt …"""
 
 SNIPPET_TOKENS = 700
-"""… and so many tokens; tests/bench/RESULTS.md has what more of them would add. They are of what a
-prompt holds in all, so a slower machine gives them no less: idle prefill reads as much without."""
+"""… and so many tokens. They are of what a prompt holds in all, so a slower machine gives them no
+less: idle prefill reads as much without."""
 
 UNKNOWN_CONTEXT = 4096
 """Tokens, where a provider does not say."""
