@@ -27,6 +27,7 @@ from nearfield.features.prompting import Cursor
 from nearfield.features.recent import Recent
 from nearfield.features.status import IndexState
 from nearfield.features.tasks import run_task, stop_task
+from nearfield.listeners import Listeners
 from nearfield.types import Edit, Snapshot, Snippet
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Knowledge:
         self._recent = Recent()
         self._changed = asyncio.Event()
         self._paused = False
-        self._listeners: list[Callable[[IndexState], None]] = []
+        self._listeners = Listeners[IndexState]()
         self._detail = ""
         self.when_prepared: Callable[[str], None] = lambda uri: None
         """Hears of which document other snippets are ready."""
@@ -294,18 +295,11 @@ class Knowledge:
 
     def subscribe(self, callback: Callable[[IndexState], None]) -> Callable[[], None]:
         """Hear how the indexes get on; returns the function that ends it."""
-        self._listeners.append(callback)
-
-        def unsubscribe() -> None:
-            if callback in self._listeners:
-                self._listeners.remove(callback)
-
-        return unsubscribe
+        return self._listeners.add(callback)
 
     def _say(self) -> None:
         state = self.state
-        for listener in tuple(self._listeners):
-            listener(state)
+        self._listeners.tell(state)
 
     # --- inside -----------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
+from nearfield.listeners import Listeners
 from nearfield.routing.errand import Decision, Offer, Task
 
 MOST_OPEN = 32
@@ -23,27 +24,26 @@ class Offers:
     """The offers of one session; one event loop."""
 
     def __init__(self) -> None:
-        self._subscribers: list[Callable[[Offer], None]] = []
+        self._listeners = Listeners[Offer]()
         self._open: dict[str, Offer] = {}
         self._told: set[tuple[Place, str]] = set()
         self._accepted: dict[Place, str] = {}
 
-    def subscribe(self, callback: Callable[[Offer], None]) -> None:
-        """Call `callback` with every offer from now on."""
-        self._subscribers.append(callback)
+    def subscribe(self, callback: Callable[[Offer], None]) -> Callable[[], None]:
+        """Call `callback` with every offer from now on; returns the function that ends it."""
+        return self._listeners.add(callback)
 
     def add(self, offers: Sequence[Offer]) -> None:
         """A request has ended with `offers`: tell those that have not been told."""
         for offer in offers:
             cause = (_place(offer), offer.provider)
-            if cause in self._told or not self._subscribers:
+            if cause in self._told or not self._listeners:
                 continue
             self._told.add(cause)
             self._open[offer.id] = offer
             while len(self._open) > MOST_OPEN:
                 del self._open[next(iter(self._open))]
-            for subscriber in tuple(self._subscribers):
-                subscriber(offer)
+            self._listeners.tell(offer)
 
     def answered(self, offer_id: str, decision: Decision) -> Offer | None:
         """The user has said `decision`; the offer, or None when there is none open of that id."""

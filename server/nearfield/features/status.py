@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from nearfield.listeners import Listeners
+
 if TYPE_CHECKING:
     from nearfield.routing.router import RoleStatus
 
@@ -58,7 +60,7 @@ class StatusBoard:
 
     def __init__(self) -> None:
         self._status = Status()
-        self._subscribers: list[Callable[[Status], None]] = []
+        self._listeners = Listeners[Status]()
 
     @property
     def status(self) -> Status:
@@ -72,15 +74,8 @@ class StatusBoard:
         if (status.state, status.detail) != (self._status.state, self._status.detail):
             log.info("status: %s %s", status.state, status.detail)
         self._status = status
-        for subscriber in tuple(self._subscribers):
-            subscriber(status)
+        self._listeners.tell(status)
 
     def subscribe(self, callback: Callable[[Status], None]) -> Callable[[], None]:
         """Call `callback` at every change from now on; returns the function that ends it."""
-        self._subscribers.append(callback)
-
-        def unsubscribe() -> None:
-            if callback in self._subscribers:
-                self._subscribers.remove(callback)
-
-        return unsubscribe
+        return self._listeners.add(callback)

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from nearfield.errors import EditRefused, NotPermitted
+from nearfield.listeners import Listeners
 from nearfield.types import Snapshot, Trace, Usage
 
 KEPT = 1000
@@ -22,7 +23,7 @@ class TraceLog:
 
     def __init__(self, kept: int = KEPT) -> None:
         self._traces: deque[Trace] = deque(maxlen=kept)
-        self._watchers: list[Callable[[Trace], None]] = []
+        self._watchers = Listeners[Trace]()
 
     def __len__(self) -> int:
         return len(self._traces)
@@ -30,8 +31,7 @@ class TraceLog:
     def add(self, trace: Trace) -> None:
         """Append `trace` and tell the watchers."""
         self._traces.append(trace)
-        for watcher in tuple(self._watchers):
-            watcher(trace)
+        self._watchers.tell(trace)
 
     def last(self, n: int) -> list[Trace]:
         """The last `n` traces, newest first; all of them when there are fewer."""
@@ -40,13 +40,7 @@ class TraceLog:
 
     def watch(self, callback: Callable[[Trace], None]) -> Callable[[], None]:
         """Call `callback` with every further trace; returns the function that ends it."""
-        self._watchers.append(callback)
-
-        def unwatch() -> None:
-            if callback in self._watchers:
-                self._watchers.remove(callback)
-
-        return unwatch
+        return self._watchers.add(callback)
 
 
 @dataclass(slots=True)

@@ -8,7 +8,6 @@ answer is empty. An indexer that dies is started again, later each time.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import sys
@@ -27,6 +26,7 @@ from nearfield.index.schema_store import IndexUnusable, trouble
 from nearfield.index.search import Defined, Hit, QueryKind, Searcher
 from nearfield.index.search_store import Place
 from nearfield.index.workspace import Workspace
+from nearfield.listeners import Listeners
 
 __all__ = ["Defined", "Hit", "Index", "Place", "QueryKind", "Status"]
 
@@ -51,7 +51,7 @@ class Index:
         self._cache = cache or cache_dir()
         self._workspace: Workspace | None = None
         self._status = Status()
-        self._listeners: list[Callable[[Status], None]] = []
+        self._listeners = Listeners[Status]()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="index-read")
         self._embedder = Embedder()
         self._searcher: Searcher | None = None
@@ -72,13 +72,7 @@ class Index:
 
     def subscribe(self, callback: Callable[[Status], None]) -> Callable[[], None]:
         """Hear every change of the status; returns how to stop that."""
-        self._listeners.append(callback)
-
-        def unsubscribe() -> None:
-            with contextlib.suppress(ValueError):
-                self._listeners.remove(callback)
-
-        return unsubscribe
+        return self._listeners.add(callback)
 
     async def open(self, root: Path) -> None:
         """Begin to index `root`; returns as soon as the indexer is on its way. Once only."""
@@ -249,8 +243,7 @@ class Index:
 
     def _say(self, status: Status) -> None:
         self._status = status
-        for listener in list(self._listeners):
-            listener(status)
+        self._listeners.tell(status)
 
     def _inside(self, path: str) -> str:
         """`path` relative to the folder, "" for one outside."""
