@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -35,6 +36,8 @@ SETS = ("fim_single_line", "fim_random_span", "fim_api", "fim_cross_file")
 SUFFIXES = {"python": ".py", "cpp": ".cpp", "java": ".java", "csharp": ".cs"}
 ABOVE, BELOW = 256, 64
 COLUMNS: tuple[str, ...] = ("cases", "typing", "asked", "peer", "only_asked", "only_peer")
+QUIET = {**os.environ, "GOMP_SPINCOUNT": "1000"}
+"""Its threads sleep between batches, as ours do: beside other work it takes minutes otherwise."""
 SETTINGS = {
     # Whether an answer is right is asked here, not whether it comes in time or is worth showing.
     "completion": {
@@ -109,7 +112,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=100, help="of each set at most")
     parser.add_argument("--set", action="append", choices=SETS, dest="sets")
-    parser.add_argument("--answers", type=Path, help="a file for what each of them said, by case")
+    parser.add_argument("--answers", type=Path, help="a file to add to: what each of them said")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     catalog = Catalog.load()
@@ -122,10 +125,9 @@ def main() -> None:
     serve = Path(__file__).parent / "replay" / "serve_peer.py"
     command = [sys.executable, serve, path, str(physical_cores()), str(port), "1024"]
     table: dict[str, dict[str, int]] = {}
-    answers: list[dict[str, object]] = []
-    client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120)
+    client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=600)
     with (
-        subprocess.Popen(command, stdin=subprocess.PIPE) as peer,
+        subprocess.Popen(command, stdin=subprocess.PIPE, env=QUIET) as peer,
         tempfile.TemporaryDirectory() as folder,
         Editor(Path(folder), SETTINGS) as editor,
     ):
@@ -144,7 +146,10 @@ def main() -> None:
                     "peer": theirs(client, case),
                 }
                 right = {who: case.right(answer) for who, answer in said.items()}
-                answers.append({"set": name, "case": i, "truth": case.truth, **said})
+                if options.answers:
+                    with options.answers.open("a", encoding="utf-8") as file:
+                        json.dump({"set": name, "case": i, "truth": case.truth, **said}, file)
+                        file.write("\n")
                 for who, yes in right.items():
                     row[who] += yes
                 row["only_asked"] += right["asked"] and not right["peer"]
@@ -155,8 +160,6 @@ def main() -> None:
                 print(f"{name:18}" + "".join(f"{k}: {v:<5}" for k, v in row.items()), flush=True)
         if peer.stdin is not None:
             peer.stdin.close()
-    if options.answers:
-        options.answers.write_text("".join(json.dumps(one) + "\n" for one in answers))
     if options.json:
         print(json.dumps(table))
 

@@ -1,11 +1,12 @@
-"""Whether anything gets in the way of typing: completions while a chat streams, and cancelling.
+"""Whether anything gets in the way of typing: a chat that streams, the index, and cancelling.
 
     python tests/bench/in_the_way.py [--rounds N] [--json]
 
 Keystrokes in turns without and with a chat answer under way, so that other load on the machine hits
-both alike: the ratio of the medians of the time to the answer. Then the time from the cancellation
-of a running completion, and from a keystroke during idle prefill, to the engine's being free: a
-one-token request right after it, less what such a request takes anyway.
+both alike: the ratio of the medians of the time to the answer. The same with the index at work: in
+each round a part of Python's own library is put into the workspace. Then the time from the
+cancellation of a running completion, and from a keystroke during idle prefill, to the engine's
+being free: a one-token request right after it, less what such a request takes anyway.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import contextlib
 import json
 import statistics
+import sysconfig
 import tempfile
 import time
 from pathlib import Path
@@ -25,6 +27,12 @@ TEXT = "def area(width, height):\n" + LINES + "\n\ndef other(width, height):\n" 
 ROW = 30
 LINE = "    halved = (height - 3) / 2 if width else None"
 """Nothing that the lines around it suggest, so that most answers come from the model."""
+
+KEYS = 4
+"""Keystrokes in a row."""
+FILES = 40
+"""Put into the workspace in each round: more than is embedded during the keystrokes."""
+INDEX_SECONDS = 300
 
 
 class Typist:
@@ -72,14 +80,50 @@ def typing(editor: Editor, typist: Typist, rounds: int) -> tuple[list[float], li
     alone: list[float] = []
     beside: list[float] = []
     for _ in range(rounds):
-        alone += [typist.keystroke() for _ in range(4)]
+        alone += [typist.keystroke() for _ in range(KEYS)]
         id = chat(editor)
-        beside += [typist.keystroke() for _ in range(4)]
+        beside += [typist.keystroke() for _ in range(KEYS)]
         editor.notify("$/cancelRequest", {"id": id})
         settle(editor, id)
         while not editor.notifications.empty():
             editor.notifications.get()
     return alone, beside
+
+
+def indexing(
+    editor: Editor, typist: Typist, folder: Path, rounds: int
+) -> tuple[list[float], list[float]]:
+    """Times while the index has nothing to do, and while it reads files or embeds."""
+    alone: list[float] = []
+    beside: list[float] = []
+    sources = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
+    for i in range(rounds):
+        index_is(editor, "ready")
+        alone += [typist.keystroke() for _ in range(KEYS)]
+        part = folder / f"library_{i}"
+        part.mkdir()
+        for source in sources[i * FILES : (i + 1) * FILES]:
+            (part / source.name).write_bytes(source.read_bytes())
+        index_is(editor, "building", "embedding")
+        times = [typist.keystroke() for _ in range(KEYS)]
+        if state_of(editor) not in ("building", "embedding"):
+            raise SystemExit("the index was ready before the keys were typed: raise FILES")
+        beside += times
+    return alone, beside
+
+
+def index_is(editor: Editor, *states: str) -> None:
+    """Wait until the index is in one of `states`."""
+    end = time.monotonic() + INDEX_SECONDS
+    while (state := state_of(editor)) not in states:
+        if time.monotonic() > end:
+            raise SystemExit(f"the index is still {state}")
+        time.sleep(0.05)
+
+
+def state_of(editor: Editor) -> str:
+    """What the index does."""
+    return editor.call("nearfield/status", None)["index"]["state"]
 
 
 def interrupted(editor: Editor, typist: Typist, folder: Path, rounds: int) -> Json:
@@ -122,14 +166,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, Editor(Path(folder)) as editor:
         editor.wait_ready()
         typist = Typist(editor, Path(folder))
-        alone, beside = typing(editor, typist, options.rounds)
+        chatted = typing(editor, typist, options.rounds)
+        indexed = indexing(editor, typist, Path(folder), options.rounds)
         cut = interrupted(editor, typist, Path(folder), options.rounds * 3)
-    usual = statistics.median(alone)
-    figures = {
-        "alone_ms": round(usual, 1),
-        "beside_a_chat_ms": round(statistics.median(beside), 1),
-        "ratio": round(statistics.median(beside) / usual, 3),
-    }
+    figures: dict[str, float] = {}
+    for name, (alone, beside) in {"chat": chatted, "index": indexed}.items():
+        figures[f"without_{name}_ms"] = round(statistics.median(alone), 1)
+        figures[f"beside_{name}_ms"] = round(statistics.median(beside), 1)
+        figures[f"{name}_ratio"] = round(statistics.median(beside) / statistics.median(alone), 3)
+    usual = statistics.median(chatted[0])
     for name, times in cut.items():
         figures[f"{name}_p50_more_ms"] = round(statistics.median(times) - usual, 1)
         figures[f"{name}_max_more_ms"] = round(max(times) - usual, 1)
