@@ -68,6 +68,25 @@ async def test_a_call_that_nobody_carries_out_is_said_to_be_that(
     assert reply.calls == []
 
 
+@pytest.mark.parametrize("lead", ["", "Markdown\n```json\n"])
+async def test_a_call_of_a_looking_function_may_be_written_as_text(
+    lead: str, talk: StartTalk
+) -> None:
+    text = '{"name": "readFile", "arguments": {"path": "readme.md"}}' + ("\n```" if lead else "")
+    t = talk({"result": "# Shop", "text": "A shop."}, {"text": lead + text})
+    reply = await t.say("what is it?")
+    assert (reply.text, t.screen.shown) == ("A shop.", "A shop.")
+    assert [c.state.value for c in reply.calls] == ["done"]
+
+
+async def test_a_call_that_changes_something_may_not(talk: StartTalk) -> None:
+    text = '{"name": "createDirectory", "arguments": {"path": "x"}}'
+    t = talk({"text": text})
+    t.person.says = Allow.ONCE
+    assert (await t.say("make x")).text.startswith(f"{text}\n\nNothing was done")
+    assert not (t.root / "x").exists()
+
+
 READS: dict[str, tuple[dict[str, Any], str]] = {
     "a file": (call("readFile", path="src/shop.py"), "lines 1 to 2 of 2:\ndef price"),
     "some lines": (call("readFile", path="src/shop.py", first_line=2), "lines 2 to 2 of 2:\n    r"),

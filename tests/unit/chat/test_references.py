@@ -83,6 +83,31 @@ async def test_is_shown_to_the_model(case: str, talk: StartTalk) -> None:
     assert ".env" not in t.told()
 
 
+NAMED: dict[str, tuple[str, str]] = {
+    "a path": ("What does price in src/shop.py do?", "src/shop.py:\n```\ndef price"),
+    "at the end": ("Summarise readme.md.", "readme.md:\n```\n# Shop"),
+    "a secret": ("What is in .env?", ""),
+    "no file": ("Make new.py, as in e.g. shop.py", ""),
+    "outside": ("What is in ../work/readme.md?", ""),
+    "absolute": ("What is in /etc/passwd.txt?", ""),
+    "a part of another": ("See x/readme.md and https://a.b/readme.md", ""),
+}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("case", NAMED)
+@pytest.mark.parametrize("reads", [True, False])
+async def test_a_file_that_is_named_is_shown(case: str, reads: bool, talk: StartTalk) -> None:
+    message, expected = NAMED[case]
+    t = talk({"text": "ok"})
+    reply = await t.say(message, functions=None if reads else ("listDirectory",))
+    assert reply.notes == []
+    if expected and reads:
+        assert f"user: {message}\n\n{expected}" in t.told()
+    else:
+        assert t.told().endswith(f"user: {message}")
+
+
 MISSING: dict[str, tuple[str, str]] = {
     "no file": ("@file:nope.py", "nope.py' cannot be opened"),
     "a secret": ("@file:.env", "not shown to models"),

@@ -54,18 +54,19 @@ TIGHTER = 0.7
 _NO_FUNCTION = (
     "Nothing was done: there is no function `{name}` here, or it is not allowed (`chat.functions`)."
 )
+_ONLY_TEXT = "Nothing was done: this is a call that the model wrote as text. Ask again."
 _AGAIN = "(You have made this call already. It has brought the same as before; use it.)"
 _IN_WORDS = "Answer in words, from what is above."
 _FROM_BEFORE = (
     "The model kept asking for calls, so it was told to answer from what they had brought."
 )
 _CALL_ALONE = re.compile(
-    r'(?:```\w*\s*)?\[?\s*\{\s*"(?:name|function|tool)"\s*:\s*"(\w{1,64})"\s*,'
-    r'\s*"(?:arguments|parameters)"\s*:\s*\{.*\}\s*\]?\s*(?:```)?',
+    r'(?:\w+\s*\n\s*)?(?:```\w*\s*)?\[?\s*\{\s*"(?:name|function|tool)"\s*:\s*"(\w{1,64})"\s*,'
+    r'\s*"(?:arguments|parameters)"\s*:\s*(\{.*\})\s*\}\s*\]?\s*(?:```)?',
     re.DOTALL,
 )
 _BEGINS_AS_CALL = (
-    r"(?i)\s*(?:\w+\s*\n\s*)?(?:```\w*\s*)?\[?\s*"
+    r"(?i)[\s>]*(?:\w+\s*\n\s*)?(?:```\w*\s*)?\[?\s*"
     r'(?:\{\s*"(?:name|function|tool)"\s*:\s*"(?:NAMES)"|(?:NAMES)\()'
 )
 _ENOUGH = {
@@ -162,10 +163,8 @@ class Answering:
             self.offered(route.offers)
             # Of an answer that broke off the words stay; calls that nobody answers may not.
             del calls[CALLS_A_ROUND if whole else 0 :]
-            offered = {tool.name for tool in request.tools}
-            name = _meant(self._round) if whole and offered and not calls else ""
-            if name and name not in offered and not self.reply.calls:
-                self._add(f"\n\n{_NO_FUNCTION.format(name=name)}")
+            if whole and request.tools and not calls:
+                self._take_written(calls)
             if text := self._round.strip():
                 self._shown.append(text)
             if text or calls:
@@ -176,6 +175,29 @@ class Answering:
         self.reply.wrong = route.wrong
         self.caller.provider, self.caller.model = self.reply.provider, self.reply.model
         return tuple(calls)
+
+    def _take_written(self, calls: list[ToolCall]) -> None:
+        """An answer that is nothing but a call, written as text: of a function that only looks it
+        is one; of others it is said that nothing was done."""
+        found = _CALL_ALONE.fullmatch(self._round.strip())
+        if found is None:
+            return
+        name, arguments = found[1], found[2]
+        function = self.caller.functions.get(name)
+        if function is not None and function.access is Access.READ:
+            calls.append(_named(ToolCall("written", name, arguments), len(self.session.turns)))
+            self._take_back()
+        elif function is not None:
+            self._add(f"\n\n{_ONLY_TEXT}")
+        elif not self.reply.calls:
+            self._add(f"\n\n{_NO_FUNCTION.format(name=name)}")
+
+    def _take_back(self) -> None:
+        """Forget what was said in this round."""
+        self._round = ""
+        self.listener.restart()
+        if self._shown:
+            self.listener.text("\n\n".join(self._shown))
 
     def _add(self, text: str) -> None:
         """Words of our own behind the model's."""
@@ -220,8 +242,7 @@ class Answering:
         if self._round.strip() and self._is_muddled():
             self._shown.pop()
             self.session.turns.pop()
-            self.listener.restart()
-            self.listener.text("\n\n".join(self._shown))
+            self._take_back()
         before = len(self._shown)
         request = ChatRequest(
             self._last_question(),
@@ -320,13 +341,6 @@ class Answering:
         self.listener.text(f"\n\n{text}" if self._shown else text)
         self._shown.append(text)
         self.session.turns.append(Turn(Role.ASSISTANT, [Part(text)]))
-
-
-def _meant(text: str) -> str:
-    """The name in an answer that is nothing but a call, which was carried out by nobody, since it
-    is of no function that is offered; "" for another answer."""
-    found = _CALL_ALONE.fullmatch(text.strip())
-    return found[1] if found else ""
 
 
 def _named(call: ToolCall, number: int) -> ToolCall:

@@ -96,7 +96,7 @@ class Chat:
         tools = tuple(map(_tool, functions.values()))
         reach = await asyncio.to_thread(self._reach, ask, config)
         reply = Reply(session.id)
-        parts, reply.notes = await expanded(ask, reach)
+        parts, reply.notes = await expanded(ask, reach, reads="readFile" in functions)
         session.turns.append(Turn(Role.USER, parts))
         caller = Caller(
             functions=functions,

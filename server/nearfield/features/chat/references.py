@@ -4,6 +4,9 @@ A reference becomes text behind the message, under the name of its file, and is 
 when old turns are summarised. `@file:"a b.py"` quotes a path with blanks, `@file:path:10-20` takes
 some lines. What cannot be found is said to the user, and the message goes on without it. Files are
 read under the rules that functions read them by.
+
+A short file of the workspace that a message names by its path, without any `@`, is shown too, where
+the model could read it anyway: small models answer without looking. It is not pinned.
 """
 
 from __future__ import annotations
@@ -25,10 +28,13 @@ DIFF_CHARS = 16_000
 FOUND = 6
 FOUND_CHARS = 1_500
 MOST_REFERENCES = 20
+NAMED_CHARS = 6_000
+MOST_NAMED = 3
 
 _REFERENCE = re.compile(
     r'(?<![\w@.])@(?:(file|symbol):(?:"([^"\n]{1,400})"|([^\s"]{1,400}))|(selection|diff|workspace)\b)'
 )
+_PATH = re.compile(r"(?<![\w@./\\:-])(?:[\w.-]+/)*[\w-]*\.?[\w-]+\.\w{1,10}\b(?![/\\:(])")
 _LINES = re.compile(r"^(.+?):(\d{1,7})(?:-(\d{1,7}))?$")
 
 
@@ -51,9 +57,10 @@ def references(message: str) -> list[Reference]:
     return list(found)[:MOST_REFERENCES]
 
 
-async def expanded(ask: Ask, reach: Reach) -> tuple[list[Part], list[str]]:
+async def expanded(ask: Ask, reach: Reach, *, reads: bool) -> tuple[list[Part], list[str]]:
     """The message with what it refers to, and what could not be found, as sentences for the user.
-    A selection is shown without being referred to; of an open document at least the name is."""
+    A selection is shown without being referred to; of an open document at least the name is. With
+    `reads` the model may read files, and those that are named are shown."""
     wanted = references(ask.message)
     if ask.selection is not None and Reference("selection") not in wanted:
         wanted.append(Reference("selection"))
@@ -68,7 +75,24 @@ async def expanded(ask: Ask, reach: Reach) -> tuple[list[Part], list[str]]:
             notes.append(f"@{reference.kind} {reference.name}".strip() + f": {error}")
             continue
         parts += outcome.parts
+    if reads and reach.inside is not None:
+        parts += await _named(ask, reach)
     return parts, notes
+
+
+async def _named(ask: Ask, reach: Reach) -> list[Part]:
+    """The short files that the message names by their paths."""
+    said = _REFERENCE.sub("", ask.message)
+    parts: list[Part] = []
+    for name in list(dict.fromkeys(_PATH.findall(said)))[:MOST_NAMED]:
+        try:
+            path, text = await reach.read(name)
+        except NearfieldError:
+            continue  # no file, or none that may be read: the model hears of it if it asks
+        if text.strip() and len(text) <= NAMED_CHARS and (piece := reach.spend(text)) == text:
+            body = Part(piece, path, Span(0, len(piece)))
+            parts += [Part(f"\n\n{path}:\n```\n"), body, Part("\n```")]
+    return parts
 
 
 def shown(snapshot: Snapshot, reach: Reach) -> str:
