@@ -14,7 +14,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from nearfield.config.schema import Completion, Config
 from nearfield.errors import NearfieldError
@@ -22,37 +22,24 @@ from nearfield.features.acceptance import Acceptance
 from nearfield.features.account import Account, reason_of
 from nearfield.features.alternatives import MOST, UNNOTICED_MS, Alternatives, Other
 from nearfield.features.ask import CompletionAnswer, CompletionAsk
-from nearfield.features.budget import Allowance, Rates, allow
 from nearfield.features.cache import CompletionCache, Hit, Said
 from nearfield.features.confidence import confidence_of, unsure
 from nearfield.features.documents import Document, Documents
 from nearfield.features.generate import Ending, Generated, generate
 from nearfield.features.offers import Offers
 from nearfield.features.permitted import Permitted
-from nearfield.features.prompting import (
-    Cursor,
-    Plan,
-    choose,
-    errand_of,
-    included,
-    request_of,
-)
+from nearfield.features.prompting import errand_of, included
+from nearfield.features.question import Questions, sequences
 from nearfield.features.record.row import Row
 from nearfield.features.shape import Shaped, Shaper
 from nearfield.features.tasks import run_task, stop_task
 from nearfield.features.trace import TraceLog
 from nearfield.routing.errand import Task
 from nearfield.routing.router import Router
-from nearfield.syntax.languages import language_for
-from nearfield.syntax.parser import ParseCache, Parsed
 from nearfield.types import (
-    Capabilities,
-    InfillRequest,
     Priority,
-    Selected,
     Situation,
     Snapshot,
-    Snippet,
     Span,
     Suggestion,
     Trace,
@@ -64,10 +51,6 @@ CLIENT_WAITED_MS = 5
 """The wait when the client has waited itself: just long enough that of several requests in one read
 only the last one reaches a model."""
 
-PARSE_IN_THREAD_CHARS = 100_000
-"""A longer text is parsed off the event loop: 1 MB takes 70 ms the first time, 0.1 MB takes 7."""
-
-
 OTHER_TEMPERATURE = 0.8
 """For providers that cannot be told to begin otherwise: enough to leave the likeliest path."""
 
@@ -76,28 +59,8 @@ OTHERS_SECONDS = 5.0
 
 NextEditFor = Callable[[CompletionAsk], Awaitable[Suggestion | None]]
 
-SnippetsOf = Callable[[Snapshot, int, int], tuple[Snippet, ...]]
-"""What helps at an offset of a document, in at most so many characters; without waiting."""
-
-
 Recorded = Callable[[str, Trace], Row | None]
 """The language and the trace of a question; None when nothing is kept of it."""
-
-Prepare = Callable[[Snapshot, int], Awaitable[None]]
-
-
-async def _nothing(_snapshot: Snapshot, _offset: int) -> None:
-    """Nothing is known of other files."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a model is asked, and what judges its answer."""
-
-    cursor: Cursor
-    plan: Plan
-    shaper: Shaper
-    request: InfillRequest
 
 
 class Completer:
@@ -116,11 +79,7 @@ class Completer:
         offers: Offers,
     ) -> None:
         self.cache = CompletionCache()
-        self.rates = Rates()
-        self.prepare: Prepare = _nothing
-        """Sees to it that `snippets` fit the place, in a moment; asked where the user waits."""
-        self.snippets: SnippetsOf = lambda snapshot, offset, budget: ()
-        """What is ready to be shown of other files; asked at every question."""
+        self.questions = Questions()
         self.next_edit: NextEditFor = _no_edit
         """What an edit elsewhere has left to be changed at the cursor; goes before the model."""
         self.recorded: Recorded = lambda language, trace: None
@@ -130,7 +89,6 @@ class Completer:
         self._acceptance = acceptance
         self._on_outcome = on_outcome
         self._offers = offers
-        self._trees = ParseCache()
         self._running: dict[str, asyncio.Task[CompletionAnswer]] = {}
         self._made = 0
         self.others = Alternatives(self._other)
@@ -141,6 +99,7 @@ class Completer:
         """Work by these settings and providers from the next question on; no router yet: nothing
         is ready."""
         self._settings: Completion = config.completion
+        self.questions.use(config.completion)
         self._permitted = Permitted(config)
         self._router = router
 
@@ -176,19 +135,13 @@ class Completer:
         self._acceptance.offered(snapshot.uri, found.suggestions)
         return found.suggestions
 
-    async def cursor(
-        self, snapshot: Snapshot, offset: int, selected: Selected | None = None
-    ) -> Cursor:
-        """The cursor with the document's tree; a long text is parsed in a thread."""
-        return Cursor(snapshot, await self._parse(snapshot), offset, selected)
-
     def closed(self, uri: str) -> None:
         """The document is gone: its running question ends, its tree and answers are dropped."""
         task = self._running.pop(uri, None)
         if task is not None:
             task.cancel()
         self.others.stop(uri)
-        self._trees.forget(uri)
+        self.questions.closed(uri)
         self.cache.forget(uri)
 
     @property
@@ -254,7 +207,7 @@ class Completer:
         self, ask: CompletionAsk, document: Document, router: Router, account: Account
     ) -> CompletionAnswer:
         deadline = self._deadline(ask, account)
-        asked = await self._question(ask, document, router, deadline)
+        asked = await self.questions.make(ask, document, router, deadline)
         document.window = asked.plan.piece.window
         account.included = included(asked.plan.piece)
         fresh = document.fresh_chars(asked.plan.prompt)
@@ -274,8 +227,8 @@ class Completer:
                 found.usage,
             )
             if found.watch.first is not None:
-                self._documents.evaluated(document, asked.plan.held, self.sequences(router))
-                self.rates.learn(found.provider, found.watch, fresh, found.usage)
+                self._documents.evaluated(document, asked.plan.held, sequences(router))
+                self.questions.rates.learn(found.provider, found.watch, fresh, found.usage)
         answer = self._judged(ask, found, asked.shaper, account)
         expected = MOST * (found.usage.decode_ms or 0.0) if found.usage else 0.0
         wait = expected / 1000 if expected <= UNNOTICED_MS else 0.0
@@ -285,27 +238,6 @@ class Completer:
         settings = self._settings
         wait = settings.invoked_deadline_ms if ask.invoked else settings.deadline_ms
         return account.begun + wait / 1000
-
-    async def _question(
-        self, ask: CompletionAsk, document: Document, router: Router, deadline: float
-    ) -> Question:
-        settings = self._settings
-        cursor = await self.cursor(ask.snapshot, ask.offset, ask.selected)
-        allowance = self.allowance(router, deadline - time.monotonic(), patient=ask.invoked)
-        if ask.invoked:
-            await self.prepare(ask.snapshot, ask.offset)
-        snippets = self.snippets(ask.snapshot, ask.offset, allowance.snippet_chars)
-        plan = choose(cursor, document, allowance, settings, patient=ask.invoked, snippets=snippets)
-        shaper = self._shaper(cursor, ask.invoked)
-        request = request_of(
-            plan,
-            cursor,
-            settings,
-            single_line=shaper.single_line,
-            deadline=deadline,
-            patient=ask.invoked,
-        )
-        return Question(cursor, plan, shaper, request)
 
     # --- alternatives -----------------------------------------------------------------------
 
@@ -333,14 +265,14 @@ class Completer:
         if router is None or self._documents.is_stale(ask.snapshot):
             return Other("")
         document = self._documents.at(ask.snapshot)
-        asked = await self._question(ask, document, router, deadline)
+        asked = await self.questions.make(ask, document, router, deadline)
         request = replace(
             asked.request, avoid=avoid, temperature=OTHER_TEMPERATURE, priority=Priority.PREFILL
         )
         found = Generated()
         await generate(found, router, request, errand_of(asked.cursor), asked.shaper)
         if found.watch.first is not None:
-            self._documents.evaluated(document, asked.plan.held, self.sequences(router))
+            self._documents.evaluated(document, asked.plan.held, sequences(router))
         if found.ending is Ending.FAILED:
             return Other("")
         lines = found.whole_lines()
@@ -433,47 +365,12 @@ class Completer:
 
     async def _checked(self, ask: CompletionAsk, hits: Sequence[Hit]) -> CompletionAnswer | None:
         """The first of `hits` that may be shown in the text as it is now."""
-        cursor = await self.cursor(ask.snapshot, ask.offset, ask.selected)
+        cursor = await self.questions.cursor(ask.snapshot, ask.offset, ask.selected)
         for hit in hits:
-            shaped = self._shaper(cursor, ask.invoked).finish(hit.rest)
+            shaped = self.questions.shaper(cursor, ask.invoked).finish(hit.rest)
             if shaped.text and not self._unsure(ask, hit.said):
                 return self._offer(ask, shaped, hit.said)
         return None
-
-    # --- what it takes ----------------------------------------------------------------------
-
-    def allowance(self, router: Router, seconds: float, *, patient: bool = False) -> Allowance:
-        """What the first candidate can be shown within `seconds`."""
-        candidates = router.candidates("complete")
-        can = Capabilities()
-        if candidates:
-            can = self.rates.fill_in(candidates[0].name, candidates[0].capabilities)
-        return allow(can, seconds, self._settings.max_tokens, patient=patient)
-
-    def sequences(self, router: Router) -> int | None:
-        """How many prompts the first candidate holds."""
-        candidates = router.candidates("complete")
-        return candidates[0].capabilities.prompts if candidates else None
-
-    def _shaper(self, cursor: Cursor, invoked: bool) -> Shaper:
-        multiline = self._settings.multiline
-        # Who asks by a key wants the hole filled, not the line.
-        if invoked and multiline == "auto":
-            multiline = "always"
-        return Shaper(
-            cursor.snapshot,
-            cursor.parsed,
-            cursor.offset,
-            selected=cursor.selected,
-            multiline=multiline,
-            max_lines=self._settings.max_lines,
-        )
-
-    async def _parse(self, snapshot: Snapshot) -> Parsed | None:
-        language = language_for(snapshot.language, snapshot.path)
-        if len(snapshot.text) > PARSE_IN_THREAD_CHARS:
-            return await asyncio.to_thread(self._trees.parse, snapshot.uri, language, snapshot.text)
-        return self._trees.parse(snapshot.uri, language, snapshot.text)
 
 
 def _result(text: str, offset: int, continuation: str) -> int:

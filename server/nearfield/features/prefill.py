@@ -26,6 +26,7 @@ from nearfield.features.prompting import (
     go_on,
     request_of,
 )
+from nearfield.features.question import sequences
 from nearfield.features.tasks import describe, run_task, stop_task
 from nearfield.routing.router import Router
 from nearfield.types import HealthState, Snippet
@@ -95,11 +96,11 @@ class Prefill:
 
     async def _evaluate(self, document: Document, router: Router) -> None:
         settings = self._config.completion
-        snapshot, completer = document.snapshot, self._completer
+        snapshot, questions = document.snapshot, self._completer.questions
         offset = len(snapshot.text) if document.cursor is None else document.cursor
-        cursor = await completer.cursor(snapshot, min(offset, len(snapshot.text)))
-        allowance = completer.allowance(router, settings.deadline_ms / 1000)
-        snippets = completer.snippets(snapshot, cursor.offset, allowance.snippet_chars)
+        cursor = await questions.cursor(snapshot, min(offset, len(snapshot.text)))
+        allowance = questions.allowance(router, settings.deadline_ms / 1000)
+        snippets = questions.snippets(snapshot, cursor.offset, allowance.snippet_chars)
         if _enough(go_on(cursor, document, allowance), snippets):
             return
         room = allowance.idle_tokens - GROWTH_TOKENS - int(chars_of(snippets) / CHARS_PER_TOKEN)
@@ -118,7 +119,7 @@ class Prefill:
             log.info("prefill ended: %s", describe(error))
             return
         document.window = plan.piece.window
-        self._documents.evaluated(document, plan.held, completer.sequences(router))
+        self._documents.evaluated(document, plan.held, sequences(router))
 
 
 def _enough(plan: Plan | None, snippets: tuple[Snippet, ...]) -> bool:

@@ -1,0 +1,126 @@
+"""From a place in a document to what a model is asked there."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from nearfield.config.schema import Completion
+from nearfield.features.ask import CompletionAsk
+from nearfield.features.budget import Allowance, Rates, allow
+from nearfield.features.documents import Document
+from nearfield.features.prompting import Cursor, Plan, choose, request_of
+from nearfield.features.shape import Shaper
+from nearfield.routing.router import Router
+from nearfield.syntax.languages import language_for
+from nearfield.syntax.parser import ParseCache, Parsed
+from nearfield.types import Capabilities, InfillRequest, Selected, Snapshot, Snippet
+
+PARSE_IN_THREAD_CHARS = 100_000
+"""A longer text is parsed off the event loop: 1 MB takes 70 ms the first time, 0.1 MB takes 7."""
+
+SnippetsOf = Callable[[Snapshot, int, int], tuple[Snippet, ...]]
+"""What helps at an offset of a document, in at most so many characters; without waiting."""
+
+Prepare = Callable[[Snapshot, int], Awaitable[None]]
+
+
+async def _nothing(_snapshot: Snapshot, _offset: int) -> None:
+    """Nothing is known of other files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a model is asked, and what judges its answer."""
+
+    cursor: Cursor
+    plan: Plan
+    shaper: Shaper
+    request: InfillRequest
+
+
+class Questions:
+    """Makes them, by the settings and by what the provider affords; keeps the documents' trees.
+    One event loop."""
+
+    def __init__(self) -> None:
+        self.rates = Rates()
+        self.prepare: Prepare = _nothing
+        """Sees to it that `snippets` fit the place, in a moment; asked where the user waits."""
+        self.snippets: SnippetsOf = lambda snapshot, offset, budget: ()
+        """What is ready to be shown of other files; asked at every question."""
+        self._trees = ParseCache()
+        self._settings = Completion()
+
+    def use(self, settings: Completion) -> None:
+        """Ask by these settings from now on."""
+        self._settings = settings
+
+    def closed(self, uri: str) -> None:
+        """The document is gone."""
+        self._trees.forget(uri)
+
+    async def cursor(
+        self, snapshot: Snapshot, offset: int, selected: Selected | None = None
+    ) -> Cursor:
+        """The cursor with the document's tree; a long text is parsed in a thread."""
+        return Cursor(snapshot, await self._parse(snapshot), offset, selected)
+
+    async def make(
+        self, ask: CompletionAsk, document: Document, router: Router, deadline: float
+    ) -> Question:
+        """What to ask for `ask`, so that the answer is there before the moment `deadline`."""
+        settings = self._settings
+        cursor = await self.cursor(ask.snapshot, ask.offset, ask.selected)
+        allowance = self.allowance(router, deadline - time.monotonic(), patient=ask.invoked)
+        if ask.invoked:
+            await self.prepare(ask.snapshot, ask.offset)
+        snippets = self.snippets(ask.snapshot, ask.offset, allowance.snippet_chars)
+        plan = choose(cursor, document, allowance, settings, patient=ask.invoked, snippets=snippets)
+        shaper = self.shaper(cursor, ask.invoked)
+        request = request_of(
+            plan,
+            cursor,
+            settings,
+            single_line=shaper.single_line,
+            deadline=deadline,
+            patient=ask.invoked,
+        )
+        return Question(cursor, plan, shaper, request)
+
+    def shaper(self, cursor: Cursor, invoked: bool) -> Shaper:
+        """What judges and cuts an answer at `cursor`."""
+        multiline = self._settings.multiline
+        # Who asks by a key wants the hole filled, not the line.
+        if invoked and multiline == "auto":
+            multiline = "always"
+        return Shaper(
+            cursor.snapshot,
+            cursor.parsed,
+            cursor.offset,
+            selected=cursor.selected,
+            multiline=multiline,
+            max_lines=self._settings.max_lines,
+        )
+
+    def allowance(self, router: Router, seconds: float, *, patient: bool = False) -> Allowance:
+        """What the first candidate can be shown within `seconds`."""
+        candidates = router.candidates("complete")
+        can = Capabilities()
+        if candidates:
+            can = self.rates.fill_in(candidates[0].name, candidates[0].capabilities)
+        return allow(can, seconds, self._settings.max_tokens, patient=patient)
+
+    async def _parse(self, snapshot: Snapshot) -> Parsed | None:
+        language = language_for(snapshot.language, snapshot.path)
+        if len(snapshot.text) > PARSE_IN_THREAD_CHARS:
+            return await asyncio.to_thread(self._trees.parse, snapshot.uri, language, snapshot.text)
+        return self._trees.parse(snapshot.uri, language, snapshot.text)
+
+
+def sequences(router: Router) -> int | None:
+    """How many prompts the first candidate holds."""
+    candidates = router.candidates("complete")
+    return candidates[0].capabilities.prompts if candidates else None
