@@ -30,7 +30,7 @@ BATCH_BYTES = 1_000_000
 RACY_NS = 50_000_000
 """A file that changed this short before it was read may change again within the clock's tick and
 look the same; such a one is read again by the next build."""
-BUILDER_VERSION = "1"
+BUILDER_VERSION = "2"
 """Raise it when chunks or symbols of an unchanged file come out differently: all is read again."""
 
 

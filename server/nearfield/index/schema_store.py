@@ -160,10 +160,64 @@ def bits_in_memory(db: apsw.Connection) -> None:
         db.execute(f"DROP TABLE IF EXISTS bits_{one}")
 
 
+def packed(db: apsw.Connection) -> None:
+    """A third of the room: full text without positions, symbols packed file by file, and chunks
+    that find their file by its range. The vectors stay; all else is read again."""
+    for table in ("term", "words", "grams", "reference", "definition", "name", "chunk", "body"):
+        db.execute(f"DROP TABLE {table}")
+    db.execute(
+        """
+        DROP TABLE file;
+        -- `stamp` is how the file looked, NULL when it must be read again; `reason` is why its
+        -- content is not indexed, '' when it is; `holder` is the process whose open buffer it is.
+        -- The file's chunks are the `chunks` ones from `chunk` on.
+        CREATE TABLE file (
+            id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, stamp TEXT, digest BLOB,
+            bytes INTEGER NOT NULL, language TEXT NOT NULL, reason TEXT NOT NULL, holder INTEGER,
+            changed REAL NOT NULL, chunk INTEGER, chunks INTEGER NOT NULL,
+            definitions INTEGER NOT NULL
+        );
+        CREATE INDEX file_chunk ON file (chunk);
+        -- The text of open buffers; that of other files is on the disk.
+        CREATE TABLE body (
+            file INTEGER PRIMARY KEY REFERENCES file ON DELETE CASCADE, text BLOB NOT NULL
+        );
+        CREATE TABLE kind (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+        -- `rows` from `first` on; the last `named` characters of `symbol` are the chunk's name.
+        CREATE TABLE chunk (
+            id INTEGER PRIMARY KEY, first INTEGER NOT NULL, rows INTEGER NOT NULL,
+            kind INTEGER NOT NULL REFERENCES kind, named INTEGER NOT NULL, symbol TEXT NOT NULL,
+            digest BLOB NOT NULL
+        );
+        CREATE INDEX chunk_digest ON chunk (digest);
+        -- What `outlines` packs.
+        CREATE TABLE outline (
+            file INTEGER PRIMARY KEY REFERENCES file ON DELETE CASCADE, definitions BLOB NOT NULL,
+            uses BLOB NOT NULL, imports TEXT NOT NULL
+        );
+        -- Words by chunk, as `weights.weighed` makes them.
+        CREATE VIRTUAL TABLE words USING fts5 (
+            body, content='', contentless_delete=1, detail=none,
+            tokenize="porter unicode61 remove_diacritics 2"
+        );
+        -- Names by file, as `outlines.named` makes them, and which there are.
+        CREATE VIRTUAL TABLE names USING fts5 (
+            body, content='', contentless_delete=1, detail=none, tokenize="ascii tokenchars '_'"
+        );
+        CREATE VIRTUAL TABLE named USING fts5vocab (names, row);
+        -- The names that are defined, by three letters.
+        CREATE VIRTUAL TABLE grams USING fts5 (
+            folded, tokenize="trigram", detail=none, columnsize=0
+        );
+        """
+    )
+
+
 MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     names_and_text,
     vectors,
     bits_in_memory,
+    packed,
 )
 
 

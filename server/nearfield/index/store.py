@@ -17,9 +17,22 @@ import apsw
 
 from nearfield.index.chunks import Chunk
 from nearfield.index.files import Stamp
+from nearfield.index.outlines import (
+    DEFINED,
+    IMPORTED,
+    REFERRED,
+    named,
+    pack_definitions,
+    pack_uses,
+    unpack_definitions,
+)
 from nearfield.index.schema_store import IndexUnusable, open_or_rebuild
 from nearfield.index.symbols import NO_SYMBOLS, Outline
+from nearfield.index.weights import weighed
 from nearfield.index.words import folded, indexed
+
+GRAM_CHARS = 3
+"""A shorter name cannot be found by its letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +69,9 @@ class Store:
     def __init__(self, file: Path) -> None:
         self.file = file
         self._db, self.said = open_or_rebuild(file)
-        self._names: dict[str, int] = {}
+        self._kinds: dict[str, int] = {}
+        self._spelled: set[str] = set()
+        """Names that are in `grams` for sure."""
 
     @property
     def connection(self) -> apsw.Connection:
@@ -75,19 +90,24 @@ class Store:
             try:
                 yield
             except BaseException:
-                self._names.clear()
+                self._forget()
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
         except (apsw.FullError, apsw.IOError, apsw.ReadOnlyError, apsw.CorruptError) as error:
-            self._names.clear()
+            self._forget()
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise IndexUnusable(
                 f"The index cannot be written ({type(error).__name__}).",
                 "Free some space on the disk of the cache folder; what is indexed stays.",
             ) from error
+
+    def _forget(self) -> None:
+        """What was written is not there after all."""
+        self._kinds.clear()
+        self._spelled.clear()
 
     # --- files ---
 
@@ -106,83 +126,104 @@ class Store:
 
     def put(self, content: Content) -> None:
         """Replace what is known of a file. Inside a transaction."""
+        before = self._defined_by(content.path)
         self.drop(content.path)
         self._db.execute(
-            "INSERT INTO file (path, stamp, digest, bytes, language, reason, holder, changed)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO file (path, stamp, digest, bytes, language, reason, holder, changed,"
+            " chunk, chunks, definitions) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 os.fsencode(content.path), _stamp_text(content.stamp), content.digest,
                 content.bytes, content.language, content.reason, content.holder, content.changed,
+                self._put_chunks(content), len(content.chunks), len(content.outline.definitions),
             ),
         )  # fmt: skip
         file = self._db.last_insert_rowid()
-        if content.chunks:
-            self._put_chunks(file, content)
         if content.holder is not None:
             text = content.text.encode("utf-8", "surrogatepass")
             self._db.execute("INSERT INTO body VALUES (?, ?)", (file, zlib.compress(text)))
-        self._put_symbols(file, content.outline)
+        self._put_symbols(file, content.outline, before)
 
-    def _put_chunks(self, file: int, content: Content) -> None:
+    def _put_chunks(self, content: Content) -> int | None:
+        """Returns the id of the first one; the others follow it."""
+        if not content.chunks:
+            return None
+        first = int(self._db.execute("SELECT ifnull(max(id), 0) + 1 FROM chunk").get)
         shown = content.path.encode("utf-8", "replace").decode()
         path_words = indexed(shown)
-        for chunk in content.chunks:
+        for number, chunk in enumerate(content.chunks, first):
+            symbol = _utf8(chunk.symbol)
             self._db.execute(
-                "INSERT INTO chunk (file, first, last, kind, name, symbol, digest)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
-                    file, chunk.first, chunk.last, chunk.kind, _utf8(chunk.name),
-                    _utf8(chunk.symbol), chunk.digest,
+                    number, chunk.first, chunk.last - chunk.first, self._kind(chunk.kind),
+                    len(chunk.name), symbol, chunk.digest,
                 ),
             )  # fmt: skip
             body = indexed(f"{chunk.text}\n{chunk.signatures}" if chunk.signatures else chunk.text)
             self._db.execute(
-                "INSERT INTO words (rowid, path, symbol, body) VALUES (?, ?, ?, ?)",
-                (
-                    self._db.last_insert_rowid(), path_words, _utf8(indexed(chunk.symbol)),
-                    _utf8(body),
-                ),
-            )  # fmt: skip
+                "INSERT INTO words (rowid, body) VALUES (?, ?)",
+                (number, _utf8(weighed(path_words, indexed(symbol), body))),
+            )
+        return first
 
-    def _put_symbols(self, file: int, outline: Outline) -> None:
-        for one in outline.definitions:
-            self._db.execute(
-                "INSERT INTO definition (file, name, kind, container, row, column, first, last)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    file, self._name(one.name), one.kind, one.container, one.row, one.column,
-                    one.first, one.last,
-                ),
-            )  # fmt: skip
-        self._db.executemany(
-            "INSERT OR REPLACE INTO reference VALUES (?, ?, ?)",
-            [
-                (self._name(name), file, " ".join(map(str, rows)))
-                for name, rows in outline.references.items()
-            ],
-        )
-
-    def _name(self, text: str) -> int:
-        known = self._names.get(text)
+    def _kind(self, text: str) -> int:
+        known = self._kinds.get(text)
         if known is None:
-            row = self._db.execute("SELECT id FROM name WHERE text = ?", (text,)).get
-            if row is None:
-                fold = folded(text)
-                self._db.execute("INSERT INTO name (text, folded) VALUES (?, ?)", (text, fold))
-                row = self._db.last_insert_rowid()
-                self._db.execute("INSERT INTO grams (rowid, folded) VALUES (?, ?)", (row, fold))
-            known = self._names[text] = int(row)
+            self._db.execute("INSERT OR IGNORE INTO kind (text) VALUES (?)", (text,))
+            known = int(self._db.execute("SELECT id FROM kind WHERE text = ?", (text,)).get)
+            self._kinds[text] = known
         return known
+
+    def _put_symbols(self, file: int, outline: Outline, before: frozenset[str]) -> None:
+        if not (outline.definitions or outline.references or outline.imports):
+            return
+        self._db.execute(
+            "INSERT INTO outline VALUES (?, ?, ?, ?)",
+            (
+                file, pack_definitions(outline.definitions), pack_uses(outline.references),
+                " ".join(sorted(outline.imports)),
+            ),
+        )  # fmt: skip
+        defined = frozenset(folded(one.name) for one in outline.definitions)
+        # Names stay in `grams` until `tidy`, so that saving a file does not write them anew.
+        new = [
+            (name,)
+            for name in defined - before - self._spelled
+            if len(name) >= GRAM_CHARS and not self._is_defined(name)
+        ]
+        self._db.executemany("INSERT INTO grams (folded) VALUES (?)", new)
+        self._spelled |= defined
+        words = {named(DEFINED, name) for name in defined}
+        words |= {named(REFERRED, name) for name in outline.references}
+        words |= {named(IMPORTED, name) for name in outline.imports}
+        self._db.execute("INSERT INTO names (rowid, body) VALUES (?, ?)", (file, " ".join(words)))
+
+    def _defined_by(self, path: str) -> frozenset[str]:
+        """The names, folded, that a file defined when it was last read."""
+        packed = self._db.execute(
+            "SELECT outline.definitions FROM file JOIN outline ON outline.file = file.id"
+            " WHERE path = ?",
+            (os.fsencode(path),),
+        ).get
+        assert packed is None or isinstance(packed, bytes)  # noqa: S101 - what `put` wrote
+        return frozenset(folded(one.name) for one in unpack_definitions(packed or b""))
+
+    def _is_defined(self, name: str) -> bool:
+        word = f'"{named(DEFINED, name)}"'
+        row = self._db.execute("SELECT 1 FROM names WHERE names MATCH ? LIMIT 1", (word,)).get
+        return row is not None
 
     def drop(self, path: str) -> None:
         """Forget a file; one that is not known is no error. Inside a transaction."""
-        row = self._db.execute("SELECT id FROM file WHERE path = ?", (os.fsencode(path),)).get
-        if row is None:
-            return
-        self._db.execute(
-            "DELETE FROM words WHERE rowid IN (SELECT id FROM chunk WHERE file = ?)", (row,)
-        )
-        self._db.execute("DELETE FROM file WHERE id = ?", (row,))
+        rows: list[Any] = self._db.execute(
+            "SELECT id, ifnull(chunk, 0), chunks FROM file WHERE path = ?", (os.fsencode(path),)
+        ).fetchall()
+        for file, first, count in rows:
+            chunks = [(one,) for one in range(first, first + count)]
+            self._db.executemany("DELETE FROM words WHERE rowid = ?", chunks)
+            self._db.executemany("DELETE FROM chunk WHERE id = ?", chunks)
+            self._db.execute("DELETE FROM names WHERE rowid = ?", (file,))
+            self._db.execute("DELETE FROM file WHERE id = ?", (file,))
 
     def restamp(self, path: str, stamp: Stamp | None, changed: float) -> None:
         """The same content looks different now. Inside a transaction."""
@@ -206,11 +247,11 @@ class Store:
     def counts(self) -> tuple[int, int, int]:
         """How many files, chunks and vectors there are."""
         rows = self._db.execute(
-            "SELECT (SELECT count(*) FROM file WHERE reason = ''), (SELECT count(*) FROM chunk),"
+            "SELECT (SELECT count(*) FROM file WHERE reason = ''), (SELECT sum(chunks) FROM file),"
             " (SELECT count(*) FROM vector)"
         )
         files, chunks, vectors = next(iter(rows))
-        return int(files), int(chunks), int(vectors)
+        return int(files), int(chunks or 0), int(vectors)
 
     def say(self, facts: Mapping[str, str]) -> None:
         """Remember facts about the whole index."""
@@ -225,21 +266,27 @@ class Store:
     def clear(self) -> None:
         """Forget every file; the vectors stay, as they are by content."""
         with self.transaction():
-            self._db.execute("INSERT INTO words (words) VALUES ('delete-all')")
-            self._db.execute("DELETE FROM file")
+            self._spelled.clear()
+            for table in ("words", "names"):
+                self._db.execute(f"INSERT INTO {table} ({table}) VALUES ('delete-all')")
+            for table in ("grams", "chunk", "file"):
+                self._db.execute(f"DELETE FROM {table}")
 
     def tidy(self) -> None:
         """Drop the names that nothing uses any more, and let SQLite refresh its statistics."""
-        self._names.clear()
+        self._spelled.clear()
+        defined = {
+            str(row[0])
+            for row in self._db.execute(
+                "SELECT term FROM named WHERE term >= ? AND term < ?", (DEFINED, DEFINED + "\x7f")
+            )
+        }
         with self.transaction():
-            self._db.execute(
-                "DELETE FROM grams WHERE rowid IN (SELECT id FROM name WHERE id NOT IN"
-                " (SELECT name FROM definition UNION SELECT name FROM reference))"
-            )
-            self._db.execute(
-                "DELETE FROM name WHERE id NOT IN"
-                " (SELECT name FROM definition UNION SELECT name FROM reference)"
-            )
+            for row, name in self._db.execute("SELECT rowid, folded FROM grams").fetchall():
+                word = named(DEFINED, str(name))
+                if word not in defined:
+                    self._db.execute("DELETE FROM grams WHERE rowid = ?", (row,))
+                defined.discard(word)  # once is enough
         self._db.execute("PRAGMA optimize")
 
     def checkpoint(self) -> None:

@@ -6,13 +6,15 @@ decorators that belong to it.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import tree_sitter
 
-from nearfield.index.tags import tags
+from nearfield.index.tags import import_query, tags
 from nearfield.syntax.parser import Parsed
 
 CONTAINERS = frozenset(
@@ -29,6 +31,7 @@ _WRAPPER_NAMES = (
 )
 _WRAPPERS = frozenset(_WRAPPER_NAMES.split())
 _ATTACHED = frozenset({"attribute_item", "decorator", "attribute_list", "line_comment"})
+_WORD = re.compile(r"[^\W\d]\w{0,63}")
 LONGEST_NAME = 128
 """Characters; a longer name was generated or is no name."""
 
@@ -53,11 +56,12 @@ class Definition:
 
 
 class Outline(NamedTuple):
-    """What a file defines, in the order of its text, and for every name that it refers to the
-    rows."""
+    """What a file defines, in the order of its text, for every name that it refers to the rows, and
+    the words of its imports."""
 
     definitions: tuple[Definition, ...]
     references: dict[str, tuple[int, ...]]
+    imports: frozenset[str] = frozenset()
 
 
 NO_SYMBOLS = Outline((), {})
@@ -89,7 +93,18 @@ def outline(parsed: Parsed) -> Outline:
     return Outline(
         _nested(sorted(definitions, key=lambda one: (one.first, -one.last, one.row, one.column))),
         {name: tuple(sorted(rows)) for name, rows in references.items()},
+        frozenset(_imported(parsed)),
     )
+
+
+def _imported(parsed: Parsed) -> Iterator[str]:
+    """The words of the imports of a file, wherever they stand; those of the names that are brought
+    among them."""
+    if not parsed.language.imports:
+        return
+    cursor = tree_sitter.QueryCursor(import_query(parsed.language))
+    for node in cursor.captures(parsed.root).get("import", ()):
+        yield from _WORD.findall(_text(parsed, node.start_byte, node.end_byte))
 
 
 def _keep(

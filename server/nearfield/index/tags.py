@@ -243,3 +243,10 @@ def _shipped(language: Language) -> str:
     """The query in the grammar's wheel, "" where there is none."""
     file = resources.files(language.module) / "queries" / "tags.scm"
     return file.read_text("utf-8") + "\n" if file.is_file() else ""
+
+
+@functools.cache
+def import_query(language: Language) -> tree_sitter.Query:
+    """Captures the import statements of a language that has some, as `import`."""
+    kinds = " ".join(f"({kind})" for kind in sorted(language.imports))
+    return tree_sitter.Query(grammar(language), f"[{kinds}] @import")

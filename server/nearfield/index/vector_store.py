@@ -67,8 +67,9 @@ class Vectors:
         then the most recently changed."""
         rows = self._db.execute(
             "SELECT path FROM file WHERE reason = '' AND EXISTS (SELECT 1 FROM chunk WHERE"
-            " chunk.file = file.id AND NOT EXISTS (SELECT 1 FROM vector WHERE embedder = ?1 AND"
-            " vector.digest = chunk.digest)) ORDER BY holder IS NULL, changed DESC LIMIT ?2",
+            " chunk.id >= file.chunk AND chunk.id < file.chunk + file.chunks AND NOT EXISTS"
+            " (SELECT 1 FROM vector WHERE embedder = ?1 AND vector.digest = chunk.digest))"
+            " ORDER BY holder IS NULL, changed DESC LIMIT ?2",
             (self._id, max(limit, len(near) + limit)),
         )
         found = [os.fsdecode(row[0]) for row in rows]

@@ -13,6 +13,7 @@ import pytest
 from nearfield.config.schema import Config
 from nearfield.index.builder import Builder, Report
 from nearfield.index.files import Tree
+from nearfield.index.outlines import unpack_definitions
 from nearfield.index.search import Searcher
 from nearfield.index.search_store import Reader
 from nearfield.index.store import Store
@@ -86,10 +87,10 @@ def everything(file: Path) -> dict[str, object]:
     """All that an index says, in terms that do not depend on the order it was built in."""
     reader = Reader(file)
     db = reader.connection
-    chunks = db.execute(
-        "SELECT path, first, last, kind, name, symbol, hex(chunk.digest), chunk.id FROM chunk"
-        " JOIN file ON file.id = chunk.file"
-    ).fetchall()
+    chunks = [
+        (row.path, row.first, row.last, row.kind, row.name, row.symbol, row.digest.hex(), row.id)
+        for row in reader.rows([one[0] for one in db.execute("SELECT id FROM chunk")]).values()
+    ]
     known = {row[7]: row[:7] for row in chunks}
     words = ("alpha", "beta", "gamma", "class", "def", "return")
     found: dict[str, object] = {
@@ -97,18 +98,16 @@ def everything(file: Path) -> dict[str, object]:
             db.execute("SELECT path, hex(digest), bytes, language, reason FROM file").fetchall()
         ),
         "chunks": sorted(known.values()),
-        "definitions": sorted(
-            db.execute(
-                "SELECT path, text, kind, container, row, column, first, last FROM definition"
-                " JOIN file ON file.id = definition.file JOIN name ON name.id = definition.name"
+        "symbols": sorted(
+            (path, unpack_definitions(definitions), uses, imports)
+            for path, definitions, uses, imports in db.execute(
+                "SELECT path, outline.definitions, uses, imports FROM outline"
+                " JOIN file ON file.id = outline.file"
             ).fetchall()
         ),
-        "references": sorted(
-            db.execute(
-                "SELECT path, text, rows FROM reference JOIN file ON file.id = reference.file"
-                " JOIN name ON name.id = reference.name"
-            ).fetchall()
-        ),
+        "defined": {name: reader.definitions(name) for name in words},
+        "like": {name: reader.similar_names(name, 10) for name in ("alpha", "gama", "bet")},
+        "referred": {name: reader.references(name) for name in words},
         "words": {
             word: sorted(known[chunk] for chunk, _ in reader.full_text([word], 10_000))
             for word in words

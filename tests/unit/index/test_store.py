@@ -24,20 +24,31 @@ def built(place: Place) -> Path:
     return place.file
 
 
-def test_an_older_file_is_migrated_and_keeps_what_it_holds(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("steps", range(1, len(MIGRATIONS)))
+def test_an_older_file_is_migrated_and_keeps_what_was_dear(
+    place: Place, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
-    monkeypatch.setattr(schema_store, "MIGRATIONS", MIGRATIONS[:1])
+    monkeypatch.setattr(schema_store, "MIGRATIONS", MIGRATIONS[:steps])
     place.write({"a.py": "def alpha(): pass\n"})
     old, said = open_or_rebuild(place.file)
     old.execute("INSERT INTO meta VALUES ('kept', 'yes')")
+    if vectors := "vectors" in [step.__name__ for step in MIGRATIONS[:steps]]:
+        old.execute("INSERT INTO embedder VALUES (1, 'some', 8)")
+        old.execute("INSERT INTO vector VALUES (1, 1, X'01', X'0102030405060708')")
+    old.execute(
+        "INSERT INTO file (id, path, bytes, language, reason, changed)"
+        " VALUES (1, X'61', 0, '', '', 0)"
+    )
     old.close()
     monkeypatch.undo()
     store = Store(place.file)
     assert (store.said, said, store.fact("kept")) == ("", "", "yes")
     done = [row[0] for row in store.connection.execute("SELECT name FROM migration")]
     assert sorted(done) == sorted(step.__name__ for step in MIGRATIONS)
+    assert store.counts()[2] == int(vectors)
     store.close()
+    place.build()
+    assert [one.path for one in place.searcher().reader.definitions("alpha")] == ["a.py"]
 
 
 def newer(file: Path) -> None:
@@ -115,10 +126,10 @@ def test_vectors_are_ranked_by_cosine(tmp_path: Path) -> None:
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     store = Store(tmp_path / "v.db")
     db = store.connection
-    db.execute("INSERT INTO file VALUES (1, X'61', NULL, X'', 0, '', '', NULL, 0)")
+    db.execute("INSERT INTO kind VALUES (1, 'block')")
     for number in range(len(rows)):
         db.execute(
-            "INSERT INTO chunk VALUES (?, 1, 0, 1, '', '', '', ?)",
+            "INSERT INTO chunk VALUES (?, 0, 1, 1, 0, '', ?)",
             (number + 1, number.to_bytes(8, "big")),
         )
     vectors = Vectors(db, "test", 384)
