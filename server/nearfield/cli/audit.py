@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +11,7 @@ import typer
 from nearfield.cli import consent
 from nearfield.cli.moments import moment, since
 from nearfield.cli.output import ExitCode, fail, print_json, say
+from nearfield.cli.table import Kind, print_table
 from nearfield.features.offers import dollars
 
 if TYPE_CHECKING:
@@ -21,6 +22,20 @@ app = typer.Typer(
 )
 
 USUAL_LIMIT = 50
+
+SENT: Mapping[str, Kind] = {
+    "id": "number",
+    "time": "name",
+    "provider": "name",
+    "model": "name",
+    "task": "name",
+    "files": "words",
+    "bytes": "number",
+    "redacted": "number",
+    "tokens": "number",
+    "price": "number",
+    "outcome": "words",
+}
 
 Since = Annotated[str, typer.Option("--since", help='Not before: "7d", "12h", or a date.')]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -190,30 +205,24 @@ def _file(one: dict[str, Any]) -> str:
 def _print(entries: Sequence[Entry]) -> None:
     if not entries:
         return
-    from rich.console import Console
-    from rich.table import Table
+    print_table(SENT, map(_cells, entries))
 
-    table = Table(box=None, pad_edge=False)
-    for name in ("id", "time", "provider", "model", "task", "files", "bytes", "redacted"):
-        table.add_column(name, no_wrap=name != "files")
-    for name in ("tokens", "price", "outcome"):
-        table.add_column(name, no_wrap=True)
-    for entry in entries:
-        sending = entry.sending
-        table.add_row(
-            str(entry.id),
-            moment(entry.at),
-            sending.provider,
-            sending.model,
-            sending.task,
-            ", ".join(path for path, _, _ in sending.files[:3]) + ("…" * (len(sending.files) > 3)),
-            str(sending.bytes),
-            str(sum(count for _, count in sending.redactions)),
-            f"{_count(entry.tokens_in)}/{_count(entry.tokens_out)}",
-            dollars(entry.price),
-            entry.outcome,
-        )
-    Console(highlight=False, soft_wrap=True).print(table)
+
+def _cells(entry: Entry) -> tuple[str, ...]:
+    sending = entry.sending
+    return (
+        str(entry.id),
+        moment(entry.at),
+        sending.provider,
+        sending.model,
+        sending.task,
+        ", ".join(path for path, _, _ in sending.files[:3]) + ("…" * (len(sending.files) > 3)),
+        str(sending.bytes),
+        str(sum(count for _, count in sending.redactions)),
+        f"{_count(entry.tokens_in)}/{_count(entry.tokens_out)}",
+        dollars(entry.price),
+        entry.outcome,
+    )
 
 
 def _count(tokens: int | None) -> str:

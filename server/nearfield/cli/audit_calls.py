@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import typer
 
 from nearfield.cli.moments import moment
 from nearfield.cli.output import ExitCode, print_json, say
+from nearfield.cli.table import Kind, print_table
+
+if TYPE_CHECKING:
+    from nearfield.features.chat.store import Called
+
+CALLS: Mapping[str, Kind] = {
+    "id": "number",
+    "time": "name",
+    "model": "name",
+    "function": "name",
+    "arguments": "words",
+    "allowed": "name",
+    "outcome": "words",
+    "bytes": "number",
+}
 
 
 def list_calls(limit: int, *, as_json: bool) -> None:
@@ -20,30 +37,20 @@ def list_calls(limit: int, *, as_json: bool) -> None:
     if as_json:
         print_json([{**asdict(one), "time": moment(one.at)} for one in found])
     elif found:
-        from rich.console import Console
-        from rich.table import Table
-
-        table = Table(box=None, pad_edge=False)
-        for name in ("id", "time", "model", "function", "arguments", "allowed", "outcome", "bytes"):
-            table.add_column(name, no_wrap=name not in ("arguments", "outcome"))
-        for one in found:
-            told = one.arguments if len(one.arguments) <= 80 else f"{one.arguments[:80]}…"
-            table.add_row(
-                str(one.id),
-                moment(one.at),
-                one.model,
-                _printable(one.name),
-                _printable(told),
-                one.decision,
-                _printable(one.outcome),
-                str(one.bytes),
-            )
-        Console(highlight=False, soft_wrap=True, markup=False).print(table)
+        print_table(CALLS, map(_cells, found))
     if not found:
         say("No model has called a function.")
         raise typer.Exit(ExitCode.NOTHING)
 
 
-def _printable(text: str) -> str:
-    """A model's text without what a terminal would obey."""
-    return "".join(c if c.isprintable() else " " for c in text)
+def _cells(one: Called) -> tuple[str, ...]:
+    return (
+        str(one.id),
+        moment(one.at),
+        one.model,
+        one.name,
+        one.arguments if len(one.arguments) <= 80 else f"{one.arguments[:80]}…",
+        one.decision,
+        one.outcome,
+        str(one.bytes),
+    )

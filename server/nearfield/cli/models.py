@@ -8,15 +8,12 @@ only; elsewhere a pull says in a line what it does.
 from __future__ import annotations
 
 import dataclasses
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from nearfield.catalog import download, user
 from nearfield.catalog.choice import choose
@@ -30,11 +27,19 @@ from nearfield.catalog.variant import Bench
 from nearfield.cli.optimise import optimise
 from nearfield.cli.output import ExitCode, print_json, reported, say
 from nearfield.cli.progress import Pulling, tell_step
+from nearfield.cli.table import Kind, print_table
 from nearfield.config.load import load
 from nearfield.errors import CatalogError, ConfigError
 
-# Wider than any row: a pipe gets every name in full.
-PIPE_WIDTH = 200
+MODELS: Mapping[str, Kind] = {
+    "model": "name",
+    "roles": "words",
+    "fills in": "name",
+    "size": "number",
+    "memory": "number",
+    "licence": "words",
+    "": "words",
+}
 STOPPED = "Stopped. What has arrived is kept: run it again to go on."
 
 app = typer.Typer(
@@ -266,28 +271,25 @@ def _here(entry: ModelEntry, machine: Machine) -> dict[str, Any]:
     }
 
 
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    state = "installed" if row["installed"] else ""
+    if row["used_for"]:
+        state = f"in use: {', '.join(row['used_for'])}"
+    if row["optimised"]:
+        state += ", optimised"
+    return (
+        row["name"],
+        ", ".join(row["roles"]),
+        {"": "no", FIM_AUTO: "perhaps"}.get(row["fim"], "yes"),
+        megabytes(row["bytes"]) if row["bytes"] else "",
+        f"~{megabytes(row['memory_mb'] << 20)}" if row["memory_mb"] else "",
+        row["licence"],
+        "damaged" if row["problem"] else state,
+    )
+
+
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("model", "roles", "fills in", "size", "memory", "licence", ""):
-        right = heading in ("size", "memory")
-        table.add_column(heading, justify="right" if right else "left", no_wrap=True)
-    for row in rows:
-        state = "installed" if row["installed"] else ""
-        if row["used_for"]:
-            state = f"in use: {', '.join(row['used_for'])}"
-        if row["optimised"]:
-            state += ", optimised"
-        table.add_row(
-            escape(row["name"]),
-            ", ".join(row["roles"]),
-            {"": "no", FIM_AUTO: "perhaps"}.get(row["fim"], "yes"),
-            megabytes(row["bytes"]) if row["bytes"] else "",
-            f"~{megabytes(row['memory_mb'] << 20)}" if row["memory_mb"] else "",
-            escape(row["licence"]),
-            "damaged" if row["problem"] else state,
-        )
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    Console(width=width).print(table)
+    print_table(MODELS, map(_cells, rows))
     for row in rows:
         if row["problem"]:
             say(f"warning: {row['problem']}")

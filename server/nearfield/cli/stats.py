@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -14,12 +14,23 @@ import typer
 
 from nearfield.cli.moments import since
 from nearfield.cli.output import print_json
+from nearfield.cli.table import Kind, print_table
 from nearfield.features.offers import dollars
 
 if TYPE_CHECKING:
     from nearfield.config.schema import Budget
     from nearfield.features.record.summary import Completions
     from nearfield.routing.ledger import Entry, LocalUse
+
+USED: Mapping[str, Kind] = {
+    "provider": "name",
+    "model": "name",
+    "where": "name",
+    "requests": "number",
+    "read": "number",
+    "written": "number",
+    "price": "number",
+}
 
 
 @dataclass(slots=True)
@@ -141,7 +152,6 @@ def _add_local(
 
 def _print_completions(found: Completions) -> None:
     from rich.console import Console
-    from rich.table import Table
 
     console = Console(highlight=False, soft_wrap=True)
     if not found.questions:
@@ -163,13 +173,18 @@ def _print_completions(found: Completions) -> None:
     if found.silent:
         reasons = ", ".join(f"{count} {reason}" for reason, count in found.silent.items())
         console.print(f"without a suggestion: {reasons}")
-    table = Table(box=None, pad_edge=False)
-    for name in ("answered after", "answers", "p50 ms", "p90 ms"):
-        table.add_column(name, no_wrap=True, justify="left" if name.endswith("after") else "right")
-    for line in found.latency:
-        name = line.situation.replace("_", " ")
-        table.add_row(name, str(line.answers), f"{line.p50:.0f}", f"{line.p90:.0f}")
-    console.print(table)
+    print_table(
+        {"answered after": "name", "answers": "number", "p50 ms": "number", "p90 ms": "number"},
+        (
+            (
+                line.situation.replace("_", " "),
+                str(line.answers),
+                f"{line.p50:.0f}",
+                f"{line.p90:.0f}",
+            )
+            for line in found.latency
+        ),
+    )
 
 
 def _share(share: float | None) -> str:
@@ -178,26 +193,10 @@ def _share(share: float | None) -> str:
 
 def _print(found: Stats, budget: Budget) -> None:
     from rich.console import Console
-    from rich.table import Table
 
     console = Console(highlight=False, soft_wrap=True)
     if found.lines:
-        table = Table(box=None, pad_edge=False)
-        for name in ("provider", "model", "where", "requests", "read", "written", "price"):
-            table.add_column(name, no_wrap=True)
-        for line in found.lines:
-            price = "free" if line.local else dollars(line.price)
-            more = f" + {line.unknown} unknown" if line.unknown else ""
-            table.add_row(
-                line.provider,
-                line.model,
-                "here" if line.local else "outside",
-                str(line.requests),
-                str(line.tokens_in),
-                str(line.tokens_out),
-                price + more,
-            )
-        console.print(table)
+        print_table(USED, map(_row, found.lines))
     unknown = f", and {found.spent_unknown} requests of unknown price" * bool(found.spent_unknown)
     console.print(f"spent: {dollars(found.spent)}{unknown}")
     console.print(f"today: {dollars(found.today)}{_limits(budget.daily_soft, budget.daily_hard)}")
@@ -206,6 +205,19 @@ def _print(found: Stats, budget: Budget) -> None:
     console.print(f"saved by local models: {dollars(found.saved)} at {budget.compare_with}'s price")
     share = "nothing asked yet" if found.share_local is None else f"{found.share_local:.0%}"
     console.print(f"answered on this machine: {share}")
+
+
+def _row(line: Line) -> tuple[str, ...]:
+    price = "free" if line.local else dollars(line.price)
+    return (
+        line.provider,
+        line.model,
+        "here" if line.local else "outside",
+        str(line.requests),
+        str(line.tokens_in),
+        str(line.tokens_out),
+        price + (f" + {line.unknown} unknown" if line.unknown else ""),
+    )
 
 
 def _limits(soft: float, hard: float) -> str:
