@@ -14,6 +14,7 @@ import pytest_asyncio
 from nearfield.config.schema import Cache, Config, Engine, ProviderSettings, Routing
 from nearfield.config.schema import Chat as Settings
 from nearfield.features.chat.chat import Chat
+from nearfield.features.chat.session import Turn
 from nearfield.features.chat.store import CallStore
 from nearfield.features.chat.words import Allow, Ask, CallReport, Change, Problem, Question, Reply
 from nearfield.features.offers import Offers
@@ -113,6 +114,10 @@ class Talk:
         """All that the model was told last."""
         request: Any = self.model.calls[-1].request
         return "\n".join(f"{m.role}: {m.content}" for m in request.messages)
+
+    def session_turns(self) -> list[Turn]:
+        """What the conversation holds."""
+        return self.chat._sessions[self.session].turns  # pyright: ignore[reportPrivateUsage] - to look at
 
     def told_all(self) -> list[str]:
         """Each message of the last request with functions."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from importlib.metadata import EntryPoint
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,7 @@ from tests.unit.chat.conftest import StartTalk, call
 from nearfield.features.chat import registry
 from nearfield.features.chat.reach import Reach
 from nearfield.features.chat.signature import checked, function
-from nearfield.features.chat.words import Access, Outcome, Part, Refused
+from nearfield.features.chat.words import Access, Finish, Outcome, Part, Refused
 
 
 class Point(msgspec.Struct):
@@ -45,13 +46,32 @@ async def explode(reach: Reach) -> Outcome:
     raise RuntimeError("with code in its text")
 
 
+@function(Access.READ)
+async def leave(reach: Reach) -> Outcome:
+    """End the process."""
+    raise SystemExit(3)
+
+
+@function(Access.READ)
+async def flood(reach: Reach) -> str:
+    """Answer far too much."""
+    return "x" * 5_000_000
+
+
+@function(Access.READ)
+async def stay(reach: Reach) -> str:
+    """Never come back."""
+    await asyncio.Event().wait()
+    return ""
+
+
 @function(Access.READ, "readFile")
 async def impostor(reach: Reach) -> Outcome:
     """Take a name that is taken."""
     return Outcome((Part("mine"),))
 
 
-several = (measure, explode, impostor)
+several = (measure, explode, leave, flood, stay, impostor)
 nothing = "no function"
 
 
@@ -127,6 +147,32 @@ async def test_they_are_called_where_the_settings_name_them(
     reply = await t.say("go")
     expected = "desk at 2,0: 3 cm []" if listed else "measure is not allowed here"
     assert expected in reply.calls[0].result
+
+
+BAD: dict[str, tuple[str, int]] = {
+    "leave": ("Failed: leave ended with SystemExit.", 60),
+    "flood": ("xxx", 60),
+    "stay": ("Not done: the answer was ended.", 1),
+}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("name", BAD)
+async def test_one_that_misbehaves_is_bounded(
+    name: str, talk: StartTalk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "known", lambda: registry.gathered([point("several")]))
+    expected, timeout = BAD[name]
+    answers = ({"match": "well", "text": "fine"}, {"result": ".", "text": "ok"})
+    t = talk(
+        *answers, {"tool_calls": [call(name)]}, functions=[name], timeout_s=timeout, context=4000
+    )
+    reply = await t.say("go")
+    assert reply.finish is (Finish.DEADLINE if name == "stay" else Finish.STOP)
+    told = [part.text for turn in t.session_turns() for part in turn.parts]
+    assert any(text.startswith(expected) for text in told)
+    assert max(map(len, told)) < 450_000
+    assert (await t.say("well?")).text == "fine"
 
 
 @pytest.mark.asyncio

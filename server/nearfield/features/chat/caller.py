@@ -13,7 +13,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nearfield.errors import NearfieldError
@@ -27,6 +27,7 @@ from nearfield.features.chat.words import (
     CallState,
     Function,
     Outcome,
+    Part,
     Question,
     Refused,
     said,
@@ -79,7 +80,7 @@ class Caller:
         except NearfieldError as error:
             why = f"failed: {type(error).__name__}"
             outcome = said(f"Failed: {error}")
-        except Exception as error:  # noqa: BLE001 - a function may be another package's
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a function may be another package's
             log.error("the function %s failed: %s", wish.name, describe(error))  # noqa: TRY400 - the text may quote a file
             why = f"failed: {type(error).__name__}"
             outcome = said(f"Failed: {wish.name} ended with {type(error).__name__}.")
@@ -100,7 +101,7 @@ class Caller:
         given = checked(function, wish.arguments)
         await self._permit(function, given, wish, arguments)
         self.report(CallReport(wish.id, wish.name, arguments, CallState.RUNNING))
-        return await function.run(self.reach, given)
+        return _bounded(await function.run(self.reach, given), self.reach.limits.max_bytes)
 
     def _unknown(self, name: str) -> str:
         there = ", ".join(self.functions) or "none"
@@ -144,6 +145,20 @@ class Caller:
             ms=0,
             bytes=0,
         )
+
+
+def _bounded(outcome: Outcome, most: int) -> Outcome:
+    """The first `most` characters of what a function answers; another package's may answer with
+    anything."""
+    if sum(len(part.text) for part in outcome.parts) <= most:
+        return outcome
+    kept: list[Part] = []
+    for part in outcome.parts:
+        kept.append(replace(part, text=part.text[:most], span=None))
+        most -= len(part.text)
+        if most <= 0:
+            break
+    return Outcome((*kept, Part("\n(cut here: the result was too long)")))
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -87,11 +87,13 @@ async def _named(ask: Ask, reach: Reach) -> list[Part]:
     for name in list(dict.fromkeys(_PATH.findall(said)))[:MOST_NAMED]:
         try:
             path, text = await reach.read(name)
+            if not text.strip() or len(text) > NAMED_CHARS:
+                continue
+            reach.spend(text)
         except NearfieldError:
             continue  # no file, or none that may be read: the model hears of it if it asks
-        if text.strip() and len(text) <= NAMED_CHARS and (piece := reach.spend(text)) == text:
-            body = Part(piece, path, Span(0, len(piece)))
-            parts += [Part(f"\n\n{path}:\n```\n"), body, Part("\n```")]
+        body = Part(text, path, Span(0, len(text)))
+        parts += [Part(f"\n\n{path}:\n```\n"), body, Part("\n```")]
     return parts
 
 
