@@ -4,11 +4,13 @@ protocol, with a server that counts as outside this machine."""
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
+from tests.e2e.process import PATIENCE_S
 from tests.e2e.wiring import StartWire, Wire
 
 from nearfield.routing.errand import Consent
@@ -115,8 +117,9 @@ class Session:
 
     def standing(self, consent: str) -> None:
         """Wait until the answer has been remembered."""
+        end = time.monotonic() + PATIENCE_S
         while [row["consent"] for row in self.command("nearfield.consent")] != [consent]:
-            continue
+            assert time.monotonic() < end, f"{consent} is not remembered"
 
 
 def sent(cloud: HTTPServer) -> list[str]:

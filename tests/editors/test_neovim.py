@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.editors.conftest import ROOT, StartNeovim, as_lua, script
+from tests.editors.conftest import ROOT, StartNeovim, as_lua, chat_script, script
 from tests.editors.neovim import Neovim
 
 pytestmark = pytest.mark.editor
@@ -74,6 +74,30 @@ def test_the_completion_list_gives_a_word(neovim: StartNeovim, neovim_11: Path) 
         return nvim.text
 
     nvim.until("def add(a, b):\n    return", asked)
+
+
+def test_neovims_own_keys_hover_and_act(neovim: StartNeovim, neovim_each: Path) -> None:
+    text = "def add(a, b):\n    return a + b"
+    documented = text.replace("):\n", '):\n    """Add both."""\n')
+    options = chat_script({"text": f"```python\n{documented}\n```"})
+    nvim = neovim(neovim_each, from_readme(options), f"{text}\n")
+    nvim.keys("ggfaK")
+    floating = """
+    for _, win in ipairs(vim.api.nvim_list_wins()) do
+      if vim.api.nvim_win_get_config(win).relative ~= '' then
+        local lines = vim.api.nvim_buf_get_lines(vim.api.nvim_win_get_buf(win), 0, -1, false)
+        return table.concat(lines, ' ')
+      end
+    end
+    return ''
+    """
+    nvim.until(True, lambda: "def add(a, b)" in nvim.lua(floating))
+    # As `gra` does, without its menu.
+    nvim.lua("""
+    local function wanted(action) return vim.startswith(action.title, 'Document') end
+    vim.lsp.buf.code_action({ filter = wanted, apply = true })
+    """)
+    nvim.until(documented, lambda: nvim.text)
 
 
 def test_the_plugin_is_set_up(neovim: StartNeovim, neovim_each: Path) -> None:

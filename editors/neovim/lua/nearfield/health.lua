@@ -42,7 +42,7 @@ local function check_server()
     health.info('no server runs; it starts with the first file that is opened')
   end
   for _, client in ipairs(clients) do
-    local answer = client:request_sync('nearfield/status', vim.empty_dict(), 2000)
+    local answer = client:request_sync('nearfield/status', vim.empty_dict(), 5000)
     local status = answer and answer.result
     local root = client.root_dir or 'no folder'
     if not status then
