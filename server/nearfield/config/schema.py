@@ -26,7 +26,8 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     disabled_languages: list[str] = field(default_factory=list[str])
     """Language ids in which nothing is suggested."""
     debounce_ms: NonNegative = 60
-    """Wait after a keystroke before a model is asked; a newer keystroke cancels the wait."""
+    """Wait at most so long after a keystroke before a model is asked: less where it has little to
+    read, all of it where keys come fast. A newer keystroke cancels the wait."""
     deadline_ms: Positive = 2500
     """An automatic suggestion that takes longer than this from the keystroke is not shown."""
     invoked_deadline_ms: Positive = 20000

@@ -47,10 +47,6 @@ from nearfield.types import (
 
 log = logging.getLogger(__name__)
 
-CLIENT_WAITED_MS = 5
-"""The wait when the client has waited itself: just long enough that of several requests in one read
-only the last one reaches a model."""
-
 OTHER_TEMPERATURE = 0.8
 """For providers that cannot be told to begin otherwise: enough to leave the likeliest path."""
 
@@ -190,18 +186,14 @@ class Completer:
                 # Who has seen the first one, and asks, wants the others.
                 seen = ask.invoked and not unsure(hits[0].said.confidence, self._settings)
                 return await self._with_others(ask, cached, deadline, OTHERS_SECONDS * seen)
-        await asyncio.sleep(self._debounce_ms(ask) / 1000)
+        if self._router is not None:
+            wait = self.questions.wait_ms(ask, document, self._router)
+            await asyncio.sleep(wait / 1000)
         if self._documents.is_stale(ask.snapshot):
             return CompletionAnswer(reason="stale")
         if self._router is None:
             return CompletionAnswer(reason="not_ready")
         return await self._from_model(ask, document, self._router, account)
-
-    def _debounce_ms(self, ask: CompletionAsk) -> float:
-        if ask.invoked:
-            return 0
-        wait = self._settings.debounce_ms
-        return min(wait, CLIENT_WAITED_MS) if ask.client_waits else wait
 
     async def _from_model(
         self, ask: CompletionAsk, document: Document, router: Router, account: Account

@@ -6,6 +6,8 @@ touch it until the next one. That is enough to tell typing from jumping.
 
 from __future__ import annotations
 
+import math
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -32,7 +34,9 @@ class Document:
     first). `touched` spans what those edits wrote around the cursor; `elsewhere` tells that one was
     not at the cursor. `accepted` tells that the last edit put a suggestion in. `held` are the
     prompts of this document that the provider has evaluated, the last one last (see held.py).
-    `window` is what of the document the last prompt showed (see context/slice.py).
+    `window` is what of the document the last prompt showed (see context/slice.py). `asked_at` is
+    when the last request came, on the monotonic clock, `gap` the seconds between it and the one
+    before.
     """
 
     snapshot: Snapshot
@@ -43,6 +47,8 @@ class Document:
     accepted: bool = False
     held: list[Held] = field(default_factory=list[Held])
     window: Window | None = None
+    asked_at: float = -math.inf
+    gap: float = math.inf
 
     def apply(self, snapshot: Snapshot, edits: Sequence[Edit], accepted: bool = False) -> None:
         """Go to `snapshot`, which `edits` lead to, each counted in the text after the one
@@ -57,6 +63,8 @@ class Document:
     def asked(self, offset: int) -> Situation:
         """A request came at `offset`: what had the user done since the last one?"""
         found = self._situation(offset)
+        now = time.monotonic()
+        self.gap, self.asked_at = now - self.asked_at, now
         self.cursor, self.touched = offset, Span(offset, offset)
         self.new_line = self.elsewhere = self.accepted = False
         return found

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from nearfield.config.schema import Completion
 from nearfield.features.ask import CompletionAsk
 from nearfield.features.budget import Allowance, Rates, allow
+from nearfield.features.debounce import wait_ms
 from nearfield.features.documents import Document
 from nearfield.features.prompting import Cursor, Plan, choose, request_of
 from nearfield.features.shape import Shaper
@@ -107,11 +108,20 @@ class Questions:
 
     def allowance(self, router: Router, seconds: float, *, patient: bool = False) -> Allowance:
         """What the first candidate can be shown within `seconds`."""
-        candidates = router.candidates("complete")
-        can = Capabilities()
-        if candidates:
-            can = self.rates.fill_in(candidates[0].name, candidates[0].capabilities)
+        can = self._first_can(router)
         return allow(can, seconds, self._settings.max_tokens, patient=patient)
+
+    def wait_ms(self, ask: CompletionAsk, document: Document, router: Router) -> float:
+        """How long `ask` waits for the next keystroke, in milliseconds."""
+        can = self._first_can(router)
+        allowance = self.allowance(router, self._settings.deadline_ms / 1000)
+        return wait_ms(ask, document, can, allowance, self._settings)
+
+    def _first_can(self, router: Router) -> Capabilities:
+        candidates = router.candidates("complete")
+        if not candidates:
+            return Capabilities()
+        return self.rates.fill_in(candidates[0].name, candidates[0].capabilities)
 
     async def _parse(self, snapshot: Snapshot) -> Parsed | None:
         language = language_for(snapshot.language, snapshot.path)

@@ -43,7 +43,8 @@ def test_every_command_of_a_key_or_a_menu_exists() -> None:
     named = {binding["command"] for binding in contributed["keybindings"]}
     for entries in contributed["menus"].values():
         named |= {entry["command"] for entry in entries if "command" in entry}
-    assert named <= known
+    # Those of VS Code itself may have a key of ours, too.
+    assert {name for name in named if not name.startswith("editor.action.")} <= known
 
 
 def test_the_lock_file_names_no_host() -> None:
