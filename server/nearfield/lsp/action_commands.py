@@ -25,6 +25,7 @@ from nearfield.lsp import convert, wire
 from nearfield.lsp.explain import WireRange, document_of
 from nearfield.lsp.lines import LineTable
 from nearfield.lsp.offers import asker
+from nearfield.lsp.questions import ask_client
 from nearfield.lsp.session import Session
 from nearfield.lsp.work import Report, shown_work
 
@@ -181,8 +182,10 @@ async def _answer(session: Session, params: ActionParams, proposal: Proposal) ->
             "This editor takes no edits from a server.", "Ask with preview: true instead."
         )
     try:
-        applied = await session.protocol.send_request_async(
-            types.WORKSPACE_APPLY_EDIT, types.ApplyWorkspaceEditParams(edit, proposal.title)
+        applied = await ask_client(
+            session.protocol,
+            types.WORKSPACE_APPLY_EDIT,
+            types.ApplyWorkspaceEditParams(edit, proposal.title),
         )
     except JsonRpcException as error:
         raise EditRefused("The editor did not take the edit.") from error

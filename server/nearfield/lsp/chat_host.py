@@ -8,7 +8,6 @@ taken back with `$/cancelRequest`.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from pygls.exceptions import JsonRpcException
 
 from nearfield.features.chat.words import Allow, Change, Problem, Question, Refused
 from nearfield.lsp.offers import CHOICES, opted_in
+from nearfield.lsp.questions import ask_client
 from nearfield.lsp.session import Session
 from nearfield.lsp.workspace_edit import workspace_edit
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 ALLOW_CALL = "nearfield/allowCall"
 OPT_IN = "nearfieldChat"
 ANSWERS = {"Once": Allow.ONCE, "This session": Allow.SESSION, "No": Allow.NO}
-
-_ids = itertools.count(1)
 
 
 class EditorHost:
@@ -147,12 +145,7 @@ class EditorHost:
 
     async def _request(self, method: str, params: Any) -> Any:
         """The client's answer, None when it has none."""
-        protocol = self._session.protocol
-        number = f"nearfield-chat-{next(_ids)}"
         try:
-            return await protocol.send_request_async(method, params, number)
+            return await ask_client(self._session.protocol, method, params)
         except JsonRpcException:
             return None
-        except asyncio.CancelledError:
-            protocol.notify(types.CANCEL_REQUEST, types.CancelParams(number))
-            raise

@@ -1,0 +1,26 @@
+"""Requests of the server to its client that are taken back when nobody waits for the answer any
+more: a question that stays on the screen, or an edit to confirm, would outlive what it belongs to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any
+
+from lsprotocol import types
+
+from nearfield.lsp.protocol import NearfieldProtocol
+
+_numbers = itertools.count(1)
+
+
+async def ask_client(protocol: NearfieldProtocol, method: str, params: Any) -> Any:
+    """The client's answer. Raises `JsonRpcException` when it has none; cancelling it tells the
+    client with `$/cancelRequest`."""
+    number = f"nearfield-asks-{next(_numbers)}"
+    try:
+        return await protocol.send_request_async(method, params, number)
+    except asyncio.CancelledError:
+        protocol.notify(types.CANCEL_REQUEST, types.CancelParams(number))
+        raise
