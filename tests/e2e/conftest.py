@@ -6,6 +6,7 @@ not. Both start the server with no model: the `scripted` provider answers by `sc
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from lsprotocol import types
+from pytest_httpserver import HTTPServer
 from pytest_lsp import make_test_lsp_client
 from tests.e2e.editing import Editor, StartEditor, capabilities, plain
 from tests.e2e.process import COMMAND, environment, script
@@ -96,3 +98,18 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
     w.initialize()
     yield w
     w.end()
+
+
+@pytest.fixture
+def cloud(httpserver: HTTPServer) -> HTTPServer:
+    """A server of OpenAI's protocol that completes with `a + b`; it plays one outside this
+    machine."""
+    events = (
+        {"choices": [{"index": 0, "text": "a + b"}]},
+        {"choices": [{"index": 0, "text": "\n", "finish_reason": "stop"}]},
+    )
+    lines = [f"data: {json.dumps(event)}\n\n" for event in events]
+    httpserver.expect_request("/v1/completions", method="POST").respond_with_data(
+        "".join([*lines, "data: [DONE]\n\n"]), content_type="text/event-stream"
+    )
+    return httpserver

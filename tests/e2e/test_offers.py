@@ -3,7 +3,6 @@ protocol, with a server that counts as outside this machine."""
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -23,20 +22,6 @@ MINE = "Person-of-the-local-model"
 
 FAILS = {"match": "return ", "text": "", "error": "Unreachable"}
 POOR = {"match": "return ", "text": f"{MINE}\n"}
-
-
-@pytest.fixture
-def cloud(httpserver: HTTPServer) -> HTTPServer:
-    """A server of OpenAI's protocol that completes with `a + b`."""
-    events = (
-        {"choices": [{"index": 0, "text": "a + b"}]},
-        {"choices": [{"index": 0, "text": "\n", "finish_reason": "stop"}]},
-    )
-    lines = [f"data: {json.dumps(event)}\n\n" for event in events]
-    httpserver.expect_request("/v1/completions", method="POST").respond_with_data(
-        "".join([*lines, "data: [DONE]\n\n"]), content_type="text/event-stream"
-    )
-    return httpserver
 
 
 @pytest.fixture

@@ -38,20 +38,6 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def cloud(httpserver: HTTPServer) -> HTTPServer:
-    """A server that plays one outside this machine and answers `a + b`."""
-    events = (
-        {"choices": [{"index": 0, "text": "a + b"}]},
-        {"choices": [{"index": 0, "text": "\n", "finish_reason": "stop"}]},
-    )
-    lines = [f"data: {json.dumps(event)}\n\n" for event in events]
-    httpserver.expect_request("/v1/completions", method="POST").respond_with_data(
-        "".join([*lines, "data: [DONE]\n\n"]), content_type="text/event-stream"
-    )
-    return httpserver
-
-
 def by_the_cloud(cloud: HTTPServer) -> dict[str, Any]:
     """Settings by which every completion leaves this machine."""
     return {
