@@ -110,9 +110,10 @@ def _breaking(folder: Path) -> str:
     return str(folder)
 
 
-def test_the_example_of_the_documentation_runs(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "testing.md").read_text()
-    (example,) = re.findall(r"```python\n([^`]*nearfield\.testing[^`]*)```", page)
+@pytest.mark.parametrize("page", ["README.md", "docs/testing.md"])
+def test_the_example_of_the_documentation_runs(tmp_path: Path, page: str) -> None:
+    written = (Path(__file__).parents[2] / page).read_text()
+    (example,) = re.findall(r"```python\n([^`]*nearfield\.testing[^`]*)```", written)
     (tmp_path / "test_example.py").write_text(example)
     ran = subprocess.run(
         [

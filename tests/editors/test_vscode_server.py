@@ -151,6 +151,7 @@ def test_the_server_is_installed_where_there_is_none(vscode: StartVSCode, home: 
     window.answer("Install")
     window.notice("installing the server")
     window.sees("fetching", lambda: window.notices)
+    assert window.status == "Nearfield: installing"
     window.picture("installing")
     for _ in range(INSTALL_S):
         if window.status.startswith("Local"):

@@ -45,6 +45,7 @@ CHROMIUM_FLAGS = (
 QUIET = {
     "workbench.startupEditor": "none",
     "workbench.tips.enabled": False,
+    "workbench.reduceMotion": "on",
     "workbench.enableExperiments": False,
     "workbench.secondarySideBar.defaultVisibility": "hidden",
     "workbench.colorTheme": "Default Dark Modern",
@@ -291,7 +292,7 @@ class Window:
         """Take a picture, for people."""
         self._pictures.mkdir(parents=True, exist_ok=True)
         path = self._pictures / f"{name}.png"
-        self.page.screenshot(path=path)
+        self.page.screenshot(path=path, animations="disabled")
         return path
 
     # --- seeing -----------------------------------------------------------------------------

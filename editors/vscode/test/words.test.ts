@@ -37,6 +37,7 @@ test("every state has its words, and all of them say whether it is local", () =>
 });
 
 test("without a server it says what is the matter", () => {
+  check({ life: "installing", status: undefined }, "$(loading~spin) Nearfield: installing");
   check({ life: "searching", status: undefined }, "$(loading~spin) Nearfield: starting");
   check({ life: "starting", status: undefined }, "$(loading~spin) Nearfield: starting");
   check({ life: "missing", status: undefined }, "$(warning) Nearfield: not installed", "warning");

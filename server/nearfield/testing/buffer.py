@@ -107,7 +107,7 @@ class Buffer:
         if "command" in shown:
             self._host.execute(shown["command"])
 
-    def popup(self, wait_s: float = 5.0) -> list[Item]:
+    def popup(self, wait_s: float = 10.0) -> list[Item]:
         """The completion list at the cursor. One that is empty and not complete is asked for again
         for `wait_s`, as typing would."""
         end = time.monotonic() + wait_s

@@ -45,6 +45,7 @@ export class Server implements vscode.Disposable {
 
   private found: Found | undefined;
   private ends: number[] = [];
+  private settingUp: Promise<void> | undefined;
   private busy: Promise<void> = Promise.resolve();
   private settingsListener: vscode.Disposable | undefined;
 
@@ -91,13 +92,23 @@ export class Server implements vscode.Disposable {
     await this.client?.sendNotification("workspace/didChangeConfiguration", { settings: null });
   }
 
-  /** Make the extension's own environment, with progress and a way to cancel, and start it. */
-  async setUp(): Promise<void> {
+  /** Make the extension's own environment, with progress and a way to cancel, and start it. Who
+   * asks again while it is made waits for the same. */
+  setUp(): Promise<void> {
+    this.settingUp ??= this.setUpNow().finally(() => {
+      this.settingUp = undefined;
+    });
+    return this.settingUp;
+  }
+
+  private async setUpNow(): Promise<void> {
     const options = {
       location: vscode.ProgressLocation.Notification,
       title: "Nearfield: installing the server",
       cancellable: true,
     };
+    const { life, problem } = this;
+    if (!this.client) this.become("installing");
     try {
       await vscode.window.withProgress(options, async (progress, token) => {
         const abort = new AbortController();
@@ -117,8 +128,8 @@ export class Server implements vscode.Disposable {
         });
       });
     } catch (error) {
-      if (error instanceof Error && error.name === "AbortError") return;
-      await this.fail(error);
+      if (!(error instanceof Error && error.name === "AbortError")) await this.fail(error);
+      else if (!this.client) this.become(life, problem);
       return;
     }
     await this.restart();
@@ -291,6 +302,8 @@ export class Server implements vscode.Disposable {
 
   /** What the server says to the user, with what can be done about it. */
   private async show(message: string): Promise<void> {
+    // VS Code puts all on one line, where one could not tell them apart.
+    message = message.replace(":\n", ": ").replaceAll("\n", " • ");
     const settings = message.includes("settings");
     const model = /model/i.test(message) && !settings;
     const choice = settings ? "Open Settings" : model ? "Choose a Model…" : "Show Log";

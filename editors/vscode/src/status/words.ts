@@ -3,7 +3,7 @@
 import type { IndexState, Role, Status } from "../wire";
 
 /** Where the server's process is in its life, as the extension sees it. */
-export type Life = "searching" | "missing" | "starting" | "running" | "failed" | "stopped";
+export type Life = "searching" | "missing" | "installing" | "starting" | "running" | "failed" | "stopped";
 
 export interface Shown {
   readonly text: string;
@@ -41,6 +41,7 @@ export function shown(now: Situation): Shown {
   if (life === "missing") {
     return warning("$(warning) Nearfield: not installed", `${problem} Click to install it.`);
   }
+  if (life === "installing") return plain(`${SPIN} Nearfield: installing`, "");
   if (life === "failed") return error("$(error) Nearfield: not running", escape(problem));
   if (life === "stopped") return plain("$(circle-slash) Nearfield: stopped", "Click to start it.");
   if (life !== "running" || !status) return plain(`${SPIN} Nearfield: starting`, "");
