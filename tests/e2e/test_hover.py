@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -101,19 +102,23 @@ def test_typing_ends_the_explanation_and_a_cancelled_hover_is_answered(
     assert w.answer(asked)["result"] is None
 
 
+async def tell_problem(e: Editor, uri: str, name: str, start: int) -> list[str]:
+    """Tell that `name`, on the first line, is not defined; the titles of what is offered there."""
+    where = types.Range(types.Position(0, start), types.Position(0, start + len(name)))
+    problem = types.Diagnostic(where, f'"{name}" is not defined', source="Pyright")
+    actions = await e.client.text_document_code_action_async(
+        types.CodeActionParams(
+            types.TextDocumentIdentifier(uri), where, types.CodeActionContext([problem])
+        )
+    )
+    return [action.title for action in actions or []]
+
+
 async def test_a_problem_that_the_client_has_told_is_explained(editor: StartEditor) -> None:
     answers = {"match": "Pyright reports", "text": "The name has to be imported first."}
     async with editor(told(answers, wait_ms=15_000)) as e:
         uri = e.open("print(missing)\n")
-        where = types.Range(types.Position(0, 6), types.Position(0, 13))
-        problem = types.Diagnostic(where, '"missing" is not defined', source="Pyright")
-        actions = await e.client.text_document_code_action_async(
-            types.CodeActionParams(
-                types.TextDocumentIdentifier(uri), where, types.CodeActionContext([problem])
-            )
-        )
-        titles = [action.title for action in actions or []]
-        assert "Explain this (scripted)" in titles
+        assert "Explain this (scripted)" in await tell_problem(e, uri, "missing", 6)
         text = await hover(e, uri, 0, 8)
         assert '**"missing" is not defined**' in text
         assert "The name has to be imported first." in text
@@ -185,6 +190,47 @@ async def test_wrong_arguments_are_said_to_be(editor: StartEditor) -> None:
         for arguments in ([{"uri": uri}], [{"uri": "file:///w/no.py", "position": WHERE}], [7], []):
             with pytest.raises(JsonRpcException):
                 await explain(e, *arguments)
+
+
+KINDS = {
+    "a name": ("python", CODE, "area(1", "area"),
+    "an expression": ("python", CODE, "* h", "multipl|product|area|w|h"),
+    "a regex": (
+        "python",
+        'import re\nYEAR = re.compile(r"^[0-9]{4}$")\n',
+        "[0-9]",
+        "digit|number|4",
+    ),
+    "a problem": ("python", "total = prise * 2\n", "prise", "defined|variable|name|undefined"),
+    "a key": ("toml", "[tool.ruff]\nline-length = 100\n", "line-length", "line|length|100"),
+}
+
+
+@pytest.mark.model
+async def test_a_real_model_explains_each_kind_once(
+    editor: StartEditor, default_model: Path
+) -> None:
+    """What is pointed at a second time is answered without a model."""
+    options = {
+        "models": {"complete": str(default_model)},
+        "hover": {"wait_ms": 60_000, "prepare": False},
+    }
+    async with editor(options) as e:
+        for number, (language, text, at, expected) in enumerate(KINDS.values()):
+            uri = e.open(text, f"file:///w/{number}.{language}", language)
+            line, character = text.count("\n", 0, text.index(at)), len(
+                text[: text.index(at)].rpartition("\n")[2]
+            )  # fmt: skip
+            if at == "prise":
+                await tell_problem(e, uri, at, character)
+            first = await hover(e, uri, line, character)
+            assert "on this machine" in first, first
+            assert re.search(expected, first, re.IGNORECASE), first
+            spent = await e.ask("nearfield/spent")
+            assert await hover(e, uri, line, character) == first
+            assert await e.ask("nearfield/spent") == spent
+            last, before = await e.traces(2)
+            assert (before["situation"], last["situation"]) == ("", "cached")
 
 
 @pytest.mark.model
