@@ -17,9 +17,10 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Protocol
 
+from nearfield.index.around import Around, module_word
 from nearfield.index.chunks import doc_of
 from nearfield.index.files import decode
 from nearfield.index.search_store import Place, Reader, Row
@@ -57,7 +58,6 @@ ASIDE = 0.45
 """Factor for tests, examples, documentation and the like, when the query does not speak of them."""
 PROSE = 0.5
 """Factor for a file that is no code."""
-NEAR_BOOST = 0.15
 RECENT_BOOST = 0.03
 RECENT_SECONDS = 7 * 86_400.0
 
@@ -231,21 +231,35 @@ class Searcher:
         self, query: str, rows: dict[int, Row], scores: dict[int, float], near: str
     ) -> list[tuple[Row, float]]:
         """The candidates, the best first, after all factors."""
-        asked_for = set(asked(query))
+        asked_for = frozenset(asked(query))
+        singular = frozenset(word.rstrip("s") for word in asked_for)
         aside = not asked_for & _ASIDE_WORDS
+        around = self._around(near)
+        now = time.time()
         final: list[tuple[Row, float]] = []
         for chunk, row in rows.items():
             score = scores[chunk]
             score += NAME_WORDS_BOOST * _named_share(row, asked_for)
-            score += STEM_BOOST * _stem_share(row.path, asked_for)
+            score += STEM_BOOST * _stem_share(row.path, singular)
             if aside and _ASIDE_PATH.search(row.path):
                 score *= ASIDE
             if row.kind in {"section", "text"}:
                 score *= PROSE
-            score *= 1 + _nearness(row, near)
+            age = max(now - row.changed, 0.0)
+            recent = RECENT_BOOST * math.exp(-age / RECENT_SECONDS)
+            score *= 1 + recent + (around.nearness(row.path) if around is not None else 0.0)
             final.append((row, score))
         final.sort(key=lambda pair: (-pair[1], pair[0].path, pair[0].first))
         return _with_files(final)
+
+    def _around(self, near: str) -> Around | None:
+        """The neighbourhood of the cursor's file, None without one."""
+        if not near:
+            return None
+        folder = near.rpartition("/")[0].rpartition("/")[2]
+        importers = self._reader.importers(module_word(near))
+        sure = importers & self._reader.importers(folder) if folder else importers
+        return Around(near, self._reader.imports(near), importers, sure)
 
     def defined(self, name: str, limit: int = 20) -> list[Defined]:
         """Where `name` is defined, with what stands there."""
@@ -294,41 +308,22 @@ class Searcher:
         return held[1]
 
 
-def _named_share(row: Row, asked_for: set[str]) -> float:
+def _named_share(row: Row, asked_for: frozenset[str]) -> float:
     """How much of a definition's name the query says, 0..1; short names say little."""
-    words = set(parts(row.name)) if row.name and row.kind != "section" else set[str]()
+    words = frozenset(parts(row.name)) if row.name and row.kind != "section" else None
     if not words:
         return 0.0
-    return len(words & asked_for) / len(words) * min(1.0, len(words & asked_for) / 2)
+    said = len(words & asked_for)
+    return said / len(words) * min(1.0, said / 2)
 
 
-def _stem_share(path: str, asked_for: set[str]) -> float:
+def _stem_share(path: str, singular: frozenset[str]) -> float:
     """How much of a file's name the query says, 0..1, singular and plural being the same."""
-    words = parts(PurePosixPath(path).stem)
+    name = path.rpartition("/")[2]
+    words = parts(name.rpartition(".")[0] or name)
     if not words:
         return 0.0
-    said = {word.rstrip("s") for word in asked_for}
-    return sum(word.rstrip("s") in said for word in words) / len(words)
-
-
-def _nearness(row: Row, near: str) -> float:
-    """A little more for what lies near the cursor's file, and for what changed lately."""
-    boost = 0.0
-    if near:
-        here, there = PurePosixPath(near).parent.parts, PurePosixPath(row.path).parent.parts
-        shared = sum(1 for _ in _common(here, there))
-        boost += NEAR_BOOST * (shared + 1) / (max(len(here), len(there)) + 1)
-    age = max(time.time() - row.changed, 0.0)
-    return boost + RECENT_BOOST * math.exp(-age / RECENT_SECONDS)
-
-
-def _common(one: Sequence[str], other: Sequence[str]) -> list[str]:
-    same: list[str] = []
-    for left, right in zip(one, other, strict=False):
-        if left != right:
-            break
-        same.append(left)
-    return same
+    return sum(word.rstrip("s") in singular for word in words) / len(words)
 
 
 def _with_files(ranked: list[tuple[Row, float]]) -> list[tuple[Row, float]]:

@@ -101,18 +101,15 @@ class Reader(Symbols):
 
     def rows(self, ids: Iterable[int]) -> dict[int, Row]:
         """Chunks by id; those that are gone are missing."""
-        found: dict[int, Row] = {}
-        for one in ids:
-            for row in self._db.execute(
-                "SELECT chunk.id, path, first, first + rows, kind.text,"
-                " substr(symbol, length(symbol) - named + 1), symbol, language, chunk.digest,"
-                " changed FROM chunk JOIN kind ON kind.id = chunk.kind JOIN file ON file.id ="
-                " (SELECT id FROM file WHERE chunk <= ?1 ORDER BY chunk DESC LIMIT 1)"
-                " WHERE chunk.id = ?1",
-                (one,),
-            ):
-                found[one] = Row(row[0], os.fsdecode(row[1]), *row[2:])
-        return found
+        rows = self._db.execute(
+            "SELECT chunk.id, file.path, first, first + rows, kind.text,"
+            " substr(symbol, length(symbol) - named + 1), symbol, language, chunk.digest, changed"
+            " FROM json_each(?) AS wanted JOIN chunk ON chunk.id = wanted.value"
+            " JOIN kind ON kind.id = chunk.kind JOIN file ON file.id ="
+            " (SELECT id FROM file WHERE chunk <= wanted.value ORDER BY chunk DESC LIMIT 1)",
+            (str(list(ids)),),
+        )
+        return {row[0]: Row(row[0], os.fsdecode(row[1]), *row[2:]) for row in rows}
 
     def source(self, path: str) -> Source | None:
         """See `Source`; None for a file that is not indexed."""

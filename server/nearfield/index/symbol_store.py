@@ -9,8 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 import apsw
+import numpy as np
 
 from nearfield.index.outlines import (
     DEFINED,
@@ -24,6 +27,8 @@ from nearfield.index.symbols import Definition
 from nearfield.index.words import folded
 
 FUZZY_GRAMS = 12
+FUZZY_NAMES = 200
+"""So many names, those that share most triples, are compared as a whole."""
 LEAST_LIKE = 0.2
 """Share of common letter triples from which on a name is like another."""
 STYLES_FILES = 500
@@ -74,17 +79,30 @@ class Symbols:
         if len(fold) < 3:
             return []
         grams = [fold[i : i + 3] for i in range(len(fold) - 2)][:FUZZY_GRAMS]
-        match = " OR ".join('"' + gram.replace('"', '""') + '"' for gram in dict.fromkeys(grams))
-        rows = self._db.execute("SELECT DISTINCT folded FROM grams WHERE grams MATCH ?", (match,))
-        wanted = set(grams)
+        wanted = dict.fromkeys(grams)
+        held = np.concatenate([self._with_gram(gram) for gram in wanted])
+        rows, shared = np.unique(held, return_counts=True)
+        best = rows[np.argsort(-shared, kind="stable")[:FUZZY_NAMES]]
 
         def closeness(name: str) -> float:
-            held = {name[i : i + 3] for i in range(len(name) - 2)}
-            return len(wanted & held) / len(wanted | held)
+            theirs = {name[i : i + 3] for i in range(len(name) - 2)}
+            return len(theirs & wanted.keys()) / len(theirs | wanted.keys())
 
-        scored = sorted(((closeness(str(row[0])), str(row[0])) for row in rows), reverse=True)
+        names = {
+            str(row[0])
+            for row in self._db.execute(
+                "SELECT folded FROM grams WHERE rowid IN (SELECT value FROM json_each(?))",
+                (str([int(one) for one in best]),),
+            )
+        }
+        scored = sorted(((closeness(name), name) for name in names), reverse=True)
         close = (name for score, name in scored if score >= LEAST_LIKE and self.defines(name))
-        return [name for _, name in zip(range(limit), close, strict=False)]
+        return list(islice(close, limit))
+
+    def _with_gram(self, gram: str) -> Any:
+        quoted = '"' + gram.replace('"', '""') + '"'
+        sql = "SELECT group_concat(rowid) FROM grams WHERE grams MATCH ?"
+        return np.fromstring(self._db.execute(sql, (quoted,)).get or "", np.int64, sep=",")
 
     def defines(self, name: str) -> bool:
         """Whether any file defines `name`, in any style of writing."""

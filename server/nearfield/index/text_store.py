@@ -42,7 +42,10 @@ class FullText:
         scores = np.concatenate([held.parts * held.rarity for held in telling])
         different, places = np.unique(chunks, return_inverse=True)
         sums = np.bincount(places, scores)
-        best = np.argsort(-sums, kind="stable")[:limit]
+        best = np.arange(len(sums))
+        if len(sums) > limit:
+            best = np.argpartition(-sums, limit)[:limit]
+        best = best[np.lexsort((best, -sums[best]))]
         return [(int(different[at]), float(sums[at])) for at in best]
 
 

@@ -67,6 +67,33 @@ def test_the_neighbourhood_of_the_cursor_counts(place: Place) -> None:
         assert searcher.search("handle request", near=near)[0].path == near.replace("y.py", "x.py")
 
 
+BODY = "def handle(request):\n    return request\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "near", "first"),
+    [
+        # What the cursor's file imports comes before its like.
+        ({"web/main.py": "from shop.orders import handle\n"}, "web/main.py", "shop/orders.py"),
+        ({"web/main.py": "from mail.orders import handle\n"}, "web/main.py", "mail/orders.py"),
+        ({"web/main.ts": "import { handle } from '../shop/orders';\n"}, "web/main.ts",
+         "shop/orders.py"),
+        # So does what imports the cursor's file.
+        ({"web/main.py": "x = 1\n", "shop/orders.py": "import web.main\n" + BODY}, "web/main.py",
+         "shop/orders.py"),
+        ({"web/main.py": "x = 1\n", "mail/orders.py": "import web.main\n" + BODY}, "web/main.py",
+         "mail/orders.py"),
+    ],
+)  # fmt: skip
+def test_what_an_import_joins_is_near(
+    place: Place, files: dict[str, str], near: str, first: str
+) -> None:
+    place.write({"mail/orders.py": BODY, "shop/orders.py": BODY} | files)
+    place.build()
+    hits = place.searcher().search("handle request", near=near)
+    assert hits[0].path == first
+
+
 def test_a_file_that_changed_since_is_not_shown(place: Place) -> None:
     place.write(FILES)
     place.build()
