@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,19 +38,28 @@ def test_a_real_model_suggests_and_tab_takes_it(vscode: StartVSCode, default_mod
     assert ghost.strip() in (window.folder / "a.py").read_text()
 
 
-def test_a_word_of_a_suggestion_is_taken_and_told(vscode: StartVSCode) -> None:
-    window = vscode({"a.py": ""})
+def test_a_word_of_a_suggestion_is_taken_and_told(vscode: StartVSCode, tmp_path: Path) -> None:
+    own = Path(sys.executable).with_name("nearfield")
+    heard, program = tmp_path / "heard", tmp_path / "overheard"
+    program.write_text(
+        f'#!/bin/sh\n[ "$1" = serve ] || exec {own} "$@"\ntee {heard} | {own} "$@"\n'
+    )
+    program.chmod(0o755)
+    window = vscode({"a.py": ""}, machine={"nearfield.server.path": str(program)})
     window.open("a.py")
     window.ready()
     window.type(EXAMPLE)
     window.suggests(r"return a \+ b")
     window.press("Control+ArrowRight")
     window.suggests(r"^ ?a \+ b")
-    for key, seen in (("Escape", "^$"), ("Alt+\\", r"^ ?a \+ b"), ("Escape", "^$")):
+    for told in ("didShowCompletion", "didPartiallyAcceptCompletion"):
+        window.sees(told, heard.read_text)
+    for key, seen in (("Escape", "^$"), ("Alt+\\", r"^ ?a \+ b"), ("Tab", "^$")):
         window.press(key)
         window.sees(seen, lambda: window.ghost)
+    window.sees("workspace/executeCommand.*nearfield.accept", heard.read_text)
     window.save()
-    assert (window.folder / "a.py").read_text().rstrip() == f"{EXAMPLE}return"
+    assert (window.folder / "a.py").read_text().rstrip() == f"{EXAMPLE}return a + b"
 
 
 def test_a_fast_typist_gets_what_was_typed_and_taken(vscode: StartVSCode) -> None:

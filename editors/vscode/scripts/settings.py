@@ -89,15 +89,16 @@ OWN = {
         },
         f"{SECTION}.trace.server": {
             "type": "string",
-            "enum": ["off", "messages", "verbose"],
+            "enum": ["messages", "verbose"],
             "enumDescriptions": [
-                "Nothing.",
                 "That a message was sent.",
                 "Whole messages. They hold your code: do not pass such a log on.",
             ],
-            "default": "off",
+            "default": "messages",
             "scope": "window",
-            "description": "What goes to the log of what the editor and the server say.",
+            # It is the client library that asks for both.
+            "description": "What of the talk between the editor and the server is in the log while "
+            "its level is Trace (Developer: Set Log Level…, Nearfield). Else nothing of it is.",
         },
     },
 }
