@@ -109,7 +109,7 @@ async def test_one_indexes_for_both_and_the_other_goes_on(editor: StartEditor, r
         first = await first_window.enter_async_context(editor(script(**INDEX), root=root))
         await state(first, "ready", 3)
         async with editor(script(**INDEX), root=root) as second:
-            await state(second, "reading", 0)  # it counts what it has built itself
+            await state(second, "reading", 3)
             for window in (first, second):
                 await known(window, root, "first_2")
             (root / "later.py").write_text("def later(x):\n    return x\n")
@@ -155,7 +155,8 @@ async def test_stats_count_what_both_were_asked(
     editor: StartEditor, root: Path, environ: dict[str, str]
 ) -> None:
     answers = [{"match": r"return $", "text": "a + b\n"}]
-    options = script(answers, **INDEX, **AT_ONCE)
+    # What is explained while the cursor rests is counted, too.
+    options = script(answers, **INDEX, **AT_ONCE, hover={"prepare": False})
     async with editor(options, root=root) as one, editor(options, root=root) as two:
         await asyncio.gather(write(one, root, "one"), write(two, root, "two"))
     told = nearfield(environ, "stats")

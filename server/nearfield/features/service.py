@@ -133,15 +133,15 @@ class Service:
             await stop_task(task)
         await self._prefill.aclose()
         await self._completer.aclose()
-        # First, because the process may be ended before the rest is done.
+        # What is only in memory goes first: the process may be ended before the rest is done.
         self.acceptance.aclose()
         await self._recorder.aclose()
-        await self._warm.keep_all()
         await self.explainer.aclose()
-        await self.knowledge.aclose()
         router, self.router = self.router, None
         if router is not None:
             await router.aclose()
+        await self._warm.keep_all()
+        await self.knowledge.aclose()
         providers, self._providers = self._providers, {}
         await self._free(providers)
 

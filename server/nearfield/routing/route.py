@@ -298,7 +298,8 @@ class Route:
             self._desk.running[name] -= 1
             if spoke:
                 breaker.succeed()
-                self._desk.count(name, self._errand, usage, characters)
+                if not _only_prefill(self._request):  # nobody has asked for that
+                    self._desk.count(name, self._errand, usage, characters)
             else:
                 breaker.abandon()
 

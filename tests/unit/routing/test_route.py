@@ -573,6 +573,8 @@ async def test_what_local_models_did_is_counted(
     router = make({}, provider("local", text="one two three"))
     for _ in range(3):
         await listen(router.infill(infill()))
+    # What is only read ahead was asked by nobody.
+    await listen(router.infill(infill(prefill_only=True)))
     await router.aclose()
     (use,) = store.local_use(time.time() - 60)
     assert (use.provider, use.task, use.requests, use.tokens_out) == ("local", "complete", 3, 15)
