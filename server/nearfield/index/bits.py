@@ -19,7 +19,8 @@ class Bits:
 
     def __init__(self, dimensions: int) -> None:
         self._words = (dimensions + 63) // 64
-        self._matrix: Any = np.zeros((0, self._words), np.uint64)
+        # One row for each word of the vectors: numpy goes through rows four times as fast.
+        self._matrix: Any = np.zeros((self._words, 0), np.uint64)
         self._ids: Any = np.zeros(0, np.int64)
         self._count = 0
 
@@ -36,21 +37,24 @@ class Bits:
         end = self._count + len(ids)
         if end > len(self._ids):
             room = max(int(len(self._ids) * GROWTH), end)
-            self._matrix = _grown(self._matrix, (room, self._words))
-            self._ids = _grown(self._ids, (room,))
-        self._matrix[self._count : end] = self._packed(vectors)
+            self._matrix = _grown(self._matrix, room)
+            self._ids = _grown(self._ids, room)
+        self._matrix[:, self._count : end] = self._packed(vectors).T
         self._ids[self._count : end] = ids
         self._count = end
 
     def nearest(self, query: Any, count: int) -> list[int]:
-        """The ids of the vectors with most signs in common with `query`, in no order."""
+        """The ids of the vectors with most signs in common with `query`, in no order; more than
+        `count` where several are equally far."""
         if not self._count:
             return []
-        differing = np.bitwise_count(self._matrix[: self._count] ^ self._packed(query[None, :]))
-        distances = differing.sum(axis=1, dtype=np.uint16)
-        count = min(count, self._count)
-        best = np.argpartition(distances, count - 1)[:count]
-        return [int(one) for one in self._ids[best]]
+        signs = self._packed(query[None, :])[0]
+        distances = np.zeros(self._count, np.uint16)
+        for row, word in zip(self._matrix, signs, strict=True):
+            distances += np.bitwise_count(row[: self._count] ^ word)
+        within = np.cumsum(np.bincount(distances))
+        furthest = int(np.searchsorted(within, min(count, self._count)))
+        return [int(one) for one in self._ids[: self._count][distances <= furthest]]
 
     def _packed(self, vectors: Any) -> Any:
         rows = np.packbits(vectors > 0, axis=1)
@@ -59,7 +63,8 @@ class Bits:
         return padded.view(np.uint64)
 
 
-def _grown(array: Any, shape: tuple[int, ...]) -> Any:
-    larger = np.zeros(shape, array.dtype)
-    larger[: len(array)] = array
+def _grown(array: Any, length: int) -> Any:
+    """The same with room for `length` in the last dimension."""
+    larger = np.zeros((*array.shape[:-1], length), array.dtype)
+    larger[..., : array.shape[-1]] = array
     return larger

@@ -21,8 +21,10 @@ import msgspec
 import psutil
 
 from nearfield.index.builder import Progress, is_rules
+from nearfield.index.load import Load
 from nearfield.index.messages import Buffer, Changed, Message, Near, Pause, Start, State, Status
 from nearfield.index.schema_store import IndexUnusable, Place, trouble
+from nearfield.index.search_store import Reader
 from nearfield.index.watch import Watcher
 from nearfield.index.workspace import Keeper, Workspace
 
@@ -58,6 +60,8 @@ class Indexer:
         self._said_at = 0.0
         self._detail = ""
         self._counts = (0, 0, 0)
+        self._told: Status | None = None
+        self._load = Load()
 
     def run(self) -> None:
         """Work until the input ends."""
@@ -125,11 +129,19 @@ class Indexer:
         def heard(done: int, total: int) -> None:
             self._say("embedding", done, total, often=True)
 
-        self._keeper.embed(self._near, heard, lambda: self._interrupted() or self._dirty)
+        self._load.rested()
+        self._keeper.embed(self._near, heard, self._gives_way)
         if not (self._dirty or self._paused or self._closing):
             self._say("ready", detail=self._detail)
             self._detail = ""
             self._wait(None)
+
+    def _gives_way(self) -> bool:
+        """Rest when others need the machine; whether to leave off embedding."""
+        if rest := self._load.rest():
+            self._wait(rest)
+            self._load.rested()
+        return self._interrupted() or self._dirty
 
     def _interrupted(self) -> bool:
         """Serve what came in; whether to leave off what is being done."""
@@ -189,15 +201,31 @@ class Indexer:
         if often and now - self._said_at < SAY_SECONDS:
             return
         self._said_at = now
-        if self._keeper is not None and not often:
-            self._counts = self._keeper.counts()
+        if not often:
+            self._counts = self._held()
         files, chunks, vectors = self._counts
-        self._tell(
-            Status(
-                state=state, detail=detail, done=done, total=total,
-                files=files, chunks=chunks, vectors=vectors,
-            )
+        status = Status(
+            state=state, detail=detail, done=done, total=total,
+            files=files, chunks=chunks, vectors=vectors,
         )  # fmt: skip
+        # A reading one looks again and again, and mostly there is nothing new.
+        if status != self._told or state != "reading":
+            self._tell(status)
+        self._told = status
+
+    def _held(self) -> tuple[int, int, int]:
+        """How many files, chunks and vectors there are, whoever builds."""
+        if self._keeper is not None:
+            return self._keeper.counts()
+        try:
+            reader = Reader(self._workspace.place.file)
+        except IndexUnusable:
+            return 0, 0, 0  # the other one has only begun
+        try:
+            counts = reader.counts()
+        finally:
+            reader.close()
+        return counts.files, counts.chunks, counts.vectors
 
 
 def _on_battery() -> bool:
