@@ -70,5 +70,5 @@ REWRITES = frozenset({FIX, FIX_ALL, REWRITE, "simplify", "faster", "errors", "ty
 """Those that change the unit itself."""
 MENU = tuple(row.id for row in _ROWS if row.id not in (FIX, FIX_ALL, REWRITE))
 """Those that need nothing but a place."""
-TYPED = frozenset({"python", "php", "ruby", "javascript"})
-"""Languages in which types may be left out; elsewhere there are none to add."""
+TYPED = frozenset({"python", "php"})
+"""Languages in which types may be written or left out."""

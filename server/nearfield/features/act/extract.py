@@ -16,6 +16,7 @@ from nearfield.features.act.layout import layout_of
 from nearfield.features.act.proposal import Change
 from nearfield.features.act.scopes import function_at, is_name, scope_of, text_of, walk
 from nearfield.features.act.target import outermost, whole_lines
+from nearfield.features.act.written import changes_copy, is_generic, type_of
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit, Span
 
@@ -48,6 +49,33 @@ _LEAVES = frozenset(
 )  # fmt: skip
 """Statements with one of these do something that only works where they stand."""
 _NAMES = {"variable": "extracted", "function": "extracted_part"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How a language writes a function: its head, what follows its body up to the next one, how
+    the call's outcome is named, and how a statement ends."""
+
+    head: str
+    tail: tuple[str, ...]
+    bind: str
+    end: str
+
+
+_ECMA = _Form("function {name}({given}) {{", ("}", ""), "const {back} = {call}", ";")
+_FORMS = {
+    "python": _Form("def {name}({given}):", ("", ""), "{back} = {call}", ""),
+    "go": _Form("func {name}({given}) {back}{{", ("}", ""), "{back} := {call}", ""),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Flow:
+    """The names that statements take in and give out, and the types of both ("" for unknown)."""
+
+    inputs: list[str]
+    outputs: list[str]
+    types: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +165,15 @@ def extracted_function(parsed: Parsed, span: Span, name: str = "") -> tuple[Chan
     """The edits that move the selected statements to a function of their own, above the one that
     they are in. Raises `EditRefused`."""
     found = statements_at(parsed, span)
-    names = _flow(parsed, found) if found is not None else None
-    if found is None or names is None:
+    if found is None:
         raise EditRefused(
             "These lines cannot safely become a function.",
             "Select whole statements that nothing jumps out of.",
         )
-    inputs, outputs = names
-    name = _free_name(parsed, name or _NAMES["function"])
+    flow = _flow(parsed, found)
+    language = parsed.language.name
+    usual = _NAMES["function"] if language in ("python", "javascript") else "extractedPart"
+    name = _free_name(parsed, name or usual)
     layout = layout_of(parsed.text, parsed.language)
     outer = outermost(_top(parsed, found.function))
     start = whole_lines(parsed.text, parsed.span(outer))
@@ -154,58 +183,84 @@ def extracted_function(parsed: Parsed, span: Span, name: str = "") -> tuple[Chan
     indent = re.match(r"[ \t]*", body)
     margin = indent[0] if indent else ""
     rows = [row.removeprefix(margin) for row in re.split(r"\r\n|\r|\n", body)]
-    python = parsed.language.name == "python"
-    end = "" if python else ";"
-    listed = ", ".join(outputs)
-    back = listed if len(outputs) == 1 or python else f"[{listed}]"
-    if outputs:
-        rows.append(f"return {back}{end}")
+    form = _FORMS.get(language, _ECMA)
+    back = ", ".join(flow.outputs)
+    if len(flow.outputs) > 1 and form is _ECMA:
+        back = f"[{back}]"
+    if back:
+        rows.append(f"return {back}{form.end}")
     inner = [layout.step + row if row.strip() else "" for row in rows]
-    head = f"def {name}({', '.join(inputs)}):" if python else (
-        f"function {name}({', '.join(inputs)}) {{"
-    )  # fmt: skip
-    tail = [] if python else ["}"]
-    gap = [""] * (2 if python else 1)
-    made = layout.newline.join([head, *inner, *tail, *gap, ""])
-    call = f"{name}({', '.join(inputs)}){end}"
-    if outputs:
-        keyword = "" if python else "const "
-        call = f"{keyword}{back} = {call}"
+    head = form.head.format(
+        name=name, given=_given(language, flow), back=_results(flow) if language == "go" else ""
+    )
+    made = layout.newline.join([head, *inner, *form.tail, ""])
+    call = f"{name}({', '.join(flow.inputs)}){form.end}"
+    if back:
+        call = form.bind.format(back=back, call=call)
     return (
         Change(Edit(Span(start.start, start.start), made), confirm=True),
         Change(Edit(found.lines, margin + call)),
     )
 
 
-def _flow(parsed: Parsed, found: _Statements) -> tuple[list[str], list[str]] | None:
-    """The names that the statements take in and give out; None when they do more than that."""
-    if parsed.language.name not in ("python", "javascript"):
-        return None  # elsewhere the parameters would need types
+def _given(language: str, flow: _Flow) -> str:
+    """The parameters, with their types where a language has them."""
+    if language in ("python", "javascript"):
+        return ", ".join(flow.inputs)
+    mark = " " if language == "go" else ": "
+    return ", ".join(f"{name}{mark}{flow.types[name]}" for name in flow.inputs)
+
+
+def _results(flow: _Flow) -> str:
+    """Go's types of what comes back."""
+    types = [flow.types[name] for name in flow.outputs]
+    return "" if not types else f"{types[0]} " if len(types) == 1 else f"({', '.join(types)}) "
+
+
+def _flow(parsed: Parsed, found: _Statements) -> _Flow:
+    """The names that the statements take in and give out. Raises `EditRefused` when they do more
+    than that."""
+    flow = _Flow([], [], {})
     first, last = found.nodes[0].start_byte, found.nodes[-1].end_byte
-    inputs: list[str] = []
-    outputs: list[str] = []
     for statement in found.nodes:
         for one in walk(statement):
             if one.type in _LEAVES:
-                return None
+                raise EditRefused("Something in these lines works only where it stands.")
             if one.type != "identifier":
                 continue
             name = text_of(one)
             scope = scope_of(parsed, one)
             if scope is None or scope.function != found.function:
                 if scope is None and _bound_somewhere(parsed, name, found.function):
-                    return None
+                    raise EditRefused(f"What `{name}` is here is not certain.")
                 continue
             inside = [b for b in scope.bindings if first <= b.start_byte < last]
             outside = [b for b in scope.bindings if not first <= b.start_byte < last]
             later = [u for u in scope.uses if u.start_byte >= last]
             if inside and (outside or _in_loop(found)):
-                return None  # given a value here and elsewhere: which one holds is not certain
-            if inside and later and name not in outputs:
-                outputs.append(name)
-            if not inside and name not in inputs:
-                inputs.append(name)
-    return inputs, outputs
+                raise EditRefused(f"`{name}` is given a value here and elsewhere.")
+            if inside and later and name not in flow.outputs:
+                flow.outputs.append(name)
+            if not inside and name not in flow.inputs:
+                flow.inputs.append(name)
+            flow.types.setdefault(name, type_of(parsed, scope))
+    _check_types(parsed, found, flow)
+    return flow
+
+
+def _check_types(parsed: Parsed, found: _Statements, flow: _Flow) -> None:
+    """Raises `EditRefused` where the new function would need a type that is not known."""
+    language = parsed.language.name
+    if language in ("python", "javascript"):
+        return
+    if is_generic(found.function):
+        raise EditRefused("The function around these lines is generic.")
+    for name in [*flow.inputs, *(flow.outputs if language == "go" else ())]:
+        if not flow.types[name]:
+            raise EditRefused(f"The type of `{name}` is not written here.", "Declare it first.")
+    for name in flow.inputs if language == "go" else ():
+        if changes_copy(found.nodes, name, flow.types[name]):
+            raise EditRefused(f"These lines may change `{name}`, of which they would get a copy.")
 
 
 def _bound_somewhere(parsed: Parsed, name: str, function: tree_sitter.Node) -> bool:

@@ -93,8 +93,8 @@ def entries(
     found = [_with_reason(entry, snapshot, fitting) for entry in found]
     found += _elsewhere(who, found)
     by_tree = [
-        Entry(action, title, TREE_ACTIONS[action], asks=asks)
-        for action, title, asks in offered(parsed, span)
+        Entry(one.action, one.title, TREE_ACTIONS[one.action], asks=one.asks, disabled=one.why)
+        for one in offered(parsed, span)
     ]
     return [*found, *by_tree]
 

@@ -3,6 +3,8 @@ what they come to. The outcome is parsed once more before anybody sees it."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from nearfield.errors import EditRefused
 from nearfield.features.act.extract import (
     expression_at,
@@ -28,8 +30,16 @@ TREE_ACTIONS = {
     "extract_function": "refactor.extract",
 }
 """Each action and its kind."""
-TreeOffer = tuple[str, str, bool]
-"""An action, its title, and whether the user must type a name first."""
+
+
+class TreeOffer(NamedTuple):
+    """An action, its title, whether the user must type a name first, and why it cannot be done
+    here ("" where it can)."""
+
+    action: str
+    title: str
+    asks: bool = False
+    why: str = ""
 
 
 def offered(parsed: Parsed | None, span: Span) -> list[TreeOffer]:
@@ -39,14 +49,16 @@ def offered(parsed: Parsed | None, span: Span) -> list[TreeOffer]:
     found: list[TreeOffer] = []
     if span.start == span.end:
         if (scope := renamable(parsed, span)) is not None:
-            found.append((RENAME, f"Rename `{scope.name}` in this function …", True))
+            title = f"Rename `{scope.name}` in this function …"
+            found.append(TreeOffer(RENAME, title, asks=True))
         if (variable := inlinable(parsed, span)) is not None:
-            found.append(("inline_variable", f"Inline `{variable.scope.name}`", False))
+            found.append(TreeOffer("inline_variable", f"Inline `{variable.scope.name}`"))
         return found
     if expression_at(parsed, span) is not None:
-        found.append(("extract_variable", "Extract as a variable", False))
-    if statements_at(parsed, span) is not None and _extracts(parsed, span):
-        found.append(("extract_function", "Extract as a function", False))
+        found.append(TreeOffer("extract_variable", "Extract as a variable"))
+    if statements_at(parsed, span) is not None:
+        why = _why_not(parsed, span)
+        found.append(TreeOffer("extract_function", "Extract as a function", why=why))
     return found
 
 
@@ -71,9 +83,10 @@ def tree_changes(wish: Wish, parsed: Parsed | None) -> tuple[Change, ...]:
     return changes
 
 
-def _extracts(parsed: Parsed, span: Span) -> bool:
+def _why_not(parsed: Parsed, span: Span) -> str:
+    """Why the statements at `span` cannot become a function, "" when they can."""
     try:
         extracted_function(parsed, span)
-    except EditRefused:
-        return False
-    return True
+    except EditRefused as refused:
+        return refused.message
+    return ""
