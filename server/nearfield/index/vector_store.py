@@ -126,15 +126,14 @@ class Vectors:
         held = np.frombuffer(b"".join(row[1] for row in rows), np.int8)
         matrix = held.reshape(len(rows), self._dimensions).astype(np.float32)
         cosines = matrix @ query / np.maximum(np.linalg.norm(matrix, axis=1), 1e-6)
-        found: list[tuple[int, float]] = []
-        for at in np.argsort(-cosines):
-            chunks = self._db.execute(
-                "SELECT chunk.id FROM vector JOIN chunk USING (digest) WHERE vector.id = ?",
-                (rows[at][0],),
-            )
-            found.extend((int(chunk[0]), float(cosines[at])) for chunk in chunks)
-            if len(found) >= limit:
-                break
+        best = {rows[at][0]: float(cosines[at]) for at in np.argsort(-cosines)[:limit]}
+        chunks = self._db.execute(
+            "SELECT vector.id, chunk.id FROM json_each(?) AS wanted"
+            " JOIN vector ON vector.id = wanted.value JOIN chunk USING (digest)",
+            (str(list(best)),),
+        )
+        found = [(int(chunk), best[vector]) for vector, chunk in chunks]
+        found.sort(key=lambda pair: (-pair[1], pair[0]))
         return found[:limit]
 
     def _catch_up(self) -> None:
