@@ -195,7 +195,7 @@ def test_an_untrusted_workspace_has_no_settings_no_cloud_and_no_tools(
     window = vscode(files, config=config, environ=around, trusting=False)
     window.open("a.py")
     window.ready()
-    assert window.status == "Local · scripted"
+    window.sees("^Local · scripted", lambda: window.status)
     window.type(EXAMPLE)
     window.suggests("^pass")
     window.type("return ")

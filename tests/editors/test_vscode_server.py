@@ -40,8 +40,8 @@ def test_the_status_item_tells_every_state(vscode: StartVSCode) -> None:
     window = vscode({"a.py": ""}, config=script([slow]))
     window.open("a.py")
     window.ready()
-    assert window.status == "Local · scripted"
-    assert window.status_icon == "device-desktop"
+    window.sees("^Local · scripted$", lambda: window.status)
+    until("device-desktop", lambda: window.status_icon)
     window.type("slow")
     until("loading", lambda: window.status_icon)
     window.picture("status-busy")
@@ -157,6 +157,6 @@ def test_the_server_is_installed_where_there_is_none(vscode: StartVSCode, home: 
         if window.status.startswith("Local"):
             break
         window.page.wait_for_timeout(1000)
-    assert window.status == "Local · scripted"
+    window.sees("^Local · scripted", lambda: window.status)
     (server,) = window.server.servers()
     assert str(home) in " ".join(server.cmdline())

@@ -346,7 +346,7 @@ class Window:
 
     def answer(self, button: str) -> None:
         """Press a button of a notification."""
-        self.page.locator(f"{NOTIFICATION} .monaco-button", has_text=button).first.click()
+        self._notified(self.page.locator(f"{NOTIFICATION} .monaco-button", has_text=button)).click()
 
     def sees(
         self,
@@ -395,12 +395,16 @@ class Window:
         pytest.fail("The chat view does not open")
 
     def notice(self, text: str) -> Locator:
-        """The notification with this text, once it is there. VS Code hides those that nobody has
-        answered after some ten seconds; a dot on the bell says so, and a click brings them back."""
-        found = self.page.locator(NOTIFICATION, has_text=text).first
+        """The notification with this text, once it is there."""
+        return self._notified(self.page.locator(NOTIFICATION, has_text=text))
+
+    def _notified(self, wanted: Locator) -> Locator:
+        """The first of these parts of notifications, once it is there. VS Code hides those that
+        nobody has answered after some ten seconds; a dot on the bell says so, and a click brings
+        them back."""
         hidden = self.page.locator(".statusbar-item .codicon-bell-dot").first
-        self.sees("^True$", lambda: str(found.is_visible()), lambda: _click(hidden))
-        return found
+        self.sees("^True$", lambda: str(wanted.first.is_visible()), lambda: _click(hidden))
+        return wanted.first
 
     def report(self) -> str:
         """What there is to see, and what the extension has logged: for whoever reads a failure."""
