@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.process import environment, script
+from tests.e2e.editing import StartEditor, plain
+from tests.e2e.process import PATIENCE_S, environment, script
 from tests.e2e.wiring import StartWire, Wire
 
 CAN_EDIT = {
@@ -178,6 +180,34 @@ def test_a_selection_is_shown(wire: StartWire, work: Path) -> None:
         "nearfield/chat", {"message": "what is it?", "textDocument": {"uri": uri}, "range": where}
     )
     assert told["text"] == "It is two."
+
+
+@pytest.mark.model
+async def test_a_real_model_goes_on_when_its_window_is_full(
+    editor: StartEditor, default_model: Path, work: Path
+) -> None:
+    """Three messages of which two fit; a pinned file stays to the end."""
+    options = {
+        "models": {"complete": str(default_model)},
+        "engine": {"chat_context_size": 1024},
+        "chat": {"functions": []},
+        "hover": {"prepare": False},
+    }
+    long = "The weather was fine that day and nobody went to the shop. " * 22
+    asked = ["Look at @file:a.py. ", "And now? ", "What is y in a.py? Answer with its value. "]
+    async with editor(options, root=work) as e:
+        session, answers = "", list[str]()
+        for message in (asked[0] + long, asked[1] + long, asked[2]):
+            params = {"message": message, "maxTokens": 24, "session": session}
+            going = e.client.protocol.send_request_async("nearfield/chat", params)
+            told = plain(await asyncio.wait_for(going, 10 * PATIENCE_S))
+            session = told["session"]
+            answers.append(told["text"].strip())
+        assert all(answers)
+        assert "2" in answers[-1]
+        last, *_ = await e.traces(1)
+        assert 100 < last["prompt_tokens"] <= 1024
+        assert 0 < last["generated_tokens"] <= 24
 
 
 WRONG: dict[str, tuple[str, dict[str, Any], str]] = {

@@ -213,7 +213,7 @@ async def test_a_real_model_explains_each_kind_once(
     """What is pointed at a second time is answered without a model."""
     options = {
         "models": {"complete": str(default_model)},
-        "hover": {"wait_ms": 60_000, "prepare": False},
+        "hover": {"wait_ms": 120_000, "prepare": False},
     }
     async with editor(options) as e:
         for number, (language, text, at, expected) in enumerate(KINDS.values()):

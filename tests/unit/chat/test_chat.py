@@ -10,8 +10,11 @@ import pytest
 from tests.unit.chat.conftest import StartTalk, Talk, call
 
 from nearfield.errors import NoProvider
+from nearfield.features.chat.session import MESSAGE_TOKENS, SYSTEM
 from nearfield.features.chat.words import Allow, Finish, Refused
 from nearfield.features.trace import flat
+from nearfield.providers.estimate import tokens
+from nearfield.types import Role
 
 pytestmark = pytest.mark.asyncio
 
@@ -374,6 +377,16 @@ async def test_a_full_window_is_summed_up(talk: StartTalk) -> None:
     assert "# Shop" in t.told()  # pinned
     assert "more 11" in t.told()
     assert "more 0" not in t.told()
+    # Whatever was asked fitted, and began with what always holds.
+    requests: list[Any] = [one.request for one in t.model.calls]
+    for request in requests:
+        size = sum(MESSAGE_TOKENS + tokens(message.content) for message in request.messages)
+        assert size + min(request.max_tokens, 300) <= 1500
+        assert request.messages[0].role is Role.SYSTEM
+    answers = [one for one in requests if "Summarise" not in one.messages[0].content]
+    assert {one.messages[0].content for one in answers} == {SYSTEM}
+    assert all("# Shop" in "".join(m.content for m in one.messages) for one in answers)
+    assert [one.messages[-1].content for one in answers[1:]] == [f"more {n}" for n in range(12)]
 
 
 async def test_a_message_that_cannot_fit_says_so(talk: StartTalk) -> None:

@@ -38,7 +38,7 @@ from nearfield.providers.estimate import CHARS_PER_TOKEN, tokens
 from nearfield.routing.errand import Errand, Offer
 from nearfield.routing.route import Route
 from nearfield.routing.router import Restart, Router
-from nearfield.types import ChatRequest, Message, Role, Tool, ToolCall
+from nearfield.types import ChatRequest, Message, Role, Tool, ToolCall, Usage
 from nearfield.types import Finish as Ended
 
 SAME_CALL = 3
@@ -99,6 +99,7 @@ class Answering:
     )
     _shown: list[str] = field(init=False, default_factory=list[str])
     _round: str = field(init=False, default="")
+    _usage: Usage | None = field(init=False, default=None)
 
     async def run(self) -> None:
         """Fill `reply`, and add the turns to the session. Raises `NearfieldError`s of providers
@@ -150,7 +151,7 @@ class Answering:
 
     async def _heard(self, request: ChatRequest) -> tuple[ToolCall, ...]:
         calls: list[ToolCall] = []
-        self._round = ""
+        self._round, self._usage = "", None
         if self._shown:
             self.listener.text("\n\n")
         route = self.router.chat(request, self.ask.role, self.errand(self.session))
@@ -161,6 +162,8 @@ class Answering:
             whole = True
         finally:
             self.offered(route.offers)
+            if self._usage is not None:
+                self.account.spent(self._usage)
             # Of an answer that broke off the words stay; calls that nobody answers may not.
             del calls[CALLS_A_ROUND if whole else 0 :]
             if whole and request.tools and not calls:
@@ -213,8 +216,7 @@ class Answering:
                 if self._shown:
                     self.listener.text("\n\n".join(self._shown) + "\n\n")
                 continue
-            if item.usage is not None:
-                self.account.spent(item.usage)
+            self._usage = item.usage or self._usage
             if item.text:
                 self._round += item.text
                 self.listener.text(item.text)

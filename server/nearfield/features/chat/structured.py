@@ -132,15 +132,16 @@ async def _asked(
 async def _answered(
     router: Router, request: ChatRequest, role: str, errand: Errand, account: Account | None
 ) -> tuple[str, str, str]:
-    text = ""
+    text, usage = "", None
     async with router.chat(request, role, errand) as route:
         async for item in route:
             if isinstance(item, Restart):
                 text = ""
                 continue
             text += item.text
-            if account is not None and item.usage is not None:
-                account.spent(item.usage)
+            usage = item.usage or usage  # each says what it has come to so far
+    if account is not None and usage is not None:
+        account.spent(usage)
     provider = route.provider
     name, model = (provider.name, provider.model) if provider else ("", "")
     if account is not None:
