@@ -48,7 +48,10 @@ def index(
     if not workspace.place.kept:
         say("warning: the cache folder cannot be written; this index ends with the command.")
     try:
-        facts = _build(workspace, vectors=not no_vectors, quiet=as_json)
+        if workspace.embedder and not no_vectors:
+            say(f"The vectors of {workspace.embedder} are made while an editor has it open.")
+        vectors = not (no_vectors or workspace.embedder)
+        facts = _build(workspace, vectors=vectors, quiet=as_json)
     finally:
         workspace.place.discard()
     if as_json:

@@ -154,6 +154,7 @@ RULES: dict[Key, Rule] = {
     ("index", "max_file_bytes"): only_lower,
     ("index", "vectors"): only_off,
     ("index", "on_battery"): user_only,
+    ("index", "embedder"): user_only,
     ("chat", "functions"): only_remove,
     ("chat", "shell_commands"): user_only,
     ("chat", "shell_timeout_s"): only_lower,

@@ -234,6 +234,9 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     half a kilobyte for each piece of code. Without it, names and words are found."""
     on_battery: bool = False
     """Whether vectors are made while the machine runs on its battery (user only)."""
+    embedder: str = ""
+    """The provider that makes the vectors instead of the small model that is shipped, e.g.
+    "ollama" (user only). It must be on this machine: an index is never sent anywhere."""
 
 
 class Chat(msgspec.Struct, frozen=True, kw_only=True):

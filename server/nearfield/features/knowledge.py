@@ -80,6 +80,7 @@ class Found:
 
 _WORST_FIRST = ("failed", "building", "starting", "embedding", "reading", "paused", "ready")
 
+Embed = Callable[[Sequence[str]], Awaitable[list[list[float]]]]
 CursorOf = Callable[[Snapshot, int], Awaitable[Cursor]]
 """A document with its tree, as the completer has it."""
 
@@ -108,6 +109,8 @@ class Knowledge:
         self._paused = False
         self._listeners = Listeners[IndexState]()
         self._detail = ""
+        self.embed: Embed | None = None
+        """Makes vectors where the settings name a provider for that."""
         self.when_prepared: Callable[[str], None] = lambda uri: None
         """Hears of which document other snippets are ready."""
 
@@ -175,7 +178,7 @@ class Knowledge:
             if refused := await asyncio.to_thread(_refused, root):
                 self._detail = refused
                 continue
-            index: Index = (await asyncio.to_thread(_index_class))(config)
+            index: Index = (await asyncio.to_thread(_index_class))(config, embed=self.embed)
             self._indexes[root] = index
             index.subscribe(lambda _: self._say())
             await index.open(Path(root))

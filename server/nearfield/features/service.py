@@ -22,6 +22,7 @@ from nearfield.features.ask import CompletionAnswer, CompletionAsk
 from nearfield.features.complete import Completer
 from nearfield.features.documents import Documents
 from nearfield.features.elsewhere import clouds
+from nearfield.features.embedding import embedded_here
 from nearfield.features.explain.explainer import Explainer
 from nearfield.features.health import HealthWatch
 from nearfield.features.knowledge import Knowledge
@@ -88,6 +89,7 @@ class Service:
         self.knowledge = Knowledge(config, questions.cursor)
         self.actions = Actions(self, questions.cursor, self.knowledge)
         self.knowledge.when_prepared = self._snippets_came
+        self.knowledge.embed = partial(embedded_here, self)
         self.next_edits = NextEdits(questions.cursor)
         self._completer.next_edit = partial(suggestion_for, self.next_edits)
         self._completer.recorded = self._recorder.answered

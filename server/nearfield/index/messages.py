@@ -12,7 +12,8 @@ State = Literal["starting", "reading", "building", "embedding", "ready", "paused
 
 class Start(msgspec.Struct, frozen=True, kw_only=True, tag="start"):
     """The first message: what to index, and how. `place` is the index's file, `kept` whether it
-    outlives the server, `holder` the server's process."""
+    outlives the server, `holder` the server's process; `embedder` names what makes the vectors
+    where that is the server, "" for the indexer's own model."""
 
     root: str
     place: str
@@ -22,6 +23,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, tag="start"):
     vectors: bool
     on_battery: bool
     holder: int
+    embedder: str = ""
 
 
 class Buffer(msgspec.Struct, frozen=True, kw_only=True, tag="buffer"):
@@ -49,10 +51,26 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True, tag="changed"):
     paths: tuple[str, ...]
 
 
-Message = Start | Buffer | Near | Pause | Changed
+class Vectors(msgspec.Struct, frozen=True, kw_only=True, tag="vectors"):
+    """The answer to the `Wanted` of that number: a row for each text. `why` says why there is
+    none, "" mostly."""
+
+    number: int
+    rows: tuple[tuple[float, ...], ...] = ()
+    why: str = ""
 
 
-class Status(msgspec.Struct, frozen=True, kw_only=True):
+Message = Start | Buffer | Near | Pause | Changed | Vectors
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True, tag="wanted"):
+    """The indexer asks its server for vectors."""
+
+    number: int
+    texts: tuple[str, ...]
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True, tag="status"):
     """How the index is. `done` of `total` are files while building, vectors while embedding.
     `detail` is a sentence for a person, "" mostly."""
 
@@ -63,3 +81,6 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     files: int = 0
     chunks: int = 0
     vectors: int = 0
+
+
+Told = Status | Wanted

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nearfield.index.around import Around, module_word
+from nearfield.index.asked_embedder import NotEmbedded
 from nearfield.index.chunks import doc_of
 from nearfield.index.files import decode
 from nearfield.index.search_store import Place, Reader, Row
@@ -44,6 +45,9 @@ class QueryKind(StrEnum):
 VECTOR_WEIGHT = {QueryKind.SYMBOL: 0.3, QueryKind.WORDS: 0.7, QueryKind.CODE: 0.7}
 """The vectors' part of the mix, the full text has the rest; tests/bench/RESULTS.md has the curve,
 which is flat around these."""
+READY_SHARE = 0.9
+"""Another embedder's vectors are searched from this share of the most that there are of one: until
+then those of the one before answer."""
 MIN_COSINE = 0.15
 """Below this two texts have nothing in common; there is always a nearest one."""
 NAMED_BOOST = 1.0
@@ -91,8 +95,15 @@ _CODE_SIGNS = re.compile(r"[{};=]|\w\(|\)\s*:|->|=>|\n|^\s*(?:def|class|import|f
 class TextEmbedder(Protocol):
     """What makes vectors of texts."""
 
-    name: str
-    dimensions: int
+    @property
+    def name(self) -> str:
+        """Tells its vectors from others'."""
+        ...
+
+    @property
+    def dimensions(self) -> int:
+        """Numbers in a vector."""
+        ...
 
     def embed(self, texts: Sequence[str]) -> Any:
         """One unit vector a text."""
@@ -136,12 +147,19 @@ def kind_of(query: str) -> QueryKind:
 class Searcher:
     """Searches one index. One thread at a time."""
 
-    def __init__(self, root: Path, reader: Reader, embedder: TextEmbedder | None) -> None:
-        """`embedder` None: without vectors."""
+    def __init__(
+        self,
+        root: Path,
+        reader: Reader,
+        embedder: TextEmbedder | None,
+        preferred: TextEmbedder | None = None,
+    ) -> None:
+        """`embedder` None: without vectors. Those of `preferred` are searched once there are about
+        as many of them, and as long as it can be had; else those of `embedder` are."""
         self._root = root
         self._reader = reader
-        self._embedder = embedder
-        self._vectors: Vectors | None = None
+        self._embedders = [one for one in (preferred, embedder) if one is not None]
+        self._vectors: dict[str, Vectors] = {}
         self._read: OrderedDict[str, tuple[tuple[bytes, int, int], list[str]]] = OrderedDict()
 
     @property
@@ -207,17 +225,21 @@ class Searcher:
         return scores
 
     def _nearest(self, query: str) -> list[tuple[int, float]]:
-        if self._embedder is None:
-            return []
-        if self._vectors is None:
-            self._vectors = Vectors(
-                self._reader.connection, self._embedder.name, self._embedder.dimensions
-            )
-        vectors = self._vectors
-        if vectors.empty:
-            return []
-        found = vectors.nearest(self._embedder.embed([query])[0], CANDIDATES)
-        return [(chunk, cosine) for chunk, cosine in found if cosine >= MIN_COSINE]
+        made = [self._reader.vectors_of(one.name) for one in self._embedders]
+        for embedder, count in zip(self._embedders, made, strict=True):
+            if not count or count < READY_SHARE * max(made):
+                continue
+            try:
+                wanted = embedder.embed([query])[0]
+            except NotEmbedded:
+                continue
+            vectors = self._vectors.get(embedder.name)
+            if vectors is None:
+                vectors = Vectors(self._reader.connection, embedder.name, embedder.dimensions)
+                self._vectors[embedder.name] = vectors
+            found = vectors.nearest(wanted, CANDIDATES)
+            return [(chunk, cosine) for chunk, cosine in found if cosine >= MIN_COSINE]
+        return []
 
     def _named(self, query: str, *, fuzzy: bool) -> list[int]:
         """The chunks that define what a query names; with `fuzzy`, something like it."""

@@ -74,6 +74,8 @@ class Reader(Symbols):
             ) from error
         super().__init__(db)
         self._text = FullText(db)
+        self._version: object = None
+        self._vectors: dict[str, int] = {}
 
     def close(self) -> None:
         """Close the file."""
@@ -121,6 +123,18 @@ class Reader(Symbols):
             plain = zlib.decompress(text).decode("utf-8", "surrogatepass") if text else None
             return Source(digest, plain)
         return None
+
+    def vectors_of(self, embedder: str) -> int:
+        """How many vectors an embedder has made."""
+        version = self._db.execute("PRAGMA data_version").get
+        if version != self._version:
+            self._version = version
+            rows = self._db.execute(
+                "SELECT name, count(*) FROM vector JOIN embedder ON embedder.id = vector.embedder"
+                " GROUP BY vector.embedder"
+            )
+            self._vectors = {str(row[0]): int(row[1]) for row in rows}
+        return self._vectors.get(embedder, 0)
 
     def counts(self) -> Counts:
         """How much there is."""

@@ -14,15 +14,28 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 import psutil
 
+from nearfield.index.asked_embedder import AskedEmbedder, NotEmbedded
 from nearfield.index.builder import Progress, is_rules
 from nearfield.index.load import Load
-from nearfield.index.messages import Buffer, Changed, Message, Near, Pause, Start, State, Status
+from nearfield.index.messages import (
+    Buffer,
+    Changed,
+    Message,
+    Near,
+    Pause,
+    Start,
+    State,
+    Status,
+    Told,
+    Vectors,
+    Wanted,
+)
 from nearfield.index.schema_store import IndexUnusable, Place, trouble
 from nearfield.index.search_store import Reader
 from nearfield.index.watch import Watcher
@@ -45,7 +58,7 @@ class Indexer:
         workspace: Workspace,
         start: Start,
         inbox: queue.Queue[Message | None],
-        say: Callable[[Status], None],
+        say: Callable[[Told], None],
     ) -> None:
         self._workspace = workspace
         self._start = start
@@ -61,6 +74,9 @@ class Indexer:
         self._detail = ""
         self._counts = (0, 0, 0)
         self._told: Status | None = None
+        self._embedder = self._asked_embedder() if start.embedder else None
+        self._asked = 0
+        self._answer: Vectors | None = None
         self._load = Load()
 
     def run(self) -> None:
@@ -90,7 +106,12 @@ class Indexer:
 
     def _take(self) -> bool:
         """Become the one that builds, if nobody is."""
-        keeper = Keeper(self._workspace, stop=self._interrupted, holder=self._start.holder)
+        keeper = Keeper(
+            self._workspace,
+            stop=self._interrupted,
+            holder=self._start.holder,
+            embedder=self._embedder,
+        )
         keeper.__enter__()
         if not keeper.taken:
             return False
@@ -130,11 +151,33 @@ class Indexer:
             self._say("embedding", done, total, often=True)
 
         self._load.rested()
-        self._keeper.embed(self._near, heard, self._gives_way)
+        try:
+            self._keeper.embed(self._near, heard, self._gives_way)
+        except NotEmbedded as error:
+            if not self._closing:
+                self._say("ready", detail=str(error))
+                self._wait(RETRY_SECONDS)
+            return
         if not (self._dirty or self._paused or self._closing):
             self._say("ready", detail=self._detail)
             self._detail = ""
             self._wait(None)
+
+    def _asked_embedder(self) -> AskedEmbedder:
+        """The server embeds; what else comes in meanwhile is served."""
+
+        def ask(texts: Sequence[str]) -> Sequence[Sequence[float]]:
+            self._asked += 1
+            self._answer = None
+            self._tell(Wanted(number=self._asked, texts=tuple(texts)))
+            while self._answer is None and not self._closing:
+                self._serve(self._inbox.get())
+            answer = self._answer
+            if answer is None or answer.why:
+                raise NotEmbedded(answer.why if answer is not None else "The indexer ends.")
+            return answer.rows
+
+        return AskedEmbedder(self._start.embedder, ask)
 
     def _gives_way(self) -> bool:
         """Rest when others need the machine; whether to leave off embedding."""
@@ -168,6 +211,8 @@ class Indexer:
                 self._buffer(path, text)
             case Changed(paths=paths):
                 self._changed(paths)
+            case Vectors(number=number):
+                self._answer = message if number == self._asked else None
             case Start():
                 pass  # said once, and read before this loop
 
@@ -257,9 +302,9 @@ def main() -> None:
             inbox.put(decoder.decode(line))
         inbox.put(None)
 
-    def say(status: Status) -> None:
+    def say(told: Told) -> None:
         with contextlib.suppress(BrokenPipeError):
-            sys.stdout.buffer.write(msgspec.json.encode(status) + b"\n")
+            sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")
             sys.stdout.buffer.flush()
 
     workspace = Workspace(

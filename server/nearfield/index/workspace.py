@@ -15,12 +15,13 @@ from typing import Self
 import filelock
 
 from nearfield.config.schema import Config
+from nearfield.index.asked_embedder import AskedEmbedder
 from nearfield.index.builder import Builder, Listener, Report
 from nearfield.index.embedder import Embedder
 from nearfield.index.embedding import Embedding
 from nearfield.index.files import Tree
 from nearfield.index.schema_store import Place, place_of
-from nearfield.index.search import Searcher
+from nearfield.index.search import Searcher, TextEmbedder
 from nearfield.index.search_store import Reader
 from nearfield.index.store import Store
 from nearfield.index.vector_store import Vectors
@@ -35,6 +36,8 @@ class Workspace:
     exclude: tuple[str, ...]
     max_bytes: int
     vectors: bool
+    embedder: str = ""
+    """The provider that makes the vectors, with its model, "" for the one that is shipped."""
 
     @classmethod
     def of(cls, root: Path, config: Config, cache: Path) -> Workspace:
@@ -45,6 +48,7 @@ class Workspace:
             exclude=(*config.files.exclude, *config.index.exclude),
             max_bytes=config.index.max_file_bytes,
             vectors=config.index.vectors,
+            embedder=_embedder_of(config),
         )
 
     @property
@@ -52,10 +56,23 @@ class Workspace:
         """The files."""
         return Tree(self.root, self.exclude, self.max_bytes)
 
-    def searcher(self, embedder: Embedder | None = None) -> Searcher:
-        """For searching; raises `IndexUnusable` when there is no index yet."""
+    def searcher(
+        self, embedder: Embedder | None = None, preferred: AskedEmbedder | None = None
+    ) -> Searcher:
+        """For searching; raises `IndexUnusable` when there is no index yet. `preferred` is what
+        makes the vectors instead of the shipped model, where that is so."""
         shown = (embedder or Embedder()) if self.vectors else None
-        return Searcher(self.tree.root, Reader(self.place.file), shown)
+        chosen = preferred if self.vectors else None
+        return Searcher(self.tree.root, Reader(self.place.file), shown, chosen)
+
+
+def _embedder_of(config: Config) -> str:
+    """Vectors of another model are others, though it is the same provider."""
+    name = config.index.embedder
+    if not name:
+        return ""
+    settings = config.providers.get(name)
+    return f"{name}/{settings.model if settings is not None else config.models.complete}"
 
 
 class Keeper:
@@ -68,13 +85,15 @@ class Keeper:
         threads: int = 1,
         stop: Callable[[], bool] = lambda: False,
         holder: int | None = None,
+        embedder: TextEmbedder | None = None,
     ) -> None:
-        """`threads` for the embedder; `stop` is asked between files and between batches."""
+        """`threads` for the shipped embedder, unless another `embedder` is given; `stop` is asked
+        between files and between batches."""
         self._workspace = workspace
         self._stop = stop
         self._holder = holder
         self._lock = filelock.FileLock(workspace.place.lock, timeout=0)
-        self._embedder = Embedder(threads)
+        self._embedder: TextEmbedder = embedder or Embedder(threads)
         self._store: Store | None = None
         self.taken = False
 
@@ -124,10 +143,11 @@ class Keeper:
         stop: Callable[[], bool] | None = None,
     ) -> int:
         """Vectors, until none is missing or `stop` says so; returns how many were made. `listener`
-        hears how many of these there are and shall be in the end."""
+        hears how many of these there are and shall be in the end. Raises `NotEmbedded` when the
+        embedder is not the shipped one and cannot be had."""
         if not self._workspace.vectors or self._store is None:
             return 0
-        vectors = Vectors(self._store.connection, Embedder.name, Embedder.dimensions)
+        vectors = Vectors(self._store.connection, self._embedder.name, self._embedder.dimensions)
         reader = Reader(self._workspace.place.file)
         try:
             embedding = Embedding(

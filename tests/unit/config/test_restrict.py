@@ -82,6 +82,7 @@ DOMAIN: dict[str, tuple[Any, list[tuple[Any, Any]]]] = {
     "index.max_file_bytes": (1000, [(10, 10), (2000, 1000)]),
     "index.vectors": (True, [(False, False), (True, True)]),
     "index.on_battery": (False, [(True, False)]),
+    "index.embedder": ("", [("cloud", "")]),
     "chat.functions": (["a", "b"], [(["a"], ["a"]), (["a", "c"], ["a"]), ([], [])]),
     "chat.shell_commands": (["git"], [([], ["git"]), (["sh"], ["git"])]),
     "chat.shell_timeout_s": (10, [(1, 1), (99, 10)]),
