@@ -18,7 +18,7 @@ import asyncio
 import contextvars
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from enum import Enum
 from functools import partial
@@ -87,6 +87,8 @@ class NearfieldProtocol(LanguageServerProtocol):
         self.stop: Callable[[], None] = _nothing
         self.withheld: set[str] = set()
         """Methods that are answered but not advertised to this client."""
+        self.when_shut_down: Callable[[], Awaitable[None]] | None = None
+        """What is done before `shutdown` is answered, once nothing else runs."""
         self._unanswered: set[MsgId] = set()
 
     @property
@@ -338,6 +340,8 @@ class NearfieldProtocol(LanguageServerProtocol):
         tasks = [future for future in running if isinstance(future, asyncio.Future)]
         if tasks:
             await asyncio.wait(tasks)
+        if self.when_shut_down is not None:
+            await self.when_shut_down()
 
     def _exit(self, *_: Any) -> None:
         self.stop()

@@ -10,6 +10,7 @@ import asyncio
 import importlib
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MakeService = Callable[[Config], "Service"]
+LEAVE_SECONDS = 1.5
+"""An editor that quits waits about two seconds for the answer to `shutdown`."""
+
 OffersActions = Callable[[types.CodeActionParams], Coroutine[Any, Any, Sequence[types.CodeAction]]]
 
 
@@ -52,6 +56,8 @@ class Session:
         self._made: Service | None = None
         self._starting: asyncio.Task[Service] | None = None
         self._noticed: set[str] = set()
+        self._closed: asyncio.Task[None] | None = None
+        protocol.when_shut_down = self._leave
 
     @property
     def running_service(self) -> Service | None:
@@ -87,7 +93,19 @@ class Session:
             await service.configure(config)
 
     async def close(self) -> None:
-        """Free everything; the client is gone."""
+        """Free everything; the client is gone. Who is cancelled meanwhile leaves it at work."""
+        if self._closed is None:
+            self._closed = run_task(self._close(), "close the session")
+        await asyncio.shield(self._closed)
+
+    async def _leave(self) -> None:
+        """The client is about to go and waits for the answer to `shutdown`: once it has gone there
+        is less time for what has to be written."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await self.close()
+
+    async def _close(self) -> None:
         if self._starting is not None and not self._starting.done():
             self._starting.cancel()
         if self._made is not None:
