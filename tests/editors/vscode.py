@@ -28,9 +28,9 @@ from playwright.sync_api import Error, Frame, Locator, Page
 PATIENCE_S = 120.0
 """Longer than for a process alone: a browser, an editor and a model share the machine."""
 
-AGAIN_S = 5.0
+AGAIN_S = 15.0
 """What was asked for and has not come by then is asked for again, as people do: while it loads, an
-editor swallows keys and closes its menus."""
+editor swallows keys and closes its menus. Sooner, it might only be late, and come twice."""
 
 CHROMIUM_FLAGS = (
     "--no-sandbox",
@@ -200,10 +200,10 @@ class Window:
     def quick(self, key: str, text: str) -> None:
         """Open the quick input, choose the first entry for `text`."""
         box = self.ask(key)
-        box.fill(box.input_value() + text)
         rows = self.page.locator(".quick-input-list .monaco-list-row.focused")
         row = rows.filter(has_text=re.compile(re.escape(text), re.I)).first
-        row.wait_for()
+        # What is opened anew forgets what was in it; commands stand behind a mark.
+        self.until(row.is_visible, lambda: box.fill(f">{text}" if key == "F1" else text))
         box.press("Enter")
         row.wait_for(state="hidden")
 
@@ -285,8 +285,9 @@ class Window:
 
     def save(self) -> None:
         """Save the file, and wait until it is."""
+        dirty = self.page.locator(".tab.active.dirty")
         self.press("Control+S")
-        self.page.locator(".tab.active.dirty").wait_for(state="detached")
+        self.sees("^0$", lambda: str(dirty.count()), lambda: self.press("Control+S"))
 
     def picture(self, name: str) -> Path:
         """Take a picture, for people."""
@@ -377,7 +378,7 @@ class Window:
         """Wait for ghost text, and ask for it by the key where it does not come; answers it."""
         # Asking again begins anew, so a model is given its time.
         again = functools.partial(self.press, "Alt+\\")
-        return self.sees(pattern, lambda: self.ghost, again, every_s=4 * AGAIN_S)
+        return self.sees(pattern, lambda: self.ghost, again, every_s=2 * AGAIN_S)
 
     def ready(self) -> None:
         """Wait until the server can suggest."""
@@ -403,7 +404,7 @@ class Window:
         nobody has answered after some ten seconds; a dot on the bell says so, and a click brings
         them back."""
         hidden = self.page.locator(".statusbar-item .codicon-bell-dot").first
-        self.sees("^True$", lambda: str(wanted.first.is_visible()), lambda: _click(hidden))
+        self.sees("^True$", lambda: str(wanted.first.is_visible()), lambda: _click(hidden), 5.0)
         return wanted.first
 
     def report(self) -> str:
