@@ -27,6 +27,8 @@ CONTINUING = (
 )
 CONTINUES = re.compile(rf"[)\]}}]|(?:{'|'.join(CONTINUING)})\b")
 """A line that begins so, at its opener's own indentation, still belongs to that statement."""
+ENDS = frozenset(";,=")
+"""No statement begins so."""
 _OPENER_WORDS = re.compile(
     r"(?:^\s*(?:def|class|module|if|unless|while|until|for|case|begin|function|local function)\b"
     r"|\b(?:do|then|else|repeat)\s*(?:\|[^|]*\|)?\s*$)"
@@ -197,8 +199,9 @@ class Place:
 
     @cached_property
     def _starts_own_line(self) -> bool:
-        """Whether what follows the cursor is code of its own, not a closing bracket."""
-        return self.rest.strip()[0] not in CLOSERS and self.inside == "code"
+        """Whether what follows the cursor is code of its own, not a closing bracket, nor the end of
+        a statement that is to be written in front of it."""
+        return self.rest.strip()[0] not in CLOSERS | ENDS and self.inside == "code"
 
     def kind_of_empty_line(self, above: str) -> Kind:
         """What may stand on an empty line under the line `above`."""

@@ -70,6 +70,9 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("closing bracket", "python", "f(█)\n", "a, b)\n", "a, b"),
     ("own brackets stay", "python", "f(█)\n", "g(a)\n", "g(a)"),
     ("own and the editor's bracket", "python", "f(█)\n", "g(a))\n", "g(a)"),
+    ("semicolon alone", "java", "class A {\n    void f() {\n        █;\n    }\n}\n", "g(a);\n        h();\n", "g(a)"),
+    ("comma alone", "python", "f(\n    █,\n    b,\n)\n", "a,\n    b,\n", "a"),
+    ("equals sign alone", "python", "x = 1\n█ = 2\n", "y\nz = 1\n", "y"),
     ("bracket and semicolon", "typescript", "f(█);\n", "a, b);\n", "a, b"),
     ("semicolon behind the bracket", "typescript", "f(█)\n", "a, b);\n", "a, b"),
     ("two brackets", "typescript", "f([█]);\n", "1, 2]);\n", "1, 2"),
@@ -164,6 +167,7 @@ def test_shape(language: str, marked: str, model: str, expected: str, size: int)
     [
         ("python", "x = █1\n", Kind.LINE),
         ("python", "█x = 1\n", Kind.ABOVE),
+        ("java", "█;\n", Kind.LINE),
         ("python", "x = █\n", Kind.STATEMENT),
         ("python", PY_BODY, Kind.BODY),
         ("python", PY_HOLE, Kind.STATEMENT),
