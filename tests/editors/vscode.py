@@ -250,9 +250,13 @@ class Window:
         chat = self.chat()
         answers = chat.locator(".answer")
         before = answers.count()
-        chat.fill("#box", question)
-        chat.press("#box", "Enter")
-        answers.nth(before).wait_for(state="attached")
+
+        def ask() -> None:
+            # The box is there before the script that listens to it.
+            chat.fill("#box", question)
+            chat.press("#box", "Enter")
+
+        self.until(lambda: answers.count() > before, ask)
         return answers.nth(before)
 
     def trust(self) -> None:
