@@ -57,7 +57,11 @@ def main() -> None:
     times: list[float] = []
     queries = lines_of("search_repo_queries")
     for name in sorted({query["repo"] for query in queries}):
-        root = sorted(one for one in options.trees.glob(f"{name}-*") if one.is_dir())[-1]
+        trees = sorted(one for one in options.trees.glob(f"{name}-*") if one.is_dir())
+        if not trees:
+            print(f"{name}: no tree, passed over")
+            continue
+        root = trees[-1]
         index = module.SembleIndex.from_path(root)
         for query in (one for one in queries if one["repo"] == name):
             relevant = {one for one in query["gold"] + query["secondary"] if (root / one).exists()}
