@@ -10,7 +10,6 @@ import asyncio
 import importlib
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,16 +93,18 @@ class Session:
 
     async def close(self) -> None:
         """Free everything; the client is gone. Who is cancelled meanwhile leaves it at work."""
-        if self._closed is None:
-            self._closed = run_task(self._close(), "close the session")
-        await asyncio.shield(self._closed)
+        await asyncio.wait({self._closing()})
 
     async def _leave(self) -> None:
         """The client is about to go and waits for the answer to `shutdown`: once it has gone there
         is less time for what has to be written."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LEAVE_SECONDS):
-                await self.close()
+        await asyncio.wait({self._closing()}, timeout=LEAVE_SECONDS)
+
+    def _closing(self) -> asyncio.Task[None]:
+        """The work of closing, begun once; its errors are in the log."""
+        if self._closed is None:
+            self._closed = run_task(self._close(), "close the session")
+        return self._closed
 
     async def _close(self) -> None:
         if self._starting is not None and not self._starting.done():
