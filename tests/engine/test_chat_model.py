@@ -14,6 +14,7 @@ from nearfield.features.chat.store import CallStore
 from nearfield.features.chat.structured import structured
 from nearfield.features.chat.words import Ask
 from nearfield.features.offers import Offers
+from nearfield.features.trace import TraceLog
 from nearfield.routing.errand import Errand
 from nearfield.routing.router import Router
 from nearfield.routing.store import Store
@@ -36,6 +37,7 @@ class Brains:
         self.config = config
         self.router = router
         self.offers = Offers()
+        self.traces = TraceLog()
 
 
 async def test_calls_and_schemas(default_model: Path, tmp_path: Path) -> None:
