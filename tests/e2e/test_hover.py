@@ -194,7 +194,7 @@ async def test_wrong_arguments_are_said_to_be(editor: StartEditor) -> None:
 
 KINDS = {
     "a name": ("python", CODE, "area(1", "area"),
-    "an expression": ("python", CODE, "* h", "multipl|product|area|width|height|rectangle|argument"),
+    "an expression": ("python", CODE, "* h", "multipl|product|area|width|height|rectangle"),
     "a regex": (
         "python",
         'import re\nYEAR = re.compile(r"^[0-9]{4}$")\n',
