@@ -16,6 +16,7 @@ from nearfield.config.load import load
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = "\n".join(page.read_text() for page in PAGES)
+SETTINGS = (ROOT / "docs" / "settings.md").read_text()
 
 
 def blocks(language: str) -> list[str]:
@@ -35,7 +36,7 @@ def test_the_example_of_the_settings_loads_without_a_problem(tmp_path: Path) -> 
     assert loaded.config.completion.deadline_ms == 1500
 
 
-@pytest.mark.parametrize("key", re.findall(r"^\| `([a-z_.]+)` \|", README, re.MULTILINE))
+@pytest.mark.parametrize("key", re.findall(r"^\| `([a-z_.]+)` \|", SETTINGS, re.MULTILINE))
 def test_every_setting_of_the_table_exists(key: str) -> None:
     assert isinstance(find(tuple(key.split("."))), Leaf)
 
