@@ -206,6 +206,17 @@ KINDS = {
 }
 
 
+async def settled(e: Editor, before: dict[str, Any]) -> dict[str, Any]:
+    """What models have spent once that is more than `before` and grows no more: one that has said
+    enough is stopped, and counted when it has stopped."""
+    now = before
+    while True:
+        last, now = now, await e.ask("nearfield/spent")
+        if now == last != before:
+            return now
+        await asyncio.sleep(1.0)
+
+
 @pytest.mark.model
 async def test_a_real_model_explains_each_kind_once(
     editor: StartEditor, default_model: Path
@@ -227,9 +238,7 @@ async def test_a_real_model_explains_each_kind_once(
             first = await hover(e, uri, line, character)
             assert "on this machine" in first, first
             assert re.search(expected, first, re.IGNORECASE), first
-            # A model that has said enough is stopped, and counted when it has stopped.
-            while (spent := await e.ask("nearfield/spent")) == unspent:
-                await asyncio.sleep(0.05)
+            spent = await settled(e, unspent)
             assert await hover(e, uri, line, character) == first
             assert await e.ask("nearfield/spent") == spent
             last, before = await e.traces(2)
