@@ -24,15 +24,12 @@ from nearfield.index.outlines import (
     named,
     pack_definitions,
     pack_uses,
-    unpack_definitions,
 )
 from nearfield.index.schema_store import IndexUnusable, open_or_rebuild
+from nearfield.index.symbol_store import GRAM_CHARS, Symbols
 from nearfield.index.symbols import NO_SYMBOLS, Outline
 from nearfield.index.weights import weighed
 from nearfield.index.words import folded, indexed
-
-GRAM_CHARS = 3
-"""A shorter name cannot be found by its letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +66,7 @@ class Store:
     def __init__(self, file: Path) -> None:
         self.file = file
         self._db, self.said = open_or_rebuild(file)
+        self._symbols = Symbols(self._db)
         self._kinds: dict[str, int] = {}
         self._spelled: set[str] = set()
         """Names that are in `grams` for sure."""
@@ -126,7 +124,7 @@ class Store:
 
     def put(self, content: Content) -> None:
         """Replace what is known of a file. Inside a transaction."""
-        before = self._defined_by(content.path)
+        before = frozenset(folded(one.name) for one in self._symbols.defined_in(content.path))
         self.drop(content.path)
         self._db.execute(
             "INSERT INTO file (path, stamp, digest, bytes, language, reason, holder, changed,"
@@ -189,7 +187,7 @@ class Store:
         new = [
             (name,)
             for name in defined - before - self._spelled
-            if len(name) >= GRAM_CHARS and not self._is_defined(name)
+            if len(name) >= GRAM_CHARS and not self._symbols.defines(name)
         ]
         self._db.executemany("INSERT INTO grams (folded) VALUES (?)", new)
         self._spelled |= defined
@@ -197,21 +195,6 @@ class Store:
         words |= {named(REFERRED, name) for name in outline.references}
         words |= {named(IMPORTED, name) for name in outline.imports}
         self._db.execute("INSERT INTO names (rowid, body) VALUES (?, ?)", (file, " ".join(words)))
-
-    def _defined_by(self, path: str) -> frozenset[str]:
-        """The names, folded, that a file defined when it was last read."""
-        packed = self._db.execute(
-            "SELECT outline.definitions FROM file JOIN outline ON outline.file = file.id"
-            " WHERE path = ?",
-            (os.fsencode(path),),
-        ).get
-        assert packed is None or isinstance(packed, bytes)  # noqa: S101 - what `put` wrote
-        return frozenset(folded(one.name) for one in unpack_definitions(packed or b""))
-
-    def _is_defined(self, name: str) -> bool:
-        word = f'"{named(DEFINED, name)}"'
-        row = self._db.execute("SELECT 1 FROM names WHERE names MATCH ? LIMIT 1", (word,)).get
-        return row is not None
 
     def drop(self, path: str) -> None:
         """Forget a file; one that is not known is no error. Inside a transaction."""

@@ -26,6 +26,8 @@ from nearfield.index.outlines import (
 from nearfield.index.symbols import Definition
 from nearfield.index.words import folded
 
+GRAM_CHARS = 3
+"""A shorter name cannot be found by its letters."""
 FUZZY_GRAMS = 12
 FUZZY_NAMES = 200
 """So many names, those that share most triples, are compared as a whole."""
@@ -76,16 +78,15 @@ class Symbols:
         """Defined names that share letters with `text`, the closest first, folded; for a mistyped
         name, or a part of one."""
         fold = folded(text)
-        if len(fold) < 3:
+        if len(fold) < GRAM_CHARS:
             return []
-        grams = [fold[i : i + 3] for i in range(len(fold) - 2)][:FUZZY_GRAMS]
-        wanted = dict.fromkeys(grams)
+        wanted = dict.fromkeys(_grams(fold)[:FUZZY_GRAMS])
         held = np.concatenate([self._with_gram(gram) for gram in wanted])
         rows, shared = np.unique(held, return_counts=True)
         best = rows[np.argsort(-shared, kind="stable")[:FUZZY_NAMES]]
 
         def closeness(name: str) -> float:
-            theirs = {name[i : i + 3] for i in range(len(name) - 2)}
+            theirs = set(_grams(name))
             return len(theirs & wanted.keys()) / len(theirs | wanted.keys())
 
         names = {
@@ -106,7 +107,8 @@ class Symbols:
 
     def defines(self, name: str) -> bool:
         """Whether any file defines `name`, in any style of writing."""
-        return next(self._files(DEFINED, name), None) is not None
+        sql = "SELECT 1 FROM names WHERE names MATCH ? LIMIT 1"
+        return self._db.execute(sql, (f'"{named(DEFINED, name)}"',)).get is not None
 
     def defined_in(self, path: str) -> list[Place]:
         """What a file defines, in the order of its text."""
@@ -178,6 +180,10 @@ class Symbols:
                 (os.fsencode(path), row, row),
             )
         ]
+
+
+def _grams(name: str) -> list[str]:
+    return [name[i : i + GRAM_CHARS] for i in range(len(name) - GRAM_CHARS + 1)]
 
 
 def _placed(path: str, one: Definition) -> Place:
