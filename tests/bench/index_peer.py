@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from index_search import lines_of, ndcg
+from index_search import ndcg, questions
 
 from nearfield.index.embedder import Embedder
 
@@ -55,18 +55,9 @@ def main() -> None:
             vars(one)["load_model"] = load_model
     values: list[float] = []
     times: list[float] = []
-    queries = lines_of("search_repo_queries")
-    for name in sorted({query["repo"] for query in queries}):
-        trees = sorted(one for one in options.trees.glob(f"{name}-*") if one.is_dir())
-        if not trees:
-            print(f"{name}: no tree, passed over")
-            continue
-        root = trees[-1]
+    for name, root, asked in questions(options.trees):
         index = module.SembleIndex.from_path(root)
-        for query in (one for one in queries if one["repo"] == name):
-            relevant = {one for one in query["gold"] + query["secondary"] if (root / one).exists()}
-            if not any((root / one).exists() for one in query["gold"]):
-                continue
+        for query, relevant in asked:
             began = time.perf_counter()
             found = index.search(query["query"], top_k=60)
             times.append(time.perf_counter() - began)

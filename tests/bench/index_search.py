@@ -19,7 +19,7 @@ import re
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,28 @@ def by_pieces(root: Path, files: Sequence[str]) -> Callable[[str], list[str]]:
     return ranked
 
 
+Asked = list[tuple[dict[str, Any], set[str]]]
+"""Questions, each with the files that answer it."""
+
+
+def questions(trees: Path) -> Iterator[tuple[str, Path, Asked]]:
+    """The projects of which there is a tree, with what is asked about them. A question of which no
+    gold file is in the tree is left out."""
+    queries = lines_of("search_repo_queries")
+    for name in sorted({query["repo"] for query in queries}):
+        found = sorted(one for one in trees.glob(f"{name}-*") if one.is_dir())
+        if not found:
+            print(f"{name}: no tree, passed over")
+            continue
+        root = found[-1]
+        asked: Asked = []
+        for query in (one for one in queries if one["repo"] == name):
+            there = {one for one in query["gold"] + query["secondary"] if (root / one).exists()}
+            if there.intersection(query["gold"]):
+                asked.append((query, there))
+        yield name, root, asked
+
+
 def repos(options: argparse.Namespace, keep: Path) -> None:
     """Questions about five projects."""
     values: dict[str, list[float]] = {
@@ -137,13 +159,7 @@ def repos(options: argparse.Namespace, keep: Path) -> None:
         "with vectors": [],
     }
     times: list[float] = []
-    queries = lines_of("search_repo_queries")
-    for name in sorted({query["repo"] for query in queries}):
-        trees = sorted(one for one in options.trees.glob(f"{name}-*") if one.is_dir())
-        if not trees:
-            print(f"{name}: no tree, passed over")
-            continue
-        root = trees[-1]
+    for _, root, asked in questions(options.trees):
         with_vectors, without = indexed(root, keep / "cache")
         files = [
             entry.path
@@ -151,10 +167,7 @@ def repos(options: argparse.Namespace, keep: Path) -> None:
             if not entry.reason
         ]
         peer = by_pieces(root, files)
-        for query in (one for one in queries if one["repo"] == name):
-            relevant = {one for one in query["gold"] + query["secondary"] if (root / one).exists()}
-            if not any((root / one).exists() for one in query["gold"]):
-                continue
+        for query, relevant in asked:
             began = time.perf_counter()
             hits = with_vectors.search(query["query"], k=60)
             times.append(time.perf_counter() - began)
