@@ -195,12 +195,12 @@ class Answering:
         elif not self.reply.calls:
             self._add(f"\n\n{_NO_FUNCTION.format(name=name)}")
 
-    def _take_back(self) -> None:
-        """Forget what was said in this round."""
+    def _take_back(self, behind: str = "") -> None:
+        """Forget what was said in this round; `behind` follows what was said before it."""
         self._round = ""
         self.listener.restart()
         if self._shown:
-            self.listener.text("\n\n".join(self._shown))
+            self.listener.text("\n\n".join(self._shown) + behind)
 
     def _add(self, text: str) -> None:
         """Words of our own behind the model's."""
@@ -210,11 +210,8 @@ class Answering:
     async def _listen(self, route: Route, calls: list[ToolCall]) -> None:
         async for item in route:
             if isinstance(item, Restart):
-                self._round = ""
                 calls.clear()
-                self.listener.restart()
-                if self._shown:
-                    self.listener.text("\n\n".join(self._shown) + "\n\n")
+                self._take_back("\n\n")
                 continue
             self._usage = item.usage or self._usage
             if item.text:
