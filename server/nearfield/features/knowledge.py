@@ -32,7 +32,7 @@ from nearfield.types import Edit, Snapshot, Snippet
 
 if TYPE_CHECKING:
     from nearfield.index.search import Searcher
-    from nearfield.index.service import Index
+    from nearfield.index.service import Embed, Index
     from nearfield.index.service import Status as IndexStatus
 
 __all__ = ["Found", "IndexState", "Knowledge", "Piece", "Place", "Purpose"]
@@ -80,7 +80,6 @@ class Found:
 
 _WORST_FIRST = ("failed", "building", "starting", "embedding", "reading", "paused", "ready")
 
-Embed = Callable[[Sequence[str]], Awaitable[list[list[float]]]]
 CursorOf = Callable[[Snapshot, int], Awaitable[Cursor]]
 """A document with its tree, as the completer has it."""
 

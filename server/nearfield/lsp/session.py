@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MakeService = Callable[[Config], "Service"]
 LEAVE_SECONDS = 1.5
 """An editor that quits waits about two seconds for the answer to `shutdown`."""
 
+MakeService = Callable[[Config], "Service"]
 OffersActions = Callable[[types.CodeActionParams], Coroutine[Any, Any, Sequence[types.CodeAction]]]
 
 

@@ -48,6 +48,8 @@ _LEAVES = frozenset(
     }
 )  # fmt: skip
 """Statements with one of these do something that only works where they stand."""
+_UNTYPED = frozenset({"python", "javascript"})
+"""Languages whose parameters need no types."""
 _NAMES = {"variable": "extracted", "function": "extracted_part"}
 
 
@@ -172,7 +174,7 @@ def extracted_function(parsed: Parsed, span: Span, name: str = "") -> tuple[Chan
         )
     flow = _flow(parsed, found)
     language = parsed.language.name
-    usual = _NAMES["function"] if language in ("python", "javascript") else "extractedPart"
+    usual = _NAMES["function"] if language in _UNTYPED else "extractedPart"
     name = _free_name(parsed, name or usual)
     layout = layout_of(parsed.text, parsed.language)
     outer = outermost(_top(parsed, found.function))
@@ -205,7 +207,7 @@ def extracted_function(parsed: Parsed, span: Span, name: str = "") -> tuple[Chan
 
 def _given(language: str, flow: _Flow) -> str:
     """The parameters, with their types where a language has them."""
-    if language in ("python", "javascript"):
+    if language in _UNTYPED:
         return ", ".join(flow.inputs)
     mark = " " if language == "go" else ": "
     return ", ".join(f"{name}{mark}{flow.types[name]}" for name in flow.inputs)
@@ -251,7 +253,7 @@ def _flow(parsed: Parsed, found: _Statements) -> _Flow:
 def _check_types(parsed: Parsed, found: _Statements, flow: _Flow) -> None:
     """Raises `EditRefused` where the new function would need a type that is not known."""
     language = parsed.language.name
-    if language in ("python", "javascript"):
+    if language in _UNTYPED:
         return
     if is_generic(found.function):
         raise EditRefused("The function around these lines is generic.")
