@@ -15,6 +15,7 @@ from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
 from nearfield.features.tasks import run_task
+from nearfield.lsp.questions import ask_client
 from nearfield.lsp.session import Session
 
 if TYPE_CHECKING:
@@ -103,9 +104,7 @@ async def _choice(session: Session, offer: Offer, question: str) -> str:
         [types.MessageActionItem(title) for title in CHOICES],
     )
     try:
-        chosen: Any = await session.protocol.send_request_async(
-            types.WINDOW_SHOW_MESSAGE_REQUEST, params
-        )
+        chosen = await ask_client(session.protocol, types.WINDOW_SHOW_MESSAGE_REQUEST, params)
     except JsonRpcException:
         return ""  # a client that cannot ask has not said yes
     return CHOICES.get(str(getattr(chosen, "title", "")), "")
