@@ -190,7 +190,7 @@ def test_an_untrusted_workspace_has_no_settings_no_cloud_and_no_tools(
     store.say(str(tmp_path / "project"), "cloud", httpserver.url_for("/v1"), Consent.WORKSPACE)
     store.close()
     around = {"CLOUD_KEY": "not-a-key", "NEARFIELD_DATA_DIR": str(home / "data")}
-    settings = {"nearfield.completion.enabled": False, "nearfield.server.path": "/tmp/evil"}
+    settings = {"nearfield.completion.enabled": False, "nearfield.server.path": "/evil"}
     files = {"a.py": "", ".vscode/settings.json": json.dumps(settings)}
     window = vscode(files, config=config, environ=around, trusting=False)
     window.open("a.py")
