@@ -19,7 +19,7 @@ import psutil
 
 from nearfield.index.chunks import chunked
 from nearfield.index.files import Entry, Stamp, Tree, decode, unfit
-from nearfield.index.store import Content, Known, Store
+from nearfield.index.interface import Content, IndexStore, Known
 from nearfield.index.symbols import NO_SYMBOLS, outline
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import parse
@@ -65,7 +65,7 @@ class Builder:
     def __init__(
         self,
         tree: Tree,
-        store: Store,
+        store: IndexStore,
         stop: Callable[[], bool] = lambda: False,
         holder: int | None = None,
     ) -> None:

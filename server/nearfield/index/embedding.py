@@ -12,9 +12,8 @@ from typing import Any
 
 from nearfield.index.builder import understood
 from nearfield.index.files import Tree, decode
+from nearfield.index.interface import IndexReader, VectorTable
 from nearfield.index.search import TextEmbedder
-from nearfield.index.search_store import Reader
-from nearfield.index.vector_store import Vectors
 
 FILES_A_ROUND = 32
 """Between rounds it is looked what is most relevant now."""
@@ -28,8 +27,8 @@ class Embedding:
     def __init__(
         self,
         tree: Tree,
-        reader: Reader,
-        vectors: Vectors,
+        reader: IndexReader,
+        vectors: VectorTable,
         embedder: TextEmbedder,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:

@@ -20,16 +20,23 @@ from pathlib import Path
 import apsw
 import sqlite_vec
 
-from nearfield.errors import NearfieldError
+from nearfield.index.interface import IndexUnusable
+
+__all__ = [
+    "IndexUnusable",
+    "Place",
+    "connect",
+    "migrate",
+    "open_or_rebuild",
+    "place_of",
+    "set_aside",
+    "trouble",
+]
 
 BUSY_MS = 5_000
 """Another process holds the write lock for one batch, about 0.2 s; longer means a stuck disk."""
 CACHE_KIB = 8_192
 MAP_BYTES = 1 << 28
-
-
-class IndexUnusable(NearfieldError):
-    """The index's file cannot be read or written."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,7 @@ from nearfield.index.around import Around, module_word
 from nearfield.index.asked_embedder import NotEmbedded
 from nearfield.index.chunks import doc_of
 from nearfield.index.files import decode
-from nearfield.index.search_store import Place, Reader, Row
-from nearfield.index.vector_store import Vectors
+from nearfield.index.interface import IndexReader, Place, Row, VectorTable
 from nearfield.index.words import asked, parts
 
 FILES_HELD = 32
@@ -150,7 +149,7 @@ class Searcher:
     def __init__(
         self,
         root: Path,
-        reader: Reader,
+        reader: IndexReader,
         embedder: TextEmbedder | None,
         preferred: TextEmbedder | None = None,
     ) -> None:
@@ -159,11 +158,11 @@ class Searcher:
         self._root = root
         self._reader = reader
         self._embedders = [one for one in (preferred, embedder) if one is not None]
-        self._vectors: dict[str, Vectors] = {}
+        self._vectors: dict[str, VectorTable] = {}
         self._read: OrderedDict[str, tuple[tuple[bytes, int, int], list[str]]] = OrderedDict()
 
     @property
-    def reader(self) -> Reader:
+    def reader(self) -> IndexReader:
         """The index as it is stored."""
         return self._reader
 
@@ -235,7 +234,7 @@ class Searcher:
                 continue
             vectors = self._vectors.get(embedder.name)
             if vectors is None:
-                vectors = Vectors(self._reader.connection, embedder.name, embedder.dimensions)
+                vectors = self._reader.vectors(embedder.name, embedder.dimensions)
                 self._vectors[embedder.name] = vectors
             found = vectors.nearest(wanted, CANDIDATES)
             return [(chunk, cosine) for chunk, cosine in found if cosine >= MIN_COSINE]

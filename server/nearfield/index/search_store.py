@@ -9,54 +9,17 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import apsw
 
-from nearfield.index.schema_store import IndexUnusable, connect
-from nearfield.index.symbol_store import Place, Symbols
+from nearfield.index.interface import Counts, IndexUnusable, Place, Row, Source
+from nearfield.index.schema_store import connect
+from nearfield.index.symbol_store import Symbols
 from nearfield.index.text_store import FullText
+from nearfield.index.vector_store import Vectors
 
 __all__ = ["Counts", "Place", "Reader", "Row", "Source"]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A chunk as it is stored. `first` and `last` are rows from 0, `last` not included; `changed`
-    is when its file changed, in seconds since the epoch."""
-
-    id: int
-    path: str
-    first: int
-    last: int
-    kind: str
-    name: str
-    symbol: str
-    language: str
-    digest: bytes
-    changed: float
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What is needed to trust a file's text: the digest of what was indexed, and the text itself
-    where it is an open buffer's."""
-
-    digest: bytes
-    text: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How much the index holds."""
-
-    files: int
-    bytes: int
-    chunks: int
-    definitions: int
-    vectors: int
-    disk_bytes: int
 
 
 class Reader(Symbols):
@@ -85,6 +48,10 @@ class Reader(Symbols):
     def connection(self) -> apsw.Connection:
         """For the modules beside this one."""
         return self._db
+
+    def vectors(self, name: str, dimensions: int) -> Vectors:
+        """The vectors of the embedder of that name."""
+        return Vectors(self._db, name, dimensions)
 
     def full_text(self, words: Sequence[str], limit: int) -> list[tuple[int, float]]:
         """See `FullText.search`."""

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import apsw
 
-from nearfield.index.chunks import Chunk
 from nearfield.index.files import Stamp
+from nearfield.index.interface import Content, IndexUnusable, Known
+from nearfield.index.likeness import GRAM_CHARS
 from nearfield.index.outlines import (
     DEFINED,
     IMPORTED,
@@ -25,39 +25,14 @@ from nearfield.index.outlines import (
     pack_definitions,
     pack_uses,
 )
-from nearfield.index.schema_store import IndexUnusable, open_or_rebuild
-from nearfield.index.symbol_store import GRAM_CHARS, Symbols
-from nearfield.index.symbols import NO_SYMBOLS, Outline
+from nearfield.index.schema_store import open_or_rebuild
+from nearfield.index.symbol_store import Symbols
+from nearfield.index.symbols import Outline
+from nearfield.index.vector_store import Vectors
 from nearfield.index.weights import weighed
 from nearfield.index.words import folded, indexed
 
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the index holds of a file. `holder` is the process of which it is an open buffer."""
-
-    id: int
-    stamp: Stamp | None
-    digest: bytes
-    reason: str
-    holder: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """A file as it goes into the index. `reason` says why nothing of it does."""
-
-    path: str
-    stamp: Stamp | None
-    digest: bytes
-    bytes: int
-    language: str = ""
-    reason: str = ""
-    text: str = ""
-    chunks: Sequence[Chunk] = ()
-    outline: Outline = NO_SYMBOLS
-    changed: float = 0.0
-    holder: int | None = None
+__all__ = ["Content", "Known", "Store"]
 
 
 class Store:
@@ -79,6 +54,10 @@ class Store:
     def close(self) -> None:
         """Close the file; its log is folded into it."""
         self._db.close()
+
+    def vectors(self, name: str, dimensions: int) -> Vectors:
+        """The vectors of the embedder of that name."""
+        return Vectors(self._db, name, dimensions)
 
     @contextmanager
     def transaction(self) -> Generator[None]:

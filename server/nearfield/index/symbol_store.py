@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import apsw
 import numpy as np
 
+from nearfield.index.interface import Place
+from nearfield.index.likeness import FUZZY_GRAMS, FUZZY_NAMES, GRAM_CHARS, grams, likest
 from nearfield.index.outlines import (
     DEFINED,
     IMPORTED,
@@ -26,29 +27,8 @@ from nearfield.index.outlines import (
 from nearfield.index.symbols import Definition
 from nearfield.index.words import folded
 
-GRAM_CHARS = 3
-"""A shorter name cannot be found by its letters."""
-FUZZY_GRAMS = 12
-FUZZY_NAMES = 200
-"""So many names, those that share most triples, are compared as a whole."""
-LEAST_LIKE = 0.2
-"""Share of common letter triples from which on a name is like another."""
 STYLES_FILES = 500
 """A name that is written otherwise is looked for in at most so many files."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A definition or a reference. Rows and columns count from 0; `last` is included."""
-
-    path: str
-    name: str
-    kind: str
-    container: str
-    row: int
-    column: int
-    first: int
-    last: int
 
 
 class Symbols:
@@ -80,15 +60,10 @@ class Symbols:
         fold = folded(text)
         if len(fold) < GRAM_CHARS:
             return []
-        wanted = dict.fromkeys(_grams(fold)[:FUZZY_GRAMS])
+        wanted = dict.fromkeys(grams(fold)[:FUZZY_GRAMS])
         held = np.concatenate([self._with_gram(gram) for gram in wanted])
         rows, shared = np.unique(held, return_counts=True)
         best = rows[np.argsort(-shared, kind="stable")[:FUZZY_NAMES]]
-
-        def closeness(name: str) -> float:
-            theirs = set(_grams(name))
-            return len(theirs & wanted.keys()) / len(theirs | wanted.keys())
-
         names = {
             str(row[0])
             for row in self._db.execute(
@@ -96,8 +71,7 @@ class Symbols:
                 (str([int(one) for one in best]),),
             )
         }
-        scored = sorted(((closeness(name), name) for name in names), reverse=True)
-        close = (name for score, name in scored if score >= LEAST_LIKE and self.defines(name))
+        close = (name for name in likest(fold, names) if self.defines(name))
         return list(islice(close, limit))
 
     def _with_gram(self, gram: str) -> Any:
@@ -180,10 +154,6 @@ class Symbols:
                 (os.fsencode(path), row, row),
             )
         ]
-
-
-def _grams(name: str) -> list[str]:
-    return [name[i : i + GRAM_CHARS] for i in range(len(name) - GRAM_CHARS + 1)]
 
 
 def _placed(path: str, one: Definition) -> Place:

@@ -1,0 +1,275 @@
+"""What an index is to the rest of the house, whatever keeps it.
+
+There are two: a file on this machine (`store`, `search_store`, `vector_store`: the default, which
+needs nothing) and a PostgreSQL database that a team shares (`postgres/`). Both answer the same
+questions with the same numbers, so that the ranking in `search` is one and the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from nearfield.errors import NearfieldError
+from nearfield.index.chunks import Chunk
+from nearfield.index.files import Stamp
+from nearfield.index.symbols import NO_SYMBOLS, Outline
+
+
+class IndexUnusable(NearfieldError):
+    """The index cannot be read or written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the index holds of a file. `holder` is the process of which it is an open buffer."""
+
+    id: int
+    stamp: Stamp | None
+    digest: bytes
+    reason: str
+    holder: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A file as it goes into the index. `reason` says why nothing of it does."""
+
+    path: str
+    stamp: Stamp | None
+    digest: bytes
+    bytes: int
+    language: str = ""
+    reason: str = ""
+    text: str = ""
+    chunks: Sequence[Chunk] = ()
+    outline: Outline = NO_SYMBOLS
+    changed: float = 0.0
+    holder: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A definition or a reference. Rows and columns count from 0; `last` is included."""
+
+    path: str
+    name: str
+    kind: str
+    container: str
+    row: int
+    column: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A chunk as it is stored. `first` and `last` are rows from 0, `last` not included; `changed`
+    is when its file changed, in seconds since the epoch."""
+
+    id: int
+    path: str
+    first: int
+    last: int
+    kind: str
+    name: str
+    symbol: str
+    language: str
+    digest: bytes
+    changed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is needed to trust a file's text: the digest of what was indexed, and the text itself
+    where it is an open buffer's."""
+
+    digest: bytes
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much the index holds."""
+
+    files: int
+    bytes: int
+    chunks: int
+    definitions: int
+    vectors: int
+    disk_bytes: int
+
+
+class VectorTable(Protocol):
+    """The vectors of one embedder. One thread at a time."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to search in."""
+        ...
+
+    def prepare(self) -> None:
+        """Make room for this embedder's vectors. The caller may write."""
+        ...
+
+    def missing(self, near: Sequence[str], limit: int) -> list[str]:
+        """Files that hold chunks without a vector, the most relevant first: `near` (open files),
+        then the most recently changed."""
+        ...
+
+    def pending(self) -> int:
+        """How many different contents have no vector."""
+        ...
+
+    def lacking(self, digests: Sequence[bytes]) -> list[bytes]:
+        """Those of `digests` that have no vector, each once."""
+        ...
+
+    def add(self, digests: Sequence[bytes], vectors: Any) -> None:
+        """Store unit vectors, one row for each digest, in one transaction."""
+        ...
+
+    def nearest(self, query: Any, limit: int) -> list[tuple[int, float]]:
+        """The chunks nearest to a unit vector, with the cosine; [] while there are no vectors."""
+        ...
+
+    def tidy(self) -> int:
+        """Drop vectors that no chunk uses when they have become many; returns how many went."""
+        ...
+
+
+class IndexReader(Protocol):
+    """An index, open for reading. Every question may raise `IndexUnusable`."""
+
+    def close(self) -> None:
+        """Ask nothing after it."""
+        ...
+
+    def vectors(self, name: str, dimensions: int) -> VectorTable:
+        """The vectors of the embedder of that name."""
+        ...
+
+    def vectors_of(self, embedder: str) -> int:
+        """How many vectors an embedder has made."""
+        ...
+
+    def full_text(self, words: Sequence[str], limit: int) -> list[tuple[int, float]]:
+        """Chunks that hold any of `words`, the best first, with a positive score. Words that nearly
+        every chunk holds are left out as long as another one is there."""
+        ...
+
+    def rows(self, ids: Iterable[int]) -> dict[int, Row]:
+        """Chunks by id; those that are gone are missing."""
+        ...
+
+    def source(self, path: str) -> Source | None:
+        """See `Source`; None for a file that is not indexed."""
+        ...
+
+    def files_named(self, stem: str, limit: int = 20) -> list[str]:
+        """Files of which `stem` is the name without its ending, or the folder of a package."""
+        ...
+
+    def definitions(self, name: str, limit: int = 100) -> list[Place]:
+        """Where `name` is defined, written just so; when nowhere, in any style of writing; by path
+        and row."""
+        ...
+
+    def similar_names(self, text: str, limit: int) -> list[str]:
+        """Defined names that share letters with `text`, the closest first, folded; for a mistyped
+        name, or a part of one."""
+        ...
+
+    def defined_in(self, path: str) -> list[Place]:
+        """What a file defines, in the order of its text."""
+        ...
+
+    def references(self, name: str, limit: int = 1_000) -> list[Place]:
+        """Where `name` is referred to, written just so."""
+        ...
+
+    def chunks_defining(self, names: Iterable[str], limit: int) -> list[int]:
+        """The chunks of which one of `names` is the name, written in any style; in the order of
+        `names`."""
+        ...
+
+    def imports(self, path: str) -> frozenset[str]:
+        """The words of a file's imports."""
+        ...
+
+    def importers(self, word: str) -> frozenset[str]:
+        """The files that have `word` in an import."""
+        ...
+
+    def counts(self) -> Counts:
+        """How much there is."""
+        ...
+
+    def skipped(self) -> dict[str, int]:
+        """What the last build passed over, by reason."""
+        ...
+
+
+class IndexStore(Protocol):
+    """An index, open for writing; whoever has it is the only one."""
+
+    said: str
+    """What happened to an older index, "" when nothing did."""
+
+    def close(self) -> None:
+        """Another one may write."""
+        ...
+
+    def vectors(self, name: str, dimensions: int) -> VectorTable:
+        """The vectors of the embedder of that name."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All of it or nothing. Raises `IndexUnusable`."""
+        ...
+
+    def known(self) -> dict[str, Known]:
+        """Every file that the index holds, by path."""
+        ...
+
+    def known_file(self, path: str) -> Known | None:
+        """What is known of one file."""
+        ...
+
+    def put(self, content: Content) -> None:
+        """Replace what is known of a file. Inside a transaction."""
+        ...
+
+    def drop(self, path: str) -> None:
+        """Forget a file; one that is not known is no error. Inside a transaction."""
+        ...
+
+    def restamp(self, path: str, stamp: Stamp | None, changed: float) -> None:
+        """The same content looks different now. Inside a transaction."""
+        ...
+
+    def release(self, path: str) -> None:
+        """A buffer was closed: the disk counts again, and must be read."""
+        ...
+
+    def counts(self) -> tuple[int, int, int]:
+        """How many files, chunks and vectors there are."""
+        ...
+
+    def say(self, facts: Mapping[str, str]) -> None:
+        """Remember facts about the whole index."""
+        ...
+
+    def fact(self, key: str) -> str:
+        """A fact that was said, "" when it was not."""
+        ...
+
+    def clear(self) -> None:
+        """Forget every file; the vectors stay, as they are by content."""
+        ...
+
+    def tidy(self) -> None:
+        """After a build: drop what nothing uses any more, refresh statistics."""
+        ...
