@@ -119,6 +119,20 @@ async def test_what_changes_is_found(opened: Opener, root: Path) -> None:
     assert "building" in said and "ready" in said
 
 
+async def test_it_rests_while_somebody_types(opened: Opener, root: Path) -> None:
+    index = await opened()
+    await state(index, "ready")
+    index.give_way(60)
+    index.buffer(str(root / "c.py"), "def typed(): pass\n")
+    (root / "b.py").write_text("def saved(): pass\n")
+    await asyncio.sleep(1)
+    assert not await index.definitions("typed") and not await index.definitions("saved")
+    index.give_way(0)
+    await until(lambda: index.definitions("typed"))
+    await until(lambda: index.definitions("saved"))
+    await state(index, "ready")
+
+
 async def test_an_indexer_that_dies_is_started_again_and_knows_the_buffers(
     opened: Opener, root: Path
 ) -> None:

@@ -50,6 +50,8 @@ PREPARE_SECONDS = 2.0
 REST_SECONDS = 0.25
 """After this long without a keystroke it is looked what the place needs: before idle prefill begins
 at 0.4 s, which shall evaluate it."""
+TYPING_SECONDS = 0.4
+"""The indexes rest so long after a keystroke or an answer."""
 NEAR_FILES = 8
 """So many of the documents that were worked on last get their vectors first."""
 
@@ -146,6 +148,11 @@ class Knowledge:
         for index in self._indexes.values():
             index.resume()
 
+    def give_way(self, seconds: float = TYPING_SECONDS) -> None:
+        """Leave the machine to whoever types or waits for so long from now."""
+        for index in self._indexes.values():
+            index.give_way(seconds)
+
     async def aclose(self) -> None:
         """Close the indexes; `run` must have ended."""
         await stop_task(self._preparing)
@@ -200,6 +207,7 @@ class Knowledge:
 
     def changed(self, snapshot: Snapshot, edits: Iterable[Edit]) -> None:
         """The user has edited a document to be `snapshot`."""
+        self.give_way()
         self._documents[snapshot.uri] = snapshot
         self._recent.edited(snapshot, edits)
         self._pass_on(snapshot)

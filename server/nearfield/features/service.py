@@ -218,10 +218,12 @@ class Service:
     async def complete(self, ask: CompletionAsk) -> CompletionAnswer:
         """Answer `ask`: exactly one answer and one trace. Cancelling the caller cancels it."""
         self._prefill.stop()
+        self.knowledge.give_way(self.config.completion.deadline_ms / 1000)
         await self._warm.settled()
         try:
             return await self._completer.complete(ask, paused=self._paused)
         finally:
+            self.knowledge.give_way()
             self._rest(ask.snapshot.uri)
             if not self._sparing:
                 self.explainer.rest(ask.snapshot, ask.offset)

@@ -8,7 +8,7 @@ makes the files and records where they come from.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    import onnxruntime
     import tokenizers
 
 NAME = "all-MiniLM-L6-v2-int8"
@@ -31,10 +32,20 @@ class Embedder:
     name = NAME
     dimensions = DIMENSIONS
 
-    def __init__(self, threads: int = 1) -> None:
-        """`threads` are the processor's cores that one run may take."""
+    def __init__(self, threads: int = 1, gives_way: Callable[[], None] = lambda: None) -> None:
+        """`threads` are the processor's cores that one run may take; `gives_way` is called before
+        each run, and may take its time."""
         self._threads = threads
+        self._gives_way = gives_way
         self._lock = threading.Lock()
+        self._running: onnxruntime.RunOptions | None = None
+
+    def interrupt(self) -> None:
+        """End the run under way within a millisecond; it is done again after `gives_way`. From any
+        thread."""
+        running = self._running
+        if running is not None:
+            running.terminate = True
 
     @cached_property
     def _session(self) -> Any:
@@ -76,7 +87,27 @@ class Embedder:
         for row, tokens in enumerate(rows):
             ids[row, : len(tokens)] = tokens
             mask[row, : len(tokens)] = 1
-        return self._session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+        ended, vectors = False, None
+        while not ended:
+            ended, vectors = self._try({"input_ids": ids, "attention_mask": mask})
+        return vectors
+
+    def _try(self, inputs: dict[str, Any]) -> tuple[bool, Any]:
+        """Give way and run; False when it was interrupted."""
+        import onnxruntime
+        from onnxruntime.capi.onnxruntime_pybind11_state import Fail
+
+        options = onnxruntime.RunOptions()
+        self._running = options
+        try:
+            self._gives_way()
+            return True, self._session.run(None, inputs, options)[0]
+        except Fail:
+            if not options.terminate:
+                raise
+            return False, None
+        finally:
+            self._running = None
 
 
 def _batches(rows: Sequence[Sequence[int]]) -> Iterator[list[int]]:

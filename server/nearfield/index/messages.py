@@ -45,6 +45,12 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True, tag="pause"):
     on: bool
 
 
+class GiveWay(msgspec.Struct, frozen=True, kw_only=True, tag="give_way"):
+    """Somebody types, or waits for an answer: rest for so long from now."""
+
+    seconds: float
+
+
 class Changed(msgspec.Struct, frozen=True, kw_only=True, tag="changed"):
     """Files that changed on disk, from the watcher in the indexer itself; none: look everywhere."""
 
@@ -60,7 +66,7 @@ class Vectors(msgspec.Struct, frozen=True, kw_only=True, tag="vectors"):
     why: str = ""
 
 
-Message = Start | Buffer | Near | Pause | Changed | Vectors
+Message = Start | Buffer | Near | Pause | GiveWay | Changed | Vectors
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True, tag="wanted"):

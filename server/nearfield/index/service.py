@@ -25,6 +25,7 @@ from nearfield.index.asked_embedder import AskedEmbedder, NotEmbedded
 from nearfield.index.embedder import Embedder
 from nearfield.index.messages import (
     Buffer,
+    GiveWay,
     Message,
     Near,
     Pause,
@@ -154,6 +155,10 @@ class Index:
         """Go on."""
         self._paused = False
         self._send(Pause(on=False))
+
+    def give_way(self, seconds: float) -> None:
+        """Leave the machine to whoever types for so long from now, whatever was said before."""
+        self._send(GiveWay(seconds=seconds))
 
     # --- questions ---
 

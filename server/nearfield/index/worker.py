@@ -3,8 +3,8 @@
 It is told by lines on standard input what to index and what open buffers hold, and says by lines on
 standard output how far it is; it ends with its input, so it never outlives its server. One thread
 works; what comes in while it does is served between two files or two batches, so an edit never
-waits for a build. Of several indexers of one workspace the one with the lock builds; when it ends,
-another one takes over.
+waits for a build. While somebody types it rests, and takes in afterwards what was typed. Of several
+indexers of one workspace the one with the lock builds; when it ends, another one takes over.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ import psutil
 
 from nearfield.index.asked_embedder import AskedEmbedder, NotEmbedded
 from nearfield.index.builder import Progress, is_rules
+from nearfield.index.embedder import Embedder
 from nearfield.index.load import Load
 from nearfield.index.messages import (
     Buffer,
     Changed,
+    GiveWay,
     Message,
     Near,
     Pause,
@@ -37,7 +39,9 @@ from nearfield.index.messages import (
     Wanted,
 )
 from nearfield.index.schema_store import IndexUnusable, Place, trouble
+from nearfield.index.search import TextEmbedder
 from nearfield.index.search_store import Reader
+from nearfield.index.typing_pause import TypingPause
 from nearfield.index.watch import Watcher
 from nearfield.index.workspace import Keeper, Workspace
 
@@ -60,6 +64,7 @@ class Indexer:
         inbox: queue.Queue[Message | None],
         say: Callable[[Told], None],
     ) -> None:
+        """`inbox` gets what the server says, None at its end; see `give_way`."""
         self._workspace = workspace
         self._start = start
         self._inbox = inbox
@@ -73,11 +78,21 @@ class Indexer:
         self._said_at = 0.0
         self._detail = ""
         self._counts = (0, 0, 0)
+        self._looked: tuple[tuple[int, int], ...] | None = None
         self._told: Status | None = None
-        self._embedder = self._asked_embedder() if start.embedder else None
+        self._typing = TypingPause()
+        self._late_buffers: dict[str, str | None] = {}
+        self._late_changes: list[str] = []
+        self._own = Embedder(gives_way=self._rest)
+        self._embedder: TextEmbedder = self._asked_embedder() if start.embedder else self._own
         self._asked = 0
         self._answer: Vectors | None = None
         self._load = Load()
+
+    def give_way(self, seconds: float) -> None:
+        """Somebody types: rest for so long, at once. From any thread."""
+        if self._typing.ask(seconds):
+            self._own.interrupt()
 
     def run(self) -> None:
         """Work until the input ends."""
@@ -93,6 +108,7 @@ class Indexer:
         self._drop_keeper()
 
     def _step(self) -> None:
+        self._rest()
         if self._keeper is None and not self._take():
             self._say("reading", detail="Another Nearfield builds the index of this workspace.")
             self._wait(LOCK_SECONDS)
@@ -172,6 +188,7 @@ class Indexer:
             self._tell(Wanted(number=self._asked, texts=tuple(texts)))
             while self._answer is None and not self._closing:
                 self._serve(self._inbox.get())
+            self._rest()
             answer = self._answer
             if answer is None or answer.why:
                 raise NotEmbedded(answer.why if answer is not None else "The indexer ends.")
@@ -191,7 +208,24 @@ class Indexer:
         with contextlib.suppress(queue.Empty):
             while True:
                 self._serve(self._inbox.get_nowait())
+        self._rest()
         return self._closing or self._paused
+
+    def _rest(self) -> None:
+        """Wait while somebody types, then take in what was typed and saved meanwhile."""
+        waited = False
+        while not self._closing and (left := self._typing.left()):
+            waited = True
+            with contextlib.suppress(queue.Empty):
+                self._serve(self._inbox.get(timeout=left))
+        buffers, self._late_buffers = self._late_buffers, {}
+        for path, text in buffers.items():
+            self._read_buffer(path, text)
+        if self._late_changes:
+            changes, self._late_changes = self._late_changes, []
+            self._read_changes(tuple(dict.fromkeys(changes)))
+        if waited:
+            self._load.rested()
 
     def _wait(self, seconds: float | None) -> None:
         """Serve what comes in, or give up waiting."""
@@ -213,14 +247,17 @@ class Indexer:
                 self._changed(paths)
             case Vectors(number=number):
                 self._answer = message if number == self._asked else None
-            case Start():
-                pass  # said once, and read before this loop
+            case GiveWay() | Start():
+                pass  # heard before they came here
 
     def _buffer(self, path: str, text: str | None) -> None:
         if text is None:
             self._buffers.pop(path, None)
         else:
             self._buffers[path] = text
+        self._late_buffers[path] = text
+
+    def _read_buffer(self, path: str, text: str | None) -> None:
         if self._keeper is None:
             return
         if text is None:
@@ -233,6 +270,10 @@ class Indexer:
         tree = self._workspace.tree
         if not paths or any(is_rules(path) or (tree.root / path).is_dir() for path in paths):
             self._dirty = True
+        self._late_changes += paths
+
+    def _read_changes(self, paths: tuple[str, ...]) -> None:
+        tree = self._workspace.tree
         if self._keeper is not None and not self._dirty:
             known = self._keeper.builder.refresh(paths)
             gone = [path for path in paths if not (tree.root / path).exists()]
@@ -262,6 +303,9 @@ class Indexer:
         """How many files, chunks and vectors there are, whoever builds."""
         if self._keeper is not None:
             return self._keeper.counts()
+        looked = _looks_of(self._workspace.place.file)
+        if looked == self._looked:
+            return self._counts  # asked every two seconds, and mostly nothing has happened
         try:
             reader = Reader(self._workspace.place.file)
         except IndexUnusable:
@@ -270,7 +314,18 @@ class Indexer:
             counts = reader.counts()
         finally:
             reader.close()
+        self._looked = looked
         return counts.files, counts.chunks, counts.vectors
+
+
+def _looks_of(file: Path) -> tuple[tuple[int, int], ...]:
+    """Size and time of the index's file and of what is written beside it; others write it."""
+    looks: list[tuple[int, int]] = []
+    for path in (file, file.with_name(file.name + "-wal")):
+        with contextlib.suppress(OSError):
+            found = path.stat()
+            looks.append((found.st_size, found.st_mtime_ns))
+    return tuple(looks)
 
 
 def _on_battery() -> bool:
@@ -297,11 +352,6 @@ def main() -> None:
         raise SystemExit("the first message must say what to index")
     inbox: queue.Queue[Message | None] = queue.Queue()
 
-    def listen() -> None:
-        for line in sys.stdin.buffer:
-            inbox.put(decoder.decode(line))
-        inbox.put(None)
-
     def say(told: Told) -> None:
         with contextlib.suppress(BrokenPipeError):
             sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")
@@ -314,10 +364,20 @@ def main() -> None:
         max_bytes=first.max_bytes,
         vectors=first.vectors,
     )
+    indexer = Indexer(workspace, first, inbox, say)
+
+    def listen() -> None:
+        for line in sys.stdin.buffer:
+            message = decoder.decode(line)
+            if isinstance(message, GiveWay):
+                indexer.give_way(message.seconds)
+            inbox.put(message)  # that one too: a rest may have become shorter
+        inbox.put(None)
+
     threading.Thread(target=listen, name="index-input", daemon=True).start()
     watcher = Watcher(workspace.tree.root, lambda paths: inbox.put(Changed(paths=paths)))
     watcher.start()
-    Indexer(workspace, first, inbox, say).run()
+    indexer.run()
     watcher.stop()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from nearfield.index.embedder import Embedder
@@ -152,6 +153,21 @@ def test_the_shipped_embedder_knows_what_code_means(place: Place) -> None:
     assert searcher.search("compute the sum of a list")[0].path == "a.py"
     assert searcher.search("download a web page")[0].path == "c.py"
     assert searcher.search("make a string uppercase")[0].path == "b.py"
+
+
+def test_a_run_that_was_interrupted_is_done_again() -> None:
+    texts = [f"def step_{i}(value): return value * {i} + offset" for i in range(30)]
+    begun = list[int]()
+
+    def interrupt() -> None:
+        begun.append(len(begun))
+        if len(begun) <= 2:
+            embedder.interrupt()
+
+    embedder = Embedder(gives_way=interrupt)
+    embedder.interrupt()  # nothing is under way
+    assert np.array_equal(embedder.embed(texts), Embedder().embed(texts))
+    assert len(begun) == 3, "twice in vain, and then the run itself"
 
 
 def test_long_and_odd_texts_are_embedded() -> None:
