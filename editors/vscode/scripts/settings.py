@@ -67,6 +67,10 @@ CHOICES = {
         "save": "Prepare nothing that nobody has asked for.",
         "ignore": "Work as on the mains.",
     },
+    "index.role": {
+        "read": "Only look things up there.",
+        "build": "Send the workspace there; for one machine in CI.",
+    },
     "log.level": {
         "error": "What went wrong.",
         "warning": "Also what may go wrong.",

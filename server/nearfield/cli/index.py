@@ -36,6 +36,9 @@ def index(
 ) -> None:
     """Build the index of a workspace, or bring it up to date. It can be interrupted at any time.
 
+    Where a team's database holds the workspace (`index.store`), that is built with `index.role` =
+    "build", and only looked at otherwise.
+
     Exit codes: 0 done, 1 the file of `--explain` is not indexed, 2 wrong usage, 3 the index cannot
     be written.
     """
@@ -44,8 +47,8 @@ def index(
     if explain is not None:
         _explain(folder or enclosing(explain.absolute().parent), explain, as_json)
         return
-    workspace = workspace_of(folder or enclosing(Path.cwd()))
-    if not workspace.place.kept:
+    workspace = workspace_of(folder or enclosing(Path.cwd())).settled()
+    if not workspace.place.kept and workspace.shared is None:
         say("warning: the cache folder cannot be written; this index ends with the command.")
     try:
         if workspace.embedder and not no_vectors:
@@ -95,7 +98,6 @@ def _explain(root: Path, file: Path, as_json: bool) -> None:
 def _build(workspace: Workspace, *, vectors: bool, quiet: bool) -> dict[str, Any]:
     """Build, and say what was done."""
     from nearfield.engine.client import physical_cores
-    from nearfield.index.search_store import Reader
     from nearfield.index.workspace import Keeper
 
     began = time.monotonic()
@@ -110,18 +112,20 @@ def _build(workspace: Workspace, *, vectors: bool, quiet: bool) -> dict[str, Any
                 if keeper.said:
                     say(f"warning: {keeper.said}")
                 report, made = _work(keeper, vectors=vectors, quiet=quiet)
+            elif workspace.shared is not None and workspace.shared.role == "read":
+                say("The team's builder builds this index; this is what it holds.")
             else:
                 say("Another Nearfield builds this index; this is what it holds so far.")
     finally:
         signal.signal(signal.SIGINT, before)
     if stopped:
         raise KeyboardInterrupt
-    reader = Reader(workspace.place.file)
+    reader = workspace.reader()
     counts, skipped = reader.counts(), reader.skipped()
     reader.close()
     return {
         "root": str(workspace.root),
-        "index": str(workspace.place.file),
+        "index": workspace.where,
         "built": report is not None,
         "files": counts.files,
         "read": report.read if report else 0,

@@ -26,7 +26,7 @@ def search(
     kind: Annotated[str, typer.Option(help="symbol, words or code; found out if not given.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Search the index of a workspace, which is brought up to date first.
+    """Search the index of a workspace, which is brought up to date first unless it is a team's.
 
     Exit codes: 0 something was found, 1 nothing was, 2 wrong usage.
     """
@@ -62,14 +62,15 @@ def search(
 
 
 def _found(root: Path, query: str, kind: QueryKind | None, count: int) -> list[Hit]:
-    """Bring names and text up to date, unless a server does, and search."""
+    """Bring names and text up to date, unless a server or a team's builder does, and search."""
     from nearfield.index.workspace import Keeper
 
-    workspace = workspace_of(root)
+    workspace = workspace_of(root).settled()
     try:
-        with Keeper(workspace) as keeper:
-            if keeper.taken:
-                keeper.build()
+        if workspace.shared is None:
+            with Keeper(workspace) as keeper:
+                if keeper.taken:
+                    keeper.build()
         return workspace.searcher().search(query, kind, count)
     finally:
         workspace.place.discard()

@@ -236,7 +236,17 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     """Whether vectors are made while the machine runs on its battery (user only)."""
     embedder: str = ""
     """The provider that makes the vectors instead of the small model that is shipped, e.g.
-    "ollama" (user only). It must be on this machine: an index is never sent anywhere."""
+    "ollama" (user only). It must be on this machine: code is not sent anywhere to be embedded."""
+    store: str = ""
+    """A PostgreSQL database that your team shares, "postgresql://USER@HOST/DATABASE": workspaces
+    that it holds are not indexed here but looked up there (user only). Words, names and paths of
+    the code are in it, and what you ask goes to it. Empty: everything stays on this machine."""
+    role: Literal["read", "build"] = "read"
+    """What `nearfield index` does with the shared index: "read" it, or "build" it, which sends the
+    workspace there; one machine in CI does that (user only). Editors only ever read."""
+    name: str = ""
+    """The workspace's name in the shared index, the same for everybody. Empty: where the
+    repository's `origin` is, such as "github.com/team/shop" (user only)."""
 
 
 class Chat(msgspec.Struct, frozen=True, kw_only=True):

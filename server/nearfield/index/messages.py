@@ -13,7 +13,8 @@ State = Literal["starting", "reading", "building", "embedding", "ready", "paused
 class Start(msgspec.Struct, frozen=True, kw_only=True, tag="start"):
     """The first message: what to index, and how. `place` is the index's file, `kept` whether it
     outlives the server, `holder` the server's process; `embedder` names what makes the vectors
-    where that is the server, "" for the indexer's own model."""
+    where that is the server, "" for the indexer's own model; `store` is the team's database, ""
+    mostly, and `name` the workspace's in it."""
 
     root: str
     place: str
@@ -24,6 +25,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, tag="start"):
     on_battery: bool
     holder: int
     embedder: str = ""
+    store: str = ""
+    name: str = ""
 
 
 class Buffer(msgspec.Struct, frozen=True, kw_only=True, tag="buffer"):

@@ -259,6 +259,8 @@ class Index:
                     on_battery=self._config.index.on_battery, holder=os.getpid(),
                     place=str(workspace.place.file), kept=workspace.place.kept,
                     embedder=workspace.embedder if self._embed is not None else "",
+                    store=workspace.shared.url if workspace.shared is not None else "",
+                    name=workspace.shared.name if workspace.shared is not None else "",
                 )
             )  # fmt: skip
             self._send(Near(paths=self._near))

@@ -23,6 +23,7 @@ import psutil
 from nearfield.index.asked_embedder import AskedEmbedder, NotEmbedded
 from nearfield.index.builder import Progress, is_rules
 from nearfield.index.embedder import Embedder
+from nearfield.index.follower import follow
 from nearfield.index.load import Load
 from nearfield.index.messages import (
     Buffer,
@@ -41,6 +42,7 @@ from nearfield.index.messages import (
 from nearfield.index.schema_store import IndexUnusable, Place, trouble
 from nearfield.index.search import TextEmbedder
 from nearfield.index.search_store import Reader
+from nearfield.index.shared import Shared
 from nearfield.index.typing_pause import TypingPause
 from nearfield.index.watch import Watcher
 from nearfield.index.workspace import Keeper, Workspace
@@ -375,6 +377,8 @@ def main() -> None:
         inbox.put(None)
 
     threading.Thread(target=listen, name="index-input", daemon=True).start()
+    if first.store and follow(Shared(first.store, first.name), inbox, say):
+        return
     watcher = Watcher(workspace.tree.root, lambda paths: inbox.put(Changed(paths=paths)))
     watcher.start()
     indexer.run()

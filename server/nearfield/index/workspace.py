@@ -1,13 +1,13 @@
 """One workspace's index as a whole: where it is, who builds it, and how it is brought up to date.
 
 The process that holds the lock builds; every other one reads what is there. The lock is the
-system's own, so that it is free again the moment its holder dies.
+system's own, or the database's, so that it is free again the moment its holder dies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,11 +20,12 @@ from nearfield.index.builder import Builder, Listener, Report
 from nearfield.index.embedder import Embedder
 from nearfield.index.embedding import Embedding
 from nearfield.index.files import Tree
+from nearfield.index.interface import IndexReader, IndexStore
 from nearfield.index.schema_store import Place, place_of
 from nearfield.index.search import Searcher, TextEmbedder
 from nearfield.index.search_store import Reader
+from nearfield.index.shared import Shared, shared_of
 from nearfield.index.store import Store
-from nearfield.index.vector_store import Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Workspace:
     vectors: bool
     embedder: str = ""
     """The provider that makes the vectors, with its model, "" for the one that is shipped."""
+    shared: Shared | None = None
+    """The team's index, where that may hold this workspace; see `settled`."""
 
     @classmethod
     def of(cls, root: Path, config: Config, cache: Path) -> Workspace:
@@ -49,12 +52,70 @@ class Workspace:
             max_bytes=config.index.max_file_bytes,
             vectors=config.index.vectors,
             embedder=_embedder_of(config),
+            shared=shared_of(root, config),
         )
 
     @property
     def tree(self) -> Tree:
         """The files."""
         return Tree(self.root, self.exclude, self.max_bytes)
+
+    @property
+    def where(self) -> str:
+        """The index's file, or the database and the workspace's name in it; for people."""
+        if self.shared is None:
+            return str(self.place.file)
+        return f"{self.shared.where} ({self.shared.name})"
+
+    def settled(self) -> Workspace:
+        """The same, with `shared` None unless that is the index to use: a reader's workspace that
+        the database does not hold has its index here. Raises `IndexUnusable` when the database
+        cannot be asked."""
+        if self.shared is None or self.shared.role == "build":
+            return self
+        from nearfield.index.postgres.schema_store import NotShared, reading
+
+        try:
+            reading(self.shared).close()
+        except NotShared:
+            return replace(self, shared=None)
+        return self
+
+    def reader(self) -> IndexReader:
+        """For reading what is there; raises `IndexUnusable` when there is no index yet."""
+        if self.shared is None:
+            return Reader(self.place.file)
+        from nearfield.index.postgres.schema_store import NotShared
+        from nearfield.index.postgres.search_store import PostgresReader
+
+        try:
+            return PostgresReader(self.shared)
+        except NotShared:
+            if self.shared.role == "build":
+                raise
+            return Reader(self.place.file)
+
+    def taken(self) -> tuple[IndexStore, Callable[[], None]] | None:
+        """For writing, with what lets go of it; None while another one builds, or when only others
+        may. Raises `IndexUnusable`."""
+        if self.shared is not None:
+            return _taken_shared(self.shared)
+        lock = filelock.FileLock(self.place.lock, timeout=0)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            return None
+        try:
+            store = Store(self.place.file)
+        except BaseException:
+            lock.release()
+            raise
+
+        def release() -> None:
+            store.close()
+            lock.release()
+
+        return store, release
 
     def searcher(
         self, embedder: Embedder | None = None, preferred: AskedEmbedder | None = None
@@ -63,7 +124,16 @@ class Workspace:
         makes the vectors instead of the shipped model, where that is so."""
         shown = (embedder or Embedder()) if self.vectors else None
         chosen = preferred if self.vectors else None
-        return Searcher(self.tree.root, Reader(self.place.file), shown, chosen)
+        return Searcher(self.tree.root, self.reader(), shown, chosen)
+
+
+def _taken_shared(shared: Shared) -> tuple[IndexStore, Callable[[], None]] | None:
+    if shared.role != "build":
+        return None
+    from nearfield.index.postgres.store import PostgresStore
+
+    store = PostgresStore.taken(shared)
+    return None if store is None else (store, store.close)
 
 
 def _embedder_of(config: Config) -> str:
@@ -92,24 +162,23 @@ class Keeper:
         self._workspace = workspace
         self._stop = stop
         self._holder = holder
-        self._lock = filelock.FileLock(workspace.place.lock, timeout=0)
         self._embedder: TextEmbedder = embedder or Embedder(threads)
-        self._store: Store | None = None
+        self._store: IndexStore | None = None
+        self._release: Callable[[], None] = lambda: None
         self.taken = False
 
     def __enter__(self) -> Self:
         """Take the lock and open the index; raises `IndexUnusable`."""
-        try:
-            self._lock.acquire()
-        except filelock.Timeout:
+        taken = self._workspace.taken()
+        if taken is None:
             return self
-        self.taken = True
+        self._store, self._release = taken
         try:
-            self._store = Store(self._workspace.place.file)
+            self.builder = Builder(self._workspace.tree, self._store, self._stop, self._holder)
         except BaseException:
-            self._lock.release()
+            self._release()
             raise
-        self.builder = Builder(self._workspace.tree, self._store, self._stop, self._holder)
+        self.taken = True
         return self
 
     def __exit__(
@@ -119,9 +188,8 @@ class Keeper:
         trace: TracebackType | None,
     ) -> None:
         if self._store is not None:
-            self._store.close()
             self._store = None
-        self._lock.release()
+            self._release()
 
     @property
     def said(self) -> str:
@@ -147,8 +215,8 @@ class Keeper:
         embedder is not the shipped one and cannot be had."""
         if not self._workspace.vectors or self._store is None:
             return 0
-        vectors = Vectors(self._store.connection, self._embedder.name, self._embedder.dimensions)
-        reader = Reader(self._workspace.place.file)
+        vectors = self._store.vectors(self._embedder.name, self._embedder.dimensions)
+        reader = self._workspace.reader()
         try:
             embedding = Embedding(
                 self._workspace.tree, reader, vectors, self._embedder, stop or self._stop

@@ -1,0 +1,130 @@
+"""Whether a workspace has its index in a database that a team shares, and under which name.
+
+Only the user's own settings say so (`index.store`); a repository cannot. The name must be the same
+on every machine, so it is made of where the repository comes from, not of where it lies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from nearfield.config.schema import Config
+
+Role = Literal["read", "build"]
+
+REST_SECONDS = 5.0
+"""A database that could not be reached is not asked again for so long…"""
+REST_TIMES = 10
+"""…and for so many times what the try took: who asks waits for a tenth of the time at most."""
+GIT_SECONDS = 5.0
+SLUG_CHARS = 36
+"""A name in PostgreSQL has at most 63 characters."""
+
+# git@host:team/project, as ssh and git write it.
+_SCP = re.compile(r"(?:[^@/]+@)?(?P<host>[^:/\\]{2,}):(?P<path>[^/\\].*)$")
+
+
+@dataclass(slots=True)
+class Rest:
+    """Until when a database is not asked, and why; the clock is `time.monotonic`."""
+
+    until: float = 0.0
+    why: str = ""
+    hint: str = ""
+
+    def failed(self, why: str, hint: str, seconds: float = 0.0) -> None:
+        """It could not be reached now; `seconds` is what the try took."""
+        self.until = time.monotonic() + max(REST_SECONDS, REST_TIMES * seconds)
+        self.why, self.hint = why, hint
+
+    @property
+    def resting(self) -> bool:
+        """Whether it is too early to ask again."""
+        return time.monotonic() < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Where a workspace's shared index is. `url` may hold a user and a password: it is for
+    connecting alone, `where` is for people."""
+
+    url: str = field(repr=False)
+    name: str
+    role: Role = "read"
+    rest: Rest = field(default_factory=Rest, compare=False, repr=False)
+
+    @property
+    def where(self) -> str:
+        """The database without user, password and options."""
+        return shown(self.url)
+
+    @property
+    def schema(self) -> str:
+        """The schema that holds this workspace alone."""
+        slug = re.sub(r"[^a-z0-9]+", "_", self.name.lower()).strip("_")[-SLUG_CHARS:]
+        key = hashlib.blake2b(self.name.encode(), digest_size=5).hexdigest()
+        return f"nearfield_{slug}_{key}"
+
+
+def shared_of(root: Path, config: Config) -> Shared | None:
+    """The shared index of the workspace at `root`, None when the user wants none or the workspace
+    has no name that holds on other machines. Runs git."""
+    if not config.index.store:
+        return None
+    name = config.index.name or name_of(root)
+    return Shared(config.index.store, name, config.index.role) if name else None
+
+
+def name_of(root: Path) -> str:
+    """The repository's `origin` with the folder in it, such as "github.com/team/shop" or
+    "github.com/team/shop/server"; "" where there is none."""
+    origin = plain(_git(root, "config", "--get", "remote.origin.url"))
+    if not origin:
+        return ""
+    inside = _git(root, "rev-parse", "--show-prefix").strip("/")
+    return f"{origin}/{inside}" if inside else origin
+
+
+def plain(origin: str) -> str:
+    """An address of a repository without what differs between people: protocol, user, password,
+    port, ending. "" for a folder, which is another one elsewhere."""
+    if "://" in origin:
+        parts = urlsplit(origin)
+        host, path = parts.hostname or "", parts.path
+    elif scp := _SCP.match(origin):
+        host, path = scp["host"].lower(), scp["path"]
+    else:
+        return ""
+    path = path.strip("/").removesuffix(".git")
+    return f"{host}/{path}" if host and path else ""
+
+
+def shown(url: str) -> str:
+    """The address of a database without user, password and options, for messages."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "the store"  # what does not read as an address may be anything, a password too
+    if parts.scheme not in ("postgresql", "postgres"):
+        return "the store"
+    return f"postgresql://{parts.hostname or ''}{port}{parts.path}"
+
+
+def _git(root: Path, *words: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *words],
+            capture_output=True, text=True, timeout=GIT_SECONDS, check=False, errors="replace",
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
