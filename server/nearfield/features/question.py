@@ -22,6 +22,10 @@ from nearfield.types import Capabilities, InfillRequest, Selected, Snapshot, Sni
 PARSE_IN_THREAD_CHARS = 100_000
 """A longer text is parsed off the event loop: 1 MB takes 70 ms the first time, 0.1 MB takes 7."""
 
+SOON_SHARE = 0.4
+"""After so much of the time for an answer, the lines that are there are shown to who types rather
+than waited with for the end of their statement or block: 1 s of 2.5."""
+
 SnippetsOf = Callable[[Snapshot, int, int], tuple[Snippet, ...]]
 """What helps at an offset of a document, in at most so many characters; without waiting."""
 
@@ -80,7 +84,8 @@ class Questions:
             await self.prepare(ask.snapshot, ask.offset)
         snippets = self.snippets(ask.snapshot, ask.offset, allowance.snippet_chars)
         plan = choose(cursor, document, allowance, settings, patient=ask.invoked, snippets=snippets)
-        shaper = self.shaper(cursor, ask.invoked)
+        soon = deadline - (1 - SOON_SHARE) * settings.deadline_ms / 1000
+        shaper = self.shaper(cursor, ask.invoked, soon)
         request = request_of(
             plan,
             cursor,
@@ -91,8 +96,9 @@ class Questions:
         )
         return Question(cursor, plan, shaper, request)
 
-    def shaper(self, cursor: Cursor, invoked: bool) -> Shaper:
-        """What judges and cuts an answer at `cursor`."""
+    def shaper(self, cursor: Cursor, invoked: bool, soon: float = float("inf")) -> Shaper:
+        """What judges and cuts an answer at `cursor`; from the moment `soon` on, whole lines are
+        enough for who does not ask by a key."""
         multiline = self._settings.multiline
         # Who asks by a key wants the hole filled, not the line.
         if invoked and multiline == "auto":
@@ -104,6 +110,7 @@ class Questions:
             selected=cursor.selected,
             multiline=multiline,
             max_lines=self._settings.max_lines,
+            soon=float("inf") if invoked else soon,
         )
 
     def allowance(self, router: Router, seconds: float, *, patient: bool = False) -> Allowance:

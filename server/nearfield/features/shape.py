@@ -8,11 +8,12 @@ into lines as the document is; or nothing, with the reason, when it would break 
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from functools import cached_property
 
 from nearfield.features.overlap import trim_below, trim_rest
-from nearfield.features.place import Kind, Place, indent_width
+from nearfield.features.place import Kind, Place, indent_width, opens_block
 from nearfield.features.sound import Soundness
 from nearfield.features.unit import unit_end
 from nearfield.syntax.parser import Parsed
@@ -38,7 +39,8 @@ class Shaper:
 
     `parsed` is the tree of the snapshot's text, None where there is none. `selected` is the item
     selected in the client's popup: what is fed continues it, and the result starts with it.
-    `multiline` is the setting of that name, `max_lines` the longest suggestion.
+    `multiline` is the setting of that name, `max_lines` the longest suggestion. From the moment
+    `soon` (`time.monotonic()`) whole lines are enough, though the statement or block goes on.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class Shaper:
         *,
         multiline: str = "auto",
         max_lines: int = 12,
+        soon: float = float("inf"),
     ) -> None:
         self._place = Place.of(snapshot, parsed, offset, selected, multiline)
         self._item = selected.text if selected else ""
         start = selected.span.start if selected else offset
         self._replace = Span(start, max(offset, selected.span.end) if selected else offset)
         self._max_lines = max_lines
+        self._soon = soon
         self._sound = Soundness(self._place)
         self._fed = ""
 
@@ -76,9 +80,20 @@ class Shaper:
             return False
         raw = _plain(self._fed)
         end = unit_end(self._place, self.kind, raw, ended=False, max_lines=self._max_lines)
-        if end is None or self.kind is not Kind.STATEMENT:
-            return end is not None
+        if end is None:
+            return time.monotonic() >= self._soon and self._stands(raw)
+        if self.kind is not Kind.STATEMENT:
+            return True
         return self._sound.holds(raw[:end]) or raw[:end].count("\n") + 1 >= self._max_lines
+
+    def _stands(self, raw: str) -> bool:
+        """Whether the lines of `raw` can be shown by themselves: whole ones, that do not end with
+        the head of a block."""
+        lines, _, begun = raw.rpartition("\n")
+        last = lines.rstrip().rpartition("\n")[2]
+        if begun.strip() or not last.strip() or opens_block(last, self._place.language):
+            return False
+        return self._sound.holds(lines.rstrip())
 
     def restart(self) -> None:
         """Forget what was fed: another model starts over."""

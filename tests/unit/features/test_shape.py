@@ -162,6 +162,31 @@ def test_shape(language: str, marked: str, model: str, expected: str, size: int)
     check(stream(shaper(language, marked), model, size), expected)
 
 
+@pytest.mark.parametrize("size", [1, 4, 1000])
+@pytest.mark.parametrize(
+    ("language", "marked", "model", "expected"),
+    [
+        ("python", PY_BODY, "b = a\n    c = b\n    return c\n", "b = a"),
+        ("python", PY_BODY, "b = f(\n        a,\n    )\n    return b\n", "b = f(\n        a,\n    )"),
+        ("python", PY_BODY, "if a:\n        b = a\n        c = b\n", "if a:\n        b = a"),
+        ("python", PY_BODY, '"""Say\n    more."""\n    return a\n', '"""Say\n    more."""'),
+        ("python", PY_BODY, "\n    b = a\n    return b\n", "\n    b = a"),
+        ("go", GO_BODY, "b := a\n\tc := b\n\treturn c\n", "b := a"),
+        ("typescript", TS_BODY, "if (a) {\n    b();\n  }\n  c();\n", "if (a) {\n    b();\n  }"),
+        ("python", "# █\n", "One line.\n# Another.\n", "One line."),
+    ],
+)  # fmt: skip
+def test_late_lines_are_shown_before_their_block_is_complete(
+    language: str, marked: str, model: str, expected: str, size: int
+) -> None:
+    late = stream(shaper(language, marked, soon=0.0), model, size)
+    if size < 1000:
+        check(late, expected)
+    assert not late.reason
+    in_time = stream(shaper(language, marked), model, size)
+    assert in_time.text.startswith(late.text)
+
+
 @pytest.mark.parametrize(
     ("language", "marked", "kind"),
     [
