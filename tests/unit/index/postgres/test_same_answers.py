@@ -242,9 +242,9 @@ def told(place: SharedPlace) -> dict[str, object]:
             for word in words
         },
     }
-    for table in ("definition", "mention", "imported"):
-        orphans = f"SELECT FROM {table} WHERE file NOT IN (SELECT id FROM file)"
-        assert session.rows(orphans) == []
+    files = {int(row[0]) for row in session.rows("SELECT id FROM file")}
+    for asked in ("file FROM definition", "file FROM mention", "file FROM imported"):
+        assert {int(row[0]) for row in session.rows(f"SELECT {asked}")} <= files
     reader.close()
     return found
 
