@@ -19,11 +19,17 @@ from nearfield.config.schema import Config
 from nearfield.features.act.scopes import SUPPORTED
 from nearfield.features.documents import difference
 from nearfield.features.next_edit.follow import LONGEST, Burst, Followed, Group, Site, word_around
+from nearfield.features.next_edit.series import (
+    edits_of_series,
+    find_series,
+    goes_further,
+    may_go_on,
+)
 from nearfield.features.next_edit.work import Dependents, dependents_of, edits_of, may_matter
 from nearfield.features.permitted import Permitted
 from nearfield.features.prompting import Cursor
 from nearfield.syntax.languages import Language, language_for
-from nearfield.syntax.parser import ParseCache
+from nearfield.syntax.parser import ParseCache, Parsed
 from nearfield.types import Edit, Snapshot, Span
 
 __all__ = ["NextEdit", "NextEdits"]
@@ -44,6 +50,8 @@ class NextEdit:
     span: Span
     old: str
     new: str
+    by: str = "tree"
+    """What says so: "tree", "series" (what was done to other lines), or "model"."""
 
 
 class NextEdits:
@@ -96,12 +104,12 @@ class NextEdits:
     def dismiss(self, edit_id: str) -> bool:
         """Do not offer this again; False where there is no such offer."""
         for followed in self._followed.values():
-            for burst in followed.bursts:
-                for group in burst.groups or ():
-                    for site in group.sites:
-                        if site.id == edit_id and site.open:
-                            site.open = False
-                            return True
+            of_bursts = (group for burst in followed.bursts for group in burst.groups or ())
+            for group in (*of_bursts, *followed.series):
+                for site in group.sites:
+                    if site.id == edit_id and site.open:
+                        site.open = False
+                        return True
         return False
 
     def settle_seconds(self, snapshot: Snapshot, offset: int) -> float:
@@ -117,7 +125,9 @@ class NextEdits:
         followed = self._followed.get(snapshot.uri)
         return followed is not None and followed.last == offset
 
-    async def offered(self, snapshot: Snapshot, offset: int) -> tuple[NextEdit, ...]:
+    async def offered(
+        self, snapshot: Snapshot, offset: int, seconds: float = 0.0
+    ) -> tuple[NextEdit, ...]:
         """The next edits of `snapshot` for a cursor at `offset`; waits until it has rested. Nothing
         for a document that has gone on meanwhile."""
         if not self._is_followed(snapshot) or self._permitted.reason(snapshot):
@@ -128,26 +138,38 @@ class NextEdits:
         if language is None or not self._is_followed(snapshot):
             return ()
         await self._look_up(snapshot, language)
-        bursts = self._bursts(snapshot)
-        if not any(group.sites for burst in bursts for group in burst.groups or ()):
+        followed = self._followed.get(snapshot.uri)
+        if followed is None or not (_has_sites(followed) or may_go_on(followed)):
             return ()
         now = (await self._cursor(snapshot, offset)).parsed
         # Whatever was typed during the parse has moved the sites on.
         if now is None or not self._is_followed(snapshot):
             return ()
+        if self.is_typing(snapshot, offset) and _is_within_word(snapshot.text, offset):
+            return ()  # what is typed before a name may become another one
         found: dict[Span, NextEdit] = {}
-        for burst in reversed(self._bursts(snapshot)):
-            if self.is_typing(snapshot, offset) and _is_within_word(snapshot.text, offset):
-                continue  # what is typed before a name may become another one
-            for group in burst.groups or ():
-                for site, edit in edits_of(now, burst, group):
-                    old = snapshot.text[edit.span.start : edit.span.end]
-                    one = NextEdit(site.id, snapshot.uri, edit.span, old, edit.text)
-                    found.setdefault(edit.span, one)
+        for by, site, edit in self._edits(now, followed):
+            old = snapshot.text[edit.span.start : edit.span.end]
+            one = NextEdit(site.id, snapshot.uri, edit.span, old, edit.text, by)
+            found.setdefault(edit.span, one)
         below_first = sorted(
             found.values(), key=lambda one: (one.span.end < offset, one.span.start)
         )
         return tuple(below_first)
+
+    def _edits(self, now: Parsed, followed: Followed) -> list[tuple[str, Site, Edit]]:
+        """What is certain by the tree; where nothing is, what goes on from the last changes. What
+        was done to whole lines twice is meant rather than a name in it that was changed thereby."""
+        certain = [
+            ("tree", *found)
+            for burst in reversed(followed.bursts)
+            for group in burst.groups or ()
+            for found in edits_of(now, burst, group)
+        ]
+        find_series(now, followed, self._named)
+        if certain and not goes_further(followed):
+            return certain
+        return [("series", *found) for found in edits_of_series(now, followed)] or certain
 
     async def _look_up(self, snapshot: Snapshot, language: Language) -> None:
         """Find what depends on the bursts for which nobody has looked yet."""
@@ -172,12 +194,12 @@ class NextEdits:
 
     def _group(self, burst: Burst, found: Dependents) -> Group:
         """The sites of `found` where they are now."""
-        sites: list[Site] = []
-        for span in found.spans:
-            if (now := burst.mapped(span)) is not None:
-                self._made += 1
-                sites.append(Site(f"next-{self._made}", now))
-        return Group(found.cause, sites)
+        places = [now for span in found.spans if (now := burst.mapped(span)) is not None]
+        return Group(found.cause, [Site(self._named(), now) for now in places])
+
+    def _named(self) -> str:
+        self._made += 1
+        return f"next-{self._made}"
 
     def _bursts(self, snapshot: Snapshot) -> list[Burst]:
         followed = self._followed.get(snapshot.uri)
@@ -189,6 +211,10 @@ class NextEdits:
         if followed is None or not followed.bursts:
             return False
         return followed.version == snapshot.version and followed.text == snapshot.text
+
+
+def _has_sites(followed: Followed) -> bool:
+    return any(group.sites for burst in followed.bursts for group in burst.groups or ())
 
 
 def _is_within_word(text: str, offset: int) -> bool:

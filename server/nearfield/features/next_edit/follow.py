@@ -14,8 +14,9 @@ from nearfield.types import Edit, Span
 
 __all__ = ["Burst", "Followed", "Group", "Site", "follow", "is_word", "word_around"]
 
-BURSTS_KEPT = 6
-"""Places changed last; each refers to the whole text as it was before."""
+BURSTS_KEPT = 12
+"""Places changed last, of which a line that is rewritten takes three or four; each refers to the
+whole text as it was before."""
 EDITS_KEPT = 400
 """Keystrokes that a burst is followed through before its sites are known; somebody asks sooner."""
 LONGEST = 200
@@ -49,7 +50,7 @@ class Site:
 
 @dataclass(slots=True)
 class Group:
-    """Sites that depend on a burst for one reason (see work.py)."""
+    """Sites that depend on a burst, or on several, for one reason (see work.py, series.py)."""
 
     cause: object
     sites: list[Site]
@@ -120,11 +121,14 @@ class Followed:
     bursts: list[Burst] = field(default_factory=list[Burst])
     last: int = -1
     """Where the last edit ended."""
+    series: list[Group] = field(default_factory=list[Group])
+    """What depends on no single burst."""
 
     def change(self, text: str, version: int | None, edits: Sequence[Edit], at: float) -> None:
         """`edits`, each counted in the text after the one before, have led to `text`."""
         if len(edits) > MOST_AT_ONCE:
             self.bursts.clear()
+            self.series.clear()
         else:
             before = self.text
             for edit in edits:
@@ -136,7 +140,8 @@ class Followed:
         self.last = edit.span.start + len(edit.text)
         small = len(edit.text) <= LONGEST and "\n" not in edit.text
         small = small and "\n" not in before[edit.span.start : edit.span.end]
-        at_site, begun = False, False
+        followed = [site.follow(edit) for group in self.series for site in group.sites]
+        at_site, begun = any(followed), False
         for burst in self.bursts:
             at_site = burst.record(edit) or at_site
             here = burst.holds(edit) or (burst is self.bursts[-1] and burst.touches(edit))

@@ -107,6 +107,9 @@ def _local(parsed: Parsed, node: tree_sitter.Node) -> Uses | None:
     if scope.parameter:
         others.extend(_keywords(parsed, scope.function, scope.name))
     bound = any(one == node for one in scope.bindings)
+    declared = sum(declares(one) for one in scope.bindings)
+    if not bound and declared > 1 and parsed.language.name != "python":
+        return None  # one of several blocks, each with a name of its own
     return Uses(scope.name, parsed.span(scope.function), tuple(others), bound)
 
 

@@ -1,0 +1,369 @@
+"""From two changed lines to the rule that was behind both.
+
+They are put side by side, token by token: what is the same in both is constant, what differs is a
+hole, and the new text may hold what a hole holds, also in another form (`rect.width` to
+`rect.getWidth()` tells what becomes of `rect.height`). A rule has as little of the lines as names
+what was changed.
+"""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from itertools import product
+
+from nearfield.features.next_edit.rewrite import FORMS, MOST_TOKENS, Filled, Hole, Rewrite
+from nearfield.features.next_edit.tokens import Kind, Token, has_comma, is_balanced, tokens_of
+
+__all__ = ["Change", "rewrite_of"]
+
+LEAST_WORD = 3
+"""A word of fewer letters names nothing that another line must mean too."""
+_COMMON = frozenset(
+    f"""
+    {" ".join(keyword.kwlist)} self this cls super str int float bool bytes list dict set tuple
+    object type print len any string number boolean void unknown never undefined null true false
+    const let var function func return new export import readonly public private async error nil
+    byte rune uint int64 int32 uint64 float64 interface struct map chan case default switch
+    """.split()
+) - {"assert"}
+"""Words that are everywhere: that one of them was changed twice says nothing of a third place."""
+_MARKED = frozenset({"(", "=", ":", "."})
+"""What follows the name of what is called, passed or set, or whose member is meant."""
+LEAST_SAME = 4
+"""Tokens of two lines that were the same, and are so again: enough to mean them, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of a line; both without the blanks at their ends."""
+
+    old: str
+    new: str
+
+
+def rewrite_of(first: Change, second: Change) -> Rewrite | None:
+    """The rule behind both changes, one that names what is changed if there is such; None where
+    there is none, or where it would not have made both of them."""
+    unsure: Rewrite | None = None
+    for in_strings in (False, True):
+        one, two = (_Pair.of(change, in_strings) for change in (first, second))
+        if one is None or two is None:
+            continue
+        for before in (_itself, _name, _call, _line):
+            found = _between(one, two, before, in_strings)
+            if found is None or not all(_explains(found, change) for change in (first, second)):
+                continue
+            if found.certain:
+                return found
+            # Of the rules for a list, the one that says most of its lines.
+            unsure = found if before is _line and unsure is None else unsure
+    return unsure
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A change in tokens: the first `same` are the same, and so are those from `old_end` and
+    `new_end` on."""
+
+    old: list[Token]
+    new: list[Token]
+    same: int
+    old_end: int
+    new_end: int
+
+    @staticmethod
+    def of(change: Change, in_strings: bool) -> _Pair | None:
+        """None for what is no change of code, or too long."""
+        old, new = tokens_of(change.old, in_strings), tokens_of(change.new, in_strings)
+        most = min(len(old), len(new))
+        if not most or max(len(old), len(new)) > MOST_TOKENS:
+            return None
+        same = 0
+        while same < most and old[same].text == new[same].text:
+            same += 1
+        behind = 0
+        while behind < most - same and old[-behind - 1].text == new[-behind - 1].text:
+            behind += 1
+        return _Pair(old, new, same, len(old) - behind, len(new) - behind)
+
+    @property
+    def is_renamed(self) -> bool:
+        """Whether one word became another one."""
+        changed = (self.old[self.same : self.old_end], self.new[self.same : self.new_end])
+        return all(len(one) == 1 and one[0].kind is Kind.WORD for one in changed)
+
+
+Before = Callable[[_Pair], int | None]
+"""How many tokens before what was changed belong to a rule; None where there are no such."""
+
+
+def _itself(pair: _Pair) -> int | None:
+    """None: what was changed is named itself, as a member with its dot."""
+    dotted = pair.same and pair.old[pair.same - 1].text == "." and pair.same < pair.old_end
+    return 1 if dotted else 0
+
+
+def _name(pair: _Pair) -> int | None:
+    """The name before it: a keyword's, a key, what is assigned to, whose member it is."""
+    for back in range(1, 4):
+        if back > pair.same or pair.old[pair.same - back].text in "([{,":
+            return None
+        if pair.old[pair.same - back].kind is Kind.WORD:
+            return back
+    return None
+
+
+def _call(pair: _Pair) -> int | None:
+    """The name before the bracket that is around it, with a dot before that."""
+    depth = 0
+    for at in range(pair.same - 1, 0, -1):
+        text = pair.old[at].text
+        depth += (text in ")]}") - (text in "([{")
+        if depth < 0:
+            if pair.old[at - 1].kind is not Kind.WORD:
+                return None
+            dotted = at > 1 and pair.old[at - 2].text == "."
+            return pair.same - at + 1 + dotted
+    return None
+
+
+def _line(pair: _Pair) -> int | None:
+    """All."""
+    return pair.same
+
+
+def _between(one: _Pair, two: _Pair, before: Before, in_strings: bool) -> Rewrite | None:
+    """The rule behind both, with so much of the lines as `before` says."""
+    backs = (before(one), before(two))
+    if backs[0] is None or backs[1] is None:
+        return None
+    whole = before is _line
+    pairs = (one, two)
+    starts = [pair.same - back for pair, back in zip(pairs, backs, strict=True) if back is not None]
+    behind = [pair.old[pair.old_end].text if pair.old_end < len(pair.old) else "" for pair in pairs]
+    renamed = all(pair.is_renamed for pair in pairs) and "(" not in behind
+    more = 0
+    if whole:
+        more = MOST_TOKENS
+    elif all(behind) and not renamed:
+        added = all(pair.same == pair.old_end for pair in pairs) and behind[0] == behind[1]
+        more = int(added or _is_mark(behind) or any(_is_spaced_anew(pair) for pair in pairs))
+    old = [p.old[s : p.old_end + more] for p, s in zip(pairs, starts, strict=True)]
+    new = [p.new[s : p.new_end + more] for p, s in zip(pairs, starts, strict=True)]
+    for aligned, also in product((_aligned, _by_arguments, _around_middle), repeat=2):
+        pattern, holes = _pattern(aligned(old[0], old[1]))
+        written = _output(also(new[0], new[1]), holes) if pattern else None
+        if written is not None:
+            break
+    else:
+        return None
+    pattern = pattern if whole else _widened(pattern)
+    same = not holes and len(pattern) >= LEAST_SAME
+    not_behind = frozenset("(" if renamed else "(.[") - set(behind)
+    edges = {p.old[s - 1].text if s else "" for p, s in zip(pairs, starts, strict=True)}
+    return Rewrite(
+        old=pattern,
+        new=tuple(one for one, _ in written),
+        blanks=tuple(blanks for _, blanks in written),
+        certain=same if whole else _is_named(pattern, tuple(one for one, _ in written)),
+        in_strings=in_strings,
+        begins=whole,
+        ends=whole or behind == ["", ""],
+        not_before=frozenset({"."}) - edges,
+        not_behind=frozenset() if more else not_behind,
+    )
+
+
+def _is_mark(texts: Sequence[str]) -> bool:
+    """Whether it is the same mark."""
+    return texts[0] == texts[1] and not texts[0][0].isalnum() and texts[0][0] != "_"
+
+
+def _is_spaced_anew(pair: _Pair) -> bool:
+    """Whether what follows the change stands otherwise behind it than before."""
+    return pair.old[pair.old_end].before != pair.new[pair.new_end].before
+
+
+Pieces = list[tuple[list[Token], list[Token]]]
+"""What belongs together in two lines."""
+
+
+def _pattern(pieces: Pieces) -> tuple[tuple[str | Hole, ...], Pieces]:
+    """What both have, with holes where they differ, and what these hold; nothing where one lacks
+    what the other has."""
+    pattern: list[str | Hole] = []
+    holes: Pieces = []
+    for left, right in pieces:
+        sides = ([token.text for token in left], [token.text for token in right])
+        if sides[0] == sides[1]:
+            pattern += sides[0]
+            continue
+        single = len(left) == len(right) == 1 and left[0].kind is right[0].kind
+        if not all(sides) or not all(is_balanced(side) for side in sides):
+            return (), []
+        if single and left[0].kind is Kind.MARK:
+            return (), []
+        commas = any(has_comma(side) for side in sides)
+        pattern.append(Hole(len(holes), left[0].kind if single else None, commas))
+        holes.append((left, right))
+    return tuple(pattern), holes
+
+
+def _widened(pattern: Sequence[str | Hole]) -> tuple[str | Hole, ...]:
+    """`pattern`, where any value will do as an argument."""
+    found = list(pattern)
+    for at, one in enumerate(found):
+        last = at + 1 == len(found)
+        opened = at > 0 and found[at - 1] in ("(", ",")
+        if isinstance(one, Hole) and opened and (last or found[at + 1] in (",", ")")):
+            found[at] = replace(one, kind=None)
+    return tuple(found)
+
+
+def _aligned(one: list[Token], two: list[Token]) -> Pieces:
+    """The pieces of both that belong together; lines of the same form token by token."""
+    if [token.kind for token in one] == [token.kind for token in two]:
+        marks = [(a.text, b.text) for a, b in zip(one, two, strict=True) if a.kind is Kind.MARK]
+        if all(a == b for a, b in marks):
+            return [([a], [b]) for a, b in zip(one, two, strict=True)]
+    matcher = SequenceMatcher(
+        None, [token.text for token in one], [token.text for token in two], autojunk=False
+    )
+    return [(one[i1:i2], two[j1:j2]) for _, i1, i2, j1, j2 in matcher.get_opcodes()]
+
+
+def _by_arguments(one: list[Token], two: list[Token]) -> Pieces:
+    """From left to right: where they differ, all until the next comma or closing bracket."""
+    pieces: Pieces = []
+    left = right = 0
+    while left < len(one) and right < len(two):
+        if one[left].text == two[right].text:
+            pieces.append(([one[left]], [two[right]]))
+            left, right = left + 1, right + 1
+            continue
+        ends = (_argument_end(one, left), _argument_end(two, right))
+        pieces.append((one[left : ends[0]], two[right : ends[1]]))
+        if ends == (left, right):
+            break
+        left, right = ends
+    return [*pieces, (one[left:], two[right:])]
+
+
+def _argument_end(tokens: list[Token], at: int) -> int:
+    depth = 0
+    while at < len(tokens):
+        text = tokens[at].text
+        depth += (text in "([{") - (text in ")]}")
+        if depth < 0 or (text == "," and not depth):
+            break
+        at += 1
+    return at
+
+
+def _around_middle(one: list[Token], two: list[Token]) -> Pieces:
+    """All between what both begin with and what both end with as one piece."""
+    most = min(len(one), len(two))
+    same = 0
+    while same < most and one[same].text == two[same].text:
+        same += 1
+    behind = 0
+    while behind < most - same and one[-behind - 1].text == two[-behind - 1].text:
+        behind += 1
+    # What one of them only has more of belongs to the token before it.
+    same -= same + behind == most and same > 0
+    middle = (one[same : len(one) - behind], two[same : len(two) - behind])
+    ends = (one[len(one) - behind :], two[len(two) - behind :])
+    return [(one[:same], two[:same]), middle, ends]
+
+
+def _output(pieces: Pieces, holes: Pieces) -> list[tuple[str | Filled, str]] | None:
+    """The new text with the blanks before each piece; None where it says in one line what the
+    line does not tell."""
+    written: list[tuple[str | Filled, str]] = []
+    last = -1
+    for left, right in pieces:
+        if [token.text for token in left] == [token.text for token in right]:
+            written += [(token.text, token.before) for token in right]
+            continue
+        whole = _held(left, right, holes, last)
+        if whole is not None:
+            last = whole.number
+            written.append((whole, right[0].before))
+            continue
+        if len(left) != len(right):
+            return None
+        for a, b in zip(left, right, strict=True):
+            if a.text == b.text:
+                written.append((b.text, b.before))
+                continue
+            filled = _held([a], [b], holes, last) or _formed(a.text, b.text, holes)
+            if filled is None:
+                return None
+            written.append((filled, b.before))
+    return written
+
+
+def _held(left: list[Token], right: list[Token], holes: Pieces, last: int) -> Filled | None:
+    """The hole that holds just these; the first behind the `last` one, as most stay in their
+    order."""
+    texts = ([token.text for token in left], [token.text for token in right])
+    found = [
+        number
+        for number, (a, b) in enumerate(holes)
+        if ([token.text for token in a], [token.text for token in b]) == texts
+    ]
+    return Filled(min(found, key=lambda number: (number <= last, number))) if found else None
+
+
+def _formed(left: str, right: str, holes: Pieces) -> Filled | None:
+    """A hole of one token from which both are made in the same way."""
+    for number, (a, b) in enumerate(holes):
+        if len(a) != 1 or len(b) != 1:
+            continue
+        for form, write in enumerate(FORMS):
+            one, two = write(a[0].text), write(b[0].text)
+            at = left.find(one) if one and two else -1
+            if at < 0:
+                continue
+            head, tail = left[:at], left[at + len(one) :]
+            if right == head + two + tail:
+                return Filled(number, form, head, tail)
+    return None
+
+
+def _is_named(pattern: Sequence[str | Hole], written: Sequence[str | Filled]) -> bool:
+    """Whether the rule says what is changed: the name of what is called or passed, a member, a key,
+    or a name that becomes another one."""
+    words = [one for one in pattern if isinstance(one, str) and _tells(one)]
+    if len(pattern) == len(written) == 1:
+        return bool(words)
+    for at, one in enumerate(pattern):
+        if not isinstance(one, str) or not _tells(one):
+            continue
+        before = pattern[at - 1] if at else ""
+        behind = pattern[at + 1] if at + 1 < len(pattern) else ""
+        if before == "." or behind in _MARKED:
+            return True
+    return False
+
+
+def _tells(word: str) -> bool:
+    return len(word) >= LEAST_WORD and word.isidentifier() and word not in _COMMON
+
+
+def _explains(rule: Rewrite, change: Change) -> bool:
+    """Whether the rule makes just this change of the line."""
+    text, moved = change.old, 0
+    found = rule.matches(change.old)
+    for match in found:
+        start, end = match.span.start + moved, match.span.end + moved
+        text = text[:start] + match.new + text[end:]
+        moved += len(match.new) - (match.span.end - match.span.start)
+    return bool(found) and _plain(text) == _plain(change.new)
+
+
+def _plain(text: str) -> str:
+    return "".join(text.split())

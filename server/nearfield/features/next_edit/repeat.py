@@ -1,0 +1,220 @@
+"""What the user did to two lines, done to others that are as those were.
+
+Needs no model, and no tree to find the places; what is offered must not break the document's tree.
+Two changes that one rule explains are taken for the beginning of a series, unless the user has
+passed a line over for which the rule would have been.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from nearfield.features.next_edit.derive import Change, rewrite_of
+from nearfield.features.next_edit.follow import Burst, Site
+from nearfield.features.next_edit.rewrite import Rewrite
+from nearfield.syntax.parser import Parsed
+from nearfield.types import Edit, Span
+
+__all__ = [
+    "Changed",
+    "changed_lines",
+    "is_no_worse",
+    "line_span",
+    "repeated",
+    "rule_of",
+    "single_changes",
+    "sites_of",
+]
+
+MOST_SITES = 40
+"""Places of one series; who has more of them replaces by a pattern."""
+AGE_SECONDS = 600.0
+"""What was changed ten minutes before is another story."""
+_WORDS = re.compile(r"\w+|\s+|[^\w\s]")
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A line that the user has changed, and which it is now, from 0."""
+
+    row: int
+    indent: str
+    change: Change
+    at: float
+
+
+def line_span(text: str, offset: int) -> Span:
+    """The line around `offset`, without its end."""
+    end = text.find("\n", offset)
+    return Span(text.rfind("\n", 0, offset) + 1, len(text) if end < 0 else end)
+
+
+def changed_lines(text: str, bursts: Sequence[Burst]) -> list[Changed]:
+    """The lines of `text` that `bursts` have changed and that were not empty before, the last one
+    last; of a line that was changed at several places what all of them made of it."""
+    found: dict[int, Changed] = {}
+    for burst in bursts:
+        now = line_span(text, burst.now.start)
+        row = text.count("\n", 0, now.start)
+        was = line_span(burst.before, burst.was.start)
+        first = found.pop(row, None)
+        old = first.change.old if first is not None else burst.before[was.start : was.end].strip()
+        line = text[now.start : now.end]
+        indent = line[: len(line) - len(line.lstrip())]
+        found[row] = Changed(row, indent, Change(old, line.strip()), burst.at)
+    return [
+        one
+        for one in found.values()
+        if one.change.old and one.change.new and one.change.old != one.change.new
+    ]
+
+
+def single_changes(text: str, bursts: Sequence[Burst]) -> list[Changed]:
+    """What each of `bursts` alone has made of its line, with the rows of `text`."""
+    found: list[Changed] = []
+    for burst in bursts:
+        was = line_span(burst.before, burst.was.start)
+        old = burst.before[was.start : was.end]
+        put = text[burst.now.start : burst.now.end]
+        new = (
+            burst.before[was.start : burst.was.start] + put + burst.before[burst.was.end : was.end]
+        )
+        row = text.count("\n", 0, burst.now.start)
+        if old.strip() and new.strip() and old != new and "\n" not in put:
+            found.append(Changed(row, "", Change(old.strip(), new.strip()), burst.at))
+    return found
+
+
+def rule_of(changes: Sequence[Changed]) -> tuple[Rewrite, Changed, Changed] | None:
+    """The rule behind the last change and one before it, and these two."""
+    if not changes:
+        return None
+    last = changes[-1]
+    for one in reversed(changes[:-1]):
+        if last.at - one.at > AGE_SECONDS:
+            break
+        rule = rewrite_of(one.change, last.change)
+        if rule is not None:
+            return rule, one, last
+    return None
+
+
+def sites_of(
+    now: Parsed, rule: Rewrite, first: Changed, last: Changed, named: Callable[[], str]
+) -> list[Site]:
+    """Where else in the text the rule is to be followed; nowhere where the user has passed a place
+    over. `named` gives each an id."""
+    lines = now.text.split("\n")
+    done = (first.row, last.row)
+    rows = [
+        row
+        for row in (range(len(lines)) if rule.certain else _list_around(now, rule, first, last))
+        if row not in done and rule.matches(lines[row])
+    ]
+    passed = range(min(done) + 1, max(done))
+    if any(row in passed for row in rows):
+        return []
+    if not rule.certain and any((row < first.row) is (first.row < last.row) for row in rows):
+        return []  # the list begins before the first line that was changed
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line) + 1)
+    found: list[Site] = []
+    for row in rows:
+        for match in rule.matches(lines[row]):
+            span = Span(starts[row] + match.span.start, starts[row] + match.span.end)
+            if _is_code(now, rule, span):
+                found.append(Site(named(), span))
+    return found if len(found) <= MOST_SITES else []
+
+
+def repeated(text: str, rule: Rewrite, site: Site) -> Edit | None:
+    """What `site` has to become now; None where the rule no longer fits."""
+    line = line_span(text, site.span.start)
+    if not site.open or site.span.end > line.end:
+        return None
+    for match in rule.matches(text[line.start : line.end]):
+        at = line.start + match.span.start
+        if Span(at, line.start + match.span.end) == site.span:
+            return _least(at, text[at : site.span.end], match.new)
+    return None
+
+
+def _least(at: int, old: str, new: str) -> Edit:
+    """What makes `new` of `old`, which is at `at`, in whole words."""
+    one, two = _WORDS.findall(old), _WORDS.findall(new)
+    most = min(len(one), len(two))
+    same = 0
+    while same < most and one[same] == two[same]:
+        same += 1
+    behind = 0
+    while behind < most - same and one[-behind - 1] == two[-behind - 1]:
+        behind += 1
+    start = at + len("".join(one[:same]))
+    end = at + len(old) - len("".join(one[len(one) - behind :]))
+    return Edit(Span(start, end), "".join(two[same : len(two) - behind]))
+
+
+def is_no_worse(now: Parsed, edit: Edit) -> bool:
+    """Whether the text has no more errors with `edit` than without."""
+    after = now.edited(edit)
+    if after is None:
+        return False
+    if not after.root.has_error:
+        return True
+    whole, new = Span(0, len(now.text)), Span(0, len(after.text))
+    return after.errors(new) <= now.errors(whole)
+
+
+def _list_around(now: Parsed, rule: Rewrite, first: Changed, last: Changed) -> list[int]:
+    """The rows of the list that both lines are in: of what follows one another in the tree, or line
+    by line, that which the rule is for, and these two. None where they are not neighbours in it."""
+    lines = now.text.split("\n")
+    if first.indent != last.indent:
+        return []
+
+    def is_in(row: int) -> bool:
+        if row in (first.row, last.row):
+            return True
+        line = lines[row] if 0 <= row < len(lines) else ""
+        same = line[: len(line) - len(line.lstrip())] == last.indent
+        return same and bool(rule.matches(line.strip()))
+
+    found = [last.row]
+    for forward in (False, True):
+        row = last.row
+        while len(found) <= MOST_SITES:
+            beside = row + (1 if forward else -1)
+            step = beside if is_in(beside) else _sibling(now, row, forward)
+            if step is None or not is_in(step):
+                break
+            row = step
+            found.append(row)
+    return sorted(found) if first.row in found else []
+
+
+def _sibling(now: Parsed, row: int, forward: bool) -> int | None:
+    """The row of what follows, or precedes, what begins in `row`."""
+    lines = now.text.split("\n")
+    start = sum(len(line) + 1 for line in lines[:row])
+    start += len(lines[row]) - len(lines[row].lstrip())
+    for node in now.path_to(start):
+        if node.start_point[0] != row:
+            continue
+        other = node.next_named_sibling if forward else node.prev_named_sibling
+        return other.start_point[0] if other is not None else None
+    return None
+
+
+def _is_code(now: Parsed, rule: Rewrite, span: Span) -> bool:
+    """Whether there is no comment at `span`, and no string around it unless the rule is of such."""
+    for node in now.path_to(span.start):
+        if node.type in now.language.comments:
+            return False
+        within = now.span(node)
+        inside = within.start < span.start and span.end < within.end
+        if "string" in node.type and inside and not rule.in_strings:
+            return False
+    return True

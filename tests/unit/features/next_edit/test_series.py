@@ -1,0 +1,181 @@
+"""What goes on from the changes of several lines, and from one of several records."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.features.next_edit.editing import Typist, shown, tree_of
+
+CALLS = """\
+def report(a, b):
+    print(render(a))
+    show(render(b))
+    return 1
+
+
+def other(c):
+    # render(c) is slow
+    text = "render(c)"
+    return text, render(c, 2)
+
+
+render(0)
+"""
+LIST = """\
+ROWS = [
+    ("a", 1),
+    ("b", 2),
+    ("c", 3),
+    ("d", 4),
+]
+OTHER = [
+    ("e", 5),
+]
+"""
+
+
+def replace(typist: Typist, old: str, new: str, nth: int = 0) -> None:
+    """Select the `nth` place of `old` and type `new` over it."""
+    at = -1
+    for _ in range(nth + 1):
+        at = typist.text.index(old, at + 1)
+    typist.edit(at, at + len(old), new)
+
+
+def twice(typist: Typist, old: str, new: str) -> None:
+    """Do the first two places of `old`."""
+    replace(typist, old, new)
+    replace(typist, old, new)
+
+
+def test_a_change_made_twice_is_offered_wherever_the_same_is_meant() -> None:
+    typist = Typist(CALLS)
+    replace(typist, "render(a)", "paint(a)")
+    assert typist.offered() == ()
+    replace(typist, "render(b)", "paint(b)")
+    found = typist.offered()
+    assert shown(found, typist.text) == [(10, "render", "paint"), (13, "render", "paint")]
+    assert {one.by for one in found} == {"series"}
+    assert typist.accept_all().count("paint(") == 4
+
+
+def test_it_ends_when_a_change_is_undone_or_dismissed() -> None:
+    typist = Typist(CALLS)
+    twice(typist, "render(", "paint(")
+    first, second = typist.offered()
+    assert typist.edits.dismiss(first.id)
+    assert [one.id for one in typist.offered()] == [second.id]
+    replace(typist, "paint(b)", "render(b)")
+    assert typist.offered() == ()
+
+
+def test_what_was_accepted_and_undone_is_not_offered_again() -> None:
+    typist = Typist(CALLS)
+    twice(typist, "render(", "paint(")
+    first, second = typist.offered()
+    typist.accept(first)
+    assert [one.id for one in typist.offered()] == [second.id]
+    typist.edit(first.span.start, first.span.start + len(first.new), first.old)
+    assert [one.id for one in typist.offered()] == [second.id]
+
+
+def test_whoever_passes_a_place_over_means_some_of_them() -> None:
+    typist = Typist("f(render(1))\nf(render(2))\nf(render(3))\nf(render(4))\n")
+    replace(typist, "render(1)", "paint(1)")
+    replace(typist, "render(3)", "paint(3)")
+    assert typist.offered() == ()
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_list_goes_on_below_and_only_there(first: int) -> None:
+    """Without a name that says what is meant; one begun further down stays."""
+    typist = Typist(LIST)
+    for row in (first, first + 1):
+        replace(typist, f"{row + 1})", f"{row + 1}, None)")
+    lines = [line for line, _, _ in shown(typist.offered(), typist.text)]
+    assert lines == ([4, 5] if first == 0 else [])
+
+
+def test_a_list_of_cases_is_one_although_there_are_lines_between() -> None:
+    code = (
+        'switch (kind) {\n  case "a":\n    go();\n    break;\n  case "b":\n    stay();\n'
+        '  case "c":\n    halt();\n    break;\n}\n'
+    )
+    typist = Typist(code, "typescript")
+    replace(typist, '"a"', "Kind.A")
+    replace(typist, '"b"', "Kind.B")
+    assert shown(typist.offered(), typist.text) == [(7, '"c"', "Kind.C")]
+
+
+def test_a_whole_line_that_was_the_same_twice() -> None:
+    line = "    return None, error\n"
+    code = f"def f():\n{line}    x()\n{line}    y()\n{line}"
+    typist = Typist(code)
+    twice(typist, "return None, error", "raise Failed(error)")
+    assert shown(typist.offered(), typist.text) == [
+        (6, "return None, error", "raise Failed(error)")
+    ]
+
+
+RECORDS = {
+    "python": '[\n    {"name": 1, "b": 2},\n    {"name": 3},\n    {"name": 5},\n]\n',
+    "typescript": "x = [\n  { name: 1, b: 2 },\n  { name: 3 },\n  { name: 5 },\n];\n",
+    "go": "package a\nvar x = []T{\n\t{name: 1, b: 2},\n\t{name: 3},\n\t{name: 5},\n}\n",
+}
+
+
+@pytest.mark.parametrize("language", RECORDS)
+def test_a_key_that_was_renamed_in_one_of_several_records(language: str) -> None:
+    typist = Typist(RECORDS[language], language)
+    replace(typist, "name", "title")
+    assert [(one.old, one.new) for one in typist.offered()] == [("name", "title")] * 2
+    assert "name" not in typist.accept_all()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"name": 1}, {"name": 2}]',
+        '[{"name": 1}, {"name": 2}, {"other": 3}]',
+        '[{"name": 1}, {"name": 2}, {"name": 3, "title": 4}]',
+        '[{"name": 1, "x": {"name": 5}}]',
+        '{"name": 1, "b": 2, "c": 3}',
+    ],
+)
+def test_records_that_are_not_all_of_a_kind(text: str) -> None:
+    typist = Typist(f"x = {text}\n")
+    replace(typist, "name", "title")
+    assert typist.offered() == ()
+
+
+WORDS = st.sampled_from(
+    ["render", "(", ")", "a", ",", "1", "=", ".", "[", "]", '"', ":", " ", "\n"]
+)
+TEXTS = st.lists(WORDS, max_size=60).map("".join)
+
+
+@given(
+    text=TEXTS,
+    language=st.sampled_from(["python", "typescript", "go"]),
+    edits=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 4), TEXTS), max_size=6),
+)
+def test_whatever_is_typed_an_offer_that_is_taken_adds_no_error(
+    text: str, language: str, edits: list[tuple[int, int, str]]
+) -> None:
+    code = "render(1)\nx = render(2)\ny = render(3)\n" + text + "\nz = [render(4), render(5)]\n"
+    typist = Typist(code, language)
+    twice(typist, "render(", "view.paint(")
+    for start, length, new in edits:
+        at = min(start + 12, len(typist.text))
+        typist.edit(at, min(at + length, len(typist.text)), new)
+    before = tree_of(language, typist.text)
+    assert before is not None
+    for one in typist.offered():
+        assert typist.text[one.span.start : one.span.end] == one.old
+        after = tree_of(
+            language, typist.text[: one.span.start] + one.new + typist.text[one.span.end :]
+        )
+        assert after is not None
+        if one.by == "series" and not before.root.has_error:
+            assert not after.root.has_error
