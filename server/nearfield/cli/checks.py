@@ -256,6 +256,30 @@ def grammars() -> Check:
     return Check("grammars", State.OK, f"all {len(LANGUAGES)} load")
 
 
+def shared_index(config: Config, root: Path) -> Check:
+    """The index that a team shares: whether it can be read, and holds this workspace."""
+    from nearfield.index.interface import IndexUnusable
+    from nearfield.index.postgres.schema_store import NotShared
+    from nearfield.index.postgres.search_store import PostgresReader
+    from nearfield.index.shared import shared_of
+
+    shared = shared_of(root, config)
+    if shared is None:
+        found = f"{root} has no `origin`, so no shared index is looked for"
+        return Check("shared index", State.NOTE, found, "Give it a name in index.name.")
+    try:
+        reader = PostgresReader(shared)
+    except NotShared as error:
+        found = f"{error.message} It is indexed on this machine."
+        return Check("shared index", State.NOTE, found, error.hint)
+    except IndexUnusable as error:
+        return Check("shared index", State.PROBLEM, error.message, error.hint)
+    counts = reader.counts()
+    reader.close()
+    found = f"{shared.name} in {shared.where}: {counts.files} files, {counts.vectors} vectors"
+    return Check("shared index", State.OK, found)
+
+
 def editors() -> Check:
     """Which editors are on this machine's PATH."""
     found = [name for name, commands in EDITORS.items() if any(map(shutil.which, commands))]

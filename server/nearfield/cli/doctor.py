@@ -42,7 +42,7 @@ def doctor(
     logs.setup("error")
     loaded = load(workspace.resolve())
     report: list[Check] = []
-    for check in _checks(loaded, measured=not quick):
+    for check in _checks(loaded, workspace.resolve(), measured=not quick):
         report.append(check)
         if not as_json:
             _print(check)
@@ -51,7 +51,7 @@ def doctor(
     raise typer.Exit(_exit_code(report))
 
 
-def _checks(loaded: Loaded, *, measured: bool) -> Iterator[Check]:
+def _checks(loaded: Loaded, root: Path, *, measured: bool) -> Iterator[Check]:
     from nearfield.catalog.models import Catalog
     from nearfield.catalog.recommend import this_machine
     from nearfield.config.paths import user_config_file
@@ -77,6 +77,8 @@ def _checks(loaded: Loaded, *, measured: bool) -> Iterator[Check]:
         yield from _measured(loaded, chosen, gpu)
     if config.providers:
         yield from asyncio.run(checks.providers(config))
+    if config.index.store:
+        yield checks.shared_index(config, root)
     yield checks.editors()
 
 
