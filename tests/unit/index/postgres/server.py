@@ -52,7 +52,7 @@ class Server:
         self._data = self.folder / "data"
         self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0
-        self._run("initdb", "-D", str(self._data), "-U", "team", "-A", "trust", "-E", "UTF8",
+        self._run("initdb", "-D", str(self._data), "-U", "admin", "-A", "trust", "-E", "UTF8",
                   "--locale=C", "--no-sync")  # fmt: skip
 
     def _reachable(self, folder: Path) -> Path:
@@ -109,7 +109,7 @@ class Server:
             return False
         return True
 
-    def url(self, database: str, user: str = "team") -> str:
+    def url(self, database: str, user: str = "admin") -> str:
         """The address of a database."""
         return f"postgresql://{user}@/{database}?host={self.folder}"
 

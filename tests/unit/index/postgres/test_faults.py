@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -17,9 +18,11 @@ from nearfield.index.interface import IndexUnusable
 from nearfield.index.postgres import schema_store
 from nearfield.index.postgres.schema_store import MIGRATIONS, NotShared, reading, writing
 from nearfield.index.postgres.session_store import Session
+from nearfield.index.search import Searcher
 from nearfield.index.shared import Shared
 from nearfield.index.workspace import Keeper
 
+from ..conftest import WordEmbedder
 from .conftest import SharedPlace
 from .server import Server
 from .test_same_answers import told
@@ -286,3 +289,33 @@ def test_rights_that_are_missing_are_said(shared: SharedPlace, cluster: Server) 
     reader.close()
     with pytest.raises(IndexUnusable, match="InsufficientPrivilege"):
         guest.build()
+
+
+DOCS = Path(__file__).parents[4] / "docs" / "shared-index.md"
+
+
+def test_the_documented_rights_are_enough(shared: SharedPlace, cluster: Server) -> None:
+    written = DOCS.read_text().partition("```sql\n")[2].partition("```")[0]
+    statements = [one.strip() for one in written.replace("\\c code\n", "").split(";")]
+    assert statements.pop(0) == "CREATE DATABASE code" and statements.pop() == ""
+    with administrator(cluster.url("postgres")) as db:
+        db.execute(b"CREATE DATABASE code")
+    with administrator(cluster.url("code")) as db:
+        for statement in statements:
+            db.execute(statement.encode())
+    team = SharedPlaceLike(shared, shared.name)
+    team.url = cluster.url("code", "builder")
+    team.workspace = team.as_("build")
+    shared.write({"a.py": "def alpha(): pass\n"})
+    with Keeper(team.workspace, embedder=WordEmbedder()) as keeper:
+        keeper.build()
+        assert keeper.embed() == 1
+    team.url = cluster.url("code", "team")
+    embedder = WordEmbedder()
+    searcher = Searcher(team.root, team.reader(), embedder)
+    assert [hit.symbol for hit in searcher.search("alpha")] == ["alpha"]
+    assert searcher.reader.vectors_of(embedder.name) == 1
+    searcher.close()
+    team.workspace = team.as_("build")
+    with pytest.raises(IndexUnusable, match="InsufficientPrivilege"):
+        team.build()

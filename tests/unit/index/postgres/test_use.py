@@ -58,7 +58,7 @@ async def test_an_editor_reads_it(opened: Opener, shared: SharedPlace) -> None:
     index = await opened(shared.name)
     await state(index, "ready")
     assert (index.status.files, index.status.chunks) == (1, 1)
-    assert "team/shop" in index.status.detail and "team@" not in index.status.detail
+    assert "team/shop" in index.status.detail and "admin@" not in index.status.detail
     assert [hit.symbol for hit in await index.search("helper one")] == ["helperOne"]
     assert (await index.definitions("helperOne"))[0].doc == "Doc here."
     assert not shared.alone().place.file.exists(), "nothing is built on this machine"
@@ -132,7 +132,7 @@ def test_the_commands(shared: SharedPlace) -> None:
     assert built.returncode == 0, built.stderr
     facts = json.loads(built.stdout)
     assert (facts["built"], facts["files"], facts["vectors"]) == (True, 2, 2)
-    assert "team/shop" in facts["index"] and "team@" not in facts["index"]
+    assert "team/shop" in facts["index"] and "admin@" not in facts["index"]
     assert facts["skipped"] == {"secret-looking": 1}
     assert "only the user may set this" in built.stderr + run("config", "show", at=shared).stderr
     read = run("index", "--json", at=shared)
