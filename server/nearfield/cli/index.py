@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +15,7 @@ import typer
 
 from nearfield.cli.opening import settings_of
 from nearfield.cli.output import ExitCode, fail, print_json, say
+from nearfield.errors import NearfieldError
 
 if TYPE_CHECKING:
     from nearfield.index.builder import Report
@@ -111,7 +114,8 @@ def _build(workspace: Workspace, *, vectors: bool, quiet: bool) -> dict[str, Any
             if keeper.taken:
                 if keeper.said:
                     say(f"warning: {keeper.said}")
-                report, made = _work(keeper, vectors=vectors, quiet=quiet)
+                with _recorded(workspace):
+                    report, made = _work(keeper, vectors=vectors, quiet=quiet)
             elif workspace.shared is not None and workspace.shared.role == "read":
                 say("The team's builder builds this index; this is what it holds.")
             else:
@@ -140,6 +144,42 @@ def _build(workspace: Workspace, *, vectors: bool, quiet: bool) -> dict[str, Any
         "text_seconds": round(report.seconds, 3) if report else 0.0,
         "seconds": round(time.monotonic() - began, 3),
     }
+
+
+@contextmanager
+def _recorded(workspace: Workspace) -> Generator[None]:
+    """What is sent to a team's database is written to the ledger first, as all that leaves is."""
+    shared = workspace.shared
+    if shared is None:
+        yield
+        return
+    from nearfield.routing.ledger import Sending
+    from nearfield.routing.store import Store
+
+    ledger = Store()
+    entry = ledger.begin(
+        Sending(
+            workspace=str(workspace.root),
+            provider="index.store",
+            model=shared.name,
+            destination=shared.where,
+            task="index",
+            files=((str(workspace.root), None, None),),
+            bytes=0,
+            redactions=(),
+            digest="",
+        )
+    )
+    outcome = "cancelled"
+    try:
+        yield
+        outcome = "answered"
+    except NearfieldError as error:
+        outcome = type(error).__name__
+        raise
+    finally:
+        ledger.finish(entry, outcome, None, None, None)
+        ledger.close()
 
 
 def _work(keeper: Keeper, *, vectors: bool, quiet: bool) -> tuple[Report, int]:

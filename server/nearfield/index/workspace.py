@@ -45,14 +45,19 @@ class Workspace:
     @classmethod
     def of(cls, root: Path, config: Config, cache: Path) -> Workspace:
         """The workspace under the user's settings; makes the cache folder."""
+        shared = shared_of(root, config)
+        kept_back: list[str] = []
+        if shared is not None and shared.role == "build":
+            # A file that may not leave this machine is not in an index that does.
+            kept_back = [one for one in config.privacy.withhold if not one.startswith("!")]
         return cls(
             root=root,
             place=place_of(root, cache),
-            exclude=(*config.files.exclude, *config.index.exclude),
+            exclude=(*config.files.exclude, *config.index.exclude, *kept_back),
             max_bytes=config.index.max_file_bytes,
             vectors=config.index.vectors,
             embedder=_embedder_of(config),
-            shared=shared_of(root, config),
+            shared=shared,
         )
 
     @property

@@ -113,6 +113,8 @@ def run(
         "NEARFIELD_INDEX__ROLE": role,
         "NEARFIELD_CACHE_DIR": str(at.cache),
         "NEARFIELD_CONFIG_DIR": str(at.cache / "none"),
+        "NEARFIELD_DATA_DIR": str(at.cache / "data"),
+        "NEARFIELD_PRIVACY__WITHHOLD": "private/",
     }
     return subprocess.run(
         [sys.executable, "-m", "nearfield", *words],
@@ -126,6 +128,7 @@ def test_the_commands(shared: SharedPlace) -> None:
             "a.py": 'def helperOne(x):\n    """Doc here."""\n    return x\n',
             ".nearfield.toml": '[index]\nstore = "postgresql://elsewhere/x"\nrole = "build"\n',
             "secrets.json": "{}",
+            "private/plan.py": "def plan(): pass\n",
         }
     )
     built = run("index", "--json", at=shared, role="build")
@@ -133,7 +136,12 @@ def test_the_commands(shared: SharedPlace) -> None:
     facts = json.loads(built.stdout)
     assert (facts["built"], facts["files"], facts["vectors"]) == (True, 2, 2)
     assert "team/shop" in facts["index"] and "admin@" not in facts["index"]
-    assert facts["skipped"] == {"secret-looking": 1}
+    assert facts["skipped"] == {"secret-looking": 1, "excluded": 1}
+    (sent,) = json.loads(run("audit", "list", "--json", at=shared).stdout)["entries"]
+    assert (sent["provider"], sent["model"], sent["outcome"]) == (
+        "index.store", shared.name, "answered",
+    )  # fmt: skip
+    assert "admin" not in sent["destination"]
     assert "only the user may set this" in built.stderr + run("config", "show", at=shared).stderr
     read = run("index", "--json", at=shared)
     assert json.loads(read.stdout)["files"] == 2 and not json.loads(read.stdout)["built"]
