@@ -49,7 +49,10 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     """At most this many lines below the cursor are shown to the model."""
     next_edit: bool = True
     """Whether it is offered to change the other places too, after a name or a function's parameters
-    were changed at one."""
+    were changed at one, or after two lines were changed alike."""
+    next_edit_model: bool = True
+    """Whether a model of this machine says what has to change next, where you have changed two
+    lines alike and nothing else says how it goes on."""
     record: bool = True
     """Whether it is counted, on this machine alone, how fast suggestions come and how many are
     taken, for `nearfield stats`; never any code."""

@@ -32,6 +32,7 @@ from nearfield.features.offers import Offers
 from nearfield.features.permitted import Permitted
 from nearfield.features.power import on_battery
 from nearfield.features.prefill import Prefill
+from nearfield.features.question import sequences
 from nearfield.features.record.recorder import Recorder
 from nearfield.features.record.store import RecordStore
 from nearfield.features.review.reviewer import Reviewer
@@ -91,6 +92,7 @@ class Service:
         self.knowledge.when_prepared = self._snippets_came
         self.knowledge.embed = partial(embedded_here, self)
         self.next_edits = NextEdits(questions.cursor)
+        self.next_edits.guesser.asked = self._displaced
         self._completer.next_edit = partial(suggestion_for, self.next_edits)
         self._completer.recorded = self._recorder.answered
         questions.snippets = self.knowledge.ready
@@ -134,6 +136,7 @@ class Service:
         for task in (*self._background, self._keeping):
             await stop_task(task)
         await self._prefill.aclose()
+        await self.next_edits.aclose()
         await self._completer.aclose()
         # What is only in memory goes first: the process may be ended before the rest is done.
         self.acceptance.aclose()
@@ -332,7 +335,7 @@ class Service:
         self._warm.use(keeper, Permitted(self.config), self.config.engine.keep_prompts_mb)
         self.explainer.use(self.config, self.router)
         self.reviewer.use(self.config, self.router)
-        self.next_edits.use(self.config)
+        self.next_edits.use(self.config, self.router)
         self._health.use(self.router, notes, self.workspace)
         if old is not None:
             await old.aclose()
@@ -361,6 +364,7 @@ class Service:
         """Let what works while nobody types do so, or not."""
         if self._paused or self._sparing:
             self._prefill.stop()
+            self.next_edits.stop()
             self.knowledge.pause()
         else:
             self.knowledge.resume()
@@ -383,12 +387,19 @@ class Service:
         if not (self._paused or self._sparing):
             self._prefill.rest(uri)
             document = self._documents.get(uri)
+            if document is not None:
+                self.next_edits.rest(document.snapshot)
             self.knowledge.rest(uri, document.cursor if document is not None else None)
 
     def _snippets_came(self, uri: str) -> None:
         """Other snippets are ready than the model has read: it may read them now."""
         if uri == self._latest and not (self._paused or self._sparing):
             self._prefill.rest(uri)
+
+    def _displaced(self) -> None:
+        """The model has read what is of no document."""
+        if self.router is not None:
+            self._documents.displaced(sequences(self.router))
 
     async def _keep(self, uri: str) -> None:
         """When nothing has happened for a while, keep what the model has read of the document."""

@@ -32,6 +32,8 @@ _COMMON = frozenset(
 """Words that are everywhere: that one of them was changed twice says nothing of a third place."""
 _MARKED = frozenset({"(", "=", ":", "."})
 """What follows the name of what is called, passed or set, or whose member is meant."""
+_NEVER_BEFORE = frozenset({".", "def", "func", "function", "class"})
+"""What makes another thing of the name behind it."""
 LEAST_SAME = 4
 """Tokens of two lines that were the same, and are so again: enough to mean them, too."""
 
@@ -172,7 +174,7 @@ def _between(one: _Pair, two: _Pair, before: Before, in_strings: bool) -> Rewrit
         in_strings=in_strings,
         begins=whole,
         ends=whole or behind == ["", ""],
-        not_before=frozenset({"."}) - edges,
+        not_before=_NEVER_BEFORE - edges,
         not_behind=frozenset() if more else not_behind,
     )
 

@@ -21,6 +21,7 @@ __all__ = [
     "Changed",
     "changed_lines",
     "is_no_worse",
+    "least",
     "line_span",
     "repeated",
     "rule_of",
@@ -138,11 +139,11 @@ def repeated(text: str, rule: Rewrite, site: Site) -> Edit | None:
     for match in rule.matches(text[line.start : line.end]):
         at = line.start + match.span.start
         if Span(at, line.start + match.span.end) == site.span:
-            return _least(at, text[at : site.span.end], match.new)
+            return least(at, text[at : site.span.end], match.new)
     return None
 
 
-def _least(at: int, old: str, new: str) -> Edit:
+def least(at: int, old: str, new: str) -> Edit:
     """What makes `new` of `old`, which is at `at`, in whole words."""
     one, two = _WORDS.findall(old), _WORDS.findall(new)
     most = min(len(one), len(two))
@@ -209,12 +210,14 @@ def _sibling(now: Parsed, row: int, forward: bool) -> int | None:
 
 
 def _is_code(now: Parsed, rule: Rewrite, span: Span) -> bool:
-    """Whether there is no comment at `span`, and no string around it unless the rule is of such."""
+    """Whether there is no comment at `span`, and no string around it unless the rule is of such;
+    one of several lines is a text."""
     for node in now.path_to(span.start):
         if node.type in now.language.comments:
             return False
         within = now.span(node)
-        inside = within.start < span.start and span.end < within.end
-        if "string" in node.type and inside and not rule.in_strings:
-            return False
+        if "string" in node.type and within.start < span.start and span.end < within.end:
+            long = node.start_point[0] != node.end_point[0]
+            if long or not rule.in_strings:
+                return False
     return True

@@ -6,15 +6,17 @@ Asked only where the tree has nothing certain to say (work.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nearfield.features.next_edit.follow import Followed, Group, Site
+from nearfield.features.next_edit.likely import Guessed, Place
 from nearfield.features.next_edit.records import renamed_key, same_keys
 from nearfield.features.next_edit.repeat import (
     Changed,
     changed_lines,
     is_no_worse,
+    least,
     repeated,
     rule_of,
     single_changes,
@@ -24,7 +26,14 @@ from nearfield.features.next_edit.rewrite import Rewrite
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit
 
-__all__ = ["changes_of", "edits_of_series", "find_series", "goes_further", "may_go_on"]
+__all__ = [
+    "changes_of",
+    "edits_of_series",
+    "find_series",
+    "goes_further",
+    "may_go_on",
+    "take_guess",
+]
 
 CHECKED = 12
 """Sites whose edits are parsed at a question; the others come up once these are done."""
@@ -44,9 +53,11 @@ def changes_of(followed: Followed) -> list[Changed]:
     return changed_lines(followed.text, alone)
 
 
-def _rule(followed: Followed) -> tuple[Rewrite, Changed, Changed] | None:
+def _rule(
+    followed: Followed, changes: Sequence[Changed]
+) -> tuple[Rewrite, Changed, Changed] | None:
     """The rule behind the last changes: those of whole lines, else those of single places."""
-    found = rule_of(changes_of(followed))
+    found = rule_of(changes)
     if found is None:
         alone = [burst for burst in followed.bursts if not burst.is_partly_done]
         found = rule_of(single_changes(followed.text, alone))
@@ -64,7 +75,8 @@ def find_series(now: Parsed, followed: Followed, named: Callable[[], str]) -> No
     stays, with what of it was done or dismissed."""
     causes: list[object] = []
     fresh: list[Group] = []
-    found = _rule(followed)
+    changes = changes_of(followed)
+    found = _rule(followed, changes)
     if found is not None:
         rule, first, last = found
         causes.append(rule)
@@ -79,7 +91,22 @@ def find_series(now: Parsed, followed: Followed, named: Callable[[], str]) -> No
             if not _has(followed, cause):
                 spans = same_keys(now, last_burst, *keys)
                 fresh.append(Group(cause, [Site(named(), span) for span in spans]))
-    followed.series = [one for one in followed.series if one.cause in causes] + fresh
+    after = changes[-1].change if changes else None
+    followed.series = [
+        one
+        for one in followed.series
+        if one.cause in causes or (isinstance(one.cause, Guessed) and one.cause.after == after)
+    ] + fresh
+
+
+def take_guess(
+    now: Parsed, followed: Followed, place: Place, new: str, named: Callable[[], str]
+) -> None:
+    """A model says that the line at `place` has to become `new`, "" for nothing; it is not asked
+    about that again."""
+    good = bool(new) and is_no_worse(now, least(place.span.start, place.old, new))
+    sites = [Site(named(), place.span)] if good else []
+    followed.series.append(Group(Guessed(place.after, place.old, new if good else ""), sites))
 
 
 def goes_further(followed: Followed) -> bool:
@@ -88,14 +115,16 @@ def goes_further(followed: Followed) -> bool:
     return any(len(rule.new) > 1 and not rule.is_renaming for rule in rules)
 
 
-def edits_of_series(now: Parsed, followed: Followed) -> list[tuple[Site, Edit]]:
-    """What the open sites have to become in the text of `now`; none that adds an error to it."""
-    found: list[tuple[Site, Edit]] = []
+def edits_of_series(now: Parsed, followed: Followed) -> list[tuple[str, Site, Edit]]:
+    """What the open sites have to become in the text of `now`, and who says so; none that adds an
+    error to it."""
+    found: list[tuple[str, Site, Edit]] = []
     for group in followed.series:
+        by = "model" if isinstance(group.cause, Guessed) else "series"
         for site in group.sites:
             edit = _edit(now, group.cause, site)
             if edit is not None and is_no_worse(now, edit):
-                found.append((site, edit))
+                found.append((by, site, edit))
             if len(found) >= CHECKED:
                 return found
     return found
@@ -107,6 +136,9 @@ def _edit(now: Parsed, cause: object, site: Site) -> Edit | None:
     if isinstance(cause, Keyed) and site.open:
         here = now.text[site.span.start : site.span.end]
         return Edit(site.span, cause.new) if here == cause.old else None
+    if isinstance(cause, Guessed) and site.open:
+        here = now.text[site.span.start : site.span.end]
+        return least(site.span.start, cause.old, cause.new) if here == cause.old else None
     return None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import builtins
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import tree_sitter
@@ -107,10 +107,15 @@ def _local(parsed: Parsed, node: tree_sitter.Node) -> Uses | None:
     if scope.parameter:
         others.extend(_keywords(parsed, scope.function, scope.name))
     bound = any(one == node for one in scope.bindings)
-    declared = sum(declares(one) for one in scope.bindings)
-    if not bound and declared > 1 and parsed.language.name != "python":
-        return None  # one of several blocks, each with a name of its own
+    if not bound and _are_several(parsed, scope.bindings):
+        return None
     return Uses(scope.name, parsed.span(scope.function), tuple(others), bound)
+
+
+def _are_several(parsed: Parsed, bindings: Sequence[tree_sitter.Node]) -> bool:
+    """Whether several blocks declare the name, each for itself: then a use is of one of them."""
+    declared = sum(declares(one) for one in bindings)
+    return declared > 1 and parsed.language.name != "python"
 
 
 def _is_property(node: tree_sitter.Node) -> bool:
@@ -176,6 +181,8 @@ def _within_scope(
     own = [one for one in kept if holders[one.id] == scope]
     # A value that is given later is no new name.
     if not own or node not in kept or (node in own and node != own[0]):
+        return None
+    if node not in own and _are_several(parsed, own):
         return None
     others = tuple(parsed.span(one) for one in kept if one != node)
     return Uses(text_of(node), parsed.span(scope), others, node in own)
