@@ -62,15 +62,15 @@ def search(
 
 
 def _found(root: Path, query: str, kind: QueryKind | None, count: int) -> list[Hit]:
-    """Bring names and text up to date, unless a server or a team's builder does, and search."""
+    """Bring names and text up to date, unless a server does, and search."""
     from nearfield.index.workspace import Keeper
 
     workspace = workspace_of(root).settled()
     try:
-        if workspace.shared is None:
-            with Keeper(workspace) as keeper:
-                if keeper.taken:
-                    keeper.build()
+        # Of a team's workspace only what is different here is brought up to date.
+        with Keeper(workspace if workspace.shared is None else workspace.part()) as keeper:
+            if keeper.taken:
+                keeper.build()
         return workspace.searcher().search(query, kind, count)
     finally:
         workspace.place.discard()

@@ -68,6 +68,9 @@ MINIFIED_LINE_CHARS = 5_000
 PROSE_SUFFIXES = frozenset({".md", ".markdown", ".mdx", ".rst", ".txt", ".adoc", ".tex", ""})
 BINARY_HEAD_BYTES = 8_192
 
+AS_THE_TEAM_HAS_IT = "as the team has it"
+"""The reason of a file that a team's index holds as it is here."""
+
 _SECRET = pathspec.GitIgnoreSpec.from_lines(SECRET_FILES)
 
 

@@ -1,78 +1,62 @@
-"""What an indexer does where a team's database holds the workspace: nothing but say how it is.
+"""What an indexer does where a team's database holds the workspace: it says how that is, and
+indexes what is different here.
 
-There is nothing to build and nothing to watch. A database that cannot be reached is tried again; a
-workspace that it does not hold is indexed here.
+A database that cannot be reached is tried again; a workspace that it does not hold is indexed here
+as a whole.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import queue
+import threading
 import time
 from collections.abc import Callable
+from typing import Literal
 
+from nearfield.index.here import index_time
 from nearfield.index.interface import IndexUnusable
-from nearfield.index.messages import Buffer, Message, Status
+from nearfield.index.messages import Buffer, Changed, Message, Status, Told
 from nearfield.index.postgres.schema_store import NotShared
 from nearfield.index.postgres.search_store import PostgresReader
 from nearfield.index.shared import Shared
+from nearfield.index.workspace import Workspace
 
 LOOK_SECONDS = 30.0
-"""How often it is looked what the builder has done."""
+"""How often it is looked what the builder has done, and what git has."""
 RETRY_SECONDS = 10.0
 
+Inbox = queue.Queue[Message | None]
+Held = Literal["here", "shared", "ended"]
 
-def follow(
-    shared: Shared,
-    inbox: queue.Queue[Message | None],
-    say: Callable[[Status], None],
-    look: float = LOOK_SECONDS,
-    retry: float = RETRY_SECONDS,
-) -> bool:
-    """Say how the shared index is until the input ends; False, at once, when the database holds
-    none of this workspace: then `inbox` has all that came in meanwhile."""
+
+def decided(shared: Shared, inbox: Inbox, say: Callable[[Told], None]) -> Held:
+    """Where the workspace's index is; waits until the database says so, or the input ends. `inbox`
+    has all that came in meanwhile."""
     kept: dict[tuple[type, str], Message] = {}
     told: Status | None = None
     while True:
+        held: Held | None = None
         try:
-            status, wait = _status(shared), look
+            PostgresReader(shared).close()
+            held = "shared"
         except NotShared:
+            held = "here"
+        except IndexUnusable as error:
+            status = Status(state="failed", detail=str(error))
+            if status != told:
+                say(status)
+                told = status
+        if held is not None:
             for message in kept.values():
                 inbox.put(message)
-            return False
-        except IndexUnusable as error:
-            status, wait = Status(state="failed", detail=str(error)), retry
-        if status.state == "ready":
-            kept.clear()  # it is there, and needs no word of ours
-        if status != told:
-            say(status)
-            told = status
-        if _ended(inbox, wait, kept):
-            return True
+            return held
+        if _ended(inbox, RETRY_SECONDS, kept):
+            return "ended"
 
 
-def _status(shared: Shared) -> Status:
-    reader = PostgresReader(shared)
-    try:
-        counts, built = reader.counts(), reader.fact("built")
-    finally:
-        reader.close()
-    when = ""
-    if built:
-        moment = datetime.datetime.fromtimestamp(float(built), datetime.UTC)
-        when = f", built {moment.astimezone():%Y-%m-%d %H:%M}"
-    return Status(
-        state="ready",
-        detail=f"The team's index of {shared.name} in {shared.where}{when}.",
-        files=counts.files,
-        chunks=counts.chunks,
-        vectors=counts.vectors,
-    )
-
-
-def _ended(
-    inbox: queue.Queue[Message | None], seconds: float, kept: dict[tuple[type, str], Message]
-) -> bool:
+def _ended(inbox: Inbox, seconds: float, kept: dict[tuple[type, str], Message]) -> bool:
     """Wait; whether the input has ended. What came in goes to `kept`, the last of each kind and
     file."""
     end = time.monotonic() + seconds
@@ -85,3 +69,84 @@ def _ended(
             return True
         kept[type(message), message.path if isinstance(message, Buffer) else ""] = message
     return False
+
+
+class Follower:
+    """Says how a team's index is; the indexer says through it how its part is. Any thread."""
+
+    def __init__(self, workspace: Workspace, inbox: Inbox, say: Callable[[Told], None]) -> None:
+        """`workspace` has its index in the database; `inbox` is the indexer's."""
+        assert workspace.shared is not None  # noqa: S101 - the caller has looked
+        self._shared = workspace.shared
+        self._root = workspace.root
+        self._inbox = inbox
+        self._say = say
+        self._lock = threading.Lock()
+        self._team = Status(state="starting")
+        self._here = Status(state="starting")
+        self._told: Status | None = None
+        self._seen: tuple[str, int] = ("", 0)
+
+    def start(self) -> None:
+        """Look now, and then again and again, as long as the process lives."""
+        threading.Thread(target=self._run, name="index-team", daemon=True).start()
+
+    def said(self, told: Told) -> None:
+        """What the indexer says about its part."""
+        if isinstance(told, Status):
+            with self._lock:
+                self._here = told
+                self._tell()
+        else:
+            self._say(told)
+
+    def _tell(self) -> None:
+        team, here = self._team, self._here
+        status = team
+        if team.state == "ready" and here.state in ("paused", "failed"):
+            status = Status(
+                state=here.state, detail=here.detail or team.detail,
+                files=team.files, chunks=team.chunks, vectors=team.vectors,
+            )  # fmt: skip
+        if status != self._told and status.state != "starting":
+            self._told = status
+            self._say(status)
+
+    def _run(self) -> None:
+        while True:
+            built, wait = self._look()
+            seen = built, index_time(self._root)
+            if seen != self._seen:
+                self._seen = seen
+                self._inbox.put(Changed(paths=()))
+            time.sleep(wait)
+
+    def _look(self) -> tuple[str, float]:
+        """Say how it is; when it was built, and how long to wait."""
+        built, wait = self._seen[0], RETRY_SECONDS
+        try:
+            reader = PostgresReader(self._shared)
+            with contextlib.closing(reader):
+                counts, built = reader.counts(), reader.fact("built")
+            team, wait = (
+                Status(
+                    state="ready",
+                    detail=f"The team's index of {self._shared.name} in {self._shared.where}"
+                    f"{_when(built)}.",
+                    files=counts.files, chunks=counts.chunks, vectors=counts.vectors,
+                ),
+                LOOK_SECONDS,
+            )  # fmt: skip
+        except IndexUnusable as error:
+            team = Status(state="failed", detail=str(error))
+        with self._lock:
+            self._team = team
+            self._tell()
+        return built, wait
+
+
+def _when(built: str) -> str:
+    if not built:
+        return ""
+    moment = datetime.datetime.fromtimestamp(float(built), datetime.UTC)
+    return f", built {moment.astimezone():%Y-%m-%d %H:%M}"

@@ -102,7 +102,15 @@ class Counts:
     disk_bytes: int
 
 
-class VectorTable(Protocol):
+class NearestChunks(Protocol):
+    """Vectors that can be searched."""
+
+    def nearest(self, query: Any, limit: int) -> list[tuple[int, float]]:
+        """The chunks nearest to a unit vector, with the cosine; [] while there are no vectors."""
+        ...
+
+
+class VectorTable(NearestChunks, Protocol):
     """The vectors of one embedder. One thread at a time."""
 
     @property
@@ -131,10 +139,6 @@ class VectorTable(Protocol):
         """Store unit vectors, one row for each digest, in one transaction."""
         ...
 
-    def nearest(self, query: Any, limit: int) -> list[tuple[int, float]]:
-        """The chunks nearest to a unit vector, with the cosine; [] while there are no vectors."""
-        ...
-
     def tidy(self) -> int:
         """Drop vectors that no chunk uses when they have become many; returns how many went."""
         ...
@@ -147,7 +151,7 @@ class IndexReader(Protocol):
         """Ask nothing after it."""
         ...
 
-    def vectors(self, name: str, dimensions: int) -> VectorTable:
+    def vectors(self, name: str, dimensions: int) -> NearestChunks:
         """The vectors of the embedder of that name."""
         ...
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import apsw
@@ -39,6 +39,8 @@ class Reader(Symbols):
         self._text = FullText(db)
         self._version: object = None
         self._vectors: dict[str, int] = {}
+        self._paths_version: object = None
+        self._paths = frozenset[str]()
 
     def close(self) -> None:
         """Close the file."""
@@ -53,9 +55,20 @@ class Reader(Symbols):
         """The vectors of the embedder of that name."""
         return Vectors(self._db, name, dimensions)
 
-    def full_text(self, words: Sequence[str], limit: int) -> list[tuple[int, float]]:
+    def full_text(
+        self, words: Sequence[str], limit: int, rarities: Mapping[str, float] | None = None
+    ) -> list[tuple[int, float]]:
         """See `FullText.search`."""
-        return self._text.search(words, limit)
+        return self._text.search(words, limit, rarities)
+
+    def paths(self) -> frozenset[str]:
+        """All files that the index knows."""
+        version = self._db.execute("PRAGMA data_version").get
+        if version != self._paths_version:
+            self._paths_version = version
+            rows = self._db.execute("SELECT path FROM file")
+            self._paths = frozenset(os.fsdecode(row[0]) for row in rows)
+        return self._paths
 
     def files_named(self, stem: str, limit: int = 20) -> list[str]:
         """Files of which `stem` is the name without its ending, or the folder of a package."""

@@ -8,7 +8,7 @@ needed: its lighter places could not come first.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import apsw
@@ -30,12 +30,19 @@ class FullText:
     def __init__(self, db: apsw.Connection) -> None:
         self._db = db
 
-    def search(self, words: Sequence[str], limit: int) -> list[tuple[int, float]]:
+    def search(
+        self, words: Sequence[str], limit: int, rarities: Mapping[str, float] | None = None
+    ) -> list[tuple[int, float]]:
         """Chunks that hold any of `words`, the best first, with a positive score. Words that nearly
-        every chunk holds are left out as long as another one is there."""
+        every chunk holds are left out as long as another one is there. `rarities` says how rare
+        each word is where this is a part of something larger."""
         total = int(self._db.execute("SELECT sum(chunks) FROM file").get or 0)
         found = [held for word in words if (held := _Held(self._db, word, total)).documents]
         telling = [held for held in found if not held.common] or found[:1]
+        if rarities is not None:
+            telling = found
+            for held in found:
+                held.rarity = rarities[held.word]
         if not telling:
             return []
         chunks = np.concatenate([held.chunks for held in telling])
@@ -53,6 +60,7 @@ class _Held:
     """The chunks that hold one word, by how much it weighs in them."""
 
     def __init__(self, db: apsw.Connection, word: str, total: int) -> None:
+        self.word = word
         lists: list[Any] = []
         parts: list[float] = []
         taken = left = 0

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -23,7 +24,7 @@ import psutil
 from nearfield.index.asked_embedder import AskedEmbedder, NotEmbedded
 from nearfield.index.builder import Progress, is_rules
 from nearfield.index.embedder import Embedder
-from nearfield.index.follower import follow
+from nearfield.index.follower import Follower, decided
 from nearfield.index.load import Load
 from nearfield.index.messages import (
     Buffer,
@@ -366,22 +367,34 @@ def main() -> None:
         max_bytes=first.max_bytes,
         vectors=first.vectors,
     )
-    indexer = Indexer(workspace, first, inbox, say)
+    indexers: list[Indexer] = []
 
     def listen() -> None:
         for line in sys.stdin.buffer:
             message = decoder.decode(line)
             if isinstance(message, GiveWay):
-                indexer.give_way(message.seconds)
+                for one in indexers:
+                    one.give_way(message.seconds)
             inbox.put(message)  # that one too: a rest may have become shorter
         inbox.put(None)
 
     threading.Thread(target=listen, name="index-input", daemon=True).start()
-    if first.store and follow(Shared(first.store, first.name), inbox, say):
-        return
+    if first.store:
+        shared = Shared(first.store, first.name)
+        held = decided(shared, inbox, say)
+        if held == "ended":
+            return
+        if held == "shared":
+            workspace = replace(workspace, shared=shared)
+            follower = Follower(workspace, inbox, say)
+            follower.start()
+            indexers.append(Indexer(workspace.part(), first, inbox, follower.said))
+            indexers[0].run()
+            return
+    indexers.append(Indexer(workspace, first, inbox, say))
     watcher = Watcher(workspace.tree.root, lambda paths: inbox.put(Changed(paths=paths)))
     watcher.start()
-    indexer.run()
+    indexers[0].run()
     watcher.stop()
 
 

@@ -11,6 +11,7 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 from nearfield.index.interface import Counts, Place, Row, Source
@@ -59,8 +60,14 @@ class PostgresReader:
         return self._made.get(embedder, 0)
 
     def full_text(self, words: Sequence[str], limit: int) -> list[tuple[int, float]]:
+        """See `IndexReader.full_text`."""
+        return self.weighed_text(words, limit)[0]
+
+    def weighed_text(
+        self, words: Sequence[str], limit: int
+    ) -> tuple[list[tuple[int, float]], dict[str, float]]:
         """See `text_store.search`."""
-        return text_store.search(self._session, words, limit) if words else []
+        return text_store.search(self._session, words, limit) if words else ([], {})
 
     # --- files and chunks ---
 
@@ -101,6 +108,14 @@ class PostgresReader:
             self._remember(path, digest)
         return self._sources[path]
 
+    def digests(self, paths: Sequence[str]) -> dict[str, bytes]:
+        """The content of files, as far as they are indexed."""
+        rows = self._session.rows(
+            "SELECT path, digest FROM file WHERE path = ANY(%s::bytea[])",
+            [[_raw(path) for path in paths]],
+        )
+        return {os.fsdecode(path): digest for path, digest in rows}
+
     def _remember(self, path: str, digest: bytes) -> None:
         self._sources[path] = Source(digest, None)
         self._sources.move_to_end(path)
@@ -111,14 +126,17 @@ class PostgresReader:
 
     def definitions(self, name: str, limit: int = 100) -> list[Place]:
         """See `IndexReader.definitions`."""
+        found = self.spelled_alike(name, limit)
+        return [one for one in found if one.name == name] or found
+
+    def spelled_alike(self, name: str, limit: int) -> list[Place]:
+        """Where `name` is defined, in any style of writing, those written just so first."""
         rows = self._session.rows(
             f"SELECT digest, {_PLACE} FROM definition JOIN file ON file.id = definition.file"
             " WHERE folded = %s ORDER BY name <> %s, path, nth LIMIT %s",
             [folded(name), name, limit],
         )
-        found = self._places(rows)
-        exact = [one for one in found if one.name == name]
-        return exact or found
+        return self._places(rows)
 
     def similar_names(self, text: str, limit: int) -> list[str]:
         """See `IndexReader.similar_names`."""
@@ -164,16 +182,21 @@ class PostgresReader:
 
     def chunks_defining(self, names: Iterable[str], limit: int) -> list[int]:
         """See `IndexReader.chunks_defining`."""
+        return list(self.placed_chunks(names, limit))
+
+    def placed_chunks(self, names: Iterable[str], limit: int) -> dict[int, str]:
+        """The same, with their files' paths."""
         folds = [folded(name) for name in names]
         rows = self._session.rows(
-            "SELECT chunk.id FROM unnest(%s::text[]) WITH ORDINALITY AS wanted (fold, nth)"
+            "SELECT chunk.id, path FROM unnest(%s::text[]) WITH ORDINALITY AS wanted (fold, nth)"
             " JOIN definition ON folded = fold JOIN file ON file.id = definition.file"
             " JOIN chunk ON chunk.file = definition.file AND chunk.first <= definition.at"
             " AND chunk.first + chunk.rows > definition.at"
             " ORDER BY wanted.nth, path, definition.nth, chunk.id LIMIT %s",
             [folds, limit * 2],
         )
-        return list(dict.fromkeys(int(row[0]) for row in rows))[:limit]
+        found = {int(chunk): os.fsdecode(path) for chunk, path in rows}
+        return dict(islice(found.items(), limit))
 
     def imports(self, path: str) -> frozenset[str]:
         """The words of a file's imports."""

@@ -23,9 +23,11 @@ STEM = "coalesce((ts_lexize('stem', {word}))[1], {word})"
 
 @dataclass(slots=True)
 class _Asked:
-    """A word of a question: its stem, and how many chunks hold it, under each digit."""
+    """What is looked for: a stem, the words of the question that have it, and how many chunks hold
+    it, under each digit."""
 
     stem: str
+    words: set[str] = field(default_factory=set[str])
     held: dict[str, int] = field(default_factory=dict[str, int])
 
     @property
@@ -41,17 +43,21 @@ def without_accents(words: str) -> str:
     return unicodedata.normalize("NFKC", "".join(c for c in apart if not unicodedata.combining(c)))
 
 
-def search(session: Session, words: Sequence[str], limit: int) -> list[tuple[int, float]]:
-    """See `IndexReader.full_text`."""
+def search(
+    session: Session, words: Sequence[str], limit: int
+) -> tuple[list[tuple[int, float]], dict[str, float]]:
+    """See `IndexReader.full_text`; and how rare each word is that was looked for."""
     total, asked = _counted(session, words)
     lexemes: list[str] = []
     weights: list[float] = []
     limits: list[int] = []
     common = max(COMMON_ROWS, total * COMMON_SHARE)
+    rarities: dict[str, float] = {}
     telling = [one for one in asked if one.documents <= common] or asked[:1]
     for one in telling:
         documents = min(one.documents, total)
         rarity = max(math.log((total - documents + 0.5) / (documents + 0.5)), 1e-6)
+        rarities |= dict.fromkeys(one.words, rarity)
         room = ENOUGH_ROWS
         for form, part in forms(one.stem):
             if room > 0:
@@ -66,24 +72,25 @@ def search(session: Session, words: Sequence[str], limit: int) -> list[tuple[int
         " AS found GROUP BY found.chunk ORDER BY score DESC, found.chunk LIMIT %s",
         [lexemes, weights, limits, limit],
     )
-    return [(int(chunk), float(score)) for chunk, score in rows]
+    return [(int(chunk), float(score)) for chunk, score in rows], rarities
 
 
 def _counted(session: Session, words: Sequence[str]) -> tuple[int, list[_Asked]]:
     """How many chunks there are, and the words that are to be looked for, each stem once. A word
     that the last count did not know is looked for as well: it may be new."""
     rows = session.rows(
-        "SELECT (SELECT value::int FROM meta WHERE key = 'chunks'), stem, term.word, term.chunks"
-        f" FROM (SELECT nth, {STEM.format(word='word')} AS stem FROM unnest(%s::text[])"
+        "SELECT (SELECT value::int FROM meta WHERE key = 'chunks'), nth, stem, term.word,"
+        f" term.chunks FROM (SELECT nth, {STEM.format(word='word')} AS stem FROM unnest(%s::text[])"
         " WITH ORDINALITY AS asked (word, nth)) AS stems CROSS JOIN generate_series(0, 7) AS digit"
         " LEFT JOIN term ON term.word = digit || stem ORDER BY nth, digit",
         [[without_accents(word) for word in words]],
     )
     asked: dict[str, _Asked] = {}
     total = 0
-    for chunks, stem, form, held in rows:
+    for chunks, nth, stem, form, held in rows:
         total = int(chunks or 0)
         one = asked.setdefault(str(stem), _Asked(str(stem)))
+        one.words.add(words[int(nth) - 1])
         if form is not None:
             one.held[str(form)] = int(held)
     return total, list(asked.values())

@@ -64,6 +64,17 @@ async def test_an_editor_reads_it(opened: Opener, shared: SharedPlace) -> None:
     assert not shared.alone().place.file.exists(), "nothing is built on this machine"
     shared.write({"b.py": "def second(): pass\n"})
     assert not await index.definitions("second"), "only the builder brings what is new"
+    index.buffer(str(shared.root / "c.py"), "def typed(): return helperOne(1)\n")
+    await until(lambda: index.definitions("typed"))
+    assert [one.path for one in await index.references("helperOne")] == ["c.py"]
+    assert [hit.path for hit in await index.search("typed")][:1] == ["c.py"]
+    assert (index.status.state, index.status.files) == ("ready", 1)
+    index.closed(str(shared.root / "c.py"))
+
+    async def gone() -> bool:
+        return not await index.definitions("typed")
+
+    await until(gone)
     shared.build()
     await until(lambda: index.definitions("second"))
 

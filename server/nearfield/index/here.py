@@ -1,0 +1,114 @@
+"""What of a workspace is another one here than in the team's index: open documents, and files that
+git says were changed since the builder's commit. These few are indexed here, beside the team's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nearfield.index.files import AS_THE_TEAM_HAS_IT, Entry, Tree
+from nearfield.index.postgres.search_store import PostgresReader
+from nearfield.index.shared import Shared
+
+GIT_SECONDS = 30.0
+"""`git diff` looks at every file of a huge repository; in the background that may take its time."""
+MOST_PATHS = 2_000
+"""A branch that is further away is indexed in part; the rest is left out as being another one."""
+_COMMIT = re.compile(r"[0-9a-f]{40,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """What a builder has in the database, for one who looks what is different here."""
+
+    shared: Shared
+    root: Path
+
+    def different(self) -> list[str]:
+        """Files that git says are not as in the builder's commit, and new ones, by path; where that
+        commit is not known here, those that are not as in the last one."""
+        reader = PostgresReader(self.shared)
+        try:
+            commit = reader.fact("commit")
+        finally:
+            reader.close()
+        named = ("diff", "--name-only", "--no-renames", "--diff-filter=d", "--relative", "-z")
+        # Whatever the database says, it is no option of git's.
+        changed = listed(self.root, *named, commit, "--") if _COMMIT.fullmatch(commit) else None
+        if changed is None:
+            changed = listed(self.root, *named, "HEAD", "--") or []
+        new = listed(self.root, "ls-files", "--others", "--exclude-standard", "-z") or []
+        return sorted({*changed, *new})[:MOST_PATHS]
+
+    def same(self, paths: Sequence[str], tree: Tree) -> set[str]:
+        """Those of `paths` that are on the disk as the database has them."""
+        reader = PostgresReader(self.shared)
+        try:
+            digests = reader.digests(paths)
+        finally:
+            reader.close()
+        return {path for path, digest in digests.items() if _digest(tree, path) == digest}
+
+
+class HereTree(Tree):
+    """A tree of which only that counts which is different here."""
+
+    def __init__(self, root: Path, exclude: Sequence[str], max_bytes: int, team: Team) -> None:
+        super().__init__(root, exclude, max_bytes)
+        self._team = team
+
+    def walk(self) -> Iterator[Entry]:
+        """The files that are different."""
+        paths = self._team.different()
+        same = self._team.same(paths, self)
+        for path in paths:
+            entry = super().look(path)
+            if entry is not None and path not in same:
+                yield entry
+
+    def look(self, path: str) -> Entry | None:
+        """See `Tree.look`; a file that is not different has that as its reason."""
+        entry = super().look(path)
+        if entry is None or entry.reason or path not in self._team.same([path], self):
+            return entry
+        return Entry(path, AS_THE_TEAM_HAS_IT, entry.stamp)
+
+
+def _digest(tree: Tree, path: str) -> bytes:
+    found = tree.read(path)
+    return hashlib.blake2b(found[1], digest_size=16).digest() if found is not None else b""
+
+
+def commit_of(root: Path) -> str:
+    """The commit that is checked out, "" where there is none."""
+    return "".join(listed(root, "rev-parse", "HEAD") or []).strip()
+
+
+def index_time(root: Path) -> int:
+    """When git last touched its own index: at every commit, checkout, merge and `git add`."""
+    found = "".join(listed(root, "rev-parse", "--git-path", "index") or []).strip()
+    try:
+        return (root / found).stat().st_mtime_ns if found else 0
+    except OSError:
+        return 0
+
+
+def listed(root: Path, *words: str) -> list[str] | None:
+    """What git names, None when it cannot say."""
+    try:
+        done = subprocess.run(
+            # No configuration of the repository may start a program here.
+            ["git", "-C", str(root), "-c", "core.fsmonitor=false", *words],
+            capture_output=True, timeout=GIT_SECONDS, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if done.returncode != 0:
+        return None
+    return [os.fsdecode(one) for one in done.stdout.split(b"\0") if one]
