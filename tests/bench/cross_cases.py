@@ -29,7 +29,7 @@ class Case:
     defining: str
 
 
-class _Tree:
+class Tree:
     """The modules of a tree and what each defines."""
 
     def __init__(self, root: Path) -> None:
@@ -90,7 +90,7 @@ def _members(node: ast.ClassDef) -> Iterator[str]:
             yield from (target.id for target in one.targets if isinstance(target, ast.Name))
 
 
-def imports(tree: _Tree, file: str) -> dict[str, tuple[str, str]]:
+def imports(tree: Tree, file: str) -> dict[str, tuple[str, str]]:
     """Name in `file` → the file it is from, and its name there ("" for the module itself)."""
     package = file.removesuffix("/__init__.py").removesuffix(".py").split("/")
     if not file.endswith("__init__.py"):
@@ -128,7 +128,7 @@ def _classes(function: ast.AST, known: dict[str, tuple[str, str]]) -> dict[str, 
 
 def cases(root: Path, count: int, seed: int = 1) -> list[Case]:
     """At most `count` cases from the tree at `root`, at most two a file."""
-    tree = _Tree(root)
+    tree = Tree(root)
     found: list[Case] = []
     for file in tree.parsed:
         mine = list(_in_file(tree, file))
@@ -138,7 +138,7 @@ def cases(root: Path, count: int, seed: int = 1) -> list[Case]:
     return found[:count]
 
 
-def _in_file(tree: _Tree, file: str) -> Iterator[Case]:
+def _in_file(tree: Tree, file: str) -> Iterator[Case]:
     text = tree.files[file].read_text("utf-8")
     lines = text.splitlines(keepends=True)
     known = imports(tree, file)
@@ -166,7 +166,7 @@ def _in_file(tree: _Tree, file: str) -> Iterator[Case]:
 
 
 def _defining(
-    tree: _Tree,
+    tree: Tree,
     known: dict[str, tuple[str, str]],
     classes: dict[str, str],
     holder: str,

@@ -2,12 +2,13 @@
 
     python tests/bench/cross_file.py found [--trees FOLDER...] [--cases N]
     python tests/bench/cross_file.py answers [--trees FOLDER...] [--cases N] [--json FILE]
-    python tests/bench/cross_file.py cceval [--cases N] [--json FILE]
+    python tests/bench/cross_file.py cceval [--trees FOLDER...] [--cases N] [--json FILE]
+    python tests/bench/cross_file.py cceval-found --trees FOLDER... [--cases N]
 
 `found` asks, without a model, for how many cases the defining file is in the prompt, and for how
 many the very name that follows. `answers` lets the model complete the same cases with the index on
-and off, in turns; `cceval` those of CrossCodeEval's part in ../shared/bench, whose retrieved chunks
-stand in for their repositories: each chunk goes into a file under its own path. Exact match and
+and off, in turns; `cceval` and `cceval-found` do the same with those of CrossCodeEval's part in
+../shared/bench, in the trees that are given or else among their retrieved chunks. Exact match and
 edit similarity (difflib's ratio) are of the rest of the line, white space at its end aside; `name`
 is the first word of it.
 """
@@ -17,39 +18,35 @@ from __future__ import annotations
 import argparse
 import asyncio
 import difflib
-import gzip
 import importlib
 import json
 import re
 import shutil
 import tempfile
 import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cross_cases import Case, cases
+from cross_eval import workspaces
 from editor import Editor
 
 import nearfield
 
-DATA = Path(__file__).parents[3] / "shared" / "bench" / "fim_cross_file.jsonl.gz"
 PACKAGES = ("nearfield", "pygls", "httpx", "typer", "stamina", "huggingface_hub")
 """Trees that a development environment has anyway; ours is one that no model has seen."""
 SKIPPED = shutil.ignore_patterns("*.onnx", "*.json", "*.pyc", "__pycache__", "*.so")
 
 
-@contextmanager
-def trees(folders: Sequence[Path]) -> Generator[list[Path]]:
+def copied(folders: Sequence[Path], base: Path) -> list[Path]:
     """Copies of the folders, each as a workspace of its own."""
-    with tempfile.TemporaryDirectory(prefix="nearfield-bench-") as base:
-        copies: list[Path] = []
-        for folder in folders:
-            copy = Path(base) / folder.name
-            shutil.copytree(folder, copy / folder.name, ignore=SKIPPED)
-            copies.append(copy)
-        yield copies
+    copies: list[Path] = []
+    for folder in folders:
+        copy = base / folder.name
+        shutil.copytree(folder, copy / folder.name, ignore=SKIPPED)
+        copies.append(copy)
+    return copies
 
 
 def installed() -> list[Path]:
@@ -64,7 +61,7 @@ def installed() -> list[Path]:
 # --- is it found ----------------------------------------------------------------------------
 
 
-async def found(roots: Sequence[Path], count: int, seed: int, verbose: bool) -> dict[str, Any]:
+async def found(todo: Sequence[Case], verbose: bool) -> dict[str, Any]:
     """For each tree: cases, and in how many the defining file is among the snippets."""
     from nearfield.config.schema import Config, Index
     from nearfield.features.budget import CHARS_PER_TOKEN, SNIPPET_TOKENS
@@ -72,7 +69,7 @@ async def found(roots: Sequence[Path], count: int, seed: int, verbose: bool) -> 
     from nearfield.types import Snapshot
 
     table: dict[str, Any] = {}
-    for root in roots:
+    for root in dict.fromkeys(case.root for case in todo):
         service = Service(Config(index=Index(vectors=False)), {})
         service.knowledge.wait_seconds = 0
         service.knowledge.folders([str(root)])
@@ -80,7 +77,7 @@ async def found(roots: Sequence[Path], count: int, seed: int, verbose: bool) -> 
         while service.knowledge.state.state not in ("ready", "embedding"):
             await asyncio.sleep(0.05)
         row = {"cases": 0, "found": 0, "shown": 0, "ms": 0.0}
-        for case in cases(root, count, seed):
+        for case in (one for one in todo if one.root == root):
             path = root / case.path
             text = f"{case.prefix}\n{case.suffix}"
             snapshot = Snapshot(path.as_uri(), "python", 1, text, str(path), str(root))
@@ -108,6 +105,14 @@ async def found(roots: Sequence[Path], count: int, seed: int, verbose: bool) -> 
         table[root.name] = row
         await service.aclose()
     return table
+
+
+def say_found(table: dict[str, Any]) -> None:
+    """The shares of all trees."""
+    total = sum(row["cases"] for row in table.values())
+    for key in ("found", "shown"):
+        share = sum(row[key] for row in table.values()) / max(total, 1)
+        print(f"{key}: {share:.3f} of {total}")
 
 
 # --- is it better ---------------------------------------------------------------------------
@@ -188,54 +193,31 @@ def _word(text: str) -> str:
     return match[0] if match else ""
 
 
-def cceval(count: int, base: Path) -> list[Case]:
-    """CrossCodeEval's cases, each in a workspace made of its retrieved chunks."""
-    made: list[Case] = []
-    with gzip.open(DATA, "rt") as lines:
-        entries = [json.loads(line) for line in lines][:count]
-    for number, entry in enumerate(entries):
-        root = base / f"case{number}"
-        chunks = re.split(r"# the below code fragment can be found in:\n", entry["context"])[1:]
-        for place, chunk in enumerate(chunks):
-            path, _, body = chunk.partition("\n")
-            code = "\n".join(re.sub(r"^# ?", "", line) for line in body.rstrip().split("\n"))
-            file = root / path.removeprefix("# ").strip()
-            # Several chunks may be of one file; they stay apart, as they were retrieved.
-            file = file.with_name(f"{file.stem}_{place}{file.suffix}") if file.exists() else file
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(code + "\n")
-        made.append(Case(root, entry["file"], entry["prefix"], entry["truth"], entry["suffix"], ""))
-        root.mkdir(parents=True, exist_ok=True)
-    return made
-
-
 def main() -> None:
     """Run one of the benches."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("found", "answers", "cceval"))
-    parser.add_argument("--trees", nargs="*", type=Path, default=None)
+    parser.add_argument("what", choices=("found", "answers", "cceval", "cceval-found"))
+    parser.add_argument("--trees", nargs="*", type=Path, default=[])
     parser.add_argument("--cases", type=int, default=25)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    if options.what == "cceval":
-        with tempfile.TemporaryDirectory(prefix="nearfield-bench-") as base:
-            rows = compared(cceval(options.cases, Path(base)))
-    else:
-        with trees(options.trees or installed()) as roots:
-            if options.what == "found":
-                table = asyncio.run(found(roots, options.cases, options.seed, options.verbose))
-                for name, row in table.items():
-                    print(f"{name:20}", row)
-                total = sum(row["cases"] for row in table.values())
-                for key in ("found", "shown"):
-                    share = sum(row[key] for row in table.values()) / max(total, 1)
-                    print(f"{key}: {share:.3f} of {total}")
-                return
-            rows = compared(
-                [case for root in roots for case in cases(root, options.cases, options.seed)]
-            )
+    with tempfile.TemporaryDirectory(prefix="nearfield-bench-") as base:
+        if options.what.startswith("cceval"):
+            todo = workspaces(options.cases, Path(base), options.trees)
+        else:
+            roots = copied(options.trees or installed(), Path(base))
+            todo = [case for root in roots for case in cases(root, options.cases, options.seed)]
+        if options.what.endswith("found"):
+            told = [case for case in todo if case.defining]
+            print(f"{len(told)} of {len(todo)} cases whose defining file is known")
+            table = asyncio.run(found(told, options.verbose))
+            for name, row in table.items():
+                print(f"{name:20}", row)
+            say_found(table)
+            return
+        rows = compared(todo)
     report(rows)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1))

@@ -1,7 +1,7 @@
 """What the index finds: repository questions (NDCG@10) and CoSQA (MRR@100), against BM25.
 
     python tests/bench/index_search.py cosqa [--keep FOLDER] [--curve]
-    python tests/bench/index_search.py repos --trees FOLDER [--keep FOLDER]
+    python tests/bench/index_search.py repos --trees FOLDER [--keep FOLDER] [--curve]
 
 `repos` wants the source trees of fastapi, flask, click, requests and model2vec, one folder each,
 unpacked from `pip download --no-deps --no-binary :all: NAME`; a tree that is missing is passed
@@ -19,7 +19,9 @@ import re
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,9 @@ from nearfield.index.workspace import Keeper, Workspace
 
 DATA = Path(__file__).parents[3] / "shared" / "bench"
 WORDS = re.compile(r"[a-z0-9]+")
+NAMES, EARLY, VECTORS = "names and text", "with early vectors", "with vectors"
+WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""Of the vectors, for `--curve`."""
 
 
 def lines_of(name: str) -> list[dict[str, Any]]:
@@ -51,17 +56,21 @@ def tokens(text: str) -> list[str]:
     return WORDS.findall(text.lower())
 
 
-def indexed(root: Path, cache: Path) -> tuple[Searcher, Searcher]:
-    """Searchers of a folder, with vectors and without."""
-    workspace = Workspace.of(root, Config(), cache)
-    with Keeper(workspace, threads=2) as keeper:
+def indexed(root: Path, keep: Path) -> dict[str, Searcher]:
+    """Searchers of a folder at the stages of a first build."""
+    fresh = Path(tempfile.mkdtemp(dir=keep))
+    before, after = (Workspace.of(root, Config(), cache) for cache in (fresh, keep / "cache"))
+    with Keeper(before) as keeper:
+        keeper.build()
+    with Keeper(after, threads=2) as keeper:
         keeper.build()
         keeper.embed()
-    reader = Reader(workspace.place.file)
-    return (
-        Searcher(workspace.tree.root, reader, Embedder(2)),
-        Searcher(workspace.tree.root, reader, None),
-    )
+    reader = Reader(before.place.file)
+    return {
+        NAMES: Searcher(root, reader, None),
+        EARLY: before.searcher(Embedder(2)),
+        VECTORS: after.searcher(Embedder(2)),
+    }
 
 
 def mrr(ranked: Callable[[str], Sequence[str]], queries: Sequence[dict[str, Any]]) -> float:
@@ -84,7 +93,7 @@ def cosqa(options: argparse.Namespace, keep: Path) -> None:
         file = root / f"d{document['id']}.py"
         if not file.exists():
             file.write_text(document["code"], "utf-8")
-    with_vectors, without = indexed(root, keep / "cache")
+    searchers = indexed(root, keep)
     peer = BM25Okapi([tokens(document["code"]) for document in documents])
 
     def by_peer(query: str) -> list[str]:
@@ -96,13 +105,24 @@ def cosqa(options: argparse.Namespace, keep: Path) -> None:
         return lambda query: [hit.path for hit in searcher.search(query, k=100)]
 
     bm25 = mrr(by_peer, queries)
-    for name, searcher in (("names and text", without), ("with vectors", with_vectors)):
+    for name, searcher in searchers.items():
         value = mrr(by_index(searcher), queries)
         print(f"CoSQA {name}: MRR@100 {value}, {value / bm25:.2f} x BM25 ({bm25})", flush=True)
-    if options.curve:
-        for weight in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
-            search.VECTOR_WEIGHT[search.QueryKind.WORDS] = weight
-            print(f"  vectors' weight {weight}: {mrr(by_index(with_vectors), queries)}", flush=True)
+        if options.curve and name != NAMES:
+            for weight in WEIGHTS:
+                with weighing(weight):
+                    value = mrr(by_index(searcher), queries)
+                print(f"  vectors' weight {weight}: {value}", flush=True)
+
+
+@contextmanager
+def weighing(weight: float) -> Generator[None]:
+    """Questions in words with another weight of the vectors, early or not."""
+    words = search.QueryKind.WORDS
+    usual = search.VECTOR_WEIGHT[words], search.EARLY_WEIGHT[words]
+    search.VECTOR_WEIGHT[words] = search.EARLY_WEIGHT[words] = weight
+    yield
+    search.VECTOR_WEIGHT[words], search.EARLY_WEIGHT[words] = usual
 
 
 def ndcg(paths: Sequence[str], relevant: set[str]) -> float:
@@ -153,14 +173,10 @@ def questions(trees: Path) -> Iterator[tuple[str, Path, Asked]]:
 
 def repos(options: argparse.Namespace, keep: Path) -> None:
     """Questions about five projects."""
-    values: dict[str, list[float]] = {
-        "BM25, 50 lines": [],
-        "names and text": [],
-        "with vectors": [],
-    }
+    values: defaultdict[str, list[float]] = defaultdict(list)
     times: list[float] = []
     for _, root, asked in questions(options.trees):
-        with_vectors, without = indexed(root, keep / "cache")
+        searchers = indexed(root, keep)
         files = [
             entry.path
             for entry in Workspace.of(root, Config(), keep).tree.walk()
@@ -168,17 +184,21 @@ def repos(options: argparse.Namespace, keep: Path) -> None:
         ]
         peer = by_pieces(root, files)
         for query, relevant in asked:
-            began = time.perf_counter()
-            hits = with_vectors.search(query["query"], k=60)
-            times.append(time.perf_counter() - began)
-            values["with vectors"].append(ndcg([hit.path for hit in hits], relevant))
-            plain = without.search(query["query"], k=60)
-            values["names and text"].append(ndcg([hit.path for hit in plain], relevant))
             values["BM25, 50 lines"].append(ndcg(peer(query["query"]), relevant))
+            for name, searcher in searchers.items():
+                began = time.perf_counter()
+                hits = searcher.search(query["query"], k=60)
+                if name == VECTORS:
+                    times.append(time.perf_counter() - began)
+                values[name].append(ndcg([hit.path for hit in hits], relevant))
+                for weight in WEIGHTS if options.curve and name != NAMES else ():
+                    with weighing(weight):
+                        hits = searcher.search(query["query"], k=60)
+                    found = ndcg([hit.path for hit in hits], relevant)
+                    values[f"{name}, weight {weight}"].append(found)
     for name, found in values.items():
-        if found:
-            mean = statistics.mean(found)
-            print(f"repository questions, {name}: NDCG@10 {mean:.3f} of {len(found)}")
+        mean = statistics.mean(found)
+        print(f"repository questions, {name}: NDCG@10 {mean:.3f} of {len(found)}")
     if times:
         print(f"a query with 60 results: median {statistics.median(times) * 1e3:.1f} ms")
 

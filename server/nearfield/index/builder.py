@@ -17,8 +17,8 @@ from pathlib import PurePosixPath
 
 import psutil
 
-from nearfield.index.chunks import chunked
-from nearfield.index.files import AS_THE_TEAM_HAS_IT, Entry, Stamp, Tree, decode, unfit
+from nearfield.index.chunks import Chunk, chunked
+from nearfield.index.files import Entry, Stamp, Tree, decode, unfit
 from nearfield.index.interface import Content, IndexStore, Known
 from nearfield.index.symbols import NO_SYMBOLS, outline
 from nearfield.syntax.languages import language_for
@@ -30,8 +30,6 @@ BATCH_BYTES = 1_000_000
 RACY_NS = 50_000_000
 """A file that changed this short before it was read may change again within the clock's tick and
 look the same; such a one is read again by the next build."""
-COUNTS_WHEN_OPEN = frozenset({"too large", AS_THE_TEAM_HAS_IT})
-"""What is said of a file on disk and not of what somebody has typed into it."""
 BUILDER_VERSION = "2"
 """Raise it when chunks or symbols of an unchanged file come out differently: all is read again."""
 
@@ -70,13 +68,16 @@ class Builder:
         store: IndexStore,
         stop: Callable[[], bool] = lambda: False,
         holder: int | None = None,
+        early: Callable[[Sequence[Chunk]], None] = lambda _chunks: None,
     ) -> None:
-        """`stop` is asked between files; `holder` is the process whose buffers come in."""
+        """`stop` is asked between files; `holder` is the process whose buffers come in; `early`
+        hears of every chunk that is written."""
         self._tree = tree
         self._buffers: set[str] = set()
         self._holder = os.getpid() if holder is None else holder
         self._store = store
         self._stop = stop
+        self._early = early
         if store.fact("builder") != BUILDER_VERSION:
             store.clear()
             store.say({"builder": BUILDER_VERSION})
@@ -180,7 +181,11 @@ class Builder:
                 if isinstance(content, _Restamp):
                     self._store.restamp(content.path, content.stamp, content.changed)
                 else:
-                    self._store.put(content)
+                    self._put(content)
+
+    def _put(self, content: Content) -> None:
+        self._store.put(content)
+        self._early(content.chunks)
 
     def content(self, path: str, known: Known | None) -> Content | _Restamp | None:
         """A file as it is on disk now; only its new looks when its content is known; None when it
@@ -226,7 +231,7 @@ class Builder:
     def buffer(self, path: str, text: str) -> bool:
         """What an open buffer holds counts from now on; False when the rules exclude the file."""
         entry = self._tree.look(path)
-        if entry is not None and entry.reason and entry.reason not in COUNTS_WHEN_OPEN:
+        if entry is not None and entry.reason and entry.reason != "too large":
             return False
         self._buffers.add(path)
         raw = text.encode("utf-8", "surrogatepass")
@@ -235,7 +240,7 @@ class Builder:
             before = self._store.known_file(path)
             if before is None or before.digest != digest or before.holder is None:
                 content = understood(path, text, digest, len(raw), None, time.time())
-                self._store.put(replace(content, holder=self._holder))
+                self._put(replace(content, holder=self._holder))
         return True
 
     def closed(self, path: str) -> None:

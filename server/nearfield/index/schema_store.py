@@ -52,6 +52,11 @@ class Place:
         """Held by the one process that builds."""
         return self.file.with_suffix(".lock")
 
+    @property
+    def early(self) -> Path:
+        """The vectors that are there before the real ones."""
+        return self.file.with_suffix(".early")
+
     def discard(self) -> None:
         """Remove an index that is not kept; nothing may use it any more."""
         if not self.kept:

@@ -23,8 +23,9 @@ from typing import Any, Protocol
 from nearfield.index.around import Around, module_word
 from nearfield.index.asked_embedder import NotEmbedded
 from nearfield.index.chunks import doc_of
+from nearfield.index.early_store import EarlyReader
 from nearfield.index.files import decode
-from nearfield.index.interface import IndexReader, NearestChunks, Place, Row
+from nearfield.index.interface import IndexReader, Place, Row, VectorTable
 from nearfield.index.words import asked, parts
 
 FILES_HELD = 32
@@ -44,6 +45,8 @@ class QueryKind(StrEnum):
 VECTOR_WEIGHT = {QueryKind.SYMBOL: 0.3, QueryKind.WORDS: 0.7, QueryKind.CODE: 0.7}
 """The vectors' part of the mix, the full text has the rest; tests/bench/RESULTS.md has the curve,
 which is flat around these."""
+EARLY_WEIGHT = {QueryKind.SYMBOL: 0.1, QueryKind.WORDS: 0.3, QueryKind.CODE: 0.3}
+"""The same for the early vectors, which know less."""
 READY_SHARE = 0.9
 """Another embedder's vectors are searched from this share of the most that there are of one: until
 then those of the one before answer."""
@@ -152,13 +155,16 @@ class Searcher:
         reader: IndexReader,
         embedder: TextEmbedder | None,
         preferred: TextEmbedder | None = None,
+        early: EarlyReader | None = None,
     ) -> None:
         """`embedder` None: without vectors. Those of `preferred` are searched once there are about
-        as many of them, and as long as it can be had; else those of `embedder` are."""
+        as many of them, and as long as it can be had; else those of `embedder` are. `early` ones
+        are searched until there are about as many of either."""
         self._root = root
         self._reader = reader
         self._embedders = [one for one in (preferred, embedder) if one is not None]
-        self._vectors: dict[str, NearestChunks] = {}
+        self._early = early
+        self._vectors: dict[str, VectorTable] = {}
         self._read: OrderedDict[str, tuple[tuple[bytes, int, int], list[str]]] = OrderedDict()
 
     @property
@@ -208,8 +214,8 @@ class Searcher:
     def _scores(self, query: str, kind: QueryKind, meaning: bool) -> dict[int, float]:
         """The mixed scores of every candidate, about 0..1."""
         scores: defaultdict[int, float] = defaultdict(float)
-        nearest = self._nearest(query) if meaning else []
-        weight = VECTOR_WEIGHT[kind] if nearest else 0.0
+        nearest, weights = self._nearest(query) if meaning else ([], VECTOR_WEIGHT)
+        weight = weights[kind] if nearest else 0.0
         text = self._reader.full_text(asked(query)[:64], CANDIDATES)
         top = max((score for _chunk, score in text), default=1.0) or 1.0
         for chunk, score in text:
@@ -223,10 +229,15 @@ class Searcher:
                 scores[chunk] += NAMED_BOOST
         return scores
 
-    def _nearest(self, query: str) -> list[tuple[int, float]]:
+    def _nearest(self, query: str) -> tuple[list[tuple[int, float]], dict[QueryKind, float]]:
+        """The nearest chunks, and what they weigh by the kind of the query."""
         made = [self._reader.vectors_of(one.name) for one in self._embedders]
+        most = max(made, default=0)
+        early = len(self._early) if self._early is not None else 0
+        if self._early is not None and most < READY_SHARE * early:
+            return _alike(self._early.nearest(query, CANDIDATES)), EARLY_WEIGHT
         for embedder, count in zip(self._embedders, made, strict=True):
-            if not count or count < READY_SHARE * max(made):
+            if not count or count < READY_SHARE * most:
                 continue
             try:
                 wanted = embedder.embed([query])[0]
@@ -236,9 +247,8 @@ class Searcher:
             if vectors is None:
                 vectors = self._reader.vectors(embedder.name, embedder.dimensions)
                 self._vectors[embedder.name] = vectors
-            found = vectors.nearest(wanted, CANDIDATES)
-            return [(chunk, cosine) for chunk, cosine in found if cosine >= MIN_COSINE]
-        return []
+            return _alike(vectors.nearest(wanted, CANDIDATES)), VECTOR_WEIGHT
+        return [], VECTOR_WEIGHT
 
     def _named(self, query: str, *, fuzzy: bool) -> list[int]:
         """The chunks that define what a query names; with `fuzzy`, something like it."""
@@ -327,6 +337,11 @@ class Searcher:
         while len(self._read) > FILES_HELD:
             self._read.popitem(last=False)
         return held[1]
+
+
+def _alike(found: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Those that have anything in common with the query."""
+    return [(chunk, cosine) for chunk, cosine in found if cosine >= MIN_COSINE]
 
 
 def _named_share(row: Row, asked_for: frozenset[str]) -> float:

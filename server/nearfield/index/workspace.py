@@ -6,7 +6,6 @@ system's own, or the database's, so that it is free again the moment its holder 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ import filelock
 from nearfield.config.schema import Config
 from nearfield.index.asked_embedder import AskedEmbedder
 from nearfield.index.builder import Builder, Listener, Report
+from nearfield.index.early_store import EarlyReader, EarlyWriter
 from nearfield.index.embedder import Embedder
 from nearfield.index.embedding import Embedding
 from nearfield.index.files import Tree
@@ -26,10 +26,11 @@ from nearfield.index.schema_store import Place, place_of
 from nearfield.index.search import Searcher, TextEmbedder
 from nearfield.index.search_store import Reader
 from nearfield.index.shared import Shared, shared_of
+from nearfield.index.static_embedder import StaticEmbedder
 from nearfield.index.store import Store
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Workspace:
     """What an index is of, and how: `root` is a folder, `place` where the index is kept."""
 
@@ -66,25 +67,6 @@ class Workspace:
         """The files."""
         return Tree(self.root, self.exclude, self.max_bytes)
 
-    def part(self) -> Workspace:
-        """What is different here from the team's index, as a workspace with an index of its own
-        beside the whole's; `reader` of this one lays it over the team's."""
-        assert self.shared is not None  # noqa: S101 - only then there is a part
-        return Part(
-            root=self.root,
-            place=self._part_place,
-            exclude=self.exclude,
-            max_bytes=self.max_bytes,
-            vectors=self.vectors,
-            embedder=self.embedder,
-            team=self.shared,
-        )
-
-    @property
-    def _part_place(self) -> Place:
-        file = self.place.file
-        return replace(self.place, file=file.with_name(f"{file.stem}.here.db"))
-
     @property
     def where(self) -> str:
         """The index's file, or the database and the workspace's name in it; for people."""
@@ -110,15 +92,14 @@ class Workspace:
         """For reading what is there; raises `IndexUnusable` when there is no index yet."""
         if self.shared is None:
             return Reader(self.place.file)
-        from nearfield.index.overlaid import Overlaid
         from nearfield.index.postgres.schema_store import NotShared
         from nearfield.index.postgres.search_store import PostgresReader
 
-        if self.shared.role == "build":
-            return PostgresReader(self.shared)
         try:
-            return Overlaid(PostgresReader(self.shared), self._part_place.file)
+            return PostgresReader(self.shared)
         except NotShared:
+            if self.shared.role == "build":
+                raise
             return Reader(self.place.file)
 
     def taken(self) -> tuple[IndexStore, Callable[[], None]] | None:
@@ -148,25 +129,13 @@ class Workspace:
     ) -> Searcher:
         """For searching; raises `IndexUnusable` when there is no index yet. `preferred` is what
         makes the vectors instead of the shipped model, where that is so."""
-        shown = (embedder or Embedder()) if self.vectors else None
-        chosen = preferred if self.vectors else None
-        return Searcher(self.tree.root, self.reader(), shown, chosen)
-
-
-@dataclass(frozen=True)
-class Part(Workspace):
-    """See `Workspace.part`."""
-
-    team: Shared | None = None
-
-    @property
-    def tree(self) -> Tree:
-        """The files that are different."""
-        from nearfield.index.here import HereTree, Team
-
-        assert self.team is not None  # noqa: S101 - `part` has given it
-        root = Path(os.path.realpath(self.root))
-        return HereTree(root, self.exclude, self.max_bytes, Team(self.team, root))
+        reader = self.reader()
+        if not self.vectors:
+            return Searcher(self.tree.root, reader, None)
+        early = None
+        if isinstance(reader, Reader):
+            early = EarlyReader(self.place.early, StaticEmbedder.shipped(), reader.connection)
+        return Searcher(self.tree.root, reader, embedder or Embedder(), preferred, early)
 
 
 def _taken_shared(shared: Shared) -> tuple[IndexStore, Callable[[], None]] | None:
@@ -206,6 +175,10 @@ class Keeper:
         self._holder = holder
         self._embedder: TextEmbedder = embedder or Embedder(threads)
         self._store: IndexStore | None = None
+        self._static = StaticEmbedder.shipped()
+        self._early: EarlyWriter | None = None
+        if workspace.vectors and workspace.shared is None:
+            self._early = EarlyWriter(workspace.place.early, self._static)
         self._release: Callable[[], None] = lambda: None
         self.taken = False
 
@@ -216,7 +189,13 @@ class Keeper:
             return self
         self._store, self._release = taken
         try:
-            self.builder = Builder(self._workspace.tree, self._store, self._stop, self._holder)
+            self.builder = Builder(
+                self._workspace.tree,
+                self._store,
+                self._stop,
+                self._holder,
+                self._early.add if self._early is not None else lambda _chunks: None,
+            )
         except BaseException:
             self._release()
             raise
@@ -229,6 +208,8 @@ class Keeper:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._early is not None:
+            self._early.close()
         if self._store is not None:
             self._store = None
             self._release()
@@ -244,13 +225,7 @@ class Keeper:
 
     def build(self, listener: Listener | None = None) -> Report:
         """Names and text."""
-        report = self.builder.build(listener)
-        if self._workspace.shared is not None and self._store is not None and not report.stopped:
-            from nearfield.index.here import commit_of
-
-            # By this everybody else finds what is different where they are.
-            self._store.say({"commit": commit_of(self._workspace.root)})
-        return report
+        return self.builder.build(listener)
 
     def embed(
         self,
@@ -275,9 +250,12 @@ class Keeper:
                 if listener is not None:
                     listener(made, total)
 
+            self._static.unload()  # the other embedder needs the room
             made = embedding.run(near, heard)
         finally:
             reader.close()
         if made:
             vectors.tidy()
+        if made >= total and self._early is not None:
+            self._early.remove()
         return made
