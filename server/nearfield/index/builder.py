@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 import psutil
 
 from nearfield.index.chunks import Chunk, chunked
-from nearfield.index.files import Entry, Stamp, Tree, decode, unfit
+from nearfield.index.files import AS_THE_TEAM_HAS_IT, Entry, Stamp, Tree, decode, unfit
 from nearfield.index.interface import Content, IndexStore, Known
 from nearfield.index.symbols import NO_SYMBOLS, outline
 from nearfield.syntax.languages import language_for
@@ -30,6 +30,8 @@ BATCH_BYTES = 1_000_000
 RACY_NS = 50_000_000
 """A file that changed this short before it was read may change again within the clock's tick and
 look the same; such a one is read again by the next build."""
+COUNTS_WHEN_OPEN = frozenset({"too large", AS_THE_TEAM_HAS_IT})
+"""What is said of a file on disk and not of what somebody has typed into it."""
 BUILDER_VERSION = "2"
 """Raise it when chunks or symbols of an unchanged file come out differently: all is read again."""
 
@@ -231,7 +233,7 @@ class Builder:
     def buffer(self, path: str, text: str) -> bool:
         """What an open buffer holds counts from now on; False when the rules exclude the file."""
         entry = self._tree.look(path)
-        if entry is not None and entry.reason and entry.reason != "too large":
+        if entry is not None and entry.reason and entry.reason not in COUNTS_WHEN_OPEN:
             return False
         self._buffers.add(path)
         raw = text.encode("utf-8", "surrogatepass")

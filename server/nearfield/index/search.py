@@ -25,7 +25,7 @@ from nearfield.index.asked_embedder import NotEmbedded
 from nearfield.index.chunks import doc_of
 from nearfield.index.early_store import EarlyReader
 from nearfield.index.files import decode
-from nearfield.index.interface import IndexReader, Place, Row, VectorTable
+from nearfield.index.interface import IndexReader, NearestChunks, Place, Row
 from nearfield.index.words import asked, parts
 
 FILES_HELD = 32
@@ -164,7 +164,7 @@ class Searcher:
         self._reader = reader
         self._embedders = [one for one in (preferred, embedder) if one is not None]
         self._early = early
-        self._vectors: dict[str, VectorTable] = {}
+        self._vectors: dict[str, NearestChunks] = {}
         self._read: OrderedDict[str, tuple[tuple[bytes, int, int], list[str]]] = OrderedDict()
 
     @property

@@ -6,6 +6,7 @@ system's own, or the database's, so that it is free again the moment its holder 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +31,7 @@ from nearfield.index.static_embedder import StaticEmbedder
 from nearfield.index.store import Store
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Workspace:
     """What an index is of, and how: `root` is a folder, `place` where the index is kept."""
 
@@ -67,6 +68,25 @@ class Workspace:
         """The files."""
         return Tree(self.root, self.exclude, self.max_bytes)
 
+    def part(self) -> Workspace:
+        """What is different here from the team's index, as a workspace with an index of its own
+        beside the whole's; `reader` of this one lays it over the team's."""
+        assert self.shared is not None  # noqa: S101 - only then there is a part
+        return Part(
+            root=self.root,
+            place=self._part_place,
+            exclude=self.exclude,
+            max_bytes=self.max_bytes,
+            vectors=self.vectors,
+            embedder=self.embedder,
+            team=self.shared,
+        )
+
+    @property
+    def _part_place(self) -> Place:
+        file = self.place.file
+        return replace(self.place, file=file.with_name(f"{file.stem}.here.db"))
+
     @property
     def where(self) -> str:
         """The index's file, or the database and the workspace's name in it; for people."""
@@ -92,14 +112,15 @@ class Workspace:
         """For reading what is there; raises `IndexUnusable` when there is no index yet."""
         if self.shared is None:
             return Reader(self.place.file)
+        from nearfield.index.overlaid import Overlaid
         from nearfield.index.postgres.schema_store import NotShared
         from nearfield.index.postgres.search_store import PostgresReader
 
-        try:
+        if self.shared.role == "build":
             return PostgresReader(self.shared)
+        try:
+            return Overlaid(PostgresReader(self.shared), self._part_place.file)
         except NotShared:
-            if self.shared.role == "build":
-                raise
             return Reader(self.place.file)
 
     def taken(self) -> tuple[IndexStore, Callable[[], None]] | None:
@@ -136,6 +157,22 @@ class Workspace:
         if isinstance(reader, Reader):
             early = EarlyReader(self.place.early, StaticEmbedder.shipped(), reader.connection)
         return Searcher(self.tree.root, reader, embedder or Embedder(), preferred, early)
+
+
+@dataclass(frozen=True)
+class Part(Workspace):
+    """See `Workspace.part`."""
+
+    team: Shared | None = None
+
+    @property
+    def tree(self) -> Tree:
+        """The files that are different."""
+        from nearfield.index.here import HereTree, Team
+
+        assert self.team is not None  # noqa: S101 - `part` has given it
+        root = Path(os.path.realpath(self.root))
+        return HereTree(root, self.exclude, self.max_bytes, Team(self.team, root))
 
 
 def _taken_shared(shared: Shared) -> tuple[IndexStore, Callable[[], None]] | None:
@@ -225,7 +262,13 @@ class Keeper:
 
     def build(self, listener: Listener | None = None) -> Report:
         """Names and text."""
-        return self.builder.build(listener)
+        report = self.builder.build(listener)
+        if self._workspace.shared is not None and self._store is not None and not report.stopped:
+            from nearfield.index.here import commit_of
+
+            # By this everybody else finds what is different where they are.
+            self._store.say({"commit": commit_of(self._workspace.root)})
+        return report
 
     def embed(
         self,
