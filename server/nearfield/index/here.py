@@ -8,8 +8,9 @@ import hashlib
 import os
 import re
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nearfield.index.files import AS_THE_TEAM_HAS_IT, Entry, Tree
@@ -20,15 +21,20 @@ GIT_SECONDS = 30.0
 """`git diff` looks at every file of a huge repository; in the background that may take its time."""
 MOST_PATHS = 2_000
 """A branch that is further away is indexed in part; the rest is left out as being another one."""
+REMEMBERED_SECONDS = 30.0
+"""What is typed is compared several times a second."""
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Team:
-    """What a builder has in the database, for one who looks what is different here."""
+    """What a builder has in the database, for one who looks what is different here. One thread at a
+    time."""
 
     shared: Shared
     root: Path
+    _digests: dict[str, bytes | None] = field(default_factory=dict[str, bytes | None])
+    _asked: float = 0.0
 
     def different(self) -> list[str]:
         """Files that git says are not as in the builder's commit, and new ones, by path; where that
@@ -47,13 +53,24 @@ class Team:
         return sorted({*changed, *new})[:MOST_PATHS]
 
     def same(self, paths: Sequence[str], tree: Tree) -> set[str]:
-        """Those of `paths` that are on the disk as the database has them."""
-        reader = PostgresReader(self.shared)
-        try:
-            digests = reader.digests(paths)
-        finally:
-            reader.close()
-        return {path for path, digest in digests.items() if _digest(tree, path) == digest}
+        """Those of `paths` that are on the disk as the database has them, or had a moment ago."""
+        now = time.monotonic()
+        if now - self._asked >= REMEMBERED_SECONDS:
+            self.forget()
+            self._asked = now
+        unknown = [path for path in paths if path not in self._digests]
+        if unknown:
+            reader = PostgresReader(self.shared)
+            try:
+                self._digests |= dict.fromkeys(unknown) | reader.digests(unknown)
+            finally:
+                reader.close()
+        digests = {path: self._digests[path] for path in paths}
+        return {path for path, digest in digests.items() if digest == _digest(tree, path)}
+
+    def forget(self) -> None:
+        """Ask the database anew."""
+        self._digests.clear()
 
 
 class HereTree(Tree):
@@ -65,6 +82,7 @@ class HereTree(Tree):
 
     def walk(self) -> Iterator[Entry]:
         """The files that are different."""
+        self._team.forget()
         paths = self._team.different()
         same = self._team.same(paths, self)
         for path in paths:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import filelock
 
@@ -29,6 +29,9 @@ from nearfield.index.search_store import Reader
 from nearfield.index.shared import Shared, shared_of
 from nearfield.index.static_embedder import StaticEmbedder
 from nearfield.index.store import Store
+
+if TYPE_CHECKING:
+    from nearfield.index.here import Team
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ class Workspace:
     def part(self) -> Workspace:
         """What is different here from the team's index, as a workspace with an index of its own
         beside the whole's; `reader` of this one lays it over the team's."""
+        from nearfield.index.here import Team
+
         assert self.shared is not None  # noqa: S101 - only then there is a part
         return Part(
             root=self.root,
@@ -79,7 +84,7 @@ class Workspace:
             max_bytes=self.max_bytes,
             vectors=self.vectors,
             embedder=self.embedder,
-            team=self.shared,
+            team=Team(self.shared, Path(os.path.realpath(self.root))),
         )
 
     @property
@@ -163,16 +168,15 @@ class Workspace:
 class Part(Workspace):
     """See `Workspace.part`."""
 
-    team: Shared | None = None
+    team: Team | None = None
 
     @property
     def tree(self) -> Tree:
         """The files that are different."""
-        from nearfield.index.here import HereTree, Team
+        from nearfield.index.here import HereTree
 
         assert self.team is not None  # noqa: S101 - `part` has given it
-        root = Path(os.path.realpath(self.root))
-        return HereTree(root, self.exclude, self.max_bytes, Team(self.team, root))
+        return HereTree(self.team.root, self.exclude, self.max_bytes, self.team)
 
 
 def _taken_shared(shared: Shared) -> tuple[IndexStore, Callable[[], None]] | None:
