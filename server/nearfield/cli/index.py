@@ -54,9 +54,11 @@ def index(
     if not workspace.place.kept and workspace.shared is None:
         say("warning: the cache folder cannot be written; this index ends with the command.")
     try:
-        if workspace.embedder and not no_vectors:
-            say(f"The vectors of {workspace.embedder} are made while an editor has it open.")
-        vectors = not (no_vectors or workspace.embedder)
+        # A team's index has the vectors of the shipped model, which everybody can ask.
+        own = workspace.embedder if workspace.shared is None else ""
+        if own and not no_vectors:
+            say(f"The vectors of {own} are made while an editor has it open.")
+        vectors = not (no_vectors or own)
         facts = _build(workspace, vectors=vectors, quiet=as_json)
     finally:
         workspace.place.discard()
