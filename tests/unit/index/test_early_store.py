@@ -1,0 +1,149 @@
+"""The vectors that are there before the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from nearfield.index.chunks import Chunk
+from nearfield.index.early_store import EarlyReader, EarlyWriter
+from nearfield.index.search import Searcher
+from nearfield.index.search_store import Reader
+from nearfield.index.static_embedder import StaticEmbedder
+from nearfield.index.workspace import Keeper
+
+from .conftest import Place, WordEmbedder
+
+FILES = {
+    "archive.py": "def unpack(archive, folder):\n    extract_zip(archive, folder)\n",
+    "net.py": "def connect(host, port):\n    return open_socket(host, port)\n",
+    "page.py": "def render(template):\n    return html(template)\n",
+}
+QUESTION = "decompress some files into a directory"
+"""Shares no word with the file that answers it."""
+EMBEDDER = StaticEmbedder.shipped()
+
+
+def written(place: Place) -> None:
+    """Names, text and early vectors of the folder."""
+    with Keeper(place.workspace) as keeper:
+        keeper.build()
+
+
+def add(place: Place, *texts: str) -> None:
+    """Early vectors of chunks that no file has."""
+    with closing(EarlyWriter(place.workspace.place.early, EMBEDDER)) as writer:
+        writer.add([Chunk(0, 1, "function", "f", "f", text) for text in texts])
+
+
+def reader(place: Place) -> EarlyReader:
+    return EarlyReader(place.workspace.place.early, EMBEDDER, Reader(place.file).connection)
+
+
+def paths(found: Searcher, question: str = QUESTION) -> list[str]:
+    return [hit.path for hit in found.search(question)]
+
+
+def test_questions_are_answered_by_meaning_before_there_are_real_vectors(place: Place) -> None:
+    place.write(FILES)
+    written(place)
+    assert paths(Searcher(place.root, Reader(place.file), None)) == []
+    assert paths(place.workspace.searcher())[0] == "archive.py"
+
+
+def test_the_real_vectors_take_over_and_the_file_goes(place: Place) -> None:
+    place.write(FILES)
+    embedder = WordEmbedder()
+    early = place.workspace.place.early
+    with Keeper(place.workspace, embedder=embedder) as keeper:
+        keeper.build()
+        assert early.exists()
+        keeper.embed(stop=lambda: True)
+        assert early.exists(), "interrupted"
+        keeper.embed()
+        assert not early.exists()
+        # What is written later is early again, until it has its real vector.
+        place.write({"new.py": "def fresh():\n    return 1\n"})
+        keeper.builder.refresh(["new.py"])
+        assert early.exists()
+        keeper.embed()
+    assert not early.exists() and len(reader(place)) == 0
+
+
+def test_a_few_early_ones_do_not_replace_the_real_ones(place: Place) -> None:
+    place.write(FILES)
+    written(place)
+    early = reader(place)
+    embedder = WordEmbedder()
+    with Keeper(place.workspace, embedder=embedder) as keeper:
+        keeper.embed()
+    add(place, "one")
+    assert len(early) == 1, "fewer than there are real ones"
+    found = Searcher(place.root, Reader(place.file), embedder, early=early)
+    found.search("unpack archive")
+    assert embedder.seen[-1] == "unpack archive"
+
+
+def test_a_reader_follows_what_is_written(place: Place) -> None:
+    place.write(FILES)
+    written(place)
+    early = reader(place)
+    count = len(early)
+    assert count == len(FILES) and early.nearest("a socket", 1)
+    place.write({"more.py": "def listen(port):\n    return server_socket(port)\n"})
+    written(place)
+    assert len(early) == count + 1
+    assert len(early.nearest("a socket", 10)) == count + 1
+    EarlyWriter(place.workspace.place.early, EMBEDDER).remove()
+    assert len(early) == 0 and early.nearest("a socket", 10) == []
+    # Another file under the same name, longer than the first was.
+    add(place, *(f"def other{number}(): pass" for number in range(9)))
+    assert len(early) == 9 and early.nearest("a socket", 10) == [], "these chunks are in no file"
+
+
+def test_a_chunk_is_written_once(place: Place) -> None:
+    place.build()
+    with closing(EarlyWriter(place.workspace.place.early, EMBEDDER)) as writer:
+        for _ in range(3):
+            writer.add([Chunk(0, 1, "function", "f", "f", text) for text in ("one", "one", "two")])
+    assert len(reader(place)) == 2
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def of_another(file: Path) -> None:
+    file.write_bytes(b"another 256 0123456789abcdef\n" + bytes(264 * 5))
+
+
+def shorter_than_its_head(file: Path) -> None:
+    file.write_bytes(b"static")
+
+
+@pytest.mark.parametrize("spoil", [cut, of_another, shorter_than_its_head])
+def test_a_file_that_is_not_whole_is_mended(place: Place, spoil: Callable[[Path], None]) -> None:
+    place.write(FILES)
+    written(place)
+    file = place.workspace.place.early
+    whole = file.stat().st_size
+    spoil(file)
+    assert isinstance(reader(place).nearest("a socket", 5), list)
+    add(place, "def mended(): pass")
+    assert (file.stat().st_size - whole) % (256 + 8) == 0
+    place.write({"mended.py": "def unzip_again():\n    pass\n"})
+    written(place)
+    found = reader(place).nearest("unzip again", 1)
+    assert found and found[0][1] > 0.5
+
+
+def test_a_disk_that_refuses_costs_nothing_but_the_early_vectors(place: Place) -> None:
+    place.write(FILES)
+    place.workspace.place.early.mkdir(parents=True)
+    with Keeper(place.workspace) as keeper:
+        assert keeper.build().files == len(FILES)
+        keeper.embed(stop=lambda: True)
+    assert paths(place.workspace.searcher(), "connect")[0] == "net.py"
