@@ -169,6 +169,24 @@ def test_what_is_held_is_what_was_evaluated(
             bench.close()
 
 
+def test_what_idle_prefill_gave_up_takes_nothing_away(model: Model, tmp_path: Path) -> None:
+    bench = Bench(model, tmp_path)
+    bench.ask(0, WORDS * 2, prefill=False, steps=100)
+    (whole,) = (one for one in bench.lane.table.all if one.whole)
+    tokens = list(whole.tokens)
+    for other in range(1, SEQUENCES - 1):
+        bench.ask(other, f"# Document {other}\n" * 9, prefill=True, steps=100)
+    shared = "a += 1\n" * 10
+    for end in range(6):
+        bench.ask(0, f"{shared}{end}{'b += 2; ' * 19}", prefill=True, steps=6)
+        assert whole.tokens == tokens and whole.document == "0"
+    bench.keep(0)
+    bench.recall(0)
+    assert any(one.tokens == tokens for one in bench.lane.table.all if one is not whole)
+    bench.check()
+    bench.close()
+
+
 def test_the_comparison_sees_a_wrong_cell(model: Model, tmp_path: Path) -> None:
     bench = Bench(model, tmp_path)
     bench.ask(0, WORDS, prefill=True, steps=100)

@@ -131,6 +131,8 @@ class Job:
         if self.todo:
             return [], ""
         first = [] if self.generated else [self._prefilled(self.prompt)]
+        if first:
+            sequence.whole = len(sequence.tokens)
         if self.spec.prefill_only:
             return [*first], "stop"
         tokens, finish = self._sample(model)

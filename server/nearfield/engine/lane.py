@@ -119,6 +119,7 @@ class Lane:
         c.llama_memory_seq_rm(self._memory, target.id, -1, -1)
         c.llama_memory_seq_cp(self._memory, source.id, target.id, -1, -1)
         target.tokens[:] = source.tokens
+        target.whole = source.whole
 
     def save(self, sequence: Sequence, path: str) -> int:
         """Write a sequence to a file: tokens and cells. How many tokens, 0 where that failed."""
@@ -132,6 +133,7 @@ class Lane:
         the sequence is empty then."""
         c.llama_memory_seq_rm(self._memory, sequence.id, -1, -1)
         sequence.tokens.clear()
+        sequence.whole = 0
         tokens = (c.llama_token * self.document_tokens)()
         count = ctypes.c_size_t()
         read = c.llama_state_seq_load_file(
@@ -146,6 +148,7 @@ class Lane:
             c.llama_memory_seq_rm(self._memory, sequence.id, -1, -1)
             return 0
         sequence.tokens[:] = tokens[: count.value]
+        sequence.whole = count.value
         return count.value
 
     def decode(self, sequence: Sequence, tokens: SequenceOf[int], *, outputs: int = 1) -> None:

@@ -138,8 +138,8 @@ class Scheduler:
     def _kept(self, job: Job, sequence: Sequence, shared: int) -> Sequence:
         """The sequence to go on in: a copy, where more would be lost than a copy costs. What idle
         prefill prepares must not take from the next request what it would have found; and whoever
-        jumps away may come back."""
-        lost = len(sequence.tokens) - shared
+        jumps away may come back. The beginning of a prompt that was given up is no loss."""
+        lost = sequence.whole - shared
         worth = WORTH_COPYING if job.spec.prefill_only else RETURN_TOKENS
         spare = job.lane.table.spare(job.spec.document, sequence) if lost >= worth else None
         if spare is None or not shared:

@@ -22,10 +22,13 @@ sequence: control tokens and an import line agree between any two files of a pro
 
 @dataclass(slots=True)
 class Sequence:
-    """One KV sequence: what it holds, for which document, and which job is using it."""
+    """One KV sequence: what it holds, for which document, and which job is using it. Its first
+    `whole` tokens are of prompts that were evaluated to their end: only these will be asked for
+    again."""
 
     id: int
     tokens: list[int] = field(default_factory=list[int])
+    whole: int = 0
     document: str = ""
     used_at: int = 0
     job: int | None = None
@@ -71,25 +74,27 @@ class SequenceTable:
         swallowed = best.job is None and shared == len(best.tokens)
         if shared >= WORTH_KEEPING or shared * 2 >= len(prompt) or swallowed:
             return best, shared
-        # Nothing worth continuing: nobody's before somebody's, an empty sequence before a used
-        # one, else the least recently used.
-        oldest = min(free, key=lambda s: (s.job is not None, bool(s.tokens), s.used_at))
+        # Nothing worth continuing: nobody's before somebody's, an empty sequence before one with
+        # no more than the beginning of a prompt, this before a used one, else the least recently
+        # used.
+        oldest = min(free, key=lambda s: (s.job is not None, _worth(s), s.used_at))
         return oldest, common_prefix(oldest.tokens, prompt)
 
     def spare(self, document: str, but: Sequence | None = None) -> Sequence | None:
-        """A sequence other than `but` to put something of `document` into: an older one of the same
-        document, an empty one, the least recently used one. None where all are in use."""
+        """A sequence other than `but` to put something of `document` into: one without a whole
+        prompt, an older one of the same document, the least recently used one. None where all are
+        in use."""
         others = [s for s in self.all if s is not but and s.job is None]
         return min(
             others,
-            key=lambda s: (s.document != document, bool(s.tokens), s.used_at),
+            key=lambda s: (_worth(s) == 2, s.document != document, _worth(s), s.used_at),
             default=None,
         )
 
     def of(self, document: str) -> Sequence | None:
-        """The sequence that holds most of `document`, None where none does."""
-        held = [s for s in self.all if s.document == document and s.tokens]
-        return max(held, key=lambda s: len(s.tokens), default=None)
+        """The sequence that holds the longest whole prompt of `document`, None where none does."""
+        held = [s for s in self.all if s.document == document and s.whole]
+        return max(held, key=lambda s: s.whole, default=None)
 
     def give(self, sequence: Sequence, document: str) -> None:
         """`sequence` belongs to `document` from now on."""
@@ -101,6 +106,7 @@ class SequenceTable:
         sequence.job = job
         self.give(sequence, document)
         del sequence.tokens[keep:]
+        sequence.whole = min(sequence.whole, keep)
 
     def release(self, job: int) -> None:
         """The job is over; what it evaluated stays for the next one."""
@@ -112,5 +118,11 @@ class SequenceTable:
         """Nothing is held any more."""
         for sequence in self.all:
             sequence.tokens.clear()
+            sequence.whole = 0
             sequence.job = None
             sequence.document = ""
+
+
+def _worth(sequence: Sequence) -> int:
+    """What overwriting it would lose: 0 nothing, 1 the beginning of a prompt, 2 a whole one."""
+    return 2 if sequence.whole >= WORTH_KEEPING else int(bool(sequence.tokens))

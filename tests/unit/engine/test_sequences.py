@@ -26,6 +26,7 @@ def filled(*contents: list[int]) -> SequenceTable:
     for job, (sequence, tokens) in enumerate(zip(table.all, contents, strict=True)):
         table.take(sequence, job, f"doc{job}", 0)
         sequence.tokens.extend(tokens)
+        sequence.whole = len(tokens)
         table.release(job)
     return table
 
@@ -70,6 +71,43 @@ def test_a_job_that_has_only_begun_keeps_its_sequence_while_another_is_free() ->
     chosen = table.choose(LONG, "other", frozenset({5}))
     assert chosen is not None
     assert chosen[0].id == 1
+
+
+def begun(table: SequenceTable, place: int, tokens: list[int], document: str = "doc") -> None:
+    """A job has begun to evaluate `tokens` there, and was given up."""
+    sequence = table.all[place]
+    table.take(sequence, 99, document, 0)
+    sequence.tokens.extend(tokens)
+    table.release(99)
+
+
+def test_a_prompt_that_was_given_up_goes_before_a_whole_one() -> None:
+    table = filled([5] * 90, [6] * 90, [7] * 90)
+    begun(table, 2, [8] * 60)
+    chosen = table.choose(LONG, "doc")
+    assert chosen is not None and chosen[0].id == 2, "though it was used last"
+    spare = table.spare("doc0", table.all[1])
+    assert spare is not None and spare.id == 2, "though another is of the same document"
+    spare = table.spare("doc0", table.all[2])
+    assert spare is not None and spare.id == 0
+
+
+def test_what_is_kept_of_a_document_is_a_whole_prompt() -> None:
+    table = filled([5] * 90, [6] * 90)
+    begun(table, 1, [8] * 900, "doc0")
+    found = table.of("doc0")
+    assert found is not None and found.id == 0
+    assert table.of("doc1") is None
+    begun(table, 0, [5] * 10, "doc0")
+    assert table.of("doc0") is None
+
+
+def test_what_is_taken_back_is_no_longer_whole() -> None:
+    table = filled([5] * 90)
+    table.take(table.all[0], 1, "doc", 40)
+    assert table.all[0].whole == 40
+    table.clear()
+    assert table.all[0].whole == 0
 
 
 @given(st.lists(st.tuples(TOKENS, st.integers(0, 40)), max_size=30), st.integers(1, 4))
