@@ -34,7 +34,8 @@ class Document:
     first). `touched` spans what those edits wrote around the cursor; `elsewhere` tells that one was
     not at the cursor. `accepted` tells that the last edit put a suggestion in. `held` are the
     prompts of this document that the provider has evaluated, the last one last (see held.py).
-    `window` is what of the document the last prompt showed (see context/slice.py). `asked_at` is
+    `window` is what of the document the last prompt showed (see context/slice.py). `begun` is the
+    prompt that idle prefill has evaluated the beginning of, with its window. `asked_at` is
     when the last request came, on the monotonic clock, `gap` the seconds between it and the one
     before.
     """
@@ -47,6 +48,7 @@ class Document:
     accepted: bool = False
     held: list[Held] = field(default_factory=list[Held])
     window: Window | None = None
+    begun: tuple[Held, Window] | None = None
     asked_at: float = -math.inf
     gap: float = math.inf
 
@@ -56,7 +58,7 @@ class Document:
         self.snapshot = snapshot
         for edit in edits:
             self._follow(edit)
-            for held in self.held:
+            for held in (*self.held, *(self.begun or ())[:1]):
                 held.follow(edit)
         self.accepted = accepted
 
@@ -197,7 +199,7 @@ class Documents:
     def cooled(self) -> None:
         """No provider holds anything any longer: it died, or another one is used."""
         for document in self._documents.values():
-            document.held = []
+            document.held, document.begun = [], None
 
 
 def is_older(snapshot: Snapshot, than: Snapshot) -> bool:

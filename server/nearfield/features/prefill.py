@@ -3,7 +3,8 @@
 The next question most likely comes from where the last one did, or from the end of what was
 accepted, with more room than the first one had. So the largest slice there is evaluated, at the
 lowest priority, and whatever else comes ends it at once: closing the stream frees the model within
-one step, and what was evaluated by then is kept. Nothing runs when nothing has changed.
+one step, and what was evaluated by then is kept: the next rest goes on there. Nothing runs when
+nothing has changed.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from nearfield.features.prompting import (
     errand_of,
     go_on,
     request_of,
+    resume,
 )
 from nearfield.features.question import sequences
 from nearfield.features.tasks import describe, run_task, stop_task
@@ -103,11 +105,14 @@ class Prefill:
         snippets = questions.snippets(snapshot, cursor.offset, allowance.snippet_chars)
         if _enough(go_on(cursor, document, allowance), snippets):
             return
-        room = allowance.idle_tokens - GROWTH_TOKENS - int(chars_of(snippets) / CHARS_PER_TOKEN)
-        size = max(room, allowance.fresh_tokens)
-        plan = cut(cursor, document, size, settings, snippets, full=True)
+        plan = resume(cursor, document, snippets)
+        if plan is None or not _lasts(plan):
+            room = allowance.idle_tokens - GROWTH_TOKENS - int(chars_of(snippets) / CHARS_PER_TOKEN)
+            size = max(room, allowance.fresh_tokens)
+            plan = cut(cursor, document, size, settings, snippets, full=True)
         if document.fresh_chars(plan.prompt) == 0:
             return
+        document.begun = plan.held, plan.piece.window
         request = request_of(
             plan, cursor, settings, single_line=False, deadline=None, prefill_only=True
         )
@@ -118,7 +123,7 @@ class Prefill:
         except NearfieldError as error:
             log.info("prefill ended: %s", describe(error))
             return
-        document.window = plan.piece.window
+        document.window, document.begun = plan.piece.window, None
         self._documents.evaluated(document, plan.held, sequences(router))
 
 
@@ -126,4 +131,9 @@ def _enough(plan: Plan | None, snippets: tuple[Snippet, ...]) -> bool:
     """Whether what is held will do for a while."""
     if plan is None or plan.held.stale or not plan.held.full or plan.prompt.snippets != snippets:
         return False
+    return _lasts(plan)
+
+
+def _lasts(plan: Plan) -> bool:
+    """Whether some lines more may be written behind it."""
     return plan.prompt.written.count("\n") <= ENOUGH_LINES

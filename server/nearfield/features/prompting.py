@@ -113,8 +113,19 @@ def go_on(cursor: Cursor, document: Document, allowance: Allowance) -> Plan | No
         prompt = replace(held.prompt, written=written)
         new = prompt.fresh_chars(held.prompt)
         if new <= allowance.fresh_chars and prompt.chars <= allowance.prompt_chars:
-            plans.append(_again(cursor, document, held, prompt))
+            plans.append(_again(cursor, document.window or Window(0), held, prompt))
     return max(plans, key=lambda plan: plan.prompt.chars, default=None)
+
+
+def resume(cursor: Cursor, document: Document, snippets: tuple[Snippet, ...]) -> Plan | None:
+    """The prompt that idle prefill was interrupted in, where it still is what it would make."""
+    if document.begun is None:
+        return None
+    held, window = document.begun
+    written = held.written(*_around(cursor))
+    if written is None or held.stale or held.prompt.snippets != snippets:
+        return None
+    return _again(cursor, window, held, replace(held.prompt, written=written))
 
 
 def _all_of_it(plan: Plan, snippets: tuple[Snippet, ...]) -> bool:
@@ -169,7 +180,7 @@ def _held(cursor: Cursor, piece: Slice, full: bool) -> Held:
     )
 
 
-def _again(cursor: Cursor, document: Document, held: Held, prompt: Prompt) -> Plan:
+def _again(cursor: Cursor, window: Window, held: Held, prompt: Prompt) -> Plan:
     """The slice that goes on from `held`."""
     snapshot = cursor.snapshot
     piece = Slice(
@@ -178,7 +189,7 @@ def _again(cursor: Cursor, document: Document, held: Held, prompt: Prompt) -> Pl
         typed=prompt.written.rpartition("\n")[2],
         path=shown_path(snapshot),
         language=cursor.parsed.language.name if cursor.parsed else snapshot.language,
-        window=document.window or Window(0),
+        window=window,
         snippets=prompt.snippets,
     )
     return Plan(piece, replace(held, prompt=prompt))

@@ -308,6 +308,25 @@ async def test_nothing_is_evaluated_when_the_prompt_was_the_whole_document(start
     assert len(model.calls) == 1
 
 
+async def test_prefill_goes_on_where_it_was_interrupted(start: Start) -> None:
+    text = "".join(f"value_{i} = {i}\n" for i in range(400)) + "last = |"
+    model = scripted("model", {"text": "", "delay_ms": 60_000}, prefill_rate=60, decode_rate=20)
+    person = Person(await start(model), text)
+
+    async def begun(number: int) -> InfillRequest:
+        await until(lambda: len(model.calls) == number and model.streaming)
+        request = model.calls[-1].request
+        assert isinstance(request, InfillRequest) and request.prefill_only
+        return request
+
+    first = await begun(1)
+    written = "1\n" + "".join(f"more_{i} = {i}\n" for i in range(3))
+    person.edit(person.cursor, person.cursor, written)
+    assert (await begun(2)).prefix == first.prefix + written
+    person.edit(person.cursor, person.cursor, "".join(f"most_{i} = {i}\n" for i in range(9)))
+    assert not (await begun(3)).prefix.startswith(first.prefix), "too much stands behind it"
+
+
 async def test_prefill_stops_at_once(start: Start) -> None:
     model = scripted("model", {"match": "x = $", "text": "1\n"}, {"text": "", "delay_ms": 60_000})
     service = await start(model)
