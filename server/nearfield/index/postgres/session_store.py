@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,10 +43,15 @@ class Session:
         self.shared = shared
         if shared.rest.resting and not write:
             raise IndexUnusable(shared.rest.why, shared.rest.hint)
+        self._write = write
         self.db = _connected(shared, write=write)
 
     def close(self) -> None:
         """End the connection; safe to call twice, and when it is lost."""
+        if self._write and not self.db.closed:
+            # The database would let go of the lock by itself, but a moment later.
+            with suppress(IndexUnusable):
+                self.run("SELECT pg_advisory_unlock_all()")
         self.db.close()
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
