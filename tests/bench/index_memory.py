@@ -59,7 +59,7 @@ def main() -> None:
         )  # fmt: skip
         began = time.monotonic()
         embedding_since = 0.0
-        held = {"building": 0, "embedding": 0}
+        held: dict[str, int] = {}
         with subprocess.Popen(
             [sys.executable, "-m", "nearfield.index.worker"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -87,14 +87,14 @@ def main() -> None:
             f"{last.files} files of {size / 1e6:.0f} MB, {last.chunks} chunks; {last.done} embedded"
         )
         for state, amount in held.items():
-            print(f"resident while {state}: up to {amount / 2**20:.0f} MiB")
-        print(f"at most: {most / 1024:.0f} MiB")
+            print(f"its own while {state}: up to {amount / 2**20:.0f} MiB")
+        print(f"with what it has mapped of files: {most / 1024:.0f} MiB")
 
 
 def _kept(process: int) -> int:
-    import psutil
-
-    return psutil.Process(process).memory_info().rss
+    """Bytes that no file holds (Linux)."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.partition("RssAnon:")[2].split()[0]) * 1024
 
 
 if __name__ == "__main__":

@@ -11,11 +11,13 @@ A folder holds `model.safetensors` ("embeddings", and where the table was shrunk
 from __future__ import annotations
 
 import json
+import mmap
 import struct
 from collections.abc import Sequence
 from functools import cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -87,7 +89,7 @@ class StaticEmbedder:
         """The rows, and for each token its weight and its row, None for 1 and its own."""
         file = self._folder / TABLE
         try:
-            arrays = tensors(file.read_bytes())
+            arrays = tensors(_mapped(file))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
             raise _not_static(file, str(error)) from error
         rows, weights, places = (arrays.get(name) for name in ("embeddings", "weights", "mapping"))
@@ -114,8 +116,8 @@ class StaticEmbedder:
     @cached_property
     def _unknown(self) -> int:
         """The token that stands for what is no token, -1 when there is none."""
-        model: dict[str, Any] = json.loads(self._tokenizer.to_str())["model"]
-        token = self._tokenizer.token_to_id(model.get("unk_token") or "")
+        name = getattr(self._tokenizer.model, "unk_token", None)
+        token = self._tokenizer.token_to_id(name) if name else None
         return -1 if token is None else token
 
     @cached_property
@@ -134,11 +136,19 @@ def _not_static(file: Traversable, why: str) -> NotStatic:
     )
 
 
-def tensors(raw: bytes) -> dict[str, Any]:
+def _mapped(file: Traversable) -> memoryview:
+    """The bytes of a file, without holding them where it is one of its own."""
+    if not isinstance(file, Path):
+        return memoryview(file.read_bytes())
+    with file.open("rb") as opened:
+        return memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def tensors(raw: memoryview) -> dict[str, Any]:
     """The arrays of a safetensors file; those of types that a table never has are left out. A file
     that is none raises what reading it as one runs into."""
     size: int = struct.unpack("<Q", raw[:8])[0]
-    header: dict[str, Any] = json.loads(raw[8 : 8 + size])
+    header: dict[str, Any] = json.loads(bytes(raw[8 : 8 + size]))
     arrays: dict[str, Any] = {}
     for name, entry in header.items():
         kind = _TYPES.get(entry.get("dtype", "")) if name != "__metadata__" else None
