@@ -65,7 +65,7 @@ def _found(root: Path, query: str, kind: QueryKind | None, count: int) -> list[H
     """Bring names and text up to date, unless a server does, and search."""
     from nearfield.index.workspace import Keeper
 
-    workspace = workspace_of(root).settled()
+    workspace = workspace_of(root).as_reader().settled()
     try:
         # Of a team's workspace only what is different here is brought up to date.
         with Keeper(workspace if workspace.shared is None else workspace.part()) as keeper:

@@ -102,9 +102,10 @@ class Index:
         if self._task is not None or not self._config.index.enabled:
             return
         loop = asyncio.get_running_loop()
-        workspace = await loop.run_in_executor(
+        found = await loop.run_in_executor(
             self._thread, Workspace.of, root, self._config, self._cache
         )
+        workspace = found.as_reader()
         self._workspace = workspace
         self._task = loop.create_task(self._keep(workspace), name="index")
 

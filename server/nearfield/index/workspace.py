@@ -99,6 +99,12 @@ class Workspace:
             return str(self.place.file)
         return f"{self.shared.where} ({self.shared.name})"
 
+    def as_reader(self) -> Workspace:
+        """The same for one who only reads the team's index, whatever the settings say."""
+        if self.shared is None or self.shared.role == "read":
+            return self
+        return replace(self, shared=replace(self.shared, role="read"))
+
     def settled(self) -> Workspace:
         """The same, with `shared` None unless that is the index to use: a reader's workspace that
         the database does not hold has its index here. Raises `IndexUnusable` when the database

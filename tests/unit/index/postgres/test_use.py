@@ -41,7 +41,8 @@ async def opened(shared: SharedPlace) -> AsyncIterator[Opener]:
     held: list[Index] = []
 
     async def opener(name: str) -> Index:
-        settings = Settings(store=shared.url, name=name, on_battery=True)
+        # An editor only reads, also where the settings are the builder's.
+        settings = Settings(store=shared.url, name=name, role="build", on_battery=True)
         index = Index(Config(index=settings), shared.cache)
         held.append(index)
         await index.open(shared.root)
