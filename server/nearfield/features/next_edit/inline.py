@@ -28,7 +28,8 @@ async def suggestion_for(edits: NextEdits, ask: CompletionAsk) -> Suggestion | N
 def suggestion_of(edit: NextEdit, text: str, offset: int) -> Suggestion | None:
     """`edit` as a replacement that holds the cursor, on one line; None where it is elsewhere."""
     whole = Span(min(edit.span.start, offset), max(edit.span.end, offset))
-    if "\n" in text[whole.start : whole.end] or "\n" in edit.new:
+    below = edit.span == Span(offset, offset)  # a line that is put behind the cursor's
+    if "\n" in text[whole.start : whole.end] or ("\n" in edit.new and not below):
         return None
     new = text[whole.start : edit.span.start] + edit.new + text[edit.span.end : whole.end]
     return Suggestion(id=edit.id, text=new, replace=whole)

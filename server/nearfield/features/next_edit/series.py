@@ -9,6 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from nearfield.features.next_edit.counterparts import (
+    Added,
+    added_line,
+    added_to,
+    counterparts,
+)
 from nearfield.features.next_edit.follow import Followed, Group, Site
 from nearfield.features.next_edit.likely import Guessed, Place
 from nearfield.features.next_edit.records import renamed_key, same_keys
@@ -67,7 +73,9 @@ def _rule(
 
 def may_go_on(followed: Followed) -> bool:
     """Whether there can be a series, by a look at the text alone."""
-    return bool(changes_of(followed))
+    if changes_of(followed):
+        return True
+    return bool(followed.bursts) and added_line(followed.text, followed.bursts[-1]) is not None
 
 
 def find_series(now: Parsed, followed: Followed, named: Callable[[], str]) -> None:
@@ -91,6 +99,12 @@ def find_series(now: Parsed, followed: Followed, named: Callable[[], str]) -> No
             if not _has(followed, cause):
                 spans = same_keys(now, last_burst, *keys)
                 fresh.append(Group(cause, [Site(named(), span) for span in spans]))
+    added = added_line(now.text, last_burst) if last_burst is not None else None
+    if added is not None and last_burst is not None:
+        causes.append(added)
+        if not _has(followed, added):
+            spans = counterparts(now.text, last_burst, added)
+            fresh.append(Group(added, [Site(named(), span) for span in spans]))
     after = changes[-1].change if changes else None
     followed.series = [
         one
@@ -136,6 +150,8 @@ def _edit(now: Parsed, cause: object, site: Site) -> Edit | None:
     if isinstance(cause, Keyed) and site.open:
         here = now.text[site.span.start : site.span.end]
         return Edit(site.span, cause.new) if here == cause.old else None
+    if isinstance(cause, Added) and site.open:
+        return added_to(now.text, cause, site.span)
     if isinstance(cause, Guessed) and site.open:
         here = now.text[site.span.start : site.span.end]
         return least(site.span.start, cause.old, cause.new) if here == cause.old else None
