@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -17,6 +19,7 @@ import pytest
 from nearfield.index.interface import IndexUnusable
 from nearfield.index.postgres import schema_store
 from nearfield.index.postgres.schema_store import MIGRATIONS, NotShared, reading, writing
+from nearfield.index.postgres.search_store import PostgresReader
 from nearfield.index.postgres.session_store import Session
 from nearfield.index.search import Searcher
 from nearfield.index.shared import Shared
@@ -322,3 +325,52 @@ def test_the_documented_rights_are_enough(shared: SharedPlace, cluster: Server) 
     team.workspace = team.as_("build")
     with pytest.raises(IndexUnusable, match="InsufficientPrivilege"):
         team.build()
+
+
+@contextmanager
+def far_away(cluster: Server) -> Generator[int]:
+    """The server, without TLS, at a port of TCP."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=passed_on, args=(listening, cluster), daemon=True).start()
+        yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)
+
+
+def passed_on(listening: socket.socket, cluster: Server) -> None:
+    while True:
+        try:
+            near, _ = listening.accept()
+        except OSError:
+            return
+        threading.Thread(target=joined, args=(near, cluster), daemon=True).start()
+
+
+def joined(near: socket.socket, cluster: Server) -> None:
+    with near, socket.socket(socket.AF_UNIX) as far:
+        far.connect(str(cluster.folder / ".s.PGSQL.5432"))
+        back = threading.Thread(target=pumped, args=(far, near))
+        back.start()
+        pumped(near, far)
+        back.join()
+
+
+def pumped(one: socket.socket, other: socket.socket) -> None:
+    with suppress(OSError):
+        while data := one.recv(65_536):
+            other.sendall(data)
+        other.shutdown(socket.SHUT_WR)
+
+
+def test_without_encryption_another_machine_is_not_talked_to(
+    shared: SharedPlace, cluster: Server
+) -> None:
+    shared.write({"a.py": "def alpha(): pass\n"})
+    shared.build()
+    database = shared.url.split("@/")[1].partition("?")[0]
+    with far_away(cluster) as port:
+        address = f"postgresql://admin@db.example:{port}/{database}?hostaddr=127.0.0.1"
+        with pytest.raises(IndexUnusable, match="server does not support SSL"):
+            PostgresReader(Shared(address, shared.name))
+        reader = PostgresReader(Shared(f"{address}&sslmode=disable", shared.name))
+        assert reader.definitions("alpha")
+        reader.close()
