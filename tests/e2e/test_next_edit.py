@@ -203,14 +203,14 @@ FIELDS = (
 )
 BIRTH = {
     "match": r'-Field\("birth_date"\),\n\+$',
-    "text": 'Field("birth_date", label="Birth date"),\n',
+    "text": 'Field("birth_date", label="Date of birth"),\n',
 }
 
 
 def label(e: Editor, uri: str) -> None:
     """Give the first two fields a label of their own; the document is at version 3 then."""
-    rename(e, uri, ', label="First name"', old="", at=(1, 22))
-    rename(e, uri, ', label="Last name"', old="", at=(2, 21))
+    rename(e, uri, ', label="Given name"', old="", at=(1, 22))
+    rename(e, uri, ', label="Family name"', old="", at=(2, 21))
 
 
 async def test_what_was_done_to_two_lines_is_offered_for_a_third(editor: StartEditor) -> None:
@@ -237,12 +237,12 @@ async def test_a_model_says_what_is_next_where_nothing_is_certain(editor: StartE
         uri = e.open(FIELDS)
         label(e, uri)
         (edit,) = await inline_edits(e, uri, 3)
-        assert edit["text"] == ', label="Birth date"'
+        assert edit["text"] == ', label="Date of birth"'
         assert edit["range"]["start"] == edit["range"]["end"] == {"line": 3, "character": 22}
         (item,) = await e.ghost(uri, 3, 4, invoked=False)
         assert item.command is not None
         assert [*(item.command.arguments or ())] == edit["command"]["arguments"]
-        assert item.insert_text == 'Field("birth_date", label="Birth date"'
+        assert item.insert_text == 'Field("birth_date", label="Date of birth"'
         # Taken, and there is no other.
         rename(e, uri, edit["text"], old="", at=(3, 22))
         assert await inline_edits(e, uri, 4) == []

@@ -6,6 +6,7 @@ behind some changes says derive.py, which lines of a document it is for repeat.p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -21,20 +22,52 @@ LONGEST_HOLE = 24
 """Tokens that a hole may hold."""
 
 
+_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+"""Of a name, in whichever spelling."""
+
+
 def _as_it_is(text: str) -> str:
     return text
 
 
+def _bare(text: str) -> str:
+    return text[1:-1] if text[:1] in ("'", '"', "`") else text
+
+
 def _upper_first(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return _bare(text)[:1].upper() + _bare(text)[1:]
 
 
 def _lower_first(text: str) -> str:
-    return text[:1].lower() + text[1:]
+    return _bare(text)[:1].lower() + _bare(text)[1:]
 
 
-def _bare(text: str) -> str:
-    return text[1:-1] if text[:1] in ("'", '"', "`") else text
+def _upper(text: str) -> str:
+    return _bare(text).upper()
+
+
+def _lower(text: str) -> str:
+    return _bare(text).lower()
+
+
+def _parts(text: str) -> list[str]:
+    return [part.lower() for part in _PARTS.findall(_bare(text))]
+
+
+def _snake(text: str) -> str:
+    return "_".join(_parts(text))
+
+
+def _camel(text: str) -> str:
+    return _lower_first(_pascal(text))
+
+
+def _pascal(text: str) -> str:
+    return "".join(part.capitalize() for part in _parts(text))
+
+
+def _sentence(text: str) -> str:
+    return " ".join(_parts(text)).capitalize()
 
 
 FORMS: tuple[Callable[[str], str], ...] = (
@@ -42,10 +75,15 @@ FORMS: tuple[Callable[[str], str], ...] = (
     _bare,
     _upper_first,
     _lower_first,
-    str.upper,
-    str.lower,
+    _upper,
+    _lower,
+    _snake,
+    _camel,
+    _pascal,
+    _sentence,
 )
-"""How the new text may write what a hole holds; all but the first are of one token."""
+"""How the new text may write what a hole holds; all but the first are of one token, without its
+quotes."""
 
 
 @dataclass(frozen=True, slots=True)

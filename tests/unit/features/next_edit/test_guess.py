@@ -25,13 +25,15 @@ FIELDS = [
 |"""
 BIRTH = {
     "match": r'-Field\("birth_date"\),\n\+$',
-    "text": 'Field("birth_date", label="Birth date"),\n',
+    "text": 'Field("birth_date", label="Date of birth"),\n',
 }
 PHONE = {
     "match": r'-Field\("phone_number"\),\n\+$',
-    "text": 'Field("phone_number", label="Phone number"),\n',
+    "text": 'Field("phone_number", label="Telephone"),\n',
 }
+LABELS = {"first_name": "Given name", "last_name": "Family name"}
 LONG = 30.0
+"""Seconds; more than any answer takes."""
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +50,7 @@ def label(person: Person, *names: str) -> None:
     """Give the fields of these names a label, by hand."""
     for name in names:
         at = person.text.index(f'"{name}"') + len(name) + 2
-        person.edit(at, at, f', label="{name.capitalize().replace("_", " ")}"')
+        person.edit(at, at, f', label="{LABELS[name]}"')
 
 
 async def offers(person: Person, seconds: float = 0.0) -> tuple[NextEdit, ...]:
@@ -65,14 +67,14 @@ async def test_what_the_model_says_while_the_user_rests_is_offered(start: Start)
     label(person, "last_name")
     await until(lambda: asked(model) and not model.streaming)
     (offer,) = await offers(person)
-    assert (offer.by, offer.new) == ("model", ', label="Birth date"')
+    assert (offer.by, offer.new) == ("model", ', label="Date of birth"')
     (call,) = asked(model)
     assert isinstance(call.request, InfillRequest)
     assert (call.request.priority, call.request.single_line) == (Priority.PREFILL, True)
     person.edit(offer.span.start, offer.span.end, offer.new)
     await until(lambda: len(asked(model)) == 2 and not model.streaming)
     (offer,) = await offers(person)
-    assert offer.new == ', label="Phone number"'
+    assert offer.new == ', label="Telephone"'
     person.edit(offer.span.start, offer.span.end, offer.new)
     assert await offers(person, LONG) == ()
     assert len(asked(model)) == 2
@@ -148,7 +150,7 @@ async def test_nobody_is_asked(start: Start, why: str) -> None:
     "answer",
     [
         {"logprob": -1.0},
-        {"text": 'Field("birth_date", label="Birth date"\n'},
+        {"text": 'Field("birth_date", label="Date of birth"\n'},
         {"text": ""},
         {"text": "word " * 80},
     ],
@@ -176,8 +178,8 @@ async def test_undoing_the_last_change_takes_the_guess_back(start: Start) -> Non
     person = Person(await start(scripted("model", BIRTH)), CODE)
     label(person, "first_name", "last_name")
     assert await offers(person, LONG)
-    at = person.text.index(', label="Last name"')
-    person.edit(at, at + len(', label="Last name"'), "")
+    at = person.text.index(', label="Family name"')
+    person.edit(at, at + len(', label="Family name"'), "")
     assert await offers(person) == ()
 
 
