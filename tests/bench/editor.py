@@ -136,15 +136,21 @@ class Editor:
         self.notify("textDocument/didOpen", {"textDocument": document})
 
     def edit(self, uri: str, line: int, character: int, text: str, removed: int = 0) -> None:
-        """Replace `removed` columns at a place by `text`."""
+        """Replace `removed` columns of a line by `text`."""
+        self.replace(uri, (line, character), (line, character + removed), text)
+
+    def replace(self, uri: str, start: tuple[int, int], end: tuple[int, int], text: str) -> None:
+        """Replace what stands between two places, each a line and a column, by `text`."""
         self._versions[uri] += 1
-        start = {"line": line, "character": character}
-        end = {"line": line, "character": character + removed}
+        range = {
+            name: {"line": line, "character": column}
+            for name, (line, column) in (("start", start), ("end", end))
+        }
         self.notify(
             "textDocument/didChange",
             {
                 "textDocument": {"uri": uri, "version": self._versions[uri]},
-                "contentChanges": [{"range": {"start": start, "end": end}, "text": text}],
+                "contentChanges": [{"range": range, "text": text}],
             },
         )
 

@@ -30,7 +30,7 @@ class Ours:
         self._before: Json = {}
         self._pending: tuple[int, str, int] | None = None
         self._sent = 0.0
-        self._opened: set[str] = set()
+        self._texts: dict[str, str] = {}
         self._file = ""
 
     def start(self) -> None:
@@ -39,7 +39,7 @@ class Ours:
         own = {"NEARFIELD_DATA_DIR": str(self._home)}
         self._editor = Editor(self._folder, self._settings, env=dict(os.environ) | own)
         self._editor.wait_ready()
-        self._opened.clear()
+        self._texts.clear()
         self._before = {}
 
     def close(self) -> None:
@@ -52,14 +52,15 @@ class Ours:
     def open(self, name: str, text: str) -> None:
         """See `Completer`."""
         self._file = (self._folder / name).as_uri()
-        if name not in self._opened:
-            self._opened.add(name)
+        if self._file not in self._texts:
+            self._texts[self._file] = text
             self.editor.open(self._file, text, self._language)
 
     def edit(self, kind: Kind, text: str, offset: int, removed: int, added: str) -> None:
         """See `Completer`."""
-        line, column = _position(text, offset)
-        self.editor.edit(self._file, line, column, added, removed)
+        before, self._texts[self._file] = self._texts[self._file], text
+        start, end = _position(before, offset), _position(before, offset + removed)
+        self.editor.replace(self._file, start, end, added)
         self._ask(kind, text, offset + len(added))
 
     def look(self, kind: Kind, text: str, offset: int) -> Looked:
