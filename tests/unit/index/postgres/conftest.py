@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,15 +25,17 @@ def cluster() -> Iterator[Server]:
     """Started once. Where it cannot be, under CI that is a failure."""
     if os.name == "nt":
         pytest.skip("PostgreSQL is started on a Unix socket here")
-    try:
-        server = Server()
-        server.start()
-    except NoServer as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(f"no PostgreSQL with pgvector: {error}")
-    yield server
-    server.remove()
+    # A socket's path has at most 107 characters, and pytest's folders are open to us alone.
+    with tempfile.TemporaryDirectory(prefix="nearfield-pg-", ignore_cleanup_errors=True) as folder:
+        try:
+            server = Server(Path(folder))
+            server.start()
+        except NoServer as error:
+            if os.environ.get("CI"):
+                pytest.fail(str(error))
+            pytest.skip(f"no PostgreSQL with pgvector: {error}")
+        yield server
+        server.stop()
 
 
 @pytest.fixture

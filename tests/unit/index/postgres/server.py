@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -40,17 +39,16 @@ def programs() -> Path:
 class Server:
     """A cluster with one empty database after another."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        """Makes the cluster, in `folder`, which must not be there yet, if that is given."""
+    def __init__(self, folder: Path) -> None:
+        """Makes the cluster in `folder`, which has a short path and nothing in it."""
         self._root = os.name != "nt" and os.geteuid() == 0
-        # A socket's path has at most 107 characters, and pytest's folders are ours alone.
-        self.folder = folder or Path(tempfile.mkdtemp(prefix="nearfield-pg-"))
+        self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._process: subprocess.Popen[bytes] | None = None
         self._programs = self._reachable(programs())
         if self._root:
             os.chown(self.folder, NOBODY, NOBODY)
         self._data = self.folder / "data"
-        self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0
         self._run("initdb", "-D", str(self._data), "-U", "admin", "-A", "trust", "-E", "UTF8",
                   "--locale=C", "--no-sync")  # fmt: skip
@@ -65,9 +63,13 @@ class Server:
                 [folder / "postgres", "--version"], user=NOBODY, check=True, capture_output=True
             )
         except (PermissionError, subprocess.CalledProcessError):
+            # With the libraries that a wheel keeps beside its package, as far from it as there.
+            package = folder.parents[1]
             copy = self.folder / "programs"
-            shutil.copytree(folder.parent, copy)
-            return copy / "bin"
+            for one in (package, package.with_name(f"{package.name}.libs")):
+                if one.is_dir():
+                    shutil.copytree(one, copy / one.name)
+            return copy / folder.relative_to(package.parent)
         return folder
 
     def _run(self, program: str, *words: str) -> None:
@@ -134,15 +136,10 @@ class Server:
                 self._process.wait()
             self._process = None
 
-    def remove(self) -> None:
-        """End it for good."""
-        self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
 
 if __name__ == "__main__":
     made = Server(Path(sys.argv[1]))
     made.start()
     print(made.fresh(), flush=True)
     signal.sigwait([signal.SIGINT, signal.SIGTERM])
-    made.remove()
+    made.stop()
