@@ -207,6 +207,9 @@ BIRTH = {
 }
 
 
+ON = {"next_edit_model": True}
+
+
 def label(e: Editor, uri: str) -> None:
     """Give the first two fields a label of their own; the document is at version 3 then."""
     rename(e, uri, ', label="Given name"', old="", at=(1, 22))
@@ -233,7 +236,7 @@ async def test_what_was_done_to_two_lines_is_offered_for_a_third(editor: StartEd
 
 
 async def test_a_model_says_what_is_next_where_nothing_is_certain(editor: StartEditor) -> None:
-    async with editor(script([BIRTH])) as e:
+    async with editor(script([BIRTH], completion=ON)) as e:
         uri = e.open(FIELDS)
         label(e, uri)
         (edit,) = await inline_edits(e, uri, 3)
@@ -248,8 +251,8 @@ async def test_a_model_says_what_is_next_where_nothing_is_certain(editor: StartE
         assert await inline_edits(e, uri, 4) == []
 
 
-async def test_a_model_may_be_left_out(editor: StartEditor) -> None:
-    async with editor(script([BIRTH], completion={"next_edit_model": False})) as e:
+async def test_no_model_is_asked_unless_the_user_wants_it(editor: StartEditor) -> None:
+    async with editor(script([BIRTH])) as e:
         uri = e.open(FIELDS)
         label(e, uri)
         assert await inline_edits(e, uri, 3) == []
@@ -257,7 +260,8 @@ async def test_a_model_may_be_left_out(editor: StartEditor) -> None:
 
 async def test_what_a_model_says_of_older_text_never_comes(editor: StartEditor) -> None:
     """Typing on ends the question, which is answered at once although the model is slow."""
-    async with editor(script([{**BIRTH, "delay_ms": 600_000}, {"text": ""}])) as e:
+    slow = [{**BIRTH, "delay_ms": 600_000}, {"text": ""}]
+    async with editor(script(slow, completion=ON)) as e:
         uri = e.open(FIELDS)
         label(e, uri)
         early = asyncio.create_task(inline_edits(e, uri, 3))

@@ -32,6 +32,7 @@ PHONE = {
     "text": 'Field("phone_number", label="Telephone"),\n',
 }
 LABELS = {"first_name": "Given name", "last_name": "Family name"}
+ON: dict[str, Any] = {"next_edit_model": True}
 LONG = 30.0
 """Seconds; more than any answer takes."""
 
@@ -60,7 +61,7 @@ async def offers(person: Person, seconds: float = 0.0) -> tuple[NextEdit, ...]:
 
 async def test_what_the_model_says_while_the_user_rests_is_offered(start: Start) -> None:
     model = scripted("model", BIRTH, PHONE)
-    person = Person(await start(model), CODE)
+    person = Person(await start(model, **ON), CODE)
     label(person, "first_name")
     await asyncio.sleep(0.05)
     assert not asked(model), "one change says nothing"
@@ -81,14 +82,14 @@ async def test_what_the_model_says_while_the_user_rests_is_offered(start: Start)
 
 
 async def test_whoever_waits_has_it_when_it_comes(start: Start) -> None:
-    person = Person(await start(scripted("model", {**BIRTH, "delay_ms": 50})), CODE)
+    person = Person(await start(scripted("model", {**BIRTH, "delay_ms": 50}), **ON), CODE)
     label(person, "first_name", "last_name")
     (offer,) = await offers(person, LONG)
     assert offer.by == "model"
 
 
 async def test_it_is_ghost_text_on_its_line(start: Start) -> None:
-    service = await start(scripted("model", BIRTH))
+    service = await start(scripted("model", BIRTH), **ON)
     person = Person(service, CODE)
     label(person, "first_name", "last_name")
     (offer,) = await offers(person, LONG)
@@ -101,7 +102,7 @@ async def test_the_next_keystroke_frees_the_model_and_nothing_stale_is_offered(
     start: Start,
 ) -> None:
     model = scripted("model", {**BIRTH, "delay_ms": 60_000})
-    person = Person(await start(model), CODE)
+    person = Person(await start(model, **ON), CODE)
     label(person, "first_name", "last_name")
     waiting = asyncio.create_task(offers(person, LONG))
     await until(lambda: model.streaming)
@@ -112,7 +113,7 @@ async def test_the_next_keystroke_frees_the_model_and_nothing_stale_is_offered(
 
 async def test_a_question_that_is_given_up_leaves_the_answer_for_the_next(start: Start) -> None:
     model = scripted("model", {**BIRTH, "delay_ms": 100})
-    person = Person(await start(model), CODE)
+    person = Person(await start(model, **ON), CODE)
     label(person, "first_name", "last_name")
     waiting = asyncio.create_task(offers(person, LONG))
     await until(lambda: model.streaming)
@@ -123,11 +124,9 @@ async def test_a_question_that_is_given_up_leaves_the_answer_for_the_next(start:
 
 @pytest.mark.parametrize("why", ["setting", "pause", "not ready", "disabled", "excluded"])
 async def test_nobody_is_asked(start: Start, why: str) -> None:
-    completion: dict[str, Any] = {}
-    if why == "setting":
-        completion = {"next_edit_model": False}
+    completion = {} if why == "setting" else dict(ON)
     if why == "disabled":
-        completion = {"disabled_languages": ["python"]}
+        completion["disabled_languages"] = ["python"]
     model = scripted("model", BIRTH)
     service = await start(model, **completion)
     person = Person(service, CODE, "a.py" if why != "excluded" else "b.py")
@@ -159,7 +158,7 @@ async def test_a_poor_answer_is_not_offered_and_not_asked_for_again(
     start: Start, answer: dict[str, Any]
 ) -> None:
     model = scripted("model", {**BIRTH, **answer})
-    person = Person(await start(model), CODE)
+    person = Person(await start(model, **ON), CODE)
     label(person, "first_name", "last_name")
     for _ in range(2):
         assert await offers(person, LONG) == ()
@@ -169,13 +168,13 @@ async def test_a_poor_answer_is_not_offered_and_not_asked_for_again(
 
 async def test_an_error_of_the_model_harms_nothing(start: Start) -> None:
     model = scripted("model", {**BIRTH, "text": "", "error": "Unreachable"})
-    person = Person(await start(model), CODE)
+    person = Person(await start(model, **ON), CODE)
     label(person, "first_name", "last_name")
     assert await offers(person, LONG) == ()
 
 
 async def test_undoing_the_last_change_takes_the_guess_back(start: Start) -> None:
-    person = Person(await start(scripted("model", BIRTH)), CODE)
+    person = Person(await start(scripted("model", BIRTH), **ON), CODE)
     label(person, "first_name", "last_name")
     assert await offers(person, LONG)
     at = person.text.index(', label="Family name"')
@@ -184,7 +183,7 @@ async def test_undoing_the_last_change_takes_the_guess_back(start: Start) -> Non
 
 
 async def test_a_dismissed_guess_stays_away(start: Start) -> None:
-    service = await start(scripted("model", BIRTH))
+    service = await start(scripted("model", BIRTH), **ON)
     person = Person(service, CODE)
     label(person, "first_name", "last_name")
     (offer,) = await offers(person, LONG)
