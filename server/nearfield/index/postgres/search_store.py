@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from pathlib import PurePath
 from typing import Any
 
 from nearfield.index.interface import Counts, Place, Row, Source
@@ -97,7 +98,10 @@ class PostgresReader:
         return rows
 
     def source(self, path: str) -> Source | None:
-        """See `Source`; None for a file that is not indexed. Open buffers are nobody else's."""
+        """See `Source`; None for a file that is not indexed. Open buffers are nobody else's, and
+        whatever the database names outside the workspace is no file of it."""
+        if not _within(path):
+            return None
         if time.monotonic() - self._sources_at >= FRESH_SECONDS:
             self._sources.clear()  # the next build may know better
             self._sources_at = time.monotonic()
@@ -241,6 +245,12 @@ class PostgresReader:
         """What the last build passed over, by reason."""
         pairs = (line.partition(" ") for line in self.fact("skipped").split("\n") if line)
         return {reason: int(count) for count, _, reason in pairs}
+
+
+def _within(path: str) -> bool:
+    """Whether a path leads to somewhere in the workspace."""
+    pure = PurePath(path)
+    return not pure.anchor and ".." not in pure.parts and "\0" not in path
 
 
 def _raw(path: str) -> bytes:

@@ -6,13 +6,14 @@ import os
 import random
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nearfield.index.builder import Builder
-from nearfield.index.interface import IndexReader, IndexStore
+from nearfield.index.interface import Content, IndexReader, IndexStore
 from nearfield.index.postgres.store import PostgresStore
 from nearfield.index.search import Searcher
 from nearfield.index.store import Store
@@ -185,6 +186,25 @@ def test_a_file_that_is_another_one_here_is_left_out(shared: SharedPlace) -> Non
     shared.write({"shop/prices.py": "def other(thing): pass\n"})
     assert "shop/prices.py" not in [hit.path for hit in searcher.search("priceOf")]
     assert searcher.defined("priceOf") == []
+    searcher.close()
+
+
+@pytest.mark.parametrize("path", ["../secret.py", "one/../../secret.py", "/etc/passwd", "a\0b.py"])
+def test_a_database_cannot_name_files_outside_the_workspace(shared: SharedPlace, path: str) -> None:
+    text = "def priceOf(): pass\n"
+    shared.write({"a.py": text})
+    (shared.root.parent / "secret.py").write_text(text)
+    shared.build()
+    with Keeper(shared.workspace) as keeper:
+        store = keeper._store  # pyright: ignore[reportPrivateUsage]
+        content = keeper.builder.content("a.py", None)
+        assert store is not None and isinstance(content, Content)
+        with store.transaction():
+            store.drop("a.py")
+            store.put(replace(content, path=path))
+    searcher = shared.searcher()
+    assert searcher.reader.definitions("priceOf") and searcher.defined("priceOf") == []
+    assert searcher.search("priceOf") == []
     searcher.close()
 
 
