@@ -14,9 +14,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import tree_sitter
 
@@ -33,10 +34,12 @@ MAX_LINE_CHARS = 100_000
 every token, which is quadratic in the line's length."""
 PARSE_SECONDS = 2.0
 """A parse is given up after this long. 1 MB takes 0.07 s; text that is no code may take minutes."""
-CHUNK_BYTES = 32_768
-"""The parser asks for its text in pieces of this size."""
+CHUNK_BYTES = (32_768, 2_048, 128, 16)
+"""The parser asks for its text in pieces of these sizes, the largest that is there."""
 CACHED_DOCUMENTS = 64
 """Trees kept; about 10 bytes of tree a byte of text."""
+
+_lent = threading.local()
 
 
 class Parsed:
@@ -208,9 +211,17 @@ def _run(
 ) -> tree_sitter.Tree | None:
     """Parse within the time allowed."""
     deadline = time.monotonic() + PARSE_SECONDS
+    parsing = True
 
-    def read(byte: int, _point: object) -> bytes:
-        return source[byte : byte + CHUNK_BYTES]
+    def read(byte: int, _point: object) -> Any:
+        if parsing:
+            for buffer in _buffers():
+                if len(source) - byte >= len(buffer):
+                    buffer[:] = source[byte : byte + len(buffer)]
+                    return buffer
+            return source[byte:]
+        # Asked for a node's text, the binding takes nothing but bytes, and lets go of them.
+        return source[byte : byte + CHUNK_BYTES[0]]
 
     def late(_byte: int, _error: bool) -> bool:
         return time.monotonic() > deadline
@@ -222,6 +233,17 @@ def _run(
         return parser.parse(read, old, progress_callback=late)
     except ValueError:  # what the binding raises when `late` says so
         return None
+    finally:
+        parsing = False
+
+
+def _buffers() -> Sequence[bytearray]:
+    """What the parser reads is lent to it in these: the binding (0.26) never lets go of an object
+    that `read` returns, so that every text would stay in memory. The last few bytes do."""
+    found: list[bytearray] | None = getattr(_lent, "buffers", None)
+    if found is None:
+        found = _lent.buffers = [bytearray(size) for size in CHUNK_BYTES]
+    return found
 
 
 def _broken(cursor: tree_sitter.TreeCursor, start: int, end: int) -> Iterator[tree_sitter.Node]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import tracemalloc
 
 import pytest
+import tree_sitter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nearfield.syntax.parser as parser_module
-from nearfield.syntax.languages import LANGUAGES, language_for
+from nearfield.syntax.languages import LANGUAGES, grammar, language_for
 from nearfield.syntax.parser import ParseCache, Parsed, parse
 from nearfield.types import Edit, Span
 
@@ -203,3 +206,26 @@ def test_errors_are_counted_however_deep_they_nest() -> None:
     parsed = parse(PYTHON, text)
     assert parsed is not None
     assert parsed.errors(Span(0, len(text)))
+
+
+def test_the_texts_that_were_parsed_are_let_go_of() -> None:
+    """The binding keeps whatever it is given to read."""
+    body = "def f(x):\n    return 'é🦀'\n" * 2_000
+    parse(PYTHON, body)
+    tracemalloc.start()
+    try:
+        for number in range(20):
+            assert parse(PYTHON, f"{body}# {number}") is not None
+        gc.collect()
+        kept, _most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < len(body.encode()) * 2, "of twenty"
+
+
+@pytest.mark.parametrize("length", [0, 1, 15, 16, 127, 128, 2_049, 40_000])
+def test_every_piece_of_a_text_is_read(length: int) -> None:
+    text = ("# é🦀漢\nx = 1\n" * (length // 12 + 1))[:length]
+    parsed = parse(PYTHON, text)
+    plain = tree_sitter.Parser(grammar(PYTHON)).parse(text.encode())
+    assert parsed is not None and str(parsed.root) == str(plain.root_node)
