@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -33,6 +34,8 @@ SHIPPED = "static-1"
 SHIPPED_DIMENSIONS = 256
 MOST_CHARS = 4_000
 """Of one text; a chunk with its class's signatures."""
+TEXTS_AT_ONCE = 64
+"""Some megabytes of rows."""
 _TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I8": "i1", "I64": "<i8", "I32": "<i4"}
 
 
@@ -71,18 +74,32 @@ class StaticEmbedder:
         `NotStatic`."""
         rows, weights, places = self._table
         clean = [text[:MOST_CHARS].encode("utf-8", "replace").decode() for text in texts]
-        vectors = np.zeros((len(texts), rows.shape[1]), np.float32)
         found = self._tokenizer.encode_batch_fast(clean, add_special_tokens=False)
-        unknown = self._unknown
-        for at, row in enumerate(found):
-            ids, counts = np.unique(np.array(row.ids, np.intp), return_counts=True)
-            counts = (1 + np.log(counts) if self._by_logarithm else counts).astype(np.float32)
+        vectors = np.zeros((len(texts), rows.shape[1]), np.float32)
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            end = start + TEXTS_AT_ONCE
+            which, ids, counts = self._counted([row.ids for row in found[start:end]])
+            if not len(which):
+                continue
             if weights is not None:
                 counts *= weights[ids]
-            counts[ids == unknown] = 0
-            summed = counts @ rows[ids if places is None else places[ids]].astype(np.float32)
-            vectors[at] = summed / max(float(np.linalg.norm(summed)), 1e-9)
-        return vectors
+            taken = rows[ids if places is None else places[ids]] * counts[:, None]
+            first = np.flatnonzero(np.diff(which, prepend=-1))
+            vectors[start + which[first]] = np.add.reduceat(taken, first, axis=0)
+        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+    def _counted(self, texts: Sequence[Sequence[int]]) -> tuple[Any, Any, Any]:
+        """Which text, which token, and how much it counts there: in order, each pair once, tokens
+        that are not known left out."""
+        size = self._tokenizer.get_vocab_size()
+        lengths = [len(tokens) for tokens in texts]
+        places = np.repeat(np.arange(len(texts)), lengths) * size
+        tokens = np.fromiter(chain.from_iterable(texts), np.int64, sum(lengths))
+        pairs, counts = np.unique((places + tokens)[tokens != self._unknown], return_counts=True)
+        counts = counts.astype(np.float32)
+        if self._by_logarithm:
+            counts = 1 + np.log(counts)
+        return pairs // size, pairs % size, counts
 
     @cached_property
     def _table(self) -> tuple[Any, Any, Any]:
