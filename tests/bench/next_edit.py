@@ -7,9 +7,8 @@ and how often it is right.
 A case of `next_edit_cases/` is a document as lines: those that the user changes (`-` before, `+`
 after), and those that have to follow (`?` before, `!` after); a `+` or `!` alone is a new line. The
 user's changes are made from top to bottom, then the next edit is asked for; the first one is right
-when it makes a wanted line. Those named "none" want nothing; those named "held out" were written when
-the rules and thresholds were what they are. `--model` lets the default model
-answer where nothing is certain.
+when it makes a wanted line. Those named "none" want nothing; those named "held out" were written
+after the thresholds were chosen. `--model` lets the default model answer where nothing is certain.
 
 `--history` takes the commits of a repository: the lines that a commit changed in a Python,
 TypeScript, JavaScript or Go file are changed one after the other from top to bottom, and from the
@@ -337,7 +336,7 @@ def main() -> None:
     rows, wanted = asyncio.run(measure(options))
     if options.show:
         for row in rows:
-            verdict = {True: "right", False: "WRONG", None: "-"}[row["right"]]  # type: ignore[index]
+            verdict = "-" if row["right"] is None else "right" if row["right"] else "WRONG"
             print(f"{verdict:6}{row['by']:7}{row['name']}: {row['made']!r}")
         print("by way:", Counter((row["by"], row["right"]) for row in rows))
     sums = summed(rows, wanted)
