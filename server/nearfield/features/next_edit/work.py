@@ -21,6 +21,7 @@ from nearfield.features.next_edit.calls import (
 from nearfield.features.next_edit.definition import definition_of, extended
 from nearfield.features.next_edit.follow import Burst, Group, Site, is_word, word_around
 from nearfield.features.next_edit.parameters import Change, Parameter, arguments, changed, fits
+from nearfield.features.next_edit.repeat import is_no_worse
 from nearfield.features.next_edit.uses import Uses, is_taken, uses_of
 from nearfield.syntax.differences import changed_span
 from nearfield.syntax.parser import Parsed
@@ -106,7 +107,7 @@ def edits_of(now: Parsed, burst: Burst, group: Group) -> list[tuple[Site, Edit]]
         found = [
             (one, extended(now, burst.now, one.span, takes)) for one in group.sites if one.open
         ]
-        return [(one, edit) for one, edit in found if edit is not None and _is_sound(now, edit)]
+        return [(one, edit) for one, edit in found if edit is not None and is_no_worse(now, edit)]
     return []
 
 
@@ -141,7 +142,7 @@ def _corrected(
     found: list[tuple[Site, Edit]] = []
     for site in sites:
         edit = _call(now, site, signature.takes, after.takes, change, sites)
-        if edit is not None and _is_sound(now, edit):
+        if edit is not None and is_no_worse(now, edit):
             found.append((site, edit))
     return found
 
@@ -181,9 +182,3 @@ def _is_leaf(now: Parsed, site: Site) -> bool:
     return text_of(path[-1]).isidentifier() and not any(
         node.type in now.language.comments for node in path
     )
-
-
-def _is_sound(now: Parsed, edit: Edit) -> bool:
-    """Whether the text parses with `edit` as well as without."""
-    after = now.edited(edit)
-    return after is not None and (now.root.has_error or not after.root.has_error)
