@@ -19,8 +19,8 @@ from nearfield.index.symbols import CONTAINERS, FUNCTIONS, Definition
 from nearfield.syntax.parser import Parsed
 
 MAX_CHARS = 2_000
-"""A chunk is cut from here on. The embedder reads 256 tokens, about 1,000 characters of code; a
-second half that it does not see is still found by its words."""
+"""A chunk is cut from here on. The embedder reads 128 tokens, about 500 characters of code; what
+it does not see is still found by its words."""
 SMALL_CLASS_CHARS = 700
 """A class up to this size stays in one piece."""
 SIGNATURE_CHARS = 120
