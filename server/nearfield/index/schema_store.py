@@ -37,6 +37,7 @@ BUSY_MS = 5_000
 """Another process holds the write lock for one batch, about 0.2 s; longer means a stuck disk."""
 CACHE_KIB = 8_192
 MAP_BYTES = 1 << 28
+"""Of the file, for searching. Writing is no faster by it, and it counts as the indexer's memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,9 @@ def connect(file: Path, *, write: bool) -> apsw.Connection:
     connection.load_extension(sqlite_vec.loadable_path())
     connection.enable_load_extension(False)
     connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
-    connection.execute(f"PRAGMA mmap_size={MAP_BYTES}")
-    if write:
+    if not write:
+        connection.execute(f"PRAGMA mmap_size={MAP_BYTES}")
+    else:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
