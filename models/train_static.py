@@ -38,6 +38,7 @@ from scipy import sparse
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from nearfield.index.embedder import Embedder
+from nearfield.index.static_embedder import SHIPPED
 
 DIMENSIONS = 256
 VOCABULARY = 30_000
@@ -352,7 +353,15 @@ def main() -> None:
         name: hashlib.sha256((options.out / name).read_bytes()).hexdigest()
         for name in ("model.safetensors", "tokenizer.json")
     }
-    whole_record = {"sha256": digests, "cosqa_dev_mrr_100": scores, "wheels": record}
+    whole_record = {
+        "name": SHIPPED,
+        "source": "models/train_static.py, begun with vectors by all-MiniLM-L6-v2",
+        "licence": "Apache-2.0",
+        "dimensions": DIMENSIONS,
+        "sha256": digests,
+        "cosqa_dev_mrr_100": scores,
+        "wheels": record,
+    }
     text = json.dumps(whole_record, indent=1) + "\n"
     (options.out / "static.json").write_text(text, "utf-8")
 

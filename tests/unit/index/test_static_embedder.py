@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,19 @@ def test_tables_that_were_shrunk(
     embedder = StaticEmbedder(folder(tmp_path, **arrays))
     assert embedder.dimensions == 2
     assert np.allclose(embedder.embed(["read file"]), [vector], atol=1e-3)
+
+
+def test_what_is_shipped_is_what_was_trained() -> None:
+    at = resources.files("nearfield.index") / "data" / "static"
+    record = json.loads((at / "static.json").read_text("utf-8"))
+    for name, digest in record["sha256"].items():
+        assert hashlib.sha256((at / name).read_bytes()).hexdigest() == digest
+    shipped = StaticEmbedder.shipped()
+    assert (shipped.name, shipped.dimensions) == (record["name"], record["dimensions"])
+    asked, answer, other = shipped.embed(
+        ["decompress an archive", "extractZip(path), unpack_tar(path)", "open_socket(host)"]
+    )
+    assert asked.shape == (record["dimensions"],) and asked @ answer > asked @ other + 0.2
 
 
 def headed(header: str) -> bytes:
