@@ -2,7 +2,7 @@
 
     PYTHONPATH=FOLDER python tests/bench/index_peer.py semble --trees FOLDER [--static FOLDER]
     python tests/bench/index_peer.py ripgrep --trees FOLDER
-    python tests/bench/index_peer.py ripgrep --cosqa
+    python tests/bench/index_peer.py ripgrep --cosqa QUESTIONS
 
 semble and what it needs (`pip install --no-deps --target FOLDER semble model2vec vicinity
 semble-grammars orjson`) are no requirement of ours. Its own model comes from a hub; `--own` uses
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import random
 import statistics
 import subprocess
 import tempfile
@@ -116,15 +117,15 @@ def semble(model: Any) -> Callable[[Path], Callable[[str], list[str]]]:
     return made
 
 
-def cosqa() -> None:
-    """ripgrep and rank-bm25 over one file a document."""
+def cosqa(count: int) -> None:
+    """ripgrep and rank-bm25 over one file a document, `count` questions drawn from all."""
+    queries = lines_of("search_cosqa_queries")
+    queries = random.Random(1).sample(queries, min(count, len(queries)))
     with tempfile.TemporaryDirectory() as folder:
         for document in lines_of("search_cosqa_corpus"):
             (Path(folder) / f"d{document['id']}.py").write_text(document["code"], "utf-8")
-        value = mrr(
-            lambda query: with_ripgrep(Path(folder), query), lines_of("search_cosqa_queries")
-        )
-    print(f"CoSQA: MRR@100 {value}")
+        value = mrr(lambda query: with_ripgrep(Path(folder), query), queries)
+    print(f"CoSQA: MRR@100 {value} of {len(queries)}")
 
 
 def main() -> None:
@@ -132,12 +133,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("peer", choices=("semble", "ripgrep"))
     parser.add_argument("--trees", type=Path)
-    parser.add_argument("--cosqa", action="store_true")
+    parser.add_argument("--cosqa", type=int)
     parser.add_argument("--own", action="store_true", help="semble's own model, from its hub")
     parser.add_argument("--static", type=Path, help="a model for semble, in model2vec's format")
     options = parser.parse_args()
     if options.cosqa:
-        cosqa()
+        cosqa(options.cosqa)
     elif options.peer == "ripgrep":
         repositories(options.trees, lambda root: lambda query: with_ripgrep(root, query))
     elif options.static:
