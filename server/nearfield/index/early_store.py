@@ -76,8 +76,12 @@ class EarlyWriter(_File):
         self._known.update(fresh)
         rows = packed(self._embedder.embed([one.meaning for one in fresh.values()]))
         records = b"".join(digest + row.tobytes() for digest, row in zip(fresh, rows, strict=True))
+        whole = False
         with contextlib.suppress(OSError):
-            self._opened().write(records)
+            whole = self._opened().write(records) == len(records)
+        if not whole and self._file is not None:
+            self._file.close()
+            self._file = None  # what was written of a record is cut off when it is opened again
 
     def _opened(self) -> FileIO:
         if self._file is None:

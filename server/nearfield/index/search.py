@@ -235,7 +235,9 @@ class Searcher:
         most = max(made, default=0)
         early = len(self._early) if self._early is not None else 0
         if self._early is not None and most < READY_SHARE * early:
-            return _alike(self._early.nearest(query, CANDIDATES)), EARLY_WEIGHT
+            found = _alike(self._early.nearest(query, CANDIDATES))
+            if found:
+                return found, EARLY_WEIGHT
         for embedder, count in zip(self._embedders, made, strict=True):
             if not count or count < READY_SHARE * most:
                 continue

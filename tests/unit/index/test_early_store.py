@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from nearfield.index.builder import understood
 from nearfield.index.chunks import Chunk
 from nearfield.index.early_store import EarlyReader, EarlyWriter
 from nearfield.index.search import Searcher
@@ -147,3 +149,26 @@ def test_a_disk_that_refuses_costs_nothing_but_the_early_vectors(place: Place) -
         assert keeper.build().files == len(FILES)
         keeper.embed(stop=lambda: True)
     assert paths(place.workspace.searcher(), "connect")[0] == "net.py"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no limit of a file's size")
+def test_a_disk_that_takes_half_a_record_spoils_none(place: Place) -> None:
+    import resource
+
+    place.write(FILES)
+    written(place)
+    file = place.workspace.place.early
+    before = len(reader(place))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with closing(EarlyWriter(file, EMBEDDER)) as writer:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 100, limits[1]))
+        try:
+            writer.add([Chunk(0, 1, "function", "f", "f", "lost")])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        text = "def unzip_again():\n    pass\n"
+        place.write({"zip.py": text})
+        place.build()
+        writer.add(understood("zip.py", text, b"", 0, None, 0.0).chunks)
+    assert len(reader(place)) == before + 1
+    assert reader(place).nearest("unzip again", 1)[0][1] > 0.5
