@@ -44,6 +44,9 @@ def common_prefix(held: SequenceOf[int], prompt: SequenceOf[int]) -> int:
     return first if differs[first] else n
 
 
+PROMPTS_KEPT = 2
+"""Of one document: that of the last request, and the large one of idle prefill."""
+
 WORTH_COPYING = 24
 """Evaluated tokens that are kept in a copy rather than lost: evaluating as many takes about as long
 as the copy."""
@@ -83,7 +86,10 @@ class SequenceTable:
     def spare(self, document: str, but: Sequence | None = None) -> Sequence | None:
         """A sequence other than `but` to put something of `document` into: one without a whole
         prompt, an older one of the same document, the least recently used one. None where all are
-        in use."""
+        in use, and where `but` itself is what the document needs least."""
+        own = [s for s in self.all if s.document == document and _worth(s) == 2]
+        if len(own) >= PROMPTS_KEPT and min(own, key=lambda s: s.used_at) is but:
+            return None
         others = [s for s in self.all if s is not but and s.job is None]
         return min(
             others,

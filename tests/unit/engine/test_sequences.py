@@ -102,6 +102,18 @@ def test_what_is_kept_of_a_document_is_a_whole_prompt() -> None:
     assert table.of("doc0") is None
 
 
+def test_a_copy_does_not_take_the_place_of_what_was_used_last() -> None:
+    table = filled([5] * 90, [6] * 90, [7] * 90)
+    for older, newer in ((0, 1), (1, 0)):
+        for place in (older, newer):
+            table.give(table.all[place], "doc")
+        assert table.spare("doc", table.all[older]) is None, "it is overwritten itself"
+        spare = table.spare("doc", table.all[newer])
+        assert spare is not None and spare.id == older
+    spare = table.spare("doc2", table.all[2])
+    assert spare is not None and spare.id == 1, "the least recently used one of another document"
+
+
 def test_what_is_taken_back_is_no_longer_whole() -> None:
     table = filled([5] * 90)
     table.take(table.all[0], 1, "doc", 40)
