@@ -29,8 +29,8 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     """Wait at most so long after a keystroke before a model is asked: less where it has little to
     read, all of it where keys come fast. A newer keystroke cancels the wait."""
     deadline_ms: Positive = 2500
-    """An automatic suggestion that takes longer than this from the keystroke is not shown; after two
-    fifths of it, one ends with the line that it has got to."""
+    """An automatic suggestion that takes longer than this from the keystroke is not shown; after
+    two fifths of it, one ends with the line that it has got to."""
     invoked_deadline_ms: Positive = 20000
     """The same for a suggestion that the user asked for by a key."""
     multiline: Literal["auto", "always", "never"] = "auto"
