@@ -119,6 +119,17 @@ async def test_what_changes_is_found(opened: Opener, root: Path) -> None:
     assert "building" in said and "ready" in said
 
 
+async def test_what_there_is_is_told_while_vectors_are_made(opened: Opener, root: Path) -> None:
+    for number in range(30):
+        (root / f"more{number}.py").write_text(f"def more{number}(): return {number}\n")
+    index = await opened()
+    told: list[tuple[str, int, int]] = []
+    index.subscribe(lambda status: told.append((status.state, status.files, status.chunks)))
+    await state(index, "ready")
+    # On a fast machine it may be over before anything of it is told.
+    assert {one[1:] for one in told if one[0] in ("embedding", "ready")} == {(31, 31)}
+
+
 async def test_it_rests_while_somebody_types(opened: Opener, root: Path) -> None:
     index = await opened()
     await state(index, "ready")

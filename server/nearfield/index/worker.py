@@ -170,6 +170,7 @@ class Indexer:
             self._say("embedding", done, total, often=True)
 
         self._load.rested()
+        self._counts = self._held()
         try:
             self._keeper.embed(self._near, heard, self._gives_way)
         except NotEmbedded as error:
