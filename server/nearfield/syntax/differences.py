@@ -1,13 +1,16 @@
-"""Where two texts differ, by bisection over slices: a memcmp each, whatever their length."""
+"""Where two texts, or rows of words, differ: by bisection over slices, which of texts are a memcmp
+each, whatever their length."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from nearfield.types import Span
 
 
-def changed_span(before: str, after: str) -> tuple[Span, int]:
+def changed_span(before: Sequence[str], after: Sequence[str]) -> tuple[Span, int]:
     """The smallest single replacement that makes `after` of `before`: what was replaced, and how
-    many characters of `after` took its place."""
+    many characters (or words) of `after` took its place."""
     start = common_prefix(before, after)
     low, high = 0, min(len(before), len(after)) - start
     while low < high:
@@ -22,8 +25,8 @@ def changed_span(before: str, after: str) -> tuple[Span, int]:
     return Span(start, len(before) - low), len(after) - low - start
 
 
-def common_prefix(a: str, b: str) -> int:
-    """How many characters the beginnings of `a` and `b` share."""
+def common_prefix(a: Sequence[str], b: Sequence[str]) -> int:
+    """How many characters, or words, the beginnings of `a` and `b` share."""
     low, high = 0, min(len(a), len(b))
     while low < high:
         half = (low + high + 1) // 2

@@ -16,6 +16,7 @@ from itertools import product
 
 from nearfield.features.next_edit.rewrite import FORMS, MOST_TOKENS, Filled, Hole, Rewrite
 from nearfield.features.next_edit.tokens import Kind, Token, has_comma, is_balanced, tokens_of
+from nearfield.syntax.differences import changed_span
 
 __all__ = ["Change", "rewrite_of"]
 
@@ -80,16 +81,10 @@ class _Pair:
     def of(change: Change, in_strings: bool) -> _Pair | None:
         """None for what is no change of code, or too long."""
         old, new = tokens_of(change.old, in_strings), tokens_of(change.new, in_strings)
-        most = min(len(old), len(new))
-        if not most or max(len(old), len(new)) > MOST_TOKENS:
+        if not old or not new or max(len(old), len(new)) > MOST_TOKENS:
             return None
-        same = 0
-        while same < most and old[same].text == new[same].text:
-            same += 1
-        behind = 0
-        while behind < most - same and old[-behind - 1].text == new[-behind - 1].text:
-            behind += 1
-        return _Pair(old, new, same, len(old) - behind, len(new) - behind)
+        gone, put = changed_span(_texts(old), _texts(new))
+        return _Pair(old, new, gone.start, gone.end, gone.start + put)
 
     @property
     def is_renamed(self) -> bool:
@@ -268,12 +263,8 @@ def _argument_end(tokens: list[Token], at: int) -> int:
 def _around_middle(one: list[Token], two: list[Token]) -> Pieces:
     """All between what both begin with and what both end with as one piece."""
     most = min(len(one), len(two))
-    same = 0
-    while same < most and one[same].text == two[same].text:
-        same += 1
-    behind = 0
-    while behind < most - same and one[-behind - 1].text == two[-behind - 1].text:
-        behind += 1
+    gone, _ = changed_span(_texts(one), _texts(two))
+    same, behind = gone.start, len(one) - gone.end
     # What one of them only has more of belongs to the token before it.
     same -= same + behind == most and same > 0
     middle = (one[same : len(one) - behind], two[same : len(two) - behind])
@@ -369,3 +360,7 @@ def _explains(rule: Rewrite, change: Change) -> bool:
 
 def _plain(text: str) -> str:
     return "".join(text.split())
+
+
+def _texts(tokens: Sequence[Token]) -> list[str]:
+    return [token.text for token in tokens]

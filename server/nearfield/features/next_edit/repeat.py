@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from nearfield.features.next_edit.derive import Change, rewrite_of
 from nearfield.features.next_edit.follow import Burst, Site
 from nearfield.features.next_edit.rewrite import Rewrite
+from nearfield.syntax.differences import changed_span
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit, Span
 
@@ -146,16 +147,10 @@ def repeated(text: str, rule: Rewrite, site: Site) -> Edit | None:
 def least(at: int, old: str, new: str) -> Edit:
     """What makes `new` of `old`, which is at `at`, in whole words."""
     one, two = _WORDS.findall(old), _WORDS.findall(new)
-    most = min(len(one), len(two))
-    same = 0
-    while same < most and one[same] == two[same]:
-        same += 1
-    behind = 0
-    while behind < most - same and one[-behind - 1] == two[-behind - 1]:
-        behind += 1
-    start = at + len("".join(one[:same]))
-    end = at + len(old) - len("".join(one[len(one) - behind :]))
-    return Edit(Span(start, end), "".join(two[same : len(two) - behind]))
+    gone, put = changed_span(one, two)
+    start = at + len("".join(one[: gone.start]))
+    end = at + len(old) - len("".join(one[gone.end :]))
+    return Edit(Span(start, end), "".join(two[gone.start : gone.start + put]))
 
 
 def is_no_worse(now: Parsed, edit: Edit) -> bool:
