@@ -115,6 +115,11 @@ class Parsed:
         broken = _broken(self.tree.walk(), max(start - 1, 0), end)
         return sum(1 for node in broken if not starting or node.start_byte >= start)
 
+    @cached_property
+    def all_errors(self) -> int:
+        """How many ERROR and MISSING nodes there are."""
+        return self.errors(Span(0, len(self.text))) if self.root.has_error else 0
+
     def edited(self, edit: Edit) -> Parsed | None:
         """The same document after `edit`, parsed with this tree's help; None when that took too
         long. This view stays as it is."""

@@ -97,8 +97,7 @@ class Documenting:
         written = "".join(f"{indent}{row}".rstrip() + newline for row in rows)
         edit = Edit(Span(self._place.offset, self._place.offset), written)
         after = self._parsed.edited(edit)
-        was = self._parsed.errors(Span(0, len(self._parsed.text)))
-        if after is None or after.errors(Span(0, len(after.text))) > was:
+        if after is None or after.all_errors > self._parsed.all_errors:
             raise Unfit(check.first_error(after) if after else "it takes too long to parse")
         return (Change(edit),)
 

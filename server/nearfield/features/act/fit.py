@@ -163,8 +163,7 @@ class Fitting:
         after = check.reparsed(self.parsed, text)
         if after is None:
             raise Unfit("it takes too long to parse")
-        broken = self.parsed.errors(Span(0, len(self.text)))
-        if after.errors(Span(0, len(text))) > broken:
+        if after.all_errors > self.parsed.all_errors:
             raise Unfit(check.first_error(after))
         if check.hollow(after) > check.hollow(self.parsed):
             raise Unfit("a definition has no body")

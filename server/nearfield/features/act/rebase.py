@@ -33,7 +33,7 @@ def rebased_file(file: FileChange, now: Snapshot, parsed: Parsed | None) -> File
             if following is None:
                 raise EditRefused(_CHANGED, _AGAIN)
             after = following
-        if after.errors(Span(0, len(after.text))) > parsed.errors(Span(0, len(now.text))):
+        if after.all_errors > parsed.all_errors:
             raise EditRefused(_CHANGED, _AGAIN)
     return moved
 

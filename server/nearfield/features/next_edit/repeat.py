@@ -156,12 +156,7 @@ def least(at: int, old: str, new: str) -> Edit:
 def is_no_worse(now: Parsed, edit: Edit) -> bool:
     """Whether the text has no more errors with `edit` than without."""
     after = now.edited(edit)
-    if after is None:
-        return False
-    if not after.root.has_error:
-        return True
-    whole, new = Span(0, len(now.text)), Span(0, len(after.text))
-    return after.errors(new) <= now.errors(whole)
+    return after is not None and after.all_errors <= now.all_errors
 
 
 def _list_around(now: Parsed, rule: Rewrite, first: Changed, last: Changed) -> list[int]:

@@ -209,7 +209,7 @@ def _replacement(value: Any, text: str, span: Span, line: str, parsed: Parsed | 
     if difflib.SequenceMatcher(None, _squeezed(old), _squeezed(code)).ratio() < LEAST_ALIKE:
         return None
     after = parsed.edited(Edit(span, code))
-    if after is None or _errors(after) > _errors(parsed) or dropped(parsed, after, after.text):
+    if after is None or after.all_errors > parsed.all_errors or dropped(parsed, after, after.text):
         return None
     return code
 
@@ -227,10 +227,6 @@ def _laid_out(value: str, line: str, line_end: str) -> str | None:
         inner = row[own:] if not row[:own].strip() else row.lstrip()
         placed.append((indent + inner).rstrip())
     return line_end.join(placed)
-
-
-def _errors(parsed: Parsed) -> int:
-    return parsed.errors(Span(0, len(parsed.text)))
 
 
 def _squeezed(text: str) -> str:
