@@ -7,7 +7,6 @@ open buffer holds counts until it is closed, whatever the disk says.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections import Counter
@@ -18,7 +17,7 @@ from pathlib import PurePosixPath
 import psutil
 
 from nearfield.index.chunks import Chunk, chunked
-from nearfield.index.files import AS_THE_TEAM_HAS_IT, Entry, Stamp, Tree, decode, unfit
+from nearfield.index.files import AS_THE_TEAM_HAS_IT, Entry, Stamp, Tree, decode, digest_of, unfit
 from nearfield.index.interface import Content, IndexStore, Known
 from nearfield.index.symbols import NO_SYMBOLS, outline
 from nearfield.syntax.languages import language_for
@@ -196,7 +195,7 @@ class Builder:
         if found is None:
             return None
         stamp, raw = found
-        digest = hashlib.blake2b(raw, digest_size=16).digest()
+        digest = digest_of(raw)
         kept = None if abs(time.time_ns() - stamp.mtime_ns) < RACY_NS else stamp
         changed = stamp.mtime_ns / 1e9
         if known is not None and known.digest == digest and known.holder is None:
@@ -237,7 +236,7 @@ class Builder:
             return False
         self._buffers.add(path)
         raw = text.encode("utf-8", "surrogatepass")
-        digest = hashlib.blake2b(raw, digest_size=16).digest()
+        digest = digest_of(raw)
         with self._store.transaction():
             before = self._store.known_file(path)
             if before is None or before.digest != digest or before.holder is None:

@@ -6,12 +6,11 @@ embedding does. A file that has changed since is passed over; the next build bri
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from nearfield.index.builder import understood
-from nearfield.index.files import Tree, decode
+from nearfield.index.files import Tree, decode, digest_of
 from nearfield.index.interface import IndexReader, VectorTable
 from nearfield.index.search import TextEmbedder
 
@@ -77,7 +76,7 @@ class Embedding:
         text = source.text
         if text is None:
             found = self._tree.read(path)
-            if found is None or hashlib.blake2b(found[1], digest_size=16).digest() != source.digest:
+            if found is None or digest_of(found[1]) != source.digest:
                 return ()
             text = decode(found[1])
         return () if text is None else understood(path, text, b"", 0, None, 0.0).chunks

@@ -8,6 +8,7 @@ Paths are relative to the workspace, with '/', and hold undecodable bytes as lon
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
@@ -72,6 +73,11 @@ AS_THE_TEAM_HAS_IT = "as the team has it"
 """The reason of a file that a team's index holds as it is here."""
 
 _SECRET = pathspec.GitIgnoreSpec.from_lines(SECRET_FILES)
+
+
+def digest_of(raw: bytes) -> bytes:
+    """By which a file's content is known, here and in a team's index."""
+    return hashlib.blake2b(raw, digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True)

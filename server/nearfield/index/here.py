@@ -4,7 +4,6 @@ git says were changed since the builder's commit. These few are indexed here, be
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import subprocess
@@ -13,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nearfield.index.files import AS_THE_TEAM_HAS_IT, Entry, Tree
+from nearfield.index.files import AS_THE_TEAM_HAS_IT, Entry, Tree, digest_of
 from nearfield.index.postgres.search_store import PostgresReader
 from nearfield.index.shared import Shared
 
@@ -100,7 +99,7 @@ class HereTree(Tree):
 
 def _digest(tree: Tree, path: str) -> bytes:
     found = tree.read(path)
-    return hashlib.blake2b(found[1], digest_size=16).digest() if found is not None else b""
+    return digest_of(found[1]) if found is not None else b""
 
 
 def commit_of(root: Path) -> str:

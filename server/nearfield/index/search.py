@@ -9,7 +9,6 @@ leaves the ranking to the others.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 import time
@@ -24,7 +23,7 @@ from nearfield.index.around import Around, module_word
 from nearfield.index.asked_embedder import NotEmbedded
 from nearfield.index.chunks import doc_of
 from nearfield.index.early_store import EarlyReader
-from nearfield.index.files import decode
+from nearfield.index.files import decode, digest_of
 from nearfield.index.interface import IndexReader, NearestChunks, Place, Row
 from nearfield.index.words import asked, parts
 
@@ -329,7 +328,7 @@ class Searcher:
             held = self._read.get(path)
             if held is None or held[0] != stamp:
                 raw = (self._root / path).read_bytes()
-                if hashlib.blake2b(raw, digest_size=16).digest() != source.digest:
+                if digest_of(raw) != source.digest:
                     return None
                 held = stamp, (decode(raw) or "").split("\n")
                 self._read[path] = held
