@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nearfield.index import git
 from nearfield.index.files import AS_THE_TEAM_HAS_IT, Entry, Tree, digest_of
 from nearfield.index.postgres.search_store import PostgresReader
 from nearfield.index.shared import Shared
@@ -104,12 +104,12 @@ def _digest(tree: Tree, path: str) -> bytes:
 
 def commit_of(root: Path) -> str:
     """The commit that is checked out, "" where there is none."""
-    return "".join(listed(root, "rev-parse", "HEAD") or []).strip()
+    return _line(root, "rev-parse", "HEAD")
 
 
 def index_time(root: Path) -> int:
     """When git last touched its own index: at every commit, checkout, merge and `git add`."""
-    found = "".join(listed(root, "rev-parse", "--git-path", "index") or []).strip()
+    found = _line(root, "rev-parse", "--git-path", "index")
     try:
         return (root / found).stat().st_mtime_ns if found else 0
     except OSError:
@@ -117,15 +117,10 @@ def index_time(root: Path) -> int:
 
 
 def listed(root: Path, *words: str) -> list[str] | None:
-    """What git names, None when it cannot say."""
-    try:
-        done = subprocess.run(
-            # No configuration of the repository may start a program here.
-            ["git", "-C", str(root), "-c", "core.fsmonitor=false", *words],
-            capture_output=True, timeout=GIT_SECONDS, check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    if done.returncode != 0:
-        return None
-    return [os.fsdecode(one) for one in done.stdout.split(b"\0") if one]
+    """The paths that git names, None when it cannot say."""
+    found = git.said(root, *words, seconds=GIT_SECONDS)
+    return None if found is None else [os.fsdecode(one) for one in found.split(b"\0") if one]
+
+
+def _line(root: Path, *words: str) -> str:
+    return os.fsdecode(git.said(root, *words, seconds=GIT_SECONDS) or b"").strip()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from nearfield.config.schema import Config
+from nearfield.index import git
 
 Role = Literal["read", "build"]
 
@@ -23,7 +23,6 @@ REST_SECONDS = 5.0
 """A database that could not be reached is not asked again for so long…"""
 REST_TIMES = 10
 """…and for so many times what the try took: who asks waits for a tenth of the time at most."""
-GIT_SECONDS = 5.0
 SLUG_CHARS = 36
 """A name in PostgreSQL has at most 63 characters."""
 
@@ -119,12 +118,4 @@ def shown(url: str) -> str:
 
 
 def _git(root: Path, *words: str) -> str:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *words],
-            capture_output=True, text=True, timeout=GIT_SECONDS, check=False, errors="replace",
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return (git.said(root, *words) or b"").decode("utf-8", "replace").strip()
