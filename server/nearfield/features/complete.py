@@ -29,7 +29,7 @@ from nearfield.features.generate import Ending, Generated, generate
 from nearfield.features.offers import Offers
 from nearfield.features.permitted import Permitted
 from nearfield.features.prompting import errand_of, included
-from nearfield.features.question import Questions, sequences
+from nearfield.features.question import Questions, on_this_machine, sequences
 from nearfield.features.record.row import Row
 from nearfield.features.shape import Shaped, Shaper
 from nearfield.features.tasks import run_task, stop_task
@@ -248,8 +248,7 @@ class Completer:
 
     def _on_this_machine(self) -> bool:
         """Whether asking three times costs nothing but time."""
-        candidates = self._router.candidates("complete") if self._router else ()
-        return bool(candidates) and candidates[0].capabilities.local
+        return on_this_machine(self._router) is not None
 
     async def _other(self, ask: CompletionAsk, avoid: tuple[str, ...], deadline: float) -> Other:
         """One more answer to `ask`, behind everything that somebody waits for."""

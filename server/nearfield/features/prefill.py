@@ -28,10 +28,10 @@ from nearfield.features.prompting import (
     request_of,
     resume,
 )
-from nearfield.features.question import sequences
+from nearfield.features.question import ready_here, sequences
 from nearfield.features.tasks import describe, run_task, stop_task
 from nearfield.routing.router import Router
-from nearfield.types import HealthState, Snippet
+from nearfield.types import Snippet
 
 log = logging.getLogger(__name__)
 
@@ -90,10 +90,7 @@ class Prefill:
             return  # whose end is the next rest
         if document is None or router is None or self._permitted.reason(document.snapshot):
             return
-        candidates = router.candidates("complete")
-        if not candidates or not candidates[0].capabilities.local:
-            return
-        if (await candidates[0].health()).state is HealthState.READY:
+        if await ready_here(router):
             await self._evaluate(document, router)
 
     async def _evaluate(self, document: Document, router: Router) -> None:

@@ -14,10 +14,11 @@ from nearfield.features.debounce import wait_ms
 from nearfield.features.documents import Document
 from nearfield.features.prompting import Cursor, Plan, choose, request_of
 from nearfield.features.shape import Shaper
+from nearfield.providers.base import Provider
 from nearfield.routing.router import Router
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import ParseCache, Parsed
-from nearfield.types import Capabilities, InfillRequest, Selected, Snapshot, Snippet
+from nearfield.types import Capabilities, HealthState, InfillRequest, Selected, Snapshot, Snippet
 
 PARSE_IN_THREAD_CHARS = 100_000
 """A longer text is parsed off the event loop: 1 MB takes 70 ms the first time, 0.1 MB takes 7."""
@@ -135,6 +136,19 @@ class Questions:
         if len(snapshot.text) > PARSE_IN_THREAD_CHARS:
             return await asyncio.to_thread(self._trees.parse, snapshot.uri, language, snapshot.text)
         return self._trees.parse(snapshot.uri, language, snapshot.text)
+
+
+def on_this_machine(router: Router | None) -> Provider | None:
+    """The first candidate, where that is on this machine, so that asking it costs nothing but
+    time."""
+    candidates = router.candidates("complete") if router is not None else ()
+    return candidates[0] if candidates and candidates[0].capabilities.local else None
+
+
+async def ready_here(router: Router) -> bool:
+    """Whether a model of this machine would answer at once."""
+    provider = on_this_machine(router)
+    return provider is not None and (await provider.health()).state is HealthState.READY
 
 
 def sequences(router: Router) -> int | None:

@@ -13,10 +13,11 @@ from nearfield.config.schema import Config
 from nearfield.features.confidence import confidence_of
 from nearfield.features.generate import Ending, Generated, generate
 from nearfield.features.next_edit.likely import Place, judged, prompt_of
+from nearfield.features.question import ready_here
 from nearfield.features.tasks import describe
 from nearfield.routing.errand import Errand, Task
 from nearfield.routing.router import Router
-from nearfield.types import HealthState, InfillRequest, Priority, Snapshot
+from nearfield.types import InfillRequest, Priority, Snapshot
 
 __all__ = ["Guesser"]
 
@@ -47,7 +48,7 @@ class Guesser:
         """What the line at `place` has to become, "" for nothing that may be offered; None where no
         model could say. Cancelling it frees the model."""
         router = self._router
-        if router is None or not self.enabled or not await _is_ready(router):
+        if router is None or not self.enabled or not await ready_here(router):
             return None
         name = snapshot.uri.rpartition("/")[2]
         request = InfillRequest(
@@ -84,11 +85,3 @@ class _AllOfIt:
 
     def restart(self) -> None:
         """Nothing is held."""
-
-
-async def _is_ready(router: Router) -> bool:
-    """Whether a model of this machine would answer at once."""
-    candidates = router.candidates("complete")
-    if not candidates or not candidates[0].capabilities.local:
-        return False
-    return (await candidates[0].health()).state is HealthState.READY
