@@ -56,9 +56,10 @@ class Document:
         """Go to `snapshot`, which `edits` lead to, each counted in the text after the one
         before."""
         self.snapshot = snapshot
+        prompts = self.held if self.begun is None else [*self.held, self.begun[0]]
         for edit in edits:
             self._follow(edit)
-            for held in (*self.held, *(self.begun or ())[:1]):
+            for held in prompts:
                 held.follow(edit)
         self.accepted = accepted
 

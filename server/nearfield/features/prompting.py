@@ -104,16 +104,14 @@ def choose(
 def go_on(cursor: Cursor, document: Document, allowance: Allowance) -> Plan | None:
     """The largest held prompt that only needs what has been written since; None where there is
     none."""
-    before, after = _around(cursor)
+    around = _around(cursor)
     plans: list[Plan] = []
     for held in document.held:
-        written = held.written(before, after)
-        if written is None:
+        plan = _again(cursor, around, document.window or Window(0), held)
+        if plan is None or plan.prompt.chars > allowance.prompt_chars:
             continue
-        prompt = replace(held.prompt, written=written)
-        new = prompt.fresh_chars(held.prompt)
-        if new <= allowance.fresh_chars and prompt.chars <= allowance.prompt_chars:
-            plans.append(_again(cursor, document.window or Window(0), held, prompt))
+        if plan.prompt.fresh_chars(held.prompt) <= allowance.fresh_chars:
+            plans.append(plan)
     return max(plans, key=lambda plan: plan.prompt.chars, default=None)
 
 
@@ -122,10 +120,9 @@ def resume(cursor: Cursor, document: Document, snippets: tuple[Snippet, ...]) ->
     if document.begun is None:
         return None
     held, window = document.begun
-    written = held.written(*_around(cursor))
-    if written is None or held.stale or held.prompt.snippets != snippets:
+    if held.stale or held.prompt.snippets != snippets:
         return None
-    return _again(cursor, window, held, replace(held.prompt, written=written))
+    return _again(cursor, _around(cursor), window, held)
 
 
 def _all_of_it(plan: Plan, snippets: tuple[Snippet, ...]) -> bool:
@@ -180,9 +177,13 @@ def _held(cursor: Cursor, piece: Slice, full: bool) -> Held:
     )
 
 
-def _again(cursor: Cursor, window: Window, held: Held, prompt: Prompt) -> Plan:
-    """The slice that goes on from `held`."""
-    snapshot = cursor.snapshot
+def _again(cursor: Cursor, around: tuple[str, str], window: Window, held: Held) -> Plan | None:
+    """The slice that goes on from `held`; None where the cursor, with the text `around` it,
+    cannot."""
+    written = held.written(*around)
+    if written is None:
+        return None
+    snapshot, prompt = cursor.snapshot, replace(held.prompt, written=written)
     piece = Slice(
         prefix=prompt.head + prompt.written,
         suffix=prompt.suffix,

@@ -15,7 +15,7 @@ from nearfield.features.next_edit.counterparts import (
     added_to,
     counterparts,
 )
-from nearfield.features.next_edit.follow import Followed, Group, Site
+from nearfield.features.next_edit.follow import Burst, Followed, Group, Site
 from nearfield.features.next_edit.likely import Guessed, Place
 from nearfield.features.next_edit.records import renamed_key, same_keys
 from nearfield.features.next_edit.repeat import (
@@ -55,8 +55,11 @@ class Keyed:
 
 def changes_of(followed: Followed) -> list[Changed]:
     """The changed lines, without those that have led to other changes."""
-    alone = [burst for burst in followed.bursts if not burst.is_partly_done]
-    return changed_lines(followed.text, alone)
+    return changed_lines(followed.text, _alone(followed))
+
+
+def _alone(followed: Followed) -> list[Burst]:
+    return [burst for burst in followed.bursts if not burst.is_partly_done]
 
 
 def _rule(
@@ -65,8 +68,7 @@ def _rule(
     """The rule behind the last changes: those of whole lines, else those of single places."""
     found = rule_of(changes)
     if found is None:
-        alone = [burst for burst in followed.bursts if not burst.is_partly_done]
-        found = rule_of(single_changes(followed.text, alone))
+        found = rule_of(single_changes(followed.text, _alone(followed)))
         return found if found is not None and found[0].certain else None
     return found
 
