@@ -203,7 +203,7 @@ class Completer:
         document.window = asked.plan.piece.window
         account.included = included(asked.plan.piece)
         fresh = document.fresh_chars(asked.plan.prompt)
-        found = Generated()
+        found = Generated(least=asked.least)
         workspace = ask.snapshot.root or ""
         accepted = self._offers.take(workspace, Task.COMPLETE)
         try:
@@ -283,7 +283,7 @@ class Completer:
             return CompletionAnswer(reason=reason_of(found.error))
         lines = found.whole_lines()
         if not lines and found.cut_off:
-            return CompletionAnswer(reason=found.cut_off)
+            return self._nothing_of(ask, found, account)
         shaped = shaper.finish(lines)
         text, offset = ask.place()
         continuation = shaped.text[ask.item_length :]
@@ -306,6 +306,18 @@ class Completer:
         if self._unsure(ask, said):
             return CompletionAnswer(reason="unsure")
         return self._offer(ask, shaped, said)
+
+    def _nothing_of(
+        self, ask: CompletionAsk, found: Generated, account: Account
+    ) -> CompletionAnswer:
+        """No line was whole when the stream was cut off. A model that was not sure is not asked
+        the same again, one that had no time is."""
+        account.confidence = confidence_of(found.logprobs, len(found.text))
+        if found.ending is Ending.UNSURE:
+            text, offset = ask.place()
+            said = Said("", found.cut_off, account.confidence, found.provider, found.model)
+            self.cache.put(ask.snapshot.uri, text, offset, said)
+        return CompletionAnswer(reason=found.cut_off)
 
     def _unsure(self, ask: CompletionAsk, said: Said) -> bool:
         """Whether it is kept back; whoever asks by a key sees it."""

@@ -26,6 +26,7 @@ class Ending(StrEnum):
     ENOUGH = "enough"  # the syntax tree had
     LENGTH = "length"  # after so many tokens
     DEADLINE = "deadline"
+    UNSURE = "unsure"  # of a token, so that what follows would not be shown
     FAILED = "failed"
 
 
@@ -45,6 +46,8 @@ class Feed(Protocol):
 class Generated:
     """What has come so far; may be read at any time, also after a cancellation."""
 
+    least: float = float("-inf")
+    """A token that is less likely than this (natural logarithm) ends the stream."""
     watch: Stopwatch = field(default_factory=Stopwatch)
     text: str = ""
     logprobs: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
@@ -59,6 +62,8 @@ class Generated:
     offers: tuple[Offer, ...] = ()
     stumbled: bool = False
     """Whether a candidate before the one that answered failed."""
+    doubt: int | None = None
+    """Where the first token begins that the model was not sure of."""
 
     @property
     def usage(self) -> Usage | None:
@@ -78,7 +83,10 @@ class Generated:
         """`delta` has come."""
         each = len(delta.text) / max(1, len(delta.logprobs))
         for number, value in enumerate(delta.logprobs):
-            self.logprobs.append((len(self.text) + int(number * each), value))
+            start = len(self.text) + int(number * each)
+            self.logprobs.append((start, value))
+            if value < self.least and self.doubt is None:
+                self.doubt = start
         self.text += delta.text
         self.reported = delta.usage or self.reported
         if delta.text or delta.logprobs:
@@ -91,19 +99,21 @@ class Generated:
     def forget(self) -> None:
         """Another provider starts over."""
         self.watch, self.text, self.logprobs = Stopwatch(), "", []
-        self.reported = self.ending = None
+        self.reported = self.ending = self.doubt = None
 
     @property
     def cut_off(self) -> str:
-        """Which limit cut the text off: "length", "deadline", or "" when none did."""
-        cut = self.ending in (Ending.LENGTH, Ending.DEADLINE)
+        """What cut the text off: "length", "deadline", "unsure", or "" when nothing did."""
+        cut = self.ending in (Ending.LENGTH, Ending.DEADLINE, Ending.UNSURE)
         return str(self.ending) if cut else ""
 
     def whole_lines(self) -> str:
-        """The text, or of one that was cut off the lines that are whole: "" when none is."""
+        """The text, or of one that was cut off the lines that are whole, and sure: "" when none
+        is."""
         if not self.cut_off:
             return self.text
-        end = self.text.rfind("\n")
+        sure = len(self.text) if self.ending is not Ending.UNSURE else (self.doubt or 0) + 1
+        end = self.text.rfind("\n", 0, sure)
         lines = self.text[: end + 1]
         return lines if lines.strip() else ""
 
@@ -129,10 +139,13 @@ async def generate(
                 if isinstance(item, Restart):
                     found.forget()
                     feed.restart()
-                elif found.ending is not Ending.ENOUGH:
+                elif found.ending not in (Ending.ENOUGH, Ending.UNSURE):
                     found.add(item)
                     if item.text and feed.feed(item.text):
                         found.ending = Ending.ENOUGH
+                    elif found.doubt is not None:
+                        found.ending = Ending.UNSURE
+                    if found.ending in (Ending.ENOUGH, Ending.UNSURE):
                         route.enough()
     except TimeoutError:
         # What was enough before somebody better was waited for is whole.

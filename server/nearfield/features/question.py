@@ -39,12 +39,14 @@ async def _nothing(_snapshot: Snapshot, _offset: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a model is asked, and what judges its answer."""
+    """What a model is asked, and what judges its answer: of that nothing is wanted from the first
+    token on whose log-probability is below `least`."""
 
     cursor: Cursor
     plan: Plan
     shaper: Shaper
     request: InfillRequest
+    least: float
 
 
 class Questions:
@@ -95,7 +97,7 @@ class Questions:
             deadline=deadline,
             patient=ask.invoked,
         )
-        return Question(cursor, plan, shaper, request)
+        return Question(cursor, plan, shaper, request, self._least(ask, router, shaper))
 
     def shaper(self, cursor: Cursor, invoked: bool, soon: float = float("inf")) -> Shaper:
         """What judges and cuts an answer at `cursor`; from the moment `soon` on, whole lines are
@@ -113,6 +115,14 @@ class Questions:
             max_lines=self._settings.max_lines,
             soon=float("inf") if invoked else soon,
         )
+
+    def _least(self, ask: CompletionAsk, router: Router, shaper: Shaper) -> float:
+        """What follows an unlikely token is not decoded, as it would not be shown; unless a rest of
+        the line could cut the token away, or others might be asked if the answer is poor."""
+        alone = len(router.candidates("complete")) == 1
+        if ask.invoked or not shaper.at_line_end or not alone:
+            return float("-inf")
+        return self._settings.min_token_confidence
 
     def allowance(self, router: Router, seconds: float, *, patient: bool = False) -> Allowance:
         """What the first candidate can be shown within `seconds`."""

@@ -73,6 +73,11 @@ class Shaper:
         """Whether the model may stop at the first line break behind something visible."""
         return self.kind is Kind.LINE
 
+    @property
+    def at_line_end(self) -> bool:
+        """Whether nothing visible stands behind the cursor on its line."""
+        return not self._place.rest.strip()
+
     def feed(self, text: str) -> bool:
         """More of what the model writes; True when that is enough and the model can stop."""
         self._fed += text

@@ -88,6 +88,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Tokens in one piece."""
     logprob: float = -0.1
     """The log-probability of every token."""
+    logprobs: dict[str, float] = field(default_factory=dict[str, float])
+    """That of single tokens, where it is another."""
     hang: bool = False
     """Say nothing more after `text` and do not end, until the deadline or until it is closed."""
     error: str = ""
@@ -244,7 +246,8 @@ class Scripted:
                 generated += len(piece)
                 call.sent += "".join(piece)
                 first = usage if generated == len(piece) else None
-                yield Delta("".join(piece), (answer.logprob,) * len(piece), usage=first)
+                sure = tuple(answer.logprobs.get(token, answer.logprob) for token in piece)
+                yield Delta("".join(piece), sure, usage=first)
             if answer.hang:
                 finish = await _hang(request.deadline)
             if answer.error:

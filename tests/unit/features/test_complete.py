@@ -112,6 +112,58 @@ async def test_what_is_cut_away_does_not_make_it_unsure(start: Start) -> None:
     assert await Person(service, ADD).said() == "a + b"
 
 
+DOUBTS: list[tuple[str, str, str, dict[str, Any], str, str]] = [
+    # name, document, what the model would write, what it is how sure of, said, decoded
+    ("in the line", ADD, "a + b * 2\n", {"b": -3.0}, "<unsure>", "a + b"),
+    (
+        "after lines that stand",
+        "def add(a, b):\n    |\n",
+        "if a:\n        a += 1\n    wild = 3\n",
+        {"wild": -3.0},
+        "if a:\n        a += 1",
+        "if a:\n        a += 1\n    wild",
+    ),
+    (
+        "how the lines go on",
+        "def add(a, b):\n    |\n",
+        "if a:\n        a += 1\n        b = 3\n",
+        {"b": -3.0},
+        "if a:\n        a += 1",
+        "if a:\n        a += 1\n        b",
+    ),
+    ("in front of the rest of the line", "f(|)\n", "a, b)\n", {")": -3.0}, "a, b", "a, b)"),
+    ("not so much that it counts", ADD, "a + b\n", {"b": -1.4}, "a + b", "a + b\n"),
+]
+
+
+@pytest.mark.parametrize(
+    ("document", "text", "logprobs", "said", "decoded"),
+    [row[1:] for row in DOUBTS],
+    ids=[row[0] for row in DOUBTS],
+)
+async def test_what_follows_a_token_that_is_not_sure_is_not_decoded(
+    start: Start, document: str, text: str, logprobs: dict[str, float], said: str, decoded: str
+) -> None:
+    model = scripted("model", {"text": text, "logprobs": logprobs, "piece_ms": 1})
+    service = await start(model, multiline="always")
+    person = Person(service, document)
+    assert await person.said() == said
+    assert completions(model)[-1].sent == decoded
+    assert await person.said() == said
+    assert len(completions(model)) == 1
+    # Whoever asks by a key sees what there is, sure or not.
+    if said == "<unsure>":
+        assert await person.said(invoked=True) == text.rstrip()
+
+
+async def test_others_may_judge_what_the_first_is_not_sure_of(start: Start) -> None:
+    answer = {"text": "a + b * 2\n", "logprobs": {"b": -3.0}, "piece_ms": 1}
+    first, second = scripted("first", answer), scripted("second", SUM)
+    service = await start(first, second)
+    assert await Person(service, ADD).said() == "<unsure>"
+    assert completions(first)[0].sent == "a + b * 2\n"
+
+
 async def test_at_the_deadline_whole_lines_are_shown(start: Start) -> None:
     text = "total = a + b\n    total *= 2\n    retur"
     service = await start(
