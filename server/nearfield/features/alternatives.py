@@ -2,12 +2,14 @@
 
 The first one never waits for them: they are asked for when it is done, one after the other, each
 beginning otherwise than those before. Somebody who asks again at the same place gets them all. Any
-other question, and any edit, ends the work.
+other question, and any edit, ends the work. Where the first cannot be shown, as it repeats what is
+there or would break the syntax, the first of them takes its place.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -23,6 +25,9 @@ MOST = 2
 LEAST_LOGPROB = -4.0
 """Below this the beginning was forced upon the model, or it wrote itself into nonsense: a token of
 less than two in a hundred."""
+
+UNFIT = frozenset({"repeats", "syntax"})
+"""Why the first is not shown, though the model has said something."""
 
 UNNOTICED_MS = 150.0
 """Where all of them take no longer than this, they are waited for at once."""
@@ -51,6 +56,8 @@ class Alternatives:
         self._place: Place | None = None
         self._found: list[tuple[Shaped, Said]] = []
         self._task: asyncio.Task[None] | None = None
+        self._one = asyncio.Event()
+        """There is one, or there will be none."""
 
     def begin(self, ask: CompletionAsk, first: str, deadline: float) -> None:
         """Look for others than `first`, unless that was done, or is being done, at this place."""
@@ -58,13 +65,18 @@ class Alternatives:
         if place == self._place:
             return
         self.stop()
-        self._place = place
+        self._place, self._one = place, asyncio.Event()
         self._task = run_task(self._make(ask, first, deadline), "make alternatives")
 
     async def wait(self, seconds: float) -> None:
         """Until all are there, at most so long."""
         if self._task is not None and not self._task.done():
             await asyncio.wait({self._task}, timeout=seconds)
+
+    async def one(self, seconds: float) -> None:
+        """Until one is there, or there will be none, at most so long."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._one.wait(), seconds)
 
     def at(self, ask: CompletionAsk) -> tuple[tuple[Shaped, Said], ...]:
         """What has been found there."""
@@ -84,6 +96,13 @@ class Alternatives:
         self._place, self._task, self._found = None, None, []
 
     async def _make(self, ask: CompletionAsk, first: str, deadline: float) -> None:
+        one = self._one
+        try:
+            await self._find(ask, first, deadline)
+        finally:
+            one.set()
+
+    async def _find(self, ask: CompletionAsk, first: str, deadline: float) -> None:
         found = self._found
         begun, shown = [first], {_plain(first)}
         for _ in range(MOST + 1):
@@ -98,6 +117,7 @@ class Alternatives:
                 continue
             shown.add(_plain(other.said.text))
             found.append((other.shaped, other.said))
+            self._one.set()
             if len(found) == MOST:
                 return
 

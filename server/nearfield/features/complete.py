@@ -20,7 +20,7 @@ from nearfield.config.schema import Completion, Config
 from nearfield.errors import NearfieldError
 from nearfield.features.acceptance import Acceptance
 from nearfield.features.account import Account, reason_of
-from nearfield.features.alternatives import MOST, UNNOTICED_MS, Alternatives, Other
+from nearfield.features.alternatives import MOST, UNFIT, UNNOTICED_MS, Alternatives, Other
 from nearfield.features.ask import CompletionAnswer, CompletionAsk
 from nearfield.features.cache import CompletionCache, Hit, Said
 from nearfield.features.confidence import confidence_of, unsure
@@ -222,6 +222,8 @@ class Completer:
                 self._documents.evaluated(document, asked.plan.held, sequences(router))
                 self.questions.rates.learn(found.provider, found.watch, fresh, found.usage)
         answer = self._judged(ask, found, asked.shaper, account)
+        if ask.invoked and answer.reason in UNFIT and self._on_this_machine():
+            return await self._instead(ask, found.text, answer, deadline)
         expected = MOST * (found.usage.decode_ms or 0.0) if found.usage else 0.0
         wait = expected / 1000 if expected <= UNNOTICED_MS else 0.0
         return await self._with_others(ask, answer, deadline, wait)
@@ -243,8 +245,20 @@ class Completer:
             first = answer.suggestions[0].text[ask.item_length :]
             self.others.begin(ask, first, deadline)
             await self.others.wait(min(wait, max(0.0, deadline - time.monotonic())))
-        others = [self._offer(ask, *other).suggestions[0] for other in self.others.at(ask)]
-        return CompletionAnswer((*answer.suggestions, *others))
+        return CompletionAnswer((*answer.suggestions, *self._offered(ask)))
+
+    def _offered(self, ask: CompletionAsk) -> tuple[Suggestion, ...]:
+        return tuple(self._offer(ask, *other).suggestions[0] for other in self.others.at(ask))
+
+    async def _instead(
+        self, ask: CompletionAsk, unfit: str, answer: CompletionAnswer, deadline: float
+    ) -> CompletionAnswer:
+        """What begins otherwise than an answer that cannot be shown."""
+        self.others.begin(ask, unfit, deadline)
+        await self.others.one(max(0.0, deadline - time.monotonic()))
+        if past := self._past(ask):
+            return CompletionAnswer(reason=past)
+        return CompletionAnswer(self._offered(ask)) if self.others.at(ask) else answer
 
     def _on_this_machine(self) -> bool:
         """Whether asking three times costs nothing but time."""
@@ -297,10 +311,8 @@ class Completer:
             result=_result(text, offset, continuation),
         )
         self.cache.put(ask.snapshot.uri, text, offset, said)
-        if self._documents.is_stale(ask.snapshot):
-            return CompletionAnswer(reason="stale")
-        if ask.late is not None and ask.late():
-            return CompletionAnswer(reason="late")
+        if past := self._past(ask):
+            return CompletionAnswer(reason=past)
         if not shaped.text:
             return CompletionAnswer(reason=shaped.reason)
         if self._unsure(ask, said):
@@ -318,6 +330,12 @@ class Completer:
             said = Said("", found.cut_off, account.confidence, found.provider, found.model)
             self.cache.put(ask.snapshot.uri, text, offset, said)
         return CompletionAnswer(reason=found.cut_off)
+
+    def _past(self, ask: CompletionAsk) -> str:
+        """Why an answer comes too late to be shown, "" when it does not."""
+        if self._documents.is_stale(ask.snapshot):
+            return "stale"
+        return "late" if ask.late is not None and ask.late() else ""
 
     def _unsure(self, ask: CompletionAsk, said: Said) -> bool:
         """Whether it is kept back; whoever asks by a key sees it."""

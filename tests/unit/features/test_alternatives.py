@@ -57,6 +57,46 @@ async def test_who_asks_again_gets_others(
     assert len({suggestion.id for suggestion in answer.suggestions}) == len(expected)
 
 
+BROKEN = {"match": r"return $", "text": "a + ) (\n"}
+FINE = {"match": r"return $", "text": "sum(c)\n"}
+
+# what the model would say, what is shown to who asks by a key, and why nothing is
+INSTEAD: list[tuple[str, list[dict[str, Any]], list[str], str]] = [
+    ("another", [BROKEN, FINE], ["sum(c)"], ""),
+    ("none other", [BROKEN], [], "syntax"),
+    ("one that fails", [BROKEN, {**FINE, "error": "Unreachable", "text": ""}], [], "syntax"),
+    ("one that was forced", [BROKEN, {**FINE, "logprob": -6.0}], [], "syntax"),
+    ("nothing to begin with", [{"text": ""}, FINE], [], "empty"),
+]
+
+
+@pytest.mark.parametrize("case", INSTEAD, ids=[c[0] for c in INSTEAD])
+async def test_another_takes_the_place_of_what_cannot_be_shown(
+    start: Start, case: tuple[str, list[dict[str, Any]], list[str], str]
+) -> None:
+    _, script, expected, reason = case
+    person = Person(await start(scripted("model", *script)), ADD)
+    answer = await person.ask(invoked=True)
+    assert (said(answer), answer.reason) == (expected, reason)
+
+
+async def test_nothing_takes_its_place_while_somebody_types(start: Start) -> None:
+    model = scripted("model", BROKEN, FINE)
+    assert await Person(await start(model), ADD).said() == "<syntax>"
+    assert not others(model)
+
+
+async def test_what_takes_its_place_is_not_shown_in_a_document_that_has_changed(
+    start: Start,
+) -> None:
+    model = scripted("model", BROKEN, {**FINE, "delay_ms": 200})
+    person = Person(await start(model), ADD)
+    question = asyncio.create_task(person.ask(invoked=True))
+    await until(lambda: others(model))
+    person.type("c")
+    assert (await question).reason == "stale"
+
+
 async def test_the_first_one_does_not_wait_for_slow_ones(start: Start) -> None:
     first = {**FIRST, "piece_ms": 60}  # some 300 ms to write: the others would be noticed
     model = scripted("model", first, *answers("b + a\n", delay_ms=60_000)[1:])
