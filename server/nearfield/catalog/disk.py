@@ -3,7 +3,8 @@
 One folder a model in the cache: `models/NAME/FILE`, beside it `FILE.part` and `FILE.part.json`
 while a download runs, and `verified.json` once the SHA-256 was checked. That record holds for the
 size and modification time that it names, so a file of half a gigabyte is hashed once and not at
-every start, and is hashed again as soon as either changes.
+every start, and is hashed again as soon as either changes. A model of several files has one such
+record for each: `FILE.verified.json` for those beside the first.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import msgspec
 import platformdirs
 
 CACHE_DIR_VARIABLE = "NEARFIELD_CACHE_DIR"
+RECORD = "verified.json"
 GGUF_MAGIC = b"GGUF"
 BLOCK_BYTES = 1 << 20
 
@@ -66,14 +68,16 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Shelf:
-    """One model's folder in the cache. Nothing is created until something is written."""
+    """One file of a model, in the model's folder in the cache. Nothing is created until something
+    is written."""
 
-    def __init__(self, cache: Path, name: str, file: str) -> None:
+    def __init__(self, cache: Path, name: str, file: str, *, beside: bool = False) -> None:
+        """`beside`: it is not the model's first file."""
         self.folder = cache / "models" / name
         self.file = self.folder / Path(file).name
         self.part = self.file.with_name(self.file.name + ".part")
         self.journal = self.file.with_name(self.file.name + ".part.json")
-        self.record = self.folder / "verified.json"
+        self.record = self.folder / (f"{self.file.name}.{RECORD}" if beside else RECORD)
         self.staging = self.folder / "staging"
         # Outside the folder, so that removing a model cannot pull a lock from under a download.
         self.lock = cache / "models" / ".locks" / f"{name}.lock"

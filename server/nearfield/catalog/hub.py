@@ -1,10 +1,11 @@
 """Fetch a file from the Hugging Face hub, or from a server that speaks its protocol.
 
 A HEAD of `ENDPOINT/REPO/resolve/REVISION/FILE` answers, before any redirect to the storage host,
-what the hub publishes about the file: `X-Repo-Commit`, `X-Linked-Etag` (a large file's SHA-256) and
-`X-Linked-Size`. The file is then fetched at that very commit, in as many pieces as it takes.
-(The headers are those that `huggingface_hub.get_hf_file_metadata` reads. The library itself is not
-used: resuming into a file of our own and failing fast when offline are not in its interface.)
+what the hub publishes about the file: `X-Repo-Commit`, `X-Linked-Size` and `X-Linked-Etag`, which
+is a large file's SHA-256, or git's name for the content of a small one. The file is then fetched at
+that very commit, in as many pieces as it takes. (The headers are those that
+`huggingface_hub.get_hf_file_metadata` reads. The library itself is not used: resuming into a file
+of our own and failing fast when offline are not in its interface.)
 
 Honoured variables: `HF_ENDPOINT`, `HF_TOKEN` (or `HUGGING_FACE_HUB_TOKEN`), `HF_HUB_OFFLINE`. The
 token goes to the endpoint alone, never to the host that it redirects to, and is never logged.
@@ -35,6 +36,7 @@ RETRY_SECONDS = (1.0, 2.0, 4.0)
 MAX_REDIRECTS = 5
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_BLOB = re.compile(r"[0-9a-f]{40}")
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 _OFFLINE_HINT = "Check the network (and HTTPS_PROXY behind a proxy)."
 
@@ -74,8 +76,9 @@ class Hub:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def look_up(self, source: HubSource) -> Remote:
-        """What the hub publishes about the file. Raises `DownloadFailed`."""
+    def look_up(self, source: HubSource, *, small: bool = False) -> Remote:
+        """What the hub publishes about the file, of which a `small` one may have no SHA-256 but
+        git's name for its content. Raises `DownloadFailed`."""
         if self._offline:
             raise DownloadFailed("HF_HUB_OFFLINE forbids it.", "Unset HF_HUB_OFFLINE.")
         try:
@@ -84,17 +87,17 @@ class Hub:
             raise _unreachable(self.endpoint, error) from error
         _check_status(response, source, self.endpoint)
         etag = response.headers.get("X-Linked-Etag", response.headers.get("ETag", ""))
-        sha256 = etag.removeprefix("W/").strip('"').lower()
+        found = etag.removeprefix("W/").strip('"').lower()
         size = response.headers.get("X-Linked-Size", response.headers.get("Content-Length", ""))
-        if not _SHA256.fullmatch(sha256) or not size.isdecimal():
+        large = _SHA256.fullmatch(found) is not None
+        if not (large or (small and _BLOB.fullmatch(found))) or not size.isdecimal():
             raise DownloadFailed(
                 f"{self.endpoint} publishes no SHA-256 and size for {source.repo}/{source.file}.",
                 "Nothing is used unchecked: fetch it yourself and `nearfield models add` it.",
             )
         commit = response.headers.get("X-Repo-Commit", "")
-        return Remote(
-            self._url(source, commit or source.revision), Expected(sha256, int(size)), commit
-        )
+        expected = Expected(found, int(size)) if large else Expected("", int(size), found)
+        return Remote(self._url(source, commit or source.revision), expected, commit)
 
     def fetch(self, remote: Remote, part: Part) -> None:
         """Append what is missing to `part`. Raises `DownloadFailed` when the connection stays

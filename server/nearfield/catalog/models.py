@@ -20,17 +20,23 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, field
 
 from nearfield.catalog import templates
-from nearfield.catalog.disk import Shelf, Verified, cache_dir, hash_file, is_gguf
+from nearfield.catalog.disk import RECORD, Shelf, Verified, cache_dir, hash_file, is_gguf
 from nearfield.config.paths import user_config_file
 from nearfield.errors import ConfigError, HashMismatch, UnknownModel
 
 USER_CATALOGUE = "catalog.toml"
-ROLES = ("complete", "chat")
+SEARCH = "search"
+"""The role of a static embedding: it makes the index's first vectors. It is a folder in model2vec's
+format and no GGUF file, and serves nothing else."""
+ROLES = ("complete", "chat", SEARCH)
+TABLE, TOKENIZER = "model.safetensors", "tokenizer.json"
+"""What such a folder holds at least."""
 # A name is also a folder's name and a TOML key.
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]*")
+FILE_PATTERN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 Sha256 = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$")]
 
@@ -77,10 +83,13 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Tried in order, a path on this machine before all others."""
     file: str
     """The file's name in the cache."""
+    beside: list[str] = field(default_factory=list[str])
+    """Further files that the model needs, from the same folder of the hub's repository and of the
+    same commit."""
     licence: str
     """SPDX where there is one, else the licence's own name."""
     context: int
-    """Tokens the model was trained to see."""
+    """Tokens the model was trained to see; 0 for a static embedding, which knows no order."""
     roles: list[str]
     bytes: int = 0
     sha256: Sha256 = ""
@@ -112,6 +121,16 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Whether it can be had from the hub and from nowhere else."""
         return all(isinstance(source, HubSource) for source in self.sources)
 
+    @property
+    def is_static(self) -> bool:
+        """Whether it is a static embedding, and no GGUF file."""
+        return SEARCH in self.roles
+
+    @property
+    def files(self) -> list[str]:
+        """The names of all its files, the first one first."""
+        return [self.file, *self.beside]
+
     def problems(self) -> Iterator[str]:
         """What is wrong with the entry, one sentence each."""
         if not NAME_PATTERN.fullmatch(self.name):
@@ -130,6 +149,14 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             self.sha256 and self.bytes
         ):
             yield "a wheels source needs sha256 and bytes"
+        if self.beside and not self.hub_only:
+            yield "a model with files beside the first one is fetched from the hub alone"
+        if not all(map(FILE_PATTERN.fullmatch, self.beside)) or _collide(self):
+            yield "beside must be plain file names, each another one"
+        if self.is_static and (self.roles != [SEARCH] or self.fim or self.chat):
+            yield f"a model for {SEARCH} does nothing else"
+        if self.is_static and (self.file != TABLE or TOKENIZER not in self.beside):
+            yield f"a model for {SEARCH} is {TABLE} with {TOKENIZER} beside it"
 
 
 class Catalog:
@@ -175,13 +202,24 @@ class Catalog:
         raise UnknownModel(f"There is no model called {name!r} in the catalogue.", hint)
 
     def shelf(self, entry: ModelEntry) -> Shelf:
-        """Where the cache keeps that model."""
+        """Where the cache keeps that model's first file."""
         return Shelf(self.cache, entry.name, entry.file)
 
-    def local_path(self, name: str) -> Path | None:
-        """The model's file, None when it is not on this machine.
+    def shelves(self, entry: ModelEntry) -> list[Shelf]:
+        """Where it keeps each of the model's files, the first one first."""
+        beside = [Shelf(self.cache, entry.name, name, beside=True) for name in entry.beside]
+        return [self.shelf(entry), *beside]
 
-        Hashes the file when that has not been done since it last changed (about a second for half a
+    def bytes_here(self, entry: ModelEntry, path: Path) -> int:
+        """What the model takes on the disk, whose first file is at `path`. Raises `OSError`."""
+        beside = self.shelves(entry)[1:]
+        return path.stat().st_size + sum(shelf.file.stat().st_size for shelf in beside)
+
+    def local_path(self, name: str) -> Path | None:
+        """The model's file, the first one where it has several; None when it is not on this
+        machine, or not all of it.
+
+        Hashes a file when that has not been done since it last changed (about a second for half a
         gigabyte), so call it off the event loop. Raises `UnknownModel`, and `HashMismatch` when the
         file is not what the entry says.
         """
@@ -189,9 +227,18 @@ class Catalog:
         shelf = self.shelf(entry)
         own = (Path(s.path).expanduser() for s in entry.sources if isinstance(s, PathSource))
         for path in (*own, shelf.file):
-            if path.is_file() and _is_as_said(path, entry, shelf):
-                return path
+            if path.is_file() and _is_as_said(path, entry, shelf, entry.sha256):
+                return path if self._beside_it(entry) else None
         return None
+
+    def _beside_it(self, entry: ModelEntry) -> bool:
+        """Whether all the other files are here too, and of the same commit."""
+        shelves = self.shelves(entry)
+        for shelf in shelves[1:]:
+            if not (shelf.file.is_file() and _is_as_said(shelf.file, entry, shelf, "")):
+                return False
+        known = [shelf.verified() for shelf in shelves] if entry.beside else []
+        return len({record.commit if record else None for record in known}) <= 1
 
     def installed(self) -> tuple[ModelEntry, ...]:
         """The entries whose verified file is on this machine; files with a wrong hash are left out
@@ -210,14 +257,22 @@ def user_catalogue_file(environ: Mapping[str, str] | None = None) -> Path:
     return user_config_file(environ).with_name(USER_CATALOGUE)
 
 
-def _is_as_said(path: Path, entry: ModelEntry, shelf: Shelf) -> bool:
-    """Whether the file may be used; False only for a cached file that nobody can vouch for."""
+def _collide(entry: ModelEntry) -> bool:
+    """Whether two of its files would lie in the same place, or where something of ours does."""
+    ours = ["", ".part", ".part.json", f".{RECORD}"]
+    names = [name.casefold() + ending for name in entry.files for ending in ours]
+    return len({*names, RECORD, "staging", "optimised"}) < len(names) + 3
+
+
+def _is_as_said(path: Path, entry: ModelEntry, shelf: Shelf, stated: str) -> bool:
+    """Whether the file may be used; False only for a cached file that nobody can vouch for.
+    `stated` is the SHA-256 that the catalogue has, "" for none."""
     again = f"`nearfield models remove {entry.name}`, then `nearfield models pull {entry.name}`."
     hint = f"Run {again}" if path == shelf.file else "Register the right file again."
-    if not is_gguf(path):
+    if not entry.is_static and not is_gguf(path):
         raise HashMismatch(f"{path} is not a GGUF file: it does not begin with 'GGUF'.", hint)
     known = shelf.verified()
-    expected = entry.sha256 or (known.sha256 if known and path == shelf.file else "")
+    expected = stated or (known.sha256 if known and path == shelf.file else "")
     if not expected:
         # The user's own file is theirs to vouch for; a file in the cache must have been checked.
         return path != shelf.file

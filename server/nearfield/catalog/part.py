@@ -1,9 +1,9 @@
 """A file on its way: what has arrived is kept, whatever interrupts us.
 
 The bytes so far are in `FILE.part`, and `FILE.part.json` says which file they are the beginning of
-(its SHA-256 and size). As that is the same file whichever source it comes from, one source can go
-on where another stopped. The last step is a rename, so the model's own name never shows a partial
-file.
+(its SHA-256, or git's name for it where no SHA-256 is published, and its size). As that is the same
+file whichever source it comes from, one source can go on where another stopped. The last step is a
+rename, so the model's own name never shows a partial file.
 """
 
 from __future__ import annotations
@@ -43,11 +43,50 @@ Progress = Callable[[Step], None]
 FreeBytes = Callable[[Path], int]
 
 
-class Expected(msgspec.Struct, frozen=True):
-    """The file that is being fetched: its SHA-256 and its size in bytes."""
+class Expected(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The file that is being fetched: its SHA-256 and its size in bytes. `blob` is git's name for
+    its content, for a file of which no SHA-256 is known."""
 
     sha256: str
     bytes: int
+    blob: str = ""
+
+
+class Content:
+    """What a file is found to hold, as its bytes are `read`."""
+
+    def __init__(self, size: int) -> None:
+        """`size` is what it is expected to have."""
+        self._sha256 = hashlib.sha256()
+        # What the hub publishes of small files: git's name, a SHA-1 of the size and the content.
+        self._blob = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+
+    def read(self, data: bytes) -> None:
+        """The next bytes."""
+        self._sha256.update(data)
+        self._blob.update(data)
+
+    @property
+    def sha256(self) -> str:
+        """Of all that was read."""
+        return self._sha256.hexdigest()
+
+    def wrong(self, expected: Expected) -> str:
+        """What is wrong with it, "" when it is what was expected."""
+        if expected.sha256:
+            right = self.sha256 == expected.sha256
+            return "" if right else f"the SHA-256 {self.sha256}, not {expected.sha256}"
+        blob = self._blob.hexdigest()
+        return "" if blob == expected.blob else f"git's name {blob}, not {expected.blob}"
+
+
+def content_of(path: Path) -> Content:
+    """The content of a file. Raises `OSError`."""
+    content = Content(path.stat().st_size)
+    with path.open("rb") as stream:
+        while block := stream.read(BLOCK_BYTES):
+            content.read(block)
+    return content
 
 
 class Journal(msgspec.Struct, kw_only=True):
@@ -77,7 +116,7 @@ class Part:
         self._free = free
         self._source = source
         self._stream: BinaryIO | None = None
-        self._digest = hashlib.sha256()
+        self._content = Content(expected.bytes)
         self._told = 0
         self.expected = expected
         self.journal = Journal(expected=expected)
@@ -122,7 +161,7 @@ class Part:
     def restart(self) -> None:
         """Forget everything and begin at the first byte."""
         self._cut(0)
-        self._digest = hashlib.sha256()
+        self._content = Content(self.expected.bytes)
         self.position = 0
         self._told = 0
         self.resumed = False
@@ -152,7 +191,7 @@ class Part:
             raise HashMismatch(f"{self._source} sends more than the file's size.")
         with self._disk():
             self._open().write(data)
-        self._digest.update(data)
+        self._content.read(data)
         self.position += len(data)
         self.tell()
 
@@ -171,19 +210,16 @@ class Part:
                 f"{self._source} sent {self.position} of {self.expected.bytes} bytes.",
                 "Run it again: it goes on where it stopped.",
             )
-        found = self._digest.hexdigest()
-        if found != self.expected.sha256:
+        content = self._content
+        if wrong := content.wrong(self.expected):
             self.restart()
-            raise HashMismatch(
-                f"What {self._source} sent has the SHA-256 {found}, not {self.expected.sha256}; "
-                "it was deleted."
-            )
+            raise HashMismatch(f"What {self._source} sent has {wrong}; it was deleted.")
         with self._disk():
             self._flush()
             self._open().close()
             self._shelf.part.replace(self._shelf.file)
             self._shelf.remember(
-                Verified.of(self._shelf.file, found, source=self._source, commit=commit)
+                Verified.of(self._shelf.file, content.sha256, source=self._source, commit=commit)
             )
             self._shelf.journal.unlink(missing_ok=True)
         return self._shelf.file
@@ -208,10 +244,10 @@ class Part:
     def _hash_kept(self, size: int) -> None:
         stream = self._open()
         stream.seek(0)
-        self._digest = hashlib.sha256()
+        self._content = Content(self.expected.bytes)
         self.position = 0
         while block := stream.read(min(BLOCK_BYTES, size - self.position)):
-            self._digest.update(block)
+            self._content.read(block)
             self.position += len(block)
             self._progress(Step("checking", self._source, self.position, self.expected.bytes))
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from nearfield.catalog.models import Catalog, ModelEntry
+from nearfield.catalog.models import ROLES, SEARCH, Catalog, ModelEntry
 from nearfield.catalog.part import free_bytes, megabytes
 from nearfield.catalog.templates import FIM_AUTO
 
@@ -64,6 +64,8 @@ class Machine:
 
     def carries(self, entry: ModelEntry, role: str) -> bool:
         """Whether the model fits in memory and answers in time."""
+        if role == SEARCH:  # a row for each word is looked up
+            return self.fits(entry)
         return self.fits(entry) and entry.parameters_m <= self.limit(role)
 
     def fits(self, entry: ModelEntry) -> bool:
@@ -72,7 +74,7 @@ class Machine:
 
     def tokens_per_second(self, entry: ModelEntry) -> float | None:
         """About how fast it would write here; None where only a measurement can tell."""
-        if self.gpu or not entry.parameters_m:
+        if self.gpu or entry.is_static or not entry.parameters_m:
             return None
         return self.cores * WRITTEN_BY_A_CORE / entry.parameters_m
 
@@ -132,7 +134,7 @@ def recommend(catalog: Catalog, machine: Machine) -> list[Advice]:
     installed = {entry.name for entry in catalog.installed()}
     return [
         advice
-        for role in ("complete", "chat")
+        for role in ROLES
         if (advice := _advise(role, catalog, machine, installed)) is not None
     ]
 
@@ -176,6 +178,10 @@ def _disk_bytes(entry: ModelEntry) -> int:
 
 
 def _reasons(entry: ModelEntry, role: str, machine: Machine) -> Iterator[str]:
+    if role == SEARCH:
+        yield "Finds code by its meaning while an index is new, instead of the shipped table."
+        yield "It is made for code; the two were not compared. Only the Hugging Face hub has it."
+        return
     if role == "complete":
         if entry.fills_in:
             kind = "instruct" if entry.instruct else "base"

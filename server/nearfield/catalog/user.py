@@ -17,7 +17,7 @@ import msgspec
 import tomli_w
 
 from nearfield.catalog.disk import write_atomically
-from nearfield.catalog.models import ROLES, ModelEntry, user_catalogue_file
+from nearfield.catalog.models import ROLES, SEARCH, ModelEntry, user_catalogue_file
 from nearfield.config.paths import user_config_file
 from nearfield.errors import ConfigError
 
@@ -56,17 +56,19 @@ def unregister(name: str, environ: Mapping[str, str] | None = None) -> bool:
 
 
 def use(role: str, model: str, environ: Mapping[str, str] | None = None) -> Path:
-    """Set `[models] ROLE` in the user's `config.toml`; returns that file's path.
+    """Let a model serve a role by a line in the user's `config.toml`, `[models] ROLE` or `[index]
+    static_model`; returns that file's path.
 
     `model` is a catalogue name, a path or "" (the best one that is here), not checked here. Raises
     `ConfigError` when the role is unknown or the file cannot be read or written.
     """
     if role not in ROLES:
-        raise ConfigError(f"There is no role {role!r}.", f"The roles are {' and '.join(ROLES)}.")
+        raise ConfigError(f"There is no role {role!r}.", f"The roles are {', '.join(ROLES)}.")
+    section, key = ("index", "static_model") if role == SEARCH else ("models", role)
     path = user_config_file(environ)
     text, tables = _read(path)
-    expected = {**tables, "models": {**_table(tables, "models", path), role: model}}
-    _write(path, _with_setting(text, "models", role, model), expected)
+    expected = {**tables, section: {**_table(tables, section, path), key: model}}
+    _write(path, _with_setting(text, section, key, model), expected)
     return path
 
 
