@@ -84,6 +84,7 @@ DOMAIN: dict[str, tuple[Any, list[tuple[Any, Any]]]] = {
     "index.vectors": (True, [(False, False), (True, True)]),
     "index.on_battery": (False, [(True, False)]),
     "index.embedder": ("", [("cloud", "")]),
+    "index.static_model": ("mine", [("/evil", "mine"), ("", "mine")]),
     "index.store": ("", [("postgresql://elsewhere/all", "")]),
     "index.role": ("read", [("build", "read")]),
     "index.name": ("shop", [("other", "shop")]),
