@@ -156,7 +156,7 @@ def models(catalog: Catalog) -> Iterator[Check]:
             yield Check("models", State.PROBLEM, error.message, error.hint)
             continue
         if path is not None:
-            size = f"{path.stat().st_size / 1e6:,.0f} MB"
+            size = f"{catalog.bytes_here(entry, path) / 1e6:,.0f} MB"
             yield Check("models", State.OK, f"{entry.name}, {size}, verified ({path})")
 
 
@@ -254,6 +254,21 @@ def grammars() -> Check:
         todo = "Run `pip install --force-reinstall nearfield`."
         return Check("grammars", State.PROBLEM, f"not loading: {', '.join(broken)}", todo)
     return Check("grammars", State.OK, f"all {len(LANGUAGES)} load")
+
+
+def static_model(config: Config, catalog: Catalog) -> Check:
+    """What makes the index's first vectors, where the user has chosen that."""
+    from nearfield.index.static_choice import chosen
+
+    if not config.index.vectors:
+        found = "index.static_model does nothing while index.vectors = false"
+        return Check("role search", State.NOTE, found, "Set index.vectors = true, or remove it.")
+    choice = chosen(config.index.static_model, catalog)
+    if choice.problem:
+        todo = "Correct it, or run `nearfield models use search auto`."
+        return Check("role search", State.NOTE, choice.problem, todo)
+    found = f"{config.index.static_model}, {choice.dimensions} dimensions"
+    return Check("role search", State.OK, found)
 
 
 def shared_index(config: Config, root: Path) -> Check:

@@ -18,7 +18,7 @@ import typer
 from nearfield.catalog import download, user
 from nearfield.catalog.choice import choose
 from nearfield.catalog.disk import is_gguf
-from nearfield.catalog.models import Catalog, ModelEntry, PathSource
+from nearfield.catalog.models import ROLES, SEARCH, Catalog, ModelEntry, PathSource
 from nearfield.catalog.part import megabytes
 from nearfield.catalog.recommend import Advice, Machine, recommend, this_machine
 from nearfield.catalog.registration import registration
@@ -57,7 +57,9 @@ def list_models(
     installed: Annotated[
         bool, typer.Option("--installed", help="Only what is on this machine.")
     ] = False,
-    role: Annotated[str, typer.Option(help="Only models for this role: complete or chat.")] = "",
+    role: Annotated[
+        str, typer.Option(help="Only models for this role: complete, chat or search.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Show the models of the catalogue, and which of them are on this machine and in use."""
@@ -98,9 +100,11 @@ def pull(
             else:
                 with Pulling(entry, quiet=as_json) as pulling:
                     path = download.pull(catalog, entry.name, pulling)
-            done.append({"name": entry.name, "path": str(path), "bytes": path.stat().st_size})
+            size = catalog.bytes_here(entry, path)
+            done.append({"name": entry.name, "path": str(path), "bytes": size})
             if not as_json:
-                print(f"{entry.name} is ready: {path}")
+                then = f" Next: `nearfield models use {SEARCH} {entry.name}`."
+                print(f"{entry.name} is ready: {path}{then if entry.is_static else ''}")
     if as_json:
         print_json(done)
 
@@ -170,9 +174,13 @@ def remove(name: str, as_json: AsJson = False) -> None:
 
 @app.command()
 def use(
-    role: Annotated[str, typer.Argument(help="complete or chat")],
+    role: Annotated[str, typer.Argument(help="complete, chat, or search for the index")],
     name: Annotated[
-        str, typer.Argument(help="A catalogue name, a GGUF file, or 'auto' for the best one here.")
+        str,
+        typer.Argument(
+            help="A catalogue name, a GGUF file (for search a folder in model2vec's format), or"
+            " 'auto' for the best one here (for search the one that is shipped)."
+        ),
     ],
     as_json: AsJson = False,
 ) -> None:
@@ -182,7 +190,10 @@ def use(
         value = "" if name == "auto" else name
         missing = False
         if value in catalog.entries:
+            _serves(catalog.get(value), role)
             missing = catalog.local_path(value) is None
+        elif value and role == SEARCH:
+            value = _folder(value, catalog)
         elif value and Path(value).expanduser().is_file():
             file = Path(value).expanduser().resolve()
             if not is_gguf(file):
@@ -196,7 +207,8 @@ def use(
     if as_json:
         print_json({"role": role, "model": value, "installed": not missing, "config": str(path)})
         return
-    print(f"{role} is served by {value or 'the best model here'} ({path}).")
+    none = "the embedding that is shipped" if role == SEARCH else "the best model here"
+    print(f"{role} is served by {value or none} ({path}).")
     if missing:
         print(f"It is not on this machine yet. Next: `nearfield models pull {value}`.")
 
@@ -215,7 +227,7 @@ def recommend_models(as_json: AsJson = False) -> None:
         print(f"This machine: {machine.words()}, {megabytes(machine.free_disk)} of free disk.")
         for item in advice:
             _print_advice(item)
-    if not advice:
+    if all(item.role == SEARCH for item in advice):
         say("No model of the catalogue fits.")
         raise typer.Exit(ExitCode.NOTHING)
 
@@ -227,10 +239,34 @@ def _catalog() -> Catalog:
     return catalog
 
 
+def _serves(entry: ModelEntry, role: str) -> None:
+    """Raises `ConfigError` when a static embedding is to write, or another model to search."""
+    if entry.is_static == (role == SEARCH) or role not in ROLES:
+        return
+    what = "is a static embedding" if entry.is_static else "is no static embedding"
+    raise ConfigError(
+        f"{entry.name} {what}, so it cannot serve {role}.",
+        f"Choose one of `nearfield models list --role {role}`.",
+    )
+
+
+def _folder(name: str, catalog: Catalog) -> str:
+    """The whole path of a folder that holds a static embedding. Raises `NearfieldError`."""
+    from nearfield.index.static_choice import is_path, named
+
+    if is_path(name) or Path(name).is_dir():
+        name = str(Path(name).expanduser().resolve())
+    named(name, catalog)
+    return name
+
+
 def _used(catalog: Catalog) -> dict[str, list[str]]:
     """Which roles each model serves now."""
-    models = load(None).config.models
+    config = load(None).config
+    models = config.models
     used: dict[str, list[str]] = {}
+    if config.index.static_model in catalog.entries:
+        used[config.index.static_model] = [SEARCH]
     for role in ("complete", "chat"):
         try:
             name = choose(role, models, catalog).name
@@ -252,12 +288,12 @@ def _row(
     return {
         **{field: getattr(entry, field) for field in entry.__struct_fields__},
         "sources": msgspec.to_builtins(entry.sources),
-        "bytes": (path.stat().st_size if path else 0) or entry.bytes or None,
+        "bytes": (catalog.bytes_here(entry, path) if path else 0) or entry.bytes or None,
         "sha256": entry.sha256 or None,
         "installed": path is not None,
         "path": str(path) if path else None,
         "optimised": bool(path and Bench(catalog.shelf(entry)).variant(path)),
-        "used_for": used.get(entry.name, []),
+        "used_for": used.get(entry.name, []) if path else [],
         "problem": problem or None,
         "here": _here(entry, machine) if machine else None,
     }
@@ -315,6 +351,7 @@ def _print_advice(item: Advice) -> None:
     if item.installed:
         print(f"  It is on this machine: `nearfield models use {item.role} {entry.name}`.")
         return
-    print(f"  Get it: `nearfield models pull {entry.name}`.")
+    then = f", then `nearfield models use {SEARCH} {entry.name}`" if entry.is_static else ""
+    print(f"  Get it: `nearfield models pull {entry.name}`{then}.")
     if item.otherwise:
         print(f"  Where the hub cannot be reached: `nearfield models pull {item.otherwise}`.")

@@ -4,7 +4,8 @@ They are made with names and text, in the same pass, and lie in a file beside th
 names their embedder and the file, then one record after another, a digest and a vector as int8. The
 file only grows until no chunk lacks its real vector, and is removed then; so the index does not
 carry them. A record that a kill has cut off is written over, and what no chunk has any more is
-passed over when it is found.
+passed over when it is found. Those of another embedder than before are made anew
+(`early_again.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 
 from nearfield.index.bits import Bits
 from nearfield.index.chunks import DIGEST_BYTES, Chunk
-from nearfield.index.static_embedder import StaticEmbedder
+from nearfield.index.static_embedder import NotStatic, StaticEmbedder
 from nearfield.index.vector_store import packed
 
 FIRST_LOOK = 400
@@ -56,8 +57,8 @@ class _File:
 
 
 class EarlyWriter(_File):
-    """Makes and keeps them; the one that builds has it. What the disk refuses is left out: the real
-    vectors follow in any case."""
+    """Makes and keeps them; the one that builds has it. What the disk refuses, or an embedder whose
+    files are gone, is left out: the real vectors follow in any case."""
 
     def __init__(self, path: Path, embedder: StaticEmbedder) -> None:
         """Cheap; nothing is read or written before there is something to add."""
@@ -74,7 +75,10 @@ class EarlyWriter(_File):
         if len(self._known) > REMEMBERED:
             self._known.clear()
         self._known.update(fresh)
-        rows = packed(self._embedder.embed([one.meaning for one in fresh.values()]))
+        try:
+            rows = packed(self._embedder.embed([one.meaning for one in fresh.values()]))
+        except NotStatic:
+            return  # it was fine when it was chosen; the next start chooses again
         records = b"".join(digest + row.tobytes() for digest, row in zip(fresh, rows, strict=True))
         whole = False
         with contextlib.suppress(OSError):
@@ -82,6 +86,23 @@ class EarlyWriter(_File):
         if not whole and self._file is not None:
             self._file.close()
             self._file = None  # what was written of a record is cut off when it is opened again
+
+    def held(self) -> set[bytes]:
+        """The digests of those that are there, of this embedder."""
+        found: set[bytes] = set()
+        with contextlib.suppress(OSError), self._path.open("rb") as file:
+            if file.read(self._start).startswith(self._kind):
+                while batch := file.read(READ_AT_ONCE * self._record):
+                    whole = len(batch) - len(batch) % self._record
+                    found.update(
+                        batch[at : at + DIGEST_BYTES] for at in range(0, whole, self._record)
+                    )
+        return found
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a file, of whichever embedder."""
+        return self._path.is_file()
 
     def _opened(self) -> FileIO:
         if self._file is None:
@@ -126,17 +147,19 @@ class EarlyReader(_File):
         try:
             size = self._path.stat().st_size
         except OSError:
-            self._bits = None
+            if self._bits is not None:
+                self._bits = None
+                self._embedder.unload()
             return 0
         return size // self._record
 
     def nearest(self, query: str, limit: int) -> list[tuple[int, float]]:
         """The chunks nearest to a question, with the cosine."""
-        wanted = self._embedder.embed([query])[0]
         try:
+            wanted = self._embedder.embed([query])[0]
             with self._path.open("rb", buffering=0) as file:
                 records = self._records(file, wanted, max(FIRST_LOOK, limit))
-        except OSError:
+        except (OSError, NotStatic):
             return []
         matrix = np.array([np.frombuffer(one[DIGEST_BYTES:], np.int8) for one in records])
         if not len(matrix):

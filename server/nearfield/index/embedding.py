@@ -7,9 +7,9 @@ embedding does. A file that has changed since is passed over; the next build bri
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from nearfield.index.builder import understood
+from nearfield.index.chunks import Chunk
 from nearfield.index.files import Tree, decode, digest_of
 from nearfield.index.interface import IndexReader, VectorTable
 from nearfield.index.search import TextEmbedder
@@ -18,6 +18,20 @@ FILES_A_ROUND = 32
 """Between rounds it is looked what is most relevant now."""
 TEXTS_A_BATCH = 16
 """About 0.2 s of work: what a kill can lose, and how long anything more urgent can wait."""
+
+
+def chunks_of(tree: Tree, reader: IndexReader, path: str) -> Sequence[Chunk]:
+    """The chunks of a file with their text; none when it is another one than the index knows."""
+    source = reader.source(path)
+    if source is None:
+        return ()
+    text = source.text
+    if text is None:
+        found = tree.read(path)
+        if found is None or digest_of(found[1]) != source.digest:
+            return ()
+        text = decode(found[1])
+    return () if text is None else understood(path, text, b"", 0, None, 0.0).chunks
 
 
 class Embedding:
@@ -61,25 +75,13 @@ class Embedding:
         """What the chunks of files mean, by digest, in batches."""
         meanings: dict[bytes, str] = {}
         for path in paths:
-            for chunk in self._chunks(path):
+            for chunk in chunks_of(self._tree, self._reader, path):
                 meanings.setdefault(chunk.digest, chunk.meaning)
         lacking = self._vectors.lacking(list(meanings))
         return [
             {digest: meanings[digest] for digest in lacking[start : start + TEXTS_A_BATCH]}
             for start in range(0, len(lacking), TEXTS_A_BATCH)
         ]
-
-    def _chunks(self, path: str) -> Sequence[Any]:
-        source = self._reader.source(path)
-        if source is None:
-            return ()
-        text = source.text
-        if text is None:
-            found = self._tree.read(path)
-            if found is None or digest_of(found[1]) != source.digest:
-                return ()
-            text = decode(found[1])
-        return () if text is None else understood(path, text, b"", 0, None, 0.0).chunks
 
     def _embed(self, meanings: dict[bytes, str]) -> int:
         self._vectors.add(list(meanings), self._embedder.embed(list(meanings.values())))

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from nearfield.index.static_choice import StaticChoice
+
 State = Literal["starting", "reading", "building", "embedding", "ready", "paused", "failed"]
 """`reading`: another process builds. `embedding`: names and text are ready, vectors follow."""
 
@@ -14,7 +16,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, tag="start"):
     """The first message: what to index, and how. `place` is the index's file, `kept` whether it
     outlives the server, `holder` the server's process; `embedder` names what makes the vectors
     where that is the server, "" for the indexer's own model; `store` is the team's database, ""
-    mostly, and `name` the workspace's in it."""
+    mostly, and `name` the workspace's in it; `static` makes the early vectors."""
 
     root: str
     place: str
@@ -27,6 +29,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, tag="start"):
     embedder: str = ""
     store: str = ""
     name: str = ""
+    static: StaticChoice = StaticChoice()
 
 
 class Buffer(msgspec.Struct, frozen=True, kw_only=True, tag="buffer"):

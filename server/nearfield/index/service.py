@@ -105,6 +105,8 @@ class Index:
         found = await loop.run_in_executor(
             self._thread, Workspace.of, root, self._config, self._cache
         )
+        if found.static.problem:
+            log.warning("%s", found.static.problem)
         workspace = found.as_reader()
         self._workspace = workspace
         self._task = loop.create_task(self._keep(workspace), name="index")
@@ -260,6 +262,7 @@ class Index:
                     on_battery=self._config.index.on_battery, holder=os.getpid(),
                     place=str(workspace.place.file), kept=workspace.place.kept,
                     embedder=workspace.embedder if self._embed is not None else "",
+                    static=workspace.static,
                     store=workspace.shared.url if workspace.shared is not None else "",
                     name=workspace.shared.name if workspace.shared is not None else "",
                 )

@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from nearfield.catalog.models import TABLE, TOKENIZER
 from nearfield.errors import NearfieldError
 
 if TYPE_CHECKING:
     import tokenizers
 
-TABLE, TOKENIZER, CONFIG = "model.safetensors", "tokenizer.json", "config.json"
+CONFIG = "config.json"
 SHIPPED = "static-1"
 """Names the shipped table: another one makes other vectors."""
 SHIPPED_DIMENSIONS = 256
@@ -46,12 +47,16 @@ class NotStatic(NearfieldError):
 class StaticEmbedder:
     """Texts to unit vectors. Safe to call from several threads."""
 
-    def __init__(self, folder: Traversable, name: str = "", dimensions: int = 0) -> None:
+    def __init__(
+        self, folder: Traversable, name: str = "", dimensions: int = 0, *, mapped: bool = True
+    ) -> None:
         """Cheap; the files are read with the first text. `name` is the folder's if not given, and
-        `dimensions` are looked up."""
+        `dimensions` are looked up. The table is `mapped`, not read, where nobody writes into its
+        file: what is cut off while it is mapped would end the process."""
         self.name = name or folder.name
         self._folder = folder
         self._dimensions = dimensions
+        self._mapped = mapped
 
     @classmethod
     def shipped(cls) -> Self:
@@ -75,10 +80,11 @@ class StaticEmbedder:
         rows, weights, places = self._table
         clean = [text[:MOST_CHARS].encode("utf-8", "replace").decode() for text in texts]
         found = self._tokenizer.encode_batch_fast(clean, add_special_tokens=False)
+        size = len(rows if places is None else places)
         vectors = np.zeros((len(texts), rows.shape[1]), np.float32)
         for start in range(0, len(texts), TEXTS_AT_ONCE):
             end = start + TEXTS_AT_ONCE
-            which, ids, counts = self._counted([row.ids for row in found[start:end]])
+            which, ids, counts = self._counted([row.ids for row in found[start:end]], size)
             if not len(which):
                 continue
             if weights is not None:
@@ -88,10 +94,9 @@ class StaticEmbedder:
             vectors[start + which[first]] = np.add.reduceat(taken, first, axis=0)
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 
-    def _counted(self, texts: Sequence[Sequence[int]]) -> tuple[Any, Any, Any]:
-        """Which text, which token, and how much it counts there: in order, each pair once, tokens
-        that are not known left out."""
-        size = self._tokenizer.get_vocab_size()
+    def _counted(self, texts: Sequence[Sequence[int]], size: int) -> tuple[Any, Any, Any]:
+        """Which text, which token of `size`, and how much it counts there: in order, each pair
+        once, tokens that are not known left out."""
         lengths = [len(tokens) for tokens in texts]
         places = np.repeat(np.arange(len(texts)), lengths) * size
         tokens = np.fromiter(chain.from_iterable(texts), np.int64, sum(lengths))
@@ -106,17 +111,24 @@ class StaticEmbedder:
         """The rows, and for each token its weight and its row, None for 1 and its own."""
         file = self._folder / TABLE
         try:
-            arrays = tensors(_mapped(file))
+            arrays = tensors(_bytes_of(file, mapped=self._mapped))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
             raise _not_static(file, str(error)) from error
         rows, weights, places = (arrays.get(name) for name in ("embeddings", "weights", "mapping"))
-        tokens = self._tokenizer.get_vocab_size()
+        # Not how many: a vocabulary may leave out some numbers.
+        tokens = 1 + max(self._tokenizer.get_vocab().values(), default=-1)
+        if not tokens or any(one is not None and one.ndim != 1 for one in (weights, places)):
+            raise _not_static(file, "it is not made for the vocabulary beside it")
         if rows is None or rows.ndim != 2 or len(rows if places is None else places) < tokens:
             raise _not_static(file, "it has fewer rows than there are tokens")
         if weights is not None and len(weights) < tokens:
             raise _not_static(file, "it has fewer weights than there are tokens")
-        if places is not None and not 0 <= places.min() <= places.max() < len(rows):
+        if places is not None and (
+            places.dtype.kind != "i" or not 0 <= places.min() <= places.max() < len(rows)
+        ):
             raise _not_static(file, "some tokens have rows that are not there")
+        if rows.shape[1] != (self._dimensions or rows.shape[1] or 1):
+            raise _not_static(file, f"its rows have {rows.shape[1]} numbers")
         return rows, None if weights is None else weights.astype(np.float32), places
 
     @cached_property
@@ -126,9 +138,11 @@ class StaticEmbedder:
 
         file = self._folder / TOKENIZER
         try:
-            return tokenizers.Tokenizer.from_str(file.read_text("utf-8"))
+            tokenizer = tokenizers.Tokenizer.from_str(file.read_text("utf-8"))
         except Exception as error:  # the class that tokenizers raises for a file that is none
             raise _not_static(file, str(error)) from error
+        tokenizer.no_padding()  # which would count as words
+        return tokenizer
 
     @cached_property
     def _unknown(self) -> int:
@@ -153,9 +167,9 @@ def _not_static(file: Traversable, why: str) -> NotStatic:
     )
 
 
-def _mapped(file: Traversable) -> memoryview:
+def _bytes_of(file: Traversable, *, mapped: bool) -> memoryview:
     """The bytes of a file, without holding them where it is one of its own."""
-    if not isinstance(file, Path):
+    if not mapped or not isinstance(file, Path):
         return memoryview(file.read_bytes())
     with file.open("rb") as opened:
         return memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))

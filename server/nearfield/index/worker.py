@@ -367,6 +367,7 @@ def main() -> None:
         exclude=first.exclude,
         max_bytes=first.max_bytes,
         vectors=first.vectors,
+        static=first.static,
     )
     indexers: list[Indexer] = []
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -18,6 +18,7 @@ import filelock
 from nearfield.config.schema import Config
 from nearfield.index.asked_embedder import AskedEmbedder
 from nearfield.index.builder import Builder, Listener, Report
+from nearfield.index.early_again import make_again
 from nearfield.index.early_store import EarlyReader, EarlyWriter
 from nearfield.index.embedder import Embedder
 from nearfield.index.embedding import Embedding
@@ -27,7 +28,7 @@ from nearfield.index.schema_store import Place, place_of
 from nearfield.index.search import Searcher, TextEmbedder
 from nearfield.index.search_store import Reader
 from nearfield.index.shared import Shared, shared_of
-from nearfield.index.static_embedder import StaticEmbedder
+from nearfield.index.static_choice import StaticChoice, chosen
 from nearfield.index.store import Store
 
 if TYPE_CHECKING:
@@ -47,10 +48,13 @@ class Workspace:
     """The provider that makes the vectors, with its model, "" for the one that is shipped."""
     shared: Shared | None = None
     """The team's index, where that may hold this workspace; see `settled`."""
+    static: StaticChoice = field(default_factory=StaticChoice)
+    """What makes the early vectors."""
 
     @classmethod
     def of(cls, root: Path, config: Config, cache: Path) -> Workspace:
-        """The workspace under the user's settings; makes the cache folder."""
+        """The workspace under the user's settings; makes the cache folder. Tries the static
+        embedding that they name."""
         shared = shared_of(root, config)
         kept_back: list[str] = []
         if shared is not None and shared.role == "build":
@@ -64,6 +68,7 @@ class Workspace:
             vectors=config.index.vectors,
             embedder=_embedder_of(config),
             shared=shared,
+            static=chosen(config.index.static_model) if config.index.vectors else StaticChoice(),
         )
 
     @property
@@ -84,6 +89,7 @@ class Workspace:
             max_bytes=self.max_bytes,
             vectors=self.vectors,
             embedder=self.embedder,
+            static=self.static,
             team=Team(self.shared, Path(os.path.realpath(self.root))),
         )
 
@@ -166,7 +172,7 @@ class Workspace:
             return Searcher(self.tree.root, reader, None)
         early = None
         if isinstance(reader, Reader):
-            early = EarlyReader(self.place.early, StaticEmbedder.shipped(), reader.connection)
+            early = EarlyReader(self.place.early, self.static.embedder(), reader.connection)
         return Searcher(self.tree.root, reader, embedder or Embedder(), preferred, early)
 
 
@@ -222,12 +228,13 @@ class Keeper:
         self._holder = holder
         self._embedder: TextEmbedder = embedder or Embedder(threads)
         self._store: IndexStore | None = None
-        self._static = StaticEmbedder.shipped()
+        self._static = workspace.static.embedder()
         self._early: EarlyWriter | None = None
         if workspace.vectors and workspace.shared is None:
             self._early = EarlyWriter(workspace.place.early, self._static)
         self._release: Callable[[], None] = lambda: None
         self.taken = False
+        self._whole = False
 
     def __enter__(self) -> Self:
         """Take the lock and open the index; raises `IndexUnusable`."""
@@ -263,22 +270,39 @@ class Keeper:
 
     @property
     def said(self) -> str:
-        """What happened to an older index, "" when nothing did."""
-        return self._store.said if self._store is not None else ""
+        """What happened to an older index, and why a setting was not followed; "" mostly."""
+        if self._store is None:
+            return ""
+        return " ".join(filter(None, (self._store.said, self._workspace.static.problem)))
 
     def counts(self) -> tuple[int, int, int]:
         """How many files, chunks and vectors there are."""
         return self._store.counts() if self._store is not None else (0, 0, 0)
 
     def build(self, listener: Listener | None = None) -> Report:
-        """Names and text."""
+        """Names and text, with their early vectors."""
         report = self.builder.build(listener)
+        if not (report.stopped or self._make_early()):
+            report.stopped = True
         if self._workspace.shared is not None and self._store is not None and not report.stopped:
             from nearfield.index.here import commit_of
 
             # By this everybody else finds what is different where they are.
             self._store.say({"commit": commit_of(self._workspace.root)})
         return report
+
+    def _make_early(self) -> bool:
+        """Early vectors of what an earlier build has read, once; False when it was stopped."""
+        if self._early is None or self._store is None or self._whole:
+            return True
+        # Only asked what has no vector, for which their length does not matter.
+        vectors = self._store.vectors(self._embedder.name, self._static.dimensions)
+        reader = self._workspace.reader()
+        try:
+            self._whole = make_again(self._workspace.tree, reader, vectors, self._early, self._stop)
+        finally:
+            reader.close()
+        return self._whole
 
     def embed(
         self,

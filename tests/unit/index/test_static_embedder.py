@@ -11,34 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tokenizers
-from tokenizers import models, pre_tokenizers
 
 from nearfield.index.static_embedder import NotStatic, StaticEmbedder
 
-WORDS = ["[UNK]", "read", "file", "socket"]
-ROWS = np.array([[9, 9], [1, 0], [0, 1], [-1, 0]], np.float32)
-
-
-def folder(at: Path, **arrays: Any) -> Path:
-    """An embedder of three words, written as model2vec writes one."""
-    vocabulary = {word: number for number, word in enumerate(WORDS)}
-    tokenizer = tokenizers.Tokenizer(models.WordLevel(vocabulary, WORDS[0]))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.save(str(at / "tokenizer.json"))
-    kinds = {"float32": "F32", "float16": "F16", "int8": "I8", "int64": "I64", "float64": "F64"}
-    header: dict[str, Any] = {"__metadata__": {"format": "np"}}
-    body = b""
-    for name, array in ({"embeddings": ROWS} | arrays).items():
-        raw = array.tobytes()
-        header[name] = {
-            "dtype": kinds[array.dtype.name], "shape": array.shape,
-            "data_offsets": [len(body), len(body) + len(raw)],
-        }  # fmt: skip
-        body += raw
-    text = json.dumps(header).encode()
-    (at / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + body)
-    return at
+from .conftest import ROWS
+from .conftest import static_folder as folder
 
 
 @pytest.mark.parametrize(
