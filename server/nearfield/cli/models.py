@@ -29,7 +29,7 @@ from nearfield.cli.output import ExitCode, print_json, reported, say
 from nearfield.cli.progress import Pulling, tell_step
 from nearfield.cli.table import Kind, print_table
 from nearfield.config.load import load
-from nearfield.errors import CatalogError, ConfigError
+from nearfield.errors import CatalogError, ConfigError, NearfieldError
 
 MODELS: Mapping[str, Kind] = {
     "model": "name",
@@ -251,12 +251,15 @@ def _serves(entry: ModelEntry, role: str) -> None:
 
 
 def _folder(name: str, catalog: Catalog) -> str:
-    """The whole path of a folder that holds a static embedding. Raises `NearfieldError`."""
+    """The whole path of a folder that holds a static embedding. Raises `ConfigError`."""
     from nearfield.index.static_choice import is_path, named
 
     if is_path(name) or Path(name).is_dir():
         name = str(Path(name).expanduser().resolve())
-    named(name, catalog)
+    try:
+        named(name, catalog)
+    except NearfieldError as error:
+        raise ConfigError(error.message, error.hint) from error
     return name
 
 

@@ -15,7 +15,7 @@ from nearfield.catalog.models import Catalog
 from nearfield.catalog.part import megabytes
 from nearfield.cli.output import ExitCode, print_json, reported, say
 from nearfield.config.load import load
-from nearfield.errors import CatalogError
+from nearfield.errors import CatalogError, ConfigError
 
 if TYPE_CHECKING:
     from nearfield.config.schema import Models
@@ -51,6 +51,8 @@ def optimise(
         if remove:
             _removed(catalog, name, as_json)
             return
+        if catalog.get(name).is_static:
+            raise ConfigError(f"{name} is a table already: there is nothing to optimise.")
         from nearfield.features.optimise import make
 
         with _shown(name, quiet=as_json) as show:

@@ -90,7 +90,7 @@ def _of_folder(folder: Path) -> StaticChoice:
     for name in (TABLE, TOKENIZER, CONFIG):
         try:
             stat = (folder / name).stat()
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             if name == CONFIG:
                 continue  # it has defaults
             raise _no_file(folder, name) from error
