@@ -58,6 +58,7 @@ class Repository:
     """After how many bytes the connection ends when a file is fetched."""
     refuse: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
     says_commit: bool = True
+    moves: bool = False
     large: str = ".safetensors"
     seen: list[tuple[str, str, str, str]] = field(default_factory=list[tuple[str, str, str, str]])
     """Method, revision, file and range of each request."""
@@ -67,6 +68,10 @@ class Repository:
         asked = request.headers.get("Range", "")
         self.seen.append((request.method, revision, name, asked))
         commit = self.main if revision == "main" else revision
+        if self.moves and request.path.startswith("/maker/") and not name.endswith(self.large):
+            # As the hub does with small files: elsewhere under its own name.
+            moved = f"/cached/static/resolve/{commit}/sub/{name}?etag=x"
+            return Response(status=307, headers={"Location": moved, "X-Repo-Commit": commit})
         if name in self.refuse:
             status, code = self.refuse[name]
             return Response(status=status, headers={"X-Error-Code": code})
@@ -101,8 +106,9 @@ def repository(httpserver: HTTPServer, environ: dict[str, str]) -> Generator[Rep
     environ["HF_ENDPOINT"] = httpserver.url_for("").rstrip("/")
     for revision in ("main", FIRST, SECOND):
         for name in FILES:
-            address = f"/maker/static/resolve/{revision}/sub/{name}"
-            httpserver.expect_request(address).respond_with_handler(found.answer)
+            for owner in ("maker", "cached"):
+                address = f"/{owner}/static/resolve/{revision}/sub/{name}"
+                httpserver.expect_request(address).respond_with_handler(found.answer)
     yield found
     httpserver.check_assertions()
 
@@ -173,6 +179,12 @@ def test_no_part_of_it_counts_and_an_interrupted_pull_goes_on(puller: Puller, na
     puller.check_here()
     assert set(puller.repository.fetched()) == set(FILES) - whole, "each is fetched once"
     assert ("GET", FIRST, name, "bytes=10-") in puller.repository.seen
+
+
+def test_small_files_that_are_kept_elsewhere_on_the_hub(puller: Puller) -> None:
+    puller.repository.moves = True
+    puller.pull()
+    puller.check_here()
 
 
 @pytest.mark.parametrize("name", FILES)
