@@ -301,7 +301,8 @@ class Knowledge:
         statuses = [index.status for index in self._indexes.values()]
         if not statuses:
             return IndexState(detail=self._detail)
-        return _together(statuses, self._detail)
+        problems = [index.problem for index in self._indexes.values() if index.problem]
+        return _together(statuses, self._detail, problems[0] if problems else "")
 
     def subscribe(self, callback: Callable[[IndexState], None]) -> Callable[[], None]:
         """Hear how the indexes get on; returns the function that ends it."""
@@ -376,12 +377,13 @@ class Knowledge:
         return await index.ask(gathered, list[Piece]())
 
 
-def _together(statuses: Sequence[IndexStatus], detail: str) -> IndexState:
+def _together(statuses: Sequence[IndexStatus], detail: str, problem: str) -> IndexState:
     states = {str(status.state) for status in statuses}
     details = [status.detail for status in statuses if status.detail]
     return IndexState(
         state=next((state for state in _WORST_FIRST if state in states), "ready"),
-        detail=details[0] if details else detail,
+        detail=details[0] if details else detail or problem,
+        problem=problem,
         done=sum(status.done for status in statuses),
         total=sum(status.total for status in statuses),
         files=sum(status.files for status in statuses),

@@ -93,6 +93,11 @@ class Index:
         """How far it is, as last said."""
         return self._status
 
+    @property
+    def problem(self) -> str:
+        """Why a setting is not followed, in a sentence for a person; "" mostly."""
+        return self._workspace.static.problem if self._workspace is not None else ""
+
     def subscribe(self, callback: Callable[[Status], None]) -> Callable[[], None]:
         """Hear every change of the status; returns how to stop that."""
         return self._listeners.add(callback)
@@ -262,7 +267,8 @@ class Index:
                     on_battery=self._config.index.on_battery, holder=os.getpid(),
                     place=str(workspace.place.file), kept=workspace.place.kept,
                     embedder=workspace.embedder if self._embed is not None else "",
-                    static=workspace.static,
+                    # What is wrong with it this side says.
+                    static=msgspec.structs.replace(workspace.static, problem=""),
                     store=workspace.shared.url if workspace.shared is not None else "",
                     name=workspace.shared.name if workspace.shared is not None else "",
                 )

@@ -296,14 +296,14 @@ def test_files_that_break_after_they_were_chosen_cost_the_early_vectors_alone(
         assert searcher.search("unpack archive")[0].path == "archive.py"
 
 
-async def test_an_indexer_of_its_own_uses_it_or_says_so_once(
+async def test_an_indexer_of_its_own_uses_it_or_it_is_said(
     place: Place, own: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     place.write(FILES)
     cache = place.root.parent / "cache"
 
-    async def said(wish: Path) -> list[str]:
-        """Index and ask; what the status has said."""
+    async def said(wish: Path) -> str:
+        """Index it; what is wrong with the setting."""
         told: list[Status] = []
         index = Index(settings(wish), cache)
         index.subscribe(told.append)
@@ -314,10 +314,11 @@ async def test_an_indexer_of_its_own_uses_it_or_says_so_once(
                     await asyncio.sleep(0.02)
         finally:
             await index.close()
-        return [status.detail for status in told if status.detail]
+        assert not any(status.detail for status in told)
+        return index.problem
 
-    assert await said(own) == []
+    assert await said(own) == ""
     with caplog.at_level(logging.WARNING, "nearfield"):
-        details = await said(own.with_name("nowhere"))
-    assert len(details) == 1 and "There is no folder" in details[0]
-    assert [record.message for record in caplog.records] == details
+        problem = await said(own.with_name("nowhere"))
+    assert "There is no folder" in problem
+    assert [record.message for record in caplog.records] == [problem]
