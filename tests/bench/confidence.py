@@ -1,12 +1,13 @@
 """How sure the model must be for a suggestion to be worth showing: the curve.
 
-    python tests/bench/confidence.py [--cases N] [--rows FILE] [--from FILE]
+    python tests/bench/confidence.py [--cases N] [--rows FILE] [--from FILE] [--as-shipped]
 
 The real server completes every case as somebody who types would ask, and shows whatever comes. A
 suggestion is right when its first line is the true one, white space at the end aside. For each
 threshold of the mean, and of the least, log-probability: how many are still shown, how many of
 these are right, how many right ones are lost and how many wrong ones are gone. `--rows` writes one
-JSON line a case, `--from` prints the curve of such a file again.
+JSON line a case, `--from` prints the curve of such a file again. `--as-shipped` leaves the
+thresholds as users have them, and only counts: an answer ends there at the first token below.
 """
 
 from __future__ import annotations
@@ -35,10 +36,11 @@ SETTINGS = {
         "debounce_ms": 0,
     },
 }
+AS_SHIPPED = {"completion": {"deadline_ms": 60_000, "debounce_ms": 0}}
 KEPT = (1.0, 0.99, 0.98, 0.95, 0.9, 0.85, 0.8)
 """Shares of the right suggestions that a threshold leaves."""
 BOTH_MEAN = (-100.0, -0.8, -0.6, -0.5)
-BOTH_LEAST = (-100.0, -2.0, -1.5, -1.2)
+BOTH_LEAST = (-100.0, -1.5, -1.2, -1.0, -0.8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +120,18 @@ def curve(rows: Sequence[Row], name: str) -> None:
         )
 
 
-def report(rows: Sequence[Row]) -> None:
-    """Print the cases by source, and both curves."""
+def counts(rows: Sequence[Row]) -> None:
+    """Print the cases by source."""
     print(f"{'source':12}{'cases':>7}{'shown':>7}{'right':>7}")
     for source in dict.fromkeys(row.source for row in rows):
         of = [row for row in rows if row.source == source]
         shown = sum(not row.reason for row in of)
         print(f"{source:12}{len(of):7}{shown:7}{sum(row.right for row in of):7}")
+
+
+def report(rows: Sequence[Row]) -> None:
+    """Print the cases by source, and both curves."""
+    counts(rows)
     given = [row for row in rows if not row.reason]
     curve(given, "mean")
     curve(given, "least")
@@ -147,12 +154,14 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=100)
     parser.add_argument("--rows", type=Path)
     parser.add_argument("--from", dest="kept", type=Path)
+    parser.add_argument("--as-shipped", action="store_true")
     options = parser.parse_args()
     if options.kept:
         report([Row(**json.loads(line)) for line in options.kept.read_text().splitlines()])
         return
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory() as name, Editor(Path(name), SETTINGS) as editor:
+    settings = AS_SHIPPED if options.as_shipped else SETTINGS
+    with tempfile.TemporaryDirectory() as name, Editor(Path(name), settings) as editor:
         editor.wait_ready(300)
         every = list(cases(options.cases))
         random.Random(1).shuffle(every)  # so that a run that is broken off has some of each
@@ -161,7 +170,10 @@ def main() -> None:
             if options.rows:
                 with options.rows.open("a", encoding="utf-8") as out:
                     out.write(json.dumps(asdict(rows[-1])) + "\n")
-    report(rows)
+    if options.as_shipped:
+        counts(rows)
+    else:
+        report(rows)
 
 
 if __name__ == "__main__":

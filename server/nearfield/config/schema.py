@@ -42,7 +42,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     min_confidence: Annotated[float, Meta(le=0)] = -0.6
     """An automatic suggestion is not shown when the mean log-probability of its tokens is below
     this; -100 never hides one. A suggestion that you ask for by a key is always shown."""
-    min_token_confidence: Annotated[float, Meta(le=0)] = -1.5
+    min_token_confidence: Annotated[float, Meta(le=0)] = -1.0
     """The same for the log-probability of its least likely token; the lines above that token are
     shown where they stand by themselves."""
     prefix_lines: Positive = 256

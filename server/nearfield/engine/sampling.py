@@ -20,10 +20,12 @@ SEED = 0x5EED
 """The same question gets the same answer, also with a temperature."""
 
 
-def logprob(logits: Logits, token: int) -> float:
-    """The natural logarithm of the probability that the model gave `token`."""
-    highest = float(logits.max())
-    return float(logits[token]) - highest - float(np.log(np.exp(logits - highest).sum()))
+def logprob(logits: Logits, token: int, allowed: Ids | None = None) -> float:
+    """The natural logarithm of the probability that the model gave `token`, among those `allowed`:
+    what the user has typed already is no surprise."""
+    among = logits if allowed is None or not len(allowed) else logits[allowed]
+    highest = float(among.max())
+    return float(logits[token]) - highest - float(np.log(np.exp(among - highest).sum()))
 
 
 class Sampler(Protocol):
@@ -32,8 +34,8 @@ class Sampler(Protocol):
     def pick(
         self, lane: Lane, allowed: Ids | None, banned: Sequence[int] = ()
     ) -> tuple[int, float]:
-        """The next token and its log-probability, out of `allowed` where it is not None. Only a
-        sampler without temperature or grammar heeds `banned`."""
+        """The next token and its log-probability, out of and among `allowed` where it is not None.
+        Only a sampler without temperature or grammar heeds `banned`."""
         ...
 
     def close(self) -> None:
@@ -67,7 +69,7 @@ class Greedy:
                 masked = logits.copy()
                 masked[self._never] = -np.inf
                 token = int(masked.argmax())
-        return token, logprob(logits, token)
+        return token, logprob(logits, token, allowed)
 
     def close(self) -> None:
         """Nothing to free."""
@@ -110,7 +112,7 @@ class Chain:
                 token = self._choose(logits, allowed, constrained=True)
             c.llama_sampler_accept(self._grammar, token)
         c.llama_sampler_accept(self._chain, token)
-        return token, logprob(logits, token)
+        return token, logprob(logits, token, allowed)
 
     def _choose(self, logits: Logits, allowed: Ids | None, *, constrained: bool) -> int:
         self._view["id"] = np.arange(len(logits), dtype=np.int32)

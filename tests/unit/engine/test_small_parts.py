@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 
+import numpy as np
 import pytest
 
 from nearfield.engine import frames
 from nearfield.engine.chat_template import render
 from nearfield.engine.rates import Rates
+from nearfield.engine.sampling import logprob
 from nearfield.errors import Unsupported
+
+
+def test_what_is_typed_already_is_no_surprise() -> None:
+    logits = np.log(np.array([0.6, 0.3, 0.1], np.float32))
+    assert logprob(logits, 2) == pytest.approx(math.log(0.1), rel=1e-4)
+    among = np.array([1, 2])
+    assert logprob(logits, 2, among) == pytest.approx(math.log(0.25), rel=1e-4)
+    assert logprob(logits, 2, np.array([], np.int64)) == logprob(logits, 2)
 
 
 def test_rates_start_unknown_and_follow_what_is_measured() -> None:

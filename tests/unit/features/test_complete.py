@@ -105,9 +105,9 @@ async def test_what_is_cut_away_does_not_make_it_unsure(start: Start) -> None:
     assert confidence_of(shown, 5) == Confidence(mean=-0.5, least=-0.75)
     assert confidence_of([], 5) is None
     service = await start(scripted("model", answers), min_confidence=-0.2)
-    assert unsure(Confidence(-0.5, -1.4), Completion()) is False
-    assert unsure(Confidence(-0.7, -1.4), Completion()) is True
-    assert unsure(Confidence(-0.5, -1.6), Completion()) is True
+    assert unsure(Confidence(-0.5, -0.9), Completion()) is False
+    assert unsure(Confidence(-0.7, -0.9), Completion()) is True
+    assert unsure(Confidence(-0.5, -1.1), Completion()) is True
     assert unsure(None, Completion()) is False
     assert await Person(service, ADD).said() == "a + b"
 
@@ -132,7 +132,7 @@ DOUBTS: list[tuple[str, str, str, dict[str, Any], str, str]] = [
         "if a:\n        a += 1\n        b",
     ),
     ("in front of the rest of the line", "f(|)\n", "a, b)\n", {")": -3.0}, "a, b", "a, b)"),
-    ("not so much that it counts", ADD, "a + b\n", {"b": -1.4}, "a + b", "a + b\n"),
+    ("not so much that it counts", ADD, "a + b\n", {"b": -0.9}, "a + b", "a + b\n"),
 ]
 
 
