@@ -200,7 +200,8 @@ def _with(
         if not (one.required or fills) or any(a.name == one.name for a in call.arguments):
             continue
         text = value(one)
-        if not text:
+        # Where its own name is passed already, the list of parameters is still being written.
+        if not text or text == one.name in [a.text for a in call.arguments if not a.name]:
             return None
         if one.named or place > call.by_place:
             inserts.append(_behind(call, len(call.arguments), f"{one.name}={text}"))

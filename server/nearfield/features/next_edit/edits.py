@@ -29,7 +29,13 @@ from nearfield.features.next_edit.series import (
     may_go_on,
     take_guess,
 )
-from nearfield.features.next_edit.work import Dependents, dependents_of, edits_of, may_matter
+from nearfield.features.next_edit.work import (
+    Dependents,
+    dependents_of,
+    edits_of,
+    may_matter,
+    names_of,
+)
 from nearfield.features.permitted import Permitted
 from nearfield.features.prompting import Cursor
 from nearfield.features.tasks import run_task, stop_task
@@ -121,14 +127,19 @@ class NextEdits:
         self._before.forget(uri)
 
     def dismiss(self, edit_id: str) -> bool:
-        """Do not offer this again; False where there is no such offer."""
+        """Do not offer this again, and where it follows from one change, nothing else that does;
+        a renaming is not offered again at all. False where there is no such offer."""
         for followed in self._followed.values():
-            of_bursts = (group for burst in followed.bursts for group in burst.groups or ())
-            for group in (*of_bursts, *followed.series):
-                for site in group.sites:
-                    if site.id == edit_id and site.open:
-                        site.open = False
+            for burst in followed.bursts:
+                for group in burst.groups or ():
+                    if _close(group, edit_id):
+                        if (names := names_of(followed.text, burst, group)) is not None:
+                            followed.refused.add(names)
+                        for site in group.sites:
+                            site.open = False
                         return True
+            if any(_close(group, edit_id) for group in followed.series):
+                return True
         return False
 
     def settle_seconds(self, snapshot: Snapshot, offset: int) -> float:
@@ -189,6 +200,7 @@ class NextEdits:
             ("tree", *found)
             for burst in reversed(followed.bursts)
             for group in burst.groups or ()
+            if names_of(now.text, burst, group) not in followed.refused
             for found in edits_of(now, burst, group)
         ]
         find_series(now, followed, self._named)
@@ -285,6 +297,15 @@ class NextEdits:
         if followed is None or not followed.bursts:
             return False
         return followed.version == snapshot.version and followed.text == snapshot.text
+
+
+def _close(group: Group, edit_id: str) -> bool:
+    """Close the site of the offer `edit_id`; whether it is one of `group` that was open."""
+    for site in group.sites:
+        if site.id == edit_id and site.open:
+            site.open = False
+            return True
+    return False
 
 
 def _has_sites(followed: Followed) -> bool:

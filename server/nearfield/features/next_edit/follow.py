@@ -123,6 +123,8 @@ class Followed:
     """Where the last edit ended."""
     series: list[Group] = field(default_factory=list[Group])
     """What depends on no single burst."""
+    refused: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    """Old and new names of renamings that the user does not want."""
 
     def change(self, text: str, version: int | None, edits: Sequence[Edit], at: float) -> None:
         """`edits`, each counted in the text after the one before, have led to `text`."""

@@ -110,9 +110,16 @@ def sites_of(
     over. `named` gives each an id."""
     lines = now.text.split("\n")
     done = (first.row, last.row)
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line) + 1)
     rows = [
         row
-        for row in (range(len(lines)) if rule.certain else _list_around(now, rule, first, last))
+        for row in (
+            range(len(lines))
+            if rule.certain
+            else _list_around(now, lines, starts, rule, first, last)
+        )
         if row not in done and rule.matches(lines[row])
     ]
     passed = range(min(done) + 1, max(done))
@@ -120,9 +127,6 @@ def sites_of(
         return []
     if not rule.certain and any((row < first.row) is (first.row < last.row) for row in rows):
         return []  # the list begins before the first line that was changed
-    starts = [0]
-    for line in lines:
-        starts.append(starts[-1] + len(line) + 1)
     found: list[Site] = []
     for row in rows:
         for match in rule.matches(lines[row]):
@@ -159,10 +163,17 @@ def is_no_worse(now: Parsed, edit: Edit) -> bool:
     return after is not None and after.all_errors <= now.all_errors
 
 
-def _list_around(now: Parsed, rule: Rewrite, first: Changed, last: Changed) -> list[int]:
+def _list_around(
+    now: Parsed,
+    lines: Sequence[str],
+    starts: Sequence[int],
+    rule: Rewrite,
+    first: Changed,
+    last: Changed,
+) -> list[int]:
     """The rows of the list that both lines are in: of what follows one another in the tree, or line
-    by line, that which the rule is for, and these two. None where they are not neighbours in it."""
-    lines = now.text.split("\n")
+    by line, that which the rule is for, and these two. None where they are not neighbours in it.
+    `starts` says where each of `lines` begins."""
     if first.indent != last.indent:
         return []
 
@@ -178,7 +189,10 @@ def _list_around(now: Parsed, rule: Rewrite, first: Changed, last: Changed) -> l
         row = last.row
         while len(found) <= MOST_SITES:
             beside = row + (1 if forward else -1)
-            step = beside if is_in(beside) else _sibling(now, row, forward)
+            step = beside
+            if not is_in(beside):
+                indent = len(lines[row]) - len(lines[row].lstrip())
+                step = _sibling(now, row, starts[row] + indent, forward)
             if step is None or not is_in(step):
                 break
             row = step
@@ -186,11 +200,8 @@ def _list_around(now: Parsed, rule: Rewrite, first: Changed, last: Changed) -> l
     return sorted(found) if first.row in found else []
 
 
-def _sibling(now: Parsed, row: int, forward: bool) -> int | None:
-    """The row of what follows, or precedes, what begins in `row`."""
-    lines = now.text.split("\n")
-    start = sum(len(line) + 1 for line in lines[:row])
-    start += len(lines[row]) - len(lines[row].lstrip())
+def _sibling(now: Parsed, row: int, start: int, forward: bool) -> int | None:
+    """The row of what follows, or precedes, what begins at `start` in `row`."""
     for node in now.path_to(start):
         if node.start_point[0] != row:
             continue

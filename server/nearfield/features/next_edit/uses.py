@@ -29,7 +29,7 @@ from nearfield.features.next_edit.members import member_of, members
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Span
 
-__all__ = ["Uses", "is_taken", "named", "uses_of"]
+__all__ = ["Uses", "is_taken", "named", "places_of", "uses_of"]
 
 MOST_USES = 300
 """A name that is used more often in one file is looked up no further."""
@@ -52,6 +52,9 @@ class Uses:
     bound: bool
     owner: str = ""
     """The class whose member it is."""
+    local: bool = False
+    """Whether it is a variable or a parameter of one function."""
+    imported: bool = False
 
 
 def uses_of(parsed: Parsed, span: Span) -> Uses | None:
@@ -62,10 +65,11 @@ def uses_of(parsed: Parsed, span: Span) -> Uses | None:
         return None
     if (owner := member_of(parsed, node)) is not None:
         found = list(members(parsed, text_of(node), owner))
-        if not any(one.defines for one in found) or len(found) > MOST_USES:
+        definitions = [one.node for one in found if one.defines]
+        if not definitions or len(found) > MOST_USES or node in definitions[1:]:
             return None
         others = [parsed.span(one.node) for one in found if one.node != node]
-        bound = any(one.defines and one.node == node for one in found)
+        bound = node == definitions[0]
         whole = Span(0, len(parsed.text))
         return Uses(text_of(node), whole, tuple(others), bound, owner)
     if node.type not in _PLAIN or is_member(node) or text_of(node) in ("self", "cls", "this", "_"):
@@ -87,6 +91,18 @@ def is_taken(parsed: Parsed, uses: Uses, name: str) -> bool:
     )
 
 
+def places_of(parsed: Parsed, uses: Uses, within: Span) -> set[Span]:
+    """Where in `within` there is a variable of the name, or a member of the class, be it the one
+    that is meant or another."""
+    if uses.owner:
+        return {parsed.span(one.node) for one in members(parsed, uses.name, uses.owner)}
+    return {
+        parsed.span(node)
+        for node in named(parsed, uses.name, within)
+        if node.type in _PLAIN | _SHORT and not is_member(node)
+    }
+
+
 def named(parsed: Parsed, name: str, within: Span) -> Iterator[tree_sitter.Node]:
     """The leaves in `within` whose text is `name`."""
     pattern = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
@@ -101,15 +117,16 @@ def _local(parsed: Parsed, node: tree_sitter.Node) -> Uses | None:
     if _is_property(node):
         return None
     scope = scope_of(parsed, node)
-    if scope is None:
+    # A value that is given later is no new name.
+    if scope is None or node in scope.bindings[1:]:
         return None
     others = [parsed.span(one) for one in scope.uses if one != node]
     if scope.parameter:
         others.extend(_keywords(parsed, scope.function, scope.name))
-    bound = any(one == node for one in scope.bindings)
+    bound = node == scope.bindings[0]
     if not bound and _are_several(parsed, scope.bindings):
         return None
-    return Uses(scope.name, parsed.span(scope.function), tuple(others), bound)
+    return Uses(scope.name, parsed.span(scope.function), tuple(others), bound, local=True)
 
 
 def _are_several(parsed: Parsed, bindings: Sequence[tree_sitter.Node]) -> bool:
@@ -184,8 +201,11 @@ def _within_scope(
         return None
     if node not in own and _are_several(parsed, own):
         return None
+    imported = _is_imported(own[0])
+    if imported and node not in own:
+        return None  # its definition is in another file, and this use is of another thing now
     others = tuple(parsed.span(one) for one in kept if one != node)
-    return Uses(text_of(node), parsed.span(scope), others, node in own)
+    return Uses(text_of(node), parsed.span(scope), others, node in own, imported=imported)
 
 
 def _holder(parsed: Parsed, node: tree_sitter.Node) -> tree_sitter.Node | None:

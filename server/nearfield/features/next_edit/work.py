@@ -21,13 +21,14 @@ from nearfield.features.next_edit.calls import (
 from nearfield.features.next_edit.definition import definition_of, extended
 from nearfield.features.next_edit.follow import Burst, Group, Site, is_word, word_around
 from nearfield.features.next_edit.parameters import Change, Parameter, arguments, changed, fits
+from nearfield.features.next_edit.renaming import is_renaming
 from nearfield.features.next_edit.repeat import is_no_worse
-from nearfield.features.next_edit.uses import Uses, is_taken, uses_of
+from nearfield.features.next_edit.uses import Uses, uses_of
 from nearfield.syntax.differences import changed_span
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit, Span
 
-__all__ = ["Dependents", "Renamed", "Signed", "dependents_of", "edits_of", "may_matter"]
+__all__ = ["Dependents", "Renamed", "Signed", "dependents_of", "edits_of", "may_matter", "names_of"]
 
 LOOKED_BACK = 2000
 """A list of parameters opens at most this many characters before a place in it."""
@@ -96,6 +97,14 @@ def dependents_of(before: Parsed, was: Span) -> list[Dependents]:
     return found
 
 
+def names_of(text: str, burst: Burst, group: Group) -> tuple[str, str] | None:
+    """The old and the new name where `burst` is a renaming; `text` is that of now."""
+    if not isinstance(group.cause, Renamed):
+        return None
+    word = word_around(text, burst.now)
+    return group.cause.uses.name, text[word.start : word.end]
+
+
 def edits_of(now: Parsed, burst: Burst, group: Group) -> list[tuple[Site, Edit]]:
     """What the open sites of `group` have to become in the text of `now`."""
     if isinstance(group.cause, Renamed):
@@ -116,10 +125,12 @@ def _renamed(
 ) -> list[tuple[Site, Edit]]:
     word = word_around(now.text, burst.now)
     new, old = now.text[word.start : word.end], cause.uses.name
-    if new == old or not is_word(new) or is_taken(cause.before, cause.uses, new):
+    if new == old or not is_word(new):
         return []
     here = now.path_to(word.start)
     if not here or now.span(here[-1]) != word:
+        return []
+    if not is_renaming(cause.before, cause.uses, now, burst, sites):
         return []
     return [
         (site, Edit(site.span, new))

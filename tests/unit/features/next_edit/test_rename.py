@@ -138,9 +138,9 @@ TEXTS = {"python": PYTHON, "typescript": TYPESCRIPT, "go": GO}
 )
 def test_the_other_uses_are_offered(language: str, old: str, nth: int, expected: list[int]) -> None:
     typist = Typist(TEXTS[language], language)
-    typist.retype(old, "fresh_one", nth)
+    typist.retype(old, f"new_{old}", nth)
     found = typist.offered()
-    assert {(one.old, one.new) for one in found} <= {(old, "fresh_one")}
+    assert {(one.old, one.new) for one in found} <= {(old, f"new_{old}")}
     assert sorted(line for line, _, _ in shown(found, typist.text)) == expected
     after = tree_of(language, typist.accept_all())
     assert after is not None
@@ -157,6 +157,12 @@ NOTHING = {
         # a use that becomes another thing
         ("data", 1, "LIMIT"),
         ("data", 1, "str"),
+        # a call of something else, and something else that is imported
+        ("total", 1, "average"),
+        ("count", 2, "size"),
+        ("loads", 0, "dumps"),
+        ("loads", 1, "loads_all"),
+        ("os", 0, "re"),
         # no name
         ("prices", 0, "class"),
         ("prices", 0, "3"),
@@ -170,8 +176,19 @@ NOTHING = {
         ("items = LIMIT", 0, "things = LIMIT"),
         ("self", 0, "this"),
     ),
-    "typescript": (("prices", 0, "most"), ("items", 0, "things"), ("data`", 0, "none`")),
-    "go": (("prices", 0, "most"), ("Println", 0, "Printf"), ("limit", 1, "found")),
+    "typescript": (
+        ("prices", 0, "most"),
+        ("items", 0, "things"),
+        ("data`", 0, "none`"),
+        ("read", 0, "write"),
+        ("total", 1, "average"),
+    ),
+    "go": (
+        ("prices", 0, "most"),
+        ("Println", 0, "Printf"),
+        ("limit", 1, "found"),
+        ("total", 1, "average"),
+    ),
 }
 
 

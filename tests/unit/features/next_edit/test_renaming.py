@@ -1,0 +1,125 @@
+"""Names that were changed at one place, and what tells that something else is meant there now."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.features.next_edit.editing import Typist, shown
+
+PYTHON = """\
+def _found(names, text: str):
+    kept = [one for one in names if one in text]
+    kept = sorted(kept)
+    return kept or text
+
+
+def main(names):
+    print(_found(names, "a"))
+    print(_found(names, "b"))
+    return _found(names, "c")
+"""
+TYPESCRIPT = """\
+function parts(text: string, most: number): string[] {
+  const found = text.split(",");
+  return found.slice(0, most).concat(text);
+}
+"""
+GO = """\
+package parts
+
+func Parts(text string, most int) []string {
+	found := strings.Split(text, ",")
+	return append(found[:most], text)
+}
+"""
+TEXTS = {"python": PYTHON, "typescript": TYPESCRIPT, "go": GO}
+
+
+@pytest.mark.parametrize(
+    ("language", "old", "new", "line", "expected"),
+    [
+        # the old name is written anew: the first place means another thing, the others do not
+        ("python", "names", "words", "    names = list(words)\n", []),
+        ("python", "names", "words", "    others = list(words)\n", [3]),
+        ("python", "names", "words", "    self.names = list(words)\n", [3]),
+        ("python", "names", "words", '    other("names")\n', [3]),
+        ("typescript", "text", "line", "  const text = line.trim();\n", []),
+        ("typescript", "text", "line", "  const trimmed = line.trim();\n", [3, 4]),
+        ("go", "text", "line", "\ttext := strings.TrimSpace(line)\n", []),
+        ("go", "text", "line", "\ttrimmed := strings.TrimSpace(line)\n", [5, 6]),
+    ],
+)
+def test_who_writes_the_old_name_anew_has_not_renamed_it(
+    language: str, old: str, new: str, line: str, expected: list[int]
+) -> None:
+    typist = Typist(TEXTS[language], language)
+    typist.retype(old, new, 0)
+    assert typist.offered()
+    below = typist.text.index("\n", typist.offset) + 1
+    typist.edit(below, below, line)
+    found = [line for line, was, _ in shown(typist.offered(), typist.text) if was == old]
+    assert found == expected
+
+
+def test_the_same_name_in_another_function_is_another() -> None:
+    typist = Typist(PYTHON)
+    typist.retype("names", "words", 0)
+    end = len(typist.text)
+    typist.edit(end, end, "\n\ndef more(names):\n    return names\n")
+    assert [line for line, _, _ in shown(typist.offered(), typist.text)] == [2]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "before", "after"),
+    [
+        ("python", PYTHON, ": str", ": list[str]"),
+        ("typescript", TYPESCRIPT, ": string", ": string[]"),
+        ("go", GO, " string", " []string"),
+    ],
+)
+def test_what_is_of_another_type_is_another_thing(
+    language: str, text: str, before: str, after: str
+) -> None:
+    typist = Typist(text, language)
+    typist.retype("text", "line", 0)
+    assert len(typist.offered()) == 2
+    typist.edit(typist.offset, typist.offset + len(before), after)
+    assert typist.offered() == ()
+
+
+def test_who_adds_a_type_has_renamed_it_all_the_same() -> None:
+    typist = Typist(PYTHON)
+    typist.retype("names", "words", 0)
+    typist.type(": list[str]")
+    assert [line for line, _, _ in shown(typist.offered(), typist.text)] == [2]
+
+
+@pytest.mark.parametrize(
+    ("old", "nth", "new", "lines"),
+    [
+        # a value that is given later
+        ("kept", 1, "ordered", []),
+        # a use that is only spelled otherwise, and one that is not
+        ("_found", 1, "found", [1, 9, 10]),
+        ("_found", 1, "other", []),
+    ],
+)
+def test_one_place_that_is_no_definition(old: str, nth: int, new: str, lines: list[int]) -> None:
+    typist = Typist(PYTHON)
+    typist.retype(old, new, nth)
+    assert sorted(line for line, _, _ in shown(typist.offered(), typist.text)) == lines
+
+
+def test_two_uses_that_were_changed_alike_tell_of_the_definition() -> None:
+    typist = Typist(PYTHON)
+    typist.retype("_found", "other", 1)
+    assert typist.offered() == ()
+    typist.retype("_found", "other", 1)
+    assert sorted(line for line, _, _ in shown(typist.offered(), typist.text)) == [1, 10]
+
+
+def test_a_list_of_parameters_that_is_being_written_changes_no_calls() -> None:
+    """The call passes by place what has the new parameter's name: it fits already, or will."""
+    typist = Typist("def f(a, b=1, c=2):\n    pass\n\n\ndef g(b, c):\n    f(1, b, c)\n")
+    typist.offset = typist.find("a,") + 2
+    typist.type(" c,")
+    assert typist.offered() == ()
