@@ -3,6 +3,7 @@ and how often it is right.
 
     python tests/bench/next_edit.py [--model] [--show] [--json]
     python tests/bench/next_edit.py --history REPOSITORY [--commits N] [--show] [--json]
+    python tests/bench/next_edit.py --versions OLD NEW [--show] [--json]
 
 A case of `next_edit_cases/` is a document as lines: those that the user changes (`-` before, `+`
 after), and those that have to follow (`?` before, `!` after); a `+` or `!` alone is a new line. The
@@ -10,10 +11,9 @@ user's changes are made from top to bottom, then the next edit is asked for; the
 when it makes a wanted line. Those named "none" want nothing; those named "held out" were written
 after the thresholds were chosen. `--model` lets the default model answer where nothing is certain.
 
-`--history` takes the commits of a repository: the lines that a commit changed in a Python,
-TypeScript, JavaScript or Go file are changed one after the other from top to bottom, and from the
-second on the next edit is asked for; an offer is right when the commit makes the very same line,
-and one that is not is dismissed.
+`--history` takes the Python, TypeScript, JavaScript and Go files of a repository's commits,
+`--versions` those of two folders: each is changed once more as its author did, line by line, and
+the next edit is asked for meanwhile (next_edit_replay.py says what counts as right).
 """
 
 from __future__ import annotations
@@ -21,50 +21,22 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import re
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from difflib import SequenceMatcher
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from next_edit_replay import Replay, Revised, history, versions
+from next_edit_user import Case, Line, User
 
 from nearfield.config.load import load
 from nearfield.config.schema import Cache, Config, Index
-from nearfield.features.next_edit.edits import NextEdit
+from nearfield.features.next_edit import edits as next_edits
 from nearfield.features.service import Service
 from nearfield.features.status import State
-from nearfield.types import Edit, Snapshot, Span
 
 CASES = Path(__file__).parent / "next_edit_cases"
-SUFFIXES = {".py": "python", ".ts": "typescript", ".tsx": "typescriptreact", ".js": "javascript",
-            ".go": "go"}  # fmt: skip
-MOST_LINES = 40
-"""Changed lines of a file in one commit; more is a formatter's."""
-SIMILAR = 0.6
-"""Of two lines: below it the one was not made of the other."""
-MODEL_SECONDS = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line that changes: `old` None for a new one."""
-
-    old: str | None
-    new: str
-
-
-@dataclass(slots=True)
-class Case:
-    """A document, and what the user does to its lines, in rows of the document before."""
-
-    name: str
-    language: str
-    lines: list[str] = field(default_factory=list[str])
-    done: list[tuple[int, Line]] = field(default_factory=list[tuple[int, Line]])
-    wanted: list[Line] = field(default_factory=list[Line])
 
 
 def cases() -> Iterator[Case]:
@@ -93,69 +65,6 @@ def _case(name: str, language: str, rows: list[str]) -> Case:
             case.lines.append(line)
         before = mark
     return case
-
-
-class User:
-    """Somebody at one document."""
-
-    def __init__(self, service: Service, case: Case, number: int) -> None:
-        self._service = service
-        suffix = next(end for end, language in SUFFIXES.items() if language == case.language)
-        path = f"/bench/{number}{suffix}"
-        text = "\n".join(case.lines) + "\n"
-        self.snapshot = Snapshot(f"file://{path}", case.language, 1, text, path, "/bench")
-        self.offset = 0
-        service.opened(self.snapshot)
-
-    def edit(self, start: int, end: int, new: str) -> None:
-        """Replace a piece of the text."""
-        before = self.snapshot
-        text = before.text[:start] + new + before.text[end:]
-        self.snapshot = Snapshot(
-            before.uri, before.language, (before.version or 0) + 1, text, before.path, before.root
-        )
-        self.offset = start + len(new)
-        self._service.changed(self.snapshot, [Edit(Span(start, end), new)])
-
-    def change(self, row: int, line: Line) -> None:
-        """Do to a row what `line` says, word by word."""
-        starts = [0]
-        for one in self.snapshot.text.split("\n"):
-            starts.append(starts[-1] + len(one) + 1)
-        at = starts[row]
-        if line.old is None:
-            indent = line.new[: len(line.new) - len(line.new.lstrip())]
-            self.edit(at - 1, at - 1, "\n" + indent)
-            self.edit(self.offset, self.offset, line.new.lstrip())
-            return
-        old, new = words(line.old), words(line.new)
-        for tag, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-            piece = "".join(new[j1:j2])
-            if tag == "equal":
-                at += len(piece)
-                continue
-            self.edit(at, at + sum(map(len, old[i1:i2])), piece)
-            at += len(piece)
-
-    async def offered(self, wait: bool) -> NextEdit | None:
-        """What is offered first."""
-        edits = self._service.next_edits
-        await asyncio.sleep(edits.settle_seconds(self.snapshot, self.offset))
-        seconds = MODEL_SECONDS if wait else 0.0
-        found = await edits.offered(self.snapshot, self.offset, seconds)
-        return found[0] if found else None
-
-    def line_after(self, offer: NextEdit) -> str:
-        """The lines that `offer` makes."""
-        text = self.snapshot.text
-        start = text.rfind("\n", 0, offer.span.start) + 1
-        end = text.find("\n", offer.span.end)
-        return text[start : offer.span.start] + offer.new + text[offer.span.end : end]
-
-
-def words(line: str) -> list[str]:
-    """What a user replaces at once."""
-    return re.findall(r"\w+|\s+|[^\w\s]", line)
 
 
 @dataclass(slots=True)
@@ -227,83 +136,41 @@ def shifted(done: list[tuple[int, Line]]) -> Iterator[tuple[int, Line]]:
 # --- what people really changed ---------------------------------------------------------------
 
 
-def history(repository: Path, commits: int) -> Iterator[Case]:
-    """A case for each file in which a commit changed several lines for as many others."""
-
-    def git(*arguments: str) -> str:
-        ran = subprocess.run(
-            ["git", "-C", str(repository), *arguments], capture_output=True, check=True
-        )
-        return ran.stdout.decode("utf-8", "replace")
-
-    log = git(
-        "log", "--no-merges", "--diff-filter=M", "--name-only", "--format=%x00%H", f"-{commits}"
-    )
-    for part in log.split("\0")[1:]:
-        commit, *names = part.split()
-        for name in names:
-            language = SUFFIXES.get(Path(name).suffix)
-            if language is None:
-                continue
-            before, after = git("show", f"{commit}~1:{name}"), git("show", f"{commit}:{name}")
-            case = _committed(f"{commit[:8]} {name}", language, before, after)
-            if case is not None:
-                yield case
-
-
-def _committed(name: str, language: str, before: str, after: str) -> Case | None:
-    old, new = before.split("\n"), after.split("\n")
-    case = Case(name, language, old)
-    made = set(new) - set(old)
-    case.wanted = [Line(None, line) for line in new if line in made]
-    for tag, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if tag == "replace" and i2 - i1 == j2 - j1:
-            pairs = zip(range(i1, i2), old[i1:i2], new[j1:j2], strict=True)
-            case.done += [(row, Line(a, b)) for row, a, b in pairs if is_rewritten(a, b)]
-    return case if 2 <= len(case.done) <= MOST_LINES else None
-
-
-def is_rewritten(old: str, new: str) -> bool:
-    """Whether somebody would make `new` of `old`, rather than write it anew."""
-    matcher = SequenceMatcher(None, old.strip(), new.strip(), autojunk=False)
-    return bool(old.strip() and new.strip()) and matcher.ratio() >= SIMILAR
-
-
-async def on_history(
-    service: Service, found: Iterator[Case], model: bool
-) -> tuple[list[dict[str, object]], int]:
-    """A row for each change but the first ones, and how many of these had others behind them."""
+async def on_revised(
+    service: Service, found: Iterator[Revised], model: bool
+) -> tuple[list[dict[str, object]], dict[str, int]]:
+    """A row for each offer, and the number of questions, of changed lines and of those among them
+    that accepted offers have made."""
     rows: list[dict[str, object]] = []
-    wanted = 0
-    for number, case in enumerate(found):
-        user = User(service, case, number)
-        for at, (row, line) in enumerate(case.done):
-            user.change(row, line)
-            if not at:
-                continue
-            left = [line.new.strip() for _, line in case.done[at + 1 :]]
-            lines = {line.new.strip() for line in case.wanted}
-            offer = await user.offered(model)
-            made = user.line_after(offer) if offer is not None else ""
-            right = made.strip() in lines
-            wanted += bool(left)
-            if offer is not None and not right:
-                service.next_edits.dismiss(offer.id)
-            rows.append(
-                {
-                    "name": case.name,
-                    "by": offer.by if offer is not None else "",
-                    "right": right if offer is not None else None,
-                    "made": made,
-                    "after": line.new,
-                }
-            )
-        service.closed(user.snapshot.uri)
-    return rows, wanted
+    sums: Counter[str] = Counter()
+    for number, revised in enumerate(found):
+        replay = Replay(service, revised, number, model)
+        await replay.run()
+        rows += replay.found
+        sums.update(files=1, asked=replay.asked, saved=replay.saved)
+        sums.update(changed=replay.changed + replay.saved)
+    return rows, dict(sums)
 
 
-async def measure(options: argparse.Namespace) -> tuple[list[dict[str, object]], int]:
-    """The rows of what was asked for."""
+def summed_revised(rows: list[dict[str, object]], sums: dict[str, int]) -> dict[str, object]:
+    """How each way did where it was asked."""
+    found: dict[str, object] = dict(sums)
+    for way in ("tree", "series", "model"):
+        mine = Counter(row["right"] for row in rows if row["by"] == way)
+        judged = mine[True] + mine[False]
+        found[way] = {
+            "right": mine[True],
+            "wrong": mine[False],
+            "not judged": mine[None],
+            "precision": round(mine[True] / judged, 3) if judged else 1.0,
+        }
+    return found
+
+
+async def measure(
+    options: argparse.Namespace,
+) -> tuple[list[dict[str, object]], dict[str, object]]:
+    """The rows and the sums of what was asked for."""
     config: Config = msgspec.structs.replace(
         load(None).config, cache=Cache(enabled=False), index=Index(enabled=False)
     )
@@ -316,10 +183,16 @@ async def measure(options: argparse.Namespace) -> tuple[list[dict[str, object]],
             if service.status.state is State.UNAVAILABLE:
                 raise SystemExit(service.status.detail)
             await asyncio.sleep(0.05)
-        if options.history:
-            found = history(Path(options.history), options.commits)
-            return await on_history(service, found, options.model)
-        return await on_cases(service, options.model)
+        if options.history or options.versions:
+            found = (
+                versions(*map(Path, options.versions))
+                if options.versions
+                else history(Path(options.history), options.commits)
+            )
+            rows, sums = await on_revised(service, found, options.model)
+            return rows, summed_revised(rows, sums)
+        rows, wanted = await on_cases(service, options.model)
+        return rows, summed(rows, wanted)
     finally:
         await service.aclose()
 
@@ -328,18 +201,22 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", action="store_true")
-    parser.add_argument("--history", default="")
+    parser.add_argument("--history", default="", metavar="REPOSITORY")
     parser.add_argument("--commits", type=int, default=1000)
+    parser.add_argument("--versions", nargs=2, metavar=("OLD", "NEW"))
     parser.add_argument("--show", action="store_true", help="each case and what was offered")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    rows, wanted = asyncio.run(measure(options))
+    next_edits.REST_SECONDS = 0.0  # nobody types on, so that a rest changes no answer
+    rows, sums = asyncio.run(measure(options))
     if options.show:
         for row in rows:
             verdict = "-" if row["right"] is None else "right" if row["right"] else "WRONG"
             print(f"{verdict:6}{row['by']:7}{row['name']}: {row['made']!r}")
+            for key in ("after", "now", "meant"):
+                if key in row:
+                    print(f"      {key:6} {row[key]!r}")
         print("by way:", Counter((row["by"], row["right"]) for row in rows))
-    sums = summed(rows, wanted)
     print(json.dumps(sums) if options.json else "\n".join(f"{k}: {v}" for k, v in sums.items()))
 
 
