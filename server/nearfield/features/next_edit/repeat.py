@@ -11,9 +11,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from nearfield.features.act.scopes import binds, function_at, is_member, scope_of
+from nearfield.features.next_edit.calls import is_known
 from nearfield.features.next_edit.derive import Change, rewrite_of
 from nearfield.features.next_edit.follow import Burst, Site
 from nearfield.features.next_edit.rewrite import Rewrite
+from nearfield.features.next_edit.uses import named
 from nearfield.syntax.differences import changed_span
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit, Span
@@ -104,10 +107,10 @@ def rule_of(changes: Sequence[Changed]) -> tuple[Rewrite, Changed, Changed] | No
 
 
 def sites_of(
-    now: Parsed, rule: Rewrite, first: Changed, last: Changed, named: Callable[[], str]
+    now: Parsed, rule: Rewrite, first: Changed, last: Changed, new_id: Callable[[], str]
 ) -> list[Site]:
     """Where else in the text the rule is to be followed; nowhere where the user has passed a place
-    over. `named` gives each an id."""
+    over. `new_id` gives each an id."""
     lines = now.text.split("\n")
     done = (first.row, last.row)
     starts = [0]
@@ -127,12 +130,13 @@ def sites_of(
         return []
     if not rule.certain and any((row < first.row) is (first.row < last.row) for row in rows):
         return []  # the list begins before the first line that was changed
+    variables = _variables(now, rule, line_span(now.text, starts[last.row]))
     found: list[Site] = []
     for row in rows:
         for match in rule.matches(lines[row]):
             span = Span(starts[row] + match.span.start, starts[row] + match.span.end)
-            if _is_code(now, rule, span):
-                found.append(Site(named(), span))
+            if _is_code(now, rule, span) and _has(now, variables, span):
+                found.append(Site(new_id(), span))
     return found if len(found) <= MOST_SITES else []
 
 
@@ -208,6 +212,36 @@ def _sibling(now: Parsed, row: int, start: int, forward: bool) -> int | None:
         other = node.next_named_sibling if forward else node.prev_named_sibling
         return other.start_point[0] if other is not None else None
     return None
+
+
+def _variables(now: Parsed, rule: Rewrite, line: Span) -> list[str]:
+    """The variables of one function that the rule puts into the code of `line`, where they are not
+    given a value: what it took out of another expression, mostly."""
+    fresh = {one for one in rule.new if isinstance(one, str) and one.isidentifier()} - set(rule.old)
+    found: list[str] = []
+    for name in fresh:
+        uses = [node for node in named(now, name, line) if node.type == "identifier"]
+        scopes = [scope_of(now, node) for node in uses if not is_member(node)]
+        if scopes and all(
+            scope is not None and not any(node in scope.bindings for node in uses)
+            for scope in scopes
+        ):
+            found.append(name)
+    return found
+
+
+def _has(now: Parsed, variables: Sequence[str], span: Span) -> bool:
+    """Whether all of these have a value at `span`, and are not just given one there."""
+    path = now.path_to(span.start)
+    if not path:
+        return False
+    line = line_span(now.text, span.start)
+    for name in variables:
+        function = function_at(now, path[-1])
+        given = (binds(one, function) for one in named(now, name, line)) if function else ()
+        if not is_known(now, path[-1], name) or any(given):
+            return False
+    return True
 
 
 def _is_code(now: Parsed, rule: Rewrite, span: Span) -> bool:

@@ -174,7 +174,7 @@ def _wider(parsed: Parsed, node: tree_sitter.Node) -> Uses | None:
         for one in named(parsed, text_of(node), parsed.span(scope)):
             if one.type in _SHORT:
                 return None
-            if one.type in _PLAIN and not is_member(one):
+            if one.type in _PLAIN and not is_member(one) and not _is_foreign(one):
                 found.append(one)
             if len(found) > MOST_USES:
                 return None
@@ -233,6 +233,15 @@ def _is_own(parsed: Parsed, node: tree_sitter.Node, scope: tree_sitter.Node) -> 
         return declares(node)
     head = rf"^\s*(?:global|nonlocal)\b[^\n]*\b{re.escape(text_of(node))}\b"
     return not re.search(head, text_of(scope), re.MULTILINE)
+
+
+def _is_foreign(node: tree_sitter.Node) -> bool:
+    """Whether it is the name that something has in the file from which it is imported, and another
+    one here: `loads` of `from json import loads as parse`."""
+    up = node.parent
+    if up is not None and up.type == "dotted_name":
+        up = up.parent
+    return up is not None and up.type in _IMPORTS and not _is_imported(node)
 
 
 def _is_imported(node: tree_sitter.Node) -> bool:

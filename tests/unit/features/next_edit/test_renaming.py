@@ -123,3 +123,30 @@ def test_a_list_of_parameters_that_is_being_written_changes_no_calls() -> None:
     typist.offset = typist.find("a,") + 2
     typist.type(" c,")
     assert typist.offered() == ()
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "old", "lines"),
+    [
+        (
+            "python",
+            "from json import loads as parse\n\n\ndef loads(text):\n    return parse(text)\n\n\n"
+            'loads("1")\n',
+            "loads",
+            [8],
+        ),
+        (
+            "typescript",
+            'import { read as parse } from "fs";\n\nfunction read(text: string) {\n'
+            '  return parse(text);\n}\n\nread("1");\n',
+            "read",
+            [7],
+        ),
+    ],
+)
+def test_what_is_imported_by_another_name_keeps_its_own(
+    language: str, text: str, old: str, lines: list[int]
+) -> None:
+    typist = Typist(text, language)
+    typist.retype(old, f"_{old}", 1)
+    assert [line for line, _, _ in shown(typist.offered(), typist.text)] == lines

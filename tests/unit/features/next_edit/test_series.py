@@ -184,3 +184,26 @@ def test_whatever_is_typed_an_offer_that_is_taken_adds_no_error(
                 Span(0, len(before.text))
             )
             assert worse <= 0 or not after.root.has_error
+
+
+EXTRACTED = """\
+class Cart:
+    def sum(self):
+        found = max(0, self.shop.prices)
+        first = least(self.shop.prices)
+        rest = sum(self.shop.prices)
+        return first, rest, mean(self.shop.prices)
+
+    def count(self):
+        return len(self.shop.prices)
+"""
+
+
+def test_a_variable_that_is_taken_out_is_offered_where_it_is_known() -> None:
+    """Not where it is given its value, and not in the other method."""
+    typist = Typist(EXTRACTED)
+    for line in ("least(", "sum(self.shop"):
+        at = typist.find(line) + line.index("(") + 1
+        typist.edit(at, at + len("self.shop.prices"), "found")
+    found = typist.offered()
+    assert shown(found, typist.text) == [(6, "self.shop.prices", "found")]
