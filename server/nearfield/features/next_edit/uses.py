@@ -16,6 +16,7 @@ import tree_sitter
 
 from nearfield.features.act.scopes import (
     INNER,
+    Scope,
     binds,
     declares,
     is_member,
@@ -120,13 +121,28 @@ def _local(parsed: Parsed, node: tree_sitter.Node) -> Uses | None:
     # A value that is given later is no new name.
     if scope is None or node in scope.bindings[1:]:
         return None
-    others = [parsed.span(one) for one in scope.uses if one != node]
+    others = [parsed.span(one) for one in _first_value(scope) if one != node]
     if scope.parameter:
         others.extend(_keywords(parsed, scope.function, scope.name))
     bound = node == scope.bindings[0]
     if not bound and _are_several(parsed, scope.bindings):
         return None
     return Uses(scope.name, parsed.span(scope.function), tuple(others), bound, local=True)
+
+
+def _first_value(scope: Scope) -> Sequence[tree_sitter.Node]:
+    """The uses of a variable until it is made into another thing, as in `path = Path(path)`: who
+    gives the first one a name of its own keeps the old name for the second, more often than not."""
+    for one in scope.bindings[1:]:
+        up = one.parent
+        if up is None or up.type not in ("assignment", "assignment_expression"):
+            continue
+        value = up.child_by_field_name("right")
+        if value is not None and any(_within(use, value) for use in scope.uses):
+            return [
+                use for use in scope.uses if use.end_byte <= up.start_byte or _within(use, value)
+            ]
+    return scope.uses
 
 
 def _are_several(parsed: Parsed, bindings: Sequence[tree_sitter.Node]) -> bool:

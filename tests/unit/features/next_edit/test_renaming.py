@@ -109,6 +109,20 @@ def test_one_place_that_is_no_definition(old: str, nth: int, new: str, lines: li
     assert sorted(line for line, _, _ in shown(typist.offered(), typist.text)) == lines
 
 
+def test_a_variable_keeps_its_name_where_it_is_made_into_another_thing() -> None:
+    text = "def f(path):\n    log(path)\n    path = Path(path)\n    return path\n"
+    typist = Typist(text)
+    typist.retype("path", "name", 0)
+    wanted = "def f(name):\n    log(name)\n    path = Path(name)\n    return path\n"
+    assert typist.accept_all() == wanted
+    counted = "def f(n):\n    n += 1\n    return n\n"
+    typist = Typist(counted)
+    typist.retype("n", "count", 0)
+    assert typist.accept_all() == counted.replace("(n)", "(count)").replace(
+        "n += 1", "count += 1"
+    ).replace("return n", "return count")
+
+
 def test_two_uses_that_were_changed_alike_tell_of_the_definition() -> None:
     typist = Typist(PYTHON)
     typist.retype("_found", "other", 1)
