@@ -22,6 +22,8 @@ __all__ = ["is_renaming"]
 
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 """What a name is put together of: `_line_start`, `lineStart` and `LINE_START` are the same two."""
+_LEAST_BEGINNING = 3
+"""Letters; two names begin with the same two by chance."""
 _TYPED_WITHIN = 3
 """So many nodes above a name its type is written at most: `x` of `x = 1`, of `x: int`."""
 
@@ -35,7 +37,7 @@ def is_renaming(
     new = now.text[here.start : here.end]
     if is_taken(before, uses, new):
         return False
-    if uses.imported and not _words(uses.name) & _words(new):
+    if uses.imported and not _is_akin(uses.name, new):
         # What is imported has its name elsewhere; who takes another thing uses it otherwise.
         return False
     if not uses.bound and not uses.local and not _is_meant(uses.name, new, now, sites):
@@ -84,6 +86,13 @@ def _type_at(parsed: Parsed, span: Span) -> str:
         if kind is not None:
             return "".join(text_of(kind).split())
     return ""
+
+
+def _is_akin(old: str, new: str) -> bool:
+    """Whether both have a word in common, or one goes on where the other ends (`attr`, `attrs`)."""
+    first, second = sorted((_spelling(old), _spelling(new)), key=len)
+    longer = len(first) >= _LEAST_BEGINNING and second.startswith(first)
+    return longer or bool(_words(old) & _words(new))
 
 
 def _words(name: str) -> set[str]:

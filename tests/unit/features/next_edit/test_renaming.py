@@ -140,6 +140,23 @@ def test_a_list_of_parameters_that_is_being_written_changes_no_calls() -> None:
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "count"),
+    [
+        ("attr", "attrs", 2),
+        ("Iterator", "AsyncIterator", 2),
+        ("os", "ostree", 0),
+        ("Snapshot", "SnippetKind", 0),
+    ],
+)
+def test_another_import_is_a_renaming_where_the_names_are_akin(
+    old: str, new: str, count: int
+) -> None:
+    typist = Typist(f"import {old}\n\nuse({old}.one)\nuse({old}.two)\n")
+    typist.retype(old, new, 0)
+    assert len(typist.offered()) == count
+
+
+@pytest.mark.parametrize(
     ("language", "text", "old", "lines"),
     [
         (
