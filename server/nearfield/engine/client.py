@@ -221,9 +221,10 @@ class Engine:
         event = await self._ask(lambda id: frames.Embed(id, texts))
         return event.vectors if isinstance(event, frames.Embedded) else []
 
-    async def save(self, document: str, path: str) -> int:
-        """Write what is held of `document` to `path`; how many tokens, 0 for nothing."""
-        event = await self._ask(lambda id: frames.Save(id, document, path))
+    async def save(self, document: str, path: str, variants: list[frames.Variant]) -> int:
+        """Write what is held of a prompt of `document` to `path`; how many tokens, 0 for
+        nothing."""
+        event = await self._ask(lambda id: frames.Save(id, document, path, variants))
         return event.tokens if isinstance(event, frames.Kept) else 0
 
     async def restore(self, document: str, path: str) -> int:

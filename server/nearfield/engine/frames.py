@@ -98,12 +98,13 @@ class Embed(msgspec.Struct, tag="embed", frozen=True):
 
 
 class Save(msgspec.Struct, tag="save", frozen=True):
-    """Write what is held of a document to a file. Answered by `Kept`, with 0 tokens where nothing
-    is held, or by `Failed`."""
+    """Write what is held of a document's prompt to a file; `variants` are ways to write it, as in
+    `Generate`. Answered by `Kept`, with 0 tokens where nothing is held, or by `Failed`."""
 
     id: int
     document: str
     path: str
+    variants: list[Variant]
 
 
 class Restore(msgspec.Struct, tag="restore", frozen=True):

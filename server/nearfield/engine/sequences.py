@@ -97,10 +97,16 @@ class SequenceTable:
             default=None,
         )
 
-    def of(self, document: str) -> Sequence | None:
-        """The sequence that holds the longest whole prompt of `document`, None where none does."""
-        held = [s for s in self.all if s.document == document and s.whole]
-        return max(held, key=lambda s: s.whole, default=None)
+    def holding(self, prompts: SequenceOf[SequenceOf[int]], document: str) -> Sequence | None:
+        """The sequence of `document` that has most of one of `prompts`, which are ways to write the
+        same; None where none has more than the beginning that all have."""
+        shared = {
+            s.id: max((common_prefix(s.tokens, one) for one in prompts), default=0)
+            for s in self.all
+            if s.document == document
+        }
+        best = max(shared, key=shared.__getitem__, default=None)
+        return None if best is None or shared[best] < WORTH_KEEPING else self.all[best]
 
     def give(self, sequence: Sequence, document: str) -> None:
         """`sequence` belongs to `document` from now on."""

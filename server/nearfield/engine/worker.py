@@ -27,6 +27,7 @@ from nearfield.engine.frames import (
     Save,
     Tokenize,
 )
+from nearfield.engine.job import tokenize
 from nearfield.engine.lane import Abort, Lane
 from nearfield.engine.llama import COMPUTE_OVERHEAD, Model, Silence, check_file, check_memory
 from nearfield.engine.rates import Rates
@@ -146,8 +147,8 @@ class Worker:
                 self.send(frames.Tokenized(command.id, self._model.tokenize(command.text)))
             case Embed():
                 self._embed(command)
-            case Save():
-                self._save(command)
+            case Save() if self._model is not None:
+                self._save(command, self._model)
             case Restore():
                 self._restore(command)
             case _:
@@ -253,9 +254,10 @@ class Worker:
             return
         self.send(frames.Embedded(command.id, vectors))
 
-    def _save(self, command: Save) -> None:
+    def _save(self, command: Save, model: Model) -> None:
         lane = self._lane("infill")
-        sequence = lane.table.of(command.document)
+        prompts = [tokenize(model, variant, i).tokens for i, variant in enumerate(command.variants)]
+        sequence = lane.table.holding(prompts, command.document)
         tokens = lane.save(sequence, command.path) if sequence else 0
         self.send(frames.Kept(command.id, tokens))
 

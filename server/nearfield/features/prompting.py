@@ -183,17 +183,34 @@ def _again(cursor: Cursor, around: tuple[str, str], window: Window, held: Held) 
     written = held.written(*around)
     if written is None:
         return None
-    snapshot, prompt = cursor.snapshot, replace(held.prompt, written=written)
-    piece = Slice(
+    prompt = replace(held.prompt, written=written)
+    snapshot = cursor.snapshot
+    language = cursor.parsed.language.name if cursor.parsed else snapshot.language
+    piece = _piece(prompt, snapshot, language, window)
+    return Plan(piece, replace(held, prompt=prompt))
+
+
+def _piece(prompt: Prompt, snapshot: Snapshot, language: str, window: Window) -> Slice:
+    """The slice of which `prompt` was made."""
+    return Slice(
         prefix=prompt.head + prompt.written,
         suffix=prompt.suffix,
         typed=prompt.written.rpartition("\n")[2],
         path=shown_path(snapshot),
-        language=cursor.parsed.language.name if cursor.parsed else snapshot.language,
+        language=language,
         window=window,
         snippets=prompt.snippets,
     )
-    return Plan(piece, replace(held, prompt=prompt))
+
+
+def request_of_held(held: Held, snapshot: Snapshot, language: str) -> InfillRequest:
+    """The request that `held` is the prompt of: it tells a provider which of its prompts is
+    meant."""
+    plan = Plan(_piece(held.prompt, snapshot, language, Window(0)), held)
+    cursor = Cursor(snapshot, None, held.anchor)
+    return request_of(
+        plan, cursor, Completion(), single_line=False, deadline=None, prefill_only=True
+    )
 
 
 def _around(cursor: Cursor) -> tuple[str, str]:

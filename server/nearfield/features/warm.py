@@ -25,8 +25,10 @@ from nearfield.errors import NearfieldError
 from nearfield.features.documents import Document, Documents
 from nearfield.features.held import Held, Prompt
 from nearfield.features.permitted import Permitted
+from nearfield.features.prompting import request_of_held
 from nearfield.features.tasks import describe, run_task
-from nearfield.types import Snippet, SnippetKind
+from nearfield.syntax.languages import language_for
+from nearfield.types import InfillRequest, Snippet, SnippetKind
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +62,8 @@ class Keeping(Protocol):
         """What a file belongs to: the model, its settings, the program. "" while not ready."""
         ...
 
-    async def keep(self, document: str, path: str) -> int:
-        """Write what is held of `document`; how many tokens, 0 for nothing."""
+    async def keep(self, request: InfillRequest, path: str) -> int:
+        """Write what is held of the request's prompt; how many tokens, 0 for nothing."""
         ...
 
     async def recall(self, document: str, path: str) -> int:
@@ -147,21 +149,23 @@ class Warm:
     async def keep(self, document: Document) -> bool:
         """Write what the provider holds of the document, unless that is on the disk already."""
         uri, keeper = document.snapshot.uri, self._keeper
-        held = largest(document)
+        held = latest(document)
         if held is None or keeper is None or not self._limit:
             return False
-        if held.prompt.chars < WORTH_KEEPING_CHARS or self._kept.get(uri) == hash(held.prompt):
+        if self._kept.get(uri) == hash(held.prompt):
             return False
         state = self._file(uri, keeper)
-        text = document.snapshot.text
+        snapshot = document.snapshot
         if state is None:
             return False
+        language = language_for(snapshot.language, snapshot.path)
+        request = request_of_held(held, snapshot, language.name if language else snapshot.language)
         try:
             draft = await asyncio.to_thread(_draft, self._folder)
             try:
-                if not await keeper.keep(uri, str(draft)):
+                if not await keeper.keep(request, str(draft)):
                     return False
-                await asyncio.to_thread(_write, state, draft, held, text)
+                await asyncio.to_thread(_write, state, draft, held, snapshot.text)
             finally:
                 await asyncio.to_thread(draft.unlink, True)
             await asyncio.to_thread(prune, self._folder, self._limit)
@@ -190,9 +194,11 @@ class Warm:
         return self._folder / f"{name}.state"
 
 
-def largest(document: Document) -> Held | None:
-    """The prompt that the engine holds most of."""
-    return max(document.held, key=lambda held: held.prompt.chars, default=None)
+def latest(document: Document) -> Held | None:
+    """The prompt that was evaluated last, of those that are worth it: the next run begins where
+    this one has ended."""
+    worth = [held for held in document.held if held.prompt.chars >= WORTH_KEEPING_CHARS]
+    return max(worth, key=lambda held: held.used, default=None)
 
 
 def matching(kept: Kept, text: str) -> Held | None:

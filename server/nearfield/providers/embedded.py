@@ -262,9 +262,11 @@ class Embedded:
             f"{self._path}\0{file.st_size}\0{file.st_mtime_ns}\0{program}\0{info.document_tokens}"
         )
 
-    async def keep(self, document: str, path: str) -> int:
-        """Write what is held of `document` to a file; how many tokens."""
-        return await self._engine.save(document, path)
+    async def keep(self, request: InfillRequest, path: str) -> int:
+        """Write what is held of a request's prompt to a file; how many tokens."""
+        info = self._engine.status.info
+        template = self._template or (from_vocabulary(info) if info else None)
+        return await self._engine.save(request.document, path, self._variants(request, template))
 
     async def recall(self, document: str, path: str) -> int:
         """Hold for `document` what `keep` wrote; how many tokens, 0 where it is of no use."""

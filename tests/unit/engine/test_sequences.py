@@ -92,14 +92,16 @@ def test_a_prompt_that_was_given_up_goes_before_a_whole_one() -> None:
     assert spare is not None and spare.id == 0
 
 
-def test_what_is_kept_of_a_document_is_a_whole_prompt() -> None:
-    table = filled([5] * 90, [6] * 90)
-    begun(table, 1, [8] * 900, "doc0")
-    found = table.of("doc0")
-    assert found is not None and found.id == 0
-    assert table.of("doc1") is None
-    begun(table, 0, [5] * 10, "doc0")
-    assert table.of("doc0") is None
+def test_the_prompt_that_is_asked_for_is_kept() -> None:
+    head = [5] * 90
+    table = filled([*head, *[6] * 40], [*head, *[7] * 40])
+    table.all[1].document = "doc0"
+    for end, place in ((6, 0), (7, 1)):
+        found = table.holding([[*head, *[end] * 30, 1], [9] * 50], "doc0")
+        assert found is not None and found.id == place, "though the other is as long"
+    assert table.holding([[*head, 6]], "doc1") is None, "as it is another document's"
+    assert table.holding([[5, 5, 9, 9]], "doc0") is None, "of which only the beginning is there"
+    assert table.holding([], "doc0") is None
 
 
 def test_a_copy_does_not_take_the_place_of_what_was_used_last() -> None:

@@ -14,7 +14,7 @@ from nearfield.features.documents import Document, Documents
 from nearfield.features.permitted import Permitted
 from nearfield.features.prompting import Cursor, cut
 from nearfield.features.warm import Warm
-from nearfield.types import Snapshot, Snippet
+from nearfield.types import InfillRequest, Snapshot, Snippet
 
 TEXT = "".join(f"value_{i} = compute({i}, 'some words')\n" for i in range(100))
 AT = TEXT.index("value_60")
@@ -26,13 +26,15 @@ class Keeper:
     def __init__(self, model: str = "model") -> None:
         self.model = model
         self.recalled: list[str] = []
+        self.asked: list[InfillRequest] = []
         self.dies = False
 
     def kept_as(self) -> str:
         return self.model
 
-    async def keep(self, document: str, path: str) -> int:
-        Path(path).write_text(document * 100)
+    async def keep(self, request: InfillRequest, path: str) -> int:
+        Path(path).write_text(request.document * 100)
+        self.asked.append(request)
         return 10
 
     async def recall(self, document: str, path: str) -> int:
@@ -86,6 +88,26 @@ async def test_what_was_evaluated_is_there_in_the_next_run(tmp_path: Path) -> No
     assert after.held[0].prompt == before.held[0].prompt
     assert after.cursor == AT
     assert not after.held[0].stale
+
+
+async def test_the_last_prompt_is_kept_and_the_provider_told_which(tmp_path: Path) -> None:
+    documents, keeper = Documents(), Keeper()
+    document = worked_on(documents)
+    later = Cursor(document.snapshot, None, TEXT.index("value_20"))
+    plan = cut(later, document, 300, Completion())
+    documents.evaluated(document, plan.held, 4)
+    assert plan.prompt.chars < document.held[0].prompt.chars
+    warm = Warm(documents, tmp_path)
+    warm.use(keeper, Permitted(Config()), 1)
+    assert await warm.keep(document)
+    (request,) = keeper.asked
+    assert request.prefill_only
+    assert (request.prefix, request.suffix) == (plan.piece.prefix, plan.piece.suffix)
+    assert (request.written, request.typed) == (plan.prompt.written, plan.piece.typed)
+    assert (request.path, request.language) == (plan.piece.path, plan.piece.language)
+    after = await restored(tmp_path)
+    assert after is not None
+    assert after.held[0].prompt == plan.prompt
 
 
 async def test_only_the_user_can_read_it(tmp_path: Path) -> None:
