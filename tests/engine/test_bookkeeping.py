@@ -90,8 +90,9 @@ class Bench:
             self.scheduler.step()
         self.scheduler.cancel(self.ids)
 
-    def keep(self, document: int) -> None:
-        sequence = self.lane.table.of(str(document))
+    def keep(self, document: int, prompt: list[int] | None = None) -> None:
+        own = [one.tokens for one in self.lane.table.all if one.document == str(document)]
+        sequence = self.lane.table.holding([prompt] if prompt else own, str(document))
         if sequence is not None:
             assert self.lane.save(sequence, str(self.folder / str(document))) > 0
 
@@ -180,7 +181,7 @@ def test_what_idle_prefill_gave_up_takes_nothing_away(model: Model, tmp_path: Pa
     for end in range(6):
         bench.ask(0, f"{shared}{end}{'b += 2; ' * 19}", prefill=True, steps=6)
         assert whole.tokens == tokens and whole.document == "0"
-    bench.keep(0)
+    bench.keep(0, tokens)
     bench.recall(0)
     assert any(one.tokens == tokens for one in bench.lane.table.all if one is not whole)
     bench.check()

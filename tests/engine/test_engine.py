@@ -367,14 +367,17 @@ async def test_what_is_kept_in_a_file_is_warm_in_another_worker(
         await engine.ready(time.monotonic() + 120)
         if reused:
             assert await engine.restore("kept", str(file)) > 300
-        answer = await ask(engine, spec(text, document="kept"))
+        question = spec(text, document="kept")
+        answer = await ask(engine, question)
         answers.append(answer.text)
         assert (answer.done.evaluated_tokens == 1) is reused
         if not reused:
-            assert await engine.save("kept", str(file)) == answer.done.prompt_tokens + (
+            written = question.variants
+            assert await engine.save("kept", str(file), written) == answer.done.prompt_tokens + (
                 max(0, answer.done.generated_tokens - 1)
             )
-            assert await engine.save("unheard of", str(file)) == 0
+            assert await engine.save("unheard of", str(file), written) == 0
+            assert await engine.save("kept", str(file), spec("# Other\n").variants) == 0
         await engine.stop()
     assert answers[0] == answers[1]
 
