@@ -170,6 +170,18 @@ def test_what_is_held_is_what_was_evaluated(
             bench.close()
 
 
+def test_idle_prefill_leaves_a_document_its_only_prompt(model: Model, tmp_path: Path) -> None:
+    bench = Bench(model, tmp_path)
+    for other in range(1, SEQUENCES + 1):
+        bench.ask(other, f"{WORDS[:12]}# Document {other}\n" * 9, prefill=False, steps=100)
+    bench.ask(0, WORDS * 2, prefill=False, steps=100)
+    tokens = next(list(one.tokens) for one in bench.lane.table.all if one.document == "0")
+    # It begins as what is the least recently used, by so little that nothing goes on from there.
+    bench.ask(0, f"{WORDS[:12]}{'b += 2; ' * 60}", prefill=True, steps=6)
+    assert any(one.tokens == tokens for one in bench.lane.table.all)
+    bench.close()
+
+
 def test_what_idle_prefill_gave_up_takes_nothing_away(model: Model, tmp_path: Path) -> None:
     bench = Bench(model, tmp_path)
     bench.ask(0, WORDS * 2, prefill=False, steps=100)

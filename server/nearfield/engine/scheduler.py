@@ -17,7 +17,7 @@ from nearfield.engine.lane import Abort, Aborted, Lane
 from nearfield.engine.llama import Model
 from nearfield.engine.rates import Rates
 from nearfield.engine.sampling import Chain, Greedy, Sampler
-from nearfield.engine.sequences import WORTH_COPYING, Sequence
+from nearfield.engine.sequences import WORTH_COPYING, Sequence, goes_on
 from nearfield.errors import NearfieldError, Unsupported
 
 RETURN_TOKENS = 256
@@ -133,7 +133,9 @@ class Scheduler:
         sequence, shared = choice
         if sequence.job is not None and sequence.job in self._jobs:
             self._end(self._jobs[sequence.job], "preempted")
-        job.begin(prompt, self._kept(job, sequence, shared), shared)
+        if goes_on(shared, prompt.tokens):
+            sequence = self._kept(job, sequence, shared)
+        job.begin(prompt, sequence, shared)
 
     def _kept(self, job: Job, sequence: Sequence, shared: int) -> Sequence:
         """The sequence to go on in: a copy, where more would be lost than a copy costs. What idle
@@ -142,7 +144,7 @@ class Scheduler:
         lost = sequence.whole - shared
         worth = WORTH_COPYING if job.spec.prefill_only else RETURN_TOKENS
         spare = job.lane.table.spare(job.spec.document, sequence) if lost >= worth else None
-        if spare is None or not shared:
+        if spare is None:
             return sequence
         job.lane.fork(sequence, spare)
         return spare

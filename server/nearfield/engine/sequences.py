@@ -75,7 +75,7 @@ class SequenceTable:
             key=lambda pair: (pair[1], pair[0].document == document, pair[0].used_at),
         )
         swallowed = best.job is None and shared == len(best.tokens)
-        if shared >= WORTH_KEEPING or shared * 2 >= len(prompt) or swallowed:
+        if goes_on(shared, prompt) or swallowed:
             return best, shared
         # Nothing worth continuing: nobody's before somebody's, an empty sequence before one with
         # no more than the beginning of a prompt, this before a used one, else the least recently
@@ -85,15 +85,21 @@ class SequenceTable:
 
     def spare(self, document: str, but: Sequence | None = None) -> Sequence | None:
         """A sequence other than `but` to put something of `document` into: one without a whole
-        prompt, an older one of the same document, the least recently used one. None where all are
-        in use, and where `but` itself is what the document needs least."""
+        prompt, an older one of the same document if that has as many as it is to keep, the least
+        recently used one. None where all are in use, and where `but` itself is what the document
+        needs least."""
         own = [s for s in self.all if s.document == document and _worth(s) == 2]
         if len(own) >= PROMPTS_KEPT and min(own, key=lambda s: s.used_at) is but:
             return None
         others = [s for s in self.all if s is not but and s.job is None]
+        enough = len(own) >= PROMPTS_KEPT
         return min(
             others,
-            key=lambda s: (_worth(s) == 2, s.document != document, _worth(s), s.used_at),
+            key=lambda s: (
+                _worth(s),
+                _worth(s) == 2 and (s.document == document) is not enough,
+                s.used_at,
+            ),
             default=None,
         )
 
@@ -133,6 +139,11 @@ class SequenceTable:
             sequence.whole = 0
             sequence.job = None
             sequence.document = ""
+
+
+def goes_on(shared: int, prompt: SequenceOf[int]) -> bool:
+    """Whether so many tokens that are held already are a reason to go on from them."""
+    return shared >= WORTH_KEEPING or shared * 2 >= len(prompt)
 
 
 def _worth(sequence: Sequence) -> int:

@@ -89,7 +89,20 @@ def test_a_prompt_that_was_given_up_goes_before_a_whole_one() -> None:
     spare = table.spare("doc0", table.all[1])
     assert spare is not None and spare.id == 2, "though another is of the same document"
     spare = table.spare("doc0", table.all[2])
-    assert spare is not None and spare.id == 0
+    assert spare is not None and spare.id == 1, "as doc0 may keep two"
+
+
+def test_a_copy_does_not_take_the_place_of_a_documents_only_prompt() -> None:
+    table = filled([5] * 90, [6] * 90, [7] * 90, [8] * 90)
+    table.give(table.all[3], "doc3")
+    spare = table.spare("doc3", table.all[0])
+    assert spare is not None and spare.id == 1, "the least recently used of the others"
+    table.give(table.all[2], "doc3")
+    spare = table.spare("doc3", table.all[0])
+    assert spare is not None and spare.id == 3, "of two the older one"
+    table.all[1].whole = 0
+    spare = table.spare("doc3", table.all[0])
+    assert spare is not None and spare.id == 1, "before any whole one"
 
 
 def test_the_prompt_that_is_asked_for_is_kept() -> None:
