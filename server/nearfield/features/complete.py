@@ -258,7 +258,8 @@ class Completer:
         await self.others.one(max(0.0, deadline - time.monotonic()))
         if past := self._past(ask):
             return CompletionAnswer(reason=past)
-        return CompletionAnswer(self._offered(ask)) if self.others.at(ask) else answer
+        others = self._offered(ask)
+        return CompletionAnswer(others) if others else answer
 
     def _on_this_machine(self) -> bool:
         """Whether asking three times costs nothing but time."""

@@ -62,8 +62,6 @@ class Generated:
     offers: tuple[Offer, ...] = ()
     stumbled: bool = False
     """Whether a candidate before the one that answered failed."""
-    doubt: int | None = None
-    """Where the first token begins that the model was not sure of."""
 
     @property
     def usage(self) -> Usage | None:
@@ -83,10 +81,7 @@ class Generated:
         """`delta` has come."""
         each = len(delta.text) / max(1, len(delta.logprobs))
         for number, value in enumerate(delta.logprobs):
-            start = len(self.text) + int(number * each)
-            self.logprobs.append((start, value))
-            if value < self.least and self.doubt is None:
-                self.doubt = start
+            self.logprobs.append((len(self.text) + int(number * each), value))
         self.text += delta.text
         self.reported = delta.usage or self.reported
         if delta.text or delta.logprobs:
@@ -99,7 +94,17 @@ class Generated:
     def forget(self) -> None:
         """Another provider starts over."""
         self.watch, self.text, self.logprobs = Stopwatch(), "", []
-        self.reported = self.ending = self.doubt = None
+        self.reported = self.ending = None
+
+    @property
+    def doubt(self) -> int | None:
+        """Where the first token begins that the model was not sure of."""
+        return next((start for start, value in self.logprobs if value < self.least), None)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing is wanted of what may still come."""
+        return self.ending in (Ending.ENOUGH, Ending.UNSURE)
 
     @property
     def cut_off(self) -> str:
@@ -139,13 +144,13 @@ async def generate(
                 if isinstance(item, Restart):
                     found.forget()
                     feed.restart()
-                elif found.ending not in (Ending.ENOUGH, Ending.UNSURE):
+                elif not found.stopped:
                     found.add(item)
                     if item.text and feed.feed(item.text):
                         found.ending = Ending.ENOUGH
                     elif found.doubt is not None:
                         found.ending = Ending.UNSURE
-                    if found.ending in (Ending.ENOUGH, Ending.UNSURE):
+                    if found.stopped:
                         route.enough()
     except TimeoutError:
         # What was enough before somebody better was waited for is whole.
