@@ -115,6 +115,11 @@ class Priority(IntEnum):
     INDEX = 4
 
 
+PROMPTS_KEPT = 2
+"""Evaluated prompts that are held of one document, by the engine and by who keeps the account of
+what it holds: that of the last request, and the large one that idle prefill makes beside it."""
+
+
 @dataclass(frozen=True, slots=True)
 class InfillRequest:
     """Fill the hole between `prefix` and `suffix`.

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from nearfield.types import PROMPTS_KEPT
+
 Tokens = npt.NDArray[np.int32]
 
 WORTH_KEEPING = 32
@@ -43,9 +45,6 @@ def common_prefix(held: SequenceOf[int], prompt: SequenceOf[int]) -> int:
     first = int(differs.argmax())
     return first if differs[first] else n
 
-
-PROMPTS_KEPT = 2
-"""Of one document: that of the last request, and the large one of idle prefill."""
 
 WORTH_COPYING = 24
 """Evaluated tokens that are kept in a copy rather than lost: evaluating as many takes about as long
@@ -89,10 +88,10 @@ class SequenceTable:
         recently used one. None where all are in use, and where `but` itself is what the document
         needs least."""
         own = [s for s in self.all if s.document == document and _worth(s) == 2]
-        if len(own) >= PROMPTS_KEPT and min(own, key=lambda s: s.used_at) is but:
+        enough = len(own) >= PROMPTS_KEPT
+        if enough and min(own, key=lambda s: s.used_at) is but:
             return None
         others = [s for s in self.all if s is not but and s.job is None]
-        enough = len(own) >= PROMPTS_KEPT
         return min(
             others,
             key=lambda s: (

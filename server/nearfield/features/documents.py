@@ -15,12 +15,7 @@ from dataclasses import dataclass, field
 from nearfield.context.slice import Window
 from nearfield.features.held import Held, Prompt
 from nearfield.syntax.differences import changed_span
-from nearfield.types import Edit, Situation, Snapshot, Span
-
-PROMPTS_KEPT = 2
-"""Evaluated prompts remembered of a document: the small one of a first answer and the large one
-that idle prefill makes beside it. The engine holds no more than this of one document either."""
-
+from nearfield.types import PROMPTS_KEPT, Edit, Situation, Snapshot, Span
 
 DOCUMENTS_KEPT = 256
 """More than an editor keeps open; a face that never says `closed` cannot fill the memory."""
