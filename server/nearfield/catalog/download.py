@@ -230,8 +230,8 @@ def _unrecorded(shelf: Shelf, remote: Remote, progress: Progress) -> bool:
     if not path.is_file() or path.stat().st_size != expected.bytes:
         return False
     progress(Step("checking", done=0, total=expected.bytes))
-    content = content_of(path)
-    if content.wrong(expected):
+    content = content_of(path, expected)
+    if content.wrong:
         return False
     known = shelf.verified()
     source = known.source if known and known.sha256 == content.sha256 else "found on disk"

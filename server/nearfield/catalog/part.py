@@ -53,36 +53,39 @@ class Expected(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Content:
-    """What a file is found to hold, as its bytes are `read`."""
+    """What a file is found to hold, as its bytes are `read`, against what is expected."""
 
-    def __init__(self, size: int) -> None:
-        """`size` is what it is expected to have."""
+    def __init__(self, expected: Expected) -> None:
+        self._expected = expected
         self._sha256 = hashlib.sha256()
         # What the hub publishes of small files: git's name, a SHA-1 of the size and the content.
-        self._blob = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+        start = b"blob %d\0" % expected.bytes
+        self._blob = None if expected.sha256 else hashlib.sha1(start, usedforsecurity=False)
 
     def read(self, data: bytes) -> None:
         """The next bytes."""
         self._sha256.update(data)
-        self._blob.update(data)
+        if self._blob is not None:
+            self._blob.update(data)
 
     @property
     def sha256(self) -> str:
         """Of all that was read."""
         return self._sha256.hexdigest()
 
-    def wrong(self, expected: Expected) -> str:
+    @property
+    def wrong(self) -> str:
         """What is wrong with it, "" when it is what was expected."""
-        if expected.sha256:
-            right = self.sha256 == expected.sha256
-            return "" if right else f"the SHA-256 {self.sha256}, not {expected.sha256}"
-        blob = self._blob.hexdigest()
-        return "" if blob == expected.blob else f"git's name {blob}, not {expected.blob}"
+        if self._blob is None:
+            kind, found, right = "the SHA-256", self.sha256, self._expected.sha256
+        else:
+            kind, found, right = "git's name", self._blob.hexdigest(), self._expected.blob
+        return "" if found == right else f"{kind} {found}, not {right}"
 
 
-def content_of(path: Path) -> Content:
+def content_of(path: Path, expected: Expected) -> Content:
     """The content of a file. Raises `OSError`."""
-    content = Content(path.stat().st_size)
+    content = Content(expected)
     with path.open("rb") as stream:
         while block := stream.read(BLOCK_BYTES):
             content.read(block)
@@ -116,7 +119,7 @@ class Part:
         self._free = free
         self._source = source
         self._stream: BinaryIO | None = None
-        self._content = Content(expected.bytes)
+        self._content = Content(expected)
         self._told = 0
         self.expected = expected
         self.journal = Journal(expected=expected)
@@ -161,7 +164,7 @@ class Part:
     def restart(self) -> None:
         """Forget everything and begin at the first byte."""
         self._cut(0)
-        self._content = Content(self.expected.bytes)
+        self._content = Content(self.expected)
         self.position = 0
         self._told = 0
         self.resumed = False
@@ -211,7 +214,7 @@ class Part:
                 "Run it again: it goes on where it stopped.",
             )
         content = self._content
-        if wrong := content.wrong(self.expected):
+        if wrong := content.wrong:
             self.restart()
             raise HashMismatch(f"What {self._source} sent has {wrong}; it was deleted.")
         with self._disk():
@@ -244,7 +247,7 @@ class Part:
     def _hash_kept(self, size: int) -> None:
         stream = self._open()
         stream.seek(0)
-        self._content = Content(self.expected.bytes)
+        self._content = Content(self.expected)
         self.position = 0
         while block := stream.read(min(BLOCK_BYTES, size - self.position)):
             self._content.read(block)
