@@ -21,9 +21,9 @@ from nearfield.features.next_edit.calls import (
 from nearfield.features.next_edit.definition import definition_of, extended
 from nearfield.features.next_edit.follow import Burst, Group, Site, is_word, word_around
 from nearfield.features.next_edit.parameters import Change, Parameter, arguments, changed, fits
-from nearfield.features.next_edit.renaming import is_renaming
+from nearfield.features.next_edit.renaming import Renamed, is_renaming
 from nearfield.features.next_edit.repeat import is_no_worse
-from nearfield.features.next_edit.uses import Uses, uses_of
+from nearfield.features.next_edit.uses import uses_of
 from nearfield.syntax.differences import changed_span
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit, Span
@@ -32,14 +32,6 @@ __all__ = ["Dependents", "Renamed", "Signed", "dependents_of", "edits_of", "may_
 
 LOOKED_BACK = 2000
 """A list of parameters opens at most this many characters before a place in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Renamed:
-    """The burst changed a name; `before` is the tree in which it was looked up."""
-
-    before: Parsed
-    uses: Uses
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +122,7 @@ def _renamed(
     here = now.path_to(word.start)
     if not here or now.span(here[-1]) != word:
         return []
-    if not is_renaming(cause.before, cause.uses, now, burst, sites):
+    if not is_renaming(cause, now, burst, sites):
         return []
     return [
         (site, Edit(site.span, new))
