@@ -184,30 +184,28 @@ def _again(cursor: Cursor, around: tuple[str, str], window: Window, held: Held) 
     if written is None:
         return None
     prompt = replace(held.prompt, written=written)
-    snapshot = cursor.snapshot
-    language = cursor.parsed.language.name if cursor.parsed else snapshot.language
-    piece = _piece(prompt, snapshot, language, window)
-    return Plan(piece, replace(held, prompt=prompt))
+    return Plan(_piece(prompt, cursor, window), replace(held, prompt=prompt))
 
 
-def _piece(prompt: Prompt, snapshot: Snapshot, language: str, window: Window) -> Slice:
+def _piece(prompt: Prompt, cursor: Cursor, window: Window) -> Slice:
     """The slice of which `prompt` was made."""
+    snapshot = cursor.snapshot
     return Slice(
         prefix=prompt.head + prompt.written,
         suffix=prompt.suffix,
         typed=prompt.written.rpartition("\n")[2],
         path=shown_path(snapshot),
-        language=language,
+        language=cursor.parsed.language.name if cursor.parsed else snapshot.language,
         window=window,
         snippets=prompt.snippets,
     )
 
 
-def request_of_held(held: Held, snapshot: Snapshot, language: str) -> InfillRequest:
+def request_of_held(held: Held, snapshot: Snapshot) -> InfillRequest:
     """The request that `held` is the prompt of: it tells a provider which of its prompts is
     meant."""
-    plan = Plan(_piece(held.prompt, snapshot, language, Window(0)), held)
     cursor = Cursor(snapshot, None, held.anchor)
+    plan = Plan(_piece(held.prompt, cursor, Window(0)), held)
     return request_of(
         plan, cursor, Completion(), single_line=False, deadline=None, prefill_only=True
     )

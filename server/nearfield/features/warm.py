@@ -27,7 +27,6 @@ from nearfield.features.held import Held, Prompt
 from nearfield.features.permitted import Permitted
 from nearfield.features.prompting import request_of_held
 from nearfield.features.tasks import describe, run_task
-from nearfield.syntax.languages import language_for
 from nearfield.types import InfillRequest, Snippet, SnippetKind
 
 log = logging.getLogger(__name__)
@@ -158,12 +157,10 @@ class Warm:
         snapshot = document.snapshot
         if state is None:
             return False
-        language = language_for(snapshot.language, snapshot.path)
-        request = request_of_held(held, snapshot, language.name if language else snapshot.language)
         try:
             draft = await asyncio.to_thread(_draft, self._folder)
             try:
-                if not await keeper.keep(request, str(draft)):
+                if not await keeper.keep(request_of_held(held, snapshot), str(draft)):
                     return False
                 await asyncio.to_thread(_write, state, draft, held, snapshot.text)
             finally:
