@@ -28,7 +28,11 @@ def script(answers: Answers = HELLO, **settings: Any) -> dict[str, Any]:
 
 def environment(home: Path) -> dict[str, str]:
     """An environment in which none of the user's settings, models or keys are seen."""
-    kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
+    kept = {
+        name: os.environ[name]
+        for name in ("PATH", "PYTHONPATH", "SYSTEMROOT")
+        if name in os.environ
+    }
     folders = {
         name: str(home / name)
         for name in ("HOME", "NEARFIELD_CONFIG_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")

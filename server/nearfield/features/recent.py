@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pathspec import GitIgnoreSpec
 
-from nearfield.config.secret_files import SECRET_FILES
+from nearfield.files.secret_names import SECRET_FILES
 from nearfield.types import Edit, Snapshot
 
 REGIONS_KEPT = 8

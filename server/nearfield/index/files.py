@@ -18,8 +18,8 @@ from pathlib import Path, PurePosixPath
 
 import pathspec
 
-from nearfield.config.secret_files import SECRET_FILES
-from nearfield.index.ignore import Chain, chain_above
+from nearfield.files.ignore import Chain, chain_above
+from nearfield.files.secret_names import SECRET_FILES
 
 MAX_FILE_BYTES = 1_000_000
 """Larger files are data. The largest hand-written file of CPython has 0.7 MB."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nearfield.index import git
+from nearfield.files import git
 from nearfield.index.files import AS_THE_TEAM_HAS_IT, Entry, Tree, digest_of
 from nearfield.index.postgres.search_store import PostgresReader
 from nearfield.index.shared import Shared

@@ -15,7 +15,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from nearfield.config.schema import Config
-from nearfield.index import git
+from nearfield.files import git
 
 Role = Literal["read", "build"]
 

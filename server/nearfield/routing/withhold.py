@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 import pathspec
 
-from nearfield.config.secret_files import SECRET_FILES
+from nearfield.files.secret_names import SECRET_FILES
 
 IGNORE_FILES = (".gitignore", ".nearfieldignore")
 

@@ -1,0 +1,54 @@
+"""Read files that nobody vouches for: bounded in size, never blocking.
+
+A repository can hold a FIFO, a link to `/dev/zero` or a file of any size under any name. Everything
+that reads a file from a workspace comes through here. `read_regular` is the lowest step: it opens
+what a path names and refuses all but a regular file of a bounded size.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from nearfield.errors import NearfieldError
+
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_FLAGS |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOCTTY", 0)
+
+
+class UnreadableFile(NearfieldError):
+    """A file exists but cannot be read safely: not regular, too large, or refused by the system."""
+
+
+def read_regular(path: Path, max_bytes: int) -> bytes:
+    """Return the content of the regular file at `path`, links followed.
+
+    Raises `FileNotFoundError` if there is none, and `UnreadableFile` if it is not a regular file,
+    holds more than `max_bytes` bytes, or the system refuses to read it.
+    """
+    try:
+        # Without O_NONBLOCK, opening a FIFO waits for a writer.
+        handle = os.open(path, _FLAGS)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise UnreadableFile(f"{path.name} cannot be read: {reason(error)}.") from error
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise UnreadableFile(f"{path.name} is not a regular file.")
+        # The size is checked on what was read: files in /proc report 0 bytes.
+        with os.fdopen(handle, "rb", closefd=False) as stream:
+            content = stream.read(max_bytes + 1)
+    except OSError as error:
+        raise UnreadableFile(f"{path.name} cannot be read: {reason(error)}.") from error
+    finally:
+        os.close(handle)
+    if len(content) > max_bytes:
+        raise UnreadableFile(f"{path.name} holds more than {max_bytes} bytes.")
+    return content
+
+
+def reason(error: Exception) -> str:
+    """Return the system's own words for a failed file operation."""
+    return (error.strerror if isinstance(error, OSError) else "") or str(error)

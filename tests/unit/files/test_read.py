@@ -1,0 +1,33 @@
+"""Reading files that nobody vouches for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from nearfield.files.read import UnreadableFile, read_regular
+
+
+def test_a_regular_file_is_read_whole_up_to_the_limit(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 10)
+    assert read_regular(tmp_path / "a", 10) == b"x" * 10
+    with pytest.raises(UnreadableFile, match="more than 9 bytes"):
+        read_regular(tmp_path / "a", 9)
+
+
+def test_a_missing_file_is_told_apart_from_an_unreadable_one(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_regular(tmp_path / "none", 10)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX files")
+def test_fifos_devices_folders_and_loops_are_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("fifo", "zero", "folder", "loop", "fifo/below", "nul\0"):
+        with pytest.raises((UnreadableFile, FileNotFoundError)):
+            read_regular(tmp_path / name, 100)
