@@ -25,6 +25,7 @@ from nearfield.features.ask import CompletionAnswer, CompletionAsk
 from nearfield.features.cache import CompletionCache, Hit, Said
 from nearfield.features.confidence import confidence_of, unsure
 from nearfield.features.documents import Document, Documents
+from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.generate import Ending, Generated, generate
 from nearfield.features.offers import Offers
 from nearfield.features.permitted import Permitted
@@ -59,7 +60,7 @@ Recorded = Callable[[str, Trace], Row | None]
 """The language and the trace of a question; None when nothing is kept of it."""
 
 
-class Completer:
+class Completer(Feature):
     """Answers completion questions; one event loop, any number of documents.
 
     `on_outcome` hears after each question to a model whether it answered: None, or the error, and
@@ -89,9 +90,13 @@ class Completer:
         self._made = 0
         self.others = Alternatives(self._other)
         """What may be suggested besides, where the user asks by a key."""
-        self.use(Config(), None)
+        self.configure(Config(), None)
 
-    def use(self, config: Config, router: Router | None) -> None:
+    def changed(self, change: DocumentChange) -> None:
+        """Forget the other suggestions for the text before."""
+        self.others.stop(change.after.uri)
+
+    def configure(self, config: Config, router: Router | None) -> None:
         """Work by these settings and providers from the next question on; no router yet: nothing
         is ready."""
         self._settings: Completion = config.completion
@@ -130,6 +135,11 @@ class Completer:
             return ()
         self._acceptance.offered(snapshot.uri, found.suggestions)
         return found.suggestions
+
+    def pause(self, is_paused: bool) -> None:
+        """Stop looking for other suggestions."""
+        if is_paused:
+            self.others.stop()
 
     def closed(self, uri: str) -> None:
         """The document is gone: its running question ends, its tree and answers are dropped."""

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import importlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfield.config.schema import Config
 from nearfield.context.mentions import mentions
+from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.gather import Piece, Place, Scene, gather, placed, snippets_of
 from nearfield.features.permitted import Permitted
 from nearfield.features.prepared import Prepared
@@ -28,7 +29,8 @@ from nearfield.features.recent import Recent
 from nearfield.features.status import IndexState
 from nearfield.features.tasks import run_task, stop_task
 from nearfield.listeners import Listeners
-from nearfield.types import Edit, Snapshot, Snippet
+from nearfield.routing.router import Router
+from nearfield.types import Snapshot, Snippet
 
 if TYPE_CHECKING:
     from nearfield.index.search import Searcher
@@ -86,7 +88,7 @@ CursorOf = Callable[[Snapshot, int], Awaitable[Cursor]]
 """A document with its tree, as the completer has it."""
 
 
-class Knowledge:
+class Knowledge(Feature):
     """See the module's docstring. One event loop."""
 
     def __init__(
@@ -125,8 +127,8 @@ class Knowledge:
             await self._reconcile()
             await self._changed.wait()
 
-    def use(self, config: Config) -> None:
-        """Work by `config` from now on; the indexes are opened anew when it concerns them."""
+    def configure(self, config: Config, router: Router | None = None) -> None:
+        """Apply `config`; the indexes are opened again when it concerns them."""
         self._config = config
         self._permitted = Permitted(config)
         self._changed.set()
@@ -136,7 +138,7 @@ class Knowledge:
         self._roots = tuple(dict.fromkeys(roots))
         self._changed.set()
 
-    def pause(self) -> None:
+    def suspend(self) -> None:
         """Do no work in the background until `resume`."""
         self._paused = True
         for index in self._indexes.values():
@@ -205,8 +207,9 @@ class Knowledge:
         self._say_near()
         self.rest(snapshot.uri, None)
 
-    def changed(self, snapshot: Snapshot, edits: Iterable[Edit]) -> None:
-        """The user has edited a document to be `snapshot`."""
+    def changed(self, change: DocumentChange) -> None:
+        """Pass an edit on to the index, and remember what was edited lately."""
+        snapshot, edits = change.after, change.edits
         self.give_way()
         self._documents[snapshot.uri] = snapshot
         self._recent.edited(snapshot, edits)

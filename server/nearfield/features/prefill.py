@@ -17,6 +17,7 @@ from nearfield.errors import NearfieldError
 from nearfield.features.budget import CHARS_PER_TOKEN
 from nearfield.features.complete import Completer
 from nearfield.features.documents import Document, Documents
+from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.held import chars_of
 from nearfield.features.permitted import Permitted
 from nearfield.features.prompting import (
@@ -45,7 +46,7 @@ ENOUGH_LINES = 5
 from it (`held.WRITTEN_LINES`); sooner would only warm the room."""
 
 
-class Prefill:
+class Prefill(Feature):
     """At most one prefill at a time, for the document that was worked on last."""
 
     def __init__(self, documents: Documents, completer: Completer) -> None:
@@ -57,8 +58,8 @@ class Prefill:
         self._permitted = Permitted(self._config)
         self._router: Router | None = None
 
-    def use(self, config: Config, router: Router | None) -> None:
-        """Work by these from now on."""
+    def configure(self, config: Config, router: Router | None) -> None:
+        """Stop, and apply these settings and providers."""
         self.stop()
         self._config, self._permitted, self._router = config, Permitted(config), router
 
@@ -73,8 +74,12 @@ class Prefill:
         if self._task is not None and not self._task.done():
             self._task.cancel()
 
+    def changed(self, change: DocumentChange) -> None:
+        """Stop: the model is needed for what comes next."""
+        self.stop()
+
     def closed(self, uri: str) -> None:
-        """The document is gone."""
+        """Stop if it is this document that is being read."""
         if uri == self._uri:
             self.stop()
 

@@ -21,13 +21,16 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
 from nearfield.features.documents import Document, Documents
+from nearfield.features.feature import Feature
 from nearfield.features.held import Held, Prompt
 from nearfield.features.permitted import Permitted
 from nearfield.features.prompting import request_of_held
 from nearfield.features.tasks import describe, run_task
-from nearfield.types import InfillRequest, Snippet, SnippetKind
+from nearfield.routing.router import Router
+from nearfield.types import InfillRequest, Snapshot, Snippet, SnippetKind
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +90,7 @@ class Kept(msgspec.Struct, frozen=True):
     full: bool
 
 
-class Warm:
+class Warm(Feature):
     """Keeps and restores. One event loop; files are touched in threads."""
 
     def __init__(self, documents: Documents, folder: Path) -> None:
@@ -99,6 +102,16 @@ class Warm:
         self._kept: dict[str, int] = {}
         self._said = False
         self._restoring: asyncio.Task[bool] | None = None
+
+    def configure(self, config: Config, router: Router | None) -> None:
+        """Keep prompts with the first provider that can write them to a file."""
+        providers = router.providers.values() if router is not None else ()
+        keeper = next((one for one in providers if isinstance(one, Keeping)), None)
+        self.use(keeper, Permitted(config), config.engine.keep_prompts_mb)
+
+    def opened(self, snapshot: Snapshot) -> None:
+        """Restore what was kept of the document, in the background."""
+        self.begin(snapshot.uri)
 
     def use(self, keeper: object, permitted: Permitted, limit_mb: int) -> None:
         """Work with this provider from now on, in so many MiB; 0 keeps nothing."""
@@ -174,8 +187,8 @@ class Warm:
         self._kept[uri] = hash(held.prompt)
         return True
 
-    async def keep_all(self) -> None:
-        """The server ends: keep what can be kept in the time there is."""
+    async def aclose(self) -> None:
+        """Keep what can be kept in the time that is left."""
         try:
             async with asyncio.timeout(LAST_SECONDS):
                 for document in self._documents.recent(DOCUMENTS):

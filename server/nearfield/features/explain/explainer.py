@@ -15,7 +15,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nearfield.config.schema import Config
@@ -35,6 +35,7 @@ from nearfield.features.explain.wording import (
     question_of,
     tidy,
 )
+from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.knowledge import CursorOf
 from nearfield.features.offers import Offers
 from nearfield.features.permitted import Permitted
@@ -43,7 +44,7 @@ from nearfield.features.trace import Account, TraceLog
 from nearfield.routing.errand import Errand, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.routing.tasks import ROLES
-from nearfield.types import Edit, HealthState, Snapshot, Span, Trace, Usage
+from nearfield.types import HealthState, Snapshot, Span, Trace, Usage
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ class _Topic:
     facts: Facts | None
 
 
-class Explainer:
+class Explainer(Feature):
     """See the module's docstring. One event loop."""
 
     def __init__(
@@ -120,11 +121,11 @@ class Explainer:
         self._asked = 0
         self._edits = 0
         self._paused = False
-        self.use(Config(), None)
+        self.configure(Config(), None)
 
     # --- life -------------------------------------------------------------------------------
 
-    def use(self, config: Config, router: Router | None) -> None:
+    def configure(self, config: Config, router: Router | None) -> None:
         """Work by these from now on. Another model would have explained otherwise."""
         self.stop()
         self._kept.clear()
@@ -132,10 +133,10 @@ class Explainer:
         self._roles = config.routing.tasks
         self._router = router
 
-    def pause(self, paused: bool) -> None:
+    def pause(self, is_paused: bool) -> None:
         """Ask no model, until told otherwise."""
-        self._paused = paused
-        if paused:
+        self._paused = is_paused
+        if is_paused:
             self.stop()
 
     def stop(self) -> None:
@@ -163,8 +164,9 @@ class Explainer:
 
     # --- what the user does -----------------------------------------------------------------
 
-    def changed(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
-        """The user types in `snapshot`, of which `edits` were the last."""
+    def changed(self, change: DocumentChange) -> None:
+        """Stop explaining: the user types."""
+        snapshot, edits = change.after, change.edits
         self.stop()
         self._edits += 1
         self._rested = None

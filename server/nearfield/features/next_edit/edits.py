@@ -12,12 +12,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from nearfield.config.schema import Config
 from nearfield.features.act.scopes import SUPPORTED
 from nearfield.features.documents import difference
+from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.next_edit.follow import LONGEST, Burst, Followed, Group, Site, word_around
 from nearfield.features.next_edit.guess import Guesser
 from nearfield.features.next_edit.likely import likely_place
@@ -71,7 +72,7 @@ class NextEdit:
     """What says so: "tree", "series" (what was done to other lines), or "model"."""
 
 
-class NextEdits:
+class NextEdits(Feature):
     """The next edits of all documents. `cursor` gives a document's tree as it is now."""
 
     def __init__(
@@ -88,9 +89,13 @@ class NextEdits:
         self._guessing: asyncio.Task[None] | None = None
         self._guessed: Snapshot | None = None
         """What the model is being asked about."""
-        self.use(Config())
+        self.configure(Config())
 
-    def use(self, config: Config, router: Router | None = None) -> None:
+    def opened(self, snapshot: Snapshot) -> None:
+        """Forget the text that the document had before."""
+        self.closed(snapshot.uri)
+
+    def configure(self, config: Config, router: Router | None = None) -> None:
         """Work by these settings and providers from now on."""
         self.stop()
         self.guesser.use(config, router)
@@ -99,9 +104,9 @@ class NextEdits:
         if not self._enabled:
             self._followed.clear()
 
-    def changed(self, before: Snapshot | None, after: Snapshot, edits: Sequence[Edit]) -> None:
-        """`edits`, each counted in the text after the one before, have led from `before` (None: not
-        known) to `after`."""
+    def changed(self, change: DocumentChange) -> None:
+        """Follow an edit."""
+        before, after, edits = change.before, change.after, change.edits
         self.stop()
         language = language_for(after.language, after.path)
         if not self._enabled or language is None or language.name not in SUPPORTED:

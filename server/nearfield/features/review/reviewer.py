@@ -18,6 +18,7 @@ from nearfield.features.elsewhere import Elsewhere
 from nearfield.features.explain.explainer import speaker
 from nearfield.features.explain.facts import shown_path
 from nearfield.features.explain.wording import fenced
+from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.knowledge import CursorOf
 from nearfield.features.offers import Offers
 from nearfield.features.permitted import Permitted
@@ -65,7 +66,7 @@ class Review:
     model: str = ""
 
 
-class Reviewer:
+class Reviewer(Feature):
     """See the module's docstring. One event loop; `board` has what is shown."""
 
     def __init__(self, cursor_of: CursorOf, offers: Offers, traces: TraceLog) -> None:
@@ -74,16 +75,24 @@ class Reviewer:
         self._offers = offers
         self._traces = traces
         self._paused = False
-        self.use(Config(), None)
+        self.configure(Config(), None)
 
-    def use(self, config: Config, router: Router | None) -> None:
+    def configure(self, config: Config, router: Router | None) -> None:
         """Work by these from now on."""
         self._permitted, self._router = Permitted(config), router
         self._roles = config.routing.tasks
 
-    def pause(self, paused: bool) -> None:
-        """Ask no model, until told otherwise."""
-        self._paused = paused
+    def opened(self, snapshot: Snapshot) -> None:
+        """Drop findings about another text."""
+        self.board.opened(snapshot)
+
+    def changed(self, change: DocumentChange) -> None:
+        """Let the findings follow their lines."""
+        self.board.changed(change.after, change.edits)
+
+    def pause(self, is_paused: bool) -> None:
+        """Stop asking models, or go on."""
+        self._paused = is_paused
 
     @property
     def model(self) -> str:

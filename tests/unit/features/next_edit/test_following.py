@@ -14,6 +14,7 @@ from nearfield.config.schema import Completion, Config
 from nearfield.errors import EditRefused
 from nearfield.features.act.hunks import applied
 from nearfield.features.act.rename import renamable, renamed
+from nearfield.features.feature import DocumentChange
 from nearfield.features.next_edit.edits import NextEdits
 from nearfield.features.next_edit.inline import suggestion_of
 from nearfield.types import Span
@@ -172,7 +173,7 @@ def test_a_whole_name_replaced_at_once() -> None:
 )
 def test_it_can_be_turned_off(config: Config) -> None:
     typist = Typist(CODE)
-    typist.edits.use(config)
+    typist.edits.configure(config)
     typist.retype("width", "w", 0)
     assert typist.offered() == ()
 
@@ -181,7 +182,7 @@ def test_other_languages_and_unknown_documents_are_left_alone() -> None:
     typist = Typist("SELECT a FROM t", "sql")
     typist.retype("a", "b", 0)
     assert typist.offered() == ()
-    typist.edits.changed(None, typist.snapshot, [])
+    typist.edits.changed(DocumentChange(None, typist.snapshot, []))
     assert typist.edits.settle_seconds(typist.snapshot, 0) == 0
 
 
