@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from nearfield.config.schema import Config
+from nearfield.config.folders import FolderConfigs
 from nearfield.features.tasks import describe
 from nearfield.routing.router import Router
 from nearfield.types import Edit, Snapshot
@@ -48,7 +48,7 @@ class Feature:
     def pause(self, is_paused: bool) -> None:
         """Stop asking models, or go on."""
 
-    def configure(self, config: Config, router: Router | None) -> None:
+    def configure(self, config: FolderConfigs, router: Router | None) -> None:
         """Apply settings and providers from now on; without a router no model can be asked."""
 
     async def aclose(self) -> None:
@@ -80,7 +80,7 @@ class Features:
         """Call `Feature.pause` of each."""
         self._each("pause", lambda feature: feature.pause(is_paused))
 
-    def configure(self, config: Config, router: Router | None) -> None:
+    def configure(self, config: FolderConfigs, router: Router | None) -> None:
         """Call `Feature.configure` of each."""
         self._each("configure", lambda feature: feature.configure(config, router))
 

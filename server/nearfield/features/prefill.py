@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
 from nearfield.features.budget import CHARS_PER_TOKEN
@@ -54,14 +55,14 @@ class Prefill(Feature):
         self._completer = completer
         self._task: asyncio.Task[None] | None = None
         self._uri = ""
-        self._config = Config()
-        self._permitted = Permitted(self._config)
+        self._configs = FolderConfigs(Config())
+        self._permitted = Permitted(self._configs)
         self._router: Router | None = None
 
-    def configure(self, config: Config, router: Router | None) -> None:
+    def configure(self, config: FolderConfigs, router: Router | None) -> None:
         """Stop, and apply these settings and providers."""
         self.stop()
-        self._config, self._permitted, self._router = config, Permitted(config), router
+        self._configs, self._permitted, self._router = config, Permitted(config), router
 
     def rest(self, uri: str) -> None:
         """Something has ended at `uri`: prefill there unless something else begins soon."""
@@ -99,11 +100,11 @@ class Prefill(Feature):
             await self._evaluate(document, router)
 
     async def _evaluate(self, document: Document, router: Router) -> None:
-        settings = self._config.completion
         snapshot, questions = document.snapshot, self._completer.questions
+        settings = self._configs.of(snapshot.root).completion
         offset = len(snapshot.text) if document.cursor is None else document.cursor
         cursor = await questions.cursor(snapshot, min(offset, len(snapshot.text)))
-        allowance = questions.allowance(router, settings.deadline_ms / 1000)
+        allowance = questions.allowance(router, snapshot, settings.deadline_ms / 1000)
         snippets = questions.snippets(snapshot, cursor.offset, allowance.snippet_chars)
         if _enough(go_on(cursor, document, allowance), snippets):
             return

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol, runtime_checkable
 
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.features import assemble
 from nearfield.features.acceptance import Acceptance, Taken
@@ -65,8 +66,10 @@ class Service:
     caller's to close; without them those of the settings are built at `start` and when they change.
     """
 
-    def __init__(self, config: Config, providers: Mapping[str, Provider] | None = None) -> None:
-        self.config = config
+    def __init__(
+        self, config: Config | FolderConfigs, providers: Mapping[str, Provider] | None = None
+    ) -> None:
+        self.configs = FolderConfigs.over(config)
         self.traces = TraceLog()
         self.router: Router | None = None
         self.workspace = ""
@@ -83,11 +86,11 @@ class Service:
             self._documents, self.traces, self.acceptance, self._health.outcome, self.offers
         )
         self._paused = False
-        self._sparing = False
+        self._is_on_battery = False
         self._on_battery = on_battery
         self._prefill = Prefill(self._documents, self._completer)
         questions = self._completer.questions
-        self.knowledge = Knowledge(config, questions.cursor)
+        self.knowledge = Knowledge(self.configs, questions.cursor)
         self.actions = Actions(self, questions.cursor, self.knowledge)
         self.knowledge.when_prepared = self._snippets_came
         self.knowledge.embed = partial(embedded_here, self)
@@ -121,20 +124,25 @@ class Service:
 
     async def start(self) -> None:
         """Begin to build and load in the background; returns at once."""
-        self.features.configure(self.config, None)
+        self.features.configure(self.configs, None)
         self._background = [
             run_task(self._build(), "build the providers"),
             run_task(self._health.run(), "watch the providers"),
             run_task(self._let_rest(), "let idle models rest"),
-            run_task(self._spare(), "spare the battery"),
+            run_task(self._watch_power(), "watch the battery"),
             run_task(self.knowledge.run(), "keep the indexes"),
         ]
 
-    async def configure(self, config: Config) -> None:
+    @property
+    def config(self) -> Config:
+        """The user's settings, which no folder has restricted."""
+        return self.configs.user
+
+    async def configure(self, config: Config | FolderConfigs) -> None:
         """Work by `config` from now on. When the settings of providers have changed they are built
         anew; a question that one of the old ones is answering then ends empty."""
-        before, self.config = self.config, config
-        if self._given is None and _built_from(before) != _built_from(config):
+        before, self.configs = self.config, FolderConfigs.over(config)
+        if self._given is None and _built_from(before) != _built_from(self.config):
             await self._build()
         else:
             async with self._building:
@@ -208,14 +216,15 @@ class Service:
     async def complete(self, ask: CompletionAsk) -> CompletionAnswer:
         """Answer `ask`: exactly one answer and one trace. Cancelling the caller cancels it."""
         self._prefill.stop()
-        self.knowledge.give_way(self.config.completion.deadline_ms / 1000)
+        completion = self.configs.of(ask.snapshot.root).completion
+        self.knowledge.give_way(completion.deadline_ms / 1000)
         await self._warm.settled()
         try:
             return await self._completer.complete(ask, paused=self._paused)
         finally:
             self.knowledge.give_way()
             self._rest(ask.snapshot.uri)
-            if not self._sparing:
+            if not self._is_sparing(ask.snapshot.root):
                 self.explainer.rest(ask.snapshot, ask.offset)
 
     def ready(self, snapshot: Snapshot, offset: int) -> tuple[Suggestion, ...]:
@@ -273,7 +282,7 @@ class Service:
         """The providers outside this machine that the user could have `task` done by, with their
         models; nobody while paused."""
         router = None if self._paused else self.router
-        return await clouds(router, self.config, Task(task), workspace or "")
+        return await clouds(router, self.configs, Task(task), workspace or "")
 
     async def revoke(self, workspace: str | None, provider: str | None) -> int:
         """Forget decisions: of one workspace or provider, or all for None. Returns how many.
@@ -315,8 +324,8 @@ class Service:
 
     async def _adopt(self, notes: Sequence[str] = ()) -> None:
         """Let every part work by the settings and providers of now."""
-        old, self.router = self.router, Router(self.config, self._providers)
-        self.features.configure(self.config, self.router)
+        old, self.router = self.router, Router(self.configs, self._providers)
+        self.features.configure(self.configs, self.router)
         self._health.use(self.router, notes, self.workspace)
         if old is not None:
             await old.aclose()
@@ -330,20 +339,22 @@ class Service:
             for provider in providers.values():
                 await provider.aclose()
 
-    async def _spare(self) -> None:
-        """On the battery nothing is prepared that nobody has asked for."""
+    async def _watch_power(self) -> None:
         while True:
-            saves = self.config.engine.on_battery == "save"
-            sparing = saves and await asyncio.to_thread(self._on_battery)
-            if sparing is not self._sparing:
-                self._sparing = sparing
-                log.info("on the %s", "battery: nothing is prepared" if sparing else "mains")
+            is_on_battery = await asyncio.to_thread(self._on_battery)
+            if is_on_battery is not self._is_on_battery:
+                self._is_on_battery = is_on_battery
+                log.info("on %s power", "battery" if is_on_battery else "mains")
                 self._idle_work()
             await asyncio.sleep(REST_CHECK_SECONDS)
 
+    def _is_sparing(self, folder: str | None = None) -> bool:
+        """Return whether nothing is prepared that nobody has asked for: in `folder`, or at all."""
+        return self._is_on_battery and self.configs.of(folder).engine.on_battery == "save"
+
     def _idle_work(self) -> None:
         """Let what works while nobody types do so, or not."""
-        if self._paused or self._sparing:
+        if self._paused or self._is_sparing():
             self._prefill.stop()
             self.next_edits.stop()
             self.knowledge.suspend()
@@ -365,16 +376,20 @@ class Service:
         if self._keeping is not None:
             self._keeping.cancel()
         self._keeping = run_task(self._keep(uri), "keep a prompt")
-        if not (self._paused or self._sparing):
+        document = self._documents.get(uri)
+        folder = document.snapshot.root if document is not None else None
+        if not (self._paused or self._is_sparing(folder)):
             self._prefill.rest(uri)
-            document = self._documents.get(uri)
             if document is not None:
                 self.next_edits.rest(document.snapshot)
             self.knowledge.rest(uri, document.cursor if document is not None else None)
 
     def _snippets_came(self, uri: str) -> None:
         """Other snippets are ready than the model has read: it may read them now."""
-        if uri == self._latest and not (self._paused or self._sparing):
+        document = self._documents.get(uri)
+        if uri != self._latest or document is None or self._paused:
+            return
+        if not self._is_sparing(document.snapshot.root):
             self._prefill.rest(uri)
 
     def _displaced(self) -> None:

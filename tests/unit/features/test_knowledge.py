@@ -11,6 +11,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config, Files
 from nearfield.config.schema import Index as IndexSettings
 from nearfield.features.feature import DocumentChange
@@ -59,7 +60,7 @@ class Desk:
         config = Config(
             index=IndexSettings(vectors=False, **settings), files=Files(exclude=list(excluded))
         )
-        self.knowledge = Knowledge(config, cursor_of, wait_seconds=0)
+        self.knowledge = Knowledge(FolderConfigs(config), cursor_of, wait_seconds=0)
         self.knowledge.folders([str(root)])
         self.running = asyncio.get_running_loop().create_task(self.knowledge.run())
 
@@ -212,7 +213,7 @@ async def test_without_an_index_every_answer_is_empty(sit: Sit) -> None:
     assert await desk.knowledge.definitions("Shelf") == ()
     assert await desk.knowledge.references("Shelf") == ()
     assert await desk.knowledge.search("shelf") == ()
-    desk.knowledge.configure(Config(index=IndexSettings(vectors=False)))
+    desk.knowledge.configure(FolderConfigs(Config(index=IndexSettings(vectors=False))))
     await desk.ready()
     assert await desk.knowledge.definitions("Shelf")
 

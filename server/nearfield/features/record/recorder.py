@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Sequence
 
-from nearfield.config.schema import Config
+from nearfield.config.folders import FolderConfigs
 from nearfield.features.feature import Feature
 from nearfield.features.record.row import Row
 from nearfield.features.record.store import RecordStore, RecordUnusable
@@ -47,9 +47,9 @@ class Recorder(Feature):
         self._said = self._broken = False
         self._pruned = 0.0
 
-    def configure(self, config: Config, router: Router | None) -> None:
+    def configure(self, config: FolderConfigs, router: Router | None) -> None:
         """Record from now on, or not; what waits is then given up."""
-        self._enabled = config.completion.record
+        self._enabled = config.user.completion.record
         if not self._enabled:
             self._waiting.clear()
 

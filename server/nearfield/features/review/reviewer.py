@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
 from nearfield.features.act.hunks import lines_of
@@ -75,12 +76,12 @@ class Reviewer(Feature):
         self._offers = offers
         self._traces = traces
         self._paused = False
-        self.configure(Config(), None)
+        self.configure(FolderConfigs(Config()), None)
 
-    def configure(self, config: Config, router: Router | None) -> None:
+    def configure(self, config: FolderConfigs, router: Router | None) -> None:
         """Work by these from now on."""
         self._permitted, self._router = Permitted(config), router
-        self._roles = config.routing.tasks
+        self._roles = config.user.routing.tasks
 
     def opened(self, snapshot: Snapshot) -> None:
         """Drop findings about another text."""

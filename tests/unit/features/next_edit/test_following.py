@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.unit.features.next_edit.editing import Typist, cursor_of, shown, tree_of
 from tests.unit.features.next_edit.test_rename import PYTHON, TEXTS
 
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Completion, Config
 from nearfield.errors import EditRefused
 from nearfield.features.act.hunks import applied
@@ -173,7 +174,7 @@ def test_a_whole_name_replaced_at_once() -> None:
 )
 def test_it_can_be_turned_off(config: Config) -> None:
     typist = Typist(CODE)
-    typist.edits.configure(config)
+    typist.edits.configure(FolderConfigs(config))
     typist.retype("width", "w", 0)
     assert typist.offered() == ()
 
