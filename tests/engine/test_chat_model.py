@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.unit.chat.conftest import Person, Screen
 
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Cache, Config, Models
 from nearfield.features import assemble
 from nearfield.features.chat.chat import Chat
@@ -34,7 +35,7 @@ class Brains:
     """What a chat needs of a service."""
 
     def __init__(self, config: Config, router: Router | None) -> None:
-        self.config = config
+        self.configs = FolderConfigs(config)
         self.router = router
         self.offers = Offers()
         self.traces = TraceLog()

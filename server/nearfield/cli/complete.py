@@ -214,7 +214,7 @@ async def _until_indexed(service: Service, place: Place, seconds: float) -> None
                 if not service.config.index.enabled:
                     return
                 await asyncio.sleep(0.02)
-    known.pause()
+    known.suspend()
     await known.prepare(place.snapshot, place.offset, seconds)
 
 

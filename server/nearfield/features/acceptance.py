@@ -12,6 +12,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from nearfield.features.feature import Feature
 from nearfield.features.record.row import Row, Taken
 from nearfield.features.record.survival import Watch
 from nearfield.types import Edit, Span, Suggestion
@@ -55,7 +56,7 @@ class _Watched:
     timer: asyncio.TimerHandle | None = field(default=None)
 
 
-class Acceptance:
+class Acceptance(Feature):
     """The offers of the recent past. `counts` says how many suggestions came how far.
 
     `on_change` hears of every row that has changed; `text_of` lends the documents' texts.
@@ -133,7 +134,7 @@ class Acceptance:
         for watched in [one for one in self._watched if one.offer.uri == uri]:
             self._look(watched)
 
-    def aclose(self) -> None:
+    async def aclose(self) -> None:
         """Look at once at all that was to be looked at later."""
         for watched in tuple(self._watched):
             self._look(watched)

@@ -16,6 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Completion, Config
 from nearfield.errors import NearfieldError
 from nearfield.features.acceptance import Acceptance
@@ -25,6 +26,7 @@ from nearfield.features.ask import CompletionAnswer, CompletionAsk
 from nearfield.features.cache import CompletionCache, Hit, Said
 from nearfield.features.confidence import confidence_of, unsure
 from nearfield.features.documents import Document, Documents
+from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.generate import Ending, Generated, generate
 from nearfield.features.offers import Offers
 from nearfield.features.permitted import Permitted
@@ -59,7 +61,7 @@ Recorded = Callable[[str, Trace], Row | None]
 """The language and the trace of a question; None when nothing is kept of it."""
 
 
-class Completer:
+class Completer(Feature):
     """Answers completion questions; one event loop, any number of documents.
 
     `on_outcome` hears after each question to a model whether it answered: None, or the error, and
@@ -89,13 +91,17 @@ class Completer:
         self._made = 0
         self.others = Alternatives(self._other)
         """What may be suggested besides, where the user asks by a key."""
-        self.use(Config(), None)
+        self.configure(FolderConfigs(Config()), None)
 
-    def use(self, config: Config, router: Router | None) -> None:
+    def changed(self, change: DocumentChange) -> None:
+        """Forget the other suggestions for the text before."""
+        self.others.stop(change.after.uri)
+
+    def configure(self, config: FolderConfigs, router: Router | None) -> None:
         """Work by these settings and providers from the next question on; no router yet: nothing
         is ready."""
-        self._settings: Completion = config.completion
-        self.questions.use(config.completion)
+        self._configs = config
+        self.questions.configure(config)
         self._permitted = Permitted(config)
         self._router = router
 
@@ -115,7 +121,8 @@ class Completer:
         finally:
             trace = account.trace(ask)
             self._traces.add(trace)
-            row = self.recorded(ask.snapshot.language, trace)
+            recorded = self._settings(ask.snapshot).record
+            row = self.recorded(ask.snapshot.language, trace) if recorded else None
         if answer.suggestions:
             self._acceptance.offered(ask.snapshot.uri, answer.suggestions, row)
         return answer
@@ -130,6 +137,11 @@ class Completer:
             return ()
         self._acceptance.offered(snapshot.uri, found.suggestions)
         return found.suggestions
+
+    def pause(self, is_paused: bool) -> None:
+        """Stop looking for other suggestions."""
+        if is_paused:
+            self.others.stop()
 
     def closed(self, uri: str) -> None:
         """The document is gone: its running question ends, its tree and answers are dropped."""
@@ -184,7 +196,9 @@ class Completer:
                 account.situation = Situation.CACHED
                 deadline = self._deadline(ask, account)
                 # Who has seen the first one, and asks, wants the others.
-                seen = ask.invoked and not unsure(hits[0].said.confidence, self._settings)
+                seen = ask.invoked and not unsure(
+                    hits[0].said.confidence, self._settings(ask.snapshot)
+                )
                 return await self._with_others(ask, cached, deadline, OTHERS_SECONDS * seen)
         if self._router is not None:
             wait = self.questions.wait_ms(ask, document, self._router)
@@ -228,8 +242,11 @@ class Completer:
         wait = expected / 1000 if expected <= UNNOTICED_MS else 0.0
         return await self._with_others(ask, answer, deadline, wait)
 
+    def _settings(self, snapshot: Snapshot) -> Completion:
+        return self._configs.of(snapshot.root).completion
+
     def _deadline(self, ask: CompletionAsk, account: Account) -> float:
-        settings = self._settings
+        settings = self._settings(ask.snapshot)
         wait = settings.invoked_deadline_ms if ask.invoked else settings.deadline_ms
         return account.begun + wait / 1000
 
@@ -340,7 +357,7 @@ class Completer:
 
     def _unsure(self, ask: CompletionAsk, said: Said) -> bool:
         """Whether it is kept back; whoever asks by a key sees it."""
-        return not ask.invoked and unsure(said.confidence, self._settings)
+        return not ask.invoked and unsure(said.confidence, self._settings(ask.snapshot))
 
     def _offer(self, ask: CompletionAsk, shaped: Shaped, said: Said) -> CompletionAnswer:
         self._made += 1

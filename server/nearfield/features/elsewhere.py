@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nearfield.config.schema import Config
+from nearfield.config.folders import FolderConfigs
 from nearfield.errors import NotPermitted
 from nearfield.routing.errand import Ask, Consent, Decision, Errand, Task
 from nearfield.routing.router import Router
@@ -45,13 +45,13 @@ class Elsewhere:
 
 
 async def clouds(
-    router: Router | None, config: Config, task: Task, workspace: str
+    router: Router | None, configs: FolderConfigs, task: Task, workspace: str
 ) -> tuple[tuple[str, str], ...]:
     """The providers outside this machine that could be asked for `task`, with their models, besides
     the one that is asked anyway; touches the disk only where there may be one."""
-    if router is None or config.routing.strategy == "local_only":
+    if router is None or configs.of(workspace).routing.strategy == "local_only":
         return ()
-    role = config.routing.tasks.get(task) or ROLES[task]
+    role = configs.user.routing.tasks.get(task) or ROLES[task]
     names = await router.offerable(role, Errand(task=task, workspace=workspace))
-    first = {one.name for one in router.candidates(role)[:1]}
+    first = {one.name for one in router.candidates(role, workspace)[:1]}
     return tuple((name, router.provider(name).model) for name in names if name not in first)

@@ -12,14 +12,16 @@ import asyncio
 import contextlib
 import importlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.context.mentions import mentions
+from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.gather import Piece, Place, Scene, gather, placed, snippets_of
 from nearfield.features.permitted import Permitted
 from nearfield.features.prepared import Prepared
@@ -28,7 +30,8 @@ from nearfield.features.recent import Recent
 from nearfield.features.status import IndexState
 from nearfield.features.tasks import run_task, stop_task
 from nearfield.listeners import Listeners
-from nearfield.types import Edit, Snapshot, Snippet
+from nearfield.routing.router import Router
+from nearfield.types import Snapshot, Snippet
 
 if TYPE_CHECKING:
     from nearfield.index.search import Searcher
@@ -86,14 +89,14 @@ CursorOf = Callable[[Snapshot, int], Awaitable[Cursor]]
 """A document with its tree, as the completer has it."""
 
 
-class Knowledge:
+class Knowledge(Feature):
     """See the module's docstring. One event loop."""
 
     def __init__(
-        self, config: Config, cursor_of: CursorOf, wait_seconds: float = START_SECONDS
+        self, config: FolderConfigs, cursor_of: CursorOf, wait_seconds: float = START_SECONDS
     ) -> None:
         """Cheap, no I/O."""
-        self._config = config
+        self._configs = config
         self._permitted = Permitted(config)
         self._cursor_of = cursor_of
         self.wait_seconds = wait_seconds
@@ -101,7 +104,7 @@ class Knowledge:
         self._roots: tuple[str, ...] = ()
         self._indexes: dict[str, Index] = {}
         self._closing: set[asyncio.Task[None]] = set()
-        self._opened_by: Config | None = None
+        self._opened_by: dict[str, Config] = {}
         self._documents: dict[str, Snapshot] = {}
         self._prepared: dict[str, Prepared] = {}
         self._preparing: asyncio.Task[None] | None = None
@@ -125,9 +128,9 @@ class Knowledge:
             await self._reconcile()
             await self._changed.wait()
 
-    def use(self, config: Config) -> None:
-        """Work by `config` from now on; the indexes are opened anew when it concerns them."""
-        self._config = config
+    def configure(self, config: FolderConfigs, router: Router | None = None) -> None:
+        """Apply `config`; the indexes are opened again when it concerns them."""
+        self._configs = config
         self._permitted = Permitted(config)
         self._changed.set()
 
@@ -136,7 +139,7 @@ class Knowledge:
         self._roots = tuple(dict.fromkeys(roots))
         self._changed.set()
 
-    def pause(self) -> None:
+    def suspend(self) -> None:
         """Do no work in the background until `resume`."""
         self._paused = True
         for index in self._indexes.values():
@@ -170,15 +173,14 @@ class Knowledge:
 
     async def _reconcile(self) -> None:
         """Close what is not wanted any longer, open what is."""
-        config = self._config
-        wanted = self._roots if config.index.enabled else ()
-        again = self._opened_by is not None and _indexed_by(self._opened_by) != _indexed_by(config)
+        wanted = {root: self._configs.of(root) for root in self._roots}
+        wanted = {root: config for root, config in wanted.items() if config.index.enabled}
         for root in tuple(self._indexes):
-            if again or root not in wanted:
+            kept = wanted.get(root)
+            if kept is None or _indexed_by(kept) != _indexed_by(self._opened_by[root]):
                 await asyncio.shield(self._close(root))
-        self._opened_by = config
         self._detail = ""
-        for root in wanted:
+        for root, config in wanted.items():
             if root in self._indexes:
                 continue
             if refused := await asyncio.to_thread(_refused, root):
@@ -186,6 +188,7 @@ class Knowledge:
                 continue
             index: Index = (await asyncio.to_thread(_index_class))(config, embed=self.embed)
             self._indexes[root] = index
+            self._opened_by[root] = config
             index.subscribe(lambda _: self._say())
             await index.open(Path(root))
             if self._paused:
@@ -205,8 +208,9 @@ class Knowledge:
         self._say_near()
         self.rest(snapshot.uri, None)
 
-    def changed(self, snapshot: Snapshot, edits: Iterable[Edit]) -> None:
-        """The user has edited a document to be `snapshot`."""
+    def changed(self, change: DocumentChange) -> None:
+        """Pass an edit on to the index, and remember what was edited lately."""
+        snapshot, edits = change.after, change.edits
         self.give_way()
         self._documents[snapshot.uri] = snapshot
         self._recent.edited(snapshot, edits)
@@ -394,7 +398,7 @@ def _together(statuses: Sequence[IndexStatus], detail: str, problem: str) -> Ind
 
 def _indexed_by(config: Config) -> tuple[object, ...]:
     """The settings that an index is built by."""
-    return config.index, config.files.exclude
+    return config.index, config.files.exclude, config.privacy.withhold
 
 
 def _refused(root: str) -> str:

@@ -2,40 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from pathspec import GitIgnoreSpec
-
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError, NotReady
+from nearfield.files.ignore import SettingsRules
 from nearfield.routing.router import Router, built
 from nearfield.types import Snapshot
 
 _WORDS = {"too_big": "too large", "excluded": "excluded by the settings"}
 
 
-class Permitted:
-    """The rules of `completion.enabled`, `completion.disabled_languages` and `[files]`."""
+@dataclass(slots=True)
+class _Rules:
+    """The settings of one folder, compiled."""
 
-    def __init__(self, config: Config) -> None:
-        self._enabled = config.completion.enabled
-        self._languages = frozenset(name.lower() for name in config.completion.disabled_languages)
-        self._max_bytes = config.files.max_bytes
-        self._excluded = GitIgnoreSpec.from_lines(config.files.exclude)
+    enabled: bool
+    languages: frozenset[str]
+    max_bytes: int
+    excluded: SettingsRules
+
+    @classmethod
+    def of(cls, config: Config) -> _Rules:
+        return cls(
+            config.completion.enabled,
+            frozenset(name.lower() for name in config.completion.disabled_languages),
+            config.files.max_bytes,
+            SettingsRules(config.files.exclude),
+        )
+
+
+class Permitted:
+    """`completion.enabled`, `completion.disabled_languages` and `[files]`, by folder."""
+
+    def __init__(self, config: Config | FolderConfigs) -> None:
+        self._configs = FolderConfigs.over(config)
+        self._rules: dict[str, _Rules] = {}
         self._verdicts: dict[tuple[str, str | None], bool] = {}
 
     def reason(self, snapshot: Snapshot) -> str:
         """Why `snapshot` gets no completion: "disabled", "language", "too_big", "excluded", or
         ""."""
-        if not self._enabled:
+        rules = self._of(snapshot)
+        if not rules.enabled:
             return "disabled"
-        if snapshot.language.lower() in self._languages:
+        if snapshot.language.lower() in rules.languages:
             return "language"
         return self.kept_out(snapshot)
 
     def kept_out(self, snapshot: Snapshot) -> str:
         """Why nothing of `snapshot` enters any prompt: "too_big", "excluded", or ""."""
-        if _bytes_above(snapshot.text, self._max_bytes):
+        if _bytes_above(snapshot.text, self._of(snapshot).max_bytes):
             return "too_big"
         return "excluded" if self._is_excluded(snapshot) else ""
 
@@ -52,12 +71,19 @@ class Permitted:
             raise NearfieldError(f"The file is {why}.", "See files.exclude and files.max_bytes.")
         return built(router)
 
+    def _of(self, snapshot: Snapshot) -> _Rules:
+        root = snapshot.root or ""
+        if root not in self._rules:
+            self._rules[root] = _Rules.of(self._configs.of(root))
+        return self._rules[root]
+
     def _is_excluded(self, snapshot: Snapshot) -> bool:
-        if not snapshot.path or not len(self._excluded):
+        excluded = self._of(snapshot).excluded
+        if not snapshot.path or not excluded:
             return False
         key = (snapshot.path, snapshot.root)
         if key not in self._verdicts:
-            self._verdicts[key] = self._excluded.match_file(_relative(*key))
+            self._verdicts[key] = excluded.match(_relative(*key))
         return self._verdicts[key]
 
 

@@ -12,11 +12,13 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
 from nearfield.features.budget import CHARS_PER_TOKEN
 from nearfield.features.complete import Completer
 from nearfield.features.documents import Document, Documents
+from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.held import chars_of
 from nearfield.features.permitted import Permitted
 from nearfield.features.prompting import (
@@ -45,7 +47,7 @@ ENOUGH_LINES = 5
 from it (`held.WRITTEN_LINES`); sooner would only warm the room."""
 
 
-class Prefill:
+class Prefill(Feature):
     """At most one prefill at a time, for the document that was worked on last."""
 
     def __init__(self, documents: Documents, completer: Completer) -> None:
@@ -53,14 +55,14 @@ class Prefill:
         self._completer = completer
         self._task: asyncio.Task[None] | None = None
         self._uri = ""
-        self._config = Config()
-        self._permitted = Permitted(self._config)
+        self._configs = FolderConfigs(Config())
+        self._permitted = Permitted(self._configs)
         self._router: Router | None = None
 
-    def use(self, config: Config, router: Router | None) -> None:
-        """Work by these from now on."""
+    def configure(self, config: FolderConfigs, router: Router | None) -> None:
+        """Stop, and apply these settings and providers."""
         self.stop()
-        self._config, self._permitted, self._router = config, Permitted(config), router
+        self._configs, self._permitted, self._router = config, Permitted(config), router
 
     def rest(self, uri: str) -> None:
         """Something has ended at `uri`: prefill there unless something else begins soon."""
@@ -73,8 +75,12 @@ class Prefill:
         if self._task is not None and not self._task.done():
             self._task.cancel()
 
+    def changed(self, change: DocumentChange) -> None:
+        """Stop: the model is needed for what comes next."""
+        self.stop()
+
     def closed(self, uri: str) -> None:
-        """The document is gone."""
+        """Stop if it is this document that is being read."""
         if uri == self._uri:
             self.stop()
 
@@ -94,11 +100,11 @@ class Prefill:
             await self._evaluate(document, router)
 
     async def _evaluate(self, document: Document, router: Router) -> None:
-        settings = self._config.completion
         snapshot, questions = document.snapshot, self._completer.questions
+        settings = self._configs.of(snapshot.root).completion
         offset = len(snapshot.text) if document.cursor is None else document.cursor
         cursor = await questions.cursor(snapshot, min(offset, len(snapshot.text)))
-        allowance = questions.allowance(router, settings.deadline_ms / 1000)
+        allowance = questions.allowance(router, snapshot, settings.deadline_ms / 1000)
         snippets = questions.snippets(snapshot, cursor.offset, allowance.snippet_chars)
         if _enough(go_on(cursor, document, allowance), snippets):
             return

@@ -7,7 +7,8 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from nearfield.config.schema import Completion
+from nearfield.config.folders import FolderConfigs
+from nearfield.config.schema import Completion, Config
 from nearfield.features.ask import CompletionAsk
 from nearfield.features.budget import Allowance, Rates, allow
 from nearfield.features.debounce import wait_ms
@@ -60,11 +61,15 @@ class Questions:
         self.snippets: SnippetsOf = lambda snapshot, offset, budget: ()
         """What is ready to be shown of other files; asked at every question."""
         self._trees = ParseCache()
-        self._settings = Completion()
+        self._configs = FolderConfigs(Config())
 
-    def use(self, settings: Completion) -> None:
-        """Ask by these settings from now on."""
-        self._settings = settings
+    def configure(self, config: FolderConfigs) -> None:
+        """Apply settings from now on."""
+        self._configs = config
+
+    def settings(self, snapshot: Snapshot) -> Completion:
+        """Return the settings of the folder that a document is in."""
+        return self._configs.of(snapshot.root).completion
 
     def closed(self, uri: str) -> None:
         """The document is gone."""
@@ -80,9 +85,11 @@ class Questions:
         self, ask: CompletionAsk, document: Document, router: Router, deadline: float
     ) -> Question:
         """What to ask for `ask`, so that the answer is there before the moment `deadline`."""
-        settings = self._settings
+        settings = self.settings(ask.snapshot)
         cursor = await self.cursor(ask.snapshot, ask.offset, ask.selected)
-        allowance = self.allowance(router, deadline - time.monotonic(), patient=ask.invoked)
+        allowance = self.allowance(
+            router, ask.snapshot, deadline - time.monotonic(), patient=ask.invoked
+        )
         if ask.invoked:
             await self.prepare(ask.snapshot, ask.offset)
         snippets = self.snippets(ask.snapshot, ask.offset, allowance.snippet_chars)
@@ -102,7 +109,8 @@ class Questions:
     def shaper(self, cursor: Cursor, invoked: bool, soon: float = float("inf")) -> Shaper:
         """What judges and cuts an answer at `cursor`; from the moment `soon` on, whole lines are
         enough for who does not ask by a key."""
-        multiline = self._settings.multiline
+        settings = self.settings(cursor.snapshot)
+        multiline = settings.multiline
         # Who asks by a key wants the hole filled, not the line.
         if invoked and multiline == "auto":
             multiline = "always"
@@ -112,31 +120,33 @@ class Questions:
             cursor.offset,
             selected=cursor.selected,
             multiline=multiline,
-            max_lines=self._settings.max_lines,
+            max_lines=settings.max_lines,
             soon=float("inf") if invoked else soon,
         )
 
     def _least(self, ask: CompletionAsk, router: Router, shaper: Shaper) -> float:
         """What follows an unlikely token is not decoded, as it would not be shown; unless a rest of
         the line could cut the token away, or others might be asked if the answer is poor."""
-        alone = len(router.candidates("complete")) == 1
+        alone = len(router.candidates("complete", ask.snapshot.root or "")) == 1
         if ask.invoked or not shaper.at_line_end or not alone:
             return float("-inf")
-        return self._settings.min_token_confidence
+        return self.settings(ask.snapshot).min_token_confidence
 
-    def allowance(self, router: Router, seconds: float, *, patient: bool = False) -> Allowance:
-        """What the first candidate can be shown within `seconds`."""
-        can = self._first_can(router)
-        return allow(can, seconds, self._settings.max_tokens, patient=patient)
+    def allowance(
+        self, router: Router, snapshot: Snapshot, seconds: float, *, patient: bool = False
+    ) -> Allowance:
+        """Return what the first candidate can be shown of a document within `seconds`."""
+        can = self._first_can(router, snapshot)
+        return allow(can, seconds, self.settings(snapshot).max_tokens, patient=patient)
 
     def wait_ms(self, ask: CompletionAsk, document: Document, router: Router) -> float:
         """How long `ask` waits for the next keystroke, in milliseconds."""
-        can = self._first_can(router)
-        allowance = self.allowance(router, self._settings.deadline_ms / 1000)
-        return wait_ms(ask, document, can, allowance, self._settings)
+        can, settings = self._first_can(router, ask.snapshot), self.settings(ask.snapshot)
+        allowance = self.allowance(router, ask.snapshot, settings.deadline_ms / 1000)
+        return wait_ms(ask, document, can, allowance, settings)
 
-    def _first_can(self, router: Router) -> Capabilities:
-        candidates = router.candidates("complete")
+    def _first_can(self, router: Router, snapshot: Snapshot) -> Capabilities:
+        candidates = router.candidates("complete", snapshot.root or "")
         if not candidates:
             return Capabilities()
         return self.rates.fill_in(candidates[0].name, candidates[0].capabilities)

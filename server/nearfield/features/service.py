@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol, runtime_checkable
 
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.features import assemble
 from nearfield.features.acceptance import Acceptance, Taken
@@ -24,12 +25,12 @@ from nearfield.features.documents import Documents
 from nearfield.features.elsewhere import clouds
 from nearfield.features.embedding import embedded_here
 from nearfield.features.explain.explainer import Explainer
+from nearfield.features.feature import DocumentChange, Features, isolated
 from nearfield.features.health import HealthWatch
 from nearfield.features.knowledge import Knowledge
 from nearfield.features.next_edit.edits import NextEdits
 from nearfield.features.next_edit.inline import suggestion_for
 from nearfield.features.offers import Offers
-from nearfield.features.permitted import Permitted
 from nearfield.features.power import on_battery
 from nearfield.features.prefill import Prefill
 from nearfield.features.question import sequences
@@ -41,7 +42,7 @@ from nearfield.features.tasks import run_task, stop_task
 from nearfield.features.trace import TraceLog
 from nearfield.features.warm import DOCUMENTS as WARM_DOCUMENTS
 from nearfield.features.warm import FOLDER as PROMPTS
-from nearfield.features.warm import Keeping, Warm
+from nearfield.features.warm import Warm
 from nearfield.providers.base import Provider
 from nearfield.routing.errand import Decision, Task
 from nearfield.routing.ledger import Said, data_dir
@@ -65,8 +66,10 @@ class Service:
     caller's to close; without them those of the settings are built at `start` and when they change.
     """
 
-    def __init__(self, config: Config, providers: Mapping[str, Provider] | None = None) -> None:
-        self.config = config
+    def __init__(
+        self, config: Config | FolderConfigs, providers: Mapping[str, Provider] | None = None
+    ) -> None:
+        self.configs = FolderConfigs.over(config)
         self.traces = TraceLog()
         self.router: Router | None = None
         self.workspace = ""
@@ -75,7 +78,7 @@ class Service:
         self._providers: dict[str, Provider] = {}
         self._documents = Documents()
         self._recorder = Recorder(RecordStore())
-        self.acceptance = Acceptance(self._text_of, self._recorder.changed)
+        self.acceptance = Acceptance(self._text_of, self._recorder.row_changed)
         self._board = StatusBoard()
         self._health = HealthWatch(self._board, self._came_ready, self._documents.cooled)
         self.offers = Offers()
@@ -83,11 +86,11 @@ class Service:
             self._documents, self.traces, self.acceptance, self._health.outcome, self.offers
         )
         self._paused = False
-        self._sparing = False
+        self._is_on_battery = False
         self._on_battery = on_battery
         self._prefill = Prefill(self._documents, self._completer)
         questions = self._completer.questions
-        self.knowledge = Knowledge(config, questions.cursor)
+        self.knowledge = Knowledge(self.configs, questions.cursor)
         self.actions = Actions(self, questions.cursor, self.knowledge)
         self.knowledge.when_prepared = self._snippets_came
         self.knowledge.embed = partial(embedded_here, self)
@@ -100,6 +103,18 @@ class Service:
         self.explainer = Explainer(questions.cursor, self.knowledge, self.offers, self.traces)
         self.reviewer = Reviewer(questions.cursor, self.offers, self.traces)
         self._warm = Warm(self._documents, data_dir() / PROMPTS)
+        # In the order in which they are closed: first what would be lost, last what takes long.
+        self.features = Features(
+            self._prefill,
+            self._completer,
+            self.next_edits,
+            self.acceptance,
+            self._recorder,
+            self.explainer,
+            self.reviewer,
+            self._warm,
+            self.knowledge,
+        )
         self._keeping: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
         self._building = asyncio.Lock()
@@ -109,23 +124,25 @@ class Service:
 
     async def start(self) -> None:
         """Begin to build and load in the background; returns at once."""
-        self._recorder.use(self.config.completion.record)
-        self._completer.use(self.config, None)
+        self.features.configure(self.configs, None)
         self._background = [
             run_task(self._build(), "build the providers"),
             run_task(self._health.run(), "watch the providers"),
             run_task(self._let_rest(), "let idle models rest"),
-            run_task(self._spare(), "spare the battery"),
+            run_task(self._watch_power(), "watch the battery"),
             run_task(self.knowledge.run(), "keep the indexes"),
         ]
 
-    async def configure(self, config: Config) -> None:
+    @property
+    def config(self) -> Config:
+        """The user's settings, which no folder has restricted."""
+        return self.configs.user
+
+    async def configure(self, config: Config | FolderConfigs) -> None:
         """Work by `config` from now on. When the settings of providers have changed they are built
         anew; a question that one of the old ones is answering then ends empty."""
-        before, self.config = self.config, config
-        self._recorder.use(config.completion.record)
-        self.knowledge.use(config)
-        if self._given is None and _built_from(before) != _built_from(config):
+        before, self.configs = self.config, FolderConfigs.over(config)
+        if self._given is None and _built_from(before) != _built_from(self.config):
             await self._build()
         else:
             async with self._building:
@@ -135,60 +152,43 @@ class Service:
         """End every question and background task and free the providers; safe to call twice."""
         for task in (*self._background, self._keeping):
             await stop_task(task)
-        await self._prefill.aclose()
-        await self.next_edits.aclose()
-        await self._completer.aclose()
-        # What is only in memory goes first: the process may be ended before the rest is done.
-        self.acceptance.aclose()
-        await self._recorder.aclose()
-        await self.explainer.aclose()
+        await self.features.aclose()
         router, self.router = self.router, None
         if router is not None:
             await router.aclose()
-        await self._warm.keep_all()
-        await self.knowledge.aclose()
         providers, self._providers = self._providers, {}
         await self._free(providers)
 
     def pause(self) -> None:
         """Suggest nothing and work on nothing until `resume`."""
-        self._paused = True
-        self._completer.others.stop()
-        self._idle_work()
-        self.explainer.pause(True)
-        self.reviewer.pause(True)
-        self._health.pause(True)
+        self._set_paused(True)
 
     def resume(self) -> None:
         """Go on after `pause`."""
-        self._paused = False
+        self._set_paused(False)
+
+    def _set_paused(self, is_paused: bool) -> None:
+        self._paused = is_paused
         self._idle_work()
-        self.explainer.pause(False)
-        self.reviewer.pause(False)
-        self._health.pause(False)
+        self.features.pause(is_paused)
+        self._health.pause(is_paused)
 
     # --- what the user does -----------------------------------------------------------------
 
     def opened(self, snapshot: Snapshot) -> None:
         """A document is there, or is replaced as a whole."""
         self._documents.opened(snapshot)
-        self.next_edits.closed(snapshot.uri)
-        self._warm.begin(snapshot.uri)
-        self.knowledge.opened(snapshot)
-        self.reviewer.board.opened(snapshot)
+        self.features.opened(snapshot)
         self._rest(snapshot.uri)
 
     def changed(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
         """`edits`, each counted in the text after the one before, have led to `snapshot`."""
-        self._prefill.stop()
-        self._completer.others.stop(snapshot.uri)
-        accepted = self.acceptance.infer(snapshot.uri, edits)
         known = self._documents.get(snapshot.uri)
-        self.next_edits.changed(known.snapshot if known else None, snapshot, edits)
+        before = known.snapshot if known else None
+        infer = partial(self.acceptance.infer, snapshot.uri, edits)
+        accepted = isolated(self.acceptance, "infer", infer, False)
         self._documents.changed(snapshot, edits, accepted)
-        self.knowledge.changed(snapshot, edits)
-        self.explainer.changed(snapshot, edits)
-        self.reviewer.board.changed(snapshot, edits)
+        self.features.changed(DocumentChange(before, snapshot, edits))
         self._rest(snapshot.uri)
 
     def closed(self, uri: str) -> None:
@@ -196,13 +196,8 @@ class Service:
         document = self._documents.get(uri)
         if document is not None and document.held:
             run_task(self._warm.keep(document), "keep a prompt")
-        self._prefill.closed(uri)
-        self._completer.closed(uri)
-        self.acceptance.closed(uri)
+        self.features.closed(uri)
         self._documents.closed(uri)
-        self.knowledge.closed(uri)
-        self.next_edits.closed(uri)
-        self.explainer.closed(uri)
 
     def shown(self, suggestion_id: str) -> None:
         """The client has shown the suggestion."""
@@ -221,14 +216,15 @@ class Service:
     async def complete(self, ask: CompletionAsk) -> CompletionAnswer:
         """Answer `ask`: exactly one answer and one trace. Cancelling the caller cancels it."""
         self._prefill.stop()
-        self.knowledge.give_way(self.config.completion.deadline_ms / 1000)
+        completion = self.configs.of(ask.snapshot.root).completion
+        self.knowledge.give_way(completion.deadline_ms / 1000)
         await self._warm.settled()
         try:
             return await self._completer.complete(ask, paused=self._paused)
         finally:
             self.knowledge.give_way()
             self._rest(ask.snapshot.uri)
-            if not self._sparing:
+            if not self._is_sparing(ask.snapshot.root):
                 self.explainer.rest(ask.snapshot, ask.offset)
 
     def ready(self, snapshot: Snapshot, offset: int) -> tuple[Suggestion, ...]:
@@ -286,7 +282,7 @@ class Service:
         """The providers outside this machine that the user could have `task` done by, with their
         models; nobody while paused."""
         router = None if self._paused else self.router
-        return await clouds(router, self.config, Task(task), workspace or "")
+        return await clouds(router, self.configs, Task(task), workspace or "")
 
     async def revoke(self, workspace: str | None, provider: str | None) -> int:
         """Forget decisions: of one workspace or provider, or all for None. Returns how many.
@@ -328,14 +324,8 @@ class Service:
 
     async def _adopt(self, notes: Sequence[str] = ()) -> None:
         """Let every part work by the settings and providers of now."""
-        old, self.router = self.router, Router(self.config, self._providers)
-        self._completer.use(self.config, self.router)
-        self._prefill.use(self.config, self.router)
-        keeper = next((one for one in self._providers.values() if isinstance(one, Keeping)), None)
-        self._warm.use(keeper, Permitted(self.config), self.config.engine.keep_prompts_mb)
-        self.explainer.use(self.config, self.router)
-        self.reviewer.use(self.config, self.router)
-        self.next_edits.use(self.config, self.router)
+        old, self.router = self.router, Router(self.configs, self._providers)
+        self.features.configure(self.configs, self.router)
         self._health.use(self.router, notes, self.workspace)
         if old is not None:
             await old.aclose()
@@ -349,23 +339,25 @@ class Service:
             for provider in providers.values():
                 await provider.aclose()
 
-    async def _spare(self) -> None:
-        """On the battery nothing is prepared that nobody has asked for."""
+    async def _watch_power(self) -> None:
         while True:
-            saves = self.config.engine.on_battery == "save"
-            sparing = saves and await asyncio.to_thread(self._on_battery)
-            if sparing is not self._sparing:
-                self._sparing = sparing
-                log.info("on the %s", "battery: nothing is prepared" if sparing else "mains")
+            is_on_battery = await asyncio.to_thread(self._on_battery)
+            if is_on_battery is not self._is_on_battery:
+                self._is_on_battery = is_on_battery
+                log.info("on %s power", "battery" if is_on_battery else "mains")
                 self._idle_work()
             await asyncio.sleep(REST_CHECK_SECONDS)
 
+    def _is_sparing(self, folder: str | None = None) -> bool:
+        """Return whether nothing is prepared that nobody has asked for: in `folder`, or at all."""
+        return self._is_on_battery and self.configs.of(folder).engine.on_battery == "save"
+
     def _idle_work(self) -> None:
         """Let what works while nobody types do so, or not."""
-        if self._paused or self._sparing:
+        if self._paused or self._is_sparing():
             self._prefill.stop()
             self.next_edits.stop()
-            self.knowledge.pause()
+            self.knowledge.suspend()
         else:
             self.knowledge.resume()
 
@@ -384,16 +376,20 @@ class Service:
         if self._keeping is not None:
             self._keeping.cancel()
         self._keeping = run_task(self._keep(uri), "keep a prompt")
-        if not (self._paused or self._sparing):
+        document = self._documents.get(uri)
+        folder = document.snapshot.root if document is not None else None
+        if not (self._paused or self._is_sparing(folder)):
             self._prefill.rest(uri)
-            document = self._documents.get(uri)
             if document is not None:
                 self.next_edits.rest(document.snapshot)
             self.knowledge.rest(uri, document.cursor if document is not None else None)
 
     def _snippets_came(self, uri: str) -> None:
         """Other snippets are ready than the model has read: it may read them now."""
-        if uri == self._latest and not (self._paused or self._sparing):
+        document = self._documents.get(uri)
+        if uri != self._latest or document is None or self._paused:
+            return
+        if not self._is_sparing(document.snapshot.root):
             self._prefill.rest(uri)
 
     def _displaced(self) -> None:

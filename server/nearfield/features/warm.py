@@ -21,13 +21,17 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from nearfield.config.folders import FolderConfigs
+from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
 from nearfield.features.documents import Document, Documents
+from nearfield.features.feature import Feature
 from nearfield.features.held import Held, Prompt
 from nearfield.features.permitted import Permitted
 from nearfield.features.prompting import request_of_held
 from nearfield.features.tasks import describe, run_task
-from nearfield.types import InfillRequest, Snippet, SnippetKind
+from nearfield.routing.router import Router
+from nearfield.types import InfillRequest, Snapshot, Snippet, SnippetKind
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +91,7 @@ class Kept(msgspec.Struct, frozen=True):
     full: bool
 
 
-class Warm:
+class Warm(Feature):
     """Keeps and restores. One event loop; files are touched in threads."""
 
     def __init__(self, documents: Documents, folder: Path) -> None:
@@ -96,9 +100,21 @@ class Warm:
         self._keeper: Keeping | None = None
         self._permitted: Permitted | None = None
         self._limit = 0
+        self._configs = FolderConfigs(Config())
         self._kept: dict[str, int] = {}
         self._said = False
         self._restoring: asyncio.Task[bool] | None = None
+
+    def configure(self, config: FolderConfigs, router: Router | None) -> None:
+        """Keep prompts with the first provider that can write them to a file."""
+        providers = router.providers.values() if router is not None else ()
+        keeper = next((one for one in providers if isinstance(one, Keeping)), None)
+        self._configs = config
+        self.use(keeper, Permitted(config), config.user.engine.keep_prompts_mb)
+
+    def opened(self, snapshot: Snapshot) -> None:
+        """Restore what was kept of the document, in the background."""
+        self.begin(snapshot.uri)
 
     def use(self, keeper: object, permitted: Permitted, limit_mb: int) -> None:
         """Work with this provider from now on, in so many MiB; 0 keeps nothing."""
@@ -119,7 +135,7 @@ class Warm:
         """Let the provider hold what was kept of the document, if it is still true; whether it
         is."""
         document, keeper = self._documents.get(uri), self._keeper
-        if document is None or keeper is None or document.held or not self._limit:
+        if document is None or keeper is None or document.held or not self._keeps(document):
             return False
         if self._permitted is None or self._permitted.reason(document.snapshot):
             return False
@@ -145,11 +161,16 @@ class Warm:
         self._kept[uri] = hash(held.prompt)
         return True
 
+    def _keeps(self, document: Document) -> bool:
+        """Return whether the user keeps prompts, and the document's folder does not forbid it."""
+        folder = self._configs.of(document.snapshot.root)
+        return self._limit > 0 and folder.engine.keep_prompts_mb > 0
+
     async def keep(self, document: Document) -> bool:
         """Write what the provider holds of the document, unless that is on the disk already."""
         uri, keeper = document.snapshot.uri, self._keeper
         held = latest(document)
-        if held is None or keeper is None or not self._limit:
+        if held is None or keeper is None or not self._keeps(document):
             return False
         if self._kept.get(uri) == hash(held.prompt):
             return False
@@ -174,8 +195,8 @@ class Warm:
         self._kept[uri] = hash(held.prompt)
         return True
 
-    async def keep_all(self) -> None:
-        """The server ends: keep what can be kept in the time there is."""
+    async def aclose(self) -> None:
+        """Keep what can be kept in the time that is left."""
         try:
             async with asyncio.timeout(LAST_SECONDS):
                 for document in self._documents.recent(DOCUMENTS):

@@ -56,7 +56,7 @@ def register(server: LanguageServer, session: Session) -> None:
         answered.set()
         found = asking.result() if asking.done() else ()
         document, ask = place.document, place.ask
-        if document is None or ask is None:
+        if document is None or ask is None or _is_unwanted(session, document):
             return types.CompletionList(is_incomplete=True, items=[])
         items = [
             item_of(suggestion, document, ask.offset, session.protocol.encoding)
@@ -66,6 +66,12 @@ def register(server: LanguageServer, session: Session) -> None:
 
     options = types.CompletionOptions(trigger_characters=list(TRIGGERS))
     server.feature(types.TEXT_DOCUMENT_COMPLETION, options)(completion)
+
+
+def _is_unwanted(session: Session, document: Document) -> bool:
+    """Return whether the document's folder has turned the list off, which the others use."""
+    completion = session.settings.configs.of(document.root).completion
+    return completion.popup == "never" != session.settings.config.completion.popup
 
 
 def _where(session: Session, params: types.CompletionParams) -> list[object]:

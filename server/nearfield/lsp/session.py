@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
-from nearfield.features.tasks import run_task
+from nearfield.features.tasks import run_task, stop_task
+from nearfield.lsp import settings_watch
 from nearfield.lsp.documents import Document, Documents
 from nearfield.lsp.protocol import NearfieldProtocol
 from nearfield.lsp.settings import Load, Settings
@@ -30,7 +32,7 @@ log = logging.getLogger(__name__)
 LEAVE_SECONDS = 1.5
 """An editor that quits waits about two seconds for the answer to `shutdown`."""
 
-MakeService = Callable[[Config], "Service"]
+MakeService = Callable[[FolderConfigs], "Service"]
 OffersActions = Callable[[types.CodeActionParams], Coroutine[Any, Any, Sequence[types.CodeAction]]]
 
 
@@ -55,6 +57,7 @@ class Session:
         self._made: Service | None = None
         self._starting: asyncio.Task[Service] | None = None
         self._noticed: set[str] = set()
+        self._watching: asyncio.Task[None] | None = None
         self._closed: asyncio.Task[None] | None = None
         protocol.when_shut_down = self._leave
 
@@ -76,20 +79,20 @@ class Session:
         self.documents.set_roots(folders or [_root_of(params)])
         self.client_name = params.client_info.name.lower() if params.client_info else ""
         self.settings.begin(params.initialization_options)
-        config = await self.settings.read(self._root())
-        if not _wants_popup(config, self.protocol.client_capabilities):
+        configs = await self.settings.read(self.documents.roots)
+        if not _wants_popup(configs.user, self.protocol.client_capabilities):
             self.protocol.withheld.add(types.TEXT_DOCUMENT_COMPLETION)
 
     async def reload(self) -> None:
         """Read the settings again and let the service have them."""
-        before = self.settings.config
-        config = await self._load()
+        before = self.settings.configs
+        configs = await self._load()
         service = await self.service()
         folder = str(self._root() or "")
         service.knowledge.folders(self.documents.roots)
-        if config != before or folder != service.workspace:
+        if configs != before or folder != service.workspace:
             service.workspace = folder
-            await service.configure(config)
+            await service.configure(configs)
 
     async def close(self) -> None:
         """Free everything; the client is gone. Who is cancelled meanwhile leaves it at work."""
@@ -109,6 +112,7 @@ class Session:
     async def _close(self) -> None:
         if self._starting is not None and not self._starting.done():
             self._starting.cancel()
+        await stop_task(self._watching)
         if self._made is not None:
             await self._made.aclose()
 
@@ -132,25 +136,28 @@ class Session:
     def _root(self) -> Path | None:
         return Path(self.documents.roots[0]) if self.documents.roots else None
 
-    async def _load(self) -> Config:
-        config = await self.settings.read(self._root())
+    async def _load(self) -> FolderConfigs:
+        configs = await self.settings.read(self.documents.roots)
         if problems := self.settings.new_problems():
             self.notice("Nearfield's settings:\n" + "\n".join(problems))
-        return config
+        return configs
 
     async def _start(self) -> Service:
         # What the client sent with `initialize` is known; what it wants to be asked for is not.
         await self.settings.pull()
-        config = await self._load()
+        configs = await self._load()
         make = self._make or await asyncio.to_thread(_service_class)
         # Kept at once: the end may come before it is ready to be used.
-        service = self._made = make(config)
+        service = self._made = make(configs)
         service.workspace = str(self._root() or "")
         service.knowledge.folders(self.documents.roots)
         for prepare in self.when_started:
             prepare(service)
         await service.start()
         self._service = service
+        self._watching = run_task(
+            settings_watch.watch(lambda: self.documents.roots, self.reload), "watch the settings"
+        )
         for document in self.documents:
             self.opened(document)
         return service

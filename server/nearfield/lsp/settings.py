@@ -13,6 +13,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.features.tasks import run_task
 from nearfield.lsp import parent
@@ -54,7 +55,7 @@ class Settings:
     """What the client has said so far, and the settings that follow from it."""
 
     def __init__(self, protocol: NearfieldProtocol, load: Load) -> None:
-        self.config = Config()
+        self.configs = FolderConfigs(Config())
         self._protocol = protocol
         self._load = load
         self._initial: dict[str, Any] = {}
@@ -95,13 +96,20 @@ class Settings:
         if ours:
             self._later = ours
 
-    async def read(self, root: Path | None) -> Config:
-        """Read all sources again."""
+    @property
+    def config(self) -> Config:
+        """The user's settings, which no folder has restricted."""
+        return self.configs.user
+
+    async def read(self, roots: Sequence[str]) -> FolderConfigs:
+        """Read all sources again; `roots` are the workspace folders."""
         client = laid_over(self._initial, self._later)
-        loaded = await asyncio.to_thread(self._load, root, client)
-        self.config = loaded.config
-        self._problems = [str(problem) for problem in loaded.problems]
-        return self.config
+        user = await asyncio.to_thread(self._load, None, client)
+        loaded = {root: await asyncio.to_thread(self._load, Path(root), client) for root in roots}
+        folders = {root: one.config for root, one in loaded.items()}
+        self.configs = FolderConfigs(user.config, folders)
+        self._problems = [str(one) for each in (user, *loaded.values()) for one in each.problems]
+        return self.configs
 
     def new_problems(self) -> list[str]:
         """What could not be used, and was not returned here before."""

@@ -105,7 +105,9 @@ async def suggestions_at(session: Session, place: Place) -> tuple[Suggestion, ..
 
 
 def _say_too_big(session: Session, uri: str) -> None:
-    most = session.settings.config.files.max_bytes
+    document = session.documents.get(uri)
+    root = document.root if document is not None else None
+    most = session.settings.configs.of(root).files.max_bytes
     name = uri.rpartition("/")[2]
     session.notice(
         f"Nearfield suggests nothing in {name}: it is larger than files.max_bytes ({most} bytes).",

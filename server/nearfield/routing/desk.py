@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config, ProviderSettings
 from nearfield.errors import NotPermitted
 from nearfield.providers.absent import Absent
@@ -55,10 +56,13 @@ class Said:
 class Desk:
     """See the module. Made without I/O; belongs to one event loop."""
 
-    def __init__(self, config: Config, providers: Mapping[str, Provider], store: Store) -> None:
-        self.config = config
+    def __init__(
+        self, configs: FolderConfigs, providers: Mapping[str, Provider], store: Store
+    ) -> None:
+        self.configs = configs
+        self.config = config = configs.user
         self.store = store
-        self.guard = Guard(config, store)
+        self.guard = Guard(configs, store)
         self.answers = Answers(config.cache)
         self.providers: dict[str, Provider] = {
             name: self._wrapped(name, provider) for name, provider in providers.items()
@@ -105,7 +109,8 @@ class Desk:
         names = self.named(role)
         said: dict[str, Said] = {}
         clouds = [name for name in names if not self.is_local(name)]
-        if clouds and self.config.routing.strategy != "local_only":
+        routing = self.configs.of(errand.workspace).routing
+        if clouds and routing.strategy != "local_only":
             said = await asyncio.to_thread(self._said, clouds, errand)
         now = time.monotonic()
         candidates: list[Candidate] = []
@@ -114,7 +119,6 @@ class Desk:
             refused = known.refused or self.missing(name) or self.breakers[name].why_not(now)
             local = self.is_local(name)
             candidates.append(Candidate(name, local, known.consent, known.funds, refused))
-        routing = self.config.routing
         return plan(routing.strategy, routing.escalate, complex_task, candidates)
 
     def open(self, name: str, request: Request, errand: Errand) -> AsyncGenerator[Delta]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config, ProviderSettings
 from nearfield.errors import NotPermitted
 from nearfield.routing import money
@@ -76,21 +77,37 @@ def remote(name: str, model: str, settings: ProviderSettings | None) -> Remote:
     return Remote(name, model, destination, settings.base_url)
 
 
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """The user's patterns and those of one folder. `problem` is why they cannot be used."""
+
+    own: tuple[re.Pattern[str], ...] = ()
+    withheld: Withheld = field(default_factory=Withheld)
+    problem: str = ""
+
+    @classmethod
+    def of(cls, config: Config) -> _Rules:
+        try:
+            own = tuple(re.compile(pattern) for pattern in config.privacy.redact)
+            return cls(own, Withheld((*config.privacy.withhold, *config.files.exclude)))
+        except (re.error, ValueError) as error:
+            # What the user wants hidden is not known, so nothing may go.
+            return cls(problem=f"a pattern in [privacy] or [files] cannot be used ({error})")
+
+
 class Guard:
     """See the module."""
 
-    def __init__(self, config: Config, store: Store) -> None:
-        self._config = config
+    def __init__(self, configs: FolderConfigs, store: Store) -> None:
+        self._configs = configs
+        self._config = configs.user
         self.store = store
-        self._problem = ""
-        self._own: tuple[re.Pattern[str], ...] = ()
-        self._withheld = Withheld()
-        try:
-            self._own = tuple(re.compile(pattern) for pattern in config.privacy.redact)
-            self._withheld = Withheld((*config.privacy.withhold, *config.files.exclude))
-        except (re.error, ValueError) as error:
-            # What the user wants hidden is not known, so nothing may go.
-            self._problem = f"a pattern in [privacy] or [files] cannot be used ({error})"
+        self._rules: dict[str, _Rules] = {}
+
+    def _of(self, workspace: str) -> _Rules:
+        if workspace not in self._rules:
+            self._rules[workspace] = _Rules.of(self._configs.of(workspace))
+        return self._rules[workspace]
 
     def consent(self, to: Remote, errand: Errand) -> Consent:
         """What the user has said to `to` for this errand. Raises `LedgerError`."""
@@ -122,10 +139,11 @@ class Guard:
     def prepare(self, to: Remote, request: Request, errand: Errand) -> Prepared:
         """`request` as it would be sent, without sending it. Raises `NotPermitted` when no form of
         it may leave, and `LedgerError`."""
-        if self._problem:
-            raise NotPermitted(f"Nothing is sent to {to.name}: {self._problem}.")
+        rules = self._of(errand.workspace)
+        if rules.problem:
+            raise NotPermitted(f"Nothing is sent to {to.name}: {rules.problem}.")
         allowed, sources = self._without_withheld(to, request, errand)
-        clean, redactions = self._redact(allowed)
+        clean, redactions = _redact(allowed, rules)
         content = _encoded(to, clean)
         most = money.price(
             self._config.budget,
@@ -137,14 +155,14 @@ class Guard:
         spent = money.standing(self.store)
         state, warning = money.funds(self._config.budget, spent, most)
         files = tuple(_file(source, errand.workspace) for source in sources)
-        named, _ = redact_texts([path for path, _, _ in files], self._own)
+        named, _ = redact_texts([path for path, _, _ in files], rules.own)
         files = tuple((n, start, end) for n, (_, start, end) in zip(named, files, strict=True))
         return Prepared(clean, redactions, files, content, most, state, warning)
 
     def admit(self, to: Remote, request: Request, errand: Errand) -> Admitted:
         """Decide, and record what is about to be sent. Raises `NotPermitted` when it may not be, or
         cannot be recorded."""
-        if self._config.routing.strategy == "local_only":
+        if self._configs.of(errand.workspace).routing.strategy == "local_only":
             raise NotPermitted(f"Nothing is sent to {to.name}: the strategy is local_only.")
         if not self.consent(to, errand).allows:
             raise NotPermitted(
@@ -180,21 +198,14 @@ class Guard:
             cost = money.price(self._config.budget, to.model, tokens_in, tokens_out, to.base_url)
         self.store.finish(entry, outcome, tokens_in, tokens_out, cost)
 
-    def _redact(self, request: Request) -> tuple[Request, Redactions]:
-        if isinstance(request, InfillRequest):
-            return redact_infill(request, self._own)
-        if isinstance(request, ChatRequest):
-            return redact_chat(request, self._own)
-        texts, redactions = redact_texts(request, self._own)
-        return tuple(texts), redactions
-
     def _without_withheld(
         self, to: Remote, request: Request, errand: Errand
     ) -> tuple[Request, tuple[Source, ...]]:
         """`request` without the files that may not leave, and the sources that are left."""
         kept: list[Source] = []
+        withheld = self._of(errand.workspace).withheld
         for source in errand.sources:
-            why = self._withheld.why(errand.workspace, source.path)
+            why = withheld.why(errand.workspace, source.path)
             if not why:
                 kept.append(source)
             elif isinstance(request, ChatRequest) and source.text:
@@ -202,11 +213,9 @@ class Guard:
             else:
                 raise _may_not_leave(to, source.path, why)
         if isinstance(request, InfillRequest):
-            if why := self._withheld.why(errand.workspace, request.path):
+            if why := withheld.why(errand.workspace, request.path):
                 raise _may_not_leave(to, request.path, why)
-            shown = tuple(
-                s for s in request.snippets if not self._withheld.why(errand.workspace, s.path)
-            )
+            shown = tuple(s for s in request.snippets if not withheld.why(errand.workspace, s.path))
             known = {_inside(source.path, errand.workspace) for source in kept}
             more = dict.fromkeys(
                 _inside(path, errand.workspace) for path in (request.path, *(s.path for s in shown))
@@ -222,6 +231,15 @@ class Guard:
             session = _anonymous(errand.workspace + request.session)
             request = replace(request, session=session)
         return request, tuple(kept)
+
+
+def _redact(request: Request, rules: _Rules) -> tuple[Request, Redactions]:
+    if isinstance(request, InfillRequest):
+        return redact_infill(request, rules.own)
+    if isinstance(request, ChatRequest):
+        return redact_chat(request, rules.own)
+    texts, redactions = redact_texts(request, rules.own)
+    return tuple(texts), redactions
 
 
 def _cut_out(to: Remote, request: ChatRequest, source: Source, why: str) -> ChatRequest:

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.errors import EngineError, NotReady, ProviderError
 from nearfield.providers.base import Provider
@@ -67,15 +68,20 @@ class Router:
     """See the module. `providers` are by the user's names for them."""
 
     def __init__(
-        self, config: Config, providers: Mapping[str, Provider], store: Store | None = None
+        self,
+        config: Config | FolderConfigs,
+        providers: Mapping[str, Provider],
+        store: Store | None = None,
     ) -> None:
-        self._config = config
-        self._desk = Desk(config, providers, store or Store())
+        self._configs = FolderConfigs.over(config)
+        self._config = self._configs.user
+        self._desk = Desk(self._configs, providers, store or Store())
 
-    def candidates(self, role: str) -> tuple[Provider, ...]:
-        """The providers that the strategy lets serve `role`, in the order they would be tried.
+    def candidates(self, role: str, workspace: str = "") -> tuple[Provider, ...]:
+        """The providers that the strategy of `workspace` lets serve `role`, in the order they would
+        be tried.
         Those outside this machine are wrapped: asked directly they refuse."""
-        strategy = self._config.routing.strategy
+        strategy = self._configs.of(workspace).routing.strategy
         names = self._desk.named(role)
         local = [name for name in names if self._desk.is_local(name)]
         cloud = [name for name in names if not self._desk.is_local(name)]

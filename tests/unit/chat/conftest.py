@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Cache, Config, Engine, ProviderSettings, Routing
 from nearfield.config.schema import Chat as Settings
 from nearfield.features.chat.chat import Chat
@@ -91,7 +92,7 @@ class Screen:
 class Talk:
     """One person's conversation."""
 
-    config: Config
+    configs: FolderConfigs
     router: Router | None
     model: Scripted
     root: Path
@@ -160,7 +161,7 @@ async def talk(tmp_path: Path, workspace: Path) -> AsyncGenerator[StartTalk]:
         router = Router(config, {"fake": model}, Store(tmp_path / "ledger.db"))
         routers.append(router)
         stores.append(CallStore(tmp_path / "calls.db"))
-        return Talk(config, router, model, workspace, stores[-1])
+        return Talk(FolderConfigs(config), router, model, workspace, stores[-1])
 
     yield start
     for router in routers:

@@ -11,8 +11,10 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config, Files
 from nearfield.config.schema import Index as IndexSettings
+from nearfield.features.feature import DocumentChange
 from nearfield.features.knowledge import Knowledge, Purpose
 from nearfield.features.prompting import Cursor
 from nearfield.syntax.languages import language_for
@@ -58,7 +60,7 @@ class Desk:
         config = Config(
             index=IndexSettings(vectors=False, **settings), files=Files(exclude=list(excluded))
         )
-        self.knowledge = Knowledge(config, cursor_of, wait_seconds=0)
+        self.knowledge = Knowledge(FolderConfigs(config), cursor_of, wait_seconds=0)
         self.knowledge.folders([str(root)])
         self.running = asyncio.get_running_loop().create_task(self.knowledge.run())
 
@@ -211,7 +213,7 @@ async def test_without_an_index_every_answer_is_empty(sit: Sit) -> None:
     assert await desk.knowledge.definitions("Shelf") == ()
     assert await desk.knowledge.references("Shelf") == ()
     assert await desk.knowledge.search("shelf") == ()
-    desk.knowledge.use(Config(index=IndexSettings(vectors=False)))
+    desk.knowledge.configure(FolderConfigs(Config(index=IndexSettings(vectors=False))))
     await desk.ready()
     assert await desk.knowledge.definitions("Shelf")
 
@@ -250,10 +252,11 @@ async def test_what_was_edited_elsewhere_is_shown_but_never_keys(sit: Sit) -> No
     written = "def taxOf(sum: float) -> float: return sum * 0.19\n"
     for path in ("shop/tax.py", "shop/.env", "secret/tax.py"):
         desk.knowledge.opened(desk.snapshot(path, ""))
-        desk.knowledge.changed(desk.snapshot(path, written, 2), [Edit(Span(0, 0), written)])
+        now = desk.snapshot(path, written, 2)
+        desk.knowledge.changed(DocumentChange(None, now, [Edit(Span(0, 0), written)]))
     outside = Snapshot("file:///x.py", "python", 1, written, "/x.py", None)
     desk.knowledge.opened(outside)
-    desk.knowledge.changed(outside, [Edit(Span(0, 0), written)])
+    desk.knowledge.changed(DocumentChange(None, outside, [Edit(Span(0, 0), written)]))
     here = desk.snapshot("shop/till.py", "def total():\n    ")
     found = await desk.knowledge.around(
         here, len(here.text), budget=4_000, purpose=Purpose.COMPLETE

@@ -188,7 +188,7 @@ async def test_rows_are_written_together_and_changed_later(tmp_path: Path) -> No
         while last.id is None:
             await asyncio.sleep(0.01)
     last.taken, last.survived = Taken.ACCEPTED, 0.5
-    recorder.changed(last)
+    recorder.row_changed(last)
     await recorder.aclose()
     kept = RecordStore(tmp_path / "s.db").rows(0)
     assert [(r.id, r.taken, r.survived) for r in kept] == [

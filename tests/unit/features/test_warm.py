@@ -234,5 +234,5 @@ async def test_at_the_end_the_last_documents_are_kept(tmp_path: Path) -> None:
     warm.use(Keeper(), Permitted(Config()), 1)
     for name in ("a.py", "b.py", "c.py"):
         worked_on(documents, name)
-    await warm.keep_all()
+    await warm.aclose()
     assert len(list(tmp_path.glob("*.state"))) == 2

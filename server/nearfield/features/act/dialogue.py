@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from nearfield.config.schema import Config
+from nearfield.config.folders import FolderConfigs
 from nearfield.errors import EditRefused
 from nearfield.features.elsewhere import Elsewhere
 from nearfield.features.offers import Offers
@@ -35,7 +35,7 @@ _CLOSED = re.compile(r"(?:\A|\n)[ \t]*(`{3,})[^\n`]*\n.*?\n[ \t]*\1[ \t]*(?:\n|\
 class Backing(Protocol):
     """What an action needs of the service."""
 
-    config: Config
+    configs: FolderConfigs
     router: Router | None
     offers: Offers
     traces: TraceLog

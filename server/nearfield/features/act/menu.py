@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nearfield.config.schema import Config
+from nearfield.config.folders import FolderConfigs
 from nearfield.features.act.actions import (
     ACTIONS,
     DOCUMENT,
@@ -59,15 +59,15 @@ class Speakers:
     clouds: dict[Task, tuple[tuple[str, str], ...]]
 
 
-async def speakers(router: Router | None, config: Config, workspace: str) -> Speakers:
+async def speakers(router: Router | None, configs: FolderConfigs, workspace: str) -> Speakers:
     """Who would do the actions now; touches the disk only where a cloud may be asked."""
     models: dict[Task, str] = {}
     others: dict[Task, tuple[tuple[str, str], ...]] = {}
     for task in dict.fromkeys(action.task for action in ACTIONS.values()):
-        role = config.routing.tasks.get(task) or ROLES[task]
-        candidates = router.candidates(role) if router else ()
+        role = configs.user.routing.tasks.get(task) or ROLES[task]
+        candidates = router.candidates(role, workspace) if router else ()
         models[task] = candidates[0].model if candidates else ""
-        others[task] = await clouds(router, config, task, workspace)
+        others[task] = await clouds(router, configs, task, workspace)
     return Speakers(models, others)
 
 

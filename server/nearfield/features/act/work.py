@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nearfield.config.schema import Config
+from nearfield.config.folders import FolderConfigs
 from nearfield.errors import EditRefused
 from nearfield.features.act import prompts
 from nearfield.features.act.actions import ACTIONS, DOCUMENT, REWRITES, Action
@@ -75,7 +75,7 @@ class Actions:
         self._backing = backing
         self._cursor_of = cursor_of
         self._knowledge = knowledge
-        self._rules: tuple[Config, Permitted] | None = None
+        self._rules: tuple[FolderConfigs, Permitted] | None = None
 
     async def propose(
         self,
@@ -117,7 +117,7 @@ class Actions:
         if self.kept_out(snapshot):
             return []
         backing = self._backing
-        who = await speakers(backing.router, backing.config, snapshot.root or "")
+        who = await speakers(backing.router, backing.configs, snapshot.root or "")
         parsed = (await self._cursor_of(snapshot, span.start)).parsed
         return await asyncio.to_thread(entries, snapshot, parsed, span, problems, who)
 
@@ -128,9 +128,9 @@ class Actions:
 
     def kept_out(self, snapshot: Snapshot) -> str:
         """Why nothing is done in a document, "" when something may be."""
-        config = self._backing.config
-        if self._rules is None or self._rules[0] is not config:
-            self._rules = config, Permitted(config)
+        configs = self._backing.configs
+        if self._rules is None or self._rules[0] is not configs:
+            self._rules = configs, Permitted(configs)
         reason = self._rules[1].kept_out(snapshot)
         return _KEPT_OUT.get(reason, reason)
 

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol
 
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.features.chat import registry
 from nearfield.features.chat.answer import Answering
@@ -45,7 +46,7 @@ METHOD = "nearfield/chat"
 class Brains(Protocol):
     """What is needed of `features.service.Service`."""
 
-    config: Config
+    configs: FolderConfigs
     router: Router | None
     offers: Offers
     traces: TraceLog
@@ -91,7 +92,7 @@ class Chat:
     async def _answered(
         self, router: Router, session: Session, ask: Ask, listener: Listener
     ) -> Reply:
-        config = self._brains.config
+        config = self._brains.configs.of(ask.workspace)
         functions = registry.chosen(config.chat.functions, ask.functions)
         tools = tuple(map(_tool, functions.values()))
         reach = await asyncio.to_thread(self._reach, ask, config)
@@ -163,7 +164,7 @@ class Chat:
 
     def _room(self, router: Router, ask: Ask, tools: tuple[Tool, ...]) -> int:
         """The tokens that a conversation may take, of the smallest window that could be asked."""
-        role = ask.role or self._brains.config.routing.tasks.get(Task.CHAT, ROLES[Task.CHAT])
+        role = ask.role or self._brains.configs.user.routing.tasks.get(Task.CHAT, ROLES[Task.CHAT])
         windows = [self._window(one) for one in router.candidates(role)]
         window = min(windows, default=USUAL_WINDOW)
         spoken = sum(
@@ -173,7 +174,7 @@ class Chat:
 
     def _window(self, provider: Provider) -> int:
         if provider.name.startswith(EMBEDDED):
-            return self._brains.config.engine.chat_context_size
+            return self._brains.configs.user.engine.chat_context_size
         return provider.capabilities.context_tokens or USUAL_WINDOW
 
 

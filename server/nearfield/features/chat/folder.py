@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nearfield.features.chat.words import Refused
-from nearfield.index.files import Tree, decode
+from nearfield.index.files import Tree, decode, vendored
 
 MOST_ENTRIES = 2_000
 """A folder with more is listed up to here."""
@@ -78,12 +78,11 @@ class Folder:
             raise Refused(f"{_shown(name)} is not shown to models: {why}.")
 
     def _why(self, path: str, *, folder: bool) -> str:
+        if vendored(path if folder else path.rpartition("/")[0]):
+            return "vendored"
         # A file system that takes .ENV for .env must not be talked round by it.
-        for spelling in dict.fromkeys((path, path.lower())):
-            why = self._tree.ruled_out(spelling, folder=folder)
-            if why.startswith(("excluded", "secret", "vendored")):
-                return why
-        return ""
+        ruling = self._tree.rules.why(path, folder=folder, any_case=True)
+        return ruling.reason if ruling else ""
 
     # --- looking ---
 

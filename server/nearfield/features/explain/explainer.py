@@ -15,10 +15,12 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
+from nearfield.config.schema import Hover as HoverSettings
 from nearfield.errors import NearfieldError, ProviderError
 from nearfield.features.act.target import unit_at
 from nearfield.features.elsewhere import Elsewhere
@@ -35,6 +37,7 @@ from nearfield.features.explain.wording import (
     question_of,
     tidy,
 )
+from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.knowledge import CursorOf
 from nearfield.features.offers import Offers
 from nearfield.features.permitted import Permitted
@@ -43,7 +46,7 @@ from nearfield.features.trace import Account, TraceLog
 from nearfield.routing.errand import Errand, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.routing.tasks import ROLES
-from nearfield.types import Edit, HealthState, Snapshot, Span, Trace, Usage
+from nearfield.types import HealthState, Snapshot, Span, Trace, Usage
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +104,7 @@ class _Topic:
     facts: Facts | None
 
 
-class Explainer:
+class Explainer(Feature):
     """See the module's docstring. One event loop."""
 
     def __init__(
@@ -120,22 +123,22 @@ class Explainer:
         self._asked = 0
         self._edits = 0
         self._paused = False
-        self.use(Config(), None)
+        self.configure(FolderConfigs(Config()), None)
 
     # --- life -------------------------------------------------------------------------------
 
-    def use(self, config: Config, router: Router | None) -> None:
+    def configure(self, config: FolderConfigs, router: Router | None) -> None:
         """Work by these from now on. Another model would have explained otherwise."""
         self.stop()
         self._kept.clear()
-        self._settings, self._permitted = config.hover, Permitted(config)
-        self._roles = config.routing.tasks
+        self._configs, self._permitted = config, Permitted(config)
+        self._roles = config.user.routing.tasks
         self._router = router
 
-    def pause(self, paused: bool) -> None:
+    def pause(self, is_paused: bool) -> None:
         """Ask no model, until told otherwise."""
-        self._paused = paused
-        if paused:
+        self._paused = is_paused
+        if is_paused:
             self.stop()
 
     def stop(self) -> None:
@@ -163,8 +166,9 @@ class Explainer:
 
     # --- what the user does -----------------------------------------------------------------
 
-    def changed(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
-        """The user types in `snapshot`, of which `edits` were the last."""
+    def changed(self, change: DocumentChange) -> None:
+        """Stop explaining: the user types."""
+        snapshot, edits = change.after, change.edits
         self.stop()
         self._edits += 1
         self._rested = None
@@ -185,7 +189,8 @@ class Explainer:
         self._rested = (snapshot.uri, offset)
         if self._resting is not None:
             self._resting.cancel()
-        if self._settings.enabled and self._settings.explain and self._settings.prepare:
+        settings = self._settings(snapshot.root)
+        if settings.enabled and settings.explain and settings.prepare:
             self._resting = run_task(self._prepare(snapshot, offset), "prepare an explanation")
 
     # --- questions --------------------------------------------------------------------------
@@ -193,8 +198,9 @@ class Explainer:
     async def hover(self, snapshot: Snapshot, offset: int) -> Hover | None:
         """What to show at `offset`, within the wait of the settings; None for nothing."""
         begun, edits = time.monotonic(), self._edits
-        wait = self._settings.wait_ms / 1000
-        if not self._settings.enabled or self._permitted.kept_out(snapshot):
+        settings = self._settings(snapshot.root)
+        wait = settings.wait_ms / 1000
+        if not settings.enabled or self._permitted.kept_out(snapshot):
             return None
         try:
             async with asyncio.timeout(max(wait, FACTS_SECONDS)):
@@ -267,6 +273,9 @@ class Explainer:
 
     # --- inside -----------------------------------------------------------------------------
 
+    def _settings(self, root: str | None) -> HoverSettings:
+        return self._configs.of(root).hover
+
     async def _topic(self, snapshot: Snapshot, offset: int) -> _Topic | None:
         cursor = await self._cursor_of(snapshot, offset)
         problems = self.problems.at(snapshot.uri)
@@ -287,14 +296,14 @@ class Explainer:
         return _Topic(snapshot, subject, await facts_of(self._known, snapshot, named, local))
 
     def _page(self, topic: _Topic, said: Explanation | None, preparing: bool) -> str:
-        facts = topic.facts if self._settings.facts else None
+        facts = topic.facts if self._settings(topic.snapshot.root).facts else None
         text, by = (said.text, said.by) if said else ("", "")
         return page(topic.subject, facts, topic.snapshot.language, text, by, preparing)
 
     def _begin(self, question: Question, workspace: str) -> asyncio.Task[Explanation | None] | None:
         """Compute the answer in the background, unless it is being computed; what was computed for
         something else makes way. None where no model may or can."""
-        if self._router is None or self._paused or not self._settings.explain:
+        if self._router is None or self._paused or not self._settings(workspace).explain:
             return None
         if self._running is not None:
             key, task = self._running

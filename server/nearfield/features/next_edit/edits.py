@@ -12,12 +12,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.features.act.scopes import SUPPORTED
 from nearfield.features.documents import difference
+from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.next_edit.follow import LONGEST, Burst, Followed, Group, Site, word_around
 from nearfield.features.next_edit.guess import Guesser
 from nearfield.features.next_edit.likely import likely_place
@@ -71,7 +73,7 @@ class NextEdit:
     """What says so: "tree", "series" (what was done to other lines), or "model"."""
 
 
-class NextEdits:
+class NextEdits(Feature):
     """The next edits of all documents. `cursor` gives a document's tree as it is now."""
 
     def __init__(
@@ -88,23 +90,27 @@ class NextEdits:
         self._guessing: asyncio.Task[None] | None = None
         self._guessed: Snapshot | None = None
         """What the model is being asked about."""
-        self.use(Config())
+        self.configure(FolderConfigs(Config()))
 
-    def use(self, config: Config, router: Router | None = None) -> None:
+    def opened(self, snapshot: Snapshot) -> None:
+        """Forget the text that the document had before."""
+        self.closed(snapshot.uri)
+
+    def configure(self, config: FolderConfigs, router: Router | None = None) -> None:
         """Work by these settings and providers from now on."""
         self.stop()
-        self.guesser.use(config, router)
-        self._enabled = config.completion.next_edit
-        self._permitted = Permitted(config)
-        if not self._enabled:
-            self._followed.clear()
+        self.guesser.configure(config, router)
+        self._configs, self._permitted = config, Permitted(config)
 
-    def changed(self, before: Snapshot | None, after: Snapshot, edits: Sequence[Edit]) -> None:
-        """`edits`, each counted in the text after the one before, have led from `before` (None: not
-        known) to `after`."""
+    def _is_enabled(self, snapshot: Snapshot) -> bool:
+        return self._configs.of(snapshot.root).completion.next_edit
+
+    def changed(self, change: DocumentChange) -> None:
+        """Follow an edit."""
+        before, after, edits = change.before, change.after, change.edits
         self.stop()
         language = language_for(after.language, after.path)
-        if not self._enabled or language is None or language.name not in SUPPORTED:
+        if not self._is_enabled(after) or language is None or language.name not in SUPPORTED:
             return
         followed = self._followed.get(after.uri)
         if before is None:
@@ -212,7 +218,9 @@ class NextEdits:
 
     def rest(self, snapshot: Snapshot) -> None:
         """Nobody types or asks: a model may say what is next, where nothing else does."""
-        if self.guesser.enabled and self._is_followed(snapshot) and not self._is_guessing(snapshot):
+        if not self.guesser.is_enabled(snapshot) or self._is_guessing(snapshot):
+            return
+        if self._is_followed(snapshot):
             self.stop()
             self._guessing = run_task(self._when_resting(snapshot), "guess a next edit")
 
@@ -249,7 +257,11 @@ class NextEdits:
 
     async def _guess(self, snapshot: Snapshot, now: Parsed) -> None:
         followed = self._followed.get(snapshot.uri)
-        if followed is None or not self.guesser.enabled or self._permitted.reason(snapshot):
+        if (
+            followed is None
+            or not self.guesser.is_enabled(snapshot)
+            or self._permitted.reason(snapshot)
+        ):
             return
         place = likely_place(now, followed, changes_of(followed))
         self._guessed = snapshot

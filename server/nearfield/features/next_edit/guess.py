@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.features.confidence import confidence_of
 from nearfield.features.generate import Ending, Generated, generate
@@ -36,19 +37,22 @@ class Guesser:
     def __init__(self) -> None:
         self.asked: Callable[[], None] = lambda: None
         self._router: Router | None = None
-        self.enabled = False
+        self._configs = FolderConfigs(Config())
 
-    def use(self, config: Config, router: Router | None) -> None:
-        """Work by these from now on."""
-        completion = config.completion
-        self.enabled = completion.next_edit and completion.next_edit_model
-        self._router = router
+    def configure(self, config: FolderConfigs, router: Router | None) -> None:
+        """Apply settings and providers from now on."""
+        self._configs, self._router = config, router
+
+    def is_enabled(self, snapshot: Snapshot) -> bool:
+        """Return whether the settings of the document's folder let a model be asked."""
+        completion = self._configs.of(snapshot.root).completion
+        return completion.next_edit and completion.next_edit_model
 
     async def guess(self, snapshot: Snapshot, place: Place) -> str | None:
         """What the line at `place` has to become, "" for nothing that may be offered; None where no
         model could say. Cancelling it frees the model."""
         router = self._router
-        if router is None or not self.enabled or not await ready_here(router):
+        if router is None or not self.is_enabled(snapshot) or not await ready_here(router):
             return None
         name = snapshot.uri.rpartition("/")[2]
         request = InfillRequest(

@@ -12,9 +12,12 @@ import logging
 import time
 from collections.abc import Sequence
 
+from nearfield.config.folders import FolderConfigs
+from nearfield.features.feature import Feature
 from nearfield.features.record.row import Row
 from nearfield.features.record.store import RecordStore, RecordUnusable
 from nearfield.features.tasks import run_task, stop_task
+from nearfield.routing.router import Router
 from nearfield.types import Situation, Trace
 
 log = logging.getLogger(__name__)
@@ -31,7 +34,7 @@ MOST_WAITING = 2000
 DAY = 86_400.0
 
 
-class Recorder:
+class Recorder(Feature):
     """See the module. One event loop."""
 
     def __init__(self, store: RecordStore) -> None:
@@ -44,10 +47,10 @@ class Recorder:
         self._said = self._broken = False
         self._pruned = 0.0
 
-    def use(self, enabled: bool) -> None:
+    def configure(self, config: FolderConfigs, router: Router | None) -> None:
         """Record from now on, or not; what waits is then given up."""
-        self._enabled = enabled
-        if not enabled:
+        self._enabled = config.user.completion.record
+        if not self._enabled:
             self._waiting.clear()
 
     def answered(self, language: str, trace: Trace) -> Row | None:
@@ -70,11 +73,11 @@ class Recorder:
             generated=(usage.generated_tokens if usage else None) or 0,
             confidence=trace.mean_logprob,
         )
-        self.changed(row)
+        self.row_changed(row)
         return row
 
-    def changed(self, row: Row) -> None:
-        """`row` is new or has changed: it is written within a while."""
+    def row_changed(self, row: Row) -> None:
+        """Write `row`, which is new or has changed, within `write_seconds`."""
         if not self._enabled or not row.at:
             return
         self._waiting[id(row)] = row

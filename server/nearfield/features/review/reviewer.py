@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
 from nearfield.features.act.hunks import lines_of
@@ -18,6 +19,7 @@ from nearfield.features.elsewhere import Elsewhere
 from nearfield.features.explain.explainer import speaker
 from nearfield.features.explain.facts import shown_path
 from nearfield.features.explain.wording import fenced
+from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.knowledge import CursorOf
 from nearfield.features.offers import Offers
 from nearfield.features.permitted import Permitted
@@ -65,7 +67,7 @@ class Review:
     model: str = ""
 
 
-class Reviewer:
+class Reviewer(Feature):
     """See the module's docstring. One event loop; `board` has what is shown."""
 
     def __init__(self, cursor_of: CursorOf, offers: Offers, traces: TraceLog) -> None:
@@ -74,16 +76,24 @@ class Reviewer:
         self._offers = offers
         self._traces = traces
         self._paused = False
-        self.use(Config(), None)
+        self.configure(FolderConfigs(Config()), None)
 
-    def use(self, config: Config, router: Router | None) -> None:
+    def configure(self, config: FolderConfigs, router: Router | None) -> None:
         """Work by these from now on."""
         self._permitted, self._router = Permitted(config), router
-        self._roles = config.routing.tasks
+        self._roles = config.user.routing.tasks
 
-    def pause(self, paused: bool) -> None:
-        """Ask no model, until told otherwise."""
-        self._paused = paused
+    def opened(self, snapshot: Snapshot) -> None:
+        """Drop findings about another text."""
+        self.board.opened(snapshot)
+
+    def changed(self, change: DocumentChange) -> None:
+        """Let the findings follow their lines."""
+        self.board.changed(change.after, change.edits)
+
+    def pause(self, is_paused: bool) -> None:
+        """Stop asking models, or go on."""
+        self._paused = is_paused
 
     @property
     def model(self) -> str:

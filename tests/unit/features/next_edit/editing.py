@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Sequence
 
+from nearfield.features.feature import DocumentChange
 from nearfield.features.next_edit.edits import NextEdit, NextEdits
 from nearfield.features.prompting import Cursor
 from nearfield.syntax.languages import language_for
@@ -44,7 +45,7 @@ class Typist:
         text = before.text[:start] + new + before.text[end:]
         self.snapshot = Snapshot(before.uri, before.language, (before.version or 0) + 1, text)
         self.now += 0.1
-        self.edits.changed(before, self.snapshot, [Edit(Span(start, end), new)])
+        self.edits.changed(DocumentChange(before, self.snapshot, [Edit(Span(start, end), new)]))
         self.offset = start + len(new)
 
     def type(self, text: str) -> None:

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from tests.unit.features.next_edit.editing import Typist, cursor_of, shown, tree_of
 from tests.unit.features.next_edit.test_rename import PYTHON, TEXTS
 
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Completion, Config
 from nearfield.errors import EditRefused
 from nearfield.features.act.hunks import applied
 from nearfield.features.act.rename import renamable, renamed
+from nearfield.features.feature import DocumentChange
 from nearfield.features.next_edit.edits import NextEdits
 from nearfield.features.next_edit.inline import suggestion_of
 from nearfield.types import Span
@@ -172,7 +174,7 @@ def test_a_whole_name_replaced_at_once() -> None:
 )
 def test_it_can_be_turned_off(config: Config) -> None:
     typist = Typist(CODE)
-    typist.edits.use(config)
+    typist.edits.configure(FolderConfigs(config))
     typist.retype("width", "w", 0)
     assert typist.offered() == ()
 
@@ -181,7 +183,7 @@ def test_other_languages_and_unknown_documents_are_left_alone() -> None:
     typist = Typist("SELECT a FROM t", "sql")
     typist.retype("a", "b", 0)
     assert typist.offered() == ()
-    typist.edits.changed(None, typist.snapshot, [])
+    typist.edits.changed(DocumentChange(None, typist.snapshot, []))
     assert typist.edits.settle_seconds(typist.snapshot, 0) == 0
 
 
