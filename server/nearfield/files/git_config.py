@@ -114,6 +114,8 @@ def _entries(
     file: Path, home: Path, repository: Repository | None, depth: int
 ) -> Iterator[tuple[str, str]]:
     """Yield the entries of a file, those of included ones in their places."""
+    if os.path.realpath(file) == os.devnull:
+        return
     try:
         entries = _configs.get(file, partial(_read_config, file)) or ()
     except UnreadableFile as error:

@@ -42,15 +42,16 @@ MAX_WILDCARDS_IN_FORCE = 30_000
 are what a match costs, at worst some ms for one name. A name alone, a path alone and `*` with
 an ending count nothing."""
 
+EXCLUDED_BY = "excluded by "
+UNREADABLE = ", which cannot be read"
 Kind = Literal["ignored", "settings", "keys", "unreadable"]
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
     """Why a path is left alone. `source` is the file with the rule, relative to the workspace where
-    it is inside; `pattern` is the rule; `problem` says of a file what is the matter with it, as in
-    "is not a regular
-    file"."""
+    it is inside; `pattern` is the rule; `problem` says what is the matter with the file, as in "is
+    no text"."""
 
     kind: Kind
     source: str = ""
@@ -63,8 +64,8 @@ class Ruling:
         if self.kind == "keys":
             return "secret-looking"
         if self.kind == "unreadable":
-            return f"excluded by {self.source}, which cannot be read (it {self.problem})"
-        return f"excluded by {self.source}"
+            return f"{EXCLUDED_BY}{_clean(self.source)}{UNREADABLE} (it {self.problem})"
+        return f"{EXCLUDED_BY}{_clean(self.source)}"
 
     @property
     def sentence(self) -> str:
@@ -74,8 +75,9 @@ class Ruling:
         if self.kind == "settings":
             return "your settings withhold it"
         if self.kind == "unreadable":
-            return f"{self.source} cannot be read (it {self.problem}), so its rules are not known"
-        return f"{self.source} ignores it"
+            source = _clean(self.source)
+            return f"{source} cannot be read (it {self.problem}), so its rules are not known"
+        return f"{_clean(self.source)} ignores it"
 
 
 class RuleFile:
@@ -214,7 +216,7 @@ class Chain:
     def _shown(self, file: Path) -> str:
         if file.is_relative_to(self.root):
             return file.relative_to(self.root).as_posix()
-        return str(file)
+        return os.path.normpath(file)
 
 
 SETTINGS = "the settings"
@@ -295,7 +297,8 @@ def read_rules(file: Path, within: Path | None = None) -> RuleFile | None:
         if error.errno == errno.ENAMETOOLONG:
             return None
         raise UnreadableFile(f"cannot be read: {reason(error)}") from error
-    if os.path.isdir(file):  # noqa: PTH112 - does not raise
+    # The device is how people say "none".
+    if os.path.isdir(file) or os.path.realpath(file) == os.devnull:  # noqa: PTH112 - does not raise
         return None
     if stat.S_ISLNK(mode) and within is not None:
         real = Path(os.path.realpath(file))
@@ -400,5 +403,9 @@ def holds_keys(path: str) -> bool:
 
 
 def _printable(raw: bytes) -> str:
-    text = raw.decode("utf-8", "replace")
-    return "".join(letter if letter.isprintable() else "?" for letter in text)[:80]
+    return _clean(raw.decode("utf-8", "replace"))[:80]
+
+
+def _clean(text: str) -> str:
+    """Return a name from a repository as a message may hold it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
