@@ -32,6 +32,8 @@ RACY_NS = 50_000_000
 look the same; such a one is read again by the next build."""
 COUNTS_WHEN_OPEN = frozenset({"too large", AS_THE_TEAM_HAS_IT})
 """What is said of a file on disk and not of what somebody has typed into it."""
+WALKED_AT_ONCE = 256
+"""So many entries are looked at before it is asked again whether to stop."""
 MOST_REASONS = 20
 """So many reasons that name a rule file are told apart."""
 BUILDER_VERSION = "2"
@@ -112,8 +114,8 @@ class Builder:
         self._release_dead(known)
         work: list[Entry] = []
         seen: set[str] = set()
-        for entry in self._tree.walk():
-            if self._stop():
+        for number, entry in enumerate(self._tree.walk()):
+            if number % WALKED_AT_ONCE == 0 and self._stop():
                 report.stopped = True
                 return report
             if entry.reason or entry.stamp is None:
