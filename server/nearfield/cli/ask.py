@@ -15,6 +15,7 @@ import typer
 from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, fail, print_json, say
 from nearfield.errors import NoProvider
+from nearfield.files.read import UnreadableFile, read_text
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from nearfield.routing.router import Router
     from nearfield.types import ChatRequest, Usage
 
+MAX_SCHEMA_BYTES = 1_000_000
 SYSTEM = "You help a programmer. Answer shortly and exactly."
 
 # How often a model that is still being loaded is looked at again.
@@ -124,7 +126,7 @@ def _request(
 
 
 def _said(question: str) -> str:
-    said = sys.stdin.read() if question == "-" else question
+    said = sys.stdin.read().removeprefix("\ufeff") if question == "-" else question
     if not said.strip():
         fail("There is no question.")
     return said
@@ -151,9 +153,11 @@ def _schema(path: Path | None) -> dict[str, Any] | None:
     if path is None:
         return None
     try:
-        value: Any = json.loads(path.read_text("utf-8"))
-    except OSError as error:
+        value: Any = json.loads(read_text(path, MAX_SCHEMA_BYTES))
+    except FileNotFoundError as error:
         fail(f"{path} cannot be read: {error.strerror}.")
+    except UnreadableFile as error:
+        fail(error.message, error.hint)
     except ValueError as error:
         fail(f"{path} is not JSON: {error}.")
     if not isinstance(value, dict):

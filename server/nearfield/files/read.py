@@ -7,6 +7,7 @@ what a path names and refuses all but a regular file of a bounded size.
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 from pathlib import Path
@@ -52,6 +53,25 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
     if len(content) > max_bytes:
         raise UnreadableFile(f"{path.name} holds more than {max_bytes} bytes.")
     return content
+
+
+def read_text(path: Path, max_bytes: int) -> str:
+    """Return the text of a file that a person wrote, see `text_of`. Raises as `read_regular` does,
+    and `UnreadableFile` for what is no text."""
+    content = read_regular(path, max_bytes)
+    try:
+        return text_of(content)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UnreadableFile(f"{path.name} is not UTF-8 text (line {line}).") from error
+
+
+def text_of(content: bytes) -> str:
+    """Return what a person wrote, without a byte order mark: UTF-8, or UTF-16 with its mark, as
+    PowerShell's `>` and Notepad write it. Raises `UnicodeDecodeError`."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    return content.decode("utf-8-sig")
 
 
 def reason(error: Exception) -> str:

@@ -19,6 +19,7 @@ import msgspec
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config, ProviderSettings
 from nearfield.errors import NotPermitted
+from nearfield.files.ignore import Ruling
 from nearfield.routing import money
 from nearfield.routing.errand import Consent, Errand, Source
 from nearfield.routing.ledger import Sending
@@ -208,7 +209,7 @@ class Guard:
             why = withheld.why(errand.workspace, source.path)
             if not why:
                 kept.append(source)
-            elif isinstance(request, ChatRequest) and source.text:
+            elif isinstance(request, ChatRequest) and source.text and why.kind != "unreadable":
                 request = _cut_out(to, request, source, why)
             else:
                 raise _may_not_leave(to, source.path, why)
@@ -242,7 +243,7 @@ def _redact(request: Request, rules: _Rules) -> tuple[Request, Redactions]:
     return tuple(texts), redactions
 
 
-def _cut_out(to: Remote, request: ChatRequest, source: Source, why: str) -> ChatRequest:
+def _cut_out(to: Remote, request: ChatRequest, source: Source, why: Ruling) -> ChatRequest:
     messages = tuple(
         replace(m, content=m.content.replace(source.text, WITHHELD)) for m in request.messages
     )
@@ -252,9 +253,9 @@ def _cut_out(to: Remote, request: ChatRequest, source: Source, why: str) -> Chat
     return replace(request, messages=messages)
 
 
-def _may_not_leave(to: Remote, path: str, why: str) -> NotPermitted:
+def _may_not_leave(to: Remote, path: str, why: Ruling) -> NotPermitted:
     name = Path(path).name
-    return NotPermitted(f"Nothing is sent to {to.name}: {name} may not leave, {why}.")
+    return NotPermitted(f"Nothing is sent to {to.name}: {name} may not leave, {why.sentence}.")
 
 
 def _inside(path: str, workspace: str) -> str:
