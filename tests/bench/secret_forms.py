@@ -203,7 +203,7 @@ def _filled(form: str, words: str, key: str) -> tuple[str, tuple[str, ...]]:
     parts = words.split()
     camel = parts[0] + "".join(map(str.title, parts[1:]))
     filled = {
-        "{k}": key, "{x}": html.escape(key, quote=False), "{u}": quote(key, safe="%/:"), "{1}": key[:half],
+        "{k}": key, "{x}": html.escape(key, quote=False), "{u}": quote(key, safe="%"), "{1}": key[:half],
         "{2}": key[half:], "{bytes}": ", ".join(f"0x{b:02x}" for b in key.encode()),
         "{hex}": "".join(f"\\x{b:02x}" for b in key.encode()), "{s}": "_".join(parts), "{c}": camel,
         "{P}": camel[0].upper() + camel[1:], "{C}": "_".join(parts).upper(), "{K}": "-".join(parts),

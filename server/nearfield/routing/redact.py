@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from nearfield.routing import secrets
+from nearfield.routing.linear import Pattern, compiled
 from nearfield.types import ChatRequest, Delta, InfillRequest, Tool, ToolCall
 
 BASE = "REDACTED_SECRET_"
@@ -36,7 +37,7 @@ class Redactions:
 
 def redact_texts(
     texts: Sequence[str],
-    own: Iterable[re.Pattern[str]] = (),
+    own: Iterable[Pattern] = (),
     known: Mapping[str, str] | None = None,
 ) -> tuple[list[str], Redactions]:
     """`texts` without their secrets. They are one request: equal secrets get equal placeholders.
@@ -83,7 +84,7 @@ def _replace(
 
 
 def redact_infill(
-    request: InfillRequest, own: Iterable[re.Pattern[str]] = ()
+    request: InfillRequest, own: Iterable[Pattern] = ()
 ) -> tuple[InfillRequest, Redactions]:
     """An infill request without its secrets. One that the cursor stands in is found too: the text
     around the cursor is looked at as a whole."""
@@ -99,7 +100,7 @@ def redact_infill(
             prefix, suffix = whole[: one.start], whole[one.end :]
     # What gives a secret away may be on the other side of the cursor.
     known = {whole[one.start : one.end]: one.kind for one in found}
-    always = [re.compile(re.escape(secret)) for secret in known]
+    always = [compiled(re.escape(secret)) for secret in known]
     fields = [prefix, suffix, request.path, request.repo, *request.stop, *held]
     for snippet in request.snippets:
         fields += [snippet.path, snippet.text]
@@ -126,7 +127,7 @@ def redact_infill(
 
 
 def redact_chat(
-    request: ChatRequest, own: Iterable[re.Pattern[str]] = ()
+    request: ChatRequest, own: Iterable[Pattern] = ()
 ) -> tuple[ChatRequest, Redactions]:
     """A conversation without its secrets: messages, calls, tools, the schema, stops."""
     tools = json.dumps([[t.name, t.description, dict(t.parameters)] for t in request.tools])
