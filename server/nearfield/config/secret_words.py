@@ -75,7 +75,7 @@ def says_secret(name: str, before: str = "") -> Says | None:
     for _ in range(_ENDINGS_AT_MOST):
         if words and (words[-1].isdigit() or words[-1] in _ENDINGS) and len(words) > 1:
             words.pop()
-    if not words:
+    if not words or "public" in words:
         return None
     last = words[-1]
     previous = words[-2] if len(words) > 1 else before.lower()

@@ -42,6 +42,8 @@ _NAMES = (
     r"\bpat\b)[A-Za-z0-9_.\-]*"
 )
 _LONGEST_NAME = 200
+# "pass" is a verb, too, and a statement of Python's.
+_SIGN = re.compile(r"[\"'`\])]{0,2}[ \t]{0,8}[=:>,(|]")
 _WORD_BEFORE = re.compile(r"([A-Za-z]{1,24})[ ]\Z")
 # What ends the place where the name stands: a quote, a bracket, a tag.
 _CLOSE = re.compile(r"\\{0,3}[\"'`*]{0,3}\s?[\])}]?")
@@ -130,7 +132,7 @@ def assigned(text: str, view: bytes, tick: Callable[[], None]) -> Iterator[Span]
             continue
         name = text[max(start, end - _LONGEST_NAME) : end].rstrip("-.")
         says = _says(text, start, name)
-        if says is None:
+        if says is None or (name.lower() == "pass" and not _SIGN.match(text, end)):
             continue
         for span in _values(text, start + max(end - start - _LONGEST_NAME, 0) + len(name), says, Bond.BESIDE):
             yield span
@@ -155,7 +157,7 @@ def _values(text: str, at: int, says: Says, bond: Bond) -> list[Span]:
     walk = _Walk(at, bond)
     if bond is Bond.BESIDE and (closed := _CLOSE.match(text, at)) and closed.end() > at:
         walk.at = closed.end()
-        if text.startswith(",", walk.at) and not text[at].isspace():
+        if text.startswith(",", walk.at) and closed.group()[-1] in "\"'`":
             walk.bond, walk.at = Bond.SIGN, walk.at + 1
     elif bond is Bond.BESIDE and text.startswith(",", at) and not text[at + 1 : at + 2].isspace():
         walk.at += 1
@@ -166,6 +168,8 @@ def _values(text: str, at: int, says: Says, bond: Bond) -> list[Span]:
         if token is None:
             break
         kind = token.lastgroup or ""
+        if kind == "bare" and bond is Bond.BESIDE and token.start() == at:
+            break  # It is the rest of the word.
         if kind in ("string", "long", "bytes", "bare"):
             spans, after = _READERS[kind](text, token)
             if spans and _is_secret(text, spans, says, walk.bond, kind):

@@ -30,11 +30,13 @@ _WORDS = frozenset((
     "oauth", "oauth2", "changeit", "letmein", "qwerty", "qwerty123", "hunter2", "test1234",
     "pass123", "pass1234", "admin123", "abc123",
 ))  # fmt: skip
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z_]*\d{0,2}(?:[.\-:/][A-Za-z_]+\d{0,2})*")
+_IDENTIFIER = re.compile(
+    r"[\-:@=?]{0,2}[A-Za-z_]+\d{0,2}(?:[.\-:/=](?:[A-Za-z_]+\d{0,2}|\d{1,2}))*[\-:=?]{0,2}"
+)
 _RUNS = re.compile(r"[^\W_]+")
 _CHUNKS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+|.")
 _TOKEN_LIKE = re.compile(r"[A-Za-z0-9_\-+/.~%]+={0,2}")
-_CODE = re.compile(r"^(?:https?://|file:|arn:)|[()\[\]]|\s")
+_CODE = re.compile(r"^(?:https?://|file:|arn:)|://$|[()\[\]]|\s|\\[nrt]|^0x[0-9A-Fa-f]+$|![rsa]$")
 _PATH = re.compile(r"^(?:[./~\\]|[A-Za-z]:\\)|^\w+(?:\.\w+)+$")
 # Five consonants in a row, as words do not have them.
 _UNPRONOUNCEABLE = re.compile(r"[bcdfghjklmnpqrstvwxz]{5}", re.IGNORECASE)
