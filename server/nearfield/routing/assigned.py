@@ -37,14 +37,16 @@ WORDS_BETWEEN = 7
 
 # Runs of a name's characters with one of the words in it.
 _NAMES = (
-    r"(?i)[A-Za-z0-9_.\-]*(?:pass|pwd|pw|secret|token|credential|auth|key|jwt|cookie|sess|sid|webhook|dsn|ur[il]|"
-    r"mnemonic|totp|fernet|hmac|bearer|kennwort|contrasena|senha|wachtwoord|haslo|parola|identified by|"
-    r"\bpat\b)[A-Za-z0-9_.\-]*"
+    r"(?i)[A-Za-z0-9_.\-]*(?:identified by|pass|pwd|pw|secret|token|credential|auth|key|jwt|cookie|sess|sid|webhook|dsn|ur[il]|"
+    r"mnemonic|totp|fernet|hmac|bearer|kennwort|contrasena|senha|wachtwoord|haslo|parola|"
+    r"\bpat\b|\A[a-z]{4,}\b)[A-Za-z0-9_.\-]*"
 )
 _LONGEST_NAME = 200
 # "pass" is a verb, too, and a statement of Python's.
 _SIGN = re.compile(r"[\"'`\])]{0,2}[ \t]{0,8}[=:>,(|]")
 _WORD_BEFORE = re.compile(r"([A-Za-z]{1,24})[ ]\Z")
+# Of a name that the text begins in, this much is enough.
+_CUT_NAMES = {"password": Says.PASSWORD, "passwd": Says.PASSWORD, "secret": Says.KEY, "token": Says.KEY}
 # What ends the place where the name stands: a quote, a bracket, a tag.
 _CLOSE = re.compile(r"\\{0,3}[\"'`*]{0,3}\s?[\])}]?")
 
@@ -88,6 +90,7 @@ _MORE = re.compile(r"\r?\n(?:[+\-]?[ \t]*|[ \t]*(?:#|//|\*)[ \t]*)([A-Za-z0-9+/=
 _PAIR = re.compile(r"\(\s*[\"'][^\"'\n]{1,100}[\"']\s*,\s*")
 _LOGIN_CALLS = re.compile(r"(?:\b(?:auth|credentials)\s*=\s*|\blogin|\bauth|basic_auth|BasicAuth)\Z", re.IGNORECASE)
 
+_WORD = re.compile(r"[^\s\"'`]+")
 # A string in a string has its quotes inside.
 _AROUND = " \t\r\n\\\"'"
 
@@ -147,6 +150,8 @@ def _says(text: str, start: int, name: str) -> Says | None:
         return None
     before = _WORD_BEFORE.search(text, max(0, start - 26), start)
     said = says_secret(name, before.group(1) if before else "")
+    if said is None and start == 0 and name.isalpha() and len(name) > 3:
+        said = next((one for word, one in _CUT_NAMES.items() if word.endswith(name.lower())), None)
     if said is None and "." in name:
         said = says_secret(name.rpartition(".")[0])
     return said
@@ -172,7 +177,8 @@ def _values(text: str, at: int, says: Says, bond: Bond) -> list[Span]:
             break  # It is the rest of the word.
         if kind in ("string", "long", "bytes", "bare"):
             spans, after = _READERS[kind](text, token)
-            if spans and _is_secret(text, spans, says, walk.bond, kind):
+            is_open = bool(spans) and after == spans[-1][1] and (kind == "string" or after == len(text))
+            if spans and _is_secret(text, spans, says, walk, kind, is_open):
                 return _continued(text, spans) if kind != "bytes" else spans
             what = text[token.start() : after]
             if not _passed(walk, what, kind, indent):
@@ -196,7 +202,8 @@ def _stepped(walk: _Walk, kind: str, what: str) -> None:
     if kind == "space":
         return
     if walk.bond is Bond.CUT:
-        walk.lines += kind in ("line", "end") and LINES_BETWEEN
+        walk.lines += kind in ("line", "end")
+        walk.last = kind
         return
     if kind == "line":
         walk.lines += 1
@@ -234,7 +241,8 @@ def _passed(walk: _Walk, what: str, kind: str, indent: int) -> bool:
             walk.bond = Bond.BESIDE
         return True
     if walk.bond is Bond.CUT:
-        return False
+        # The first word may be the rest of the name.
+        return walk.words == 1 and walk.lines < 2 and kind == "bare"
     if kind == "bare" and walk.bond is not Bond.TYPED and says_secret(what.rstrip(":=")):
         return False
     if kind == "bare" and walk.last == "line" and _ASSIGNMENT.match(what):
@@ -246,9 +254,14 @@ def _passed(walk: _Walk, what: str, kind: str, indent: int) -> bool:
     return True
 
 
-def _is_secret(text: str, spans: list[Span], says: Says, bond: Bond, kind: str) -> bool:
+def _is_secret(
+    text: str, spans: list[Span], says: Says, walk: _Walk, kind: str, is_open: bool
+) -> bool:
+    """Whether a value is one. `is_open`: it ends because the text does, or somebody is writing it."""
     value = "".join(text[start : min(end, start + JUDGED)] for start, end in spans)[:JUDGED]
-    bare = kind == "bare"
+    bond, bare = walk.bond, kind == "bare"
+    if bond is Bond.CUT and walk.words and walk.last != "sign":
+        return False
     if is_surely_key(value) or (len(spans) > 1 and has_shape(value)):
         return True
     if kind == "bytes":
@@ -258,7 +271,7 @@ def _is_secret(text: str, spans: list[Span], says: Says, bond: Bond, kind: str) 
     if bare and _ASSIGNMENT.match(value):
         return False
     if says is Says.KEY:
-        return is_key(value)
+        return is_key(value) or (is_open and bond is Bond.SIGN and is_password(value, bare))
     if bond is Bond.BESIDE and bare:
         return is_strong_password(value) or is_key(value)
     return is_password(value, bare) and not (bond is Bond.TYPED and bare)
@@ -271,8 +284,6 @@ def _string(text: str, token: re.Match[str]) -> tuple[list[Span], int]:
     opened: re.Match[str] | None = token
     while opened is not None and len(spans) < 20:
         span, after = _inside(text, opened)
-        if span is None:
-            break
         spans.append(span)
         join = _JOIN.match(text, after)
         opened = _TOKEN.match(text, join.end()) if join else None
@@ -281,7 +292,7 @@ def _string(text: str, token: re.Match[str]) -> tuple[list[Span], int]:
     return spans, after
 
 
-def _inside(text: str, opened: re.Match[str]) -> tuple[Span | None, int]:
+def _inside(text: str, opened: re.Match[str]) -> tuple[Span, int]:
     """What is between the quote that `opened` ends with and its other one."""
     quote = opened.group().lstrip("\\abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ$@#")
     start = opened.end()
@@ -291,11 +302,10 @@ def _inside(text: str, opened: re.Match[str]) -> tuple[Span | None, int]:
     else:
         end = _closing(text, quote, start, limit, escaped="\\" in opened.group())
     if end < 0:
-        # The text may end inside of the value; else this was an apostrophe.
-        newline = text.find("\n", start, limit)
-        if newline >= 0 or len(text) > limit:
-            return None, opened.end()
-        end = len(text)
+        # An apostrophe, or a string that somebody is still writing or that is cut off here.
+        rest = _WORD.match(text, start, limit)
+        end = rest.end() if rest else start
+        return (start, end), end
     after = end + len(quote)
     value = text[start:end]
     start += len(value) - len(value.lstrip(_AROUND))

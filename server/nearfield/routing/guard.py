@@ -8,7 +8,6 @@ other way out. Everything here blocks; callers go through a thread.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -18,17 +17,23 @@ import msgspec
 
 from nearfield.config.schema import Config, ProviderSettings
 from nearfield.errors import NotPermitted
-from nearfield.routing import money
+from nearfield.routing import money, secrets
 from nearfield.routing.errand import Consent, Errand, Source
 from nearfield.routing.ledger import Sending
+from nearfield.routing.linear import Pattern, compiled
 from nearfield.routing.plan import Funds
 from nearfield.routing.redact import Redactions, redact_chat, redact_infill, redact_texts
+from nearfield.routing.secrets import Deadline
 from nearfield.routing.store import Store
 from nearfield.routing.withhold import Withheld
 from nearfield.types import ChatRequest, InfillRequest
 
 Request = InfillRequest | ChatRequest | tuple[str, ...]
 """What can be asked of a provider; a tuple of texts is for embeddings."""
+
+REDACTION_SECONDS = 5.0
+"""Looking for secrets takes some 0.15 s a megabyte; a request for which it takes longer than this
+is not sent."""
 
 WITHHELD = "[withheld: this file may not leave the user's machine]"
 
@@ -83,12 +88,12 @@ class Guard:
         self._config = config
         self.store = store
         self._problem = ""
-        self._own: tuple[re.Pattern[str], ...] = ()
+        self._own: tuple[Pattern, ...] = ()
         self._withheld = Withheld()
         try:
-            self._own = tuple(re.compile(pattern) for pattern in config.privacy.redact)
+            self._own = tuple(compiled(pattern) for pattern in config.privacy.redact)
             self._withheld = Withheld((*config.privacy.withhold, *config.files.exclude))
-        except (re.error, ValueError) as error:
+        except ValueError as error:
             # What the user wants hidden is not known, so nothing may go.
             self._problem = f"a pattern in [privacy] or [files] cannot be used ({error})"
 
@@ -125,7 +130,8 @@ class Guard:
         if self._problem:
             raise NotPermitted(f"Nothing is sent to {to.name}: {self._problem}.")
         allowed, sources = self._without_withheld(to, request, errand)
-        clean, redactions = self._redact(allowed)
+        deadline = Deadline(REDACTION_SECONDS)
+        clean, redactions = self._redact(allowed, deadline)
         content = _encoded(to, clean)
         most = money.price(
             self._config.budget,
@@ -137,7 +143,7 @@ class Guard:
         spent = money.standing(self.store)
         state, warning = money.funds(self._config.budget, spent, most)
         files = tuple(_file(source, errand.workspace) for source in sources)
-        named, _ = redact_texts([path for path, _, _ in files], self._own)
+        named, _ = redact_texts([path for path, _, _ in files], self._own, deadline)
         files = tuple((n, start, end) for n, (_, start, end) in zip(named, files, strict=True))
         return Prepared(clean, redactions, files, content, most, state, warning)
 
@@ -180,12 +186,12 @@ class Guard:
             cost = money.price(self._config.budget, to.model, tokens_in, tokens_out, to.base_url)
         self.store.finish(entry, outcome, tokens_in, tokens_out, cost)
 
-    def _redact(self, request: Request) -> tuple[Request, Redactions]:
+    def _redact(self, request: Request, deadline: Deadline) -> tuple[Request, Redactions]:
         if isinstance(request, InfillRequest):
-            return redact_infill(request, self._own)
+            return redact_infill(request, self._own, deadline)
         if isinstance(request, ChatRequest):
-            return redact_chat(request, self._own)
-        texts, redactions = redact_texts(request, self._own)
+            return redact_chat(request, self._own, deadline)
+        texts, redactions = redact_texts(request, self._own, deadline)
         return tuple(texts), redactions
 
     def _without_withheld(
@@ -271,6 +277,11 @@ def _most_generated(request: Request) -> int:
     return request.max_tokens if isinstance(request, (InfillRequest, ChatRequest)) else 0
 
 
-def redactions_of(texts: Sequence[str]) -> bool:
-    """Whether any of `texts` holds something that looks like a secret."""
-    return bool(redact_texts(texts)[1].kinds)
+def has_secrets(texts: Sequence[str]) -> bool:
+    """Whether any of `texts` holds something that looks like a secret, or none of them could be
+    looked through in time."""
+    deadline = Deadline(REDACTION_SECONDS)
+    try:
+        return any(secrets.find(text, deadline=deadline) for text in texts)
+    except NotPermitted:
+        return True

@@ -61,9 +61,13 @@ class Deadline:
 def find(text: str, own: Iterable[Pattern] = (), deadline: Deadline | None = None) -> list[Found]:
     """Every secret in `text`, in order, none overlapping another. `own` are the user's patterns.
     Raises `NotPermitted` at the deadline."""
-    found = sorted(_all(text, own, deadline or NEVER), key=lambda f: (f.start, -f.end))
+    return merged(_all(text, own, deadline or NEVER))
+
+
+def merged(found: Iterable[Found]) -> list[Found]:
+    """`found` in order, with those that overlap made one."""
     kept: list[Found] = []
-    for one in found:
+    for one in sorted(found, key=lambda f: (f.start, -f.end)):
         if kept and one.start < kept[-1].end:
             if one.end > kept[-1].end:
                 kept[-1] = Found(kept[-1].start, one.end, kept[-1].kind)

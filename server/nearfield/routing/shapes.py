@@ -71,6 +71,7 @@ _PREFIXED: tuple[tuple[str, str, str, int], ...] = (
 # Kind and pattern; the secret is the group, or all of it.
 _OTHER: tuple[tuple[str, str], ...] = (
     ("JSON web token", r"eyJ[A-Za-z0-9_\-=]{10,}\.eyJ[A-Za-z0-9_\-=]{10,}(?:\.[A-Za-z0-9_\-+/=]*)?"),
+    ("JSON web token", r"eyJ[A-Za-z0-9_\-=]{10,}\.[A-Za-z0-9_\-=]*\z"),
     ("Slack webhook", r"(?:https://)?hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9_/]{20,}"),
     ("Discord webhook", r"discord(?:app)?\.com/api/webhooks/(\d{15,21}/[A-Za-z0-9_\-]{50,})"),
     ("Discord token", r"[MNO][A-Za-z0-9_\-]{23,25}\.[A-Za-z0-9_\-]{6}\.[A-Za-z0-9_\-]{27,38}"),
@@ -98,12 +99,17 @@ _BEGIN = r"-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----"
 _END = r"-----END (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----"
 # A piece of a file may begin in the middle of a key.
 _KEY_BEFORE_END = r"(?:[A-Za-z0-9+/=]{16,}(?:\s|\\n)+(?:[+\-#*>/][ \t]*)?)+" + _END
-_IN_TOKEN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
-_KEY_BODY = re.compile(r"[A-Za-z0-9+/=]{20}")
-# What stands between a private key's two marks, where the second is missing: lines of base64, and
-# what files, strings, diffs and comments put before and after a line.
-_KEY_LINES = re.compile(r"(?:[\s\"'`,;+\-#*>|/\\]|\\n|[A-Za-z0-9+/=:,.\-]+)*")
-_KEY_MARKED = re.compile(r"Proc-Type|DEK-Info|[A-Za-z]{1,12}: ")
+# Prefixes that words and names end with, too: "task-", "shelf_", "primary-key-".
+_AMBIGUOUS = frozenset((
+    "OpenAI key", "Hugging Face token", "Replicate token", "Mailgun key", "Twilio key",
+    "Notion token",
+))  # fmt: skip
+_KEY_BODY = re.compile(rb"[A-Za-z0-9+/=]{20}")
+_KEY_BEGUN = re.compile(rb"(?:\n|\\n)[^\n]{0,8}?[A-Za-z0-9+/=]{4}")
+# What files, strings, diffs and comments put before and after a line of a key, and the lines that
+# some keys begin with.
+_LINE_MARKS = b" \t\r\"'`,;+-#*>|\\/"
+_KEY_LINE = re.compile(rb"[A-Za-z0-9+/=]*|[A-Z][A-Za-z\-]{1,20}: .{0,100}")
 # What has a vendor's shape is a key unless it is filled with marks.
 _FILLER = re.compile(r"xxxx|XXXX|\*\*\*\*|\.\.\.|[<>{}]|your[-_]", re.IGNORECASE)
 
@@ -134,7 +140,7 @@ def shaped(view: bytes, shape: Shape) -> Iterator[tuple[int, int]]:
     group = 1 if shape.pattern.groups else 0
     for match in shape.pattern.finditer(view):
         start, end = match.span(group)
-        if shape.bounded and start and view[start - 1] in _IN_TOKEN:
+        if shape.bounded and _goes_on_to_the_left(view, start, shape.kind):
             continue
         secret = view[start:end].decode("ascii")
         if shape.kind == HEADER:
@@ -147,6 +153,15 @@ def shaped(view: bytes, shape: Shape) -> Iterator[tuple[int, int]]:
             shape.kind != "OpenAI key" or any(map(str.isdigit, secret))
         ):
             yield start, end
+
+
+def _goes_on_to_the_left(view: bytes, start: int, kind: str) -> bool:
+    """Whether what begins at `start` is the end of a longer word. The letter of an escaped line
+    break is none of it."""
+    before = view[max(0, start - 2) : start]
+    if before[-1:].isalnum():
+        return before not in (b"\\n", b"\\r", b"\\t")
+    return kind in _AMBIGUOUS and before[-1:] in (b"_", b"-")
 
 
 def has_shape(text: str) -> bool:
@@ -178,7 +193,9 @@ def private_keys(view: bytes) -> Iterator[tuple[int, int]]:
         while number < len(ends) and ends[number][0] < body:
             number += 1
         end = ends[number][1] if number < len(ends) else _end_of_lines(view, body)
-        if _KEY_BODY.search(view[body : min(end, body + 400)].decode("ascii")):
+        # Where the text ends in it, less of a key is there.
+        has_body = _KEY_BEGUN if end == len(view) else _KEY_BODY
+        if has_body.search(view[body : min(end, body + 400)]):
             yield start, end
             after = end
     for match in compiled_for_bytes(_KEY_BEFORE_END).finditer(view):
@@ -189,11 +206,11 @@ def private_keys(view: bytes) -> Iterator[tuple[int, int]]:
 def _end_of_lines(view: bytes, start: int) -> int:
     """Where the lines of a key without its second mark end."""
     at = start
-    for line in view[start:].split(b"\n"):
-        words = re.sub(rb"[\"'`,;+\-#*>|\\]", b" ", line).split()
-        if any(len(word) > 100 for word in words) or (
-            len(words) > 1 and not _KEY_MARKED.search(line.decode("ascii"))
-        ):
+    while at < len(view):
+        newline = view.find(b"\n", at)
+        end = newline if newline >= 0 else len(view)
+        line = view[at:end].replace(b"\\n", b"").strip(_LINE_MARKS)
+        if not _KEY_LINE.fullmatch(line):
             break
-        at += len(line) + 1
+        at = end + 1
     return min(at, len(view))
