@@ -104,6 +104,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     ),
     "diffs": (
         '+{C} = "{k}"', "-{s}: {k}", '+{C} = (\n+    "{k}"\n+)', " const {c} =\n-  '{k}';", "+  - name: {C}\n+    value: {k}", '@@ -1 +1 @@\n-{s} = os.environ["X"]\n+{s} = "{k}"', "+<{c}>\n+  {x}\n+</{c}>", '<<<<<<< HEAD\n{s} = "{k}"\n=======', "> +{C}={k}",
+        '11+| {C} = (\n12+|     "{1}"\n13+|     "{2}"\n14 | )', ' 9 | {s}:\n10 |   "{k}"', '7: {c} = "{k}"',
     ),
     "urls and headers": (
         "https://host.net/cb?{s}={u}", "https://host.net/cb?a=1&{s}={u}&b=2", "postgres://app:{u}@db.host.net:5432/app", "redis://:{u}@cache:6379/0", "jdbc:mysql://db/app?user=app&password={u}", "Server=db;User Id=app;Password={k};Encrypt=true", "amqp://svc:{u}@mq.host.net", "{K}: {k}", "Authorization: Bearer {u}", 'headers = {"Authorization": "Bearer {u}"}',
@@ -119,7 +120,7 @@ def _password(r: random.Random) -> str:
 
 
 def _strong(r: random.Random) -> str:
-    return "".join(r.sample("!%*+#@^-_=?", 3) + [*pick(r, ALNUM, 13)] + [*pick(r, DIGITS, 2)])
+    return "".join(r.sample("!%*+#@^-_=?", 3)) + pick(r, ALNUM, 13) + pick(r, DIGITS, 2)
 
 
 def _basic(r: random.Random) -> str:
@@ -198,7 +199,11 @@ def cases(seed: int) -> Iterator[Formed]:
 
 def _filled(form: str, words: str, key: str) -> tuple[str, tuple[str, ...]]:
     if "\n" in key:
-        key = _as_block(form, key) if any(mark in form for mark in BLOCKS) else key.replace("\n", "\\n")
+        key = (
+            _as_block(form, key)
+            if any(mark in form for mark in BLOCKS)
+            else key.replace("\n", "\\n")
+        )
     half = len(key) // 2
     parts = words.split()
     camel = parts[0] + "".join(map(str.title, parts[1:]))
@@ -210,7 +215,11 @@ def _filled(form: str, words: str, key: str) -> tuple[str, tuple[str, ...]]:
         "{d}": ".".join(parts), "{w}": words,
     }  # fmt: skip
     text = re.sub(r"\{(?:bytes|hex|[kxu12scPCKdw])\}", lambda match: filled[match.group()], form)
-    values = [filled[mark] for mark in ("{k}", "{x}", "{u}", "{1}", "{2}", "{bytes}", "{hex}") if mark in form]
+    values = [
+        filled[mark]
+        for mark in ("{k}", "{x}", "{u}", "{1}", "{2}", "{bytes}", "{hex}")
+        if mark in form
+    ]
     return text, tuple(piece for value in values for piece in pieces(value))
 
 
@@ -257,7 +266,9 @@ def main() -> None:
             total += 1
             if other.text not in redact_texts([f"first()\n{other.text}\nlast()"])[0][0]:
                 wrong[other.kind] += 1
-    print(f"look-alikes replaced: {sum(wrong.values())} of {total} ({sum(wrong.values()) / total:.4f})")
+    print(
+        f"look-alikes replaced: {sum(wrong.values())} of {total} ({sum(wrong.values()) / total:.4f})"
+    )
     for kind, count in wrong.most_common():
         print(f"  {kind}: {count}")
 

@@ -73,7 +73,9 @@ def _everyday(r: random.Random) -> dict[str, str]:
 
 def _about_secrets(r: random.Random) -> dict[str, str]:
     """Code that names secrets and holds none."""
-    word = r.choice(["parser", "request", "session", "worker", "bucket", "cursor", "account", "tenant"])
+    word = r.choice(
+        ["parser", "request", "session", "worker", "bucket", "cursor", "account", "tenant"]
+    )
     big, number = word.upper(), r.randrange(2, 900)
     return {
         "prompt for it": f"password = getpass.getpass('Password for {word}: ')",
@@ -163,7 +165,11 @@ def _about_secrets(r: random.Random) -> dict[str, str]:
 def _random(r: random.Random) -> dict[str, str]:
     """Random strings that are no secrets."""
     word = r.choice(["parser", "request", "session", "worker", "bucket", "cursor"])
-    sha1, sha256, some_id = pick(r, HEX, 40), pick(r, HEX, 64), str(uuid.UUID(bytes=r.randbytes(16), version=4))
+    sha1, sha256, some_id = (
+        pick(r, HEX, 40),
+        pick(r, HEX, 64),
+        str(uuid.UUID(bytes=r.randbytes(16), version=4)),
+    )
     short, number = pick(r, HEX, 8), r.randrange(10, 900)
     return {
         "git log": f"commit {sha1}\nAuthor: Joe <joe@host.net>",

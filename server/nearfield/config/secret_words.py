@@ -32,20 +32,23 @@ _RUN_TOGETHER_WITH_PASS = frozenset((
 ))  # fmt: skip
 _KEY = frozenset((
     "secret", "secrets", "token", "tokens", "credential", "credentials", "auth", "authorization",
-    "bearer", "jwt", "cookie", "cookies", "sessionid", "sessid", "phpsessid", "jsessionid", "sid",
+    "bearer", "jwt", "cookie", "cookies", "sid",
     "webhook", "dsn", "mnemonic", "totp", "fernet", "hmac", "pat",
 ))  # fmt: skip
 _KEY_ENDS = (
     "token", "secret", "apikey", "accesskey", "secretkey", "privatekey", "authkey", "signingkey",
-    "encryptionkey", "masterkey", "sessionid", "securestring",
+    "encryptionkey", "masterkey",
 )  # fmt: skip
+# Names that would lose their meaning with their last word.
+_WHOLE = {"sessionid": Says.KEY, "sessid": Says.KEY, "securestring": Says.PASSWORD}
 # "key" alone names a thing in a map or on a keyboard; with one of these before it, it opens a door.
 _KEY_OF = frozenset((
     "api", "access", "secret", "private", "signing", "signature", "encryption", "account", "master",
     "service", "storage", "license", "auth", "app", "application", "client", "consumer", "shared",
-    "session", "subscription", "ssh", "webhook", "deploy", "admin", "jwt", "hmac", "crypto", "cipher",
-    "aes", "rsa", "s3", "aws", "gcp", "stripe", "openai", "anthropic", "sendgrid", "twilio", "mailgun",
-    "datadog", "cloudflare", "algolia", "server", "user", "write", "read", "rest", "token", "sas",
+    "session", "subscription", "ssh", "webhook", "deploy", "admin", "jwt", "hmac", "crypto",
+    "cipher", "aes", "rsa", "s3", "aws", "gcp", "stripe", "openai", "anthropic", "sendgrid",
+    "twilio", "mailgun", "datadog", "cloudflare", "algolia", "server", "user", "write", "read",
+    "rest", "token", "sas",
 ))  # fmt: skip
 # An address of one of these has a password or a token in it.
 _ADDRESS_OF = frozenset((
@@ -61,9 +64,9 @@ _COUNTED = frozenset((
 ))  # fmt: skip
 # What may follow the word that says it.
 _ENDINGS = frozenset((
-    "value", "val", "b64", "base64", "hex", "str", "string", "text", "bytes", "data", "plain", "raw",
-    "default", "prod", "production", "dev", "development", "staging", "live", "old", "new", "current",
-    "previous", "backup", "id", "base", "literal", "primary", "secondary",
+    "value", "val", "b64", "base64", "hex", "str", "string", "text", "bytes", "data", "plain",
+    "raw", "default", "prod", "production", "dev", "development", "staging", "live", "old", "new",
+    "current", "previous", "backup", "id", "base", "literal", "primary", "secondary",
 ))  # fmt: skip
 _ENDINGS_AT_MOST = 3
 
@@ -72,6 +75,10 @@ def says_secret(name: str, before: str = "") -> Says | None:
     """What `name` says of the value beside it, None for a name that says nothing. `before` is the
     word before it in a sentence ("the API key")."""
     words = [word.lower() for word in _WORDS.findall(name[-LONGEST_NAME:])]
+    whole = "".join(words)
+    for ending, says in _WHOLE.items():
+        if whole.endswith(ending):
+            return says
     for _ in range(_ENDINGS_AT_MOST):
         if words and (words[-1].isdigit() or words[-1] in _ENDINGS) and len(words) > 1:
             words.pop()
@@ -87,7 +94,7 @@ def says_secret(name: str, before: str = "") -> Says | None:
         return Says.PASSWORD
     if last == "tokens" and previous in _COUNTED:
         return None
-    if last in _KEY or last.endswith(_KEY_ENDS) or (last == "id" and previous == "session"):
+    if last in _KEY or last.endswith(_KEY_ENDS):
         return Says.KEY
     if last in ("key", "keys") and previous in _KEY_OF:
         return Says.KEY

@@ -25,9 +25,13 @@ from nearfield.routing.values import (
     is_random,
     is_strong_password,
     is_surely_key,
+    joins,
 )
 
 LONGEST_VALUE = 4096
+LONGEST_BARE = 512
+# A key as a list of numbers is longer than as text.
+LONGEST_TOKEN = 32_768
 # So much of a value says what it is.
 JUDGED = 256
 # How far from its name a value may stand, in characters, lines and words between.
@@ -38,7 +42,7 @@ WORDS_BETWEEN = 7
 # Runs of a name's characters with one of the words in it.
 _NAMES = (
     r"(?i)[A-Za-z0-9_.\-]*(?:identified by|pass|pwd|pw|secret|token|credential|auth|key|jwt|cookie|sess|sid|webhook|dsn|ur[il]|"
-    r"mnemonic|totp|fernet|hmac|bearer|kennwort|contrasena|senha|wachtwoord|haslo|parola|"
+    r"mnemonic|securestring|totp|fernet|hmac|bearer|kennwort|contrasena|senha|wachtwoord|haslo|parola|"
     r"\bpat\b|\A[a-z]{4,}\b)[A-Za-z0-9_.\-]*"
 )
 _LONGEST_NAME = 200
@@ -46,13 +50,22 @@ _LONGEST_NAME = 200
 _SIGN = re.compile(r"[\"'`\])]{0,2}[ \t]{0,8}[=:>,(|]")
 _WORD_BEFORE = re.compile(r"([A-Za-z]{1,24})[ ]\Z")
 # Of a name that the text begins in, this much is enough.
-_CUT_NAMES = {"password": Says.PASSWORD, "passwd": Says.PASSWORD, "secret": Says.KEY, "token": Says.KEY}
+_CUT_NAMES = {
+    "password": Says.PASSWORD,
+    "passwd": Says.PASSWORD,
+    "secret": Says.KEY,
+    "token": Says.KEY,
+}
 # What ends the place where the name stands: a quote, a bracket, a tag.
 _CLOSE = re.compile(r"\\{0,3}[\"'`*]{0,3}\s?[\])}]?")
 
+# The name and its value as two arguments; over a line break it would be a list of names.
+_NEXT = re.compile(r",(?![ \t]{0,40}\r?\n)")
+# What views of a file put before a line: its number, the mark of a diff.
+_LEAD = r"(?:[ \t]{0,6}\d{1,6}[ \t+]?[|:][ \t]?)?[+\- ]?[ \t]*"
 _QUOTE = r"\\{0,3}(?:\"\"\"|'''|[\"'`])"
 _TOKEN = re.compile(
-    r"(?P<line>\r?\n(?:(?:[+\- ](?=[ \t\"'<(])|>(?= )|[ \t]*(?:\#|//|\*|--|;|rem)(?=[ \t]))?[ \t]*))"
+    r"(?P<line>\r?\n(?:[ \t]{0,6}\d{1,6}[ \t+]?[|:](?=[ \t]))?(?:(?:[+\- ](?=[ \t\"'<(])|>(?= )|[ \t]*(?:\#|//|\*|--|;|rem)(?=[ \t]))?[ \t]*))"
     r"|(?P<space>[ \t\r\f\v]+)"
     r"|(?P<continued>\\(?=\r?\n))"
     r"|(?P<block>(?:[|>][+\-]?|<<[~\-]?\w+|<<<)(?=[ \t]*\r?\n))"
@@ -68,13 +81,13 @@ _TOKEN = re.compile(
     r"|(?P<end>;)"
     r"|(?P<open>[(\[{<])"
     r"|(?P<close>[)\]}])"
-    r"|(?P<bare>[^\s\"'`,;<>(){}\[\]|]{1,4096})"
+    r"|(?P<bare>[^\s\"'`,;<>(){}\[\]|]{1,512})"  # LONGEST_BARE
     r"|(?P<rest>.)",
     re.ASCII,
 )
 # Between two strings that are one: an operator, a line break, a mark of a diff.
 _JOIN = re.compile(
-    r"[ \t]*(?:\\?\r?\n[+\- ]?[ \t]*)?(?:(?:\+\+?|\.{1,2}|<>|&|~|\\)(?!\d)[ \t]*)?(?:\\?\r?\n[+\- ]?[ \t]*)?"
+    rf"[ \t]*(?:\\?\r?\n{_LEAD})?(?:(?:\+\+?|\.{{1,2}}|<>|&|~|\\)(?!\d)[ \t]*)?(?:\\?\r?\n{_LEAD})?"
     r"(?=[\"'`])"
 )
 _VALUE_WORDS = frozenset((
@@ -86,10 +99,15 @@ _ASSIGNS = frozenset(("=", ":=", "=>", "<-"))
 # Another name with its own value.
 _ASSIGNMENT = re.compile(r"[A-Za-z_][\w.\-]*(?::$|[=:](?=[^=:]))")
 _QUERY = re.compile(r"&(?:amp;)?[\w.\-]{1,40}=")
-_MORE = re.compile(r"\r?\n(?:[+\-]?[ \t]*|[ \t]*(?:#|//|\*)[ \t]*)([A-Za-z0-9+/=_\-]{16,100})(?=[ \t]*(?:\r?\n|\Z))")
+_MORE = re.compile(
+    rf"\r?\n(?:{_LEAD}|[ \t]*(?:#|//|\*)[ \t]*)([A-Za-z0-9+/=_\-]{{16,100}})(?=[ \t]*(?:\r?\n|\Z))"
+)
 _PAIR = re.compile(r"\(\s*[\"'][^\"'\n]{1,100}[\"']\s*,\s*")
-_LOGIN_CALLS = re.compile(r"(?:\b(?:auth|credentials)\s*=\s*|\blogin|\bauth|basic_auth|BasicAuth)\Z", re.IGNORECASE)
+_LOGIN_CALLS = re.compile(
+    r"(?:\b(?:auth|credentials)\s*=\s*|\blogin|\bauth|basic_auth|BasicAuth)\Z", re.IGNORECASE
+)
 
+_LONG_RUN = re.compile(r"[A-Za-z0-9+/=%._\-]{1,4096}")
 _WORD = re.compile(r"[^\s\"'`]+")
 # A string in a string has its quotes inside.
 _AROUND = " \t\r\n\\\"'"
@@ -98,18 +116,19 @@ Span = tuple[int, int]
 
 
 class Bond(Enum):
-    """How surely what comes next belongs to the name."""
+    """How surely what comes next belongs to the name, by what was between."""
 
-    BESIDE = auto()  # nothing but space since the name
-    SIGN = auto()  # an assignment sign, nothing since
-    TYPED = auto()  # a word after the sign: a type, a call, or the value, which is no secret then
-    NEAR = auto()
-    CUT = auto()  # the text begins here: what was before it may have been a name
+    BESIDE = auto()  # nothing but space
+    SIGN = auto()  # an assignment sign last
+    TYPED = auto()  # a sign and a word: a type, a call, or the value, which is no secret then
+    NEAR = auto()  # other values
+    CUT = auto()  # there is no name: what was before the text may have been one
 
 
 @dataclass(slots=True)
 class _Walk:
-    """A walk from a name at `at`."""
+    """How far a walk is: at which offset, with which bond, after how many words and lines, in how
+    many brackets. `last` is the kind of the last token, `indent` that of the line."""
 
     at: int
     bond: Bond
@@ -133,11 +152,12 @@ def assigned(text: str, view: bytes, tick: Callable[[], None]) -> Iterator[Span]
         start, end = match.span()
         if end <= done:
             continue
-        name = text[max(start, end - _LONGEST_NAME) : end].rstrip("-.")
+        run = text[max(start, end - _LONGEST_NAME) : end]
+        name = run.rstrip("-.")
         says = _says(text, start, name)
         if says is None or (name.lower() == "pass" and not _SIGN.match(text, end)):
             continue
-        for span in _values(text, start + max(end - start - _LONGEST_NAME, 0) + len(name), says, Bond.BESIDE):
+        for span in _values(text, end - len(run) + len(name), says, Bond.BESIDE):
             yield span
             done = max(done, span[1])
 
@@ -162,24 +182,29 @@ def _values(text: str, at: int, says: Says, bond: Bond) -> list[Span]:
     walk = _Walk(at, bond)
     if bond is Bond.BESIDE and (closed := _CLOSE.match(text, at)) and closed.end() > at:
         walk.at = closed.end()
-        if text.startswith(",", walk.at) and closed.group()[-1] in "\"'`":
+        if closed.group()[-1] in "\"'`" and _NEXT.match(text, walk.at):
             walk.bond, walk.at = Bond.SIGN, walk.at + 1
     elif bond is Bond.BESIDE and text.startswith(",", at) and not text[at + 1 : at + 2].isspace():
         walk.at += 1
     end = min(len(text), at + REACH)
     indent = _indent(text, at)
     while walk.at < end and walk.words <= WORDS_BETWEEN and walk.lines <= LINES_BETWEEN:
-        token = _TOKEN.match(text, walk.at)
+        token = _TOKEN.match(text, walk.at, end + LONGEST_TOKEN)
         if token is None:
             break
         kind = token.lastgroup or ""
         if kind == "bare" and bond is Bond.BESIDE and token.start() == at:
             break  # It is the rest of the word.
+        if kind == "string" and text[token.start() - 1].isalnum() and token.start() > at:
+            kind = "close"  # It is the quote behind a word.
         if kind in ("string", "long", "bytes", "bare"):
             spans, after = _READERS[kind](text, token)
-            is_open = bool(spans) and after == spans[-1][1] and (kind == "string" or after == len(text))
+            # Nothing closes it: somebody is writing it, or the text ends in it.
+            is_open = after in (span[1] for span in spans[-1:]) and (
+                kind == "string" or after == len(text)
+            )
             if spans and _is_secret(text, spans, says, walk, kind, is_open):
-                return _continued(text, spans) if kind != "bytes" else spans
+                return spans if kind == "bytes" else _continued(text, spans)
             what = text[token.start() : after]
             if not _passed(walk, what, kind, indent):
                 break
@@ -257,12 +282,12 @@ def _passed(walk: _Walk, what: str, kind: str, indent: int) -> bool:
 def _is_secret(
     text: str, spans: list[Span], says: Says, walk: _Walk, kind: str, is_open: bool
 ) -> bool:
-    """Whether a value is one. `is_open`: it ends because the text does, or somebody is writing it."""
+    """Whether a value is one. Less of one that `is_open` is enough."""
     value = "".join(text[start : min(end, start + JUDGED)] for start, end in spans)[:JUDGED]
     bond, bare = walk.bond, kind == "bare"
     if bond is Bond.CUT and walk.words and walk.last != "sign":
         return False
-    if is_surely_key(value) or (len(spans) > 1 and has_shape(value)):
+    if is_surely_key(value):
         return True
     if kind == "bytes":
         return bond is not Bond.CUT
@@ -270,8 +295,11 @@ def _is_secret(
         return False
     if bare and _ASSIGNMENT.match(value):
         return False
+    if len(spans) > 1 and has_shape(value):
+        return True
     if says is Says.KEY:
-        return is_key(value) or (is_open and bond is Bond.SIGN and is_password(value, bare))
+        begun = is_password(value, bare) or (not bare and joins(value) > 1)
+        return is_key(value) or (is_open and bond is Bond.SIGN and begun)
     if bond is Bond.BESIDE and bare:
         return is_strong_password(value) or is_key(value)
     return is_password(value, bare) and not (bond is Bond.TYPED and bare)
@@ -285,9 +313,9 @@ def _string(text: str, token: re.Match[str]) -> tuple[list[Span], int]:
     while opened is not None and len(spans) < 20:
         span, after = _inside(text, opened)
         spans.append(span)
-        join = _JOIN.match(text, after)
+        join = _JOIN.match(text, after) if after > span[1] else None
         opened = _TOKEN.match(text, join.end()) if join else None
-        if opened is not None and opened.lastgroup != "string":
+        if opened is not None and (opened.lastgroup != "string" or len(opened.group()) > 2):
             opened = None
     return spans, after
 
@@ -326,7 +354,7 @@ def _long(text: str, token: re.Match[str]) -> tuple[list[Span], int]:
     opening = token.group()
     closing = opening.replace("[", "]") if opening[0] == "[" else ")" if opening[-1] == "(" else "}"
     end = text.find(closing, token.end(), token.end() + LONGEST_VALUE)
-    if end < 0 or opening == "[[" and '"' in text[token.end() : end]:
+    if end < 0 or (opening == "[[" and '"' in text[token.end() : end]):
         return [], token.end()
     return [(token.end(), end)], end + len(closing)
 
@@ -334,6 +362,8 @@ def _long(text: str, token: re.Match[str]) -> tuple[list[Span], int]:
 def _bare(text: str, token: re.Match[str]) -> tuple[list[Span], int]:
     """A value without quotes, which ends before the next parameter of a URL."""
     start, end = token.span()
+    if end - start == LONGEST_BARE and (rest := _LONG_RUN.match(text, end)):
+        end = rest.end()
     if query := _QUERY.search(text, start, end):
         end = query.start()
     return [(start, end)], max(end, start + 1)

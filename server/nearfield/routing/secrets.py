@@ -26,10 +26,13 @@ from nearfield.routing.shapes import private_keys, shaped, shapes
 from nearfield.routing.values import is_password
 
 # curl's -u user:password, and the options of programs whose -p, -a or -w is a password
+_PROGRAMS = (
+    "sshpass|docker login|podman login|helm registry login|az login|mysql|mysqldump|mysqladmin|"
+    "redis-cli|ldapsearch|smbclient|htpasswd|7z|zip|unzip"
+)
 _OPTIONS = (
     r"\bcurl\b[^\n|]{0,200}?\s(?:-u|--user)[ \t]+[\"']?[^\s:\"']{1,80}:[\"']?([^\s\"']{4,})",
-    r"\b(?:sshpass|docker login|podman login|helm registry login|az login|mysql|mysqldump|mysqladmin|"
-    r"redis-cli|ldapsearch|smbclient|htpasswd|7z|zip|unzip)\b[^\n|]{0,120}?\s-(?:p|a|w|P)[ \t]?[\"']?([^\s\"']{6,})",
+    rf"\b(?:{_PROGRAMS})\b[^\n|]{{0,120}}?\s-(?:p|a|w|P)[ \t]?[\"']?([^\s\"']{{6,}})",
 )
 
 

@@ -98,7 +98,9 @@ _HEADERS = (
 _BEGIN = r"-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----"
 _END = r"-----END (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----"
 # A piece of a file may begin in the middle of a key.
-_KEY_BEFORE_END = r"(?:[A-Za-z0-9+/=]{16,}(?:\s|\\n)+(?:[+\-#*>/][ \t]*)?)+" + _END
+_KEY_BEFORE_END = (
+    r"(?:[A-Za-z0-9+/=]{16,}(?:\s|\\n)+(?:\d{1,6}[ +]?[|:] ?)?(?:[+\-#*>/][ \t]*)?)+" + _END
+)
 # Prefixes that words and names end with, too: "task-", "shelf_", "primary-key-".
 _AMBIGUOUS = frozenset((
     "OpenAI key", "Hugging Face token", "Replicate token", "Mailgun key", "Twilio key",
@@ -109,7 +111,9 @@ _KEY_BEGUN = re.compile(rb"(?:\n|\\n)[^\n]{0,8}?[A-Za-z0-9+/=]{4}")
 # What files, strings, diffs and comments put before and after a line of a key, and the lines that
 # some keys begin with.
 _LINE_MARKS = b" \t\r\"'`,;+-#*>|\\/"
-_KEY_LINE = re.compile(rb"[A-Za-z0-9+/=]*|[A-Z][A-Za-z\-]{1,20}: .{0,100}")
+_KEY_LINE = re.compile(
+    rb"(?:\d{1,6}[ +]?[|:][ +\-]*)?[A-Za-z0-9+/=]*|[A-Z][A-Za-z\-]{1,20}: .{0,100}"
+)
 # What has a vendor's shape is a key unless it is filled with marks.
 _FILLER = re.compile(r"xxxx|XXXX|\*\*\*\*|\.\.\.|[<>{}]|your[-_]", re.IGNORECASE)
 

@@ -16,7 +16,7 @@ SHORTEST_KEY = 12
 
 # Values that stand for a secret, or are none.
 _PLACEHOLDER = re.compile(
-    r"[<>{}]|^\$|\$[{(]|%[({]|^%\w*%?$|%[sd](?![A-Za-z0-9])|^\*+$|\.\.\.|…|^[x*.\-_#0]+$|xxxx|\*\*\*\*|"
+    r"[<>{}]|^\$|\$[{(]|%[({]|^%\w*%?$|%[sd](?![A-Za-z0-9])|%Y-|%H:|^\*+$|\.\.\.|…|a-z|^[x*.\-_#0]+$|xxxx|\*\*\*\*|"
     r"example|sample|dummy|fake|placeholder|change[-_ ]?me|replace[-_ ]?me|redacted|"
     r"your[-_ ]|^your|my[-_ ]?secret|"
     r"insert|todo|^test|^none$|^null$|undefined|foobar|lorem|process\.env|os\.environ|getenv|"
