@@ -64,7 +64,23 @@ class Deadline:
 def find(text: str, own: Iterable[Pattern] = (), deadline: Deadline | None = None) -> list[Found]:
     """Every secret in `text`, in order, none overlapping another. `own` are the user's patterns.
     Raises `NotPermitted` at the deadline."""
-    return merged(_all(text, own, deadline or NEVER))
+    found = _all(text, own, deadline or NEVER)
+    return merged(whole for one in found if (whole := _with_whole_escapes(text, one)))
+
+
+def _with_whole_escapes(text: str, one: Found) -> Found | None:
+    """`one` so that it begins and ends with no half of a `\\n` or `\\"`, and what is JSON stays so;
+    None where nothing is left."""
+    start, end = one.start, one.end
+    start -= _backslashes(text, start) % 2
+    end -= end < len(text) and _backslashes(text, end) % 2
+    return Found(start, end, one.kind) if start < end else None
+
+
+def _backslashes(text: str, at: int) -> int:
+    """How many stand right before `at`, of the last few."""
+    before = text[max(0, at - 64) : at]
+    return len(before) - len(before.rstrip("\\"))
 
 
 def merged(found: Iterable[Found]) -> list[Found]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 import re
 from collections.abc import Callable
@@ -15,9 +16,9 @@ from hypothesis import strategies as st
 
 from nearfield.routing import secrets
 from nearfield.routing.linear import compiled
-from nearfield.routing.redact import Restorer, redact_infill, redact_texts
+from nearfield.routing.redact import Restorer, redact_chat, redact_infill, redact_texts
 from nearfield.routing.withhold import Withheld
-from nearfield.types import Delta, Finish, InfillRequest
+from nearfield.types import ChatRequest, Delta, Finish, InfillRequest, Message, Role, Tool
 
 # The corpus is made anew from its seed; these two were not looked at while patterns were written.
 SEEDS = (2024, 77)
@@ -219,6 +220,34 @@ def test_a_placeholder_comes_back_however_the_stream_is_cut(text: str, cuts: lis
         expected = expected.replace(name, secret)
     assert said == expected
     assert logprobs + len(last.logprobs) == len(pieces)
+
+
+PIECES = (
+    "\\",
+    '"',
+    "\n",
+    "'",
+    "password = ",
+    "api_key: ",
+    "Falcon!7tQz9",
+    "kT8sW2nB5xQ9zR4v",
+    " ",
+    "{",
+    "}",
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+def test_tools_stay_tools_and_come_back(text: str) -> None:
+    """They are looked through as JSON, in which a placeholder must not split an escape."""
+    tool = Tool("read", text, {"default": text, "enum": [text]})
+    request = ChatRequest((Message(Role.USER, "hi"),), tools=(tool,), schema={"title": text})
+    clean, redactions = redact_chat(request)
+    restored = json.dumps([clean.tools[0].description, clean.tools[0].parameters, clean.schema])
+    for name, secret in redactions.secrets.items():
+        restored = restored.replace(name, secret)
+    assert json.loads(restored) == [text, {"default": text, "enum": [text]}, {"title": text}]
 
 
 @settings(deadline=None)
