@@ -24,6 +24,7 @@ from typing import Any
 
 import msgspec
 import secret_corpus
+import secret_lookalikes
 
 import nearfield
 from nearfield.config.schema import Config, ProviderSettings
@@ -128,7 +129,7 @@ def redaction() -> None:
         for case in secret_corpus.keys(seed):
             keys += 1
             found += case.needle not in redact_texts([case.text])[0][0]
-        for case in secret_corpus.lookalikes(seed):
+        for case in secret_lookalikes.lookalikes(seed):
             others += 1
             lost += case.needle not in redact_texts([case.text])[0][0]
     kinds = len(secret_corpus.KEYS)

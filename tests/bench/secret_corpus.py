@@ -1,18 +1,17 @@
-"""Keys of many kinds and things that only look like keys, made up anew from a seed.
+"""Keys of many kinds, made up anew from a seed.
 
 The repository holds no key-like string: scanners would flag it, and a corpus in a file is what a
-detector gets tuned to by heart. Each case is a line of text with one `needle` in it: of a key, what
-must not be left after redaction; of a look-alike, what must still be there.
+detector gets tuned to by heart. Each case is a line of text with one `needle` in it, which must not
+be left after redaction. `secret_lookalikes` has what must survive, `secret_forms` more ways to
+write a key down.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import random
 import string
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -37,7 +36,7 @@ def b64(rng: random.Random, size: int) -> str:
     return base64.b64encode(rng.randbytes(size)).decode()
 
 
-def _jwt(rng: random.Random) -> str:
+def jwt(rng: random.Random) -> str:
     def part(value: object) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
@@ -48,7 +47,7 @@ def _jwt(rng: random.Random) -> str:
     return f"{header}.{body}.{pick(rng, URLSAFE, 43)}"
 
 
-def _pem(rng: random.Random) -> str:
+def pem(rng: random.Random) -> str:
     kind = rng.choice(["RSA ", "EC ", "OPENSSH ", ""])
     body = b64(rng, 600)
     lines = "\n".join(body[i : i + 64] for i in range(0, len(body), 64))
@@ -81,8 +80,8 @@ KEYS: dict[str, Callable[[random.Random], str]] = {
     "digitalocean": lambda r: rng_join("dop_", "v1_") + pick(r, HEX, 64),
     "databricks": lambda r: rng_join("da", "pi") + pick(r, HEX, 32),
     "azure storage": lambda r: b64(r, 64),
-    "jwt": _jwt,
-    "private key": _pem,
+    "jwt": jwt,
+    "private key": pem,
     "password": _password,
     "random token": lambda r: pick(r, ALNUM, r.randrange(24, 48)),
     "hex secret": lambda r: pick(r, HEX, r.choice([32, 40, 64])),
@@ -141,72 +140,3 @@ def keys(seed: int, each: int = 12) -> Iterator[Case]:
             key, name = make(rng), rng.choice(NAMES)
             place = places[number % len(places)]
             yield Case(kind, place.format(key=key, name=name, NAME=name.upper()), key)
-
-
-def _lookalikes(r: random.Random) -> dict[str, tuple[str, str]]:
-    """(text, what must survive) by kind."""
-    sha1, sha256 = pick(r, HEX, 40), hashlib.sha256(r.randbytes(8)).hexdigest()
-    some_id, data = str(uuid.UUID(bytes=r.randbytes(16))), b64(r, 300)
-    word = r.choice(["parser", "request", "session", "worker", "bucket", "cursor"])
-    number = r.randrange(2, 4000)
-    whole = {
-        "commit": f'COMMIT = "{sha1}"',
-        "pinned action": f"- uses: actions/checkout@{sha1}",
-        "checksum": f'sha256 = "{sha256}"',
-        "lock file": f'integrity: sha512-{b64(r, 64)}',
-        "pip hash": f"    --hash=sha256:{sha256} \\",
-        "docker digest": f"FROM python@sha256:{sha256}",
-        "uuid": f'request_id = "{some_id}"',
-        "data uri": f'<img src="data:image/png;base64,{data}">',
-        "go sum": f"golang.org/x/{word} v0.{number}.0 h1:{b64(r, 32)}",
-        "environment": f'api_key = os.environ["{word.upper()}_API_KEY"]',
-        "getenv": f"const token = process.env.{word.upper()}_TOKEN;",
-        "template": "password = ${" + word.upper() + "_PASSWORD}",
-        "jinja": "  password: {{ " + word + "_password }}",
-        "placeholder": f'API_KEY="your-{word}-api-key-here"',
-        "angle": f"token: <{word}-token>",
-        "stars": 'password = "********"',
-        "type": f"def login(user: str, password: str, {word}: int) -> Token:",
-        "annotation": f"    token: {word.title()}Token | None = None",
-        "call": f"token = get_{word}_token(request, timeout={number})",
-        "attribute": f"self.password = {word}.password",
-        "compare": f'if token == "{word}":',
-        "parameter name": f'TOKEN_PARAM = "{word}_token"',
-        "header name": 'API_KEY_HEADER = "X-Api-Key"',
-        "error code": f'INVALID_TOKEN = "invalid_{word}_token"',
-        "prompt": 'password = input("Enter your password: ")',
-        "message": f'raise ValueError("password must have at least {number} characters")',
-        "test login": "postgres://postgres:postgres@localhost:5432/test",
-        "url port": f"http://localhost:{number}/api/{word}",
-        "email url": f"https://host.net/@{word}/{number}",
-        "cache key": f'cache_key = "{word}:{number}:profile"',
-        "primary key": f'primary_key = "{word}_id_{number}"',
-        "tokens": f"max_tokens = {number}",
-        "css": f".{word}-key-{number} {{ color: #{pick(r, HEX, 6)}; }}",
-        "key event": 'if event.key == "ArrowDown":',
-        "public key": "-----BEGIN PUBLIC KEY-----\n" + b64(r, 90) + "\n-----END PUBLIC KEY-----",
-        "ssh public": f"ssh-rsa {b64(r, 120)} joe@host",
-        "marker only": 'if "-----BEGIN PRIVATE KEY-----" in text:',
-        "svg path": f'd="M{number} 12.5c-3.1 0-5.{number} 2.4-5.{number} 5.5z"',
-        "kebab": f"task-{word}-runner-{number}-scheduler-for-background-{word}",
-        "camel": f"{word}ServiceAbstractFactoryBeanProvider{number}TokenHandler",
-        "version": f'token_version = "v{number}beta1"',
-        "minified": f"!function(t,e){{return t.{word}=e({number})}}(this,function(){{}});",
-        "hex color": f'"keyColor": "#{pick(r, HEX, 6)}"',
-        "bearer words": f"Authorization: Bearer <{word}_token>",
-        "bearer docs": "Send the token as bearer authentication in the header",
-        "file": f'SECRET_FILE = "/run/secrets/{word}_{number}"',
-        "secret name": f'secretName: "{word}-tls"',
-        "test id": f'data-testid="{word}-password-field-{number}"',
-        "i18n": f'"password": "Passwort{" für " + word}",',
-        "enum": f'KEY_{word.upper()} = "KEY_{word.upper()}_{number}"',
-    }  # fmt: skip
-    return {kind: (text, text) for kind, text in whole.items()}
-
-
-def lookalikes(seed: int, each: int = 5) -> Iterator[Case]:
-    """`each` of every kind of thing that must stay as it is."""
-    rng = random.Random(seed)
-    for _ in range(each):
-        for kind, (text, needle) in _lookalikes(rng).items():
-            yield Case(kind, text, needle)

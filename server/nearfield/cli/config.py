@@ -13,8 +13,6 @@ from nearfield.cli.output import ExitCode, print_json, say
 app = typer.Typer(no_args_is_help=True, help="Show the settings, and where they come from.")
 
 HIDDEN = "(hidden)"
-# A value under a name like these is not shown, whatever it is.
-SECRET_WORDS = ("key", "token", "secret", "password", "passwd", "auth", "credential", "header")
 
 
 class Row(NamedTuple):
@@ -89,10 +87,8 @@ def show(
 
 def shown(key: tuple[str, ...], value: Any) -> Any:
     """The value as it may be seen: without secrets in options and without passwords in URLs."""
-    name = key[-1].lower()
-    if key[0] == "providers" and any(word in name for word in SECRET_WORDS):
-        # The name of a variable that holds a key is no secret.
-        return value if name.endswith("_env") else HIDDEN
+    if key[0] == "providers" and _is_hidden(key[-1]):
+        return HIDDEN
     if key[0] == "providers" and isinstance(value, Mapping):
         return {str(inner): shown((*key, str(inner)), held) for inner, held in value.items()}
     if key[0] == "providers" and isinstance(value, list):
@@ -103,6 +99,16 @@ def shown(key: tuple[str, ...], value: Any) -> Any:
         user, at, host = server.rpartition("@")
         return f"{scheme}://{HIDDEN if user else ''}{at}{host}{slash}{path.partition('?')[0]}"
     return value
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a provider's value under `name` may be a key. The name of a variable is none."""
+    from nearfield.config.secret_words import says_secret
+
+    name = name.lower()
+    if name.endswith("_env"):
+        return False
+    return says_secret(name) is not None or name == "key" or "header" in name
 
 
 def _print_rows(rows: Sequence[Row], *, docs: bool) -> None:

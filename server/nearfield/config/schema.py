@@ -173,8 +173,8 @@ class Privacy(msgspec.Struct, frozen=True, kw_only=True):
     """Patterns as in `.gitignore`, besides the built-in ones (.env, keys, credentials …): matching
     files never enter a prompt for a provider outside this machine. A workspace may add some."""
     redact: list[str] = field(default_factory=list[str])
-    """Regular expressions, besides the built-in ones: what they match is replaced before sending.
-    With a group, only the group is (user only)."""
+    """Regular expressions of RE2 (no lookaround, no backreferences), besides the built-in ones:
+    what they match is replaced before sending. With a group, only the group is (user only)."""
     keep_sent: bool = False
     """Whether the egress ledger keeps the redacted text that was sent, and not only its hash (user
     only)."""

@@ -16,6 +16,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, field
 
+from nearfield.config.secret_words import says_secret
 from nearfield.errors import ConfigError, Unauthorised
 
 Seconds = Annotated[float, Meta(gt=0)]
@@ -48,30 +49,34 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 _Options = TypeVar("_Options", bound=msgspec.Struct)
 
-_KEY_OPTION = re.compile(r"(api[_-]?key|secret|token|password|credential|authorization|bearer)s?$")
-_KEY_HEADER = re.compile(r"authorization|api-?key|token|secret|cookie|password", re.IGNORECASE)
+# Alone these say little in code, and enough as an option of a provider.
+_KEY_OPTIONS = frozenset(("key", "keys"))
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 
 
 def read(name: str, raw: Mapping[str, Any], kind: type[_Options]) -> _Options:
     """`raw` as options of `kind`. Raises `ConfigError`, also for a key among them; its message
     never repeats a value."""
+    known = [field.name for field in msgspec.structs.fields(kind)]
     for option in raw:
-        if _KEY_OPTION.search(option.lower()):
+        if option not in known and _holds_key(option):
             raise _literal_key(name, f"option {option}")
     headers = raw.get("headers")
     if isinstance(headers, Mapping):
         for header in map(str, headers):
-            if _KEY_HEADER.search(header):
+            if _holds_key(header):
                 raise _literal_key(name, f"header {header}")
     try:
         return msgspec.convert(dict(raw), kind)
     except msgspec.ValidationError as error:
-        known = ", ".join(f.name for f in msgspec.structs.fields(kind))
         raise ConfigError(
             f"The options of the provider {name} cannot be used: {error}.",
-            f"It knows: {known}.",
+            f"It knows: {', '.join(known)}.",
         ) from None
+
+
+def _holds_key(name: str) -> bool:
+    return says_secret(name) is not None or name.lower() in _KEY_OPTIONS
 
 
 def _literal_key(name: str, where: str) -> ConfigError:

@@ -8,7 +8,6 @@ other way out. Everything here blocks; callers go through a thread.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -20,17 +19,23 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config, ProviderSettings
 from nearfield.errors import NotPermitted
 from nearfield.files.ignore import Ruling
-from nearfield.routing import money
+from nearfield.routing import money, secrets
 from nearfield.routing.errand import Consent, Errand, Source
 from nearfield.routing.ledger import Sending
+from nearfield.routing.linear import Pattern, compiled
 from nearfield.routing.plan import Funds
 from nearfield.routing.redact import Redactions, redact_chat, redact_infill, redact_texts
+from nearfield.routing.secrets import Deadline
 from nearfield.routing.store import Store
 from nearfield.routing.withhold import Withheld
 from nearfield.types import ChatRequest, InfillRequest
 
 Request = InfillRequest | ChatRequest | tuple[str, ...]
 """What can be asked of a provider; a tuple of texts is for embeddings."""
+
+REDACTION_SECONDS = 5.0
+"""Looking for secrets takes some 0.15 s a megabyte; a request for which it takes longer than this
+is not sent."""
 
 WITHHELD = "[withheld: this file may not leave the user's machine]"
 
@@ -82,16 +87,16 @@ def remote(name: str, model: str, settings: ProviderSettings | None) -> Remote:
 class _Rules:
     """The user's patterns and those of one folder. `problem` is why they cannot be used."""
 
-    own: tuple[re.Pattern[str], ...] = ()
+    own: tuple[Pattern, ...] = ()
     withheld: Withheld = field(default_factory=Withheld)
     problem: str = ""
 
     @classmethod
     def of(cls, config: Config) -> _Rules:
         try:
-            own = tuple(re.compile(pattern) for pattern in config.privacy.redact)
+            own = tuple(compiled(pattern) for pattern in config.privacy.redact)
             return cls(own, Withheld((*config.privacy.withhold, *config.files.exclude)))
-        except (re.error, ValueError) as error:
+        except ValueError as error:
             # What the user wants hidden is not known, so nothing may go.
             return cls(problem=f"a pattern in [privacy] or [files] cannot be used ({error})")
 
@@ -144,7 +149,8 @@ class Guard:
         if rules.problem:
             raise NotPermitted(f"Nothing is sent to {to.name}: {rules.problem}.")
         allowed, sources = self._without_withheld(to, request, errand)
-        clean, redactions = _redact(allowed, rules)
+        deadline = Deadline(REDACTION_SECONDS)
+        clean, redactions = _redact(allowed, rules, deadline)
         content = _encoded(to, clean)
         most = money.price(
             self._config.budget,
@@ -156,7 +162,7 @@ class Guard:
         spent = money.standing(self.store)
         state, warning = money.funds(self._config.budget, spent, most)
         files = tuple(_file(source, errand.workspace) for source in sources)
-        named, _ = redact_texts([path for path, _, _ in files], rules.own)
+        named, _ = redact_texts([path for path, _, _ in files], rules.own, deadline)
         files = tuple((n, start, end) for n, (_, start, end) in zip(named, files, strict=True))
         return Prepared(clean, redactions, files, content, most, state, warning)
 
@@ -234,12 +240,12 @@ class Guard:
         return request, tuple(kept)
 
 
-def _redact(request: Request, rules: _Rules) -> tuple[Request, Redactions]:
+def _redact(request: Request, rules: _Rules, deadline: Deadline) -> tuple[Request, Redactions]:
     if isinstance(request, InfillRequest):
-        return redact_infill(request, rules.own)
+        return redact_infill(request, rules.own, deadline)
     if isinstance(request, ChatRequest):
-        return redact_chat(request, rules.own)
-    texts, redactions = redact_texts(request, rules.own)
+        return redact_chat(request, rules.own, deadline)
+    texts, redactions = redact_texts(request, rules.own, deadline)
     return tuple(texts), redactions
 
 
@@ -290,6 +296,11 @@ def _most_generated(request: Request) -> int:
     return request.max_tokens if isinstance(request, (InfillRequest, ChatRequest)) else 0
 
 
-def redactions_of(texts: Sequence[str]) -> bool:
-    """Whether any of `texts` holds something that looks like a secret."""
-    return bool(redact_texts(texts)[1].kinds)
+def has_secrets(texts: Sequence[str]) -> bool:
+    """Whether any of `texts` holds something that looks like a secret, or none of them could be
+    looked through in time."""
+    deadline = Deadline(REDACTION_SECONDS)
+    try:
+        return any(secrets.find(text, deadline=deadline) for text in texts)
+    except NotPermitted:
+        return True

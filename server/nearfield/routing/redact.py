@@ -18,6 +18,8 @@ from typing import Any
 import msgspec
 
 from nearfield.routing import secrets
+from nearfield.routing.linear import Pattern
+from nearfield.routing.secrets import Deadline, Found
 from nearfield.types import ChatRequest, Delta, InfillRequest, Tool, ToolCall
 
 BASE = "REDACTED_SECRET_"
@@ -35,14 +37,18 @@ class Redactions:
 
 
 def redact_texts(
-    texts: Sequence[str],
-    own: Iterable[re.Pattern[str]] = (),
-    known: Mapping[str, str] | None = None,
+    texts: Sequence[str], own: Iterable[Pattern] = (), deadline: Deadline | None = None
 ) -> tuple[list[str], Redactions]:
     """`texts` without their secrets. They are one request: equal secrets get equal placeholders.
-    `known` has the kinds of secrets that were found before and come back by way of `own`."""
+    Raises `NotPermitted` at the deadline."""
     patterns = tuple(own)
-    found = [secrets.find(text, patterns) for text in texts]
+    return _replaced(texts, [secrets.find(text, patterns, deadline) for text in texts], deadline)
+
+
+def _replaced(
+    texts: Sequence[str], found: Sequence[Sequence[Found]], deadline: Deadline | None
+) -> tuple[list[str], Redactions]:
+    """`texts` without the secrets `found` in each, wherever these stand."""
     base = _base(texts)
     names: dict[str, str] = {}
     kinds: Counter[str] = Counter()
@@ -50,11 +56,18 @@ def redact_texts(
         for one in spans:
             secret = text[one.start : one.end]
             names.setdefault(secret, f"{base}{len(names) + 1:0{DIGITS}}")
-            kinds[(known or {}).get(secret, one.kind)] += 1
-    everywhere = sorted((s for s in names if len(s) >= SHORTEST_EVERYWHERE), key=len, reverse=True)
-    clean = [
-        _replace(text, spans, names, everywhere) for text, spans in zip(texts, found, strict=True)
-    ]
+            kinds[one.kind] += 1
+    everywhere = _Everywhere(names)
+    clean: list[str] = []
+    for text, spans in zip(texts, found, strict=True):
+        if deadline is not None:
+            deadline.check()
+        parts: list[str] = []
+        at = 0
+        for one in spans:
+            parts += [everywhere.replace(text[at : one.start]), names[text[one.start : one.end]]]
+            at = one.end
+        clean.append("".join((*parts, everywhere.replace(text[at:]))))
     table = {placeholder: secret for secret, placeholder in names.items()}
     return clean, Redactions(table, tuple(sorted(kinds.items())))
 
@@ -68,74 +81,90 @@ def _base(texts: Sequence[str]) -> str:
     return base
 
 
-def _replace(
-    text: str, spans: Sequence[secrets.Found], names: dict[str, str], everywhere: Sequence[str]
-) -> str:
-    parts: list[str] = []
-    at = 0
-    for one in spans:
-        parts += [text[at : one.start], names[text[one.start : one.end]]]
-        at = one.end
-    clean = "".join((*parts, text[at:]))
-    for secret in everywhere:
-        clean = clean.replace(secret, names[secret])
-    return clean
+class _Everywhere:
+    """Replaces known secrets also where nothing gives them away. One pass over the text finds all
+    of them, however many there are: each is known by its first characters."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
+        self._lengths: dict[str, list[int]] = {}
+        for length in sorted({len(secret) for secret in names}, reverse=True):
+            for secret in names:
+                if len(secret) == length >= SHORTEST_EVERYWHERE:
+                    self._lengths.setdefault(secret[:SHORTEST_EVERYWHERE], []).append(length)
+
+    def replace(self, text: str) -> str:
+        """`text` with the placeholders of the secrets in it; the longest counts."""
+        if not self._lengths:
+            return text
+        parts: list[str] = []
+        done = at = 0
+        while at <= len(text) - SHORTEST_EVERYWHERE:
+            for length in self._lengths.get(text[at : at + SHORTEST_EVERYWHERE], ()):
+                if name := self._names.get(text[at : at + length]):
+                    parts += [text[done:at], name]
+                    at += length
+                    done = at
+                    break
+            else:
+                at += 1
+        return "".join((*parts, text[done:]))
 
 
 def redact_infill(
-    request: InfillRequest, own: Iterable[re.Pattern[str]] = ()
+    request: InfillRequest, own: Iterable[Pattern] = (), deadline: Deadline | None = None
 ) -> tuple[InfillRequest, Redactions]:
-    """An infill request without its secrets. One that the cursor stands in is found too: the text
-    around the cursor is looked at as a whole."""
+    """An infill request without its secrets. What gives one away may be on the other side of the
+    cursor, so both sides are looked at as one text; one that the cursor stands in goes to the
+    prefix as a whole. The prefix is looked at alone, too: it may end in a piece of a secret. Raises
+    `NotPermitted` at the deadline."""
+    patterns = tuple(own)
     whole = request.prefix + request.suffix
     cut = len(request.prefix)
-    patterns = tuple(own)
-    found = secrets.find(whole, patterns)
-    prefix, suffix = request.prefix, request.suffix
-    held: tuple[str, ...] = ()
+    found = secrets.find(whole, patterns, deadline)
+    found = secrets.merged([*found, *secrets.find(request.prefix, patterns, deadline)])
     for one in found:
         if one.start < cut < one.end:
-            held = (whole[one.start : one.end],)
-            prefix, suffix = whole[: one.start], whole[one.end :]
-    # What gives a secret away may be on the other side of the cursor.
-    known = {whole[one.start : one.end]: one.kind for one in found}
-    always = [re.compile(re.escape(secret)) for secret in known]
-    fields = [prefix, suffix, request.path, request.repo, *request.stop, *held]
+            cut = one.end
+    before = [one for one in found if one.end <= cut]
+    after = [
+        replace(one, start=one.start - cut, end=one.end - cut) for one in found if one.start >= cut
+    ]
+    others = [request.path, request.repo, *request.stop]
     for snippet in request.snippets:
-        fields += [snippet.path, snippet.text]
-    clean, redactions = redact_texts(fields, (*patterns, *always), known)
-    stops, pieces = len(request.stop), len(held)
-    middle = clean[4 + stops] if held else ""
-    texts = iter(clean[4 + stops + pieces :])
-    snippets = tuple(replace(s, path=next(texts), text=next(texts)) for s in request.snippets)
-    new_prefix = clean[0] + middle
-    typed = new_prefix.rpartition("\n")[2] if request.typed else ""
-    return (
-        replace(
-            request,
-            prefix=new_prefix,
-            suffix=clean[1],
-            path=clean[2],
-            repo=clean[3],
-            stop=tuple(clean[4 : 4 + stops]),
-            snippets=snippets,
-            typed=typed,
-        ),
-        redactions,
+        others += [snippet.path, snippet.text]
+    spans = [secrets.find(text, patterns, deadline) for text in others]
+    texts = [whole[:cut], whole[cut:], *others]
+    clean, redactions = _replaced(texts, [before, after, *spans], deadline)
+    prefix, suffix, path, repo, *rest = clean
+    stops = len(request.stop)
+    shown = iter(rest[stops:])
+    snippets = tuple(replace(s, path=next(shown), text=next(shown)) for s in request.snippets)
+    clean_request = replace(
+        request,
+        prefix=prefix,
+        suffix=suffix,
+        path=path,
+        repo=repo,
+        stop=tuple(rest[:stops]),
+        snippets=snippets,
+        typed=prefix.rpartition("\n")[2] if request.typed else "",
     )
+    return clean_request, redactions
 
 
 def redact_chat(
-    request: ChatRequest, own: Iterable[re.Pattern[str]] = ()
+    request: ChatRequest, own: Iterable[Pattern] = (), deadline: Deadline | None = None
 ) -> tuple[ChatRequest, Redactions]:
-    """A conversation without its secrets: messages, calls, tools, the schema, stops."""
+    """A conversation without its secrets: messages, calls, tools, the schema, stops. Raises
+    `NotPermitted` at the deadline."""
     tools = json.dumps([[t.name, t.description, dict(t.parameters)] for t in request.tools])
     schema = "null" if request.schema is None else json.dumps(dict(request.schema))
     fields = [tools, schema, *request.stop]
     for message in request.messages:
         fields.append(message.content)
         fields += [call.arguments for call in message.tool_calls]
-    clean, redactions = redact_texts(fields, own)
+    clean, redactions = redact_texts(fields, own, deadline)
     texts = iter(clean[2 + len(request.stop) :])
     messages = tuple(
         replace(

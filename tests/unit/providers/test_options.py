@@ -31,6 +31,8 @@ REFUSED = {
     "a key in other letters": ("anthropic", {"apiKey": SECRET}),
     "a token": ("ollama", {"auth_token": SECRET}),
     "a password": ("llama_server", {"password": SECRET}),
+    "a key by its bare name": ("openai_compatible", {"key": SECRET}),
+    "tokens that are no number of them": ("openai_compatible", {"access_tokens": [SECRET]}),
     "an authorising header": ("llama_server", {"headers": {"Authorization": SECRET}}),
     "a header with a key": ("openai_compatible", {"headers": {"X-Api-Key": SECRET}}),
     "an unknown option": ("ollama", {"keep_alife": SECRET}),
@@ -43,6 +45,30 @@ REFUSED = {
     "lanes of nothing": ("llama_server", {"managed": True, "lanes": 0}),
     "an unknown kind": ("lama_server", {}),
 }
+
+
+SAYS_KEY = "has a key in its settings"
+
+
+@pytest.mark.parametrize("option", ["api_key", "authToken", "bearer", "client-secret", "PASSWORD"])
+def test_a_key_is_called_one(option: str) -> None:
+    with pytest.raises(ConfigError, match=SAYS_KEY):
+        _build("openai_compatible", {option: SECRET})
+
+
+@pytest.mark.parametrize(
+    "option", ["max_tokens", "token_limit", "tokenizer", "keyboard", "author", "num_tokens", "keep"]
+)
+def test_an_unknown_option_about_tokens_is_not_called_a_key(option: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _build("openai_compatible", {option: 3}, "http://127.0.0.1:1/v1")
+    assert SAYS_KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["openai_compatible", "llama_server", "anthropic"])
+def test_the_size_of_a_models_context_is_an_option(kind: str) -> None:
+    provider = _build(kind, {"context_tokens": 4096}, "http://127.0.0.1:1/v1")
+    assert provider.capabilities.context_tokens == 4096
 
 
 @pytest.mark.parametrize("case", REFUSED)

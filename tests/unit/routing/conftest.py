@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
@@ -87,15 +87,22 @@ def allow(store: Store, workspace: Path) -> Callable[[str, Consent], None]:
 
 
 @pytest.fixture(scope="session")
-def corpus() -> ModuleType:
+def bench() -> Callable[[str], ModuleType]:
+    """A module of tests/bench by its name."""
+    folder = str(Path(__file__).parents[2] / "bench")
+
+    def load(name: str) -> ModuleType:
+        if folder not in sys.path:
+            sys.path.append(folder)
+        return importlib.import_module(name)
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def corpus(bench: Callable[[str], ModuleType]) -> ModuleType:
     """tests/bench/secret_corpus.py."""
-    path = Path(__file__).parents[2] / "bench" / "secret_corpus.py"
-    spec = importlib.util.spec_from_file_location("secret_corpus", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return bench("secret_corpus")
 
 
 @pytest.fixture

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
+import random
 import re
-import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -13,14 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearfield.routing import secrets
-from nearfield.routing.redact import Restorer, redact_infill, redact_texts
+from nearfield.routing.linear import compiled
+from nearfield.routing.redact import Restorer, redact_chat, redact_infill, redact_texts
 from nearfield.routing.withhold import Withheld
-from nearfield.types import Delta, Finish, InfillRequest
+from nearfield.types import ChatRequest, Delta, Finish, InfillRequest, Message, Role, Tool
 
 # The corpus is made anew from its seed; these two were not looked at while patterns were written.
 SEEDS = (2024, 77)
 WORST_RECALL = 0.99
 WORST_PRECISION = 0.99
+WORST_FORMS = 0.95
 
 
 def _left(needle: str, text: str) -> bool:
@@ -43,15 +47,28 @@ def test_keys_of_every_kind_are_replaced(corpus: ModuleType, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_what_only_looks_like_a_key_survives(corpus: ModuleType, seed: int) -> None:
-    cases = list(corpus.lookalikes(seed))
-    assert len(cases) >= 200
+def test_what_only_looks_like_a_key_survives(bench: Callable[[str], ModuleType], seed: int) -> None:
+    cases = list(bench("secret_lookalikes").lookalikes(seed))
+    assert len({case.kind for case in cases}) >= 150
     lost = [
         case
         for case in cases
         if case.needle not in redact_texts([f"a = 1\n{case.text}\nb()"])[0][0]
     ]
     assert len(lost) <= len(cases) * (1 - WORST_PRECISION), [(c.kind, c.text) for c in lost]
+
+
+def test_secrets_are_found_however_they_are_written(bench: Callable[[str], ModuleType]) -> None:
+    """Three hundred forms with a kind each in turn; the bench crosses them all."""
+    module = bench("secret_forms")
+    cases = list(module.cases(11))[:: len(module.KINDS) - 1]
+    assert len(cases) >= 300 and len({case.kind for case in cases}) >= 20
+    missed = [
+        case
+        for case in cases
+        if module.missed(case, redact_texts([f"a = 1\n{case.text}\nb()"])[0][0])
+    ]
+    assert len(missed) <= len(cases) * (1 - WORST_FORMS), [(c.kind, c.text) for c in missed]
 
 
 def test_our_own_source_survives() -> None:
@@ -86,7 +103,7 @@ def test_a_placeholder_in_the_text_is_not_taken_for_ours() -> None:
 
 
 def test_a_users_pattern() -> None:
-    own = [re.compile(r"EMP-\d+"), re.compile(r"host=(\w+)")]
+    own = [compiled(r"EMP-\d+"), compiled(r"host=(\w+)")]
     clean, redactions = redact_texts(["EMP-4711 host=secretive x"], own)
     assert clean == ["REDACTED_SECRET_0001 host=REDACTED_SECRET_0002 x"]
     assert redactions.kinds == (("your pattern", 2),)
@@ -102,6 +119,77 @@ def test_a_secret_that_the_cursor_stands_in(cut: int) -> None:
         assert not _left(secret, part) and not any(secret[n : n + 6] in part for n in range(11))
     assert clean.prefix.endswith(clean.typed)
     assert redactions.secrets
+
+
+def _made(corpus: ModuleType) -> dict[str, tuple[str, str]]:
+    """A text with a secret in it, and the secret, by name."""
+    rng = random.Random(8)
+    pem, key, token = (
+        corpus.pem(rng),
+        corpus.pick(rng, corpus.ALNUM, 32),
+        corpus.KEYS["github"](rng),
+    )
+    return {
+        "private key": (f'KEY = """{pem}"""\nx()\n', "".join(pem.split("\n")[1:-1])),
+        "vendor's token": (f't = "{token}"\nx()\n', token[4:]),
+        "named key": (f'api_key = "{key}"\nx()\n', key),
+        "key on its own line": (f"first: 1\napi_key:\n  {key}\nb: 2\n", key),
+        "password": ("db_password = 'Falcon!7tQz9wRk3'\nx()\n", "Falcon!7tQz9wRk3"),
+    }
+
+
+# Less of a secret than this is of no use to anybody; so much of one that is just being typed, or of
+# the end of one whose beginning nobody sees, cannot be told from a word.
+TYPED_CHARS = 11
+TAIL_CHARS = 15
+
+
+def _longest_left(secret: str, text: str) -> int:
+    flat = re.sub(r"\s", "", text)
+    longest = 0
+    for start in range(len(secret)):
+        while secret[start : start + longest + 1] in flat and start + longest < len(secret):
+            longest += 1
+    return longest
+
+
+@pytest.mark.parametrize(
+    "name", ["private key", "vendor's token", "named key", "key on its own line", "password"]
+)
+@pytest.mark.parametrize("rest_follows", [True, False])
+def test_a_secret_around_or_before_the_cursor(
+    corpus: ModuleType, name: str, rest_follows: bool
+) -> None:
+    text, secret = _made(corpus)[name]
+    for cut in range(len(text)):
+        suffix = text[cut:] if rest_follows else "\nfoo()\n"
+        request = InfillRequest("d", "a.py", "python", text[:cut], suffix, typed="x")
+        clean, _ = redact_infill(request)
+        left = _longest_left(secret, f"{clean.prefix} | {clean.suffix} | {clean.typed}")
+        assert left <= TYPED_CHARS, (cut, clean)
+
+
+@pytest.mark.parametrize(
+    "name", ["private key", "vendor's token", "named key", "key on its own line"]
+)
+def test_a_secret_that_a_windows_edge_cuts(corpus: ModuleType, name: str) -> None:
+    text, secret = _made(corpus)[name]
+    for cut in range(1, len(text)):
+        [end], _ = redact_texts([text[:cut]])
+        assert _longest_left(secret, end) <= TYPED_CHARS, (cut, end)
+        if text[cut - 1] == "\n" or cut > text.index(secret[:8]):
+            [start], _ = redact_texts([text[cut:]])
+            assert _longest_left(secret, start) <= TAIL_CHARS, (cut, start)
+
+
+def test_thousands_of_secrets_are_replaced_wherever_they_stand_again(corpus: ModuleType) -> None:
+    rng = random.Random(9)
+    keys = [corpus.pick(rng, corpus.ALNUM, rng.randrange(20, 40)) for _ in range(3000)]
+    named, bare = "".join(f"api_key = '{key}'\n" for key in keys), " ".join(keys)
+    clean, redactions = redact_texts([named, bare])
+    found = set(redactions.secrets.values())
+    assert len(found) > 0.99 * len(keys)
+    assert not [key for key in keys if key in clean[1] and key in found]
 
 
 @settings(deadline=None)
@@ -134,20 +222,32 @@ def test_a_placeholder_comes_back_however_the_stream_is_cut(text: str, cuts: lis
     assert logprobs + len(last.logprobs) == len(pieces)
 
 
-@pytest.mark.parametrize(
-    "unit",
-    [
-        "A", "a1", "eyJ", "-----BEGIN RSA PRIVATE KEY-----\n", "key", "password=", '"', "://a:",
-        "Bearer ", "A/+\n", "curl -u ", "--password ", "<password>", "machine a login b ",
-        "//x/:_authToken=", "ABCDEFGHIJKLMNOP\n", "0123456789:",
-    ],
-)  # fmt: skip
-def test_no_text_takes_long(unit: str) -> None:
-    """100 kB of the worst; a pattern that is quadratic in it would take minutes."""
-    secrets.find("warm key")
-    begun = time.process_time()
-    secrets.find(unit * (100_000 // len(unit)))
-    assert time.process_time() - begun < 10
+PIECES = (
+    "\\",
+    '"',
+    "\n",
+    "'",
+    "password = ",
+    "api_key: ",
+    "Falcon!7tQz9",
+    "kT8sW2nB5xQ9zR4v",
+    " ",
+    "{",
+    "}",
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+def test_tools_stay_tools_and_come_back(text: str) -> None:
+    """They are looked through as JSON, in which a placeholder must not split an escape."""
+    tool = Tool("read", text, {"default": text, "enum": [text]})
+    request = ChatRequest((Message(Role.USER, "hi"),), tools=(tool,), schema={"title": text})
+    clean, redactions = redact_chat(request)
+    restored = json.dumps([clean.tools[0].description, clean.tools[0].parameters, clean.schema])
+    for name, secret in redactions.secrets.items():
+        restored = restored.replace(name, secret)
+    assert json.loads(restored) == [text, {"default": text, "enum": [text]}, {"title": text}]
 
 
 @settings(deadline=None)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nearfield.errors import NearfieldError
+from nearfield.errors import NearfieldError, NotPermitted
 from nearfield.features.chat.reach import Reach
 from nearfield.features.chat.signature import checked
 from nearfield.features.chat.store import RUNNING, Called, CallStore
@@ -34,11 +34,13 @@ from nearfield.features.chat.words import (
 )
 from nearfield.features.tasks import describe
 from nearfield.routing.redact import redact_texts
+from nearfield.routing.secrets import Deadline
 from nearfield.types import ToolCall
 
 log = logging.getLogger(__name__)
 
 AUDITED_CHARS = 2_000
+AUDIT_SECONDS = 1.0
 """Of a call's arguments; the text of a written file is in the file."""
 REPORTED_CHARS = 2_000
 """Of a result, to whoever shows the call."""
@@ -66,7 +68,7 @@ class Caller:
         it cannot be recorded."""
         self._decision, begun = "refused", time.monotonic()
         arguments = _object(wish.arguments)
-        row = self._row(wish)
+        row = await asyncio.to_thread(self._row, wish)
         number = await asyncio.to_thread(self.store.begin, row)
         state, why = CallState.FAILED, "cancelled"
         outcome = said("")
@@ -130,7 +132,13 @@ class Caller:
             self.granted.add(function.name)
 
     def _row(self, wish: ToolCall) -> Called:
-        [arguments, name], _ = redact_texts([wish.arguments, wish.name])
+        """What the audit keeps of a call. Blocks."""
+        try:
+            texts = [wish.arguments, wish.name]
+            [arguments, name], _ = redact_texts(texts, deadline=Deadline(AUDIT_SECONDS))
+        except NotPermitted:
+            arguments = "(too long to be looked through for secrets)"
+            name = wish.name if wish.name in self.functions else ""
         return Called(
             id=0,
             at=0,

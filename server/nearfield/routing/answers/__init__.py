@@ -17,7 +17,7 @@ import msgspec
 from nearfield.catalog.disk import cache_dir
 from nearfield.config.schema import Cache, Engine, ProviderSettings
 from nearfield.routing.answers.store import AnswerStore, AnswersUnusable
-from nearfield.routing.guard import redactions_of
+from nearfield.routing.guard import has_secrets
 from nearfield.types import ChatRequest, Priority
 
 # Raise it when what an answer means changes, and every old one is forgotten.
@@ -53,7 +53,7 @@ class Answers:
         """Keep `text`; says whether it was kept."""
         if not self._settings.enabled:
             return False
-        if redactions_of([text, *(message.content for message in request.messages)]):
+        if has_secrets([text, *(message.content for message in request.messages)]):
             return False
         try:
             self._store.put(key, text, self._settings.max_mb * 1024 * 1024)

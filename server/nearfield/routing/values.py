@@ -1,0 +1,143 @@
+"""Whether a value is a secret, by what it is made of.
+
+Two questions, by what the name beside it says: a password may be any mixture that is no word, path
+or code; a key has to look random.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from itertools import pairwise
+
+SHORTEST_PASSWORD = 5
+SHORTEST_KEY = 12
+
+# Values that stand for a secret, or are none.
+_PLACEHOLDER = re.compile(
+    r"[<>{}]|^\$|\$[{(]|%[({]|^%\w*%?$|%[sd](?![A-Za-z0-9])|%Y-|%H:|^\*+$|\.\.\.|…|a-z|^[x*.\-_#0]+$|xxxx|\*\*\*\*|"
+    r"example|sample|dummy|fake|placeholder|change[-_ ]?me|replace[-_ ]?me|redacted|"
+    r"your[-_ ]|^your|my[-_ ]?secret|"
+    r"insert|todo|^test|^none$|^null$|undefined|foobar|lorem|process\.env|os\.environ|getenv|"
+    r"deadbeef|123456789|abcdefgh|not[-_ ]?(?:a[-_ ])?(?:real|secret)",
+    re.IGNORECASE,
+)
+_WORDS = frozenset((
+    "password", "passwd", "passw0rd", "p4ssw0rd", "password1", "password123", "pass", "secret",
+    "secrets", "token", "admin", "root", "user", "username", "postgres", "mysql", "redis",
+    "guest", "public", "private", "default", "required", "optional", "string", "bearer", "basic",
+    "oauth", "oauth2", "changeit", "letmein", "qwerty", "qwerty123", "hunter2", "test1234",
+    "pass123", "pass1234", "admin123", "abc123",
+))  # fmt: skip
+_IDENTIFIER = re.compile(
+    r"[\-:@=?]{0,2}[A-Za-z_]+\d{0,2}(?:[.\-:/=](?:[A-Za-z_]+\d{0,2}|\d{1,2}))*[\-:=?]{0,2}"
+)
+_RUNS = re.compile(r"[^\W_]+")
+_CHUNKS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+|.")
+_TOKEN_LIKE = re.compile(r"[A-Za-z0-9_\-+/.~%]+={0,2}")
+_CODE = re.compile(r"^(?:https?://|file:|arn:)|://$|[()\[\]]|\s|\\[nrt]|^0x[0-9A-Fa-f]+$|![rsa]$")
+_PATH = re.compile(r"^(?:[./~\\]|[A-Za-z]:\\)|^\w+(?:\.\w+)+$")
+# Five consonants in a row, as words do not have them.
+_UNPRONOUNCEABLE = re.compile(r"[bcdfghjklmnpqrstvwxz]{5}", re.IGNORECASE)
+_HASH = re.compile(r"\b(?:sha(?:1|256|384|512)|md5)[-:]|^\$2[aby]\$|^data:|^h1:", re.IGNORECASE)
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_HEX = re.compile(r"(?:[0-9a-f]+|[0-9A-F]+)[.\-]?")
+_BYTES = re.compile(r"(?:\\x[0-9A-Fa-f]{2}){8,}|(?:0x[0-9A-Fa-f]{1,2},\s*){7,}0x[0-9A-Fa-f]{1,2},?")
+_PHRASE = re.compile(r"[a-z]{2,12}(?:[ \-][a-z]{2,12}){3,11}")
+# A sentence has some of these, a passphrase of words drawn by chance has none.
+_SENTENCE = re.compile(
+    r"\b(?:an?|the|your|my|our|is|are|be|must|may|can|not|no|of|for|to|in|on|at|with|and|or|from|"
+    r"this|that|enter|password|passwords|passphrase|secret|token|key|user|service|app|db)\b"
+)
+
+
+def is_password(value: str, bare: bool = False) -> bool:
+    """Whether `value`, beside a name that says password, is one: mixed, and no word of code. `bare`
+    is one without quotes."""
+    if len(value) < SHORTEST_PASSWORD or value.lower() in _WORDS or is_placeholder(value):
+        return False
+    if _BYTES.fullmatch(value):
+        return True
+    if value.isdigit():
+        return False
+    if _PHRASE.fullmatch(value) and not bare:
+        return not _SENTENCE.search(value)
+    if _CODE.search(value) or _HASH.search(value):
+        return False
+    if _IDENTIFIER.fullmatch(value) or _PATH.search(value):
+        return is_random(value)
+    letters = any(c.isalpha() for c in value)
+    others = any(not c.isalpha() for c in value)
+    return letters and others and not (bare and value[-1] in ":=")
+
+
+def is_key(value: str) -> bool:
+    """Whether `value`, beside a name that says token, secret or key, is one: long and random."""
+    if len(value) < SHORTEST_KEY or is_placeholder(value) or _HASH.search(value):
+        return False
+    if _UUID.fullmatch(value) or _BYTES.fullmatch(value):
+        return True
+    if _CODE.search(value) or (_PATH.search(value) and not _is_dense(value)):
+        return False
+    return is_random(value)
+
+
+def is_surely_key(value: str) -> bool:
+    """Whether `value` is a key also where a name is near it and not beside it: no hash, no id, no
+    setting of something, and mixed throughout."""
+    if len(value) < 16 or not _TOKEN_LIKE.fullmatch(value) or _HEX.fullmatch(value):
+        return False
+    return not _UUID.fullmatch(value) and is_key(value) and _is_dense(value)
+
+
+def is_strong_password(value: str) -> bool:
+    """Whether `value` is a password also where only a space is between it and the name."""
+    kinds = {_kind(c) for c in value}
+    return len(value) >= 8 and {"0", "-"} <= kinds and len(kinds) > 2 and is_password(value, True)
+
+
+def is_placeholder(value: str) -> bool:
+    """Whether `value` stands for a secret that is somewhere else."""
+    return _PLACEHOLDER.search(value) is not None
+
+
+def is_random(value: str) -> bool:
+    """Whether a person would not have made `value` up of words: digits among letters and changes of
+    case more often than names have them, or many marks, and many different characters."""
+    if len(value) < SHORTEST_KEY or re.search(r"\s", value) or entropy(value) < 2.8:
+        return False
+    digits = sum(c.isdigit() for c in value)
+    joined = joins(value)
+    if joined >= len(value) / 3 or (digits >= 2 and joined >= 4 and len(value) < 5.5 * joined):
+        return True
+    if joined >= (1 if digits else max(3, len(value) / 5)) and _UNPRONOUNCEABLE.search(value):
+        return True
+    kinds = [_kind(c) for c in value]
+    marks = {c for c in value if _kind(c) == "-"}
+    return len(marks) > 2 and sum(a != b for a, b in pairwise(kinds)) >= len(value) / 3
+
+
+def _is_dense(value: str) -> bool:
+    """Whether words and numbers in it are no longer than three characters on average."""
+    return len(value) <= 3 * (joins(value) + 1)
+
+
+def joins(value: str) -> int:
+    """How often a word or a number borders on another one without a mark between. A capital before
+    small letters belongs to their word."""
+    return sum(len(_CHUNKS.findall(run)) - 1 for run in _RUNS.findall(value))
+
+
+def _kind(char: str) -> str:
+    if char.isdigit():
+        return "0"
+    if char.isalpha():
+        return "A" if char.isupper() else "a"
+    return "-"
+
+
+def entropy(text: str) -> float:
+    """Shannon's, in bits a character."""
+    total = len(text)
+    return -sum(n / total * math.log2(n / total) for n in Counter(text).values())
