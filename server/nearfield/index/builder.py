@@ -16,8 +16,9 @@ from pathlib import PurePosixPath
 
 import psutil
 
+from nearfield.files.encoding import text_of
 from nearfield.index.chunks import Chunk, chunked
-from nearfield.index.files import AS_THE_TEAM_HAS_IT, Entry, Stamp, Tree, decode, digest_of, unfit
+from nearfield.index.files import AS_THE_TEAM_HAS_IT, Entry, Stamp, Tree, digest_of, unfit
 from nearfield.index.interface import Content, IndexStore, Known
 from nearfield.index.symbols import NO_SYMBOLS, outline
 from nearfield.syntax.languages import language_for
@@ -200,7 +201,7 @@ class Builder:
         changed = stamp.mtime_ns / 1e9
         if known is not None and known.digest == digest and known.holder is None:
             return _Restamp(path, kept, changed, known.reason)
-        text = decode(raw)
+        text = text_of(raw)
         if text is None:
             return Content(path, kept, digest, len(raw), reason="binary", changed=changed)
         return understood(path, text, digest, len(raw), kept, changed)
@@ -295,7 +296,7 @@ def explain(tree: Tree, path: str) -> str:
     found = tree.read(path)
     if found is None:
         return "unreadable"
-    text = decode(found[1])
+    text = text_of(found[1])
     return "binary" if text is None else unfit(path, text)
 
 

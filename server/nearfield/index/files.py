@@ -67,7 +67,6 @@ MINIFIED_MEAN_CHARS = 250
 MINIFIED_LINE_CHARS = 5_000
 """A line of this length in a source file was not typed."""
 PROSE_SUFFIXES = frozenset({".md", ".markdown", ".mdx", ".rst", ".txt", ".adoc", ".tex", ""})
-BINARY_HEAD_BYTES = 8_192
 
 AS_THE_TEAM_HAS_IT = "as the team has it"
 """The reason of a file that a team's index holds as it is here."""
@@ -233,28 +232,6 @@ class Tree:
 
 def _secret(path: str) -> bool:
     return _SECRET.match_file(path)
-
-
-def decode(content: bytes) -> str | None:
-    """The text of a file, None when it is binary. UTF-8, UTF-16 with its mark, else Latin-1; line
-    ends as they are."""
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        try:
-            return content.decode("utf-16")
-        except UnicodeDecodeError:
-            return None
-    if b"\0" in content[:BINARY_HEAD_BYTES]:
-        return None
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
-    odd = sum(
-        1
-        for character in text[:BINARY_HEAD_BYTES]
-        if not (character.isprintable() or character in "\t\r\n\f")
-    )
-    return None if odd * 50 > min(len(text), BINARY_HEAD_BYTES) else text
 
 
 def unfit(path: str, text: str) -> str:

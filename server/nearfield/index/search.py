@@ -19,11 +19,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from nearfield.files.encoding import text_of
 from nearfield.index.around import Around, module_word
 from nearfield.index.asked_embedder import NotEmbedded
 from nearfield.index.chunks import doc_of
 from nearfield.index.early_store import EarlyReader
-from nearfield.index.files import decode, digest_of
+from nearfield.index.files import digest_of
 from nearfield.index.interface import IndexReader, NearestChunks, Place, Row
 from nearfield.index.words import asked, parts
 
@@ -330,7 +331,7 @@ class Searcher:
                 raw = (self._root / path).read_bytes()
                 if digest_of(raw) != source.digest:
                     return None
-                held = stamp, (decode(raw) or "").split("\n")
+                held = stamp, (text_of(raw) or "").split("\n")
                 self._read[path] = held
         except OSError:
             return None

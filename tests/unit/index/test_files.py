@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nearfield.index.builder import explain
-from nearfield.index.files import Tree, decode, unfit
+from nearfield.index.files import Tree, unfit
 
 CASES: dict[str, tuple[dict[str, str | bytes], str, str]] = {
     "plain": ({"a.py": "x = 1\n"}, "a.py", ""),
@@ -123,22 +123,6 @@ def test_names_that_are_no_text(place: Any) -> None:
     assert place.build().files == 1
     assert [hit.symbol for hit in place.searcher().search("alpha")] == ["alpha"]
     assert place.build().chunks == 0  # known, so not understood a second time
-
-
-@pytest.mark.parametrize(
-    ("raw", "text"),
-    [
-        (b"a\xc3\xa9", "a\xe9"),
-        (b"\xef\xbb\xbfa", "a"),
-        ("a\u20ac".encode("utf-16"), "a\u20ac"),
-        (b"caf\xe9 au lait", "caf\xe9 au lait"),
-        (bytes(range(1, 32)) * 20 + b"\xff", None),
-        (b"\xff\xfea", None),
-        (b"", ""),
-    ],
-)
-def test_decoding(raw: bytes, text: str | None) -> None:
-    assert decode(raw) == text
 
 
 def test_prose_on_long_lines_is_not_minified() -> None:

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nearfield.features.chat.words import Refused
-from nearfield.index.files import Tree, decode
+from nearfield.files.encoding import text_of
+from nearfield.index.files import Tree
 
 MOST_ENTRIES = 2_000
 """A folder with more is listed up to here."""
@@ -111,7 +112,7 @@ class Folder:
                     "Read a part of it by its lines, or search in it.",
                 )
             with os.fdopen(os.dup(handle), "rb") as stream:
-                text = decode(stream.read(most))
+                text = text_of(stream.read(most))
         if text is None:
             raise Refused(f"{_shown(name)} is not text.")
         return path, text
