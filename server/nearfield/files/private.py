@@ -50,9 +50,8 @@ def private_folder(path: Path, *, sweep: bool = False) -> Path:
 def private_file(path: Path) -> Path:
     """Make sure that there is a file at `path`, empty if new, that its owner alone may read.
 
-    Raises `OSError`.
+    The folder is left as it is: a user may have chosen it. Raises `OSError`.
     """
-    private_folder(path.parent)
     flags = os.O_CREAT | os.O_WRONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
     os.close(os.open(path, flags, FILE_MODE))
     _narrow(path, FILE_MODE)
@@ -60,10 +59,11 @@ def private_file(path: Path) -> Path:
 
 
 def private_database(path: Path) -> Path:
-    """Make sure that there is a private file for SQLite to open.
+    """Make sure that there is a private file for SQLite to open, in a private folder.
 
     SQLite gives the files that it makes beside it the same mode. Raises `OSError`.
     """
+    private_folder(path.parent)
     private_file(path)
     for part in _DATABASE_PARTS:
         _narrow(path.with_name(path.name + part), FILE_MODE)
@@ -71,15 +71,15 @@ def private_database(path: Path) -> Path:
 
 
 def private_draft(folder: Path, suffix: str = ".draft") -> Path:
-    """Make an empty private file of a new name in `folder`. Raises `OSError`."""
-    handle, name = tempfile.mkstemp(suffix, dir=private_folder(folder))
+    """Make an empty private file of a new name in `folder`, which exists. Raises `OSError`."""
+    handle, name = tempfile.mkstemp(suffix, dir=folder)
     os.close(handle)
     _narrow(Path(name), FILE_MODE)
     return Path(name)
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Replace `path` by `content` at once, in a private folder. Raises `OSError`."""
+    """Replace `path` by `content` at once. The folder exists. Raises `OSError`."""
     draft = private_draft(path.parent, f".{path.name}")
     try:
         draft.write_bytes(content)
@@ -132,7 +132,8 @@ def _narrow(path: Path, mode: int) -> None:
         status = path.lstat()
     except FileNotFoundError:
         return
-    ours = status.st_uid == os.geteuid() and not stat.S_ISLNK(status.st_mode)
-    shared = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
-    if ours and not shared and stat.S_IMODE(status.st_mode) != mode:
-        path.chmod(mode)
+    folder = stat.S_ISDIR(status.st_mode) and not status.st_mode & stat.S_ISVTX
+    ours = status.st_uid == os.geteuid() and (folder or stat.S_ISREG(status.st_mode))
+    if ours and stat.S_IMODE(status.st_mode) != mode:
+        with suppress(PermissionError):  # a file system without modes
+            path.chmod(mode)

@@ -145,7 +145,7 @@ class Workspace:
         may. Raises `IndexUnusable`."""
         if self.shared is not None:
             return _taken_shared(self.shared)
-        lock = filelock.FileLock(self.place.lock, timeout=0)
+        lock = filelock.FileLock(self.place.lock, timeout=0, mode=0o600)
         try:
             lock.acquire()
         except filelock.Timeout:
