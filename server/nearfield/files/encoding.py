@@ -62,6 +62,11 @@ class TextFile:
     mark: bytes = b""
     sure: bool = True
 
+    @property
+    def told(self) -> bool:
+        """Whether every editor reads the file rightly: it is UTF-8, or begins with a mark."""
+        return self.encoding == "utf-8" or bool(self.mark)
+
     def encode(self, text: str) -> bytes:
         """Return the bytes of the file with `text` in it. Raises `Unwritable`."""
         text = text if self.text.startswith("\ufeff") else text.removeprefix("\ufeff")

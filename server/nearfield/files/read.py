@@ -52,20 +52,31 @@ def read_open(handle: int, name: str, max_bytes: int) -> bytes:
 
     Raises `UnreadableFile` as `read_regular` does.
     """
+    # The size is checked on what was read: files in /proc report 0 bytes.
+    content = read_beginning(handle, name, max_bytes + 1)
+    if len(content) > max_bytes:
+        raise UnreadableFile(f"{name} holds more than {max_bytes} bytes.")
+    return content
+
+
+def read_beginning(handle: int, name: str, most: int) -> bytes:
+    """Return the first `most` bytes of an open regular file, or all of a shorter one.
+
+    Raises `UnreadableFile` as `read_regular` does, but for no size.
+    """
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise UnreadableFile(f"{name} is not a regular file.")
-        # The size is checked on what was read: files in /proc report 0 bytes. Read in pieces,
-        # because one large read reserves all of the memory first.
+        # In pieces, because one large read reserves all of the memory first.
         content = bytearray()
-        while len(content) <= max_bytes:
-            piece = os.read(handle, min(_PIECE_BYTES, max_bytes + 1 - len(content)))
+        while len(content) < most:
+            piece = os.read(handle, min(_PIECE_BYTES, most - len(content)))
             if not piece:
-                return bytes(content)
+                break
             content += piece
     except OSError as error:
         raise UnreadableFile(f"{name} cannot be read: {reason(error)}.") from error
-    raise UnreadableFile(f"{name} holds more than {max_bytes} bytes.")
+    return bytes(content)
 
 
 def reason(error: Exception) -> str:

@@ -19,7 +19,9 @@ from pathlib import Path, PurePosixPath
 import pathspec
 
 from nearfield.files.ignore import Chain, chain_above
+from nearfield.files.read import UnreadableFile, read_open
 from nearfield.files.secret_names import SECRET_FILES
+from nearfield.files.workspace import WorkspaceFiles
 
 MAX_FILE_BYTES = 1_000_000
 """Larger files are data. The largest hand-written file of CPython has 0.7 MB."""
@@ -110,7 +112,8 @@ class Tree:
     def __init__(
         self, root: Path, exclude: Sequence[str] = (), max_bytes: int = MAX_FILE_BYTES
     ) -> None:
-        self.root = Path(os.path.realpath(root))
+        self._files = WorkspaceFiles(root)
+        self.root = self._files.root
         self._exclude = tuple(exclude)
         self._max_bytes = max_bytes
 
@@ -184,6 +187,12 @@ class Tree:
             path, chain.entered(self.root, above, self._rule_files(above)), folder=folder
         )
 
+    def kept_from_models(self, path: str, is_folder: bool) -> str:
+        """Why nothing of `path` is shown to a model, "" when it may be. Large and binary files are
+        not indexed, but may be looked at."""
+        why = self.ruled_out(path, folder=is_folder)
+        return why if why.startswith(("excluded", "secret", "vendored")) else ""
+
     def look(self, path: str) -> Entry | None:
         """What the walk would say about one file, without walking; None when it is not there."""
         chain = chain_above(self.root, self._exclude)
@@ -208,23 +217,18 @@ class Tree:
         return {name for name in names if (self.root / folder / name).exists()}
 
     def read(self, path: str) -> tuple[Stamp, bytes] | None:
-        """A file's bytes and how it looked; None when it is gone, is no regular file any more, or
-        does not hold still."""
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+        """A file's bytes and how it looked; None when it is gone, is no regular file any more, has
+        a link on its way, or does not hold still."""
         for _attempt in range(3):
             try:
-                handle = os.open(self.root / path, flags | getattr(os, "O_BINARY", 0))
-            except (OSError, ValueError):
+                with self._files.opened(path) as handle:
+                    before = os.fstat(handle)
+                    if self._looks(before):
+                        return None
+                    content = read_open(handle, path, self._max_bytes)
+                    after = os.fstat(handle)
+            except (OSError, UnreadableFile):
                 return None
-            with os.fdopen(handle, "rb") as stream:
-                before = os.fstat(stream.fileno())
-                if self._looks(before):
-                    return None
-                try:
-                    content = stream.read(self._max_bytes + 1)
-                except OSError:
-                    return None
-                after = os.fstat(stream.fileno())
             if Stamp.of(before) == Stamp.of(after) and len(content) == after.st_size:
                 return Stamp.of(after), content
         return None
