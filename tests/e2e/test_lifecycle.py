@@ -144,7 +144,7 @@ def test_initialize_is_answered_before_anything_heavy_is_loaded(wire: StartWire)
         "from nearfield.lsp import server\n"
         "server.build()\n"
         "heavy = {'llama_cpp', 'tree_sitter', 'httpx', 'numpy', 'huggingface_hub', 'psutil',"
-        " 'nearfield.features.service', 'pathspec', 'rich'}\n"
+        " 'nearfield.features.service', 'rich'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pathspec import GitIgnoreSpec
-
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError, NotReady
+from nearfield.files.ignore import SettingsRules
 from nearfield.routing.router import Router, built
 from nearfield.types import Snapshot
 
@@ -21,7 +20,7 @@ class Permitted:
         self._enabled = config.completion.enabled
         self._languages = frozenset(name.lower() for name in config.completion.disabled_languages)
         self._max_bytes = config.files.max_bytes
-        self._excluded = GitIgnoreSpec.from_lines(config.files.exclude)
+        self._excluded = SettingsRules(config.files.exclude)
         self._verdicts: dict[tuple[str, str | None], bool] = {}
 
     def reason(self, snapshot: Snapshot) -> str:
@@ -53,11 +52,11 @@ class Permitted:
         return built(router)
 
     def _is_excluded(self, snapshot: Snapshot) -> bool:
-        if not snapshot.path or not len(self._excluded):
+        if not snapshot.path or not self._excluded:
             return False
         key = (snapshot.path, snapshot.root)
         if key not in self._verdicts:
-            self._verdicts[key] = self._excluded.match_file(_relative(*key))
+            self._verdicts[key] = self._excluded.match(_relative(*key))
         return self._verdicts[key]
 
 

@@ -10,9 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pathspec import GitIgnoreSpec
-
-from nearfield.files.secret_names import SECRET_FILES
+from nearfield.files.ignore import holds_keys
 from nearfield.types import Edit, Snapshot
 
 REGIONS_KEPT = 8
@@ -49,7 +47,6 @@ class Recent:
     def __init__(self) -> None:
         self._places: OrderedDict[int, _Place] = OrderedDict()
         self._next = 0
-        self._secret = GitIgnoreSpec.from_lines(SECRET_FILES)
 
     def edited(self, snapshot: Snapshot, edits: Iterable[Edit]) -> None:
         """`edits` have led to `snapshot`."""
@@ -88,13 +85,10 @@ class Recent:
             near = place.uri == here.uri and abs(place.at - offset) <= 4 * SAME_CHARS
             if snapshot is None or near or place.when < oldest or place.written < TOUCHED_CHARS:
                 continue
-            if snapshot.root != here.root or not snapshot.path or self._holds_keys(snapshot.path):
+            if snapshot.root != here.root or not snapshot.path or holds_keys(snapshot.path):
                 continue
             found.append(_region(snapshot, min(place.at, len(snapshot.text))))
         return found
-
-    def _holds_keys(self, path: str) -> bool:
-        return self._secret.match_file(path.replace("\\", "/").lstrip("/").lower())
 
 
 def _region(snapshot: Snapshot, at: int) -> Region:

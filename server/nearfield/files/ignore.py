@@ -1,168 +1,397 @@
-"""Which files the user does not want looked at: git's ignore rules, and our own file beside them.
+"""Answer whether a path of a workspace is to be left alone, and by which rule: the one answer that
+the index, the guard before the cloud, chat functions and actions all give.
 
 `.gitignore` counts in every folder from the repository's top (which may lie above the workspace)
-down to the file, `.git/info/exclude` and git's global excludes before them; the last rule that
+down to the path, `.git/info/exclude` and git's global excludes before them; the last rule that
 speaks of a path decides, as in git. A nested repository, a submodule or a worktree starts with
 rules of its own. `.nearfieldignore` and the settings' patterns are separate sets: what one of them
-excludes no `.gitignore` can bring back. An excluded folder is not entered, so nothing below it can
-be brought back either, again as in git.
+excludes no `.gitignore` can bring back. What an excluded folder holds cannot be brought back
+either, also when the workspace itself lies in one. Names of keys are left alone whatever is said.
+
+A rule file that is there and cannot be read closes: nobody knows what it would have excluded, so
+everything under it is left alone, and the answer names the file.
 """
 
 from __future__ import annotations
 
-import configparser
+import codecs
+import errno
 import os
-from collections.abc import Mapping, Sequence
+import stat
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Literal
 
-import pathspec
+from nearfield.files.git_config import repository_at, settings_of
+from nearfield.files.patterns import Patterns, as_bytes
+from nearfield.files.read import UnreadableFile, read_regular, reason
+from nearfield.files.secret_names import SECRET_FILES
+from nearfield.files.stamped import Stamped
 
 GIT_FILE = ".gitignore"
 OWN_FILE = ".nearfieldignore"
+RULE_FILES = frozenset({GIT_FILE, OWN_FILE})
+MAX_RULE_BYTES = 256_000
+"""Of one rule file. The longest of github.com/github/gitignore has 8,000."""
+MAX_BYTES_IN_FORCE = 1_000_000
+"""Of all rule files that count in one folder."""
+MAX_WILDCARDS_IN_FORCE = 30_000
+"""Bytes of patterns that must be tried one by one, of all rule files that count in one folder: they
+are what a match costs, at worst some ms for one name. A name alone, a path alone and `*` with
+an ending count nothing."""
+
+Kind = Literal["ignored", "settings", "keys", "unreadable"]
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """The rules of one ignore file. `base` is the folder that they are relative to, "" or with '/'
-    at its end; for a file above the workspace `way` is the way down, likewise. `source` names the
-    file in an explanation."""
+class Ruling:
+    """Why a path is left alone. `source` is the file with the rule, relative to the workspace where
+    it is inside; `pattern` is the rule, `problem` what is the matter with the file."""
 
-    base: str
+    kind: Kind
+    source: str = ""
+    pattern: str = ""
+    problem: str = ""
+
+    @property
+    def reason(self) -> str:
+        """The reason that stands in lists of files."""
+        if self.kind == "keys":
+            return "secret-looking"
+        if self.kind == "unreadable":
+            return f"excluded by {self.source}, which cannot be read ({self.problem})"
+        return f"excluded by {self.source}"
+
+    @property
+    def sentence(self) -> str:
+        """The reason as a clause that can follow "it may not leave"."""
+        if self.kind == "keys":
+            return "its name says that it holds keys"
+        if self.kind == "settings":
+            return "your settings withhold it"
+        if self.kind == "unreadable":
+            return f"{self.source} cannot be read ({self.problem}), so its rules are not known"
+        return f"{self.source} ignores it"
+
+
+class RuleFile:
+    """What stands in a rule file of so many `bytes`."""
+
+    def __init__(self, content: bytes) -> None:
+        self.bytes = len(content)
+        self._lines = tuple(lines_of(content))
+        self.exact = Patterns(self._lines)
+
+    @cached_property
+    def folded(self) -> Patterns:
+        """The same, letter case ignored."""
+        return Patterns(self._lines, fold=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """The rules of one file where they count: under `base`, "" or a path with '/' at its end."""
+
+    base: bytes
     source: str
-    spec: pathspec.GitIgnoreSpec
-    way: str = ""
+    file: RuleFile
+    fold: bool = False
 
-    def says(self, path: str, folder: bool) -> bool | None:
-        """True: excluded; False: brought back; None: no rule speaks of `path`."""
+    def says(self, path: bytes, *, folder: bool, any_case: bool) -> tuple[bool, bytes] | None:
+        """Return whether `path` is ignored and the pattern, None where no rule speaks of it."""
         if not path.startswith(self.base):
             return None
-        inner = self.way + path[len(self.base) :]
-        return self.spec.check_file(inner + "/" if folder else inner).include
-
-
-def rules_of(lines: Sequence[str], base: str, source: str) -> Rules | None:
-    """Rules from lines; a line that git's syntax does not allow is left out. None: no rule."""
-    kept = [line for line in lines if line.strip() and not line.startswith("#") and _valid(line)]
-    if not kept:
-        return None
-    return Rules(base, source, pathspec.GitIgnoreSpec.from_lines(kept))
-
-
-def read_rules(file: Path, base: str, source: str) -> Rules | None:
-    """The rules of a file, None where there is none that can be read."""
-    try:
-        if not file.is_file():  # a FIFO of that name would block for ever
-            return None
-        text = file.read_text("utf-8-sig", errors="replace")
-    except OSError:
-        return None
-    return rules_of(text.splitlines(), base, source)
+        patterns = self.file.folded if any_case or self.fold else self.file.exact
+        line = patterns.match(path[len(self.base) :], folder=folder)
+        return None if line is None else (not line.negated, line.text)
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The rules in force in one folder: each set from the farthest file to the nearest."""
+    """The rules in force in one folder, each set from the farthest file to the nearest.
 
-    git: tuple[Rules, ...] = ()
-    own: tuple[Rules, ...] = ()
+    Paths are relative to the workspace; `way` leads to that from `top`, the folder of the first
+    rules. `closed` is why nothing under the folder counts, whatever its name.
+    """
 
-    def why(self, path: str, folder: bool) -> str:
-        """The file that excludes `path` (relative to the workspace), "" when none does."""
+    root: Path
+    top: Path
+    way: str
+    git: tuple[_Rules, ...] = ()
+    own: tuple[_Rules, ...] = ()
+    fold: bool = False
+    closed: Ruling | None = None
+
+    def why(self, path: str, *, folder: bool, any_case: bool = False) -> Ruling | None:
+        """Return why `path`, an entry of this chain's folder, is left alone; None: it is not."""
+        if self.closed is not None:
+            return self.closed
+        return self.ruled(as_bytes(self.way + path), folder=folder, any_case=any_case)
+
+    def ruled(self, raw: bytes, *, folder: bool, any_case: bool = False) -> Ruling | None:
+        """Return what the rules say of a path that is relative to `top`."""
         for rules in (self.own, self.git):
-            for rule in reversed(rules):
-                said = rule.says(path, folder)
+            for one in reversed(rules):
+                said = one.says(raw, folder=folder, any_case=any_case)
                 if said is None:
                     continue
-                if said:
-                    return rule.source
+                if said[0]:
+                    kind = "settings" if one.source == SETTINGS else "ignored"
+                    return Ruling(kind, one.source, _printable(said[1]))
                 break
-        return ""
+        return None
 
-    def entered(self, root: Path, folder: str, names: frozenset[str] | set[str]) -> Chain:
-        """The chain inside `folder` ("" or "a/b/"), of which `names` are the entries."""
-        git, own = self.git, self.own
-        if folder and ".git" in names:
-            git = repository_rules(root / folder, folder)
-        if GIT_FILE in names:
-            found = read_rules(root / folder / GIT_FILE, folder, folder + GIT_FILE)
-            git = (*git, found) if found else git
-        if OWN_FILE in names:
-            found = read_rules(root / folder / OWN_FILE, folder, folder + OWN_FILE)
-            own = (*own, found) if found else own
-        return Chain(git, own)
+    def entered(self, folder: str, names: Collection[str] | None = None) -> Chain:
+        """Return the chain inside `folder` ("" or "a/b/", of the workspace). `names` are its
+        entries, as far as they are known; without them it is looked which rule files there are."""
+        if self.closed is not None:
+            return self
+        return self.below(self.root / folder, self.way + folder, folder, names)
+
+    def below(self, at: Path, base: str, shown: str, names: Collection[str] | None = None) -> Chain:
+        """Return the chain inside the folder `at`, which is `base` from `top` and `shown` in
+        messages."""
+        chain = self
+        if base and (names is None or ".git" in names):
+            chain = chain.in_repository(at, base)
+        for name in (GIT_FILE, OWN_FILE):
+            if names is None or name in names:
+                chain = chain.with_file(at / name, base, shown + name, inside=True)
+        return chain
+
+    def in_repository(self, at: Path, base: str) -> Chain:
+        """Return the chain in which a repository at `at` begins anew, if there is one."""
+        if repository_at(at) is None:
+            return self
+        return replace(self, git=()).with_excludes(at, base)
+
+    def with_excludes(self, at: Path, base: str) -> Chain:
+        """Return the chain with what stands in no `.gitignore`: git's global excludes, and those
+        of the repository at `at`, if there is one."""
+        repository = repository_at(at)
+        try:
+            settings = settings_of(repository, os.environ)
+        except UnreadableFile as error:
+            return self._closed_by("git's configuration", str(error))
+        chain = replace(self, fold=settings.fold).with_file(
+            settings.excludes, base, str(settings.excludes)
+        )
+        if repository is None:
+            return chain
+        exclude = repository.common / "info" / "exclude"
+        return chain.with_file(exclude, base, self._shown(exclude))
+
+    def with_file(self, file: Path, base: str, shown: str, *, inside: bool = False) -> Chain:
+        """Return the chain with the rules of one file, if there is one. With `inside` it may not be
+        a link out of the folder of the first rules: git follows none."""
+        if self.closed is not None:
+            return self
+        try:
+            found = read_rules(file, self.top if inside else None)
+        except UnreadableFile as error:
+            return self._closed_by(shown, str(error))
+        if found is None or not found.exact:
+            return self
+        rules = _Rules(as_bytes(base), shown, found, self.fold and file.name != OWN_FILE)
+        if file.name == OWN_FILE:
+            chain = replace(self, own=(*self.own, rules))
+        else:
+            chain = replace(self, git=(*self.git, rules))
+        in_force = [one.file for one in (*chain.own, *chain.git)]
+        if sum(one.exact.wildcard_bytes for one in in_force) > MAX_WILDCARDS_IN_FORCE:
+            return self._closed_by(shown, "it has too many wildcards")
+        if sum(one.bytes for one in in_force) > MAX_BYTES_IN_FORCE:
+            return self._closed_by(shown, "the ignore files in force are too large")
+        return chain
+
+    def _closed_by(self, source: str, problem: str) -> Chain:
+        return replace(self, closed=Ruling("unreadable", source, problem=problem))
+
+    def _shown(self, file: Path) -> str:
+        if file.is_relative_to(self.root):
+            return file.relative_to(self.root).as_posix()
+        return str(file)
 
 
-def chain_above(root: Path, patterns: Sequence[str] = ()) -> Chain:
-    """The chain that holds for a workspace before its own files are read: the settings' patterns,
-    global excludes, the repository's excludes and the ignore files of the folders above."""
-    own = rules_of(patterns, "", "the settings")
-    top = next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), None)
-    if top is None:
-        return Chain(_known(_global_rules("")), _known(own))
-    above = [folder for folder in (*reversed(root.parents), root) if folder.is_relative_to(top)]
-    way = "" if top == root else root.relative_to(top).as_posix() + "/"
-    git = [replace(rules, way=way) for rules in repository_rules(top, "")]
-    for folder in above[:-1]:
-        found = read_rules(folder / GIT_FILE, "", str(folder / GIT_FILE))
-        if found is not None:
-            git.append(replace(found, way=root.relative_to(folder).as_posix() + "/"))
-    return Chain(tuple(git), _known(own))
+SETTINGS = "the settings"
 
 
-def repository_rules(top: Path, base: str) -> tuple[Rules, ...]:
-    """The rules of a repository that stand in no `.gitignore`: global excludes, `info/exclude`."""
-    return _known(_global_rules(base), read_rules(_exclude_file(top), base, ".git/info/exclude"))
+class IgnoreRules:
+    """The answer for one workspace folder, under the settings' `patterns`.
+
+    Rule files are read when they are needed and kept until they change, so that an answer is of
+    now. Threads may share it.
+    """
+
+    def __init__(self, root: str | Path, patterns: Sequence[str] | SettingsRules = ()) -> None:
+        self.root = Path(os.path.realpath(root))
+        known = isinstance(patterns, SettingsRules)
+        self._settings = patterns if known else SettingsRules(patterns)
+
+    def why(self, path: str, *, folder: bool = False, any_case: bool = False) -> Ruling | None:
+        """Return why `path` (relative, with '/') is left alone, None when it is not.
+
+        It need not exist. With `any_case`, also when a rule speaks of it in other letter case: on
+        some disks that is the same file.
+        """
+        chain = self.chain()
+        above = ""
+        for step, is_folder in _steps(path, folder=folder):
+            chain = chain.entered(above)
+            ruling = chain.why(step, folder=is_folder) or named_as_keys(step, folder=is_folder)
+            if ruling is None and any_case:
+                ruling = chain.why(step, folder=is_folder, any_case=True)
+            if ruling is not None:
+                return ruling
+            above = step + "/"
+        return None
+
+    def chain(self) -> Chain:
+        """Return what is in force before the workspace's own files are read: the settings'
+        patterns, and what the repository says above the workspace."""
+        folders = (self.root, *self.root.parents)
+        top = next((one for one in folders if repository_at(one) is not None), self.root)
+        steps = self.root.relative_to(top).parts
+        way = "".join(f"{step}/" for step in steps)
+        chain = Chain(self.root, top, way)
+        if self._settings.problem:
+            return replace(
+                chain, closed=Ruling("unreadable", SETTINGS, problem=self._settings.problem)
+            )
+        if self._settings:
+            chain = replace(chain, own=(_Rules(as_bytes(way), SETTINGS, self._settings.file),))
+        chain = chain.with_excludes(top, "")
+        at, base = top, ""
+        for step in steps:
+            chain = chain.below(at, base, f"{at}{os.sep}")
+            if chain.closed is not None:
+                return chain
+            if ruling := chain.ruled(as_bytes(base + step), folder=True):
+                return replace(chain, closed=ruling)
+            at, base = at / step, f"{base}{step}/"
+        return chain
 
 
-def _known(*rules: Rules | None) -> tuple[Rules, ...]:
-    return tuple(rule for rule in rules if rule is not None)
+def read_rules(file: Path, within: Path | None = None) -> RuleFile | None:
+    """Return the rules of a file, None where there is none. Raises `UnreadableFile`.
 
-
-def _exclude_file(top: Path) -> Path:
-    """`info/exclude` of the repository at `top`; in a submodule or a worktree `.git` is a file that
-    names the real folder, and a worktree's names the main repository's."""
-    git = top / ".git"
+    A folder of that name holds no rules, for git neither. With `within`, a link may not lead out of
+    that folder.
+    """
     try:
-        if git.is_file():
-            named = git.read_text("utf-8", errors="replace").removeprefix("gitdir:").strip()
-            git = top / named
-            common = git / "commondir"
-            if common.is_file():
-                git = git / common.read_text("utf-8", errors="replace").strip()
-    except OSError:
-        pass  # unreadable: then there are no such rules
-    return git / "info" / "exclude"
+        mode = os.lstat(file).st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return None
+        raise UnreadableFile(reason(error)) from error
+    if os.path.isdir(file):  # noqa: PTH112 - does not raise
+        return None
+    if stat.S_ISLNK(mode) and within is not None:
+        real = Path(os.path.realpath(file))
+        if not real.is_relative_to(within):
+            raise UnreadableFile("it is a link to elsewhere")
+    found = _rule_files.get(file, partial(_read_rules, file))
+    if found is None:
+        raise UnreadableFile("it is a link that leads nowhere")
+    return found
 
 
-def _global_rules(base: str, environ: Mapping[str, str] | None = None) -> Rules | None:
-    """Git's `core.excludesFile`, or the place where git looks when it is not set."""
-    environ = os.environ if environ is None else environ
-    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or "~").expanduser()
-    folder = Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "git"
-    file = folder / "ignore"
-    for config in (folder / "config", home / ".gitconfig"):
-        named = _excludes_file(config)
-        if named:
-            file = home / named[2:] if named.startswith("~/") else Path(named)
-    return read_rules(file, base, str(file))
+_rule_files: Stamped[RuleFile] = Stamped(most=256)
 
 
-def _excludes_file(config: Path) -> str:
-    """`core.excludesFile` of one git configuration, "" where it says nothing."""
-    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
-    try:
-        text = config.read_text("utf-8", errors="replace")
-        # Git indents keys, which this parser would take for continued lines.
-        parser.read_string("\n".join(line.strip() for line in text.splitlines()))
-        return (parser.get("core", "excludesfile", fallback="") or "").strip('" ')
-    except (OSError, configparser.Error):
-        return ""
+def _read_rules(file: Path) -> RuleFile:
+    content = read_regular(file, MAX_RULE_BYTES)
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        # Git would not read these, but who wrote them meant them, as PowerShell's `>` does.
+        try:
+            content = content.decode("utf-16").encode()
+        except UnicodeError as error:
+            raise UnreadableFile("it is no text") from error
+    if b"\0" in content:
+        raise UnreadableFile("it is no text")
+    return RuleFile(content)
 
 
-def _valid(line: str) -> bool:
-    try:
-        pathspec.GitIgnoreSpec.from_lines([line])
-    except ValueError:
-        return False
-    return True
+def lines_of(content: bytes) -> Iterator[bytes]:
+    """Yield the patterns of a rule file, without comments, line ends and trailing spaces, as git
+    reads them."""
+    for line in content.removeprefix(codecs.BOM_UTF8).split(b"\n"):
+        if line.startswith(b"#"):
+            continue
+        if pattern := _without_trailing_spaces(line.removesuffix(b"\r")):
+            yield pattern
+
+
+def _without_trailing_spaces(line: bytes) -> bytes:
+    kept = line.rstrip(b" ")
+    if kept == line:
+        return line
+    slashes = len(kept) - len(kept.rstrip(b"\\"))
+    # An odd number of backslashes: the last one escapes the first of the spaces.
+    return line[: len(kept) + slashes % 2]
+
+
+class SettingsRules:
+    """The patterns of the settings, for who asks about these alone."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        content = as_bytes("\n".join(patterns)).replace(b"\0", b"")
+        self.file = RuleFile(content[:MAX_RULE_BYTES])
+        self.problem = ""
+        if len(content) > MAX_RULE_BYTES:
+            self.problem = "there are too many patterns"
+        elif self.file.exact.wildcard_bytes > MAX_WILDCARDS_IN_FORCE:
+            self.problem = "there are too many wildcards"
+
+    def __bool__(self) -> bool:
+        return bool(self.file.exact)
+
+    def match(self, path: str) -> bool:
+        """Tell whether the file at `path`, with '/', or a folder above it is excluded. Everything
+        is where there is a `problem`."""
+        if self.problem:
+            return True
+        return any(
+            line is not None and not line.negated
+            for step, folder in _steps(path)
+            for line in (self.file.exact.match(as_bytes(step), folder=folder),)
+        )
+
+    @property
+    def invalid(self) -> list[str]:
+        """The patterns that match nothing, since git could not read them."""
+        return [_printable(line) for line in self.file.exact.invalid()]
+
+
+def _steps(path: str, *, folder: bool = False) -> Iterator[tuple[str, bool]]:
+    """Yield the folders above `path` from the farthest, and `path`; each with whether it is one."""
+    at = path.find("/")
+    while at >= 0:
+        yield path[:at], True
+        at = path.find("/", at + 1)
+    yield path, folder
+
+
+_SECRET = Patterns(map(as_bytes, SECRET_FILES))
+
+
+def named_as_keys(path: str, *, folder: bool = False) -> Ruling | None:
+    """Return a ruling when the name of `path` says that it holds keys; folders above it are the
+    caller's to ask about. Letter case does not matter: to a person it is the same name."""
+    line = _SECRET.match(as_bytes(path.lower()), folder=folder)
+    return None if line is None or line.negated else Ruling("keys")
+
+
+def holds_keys(path: str) -> bool:
+    """Tell whether the name of the file at `path`, or of a folder above it, says that it does."""
+    path = path.replace("\\", "/").strip("/")
+    return any(named_as_keys(step, folder=folder) for step, folder in _steps(path))
+
+
+def _printable(raw: bytes) -> str:
+    text = raw.decode("utf-8", "replace")
+    return "".join(letter if letter.isprintable() else "?" for letter in text)[:80]

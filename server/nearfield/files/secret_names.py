@@ -18,5 +18,5 @@ SECRET_FILES = (
     "*.secrets", "*-secret.yaml", "*-secret.yml", "*-secrets.yaml", "*-secrets.yml",
     "client_secret*.json", "service-account*.json", "service_account*.json", "*.tfstate",
     "*.tfstate.*", "*.tfvars", "*.tfvars.json", "master.key", "wp-config.php", ".aws/", ".ssh/",
-    ".gnupg/", ".kube/", ".docker/config.json", ".azure/", ".config/gcloud/",
+    ".gnupg/", ".kube/", "**/.docker/config.json", ".azure/", "**/.config/gcloud/",
 )  # fmt: skip

@@ -59,11 +59,7 @@ class WorkspaceFiles:
 
     def kept_out(self, path: str, *, folder: bool) -> str:
         """Return why the rules keep `path` (inside, with '/') out, "" when they do not."""
-        if not path:
-            return ""
-        # A file system that takes .ENV for .env must not be talked round by it.
-        spellings = dict.fromkeys((path, path.lower()))
-        return next((why for one in spellings if (why := self._why(one, folder))), "")
+        return self._why(path, folder) if path else ""
 
     def check(self, path: str, name: str) -> None:
         """Raise `UnreadableFile` when the rules keep `path` out."""

@@ -17,6 +17,7 @@ from pathlib import PurePosixPath
 import psutil
 
 from nearfield.files.encoding import text_of
+from nearfield.files.ignore import RULE_FILES
 from nearfield.index.chunks import Chunk, chunked
 from nearfield.index.files import AS_THE_TEAM_HAS_IT, Entry, Stamp, Tree, digest_of, unfit
 from nearfield.index.interface import Content, IndexStore, Known
@@ -319,4 +320,4 @@ def _tally(skipped: Counter[str]) -> str:
 
 def is_rules(path: str) -> bool:
     """Whether a change of this file may change what counts."""
-    return PurePosixPath(path).name in {".gitignore", ".nearfieldignore"}
+    return PurePosixPath(path).name in RULE_FILES

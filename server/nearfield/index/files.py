@@ -16,11 +16,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import pathspec
-
-from nearfield.files.ignore import Chain, chain_above
+from nearfield.files.ignore import Chain, IgnoreRules, named_as_keys
 from nearfield.files.read import UnreadableFile, read_open
-from nearfield.files.secret_names import SECRET_FILES
 from nearfield.files.workspace import WorkspaceFiles
 
 MAX_FILE_BYTES = 1_000_000
@@ -73,8 +70,6 @@ PROSE_SUFFIXES = frozenset({".md", ".markdown", ".mdx", ".rst", ".txt", ".adoc",
 AS_THE_TEAM_HAS_IT = "as the team has it"
 """The reason of a file that a team's index holds as it is here."""
 
-_SECRET = pathspec.GitIgnoreSpec.from_lines(SECRET_FILES)
-
 
 def digest_of(raw: bytes) -> bytes:
     """By which a file's content is known, here and in a team's index."""
@@ -112,59 +107,55 @@ class Tree:
     def __init__(
         self, root: Path, exclude: Sequence[str] = (), max_bytes: int = MAX_FILE_BYTES
     ) -> None:
+        self.rules = IgnoreRules(root, exclude)
         self._files = WorkspaceFiles(root)
-        self.root = self._files.root
-        self._exclude = tuple(exclude)
+        self.root = self.rules.root
         self._max_bytes = max_bytes
 
     def walk(self) -> Iterator[Entry]:
         """Everything, folder by folder, in the order of names. A folder that vanishes or cannot be
         read while the walk goes on is passed over."""
-        yield from self._folder("", chain_above(self.root, self._exclude))
-
-    def _folder(self, folder: str, above: Chain) -> Iterator[Entry]:
-        try:
-            with os.scandir(self.root / folder) as found:
-                items = sorted(found, key=lambda item: item.name)
-        except OSError:
-            yield Entry(folder.rstrip("/") or ".", "unreadable")
-            return
-        chain = above.entered(self.root, folder, {item.name for item in items})
-        below: list[str] = []
-        for item in items:
-            path = folder + item.name
+        waiting = [("", self.rules.chain())]
+        while waiting:
+            folder, above = waiting.pop()
+            below: list[str] = []
             try:
-                is_folder = item.is_dir(follow_symlinks=False)
-                status = None if is_folder else item.stat(follow_symlinks=False)
+                with os.scandir(self.root / folder) as found:
+                    items = sorted(found, key=lambda item: item.name)
             except OSError:
+                yield Entry(folder.rstrip("/") or ".", "unreadable")
                 continue
-            reason = self.named(path, chain, folder=is_folder)
-            if is_folder and not reason:
-                below.append(path + "/")
-            elif status is None:
-                yield Entry(path, reason)
-            else:
-                yield Entry(path, reason or self._looks(status), Stamp.of(status))
-        for path in below:
-            yield from self._folder(path, chain)
+            chain = above.entered(folder, {item.name for item in items})
+            if chain.closed is not None:
+                yield Entry(folder.rstrip("/") or ".", chain.closed.reason)
+                continue
+            for item in items:
+                path = folder + item.name
+                try:
+                    is_folder = item.is_dir(follow_symlinks=False)
+                    status = None if is_folder else item.stat(follow_symlinks=False)
+                except OSError:
+                    continue
+                reason = self.named(path, chain, folder=is_folder)
+                if is_folder and not reason:
+                    below.append(path + "/")
+                elif status is None:
+                    yield Entry(path, reason)
+                else:
+                    yield Entry(path, reason or self._looks(status), Stamp.of(status))
+            waiting += ((path, chain) for path in reversed(below))
 
     def named(self, path: str, chain: Chain, *, folder: bool) -> str:
         """Why the name of `path` rules it out, "" when it does not."""
         name = path.rpartition("/")[2]
         if folder and name in VENDORED:
             return "vendored"
-        if why := chain.why(path, folder):
-            return f"excluded by {why}"
-        if folder:
-            return "secret-looking" if _secret(path.lower() + "/") else ""
-        lower = name.lower()
-        if lower in LOCK_FILES:
-            return "lock file"
-        if PurePosixPath(lower).suffix in BINARY_SUFFIXES:
-            return "binary"
-        if _GENERATED_NAME.search(lower):
-            return "minified" if ".min." in lower else "generated"
-        return "secret-looking" if _secret(path.lower()) else ""
+        if ruling := chain.why(path, folder=folder):
+            return ruling.reason
+        if not folder and (reason := _no_source(name.lower())):
+            return reason
+        keys = named_as_keys(path, folder=folder)
+        return keys.reason if keys else ""
 
     def _looks(self, status: os.stat_result) -> str:
         if stat.S_ISLNK(status.st_mode):
@@ -173,48 +164,33 @@ class Tree:
             return "no regular file"
         return "too large" if status.st_size > self._max_bytes else ""
 
-    def ruled_out(self, path: str, *, folder: bool) -> str:
-        """Why the names on the way to `path` rule it out, "" when they do not. It need not
-        exist."""
-        chain = chain_above(self.root, self._exclude)
-        above = ""
-        for step in path.split("/")[:-1]:
-            chain = chain.entered(self.root, above, self._rule_files(above))
-            above += step + "/"
-            if reason := self.named(above[:-1], chain, folder=True):
-                return reason
-        return self.named(
-            path, chain.entered(self.root, above, self._rule_files(above)), folder=folder
-        )
-
     def kept_from_models(self, path: str, is_folder: bool) -> str:
         """Why nothing of `path` is shown to a model, "" when it may be. Large and binary files are
         not indexed, but may be looked at."""
-        why = self.ruled_out(path, folder=is_folder)
-        return why if why.startswith(("excluded", "secret", "vendored")) else ""
+        if vendored(path if is_folder else path.rpartition("/")[0]):
+            return "vendored"
+        # A file system that takes .ENV for .env must not be talked round by it.
+        ruling = self.rules.why(path, folder=is_folder, any_case=True)
+        return ruling.reason if ruling else ""
 
     def look(self, path: str) -> Entry | None:
         """What the walk would say about one file, without walking; None when it is not there."""
-        chain = chain_above(self.root, self._exclude)
+        chain = self.rules.chain()
         folder = ""
         for step in path.split("/")[:-1]:
-            chain = chain.entered(self.root, folder, self._rule_files(folder))
+            chain = chain.entered(folder)
             folder += step + "/"
             if reason := self.named(folder[:-1], chain, folder=True):
                 return Entry(path, reason)
             if (self.root / folder).is_symlink():
                 return Entry(path, "a link")
-        chain = chain.entered(self.root, folder, self._rule_files(folder))
+        chain = chain.entered(folder)
         try:
             status = os.lstat(self.root / path)
         except (OSError, ValueError):
             return None
         reason = self.named(path, chain, folder=stat.S_ISDIR(status.st_mode))
         return Entry(path, reason or self._looks(status), Stamp.of(status))
-
-    def _rule_files(self, folder: str) -> set[str]:
-        names = (".git", ".gitignore", ".nearfieldignore")
-        return {name for name in names if (self.root / folder / name).exists()}
 
     def read(self, path: str) -> tuple[Stamp, bytes] | None:
         """A file's bytes and how it looked; None when it is gone, is no regular file any more, has
@@ -234,8 +210,20 @@ class Tree:
         return None
 
 
-def _secret(path: str) -> bool:
-    return _SECRET.match_file(path)
+def vendored(folder: str) -> bool:
+    """Whether `folder`, a path with '/', lies in one of somebody else's code, however spelt."""
+    return any(step in VENDORED for step in (*folder.split("/"), *folder.lower().split("/")))
+
+
+def _no_source(name: str) -> str:
+    """Why a file of this name, in lower case, is nobody's source, "" when it may be."""
+    if name in LOCK_FILES:
+        return "lock file"
+    if PurePosixPath(name).suffix in BINARY_SUFFIXES:
+        return "binary"
+    if _GENERATED_NAME.search(name):
+        return "minified" if ".min." in name else "generated"
+    return ""
 
 
 def unfit(path: str, text: str) -> str:

@@ -1,91 +1,51 @@
 """Which files never enter a prompt for a provider outside this machine.
 
-Three sets of patterns, all as in `.gitignore`: files that hold keys by their nature, the user's
-(`privacy.withhold`, `files.exclude`), and those of the workspace's own `.gitignore` and
-`.nearfieldignore`, in each folder from its root down to the file. What one set withholds no other
-can release. Ignore files are read when needed and kept until they change; callers on the event loop
-go through a thread.
+Those that ignore rules leave out (see `files.ignore`), those of the user's own patterns
+(`privacy.withhold`, `files.exclude`), and files that hold keys by their nature. Ignore files are
+read when needed; callers on the event loop go through a thread.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-import pathspec
-
-from nearfield.files.secret_names import SECRET_FILES
-
-IGNORE_FILES = (".gitignore", ".nearfieldignore")
+from nearfield.files.ignore import SETTINGS, IgnoreRules, Ruling, SettingsRules, holds_keys
 
 
 class Withheld:
     """See the module. `patterns` are the user's; a bad one raises `ValueError` here."""
 
     def __init__(self, patterns: Sequence[str] = ()) -> None:
-        # Upper-case names are the same files to a person, and on most file systems to a computer.
-        self._secret = pathspec.GitIgnoreSpec.from_lines(SECRET_FILES)
-        self._user = pathspec.GitIgnoreSpec.from_lines(patterns)
-        self._read: dict[Path, tuple[int, pathspec.GitIgnoreSpec]] = {}
+        self._settings = SettingsRules(patterns)
+        if invalid := self._settings.invalid:
+            raise ValueError(f"{invalid[0]!r} can match nothing")
 
     def why(self, workspace: str, path: str) -> str:
         """Why the file at `path` (as in `errand.Source`) may not leave, "" when it may."""
         if not path:
             return ""
-        name = _relative(workspace, path)
-        if self._secret.match_file(name.lower()):
-            return "its name says that it holds keys"
-        if self._user.match_file(name):
-            return "your settings withhold it"
-        if workspace and (rule := self._ignored(Path(workspace), name)):
-            return f"{rule} ignores it"
-        return ""
+        if not workspace and not Path(path).is_absolute():
+            ruling = self._by_name(path)  # a document that is on no disk
+        else:
+            whole = Path(workspace, path)
+            # Both as it is named and where links lead.
+            named, real = os.path.abspath(whole), os.path.realpath(whole)  # noqa: PTH100
+            ruling = self._ruling(workspace, named) or self._ruling(workspace, real)
+        return ruling.sentence if ruling else ""
 
-    def _ignored(self, root: Path, name: str) -> str:
-        """The ignore file that rules `name` out: the last rule that speaks of it decides."""
-        parts = PurePosixPath(name).parts
-        if not parts or parts[0] in ("/", "..") or PurePosixPath(name).is_absolute():
-            return ""
-        for ignore in IGNORE_FILES:
-            verdict, by = False, ""
-            for depth in range(len(parts)):
-                file = root.joinpath(*parts[:depth], ignore)
-                spec = self._spec(file)
-                said = spec.check_file("/".join(parts[depth:])).include if spec else None
-                if said is not None:
-                    verdict, by = said, file.relative_to(root).as_posix()
-            if verdict:
-                return by
-        return ""
+    def _ruling(self, workspace: str, path: str) -> Ruling | None:
+        """What the rules say of an absolute path. Outside the workspace those hold that the file's
+        own folder is under."""
+        for root in dict.fromkeys((workspace, os.path.realpath(workspace)) if workspace else ()):
+            if Path(path).is_relative_to(root):
+                inside = Path(path).relative_to(root).as_posix()
+                return IgnoreRules(root, self._settings).why(inside)
+        return self._by_name(path) or IgnoreRules(Path(path).parent).why(Path(path).name)
 
-    def _spec(self, file: Path) -> pathspec.GitIgnoreSpec | None:
-        try:
-            changed = file.stat().st_mtime_ns
-            held = self._read.get(file)
-            if held is not None and held[0] == changed:
-                return held[1]
-            lines = file.read_text("utf-8", errors="replace").splitlines()
-        except OSError:
-            return None
-        spec = pathspec.GitIgnoreSpec.from_lines(line for line in lines if _valid(line))
-        self._read[file] = (changed, spec)
-        return spec
-
-
-def _relative(workspace: str, path: str) -> str:
-    """`path` as seen from the workspace where it is inside, with '/'."""
-    if workspace and Path(path).is_absolute():
-        inside = os.path.relpath(os.path.realpath(path), os.path.realpath(workspace))
-        path = path if inside.startswith("..") else inside
-    name = path.replace("\\", "/")
-    return os.path.normpath(name).replace("\\", "/") if name else name
-
-
-def _valid(line: str) -> bool:
-    """Whether git's rules take the line; one that they do not is skipped, as git does."""
-    try:
-        pathspec.GitIgnoreSpec.from_lines([line])
-    except ValueError:
-        return False
-    return True
+    def _by_name(self, path: str) -> Ruling | None:
+        name = Path(path).as_posix().removeprefix(Path(path).anchor)
+        if holds_keys(name):
+            return Ruling("keys")
+        return Ruling("settings", SETTINGS) if self._settings.match(name) else None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import fnmatch
 import time
+from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Annotated
 
@@ -12,6 +12,7 @@ from nearfield.features.chat.reach import Reach
 from nearfield.features.chat.signature import function
 from nearfield.features.chat.words import Access, Outcome, Part, Refused
 from nearfield.files.encoding import fitted
+from nearfield.files.patterns import TextGlob
 from nearfield.types import Span
 
 READ_CHARS = 16_000
@@ -69,16 +70,9 @@ async def search_files(
 ) -> str:
     """Find files of the workspace by their names."""
     folder = reach.folder
-    wanted = pattern.strip().lower()
-    if not wanted:
+    fits = _named(pattern)
+    if fits is None:
         raise Refused("The pattern is empty.", "Give a name or a glob.")
-
-    def fits(path: str) -> bool:
-        lower = path.lower()
-        name = PurePosixPath(lower).name
-        if any(sign in wanted for sign in "*?["):
-            return fnmatch.fnmatchcase(name, wanted) or fnmatch.fnmatchcase(lower, wanted)
-        return wanted in lower
 
     def search() -> list[str]:
         found: list[str] = []
@@ -105,13 +99,13 @@ async def search_in_files(
     wanted = text.casefold()
     if not wanted.strip():
         raise Refused("The text to find is empty.")
+    fits = _named(pattern)
 
     def search() -> list[Part]:
         found: list[Part] = []
         read = 0
         for path in folder.files():
-            name = PurePosixPath(path).name
-            if pattern and not fnmatch.fnmatch(name, pattern) and pattern not in path:
+            if fits is not None and not fits(path):
                 continue
             try:
                 _, content = folder.read(path, 1_000_000)
@@ -128,6 +122,18 @@ async def search_in_files(
     found = await asyncio.to_thread(search)
     reach.spend("".join(part.text for part in found))
     return Outcome(tuple(found) or (Part("No file holds that text."),))
+
+
+def _named(pattern: str) -> Callable[[str], bool] | None:
+    """Whether a path has the name, or fits the glob, that a model asks for; None for no pattern.
+    A `*` in it reaches over folders; letter case does not matter."""
+    wanted = pattern.strip().lower()
+    if not wanted:
+        return None
+    if not any(sign in wanted for sign in "*?["):
+        return lambda path: wanted in path.lower()
+    glob = TextGlob(wanted)
+    return lambda path: glob.matches(path.lower()) or glob.matches(PurePosixPath(path.lower()).name)
 
 
 @function(Access.READ, "getFileInfo")
