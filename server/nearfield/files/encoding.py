@@ -13,8 +13,10 @@ import codecs
 import difflib
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from nearfield.errors import NearfieldError
+from nearfield.files.read import UnreadableFile, read_regular
 
 HEAD_BYTES = 8_192
 """So much of a file is looked at to tell text from data."""
@@ -105,6 +107,17 @@ def decode(content: bytes) -> TextFile | None:
         return TextFile(content.decode("ascii"), declared or "utf-8")
     found = _strictly(content, "utf-8") or (_strictly(content, declared) if declared else None)
     return found or _eight_bit(content)
+
+
+def text_file(path: Path, max_bytes: int) -> TextFile:
+    """Return the text of a file that the user has named: it may lie anywhere, and be a link.
+
+    Raises `FileNotFoundError` if there is none, and `UnreadableFile`, also for data.
+    """
+    found = decode(read_regular(path, max_bytes))
+    if found is None:
+        raise UnreadableFile(f"{path.name} is not text.")
+    return found
 
 
 def text_of(content: bytes) -> str | None:

@@ -210,6 +210,12 @@ class Tree:
         return None
 
 
+def readable(root: str | Path, exclude: Sequence[str] = ()) -> WorkspaceFiles:
+    """The files of a workspace that models may be shown, without those of the patterns `exclude`
+    of the settings."""
+    return WorkspaceFiles(root, Tree(Path(root), exclude).kept_from_models)
+
+
 def vendored(folder: str) -> bool:
     """Whether `folder`, a path with '/', lies in one of somebody else's code, however spelt."""
     return any(step in VENDORED for step in (*folder.split("/"), *folder.lower().split("/")))

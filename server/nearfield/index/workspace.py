@@ -169,11 +169,14 @@ class Workspace:
         makes the vectors instead of the shipped model, where that is so."""
         reader = self.reader()
         if not self.vectors:
-            return Searcher(self.tree.root, reader, None)
+            return Searcher(self.tree.root, reader, None, max_bytes=self.max_bytes)
         early = None
         if isinstance(reader, Reader):
             early = EarlyReader(self.place.early, self.static.embedder(), reader.connection)
-        return Searcher(self.tree.root, reader, embedder or Embedder(), preferred, early)
+        embedder = embedder or Embedder()
+        return Searcher(
+            self.tree.root, reader, embedder, preferred, early, max_bytes=self.max_bytes
+        )
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ from msgspec import Meta, field
 from nearfield import errors
 from nearfield.config.schema import ProviderSettings
 from nearfield.errors import ConfigError, DeadlineExceeded, NearfieldError, NotReady
+from nearfield.files.read import UnreadableFile, read_regular
 from nearfield.types import (
     Capabilities,
     ChatRequest,
@@ -57,6 +58,7 @@ from nearfield.types import (
     Usage,
 )
 
+SCRIPT_BYTES = 64 << 20
 MATCH_CHARS = 200
 """How much of the prefix's end an answer's `match` sees; documented above: part of the contract."""
 
@@ -294,10 +296,19 @@ def _options(name: str, raw: dict[str, Any]) -> Options:
         options = msgspec.convert(raw, Options)
         if not options.script:
             return options
-        loaded: Any = json.loads(Path(options.script).read_text("utf-8"))
+        loaded: Any = json.loads(
+            read_regular(Path(options.script), SCRIPT_BYTES).decode("utf-8-sig")
+        )
         more = {"answers": loaded} if isinstance(loaded, list) else loaded
         return msgspec.convert({**raw, "script": "", **more}, Options)
-    except (msgspec.ValidationError, OSError, ValueError, TypeError) as error:
+    except (
+        msgspec.ValidationError,
+        OSError,
+        UnreadableFile,
+        ValueError,
+        TypeError,
+        RecursionError,
+    ) as error:
         raise ConfigError(
             f"The script of the provider {name} cannot be used: {error}.",
             "Its options are listed in nearfield/providers/scripted.py.",

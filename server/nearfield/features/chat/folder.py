@@ -20,8 +20,8 @@ from pathlib import Path
 from nearfield.features.chat.words import Refused
 from nearfield.files.encoding import NEW, TextFile, decode
 from nearfield.files.read import UnreadableFile, read_open
-from nearfield.files.workspace import WorkspaceFiles, shown
-from nearfield.index.files import Tree
+from nearfield.files.workspace import shown
+from nearfield.index.files import Tree, readable
 
 MOST_ENTRIES = 2_000
 """A folder with more is listed up to here."""
@@ -49,7 +49,7 @@ class Folder:
 
     def __init__(self, root: str, exclude: Sequence[str] = ()) -> None:
         self._tree = Tree(Path(root), exclude)
-        self._files = WorkspaceFiles(root, self._tree.kept_from_models)
+        self._files = readable(root, exclude)
         self.root = self._files.root
 
     # --- what a path means ---
