@@ -314,7 +314,7 @@ def _entry(name: str, table: object, origin: str = "catalogue") -> ModelEntry:
 def _user_entries(path: Path) -> tuple[dict[str, ModelEntry], list[str]]:
     """The user's entries, and what could not be used."""
     try:
-        tables: object = tomllib.loads(path.read_text(encoding="utf-8")).get("models", {})
+        tables: object = tomllib.loads(path.read_text(encoding="utf-8-sig")).get("models", {})
     except FileNotFoundError:
         return {}, []
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
