@@ -100,7 +100,8 @@ def test_only_named_modules_open_files() -> None:
 def test_every_way_of_opening_is_seen() -> None:
     ways = [
         "open(p)", "io.open(p)", "os.open(p, 0)", "p.read_text()", "p.read_bytes()",
-        "p.open('rb')", "Path(p).write_text('')", "p.mkdir()", "read_regular(p, 9)", "text_file(p, 9)", "sqlite3.connect(p)", "FileIO(p)",
+        "p.open('rb')", "Path(p).write_text('')", "p.mkdir()", "read_regular(p, 9)",
+        "text_file(p, 9)", "sqlite3.connect(p)", "FileIO(p)",
     ]  # fmt: skip
     assert [way for way in ways if not list(opened(way))] == []
     assert list(opened("documents.open(uri, text); bar.open(); archive.open(member)")) == []
