@@ -127,3 +127,25 @@ def test_names_that_are_no_text(place: Any) -> None:
 def test_prose_on_long_lines_is_not_minified() -> None:
     assert unfit("a.md", "word " * 400) == ""
     assert unfit("a.js", "word " * 400) == "minified"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+@pytest.mark.parametrize("what", ["the file", "its folder"])
+def test_what_became_a_link_is_not_read_again(place: Any, what: str) -> None:
+    place.write({"lib/a.py": "def alpha(): pass\n"})
+    place.build()
+    searcher = place.searcher()
+    [hit] = searcher.search("alpha")
+    elsewhere = place.root.parent / "elsewhere"
+    elsewhere.mkdir()
+    # The content is the same, so that nothing but the way tells.
+    (place.root / "lib/a.py").rename(elsewhere / "a.py")
+    if what == "the file":
+        (place.root / "lib/a.py").symlink_to(elsewhere / "a.py")
+    else:
+        (place.root / "lib").rmdir()
+        (place.root / "lib").symlink_to(elsewhere)
+    assert hit.text
+    assert place.searcher().search("alpha") == []
+    assert place.searcher().defined("alpha") == []
+    assert place.tree.read("lib/a.py") is None
