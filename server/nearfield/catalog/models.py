@@ -26,11 +26,13 @@ from nearfield.catalog import templates
 from nearfield.catalog.disk import RECORD, Shelf, Verified, cache_dir, hash_file, is_gguf
 from nearfield.config.paths import user_config_file
 from nearfield.errors import ConfigError, HashMismatch, UnknownModel
+from nearfield.files.read import UnreadableFile, read_text
 
 USER_CATALOGUE = "catalog.toml"
 SEARCH = "search"
 """The role of a static embedding: it makes the index's first vectors. It is a folder in model2vec's
 format and no GGUF file, and serves nothing else."""
+MAX_CATALOGUE_BYTES = 1_000_000
 ROLES = ("complete", "chat", SEARCH)
 TABLE, TOKENIZER = "model.safetensors", "tokenizer.json"
 """What such a folder holds at least."""
@@ -314,10 +316,10 @@ def _entry(name: str, table: object, origin: str = "catalogue") -> ModelEntry:
 def _user_entries(path: Path) -> tuple[dict[str, ModelEntry], list[str]]:
     """The user's entries, and what could not be used."""
     try:
-        tables: object = tomllib.loads(path.read_text(encoding="utf-8-sig")).get("models", {})
+        tables: object = tomllib.loads(read_text(path, MAX_CATALOGUE_BYTES)).get("models", {})
     except FileNotFoundError:
         return {}, []
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnreadableFile, tomllib.TOMLDecodeError) as error:
         return {}, [f"{path} cannot be read ({error}); its models are left out."]
     if not isinstance(tables, dict):
         return {}, [f"{path}: models must be a table; its models are left out."]

@@ -17,9 +17,16 @@ import msgspec
 import tomli_w
 
 from nearfield.catalog.disk import write_atomically
-from nearfield.catalog.models import ROLES, SEARCH, ModelEntry, user_catalogue_file
+from nearfield.catalog.models import (
+    MAX_CATALOGUE_BYTES,
+    ROLES,
+    SEARCH,
+    ModelEntry,
+    user_catalogue_file,
+)
 from nearfield.config.paths import user_config_file
 from nearfield.errors import ConfigError
+from nearfield.files.read import UnreadableFile, read_text
 
 
 def register(entry: ModelEntry, environ: Mapping[str, str] | None = None) -> Path:
@@ -92,11 +99,11 @@ def _with_setting(text: str, section: str, key: str, value: str) -> str:
 def _read(path: Path) -> tuple[str, dict[str, Any]]:
     """A file's text and tables, empty when it is not there. Raises `ConfigError`."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, MAX_CATALOGUE_BYTES).replace("\r\n", "\n")
         return text, tomllib.loads(text)
     except FileNotFoundError:
         return "", {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnreadableFile, tomllib.TOMLDecodeError) as error:
         raise ConfigError(
             f"{path} cannot be read ({error}).", "Correct it first; it was left as it is."
         ) from error

@@ -118,7 +118,7 @@ def _request(
 
 
 def _said(question: str) -> str:
-    said = sys.stdin.read() if question == "-" else question
+    said = sys.stdin.read().removeprefix("\ufeff") if question == "-" else question
     if not said.strip():
         fail("There is no question.")
     return said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
+import itertools
 import platform
 import shutil
 import sys
@@ -44,6 +45,8 @@ class Check:
     todo: str = ""
 
 
+MOST_ENTRIES = 5_000
+"""So many of a workspace's files and folders are looked at."""
 # The command of each editor that the README has a configuration for.
 EDITORS = {
     "VS Code": ("code", "codium"),
@@ -254,6 +257,30 @@ def grammars() -> Check:
         todo = "Run `pip install --force-reinstall nearfield`."
         return Check("grammars", State.PROBLEM, f"not loading: {', '.join(broken)}", todo)
     return Check("grammars", State.OK, f"all {len(LANGUAGES)} load")
+
+
+def ignore_rules(config: Config, root: Path) -> Check:
+    """Whether ignore rules leave anything of the workspace: below a repository that ignores all,
+    as one for settings does, there would be nothing to index, and nobody would know why."""
+    from nearfield.index.builder import Report, left_out
+    from nearfield.index.files import Tree
+
+    tree = Tree(root, (*config.files.exclude, *config.index.exclude), config.index.max_file_bytes)
+    report = Report()
+    for entry in itertools.islice(tree.walk(), MOST_ENTRIES):
+        if entry.reason:
+            report.skip(entry.reason)
+        else:
+            report.files += 1
+    report.settle()
+    if why := left_out(report.files, report.skipped):
+        todo = "Correct that file, or bring files back with `!` in it; `nearfield index --explain"
+        return Check("ignore rules", State.NOTE, why, f"{todo} FILE` says what holds for one.")
+    return Check(
+        "ignore rules",
+        State.OK,
+        "they leave files to be indexed" if report.files else "no files here",
+    )
 
 
 def static_model(config: Config, catalog: Catalog) -> Check:

@@ -67,6 +67,8 @@ def _checks(loaded: Loaded, root: Path, *, measured: bool) -> Iterator[Check]:
         completes, chosen = checks.role("complete", config, catalog)
         yield completes
         yield checks.role("chat", config, catalog)[0]
+    if config.index.enabled:
+        yield checks.ignore_rules(config, root)
     if config.index.static_model:
         yield checks.static_model(config, catalog)
     engine = checks.engine(config)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -109,7 +110,13 @@ def _build(workspace: Workspace, *, vectors: bool, quiet: bool) -> dict[str, Any
     report: Report | None = None
     made = 0
     stopped: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _frame: stopped.append(number))
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if stopped:  # asked for twice: not even the batch is waited for
+            raise KeyboardInterrupt
+        stopped.append(number)
+
+    before = signal.signal(signal.SIGINT, stop)
     try:
         keeper = Keeper(workspace, threads=physical_cores(), stop=lambda: bool(stopped))
         with keeper:
@@ -217,6 +224,8 @@ def _work(keeper: Keeper, *, vectors: bool, quiet: bool) -> tuple[Report, int]:
 
 
 def _print(facts: dict[str, Any]) -> None:
+    from nearfield.index.builder import left_out
+
     megabytes = facts["source_bytes"] / 1e6
     print(
         f"{facts['files']} files ({megabytes:.1f} MB), {facts['chunks']} chunks,"
@@ -227,6 +236,8 @@ def _print(facts: dict[str, Any]) -> None:
             f"{facts['read']} read, {facts['removed']} removed, {facts['vectors_made']} vectors"
             f" made in {facts['seconds']:.1f} s"
         )
+    if why := left_out(facts["files"], facts["skipped"]):
+        say(f"note: {why}")
     for reason, count in facts["skipped"].items():
         print(f"  {count:>6} skipped: {reason}")
     print(f"{facts['index']} ({facts['index_bytes'] / 1e6:.1f} MB)")

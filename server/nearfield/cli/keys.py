@@ -22,7 +22,7 @@ def set_key(provider: Name) -> None:
     if sys.stdin.isatty():
         key = typer.prompt(f"Key of {provider}", hide_input=True)
     else:
-        key = sys.stdin.readline()
+        key = sys.stdin.readline().removeprefix("\ufeff")
     if not key.strip():
         fail("No key was given.")
     keys.keep(provider, key.strip())

@@ -36,6 +36,7 @@ from nearfield.config.paths import user_config_file, workspace_config_file
 from nearfield.config.problem import Problem
 from nearfield.config.restrict import Refused, rule_for
 from nearfield.config.schema import Config
+from nearfield.files.read import text_of
 
 __all__ = ["EDITOR", "ROLES", "Loaded", "Problem", "load"]
 
@@ -131,7 +132,7 @@ def _read_file(path: Path) -> Checked:
     if len(data) > MAX_FILE_BYTES:
         return Checked(findings=[Finding(source, (), f"it is larger than {MAX_FILE_BYTES} bytes")])
     try:
-        return check_table(tomllib.loads(data.decode()), source)
+        return check_table(tomllib.loads(text_of(data)), source)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         return Checked(findings=[Finding(source, (), f"line {line} is not UTF-8")])

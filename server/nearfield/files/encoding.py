@@ -120,7 +120,7 @@ def text_file(path: Path, max_bytes: int) -> TextFile:
     return found
 
 
-def text_of(content: bytes) -> str | None:
+def text_in(content: bytes) -> str | None:
     """Return the text of a file, None for data."""
     found = decode(content)
     return None if found is None else found.text

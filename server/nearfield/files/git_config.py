@@ -50,6 +50,14 @@ class Repository:
     common: Path
 
 
+class UnreadableConfig(UnreadableFile):
+    """A file of git's configuration is there and cannot be read."""
+
+    def __init__(self, message: str, file: Path) -> None:
+        super().__init__(message)
+        self.file = file
+
+
 _configs: Stamped[tuple[Entry, ...]] = Stamped(most=64)
 
 
@@ -80,7 +88,7 @@ def _pointer(file: Path) -> str:
 
 
 def settings_of(repository: Repository | None, environ: Mapping[str, str]) -> GitSettings:
-    """Return what is in force in `repository`. Raises `UnreadableFile`."""
+    """Return what is in force in `repository`. Raises `UnreadableConfig`."""
     home = Path(environ.get("HOME") or environ.get("USERPROFILE") or "~").expanduser()
     user = Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "git"
     files = [Path(environ.get("GIT_CONFIG_SYSTEM") or "/etc/gitconfig")]
@@ -106,7 +114,13 @@ def _entries(
     file: Path, home: Path, repository: Repository | None, depth: int
 ) -> Iterator[tuple[str, str]]:
     """Yield the entries of a file, those of included ones in their places."""
-    for key, value in _configs.get(file, partial(_read_config, file)) or ():
+    if os.path.realpath(file) == os.devnull:
+        return
+    try:
+        entries = _configs.get(file, partial(_read_config, file)) or ()
+    except UnreadableFile as error:
+        raise UnreadableConfig(error.message, file) from error
+    for key, value in entries:
         yield key, value
         section, _, name = key.rpartition(".")
         if name != "path" or depth == MAX_INCLUDES:

@@ -24,7 +24,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
-from nearfield.files.git_config import repository_at, settings_of
+from nearfield.files.git_config import UnreadableConfig, repository_at, settings_of
 from nearfield.files.patterns import Patterns, as_bytes
 from nearfield.files.read import UnreadableFile, read_regular, reason
 from nearfield.files.secret_names import SECRET_FILES
@@ -42,13 +42,16 @@ MAX_WILDCARDS_IN_FORCE = 30_000
 are what a match costs, at worst some ms for one name. A name alone, a path alone and `*` with
 an ending count nothing."""
 
+EXCLUDED_BY = "excluded by "
+UNREADABLE = ", which cannot be read"
 Kind = Literal["ignored", "settings", "keys", "unreadable"]
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
     """Why a path is left alone. `source` is the file with the rule, relative to the workspace where
-    it is inside; `pattern` is the rule, `problem` what is the matter with the file."""
+    it is inside; `pattern` is the rule; `problem` says what is the matter with the file, as in "is
+    no text"."""
 
     kind: Kind
     source: str = ""
@@ -61,8 +64,8 @@ class Ruling:
         if self.kind == "keys":
             return "secret-looking"
         if self.kind == "unreadable":
-            return f"excluded by {self.source}, which cannot be read ({self.problem})"
-        return f"excluded by {self.source}"
+            return f"{EXCLUDED_BY}{_clean(self.source)}{UNREADABLE} (it {self.problem})"
+        return f"{EXCLUDED_BY}{_clean(self.source)}"
 
     @property
     def sentence(self) -> str:
@@ -72,8 +75,9 @@ class Ruling:
         if self.kind == "settings":
             return "your settings withhold it"
         if self.kind == "unreadable":
-            return f"{self.source} cannot be read ({self.problem}), so its rules are not known"
-        return f"{self.source} ignores it"
+            source = _clean(self.source)
+            return f"{source} cannot be read (it {self.problem}), so its rules are not known"
+        return f"{_clean(self.source)} ignores it"
 
 
 class RuleFile:
@@ -173,8 +177,8 @@ class Chain:
         repository = repository_at(at)
         try:
             settings = settings_of(repository, os.environ)
-        except UnreadableFile as error:
-            return self._closed_by("git's configuration", str(error))
+        except UnreadableConfig as error:
+            return self._closed_by(self._shown(error.file), _problem(error, error.file))
         chain = replace(self, fold=settings.fold).with_file(
             settings.excludes, base, str(settings.excludes)
         )
@@ -191,7 +195,7 @@ class Chain:
         try:
             found = read_rules(file, self.top if inside else None)
         except UnreadableFile as error:
-            return self._closed_by(shown, str(error))
+            return self._closed_by(shown, _problem(error, file))
         if found is None or not found.exact:
             return self
         rules = _Rules(as_bytes(base), shown, found, self.fold and file.name != OWN_FILE)
@@ -201,9 +205,9 @@ class Chain:
             chain = replace(self, git=(*self.git, rules))
         in_force = [one.file for one in (*chain.own, *chain.git)]
         if sum(one.exact.wildcard_bytes for one in in_force) > MAX_WILDCARDS_IN_FORCE:
-            return self._closed_by(shown, "it has too many wildcards")
+            return self._closed_by(shown, "has too many wildcards")
         if sum(one.bytes for one in in_force) > MAX_BYTES_IN_FORCE:
-            return self._closed_by(shown, "the ignore files in force are too large")
+            return self._closed_by(shown, "and those above it are too large")
         return chain
 
     def _closed_by(self, source: str, problem: str) -> Chain:
@@ -212,7 +216,7 @@ class Chain:
     def _shown(self, file: Path) -> str:
         if file.is_relative_to(self.root):
             return file.relative_to(self.root).as_posix()
-        return str(file)
+        return os.path.normpath(file)
 
 
 SETTINGS = "the settings"
@@ -274,6 +278,11 @@ class IgnoreRules:
         return chain
 
 
+def _problem(error: UnreadableFile, file: Path) -> str:
+    """Return an error of reading as a clause without its subject."""
+    return error.message.removeprefix(f"{file.name} ").rstrip(".")
+
+
 def read_rules(file: Path, within: Path | None = None) -> RuleFile | None:
     """Return the rules of a file, None where there is none. Raises `UnreadableFile`.
 
@@ -287,16 +296,17 @@ def read_rules(file: Path, within: Path | None = None) -> RuleFile | None:
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             return None
-        raise UnreadableFile(reason(error)) from error
-    if os.path.isdir(file):  # noqa: PTH112 - does not raise
+        raise UnreadableFile(f"cannot be read: {reason(error)}") from error
+    # The device is how people say "none".
+    if os.path.isdir(file) or os.path.realpath(file) == os.devnull:  # noqa: PTH112 - does not raise
         return None
     if stat.S_ISLNK(mode) and within is not None:
         real = Path(os.path.realpath(file))
         if not real.is_relative_to(within):
-            raise UnreadableFile("it is a link to elsewhere")
+            raise UnreadableFile("is a link to elsewhere")
     found = _rule_files.get(file, partial(_read_rules, file))
     if found is None:
-        raise UnreadableFile("it is a link that leads nowhere")
+        raise UnreadableFile("is a link that leads nowhere")
     return found
 
 
@@ -310,9 +320,9 @@ def _read_rules(file: Path) -> RuleFile:
         try:
             content = content.decode("utf-16").encode()
         except UnicodeError as error:
-            raise UnreadableFile("it is no text") from error
+            raise UnreadableFile("is no text") from error
     if b"\0" in content:
-        raise UnreadableFile("it is no text")
+        raise UnreadableFile("is no text")
     return RuleFile(content)
 
 
@@ -343,9 +353,9 @@ class SettingsRules:
         self.file = RuleFile(content[:MAX_RULE_BYTES])
         self.problem = ""
         if len(content) > MAX_RULE_BYTES:
-            self.problem = "there are too many patterns"
+            self.problem = "holds too many patterns"
         elif self.file.exact.wildcard_bytes > MAX_WILDCARDS_IN_FORCE:
-            self.problem = "there are too many wildcards"
+            self.problem = "has too many wildcards"
 
     def __bool__(self) -> bool:
         return bool(self.file.exact)
@@ -393,5 +403,9 @@ def holds_keys(path: str) -> bool:
 
 
 def _printable(raw: bytes) -> str:
-    text = raw.decode("utf-8", "replace")
-    return "".join(letter if letter.isprintable() else "?" for letter in text)[:80]
+    return _clean(raw.decode("utf-8", "replace"))[:80]
+
+
+def _clean(text: str) -> str:
+    """Return a name from a repository as a message may hold it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -7,6 +7,7 @@ what a path names and refuses all but a regular file of a bounded size.
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 from pathlib import Path
@@ -77,6 +78,25 @@ def read_beginning(handle: int, name: str, most: int) -> bytes:
     except OSError as error:
         raise UnreadableFile(f"{name} cannot be read: {reason(error)}.") from error
     return bytes(content)
+
+
+def read_text(path: Path, max_bytes: int) -> str:
+    """Return the text of a file that a person wrote, see `text_of`. Raises as `read_regular` does,
+    and `UnreadableFile` for what is no text."""
+    content = read_regular(path, max_bytes)
+    try:
+        return text_of(content)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UnreadableFile(f"{path.name} is not UTF-8 text (line {line}).") from error
+
+
+def text_of(content: bytes) -> str:
+    """Return what a person wrote, without a byte order mark: UTF-8, or UTF-16 with its mark, as
+    PowerShell's `>` and Notepad write it. Raises `UnicodeDecodeError`."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    return content.decode("utf-8-sig")
 
 
 def reason(error: Exception) -> str:

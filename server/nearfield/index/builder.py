@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 import psutil
 
-from nearfield.files.encoding import text_of
-from nearfield.files.ignore import RULE_FILES
+from nearfield.files.encoding import text_in
+from nearfield.files.ignore import EXCLUDED_BY, RULE_FILES, UNREADABLE
 from nearfield.index.chunks import Chunk, chunked
 from nearfield.index.files import AS_THE_TEAM_HAS_IT, Entry, Stamp, Tree, digest_of, unfit
 from nearfield.index.interface import Content, IndexStore, Known
@@ -33,6 +33,10 @@ RACY_NS = 50_000_000
 look the same; such a one is read again by the next build."""
 COUNTS_WHEN_OPEN = frozenset({"too large", AS_THE_TEAM_HAS_IT})
 """What is said of a file on disk and not of what somebody has typed into it."""
+WALKED_AT_ONCE = 256
+"""So many entries are looked at before it is asked again whether to stop."""
+MOST_REASONS = 20
+"""So many reasons that name a rule file are told apart."""
 BUILDER_VERSION = "2"
 """Raise it when chunks or symbols of an unchanged file come out differently: all is read again."""
 
@@ -49,6 +53,24 @@ class Report:
     skipped: Counter[str] = field(default_factory=Counter[str])
     seconds: float = 0.0
     stopped: bool = False
+    rules: Counter[str] = field(default_factory=Counter[str])
+    """The reasons that name a rule file, which `skipped` counts as one."""
+
+    def skip(self, reason: str) -> None:
+        """Count something that is left out."""
+        told_apart = UNREADABLE in reason and len(self.skipped) < MOST_REASONS
+        if not reason.startswith(EXCLUDED_BY) or told_apart or reason in self.skipped:
+            self.skipped[reason] += 1
+            return
+        self.skipped["excluded"] += 1
+        if reason in self.rules or len(self.rules) < MOST_REASONS:
+            self.rules[reason] += 1
+
+    def settle(self) -> None:
+        """Name the rules one by one where they have left nothing."""
+        if not self.files and self.rules:
+            self.skipped.pop("excluded")
+            self.skipped += self.rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +115,12 @@ class Builder:
         self._release_dead(known)
         work: list[Entry] = []
         seen: set[str] = set()
-        for entry in self._tree.walk():
+        for number, entry in enumerate(self._tree.walk()):
+            if number % WALKED_AT_ONCE == 0 and self._stop():
+                report.stopped = True
+                return report
             if entry.reason or entry.stamp is None:
-                report.skipped[_counted(entry.reason)] += 1
+                report.skip(entry.reason)
                 continue
             seen.add(entry.path)
             before = known.get(entry.path)
@@ -109,6 +134,8 @@ class Builder:
         if not report.stopped and (report.read or report.removed):
             self._store.tidy()
         report.seconds = time.monotonic() - began
+        if not any(map(_held, known.values())):
+            report.settle()
         self._store.say({"skipped": _tally(report.skipped), "built": str(time.time())})
         return report
 
@@ -202,7 +229,7 @@ class Builder:
         changed = stamp.mtime_ns / 1e9
         if known is not None and known.digest == digest and known.holder is None:
             return _Restamp(path, kept, changed, known.reason)
-        text = text_of(raw)
+        text = text_in(raw)
         if text is None:
             return Content(path, kept, digest, len(raw), reason="binary", changed=changed)
         return understood(path, text, digest, len(raw), kept, changed)
@@ -297,7 +324,7 @@ def explain(tree: Tree, path: str) -> str:
     found = tree.read(path)
     if found is None:
         return "unreadable"
-    text = text_of(found[1])
+    text = text_in(found[1])
     return "binary" if text is None else unfit(path, text)
 
 
@@ -309,9 +336,17 @@ def _held(known: Known) -> bool:
     return known.holder is not None
 
 
-def _counted(reason: str) -> str:
-    """Reasons that name a file are counted as one."""
-    return "excluded" if reason.startswith("excluded by") else reason
+def left_out(files: int, skipped: Mapping[str, int]) -> str:
+    """A sentence for who wonders why files are missing, "" mostly: about rules that have left
+    nothing, and about rule files that cannot be read."""
+    rules = sorted(
+        (one for one in skipped if one.startswith(EXCLUDED_BY)), key=lambda one: -skipped[one]
+    )
+    if not rules:
+        return ""
+    if not files:
+        return f"No file is indexed: {skipped[rules[0]]} skipped, {rules[0]}."
+    return f"Files are missing: {skipped[rules[0]]} skipped, {rules[0]}."
 
 
 def _tally(skipped: Counter[str]) -> str:

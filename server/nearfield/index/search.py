@@ -19,7 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from nearfield.files.encoding import text_of
+from nearfield.files.encoding import text_in
 from nearfield.files.read import UnreadableFile
 from nearfield.files.workspace import WorkspaceFiles
 from nearfield.index.around import Around, module_word
@@ -338,7 +338,7 @@ class Searcher:
                 raw = self._files.read_plain(path, self._max_bytes)
                 if digest_of(raw) != source.digest:
                     return None
-                held = stamp, (text_of(raw) or "").split("\n")
+                held = stamp, (text_in(raw) or "").split("\n")
                 self._read[path] = held
         except (OSError, UnreadableFile):
             return None

@@ -22,7 +22,7 @@ import msgspec
 import psutil
 
 from nearfield.index.asked_embedder import AskedEmbedder, NotEmbedded
-from nearfield.index.builder import Progress, is_rules
+from nearfield.index.builder import Progress, is_rules, left_out
 from nearfield.index.embedder import Embedder
 from nearfield.index.follower import Follower, decided
 from nearfield.index.load import Load
@@ -79,7 +79,7 @@ class Indexer:
         self._paused = False
         self._dirty = True
         self._said_at = 0.0
-        self._detail = ""
+        self._detail = self._left_out = ""
         self._counts = (0, 0, 0)
         self._looked: tuple[tuple[int, int], ...] | None = None
         self._told: Status | None = None
@@ -156,8 +156,10 @@ class Indexer:
         def heard(progress: Progress) -> None:
             self._say("building", progress.done, progress.total, often=True)
 
-        if self._keeper.build(heard).stopped:
+        report = self._keeper.build(heard)
+        if report.stopped:
             self._dirty = True
+        self._left_out = left_out(self._held()[0], report.skipped)
 
     def _embed(self) -> None:
         assert self._keeper is not None  # noqa: S101 - `_step` has seen to it
@@ -179,7 +181,7 @@ class Indexer:
                 self._wait(RETRY_SECONDS)
             return
         if not (self._dirty or self._paused or self._closing):
-            self._say("ready", detail=self._detail)
+            self._say("ready", detail=" ".join(filter(None, (self._detail, self._left_out))))
             self._detail = ""
             self._wait(None)
 

@@ -49,7 +49,8 @@ def register(server: LanguageServer, session: Session) -> None:
             if index.state != said:
                 said = index.state
                 session.protocol.notify(STATUS, as_dict(service.status, index))
-                if index.detail and index.state in ("failed", "off"):
+                nothing = index.state == "ready" and not index.files
+                if index.detail and (nothing or index.state in ("failed", "off")):
                     session.notice(f"Nearfield: {index.detail}")
 
         service.subscribe(lambda status: say(status, service.knowledge.state))

@@ -43,7 +43,7 @@ from msgspec import Meta, field
 from nearfield import errors
 from nearfield.config.schema import ProviderSettings
 from nearfield.errors import ConfigError, DeadlineExceeded, NearfieldError, NotReady
-from nearfield.files.read import UnreadableFile, read_regular
+from nearfield.files.read import UnreadableFile, read_text
 from nearfield.types import (
     Capabilities,
     ChatRequest,
@@ -58,7 +58,7 @@ from nearfield.types import (
     Usage,
 )
 
-SCRIPT_BYTES = 64 << 20
+MAX_SCRIPT_BYTES = 10_000_000
 MATCH_CHARS = 200
 """How much of the prefix's end an answer's `match` sees; documented above: part of the contract."""
 
@@ -296,19 +296,10 @@ def _options(name: str, raw: dict[str, Any]) -> Options:
         options = msgspec.convert(raw, Options)
         if not options.script:
             return options
-        loaded: Any = json.loads(
-            read_regular(Path(options.script), SCRIPT_BYTES).decode("utf-8-sig")
-        )
+        loaded: Any = json.loads(read_text(Path(options.script), MAX_SCRIPT_BYTES))
         more = {"answers": loaded} if isinstance(loaded, list) else loaded
         return msgspec.convert({**raw, "script": "", **more}, Options)
-    except (
-        msgspec.ValidationError,
-        OSError,
-        UnreadableFile,
-        ValueError,
-        TypeError,
-        RecursionError,
-    ) as error:
+    except (msgspec.ValidationError, UnreadableFile, OSError, ValueError, TypeError) as error:
         raise ConfigError(
             f"The script of the provider {name} cannot be used: {error}.",
             "Its options are listed in nearfield/providers/scripted.py.",

@@ -18,6 +18,7 @@ import msgspec
 
 from nearfield.config.schema import Config, ProviderSettings
 from nearfield.errors import NotPermitted
+from nearfield.files.ignore import Ruling
 from nearfield.routing import money
 from nearfield.routing.errand import Consent, Errand, Source
 from nearfield.routing.ledger import Sending
@@ -197,7 +198,7 @@ class Guard:
             why = self._withheld.why(errand.workspace, source.path)
             if not why:
                 kept.append(source)
-            elif isinstance(request, ChatRequest) and source.text:
+            elif isinstance(request, ChatRequest) and source.text and why.kind != "unreadable":
                 request = _cut_out(to, request, source, why)
             else:
                 raise _may_not_leave(to, source.path, why)
@@ -224,7 +225,7 @@ class Guard:
         return request, tuple(kept)
 
 
-def _cut_out(to: Remote, request: ChatRequest, source: Source, why: str) -> ChatRequest:
+def _cut_out(to: Remote, request: ChatRequest, source: Source, why: Ruling) -> ChatRequest:
     messages = tuple(
         replace(m, content=m.content.replace(source.text, WITHHELD)) for m in request.messages
     )
@@ -234,9 +235,9 @@ def _cut_out(to: Remote, request: ChatRequest, source: Source, why: str) -> Chat
     return replace(request, messages=messages)
 
 
-def _may_not_leave(to: Remote, path: str, why: str) -> NotPermitted:
+def _may_not_leave(to: Remote, path: str, why: Ruling) -> NotPermitted:
     name = Path(path).name
-    return NotPermitted(f"Nothing is sent to {to.name}: {name} may not leave, {why}.")
+    return NotPermitted(f"Nothing is sent to {to.name}: {name} may not leave, {why.sentence}.")
 
 
 def _inside(path: str, workspace: str) -> str:

@@ -22,18 +22,16 @@ class Withheld:
         if invalid := self._settings.invalid:
             raise ValueError(f"{invalid[0]!r} can match nothing")
 
-    def why(self, workspace: str, path: str) -> str:
-        """Why the file at `path` (as in `errand.Source`) may not leave, "" when it may."""
+    def why(self, workspace: str, path: str) -> Ruling | None:
+        """Why the file at `path` (as in `errand.Source`) may not leave, None when it may."""
         if not path:
-            return ""
+            return None
         if not workspace and not Path(path).is_absolute():
-            ruling = self._by_name(path)  # a document that is on no disk
-        else:
-            whole = Path(workspace, path)
-            # Both as it is named and where links lead.
-            named, real = os.path.abspath(whole), os.path.realpath(whole)  # noqa: PTH100
-            ruling = self._ruling(workspace, named) or self._ruling(workspace, real)
-        return ruling.sentence if ruling else ""
+            return self._by_name(path)  # a document that is on no disk
+        whole = Path(workspace, path)
+        # Both as it is named and where links lead.
+        named, real = os.path.abspath(whole), os.path.realpath(whole)  # noqa: PTH100
+        return self._ruling(workspace, named) or self._ruling(workspace, real)
 
     def _ruling(self, workspace: str, path: str) -> Ruling | None:
         """What the rules say of an absolute path. Outside the workspace those hold that the file's

@@ -59,7 +59,7 @@ FUNCTIONS = {
 }  # fmt: skip
 
 
-NAMES = {"open", "FileIO", "read_regular", "text_file"}
+NAMES = {"open", "FileIO", "read_regular", "read_text", "text_file"}
 
 
 def called(call: ast.Call) -> str:

@@ -197,6 +197,7 @@ def test_a_changed_ignore_file_counts_at_once(workspace: Path) -> None:
     rules = Withheld()
     assert not rules.why(str(workspace), "a.py")
     (workspace / ".gitignore").write_text("a.py\n", "utf-8")
-    assert rules.why(str(workspace), "a.py") == ".gitignore ignores it"
+    ruling = rules.why(str(workspace), "a.py")
+    assert ruling is not None and ruling.sentence == ".gitignore ignores it"
     (workspace / ".gitignore").unlink()
     assert not rules.why(str(workspace), "a.py")

@@ -1,22 +1,16 @@
-"""What git says was changed in a working tree, asked so that the repository cannot answer with a
-program of its own.
-
-A repository's configuration and attributes may name programs (filters, external diffs, text
-converters, file-system monitors, hooks, a pager); every one of them is turned off on the command
-line, submodules are left alone, and nothing is fetched. Paths that lead out of the tree, by a link
-or by `core.worktree`, are refused.
+"""What git says was changed in a working tree. How git is run so that a repository starts nothing
+is in `files.git`. Paths that lead out of the tree, by a link, are refused.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nearfield.errors import NearfieldError
+from nearfield.files import git
 
 __all__ = ["ChangedFile", "changed_files", "file_diffs"]
 
@@ -26,18 +20,6 @@ MOST_BYTES = 20_000_000
 MOST_FILES = 200
 
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
-_SAFE = (
-    "-c", "core.fsmonitor=false",
-    "-c", f"core.hooksPath={os.devnull}",
-    "-c", f"core.attributesFile={os.devnull}",
-    "-c", "core.pager=cat",
-    "-c", "core.quotePath=true",
-    "-c", "diff.external=",
-    "-c", "diff.ignoreSubmodules=all",
-    "-c", "submodule.recurse=false",
-    "-c", "protocol.allow=never",
-)  # fmt: skip
-_KEPT = ("PATH", "HOME", "USERPROFILE", "SYSTEMROOT", "TEMP", "TMP", "XDG_CONFIG_HOME")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +53,11 @@ async def file_diffs(folder: Path, ref: str = "HEAD") -> list[tuple[Path, str]]:
 async def _diff(folder: Path, ref: str, context: int) -> tuple[Path, str]:
     """The top of the working tree, and the diff with so many lines around each change."""
     top = Path(await _line(folder, "rev-parse", "--show-toplevel"))
-    if not _holds(top, folder):
-        raise NearfieldError(
-            "The repository's working tree is elsewhere.", "Look at core.worktree in its config."
-        )
     commit = await _commit(folder, ref)
-    off = await _filters_off(folder)
     diff = await _git(
         folder,
-        *("diff", "--no-ext-diff", "--no-textconv", "--no-color", f"--unified={context}"),
-        *("--no-renames", "--no-relative"),
-        *("--ignore-submodules=all", "--no-prefix", "--diff-filter=AMT", commit, "--", "."),
-        configuration=off,
+        *("diff", "--no-color", f"--unified={context}", "--no-renames", "--no-relative"),
+        *("--no-prefix", "--diff-filter=AMT", commit, "--", "."),
     )
     return top, diff.decode("utf-8", "replace")
 
@@ -101,83 +76,16 @@ async def _commit(folder: Path, ref: str) -> str:
         ) from error
 
 
-async def _filters_off(folder: Path) -> list[str]:
-    """The arguments that empty every filter and diff driver that the configuration has."""
-    try:
-        names = await _git(
-            folder, "config", "--null", "--name-only", "--get-regexp", r"^(filter|diff)\..*\."
-        )
-    except NearfieldError:
-        return []  # there are none
-    off: list[str] = []
-    for key in sorted(set(names.decode("utf-8", "replace").split("\0"))):
-        section, _, name = key.rpartition(".")
-        if name in ("clean", "smudge", "process", "command", "textconv"):
-            off += ["-c", f"{section}.{name}="]
-        elif name == "required":
-            off += ["-c", f"{key}=false"]
-    return off
-
-
 async def _line(folder: Path, *arguments: str) -> str:
     return (await _git(folder, *arguments)).decode("utf-8", "replace").rstrip("\r\n")
 
 
-async def _git(folder: Path, *arguments: str, configuration: Sequence[str] = ()) -> bytes:
+async def _git(folder: Path, *words: str) -> bytes:
     """What git prints. Raises `NearfieldError`; cancelling ends git."""
     try:
-        process = await asyncio.create_subprocess_exec(
-            *("git", "--no-pager", "--no-optional-locks", *_SAFE, *configuration, *arguments),
-            cwd=folder,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=_environment(),
-        )
-    except OSError as error:
-        raise NearfieldError(
-            "Git could not be started.", "Install it, or review a file."
-        ) from error
-    try:
-        async with asyncio.timeout(GIT_SECONDS):
-            printed = await _bounded(process)
-            code = await process.wait()
-    except TimeoutError as error:
-        raise NearfieldError("Git took too long.", "Review a file instead.") from error
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if code != 0:
-        raise NearfieldError(
-            "Git could not tell what has changed.", "Is the folder in a repository?"
-        )
-    return printed
-
-
-async def _bounded(process: asyncio.subprocess.Process) -> bytes:
-    assert process.stdout is not None  # noqa: S101 - asked for above
-    pieces: list[bytes] = []
-    size = 0
-    while piece := await process.stdout.read(1 << 16):
-        pieces.append(piece)
-        size += len(piece)
-        if size > MOST_BYTES:
-            raise NearfieldError("The diff is too large to review.", "Review a file instead.")
-    return b"".join(pieces)
-
-
-def _environment() -> dict[str, str]:
-    """Nothing of the user's that starts programs; nothing is asked, and nothing is fetched."""
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    fixed = {
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_NO_LAZY_FETCH": "1",
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_PAGER": "cat",
-        "LC_ALL": "C",
-    }
-    return {**kept, **fixed}
+        return await git.asked(folder, *words, seconds=GIT_SECONDS, most=MOST_BYTES)
+    except git.GitFailed as error:
+        raise NearfieldError(error.message, error.hint or "Review a file instead.") from error
 
 
 def _files(diff: str, top: Path) -> list[ChangedFile]:
