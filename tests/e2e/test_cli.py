@@ -36,7 +36,8 @@ class Shell:
         self.config.mkdir()
         self.source = folder / "app.py"
         self.source.write_text(SOURCE)
-        kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
+        names = ("PATH", "PYTHONPATH", "SYSTEMROOT")
+        kept = {name: os.environ[name] for name in names if name in os.environ}
         own = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "NEARFIELD_CACHE_DIR")
         self.environ = {**kept, **{name: str(folder / "home") for name in own}}
         self.environ["NEARFIELD_CONFIG_DIR"] = str(self.config)
@@ -147,14 +148,14 @@ def test_no_suggestion_is_exit_code_1(shell: Shell) -> None:
         ("app.py:two:3", "is not FILE:LINE:COL"),
         ("gone.py:1:1", "gone.py cannot be read: No such file"),
         (".:1:1", "cannot be read"),
-        ("binary.py:1:1", "is not UTF-8 text (byte 1)"),
+        ("binary.py:1:1", "binary.py is not text"),
         ("app.py:0:1", "There is no line 0"),
         ("app.py:7:1", "There is no line 7: the file has 6"),
         ("app.py:2:6", "There is no column 6: line 2 ends at column 5"),
     ],
 )
 def test_a_place_that_does_not_exist_is_exit_code_2(shell: Shell, target: str, error: str) -> None:
-    (shell.folder / "binary.py").write_bytes(b"x\xff")
+    (shell.folder / "binary.py").write_bytes(b"\x7fELF\0\1\2")
     check(shell.run("complete", target), 2, error=error)
 
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nearfield.cli.named import named_text
 from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, fail, print_json, say
 from nearfield.errors import NoProvider
-from nearfield.files.read import UnreadableFile, read_text
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from nearfield.routing.router import Router
     from nearfield.types import ChatRequest, Usage
 
-MAX_SCHEMA_BYTES = 1_000_000
 SYSTEM = "You help a programmer. Answer shortly and exactly."
 
 # How often a model that is still being loaded is looked at again.
@@ -99,14 +98,7 @@ def _errand(task: str, workspace: Path, files: list[Path], once: str) -> Errand:
 
     if task not in [one.value for one in Task]:
         fail(f"There is no task {task!r}.", f"It may be: {', '.join(Task)}.")
-    sources: list[Source] = []
-    for path in files:
-        try:
-            sources.append(Source(str(path.resolve()), text=path.read_bytes().decode()))
-        except OSError as error:
-            fail(f"{path} cannot be read: {error.strerror}.")
-        except UnicodeDecodeError as error:
-            fail(f"{path} is not UTF-8 text (byte {error.start}).")
+    sources = [Source(str(path.resolve()), text=named_text(path).text) for path in files]
     accepted = (once,) if once else ()
     questions = _question if sys.stdin.isatty() else None
     return Errand(Task(task), str(workspace.resolve()), tuple(sources), (), accepted, questions)
@@ -153,12 +145,8 @@ def _schema(path: Path | None) -> dict[str, Any] | None:
     if path is None:
         return None
     try:
-        value: Any = json.loads(read_text(path, MAX_SCHEMA_BYTES))
-    except FileNotFoundError as error:
-        fail(f"{path} cannot be read: {error.strerror}.")
-    except UnreadableFile as error:
-        fail(error.message, error.hint)
-    except ValueError as error:
+        value: Any = json.loads(named_text(path).text)
+    except (ValueError, RecursionError) as error:
         fail(f"{path} is not JSON: {error}.")
     if not isinstance(value, dict):
         fail(f"{path} is no JSON schema.", "A schema is an object.")

@@ -133,6 +133,7 @@ def export(
     """Write all entries and decisions as JSON."""
     import msgspec
 
+    from nearfield.files.private import private_file
     from nearfield.routing.ledger import Filter
     from nearfield.routing.store import Store
 
@@ -146,7 +147,9 @@ def export(
         print_json(value)
         return
     try:
-        file.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+        private_file(file).write_bytes(
+            msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+        )
     except OSError as error:
         fail(f"{file} cannot be written: {error.strerror}.")
     say(f"{len(value['entries'])} entries are in {file}.")

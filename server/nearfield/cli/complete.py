@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nearfield.cli.named import named_text
 from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, fail, print_json, say
 from nearfield.types import Snapshot, Span
@@ -88,12 +89,7 @@ def find_place(target: str) -> Place:
     if match is None:
         fail(f"{target!r} is not FILE:LINE:COL.", "For example: nearfield complete app.py:12:5")
     path = Path(match[1]).resolve()
-    try:
-        text = path.read_bytes().decode()
-    except OSError as error:
-        fail(f"{match[1]} cannot be read: {error.strerror}.")
-    except UnicodeDecodeError as error:
-        fail(f"{match[1]} is not UTF-8 text (byte {error.start}).")
+    text = named_text(Path(match[1])).text
     offset = _offset(text, int(match[2]), int(match[3]))
     snapshot = _snapshot(path, text)
     marked = any(Path(snapshot.root or path, mark).exists() for mark in WORKSPACE_MARKS)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nearfield.cli.named import MOST_BYTES
 from nearfield.errors import NearfieldError
+from nearfield.files.encoding import NEW, text_file
+from nearfield.files.place import Place
 
 __all__ = ["Patch", "apply"]
 
@@ -24,63 +24,42 @@ class Patch:
 
 def apply(patches: Mapping[Path, Patch]) -> None:
     """Write each file through a temporary one beside it, once all of these are complete. Raises
-    `NearfieldError`, and has then written nothing, when a file is not as it was read."""
-    staged: dict[Path, Path] = {}
+    `NearfieldError`, and has then written nothing, when a file is not as it was read or cannot hold
+    the new text in its encoding."""
+    staged: dict[Path, str] = {}
+    # A link stays one: what it points to is replaced.
+    targets = {path: path.resolve() for path in patches}
     try:
         for path, patch in patches.items():
-            _check(path, patch)
-            staged[path] = _staged(path, patch)
+            content = _content(path, patch)
+            target = targets[path]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            staged[path] = Place(target.parent).stage(target.name, content)
         for path, patch in patches.items():
             # Looked at again as late as can be: staging takes a moment.
-            _check(path, patch)
+            _content(path, patch)
         for path, temporary in list(staged.items()):
-            temporary.replace(path)
+            Place(targets[path].parent).put(temporary, targets[path].name)
             del staged[path]
     except OSError as error:
         raise NearfieldError(
             f"It could not be written: {error.strerror}.", "No file was left half written."
         ) from error
     finally:
-        for temporary in staged.values():
-            temporary.unlink(missing_ok=True)
+        for path, temporary in staged.items():
+            Place(targets[path].parent).discard(temporary)
 
 
-def _check(path: Path, patch: Patch) -> None:
+def _content(path: Path, patch: Patch) -> bytes:
+    """The bytes of the file with its new text, if it still holds the old one."""
     if patch.before is None:
         if path.exists():
             raise NearfieldError(f"{path} was made meanwhile.", "Run the command again.")
-        return
+        return NEW.encode(patch.after)
     try:
-        now = path.read_bytes()
+        now = text_file(path, MOST_BYTES)
     except FileNotFoundError:
-        now = b""
-    if now != patch.before.encode():
+        now = NEW
+    if now.text != patch.before:
         raise NearfieldError(f"{path} has changed meanwhile.", "Run the command again.")
-
-
-def _staged(path: Path, patch: Patch) -> Path:
-    """The new text in a file beside `path`, with its mode, and safely on disk."""
-    # A link stays one: what it points to is replaced.
-    target = path.resolve()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(patch.after.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        if patch.before is None:
-            temporary.chmod(0o666 & ~_umask())
-        else:
-            shutil.copymode(target, temporary)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    return temporary
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    return now.encode(patch.after)

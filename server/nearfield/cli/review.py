@@ -118,14 +118,16 @@ async def _review(
     printed: _Printed,
 ) -> Review:
     from nearfield.features.review.reviewer import Review, snapshot_of
+    from nearfield.index.files import readable
 
     found = Review()
+    allowed = readable(root, loaded.config.files.exclude)
     async with serving(loaded) as service:
         if only is not None:
             await service.reviewer.review(only, rows, None, printed.found, printed.progress, found)
         for file in files:
             try:
-                snapshot = snapshot_of(file.path, root)
+                snapshot = snapshot_of(file.path, root, allowed)
             except NearfieldError as error:
                 found.left_out.append(f"{file.path.name}: {error.message}")
                 continue

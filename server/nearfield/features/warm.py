@@ -3,19 +3,23 @@
 Some 12 KB a token with the default model, in the user's data directory, readable by the user alone:
 it holds code. Kept are the documents that prompts were made of, when nobody types and at the end;
 the oldest go when the limit is reached. A file belongs to one model, one version of llama.cpp and
-one set of settings, is verified by its hash before the engine sees it, and is of no use as soon as
-the document differs where it was taken from.
+one set of settings, and is of no use as soon as the document differs where it was taken from. A
+hash with a key of this user proves that Nearfield wrote it, before the engine sees it: the engine
+believes what it reads.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
+import hmac
 import logging
 import os
 import re
-import tempfile
+import secrets
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -30,12 +34,20 @@ from nearfield.features.held import Held, Prompt
 from nearfield.features.permitted import Permitted
 from nearfield.features.prompting import request_of_held
 from nearfield.features.tasks import describe, run_task
+from nearfield.files.private import (
+    is_private,
+    private_draft,
+    private_folder,
+    read_private,
+    write_private,
+)
+from nearfield.files.read import UnreadableFile
 from nearfield.routing.router import Router
 from nearfield.types import InfillRequest, Snapshot, Snippet, SnippetKind
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 """Raised when `Kept` changes: what was kept before is of no use then."""
 
 LAST_SECONDS = 0.4
@@ -55,6 +67,11 @@ ABANDONED_SECONDS = 600
 """A draft that nobody has finished in this time is nobody's: writing one takes milliseconds."""
 
 FOLDER = "prompts"
+KEY_FILE = "key"
+KEY_BYTES = 32
+PROOF_BYTES = 32
+ABOUT_BYTES = 16 << 20
+"""A prompt is some hundred KB at most."""
 
 
 @runtime_checkable
@@ -142,7 +159,7 @@ class Warm(Feature):
         state = self._file(uri, keeper)
         if state is None:
             return False
-        found = await asyncio.to_thread(_read, state)
+        found = await asyncio.to_thread(_read, state, self._limit)
         held = matching(found, document.snapshot.text) if found is not None else None
         try:
             if held is None or not await keeper.recall(uri, str(state)):
@@ -183,7 +200,7 @@ class Warm(Feature):
             try:
                 if not await keeper.keep(request_of_held(held, snapshot), str(draft)):
                     return False
-                await asyncio.to_thread(_write, state, draft, held, snapshot.text)
+                await asyncio.to_thread(_write, state, draft, held, snapshot.text, self._limit)
             finally:
                 await asyncio.to_thread(draft.unlink, True)
             await asyncio.to_thread(prune, self._folder, self._limit)
@@ -241,12 +258,16 @@ def matching(kept: Kept, text: str) -> Held | None:
     )
 
 
-def _read(state: Path) -> Kept | None:
-    """What stands beside `state`; None where that is not there, or not what was written."""
+def _read(state: Path, limit: int) -> Kept | None:
+    """What stands beside `state`; None where that is not there, or not what was written here."""
     try:
-        kept = msgspec.msgpack.decode(state.with_suffix(".about").read_bytes(), type=Kept)
-        data = state.read_bytes()
-    except (OSError, msgspec.DecodeError):
+        about = read_private(state.with_suffix(".about"), ABOUT_BYTES)
+        proof, packed = about[:PROOF_BYTES], about[PROOF_BYTES:]
+        if not hmac.compare_digest(proof, _proof(state, packed)):
+            return None
+        kept = msgspec.msgpack.decode(packed, type=Kept)
+        data = read_private(state, limit)
+    except (OSError, UnreadableFile, msgspec.DecodeError):
         return None
     if kept.format != FORMAT or _digest(data) != kept.digest:
         return None
@@ -256,17 +277,39 @@ def _read(state: Path) -> Kept | None:
 
 def _draft(folder: Path) -> Path:
     """An empty file for the engine to write to, for the user's eyes only. Raises `OSError`."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(".draft", dir=folder)  # readable by its owner alone
-    os.close(handle)
-    return Path(name)
+    private_folder(folder, sweep=True)
+    if not is_private(folder):
+        raise PermissionError(errno.EACCES, "others can write there", str(folder))
+    return private_draft(folder)
 
 
-def _write(state: Path, draft: Path, held: Held, text: str) -> None:
-    """Put a written state in its place, with what stands beside it. Raises `OSError`."""
+def _proof(state: Path, packed: bytes) -> bytes:
+    """What only somebody who can read the user's key can compute. A file that was kept under
+    another name is none of this state. Raises `OSError`."""
+    named = state.name.encode() + b"\0" + packed
+    return hashlib.blake2b(named, key=_key(state.parent), digest_size=PROOF_BYTES).digest()
+
+
+def _key(folder: Path) -> bytes:
+    """The user's key, made where there is none that can be believed. Raises `OSError`."""
+    if not is_private(folder):
+        raise PermissionError(errno.EACCES, "others can write there", str(folder))
+    path = folder / KEY_FILE
+    with suppress(FileNotFoundError, UnreadableFile):
+        key = read_private(path, KEY_BYTES)
+        if len(key) == KEY_BYTES:
+            return key
+    key = secrets.token_bytes(KEY_BYTES)
+    write_private(path, key)
+    return key
+
+
+def _write(state: Path, draft: Path, held: Held, text: str, limit: int) -> None:
+    """Put a written state in its place, with what stands beside it. Raises `OSError`,
+    and `UnreadableFile` for one of more than `limit` bytes."""
     kept = Kept(
         format=FORMAT,
-        digest=_digest(draft.read_bytes()),
+        digest=_digest(read_private(draft, limit)),
         head=held.prompt.head,
         written=held.prompt.written,
         suffix=held.prompt.suffix,
@@ -278,10 +321,9 @@ def _write(state: Path, draft: Path, held: Held, text: str) -> None:
         to_end=held.to_end,
         full=held.full,
     )
-    about = _draft(state.parent)
-    about.write_bytes(msgspec.msgpack.encode(kept))
+    packed = msgspec.msgpack.encode(kept)
     # Two files cannot be replaced at once; the hash tells when they do not belong together.
-    about.replace(state.with_suffix(".about"))
+    write_private(state.with_suffix(".about"), _proof(state, packed) + packed)
     draft.replace(state)
 
 

@@ -14,13 +14,16 @@ from pathlib import Path
 
 from nearfield.errors import NearfieldError
 
-_FLAGS = (
+# Without O_NONBLOCK, opening a FIFO waits for a writer.
+SAFE_FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NONBLOCK", 0)
     | getattr(os, "O_BINARY", 0)
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_NOCTTY", 0)
 )
+
+_PIECE_BYTES = 1 << 20
 
 
 class UnreadableFile(NearfieldError):
@@ -34,25 +37,47 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
     holds more than `max_bytes` bytes, or the system refuses to read it.
     """
     try:
-        # Without O_NONBLOCK, opening a FIFO waits for a writer.
-        handle = os.open(path, _FLAGS)
+        handle = os.open(path, SAFE_FLAGS)
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
         raise UnreadableFile(f"{path.name} cannot be read: {reason(error)}.") from error
     try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise UnreadableFile(f"{path.name} is not a regular file.")
-        # The size is checked on what was read: files in /proc report 0 bytes.
-        with os.fdopen(handle, "rb", closefd=False) as stream:
-            content = stream.read(max_bytes + 1)
-    except OSError as error:
-        raise UnreadableFile(f"{path.name} cannot be read: {reason(error)}.") from error
+        return read_open(handle, path.name, max_bytes)
     finally:
         os.close(handle)
+
+
+def read_open(handle: int, name: str, max_bytes: int) -> bytes:
+    """Return the content of an open regular file; `name` is for the message.
+
+    Raises `UnreadableFile` as `read_regular` does.
+    """
+    # The size is checked on what was read: files in /proc report 0 bytes.
+    content = read_beginning(handle, name, max_bytes + 1)
     if len(content) > max_bytes:
-        raise UnreadableFile(f"{path.name} holds more than {max_bytes} bytes.")
+        raise UnreadableFile(f"{name} holds more than {max_bytes} bytes.")
     return content
+
+
+def read_beginning(handle: int, name: str, most: int) -> bytes:
+    """Return the first `most` bytes of an open regular file, or all of a shorter one.
+
+    Raises `UnreadableFile` as `read_regular` does, but for no size.
+    """
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise UnreadableFile(f"{name} is not a regular file.")
+        # In pieces, because one large read reserves all of the memory first.
+        content = bytearray()
+        while len(content) < most:
+            piece = os.read(handle, min(_PIECE_BYTES, most - len(content)))
+            if not piece:
+                break
+            content += piece
+    except OSError as error:
+        raise UnreadableFile(f"{name} cannot be read: {reason(error)}.") from error
+    return bytes(content)
 
 
 def read_text(path: Path, max_bytes: int) -> str:

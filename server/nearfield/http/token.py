@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nearfield.errors import ConfigError
+from nearfield.files.private import private_folder, write_private
 from nearfield.routing.ledger import data_dir
 
 VARIABLE = "NEARFIELD_HTTP_TOKEN"
@@ -81,9 +82,6 @@ def _kept(path: Path) -> str:
 
 def _made(path: Path) -> Token:
     value = secrets.token_urlsafe(TOKEN_BYTES)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(value + "\n")
-    new.replace(path)
+    private_folder(path.parent)
+    write_private(path, f"{value}\n".encode())
     return Token(value, str(path), fresh=True)

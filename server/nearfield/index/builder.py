@@ -16,9 +16,10 @@ from pathlib import PurePosixPath
 
 import psutil
 
+from nearfield.files.encoding import text_in
 from nearfield.files.ignore import EXCLUDED_BY, RULE_FILES, UNREADABLE
 from nearfield.index.chunks import Chunk, chunked
-from nearfield.index.files import AS_THE_TEAM_HAS_IT, Entry, Stamp, Tree, decode, digest_of, unfit
+from nearfield.index.files import AS_THE_TEAM_HAS_IT, Entry, Stamp, Tree, digest_of, unfit
 from nearfield.index.interface import Content, IndexStore, Known
 from nearfield.index.symbols import NO_SYMBOLS, outline
 from nearfield.syntax.languages import language_for
@@ -228,7 +229,7 @@ class Builder:
         changed = stamp.mtime_ns / 1e9
         if known is not None and known.digest == digest and known.holder is None:
             return _Restamp(path, kept, changed, known.reason)
-        text = decode(raw)
+        text = text_in(raw)
         if text is None:
             return Content(path, kept, digest, len(raw), reason="binary", changed=changed)
         return understood(path, text, digest, len(raw), kept, changed)
@@ -323,7 +324,7 @@ def explain(tree: Tree, path: str) -> str:
     found = tree.read(path)
     if found is None:
         return "unreadable"
-    text = decode(found[1])
+    text = text_in(found[1])
     return "binary" if text is None else unfit(path, text)
 
 

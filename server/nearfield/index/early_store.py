@@ -20,6 +20,7 @@ from typing import Any
 import apsw
 import numpy as np
 
+from nearfield.files.private import private_file
 from nearfield.index.bits import Bits
 from nearfield.index.chunks import DIGEST_BYTES, Chunk
 from nearfield.index.static_embedder import NotStatic, StaticEmbedder
@@ -106,7 +107,7 @@ class EarlyWriter(_File):
 
     def _opened(self) -> FileIO:
         if self._file is None:
-            file = FileIO(self._path, "a+")
+            file = FileIO(private_file(self._path), "a+")
             file.seek(0)
             size = os.fstat(file.fileno()).st_size
             if size < self._start or file.read(len(self._kind)) != self._kind:

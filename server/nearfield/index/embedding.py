@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from nearfield.files.encoding import text_in
 from nearfield.index.builder import understood
 from nearfield.index.chunks import Chunk
-from nearfield.index.files import Tree, decode, digest_of
+from nearfield.index.files import Tree, digest_of
 from nearfield.index.interface import IndexReader, VectorTable
 from nearfield.index.search import TextEmbedder
 
@@ -30,7 +31,7 @@ def chunks_of(tree: Tree, reader: IndexReader, path: str) -> Sequence[Chunk]:
         found = tree.read(path)
         if found is None or digest_of(found[1]) != source.digest:
             return ()
-        text = decode(found[1])
+        text = text_in(found[1])
     return () if text is None else understood(path, text, b"", 0, None, 0.0).chunks
 
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from nearfield.files.ignore import Chain, IgnoreRules, named_as_keys
+from nearfield.files.read import UnreadableFile, read_open
+from nearfield.files.workspace import WorkspaceFiles
 
 MAX_FILE_BYTES = 1_000_000
 """Larger files are data. The largest hand-written file of CPython has 0.7 MB."""
@@ -64,7 +66,6 @@ MINIFIED_MEAN_CHARS = 250
 MINIFIED_LINE_CHARS = 5_000
 """A line of this length in a source file was not typed."""
 PROSE_SUFFIXES = frozenset({".md", ".markdown", ".mdx", ".rst", ".txt", ".adoc", ".tex", ""})
-BINARY_HEAD_BYTES = 8_192
 
 AS_THE_TEAM_HAS_IT = "as the team has it"
 """The reason of a file that a team's index holds as it is here."""
@@ -107,6 +108,7 @@ class Tree:
         self, root: Path, exclude: Sequence[str] = (), max_bytes: int = MAX_FILE_BYTES
     ) -> None:
         self.rules = IgnoreRules(root, exclude)
+        self._files = WorkspaceFiles(root)
         self.root = self.rules.root
         self._max_bytes = max_bytes
 
@@ -162,6 +164,15 @@ class Tree:
             return "no regular file"
         return "too large" if status.st_size > self._max_bytes else ""
 
+    def kept_from_models(self, path: str, is_folder: bool) -> str:
+        """Why nothing of `path` is shown to a model, "" when it may be. Large and binary files are
+        not indexed, but may be looked at."""
+        if vendored(path if is_folder else path.rpartition("/")[0]):
+            return "vendored"
+        # A file system that takes .ENV for .env must not be talked round by it.
+        ruling = self.rules.why(path, folder=is_folder, any_case=True)
+        return ruling.reason if ruling else ""
+
     def look(self, path: str) -> Entry | None:
         """What the walk would say about one file, without walking; None when it is not there."""
         chain = self.rules.chain()
@@ -182,26 +193,27 @@ class Tree:
         return Entry(path, reason or self._looks(status), Stamp.of(status))
 
     def read(self, path: str) -> tuple[Stamp, bytes] | None:
-        """A file's bytes and how it looked; None when it is gone, is no regular file any more, or
-        does not hold still."""
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+        """A file's bytes and how it looked; None when it is gone, is no regular file any more, has
+        a link on its way, or does not hold still."""
         for _attempt in range(3):
             try:
-                handle = os.open(self.root / path, flags | getattr(os, "O_BINARY", 0))
-            except (OSError, ValueError):
+                with self._files.opened(path) as handle:
+                    before = os.fstat(handle)
+                    if self._looks(before):
+                        return None
+                    content = read_open(handle, path, self._max_bytes)
+                    after = os.fstat(handle)
+            except (OSError, UnreadableFile):
                 return None
-            with os.fdopen(handle, "rb") as stream:
-                before = os.fstat(stream.fileno())
-                if self._looks(before):
-                    return None
-                try:
-                    content = stream.read(self._max_bytes + 1)
-                except OSError:
-                    return None
-                after = os.fstat(stream.fileno())
             if Stamp.of(before) == Stamp.of(after) and len(content) == after.st_size:
                 return Stamp.of(after), content
         return None
+
+
+def readable(root: str | Path, exclude: Sequence[str] = ()) -> WorkspaceFiles:
+    """The files of a workspace that models may be shown, without those of the patterns `exclude`
+    of the settings."""
+    return WorkspaceFiles(root, Tree(Path(root), exclude).kept_from_models)
 
 
 def vendored(folder: str) -> bool:
@@ -218,28 +230,6 @@ def _no_source(name: str) -> str:
     if _GENERATED_NAME.search(name):
         return "minified" if ".min." in name else "generated"
     return ""
-
-
-def decode(content: bytes) -> str | None:
-    """The text of a file, None when it is binary. UTF-8, UTF-16 with its mark, else Latin-1; line
-    ends as they are."""
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        try:
-            return content.decode("utf-16")
-        except UnicodeDecodeError:
-            return None
-    if b"\0" in content[:BINARY_HEAD_BYTES]:
-        return None
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
-    odd = sum(
-        1
-        for character in text[:BINARY_HEAD_BYTES]
-        if not (character.isprintable() or character in "\t\r\n\f")
-    )
-    return None if odd * 50 > min(len(text), BINARY_HEAD_BYTES) else text
 
 
 def unfit(path: str, text: str) -> str:

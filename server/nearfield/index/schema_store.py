@@ -20,6 +20,7 @@ from pathlib import Path
 import apsw
 import sqlite_vec
 
+from nearfield.files.private import private_database, private_draft, private_folder
 from nearfield.index.interface import IndexUnusable
 
 __all__ = [
@@ -72,10 +73,9 @@ def place_of(root: Path, cache: Path) -> Place:
     name = f"{label}-{key}.db"
     folder = cache / "index"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, probe = tempfile.mkstemp(dir=folder, prefix=".probe")
-        os.close(handle)
-        Path(probe).unlink()
+        private_folder(cache)
+        private_folder(folder, sweep=True)
+        private_draft(folder, ".probe").unlink()
     except OSError:
         memory = Path("/dev/shm")  # noqa: S108 - a private folder is made inside
         base = memory if os.access(memory, os.W_OK) else None
@@ -84,9 +84,11 @@ def place_of(root: Path, cache: Path) -> Place:
 
 
 def connect(file: Path, *, write: bool) -> apsw.Connection:
-    """Open the file with the vector functions loaded. Raises `apsw.Error`."""
+    """Open the file with the vector functions loaded. Raises `apsw.Error`, and `OSError`
+    when a new file cannot be made."""
     flags = apsw.SQLITE_OPEN_READONLY
     if write:
+        private_database(file)
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     connection = apsw.Connection(str(file), flags=flags)
     connection.set_busy_timeout(BUSY_MS)
@@ -264,13 +266,13 @@ def open_or_rebuild(file: Path) -> tuple[apsw.Connection, str]:
             why = "comes from a newer Nearfield" if sound else "is damaged"
         except (apsw.NotADBError, apsw.CorruptError, apsw.SQLError):
             why = "is damaged"
-        except apsw.Error as error:
+        except (apsw.Error, OSError) as error:
             raise _unusable(file, error) from error
         set_aside(file)
     try:
         connection = connect(file, write=True)
         migrate(connection)
-    except apsw.Error as error:
+    except (apsw.Error, OSError) as error:
         raise _unusable(file, error) from error
     said = f"The index {why}; it was set aside as {file.name}.old and is built anew." if why else ""
     return connection, said
@@ -295,7 +297,7 @@ def trouble() -> Generator[None]:
         ) from error
 
 
-def _unusable(file: Path, error: apsw.Error) -> IndexUnusable:
+def _unusable(file: Path, error: Exception) -> IndexUnusable:
     return IndexUnusable(
         f"The index {file} cannot be used ({type(error).__name__}).",
         "Check the free space and the permissions of that folder.",

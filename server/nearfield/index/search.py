@@ -19,11 +19,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from nearfield.files.encoding import text_in
+from nearfield.files.read import UnreadableFile
+from nearfield.files.workspace import WorkspaceFiles
 from nearfield.index.around import Around, module_word
 from nearfield.index.asked_embedder import NotEmbedded
 from nearfield.index.chunks import doc_of
 from nearfield.index.early_store import EarlyReader
-from nearfield.index.files import decode, digest_of
+from nearfield.index.files import MAX_FILE_BYTES, digest_of
 from nearfield.index.interface import IndexReader, NearestChunks, Place, Row
 from nearfield.index.words import asked, parts
 
@@ -155,11 +158,15 @@ class Searcher:
         embedder: TextEmbedder | None,
         preferred: TextEmbedder | None = None,
         early: EarlyReader | None = None,
+        *,
+        max_bytes: int = MAX_FILE_BYTES,
     ) -> None:
         """`embedder` None: without vectors. Those of `preferred` are searched once there are about
         as many of them, and as long as it can be had; else those of `embedder` are. `early` ones
-        are searched until there are about as many of either."""
-        self._root = root
+        are searched until there are about as many of either. A file of more than `max_bytes` is not
+        read again."""
+        self._root, self._max_bytes = root, max_bytes
+        self._files = WorkspaceFiles(root)
         self._reader = reader
         self._embedders = [one for one in (preferred, embedder) if one is not None]
         self._early = early
@@ -327,12 +334,13 @@ class Searcher:
             stamp = (source.digest, stat.st_mtime_ns, stat.st_size)
             held = self._read.get(path)
             if held is None or held[0] != stamp:
-                raw = (self._root / path).read_bytes()
+                # The path may have become a link since it was indexed.
+                raw = self._files.read_plain(path, self._max_bytes)
                 if digest_of(raw) != source.digest:
                     return None
-                held = stamp, (decode(raw) or "").split("\n")
+                held = stamp, (text_in(raw) or "").split("\n")
                 self._read[path] = held
-        except OSError:
+        except (OSError, UnreadableFile):
             return None
         self._read.move_to_end(path)
         while len(self._read) > FILES_HELD:

@@ -145,7 +145,7 @@ class Workspace:
         may. Raises `IndexUnusable`."""
         if self.shared is not None:
             return _taken_shared(self.shared)
-        lock = filelock.FileLock(self.place.lock, timeout=0)
+        lock = filelock.FileLock(self.place.lock, timeout=0, mode=0o600)
         try:
             lock.acquire()
         except filelock.Timeout:
@@ -169,11 +169,14 @@ class Workspace:
         makes the vectors instead of the shipped model, where that is so."""
         reader = self.reader()
         if not self.vectors:
-            return Searcher(self.tree.root, reader, None)
+            return Searcher(self.tree.root, reader, None, max_bytes=self.max_bytes)
         early = None
         if isinstance(reader, Reader):
             early = EarlyReader(self.place.early, self.static.embedder(), reader.connection)
-        return Searcher(self.tree.root, reader, embedder or Embedder(), preferred, early)
+        embedder = embedder or Embedder()
+        return Searcher(
+            self.tree.root, reader, embedder, preferred, early, max_bytes=self.max_bytes
+        )
 
 
 @dataclass(frozen=True)

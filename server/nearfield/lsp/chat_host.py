@@ -66,6 +66,11 @@ class EditorHost:
         workspace = capabilities.workspace
         if workspace is None or not workspace.apply_edit:
             raise Refused("This editor takes no edits from a server.", "Show the change instead.")
+        if change.encoding and self._document(change.path) is None:
+            raise Refused(
+                f"{change.shown} is in {change.encoding}, which the editor could take for UTF-8.",
+                "Open it in the editor, with its encoding, and ask again.",
+            )
         able = workspace.workspace_edit
         confirms = able is not None and able.document_changes and able.change_annotation_support
         if not confirms:

@@ -220,8 +220,9 @@ async def _show(session: Session, markdown: str) -> None:
 def _written(markdown: str) -> Path:
     """The one file of the user's cache that holds the last explanation."""
     from nearfield.catalog.disk import cache_dir
+    from nearfield.files.private import private_folder, write_private
 
     path = cache_dir() / SHOWN_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(markdown, "utf-8", errors="replace")
+    private_folder(path.parent)
+    write_private(path, markdown.encode("utf-8", errors="replace"))
     return path

@@ -262,17 +262,19 @@ async def _review_diff(
     from nearfield.errors import NearfieldError
     from nearfield.features.review.diff import changed_files
     from nearfield.features.review.reviewer import Review, snapshot_of
+    from nearfield.index.files import readable
 
     folder = _folder(session, params.workspace)
     report("asking git", None)
     files = await changed_files(folder, params.ref)
     review = Review()
+    readable_files = readable(folder, service.config.files.exclude)
     elsewhere = elsewhere_of(session, params.provider)
     for number, file in enumerate(files):
         name = file.path.name
         report(name, number / len(files))
         try:
-            snapshot = await asyncio.to_thread(snapshot_of, file.path, folder)
+            snapshot = await asyncio.to_thread(snapshot_of, file.path, folder, readable_files)
         except NearfieldError as error:
             review.left_out.append(f"{name}: {error.message}")
             continue

@@ -24,6 +24,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from nearfield.files.private import private_database
 from nearfield.routing.errand import Consent
 from nearfield.routing.ledger import (
     SENDING,
@@ -250,9 +251,7 @@ class Database:
 
 def connect(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
     """Open `path` (made when missing, for the user alone) and bring it up to date."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+    private_database(path)
     # Autocommit: transactions are begun and ended by `write` alone.
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:

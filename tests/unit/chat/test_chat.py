@@ -10,8 +10,9 @@ import pytest
 from tests.unit.chat.conftest import StartTalk, Talk, call
 
 from nearfield.errors import NoProvider
+from nearfield.features.chat.folder import Folder
 from nearfield.features.chat.session import MESSAGE_TOKENS, SYSTEM
-from nearfield.features.chat.words import Allow, Finish, Refused
+from nearfield.features.chat.words import Allow, Finish, Part, Refused
 from nearfield.features.trace import flat
 from nearfield.providers.estimate import tokens
 from nearfield.types import Role
@@ -162,6 +163,60 @@ async def test_a_written_file_is_an_edit_for_the_user(applies: bool, talk: Start
     assert change.before == "def price(item):\n    return item.cents / 100\n"
     assert ("was written" in result) is applies
     assert (t.root / "src/shop.py").read_text() == change.before
+
+
+CRLF = "# Zoë\r\nsize = 1\r\n"
+WRITTEN: dict[str, tuple[bytes, str, str, str]] = {
+    # the file, what the model writes, what is shown, the encoding that an editor could mistake
+    "CRLF": (CRLF.encode(), "# Zoë\nsize = 2\n", "# Zoë\r\nsize = 2\r\n", ""),
+    "a mark": (b"\xef\xbb\xbf" + CRLF.encode(), "# Zoë\nsize = 2\n", "# Zoë\r\nsize = 2\r\n", ""),
+    "utf-16": (CRLF.encode("utf-16"), "# Zoë\nsize = 2\n", "# Zoë\r\nsize = 2\r\n", ""),
+    "latin-1": (CRLF.encode("latin-1"), "# Zoë\nsize = 2\n", "# Zoë\r\nsize = 2\r\n", "latin-1"),
+    "no last line end": (b"a\nb", "a\nc\n", "a\nc", ""),
+}
+
+
+@pytest.mark.parametrize("case", WRITTEN)
+async def test_a_written_file_keeps_what_is_not_changed(case: str, talk: StartTalk) -> None:
+    raw, content, shown, encoding = WRITTEN[case]
+    wish = call("writeFile", path="src/shop.py", content=content)
+    t = talk({"result": ".", "text": "ok"}, {"tool_calls": [wish]})
+    (t.root / "src/shop.py").write_bytes(raw)
+    t.person.applies = True
+    await one_call(t)
+    [change] = t.person.changes
+    assert (change.after, change.encoding) == (shown, encoding)
+    assert change.before is not None
+    before = change.before
+    folder = Folder(str(t.root))
+    folder.write("src/shop.py", before, change.after)
+    folder.write("src/shop.py", change.after, before)
+    assert (t.root / "src/shop.py").read_bytes() == raw
+
+
+async def test_what_the_encoding_cannot_hold_is_refused_before_the_user_is_asked(
+    talk: StartTalk,
+) -> None:
+    wish = call("writeFile", path="src/shop.py", content="# Zoë costs 5 €\n")
+    t = talk({"result": ".", "text": "ok"}, {"tool_calls": [wish]})
+    (t.root / "src/shop.py").write_bytes("# Zoë\n".encode("latin-1"))
+    result, state = await one_call(t)
+    assert (state, "cannot be written in the file's encoding" in result) == ("failed", True)
+    assert t.person.changes == []
+
+
+async def test_the_line_ends_alone_are_no_change(talk: StartTalk) -> None:
+    wish = call("writeFile", path="src/shop.py", content="a\nb\n")
+    t = talk({"result": ".", "text": "ok"}, {"tool_calls": [wish]})
+    (t.root / "src/shop.py").write_bytes(b"a\r\nb\r\n")
+    assert "holds that already" in (await one_call(t))[0]
+
+
+async def test_an_answer_from_here_may_tell_what_it_has_read(talk: StartTalk) -> None:
+    t = talk({"result": ".", "text": "ok"}, {"tool_calls": [call("readFile", path="src/shop.py")]})
+    await t.say("what is in it?")
+    # Without text: none of it can be cut out, so the whole stays here where the file may not leave.
+    assert Part("", "src/shop.py") in t.session_turns()[-1].parts
 
 
 async def test_the_editors_text_counts(talk: StartTalk) -> None:

@@ -470,7 +470,7 @@ async def test_a_path_that_leads_out_of_the_tree_is_passed_over(
 
 
 def test_a_file_that_is_no_text_cannot_be_reviewed(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_bytes(b"\xff\xfe")
+    (tmp_path / "a.py").write_bytes(b"\x7fELF\0\1")
     for path in (tmp_path / "a.py", tmp_path / "none.py"):
         with pytest.raises(NearfieldError):
             snapshot_of(path, tmp_path)

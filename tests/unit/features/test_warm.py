@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from nearfield.config.schema import Completion, Config
 from nearfield.errors import EngineDied
+from nearfield.features import warm
 from nearfield.features.documents import Document, Documents
 from nearfield.features.permitted import Permitted
 from nearfield.features.prompting import Cursor, cut
@@ -110,11 +112,16 @@ async def test_the_last_prompt_is_kept_and_the_provider_told_which(tmp_path: Pat
     assert after.held[0].prompt == plan.prompt
 
 
+def left(folder: Path) -> list[Path]:
+    """What is in the folder beside the key."""
+    return [file for file in folder.iterdir() if file.name != warm.KEY_FILE]
+
+
 async def test_only_the_user_can_read_it(tmp_path: Path) -> None:
     folder = tmp_path / "prompts"
     await kept(folder)
     files = list(folder.iterdir())
-    assert len(files) == 2
+    assert len(files) == 3  # and the key
     if os.name == "posix":
         assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -142,7 +149,7 @@ async def test_a_file_that_has_changed_meanwhile(
         assert held.stale is stale
         assert text[held.anchor - len(held.above) : held.anchor] == held.above
     else:
-        assert not list(tmp_path.iterdir())  # of no use to anybody
+        assert not left(tmp_path)  # of no use to anybody
 
 
 async def test_another_model_has_its_own(tmp_path: Path) -> None:
@@ -166,12 +173,84 @@ async def test_a_damaged_file_never_reaches_the_engine(
         flipped = bytes([*data[:40], data[40] ^ 1, *data[41:]])
         file.write_bytes({"cut": data[:30], "empty": b"", "flipped": flipped}[damage])
     keeper = Keeper()
-    after = await restored(tmp_path, keeper=keeper)
-    if after is None:
-        assert keeper.recalled == []
-        assert not list(tmp_path.iterdir())
-    else:  # a flipped character in what stands beside it: the document decides
-        assert (suffix, damage) == (".about", "flipped")
+    assert await restored(tmp_path, keeper=keeper) is None
+    assert keeper.recalled == []
+    assert not left(tmp_path)
+
+
+digest = warm._digest  # pyright: ignore[reportPrivateUsage]
+proof = warm._proof  # pyright: ignore[reportPrivateUsage]
+
+
+def replaced(folder: Path) -> None:
+    """Another state, with its own hash in what stands beside it."""
+    (state,), (about,) = folder.glob("*.state"), folder.glob("*.about")
+    forged = b"forged" + state.read_bytes()[6:]
+    old, new = digest(state.read_bytes()), digest(forged)
+    state.write_bytes(forged)
+    about.write_bytes(about.read_bytes().replace(old.encode(), new.encode()))
+
+
+def proven_by_another(folder: Path) -> None:
+    """As `replaced`, with the proof of somebody who has another key."""
+    replaced(folder)
+    (state,), (about,) = folder.glob("*.state"), folder.glob("*.about")
+    packed = about.read_bytes()[warm.PROOF_BYTES :]
+    kept_key = (folder / warm.KEY_FILE).read_bytes()
+    (folder / warm.KEY_FILE).write_bytes(bytes(warm.KEY_BYTES))
+    about.write_bytes(proof(state, packed) + packed)
+    (folder / warm.KEY_FILE).write_bytes(kept_key)
+
+
+def under_another_name(folder: Path) -> None:
+    for file in [*folder.glob("*.state"), *folder.glob("*.about")]:
+        file.rename(folder / f"{'0' * 32}{file.suffix}")
+
+
+def linked(folder: Path) -> None:
+    (state,) = folder.glob("*.state")
+    state.rename(folder / "elsewhere")
+    state.symlink_to(folder / "elsewhere")
+
+
+def endless(folder: Path) -> None:
+    (state,) = folder.glob("*.state")
+    state.unlink()
+    state.symlink_to("/dev/zero")
+
+
+def a_pipe(folder: Path) -> None:
+    (state,) = folder.glob("*.state")
+    state.unlink()
+    os.mkfifo(state)
+
+
+def written_by_others(folder: Path) -> None:
+    (state,) = folder.glob("*.state")
+    state.chmod(0o666)
+
+
+def open_to_others(folder: Path) -> None:
+    folder.chmod(0o777)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="files of POSIX")
+@pytest.mark.parametrize(
+    "change",
+    [
+        replaced, proven_by_another, under_another_name, linked, endless, a_pipe,
+        written_by_others, open_to_others,
+    ],
+)  # fmt: skip
+async def test_what_somebody_else_may_have_written_never_reaches_the_engine(
+    tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    folder = tmp_path / "prompts"
+    await kept(folder)
+    change(folder)
+    keeper = Keeper()
+    assert await restored(folder, keeper=keeper) is None
+    assert keeper.recalled == []
 
 
 async def test_what_kills_an_engine_is_not_tried_again(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nearfield.index.builder import explain
-from nearfield.index.files import Tree, decode, unfit
+from nearfield.index.files import Tree, unfit
 
 CASES: dict[str, tuple[dict[str, str | bytes], str, str]] = {
     "plain": ({"a.py": "x = 1\n"}, "a.py", ""),
@@ -124,22 +124,28 @@ def test_names_that_are_no_text(place: Any) -> None:
     assert place.build().chunks == 0  # known, so not understood a second time
 
 
-@pytest.mark.parametrize(
-    ("raw", "text"),
-    [
-        (b"a\xc3\xa9", "a\xe9"),
-        (b"\xef\xbb\xbfa", "a"),
-        ("a\u20ac".encode("utf-16"), "a\u20ac"),
-        (b"caf\xe9 au lait", "caf\xe9 au lait"),
-        (bytes(range(1, 32)) * 20 + b"\xff", None),
-        (b"\xff\xfea", None),
-        (b"", ""),
-    ],
-)
-def test_decoding(raw: bytes, text: str | None) -> None:
-    assert decode(raw) == text
-
-
 def test_prose_on_long_lines_is_not_minified() -> None:
     assert unfit("a.md", "word " * 400) == ""
     assert unfit("a.js", "word " * 400) == "minified"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+@pytest.mark.parametrize("what", ["the file", "its folder"])
+def test_what_became_a_link_is_not_read_again(place: Any, what: str) -> None:
+    place.write({"lib/a.py": "def alpha(): pass\n"})
+    place.build()
+    searcher = place.searcher()
+    [hit] = searcher.search("alpha")
+    elsewhere = place.root.parent / "elsewhere"
+    elsewhere.mkdir()
+    # The content is the same, so that nothing but the way tells.
+    (place.root / "lib/a.py").rename(elsewhere / "a.py")
+    if what == "the file":
+        (place.root / "lib/a.py").symlink_to(elsewhere / "a.py")
+    else:
+        (place.root / "lib").rmdir()
+        (place.root / "lib").symlink_to(elsewhere)
+    assert hit.text
+    assert place.searcher().search("alpha") == []
+    assert place.searcher().defined("alpha") == []
+    assert place.tree.read("lib/a.py") is None

@@ -8,18 +8,19 @@ user with what would be sent before anything is.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.errors import EditRefused
+from nearfield.features.act.prompts import Prompt
 from nearfield.features.elsewhere import Elsewhere
 from nearfield.features.offers import Offers
 from nearfield.features.trace import Account, TraceLog
 from nearfield.routing.errand import Ask, Check, Errand
 from nearfield.routing.router import Restart, Router, built
-from nearfield.types import ChatRequest, Message, Role
+from nearfield.types import ChatRequest, Role
 
 CHARS_PER_TOKEN = 3.0
 """Of code, in the tokenizers of the catalogue; on the safe side."""
@@ -82,23 +83,23 @@ class Dialogue:
         """The router of now. Raises `NotReady`."""
         return built(self._backing.router)
 
-    def speaker(self, messages: Sequence[Message]) -> str:
+    def speaker(self, prompt: Prompt) -> str:
         """The model that would be asked first, as the user knows it; "" for none."""
         if self._provider:
             return self.router.provider(self._provider).model
-        role = self.router.choose(ChatRequest(tuple(messages)), self._errand).role
+        role = self.router.choose(ChatRequest(prompt.messages), self._errand).role
         candidates = self.router.candidates(role)
         return candidates[0].model if candidates else ""
 
-    def room(self, messages: Sequence[Message], code: str) -> int:
+    def room(self, prompt: Prompt, code: str) -> int:
         """How long the answer may be, in tokens, so that it can hold `code`. Raises `EditRefused`
         when prompt and answer do not fit into what the model can hold."""
-        role = self.router.choose(ChatRequest(tuple(messages)), self._errand).role
+        role = self.router.choose(ChatRequest(prompt.messages), self._errand).role
         candidates = self.router.candidates(role)
         holds = candidates[0].capabilities.context_tokens if candidates else None
-        prompt = int(sum(len(m.content) for m in messages) / CHARS_PER_TOKEN)
+        read = int(sum(len(m.content) for m in prompt.messages) / CHARS_PER_TOKEN)
         wanted = max(int(ROOM * len(code) / CHARS_PER_TOKEN), LEAST_TOKENS)
-        room = min(wanted, (holds or UNKNOWN_CONTEXT) - prompt)
+        room = min(wanted, (holds or UNKNOWN_CONTEXT) - read)
         if room < len(code) / CHARS_PER_TOKEN:
             raise EditRefused(
                 "The code is too long for the model.",
@@ -106,14 +107,13 @@ class Dialogue:
             )
         return room
 
-    async def say(
-        self, messages: tuple[Message, ...], max_tokens: int, checks: tuple[Check, ...] = ()
-    ) -> Said:
+    async def say(self, prompt: Prompt, max_tokens: int, checks: tuple[Check, ...] = ()) -> Said:
         """Ask. The answer ends with the first code block that is closed and has what is wanted.
         Raises what the router raises, and `NotPermitted` when the user does not want to send it."""
-        request = ChatRequest(messages, max_tokens=max_tokens, temperature=0.0)
-        errand = replace(self._errand, checks=checks)
-        if any(message.role is Role.ASSISTANT for message in messages):
+        request = ChatRequest(prompt.messages, max_tokens=max_tokens, temperature=0.0)
+        sources = (*self._errand.sources, *prompt.sources)
+        errand = replace(self._errand, checks=checks, sources=sources)
+        if any(message.role is Role.ASSISTANT for message in prompt.messages):
             # An answer may repeat any of the sources in other words: with one that may not leave,
             # none of it does.
             bare = tuple(replace(source, text="") for source in errand.sources)

@@ -12,11 +12,12 @@ from functools import cached_property
 
 from nearfield.features.act import check, imports
 from nearfield.features.act.answer import Answer, definition, read
-from nearfield.features.act.hunks import applied, hunks, lines_of
+from nearfield.features.act.hunks import applied, hunks
 from nearfield.features.act.keep import Rows, merged, rows_of
 from nearfield.features.act.layout import Layout, copied, docstring_rows, fixed_rows_of, layout_of
 from nearfield.features.act.proposal import Change
 from nearfield.features.act.target import Form, Unit, named_scopes
+from nearfield.files.encoding import lines_of
 from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed, parse
 from nearfield.types import Edit, Span

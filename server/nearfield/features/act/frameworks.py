@@ -13,6 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from nearfield.errors import EditRefused
+from nearfield.files.read import UnreadableFile
+from nearfield.files.workspace import WorkspaceFiles
+from nearfield.types import Snippet, SnippetKind
 
 __all__ = ["TESTED", "Suite", "is_test", "module_of", "relative_module", "suite_for"]
 
@@ -47,32 +50,37 @@ _EXPECT = 'test("adds", () => {\n  expect(add(1, 2)).toBe(3);\n});'
 _RUNNERS = ("vitest", "jest", "mocha", "jasmine", "ava")
 
 
+_NO_EXAMPLE = Snippet("", "", SnippetKind.SIMILAR)
+
+
 @dataclass(frozen=True, slots=True)
 class Suite:
     """`framework` as a model knows it; `path` is the test file of a source file, which `exists` or
-    would be new; `example` is the beginning of a test file of the project."""
+    would be new; `example` is the beginning of a test file of the project, or one of ours, which
+    has no path."""
 
     framework: str
     path: Path
     exists: bool
-    example: str = ""
+    example: Snippet = _NO_EXAMPLE
 
 
-def suite_for(language: str, path: Path, root: Path) -> Suite:
+def suite_for(language: str, path: Path, root: Path, files: WorkspaceFiles) -> Suite:
     """How the tests of the source file at `path` are to be written. Raises `EditRefused` for a
     language whose conventions are not known here."""
     if language == "python":
-        suite = _python(path, root)
+        suite = _python(path, root, files)
     elif language == "go":
-        suite = _go(path)
+        suite = _go(path, files)
     elif language in _ECMA:
-        suite = _ecma(path, root)
+        suite = _ecma(path, root, files)
     else:
         what = language or "this language"
         raise EditRefused(f"How tests are written in {what} is not known here.")
-    if suite.example:
+    if suite.example.text:
         return suite
-    return replace(suite, example=_SAMPLES.get(suite.framework, _EXPECT))
+    sample = _SAMPLES.get(suite.framework, _EXPECT)
+    return replace(suite, example=Snippet("", sample, SnippetKind.SIMILAR))
 
 
 def is_test(language: str, path: Path) -> bool:
@@ -81,20 +89,22 @@ def is_test(language: str, path: Path) -> bool:
     return pattern is not None and pattern.fullmatch(path.name) is not None
 
 
-def _python(path: Path, root: Path) -> Suite:
+def _python(path: Path, root: Path, files: WorkspaceFiles) -> Suite:
     tests = _tests(root, _PATTERNS["python"])
-    texts = [_head(one) for one in tests[:FILES_READ]]
+    heads = {one: _head(files, one) for one in tests[:FILES_READ]}
+    texts = heads.values()
     plain = sum("import pytest" in text or bool(_PYTEST.search(text)) for text in texts)
     classes = sum("unittest.TestCase" in text or "(TestCase)" in text for text in texts)
     framework = "unittest" if classes > plain else "pytest"
     names = (f"test_{path.stem}.py", f"{path.stem}_test.py")
     own = next((one for one in tests if one.name in names), None)
-    example = next((text for text in texts if "def test" in text), "")
     if own is not None:
-        return Suite(framework, own, True, _cut(_head(own)))
+        return Suite(framework, own, True, _example(files, own))
+    like = next((one for one, text in heads.items() if "def test" in text), None)
     behind = sum(one.name.endswith("_test.py") for one in tests)
     name = names[1] if behind > len(tests) - behind else names[0]
-    return Suite(framework, _python_folder(path, root, tests) / name, False, _cut(example))
+    place = _python_folder(path, root, tests) / name
+    return Suite(framework, place, False, _example(files, like))
 
 
 _PYTEST = re.compile(r"^(?:async )?def test_", re.MULTILINE)
@@ -116,25 +126,26 @@ def _python_folder(path: Path, root: Path, tests: list[Path]) -> Path:
     return top
 
 
-def _go(path: Path) -> Suite:
+def _go(path: Path, files: WorkspaceFiles) -> Suite:
     own = path.with_name(f"{path.stem}_test.go")
     siblings = sorted(path.parent.glob("*_test.go"))
-    example = _cut(_head(siblings[0])) if siblings else ""
-    return Suite("the testing package", own, own.exists(), example)
+    example = _example(files, siblings[0] if siblings else None)
+    return Suite("the testing package", own, os.path.lexists(own), example)
 
 
-def _ecma(path: Path, root: Path) -> Suite:
+def _ecma(path: Path, root: Path, files: WorkspaceFiles) -> Suite:
     tests = _tests(root, _PATTERNS["ecma"])
-    texts = [_head(one) for one in tests[:FILES_READ]]
+    heads = {one: _head(files, one) for one in tests[:FILES_READ]}
     names = [f"{path.stem}.{infix}{path.suffix}" for infix in ("test", "spec")]
     own = next((one for one in tests if one.name in names), None)
-    framework = _runner(path, root, texts)
-    example = next((text for text in texts if re.search(r"\b(?:it|test)\(", text)), "")
+    framework = _runner(path, root, files, "\n".join(heads.values()))
     if own is not None:
-        return Suite(framework, own, True, _cut(_head(own)))
+        return Suite(framework, own, True, _example(files, own))
+    like = next((one for one in heads if re.search(r"\b(?:it|test)\(", heads[one])), None)
     specs = sum(".spec." in one.name for one in tests)
     name = names[1] if specs > len(tests) - specs else names[0]
-    return Suite(framework, _ecma_folder(path, root, tests) / name, False, _cut(example))
+    place = _ecma_folder(path, root, tests) / name
+    return Suite(framework, place, False, _example(files, like))
 
 
 def _ecma_folder(path: Path, root: Path, tests: list[Path]) -> Path:
@@ -148,25 +159,25 @@ def _ecma_folder(path: Path, root: Path, tests: list[Path]) -> Path:
     return path.parent
 
 
-def _runner(path: Path, root: Path, texts: list[str]) -> str:
+def _runner(path: Path, root: Path, files: WorkspaceFiles, tests: str) -> str:
     """From the nearest package.json, else from what the tests import."""
     for folder in (path.parent, *path.parent.parents):
-        found = _package(folder / "package.json")
+        found = _package(_head(files, folder / "package.json"))
         for name in _RUNNERS:
             if name in found:
                 return name
         if found or folder == root:
             break
-    joined = "\n".join(texts)
-    named = (name for name in (*_RUNNERS, "node:test") if f'"{name}"' in joined.replace("'", '"'))
+    quoted = tests.replace("'", '"')
+    named = (name for name in (*_RUNNERS, "node:test") if f'"{name}"' in quoted)
     return next(named, "node:test")
 
 
-def _package(path: Path) -> set[str]:
+def _package(text: str) -> set[str]:
     """The names in a package.json's dependencies and scripts."""
     try:
-        value = json.loads(_head(path) or "{}")
-    except ValueError:
+        value = json.loads(text or "{}")
+    except (ValueError, RecursionError):
         return set()
     if not isinstance(value, dict):
         return set()
@@ -198,13 +209,19 @@ def _files(root: Path) -> Iterator[Path]:
             yield Path(folder, name)
 
 
-def _head(path: Path) -> str:
+def _head(files: WorkspaceFiles, path: Path) -> str:
     """The beginning of a file, "" when it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return file.read(READ_BYTES).decode("utf-8", "replace")
-    except OSError:
+        return files.beginning(path, READ_BYTES).decode("utf-8-sig", "replace")
+    except UnreadableFile:
         return ""
+
+
+def _example(files: WorkspaceFiles, path: Path | None) -> Snippet:
+    """The beginning of a test file, with where it is from."""
+    if path is None:
+        return _NO_EXAMPLE
+    return Snippet(str(path), _cut(_head(files, path)), SnippetKind.SIMILAR)
 
 
 def _cut(text: str) -> str:

@@ -11,20 +11,15 @@ import difflib
 import re
 from collections.abc import Sequence
 
+from nearfield.files.encoding import lines_of
 from nearfield.syntax.differences import changed_span
 from nearfield.types import Edit, Span
 
-__all__ = ["applied", "hunks", "lines_of", "rebased", "unified"]
+__all__ = ["applied", "hunks", "rebased", "unified"]
 
 MOST_LINES = 4_000
 """Between texts that differ over more lines than this, one hunk is as good as many: finding the
 least takes time that grows with the square."""
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
-
-
-def lines_of(text: str) -> list[str]:
-    """The lines of `text` with their ends, as LSP counts them (never at a form feed)."""
-    return _LINE.findall(text)
 
 
 def hunks(before: str, after: str) -> tuple[Edit, ...]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from nearfield.features.act.answer import Answer
-from nearfield.features.act.hunks import lines_of
+from nearfield.files.encoding import lines_of
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit, Span
 

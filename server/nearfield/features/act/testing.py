@@ -7,7 +7,7 @@ written here, because small models guess it; a copy of the tested code in the an
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,9 @@ from nearfield.features.act.imports import go_packages, import_edit
 from nearfield.features.act.layout import layout_of
 from nearfield.features.act.proposal import Change
 from nearfield.features.act.target import named_scopes
+from nearfield.files.read import UnreadableFile
+from nearfield.files.workspace import WorkspaceFiles
+from nearfield.index.files import readable
 from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed, parse
 from nearfield.types import Edit, Snapshot, Span
@@ -49,6 +52,8 @@ _ECMA_IMPORTS = {
     "mocha": _ASSERT,
 }
 _WORD = re.compile(r"[^\W\d]\w*")
+MOST_BYTES = 1_000_000
+"""Of a test file that tests are added to."""
 _SCRIPTS = frozenset({"javascript", "javascriptreact", "typescript", "typescriptreact"})
 _KEYWORDS = frozenset({"as", "const", "from", "import", "require", "type"})
 _GUARD = re.compile(r"if __name__|unittest\.main|pytest\.main")
@@ -240,9 +245,11 @@ class Plan:
         return self.language.name == "python"
 
 
-def plan_tests(snapshot: Snapshot, fitting: Fitting, held: Held) -> Plan:
-    """Where and how the unit is to be tested. Reads files: not on the event loop. Raises
-    `EditRefused`."""
+def plan_tests(
+    snapshot: Snapshot, fitting: Fitting, held: Held, exclude: Sequence[str] = ()
+) -> Plan:
+    """Where and how the unit is to be tested, without the files that `exclude` keeps out. Reads
+    files: not on the event loop. Raises `EditRefused`."""
     language, unit = fitting.language, fitting.unit
     if language is None or not unit.name:
         raise EditRefused("There is no function or class here to test.")
@@ -252,14 +259,19 @@ def plan_tests(snapshot: Snapshot, fitting: Fitting, held: Held) -> Plan:
     if is_test(language.name, path):
         raise EditRefused("This is a test already.")
     root = Path(snapshot.root) if snapshot.root else path.parent
-    suite = suite_for(language.name, path, root)
+    files = readable(root, exclude)
+    suite = suite_for(language.name, path, root, files)
     symbol = unit.parent or unit.name
     open_one = held(str(suite.path))
     before, version = "", None
-    if open_one is not None:
-        before, version = open_one.text, open_one.version
-    elif suite.exists:
-        before = _read(suite.path)
+    try:
+        files.inside(suite.path)
+        if open_one is not None:
+            before, version = open_one.text, open_one.version
+        elif suite.exists:
+            before = _text(files, suite.path)
+    except UnreadableFile as error:
+        raise EditRefused(f"The tests cannot be written: {error.message}") from error
     name = f"{unit.parent}.{unit.name}" if unit.parent else unit.name
     binding = _binding(snapshot, language, symbol, path, root, suite)
     return Plan(name, symbol, language, suite, binding, before, version)
@@ -288,11 +300,12 @@ def _binding(
     return f'import {{ {symbol} }} from "{module}";'
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError):
-        raise EditRefused("The test file that is there cannot be read as UTF-8.") from None
+def _text(files: WorkspaceFiles, path: Path) -> str:
+    """A test file that is there. An editor puts the edits into it, and may take it for UTF-8."""
+    found = files.text(path, MOST_BYTES)
+    if not found.told:
+        raise EditRefused(f"The test file that is there is in {found.encoding}, not in UTF-8.")
+    return found.text
 
 
 def _defined(language: Language, code: str) -> set[str]:

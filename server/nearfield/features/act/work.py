@@ -21,6 +21,7 @@ from nearfield.features.act.dialogue import Backing, Dialogue, Said
 from nearfield.features.act.document import Documenting
 from nearfield.features.act.fit import UNCHANGED, Fitting, Unfit
 from nearfield.features.act.menu import Entry, entries, speakers
+from nearfield.features.act.prompts import Prompt
 from nearfield.features.act.proposal import Change, FileChange, Problem, Proposal, Report, Wish
 from nearfield.features.act.rebase import rebased_file
 from nearfield.features.act.target import Unit, unit_at
@@ -31,7 +32,7 @@ from nearfield.features.permitted import Permitted
 from nearfield.features.trace import Account
 from nearfield.routing.errand import Ask, Errand, Source
 from nearfield.syntax.parser import Parsed
-from nearfield.types import Message, Snapshot, Snippet, Span
+from nearfield.types import Snapshot, Snippet, Span
 
 __all__ = ["Actions"]
 
@@ -157,7 +158,7 @@ class Actions:
         errand = Errand(
             task=action.task,
             workspace=snapshot.root or "",
-            sources=_sources(snapshot, unit, snippets),
+            sources=(Source(snapshot.path or snapshot.uri, unit.span),),
             diagnostics=len(wish.problems),
         )
         dialogue = Dialogue(
@@ -187,46 +188,46 @@ class Actions:
                 goal = f"{goal} {job.wish.instruction.strip()}"
         if not goal:
             raise EditRefused("A rewrite needs an instruction.", "Say what is to be done.")
-        messages = prompts.edit(shown, job.language, kind, goal, job.snippets)
+        prompt = prompts.edit(shown, job.language, kind, goal, job.snippets)
         # What the documentation asks for says nothing about a problem that another tool found.
         fresh = head if job.action.task.value == "fix" and not job.wish.problems else ""
         return await self._settled(
-            job, messages, shown, fitting.changes, lambda: _second(job, fresh, kind)
+            job, prompt, shown, fitting.changes, lambda: _second(job, fresh, kind)
         )
 
     async def _settled(
         self,
         job: _Job,
-        messages: tuple[Message, ...],
+        prompt: Prompt,
         code: str,
         changes_of: Callable[[str], tuple[Change, ...]],
-        instead: Callable[[], tuple[Message, ...]],
+        instead: Callable[[], Prompt | None],
     ) -> Proposal:
         """Ask, and ask once more when the answer cannot become an edit."""
         dialogue = job.dialogue
-        room = dialogue.room(messages, code)
-        job.report(f"asking {dialogue.speaker(messages)}")
-        said = await dialogue.say(messages, room)
+        room = dialogue.room(prompt, code)
+        job.report(f"asking {dialogue.speaker(prompt)}")
+        said = await dialogue.say(prompt, room)
         try:
             changes = await asyncio.to_thread(changes_of, said.text)
         except Unfit as unfit:
             said, changes = await self._once_more(
-                job, messages, said, str(unfit), room, changes_of, instead
+                job, prompt, said, str(unfit), room, changes_of, instead
             )
         return _proposal(job, changes, said)
 
     async def _once_more(
         self,
         job: _Job,
-        messages: tuple[Message, ...],
+        prompt: Prompt,
         said: Said,
         complaint: str,
         room: int,
         changes_of: Callable[[str], tuple[Change, ...]],
-        instead: Callable[[], tuple[Message, ...]],
+        instead: Callable[[], Prompt | None],
     ) -> tuple[Said, tuple[Change, ...]]:
-        second = instead() if complaint == UNCHANGED else ()
-        second = second or prompts.again(messages, said.text, complaint, _kind(job.unit))
+        second = instead() if complaint == UNCHANGED else None
+        second = second or prompts.again(prompt, said.text, complaint, _kind(job.unit))
         job.report(f"asking again: {complaint}")
 
         def check(text: str) -> str:
@@ -254,16 +255,18 @@ class Actions:
         writer = await asyncio.to_thread(Documenting, job.fitting)
         shown = job.fitting.shown
         kind = _kind(job.unit)
-        messages = prompts.documentation(shown, job.language, kind, writer.style)
-        return await self._settled(job, messages, shown, writer.changes, tuple)
+        prompt = prompts.documentation(shown, job.language, kind, writer.style)
+        return await self._settled(job, prompt, shown, writer.changes, _nothing_else)
 
     async def _tested(self, job: _Job, held: Held) -> Proposal:
         """Tests for the unit, in a new file or at the end of one that is there."""
-        plan = await asyncio.to_thread(plan_tests, job.wish.snapshot, job.fitting, held)
-        shown = job.fitting.shown
-        suite = plan.suite
-        messages = prompts.tests(shown, job.language, plan.name, suite.framework, suite.example)
-        proposal = await self._settled(job, messages, shown + suite.example, plan.changes, tuple)
+        exclude = self._backing.config.files.exclude
+        plan = await asyncio.to_thread(plan_tests, job.wish.snapshot, job.fitting, held, exclude)
+        code, suite = job.fitting.shown, plan.suite
+        prompt = prompts.tests(code, job.language, plan.name, suite.framework, suite.example)
+        proposal = await self._settled(
+            job, prompt, code + suite.example.text, plan.changes, _nothing_else
+        )
         changes = proposal.files[0].changes
         file = FileChange(plan.uri, str(suite.path), plan.version, plan.before, changes, plan.new)
         return Proposal(proposal.title, (file,), proposal.provider, proposal.model, proposal.wrong)
@@ -273,10 +276,10 @@ def _kind(unit: Unit) -> str:
     return "code" if unit.kind == "block" else unit.kind
 
 
-def _second(job: _Job, head: str, kind: str) -> tuple[Message, ...]:
+def _second(job: _Job, head: str, kind: str) -> Prompt | None:
     """What to ask after an answer that changes nothing: with documentation, to write the body
     without seeing the wrong one."""
-    return prompts.anew(head, job.language, kind) if head else ()
+    return prompts.anew(head, job.language, kind) if head else None
 
 
 def _said(snapshot: Snapshot, unit: Unit, problem: Problem) -> str:
@@ -286,11 +289,6 @@ def _said(snapshot: Snapshot, unit: Unit, problem: Problem) -> str:
     start = max(text.rfind("\n", 0, place), text.rfind("\r", 0, place)) + 1
     line = (text[start:].splitlines() or [""])[0].strip()
     return f"in the line `{line}`: {problem.message}" if line else problem.message
-
-
-def _sources(snapshot: Snapshot, unit: Unit, snippets: Sequence[Snippet]) -> tuple[Source, ...]:
-    own = Source(snapshot.path or snapshot.uri, unit.span)
-    return (own, *(Source(one.path, None, one.text) for one in snippets))
 
 
 def _own_file(snapshot: Snapshot, changes: tuple[Change, ...]) -> FileChange:
@@ -307,6 +305,10 @@ def _proposal(job: _Job, changes: tuple[Change, ...], said: Said) -> Proposal:
 def _without_code(complaint: str) -> str:
     """`complaint` as it may reach a log: what it quotes is code."""
     return re.sub(r"`[^`]*`", "…", complaint)
+
+
+def _nothing_else() -> None:
+    """There is nothing else to ask."""
 
 
 def _nothing_held(_: str) -> None:

@@ -35,6 +35,7 @@ from nearfield.features.chat.words import (
 )
 from nearfield.features.trace import Account
 from nearfield.providers.estimate import CHARS_PER_TOKEN, tokens
+from nearfield.routing.egress import Egress
 from nearfield.routing.errand import Errand, Offer
 from nearfield.routing.route import Route
 from nearfield.routing.router import Restart, Router
@@ -171,7 +172,12 @@ class Answering:
             if text := self._round.strip():
                 self._shown.append(text)
             if text or calls:
-                turn = Turn(Role.ASSISTANT, [Part(self._round)], tuple(calls))
+                parts = [Part(self._round)]
+                if not isinstance(route.provider, Egress):
+                    # A model on this machine may repeat in its own words what may not leave it. One
+                    # outside was never told.
+                    parts += [Part("", path) for path in self.session.paths]
+                turn = Turn(Role.ASSISTANT, parts, tuple(calls))
                 self.session.turns.append(turn)
         if route.provider is not None:
             self.reply.provider, self.reply.model = route.provider.name, route.provider.model

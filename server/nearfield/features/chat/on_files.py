@@ -11,6 +11,7 @@ from typing import Annotated
 from nearfield.features.chat.reach import Reach
 from nearfield.features.chat.signature import function
 from nearfield.features.chat.words import Access, Outcome, Part, Refused
+from nearfield.files.encoding import fitted
 from nearfield.files.patterns import TextGlob
 from nearfield.types import Span
 
@@ -110,8 +111,8 @@ async def search_in_files(
                 _, content = folder.read(path, 1_000_000)
             except Refused:
                 continue  # binary, or gone while we search
-            read += len(content)
-            for row, line in enumerate(content.splitlines()):
+            read += len(content.text)
+            for row, line in enumerate(content.text.splitlines()):
                 if wanted in line.casefold():
                     found += [Part(f"{path}:{row + 1}: "), Part(line[:MATCH_CHARS] + "\n", path)]
             if len(found) >= 2 * MOST_MATCHES or read > SEARCHED_BYTES:
@@ -157,6 +158,7 @@ async def write_file(
     before: str | None = None
     if await asyncio.to_thread((folder.root / found).exists):
         _, before = await reach.read(path)
+        content = fitted(before, content)
     if before == content:
         return f"{found} holds that already."
     verb = "Create" if before is None else "Change"

@@ -65,7 +65,8 @@ class Reach:
         path = await asyncio.to_thread(folder.inside, name)
         text = self.host.open_text(str(folder.root / path))
         if text is None:
-            _, text = await asyncio.to_thread(folder.read, name, OWN_BYTES)
+            _, found = await asyncio.to_thread(folder.read, name, OWN_BYTES)
+            text = found.text
         if path not in self.files and len(self.files) >= self.limits.max_files:
             raise Refused(
                 f"{self.limits.max_files} files have been read for this answer: that is the limit.",
@@ -86,9 +87,13 @@ class Reach:
         return text
 
     async def change(self, path: str, before: str | None, after: str, title: str) -> bool:
-        """Show the user what a file shall become; whether it was applied."""
-        whole = str(self.folder.root / path)
-        return await self.host.apply(Change(whole, path, before, after, title))
+        """Show the user what a file shall become; whether it was applied. Raises `Unwritable`."""
+        folder, whole, encoding = self.folder, str(self.folder.root / path), ""
+        if before is not None and self.host.open_text(whole) is None:
+            _, now = await asyncio.to_thread(folder.read, path, OWN_BYTES)
+            now.encode(after)
+            encoding = "" if now.told else now.encoding
+        return await self.host.apply(Change(whole, path, before, after, title, encoding))
 
     def problems(self, path: str) -> Sequence[Problem]:
         """The diagnostics known of a file (inside, with '/')."""

@@ -84,6 +84,11 @@ class Session:
         return tuple(turn.message() for turn in self.written)
 
     @property
+    def paths(self) -> list[str]:
+        """The files that it tells of."""
+        return list(dict.fromkeys(source.path for source in self.sources))
+
+    @property
     def sources(self) -> tuple[Source, ...]:
         """The files that pieces of it were taken from."""
         return tuple(

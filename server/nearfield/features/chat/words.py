@@ -123,13 +123,15 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A file as it is (`before`, None: not there) and as the model would have it."""
+    """A file as it is (`before`, None: not there) and as the model would have it. `encoding` is the
+    one that its file is in where an editor could take it for another one."""
 
     path: str
     shown: str
     before: str | None
     after: str
     title: str
+    encoding: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from enum import StrEnum
 from typing import Any
 
 from nearfield.features.act.check import dropped
-from nearfield.features.act.hunks import lines_of
 from nearfield.features.review.pieces import Piece
+from nearfield.files.encoding import lines_of
 from nearfield.routing.quality import repeats
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit, Span

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from nearfield.features.act.hunks import lines_of
+from nearfield.files.encoding import lines_of
 from nearfield.index.chunks import Chunk, chunked
 from nearfield.index.symbols import FUNCTIONS, outline
 from nearfield.syntax.parser import Parsed, parse

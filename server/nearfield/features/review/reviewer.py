@@ -14,7 +14,6 @@ from pathlib import Path
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
-from nearfield.features.act.hunks import lines_of
 from nearfield.features.elsewhere import Elsewhere
 from nearfield.features.explain.explainer import speaker
 from nearfield.features.explain.facts import shown_path
@@ -27,6 +26,8 @@ from nearfield.features.review.board import Board
 from nearfield.features.review.findings import Finding, accepted, answers, schema_of
 from nearfield.features.review.pieces import Piece, pieces_of
 from nearfield.features.trace import Account, TraceLog
+from nearfield.files.encoding import lines_of, text_file
+from nearfield.files.workspace import WorkspaceFiles
 from nearfield.routing.errand import Errand, Source, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.syntax.languages import language_for
@@ -36,6 +37,8 @@ from nearfield.types import ChatRequest, Message, Role, Snapshot
 __all__ = ["Progress", "Review", "Reviewer", "snapshot_of"]
 
 REVIEW = "nearfield.review"
+MOST_BYTES = 16 << 20
+"""Of a file; `files.max_bytes` of the settings says how large one may be that is reviewed."""
 TOKENS = 500
 MOST_PIECES = 200
 """Of one review; a whole repository is not looked through in one go."""
@@ -219,15 +222,13 @@ class Reviewer(Feature):
         return "" if language_for(snapshot.language, snapshot.path) else "no language that is known"
 
 
-def snapshot_of(path: Path, root: Path) -> Snapshot:
-    """A file on disk as a document. Raises `NearfieldError` for one that cannot be read, or is no
-    text."""
+def snapshot_of(path: Path, root: Path, files: WorkspaceFiles | None = None) -> Snapshot:
+    """A file on disk as a document: one of `files`, or one that the user has named. Raises
+    `NearfieldError` for one that cannot be read, or is no text."""
     try:
-        text = path.read_bytes().decode()
-    except OSError as error:
-        raise NearfieldError(f"{path.name} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise NearfieldError(f"{path.name} is not UTF-8 text (byte {error.start}).") from error
+        text = (files.text(path, MOST_BYTES) if files else text_file(path, MOST_BYTES)).text
+    except FileNotFoundError as error:
+        raise NearfieldError(f"{path.name} is not there.") from error
     language = language_for("", str(path))
     return Snapshot(
         path.as_uri(), language.name if language else "", None, text, str(path), str(root)

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lsprotocol import types
 
-from nearfield.features.act.hunks import applied, hunks, lines_of, rebased, unified
+from nearfield.features.act.hunks import applied, hunks, rebased, unified
 from nearfield.features.act.proposal import Change, FileChange, Proposal
+from nearfield.files.encoding import lines_of
 from nearfield.lsp.convert import UTF8, UTF16, UTF32
 from nearfield.lsp.workspace_edit import workspace_edit
 from nearfield.types import Edit, Span

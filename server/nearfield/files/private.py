@@ -1,0 +1,139 @@
+"""Files that only their owner may read: whatever holds code, words of code, paths or keys.
+
+Folders get mode 0700 and files 0600, whatever the umask says; files and folders of an earlier
+version are narrowed when they are opened. All of Nearfield's own files are made here. On Windows
+the user's profile is closed to others already, so modes are left alone.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from nearfield.files.read import UnreadableFile, read_open, reason
+
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+_OTHERS = 0o077
+_OTHERS_WRITE = 0o022
+_POSIX = os.name != "nt"
+_DATABASE_PARTS = ("", "-wal", "-shm", "-journal")
+
+
+def private_folder(path: Path, *, sweep: bool = False) -> Path:
+    """Make `path` a folder that its owner alone may enter.
+
+    Missing folders above are made likewise. A folder that other users work in, such as `/tmp`,
+    keeps its mode. `sweep` narrows the files in it too: for a folder that holds nothing but what
+    Nearfield made. Raises `OSError`.
+    """
+    for missing in reversed([one for one in (path, *path.parents) if not one.exists()]):
+        with suppress(FileExistsError):  # another process was quicker
+            missing.mkdir(FOLDER_MODE)
+            _narrow(missing, FOLDER_MODE)
+    if not path.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+    # The folder may be a link of the user's.
+    _narrow(path.resolve(), FOLDER_MODE)
+    if sweep and _POSIX:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.is_file(follow_symlinks=False):
+                    _narrow(Path(entry.path), FILE_MODE)
+    return path
+
+
+def private_file(path: Path) -> Path:
+    """Make sure that there is a file at `path`, empty if new, that its owner alone may read.
+
+    The folder is left as it is: a user may have chosen it. Raises `OSError`.
+    """
+    flags = os.O_CREAT | os.O_WRONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+    os.close(os.open(path, flags, FILE_MODE))
+    _narrow(path, FILE_MODE)
+    return path
+
+
+def private_database(path: Path) -> Path:
+    """Make sure that there is a private file for SQLite to open, in a private folder.
+
+    SQLite gives the files that it makes beside it the same mode. Raises `OSError`.
+    """
+    private_folder(path.parent)
+    private_file(path)
+    for part in _DATABASE_PARTS:
+        _narrow(path.with_name(path.name + part), FILE_MODE)
+    return path
+
+
+def private_draft(folder: Path, suffix: str = ".draft") -> Path:
+    """Make an empty private file of a new name in `folder`, which exists. Raises `OSError`."""
+    handle, name = tempfile.mkstemp(suffix, dir=folder)
+    os.close(handle)
+    _narrow(Path(name), FILE_MODE)
+    return Path(name)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` at once. The folder exists. Raises `OSError`."""
+    draft = private_draft(path.parent, f".{path.name}")
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def read_private(path: Path, max_bytes: int) -> bytes:
+    """Return the content of a file that nobody else can have written.
+
+    Raises `FileNotFoundError` if there is none, and `UnreadableFile` for a link, a file of another
+    user, one that others may write, and what `read_regular` refuses.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        handle = os.open(path, flags | getattr(os, "O_BINARY", 0))
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UnreadableFile(f"{path.name} cannot be read: {reason(error)}.") from error
+    try:
+        if not _trusted(os.fstat(handle)):
+            raise UnreadableFile(f"{path.name} can be written by others.")
+        return read_open(handle, path.name, max_bytes)
+    finally:
+        os.close(handle)
+
+
+def is_private(folder: Path) -> bool:
+    """Return whether nobody else can have put files into `folder`."""
+    try:
+        status = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and _trusted(status)
+
+
+def _trusted(status: os.stat_result) -> bool:
+    if not _POSIX:
+        return True
+    return status.st_uid == os.geteuid() and not status.st_mode & _OTHERS_WRITE
+
+
+def _narrow(path: Path, mode: int) -> None:
+    """Take the rights of others away, and give the owner theirs, if the path is the user's own."""
+    if not _POSIX:
+        return
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return
+    folder = stat.S_ISDIR(status.st_mode) and not status.st_mode & stat.S_ISVTX
+    ours = status.st_uid == os.geteuid() and (folder or stat.S_ISREG(status.st_mode))
+    if ours and stat.S_IMODE(status.st_mode) != mode:
+        with suppress(PermissionError):  # a file system without modes
+            path.chmod(mode)
