@@ -166,7 +166,7 @@ def _package(path: Path) -> set[str]:
     """The names in a package.json's dependencies and scripts."""
     try:
         value = json.loads(_head(path) or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return set()
     if not isinstance(value, dict):
         return set()
