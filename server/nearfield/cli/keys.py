@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nearfield.cli.output import ExitCode, fail, print_json, say
+from nearfield.cli.output import ExitCode, emit, fail, print_json, prompt, say
 
 app = typer.Typer(no_args_is_help=True, help="Keep providers' keys in the system keyring.")
 
@@ -19,10 +19,8 @@ def set_key(provider: Name) -> None:
     """Keep a key. It is asked for without being shown, or read from standard input in a pipe."""
     from nearfield.routing import keys
 
-    if sys.stdin.isatty():
-        key = typer.prompt(f"Key of {provider}", hide_input=True)
-    else:
-        key = sys.stdin.readline()
+    asked = sys.stdin.isatty()
+    key = prompt(f"Key of {provider}", hidden=True) if asked else sys.stdin.readline()
     if not key.strip():
         fail("No key was given.")
     keys.keep(provider, key.strip())
@@ -41,7 +39,7 @@ def list_keys(
         print_json({"providers": found})
     else:
         for name in found:
-            print(name)
+            emit(name)
     if not found:
         raise typer.Exit(ExitCode.NOTHING)
 

@@ -81,7 +81,7 @@ class Checked:
             self.findings.append(Finding(source, key, f"expected a table, got {_kind(value)}"))
         elif len(key) > MAX_DEPTH:
             self.findings.append(Finding(source, key, "the tables are nested too deeply"))
-        elif isinstance(found, Table) and found.names is None and len(value) > MOST_NAMES:
+        elif found.names is None and len(value) > MOST_NAMES:
             self.findings.append(Finding(source, key, f"it has more than {MOST_NAMES} entries"))
         else:
             for name, inner in value.items():
