@@ -232,7 +232,8 @@ class Tree:
 
 
 def _secret(path: str) -> bool:
-    return _SECRET.match_file(path)
+    # The matcher takes no bytes that are not UTF-8.
+    return _SECRET.match_file(path.encode("utf-8", "replace").decode())
 
 
 def decode(content: bytes) -> str | None:
