@@ -119,6 +119,9 @@ FURTHER: tuple[tuple[str, ...], ...] = (
     ("explain", "a.py:5:3", "--json"),
     ("fix", "a.py:2", "--json"),
     ("explain", f"b{EVIL}zebra.py:1:5"),
+    ("explain", os.fsdecode(b"c\xffzebra.py:1:5")),
+    ("review", os.fsdecode(b"c\xffzebra.py")),
+    ("ask", os.fsdecode(b"is \xff text?")),
     ("--help",),
 )
 TABLE = (*COMMANDS_WITH_DATA.values(), *FURTHER)
@@ -214,13 +217,21 @@ def test_the_table_names_every_command() -> None:
 @pytest.mark.parametrize("arguments", TABLE, ids=lambda words: ascii(" ".join(words))[:40])
 def test_a_terminal_gets_text_and_our_colours(hostile: Shell, arguments: tuple[str, ...]) -> None:
     out = under_pty(hostile, *arguments)
-    assert out
     assert b"Traceback" not in out
     assert not forbidden(out, terminal=True)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "cp1252"])
-@pytest.mark.parametrize("arguments", TABLE, ids=lambda words: ascii(" ".join(words))[:40])
+IN_PIPES = (
+    *((arguments, "ascii") for arguments in TABLE),
+    (("config", "show", "--docs"), "cp1252"),
+    (("ask", EVIL), "cp1252"),
+    (("search", "zebra"), "utf-8"),
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "encoding"), IN_PIPES, ids=lambda words: ascii(" ".join(words))[:40]
+)
 def test_a_pipe_gets_text_in_its_encoding(
     hostile: Shell, arguments: tuple[str, ...], encoding: str
 ) -> None:
