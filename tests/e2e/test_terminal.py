@@ -276,7 +276,8 @@ def test_a_reader_that_goes_is_no_fault(hostile: Shell, line: str) -> None:
 def test_standard_input_that_is_no_text_is_refused(hostile: Shell) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "nearfield", "ask", "-"],
-        env=hostile.environ, cwd=hostile.folder, capture_output=True, timeout=120, input=b"\xff",
+        env=hostile.environ | {"PYTHONUTF8": "0", "PYTHONIOENCODING": "utf-8"},
+        cwd=hostile.folder, capture_output=True, timeout=120, input=b"\xff",
     )  # fmt: skip
     assert ran.returncode == 2
     assert b"not UTF-8" in ran.stderr
