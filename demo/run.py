@@ -17,15 +17,16 @@ from typing import Any
 
 from editor import Document, Editor, Shown
 from next_steps import steps
-from rich.console import Console
 from rich.markup import escape
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
 from nearfield.cli.checks import engine
+from nearfield.cli.console import Console
 from nearfield.cli.ghost import ghost_text
 from nearfield.config.load import load
+from nearfield.terminal import guard
 from nearfield.types import Span
 
 WORKSPACE = Path(__file__).parent / "workspace"
@@ -123,7 +124,7 @@ class Demo:
         """Tell it; False when no model can be had."""
         async with Editor(WORKSPACE, SETTINGS) as editor:
             if not await self._wait(editor):
-                self.console.print(f"[red]No model:[/] {editor.status['detail']}")
+                self.console.print(f"[red]No model:[/] {escape(editor.status['detail'])}")
                 return False
             documents: dict[str, Document] = {}
             for case in CASES:
@@ -139,13 +140,13 @@ class Demo:
 
             def tell(status: dict[str, Any]) -> None:
                 share = f" {status['progress']:.0%}" if status["progress"] is not None else ""
-                spinner.update(f"Loading the model: {status['detail']}{share}")
+                spinner.update(escape(f"Loading the model: {status['detail']}{share}"))
 
             ready = await editor.ready(tell)
         if ready:
+            model = escape(editor.status["model"])
             self.console.print(
-                f"[bold]nearfield serve[/] is running; [bold]{editor.status['model']}[/] answers,"
-                " on this machine."
+                f"[bold]nearfield serve[/] is running; [bold]{model}[/] answers, on this machine."
             )
             self._engine()
         return ready
@@ -258,10 +259,11 @@ def tell_next(console: Console, command: Path) -> None:
 
 def main() -> int:
     """Run the demo; 0 when something was suggested."""
+    guard()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--svg", type=Path, help="keep a picture of the demo in this file")
     arguments = parser.parse_args()
-    console = Console(highlight=False, record=arguments.svg is not None)
+    console = Console(markup=True, record=arguments.svg is not None)
     if arguments.svg or not console.is_terminal:
         console.width = WIDTH
     try:

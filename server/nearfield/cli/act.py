@@ -12,9 +12,10 @@ import typer
 
 from nearfield.cli.complete import LINE_BREAK, Place, find_place
 from nearfield.cli.opening import begin_log, settings_of
-from nearfield.cli.output import ExitCode, fail, print_json, say
+from nearfield.cli.output import ExitCode, emit, fail, print_json, say
 from nearfield.cli.patch import Patch, apply
 from nearfield.cli.serving import serving
+from nearfield.terminal import printable
 from nearfield.types import Snapshot, Span
 
 if TYPE_CHECKING:
@@ -260,7 +261,9 @@ def _print(
         )
         return
     for row in rows:
-        print(row["diff"], end="")
+        emit(row["diff"], end="")
+        if printable(row["diff"]) != row["diff"]:
+            say("note: control characters are shown as symbols; --json has them as they are.")
     for sentence in outcome.refused:
         say(f"note: {sentence}")
     if outcome.wrong:

@@ -14,8 +14,9 @@ import typer
 
 from nearfield.cli.named import named_text
 from nearfield.cli.opening import begin_log, settings_of
-from nearfield.cli.output import ExitCode, fail, print_json, say
+from nearfield.cli.output import ExitCode, emit, fail, print_json, prompt, say
 from nearfield.errors import NoProvider
+from nearfield.terminal import answers_on_terminal
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
@@ -82,12 +83,12 @@ def ask(
         _converse(loaded, _said(question), errand, role, max_tokens, as_json)
         return
     request = _request(question, errand, _schema(schema), max_tokens)
-    streams = sys.stdout.isatty() and not as_json
+    streams = answers_on_terminal() and not as_json
     answer = asyncio.run(_ask(loaded, request, errand, role, streams))
     if as_json:
         print_json(asdict(answer))
     else:
-        print("" if streams and request.schema is None else answer.text)
+        emit("" if streams and request.schema is None else answer.text)
         _notes(answer)
     if not answer.text.strip():
         raise typer.Exit(ExitCode.NOTHING)
@@ -118,7 +119,11 @@ def _request(
 
 
 def _said(question: str) -> str:
-    said = sys.stdin.read().removeprefix("\ufeff") if question == "-" else question
+    try:
+        said = sys.stdin.read().removeprefix("\ufeff") if question == "-" else question
+    except UnicodeDecodeError as error:
+        fail(f"Standard input is not UTF-8 text (byte {error.start}).")
+    said = said.encode("utf-8", "replace").decode()  # an argument's bytes may be no text
     if not said.strip():
         fail("There is no question.")
     return said
@@ -129,12 +134,12 @@ def _converse(
 ) -> None:
     from nearfield.cli.converse import converse
 
-    streams = sys.stdout.isatty() and not as_json
+    streams = answers_on_terminal() and not as_json
     found = asyncio.run(converse(loaded, question, errand, role, max_tokens, streams=streams))
     if as_json:
         print_json(found)
     else:
-        print("" if streams else found["text"])
+        emit("" if streams else found["text"])
         for note in found["notes"]:
             say(f"note: {note}")
     if not found["text"].strip():
@@ -212,7 +217,7 @@ async def _listen(
                 answer.text += item.text
                 answer.usage = item.usage or answer.usage
                 if streams:
-                    print(item.text, end="", flush=True)
+                    emit(item.text, end="")
         except NoProvider:
             _notes(Answer(offers=route.offers))
             raise
@@ -242,7 +247,7 @@ def _put(offer: Offer) -> Decision | None:
     from nearfield.routing.errand import Decision
 
     say(f"\n{words(offer)}")
-    said = typer.prompt("Send it? [once/workspace/never/no]", default="no", err=True)
+    said = prompt("Send it? [once/workspace/never/no]", default="no")
     return Decision(said) if said in [one.value for one in Decision] else None
 
 

@@ -10,7 +10,7 @@ import typer
 
 from nearfield.cli import consent
 from nearfield.cli.moments import moment, since
-from nearfield.cli.output import ExitCode, fail, print_json, say
+from nearfield.cli.output import ExitCode, emit, fail, print_json, say
 from nearfield.cli.table import Kind, print_table
 from nearfield.features.offers import dollars
 
@@ -100,7 +100,7 @@ def _list(wanted: Filter, limit: int, as_json: bool) -> None:
     else:
         _print(entries)
         for one in said:
-            print(consent.line(one))
+            emit(consent.line(one))
     if not entries and not said:
         say("Nothing has been sent outside this machine, and nothing may be.")
         raise typer.Exit(ExitCode.NOTHING)
@@ -122,7 +122,7 @@ def show(
         print_json(as_row(entry, full=True))
         return
     for name, value in as_row(entry, full=True).items():
-        print(f"{name + ':':13} {_written(value)}")
+        emit(f"{name + ':':13} {_written(value)}")
 
 
 @app.command("export")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +13,8 @@ import typer
 
 from nearfield.cli.named import named_text
 from nearfield.cli.opening import begin_log, settings_of
-from nearfield.cli.output import ExitCode, fail, print_json, say
+from nearfield.cli.output import ExitCode, emit, fail, print_json, say
+from nearfield.terminal import answers_on_terminal
 from nearfield.types import Snapshot, Span
 
 if TYPE_CHECKING:
@@ -175,8 +175,7 @@ async def _ask(
 
 async def _until_ready(service: Service) -> None:
     """Wait until a model has loaded, with a spinner on a terminal. Raises `NoProvider`."""
-    from rich.console import Console
-
+    from nearfield.cli.console import spinner
     from nearfield.errors import NoProvider
     from nearfield.features.status import State, Status
 
@@ -184,11 +183,10 @@ async def _until_ready(service: Service) -> None:
 
     def on_status(status: Status) -> None:
         share = f" {status.progress:.0%}" if status.progress is not None else ""
-        spinner.update(f"{status.detail or 'Starting'}{share}")
+        show(f"{status.detail or 'Starting'}{share}")
         changed.set()
 
-    # `status` draws on a terminal only.
-    with Console(stderr=True).status("Starting") as spinner:
+    with spinner("Starting") as show:
         end = service.subscribe(on_status)
         try:
             while service.status.state in (State.STARTING, State.LOADING):
@@ -258,18 +256,17 @@ def _show(place: Place, answer: CompletionAnswer, trace: dict[str, Any]) -> None
         say(f"No suggestion ({answer.reason}).")
         return
     best = answer.suggestions[0]
-    if not sys.stdout.isatty():
-        print(best.text)
+    if not answers_on_terminal():
+        emit(best.text)
         return
-    from rich.console import Console
-
+    from nearfield.cli.console import Console
     from nearfield.cli.ghost import ghost_text
 
     document = place.snapshot
     ghost = ghost_text(
         document.text, place.offset, best.text, best.replace, language=document.language
     )
-    Console(highlight=False).print(ghost)
+    Console().print(ghost)
     say(account(trace))
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from nearfield.cli.output import ExitCode, print_json, say
+from nearfield.cli.output import ExitCode, emit, print_json, say
 
 app = typer.Typer(no_args_is_help=True, help="Show the settings, and where they come from.")
 
@@ -39,7 +39,7 @@ def path(
     if as_json:
         print_json({"path": str(file), "exists": file.is_file()})
     else:
-        print(file)
+        emit(str(file))
 
 
 @app.command("show")
@@ -112,13 +112,13 @@ def _is_hidden(name: str) -> bool:
 
 
 def _print_rows(rows: Sequence[Row], *, docs: bool) -> None:
-    from rich.console import Console
     from rich.text import Text
 
+    from nearfield.cli.console import Console
     from nearfield.config.keys import dotted
     from nearfield.config.load import show as written
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(soft_wrap=True)
     section = ""
     for row in rows:
         if section != row.key[0]:

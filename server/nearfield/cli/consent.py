@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfield.cli.moments import moment
-from nearfield.cli.output import ExitCode, fail, print_json, say
+from nearfield.cli.output import ExitCode, emit, fail, print_json, say
 
 if TYPE_CHECKING:
     from nearfield.config.schema import ProviderSettings
@@ -68,7 +68,7 @@ def list_consent(
         print_json([said.row() for said in found])
     else:
         for said in found:
-            print(line(said))
+            emit(line(said))
     if not found:
         raise typer.Exit(ExitCode.NOTHING)
 

@@ -13,9 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from nearfield.cli.output import say
+from nearfield.cli.output import emit, prompt, say
 from nearfield.cli.serving import serving
 from nearfield.features.chat.words import (
     Allow,
@@ -105,7 +103,7 @@ class Screen:
     def text(self, text: str) -> None:
         """See `Listener`."""
         if self._streams:
-            print(text, end="", flush=True)
+            emit(text, end="")
 
     def restart(self) -> None:
         """See `Listener`."""
@@ -123,7 +121,7 @@ class Screen:
 def _chosen(question: str, choices: Sequence[str]) -> str:
     if not sys.stdin.isatty():
         return "no"
-    return typer.prompt(f"{question} [{'/'.join(choices)}]", default="no", err=True)
+    return prompt(f"{question} [{'/'.join(choices)}]", default="no")
 
 
 def _short(value: object) -> str:

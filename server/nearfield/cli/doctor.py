@@ -87,11 +87,10 @@ def _checks(loaded: Loaded, root: Path, *, measured: bool) -> Iterator[Check]:
 
 
 def _measured(loaded: Loaded, choice: Choice, has_gpu: bool) -> Iterator[Check]:
-    from rich.console import Console
-
+    from nearfield.cli.console import spinner
     from nearfield.cli.measure import measure
 
-    with Console(stderr=True).status(f"Measuring {choice.name}"):
+    with spinner(f"Measuring {choice.name}"):
         try:
             speed = asyncio.run(measure(loaded.config.engine, choice))
         except NearfieldError as error:
@@ -127,11 +126,12 @@ def _row(check: Check) -> dict[str, str]:
 
 
 def _print(check: Check) -> None:
-    from rich.console import Console
     from rich.text import Text
 
+    from nearfield.cli.console import Console
+
     mark, style = MARKS[check.state]
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(soft_wrap=True)
     console.print(Text.assemble((f"{mark} ", style), (f"{check.name:14}", "bold"), check.found))
     if check.todo:
         console.print(Text.assemble(" " * 16, ("→ ", style), check.todo))

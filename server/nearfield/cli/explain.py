@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +10,9 @@ import typer
 
 from nearfield.cli.complete import Place, find_place
 from nearfield.cli.opening import begin_log, settings_of
-from nearfield.cli.output import ExitCode, print_json, say
+from nearfield.cli.output import ExitCode, emit, print_json, say
 from nearfield.cli.serving import serving
+from nearfield.terminal import answers_on_terminal
 from nearfield.types import Span
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def explain(
 
     place = find_place(target)
     loaded = settings_of(Path(place.snapshot.root) if place.snapshot.root else None)
-    streams = sys.stdout.isatty() and not as_json
+    streams = answers_on_terminal() and not as_json
     explained = asyncio.run(_explain(place, loaded, streams))
     told = explained.explanation
     if as_json:
@@ -53,7 +53,7 @@ def explain(
             }
         )
     elif not streams:
-        print(explained.markdown)
+        emit(explained.markdown)
     if told.wrong:
         say(f"note: the model's answer was of no use ({told.wrong}).")
     if not told.text:
@@ -67,7 +67,7 @@ async def _explain(place: Place, loaded: Loaded, streams: bool) -> Explained:
     def said(text: str) -> None:
         heard.append(text)
         if streams:
-            print(text, end="", flush=True)
+            emit(text, end="")
 
     def restarted() -> None:
         heard.clear()
@@ -80,9 +80,9 @@ async def _explain(place: Place, loaded: Loaded, streams: bool) -> Explained:
         explained = await service.explainer.explain(place.snapshot, span, said, restarted)
     if streams:
         facts = explained.facts
-        print()
+        emit()
         if facts is not None:
-            print(f"\n{facts.kind} {facts.name}, defined in {facts.path}:{facts.row + 1}")
+            emit(f"\n{facts.kind} {facts.name}, defined in {facts.path}:{facts.row + 1}")
         say(explained.explanation.by)
     return explained
 

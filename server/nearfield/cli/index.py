@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nearfield.cli.opening import settings_of
-from nearfield.cli.output import ExitCode, fail, print_json, say
+from nearfield.cli.output import ExitCode, emit, fail, print_json, say
 from nearfield.errors import NearfieldError
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def _explain(root: Path, file: Path, as_json: bool) -> None:
     if as_json:
         print_json({"path": path, "indexed": not why, "reason": why})
     else:
-        print(f"{path}: {f'not indexed: {why}' if why else 'indexed'}")
+        emit(f"{path}: {f'not indexed: {why}' if why else 'indexed'}")
     if why:
         raise typer.Exit(ExitCode.NOTHING)
 
@@ -193,19 +192,13 @@ def _recorded(workspace: Workspace) -> Generator[None]:
 
 def _work(keeper: Keeper, *, vectors: bool, quiet: bool) -> tuple[Report, int]:
     """Names and text, then vectors, with a bar on a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
+    from nearfield.cli.console import progress
     from nearfield.index.builder import Progress as Step
 
-    shown = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=quiet or not sys.stderr.isatty(),
-    )
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    shown = progress(*columns, quiet=quiet)
     with shown:
         text = shown.add_task("Names and text", total=None)
 
@@ -227,17 +220,17 @@ def _print(facts: dict[str, Any]) -> None:
     from nearfield.index.builder import left_out
 
     megabytes = facts["source_bytes"] / 1e6
-    print(
+    emit(
         f"{facts['files']} files ({megabytes:.1f} MB), {facts['chunks']} chunks,"
         f" {facts['definitions']} definitions, {facts['vectors']} vectors"
     )
     if facts["built"]:
-        print(
+        emit(
             f"{facts['read']} read, {facts['removed']} removed, {facts['vectors_made']} vectors"
             f" made in {facts['seconds']:.1f} s"
         )
     if why := left_out(facts["files"], facts["skipped"]):
         say(f"note: {why}")
     for reason, count in facts["skipped"].items():
-        print(f"  {count:>6} skipped: {reason}")
-    print(f"{facts['index']} ({facts['index_bytes'] / 1e6:.1f} MB)")
+        emit(f"  {count:>6} skipped: {reason}")
+    emit(f"{facts['index']} ({facts['index_bytes'] / 1e6:.1f} MB)")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nearfield.cli.output import ExitCode, fail, print_json, say
+from nearfield.cli.output import ExitCode, emit, fail, print_json, prompt, say
 
 app = typer.Typer(no_args_is_help=True, help="Keep providers' keys in the system keyring.")
 
@@ -20,7 +20,7 @@ def set_key(provider: Name) -> None:
     from nearfield.routing import keys
 
     if sys.stdin.isatty():
-        key = typer.prompt(f"Key of {provider}", hide_input=True)
+        key = prompt(f"Key of {provider}", hidden=True)
     else:
         key = sys.stdin.readline().removeprefix("\ufeff")
     if not key.strip():
@@ -41,7 +41,7 @@ def list_keys(
         print_json({"providers": found})
     else:
         for name in found:
-            print(name)
+            emit(name)
     if not found:
         raise typer.Exit(ExitCode.NOTHING)
 

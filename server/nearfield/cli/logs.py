@@ -8,7 +8,6 @@ the user's code.
 from __future__ import annotations
 
 import logging
-import sys
 
 LEVELS = ("error", "warning", "info", "debug")
 
@@ -21,7 +20,7 @@ def setup(level: str) -> None:
     level."""
     root = logging.getLogger()
     if not root.handlers:
-        handler = logging.StreamHandler(sys.stderr)
+        handler = logging.StreamHandler()  # standard error, which `guard` has replaced
         handler.setFormatter(
             logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S")
         )

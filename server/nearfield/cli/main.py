@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from nearfield import __version__
-from nearfield.cli.output import ExitCode, exit_code, report, say
+from nearfield.cli.output import ExitCode, emit, exit_code, report, say
 from nearfield.errors import NearfieldError
+from nearfield.terminal import finish, guard
 
 COMMANDS = {
     "serve": "nearfield.cli.serve:serve",
@@ -39,9 +40,16 @@ COMMANDS = {
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    guard()
     arguments = sys.argv[1:]
     try:
-        build(arguments)()
+        try:
+            build(arguments)()
+        finally:
+            # What cannot be written is told here, not by the interpreter after the end.
+            finish()
+    except BrokenPipeError:
+        sys.exit(ExitCode.NOTHING)
     except NearfieldError as error:
         if "--debug" in arguments:
             raise
@@ -59,6 +67,8 @@ def build(arguments: Sequence[str]) -> typer.Typer:
         help="AI completions in any editor, from your own machine's models first.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
+        # Its errors repeat arguments, and what it writes by rich would not pass `guard`.
+        rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
@@ -79,7 +89,7 @@ def _add(app: typer.Typer, name: str) -> None:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"nearfield {__version__}")
+        emit(f"nearfield {__version__}")
         raise typer.Exit
 
 

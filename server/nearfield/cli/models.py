@@ -25,7 +25,7 @@ from nearfield.catalog.registration import registration
 from nearfield.catalog.templates import FIM_AUTO
 from nearfield.catalog.variant import Bench
 from nearfield.cli.optimise import optimise
-from nearfield.cli.output import ExitCode, print_json, reported, say
+from nearfield.cli.output import ExitCode, emit, print_json, reported, say
 from nearfield.cli.progress import Pulling, tell_step
 from nearfield.cli.table import Kind, print_table
 from nearfield.config.load import load
@@ -104,7 +104,7 @@ def pull(
             done.append({"name": entry.name, "path": str(path), "bytes": size})
             if not as_json:
                 then = f" Next: `nearfield models use {SEARCH} {entry.name}`."
-                print(f"{entry.name} is ready: {path}{then if entry.is_static else ''}")
+                emit(f"{entry.name} is ready: {path}{then if entry.is_static else ''}")
     if as_json:
         print_json(done)
 
@@ -148,7 +148,7 @@ def add(
         return
     here = any(isinstance(s, PathSource) for s in entry.sources)
     then = f"nearfield models use complete {name}" if here else f"nearfield models pull {name}"
-    print(f"{name} is registered in {path}. Next: `{then}`.")
+    emit(f"{name} is registered in {path}. Next: `{then}`.")
 
 
 @app.command()
@@ -166,7 +166,7 @@ def remove(name: str, as_json: AsJson = False) -> None:
     elif freed or forgotten:
         what = [f"{megabytes(freed)} freed"] if freed else []
         what += ["taken out of your catalogue"] if forgotten else []
-        print(f"{name}: {', '.join(what)}.")
+        emit(f"{name}: {', '.join(what)}.")
     if not freed and not forgotten:
         say(f"{name} is not on this machine.")
         raise typer.Exit(ExitCode.NOTHING)
@@ -208,9 +208,9 @@ def use(
         print_json({"role": role, "model": value, "installed": not missing, "config": str(path)})
         return
     none = "the embedding that is shipped" if role == SEARCH else "the best model here"
-    print(f"{role} is served by {value or none} ({path}).")
+    emit(f"{role} is served by {value or none} ({path}).")
     if missing:
-        print(f"It is not on this machine yet. Next: `nearfield models pull {value}`.")
+        emit(f"It is not on this machine yet. Next: `nearfield models pull {value}`.")
 
 
 @app.command("recommend")
@@ -224,7 +224,7 @@ def recommend_models(as_json: AsJson = False) -> None:
         rows = [_advice_row(item) for item in advice]
         print_json({"machine": dataclasses.asdict(machine), "roles": rows})
     else:
-        print(f"This machine: {machine.words()}, {megabytes(machine.free_disk)} of free disk.")
+        emit(f"This machine: {machine.words()}, {megabytes(machine.free_disk)} of free disk.")
         for item in advice:
             _print_advice(item)
     if all(item.role == SEARCH for item in advice):
@@ -349,12 +349,12 @@ def _advice_row(item: Advice) -> dict[str, Any]:
 
 def _print_advice(item: Advice) -> None:
     entry = item.entry
-    print(f"\n{item.role}: {entry.name}, about {megabytes(entry.memory_mb << 20)} of memory.")
-    print(f"  {item.reason}")
+    emit(f"\n{item.role}: {entry.name}, about {megabytes(entry.memory_mb << 20)} of memory.")
+    emit(f"  {item.reason}")
     if item.installed:
-        print(f"  It is on this machine: `nearfield models use {item.role} {entry.name}`.")
+        emit(f"  It is on this machine: `nearfield models use {item.role} {entry.name}`.")
         return
     then = f", then `nearfield models use {SEARCH} {entry.name}`" if entry.is_static else ""
-    print(f"  Get it: `nearfield models pull {entry.name}`{then}.")
+    emit(f"  Get it: `nearfield models pull {entry.name}`{then}.")
     if item.otherwise:
-        print(f"  Where the hub cannot be reached: `nearfield models pull {item.otherwise}`.")
+        emit(f"  Where the hub cannot be reached: `nearfield models pull {item.otherwise}`.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,9 +12,10 @@ import typer
 from nearfield.catalog.choice import choose
 from nearfield.catalog.models import Catalog
 from nearfield.catalog.part import megabytes
-from nearfield.cli.output import ExitCode, print_json, reported, say
+from nearfield.cli.output import ExitCode, emit, print_json, reported, say
 from nearfield.config.load import load
 from nearfield.errors import CatalogError, ConfigError
+from nearfield.terminal import notes_on_terminal
 
 if TYPE_CHECKING:
     from nearfield.config.schema import Models
@@ -83,7 +83,7 @@ def _removed(catalog: Catalog, name: str, as_json: bool) -> None:
     if as_json:
         print_json({"name": name, "freed_bytes": freed})
     elif freed:
-        print(f"{name}: {megabytes(freed)} freed; the model is used as published.")
+        emit(f"{name}: {megabytes(freed)} freed; the model is used as published.")
     if not freed:
         say(f"{name} has not been optimised.")
         raise typer.Exit(ExitCode.NOTHING)
@@ -102,20 +102,20 @@ def _row(name: str, outcome: Outcome) -> dict[str, Any]:
 def _print(name: str, outcome: Outcome) -> None:
     variant = outcome.variant
     if variant is None:
-        print(f"Nothing is kept for {name}: {outcome.reason}.")
+        emit(f"Nothing is kept for {name}: {outcome.reason}.")
         return
-    print(
+    emit(
         f"{name} is optimised: it reads {variant.prefill:.2f} and writes {variant.decode:.2f} times"
         f" as fast as published, and wrote {variant.right_after} of {variant.lines} lines of code"
         f" right (as published {variant.right_before})."
     )
-    print("It is used from the next start on. `--remove` goes back.")
+    emit("It is used from the next start on. `--remove` goes back.")
 
 
 @contextlib.contextmanager
 def _shown(name: str, *, quiet: bool) -> Generator[Callable[[Step], None]]:
     """A bar on a terminal, a line for each phase elsewhere; all on standard error."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or not notes_on_terminal():
         said: set[tuple[int, str]] = set()
 
         def line(step: Step) -> None:
@@ -125,11 +125,12 @@ def _shown(name: str, *, quiet: bool) -> Generator[Callable[[Step], None]]:
 
         yield line
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    from nearfield.cli.console import progress
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    with progress(*columns) as bar:
         task = bar.add_task(name, total=1.0)
 
         def move(step: Step) -> None:

@@ -6,7 +6,7 @@ error. Colours and progress appear on a terminal only.
 
 from __future__ import annotations
 
-import sys
+import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -14,6 +14,11 @@ from typing import NoReturn
 
 from nearfield import errors
 from nearfield.errors import NearfieldError
+from nearfield.terminal import emit, escaped, output_encoding, printable, say
+
+__all__ = [
+    "ExitCode", "emit", "exit_code", "fail", "print_json", "prompt", "report", "reported", "say",
+]  # fmt: skip
 
 
 class ExitCode(IntEnum):
@@ -33,11 +38,6 @@ def exit_code(error: NearfieldError) -> ExitCode:
     return ExitCode.NO_PROVIDER
 
 
-def say(text: str) -> None:
-    """A line for the person, beside the answer."""
-    print(text, file=sys.stderr, flush=True)
-
-
 def report(error: NearfieldError) -> None:
     """What happened and what to do about it, without a traceback."""
     say(f"error: {error.message}")
@@ -52,10 +52,22 @@ def fail(message: str, hint: str = "", code: ExitCode = ExitCode.USAGE) -> NoRet
 
 
 def print_json(value: object) -> None:
-    """One JSON value on standard output."""
+    """One JSON value on standard output, whatever its texts hold."""
     import msgspec
 
-    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    document = json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False)
+    emit(escaped(document, output_encoding()))
+
+
+def prompt(question: str, *, default: str = "", hidden: bool = False) -> str:
+    """What the person says, on standard error and input; `hidden` for a secret."""
+    import typer
+
+    # Where it is hidden, the question goes to the terminal past all streams.
+    said: str = typer.prompt(
+        printable(question), default=default or None, hide_input=hidden, err=True
+    )
+    return said
 
 
 @contextmanager

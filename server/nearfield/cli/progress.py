@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from types import TracebackType
 from typing import Self
 
 import msgspec
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
-    Progress,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
@@ -19,6 +16,8 @@ from rich.progress import (
 
 from nearfield.catalog.models import ModelEntry
 from nearfield.catalog.part import Step, megabytes
+from nearfield.cli.console import progress
+from nearfield.terminal import escaped, notes_on_terminal, say
 
 _WORDS = {
     "waiting": "waiting for another process that fetches it",
@@ -29,7 +28,7 @@ _WORDS = {
 
 def tell_step(step: Step) -> None:
     """One step as a JSON line on standard error, for programs that draw their own progress."""
-    print(msgspec.json.encode(step).decode(), file=sys.stderr, flush=True)
+    say(escaped(msgspec.json.encode(step).decode(), "ascii"))
 
 
 class Pulling:
@@ -40,16 +39,14 @@ class Pulling:
         self._entry = entry
         self._quiet = quiet
         self._said: tuple[str, str] | None = None
-        self._bar: Progress | None = None
-        if not quiet and sys.stderr.isatty():
-            self._bar = Progress(
-                TextColumn("{task.description}"),
+        self._bar = None
+        if not quiet and notes_on_terminal():
+            self._bar = progress(
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 DownloadColumn(),
                 TransferSpeedColumn(),
                 TimeRemainingColumn(),
-                console=Console(stderr=True),
-                transient=True,
             )
             self._task = self._bar.add_task(entry.name, total=entry.bytes or None)
 
@@ -77,7 +74,7 @@ class Pulling:
             self._bar.update(self._task, description=words, completed=step.done, total=total)
         elif self._said != (step.phase, step.source):
             self._said = (step.phase, step.source)
-            print(f"{self._entry.name}: {_sentence(step)}", file=sys.stderr, flush=True)
+            say(f"{self._entry.name}: {_sentence(step)}")
 
 
 def _sentence(step: Step) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nearfield.cli.opening import settings_of
-from nearfield.cli.output import ExitCode, fail, print_json, say
+from nearfield.cli.output import ExitCode, emit, fail, print_json, say
 
 if TYPE_CHECKING:
     from nearfield.config.schema import Config
@@ -38,11 +38,11 @@ def list_providers(workspace: Workspace = Path(), as_json: Json = False) -> None
         return
     for row in rows:
         where = "this machine" if row["local"] else "outside"
-        print(f"{row['name']}: {row['kind']} {row['model'] or '(no model)'}, {where}")
+        emit(f"{row['name']}: {row['kind']} {row['model'] or '(no model)'}, {where}")
     for role in roles:
-        print(f"{role.role}: {role.provider or 'nobody'}" + (f" ({role.model})" * bool(role.model)))
+        emit(f"{role.role}: {role.provider or 'nobody'}" + (f" ({role.model})" * bool(role.model)))
         for name, why in role.others:
-            print(f"    not {name}: {why}")
+            emit(f"    not {name}: {why}")
 
 
 @app.command("probe")
@@ -64,7 +64,7 @@ def probe(
     else:
         for row in found:
             detail = f": {row['detail']}" if row["detail"] else ""
-            print(f"{row['name']} {row['state']}{detail}")
+            emit(f"{row['name']} {row['state']}{detail}")
     if all(row["state"] != HealthState.READY for row in found):
         raise typer.Exit(ExitCode.NO_PROVIDER)
 
@@ -82,7 +82,7 @@ def models(
         return
     for model in found:
         context = f"  {model.context_tokens} tokens" if model.context_tokens else ""
-        print(f"{model.name}{context}")
+        emit(f"{model.name}{context}")
     if not found:
         raise typer.Exit(ExitCode.NOTHING)
 

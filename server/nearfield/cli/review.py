@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,9 +11,10 @@ import typer
 
 from nearfield.cli.complete import WORKSPACE_MARKS
 from nearfield.cli.opening import begin_log, settings_of
-from nearfield.cli.output import ExitCode, fail, print_json, say
+from nearfield.cli.output import ExitCode, emit, fail, print_json, say
 from nearfield.cli.serving import serving
 from nearfield.errors import NearfieldError
+from nearfield.terminal import notes_on_terminal
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
@@ -98,14 +98,14 @@ class _Printed:
             row |= {"message": one.message, "suggestion": one.suggestion, "diff": diff}
             self.rows.append(row)
             if not self._as_json:
-                print(f"{path}:{one.row + 1}: {one.severity.value}: {one.message}")
+                emit(f"{path}:{one.row + 1}: {one.severity.value}: {one.message}")
                 if one.suggestion:
-                    print(f"  {one.suggestion}")
-                print(diff, end="", flush=True)
+                    emit(f"  {one.suggestion}")
+                emit(diff, end="")
 
     def progress(self, done: int, total: int, name: str) -> None:
         """Say on a terminal what is looked at."""
-        if sys.stderr.isatty() and not self._as_json:
+        if notes_on_terminal() and not self._as_json:
             say(f"[{done + 1}/{total}] {name}")
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nearfield.cli.index import enclosing, workspace_of
-from nearfield.cli.output import ExitCode, fail, print_json
+from nearfield.cli.output import ExitCode, emit, fail, print_json
 
 if TYPE_CHECKING:
     from nearfield.index.search import Hit, QueryKind
@@ -77,13 +76,16 @@ def _found(root: Path, query: str, kind: QueryKind | None, count: int) -> list[H
 
 
 def _print(hits: list[Hit]) -> None:
-    colours = sys.stdout.isatty()
+    from rich.text import Text
+
+    from nearfield.cli.console import Console
+
+    console = Console(soft_wrap=True)
     for hit in hits:
-        place = f"{hit.path}:{hit.first + 1}-{hit.last}".encode("utf-8", "replace").decode()
-        title = f"{place}  {hit.symbol}".rstrip()
-        print(f"\033[1m{title}\033[0m" if colours else title)
+        title = f"{hit.path}:{hit.first + 1}-{hit.last}  {hit.symbol}".rstrip()
+        console.print(Text(title, style="bold"))
         lines = [line for line in hit.text.split("\n") if line.strip()]
         for line in lines[:SHOWN_LINES]:
-            print(f"    {line.rstrip()}")
+            emit(f"    {line.rstrip()}")
         if len(lines) > SHOWN_LINES:
-            print("    …")
+            emit("    …")

@@ -17,18 +17,17 @@ if TYPE_CHECKING:
 async def serving(loaded: Loaded) -> AsyncGenerator[Service]:
     """A service whose providers are built; its models may be loading still, which those who ask
     them wait for. A spinner says so on a terminal."""
-    from rich.console import Console
-
+    from nearfield.cli.console import spinner
     from nearfield.features.service import Service
     from nearfield.features.status import State
 
     service = Service(loaded.config)
     changed = asyncio.Event()
-    with Console(stderr=True).status("Starting") as spinner:
+    with spinner("Starting") as show:
 
         def told(status: Status) -> None:
             share = f" {status.progress:.0%}" if status.progress is not None else ""
-            spinner.update(f"{status.detail or 'Starting'}{share}")
+            show(f"{status.detail or 'Starting'}{share}")
             changed.set()
 
         end = service.subscribe(told)

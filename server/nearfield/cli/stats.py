@@ -151,9 +151,9 @@ def _add_local(
 
 
 def _print_completions(found: Completions) -> None:
-    from rich.console import Console
+    from nearfield.cli.console import Console
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(soft_wrap=True)
     if not found.questions:
         console.print("suggestions: none recorded yet")
         return
@@ -192,9 +192,9 @@ def _share(share: float | None) -> str:
 
 
 def _print(found: Stats, budget: Budget) -> None:
-    from rich.console import Console
+    from nearfield.cli.console import Console
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(soft_wrap=True)
     if found.lines:
         print_table(USED, map(_row, found.lines))
     unknown = f", and {found.spent_unknown} requests of unknown price" * bool(found.spent_unknown)

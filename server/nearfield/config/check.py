@@ -32,6 +32,12 @@ STRATEGY_ALIASES = {
 }
 # A table deeper than this is no settings file; Python's own limit is far above.
 MAX_DEPTH = 12
+MOST_FINDINGS = 50
+"""In one source; with more of them the rest of it is not looked at."""
+MOST_SUGGESTIONS = 5
+"""Of what an unknown key was meant to be, in one source; each takes some milliseconds to find."""
+MOST_NAMES = 200
+"""Entries of one table whose names are the user's choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +58,20 @@ class Checked:
     places: dict[Key, str] = field(default_factory=dict[Key, str])
     findings: list[Finding] = field(default_factory=list[Finding])
 
+    @property
+    def given_up(self) -> bool:
+        """Whether so much is wrong that nothing more is looked at."""
+        return len(self.findings) > MOST_FINDINGS
+
     def put(self, key: Key, value: Any, source: str, *, text: bool = False) -> None:
         """Check `value` for `key` and keep it, or note what is wrong. `text`: the value is text
         that stands for a value of the key's type, as in the environment."""
+        if self.given_up:
+            return
         try:
             found = find(key)
         except UnknownKeyError as unknown:
-            self._unknown(key, unknown.close, source)
+            self._unknown(key, unknown, source)
             return
         if text and isinstance(value, str):
             value = _from_text(value, found)
@@ -68,9 +81,14 @@ class Checked:
             self.findings.append(Finding(source, key, f"expected a table, got {_kind(value)}"))
         elif len(key) > MAX_DEPTH:
             self.findings.append(Finding(source, key, "the tables are nested too deeply"))
+        elif found.names is None and len(value) > MOST_NAMES:
+            self.findings.append(Finding(source, key, f"it has more than {MOST_NAMES} entries"))
         else:
             for name, inner in value.items():
                 self.put((*key, str(name)), inner, source)
+                if len(self.findings) == MOST_FINDINGS:
+                    wrong = f"{MOST_FINDINGS} settings are wrong, and the rest is not looked at"
+                    self.findings.append(Finding(source, (), wrong))
 
     def _leaf(self, key: Key, leaf: Leaf, value: Any, source: str) -> None:
         if key == ("routing", "strategy") and isinstance(value, str):
@@ -84,11 +102,13 @@ class Checked:
             self.values[key] = converted
             self.places[key] = source
 
-    def _unknown(self, key: Key, close: str, source: str) -> None:
-        meant = f'did you mean "{close}"?' if close else ""
-        if not meant and (elsewhere := nearest_section(key[-1])):
-            meant = f'did you mean "{elsewhere}"?'
-        wrong = f"there is no such setting, {meant}" if meant else "there is no such setting"
+    def _unknown(self, key: Key, unknown: UnknownKeyError, source: str) -> None:
+        meant = ""
+        if len(self.findings) < MOST_SUGGESTIONS:
+            meant = unknown.close() or nearest_section(key[-1])
+        wrong = "there is no such setting"
+        if meant:
+            wrong = f'{wrong}, did you mean "{meant}"?'
         self.findings.append(Finding(source, key, wrong))
 
 

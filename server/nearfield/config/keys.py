@@ -47,11 +47,16 @@ class Table:
 
 
 class UnknownKeyError(LookupError):
-    """The schema has no such key; `close` is the nearest one that it has, or ""."""
+    """The schema has no such key."""
 
-    def __init__(self, close: str) -> None:
-        super().__init__(close)
-        self.close = close
+    def __init__(self, name: str, known: Iterable[str] = ()) -> None:
+        super().__init__(name)
+        self._name = name
+        self._known = known
+
+    def close(self) -> str:
+        """The nearest name that the schema has there, or ""."""
+        return nearest(self._name, self._known)
 
 
 def dotted(key: Key) -> str:
@@ -72,17 +77,17 @@ def find(key: Key) -> Leaf | Table:
 
 def _find(kind: Any, key: Key, walked: Key, doc: str) -> Leaf | Table:
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        fields = {field.name: field for field in msgspec.structs.fields(kind)}
+        fields = _fields(kind)
         if not key:
             return Table(walked, tuple(fields))
         field = fields.get(key[0])
         if field is None:
-            raise UnknownKeyError(nearest(key[0], fields))
+            raise UnknownKeyError(key[0], fields)
         pattern, doc = (*walked, field.name), docs(kind).get(field.name, "")
         if _is_table(field.type):
             return _find(field.type, key[1:], pattern, doc)
         if len(key) > 1:
-            raise UnknownKeyError("")
+            raise UnknownKeyError(key[1])
         return Leaf(pattern, field.type, _default(field), doc)
     value = get_args(kind)[1]
     if not key:
@@ -91,8 +96,13 @@ def _find(kind: Any, key: Key, walked: Key, doc: str) -> Leaf | Table:
     if _is_table(value):
         return _find(value, key[1:], pattern, doc)
     if len(key) > 1:
-        raise UnknownKeyError("")
+        raise UnknownKeyError(key[1])
     return Leaf(pattern, value, None, doc)
+
+
+@cache
+def _fields(struct: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    return {field.name: field for field in msgspec.structs.fields(struct)}
 
 
 def _is_table(kind: Any) -> bool:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +35,8 @@ from nearfield.config.paths import user_config_file, workspace_config_file
 from nearfield.config.problem import Problem
 from nearfield.config.restrict import Refused, rule_for
 from nearfield.config.schema import Config
-from nearfield.files.read import text_of
+from nearfield.files.read import UnreadableFile, read_regular
+from nearfield.files.toml import UnusableToml, parse_toml
 
 __all__ = ["EDITOR", "ROLES", "Loaded", "Problem", "load"]
 
@@ -46,7 +46,11 @@ ROLES = ("complete", "fast", "code", "large", "review", "embed")
 EMBEDDED = "embedded"
 
 # A settings file is a page or two; a larger one is a mistake or an attack, and is not parsed.
-MAX_FILE_BYTES = 1_000_000
+MAX_USER_BYTES = 1_000_000
+# A repository's costs at most 50 ms and 10 MB, whatever it holds; tests/unit/config/test_bounds.py.
+MAX_WORKSPACE_BYTES = 16_384
+LONGEST_KEY = 100
+"""Characters of a key that a problem names."""
 # What editors put beside the settings into `initializationOptions`; none of it is a setting.
 NOT_SETTINGS = frozenset({"client_capabilities", "editor_info", "editor_plugin_info", "trace"})
 
@@ -102,12 +106,13 @@ def load(
     merge = _Merge({}, {}, [])
     merge.add(environment.implied(environ))
     user_file = user_config_file(environ)
-    merge.add(_read_file(user_file))
+    merge.add(_read_file(user_file, MAX_USER_BYTES))
     merge.add(environment.read(environ))
     merge.add(_from_client(client))
     if workspace is not None:
         workspace_file = workspace_config_file(workspace)
-        merge.restrict(_read_file(workspace_file), str(workspace_file))
+        said = _read_file(workspace_file, MAX_WORKSPACE_BYTES, inside=workspace)
+        merge.restrict(said, str(workspace_file))
     _drop_providers_without_kind(merge)
     _check_roles(merge)
     config = msgspec.convert(_nested(merge.values), Config)
@@ -115,31 +120,30 @@ def load(
     return Loaded(config, problems, {dotted(key): merge.sources[key] for key in merge.values})
 
 
-def _read_file(path: Path) -> Checked:
-    """What a settings file says; an absent one says nothing."""
+def _read_file(path: Path, max_bytes: int, inside: Path | None = None) -> Checked:
+    """What a settings file says; an absent one says nothing. `inside` is the folder that it must
+    not lead out of by links."""
     source = str(path)
     try:
-        # Not every path is a file: opening a pipe would wait for ever.
-        if not path.is_file():
-            if path.exists():
-                return Checked(findings=[Finding(source, (), "this is not a file")])
-            return Checked()
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "its name cannot be used"
-        return Checked(findings=[Finding(source, (), f"it cannot be read ({reason})")])
-    if len(data) > MAX_FILE_BYTES:
-        return Checked(findings=[Finding(source, (), f"it is larger than {MAX_FILE_BYTES} bytes")])
+        if inside is not None and not _stays(path, inside):
+            return Checked(findings=[Finding(source, (), "it is a link that leads elsewhere")])
+        content = read_regular(path, max_bytes)
+        return check_table(parse_toml(content), source)
+    except FileNotFoundError:
+        return Checked()
+    except UnreadableFile as error:
+        wrong = error.message.removeprefix(f"{path.name} ").removesuffix(".")
+        return Checked(findings=[Finding(source, (), f"it {wrong}")])
+    except UnusableToml as error:
+        return Checked(findings=[Finding(source, (), error.message)])
+
+
+def _stays(path: Path, folder: Path) -> bool:
+    """Whether `path`, links followed, is below `folder`."""
     try:
-        return check_table(tomllib.loads(text_of(data)), source)
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        return Checked(findings=[Finding(source, (), f"line {line} is not UTF-8")])
-    except tomllib.TOMLDecodeError as error:
-        return Checked(findings=[Finding(source, (), _toml_error(error, data.count(b"\n") + 1))])
-    except RecursionError:
-        return Checked(findings=[Finding(source, (), "it is nested too deeply")])
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):
+        return True  # reading it says what is wrong
 
 
 def _from_client(client: object) -> Checked:
@@ -152,18 +156,6 @@ def _from_client(client: object) -> Checked:
         return check_table(_client_table(client), EDITOR)
     except RecursionError:
         return Checked(findings=[Finding(EDITOR, (), "they are nested too deeply")])
-
-
-def _toml_error(error: tomllib.TOMLDecodeError, last: int) -> str:
-    """The parser's message with its line in front and without the text that it may quote. `last` is
-    the file's last line, which the parser calls the end."""
-    text = str(error)
-    what, _, place = text.partition(" (at ")
-    what = re.sub(r"\s*(['\"(]).*", "", what)
-    line = re.search(r"line (\d+)", place)
-    return (
-        f"it is not valid TOML at line {line[1] if line else last} ({what[:1].lower()}{what[1:]})"
-    )
 
 
 def _client_table(client: Mapping[str, Any], key: Key = ()) -> dict[str, Any]:
@@ -249,7 +241,9 @@ def _nested(values: Mapping[Key, Any]) -> dict[str, Any]:
 
 
 def _problem(finding: Finding, config: Config) -> Problem:
-    return Problem(finding.source, dotted(finding.key), finding.wrong, _used(finding.key, config))
+    key = dotted(finding.key)
+    shown = key if len(key) <= LONGEST_KEY else f"{key[:LONGEST_KEY]}…"
+    return Problem(finding.source, shown, finding.wrong, _used(finding.key, config))
 
 
 def _used(key: Key, config: Config) -> str:

@@ -9,7 +9,6 @@ import asyncio
 import logging
 import signal
 import socket
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from nearfield.errors import ConfigError
 from nearfield.features.service import Service
 from nearfield.http.app import App
 from nearfield.http.token import Token, token
+from nearfield.terminal import say
 
 GRACE_SECONDS = 3
 """For answers that are under way when the process is told to end."""
@@ -97,5 +97,4 @@ def _announce(host: str, port: int, shown: Token) -> None:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"nearfield: {text}\n")
-    sys.stderr.flush()
+    say(f"nearfield: {text}")

@@ -47,6 +47,7 @@ from nearfield.index.shared import Shared
 from nearfield.index.typing_pause import TypingPause
 from nearfield.index.watch import Watcher
 from nearfield.index.workspace import Keeper, Workspace
+from nearfield.terminal import guard
 
 LOCK_SECONDS = 2.0
 """How often a reading indexer looks whether it may build."""
@@ -351,6 +352,7 @@ def lower_priority() -> None:
 
 def main() -> None:
     """Serve one workspace until standard input ends."""
+    guard()
     lower_priority()
     decoder = msgspec.json.Decoder(Message)
     first = decoder.decode(sys.stdin.buffer.readline())

@@ -18,7 +18,7 @@ from pygls.exceptions import JsonRpcException
 
 from nearfield.features.chat.words import Allow, Change, Problem, Question, Refused
 from nearfield.lsp.offers import CHOICES, opted_in
-from nearfield.lsp.questions import ask_client
+from nearfield.lsp.questions import ask_client, spoken
 from nearfield.lsp.session import Session
 from nearfield.lsp.workspace_edit import workspace_edit
 
@@ -142,7 +142,7 @@ class EditorHost:
         """Which of `titles` the user has chosen, "" for none."""
         question = types.ShowMessageRequestParams(
             types.MessageType.Info,
-            f"Nearfield: {text}",
+            spoken(f"Nearfield: {text}"),
             [types.MessageActionItem(title) for title in titles],
         )
         answer = await self._request(types.WINDOW_SHOW_MESSAGE_REQUEST, question)

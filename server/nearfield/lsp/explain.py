@@ -20,6 +20,7 @@ from pygls.lsp.server import LanguageServer
 from nearfield.lsp import wire
 from nearfield.lsp.documents import Document
 from nearfield.lsp.offers import asker, opted_in
+from nearfield.lsp.questions import spoken
 from nearfield.lsp.session import Session
 from nearfield.lsp.work import shown_work
 from nearfield.types import Span
@@ -213,7 +214,7 @@ async def _show(session: Session, markdown: str) -> None:
         else:
             return
     session.protocol.notify(
-        types.WINDOW_SHOW_MESSAGE, types.ShowMessageParams(types.MessageType.Info, markdown)
+        types.WINDOW_SHOW_MESSAGE, types.ShowMessageParams(types.MessageType.Info, spoken(markdown))
     )
 
 

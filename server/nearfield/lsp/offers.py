@@ -15,7 +15,7 @@ from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
 from nearfield.features.tasks import run_task
-from nearfield.lsp.questions import ask_client
+from nearfield.lsp.questions import ask_client, spoken
 from nearfield.lsp.session import Session
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ async def _choice(session: Session, offer: Offer, question: str) -> str:
 
     params = types.ShowMessageRequestParams(
         types.MessageType.Info,
-        f"Nearfield: {words(offer)} {question}",
+        spoken(f"Nearfield: {words(offer)} {question}"),
         [types.MessageActionItem(title) for title in CHOICES],
     )
     try:

@@ -13,6 +13,7 @@ from pygls.lsp.server import LanguageServer
 from nearfield.features.status import IndexState, State, Status
 from nearfield.features.tasks import run_task
 from nearfield.lsp.protocol import NearfieldProtocol
+from nearfield.lsp.questions import spoken
 from nearfield.lsp.session import Session
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class LoadingProgress:
             progress.begin(
                 token,
                 types.WorkDoneProgressBegin(
-                    TITLE, message=self._status.detail, percentage=self._percentage()
+                    TITLE, message=spoken(self._status.detail), percentage=self._percentage()
                 ),
             )
             while self._status.state is State.LOADING:
@@ -62,10 +63,12 @@ class LoadingProgress:
                 await self._changed.wait()
                 if self._status.state is State.LOADING:
                     report = types.WorkDoneProgressReport(
-                        message=self._status.detail, percentage=self._percentage()
+                        message=spoken(self._status.detail), percentage=self._percentage()
                     )
                     progress.report(token, report)
-            progress.end(token, types.WorkDoneProgressEnd(message=self._status.detail or None))
+            progress.end(
+                token, types.WorkDoneProgressEnd(message=spoken(self._status.detail) or None)
+            )
         finally:
             # pygls keeps the token of an ended progress for ever (its issue 607).
             progress.tokens.pop(token, None)
@@ -107,7 +110,7 @@ class IndexProgress:
             return
         try:
             begin = types.WorkDoneProgressBegin(
-                INDEX_TITLE, message=self._message(), percentage=self._percentage()
+                INDEX_TITLE, message=spoken(self._message()), percentage=self._percentage()
             )
             progress.begin(token, begin)
             while self._works:
@@ -115,10 +118,12 @@ class IndexProgress:
                 await self._changed.wait()
                 if self._works:
                     report = types.WorkDoneProgressReport(
-                        message=self._message(), percentage=self._percentage()
+                        message=spoken(self._message()), percentage=self._percentage()
                     )
                     progress.report(token, report)
-            progress.end(token, types.WorkDoneProgressEnd(message=self._index.detail or None))
+            progress.end(
+                token, types.WorkDoneProgressEnd(message=spoken(self._index.detail) or None)
+            )
         finally:
             progress.tokens.pop(token, None)  # as above
 

@@ -11,8 +11,15 @@ from typing import Any
 from lsprotocol import types
 
 from nearfield.lsp.protocol import NearfieldProtocol
+from nearfield.terminal import printable
 
 _numbers = itertools.count(1)
+
+
+def spoken(text: str) -> str:
+    """`text` as a client's notification may show it. VS Code makes links of `[a](command:b)` there,
+    and names, settings and servers are not trusted."""
+    return printable(text).replace("](", "] (")
 
 
 async def ask_client(protocol: NearfieldProtocol, method: str, params: Any) -> Any:

@@ -32,6 +32,7 @@ from nearfield.lsp.explain import (
 from nearfield.lsp.lines import LineTable
 from nearfield.lsp.session import Session
 from nearfield.lsp.work import Report, shown_work
+from nearfield.terminal import printable
 from nearfield.types import Edit, Snapshot, Span
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def diagnostic_of(finding: Finding, where: types.Range) -> types.Diagnostic:
     suggestion = f"\n{finding.suggestion}" if finding.suggestion else ""
     return types.Diagnostic(
         where,
-        finding.message + suggestion,
+        printable(finding.message + suggestion),
         severity=_SEVERITIES[finding.severity.value],
         source=SOURCE,
         data={"finding": finding.id},

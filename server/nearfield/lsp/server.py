@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from typing import Any, cast
 
 from pygls.lsp.server import LanguageServer
@@ -34,6 +33,7 @@ from nearfield.lsp import (
 from nearfield.lsp.protocol import NearfieldProtocol
 from nearfield.lsp.session import MakeService, Session
 from nearfield.lsp.settings import Load
+from nearfield.terminal import say
 
 log = logging.getLogger(__name__)
 
@@ -94,8 +94,7 @@ def run_tcp(host: str, port: int, server: NearfieldServer | None = None) -> int:
     server = server or build()
 
     def announce(chosen: int) -> None:
-        sys.stderr.write(f"nearfield: waiting for a client on {host}:{chosen}\n")
-        sys.stderr.flush()
+        say(f"nearfield: waiting for a client on {host}:{chosen}")
 
     with transport.accept(host, port, announce) as client:
         read = client.makefile("rb", buffering=0)

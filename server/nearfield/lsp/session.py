@@ -21,6 +21,7 @@ from nearfield.features.tasks import run_task, stop_task
 from nearfield.lsp import settings_watch
 from nearfield.lsp.documents import Document, Documents
 from nearfield.lsp.protocol import NearfieldProtocol
+from nearfield.lsp.questions import spoken
 from nearfield.lsp.settings import Load, Settings
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class Session:
         if text in self._noticed:
             return
         self._noticed.add(text)
-        self.protocol.notify(types.WINDOW_SHOW_MESSAGE, types.ShowMessageParams(kind, text))
+        self.protocol.notify(types.WINDOW_SHOW_MESSAGE, types.ShowMessageParams(kind, spoken(text)))
 
     def opened(self, document: Document) -> None:
         """A document was opened, or replaced as a whole."""

@@ -19,6 +19,7 @@ from pygls.exceptions import JsonRpcException
 
 from nearfield.features.tasks import run_task, stop_task
 from nearfield.lsp.protocol import CLIENT_TOKEN, NearfieldProtocol
+from nearfield.lsp.questions import spoken
 
 Report = Callable[[str, float | None], None]
 """Says how far the work is: a few words, and 0..1 where that is known."""
@@ -62,6 +63,7 @@ class _Bar:
 
     def report(self, message: str, share: float | None = None) -> None:
         """The work has come so far."""
+        message = spoken(message)
         self._said = (message, share)
         if self._begun:
             report = types.WorkDoneProgressReport(

@@ -220,18 +220,18 @@ def test_a_file_that_cannot_be_read_is_a_problem(folder: Path) -> None:
     file = folder / "user" / "config.toml"
     environ = {"NEARFIELD_CONFIG_DIR": str(file.parent)}
     file.mkdir()
-    assert "not a file" in str(load(None, None, environ).problems[0])
+    assert "not a regular file" in str(load(None, None, environ).problems[0])
     file.rmdir()
     file.write_bytes(b"log.level = 'debug'\nx = '\xff'\n")
     assert "line 2 is not UTF-8" in str(load(None, None, environ).problems[0])
     file.write_text("#" * 1_000_001)
-    assert "larger" in str(load(None, None, environ).problems[0])
+    assert "more than 1000000 bytes" in str(load(None, None, environ).problems[0])
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
 def test_a_pipe_in_place_of_a_file_does_not_hang(folder: Path) -> None:
     os.mkfifo(folder / "workspace" / ".nearfield.toml")
-    assert "not a file" in str(load_from(folder).problems[0])
+    assert "not a regular file" in str(load_from(folder).problems[0])
 
 
 def test_no_problem_repeats_a_value(folder: Path) -> None:

@@ -196,10 +196,10 @@ SAID = [
     ("```python\nx = 1", ""),
     ("See ![it](https://evil/?k=1) here.", "See it here."),
     ("See [it](command:evil) here.", "See it here."),
-    ("See [it][1] here.\n\n[1]: https://evil", "See [it][1] here."),
-    ("A <img src=https://evil> tag.", "A &lt;img src=https://evil> tag."),
+    ("See [it][1] here.\n\n[1]: https://evil", "See [it\\][1] here."),
+    ("A <img src=https://evil> tag.", "A &lt;img `src=https://evil`> tag."),
     ("A `list<int>` of numbers.", "A `list<int>` of numbers."),
-    ("A ![ broken ` image](https://evil)` here.", "A  broken ` image` here."),
+    ("A ![ broken ` image](https://evil)` here.", "A !\\[ broken `image](https://evil)` here."),
 ]
 
 

@@ -218,7 +218,8 @@ class Explainer(Feature):
             await asyncio.wait({task}, timeout=max(0.0, begun + wait - time.monotonic()))
             said = self._kept.get(question.key)
         preparing = said is None and self._running is not None
-        shown = self._page(topic, said, preparing)
+        # Reading prose takes milliseconds, and the first time its parser is imported.
+        shown = await asyncio.to_thread(self._page, topic, said, preparing)
         self._account(snapshot, begun, said, "" if shown else "nothing", cached)
         return Hover(shown, topic.subject.span) if shown else None
 
@@ -269,7 +270,8 @@ class Explainer(Feature):
         question = question_of(snapshot, subject, facts, asked=True)
         explanation = await self._asked_for(router, question, snapshot, said, restarted, elsewhere)
         topic = _Topic(snapshot, subject, facts)
-        return Explained(self._page(topic, explanation, False), explanation, subject, facts)
+        shown = await asyncio.to_thread(self._page, topic, explanation, False)
+        return Explained(shown, explanation, subject, facts)
 
     # --- inside -----------------------------------------------------------------------------
 
@@ -462,5 +464,5 @@ async def _listen(
     name, model = (provider.name, provider.model) if provider else ("", "")
     local = provider is not None and provider.capabilities.local
     by = f"{model}, on this machine" if local else f"{model}, by {name}"
-    shown = "" if route.wrong else tidy(text, sentences)
+    shown = "" if route.wrong else await asyncio.to_thread(tidy, text, sentences)
     return Explanation(shown, by, route.wrong, name, model, usage)

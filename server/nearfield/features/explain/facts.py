@@ -251,7 +251,9 @@ def shown_path(snapshot: Snapshot) -> str:
     """The document's path as people and models are shown it: relative to the workspace folder, with
     '/'; its name alone outside of one."""
     path = (snapshot.path or snapshot.uri).replace("\\", "/")
+    path = path.encode("utf-8", "replace").decode()  # a name may hold bytes that are no text
     root = (snapshot.root or "").replace("\\", "/").rstrip("/")
+    root = root.encode("utf-8", "replace").decode()
     return (
         path[len(root) + 1 :] if root and path.startswith(root + "/") else path.rpartition("/")[2]
     )

@@ -1,13 +1,11 @@
 """Facts and an explanation as one Markdown text. What comes from files or a model is shown as code
-or as harmless text."""
+or as `prose`."""
 
 from __future__ import annotations
 
-import re
-
 from nearfield.features.explain.facts import Facts
+from nearfield.features.explain.prose import code_block, code_span, prose, words
 from nearfield.features.explain.subject import Kind, Subject
-from nearfield.features.explain.wording import harmless
 
 __all__ = ["PREPARING", "described", "page"]
 
@@ -22,7 +20,8 @@ def page(
     by: str = "",
     preparing: bool = False,
 ) -> str:
-    """What is shown; "" when there is nothing. `by` names the model that has explained."""
+    """What is shown; "" when there is nothing. `explanation` is Markdown of `prose`; `by` names the
+    model."""
     parts = [described(facts, language)] if facts is not None else []
     if explanation:
         heading = _heading(subject, facts, language)
@@ -34,42 +33,32 @@ def page(
 
 def described(facts: Facts, language: str) -> str:
     """The facts alone."""
-    where = f"`{facts.path}:{facts.row + 1}`"
-    parts = [f"{facts.kind} `{facts.name}`, defined in {where}"]
+    where = code_span(f"{facts.path}:{facts.row + 1}")
+    parts = [f"{words(facts.kind)} {code_span(facts.name)}, defined in {where}"]
     if facts.others:
         parts.append(f"and in {_count(facts.others, 'other place')}")
     files = f" in {_count(facts.files, 'file')}" if facts.files > 1 else ""
     more = "more than " if facts.more else ""
     parts.append(f"· {more}{_count(facts.uses, 'use')}{files}")
-    told = [_code(facts.signature, language), " ".join(parts)]
+    told = [code_block(facts.signature, language), " ".join(parts)]
     if facts.doc:
-        told.append(harmless(facts.doc))
+        told.append(prose(facts.doc))
     return "\n\n".join(told)
 
 
 def _heading(subject: Subject, facts: Facts | None, language: str) -> str:
     """What the explanation is of, where the facts above do not say so."""
     if subject.kind is Kind.PROBLEM:
-        return f"**{harmless(_line(subject.text))}**"
+        return f"**{words(subject.text)}**"
     if facts is not None or subject.kind in (Kind.SELECTION, Kind.NAME):
         return ""
     if subject.kind is Kind.KEY:
-        name = subject.text.partition("\n")[0].replace("`", "")
-        return f"**`{name}`**"
-    return _code(subject.text, "regex" if subject.kind is Kind.REGEX else language)
-
-
-def _code(code: str, language: str) -> str:
-    ticks = max((len(run) for run in re.findall(r"`{3,}", code)), default=2) + 1
-    return f"{'`' * ticks}{language}\n{code}\n{'`' * ticks}"
+        return f"**{code_span(subject.text.partition(chr(10))[0])}**"
+    return code_block(subject.text, "regex" if subject.kind is Kind.REGEX else language)
 
 
 def _by(by: str) -> str:
-    return f"*{by}*" if by else ""
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
+    return f"*{words(by)}*" if by else ""
 
 
 def _count(number: int, what: str) -> str:

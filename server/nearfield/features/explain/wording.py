@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from nearfield.features.explain.facts import Facts, shown_path
+from nearfield.features.explain.prose import code_block, prose
 from nearfield.features.explain.subject import Kind, Subject
 from nearfield.routing.errand import Source
 from nearfield.types import ChatRequest, Message, Priority, Role, Snapshot, Span
 
-__all__ = ["Question", "complaint", "enough", "fenced", "harmless", "question_of", "tidy"]
+__all__ = ["Question", "complaint", "enough", "fenced", "question_of", "tidy"]
 
 SENTENCES = 3
 """Of a hover. The fourth of a small model usually repeats the first."""
@@ -46,10 +47,6 @@ _OPENING = re.compile(
 )
 _SENTENCE_END = re.compile(r"(?<![A-Z])(?<!\be\.g)(?<!\bi\.e)(?<!\betc)[.!?][\"')`]*(?=\s|\Z)")
 _NUMBER = re.compile(r"^[ \t]*\d+\.\Z", re.MULTILINE)
-_IMAGE = re.compile(r"!\[([^\]]*)\]\([^)]*\)")
-_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
-_REFERENCE = re.compile(r"^[ \t]*\[[^\]]+\]:.*$", re.MULTILINE)
-_CODE_SPAN = re.compile(r"(`+)(?:.|\n)*?\1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +93,24 @@ def enough(text: str) -> bool:
 
 def complaint(text: str) -> str:
     """What is wrong with an explanation, for the quality gate; "" for nothing."""
-    told = tidy(text)
+    told = _first(text, SENTENCES)
     if len(told.split()) < FEWEST_WORDS:
         return "says nothing"
     return "" if re.search(r"[^\W\d]{3}", told) else "says nothing"
 
 
 def tidy(text: str, sentences: int = SENTENCES) -> str:
-    """The first whole sentences of an answer, as harmless Markdown; of one that has no end, all of
-    it."""
-    text = harmless(_opened(_FENCE.sub("", text))).strip()
+    """The first whole sentences of an answer, as Markdown that does nothing; of one that has no
+    end, all of it."""
+    return prose(_first(text, sentences))
+
+
+def _first(text: str, sentences: int) -> str:
+    """The first whole sentences as they were said, without blocks of code."""
+    text = _opened(_FENCE.sub("", text)).strip()
     if ends := _fresh(text, _ends(text)):
         text = text[: ends[min(len(ends), sentences) - 1]]
-    return re.sub(r"\n{3,}", "\n\n", text).strip()
+    return text
 
 
 def _ends(text: str) -> list[int]:
@@ -126,23 +128,6 @@ def _fresh(text: str, ends: list[int]) -> list[int]:
             return ends[:number]
         said.add(sentence)
     return ends
-
-
-def harmless(text: str) -> str:
-    """`text` without what makes an editor fetch or run something: images, links, HTML. (An image's
-    address could carry code out; a hover loads it by itself.)"""
-    text = _LINK.sub(r"\1", _IMAGE.sub(r"\1", _REFERENCE.sub("", text)))
-    pieces: list[str] = []
-    position = 0
-    for span in _CODE_SPAN.finditer(text):
-        pieces += (_escaped(text[position : span.start()]), span[0])
-        position = span.end()
-    return "".join((*pieces, _escaped(text[position:])))
-
-
-def _escaped(text: str) -> str:
-    """Outside of code: no tags, and no beginning of an image that its end might complete."""
-    return text.replace("<", "&lt;").replace("![", "!\\[").replace("](", "]\\(")
 
 
 def _opened(text: str) -> str:
@@ -184,9 +169,7 @@ def _problem(subject: Subject) -> str:
 
 def fenced(title: str, code: str) -> str:
     """`code` in a fence that it cannot close."""
-    ticks = max((len(run) for run in re.findall(r"`{3,}", code)), default=2) + 1
-    fence = "`" * ticks
-    return f"{title}\n{fence}\n{code}\n{fence}"
+    return f"{title}\n{code_block(code)}"
 
 
 def _within(facts: Facts, path: str, text: str, context: Span) -> bool:
