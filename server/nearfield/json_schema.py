@@ -1,0 +1,1 @@
+"""Checks JSON schemas that somebody else has written, before they are used."""
