@@ -155,7 +155,8 @@ class Coercion:
     def _object(self, fields: Sequence[Field], value: Any, place: str) -> dict[str, Any]:
         if isinstance(value, list) and _stands_for(fields, value):
             value = {field.name: one for field, one in zip(fields, value, strict=True)}
-        _checked(value, isinstance(value, dict), place)
+        if not isinstance(value, dict):
+            raise Unfit(place)
         found: dict[str, Any] = {}
         for field in fields:
             given = value.get(field.name)

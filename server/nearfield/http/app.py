@@ -57,7 +57,8 @@ class App:
         exchange = Exchange(scope, receive, send)
         try:
             answer = self._admitted(exchange)
-            body = await exchange.body()
+            # Who needs no token is not waited for.
+            body = await exchange.body() if exchange.method == "POST" else b""
         except BadRequest as error:
             await exchange.error(error)
             return
@@ -70,7 +71,8 @@ class App:
         finally:
             gone.cancel()
             await stop_task(work)
-        if not work.cancelled() and work.exception() is not None:
+        failure = None if work.cancelled() else work.exception()
+        if failure is not None and not isinstance(failure, ConnectionResetError):
             await exchange.error(None)
 
     def _admitted(self, exchange: Exchange) -> Answer:
