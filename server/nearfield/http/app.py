@@ -89,6 +89,7 @@ class App:
                     code="invalid_api_key",
                     status=401,
                 )
+            exchange.known()
         method, answer = self._answers.get(exchange.path, ("", None))
         if answer is None:
             known = ", ".join(self._answers)

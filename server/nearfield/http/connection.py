@@ -2,9 +2,10 @@
 
 uvicorn closes a connection that is idle between two requests, and counts all connections alike:
 some that say nothing, or one byte a minute, would keep everybody else out. Here a connection has
-`HEADER_SECONDS` for a whole header, from its first byte or its beginning, and for the rest of a
-body that nobody waits for any longer. Where there are too many, the one that has waited longest
-without a request goes. What a request may cost once its token was looked at is limited in `app.py`.
+`HEADER_SECONDS` for a whole header, and for the rest of a body that nobody waits for any longer.
+Where there are too many, the one that has waited longest without a request goes, and before all
+others one that has never shown the token. What a request may cost once its token was looked at is
+limited in `app.py`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+from nearfield.http.exchange import SHOWN
 
 HEADER_SECONDS = 10.0
 MOST_CONNECTIONS = 128
@@ -27,6 +30,8 @@ class Connection(H11Protocol):
     cycle: RequestResponseCycle | None  # pyright: ignore[reportIncompatibleVariableOverride] - None before the first request
     waits_since: float | None = None
     """Since when there is no request under way; None while there is one."""
+    known: bool = False
+    """Whether a request on it has shown the token."""
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -35,10 +40,13 @@ class Connection(H11Protocol):
         self._look()
         if len(self.connections) > MOST_CONNECTIONS:
             others = [one for one in self.connections if isinstance(one, Connection)]
-            waiting = [(one.waits_since, id(one), one) for one in others if one is not self]
-            longest = min((one for one in waiting if one[0] is not None), default=None)
-            if longest is not None:
-                longest[2].transport.abort()
+            waiting = [
+                (one.known, one.waits_since, id(one), one)
+                for one in others
+                if one is not self and one.waits_since is not None
+            ]
+            if waiting:
+                min(waiting)[-1].transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Take `data` in."""
@@ -47,6 +55,7 @@ class Connection(H11Protocol):
 
     def on_response_complete(self) -> None:
         """A request has been answered."""
+        self.known = self.known or SHOWN in self.scope.get("state", {})
         super().on_response_complete()
         self._look()
 

@@ -18,6 +18,8 @@ Send = Callable[[Event], Awaitable[None]]
 MOST_BYTES = 4 * 1024 * 1024
 """A prompt of a million tokens has as many; no model of this machine reads more."""
 BODY_SECONDS = 30.0
+SHOWN = "nearfield.shown"
+"""What is noted in the state of a request that has shown the token."""
 UNREAD_SECONDS = 60.0
 """A client that reads nothing for so long has gone, as far as the model that it holds is concerned.
 """
@@ -35,8 +37,13 @@ class Exchange:
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
             self.headers[name] = f"{self.headers[name]}, {value}" if name in self.headers else value
         self.begun = False
+        self._state: Event = scope.setdefault("state", {})
         self._receive = receive
         self._send = send
+
+    def known(self) -> None:
+        """The client has shown the token."""
+        self._state[SHOWN] = True
 
     async def body(self) -> bytes:
         """All of it. Raises `BadRequest` when it is too large or too slow, and
