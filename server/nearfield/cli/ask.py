@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ import typer
 
 from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, fail, print_json, say
+from nearfield.coerce import NotJson, loads
 from nearfield.errors import NoProvider
 
 if TYPE_CHECKING:
@@ -151,11 +151,11 @@ def _schema(path: Path | None) -> dict[str, Any] | None:
     if path is None:
         return None
     try:
-        value: Any = json.loads(path.read_text("utf-8"))
+        value = loads(path.read_bytes())
     except OSError as error:
         fail(f"{path} cannot be read: {error.strerror}.")
-    except ValueError as error:
-        fail(f"{path} is not JSON: {error}.")
+    except NotJson:
+        fail(f"{path} is not JSON, or it is nested too deeply.")
     if not isinstance(value, dict):
         fail(f"{path} is no JSON schema.", "A schema is an object.")
     return value
@@ -181,7 +181,8 @@ async def _ask(
 
 
 async def _structured(router: Router, request: ChatRequest, errand: Errand, role: str) -> Answer:
-    from nearfield.features.chat.structured import SchemaUnusable, structured
+    from nearfield.features.chat.structured import structured
+    from nearfield.json_schema import SchemaUnusable
 
     choice = router.choose(request, errand)
     await _loaded(router.candidates(role or choice.role))

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 from nearfield.errors import BadAnswer, ContextTooLong, NearfieldError, NoProvider, NotReady
-from nearfield.features.chat.structured import SchemaUnusable
 from nearfield.http.wire import BadRequest
+from nearfield.json_schema import SchemaUnusable
 
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]

@@ -17,6 +17,7 @@ from msgspec import Meta, field
 from nearfield.coerce import NotJson, Unfit, convert, loads
 from nearfield.errors import NearfieldError
 from nearfield.http import fim_prompt
+from nearfield.json_schema import SchemaUnusable, check
 from nearfield.types import ChatRequest, InfillRequest, Message, Role, Tool, ToolCall
 
 MODEL = "nearfield"
@@ -234,7 +235,12 @@ def _limit(tokens: int | None) -> int | None:
 
 
 def _tool(function: Function) -> Tool:
+    """Raises `BadRequest` for parameters that no model can be held to."""
     anything: dict[str, Any] = {"type": "object", "properties": {}}
+    try:
+        check(function.parameters or anything)
+    except SchemaUnusable as error:
+        raise BadRequest(f"The parameters of {function.name}: {error}", "tools") from error
     return Tool(function.name, function.description or "", function.parameters or anything)
 
 
