@@ -59,8 +59,6 @@ _DEEPEST = 4  # arrays in arrays
 _MOST_KEYS = 65_536
 _MOST_TENSORS = 65_536
 _MOST_ITEMS = 10_000_000  # of an array that is walked over; vocabularies have 300,000
-    10_000_000  # of one array whose items have to be walked over: vocabularies have 300,000
-)
 _KEY_BYTES = 65_535
 _NAME_BYTES = 63  # ggml keeps a name in 64
 _ALIGNMENT, _ARCHITECTURE = "general.alignment", "general.architecture"
