@@ -16,10 +16,10 @@ from nearfield.errors import NearfieldError
 from nearfield.features.chat.structured import structured
 from nearfield.features.service import Service
 from nearfield.features.tasks import run_task, stop_task
+from nearfield.features.token import Token
 from nearfield.http import wire
 from nearfield.http.answers import ChatForm, CompletionForm, Form, Said, events, whole
 from nearfield.http.exchange import Event, Exchange, Receive, Send
-from nearfield.http.token import Token
 from nearfield.http.wire import BadRequest, ChatBody, CompletionBody
 from nearfield.routing.errand import Errand, Task
 from nearfield.routing.router import ROLES, Route, Router, built

@@ -19,9 +19,9 @@ import uvicorn
 from nearfield.config.load import load
 from nearfield.errors import ConfigError
 from nearfield.features.service import Service
+from nearfield.features.token import Token, token
 from nearfield.http.app import App
 from nearfield.http.connection import Connection
-from nearfield.http.token import Token, token
 
 GRACE_SECONDS = 3
 """For answers that are under way when the process is told to end."""

@@ -54,6 +54,8 @@ CLIENT_TOKEN: contextvars.ContextVar[types.ProgressToken | None] = contextvars.C
 
 MsgId: TypeAlias = int | str
 
+_STATES = ("nearfield/status", "didChangeStatus")
+
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
 INTERNAL_ERROR = -32603
@@ -307,7 +309,8 @@ class NearfieldProtocol(LanguageServerProtocol):
         if self.writer is None:
             log.debug("nobody is connected")
             return
-        self.writer.write(frames.encode(data, self._serialize_message))
+        frame = frames.encode(data, self._serialize_message)
+        self.writer.write(frame, _replaces(data))  # pyright: ignore[reportCallIssue] - an Outbox
 
     # --- the session's life ---------------------------------------------------------------------
 
@@ -381,6 +384,19 @@ class NearfieldProtocol(LanguageServerProtocol):
     def _cancel_progress(self, params: types.WorkDoneProgressCancelParams) -> None:
         if (future := self.progress.tokens.get(params.token)) is not None:
             future.cancel()
+
+
+def _replaces(message: Any) -> str:
+    """A name under which only the last message matters, for one that tells how things are."""
+    method, params = getattr(message, "method", ""), getattr(message, "params", None)
+    if method in _STATES:
+        return str(method)
+    if method == types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS:
+        return f"{method} {getattr(params, 'uri', '')}"
+    value = getattr(params, "value", None)
+    if method == types.PROGRESS and getattr(value, "kind", "") == "report":
+        return f"{method} {getattr(params, 'token', '')!r}"
+    return ""
 
 
 def _id_in(message: dict[str, Any]) -> Any:

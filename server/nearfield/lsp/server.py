@@ -13,6 +13,7 @@ from nearfield.config.load import load as load_settings
 from nearfield.features.tasks import describe
 from nearfield.lsp import (
     action_commands,
+    admission,
     chat,
     code_action,
     commands,
@@ -89,15 +90,23 @@ def run_stdio(server: NearfieldServer | None = None) -> int:
 
 
 def run_tcp(host: str, port: int, server: NearfieldServer | None = None) -> int:
-    """Wait for one client on a loopback address (port 0 picks one and says which), serve it until
-    it ends. Raises ValueError for an address that others could reach."""
+    """Wait for one client on a loopback address (port 0 picks one and says which) that shows the
+    token, serve it until it ends. Raises ValueError for an address that others could reach, and
+    `ConfigError` when the token cannot be used."""
+    from nearfield.features.token import token
+
     server = server or build()
+    shown = token()
 
     def announce(chosen: int) -> None:
-        sys.stderr.write(f"nearfield: waiting for a client on {host}:{chosen}\n")
+        sys.stderr.write(
+            f"nearfield: the token is in {shown.where}; an editor says it as"
+            f" initializationOptions.token\nnearfield: waiting for a client on {host}:{chosen}\n"
+        )
         sys.stderr.flush()
 
-    with transport.accept(host, port, announce) as client:
-        read = client.makefile("rb", buffering=0)
+    client, said = admission.admitted(host, port, shown.matches, announce)
+    with client:
+        read = admission.Begun(said, client.makefile("rb", buffering=0))
         write = client.makefile("wb", buffering=0)
         return transport.run(server.session.protocol, read, write, server.session.close)
