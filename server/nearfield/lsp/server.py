@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from pygls.lsp.server import LanguageServer
 
@@ -81,15 +81,15 @@ def build(load: Load = load_settings, make: MakeService | None = None) -> Nearfi
     return NearfieldServer(load, make)
 
 
-def run_stdio(server: NearfieldServer | None = None) -> int:
-    """Serve the client at the other end of stdin and stdout until it ends; answers the process's
-    exit code: 0 after a `shutdown`, else 1."""
+def run_stdio(server: NearfieldServer | None = None) -> NoReturn:
+    """Serve the client at the other end of stdin and stdout until it ends, and end the process with
+    0 after a `shutdown`, else 1."""
     read, write = transport.take_stdio()
     server = server or build()
-    return transport.run(server.session.protocol, read, write, server.session.close)
+    transport.run(server.session.protocol, read, write, server.session.close)
 
 
-def run_tcp(host: str, port: int, server: NearfieldServer | None = None) -> int:
+def run_tcp(host: str, port: int, server: NearfieldServer | None = None) -> NoReturn:
     """Wait for one client on a loopback address (port 0 picks one and says which) that shows the
     token, serve it until it ends. Raises ValueError for an address that others could reach, and
     `ConfigError` when the token cannot be used."""
@@ -109,4 +109,4 @@ def run_tcp(host: str, port: int, server: NearfieldServer | None = None) -> int:
     with client:
         read = admission.Begun(said, client.makefile("rb", buffering=0))
         write = client.makefile("wb", buffering=0)
-        return transport.run(server.session.protocol, read, write, server.session.close)
+        transport.run(server.session.protocol, read, write, server.session.close)

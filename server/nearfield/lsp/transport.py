@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from lsprotocol import types
 
@@ -127,13 +127,13 @@ def run(
     read: io.RawIOBase,
     write: io.RawIOBase,
     close: Callable[[], Awaitable[None]],
-) -> int:
-    """Serve one client until the end; returns the process's exit code.
-
-    `close` frees what the session holds. After this returns, the process has what is left of
-    `END_S` to end by itself.
-    """
-    return asyncio.run(_run(protocol, read, write, close))
+) -> NoReturn:
+    """Serve one client until the end, and end the process. `close` frees what the session holds."""
+    code = asyncio.run(_run(protocol, read, write, close))
+    # Not by tearing the interpreter down: it waits for threads and frees a hundred MB, and the
+    # thread that would end what hangs there does not run any more.
+    logging.shutdown()
+    os._exit(code)
 
 
 async def _run(

@@ -28,7 +28,7 @@ async def never():
     await __import__("asyncio").sleep(60)
 
 {how}
-raise SystemExit(server.run_stdio(made))
+server.run_stdio(made)
 """
 
 
@@ -36,10 +36,11 @@ raise SystemExit(server.run_stdio(made))
     "how",
     [
         'made.feature("test/stuck")(stuck)',
+        "class Slow:\n    def __del__(self):\n        time.sleep(60)\nkept = Slow()",
         "made.session.close = never",
         "import threading; threading.Thread(target=time.sleep, args=(60,)).start()",
     ],
-    ids=["the event loop", "closing", "a thread"],
+    ids=["the event loop", "the interpreter's end", "closing", "a thread"],
 )
 @pytest.mark.parametrize("by_exit", [True, False])
 def test_the_end_does_not_wait_for_what_hangs(how: str, by_exit: bool) -> None:
