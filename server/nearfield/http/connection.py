@@ -19,8 +19,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from nearfield.http.exchange import SHOWN
 
 HEADER_SECONDS = 10.0
-MOST_CONNECTIONS = 128
-"""Each is a file descriptor; many systems allow a process 1,024 or 256."""
+MOST_CONNECTIONS = 200
+"""Each is a file descriptor; systems allow a process 256 or more."""
 
 
 class Connection(H11Protocol):

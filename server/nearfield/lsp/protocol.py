@@ -281,7 +281,10 @@ class NearfieldProtocol(LanguageServerProtocol):
             self._send_response(msg_id, future.result())
 
     def _check_handler_result(self, future: Future[Any], method: str = "") -> None:
-        if not future.cancelled() and (error := future.exception()) is not None:
+        error = None if future.cancelled() else future.exception()
+        if isinstance(error, JsonRpcInvalidParams):
+            log.warning("notification %s dropped: %s", method, error.message)
+        elif error is not None:
             log.error("notification %s failed: %s", method, describe(error))
 
     def _send_response(
