@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import signal
@@ -21,6 +22,7 @@ from pytest_httpserver import HTTPServer
 from tests.e2e.process import COMMAND, PATIENCE_S, environment
 
 from nearfield.config.schema import ProviderSettings
+from nearfield.http.connection import MOST_CONNECTIONS
 from nearfield.http.exchange import MOST_BYTES
 from nearfield.providers.openai_compatible import build
 from nearfield.routing.errand import Consent
@@ -279,6 +281,17 @@ def test_health_needs_no_token_and_a_name_of_this_machine(face: Face) -> None:
         ("POST", "/v1/completions", b'{"prompt": 1}', 400, None),
         ("POST", "/v1/completions", b'{"prompt": "a", "model": "gpt-9"}', 404, "model_not_found"),
         ("POST", "/v1/completions", b" " * (MOST_BYTES + 1), 413, None),
+        ("POST", "/v1/completions", b'{"prompt": "\xff"}', 400, None),
+        ("POST", "/v1/completions", b'{"prompt": "a", "temperature": NaN}', 400, None),
+        ("POST", "/v1/completions", b'{"prompt": "a", "n": ' + b"9" * 5000 + b"}", 400, None),
+        ("POST", "/v1/completions", b"[" * 100_000 + b"]" * 100_000, 400, None),
+        (
+            "POST",
+            "/v1/chat/completions",
+            b'{"messages": ' + b'{"a":' * 900 + b"1" + b"}" * 901,
+            400,
+            None,
+        ),
     ],
 )
 def test_bad_requests_are_said_in_openais_shape(
@@ -290,6 +303,53 @@ def test_bad_requests_are_said_in_openais_shape(
     assert error["message"]
     assert error["type"] == "invalid_request_error"
     assert error["code"] == code
+
+
+ODD: list[Any] = [None, True, -1, 10**400, "\ud800", [[]], {"a": None}]
+FIELDS = {
+    "/v1/completions": {"prompt": "a"},
+    "/v1/chat/completions": {"messages": [{"role": "user", "content": "hello"}]},
+}
+
+
+@pytest.mark.parametrize("path", FIELDS)
+@pytest.mark.parametrize(
+    "field",
+    ["prompt", "messages", "model", "suffix", "max_tokens", "max_completion_tokens", "temperature",
+     "stop", "stream", "stream_options", "n", "best_of", "echo", "tools", "tool_choice",
+     "response_format", "user", "seed", "logit_bias"],
+)  # fmt: skip
+def test_no_field_of_any_type_is_a_failure_of_the_server(face: Face, path: str, field: str) -> None:
+    for odd in ODD:
+        for value in (odd, [odd]):
+            content = json.dumps({**FIELDS[path], field: value})
+            answer = face.client.post(path, content=content)
+            assert answer.status_code in (200, 400, 404), (value, answer.text)
+
+
+def test_silent_connections_keep_nobody_out(face: Face) -> None:
+    url = httpx.URL(face.url)
+    head = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
+    begun = [b"", b"P", head, head + b"Content-Length: 9\r\n\r\n", b"GET /health HTTP/1.1\r\nHo"]
+    with contextlib.ExitStack() as open_ones:
+        for number in range(2 * MOST_CONNECTIONS):
+            one = socket.create_connection((url.host, url.port or 0))
+            open_ones.enter_context(one)
+            one.sendall(begun[number % len(begun)])
+        assert face.post("/v1/completions", HOLE).status_code == 200
+        assert httpx.get(f"{face.url}/health").status_code == 200
+
+
+def test_a_body_a_byte_at_a_time_is_one_body(face: Face) -> None:
+    url = httpx.URL(face.url)
+    content = json.dumps({"prompt": HOLE["prompt"], "max_tokens": 3}).encode()
+    with socket.create_connection((url.host, url.port or 0)) as slow:
+        slow.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        head = "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        head += f"Authorization: Bearer {face.token}\r\nContent-Length: {len(content)}\r\n\r\n"
+        for byte in head.encode() + content:
+            slow.sendall(bytes([byte]))
+        assert b'"text": "return a"' in slow.makefile("rb").read()
 
 
 def test_an_error_of_the_model_is_told_before_and_within_a_stream(face: Face) -> None:

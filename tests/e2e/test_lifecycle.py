@@ -151,19 +151,28 @@ def test_initialize_is_answered_before_anything_heavy_is_loaded(wire: StartWire)
     assert done.stdout.strip() == "[]"
 
 
-def test_tcp_serves_one_client_on_loopback(wire: StartWire) -> None:
+def test_tcp_serves_one_client_on_loopback_that_shows_the_token(
+    wire: StartWire, environ: dict[str, str]
+) -> None:
+    environ["NEARFIELD_HTTP_TOKEN"] = "a-token-of-this-test"
     w = wire("--tcp", "127.0.0.1:0")
     end = time.monotonic() + 20
     while "waiting for a client" not in w.log() and time.monotonic() < end:
         time.sleep(0.02)
     port = int(w.log().rsplit(":", 1)[1])
+    with socket.create_connection(("127.0.0.1", port)) as page:
+        page.sendall(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}")
+        assert page.recv(1000) == b""
     with socket.create_connection(("127.0.0.1", port)) as client:
         request = {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
-        client.sendall(frames.encode({**request, "params": {"capabilities": {}}}))
+        options = {"token": "a-token-of-this-test"}
+        params = {"capabilities": {}, "initializationOptions": options}
+        client.sendall(frames.encode({**request, "params": params}))
         answer = next(frames.messages(client.recv))
         assert isinstance(answer, dict) and answer["result"]["serverInfo"]["name"] == "nearfield"
     assert w.ended_within(END_S)
     assert w.process.returncode == 1
+    assert "a-token" not in w.log()
 
 
 def test_tcp_refuses_addresses_that_others_can_reach(wire: StartWire) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import tokenizers
 from pytest_httpserver import HTTPServer
+from tests.unit.catalog.gguf_files import model
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from werkzeug import Request, Response
@@ -141,7 +142,10 @@ def test_use_writes_the_setting_and_keeps_the_rest(shell: Shell) -> None:
 
 def test_a_file_of_ones_own_from_add_to_remove(shell: Shell, tmp_path: Path) -> None:
     own = tmp_path / "my model.gguf"
-    own.write_bytes(CONTENT)
+    own.write_bytes(model()[:-1])
+    cut = shell.run("add", "mine", str(own))
+    assert (cut.returncode, "the file is cut" in " ".join(cut.stderr.split())) == (2, True)
+    own.write_bytes(model())
     added = shell.run("add", "mine", str(own), "--licence", "MIT", "--role", "complete")
     assert added.returncode == 0
     assert "nearfield models use complete mine" in added.stdout

@@ -11,9 +11,10 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from nearfield.catalog.disk import is_gguf
+from nearfield.catalog.gguf import check
 from nearfield.catalog.models import HubSource, ModelEntry, PathSource
 from nearfield.catalog.templates import CHAT_OF_FILE, FIM_AUTO
-from nearfield.errors import ConfigError
+from nearfield.errors import ConfigError, HashMismatch
 
 # What most models of the last years were trained with at least; the engine reads the true figure
 # from the file.
@@ -68,6 +69,10 @@ def _source(text: str) -> PathSource | HubSource:
                 f"{path} is not a GGUF file: it does not begin with 'GGUF'.",
                 "Models for llama.cpp end in .gguf; other formats have to be converted first.",
             )
+        try:
+            check(path)
+        except (HashMismatch, OSError) as error:
+            raise ConfigError(f"{path} cannot be used: {error}", "Fetch it again.") from error
         return PathSource(str(path.resolve()))
     address = urlsplit(text)
     if address.scheme in ("http", "https"):

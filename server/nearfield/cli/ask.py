@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ import typer
 from nearfield.cli.named import named_text
 from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, emit, fail, print_json, prompt, say
+from nearfield.coerce import NotJson, loads
 from nearfield.errors import NoProvider
 from nearfield.terminal import answers_on_terminal
 
@@ -150,9 +150,9 @@ def _schema(path: Path | None) -> dict[str, Any] | None:
     if path is None:
         return None
     try:
-        value: Any = json.loads(named_text(path).text)
-    except (ValueError, RecursionError) as error:
-        fail(f"{path} is not JSON: {error}.")
+        value: Any = loads(named_text(path).text)
+    except NotJson:
+        fail(f"{path} is not JSON, or it is nested too deeply.")
     if not isinstance(value, dict):
         fail(f"{path} is no JSON schema.", "A schema is an object.")
     return value
@@ -178,7 +178,8 @@ async def _ask(
 
 
 async def _structured(router: Router, request: ChatRequest, errand: Errand, role: str) -> Answer:
-    from nearfield.features.chat.structured import SchemaUnusable, structured
+    from nearfield.features.chat.structured import structured
+    from nearfield.json_schema import SchemaUnusable
 
     choice = router.choose(request, errand)
     await _loaded(router.candidates(role or choice.role))

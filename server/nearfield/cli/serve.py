@@ -57,7 +57,9 @@ def serve(
 
     from nearfield.lsp import server
 
-    raise typer.Exit(server.run_stdio() if address is None else server.run_tcp(*address))
+    if address is None:
+        server.run_stdio()
+    server.run_tcp(*address)
 
 
 def _address(said: str, option: str) -> tuple[str, int]:

@@ -4,23 +4,57 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 from llama_cpp.llama_grammar import json_schema_to_gbnf
 
+from nearfield.coerce import NotJson, loads
 from nearfield.errors import Unsupported
+from nearfield.json_schema import SchemaUnusable, check
+
+MOST_REPEATED = 200
+"""A repetition is written out in a grammar; beyond so many it is left open."""
+MOST_PROPERTIES = 100
+"""Of one object: the rules for those that may be left out grow by the square."""
+_LIMITS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
 
 _ROOT = re.compile("^root ::=", re.MULTILINE)
 
 
 def from_schema(schema: str) -> str:
-    """The grammar of `schema` (JSON text). Raises `Unsupported` for one that has none."""
+    """The grammar of `schema` (JSON text), or of what is like it and has less of the limits: the
+    answer is checked by all of it. Raises `Unsupported` for one that has none."""
     try:
-        return json_schema_to_gbnf(schema)
-    except (json.JSONDecodeError, ValueError, KeyError, AssertionError, TypeError) as error:
+        whole = loads(schema.encode())
+        check(whole)
+        return json_schema_to_gbnf(json.dumps(_bounded(whole)))
+    except (
+        SchemaUnusable, NotJson, ValueError, LookupError, AssertionError, TypeError,
+        AttributeError, RecursionError,
+    ) as error:  # fmt: skip
         raise Unsupported(
             "This JSON schema cannot be turned into a grammar.",
             "Use objects, arrays, strings, numbers, booleans, enums and $ref within the schema.",
         ) from error
+
+
+def _bounded(schema: Any) -> Any:
+    """`schema` without what would make its grammar very large or ambiguous. Raises `ValueError` for
+    an object with too many properties."""
+    if isinstance(schema, list):
+        return [_bounded(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if isinstance(named := schema.get("properties"), dict) and len(named) > MOST_PROPERTIES:
+        raise ValueError("too many properties")
+    return {key: _bounded(value) for key, value in schema.items() if not _unbounded(key, value)}
+
+
+def _unbounded(key: str, value: Any) -> bool:
+    if key in _LIMITS:
+        return isinstance(value, int | float) and value > MOST_REPEATED
+    # A group may repeat what repeats: then there are endlessly many ways to go on.
+    return key == "pattern" and isinstance(value, str) and ("(" in value or "{" in value)
 
 
 def from_call(schema: str, opening: str, closing: str) -> str:

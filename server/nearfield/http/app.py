@@ -16,10 +16,10 @@ from nearfield.errors import NearfieldError
 from nearfield.features.chat.structured import structured
 from nearfield.features.service import Service
 from nearfield.features.tasks import run_task, stop_task
+from nearfield.features.token import Token
 from nearfield.http import wire
 from nearfield.http.answers import ChatForm, CompletionForm, Form, Said, events, whole
 from nearfield.http.exchange import Event, Exchange, Receive, Send
-from nearfield.http.token import Token
 from nearfield.http.wire import BadRequest, ChatBody, CompletionBody
 from nearfield.routing.errand import Errand, Task
 from nearfield.routing.router import ROLES, Route, Router, built
@@ -57,7 +57,8 @@ class App:
         exchange = Exchange(scope, receive, send)
         try:
             answer = self._admitted(exchange)
-            body = await exchange.body()
+            # Who needs no token is not waited for.
+            body = await exchange.body() if exchange.method == "POST" else b""
         except BadRequest as error:
             await exchange.error(error)
             return
@@ -70,7 +71,8 @@ class App:
         finally:
             gone.cancel()
             await stop_task(work)
-        if not work.cancelled() and work.exception() is not None:
+        failure = None if work.cancelled() else work.exception()
+        if failure is not None and not isinstance(failure, ConnectionResetError):
             await exchange.error(None)
 
     def _admitted(self, exchange: Exchange) -> Answer:
@@ -87,6 +89,7 @@ class App:
                     code="invalid_api_key",
                     status=401,
                 )
+            exchange.known()
         method, answer = self._answers.get(exchange.path, ("", None))
         if answer is None:
             known = ", ".join(self._answers)

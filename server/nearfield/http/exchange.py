@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 from nearfield.errors import BadAnswer, ContextTooLong, NearfieldError, NoProvider, NotReady
-from nearfield.features.chat.structured import SchemaUnusable
 from nearfield.http.wire import BadRequest
+from nearfield.json_schema import SchemaUnusable
 
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
@@ -18,6 +18,11 @@ Send = Callable[[Event], Awaitable[None]]
 MOST_BYTES = 4 * 1024 * 1024
 """A prompt of a million tokens has as many; no model of this machine reads more."""
 BODY_SECONDS = 30.0
+SHOWN = "nearfield.shown"
+"""What is noted in the state of a request that has shown the token."""
+UNREAD_SECONDS = 60.0
+"""A client that reads nothing for so long has gone, as far as the model that it holds is concerned.
+"""
 RETRY_SECONDS = "2"
 
 
@@ -32,26 +37,32 @@ class Exchange:
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
             self.headers[name] = f"{self.headers[name]}, {value}" if name in self.headers else value
         self.begun = False
+        self._state: Event = scope.setdefault("state", {})
         self._receive = receive
         self._send = send
+
+    def known(self) -> None:
+        """The client has shown the token."""
+        self._state[SHOWN] = True
 
     async def body(self) -> bytes:
         """All of it. Raises `BadRequest` when it is too large or too slow, and
         `ConnectionResetError` when the client has gone."""
         if int(self.headers.get("content-length") or "0") > MOST_BYTES:
             raise _too_large()
-        parts: list[bytes] = []
+        # Kept in one piece: a client may send a byte at a time.
+        whole = bytearray()
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 while True:
                     event = await self._receive()
                     if event["type"] == "http.disconnect":
                         raise ConnectionResetError
-                    parts.append(event.get("body", b""))
-                    if sum(map(len, parts)) > MOST_BYTES:
+                    whole += event.get("body", b"")
+                    if len(whole) > MOST_BYTES:
                         raise _too_large()
                     if not event.get("more_body", False):
-                        return b"".join(parts)
+                        return bytes(whole)
         except TimeoutError:
             raise BadRequest("The body did not come in time.", status=408) from None
 
@@ -65,7 +76,7 @@ class Exchange:
         content = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
         length = {"content-length": str(len(content))}
         await self._start(status, {"content-type": "application/json"} | length | headers)
-        await self._send({"type": "http.response.body", "body": content})
+        await self._write({"type": "http.response.body", "body": content})
 
     async def stream(self, events: AsyncIterator[dict[str, Any]]) -> None:
         """Answer with `events` as they come. An error before the first of them is an answer of its
@@ -93,11 +104,19 @@ class Exchange:
         # What is answered is about somebody's code: it belongs into no cache.
         named = {"cache-control": "no-store", "x-content-type-options": "nosniff"} | headers
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items()]
-        await self._send({"type": "http.response.start", "status": status, "headers": raw})
+        await self._write({"type": "http.response.start", "status": status, "headers": raw})
 
     async def _event(self, data: str, last: bool = False) -> None:
         body = f"data: {data}\n\n".encode("utf-8", "replace")
-        await self._send({"type": "http.response.body", "body": body, "more_body": not last})
+        await self._write({"type": "http.response.body", "body": body, "more_body": not last})
+
+    async def _write(self, event: Event) -> None:
+        """Send `event`. Raises `ConnectionResetError` when the client does not read."""
+        try:
+            async with asyncio.timeout(UNREAD_SECONDS):
+                await self._send(event)
+        except TimeoutError:
+            raise ConnectionResetError from None
 
 
 def described(error: NearfieldError | None) -> tuple[int, dict[str, Any]]:

@@ -18,14 +18,14 @@ import uvicorn
 from nearfield.config.load import load
 from nearfield.errors import ConfigError
 from nearfield.features.service import Service
+from nearfield.features.token import Token, token
 from nearfield.http.app import App
-from nearfield.http.token import Token, token
+from nearfield.http.connection import Connection
 from nearfield.terminal import say
 
 GRACE_SECONDS = 3
 """For answers that are under way when the process is told to end."""
 
-MOST_CONNECTIONS = 64
 KEEP_ALIVE_SECONDS = 30
 """Editors ask every few seconds; a new connection for each would cost more than an idle one."""
 
@@ -69,7 +69,7 @@ async def _serve(listening: socket.socket, shown: Token, workspace: Path | None)
     config = uvicorn.Config(
         App(service, shown, str(workspace or "")),
         loop="asyncio",
-        http="h11",
+        http=Connection,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -77,7 +77,6 @@ async def _serve(listening: socket.socket, shown: Token, workspace: Path | None)
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )

@@ -1,19 +1,23 @@
 """What clients send, checked and put into the words of the inside.
 
-Fields that are not known are ignored, as every server of this kind does; one that is known and
-cannot be used is an error that names it.
+Clients write every field of the API, null where they set none, and limits of other models. So all
+of it is read as it is meant (`nearfield.coerce`), and fields that are not known are ignored, as
+every server of this kind does; one that is known and cannot be used is an error that names it.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, field
 
+from nearfield.coerce import NotJson, Unfit, convert, loads
 from nearfield.errors import NearfieldError
 from nearfield.http import fim_prompt
+from nearfield.json_schema import SchemaUnusable, check
 from nearfield.types import ChatRequest, InfillRequest, Message, Role, Tool, ToolCall
 
 MODEL = "nearfield"
@@ -26,9 +30,10 @@ COMPLETION_TOKENS = 64
 CHAT_TOKENS = 1024
 MOST_TOKENS = 32_768
 
-Tokens = Annotated[int, Meta(ge=1, le=MOST_TOKENS)]
+Tokens = Annotated[int, Meta(le=MOST_TOKENS)]
+"""At most so many; none of what is not above 0, by which clients say that they set no limit."""
 Temperature = Annotated[float, Meta(ge=0, le=2)]
-Stops = str | Annotated[list[str], Meta(max_length=16)] | None
+Stops = str | Annotated[list[str | None], Meta(max_length=16)] | None
 
 
 class BadRequest(NearfieldError):
@@ -73,7 +78,7 @@ class CompletionBody(msgspec.Struct, frozen=True):
             prefix=hole.prefix,
             suffix=hole.suffix,
             typed=hole.prefix.rpartition("\n")[2],
-            max_tokens=self.max_tokens or COMPLETION_TOKENS,
+            max_tokens=_limit(self.max_tokens) or COMPLETION_TOKENS,
             stop=_stops(self.stop),
             temperature=self.temperature or 0.0,
             deadline=time.monotonic() + DEADLINE_SECONDS,
@@ -100,13 +105,17 @@ class CalledFunction(msgspec.Struct, frozen=True):
     """A function that a model has called, with its arguments as JSON text."""
 
     name: str
-    arguments: str = "{}"
+    arguments: str | dict[str, Any] = "{}"
+
+    def text(self) -> str:
+        """The arguments as JSON text."""
+        return self.arguments if isinstance(self.arguments, str) else json.dumps(self.arguments)
 
 
-class CallBody(msgspec.Struct, frozen=True):
+class CallBody(msgspec.Struct, frozen=True, kw_only=True):
     """A call that a model has made."""
 
-    id: str
+    id: str = ""
     function: CalledFunction
 
 
@@ -129,7 +138,7 @@ class Turn(msgspec.Struct, frozen=True):
         """It as models take it. Raises `BadRequest` for pictures and sounds."""
         role = Role.SYSTEM if self.role == "developer" else Role(self.role)
         calls = tuple(
-            ToolCall(call.id, call.function.name, call.function.arguments)
+            ToolCall(call.id, call.function.name, call.function.text())
             for call in self.tool_calls or ()
         )
         return Message(role, self._text(), calls, self.tool_call_id)
@@ -145,7 +154,7 @@ class Turn(msgspec.Struct, frozen=True):
 class Schema(msgspec.Struct, frozen=True):
     """A JSON schema with a name."""
 
-    schema: dict[str, Any]
+    schema: dict[str, Any] = field(default_factory=dict[str, Any])
     name: str = "answer"
 
 
@@ -194,7 +203,9 @@ class ChatBody(msgspec.Struct, frozen=True):
             messages=tuple(turn.message() for turn in self.messages),
             tools=tuple(_tool(one.function) for one in offered),
             schema=self.schema(),
-            max_tokens=self.max_completion_tokens or self.max_tokens or CHAT_TOKENS,
+            max_tokens=(
+                _limit(self.max_completion_tokens) or _limit(self.max_tokens) or CHAT_TOKENS
+            ),
             temperature=self.temperature,
             stop=_stops(self.stop),
             deadline=time.monotonic() + DEADLINE_SECONDS,
@@ -207,16 +218,29 @@ Body = TypeVar("Body", CompletionBody, ChatBody)
 def read(kind: type[Body], raw: bytes) -> Body:
     """The body of a request. Raises `BadRequest`, whose message names the field."""
     try:
-        return msgspec.json.decode(raw, type=kind)
+        return convert(kind, loads(raw))
+    except NotJson as error:
+        raise BadRequest("The body is not JSON in UTF-8, or it is nested too deeply.") from error
+    except Unfit as error:
+        where = error.place.removeprefix("$").removeprefix(".")
+        what = f"The field {where!r} is missing or wrong." if where else "The body is no object."
+        raise BadRequest(what, where) from error
     except msgspec.ValidationError as error:
         said, _, where = str(error).partition(" - at `$.")
         raise BadRequest(f"{error}.", where.rstrip("`") if said else "") from error
-    except msgspec.DecodeError as error:
-        raise BadRequest("The body is not JSON.") from error
+
+
+def _limit(tokens: int | None) -> int | None:
+    return tokens if tokens is not None and tokens > 0 else None
 
 
 def _tool(function: Function) -> Tool:
+    """Raises `BadRequest` for parameters that no model can be held to."""
     anything: dict[str, Any] = {"type": "object", "properties": {}}
+    try:
+        check(function.parameters or anything)
+    except SchemaUnusable as error:
+        raise BadRequest(f"The parameters of {function.name}: {error}", "tools") from error
     return Tool(function.name, function.description or "", function.parameters or anything)
 
 

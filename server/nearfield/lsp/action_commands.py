@@ -117,11 +117,13 @@ class _Spans:
         """Raises `EditRefused` when nobody knows that version any more."""
         self._encoding = session.protocol.encoding
         self._now = self._then = now
-        if params.version not in (None, now.version):
+        if params.version is not None:
+            # Also for the version of now: a client may send one twice.
             then = session.offered.get((params.uri, params.version))
-            if then is None:
+            if then is not None:
+                self._then = then
+            elif params.version != now.version:
                 raise EditRefused("The document has changed meanwhile.", "Ask again.")
-            self._then = then
         self._lines = LineTable(self._then.text)
 
     def of(self, where: WireRange) -> Span:
@@ -131,15 +133,22 @@ class _Spans:
         start, end = (types.Position(p.line, p.character) for p in (where.start, where.end))
         text = self._then.text
         span = convert.span_of(text, self._lines, types.Range(start, end), self._encoding)
-        return span if self._then is self._now else rebased_span(span, text, self._now.text)
+        return span if text == self._now.text else rebased_span(span, text, self._now.text)
 
 
 def edit_of(session: Session, proposal: Proposal) -> types.WorkspaceEdit:
-    """`proposal` as this client takes it."""
+    """`proposal` as this client takes it, with the versions that it knows."""
     # Not at the start of the server: it loads the parser.
     from nearfield.lsp.workspace_edit import workspace_edit
 
-    return workspace_edit(proposal, session.protocol.client_capabilities, session.protocol.encoding)
+    def known(file: FileChange) -> FileChange:
+        document = session.documents.get(file.uri)
+        if document is None or document.version_known:
+            return file
+        return replace(file, version=None)
+
+    told = replace(proposal, files=tuple(map(known, proposal.files)))
+    return workspace_edit(told, session.protocol.client_capabilities, session.protocol.encoding)
 
 
 async def _of_now(session: Session, service: Service, proposal: Proposal) -> Proposal:

@@ -211,8 +211,9 @@ async def _generated(
     snapshot: Snapshot | None,
     span: Span | None,
 ) -> dict[str, Any]:
-    from nearfield.features.chat.structured import SchemaUnusable, structured
+    from nearfield.features.chat.structured import structured
     from nearfield.features.trace import Account
+    from nearfield.json_schema import SchemaUnusable
     from nearfield.lsp.chat_host import EditorHost
     from nearfield.routing.errand import Errand, Task
     from nearfield.routing.router import built

@@ -17,10 +17,10 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from nearfield.features.chat.words import Allow, Change, Problem, Question, Refused
+from nearfield.lsp.action_commands import edit_of
 from nearfield.lsp.offers import CHOICES, opted_in
 from nearfield.lsp.questions import ask_client, spoken
 from nearfield.lsp.session import Session
-from nearfield.lsp.workspace_edit import workspace_edit
 
 if TYPE_CHECKING:
     from nearfield.lsp.documents import Document
@@ -134,9 +134,7 @@ class EditorHost:
             changes=tuple(proposal.Change(e, confirm=True) for e in hunks(before, change.after)),
             new=change.before is None,
         )
-        whole = proposal.Proposal(change.title, (file,))
-        protocol = self._session.protocol
-        return workspace_edit(whole, protocol.client_capabilities, protocol.encoding)
+        return edit_of(self._session, proposal.Proposal(change.title, (file,)))
 
     async def _chosen(self, text: str, titles: Sequence[str]) -> str:
         """Which of `titles` the user has chosen, "" for none."""

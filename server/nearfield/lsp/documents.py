@@ -23,6 +23,7 @@ from lsprotocol.types import (
     TextDocumentContentChangePartial,
 )
 
+from nearfield.coerce import clean
 from nearfield.lsp import convert
 from nearfield.lsp.lines import LineTable
 from nearfield.types import Edit, Snapshot, Span
@@ -33,30 +34,29 @@ FOLLOWED_CHARS = 16_000_000
 just over that limit is followed and gets suggestions again once it is shorter."""
 
 _DRIVE = re.compile("/[A-Za-z]:")
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def clean(text: str) -> str:
-    """`text` with every lone surrogate replaced by U+FFFD."""
-    if text.isascii() or not _SURROGATE.search(text):
-        return text
-    # Halves that belong together but arrived escaped apart are joined, the others replaced.
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 class Document:
-    """One open document. `followed` is false once it was too long to be held; `text` is then ""."""
+    """One open document. `followed` is false once it was too long to be held, or `lost` because a
+    change could not be read; `text` is then "".
+
+    `version` is the client's, `version_known` to it; where it tells none, it is a count of our own,
+    so that an answer for an earlier text is known as such.
+    """
 
     def __init__(self, uri: str, language: str, version: int | None, text: str) -> None:
         self.uri = uri
         self.language = language.lower()
-        self.version = version
+        self.version: int = 0
+        self.version_known = False
+        self.lost = False
         self.path = _path_of(uri)
         self.root: str | None = None
         self.text = ""
         self.followed = True
         self._lines: LineTable | None = None
         self._snapshot: Snapshot | None = None
+        self._count(version)
         self._set(clean(text))
 
     @property
@@ -73,6 +73,21 @@ class Document:
                 self.uri, self.language, self.version, self.text, self.path, self.root
             )
         return self._snapshot
+
+    @property
+    def wire_version(self) -> int | None:
+        """The version as the client knows it."""
+        return self.version if self.version_known else None
+
+    def is_at(self, snapshot: Snapshot) -> bool:
+        """Whether it is still what it was: a client may send one version twice."""
+        return self.version == snapshot.version and self.text == snapshot.text
+
+    def lose(self) -> None:
+        """What the client has is no longer known, until it sends the whole text."""
+        self._snapshot = None
+        self._set("")
+        self.followed, self.lost = False, True
 
     def offset_at(self, position: Position, encoding: str) -> int:
         """The offset of a position, clamped."""
@@ -96,14 +111,13 @@ class Document:
 
         Returns them as edits, each in offsets of the text before it.
         """
-        self.version = version
+        self._count(version)
         self._snapshot = None
         edits: list[Edit] = []
         for change in changes:
             text = clean(change.text)
             if not isinstance(change, TextDocumentContentChangePartial):
                 edits.append(Edit(Span(0, len(self.text)), text))
-                self.followed = True
                 self._set(text)
             elif self.followed:
                 edit = Edit(self.span_of(change.range, encoding), text)
@@ -121,14 +135,19 @@ class Document:
         self.text = text
         lines.edit(start, end, len(edit.text), text)
 
+    def _count(self, version: int | None) -> None:
+        self.version_known = version is not None
+        self.version = self.version + 1 if version is None else version
+
     def _set(self, text: str) -> None:
         self._lines = None
+        self.lost = False
         self.followed = len(text) <= FOLLOWED_CHARS
         self.text = text if self.followed else ""
 
 
 class Documents:
-    """All open documents by URI."""
+    """All open documents by URI, however a client spells it from one message to the next."""
 
     def __init__(self) -> None:
         self._open: dict[str, Document] = {}
@@ -139,18 +158,18 @@ class Documents:
 
     def get(self, uri: str) -> Document | None:
         """The document, None when the client has not opened it."""
-        return self._open.get(uri)
+        return self._open.get(_key(uri))
 
     def open(self, uri: str, language: str, version: int | None, text: str) -> Document:
         """Take in a document; one that was open already is replaced."""
         document = Document(uri, language, version, text)
         document.root = self._root_of(document.path)
-        self._open[uri] = document
+        self._open[_key(uri)] = document
         return document
 
     def close(self, uri: str) -> Document | None:
         """Forget a document."""
-        return self._open.pop(uri, None)
+        return self._open.pop(_key(uri), None)
 
     def set_roots(self, uris: Sequence[str]) -> None:
         """These are the workspace's folders."""
@@ -178,6 +197,15 @@ class Documents:
 def _holds(root: str, path: str) -> bool:
     trimmed = root.rstrip("/\\")
     return path.startswith(trimmed) and path[len(trimmed) : len(trimmed) + 1] in ("/", "\\")
+
+
+def _key(uri: str) -> str:
+    """What is the same for all spellings of a file's URI; another one stands for itself."""
+    path = _path_of(uri)
+    if path is None:
+        return uri
+    drive, colon, rest = path.partition(":")
+    return f"{drive.lower()}{colon}{rest}" if len(drive) == 1 else path
 
 
 def _path_of(uri: str) -> str | None:

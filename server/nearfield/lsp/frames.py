@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
+from nearfield.coerce import NotJson, loads
 
 MAX_BODY = 512 * 1024 * 1024
 """A longer body is taken for a wrong length: ten times what an editor would open."""
@@ -42,15 +42,6 @@ def encode(message: Any, default: Callable[[Any], Any] | None = None) -> bytes:
     return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
-def decode(body: bytes) -> Any:
-    """The JSON value in `body`. Raises ValueError."""
-    try:
-        return msgspec.json.decode(body)
-    except ValueError:
-        # Three times slower, but it knows lone surrogates and NaN, which some clients send.
-        return json.loads(body)
-
-
 def messages(read: Callable[[int], bytes | None]) -> Iterator[Any | Garbage]:
     """Every JSON value that arrives, until `read` answers nothing (the end of the stream).
 
@@ -66,8 +57,8 @@ def messages(read: Callable[[int], bytes | None]) -> Iterator[Any | Garbage]:
             if not _fill(read, buffer):
                 return
         try:
-            message = decode(bytes(memoryview(buffer)[:length]))
-        except (ValueError, RecursionError):
+            message = loads(bytes(memoryview(buffer)[:length]), constants=True)
+        except NotJson:
             yield Garbage("The body of a message is not JSON, or its Content-Length is wrong.")
             # The next header may be in what looked like the body, or begin there.
             lost = True

@@ -30,7 +30,7 @@ def register(server: LanguageServer, session: Session) -> None:
         # What was said is about a text that is no longer there.
         if found is None or session.documents.get(uri) is not document:
             return None
-        if document.version != snapshot.version:
+        if not document.is_at(snapshot):
             return None
         return types.Hover(
             _content(session, found.markdown), document.range_of(found.span, encoding)

@@ -90,13 +90,14 @@ async def _edits(
 ) -> list[dict[str, Any]]:
     """The next edits of a document, the nearest first; none for a version that is gone."""
     document = document_of(session, asked.uri)
+    version = asked.version if document.version_known else None
     for _ in range(round(BEHIND_SECONDS / CHECK_SECONDS)):
         # Neovim holds changes back for a moment, and not only those before a completion.
-        if asked.version is None or (document.version or 0) >= asked.version:
+        if version is None or document.version >= version:
             break
         await asyncio.sleep(CHECK_SECONDS)
     snapshot = document.snapshot()
-    if asked.version is not None and asked.version != snapshot.version:
+    if version is not None and version != snapshot.version:
         return []
     encoding = session.protocol.encoding
     offset = document.offset_at(types.Position(position.line, position.character), encoding)
@@ -104,7 +105,7 @@ async def _edits(
     if service.paused:
         return []
     found = await service.next_edits.offered(snapshot, offset, MODEL_SECONDS)
-    if document.version != snapshot.version or session.documents.get(asked.uri) is not document:
+    if not document.is_at(snapshot) or session.documents.get(asked.uri) is not document:
         return []
     return [_on_the_wire(edit, document, encoding) for edit in found]
 
@@ -113,7 +114,7 @@ def _on_the_wire(edit: NextEdit, document: Document, encoding: str) -> dict[str,
     return {
         "text": edit.new,
         "range": wire_range(document.range_of(edit.span, encoding)),
-        "textDocument": {"uri": document.uri, "version": document.version},
+        "textDocument": {"uri": document.uri, "version": document.wire_version},
         "command": {
             "title": "Accept inline edit",
             "command": commands.ACCEPT,

@@ -2,7 +2,9 @@
 
 * Every request is answered exactly once. `_send_response` is the only way out; an answer to a
   request that has been answered is dropped there.
-* Params that are not as LSP says are answered with InvalidParams (pygls never answers them).
+* Params are read as clients mean them (`lenient.py`). What means nothing is answered with
+  InvalidParams (pygls never answers it); whoever keeps what notifications tell hears of those that
+  cannot be read.
 * Before `initialize` requests get ServerNotInitialized, after `shutdown` InvalidRequest.
 * Errors go to the log by type and place only, and to the client without a traceback: a foreign
   message may quote a document.
@@ -22,7 +24,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from enum import Enum
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import cattrs
 import cattrs.errors
@@ -36,10 +38,12 @@ from pygls.exceptions import (
 )
 from pygls.protocol import LanguageServerProtocol
 
+from nearfield.coerce import Unfit
 from nearfield.errors import NearfieldError
 from nearfield.features.tasks import describe
 from nearfield.lsp import frames
 from nearfield.lsp.frames import Garbage
+from nearfield.lsp.lenient import PARAMS
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +53,8 @@ CLIENT_TOKEN: contextvars.ContextVar[types.ProgressToken | None] = contextvars.C
 """The progress token that came with the command that is running."""
 
 MsgId: TypeAlias = int | str
+
+_STATES = ("nearfield/status", "didChangeStatus")
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
@@ -64,6 +70,7 @@ _UNREADABLE = (
     ValueError,
     LookupError,
     AttributeError,
+    RecursionError,
 )
 """What cattrs raises for data of another shape."""
 
@@ -87,6 +94,8 @@ class NearfieldProtocol(LanguageServerProtocol):
         self.stop: Callable[[], None] = _nothing
         self.withheld: set[str] = set()
         """Methods that are answered but not advertised to this client."""
+        self.when_unreadable: dict[str, Callable[[Any], None]] = {}
+        """Who is told the raw params of a notification, by its method, that cannot be read."""
         self.when_shut_down: Callable[[], Awaitable[None]] | None = None
         """What is done before `shutdown` is answered, once nothing else runs."""
         self._unanswered: set[MsgId] = set()
@@ -119,9 +128,9 @@ class NearfieldProtocol(LanguageServerProtocol):
             self._refuse(None, INVALID_REQUEST, "A message must be a JSON object.")
             return
         method: Any = message.get("method")
-        msg_id: Any = message.get("id")
+        msg_id = _id_in(message)
         params: Any = message.get("params")
-        if "id" in message and (isinstance(msg_id, bool) or not isinstance(msg_id, int | str)):
+        if "id" in message and not _is_id(msg_id):
             if method is not None:
                 self._refuse(None, INVALID_REQUEST, "The id of a request must be text or a number.")
         elif method is None and ("result" in message or "error" in message):
@@ -178,6 +187,8 @@ class NearfieldProtocol(LanguageServerProtocol):
             return
         except JsonRpcException as error:
             log.warning("notification %s dropped: %s", method, error.message)
+            if (told := self.when_unreadable.get(method)) is not None:
+                told(params)
             return
         done = partial(self._check_handler_result, method=method)
         self._execute_handler(f"notification {method}", handler, done, (structured,))
@@ -190,7 +201,12 @@ class NearfieldProtocol(LanguageServerProtocol):
         try:
             if kind is types.InitializeParams:
                 return self._structure_initialize(params)
-            return self._converter.structure({} if params is None else params, kind)
+            return self._converter.structure(
+                PARAMS.of(kind, {} if params is None else params), kind
+            )
+        except Unfit as error:
+            what = f"The params are not as LSP says: missing or wrong @ {error.place}."
+            raise JsonRpcInvalidParams(what) from error
         except _UNREADABLE as error:
             what = f"The params are not as LSP says: {_places(error)}."
             raise JsonRpcInvalidParams(what) from error
@@ -199,6 +215,7 @@ class NearfieldProtocol(LanguageServerProtocol):
         """`initialize` decides about the whole session: what cannot be read of it is left out."""
         if not isinstance(params, dict):
             params = {}
+        params = PARAMS.of(types.InitializeParams, params)
         needed: dict[str, Any] = {"processId": None, "capabilities": {}}
         capabilities = params.get("capabilities")
         if isinstance(capabilities, dict):
@@ -245,8 +262,8 @@ class NearfieldProtocol(LanguageServerProtocol):
             future.set_exception(JsonRpcInvalidParams(f"The answer is wrong: {_places(wrong)}."))
 
     def _cancel(self, params: Any) -> None:
-        msg_id = params.get("id") if isinstance(params, dict) else None
-        if isinstance(msg_id, int | str) and msg_id in self._unanswered:
+        msg_id = _id_in(params) if isinstance(params, dict) else None
+        if _is_id(msg_id) and msg_id in self._unanswered:
             future = self._request_futures.get(msg_id)
             if future is not None:
                 future.cancel()
@@ -264,7 +281,10 @@ class NearfieldProtocol(LanguageServerProtocol):
             self._send_response(msg_id, future.result())
 
     def _check_handler_result(self, future: Future[Any], method: str = "") -> None:
-        if not future.cancelled() and (error := future.exception()) is not None:
+        error = None if future.cancelled() else future.exception()
+        if isinstance(error, JsonRpcInvalidParams):
+            log.warning("notification %s dropped: %s", method, error.message)
+        elif error is not None:
             log.error("notification %s failed: %s", method, describe(error))
 
     def _send_response(
@@ -292,7 +312,8 @@ class NearfieldProtocol(LanguageServerProtocol):
         if self.writer is None:
             log.debug("nobody is connected")
             return
-        self.writer.write(frames.encode(data, self._serialize_message))
+        frame = frames.encode(data, self._serialize_message)
+        self.writer.write(frame, _replaces(data))  # pyright: ignore[reportCallIssue] - an Outbox
 
     # --- the session's life ---------------------------------------------------------------------
 
@@ -366,6 +387,30 @@ class NearfieldProtocol(LanguageServerProtocol):
     def _cancel_progress(self, params: types.WorkDoneProgressCancelParams) -> None:
         if (future := self.progress.tokens.get(params.token)) is not None:
             future.cancel()
+
+
+def _replaces(message: Any) -> str:
+    """A name under which only the last message matters, for one that tells how things are."""
+    method, params = getattr(message, "method", ""), getattr(message, "params", None)
+    if method in _STATES:
+        return str(method)
+    if method == types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS:
+        return f"{method} {getattr(params, 'uri', '')}"
+    value = getattr(params, "value", None)
+    if method == types.PROGRESS and getattr(value, "kind", "") == "report":
+        return f"{method} {getattr(params, 'token', '')!r}"
+    return ""
+
+
+def _id_in(message: dict[str, Any]) -> Any:
+    """The id in a message. Clients whose numbers are all floats write 1.0 for 1."""
+    said: Any = message.get("id")
+    return int(said) if isinstance(said, float) and said.is_integer() else said
+
+
+def _is_id(said: object) -> TypeGuard[MsgId]:
+    """Whether it can be the id of a request."""
+    return isinstance(said, int | str) and not isinstance(said, bool)
 
 
 def _answer_of(error: BaseException, msg_id: MsgId) -> types.ResponseError:

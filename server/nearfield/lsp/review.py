@@ -19,6 +19,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
 from nearfield.lsp import convert, wire
+from nearfield.lsp.action_commands import edit_of
 from nearfield.lsp.documents import Document
 from nearfield.lsp.explain import (
     WireRange,
@@ -126,7 +127,7 @@ class Findings:
             self._published[uri] = found
         else:
             del self._published[uri]
-        version = document.version if document is not None else None
+        version = document.wire_version if document is not None else None
         self._session.protocol.notify(
             types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS,
             types.PublishDiagnosticsParams(uri, found, version),
@@ -202,7 +203,6 @@ class Findings:
         """The edits that put the finding's replacement in, no larger than what changes."""
         from nearfield.features.act.hunks import hunks
         from nearfield.features.act.proposal import Change, FileChange, Proposal
-        from nearfield.lsp.workspace_edit import workspace_edit
 
         at = finding.span.start
         changes = tuple(
@@ -213,14 +213,11 @@ class Findings:
         short = what if len(what) <= TITLE_CHARS else what[: TITLE_CHARS - 1] + "…"
         title = f"Take the review's fix ({finding.model}): {short}"
         file = FileChange(document.uri, document.path, document.version, document.text, changes)
-        protocol = self._session.protocol
         return types.CodeAction(
             title,
             kind=types.CodeActionKind.QuickFix,
             diagnostics=[diagnostic],
-            edit=workspace_edit(
-                Proposal(title, (file,)), protocol.client_capabilities, protocol.encoding
-            ),
+            edit=edit_of(self._session, Proposal(title, (file,))),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from pygls.lsp.server import LanguageServer
 
@@ -12,6 +12,7 @@ from nearfield.config.load import load as load_settings
 from nearfield.features.tasks import describe
 from nearfield.lsp import (
     action_commands,
+    admission,
     chat,
     code_action,
     commands,
@@ -80,23 +81,31 @@ def build(load: Load = load_settings, make: MakeService | None = None) -> Nearfi
     return NearfieldServer(load, make)
 
 
-def run_stdio(server: NearfieldServer | None = None) -> int:
-    """Serve the client at the other end of stdin and stdout until it ends; answers the process's
-    exit code: 0 after a `shutdown`, else 1."""
+def run_stdio(server: NearfieldServer | None = None) -> NoReturn:
+    """Serve the client at the other end of stdin and stdout until it ends, and end the process with
+    0 after a `shutdown`, else 1."""
     read, write = transport.take_stdio()
     server = server or build()
-    return transport.run(server.session.protocol, read, write, server.session.close)
+    transport.run(server.session.protocol, read, write, server.session.close)
 
 
-def run_tcp(host: str, port: int, server: NearfieldServer | None = None) -> int:
-    """Wait for one client on a loopback address (port 0 picks one and says which), serve it until
-    it ends. Raises ValueError for an address that others could reach."""
+def run_tcp(host: str, port: int, server: NearfieldServer | None = None) -> NoReturn:
+    """Wait for one client on a loopback address (port 0 picks one and says which) that shows the
+    token, serve it until it ends. Raises ValueError for an address that others could reach, and
+    `ConfigError` when the token cannot be used."""
+    from nearfield.features.token import token
+
     server = server or build()
+    shown = token()
 
     def announce(chosen: int) -> None:
-        say(f"nearfield: waiting for a client on {host}:{chosen}")
+        say(
+            f"nearfield: the token is in {shown.where}; an editor says it as"
+            f" initializationOptions.token\nnearfield: waiting for a client on {host}:{chosen}"
+        )
 
-    with transport.accept(host, port, announce) as client:
-        read = client.makefile("rb", buffering=0)
+    client, said = admission.admitted(host, port, shown.matches, announce)
+    with client:
+        read = admission.Begun(said, client.makefile("rb", buffering=0))
         write = client.makefile("wb", buffering=0)
-        return transport.run(server.session.protocol, read, write, server.session.close)
+        transport.run(server.session.protocol, read, write, server.session.close)

@@ -149,7 +149,8 @@ def register(server: LanguageServer, session: Session) -> None:
     protocol = session.protocol
 
     async def initialize(params: types.InitializeParams) -> None:
-        if params.process_id is not None:
+        # 0 is no process's number; it would be gone at once.
+        if params.process_id is not None and params.process_id > 0:
             run_task(parent.watch(params.process_id, protocol.stop), "watch the client")
         await session.begin(params)
 

@@ -17,6 +17,8 @@ from nearfield.types import Selected, Suggestion, Trace
 log = logging.getLogger(__name__)
 
 TOO_BIG = "too_big"
+LOST = "lost"
+"""A change of the document could not be read."""
 
 WAITING_CLIENTS = {
     types.TEXT_DOCUMENT_INLINE_COMPLETION: ("neovim",),  # 200 ms
@@ -79,6 +81,8 @@ async def suggestions_at(session: Session, place: Place) -> tuple[Suggestion, ..
     service = await session.service()
     document, ask = place.document, place.ask
     if document is None or ask is None:
+        held = session.documents.get(place.uri)
+        lost = held is not None and held.lost
         service.traces.add(
             Trace(
                 id=str(session.protocol.msg_id),
@@ -90,16 +94,16 @@ async def suggestions_at(session: Session, place: Place) -> tuple[Suggestion, ..
                 situation="",
                 total_ms=0.0,
                 shown=False,
-                reason=TOO_BIG,
+                reason=LOST if lost else TOO_BIG,
             )
         )
-        _say_too_big(session, place.uri)
+        (_say_lost if lost else _say_too_big)(session, place.uri)
         return ()
     answer = await service.complete(ask)
     if answer.reason == TOO_BIG:
         _say_too_big(session, place.uri)
     # The service checks this as well and accounts for it; here it is the promise.
-    if document.version != ask.snapshot.version or session.documents.get(place.uri) is not document:
+    if not document.is_at(ask.snapshot) or session.documents.get(place.uri) is not document:
         return ()
     return answer.suggestions
 
@@ -112,4 +116,12 @@ def _say_too_big(session: Session, uri: str) -> None:
     session.notice(
         f"Nearfield suggests nothing in {name}: it is larger than files.max_bytes ({most} bytes).",
         types.MessageType.Info,
+    )
+
+
+def _say_lost(session: Session, uri: str) -> None:
+    name = uri.rpartition("/")[2]
+    session.notice(
+        f"Nearfield suggests nothing in {name}: the editor sent a change that cannot be read. Close"
+        " the file and open it again."
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
+from nearfield.lsp.lenient import NO_VERSION
 from nearfield.lsp.session import Session
 
 log = logging.getLogger(__name__)
@@ -18,7 +20,8 @@ def register(server: LanguageServer, session: Session) -> None:
 
     def did_open(params: types.DidOpenTextDocumentParams) -> None:
         item = params.text_document
-        session.opened(documents.open(item.uri, item.language_id, item.version, item.text))
+        version = _version(item.version)
+        session.opened(documents.open(item.uri, item.language_id, version, item.text))
 
     def did_change(params: types.DidChangeTextDocumentParams) -> None:
         document = documents.get(params.text_document.uri)
@@ -27,7 +30,9 @@ def register(server: LanguageServer, session: Session) -> None:
             return
         followed = document.followed
         edits = document.change(
-            params.text_document.version, params.content_changes, session.protocol.encoding
+            _version(params.text_document.version),
+            params.content_changes,
+            session.protocol.encoding,
         )
         service = session.running_service
         if service is None:
@@ -44,6 +49,26 @@ def register(server: LanguageServer, session: Session) -> None:
         if document is not None:
             session.closed(document.uri)
 
+    def lost(params: Any) -> None:
+        """A change cannot be read, so what the editor shows is not known any longer."""
+        document = documents.get(_uri(params))
+        if document is not None:
+            document.lose()
+            session.closed(document.uri)
+
+    for method in (types.TEXT_DOCUMENT_DID_OPEN, types.TEXT_DOCUMENT_DID_CHANGE):
+        session.protocol.when_unreadable[method] = lost
     server.feature(types.TEXT_DOCUMENT_DID_OPEN)(did_open)
     server.feature(types.TEXT_DOCUMENT_DID_CHANGE)(did_change)
     server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(did_close)
+
+
+def _version(said: int) -> int | None:
+    return None if said == NO_VERSION else said
+
+
+def _uri(params: Any) -> str:
+    """The document that raw params are about, "" where they do not say."""
+    document = params.get("textDocument") if isinstance(params, dict) else None
+    uri = document.get("uri") if isinstance(document, dict) else None
+    return uri if isinstance(uri, str) else ""

@@ -13,13 +13,11 @@ import io
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from queue import SimpleQueue
-from typing import Any
+from typing import Any, NoReturn
 
 from lsprotocol import types
 
@@ -35,26 +33,51 @@ CLOSE_S = 0.45
 FLUSH_S = 0.2
 """And for the last answers."""
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+MOST_UNREAD = 64 * 1024 * 1024
+"""Bytes that wait for a client that does not read. More are no answers that it still wants."""
 
 
 class Outbox:
-    """Writes frames in order, in a thread of its own; `write` never waits."""
+    """Writes frames in order, in a thread of its own; `write` never waits.
+
+    What a client does not read is kept up to `MOST_UNREAD`; then it has gone, as far as can be
+    told. News that replace earlier ones do not pile up.
+    """
 
     def __init__(self, stream: io.RawIOBase, broken: Callable[[], None]) -> None:
         self._stream = stream
         self._broken = broken
-        self._frames: SimpleQueue[bytes | None] = SimpleQueue()
+        self._frames: dict[object, bytes] = {}
+        self._bytes = 0
+        self._closed = False
+        self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="nearfield-write", daemon=True)
         self._thread.start()
 
-    def write(self, data: bytes) -> None:
-        """Send `data` after everything that was written before."""
-        self._frames.put(data)
+    def write(self, data: bytes, replaces: str = "") -> None:
+        """Send `data` after everything that was written before. What waits under the same name
+        `replaces` is not sent any more."""
+        with self._changed:
+            if self._closed:
+                return
+            key: object = replaces or object()
+            self._bytes += len(data) - len(self._frames.pop(key, b""))
+            self._frames[key] = data
+            full = self._bytes > MOST_UNREAD
+            if full:
+                self._frames.clear()
+                self._closed = True
+            self._changed.notify()
+        if full:
+            log.error("the client does not read: %d MiB are waiting", MOST_UNREAD >> 20)
+            self._broken()
 
     def close(self) -> None:
         """Nothing more will be written."""
-        self._frames.put(None)
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
 
     def finish(self, seconds: float) -> None:
         """Close, and wait until everything is out, or for `seconds`."""
@@ -63,12 +86,22 @@ class Outbox:
 
     def _run(self) -> None:
         try:
-            while (data := self._frames.get()) is not None:
+            while data := self._next():
                 view = memoryview(data)
                 while view:
                     view = view[self._stream.write(view) or 0 :]
         except (OSError, ValueError):
             self._broken()
+
+    def _next(self) -> bytes:
+        """The frame that has waited longest; b"" after the last one."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._frames or self._closed)
+            if not self._frames:
+                return b""
+            data = self._frames.pop(next(iter(self._frames)))
+            self._bytes -= len(data)
+            return data
 
 
 class Deadline:
@@ -94,13 +127,13 @@ def run(
     read: io.RawIOBase,
     write: io.RawIOBase,
     close: Callable[[], Awaitable[None]],
-) -> int:
-    """Serve one client until the end; returns the process's exit code.
-
-    `close` frees what the session holds. After this returns, the process has what is left of
-    `END_S` to end by itself.
-    """
-    return asyncio.run(_run(protocol, read, write, close))
+) -> NoReturn:
+    """Serve one client until the end, and end the process. `close` frees what the session holds."""
+    code = asyncio.run(_run(protocol, read, write, close))
+    # Not by tearing the interpreter down: it waits for threads and frees a hundred MB, and the
+    # thread that would end what hangs there does not run any more.
+    logging.shutdown()
+    os._exit(code)
 
 
 async def _run(
@@ -194,18 +227,3 @@ def _is_open(descriptor: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def accept(host: str, port: int, announce: Callable[[int], None]) -> socket.socket:
-    """Wait for one client on a loopback address; `announce` is told the port (0 picks one).
-
-    Raises ValueError for an address that others could reach: the protocol has no passwords.
-    """
-    if host not in LOOPBACK:
-        raise ValueError(f"{host} is not a loopback address; use one of {', '.join(LOOPBACK)}.")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, port), family=family) as listener:
-        announce(listener.getsockname()[1])
-        client, _ = listener.accept()
-    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return client

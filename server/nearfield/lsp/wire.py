@@ -7,13 +7,18 @@ from typing import Any, TypeVar
 import msgspec
 from pygls.exceptions import JsonRpcInvalidParams
 
-T = TypeVar("T")
+from nearfield.coerce import Unfit, convert
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 def read(kind: type[T], params: Any) -> T:
-    """`params` as `kind`; none at all count as empty. Raises JsonRpcInvalidParams, which names the
-    field and not its value."""
+    """`params` as `kind`, by what they mean; none at all count as empty. Raises
+    JsonRpcInvalidParams, which names the field and not its value."""
     try:
-        return msgspec.convert({} if params is None else params, kind)
+        return convert(kind, {} if params is None else params)
+    except Unfit as error:
+        what = f"The params are wrong: missing or unfit @ {error.place}."
+        raise JsonRpcInvalidParams(what) from error
     except msgspec.ValidationError as error:
         raise JsonRpcInvalidParams(f"The params are wrong: {error}.") from error

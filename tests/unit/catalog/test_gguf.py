@@ -6,23 +6,10 @@ import struct
 from pathlib import Path
 
 import pytest
+from tests.unit.catalog.gguf_files import model, pair, tensor, text
 
-from nearfield.catalog.gguf import Tensor, tensors
+from nearfield.catalog.gguf import Tensor, check, tensors
 from nearfield.errors import HashMismatch
-
-
-def text(value: str) -> bytes:
-    return struct.pack("<Q", len(value)) + value.encode()
-
-
-def pair(key: str, kind: int, value: bytes) -> bytes:
-    return text(key) + struct.pack("<I", kind) + value
-
-
-def tensor(name: str, shape: tuple[int, ...], kind: int) -> bytes:
-    dimensions = struct.pack(f"<I{len(shape)}Q", len(shape), *shape)
-    return text(name) + dimensions + struct.pack("<IQ", kind, 0)
-
 
 PAIRS = (
     pair("general.name", 8, text("Tiny")),
@@ -74,3 +61,52 @@ def test_a_header_that_lies_is_refused(tmp_path: Path, content: bytes, what: str
     path.write_bytes(content)
     with pytest.raises(HashMismatch, match=what):
         tensors(path)
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Path:
+    path = tmp_path / "whole.gguf"
+    path.write_bytes(model())
+    return path
+
+
+def test_a_whole_model_is_taken(whole: Path) -> None:
+    check(whole)
+
+
+def test_every_cut_of_it_is_refused(whole: Path) -> None:
+    content = whole.read_bytes()
+    for size in range(0, len(content), 3):
+        whole.write_bytes(content[:size])
+        with pytest.raises(HashMismatch):
+            check(whole)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (model(without="general.architecture"), "what kind of model"),
+        (model(without="tiny.block_count"), "no tiny.block_count"),
+        (model(without="tokenizer.ggml.model"), "no tokenizer.ggml.model"),
+        (model(pair("tiny.block_count", 4, bytes(4))), "twice"),
+        (model(pair("general.alignment", 4, struct.pack("<I", 3))), "power of two"),
+        (model(pair("general.alignment", 4, bytes(4))), "power of two"),
+        (model(tensors=()), "no weights"),
+        (model(tensors=(("a", (33,), 8, 0),)), "whole blocks"),
+        (model(tensors=(("a", (32,), 4, 0),)), "unknown type 4"),
+        (model(tensors=(("a", (32,), 4_000_000_000, 0),)), "unknown type"),
+        (model(tensors=(("a", (32,), 0, 32),)), "does not begin"),
+        (model(tensors=(("a", (32,), 0, 0), ("a", (32,), 0, 128))), "one name"),
+        (model(tensors=(("a", (2**62, 2**62), 0, 0),)), "cut"),
+        (model(tensors=(("a" * 64, (32,), 0, 0),)), "name has 64 bytes"),
+        (model(pair("x" * 70_000, 4, bytes(4))), "name has 70000 bytes"),
+        (model(pair("x", 9, struct.pack("<IQ", 8, 2**33))), "more follows"),
+        (b"GGUF" + struct.pack("<IQQ", 3, 2**20, 0) + bytes(2**21), "more follows"),
+        (b"GGUF" + bytes(5000), "version"),
+    ],
+)
+def test_what_is_no_whole_model_is_refused(tmp_path: Path, content: bytes, what: str) -> None:
+    path = tmp_path / "tiny.gguf"
+    path.write_bytes(content)
+    with pytest.raises(HashMismatch, match=what):
+        check(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.catalog.gguf_files import model
 
 from nearfield.catalog import user
 from nearfield.catalog.models import Catalog, HubSource, PathSource, user_catalogue_file
@@ -88,7 +89,7 @@ def test_an_unknown_role_is_refused(environ: dict[str, str]) -> None:
 
 def test_register_and_unregister(environ: dict[str, str], tmp_path: Path) -> None:
     own = tmp_path / "own.gguf"
-    own.write_bytes(b"GGUF")
+    own.write_bytes(model())
     path = user_catalogue_file(environ)
     for name in ("one", "two"):
         user.register(registration(name, str(own), None, {"licence": "MIT"}), environ)
@@ -111,7 +112,7 @@ def test_a_known_model_from_a_file_keeps_what_is_known(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
     own = tmp_path / "fetched.gguf"
-    own.write_bytes(b"GGUF")
+    own.write_bytes(model())
     known = Catalog.load(environ).get("qwen2.5-coder-0.5b-instruct")
     entry = registration(known.name, str(own), known, {})
     assert entry.sources == [PathSource(str(own))]

@@ -9,7 +9,9 @@ import pytest
 from tests.unit.chat.conftest import StartTalk
 
 from nearfield.errors import BadAnswer
-from nearfield.features.chat.structured import SchemaUnusable, structured, validator
+from nearfield.features.chat.structured import structured
+from nearfield.features.chat.validate import validator
+from nearfield.json_schema import SchemaUnusable
 from nearfield.routing.errand import Errand
 from nearfield.types import Message, Role
 

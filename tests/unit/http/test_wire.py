@@ -76,12 +76,17 @@ TURN = {"role": "user", "content": "a"}
 @pytest.mark.parametrize(
     ("body", "param"),
     [
-        ({}, ""),
+        ({}, "messages"),
+        ([], ""),
         ({"messages": []}, "messages"),
+        ({"messages": [{"content": "a"}]}, "messages[0].role"),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
+        ({"messages": [TURN], "stream": "soon"}, "stream"),
+        ({"messages": [TURN], "stop": list(map(str, range(17)))}, "stop"),
+        ({"messages": [TURN], "max_tokens": "many"}, "max_tokens"),
+        ({"messages": [TURN], "tools": [{"function": {}}]}, "tools[0].function.name"),
         ({"messages": [{"role": "cat", "content": ""}]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages"),
-        ({"messages": [TURN], "max_tokens": 0}, "max_tokens"),
-        ({"messages": [TURN], "temperature": 3}, "temperature"),
         ({"messages": [TURN], "n": 2}, "n"),
         ({"messages": [TURN], "tool_choice": "required"}, "tool_choice"),
         ({"messages": [TURN], "response_format": {"type": "json_schema"}}, "response_format"),
@@ -96,7 +101,7 @@ TURN = {"role": "user", "content": "a"}
         ),
     ],
 )
-def test_what_cannot_be_used_is_named(body: dict[str, Any], param: str) -> None:
+def test_what_cannot_be_used_is_named(body: Any, param: str) -> None:
     with pytest.raises(BadRequest) as raised:
         wire.read(ChatBody, json.dumps(body).encode()).request()
     assert raised.value.param == param
@@ -107,3 +112,41 @@ def test_what_cannot_be_used_is_named(body: dict[str, Any], param: str) -> None:
 def test_what_is_no_request_is_refused(raw: bytes) -> None:
     with pytest.raises(BadRequest):
         wire.read(ChatBody, raw)
+
+
+CALL = {"id": "a", "function": {"name": "f", "arguments": {"x": 1}}}
+
+
+@pytest.mark.parametrize(
+    ("more", "field", "expected"),
+    [
+        (dict.fromkeys(["model", "max_tokens", "temperature", "stop", "stream", "stream_options",
+                        "tools", "tool_choice", "response_format", "n"]), "max_tokens", 1024),
+        ({"max_tokens": -1}, "max_tokens", 1024),
+        ({"max_tokens": 0, "max_completion_tokens": None}, "max_tokens", 1024),
+        ({"max_tokens": 128_000}, "max_tokens", wire.MOST_TOKENS),
+        ({"max_tokens": 10**30}, "max_tokens", wire.MOST_TOKENS),
+        ({"max_tokens": 20.0}, "max_tokens", 20),
+        ({"max_tokens": "20"}, "max_tokens", 20),
+        ({"temperature": 3}, "temperature", 2.0),
+        ({"temperature": -0.5}, "temperature", 0.0),
+        ({"stop": [None, "a", ""]}, "stop", ("a",)),
+        ({"n": 1.0}, "max_tokens", 1024),
+        ({"response_format": {}}, "schema", None),
+        ({"response_format": {"type": None, "json_schema": None}}, "schema", None),
+        ({"tools": [{"type": "function", "function": {"name": "f", "parameters": None,
+                                                      "strict": None}}]}, "schema", None),
+    ],
+)  # fmt: skip
+def test_what_is_not_set_or_beyond_the_limits(
+    more: dict[str, Any], field: str, expected: object
+) -> None:
+    request = wire.read(ChatBody, json.dumps({"messages": [TURN], **more}).encode()).request()
+    assert getattr(request, field) == expected
+
+
+def test_a_call_with_arguments_as_an_object() -> None:
+    turn = {"role": "assistant", "content": None, "tool_calls": [CALL], "name": None,
+            "tool_call_id": None}  # fmt: skip
+    body = wire.read(ChatBody, json.dumps({"messages": [turn]}).encode())
+    assert body.request().messages[0].tool_calls[0].arguments == '{"x": 1}'

@@ -15,8 +15,9 @@ from lsprotocol.types import (
     TextDocumentContentChangeWholeDocument,
 )
 
+from nearfield.coerce import clean
 from nearfield.lsp import convert
-from nearfield.lsp.documents import FOLLOWED_CHARS, Document, Documents, clean
+from nearfield.lsp.documents import FOLLOWED_CHARS, Document, Documents
 from nearfield.types import Span
 
 URI = "file:///w/a.py"

@@ -72,7 +72,7 @@ TWO = frame({"n": 2})
         (b"Content-Length: 2\r\n\r\n\xff\xfe" + ONE, ["!", {"n": 1}]),
         (b"Content-Length: 100000\r\n\r\n" + b"[" * 100_000 + ONE, ["!", {"n": 1}]),
         # What strict parsers refuse and clients send.
-        (b'Content-Length: 8\r\n\r\n"\\ud800"' + ONE, ["\ud800", {"n": 1}]),
+        (b'Content-Length: 8\r\n\r\n"\\ud800"' + ONE, ["\ufffd", {"n": 1}]),
         # The end in the middle of something.
         (ONE + b"Content-Len", [{"n": 1}]),
         (ONE + TWO[:-1], [{"n": 1}]),

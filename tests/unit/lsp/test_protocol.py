@@ -29,7 +29,8 @@ class Sent:
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, replaces: str = "") -> None:
+        del replaces
         self.messages.append(json.loads(data.split(b"\r\n\r\n", 1)[1]))
 
     def close(self) -> None:

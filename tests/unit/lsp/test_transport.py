@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import subprocess
 import sys
+import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -25,7 +28,7 @@ async def never():
     await __import__("asyncio").sleep(60)
 
 {how}
-raise SystemExit(server.run_stdio(made))
+server.run_stdio(made)
 """
 
 
@@ -33,10 +36,11 @@ raise SystemExit(server.run_stdio(made))
     "how",
     [
         'made.feature("test/stuck")(stuck)',
+        "class Slow:\n    def __del__(self):\n        time.sleep(60)\nkept = Slow()",
         "made.session.close = never",
         "import threading; threading.Thread(target=time.sleep, args=(60,)).start()",
     ],
-    ids=["the event loop", "closing", "a thread"],
+    ids=["the event loop", "the interpreter's end", "closing", "a thread"],
 )
 @pytest.mark.parametrize("by_exit", [True, False])
 def test_the_end_does_not_wait_for_what_hangs(how: str, by_exit: bool) -> None:
@@ -81,7 +85,47 @@ async def test_a_process_is_watched(monkeypatch: pytest.MonkeyPatch, polled: boo
         await watching
 
 
-@pytest.mark.parametrize("host", ["::", "192.168.1.2", "example.org", ""])
-def test_only_loopback_is_listened_on(host: str) -> None:
-    with pytest.raises(ValueError, match="loopback"):
-        transport.accept(host, 0, print)
+class Unread(io.RawIOBase):
+    """A pipe to a client that reads when it is told to."""
+
+    def __init__(self) -> None:
+        self.reads = threading.Event()
+        self.begun = threading.Event()
+        self.written = bytearray()
+
+    def write(self, data: Any, /) -> int:
+        self.begun.set()
+        self.reads.wait(60)
+        self.written += data
+        return len(data)
+
+
+def test_what_replaces_earlier_news_does_not_pile_up() -> None:
+    stream = Unread()
+    outbox = transport.Outbox(stream, lambda: None)
+    outbox.write(b"first ")
+    assert stream.begun.wait(60)
+    for number in range(1000):
+        outbox.write(b"state%d " % number, "state")
+        outbox.write(b"text%d " % number, "text")
+    outbox.write(b"last")
+    stream.reads.set()
+    outbox.finish(60)
+    assert bytes(stream.written) == b"first state999 text999 last"
+
+
+def test_a_client_that_reads_nothing_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    stream, given_up = Unread(), threading.Event()
+    outbox = transport.Outbox(stream, given_up.set)
+    piece = bytes(transport.MOST_UNREAD // 8)
+    for _ in range(8):
+        outbox.write(piece)
+        assert not given_up.is_set()
+        assert stream.begun.wait(60)
+    outbox.write(piece)
+    outbox.write(b"more")
+    assert given_up.is_set()
+    assert "does not read" in caplog.text
+    stream.reads.set()
+    outbox.finish(60)
+    assert len(stream.written) == len(piece)

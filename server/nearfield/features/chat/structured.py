@@ -10,23 +10,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, cast
+from typing import Any
 
-from nearfield.errors import BadAnswer, NearfieldError, NoProvider, Unsupported
+from nearfield.coerce import NotJson, loads
+from nearfield.errors import BadAnswer, NoProvider, Unsupported
+from nearfield.features.chat.validate import Wrong, validator
 from nearfield.features.trace import Account
 from nearfield.routing.errand import Errand
 from nearfield.routing.router import Restart, Router
 from nearfield.types import ChatRequest, Message, Role
 
 TELLING = "Answer with one JSON value and nothing else. It must meet this JSON schema:\n"
-_FENCED = re.compile(r"^\s*```(?:json)?\s*\n(.*?)\n\s*```\s*$", re.DOTALL)
-
-
-class SchemaUnusable(NearfieldError):
-    """What was given is no JSON schema."""
+_FENCE = "```"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,43 +34,6 @@ class Structured:
     text: str
     provider: str
     model: str
-
-
-class _Validator(Protocol):
-    """What is used of a validator of the `jsonschema` package."""
-
-    def iter_errors(self, instance: Any) -> Any:
-        """What is wrong with a value."""
-        ...
-
-
-def validator(schema: Mapping[str, Any]) -> Callable[[Any], str]:
-    """Says what is wrong with a value, "" for nothing. Raises `SchemaUnusable`. References lead
-    within the schema only: nothing is fetched."""
-    import jsonschema
-    from jsonschema.validators import validator_for  # pyright: ignore[reportUnknownVariableType] - it has no types
-    from referencing import Registry
-    from referencing.exceptions import Unresolvable
-
-    kind: Any = validator_for(dict(schema), default=jsonschema.Draft202012Validator)
-    try:
-        kind.check_schema(dict(schema))
-    except jsonschema.SchemaError as error:
-        raise SchemaUnusable(
-            f"This is no JSON schema: {error.message}.", f"Look at {error.json_path}."
-        ) from error
-    checking = cast(_Validator, kind(dict(schema), registry=Registry()))
-
-    def wrong(value: Any) -> str:
-        try:
-            found: Any = next(iter(checking.iter_errors(value)), None)
-        except Unresolvable as error:
-            raise SchemaUnusable(
-                f"The schema refers to {error.ref}, which is not in it.", "Put it into $defs."
-            ) from error
-        return f"{found.json_path}: {found.message}" if found is not None else ""
-
-    return wrong
 
 
 async def structured(
@@ -101,7 +61,8 @@ async def structured(
     complaint = model = ""
     for _ in range(2):
         text, provider, model = await _asked(router, request, role, errand, account)
-        value, complaint = _checked(text, wrong)
+        # It takes up to a second.
+        value, complaint = await asyncio.to_thread(_checked, text, wrong)
         if not complaint:
             return Structured(value, json.dumps(value, ensure_ascii=False), provider, model)
         again = f"That does not meet the schema: {complaint}. Answer with the JSON value again."
@@ -149,11 +110,19 @@ async def _answered(
     return text, name, model
 
 
-def _checked(text: str, wrong: Callable[[Any], str]) -> tuple[Any, str]:
+def _checked(text: str, wrong: Wrong) -> tuple[Any, str]:
     """The value, and what is wrong with it."""
-    fenced = _FENCED.match(text)
     try:
-        value = json.loads(fenced[1] if fenced else text)
-    except ValueError:
+        value = loads(_unfenced(text).encode("utf-8", "replace"))
+    except NotJson:
         return None, "it is not JSON"
     return value, wrong(value)
+
+
+def _unfenced(text: str) -> str:
+    """What is in a fence, where all of `text` is one."""
+    whole = text.strip()
+    first, _, rest = whole.partition("\n")
+    if first.rstrip() in (_FENCE, f"{_FENCE}json") and rest.endswith(_FENCE):
+        return rest.removesuffix(_FENCE)
+    return whole

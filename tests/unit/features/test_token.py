@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nearfield.errors import ConfigError
-from nearfield.http.token import FILE, VARIABLE, token
+from nearfield.features.token import FILE, VARIABLE, token
 from nearfield.routing.ledger import DATA_DIR_VARIABLE
 
 

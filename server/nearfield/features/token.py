@@ -1,4 +1,4 @@
-"""The token that a client of the HTTP face has to show.
+"""The token that a client has to show who comes over loopback, by HTTP or by TCP.
 
 Loopback keeps other machines out, not other users of this one and not the pages in a browser: the
 token does. It comes from the environment, or from a file that only the user can read and that is

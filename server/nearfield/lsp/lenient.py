@@ -1,0 +1,86 @@
+"""Params of LSP's own methods, read as clients mean them; see `nearfield.coerce`.
+
+What a client leaves out although LSP demands it has a default where something sensible follows from
+it, and an optional field that cannot be read counts as not given.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import attrs
+from lsprotocol import types, validators
+
+from nearfield.coerce import NOTHING, Coercion, Field
+
+NO_VERSION = validators.INTEGER_MIN_VALUE
+"""Stands for the version of a document whose client tells none; lsprotocol has no null there."""
+
+_INVOKED = {"triggerKind": types.InlineCompletionTriggerKind.Invoked.value}
+
+_DEFAULTS: dict[tuple[type[Any], str], Any] = {
+    (types.TextDocumentItem, "languageId"): "",
+    (types.TextDocumentItem, "version"): NO_VERSION,
+    (types.VersionedTextDocumentIdentifier, "version"): NO_VERSION,
+    (types.InlineCompletionParams, "context"): _INVOKED,
+    # VS Code's own number for it is 0.
+    (types.InlineCompletionContext, "triggerKind"): _INVOKED["triggerKind"],
+    (types.CompletionContext, "triggerKind"): types.CompletionTriggerKind.Invoked.value,
+    (types.CodeActionParams, "context"): {"diagnostics": []},
+    (types.CodeActionContext, "diagnostics"): [],
+    (types.Diagnostic, "message"): "",
+    (types.CodeAction, "title"): "",
+    (types.DidChangeConfigurationParams, "settings"): None,
+    (types.DidChangeWatchedFilesParams, "changes"): [],
+    (types.WorkspaceFoldersChangeEvent, "added"): [],
+    (types.WorkspaceFoldersChangeEvent, "removed"): [],
+    (types.WorkspaceFolder, "name"): "",
+    (types.ClientInfo, "name"): "",
+    (types.InitializeParams, "capabilities"): {},
+    (types.SetTraceParams, "value"): types.TraceValue.Off.value,
+}
+
+
+@cache
+def _fields(kind: Any) -> Sequence[Field] | None:
+    """The fields of one of lsprotocol's classes."""
+    if not (isinstance(kind, type) and attrs.has(kind)):
+        return None
+    hints = typing.get_type_hints(kind)
+    return [
+        Field(
+            name := _camel(one.name),
+            hints[one.name],
+            one.default is attrs.NOTHING,
+            _DEFAULTS.get((kind, name), NOTHING),
+            _bounds(one),
+            # For places, clients write the largest number that they have; a version is right or
+            # wrong, and so is a process.
+            exact=not _is_unsigned(one),
+        )
+        for one in attrs.fields(kind)
+    ]
+
+
+def _camel(name: str) -> str:
+    """A field's name on the wire."""
+    first, *rest = name.removesuffix("_").split("_")
+    return first + "".join(part.title() for part in rest)
+
+
+def _bounds(field: attrs.Attribute[Any]) -> tuple[int, int]:
+    """The least and the most of an integer."""
+    if _is_unsigned(field):
+        return validators.UINTEGER_MIN_VALUE, validators.UINTEGER_MAX_VALUE
+    return validators.INTEGER_MIN_VALUE, validators.INTEGER_MAX_VALUE
+
+
+def _is_unsigned(field: attrs.Attribute[Any]) -> bool:
+    check: Any = getattr(field.validator, "validator", field.validator)
+    return check is validators.uinteger_validator
+
+
+PARAMS = Coercion(_fields, forgiving=True)

@@ -1,0 +1,95 @@
+"""Connections that keep a place and ask for nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+import uvicorn
+
+from nearfield.http import connection
+from nearfield.http.exchange import Event, Exchange, Receive, Send
+
+HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
+
+
+async def app(scope: Event, receive: Receive, send: Send) -> None:
+    exchange = Exchange(scope, receive, send)
+    if exchange.path == "/refused":
+        await exchange.json({}, 401)
+        return
+    if exchange.path == "/slow":
+        await asyncio.sleep(1)
+    await exchange.json({"read": len(await exchange.body())})
+
+
+@pytest.fixture
+async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+    monkeypatch.setattr(connection, "HEADER_SECONDS", 0.2)
+    monkeypatch.setattr(connection, "MOST_CONNECTIONS", 3)
+    config = uvicorn.Config(
+        app, http=connection.Connection, lifespan="off", log_config=None, timeout_keep_alive=60
+    )
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = asyncio.create_task(server.serve([listening]))
+        yield listening.getsockname()[1]
+        server.should_exit = True
+        await serving
+
+
+@pytest.mark.parametrize(
+    ("sent", "then"),
+    [
+        (b"", b""),
+        (b"P", b""),
+        (HEAD, b""),
+        (HEAD, b"X: y\r\n"),
+        # Between two requests, and with a body that nobody waits for.
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"G"),
+        (b"POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", b"x"),
+    ],
+)
+async def test_it_is_closed_however_little_it_sends(port: int, sent: bytes, then: bytes) -> None:
+    read, write = await asyncio.open_connection("127.0.0.1", port)
+    write.write(sent)
+
+    async def trickle() -> None:
+        while then:
+            await asyncio.sleep(0.05)
+            write.write(then)
+
+    trickling = asyncio.create_task(trickle())
+    try:
+        async with asyncio.timeout(10):
+            while True:
+                if not await read.read(1000):
+                    break
+    except ConnectionResetError:
+        pass
+    finally:
+        trickling.cancel()
+        write.close()
+
+
+async def test_one_that_rests_between_requests_is_kept(port: int) -> None:
+    read, write = await asyncio.open_connection("127.0.0.1", port)
+    for _ in range(2):
+        write.write(HEAD + b"Content-Length: 3\r\n\r\nabc")
+        await read.readuntil(b'{"read": 3}')
+        await asyncio.sleep(3 * connection.HEADER_SECONDS)
+    write.close()
+
+
+async def test_the_one_that_waits_longest_makes_place_and_no_request_does(port: int) -> None:
+    busy = await asyncio.open_connection("127.0.0.1", port)
+    busy[1].write(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+    silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(10)]
+    read, write = await asyncio.open_connection("127.0.0.1", port)
+    write.write(HEAD + b"Content-Length: 3\r\n\r\nabc")
+    await read.readuntil(b'{"read": 3}')
+    await busy[0].readuntil(b'{"read": 0}')
+    for _, other in (*silent, busy, (read, write)):
+        other.close()
