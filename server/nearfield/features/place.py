@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from nearfield.features.scan import CLOSERS, Scanner
+from nearfield.files.lines import split_lines
 from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit, Selected, Snapshot, Span
@@ -129,12 +130,12 @@ class Place:
     @cached_property
     def _nearby_below(self) -> list[str]:
         window = self.text[self.line_end : self.line_end + 160 * LINES_FOR_STYLE]
-        return window.splitlines()[1 : LINES_FOR_STYLE + 1]
+        return split_lines(window)[1 : LINES_FOR_STYLE + 1]
 
     @cached_property
     def _nearby_above(self) -> list[str]:
         low = max(self.line_start - 160 * LINES_FOR_STYLE, 0)
-        return self.text[low : self.line_start].splitlines()[-LINES_FOR_STYLE:]
+        return split_lines(self.text[low : self.line_start])[-LINES_FOR_STYLE:]
 
     @property
     def text_above(self) -> str:

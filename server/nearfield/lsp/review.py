@@ -18,6 +18,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
+from nearfield.files.lines import line_number
 from nearfield.lsp import convert, wire
 from nearfield.lsp.documents import Document
 from nearfield.lsp.explain import (
@@ -243,8 +244,8 @@ async def _review_document(
     rows: range | None = None
     if params.range is not None:
         span = span_of(document, params.range, None, session.protocol.encoding)
-        first = snapshot.text.count("\n", 0, span.start)
-        rows = range(first, first + snapshot.text.count("\n", span.start, span.end) + 1)
+        first = line_number(snapshot.text, span.start)
+        rows = range(first, line_number(snapshot.text, span.end) + 1)
     else:
         service.reviewer.board.clear(snapshot.uri)
 

@@ -12,11 +12,12 @@ from functools import cached_property
 
 from nearfield.features.act import check, imports
 from nearfield.features.act.answer import Answer, definition, read
-from nearfield.features.act.hunks import applied, hunks, lines_of
+from nearfield.features.act.hunks import applied, hunks
 from nearfield.features.act.keep import Rows, merged, rows_of
 from nearfield.features.act.layout import Layout, copied, docstring_rows, fixed_rows_of, layout_of
 from nearfield.features.act.proposal import Change
 from nearfield.features.act.target import Form, Unit, named_scopes
+from nearfield.files.lines import split_lines
 from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed, parse
 from nearfield.types import Edit, Span
@@ -128,7 +129,7 @@ class Fitting:
         texts = [
             row + layout.newline for row in layout.placed(code, unit.indent, fixed, copied=same)
         ]
-        was = lines_of(unit.text(self.text))
+        was = split_lines(unit.text(self.text), keepends=True)
         if self.loose or language is None:
             rows = merged(_plain(was), _plain(texts))
         else:
@@ -188,7 +189,7 @@ def _first_step(unit: Unit) -> str:
         return ""
     row = form.head.rpartition("\n")[2] if form.body[0] != "{" else ""
     if form.body[0] == "{":
-        rows = [one for one in form.body.splitlines()[1:-1] if one.strip()]
+        rows = [one for one in split_lines(form.body)[1:-1] if one.strip()]
         row = rows[0] if rows else ""
     blank = row[: len(row) - len(row.lstrip())].removeprefix(unit.indent)
     return blank if 0 < len(blank) <= LONGEST_STEP and "\t" not in blank else ""

@@ -11,26 +11,21 @@ import difflib
 import re
 from collections.abc import Sequence
 
+from nearfield.files.lines import split_lines
 from nearfield.syntax.differences import changed_span
 from nearfield.types import Edit, Span
 
-__all__ = ["applied", "hunks", "lines_of", "rebased", "unified"]
+__all__ = ["applied", "hunks", "rebased", "unified"]
 
 MOST_LINES = 4_000
 """Between texts that differ over more lines than this, one hunk is as good as many: finding the
 least takes time that grows with the square."""
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
-
-
-def lines_of(text: str) -> list[str]:
-    """The lines of `text` with their ends, as LSP counts them (never at a form feed)."""
-    return _LINE.findall(text)
 
 
 def hunks(before: str, after: str) -> tuple[Edit, ...]:
     """The edits that make `after` of `before`: in order, apart from each other, each counted in
     `before`."""
-    old, new = lines_of(before), lines_of(after)
+    old, new = split_lines(before, keepends=True), split_lines(after, keepends=True)
     first, last = _same_ends(old, new)
     a, b = old[first : len(old) - last], new[first : len(new) - last]
     offset = sum(map(len, old[:first]))
@@ -84,7 +79,7 @@ def rebased(edits: Sequence[Edit], before: str, now: str) -> tuple[Edit, ...] | 
 
 def unified(before: str, after: str, path: str, new: bool = False) -> str:
     """The unified diff of a file, as `patch` and git read it."""
-    old, fresh = lines_of(before), lines_of(after)
+    old, fresh = split_lines(before, keepends=True), split_lines(after, keepends=True)
     source = "/dev/null" if new else f"a/{path}"
     rows = difflib.unified_diff(old, fresh, source, f"b/{path}")
     return "".join(

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import tree_sitter
 
+from nearfield.files.lines import LINE_END, split_lines
 from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed, parse
 
@@ -32,7 +33,7 @@ class Layout:
     def shown(self, text: str, indent: str, fixed: frozenset[int]) -> str:
         """`text` for a model: `indent` taken off, lines ended by line feeds. `fixed` are the rows
         that keep what they begin with."""
-        rows = re.split(r"\r\n|\r|\n", text)
+        rows = LINE_END.split(text)
         return "\n".join(
             row if number in fixed else row.removeprefix(indent) for number, row in enumerate(rows)
         )
@@ -71,8 +72,8 @@ class Layout:
 
 def layout_of(text: str, language: Language | None) -> Layout:
     """The layout of a file."""
-    found = re.search(r"\r\n|\r|\n", text)
-    lines = re.split(r"\r\n|\r|\n", text)
+    found = LINE_END.search(text)
+    lines = LINE_END.split(text)
     tabs = sum(line.startswith("\t") for line in lines)
     spaced = [line for line in lines if line.startswith(" ") and line.strip()]
     newline = found[0] if found else "\n"
@@ -142,7 +143,7 @@ def copied(shown: str, code: str) -> bool:
 
 def _indented(code: str) -> list[tuple[str, str]]:
     """The lines with white space in front, apart from it."""
-    rows = [(row[: len(row) - len(row.lstrip())], row.strip()) for row in code.splitlines()]
+    rows = [(row[: len(row) - len(row.lstrip())], row.strip()) for row in split_lines(code)]
     return [(blank, line) for blank, line in rows if blank and line]
 
 

@@ -28,6 +28,7 @@ from nearfield.features.act.imports import go_packages, import_edit
 from nearfield.features.act.layout import layout_of
 from nearfield.features.act.proposal import Change
 from nearfield.features.act.target import named_scopes
+from nearfield.files.lines import split_lines
 from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed, parse
 from nearfield.types import Edit, Snapshot, Span
@@ -233,7 +234,7 @@ class Plan:
             return [f"import {name}" for name in ("pytest", "unittest") if f"{name}." in code]
         if self.language.name == "go":
             return []
-        return _ECMA_IMPORTS.get(self.suite.framework, "").splitlines()
+        return split_lines(_ECMA_IMPORTS.get(self.suite.framework, ""))
 
     @property
     def _is_python(self) -> bool:

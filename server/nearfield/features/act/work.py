@@ -29,6 +29,7 @@ from nearfield.features.act.trees import TREE_ACTIONS, tree_changes
 from nearfield.features.knowledge import CursorOf, Knowledge, Purpose
 from nearfield.features.permitted import Permitted
 from nearfield.features.trace import Account
+from nearfield.files.lines import LINE_END
 from nearfield.routing.errand import Ask, Errand, Source
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Message, Snapshot, Snippet, Span
@@ -284,7 +285,7 @@ def _said(snapshot: Snapshot, unit: Unit, problem: Problem) -> str:
     text = snapshot.text
     place = min(max(problem.span.start, unit.span.start), unit.span.end)
     start = max(text.rfind("\n", 0, place), text.rfind("\r", 0, place)) + 1
-    line = (text[start:].splitlines() or [""])[0].strip()
+    line = LINE_END.split(text[start:], maxsplit=1)[0].strip()
     return f"in the line `{line}`: {problem.message}" if line else problem.message
 
 

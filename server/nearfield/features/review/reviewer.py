@@ -13,7 +13,6 @@ from pathlib import Path
 
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
-from nearfield.features.act.hunks import lines_of
 from nearfield.features.elsewhere import Elsewhere
 from nearfield.features.explain.explainer import speaker
 from nearfield.features.explain.facts import shown_path
@@ -25,6 +24,7 @@ from nearfield.features.review.board import Board
 from nearfield.features.review.findings import Finding, accepted, answers, schema_of
 from nearfield.features.review.pieces import Piece, pieces_of
 from nearfield.features.trace import Account, TraceLog
+from nearfield.files.lines import split_lines
 from nearfield.routing.errand import Errand, Source, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.syntax.languages import language_for
@@ -233,7 +233,7 @@ def _together(snapshot: Snapshot, pieces: Sequence[Piece]) -> tuple[ChatRequest,
 
 
 def _request(snapshot: Snapshot, piece: Piece) -> tuple[ChatRequest, Source]:
-    lines = lines_of(snapshot.text)
+    lines = split_lines(snapshot.text, keepends=True)
     code = piece.shown(lines)
     name = f", {piece.name}" if piece.name else ""
     title = f"{shown_path(snapshot)} ({snapshot.language or 'text'}){name}:"
