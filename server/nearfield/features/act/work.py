@@ -160,6 +160,7 @@ class Actions:
             workspace=snapshot.root or "",
             sources=_sources(snapshot, unit, snippets),
             diagnostics=len(wish.problems),
+            document=snapshot.text,
         )
         dialogue = Dialogue(
             self._backing,
