@@ -47,6 +47,10 @@ SLACK = 1
 _BODIES = {"python": "pass", "ruby": "end", "lua": "end", "shellscript": ":"}
 
 
+_GOES_ON = re.compile(r"(?:[,(\[=+\-*/|&.<>?\\]|\b(?:and|or|not|in|is))$")
+"""A line that ends so is continued below."""
+
+
 class Soundness:
     """Asks the tree about candidates at one place. Without a tree everything is sound."""
 
@@ -144,7 +148,7 @@ def stands_alone(place: Place, text: str) -> bool | None:
     language = place.language
     if language is None or language.name in _FRAGMENTS or place.rest.strip():
         return None
-    if place.inside == "string" or re.search(r"[,(\[=+\-*/|&.<>?\\]$", place.above):
+    if place.inside == "string" or _GOES_ON.search(place.above):
         return None
     code = dedent(place.left + text).rstrip()
     if not re.match(r"[\w@#$\"'(!~*&]", code) or CONTINUES.match(code) or code.endswith(","):

@@ -17,6 +17,7 @@ from nearfield.features.act.keep import Rows, merged, rows_of
 from nearfield.features.act.layout import Layout, copied, docstring_rows, fixed_rows_of, layout_of
 from nearfield.features.act.proposal import Change
 from nearfield.features.act.target import Form, Unit, named_scopes
+from nearfield.features.white_space import Format, White
 from nearfield.files.lines import split_lines
 from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed, parse
@@ -36,13 +37,15 @@ class Unfit(Exception):
 @dataclass(frozen=True)
 class Fitting:
     """A unit of a text, as answers are fitted into it. With `free` the signature may change, with
-    `loose` comments and empty lines may. Its methods parse: not on the event loop."""
+    `loose` comments and empty lines may; `format` is the text's, where more than its grammar tells.
+    Its methods parse: not on the event loop."""
 
     text: str
     parsed: Parsed | None
     unit: Unit
     free: bool = False
     loose: bool = False
+    format: Format | None = None
 
     @property
     def language(self) -> Language | None:
@@ -94,8 +97,10 @@ class Fitting:
 
     @cached_property
     def _layout(self) -> Layout:
-        layout = layout_of(self.text, self.language)
+        layout = layout_of(self.text, self.language, self.format)
         own = _first_step(self.unit)
+        if layout.white in (White.TABS, White.SPACES):
+            return layout
         return replace(layout, step=own) if own and "\t" not in layout.step else layout
 
     def _in_form(self, answer: Answer, same: bool) -> Answer:

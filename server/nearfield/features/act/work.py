@@ -29,6 +29,7 @@ from nearfield.features.act.trees import TREE_ACTIONS, tree_changes
 from nearfield.features.knowledge import CursorOf, Knowledge, Purpose
 from nearfield.features.permitted import Permitted
 from nearfield.features.trace import Account
+from nearfield.features.white_space import format_of
 from nearfield.files.lines import LINE_END
 from nearfield.routing.errand import Ask, Errand, Source
 from nearfield.syntax.parser import Parsed
@@ -149,7 +150,8 @@ class Actions:
         if not unit.text(snapshot.text).strip():
             raise EditRefused("There is no code at this place.")
         loose = _REMARKS.search(wish.instruction) is not None
-        fitting = Fitting(snapshot.text, parsed, unit, action.free, loose)
+        white = format_of(snapshot.language, snapshot.path)
+        fitting = Fitting(snapshot.text, parsed, unit, action.free, loose, white)
         snippets: tuple[Snippet, ...] = ()
         if self._knowledge is not None:
             snippets = await self._knowledge.around(
