@@ -197,9 +197,12 @@ class Scanner:
     @staticmethod
     def _is_quote(name: str, text: str, i: int) -> bool:
         """Whether the apostrophe at `i` opens a string: in Rust it may be a lifetime, in prose
-        and in languages without a row an apostrophe."""
+        and in languages without a row an apostrophe, or a type's variable as in OCaml."""
         if name == "rust":
             return text[i + 1 : i + 2] == "\\" or text[i + 2 : i + 3] == "'"
         if name:
             return True
+        variable = text[i + 1 : i + 2].islower() and not (text[i + 2 : i + 3] or "'").isalnum()
+        if variable and text[i + 2 : i + 3] not in ("'", ""):
+            return False
         return not (i > 0 and text[i - 1].isalnum())
