@@ -123,7 +123,7 @@ class EditorHost:
 
         before = change.before or ""
         file = proposal.FileChange(
-            uri=document.uri if document is not None else Path(change.path).as_uri(),
+            uri=self._session.documents.uri_of(change.path) if document is None else document.uri,
             path=change.path,
             version=document.version if document is not None else None,
             before=before,

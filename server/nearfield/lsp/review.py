@@ -19,6 +19,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
 from nearfield.files.lines import line_number
+from nearfield.files.uris import path_of
 from nearfield.lsp import convert, wire
 from nearfield.lsp.documents import Document
 from nearfield.lsp.explain import (
@@ -310,7 +311,7 @@ def _folder(session: Session, workspace: str) -> Path:
             raise JsonRpcInvalidParams("There is no workspace folder; open one.")
         return Path(roots[0])
     for root in roots:
-        if workspace in (root, Path(root).as_uri()):
+        if root in (workspace, path_of(workspace)):
             return Path(root)
     raise JsonRpcInvalidParams("The workspace is none of the client's folders.")
 

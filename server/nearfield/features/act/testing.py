@@ -29,6 +29,7 @@ from nearfield.features.act.layout import layout_of
 from nearfield.features.act.proposal import Change
 from nearfield.features.act.target import named_scopes
 from nearfield.files.lines import split_lines
+from nearfield.files.uris import uri_beside
 from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed, parse
 from nearfield.types import Edit, Snapshot, Span
@@ -57,7 +58,8 @@ _GUARD = re.compile(r"if __name__|unittest\.main|pytest\.main")
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be tested, how and where. `before` is the test file now, "" for a new one."""
+    """What is to be tested, how and where. `before` is the test file `uri` as it is now, "" for a
+    new one."""
 
     name: str
     symbol: str
@@ -66,11 +68,7 @@ class Plan:
     binding: str
     before: str
     version: int | None
-
-    @property
-    def uri(self) -> str:
-        """The test file's URI."""
-        return self.suite.path.as_uri()
+    uri: str
 
     @property
     def new(self) -> bool:
@@ -257,13 +255,14 @@ def plan_tests(snapshot: Snapshot, fitting: Fitting, held: Held) -> Plan:
     symbol = unit.parent or unit.name
     open_one = held(str(suite.path))
     before, version = "", None
+    uri = uri_beside(str(suite.path), snapshot.path, snapshot.uri)
     if open_one is not None:
-        before, version = open_one.text, open_one.version
+        before, version, uri = open_one.text, open_one.version, open_one.uri
     elif suite.exists:
         before = _read(suite.path)
     name = f"{unit.parent}.{unit.name}" if unit.parent else unit.name
     binding = _binding(snapshot, language, symbol, path, root, suite)
-    return Plan(name, symbol, language, suite, binding, before, version)
+    return Plan(name, symbol, language, suite, binding, before, version, uri)
 
 
 def _binding(

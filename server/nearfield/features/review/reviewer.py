@@ -25,6 +25,7 @@ from nearfield.features.review.findings import Finding, accepted, answers, schem
 from nearfield.features.review.pieces import Piece, pieces_of
 from nearfield.features.trace import Account, TraceLog
 from nearfield.files.lines import split_lines
+from nearfield.files.uris import uri_of
 from nearfield.routing.errand import Errand, Source, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.syntax.languages import language_for
@@ -220,7 +221,7 @@ def snapshot_of(path: Path, root: Path) -> Snapshot:
         raise NearfieldError(f"{path.name} is not UTF-8 text (byte {error.start}).") from error
     language = language_for("", str(path))
     return Snapshot(
-        path.as_uri(), language.name if language else "", None, text, str(path), str(root)
+        uri_of(path), language.name if language else "", None, text, str(path), str(root)
     )
 
 
