@@ -18,6 +18,7 @@ from lsprotocol import types
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.features.tasks import run_task, stop_task
+from nearfield.files.uris import uri_of
 from nearfield.lsp import settings_watch
 from nearfield.lsp.documents import Document, Documents
 from nearfield.lsp.protocol import NearfieldProtocol
@@ -168,7 +169,7 @@ def _root_of(params: types.InitializeParams) -> str:
     """The root's URI as older clients give it, "" for none."""
     if params.root_uri or not params.root_path:
         return params.root_uri or ""
-    return Path(params.root_path).absolute().as_uri()
+    return uri_of(Path(params.root_path).absolute())
 
 
 def _wants_popup(config: Config, capabilities: types.ClientCapabilities) -> bool:
