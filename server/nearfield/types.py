@@ -294,11 +294,17 @@ class Capabilities:
 
 
 class HealthState(StrEnum):
-    """Whether a provider could answer now."""
+    """Whether a provider could answer now. Only `STARTING` ends by itself: to wait for an `IDLE`
+    one without asking it is to wait for ever."""
 
     READY = "ready"
-    STARTING = "starting"
+    IDLE = "idle"  # not loaded; the next request loads it
+    STARTING = "starting"  # being loaded
     UNAVAILABLE = "unavailable"
+
+
+WOULD_ANSWER = frozenset({HealthState.READY, HealthState.IDLE})
+"""The states in which a request is answered, though perhaps not at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,11 @@ class Shell:
         self.config.mkdir()
         self.source = folder / "app.py"
         self.source.write_text(SOURCE)
-        kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
+        kept = {
+            name: os.environ[name]
+            for name in ("PATH", "PYTHONPATH", "SYSTEMROOT")
+            if name in os.environ
+        }
         own = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "NEARFIELD_CACHE_DIR")
         self.environ = {**kept, **{name: str(folder / "home") for name in own}}
         self.environ["NEARFIELD_CONFIG_DIR"] = str(self.config)

@@ -210,7 +210,7 @@ async def providers(config: Config) -> list[Check]:
     from nearfield.features.assemble import providers as assembled
     from nearfield.routing.egress import Egress
     from nearfield.routing.router import Router
-    from nearfield.types import HealthState
+    from nearfield.types import WOULD_ANSWER
 
     without = msgspec.structs.replace(config, engine=Engine(enabled=False))
     built = await asyncio.to_thread(assembled, without)
@@ -231,7 +231,7 @@ async def providers(config: Config) -> list[Check]:
             except NearfieldError as error:
                 found.append(Check(title, State.PROBLEM, error.message, error.hint))
             else:
-                fine = health.state is HealthState.READY
+                fine = health.state in WOULD_ANSWER
                 state = State.OK if fine else State.PROBLEM
                 found.append(Check(title, state, health.detail or str(health.state)))
     finally:

@@ -14,6 +14,7 @@ import typer
 
 from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, fail, print_json, say
+from nearfield.cli.serving import until_loaded
 from nearfield.types import Snapshot, Span
 
 if TYPE_CHECKING:
@@ -178,28 +179,11 @@ async def _ask(
 
 
 async def _until_ready(service: Service) -> None:
-    """Wait until a model has loaded, with a spinner on a terminal. Raises `NoProvider`."""
-    from rich.console import Console
-
+    """Wait until a model has loaded. Raises `NoProvider`, or `NotReady` when it takes too long."""
     from nearfield.errors import NoProvider
-    from nearfield.features.status import State, Status
+    from nearfield.features.status import State
 
-    changed = asyncio.Event()
-
-    def on_status(status: Status) -> None:
-        share = f" {status.progress:.0%}" if status.progress is not None else ""
-        spinner.update(f"{status.detail or 'Starting'}{share}")
-        changed.set()
-
-    # `status` draws on a terminal only.
-    with Console(stderr=True).status("Starting") as spinner:
-        end = service.subscribe(on_status)
-        try:
-            while service.status.state in (State.STARTING, State.LOADING):
-                changed.clear()
-                await changed.wait()
-        finally:
-            end()
+    await until_loaded(service)
     if service.status.state is State.UNAVAILABLE:
         raise NoProvider(service.status.detail, "Run `nearfield doctor` to see what to do.")
 

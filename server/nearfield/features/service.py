@@ -130,6 +130,7 @@ class Service:
         else:
             async with self._building:
                 await self._adopt()
+                self._health.use(self.router, workspace=self.workspace)
 
     async def aclose(self) -> None:
         """End every question and background task and free the providers; safe to call twice."""
@@ -319,14 +320,16 @@ class Service:
                     assemble.providers, self.config, self._health.poke, notes.append
                 )
             self._providers = fresh
-            await self._adopt(notes)
+            # Nobody looks until those that load have begun: idle ones would count as ready.
+            self._health.use(None)
+            await self._adopt()
             # The old model leaves the memory before the new one comes.
             await self._free(old)
             assemble.begin(fresh)
             self._documents.cooled()
-            self._health.poke()
+            self._health.use(self.router, notes, self.workspace)
 
-    async def _adopt(self, notes: Sequence[str] = ()) -> None:
+    async def _adopt(self) -> None:
         """Let every part work by the settings and providers of now."""
         old, self.router = self.router, Router(self.config, self._providers)
         self._completer.use(self.config, self.router)
@@ -336,7 +339,6 @@ class Service:
         self.explainer.use(self.config, self.router)
         self.reviewer.use(self.config, self.router)
         self.next_edits.use(self.config, self.router)
-        self._health.use(self.router, notes, self.workspace)
         if old is not None:
             await old.aclose()
 

@@ -291,9 +291,12 @@ class Explainer:
         text, by = (said.text, said.by) if said else ("", "")
         return page(topic.subject, facts, topic.snapshot.language, text, by, preparing)
 
-    def _begin(self, question: Question, workspace: str) -> asyncio.Task[Explanation | None] | None:
+    def _begin(
+        self, question: Question, workspace: str, *, loads: bool = True
+    ) -> asyncio.Task[Explanation | None] | None:
         """Compute the answer in the background, unless it is being computed; what was computed for
-        something else makes way. None where no model may or can."""
+        something else makes way. `loads`: also by a model that has to be loaded for it. None where
+        no model may or can."""
         if self._router is None or self._paused or not self._settings.explain:
             return None
         if self._running is not None:
@@ -301,7 +304,8 @@ class Explainer:
             if key == question.key and not task.done():
                 return task
             task.cancel()
-        task = run_task(self._compute(self._router, question, workspace), "explain")
+        work = self._compute(self._router, question, workspace, loads)
+        task = run_task(work, "explain")
         self._running = (question.key, task)
         task.add_done_callback(self._ended)
         return task
@@ -311,10 +315,10 @@ class Explainer:
             self._running = None
 
     async def _compute(
-        self, router: Router, question: Question, workspace: str
+        self, router: Router, question: Question, workspace: str, loads: bool
     ) -> Explanation | None:
         errand = Errand(Task.EXPLAIN, workspace, question.sources, (complaint,))
-        if not await self._awake(router, question, errand):
+        if not await self._awake(router, question, errand, loads):
             return None
         try:
             async with asyncio.timeout(BACKGROUND_SECONDS):
@@ -332,9 +336,9 @@ class Explainer:
         return said
 
     @staticmethod
-    async def _awake(router: Router, question: Question, errand: Errand) -> bool:
-        """Whether who would be asked first is there; a model that is still being loaded is not
-        waited for."""
+    async def _awake(router: Router, question: Question, errand: Errand, loads: bool) -> bool:
+        """Whether who would be asked first is there, or is to be loaded (`loads`); a model that is
+        being loaded already is not waited for."""
         candidates = router.candidates(router.choose(question.request, errand).role)
         chatting = [provider for provider in candidates if provider.capabilities.chat]
         if not chatting:
@@ -344,9 +348,10 @@ class Explainer:
         if not chatting[0].capabilities.local:
             return True
         try:
-            return (await chatting[0].health()).state is HealthState.READY
+            state = (await chatting[0].health()).state
         except ProviderError:
             return False
+        return state is HealthState.READY or (loads and state is HealthState.IDLE)
 
     async def _prepare(self, snapshot: Snapshot, offset: int) -> None:
         await asyncio.sleep(REST_SECONDS)
@@ -358,7 +363,7 @@ class Explainer:
         question = question_of(snapshot, topic.subject, topic.facts)
         if question.key not in self._kept:
             # Without a workspace nothing can have been consented to: it stays on this machine.
-            self._begin(question, "")
+            self._begin(question, "", loads=False)
 
     async def _asked_for(
         self,
