@@ -17,7 +17,7 @@ import msgspec
 
 import nearfield
 from nearfield.config.schema import Engine
-from nearfield.errors import CatalogError, ConfigError, NearfieldError
+from nearfield.errors import CatalogError, ConfigError, DownloadFailed, NearfieldError
 
 if TYPE_CHECKING:
     from nearfield.catalog.choice import Choice
@@ -238,6 +238,20 @@ async def providers(config: Config) -> list[Check]:
         await router.aclose()
         await asyncio.gather(*(provider.aclose() for provider in built.values()))
     return found
+
+
+def hub(config: Config) -> Check:
+    """Whether models can be fetched, by which proxy, and whose certificates are trusted."""
+    from nearfield.catalog.hub import Hub
+    from nearfield.network.setting import environ_of
+
+    environ = environ_of(config)
+    with Hub(environ) as way:
+        try:
+            way.reach()
+            return Check("hub", State.OK, f"{way.endpoint} answers, {way.words()}")
+        except DownloadFailed as error:
+            return Check("hub", State.NOTE, f"{error.message} Asked {way.words()}.", error.hint)
 
 
 def grammars() -> Check:

@@ -25,7 +25,7 @@ SLOW_DECODE = 8.0
 
 def doctor(
     quick: Annotated[
-        bool, typer.Option("--quick", help="Do not load a model to measure its speed.")
+        bool, typer.Option("--quick", help="Do not measure a model's speed, nor ask the hub.")
     ] = False,
     workspace: Annotated[
         Path, typer.Option(help="The workspace folder whose .nearfield.toml counts as well.")
@@ -81,6 +81,8 @@ def _checks(loaded: Loaded, root: Path, *, measured: bool) -> Iterator[Check]:
         yield from asyncio.run(checks.providers(config))
     if config.index.store:
         yield checks.shared_index(config, root)
+    if measured:
+        yield checks.hub(config)
     yield checks.editors()
 
 

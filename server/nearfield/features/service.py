@@ -440,4 +440,4 @@ class Resting(Protocol):
 
 def _built_from(config: Config) -> tuple[object, ...]:
     """The settings that providers are built from."""
-    return config.engine, config.models, config.providers
+    return config.engine, config.models, config.providers, config.network
