@@ -91,11 +91,11 @@ def authorization(key: str, user: str = "") -> dict[str, str]:
     or the key is written `NAME:PASSWORD`, as no token is (RFC 6750). A key may also be a whole
     value, `Basic …` or `Bearer …`."""
     if not user and re.match(r"(basic|bearer) ", key, re.IGNORECASE):
-        return {"authorization": key}
+        return {"Authorization": key}
     if not user and ":" not in key:
-        return {"authorization": f"Bearer {key}"}
+        return {"Authorization": f"Bearer {key}"}
     pair = f"{user}:{key}" if user else key
-    return {"authorization": f"Basic {base64.b64encode(pair.encode()).decode('ascii')}"}
+    return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode('ascii')}"}
 
 
 class Key:

@@ -96,7 +96,7 @@ async def test_key(case: str) -> None:
         for value in environ.values():
             assert value not in str(caught.value).split()
     else:
-        assert (await provider._http.headers())["authorization"] == f"Bearer {expected}"
+        assert (await provider._http.headers())["Authorization"] == f"Bearer {expected}"
     assert set(asked) <= {"mine"}
 
 
@@ -137,4 +137,4 @@ async def test_the_header_of_a_key(key: str, user: str, sent: str) -> None:
     options: dict[str, object] = {"api_key_env": "A", "user": user}
     for kind in ("llama_server", "ollama"):
         provider = _build(kind, options, environ={"A": key})
-        assert (await provider._http.headers())["authorization"] == sent
+        assert (await provider._http.headers())["Authorization"] == sent
