@@ -30,15 +30,17 @@ from nearfield.errors import (
     ProviderError,
     Unauthorised,
     Unreachable,
+    Unsupported,
 )
 from nearfield.network.clients import Network
 from nearfield.network.hosts import LOCALHOST, is_loopback_host
 from nearfield.network.trouble import trouble
-from nearfield.providers import address, failures
+from nearfield.providers import address, failures, refused
 from nearfield.providers.clock import Clock, within
 from nearfield.providers.failures import Who
 from nearfield.providers.lines import JsonLines, LineTooLongError, ServerSentEvents
 from nearfield.providers.options import Key, ServerOptions, authorization
+from nearfield.providers.refused import Refusals
 from nearfield.types import ServedModel
 
 ATTEMPTS = 3
@@ -56,6 +58,8 @@ DONE = "[DONE]"
 
 MAX_KNOWN = 30
 """How many of a server's models a message names; the error itself has all."""
+
+WHICH = "Is the provider's kind, preset and base_url right?"
 
 MAX_ERROR_BYTES = 64 * 1024
 """How much of a failing answer is read."""
@@ -94,6 +98,7 @@ class Http:
         self._network = Network(environ)
         self._authorise = authorise or partial(authorization, user=options.user)
         self._query = dict(query or {})
+        self._refusals = Refusals()
         self._client: httpx.AsyncClient | None = None
         self.list_models: Callable[[], Awaitable[list[ServedModel]]] | None = None
 
@@ -197,7 +202,30 @@ class Http:
         }
 
     async def _send(self, method: str, path: str, body: object) -> httpx.Response:
-        """The answer once its headers have come and say success."""
+        """The answer once its headers have come and say success. What the server refuses of the
+        body is left out, and it is asked again."""
+        known = self._refusals.known(path)
+        for _ in range(refused.MOST):
+            fitted = self._refusals.fitted(path, body)
+            response = await self._tried(method, path, fitted)
+            if response.is_success:
+                return response
+            error, content = await self._refusal(response)
+            status = response.status_code
+            if not isinstance(error, BadAnswer | Unsupported):
+                break
+            if not self._refusals.learn(path, fitted, status, content):
+                if named := refused.needed(fitted, status, content):
+                    said = f"{self.who} refuses the parameter {named[0]!r}."
+                    error = Unsupported(said, named[1])
+                break
+        else:
+            error = BadAnswer(f"{self.who} refuses one parameter after another.", WHICH)
+        self._refusals.restore(path, known)
+        raise error if body is None else await self._with_known(error)
+
+    async def _tried(self, method: str, path: str, body: object) -> httpx.Response:
+        """The answer, whatever it is, after a few attempts where the connection broke."""
         async for attempt in stamina.retry_context(
             on=_Broke,
             attempts=ATTEMPTS,
@@ -207,11 +235,7 @@ class Http:
             wait_jitter=WAIT_JITTER_S,
         ):
             with attempt:
-                response = await self._once(method, path, body)
-                if response.is_success:
-                    return response
-                error = await self._refusal(response)
-                raise error if body is None else await self._with_known(error)
+                return await self._once(method, path, body)
         raise self._broke()
 
     async def _once(self, method: str, path: str, body: object) -> httpx.Response:
@@ -274,7 +298,8 @@ class Http:
             self._client = self._network.async_client(timeout)
         return self._client
 
-    async def _refusal(self, response: httpx.Response) -> ProviderError:
+    async def _refusal(self, response: httpx.Response) -> tuple[ProviderError, bytes]:
+        """The error that a failing answer means, and the answer."""
         body = b""
         try:
             async with aclosing(_chunks(response)) as chunks:
@@ -289,7 +314,7 @@ class Http:
         error = failures.of_response(self.who, response.status_code, response.headers, body)
         if isinstance(error, Unauthorised):
             self._key.forget()
-        return error
+        return error, body
 
     async def _with_known(self, error: ProviderError) -> ProviderError:
         """`error`, with the models that the server has when it has not the one that was asked."""
