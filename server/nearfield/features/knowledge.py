@@ -28,7 +28,7 @@ from nearfield.features.recent import Recent
 from nearfield.features.status import IndexState
 from nearfield.features.tasks import run_task, stop_task
 from nearfield.listeners import Listeners
-from nearfield.types import Edit, Snapshot, Snippet
+from nearfield.types import Edit, Reason, Snapshot, Snippet
 
 if TYPE_CHECKING:
     from nearfield.index.search import Searcher
@@ -366,7 +366,7 @@ class Knowledge:
         shown = {
             uri: one
             for uri, one in self._documents.items()
-            if self._permitted.reason(one) != "excluded"
+            if self._permitted.reason(one) is not Reason.EXCLUDED
         }
         regions = self._recent.regions(snapshot, offset, shown)
 

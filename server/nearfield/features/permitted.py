@@ -9,9 +9,9 @@ from pathspec import GitIgnoreSpec
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError, NotReady
 from nearfield.routing.router import Router, built
-from nearfield.types import Snapshot
+from nearfield.types import Reason, Snapshot
 
-_WORDS = {"too_big": "too large", "excluded": "excluded by the settings"}
+_WORDS = {Reason.TOO_BIG: "too large", Reason.EXCLUDED: "excluded by the settings"}
 
 
 class Permitted:
@@ -24,20 +24,19 @@ class Permitted:
         self._excluded = GitIgnoreSpec.from_lines(config.files.exclude)
         self._verdicts: dict[tuple[str, str | None], bool] = {}
 
-    def reason(self, snapshot: Snapshot) -> str:
-        """Why `snapshot` gets no completion: "disabled", "language", "too_big", "excluded", or
-        ""."""
+    def reason(self, snapshot: Snapshot) -> Reason:
+        """Why `snapshot` gets no completion, `SHOWN` where it does."""
         if not self._enabled:
-            return "disabled"
+            return Reason.DISABLED
         if snapshot.language.lower() in self._languages:
-            return "language"
+            return Reason.LANGUAGE
         return self.kept_out(snapshot)
 
-    def kept_out(self, snapshot: Snapshot) -> str:
-        """Why nothing of `snapshot` enters any prompt: "too_big", "excluded", or ""."""
+    def kept_out(self, snapshot: Snapshot) -> Reason:
+        """Why nothing of `snapshot` enters any prompt, `SHOWN` where it may."""
         if _bytes_above(snapshot.text, self._max_bytes):
-            return "too_big"
-        return "excluded" if self._is_excluded(snapshot) else ""
+            return Reason.TOO_BIG
+        return Reason.EXCLUDED if self._is_excluded(snapshot) else Reason.SHOWN
 
     def left_out(self, snapshot: Snapshot) -> str:
         """The same in words that follow "is", "" for nothing."""

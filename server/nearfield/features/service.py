@@ -33,6 +33,7 @@ from nearfield.features.permitted import Permitted
 from nearfield.features.power import on_battery
 from nearfield.features.prefill import Prefill
 from nearfield.features.question import sequences
+from nearfield.features.reasons import last_completion
 from nearfield.features.record.recorder import Recorder
 from nearfield.features.record.store import RecordStore
 from nearfield.features.review.reviewer import Reviewer
@@ -46,13 +47,16 @@ from nearfield.providers.base import Provider
 from nearfield.routing.errand import Decision, Task
 from nearfield.routing.ledger import Said, data_dir
 from nearfield.routing.router import RoleStatus, Router, built
-from nearfield.types import Edit, Priority, Selected, Snapshot, Spent, Suggestion
+from nearfield.types import Edit, Priority, Selected, Snapshot, Spent, Suggestion, Trace
 
 __all__ = ["CompletionAnswer", "CompletionAsk", "Selected", "Service", "State", "Status"]
 
 log = logging.getLogger(__name__)
 
 REST_CHECK_SECONDS = 30.0
+
+KEPT_FOR_LAST = 100
+"""How far back the last completion is looked for, among hovers and what was given up."""
 
 KEEP_SECONDS = 10.0
 """After so long without a keystroke or a request the user thinks, reads, or is gone."""
@@ -242,6 +246,11 @@ class Service:
     def status(self) -> Status:
         """How things stand now."""
         return self._board.status
+
+    @property
+    def last(self) -> Trace | None:
+        """The last completion that somebody waited for."""
+        return last_completion(self.traces.last(KEPT_FOR_LAST))
 
     @property
     def providers(self) -> Mapping[str, Provider]:

@@ -17,7 +17,7 @@ from nearfield.features.place import Kind, Place, indent_width, opens_block
 from nearfield.features.sound import Soundness
 from nearfield.features.unit import unit_end
 from nearfield.syntax.parser import Parsed
-from nearfield.types import Selected, Snapshot, Span
+from nearfield.types import Reason, Selected, Snapshot, Span
 
 __all__ = ["Kind", "Shaped", "Shaper"]
 
@@ -26,12 +26,11 @@ _INDENT = re.compile(r"[ \t]+")
 
 @dataclass(frozen=True, slots=True)
 class Shaped:
-    """A suggestion: replace `replace` by `text`; or none, with the reason: "empty", "whitespace",
-    "repeats" or "syntax"."""
+    """A suggestion: replace `replace` by `text`; or none, with the reason."""
 
     text: str
     replace: Span
-    reason: str = ""
+    reason: Reason = Reason.SHOWN
 
 
 class Shaper:
@@ -112,31 +111,31 @@ class Shaper:
         if not complete and "\n" in raw.rstrip("\n") and not raw.endswith("\n"):
             raw = raw[: raw.rindex("\n")]
         if not raw:
-            return self._none("empty")
+            return self._none(Reason.EMPTY)
         if not raw.strip():
-            return self._none("whitespace")
+            return self._none(Reason.WHITESPACE)
         shaped, reason = self._shape(raw)
         if reason:
             return self._none(reason)
         return Shaped(self._item + shaped.replace("\n", self._place.newline), self._replace)
 
-    def _none(self, reason: str) -> Shaped:
+    def _none(self, reason: Reason) -> Shaped:
         return Shaped("", self._replace, reason)
 
-    def _shape(self, raw: str) -> tuple[str, str]:
+    def _shape(self, raw: str) -> tuple[str, Reason]:
         """The shaped text, or the reason why there is none."""
         if self.kind in (Kind.LINE, Kind.ABOVE):
             variants = self._beside_rest(raw)
         else:
             variants = self._on_free_line(raw)
-        reason = "whitespace"
+        reason = Reason.WHITESPACE
         for variant in variants:
             if not variant.strip():
-                reason = "repeats" if reason == "whitespace" else reason
+                reason = Reason.REPEATS if reason is Reason.WHITESPACE else reason
             elif self._sound.holds(variant):
-                return variant, ""
+                return variant, Reason.SHOWN
             else:
-                reason = "syntax"
+                reason = Reason.SYNTAX
         return "", reason
 
     def _beside_rest(self, raw: str) -> list[str]:

@@ -12,11 +12,9 @@ from pygls.exceptions import JsonRpcInvalidParams
 from nearfield.features.ask import CompletionAsk
 from nearfield.lsp.documents import Document
 from nearfield.lsp.session import Session
-from nearfield.types import Selected, Suggestion, Trace
+from nearfield.types import Reason, Selected, Suggestion, Trace
 
 log = logging.getLogger(__name__)
-
-TOO_BIG = "too_big"
 
 WAITING_CLIENTS = {
     types.TEXT_DOCUMENT_INLINE_COMPLETION: ("neovim",),  # 200 ms
@@ -90,13 +88,13 @@ async def suggestions_at(session: Session, place: Place) -> tuple[Suggestion, ..
                 situation="",
                 total_ms=0.0,
                 shown=False,
-                reason=TOO_BIG,
+                reason=Reason.TOO_BIG,
             )
         )
         _say_too_big(session, place.uri)
         return ()
     answer = await service.complete(ask)
-    if answer.reason == TOO_BIG:
+    if answer.reason is Reason.TOO_BIG:
         _say_too_big(session, place.uri)
     # The service checks this as well and accounts for it; here it is the promise.
     if document.version != ask.snapshot.version or session.documents.get(place.uri) is not document:

@@ -42,8 +42,9 @@ NEEDED = {
 
 _REFUSING = re.compile(
     r"un(known|supported|recogni[sz]ed|expected)"
-    r"|not (\w+ )?(supported|permitted|allowed|recogni[sz]ed|valid|implemented)|(does|do)(n't| not) support|invalid|extra|forbidden|cannot find field"
-    r"|deprecated|too (long|many)|must be|no such|at most|maximum",
+    r"|not (\w+ )?(supported|permitted|allowed|recogni[sz]ed|valid|implemented)"
+    r"|(does|do)(n't| not) support|invalid|extra|forbidden|cannot find field|deprecated"
+    r"|too (long|many)|must be|no such|at most|maximum",
     re.IGNORECASE,
 )
 _MESSAGE_CHARS = 4000

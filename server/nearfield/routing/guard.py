@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from nearfield.config.schema import Config, ProviderSettings
-from nearfield.errors import NotPermitted
+from nearfield.errors import MayNotLeave, NoConsent, NotPermitted, OverBudget
 from nearfield.routing import money
 from nearfield.routing.errand import Consent, Errand, Source
 from nearfield.routing.ledger import Sending
@@ -145,15 +145,15 @@ class Guard:
         """Decide, and record what is about to be sent. Raises `NotPermitted` when it may not be, or
         cannot be recorded."""
         if self._config.routing.strategy == "local_only":
-            raise NotPermitted(f"Nothing is sent to {to.name}: the strategy is local_only.")
+            raise NoConsent(f"Nothing is sent to {to.name}: the strategy is local_only.")
         if not self.consent(to, errand).allows:
-            raise NotPermitted(
+            raise NoConsent(
                 f"Nothing is sent to {to.name}: you have not allowed that for this workspace.",
                 f"`nearfield consent allow {to.name}` does.",
             )
         prepared = self.prepare(to, request, errand)
         if prepared.funds is Funds.HARD:
-            raise NotPermitted(f"Nothing is sent to {to.name}: {prepared.warning}.")
+            raise OverBudget(f"Nothing is sent to {to.name}: {prepared.warning}.")
         content = prepared.content
         entry = self.store.begin(
             Sending(
@@ -236,7 +236,7 @@ def _cut_out(to: Remote, request: ChatRequest, source: Source, why: str) -> Chat
 
 def _may_not_leave(to: Remote, path: str, why: str) -> NotPermitted:
     name = Path(path).name
-    return NotPermitted(f"Nothing is sent to {to.name}: {name} may not leave, {why}.")
+    return MayNotLeave(f"Nothing is sent to {to.name}: {name} may not leave, {why}.")
 
 
 def _inside(path: str, workspace: str) -> str:

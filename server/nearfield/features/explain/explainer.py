@@ -43,7 +43,7 @@ from nearfield.features.trace import Account, TraceLog
 from nearfield.routing.errand import Errand, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.routing.tasks import ROLES
-from nearfield.types import Edit, HealthState, Snapshot, Span, Trace, Usage
+from nearfield.types import Edit, HealthState, Reason, Snapshot, Span, Trace, Usage
 
 log = logging.getLogger(__name__)
 
@@ -202,7 +202,7 @@ class Explainer:
         except TimeoutError:
             topic = None
         if topic is None:
-            self._account(snapshot, begun, None, "nothing")
+            self._account(snapshot, begun, None, Reason.NOTHING)
             return None
         question = question_of(snapshot, topic.subject, topic.facts)
         said = self._kept.get(question.key)
@@ -213,7 +213,7 @@ class Explainer:
             said = self._kept.get(question.key)
         preparing = said is None and self._running is not None
         shown = self._page(topic, said, preparing)
-        self._account(snapshot, begun, said, "" if shown else "nothing", cached)
+        self._account(snapshot, begun, said, Reason.SHOWN if shown else Reason.NOTHING, cached)
         return Hover(shown, topic.subject.span) if shown else None
 
     async def explain(
@@ -231,7 +231,7 @@ class Explainer:
             explained = await self._explained(snapshot, span, said, restarted, elsewhere)
             told = explained.explanation
             account.provider, account.model, account.usage = told.provider, told.model, told.usage
-            account.reason = "" if told.text else "empty"
+            account.reason = Reason.SHOWN if told.text else Reason.EMPTY
             return explained
 
     async def _explained(
@@ -394,7 +394,7 @@ class Explainer:
         snapshot: Snapshot,
         begun: float,
         said: Explanation | None,
-        reason: str,
+        reason: Reason,
         cached: bool = False,
     ) -> None:
         self._traces.add(
