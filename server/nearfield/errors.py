@@ -20,7 +20,11 @@
     │   ├── ContextTooLong          the prompt does not fit
     │   ├── BadAnswer               the answer is not what the protocol says
     │   ├── DeadlineExceeded        too slow
+    │   ├── LeftAlone               it failed lately, and is not asked for a while
     │   ├── NotPermitted            it would leave this machine, and may not
+    │   │   ├── NoConsent           the user has not allowed it
+    │   │   ├── OverBudget          it could cost more than the user wants to pay
+    │   │   └── MayNotLeave         this file never leaves
     │   └── Unsupported             this provider cannot do that at all
     ├── NoProvider                  every candidate failed or none is configured
     └── EditRefused                 an action came to no edit that can be trusted
@@ -137,6 +141,22 @@ class NotPermitted(ProviderError):
 
 class Unsupported(ProviderError):
     """This provider cannot do that at all."""
+
+
+class LeftAlone(ProviderError):
+    """It failed lately, and is not asked for a while."""
+
+
+class NoConsent(NotPermitted):
+    """The user has not allowed it."""
+
+
+class OverBudget(NotPermitted):
+    """It could cost more than the user wants to pay."""
+
+
+class MayNotLeave(NotPermitted):
+    """This file never leaves."""
 
 
 class NoProvider(NearfieldError):

@@ -294,11 +294,17 @@ class Capabilities:
 
 
 class HealthState(StrEnum):
-    """Whether a provider could answer now."""
+    """Whether a provider could answer now. Only `STARTING` ends by itself: to wait for an `IDLE`
+    one without asking it is to wait for ever."""
 
     READY = "ready"
-    STARTING = "starting"
+    IDLE = "idle"  # not loaded; the next request loads it
+    STARTING = "starting"  # being loaded
     UNAVAILABLE = "unavailable"
+
+
+WOULD_ANSWER = frozenset({HealthState.READY, HealthState.IDLE})
+"""The states in which a request is answered, though perhaps not at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +342,57 @@ class Situation(StrEnum):
     NEXT_EDIT = "next_edit"  # what an edit elsewhere has left to be changed here, no model asked
 
 
+class Reason(StrEnum):
+    """Why nothing was shown; what each means to the user is in `features/reasons.py`."""
+
+    SHOWN = ""
+    # What the user or the settings want.
+    PAUSED = "paused"
+    DISABLED = "disabled"
+    LANGUAGE = "language"
+    TOO_BIG = "too_big"
+    EXCLUDED = "excluded"
+    LOST = "lost"
+    # Nobody waited for it any longer.
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+    STALE = "stale"
+    LATE = "late"
+    # No model could answer.
+    NOT_READY = "not_ready"
+    NO_PROVIDER = "no_provider"
+    UNREACHABLE = "unreachable"
+    UNAUTHORISED = "unauthorised"
+    RATE_LIMITED = "rate_limited"
+    LEFT_ALONE = "left_alone"
+    ENGINE_DIED = "engine_died"
+    NOT_SERVED = "model_not_served"
+    TOO_LONG = "context_too_long"
+    UNSUPPORTED = "unsupported"
+    BAD_ANSWER = "bad_answer"
+    NO_CONSENT = "no_consent"
+    OVER_BUDGET = "over_budget"
+    WITHHELD = "withheld"
+    # A model answered, and it was not fit to be shown.
+    DEADLINE = "deadline"
+    LENGTH = "length"
+    UNSURE = "unsure"
+    EMPTY = "empty"
+    WHITESPACE = "whitespace"
+    REPEATS = "repeats"
+    SYNTAX = "syntax"
+    CONTROL_TOKEN = "control_token"  # noqa: S105 - of a model's vocabulary
+    # Of other requests than completions.
+    NOTHING = "nothing"
+    REFUSED = "refused"
+    FAILED = "failed"
+    ERROR = "error"
+
+
+GIVEN_UP = frozenset({Reason.CANCELLED, Reason.SUPERSEDED, Reason.STALE, Reason.LATE})
+"""Reasons of requests that nobody waited for any longer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Included:
     """A piece of another file that was in a prompt: where from, why, and its size as estimated."""
@@ -349,8 +406,8 @@ class Included:
 class Trace:
     """One answered request, as `nearfield/trace` shows it; never any text of a document.
 
-    `shown` is true when at least one item was given to the client; `reason` says why not
-    ("cancelled", "superseded", "empty", "control_token", "repeats", "syntax", …) or "" when shown.
+    `shown` is true when at least one item was given to the client; `reason` says why not, and
+    `detail` what the error was, if there was one.
     `mean_logprob` and `min_logprob` are of the tokens of what was or could have been shown.
     """
 
@@ -363,7 +420,8 @@ class Trace:
     situation: str
     total_ms: float
     shown: bool
-    reason: str = ""
+    reason: Reason = Reason.SHOWN
+    detail: str = ""
     usage: Usage | None = None
     included: tuple[Included, ...] = ()
     mean_logprob: float | None = None

@@ -37,6 +37,7 @@ TITLES = {
     "budget": "Money",
     "chat": "Chat",
     "cache": "Kept answers",
+    "network": "Network",
     "log": "Log",
 }
 """The sections in the order in which they are of use; others follow."""

@@ -37,6 +37,15 @@ export interface Status {
   readonly model: string;
   readonly roles: readonly Role[];
   readonly index?: IndexState;
+  /** What became of the last completion; null where there was none. */
+  readonly last?: Last | null;
+}
+
+export interface Last {
+  /** Empty when a suggestion was shown. */
+  readonly reason: string;
+  readonly sentence: string;
+  readonly advice: string;
 }
 
 export interface Offer {

@@ -60,3 +60,12 @@ test("long names are cut", () => {
   assert.equal(short("/models/qwen.gguf"), "qwen");
   assert.equal(short("x".repeat(40)).length, 24);
 });
+
+test("why the last request showed nothing, and what to do, is in the tooltip", () => {
+  const tooltip = (last: Status["last"]): string => shown({ ...NOW, status: { ...READY, last } }).tooltip;
+  const last = { reason: "unsure", sentence: "The model was not sure", advice: "Ask by the key" };
+  assert.match(tooltip(last), /No suggestion: The model was not sure Ask by the key/);
+  for (const none of [undefined, null, { ...last, reason: "" }]) {
+    assert.doesNotMatch(tooltip(none), /No suggestion/);
+  }
+});

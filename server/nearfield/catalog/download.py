@@ -42,6 +42,9 @@ from nearfield.catalog.part import (
 from nearfield.errors import CatalogError, DownloadFailed, HashMismatch
 
 LOCK_POLL_SECONDS = 0.2
+LOCK_SECONDS = 3 * 3600.0
+"""The longest wait for another process that fetches the same model: 10 GB over a slow line. The
+lock goes when that process does, however it ends."""
 
 
 def pull(
@@ -108,7 +111,12 @@ class _Pull:
             return lock.acquire(blocking=False)
         except filelock.Timeout:
             self._progress(Step("waiting"))
-            return lock.acquire(poll_interval=LOCK_POLL_SECONDS)
+        try:
+            return lock.acquire(timeout=LOCK_SECONDS, poll_interval=LOCK_POLL_SECONDS)
+        except filelock.Timeout:
+            raise DownloadFailed(
+                f"Another process has been fetching {self._entry.name} for hours.", "End that one."
+            ) from None
 
     def _from_sources(self) -> Path:
         failures: list[tuple[str, CatalogError]] = []

@@ -18,13 +18,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
 
 from nearfield.catalog.models import HubSource
 from nearfield.catalog.part import Expected, Part
-from nearfield.errors import DownloadFailed
+from nearfield.errors import ConfigError, DownloadFailed
+from nearfield.network.clients import Network
+from nearfield.network.trouble import trouble
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 # A network that answers at all does so well within this; one that drops packets should not hold the
@@ -59,22 +61,39 @@ class Hub:
     def __init__(
         self, environ: Mapping[str, str], sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        self.endpoint = (environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT).rstrip("/")
+        self._address = (environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT).rstrip("/")
+        self.endpoint = _without_password(self._address)
+        """Its address as it is shown."""
         self._offline = environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON")
         self._sleep = sleep
         token = environ.get("HF_TOKEN") or environ.get("HUGGING_FACE_HUB_TOKEN") or ""
         headers = {"User-Agent": "nearfield", "Accept-Encoding": "identity"}
         if token:
             headers["Authorization"] = f"Bearer {token.strip()}"
-        self._client = httpx.Client(
-            headers=headers, timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
-        )
+        self._network = Network(environ)
+        timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
+        self._client = self._network.client(timeout, headers)
 
     def __enter__(self) -> Hub:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._client.close()
+
+    def reach(self) -> None:
+        """Ask whether the hub is there. Raises `DownloadFailed`."""
+        if self._offline:
+            raise DownloadFailed("HF_HUB_OFFLINE forbids it.", "Unset HF_HUB_OFFLINE.")
+        try:
+            self._client.head(self._address)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise self._unreachable(error) from error
+        except ConfigError as error:
+            raise DownloadFailed(error.message, error.hint) from error
+
+    def words(self) -> str:
+        """By which way the hub is asked, for a person."""
+        return self._network.words(self._address)
 
     def look_up(self, source: HubSource, *, small: bool = False) -> Remote:
         """What the hub publishes about the file, of which a `small` one may have no SHA-256 but
@@ -84,7 +103,9 @@ class Hub:
         try:
             response = self._head(self._url(source, source.revision))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _unreachable(self.endpoint, error) from error
+            raise self._unreachable(error) from error
+        except ConfigError as error:
+            raise DownloadFailed(error.message, error.hint) from error
         _check_status(response, source, self.endpoint)
         etag = response.headers.get("X-Linked-Etag", response.headers.get("ETag", ""))
         found = etag.removeprefix("W/").strip('"').lower()
@@ -108,7 +129,8 @@ class Hub:
             try:
                 broken = self._fetch_once(remote, part)
             except httpx.HTTPError as error:
-                broken = _cause(error)
+                found = trouble(error, self._network.proxy(self._address))
+                broken = found.what if found else _cause(error)
             if not broken:
                 continue
             attempts = 1 if part.position > before else attempts + 1
@@ -149,7 +171,7 @@ class Hub:
     def _head(self, url: str) -> httpx.Response:
         """HEAD, following redirects within the endpoint (renamed repositories) but not to the
         storage host, whose answer no longer says what the hub publishes."""
-        home = _origin(httpx.URL(self.endpoint))
+        home = _origin(httpx.URL(self._address))
         for _ in range(MAX_REDIRECTS):
             response = self._client.head(url)
             target = response.next_request
@@ -158,9 +180,16 @@ class Hub:
             url = str(target.url)
         raise httpx.TooManyRedirects("it redirects in circles")
 
+    def _unreachable(self, error: Exception) -> DownloadFailed:
+        if found := trouble(error, self._network.proxy(self._address)):
+            return DownloadFailed(f"{self.endpoint} cannot be reached: {found.what}.", found.hint)
+        return DownloadFailed(
+            f"{self.endpoint} cannot be reached ({_cause(error)}).", _OFFLINE_HINT
+        )
+
     def _url(self, source: HubSource, revision: str) -> str:
         return (
-            f"{self.endpoint}/{quote(source.repo)}/resolve/"
+            f"{self._address}/{quote(source.repo)}/resolve/"
             f"{quote(revision, safe='')}/{quote(source.file)}"
         )
 
@@ -174,6 +203,11 @@ def _continues(response: httpx.Response, part: Part) -> bool:
         part.position,
         part.expected.bytes,
     )
+
+
+def _without_password(address: str) -> str:
+    parts = urlsplit(address)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
@@ -213,10 +247,6 @@ def _check_status(response: httpx.Response, source: HubSource, endpoint: str) ->
     if status == HTTPStatus.NOT_FOUND:
         raise DownloadFailed(f"{page} or its file {source.file} does not exist ({status}).")
     raise DownloadFailed(f"{endpoint} answered {status}.", "Try again later.")
-
-
-def _unreachable(endpoint: str, error: Exception) -> DownloadFailed:
-    return DownloadFailed(f"{endpoint} cannot be reached ({_cause(error)}).", _OFFLINE_HINT)
 
 
 def _cause(error: Exception) -> str:

@@ -19,11 +19,15 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import certifi
+
 from nearfield.catalog.disk import BLOCK_BYTES
 from nearfield.catalog.models import Wheel, WheelsSource
 from nearfield.catalog.part import Part, disk_error
-from nearfield.errors import DownloadFailed, HashMismatch
+from nearfield.errors import ConfigError, DownloadFailed, HashMismatch
 from nearfield.files.lines import split_lines
+from nearfield.network.proxies import normalised
+from nearfield.network.setting import CA_FILE
 
 # How often the growing download is looked at.
 POLL_SECONDS = 0.2
@@ -60,7 +64,16 @@ def _download(wheel: Wheel, part: Part, staging: Path, environ: Mapping[str, str
     command += ["--disable-pip-version-check", "--no-input", "--retries", "2", "--quiet"]
     command += ["--dest", str(target), f"{wheel.package}=={wheel.version}"]
     # pip unpacks below its temporary folder: it belongs on the disk whose space was checked.
-    env = {**environ, "TMPDIR": str(staging), "TEMP": str(staging), "TMP": str(staging)}
+    try:
+        env = normalised(environ)
+    except ConfigError as error:
+        raise DownloadFailed(error.message, error.hint) from error
+    if own := environ.get(CA_FILE):
+        # pip trusts what it is given instead of the usual list, not besides it.
+        both = staging / "trusted.pem"
+        both.write_bytes(Path(certifi.where()).read_bytes() + b"\n" + Path(own).read_bytes())
+        env.setdefault("PIP_CERT", str(both))
+    env |= {"TMPDIR": str(staging), "TEMP": str(staging), "TMP": str(staging)}
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env

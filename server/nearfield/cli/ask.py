@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ import typer
 from nearfield.cli.named import named_text
 from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, emit, fail, print_json, prompt, say
+from nearfield.cli.serving import load_model
 from nearfield.coerce import NotJson, loads
 from nearfield.errors import NoProvider
 from nearfield.terminal import answers_on_terminal
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from nearfield.types import ChatRequest, Usage
 
 SYSTEM = "You help a programmer. Answer shortly and exactly."
-
-# How often a model that is still being loaded is looked at again.
-LOADING_SECONDS = 0.1
 
 
 @dataclass(slots=True)
@@ -229,14 +226,8 @@ async def _listen(
 
 
 async def _loaded(candidates: tuple[Provider, ...]) -> None:
-    """Wait while the first candidate is being loaded: nobody is typing, so there is time."""
-    from nearfield.types import HealthState
-
-    # Providers have no event for it: most of them are servers that can only be asked again.
-    for _ in itertools.count():
-        if not candidates or (await candidates[0].health()).state is not HealthState.STARTING:
-            return
-        await asyncio.sleep(LOADING_SECONDS)
+    if candidates:
+        await load_model(candidates[0])
 
 
 async def _question(offer: Offer) -> Decision | None:

@@ -18,7 +18,7 @@ import msgspec
 
 import nearfield
 from nearfield.config.schema import Engine
-from nearfield.errors import CatalogError, ConfigError, NearfieldError
+from nearfield.errors import CatalogError, ConfigError, DownloadFailed, NearfieldError
 from nearfield.files.lines import split_lines
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ async def providers(config: Config) -> list[Check]:
     from nearfield.features.assemble import providers as assembled
     from nearfield.routing.egress import Egress
     from nearfield.routing.router import Router
-    from nearfield.types import HealthState
+    from nearfield.types import WOULD_ANSWER
 
     without = msgspec.structs.replace(config, engine=Engine(enabled=False))
     built = await asyncio.to_thread(assembled, without)
@@ -235,13 +235,27 @@ async def providers(config: Config) -> list[Check]:
             except NearfieldError as error:
                 found.append(Check(title, State.PROBLEM, error.message, error.hint))
             else:
-                fine = health.state is HealthState.READY
+                fine = health.state in WOULD_ANSWER
                 state = State.OK if fine else State.PROBLEM
                 found.append(Check(title, state, health.detail or str(health.state)))
     finally:
         await router.aclose()
         await asyncio.gather(*(provider.aclose() for provider in built.values()))
     return found
+
+
+def hub(config: Config) -> Check:
+    """Whether models can be fetched, by which proxy, and whose certificates are trusted."""
+    from nearfield.catalog.hub import Hub
+    from nearfield.network.setting import environ_of
+
+    environ = environ_of(config)
+    with Hub(environ) as way:
+        try:
+            way.reach()
+            return Check("hub", State.OK, f"{way.endpoint} answers, {way.words()}")
+        except DownloadFailed as error:
+            return Check("hub", State.NOTE, f"{error.message} Asked {way.words()}.", error.hint)
 
 
 def grammars() -> Check:

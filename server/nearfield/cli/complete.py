@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,15 +14,16 @@ import typer
 from nearfield.cli.named import named_text
 from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, emit, fail, print_json, say
+from nearfield.cli.serving import until_loaded
 from nearfield.files.uris import uri_of
 from nearfield.terminal import answers_on_terminal
-from nearfield.types import Snapshot, Span
+from nearfield.types import Reason, Snapshot, Span
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
     from nearfield.features.ask import CompletionAnswer
     from nearfield.features.service import Service
-    from nearfield.types import Suggestion
+    from nearfield.types import Suggestion, Trace
 
 # A folder that holds one of these is the workspace of the files below it.
 WORKSPACE_MARKS = (".git", ".nearfield.toml", ".hg")
@@ -30,6 +31,8 @@ INDEX_SECONDS = 5.0
 """How long the index may take before it is completed without it; it goes on the next time. Who
 wants to know what it gave waits for it."""
 EXPLAIN_SECONDS = 600.0
+UNANSWERED = (Reason.NOT_READY, Reason.NO_PROVIDER, Reason.ERROR)
+"""With these nobody could answer at all."""
 LINE_BREAK = re.compile(r"\r\n|\r|\n")
 
 
@@ -128,6 +131,23 @@ def _snapshot(path: Path, text: str) -> Snapshot:
     )
 
 
+async def why(place: Place, loaded: Loaded) -> Trace:
+    """What became of a suggestion there, asked for as if by typing: its account, with the reason
+    why it would not be shown. Raises `NotReady`."""
+    from msgspec import structs
+
+    from nearfield.cli.serving import serving
+    from nearfield.features.ask import CompletionAsk
+
+    unrecorded = structs.replace(loaded.config.completion, record=False)
+    loaded = replace(loaded, config=structs.replace(loaded.config, completion=unrecorded))
+    async with serving(loaded) as service:
+        service.opened(place.snapshot)
+        ask = CompletionAsk("1", "complete", place.snapshot, place.offset, client_waits=True)
+        await service.complete(ask)
+        return service.traces.last(1)[0]
+
+
 async def _ask(
     place: Place, loaded: Loaded, index_seconds: float
 ) -> tuple[CompletionAnswer, dict[str, Any], dict[str, list[str]]]:
@@ -137,6 +157,7 @@ async def _ask(
 
     from nearfield.errors import NoProvider
     from nearfield.features.ask import CompletionAsk
+    from nearfield.features.reasons import words
     from nearfield.features.service import Service
     from nearfield.features.trace import flat
 
@@ -161,10 +182,9 @@ async def _ask(
             client_waits=True,
         )
         answer = await service.complete(ask)
-        if not answer.suggestions and answer.reason in ("not_ready", "error", "no_provider"):
-            raise NoProvider(
-                service.status.detail or "No model could answer.", "Run `nearfield doctor`."
-            )
+        if not answer.suggestions and answer.reason in UNANSWERED:
+            told = words(service.traces.last(1)[0])
+            raise NoProvider(service.status.detail or told.sentence, told.advice)
         traces = service.traces.last(1)
         reasons: dict[str, list[str]] = {}
         for piece in service.knowledge.pieces(place.snapshot.uri):
@@ -175,26 +195,11 @@ async def _ask(
 
 
 async def _until_ready(service: Service) -> None:
-    """Wait until a model has loaded, with a spinner on a terminal. Raises `NoProvider`."""
-    from nearfield.cli.console import spinner
+    """Wait until a model has loaded. Raises `NoProvider`, or `NotReady` when it takes too long."""
     from nearfield.errors import NoProvider
-    from nearfield.features.status import State, Status
+    from nearfield.features.status import State
 
-    changed = asyncio.Event()
-
-    def on_status(status: Status) -> None:
-        share = f" {status.progress:.0%}" if status.progress is not None else ""
-        show(f"{status.detail or 'Starting'}{share}")
-        changed.set()
-
-    with spinner("Starting") as show:
-        end = service.subscribe(on_status)
-        try:
-            while service.status.state in (State.STARTING, State.LOADING):
-                changed.clear()
-                await changed.wait()
-        finally:
-            end()
+    await until_loaded(service)
     if service.status.state is State.UNAVAILABLE:
         raise NoProvider(service.status.detail, "Run `nearfield doctor` to see what to do.")
 
@@ -253,8 +258,10 @@ def _range(text: str, span: Span) -> dict[str, int]:
 
 
 def _show(place: Place, answer: CompletionAnswer, trace: dict[str, Any]) -> None:
+    from nearfield.features.reasons import WORDS
+
     if not answer.suggestions:
-        say(f"No suggestion ({answer.reason}).")
+        say(f"No suggestion ({answer.reason}). {WORDS[answer.reason].sentence}")
         return
     best = answer.suggestions[0]
     if not answers_on_terminal():

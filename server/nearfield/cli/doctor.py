@@ -25,17 +25,25 @@ SLOW_DECODE = 8.0
 
 def doctor(
     quick: Annotated[
-        bool, typer.Option("--quick", help="Do not load a model to measure its speed.")
+        bool, typer.Option("--quick", help="Do not measure a model's speed, nor ask the hub.")
     ] = False,
     workspace: Annotated[
         Path, typer.Option(help="The workspace folder whose .nearfield.toml counts as well.")
     ] = Path(),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    why: Annotated[
+        str,
+        typer.Option(metavar="FILE:LINE:COL", help="Only say why nothing is shown at that place."),
+    ] = "",
 ) -> None:
     """Look at everything that completions need, and say what to do about each problem.
 
-    Exit codes: 0 all is well, 2 a setting cannot be used, 3 no model can answer.
+    Exit codes: 0 all is well, 1 nothing is shown at the place of --why, 2 a setting cannot be used,
+    3 no model can answer.
     """
+    if why:
+        _say_why(why, as_json)
+        return
     from nearfield.cli import logs
     from nearfield.config.load import load
 
@@ -49,6 +57,29 @@ def doctor(
     if as_json:
         print_json([_row(check) for check in report])
     raise typer.Exit(_exit_code(report))
+
+
+def _say_why(target: str, as_json: bool) -> None:
+    """Say what becomes of a suggestion at `target` while typing, and what to do about it."""
+    from nearfield.cli import logs
+    from nearfield.cli.complete import find_place
+    from nearfield.cli.complete import why as asked
+    from nearfield.cli.opening import settings_of
+    from nearfield.features.reasons import words
+
+    logs.setup("error")
+    place = find_place(target)
+    loaded = settings_of(Path(place.snapshot.root) if place.snapshot.root else None)
+    trace = asyncio.run(asked(place, loaded))
+    told = words(trace)
+    if as_json:
+        found = {"reason": trace.reason, "sentence": told.sentence, "advice": told.advice}
+        print_json({**found, "provider": trace.provider, "model": trace.model})
+    else:
+        state = State.OK if trace.shown else State.NOTE
+        _print(Check(trace.reason or "shown", state, told.sentence, told.advice))
+    if not trace.shown:
+        raise typer.Exit(ExitCode.NOTHING)
 
 
 def _checks(loaded: Loaded, root: Path, *, measured: bool) -> Iterator[Check]:
@@ -83,6 +114,8 @@ def _checks(loaded: Loaded, root: Path, *, measured: bool) -> Iterator[Check]:
         yield from asyncio.run(checks.providers(config))
     if config.index.store:
         yield checks.shared_index(config, root)
+    if measured:
+        yield checks.hub(config)
     yield checks.editors()
 
 

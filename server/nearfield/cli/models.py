@@ -24,12 +24,14 @@ from nearfield.catalog.recommend import Advice, Machine, recommend, this_machine
 from nearfield.catalog.registration import registration
 from nearfield.catalog.templates import FIM_AUTO
 from nearfield.catalog.variant import Bench
+from nearfield.cli.opening import settings_of
 from nearfield.cli.optimise import optimise
 from nearfield.cli.output import ExitCode, emit, print_json, reported, say
 from nearfield.cli.progress import Pulling, tell_step
 from nearfield.cli.table import Kind, print_table
 from nearfield.config.load import load
 from nearfield.errors import CatalogError, ConfigError, NearfieldError
+from nearfield.network.setting import environ_of
 
 MODELS: Mapping[str, Kind] = {
     "model": "name",
@@ -92,14 +94,15 @@ def pull(
     """Fetch models, verify them and keep them in the cache; goes on where it was interrupted."""
     with reported(as_json, STOPPED):
         catalog = _catalog()
+        environ = environ_of(settings_of(Path.cwd()).config)
         done: list[dict[str, Any]] = []
         entries = [catalog.get(name) for name in names or [catalog.default]]
         for entry in entries:
             if steps:
-                path = download.pull(catalog, entry.name, tell_step)
+                path = download.pull(catalog, entry.name, tell_step, environ=environ)
             else:
                 with Pulling(entry, quiet=as_json) as pulling:
-                    path = download.pull(catalog, entry.name, pulling)
+                    path = download.pull(catalog, entry.name, pulling, environ=environ)
             size = catalog.bytes_here(entry, path)
             done.append({"name": entry.name, "path": str(path), "bytes": size})
             if not as_json:

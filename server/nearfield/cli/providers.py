@@ -56,7 +56,7 @@ def probe(
 ) -> None:
     """Ask servers how they are. One outside this machine is asked only when it is named; no code
     is sent. Exit code 3 when none of them could answer now."""
-    from nearfield.types import HealthState
+    from nearfield.types import WOULD_ANSWER
 
     found = asyncio.run(_probe(_config(workspace), tuple(names or ())))
     if as_json:
@@ -65,7 +65,7 @@ def probe(
         for row in found:
             detail = f": {row['detail']}" if row["detail"] else ""
             emit(f"{row['name']} {row['state']}{detail}")
-    if all(row["state"] != HealthState.READY for row in found):
+    if all(row["state"] not in WOULD_ANSWER for row in found):
         raise typer.Exit(ExitCode.NO_PROVIDER)
 
 

@@ -1,47 +1,100 @@
-"""A service for one command: started, told of a document, and closed whatever happens."""
+"""A service for one command: started, told of a document, and closed whatever happens; and how long
+a command waits for a model."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+
+from nearfield.errors import NotReady
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
     from nearfield.features.service import Service
     from nearfield.features.status import Status
+    from nearfield.providers.base import Provider
+
+LOAD_SECONDS = 600.0
+"""The longest that a command waits for a model that is being loaded: 30 GB from a hard disk."""
+
+LOOK_SECONDS = 0.1
+"""How often a provider that is being loaded is looked at again."""
 
 
 @asynccontextmanager
 async def serving(loaded: Loaded) -> AsyncGenerator[Service]:
-    """A service whose providers are built; its models may be loading still, which those who ask
-    them wait for. A spinner says so on a terminal."""
-    from nearfield.cli.console import spinner
+    """A service whose providers are built and whose completing model is loaded, or cannot be; what
+    else may be loading still is waited for by those who ask it."""
     from nearfield.features.service import Service
-    from nearfield.features.status import State
 
     service = Service(loaded.config)
+    try:
+        await service.start()
+        await until_loaded(service)
+        yield service
+    finally:
+        await service.aclose()
+
+
+async def until_loaded(service: Service, seconds: float = LOAD_SECONDS) -> None:
+    """Wait while the completing model is being loaded, at most `seconds`, with a spinner on a
+    terminal. Raises `NotReady`."""
+    from nearfield.cli.console import spinner
+    from nearfield.features.status import State
+
     changed = asyncio.Event()
     with spinner("Starting") as show:
 
         def told(status: Status) -> None:
-            share = f" {status.progress:.0%}" if status.progress is not None else ""
-            show(f"{status.detail or 'Starting'}{share}")
+            show(_progress(status.detail or "Starting", status.progress))
             changed.set()
 
         end = service.subscribe(told)
         try:
-            await service.start()
-            while service.status.state in (State.STARTING, State.LOADING):
-                changed.clear()
-                await changed.wait()
-        except BaseException:
-            await service.aclose()
-            raise
+            async with asyncio.timeout(seconds):
+                while service.status.state in (State.STARTING, State.LOADING):
+                    changed.clear()
+                    await changed.wait()
+        except TimeoutError:
+            raise _still_loading(service.status.detail, seconds) from None
         finally:
             end()
-    try:
-        yield service
-    finally:
-        await service.aclose()
+
+
+async def load_model(provider: Provider, seconds: float = LOAD_SECONDS) -> None:
+    """Let `provider` load its model and wait for it, at most `seconds`, with a spinner on a
+    terminal: nobody is typing, so there is time. One that cannot load says so when it is asked.
+    Raises `NotReady`."""
+    from nearfield.cli.console import spinner
+    from nearfield.features.assemble import Loading
+    from nearfield.types import HealthState
+
+    health = await provider.health()
+    if health.state is HealthState.IDLE and isinstance(provider, Loading):
+        provider.start()
+        health = await provider.health()
+    if health.state is not HealthState.STARTING:
+        return
+    end = time.monotonic() + seconds
+    with spinner("Starting") as show:
+        # Providers have no event for it: most of them are servers that can only be asked again.
+        while health.state is HealthState.STARTING:
+            if time.monotonic() >= end:
+                raise _still_loading(health.detail, seconds)
+            show(_progress(health.detail, health.progress))
+            await asyncio.sleep(LOOK_SECONDS)
+            health = await provider.health()
+
+
+def _progress(detail: str, progress: float | None) -> str:
+    return detail if progress is None else f"{detail} {progress:.0%}"
+
+
+def _still_loading(detail: str, seconds: float) -> NotReady:
+    return NotReady(
+        f"The model is still being loaded after {seconds:.0f} s. {detail}".strip(),
+        "Run `nearfield doctor`, or choose a smaller model: `nearfield models recommend`.",
+    )

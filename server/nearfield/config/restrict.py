@@ -167,6 +167,7 @@ RULES: dict[Key, Rule] = {
     ("chat", "timeout_s"): only_lower,
     ("chat", "max_files"): only_lower,
     ("chat", "max_bytes"): only_lower,
+    ("network", "ca_file"): user_only,
     ("log", "level"): user_only,
 }
 """The rule of every key's pattern. A key that is missing here is `user_only`; a test sees to it

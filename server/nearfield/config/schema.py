@@ -209,6 +209,15 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True):
     """An answer older than this is not used."""
 
 
+class Network(msgspec.Struct, frozen=True, kw_only=True):
+    """`[network]`: the way to other machines. Proxies are those of the environment: `HTTPS_PROXY`,
+    `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`."""
+
+    ca_file: str = ""
+    """A file of certificates (PEM) that are trusted besides the usual ones, such as that of your
+    company's own authority. User only."""
+
+
 class Log(msgspec.Struct, frozen=True, kw_only=True):
     """`[log]`: what goes to standard error. Code never does."""
 
@@ -308,4 +317,5 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     files: Files = field(default_factory=Files)
     index: Index = field(default_factory=Index)
     chat: Chat = field(default_factory=Chat)
+    network: Network = field(default_factory=Network)
     log: Log = field(default_factory=Log)

@@ -43,10 +43,21 @@ log = logging.getLogger(__name__)
 RESTART_PAUSES = (0.0, 1.0, 4.0, 15.0, 60.0)
 """Seconds before the worker is started again, by how often it died lately; the last one repeats."""
 
+GIVE_UP_AFTER = 4
+"""Deaths in a row without ever having been ready, some 20 seconds, after which requests are told
+why instead of waiting; the worker is still started again at the longest pause."""
+
 STEADY_AFTER = 120.0
 """A worker that lived this long (seconds) has not "kept dying"."""
 
 STDERR_LINES = 20
+
+LOAD_WAIT_S = 600.0
+"""The longest that a request without a deadline waits for a model: one of 30 GB on a hard disk."""
+
+SILENCE_S = 900.0
+"""After so long without any event a worker with work hangs. A prompt of 8192 tokens takes a slow
+laptop seven minutes, in which nothing is said."""
 
 SPIN_COUNT = "1000"
 """How long OpenMP's threads spin before they sleep when they wait for each other, hundreds of times
@@ -92,6 +103,7 @@ class _Job:
 
     def __init__(self) -> None:
         self.events: asyncio.Queue[frames.Event | NearfieldError] = asyncio.Queue()
+        self.begun = time.monotonic()
 
 
 class Engine:
@@ -111,7 +123,10 @@ class Engine:
         self._supervisor: asyncio.Task[None] | None = None
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
         self._deaths = 0
-        self._last_used = time.monotonic()
+        self._unready = 0
+        """Deaths since it was last ready."""
+        self._code = 0
+        self._last_used = self._heard = time.monotonic()
         self._kinds: dict[int, Priority] = {}
         self.spent = {kind: Spent() for kind in Priority}
 
@@ -151,7 +166,7 @@ class Engine:
             chat_context_size=settings.chat_context_size,
             memory_limit=settings.memory_limit_mb << 20,
         )
-        self._deaths = 0
+        self._deaths = self._unready = 0
         self._set(EngineStatus(EngineState.STARTING, model=path))
         self._supervisor = asyncio.create_task(self._supervise(), name="engine supervisor")
 
@@ -164,20 +179,22 @@ class Engine:
         self._set(EngineStatus(EngineState.STOPPED))
 
     async def ready(self, deadline: float | None = None) -> Loaded:
-        """The loaded model's description, waiting for it until `deadline` (monotonic seconds).
+        """The loaded model's description, waiting for it until `deadline` (monotonic seconds), at
+        most `LOAD_WAIT_S`.
 
         Raises `NotReady` when it does not come in time, or what keeps it from coming at all.
         """
+        limit = time.monotonic() + LOAD_WAIT_S
+        limit = limit if deadline is None else min(limit, deadline)
         while True:
             status = self._status
             if status.state is EngineState.READY and status.info is not None:
                 return status.info
             if status.state in (EngineState.FAILED, EngineState.STOPPED):
                 raise status.error or NotReady("The embedded engine is not running.")
-            left = None if deadline is None else deadline - time.monotonic()
             try:
                 # Not wait_for: it waits in a task of its own, which may begin after the change.
-                async with asyncio.timeout(left):
+                async with asyncio.timeout(limit - time.monotonic()):
                     await self._changed.wait()
             except TimeoutError:
                 raise NotReady("The model is still loading.", "Ask again in a moment.") from None
@@ -196,7 +213,7 @@ class Engine:
             self._send(msgspec.structs.replace(spec, id=id))
             self._kinds[id] = Priority(spec.priority)
             while True:
-                event = await job.events.get()
+                event = await self._next(job)
                 if isinstance(event, NearfieldError):
                     finished = True
                     raise event
@@ -239,12 +256,31 @@ class Engine:
         id, job = self._open()
         try:
             self._send(command(id))
-            event = await job.events.get()
+            event = await self._next(job)
         finally:
             self._close(id)
         if isinstance(event, NearfieldError):
             raise event
         return event
+
+    async def _next(self, job: _Job) -> frames.Event | NearfieldError:
+        """The next event of `job`. A worker that says nothing of any job for `SILENCE_S` hangs: it
+        is ended, which ends its jobs, and started again."""
+        while True:
+            silent_since = max(self._heard, job.begun)
+            try:
+                async with asyncio.timeout(silent_since + SILENCE_S - time.monotonic()):
+                    return await job.events.get()
+            except TimeoutError:
+                if max(self._heard, job.begun) > silent_since:
+                    continue
+                log.warning("engine worker ended: it has said nothing for %.0f s", SILENCE_S)
+                if self._process is not None:
+                    with contextlib.suppress(ProcessLookupError):
+                        self._process.kill()
+                return EngineDied(
+                    f"The engine has said nothing for {SILENCE_S:.0f} s.", "It is started again."
+                )
 
     def _open(self) -> tuple[int, _Job]:
         self._next_id += 1
@@ -274,15 +310,29 @@ class Engine:
             if self._status.state is EngineState.FAILED:
                 return
             self._deaths = 1 if time.monotonic() - born > STEADY_AFTER else self._deaths + 1
+            self._unready += 1
             pause = RESTART_PAUSES[min(self._deaths, len(RESTART_PAUSES)) - 1]
             last = self._stderr[-1] if self._stderr else ""
             log.warning(
                 "engine worker died (%d lately), again in %.0f s. %s", self._deaths, pause, last
             )
-            error = EngineDied("The engine's worker died.", "It is being started again.")
-            self._set(EngineStatus(EngineState.WAITING, model=self._status.model, error=error))
+            self._set(self._died())
             await asyncio.sleep(pause)
             self._set(EngineStatus(EngineState.STARTING, model=self._status.model))
+
+    def _died(self) -> EngineStatus:
+        """What is said until the worker is started again."""
+        model = self._status.model
+        if self._unready < GIVE_UP_AFTER:
+            error = EngineDied("The engine's worker died.", "It is being started again.")
+            return EngineStatus(EngineState.WAITING, model, error=error)
+        error = EngineDied(
+            f"The engine's worker died {self._unready} times in a row while it loaded the model"
+            f" ({_end_of(self._code)}).",
+            "Its llama.cpp may not suit this processor, or the memory is short. Run `pip install"
+            " --force-reinstall --no-cache-dir llama-cpp-python`, or `nearfield doctor`.",
+        )
+        return EngineStatus(EngineState.FAILED, model, error=error)
 
     async def _live(self) -> None:
         """One worker's life: start it, load the model, pass its events on until it ends."""
@@ -314,6 +364,7 @@ class Engine:
                 with contextlib.suppress(ProcessLookupError):
                     process.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
                 await process.wait()
+            self._code = process.returncode or 0
             drain.cancel()
             await asyncio.gather(drain, return_exceptions=True)
 
@@ -346,6 +397,7 @@ class Engine:
             log.debug("worker: %s", text)
 
     def _dispatch(self, event: frames.Event) -> None:
+        self._heard = time.monotonic()
         match event:
             case frames.Started():
                 self._set(replace(self._status, state=EngineState.LOADING, started=event))
@@ -359,6 +411,7 @@ class Engine:
                     event.load_ms,
                     event.prefill_rate,
                 )
+                self._unready = 0
                 self._set(replace(self._status, state=EngineState.READY, progress=None, info=event))
             case frames.LoadFailed():
                 failed = ModelLoadFailed(event.message, event.hint)
@@ -396,3 +449,11 @@ class Engine:
         self._changed.clear()
         if self._on_status is not None:
             self._on_status(status)
+
+
+def _end_of(code: int) -> str:
+    """How a process ended, in words."""
+    try:
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    except ValueError:
+        return f"signal {-code}"

@@ -17,7 +17,7 @@ from nearfield.features.ask import CompletionAsk
 from nearfield.features.cache import Said
 from nearfield.features.shape import Shaped
 from nearfield.features.tasks import run_task
-from nearfield.types import Selected
+from nearfield.types import Reason, Selected
 
 MOST = 2
 """Beside the first."""
@@ -26,7 +26,7 @@ LEAST_LOGPROB = -4.0
 """Below this the beginning was forced upon the model, or it wrote itself into nonsense: a token of
 less than two in a hundred."""
 
-UNFIT = frozenset({"repeats", "syntax"})
+UNFIT = frozenset({Reason.REPEATS, Reason.SYNTAX})
 """Why the first is not shown, though the model has said something."""
 
 UNNOTICED_MS = 150.0

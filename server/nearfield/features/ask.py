@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nearfield.types import Selected, Snapshot, Suggestion
+from nearfield.types import Reason, Selected, Snapshot, Suggestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class CompletionAsk:
 
 @dataclass(frozen=True, slots=True)
 class CompletionAnswer:
-    """`reason` says why there is nothing ("" when there is something)."""
+    """`reason` says why there is nothing."""
 
     suggestions: tuple[Suggestion, ...] = ()
-    reason: str = ""
+    reason: Reason = Reason.SHOWN

@@ -8,6 +8,7 @@ loads the engine's client, and none of it is loaded before `initialize` is answe
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from nearfield.config.schema import Config, ProviderSettings
 from nearfield.errors import CatalogError, ConfigError, EngineMissing, NearfieldError, ProviderError
+from nearfield.network.setting import environ_of
 from nearfield.providers.absent import Absent
 from nearfield.routing.router import EMBEDDED, STAND_INS, variants
 
@@ -49,7 +51,7 @@ def providers(
     if config.engine.enabled:
         builders |= _own(config, on_change, note)
     for name, settings in variants(config).items():
-        builders[name] = partial(_registered, name, settings)
+        builders[name] = partial(_registered, name, settings, environ_of(config))
     return {name: _or_absent(name, build, note) for name, build in builders.items()}
 
 
@@ -185,11 +187,11 @@ def _server(name: str, part: _Part, config: Config, note: Callable[[str], None])
     }
     model = choice.name if choice.entry else str(choice.path)
     settings = ProviderSettings(kind="llama_server", model=model, options=options)
-    return _registered(name, settings)
+    return _registered(name, settings, os.environ)
 
 
-def _registered(name: str, settings: ProviderSettings) -> Provider:
+def _registered(name: str, settings: ProviderSettings, environ: Mapping[str, str]) -> Provider:
     from nearfield.providers.registry import build
     from nearfield.routing import keys
 
-    return build(name, settings, secret=keys.lookup)
+    return build(name, settings, environ=environ, secret=keys.lookup)

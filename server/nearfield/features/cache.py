@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nearfield.features.confidence import Confidence
+from nearfield.types import Reason
 
 BEFORE_CHARS = 1000
 """What must be equal before the cursor: some 25 lines, about what decides a small model's next
@@ -39,7 +40,7 @@ class Said:
     `result` stands for the whole document with it in place, in which it was checked."""
 
     text: str
-    reason: str = ""
+    reason: Reason = Reason.SHOWN
     confidence: Confidence | None = None
     provider: str = ""
     model: str = ""

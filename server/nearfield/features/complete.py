@@ -20,7 +20,7 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Completion, Config
 from nearfield.errors import NearfieldError
 from nearfield.features.acceptance import Acceptance
-from nearfield.features.account import Account, reason_of
+from nearfield.features.account import Account
 from nearfield.features.alternatives import MOST, UNFIT, UNNOTICED_MS, Alternatives, Other
 from nearfield.features.ask import CompletionAnswer, CompletionAsk
 from nearfield.features.cache import CompletionCache, Hit, Said
@@ -32,6 +32,7 @@ from nearfield.features.offers import Offers
 from nearfield.features.permitted import Permitted
 from nearfield.features.prompting import errand_of, included
 from nearfield.features.question import Questions, on_this_machine, sequences
+from nearfield.features.reasons import reason_of
 from nearfield.features.record.row import Row
 from nearfield.features.shape import Shaped, Shaper
 from nearfield.features.tasks import run_task, stop_task
@@ -40,6 +41,7 @@ from nearfield.routing.errand import Task
 from nearfield.routing.router import Router
 from nearfield.types import (
     Priority,
+    Reason,
     Situation,
     Snapshot,
     Span,
@@ -111,12 +113,12 @@ class Completer(Feature):
         account = Account(time.monotonic())
         try:
             if paused:
-                answer = CompletionAnswer(reason="paused")
+                answer = CompletionAnswer(reason=Reason.PAUSED)
             else:
                 answer = await self._in_turn(ask, account)
             account.shown, account.reason = bool(answer.suggestions), answer.reason
         except asyncio.CancelledError:
-            account.reason = "cancelled"
+            account.reason = Reason.CANCELLED
             raise
         finally:
             trace = account.trace(ask)
@@ -178,7 +180,7 @@ class Completer(Feature):
             if self._running.get(uri) is task:
                 del self._running[uri]
             await stop_task(task)
-        return CompletionAnswer(reason="superseded") if task.cancelled() else task.result()
+        return CompletionAnswer(reason=Reason.SUPERSEDED) if task.cancelled() else task.result()
 
     async def _answer(self, ask: CompletionAsk, account: Account) -> CompletionAnswer:
         refused = self._permitted.reason(ask.snapshot)
@@ -204,9 +206,9 @@ class Completer(Feature):
             wait = self.questions.wait_ms(ask, document, self._router)
             await asyncio.sleep(wait / 1000)
         if self._documents.is_stale(ask.snapshot):
-            return CompletionAnswer(reason="stale")
+            return CompletionAnswer(reason=Reason.STALE)
         if self._router is None:
-            return CompletionAnswer(reason="not_ready")
+            return CompletionAnswer(reason=Reason.NOT_READY)
         return await self._from_model(ask, document, self._router, account)
 
     async def _from_model(
@@ -312,13 +314,14 @@ class Completer(Feature):
         if found.ending is not Ending.DEADLINE:
             self._on_outcome(found.error, found.stumbled)
         if found.ending is Ending.FAILED:
+            account.detail = found.error.message if found.error else ""
             return CompletionAnswer(reason=reason_of(found.error))
         lines = found.whole_lines()
         if not lines and found.cut_off:
             return self._nothing_of(ask, found, account)
         shaped = shaper.finish(lines)
         if found.ended_by and not lines.strip():
-            shaped = replace(shaped, reason="control_token")
+            shaped = replace(shaped, reason=Reason.CONTROL_TOKEN)
         text, offset = ask.place()
         continuation = shaped.text[ask.item_length :]
         account.confidence = confidence_of(found.logprobs, len(continuation))
@@ -336,7 +339,7 @@ class Completer(Feature):
         if not shaped.text:
             return CompletionAnswer(reason=shaped.reason)
         if self._unsure(ask, said):
-            return CompletionAnswer(reason="unsure")
+            return CompletionAnswer(reason=Reason.UNSURE)
         return self._offer(ask, shaped, said)
 
     def _nothing_of(
@@ -351,11 +354,11 @@ class Completer(Feature):
             self.cache.put(ask.snapshot.uri, text, offset, said)
         return CompletionAnswer(reason=found.cut_off)
 
-    def _past(self, ask: CompletionAsk) -> str:
-        """Why an answer comes too late to be shown, "" when it does not."""
+    def _past(self, ask: CompletionAsk) -> Reason:
+        """Why an answer comes too late to be shown, `SHOWN` when it does not."""
         if self._documents.is_stale(ask.snapshot):
-            return "stale"
-        return "late" if ask.late is not None and ask.late() else ""
+            return Reason.STALE
+        return Reason.LATE if ask.late is not None and ask.late() else Reason.SHOWN
 
     def _unsure(self, ask: CompletionAsk, said: Said) -> bool:
         """Whether it is kept back; whoever asks by a key sees it."""
@@ -393,7 +396,7 @@ class Completer(Feature):
         if hits and not hits[0].rest:
             return CompletionAnswer(reason=hits[0].said.reason)
         if hits and self._unsure(ask, hits[0].said):
-            return CompletionAnswer(reason="unsure")
+            return CompletionAnswer(reason=Reason.UNSURE)
         if ask.selected is not None:
             return None
         text, offset = ask.place()

@@ -16,7 +16,7 @@ from nearfield.errors import NearfieldError
 from nearfield.features.budget import Stopwatch
 from nearfield.routing.errand import Errand, Offer
 from nearfield.routing.router import Restart, Router
-from nearfield.types import Delta, Finish, InfillRequest, Usage
+from nearfield.types import Delta, Finish, InfillRequest, Reason, Usage
 
 
 class Ending(StrEnum):
@@ -28,6 +28,13 @@ class Ending(StrEnum):
     DEADLINE = "deadline"
     UNSURE = "unsure"  # of a token, so that what follows would not be shown
     FAILED = "failed"
+
+
+_CUT_OFF: dict[Ending | None, Reason] = {
+    Ending.LENGTH: Reason.LENGTH,
+    Ending.DEADLINE: Reason.DEADLINE,
+    Ending.UNSURE: Reason.UNSURE,
+}
 
 
 class Feed(Protocol):
@@ -109,10 +116,9 @@ class Generated:
         return self.ending in (Ending.ENOUGH, Ending.UNSURE)
 
     @property
-    def cut_off(self) -> str:
-        """What cut the text off: "length", "deadline", "unsure", or "" when nothing did."""
-        cut = self.ending in (Ending.LENGTH, Ending.DEADLINE, Ending.UNSURE)
-        return str(self.ending) if cut else ""
+    def cut_off(self) -> Reason:
+        """What cut the text off, `SHOWN` when nothing did."""
+        return _CUT_OFF.get(self.ending, Reason.SHOWN)
 
     def whole_lines(self) -> str:
         """The text, or of one that was cut off the lines that are whole, and sure: "" when none

@@ -15,7 +15,7 @@ from nearfield.errors import EngineDied, NearfieldError
 from nearfield.features.status import State, Status, StatusBoard
 from nearfield.providers.base import Provider
 from nearfield.routing.router import RoleStatus, Router
-from nearfield.types import Health, HealthState
+from nearfield.types import WOULD_ANSWER, Health, HealthState
 
 ASK_SECONDS = 2.0
 """A server that has not said how it is by then is not well."""
@@ -157,9 +157,9 @@ async def _health(provider: Provider) -> Health:
 
 
 def _status(found: Sequence[tuple[Provider, Health]]) -> Status:
-    """The best of them: the first that is ready, else the first that is on its way."""
+    """The best of them: the first that would answer, else the first that is on its way."""
     for provider, health in found:
-        if health.state is HealthState.READY:
+        if health.state in WOULD_ANSWER:
             return Status(State.READY, "", None, provider.name, provider.model)
     for provider, health in found:
         if health.state is HealthState.STARTING:

@@ -31,7 +31,7 @@ from nearfield.features.status import IndexState
 from nearfield.features.tasks import run_task, stop_task
 from nearfield.listeners import Listeners
 from nearfield.routing.router import Router
-from nearfield.types import Snapshot, Snippet
+from nearfield.types import Reason, Snapshot, Snippet
 
 if TYPE_CHECKING:
     from nearfield.index.search import Searcher
@@ -370,7 +370,7 @@ class Knowledge(Feature):
         shown = {
             uri: one
             for uri, one in self._documents.items()
-            if self._permitted.reason(one) != "excluded"
+            if self._permitted.reason(one) is not Reason.EXCLUDED
         }
         regions = self._recent.regions(snapshot, offset, shown)
 

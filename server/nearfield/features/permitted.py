@@ -10,9 +10,9 @@ from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError, NotReady
 from nearfield.files.ignore import SettingsRules
 from nearfield.routing.router import Router, built
-from nearfield.types import Snapshot
+from nearfield.types import Reason, Snapshot
 
-_WORDS = {"too_big": "too large", "excluded": "excluded by the settings"}
+_WORDS = {Reason.TOO_BIG: "too large", Reason.EXCLUDED: "excluded by the settings"}
 
 
 @dataclass(slots=True)
@@ -42,21 +42,20 @@ class Permitted:
         self._rules: dict[str, _Rules] = {}
         self._verdicts: dict[tuple[str, str | None], bool] = {}
 
-    def reason(self, snapshot: Snapshot) -> str:
-        """Why `snapshot` gets no completion: "disabled", "language", "too_big", "excluded", or
-        ""."""
+    def reason(self, snapshot: Snapshot) -> Reason:
+        """Why `snapshot` gets no completion, `SHOWN` where it does."""
         rules = self._of(snapshot)
         if not rules.enabled:
-            return "disabled"
+            return Reason.DISABLED
         if snapshot.language.lower() in rules.languages:
-            return "language"
+            return Reason.LANGUAGE
         return self.kept_out(snapshot)
 
-    def kept_out(self, snapshot: Snapshot) -> str:
-        """Why nothing of `snapshot` enters any prompt: "too_big", "excluded", or ""."""
+    def kept_out(self, snapshot: Snapshot) -> Reason:
+        """Why nothing of `snapshot` enters any prompt, `SHOWN` where it may."""
         if _bytes_above(snapshot.text, self._of(snapshot).max_bytes):
-            return "too_big"
-        return "excluded" if self._is_excluded(snapshot) else ""
+            return Reason.TOO_BIG
+        return Reason.EXCLUDED if self._is_excluded(snapshot) else Reason.SHOWN
 
     def left_out(self, snapshot: Snapshot) -> str:
         """The same in words that follow "is", "" for nothing."""

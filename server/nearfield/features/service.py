@@ -34,6 +34,7 @@ from nearfield.features.offers import Offers
 from nearfield.features.power import on_battery
 from nearfield.features.prefill import Prefill
 from nearfield.features.question import sequences
+from nearfield.features.reasons import last_completion
 from nearfield.features.record.recorder import Recorder
 from nearfield.features.record.store import RecordStore
 from nearfield.features.review.reviewer import Reviewer
@@ -47,13 +48,16 @@ from nearfield.providers.base import Provider
 from nearfield.routing.errand import Decision, Task
 from nearfield.routing.ledger import Said, data_dir
 from nearfield.routing.router import RoleStatus, Router, built
-from nearfield.types import Edit, Priority, Selected, Snapshot, Spent, Suggestion
+from nearfield.types import Edit, Priority, Selected, Snapshot, Spent, Suggestion, Trace
 
 __all__ = ["CompletionAnswer", "CompletionAsk", "Selected", "Service", "State", "Status"]
 
 log = logging.getLogger(__name__)
 
 REST_CHECK_SECONDS = 30.0
+
+KEPT_FOR_LAST = 100
+"""How far back the last completion is looked for, among hovers and what was given up."""
 
 KEEP_SECONDS = 10.0
 """After so long without a keystroke or a request the user thinks, reads, or is gone."""
@@ -147,6 +151,7 @@ class Service:
         else:
             async with self._building:
                 await self._adopt()
+                self._health.use(self.router, workspace=self.workspace)
 
     async def aclose(self) -> None:
         """End every question and background task and free the providers; safe to call twice."""
@@ -239,6 +244,11 @@ class Service:
         return self._board.status
 
     @property
+    def last(self) -> Trace | None:
+        """The last completion that somebody waited for."""
+        return last_completion(self.traces.last(KEPT_FOR_LAST))
+
+    @property
     def providers(self) -> Mapping[str, Provider]:
         """The providers by name, wrapped where they are outside this machine; empty until they are
         built."""
@@ -315,18 +325,19 @@ class Service:
                     assemble.providers, self.config, self._health.poke, notes.append
                 )
             self._providers = fresh
-            await self._adopt(notes)
+            # Nobody looks until those that load have begun: idle ones would count as ready.
+            self._health.use(None)
+            await self._adopt()
             # The old model leaves the memory before the new one comes.
             await self._free(old)
             assemble.begin(fresh)
             self._documents.cooled()
-            self._health.poke()
+            self._health.use(self.router, notes, self.workspace)
 
-    async def _adopt(self, notes: Sequence[str] = ()) -> None:
+    async def _adopt(self) -> None:
         """Let every part work by the settings and providers of now."""
         old, self.router = self.router, Router(self.configs, self._providers)
         self.features.configure(self.configs, self.router)
-        self._health.use(self.router, notes, self.workspace)
         if old is not None:
             await old.aclose()
 
@@ -434,4 +445,4 @@ class Resting(Protocol):
 
 def _built_from(config: Config) -> tuple[object, ...]:
     """The settings that providers are built from."""
-    return config.engine, config.models, config.providers
+    return config.engine, config.models, config.providers, config.network

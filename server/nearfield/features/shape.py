@@ -19,7 +19,7 @@ from nearfield.features.sound import Soundness
 from nearfield.features.unit import unit_end
 from nearfield.features.white_space import White, recipe_line
 from nearfield.syntax.parser import Parsed
-from nearfield.types import Selected, Snapshot, Span
+from nearfield.types import Reason, Selected, Snapshot, Span
 
 __all__ = ["Kind", "Shaped", "Shaper"]
 
@@ -31,12 +31,11 @@ _LEADS_ON = re.compile(r"(?:\.(?!\.)|\?[.?]|&&|\|[|>]?|[+*=>]|:(?!:)|(?:and|or|t
 
 @dataclass(frozen=True, slots=True)
 class Shaped:
-    """A suggestion: replace `replace` by `text`; or none, with the reason: "empty", "whitespace",
-    "repeats" or "syntax"."""
+    """A suggestion: replace `replace` by `text`; or none, with the reason."""
 
     text: str
     replace: Span
-    reason: str = ""
+    reason: Reason = Reason.SHOWN
 
 
 class Shaper:
@@ -117,17 +116,17 @@ class Shaper:
         if not complete and "\n" in raw.rstrip("\n") and not raw.endswith("\n"):
             raw = raw[: raw.rindex("\n")]
         if not raw:
-            return self._none("empty")
+            return self._none(Reason.EMPTY)
         if not raw.strip():
-            return self._none("whitespace")
+            return self._none(Reason.WHITESPACE)
         shaped, reason = self._shape(raw)
-        if reason == "syntax" and (rest := self._without_started(raw)):
+        if reason is Reason.SYNTAX and (rest := self._without_started(raw)):
             shaped, reason = self._shape(rest)
         if reason:
             return self._none(reason)
         return Shaped(self._item + shaped.replace("\n", self._place.newline), self._replace)
 
-    def _none(self, reason: str) -> Shaped:
+    def _none(self, reason: Reason) -> Shaped:
         return Shaped("", self._replace, reason)
 
     def _without_started(self, raw: str) -> str:
@@ -137,20 +136,20 @@ class Shaper:
         word = started[0] if started else ""
         return raw[len(word) :] if word and raw.startswith(word) else ""
 
-    def _shape(self, raw: str) -> tuple[str, str]:
+    def _shape(self, raw: str) -> tuple[str, Reason]:
         """The shaped text, or the reason why there is none."""
         if self.kind in (Kind.LINE, Kind.ABOVE):
             variants = self._beside_rest(raw)
         else:
             variants = self._on_free_line(raw)
-        reason = "whitespace"
+        reason = Reason.WHITESPACE
         for variant in variants:
             if not variant.strip():
-                reason = "repeats" if reason == "whitespace" else reason
+                reason = Reason.REPEATS if reason is Reason.WHITESPACE else reason
             elif self._sound.holds(variant):
-                return variant, ""
+                return variant, Reason.SHOWN
             else:
-                reason = "syntax"
+                reason = Reason.SYNTAX
         return "", reason
 
     def _beside_rest(self, raw: str) -> list[str]:

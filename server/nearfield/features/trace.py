@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from nearfield.errors import EditRefused, NotPermitted
 from nearfield.listeners import Listeners
-from nearfield.types import Snapshot, Trace, Usage
+from nearfield.types import Reason, Snapshot, Trace, Usage
 
 KEPT = 1000
 """Traces held: an hour or two of typing, some 300 bytes each."""
@@ -47,7 +47,7 @@ class TraceLog:
 class Account:
     """One request that somebody waits for, from its begin to its end, however it ends: a context
     manager that adds its trace to `log`. `snapshot` is None where it is about no document. Who
-    answered is filled in meanwhile; `reason` stays "" when something is shown."""
+    answered is filled in meanwhile; `reason` stays `SHOWN` when something is."""
 
     log: TraceLog
     method: str
@@ -56,7 +56,7 @@ class Account:
     provider: str = ""
     model: str = ""
     usage: Usage | None = None
-    reason: str = ""
+    reason: Reason = Reason.SHOWN
     _begun: float = 0.0
 
     def spent(self, usage: Usage) -> None:
@@ -77,11 +77,11 @@ class Account:
     ) -> None:
         reason = self.reason
         if isinstance(error, asyncio.CancelledError):
-            reason = "cancelled"
+            reason = Reason.CANCELLED
         elif isinstance(error, EditRefused | NotPermitted):
-            reason = "refused"
+            reason = Reason.REFUSED
         elif error is not None:
-            reason = "failed"
+            reason = Reason.FAILED
         self.log.add(
             Trace(
                 id="",
@@ -121,6 +121,7 @@ def flat(trace: Trace) -> dict[str, Any]:
         "min_logprob": _thousandth(trace.min_logprob),
         "shown": trace.shown,
         "reason": trace.reason,
+        "detail": trace.detail,
         "included": [
             {"path": one.path, "kind": one.kind.value, "tokens": one.tokens}
             for one in trace.included

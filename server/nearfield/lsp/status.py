@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from pygls.lsp.server import LanguageServer
 
+from nearfield.features.reasons import COMPLETIONS, words
 from nearfield.features.status import IndexState, State, Status
 from nearfield.lsp.session import Session
+from nearfield.types import GIVEN_UP, Reason, Trace
 
 if TYPE_CHECKING:
     from nearfield.features.service import Service
@@ -31,8 +33,8 @@ _KINDS = {
 def register(server: LanguageServer, session: Session) -> None:
     """Tell every change of the status, and answer who asks."""
 
-    def say(status: Status, index: IndexState) -> None:
-        session.protocol.notify(STATUS, as_dict(status, index))
+    def say(status: Status, service: Service) -> None:
+        session.protocol.notify(STATUS, as_dict(status, service.knowledge.state, service.last))
         session.protocol.notify(DID_CHANGE_STATUS, as_copilot(status))
         # While it is ready a detail is about settings that could not be followed.
         if status.state in (State.UNAVAILABLE, State.READY) and status.detail:
@@ -48,27 +50,40 @@ def register(server: LanguageServer, session: Session) -> None:
                 session.notice(f"Nearfield: {index.problem}")
             if index.state != said:
                 said = index.state
-                session.protocol.notify(STATUS, as_dict(service.status, index))
+                session.protocol.notify(STATUS, as_dict(service.status, index, service.last))
                 nothing = index.state == "ready" and not index.files
                 if index.detail and (nothing or index.state in ("failed", "off")):
                     session.notice(f"Nearfield: {index.detail}")
 
-        service.subscribe(lambda status: say(status, service.knowledge.state))
+        why = Reason.SHOWN
+
+        def say_last(trace: Trace) -> None:
+            """Once when the reason becomes another, not at every keystroke."""
+            nonlocal why
+            if trace.method in COMPLETIONS and trace.reason not in (*GIVEN_UP, why):
+                why = trace.reason
+                index = service.knowledge.state
+                session.protocol.notify(STATUS, as_dict(service.status, index, trace))
+
+        service.subscribe(lambda status: say(status, service))
+        service.traces.watch(say_last)
         service.knowledge.subscribe(say_index)
 
     async def answer(params: Any = None) -> dict[str, Any]:
         service = await session.service()
         workspace = params.get("workspace") if isinstance(params, Mapping) else None
         roles = await service.roles(workspace if isinstance(workspace, str) else "")
-        return as_dict(replace(service.status, roles=roles), service.knowledge.state)
+        status = replace(service.status, roles=roles)
+        return as_dict(status, service.knowledge.state, service.last)
 
     session.when_started.append(started)
     server.feature(STATUS)(answer)
 
 
-def as_dict(status: Status, index: IndexState) -> dict[str, Any]:
+def as_dict(status: Status, index: IndexState, last: Trace | None = None) -> dict[str, Any]:
     """All of it: state, detail, progress (0..1 or null), provider, model, a row for each role: who
-    serves it ("" for nobody), and of each other candidate why it does not; and how the index is."""
+    serves it ("" for nobody), and of each other candidate why it does not; how the index is; and
+    what became of the `last` completion, null where there was none."""
     return {
         "state": status.state.value,
         "detail": status.detail,
@@ -85,6 +100,7 @@ def as_dict(status: Status, index: IndexState) -> dict[str, Any]:
             }
             for role in status.roles
         ],
+        "last": _last(last),
         "index": {
             "state": index.state,
             "detail": index.detail,
@@ -95,6 +111,13 @@ def as_dict(status: Status, index: IndexState) -> dict[str, Any]:
             "vectors": index.vectors,
         },
     }
+
+
+def _last(trace: Trace | None) -> dict[str, str] | None:
+    if trace is None:
+        return None
+    told = words(trace)
+    return {"reason": trace.reason, "sentence": told.sentence, "advice": told.advice}
 
 
 def as_copilot(status: Status) -> dict[str, Any]:

@@ -12,13 +12,9 @@ from pygls.exceptions import JsonRpcInvalidParams
 from nearfield.features.ask import CompletionAsk
 from nearfield.lsp.documents import Document
 from nearfield.lsp.session import Session
-from nearfield.types import Selected, Suggestion, Trace
+from nearfield.types import Reason, Selected, Suggestion, Trace
 
 log = logging.getLogger(__name__)
-
-TOO_BIG = "too_big"
-LOST = "lost"
-"""A change of the document could not be read."""
 
 WAITING_CLIENTS = {
     types.TEXT_DOCUMENT_INLINE_COMPLETION: ("neovim",),  # 200 ms
@@ -94,13 +90,13 @@ async def suggestions_at(session: Session, place: Place) -> tuple[Suggestion, ..
                 situation="",
                 total_ms=0.0,
                 shown=False,
-                reason=LOST if lost else TOO_BIG,
+                reason=Reason.LOST if lost else Reason.TOO_BIG,
             )
         )
         (_say_lost if lost else _say_too_big)(session, place.uri)
         return ()
     answer = await service.complete(ask)
-    if answer.reason == TOO_BIG:
+    if answer.reason is Reason.TOO_BIG:
         _say_too_big(session, place.uri)
     # The service checks this as well and accounts for it; here it is the promise.
     if not document.is_at(ask.snapshot) or session.documents.get(place.uri) is not document:

@@ -14,27 +14,12 @@ tunnel): the provider's option `leaves_machine` says so, and those that we know 
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import urlsplit, urlunsplit
 
 from nearfield.errors import ConfigError
+from nearfield.network.hosts import LOCALHOST, is_loopback_host
 
-LOCALHOST = "localhost"
 LOCALHOST_ADDRESSES = ("127.0.0.1", "::1")
-
-
-def is_loopback_host(host: str) -> bool:
-    """Whether `host` (a name or an address, IPv6 with or without brackets) is this machine."""
-    plain = host.removeprefix("[").removesuffix("]").lower()
-    if plain == LOCALHOST:
-        return True
-    try:
-        address = ipaddress.ip_address(plain)
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv4Address):
-        return address in ipaddress.IPv4Network("127.0.0.0/8")
-    return address == ipaddress.IPv6Address("::1") and "%" not in plain
 
 
 def is_loopback(url: str) -> bool:
@@ -66,7 +51,13 @@ def checked(name: str, url: str) -> str:
             f"The base_url of the provider {name} is not an HTTP address.",
             'Write it like "http://127.0.0.1:8080".',
         )
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if parts.username or parts.password:
+        raise ConfigError(
+            f"The base_url of the provider {name} holds a user or a password.",
+            "Set the option user to the name, and give the password as the key: in a variable that"
+            f" api_key_env names, or by `nearfield keys set {name}`.",
+        )
+    if parts.query or parts.fragment:
         raise ConfigError(
             f"The base_url of the provider {name} holds more than an address.",
             "Keys are taken from the environment or the system keyring, never from settings.",

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from nearfield.config.schema import ProviderSettings
 from nearfield.errors import ModelNotServed, ProviderError, Unauthorised, Unsupported
+from nearfield.network.clients import Network
 from nearfield.providers import address, estimate
 from nearfield.providers.anthropic_wire import body
 from nearfield.providers.clock import Clock
@@ -84,6 +85,7 @@ class Anthropic:
         self._url = address.with_literal_localhost(url)
         self._service: Service | None = None
         self._opening = asyncio.Lock()
+        self._network = Network(environ)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -169,6 +171,7 @@ class Anthropic:
                 key,
                 headers,
                 loopback=self._loopback,
+                network=self._network,
                 connect_timeout_s=self._options.connect_timeout_s,
             )
             self._service = service

@@ -17,7 +17,9 @@ import msgspec
 import stamina
 from anthropic.types import RawMessageStreamEvent
 
-from nearfield.errors import BadAnswer, ProviderError, Unreachable
+from nearfield.errors import BadAnswer, ConfigError, ProviderError, Unreachable
+from nearfield.network.clients import Network
+from nearfield.network.trouble import trouble
 from nearfield.providers import failures
 from nearfield.providers.anthropic_wire import ANSWER_TOOL, FINISH
 from nearfield.providers.clock import Clock, within
@@ -48,11 +50,18 @@ class Service:
         headers: dict[str, str],
         *,
         loopback: bool,
+        network: Network,
         connect_timeout_s: float,
     ) -> None:
+        """Raises `Unreachable` that names the proxy or certificates that cannot be used."""
         logging.getLogger("anthropic").setLevel(logging.WARNING)
         self._who = who
         self._loopback = loopback
+        try:
+            self._proxy = network.proxy(base_url)
+            verify = network.context(base_url, self._proxy)
+        except ConfigError as error:
+            raise Unreachable(f"{who} cannot be reached: {error.message}", error.hint) from None
         self._client = anthropic.AsyncAnthropic(
             # Always given, so that the SDK does not look for another one; a server on this machine
             # usually needs none.
@@ -64,7 +73,9 @@ class Service:
             # `trust_env` is false, and so would take what is meant for this machine elsewhere.
             http_client=httpx2.AsyncClient(
                 follow_redirects=False,
-                trust_env=not loopback,
+                trust_env=False,
+                verify=verify,
+                proxy=self._proxy and self._proxy.url,
                 timeout=httpx2.Timeout(None, connect=connect_timeout_s),
             ),
         )
@@ -141,6 +152,8 @@ class Service:
 
     def _refusal(self, error: anthropic.APIError) -> ProviderError:
         if isinstance(error, anthropic.APIConnectionError):
+            if found := trouble(error, self._proxy):
+                return Unreachable(f"{self._who} cannot be reached: {found.what}.", found.hint)
             refused = isinstance(error.__cause__, httpx2.ConnectError) and self._loopback
             kind = Unreachable if refused else _Broke
             return kind(f"{self._who} cannot be reached.", "Is the network up, and base_url right?")

@@ -31,6 +31,9 @@ GIVE_UP_AFTER = 5
 """Deaths in a row after which it counts as unavailable; starts go on at the longest pause."""
 START_TIMEOUT_S = 180.0
 """A large model on a slow disk takes minutes."""
+READY_WAIT_S = START_TIMEOUT_S + 20.0
+"""The longest that a request without a deadline waits for a server: one start, and the pauses
+before it. What does not start in that time says why."""
 POLL_S = 0.1
 END_S = 6.0
 TAIL_LINES = 20
@@ -66,7 +69,9 @@ class Child:
         self._changed = asyncio.Event()
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self.listening: Listening | None = None
-        self.health = Health(HealthState.STARTING, f"{name} starts when it is first asked.")
+        self.health = Health(
+            HealthState.IDLE, f"{name} is not running; the next request starts it."
+        )
         self.pid: int | None = None
         self.starts = 0
 
@@ -78,15 +83,17 @@ class Child:
 
     async def ready(self, deadline: float | None = None) -> Listening:
         """Where the server listens, once it does. Raises `NotReady` at the deadline (of
-        `time.monotonic()`), `Unreachable` when it keeps dying, and what `command` raises."""
+        `time.monotonic()`), at the latest after `READY_WAIT_S`; `Unreachable` when it keeps dying,
+        and what `command` raises."""
         self.start()
+        limit = time.monotonic() + READY_WAIT_S
+        limit = limit if deadline is None else min(limit, deadline)
         while not self._ready.is_set():
             if self.health.state is HealthState.UNAVAILABLE:
                 raise Unreachable(self.health.detail)
             self._changed.clear()
-            wait = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
-                async with asyncio.timeout(wait):
+                async with asyncio.timeout(max(0.0, limit - time.monotonic())):
                     await self._changed.wait()
             except TimeoutError:
                 raise NotReady(f"{self._name} is still starting.", self.health.detail) from None
@@ -104,7 +111,9 @@ class Child:
             if not task.cancelled():
                 task.result()
         if self._task is None:
-            self._say(HealthState.STARTING, f"{self._name} was stopped.")
+            self._say(
+                HealthState.IDLE, f"{self._name} was stopped; the next request starts it again."
+            )
 
     async def _watch(self) -> None:
         deaths = 0

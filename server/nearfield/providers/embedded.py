@@ -64,7 +64,7 @@ _HEALTH = {
     EngineState.STARTING: HealthState.STARTING,
     EngineState.LOADING: HealthState.STARTING,
     EngineState.WAITING: HealthState.STARTING,
-    EngineState.STOPPED: HealthState.STARTING,
+    EngineState.STOPPED: HealthState.IDLE,
     EngineState.FAILED: HealthState.UNAVAILABLE,
 }
 
@@ -101,12 +101,10 @@ class Embedded:
         self._chats = chats
         self._temperature = temperature
         self._rates: tuple[float, float] | None = None
-        self._resting = False
 
     def start(self) -> None:
         """Begin loading in the background. Raises `EngineMissing`."""
         if self._engine.status.state is EngineState.STOPPED:
-            self._resting = False
             self._engine.start(str(self._path))
 
     async def rest(self, after_seconds: float) -> bool:
@@ -116,7 +114,6 @@ class Embedded:
         if state is not EngineState.READY or self._engine.idle_seconds < after_seconds:
             return False
         await self._engine.stop()
-        self._resting = True
         return True
 
     @property
@@ -142,11 +139,11 @@ class Embedded:
 
     async def health(self) -> Health:
         """See `Provider`."""
-        status = self._engine.status
-        if self._resting:
-            return Health(HealthState.READY, f"{self.model} is resting; it loads when needed.")
+        status, state = self._engine.status, _HEALTH[self._engine.status.state]
+        if state is HealthState.IDLE:
+            return Health(state, f"{self.model} is not loaded; the next request loads it.")
         detail = str(status.error) if status.error else f"{self.model}: {status.state}"
-        return Health(_HEALTH[status.state], detail, status.progress)
+        return Health(state, detail, status.progress)
 
     async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
         """See `Provider`. Mid-line the prompt's form follows what time affords (`_variants`); every

@@ -29,6 +29,7 @@ from nearfield.errors import (
 )
 from nearfield.providers.base import Provider
 from nearfield.types import (
+    WOULD_ANSWER,
     Capabilities,
     ChatRequest,
     Delta,
@@ -110,12 +111,12 @@ class Fleet:
         """See `Provider`: asks every server; one is enough."""
         all_health = await asyncio.gather(*(m.provider.health() for m in self.members))
         for member, health in zip(self.members, all_health, strict=True):
-            if health.state is HealthState.READY:
+            if health.state in WOULD_ANSWER:
                 member.worked()
             else:
                 member.failed(Unreachable(health.detail))
-        up = sum(health.state is HealthState.READY for health in all_health)
-        said = " ".join(h.detail for h in all_health if h.state is not HealthState.READY)
+        up = sum(health.state in WOULD_ANSWER for health in all_health)
+        said = " ".join(h.detail for h in all_health if h.state not in WOULD_ANSWER)
         detail = f"{up} of {len(self.members)} servers are up. {said}".strip()
         if up:
             return Health(HealthState.READY, detail)

@@ -1,7 +1,8 @@
 """One connection policy for every model server.
 
 * Requests to this machine use no proxy, whatever the environment says, and follow no redirect
-  (neither do the others): what is meant for loopback goes to loopback or nowhere.
+  (neither do the others): what is meant for loopback goes to loopback or nowhere. Others go by
+  the proxies and certificates of `network`.
 * An answer has four clocks: connecting, the first piece, the pause between pieces, the whole; and
   the request's own deadline, which is usually the shortest.
 * Only transport errors are tried again, with jitter, and only while nothing of the answer has come.
@@ -11,10 +12,11 @@
 
 from __future__ import annotations
 
-import ssl
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import Any, cast
 
 import httpx
@@ -23,16 +25,22 @@ import stamina
 
 from nearfield.errors import (
     BadAnswer,
+    ConfigError,
     ModelNotServed,
     ProviderError,
     Unauthorised,
     Unreachable,
+    Unsupported,
 )
-from nearfield.providers import address, failures
+from nearfield.network.clients import Network
+from nearfield.network.hosts import LOCALHOST, is_loopback_host
+from nearfield.network.trouble import trouble
+from nearfield.providers import address, failures, refused
 from nearfield.providers.clock import Clock, within
 from nearfield.providers.failures import Who
 from nearfield.providers.lines import JsonLines, LineTooLongError, ServerSentEvents
-from nearfield.providers.options import Key, ServerOptions
+from nearfield.providers.options import Key, ServerOptions, authorization
+from nearfield.providers.refused import Refusals
 from nearfield.types import ServedModel
 
 ATTEMPTS = 3
@@ -51,6 +59,8 @@ DONE = "[DONE]"
 MAX_KNOWN = 30
 """How many of a server's models a message names; the error itself has all."""
 
+WHICH = "Is the provider's kind, preset and base_url right?"
+
 MAX_ERROR_BYTES = 64 * 1024
 """How much of a failing answer is read."""
 
@@ -62,8 +72,9 @@ class _Broke(Unreachable):
 class Http:
     """The way to one server. `local` is true when nothing that is sent leaves this machine.
 
-    `authorise` turns the key into headers; it is not called where there is none. `list_models`,
-    when it is set, names the models in the error about an unknown one.
+    `environ` names proxies and certificates. `authorise` turns the key into headers; it is not
+    called where there is none. `list_models`, when it is set, names the models in the error about
+    an unknown one.
     """
 
     def __init__(
@@ -73,6 +84,7 @@ class Http:
         options: ServerOptions,
         key: Key,
         *,
+        environ: Mapping[str, str],
         model: str = "",
         authorise: Callable[[str], Mapping[str, str]] | None = None,
         query: Mapping[str, str] | None = None,
@@ -83,8 +95,10 @@ class Http:
         self.who = Who(name, address.host_of(self.base_url), model, key.hint)
         self.options = options
         self._key = key
-        self._authorise = authorise or bearer
+        self._network = Network(environ)
+        self._authorise = authorise or partial(authorization, user=options.user)
         self._query = dict(query or {})
+        self._refusals = Refusals()
         self._client: httpx.AsyncClient | None = None
         self.list_models: Callable[[], Awaitable[list[ServedModel]]] | None = None
 
@@ -188,7 +202,30 @@ class Http:
         }
 
     async def _send(self, method: str, path: str, body: object) -> httpx.Response:
-        """The answer once its headers have come and say success."""
+        """The answer once its headers have come and say success. What the server refuses of the
+        body is left out, and it is asked again."""
+        known = self._refusals.known(path)
+        for _ in range(refused.MOST):
+            fitted = self._refusals.fitted(path, body)
+            response = await self._tried(method, path, fitted)
+            if response.is_success:
+                return response
+            error, content = await self._refusal(response)
+            status = response.status_code
+            if not isinstance(error, BadAnswer | Unsupported):
+                break
+            if not self._refusals.learn(path, fitted, status, content):
+                if named := refused.needed(fitted, status, content):
+                    said = f"{self.who} refuses the parameter {named[0]!r}."
+                    error = Unsupported(said, named[1])
+                break
+        else:
+            error = BadAnswer(f"{self.who} refuses one parameter after another.", WHICH)
+        self._refusals.restore(path, known)
+        raise error if body is None else await self._with_known(error)
+
+    async def _tried(self, method: str, path: str, body: object) -> httpx.Response:
+        """The answer, whatever it is, after a few attempts where the connection broke."""
         async for attempt in stamina.retry_context(
             on=_Broke,
             attempts=ATTEMPTS,
@@ -198,31 +235,40 @@ class Http:
             wait_jitter=WAIT_JITTER_S,
         ):
             with attempt:
-                response = await self._once(method, path, body)
-                if response.is_success:
-                    return response
-                error = await self._refusal(response)
-                raise error if body is None else await self._with_known(error)
+                return await self._once(method, path, body)
         raise self._broke()
 
     async def _once(self, method: str, path: str, body: object) -> httpx.Response:
-        client = self._client or self._open()
         headers = await self.headers()
         content = None
         if body is not None:
             content = msgspec.json.encode(body)
             headers["content-type"] = "application/json"
         try:
+            client = self._client or await self._open()
             request = client.build_request(
                 method, self.base_url + path, params=self._query, content=content, headers=headers
             )
             return await client.send(request, stream=True)
-        except httpx.ConnectError:
-            raise self._unreachable() from None
-        except (httpx.TransportError, httpx.InvalidURL) as error:
-            if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
-                raise self.bad("an address or a header that cannot be sent") from None
-            raise self._broke() from None
+        except ConfigError as error:  # of a proxy, or of certificates
+            raise Unreachable(
+                f"{self.who} cannot be reached: {error.message}", error.hint
+            ) from None
+        except httpx.TransportError as error:
+            raise self._on_the_way(error) from None
+        except httpx.InvalidURL:
+            raise self.bad("an address that cannot be sent to") from None
+
+    def _on_the_way(self, error: httpx.TransportError) -> ProviderError:
+        """The error for a request that got no answer."""
+        proxy = self._network.proxy(self.base_url)
+        if found := trouble(error, proxy):
+            return Unreachable(f"{self.who} cannot be reached: {found.what}.", found.hint)
+        if isinstance(error, httpx.ConnectError):
+            return self._unreachable()
+        if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
+            return self.bad("an address or a header that cannot be sent")
+        return self._broke()
 
     def _unreachable(self) -> Unreachable:
         # On this machine a refusal is certain: nobody listens. Elsewhere it may be a passing state.
@@ -236,13 +282,10 @@ class Http:
         """The error for a stream that ended before its end."""
         return Unreachable(f"The answer of {self.who} broke off.", "Is the server still running?")
 
-    def _open(self) -> httpx.AsyncClient:
-        secure = self.base_url.startswith("https:")
-        # Loading the certificates takes tens of milliseconds; plain HTTP needs none, and a context
-        # without any trusts nobody should it be used all the same.
-        verify = True if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    async def _open(self) -> httpx.AsyncClient:
         timeout = httpx.Timeout(None, connect=self.options.connect_timeout_s)
         if self.loopback:
+            verify = await asyncio.to_thread(self._network.context, self.base_url)
             # A new connection costs nothing here, and llama.cpp's server closes the old one after
             # a stream without saying so.
             limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
@@ -252,10 +295,11 @@ class Http:
                 trust_env=False,
             )
         else:
-            self._client = httpx.AsyncClient(verify=verify, timeout=timeout)
+            self._client = self._network.async_client(timeout)
         return self._client
 
-    async def _refusal(self, response: httpx.Response) -> ProviderError:
+    async def _refusal(self, response: httpx.Response) -> tuple[ProviderError, bytes]:
+        """The error that a failing answer means, and the answer."""
         body = b""
         try:
             async with aclosing(_chunks(response)) as chunks:
@@ -270,7 +314,7 @@ class Http:
         error = failures.of_response(self.who, response.status_code, response.headers, body)
         if isinstance(error, Unauthorised):
             self._key.forget()
-        return error
+        return error, body
 
     async def _with_known(self, error: ProviderError) -> ProviderError:
         """`error`, with the models that the server has when it has not the one that was asked."""
@@ -314,27 +358,24 @@ class _Loopback(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """See httpx. Raises `httpx.UnsupportedProtocol` for an address elsewhere."""
-        if not address.is_loopback_host(request.url.host):
+        if not is_loopback_host(request.url.host):
             raise httpx.UnsupportedProtocol("not an address of this machine")
-        if request.url.host != address.LOCALHOST:
+        if request.url.host != LOCALHOST:
             return await self._inner.handle_async_request(request)
         first, second = address.LOCALHOST_ADDRESSES
         named = request.url
         try:
             request.url = named.copy_with(host=first)
             return await self._inner.handle_async_request(request)
-        except httpx.ConnectError:
+        except httpx.ConnectError as error:
+            if trouble(error, None):
+                raise  # somebody listens there
             request.url = named.copy_with(host=second)
             return await self._inner.handle_async_request(request)
 
     async def aclose(self) -> None:
         """See httpx."""
         await self._inner.aclose()
-
-
-def bearer(key: str) -> Mapping[str, str]:
-    """The usual header for a key."""
-    return {"authorization": f"Bearer {key}"}
 
 
 def _is_whole(data: str) -> bool:

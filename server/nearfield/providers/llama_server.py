@@ -117,9 +117,10 @@ class LlamaServer:
         self.model = settings.model or "llama-server"
         self._model_named = bool(settings.model)
         self._options = read(name, settings.options, LlamaServerOptions)
-        key = key or Key(name, environ, secret, env=self._options.api_key_env)
+        options = self._options
+        key = key or Key(name, environ, secret, env=options.api_key_env, encoded=bool(options.user))
         url = settings.base_url or DEFAULT_URL
-        self._http = Http(name, url, self._options, key, model=self.model)
+        self._http = Http(name, url, options, key, environ=environ, model=self.model)
         self._form = self._options.fim_template
         self._template: FimTemplate | None = None
         if self._form not in ("", PLAIN, AUTO):

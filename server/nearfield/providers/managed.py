@@ -123,12 +123,10 @@ class Managed:
         self._listening: Listening | None = None
         self._running = 0
         self._last_used = time.monotonic()
-        self._resting = False
         self.child = Child(name, self._command, self._alive)
 
     def start(self) -> None:
         """Begin to start the server in the background."""
-        self._resting = False
         self._last_used = time.monotonic()
         self.child.start()
 
@@ -139,7 +137,6 @@ class Managed:
         ready = self.child.health.state is HealthState.READY
         if self._running or not ready or idle < after_seconds:
             return False
-        self._resting = True
         await self.child.stop()
         return True
 
@@ -161,8 +158,6 @@ class Managed:
 
     async def health(self) -> Health:
         """See `Provider`; does not start the server."""
-        if self._resting:
-            return Health(HealthState.READY, f"{self.model} is resting; it is started when needed.")
         if self.child.health.state is HealthState.READY and self._server is not None:
             return await self._server.health()
         return self.child.health
@@ -208,7 +203,6 @@ class Managed:
     def _asked(self) -> Generator[None]:
         """While a request runs the server is not ended, and the wait to do so begins behind it."""
         self._running += 1
-        self._resting = False
         try:
             yield
         finally:

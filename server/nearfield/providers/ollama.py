@@ -144,10 +144,9 @@ class Ollama:
         self.name = name
         self.model = settings.model
         self._options = options = read(name, settings.options, OllamaOptions)
-        key = Key(name, environ, secret, env=options.api_key_env)
-        self._http = Http(
-            name, settings.base_url or DEFAULT_URL, options, key, model=settings.model
-        )
+        key = Key(name, environ, secret, env=options.api_key_env, encoded=bool(options.user))
+        url = settings.base_url or DEFAULT_URL
+        self._http = Http(name, url, options, key, environ=environ, model=settings.model)
         self._http.list_models = self.models
         self._template = template_of(name, self.model, options.fim_template)
         self._load = {"num_ctx": options.num_ctx, **options.load}

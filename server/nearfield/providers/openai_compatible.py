@@ -29,7 +29,7 @@ from nearfield.providers.base import Provider
 from nearfield.providers.cut import Cut, answer, server_stops
 from nearfield.providers.families import raw_prompt, template_of
 from nearfield.providers.fleet import Fleet
-from nearfield.providers.http import Http, bearer
+from nearfield.providers.http import Http
 from nearfield.providers.openai_chat import MAX_STOPS
 from nearfield.providers.options import Key, Secret, ServerOptions, read
 from nearfield.providers.presets import PRESETS, Infill, Preset
@@ -278,6 +278,7 @@ def _http(
         env=options.api_key_env,
         usual_env=preset.key_env if own else (),
         required=preset.key_required and not address.is_loopback(url),
+        encoded=bool(options.user),
     )
     query = dict(preset.query)
     if options.api_version:
@@ -289,7 +290,8 @@ def _http(
         options,
         key,
         model=settings.model,
-        authorise=(lambda value: {header: value}) if header else bearer,
+        environ=environ,
+        authorise=(lambda value: {header: value}) if header and not options.user else None,
         query=query,
     )
 

@@ -9,6 +9,7 @@ copied and committed.
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
@@ -29,6 +30,9 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     api_key_env: str = ""
     """The environment variable that holds the key."""
+    user: str = ""
+    """The user's name, for a server that wants a name and a password (HTTP Basic): the key is then
+    the password."""
     headers: dict[str, str] = field(default_factory=dict[str, str])
     """Further headers for every request; none that carries a key."""
     leaves_machine: bool | None = None
@@ -51,7 +55,8 @@ _Options = TypeVar("_Options", bound=msgspec.Struct)
 
 # Alone these say little in code, and enough as an option of a provider.
 _KEY_OPTIONS = frozenset(("key", "keys"))
-_HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
+_KEY_HEADER = re.compile(r"authorization|api-?key|token|secret|cookie|password", re.IGNORECASE)
+_HEADER_SAFE = re.compile(r"((basic|bearer) )?[\x21-\x7e]+", re.IGNORECASE)
 
 
 def read(name: str, raw: Mapping[str, Any], kind: type[_Options]) -> _Options:
@@ -83,13 +88,26 @@ def _literal_key(name: str, where: str) -> ConfigError:
     return ConfigError(
         f"The provider {name} has a key in its settings ({where}).",
         "Remove it; name an environment variable in api_key_env, or run `nearfield keys set "
-        f"{name}`.",
+        f"{name}`. With the option user the key is a password.",
     )
+
+
+def authorization(key: str, user: str = "") -> dict[str, str]:
+    """The header for a key: a bearer token, or name and password (RFC 7617) where there is a `user`
+    or the key is written `NAME:PASSWORD`, as no token is (RFC 6750). A key may also be a whole
+    value, `Basic …` or `Bearer …`."""
+    if not user and re.match(r"(basic|bearer) ", key, re.IGNORECASE):
+        return {"Authorization": key}
+    if not user and ":" not in key:
+        return {"Authorization": f"Bearer {key}"}
+    pair = f"{user}:{key}" if user else key
+    return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode('ascii')}"}
 
 
 class Key:
     """A provider's key, looked up when it is first needed and never shown.
 
+    `encoded` says that it is sent encoded, as passwords are, so that it may hold any character.
     `usual_env` are the variables that the service's documentation names; they are only read for
     the service's own address, so that a setting cannot send a key to another host.
     """
@@ -104,6 +122,7 @@ class Key:
         usual_env: tuple[str, ...] = (),
         required: bool = False,
         value: str = "",
+        encoded: bool = False,
     ) -> None:
         self._name = name
         self._environ = environ
@@ -112,6 +131,7 @@ class Key:
         self._usual_env = usual_env
         self._required = required
         self._value = value
+        self._encoded = encoded
 
     def __repr__(self) -> str:
         return f"Key({self._name!r})"
@@ -121,7 +141,8 @@ class Key:
         one, or when it cannot be sent."""
         if not self._value:
             self._value = (await self._find()).strip()
-        if self._value and not _HEADER_SAFE.fullmatch(self._value):
+        encoded = self._encoded or ":" in self._value
+        if self._value and not encoded and not _HEADER_SAFE.fullmatch(self._value):
             raise Unauthorised(
                 f"The key of {self._name} has characters that no key has.", self.hint
             )

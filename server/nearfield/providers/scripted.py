@@ -15,6 +15,7 @@ Options (`[providers.NAME].options`):
   `result` that fits what the function answered is played before all others.
 * `script`: the path of a JSON file that holds such a list, or an object of these same options.
 * `context_tokens`, `prefill_rate`, `decode_rate`: what `capabilities` says.
+* `load_ms`: how long its model takes to load, once it is asked or told to `start`; 0: loaded.
 * `model`: see `ProviderSettings.model`; "scripted" when empty.
 
 It is deterministic: the same requests in the same order give the same deltas, log-probabilities
@@ -108,6 +109,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     context_tokens: int | None = None
     prefill_rate: float | None = None
     decode_rate: float | None = None
+    load_ms: Annotated[float, Meta(ge=0)] = 0
 
 
 @dataclass(slots=True)
@@ -147,6 +149,9 @@ class Scripted:
             decode_rate=options.decode_rate,
         )
         self._evaluated: OrderedDict[str, list[str]] = OrderedDict()
+        self._load_s = options.load_ms / 1000
+        self._loaded_at: float | None = None
+        """The moment at which the model will be loaded; None while nobody has asked for it."""
         self.health_now = Health(HealthState.READY)
         self.calls: deque[Call] = deque(maxlen=CALLS_KEPT)
 
@@ -160,8 +165,19 @@ class Scripted:
         """How many streams are open; 0 when every caller has closed its own."""
         return sum(not call.ended for call in self.calls)
 
+    def start(self) -> None:
+        """Begin to load, as an engine would; returns at once."""
+        if self._loaded_at is None:
+            self._loaded_at = time.monotonic() + self._load_s
+
     async def health(self) -> Health:
-        """`health_now`."""
+        """`health_now`, or how far the loading is."""
+        if not self._load_s:
+            return self.health_now
+        if self._loaded_at is None:
+            return Health(HealthState.IDLE, f"{self.name} is not loaded.")
+        if time.monotonic() < self._loaded_at:
+            return Health(HealthState.STARTING, f"{self.name} is loading.")
         return self.health_now
 
     async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
@@ -231,6 +247,9 @@ class Scripted:
         try:
             if self.health_now.state is not HealthState.READY:
                 raise NotReady(f"The provider {self.name} is not ready.", self.health_now.detail)
+            self.start()
+            if (left := (self._loaded_at or 0.0) - time.monotonic()) > 0:
+                await _pause(left * 1000, request.deadline)
             begun = time.monotonic()
             await _pause(answer.delay_ms, request.deadline)
             usage = self._evaluate(key, prompt, _ms_since(begun))

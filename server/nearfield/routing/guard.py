@@ -17,7 +17,7 @@ import msgspec
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config, ProviderSettings
-from nearfield.errors import NotPermitted
+from nearfield.errors import MayNotLeave, NoConsent, NotPermitted, OverBudget
 from nearfield.files.ignore import Ruling
 from nearfield.routing import money, secrets
 from nearfield.routing.errand import Consent, Errand, Source
@@ -170,15 +170,15 @@ class Guard:
         """Decide, and record what is about to be sent. Raises `NotPermitted` when it may not be, or
         cannot be recorded."""
         if self._configs.of(errand.workspace).routing.strategy == "local_only":
-            raise NotPermitted(f"Nothing is sent to {to.name}: the strategy is local_only.")
+            raise NoConsent(f"Nothing is sent to {to.name}: the strategy is local_only.")
         if not self.consent(to, errand).allows:
-            raise NotPermitted(
+            raise NoConsent(
                 f"Nothing is sent to {to.name}: you have not allowed that for this workspace.",
                 f"`nearfield consent allow {to.name}` does.",
             )
         prepared = self.prepare(to, request, errand)
         if prepared.funds is Funds.HARD:
-            raise NotPermitted(f"Nothing is sent to {to.name}: {prepared.warning}.")
+            raise OverBudget(f"Nothing is sent to {to.name}: {prepared.warning}.")
         content = prepared.content
         entry = self.store.begin(
             Sending(
@@ -261,7 +261,7 @@ def _cut_out(to: Remote, request: ChatRequest, source: Source, why: Ruling) -> C
 
 def _may_not_leave(to: Remote, path: str, why: Ruling) -> NotPermitted:
     name = Path(path).name
-    return NotPermitted(f"Nothing is sent to {to.name}: {name} may not leave, {why.sentence}.")
+    return MayNotLeave(f"Nothing is sent to {to.name}: {name} may not leave, {why.sentence}.")
 
 
 def _inside(path: str, workspace: str) -> str:

@@ -18,9 +18,12 @@ from types import TracebackType
 from nearfield.errors import (
     DeadlineExceeded,
     EngineError,
+    LeftAlone,
     NearfieldError,
+    NoConsent,
     NoProvider,
     NotPermitted,
+    OverBudget,
     ProviderError,
 )
 from nearfield.providers.base import Provider
@@ -28,7 +31,7 @@ from nearfield.routing.desk import Desk
 from nearfield.routing.errand import Decision, Errand, Offer
 from nearfield.routing.hedge import race
 from nearfield.routing.plain_text import PlainText, literal_in, plain
-from nearfield.routing.plan import Step, Use
+from nearfield.routing.plan import BROKE, NO_CLOUD, REFUSED, Step, Use
 from nearfield.routing.quality import Answer, judge
 from nearfield.types import ChatRequest, Delta, Finish, InfillRequest, Usage
 
@@ -153,7 +156,20 @@ class Route:
                 yield item
             return
         skipped = (f"{name}: {why}" for name, why in plan.skipped)
-        raise no_provider((*self.failures, *skipped), tuple(self._causes))
+        # What failed now says more than what was not even tried.
+        untried = (self._untried(name, why) for name, why in plan.skipped)
+        raise no_provider((*self.failures, *skipped), (*untried, *self._causes))
+
+    def _untried(self, name: str, why: str) -> NearfieldError:
+        """The error that stands for a candidate that was left out."""
+        said = f"{name}: {why}."
+        if why == BROKE:
+            return OverBudget(said)
+        if why in (NO_CLOUD, REFUSED):
+            return NoConsent(said)
+        if self._desk.missing(name) == why:
+            return ProviderError(said)
+        return LeftAlone(said)
 
     async def _may(self, step: Step) -> bool:
         use = step.failed if self._held is None else step.poor
@@ -360,7 +376,9 @@ class Route:
             return None
         if announce:
             self.offers.append(offer)
-            self.failures.append(f"{name}: offered to you")
+            said = f"{name}: offered to you"
+            self.failures.append(said)
+            self._causes.insert(0, NoConsent(f"{said}."))
         return offer
 
     async def _asked(self, offer: Offer) -> bool:
@@ -378,7 +396,9 @@ class Route:
         except TimeoutError:
             decision = None
         if decision is None or decision is Decision.NEVER:
-            self.failures.append(f"{offer.provider}: you did not allow it")
+            said = f"{offer.provider}: you did not allow it"
+            self.failures.append(said)
+            self._causes.append(NoConsent(f"{said}."))
         if decision is not None:
             await self._desk.say(offer, decision)
         if decision in (Decision.ONCE, Decision.WORKSPACE):

@@ -95,6 +95,7 @@ DOMAIN: dict[str, tuple[Any, list[tuple[Any, Any]]]] = {
     "chat.timeout_s": (10, [(1, 1), (99, 10)]),
     "chat.max_files": (10, [(1, 1), (99, 10)]),
     "chat.max_bytes": (10, [(1, 1), (99, 10)]),
+    "network.ca_file": ("/etc/own.pem", [("/tmp/other.pem", "/etc/own.pem")]),
     "log.level": ("warning", [("debug", "warning"), ("error", "warning")]),
 }
 

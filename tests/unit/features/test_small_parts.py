@@ -62,6 +62,7 @@ def test_a_flat_trace_has_the_promised_keys_and_json_values() -> None:
         "min_logprob": -1.5,
         "shown": True,
         "reason": "",
+        "detail": "",
         "included": [{"path": "b.py", "kind": "definition", "tokens": 30}],
     }
     assert flat(TRACE)["prompt_tokens"] is None

@@ -70,11 +70,19 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_starts_once_for_all_who_ask(server: Callable[[str], Child]) -> None:
     mine = server(SERVE)
-    assert mine.health.state is HealthState.STARTING
+    assert mine.health.state is HealthState.IDLE
     first, *others = await asyncio.gather(*(mine.ready() for _ in range(5)))
     assert others == [first] * 4
     assert mine.starts == 1
     assert mine.health.state is HealthState.READY
+
+
+async def test_the_wait_for_a_server_ends_also_without_a_deadline(
+    server: Callable[[str], Child], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "READY_WAIT_S", 0.05)
+    with pytest.raises(NotReady, match="still starting"):
+        await server("import time; time.sleep(60)").ready()
 
 
 async def test_is_started_again_with_another_key(server: Callable[[str], Child]) -> None:

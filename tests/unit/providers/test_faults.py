@@ -100,7 +100,7 @@ FAULTS = {
     "429": Fault(RateLimited, _refuse(429)),
     "413": Fault(ContextTooLong, _refuse(413)),
     "400, too long": Fault(ContextTooLong, _refuse(400, "prompt is too long: 300000 tokens")),
-    "400": Fault(BadAnswer, _refuse(400, "temperature: no such thing")),
+    "400": Fault(BadAnswer, _refuse(400, "no such thing")),
     "a redirect": Fault(BadAnswer, _refuse(307, location="http://192.0.2.1/")),
 }
 """Web pages and garbage are told apart from streams by their content type and shape."""

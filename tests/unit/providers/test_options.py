@@ -122,7 +122,7 @@ async def test_key(case: str) -> None:
         for value in environ.values():
             assert value not in str(caught.value).split()
     else:
-        assert (await provider._http.headers())["authorization"] == f"Bearer {expected}"
+        assert (await provider._http.headers())["Authorization"] == f"Bearer {expected}"
     assert set(asked) <= {"mine"}
 
 
@@ -145,3 +145,22 @@ async def test_a_refused_key_is_looked_up_again(server: Server) -> None:
 def test_a_key_does_not_show() -> None:
     provider = _build("llama_server", {"api_key_env": "A"}, environ={"A": SECRET})
     assert SECRET not in repr(vars(provider)) + repr(vars(provider._http))
+
+
+@pytest.mark.parametrize(
+    ("key", "user", "sent"),
+    [
+        ("abc", "", "Bearer abc"),
+        ("Bearer abc", "", "Bearer abc"),
+        ("basic bWU6cHc=", "", "basic bWU6cHc="),
+        ("me:pw", "", "Basic bWU6cHc="),
+        ("pw", "me", "Basic bWU6cHc="),
+        ("a:b", "me", "Basic bWU6YTpi"),
+        ("p w\u00e4", "me", "Basic bWU6cCB3w6Q="),
+    ],
+)
+async def test_the_header_of_a_key(key: str, user: str, sent: str) -> None:
+    options: dict[str, object] = {"api_key_env": "A", "user": user}
+    for kind in ("llama_server", "ollama"):
+        provider = _build(kind, options, environ={"A": key})
+        assert (await provider._http.headers())["Authorization"] == sent

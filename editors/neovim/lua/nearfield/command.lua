@@ -45,7 +45,9 @@ local function status(client)
     local words = vim.tbl_filter(function(word)
       return word and word ~= vim.NIL and word ~= ''
     end, { s.state, s.detail, s.model, s.provider })
-    say(table.concat(words, ', '))
+    local last = require('nearfield.status').last(s)
+    local why = last and last.reason ~= '' and vim.trim(last.sentence .. ' ' .. last.advice) or nil
+    say(table.concat(words, ', ') .. (why and '\nNo suggestion: ' .. why or ''))
   end)
 end
 

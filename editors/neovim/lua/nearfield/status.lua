@@ -8,6 +8,7 @@ local M = {}
 ---@field progress? number from 0 to 1, while loading
 ---@field provider string
 ---@field model string
+---@field last? { reason: string, sentence: string, advice: string } of the last completion
 
 ---@type table<integer, nearfield.Status>
 local said = {}
@@ -30,6 +31,14 @@ function M.get(bufnr)
     and (said[client.id] or { state = 'starting', detail = '', provider = '', model = '' })
 end
 
+--- What became of the last completion; nil where there was none, or the server does not say.
+---@param status nearfield.Status
+---@return { reason: string, sentence: string, advice: string }?
+function M.last(status)
+  local last = status.last
+  return type(last) == 'table' and last or nil
+end
+
 --- A few words for a statusline, "" where there is no server.
 ---@return string
 function M.line()
@@ -40,6 +49,10 @@ function M.line()
   local words = status.state
   if status.state == 'ready' then
     words = status.model ~= '' and status.model or status.provider
+    local last = M.last(status)
+    if last and last.reason ~= '' then
+      words = ('%s (%s)'):format(words, (last.reason:gsub('_', ' ')))
+    end
   end
   -- Statuslines read `%` as the beginning of an item.
   return (('Nearfield: ' .. words):gsub('%%', ''))

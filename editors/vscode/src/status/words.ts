@@ -113,6 +113,9 @@ function details({ enabled, trusted, download }: Situation, status: Status): str
     lines.push("This workspace is not trusted: no cloud, no tools, none of its settings.");
   }
   if (!enabled) lines.push("Completions are off by your settings.");
+  if (status.last?.reason) {
+    lines.push(escape(`No suggestion: ${status.last.sentence} ${status.last.advice}`.trim()));
+  }
   if (download) lines.push(`Downloading ${escape(download.name)}.`);
   const rows = served(status).map(
     ({ role, model, provider, local }) =>

@@ -32,7 +32,7 @@ from nearfield.routing.errand import Ask as AskUser
 from nearfield.routing.errand import Errand, Task
 from nearfield.routing.router import EMBEDDED, Router, built
 from nearfield.routing.tasks import ROLES
-from nearfield.types import Role, Tool
+from nearfield.types import Reason, Role, Tool
 
 SESSIONS = 32
 """Conversations kept; the one not used for longest goes first."""
@@ -135,7 +135,7 @@ class Chat:
                 _settle(session)
                 account.provider, account.model = reply.provider, reply.model
             account.situation = reply.finish.value
-            account.reason = "" if reply.text.strip() else "empty"
+            account.reason = Reason.SHOWN if reply.text.strip() else Reason.EMPTY
         return reply
 
     def _session(self, name: str) -> Session:

@@ -46,7 +46,7 @@ from nearfield.features.trace import Account, TraceLog
 from nearfield.routing.errand import Errand, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.routing.tasks import ROLES
-from nearfield.types import HealthState, Snapshot, Span, Trace, Usage
+from nearfield.types import HealthState, Reason, Snapshot, Span, Trace, Usage
 
 log = logging.getLogger(__name__)
 
@@ -208,7 +208,7 @@ class Explainer(Feature):
         except TimeoutError:
             topic = None
         if topic is None:
-            self._account(snapshot, begun, None, "nothing")
+            self._account(snapshot, begun, None, Reason.NOTHING)
             return None
         question = question_of(snapshot, topic.subject, topic.facts)
         said = self._kept.get(question.key)
@@ -220,7 +220,7 @@ class Explainer(Feature):
         preparing = said is None and self._running is not None
         # Reading prose takes milliseconds, and the first time its parser is imported.
         shown = await asyncio.to_thread(self._page, topic, said, preparing)
-        self._account(snapshot, begun, said, "" if shown else "nothing", cached)
+        self._account(snapshot, begun, said, Reason.SHOWN if shown else Reason.NOTHING, cached)
         return Hover(shown, topic.subject.span) if shown else None
 
     async def explain(
@@ -238,7 +238,7 @@ class Explainer(Feature):
             explained = await self._explained(snapshot, span, said, restarted, elsewhere)
             told = explained.explanation
             account.provider, account.model, account.usage = told.provider, told.model, told.usage
-            account.reason = "" if told.text else "empty"
+            account.reason = Reason.SHOWN if told.text else Reason.EMPTY
             return explained
 
     async def _explained(
@@ -302,9 +302,12 @@ class Explainer(Feature):
         text, by = (said.text, said.by) if said else ("", "")
         return page(topic.subject, facts, topic.snapshot.language, text, by, preparing)
 
-    def _begin(self, question: Question, workspace: str) -> asyncio.Task[Explanation | None] | None:
+    def _begin(
+        self, question: Question, workspace: str, *, loads: bool = True
+    ) -> asyncio.Task[Explanation | None] | None:
         """Compute the answer in the background, unless it is being computed; what was computed for
-        something else makes way. None where no model may or can."""
+        something else makes way. `loads`: also by a model that has to be loaded for it. None where
+        no model may or can."""
         if self._router is None or self._paused or not self._settings(workspace).explain:
             return None
         if self._running is not None:
@@ -312,7 +315,8 @@ class Explainer(Feature):
             if key == question.key and not task.done():
                 return task
             task.cancel()
-        task = run_task(self._compute(self._router, question, workspace), "explain")
+        work = self._compute(self._router, question, workspace, loads)
+        task = run_task(work, "explain")
         self._running = (question.key, task)
         task.add_done_callback(self._ended)
         return task
@@ -322,10 +326,10 @@ class Explainer(Feature):
             self._running = None
 
     async def _compute(
-        self, router: Router, question: Question, workspace: str
+        self, router: Router, question: Question, workspace: str, loads: bool
     ) -> Explanation | None:
         errand = Errand(Task.EXPLAIN, workspace, question.sources, (complaint,))
-        if not await self._awake(router, question, errand):
+        if not await self._awake(router, question, errand, loads):
             return None
         try:
             async with asyncio.timeout(BACKGROUND_SECONDS):
@@ -343,9 +347,9 @@ class Explainer(Feature):
         return said
 
     @staticmethod
-    async def _awake(router: Router, question: Question, errand: Errand) -> bool:
-        """Whether who would be asked first is there; a model that is still being loaded is not
-        waited for."""
+    async def _awake(router: Router, question: Question, errand: Errand, loads: bool) -> bool:
+        """Whether who would be asked first is there, or is to be loaded (`loads`); a model that is
+        being loaded already is not waited for."""
         candidates = router.candidates(router.choose(question.request, errand).role)
         chatting = [provider for provider in candidates if provider.capabilities.chat]
         if not chatting:
@@ -355,9 +359,10 @@ class Explainer(Feature):
         if not chatting[0].capabilities.local:
             return True
         try:
-            return (await chatting[0].health()).state is HealthState.READY
+            state = (await chatting[0].health()).state
         except ProviderError:
             return False
+        return state is HealthState.READY or (loads and state is HealthState.IDLE)
 
     async def _prepare(self, snapshot: Snapshot, offset: int) -> None:
         await asyncio.sleep(REST_SECONDS)
@@ -369,7 +374,7 @@ class Explainer(Feature):
         question = question_of(snapshot, topic.subject, topic.facts)
         if question.key not in self._kept:
             # Without a workspace nothing can have been consented to: it stays on this machine.
-            self._begin(question, "")
+            self._begin(question, "", loads=False)
 
     async def _asked_for(
         self,
@@ -400,7 +405,7 @@ class Explainer(Feature):
         snapshot: Snapshot,
         begun: float,
         said: Explanation | None,
-        reason: str,
+        reason: Reason,
         cached: bool = False,
     ) -> None:
         self._traces.add(

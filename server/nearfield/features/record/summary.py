@@ -7,10 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nearfield.features.record.row import Row, Taken
-from nearfield.types import Situation
-
-GIVEN_UP = ("cancelled", "superseded", "stale", "late")
-"""Reasons of questions that nobody waited for any longer: their time says nothing."""
+from nearfield.types import GIVEN_UP, Situation
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from nearfield.routing.errand import Errand, Source, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import Parsed
-from nearfield.types import ChatRequest, Message, Role, Snapshot
+from nearfield.types import ChatRequest, Message, Reason, Role, Snapshot
 
 __all__ = ["Progress", "Review", "Reviewer", "snapshot_of"]
 
@@ -127,7 +127,7 @@ class Reviewer(Feature):
                 await self._review(snapshot, rows, changed, found, progress, review, elsewhere)
             finally:
                 account.provider, account.model = review.provider, review.model
-            account.reason = "" if len(review.findings) > before else "nothing"
+            account.reason = Reason.SHOWN if len(review.findings) > before else Reason.NOTHING
             return review
 
     async def _review(
