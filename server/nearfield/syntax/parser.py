@@ -5,8 +5,9 @@
 `Parsed` is an immutable view of one text and its tree. It speaks code points, as the rest of the
 house does; tree-sitter speaks bytes of UTF-8, rows and byte columns, and that stays in here.
 
-Bounded: a text that is too long, has a line that is too long, or takes too long to parse has no
-tree, and callers work by lines. Everything may be called from any thread.
+Bounded: a text that is too long, has a line that is too long, would harm the process
+(`scanner_state`) or takes too long to parse has no tree, and callers work by lines. Everything may
+be called from any thread.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from typing import Any
 import tree_sitter
 
 from nearfield.syntax.differences import changed_span
-from nearfield.syntax.languages import Language, grammar
+from nearfield.syntax.languages import Language
+from nearfield.syntax.scanner_state import safe_grammar
 from nearfield.types import Edit, Span
 
 __all__ = ["ParseCache", "Parsed", "parse"]
@@ -121,17 +123,20 @@ class Parsed:
         return self.errors(Span(0, len(self.text))) if self.root.has_error else 0
 
     def edited(self, edit: Edit) -> Parsed | None:
-        """The same document after `edit`, parsed with this tree's help; None when that took too
-        long. This view stays as it is."""
+        """The same document after `edit`, parsed with this tree's help; None when it is beyond the
+        bounds. This view stays as it is."""
         text = self.text[: edit.span.start] + edit.text + self.text[edit.span.end :]
-        return self._reparsed(text, edit.span, len(edit.text))
+        written = Span(edit.span.start, edit.span.start + len(edit.text))
+        safe = _grammar_for(self.language, text, written)
+        return None if safe is None else self.reparsed(safe, text, edit.span, len(edit.text))
 
-    def _reparsed(self, text: str, span: Span, new_length: int) -> Parsed | None:
-        """`text` is this text with `span` replaced by `new_length` characters."""
+    def reparsed(
+        self, safe: tree_sitter.Language, text: str, span: Span, new_length: int
+    ) -> Parsed | None:
+        """`text` is this text with `span` replaced by `new_length` characters, and `safe` the
+        grammar that may be used for it; None when it takes too long."""
         start, old_end = self.byte(span.start), self.byte(span.end)
         inserted = _encode(text[span.start : span.start + new_length])
-        if _longest_line_at(text, span.start, span.start + new_length) > MAX_LINE_CHARS:
-            return None
         source = self.source[:start] + inserted + self.source[old_end:]
         new_end = start + len(inserted)
         row, line_start = _row_of(self.source, start)
@@ -144,7 +149,7 @@ class Parsed:
             _point(self.source, start, old_end, row, line_start),
             _point(source, start, new_end, row, line_start),
         )
-        fresh = _run(self.language, source, tree)
+        fresh = _run(safe, source, tree)
         if fresh is None:
             return None
         return Parsed(self.language, text, source, fresh, (span.start, start))
@@ -152,16 +157,27 @@ class Parsed:
 
 def parse(language: Language, text: str) -> Parsed | None:
     """`text` parsed afresh; None when it is beyond the bounds above."""
-    if len(text) > MAX_CHARS or max(map(len, text.split("\n"))) > MAX_LINE_CHARS:
-        return None
+    safe = _grammar_for(language, text, Span(0, len(text)))
+    return None if safe is None else _parsed(language, safe, text)
+
+
+def _parsed(language: Language, safe: tree_sitter.Language, text: str) -> Parsed | None:
     source = _encode(text)
-    tree = _run(language, source, None)
+    tree = _run(safe, source, None)
     return None if tree is None else Parsed(language, text, source, tree)
+
+
+def _grammar_for(language: Language, text: str, written: Span) -> tree_sitter.Language | None:
+    """What `text` may be parsed with, None when it is beyond the bounds that can be told without
+    parsing it; its lines outside `written` are known to be short."""
+    if len(text) > MAX_CHARS or _longest_line_at(text, written) > MAX_LINE_CHARS:
+        return None
+    return safe_grammar(language, text)
 
 
 @dataclass(slots=True)
 class _Entry:
-    """What is known of one document. `parsed` is None when `length` characters were too much."""
+    """What is known of one document. `parsed` is None when `length` characters took too long."""
 
     language: Language
     parsed: Parsed | None
@@ -178,7 +194,8 @@ class ParseCache:
 
     def parse(self, uri: str, language: Language | None, text: str) -> Parsed | None:
         """The document `uri` as it is now; reuses what is known of it. None: no such grammar, or
-        beyond the bounds above (which is then remembered until the text has shrunk by half)."""
+        beyond the bounds above. That it took too long is remembered until the text has shrunk by
+        half."""
         if language is None:
             return None
         with self._lock:
@@ -187,7 +204,18 @@ class ParseCache:
             entry = None
         if entry is not None and entry.parsed is None and len(text) * 2 > entry.length:
             return None
-        parsed = self._from(entry, language, text)
+        before = entry.parsed if entry else None
+        if before is not None and before.text == text:
+            return before
+        span, length = changed_span(before.text, text) if before else (Span(0, 0), len(text))
+        safe = _grammar_for(language, text, Span(span.start, span.start + length))
+        if safe is None:
+            return None
+        parsed = (
+            before.reparsed(safe, text, span, length)
+            if before is not None
+            else _parsed(language, safe, text)
+        )
         with self._lock:
             self._entries[uri] = _Entry(language, parsed, len(text))
             self._entries.move_to_end(uri)
@@ -200,19 +228,9 @@ class ParseCache:
         with self._lock:
             self._entries.pop(uri, None)
 
-    @staticmethod
-    def _from(entry: _Entry | None, language: Language, text: str) -> Parsed | None:
-        before = entry.parsed if entry else None
-        if before is None or len(text) > MAX_CHARS:
-            return parse(language, text)
-        if before.text == text:
-            return before
-        span, length = changed_span(before.text, text)
-        return before._reparsed(text, span, length)  # pyright: ignore[reportPrivateUsage]
-
 
 def _run(
-    language: Language, source: bytes, old: tree_sitter.Tree | None
+    safe: tree_sitter.Language, source: bytes, old: tree_sitter.Tree | None
 ) -> tree_sitter.Tree | None:
     """Parse within the time allowed."""
     deadline = time.monotonic() + PARSE_SECONDS
@@ -231,7 +249,7 @@ def _run(
     def late(_byte: int, _error: bool) -> bool:
         return time.monotonic() > deadline
 
-    parser = tree_sitter.Parser(grammar(language))
+    parser = tree_sitter.Parser(safe)
     try:
         if old is None:
             return parser.parse(read, progress_callback=late)
@@ -297,9 +315,9 @@ def _point(source: bytes, start: int, end: int, row: int, line_start: int) -> tu
     return row + rows, end - source.rfind(b"\n", start, end) - 1
 
 
-def _longest_line_at(text: str, start: int, end: int) -> int:
-    """The length of the longest line that `start:end` touches."""
-    first = text.rfind("\n", 0, start) + 1
-    last = text.find("\n", end)
+def _longest_line_at(text: str, span: Span) -> int:
+    """The length of the longest line that `span` touches."""
+    first = text.rfind("\n", 0, span.start) + 1
+    last = text.find("\n", span.end)
     lines = text[first : len(text) if last < 0 else last].split("\n")
     return max(map(len, lines))
