@@ -6,8 +6,8 @@
 house does; tree-sitter speaks bytes of UTF-8, rows and byte columns, and that stays in here.
 
 Bounded: a text that is too long, has a line that is too long, would harm the process
-(`scanner_state`) or takes too long to parse has no tree, and callers work by lines. Everything may
-be called from any thread.
+(`scanner_state`), takes too long to parse or is nested too deeply has no tree, and callers work by
+lines. Everything may be called from any thread.
 """
 
 from __future__ import annotations
@@ -27,17 +27,30 @@ from nearfield.syntax.languages import Language
 from nearfield.syntax.scanner_state import safe_grammar
 from nearfield.types import Edit, Span
 
-__all__ = ["ParseCache", "Parsed", "parse"]
+__all__ = ["ParseCache", "Parsed", "parse", "tree_of"]
 
-MAX_CHARS = 4_000_000
-"""Longer texts have no tree: 4 MB of Python parse in about 0.3 s, and are never source code."""
+MAX_CHARS = 2_000_000
+"""Longer texts have no tree: they are never source code, and each edit would cost 20 ms."""
 MAX_LINE_CHARS = 100_000
 """A text with a longer line has no tree: several grammars count columns from the line's start at
 every token, which is quadratic in the line's length."""
-PARSE_SECONDS = 2.0
-"""A parse is given up after this long. 1 MB takes 0.07 s; text that is no code may take minutes."""
+PARSE_SECONDS, PARSE_SECONDS_A_MB = 0.2, 1.0
+"""A parse is given up after so much processor time. 1 MB takes 0.07 s on a fast machine; text that
+is no code may take minutes, and while it is parsed all else waits now and then."""
+MOST_UNCLOSED = 2_000
+"""A text with more brackets of a kind left open has no tree: where it ends, tree-sitter tries to
+close them all at once, which cannot be interrupted (0.2 s for 50,000)."""
+DEEPEST = 500
+"""A tree with nodes twice as deep is given up, and some that are not quite so deep. Whoever goes up
+or down in it takes steps in proportion, often once a node. Python's library has 29 levels."""
+LOOK_SECONDS = 0.05
+"""Finding that out takes 2 ms of a tree of 1 MB. One that takes longer is so wide, mostly of
+errors, that every step in it does."""
+RESTS = 20
+"""A text that had no tree, and took so long to show it, is left alone for so many times as long."""
 CHUNK_BYTES = (32_768, 2_048, 128, 16)
 """The parser asks for its text in pieces of these sizes, the largest that is there."""
+BRACKETS = ("()", "[]", "{}", "<>")
 CACHED_DOCUMENTS = 64
 """Trees kept; about 10 bytes of tree a byte of text."""
 
@@ -134,7 +147,7 @@ class Parsed:
         self, safe: tree_sitter.Language, text: str, span: Span, new_length: int
     ) -> Parsed | None:
         """`text` is this text with `span` replaced by `new_length` characters, and `safe` the
-        grammar that may be used for it; None when it takes too long."""
+        grammar that may be used for it; None when it takes too long or is nested too deeply."""
         start, old_end = self.byte(span.start), self.byte(span.end)
         inserted = _encode(text[span.start : span.start + new_length])
         source = self.source[:start] + inserted + self.source[old_end:]
@@ -149,8 +162,8 @@ class Parsed:
             _point(self.source, start, old_end, row, line_start),
             _point(source, start, new_end, row, line_start),
         )
-        fresh = _run(safe, source, tree)
-        if fresh is None:
+        fresh = tree_of(safe, source, tree)
+        if fresh is None or _too_deep(fresh):
             return None
         return Parsed(self.language, text, source, fresh, (span.start, start))
 
@@ -163,8 +176,8 @@ def parse(language: Language, text: str) -> Parsed | None:
 
 def _parsed(language: Language, safe: tree_sitter.Language, text: str) -> Parsed | None:
     source = _encode(text)
-    tree = _run(safe, source, None)
-    return None if tree is None else Parsed(language, text, source, tree)
+    tree = tree_of(safe, source, None)
+    return None if tree is None or _too_deep(tree) else Parsed(language, text, source, tree)
 
 
 def _grammar_for(language: Language, text: str, written: Span) -> tree_sitter.Language | None:
@@ -172,16 +185,19 @@ def _grammar_for(language: Language, text: str, written: Span) -> tree_sitter.La
     parsing it; its lines outside `written` are known to be short."""
     if len(text) > MAX_CHARS or _longest_line_at(text, written) > MAX_LINE_CHARS:
         return None
+    if any(text.count(opens) - text.count(closes) > MOST_UNCLOSED for opens, closes in BRACKETS):
+        return None
     return safe_grammar(language, text)
 
 
 @dataclass(slots=True)
 class _Entry:
-    """What is known of one document. `parsed` is None when `length` characters took too long."""
+    """What is known of one document. `parsed` is None when its text has no tree; `again` is the
+    moment from which that may be tried again."""
 
     language: Language
     parsed: Parsed | None
-    length: int
+    again: float
 
 
 class ParseCache:
@@ -194,15 +210,15 @@ class ParseCache:
 
     def parse(self, uri: str, language: Language | None, text: str) -> Parsed | None:
         """The document `uri` as it is now; reuses what is known of it. None: no such grammar, or
-        beyond the bounds above. That it took too long is remembered until the text has shrunk by
-        half."""
+        beyond the bounds above. Where that cost a parse, the next ones are spared for a while."""
         if language is None:
             return None
         with self._lock:
             entry = self._entries.get(uri)
         if entry is not None and entry.language is not language:
             entry = None
-        if entry is not None and entry.parsed is None and len(text) * 2 > entry.length:
+        began = time.monotonic()
+        if entry is not None and entry.parsed is None and began < entry.again:
             return None
         before = entry.parsed if entry else None
         if before is not None and before.text == text:
@@ -217,7 +233,8 @@ class ParseCache:
             else _parsed(language, safe, text)
         )
         with self._lock:
-            self._entries[uri] = _Entry(language, parsed, len(text))
+            again = time.monotonic() + RESTS * (time.monotonic() - began)
+            self._entries[uri] = _Entry(language, parsed, again)
             self._entries.move_to_end(uri)
             while len(self._entries) > self._documents:
                 self._entries.popitem(last=False)
@@ -229,11 +246,12 @@ class ParseCache:
             self._entries.pop(uri, None)
 
 
-def _run(
+def tree_of(
     safe: tree_sitter.Language, source: bytes, old: tree_sitter.Tree | None
 ) -> tree_sitter.Tree | None:
-    """Parse within the time allowed."""
-    deadline = time.monotonic() + PARSE_SECONDS
+    """The tree of a text in UTF-8, with the help of an older one that was edited alike; None when
+    that takes too long. `safe` is what `scanner_state` allows for the text."""
+    deadline = time.thread_time() + PARSE_SECONDS + PARSE_SECONDS_A_MB * len(source) / 1e6
     parsing = True
 
     def read(byte: int, _point: object) -> Any:
@@ -247,7 +265,7 @@ def _run(
         return source[byte : byte + CHUNK_BYTES[0]]
 
     def late(_byte: int, _error: bool) -> bool:
-        return time.monotonic() > deadline
+        return time.thread_time() > deadline
 
     parser = tree_sitter.Parser(safe)
     try:
@@ -258,6 +276,18 @@ def _run(
         return None
     finally:
         parsing = False
+
+
+def _too_deep(tree: tree_sitter.Tree) -> bool:
+    """Whether there is a node at twice `DEEPEST`. The node above it at `DEEPEST` holds so many that
+    one of those looked at is among them."""
+    cursor = tree.walk()
+    late = time.thread_time() + LOOK_SECONDS
+    for number in range(0, tree.root_node.descendant_count, DEEPEST):
+        cursor.goto_descendant(number)
+        if cursor.depth > DEEPEST or time.thread_time() > late:
+            return True
+    return False
 
 
 def _buffers() -> Sequence[bytearray]:

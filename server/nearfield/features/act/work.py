@@ -252,7 +252,7 @@ class Actions:
     async def _documented(self, job: _Job) -> Proposal:
         """A comment for the unit; its code stays untouched."""
         writer = await asyncio.to_thread(Documenting, job.fitting)
-        shown = job.fitting.shown
+        shown = await asyncio.to_thread(lambda: job.fitting.shown)
         kind = _kind(job.unit)
         messages = prompts.documentation(shown, job.language, kind, writer.style)
         return await self._settled(job, messages, shown, writer.changes, tuple)
@@ -260,7 +260,7 @@ class Actions:
     async def _tested(self, job: _Job, held: Held) -> Proposal:
         """Tests for the unit, in a new file or at the end of one that is there."""
         plan = await asyncio.to_thread(plan_tests, job.wish.snapshot, job.fitting, held)
-        shown = job.fitting.shown
+        shown = await asyncio.to_thread(lambda: job.fitting.shown)
         suite = plan.suite
         messages = prompts.tests(shown, job.language, plan.name, suite.framework, suite.example)
         proposal = await self._settled(job, messages, shown + suite.example, plan.changes, tuple)
