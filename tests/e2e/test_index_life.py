@@ -307,3 +307,57 @@ def test_the_commands(root: Path) -> None:
         assert done.returncode == code, (words, done.stderr)
         assert output is None or done.stdout == output
         assert "Traceback" not in done.stderr
+
+
+UNGUARDED = """
+import nearfield.syntax.scanner_state
+nearfield.syntax.scanner_state.STATE_BYTES = 1 << 30
+"""
+"""Put into `sitecustomize` it lets every process parse what ends it."""
+DEADLY = "- " * 300 + "a\n"
+
+
+def unguarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(UNGUARDED)
+    paths = [str(folder), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+
+
+def test_the_commands_outlive_files_that_end_their_parser(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unguarded(tmp_path, monkeypatch)
+    for number in range(5):
+        (root / f"{number}.yaml").write_text(f"# {number}\n{DEADLY}")
+    built = run("index", "--no-vectors", folder=root)
+    assert built.returncode == 0, built.stderr
+    assert "5 skipped: ends its parser" in built.stdout
+    assert "1 files" in built.stdout
+    said = run("index", "--explain", str(root / "3.yaml"), folder=root)
+    assert said.returncode == 1
+    assert "not indexed: ends its parser" in said.stdout
+    assert "0 read" in run("index", "--no-vectors", folder=root).stdout
+    assert "helperOne" in run("search", "helperOne", folder=root).stdout
+    (root / "3.yaml").write_text("mended: true\n")
+    assert "4 skipped: ends its parser" in run("index", "--no-vectors", folder=root).stdout
+
+
+async def test_the_indexer_outlives_files_and_buffers_that_end_their_parser(
+    tmp_path: Path, root: Path, opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unguarded(tmp_path, monkeypatch)
+    (root / "b.yaml").write_text(DEADLY)
+    index = await opened(vectors=False)
+    await state(index, "ready")
+    (indexer,) = [one for one in children() if "nearfield.index.worker" in one.cmdline()]
+    assert (await index.search("helperOne"))[0].path == "a.py"
+    index.buffer(str(root / "a.py"), "def typedLater(): pass\n")
+    index.buffer(str(root / "c.yaml"), DEADLY)
+
+    async def found() -> bool:
+        return any(hit.path == "a.py" for hit in await index.search("typedLater"))
+
+    await until(found)
+    assert indexer.is_running()

@@ -86,12 +86,15 @@ def workspace_of(root: Path) -> Workspace:
 
 
 def _explain(root: Path, file: Path, as_json: bool) -> None:
+    from nearfield.index.apart import Apart
     from nearfield.index.builder import explain
 
     tree = workspace_of(root).tree
     inside = os.path.relpath(os.path.realpath(file.parent), tree.root)
     path = (Path(inside) / file.name).as_posix()
-    why = "outside the workspace" if path.startswith("../") else explain(tree, path)
+    with Apart() as apart:
+        outside = path.startswith("../")
+        why = "outside the workspace" if outside else explain(tree, path, apart.understand)
     if as_json:
         print_json({"path": path, "indexed": not why, "reason": why})
     else:

@@ -84,7 +84,7 @@ class _Elision:
                 at = end
         out.append(source[at:])
         plain = b"".join(out).decode("utf-8", "replace")
-        return re.sub(r"[ \t]*\n(?:[ \t]*\n)+", "\n", plain).strip("\n")
+        return re.sub(r"(?<![ \t])[ \t]*+\n(?:[ \t]*+\n)+", "\n", plain).strip("\n")
 
     def _cuts(self) -> list[_Cut]:
         cuts: list[_Cut] = []
@@ -134,7 +134,8 @@ class _Elision:
         start, end = parameters.start_byte, parameters.end_byte
         if not self._detail.parameters:
             return start, end, b"(" + ELISION + b")"
-        plain = re.sub(rb"\s*\n\s*", b" ", self._parsed.source[start:end])
+        lines = self._parsed.source[start:end].split(b"\n")
+        plain = b" ".join(line for one in lines if (line := one.strip()))
         return start, end, plain.replace(b"( ", b"(").replace(b", )", b")").replace(b" )", b")")
 
     def _docstring(self, body: tree_sitter.Node | None) -> tree_sitter.Node | None:

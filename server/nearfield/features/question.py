@@ -21,8 +21,9 @@ from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import ParseCache, Parsed
 from nearfield.types import Capabilities, HealthState, InfillRequest, Selected, Snapshot, Snippet
 
-PARSE_IN_THREAD_CHARS = 100_000
-"""A longer text is parsed off the event loop: 1 MB takes 70 ms the first time, 0.1 MB takes 7."""
+PARSE_IN_THREAD_CHARS = 10_000
+"""A longer text is parsed off the event loop: 0.1 MB takes 7 ms the first time, and what is no code
+a hundred times as long."""
 
 SOON_SHARE = 0.4
 """After so much of the time for an answer, the lines that are there are shown to who types rather

@@ -18,12 +18,10 @@ import psutil
 
 from nearfield.files.encoding import text_in
 from nearfield.files.ignore import EXCLUDED_BY, RULE_FILES, UNREADABLE
-from nearfield.index.chunks import Chunk, chunked
+from nearfield.index.chunks import Chunk
 from nearfield.index.files import AS_THE_TEAM_HAS_IT, Entry, Stamp, Tree, digest_of, unfit
 from nearfield.index.interface import Content, IndexStore, Known
-from nearfield.index.symbols import NO_SYMBOLS, outline
-from nearfield.syntax.languages import language_for
-from nearfield.syntax.parser import parse
+from nearfield.index.understand import Understood, understand
 
 BATCH_FILES = 64
 BATCH_BYTES = 1_000_000
@@ -82,6 +80,8 @@ class Progress:
 
 
 Listener = Callable[[Progress], None]
+Understand = Callable[[str, str], Understood]
+"""Makes chunks and symbols of a path and a text: `understand`, or the same in another process."""
 
 
 class Builder:
@@ -94,9 +94,11 @@ class Builder:
         stop: Callable[[], bool] = lambda: False,
         holder: int | None = None,
         early: Callable[[Sequence[Chunk]], None] = lambda _chunks: None,
+        understand: Understand = understand,
     ) -> None:
         """`stop` is asked between files; `holder` is the process whose buffers come in; `early`
         hears of every chunk that is written."""
+        self._understand = understand
         self._tree = tree
         self._buffers: set[str] = set()
         self._holder = os.getpid() if holder is None else holder
@@ -232,7 +234,27 @@ class Builder:
         text = text_in(raw)
         if text is None:
             return Content(path, kept, digest, len(raw), reason="binary", changed=changed)
-        return understood(path, text, digest, len(raw), kept, changed)
+        return self._content(path, text, digest, len(raw), kept, changed)
+
+    def _content(
+        self, path: str, text: str, digest: bytes, size: int, stamp: Stamp | None, changed: float
+    ) -> Content:
+        """A text with its chunks and symbols."""
+        reason = unfit(path, text)
+        found = Understood(reason=reason) if reason else self._understand(path, text)
+        if found.reason:
+            return Content(path, stamp, digest, size, reason=found.reason, changed=changed)
+        return Content(
+            path=path,
+            stamp=stamp,
+            digest=digest,
+            bytes=size,
+            language=found.language,
+            text=text,
+            chunks=found.chunks,
+            outline=found.outline,
+            changed=changed,
+        )
 
     # --- single files ---
 
@@ -269,7 +291,7 @@ class Builder:
         with self._store.transaction():
             before = self._store.known_file(path)
             if before is None or before.digest != digest or before.holder is None:
-                content = understood(path, text, digest, len(raw), None, time.time())
+                content = self._content(path, text, digest, len(raw), None, time.time())
                 self._put(replace(content, holder=self._holder))
         return True
 
@@ -291,30 +313,7 @@ class _Restamp:
     reason: str
 
 
-def understood(
-    path: str, text: str, digest: bytes, size: int, stamp: Stamp | None, changed: float
-) -> Content:
-    """A text with its chunks and symbols."""
-    reason = unfit(path, text)
-    if reason:
-        return Content(path, stamp, digest, size, reason=reason, changed=changed)
-    language = language_for("", path)
-    parsed = parse(language, text) if language is not None else None
-    symbols = outline(parsed) if parsed is not None else NO_SYMBOLS
-    return Content(
-        path=path,
-        stamp=stamp,
-        digest=digest,
-        bytes=size,
-        language=language.name if language else "",
-        text=text,
-        chunks=chunked(text, path, parsed, symbols.definitions),
-        outline=symbols,
-        changed=changed,
-    )
-
-
-def explain(tree: Tree, path: str) -> str:
+def explain(tree: Tree, path: str, understand: Understand = understand) -> str:
     """Why a file is not indexed, "" when it is; the whole way that a build would go."""
     entry = tree.look(path)
     if entry is None:
@@ -325,7 +324,9 @@ def explain(tree: Tree, path: str) -> str:
     if found is None:
         return "unreadable"
     text = text_in(found[1])
-    return "binary" if text is None else unfit(path, text)
+    if text is None:
+        return "binary"
+    return unfit(path, text) or understand(path, text).reason
 
 
 def _same(known: Known, stamp: Stamp) -> bool:

@@ -31,10 +31,12 @@ DIGEST_BYTES = 8
 vector of the other."""
 PROSE_SUFFIXES = (".md", ".markdown", ".mdx", ".rst", ".txt", ".adoc")
 
-_HEADING = re.compile(r"\s{0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
+_HEADING = re.compile(r"\s{0,3}(#{1,6})\s+(.*)")
 _FENCE = re.compile(r"\s{0,3}(```|~~~)")
-_COMMENT_SIGNS = re.compile(r"^\s*(?:///?!?|#+|--+|/\*+!?|\*+/?|<!--)\s?|\s*(?:\*/|-->)\s*$")
-_DOCSTRING = re.compile(r"^\s*[rRuUbB]{0,2}(\"\"\"|''')(.*?)(?:\1|\Z)", re.DOTALL | re.MULTILINE)
+_COMMENT_SIGNS = re.compile(r"^\s*(?:///?!?|#+|--+|/\*+!?|\*+/?|<!--)\s?|(?:\*/|-->)\s*$")
+_DOCSTRING = re.compile(
+    r"^[ \t]*+[rRuUbB]{0,2}(\"\"\"|''')(.*?)(?:\1|\Z)", re.DOTALL | re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +228,7 @@ def _prose(lines: list[str], markdown: bool) -> Iterator[Chunk]:
         start = row
         level = len(heading.group(1))
         titles = [(depth, title) for depth, title in titles if depth < level]
-        titles.append((level, heading.group(2)))
+        titles.append((level, heading.group(2).rstrip().rstrip("#").rstrip()))
     yield from _section(lines, start, len(lines), titles)
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from nearfield.index.builder import Understand
 from nearfield.index.chunks import Chunk
 from nearfield.index.early_store import EarlyWriter
 from nearfield.index.embedding import chunks_of
 from nearfield.index.files import Tree
 from nearfield.index.interface import IndexReader, VectorTable
+from nearfield.index.understand import understand
 
 FILES_AT_ONCE = 16
 ALL = 1 << 40
@@ -25,6 +27,7 @@ def make_again(
     vectors: VectorTable,
     early: EarlyWriter,
     stop: Callable[[], bool] = lambda: False,
+    understand: Understand = understand,
 ) -> bool:
     """Make what is missing, if anything is; False when `stop` has ended it. `vectors` are the real
     ones, of which this asks only what is not among them."""
@@ -39,6 +42,6 @@ def make_again(
             return False
         chunks: dict[bytes, Chunk] = {}
         for path in paths[start : start + FILES_AT_ONCE]:
-            chunks.update((one.digest, one) for one in chunks_of(tree, reader, path))
+            chunks.update((one.digest, one) for one in chunks_of(tree, reader, path, understand))
         early.add([chunks[one] for one in vectors.lacking(list(chunks)) if one not in held])
     return True

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from nearfield.files.encoding import text_in
-from nearfield.index.builder import understood
+from nearfield.index.builder import Understand
 from nearfield.index.chunks import Chunk
-from nearfield.index.files import Tree, digest_of
+from nearfield.index.files import Tree, digest_of, unfit
 from nearfield.index.interface import IndexReader, VectorTable
 from nearfield.index.search import TextEmbedder
+from nearfield.index.understand import understand
 
 FILES_A_ROUND = 32
 """Between rounds it is looked what is most relevant now."""
@@ -21,7 +22,9 @@ TEXTS_A_BATCH = 16
 """About 0.2 s of work: what a kill can lose, and how long anything more urgent can wait."""
 
 
-def chunks_of(tree: Tree, reader: IndexReader, path: str) -> Sequence[Chunk]:
+def chunks_of(
+    tree: Tree, reader: IndexReader, path: str, understand: Understand = understand
+) -> Sequence[Chunk]:
     """The chunks of a file with their text; none when it is another one than the index knows."""
     source = reader.source(path)
     if source is None:
@@ -32,7 +35,7 @@ def chunks_of(tree: Tree, reader: IndexReader, path: str) -> Sequence[Chunk]:
         if found is None or digest_of(found[1]) != source.digest:
             return ()
         text = text_in(found[1])
-    return () if text is None else understood(path, text, b"", 0, None, 0.0).chunks
+    return () if text is None or unfit(path, text) else understand(path, text).chunks
 
 
 class Embedding:
@@ -45,7 +48,9 @@ class Embedding:
         vectors: VectorTable,
         embedder: TextEmbedder,
         stop: Callable[[], bool] = lambda: False,
+        understand: Understand = understand,
     ) -> None:
+        self._understand = understand
         self._tree = tree
         self._reader = reader
         self._vectors = vectors
@@ -76,7 +81,7 @@ class Embedding:
         """What the chunks of files mean, by digest, in batches."""
         meanings: dict[bytes, str] = {}
         for path in paths:
-            for chunk in chunks_of(self._tree, self._reader, path):
+            for chunk in chunks_of(self._tree, self._reader, path, self._understand):
                 meanings.setdefault(chunk.digest, chunk.meaning)
         lacking = self._vectors.lacking(list(meanings))
         return [

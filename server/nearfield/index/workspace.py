@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 import filelock
 
 from nearfield.config.schema import Config
+from nearfield.index.apart import Apart
 from nearfield.index.asked_embedder import AskedEmbedder
 from nearfield.index.builder import Builder, Listener, Report
 from nearfield.index.early_again import make_again
@@ -232,6 +233,7 @@ class Keeper:
         self._embedder: TextEmbedder = embedder or Embedder(threads)
         self._store: IndexStore | None = None
         self._static = workspace.static.embedder()
+        self._apart = Apart()
         self._early: EarlyWriter | None = None
         if workspace.vectors and workspace.shared is None:
             self._early = EarlyWriter(workspace.place.early, self._static)
@@ -252,6 +254,7 @@ class Keeper:
                 self._stop,
                 self._holder,
                 self._early.add if self._early is not None else lambda _chunks: None,
+                self._apart.understand,
             )
         except BaseException:
             self._release()
@@ -265,6 +268,7 @@ class Keeper:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._apart.close()
         if self._early is not None:
             self._early.close()
         if self._store is not None:
@@ -302,7 +306,14 @@ class Keeper:
         vectors = self._store.vectors(self._embedder.name, self._static.dimensions)
         reader = self._workspace.reader()
         try:
-            self._whole = make_again(self._workspace.tree, reader, vectors, self._early, self._stop)
+            self._whole = make_again(
+                self._workspace.tree,
+                reader,
+                vectors,
+                self._early,
+                self._stop,
+                self._apart.understand,
+            )
         finally:
             reader.close()
         return self._whole
@@ -322,7 +333,12 @@ class Keeper:
         reader = self._workspace.reader()
         try:
             embedding = Embedding(
-                self._workspace.tree, reader, vectors, self._embedder, stop or self._stop
+                self._workspace.tree,
+                reader,
+                vectors,
+                self._embedder,
+                stop or self._stop,
+                self._apart.understand,
             )
             total = vectors.pending()
 

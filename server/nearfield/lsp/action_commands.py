@@ -10,6 +10,7 @@ provider, model}`; with `preview` nothing is applied and it answers `{edit, diff
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -94,15 +95,14 @@ def wish_of(session: Session, params: ActionParams) -> Wish:
     """The params in the inside's words. Raises `JsonRpcInvalidParams` and `EditRefused`."""
     from nearfield.features.act.proposal import Problem, Wish
 
-    snapshot = document_of(session, params.uri).snapshot()
-    spans = _Spans(session, params, snapshot)
+    spans = _Spans(session, params)
     problems = [*params.diagnostics, *([params.diagnostic] if params.diagnostic else [])]
     found = tuple(
         Problem(_words(one.message), spans.of(one.range), one.source or "") for one in problems
     )
     return Wish(
         params.action,
-        snapshot,
+        spans.now,
         spans.of(params.range),
         found,
         params.instruction,
@@ -113,17 +113,20 @@ def wish_of(session: Session, params: ActionParams) -> Wish:
 class _Spans:
     """Ranges that were counted in the version that the params name, in the document of now."""
 
-    def __init__(self, session: Session, params: ActionParams, now: Snapshot) -> None:
+    def __init__(self, session: Session, params: ActionParams) -> None:
         """Raises `EditRefused` when nobody knows that version any more."""
         self._encoding = session.protocol.encoding
-        self._now = self._then = now
-        if params.version is not None:
-            # Also for the version of now: a client may send one twice.
-            then = session.offered.get((params.uri, params.version))
-            if then is not None:
-                self._then = then
-            elif params.version != now.version:
-                raise EditRefused("The document has changed meanwhile.", "Ask again.")
+        document = document_of(session, params.uri)
+        self.now = self._then = document.snapshot()
+        # Also asked for the version of now: a client may send one twice.
+        then = session.offered.get((params.uri, params.version))
+        if then is not None and params.version is not None:
+            self._then = then
+        elif params.version not in (None, self.now.version):
+            raise EditRefused("The document has changed meanwhile.", "Ask again.")
+        if self._then.text == self.now.text:
+            self._lines = document.lines
+            return
         self._lines = LineTable(self._then.text)
 
     def of(self, where: WireRange) -> Span:
@@ -133,7 +136,7 @@ class _Spans:
         start, end = (types.Position(p.line, p.character) for p in (where.start, where.end))
         text = self._then.text
         span = convert.span_of(text, self._lines, types.Range(start, end), self._encoding)
-        return span if text == self._now.text else rebased_span(span, text, self._now.text)
+        return span if text == self.now.text else rebased_span(span, text, self.now.text)
 
 
 def edit_of(session: Session, proposal: Proposal) -> types.WorkspaceEdit:
@@ -174,7 +177,7 @@ def _now(session: Session, file: FileChange) -> Snapshot | None:
 
 async def _answer(session: Session, params: ActionParams, proposal: Proposal) -> dict[str, Any]:
     """Apply `proposal`, or show it; what the command answers."""
-    edit = edit_of(session, proposal)
+    edit = await asyncio.to_thread(edit_of, session, proposal)
     told: dict[str, Any] = {
         "title": proposal.title,
         "provider": proposal.provider,
@@ -183,7 +186,8 @@ async def _answer(session: Session, params: ActionParams, proposal: Proposal) ->
     }
     if params.preview:
         root = next(iter(session.documents.roots), "")
-        diff = "".join(file.diff(_shown(file, root)) for file in proposal.files)
+        files = [(file, _shown(file, root)) for file in proposal.files]
+        diff = await asyncio.to_thread(lambda: "".join(one.diff(shown) for one, shown in files))
         return {**told, "applied": False, "edit": edit, "diff": diff}
     workspace = session.protocol.client_capabilities.workspace
     if workspace is None or not workspace.apply_edit:

@@ -207,7 +207,10 @@ class Route:
         except (ProviderError, EngineError) as error:
             self._failed(said.name, error)
             return
-        self._judge(said)
+        if self._errand.checks:  # they may parse the document
+            await asyncio.to_thread(self._judge, said)
+        else:
+            self._judge(said)
         if said.wrong and rest:
             if said.text or self._held is None:
                 self._held = said

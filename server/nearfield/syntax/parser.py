@@ -5,8 +5,9 @@
 `Parsed` is an immutable view of one text and its tree. It speaks code points, as the rest of the
 house does; tree-sitter speaks bytes of UTF-8, rows and byte columns, and that stays in here.
 
-Bounded: a text that is too long, has a line that is too long, or takes too long to parse has no
-tree, and callers work by lines. Everything may be called from any thread.
+Bounded: a text that is too long, has a line that is too long, would harm the process
+(`scanner_state`), takes too long to parse or is nested too deeply has no tree, and callers work by
+lines. Everything may be called from any thread.
 """
 
 from __future__ import annotations
@@ -22,20 +23,34 @@ from typing import Any
 import tree_sitter
 
 from nearfield.syntax.differences import changed_span
-from nearfield.syntax.languages import Language, grammar
+from nearfield.syntax.languages import Language
+from nearfield.syntax.scanner_state import safe_grammar
 from nearfield.types import Edit, Span
 
-__all__ = ["ParseCache", "Parsed", "parse"]
+__all__ = ["ParseCache", "Parsed", "parse", "tree_of"]
 
-MAX_CHARS = 4_000_000
-"""Longer texts have no tree: 4 MB of Python parse in about 0.3 s, and are never source code."""
+MAX_CHARS = 2_000_000
+"""Longer texts have no tree: they are never source code, and each edit would cost 20 ms."""
 MAX_LINE_CHARS = 100_000
 """A text with a longer line has no tree: several grammars count columns from the line's start at
 every token, which is quadratic in the line's length."""
-PARSE_SECONDS = 2.0
-"""A parse is given up after this long. 1 MB takes 0.07 s; text that is no code may take minutes."""
+PARSE_SECONDS, PARSE_SECONDS_A_MB = 0.2, 1.0
+"""A parse is given up after so much processor time. 1 MB takes 0.07 s on a fast machine; text that
+is no code may take minutes, and while it is parsed all else waits now and then."""
+MOST_UNCLOSED = 2_000
+"""A text with more brackets of a kind left open has no tree: where it ends, tree-sitter tries to
+close them all at once, which cannot be interrupted (0.2 s for 50,000)."""
+DEEPEST = 500
+"""A tree with nodes twice as deep is given up, and some that are not quite so deep. Whoever goes up
+or down in it takes steps in proportion, often once a node. Python's library has 29 levels."""
+LOOK_SECONDS = 0.05
+"""Finding that out takes 2 ms of a tree of 1 MB. One that takes longer is so wide, mostly of
+errors, that every step in it does."""
+RESTS = 20
+"""A text that had no tree, and took so long to show it, is left alone for so many times as long."""
 CHUNK_BYTES = (32_768, 2_048, 128, 16)
 """The parser asks for its text in pieces of these sizes, the largest that is there."""
+BRACKETS = ("()", "[]", "{}", "<>")
 CACHED_DOCUMENTS = 64
 """Trees kept; about 10 bytes of tree a byte of text."""
 
@@ -121,17 +136,20 @@ class Parsed:
         return self.errors(Span(0, len(self.text))) if self.root.has_error else 0
 
     def edited(self, edit: Edit) -> Parsed | None:
-        """The same document after `edit`, parsed with this tree's help; None when that took too
-        long. This view stays as it is."""
+        """The same document after `edit`, parsed with this tree's help; None when it is beyond the
+        bounds. This view stays as it is."""
         text = self.text[: edit.span.start] + edit.text + self.text[edit.span.end :]
-        return self._reparsed(text, edit.span, len(edit.text))
+        written = Span(edit.span.start, edit.span.start + len(edit.text))
+        safe = _grammar_for(self.language, text, written)
+        return None if safe is None else self.reparsed(safe, text, edit.span, len(edit.text))
 
-    def _reparsed(self, text: str, span: Span, new_length: int) -> Parsed | None:
-        """`text` is this text with `span` replaced by `new_length` characters."""
+    def reparsed(
+        self, safe: tree_sitter.Language, text: str, span: Span, new_length: int
+    ) -> Parsed | None:
+        """`text` is this text with `span` replaced by `new_length` characters, and `safe` the
+        grammar that may be used for it; None when it takes too long or is nested too deeply."""
         start, old_end = self.byte(span.start), self.byte(span.end)
         inserted = _encode(text[span.start : span.start + new_length])
-        if _longest_line_at(text, span.start, span.start + new_length) > MAX_LINE_CHARS:
-            return None
         source = self.source[:start] + inserted + self.source[old_end:]
         new_end = start + len(inserted)
         row, line_start = _row_of(self.source, start)
@@ -144,28 +162,42 @@ class Parsed:
             _point(self.source, start, old_end, row, line_start),
             _point(source, start, new_end, row, line_start),
         )
-        fresh = _run(self.language, source, tree)
-        if fresh is None:
+        fresh = tree_of(safe, source, tree)
+        if fresh is None or _too_deep(fresh):
             return None
         return Parsed(self.language, text, source, fresh, (span.start, start))
 
 
 def parse(language: Language, text: str) -> Parsed | None:
     """`text` parsed afresh; None when it is beyond the bounds above."""
-    if len(text) > MAX_CHARS or max(map(len, text.split("\n"))) > MAX_LINE_CHARS:
-        return None
+    safe = _grammar_for(language, text, Span(0, len(text)))
+    return None if safe is None else _parsed(language, safe, text)
+
+
+def _parsed(language: Language, safe: tree_sitter.Language, text: str) -> Parsed | None:
     source = _encode(text)
-    tree = _run(language, source, None)
-    return None if tree is None else Parsed(language, text, source, tree)
+    tree = tree_of(safe, source, None)
+    return None if tree is None or _too_deep(tree) else Parsed(language, text, source, tree)
+
+
+def _grammar_for(language: Language, text: str, written: Span) -> tree_sitter.Language | None:
+    """What `text` may be parsed with, None when it is beyond the bounds that can be told without
+    parsing it; its lines outside `written` are known to be short."""
+    if len(text) > MAX_CHARS or _longest_line_at(text, written) > MAX_LINE_CHARS:
+        return None
+    if any(text.count(opens) - text.count(closes) > MOST_UNCLOSED for opens, closes in BRACKETS):
+        return None
+    return safe_grammar(language, text)
 
 
 @dataclass(slots=True)
 class _Entry:
-    """What is known of one document. `parsed` is None when `length` characters were too much."""
+    """What is known of one document. `parsed` is None when its text has no tree; `again` is the
+    moment from which that may be tried again."""
 
     language: Language
     parsed: Parsed | None
-    length: int
+    again: float
 
 
 class ParseCache:
@@ -178,18 +210,31 @@ class ParseCache:
 
     def parse(self, uri: str, language: Language | None, text: str) -> Parsed | None:
         """The document `uri` as it is now; reuses what is known of it. None: no such grammar, or
-        beyond the bounds above (which is then remembered until the text has shrunk by half)."""
+        beyond the bounds above. Where that cost a parse, the next ones are spared for a while."""
         if language is None:
             return None
         with self._lock:
             entry = self._entries.get(uri)
         if entry is not None and entry.language is not language:
             entry = None
-        if entry is not None and entry.parsed is None and len(text) * 2 > entry.length:
+        began = time.monotonic()
+        if entry is not None and entry.parsed is None and began < entry.again:
             return None
-        parsed = self._from(entry, language, text)
+        before = entry.parsed if entry else None
+        if before is not None and before.text == text:
+            return before
+        span, length = changed_span(before.text, text) if before else (Span(0, 0), len(text))
+        safe = _grammar_for(language, text, Span(span.start, span.start + length))
+        if safe is None:
+            return None
+        parsed = (
+            before.reparsed(safe, text, span, length)
+            if before is not None
+            else _parsed(language, safe, text)
+        )
         with self._lock:
-            self._entries[uri] = _Entry(language, parsed, len(text))
+            again = time.monotonic() + RESTS * (time.monotonic() - began)
+            self._entries[uri] = _Entry(language, parsed, again)
             self._entries.move_to_end(uri)
             while len(self._entries) > self._documents:
                 self._entries.popitem(last=False)
@@ -200,22 +245,13 @@ class ParseCache:
         with self._lock:
             self._entries.pop(uri, None)
 
-    @staticmethod
-    def _from(entry: _Entry | None, language: Language, text: str) -> Parsed | None:
-        before = entry.parsed if entry else None
-        if before is None or len(text) > MAX_CHARS:
-            return parse(language, text)
-        if before.text == text:
-            return before
-        span, length = changed_span(before.text, text)
-        return before._reparsed(text, span, length)  # pyright: ignore[reportPrivateUsage]
 
-
-def _run(
-    language: Language, source: bytes, old: tree_sitter.Tree | None
+def tree_of(
+    safe: tree_sitter.Language, source: bytes, old: tree_sitter.Tree | None
 ) -> tree_sitter.Tree | None:
-    """Parse within the time allowed."""
-    deadline = time.monotonic() + PARSE_SECONDS
+    """The tree of a text in UTF-8, with the help of an older one that was edited alike; None when
+    that takes too long. `safe` is what `scanner_state` allows for the text."""
+    deadline = time.thread_time() + PARSE_SECONDS + PARSE_SECONDS_A_MB * len(source) / 1e6
     parsing = True
 
     def read(byte: int, _point: object) -> Any:
@@ -229,9 +265,9 @@ def _run(
         return source[byte : byte + CHUNK_BYTES[0]]
 
     def late(_byte: int, _error: bool) -> bool:
-        return time.monotonic() > deadline
+        return time.thread_time() > deadline
 
-    parser = tree_sitter.Parser(grammar(language))
+    parser = tree_sitter.Parser(safe)
     try:
         if old is None:
             return parser.parse(read, progress_callback=late)
@@ -240,6 +276,18 @@ def _run(
         return None
     finally:
         parsing = False
+
+
+def _too_deep(tree: tree_sitter.Tree) -> bool:
+    """Whether there is a node at twice `DEEPEST`. The node above it at `DEEPEST` holds so many that
+    one of those looked at is among them."""
+    cursor = tree.walk()
+    late = time.thread_time() + LOOK_SECONDS
+    for number in range(0, tree.root_node.descendant_count, DEEPEST):
+        cursor.goto_descendant(number)
+        if cursor.depth > DEEPEST or time.thread_time() > late:
+            return True
+    return False
 
 
 def _buffers() -> Sequence[bytearray]:
@@ -297,9 +345,9 @@ def _point(source: bytes, start: int, end: int, row: int, line_start: int) -> tu
     return row + rows, end - source.rfind(b"\n", start, end) - 1
 
 
-def _longest_line_at(text: str, start: int, end: int) -> int:
-    """The length of the longest line that `start:end` touches."""
-    first = text.rfind("\n", 0, start) + 1
-    last = text.find("\n", end)
+def _longest_line_at(text: str, span: Span) -> int:
+    """The length of the longest line that `span` touches."""
+    first = text.rfind("\n", 0, span.start) + 1
+    last = text.find("\n", span.end)
     lines = text[first : len(text) if last < 0 else last].split("\n")
     return max(map(len, lines))

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from nearfield.index.builder import understood
 from nearfield.index.chunks import Chunk
 from nearfield.index.early_store import EarlyReader, EarlyWriter
 from nearfield.index.search import Searcher
 from nearfield.index.search_store import Reader
 from nearfield.index.static_embedder import StaticEmbedder
+from nearfield.index.understand import understand
 from nearfield.index.workspace import Keeper
 
 from .conftest import Place, WordEmbedder
@@ -169,6 +169,6 @@ def test_a_disk_that_takes_half_a_record_spoils_none(place: Place) -> None:
         text = "def unzip_again():\n    pass\n"
         place.write({"zip.py": text})
         place.build()
-        writer.add(understood("zip.py", text, b"", 0, None, 0.0).chunks)
+        writer.add(understand("zip.py", text).chunks)
     assert len(reader(place)) == before + 1
     assert reader(place).nearest("unzip again", 1)[0][1] > 0.5

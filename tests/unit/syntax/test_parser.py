@@ -144,6 +144,7 @@ def test_a_line_that_grows_too_long_loses_the_tree_and_gets_it_back() -> None:
 
 def test_a_parse_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parser_module, "PARSE_SECONDS", 0.0)
+    monkeypatch.setattr(parser_module, "PARSE_SECONDS_A_MB", 0.0)
     assert parse(PYTHON, "x = 1\n" * 50_000) is None
 
 
@@ -229,3 +230,44 @@ def test_every_piece_of_a_text_is_read(length: int) -> None:
     parsed = parse(PYTHON, text)
     plain = tree_sitter.Parser(grammar(PYTHON)).parse(text.encode())
     assert parsed is not None and str(parsed.root) == str(plain.root_node)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("python", "x = " + "(\n" * 5_000 + "1" + "\n)" * 5_000),
+        ("python", "x = (1" + "\n+1" * 20_000 + ")\n"),
+        ("python", "x = (" + "not\n" * 20_000 + "a)\n"),
+        ("javascript", "x = " + "[\n" * 5_000 + "\n]" * 5_000),
+        ("javascript", "if (a) {}\n" + "else if (b) {}\n" * 5_000),
+        ("javascript", "f();\n" * 20_000 + "[" * 1_100 + "]" * 1_100 + ";\n" + "f();\n" * 20_000),
+        ("json", '{"a":\n' * 2_500),
+        ("typescript", "a<\n" * 20_000),
+        ("html", "<div>" * 3_000),
+    ],
+)
+def test_what_is_nested_too_deeply_has_no_tree(name: str, text: str) -> None:
+    language = language_for(name)
+    assert language is not None
+    assert parse(language, text) is None
+
+
+def test_what_is_long_and_flat_has_one() -> None:
+    json = language_for("json")
+    assert json is not None
+    assert parse(PYTHON, "".join(f"v{n} = {n}\n" for n in range(60_000))) is not None
+    assert parse(json, "[\n" + ",\n".join(["[[[1]]]"] * 60_000) + "]") is not None
+
+
+def test_after_a_text_without_a_tree_the_next_parses_are_spared_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cache = ParseCache()
+    deep = "x = " + "(" * 3_000 + ")" * 3_000 + "\n"
+    assert cache.parse("u", PYTHON, deep) is None
+    monkeypatch.setattr(parser_module, "_parsed", lambda *_: pytest.fail("it was parsed again"))
+    assert cache.parse("u", PYTHON, deep + "y = 1\n") is None
+    monkeypatch.undo()
+    later = time.monotonic() + 600
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert cache.parse("u", PYTHON, "y = 1\n") is not None

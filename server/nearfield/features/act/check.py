@@ -21,7 +21,8 @@ from nearfield.types import Edit
 __all__ = ["altered", "dropped", "elided", "first_error", "hollow", "ill_indented", "reparsed"]
 
 _ELISION = re.compile(
-    r"^[ \t]*(?:#|//|/\*|--|;)?[ \t]*(?:\.\.\.|…)?[ \t]*"
+    # Possessive: white space that was passed is not tried in another way.
+    r"^[ \t]*+(?:(?:#|//|/\*|--|;)[ \t]*+)?(?:(?:\.\.\.|…)[ \t]*+)?"
     r"(?:(?:the )?(?:rest|remainder) of|(?:existing|previous|original|same|other|remaining|your) "
     r"(?:code|implementation|logic|methods?|functions?|as (?:above|before)))\b.*$",
     re.IGNORECASE | re.MULTILINE,

@@ -31,7 +31,9 @@ WIDTH = 96
 """Longer lines of a comment are wrapped, its indentation included."""
 MOST_LINES = 40
 _TRIPLE = re.compile(r"[rRuU]?(\"\"\"|''')(.*?)\1", re.S)
-_MARKS = re.compile(r"^[ \t]*(?:/\*\*?|\*/|\*(?!\*)|///?|#(?!!)|---?)?[ \t]?|[ \t]*\*/[ \t]*$")
+_MARKS = re.compile(
+    r"^[ \t]*(?:/\*\*?|\*/|\*(?!\*)|///?|#(?!!)|---?)?[ \t]?|(?<![ \t])[ \t]*+\*/[ \t]*$"
+)
 _NAMES = {
     "python": "a docstring",
     "javascript": "a JSDoc comment",

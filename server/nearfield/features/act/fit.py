@@ -122,8 +122,8 @@ class Fitting:
                 head_line = re.sub(r"\s+", " ", own.head).strip()
                 raise Unfit(f"it must begin with `{head_line}`")
             # The same parameters written in another way: as they were.
-            blank = re.search(r"\s*\Z", form.head)
-            head = own.head.rstrip() + (blank[0] if blank and own.body else "")
+            blank = form.head[len(form.head.rstrip()) :]
+            head = own.head.rstrip() + (blank if own.body else "")
         whole = Form(lead, head, form.body, own.tail, form.parameters)
         return replace(answer, code=whole.text, form=whole)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from nearfield.files.lines import split_lines
 from nearfield.syntax.differences import changed_span
@@ -20,6 +20,9 @@ __all__ = ["applied", "hunks", "rebased", "unified"]
 MOST_LINES = 4_000
 """Between texts that differ over more lines than this, one hunk is as good as many: finding the
 least takes time that grows with the square."""
+CONTEXT_LINES = 3
+ALIKE_LINES = 50
+"""So many lines around what differs are compared as well: a line of it may be one of these."""
 
 
 def hunks(before: str, after: str) -> tuple[Edit, ...]:
@@ -80,12 +83,51 @@ def rebased(edits: Sequence[Edit], before: str, now: str) -> tuple[Edit, ...] | 
 def unified(before: str, after: str, path: str, new: bool = False) -> str:
     """The unified diff of a file, as `patch` and git read it."""
     old, fresh = split_lines(before, keepends=True), split_lines(after, keepends=True)
-    source = "/dev/null" if new else f"a/{path}"
-    rows = difflib.unified_diff(old, fresh, source, f"b/{path}")
+    groups = list(_groups(old, fresh))
+    if not groups:
+        return ""
+    rows = [f"--- {'/dev/null' if new else f'a/{path}'}\n", f"+++ b/{path}\n"]
+    for group in groups:
+        (_, i, _, k, _), (_, _, j, _, n) = group[0], group[-1]
+        rows.append(f"@@ -{_counted(i, j)} +{_counted(k, n)} @@\n")
+        for tag, i, j, k, n in group:
+            if tag == "equal":
+                rows += [f" {row}" for row in old[i:j]]
+                continue
+            rows += [f"-{row}" for row in old[i:j]]
+            rows += [f"+{row}" for row in fresh[k:n]]
     return "".join(
         row if row.endswith(("\n", "\r")) else f"{row}\n\\ No newline at end of file\n"
         for row in rows
     )
+
+
+def _groups(old: list[str], new: list[str]) -> Iterator[list[tuple[str, int, int, int, int]]]:
+    """What differs, as `difflib` groups it with lines around it. Only lines between the first and
+    the last difference are compared, and a few around them; many of those are one difference."""
+    if old == new:
+        return
+    first, last = _same_ends(old, new)
+    many = len(old) + len(new) - 2 * (first + last) > MOST_LINES
+    around = CONTEXT_LINES if many else ALIKE_LINES
+    start, rest = max(first - around, 0), max(last - around, 0)
+    a, b = old[start : len(old) - rest], new[start : len(new) - rest]
+    if many:
+        head, i, k = first - start, len(a) - (last - rest), len(b) - (last - rest)
+        changed = ("replace", head, i, head, k)
+        groups = [[("equal", 0, head, 0, head), changed, ("equal", i, len(a), k, len(b))]]
+    else:
+        matcher = difflib.SequenceMatcher(None, a, b, autojunk=False)
+        groups = matcher.get_grouped_opcodes(CONTEXT_LINES)
+    for group in groups:
+        yield [(tag, i + start, j + start, k + start, n + start) for tag, i, j, k, n in group]
+
+
+def _counted(first: int, last: int) -> str:
+    """The rows `first:last` as a diff's head names them."""
+    if last - first == 1:
+        return f"{first + 1}"
+    return f"{first + (last > first)},{last - first}"
 
 
 def _same_ends(old: list[str], new: list[str]) -> tuple[int, int]:

@@ -45,7 +45,7 @@ WRAPPERS = frozenset(
 _NAMELESS = frozenset(
     {"arrow_function", "function_expression", "func_literal", "lambda_expression"}
 )
-_TAIL = re.compile(r"[ \t]*[;,]?[ \t]*(?://[^\r\n]*|#[^\r\n]*)?(?=\r|\n|\Z)")
+_TAIL = re.compile(r"[ \t]*+[;,]?[ \t]*+(?://[^\r\n]*|#[^\r\n]*)?(?=\r|\n|\Z)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ Held = Callable[[str], Snapshot | None]
 """The document at a path as the editor holds it, None when it is not open."""
 
 _IS_TEST = {
-    "python": re.compile(r"^\s*(?:async )?def test|^class \w*Test", re.MULTILINE),
+    "python": re.compile(r"^[ \t]*(?:async )?def test|^class \w*Test", re.MULTILINE),
     "go": re.compile(r"^func Test\w*\(", re.MULTILINE),
     "ecma": re.compile(r"\b(?:it|test)(?:\.\w+)*\("),
 }

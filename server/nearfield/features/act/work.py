@@ -257,19 +257,20 @@ class Actions:
     async def _documented(self, job: _Job) -> Proposal:
         """A comment for the unit; its code stays untouched."""
         writer = await asyncio.to_thread(Documenting, job.fitting)
-        shown = job.fitting.shown
+        shown = await asyncio.to_thread(lambda: job.fitting.shown)
         kind = _kind(job.unit)
         prompt = prompts.documentation(shown, job.language, kind, writer.style)
         return await self._settled(job, prompt, shown, writer.changes, _nothing_else)
 
     async def _tested(self, job: _Job, held: Held) -> Proposal:
         """Tests for the unit, in a new file or at the end of one that is there."""
-        exclude = self._backing.config.files.exclude
+        exclude = self._backing.configs.of(job.wish.snapshot.root).files.exclude
         plan = await asyncio.to_thread(plan_tests, job.wish.snapshot, job.fitting, held, exclude)
-        code, suite = job.fitting.shown, plan.suite
-        prompt = prompts.tests(code, job.language, plan.name, suite.framework, suite.example)
+        shown = await asyncio.to_thread(lambda: job.fitting.shown)
+        suite = plan.suite
+        prompt = prompts.tests(shown, job.language, plan.name, suite.framework, suite.example)
         proposal = await self._settled(
-            job, prompt, code + suite.example.text, plan.changes, _nothing_else
+            job, prompt, shown + suite.example.text, plan.changes, _nothing_else
         )
         changes = proposal.files[0].changes
         file = FileChange(plan.uri, str(suite.path), plan.version, plan.before, changes, plan.new)

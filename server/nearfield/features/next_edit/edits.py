@@ -56,7 +56,7 @@ what that reads is wanted more often."""
 NOWHERE = -1
 """Where the cursor is when nobody has said."""
 DOCUMENTS_KEPT = 32
-IN_THREAD_CHARS = 100_000
+IN_THREAD_CHARS = 10_000
 """In a longer text the looking up is done off the event loop."""
 
 

@@ -1,0 +1,95 @@
+"""What the index keeps of a text: its chunks and its symbols.
+
+`python -m nearfield.index.understand` does that for another process (`apart`), which a text that
+ends this one must not harm: grammars are foreign C code. Frames of MessagePack come in and go out,
+each behind its length; the process ends with its input, and when nothing has come for a while.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import queue
+import signal
+import struct
+import sys
+import threading
+from pathlib import Path
+
+import msgspec
+
+from nearfield.index.chunks import Chunk, chunked
+from nearfield.index.symbols import NO_SYMBOLS, Outline, outline
+from nearfield.syntax.languages import language_for
+from nearfield.syntax.parser import parse
+
+MOST_SECONDS = 20.0
+"""A text that takes longer ends the process. Parsing ends itself after two seconds, and 1 MB of
+ordinary code takes half a second in all."""
+IDLE_SECONDS = 60.0
+"""After so long the process ends: a workspace at rest needs no grammars in memory."""
+LENGTH = struct.Struct(">I")
+
+
+class Text(msgspec.Struct, frozen=True, array_like=True):
+    """What is asked: a file's path, as the system writes it, and what it holds, in UTF-8."""
+
+    path: bytes
+    text: bytes
+
+
+class Understood(msgspec.Struct, frozen=True, array_like=True):
+    """What is answered. `reason` says why nothing could be made of the text, "" mostly."""
+
+    language: str = ""
+    chunks: tuple[Chunk, ...] = ()
+    outline: Outline = NO_SYMBOLS
+    reason: str = ""
+
+
+def understand(path: str, text: str) -> Understood:
+    """The chunks and symbols of the text of a file."""
+    language = language_for("", path)
+    parsed = parse(language, text) if language is not None else None
+    symbols = outline(parsed) if parsed is not None else NO_SYMBOLS
+    return Understood(
+        language=language.name if language else "",
+        chunks=tuple(chunked(text, path, parsed, symbols.definitions)),
+        outline=symbols,
+    )
+
+
+def main() -> None:
+    """Answer until standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of Ctrl-C the other process hears as well
+    inbox: queue.Queue[bytes] = queue.Queue()
+    threading.Thread(target=_listen, args=(inbox,), name="input", daemon=True).start()
+    decoder, encoder = msgspec.msgpack.Decoder(Text), msgspec.msgpack.Encoder()
+    with Path(os.devnull).open("w") as nowhere:
+        _say(b"")  # that it could be started
+        while True:
+            try:
+                asked = decoder.decode(inbox.get(timeout=IDLE_SECONDS))
+            except queue.Empty:
+                os._exit(0)  # the other thread is reading, which no ordinary end waits for
+            faulthandler.dump_traceback_later(MOST_SECONDS, exit=True, file=nowhere)
+            found = understand(os.fsdecode(asked.path), asked.text.decode())
+            faulthandler.cancel_dump_traceback_later()
+            _say(encoder.encode(found))
+
+
+def _listen(inbox: queue.Queue[bytes]) -> None:
+    """Take in what comes; the end of it ends the process, whatever it is at."""
+    stream = sys.stdin.buffer
+    while len(head := stream.read(LENGTH.size)) == LENGTH.size:
+        inbox.put(stream.read(LENGTH.unpack(head)[0]))
+    os._exit(0)
+
+
+def _say(body: bytes) -> None:
+    sys.stdout.buffer.write(LENGTH.pack(len(body)) + body)
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()
