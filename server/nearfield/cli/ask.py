@@ -147,7 +147,7 @@ def _schema(path: Path | None) -> dict[str, Any] | None:
     if path is None:
         return None
     try:
-        value: Any = loads(named_text(path).text)
+        value: Any = loads(named_text(path).text.encode())
     except NotJson:
         fail(f"{path} is not JSON, or it is nested too deeply.")
     if not isinstance(value, dict):
