@@ -20,12 +20,12 @@ from nearfield.index import files
 NAME, LONG_PATH = b"a" * 255, b"a/" * 1_900 + b"a" * 200
 # As many of each as a file may hold.
 WORST = {
-    "names": b"name%d\n",
-    "endings": b"*.end%d\n",
-    "short wildcards": b"*%d*x\n",
-    "stars": b"*a" * 60 + b"*%d\n",
-    "classes": b"*[ab]?" * 20 + b"%d\n",
-    "folders": b"/" + b"**/a*b/" * 20 + b"%d\n",
+    "names": b"name%d",
+    "endings": b"*.end%d",
+    "short wildcards": b"*%d*x",
+    "stars": b"*a" * 60 + b"*%d",
+    "classes": b"*[ab]?" * 20 + b"%d",
+    "folders": b"/" + b"**/a*b/" * 20 + b"%d",
 }
 
 
@@ -43,7 +43,7 @@ def allowed(pattern: bytes) -> RuleFile:
     """As many such patterns as still count."""
     most = MAX_RULE_BYTES // len(pattern % 1)
     while True:
-        rules = RuleFile(b"".join(pattern % number for number in range(most))[:MAX_RULE_BYTES])
+        rules = RuleFile((pattern % number for number in range(most)), MAX_RULE_BYTES)
         if rules.exact.wildcard_bytes <= MAX_WILDCARDS_IN_FORCE:
             return rules
         most = most * 9 // 10

@@ -18,7 +18,7 @@ import codecs
 import errno
 import os
 import stat
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -81,11 +81,11 @@ class Ruling:
 
 
 class RuleFile:
-    """What stands in a rule file of so many `bytes`."""
+    """The patterns of a rule file of so many `bytes`."""
 
-    def __init__(self, content: bytes) -> None:
-        self.bytes = len(content)
-        self._lines = tuple(lines_of(content))
+    def __init__(self, lines: Iterable[bytes], size: int) -> None:
+        self.bytes = size
+        self._lines = tuple(lines)
         self.exact = Patterns(self._lines)
 
     @cached_property
@@ -323,17 +323,20 @@ def _read_rules(file: Path) -> RuleFile:
             raise UnreadableFile("is no text") from error
     if b"\0" in content:
         raise UnreadableFile("is no text")
-    return RuleFile(content)
+    return RuleFile(lines_of(content), len(content))
 
 
 def lines_of(content: bytes) -> Iterator[bytes]:
     """Yield the patterns of a rule file, without comments, line ends and trailing spaces, as git
     reads them."""
     for line in content.removeprefix(codecs.BOM_UTF8).split(b"\n"):
-        if line.startswith(b"#"):
-            continue
-        if pattern := _without_trailing_spaces(line.removesuffix(b"\r")):
+        if pattern := _pattern(line.removesuffix(b"\r")):
             yield pattern
+
+
+def _pattern(line: bytes) -> bytes:
+    """Return the pattern on a line, empty for none."""
+    return b"" if line.startswith(b"#") else _without_trailing_spaces(line)
 
 
 def _without_trailing_spaces(line: bytes) -> bytes:
@@ -349,16 +352,18 @@ class SettingsRules:
     """The patterns of the settings, for who asks about these alone."""
 
     def __init__(self, patterns: Sequence[str]) -> None:
-        content = as_bytes("\n".join(patterns)).replace(b"\0", b"")
-        self.file = RuleFile(content[:MAX_RULE_BYTES])
+        # One by one: what a repository adds must not become two patterns by a line end in it.
+        lines = [pattern for one in patterns if (pattern := _pattern(as_bytes(one.lstrip())))]
+        size = sum(map(len, lines))
         self.problem = ""
-        if len(content) > MAX_RULE_BYTES:
-            self.problem = "holds too many patterns"
-        elif self.file.exact.wildcard_bytes > MAX_WILDCARDS_IN_FORCE:
+        if size > MAX_RULE_BYTES:
+            self.problem, lines = "holds too many patterns", []
+        self.file = RuleFile(lines, size)
+        if self.file.exact.wildcard_bytes > MAX_WILDCARDS_IN_FORCE:
             self.problem = "has too many wildcards"
 
     def __bool__(self) -> bool:
-        return bool(self.file.exact)
+        return bool(self.file.exact or self.problem)
 
     def match(self, path: str) -> bool:
         """Tell whether the file at `path`, with '/', or a folder above it is excluded. Everything

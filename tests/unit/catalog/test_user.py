@@ -41,6 +41,21 @@ def test_use_changes_one_line(environ: dict[str, str], before: str, after: str) 
     assert path.read_text(encoding="utf-8") == after
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_both_files_may_begin_with_a_byte_order_mark(
+    environ: dict[str, str], encoding: str
+) -> None:
+    path = user_config_file(environ)
+    path.parent.mkdir(parents=True)
+    path.write_text("[log]\nlevel = 'info'\n", encoding)
+    user.use("complete", "m", environ)
+    found = tomllib.loads(path.read_text("utf-8-sig"))
+    assert found == {"models": {"complete": "m"}, "log": {"level": "info"}}
+    user_catalogue_file(environ).write_text("[models.m]\nnonsense = 1\n", encoding)
+    (problem,) = Catalog.load(environ).problems
+    assert "models.m" in problem and "cannot be read" not in problem
+
+
 @pytest.mark.parametrize(
     "before",
     [

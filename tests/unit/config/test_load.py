@@ -228,6 +228,17 @@ def test_a_file_that_cannot_be_read_is_a_problem(folder: Path) -> None:
     assert "more than 1000000 bytes" in str(load(None, None, environ).problems[0])
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_settings_may_begin_with_a_byte_order_mark(folder: Path, encoding: str) -> None:
+    (folder / "user").mkdir(exist_ok=True)
+    (folder / "user" / "config.toml").write_text('log.level = "debug"\r\n', encoding)
+    workspace = folder / "workspace"
+    (workspace / ".nearfield.toml").write_text("completion.enabled = false\n", encoding)
+    loaded = load(workspace, None, {"NEARFIELD_CONFIG_DIR": str(folder / "user")})
+    assert not loaded.problems
+    assert (loaded.config.log.level, loaded.config.completion.enabled) == ("debug", False)
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
 def test_a_pipe_in_place_of_a_file_does_not_hang(folder: Path) -> None:
     os.mkfifo(folder / "workspace" / ".nearfield.toml")

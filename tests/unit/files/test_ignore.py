@@ -316,7 +316,8 @@ def test_deep_folders_full_of_rules_are_bounded(top: Path) -> None:
 
 def test_more_rules_than_can_be_held_are_cheap() -> None:
     """The work is counted in patterns that are tried: none of these."""
-    many = ignore.RuleFile(b"".join(b"name%d\n*.end%d\n/a/b%d\n" % (n, n, n) for n in range(9_000)))
+    kinds = (b"name%d", b"*.end%d", b"/a/b%d")
+    many = ignore.RuleFile((kind % number for number in range(9_000) for kind in kinds), 0)
     assert many.exact.wildcard_bytes == 0
     assert many.exact.match(b"x/name8999", folder=False)
     assert many.exact.match(b"a/b7", folder=False)
@@ -363,6 +364,11 @@ def test_patterns_of_the_settings(top: Path) -> None:
     assert why(top, "a.py", "a.py") == "excluded by the settings"
     rules = SettingsRules(["docs/", "*.tmp", "!keep.tmp"])
     assert rules.match("docs/x/a.md") and rules.match("x/a.tmp") and not rules.match("x/keep.tmp")
+
+
+@pytest.mark.parametrize("added", ["x\n!a.py", "\ufeff!a.py", "x\r!a.py", "x\0!a.py"])
+def test_no_pattern_of_a_workspace_hides_another_one(added: str) -> None:
+    assert SettingsRules(["a.py", added]).match("a.py")
 
 
 @pytest.mark.parametrize("patterns", [["*a?*b*"] * 5_000, ["a" * 1_000] * 1_000])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import random
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nearfield.index.builder import Builder
+from nearfield.cli import checks
+from nearfield.config.schema import Config
+from nearfield.index.builder import Builder, left_out
 from nearfield.index.embedding import Embedding
 from nearfield.index.files import Tree
 from nearfield.index.schema_store import IndexUnusable
@@ -247,6 +251,64 @@ def test_a_build_that_is_stopped_goes_on_later(place: Place) -> None:
     second = Builder(place.tree, store).build()
     assert second.files == 300
     store.close()
+
+
+def test_a_walk_is_stopped_and_nothing_is_lost(place: Place) -> None:
+    place.write({f"m{i}.py": f"def f{i}(): pass\n" for i in range(300)})
+    assert place.build().files == 300
+    store = Store(place.file)
+    report = Builder(place.tree, store, stop=lambda: True).build()
+    assert report.stopped and report.removed == 0
+    assert store.counts()[0] == 300
+    store.close()
+
+
+def test_a_tree_deeper_than_the_stack_is_walked(place: Place) -> None:
+    place.write({"d/" * 300 + "a.py": "x = 1\n"})
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 100)
+    try:
+        found = [entry.path for entry in place.tree.walk()]
+    finally:
+        sys.setrecursionlimit(limit)
+    assert found == ["d/" * 300 + "a.py"]
+
+
+LEFT_OUT: dict[str, tuple[dict[str, str], str]] = {
+    "nothing is": ({"a.py": "x", "b.log": "x", ".gitignore": "*.log\n"}, ""),
+    "everything, from above": (
+        {"../.git/HEAD": "x", "../.gitignore": "*\n", "a.py": "x"},
+        "No file is indexed: 1 skipped, excluded by {above}/.gitignore.",
+    ),
+    "everything, from here": (
+        {".gitignore": "*\n", "a.py": "x"},
+        "No file is indexed: 2 skipped, excluded by .gitignore.",
+    ),
+    "by the settings' own file": (
+        {".nearfieldignore": "/*\n", "a.py": "x"},
+        "No file is indexed: 2 skipped, excluded by .nearfieldignore.",
+    ),
+    "below a file that cannot be read": (
+        {"a.py": "x", "sub/.gitignore": "x\0", "sub/b.py": "x"},
+        "Files are missing: 1 skipped, excluded by sub/.gitignore, which cannot be read"
+        " (it is no text).",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LEFT_OUT)
+def test_who_wonders_why_files_are_missing_is_told(place: Place, case: str) -> None:
+    files, sentence = LEFT_OUT[case]
+    place.write(files)
+    report = place.build()
+    above = place.tree.root.parent
+    assert left_out(report.files, report.skipped) == sentence.format(above=above)
+    reader = Reader(place.file)
+    assert left_out(reader.counts().files, reader.skipped()) == sentence.format(above=above)
+    reader.close()
+    check = checks.ignore_rules(Config(), place.root)
+    assert check.found == sentence.format(above=above) or not sentence
+    assert (check.state is checks.State.NOTE) is bool(sentence)
 
 
 def test_settings_exclude(place: Place) -> None:

@@ -189,3 +189,12 @@ BAD: list[tuple[dict[str, Any], str]] = [
 def test_a_bad_script_is_named(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         Scripted("stage", ProviderSettings(kind="scripted", options=options))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_script_may_begin_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "script.json").write_text('[{"match": "", "text": "a"}]', encoding)
+    settings = ProviderSettings(
+        kind="scripted", model="m", options={"script": str(tmp_path / "script.json")}
+    )
+    assert Scripted("actor", settings).model == "m"
