@@ -5,7 +5,8 @@ escaped for XML, `{u}` for a URL, `{1}` and `{2}` its halves, `{bytes}` and `{he
 numbers and as `\\xNN`. `{s} {c} {P} {C} {K} {d}` is the name in snake, camel, Pascal and constant
 case, with hyphens and with dots. A line break in a secret is `\\n` unless the form is a block.
 
-Every third form is held out: the detector was not looked at with it while it was written.
+Every third form is held out: what is missed of these was not looked at while the detector was
+written, only how much.
 
     python tests/bench/secret_forms.py            # recall by kind and group, false replacements
     python tests/bench/secret_forms.py --missed   # and what was missed, of the forms not held out

@@ -92,7 +92,8 @@ _JOIN = re.compile(
 )
 _VALUE_WORDS = frozenset((
     "value", "values", "default", "content", "val", "data", "body", "text", "string", "by", "to", "is",
-    "was", "with", "or", "else", "plaintext", "lazy",
+    "was", "with", "or", "else", "plaintext",
+    "lazy", "example", "echo", "return",
 ))  # fmt: skip
 _LINKS = frozenset(("is", "was", "to", "by", "or", "else"))
 _ASSIGNS = frozenset(("=", ":=", "=>", "<-"))
@@ -102,9 +103,12 @@ _QUERY = re.compile(r"&(?:amp;)?[\w.\-]{1,40}=")
 _MORE = re.compile(
     rf"\r?\n(?:{_LEAD}|[ \t]*(?:#|//|\*)[ \t]*)([A-Za-z0-9+/=_\-]{{16,100}})(?=[ \t]*(?:\r?\n|\Z))"
 )
-_PAIR = re.compile(r"\(\s*[\"'][^\"'\n]{1,100}[\"']\s*,\s*")
+_PAIR = re.compile(
+    r"\(\s{0,20}(?:[^()\"'\n]{1,60},\s{0,20})?(?:[\"'][^\"'\n]{1,100}[\"']\s{0,20},\s{0,20}){1,2}"
+)
 _LOGIN_CALLS = re.compile(
-    r"(?:\b(?:auth|credentials)\s*=\s*|\blogin|\bauth|basic_auth|BasicAuth)\Z", re.IGNORECASE
+    r"(?:\b(?:auth|credentials)\s*=\s*|\blogin|\bauth|basic_auth|BasicAuth|getConnection|set_password|authenticate|create_?user)\Z",
+    re.IGNORECASE,
 )
 
 _LONG_RUN = re.compile(r"[A-Za-z0-9+/=%._\-]{1,4096}")
@@ -299,7 +303,11 @@ def _is_secret(
         return True
     if says is Says.KEY:
         begun = is_password(value, bare) or (not bare and joins(value) > 1)
-        return is_key(value) or (is_open and bond is Bond.SIGN and begun)
+        return (
+            is_key(value)
+            or (bond is Bond.SIGN and is_strong_password(value))
+            or (is_open and bond is Bond.SIGN and begun)
+        )
     if bond is Bond.BESIDE and bare:
         return is_strong_password(value) or is_key(value)
     return is_password(value, bare) and not (bond is Bond.TYPED and bare)
@@ -388,7 +396,7 @@ def _continued(text: str, spans: list[Span]) -> list[Span]:
 
 
 def pairs(text: str) -> Iterator[Span]:
-    """Passwords in `login("user", "…")` and `auth=("user", "…")`."""
+    """Passwords in `login("user", "…")`, `auth=("user", "…")` and what is called like them."""
     for match in _PAIR.finditer(text):
         before = text[max(0, match.start() - 24) : match.start()]
         token = _TOKEN.match(text, match.end())

@@ -45,6 +45,8 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 _HEX = re.compile(r"(?:[0-9a-f]+|[0-9A-F]+)[.\-]?")
 _BYTES = re.compile(r"(?:\\x[0-9A-Fa-f]{2}){8,}|(?:0x[0-9A-Fa-f]{1,2},\s*){7,}0x[0-9A-Fa-f]{1,2},?")
 _PHRASE = re.compile(r"[a-z]{2,12}(?:[ \-][a-z]{2,12}){3,11}")
+_PASSWORD_MARK = re.compile(r"[#$%^&*@]|!(?!\d$)")
+_ADDRESS = re.compile(r"[\w.+\-]+@[\w\-]+(?:\.[\w\-]+)+|.*[/\\].*")
 # A sentence has some of these, a passphrase of words drawn by chance has none.
 _SENTENCE = re.compile(
     r"\b(?:an?|the|your|my|our|is|are|be|must|may|can|not|no|of|for|to|in|on|at|with|and|or|from|"
@@ -92,9 +94,12 @@ def is_surely_key(value: str) -> bool:
 
 
 def is_strong_password(value: str) -> bool:
-    """Whether `value` is a password also where only a space is between it and the name."""
+    """Whether `value` is a password also where its name says key, or only a space is between them:
+    letters, digits and one of the marks that names, versions, addresses and paths do not have."""
     kinds = {_kind(c) for c in value}
-    return len(value) >= 8 and {"0", "-"} <= kinds and len(kinds) > 2 and is_password(value, True)
+    if len(value) < 8 or not {"0", "-"} <= kinds or len(kinds) < 3 or _ADDRESS.fullmatch(value):
+        return False
+    return _PASSWORD_MARK.search(value) is not None and is_password(value, True)
 
 
 def is_placeholder(value: str) -> bool:

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from nearfield.errors import NotPermitted
+from nearfield.errors import NearfieldError, NotPermitted
 from nearfield.providers.base import Provider
-from nearfield.routing import redact, secrets, shapes
+from nearfield.routing import guard, redact, secrets, shapes
 from nearfield.routing.assigned import assigned
 from nearfield.routing.errand import Consent, Errand
 from nearfield.routing.linear import compiled
@@ -132,6 +132,23 @@ async def test_nothing_is_looked_for_on_the_event_loop_or_for_a_local_model(
     await _heard(far.chat(chat, errand=errand))
     await _heard(far.infill(infill, errand))
     assert threads and threading.get_ident() not in threads
+
+
+async def test_what_cannot_be_looked_through_in_time_is_not_sent_and_not_kept(
+    make: Make,
+    provider: Callable[..., Any],
+    workspace: Path,
+    allow: Callable[[str, Consent], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(guard, "REDACTION_SECONDS", 0)
+    allow("far", Consent.WORKSPACE)
+    far = provider("far", text="x", remote=True)
+    router = make({"routing": {"strategy": "cloud_only"}}, far)
+    request = ChatRequest((Message(Role.USER, "token = a\n" * 100),))
+    with pytest.raises(NearfieldError, match="looking for secrets in it took longer"):
+        await _heard(router.chat(request, errand=Errand(workspace=str(workspace))))
+    assert guard.has_secrets(["token = a"])
 
 
 async def _heard(route: Any) -> None:
