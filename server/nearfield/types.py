@@ -350,7 +350,7 @@ class Trace:
     """One answered request, as `nearfield/trace` shows it; never any text of a document.
 
     `shown` is true when at least one item was given to the client; `reason` says why not
-    ("cancelled", "superseded", "empty", "repeats", "syntax", "unsure", …) or "" when shown.
+    ("cancelled", "superseded", "empty", "control_token", "repeats", "syntax", …) or "" when shown.
     `mean_logprob` and `min_logprob` are of the tokens of what was or could have been shown.
     """
 

@@ -19,6 +19,7 @@ import psutil
 from nearfield.catalog.models import ROLES, SEARCH, Catalog, ModelEntry
 from nearfield.catalog.part import free_bytes, megabytes
 from nearfield.catalog.templates import FIM_AUTO
+from nearfield.files.lines import split_lines
 
 MIB = 1 << 20
 # The editor, its other servers and a browser want the rest.
@@ -109,7 +110,7 @@ def _nvidia() -> tuple[str, int]:
         ).stdout
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return "", 0
-    found = [line.partition(",") for line in said.splitlines()]
+    found = [line.partition(",") for line in split_lines(said)]
     gpus = [(int(mib), name.strip()) for mib, _, name in found if mib.strip().isdecimal()]
     if not gpus:
         return "", 0

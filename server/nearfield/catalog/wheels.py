@@ -23,6 +23,7 @@ from nearfield.catalog.disk import BLOCK_BYTES
 from nearfield.catalog.models import Wheel, WheelsSource
 from nearfield.catalog.part import Part, disk_error
 from nearfield.errors import DownloadFailed, HashMismatch
+from nearfield.files.lines import split_lines
 
 # How often the growing download is looked at.
 POLL_SECONDS = 0.2
@@ -119,7 +120,7 @@ def _append(path: Path, wheel: Wheel, part: Part) -> None:
 def _last_word(said: str) -> str:
     """pip's last error line, or its last line when that is the end of a traceback ("ERROR:
     Exception:" opens one); pip itself leaves passwords out of addresses."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in split_lines(said) if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     if errors and errors[-1] != "Exception:":
         lines = errors

@@ -19,6 +19,7 @@ import msgspec
 import nearfield
 from nearfield.config.schema import Engine
 from nearfield.errors import CatalogError, ConfigError, NearfieldError
+from nearfield.files.lines import split_lines
 
 if TYPE_CHECKING:
     from nearfield.catalog.choice import Choice
@@ -136,7 +137,7 @@ def build(info: str, gpu: bool, machine_has_gpu: bool, flags: frozenset[str]) ->
 def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
     """The processor's instruction sets as Linux names them; empty elsewhere."""
     try:
-        lines = cpuinfo.read_text().splitlines()
+        lines = split_lines(cpuinfo.read_text())
     except OSError:
         return frozenset()
     words = (line.partition(":") for line in lines)

@@ -15,6 +15,7 @@ import typer
 from nearfield.cli.named import named_text
 from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, fail, print_json, say
+from nearfield.files.uris import uri_of
 from nearfield.types import Snapshot, Span
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _snapshot(path: Path, text: str) -> Snapshot:
         if any((folder / mark).exists() for mark in WORKSPACE_MARKS)
     )
     return Snapshot(
-        uri=path.as_uri(),
+        uri=uri_of(path),
         language=language.name if language else "",
         version=1,
         text=text,

@@ -300,6 +300,8 @@ class Completer:
         if not lines and found.cut_off:
             return self._nothing_of(ask, found, account)
         shaped = shaper.finish(lines)
+        if found.ended_by and not lines.strip():
+            shaped = replace(shaped, reason="control_token")
         text, offset = ask.place()
         continuation = shaped.text[ask.item_length :]
         account.confidence = confidence_of(found.logprobs, len(continuation))

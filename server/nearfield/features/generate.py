@@ -60,6 +60,8 @@ class Generated:
     asked: frozenset[str] = frozenset()
     """Who was asked, also when nothing came of it."""
     offers: tuple[Offer, ...] = ()
+    ended_by: str = ""
+    """The control token that ended the text, "" where none did."""
     stumbled: bool = False
     """Whether a candidate before the one that answered failed."""
 
@@ -160,6 +162,6 @@ async def generate(
         found.ending = Ending.DEADLINE if late else Ending.FAILED
         found.error = error
     finally:
-        found.asked = frozenset(route.asked)
+        found.asked, found.ended_by = frozenset(route.asked), route.ended_by
         found.offers, found.stumbled = tuple(route.offers), bool(route.failures)
     found.ending = found.ending or Ending.FINISHED

@@ -11,6 +11,8 @@ from functools import cached_property
 from itertools import pairwise
 
 from nearfield.features.scan import CLOSERS, Scanner
+from nearfield.features.white_space import FREE, Format, White, format_of, is_rule, opens_section
+from nearfield.files.lines import split_lines
 from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit, Selected, Snapshot, Span
@@ -29,6 +31,7 @@ CONTINUES = re.compile(rf"[)\]}}]|(?:{'|'.join(CONTINUING)})\b")
 """A line that begins so, at its opener's own indentation, still belongs to that statement."""
 ENDS = frozenset(";,=")
 """No statement begins so."""
+_CLOSED_TAG = re.compile(r"(?:</[\w:.-]+\s*|/)>$")
 _OPENER_WORDS = re.compile(
     r"(?:^\s*(?:def|class|module|if|unless|while|until|for|case|begin|function|local function)\b"
     r"|\b(?:do|then|else|repeat)\s*(?:\|[^|]*\|)?\s*$)"
@@ -49,13 +52,14 @@ class Kind(StrEnum):
 @dataclass(frozen=True)
 class Place:
     """The cursor in a document. `text` and `cursor` are as if the selected popup item had been
-    inserted; `parsed` is the tree of that text."""
+    inserted; `parsed` is the tree of that text; `format` is what the file's format asks for."""
 
     text: str
     cursor: int
     parsed: Parsed | None
     language: Language | None
     multiline: str = "auto"
+    format: Format = FREE
 
     @classmethod
     def of(
@@ -68,12 +72,13 @@ class Place:
     ) -> Place:
         """The place of a cursor at `offset`; `parsed` is the tree of the snapshot's text."""
         language = parsed.language if parsed else None
+        form = format_of(snapshot.language, snapshot.path)
         if selected is None:
-            return cls(snapshot.text, offset, parsed, language, multiline)
+            return cls(snapshot.text, offset, parsed, language, multiline, form)
         span = Span(selected.span.start, max(selected.span.end, offset))
         text = snapshot.text[: span.start] + selected.text + snapshot.text[span.end :]
         edited = parsed.edited(Edit(span, selected.text)) if parsed else None
-        return cls(text, span.start + len(selected.text), edited, language, multiline)
+        return cls(text, span.start + len(selected.text), edited, language, multiline, form)
 
     @cached_property
     def left(self) -> str:
@@ -129,12 +134,12 @@ class Place:
     @cached_property
     def _nearby_below(self) -> list[str]:
         window = self.text[self.line_end : self.line_end + 160 * LINES_FOR_STYLE]
-        return window.splitlines()[1 : LINES_FOR_STYLE + 1]
+        return split_lines(window)[1 : LINES_FOR_STYLE + 1]
 
     @cached_property
     def _nearby_above(self) -> list[str]:
         low = max(self.line_start - 160 * LINES_FOR_STYLE, 0)
-        return self.text[low : self.line_start].splitlines()[-LINES_FOR_STYLE:]
+        return split_lines(self.text[low : self.line_start])[-LINES_FOR_STYLE:]
 
     @property
     def text_above(self) -> str:
@@ -143,12 +148,16 @@ class Place:
 
     @cached_property
     def tabs(self) -> bool:
-        """Whether the document indents by tabs."""
-        lines = self._nearby_above + self._nearby_below
+        """Whether the document indents by tabs: its format says so, or its lines do."""
+        white = self.format.white
+        if white in (White.TABS, White.SPACES):
+            return white is White.TABS
+        lines = [*self._nearby_above, *self._nearby_below]
         by_tab = sum(line.startswith("\t") for line in lines)
         by_space = sum(line.startswith("  ") for line in lines)
-        if by_tab == by_space and self.language:
-            return self.language.name == "go"
+        if by_tab == by_space:
+            begun = self.left[:1] == "\t" if self.left[:1].isspace() else None
+            return white in (White.TABS_FIRST, White.RECIPES) if begun is None else begun
         return by_tab > by_space
 
     @cached_property
@@ -158,7 +167,7 @@ class Place:
             return 4
         widths = [indent_width(li) for li in self._nearby_above + self._nearby_below if li.strip()]
         steps = [b - a for a, b in pairwise(widths) if 1 < b - a <= 8]
-        return max(set(steps), key=steps.count) if steps else 4
+        return max(set(steps), key=steps.count) if steps else self.format.step
 
     @cached_property
     def inside(self) -> str:
@@ -173,15 +182,62 @@ class Place:
                     return "comment"
                 if node.type in self.language.strings and span.start < self.cursor < span.end:
                     return "string"
-        return "code"
+        return "string" if self._in_heredoc else "code"
 
     @cached_property
-    def expected(self) -> int:
-        """The width at which a statement on the cursor's empty line should begin."""
+    def _in_heredoc(self) -> bool:
+        """Whether a here-document is open: its end may not be written yet, so no tree knows."""
+        above = "\n".join(self._nearby_above)
+        return "<<" in above and Scanner(self.language).feed(above + "\n").heredoc is not None
+
+    @cached_property
+    def expected(self) -> int | None:
+        """The width at which a statement on the cursor's empty line should begin; None where that
+        is not known, as nobody knows whether the line above opens a block."""
         if not self.above:
             return 0
         width = indent_width(self.above)
-        return width + self.unit if opens_block(self.above, self.language) else width
+        if self.format.white in (White.RECIPES, White.TABS_FIRST):
+            heads = is_rule if self.format.white is White.RECIPES else opens_section
+            if heads(self.above):
+                return width + self.unit
+            return width if self.above.startswith("\t") else None
+        if opens_block(self.above, self.language):
+            return width + self.unit
+        return width if self._ended_above else None
+
+    @cached_property
+    def _ended_above(self) -> bool:
+        """Whether a statement surely ends with the line above."""
+        language, above = self.language, self.above
+        if language is None:
+            return False
+        if language.name == "html":
+            return bool(_CLOSED_TAG.search(above))
+        if language.terminator and above[-1] in ";}":
+            return True
+        if language.name == "json":
+            return above[-1] not in ":"
+        if self._statement_ends_above:
+            return True
+        simple = not Scanner(language).feed(above).stack and above[-1] not in ",\\"
+        return language.name == "python" and simple
+
+    @cached_property
+    def _statement_ends_above(self) -> bool:
+        """Whether the tree has a whole statement that ends with the line above."""
+        if self.parsed is None or self.language is None:
+            return False
+        end = len(self.text[: self.line_start].rstrip())
+        for node in reversed(self.parsed.path_to(max(end - 1, 0))):
+            if node.type == "ERROR":
+                return False
+            holder = node.parent
+            if holder is None or holder.type not in self.language.blocks or node.has_error:
+                continue
+            if not self.text[end : self.parsed.span(node).end].strip():
+                return True
+        return False
 
     @cached_property
     def kind(self) -> Kind:
@@ -189,7 +245,8 @@ class Place:
         blank, follows = not self.left.strip(), bool(self.rest.strip())
         if follows:
             return Kind.ABOVE if blank and self._starts_own_line else Kind.LINE
-        if self.inside != "code" or (self.language and self.language.name == "markdown"):
+        prose = self.language is not None and self.language.name == "markdown"
+        if self.inside != "code" or prose or self.format.white is White.KEPT:
             return Kind.TEXT
         if self.multiline == "never":
             return Kind.LINE

@@ -269,4 +269,5 @@ def errand_of(cursor: Cursor, accepted: tuple[str, ...] = ()) -> Errand:
         workspace=snapshot.root or "",
         sources=(Source(snapshot.path or snapshot.uri),),
         accepted=accepted,
+        document=snapshot.text,
     )

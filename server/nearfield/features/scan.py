@@ -7,7 +7,8 @@ the syntax tree has the last word afterwards.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 
 from nearfield.syntax.languages import Language
 
@@ -18,6 +19,7 @@ CLOSERS = frozenset(OPENERS.values())
 _PROSE = frozenset({"markdown", "html", "yaml"})
 """Languages in which an apostrophe is usually just that."""
 _MULTILINE_QUOTES = {
+    "": ('"""',),  # Elixir, Julia, Dart, F#, Nim, Groovy, GraphQL and others
     "python": ('"""', "'''"),
     "javascript": ("`",),
     "typescript": ("`",),
@@ -35,12 +37,53 @@ _MULTILINE_QUOTES = {
 }
 
 
+_HEREDOC = re.compile(
+    r"<<(?P<how>[-~]?)[ \t]*(?P<quote>[\"'`]?)\\?(?P<word>[A-Za-z_]\w*)(?P=quote)"
+)
+_PHP_HEREDOC = re.compile(r"<<<[ \t]*(?P<quote>[\"']?)(?P<word>[A-Za-z_]\w*)(?P=quote)")
+
+
+@dataclass(frozen=True, slots=True)
+class Heredoc:
+    """A here-document: the word that ends it, and whether that may be indented."""
+
+    word: str
+    indented: bool
+
+    def ends_with(self, row: str) -> bool:
+        """Whether `row` is its end."""
+        return (row.strip().rstrip(";,)") if self.indented else row.rstrip("\r")) == self.word
+
+
+def _heredoc_at(language: Language | None, text: str, i: int) -> tuple[Heredoc, int] | None:
+    """The here-document that begins with the operator at `i`, and the operator's width."""
+    name = language.name if language else ""
+    if name == "php":
+        found = _PHP_HEREDOC.match(text, i)
+        return (Heredoc(found["word"], indented=True), len(found[0])) if found else None
+    if name not in ("", "shellscript", "ruby") or text.startswith("<<<", i):
+        return None
+    found = _HEREDOC.match(text, i)
+    if found is None or (i > 0 and text[i - 1] == "<"):
+        return None
+    told = bool(found["how"] or found["quote"])
+    row = text[text.rfind("\n", 0, i) + 1 : i]
+    if name == "shellscript" and "((" in row:  # arithmetic
+        return None
+    if name != "shellscript" and not (told or found["word"].isupper()):
+        return None
+    if not name and not told and text[found.end() : found.end() + 1] not in ("", "\n"):
+        return None
+    return Heredoc(found["word"], indented=bool(found["how"])), len(found[0])
+
+
 @dataclass(slots=True)
 class Scanner:
     """The state after everything fed so far.
 
     `stack` holds the closers that are due; `excess` the closers that met nothing open; `quote` is
-    the delimiter of the string that is open, `comment` whether a line comment is.
+    the delimiter of the string that is open, `comment` whether a line comment is, `heredoc` the
+    here-document.
     """
 
     language: Language | None
@@ -48,10 +91,13 @@ class Scanner:
     excess: list[str] = field(default_factory=list[str])
     quote: str = ""
     comment: bool = False
+    heredoc: Heredoc | None = None
+    _begun: Heredoc | None = None
+    _row: str = ""
 
     def copy(self) -> Scanner:
         """The same state, to go on from twice."""
-        return Scanner(self.language, [*self.stack], [*self.excess], self.quote, self.comment)
+        return replace(self, stack=[*self.stack], excess=[*self.excess])
 
     def feed(self, text: str) -> Scanner:
         """Go on with `text`, which is whole: a delimiter of three quotes may not be torn."""
@@ -81,20 +127,26 @@ class Scanner:
         return self.quote in self._multiline()
 
     def _multiline(self) -> tuple[str, ...]:
-        return _MULTILINE_QUOTES.get(self.language.name, ()) if self.language else ()
+        return _MULTILINE_QUOTES.get(self.language.name if self.language else "", ())
 
     def _step(self, text: str, i: int) -> int:
         """Take in what is at `i`; how many characters that was."""
         char = text[i]
+        if self.heredoc is not None:
+            return self._in_heredoc(self.heredoc, text, i)
         if char == "\n":
             self.comment = False
             if not self.in_multiline_string:
                 self.quote = ""
+            self.heredoc, self._begun = self._begun, None
             return 1
         if self.comment:
             return 1
         if self.quote:
             return self._in_string(text, i)
+        if char == "<" and self._begun is None and (found := _heredoc_at(self.language, text, i)):
+            self._begun, width = found
+            return width
         if width := self._opens_string(text, i):
             return width
         if self.language and self.language.comment and text.startswith(self.language.comment, i):
@@ -107,6 +159,17 @@ class Scanner:
             else:
                 self.excess.append(char)
         return 1
+
+    def _in_heredoc(self, heredoc: Heredoc, text: str, i: int) -> int:
+        if text[i] == "\n":
+            if heredoc.ends_with(self._row):
+                self.heredoc = None
+            self._row = ""
+            return 1
+        end = text.find("\n", i)
+        row = text[i : len(text) if end < 0 else end]
+        self._row += row
+        return len(row)
 
     def _in_string(self, text: str, i: int) -> int:
         if text[i] == "\\" and not (self.language and self.language.name == "sql"):
@@ -134,9 +197,12 @@ class Scanner:
     @staticmethod
     def _is_quote(name: str, text: str, i: int) -> bool:
         """Whether the apostrophe at `i` opens a string: in Rust it may be a lifetime, in prose
-        and in languages without a row an apostrophe."""
+        and in languages without a row an apostrophe, or a type's variable as in OCaml."""
         if name == "rust":
             return text[i + 1 : i + 2] == "\\" or text[i + 2 : i + 3] == "'"
         if name:
             return True
+        variable = text[i + 1 : i + 2].islower() and not (text[i + 2 : i + 3] or "'").isalnum()
+        if variable and text[i + 2 : i + 3] not in ("'", ""):
+            return False
         return not (i > 0 and text[i - 1].isalnum())

@@ -14,14 +14,18 @@ from functools import cached_property
 
 from nearfield.features.overlap import trim_below, trim_rest
 from nearfield.features.place import Kind, Place, indent_width, opens_block
+from nearfield.features.scan import Scanner
 from nearfield.features.sound import Soundness
 from nearfield.features.unit import unit_end
+from nearfield.features.white_space import White, recipe_line
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Selected, Snapshot, Span
 
 __all__ = ["Kind", "Shaped", "Shaper"]
 
 _INDENT = re.compile(r"[ \t]+")
+_LEADS_ON = re.compile(r"(?:\.(?!\.)|\?[.?]|&&|\|[|>]?|[+*=>]|:(?!:)|(?:and|or|then|where)\b)")
+"""A line that begins so may go on with the one above it, deeper than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,45 +172,78 @@ class Shaper:
         shorter = [e for e in reversed(ends) if e < first]
         variants: list[str] = []
         for stop in (first, *longer, *shorter):
-            text = trim_below(self._place, self._indented(raw[:stop].rstrip()))
+            text = trim_below(self._place, self._indented(self._ended(raw[:stop])))
             if text not in variants:
                 variants.append(text)
         return variants
+
+    def _ended(self, text: str) -> str:
+        """`text` without white space at its end that says nothing."""
+        return text.rstrip("\n") if self._place.format.white is White.KEPT else text.rstrip()
 
     def _indented(self, text: str) -> str:
         """`text` with the document's indentation; its first line is not moved beyond where a
         statement belongs on the cursor's line."""
         place = self._place
-        if place.inside == "string":
+        if place.inside == "string" or place.format.white is White.KEPT:
             return text
-        first, *others = text.split("\n")
-        others = [self._restyled(line) for line in others]
-        if place.left.strip():
-            return "\n".join([first, *others])
-        if not place.left:
-            return "\n".join([self._restyled(first), *others])
+        rows = text.split("\n")
+        fixed = self._fixed(rows)
+        if not place.left.strip():
+            rows = self._without_surplus(rows, fixed) if place.left else rows
+        above = place.above
+        for number, row in enumerate(rows):
+            whole = place.left + row if number == 0 else row
+            if number not in fixed and (number or not place.left):
+                rows[number] = whole = self._restyled(row, above)
+            above = whole if whole.strip() else above
+        return "\n".join(rows)
+
+    def _fixed(self, rows: list[str]) -> set[int]:
+        """The rows that begin in a string or a here-document: their white space is text."""
+        state = Scanner(self._place.language).feed(self._place.left)
+        fixed: set[int] = set()
+        for number, row in enumerate(rows):
+            if number and (state.in_multiline_string or state.heredoc is not None):
+                fixed.add(number)
+            state.feed(row + "\n")
+        return fixed
+
+    def _without_surplus(self, rows: list[str], fixed: set[int]) -> list[str]:
+        """`rows` without the indentation that stands on the cursor's line already, where it is
+        known how deep a statement belongs there."""
+        place = self._place
+        first, others = rows[0], rows[1:]
+        if place.expected is None or not first.strip() or self._continues(first):
+            return rows
         here, extra = indent_width(place.left), indent_width(first)
         surplus = min(extra, max(here + extra - max(place.expected, here), 0))
-        if surplus and first.strip():
-            first = self._width(extra - surplus) + first.lstrip()
-            visible = [line for line in others if line.strip()]
-            if visible and all(indent_width(line) >= here + extra for line in visible):
-                others = [
-                    self._width(indent_width(li) - surplus) + li.lstrip() if li.strip() else li
-                    for li in others
-                ]
-        return "\n".join([first, *others])
+        if not surplus:
+            return rows
+        moved = [n for n, row in enumerate(rows) if n and n not in fixed and row.strip()]
+        if all(indent_width(rows[n]) >= here + extra for n in moved):
+            for n in moved:
+                row = rows[n]
+                others[n - 1] = self._width(indent_width(row) - surplus) + row.lstrip()
+        return [self._width(extra - surplus) + first.lstrip(), *others]
 
-    def _restyled(self, line: str) -> str:
-        """`line` with its indentation in the document's own white space."""
+    def _continues(self, first: str) -> bool:
+        """Whether the line `first` goes on with the statement above it."""
+        return self._place.above[-1:] not in (*";{}",) and bool(_LEADS_ON.match(first.lstrip()))
+
+    def _restyled(self, line: str, above: str) -> str:
+        """`line`, under the visible line `above`, with its indentation in the white space of the
+        format or the document."""
         match = _INDENT.match(line)
         if match is None or not line.strip():
             return line.rstrip() if not line.strip() else line
-        white = match[0]
-        if self._place.tabs and " " in white:
+        white, place = match[0], self._place
+        if place.format.white is White.RECIPES:
+            return recipe_line(line, above)
+        if place.tabs and " " in white:
             return self._width(indent_width(white)) + line[len(white) :]
-        if not self._place.tabs and "\t" in white:
-            return white.replace("\t", " " * self._place.unit) + line[len(white) :]
+        if not place.tabs and "\t" in white and place.format.white is not White.TABS_FIRST:
+            return white.replace("\t", " " * place.unit) + line[len(white) :]
         return line
 
     @cached_property

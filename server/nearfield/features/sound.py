@@ -47,6 +47,10 @@ SLACK = 1
 _BODIES = {"python": "pass", "ruby": "end", "lua": "end", "shellscript": ":"}
 
 
+_GOES_ON = re.compile(r"(?:[,(\[=+\-*/|&.<>?\\]|\b(?:and|or|not|in|is))$")
+"""A line that ends so is continued below."""
+
+
 class Soundness:
     """Asks the tree about candidates at one place. Without a tree everything is sound."""
 
@@ -70,9 +74,7 @@ class Soundness:
         errors = self._count(after, len(text))
         if errors == 0 or self._before == 0:
             return errors == 0
-        closing = self._closing(text)
-        closed = self._with(text + closing) if closing else None
-        if closed is not None and self._count(closed, len(text + closing)) == 0:
+        if self._closes_well(after, text):
             return True
         if self._without_line == 0:
             return False
@@ -123,15 +125,26 @@ class Soundness:
             return parsed.errors(near)
         return parsed.errors(near) + parsed.errors(Span(max(length - 1, near.end + 1), length))
 
+    def _closes_well(self, after: Parsed, text: str) -> bool:
+        """Whether the document `after`, with `text` in it, is clean once the block is closed that
+        the cursor's line opens: its body is still to be written."""
+        closing = self._closing(text)
+        if not closing:
+            return False
+        end = self._place.line_end + len(text)
+        closed = after.edited(Edit(Span(end, end), closing))
+        return closed is not None and self._count(closed, len(text + closing)) == 0
+
     def _closing(self, text: str) -> str:
-        """What closes the block that the last line of `text` opens, or nothing."""
+        """What closes the block that the line of the cursor opens behind `text`, or nothing."""
         place, language = self._place, self._place.language
-        last = (place.left + text).rsplit("\n", 1)[-1]
-        if not opens_block(last, language) or language is None or place.rest.strip():
+        whole = place.left + text + place.rest
+        last = whole.rsplit("\n", 1)[-1]
+        if not opens_block(last, language) or language is None:
             return ""
         indent = last[: len(last) - len(last.lstrip())]
         deeper = indent + ("\t" if place.tabs else " " * place.unit)
-        due = Scanner(language).feed(place.left + text).stack
+        due = Scanner(language).feed(whole).stack
         if due:
             return f"\n{indent}{''.join(reversed(due))}"
         body = _BODIES.get(language.name, "")
@@ -144,7 +157,7 @@ def stands_alone(place: Place, text: str) -> bool | None:
     language = place.language
     if language is None or language.name in _FRAGMENTS or place.rest.strip():
         return None
-    if place.inside == "string" or re.search(r"[,(\[=+\-*/|&.<>?\\]$", place.above):
+    if place.inside == "string" or _GOES_ON.search(place.above):
         return None
     code = dedent(place.left + text).rstrip()
     if not re.match(r"[\w@#$\"'(!~*&]", code) or CONTINUES.match(code) or code.endswith(","):

@@ -153,7 +153,7 @@ class _Reader:
         if self.base < 0:
             self.base = line.width
         self.taken.append(line)
-        self.boundary = not self.state.stack and not self.state.in_multiline_string
+        self.boundary = not self.state.stack and not self._in_text
         if (end := self._circles()) is not None:
             return end
         if len(self.taken) >= self.max_lines or line.width < self.base:
@@ -181,7 +181,7 @@ class _Reader:
 
     def _statement_ends(self, line: _Line) -> bool:
         """Whether the one statement that is wanted ends with `line`, for all that is known."""
-        if self.state.in_multiline_string:
+        if self._in_text:
             return False
         if self.state.stack or opens_block(line.whole, self.place.language):
             return self._goes_on_below(line)
@@ -211,6 +211,11 @@ class _Reader:
         return not self._may_lead_on and not (
             _TRAILS_ON.search(code) and (not language.indented or code[-1] == "\\")
         )
+
+    @property
+    def _in_text(self) -> bool:
+        """Whether the next line begins in a string or a here-document."""
+        return self.state.in_multiline_string or self.state.heredoc is not None
 
     @property
     def _may_lead_on(self) -> bool:

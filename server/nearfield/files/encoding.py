@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nearfield.errors import NearfieldError
+from nearfield.files.lines import split_lines
 from nearfield.files.read import UnreadableFile, read_regular
 
 HEAD_BYTES = 8_192
@@ -42,7 +43,6 @@ _CONTROLS = re.compile(r"[\x80-\x9f]")
 _TYPOGRAPHY = frozenset(b"\x80\x84\x85\x91\x92\x93\x94\x95\x96\x97\x99".decode("latin-1"))
 """What Windows-1252 has in place of controls and people type: the euro, quotes, dashes."""
 _HIGH = re.compile(r"[\x80-\xff]+")
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
 MOST_LINES = 4_000
 """Lines that differ and are compared one by one; finding equal ones takes quadratic time."""
 
@@ -133,7 +133,7 @@ def fitted(before: str, after: str) -> str:
     replace, else those of the line above. The last line ends as it did, with or without a line end,
     unless nothing else differs.
     """
-    old, new = lines_of(before), lines_of(after)
+    old, new = split_lines(before, keepends=True), split_lines(after, keepends=True)
     if not old or not new:
         return after
     a, b = [line.rstrip("\r\n") for line in old], [line.rstrip("\r\n") for line in new]
@@ -148,11 +148,6 @@ def fitted(before: str, after: str) -> str:
     last_ends = bool(new[-1][len(b[-1]) :]) if a == b else bool(ends[-1])
     text = "".join(content + end for content, end in zip(b, chosen, strict=True))
     return _ended(text, chosen[-1], ended=last_ends)
-
-
-def lines_of(text: str) -> list[str]:
-    """Return the lines of `text` with their ends, as LSP counts them (never at a form feed)."""
-    return _LINE.findall(text)
 
 
 def _ended(text: str, end: str, *, ended: bool) -> str:

@@ -17,6 +17,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from nearfield.features.chat.words import Allow, Change, Problem, Question, Refused
+from nearfield.files.lines import line_number
 from nearfield.lsp.offers import CHOICES, opted_in
 from nearfield.lsp.questions import ask_client
 from nearfield.lsp.session import Session
@@ -96,7 +97,7 @@ class EditorHost:
             return ()
         return [
             Problem(
-                document.text.count("\n", 0, one.span.start), one.severity, one.message, one.source
+                line_number(document.text, one.span.start), one.severity, one.message, one.source
             )
             for one in service.explainer.problems.at(document.uri)
         ]
@@ -127,7 +128,7 @@ class EditorHost:
 
         before = change.before or ""
         file = proposal.FileChange(
-            uri=document.uri if document is not None else Path(change.path).as_uri(),
+            uri=self._session.documents.uri_of(change.path) if document is None else document.uri,
             path=change.path,
             version=document.version if document is not None else None,
             before=before,

@@ -8,12 +8,12 @@ ask again).
 from __future__ import annotations
 
 import asyncio
-import re
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from nearfield.features.tasks import run_task
+from nearfield.files.lines import LINE_END
 from nearfield.lsp import commands
 from nearfield.lsp.documents import Document
 from nearfield.lsp.session import Session
@@ -82,7 +82,7 @@ def item_of(
     start = min(_word_start(document.text, cursor), suggestion.replace.start)
     typed = document.text[start : suggestion.replace.start]
     text = typed + suggestion.text
-    lines = re.split(r"\r\n?|\n", text)
+    lines = LINE_END.split(text)
     before_cursor = document.text[start:cursor]
     model = f"Nearfield · {suggestion.model}" if suggestion.model else "Nearfield"
     return types.CompletionItem(

@@ -11,10 +11,8 @@ is as long in UTF-16, so that positions stay right.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from urllib.parse import unquote, urlsplit
 
 from lsprotocol.types import (
     Position,
@@ -23,6 +21,7 @@ from lsprotocol.types import (
     TextDocumentContentChangePartial,
 )
 
+from nearfield.files import uris
 from nearfield.lsp import convert
 from nearfield.lsp.lines import LineTable
 from nearfield.types import Edit, Snapshot, Span
@@ -32,7 +31,6 @@ FOLLOWED_CHARS = 16_000_000
 50 MB), and nobody completes in it. Eight times the default of `files.max_bytes`, so that a document
 just over that limit is followed and gets suggestions again once it is shorter."""
 
-_DRIVE = re.compile("/[A-Za-z]:")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -51,7 +49,7 @@ class Document:
         self.uri = uri
         self.language = language.lower()
         self.version = version
-        self.path = _path_of(uri)
+        self.path = uris.path_of(uri)
         self.root: str | None = None
         self.text = ""
         self.followed = True
@@ -132,7 +130,12 @@ class Documents:
 
     def __init__(self) -> None:
         self._open: dict[str, Document] = {}
-        self.roots: tuple[str, ...] = ()
+        self._roots: dict[str, str] = {}  # the URIs of the workspace's folders, by their paths
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """The workspace's folders."""
+        return tuple(self._roots)
 
     def __iter__(self) -> Iterator[Document]:
         return iter(tuple(self._open.values()))
@@ -152,18 +155,24 @@ class Documents:
         """Forget a document."""
         return self._open.pop(uri, None)
 
-    def set_roots(self, uris: Sequence[str]) -> None:
+    def uri_of(self, path: str) -> str:
+        """The URI of a file that is not open, in the form that the client uses for its folder."""
+        root = self._root_of(path)
+        return uris.uri_of(path) if root is None else uris.uri_beside(path, root, self._roots[root])
+
+    def set_roots(self, folders: Sequence[str]) -> None:
         """These are the workspace's folders."""
-        self._hold_roots(_path_of(uri) for uri in uris)
+        self._hold_roots(folders)
 
     def change_roots(self, added: Sequence[str], removed: Sequence[str]) -> None:
         """The workspace's folders changed by these URIs."""
-        gone = {_path_of(uri) for uri in removed}
-        kept = [root for root in self.roots if root not in gone]
-        self._hold_roots([*kept, *map(_path_of, added)])
+        gone = set(map(uris.path_of, removed))
+        kept = [uri for root, uri in self._roots.items() if root not in gone]
+        self._hold_roots([*kept, *added])
 
-    def _hold_roots(self, paths: Iterable[str | None]) -> None:
-        self.roots = tuple(dict.fromkeys(path for path in paths if path))
+    def _hold_roots(self, folders: Iterable[str]) -> None:
+        known = ((uris.path_of(uri), uri) for uri in folders)
+        self._roots = {path: uri for path, uri in known if path}
         for document in self._open.values():
             document.root = self._root_of(document.path)
 
@@ -178,22 +187,3 @@ class Documents:
 def _holds(root: str, path: str) -> bool:
     trimmed = root.rstrip("/\\")
     return path.startswith(trimmed) and path[len(trimmed) : len(trimmed) + 1] in ("/", "\\")
-
-
-def _path_of(uri: str) -> str | None:
-    """The absolute path of a `file:` URI, None of any other.
-
-    (pygls's own conversion loses what follows a semicolon in a file's name.)
-    """
-    try:
-        parts = urlsplit(uri)
-    except ValueError:
-        return None
-    path = unquote(parts.path)
-    if parts.scheme != "file" or not path or "\0" in path:
-        return None
-    if _DRIVE.match(path):
-        path = path[1:]
-    elif parts.netloc not in ("", "localhost"):
-        path = f"//{parts.netloc}{path}"
-    return path.replace("/", os.sep)

@@ -17,6 +17,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
+from nearfield.files.uris import uri_of
 from nearfield.lsp import wire
 from nearfield.lsp.documents import Document
 from nearfield.lsp.offers import asker, opted_in
@@ -206,7 +207,7 @@ async def _show(session: Session, markdown: str) -> None:
         try:
             path = await asyncio.to_thread(_written, markdown)
             await session.protocol.send_request_async(
-                types.WINDOW_SHOW_DOCUMENT, types.ShowDocumentParams(path.as_uri(), take_focus=True)
+                types.WINDOW_SHOW_DOCUMENT, types.ShowDocumentParams(uri_of(path), take_focus=True)
             )
         except (JsonRpcException, OSError):
             pass

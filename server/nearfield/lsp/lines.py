@@ -1,16 +1,14 @@
 """Where the lines of a document start, kept up to date edit by edit.
 
-LSP ends a line at `\\n`, `\\r\\n` and a lone `\\r`, and nowhere else (not at form feed or U+2028,
-where `str.splitlines` does). Offsets are Unicode code points.
+What ends a line says `files/lines.py`. Offsets are Unicode code points.
 """
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 
-_LINE_END = re.compile(r"\r\n?|\n")
+from nearfield.files.lines import LINE_END
 
 
 class LineTable:
@@ -25,7 +23,7 @@ class LineTable:
 
     def __init__(self, text: str) -> None:
         self._starts = [0]
-        self._starts.extend(match.end() for match in _LINE_END.finditer(text))
+        self._starts.extend(match.end() for match in LINE_END.finditer(text))
         self._settled = len(self._starts)
         self._lag = 0
 
@@ -60,7 +58,7 @@ class LineTable:
         last = start + inserted
         found = [
             match.end()
-            for match in _LINE_END.finditer(text, max(0, start - 1), min(len(text), last + 1))
+            for match in LINE_END.finditer(text, max(0, start - 1), min(len(text), last + 1))
             if start <= match.end() <= last
         ]
         self._starts[first:beyond] = found

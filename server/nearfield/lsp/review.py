@@ -18,6 +18,8 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
+from nearfield.files.lines import line_number
+from nearfield.files.uris import path_of
 from nearfield.lsp import convert, wire
 from nearfield.lsp.documents import Document
 from nearfield.lsp.explain import (
@@ -243,8 +245,8 @@ async def _review_document(
     rows: range | None = None
     if params.range is not None:
         span = span_of(document, params.range, None, session.protocol.encoding)
-        first = snapshot.text.count("\n", 0, span.start)
-        rows = range(first, first + snapshot.text.count("\n", span.start, span.end) + 1)
+        first = line_number(snapshot.text, span.start)
+        rows = range(first, line_number(snapshot.text, span.end) + 1)
     else:
         service.reviewer.board.clear(snapshot.uri)
 
@@ -311,7 +313,7 @@ def _folder(session: Session, workspace: str) -> Path:
             raise JsonRpcInvalidParams("There is no workspace folder; open one.")
         return Path(roots[0])
     for root in roots:
-        if workspace in (root, Path(root).as_uri()):
+        if root in (workspace, path_of(workspace)):
             return Path(root)
     raise JsonRpcInvalidParams("The workspace is none of the client's folders.")
 

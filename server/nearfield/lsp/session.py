@@ -17,6 +17,7 @@ from lsprotocol import types
 
 from nearfield.config.schema import Config
 from nearfield.features.tasks import run_task
+from nearfield.files.uris import uri_of
 from nearfield.lsp.documents import Document, Documents
 from nearfield.lsp.protocol import NearfieldProtocol
 from nearfield.lsp.settings import Load, Settings
@@ -160,7 +161,7 @@ def _root_of(params: types.InitializeParams) -> str:
     """The root's URI as older clients give it, "" for none."""
     if params.root_uri or not params.root_path:
         return params.root_uri or ""
-    return Path(params.root_path).absolute().as_uri()
+    return uri_of(Path(params.root_path).absolute())
 
 
 def _wants_popup(config: Config, capabilities: types.ClientCapabilities) -> bool:

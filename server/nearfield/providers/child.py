@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from nearfield.engine.client import SPIN_COUNT
 from nearfield.errors import NearfieldError, NotReady, Unreachable
+from nearfield.files.lines import split_lines
 from nearfield.types import Health, HealthState
 
 PAUSE_S = 0.5
@@ -169,7 +170,7 @@ class Child:
         log = process.stderr
         while log is not None and (chunk := await log.read(65536)):
             if not self._ready.is_set():
-                lines = chunk.decode("utf-8", "replace").splitlines()
+                lines = split_lines(chunk.decode("utf-8", "replace"))
                 self._tail.extend(line.strip() for line in lines if line.strip())
 
     def _say(self, state: HealthState, detail: str) -> None:

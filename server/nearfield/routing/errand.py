@@ -7,7 +7,7 @@ an errand says where that comes from and whom it may be told to.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
@@ -102,6 +102,8 @@ class Errand:
     consented to, so it stays on this machine. `accepted` names providers the user has just said
     "once" to: they go first. `checks` judge a local answer, `ask` is called in the mode "ask".
     `diagnostics` counts the problems that a fix is about. `complex` overrides the estimate.
+    `document` is the whole text that the request is about, "" where there is none: it is not sent,
+    but a control token that it holds is text in the answer too.
     """
 
     task: Task = Task.CHAT
@@ -112,3 +114,4 @@ class Errand:
     ask: Ask | None = None
     diagnostics: int = 0
     complex: bool | None = None
+    document: str = field(default="", repr=False)

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nearfield.files.lines import split_lines
 from nearfield.routing.errand import Check
 from nearfield.types import Finish, ToolCall
 
@@ -68,7 +69,7 @@ def judge(answer: Answer, min_logprob: float, checks: Sequence[Check] = ()) -> s
 
 def repeats(text: str) -> bool:
     """Whether `text` ends in a loop: the same lines or characters over and over."""
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in split_lines(text) if line.strip()]
     for period in (1, 2, 3):
         unit = lines[-period:]
         said = 0

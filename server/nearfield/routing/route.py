@@ -27,6 +27,7 @@ from nearfield.providers.base import Provider
 from nearfield.routing.desk import Desk
 from nearfield.routing.errand import Decision, Errand, Offer
 from nearfield.routing.hedge import race
+from nearfield.routing.plain_text import PlainText, literal_in, plain
 from nearfield.routing.plan import Step, Use
 from nearfield.routing.quality import Answer, judge
 from nearfield.types import ChatRequest, Delta, Finish, InfillRequest, Usage
@@ -96,6 +97,7 @@ class Route:
         self._causes: list[NearfieldError] = []
         self.offers: list[Offer] = []
         self.asked: set[str] = set()
+        self._texts: dict[str, PlainText] = {}
         self.wrong = ""
         self.kept = False
         self._ended = False
@@ -114,6 +116,12 @@ class Route:
 
     def __aiter__(self) -> AsyncIterator[Delta | Restart]:
         return self._items
+
+    @property
+    def ended_by(self) -> str:
+        """The control token that ended the answer that stands, "" where none did."""
+        text = self._texts.get(self.provider.name) if self.provider is not None else None
+        return text.ended_by if text is not None else ""
 
     def enough(self) -> None:
         """What was shown is all that is wanted. Go on listening: the one who speaks is stopped, its
@@ -280,7 +288,12 @@ class Route:
         self._desk.running[name] += 1
         spoke, characters, usage = False, 0, None
         try:
-            async with aclosing(self._desk.open(name, self._request, self._errand)) as stream:
+            text = self._texts[name] = PlainText(
+                literal_in(self._request, self._errand.document),
+                mentions=isinstance(self._request, ChatRequest),
+            )
+            opened = self._desk.open(name, self._request, self._errand)
+            async with aclosing(plain(opened, text)) as stream:
                 async for delta in stream:
                     spoke = True
                     characters += len(delta.text)

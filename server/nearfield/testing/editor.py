@@ -9,10 +9,9 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 from nearfield.config.environment import ALIASES, PREFIX
+from nearfield.files.uris import path_of, uri_of
 from nearfield.testing.buffer import Buffer
 from nearfield.testing.connection import Connection, Failed
 
@@ -73,7 +72,7 @@ class Editor:
         if text is None:
             text = file.read_bytes().decode() if file.exists() else ""
         language = language or LANGUAGES.get(file.suffix, "plaintext")
-        buffer = Buffer(self, file.as_uri(), language, text)
+        buffer = Buffer(self, uri_of(file), language, text)
         self.buffers[buffer.uri] = buffer
         return buffer
 
@@ -120,8 +119,10 @@ class Editor:
     def _opened(self, uri: str) -> Buffer:
         if uri in self.buffers:
             return self.buffers[uri]
-        path = Path(url2pathname(unquote(urlsplit(uri).path)))
-        return self.open(str(path))
+        path = path_of(uri)
+        if path is None:
+            raise Failed(f"The headless editor has no file for {uri}.")
+        return self.open(path)
 
     def _handle(self, method: str, params: Any) -> Any:
         """What the server says or asks by itself."""
@@ -181,7 +182,7 @@ def start(
                     "clientInfo": {"name": "nearfield.testing"},
                     "capabilities": dict(capabilities),
                     "initializationOptions": editor.settings,
-                    "workspaceFolders": [{"uri": root.as_uri(), "name": root.name}],
+                    "workspaceFolders": [{"uri": uri_of(root), "name": root.name}],
                 },
             )
             editor.connection.notify("initialized", {})

@@ -54,6 +54,7 @@ async def test_a_suggestion_is_cut_and_its_stream_closed(start: Start) -> None:
 REASONS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("nothing to say", {"text": ""}, {}, "empty"),
     ("only blanks", {"text": "   "}, {}, "whitespace"),
+    ("only a control token", {"text": "<|im_end|>"}, {}, "control_token"),
     ("breaks the parse", {"text": "a +) (\n"}, {}, "syntax"),
     ("too slow", {"text": "a + b\n", "delay_ms": 60_000}, {"deadline_ms": 30}, "deadline"),
     ("cut in a line", {"text": "a", "hang": True}, {"deadline_ms": 30}, "deadline"),

@@ -179,7 +179,7 @@ def test_lone_surrogates_are_replaced(text: str, expected: str) -> None:
         ("file:///w/a.py", "/w/a.py"),
         ("file:///w/a%20b%23;c.py", "/w/a b#;c.py"),
         ("file://localhost/w/a.py", "/w/a.py"),
-        ("file:///c%3A/w/a.py", "c:/w/a.py"),
+        ("file:///c%3A/w/a.py", "/c:/w/a.py"),
         ("untitled:Untitled-1", None),
         ("vscode-notebook-cell:/w/a.ipynb#c1", None),
         ("file://[broken", None),

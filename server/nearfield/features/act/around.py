@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from nearfield.features.act.fit import Fitting
 from nearfield.features.act.layout import is_docstring
 from nearfield.features.act.target import Unit
+from nearfield.files.lines import LINE_END
 from nearfield.syntax.parser import Parsed, parse
 from nearfield.types import Span
 
@@ -79,7 +78,7 @@ def _comment(fitting: Fitting) -> str:
     span = comment_above(fitting.text, fitting.parsed, fitting.unit)
     if span is None:
         return ""
-    lines = re.split(r"\r\n|\r|\n", fitting.text[span.start : span.end])
+    lines = LINE_END.split(fitting.text[span.start : span.end])
     return "\n".join(line.removeprefix(fitting.unit.indent) for line in lines).strip("\n")
 
 

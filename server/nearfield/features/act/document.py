@@ -20,6 +20,7 @@ from nearfield.features.act.fit import Fitting, Unfit
 from nearfield.features.act.layout import layout_of
 from nearfield.features.act.proposal import Change
 from nearfield.features.act.target import named_scopes, node_of, outermost
+from nearfield.files.lines import LINE_END, split_lines
 from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed, parse
 from nearfield.types import Edit, Span
@@ -114,7 +115,7 @@ class Documenting:
             raise EditRefused("A definition on one line cannot hold a docstring.")
         start = self._parsed.offset(body.start_byte)
         line = max(text.rfind("\n", 0, start), text.rfind("\r", 0, start)) + 1
-        below = re.compile(r"\r\n|\r|\n").search(text, self._parsed.offset(colon.end_byte))
+        below = LINE_END.search(text, self._parsed.offset(colon.end_byte))
         return _Place(below.end() if below else line, text[line:start])
 
     # --- what ---
@@ -126,7 +127,7 @@ class Documenting:
                 found = _docstring(block)
             else:
                 found = _comment(block, self._language, self._fitting.unit.name)
-            lines = found.expandtabs(4).splitlines()
+            lines = split_lines(found.expandtabs(4))
             words = textwrap.dedent("\n".join(["", *lines[1:]])).split("\n")[1:]
             kept = [lines[0].strip(), *(word.rstrip() for word in words)] if lines else []
             while kept and not kept[0]:

@@ -17,6 +17,7 @@ from nearfield.features.act.proposal import Change
 from nearfield.features.act.scopes import function_at, is_name, scope_of, text_of, walk
 from nearfield.features.act.target import outermost, whole_lines
 from nearfield.features.act.written import changes_copy, is_generic, type_of
+from nearfield.files.lines import LINE_END
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit, Span
 
@@ -184,7 +185,7 @@ def extracted_function(parsed: Parsed, span: Span, name: str = "") -> tuple[Chan
     body = parsed.text[found.lines.start : found.lines.end]
     indent = re.match(r"[ \t]*", body)
     margin = indent[0] if indent else ""
-    rows = [row.removeprefix(margin) for row in re.split(r"\r\n|\r|\n", body)]
+    rows = [row.removeprefix(margin) for row in LINE_END.split(body)]
     form = _FORMS.get(language, _ECMA)
     back = ", ".join(flow.outputs)
     if len(flow.outputs) > 1 and form is _ECMA:

@@ -17,7 +17,8 @@ from nearfield.features.act.keep import Rows, merged, rows_of
 from nearfield.features.act.layout import Layout, copied, docstring_rows, fixed_rows_of, layout_of
 from nearfield.features.act.proposal import Change
 from nearfield.features.act.target import Form, Unit, named_scopes
-from nearfield.files.encoding import lines_of
+from nearfield.features.white_space import Format, White
+from nearfield.files.lines import split_lines
 from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed, parse
 from nearfield.types import Edit, Span
@@ -36,13 +37,15 @@ class Unfit(Exception):
 @dataclass(frozen=True)
 class Fitting:
     """A unit of a text, as answers are fitted into it. With `free` the signature may change, with
-    `loose` comments and empty lines may. Its methods parse: not on the event loop."""
+    `loose` comments and empty lines may; `format` is the text's, where more than its grammar tells.
+    Its methods parse: not on the event loop."""
 
     text: str
     parsed: Parsed | None
     unit: Unit
     free: bool = False
     loose: bool = False
+    format: Format | None = None
 
     @property
     def language(self) -> Language | None:
@@ -94,8 +97,10 @@ class Fitting:
 
     @cached_property
     def _layout(self) -> Layout:
-        layout = layout_of(self.text, self.language)
+        layout = layout_of(self.text, self.language, self.format)
         own = _first_step(self.unit)
+        if layout.white in (White.TABS, White.SPACES):
+            return layout
         return replace(layout, step=own) if own and "\t" not in layout.step else layout
 
     def _in_form(self, answer: Answer, same: bool) -> Answer:
@@ -129,7 +134,7 @@ class Fitting:
         texts = [
             row + layout.newline for row in layout.placed(code, unit.indent, fixed, copied=same)
         ]
-        was = lines_of(unit.text(self.text))
+        was = split_lines(unit.text(self.text), keepends=True)
         if self.loose or language is None:
             rows = merged(_plain(was), _plain(texts))
         else:
@@ -189,7 +194,7 @@ def _first_step(unit: Unit) -> str:
         return ""
     row = form.head.rpartition("\n")[2] if form.body[0] != "{" else ""
     if form.body[0] == "{":
-        rows = [one for one in form.body.splitlines()[1:-1] if one.strip()]
+        rows = [one for one in split_lines(form.body)[1:-1] if one.strip()]
         row = rows[0] if rows else ""
     blank = row[: len(row) - len(row.lstrip())].removeprefix(unit.indent)
     return blank if 0 < len(blank) <= LONGEST_STEP and "\t" not in blank else ""

@@ -11,7 +11,7 @@ import difflib
 import re
 from collections.abc import Sequence
 
-from nearfield.files.encoding import lines_of
+from nearfield.files.lines import split_lines
 from nearfield.syntax.differences import changed_span
 from nearfield.types import Edit, Span
 
@@ -25,7 +25,7 @@ least takes time that grows with the square."""
 def hunks(before: str, after: str) -> tuple[Edit, ...]:
     """The edits that make `after` of `before`: in order, apart from each other, each counted in
     `before`."""
-    old, new = lines_of(before), lines_of(after)
+    old, new = split_lines(before, keepends=True), split_lines(after, keepends=True)
     first, last = _same_ends(old, new)
     a, b = old[first : len(old) - last], new[first : len(new) - last]
     offset = sum(map(len, old[:first]))
@@ -79,7 +79,7 @@ def rebased(edits: Sequence[Edit], before: str, now: str) -> tuple[Edit, ...] | 
 
 def unified(before: str, after: str, path: str, new: bool = False) -> str:
     """The unified diff of a file, as `patch` and git read it."""
-    old, fresh = lines_of(before), lines_of(after)
+    old, fresh = split_lines(before, keepends=True), split_lines(after, keepends=True)
     source = "/dev/null" if new else f"a/{path}"
     rows = difflib.unified_diff(old, fresh, source, f"b/{path}")
     return "".join(

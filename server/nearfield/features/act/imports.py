@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from nearfield.features.act.answer import Answer
-from nearfield.files.encoding import lines_of
+from nearfield.files.lines import split_lines
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit, Span
 
@@ -96,7 +96,7 @@ def _bound(statement: str) -> list[str]:
 def _below(parsed: Parsed, byte: int, text: str, newline: str) -> Edit:
     """`text` on the lines under the one that ends with `byte`."""
     offset = parsed.offset(byte)
-    rest = lines_of(parsed.text[offset:])
+    rest = split_lines(parsed.text[offset:], keepends=True)
     if offset and parsed.text[offset - 1] in "\r\n":
         return Edit(Span(offset, offset), text)
     if not rest or not rest[0].endswith(("\r", "\n")):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 import tree_sitter
 
 from nearfield.errors import EditRefused
 from nearfield.features.act.proposal import Change
 from nearfield.features.act.scopes import Scope, identifier_at, scope_of, text_of, walk
 from nearfield.features.act.target import whole_lines
+from nearfield.files.lines import LINE_END
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit, Span
 
@@ -71,7 +70,7 @@ def inlined(parsed: Parsed, span: Span) -> tuple[Change, ...]:
     text = text_of(found.value)
     if found.value.type not in _ATOMS:
         text = f"({text})"
-    end = re.compile(r"\r\n|\r|\n").match(parsed.text, found.lines.end)
+    end = LINE_END.match(parsed.text, found.lines.end)
     gone = Span(found.lines.start, end.end() if end else found.lines.end)
     uses = [Change(Edit(parsed.span(one), text)) for one in found.reads]
     return (Change(Edit(gone, "")), *uses)

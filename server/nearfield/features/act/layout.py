@@ -13,6 +13,8 @@ from itertools import pairwise
 
 import tree_sitter
 
+from nearfield.features.white_space import Format, White, format_of, recipe_line
+from nearfield.files.lines import LINE_END, split_lines
 from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed, parse
 
@@ -24,15 +26,17 @@ MARGIN = re.compile(r"[ \t]*")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """`newline` ends the lines of a file; `step` is one level of indentation in it."""
+    """`newline` ends the lines of a file; `step` is one level of indentation in it; `white` is what
+    its format asks of white space."""
 
     newline: str
     step: str
+    white: White = White.FREE
 
     def shown(self, text: str, indent: str, fixed: frozenset[int]) -> str:
         """`text` for a model: `indent` taken off, lines ended by line feeds. `fixed` are the rows
         that keep what they begin with."""
-        rows = re.split(r"\r\n|\r|\n", text)
+        rows = LINE_END.split(text)
         return "\n".join(
             row if number in fixed else row.removeprefix(indent) for number, row in enumerate(rows)
         )
@@ -43,6 +47,8 @@ class Layout:
         """The lines of `code`, as written by a model, as they stand in the file at `indent`,
         without line ends. `copied` code has the file's own steps, also where it mixes them."""
         rows = code.split("\n")
+        written = self.white in (White.KEPT, White.RECIPES)
+        copied = written or (copied and self.white is not White.TABS)
         step = _step([row for number, row in enumerate(rows) if number not in fixed])
         margin = _margin(rows, fixed)
         placed: list[str] = []
@@ -59,7 +65,16 @@ class Layout:
                 placed.append(
                     indent + (blank if copied else self._stepped(inner, step)) + code_part
                 )
-        return placed
+        return self._recipes(placed) if self.white is White.RECIPES else placed
+
+    @staticmethod
+    def _recipes(rows: list[str]) -> list[str]:
+        """`rows` of a makefile, with TABs where recipes are."""
+        above = ""
+        for number, row in enumerate(rows):
+            if row:
+                rows[number] = above = recipe_line(row, above)
+        return rows
 
     def _stepped(self, row: str, step: int) -> str:
         """The beginning of `row` in this file's steps; `step` is the answer's, in columns."""
@@ -69,16 +84,23 @@ class Layout:
         return self.step * levels + " " * rest
 
 
-def layout_of(text: str, language: Language | None) -> Layout:
-    """The layout of a file."""
-    found = re.search(r"\r\n|\r|\n", text)
-    lines = re.split(r"\r\n|\r|\n", text)
+def layout_of(text: str, language: Language | None, asked: Format | None = None) -> Layout:
+    """The layout of a file. `asked` is its format, where that is known by more than the language's
+    grammar."""
+    asked = asked or format_of(language.name if language else "", None)
+    found = LINE_END.search(text)
+    lines = LINE_END.split(text)
     tabs = sum(line.startswith("\t") for line in lines)
     spaced = [line for line in lines if line.startswith(" ") and line.strip()]
     newline = found[0] if found else "\n"
-    if tabs > len(spaced) or (not tabs and not spaced and language and language.name == "go"):
-        return Layout(newline, "\t")
-    return Layout(newline, " " * _step(lines))
+    by_tab = (
+        asked.white in (White.TABS_FIRST, White.RECIPES)
+        if tabs == len(spaced)
+        else (tabs > len(spaced))
+    )
+    if asked.white in (White.TABS, White.SPACES):
+        by_tab = asked.white is White.TABS
+    return Layout(newline, "\t" if by_tab else " " * _step(lines, asked.step), asked.white)
 
 
 def fixed_rows(parsed: Parsed | None) -> frozenset[int]:
@@ -89,12 +111,20 @@ def fixed_rows(parsed: Parsed | None) -> frozenset[int]:
     pending = [parsed.root]
     while pending:
         node = pending.pop()
-        if node.type in parsed.language.strings:
+        if node.type in parsed.language.strings or node.type == "heredoc_end":
             if not is_docstring(node):
-                rows.update(range(node.start_point.row + 1, node.end_point.row + 1))
+                first = node.start_point.row + (not _begins_row(parsed, node))
+                rows.update(range(first, node.end_point.row + 1))
         elif node.end_point.row > node.start_point.row:
             pending.extend(node.children)
     return frozenset(rows)
+
+
+def _begins_row(parsed: Parsed, node: tree_sitter.Node) -> bool:
+    """Whether `node` is text of a here-document from its row's start."""
+    start = node.start_byte
+    blank = parsed.source[start - node.start_point.column : start]
+    return "doc" in node.type and not blank.strip()
 
 
 def fixed_rows_of(language: Language | None, code: str) -> frozenset[int]:
@@ -142,17 +172,17 @@ def copied(shown: str, code: str) -> bool:
 
 def _indented(code: str) -> list[tuple[str, str]]:
     """The lines with white space in front, apart from it."""
-    rows = [(row[: len(row) - len(row.lstrip())], row.strip()) for row in code.splitlines()]
+    rows = [(row[: len(row) - len(row.lstrip())], row.strip()) for row in split_lines(code)]
     return [(blank, line) for blank, line in rows if blank and line]
 
 
-def _step(lines: list[str]) -> int:
-    """The usual step of indentation in `lines`, in columns."""
+def _step(lines: list[str], usual: int = DEFAULT_STEP) -> int:
+    """The usual step of indentation in `lines`, in columns; `usual` where they have none."""
     widths = [_width(line) for line in lines if line.strip()]
     steps = [b - a for a, b in pairwise(widths) if 1 < b - a <= 8]
     if any(line.startswith("\t") for line in lines):
         return DEFAULT_STEP
-    return max(sorted(set(steps)), key=steps.count) if steps else DEFAULT_STEP
+    return max(sorted(set(steps)), key=steps.count) if steps else usual
 
 
 def _width(line: str) -> int:

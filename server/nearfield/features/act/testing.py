@@ -28,7 +28,9 @@ from nearfield.features.act.imports import go_packages, import_edit
 from nearfield.features.act.layout import layout_of
 from nearfield.features.act.proposal import Change
 from nearfield.features.act.target import named_scopes
+from nearfield.files.lines import split_lines
 from nearfield.files.read import UnreadableFile
+from nearfield.files.uris import uri_beside
 from nearfield.files.workspace import WorkspaceFiles
 from nearfield.index.files import readable
 from nearfield.syntax.languages import Language
@@ -61,7 +63,8 @@ _GUARD = re.compile(r"if __name__|unittest\.main|pytest\.main")
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be tested, how and where. `before` is the test file now, "" for a new one."""
+    """What is to be tested, how and where. `before` is the test file `uri` as it is now, "" for a
+    new one."""
 
     name: str
     symbol: str
@@ -70,11 +73,7 @@ class Plan:
     binding: str
     before: str
     version: int | None
-
-    @property
-    def uri(self) -> str:
-        """The test file's URI."""
-        return self.suite.path.as_uri()
+    uri: str
 
     @property
     def new(self) -> bool:
@@ -238,7 +237,7 @@ class Plan:
             return [f"import {name}" for name in ("pytest", "unittest") if f"{name}." in code]
         if self.language.name == "go":
             return []
-        return _ECMA_IMPORTS.get(self.suite.framework, "").splitlines()
+        return split_lines(_ECMA_IMPORTS.get(self.suite.framework, ""))
 
     @property
     def _is_python(self) -> bool:
@@ -264,17 +263,18 @@ def plan_tests(
     symbol = unit.parent or unit.name
     open_one = held(str(suite.path))
     before, version = "", None
+    uri = uri_beside(str(suite.path), snapshot.path, snapshot.uri)
     try:
         files.inside(suite.path)
         if open_one is not None:
-            before, version = open_one.text, open_one.version
+            before, version, uri = open_one.text, open_one.version, open_one.uri
         elif suite.exists:
             before = _text(files, suite.path)
     except UnreadableFile as error:
         raise EditRefused(f"The tests cannot be written: {error.message}") from error
     name = f"{unit.parent}.{unit.name}" if unit.parent else unit.name
     binding = _binding(snapshot, language, symbol, path, root, suite)
-    return Plan(name, symbol, language, suite, binding, before, version)
+    return Plan(name, symbol, language, suite, binding, before, version, uri)
 
 
 def _binding(

@@ -30,6 +30,8 @@ from nearfield.features.act.trees import TREE_ACTIONS, tree_changes
 from nearfield.features.knowledge import CursorOf, Knowledge, Purpose
 from nearfield.features.permitted import Permitted
 from nearfield.features.trace import Account
+from nearfield.features.white_space import format_of
+from nearfield.files.lines import LINE_END
 from nearfield.routing.errand import Ask, Errand, Source
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Snapshot, Snippet, Span
@@ -149,7 +151,8 @@ class Actions:
         if not unit.text(snapshot.text).strip():
             raise EditRefused("There is no code at this place.")
         loose = _REMARKS.search(wish.instruction) is not None
-        fitting = Fitting(snapshot.text, parsed, unit, action.free, loose)
+        white = format_of(snapshot.language, snapshot.path)
+        fitting = Fitting(snapshot.text, parsed, unit, action.free, loose, white)
         snippets: tuple[Snippet, ...] = ()
         if self._knowledge is not None:
             snippets = await self._knowledge.around(
@@ -160,6 +163,7 @@ class Actions:
             workspace=snapshot.root or "",
             sources=(Source(snapshot.path or snapshot.uri, unit.span),),
             diagnostics=len(wish.problems),
+            document=snapshot.text,
         )
         dialogue = Dialogue(
             self._backing,
@@ -287,7 +291,7 @@ def _said(snapshot: Snapshot, unit: Unit, problem: Problem) -> str:
     text = snapshot.text
     place = min(max(problem.span.start, unit.span.start), unit.span.end)
     start = max(text.rfind("\n", 0, place), text.rfind("\r", 0, place)) + 1
-    line = (text[start:].splitlines() or [""])[0].strip()
+    line = LINE_END.split(text[start:], maxsplit=1)[0].strip()
     return f"in the line `{line}`: {problem.message}" if line else problem.message
 
 

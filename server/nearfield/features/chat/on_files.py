@@ -12,6 +12,7 @@ from nearfield.features.chat.reach import Reach
 from nearfield.features.chat.signature import function
 from nearfield.features.chat.words import Access, Outcome, Part, Refused
 from nearfield.files.encoding import fitted
+from nearfield.files.lines import split_lines
 from nearfield.files.patterns import TextGlob
 from nearfield.types import Span
 
@@ -35,14 +36,14 @@ async def read_file(
 ) -> Outcome:
     """Read a text file of the workspace, or some lines of it."""
     found, text = await reach.read(path)
-    lines = text.splitlines(keepends=True)
+    lines = split_lines(text, keepends=True)
     first = max(1, first_line)
     chosen = lines[first - 1 : last_line or None]
     start = sum(map(len, lines[: first - 1]))
     piece = "".join(chosen)
     cut = len(piece) > READ_CHARS
     piece = reach.spend(piece[:READ_CHARS])
-    shown = piece.count("\n") + (not piece.endswith("\n"))
+    shown = len(split_lines(piece))
     where = f"{found}, lines {first} to {first + shown - 1} of {len(lines)}"
     more = f"\n(cut here; read on with first_line {first + shown - 1})" if cut else ""
     if not piece:
@@ -112,7 +113,7 @@ async def search_in_files(
             except Refused:
                 continue  # binary, or gone while we search
             read += len(content.text)
-            for row, line in enumerate(content.text.splitlines()):
+            for row, line in enumerate(split_lines(content.text)):
                 if wanted in line.casefold():
                     found += [Part(f"{path}:{row + 1}: "), Part(line[:MATCH_CHARS] + "\n", path)]
             if len(found) >= 2 * MOST_MATCHES or read > SEARCHED_BYTES:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from nearfield.errors import ContextTooLong
 from nearfield.features.chat.session import Session, Turn
 from nearfield.features.chat.words import Part
+from nearfield.files.lines import split_lines
 from nearfield.providers.estimate import CHARS_PER_TOKEN, tokens
 from nearfield.types import Role
 
@@ -131,7 +132,7 @@ def _brief(turn: Turn) -> str:
 
 
 def _first_lines(old: str, dropped: list[Turn]) -> str:
-    lines = [line for line in old.removeprefix(_BEFORE).splitlines() if line.strip()]
+    lines = [line for line in split_lines(old.removeprefix(_BEFORE)) if line.strip()]
     for turn in dropped:
         first = _brief(turn).strip().partition("\n")[0][:LINE_CHARS]
         if first and turn.role is not Role.TOOL:

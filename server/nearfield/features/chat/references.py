@@ -21,6 +21,7 @@ from nearfield.features.chat.on_code import definition
 from nearfield.features.chat.reach import Reach
 from nearfield.features.chat.words import Ask, Outcome, Part, Refused
 from nearfield.features.review.diff import file_diffs
+from nearfield.files.lines import line_number, split_lines
 from nearfield.types import Snapshot, Span
 
 FILE_CHARS = 24_000
@@ -115,7 +116,7 @@ async def _file(_ask: Ask, reach: Reach, name: str) -> Outcome:
         first = int(lines[2])
         last = int(lines[3] or first)
         path, text = await reach.read(lines[1])
-    chosen = text.splitlines(keepends=True)
+    chosen = split_lines(text, keepends=True)
     start = sum(map(len, chosen[: first - 1]))
     piece = "".join(chosen[first - 1 : last or None])
     where = f", lines {first} to {last}" if last else ""
@@ -129,7 +130,7 @@ async def _selection(ask: Ask, reach: Reach, _name: str) -> Outcome:
     piece = ask.snapshot.text[span.start : span.end]
     if not piece.strip():
         raise Refused("Nothing is selected.")
-    row = ask.snapshot.text.count("\n", 0, span.start) + 1
+    row = line_number(ask.snapshot.text, span.start) + 1
     name = shown(ask.snapshot, reach)
     if reach.inside is not None and ask.snapshot.path and reach.relative(ask.snapshot.path):
         await asyncio.to_thread(reach.folder.inside, name)

@@ -64,7 +64,8 @@ class Guesser:
         found = Generated()
         # Without a workspace nothing can have been consented to: it stays on this machine.
         try:
-            await generate(found, router, request, Errand(Task.COMPLETE), _AllOfIt())
+            errand = Errand(Task.COMPLETE, document=snapshot.text)
+            await generate(found, router, request, errand, _AllOfIt())
         finally:
             self.asked()
         if found.ending in (Ending.FAILED, Ending.DEADLINE):

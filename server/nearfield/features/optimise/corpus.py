@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nearfield.engine.optimise_frames import Case
 from nearfield.errors import CatalogError
+from nearfield.files.lines import split_lines
 
 READ = (
     "argparse.py",
@@ -69,7 +70,7 @@ def cases(count: int, folder: Path | None = None) -> list[Case]:
 
 
 def _places(text: str, count: int) -> list[Case]:
-    lines = text.splitlines(keepends=True)
+    lines = split_lines(text, keepends=True)
     found: list[Case] = []
     last = LINES_BEFORE
     for i in range(count):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from nearfield.features.documents import difference
 from nearfield.features.review.findings import Finding
 from nearfield.features.spans import moved
+from nearfield.files.lines import line_number
 from nearfield.types import Edit, Snapshot, Span
 
 __all__ = ["Board"]
@@ -105,7 +106,7 @@ def _moved(findings: Iterable[Finding], edits: Sequence[Edit], now: Snapshot) ->
     """Those of `findings` whose lines have not changed, where they are after `edits`."""
     for one in findings:
         if (span := _followed(one.span, edits)) is not None:
-            yield replace(one, span=span, row=now.text.count("\n", 0, span.start))
+            yield replace(one, span=span, row=line_number(now.text, span.start))
 
 
 def _followed(span: Span, edits: Iterable[Edit]) -> Span | None:

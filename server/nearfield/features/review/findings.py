@@ -18,7 +18,7 @@ from typing import Any
 
 from nearfield.features.act.check import dropped
 from nearfield.features.review.pieces import Piece
-from nearfield.files.encoding import lines_of
+from nearfield.files.lines import split_lines
 from nearfield.routing.quality import repeats
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit, Span
@@ -122,7 +122,7 @@ def accepted(
     known: Sequence[Finding] = (),
 ) -> list[Finding]:
     """Those of `raw` that can be shown, about `text` as it is; none that `known` has already."""
-    lines = lines_of(text)
+    lines = split_lines(text, keepends=True)
     starts = _starts(lines)
     said = {_said(one.message) for one in known}
     kept: list[Finding] = []
@@ -216,7 +216,7 @@ def _replacement(value: Any, text: str, span: Span, line: str, parsed: Parsed | 
 
 def _laid_out(value: str, line: str, line_end: str) -> str | None:
     """A model's lines as they stand behind the indentation of `line`."""
-    rows = [_NUMBERED.sub("", row) for row in value.strip("\r\n").splitlines()]
+    rows = [_NUMBERED.sub("", row) for row in split_lines(value.strip("\r\n"))]
     rows = [row for row in rows if not row.strip().startswith("```")]
     if not rows or len(rows) > REPLACEMENT_LINES or not rows[0].strip():
         return None

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from nearfield.files.encoding import lines_of
+from nearfield.files.lines import split_lines
 from nearfield.index.chunks import Chunk, chunked
 from nearfield.index.symbols import FUNCTIONS, outline
 from nearfield.syntax.parser import Parsed, parse
@@ -66,7 +66,7 @@ def pieces_of(
     is given."""
     # Trees and chunks count lines by "\n" alone; a text with other line ends is cut as if it had
     # these.
-    plain = "\n".join(line.rstrip("\r\n") for line in lines_of(text))
+    plain = "\n".join(split_lines(text))
     if parsed is not None and _LONE_RETURN.search(text):
         parsed = parse(parsed.language, plain)
     definitions = outline(parsed).definitions if parsed is not None else ()

@@ -24,7 +24,9 @@ from nearfield.features.review.board import Board
 from nearfield.features.review.findings import Finding, accepted, answers, schema_of
 from nearfield.features.review.pieces import Piece, pieces_of
 from nearfield.features.trace import Account, TraceLog
-from nearfield.files.encoding import lines_of, text_file
+from nearfield.files.encoding import text_file
+from nearfield.files.lines import split_lines
+from nearfield.files.uris import uri_of
 from nearfield.files.workspace import WorkspaceFiles
 from nearfield.routing.errand import Errand, Source, Task
 from nearfield.routing.router import Restart, Router
@@ -221,7 +223,7 @@ def snapshot_of(path: Path, root: Path, files: WorkspaceFiles | None = None) -> 
         raise NearfieldError(f"{path.name} is not there.") from error
     language = language_for("", str(path))
     return Snapshot(
-        path.as_uri(), language.name if language else "", None, text, str(path), str(root)
+        uri_of(path), language.name if language else "", None, text, str(path), str(root)
     )
 
 
@@ -234,7 +236,7 @@ def _together(snapshot: Snapshot, pieces: Sequence[Piece]) -> tuple[ChatRequest,
 
 
 def _request(snapshot: Snapshot, piece: Piece) -> tuple[ChatRequest, Source]:
-    lines = lines_of(snapshot.text)
+    lines = split_lines(snapshot.text, keepends=True)
     code = piece.shown(lines)
     name = f", {piece.name}" if piece.name else ""
     title = f"{shown_path(snapshot)} ({snapshot.language or 'text'}){name}:"

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nearfield.files.lines import split_lines
 from nearfield.index.interface import IndexUnusable
 from nearfield.index.shared import Shared
 from nearfield.index.vector_store import FIRST_LOOK
@@ -147,7 +148,7 @@ def _connected(shared: Shared, *, write: bool) -> psycopg.Connection[Any]:
                 db.execute(f"SET {setting}".encode())
     except psycopg.Error as error:
         # libpq's first line says what is wrong; it names host and user, never a password.
-        said = next(iter(str(error).splitlines()), "")
+        said = next(iter(split_lines(str(error))), "")
         why = f"The shared index {shared.where} is out of reach: {said}."
         hint = "Check index.store, the network and the password (PGPASSFILE)."
         shared.rest.failed(why, hint, time.monotonic() - began)

@@ -14,7 +14,7 @@ from lsprotocol import types
 
 from nearfield.features.act.hunks import applied, hunks, rebased, unified
 from nearfield.features.act.proposal import Change, FileChange, Proposal
-from nearfield.files.encoding import lines_of
+from nearfield.files.lines import split_lines
 from nearfield.lsp.convert import UTF8, UTF16, UTF32
 from nearfield.lsp.workspace_edit import workspace_edit
 from nearfield.types import Edit, Span
@@ -79,7 +79,7 @@ def test_lines_that_are_the_same_are_in_no_hunk(before: str, after: str) -> None
 
 @given(TEXTS, st.data())
 def test_one_changed_line_is_one_small_hunk(text: str, data: st.DataObject) -> None:
-    lines = lines_of(text)
+    lines = split_lines(text, keepends=True)
     if not lines:
         return
     row = data.draw(st.integers(0, len(lines) - 1))

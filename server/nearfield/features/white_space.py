@@ -1,0 +1,103 @@
+"""The white space that a file format asks for, whatever a file looks like.
+
+Make reads a recipe by its TABs, gofmt and git write TABs, YAML refuses them, and in a table TABs
+are the data. Where a format leaves it open, the file itself decides, and where the file has no
+indentation yet, the custom of its language does.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class White(StrEnum):
+    """What a format asks of the white space in front of its lines."""
+
+    FREE = "free"  # nothing: the file decides
+    TABS = "tabs"  # TABs alone
+    TABS_FIRST = "tabs first"  # TABs stay, and come first where the file does not use spaces
+    RECIPES = "recipes"  # TABs in front of a rule's recipe; elsewhere as written
+    SPACES = "spaces"  # no TABs
+    KEPT = "kept"  # as written: it is content
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A file's format: what it asks, and the usual width of one level of indentation."""
+
+    white: White = White.FREE
+    step: int = 4
+
+
+FREE = Format()
+"""A format that asks nothing, of a language whose custom is not known."""
+
+_WHITE = {
+    White.TABS: "go go.mod go.work gomod gowork gotmpl",
+    White.TABS_FIRST: "gitconfig git-config git_config gitmodules caddyfile gdscript dts devicetree"
+    " kconfig",
+    White.RECIPES: "makefile make gnumakefile automake mk bsdmakefile",
+    White.SPACES: "yaml yml dockercompose docker-compose github-actions-workflow ansible haskell"
+    " literate haskell fsharp elm nim purescript idris agda dhall",
+    White.KEPT: "tsv tab-separated-values text/tab-separated-values",
+}
+_BY_LANGUAGE = {name: white for white, names in _WHITE.items() for name in names.split()}
+_BY_NAME = (
+    (
+        re.compile(r"(?:^|[/\\])(?:gnu|bsd)?makefile(?:\.\w+)?$|\.(?:mk|mak|make)$", re.IGNORECASE),
+        White.RECIPES,
+    ),
+    (re.compile(r"\.go$|(?:^|[/\\])go\.(?:mod|work)$"), White.TABS),
+    (
+        re.compile(
+            r"(?:^|[/\\])\.git(?:modules|config)$|[/\\]\.git[/\\]config$|[/\\]git[/\\]config$"
+            r"|(?:^|[/\\])Caddyfile$|\.gd$|\.dtsi?$|(?:^|[/\\])Kconfig(?:\.\w+)?$"
+        ),
+        White.TABS_FIRST,
+    ),
+    (re.compile(r"\.(?:tsv|tab)$", re.IGNORECASE), White.KEPT),
+    (re.compile(r"\.(?:ya?ml|l?hs|fsx?|fsi|elm|nims?|nimble|purs)$"), White.SPACES),
+)
+_TWO_COLUMNS = frozenset(
+    {
+        *("javascript", "javascriptreact", "typescript", "typescriptreact", "vue", "svelte"),
+        *("json", "jsonc", "yaml", "html", "xml", "css", "scss", "less", "graphql", "markdown"),
+        *("ruby", "crystal", "elixir", "haskell", "nim", "dart", "lua", "scala", "clojure"),
+        *("lisp", "ocaml", "nix", "r", "julia", "terraform", "hcl", "vhdl"),
+    }
+)
+"""Languages whose custom are levels of two columns."""
+
+
+def format_of(language: str, path: str | None) -> Format:
+    """Return the format of a file by its language id ("" when unknown) and its path."""
+    step = 2 if language in _TWO_COLUMNS else 4
+    white = _BY_LANGUAGE.get(language)
+    if white is None and path:
+        white = next((white for name, white in _BY_NAME if name.search(path)), None)
+    return Format(white or White.FREE, step)
+
+
+_RULE = re.compile(r"[^\s#:=][^#:=]*::?(?![:=])")
+_SECTION = re.compile(r"\s*\[[^\]]*\]\s*$")
+
+
+def is_rule(line: str) -> bool:
+    """Whether `line` of a makefile is the head of a rule, so that its recipe follows."""
+    return _RULE.match(line) is not None
+
+
+def recipe_line(line: str, above: str) -> str:
+    """Return `line` of a makefile with a TAB where it belongs to a recipe. `above` is the visible
+    line in front of it. A continued line is laid out as its author likes."""
+    if not line.startswith(" ") or not line.strip() or above.endswith("\\"):
+        return line
+    in_recipe = above.startswith("\t") or is_rule(above)
+    return "\t" + line.lstrip(" ") if in_recipe else line
+
+
+def opens_section(line: str) -> bool:
+    """Whether `line` of a git configuration begins a section, whose keys are indented."""
+    return _SECTION.match(line) is not None

@@ -1,0 +1,180 @@
+"""Keep control tokens out of what a provider says.
+
+Whatever a model is reached by, its answer comes through here before anybody sees it. A token that
+belongs before an answer is left out there, a passage of reasoning is left out with its marks, and
+any other token ends the answer. A token that the request or its document holds itself is text:
+somebody edits the code of a tokenizer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+from nearfield.catalog.control_tokens import (
+    HEADERS,
+    MIDDLES,
+    REASONING,
+    SPEAKERS,
+    STARTS,
+    STRIKE,
+    TOKEN,
+    TOOL_MARKS,
+    WORDS,
+    begun,
+)
+from nearfield.types import ChatRequest, Delta, InfillRequest
+
+_MARKUP = frozenset(
+    {
+        *("html", "xml", "vue", "svelte", "astro", "markdown", "mdx", "php", "handlebars"),
+        *("javascriptreact", "typescriptreact"),
+    }
+)
+"""Languages in which `<s>` is a tag."""
+
+
+def literal_in(request: InfillRequest | ChatRequest, document: str) -> Callable[[str], bool]:
+    """Return what says whether a token is text in answers to `request`; `document` is the whole
+    text that the request is about, "" where there is none."""
+    texts = [document]
+    if isinstance(request, InfillRequest):
+        texts += [request.prefix, request.suffix, *(one.text for one in request.snippets)]
+    else:
+        texts += [message.content for message in request.messages]
+
+    def holds(token: str) -> bool:
+        if token in TOOL_MARKS and isinstance(request, ChatRequest) and request.tools:
+            return True
+        if any(token in text for text in texts):
+            return True
+        if token in STRIKE:
+            tags = isinstance(request, ChatRequest) or request.language in _MARKUP
+            return any("<s>" in text for text in texts) or (tags and token != STRIKE[1])
+        if token not in WORDS:
+            return False
+        known = re.compile(rf"\b{token.strip('<>[]|/')}\b")
+        return any(known.search(text) for text in texts)
+
+    return holds
+
+
+@dataclass(slots=True)
+class PlainText:
+    """Takes the control tokens out of one answer. `literal` says which are text in it; in a chat
+    (`mentions`) so is a token between backticks.
+
+    `ended_by` is the token that ended the answer, "" while none has.
+    """
+
+    literal: Callable[[str], bool]
+    mentions: bool = False
+    ended_by: str = ""
+    _held: str = field(default="", init=False)
+    _said: str = field(default="", init=False)  # the last characters that were let through
+    _visible: bool = field(default=False, init=False)
+    _struck: bool = field(default=False, init=False)  # whether the answer has opened a <s> itself
+    _header: bool = field(default=False, init=False)  # a role's name may stand next
+    _broken: bool = field(default=False, init=False)  # line breaks that follow are left out
+    _until: str = field(default="", init=False)  # what closes the reasoning that is read
+
+    def feed(self, text: str, *, ended: bool = False) -> str:
+        """Return what of the answer is certainly text now that `text` has come; with `ended`
+        nothing follows."""
+        if self.ended_by:
+            return ""
+        self._held += text
+        shown = ""
+        while self._held and not self.ended_by:
+            size = len(self._held)
+            shown += self._step(ended)
+            if len(self._held) == size:
+                break
+        return shown
+
+    def _step(self, ended: bool) -> str:
+        """Take something off what is held, and return what of it is text; take nothing off where
+        more has to come first."""
+        if self._until:
+            return self._reasoning(ended)
+        if self._header and not self._named(ended):
+            return ""
+        if self._broken:
+            self._held = self._held.lstrip("\n")
+            self._broken = not self._held
+        found = TOKEN.search(self._held)
+        if found is None:
+            return self._let(len(self._held) - (0 if ended else begun(self._held)))
+        token = found[0]
+        if not ended and self.mentions and found.end() == len(self._held):
+            return self._let(found.start())  # what stands behind it may make it a mention
+        if self._is_text(found):
+            return self._let(found.end())
+        before = self._let(found.start())
+        self._held = self._held[len(token) :]
+        if not self._visible and token in REASONING:
+            self._until = REASONING[token]
+        elif not self._visible and token in STARTS:
+            self._header = token in HEADERS
+            self._broken = token not in MIDDLES
+        else:
+            self.ended_by, self._held = token, ""
+        return before
+
+    def _is_text(self, found: re.Match[str]) -> bool:
+        token, before = found[0], self._held[: found.start()] or self._said
+        if self.mentions and before.endswith("`") and self._held.startswith("`", found.end()):
+            return True
+        if token == STRIKE[1] and self._struck:
+            return True
+        literal = self.literal(token)
+        self._struck = self._struck or (literal and token == STRIKE[0])
+        return literal
+
+    def _let(self, size: int) -> str:
+        """Let `size` characters of what is held through."""
+        text, self._held = self._held[:size], self._held[size:]
+        self._visible = self._visible or bool(text.strip())
+        self._said = text[-1:] or self._said
+        return text
+
+    def _named(self, ended: bool) -> bool:
+        """Take the name behind a header away; False while it may still be coming."""
+        rest = self._held.lstrip(" \n")
+        whole = rest.endswith("\n") or ended
+        if not whole and any(name.startswith(rest) for name in SPEAKERS):
+            return False
+        name = next((one for one in SPEAKERS if re.match(rf"{one}\b", rest)), "")
+        self._header = False
+        self._until = REASONING.get(name, "")
+        self._held = rest[len(name) :] if name else self._held
+        return True
+
+    def _reasoning(self, ended: bool) -> str:
+        at = self._held.find(self._until)
+        if at >= 0:
+            self._held = self._held[at + len(self._until) :]
+            self._until, self._broken = "", True
+        else:
+            self._held = "" if ended else self._held[-len(self._until) :]
+        return ""
+
+
+async def plain(stream: AsyncGenerator[Delta], text: PlainText) -> AsyncGenerator[Delta]:
+    """`stream` without control tokens: it ends at the one that ends the answer."""
+    logprobs: tuple[float, ...] = ()
+    async with aclosing(stream):
+        async for delta in stream:
+            said = text.feed(delta.text, ended=delta.finish is not None)
+            if text.ended_by and delta.finish is None:
+                # Nothing more is wanted; closing the stream frees the model.
+                if said or delta.tool_calls:
+                    yield replace(delta, text=said, logprobs=logprobs + delta.logprobs)
+                return
+            logprobs += delta.logprobs
+            # An empty piece goes on too: it says that the model is at work.
+            passed = logprobs if said or delta.finish is not None else ()
+            yield replace(delta, text=said, logprobs=passed)
+            logprobs = () if passed else logprobs
