@@ -72,9 +72,10 @@ def called(call: ast.Call) -> str:
     whole = ast.unparse(function)
     if whole in FUNCTIONS or function.attr in METHODS:
         return whole
-    mode = call.args[0] if call.args else None
-    by_mode = isinstance(mode, ast.Constant) and isinstance(mode.value, str)
-    opens_path = function.attr == "open" and by_mode and set(str(mode.value)) <= set("rwaxbt+")
+    if function.attr != "open" or not call.args:
+        return ""
+    mode = call.args[0].value if isinstance(call.args[0], ast.Constant) else None
+    opens_path = isinstance(mode, str) and set(mode) <= set("rwaxbt+")
     return whole if opens_path else ""
 
 

@@ -45,11 +45,9 @@ def test_a_file_is_read_by_any_of_its_names(root: Path, tmp_path: Path) -> None:
 
 
 def listener(path: Path) -> None:
-    held.append(socket.socket(socket.AF_UNIX))
-    held[-1].bind(str(path))
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(path))  # stays on the disk
 
-
-held: list[socket.socket] = []
 
 ODD: dict[str, Callable[[Path], object]] = {
     "out.py": lambda at: at.symlink_to("../outside/b.py"),
