@@ -14,7 +14,7 @@ While a chat answers, `$/progress` on its `partialResultToken` carries `{kind: "
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from lsprotocol import types
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 CHAT = "nearfield/chat"
 CLOSE = "nearfield/chat/close"
 GENERATE = "nearfield/generate"
+TOKENS = 1024
+MOST_TOKENS = 32_768
 
 
 class WireDocument(msgspec.Struct, frozen=True):
@@ -53,7 +55,7 @@ class _Place(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     range: WireRange | None = None
     workspace: str = ""
     role: str = ""
-    max_tokens: int = 1024
+    max_tokens: Annotated[int, msgspec.Meta(le=MOST_TOKENS)] = TOKENS
     work_done_token: int | str | None = None
 
 
@@ -98,7 +100,7 @@ def register(server: LanguageServer, session: Session) -> None:
             selection=span,
             functions=tuple(names) if names is not None else None,
             role=params.role,
-            max_tokens=max(1, params.max_tokens),
+            max_tokens=_limit(params.max_tokens),
         )
         CLIENT_TOKEN.set(params.work_done_token)
         async with shown_work(session.protocol, "Nearfield: answering"):
@@ -183,6 +185,11 @@ def _chat(session: Session, service: Service, held: list[Chat]) -> Chat:
     return held[0]
 
 
+def _limit(tokens: int) -> int:
+    """How many tokens an answer may have; clients write 0 or -1 for no limit of theirs."""
+    return tokens if tokens > 0 else TOKENS
+
+
 def _place(session: Session, params: _Place) -> tuple[Snapshot | None, Span | None]:
     """The document it is asked in, and what is selected there."""
     if params.text_document is None:
@@ -236,7 +243,7 @@ async def _generated(
                 params.schema,
                 errand,
                 role=params.role,
-                max_tokens=max(1, params.max_tokens),
+                max_tokens=_limit(params.max_tokens),
                 account=account,
             )
     except SchemaUnusable as error:

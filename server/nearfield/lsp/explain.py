@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from lsprotocol import types
+from lsprotocol.validators import UINTEGER_MAX_VALUE
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
@@ -36,11 +37,15 @@ PANEL = "nearfieldPanel"
 SHOWN_FILE = "explanation.md"
 
 
+Unsigned = Annotated[int, msgspec.Meta(ge=0, le=UINTEGER_MAX_VALUE)]
+"""Clients write the largest number that they have for "to the end"."""
+
+
 class WirePosition(msgspec.Struct, frozen=True):
     """A position as LSP has it."""
 
-    line: int
-    character: int
+    line: Unsigned
+    character: Unsigned
 
 
 class WireRange(msgspec.Struct, frozen=True):

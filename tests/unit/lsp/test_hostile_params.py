@@ -106,7 +106,11 @@ def open_it(c: Asked) -> None:
 
 def _variants(whole: dict[str, Any]) -> list[Any]:
     """`whole` with one thing wrong in every way, and nothing but wrong."""
-    return [*ODD, *({**whole, name: odd} for name in whole for odd in ODD)]
+    beside = [{"line": odd, "character": odd} for odd in ODD]
+    places = [{"position": at, "range": {"start": at, "end": at}, "maxTokens": at["line"]}
+              for at in beside]  # fmt: skip
+    one_wrong = [{name: odd} for name in whole for odd in ODD]
+    return [*ODD, *({**whole, **wrong} for wrong in (*one_wrong, *places))]
 
 
 def _methods(c: Asked) -> list[str]:
