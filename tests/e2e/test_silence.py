@@ -10,7 +10,7 @@ import pytest
 import tomli_w
 from tests.e2e.process import script
 from tests.e2e.test_cli import Shell
-from tests.e2e.wiring import StartWire
+from tests.e2e.wiring import StartWire, ghost_params
 
 CODE = "def add(a, b):\n    \n"
 UNSURE = {"text": "return a + b\n", "logprob": -5.0}
@@ -45,9 +45,13 @@ def test_the_status_and_doctor_say_why(
 ) -> None:
     w = wire("--stdio")
     options = {"index": {"enabled": False}, **options}
-    w.initialize(options)
+    w.initialize(options, ready=False)
+    settled = ("ready", "unavailable")
+    w.until(lambda m: m.get("method") == "nearfield/status" and m["params"]["state"] in settled)
     uri = w.open(CODE)
-    shown = w.ghost(uri, 1, 4)
+    # Asked by typing: who asks by a key is shown more.
+    asked = w.request("textDocument/inlineCompletion", ghost_params(uri, 1, 4, kind=2))
+    shown = w.answer(asked)["result"]["items"]
     assert bool(shown) is not bool(reason)
     last = w.ask("nearfield/status")["last"]
     assert last["reason"] == reason

@@ -65,7 +65,7 @@ REASONS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("not reached", {"error": "Unreachable"}, {}, "unreachable"),
     ("died", {"error": "EngineDied"}, {}, "engine_died"),
     ("no key", {"error": "Unauthorised"}, {}, "unauthorised"),
-    ("other trouble", {"error": "BadAnswer"}, {}, "no_provider"),
+    ("other trouble", {"error": "BadAnswer"}, {}, "bad_answer"),
 ]
 
 
