@@ -204,9 +204,9 @@ def _begins_statement(parsed: Parsed, line: int) -> bool:
     visible = re.compile(r"[ \t]*").match(parsed.text, line)
     path = parsed.path_to(visible.end() if visible else line)
     start = parsed.byte(line)
-    outer = [node for node in path if node.start_byte < start]
+    outer = next((node for node in reversed(path) if node.start_byte < start), None)
     blocks, scopes = parsed.language.blocks, parsed.language.scopes
-    return not outer or outer[-1].parent is None or outer[-1].type in blocks | scopes
+    return outer is None or outer == path[0] or outer.type in blocks | scopes
 
 
 def _head(text: str, parsed: Parsed | None, top: int, chars: int) -> str:

@@ -16,7 +16,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -40,7 +40,7 @@ is no code may take minutes, and while it is parsed all else waits now and then.
 MOST_UNCLOSED = 2_000
 """A text with more brackets of a kind left open has no tree: where it ends, tree-sitter tries to
 close them all at once, which cannot be interrupted (0.2 s for 50,000)."""
-DEEPEST = 500
+DEEPEST = 2_000
 """A tree with nodes twice as deep is given up, and some that are not quite so deep. Whoever goes up
 or down in it takes steps in proportion, often once a node. Python's library has 29 levels."""
 LOOK_SECONDS = 0.05
@@ -192,12 +192,14 @@ def _grammar_for(language: Language, text: str, written: Span) -> tree_sitter.La
 
 @dataclass(slots=True)
 class _Entry:
-    """What is known of one document. `parsed` is None when its text has no tree; `again` is the
-    moment from which that may be tried again."""
+    """What is known of one document. `parsed` is None before the first parse, and when the last
+    text had no tree; `again` is the moment from which that may be tried again. Whoever holds `lock`
+    parses: of several who ask for the same text one does, and the others have it then."""
 
     language: Language
-    parsed: Parsed | None
-    again: float
+    parsed: Parsed | None = None
+    again: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class ParseCache:
@@ -215,30 +217,31 @@ class ParseCache:
             return None
         with self._lock:
             entry = self._entries.get(uri)
-        if entry is not None and entry.language is not language:
-            entry = None
-        began = time.monotonic()
-        if entry is not None and entry.parsed is None and began < entry.again:
-            return None
-        before = entry.parsed if entry else None
-        if before is not None and before.text == text:
-            return before
-        span, length = changed_span(before.text, text) if before else (Span(0, 0), len(text))
-        safe = _grammar_for(language, text, Span(span.start, span.start + length))
-        if safe is None:
-            return None
-        parsed = (
-            before.reparsed(safe, text, span, length)
-            if before is not None
-            else _parsed(language, safe, text)
-        )
-        with self._lock:
-            again = time.monotonic() + RESTS * (time.monotonic() - began)
-            self._entries[uri] = _Entry(language, parsed, again)
+            if entry is None or entry.language is not language:
+                entry = self._entries[uri] = _Entry(language)
             self._entries.move_to_end(uri)
             while len(self._entries) > self._documents:
                 self._entries.popitem(last=False)
-        return parsed
+        with entry.lock:
+            return self._current(entry, text)
+
+    @staticmethod
+    def _current(entry: _Entry, text: str) -> Parsed | None:
+        before, began = entry.parsed, time.monotonic()
+        if before is None and began < entry.again:
+            return None
+        if before is not None and before.text == text:
+            return before
+        span, length = changed_span(before.text, text) if before else (Span(0, 0), len(text))
+        safe = _grammar_for(entry.language, text, Span(span.start, span.start + length))
+        if safe is None:
+            return None
+        if before is None:
+            entry.parsed = _parsed(entry.language, safe, text)
+        else:
+            entry.parsed = before.reparsed(safe, text, span, length)
+        entry.again = time.monotonic() + RESTS * (time.monotonic() - began)
+        return entry.parsed
 
     def forget(self, uri: str) -> None:
         """The document was closed."""
