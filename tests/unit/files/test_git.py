@@ -309,7 +309,7 @@ def _running(folder: Path) -> bool:
 
 STARTS_PROCESSES = {
     "catalog/recommend.py", "catalog/wheels.py", "engine/client.py", "features/chat/shell.py",
-    "features/optimise/process.py", "files/git.py", "index/service.py", "providers/child.py",
+    "features/optimise/process.py", "files/git.py", "index/apart.py", "index/service.py", "providers/child.py",
     "providers/leash.py", "testing/connection.py",
 }  # fmt: skip
 STARTERS = {
