@@ -46,6 +46,14 @@ def log(folder: Path) -> list[str]:
     return (folder / "log").read_text().split()
 
 
+def _child(folder: Path) -> psutil.Process:
+    """The process that `fragile(folder)` has started, among those of other tests."""
+    (found,) = [
+        one for one in psutil.Process().children() if any(str(folder) in w for w in one.cmdline())
+    ]
+    return found
+
+
 @pytest.fixture
 def apart(tmp_path: Path) -> Iterator[Apart]:
     with Apart(fragile(tmp_path)) as held:
@@ -77,7 +85,7 @@ def test_a_text_that_ends_it_has_that_as_its_reason(apart: Apart, word: str) -> 
 def test_one_that_went_for_want_of_work_is_started_again(tmp_path: Path) -> None:
     with Apart(fragile(tmp_path, idle=0.05)) as held:
         held.understand("a.py", TEXT)
-        (child,) = psutil.Process().children()
+        child = _child(tmp_path)
         child.wait(10)
         assert held.understand("b.py", TEXT) == understand("b.py", TEXT)
 
@@ -85,7 +93,7 @@ def test_one_that_went_for_want_of_work_is_started_again(tmp_path: Path) -> None
 def test_it_ends_with_whoever_has_started_it(tmp_path: Path) -> None:
     with Apart(fragile(tmp_path)) as held:
         held.understand("a.py", TEXT)
-        (child,) = psutil.Process().children()
+        child = _child(tmp_path)
     assert not child.is_running()
 
 
