@@ -44,7 +44,7 @@ an ending count nothing."""
 
 EXCLUDED_BY = "excluded by "
 UNREADABLE = ", which cannot be read"
-Kind = Literal["ignored", "settings", "keys", "unreadable"]
+Kind = Literal["ignored", "settings", "keys", "unreadable", "outside"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,8 @@ class Ruling:
         """The reason that stands in lists of files."""
         if self.kind == "keys":
             return "secret-looking"
+        if self.kind == "outside":
+            return "a link"
         if self.kind == "unreadable":
             return f"{EXCLUDED_BY}{_clean(self.source)}{UNREADABLE} (it {self.problem})"
         return f"{EXCLUDED_BY}{_clean(self.source)}"
@@ -72,6 +74,8 @@ class Ruling:
         """The reason as a clause that can follow "it may not leave"."""
         if self.kind == "keys":
             return "its name says that it holds keys"
+        if self.kind == "outside":
+            return "it is a link to a file outside the workspace"
         if self.kind == "settings":
             return "your settings withhold it"
         if self.kind == "unreadable":

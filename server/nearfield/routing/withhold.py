@@ -31,6 +31,8 @@ class Withheld:
         whole = Path(workspace, path)
         # Both as it is named and where links lead.
         named, real = os.path.abspath(whole), os.path.realpath(whole)  # noqa: PTH100
+        if workspace and _leads_out(workspace, named, real):
+            return Ruling("outside")
         return self._ruling(workspace, named) or self._ruling(workspace, real)
 
     def _ruling(self, workspace: str, path: str) -> Ruling | None:
@@ -47,3 +49,11 @@ class Withheld:
         if holds_keys(name):
             return Ruling("keys")
         return Ruling("settings", SETTINGS) if self._settings.match(name) else None
+
+
+def _leads_out(workspace: str, named: str, real: str) -> bool:
+    """Whether a link in the workspace leads to what is not in it: the user has allowed the
+    workspace's files, and this is none."""
+    root = os.path.realpath(workspace)
+    is_inside = any(Path(named).is_relative_to(one) for one in (os.path.abspath(workspace), root))  # noqa: PTH100
+    return is_inside and not Path(real).is_relative_to(root)

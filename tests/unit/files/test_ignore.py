@@ -407,3 +407,23 @@ def test_a_link_to_an_ignored_file_stays_with_it(top: Path) -> None:
         pytest.skip("links need a privilege here")
     assert Withheld().why(str(top), "open.py")
     assert Withheld().why(str(top), str(top / "open.py"))
+
+
+def test_a_link_that_leads_out_of_the_workspace_may_not_leave(tmp_path: Path) -> None:
+    top, other = tmp_path / "top", tmp_path / "other"
+    top.mkdir()
+    other.mkdir()
+    (other / "plan.py").write_text("")
+    (top / "plan.py").symlink_to(other / "plan.py")
+    (top / "folder").symlink_to(other)
+    (top / "own.py").write_text("")
+    (top / "alias.py").symlink_to(top / "own.py")
+    (tmp_path / "linked").symlink_to(top)
+    for workspace in (top, tmp_path / "linked"):
+        for name, leaves in {
+            "plan.py": False, "folder/plan.py": False, "own.py": True, "alias.py": True,
+        }.items():  # fmt: skip
+            for path in (name, str(workspace / name)):
+                ruling = Withheld().why(str(workspace), path)
+                assert (ruling is None) is leaves, (workspace, path)
+                assert leaves or (ruling is not None and "outside" in ruling.sentence)
