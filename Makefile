@@ -1,11 +1,12 @@
 # Everything that a person or a machine does here. Each target does the set-up that it needs and can
 # be interrupted and repeated. `make PYTHON=python3.12 ...` chooses the interpreter.
 
-.PHONY: help setup models demo test bench vscode format clean
+.PHONY: help setup models demo check static test bench vscode format clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
 STAMP := .venv/.installed
+CHECKS := .venv/.checks-installed
 export PYTHON
 
 help: ## Say what there is
@@ -15,6 +16,10 @@ setup: $(STAMP) ## Make the virtual environment with everything in it
 
 $(STAMP): pyproject.toml scripts/setup
 	@scripts/setup
+	@touch $@ $(CHECKS)
+
+$(CHECKS): pyproject.toml scripts/setup
+	@scripts/setup --without-engine
 	@touch $@
 
 models: setup ## Fetch and verify the default and the small model
@@ -25,11 +30,17 @@ demo: setup ## See completions by a model on this machine
 	@$(BIN)/nearfield models pull
 	@$(BIN)/python demo/run.py
 
-test: setup models ## Run every check
+check: $(CHECKS) ## Run the checks that need no model, compiler or editor, in some minutes
+	@$(MAKE) --no-print-directory static
+	@echo "== fast tests" && $(BIN)/python -m pytest -q -n auto tests/unit
+
+static:
 	@echo "== format" && $(BIN)/ruff format --check .
 	@echo "== lint" && $(BIN)/ruff check .
 	@echo "== types" && $(BIN)/pyright --warnings
 	@echo "== layers" && $(BIN)/lint-imports
+
+test: setup models static ## Run every check
 	@echo "== VS Code extension" && scripts/check-vscode
 	@echo "== Neovim plugin" && scripts/check-neovim
 	@echo "== tests" && CI=1 $(BIN)/python -m pytest
