@@ -91,7 +91,7 @@ def test_an_engine_with_broken_amx_is_compiled_without_it(
     """`amx_exit` is what asking the engine exits with: 0 where it was compiled to use AMX."""
     (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
     environ = {"CPUINFO": str(tmp_path / "cpuinfo"), "AMX_EXIT": amx_exit}
-    compilers = dict.fromkeys(COMPILERS, f"#!/bin/sh\necho '{compiler}'\n")
+    compilers: dict[str, str] = dict.fromkeys(COMPILERS, f"#!/bin/sh\necho '{compiler}'\n")
     done, notes = _set_up(tmp_path, compilers, MODULES="xllamacpp llama_cpp", **environ)
     assert done.returncode == 0, done.stderr
     assert any("uninstall" in line for line in notes) == again
