@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { short, shown, where, type Situation } from "../src/status/words";
-import type { Role, Status } from "../src/wire";
+import type { Last, Role, Status } from "../src/wire";
 
 const HERE: Role = { role: "complete", provider: "embedded", model: "small", local: true, others: [] };
 const AWAY: Role = { role: "large", provider: "cloud", model: "big", local: false, others: [] };
@@ -62,10 +62,11 @@ test("long names are cut", () => {
 });
 
 test("why the last request showed nothing, and what to do, is in the tooltip", () => {
-  const tooltip = (last: Status["last"]): string => shown({ ...NOW, status: { ...READY, last } }).tooltip;
+  const tooltip = (last: Last | null): string => shown({ ...NOW, status: { ...READY, last } }).tooltip;
   const last = { reason: "unsure", sentence: "The model was not sure", advice: "Ask by the key" };
   assert.match(tooltip(last), /No suggestion: The model was not sure Ask by the key/);
-  for (const none of [undefined, null, { ...last, reason: "" }]) {
+  for (const none of [null, { ...last, reason: "" }]) {
     assert.doesNotMatch(tooltip(none), /No suggestion/);
   }
+  assert.doesNotMatch(shown({ ...NOW, status: READY }).tooltip, /No suggestion/);
 });

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -61,9 +60,8 @@ def test_the_end_does_not_wait_for_what_hangs(how: str, by_exit: bool) -> None:
             process.stdin.write(frames.encode({"jsonrpc": "2.0", "method": "exit"}))
         else:
             process.stdin.close()
-        started = time.monotonic()
-        assert process.wait(10) == 1
-        assert time.monotonic() - started < 1.5
+        # What hangs does so for 60 seconds: one that is gone before has not waited for it.
+        assert process.wait(30) == 1
 
 
 @pytest.mark.parametrize("polled", [True, False])
