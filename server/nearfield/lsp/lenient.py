@@ -25,6 +25,13 @@ _DEFAULTS: dict[tuple[type[Any], str], Any] = {
     (types.TextDocumentItem, "languageId"): "",
     (types.TextDocumentItem, "version"): NO_VERSION,
     (types.VersionedTextDocumentIdentifier, "version"): NO_VERSION,
+    (types.NotebookDocument, "notebookType"): "",
+    (types.NotebookDocument, "version"): NO_VERSION,
+    (types.NotebookDocument, "cells"): [],
+    (types.VersionedNotebookDocumentIdentifier, "version"): NO_VERSION,
+    (types.NotebookCell, "kind"): types.NotebookCellKind.Code.value,
+    (types.DidOpenNotebookDocumentParams, "cellTextDocuments"): [],
+    (types.DidCloseNotebookDocumentParams, "cellTextDocuments"): [],
     (types.InlineCompletionParams, "context"): _INVOKED,
     # VS Code's own number for it is 0.
     (types.InlineCompletionContext, "triggerKind"): _INVOKED["triggerKind"],
