@@ -106,10 +106,8 @@ def shown_above(cells: Sequence[Cell], language: str, comment: str, chars: int, 
         is_fit = cell.language == language or (cell.language == MARKDOWN and comment)
         if not is_fit or not cell.text.strip():
             continue
-        shown = [line for line in _as_code(cell, comment) if len(line) <= MOST_LINE_CHARS]
-        while shown and not shown[-1].strip():
-            shown.pop()
-        shown += [""]
+        code = _as_code(Cell(cell.language, cell.text.rstrip()), comment)
+        shown = [*(line for line in code if len(line) <= MOST_LINE_CHARS), ""]
         size = sum(len(line) + 1 for line in shown)
         while shown and (size > chars or len(shown) > lines):
             size -= len(shown.pop(0)) + 1
