@@ -212,8 +212,10 @@ class Documents:
         found: list[Cell] = []
         chars = 0
         for uri in reversed(cells[:at]):
+            if chars >= ABOVE_CHARS:
+                break
             document = self.get(uri)
-            if document is not None and document.followed and chars < ABOVE_CHARS:
+            if document is not None and document.followed:
                 found.append(Cell(document.language, document.text))
                 chars += len(document.text)
         return tuple(reversed(found))

@@ -50,11 +50,10 @@ class Notebooks:
     def splice(self, notebook: Notebook, start: int, deleted: int, cells: Sequence[str]) -> None:
         """Put `cells` in place of the `deleted` ones from `start` on. A cell is in one place: one
         that was moved may come before it goes."""
-        gone = notebook.cells[start : start + deleted]
+        gone = set(notebook.cells[start : start + deleted])
         notebook.cells[start : start + deleted] = cells
-        for cell in gone:
-            if cell not in notebook.cells:
-                self._holding.pop(cell, None)
+        for cell in gone.difference(notebook.cells):
+            self._holding.pop(cell, None)
         self._holding.update(dict.fromkeys(cells, notebook))
 
     def holding(self, cell: str) -> Notebook | None:
