@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.editors.conftest import StartVSCode, script
+from tests.editors.conftest import StartVSCode, chat_script, script
 from tests.editors.vscode import Window
 
 pytestmark = pytest.mark.editor
@@ -48,3 +48,22 @@ def test_a_cell_goes_on_from_the_one_above(vscode: StartVSCode) -> None:
     window.save()
     assert sources(window) == [FIRST, "average = mean_of_rows([1, 2])"]
     window.hovers("mean_of_rows", r"def mean_of_rows\(rows\)")
+
+
+def test_a_rewrite_changes_the_cell_alone(vscode: StartVSCode) -> None:
+    better = FIRST.replace("(rows):", "(rows: list[float]) -> float:")
+    config = chat_script({"text": f"```python\n{better}\n```\n"})
+    window = vscode({"a.ipynb": notebook("x = 1", FIRST)}, config=config)
+    window.open("a.ipynb")
+    window.ready()
+    enter(window, 1)
+    box = window.ask("Control+Alt+r")
+    box.fill("add types")
+    box.press("Enter")
+    window.page.locator(".diff-editor, .monaco-diff-editor").first.wait_for()
+    window.sees(r"-> float", lambda: window.text)
+    window.picture("notebook-rewrite")
+    window.page.locator('.editor-actions [aria-label*="Accept the Change"]').first.click()
+    window.page.locator(".monaco-diff-editor").first.wait_for(state="detached")
+    window.save()
+    assert sources(window) == ["x = 1", better]

@@ -63,9 +63,15 @@ def understand(path: str, text: str) -> Understood:
 
 def text_of(path: str, raw: bytes) -> str | None:
     """The text of a file as it is indexed and shown, None where it has none: it is binary, or a
-    notebook that cannot be read. Of a notebook only the cells count, not what they put out."""
+    notebook that cannot be read."""
     text = text_in(raw)
-    if text is None or not is_notebook(path):
+    return None if text is None else readable_text(path, text)
+
+
+def readable_text(path: str, text: str) -> str | None:
+    """`text` as it is shown: of a notebook only the cells count, not what they put out. None for
+    one that cannot be read."""
+    if not is_notebook(path):
         return text
     notebook = notebook_in(text)
     if notebook is None:
