@@ -40,7 +40,7 @@ _HEADER = re.compile(r"\S+ notebook in (\S+)\n")
 _CELL_MAGIC = re.compile(r"\s*%%([\w.]+)")
 _LINE_MAGIC = re.compile(r"^([ \t]*)(%{1,2}[A-Za-z]|!|\?)", re.MULTILINE)
 _HELP = re.compile(r"^[ \t]*[\w.*]+(\?{1,2})[ \t]*$", re.MULTILINE)
-_ASSIGNED = re.compile(r"^([ \t]*[\w, \t.\[\]]+=[ \t]*)((?:!|%[A-Za-z])[^\n]*)$", re.MULTILINE)
+_ASSIGNED = re.compile(r"^([\w, \t.\[\]]+=[ \t]*)((?:!|%[A-Za-z])[^\n]*)$", re.MULTILINE)
 _ASCII = re.compile(r"[\x00-\x7f]")
 
 
