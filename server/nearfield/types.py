@@ -16,11 +16,23 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell of a notebook; `language` is an LSP language id, "markdown" for prose."""
+
+    language: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A document as it was at one moment; what every feature works on.
 
     `language` is the client's language id, lower case ("" when unknown). `path` is absolute,
     None for an untitled or remote document. `root` is the workspace folder that holds it.
+
+    A cell of a notebook is a document of its own, with the notebook's `path`: the file's rules are
+    the cell's, but the file's content is not its text. `above` holds the cells above it, None for
+    what is no cell.
     """
 
     uri: str
@@ -29,6 +41,12 @@ class Snapshot:
     text: str
     path: str | None = None
     root: str | None = None
+    above: tuple[Cell, ...] | None = None
+
+    @property
+    def is_cell(self) -> bool:
+        """Whether it is a cell of a notebook, so that `path` names no file with this text."""
+        return self.above is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +111,7 @@ class SnippetKind(StrEnum):
     DEFINITION = "definition"
     SIMILAR = "similar"
     RECENT = "recent"
+    CELLS = "cells"
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,9 @@ QUIET = {
 NOTIFICATION = ".notification-list-item"
 """Whether it pops up or is in the list that the bell opens."""
 
+EDITOR = ":is(.editor-instance, .notebookOverlay)"
+"""Where texts are: a notebook's cells are drawn over the place of its editor."""
+
 STATUS_ITEM = '.statusbar-item[id^="nearfield."]'
 
 
@@ -233,7 +236,7 @@ class Window:
 
     def focus(self) -> None:
         """Let the editor have the keys."""
-        self.page.locator(".editor-instance .view-lines").first.click()
+        self.page.locator(f"{EDITOR} .view-lines").first.click()
 
     def point(self, word: str) -> None:
         """Move the pointer onto a word of the editor, its first occurrence as a token."""
@@ -271,7 +274,7 @@ class Window:
         self._token(word).click()
 
     def _token(self, word: str) -> Locator:
-        tokens = self.page.locator(".editor-instance .view-line span span")
+        tokens = self.page.locator(f"{EDITOR} .view-line span span")
         exact = re.compile(rf"^\s*{re.escape(word)}\s*$")
         return tokens.filter(has_text=exact).first
 
@@ -281,7 +284,7 @@ class Window:
 
     def type(self, text: str, *, a_second: float = 25) -> None:
         """Press the keys of a text one by one, in the editor."""
-        focused = self.page.locator(".editor-instance .monaco-editor.focused").first
+        focused = self.page.locator(f"{EDITOR} .monaco-editor.focused").first
         self.until(focused.is_visible, lambda: self.press("Control+1"))
         for character in text:
             self.press({"\n": "Enter", " ": "Space"}.get(character, character))
@@ -329,13 +332,13 @@ class Window:
     @property
     def text(self) -> str:
         """What the editors show of their texts, in no order of lines that could be relied on."""
-        lines = self.page.locator(".editor-instance .view-line").all_inner_texts()
+        lines = self.page.locator(f"{EDITOR} .view-line").all_inner_texts()
         return "\n".join(lines).replace("\xa0", " ")
 
     @property
     def ghost(self) -> str:
         """The ghost text that is shown."""
-        parts = self.page.locator(".editor-instance [class*=ghost-text-decoration]")
+        parts = self.page.locator(f"{EDITOR} [class*=ghost-text-decoration]")
         texts = parts.all_inner_texts()
         return "".join(texts).replace("\xa0", " ")
 

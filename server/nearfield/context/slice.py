@@ -21,6 +21,8 @@ from pathlib import PurePath
 
 import tree_sitter
 
+from nearfield.syntax.languages import language_for
+from nearfield.syntax.notebook import shown_above
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Selected, Snapshot, Snippet
 
@@ -42,6 +44,8 @@ ANCHOR_CHARS = 200
 """So much text below the window's top finds it again after edits above."""
 IMPORTS_WITHIN = 2_000
 """Among so many statements at the top of a file its imports are looked for."""
+CELL_STEPS = 4
+"""The cells above a cell get less in so many steps while it grows."""
 CUTS_TRIED = 16
 """Places at which the tree is asked whether a statement begins there."""
 
@@ -78,7 +82,7 @@ class Slice:
     """What the model sees. `prefix` ends with `typed`, the cursor's line up to the cursor. `path`
     is relative to the workspace, with '/'. `window` goes into the document's next call. `end` is
     the offset at which the suffix ends. `snippets` are of other files; whoever has such adds
-    them."""
+    them. `cells` counts the characters of `prefix` that are of cells above, in a notebook."""
 
     prefix: str
     suffix: str
@@ -88,6 +92,7 @@ class Slice:
     window: Window
     end: int = 0
     snippets: tuple[Snippet, ...] = ()
+    cells: int = 0
 
 
 def build(
@@ -116,15 +121,31 @@ def build(
     else:
         top = _top(text, parsed, left, room, budget.prefix_lines, window)
         head = "" if top > line else _head(text, parsed, top, int(room * HEAD_SHARE))
+    cells = "" if top else _cells(snapshot, text, left, room, budget)
     return Slice(
-        prefix=breaks(head + text[top:left]) + item,
+        prefix=cells + breaks(head + text[top:left]) + item,
         suffix=breaks(suffix),
         typed=text[max(line, top) : left] + item,
         path=shown_path(snapshot),
         language=parsed.language.name if parsed else snapshot.language,
         window=Window(top, text[top : min(top + ANCHOR_CHARS, line)] if top else ""),
         end=right + len(suffix),
+        cells=len(cells),
     )
+
+
+def _cells(snapshot: Snapshot, text: str, left: int, room: int, budget: Budget) -> str:
+    """The cells above, in what the cell leaves of the prefix. How much that is changes in steps:
+    while the user types, the prompt's beginning stays the same."""
+    if not snapshot.above:
+        return ""
+    step = max(budget.chars // CELL_STEPS, 1)
+    chars = max(room - left, 0) // step * step
+    lines = max(budget.prefix_lines - text.count("\n", 0, left), 0)
+    lines -= lines % max(budget.prefix_lines // CELL_STEPS, 1)
+    language = language_for(snapshot.language, snapshot.path)
+    comment = language.comment if language else ""
+    return shown_above(snapshot.above, snapshot.language, comment, chars, lines)
 
 
 def _lines_fit(text: str, cursor: int, budget: Budget) -> bool:

@@ -17,7 +17,7 @@ from nearfield.features.ask import CompletionAsk
 from nearfield.features.cache import Said
 from nearfield.features.shape import Shaped
 from nearfield.features.tasks import run_task
-from nearfield.types import Reason, Selected
+from nearfield.types import Cell, Reason, Selected
 
 MOST = 2
 """Beside the first."""
@@ -45,7 +45,7 @@ class Other:
 Ask = Callable[[CompletionAsk, tuple[str, ...], float], Awaitable[Other]]
 """One more answer to the question that begins otherwise than these texts, before that moment."""
 
-Place = tuple[str, str, int, Selected | None]
+Place = tuple[str, str, tuple[Cell, ...] | None, int, Selected | None]
 
 
 class Alternatives:
@@ -123,7 +123,7 @@ class Alternatives:
 
 
 def _place(ask: CompletionAsk) -> Place:
-    return ask.snapshot.uri, ask.snapshot.text, ask.offset, ask.selected
+    return ask.snapshot.uri, ask.snapshot.text, ask.snapshot.above, ask.offset, ask.selected
 
 
 def _plain(text: str) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nearfield.types import Reason, Selected, Snapshot, Suggestion
+from nearfield.types import Cell, Reason, Selected, Snapshot, Suggestion
+
+ABOVE_CHARS = 1000
+"""So much of the cells above decides what is remembered below them, as within a document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,14 @@ class CompletionAsk:
         span, item = self.selected.span, self.selected.text
         right = max(self.offset, span.end)
         return text[: span.start] + item + text[right:], span.start + len(item)
+
+    def remembered_by(self) -> tuple[str, int]:
+        """`place`, in a notebook with the end of the cells above in front of the text: what was
+        said below others is no answer here."""
+        text, offset = self.place()
+        above = "\0".join(cell.text for cell in (*(self.snapshot.above or ()), Cell("", "")))
+        above = above[-ABOVE_CHARS:]
+        return above + text, len(above) + offset
 
 
 @dataclass(frozen=True, slots=True)

@@ -333,7 +333,7 @@ class Completer(Feature):
             found.model,
             result=_result(text, offset, continuation),
         )
-        self.cache.put(ask.snapshot.uri, text, offset, said)
+        self.cache.put(ask.snapshot.uri, *ask.remembered_by(), said)
         if past := self._past(ask):
             return CompletionAnswer(reason=past)
         if not shaped.text:
@@ -349,9 +349,8 @@ class Completer(Feature):
         the same again, one that had no time is."""
         account.confidence = confidence_of(found.logprobs, len(found.text))
         if found.ending is Ending.UNSURE:
-            text, offset = ask.place()
             said = Said("", found.cut_off, account.confidence, found.provider, found.model)
-            self.cache.put(ask.snapshot.uri, text, offset, said)
+            self.cache.put(ask.snapshot.uri, *ask.remembered_by(), said)
         return CompletionAnswer(reason=found.cut_off)
 
     def _past(self, ask: CompletionAsk) -> Reason:
@@ -382,8 +381,7 @@ class Completer(Feature):
         """What was said here before, newest first. That there was nothing to say is an answer too,
         unless the user insists. What the model was not sure of is asked again once some of it has
         been typed."""
-        text, offset = ask.place()
-        hits = self.cache.find(ask.snapshot.uri, text, offset)
+        hits = self.cache.find(ask.snapshot.uri, *ask.remembered_by())
         return [
             hit
             for hit in hits

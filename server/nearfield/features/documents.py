@@ -160,7 +160,8 @@ class Documents:
         self._documents.move_to_end(snapshot.uri)
         if not is_older(snapshot, document.snapshot):
             edits = difference(document.snapshot.text, snapshot.text)
-            if edits or snapshot.version != document.snapshot.version:
+            before = document.snapshot
+            if edits or (snapshot.version, snapshot.above) != (before.version, before.above):
                 document.apply(snapshot, edits)
         return document
 

@@ -8,6 +8,7 @@ needs it, so that its absence is a reason to change a prompt that a model has re
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
@@ -115,7 +116,10 @@ class Scene:
 
     @property
     def shown_rows(self) -> tuple[int, int]:
-        """The rows of the document that a prompt holds anyway."""
+        """The rows of the document that a prompt holds anyway. A cell's rows are not those of its
+        notebook, of which the cells above are shown."""
+        if self.snapshot.is_cell:
+            return 0, sys.maxsize
         text = self.snapshot.text
         start, end = max(self.offset - SHOWN_CHARS, 0), min(self.offset + SHOWN_CHARS, len(text))
         first = text.count("\n", 0, start) if len(text) > 2 * SHOWN_CHARS else 0

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nearfield.syntax.differences import common_prefix
-from nearfield.types import Edit, Snippet
+from nearfield.types import Cell, Edit, Snippet
 
 WRITTEN_LINES = 12
 """So many lines may stand behind the middle token before a prompt is made anew."""
@@ -69,7 +69,8 @@ class Held:
     the anchor as they were (`prompt` has other line breaks where these are "\\r\\n", and imports
     and signatures before `above`); `to_end` tells that `below` reached to the end. `full` tells
     that idle prefill would show no more, `used` when it was evaluated last, by a clock of its own,
-    `stale` that something above `above` has changed.
+    `stale` that something above `above` has changed. `cells` are the cells above as they were, of
+    which `head` shows `cell_chars` characters; with others nothing goes on from here.
     """
 
     prompt: Prompt
@@ -81,6 +82,8 @@ class Held:
     full: bool = False
     used: int = 0
     stale: bool = False
+    cells: tuple[Cell, ...] | None = None
+    cell_chars: int = 0
 
     def follow(self, edit: Edit) -> None:
         """The document was edited."""

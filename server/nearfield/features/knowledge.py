@@ -220,8 +220,8 @@ class Knowledge(Feature):
         """The document is gone."""
         snapshot = self._documents.pop(uri, None)
         self._prepared.pop(uri, None)
-        if snapshot is not None and snapshot.path and (index := self._index_of(snapshot)):
-            index.closed(snapshot.path)
+        if snapshot is not None and _is_file(snapshot) and (index := self._index_of(snapshot)):
+            index.closed(snapshot.path or "")
 
     def rest(self, uri: str, offset: int | None) -> None:
         """The user rests in a document, the cursor at `offset` (None: nobody knows): prepare what
@@ -327,8 +327,8 @@ class Knowledge(Feature):
         return [(one, index) for one, index in self._indexes.items() if root in (None, one)]
 
     def _pass_on(self, snapshot: Snapshot) -> None:
-        if snapshot.path and (index := self._index_of(snapshot)):
-            index.buffer(snapshot.path, snapshot.text)
+        if _is_file(snapshot) and (index := self._index_of(snapshot)):
+            index.buffer(snapshot.path or "", snapshot.text)
 
     def _say_near(self) -> None:
         latest = list(self._documents.values())[-NEAR_FILES:]
@@ -379,6 +379,12 @@ class Knowledge(Feature):
             return gather(searcher, Scene(snapshot, offset, names, regions, meaning), budget)
 
         return await index.ask(gathered, list[Piece]())
+
+
+def _is_file(snapshot: Snapshot) -> bool:
+    """Whether the document is what will be in the file at its path. Of a notebook whose cells are
+    open, the index keeps what is on the disk."""
+    return bool(snapshot.path) and not snapshot.is_cell
 
 
 def _together(statuses: Sequence[IndexStatus], detail: str, problem: str) -> IndexState:

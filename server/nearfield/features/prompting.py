@@ -17,7 +17,15 @@ from nearfield.features.documents import Document
 from nearfield.features.held import Held, Prompt, chars_of
 from nearfield.routing.errand import Errand, Source, Task
 from nearfield.syntax.parser import Parsed
-from nearfield.types import Included, InfillRequest, Priority, Selected, Snapshot, Snippet
+from nearfield.types import (
+    Included,
+    InfillRequest,
+    Priority,
+    Selected,
+    Snapshot,
+    Snippet,
+    SnippetKind,
+)
 
 SUFFIX_SHARE = 0.3
 """Of a prompt's size, without the snippets."""
@@ -174,6 +182,8 @@ def _held(cursor: Cursor, piece: Slice, full: bool) -> Held:
         text[right : piece.end],
         piece.end == len(text),
         full,
+        cells=cursor.snapshot.above,
+        cell_chars=piece.cells,
     )
 
 
@@ -181,15 +191,15 @@ def _again(cursor: Cursor, around: tuple[str, str], window: Window, held: Held) 
     """The slice that goes on from `held`; None where the cursor, with the text `around` it,
     cannot."""
     written = held.written(*around)
-    if written is None:
+    if written is None or held.cells != cursor.snapshot.above:
         return None
-    prompt = replace(held.prompt, written=written)
-    return Plan(_piece(prompt, cursor, window), replace(held, prompt=prompt))
+    again = replace(held, prompt=replace(held.prompt, written=written))
+    return Plan(_piece(again, cursor, window), again)
 
 
-def _piece(prompt: Prompt, cursor: Cursor, window: Window) -> Slice:
-    """The slice of which `prompt` was made."""
-    snapshot = cursor.snapshot
+def _piece(held: Held, cursor: Cursor, window: Window) -> Slice:
+    """The slice of which `held` was made."""
+    snapshot, prompt = cursor.snapshot, held.prompt
     return Slice(
         prefix=prompt.head + prompt.written,
         suffix=prompt.suffix,
@@ -198,6 +208,7 @@ def _piece(prompt: Prompt, cursor: Cursor, window: Window) -> Slice:
         language=cursor.parsed.language.name if cursor.parsed else snapshot.language,
         window=window,
         snippets=prompt.snippets,
+        cells=held.cell_chars,
     )
 
 
@@ -205,7 +216,7 @@ def request_of_held(held: Held, snapshot: Snapshot) -> InfillRequest:
     """The request that `held` is the prompt of: it tells a provider which of its prompts is
     meant."""
     cursor = Cursor(snapshot, None, held.anchor)
-    plan = Plan(_piece(held.prompt, cursor, Window(0)), held)
+    plan = Plan(_piece(held, cursor, Window(0)), held)
     return request_of(
         plan, cursor, Completion(), single_line=False, deadline=None, prefill_only=True
     )
@@ -221,11 +232,15 @@ def _around(cursor: Cursor) -> tuple[str, str]:
 
 
 def included(piece: Slice) -> tuple[Included, ...]:
-    """What of other files is in the prompt for `piece`, for its account."""
-    return tuple(
+    """What of other files and cells is in the prompt for `piece`, for its account."""
+    told = [
         Included(one.path, one.kind, int(chars_of((one,)) / CHARS_PER_TOKEN))
         for one in piece.snippets
-    )
+    ]
+    if piece.cells:
+        tokens = int(piece.cells / CHARS_PER_TOKEN)
+        told.append(Included(piece.path, SnippetKind.CELLS, tokens))
+    return tuple(told)
 
 
 def request_of(

@@ -85,6 +85,8 @@ class Recent:
             near = place.uri == here.uri and abs(place.at - offset) <= 4 * SAME_CHARS
             if snapshot is None or near or place.when < oldest or place.written < TOUCHED_CHARS:
                 continue
+            if snapshot.is_cell and here.is_cell and snapshot.path == here.path:
+                continue  # The cells above are shown anyway.
             if snapshot.root != here.root or not snapshot.path or holds_keys(snapshot.path):
                 continue
             found.append(_region(snapshot, min(place.at, len(snapshot.text))))

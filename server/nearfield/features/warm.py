@@ -179,7 +179,10 @@ class Warm(Feature):
         return True
 
     def _keeps(self, document: Document) -> bool:
-        """Return whether the user keeps prompts, and the document's folder does not forbid it."""
+        """Return whether prompts of the document are kept: by the user's settings, and where its
+        folder does not forbid it."""
+        if document.snapshot.is_cell:
+            return False  # What was kept would have to say which cells stood above.
         folder = self._configs.of(document.snapshot.root)
         return self._limit > 0 and folder.engine.keep_prompts_mb > 0
 

@@ -12,6 +12,7 @@ own form.
 
 from __future__ import annotations
 
+import base64
 import functools
 import os
 import platform
@@ -31,6 +32,10 @@ class System(StrEnum):
 
 _URI = re.compile(
     r"file:(?://(?P<host>[^/?#]*)|(?!//))(?P<path>/[^?#]*)", re.IGNORECASE | re.DOTALL
+)
+_CELL = re.compile(
+    r"(?P<scheme>vscode-notebook-cell|file):(?P<notebook>[^?#]+)(?:\?[^#]*)?#(?P<cell>.+)",
+    re.IGNORECASE | re.DOTALL,
 )
 _DRIVE = re.compile(r"/(?P<letter>[A-Za-z])[:|](?P<rest>/.*|)\Z", re.DOTALL)
 _WSL_HOSTS = frozenset({"wsl$", "wsl.localhost"})
@@ -71,6 +76,35 @@ def path_of(uri: str, system: System | None = None) -> str | None:
         if not host and (drive := _DRIVE.match(path)):
             return f"/mnt/{drive['letter'].lower()}{drive['rest'] or '/'}"
     return f"//{host}{path}" if host else path
+
+
+def notebook_of(uri: str) -> str | None:
+    """Return the URI of the notebook that holds the cell `uri`, None where that is no cell.
+
+    VS Code's cells are `vscode-notebook-cell:/w/a.ipynb#W0sZmlsZQ%3D%3D`; others name them by
+    `file:///w/a.ipynb#1`. The fragment of the first ends with the notebook's own scheme: with any
+    other than `file`, the host is that of the connection, and an untitled notebook has no path.
+    """
+    found = _CELL.match(uri)
+    if found is None:
+        return None
+    notebook = found["notebook"]
+    if found["scheme"].lower() == "file":
+        return f"file:{notebook}" if unquote(notebook).lower().endswith(".ipynb") else None
+    if not notebook.startswith("/"):
+        return f"untitled:{notebook}"
+    if notebook.startswith("//") and _scheme_in(found["cell"]) == "vscode-remote":
+        notebook = "/" + notebook[2:].partition("/")[2]
+    return f"file:{notebook}" if notebook.startswith("//") else f"file://{notebook}"
+
+
+def _scheme_in(cell: str) -> str:
+    """The scheme that VS Code has written into the fragment of a cell's URI, "" for none."""
+    _number, _, packed = unquote(cell).partition("s")
+    try:
+        return base64.b64decode(packed, validate=True).decode()
+    except ValueError:
+        return ""
 
 
 def _windows_path(host: str, path: str) -> str:

@@ -16,12 +16,12 @@ from pathlib import PurePosixPath
 
 import psutil
 
-from nearfield.files.encoding import text_in
 from nearfield.files.ignore import EXCLUDED_BY, RULE_FILES, UNREADABLE
 from nearfield.index.chunks import Chunk
 from nearfield.index.files import AS_THE_TEAM_HAS_IT, Entry, Stamp, Tree, digest_of, unfit
 from nearfield.index.interface import Content, IndexStore, Known
-from nearfield.index.understand import Understood, understand
+from nearfield.index.understand import Understood, text_of, understand
+from nearfield.syntax.notebook import is_notebook
 
 BATCH_FILES = 64
 BATCH_BYTES = 1_000_000
@@ -35,7 +35,7 @@ WALKED_AT_ONCE = 256
 """So many entries are looked at before it is asked again whether to stop."""
 MOST_REASONS = 20
 """So many reasons that name a rule file are told apart."""
-BUILDER_VERSION = "2"
+BUILDER_VERSION = "3"
 """Raise it when chunks or symbols of an unchanged file come out differently: all is read again."""
 
 
@@ -231,9 +231,10 @@ class Builder:
         changed = stamp.mtime_ns / 1e9
         if known is not None and known.digest == digest and known.holder is None:
             return _Restamp(path, kept, changed, known.reason)
-        text = text_in(raw)
+        text = text_of(path, raw)
         if text is None:
-            return Content(path, kept, digest, len(raw), reason="binary", changed=changed)
+            reason = no_text(path)
+            return Content(path, kept, digest, len(raw), reason=reason, changed=changed)
         return self._content(path, text, digest, len(raw), kept, changed)
 
     def _content(
@@ -288,10 +289,12 @@ class Builder:
         self._buffers.add(path)
         raw = text.encode("utf-8", "surrogatepass")
         digest = digest_of(raw)
+        # A notebook that is open as JSON, and is typed in, may be none just now.
+        told = (text_of(path, raw) or "") if is_notebook(path) else text
         with self._store.transaction():
             before = self._store.known_file(path)
             if before is None or before.digest != digest or before.holder is None:
-                content = self._content(path, text, digest, len(raw), None, time.time())
+                content = self._content(path, told, digest, len(raw), None, time.time())
                 self._put(replace(content, holder=self._holder))
         return True
 
@@ -323,10 +326,15 @@ def explain(tree: Tree, path: str, understand: Understand = understand) -> str:
     found = tree.read(path)
     if found is None:
         return "unreadable"
-    text = text_in(found[1])
+    text = text_of(path, found[1])
     if text is None:
-        return "binary"
+        return no_text(path)
     return unfit(path, text) or understand(path, text).reason
+
+
+def no_text(path: str) -> str:
+    """Why a file has no text to index."""
+    return "no readable notebook" if is_notebook(path) else "binary"
 
 
 def _same(known: Known, stamp: Stamp) -> bool:

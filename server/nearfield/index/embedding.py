@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from nearfield.files.encoding import text_in
 from nearfield.index.builder import Understand
 from nearfield.index.chunks import Chunk
 from nearfield.index.files import Tree, digest_of, unfit
 from nearfield.index.interface import IndexReader, VectorTable
 from nearfield.index.search import TextEmbedder
-from nearfield.index.understand import understand
+from nearfield.index.understand import text_of, understand
 
 FILES_A_ROUND = 32
 """Between rounds it is looked what is most relevant now."""
@@ -34,7 +33,7 @@ def chunks_of(
         found = tree.read(path)
         if found is None or digest_of(found[1]) != source.digest:
             return ()
-        text = text_in(found[1])
+        text = text_of(path, found[1])
     return () if text is None or unfit(path, text) else understand(path, text).chunks
 
 

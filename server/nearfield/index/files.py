@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from nearfield.files.ignore import Chain, IgnoreRules, named_as_keys
 from nearfield.files.read import UnreadableFile, read_open
 from nearfield.files.workspace import WorkspaceFiles
+from nearfield.syntax.notebook import is_notebook
 
 MAX_FILE_BYTES = 1_000_000
 """Larger files are data. The largest hand-written file of CPython has 0.7 MB."""
@@ -65,6 +66,9 @@ MINIFIED_MEAN_CHARS = 250
 """Mean line length from which on a text is for machines. Prose on one line a paragraph has 200."""
 MINIFIED_LINE_CHARS = 5_000
 """A line of this length in a source file was not typed."""
+OUTPUTS = 10
+"""A notebook may be so many times as large as other files: most of it are outputs, which are left
+out."""
 PROSE_SUFFIXES = frozenset({".md", ".markdown", ".mdx", ".rst", ".txt", ".adoc", ".tex", ""})
 
 AS_THE_TEAM_HAS_IT = "as the team has it"
@@ -142,7 +146,7 @@ class Tree:
                 elif status is None:
                     yield Entry(path, reason)
                 else:
-                    yield Entry(path, reason or self._looks(status), Stamp.of(status))
+                    yield Entry(path, reason or self._looks(path, status), Stamp.of(status))
             waiting += ((path, chain) for path in reversed(below))
 
     def named(self, path: str, chain: Chain, *, folder: bool) -> str:
@@ -157,12 +161,12 @@ class Tree:
         keys = named_as_keys(path, folder=folder)
         return keys.reason if keys else ""
 
-    def _looks(self, status: os.stat_result) -> str:
+    def _looks(self, path: str, status: os.stat_result) -> str:
         if stat.S_ISLNK(status.st_mode):
             return "a link"
         if not stat.S_ISREG(status.st_mode):
             return "no regular file"
-        return "too large" if status.st_size > self._max_bytes else ""
+        return "too large" if status.st_size > most_bytes(path, self._max_bytes) else ""
 
     def kept_from_models(self, path: str, is_folder: bool) -> str:
         """Why nothing of `path` is shown to a model, "" when it may be. Large and binary files are
@@ -190,7 +194,7 @@ class Tree:
         except (OSError, ValueError):
             return None
         reason = self.named(path, chain, folder=stat.S_ISDIR(status.st_mode))
-        return Entry(path, reason or self._looks(status), Stamp.of(status))
+        return Entry(path, reason or self._looks(path, status), Stamp.of(status))
 
     def read(self, path: str) -> tuple[Stamp, bytes] | None:
         """A file's bytes and how it looked; None when it is gone, is no regular file any more, has
@@ -199,9 +203,9 @@ class Tree:
             try:
                 with self._files.opened(path) as handle:
                     before = os.fstat(handle)
-                    if self._looks(before):
+                    if self._looks(path, before):
                         return None
-                    content = read_open(handle, path, self._max_bytes)
+                    content = read_open(handle, path, most_bytes(path, self._max_bytes))
                     after = os.fstat(handle)
             except (OSError, UnreadableFile):
                 return None
@@ -214,6 +218,11 @@ def readable(root: str | Path, exclude: Sequence[str] = ()) -> WorkspaceFiles:
     """The files of a workspace that models may be shown, without those of the patterns `exclude`
     of the settings."""
     return WorkspaceFiles(root, Tree(Path(root), exclude).kept_from_models)
+
+
+def most_bytes(path: str, most: int) -> int:
+    """How large the file at `path` may be where others may have `most` bytes."""
+    return most * OUTPUTS if is_notebook(path) else most
 
 
 def vendored(folder: str) -> bool:
@@ -238,7 +247,7 @@ def unfit(path: str, text: str) -> str:
     found = _GENERATED_MARK.search(head)
     if found and _COMMENT_LINE.match(head[head.rfind("\n", 0, found.start()) + 1 :]):
         return "generated"
-    if PurePosixPath(path).suffix.lower() in PROSE_SUFFIXES:
+    if PurePosixPath(path).suffix.lower() in PROSE_SUFFIXES or is_notebook(path):
         return ""
     lines = text.count("\n") + 1
     if len(text) > MINIFIED_MEAN_CHARS and len(text) / lines > MINIFIED_MEAN_CHARS:

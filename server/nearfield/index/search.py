@@ -19,15 +19,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from nearfield.files.encoding import text_in
 from nearfield.files.read import UnreadableFile
 from nearfield.files.workspace import WorkspaceFiles
 from nearfield.index.around import Around, module_word
 from nearfield.index.asked_embedder import NotEmbedded
 from nearfield.index.chunks import doc_of
 from nearfield.index.early_store import EarlyReader
-from nearfield.index.files import MAX_FILE_BYTES, digest_of
+from nearfield.index.files import MAX_FILE_BYTES, digest_of, most_bytes
 from nearfield.index.interface import IndexReader, NearestChunks, Place, Row
+from nearfield.index.understand import text_of
 from nearfield.index.words import asked, parts
 
 FILES_HELD = 32
@@ -335,10 +335,10 @@ class Searcher:
             held = self._read.get(path)
             if held is None or held[0] != stamp:
                 # The path may have become a link since it was indexed.
-                raw = self._files.read_plain(path, self._max_bytes)
+                raw = self._files.read_plain(path, most_bytes(path, self._max_bytes))
                 if digest_of(raw) != source.digest:
                     return None
-                held = stamp, (text_in(raw) or "").split("\n")
+                held = stamp, (text_of(path, raw) or "").split("\n")
                 self._read[path] = held
         except (OSError, UnreadableFile):
             return None

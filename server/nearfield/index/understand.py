@@ -18,9 +18,11 @@ from pathlib import Path
 
 import msgspec
 
+from nearfield.files.encoding import text_in
 from nearfield.index.chunks import Chunk, chunked
 from nearfield.index.symbols import NO_SYMBOLS, Outline, outline
 from nearfield.syntax.languages import language_for
+from nearfield.syntax.notebook import as_text, is_notebook, language_in, notebook_in
 from nearfield.syntax.parser import parse
 
 MOST_SECONDS = 20.0
@@ -48,8 +50,8 @@ class Understood(msgspec.Struct, frozen=True, array_like=True):
 
 
 def understand(path: str, text: str) -> Understood:
-    """The chunks and symbols of the text of a file."""
-    language = language_for("", path)
+    """The chunks and symbols of the text of a file, as `text_of` gives it."""
+    language = language_for(language_in(text) if is_notebook(path) else "", path)
     parsed = parse(language, text) if language is not None else None
     symbols = outline(parsed) if parsed is not None else NO_SYMBOLS
     return Understood(
@@ -57,6 +59,25 @@ def understand(path: str, text: str) -> Understood:
         chunks=tuple(chunked(text, path, parsed, symbols.definitions)),
         outline=symbols,
     )
+
+
+def text_of(path: str, raw: bytes) -> str | None:
+    """The text of a file as it is indexed and shown, None where it has none: it is binary, or a
+    notebook that cannot be read."""
+    text = text_in(raw)
+    return None if text is None else readable_text(path, text)
+
+
+def readable_text(path: str, text: str) -> str | None:
+    """`text` as it is shown: of a notebook only the cells count, not what they put out. None for
+    one that cannot be read."""
+    if not is_notebook(path):
+        return text
+    notebook = notebook_in(text)
+    if notebook is None:
+        return None
+    language = language_for(notebook.language, path)
+    return as_text(notebook, (language.comment if language else "") or "#")
 
 
 def main() -> None:

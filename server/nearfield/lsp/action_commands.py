@@ -224,7 +224,7 @@ def _holder(session: Session) -> Any:
 
     def held(path: str) -> Snapshot | None:
         for document in session.documents:
-            if document.path == path and document.followed:
+            if document.file == path and document.followed:
                 return document.snapshot()
         return None
 

@@ -115,7 +115,7 @@ class EditorHost:
         """The open document of a real path. An editor may know the file by another one."""
         name = Path(path).name
         for document in self._session.documents:
-            known = document.path
+            known = document.file
             if known is None or not document.followed or Path(known).name != name:
                 continue
             if known == path or os.path.realpath(known) == path:

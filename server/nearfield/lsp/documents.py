@@ -11,7 +11,7 @@ is as long in UTF-16, so that positions stay right.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from lsprotocol.types import (
     Position,
@@ -24,12 +24,16 @@ from nearfield.coerce import clean
 from nearfield.files import uris
 from nearfield.lsp import convert
 from nearfield.lsp.lines import LineTable
-from nearfield.types import Edit, Snapshot, Span
+from nearfield.lsp.notebooks import Notebook, Notebooks
+from nearfield.types import Cell, Edit, Snapshot, Span
 
 FOLLOWED_CHARS = 16_000_000
 """Documents longer than this are not held at all: no edit of a text that long is cheap (20 ms for
 50 MB), and nobody completes in it. Eight times the default of `files.max_bytes`, so that a document
 just over that limit is followed and gets suggestions again once it is shorter."""
+
+ABOVE_CHARS = 100_000
+"""So much of the cells above is looked at: three times what a prompt has room for."""
 
 
 class Document:
@@ -37,16 +41,27 @@ class Document:
     change could not be read; `text` is then "".
 
     `version` is the client's, `version_known` to it; where it tells none, it is a count of our own,
-    so that an answer for an earlier text is known as such.
+    so that an answer for an earlier text is known as such. `notebook` is the one that it is a cell
+    of.
     """
 
-    def __init__(self, uri: str, language: str, version: int | None, text: str) -> None:
+    def __init__(
+        self,
+        uri: str,
+        language: str,
+        version: int | None,
+        text: str,
+        notebook: Notebook | None = None,
+    ) -> None:
         self.uri = uri
         self.language = language.lower()
         self.version: int = 0
         self.version_known = False
         self.lost = False
-        self.path = uris.path_of(uri)
+        self.notebook = notebook
+        self.above: Callable[[Document], tuple[Cell, ...]] = lambda _document: ()
+        """Asked for the cells above, of a cell."""
+        self.path = uris.path_of(uri if notebook is None else notebook.uri)
         self.root: str | None = None
         self.text = ""
         self.followed = True
@@ -64,11 +79,23 @@ class Document:
 
     def snapshot(self) -> Snapshot:
         """The document as it is now."""
-        if self._snapshot is None:
+        above = self.above(self) if self.notebook is not None else None
+        if self._snapshot is None or self._snapshot.above != above:
             self._snapshot = Snapshot(
-                self.uri, self.language, self.version, self.text, self.path, self.root
+                self.uri,
+                self.language,
+                self.version,
+                self.text,
+                self.path,
+                self.root,
+                above,
             )
         return self._snapshot
+
+    @property
+    def file(self) -> str | None:
+        """The path of the file whose content this document is, None for a cell."""
+        return self.path if self.notebook is None else None
 
     @property
     def wire_version(self) -> int | None:
@@ -147,6 +174,7 @@ class Documents:
 
     def __init__(self) -> None:
         self._open: dict[str, Document] = {}
+        self.notebooks = Notebooks()
         self._roots: dict[str, str] = {}  # the URIs of the workspace's folders, by their paths
 
     @property
@@ -163,14 +191,34 @@ class Documents:
 
     def open(self, uri: str, language: str, version: int | None, text: str) -> Document:
         """Take in a document; one that was open already is replaced."""
-        document = Document(uri, language, version, text)
+        notebook = self.notebooks.holding(uri)
+        document = Document(uri, language, version, text, notebook)
         document.root = self._root_of(document.path)
+        document.above = self._above
         self._open[_key(uri)] = document
         return document
 
     def close(self, uri: str) -> Document | None:
         """Forget a document."""
-        return self._open.pop(_key(uri), None)
+        document = self._open.pop(_key(uri), None)
+        if document is not None and document.notebook is not None:
+            self.notebooks.left(document.notebook, document.uri)
+        return document
+
+    def _above(self, cell: Document) -> tuple[Cell, ...]:
+        """The cells above `cell` in its notebook, the nearest of them."""
+        cells = cell.notebook.cells if cell.notebook is not None else []
+        at = cells.index(cell.uri) if cell.uri in cells else 0
+        found: list[Cell] = []
+        chars = 0
+        for uri in reversed(cells[:at]):
+            if chars >= ABOVE_CHARS:
+                break
+            document = self.get(uri)
+            if document is not None and document.followed:
+                found.append(Cell(document.language, document.text))
+                chars += len(document.text)
+        return tuple(reversed(found))
 
     def uri_of(self, path: str) -> str:
         """The URI of a file that is not open, in the form that the client uses for its folder."""
@@ -208,4 +256,4 @@ def _holds(root: str, path: str) -> bool:
 
 def _key(uri: str) -> str:
     """What is the same for all spellings of a file's URI; another one stands for itself."""
-    return uris.path_of(uri) or uri
+    return uri if uris.notebook_of(uri) else uris.path_of(uri) or uri

@@ -1,7 +1,8 @@
 """Params of LSP's own methods, read as clients mean them; see `nearfield.coerce`.
 
 What a client leaves out although LSP demands it has a default where something sensible follows from
-it, and an optional field that cannot be read counts as not given.
+it, and an optional field that cannot be read counts as not given, unless it tells what became of a
+document.
 """
 
 from __future__ import annotations
@@ -25,6 +26,13 @@ _DEFAULTS: dict[tuple[type[Any], str], Any] = {
     (types.TextDocumentItem, "languageId"): "",
     (types.TextDocumentItem, "version"): NO_VERSION,
     (types.VersionedTextDocumentIdentifier, "version"): NO_VERSION,
+    (types.NotebookDocument, "notebookType"): "",
+    (types.NotebookDocument, "version"): NO_VERSION,
+    (types.NotebookDocument, "cells"): [],
+    (types.VersionedNotebookDocumentIdentifier, "version"): NO_VERSION,
+    (types.NotebookCell, "kind"): types.NotebookCellKind.Code.value,
+    (types.DidOpenNotebookDocumentParams, "cellTextDocuments"): [],
+    (types.DidCloseNotebookDocumentParams, "cellTextDocuments"): [],
     (types.InlineCompletionParams, "context"): _INVOKED,
     # VS Code's own number for it is 0.
     (types.InlineCompletionContext, "triggerKind"): _INVOKED["triggerKind"],
@@ -43,6 +51,18 @@ _DEFAULTS: dict[tuple[type[Any], str], Any] = {
     (types.SetTraceParams, "value"): types.TraceValue.Off.value,
 }
 
+_DECISIVE = frozenset(
+    {
+        (types.NotebookDocumentChangeEvent, "cells"),
+        (types.NotebookDocumentCellChanges, "structure"),
+        (types.NotebookDocumentCellChanges, "textContent"),
+        (types.NotebookDocumentCellChangeStructure, "didOpen"),
+        (types.NotebookDocumentCellChangeStructure, "didClose"),
+        (types.NotebookCellArrayChange, "cells"),
+    }
+)
+"""Optional fields without which a notebook would be another one than the editor has."""
+
 
 @cache
 def _fields(kind: Any) -> Sequence[Field] | None:
@@ -54,7 +74,7 @@ def _fields(kind: Any) -> Sequence[Field] | None:
         Field(
             name := _camel(one.name),
             hints[one.name],
-            one.default is attrs.NOTHING,
+            one.default is attrs.NOTHING or (kind, name) in _DECISIVE,
             _DEFAULTS.get((kind, name), NOTHING),
             _bounds(one),
             # For places, clients write the largest number that they have; a version is right or

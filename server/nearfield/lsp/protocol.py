@@ -92,6 +92,8 @@ class NearfieldProtocol(LanguageServerProtocol):
         self.phase = Phase.NEW
         self.encoding: str = types.PositionEncodingKind.Utf16.value
         self.stop: Callable[[], None] = _nothing
+        self.notebook_sync: types.NotebookDocumentSyncOptions | None = None
+        """The notebooks that are followed."""
         self.withheld: set[str] = set()
         """Methods that are answered but not advertised to this client."""
         self.when_unreadable: dict[str, Callable[[Any], None]] = {}
@@ -333,6 +335,8 @@ class NearfieldProtocol(LanguageServerProtocol):
             None,
             chosen,
         ).build()
+        # pygls leaves it out for clients that do not say that they sync notebooks.
+        self.server_capabilities.notebook_document_sync = self.notebook_sync
         self.phase = Phase.RUNNING
         return types.InitializeResult(self.server_capabilities, self.server_info)
 

@@ -22,6 +22,7 @@ from nearfield.lsp import (
     hover,
     inline_completion,
     next_edit,
+    notebook_sync,
     offers,
     progress,
     review,
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 FACES = (
     settings,
     text_sync,
+    notebook_sync,
     inline_completion,
     completion,
     next_edit,

@@ -27,7 +27,7 @@ from nearfield.lsp.settings import Load, Settings
 
 if TYPE_CHECKING:
     from nearfield.features.service import Service
-    from nearfield.types import Snapshot
+    from nearfield.types import Edit, Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +129,17 @@ class Session:
         """A document was opened, or replaced as a whole."""
         if self._service is not None and document.followed:
             self._service.opened(document.snapshot())
+
+    def changed(self, document: Document, edits: Sequence[Edit], followed: bool) -> None:
+        """A document was edited; `followed` says whether it was held before."""
+        if self._service is None:
+            return
+        if followed and document.followed:
+            self._service.changed(document.snapshot(), edits)
+        elif document.followed:
+            self._service.opened(document.snapshot())
+        elif followed:
+            self._service.closed(document.uri)
 
     def closed(self, uri: str) -> None:
         """A document is not to be worked on any longer."""

@@ -20,7 +20,7 @@ def register(server: LanguageServer, session: Session) -> None:
 
     def did_open(params: types.DidOpenTextDocumentParams) -> None:
         item = params.text_document
-        version = _version(item.version)
+        version = version_of(item.version)
         session.opened(documents.open(item.uri, item.language_id, version, item.text))
 
     def did_change(params: types.DidChangeTextDocumentParams) -> None:
@@ -30,19 +30,11 @@ def register(server: LanguageServer, session: Session) -> None:
             return
         followed = document.followed
         edits = document.change(
-            _version(params.text_document.version),
+            version_of(params.text_document.version),
             params.content_changes,
             session.protocol.encoding,
         )
-        service = session.running_service
-        if service is None:
-            return
-        if followed and document.followed:
-            service.changed(document.snapshot(), edits)
-        elif document.followed:
-            session.opened(document)
-        elif followed:
-            session.closed(document.uri)
+        session.changed(document, edits, followed)
 
     def did_close(params: types.DidCloseTextDocumentParams) -> None:
         document = documents.close(params.text_document.uri)
@@ -63,7 +55,8 @@ def register(server: LanguageServer, session: Session) -> None:
     server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(did_close)
 
 
-def _version(said: int) -> int | None:
+def version_of(said: int) -> int | None:
+    """The version of a document, None where the client has told none."""
     return None if said == NO_VERSION else said
 
 

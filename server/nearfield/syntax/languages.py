@@ -42,6 +42,8 @@ class Language:
     imports: frozenset[str] = frozenset()
     strings: frozenset[str] = frozenset()
     comments: frozenset[str] = frozenset({"comment"})
+    magics: bool = False
+    """Whether lines may be IPython's, as in a notebook."""
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -393,16 +395,20 @@ LANGUAGES: tuple[Language, ...] = (
 
 _BY_ID = {key: row for row in LANGUAGES for key in (row.name, *row.aliases)}
 _BY_EXTENSION = {key: row for row in LANGUAGES for key in row.extensions}
+_IPYTHON = replace(_BY_ID["python"], magics=True)
 
 
 def language_for(language_id: str, path: str | None = None) -> Language | None:
     """The row for a client's language id, or, where that says nothing, for the path's extension.
 
     A known id wins over the extension, except that a TypeScript or JavaScript id on a `.tsx`
-    file takes the grammar that knows JSX. None: parse nothing, work by lines.
+    file takes the grammar that knows JSX, and Python in a notebook knows IPython's magics. None:
+    parse nothing, work by lines.
     """
     row = _BY_ID.get(language_id.strip().lower())
     extension = PurePath(path).suffix.lower() if path else ""
+    if row is not None and row.name == "python" and extension == ".ipynb":
+        return _IPYTHON
     if row is None or (row.name == "typescript" and extension == ".tsx"):
         return _BY_EXTENSION.get(extension, row)
     return row

@@ -24,6 +24,7 @@ import tree_sitter
 
 from nearfield.syntax.differences import changed_span
 from nearfield.syntax.languages import Language
+from nearfield.syntax.notebook import blanked, is_foreign
 from nearfield.syntax.scanner_state import safe_grammar
 from nearfield.types import Edit, Span
 
@@ -148,6 +149,9 @@ class Parsed:
     ) -> Parsed | None:
         """`text` is this text with `span` replaced by `new_length` characters, and `safe` the
         grammar that may be used for it; None when it takes too long or is nested too deeply."""
+        if self.language.magics:
+            # What is blanked may change far from the edit; cells are short.
+            return _parsed(self.language, safe, text)
         start, old_end = self.byte(span.start), self.byte(span.end)
         inserted = _encode(text[span.start : span.start + new_length])
         source = self.source[:start] + inserted + self.source[old_end:]
@@ -176,13 +180,16 @@ def parse(language: Language, text: str) -> Parsed | None:
 
 def _parsed(language: Language, safe: tree_sitter.Language, text: str) -> Parsed | None:
     source = _encode(text)
-    tree = tree_of(safe, source, None)
+    parsed = _encode(blanked(text)) if language.magics else source
+    tree = tree_of(safe, parsed, None)
     return None if tree is None or _too_deep(tree) else Parsed(language, text, source, tree)
 
 
 def _grammar_for(language: Language, text: str, written: Span) -> tree_sitter.Language | None:
     """What `text` may be parsed with, None when it is beyond the bounds that can be told without
     parsing it; its lines outside `written` are known to be short."""
+    if language.magics and is_foreign(text):
+        return None
     if len(text) > MAX_CHARS or _longest_line_at(text, written) > MAX_LINE_CHARS:
         return None
     if any(text.count(opens) - text.count(closes) > MOST_UNCLOSED for opens, closes in BRACKETS):

@@ -26,6 +26,7 @@ from nearfield.routing.store import Store
 
 FILES = {
     "readme.md": "# Shop\n",
+    "src/a.ipynb": '{"cells": [{"cell_type": "code", "source": "x = 1", "outputs": [{"a": 7}]}]}',
     "src/shop.py": "def price(item):\n    return item.cents / 100\n",
     "src/empty.py": "",
     ".env": "TOKEN=hunter2\n",

@@ -8,7 +8,7 @@ from nearfield.config.schema import Completion
 from nearfield.features.budget import Allowance
 from nearfield.features.documents import Document
 from nearfield.features.prompting import Cursor, Plan, choose, cut
-from nearfield.types import Snapshot, Snippet
+from nearfield.types import Cell, Snapshot, Snippet
 
 TEXT = "".join(f"value_{i} = compute({i}, 'some words to make it a line')\n" for i in range(400))
 OFFSET = TEXT.index("value_200")
@@ -111,3 +111,51 @@ def test_snippets_and_the_file_share_the_prompt() -> None:
         plan = choose(cursor, document, roomy, SETTINGS, patient=True, snippets=snippets)
         assert plan.prompt.snippets == snippets
         assert document.fresh_chars(plan.prompt) <= 1500 * 3.0 + 100
+
+
+def in_cell(text: str, *above: str, offset: int | None = None) -> Cursor:
+    cells = tuple(Cell("python", code) for code in above)
+    snapshot = Snapshot("cell:1", "python", 1, text, "/w/a.ipynb", "/w", cells)
+    return Cursor(snapshot, None, len(text) if offset is None else offset)
+
+
+LONG_CELL = "".join(f"row_{i} = read({i})\n" for i in range(200))
+
+
+def test_typing_in_a_cell_evaluates_only_what_was_typed() -> None:
+    cursor = in_cell("x = ", LONG_CELL)
+    document = Document(cursor.snapshot)
+    plan = choose(cursor, document, ALLOWANCE, SETTINGS)
+    assert plan.piece.prefix.endswith("row_199 = read(199)\n\nx = ")
+    document.evaluated(plan.held)
+    for typed in ("x = rows", "x = rows\ny = ", "x = rows\ny = 1\n"):
+        after = choose(in_cell(typed, LONG_CELL), document, ALLOWANCE, SETTINGS)
+        assert after.prompt.head == plan.prompt.head
+        assert after.piece.cells == plan.piece.cells > 0
+
+
+def test_a_cell_that_grows_loses_those_above_in_few_steps() -> None:
+    text, heads = "", set[int]()
+    for number in range(120):
+        text += f"x_{number} = call({number})\n"
+        cursor = in_cell(text, LONG_CELL)
+        plan = cut(cursor, Document(cursor.snapshot), 500, SETTINGS)
+        assert len(plan.piece.prefix) <= 500 * 3.5
+        heads.add(plan.piece.cells)
+    assert 0 in heads
+    assert len(heads) <= 5
+
+
+def test_what_is_held_below_other_cells_is_not_gone_on_from() -> None:
+    cursor = in_cell("x = ", "a = 1")
+    document = Document(cursor.snapshot)
+    document.evaluated(choose(cursor, document, ALLOWANCE, SETTINGS).held)
+    after = choose(in_cell("x = y", "b = 2"), document, ALLOWANCE, SETTINGS)
+    assert after.piece.prefix == "b = 2\n\nx = y"
+
+
+def test_cells_get_no_more_lines_than_the_settings_say() -> None:
+    cursor = in_cell("x = ", LONG_CELL)
+    few = Completion(prefix_lines=8)
+    plan = cut(cursor, Document(cursor.snapshot), 1500, few)
+    assert plan.piece.prefix.count("\n") == 8

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nearfield
-from nearfield.files.uris import System, path_of, uri_beside, uri_of
+from nearfield.files.uris import System, notebook_of, path_of, uri_beside, uri_of
 
 POSIX, WINDOWS, WSL = System
 
@@ -71,6 +71,35 @@ PATHS: list[tuple[str, System, str | None]] = [
         )
     ),
 ]
+
+
+@pytest.mark.parametrize(
+    ("uri", "notebook"),
+    [
+        ("vscode-notebook-cell:/w/a.ipynb#W0sZmlsZQ%3D%3D", "file:///w/a.ipynb"),
+        ("vscode-notebook-cell:/w/a%20b.ipynb#W0sZmlsZQ%3D%3D", "file:///w/a%20b.ipynb"),
+        ("vscode-notebook-cell:///w/a.ipynb#c1", "file:///w/a.ipynb"),
+        ("vscode-notebook-cell:/c%3A/w/a.ipynb#W0sZmlsZQ%3D%3D", "file:///c%3A/w/a.ipynb"),
+        (
+            "vscode-notebook-cell://wsl.localhost/U/a.ipynb#W0sZmlsZQ%3D%3D",
+            "file://wsl.localhost/U/a.ipynb",
+        ),
+        (
+            "vscode-notebook-cell://ssh-remote%2Bh/w/a.ipynb#W0sdnNjb2RlLXJlbW90ZQ%3D%3D",
+            "file:///w/a.ipynb",
+        ),
+        ("vscode-notebook-cell:Untitled-1.ipynb#W0sdW50aXRsZWQ%3D", "untitled:Untitled-1.ipynb"),
+        ("file:///w/a.ipynb#1", "file:///w/a.ipynb"),
+        ("file:///w/a.ipynb", None),
+        ("file:///w/a.py#1", None),
+        ("vscode-notebook-cell:/w/a.ipynb", None),
+        ("vscode-notebook-cell:#x", None),
+        ("untitled:a#b", None),
+        ("", None),
+    ],
+)
+def test_notebook_of(uri: str, notebook: str | None) -> None:
+    assert notebook_of(uri) == notebook
 
 
 @pytest.mark.parametrize(("uri", "system", "path"), PATHS)

@@ -18,7 +18,7 @@ from lsprotocol.types import (
 from nearfield.coerce import clean
 from nearfield.lsp import convert
 from nearfield.lsp.documents import FOLLOWED_CHARS, Document, Documents
-from nearfield.types import Span
+from nearfield.types import Cell, Span
 
 URI = "file:///w/a.py"
 ENCODINGS = (convert.UTF8, convert.UTF16, convert.UTF32)
@@ -191,6 +191,65 @@ def test_lone_surrogates_are_replaced(text: str, expected: str) -> None:
 )
 def test_paths_of_uris(uri: str, path: str | None) -> None:
     assert Document(uri, "", None, "").snapshot().path == path
+
+
+CELL = "vscode-notebook-cell:/w/a.ipynb#W{}sZmlsZQ%3D%3D"
+
+
+def _above(documents: Documents, uri: str) -> list[str] | None:
+    document = documents.get(uri)
+    assert document is not None
+    above = document.snapshot().above
+    return None if above is None else [cell.text for cell in above]
+
+
+def test_a_cell_is_below_those_that_were_opened_before() -> None:
+    documents = Documents()
+    documents.set_roots(["file:///w"])
+    first, second, third = map(CELL.format, range(3))
+    for uri, text in ((first, "a"), (second, "b"), (third, "c")):
+        documents.open(uri, "python", 1, text)
+    documents.open("file:///w/a.ipynb", "json", 1, "{}")
+    assert _above(documents, "file:///w/a.ipynb") is None
+    assert [_above(documents, uri) for uri in (first, second, third)] == [[], ["a"], ["a", "b"]]
+    cell = documents.get(third)
+    assert cell is not None
+    assert (cell.path, cell.file, cell.root) == ("/w/a.ipynb", None, "/w")
+    documents.close(first)
+    assert _above(documents, third) == ["b"]
+
+
+def test_the_order_that_a_client_tells_counts() -> None:
+    documents = Documents()
+    cells = ["cell:3", "cell:1", "cell:2"]
+    book = documents.notebooks.open("file:///w/a.ipynb", cells)
+    for uri in sorted(cells):
+        documents.open(uri, "python", 1, uri)
+    assert _above(documents, "cell:2") == ["cell:3", "cell:1"]
+    documents.notebooks.splice(book, 0, 1, [])
+    documents.notebooks.splice(book, 2, 0, ["cell:3"])
+    assert _above(documents, "cell:3") == ["cell:1", "cell:2"]
+    documents.close("cell:1")
+    assert _above(documents, "cell:3") == ["cell:2"]
+
+
+def test_a_snapshot_is_kept_until_something_above_changes() -> None:
+    documents = Documents()
+    first, second = (documents.open(CELL.format(n), "python", 1, "x") for n in range(2))
+    before = second.snapshot()
+    assert second.snapshot() is before
+    first.change(2, [TextDocumentContentChangeWholeDocument("y")], "utf-16")
+    assert second.snapshot() != before
+    assert (second.snapshot().version, before.above) == (1, (Cell("python", "x"),))
+
+
+def test_of_many_cells_the_nearest_are_looked_at() -> None:
+    documents = Documents()
+    for number in range(49):
+        documents.open(CELL.format(number), "python", 1, f"{number} " + "x" * 10_000)
+    last = documents.open(CELL.format(49), "python", 1, "")
+    above = last.snapshot().above or ()
+    assert [cell.text.split()[0] for cell in above] == [str(n) for n in range(39, 49)]
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,16 @@ WHOLE: dict[str, Any] = {
     "token": "t", "value": "off", "title": "t", "data": {}, "last": 1, "settings": {},
     "event": {"added": [], "removed": []}, "contentChanges": [], "changes": [], "message": "m",
     "prompt": "p", "schema": {"type": "object"}, "workspace": "/gone",
+    "notebookDocument": {"uri": "file:///w/a.ipynb", "notebookType": "jupyter-notebook",
+                         "version": 1, "cells": [{"kind": 2, "document": "cell:1"}]},
+    "cellTextDocuments": [
+        {"uri": "cell:1", "languageId": "python", "version": 1, "text": "x = 1"}
+    ],
+    "change": {"cells": {
+        "structure": {"array": {"start": 0, "deleteCount": 0, "cells": []}},
+        "textContent": [{"document": {"uri": "cell:1", "version": 2},
+                         "changes": [{"text": "x = 1"}]}],
+    }},
 }  # fmt: skip
 UNASKED = {"initialize", "initialized", "shutdown", "exit", "$/cancelRequest"}
 
@@ -167,6 +177,42 @@ async def test_what_cannot_be_read_makes_a_document_unknown(
     whole = {"textDocument": DOCUMENT, "contentChanges": [{"text": TEXT}, part]}
     c.tell("textDocument/didChange", whole)
     assert c.text == "y" + TEXT
+
+
+BOOK: dict[str, Any] = {
+    "notebookDocument": WHOLE["notebookDocument"], "cellTextDocuments": WHOLE["cellTextDocuments"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("place", ["cells", "structure", "array", "start", "deleteCount", "new"])
+async def test_a_notebook_takes_every_change(
+    c: Asked, place: str, odd: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    array: dict[str, Any] = {"start": 0, "deleteCount": 1, "cells": []}
+    array |= {"cells" if place == "new" else place: odd} if place != "cells" else {}
+    structure = odd if place == "structure" else {"array": odd if place == "array" else array}
+    change = {"cells": odd if place == "cells" else {"structure": structure}}
+    c.tell("notebookDocument/didOpen", BOOK)
+    c.tell("notebookDocument/didChange",
+           {"notebookDocument": WHOLE["notebookDocument"], "change": change})  # fmt: skip
+    c.ask("textDocument/inlineCompletion",
+          {"textDocument": {"uri": "cell:1"}, "position": AT, "context": {"triggerKind": 1}},
+    )  # fmt: skip
+    await c.answered()
+    assert not re.search(r"notification \S+ failed|Traceback", caplog.text)
+
+
+async def test_a_notebook_that_cannot_be_read_makes_its_cells_unknown(c: Asked) -> None:
+    documents = c.server.session.documents
+    c.tell("notebookDocument/didOpen", BOOK)
+    cell = documents.get("cell:1")
+    assert cell is not None
+    assert (cell.text, cell.path, cell.snapshot().above) == ("x = 1", "/w/a.ipynb", ())
+    c.tell("notebookDocument/didChange", {**BOOK, "change": {"cells": {"structure": 5}}})
+    assert not cell.followed
+    c.tell("notebookDocument/didChange", {**BOOK, "change": WHOLE["change"]})
+    assert (cell.followed, cell.text) == (True, "x = 1")
 
 
 END = {"line": 2**32 - 1, "character": 2**32 - 1}

@@ -2,6 +2,7 @@
 
 import * as vscode from "vscode";
 
+import { FOLLOWED } from "../documents";
 import { plainPosition, plainRange, type WirePosition, type WireRange } from "../actions/place";
 import type { Previews } from "../actions/preview";
 
@@ -17,9 +18,9 @@ export interface Reference {
 
 /** The selection, without one the whole file; undefined where no file is open. */
 export function referenceTo(editor: vscode.TextEditor | undefined): Reference | undefined {
-  if (!editor || !["file", "untitled"].includes(editor.document.uri.scheme)) return undefined;
+  if (!editor || !FOLLOWED.includes(editor.document.uri.scheme)) return undefined;
   const { document, selection } = editor;
-  const name = vscode.workspace.asRelativePath(document.uri);
+  const name = nameOf(document);
   if (selection.isEmpty) {
     const place = { position: plainPosition(selection.active) };
     return { uri: document.uri, range: wholeOf(document), place, label: name };
@@ -27,6 +28,15 @@ export function referenceTo(editor: vscode.TextEditor | undefined): Reference | 
   const [first, last] = [selection.start.line + 1, selection.end.line + 1];
   const label = first === last ? `${name}:${first}` : `${name}:${first}-${last}`;
   return { uri: document.uri, range: selection, place: { range: plainRange(selection) }, label };
+}
+
+/** A document's path as people write it; of a cell, its notebook's and which one it is. */
+function nameOf(document: vscode.TextDocument): string {
+  for (const notebook of vscode.workspace.notebookDocuments) {
+    const cell = notebook.getCells().find((one) => one.document === document);
+    if (cell) return `${vscode.workspace.asRelativePath(notebook.uri)}, cell ${cell.index + 1}`;
+  }
+  return vscode.workspace.asRelativePath(document.uri);
 }
 
 /** Put code at the cursor, in place of what is selected. */

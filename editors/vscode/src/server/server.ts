@@ -21,6 +21,7 @@ import {
 
 import { openSettings, serverPath, serverSettings } from "../settings/sources";
 import type { Life } from "../status/words";
+import { FOLLOWED } from "../documents";
 import { run, type Outcome, type RunOptions } from "./command";
 import { make } from "./environment";
 import { find, ServerProblem, type Found } from "./find";
@@ -213,7 +214,7 @@ export class Server implements vscode.Disposable {
 
   private clientOptions(): LanguageClientOptions {
     return {
-      documentSelector: [{ scheme: "file" }, { scheme: "untitled" }],
+      documentSelector: FOLLOWED.map((scheme) => ({ scheme })),
       initializationOptions: serverSettings(this.context),
       outputChannel: this.log,
       stdioOptions: { stdout: toLog, stderr: toLog },

@@ -186,4 +186,6 @@ def _untested(snapshot: Snapshot, fitting: Fitting) -> str:
         return "how tests are written in this language is not known here"
     if snapshot.path is None:
         return "the document is no file yet"
+    if snapshot.is_cell:
+        return "a test cannot import a notebook"
     return "this is a test already" if is_test(language.name, Path(snapshot.path)) else ""

@@ -254,6 +254,8 @@ def plan_tests(
         raise EditRefused("There is no function or class here to test.")
     if snapshot.path is None:
         raise EditRefused("The document is no file yet.", "Save it, so that a test can import it.")
+    if snapshot.is_cell:
+        raise EditRefused("A test cannot import a notebook.", "Move the code to a module.")
     path = Path(snapshot.path)
     if is_test(language.name, path):
         raise EditRefused("This is a test already.")

@@ -17,6 +17,8 @@ from nearfield.features.chat.folder import Folder
 from nearfield.features.chat.words import Change, Host, Problem, Refused
 from nearfield.features.gather import Place
 from nearfield.features.knowledge import Found
+from nearfield.index.understand import readable_text
+from nearfield.syntax.notebook import is_notebook
 from nearfield.types import Snapshot
 
 OWN_BYTES = 1_000_000
@@ -67,6 +69,8 @@ class Reach:
         if text is None:
             _, found = await asyncio.to_thread(folder.read, name, OWN_BYTES)
             text = found.text
+        shown = readable_text(path, text)
+        text = text if shown is None else shown
         if path not in self.files and len(self.files) >= self.limits.max_files:
             raise Refused(
                 f"{self.limits.max_files} files have been read for this answer: that is the limit.",
@@ -87,7 +91,13 @@ class Reach:
         return text
 
     async def change(self, path: str, before: str | None, after: str, title: str) -> bool:
-        """Show the user what a file shall become; whether it was applied. Raises `Unwritable`."""
+        """Show the user what a file shall become; whether it was applied. Raises `Unwritable`, and
+        `Refused` for a notebook, whose cells are the editor's."""
+        if before is not None and is_notebook(path):
+            raise Refused(
+                f"{path} is a notebook, which is not written as a file.",
+                "Show the code of the cell, so that the user can put it in.",
+            )
         folder, whole, encoding = self.folder, str(self.folder.root / path), ""
         if before is not None and self.host.open_text(whole) is None:
             _, now = await asyncio.to_thread(folder.read, path, OWN_BYTES)
