@@ -54,6 +54,8 @@ LOCK_SECONDS = 2.0
 RETRY_SECONDS = 10.0
 """After a full disk or a broken file."""
 BATTERY_SECONDS = 60.0
+PARSER_IDLE_SECONDS = 5.0
+"""Starting the process that parses takes a tenth of a second; keeping it costs 30 MB."""
 SAY_SECONDS = 0.2
 """Progress is said at most this often."""
 
@@ -235,10 +237,19 @@ class Indexer:
             self._load.rested()
 
     def _wait(self, seconds: float | None) -> None:
-        """Serve what comes in, or give up waiting."""
-        with contextlib.suppress(queue.Empty):
-            self._serve(self._inbox.get(timeout=seconds))
-            self._interrupted()
+        """Serve what comes in, or give up waiting. Waiting without an end ends the process that
+        parses after `PARSER_IDLE_SECONDS`."""
+        first = PARSER_IDLE_SECONDS if seconds is None else seconds
+        try:
+            message = self._inbox.get(timeout=first)
+        except queue.Empty:
+            if seconds is not None:
+                return
+            if self._keeper is not None:
+                self._keeper.end_parser()
+            message = self._inbox.get()
+        self._serve(message)
+        self._interrupted()
 
     def _serve(self, message: Message | None) -> None:
         match message:

@@ -262,13 +262,17 @@ class Keeper:
         self.taken = True
         return self
 
+    def end_parser(self) -> None:
+        """End the process that parses, until it is needed again."""
+        self._apart.close()
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._apart.close()
+        self.end_parser()
         if self._early is not None:
             self._early.close()
         if self._store is not None:
