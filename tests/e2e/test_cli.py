@@ -147,7 +147,7 @@ def test_no_suggestion_is_exit_code_1(shell: Shell) -> None:
         ("app.py:2", "is not FILE:LINE:COL"),
         ("app.py:two:3", "is not FILE:LINE:COL"),
         ("gone.py:1:1", "gone.py cannot be read: No such file"),
-        (".:1:1", "cannot be read"),
+        (".:1:1", "is not a regular file"),
         ("binary.py:1:1", "binary.py is not text"),
         ("app.py:0:1", "There is no line 0"),
         ("app.py:7:1", "There is no line 7: the file has 6"),
