@@ -86,6 +86,23 @@ NOTIFICATIONS: dict[str, Params] = {
         "textDocument": {"uri": u, "version": 2},
         "contentChanges": [{"range": _range(p), "text": "q"}],
     },
+    "notebookDocument/didOpen": lambda u, p: {
+        "notebookDocument": {
+            "uri": f"{u}.ipynb", "notebookType": "jupyter-notebook", "version": 1,
+            "cells": [{"kind": 2, "document": f"{u}#cell"}],
+        },
+        "cellTextDocuments": [
+            {"uri": f"{u}#cell", "languageId": "python", "version": 1, "text": "x = ("},
+        ],
+    },
+    "notebookDocument/didChange": lambda u, p: {
+        "notebookDocument": {"uri": f"{u}.ipynb", "version": 2},
+        "change": {"cells": {"structure": {"array": {"start": 7, "deleteCount": 9}}}},
+    },
+    "notebookDocument/didSave": lambda u, p: {"notebookDocument": {"uri": f"{u}.ipynb"}},
+    "notebookDocument/didClose": lambda u, p: {
+        "notebookDocument": {"uri": f"{u}.ipynb"}, "cellTextDocuments": [{"uri": f"{u}#cell"}],
+    },
     "textDocument/didFocus": lambda u, p: {"textDocument": {"uri": u}},
     "textDocument/didShowCompletion": lambda u, p: {"item": {"command": {"arguments": ["none"]}}},
     "textDocument/didPartiallyAcceptCompletion": lambda u, p: {

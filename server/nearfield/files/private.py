@@ -104,7 +104,7 @@ def read_private(path: Path, max_bytes: int) -> bytes:
     try:
         if not _trusted(os.fstat(handle)):
             raise UnreadableFile(f"{path.name} can be written by others.")
-        return read_open(handle, path.name, max_bytes)
+        return read_open(handle, path.name or str(path), max_bytes)
     finally:
         os.close(handle)
 

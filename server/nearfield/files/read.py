@@ -43,7 +43,7 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
     except (OSError, ValueError) as error:
         raise UnreadableFile(f"{path.name} cannot be read: {reason(error)}.") from error
     try:
-        return read_open(handle, path.name, max_bytes)
+        return read_open(handle, path.name or str(path), max_bytes)
     finally:
         os.close(handle)
 
