@@ -96,7 +96,8 @@ def _errand(task: str, workspace: Path, files: list[Path], once: str) -> Errand:
 
     if task not in [one.value for one in Task]:
         fail(f"There is no task {task!r}.", f"It may be: {', '.join(Task)}.")
-    sources = [Source(str(path.resolve()), text=named_text(path).text) for path in files]
+    # Not resolved: what a link is called counts as well as where it leads.
+    sources = [Source(str(path.absolute()), text=named_text(path).text) for path in files]
     accepted = (once,) if once else ()
     questions = _question if sys.stdin.isatty() else None
     return Errand(Task(task), str(workspace.resolve()), tuple(sources), (), accepted, questions)

@@ -44,7 +44,7 @@ an ending count nothing."""
 
 EXCLUDED_BY = "excluded by "
 UNREADABLE = ", which cannot be read"
-Kind = Literal["ignored", "settings", "keys", "unreadable"]
+Kind = Literal["ignored", "settings", "keys", "unreadable", "outside"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,8 @@ class Ruling:
         """The reason that stands in lists of files."""
         if self.kind == "keys":
             return "secret-looking"
+        if self.kind == "outside":
+            return "leads elsewhere"
         if self.kind == "unreadable":
             return f"{EXCLUDED_BY}{_clean(self.source)}{UNREADABLE} (it {self.problem})"
         return f"{EXCLUDED_BY}{_clean(self.source)}"
@@ -74,6 +76,8 @@ class Ruling:
             return "its name says that it holds keys"
         if self.kind == "settings":
             return "your settings withhold it"
+        if self.kind == "outside":
+            return "it leads out of the workspace by a link"
         if self.kind == "unreadable":
             source = _clean(self.source)
             return f"{source} cannot be read (it {self.problem}), so its rules are not known"
