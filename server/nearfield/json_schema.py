@@ -42,6 +42,8 @@ def check(schema: Any) -> None:
     """Raises `SchemaUnusable` for a schema that must not be used; see the module."""
     if not isinstance(schema, dict):
         raise SchemaUnusable("A JSON schema is an object.", 'For anything at all, write "{}".')
+    if not isinstance(schema.get("$schema", ""), str):
+        raise SchemaUnusable("The schema's $schema is no text.", "Leave it out.")
     _measure(schema)
     _Walk(schema).all()
 
@@ -124,8 +126,11 @@ class _Walk:
         for name in ("$dynamicRef", "$recursiveRef"):
             if name in one:
                 raise SchemaUnusable(f"The schema uses {name}.", "Use $defs and $ref.")
-        reference = one.get("$ref")
-        return [self._target(reference)] if isinstance(reference, str) else []
+        if "$ref" not in one:
+            return []
+        if not isinstance(reference := one["$ref"], str):
+            raise SchemaUnusable("The schema has a $ref that is no text.")
+        return [self._target(reference)]
 
     def _target(self, reference: str) -> Any:
         gone = SchemaUnusable(
@@ -144,6 +149,8 @@ class _Walk:
                 found = found[name]
             else:
                 raise gone
+        if not isinstance(found, dict | bool):
+            raise gone
         return found
 
 

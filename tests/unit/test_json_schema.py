@@ -14,6 +14,8 @@ from nearfield.features.chat.validate import validator
 from nearfield.json_schema import MOST_NODES, SchemaUnusable, check
 
 A = {"$ref": "#/$defs/a"}
+SELF = {"properties": {"x": {"$ref": "#"}}}
+DRAFT_7 = "http://json-schema.org/draft-07/schema#"
 TREE = {
     "type": "object",
     "properties": {"name": {"type": "string"}, "children": {"items": {"$ref": "#"}}},
@@ -58,6 +60,10 @@ def _nested(keyword: str, levels: int) -> dict[str, Any]:
         ({"items": {"$ref": "file:///etc/passwd"}}, "not in it"),
         ({"$ref": "other.json"}, "not in it"),
         ({"$ref": "#gone"}, "not in it"),
+        ({"$ref": "#/$ref"}, "not in it"),
+        ({"$ref": "#/required", "required": ["a"]}, "not in it"),
+        ({"$ref": 0}, "no text"),
+        ({"$schema": 5}, r"\$schema"),
         ({"$ref": "#/$defs/gone"}, "not in it"),
         ({"$ref": "#/allOf/99999999999999999999", "allOf": []}, "not in it"),
         ({"items": {"$id": "http://example.org/", "$ref": "#/x"}}, r"\$id"),
@@ -86,6 +92,9 @@ def test_what_must_not_be_used(schema: Any, why: str) -> None:
         ({"pattern": "(?=a)b"}, "cannot be used"),
         ({"pattern": "(a)\\1"}, "cannot be used"),
         ({"pattern": "("}, "cannot be used"),
+        ({"pattern": "\ud800"}, "cannot be used"),
+        ({"$schema": "//[x"}, "can be used"),
+        ({"$schema": "http://json-schema.org/draft-03/schema#", "disallow": "x"}, "draft"),
         ({"pattern": "((a{1,1000}){1,1000}){1,1000}"}, "cannot be used"),
         ({"patternProperties": {"(a+)+$": {}}}, "too complicated"),
         ({"patternProperties": {"a*a*b": {}}}, "too complicated"),
@@ -111,6 +120,9 @@ def test_what_cannot_be_checked(schema: dict[str, Any], why: str) -> None:
         ({"pattern": "^[a-z]+(-[a-z]+)*$"}, "ab-", "does not match"),
         ({"pattern": "^(a+)+$"}, "a" * 5_000 + "b", "does not match"),
         ({"pattern": "(x+x+)+y"}, "x" * 5_000, "does not match"),
+        ({"contains": {"$schema": DRAFT_7, "pattern": "^(a+)+$"}}, ["a" * 40 + "b"], "contain"),
+        ({"$schema": DRAFT_7, "pattern": "^(a+)+$", **SELF}, {"x": "a" * 40 + "b"}, "not match"),
+        ({"pattern": "^a+$"}, "a\ud800", "does not match"),
         ({"patternProperties": {"^x-": {"type": "null"}}}, {"x-a": 1}, "null"),
         ({"uniqueItems": True}, [*range(3000), "a", [1], [1]], "twice"),
         ({"items": {"multipleOf": 1e-300}}, [10**300], "multiple"),

@@ -23,7 +23,8 @@ LONGEST_NAME = 80
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _PASSWORD = frozenset((
     "pass", "password", "passwords", "passwd", "pwd", "pw", "passphrase", "passcode", "passwort",
-    "kennwort", "contrasena", "senha", "wachtwoord", "haslo", "parola", "identifiedby",
+    "kennwort", "contrasena", "senha", "wachtwoord", "haslo", "parola", "passe",
+    "identifiedby",
 ))  # fmt: skip
 _PASSWORD_ENDS = ("password", "passwords", "passwd", "pwd", "passphrase", "passwort")
 _RUN_TOGETHER_WITH_PASS = frozenset((

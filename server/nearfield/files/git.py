@@ -177,8 +177,8 @@ def _turned_off(keys: Sequence[str]) -> Iterator[str]:
     """Yield the arguments that empty what `keys` of a configuration name. Raises `GitFailed`."""
     for key in sorted(set(keys)):
         section, _, name = key.rpartition(".")
-        kind, _, named = section.partition(".")
-        if not named:
+        kind, dot, _ = section.partition(".")
+        if not dot:  # no driver's; an empty name is one too, as in `filter=`
             continue
         value = {"required": "false", "promisor": "false", "allow": "never"}.get(name)
         if name in _PROGRAMS:

@@ -22,6 +22,10 @@ HEADER_SECONDS = 10.0
 MOST_CONNECTIONS = 200
 """Each is a file descriptor; systems allow a process 256 or more."""
 
+MOST_AT_ONCE = 8 * 1024
+"""Bytes that are read in one go. h11 takes 10 us for a chunk, which may be of one byte, and all of
+asyncio's 256 KiB in such chunks would hold everybody else up for half a second."""
+
 
 class Connection(H11Protocol):
     """See the module. It reads what uvicorn's own protocol keeps: the state of h11, the cycle of
@@ -37,6 +41,8 @@ class Connection(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         """Take a place, another one's if there is none."""
         super().connection_made(transport)
+        # Of asyncio's own transports; the rest is read when the others have had their turn.
+        transport.max_size = MOST_AT_ONCE
         self._look()
         if len(self.connections) > MOST_CONNECTIONS:
             others = [one for one in self.connections if isinstance(one, Connection)]

@@ -7,9 +7,10 @@ makes the files and records where they come from.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -54,8 +55,7 @@ class Embedder:
     @cached_property
     def _session(self) -> Any:
         # Imported with the first text: a server that only looks names up never needs it.
-        import onnxruntime
-
+        onnxruntime = _runtime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
@@ -102,10 +102,9 @@ class Embedder:
 
     def _try(self, inputs: dict[str, Any]) -> tuple[bool, Any]:
         """Give way and run; False when it was interrupted."""
-        import onnxruntime
+        options = _runtime().RunOptions()
         from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
-        options = onnxruntime.RunOptions()
         self._running = options
         try:
             self._gives_way()
@@ -116,6 +115,17 @@ class Embedder:
             return False, None
         finally:
             self._running = None
+
+
+@cache
+def _runtime() -> Any:
+    """ONNX Runtime without its telemetry, which its packages from 1.29 on send to Microsoft by
+    default. The variable counts when the library is loaded, and on Windows only the call does."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()
+    return onnxruntime
 
 
 def _batches(rows: Sequence[Sequence[int]]) -> Iterator[list[int]]:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 import sys
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
@@ -47,7 +48,10 @@ log = logging.getLogger(__name__)
 
 BUFFER_SECONDS = 0.3
 """What is typed is passed on at most this often: the indexer reads a whole file each time."""
-RESTART_SECONDS = (1.0, 5.0, 30.0, 120.0)
+RESTART_SECONDS = (1.0, 3.0, 10.0, 30.0)
+"""Pauses before an indexer that died is started again, the last one for all further deaths."""
+STEADY_SECONDS = 120.0
+"""An indexer that ran this long before it died begins with the shortest pause again."""
 END_SECONDS = 0.2
 """An indexer that has not ended by itself so long after it was told to is killed: nothing but its
 last batch is lost, and a server must be gone within a second of its client."""
@@ -246,7 +250,10 @@ class Index:
         """Run the indexer, and another one when it dies."""
         deaths = 0
         while True:
+            started = time.monotonic()
             code = await self._run(workspace)
+            if time.monotonic() - started > STEADY_SECONDS:
+                deaths = 0
             wait = RESTART_SECONDS[min(deaths, len(RESTART_SECONDS) - 1)]
             deaths += 1
             log.warning("the indexer ended with %s; the next one starts in %s s", code, wait)

@@ -71,7 +71,7 @@ _TOKEN = re.compile(
     r"|(?P<block>(?:[|>][+\-]?|<<[~\-]?\w+|<<<)(?=[ \t]*\r?\n))"
     r"|(?P<tag></?[A-Za-z][^<>\n\"']{0,60}/?>|<!\[CDATA\[)"
     r"|(?P<other>\|\||\?\?=?|\?:|\|\|=|:-)"
-    r"|(?P<sign>=>|->|<-|:=|\?=|[!=]==?|::|[=:>~])"
+    r"|(?P<sign>=>|->|<-|:=|\?=|!:(?!:)|[!=]==?|::|[=:>~])"
     r"|(?P<life>&'static\b)"
     r"|(?P<mark>(?:&|!{1,2})\w{1,40}(?=[ \t]+[\"'\w]))"
     r"|(?P<bytes>(?:0x[0-9A-Fa-f]{1,2},\s*){7,4096}0x[0-9A-Fa-f]{1,2})"
@@ -99,6 +99,8 @@ _LINKS = frozenset(("is", "was", "to", "by", "or", "else"))
 _ASSIGNS = frozenset(("=", ":=", "=>", "<-"))
 # Another name with its own value.
 _ASSIGNMENT = re.compile(r"[A-Za-z_][\w.\-]*(?::$|[=:](?=[^=:]))")
+# `String::from`, whose argument may be the value.
+_PATH = re.compile(r"[A-Za-z_]+(?:::[A-Za-z_]+)+")
 _QUERY = re.compile(r"&(?:amp;)?[\w.\-]{1,40}=")
 _MORE = re.compile(
     rf"\r?\n(?:{_LEAD}|[ \t]*(?:#|//|\*)[ \t]*)([A-Za-z0-9+/=_\-]{{16,100}})(?=[ \t]*(?:\r?\n|\Z))"
@@ -297,7 +299,7 @@ def _is_secret(
         return bond is not Bond.CUT
     if bond in (Bond.NEAR, Bond.CUT):
         return False
-    if bare and _ASSIGNMENT.match(value):
+    if bare and (_ASSIGNMENT.match(value) or _PATH.fullmatch(value)):
         return False
     if len(spans) > 1 and has_shape(value):
         return True

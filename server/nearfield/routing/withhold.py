@@ -31,17 +31,16 @@ class Withheld:
         whole = Path(workspace, path)
         # Both as it is named and where links lead.
         named, real = os.path.abspath(whole), os.path.realpath(whole)  # noqa: PTH100
-        if workspace and _leads_out(workspace, named, real):
+        if _inside(workspace, named) is not None and _inside(workspace, real) is None:
             return Ruling("outside")
         return self._ruling(workspace, named) or self._ruling(workspace, real)
 
     def _ruling(self, workspace: str, path: str) -> Ruling | None:
         """What the rules say of an absolute path. Outside the workspace those hold that the file's
         own folder is under."""
-        for root in dict.fromkeys((workspace, os.path.realpath(workspace)) if workspace else ()):
-            if Path(path).is_relative_to(root):
-                inside = Path(path).relative_to(root).as_posix()
-                return IgnoreRules(root, self._settings).why(inside)
+        if found := _inside(workspace, path):
+            root, inside = found
+            return IgnoreRules(root, self._settings).why(inside)
         return self._by_name(path) or IgnoreRules(Path(path).parent).why(Path(path).name)
 
     def _by_name(self, path: str) -> Ruling | None:
@@ -51,9 +50,9 @@ class Withheld:
         return Ruling("settings", SETTINGS) if self._settings.match(name) else None
 
 
-def _leads_out(workspace: str, named: str, real: str) -> bool:
-    """Whether a link in the workspace leads to what is not in it: the user has allowed the
-    workspace's files, and this is none."""
-    root = os.path.realpath(workspace)
-    is_inside = any(Path(named).is_relative_to(one) for one in (os.path.abspath(workspace), root))  # noqa: PTH100
-    return is_inside and not Path(real).is_relative_to(root)
+def _inside(workspace: str, path: str) -> tuple[str, str] | None:
+    """The workspace's folder, as it is named or where it really is, and an absolute path in it."""
+    for root in (workspace, os.path.realpath(workspace)) if workspace else ():
+        if Path(path).is_relative_to(root):
+            return root, Path(path).relative_to(root).as_posix()
+    return None

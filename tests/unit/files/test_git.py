@@ -56,8 +56,8 @@ class Trap:
         with (repository / ".git/config").open("a") as config:
             for key in keys:
                 section, _, name = key.rpartition(".")
-                kind, _, inner = section.partition(".")
-                head = f'{kind} "{inner}"' if inner else kind
+                kind, dot, inner = section.partition(".")
+                head = f'{kind} "{inner}"' if dot else kind
                 config.write(f'[{head}]\n\t{name} = "{self.program}"\n')
 
 
@@ -94,6 +94,11 @@ def filters(trap: Trap, repository: Path) -> None:
 def filters_of_odd_names(trap: Trap, repository: Path) -> None:
     attributes(repository, "*.py filter=a=b.C\n")
     trap.named(repository, "filter.a=b.C.clean", "filter.a=b.C.process")
+
+
+def filters_without_a_name(trap: Trap, repository: Path) -> None:
+    attributes(repository, "*.py filter= diff=\n")
+    trap.named(repository, "filter..clean", "filter..process", "diff..command", "diff..textconv")
 
 
 def filters_in_an_included_file(trap: Trap, repository: Path) -> None:
@@ -181,9 +186,9 @@ def a_submodule(trap: Trap, repository: Path) -> None:
 
 
 TRAPS = [
-    filters, filters_of_odd_names, filters_in_an_included_file, drivers_of_diffs,
-    monitors_and_hooks, hooks_elsewhere, programs_of_the_core, objects_to_be_fetched,
-    an_embedded_repository, a_submodule,
+    filters, filters_of_odd_names, filters_without_a_name, filters_in_an_included_file,
+    drivers_of_diffs, monitors_and_hooks, hooks_elsewhere, programs_of_the_core,
+    objects_to_be_fetched, an_embedded_repository, a_submodule,
 ]  # fmt: skip
 
 

@@ -93,3 +93,23 @@ async def test_the_one_that_waits_longest_makes_place_and_no_request_does(port: 
     await busy[0].readuntil(b'{"read": 0}')
     for _, other in (*silent, busy, (read, write)):
         other.close()
+
+
+async def test_little_is_read_in_one_go(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chunk may be of one byte, and whatever is read at once is parsed at once."""
+    sizes: list[int] = []
+    receive = connection.Connection.data_received
+
+    def data_received(self: connection.Connection, data: bytes) -> None:
+        sizes.append(len(data))
+        receive(self, data)
+
+    monkeypatch.setattr(connection.Connection, "data_received", data_received)
+    read, write = await asyncio.open_connection("127.0.0.1", port)
+    chunks = b"1\r\n \r\n" * 20_000
+    write.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
+    async with asyncio.timeout(30):
+        assert (await read.readline()).split()[1] == b"200"
+    write.close()
+    assert sum(sizes) > len(chunks)
+    assert max(sizes) <= connection.MOST_AT_ONCE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import random
 import re
 from collections.abc import Callable
@@ -291,6 +292,48 @@ def test_which_files_stay(workspace: Path, path: str, withheld: bool, absolute: 
     rules = Withheld(["docs/internal.md"])
     name = str(workspace / path) if absolute else path
     assert bool(rules.why(str(workspace), name)) is withheld
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right there")
+def test_what_leads_out_of_the_workspace_stays(workspace: Path, tmp_path: Path) -> None:
+    """A repository may hold a link to any file of the user's."""
+    outside = tmp_path / "elsewhere"
+    outside.mkdir()
+    (outside / "a.py").write_text("a = 1\n", "utf-8")
+    (workspace / "link.py").symlink_to(outside / "a.py")
+    (workspace / "folder").symlink_to(outside)
+    (workspace / "b.py").write_text("b = 1\n", "utf-8")
+    (workspace / "inside.py").symlink_to("b.py")
+    alias = tmp_path / "alias"
+    alias.symlink_to(workspace)
+    rules = Withheld()
+    for name in ("link.py", "folder/a.py"):
+        for folder, path in itertools.product((workspace, alias), (name, str(workspace / name))):
+            ruling = rules.why(str(folder), path)
+            assert ruling is not None and "by a link" in ruling.sentence
+    for folder in (workspace, alias):
+        assert not rules.why(str(folder), "inside.py")
+        # Named by the user, not by the repository.
+        assert not rules.why(str(folder), str(outside / "a.py"))
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ('let password = String::from("{}");', ""),
+        ('secret!: string = "{}"', ""),
+        ("token!: '{}'", ""),
+        ("mot_de_passe = '{}'", ""),
+        ("password: Vault::Entry,", "Vault::Entry"),
+        ("let password = Secret::read();", "Secret::read"),
+        ("token!: string;", "string"),
+    ],
+)
+def test_declarations_of_other_languages(line: str, kept: str) -> None:
+    secret = "k7Qz!pR2vX9m"
+    text = f"x = 1\n{line.format(secret)}\n"
+    clean = redact_texts([text])[0][0]
+    assert secret not in clean and (not kept or clean == text)
 
 
 def test_a_changed_ignore_file_counts_at_once(workspace: Path) -> None:

@@ -50,8 +50,10 @@ def validator(schema: Mapping[str, Any]) -> Wrong:
     check(schema)
     for pattern in _patterns(schema):
         compiled(pattern)
-    kind: Any = validator_for(dict(schema), default=jsonschema.Draft202012Validator)
     try:
+        kind: Any = validator_for(dict(schema), default=jsonschema.Draft202012Validator)
+        if kind is jsonschema.Draft3Validator:
+            raise SchemaUnusable("The schema is of a draft before 4.", "Use a later one.")
         kind.check_schema(dict(schema))
     except jsonschema.SchemaError as error:
         raise SchemaUnusable(
@@ -87,7 +89,7 @@ def compiled(pattern: str) -> Any:
     options.max_mem = PATTERN_MEMORY
     try:
         return re2.compile(pattern, options)
-    except re2.error as error:
+    except (re2.error, UnicodeEncodeError) as error:
         raise SchemaUnusable(
             f"The schema's pattern {pattern[:100]!r} cannot be used.",
             "Look-around, back-references and more than 1,000 repetitions are not supported.",
@@ -100,6 +102,7 @@ class _Steps:
 
 def _counted(kind: Any, steps: _Steps) -> Any:
     """`kind` with every keyword counted, and those replaced whose own time is not bounded."""
+    import attrs
     from jsonschema.validators import extend  # pyright: ignore[reportUnknownVariableType]
 
     def counting(keyword: Callable[..., Any]) -> Callable[..., Any]:
@@ -112,13 +115,19 @@ def _counted(kind: Any, steps: _Steps) -> Any:
         return run
 
     keywords: dict[str, Any] = {**kind.VALIDATORS, "pattern": _matches, "uniqueItems": _unique}
-    return extend(kind, {name: counting(of) for name, of in keywords.items()})
+    own: Any = extend(kind, {name: counting(of) for name, of in keywords.items()})
+    # Its own one takes a validator that counts nothing for a part that has a $schema.
+    own.evolve = attrs.evolve
+    return own
 
 
 def _matches(_of: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[Any]:
     from jsonschema import ValidationError
 
-    if isinstance(instance, str) and not compiled(pattern).search(instance):
+    if not isinstance(instance, str):
+        return
+    # Half of a surrogate pair, which JSON can hold, is no text to RE2.
+    if not compiled(pattern).search(instance.encode("utf-8", "replace").decode()):
         yield ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
