@@ -26,6 +26,9 @@ from nearfield.lsp.protocol import NearfieldProtocol
 
 log = logging.getLogger(__name__)
 
+SWITCH_SECONDS = 0.0005
+"""How long a thread that looks at a large document keeps the interpreter from the event loop. With
+Python's own 5 ms a trivial request waits for several such turns."""
 END_S = 0.7
 """From the reason to end until the process is ended by force; the promise is one second."""
 CLOSE_S = 0.45
@@ -142,6 +145,7 @@ async def _run(
     write: io.RawIOBase,
     close: Callable[[], Awaitable[None]],
 ) -> int:
+    sys.setswitchinterval(SWITCH_SECONDS)
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     deadline = Deadline(lambda: protocol.exit_code)

@@ -7,6 +7,7 @@ language without a tree it is the paragraph.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -30,6 +31,9 @@ __all__ = [
     "unit_at",
     "whole_lines",
 ]
+
+WIDE = 1_000
+"""Children of one node that are taken as a list."""
 
 WRAPPERS = frozenset(
     {
@@ -196,8 +200,22 @@ def named_scopes(parsed: Parsed) -> list[tuple[str, tree_sitter.Node]]:
         node = pending.pop()
         if node.type in parsed.language.scopes and (name := name_of(parsed, node)):
             found.append((name, node))
-        pending.extend(reversed(node.named_children))
+        pending.extend(reversed(list(_named_children(node))))
     return found
+
+
+def _named_children(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
+    """Yield the named children of `node`. A list of very many is not made at once: that would hold
+    the interpreter for as long."""
+    if node.child_count <= WIDE:
+        yield from node.named_children
+        return
+    cursor = node.walk()
+    more = cursor.goto_first_child()
+    while more:
+        if (child := cursor.node) is not None and child.is_named:
+            yield child
+        more = cursor.goto_next_sibling()
 
 
 def functions_of(parsed: Parsed) -> list[Span]:
