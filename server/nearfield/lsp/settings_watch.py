@@ -1,7 +1,7 @@
 """Follow the settings files: the user's, and the `.nearfield.toml` of each workspace folder.
 
-A thread looks at two or three files all the time, and wakes the event loop when one of them differs.
-That costs less than a watcher, works on network drives, and takes no watch from the system.
+A thread looks at two or three files all the time, and wakes the event loop when one differs. That
+costs less than a watcher, works on network drives, and takes no watch from the system.
 """
 
 from __future__ import annotations
