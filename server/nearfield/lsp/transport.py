@@ -9,6 +9,7 @@ second.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import logging
 import os
@@ -21,6 +22,8 @@ from typing import Any, NoReturn
 
 from lsprotocol import types
 
+from nearfield import terminal
+from nearfield.errors import NearfieldError
 from nearfield.lsp import frames
 from nearfield.lsp.protocol import NearfieldProtocol
 
@@ -136,6 +139,8 @@ def run(
     # Not by tearing the interpreter down: it waits for threads and frees a hundred MB, and the
     # thread that would end what hangs there does not run any more.
     logging.shutdown()
+    with contextlib.suppress(OSError, NearfieldError):
+        terminal.finish()  # what libraries have printed belongs to the log
     os._exit(code)
 
 
