@@ -48,7 +48,7 @@ from nearfield.providers.base import Provider
 from nearfield.routing.errand import Decision, Task
 from nearfield.routing.ledger import Said, data_dir
 from nearfield.routing.router import RoleStatus, Router, built
-from nearfield.types import Edit, Priority, Selected, Snapshot, Spent, Suggestion, Trace
+from nearfield.types import Edit, Priority, Reason, Selected, Snapshot, Spent, Suggestion, Trace
 
 __all__ = ["CompletionAnswer", "CompletionAsk", "Selected", "Service", "State", "Status"]
 
@@ -245,8 +245,13 @@ class Service:
 
     @property
     def last(self) -> Trace | None:
-        """The last completion that somebody waited for."""
-        return last_completion(self.traces.last(KEPT_FOR_LAST))
+        """The last completion that somebody waited for; None where the reason why it showed nothing
+        has gone since."""
+        last = last_completion(self.traces.last(KEPT_FOR_LAST))
+        if last is None or (last.reason is Reason.PAUSED and not self._paused):
+            return None
+        is_ready = self.status.state is State.READY
+        return None if last.reason is Reason.NOT_READY and is_ready else last
 
     @property
     def providers(self) -> Mapping[str, Provider]:
