@@ -75,7 +75,7 @@ class Ruling:
         if self.kind == "keys":
             return "its name says that it holds keys"
         if self.kind == "outside":
-            return "it is a link to a file outside the workspace"
+            return "it leads out of the workspace by a link"
         if self.kind == "settings":
             return "your settings withhold it"
         if self.kind == "unreadable":

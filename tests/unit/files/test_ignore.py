@@ -426,4 +426,4 @@ def test_a_link_that_leads_out_of_the_workspace_may_not_leave(tmp_path: Path) ->
             for path in (name, str(workspace / name)):
                 ruling = Withheld().why(str(workspace), path)
                 assert (ruling is None) is leaves, (workspace, path)
-                assert leaves or (ruling is not None and "outside" in ruling.sentence)
+                assert leaves or (ruling is not None and "out of the workspace" in ruling.sentence)
