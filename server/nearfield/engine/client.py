@@ -312,6 +312,8 @@ class Engine:
             self._deaths = 1 if time.monotonic() - born > STEADY_AFTER else self._deaths + 1
             self._unready += 1
             pause = RESTART_PAUSES[min(self._deaths, len(RESTART_PAUSES)) - 1]
+            if self._unready >= GIVE_UP_AFTER:
+                pause = RESTART_PAUSES[-1]  # those who wait have to see that it failed
             last = self._stderr[-1] if self._stderr else ""
             log.warning(
                 "engine worker died (%d lately), again in %.0f s. %s", self._deaths, pause, last
