@@ -43,7 +43,8 @@ static:
 test: setup models static ## Run every check
 	@echo "== VS Code extension" && scripts/check-vscode
 	@echo "== Neovim plugin" && scripts/check-neovim
-	@echo "== tests" && CI=1 $(BIN)/python -m pytest
+	@echo "== unit tests" && CI=1 $(BIN)/python -m pytest -q -n auto tests/unit
+	@echo "== tests" && CI=1 $(BIN)/python -m pytest --ignore=tests/unit
 
 # `make bench BENCH="replay overhead.py"` runs some of them; all take some hours on two cores. Those
 # that need an argument (a tree to index, a question) are started as RESULTS.md says.
