@@ -16,7 +16,8 @@ from nearfield.index.files import VENDORED
 
 MANY_PATHS = 500
 """From here on a whole build is quicker than file by file: a branch was switched."""
-DEBOUNCE_MS = 100
+DEBOUNCE_MS = 400
+"""The watcher's thread wakes this often, also when nothing changes."""
 NETWORK = frozenset({"nfs", "nfs4", "cifs", "smbfs", "smb3", "fuse.sshfs", "9p", "afpfs", "davfs"})
 POLL_MS = 5_000
 
@@ -46,7 +47,7 @@ class Watcher:
                 self._root,
                 watch_filter=self._counts,
                 stop_event=self._stop,
-                debounce=DEBOUNCE_MS * 4,
+                debounce=DEBOUNCE_MS,
                 step=DEBOUNCE_MS,
                 force_polling=polling or None,
                 poll_delay_ms=POLL_MS if polling else 300,

@@ -20,6 +20,7 @@ import asyncio
 import contextvars
 import inspect
 import logging
+import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from enum import Enum
@@ -100,6 +101,8 @@ class NearfieldProtocol(LanguageServerProtocol):
         """Who is told the raw params of a notification, by its method, that cannot be read."""
         self.when_shut_down: Callable[[], Awaitable[None]] | None = None
         """What is done before `shutdown` is answered, once nothing else runs."""
+        self.active = threading.Event()
+        """Set at each message from the client."""
         self._unanswered: set[MsgId] = set()
 
     @property
@@ -122,6 +125,7 @@ class NearfieldProtocol(LanguageServerProtocol):
 
     def receive(self, message: Any | Garbage) -> None:
         """Handle one message from the client, whatever it is."""
+        self.active.set()
         if isinstance(message, Garbage):
             log.warning("garbage from the client: %s", message.what)
             self._refuse(None, PARSE_ERROR, message.what)

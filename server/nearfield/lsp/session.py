@@ -169,7 +169,8 @@ class Session:
         await service.start()
         self._service = service
         self._watching = run_task(
-            settings_watch.watch(lambda: self.documents.roots, self.reload), "watch the settings"
+            settings_watch.watch(lambda: self.documents.roots, self.reload, self.protocol.active),
+            "watch the settings",
         )
         for document in self.documents:
             self.opened(document)

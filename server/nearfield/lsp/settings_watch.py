@@ -1,13 +1,15 @@
-"""Follow the settings files: the user's, and the `.nearfield.toml` of each workspace folder.
+"""Watch the settings files: the user's, and the `.nearfield.toml` of each workspace folder.
 
-A thread looks at two or three files all the time, and wakes the event loop when one differs. That
-costs less than a watcher, works on network drives, and takes no watch from the system.
+A thread compares the files' stamps when the client has sent something, at most once in
+`LOOK_SECONDS`, and wakes the event loop when one differs. That costs less than a watcher, works on
+network drives, and lets an idle server sleep: settings matter only when something is asked for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import threading
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,12 +21,19 @@ LOOK_SECONDS = 1.5
 
 Stamp = tuple[int, int, int]
 
+log = logging.getLogger(__name__)
+
 
 async def watch(
-    roots: Callable[[], Sequence[str]], changed: Callable[[], Awaitable[object]]
+    roots: Callable[[], Sequence[str]],
+    changed: Callable[[], Awaitable[object]],
+    active: threading.Event,
 ) -> None:
-    """Await `changed` whenever a settings file of one of `roots` was written, made or deleted. Runs
-    until it is cancelled."""
+    """Await `changed` when a settings file of one of `roots` was written, created or deleted.
+
+    `active` is set at each message from the client and cleared here. Runs until it is cancelled; an
+    error in `changed` is logged.
+    """
     loop, differs, stop = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
 
     def wake() -> None:
@@ -33,35 +42,44 @@ async def watch(
 
     # A thread of its own: a network drive may not answer.
     looking = threading.Thread(
-        target=_look, args=(roots, wake, stop), name="settings-watch", daemon=True
+        target=_look, args=(roots, wake, active, stop), name="settings-watch", daemon=True
     )
     looking.start()
     try:
         while True:
             await differs.wait()
             differs.clear()
-            await changed()
+            try:
+                await changed()
+            except Exception:
+                log.exception("the changed settings could not be applied")
     finally:
         stop.set()
+        active.set()
 
 
 def _look(
-    roots: Callable[[], Sequence[str]], wake: Callable[[], None], stop: threading.Event
+    roots: Callable[[], Sequence[str]],
+    wake: Callable[[], None],
+    active: threading.Event,
+    stop: threading.Event,
 ) -> None:
     user = user_config_file()
     known: dict[Path, Stamp | None] = {}
     while not stop.wait(LOOK_SECONDS if known else 0):
+        active.clear()
         paths = [user, *(workspace_config_file(Path(root)) for root in roots())]
         now = {path: _stamp(path) for path in paths}
         if any(known.get(path, stamp) != stamp for path, stamp in now.items()):
             wake()
         known = now
+        active.wait()
 
 
 def _stamp(path: Path) -> Stamp | None:
     """Return what changes when the file does, None where there is none."""
     try:
-        status = os.stat(path)  # noqa: PTH116 - a tenth of the price of pathlib's, every second
+        status = os.stat(path)  # noqa: PTH116 - a tenth of the price of pathlib's
     except (OSError, ValueError):
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino
