@@ -32,7 +32,7 @@ import msgspec
 from nearfield.config.load import load
 from nearfield.config.schema import Cache, Index
 from nearfield.errors import EditRefused
-from nearfield.features.act.proposal import Wish
+from nearfield.features.code_actions.proposal import Wish
 from nearfield.features.service import Service
 from nearfield.features.status import State
 from nearfield.types import ChatRequest, Message, Role, Snapshot, Span

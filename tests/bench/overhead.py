@@ -24,7 +24,7 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 from nearfield.config.schema import Completion, Config, ProviderSettings
-from nearfield.features.ask import CompletionAsk
+from nearfield.features.completion.request import CompletionAsk
 from nearfield.features.service import Service
 from nearfield.features.status import State
 from nearfield.providers.scripted import Scripted

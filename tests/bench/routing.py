@@ -30,8 +30,8 @@ import nearfield
 from nearfield.config.schema import Config, ProviderSettings
 from nearfield.providers.scripted import Scripted
 from nearfield.routing import secrets
-from nearfield.routing.errand import Consent, Errand, Task
 from nearfield.routing.redact import redact_texts
+from nearfield.routing.request_context import Consent, Errand, Task
 from nearfield.routing.router import Router
 from nearfield.routing.store import Store
 from nearfield.types import Capabilities, ChatRequest, Delta, InfillRequest, Message, Role

@@ -14,7 +14,7 @@ import msgspec
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
 from nearfield.providers.registry import build
-from nearfield.routing.errand import Errand
+from nearfield.routing.request_context import Errand
 from nearfield.routing.router import Router
 from nearfield.types import ChatRequest, Message, Role
 

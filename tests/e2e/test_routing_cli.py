@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from nearfield.features.record.row import Row, Taken
-from nearfield.features.record.store import RecordStore
-from nearfield.routing.errand import Consent
+from nearfield.features.metrics.row import Row, Taken
+from nearfield.features.metrics.store import RecordStore
 from nearfield.routing.ledger import Sending
+from nearfield.routing.request_context import Consent
 from nearfield.routing.store import Store
 
 CONFIG = """

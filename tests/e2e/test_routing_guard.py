@@ -26,8 +26,8 @@ from nearfield.errors import NearfieldError
 from nearfield.providers.base import Provider
 from nearfield.providers.registry import build
 from nearfield.providers.scripted import Scripted
-from nearfield.routing.errand import Consent, Errand, Task
 from nearfield.routing.guard import remote
+from nearfield.routing.request_context import Consent, Errand, Task
 from nearfield.routing.router import ROLES, Router
 from nearfield.routing.store import Store
 from nearfield.types import ChatRequest, InfillRequest, Message, Role, Tool

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.unit.chat.conftest import Person, Screen
+from tests.unit.features.chat.conftest import Person, Screen
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Cache, Config, Models
 from nearfield.features import assemble
+from nearfield.features.chat.audit_store import CallStore
 from nearfield.features.chat.chat import Chat
-from nearfield.features.chat.store import CallStore
+from nearfield.features.chat.protocol import Ask
 from nearfield.features.chat.structured import structured
-from nearfield.features.chat.words import Ask
 from nearfield.features.offers import Offers
 from nearfield.features.trace import TraceLog
-from nearfield.routing.errand import Errand
+from nearfield.routing.request_context import Errand
 from nearfield.routing.router import Router
 from nearfield.routing.store import Store
 from nearfield.types import Message, Role

@@ -20,9 +20,9 @@ from nearfield.types import Snapshot, Span
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
-    from nearfield.features.act.proposal import Proposal
+    from nearfield.features.code_actions.proposal import Proposal
     from nearfield.features.service import Service
-    from nearfield.routing.errand import Decision, Offer
+    from nearfield.routing.request_context import Decision, Offer
 
 Target = Annotated[
     str,
@@ -51,7 +51,7 @@ class _Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What is to be done: an action of features/act at `spans` of a document."""
+    """What is to be done: an action of features/code_actions at `spans` of a document."""
 
     action: str
     snapshot: Snapshot
@@ -91,7 +91,7 @@ def refactor(
     log_level: Level = "error",
 ) -> None:
     """Rewrite the function at a line as an instruction says. Output and exit codes as of fix."""
-    from nearfield.features.act.actions import ACTIONS, MENU
+    from nearfield.features.code_actions.actions import ACTIONS, MENU
 
     known = instruction in MENU and ACTIONS[instruction].goal
     action = instruction if known else "rewrite"
@@ -175,7 +175,7 @@ def _spans(place: Place, last: int) -> tuple[Span, ...]:
         # One line means the place: what is around it. More of them are a selection.
         one = starts.index(place.offset) + 1 == last
         return (Span(place.offset, place.offset if one else end),)
-    from nearfield.features.act.target import functions_of
+    from nearfield.syntax.definitions import functions_of
     from nearfield.syntax.languages import language_for
     from nearfield.syntax.parser import parse
 
@@ -203,7 +203,7 @@ async def _act(order: _Order, loaded: Loaded) -> _Outcome:
 
 
 async def _propose(service: Service, order: _Order, span: Span, outcome: _Outcome) -> Proposal:
-    from nearfield.features.act.proposal import Problem, Wish
+    from nearfield.features.code_actions.proposal import Problem, Wish
 
     path = Path(order.snapshot.path or "")
     known = outcome.texts.get(path)
@@ -230,7 +230,7 @@ def _take(outcome: _Outcome, proposal: Proposal) -> None:
 
 async def _yes(_: Offer) -> Decision:
     """Who names a provider on the command line has said yes to this request."""
-    from nearfield.routing.errand import Decision
+    from nearfield.routing.request_context import Decision
 
     return Decision.ONCE
 
@@ -238,7 +238,7 @@ async def _yes(_: Offer) -> Decision:
 def _print(
     outcome: _Outcome, changed: dict[Path, Patch], root: Path, as_json: bool, written: bool
 ) -> None:
-    from nearfield.features.act.hunks import unified
+    from nearfield.features.code_actions.hunks import unified
 
     rows: list[dict[str, Any]] = []
     for path, patch in changed.items():

@@ -21,7 +21,7 @@ from nearfield.terminal import answers_on_terminal
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
     from nearfield.providers.base import Provider
-    from nearfield.routing.errand import Decision, Errand, Offer
+    from nearfield.routing.request_context import Decision, Errand, Offer
     from nearfield.routing.router import Router
     from nearfield.types import ChatRequest, Usage
 
@@ -92,7 +92,7 @@ def ask(
 
 
 def _errand(task: str, workspace: Path, files: list[Path], once: str) -> Errand:
-    from nearfield.routing.errand import Errand, Source, Task
+    from nearfield.routing.request_context import Errand, Source, Task
 
     if task not in [one.value for one in Task]:
         fail(f"There is no task {task!r}.", f"It may be: {', '.join(Task)}.")
@@ -237,7 +237,7 @@ async def _question(offer: Offer) -> Decision | None:
 
 def _put(offer: Offer) -> Decision | None:
     from nearfield.features.offers import words
-    from nearfield.routing.errand import Decision
+    from nearfield.routing.request_context import Decision
 
     say(f"\n{words(offer)}")
     said = prompt("Send it? [once/workspace/never/no]", default="no")

@@ -160,7 +160,7 @@ def prune(
     before: Annotated[str, typer.Option(help='Delete what is older: "90d" or a date.')],
 ) -> None:
     """Delete old entries. What they cost is then no longer counted."""
-    from nearfield.features.chat.store import CallStore
+    from nearfield.features.chat.audit_store import CallStore
     from nearfield.routing.store import Store
 
     gone = Store().prune(since(before)) + CallStore().prune(since(before))

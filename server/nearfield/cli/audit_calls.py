@@ -13,7 +13,7 @@ from nearfield.cli.output import ExitCode, print_json, say
 from nearfield.cli.table import Kind, print_table
 
 if TYPE_CHECKING:
-    from nearfield.features.chat.store import Called
+    from nearfield.features.chat.audit_store import Called
 
 CALLS: Mapping[str, Kind] = {
     "id": "number",
@@ -29,7 +29,7 @@ CALLS: Mapping[str, Kind] = {
 
 def list_calls(limit: int, *, as_json: bool) -> None:
     """Print the last calls, newest first. Exit code 1 when there is none."""
-    from nearfield.features.chat.store import CallStore
+    from nearfield.features.chat.audit_store import CallStore
 
     store = CallStore()
     found = store.calls(limit=limit)

@@ -21,7 +21,7 @@ from nearfield.types import Reason, Snapshot, Span
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
-    from nearfield.features.ask import CompletionAnswer
+    from nearfield.features.completion.request import CompletionAnswer
     from nearfield.features.service import Service
     from nearfield.types import Suggestion, Trace
 
@@ -137,7 +137,7 @@ async def why(place: Place, loaded: Loaded) -> Trace:
     from msgspec import structs
 
     from nearfield.cli.serving import serving
-    from nearfield.features.ask import CompletionAsk
+    from nearfield.features.completion.request import CompletionAsk
 
     unrecorded = structs.replace(loaded.config.completion, record=False)
     loaded = replace(loaded, config=structs.replace(loaded.config, completion=unrecorded))
@@ -156,7 +156,7 @@ async def _ask(
     from msgspec import structs
 
     from nearfield.errors import NoProvider
-    from nearfield.features.ask import CompletionAsk
+    from nearfield.features.completion.request import CompletionAsk
     from nearfield.features.reasons import words
     from nearfield.features.service import Service
     from nearfield.features.trace import flat

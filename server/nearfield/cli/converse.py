@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfield.cli.output import emit, prompt, say
 from nearfield.cli.serving import serving
-from nearfield.features.chat.words import (
+from nearfield.features.chat.protocol import (
     Allow,
     Ask,
     CallReport,
@@ -29,7 +29,7 @@ from nearfield.features.chat.words import (
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
-    from nearfield.routing.errand import Errand
+    from nearfield.routing.request_context import Errand
 
 
 async def converse(
@@ -70,8 +70,8 @@ class Terminal:
 
     async def apply(self, change: Change) -> bool:
         """Show the diff, ask, and write the file if it is still the same."""
-        from nearfield.features.act.hunks import unified
         from nearfield.features.chat.folder import Folder
+        from nearfield.features.code_actions.hunks import unified
 
         new = change.before is None
         say("\n" + unified(change.before or "", change.after, change.shown, new))

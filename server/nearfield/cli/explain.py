@@ -17,8 +17,8 @@ from nearfield.types import Span
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
-    from nearfield.features.explain.explainer import Explained
-    from nearfield.features.explain.facts import Facts
+    from nearfield.features.hover.explainer import Explained
+    from nearfield.features.hover.facts import Facts
 
 
 def explain(

@@ -89,7 +89,7 @@ class _Printed:
 
     def found(self, snapshot: Snapshot, _piece: Piece, findings: list[Finding]) -> None:
         """A piece is done."""
-        from nearfield.features.explain.facts import shown_path
+        from nearfield.features.hover.facts import shown_path
 
         path = shown_path(snapshot)
         for one in findings:
@@ -170,7 +170,7 @@ def _root_of(path: Path) -> Path:
 
 def _diff(snapshot: Snapshot, finding: Finding, path: str) -> str:
     """The finding's fix as a unified diff, "" where it has none."""
-    from nearfield.features.act.hunks import applied, unified
+    from nearfield.features.code_actions.hunks import applied, unified
     from nearfield.types import Edit
 
     if finding.replacement is None:

@@ -19,7 +19,7 @@ from nearfield.features.offers import dollars
 
 if TYPE_CHECKING:
     from nearfield.config.schema import Budget
-    from nearfield.features.record.summary import Completions
+    from nearfield.features.metrics.summary import Completions
     from nearfield.routing.ledger import Entry, LocalUse
 
 USED: Mapping[str, Kind] = {
@@ -69,8 +69,8 @@ def stats(
     saved."""
     from nearfield.cli.output import fail
     from nearfield.config.load import load
-    from nearfield.features.record.store import RecordStore, RecordUnusable
-    from nearfield.features.record.summary import summary
+    from nearfield.features.metrics.store import RecordStore, RecordUnusable
+    from nearfield.features.metrics.summary import summary
     from nearfield.routing import money
     from nearfield.routing.ledger import Filter
     from nearfield.routing.store import Store

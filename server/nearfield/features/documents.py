@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nearfield.context.slice import Window
-from nearfield.features.held import Held, Prompt
+from nearfield.features.completion.cached_prompt import Held, Prompt
 from nearfield.syntax.differences import changed_span
 from nearfield.types import PROMPTS_KEPT, Edit, Situation, Snapshot, Span
 

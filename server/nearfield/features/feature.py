@@ -13,8 +13,8 @@ from functools import partial
 from typing import TypeVar
 
 from nearfield.config.folders import FolderConfigs
-from nearfield.features.tasks import describe
 from nearfield.routing.router import Router
+from nearfield.tasks import describe
 from nearfield.types import Edit, Snapshot
 
 log = logging.getLogger(__name__)

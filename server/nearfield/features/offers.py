@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from nearfield.listeners import Listeners
-from nearfield.routing.errand import Decision, Offer, Task
+from nearfield.routing.request_context import Decision, Offer, Task
 
 MOST_OPEN = 32
 """Offers that nobody answers are forgotten, the oldest first."""

@@ -17,37 +17,37 @@ from typing import Protocol, runtime_checkable
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.features import assemble
-from nearfield.features.acceptance import Acceptance, Taken
-from nearfield.features.act.work import Actions
-from nearfield.features.ask import CompletionAnswer, CompletionAsk
-from nearfield.features.complete import Completer
+from nearfield.features.code_actions.perform import Actions
+from nearfield.features.completion.acceptance import Acceptance, Taken
+from nearfield.features.completion.completer import Completer
+from nearfield.features.completion.prefill import Prefill
+from nearfield.features.completion.prompt_cache import DOCUMENTS as WARM_DOCUMENTS
+from nearfield.features.completion.prompt_cache import FOLDER as PROMPTS
+from nearfield.features.completion.prompt_cache import Warm
+from nearfield.features.completion.question import sequences
+from nearfield.features.completion.request import CompletionAnswer, CompletionAsk
 from nearfield.features.documents import Documents
-from nearfield.features.elsewhere import clouds
-from nearfield.features.embedding import embedded_here
-from nearfield.features.explain.explainer import Explainer
 from nearfield.features.feature import DocumentChange, Features, isolated
 from nearfield.features.health import HealthWatch
-from nearfield.features.knowledge import Knowledge
+from nearfield.features.hover.explainer import Explainer
+from nearfield.features.metrics.recorder import Recorder
+from nearfield.features.metrics.store import RecordStore
 from nearfield.features.next_edit.edits import NextEdits
 from nearfield.features.next_edit.inline import suggestion_for
 from nearfield.features.offers import Offers
 from nearfield.features.power import on_battery
-from nearfield.features.prefill import Prefill
-from nearfield.features.question import sequences
 from nearfield.features.reasons import last_completion
-from nearfield.features.record.recorder import Recorder
-from nearfield.features.record.store import RecordStore
+from nearfield.features.remote_choice import clouds
 from nearfield.features.review.reviewer import Reviewer
 from nearfield.features.status import State, Status, StatusBoard
-from nearfield.features.tasks import run_task, stop_task
 from nearfield.features.trace import TraceLog
-from nearfield.features.warm import DOCUMENTS as WARM_DOCUMENTS
-from nearfield.features.warm import FOLDER as PROMPTS
-from nearfield.features.warm import Warm
+from nearfield.features.workspace_context.embedding import embedded_here
+from nearfield.features.workspace_context.knowledge import Knowledge
 from nearfield.providers.base import Provider
-from nearfield.routing.errand import Decision, Task
 from nearfield.routing.ledger import Said, data_dir
+from nearfield.routing.request_context import Decision, Task
 from nearfield.routing.router import RoleStatus, Router, built
+from nearfield.tasks import run_task, stop_task
 from nearfield.types import Edit, Priority, Reason, Selected, Snapshot, Spent, Suggestion, Trace
 
 __all__ = ["CompletionAnswer", "CompletionAsk", "Selected", "Service", "State", "Status"]

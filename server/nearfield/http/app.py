@@ -15,14 +15,14 @@ from typing import Any
 from nearfield.errors import NearfieldError
 from nearfield.features.chat.structured import structured
 from nearfield.features.service import Service
-from nearfield.features.tasks import run_task, stop_task
 from nearfield.features.token import Token
 from nearfield.http import wire
 from nearfield.http.answers import ChatForm, CompletionForm, Form, Said, events, whole
 from nearfield.http.exchange import Event, Exchange, Receive, Send
 from nearfield.http.wire import BadRequest, ChatBody, CompletionBody
-from nearfield.routing.errand import Errand, Task
+from nearfield.routing.request_context import Errand, Task
 from nearfield.routing.router import ROLES, Route, Router, built
+from nearfield.tasks import run_task, stop_task
 from nearfield.types import ChatRequest
 
 HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})

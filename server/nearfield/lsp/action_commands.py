@@ -31,7 +31,7 @@ from nearfield.lsp.session import Session
 from nearfield.lsp.work import Report, shown_work
 
 if TYPE_CHECKING:
-    from nearfield.features.act.proposal import FileChange, Problem, Proposal, Wish
+    from nearfield.features.code_actions.proposal import FileChange, Problem, Proposal, Wish
     from nearfield.features.service import Service
     from nearfield.types import Snapshot, Span
 
@@ -93,7 +93,7 @@ async def work(session: Session, params: ActionParams) -> Proposal:
 
 def wish_of(session: Session, params: ActionParams) -> Wish:
     """The params in the inside's words. Raises `JsonRpcInvalidParams` and `EditRefused`."""
-    from nearfield.features.act.proposal import Problem, Wish
+    from nearfield.features.code_actions.proposal import Problem, Wish
 
     spans = _Spans(session, params)
     problems = [*params.diagnostics, *([params.diagnostic] if params.diagnostic else [])]
@@ -131,7 +131,7 @@ class _Spans:
 
     def of(self, where: WireRange) -> Span:
         """The offsets of `where` now. Raises `EditRefused` when its lines have changed."""
-        from nearfield.features.act.rebase import rebased_span
+        from nearfield.features.code_actions.rebase import rebased_span
 
         start, end = (types.Position(p.line, p.character) for p in (where.start, where.end))
         text = self._then.text
@@ -240,7 +240,7 @@ def _words(message: Any) -> str:
 
 def problem_of(session: Session, uri: str, diagnostic: types.Diagnostic) -> Problem:
     """A client's diagnostic in the inside's words."""
-    from nearfield.features.act.proposal import Problem
+    from nearfield.features.code_actions.proposal import Problem
 
     document = document_of(session, uri)
     span: Span = document.span_of(diagnostic.range, session.protocol.encoding)

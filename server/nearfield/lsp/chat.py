@@ -30,9 +30,9 @@ from nearfield.types import Snapshot, Span
 
 if TYPE_CHECKING:
     from nearfield.features.chat.chat import Chat
-    from nearfield.features.chat.words import CallReport, Reply
+    from nearfield.features.chat.protocol import CallReport, Reply
     from nearfield.features.service import Service
-    from nearfield.routing.errand import Source
+    from nearfield.routing.request_context import Source
 
 CHAT = "nearfield/chat"
 CLOSE = "nearfield/chat/close"
@@ -86,7 +86,7 @@ def register(server: LanguageServer, session: Session) -> None:
     held: list[Chat] = []
 
     async def chat(what: Any) -> dict[str, Any]:
-        from nearfield.features.chat.words import Ask
+        from nearfield.features.chat.protocol import Ask
 
         params = wire.read(ChatParams, what)
         snapshot, span = _place(session, params)
@@ -222,7 +222,7 @@ async def _generated(
     from nearfield.features.trace import Account
     from nearfield.json_schema import SchemaUnusable
     from nearfield.lsp.chat_host import EditorHost
-    from nearfield.routing.errand import Errand, Task
+    from nearfield.routing.request_context import Errand, Task
     from nearfield.routing.router import built
     from nearfield.types import Message, Role
 
@@ -253,7 +253,7 @@ async def _generated(
 
 def _shown(snapshot: Snapshot | None, span: Span | None) -> tuple[str, tuple[Source, ...]]:
     """What is selected, as text behind the prompt, with its source."""
-    from nearfield.routing.errand import Source
+    from nearfield.routing.request_context import Source
 
     if snapshot is None or span is None:
         return "", ()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from nearfield.features.chat.words import Allow, Change, Problem, Question, Refused
+from nearfield.features.chat.protocol import Allow, Change, Problem, Question, Refused
 from nearfield.files.lines import line_number
 from nearfield.lsp.action_commands import edit_of
 from nearfield.lsp.offers import CHOICES, opted_in
@@ -25,7 +25,7 @@ from nearfield.lsp.session import Session
 
 if TYPE_CHECKING:
     from nearfield.lsp.documents import Document
-    from nearfield.routing.errand import Decision, Offer
+    from nearfield.routing.request_context import Decision, Offer
 
 ALLOW_CALL = "nearfield/allowCall"
 OPT_IN = "nearfieldChat"
@@ -105,7 +105,7 @@ class EditorHost:
     async def ask_user(self, offer: Offer) -> Decision | None:
         """Put to the user what a provider outside this machine would be sent; None: no answer."""
         from nearfield.features.offers import words
-        from nearfield.routing.errand import Decision
+        from nearfield.routing.request_context import Decision
 
         chosen = await self._chosen(f"{words(offer)} Send it?", [*CHOICES])
         decision = CHOICES.get(chosen)
@@ -123,8 +123,8 @@ class EditorHost:
         return None
 
     def _edit(self, change: Change, document: Document | None) -> types.WorkspaceEdit:
-        from nearfield.features.act import proposal
-        from nearfield.features.act.hunks import hunks
+        from nearfield.features.code_actions import proposal
+        from nearfield.features.code_actions.hunks import hunks
 
         before = change.before or ""
         file = proposal.FileChange(

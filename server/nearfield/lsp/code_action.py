@@ -14,14 +14,14 @@ import msgspec
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
-from nearfield.features.tasks import run_task
 from nearfield.lsp import wire
 from nearfield.lsp.action_commands import ACTION, REWRITE, ActionParams, edit_of, problem_of, work
 from nearfield.lsp.offers import opted_in
 from nearfield.lsp.session import Session
+from nearfield.tasks import run_task
 
 if TYPE_CHECKING:
-    from nearfield.features.act.menu import Entry
+    from nearfield.features.code_actions.menu import Entry
 
 ASKS = "nearfieldInput"
 """What a client says under `experimental` when it asks the user for the instruction or the name
@@ -67,7 +67,7 @@ def register(server: LanguageServer, session: Session) -> None:
 
 
 async def _own(session: Session, params: types.CodeActionParams) -> list[types.CodeAction]:
-    """The actions of features/act."""
+    """The actions of features/code_actions."""
     uri = params.text_document.uri
     document = session.documents.get(uri)
     service = session.running_service

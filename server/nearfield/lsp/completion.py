@@ -12,12 +12,12 @@ import asyncio
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
-from nearfield.features.tasks import run_task
 from nearfield.files.lines import LINE_END
 from nearfield.lsp import commands
 from nearfield.lsp.documents import Document
 from nearfield.lsp.session import Session
 from nearfield.lsp.suggest import place_of, suggestions_at
+from nearfield.tasks import run_task
 from nearfield.types import Span, Suggestion
 
 READY_S = 0.05

@@ -28,8 +28,8 @@ from nearfield.lsp.work import shown_work
 from nearfield.types import Span
 
 if TYPE_CHECKING:
-    from nearfield.features.elsewhere import Elsewhere
-    from nearfield.features.explain.subject import Problem
+    from nearfield.features.hover.subject import Problem
+    from nearfield.features.remote_choice import Elsewhere
 
 EXPLAIN = "nearfield.explain"
 PANEL = "nearfieldPanel"
@@ -153,14 +153,14 @@ def offer_elsewhere(
 
 def elsewhere_of(session: Session, provider: str) -> Elsewhere | None:
     """The provider outside this machine that a command names, "" for none."""
-    from nearfield.features.elsewhere import Elsewhere
+    from nearfield.features.remote_choice import Elsewhere
 
     return Elsewhere(provider, asker(session)) if provider else None
 
 
 def problem_of(document: Document, one: types.Diagnostic, encoding: str) -> Problem:
     """A diagnostic of any server's as features know it."""
-    from nearfield.features.explain.subject import Problem
+    from nearfield.features.hover.subject import Problem
 
     severities = {1: "error", 2: "warning", 3: "information", 4: "hint"}
     return Problem(

@@ -14,13 +14,13 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
-from nearfield.features.tasks import run_task
 from nearfield.lsp.questions import ask_client, spoken
 from nearfield.lsp.session import Session
+from nearfield.tasks import run_task
 
 if TYPE_CHECKING:
     from nearfield.features.service import Service
-    from nearfield.routing.errand import Ask, Decision, Offer
+    from nearfield.routing.request_context import Ask, Decision, Offer
 
 OFFER = "nearfield/offer"
 ANSWER = "nearfield.answer"
@@ -114,7 +114,7 @@ def asker(session: Session) -> Ask:
     """Puts what a provider that the user chose would be sent to the user, and waits."""
 
     async def ask(offer: Offer) -> Decision | None:
-        from nearfield.routing.errand import Decision
+        from nearfield.routing.request_context import Decision
 
         decision = await _choice(session, offer, "Send it?")
         return Decision(decision) if decision else None
@@ -123,7 +123,7 @@ def asker(session: Session) -> Ask:
 
 
 async def _answer(service: Service, offer: str, decision: str) -> bool:
-    from nearfield.routing.errand import Decision
+    from nearfield.routing.request_context import Decision
 
     return await service.answer(offer, Decision(decision))
 

@@ -11,10 +11,10 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 from nearfield.features.status import IndexState, State, Status
-from nearfield.features.tasks import run_task
 from nearfield.lsp.protocol import NearfieldProtocol
 from nearfield.lsp.questions import spoken
 from nearfield.lsp.session import Session
+from nearfield.tasks import run_task
 
 if TYPE_CHECKING:
     from nearfield.features.service import Service

@@ -41,10 +41,10 @@ from pygls.protocol import LanguageServerProtocol
 
 from nearfield.coerce import Unfit
 from nearfield.errors import NearfieldError
-from nearfield.features.tasks import describe
 from nearfield.lsp import frames
 from nearfield.lsp.frames import Garbage
 from nearfield.lsp.lenient import PARAMS
+from nearfield.tasks import describe
 
 log = logging.getLogger(__name__)
 

@@ -203,8 +203,8 @@ class Findings:
         self, document: Document, finding: Finding, diagnostic: types.Diagnostic
     ) -> types.CodeAction:
         """The edits that put the finding's replacement in, no larger than what changes."""
-        from nearfield.features.act.hunks import hunks
-        from nearfield.features.act.proposal import Change, FileChange, Proposal
+        from nearfield.features.code_actions.hunks import hunks
+        from nearfield.features.code_actions.proposal import Change, FileChange, Proposal
 
         at = finding.span.start
         changes = tuple(

@@ -9,7 +9,6 @@ from pygls.lsp.server import LanguageServer
 
 from nearfield import __version__
 from nearfield.config.load import load as load_settings
-from nearfield.features.tasks import describe
 from nearfield.lsp import (
     action_commands,
     admission,
@@ -35,6 +34,7 @@ from nearfield.lsp import (
 from nearfield.lsp.protocol import NearfieldProtocol
 from nearfield.lsp.session import MakeService, Session
 from nearfield.lsp.settings import Load
+from nearfield.tasks import describe
 from nearfield.terminal import say
 
 log = logging.getLogger(__name__)

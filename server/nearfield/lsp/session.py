@@ -17,13 +17,13 @@ from lsprotocol import types
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
-from nearfield.features.tasks import run_task, stop_task
 from nearfield.files.uris import uri_of
 from nearfield.lsp import settings_watch
 from nearfield.lsp.documents import Document, Documents
 from nearfield.lsp.protocol import NearfieldProtocol
 from nearfield.lsp.questions import spoken
 from nearfield.lsp.settings import Load, Settings
+from nearfield.tasks import run_task, stop_task
 
 if TYPE_CHECKING:
     from nearfield.features.service import Service
@@ -48,8 +48,7 @@ class Session:
         self.when_started: list[Callable[[Service], None]] = []
         """Called once, with the service, before it is used."""
         self.code_actions: list[OffersActions] = []
-        """What is offered at a place besides the actions of features/act; asked at every request,
-        so it only looks at what is known."""
+        """Further code actions, asked for at every request, so they only look at what is known."""
         self.offered: dict[tuple[str, int | None], Snapshot] = {}
         """The documents, by URI and version, as they were when actions were offered last."""
         self.client_name = ""

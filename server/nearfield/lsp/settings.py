@@ -15,9 +15,9 @@ from pygls.lsp.server import LanguageServer
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
-from nearfield.features.tasks import run_task
 from nearfield.lsp import parent
 from nearfield.lsp.protocol import NearfieldProtocol
+from nearfield.tasks import run_task
 
 if TYPE_CHECKING:
     from nearfield.lsp.session import Session

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 
-from nearfield.features.ask import CompletionAsk
+from nearfield.features.completion.request import CompletionAsk
 from nearfield.lsp.documents import Document
 from nearfield.lsp.session import Session
 from nearfield.types import Reason, Selected, Suggestion, Trace

@@ -17,9 +17,9 @@ from typing import Any
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from nearfield.features.tasks import run_task, stop_task
 from nearfield.lsp.protocol import CLIENT_TOKEN, NearfieldProtocol
 from nearfield.lsp.questions import spoken
+from nearfield.tasks import run_task, stop_task
 
 Report = Callable[[str, float | None], None]
 """Says how far the work is: a few words, and 0..1 where that is known."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from lsprotocol import types
 
-from nearfield.features.act.proposal import Change, FileChange, Proposal
+from nearfield.features.code_actions.proposal import Change, FileChange, Proposal
 from nearfield.lsp import convert
 from nearfield.lsp.lines import LineTable
 

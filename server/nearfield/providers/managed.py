@@ -32,9 +32,9 @@ from nearfield.catalog.choice import choose
 from nearfield.config.schema import Models, ProviderSettings
 from nearfield.errors import CatalogError, NotReady, Unreachable
 from nearfield.providers.base import Provider
-from nearfield.providers.child import Child, Listening
 from nearfield.providers.llama_server import LlamaServer, LlamaServerOptions
 from nearfield.providers.options import Key, Secret, read
+from nearfield.providers.server_process import Child, Listening
 from nearfield.types import (
     Capabilities,
     ChatRequest,
@@ -93,7 +93,7 @@ def programs(given: str = "") -> list[ServerProgram]:
     `given` is the path of a llama-server. Cheap: nothing is imported or started.
     """
     found: list[ServerProgram] = []
-    leash = (sys.executable, "-m", "nearfield.providers.leash")
+    leash = (sys.executable, "-m", "nearfield.providers.parent_watchdog")
     if path := shutil.which(given or "llama-server"):
         found.append(ServerProgram("llama-server", (*leash, path), path))
     if find_spec("xllamacpp") is not None:

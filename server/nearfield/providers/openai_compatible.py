@@ -28,8 +28,8 @@ from nearfield.providers import address, estimate, fim, openai_chat
 from nearfield.providers.base import Provider
 from nearfield.providers.cut import Cut, answer, server_stops
 from nearfield.providers.families import raw_prompt, template_of
-from nearfield.providers.fleet import Fleet
 from nearfield.providers.http import Http
+from nearfield.providers.load_balancer import Fleet
 from nearfield.providers.openai_chat import MAX_STOPS
 from nearfield.providers.options import Key, Secret, ServerOptions, read
 from nearfield.providers.presets import PRESETS, Infill, Preset

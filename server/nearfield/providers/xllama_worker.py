@@ -12,7 +12,7 @@ import threading
 from importlib import import_module
 from typing import Any
 
-from nearfield.providers.leash import when_parent_goes
+from nearfield.providers.parent_watchdog import when_parent_goes
 
 # The wheel is one compiled module without types.
 _wheel: Any = import_module("xllamacpp")

@@ -18,10 +18,10 @@ from typing import Any
 
 from nearfield.errors import NearfieldError, NotPermitted
 from nearfield.providers.base import Provider
-from nearfield.routing.errand import Errand
 from nearfield.routing.guard import Admitted, Guard, Remote, Request
 from nearfield.routing.money import estimate_tokens
 from nearfield.routing.redact import Restorer
+from nearfield.routing.request_context import Errand
 from nearfield.types import (
     Capabilities,
     ChatRequest,

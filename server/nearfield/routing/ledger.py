@@ -14,7 +14,7 @@ from pathlib import Path
 import platformdirs
 
 from nearfield.errors import NotPermitted
-from nearfield.routing.errand import Consent
+from nearfield.routing.request_context import Consent
 
 DATA_DIR_VARIABLE = "NEARFIELD_DATA_DIR"
 SENDING = "sending"

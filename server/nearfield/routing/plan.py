@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from nearfield.routing.errand import Consent
+from nearfield.routing.request_context import Consent
 
 Strategy = Literal["local_only", "local_first", "hybrid", "cloud_only"]
 Escalate = Literal["suggest", "ask", "auto"]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nearfield.files.lines import split_lines
-from nearfield.routing.errand import Check
+from nearfield.routing.request_context import Check
 from nearfield.types import Finish, ToolCall
 
 # The beginnings by which chat models say no. Only at the start: an answer that mentions "I cannot"

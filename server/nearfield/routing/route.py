@@ -27,12 +27,12 @@ from nearfield.errors import (
     ProviderError,
 )
 from nearfield.providers.base import Provider
-from nearfield.routing.desk import Desk
-from nearfield.routing.errand import Decision, Errand, Offer
 from nearfield.routing.hedge import race
 from nearfield.routing.plain_text import PlainText, literal_in, plain
 from nearfield.routing.plan import BROKE, NO_CLOUD, REFUSED, Step, Use
+from nearfield.routing.provider_pool import Desk
 from nearfield.routing.quality import Answer, judge
+from nearfield.routing.request_context import Decision, Errand, Offer
 from nearfield.types import ChatRequest, Delta, Finish, InfillRequest, Usage
 
 # A provider ends its own stream at the deadline; this long after it the router does.

@@ -20,11 +20,11 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.errors import EngineError, NotReady, ProviderError
 from nearfield.providers.base import Provider
-from nearfield.routing.desk import EMBEDDED, STAND_INS, Desk, variants
 from nearfield.routing.egress import Egress
-from nearfield.routing.errand import Decision, Errand, Offer, Task
 from nearfield.routing.ledger import Said
 from nearfield.routing.plan import Use
+from nearfield.routing.provider_pool import EMBEDDED, STAND_INS, Desk, variants
+from nearfield.routing.request_context import Decision, Errand, Offer, Task
 from nearfield.routing.route import Restart, Route, no_provider, reason
 from nearfield.routing.store import Store
 from nearfield.routing.tasks import Choice, choose

@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 from nearfield.files.private import private_database
-from nearfield.routing.errand import Consent
 from nearfield.routing.ledger import (
     SENDING,
     Entry,
@@ -37,6 +36,7 @@ from nearfield.routing.ledger import (
     Spent,
     data_dir,
 )
+from nearfield.routing.request_context import Consent
 
 FILE = "nearfield.db"
 # Another process holds the write lock for a few milliseconds at most; a stuck disk must show.

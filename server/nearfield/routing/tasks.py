@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from nearfield.config.schema import Config
 from nearfield.routing import complexity
-from nearfield.routing.errand import Errand, Task
+from nearfield.routing.request_context import Errand, Task
 from nearfield.types import ChatRequest, Role
 
 ROLES: dict[Task, str] = {

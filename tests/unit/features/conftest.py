@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from nearfield.config.schema import Completion, Config, ProviderSettings
-from nearfield.features.ask import CompletionAnswer, CompletionAsk
+from nearfield.features.completion.request import CompletionAnswer, CompletionAsk
 from nearfield.features.service import Service
 from nearfield.features.status import State
 from nearfield.providers.scripted import Scripted

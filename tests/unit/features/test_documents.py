@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nearfield.features.completion.cached_prompt import Held, Prompt
 from nearfield.features.documents import Document, Documents, difference
-from nearfield.features.held import Held, Prompt
 from nearfield.types import Edit, Situation, Snapshot, Span
 
 PROMPT = Prompt("import os\n", "x", "\n")

@@ -12,10 +12,10 @@ import pytest
 
 from nearfield.config.schema import Completion, Config, Files
 from nearfield.errors import Unreachable
-from nearfield.features.permitted import Permitted
+from nearfield.features.document_filter import Permitted
 from nearfield.features.status import State, Status, StatusBoard
-from nearfield.features.tasks import run_task, stop_task
 from nearfield.features.trace import TraceLog, flat
+from nearfield.tasks import run_task, stop_task
 from nearfield.types import Included, Situation, Snapshot, SnippetKind, Trace, Usage
 
 TRACE = Trace("1", "test", "file:///a.py", 3, "p", "m", Situation.TYPING, 12.345, True)

@@ -315,7 +315,7 @@ def _running(folder: Path) -> bool:
 STARTS_PROCESSES = {
     "catalog/recommend.py", "catalog/wheels.py", "engine/client.py", "features/chat/shell.py",
     "features/optimise/process.py", "files/git.py", "index/apart.py", "index/service.py",
-    "providers/child.py", "providers/leash.py", "testing/connection.py",
+    "providers/server_process.py", "providers/parent_watchdog.py", "testing/connection.py",
 }  # fmt: skip
 STARTERS = {
     "Popen", "run", "call", "check_call", "check_output", "getoutput", "getstatusoutput",

@@ -14,11 +14,12 @@ import psutil
 import pytest
 
 from nearfield.errors import ConfigError, NotReady, Unreachable
-from nearfield.providers import child, managed
-from nearfield.providers.child import Child, Listening
+from nearfield.providers import managed
+from nearfield.providers import server_process as child
+from nearfield.providers.server_process import Child, Listening
 from nearfield.types import HealthState
 
-LEASH = [sys.executable, "-m", "nearfield.providers.leash", sys.executable, "-c"]
+LEASH = [sys.executable, "-m", "nearfield.providers.parent_watchdog", sys.executable, "-c"]
 SERVE = """
 import http.server, os, sys
 class Handler(http.server.BaseHTTPRequestHandler):

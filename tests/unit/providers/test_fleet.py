@@ -10,8 +10,9 @@ import pytest
 
 from nearfield.config.schema import ProviderSettings
 from nearfield.errors import Unreachable
-from nearfield.providers import fleet, registry
-from nearfield.providers.fleet import Fleet
+from nearfield.providers import load_balancer as fleet
+from nearfield.providers import registry
+from nearfield.providers.load_balancer import Fleet
 from nearfield.providers.scripted import Scripted
 from nearfield.types import ChatRequest, Health, HealthState, Message, Role
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nearfield.errors import NoProvider
-from nearfield.routing.errand import Consent, Decision, Errand, Offer
+from nearfield.routing.request_context import Consent, Decision, Errand, Offer
 from nearfield.routing.route import Restart
 from nearfield.routing.store import Store
 from nearfield.types import ChatRequest

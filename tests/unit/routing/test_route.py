@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from nearfield.errors import NoProvider, NotPermitted, Unreachable
-from nearfield.routing.errand import Consent, Decision, Errand, Offer, Source, Task
 from nearfield.routing.ledger import Filter
+from nearfield.routing.request_context import Consent, Decision, Errand, Offer, Source, Task
 from nearfield.routing.route import Restart, Route, reason
 from nearfield.routing.store import Store
 from nearfield.types import Delta, Finish, Message, Role, Snippet, Tool, ToolCall

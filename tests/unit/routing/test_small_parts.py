@@ -19,13 +19,13 @@ from nearfield.errors import (
     Unreachable,
 )
 from nearfield.routing.breaker import Breaker, Circuit
-from nearfield.routing.desk import variants
-from nearfield.routing.errand import Errand, Source, Task
 from nearfield.routing.hedge import race
 from nearfield.routing.ledger import Spent
 from nearfield.routing.money import Standing, funds, price
 from nearfield.routing.plan import Funds
+from nearfield.routing.provider_pool import variants
 from nearfield.routing.quality import Answer, judge
+from nearfield.routing.request_context import Errand, Source, Task
 from nearfield.routing.tasks import choose
 from nearfield.types import ChatRequest, Delta, Finish, Message, Role, Tool, ToolCall
 

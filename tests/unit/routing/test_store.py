@@ -14,8 +14,8 @@ import pytest
 
 from nearfield.config.schema import Cache, Engine
 from nearfield.routing.answers import Answers
-from nearfield.routing.errand import Consent
 from nearfield.routing.ledger import SENDING, Filter, LedgerError, LocalUse, Sending
+from nearfield.routing.request_context import Consent
 from nearfield.routing.store import MIGRATIONS, Store
 from nearfield.types import ChatRequest, Message, Role
 

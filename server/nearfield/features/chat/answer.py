@@ -18,10 +18,7 @@ from dataclasses import dataclass, field
 
 from nearfield.config.schema import Chat
 from nearfield.errors import ContextTooLong, DeadlineExceeded, NoProvider
-from nearfield.features.chat.caller import Caller
-from nearfield.features.chat.prune import fit
-from nearfield.features.chat.session import MESSAGE_TOKENS, SYSTEM, Session, Turn
-from nearfield.features.chat.words import (
+from nearfield.features.chat.protocol import (
     Access,
     Ask,
     CallReport,
@@ -33,10 +30,13 @@ from nearfield.features.chat.words import (
     Reply,
     said,
 )
+from nearfield.features.chat.prune import fit
+from nearfield.features.chat.session import MESSAGE_TOKENS, SYSTEM, Session, Turn
+from nearfield.features.chat.tool_calls import Caller
 from nearfield.features.trace import Account
 from nearfield.providers.estimate import CHARS_PER_TOKEN, tokens
 from nearfield.routing.egress import Egress
-from nearfield.routing.errand import Errand, Offer
+from nearfield.routing.request_context import Errand, Offer
 from nearfield.routing.route import Route
 from nearfield.routing.router import Restart, Router
 from nearfield.types import ChatRequest, Message, Role, Tool, ToolCall, Usage

@@ -15,21 +15,21 @@ from typing import Protocol
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
-from nearfield.features.chat import registry
+from nearfield.features.chat import tool_registry as registry
 from nearfield.features.chat.answer import Answering
-from nearfield.features.chat.caller import Caller
+from nearfield.features.chat.audit_store import CallStore
 from nearfield.features.chat.folder import Folder
-from nearfield.features.chat.reach import Knows, Reach
+from nearfield.features.chat.protocol import Ask, Function, Host, Listener, Part, Refused, Reply
 from nearfield.features.chat.references import expanded
 from nearfield.features.chat.session import Session, Turn
-from nearfield.features.chat.store import CallStore
-from nearfield.features.chat.words import Ask, Function, Host, Listener, Part, Refused, Reply
+from nearfield.features.chat.tool_calls import Caller
+from nearfield.features.chat.tool_context import Knows, Reach
 from nearfield.features.offers import Offers
 from nearfield.features.trace import Account, TraceLog
 from nearfield.providers.base import Provider
 from nearfield.providers.estimate import tokens
-from nearfield.routing.errand import Ask as AskUser
-from nearfield.routing.errand import Errand, Task
+from nearfield.routing.request_context import Ask as AskUser
+from nearfield.routing.request_context import Errand, Task
 from nearfield.routing.router import EMBEDDED, Router, built
 from nearfield.routing.tasks import ROLES
 from nearfield.types import Reason, Role, Tool

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from nearfield.features.chat.words import Refused
+from nearfield.features.chat.protocol import Refused
 from nearfield.files.encoding import NEW, TextFile, decode
 from nearfield.files.read import UnreadableFile, read_open
 from nearfield.files.workspace import shown

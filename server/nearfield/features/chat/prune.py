@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from nearfield.errors import ContextTooLong
+from nearfield.features.chat.protocol import Part
 from nearfield.features.chat.session import Session, Turn
-from nearfield.features.chat.words import Part
 from nearfield.files.lines import split_lines
 from nearfield.providers.estimate import CHARS_PER_TOKEN, tokens
 from nearfield.types import Role

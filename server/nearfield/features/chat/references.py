@@ -17,9 +17,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from nearfield.errors import NearfieldError
-from nearfield.features.chat.on_code import definition
-from nearfield.features.chat.reach import Reach
-from nearfield.features.chat.words import Ask, Outcome, Part, Refused
+from nearfield.features.chat.code_tools import definition
+from nearfield.features.chat.protocol import Ask, Outcome, Part, Refused
+from nearfield.features.chat.tool_context import Reach
 from nearfield.features.review.diff import file_diffs
 from nearfield.files.lines import line_number, split_lines
 from nearfield.types import Snapshot, Span

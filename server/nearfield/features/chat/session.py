@@ -11,9 +11,9 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
-from nearfield.features.chat.words import Part
+from nearfield.features.chat.protocol import Part
 from nearfield.providers.estimate import tokens
-from nearfield.routing.errand import Source
+from nearfield.routing.request_context import Source
 from nearfield.types import Message, Role, ToolCall
 
 SYSTEM = (

@@ -23,10 +23,10 @@ from typing import Annotated, Any
 import psutil
 from msgspec import Meta
 
-from nearfield.features.chat.on_files import FolderPath
-from nearfield.features.chat.reach import Reach
-from nearfield.features.chat.signature import function
-from nearfield.features.chat.words import Access, Refused
+from nearfield.features.chat.file_tools import FolderPath
+from nearfield.features.chat.protocol import Access, Refused
+from nearfield.features.chat.tool_context import Reach
+from nearfield.features.chat.tool_schema import function
 
 OUTPUT_BYTES = 16_000
 """Of a command's output the end is kept: that is where its errors stand."""

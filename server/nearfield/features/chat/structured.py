@@ -18,7 +18,7 @@ from nearfield.coerce import NotJson, loads
 from nearfield.errors import BadAnswer, NoProvider, Unsupported
 from nearfield.features.chat.validate import Wrong, validator
 from nearfield.features.trace import Account
-from nearfield.routing.errand import Errand
+from nearfield.routing.request_context import Errand
 from nearfield.routing.router import Restart, Router
 from nearfield.types import ChatRequest, Message, Role
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 import tree_sitter
 
-from nearfield.features.act.scopes import binds, function_at, is_parameter, text_of
-from nearfield.features.act.target import name_node
 from nearfield.features.next_edit.members import member_of, members, receiver
 from nearfield.features.next_edit.parameters import (
     Call,
@@ -21,7 +19,9 @@ from nearfield.features.next_edit.parameters import (
     parameters,
 )
 from nearfield.features.next_edit.uses import named, uses_of
+from nearfield.syntax.definitions import name_node
 from nearfield.syntax.parser import Parsed
+from nearfield.syntax.scopes import binds, function_at, is_parameter, text_of
 from nearfield.types import Span
 
 __all__ = [

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from nearfield.features.next_edit.follow import Burst
+from nearfield.features.next_edit.edit_history import Burst
 from nearfield.features.next_edit.repeat import line_span
 from nearfield.features.next_edit.tokens import Kind, tokens_of
 from nearfield.types import Edit, Span

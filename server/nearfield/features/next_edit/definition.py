@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import tree_sitter
 
-from nearfield.features.act.scopes import function_at, text_of
-from nearfield.features.act.target import name_node
 from nearfield.features.next_edit.calls import CALLS, is_known
 from nearfield.features.next_edit.parameters import (
     Call,
@@ -19,7 +17,9 @@ from nearfield.features.next_edit.parameters import (
     parameters,
 )
 from nearfield.features.next_edit.uses import named, uses_of
+from nearfield.syntax.definitions import name_node
 from nearfield.syntax.parser import Parsed
+from nearfield.syntax.scopes import function_at, text_of
 from nearfield.types import Edit, Span
 
 __all__ = ["definition_of", "extended"]

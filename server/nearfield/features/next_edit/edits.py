@@ -17,10 +17,25 @@ from dataclasses import dataclass
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
-from nearfield.features.act.scopes import SUPPORTED
+from nearfield.features.completion.prompting import Cursor
+from nearfield.features.document_filter import Permitted
 from nearfield.features.documents import difference
 from nearfield.features.feature import DocumentChange, Feature
-from nearfield.features.next_edit.follow import LONGEST, Burst, Followed, Group, Site, word_around
+from nearfield.features.next_edit.dependents import (
+    Dependents,
+    dependents_of,
+    edits_of,
+    may_matter,
+    names_of,
+)
+from nearfield.features.next_edit.edit_history import (
+    LONGEST,
+    Burst,
+    Followed,
+    Group,
+    Site,
+    word_around,
+)
 from nearfield.features.next_edit.guess import Guesser
 from nearfield.features.next_edit.likely import likely_place
 from nearfield.features.next_edit.series import (
@@ -31,19 +46,11 @@ from nearfield.features.next_edit.series import (
     may_go_on,
     take_guess,
 )
-from nearfield.features.next_edit.work import (
-    Dependents,
-    dependents_of,
-    edits_of,
-    may_matter,
-    names_of,
-)
-from nearfield.features.permitted import Permitted
-from nearfield.features.prompting import Cursor
-from nearfield.features.tasks import run_task, stop_task
 from nearfield.routing.router import Router
 from nearfield.syntax.languages import Language, language_for
 from nearfield.syntax.parser import ParseCache, Parsed
+from nearfield.syntax.scopes import SUPPORTED
+from nearfield.tasks import run_task, stop_task
 from nearfield.types import Edit, Snapshot, Span
 
 __all__ = ["NextEdit", "NextEdits"]

@@ -11,13 +11,13 @@ from collections.abc import Callable
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
-from nearfield.features.confidence import confidence_of
-from nearfield.features.generate import Ending, Generated, generate
+from nearfield.features.completion.confidence import confidence_of
+from nearfield.features.completion.generate import Ending, Generated, generate
+from nearfield.features.completion.question import ready_here
 from nearfield.features.next_edit.likely import Place, judged, prompt_of
-from nearfield.features.question import ready_here
-from nearfield.features.tasks import describe
-from nearfield.routing.errand import Errand, Task
+from nearfield.routing.request_context import Errand, Task
 from nearfield.routing.router import Router
+from nearfield.tasks import describe
 from nearfield.types import InfillRequest, Priority, Snapshot
 
 __all__ = ["Guesser"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nearfield.features.ask import CompletionAsk
+from nearfield.features.completion.request import CompletionAsk
 from nearfield.features.next_edit.edits import NextEdit, NextEdits
 from nearfield.types import Span, Suggestion
 

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from nearfield.features.confidence import Confidence
+from nearfield.features.completion.confidence import Confidence
 from nearfield.features.next_edit.derive import Change
-from nearfield.features.next_edit.follow import Followed
+from nearfield.features.next_edit.edit_history import Followed
 from nearfield.features.next_edit.repeat import AGE_SECONDS, Changed
 from nearfield.features.next_edit.tokens import Kind, tokens_of
 from nearfield.syntax.parser import Parsed
@@ -104,8 +104,8 @@ def prompt_of(place: Place, name: str) -> str:
     """The changes as a diff of the file `name` that the model has to go on with."""
     parts = [f"--- a/{name}\n+++ b/{name}\n"]
     for above, change in place.examples:
-        parts.append(f"@@\n{_context(above)}-{change.old}\n+{change.new}\n")
-    parts.append(f"@@\n{_context(place.above)}-{place.old}\n+")
+        parts.append(f"\n{_context(above)}-{change.old}\n+{change.new}\n")
+    parts.append(f"\n{_context(place.above)}-{place.old}\n+")
     return "".join(parts)
 
 

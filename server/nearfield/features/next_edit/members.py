@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import tree_sitter
 
-from nearfield.features.act.scopes import function_at, text_of
-from nearfield.features.act.target import name_node, name_of
+from nearfield.syntax.definitions import name_node, name_of
 from nearfield.syntax.parser import Parsed
+from nearfield.syntax.scopes import function_at, text_of
 from nearfield.types import Span
 
 __all__ = ["Member", "member_of", "members"]

@@ -11,9 +11,9 @@ from itertools import pairwise
 
 import tree_sitter
 
-from nearfield.features.act.scopes import text_of
-from nearfield.features.act.target import name_node
+from nearfield.syntax.definitions import name_node
 from nearfield.syntax.parser import Parsed
+from nearfield.syntax.scopes import text_of
 
 __all__ = ["Argument", "Call", "Change", "Parameter", "arguments", "changed", "held", "parameters"]
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import tree_sitter
 
-from nearfield.features.act.scopes import text_of
-from nearfield.features.next_edit.follow import Burst, word_around
+from nearfield.features.next_edit.edit_history import Burst, word_around
 from nearfield.syntax.parser import Parsed
+from nearfield.syntax.scopes import text_of
 from nearfield.types import Span
 
 __all__ = ["renamed_key", "same_keys"]

@@ -14,10 +14,10 @@ from functools import cached_property
 
 import tree_sitter
 
-from nearfield.features.act.scopes import text_of
-from nearfield.features.next_edit.follow import Burst, Site, word_around
+from nearfield.features.next_edit.edit_history import Burst, Site, word_around
 from nearfield.features.next_edit.uses import Uses, is_taken, places_of
 from nearfield.syntax.parser import Parsed
+from nearfield.syntax.scopes import text_of
 from nearfield.types import Span
 
 __all__ = ["Renamed", "is_renaming"]

@@ -11,14 +11,14 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nearfield.features.act.scopes import binds, function_at, is_member, scope_of
 from nearfield.features.next_edit.calls import is_known
 from nearfield.features.next_edit.derive import Change, rewrite_of
-from nearfield.features.next_edit.follow import Burst, Site
+from nearfield.features.next_edit.edit_history import Burst, Site
 from nearfield.features.next_edit.rewrite import Rewrite
 from nearfield.features.next_edit.uses import named
 from nearfield.syntax.differences import changed_span
 from nearfield.syntax.parser import Parsed
+from nearfield.syntax.scopes import binds, function_at, is_member, scope_of
 from nearfield.types import Edit, Span
 
 __all__ = [

@@ -15,7 +15,7 @@ from nearfield.features.next_edit.counterparts import (
     added_to,
     counterparts,
 )
-from nearfield.features.next_edit.follow import Burst, Followed, Group, Site
+from nearfield.features.next_edit.edit_history import Burst, Followed, Group, Site
 from nearfield.features.next_edit.likely import Guessed, Place
 from nearfield.features.next_edit.records import renamed_key, same_keys
 from nearfield.features.next_edit.repeat import (

@@ -1,6 +1,6 @@
 """Where else in a document the name at a place is used, by the tree.
 
-Local names are the business of features/act/scopes.py, members of classes that of members.py. Here
+Local names are the business of syntax/scopes.py, members of classes that of members.py. Here
 are also the names of a file: functions, classes, variables, what is imported. What may be another
 thing is left out: an offer must be right, it need not be complete.
 """
@@ -14,7 +14,10 @@ from dataclasses import dataclass
 
 import tree_sitter
 
-from nearfield.features.act.scopes import (
+from nearfield.features.next_edit.members import member_of, members
+from nearfield.syntax.definitions import name_node
+from nearfield.syntax.parser import Parsed
+from nearfield.syntax.scopes import (
     INNER,
     Scope,
     binds,
@@ -25,9 +28,6 @@ from nearfield.features.act.scopes import (
     scope_of,
     text_of,
 )
-from nearfield.features.act.target import name_node
-from nearfield.features.next_edit.members import member_of, members
-from nearfield.syntax.parser import Parsed
 from nearfield.types import Span
 
 __all__ = ["Uses", "is_taken", "named", "places_of", "uses_of"]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from nearfield.features.act.check import dropped
+from nearfield.features.code_actions.check import dropped
 from nearfield.features.review.pieces import Piece
 from nearfield.files.lines import split_lines
 from nearfield.routing.quality import repeats

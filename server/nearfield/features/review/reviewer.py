@@ -14,23 +14,23 @@ from pathlib import Path
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
-from nearfield.features.elsewhere import Elsewhere
-from nearfield.features.explain.explainer import speaker
-from nearfield.features.explain.facts import shown_path
-from nearfield.features.explain.wording import fenced
+from nearfield.features.document_filter import Permitted
 from nearfield.features.feature import DocumentChange, Feature
-from nearfield.features.knowledge import CursorOf
+from nearfield.features.hover.explainer import speaker
+from nearfield.features.hover.facts import shown_path
+from nearfield.features.hover.wording import fenced
 from nearfield.features.offers import Offers
-from nearfield.features.permitted import Permitted
-from nearfield.features.review.board import Board
+from nearfield.features.remote_choice import Elsewhere
+from nearfield.features.review.finding_store import Board
 from nearfield.features.review.findings import Finding, accepted, answers, schema_of
 from nearfield.features.review.pieces import Piece, pieces_of
 from nearfield.features.trace import Account, TraceLog
+from nearfield.features.workspace_context.knowledge import CursorOf
 from nearfield.files.encoding import text_file
 from nearfield.files.lines import split_lines
 from nearfield.files.uris import uri_of
 from nearfield.files.workspace import WorkspaceFiles
-from nearfield.routing.errand import Errand, Source, Task
+from nearfield.routing.request_context import Errand, Source, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import Parsed

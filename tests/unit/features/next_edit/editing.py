@@ -6,9 +6,9 @@ import asyncio
 import re
 from collections.abc import Sequence
 
+from nearfield.features.completion.prompting import Cursor
 from nearfield.features.feature import DocumentChange
 from nearfield.features.next_edit.edits import NextEdit, NextEdits
-from nearfield.features.prompting import Cursor
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import Parsed, parse
 from nearfield.types import Edit, Snapshot, Span

@@ -13,8 +13,8 @@ from tests.unit.features.next_edit.test_rename import PYTHON, TEXTS
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Completion, Config
 from nearfield.errors import EditRefused
-from nearfield.features.act.hunks import applied
-from nearfield.features.act.rename import renamable, renamed
+from nearfield.features.code_actions.hunks import applied
+from nearfield.features.code_actions.rename import renamable, renamed
 from nearfield.features.feature import DocumentChange
 from nearfield.features.next_edit.edits import NextEdits
 from nearfield.features.next_edit.inline import suggestion_of
@@ -255,7 +255,7 @@ NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,6}", fullmatch=True)
 def test_all_offers_of_a_local_name_rename_it(
     data: st.DataObject, language: str, name: str
 ) -> None:
-    """Where the safe rename of features/act may be used, taking every offer comes to the same."""
+    """Where the safe rename may be used, taking every offer comes to the same."""
     text = TEXTS[language]
     before = tree_of(language, text)
     assert before is not None

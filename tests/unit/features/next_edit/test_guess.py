@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.features.conftest import Person, Start, scripted, until
 
-from nearfield.features.ask import CompletionAsk
+from nearfield.features.completion.request import CompletionAsk
 from nearfield.features.next_edit import edits
 from nearfield.features.next_edit.edits import NextEdit
 from nearfield.features.next_edit.inline import INLINE

@@ -1,0 +1,178 @@
+"""Carrying out one call: is there such a function, are its arguments right, may it, and what came.
+
+Whatever a model asks for, and for whatever reason it does (a file may have told it to), goes
+through here and nowhere else. A call that is not allowed is refused in words that the model can go
+on from.
+Each is in the audit before it is carried out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from nearfield.errors import NearfieldError, NotPermitted
+from nearfield.features.chat.audit_store import RUNNING, Called, CallStore
+from nearfield.features.chat.protocol import (
+    Access,
+    Allow,
+    CallReport,
+    CallState,
+    Function,
+    Outcome,
+    Part,
+    Question,
+    Refused,
+    said,
+)
+from nearfield.features.chat.tool_context import Reach
+from nearfield.features.chat.tool_schema import checked
+from nearfield.routing.redact import redact_texts
+from nearfield.routing.secrets import Deadline
+from nearfield.tasks import describe
+from nearfield.types import ToolCall
+
+log = logging.getLogger(__name__)
+
+AUDITED_CHARS = 2_000
+AUDIT_SECONDS = 1.0
+"""Of a call's arguments; the text of a written file is in the file."""
+REPORTED_CHARS = 2_000
+"""Of a result, to whoever shows the call."""
+
+
+@dataclass(slots=True)
+class Caller:
+    """Carries out the calls of one answer. `granted` are the functions that the user has allowed
+    for the session; it is added to."""
+
+    functions: Mapping[str, Function]
+    all_names: frozenset[str]
+    reach: Reach
+    store: CallStore
+    session: str
+    workspace: str
+    granted: set[str]
+    report: Callable[[CallReport], None]
+    provider: str = ""
+    model: str = ""
+    _decision: str = field(default="", init=False)
+
+    async def call(self, wish: ToolCall) -> tuple[Outcome, CallReport]:
+        """What the model is told of its call, and what is shown of it. Raises `LedgerError` when
+        it cannot be recorded."""
+        self._decision, begun = "refused", time.monotonic()
+        arguments = _object(wish.arguments)
+        row = await asyncio.to_thread(self._row, wish)
+        number = await asyncio.to_thread(self.store.begin, row)
+        state, why = CallState.FAILED, "cancelled"
+        outcome = said("")
+        try:
+            outcome = await self._carried_out(wish, arguments)
+            state, why = CallState.DONE, "done"
+        except Refused as error:
+            state = CallState.DENIED if self._decision in ("no", "refused") else CallState.FAILED
+            why = f"{state}: {error.message}"
+            outcome = said(f"Not done: {error}")
+        except NearfieldError as error:
+            why = f"failed: {type(error).__name__}"
+            outcome = said(f"Failed: {error}")
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a function may be another package's
+            log.error("the function %s failed: %s", wish.name, describe(error))  # noqa: TRY400 - the text may quote a file
+            why = f"failed: {type(error).__name__}"
+            outcome = said(f"Failed: {wish.name} ended with {type(error).__name__}.")
+        finally:
+            spent = round((time.monotonic() - begun) * 1000)
+            read = len(outcome.text.encode("utf-8", "replace"))
+            ended = asyncio.to_thread(self.store.finish, number, self._decision, why, spent, read)
+            # Also when the answer was cancelled meanwhile.
+            await asyncio.shield(asyncio.ensure_future(ended))
+        report = CallReport(wish.id, wish.name, arguments, state, outcome.text[:REPORTED_CHARS])
+        self.report(report)
+        return outcome, report
+
+    async def _carried_out(self, wish: ToolCall, arguments: Mapping[str, Any]) -> Outcome:
+        function = self.functions.get(wish.name)
+        if function is None:
+            raise Refused(self._unknown(wish.name))
+        given = checked(function, wish.arguments)
+        await self._permit(function, given, wish, arguments)
+        self.report(CallReport(wish.id, wish.name, arguments, CallState.RUNNING))
+        return _bounded(await function.run(self.reach, given), self.reach.limits.max_bytes)
+
+    def _unknown(self, name: str) -> str:
+        there = ", ".join(self.functions) or "none"
+        if name in self.all_names:
+            return f"{name} is not allowed here. These functions are: {there}."
+        return f"There is no such function. These are allowed: {there}."
+
+    async def _permit(
+        self, function: Function, given: Any, wish: ToolCall, arguments: Mapping[str, Any]
+    ) -> None:
+        """Ask the user where they must be asked. Raises `Refused`."""
+        self._decision = "allowed"
+        if function.access in (Access.READ, Access.EDIT) or function.name in self.granted:
+            return
+        each_time = function.access is Access.DANGER
+        self.report(CallReport(wish.id, wish.name, arguments, CallState.ASKING))
+        question = Question(
+            self.session, wish.id, wish.name, arguments, function.title(given), each_time
+        )
+        self._decision = "no"
+        answer = await self.reach.host.allow(question)
+        if answer is Allow.NO:
+            raise Refused("The user did not allow it.", "Go on without it.")
+        self._decision = answer.value
+        if answer is Allow.SESSION and not each_time:
+            self.granted.add(function.name)
+
+    def _row(self, wish: ToolCall) -> Called:
+        """What the audit keeps of a call. Blocks."""
+        try:
+            texts = [wish.arguments, wish.name]
+            [arguments, name], _ = redact_texts(texts, deadline=Deadline(AUDIT_SECONDS))
+        except NotPermitted:
+            arguments = "(too long to be looked through for secrets)"
+            name = wish.name if wish.name in self.functions else ""
+        return Called(
+            id=0,
+            at=0,
+            workspace=self.workspace,
+            session=self.session,
+            provider=self.provider,
+            model=self.model,
+            name=name[:100],
+            arguments=arguments[:AUDITED_CHARS],
+            decision="",
+            outcome=RUNNING,
+            ms=0,
+            bytes=0,
+        )
+
+
+def _bounded(outcome: Outcome, most: int) -> Outcome:
+    """The first `most` characters of what a function answers; another package's may answer with
+    anything."""
+    if sum(len(part.text) for part in outcome.parts) <= most:
+        return outcome
+    kept: list[Part] = []
+    for part in outcome.parts:
+        kept.append(replace(part, text=part.text[:most], span=None))
+        most -= len(part.text)
+        if most <= 0:
+            break
+    return Outcome((*kept, Part("\n(cut here: the result was too long)")))
+
+
+def _object(text: str) -> dict[str, Any]:
+    """The arguments for showing them; empty when they are no object."""
+    try:
+        value = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

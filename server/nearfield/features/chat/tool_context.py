@@ -1,0 +1,115 @@
+"""What a function reaches: the folder, the editor, what is known of the code, and how much of it.
+
+One `Reach` an answer. What is read is counted against the bounds of the settings, so that a model
+that reads on and on comes to an end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from nearfield.config.schema import Chat
+from nearfield.features.chat.folder import Folder
+from nearfield.features.chat.protocol import Change, Host, Problem, Refused
+from nearfield.features.workspace_context.knowledge import Found
+from nearfield.features.workspace_context.snippets import Place
+from nearfield.index.understand import readable_text
+from nearfield.syntax.notebook import is_notebook
+from nearfield.types import Snapshot
+
+OWN_BYTES = 1_000_000
+"""A larger file is never read as a whole."""
+
+
+class Knows(Protocol):
+    """What is asked of `features.knowledge.Knowledge`."""
+
+    async def definitions(self, name: str, snapshot: Snapshot | None = None) -> tuple[Place, ...]:
+        """Where `name` is defined."""
+        ...
+
+    async def search(
+        self, query: str, *, limit: int = 10, workspace: str = ""
+    ) -> tuple[Found, ...]:
+        """The pieces of code that fit a query."""
+        ...
+
+
+@dataclass(slots=True)
+class Reach:
+    """See the module. `folder` is None where no workspace is open."""
+
+    limits: Chat
+    host: Host
+    knowledge: Knows | None = None
+    inside: Folder | None = None
+    snapshot: Snapshot | None = None
+    bytes: int = 0
+    files: set[str] = field(default_factory=set[str])
+    note: str = ""
+    """What became of the last change, for the audit."""
+
+    @property
+    def folder(self) -> Folder:
+        """The workspace folder. Raises `Refused` where none is open."""
+        if self.inside is None:
+            raise Refused("No workspace folder is open, so there are no files to work on.")
+        return self.inside
+
+    async def read(self, name: str) -> tuple[str, str]:
+        """The path inside the workspace and the text of a file: what the editor holds of it, else
+        what is on the disk."""
+        folder = self.folder
+        path = await asyncio.to_thread(folder.inside, name)
+        text = self.host.open_text(str(folder.root / path))
+        if text is None:
+            _, found = await asyncio.to_thread(folder.read, name, OWN_BYTES)
+            text = found.text
+        shown = readable_text(path, text)
+        text = text if shown is None else shown
+        if path not in self.files and len(self.files) >= self.limits.max_files:
+            raise Refused(
+                f"{self.limits.max_files} files have been read for this answer: that is the limit.",
+                "Answer with what is known.",
+            )
+        self.files.add(path)
+        return path, text
+
+    def spend(self, text: str) -> str:
+        """Count `text` as read, and answer it. Raises `Refused` past the bound."""
+        self.bytes += len(text.encode("utf-8", "replace"))
+        if self.bytes > self.limits.max_bytes:
+            raise Refused(
+                f"More than {self.limits.max_bytes} bytes have been read for this answer, which is"
+                " the limit.",
+                "Answer with what is known.",
+            )
+        return text
+
+    async def change(self, path: str, before: str | None, after: str, title: str) -> bool:
+        """Show the user what a file shall become; whether it was applied. Raises `Unwritable`, and
+        `Refused` for a notebook, whose cells are the editor's."""
+        if before is not None and is_notebook(path):
+            raise Refused(
+                f"{path} is a notebook, which is not written as a file.",
+                "Show the code of the cell, so that the user can put it in.",
+            )
+        folder, whole, encoding = self.folder, str(self.folder.root / path), ""
+        if before is not None and self.host.open_text(whole) is None:
+            _, now = await asyncio.to_thread(folder.read, path, OWN_BYTES)
+            now.encode(after)
+            encoding = "" if now.told else now.encoding
+        return await self.host.apply(Change(whole, path, before, after, title, encoding))
+
+    def problems(self, path: str) -> Sequence[Problem]:
+        """The diagnostics known of a file (inside, with '/')."""
+        return self.host.problems(str(self.folder.root / path))
+
+    def relative(self, path: str) -> str:
+        """An absolute path as it is shown: from the workspace folder, "" for one outside."""
+        root = self.folder.root
+        return Path(path).relative_to(root).as_posix() if Path(path).is_relative_to(root) else ""

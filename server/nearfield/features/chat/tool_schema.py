@@ -1,0 +1,103 @@
+"""From a typed Python signature to a function that a model may call.
+
+    @function(Access.READ)
+    async def countLines(reach: Reach, path: Annotated[str, "From the workspace folder."]) -> str:
+        "Count the lines of a file."
+
+The first parameter is the `Reach`; the others, with their types, defaults and one-line notes, make
+the JSON schema and the check of the arguments. A package offers such functions as entry points of
+the group `nearfield.functions`; each has to be allowed by its name in `chat.functions`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from nearfield.features.chat.protocol import Access, Function, Outcome, Refused, said
+
+Title = Callable[[Any], str]
+Body = Callable[..., Awaitable[str | Outcome]]
+
+
+def function(
+    access: Access, name: str = "", title: Title | None = None
+) -> Callable[[Body], Function]:
+    """Make a `Function` of an async function; `name` is its own by default, `title` (from the
+    checked arguments) what the user is asked. Raises `TypeError` for a signature that has no
+    schema."""
+
+    def make(body: Body) -> Function:
+        return _made(body, access, name or body.__name__, title)
+
+    return make
+
+
+def checked(function: Function, arguments: str) -> Any:
+    """The arguments (JSON text) as the function's struct. Raises `Refused` with what is wrong and
+    where, without quoting a value."""
+    try:
+        return msgspec.json.decode(arguments.encode() or b"{}", type=function.arguments)
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        raise Refused(
+            f"The arguments of {function.name} are wrong: {error}.",
+            f"They must be JSON of this schema: {json.dumps(dict(function.parameters))}",
+        ) from error
+
+
+def _made(body: Body, access: Access, name: str, title: Title | None) -> Function:
+    parameters = list(inspect.signature(body).parameters.values())[1:]
+    hints = get_type_hints(body, include_extras=True)
+    fields: list[Any] = []
+    for one in parameters:
+        kind = _noted(hints[one.name])
+        fields.append(
+            (one.name, kind) if one.default is one.empty else (one.name, kind, one.default)
+        )
+    # Those without a default come first in a struct, as in a signature.
+    arguments = msgspec.defstruct(name, fields, frozen=True, forbid_unknown_fields=True)
+
+    async def run(reach: Any, given: Any) -> Outcome:
+        found = await body(reach, **{one.name: getattr(given, one.name) for one in parameters})
+        return said(found) if isinstance(found, str) else found
+
+    return Function(
+        name=name,
+        description=" ".join((inspect.getdoc(body) or "").split("\n\n")[0].split()),
+        access=access,
+        arguments=arguments,
+        parameters=_schema(arguments),
+        run=run,
+        title=title or (lambda given: f"call {name}({_short(given)})"),
+    )
+
+
+def _noted(hint: Any) -> Any:
+    """A type with its one-line note, `Annotated[str, "note"]`, as msgspec knows it."""
+    if get_origin(hint) is not Annotated:
+        return hint
+    kind, *notes = get_args(hint)
+    texts = [note for note in notes if isinstance(note, str)]
+    rest = [note for note in notes if not isinstance(note, str)]
+    if texts:
+        rest.append(msgspec.Meta(description=texts[0]))
+    for note in rest:
+        kind = Annotated[kind, note]
+    return kind
+
+
+def _schema(arguments: type[msgspec.Struct]) -> dict[str, Any]:
+    """The schema of an object, its own definition not by reference."""
+    (outer,), shared = msgspec.json.schema_components([arguments], ref_template="#/$defs/{name}")
+    name = outer["$ref"].rpartition("/")[2]
+    schema = {key: value for key, value in shared.pop(name).items() if key != "title"}
+    return {**schema, "$defs": shared} if shared else schema
+
+
+def _short(given: Any) -> str:
+    text = ", ".join(f"{key}={value!r}" for key, value in msgspec.structs.asdict(given).items())
+    return text if len(text) <= 200 else f"{text[:200]}…"

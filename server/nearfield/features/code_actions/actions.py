@@ -1,0 +1,74 @@
+"""The table of actions that a model does: what each is called, and what a model is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nearfield.routing.request_context import Task
+
+__all__ = ["ACTIONS", "MENU", "REWRITES", "Action"]
+
+FIX = "fix"
+FIX_ALL = "fix_all"
+REWRITE = "rewrite"
+DOCUMENT = "document"
+TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One row. `title` is what the user reads, with `{what}` for the unit or the problem; `goal`
+    what a model is to do with the code above it. With `free` the signature may change."""
+
+    id: str
+    title: str
+    kind: str
+    task: Task
+    goal: str = ""
+    free: bool = False
+
+
+_ROWS = (
+    Action(FIX, "Fix: {what}", "quickfix", Task.FIX),
+    Action(FIX_ALL, "Fix all problems in {what}", "quickfix", Task.FIX),
+    Action(REWRITE, "Rewrite {what} …", "refactor.rewrite", Task.REFACTOR, free=True),
+    Action(
+        "simplify",
+        "Simplify {what}",
+        "refactor.rewrite",
+        Task.REFACTOR,
+        "Make it simpler and easier to read. It must do exactly the same as before.",
+    ),
+    Action(
+        "faster",
+        "Make {what} faster",
+        "refactor.rewrite",
+        Task.REFACTOR,
+        "It is too slow. Rewrite it with a faster algorithm, for example with a set, a dictionary"
+        " or fewer loops. It must return exactly the same as before.",
+    ),
+    Action(
+        "errors",
+        "Add error handling to {what}",
+        "refactor.rewrite",
+        Task.REFACTOR,
+        "Add error handling: wrong input and failing calls must give a clear error.",
+    ),
+    Action(
+        "types",
+        "Add types to {what}",
+        "refactor.rewrite",
+        Task.REFACTOR,
+        "Add type annotations to the parameters and the return value. Change nothing else.",
+        free=True,
+    ),
+    Action(DOCUMENT, "Document {what}", "source", Task.DOCUMENT),
+    Action(TEST, "Write tests for {what}", "source", Task.TEST),
+)
+ACTIONS = {row.id: row for row in _ROWS}
+REWRITES = frozenset({FIX, FIX_ALL, REWRITE, "simplify", "faster", "errors", "types"})
+"""Those that change the unit itself."""
+MENU = tuple(row.id for row in _ROWS if row.id not in (FIX, FIX_ALL, REWRITE))
+"""Those that need nothing but a place."""
+TYPED = frozenset({"python", "php"})
+"""Languages in which types may be written or left out."""

@@ -1,0 +1,231 @@
+"""Documenting a unit: a docstring or a comment in its language's convention, and no other change.
+
+Of the answer only the words of the comment are taken; how it is marked, indented and where it
+stands is decided here, so the code cannot change and no answer can end the comment early.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from dataclasses import dataclass
+
+import tree_sitter
+
+from nearfield.errors import EditRefused
+from nearfield.features.code_actions import check
+from nearfield.features.code_actions.answer import HOLDERS, blocks
+from nearfield.features.code_actions.around import comment_above, docstring_in
+from nearfield.features.code_actions.fit import Fitting, Unfit
+from nearfield.features.code_actions.layout import layout_of
+from nearfield.features.code_actions.proposal import Change
+from nearfield.files.lines import LINE_END, split_lines
+from nearfield.syntax.definitions import named_scopes, node_of, outermost
+from nearfield.syntax.languages import Language
+from nearfield.syntax.parser import Parsed, parse
+from nearfield.types import Edit, Span
+
+__all__ = ["Documenting", "documented"]
+
+WIDTH = 96
+"""Longer lines of a comment are wrapped, its indentation included."""
+MOST_LINES = 40
+_TRIPLE = re.compile(r"[rRuU]?(\"\"\"|''')(.*?)\1", re.S)
+_MARKS = re.compile(
+    r"^[ \t]*(?:/\*\*?|\*/|\*(?!\*)|///?|#(?!!)|---?)?[ \t]?|(?<![ \t])[ \t]*+\*/[ \t]*$"
+)
+_NAMES = {
+    "python": "a docstring",
+    "javascript": "a JSDoc comment",
+    "typescript": "a TSDoc comment",
+    "typescriptreact": "a TSDoc comment",
+    "java": "a Javadoc comment",
+    "kotlin": "a KDoc comment",
+    "scala": "a Scaladoc comment",
+    "php": "a PHPDoc comment",
+    "c": "a Doxygen comment",
+    "cpp": "a Doxygen comment",
+    "csharp": "an XML documentation comment",
+    "rust": "a doc comment",
+    "swift": "a doc comment",
+    "go": "a doc comment",
+    "ruby": "a YARD comment",
+    "lua": "a LuaDoc comment",
+}
+_LINES = {"go": "//", "rust": "///", "swift": "///", "csharp": "///", "ruby": "#", "lua": "---"}
+_STARRED = frozenset(
+    {"c", "cpp", "java", "javascript", "kotlin", "php", "scala", "typescript", "typescriptreact"}
+)
+
+
+def documented(fitting: Fitting) -> str:
+    """Why the unit cannot be documented, "" when it can."""
+    if fitting.language is None or not fitting.unit.name:
+        return "there is no function or class here"
+    if fitting.language.name == "python":
+        found = docstring_in(fitting.shown, fitting) is not None
+    else:
+        found = comment_above(fitting.text, fitting.parsed, fitting.unit) is not None
+    return f"`{fitting.unit.name}` is documented already" if found else ""
+
+
+class Documenting:
+    """Turns answers into the comment of one unit. Parses: not on the event loop."""
+
+    def __init__(self, fitting: Fitting) -> None:
+        """Raises `EditRefused` when there is nothing to document."""
+        language, parsed = fitting.language, fitting.parsed
+        if why := documented(fitting):
+            raise EditRefused(f"Nothing is documented: {re.sub('`[^`]*`', 'it', why)}.")
+        if language is None or parsed is None:
+            raise EditRefused("Nothing is documented: the language has no grammar here.")
+        self._fitting, self._language, self._parsed = fitting, language, parsed
+        self._layout = layout_of(fitting.text, language)
+        self._place = self._find_place()
+
+    @property
+    def style(self) -> str:
+        """What the comment is called in this language."""
+        return _NAMES.get(self._language.name, "a comment")
+
+    def changes(self, text: str) -> tuple[Change, ...]:
+        """The edit that puts the comment of the answer `text` in. Raises `Unfit`."""
+        words = self._words(text)
+        if not words:
+            raise Unfit(f"there is no {self.style.split(' ', 1)[1]} in it")
+        if len(words) > MOST_LINES:
+            raise Unfit("the comment is too long")
+        rows = self._marked(words)
+        indent, newline = self._place.indent, self._layout.newline
+        written = "".join(f"{indent}{row}".rstrip() + newline for row in rows)
+        edit = Edit(Span(self._place.offset, self._place.offset), written)
+        after = self._parsed.edited(edit)
+        if after is None or after.all_errors > self._parsed.all_errors:
+            raise Unfit(check.first_error(after) if after else "it takes too long to parse")
+        return (Change(edit),)
+
+    # --- where ---
+
+    def _find_place(self) -> _Place:
+        unit, text = self._fitting.unit, self._fitting.text
+        if self._language.name != "python":
+            return _Place(unit.span.start, unit.indent)
+        node = node_of(self._parsed, unit)
+        body = node.child_by_field_name("body") if node else None
+        colon = next((c for c in reversed(node.children) if c.type == ":"), None) if node else None
+        if body is None or colon is None or body.start_point.row == colon.start_point.row:
+            raise EditRefused("A definition on one line cannot hold a docstring.")
+        start = self._parsed.offset(body.start_byte)
+        line = max(text.rfind("\n", 0, start), text.rfind("\r", 0, start)) + 1
+        below = LINE_END.search(text, self._parsed.offset(colon.end_byte))
+        return _Place(below.end() if below else line, text[line:start])
+
+    # --- what ---
+
+    def _words(self, text: str) -> list[str]:
+        """The lines of the comment in an answer, without marks; [] when there is none."""
+        for block in blocks(text):
+            if self._language.name == "python":
+                found = _docstring(block)
+            else:
+                found = _comment(block, self._language, self._fitting.unit.name)
+            lines = split_lines(found.expandtabs(4))
+            words = textwrap.dedent("\n".join(["", *lines[1:]])).split("\n")[1:]
+            kept = [lines[0].strip(), *(word.rstrip() for word in words)] if lines else []
+            while kept and not kept[0]:
+                del kept[0]
+            while kept and not kept[-1].strip():
+                del kept[-1]
+            if kept:
+                return self._wrapped(kept)
+        return []
+
+    def _wrapped(self, lines: list[str]) -> list[str]:
+        width = WIDTH - len(self._place.indent) - 4
+        rows: list[str] = []
+        for line in lines:
+            blank = line[: len(line) - len(line.lstrip())]
+            rows += textwrap.wrap(
+                line, width, subsequent_indent=blank, drop_whitespace=True,
+                break_long_words=False, break_on_hyphens=False,
+            ) or [""]  # fmt: skip
+        return rows
+
+    def _marked(self, words: list[str]) -> list[str]:
+        """The comment as it stands in the file, from column 0."""
+        name = self._language.name
+        if name == "python":
+            return _python(words)
+        if name in _STARRED:
+            safe = [word.replace("*/", "* /") for word in words]
+            return ["/**", *(f" * {word}".rstrip() for word in safe), " */"]
+        mark = _LINES.get(name) or self._language.comment
+        if not mark:
+            raise Unfit("this language has no comments")
+        if name == "go":
+            words = _go(words, self._fitting.unit.name)
+        if name == "csharp" and not any(word.lstrip().startswith("<") for word in words):
+            words = ["<summary>", *words, "</summary>"]
+        return [f"{mark} {word}".rstrip() for word in words]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the comment's lines go, and how far they are indented."""
+
+    offset: int
+    indent: str
+
+
+def _docstring(block: str) -> str:
+    found = _TRIPLE.search(block)
+    return found[2] if found else ""
+
+
+def _comment(block: str, language: Language, name: str) -> str:
+    """The comment above the definition of `name` in `block`; all of it where it is only one."""
+    for before, behind in (("", ""), HOLDERS.get(language.name, ("", ""))):
+        parsed = parse(language, before + block + behind)
+        if parsed is None:
+            continue
+        nodes = [node for one, node in named_scopes(parsed) if one == name]
+        found = _above(parsed, outermost(nodes[0])) if nodes else _only(parsed)
+        if found:
+            lines = [_MARKS.sub("", line) for line in found.split("\n")]
+            return "\n".join(lines).strip("\n")
+    return ""
+
+
+def _above(parsed: Parsed, node: tree_sitter.Node) -> str:
+    texts: list[str] = []
+    sibling = node.prev_sibling
+    while sibling is not None and sibling.type in parsed.language.comments:
+        raw = parsed.source[sibling.start_byte : sibling.end_byte]
+        texts.insert(0, raw.decode("utf-8", "replace").rstrip("\n"))
+        sibling = sibling.prev_sibling
+    return "\n".join(texts)
+
+
+def _only(parsed: Parsed) -> str:
+    children = parsed.root.named_children
+    if not children or any(child.type not in parsed.language.comments for child in children):
+        return ""
+    return parsed.text.strip("\n")
+
+
+def _python(words: list[str]) -> list[str]:
+    safe = [word.replace('"""', "'''") for word in words]
+    prefix = "r" if any("\\" in word for word in safe) else ""
+    if safe[-1].endswith('"'):
+        safe[-1] += " "
+    if len(safe) == 1:
+        return [f'{prefix}"""{safe[0]}"""']
+    return [f'{prefix}"""{safe[0]}', *safe[1:], '"""']
+
+
+def _go(words: list[str], name: str) -> list[str]:
+    """As `go doc` wants it: the first word is the name."""
+    first = words[0]
+    if first.startswith(name):
+        return words
+    return [f"{name} {first[:1].lower()}{first[1:]}", *words[1:]]

@@ -1,0 +1,320 @@
+"""Tests for a unit: from a model's answer to a new test file, or to the end of one that is there.
+
+The framework and the place are the project's own (`frameworks`); the import of what is tested is
+written here, because small models guess it; a copy of the tested code in the answer is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tree_sitter
+
+from nearfield.errors import EditRefused
+from nearfield.features.code_actions import check
+from nearfield.features.code_actions.answer import blocks
+from nearfield.features.code_actions.fit import Fitting, Unfit
+from nearfield.features.code_actions.frameworks import (
+    Suite,
+    is_test,
+    module_of,
+    relative_module,
+    suite_for,
+)
+from nearfield.features.code_actions.imports import go_packages, import_edit
+from nearfield.features.code_actions.layout import layout_of
+from nearfield.features.code_actions.proposal import Change
+from nearfield.files.lines import split_lines
+from nearfield.files.read import UnreadableFile
+from nearfield.files.uris import uri_beside
+from nearfield.files.workspace import WorkspaceFiles
+from nearfield.index.files import readable
+from nearfield.syntax.definitions import named_scopes
+from nearfield.syntax.languages import Language
+from nearfield.syntax.parser import Parsed, parse
+from nearfield.types import Edit, Snapshot, Span
+
+__all__ = ["Held", "Plan", "plan_tests"]
+
+Held = Callable[[str], Snapshot | None]
+"""The document at a path as the editor holds it, None when it is not open."""
+
+_IS_TEST = {
+    "python": re.compile(r"^[ \t]*(?:async )?def test|^class \w*Test", re.MULTILINE),
+    "go": re.compile(r"^func Test\w*\(", re.MULTILINE),
+    "ecma": re.compile(r"\b(?:it|test)(?:\.\w+)*\("),
+}
+_ASSERT = 'import assert from "node:assert";'
+_ECMA_IMPORTS = {
+    "vitest": 'import { describe, expect, it, test } from "vitest";',
+    "node:test": f'import {{ describe, it, test }} from "node:test";\n{_ASSERT}',
+    "mocha": _ASSERT,
+}
+_WORD = re.compile(r"[^\W\d]\w*")
+MOST_BYTES = 1_000_000
+"""Of a test file that tests are added to."""
+_SCRIPTS = frozenset({"javascript", "javascriptreact", "typescript", "typescriptreact"})
+_KEYWORDS = frozenset({"as", "const", "from", "import", "require", "type"})
+_GUARD = re.compile(r"if __name__|unittest\.main|pytest\.main")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be tested, how and where. `before` is the test file `uri` as it is now, "" for a
+    new one."""
+
+    name: str
+    symbol: str
+    language: Language
+    suite: Suite
+    binding: str
+    before: str
+    version: int | None
+    uri: str
+
+    @property
+    def new(self) -> bool:
+        """Whether the test file does not exist yet."""
+        return not self.suite.exists
+
+    def changes(self, text: str) -> tuple[Change, ...]:
+        """The edits of the test file that the answer `text` means. Raises `Unfit`."""
+        block = max(blocks(text), key=len, default="")
+        parsed = parse(self.language, block)
+        if parsed is None or not self._tests_something(block):
+            raise Unfit(f"there are no tests with {self.suite.framework} in it")
+        if parsed.root.has_error:
+            raise Unfit(check.first_error(parsed))
+        imports, tests = self._sorted(parsed)
+        if not self._tests_something("\n".join(tests)) or self.symbol not in "\n".join(tests):
+            raise Unfit(f"no test of it calls `{self.symbol}`")
+        return self._extended(imports, tests) if self.before else self._whole(imports, tests)
+
+    # --- the answer ---
+
+    def _tests_something(self, code: str) -> bool:
+        name = self.language.name
+        pattern = _IS_TEST.get(name, _IS_TEST["ecma"])
+        if self.suite.framework == "unittest" and "TestCase" not in code:
+            return False
+        return pattern.search(code) is not None
+
+    def _sorted(self, parsed: Parsed) -> tuple[list[str], list[str]]:
+        """The imports and the other statements of an answer, without those that do not belong in
+        a test file."""
+        imports: list[str] = []
+        tests: list[str] = []
+        remark = ""
+        for child in parsed.root.named_children:
+            text = parsed.source[child.start_byte : child.end_byte].decode("utf-8", "replace")
+            if child.type in self.language.comments:
+                remark += text.rstrip("\n") + "\n"
+                continue
+            if child.type in self.language.imports:
+                imports += self._import(child, text)
+            elif not self._is_foreign(parsed, child, text):
+                tests.append(remark + text.rstrip())
+            remark = ""
+        used = set(_WORD.findall("\n".join(tests)))
+        if self.language.name != "go":  # where only those of its library are known to be right
+            imports = [one for one in imports if used & set(_WORD.findall(one)) - _KEYWORDS]
+        return imports, tests
+
+    def _import(self, node: tree_sitter.Node, text: str) -> list[str]:
+        """An import that a test file may have: not of what is tested, which is written here, and
+        not of a module that the model made up for it."""
+        if node.type == "package_clause":
+            return []
+        if self.language.name == "go":
+            return [f'import "{path}"' for path in re.findall(r'"([^"]+)"', text)]
+        words = re.findall(r"[\w$]+", text)
+        if self.suite.framework in words and not self._is_python:
+            return []  # it is imported here, with all that a test may need
+        made_up = re.search(r"your_|my_module|\bmodule\b|from ['\"]\.", text)
+        return [] if self.symbol in words or made_up else [text.strip()]
+
+    def _is_foreign(self, parsed: Parsed, node: tree_sitter.Node, text: str) -> bool:
+        """Whether a statement repeats the tested code, or runs the tests."""
+        names = {name for name, found in named_scopes(parsed) if _within(found, node)}
+        if self.symbol in names and not self._tests_something(text):
+            return True
+        called = re.match(r"\s*test\w*\(\)", text)
+        return bool(_GUARD.search(text) or (called and self.language.name == "python"))
+
+    # --- the file ---
+
+    def _whole(self, imports: list[str], tests: list[str]) -> tuple[Change, ...]:
+        """A new file."""
+        gap = "\n\n\n" if self.language.name == "python" else "\n\n"
+        header = list(dict.fromkeys([*self._framework(tests), *imports]))
+        head = "\n".join(header)
+        if self.binding:
+            head = f"{head}\n\n{self.binding}" if head and self._is_python else (
+                f"{head}\n{self.binding}" if head else self.binding
+            )  # fmt: skip
+        if self.language.name == "go":
+            wanted = go_packages("\n".join(tests), "")
+            head = "\n".join([self.binding, "", *wanted, *self._others(imports, wanted)])
+        text = gap.join([head, *tests]) + "\n"
+        parsed = parse(self.language, text)
+        if parsed is None or parsed.root.has_error:
+            raise Unfit(check.first_error(parsed) if parsed else "it takes too long to parse")
+        return (Change(Edit(Span(0, 0), text), confirm=True),)
+
+    def _extended(self, imports: list[str], tests: list[str]) -> tuple[Change, ...]:
+        """The tests that are not there yet, at the end; what they import, at the top."""
+        parsed = parse(self.language, self.before)
+        if parsed is None:
+            raise Unfit("the test file cannot be parsed")
+        known = {name for name, _ in named_scopes(parsed)}
+        fresh = [one for one in tests if not known & _defined(self.language, one)]
+        if not fresh:
+            raise Unfit("these tests are there already")
+        newline = layout_of(self.before, self.language).newline
+        binding = [self.binding]
+        if self.language.name == "go":
+            binding = go_packages("\n".join(fresh), self.before)
+            imports = []
+        wanted = [*self._framework(fresh), *imports, *binding]
+        if self.language.name in _SCRIPTS:
+            wanted = [self._lacking(parsed, one, "\n".join(fresh)) for one in wanted]
+        flat = re.sub(r"\s+", " ", self.before)
+        missing = [
+            one for one in dict.fromkeys(wanted)
+            if one and re.sub(r"\s+", " ", one) not in flat and not self._bound(one)
+        ]  # fmt: skip
+        gap = newline * (3 if self._is_python else 2)
+        body = gap.join(one.replace("\n", newline) for one in fresh)
+        stripped = self.before.rstrip()
+        end = Edit(Span(len(stripped), len(self.before)), gap + body + newline)
+        header = import_edit(parsed, missing, newline)
+        edits = [edit for edit in (header, end) if edit is not None]
+        text = self.before
+        for edit in reversed(edits):
+            text = text[: edit.span.start] + edit.text + text[edit.span.end :]
+        after = parse(self.language, text)
+        if after is None or (after.root.has_error and not parsed.root.has_error):
+            raise Unfit(check.first_error(after) if after else "it takes too long to parse")
+        return tuple(Change(edit, confirm=True) for edit in edits)
+
+    @staticmethod
+    def _lacking(parsed: Parsed, statement: str, code: str) -> str:
+        """Of an import in braces what `code` uses and the file does not import: a name that is
+        imported twice is an error there. "" for nothing."""
+        braces = re.fullmatch(r"(import|const) \{([^{}]*)\} (.*)", statement.strip(), re.S)
+        if braces is None or " as " in braces[2] or ":" in braces[2]:
+            return statement
+        bound: set[str] = set()
+        for child in parsed.root.named_children:
+            text = parsed.source[child.start_byte : child.end_byte].decode("utf-8", "replace")
+            if child.type in parsed.language.imports or "require(" in text.split("\n", 1)[0]:
+                bound |= set(_WORD.findall(text))
+        used = set(_WORD.findall(code))
+        names = [name.strip() for name in braces[2].split(",")]
+        names = [name for name in names if name in used and name not in bound]
+        return f"{braces[1]} {{ {', '.join(names)} }} {braces[3]}" if names else ""
+
+    @staticmethod
+    def _others(imports: list[str], known: list[str]) -> list[str]:
+        """Go's imports of packages that are not in its library, which have a dot in their path: an
+        import that is not used is an error there."""
+        return [one for one in dict.fromkeys(imports) if one not in known and "." in one]
+
+    def _bound(self, statement: str) -> bool:
+        """Whether the test file has the tested name from an import already."""
+        if statement != self.binding:
+            return False
+        pattern = rf"^\s*(?:from|import|const).*\b{re.escape(self.symbol)}\b"
+        return re.search(pattern, self.before, re.MULTILINE) is not None
+
+    def _framework(self, tests: list[str]) -> list[str]:
+        """The imports of the framework that the tests need."""
+        code = "\n".join(tests)
+        if self._is_python:
+            return [f"import {name}" for name in ("pytest", "unittest") if f"{name}." in code]
+        if self.language.name == "go":
+            return []
+        return split_lines(_ECMA_IMPORTS.get(self.suite.framework, ""))
+
+    @property
+    def _is_python(self) -> bool:
+        return self.language.name == "python"
+
+
+def plan_tests(
+    snapshot: Snapshot, fitting: Fitting, held: Held, exclude: Sequence[str] = ()
+) -> Plan:
+    """Where and how the unit is to be tested, without the files that `exclude` keeps out. Reads
+    files: not on the event loop. Raises `EditRefused`."""
+    language, unit = fitting.language, fitting.unit
+    if language is None or not unit.name:
+        raise EditRefused("There is no function or class here to test.")
+    if snapshot.path is None:
+        raise EditRefused("The document is no file yet.", "Save it, so that a test can import it.")
+    if snapshot.is_cell:
+        raise EditRefused("A test cannot import a notebook.", "Move the code to a module.")
+    path = Path(snapshot.path)
+    if is_test(language.name, path):
+        raise EditRefused("This is a test already.")
+    root = Path(snapshot.root) if snapshot.root else path.parent
+    files = readable(root, exclude)
+    suite = suite_for(language.name, path, root, files)
+    symbol = unit.parent or unit.name
+    open_one = held(str(suite.path))
+    before, version = "", None
+    uri = uri_beside(str(suite.path), snapshot.path, snapshot.uri)
+    try:
+        files.inside(suite.path)
+        if open_one is not None:
+            before, version, uri = open_one.text, open_one.version, open_one.uri
+        elif suite.exists:
+            before = _text(files, suite.path)
+    except UnreadableFile as error:
+        raise EditRefused(f"The tests cannot be written: {error.message}") from error
+    name = f"{unit.parent}.{unit.name}" if unit.parent else unit.name
+    binding = _binding(snapshot, language, symbol, path, root, suite)
+    return Plan(name, symbol, language, suite, binding, before, version, uri)
+
+
+def _binding(
+    snapshot: Snapshot, language: Language, symbol: str, path: Path, root: Path, suite: Suite
+) -> str:
+    """The statement that makes `symbol` known in the test file."""
+    if language.name == "python":
+        return f"from {module_of(path, root)} import {symbol}"
+    if language.name == "go":
+        found = re.search(r"^package \w+", snapshot.text, re.MULTILINE)
+        return found[0] if found else "package main"
+    module = relative_module(path, suite.path)
+    escaped = re.escape(symbol)
+    if re.search(rf"\bexport default (?:async )?(?:function|class) {escaped}\b", snapshot.text):
+        return f'import {symbol} from "{module}";'
+    if re.search(r"\bmodule\.exports\b|^exports\.", snapshot.text, re.MULTILINE):
+        return f'const {{ {symbol} }} = require("{module}");'
+    exported = rf"\bexport (?:async |abstract )?(?:function\*?|class|const|let) {escaped}\b"
+    if not re.search(rf"{exported}|\bexport \{{[^}}]*\b{escaped}\b", snapshot.text):
+        raise EditRefused(
+            "What is to be tested is not exported.", "Export it, so that a test can import it."
+        )
+    return f'import {{ {symbol} }} from "{module}";'
+
+
+def _text(files: WorkspaceFiles, path: Path) -> str:
+    """A test file that is there. An editor puts the edits into it, and may take it for UTF-8."""
+    found = files.text(path, MOST_BYTES)
+    if not found.told:
+        raise EditRefused(f"The test file that is there is in {found.encoding}, not in UTF-8.")
+    return found.text
+
+
+def _defined(language: Language, code: str) -> set[str]:
+    parsed = parse(language, code)
+    found = named_scopes(parsed) if parsed else []
+    return {name for name, node in found if node.parent and node.parent.type != "block"}
+
+
+def _within(inner: tree_sitter.Node, outer: tree_sitter.Node) -> bool:
+    return outer.start_byte <= inner.start_byte and inner.end_byte <= outer.end_byte

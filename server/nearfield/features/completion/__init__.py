@@ -1,0 +1,1 @@
+"""Completion: from a cursor position to a suggestion."""

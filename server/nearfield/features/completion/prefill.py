@@ -1,0 +1,142 @@
+"""Idle prefill: while the user thinks, evaluate what the next question will most likely show.
+
+The next question most likely comes from where the last one did, or from the end of what was
+accepted, with more room than the first one had. So the largest slice there is evaluated, at the
+lowest priority, and whatever else comes ends it at once: closing the stream frees the model within
+one step, and what was evaluated by then is kept: the next rest goes on there. Nothing runs when
+nothing has changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from nearfield.config.folders import FolderConfigs
+from nearfield.config.schema import Config
+from nearfield.errors import NearfieldError
+from nearfield.features.completion.budget import CHARS_PER_TOKEN
+from nearfield.features.completion.cached_prompt import chars_of
+from nearfield.features.completion.completer import Completer
+from nearfield.features.completion.prompting import (
+    GROWTH_TOKENS,
+    Plan,
+    cut,
+    errand_of,
+    go_on,
+    request_of,
+    resume,
+)
+from nearfield.features.completion.question import ready_here, sequences
+from nearfield.features.document_filter import Permitted
+from nearfield.features.documents import Document, Documents
+from nearfield.features.feature import DocumentChange, Feature
+from nearfield.routing.router import Router
+from nearfield.tasks import describe, run_task, stop_task
+from nearfield.types import Snippet
+
+log = logging.getLogger(__name__)
+
+REST_SECONDS = 0.4
+"""The pause in typing after which the user is taken to rest: longer than the 0.1 to 0.3 s between
+the keystrokes of somebody who types, so that prefill rarely starts only to be stopped."""
+
+
+ENOUGH_LINES = 5
+"""A prompt is made anew in time before so much is written behind it that requests could not go on
+from it (`held.WRITTEN_LINES`); sooner would only warm the room."""
+
+
+class Prefill(Feature):
+    """At most one prefill at a time, for the document that was worked on last."""
+
+    def __init__(self, documents: Documents, completer: Completer) -> None:
+        self._documents = documents
+        self._completer = completer
+        self._task: asyncio.Task[None] | None = None
+        self._uri = ""
+        self._configs = FolderConfigs(Config())
+        self._permitted = Permitted(self._configs)
+        self._router: Router | None = None
+
+    def configure(self, config: FolderConfigs, router: Router | None) -> None:
+        """Stop, and apply these settings and providers."""
+        self.stop()
+        self._configs, self._permitted, self._router = config, Permitted(config), router
+
+    def rest(self, uri: str) -> None:
+        """Something has ended at `uri`: prefill there unless something else begins soon."""
+        self.stop()
+        self._uri = uri
+        self._task = run_task(self._when_resting(uri), "prefill")
+
+    def stop(self) -> None:
+        """Something else comes: give the model free."""
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+
+    def changed(self, change: DocumentChange) -> None:
+        """Stop: the model is needed for what comes next."""
+        self.stop()
+
+    def closed(self, uri: str) -> None:
+        """Stop if it is this document that is being read."""
+        if uri == self._uri:
+            self.stop()
+
+    async def aclose(self) -> None:
+        """Stop, and wait until the stream is closed."""
+        await stop_task(self._task)
+
+    async def _when_resting(self, uri: str) -> None:
+        await asyncio.sleep(REST_SECONDS)
+        document = self._documents.get(uri)
+        router = self._router
+        if self._completer.busy:
+            return  # whose end is the next rest
+        if document is None or router is None or self._permitted.reason(document.snapshot):
+            return
+        if await ready_here(router):
+            await self._evaluate(document, router)
+
+    async def _evaluate(self, document: Document, router: Router) -> None:
+        snapshot, questions = document.snapshot, self._completer.questions
+        settings = self._configs.of(snapshot.root).completion
+        offset = len(snapshot.text) if document.cursor is None else document.cursor
+        cursor = await questions.cursor(snapshot, min(offset, len(snapshot.text)))
+        allowance = questions.allowance(router, snapshot, settings.deadline_ms / 1000)
+        snippets = questions.snippets(snapshot, cursor.offset, allowance.snippet_chars)
+        if _enough(go_on(cursor, document, allowance), snippets):
+            return
+        plan = resume(cursor, document, snippets)
+        if plan is None or not _lasts(plan):
+            room = allowance.idle_tokens - GROWTH_TOKENS - int(chars_of(snippets) / CHARS_PER_TOKEN)
+            size = max(room, allowance.fresh_tokens)
+            plan = cut(cursor, document, size, settings, snippets, full=True)
+        if document.fresh_chars(plan.prompt) == 0:
+            return
+        document.begun = plan.held, plan.piece.window
+        request = request_of(
+            plan, cursor, settings, single_line=False, deadline=None, prefill_only=True
+        )
+        try:
+            async with router.infill(request, errand_of(cursor)) as route:
+                async for _ in route:
+                    pass
+        except NearfieldError as error:
+            log.info("prefill ended: %s", describe(error))
+            return
+        document.window, document.begun = plan.piece.window, None
+        self._documents.evaluated(document, plan.held, sequences(router))
+
+
+def _enough(plan: Plan | None, snippets: tuple[Snippet, ...]) -> bool:
+    """Whether what is held will do for a while."""
+    if plan is None or plan.held.stale or not plan.held.full or plan.prompt.snippets != snippets:
+        return False
+    return _lasts(plan)
+
+
+def _lasts(plan: Plan) -> bool:
+    """Whether some lines more may be written behind it."""
+    return plan.prompt.written.count("\n") <= ENOUGH_LINES

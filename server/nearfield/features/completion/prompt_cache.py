@@ -1,0 +1,355 @@
+"""Yesterday's file is warm at once: what a model has evaluated of a document is kept on disk.
+
+Some 12 KB a token with the default model, in the user's data directory, readable by the user alone:
+it holds code. Kept are the documents that prompts were made of, when nobody types and at the end;
+the oldest go when the limit is reached. A file belongs to one model, one version of llama.cpp and
+one set of settings, and is of no use as soon as the document differs where it was taken from. A
+hash with a key of this user proves that Nearfield wrote it, before the engine sees it: the engine
+believes what it reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import hmac
+import logging
+import os
+import re
+import secrets
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+from nearfield.config.folders import FolderConfigs
+from nearfield.config.schema import Config
+from nearfield.errors import NearfieldError
+from nearfield.features.completion.cached_prompt import Held, Prompt
+from nearfield.features.completion.prompting import request_of_held
+from nearfield.features.document_filter import Permitted
+from nearfield.features.documents import Document, Documents
+from nearfield.features.feature import Feature
+from nearfield.files.private import (
+    is_private,
+    private_draft,
+    private_folder,
+    read_private,
+    write_private,
+)
+from nearfield.files.read import UnreadableFile
+from nearfield.routing.router import Router
+from nearfield.tasks import describe, run_task
+from nearfield.types import InfillRequest, Snapshot, Snippet, SnippetKind
+
+log = logging.getLogger(__name__)
+
+FORMAT = 3
+"""Raised when `Kept` changes: what was kept before is of no use then."""
+
+LAST_SECONDS = 0.4
+"""What keeping may take when the server ends; the process is to be gone within a second."""
+
+WORTH_KEEPING_CHARS = 200
+"""A shorter prompt is evaluated in the time that it takes to read it from a disk."""
+
+RESTORE_SECONDS = 0.25
+"""So long a request waits for what is being restored: much less than it would take to evaluate."""
+
+DOCUMENTS = 2
+"""So many documents are kept at the end and restored at the start: an engine holds two prompts of
+each, four in all."""
+
+ABANDONED_SECONDS = 600
+"""A draft that nobody has finished in this time is nobody's: writing one takes milliseconds."""
+
+FOLDER = "prompts"
+KEY_FILE = "key"
+KEY_BYTES = 32
+PROOF_BYTES = 32
+ABOUT_BYTES = 16 << 20
+"""A prompt is some hundred KB at most."""
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """A provider that can write what it has evaluated to a file, and read it."""
+
+    def kept_as(self) -> str:
+        """What a file belongs to: the model, its settings, the program. "" while not ready."""
+        ...
+
+    async def keep(self, request: InfillRequest, path: str) -> int:
+        """Write what is held of the request's prompt; how many tokens, 0 for nothing."""
+        ...
+
+    async def recall(self, document: str, path: str) -> int:
+        """Hold for `document` what `keep` wrote; how many tokens, 0 where it is of no use."""
+        ...
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What stands beside a kept state: its hash, and what `Held` needs to go on from it."""
+
+    format: int
+    digest: str
+    head: str
+    written: str
+    suffix: str
+    snippets: list[tuple[str, str, SnippetKind]]
+    top: int
+    above: str
+    below: str
+    before: str  # the hash of what stood before `above`
+    to_end: bool
+    full: bool
+
+
+class Warm(Feature):
+    """Keeps and restores. One event loop; files are touched in threads."""
+
+    def __init__(self, documents: Documents, folder: Path) -> None:
+        self._documents = documents
+        self._folder = folder
+        self._keeper: Keeping | None = None
+        self._permitted: Permitted | None = None
+        self._limit = 0
+        self._configs = FolderConfigs(Config())
+        self._kept: dict[str, int] = {}
+        self._said = False
+        self._restoring: asyncio.Task[bool] | None = None
+
+    def configure(self, config: FolderConfigs, router: Router | None) -> None:
+        """Keep prompts with the first provider that can write them to a file."""
+        providers = router.providers.values() if router is not None else ()
+        keeper = next((one for one in providers if isinstance(one, Keeping)), None)
+        self._configs = config
+        self.use(keeper, Permitted(config), config.user.engine.keep_prompts_mb)
+
+    def opened(self, snapshot: Snapshot) -> None:
+        """Restore what was kept of the document, in the background."""
+        self.begin(snapshot.uri)
+
+    def use(self, keeper: object, permitted: Permitted, limit_mb: int) -> None:
+        """Work with this provider from now on, in so many MiB; 0 keeps nothing."""
+        self._keeper = keeper if isinstance(keeper, Keeping) else None
+        self._permitted, self._limit = permitted, limit_mb << 20
+
+    def begin(self, uri: str) -> None:
+        """Restore what was kept of the document, in the background."""
+        if self._keeper is not None and self._limit:
+            self._restoring = run_task(self.restore(uri), "restore a prompt")
+
+    async def settled(self) -> None:
+        """Wait until what is being restored is there: for a request that may go on from it."""
+        if self._restoring is not None and not self._restoring.done():
+            await asyncio.wait({self._restoring}, timeout=RESTORE_SECONDS)
+
+    async def restore(self, uri: str) -> bool:
+        """Let the provider hold what was kept of the document, if it is still true; whether it
+        is."""
+        document, keeper = self._documents.get(uri), self._keeper
+        if document is None or keeper is None or document.held or not self._keeps(document):
+            return False
+        if self._permitted is None or self._permitted.reason(document.snapshot):
+            return False
+        state = self._file(uri, keeper)
+        if state is None:
+            return False
+        found = await asyncio.to_thread(_read, state, self._limit)
+        held = matching(found, document.snapshot.text) if found is not None else None
+        try:
+            if held is None or not await keeper.recall(uri, str(state)):
+                await asyncio.to_thread(_remove, state)
+                return False
+        except NearfieldError as error:
+            # Whatever was wrong with it, it is not tried again.
+            await asyncio.to_thread(_remove, state)
+            log.warning("a kept prompt could not be restored: %s", describe(error))
+            return False
+        if self._documents.get(uri) is not document or document.held:
+            return False  # somebody was quicker
+        document.evaluated(held)
+        if document.cursor is None:
+            document.cursor = held.anchor + len(held.prompt.written)
+        self._kept[uri] = hash(held.prompt)
+        return True
+
+    def _keeps(self, document: Document) -> bool:
+        """Return whether prompts of the document are kept: by the user's settings, and where its
+        folder does not forbid it."""
+        if document.snapshot.is_cell:
+            return False  # What was kept would have to say which cells stood above.
+        folder = self._configs.of(document.snapshot.root)
+        return self._limit > 0 and folder.engine.keep_prompts_mb > 0
+
+    async def keep(self, document: Document) -> bool:
+        """Write what the provider holds of the document, unless that is on the disk already."""
+        uri, keeper = document.snapshot.uri, self._keeper
+        held = latest(document)
+        if held is None or keeper is None or not self._keeps(document):
+            return False
+        if self._kept.get(uri) == hash(held.prompt):
+            return False
+        state = self._file(uri, keeper)
+        snapshot = document.snapshot
+        if state is None:
+            return False
+        try:
+            draft = await asyncio.to_thread(_draft, self._folder)
+            try:
+                if not await keeper.keep(request_of_held(held, snapshot), str(draft)):
+                    return False
+                await asyncio.to_thread(_write, state, draft, held, snapshot.text, self._limit)
+            finally:
+                await asyncio.to_thread(draft.unlink, True)
+            await asyncio.to_thread(prune, self._folder, self._limit)
+        except (OSError, NearfieldError) as error:
+            if not self._said:
+                self._said = True
+                log.warning("prompts cannot be kept in %s: %s", self._folder, describe(error))
+            return False
+        self._kept[uri] = hash(held.prompt)
+        return True
+
+    async def aclose(self) -> None:
+        """Keep what can be kept in the time that is left."""
+        try:
+            async with asyncio.timeout(LAST_SECONDS):
+                for document in self._documents.recent(DOCUMENTS):
+                    await self.keep(document)
+        except TimeoutError:
+            log.info("the server ended before every prompt was kept")
+
+    def _file(self, uri: str, keeper: Keeping) -> Path | None:
+        owner = keeper.kept_as()
+        if not owner:
+            return None
+        name = hashlib.blake2b(f"{FORMAT}\0{owner}\0{uri}".encode(), digest_size=16).hexdigest()
+        return self._folder / f"{name}.state"
+
+
+def latest(document: Document) -> Held | None:
+    """The prompt that was evaluated last, of those that are worth it: the next run begins where
+    this one has ended."""
+    worth = [held for held in document.held if held.prompt.chars >= WORTH_KEEPING_CHARS]
+    return max(worth, key=lambda held: held.used, default=None)
+
+
+def matching(kept: Kept, text: str) -> Held | None:
+    """What was kept as it is in `text`; None where the text differs."""
+    start = kept.top
+    if not text.startswith(kept.above, start):
+        # Something was written above meanwhile, by another program.
+        found = [one.start() for one in re.finditer(re.escape(kept.above), text)] or [-1]
+        start = min(found, key=lambda at: abs(at - start))
+    if start < 0 or not kept.above:
+        return None
+    snippets = tuple(Snippet(path, body, kind) for path, body, kind in kept.snippets)
+    return Held(
+        Prompt(kept.head, kept.written, kept.suffix, snippets),
+        start,
+        start + len(kept.above),
+        kept.above,
+        kept.below,
+        kept.to_end,
+        kept.full,
+        stale=_digest(text[:start].encode("utf-8", "replace")) != kept.before,
+    )
+
+
+def _read(state: Path, limit: int) -> Kept | None:
+    """What stands beside `state`; None where that is not there, or not what was written here."""
+    try:
+        about = read_private(state.with_suffix(".about"), ABOUT_BYTES)
+        proof, packed = about[:PROOF_BYTES], about[PROOF_BYTES:]
+        if not hmac.compare_digest(proof, _proof(state, packed)):
+            return None
+        kept = msgspec.msgpack.decode(packed, type=Kept)
+        data = read_private(state, limit)
+    except (OSError, UnreadableFile, msgspec.DecodeError):
+        return None
+    if kept.format != FORMAT or _digest(data) != kept.digest:
+        return None
+    os.utime(state)
+    return kept
+
+
+def _draft(folder: Path) -> Path:
+    """An empty file for the engine to write to, for the user's eyes only. Raises `OSError`."""
+    private_folder(folder, sweep=True)
+    if not is_private(folder):
+        raise PermissionError(errno.EACCES, "others can write there", str(folder))
+    return private_draft(folder)
+
+
+def _proof(state: Path, packed: bytes) -> bytes:
+    """What only somebody who can read the user's key can compute. A file that was kept under
+    another name is none of this state. Raises `OSError`."""
+    named = state.name.encode() + b"\0" + packed
+    return hashlib.blake2b(named, key=_key(state.parent), digest_size=PROOF_BYTES).digest()
+
+
+def _key(folder: Path) -> bytes:
+    """The user's key, made where there is none that can be believed. Raises `OSError`."""
+    if not is_private(folder):
+        raise PermissionError(errno.EACCES, "others can write there", str(folder))
+    path = folder / KEY_FILE
+    with suppress(FileNotFoundError, UnreadableFile):
+        key = read_private(path, KEY_BYTES)
+        if len(key) == KEY_BYTES:
+            return key
+    key = secrets.token_bytes(KEY_BYTES)
+    write_private(path, key)
+    return key
+
+
+def _write(state: Path, draft: Path, held: Held, text: str, limit: int) -> None:
+    """Put a written state in its place, with what stands beside it. Raises `OSError`,
+    and `UnreadableFile` for one of more than `limit` bytes."""
+    kept = Kept(
+        format=FORMAT,
+        digest=_digest(read_private(draft, limit)),
+        head=held.prompt.head,
+        written=held.prompt.written,
+        suffix=held.prompt.suffix,
+        snippets=[(one.path, one.text, one.kind) for one in held.prompt.snippets],
+        top=held.top,
+        above=held.above,
+        below=held.below,
+        before=_digest(text[: held.top].encode("utf-8", "replace")),
+        to_end=held.to_end,
+        full=held.full,
+    )
+    packed = msgspec.msgpack.encode(kept)
+    # Two files cannot be replaced at once; the hash tells when they do not belong together.
+    write_private(state.with_suffix(".about"), _proof(state, packed) + packed)
+    draft.replace(state)
+
+
+def _remove(state: Path) -> None:
+    for file in (state, state.with_suffix(".about")):
+        file.unlink(missing_ok=True)
+
+
+def prune(folder: Path, limit: int) -> None:
+    """Remove the states used longest ago until the rest takes at most `limit` bytes, and what
+    killed servers have left. Raises `OSError`."""
+    newest = sorted(folder.glob("*.state"), key=lambda file: file.stat().st_mtime, reverse=True)
+    total = 0
+    for state in newest:
+        about = state.with_suffix(".about")
+        total += state.stat().st_size + (about.stat().st_size if about.exists() else 0)
+        if total > limit:
+            _remove(state)
+    long_ago = time.time() - ABANDONED_SECONDS
+    for file in (*folder.glob("*.about"), *folder.glob("*.draft")):
+        if not file.with_suffix(".state").exists() and file.stat().st_mtime < long_ago:
+            file.unlink(missing_ok=True)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()

@@ -1,0 +1,98 @@
+"""The file of what became of suggestions: one row a question, oldest out by age.
+
+A file of its own in the user's data directory, so that its trouble is nobody else's; several
+servers write to it. Everything here blocks. Any trouble with the file is `RecordUnusable`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from nearfield.errors import NearfieldError
+from nearfield.features.metrics.row import Row, Taken
+from nearfield.routing.ledger import data_dir
+from nearfield.routing.store import Database, Migration
+
+FILE = "suggestions.db"
+
+_NAMES = (
+    *("id", "at", "method", "language", "situation", "provider", "model", "reason", "ms"),
+    *("evaluated", "reused", "generated", "confidence", "chars", "lines", "taken", "saved"),
+    "survived",
+)
+"""The columns, in their order in the table."""
+
+
+class RecordUnusable(NearfieldError):
+    """The file cannot be read or written."""
+
+
+class RecordStore:
+    """See the module. Safe to call from any thread."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path or data_dir() / FILE
+        self._file = Database(
+            self.path,
+            MIGRATIONS,
+            self._unusable,
+            # A value that SQLite cannot hold is one, too.
+            troubles=(sqlite3.Error, OSError, ValueError),
+            # A power cut may take the last minute of it.
+            durable=False,
+        )
+
+    def close(self) -> None:
+        """Close the file; a later call opens it again."""
+        self._file.close()
+
+    def save(self, rows: Sequence[Row], before: float | None = None) -> list[int]:
+        """Write new rows and those that have changed, in one transaction, and delete what is from
+        before that time. Returns their ids, in order."""
+        ids: list[int] = []
+        with self._file.writing() as db:
+            for row in rows:
+                cursor = db.execute(
+                    "INSERT OR REPLACE INTO suggestions VALUES"
+                    " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    tuple(getattr(row, name) for name in _NAMES),
+                )
+                ids.append(row.id or int(cursor.lastrowid or 0))
+            if before is not None:
+                db.execute("DELETE FROM suggestions WHERE at < ?", (before,))
+        return ids
+
+    def rows(self, since: float) -> list[Row]:
+        """The rows since then, oldest first; none where there is no file."""
+        if not self.path.exists():
+            return []
+        with self._file.connected() as db:
+            found = db.execute(
+                "SELECT * FROM suggestions WHERE at >= ? ORDER BY id", (since,)
+            ).fetchall()
+        rows = [Row(**dict(zip(_NAMES, values, strict=True))) for values in found]
+        for row in rows:
+            row.taken = Taken(row.taken)
+        return rows
+
+    def _unusable(self, error: Exception) -> RecordUnusable:
+        return RecordUnusable(
+            f"The record of suggestions {self.path} cannot be used ({type(error).__name__}).",
+            "Free some disk space, or move the file away to begin a new one.",
+        )
+
+
+def m201_suggestions(db: sqlite3.Connection) -> None:
+    """One row for each question that a model or the cache was asked."""
+    db.execute(
+        "CREATE TABLE suggestions (id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL,"
+        " method TEXT, language TEXT, situation TEXT, provider TEXT, model TEXT, reason TEXT,"
+        " ms REAL, evaluated INTEGER, reused INTEGER, generated INTEGER, confidence REAL,"
+        " chars INTEGER, lines INTEGER, taken TEXT, saved INTEGER, survived REAL)"
+    )
+    db.execute("CREATE INDEX suggestions_at ON suggestions (at)")
+
+
+MIGRATIONS: tuple[Migration, ...] = (m201_suggestions,)

@@ -1,0 +1,84 @@
+"""What the record of suggestions comes to: `nearfield stats`."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nearfield.features.metrics.row import Row, Taken
+from nearfield.types import GIVEN_UP, Situation
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Milliseconds from request to answer, in one situation."""
+
+    situation: str
+    answers: int
+    p50: float
+    p90: float
+
+
+@dataclass(frozen=True, slots=True)
+class Completions:
+    """`offered` suggestions were given to an editor, one that was typed along counted once;
+    `accepted` in whole, `partly` by a beginning, the others not. `acceptance` is the share of both.
+    `saved` are characters that were taken and not typed, `survived` the share of them that still
+    stood half a minute later (None while unknown). `silent` counts answers without a suggestion,
+    by reason. Tokens are those of prompts, except `generated`."""
+
+    questions: int
+    offered: int
+    accepted: int
+    partly: int
+    acceptance: float | None
+    saved: int
+    survived: float | None
+    silent: dict[str, int]
+    evaluated: int
+    reused: int
+    generated: int
+    latency: tuple[Latency, ...]
+
+
+def summary(rows: Sequence[Row]) -> Completions:
+    """The sums of these rows."""
+    taken = Counter(row.taken for row in rows if row.chars)
+    accepted, partly = taken[Taken.ACCEPTED], taken[Taken.PARTIAL]
+    offered = taken.total() - taken[Taken.CONTINUED]
+    known = [(row.survived, row.saved) for row in rows if row.survived is not None and row.saved]
+    looked_at = sum(saved for _, saved in known)
+    silent = Counter(row.reason for row in rows if row.reason and row.reason not in GIVEN_UP)
+    return Completions(
+        questions=len(rows),
+        offered=offered,
+        accepted=accepted,
+        partly=partly,
+        acceptance=(accepted + partly) / offered if offered else None,
+        saved=sum(row.saved for row in rows),
+        survived=sum(s * saved for s, saved in known) / looked_at if looked_at else None,
+        silent=dict(silent.most_common()),
+        evaluated=sum(row.evaluated for row in rows),
+        reused=sum(row.reused for row in rows),
+        generated=sum(row.generated for row in rows),
+        latency=_latencies(rows),
+    )
+
+
+def _latencies(rows: Sequence[Row]) -> tuple[Latency, ...]:
+    times: defaultdict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        if row.reason not in GIVEN_UP:
+            times[row.situation].append(row.ms)
+    order = [str(situation) for situation in Situation]
+    known = [situation for situation in order if situation in times]
+    return tuple(
+        Latency(name, len(times[name]), percentile(times[name], 50), percentile(times[name], 90))
+        for name in known
+    )
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """The least of `values` that so many percent of them do not exceed."""
+    return sorted(values)[max(0, -(-len(values) * percent // 100) - 1)]

@@ -1,0 +1,187 @@
+"""From what was changed to what else has to change: plain functions of texts and trees.
+
+`dependents_of` finds, in the text before a burst, the places that depend on what it changed; it
+runs once for a burst. `edits_of` says what they have to become, by what the burst reads now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nearfield.features.next_edit.calls import (
+    Signature,
+    brackets_at,
+    calls_of,
+    corrected,
+    signature_at,
+    value_in,
+)
+from nearfield.features.next_edit.definition import definition_of, extended
+from nearfield.features.next_edit.edit_history import Burst, Group, Site, is_word, word_around
+from nearfield.features.next_edit.parameters import Change, Parameter, arguments, changed, fits
+from nearfield.features.next_edit.renaming import Renamed, is_renaming
+from nearfield.features.next_edit.repeat import is_no_worse
+from nearfield.features.next_edit.uses import uses_of
+from nearfield.syntax.differences import changed_span
+from nearfield.syntax.parser import Parsed
+from nearfield.syntax.scopes import text_of
+from nearfield.types import Edit, Span
+
+__all__ = ["Dependents", "Renamed", "Signed", "dependents_of", "edits_of", "may_matter", "names_of"]
+
+LOOKED_BACK = 2000
+"""A list of parameters opens at most this many characters before a place in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """The burst changed what a function takes."""
+
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The burst changed what a call passes to a function that takes these."""
+
+    takes: tuple[Parameter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dependents:
+    """What depends on a burst: spans of the text before it."""
+
+    cause: Renamed | Signed | Passed
+    spans: tuple[Span, ...]
+
+
+def may_matter(before: str, was: Span) -> bool:
+    """Whether a burst at `was` can have changed a name or a list of parameters, by a look at the
+    text alone: most typing has not, and then nothing is parsed."""
+    word = word_around(before, was)
+    if word.start < word.end and is_word(before[word.start : word.end]):
+        return True
+    depth = 0
+    for char in reversed(before[max(0, was.start - LOOKED_BACK) : was.start]):
+        if char in ")]}":
+            depth += 1
+        elif char in "([{":
+            if depth == 0:
+                return char == "("
+            depth -= 1
+    return False
+
+
+def dependents_of(before: Parsed, was: Span) -> list[Dependents]:
+    """What depends on the text at `was`, by the tree before it was changed."""
+    found: list[Dependents] = []
+    word = word_around(before.text, was)
+    if word.start < word.end and is_word(before.text[word.start : word.end]):
+        uses = uses_of(before, word)
+        if uses is not None and uses.others:
+            found.append(Dependents(Renamed(before, uses), uses.others))
+    signature = signature_at(before, was)
+    if signature is not None and (calls := calls_of(before, signature)):
+        found.append(Dependents(Signed(signature), tuple(calls)))
+    if signature is None and (called := definition_of(before, was)) is not None:
+        found.append(Dependents(Passed(called.takes), (called.span,)))
+    return found
+
+
+def names_of(text: str, burst: Burst, group: Group) -> tuple[str, str] | None:
+    """The old and the new name where `burst` is a renaming; `text` is that of now."""
+    if not isinstance(group.cause, Renamed):
+        return None
+    word = word_around(text, burst.now)
+    return group.cause.uses.name, text[word.start : word.end]
+
+
+def edits_of(now: Parsed, burst: Burst, group: Group) -> list[tuple[Site, Edit]]:
+    """What the open sites of `group` have to become in the text of `now`."""
+    if isinstance(group.cause, Renamed):
+        return _renamed(now, burst, group.cause, group.sites)
+    if isinstance(group.cause, Signed):
+        return _corrected(now, burst, group.cause.signature, group.sites)
+    if isinstance(group.cause, Passed):
+        takes = group.cause.takes
+        found = [
+            (one, extended(now, burst.now, one.span, takes)) for one in group.sites if one.open
+        ]
+        return [(one, edit) for one, edit in found if edit is not None and is_no_worse(now, edit)]
+    return []
+
+
+def _renamed(
+    now: Parsed, burst: Burst, cause: Renamed, sites: Sequence[Site]
+) -> list[tuple[Site, Edit]]:
+    word = word_around(now.text, burst.now)
+    new, old = now.text[word.start : word.end], cause.uses.name
+    if new == old or not is_word(new):
+        return []
+    here = now.path_to(word.start)
+    if not here or now.span(here[-1]) != word:
+        return []
+    if not is_renaming(cause, now, burst, sites):
+        return []
+    return [
+        (site, Edit(site.span, new))
+        for site in sites
+        if site.open and now.text[site.span.start : site.span.end] == old and _is_leaf(now, site)
+    ]
+
+
+def _corrected(
+    now: Parsed, burst: Burst, signature: Signature, sites: Sequence[Site]
+) -> list[tuple[Site, Edit]]:
+    after = signature_at(now, Span(burst.now.start, burst.now.start)) or signature_at(
+        now, burst.now
+    )
+    if after is None or after.name != signature.name:
+        return []
+    change = changed(signature.takes, after.takes)
+    if change is None:
+        return []
+    found: list[tuple[Site, Edit]] = []
+    for site in sites:
+        edit = _call(now, site, signature.takes, after.takes, change, sites)
+        if edit is not None and is_no_worse(now, edit):
+            found.append((site, edit))
+    return found
+
+
+def _call(
+    now: Parsed,
+    site: Site,
+    before: tuple[Parameter, ...],
+    after: tuple[Parameter, ...],
+    change: Change,
+    sites: Sequence[Site],
+) -> Edit | None:
+    """What the call at `site` has to become."""
+    holder = brackets_at(now, site.span) if site.open else None
+    call = arguments(holder) if holder is not None else None
+    if holder is None or call is None or not fits(call, before):
+        return None
+    shown = [
+        done
+        for one in sites
+        if not one.open and (node := brackets_at(now, one.span)) is not None
+        if (done := arguments(node)) is not None and fits(done, after)
+    ]
+    text = corrected(call, change, before, value_in(now, shown, after, holder))
+    if text is None or text == call.inside:
+        return None
+    span, length = changed_span(call.inside, text)
+    start = site.span.start + 1
+    return Edit(Span(start + span.start, start + span.end), text[span.start : span.start + length])
+
+
+def _is_leaf(now: Parsed, site: Site) -> bool:
+    """Whether there is a name at `site`, and no comment or string around it."""
+    path = now.path_to(site.span.start)
+    if not path or now.span(path[-1]) != site.span:
+        return False
+    return text_of(path[-1]).isidentifier() and not any(
+        node.type in now.language.comments for node in path
+    )

@@ -1,0 +1,57 @@
+"""Work that the user wants of a provider outside this machine, chosen by hand.
+
+Who may be offered is the router's to say; before anything is sent the user sees what it would be,
+and says yes, unless the user has said so for the workspace before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nearfield.config.folders import FolderConfigs
+from nearfield.errors import NotPermitted
+from nearfield.routing.request_context import Ask, Consent, Decision, Errand, Task
+from nearfield.routing.router import Router
+from nearfield.routing.tasks import ROLES
+from nearfield.types import ChatRequest
+
+__all__ = ["Elsewhere", "clouds"]
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The provider that the user chose; `ask` puts what it would be sent to the user, None where
+    nobody can be asked."""
+
+    provider: str
+    ask: Ask | None = None
+
+    async def accepted(
+        self, router: Router, request: ChatRequest, errand: Errand
+    ) -> tuple[str, ...]:
+        """Who may be asked first, once the user has agreed. Raises `NotPermitted`."""
+        for said in await router.said():
+            if (said.workspace, said.provider) != (errand.workspace, self.provider):
+                continue
+            if said.consent is Consent.WORKSPACE:
+                return (self.provider,)
+        offer = await router.offer(self.provider, request, errand, "you asked for it")
+        decision = await self.ask(offer) if self.ask else None
+        if decision is not None:
+            await router.answer(offer, decision)
+        if decision is None or decision is Decision.NEVER:
+            raise NotPermitted("Nothing was sent.", "Allow it to have this done elsewhere.")
+        return (self.provider,)
+
+
+async def clouds(
+    router: Router | None, configs: FolderConfigs, task: Task, workspace: str
+) -> tuple[tuple[str, str], ...]:
+    """The providers outside this machine that could be asked for `task`, with their models, besides
+    the one that is asked anyway; touches the disk only where there may be one."""
+    if router is None or configs.of(workspace).routing.strategy == "local_only":
+        return ()
+    role = configs.user.routing.tasks.get(task) or ROLES[task]
+    names = await router.offerable(role, Errand(task=task, workspace=workspace))
+    first = {one.name for one in router.candidates(role, workspace)[:1]}
+    return tuple((name, router.provider(name).model) for name in names if name not in first)

@@ -1,0 +1,1 @@
+"""Code from elsewhere in the workspace that a prompt is given."""

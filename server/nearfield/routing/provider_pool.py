@@ -1,0 +1,276 @@
+"""What all requests share: the providers and how each has been doing.
+
+Providers outside this machine are wrapped in `Egress` here, before anything else can get hold of
+them. `plan` gathers for one request what `plan.plan` decides on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections import Counter
+from collections.abc import AsyncGenerator, Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from nearfield.config.folders import FolderConfigs
+from nearfield.config.schema import Config, ProviderSettings
+from nearfield.errors import NotPermitted
+from nearfield.providers.absent import Absent
+from nearfield.providers.address import is_loopback
+from nearfield.providers.base import Provider
+from nearfield.routing.answers import Answers
+from nearfield.routing.breaker import Breaker
+from nearfield.routing.egress import Egress
+from nearfield.routing.guard import Guard, Prepared, Remote, Request, remote
+from nearfield.routing.ledger import LocalUse
+from nearfield.routing.money import estimate_tokens
+from nearfield.routing.plan import Candidate, Funds, Plan, plan
+from nearfield.routing.request_context import Consent, Decision, Errand, Offer
+from nearfield.routing.store import Store
+from nearfield.types import ChatRequest, Delta, InfillRequest, Usage
+
+log = logging.getLogger(__name__)
+
+EMBEDDED = "embedded"
+STAND_INS = {EMBEDDED: "llama_server", "embedded_chat": "llama_server_chat"}
+"""Where llama-cpp-python is not installed, a llama.cpp server of our own stands in for each."""
+
+# Sums of what local models did are written this often: a killed server loses at most this much of
+# a statistic, and no request waits for the disk.
+FLUSH_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the user and the budget have said about a provider outside this machine."""
+
+    consent: Consent = Consent.UNASKED
+    funds: Funds = Funds.OK
+    refused: str = ""
+
+
+class Desk:
+    """See the module. Made without I/O; belongs to one event loop."""
+
+    def __init__(
+        self, configs: FolderConfigs, providers: Mapping[str, Provider], store: Store
+    ) -> None:
+        self.configs = configs
+        self.config = config = configs.user
+        self.store = store
+        self.guard = Guard(configs, store)
+        self.answers = Answers(config.cache)
+        self.providers: dict[str, Provider] = {
+            name: self._wrapped(name, provider) for name, provider in providers.items()
+        }
+        routing = config.routing
+        self.breakers = {
+            name: Breaker(routing.breaker_failures, routing.breaker_seconds) for name in providers
+        }
+        self.running: Counter[str] = Counter()
+        self._used: Counter[tuple[str, str, str, str, str]] = Counter()
+        self._flushed = time.monotonic()
+        self._background: set[asyncio.Task[Any]] = set()
+
+    def settings(self, name: str) -> ProviderSettings | None:
+        """The settings of a provider; "NAME/MODEL" has those of NAME."""
+        found = self.config.providers.get(name)
+        return found or self.config.providers.get(name.partition("/")[0])
+
+    def named(self, role: str) -> list[str]:
+        """The providers of `role` that exist and can do it, in the order of the settings."""
+        listed = self.config.routing.roles.get(role)
+        order = self._default_order()
+        if listed is not None:
+            order = [self.stand_in(name) or name for name in listed]
+        return [n for n in order if n in self.providers and can(self.providers[n], role)]
+
+    def is_local(self, name: str) -> bool:
+        """Whether nothing that `name` is told leaves this machine."""
+        return not isinstance(self.providers[name], Egress)
+
+    def stand_in(self, name: str) -> str:
+        """Who stands in for `name`, "" when it is there itself or nobody does."""
+        other = STAND_INS.get(name, "")
+        stands_in = name not in self.providers and other in self.providers
+        return other if stands_in and other not in self.config.providers else ""
+
+    def missing(self, name: str) -> str:
+        """Why `name` could not be built, "" when it could."""
+        provider = self.providers[name]
+        return str(provider.error) if isinstance(provider, Absent) else ""
+
+    async def plan(self, role: str, complex_task: bool, errand: Errand) -> Plan:
+        """The plan for one request; touches the disk only where a cloud could be in it."""
+        names = self.named(role)
+        said: dict[str, Said] = {}
+        clouds = [name for name in names if not self.is_local(name)]
+        routing = self.configs.of(errand.workspace).routing
+        if clouds and routing.strategy != "local_only":
+            said = await asyncio.to_thread(self._said, clouds, errand)
+        now = time.monotonic()
+        candidates: list[Candidate] = []
+        for name in names:
+            known = said.get(name, Said())
+            refused = known.refused or self.missing(name) or self.breakers[name].why_not(now)
+            local = self.is_local(name)
+            candidates.append(Candidate(name, local, known.consent, known.funds, refused))
+        return plan(routing.strategy, routing.escalate, complex_task, candidates)
+
+    def open(self, name: str, request: Request, errand: Errand) -> AsyncGenerator[Delta]:
+        """The stream of `name`, through the egress where it is outside this machine."""
+        provider = self.providers[name]
+        if isinstance(request, InfillRequest):
+            if isinstance(provider, Egress):
+                return provider.infill(request, errand)
+            return provider.infill(request)
+        if not isinstance(request, ChatRequest):
+            raise TypeError("texts are embedded, not streamed")
+        if isinstance(provider, Egress):
+            return provider.chat(request, errand)
+        return provider.chat(request)
+
+    async def prepare(self, name: str, request: Request, errand: Errand) -> Prepared:
+        """What `name` would be sent. Raises `NotPermitted` when it could not be."""
+        return await asyncio.to_thread(self.guard.prepare, self.to(name), request, errand)
+
+    async def offer(self, name: str, request: Request, errand: Errand, reason: str) -> Offer:
+        """An offer of `name`, with all that the user must know. Raises `NotPermitted`."""
+        prepared = await self.prepare(name, request, errand)
+        return Offer(
+            id=uuid.uuid4().hex,
+            provider=name,
+            model=self.providers[name].model,
+            task=errand.task,
+            workspace=errand.workspace,
+            reason=reason,
+            bytes=len(prepared.content),
+            files=tuple(path for path, _, _ in prepared.files),
+            redactions=prepared.redactions.kinds,
+            price=prepared.most,
+            warning=prepared.warning,
+        )
+
+    async def say(self, offer: Offer, decision: Decision) -> None:
+        """Remember what the user said to `offer`, where it is to be remembered."""
+        if decision is Decision.ONCE or not offer.workspace:
+            return
+        to = self.to(offer.provider)
+        consent = Consent(decision.value)
+        await asyncio.to_thread(self.store.say, offer.workspace, to.name, to.destination, consent)
+
+    def to(self, name: str) -> Remote:
+        """How the guard knows `name`."""
+        return remote(name, self.providers[name].model, self.settings(name))
+
+    def kept_key(self, name: str, request: Request) -> str:
+        """Under which key the answer of `name` would be kept, "" when it is not to be."""
+        if not self.config.cache.enabled or not isinstance(request, ChatRequest) or request.tools:
+            return ""
+        model = self.providers[name].model
+        # This machine's own engine has no settings of a provider, but those of the engine.
+        settings = self.settings(name) or self.config.engine
+        return self.answers.key(name, model, settings, request)
+
+    def keep(self, key: str, request: ChatRequest, text: str) -> None:
+        """Keep an answer, in the background."""
+        self.hold(asyncio.to_thread(self.answers.put, key, request, text), "keep an answer")
+
+    def count(self, name: str, errand: Errand, usage: Usage | None, characters: int) -> None:
+        """Count what a provider on this machine did; written now and then."""
+        if not self.is_local(name):
+            return
+        read = (usage.prompt_tokens if usage else None) or 0
+        written = usage.generated_tokens if usage else None
+        written = estimate_tokens(characters) if written is None else written
+        day = datetime.now().strftime("%Y-%m-%d")
+        model = self.providers[name].model
+        for what, number in (("requests", 1), ("in", read), ("out", written)):
+            self._used[day, errand.task.value, name, model, what] += number
+        if time.monotonic() - self._flushed > FLUSH_SECONDS:
+            self.hold(self.flush(), "write the sums")
+
+    async def flush(self) -> None:
+        """Write the sums of what local models did."""
+        self._flushed = time.monotonic()
+        used, self._used = self._used, Counter()
+        keys = sorted({key[:4] for key in used})
+        uses = [
+            LocalUse(*key, *(used[*key, what] for what in ("requests", "in", "out")))
+            for key in keys
+        ]
+        if uses:
+            await asyncio.to_thread(self.store.count_local, uses)
+
+    def hold(self, work: Coroutine[Any, Any, Any], name: str) -> None:
+        """Run `work` in the background; an error of it is logged by its type."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._background.add(task)
+        task.add_done_callback(self._ended)
+
+    async def aclose(self) -> None:
+        """Finish what is in the background, write the sums, close the files. The providers belong
+        to whoever made them and are not closed."""
+        while self._background:
+            await asyncio.wait(self._background)
+        for provider in self.providers.values():
+            if isinstance(provider, Egress):
+                await provider.settled()
+        try:
+            await self.flush()
+        except NotPermitted as error:
+            log.warning("what local models did is not counted: %s", error)
+        await asyncio.to_thread(self.store.close)
+        await asyncio.to_thread(self.answers.close)
+
+    def _wrapped(self, name: str, provider: Provider) -> Provider:
+        if isinstance(provider, Egress):
+            return provider
+        settings = self.settings(name)
+        address = settings.base_url if settings else ""
+        if provider.capabilities.local and (not address or is_loopback(address)):
+            return provider
+        return Egress(provider, remote(name, provider.model, settings), self.guard)
+
+    def _default_order(self) -> list[str]:
+        # A variant ("NAME/MODEL") is there for the roles that name it.
+        plain = [name for name in self.providers if "/" not in name]
+        return sorted(plain, key=lambda name: name != EMBEDDED)
+
+    def _said(self, names: list[str], errand: Errand) -> dict[str, Said]:
+        try:
+            return {name: Said(*self.guard.standing(self.to(name), errand)) for name in names}
+        except NotPermitted as error:
+            return dict.fromkeys(names, Said(refused=error.message))
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s failed: %s", task.get_name(), type(error).__name__)
+
+
+def can(provider: Provider, role: str) -> bool:
+    """Whether `provider` can do what `role` is for."""
+    able = provider.capabilities
+    if role == "complete":
+        return able.infill
+    return able.embed if role == "embed" else able.chat
+
+
+def variants(config: Config) -> dict[str, ProviderSettings]:
+    """Every provider that the settings want: those of `[providers]`, and for each role that names
+    "NAME/MODEL" that provider with that model, under the name as it is written there."""
+    wanted = dict(config.providers)
+    for listed in config.routing.roles.values():
+        for entry in listed:
+            name, slash, model = entry.partition("/")
+            if slash and entry not in wanted and name in config.providers:
+                plain = config.providers[name]
+                wanted[entry] = ProviderSettings(
+                    kind=plain.kind, model=model, base_url=plain.base_url, options=plain.options
+                )
+    return wanted

@@ -1,0 +1,316 @@
+"""Local names: where a function binds them and where it uses them, as far as a tree can tell.
+
+Whatever could mean something else (a name bound in two scopes, a `global`, an `eval`) is refused:
+a change without a model must be right, or not be offered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import tree_sitter
+
+from nearfield.syntax.definitions import name_node
+from nearfield.syntax.parser import Parsed
+from nearfield.types import Span
+
+__all__ = [
+    "INNER",
+    "SUPPORTED",
+    "Scope",
+    "binds",
+    "declares",
+    "function_at",
+    "identifier_at",
+    "is_member",
+    "is_name",
+    "is_parameter",
+    "scope_of",
+    "text_of",
+    "walk",
+]
+
+SUPPORTED = frozenset({"python", "javascript", "typescript", "typescriptreact", "go"})
+_IDENTIFIERS = frozenset({"identifier", "shorthand_property_identifier"})
+_MEMBERS = {
+    "attribute": "attribute",
+    "keyword_argument": "name",
+    "selector_expression": "field",
+    "keyed_element": "key",
+}
+"""Nodes whose child of that field is no name of a variable."""
+_PARAMETERS = frozenset(
+    {
+        "parameters",
+        "lambda_parameters",
+        "formal_parameters",
+        "parameter_list",
+        "parameter_declaration",
+        "variadic_parameter_declaration",
+        "required_parameter",
+        "optional_parameter",
+        "typed_parameter",
+        "default_parameter",
+        "typed_default_parameter",
+        "list_splat_pattern",
+        "dictionary_splat_pattern",
+        "rest_pattern",
+    }
+)
+_BINDERS = {
+    "assignment": "left",
+    "augmented_assignment": "left",
+    "named_expression": "name",
+    "for_statement": "left",
+    "for_in_clause": "left",
+    "for_in_statement": "left",
+    "variable_declarator": "name",
+    "assignment_expression": "left",
+    "augmented_assignment_expression": "left",
+    "short_var_declaration": "left",
+    "assignment_statement": "left",
+    "range_clause": "left",
+    "var_spec": "name",
+    "const_spec": "name",
+    "as_pattern": "alias",
+    "catch_clause": "parameter",
+    "update_expression": "argument",
+    "inc_statement": "",
+    "dec_statement": "",
+}
+"""Nodes that give the names in their child of that field a value ("" for any child)."""
+INNER = frozenset({"list_comprehension", "set_comprehension", "dictionary_comprehension",
+                    "generator_expression", "lambda"})  # fmt: skip
+_MAGIC = frozenset({"eval", "exec", "locals", "vars"})
+_RESERVED = frozenset(
+    {
+        "and", "as", "assert", "async", "await", "break", "case", "catch", "chan", "class",
+        "const", "continue", "def", "default", "defer", "del", "delete", "do", "elif", "else",
+        "enum", "except", "export", "extends", "false", "finally", "fallthrough", "for", "from",
+        "func", "function", "global", "go", "goto", "if", "implements", "import", "in",
+        "instanceof", "interface", "is", "lambda", "let", "map", "new", "nil", "nonlocal",
+        "not", "null", "or", "package", "pass", "raise", "range", "return", "select", "static",
+        "struct", "super", "switch", "this", "throw", "true", "try", "type", "typeof",
+        "undefined", "var", "void", "while", "with", "yield", "None", "True", "False",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A name within one function: every node that is it, and those among them that bind it."""
+
+    function: tree_sitter.Node
+    name: str
+    uses: tuple[tree_sitter.Node, ...]
+    bindings: tuple[tree_sitter.Node, ...]
+    parameter: bool
+
+
+def walk(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
+    """`node` and everything under it, in the order of the text."""
+    pending = [node]
+    while pending:
+        one = pending.pop()
+        yield one
+        pending.extend(reversed(one.children))
+
+
+def identifier_at(parsed: Parsed, span: Span) -> tree_sitter.Node | None:
+    """The variable's name at `span`, which may be an empty place at either end of it."""
+    for place in (span.start, span.start - 1):
+        if place < 0:
+            continue
+        path = parsed.path_to(place)
+        node = path[-1] if path else None
+        if node is not None and node.type == "identifier" and not is_member(node):
+            found = parsed.span(node)
+            if found.start <= span.start and span.end <= found.end:
+                return node
+    return None
+
+
+def function_at(parsed: Parsed, node: tree_sitter.Node) -> tree_sitter.Node | None:
+    """The innermost function around `node`."""
+    up = node.parent
+    while up is not None and up.type not in parsed.language.functions:
+        up = up.parent
+    return up
+
+
+def scope_of(parsed: Parsed, node: tree_sitter.Node) -> Scope | None:
+    """The local variable or parameter that the identifier `node` is; None where that is not
+    certain."""
+    name = text_of(node)
+    function = function_at(parsed, node)
+    while function is not None:
+        uses = tuple(
+            one
+            for one in walk(function)
+            if one.type in _IDENTIFIERS
+            and text_of(one) == name
+            and not is_member(one)
+            and not _is_definition(parsed, one, function)
+        )
+        bindings = tuple(one for one in uses if binds(one, function))
+        if bindings:
+            certain = _certain(parsed, function, name, uses, bindings)
+            inside = any(is_parameter(one, function) for one in bindings)
+            return Scope(function, name, uses, bindings, inside) if certain else None
+        function = function_at(parsed, function)
+    return None
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` can name a variable in all of these languages."""
+    return text.isidentifier() and text not in _RESERVED
+
+
+def text_of(node: tree_sitter.Node) -> str:
+    """The text of a node."""
+    return node.text.decode("utf-8", "replace") if node.text else ""
+
+
+def _certain(
+    parsed: Parsed,
+    function: tree_sitter.Node,
+    name: str,
+    uses: tuple[tree_sitter.Node, ...],
+    bindings: tuple[tree_sitter.Node, ...],
+) -> bool:
+    """Whether all `uses` are surely the one variable that `function` binds."""
+    if any(one.type == "shorthand_property_identifier" for one in uses):
+        return False
+    for one in walk(function):
+        if one.type in ("global_statement", "nonlocal_statement") and name in text_of(one):
+            return False
+        if one.type == "identifier" and text_of(one) in _MAGIC:
+            return False
+        if one.type == "shorthand_property_identifier_pattern" and text_of(one) == name:
+            return False
+    if any(is_parameter(one, None) and not is_parameter(one, function) for one in uses):
+        return False
+    holders = {_holder(parsed, one, function) for one in bindings}
+    if holders != {function.id}:
+        return False
+    if parsed.language.name == "python":
+        return True
+    return _one_block(parsed, uses, bindings)
+
+
+def _one_block(
+    parsed: Parsed, uses: tuple[tree_sitter.Node, ...], bindings: tuple[tree_sitter.Node, ...]
+) -> bool:
+    """Where blocks are scopes: whether the name is declared once, and used only below that."""
+    declared = [one for one in bindings if declares(one)]
+    if len(declared) != 1:
+        return False
+    if is_parameter(declared[0], None):
+        return True
+    block = declared[0].parent
+    while block is not None and block.type not in parsed.language.blocks | {
+        "for_statement", "for_in_statement", "if_statement",
+    }:  # fmt: skip
+        block = block.parent
+    if block is None:
+        return False
+    first = declared[0].start_byte
+    return all(first <= one.start_byte < block.end_byte for one in uses)
+
+
+def declares(node: tree_sitter.Node) -> bool:
+    """Whether a binding declares its name, where others only assign."""
+    if is_parameter(node, None):
+        return True
+    up = node.parent
+    while up is not None:
+        if up.type in ("variable_declarator", "short_var_declaration", "range_clause", "var_spec",
+                       "const_spec", "catch_clause", "for_in_statement"):  # fmt: skip
+            return True
+        if up.type in _BINDERS or up.type.endswith(("_statement", "block")):
+            return False
+        up = up.parent
+    return False
+
+
+def _holder(parsed: Parsed, node: tree_sitter.Node, function: tree_sitter.Node) -> int:
+    """Which scope a binding belongs to: that of `function`, or one inside it."""
+    up = node.parent
+    while up is not None and up.id != function.id:
+        if up.type in parsed.language.functions or up.type in INNER or (
+            up.type in parsed.language.classes
+        ):  # fmt: skip
+            return up.id
+        up = up.parent
+    return function.id
+
+
+def binds(node: tree_sitter.Node, function: tree_sitter.Node) -> bool:
+    """Whether an identifier is given a value where it stands."""
+    if is_parameter(node, function):
+        return True
+    child, up = node, node.parent
+    while up is not None and up.id != function.id:
+        if up.type in _BINDERS:
+            field = _BINDERS[up.type]
+            target = up.child_by_field_name(field) if field else child
+            return target is not None and _within(node, target) and _is_target(node, target)
+        if up.type in ("subscript", "index_expression", "call", "call_expression"):
+            return False
+        child, up = up, up.parent
+    return False
+
+
+def _is_target(node: tree_sitter.Node, target: tree_sitter.Node) -> bool:
+    """Whether `node` itself is assigned in `target`: `a` in `a, b`, not in `a.b` or `a[b]`."""
+    up = node
+    while up.id != target.id:
+        parent = up.parent
+        if parent is None or parent.type in (
+            "attribute", "subscript", "member_expression", "subscript_expression",
+            "selector_expression", "index_expression",
+        ):  # fmt: skip
+            return False
+        up = parent
+    return True
+
+
+def is_parameter(node: tree_sitter.Node, function: tree_sitter.Node | None) -> bool:
+    """Whether an identifier names a parameter (of `function`, when one is given)."""
+    child, up = node, node.parent
+    while up is not None and up.type in _PARAMETERS:
+        value = up.child_by_field_name("value") or up.child_by_field_name("type")
+        if value is not None and _within(node, value):
+            return False
+        default = up.child_by_field_name("type")
+        if default is not None and _within(node, default):
+            return False
+        child, up = up, up.parent
+    if child is node and not (up is not None and up.child_by_field_name("parameter") == node):
+        return False
+    return up is not None and (function is None or up.id == function.id)
+
+
+def _is_definition(parsed: Parsed, node: tree_sitter.Node, function: tree_sitter.Node) -> bool:
+    """Whether an identifier is the name of `function` itself."""
+    return node == name_node(function)
+
+
+def is_member(node: tree_sitter.Node) -> bool:
+    """Whether an identifier is a field, a keyword or a key, not a variable."""
+    up = node.parent
+    if up is None:
+        return False
+    if up.type == "literal_element" and up.parent is not None:  # Go's `T{key: value}`
+        literal = up.parent.parent.parent if up.parent.parent is not None else None
+        kind = literal.child_by_field_name("type") if literal is not None else None
+        if kind is not None and kind.type == "map_type":
+            return False
+        node, up = up, up.parent
+    field = _MEMBERS.get(up.type)
+    return field is not None and up.child_by_field_name(field) == node
+
+
+def _within(inner: tree_sitter.Node, outer: tree_sitter.Node) -> bool:
+    return outer.start_byte <= inner.start_byte and inner.end_byte <= outer.end_byte

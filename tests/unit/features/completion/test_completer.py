@@ -1,0 +1,505 @@
+"""One question, one answer, one trace: what is answered when, and what becomes of the stream."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from typing import Any, Literal
+
+import pytest
+from tests.unit.features.conftest import Person, Start, scripted, until
+
+from nearfield.config.schema import Completion, Config, Engine, Routing
+from nearfield.features import service as service_module
+from nearfield.features.completion.confidence import Confidence, confidence_of, unsure
+from nearfield.features.completion.prefill import REST_SECONDS
+from nearfield.features.completion.request import CompletionAnswer
+from nearfield.providers.scripted import Scripted
+from nearfield.types import Health, HealthState, InfillRequest, Selected, Situation, Span
+
+ADD = "def add(a, b):\n    return |\n"
+SUM = {"match": r"return $", "text": "a + b\n\n\ndef other():\n    pass\n"}
+
+
+def completions(provider: Scripted) -> list[Any]:
+    """The calls that were questions and not prefill."""
+    return [
+        call
+        for call in provider.calls
+        if isinstance(call.request, InfillRequest) and not call.request.prefill_only
+    ]
+
+
+async def test_a_suggestion_is_cut_and_its_stream_closed(start: Start) -> None:
+    model = scripted("model", SUM)
+    service = await start(model)
+    answer = await Person(service, ADD).ask()
+    (suggestion,) = answer.suggestions
+    assert suggestion.text == "a + b"
+    assert suggestion.replace == Span(26, 26)
+    assert suggestion.confidence == pytest.approx(-0.1)
+    assert (suggestion.provider, suggestion.model) == ("model", "scripted")
+    (call,) = completions(model)
+    assert call.ended == "closed"
+    assert "other" not in call.sent
+    (trace,) = service.traces.last(10)
+    assert (trace.shown, trace.reason, trace.situation) == (True, "", Situation.COLD)
+    assert trace.usage is not None
+    assert trace.usage.prompt_tokens
+    assert trace.usage.generated_tokens == 6
+
+
+REASONS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
+    ("nothing to say", {"text": ""}, {}, "empty"),
+    ("only blanks", {"text": "   "}, {}, "whitespace"),
+    ("only a control token", {"text": "<|im_end|>"}, {}, "control_token"),
+    ("breaks the parse", {"text": "a +) (\n"}, {}, "syntax"),
+    ("too slow", {"text": "a + b\n", "delay_ms": 60_000}, {"deadline_ms": 30}, "deadline"),
+    ("cut in a line", {"text": "a", "hang": True}, {"deadline_ms": 30}, "deadline"),
+    ("too long", {"text": "a + b + c + d + e"}, {"max_tokens": 4}, "length"),
+    ("switched off", SUM, {"enabled": False}, "disabled"),
+    ("not this language", SUM, {"disabled_languages": ["Python"]}, "language"),
+    ("loading", {"error": "NotReady"}, {}, "not_ready"),
+    ("not reached", {"error": "Unreachable"}, {}, "unreachable"),
+    ("died", {"error": "EngineDied"}, {}, "engine_died"),
+    ("no key", {"error": "Unauthorised"}, {}, "unauthorised"),
+    ("other trouble", {"error": "BadAnswer"}, {}, "bad_answer"),
+]
+
+
+@pytest.mark.parametrize(
+    ("answer", "settings", "reason"), [r[1:] for r in REASONS], ids=[r[0] for r in REASONS]
+)
+async def test_an_empty_answer_has_a_reason(
+    start: Start, answer: dict[str, Any], settings: dict[str, Any], reason: str
+) -> None:
+    model = scripted("model", answer)
+    service = await start(model, **settings)
+    assert await Person(service, ADD).said() == f"<{reason}>"
+    (trace,) = service.traces.last(10)
+    assert (trace.shown, trace.reason) == (False, reason)
+    assert model.streaming == 0
+
+
+async def test_what_the_model_is_not_sure_of_is_shown_to_whoever_asks_for_it(start: Start) -> None:
+    model = scripted("model", {**SUM, "logprob": -3.0})
+    service = await start(model, min_confidence=-2.0)
+    person = Person(service, ADD)
+    assert await person.said() == "<unsure>"
+    assert service.traces.last(1)[0].mean_logprob == pytest.approx(-3.0)
+    # It is known now, kept back again, and no model is asked until more is typed.
+    assert await person.said() == "<unsure>"
+    assert service.ready(person.snapshot(), person.cursor) == ()
+    assert len(completions(model)) == 1
+    assert await person.said(invoked=True) == "a + b"
+    person.type("a")
+    asked = len(completions(model))
+    assert await person.said() == "<empty>"
+    assert len(completions(model)) == asked + 1
+
+
+async def test_what_is_cut_away_does_not_make_it_unsure(start: Start) -> None:
+    answers = {"match": r"return $", "text": "a + b\n", "logprob": -0.1}
+    shown = [(0, -0.25), (1, -0.75), (5, -9.0)]
+    assert confidence_of(shown, 5) == Confidence(mean=-0.5, least=-0.75)
+    assert confidence_of([], 5) is None
+    service = await start(scripted("model", answers), min_confidence=-0.2)
+    assert unsure(Confidence(-0.5, -0.9), Completion()) is False
+    assert unsure(Confidence(-0.7, -0.9), Completion()) is True
+    assert unsure(Confidence(-0.5, -1.1), Completion()) is True
+    assert unsure(None, Completion()) is False
+    assert await Person(service, ADD).said() == "a + b"
+
+
+DOUBTS: list[tuple[str, str, str, dict[str, Any], str, str]] = [
+    # name, document, what the model would write, what it is how sure of, said, decoded
+    ("in the line", ADD, "a + b * 2\n", {"b": -3.0}, "<unsure>", "a + b"),
+    (
+        "after lines that stand",
+        "def add(a, b):\n    |\n",
+        "if a:\n        a += 1\n    wild = 3\n",
+        {"wild": -3.0},
+        "if a:\n        a += 1",
+        "if a:\n        a += 1\n    wild",
+    ),
+    (
+        "how the lines go on",
+        "def add(a, b):\n    |\n",
+        "if a:\n        a += 1\n        b = 3\n",
+        {"b": -3.0},
+        "if a:\n        a += 1",
+        "if a:\n        a += 1\n        b",
+    ),
+    ("in front of the rest of the line", "f(|)\n", "a, b)\n", {")": -3.0}, "a, b", "a, b)"),
+    ("not so much that it counts", ADD, "a + b\n", {"b": -0.9}, "a + b", "a + b\n"),
+]
+
+
+@pytest.mark.parametrize(
+    ("document", "text", "logprobs", "said", "decoded"),
+    [row[1:] for row in DOUBTS],
+    ids=[row[0] for row in DOUBTS],
+)
+async def test_what_follows_a_token_that_is_not_sure_is_not_decoded(
+    start: Start, document: str, text: str, logprobs: dict[str, float], said: str, decoded: str
+) -> None:
+    model = scripted("model", {"text": text, "logprobs": logprobs, "piece_ms": 1})
+    service = await start(model, multiline="always")
+    person = Person(service, document)
+    assert await person.said() == said
+    assert completions(model)[-1].sent == decoded
+    assert await person.said() == said
+    assert len(completions(model)) == 1
+    # Whoever asks by a key sees what there is, sure or not.
+    if said == "<unsure>":
+        assert await person.said(invoked=True) == text.rstrip()
+
+
+async def test_others_may_judge_what_the_first_is_not_sure_of(start: Start) -> None:
+    answer = {"text": "a + b * 2\n", "logprobs": {"b": -3.0}, "piece_ms": 1}
+    first, second = scripted("first", answer), scripted("second", SUM)
+    service = await start(first, second)
+    assert await Person(service, ADD).said() == "<unsure>"
+    assert completions(first)[0].sent == "a + b * 2\n"
+
+
+async def test_at_the_deadline_whole_lines_are_shown(start: Start) -> None:
+    text = "total = a + b\n    total *= 2\n    retur"
+    service = await start(
+        scripted("model", {"text": text, "hang": True}), deadline_ms=300, multiline="always"
+    )
+    said = await Person(service, "def add(a, b):\n    |\n").said()
+    assert said == "total = a + b\n    total *= 2"
+
+
+async def test_without_providers(start: Start) -> None:
+    service = await start()
+    assert await Person(service, ADD).said() == "<no_provider>"
+    assert "models pull" in service.status.detail
+
+
+async def test_the_next_provider_answers_and_the_first_ones_text_is_forgotten(start: Start) -> None:
+    # The bracket that the first one left open must not count when the second one is judged.
+    broken, spare = (
+        scripted("broken", {"text": "f(\n", "error": "Unreachable"}),
+        scripted("spare", SUM),
+    )
+    service = await start(broken, spare)
+    answer = await Person(service, ADD).ask()
+    assert [(s.text, s.provider) for s in answer.suggestions] == [("a + b", "spare")]
+    assert service.traces.last(1)[0].provider == "spare"
+    assert "other" not in completions(spare)[0].sent
+
+
+async def test_a_newer_question_supersedes_the_older_one(start: Start) -> None:
+    model = scripted("model", {**SUM, "delay_ms": 30})
+    service = await start(model)
+    person = Person(service, ADD)
+    first = asyncio.create_task(person.ask())
+    await until(lambda: model.streaming)
+    second = asyncio.create_task(person.ask())
+    assert (await first).reason == "superseded"
+    assert [s.text for s in (await second).suggestions] == ["a + b"]
+    assert [call.ended for call in completions(model)] == ["closed", "closed"]
+    assert [t.reason for t in service.traces.last(10)] == ["", "superseded"]
+
+
+async def test_questions_for_two_documents_do_not_disturb_each_other(start: Start) -> None:
+    service = await start(scripted("model", {**SUM, "delay_ms": 10}))
+    people = [Person(service, ADD, f"{i}.py") for i in range(5)]
+    assert await asyncio.gather(*(p.said() for p in people)) == ["a + b"] * 5
+
+
+async def test_a_cancelled_question_frees_the_model_before_it_ends(start: Start) -> None:
+    model = scripted("model", {**SUM, "delay_ms": 60_000})
+    service = await start(model)
+    question = asyncio.create_task(Person(service, ADD).ask())
+    await until(lambda: model.streaming)
+    question.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await question
+    assert model.streaming == 0
+    assert [t.reason for t in service.traces.last(10)] == ["cancelled"]
+
+
+async def test_a_stale_answer_is_kept_but_not_shown(start: Start) -> None:
+    model = scripted("model", {**SUM, "delay_ms": 30})
+    service = await start(model)
+    person = Person(service, ADD)
+    question = asyncio.create_task(person.said())
+    await until(lambda: model.streaming)
+    person.type("a")
+    assert await question == "<stale>"
+    assert await person.said() == " + b"
+    assert len(completions(model)) == 1
+
+
+async def test_a_question_that_is_stale_after_the_pause_reaches_no_model(start: Start) -> None:
+    model = scripted("model", SUM)
+    service = await start(model, debounce_ms=50)
+    person = Person(service, ADD)
+    question = asyncio.create_task(person.said())
+    await asyncio.sleep(0)
+    person.type("a")
+    assert await question == "<stale>"
+    assert not completions(model)
+
+
+async def test_a_question_waits_for_a_pause_in_typing(start: Start) -> None:
+    model = scripted("model", SUM)
+    service = await start(model, debounce_ms=60_000)
+    person = Person(service, ADD)
+    waiting = asyncio.create_task(person.ask())
+    await asyncio.sleep(0.02)
+    assert not completions(model)
+    # Who asks by a key does not wait, nor does a client that has waited itself.
+    assert await person.said(invoked=True) == "a + b"
+    assert (await waiting).reason == "superseded"
+    other = Person(service, ADD, "b.py")
+    assert await other.said(client_waits=True) == "a + b"
+
+
+async def test_paused_nothing_is_asked(start: Start) -> None:
+    model = scripted("model", SUM)
+    service = await start(model)
+    person = Person(service, ADD)
+    service.pause()
+    assert await person.said() == "<paused>"
+    assert not model.calls
+    service.resume()
+    assert await person.said() == "a + b"
+
+
+async def test_the_selected_item_begins_the_suggestion(start: Start) -> None:
+    model = scripted("model", {"match": r"math\.sqrt$", "text": "(x)\n"})
+    service = await start(model)
+    person = Person(service, "import math\ny = math.s|\n")
+    item = Selected(Span(person.cursor - 1, person.cursor), "sqrt")
+    (suggestion,) = (await person.ask(selected=item)).suggestions
+    assert (suggestion.text, suggestion.replace) == ("sqrt(x)", item.span)
+
+
+async def test_typing_through_and_deleting_back_ask_no_model(start: Start) -> None:
+    model = scripted("model", SUM)
+    service = await start(model)
+    person = Person(service, ADD)
+    whole = await person.said()
+    for typed in range(1, len(whole)):
+        person.type(whole[typed - 1])
+        assert await person.said() == whole[typed:]
+        assert service.traces.last(1)[0].situation == Situation.CACHED
+    for typed in range(len(whole) - 2, -1, -1):
+        person.delete()
+        assert await person.said() == whole[typed:]
+    assert len(completions(model)) == 1
+
+
+async def test_what_is_ready_needs_no_model_and_no_trace(start: Start) -> None:
+    model = scripted("model", SUM)
+    service = await start(model)
+    person = Person(service, ADD)
+    assert service.ready(person.snapshot(), person.cursor) == ()
+    await person.ask()
+    person.type("a")
+    assert [s.text for s in service.ready(person.snapshot(), person.cursor)] == [" + b"]
+    assert len(service.traces) == 1
+    service.pause()
+    assert service.ready(person.snapshot(), person.cursor) == ()
+
+
+async def test_situations(start: Start) -> None:
+    service = await start(scripted("model", SUM, {"text": "x = 1\n"}))
+    person = Person(service, ADD)
+
+    async def situation() -> str:
+        await person.ask(invoked=True)
+        return service.traces.last(1)[0].situation
+
+    assert await situation() == Situation.COLD
+    person.edit(person.cursor, person.cursor, "a + b")
+    assert await situation() == Situation.ACCEPTED
+    person.type("\n")
+    person.type("    ")
+    assert await situation() == Situation.NEW_LINE
+    person.type("y")
+    assert await situation() == Situation.TYPING
+    person.cursor = 0
+    assert await situation() == Situation.MOVED
+
+
+async def test_idle_the_largest_prompt_is_evaluated_once(start: Start) -> None:
+    text = "".join(f"value_{i} = {i}\n" for i in range(120)) + "last = |\n"
+    model = scripted("model", {"text": "1\n"}, prefill_rate=60, decode_rate=20)
+    service = await start(model)
+    person = Person(service, text)
+    await person.ask()
+
+    def prefills() -> list[InfillRequest]:
+        requests = [c.request for c in model.calls if c.ended == "finished"]
+        return [r for r in requests if isinstance(r, InfillRequest) and r.prefill_only]
+
+    await until(prefills)
+    (request,) = prefills()
+    asked = completions(model)[0].request
+    assert len(request.prefix) > 2 * len(asked.prefix)
+    assert request.prefix.endswith(asked.prefix[-40:])
+    await asyncio.sleep(REST_SECONDS * 1.5)
+    assert len(prefills()) == 1
+    person.type("v")
+    await person.ask()
+    # The larger prompt is warm, so it is the one that is asked with now.
+    assert completions(model)[-1].request.prefix == request.prefix + "v"
+
+
+async def test_nothing_is_evaluated_when_the_prompt_was_the_whole_document(start: Start) -> None:
+    model = scripted("model", SUM)
+    service = await start(model)
+    await Person(service, ADD).ask()
+    await asyncio.sleep(REST_SECONDS * 1.5)
+    assert len(model.calls) == 1
+
+
+async def test_prefill_goes_on_where_it_was_interrupted(start: Start) -> None:
+    text = "".join(f"value_{i} = {i}\n" for i in range(400)) + "last = |"
+    model = scripted("model", {"text": "", "delay_ms": 60_000}, prefill_rate=60, decode_rate=20)
+    person = Person(await start(model), text)
+
+    async def begun(number: int) -> InfillRequest:
+        await until(lambda: len(model.calls) == number and model.streaming)
+        request = model.calls[-1].request
+        assert isinstance(request, InfillRequest) and request.prefill_only
+        return request
+
+    first = await begun(1)
+    written = "1\n" + "".join(f"more_{i} = {i}\n" for i in range(3))
+    person.edit(person.cursor, person.cursor, written)
+    assert (await begun(2)).prefix == first.prefix + written
+    person.edit(person.cursor, person.cursor, "".join(f"most_{i} = {i}\n" for i in range(9)))
+    assert not (await begun(3)).prefix.startswith(first.prefix), "too much stands behind it"
+
+
+async def test_prefill_stops_at_once(start: Start) -> None:
+    model = scripted("model", {"match": "x = $", "text": "1\n"}, {"text": "", "delay_ms": 60_000})
+    service = await start(model)
+    asking, resting = Person(service, "x = |\n"), Person(service, "y = |\n", "b.py")
+    await until(lambda: model.streaming)
+    assert await asking.said() == "1"
+    first, second = model.calls
+    assert (first.ended, second.ended) == ("closed", "closed")
+    assert isinstance(first.request, InfillRequest)
+    assert (first.request.document, first.request.prefill_only) == (resting.uri, True)
+
+
+async def test_paused_nothing_is_prefilled(start: Start) -> None:
+    model = scripted("model", {"text": "", "delay_ms": 60_000})
+    service = await start(model)
+    person = Person(service, "x = |\n")
+    await until(lambda: model.streaming)
+    service.pause()
+    person.type("1")
+    await asyncio.sleep(REST_SECONDS * 1.5)
+    assert [call.ended for call in model.calls] == ["closed"]
+
+
+@pytest.mark.parametrize(("setting", "prepares"), [("save", False), ("ignore", True)])
+async def test_on_the_battery_nothing_is_prepared(
+    start: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    setting: Literal["save", "ignore"],
+    prepares: bool,
+) -> None:
+    monkeypatch.setattr(service_module, "on_battery", lambda: True)
+    model = scripted("model", SUM)
+    service = await start(model, config=Config(engine=Engine(on_battery=setting)))
+    person = Person(service, ADD)
+    await asyncio.sleep(REST_SECONDS * 1.5)
+    assert bool(model.calls) is prepares
+    assert await person.said()  # whoever asks is answered
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_storm(start: Start, seed: int) -> None:
+    """Random questions, edits, cancels and closes on three documents: every question has exactly
+    one answer and one trace, no stream stays open, and the last answers are right."""
+    dice = random.Random(seed)
+    model = scripted(
+        "model",
+        {"match": r"return $", "text": "a + b\n", "delay_ms": 2, "piece_ms": 0.5},
+        {"match": r"return .$", "text": "", "error": "Unreachable"},
+        {"text": "pass\n", "delay_ms": 1},
+    )
+    settings = Completion(debounce_ms=1)
+    service = await start(
+        model, config=Config(completion=settings, routing=Routing(breaker_failures=10_000))
+    )
+    people = [Person(service, ADD, f"{i}.py") for i in range(3)]
+    begun: list[Person] = []
+
+    async def ask(person: Person) -> CompletionAnswer:
+        begun.append(person)  # a task that is cancelled before it runs asks nothing
+        return await person.ask(invoked=dice.random() < 0.3)
+
+    tasks: list[asyncio.Task[Any]] = []
+    for _ in range(150):
+        person = dice.choice(people)
+        match dice.randrange(6):
+            case 0:
+                person.type("a")
+            case 1 if person.text[person.cursor - 1] == "a":
+                person.delete()
+            case 2 if tasks:
+                dice.choice(tasks).cancel()
+            case 3:
+                service.closed(person.uri)
+                service.opened(person.snapshot())
+            case _:
+                tasks.append(asyncio.create_task(ask(person)))
+        if dice.random() < 0.4:
+            await asyncio.sleep(dice.random() * 0.004)
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    unexpected = [e for e in ended if isinstance(e, Exception)]
+    assert not unexpected
+    traces = service.traces.last(1000)
+    assert len(traces) == len({t.id for t in traces}) == len(begun)
+    answered = [e for e in ended if isinstance(e, CompletionAnswer)]
+    assert Counter(t.reason for t in traces if t.reason != "cancelled") == Counter(
+        answer.reason for answer in answered
+    )
+    # Only what is made beside an answer that was asked for by a key may go on.
+    service.pause()
+    await until(lambda: model.streaming == 0)
+    service.resume()
+    for person in people:
+        person.delete(person.cursor - len("def add(a, b):\n    return "))
+        assert await person.said(invoked=True) == "a + b"
+
+
+async def test_a_provider_in_trouble_is_told_once_and_forgotten_when_it_answers(
+    start: Start,
+) -> None:
+    model = scripted("model", {"match": r"\w$", "error": "ModelNotServed"}, SUM)
+    service = await start(model)
+    told: list[str] = []
+    service.subscribe(lambda status: told.append(status.state))
+    person = Person(service, "def add(a, b):\n    return a|\n")
+    for _ in range(5):
+        await person.ask()
+    await until(lambda: told)
+    await asyncio.sleep(0.02)
+    assert told == ["unavailable"]
+    person.delete()
+    assert await person.said() == "a + b"
+    await until(lambda: len(told) > 1)
+    assert told == ["unavailable", "ready"]
+
+
+async def test_the_status_follows_a_model_that_loads(start: Start) -> None:
+    model = scripted("model", SUM)
+    service = await start(model)
+    model.health_now = Health(HealthState.STARTING, "half way", 0.5)
+    await Person(service, ADD).ask()
+    await until(lambda: service.status.state == "loading")
+    assert (service.status.detail, service.status.progress) == ("half way", 0.5)
+    model.health_now = Health(HealthState.READY)
+    await until(lambda: service.status.state == "ready")

@@ -1,0 +1,312 @@
+"""What is kept of suggestions: the fate of each, what survives, the file, its trouble, the sums."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import stat
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.features.conftest import Person, Start, scripted
+
+from nearfield.config.schema import Completion, Config
+from nearfield.features.metrics.recorder import KEPT_DAYS, Recorder
+from nearfield.features.metrics.row import Row, Taken
+from nearfield.features.metrics.store import RecordStore, RecordUnusable
+from nearfield.features.metrics.summary import Latency, percentile, summary
+from nearfield.features.metrics.survival import Watch
+from nearfield.features.service import Service
+from nearfield.types import Edit, Situation, Span, Trace, Usage
+
+ADD = "def add(a, b):\n    return |\n"
+SECRET = "aardvark + zebra"
+MODEL = {"match": r"return $", "text": f"{SECRET}\n"}
+
+# A text put at 4, edits as (start, end, text), how much of it survives.
+SURVIVAL: list[tuple[str, str, list[tuple[int, int, str]], float]] = [
+    ("untouched", "abcdef", [], 1.0),
+    ("text before it", "abcdef", [(0, 0, "12")], 1.0),
+    ("text right behind it", "abcdef", [(10, 10, "xyz")], 1.0),
+    ("text right before it", "abcdef", [(4, 4, "xyz")], 1.0),
+    ("half deleted", "abcdef", [(4, 7, "")], 0.5),
+    ("undone", "abcdef", [(4, 10, "")], 0.0),
+    ("replaced", "abcdef", [(4, 10, "uvw")], 0.0),
+    ("a letter inside", "abcdef", [(6, 6, "X")], 1.0),
+    ("deleted over both ends", "abcdef", [(2, 12, "")], 0.0),
+    ("indented anew", "ab\n cd", [(7, 8, "    ")], 1.0),
+    ("written again by another edit", "abcdef", [(2, 12, "..abcXYZ..")], 0.5),
+]
+
+
+@pytest.mark.parametrize("case", SURVIVAL, ids=[c[0] for c in SURVIVAL])
+def test_survival(case: tuple[str, str, list[tuple[int, int, str]], float]) -> None:
+    _, put, edits, expected = case
+    text = f"....{put}...."
+    watch = Watch(put, Span(4, 4 + len(put)))
+    for start, end, new in edits:
+        watch.follow(Edit(Span(start, end), new))
+        text = text[:start] + new + text[end:]
+    assert watch.survived(text) == expected
+
+
+def rows(service: Service) -> list[Row]:
+    del service
+    store = RecordStore()
+    found = store.rows(0)
+    store.close()
+    return found
+
+
+async def closed(service: Service) -> list[Row]:
+    await service.aclose()
+    return rows(service)
+
+
+async def test_accepted_and_half_of_it_deleted(start: Start) -> None:
+    service = await start(scripted("model", MODEL))
+    person = Person(service, ADD)
+    assert await person.said() == SECRET
+    person.edit(person.cursor, person.cursor, SECRET)
+    person.delete(len(SECRET) // 2)
+    (row,) = await closed(service)
+    assert (row.taken, row.saved, row.chars, row.lines) == (Taken.ACCEPTED, 16, 16, 1)
+    assert row.survived == pytest.approx(0.571)  # "aardvark" of 14 visible characters
+    assert (row.language, row.situation, row.model) == ("python", "cold", "scripted")
+    assert row.evaluated > 0 and row.generated > 0 and row.ms > 0
+
+
+FATES: list[tuple[str, list[str], list[tuple[str, int]]]] = [
+    ("typed something else", ["x"], [("offered", 0)]),
+    ("typed along, taken", ["a", "ask", "ardvark + zebra"], [("continued", 0), ("accepted", 15)]),
+    ("a word", ["aardvark"], [("partial", 8)]),
+    ("word by word", ["aardvark", " + zebra"], [("accepted", 16)]),
+    ("asked again", ["ask"], [("continued", 0), ("offered", 0)]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FATES, ids=[c[0] for c in FATES])
+async def test_fates(start: Start, case: tuple[str, list[str], list[tuple[str, int]]]) -> None:
+    _, steps, expected = case
+    service = await start(scripted("model", MODEL))
+    person = Person(service, ADD)
+    await person.ask()
+    for step in steps:
+        if step == "ask":
+            await person.ask()
+        else:
+            person.edit(person.cursor, person.cursor, step)
+    found = [(str(row.taken), row.saved) for row in await closed(service)]
+    assert found == expected
+
+
+async def test_what_the_client_says_counts_without_an_edit(start: Start) -> None:
+    service = await start(scripted("model", MODEL))
+    person = Person(service, ADD)
+    (suggestion,) = (await person.ask()).suggestions
+    service.accepted(suggestion.id)
+    person.edit(person.cursor, person.cursor, SECRET)
+    (row,) = await closed(service)
+    assert (row.taken, row.saved, row.survived) == (Taken.ACCEPTED, 16, 1.0)
+
+
+async def test_it_is_looked_at_after_a_while_and_when_the_document_goes(start: Start) -> None:
+    service = await start(scripted("model", MODEL))
+    service.acceptance.survival_seconds = 0.01
+    person = Person(service, ADD)
+    await person.ask()
+    person.edit(person.cursor, person.cursor, SECRET)
+    await asyncio.sleep(0.1)
+    person.delete(len(SECRET))  # too late to count
+    other = Person(service, ADD, "b.py")
+    service.acceptance.survival_seconds = 60
+    await other.ask()
+    other.edit(other.cursor, other.cursor, SECRET)
+    service.closed(other.uri)
+    assert [row.survived for row in await closed(service)] == [1.0, 1.0]
+
+
+async def test_no_code_is_kept(start: Start) -> None:
+    service = await start(scripted("model", MODEL))
+    person = Person(service, ADD, "confidential.py")
+    await person.ask()
+    person.edit(person.cursor, person.cursor, SECRET)
+    await service.aclose()
+    path = RecordStore().path
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    kept = b"".join(file.read_bytes() for file in path.parent.glob("suggestions.db*"))
+    assert b"accepted" in kept
+    for word in (b"aardvark", b"zebra", b"confidential", b"def add"):
+        assert word not in kept
+
+
+async def test_turned_off_nothing_is_kept(start: Start) -> None:
+    service = await start(scripted("model", MODEL), record=False)
+    person = Person(service, ADD)
+    assert await person.said() == SECRET
+    person.edit(person.cursor, person.cursor, SECRET)
+    await service.aclose()
+    assert not RecordStore().path.exists()
+
+
+async def test_turned_off_while_it_runs(start: Start) -> None:
+    service = await start(scripted("model", MODEL))
+    await Person(service, ADD).ask()
+    await service.configure(Config(completion=Completion(record=False)))
+    await Person(service, ADD, "b.py").ask()
+    assert await closed(service) == []
+
+
+# --- the recorder and its file ----------------------------------------------------------------
+
+
+def trace(**how: Any) -> Trace:
+    given: dict[str, Any] = {
+        "id": "1", "method": "m", "uri": "file:///a.py", "version": 1, "provider": "p",
+        "model": "m", "situation": Situation.TYPING, "total_ms": 12.0, "shown": True,
+    }  # fmt: skip
+    return Trace(**{**given, **how})
+
+
+def test_questions_that_reached_nobody_are_not_kept(tmp_path: Path) -> None:
+    recorder = Recorder(RecordStore(tmp_path / "s.db"))
+    assert recorder.answered("python", trace(provider="", reason="paused")) is None
+
+
+async def test_rows_are_written_together_and_changed_later(tmp_path: Path) -> None:
+    recorder = Recorder(RecordStore(tmp_path / "s.db"))
+    recorder.write_seconds = 0.02
+    usage = Usage("m", evaluated_tokens=7, reused_tokens=93, generated_tokens=5)
+    written = [recorder.answered("go", trace(usage=usage)) for _ in range(3)]
+    last = written[2]
+    assert last is not None
+    async with asyncio.timeout(10):
+        while last.id is None:
+            await asyncio.sleep(0.01)
+    last.taken, last.survived = Taken.ACCEPTED, 0.5
+    recorder.row_changed(last)
+    await recorder.aclose()
+    kept = RecordStore(tmp_path / "s.db").rows(0)
+    assert [(r.id, r.taken, r.survived) for r in kept] == [
+        (1, Taken.NONE, None),
+        (2, Taken.NONE, None),
+        (3, Taken.ACCEPTED, 0.5),
+    ]
+    assert (kept[0].evaluated, kept[0].reused, kept[0].generated) == (7, 93, 5)
+
+
+async def test_two_servers_write_to_one_file(tmp_path: Path) -> None:
+    both = [Recorder(RecordStore(tmp_path / "s.db")) for _ in range(2)]
+    for _ in range(20):
+        for number, recorder in enumerate(both):
+            recorder.answered(f"language{number}", trace())
+        await asyncio.gather(*(recorder.flush() for recorder in both))
+    for recorder in both:
+        await recorder.aclose()
+    kept = RecordStore(tmp_path / "s.db").rows(0)
+    assert len({row.id for row in kept}) == 40
+    assert sum(row.language == "language1" for row in kept) == 20
+
+
+async def test_old_rows_go(tmp_path: Path) -> None:
+    store = RecordStore(tmp_path / "s.db")
+    store.save([Row(time.time() - (KEPT_DAYS + 1) * 86_400), Row(time.time() - 86_400)])
+    recorder = Recorder(store)
+    recorder.answered("python", trace())
+    await recorder.aclose()
+    assert len(store.rows(0)) == 2
+
+
+async def test_a_file_that_cannot_be_written_is_said_once_and_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "data"
+    folder.write_text("a file where the folder should be")
+    recorder = Recorder(RecordStore(folder / "s.db"))
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            recorder.answered("python", trace())
+            await recorder.flush()
+    assert len(caplog.records) == 1
+    assert "cannot be used" in caplog.text and "disk space" in caplog.text
+    folder.unlink()
+    await recorder.aclose()
+    assert len(RecordStore(folder / "s.db").rows(0)) == 3
+
+
+async def test_a_full_disk_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = RecordStore(tmp_path / "s.db")
+    store.save([Row(1.0)])
+    db = sqlite3.connect(tmp_path / "s.db")
+    pages = db.execute("PRAGMA page_count").fetchone()[0]
+    db.close()
+    monkeypatch.setattr("nearfield.routing.store.connect", _with_pages(pages))
+    store.close()
+    recorder = Recorder(store)
+    for _ in range(400):
+        recorder.answered("python" * 10, trace())
+    with caplog.at_level(logging.WARNING):
+        await recorder.flush()
+        await recorder.flush()
+    assert len(caplog.records) == 1
+    await recorder.aclose()
+
+
+def _with_pages(pages: int) -> Any:
+    from nearfield.routing.store import connect
+
+    def limited(*given: Any) -> sqlite3.Connection:
+        db = connect(*given)
+        db.execute(f"PRAGMA max_page_count = {pages}")
+        return db
+
+    return limited
+
+
+def test_a_broken_file_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    path.write_bytes(b"not a database, but long enough to be taken for a page" * 100)
+    with pytest.raises(RecordUnusable, match="cannot be used"):
+        RecordStore(path).rows(0)
+
+
+def test_reading_makes_no_file(tmp_path: Path) -> None:
+    assert RecordStore(tmp_path / "s.db").rows(0) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- the sums ------------------------------------------------------------------------------------
+
+
+def test_summary() -> None:
+    of = summary(
+        [
+            Row(1, situation="typing", ms=10, chars=4, taken=Taken.ACCEPTED, saved=4, survived=0.5),
+            Row(1, situation="typing", ms=20, chars=9, taken=Taken.PARTIAL, saved=12, survived=1.0),
+            Row(1, situation="typing", ms=30, chars=9, taken=Taken.CONTINUED),
+            Row(1, situation="cold", ms=900, chars=9, taken=Taken.OFFERED, evaluated=70, reused=30),
+            Row(1, situation="cold", ms=100, reason="unsure", generated=5),
+            Row(1, situation="cold", ms=9999, reason="cancelled", evaluated=5),
+        ]
+    )
+    assert (of.questions, of.offered, of.accepted, of.partly) == (6, 3, 1, 1)
+    assert of.acceptance == pytest.approx(2 / 3)
+    assert (of.saved, of.survived) == (16, pytest.approx(14 / 16))
+    assert (of.evaluated, of.reused, of.generated) == (75, 30, 5)
+    assert of.silent == {"unsure": 1}
+    assert of.latency == (Latency("cold", 2, 100, 900), Latency("typing", 3, 20, 30))
+    nothing = summary([])
+    assert (nothing.acceptance, nothing.survived, nothing.latency) == (None, None, ())
+
+
+@pytest.mark.parametrize(
+    ("values", "percent", "expected"),
+    [([5.0], 50, 5.0), ([1.0, 2.0], 50, 1.0), ([1.0, 2.0], 90, 2.0), ([3, 1, 2], 50, 2)],
+)
+def test_percentile(values: list[float], percent: int, expected: float) -> None:
+    assert percentile(values, percent) == expected
