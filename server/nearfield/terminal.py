@@ -148,12 +148,12 @@ def finish() -> None:
 
 
 def answers_on_terminal() -> bool:
-    """Whether the answer is read by a person."""
+    """Return whether the answer is read by a person."""
     return sys.stdout.isatty()
 
 
 def notes_on_terminal() -> bool:
-    """Whether a person reads what is said beside the answer."""
+    """Return whether a person reads what is said beside the answer."""
     return sys.stderr.isatty()
 
 

@@ -31,7 +31,7 @@ from nearfield.config.schema import Config, ProviderSettings
 from nearfield.providers.scripted import Scripted
 from nearfield.routing import secrets
 from nearfield.routing.redact import redact_texts
-from nearfield.routing.request_context import Consent, Errand, Task
+from nearfield.routing.request_context import Consent, RequestContext, Task
 from nearfield.routing.router import Router
 from nearfield.routing.store import Store
 from nearfield.types import Capabilities, ChatRequest, Delta, InfillRequest, Message, Role
@@ -86,7 +86,7 @@ async def overhead() -> None:
     away = Router(msgspec.convert({"routing": routing, "cache": {"enabled": False}}, Config),
                   {"far": far}, store)  # fmt: skip
     infill = InfillRequest("d", "a.py", "python", CODE * 40, CODE)
-    errand = Errand(workspace=work)
+    errand = RequestContext(workspace=work)
 
     async def through(router: Router) -> None:
         async with router.infill(infill, errand) as route:
@@ -109,7 +109,7 @@ async def overhead() -> None:
     chooser = Router(hybrid, {"local": local}, store)
 
     async def choose(_: int) -> None:
-        chooser.choose(ChatRequest((Message(Role.USER, CODE * 40),)), Errand(Task.CODE))
+        chooser.choose(ChatRequest((Message(Role.USER, CODE * 40),)), RequestContext(Task.CODE))
 
     spread("complexity score of 2.7 kB", await timed(SLOW_ROUNDS, choose))
     for router in (plain, mixed, away, chooser):

@@ -14,7 +14,7 @@ import msgspec
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
 from nearfield.providers.registry import build
-from nearfield.routing.request_context import Errand
+from nearfield.routing.request_context import RequestContext
 from nearfield.routing.router import Router
 from nearfield.types import ChatRequest, Message, Role
 
@@ -40,7 +40,9 @@ async def main(base_url: str, workspace: str) -> None:
         for number in numbers:
             request = ChatRequest((Message(Role.USER, f"question-{number}."),))
             try:
-                async with router.chat(request, errand=Errand(workspace=workspace)) as route:
+                async with router.chat(
+                    request, errand=RequestContext(workspace=workspace)
+                ) as route:
                     async for _ in route:
                         pass
             except NearfieldError as error:

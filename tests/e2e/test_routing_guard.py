@@ -27,7 +27,7 @@ from nearfield.providers.base import Provider
 from nearfield.providers.registry import build
 from nearfield.providers.scripted import Scripted
 from nearfield.routing.guard import remote
-from nearfield.routing.request_context import Consent, Errand, Task
+from nearfield.routing.request_context import Consent, RequestContext, Task
 from nearfield.routing.router import ROLES, Router
 from nearfield.routing.store import Store
 from nearfield.types import ChatRequest, InfillRequest, Message, Role, Tool
@@ -96,7 +96,7 @@ async def _use_everything(config: Config, answer: str, workspace: str) -> None:
     """Every way to ask for something; what fails, fails."""
     providers = _providers(config, answer)
     router = Router(config, providers)
-    errand = Errand(workspace=workspace)
+    errand = RequestContext(workspace=workspace)
     deadline = time.monotonic() + 5
     chat = ChatRequest(
         (Message(Role.USER, "write a prime sieve"),),
@@ -109,7 +109,7 @@ async def _use_everything(config: Config, answer: str, workspace: str) -> None:
             router.infill(infill, errand),
             router.infill(infill),
             *(router.chat(chat, role, errand) for role in ROLES if role != "embed"),
-            router.chat(chat, errand=Errand(Task.REVIEW, workspace, complex=True)),
+            router.chat(chat, errand=RequestContext(Task.REVIEW, workspace, complex=True)),
         ):
             with suppress(NearfieldError):
                 async with route:

@@ -17,7 +17,7 @@ from pytest_httpserver import HTTPServer
 from nearfield.config.schema import Config
 from nearfield.providers.registry import build
 from nearfield.routing.guard import remote
-from nearfield.routing.request_context import Consent, Errand, Source
+from nearfield.routing.request_context import Consent, RequestContext, Source
 from nearfield.routing.route import Route
 from nearfield.routing.router import Router
 from nearfield.routing.store import Store
@@ -82,7 +82,7 @@ async def test_no_key_is_in_what_was_sent(
         code = f"a = 1\n{case.text}\nb()"
         # What may be in a file's name, and is a key by itself.
         name = f"src/{case.needle}.py" if case.needle.isalnum() else "src/a.py"
-        errand = Errand(workspace=str(tmp_path), sources=(Source(name, text=code),))
+        errand = RequestContext(workspace=str(tmp_path), sources=(Source(name, text=code),))
         call = ToolCall("1", "read_file", '{"path": "a.py"}')
         messages = (
             Message(Role.USER, f"{name}:\n{code}"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.unit.features.chat.conftest import Person, Screen
+from tests.unit.features.chat.conftest import FakeUser, Screen
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Cache, Config, Models
@@ -16,7 +16,7 @@ from nearfield.features.chat.protocol import Ask
 from nearfield.features.chat.structured import structured
 from nearfield.features.offers import Offers
 from nearfield.features.trace import TraceLog
-from nearfield.routing.request_context import Errand
+from nearfield.routing.request_context import RequestContext
 from nearfield.routing.router import Router
 from nearfield.routing.store import Store
 from nearfield.types import Message, Role
@@ -48,7 +48,7 @@ async def test_calls_and_schemas(default_model: Path, tmp_path: Path) -> None:
     config = Config(models=Models(complete=str(default_model)), cache=Cache(enabled=False))
     built = assemble.providers(config)
     router = Router(config, built, Store(tmp_path / "ledger.db"))
-    chat = Chat(Brains(config, router), Person(), store=CallStore(tmp_path / "calls.db"))
+    chat = Chat(Brains(config, router), FakeUser(), store=CallStore(tmp_path / "calls.db"))
     ask = Ask(
         "Which files are in the folder src?",
         workspace=str(work),
@@ -58,7 +58,7 @@ async def test_calls_and_schemas(default_model: Path, tmp_path: Path) -> None:
     try:
         reply = await chat.say(ask, Screen())
         found = await structured(
-            router, (Message(Role.USER, "Describe: def f(): pass"),), SCHEMA, Errand()
+            router, (Message(Role.USER, "Describe: def f(): pass"),), SCHEMA, RequestContext()
         )
     finally:
         await router.aclose()

@@ -122,7 +122,7 @@ def hash_file(path: Path) -> str:
 
 
 def is_gguf(path: Path) -> bool:
-    """Whether a file begins as a GGUF file does; False when it cannot be read."""
+    """Return whether a file begins as a GGUF file does; False when it cannot be read."""
     try:
         with path.open("rb") as stream:
             return stream.read(len(GGUF_MAGIC)) == GGUF_MAGIC

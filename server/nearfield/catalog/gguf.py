@@ -140,7 +140,7 @@ class _Header:
         self._check_data(places)
 
     def _check_data(self, places: tuple[_Place, ...]) -> None:
-        """Whether every tensor's data is where the file says, and in the file."""
+        """Return whether every tensor's data is where the file says, and in the file."""
         step = self._keys.get(_ALIGNMENT, _DEFAULT_ALIGNMENT)
         if not isinstance(step, int) or step <= 0 or step & (step - 1):
             raise self._wrong("its alignment is no power of two")

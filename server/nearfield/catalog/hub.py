@@ -195,7 +195,7 @@ class Hub:
 
 
 def _continues(response: httpx.Response, part: Part) -> bool:
-    """Whether the answer goes on exactly where `part` stops, in a file of the same size."""
+    """Return whether the answer goes on exactly where `part` stops, in a file of the same size."""
     if response.status_code != HTTPStatus.PARTIAL_CONTENT:
         return False
     found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))

@@ -234,7 +234,7 @@ class Catalog:
         return None
 
     def _beside_it(self, entry: ModelEntry) -> bool:
-        """Whether all the other files are here too, and of the same commit."""
+        """Return whether all the other files are here too, and of the same commit."""
         shelves = self.shelves(entry)
         for shelf in shelves[1:]:
             if not (shelf.file.is_file() and _is_as_said(shelf.file, entry, shelf, "")):
@@ -267,7 +267,7 @@ def _collide(entry: ModelEntry) -> bool:
 
 
 def _is_as_said(path: Path, entry: ModelEntry, shelf: Shelf, stated: str) -> bool:
-    """Whether the file may be used; False only for a cached file that nobody can vouch for.
+    """Return whether the file may be used; False only for a cached file that nobody can vouch for.
     `stated` is the SHA-256 that the catalogue has, "" for none."""
     again = f"`nearfield models remove {entry.name}`, then `nearfield models pull {entry.name}`."
     hint = f"Run {again}" if path == shelf.file else "Register the right file again."

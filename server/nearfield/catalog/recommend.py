@@ -64,13 +64,13 @@ class Machine:
         return next(limit for cores, limit in CPU_LIMITS[role] if self.cores <= cores)
 
     def carries(self, entry: ModelEntry, role: str) -> bool:
-        """Whether the model fits in memory and answers in time."""
+        """Return whether the model fits in memory and answers in time."""
         if role == SEARCH:  # a row for each word is looked up
             return self.fits(entry)
         return self.fits(entry) and entry.parameters_m <= self.limit(role)
 
     def fits(self, entry: ModelEntry) -> bool:
-        """Whether the model leaves enough memory for everything else."""
+        """Return whether the model leaves enough memory for everything else."""
         return entry.memory_mb * MIB <= self.budget
 
     def tokens_per_second(self, entry: ModelEntry) -> float | None:

@@ -21,7 +21,7 @@ from nearfield.terminal import answers_on_terminal
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
     from nearfield.providers.base import Provider
-    from nearfield.routing.request_context import Decision, Errand, Offer
+    from nearfield.routing.request_context import Decision, Offer, RequestContext
     from nearfield.routing.router import Router
     from nearfield.types import ChatRequest, Usage
 
@@ -91,8 +91,8 @@ def ask(
         raise typer.Exit(ExitCode.NOTHING)
 
 
-def _errand(task: str, workspace: Path, files: list[Path], once: str) -> Errand:
-    from nearfield.routing.request_context import Errand, Source, Task
+def _errand(task: str, workspace: Path, files: list[Path], once: str) -> RequestContext:
+    from nearfield.routing.request_context import RequestContext, Source, Task
 
     if task not in [one.value for one in Task]:
         fail(f"There is no task {task!r}.", f"It may be: {', '.join(Task)}.")
@@ -100,11 +100,13 @@ def _errand(task: str, workspace: Path, files: list[Path], once: str) -> Errand:
     sources = [Source(str(path.absolute()), text=named_text(path).text) for path in files]
     accepted = (once,) if once else ()
     questions = _question if sys.stdin.isatty() else None
-    return Errand(Task(task), str(workspace.resolve()), tuple(sources), (), accepted, questions)
+    return RequestContext(
+        Task(task), str(workspace.resolve()), tuple(sources), (), accepted, questions
+    )
 
 
 def _request(
-    question: str, errand: Errand, schema: dict[str, Any] | None, max_tokens: int
+    question: str, errand: RequestContext, schema: dict[str, Any] | None, max_tokens: int
 ) -> ChatRequest:
     from nearfield.types import ChatRequest, Message, Role
 
@@ -128,7 +130,7 @@ def _said(question: str) -> str:
 
 
 def _converse(
-    loaded: Loaded, question: str, errand: Errand, role: str, max_tokens: int, as_json: bool
+    loaded: Loaded, question: str, errand: RequestContext, role: str, max_tokens: int, as_json: bool
 ) -> None:
     from nearfield.cli.converse import converse
 
@@ -157,7 +159,7 @@ def _schema(path: Path | None) -> dict[str, Any] | None:
 
 
 async def _ask(
-    loaded: Loaded, request: ChatRequest, errand: Errand, role: str, streams: bool
+    loaded: Loaded, request: ChatRequest, errand: RequestContext, role: str, streams: bool
 ) -> Answer:
     from nearfield.features import assemble
     from nearfield.routing.router import Router
@@ -175,7 +177,9 @@ async def _ask(
             await provider.aclose()
 
 
-async def _structured(router: Router, request: ChatRequest, errand: Errand, role: str) -> Answer:
+async def _structured(
+    router: Router, request: ChatRequest, errand: RequestContext, role: str
+) -> Answer:
     from nearfield.features.chat.structured import structured
     from nearfield.json_schema import SchemaUnusable
 
@@ -198,7 +202,7 @@ async def _structured(router: Router, request: ChatRequest, errand: Errand, role
 
 
 async def _listen(
-    router: Router, request: ChatRequest, errand: Errand, role: str, streams: bool
+    router: Router, request: ChatRequest, errand: RequestContext, role: str, streams: bool
 ) -> Answer:
     from nearfield.routing.router import Restart
 

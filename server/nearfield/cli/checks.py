@@ -245,7 +245,7 @@ async def providers(config: Config) -> list[Check]:
 
 
 def hub(config: Config) -> Check:
-    """Whether models can be fetched, by which proxy, and whose certificates are trusted."""
+    """Return whether models can be fetched, by which proxy, and whose certificates are trusted."""
     from nearfield.catalog.hub import Hub
     from nearfield.network.setting import environ_of
 
@@ -259,7 +259,7 @@ def hub(config: Config) -> Check:
 
 
 def grammars() -> Check:
-    """Whether every language's grammar loads."""
+    """Return whether every language's grammar loads."""
     from nearfield.syntax.languages import LANGUAGES, grammar
 
     broken: list[str] = []

@@ -29,11 +29,17 @@ from nearfield.features.chat.protocol import (
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
-    from nearfield.routing.request_context import Errand
+    from nearfield.routing.request_context import RequestContext
 
 
 async def converse(
-    loaded: Loaded, question: str, errand: Errand, role: str, max_tokens: int, *, streams: bool
+    loaded: Loaded,
+    question: str,
+    errand: RequestContext,
+    role: str,
+    max_tokens: int,
+    *,
+    streams: bool,
 ) -> dict[str, Any]:
     """Ask, and answer what came of it as programs read it. `errand` has the workspace, the files to
     show with it, and who may be asked."""

@@ -139,7 +139,7 @@ def _read_file(path: Path, max_bytes: int, inside: Path | None = None) -> Checke
 
 
 def _stays(path: Path, folder: Path) -> bool:
-    """Whether `path`, links followed, is below `folder`."""
+    """Return whether `path`, links followed, is below `folder`."""
     try:
         return path.resolve().is_relative_to(folder.resolve())
     except (OSError, ValueError, RuntimeError):
@@ -178,7 +178,7 @@ def _client_table(client: Mapping[str, Any], key: Key = ()) -> dict[str, Any]:
 
 
 def _is_ours(key: Key) -> bool:
-    """Whether the names in the table at `key` are the schema's, not the user's choice."""
+    """Return whether the names in the table at `key` are the schema's, not the user's choice."""
     try:
         found = find(key)
     except UnknownKeyError:

@@ -221,7 +221,7 @@ def _cut(text: str, parsed: Parsed | None, low: int, high: int, cursor: int) -> 
 
 
 def _begins_statement(parsed: Parsed, line: int) -> bool:
-    """Whether nothing but blocks reaches across the line break in front of `line`."""
+    """Return whether nothing but blocks reaches across the line break in front of `line`."""
     visible = re.compile(r"[ \t]*").match(parsed.text, line)
     path = parsed.path_to(visible.end() if visible else line)
     start = parsed.byte(line)

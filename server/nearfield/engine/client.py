@@ -89,7 +89,7 @@ class EngineStatus:
 
 
 def installed() -> bool:
-    """Whether llama-cpp-python is there; without importing it, which takes a while."""
+    """Return whether llama-cpp-python is there; without importing it, which takes a while."""
     return importlib.util.find_spec("llama_cpp") is not None
 
 

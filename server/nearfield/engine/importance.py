@@ -128,7 +128,7 @@ class _Collector:
         return True
 
     def _verified(self, address: int) -> bool:
-        """Whether the library finds a tensor's name where `_Tensor` does."""
+        """Return whether the library finds a tensor's name where `_Tensor` does."""
         if not self._checked:
             self._checked = True
             self.strange = self._name(address) != address + _Tensor.name.offset

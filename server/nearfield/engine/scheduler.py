@@ -60,7 +60,7 @@ class Scheduler:
         return not self._jobs
 
     def preempts(self, priority: int) -> bool:
-        """Whether a new job of `priority` should end the running step (any thread)."""
+        """Return whether a new job of `priority` should end the running step (any thread)."""
         running = self.running
         return running is not None and running.prefill and priority < running.priority
 

@@ -141,7 +141,7 @@ class SequenceTable:
 
 
 def goes_on(shared: int, prompt: SequenceOf[int]) -> bool:
-    """Whether so many tokens that are held already are a reason to go on from them."""
+    """Return whether so many tokens that are held already are a reason to go on from them."""
     return shared >= WORTH_KEEPING or shared * 2 >= len(prompt)
 
 

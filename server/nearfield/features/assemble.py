@@ -124,7 +124,7 @@ class _Part:
 
 
 def _second_model(config: Config) -> bool:
-    """Whether chat has a model of its own on this machine."""
+    """Return whether chat has a model of its own on this machine."""
     from nearfield.catalog.choice import choose
 
     try:

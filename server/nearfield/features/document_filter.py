@@ -34,7 +34,7 @@ class _Rules:
         )
 
 
-class Permitted:
+class DocumentFilter:
     """`completion.enabled`, `completion.disabled_languages` and `[files]`, by folder."""
 
     def __init__(self, config: Config | FolderConfigs) -> None:
@@ -95,7 +95,7 @@ def _relative(path: str, root: str | None) -> str:
 
 
 def _bytes_above(text: str, most: int) -> bool:
-    """Whether `text` is longer than `most` bytes of UTF-8; encodes only when it must."""
+    """Return whether `text` is longer than `most` bytes of UTF-8; encodes only when it must."""
     if len(text) > most:
         return True
     if text.isascii() or len(text) * 4 <= most:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nearfield.context.slice import Window
-from nearfield.features.completion.cached_prompt import Held, Prompt
+from nearfield.features.completion.cached_prompt import CachedPrompt, Prompt
 from nearfield.syntax.differences import changed_span
 from nearfield.types import PROMPTS_KEPT, Edit, Situation, Snapshot, Span
 
@@ -41,9 +41,9 @@ class Document:
     new_line: bool = False
     elsewhere: bool = False
     accepted: bool = False
-    held: list[Held] = field(default_factory=list[Held])
+    held: list[CachedPrompt] = field(default_factory=list[CachedPrompt])
     window: Window | None = None
-    begun: tuple[Held, Window] | None = None
+    begun: tuple[CachedPrompt, Window] | None = None
     asked_at: float = -math.inf
     gap: float = math.inf
 
@@ -71,7 +71,7 @@ class Document:
         """How many characters of `prompt` the provider would have to evaluate now."""
         return min((prompt.fresh_chars(one.prompt) for one in self.held), default=prompt.chars)
 
-    def evaluated(self, held: Held) -> None:
+    def evaluated(self, held: CachedPrompt) -> None:
         """The provider has evaluated this. A later prompt with the same beginning replaces the
         earlier one."""
         others = [one for one in self.held if not one.prompt.begins_as(held.prompt)]
@@ -165,7 +165,7 @@ class Documents:
                 document.apply(snapshot, edits)
         return document
 
-    def evaluated(self, document: Document, held: Held, sequences: int | None) -> None:
+    def evaluated(self, document: Document, held: CachedPrompt, sequences: int | None) -> None:
         """The provider has evaluated `held` of `document`, and holds the last `sequences` prompts
         of all documents (None: it does not say)."""
         self._clock += 1
@@ -185,7 +185,7 @@ class Documents:
             other.held = [one for one in other.held if one.used != used]
 
     def is_stale(self, snapshot: Snapshot) -> bool:
-        """Whether the document has gone on since `snapshot`, or is gone."""
+        """Return whether the document has gone on since `snapshot`, or is gone."""
         document = self._documents.get(snapshot.uri)
         return document is None or document.snapshot.text != snapshot.text
 
@@ -200,7 +200,7 @@ class Documents:
 
 
 def is_older(snapshot: Snapshot, than: Snapshot) -> bool:
-    """Whether `snapshot` was made before `than`; versions only grow, None says nothing."""
+    """Return whether `snapshot` was made before `than`; versions only grow, None says nothing."""
     if snapshot.version is None or than.version is None:
         return False
     return snapshot.version < than.version

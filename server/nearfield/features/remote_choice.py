@@ -10,16 +10,16 @@ from dataclasses import dataclass
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.errors import NotPermitted
-from nearfield.routing.request_context import Ask, Consent, Decision, Errand, Task
+from nearfield.routing.request_context import Ask, Consent, Decision, RequestContext, Task
 from nearfield.routing.router import Router
 from nearfield.routing.tasks import ROLES
 from nearfield.types import ChatRequest
 
-__all__ = ["Elsewhere", "clouds"]
+__all__ = ["RemoteChoice", "clouds"]
 
 
 @dataclass(frozen=True, slots=True)
-class Elsewhere:
+class RemoteChoice:
     """The provider that the user chose; `ask` puts what it would be sent to the user, None where
     nobody can be asked."""
 
@@ -27,7 +27,7 @@ class Elsewhere:
     ask: Ask | None = None
 
     async def accepted(
-        self, router: Router, request: ChatRequest, errand: Errand
+        self, router: Router, request: ChatRequest, errand: RequestContext
     ) -> tuple[str, ...]:
         """Who may be asked first, once the user has agreed. Raises `NotPermitted`."""
         for said in await router.said():
@@ -52,6 +52,6 @@ async def clouds(
     if router is None or configs.of(workspace).routing.strategy == "local_only":
         return ()
     role = configs.user.routing.tasks.get(task) or ROLES[task]
-    names = await router.offerable(role, Errand(task=task, workspace=workspace))
+    names = await router.offerable(role, RequestContext(task=task, workspace=workspace))
     first = {one.name for one in router.candidates(role, workspace)[:1]}
     return tuple((name, router.provider(name).model) for name in names if name not in first)

@@ -23,7 +23,7 @@ from nearfield.features.completion.completer import Completer
 from nearfield.features.completion.prefill import Prefill
 from nearfield.features.completion.prompt_cache import DOCUMENTS as WARM_DOCUMENTS
 from nearfield.features.completion.prompt_cache import FOLDER as PROMPTS
-from nearfield.features.completion.prompt_cache import Warm
+from nearfield.features.completion.prompt_cache import PromptCache
 from nearfield.features.completion.question import sequences
 from nearfield.features.completion.request import CompletionAnswer, CompletionAsk
 from nearfield.features.documents import Documents
@@ -106,7 +106,7 @@ class Service:
         questions.prepare = self.knowledge.prepare
         self.explainer = Explainer(questions.cursor, self.knowledge, self.offers, self.traces)
         self.reviewer = Reviewer(questions.cursor, self.offers, self.traces)
-        self._warm = Warm(self._documents, data_dir() / PROMPTS)
+        self._warm = PromptCache(self._documents, data_dir() / PROMPTS)
         # In the order in which they are closed: first what would be lost, last what takes long.
         self.features = Features(
             self._prefill,

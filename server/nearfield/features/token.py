@@ -36,7 +36,7 @@ class Token:
     fresh: bool = False
 
     def matches(self, shown: str) -> bool:
-        """Whether `shown` is it, in a time that does not depend on where they differ."""
+        """Return whether `shown` is it, in a time that does not depend on where they differ."""
         return hmac.compare_digest(shown.encode(), self.value.encode())
 
 

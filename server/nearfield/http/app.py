@@ -20,7 +20,7 @@ from nearfield.http import wire
 from nearfield.http.answers import ChatForm, CompletionForm, Form, Said, events, whole
 from nearfield.http.exchange import Event, Exchange, Receive, Send
 from nearfield.http.wire import BadRequest, ChatBody, CompletionBody
-from nearfield.routing.request_context import Errand, Task
+from nearfield.routing.request_context import RequestContext, Task
 from nearfield.routing.router import ROLES, Route, Router, built
 from nearfield.tasks import run_task, stop_task
 from nearfield.types import ChatRequest
@@ -99,7 +99,7 @@ class App:
         return answer
 
     async def _health(self, exchange: Exchange, body: bytes) -> None:
-        """Whether completions can be had; without a token, so it tells nothing else."""
+        """Return whether completions can be had; without a token, so it tells nothing else."""
         state = self._service.status.state
         await exchange.json({"status": "ok" if state == "ready" else str(state)})
 
@@ -145,7 +145,7 @@ class App:
         router: Router,
         role: str,
         request: ChatRequest,
-        errand: Errand,
+        errand: RequestContext,
         stream: bool,
     ) -> None:
         """JSON that meets the schema; in one piece, because it is checked before it is sent."""
@@ -183,10 +183,10 @@ class App:
         finally:
             self._running -= 1
 
-    def _errand(self, task: Task) -> Errand:
+    def _errand(self, task: Task) -> RequestContext:
         """Of which file the text is, nobody says; what looks like a secret in it is replaced
         before it leaves the machine in any case."""
-        return Errand(task, self._workspace)
+        return RequestContext(task, self._workspace)
 
 
 async def _answered(answer: Answer, exchange: Exchange, body: bytes) -> None:

@@ -363,5 +363,5 @@ def _tally(skipped: Counter[str]) -> str:
 
 
 def is_rules(path: str) -> bool:
-    """Whether a change of this file may change what counts."""
+    """Return whether a change of this file may change what counts."""
     return PurePosixPath(path).name in RULE_FILES

@@ -28,16 +28,16 @@ LOOK_SECONDS = 30.0
 RETRY_SECONDS = 10.0
 
 Inbox = queue.Queue[Message | None]
-Held = Literal["here", "shared", "ended"]
+Ownership = Literal["here", "shared", "ended"]
 
 
-def decided(shared: Shared, inbox: Inbox, say: Callable[[Told], None]) -> Held:
+def decided(shared: Shared, inbox: Inbox, say: Callable[[Told], None]) -> Ownership:
     """Where the workspace's index is; waits until the database says so, or the input ends. `inbox`
     has all that came in meanwhile."""
     kept: dict[tuple[type, str], Message] = {}
     told: Status | None = None
     while True:
-        held: Held | None = None
+        held: Ownership | None = None
         try:
             PostgresReader(shared).close()
             held = "shared"

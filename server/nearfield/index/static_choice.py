@@ -63,7 +63,7 @@ def named(wish: str, catalog: Catalog | None = None) -> StaticChoice:
 
 
 def is_path(wish: str) -> bool:
-    """Whether a setting means a folder, and no name of the catalogue."""
+    """Return whether a setting means a folder, and no name of the catalogue."""
     return wish.startswith(("~", ".")) or "/" in wish or "\\" in wish
 
 

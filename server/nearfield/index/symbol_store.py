@@ -80,7 +80,7 @@ class Symbols:
         return np.fromstring(self._db.execute(sql, (quoted,)).get or "", np.int64, sep=",")
 
     def defines(self, name: str) -> bool:
-        """Whether any file defines `name`, in any style of writing."""
+        """Return whether any file defines `name`, in any style of writing."""
         sql = "SELECT 1 FROM names WHERE names MATCH ? LIMIT 1"
         return self._db.execute(sql, (f'"{named(DEFINED, name)}"',)).get is not None
 

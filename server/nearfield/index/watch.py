@@ -72,7 +72,7 @@ class Watcher:
 
 
 def on_network(root: Path) -> bool:
-    """Whether a folder is on a drive that sends no events."""
+    """Return whether a folder is on a drive that sends no events."""
     try:
         mounts = psutil.disk_partitions(all=True)
     except (OSError, psutil.Error):

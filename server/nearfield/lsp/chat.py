@@ -222,13 +222,13 @@ async def _generated(
     from nearfield.features.trace import Account
     from nearfield.json_schema import SchemaUnusable
     from nearfield.lsp.chat_host import EditorHost
-    from nearfield.routing.request_context import Errand, Task
+    from nearfield.routing.request_context import RequestContext, Task
     from nearfield.routing.router import built
     from nearfield.types import Message, Role
 
     router = built(service.router)
     text, sources = _shown(snapshot, span)
-    errand = Errand(
+    errand = RequestContext(
         Task.CHAT,
         _workspace(session, params, snapshot),
         sources,

@@ -147,7 +147,7 @@ def _range(where: types.Range) -> dict[str, Any]:
 
 
 def _wanted(kind: Any, only: Any) -> bool:
-    """Whether the client has asked for actions of `kind`."""
+    """Return whether the client has asked for actions of `kind`."""
     if not only:
         return True
     name = str(getattr(kind, "value", kind) or "")

@@ -103,7 +103,7 @@ class Document:
         return self.version if self.version_known else None
 
     def is_at(self, snapshot: Snapshot) -> bool:
-        """Whether it is still what it was: a client may send one version twice."""
+        """Return whether it is still what it was: a client may send one version twice."""
         return self.version == snapshot.version and self.text == snapshot.text
 
     def lose(self) -> None:

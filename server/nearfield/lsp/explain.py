@@ -29,7 +29,7 @@ from nearfield.types import Span
 
 if TYPE_CHECKING:
     from nearfield.features.hover.subject import Problem
-    from nearfield.features.remote_choice import Elsewhere
+    from nearfield.features.remote_choice import RemoteChoice
 
 EXPLAIN = "nearfield.explain"
 PANEL = "nearfieldPanel"
@@ -151,11 +151,11 @@ def offer_elsewhere(
     ]
 
 
-def elsewhere_of(session: Session, provider: str) -> Elsewhere | None:
+def elsewhere_of(session: Session, provider: str) -> RemoteChoice | None:
     """The provider outside this machine that a command names, "" for none."""
-    from nearfield.features.remote_choice import Elsewhere
+    from nearfield.features.remote_choice import RemoteChoice
 
-    return Elsewhere(provider, asker(session)) if provider else None
+    return RemoteChoice(provider, asker(session)) if provider else None
 
 
 def problem_of(document: Document, one: types.Diagnostic, encoding: str) -> Problem:

@@ -104,7 +104,7 @@ def _header(
 
 
 def _foreign(buffer: bytearray, found: re.Match[bytes]) -> bool:
-    """Whether what precedes the length is anything but other fields of the same header."""
+    """Return whether what precedes the length is anything but other fields of the same header."""
     before = bytes(buffer[: found.start()])
     if before.strip() and _BLANK.search(before):
         return True

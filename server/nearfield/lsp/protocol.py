@@ -417,7 +417,7 @@ def _id_in(message: dict[str, Any]) -> Any:
 
 
 def _is_id(said: object) -> TypeGuard[MsgId]:
-    """Whether it can be the id of a request."""
+    """Return whether it can be the id of a request."""
     return isinstance(said, int | str) and not isinstance(said, bool)
 
 

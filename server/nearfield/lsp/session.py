@@ -184,7 +184,7 @@ def _root_of(params: types.InitializeParams) -> str:
 
 
 def _wants_popup(config: Config, capabilities: types.ClientCapabilities) -> bool:
-    """Whether suggestions also go into the client's completion list."""
+    """Return whether suggestions also go into the client's completion list."""
     if config.completion.popup != "auto":
         return config.completion.popup == "always"
     document = capabilities.text_document

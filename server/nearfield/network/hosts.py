@@ -24,7 +24,7 @@ def is_loopback_host(host: str) -> bool:
 
 
 def excepted(host: str, port: int | None, exceptions: str) -> bool:
-    """Whether a `NO_PROXY` list names the host.
+    """Return whether a `NO_PROXY` list names the host.
 
     Entries are separated by commas or blanks: `*` is every host; `example.com`, `.example.com` and
     `*.example.com` are a domain and what is below it; an address may be written in brackets, and a

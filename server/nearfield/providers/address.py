@@ -23,7 +23,7 @@ LOCALHOST_ADDRESSES = ("127.0.0.1", "::1")
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a request to `url` stays on this machine; see the module's docstring."""
+    """Return whether a request to `url` stays on this machine; see the module's docstring."""
     try:
         return is_loopback_host(urlsplit(url).hostname or "")
     except ValueError:

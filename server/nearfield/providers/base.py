@@ -26,7 +26,7 @@ class Provider(Protocol):
         ...
 
     async def health(self) -> Health:
-        """Whether it could answer now; asks the server where there is one."""
+        """Return whether it could answer now; asks the server where there is one."""
         ...
 
     def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:

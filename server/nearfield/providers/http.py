@@ -379,7 +379,7 @@ class _Loopback(httpx.AsyncBaseTransport):
 
 
 def _is_whole(data: str) -> bool:
-    """Whether an event at a stream's end is one, and not the first half of one."""
+    """Return whether an event at a stream's end is one, and not the first half of one."""
     try:
         msgspec.json.decode(data)
     except msgspec.DecodeError:

@@ -65,7 +65,7 @@ class Member:
     detail: str = ""
 
     def rests(self) -> bool:
-        """Whether it is left alone now."""
+        """Return whether it is left alone now."""
         return time.monotonic() < self.rests_until
 
     def failed(self, error: ProviderError) -> None:
@@ -82,7 +82,7 @@ class Member:
         self.failures, self.rests_until, self.detail = 0, 0.0, ""
 
 
-class Fleet:
+class LoadBalancer:
     """See the module's docstring; `members` are providers of the same model."""
 
     def __init__(self, name: str, model: str, members: Sequence[Provider]) -> None:

@@ -34,7 +34,7 @@ from nearfield.errors import CatalogError, NotReady, Unreachable
 from nearfield.providers.base import Provider
 from nearfield.providers.llama_server import LlamaServer, LlamaServerOptions
 from nearfield.providers.options import Key, Secret, read
-from nearfield.providers.server_process import Child, Listening
+from nearfield.providers.server_process import Listening, ServerProcess
 from nearfield.types import (
     Capabilities,
     ChatRequest,
@@ -123,7 +123,7 @@ class Managed:
         self._listening: Listening | None = None
         self._running = 0
         self._last_used = time.monotonic()
-        self.child = Child(name, self._command, self._alive)
+        self.child = ServerProcess(name, self._command, self._alive)
 
     def start(self) -> None:
         """Begin to start the server in the background."""

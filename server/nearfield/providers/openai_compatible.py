@@ -29,7 +29,7 @@ from nearfield.providers.base import Provider
 from nearfield.providers.cut import Cut, answer, server_stops
 from nearfield.providers.families import raw_prompt, template_of
 from nearfield.providers.http import Http
-from nearfield.providers.load_balancer import Fleet
+from nearfield.providers.load_balancer import LoadBalancer
 from nearfield.providers.openai_chat import MAX_STOPS
 from nearfield.providers.options import Key, Secret, ServerOptions, read
 from nearfield.providers.presets import PRESETS, Infill, Preset
@@ -313,4 +313,4 @@ def build(
         )
         for url in endpoints
     ]
-    return Fleet(name, settings.model, members)
+    return LoadBalancer(name, settings.model, members)

@@ -51,7 +51,7 @@ Command = Callable[[Listening], Awaitable[list[str]]]
 Alive = Callable[[Listening], Awaitable[bool]]
 
 
-class Child:
+class ServerProcess:
     """See the module's docstring.
 
     `command` gives the program and its arguments for an address; `alive` says whether a server
@@ -165,7 +165,7 @@ class Child:
             await reading
 
     async def _wait_alive(self, process: asyncio.subprocess.Process, listening: Listening) -> bool:
-        """Whether the server became ready; false when it ended first, or took too long."""
+        """Return whether the server became ready; false when it ended first, or took too long."""
         limit = time.monotonic() + START_TIMEOUT_S
         while process.returncode is None and time.monotonic() < limit:
             if await self._alive(listening):

@@ -288,7 +288,7 @@ def _passed(walk: _Walk, what: str, kind: str, indent: int) -> bool:
 def _is_secret(
     text: str, spans: list[Span], says: Says, walk: _Walk, kind: str, is_open: bool
 ) -> bool:
-    """Whether a value is one. Less of one that `is_open` is enough."""
+    """Return whether a value is one. Less of one that `is_open` is enough."""
     value = "".join(text[start : min(end, start + JUDGED)] for start, end in spans)[:JUDGED]
     bond, bare = walk.bond, kind == "bare"
     if bond is Bond.CUT and walk.words and walk.last != "sign":

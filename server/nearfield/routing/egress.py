@@ -21,7 +21,7 @@ from nearfield.providers.base import Provider
 from nearfield.routing.guard import Admitted, Guard, Remote, Request
 from nearfield.routing.money import estimate_tokens
 from nearfield.routing.redact import Restorer
-from nearfield.routing.request_context import Errand
+from nearfield.routing.request_context import RequestContext
 from nearfield.types import (
     Capabilities,
     ChatRequest,
@@ -62,15 +62,21 @@ class Egress:
             return Health(HealthState.UNAVAILABLE, why_not)
         return Health(HealthState.READY, "outside this machine; not asked")
 
-    def infill(self, request: InfillRequest, errand: Errand | None = None) -> AsyncGenerator[Delta]:
+    def infill(
+        self, request: InfillRequest, errand: RequestContext | None = None
+    ) -> AsyncGenerator[Delta]:
         """Stream the middle, if it may be asked for. Raises `NotPermitted`."""
         return self._send(request, errand, self._provider.infill, as_json=False)
 
-    def chat(self, request: ChatRequest, errand: Errand | None = None) -> AsyncGenerator[Delta]:
+    def chat(
+        self, request: ChatRequest, errand: RequestContext | None = None
+    ) -> AsyncGenerator[Delta]:
         """Stream the next turn, if it may be asked for. Raises `NotPermitted`."""
         return self._send(request, errand, self._provider.chat, request.schema is not None)
 
-    async def embed(self, texts: Sequence[str], errand: Errand | None = None) -> list[list[float]]:
+    async def embed(
+        self, texts: Sequence[str], errand: RequestContext | None = None
+    ) -> list[list[float]]:
         """Vectors of the redacted texts, if they may be sent. Raises `NotPermitted`."""
         admitted = await self._admit(tuple(texts), errand)
         outcome = "cancelled"
@@ -107,7 +113,7 @@ class Egress:
     async def _send(
         self,
         request: Request,
-        errand: Errand | None,
+        errand: RequestContext | None,
         ask: Callable[[Any], AsyncGenerator[Delta]],
         as_json: bool,
     ) -> AsyncGenerator[Delta]:
@@ -134,7 +140,7 @@ class Egress:
             read, written = _tokens(usage, admitted.request, characters)
             self._close_entry(admitted.entry, outcome, read, written)
 
-    async def _admit(self, request: Request, errand: Errand | None) -> Admitted:
+    async def _admit(self, request: Request, errand: RequestContext | None) -> Admitted:
         if errand is None:
             raise NotPermitted(f"Nothing is sent to {self.name}: nobody said what for.")
         return await asyncio.to_thread(self._guard.admit, self.to, request, errand)

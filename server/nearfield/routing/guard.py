@@ -24,7 +24,7 @@ from nearfield.routing.ledger import Sending
 from nearfield.routing.linear import Pattern, compiled
 from nearfield.routing.plan import Funds
 from nearfield.routing.redact import Redactions, redact_chat, redact_infill, redact_texts
-from nearfield.routing.request_context import Consent, Errand, Source
+from nearfield.routing.request_context import Consent, RequestContext, Source
 from nearfield.routing.secrets import Deadline
 from nearfield.routing.store import Store
 from nearfield.routing.withhold import Withheld
@@ -115,7 +115,7 @@ class Guard:
             self._rules[workspace] = _Rules.of(self._configs.of(workspace))
         return self._rules[workspace]
 
-    def consent(self, to: Remote, errand: Errand) -> Consent:
+    def consent(self, to: Remote, errand: RequestContext) -> Consent:
         """What the user has said to `to` for this errand. Raises `LedgerError`."""
         said = self.store.consent(errand.workspace, to.name, to.destination)
         if said is not Consent.NEVER and to.name in errand.accepted:
@@ -130,7 +130,7 @@ class Guard:
             return ""
         return f"It is outside this machine; `nearfield consent allow {to.name}` lets it be asked."
 
-    def standing(self, to: Remote, errand: Errand) -> tuple[Consent, Funds, str]:
+    def standing(self, to: Remote, errand: RequestContext) -> tuple[Consent, Funds, str]:
         """Consent, and how the budget stands before the size of the request is looked at, with a
         sentence where it rules `to` out. Raises `LedgerError`."""
         budget = self._config.budget
@@ -142,7 +142,7 @@ class Guard:
         state, why = money.funds(budget, money.standing(self.store), least)
         return said, state, why if state is Funds.HARD else ""
 
-    def prepare(self, to: Remote, request: Request, errand: Errand) -> Prepared:
+    def prepare(self, to: Remote, request: Request, errand: RequestContext) -> Prepared:
         """`request` as it would be sent, without sending it. Raises `NotPermitted` when no form of
         it may leave, and `LedgerError`."""
         rules = self._of(errand.workspace)
@@ -166,7 +166,7 @@ class Guard:
         files = tuple((n, start, end) for n, (_, start, end) in zip(named, files, strict=True))
         return Prepared(clean, redactions, files, content, most, state, warning)
 
-    def admit(self, to: Remote, request: Request, errand: Errand) -> Admitted:
+    def admit(self, to: Remote, request: Request, errand: RequestContext) -> Admitted:
         """Decide, and record what is about to be sent. Raises `NotPermitted` when it may not be, or
         cannot be recorded."""
         if self._configs.of(errand.workspace).routing.strategy == "local_only":
@@ -206,7 +206,7 @@ class Guard:
         self.store.finish(entry, outcome, tokens_in, tokens_out, cost)
 
     def _without_withheld(
-        self, to: Remote, request: Request, errand: Errand
+        self, to: Remote, request: Request, errand: RequestContext
     ) -> tuple[Request, tuple[Source, ...]]:
         """`request` without the files that may not leave, and the sources that are left."""
         kept: list[Source] = []

@@ -29,7 +29,7 @@ from nearfield.routing.guard import Guard, Prepared, Remote, Request, remote
 from nearfield.routing.ledger import LocalUse
 from nearfield.routing.money import estimate_tokens
 from nearfield.routing.plan import Candidate, Funds, Plan, plan
-from nearfield.routing.request_context import Consent, Decision, Errand, Offer
+from nearfield.routing.request_context import Consent, Decision, Offer, RequestContext
 from nearfield.routing.store import Store
 from nearfield.types import ChatRequest, Delta, InfillRequest, Usage
 
@@ -53,7 +53,7 @@ class Said:
     refused: str = ""
 
 
-class Desk:
+class ProviderPool:
     """See the module. Made without I/O; belongs to one event loop."""
 
     def __init__(
@@ -90,7 +90,7 @@ class Desk:
         return [n for n in order if n in self.providers and can(self.providers[n], role)]
 
     def is_local(self, name: str) -> bool:
-        """Whether nothing that `name` is told leaves this machine."""
+        """Return whether nothing that `name` is told leaves this machine."""
         return not isinstance(self.providers[name], Egress)
 
     def stand_in(self, name: str) -> str:
@@ -104,7 +104,7 @@ class Desk:
         provider = self.providers[name]
         return str(provider.error) if isinstance(provider, Absent) else ""
 
-    async def plan(self, role: str, complex_task: bool, errand: Errand) -> Plan:
+    async def plan(self, role: str, complex_task: bool, errand: RequestContext) -> Plan:
         """The plan for one request; touches the disk only where a cloud could be in it."""
         names = self.named(role)
         said: dict[str, Said] = {}
@@ -121,7 +121,7 @@ class Desk:
             candidates.append(Candidate(name, local, known.consent, known.funds, refused))
         return plan(routing.strategy, routing.escalate, complex_task, candidates)
 
-    def open(self, name: str, request: Request, errand: Errand) -> AsyncGenerator[Delta]:
+    def open(self, name: str, request: Request, errand: RequestContext) -> AsyncGenerator[Delta]:
         """The stream of `name`, through the egress where it is outside this machine."""
         provider = self.providers[name]
         if isinstance(request, InfillRequest):
@@ -134,11 +134,13 @@ class Desk:
             return provider.chat(request, errand)
         return provider.chat(request)
 
-    async def prepare(self, name: str, request: Request, errand: Errand) -> Prepared:
+    async def prepare(self, name: str, request: Request, errand: RequestContext) -> Prepared:
         """What `name` would be sent. Raises `NotPermitted` when it could not be."""
         return await asyncio.to_thread(self.guard.prepare, self.to(name), request, errand)
 
-    async def offer(self, name: str, request: Request, errand: Errand, reason: str) -> Offer:
+    async def offer(
+        self, name: str, request: Request, errand: RequestContext, reason: str
+    ) -> Offer:
         """An offer of `name`, with all that the user must know. Raises `NotPermitted`."""
         prepared = await self.prepare(name, request, errand)
         return Offer(
@@ -180,7 +182,9 @@ class Desk:
         """Keep an answer, in the background."""
         self.hold(asyncio.to_thread(self.answers.put, key, request, text), "keep an answer")
 
-    def count(self, name: str, errand: Errand, usage: Usage | None, characters: int) -> None:
+    def count(
+        self, name: str, errand: RequestContext, usage: Usage | None, characters: int
+    ) -> None:
         """Count what a provider on this machine did; written now and then."""
         if not self.is_local(name):
             return
@@ -241,7 +245,7 @@ class Desk:
         plain = [name for name in self.providers if "/" not in name]
         return sorted(plain, key=lambda name: name != EMBEDDED)
 
-    def _said(self, names: list[str], errand: Errand) -> dict[str, Said]:
+    def _said(self, names: list[str], errand: RequestContext) -> dict[str, Said]:
         try:
             return {name: Said(*self.guard.standing(self.to(name), errand)) for name in names}
         except NotPermitted as error:
@@ -254,7 +258,7 @@ class Desk:
 
 
 def can(provider: Provider, role: str) -> bool:
-    """Whether `provider` can do what `role` is for."""
+    """Return whether `provider` can do what `role` is for."""
     able = provider.capabilities
     if role == "complete":
         return able.infill

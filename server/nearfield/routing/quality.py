@@ -68,7 +68,7 @@ def judge(answer: Answer, min_logprob: float, checks: Sequence[Check] = ()) -> s
 
 
 def repeats(text: str) -> bool:
-    """Whether `text` ends in a loop: the same lines or characters over and over."""
+    """Return whether `text` ends in a loop: the same lines or characters over and over."""
     lines = [line for line in split_lines(text) if line.strip()]
     for period in (1, 2, 3):
         unit = lines[-period:]

@@ -1,7 +1,7 @@
 """The words of routing: what is known about a request, what the user is offered and answers.
 
-Plain data. An `Errand` travels beside a request, because a request says what to tell the model and
-an errand says where that comes from and whom it may be told to.
+Plain data. A `RequestContext` travels beside a request: the request holds what the model is told,
+the context where that comes from and who may receive it.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ Ask = Callable[[Offer], Awaitable[Decision | None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class RequestContext:
     """What is known about a request besides its text.
 
     `workspace` is the absolute path of the folder it belongs to; without one nothing can have been

@@ -30,9 +30,9 @@ from nearfield.providers.base import Provider
 from nearfield.routing.hedge import race
 from nearfield.routing.plain_text import PlainText, literal_in, plain
 from nearfield.routing.plan import BROKE, NO_CLOUD, REFUSED, Step, Use
-from nearfield.routing.provider_pool import Desk
+from nearfield.routing.provider_pool import ProviderPool
 from nearfield.routing.quality import Answer, judge
-from nearfield.routing.request_context import Decision, Errand, Offer
+from nearfield.routing.request_context import Decision, Offer, RequestContext
 from nearfield.types import ChatRequest, Delta, Finish, InfillRequest, Usage
 
 # A provider ends its own stream at the deadline; this long after it the router does.
@@ -80,10 +80,10 @@ class Route:
 
     def __init__(
         self,
-        desk: Desk,
+        desk: ProviderPool,
         role: str,
         request: InfillRequest | ChatRequest,
-        errand: Errand,
+        errand: RequestContext,
         complex_task: bool = False,
     ) -> None:
         self._desk = desk

@@ -23,8 +23,8 @@ from nearfield.providers.base import Provider
 from nearfield.routing.egress import Egress
 from nearfield.routing.ledger import Said
 from nearfield.routing.plan import Use
-from nearfield.routing.provider_pool import EMBEDDED, STAND_INS, Desk, variants
-from nearfield.routing.request_context import Decision, Errand, Offer, Task
+from nearfield.routing.provider_pool import EMBEDDED, STAND_INS, ProviderPool, variants
+from nearfield.routing.request_context import Decision, Offer, RequestContext, Task
 from nearfield.routing.route import Restart, Route, no_provider, reason
 from nearfield.routing.store import Store
 from nearfield.routing.tasks import Choice, choose
@@ -75,7 +75,7 @@ class Router:
     ) -> None:
         self._configs = FolderConfigs.over(config)
         self._config = self._configs.user
-        self._desk = Desk(self._configs, providers, store or Store())
+        self._desk = ProviderPool(self._configs, providers, store or Store())
 
     def candidates(self, role: str, workspace: str = "") -> tuple[Provider, ...]:
         """The providers that the strategy of `workspace` lets serve `role`, in the order they would
@@ -95,31 +95,35 @@ class Router:
         """The provider of that name, wrapped where it is outside this machine, or `KeyError`."""
         return self._desk.providers[name]
 
-    def infill(self, request: InfillRequest, errand: Errand | None = None) -> Route:
+    def infill(self, request: InfillRequest, errand: RequestContext | None = None) -> Route:
         """Fill the hole by the candidates of the role for completions. A prefill, and what nobody
         has asked for beside the first answer, is for this machine's models and goes nowhere
         else."""
-        errand = replace(errand or Errand(), task=Task.COMPLETE)
+        errand = replace(errand or RequestContext(), task=Task.COMPLETE)
         if request.prefill_only or request.avoid:
             errand = replace(errand, workspace="", accepted=(), ask=None)
         role = self._config.routing.tasks.get(Task.COMPLETE, "complete")
         return Route(self._desk, role, request, errand)
 
-    def chat(self, request: ChatRequest, role: str = "", errand: Errand | None = None) -> Route:
+    def chat(
+        self, request: ChatRequest, role: str = "", errand: RequestContext | None = None
+    ) -> Route:
         """Continue the conversation by the candidates of `role`, or of the role that suits the
         errand's task and how hard it is."""
-        errand = errand or Errand()
+        errand = errand or RequestContext()
         choice = self.choose(request, errand)
         return Route(self._desk, role or choice.role, request, errand, choice.complex)
 
-    def choose(self, request: ChatRequest, errand: Errand) -> Choice:
+    def choose(self, request: ChatRequest, errand: RequestContext) -> Choice:
         """Which role would do it, and whether it is a hard task."""
         return choose(self._config, request, errand)
 
-    async def embed(self, texts: Sequence[str], errand: Errand | None = None) -> list[list[float]]:
+    async def embed(
+        self, texts: Sequence[str], errand: RequestContext | None = None
+    ) -> list[list[float]]:
         """One vector a text, by the first candidate of the role "embed" that can. Raises
         `NoProvider`."""
-        errand = replace(errand or Errand(), task=Task.EMBED)
+        errand = replace(errand or RequestContext(), task=Task.EMBED)
         plan = await self._desk.plan("embed", False, errand)
         failures = [f"{name}: {why}" for name, why in plan.skipped]
         for step in plan.steps:
@@ -136,13 +140,15 @@ class Router:
                 failures.append(reason(step.name, error))
         raise no_provider(tuple(failures))
 
-    async def offerable(self, role: str, errand: Errand) -> tuple[str, ...]:
+    async def offerable(self, role: str, errand: RequestContext) -> tuple[str, ...]:
         """The providers outside this machine that the user could have a request of `role` done by:
         the strategy, the budget and what was said before allow at least to ask."""
         plan = await self._desk.plan(role, False, errand)
         return tuple(step.name for step in plan.steps if not self._desk.is_local(step.name))
 
-    async def offer(self, name: str, request: ChatRequest, errand: Errand, reason: str) -> Offer:
+    async def offer(
+        self, name: str, request: ChatRequest, errand: RequestContext, reason: str
+    ) -> Offer:
         """What the provider `name`, outside this machine, would be sent for `request`, to be put to
         the user who chose it. Raises `NotPermitted` when it could not be sent."""
         return await self._desk.offer(name, request, errand, reason)
@@ -178,7 +184,7 @@ class Router:
         await self._desk.aclose()
 
     async def _role(self, role: str, workspace: str, ill: Mapping[str, str]) -> RoleStatus:
-        errand = Errand(workspace=workspace)
+        errand = RequestContext(workspace=workspace)
         plan = await self._desk.plan(role, False, errand)
         others = list(plan.skipped)
         serving = ""

@@ -169,13 +169,13 @@ def _goes_on_to_the_left(view: bytes, start: int, kind: str) -> bool:
 
 
 def has_shape(text: str) -> bool:
-    """Whether `text` has a secret by its shape alone."""
+    """Return whether `text` has a secret by its shape alone."""
     view = text.encode("ascii", "replace")
     return any(True for shape in shapes() for _ in shaped(view, shape))
 
 
 def _is_login(text: str) -> bool:
-    """Whether it is base64 of "user:password"."""
+    """Return whether it is base64 of "user:password"."""
     try:
         plain = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from nearfield.config.schema import Config
 from nearfield.routing import complexity
-from nearfield.routing.request_context import Errand, Task
+from nearfield.routing.request_context import RequestContext, Task
 from nearfield.types import ChatRequest, Role
 
 ROLES: dict[Task, str] = {
@@ -53,7 +53,7 @@ class Choice:
     score: float | None = None
 
 
-def choose(config: Config, request: ChatRequest, errand: Errand) -> Choice:
+def choose(config: Config, request: ChatRequest, errand: RequestContext) -> Choice:
     """The role and the complexity of a chat-like request."""
     named = config.routing.tasks.get(errand.task)
     role = named or ROLES[errand.task]
@@ -69,7 +69,7 @@ def choose(config: Config, request: ChatRequest, errand: Errand) -> Choice:
 
 
 def _complex(
-    config: Config, request: ChatRequest, errand: Errand
+    config: Config, request: ChatRequest, errand: RequestContext
 ) -> tuple[bool, str, float | None]:
     if config.routing.strategy != "hybrid" and LARGE not in config.routing.roles:
         return False, "nothing depends on it", None
@@ -84,7 +84,7 @@ def _complex(
     return score >= threshold, f"score {score:.2f}, complex from {threshold:.2f}", score
 
 
-def _rule(request: ChatRequest, errand: Errand) -> str:
+def _rule(request: ChatRequest, errand: RequestContext) -> str:
     files = len({source.path for source in errand.sources})
     size = sum(len(message.content) for message in request.messages)
     turns = sum(message.role is not Role.SYSTEM for message in request.messages)

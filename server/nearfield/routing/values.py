@@ -103,7 +103,7 @@ def is_strong_password(value: str) -> bool:
 
 
 def is_placeholder(value: str) -> bool:
-    """Whether `value` stands for a secret that is somewhere else."""
+    """Return whether `value` stands for a secret that is somewhere else."""
     return _PLACEHOLDER.search(value) is not None
 
 
@@ -124,7 +124,7 @@ def is_random(value: str) -> bool:
 
 
 def _is_dense(value: str) -> bool:
-    """Whether words and numbers in it are no longer than three characters on average."""
+    """Return whether words and numbers in it are no longer than three characters on average."""
     return len(value) <= 3 * (joins(value) + 1)
 
 

@@ -51,7 +51,7 @@ class Heredoc:
     indented: bool
 
     def ends_with(self, row: str) -> bool:
-        """Whether `row` is its end."""
+        """Return whether `row` is its end."""
         return (row.strip().rstrip(";,)") if self.indented else row.rstrip("\r")) == self.word
 
 

@@ -119,7 +119,7 @@ def shown_above(cells: Sequence[Cell], language: str, comment: str, chars: int, 
 
 
 def is_foreign(text: str) -> bool:
-    """Whether a cell of a Python notebook is in another language, by its `%%` line."""
+    """Return whether a cell of a Python notebook is in another language, by its `%%` line."""
     found = _CELL_MAGIC.match(text)
     return found is not None and found[1].partition(".")[0].lower() not in _PYTHON_CELLS
 

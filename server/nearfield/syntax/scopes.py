@@ -163,7 +163,7 @@ def scope_of(parsed: Parsed, node: tree_sitter.Node) -> Scope | None:
 
 
 def is_name(text: str) -> bool:
-    """Whether `text` can name a variable in all of these languages."""
+    """Return whether `text` can name a variable in all of these languages."""
     return text.isidentifier() and text not in _RESERVED
 
 
@@ -179,7 +179,7 @@ def _certain(
     uses: tuple[tree_sitter.Node, ...],
     bindings: tuple[tree_sitter.Node, ...],
 ) -> bool:
-    """Whether all `uses` are surely the one variable that `function` binds."""
+    """Return whether all `uses` are surely the one variable that `function` binds."""
     if any(one.type == "shorthand_property_identifier" for one in uses):
         return False
     for one in walk(function):
@@ -220,7 +220,7 @@ def _one_block(
 
 
 def declares(node: tree_sitter.Node) -> bool:
-    """Whether a binding declares its name, where others only assign."""
+    """Return whether a binding declares its name, where others only assign."""
     if is_parameter(node, None):
         return True
     up = node.parent
@@ -247,7 +247,7 @@ def _holder(parsed: Parsed, node: tree_sitter.Node, function: tree_sitter.Node) 
 
 
 def binds(node: tree_sitter.Node, function: tree_sitter.Node) -> bool:
-    """Whether an identifier is given a value where it stands."""
+    """Return whether an identifier is given a value where it stands."""
     if is_parameter(node, function):
         return True
     child, up = node, node.parent
@@ -277,7 +277,7 @@ def _is_target(node: tree_sitter.Node, target: tree_sitter.Node) -> bool:
 
 
 def is_parameter(node: tree_sitter.Node, function: tree_sitter.Node | None) -> bool:
-    """Whether an identifier names a parameter (of `function`, when one is given)."""
+    """Return whether an identifier names a parameter (of `function`, when one is given)."""
     child, up = node, node.parent
     while up is not None and up.type in _PARAMETERS:
         value = up.child_by_field_name("value") or up.child_by_field_name("type")
@@ -293,12 +293,12 @@ def is_parameter(node: tree_sitter.Node, function: tree_sitter.Node | None) -> b
 
 
 def _is_definition(parsed: Parsed, node: tree_sitter.Node, function: tree_sitter.Node) -> bool:
-    """Whether an identifier is the name of `function` itself."""
+    """Return whether an identifier is the name of `function` itself."""
     return node == name_node(function)
 
 
 def is_member(node: tree_sitter.Node) -> bool:
-    """Whether an identifier is a field, a keyword or a key, not a variable."""
+    """Return whether an identifier is a field, a keyword or a key, not a variable."""
     up = node.parent
     if up is None:
         return False

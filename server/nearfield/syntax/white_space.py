@@ -85,7 +85,7 @@ _SECTION = re.compile(r"\s*\[[^\]]*\]\s*$")
 
 
 def is_rule(line: str) -> bool:
-    """Whether `line` of a makefile is the head of a rule, so that its recipe follows."""
+    """Return whether `line` of a makefile is the head of a rule, so that its recipe follows."""
     return _RULE.match(line) is not None
 
 
@@ -99,5 +99,5 @@ def recipe_line(line: str, above: str) -> str:
 
 
 def opens_section(line: str) -> bool:
-    """Whether `line` of a git configuration begins a section, whose keys are indented."""
+    """Return whether `line` of a git configuration begins a section, whose keys are indented."""
     return _SECTION.match(line) is not None

@@ -21,7 +21,7 @@ PATIENCE_S = 10.0
 """How long a test waits for what must happen; far more than it takes on a busy machine."""
 
 
-class Person:
+class FakeUser:
     """Edits one document and asks for completions at the cursor, as an editor would."""
 
     def __init__(self, service: Service, text: str, name: str = "a.py") -> None:

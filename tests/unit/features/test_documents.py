@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfield.features.completion.cached_prompt import Held, Prompt
+from nearfield.features.completion.cached_prompt import CachedPrompt, Prompt
 from nearfield.features.documents import Document, Documents, difference
 from nearfield.types import Edit, Situation, Snapshot, Span
 
 PROMPT = Prompt("import os\n", "x", "\n")
 
 
-def held(prompt: Prompt) -> Held:
-    return Held(prompt, 0, 0, "", "", to_end=False)
+def held(prompt: Prompt) -> CachedPrompt:
+    return CachedPrompt(prompt, 0, 0, "", "", to_end=False)
 
 
 def snapshot(text: str, version: int | None = 1) -> Snapshot:

@@ -11,7 +11,7 @@ from nearfield.config.schema import Config
 from nearfield.features.feature import DocumentChange, Feature, Features
 from nearfield.types import Edit, Span
 
-from .conftest import Person, Start, scripted
+from .conftest import FakeUser, Start, scripted
 
 HOOKS = ("opened", "changed", "closed", "pause", "configure", "infer")
 FEATURES = (
@@ -77,7 +77,7 @@ async def test_a_fault_in_one_feature_leaves_the_others_right(
     monkeypatch.setattr(faulty, "aclose", _broken)
     spy = Spy()
     service.features = Features(*service.features, spy)
-    person = Person(service, "return |")
+    person = FakeUser(service, "return |")
     person.type("a")
     service.pause()
     service.resume()
@@ -85,7 +85,7 @@ async def test_a_fault_in_one_feature_leaves_the_others_right(
     service.closed(person.uri)
     assert spy.called == ["opened", "changed", "pause True", "pause False", "configure", "closed"]
     # Whatever is broken, a question about the text of now is answered.
-    assert await Person(service, "return a + b|", "b.py").ask() is not None
+    assert await FakeUser(service, "return a + b|", "b.py").ask() is not None
     await service.aclose()
     assert spy.called[-1] == "aclose"
     failures = [record.getMessage() for record in caplog.records]

@@ -33,7 +33,7 @@ from nearfield.providers.scripted import Scripted
 from nearfield.routing.router import Router
 from nearfield.types import Capabilities, HealthState
 
-from .conftest import Person, Start, scripted, until
+from .conftest import FakeUser, Start, scripted, until
 
 ADD = "def add(a, b):\n    return |\n"
 NO_ENGINE = Engine(enabled=False)
@@ -57,7 +57,7 @@ async def started(config: Config) -> Service:
 
 async def test_providers_come_from_the_settings_and_go_with_them() -> None:
     service = await started(config_of("a + b\n"))
-    person = Person(service, ADD)
+    person = FakeUser(service, ADD)
     assert await person.said() == "a + b"
     before = service.providers["demo"]
     # Other settings apply at once and leave the providers alone.
@@ -67,7 +67,7 @@ async def test_providers_come_from_the_settings_and_go_with_them() -> None:
     assert service.providers["demo"] is not before
     person.type("a")
     person.delete()
-    assert await Person(service, ADD, "b.py").said() == "a - b"
+    assert await FakeUser(service, ADD, "b.py").said() == "a - b"
     await service.configure(config_of("a - b\n", enabled=False))
     assert await person.said() == "<disabled>"
     await service.aclose()
@@ -76,7 +76,7 @@ async def test_providers_come_from_the_settings_and_go_with_them() -> None:
 
 async def test_a_question_before_the_providers_are_there() -> None:
     service = Service(config_of("a + b\n"))
-    assert await Person(service, ADD).said() == "<not_ready>"
+    assert await FakeUser(service, ADD).said() == "<not_ready>"
     assert service.status.state is State.STARTING
     await service.aclose()
 
@@ -113,7 +113,7 @@ async def test_closing_ends_what_is_under_way() -> None:
     service = Service(Config(), {"model": model})
     await service.start()
     await until(lambda: service.status.state is State.READY)
-    question = asyncio.create_task(Person(service, ADD).ask(invoked=True))
+    question = asyncio.create_task(FakeUser(service, ADD).ask(invoked=True))
     await until(lambda: model.streaming)
     await service.aclose()
     assert (await question).suggestions == ()
@@ -217,7 +217,7 @@ async def test_what_is_absent_says_why_to_whoever_asks() -> None:
     service = await started(config)
     assert service.status.state is State.UNAVAILABLE
     assert "no such kind" in service.status.detail
-    assert await Person(service, ADD).said() == "<no_provider>"
+    assert await FakeUser(service, ADD).said() == "<no_provider>"
     assert service.providers["bad"].capabilities == Capabilities(infill=True, chat=True, local=True)
     await service.aclose()
 
@@ -228,7 +228,7 @@ async def test_a_bad_provider_is_named_once_and_passed_over() -> None:
     service = await started(Config(engine=NO_ENGINE, providers={"bad": bad, "good": good}))
     assert (service.status.state, service.status.provider) == (State.READY, "good")
     assert service.status.detail.count("no such kind") == 1
-    assert await Person(service, ADD).said(invoked=True) == "a + b"
+    assert await FakeUser(service, ADD).said(invoked=True) == "a + b"
     absent = await assemble.providers(service.config)["bad"].health()
     assert [dict(role.others) for role in service.status.roles if role.role == "complete"] == [
         {"bad": absent.detail}
@@ -247,7 +247,7 @@ async def test_what_is_outside_is_wrapped_for_whoever_asks_the_service() -> None
 
 async def test_acceptance_is_counted_from_what_the_client_says_and_does(start: Start) -> None:
     service = await start(scripted("model", {"text": "a + b\n"}))
-    person = Person(service, ADD)
+    person = FakeUser(service, ADD)
     (suggestion,) = (await person.ask()).suggestions
     service.shown(suggestion.id)
     service.partly_accepted(suggestion.id)

@@ -12,7 +12,7 @@ import pytest
 
 from nearfield.config.schema import Completion, Config, Files
 from nearfield.errors import Unreachable
-from nearfield.features.document_filter import Permitted
+from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.status import State, Status, StatusBoard
 from nearfield.features.trace import TraceLog, flat
 from nearfield.tasks import run_task, stop_task
@@ -138,7 +138,7 @@ def test_permitted(
 ) -> None:
     _, completion, files, snapshot, reason = case
     config = Config(completion=Completion(**completion), files=Files(**files))
-    permitted = Permitted(config)
+    permitted = DocumentFilter(config)
     assert permitted.reason(snapshot) == reason
     assert permitted.reason(snapshot) == reason
 

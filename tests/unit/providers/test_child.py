@@ -16,7 +16,7 @@ import pytest
 from nearfield.errors import ConfigError, NotReady, Unreachable
 from nearfield.providers import managed
 from nearfield.providers import server_process as child
-from nearfield.providers.server_process import Child, Listening
+from nearfield.providers.server_process import Listening, ServerProcess
 from nearfield.types import HealthState
 
 LEASH = [sys.executable, "-m", "nearfield.providers.parent_watchdog", sys.executable, "-c"]
@@ -48,14 +48,14 @@ async def _alive(listening: Listening) -> bool:
 
 
 @pytest.fixture
-async def server() -> AsyncGenerator[Callable[[str], Child]]:
-    made: list[Child] = []
+async def server() -> AsyncGenerator[Callable[[str], ServerProcess]]:
+    made: list[ServerProcess] = []
 
-    def make(script: str) -> Child:
+    def make(script: str) -> ServerProcess:
         async def command(listening: Listening) -> list[str]:
             return [*LEASH, script, str(listening.port)]
 
-        made.append(Child("mine", command, _alive))
+        made.append(ServerProcess("mine", command, _alive))
         return made[-1]
 
     yield make
@@ -69,7 +69,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child, "GIVE_UP_AFTER", 2)
 
 
-async def test_starts_once_for_all_who_ask(server: Callable[[str], Child]) -> None:
+async def test_starts_once_for_all_who_ask(server: Callable[[str], ServerProcess]) -> None:
     mine = server(SERVE)
     assert mine.health.state is HealthState.IDLE
     first, *others = await asyncio.gather(*(mine.ready() for _ in range(5)))
@@ -79,14 +79,14 @@ async def test_starts_once_for_all_who_ask(server: Callable[[str], Child]) -> No
 
 
 async def test_the_wait_for_a_server_ends_also_without_a_deadline(
-    server: Callable[[str], Child], monkeypatch: pytest.MonkeyPatch
+    server: Callable[[str], ServerProcess], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(child, "READY_WAIT_S", 0.05)
     with pytest.raises(NotReady, match="still starting"):
         await server("import time; time.sleep(60)").ready()
 
 
-async def test_is_started_again_with_another_key(server: Callable[[str], Child]) -> None:
+async def test_is_started_again_with_another_key(server: Callable[[str], ServerProcess]) -> None:
     mine = server(SERVE)
     first = await mine.ready()
     assert mine.pid is not None
@@ -101,7 +101,9 @@ async def test_is_started_again_with_another_key(server: Callable[[str], Child])
     assert not [process for process in tree if process.is_running()]
 
 
-async def test_a_start_during_the_stop_waits_for_the_end(server: Callable[[str], Child]) -> None:
+async def test_a_start_during_the_stop_waits_for_the_end(
+    server: Callable[[str], ServerProcess],
+) -> None:
     mine = server(SERVE)
     await mine.ready()
     assert mine.pid is not None
@@ -115,7 +117,7 @@ async def test_a_start_during_the_stop_waits_for_the_end(server: Callable[[str],
     assert mine.health.state is HealthState.READY
 
 
-async def test_keeps_dying(server: Callable[[str], Child]) -> None:
+async def test_keeps_dying(server: Callable[[str], ServerProcess]) -> None:
     mine = server(DIE)
     with pytest.raises(Unreachable, match="no such tensor"):
         await mine.ready()
@@ -123,7 +125,7 @@ async def test_keeps_dying(server: Callable[[str], Child]) -> None:
     assert mine.health.state is HealthState.UNAVAILABLE
 
 
-async def test_not_ready_in_time(server: Callable[[str], Child]) -> None:
+async def test_not_ready_in_time(server: Callable[[str], ServerProcess]) -> None:
     mine = server("import time; time.sleep(60)")
     with pytest.raises(NotReady):
         await mine.ready(time.monotonic() + 0.2)
@@ -140,7 +142,7 @@ async def test_no_command_is_asked_for_again_next_time() -> None:
             raise ConfigError("There is no model.", "Pull one.")
         return [*LEASH, SERVE, str(listening.port)]
 
-    mine = Child("mine", command, _alive)
+    mine = ServerProcess("mine", command, _alive)
     with pytest.raises(Unreachable, match=r"There is no model\. Pull one\."):
         await mine.ready()
     assert (await mine.ready()).port == tries[1]

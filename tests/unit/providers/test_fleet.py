@@ -12,25 +12,25 @@ from nearfield.config.schema import ProviderSettings
 from nearfield.errors import Unreachable
 from nearfield.providers import load_balancer as fleet
 from nearfield.providers import registry
-from nearfield.providers.load_balancer import Fleet
+from nearfield.providers.load_balancer import LoadBalancer
 from nearfield.providers.scripted import Scripted
 from nearfield.types import ChatRequest, Health, HealthState, Message, Role
 
 from .conftest import DIALECTS, Server
 
 
-def _fleet(size: int = 3, text: str = "one two three") -> tuple[Fleet, list[Scripted]]:
+def _fleet(size: int = 3, text: str = "one two three") -> tuple[LoadBalancer, list[Scripted]]:
     options = {"answers": [{"text": text}]}
     settings = ProviderSettings(kind="scripted", options=options)
     servers = [Scripted(f"s{n}", settings) for n in range(size)]
-    return Fleet("team", "m", servers), servers
+    return LoadBalancer("team", "m", servers), servers
 
 
 def _asked(session: str = "", text: str = "Hi") -> ChatRequest:
     return ChatRequest((Message(Role.USER, text),), session=session)
 
 
-async def _text(team: Fleet, session: str = "") -> str:
+async def _text(team: LoadBalancer, session: str = "") -> str:
     return "".join([delta.text async for delta in team.chat(_asked(session))])
 
 
@@ -141,7 +141,7 @@ async def test_fail_over_between_endpoints(server: Server, made: Any) -> None:
     server.answer("/half/chat/completions", dialect.begin)
     options = {"endpoints": ["http://127.0.0.1:9", server.url + "/good"]}
     team = made("openai_compatible", "", "m", **options)
-    assert isinstance(team, Fleet)
+    assert isinstance(team, LoadBalancer)
     assert await _text(team) == "Hello there"
     assert [member.rests() for member in team.members] == [True, False]
     options = {"endpoints": [server.url + "/half", server.url + "/good"]}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nearfield.errors import NoProvider
-from nearfield.routing.request_context import Consent, Decision, Errand, Offer
+from nearfield.routing.request_context import Consent, Decision, Offer, RequestContext
 from nearfield.routing.route import Restart
 from nearfield.routing.store import Store
 from nearfield.types import ChatRequest
@@ -155,7 +155,7 @@ async def _outcome(
     def check(text: str) -> str:
         return "does not parse" if quality == "poor" and text == "L" else ""
 
-    errand = Errand(
+    errand = RequestContext(
         workspace=str(workspace),
         ask=ask,
         checks=(check,),

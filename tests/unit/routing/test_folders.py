@@ -10,7 +10,7 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config, Privacy, Routing
 from nearfield.errors import NotPermitted
 from nearfield.routing.guard import Guard, Remote
-from nearfield.routing.request_context import Consent, Errand, Source
+from nearfield.routing.request_context import Consent, RequestContext, Source
 from nearfield.routing.store import Store
 from nearfield.types import ChatRequest, Message, Role
 
@@ -35,7 +35,9 @@ def guard(tmp_path: Path) -> Guard:
     [("/free", ""), ("/local", "local_only"), ("/withholding", "plans.md may not leave")],
 )
 def test_each_folder_by_its_own_settings(guard: Guard, folder: str, refusal: str) -> None:
-    errand = Errand(workspace=folder, sources=(Source(f"{folder}/plans.md", text="not in it"),))
+    errand = RequestContext(
+        workspace=folder, sources=(Source(f"{folder}/plans.md", text="not in it"),)
+    )
     if not refusal:
         assert guard.admit(FAR, REQUEST, errand).request == REQUEST
         return

@@ -13,7 +13,7 @@ import pytest
 
 from nearfield.errors import NoProvider, NotPermitted, Unreachable
 from nearfield.routing.ledger import Filter
-from nearfield.routing.request_context import Consent, Decision, Errand, Offer, Source, Task
+from nearfield.routing.request_context import Consent, Decision, Offer, RequestContext, Source, Task
 from nearfield.routing.route import Restart, Route, reason
 from nearfield.routing.store import Store
 from nearfield.types import Delta, Finish, Message, Role, Snippet, Tool, ToolCall
@@ -154,7 +154,9 @@ async def test_nothing_leaves_without_a_yes(
         asked.append(offer)
         return case.said
 
-    errand = Errand(workspace=str(workspace), ask=ask, complex=True, checks=(_checks(case),))
+    errand = RequestContext(
+        workspace=str(workspace), ask=ask, complex=True, checks=(_checks(case),)
+    )
     route = router.chat(chat(), errand=errand)
     heard = await listen(route)
     assert heard.text == case.text
@@ -184,7 +186,7 @@ async def test_an_unanswered_question_does_not_block(
         await asyncio.sleep(3600)
 
     begun = time.monotonic()
-    errand = Errand(workspace=str(workspace), ask=never)
+    errand = RequestContext(workspace=str(workspace), ask=never)
     heard = await listen(router.chat(chat(deadline=begun + 4), errand=errand))
     assert heard.text == UNSURE["text"]
     assert time.monotonic() - begun < 4
@@ -198,7 +200,7 @@ async def test_an_offer_says_what_would_be_sent_and_a_yes_sends_it(
     router = make({"routing": {"strategy": "local_first"}}, provider("local", **UNSURE), cloud)
     password = "Wint" + "er%7xQ"
     request = chat(f'password = "{password}"', max_tokens=100)
-    errand = Errand(Task.FIX, str(workspace), (Source("src/a.py"),))
+    errand = RequestContext(Task.FIX, str(workspace), (Source("src/a.py"),))
     route = router.chat(request, errand=errand)
     await listen(route)
     (offer,) = route.offers
@@ -208,7 +210,7 @@ async def test_an_offer_says_what_would_be_sent_and_a_yes_sends_it(
     assert offer.price is not None and 0 < offer.price < 1
     assert 0 < offer.bytes < 1000 and "not good enough" in offer.reason
     await router.answer(offer, Decision.ONCE)
-    again = Errand(Task.FIX, str(workspace), (Source("src/a.py"),), accepted=("cloud",))
+    again = RequestContext(Task.FIX, str(workspace), (Source("src/a.py"),), accepted=("cloud",))
     heard = await listen(router.chat(request, errand=again))
     assert heard.text == "cloud"
     assert store.said() == []
@@ -233,7 +235,7 @@ async def test_a_yes_is_for_one_workspace_and_one_address(
             "providers": {"cloud": {"kind": "scripted", "base_url": address}},
         }
         router = make(settings, provider("cloud", remote=True, text="cloud"))
-        heard = await listen(router.chat(chat(), errand=Errand(workspace=folder)))
+        heard = await listen(router.chat(chat(), errand=RequestContext(workspace=folder)))
         assert heard.text == expected, (address, folder)
 
 
@@ -268,7 +270,7 @@ async def test_prefill_never_leaves(
     allow("cloud")
     cloud = provider("cloud", remote=True, text="sent")
     router = make({"routing": {"strategy": "cloud_only"}}, cloud)
-    errand = Errand(workspace=str(workspace), accepted=("cloud",))
+    errand = RequestContext(workspace=str(workspace), accepted=("cloud",))
     heard = await listen(router.infill(infill(prefill_only=True), errand))
     assert heard.error and not cloud.calls
 
@@ -293,7 +295,7 @@ async def test_secrets_and_withheld_files_stay(
             Snippet("generated/c.py", "also = harmless"),
         ),
     )
-    heard = await listen(router.infill(request, Errand(workspace=str(workspace))))
+    heard = await listen(router.infill(request, RequestContext(workspace=str(workspace))))
     assert heard.text == "ok"
     (call,) = cloud.calls
     sent = call.request
@@ -322,7 +324,7 @@ async def test_a_chat_about_a_withheld_file(
     (workspace / ".nearfieldignore").write_text("secret/\n", "utf-8")
     cloud = provider("cloud", remote=True, text="ok")
     router = make({"routing": {"strategy": "cloud_only"}}, cloud)
-    errand = Errand(Task.CHAT, str(workspace), (Source(path, text=text),))
+    errand = RequestContext(Task.CHAT, str(workspace), (Source(path, text=text),))
     heard = await listen(router.chat(chat("look: PLAIN=words"), errand=errand))
     assert bool(cloud.calls) == sent == (heard.text == "ok")
     if text and sent:
@@ -339,7 +341,7 @@ async def test_the_answer_gets_its_secrets_back(
     router = make({"routing": {"strategy": "cloud_only"}}, cloud)
     secret = 'Quo"te+' + "8dKw2"
     request = chat(f"password = '{secret}'", tools=(Tool("write", "", {"type": "object"}),))
-    heard = await listen(router.chat(request, errand=Errand(workspace=str(workspace))))
+    heard = await listen(router.chat(request, errand=RequestContext(workspace=str(workspace))))
     assert heard.text == f"use {secret} and not REDACTED_SECRET_0002"
     assert heard.last is not None
     (tool_call,) = heard.last.tool_calls
@@ -359,7 +361,7 @@ async def test_tool_results_and_calls_are_redacted(
     )
     from nearfield.types import ChatRequest
 
-    errand = Errand(workspace=str(workspace))
+    errand = RequestContext(workspace=str(workspace))
     await listen(router.chat(ChatRequest(messages), errand=errand))
     assert SECRET not in repr(cloud.calls[0].request)
 
@@ -382,7 +384,7 @@ async def test_the_budget_holds(
     allow("cloud")
     cloud = provider("cloud", remote=True, model="claude-sonnet-4-5", text="cloud")
     router = make({"routing": {"strategy": "cloud_only"}, "budget": budget}, cloud)
-    route = router.chat(chat(max_tokens=2000), errand=Errand(workspace=str(workspace)))
+    route = router.chat(chat(max_tokens=2000), errand=RequestContext(workspace=str(workspace)))
     heard = await listen(route)
     assert heard.text == text
     assert bool(route.offers) == offered
@@ -399,7 +401,7 @@ async def test_an_unknown_price_is_not_within_a_hard_limit(
         "budget": {"daily_hard": 10, "prices": prices},
     }
     heard = await listen(
-        make(settings, cloud).chat(chat(), errand=Errand(workspace=str(workspace)))
+        make(settings, cloud).chat(chat(), errand=RequestContext(workspace=str(workspace)))
     )
     assert heard.text == text
 
@@ -415,7 +417,7 @@ async def test_nothing_is_sent_when_the_ledger_cannot_be_written(
     store.path.mkdir()
     cloud = provider("cloud", remote=True, text="sent")
     router = make({"routing": {"strategy": "cloud_only"}}, cloud)
-    errand = Errand(workspace=str(workspace), accepted=("cloud",))
+    errand = RequestContext(workspace=str(workspace), accepted=("cloud",))
     heard = await listen(router.chat(chat(), errand=errand))
     assert "cannot be used" in heard.error
     assert not cloud.calls
@@ -428,7 +430,7 @@ async def test_a_bad_pattern_of_the_user_stops_everything_that_would_leave(
     cloud = provider("cloud", remote=True, text="sent")
     settings = {"routing": {"strategy": "cloud_only"}, "privacy": {"redact": ["(oops"]}}
     heard = await listen(
-        make(settings, cloud).chat(chat(), errand=Errand(workspace=str(workspace)))
+        make(settings, cloud).chat(chat(), errand=RequestContext(workspace=str(workspace)))
     )
     assert "a pattern in [privacy]" in heard.error and not cloud.calls
 
@@ -440,7 +442,7 @@ async def test_the_ledger_tells_the_whole_story(
     settings = {"routing": {"strategy": "cloud_only"}, "privacy": {"keep_sent": True}}
     cloud = provider("cloud", remote=True, model="claude-sonnet-4-5", text="one two")
     router = make(settings, cloud)
-    await listen(router.infill(infill(), Errand(workspace=str(workspace))))
+    await listen(router.infill(infill(), RequestContext(workspace=str(workspace))))
     await router.aclose()
     (entry,) = store.entries(Filter(provider="cloud", task="complete", outcome="answered"))
     assert entry.sending.workspace == str(workspace)
@@ -461,7 +463,7 @@ async def test_the_ledger_knows_failures(
     allow("cloud")
     cloud = provider("cloud", remote=True, **answer)
     router = make({"routing": {"strategy": "cloud_only"}}, cloud)
-    await listen(router.chat(chat(), errand=Errand(workspace=str(workspace))))
+    await listen(router.chat(chat(), errand=RequestContext(workspace=str(workspace))))
     await router.aclose()
     assert [entry.outcome for entry in store.entries()] == [outcome]
 
@@ -472,7 +474,7 @@ async def test_leaving_early_frees_the_model_and_is_recorded(
     allow("cloud")
     cloud = provider("cloud", remote=True, text="many words to say here", piece_ms=1)
     router = make({"routing": {"strategy": "cloud_only"}}, cloud)
-    async with router.chat(chat(), errand=Errand(workspace=str(workspace))) as route:
+    async with router.chat(chat(), errand=RequestContext(workspace=str(workspace))) as route:
         async for _ in route:
             break
     assert cloud.streaming == 0
@@ -585,7 +587,7 @@ async def test_embedding_is_subject_to_the_same_rules(
 ) -> None:
     cloud = provider("cloud", remote=True)
     router = make({"routing": {"strategy": "cloud_only"}}, cloud)
-    errand = Errand(workspace=str(workspace))
+    errand = RequestContext(workspace=str(workspace))
     with pytest.raises(NoProvider):
         await router.embed(["text"], errand)
     allow("cloud")

@@ -25,7 +25,7 @@ from nearfield.routing.money import Standing, funds, price
 from nearfield.routing.plan import Funds
 from nearfield.routing.provider_pool import variants
 from nearfield.routing.quality import Answer, judge
-from nearfield.routing.request_context import Errand, Source, Task
+from nearfield.routing.request_context import RequestContext, Source, Task
 from nearfield.routing.tasks import choose
 from nearfield.types import ChatRequest, Delta, Finish, Message, Role, Tool, ToolCall
 
@@ -138,34 +138,34 @@ PLAIN = ChatRequest((Message(Role.USER, "hello"),))
 @pytest.mark.parametrize(
     ("settings", "request_", "errand", "role", "is_complex"),
     [
-        ({}, PLAIN, Errand(Task.EXPLAIN), "fast", False),
-        ({}, PLAIN, Errand(Task.FIX), "code", False),
-        ({}, PLAIN, Errand(Task.REVIEW), "review", False),
-        ({"tasks": {"fix": "large"}}, PLAIN, Errand(Task.FIX), "large", False),
-        ({"strategy": "hybrid"}, PLAIN, Errand(complex=True), "code", True),
-        ({"roles": {"large": ["x"]}}, PLAIN, Errand(complex=True), "large", True),
-        ({"roles": {"large": ["x"]}}, PLAIN, Errand(Task.REVIEW, complex=True), "review", True),
-        ({"strategy": "hybrid"}, PLAIN, Errand(diagnostics=9), "code", True),
+        ({}, PLAIN, RequestContext(Task.EXPLAIN), "fast", False),
+        ({}, PLAIN, RequestContext(Task.FIX), "code", False),
+        ({}, PLAIN, RequestContext(Task.REVIEW), "review", False),
+        ({"tasks": {"fix": "large"}}, PLAIN, RequestContext(Task.FIX), "large", False),
+        ({"strategy": "hybrid"}, PLAIN, RequestContext(complex=True), "code", True),
+        ({"roles": {"large": ["x"]}}, PLAIN, RequestContext(complex=True), "large", True),
+        ({"roles": {"large": ["x"]}}, PLAIN, RequestContext(Task.REVIEW, complex=True), "review", True),
+        ({"strategy": "hybrid"}, PLAIN, RequestContext(diagnostics=9), "code", True),
         (
             {"strategy": "hybrid"}, PLAIN,
-            Errand(sources=tuple(Source(f"{n}.py") for n in range(5))), "code", True,
+            RequestContext(sources=tuple(Source(f"{n}.py") for n in range(5))), "code", True,
         ),
         (
-            {"strategy": "hybrid"}, ChatRequest((Message(Role.USER, "x" * 30_000),)), Errand(),
+            {"strategy": "hybrid"}, ChatRequest((Message(Role.USER, "x" * 30_000),)), RequestContext(),
             "code", True,
         ),
         (
             {"strategy": "hybrid"},
-            ChatRequest((Message(Role.USER, "go on"),) * 9, tools=(Tool("f", "", {}),)), Errand(),
+            ChatRequest((Message(Role.USER, "go on"),) * 9, tools=(Tool("f", "", {}),)), RequestContext(),
             "code", True,
         ),
-        ({"strategy": "hybrid"}, PLAIN, Errand(Task.EXPLAIN), "fast", False),
-        ({"strategy": "hybrid", "complex_from": 1.0}, PLAIN, Errand(Task.CODE), "code", False),
-        ({"strategy": "hybrid", "complex_from": 1e-9}, PLAIN, Errand(Task.CODE), "code", True),
+        ({"strategy": "hybrid"}, PLAIN, RequestContext(Task.EXPLAIN), "fast", False),
+        ({"strategy": "hybrid", "complex_from": 1.0}, PLAIN, RequestContext(Task.CODE), "code", False),
+        ({"strategy": "hybrid", "complex_from": 1e-9}, PLAIN, RequestContext(Task.CODE), "code", True),
     ],
 )  # fmt: skip
 def test_the_role_of_a_task(
-    settings: Any, request_: ChatRequest, errand: Errand, role: str, is_complex: bool
+    settings: Any, request_: ChatRequest, errand: RequestContext, role: str, is_complex: bool
 ) -> None:
     choice = choose(msgspec.convert({"routing": settings}, Config), request_, errand)
     assert (choice.role, choice.complex) == (role, is_complex)

@@ -36,7 +36,7 @@ from nearfield.features.chat.tool_calls import Caller
 from nearfield.features.trace import Account
 from nearfield.providers.estimate import CHARS_PER_TOKEN, tokens
 from nearfield.routing.egress import Egress
-from nearfield.routing.request_context import Errand, Offer
+from nearfield.routing.request_context import Offer, RequestContext
 from nearfield.routing.route import Route
 from nearfield.routing.router import Restart, Router
 from nearfield.types import ChatRequest, Message, Role, Tool, ToolCall, Usage
@@ -87,7 +87,7 @@ class Answering:
     caller: Caller
     listener: Listener
     limits: Chat
-    errand: Callable[[Session], Errand]
+    errand: Callable[[Session], RequestContext]
     room: int
     reply: Reply
     account: Account

@@ -23,13 +23,13 @@ from nearfield.features.chat.protocol import Ask, Function, Host, Listener, Part
 from nearfield.features.chat.references import expanded
 from nearfield.features.chat.session import Session, Turn
 from nearfield.features.chat.tool_calls import Caller
-from nearfield.features.chat.tool_context import Knows, Reach
+from nearfield.features.chat.tool_context import Knows, ToolContext
 from nearfield.features.offers import Offers
 from nearfield.features.trace import Account, TraceLog
 from nearfield.providers.base import Provider
 from nearfield.providers.estimate import tokens
 from nearfield.routing.request_context import Ask as AskUser
-from nearfield.routing.request_context import Errand, Task
+from nearfield.routing.request_context import RequestContext, Task
 from nearfield.routing.router import EMBEDDED, Router, built
 from nearfield.routing.tasks import ROLES
 from nearfield.types import Reason, Role, Tool
@@ -111,8 +111,10 @@ class Chat:
         )
         accepted = ask.accepted or self._brains.offers.take(ask.workspace, Task.CHAT)
 
-        def errand(now: Session) -> Errand:
-            return Errand(Task.CHAT, ask.workspace, now.sources, (), accepted, self._ask_user)
+        def errand(now: Session) -> RequestContext:
+            return RequestContext(
+                Task.CHAT, ask.workspace, now.sources, (), accepted, self._ask_user
+            )
 
         with Account(self._brains.traces, METHOD, ask.snapshot) as account:
             answering = Answering(
@@ -153,8 +155,8 @@ class Chat:
                 del self._sessions[other]
         return found
 
-    def _reach(self, ask: Ask, config: Config) -> Reach:
-        return Reach(
+    def _reach(self, ask: Ask, config: Config) -> ToolContext:
+        return ToolContext(
             limits=config.chat,
             host=self._host,
             knowledge=self._knowledge(),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from nearfield.features.chat.file_tools import FilePath
 from nearfield.features.chat.protocol import Access, Outcome, Part, Refused
-from nearfield.features.chat.tool_context import Knows, Reach
+from nearfield.features.chat.tool_context import Knows, ToolContext
 from nearfield.features.chat.tool_schema import function
 
 FOUND_CHARS = 1_200
@@ -19,7 +19,7 @@ PROBLEMS = 50
 
 @function(Access.READ, "semanticSearch")
 async def semantic_search(
-    reach: Reach, query: Annotated[str, "What the code does, in words"]
+    reach: ToolContext, query: Annotated[str, "What the code does, in words"]
 ) -> Outcome:
     """Find code of the workspace by its meaning."""
     folder = reach.folder
@@ -36,14 +36,14 @@ async def semantic_search(
 
 @function(Access.READ, "getDefinition")
 async def get_definition(
-    reach: Reach, name: Annotated[str, "The name of a function, class or variable"]
+    reach: ToolContext, name: Annotated[str, "The name of a function, class or variable"]
 ) -> Outcome:
     """Show where a name of the workspace is defined, with its code."""
     return await definition(reach, name)
 
 
 @function(Access.READ, "getDiagnostics")
-async def get_diagnostics(reach: Reach, path: FilePath) -> str:
+async def get_diagnostics(reach: ToolContext, path: FilePath) -> str:
     """List the problems that are known of a file."""
     found = await asyncio.to_thread(reach.folder.inside, path)
     problems = reach.problems(found)
@@ -55,7 +55,7 @@ async def get_diagnostics(reach: Reach, path: FilePath) -> str:
     return reach.spend("\n".join(lines)) or f"No problem is known of {found}."
 
 
-async def definition(reach: Reach, name: str) -> Outcome:
+async def definition(reach: ToolContext, name: str) -> Outcome:
     """Where `name` is defined, with what stands there."""
     folder = reach.folder
     parts: list[Part] = []
@@ -68,7 +68,7 @@ async def definition(reach: Reach, name: str) -> Outcome:
     return Outcome(tuple(parts) or (Part(f"No definition of {name!r} is known."),))
 
 
-def _known(reach: Reach) -> Knows:
+def _known(reach: ToolContext) -> Knows:
     if reach.knowledge is None:
         raise Refused("The workspace is not indexed.", "Turn index.enabled on, or search in files.")
     return reach.knowledge

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Annotated
 
 from nearfield.features.chat.protocol import Access, Outcome, Part, Refused
-from nearfield.features.chat.tool_context import Reach
+from nearfield.features.chat.tool_context import ToolContext
 from nearfield.features.chat.tool_schema import function
 from nearfield.files.encoding import fitted
 from nearfield.files.lines import split_lines
@@ -29,7 +29,7 @@ FolderPath = Annotated[str, "Path from the workspace folder; empty for the folde
 
 @function(Access.READ, "readFile")
 async def read_file(
-    reach: Reach,
+    reach: ToolContext,
     path: FilePath,
     first_line: Annotated[int, "First line to read, from 1"] = 1,
     last_line: Annotated[int, "Last line to read; 0 for the end"] = 0,
@@ -58,7 +58,7 @@ async def read_file(
 
 
 @function(Access.READ, "listDirectory")
-async def list_directory(reach: Reach, path: FolderPath = "") -> str:
+async def list_directory(reach: ToolContext, path: FolderPath = "") -> str:
     """List what a folder of the workspace holds."""
     found, entries = await asyncio.to_thread(reach.folder.entries, path)
     names = [f"{below.rpartition('/')[2]}{'/' * folder}" for below, folder in entries]
@@ -67,7 +67,7 @@ async def list_directory(reach: Reach, path: FolderPath = "") -> str:
 
 @function(Access.READ, "searchFiles")
 async def search_files(
-    reach: Reach, pattern: Annotated[str, "A name or glob, such as *.py or test_*"]
+    reach: ToolContext, pattern: Annotated[str, "A name or glob, such as *.py or test_*"]
 ) -> str:
     """Find files of the workspace by their names."""
     folder = reach.folder
@@ -91,7 +91,7 @@ async def search_files(
 
 @function(Access.READ, "searchInFiles")
 async def search_in_files(
-    reach: Reach,
+    reach: ToolContext,
     text: Annotated[str, "The exact text to find; letter case does not matter"],
     pattern: Annotated[str, "Only in files of this name or glob; empty for all"] = "",
 ) -> Outcome:
@@ -138,7 +138,7 @@ def _named(pattern: str) -> Callable[[str], bool] | None:
 
 
 @function(Access.READ, "getFileInfo")
-async def get_file_info(reach: Reach, path: FilePath) -> str:
+async def get_file_info(reach: ToolContext, path: FilePath) -> str:
     """Say whether a path exists, what it is, how large, and when it was changed."""
     found = await asyncio.to_thread(reach.folder.look, path)
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(found.changed))
@@ -147,7 +147,7 @@ async def get_file_info(reach: Reach, path: FilePath) -> str:
 
 @function(Access.EDIT, "writeFile", title=lambda given: f"write {given.path}")
 async def write_file(
-    reach: Reach, path: FilePath, content: Annotated[str, "The whole new text of the file"]
+    reach: ToolContext, path: FilePath, content: Annotated[str, "The whole new text of the file"]
 ) -> str:
     """Write a file of the workspace. The user sees the change and decides."""
     if len(content) > WRITTEN_CHARS:
@@ -169,13 +169,13 @@ async def write_file(
 
 
 @function(Access.CHANGE, "createDirectory", title=lambda given: f"make the folder {given.path}")
-async def create_directory(reach: Reach, path: FolderPath) -> str:
+async def create_directory(reach: ToolContext, path: FolderPath) -> str:
     """Make a folder in the workspace."""
     return f"The folder {await asyncio.to_thread(reach.folder.make, path)} is there."
 
 
 @function(Access.DANGER, "deleteFileOrDir", title=lambda given: f"delete {given.path}")
-async def delete_file_or_dir(reach: Reach, path: FilePath) -> str:
+async def delete_file_or_dir(reach: ToolContext, path: FilePath) -> str:
     """Delete a file, or a folder with all that is in it."""
     return f"{await asyncio.to_thread(reach.folder.delete, path)} was deleted."
 

@@ -61,7 +61,7 @@ class Folder:
             return self._files.inside(lexical(name, windows=windows))
 
     def withheld(self, path: str, *, folder: bool) -> bool:
-        """Whether the rules keep `path` (inside, with '/') from being looked at."""
+        """Return whether the rules keep `path` (inside, with '/') from being looked at."""
         return bool(self._files.kept_out(path, folder=folder))
 
     # --- looking ---

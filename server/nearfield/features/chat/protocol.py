@@ -13,7 +13,7 @@ from nearfield.errors import NearfieldError
 from nearfield.types import Snapshot, Span
 
 if TYPE_CHECKING:
-    from nearfield.features.chat.tool_context import Reach
+    from nearfield.features.chat.tool_context import ToolContext
 
 
 class Refused(NearfieldError):
@@ -90,7 +90,7 @@ def said(text: str) -> Outcome:
     return Outcome((Part(text),))
 
 
-Run = Callable[["Reach", Any], Awaitable[Outcome]]
+Run = Callable[["ToolContext", Any], Awaitable[Outcome]]
 """What a function does, with its checked arguments as a struct."""
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from nearfield.errors import NearfieldError
 from nearfield.features.chat.code_tools import definition
 from nearfield.features.chat.protocol import Ask, Outcome, Part, Refused
-from nearfield.features.chat.tool_context import Reach
+from nearfield.features.chat.tool_context import ToolContext
 from nearfield.features.review.diff import file_diffs
 from nearfield.files.lines import line_number, split_lines
 from nearfield.types import Snapshot, Span
@@ -58,7 +58,7 @@ def references(message: str) -> list[Reference]:
     return list(found)[:MOST_REFERENCES]
 
 
-async def expanded(ask: Ask, reach: Reach, *, reads: bool) -> tuple[list[Part], list[str]]:
+async def expanded(ask: Ask, reach: ToolContext, *, reads: bool) -> tuple[list[Part], list[str]]:
     """The message with what it refers to, and what could not be found, as sentences for the user.
     A selection is shown without being referred to; of an open document at least the name is. With
     `reads` the model may read files, and those that are named are shown."""
@@ -81,7 +81,7 @@ async def expanded(ask: Ask, reach: Reach, *, reads: bool) -> tuple[list[Part], 
     return parts, notes
 
 
-async def _named(ask: Ask, reach: Reach) -> list[Part]:
+async def _named(ask: Ask, reach: ToolContext) -> list[Part]:
     """The short files that the message names by their paths."""
     said = _REFERENCE.sub("", ask.message)
     parts: list[Part] = []
@@ -98,14 +98,14 @@ async def _named(ask: Ask, reach: Reach) -> list[Part]:
     return parts
 
 
-def shown(snapshot: Snapshot, reach: Reach) -> str:
+def shown(snapshot: Snapshot, reach: ToolContext) -> str:
     """The name of a document, from the workspace folder where it is inside."""
     path = snapshot.path or ""
     inside = reach.relative(path) if reach.inside is not None else ""
     return inside or path.replace("\\", "/").rpartition("/")[2] or "untitled"
 
 
-async def _file(_ask: Ask, reach: Reach, name: str) -> Outcome:
+async def _file(_ask: Ask, reach: ToolContext, name: str) -> Outcome:
     first, last = 1, 0
     try:
         path, text = await reach.read(name)
@@ -123,7 +123,7 @@ async def _file(_ask: Ask, reach: Reach, name: str) -> Outcome:
     return _quoted(reach, f"{path}{where}", path, start, piece)
 
 
-async def _selection(ask: Ask, reach: Reach, _name: str) -> Outcome:
+async def _selection(ask: Ask, reach: ToolContext, _name: str) -> Outcome:
     if ask.snapshot is None or ask.selection is None:
         raise Refused("Nothing is selected.")
     span = ask.selection
@@ -139,14 +139,14 @@ async def _selection(ask: Ask, reach: Reach, _name: str) -> Outcome:
     return _quoted(reach, f"Selected in {name}, from line {row}", path, span.start, piece)
 
 
-async def _symbol(_ask: Ask, reach: Reach, name: str) -> Outcome:
+async def _symbol(_ask: Ask, reach: ToolContext, name: str) -> Outcome:
     found = await definition(reach, name)
     if not any(part.path for part in found.parts):
         raise Refused(found.text)
     return Outcome((Part(f"\n\nDefinition of {name}:\n"), *map(_pinned, found.parts)))
 
 
-async def _diff(_ask: Ask, reach: Reach, _name: str) -> Outcome:
+async def _diff(_ask: Ask, reach: ToolContext, _name: str) -> Outcome:
     folder = reach.folder
     parts: list[Part] = []
     room = DIFF_CHARS
@@ -164,7 +164,7 @@ async def _diff(_ask: Ask, reach: Reach, _name: str) -> Outcome:
     return Outcome((Part("\n\nChanges since the last commit:\n"), *parts, *cut))
 
 
-async def _workspace(ask: Ask, reach: Reach, _name: str) -> Outcome:
+async def _workspace(ask: Ask, reach: ToolContext, _name: str) -> Outcome:
     if reach.knowledge is None:
         raise Refused("The workspace is not indexed.", "Turn index.enabled on.")
     folder = reach.folder
@@ -181,7 +181,7 @@ async def _workspace(ask: Ask, reach: Reach, _name: str) -> Outcome:
     return Outcome((Part("\n\nFrom the workspace:\n"), *parts))
 
 
-def _quoted(reach: Reach, title: str, path: str, start: int, text: str) -> Outcome:
+def _quoted(reach: ToolContext, title: str, path: str, start: int, text: str) -> Outcome:
     piece = reach.spend(text[:FILE_CHARS])
     if not piece:
         raise Refused("There is nothing in it.")
@@ -194,7 +194,7 @@ def _pinned(part: Part) -> Part:
     return Part(part.text, part.path, part.span, pinned=bool(part.path))
 
 
-_EXPANDED: dict[str, Callable[[Ask, Reach, str], Awaitable[Outcome]]] = {
+_EXPANDED: dict[str, Callable[[Ask, ToolContext, str], Awaitable[Outcome]]] = {
     "file": _file,
     "selection": _selection,
     "symbol": _symbol,

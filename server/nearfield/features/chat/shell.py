@@ -25,7 +25,7 @@ from msgspec import Meta
 
 from nearfield.features.chat.file_tools import FolderPath
 from nearfield.features.chat.protocol import Access, Refused
-from nearfield.features.chat.tool_context import Reach
+from nearfield.features.chat.tool_context import ToolContext
 from nearfield.features.chat.tool_schema import function
 
 OUTPUT_BYTES = 16_000
@@ -49,7 +49,7 @@ def _title(given: Any) -> str:
 
 @function(Access.DANGER, "executeShell", title=_title)
 async def execute_shell(
-    reach: Reach,
+    reach: ToolContext,
     command: Annotated[
         list[str], Meta(min_length=1, max_length=64, description='As ["git", "status"]')
     ],

@@ -18,7 +18,7 @@ from nearfield.coerce import NotJson, loads
 from nearfield.errors import BadAnswer, NoProvider, Unsupported
 from nearfield.features.chat.validate import Wrong, validator
 from nearfield.features.trace import Account
-from nearfield.routing.request_context import Errand
+from nearfield.routing.request_context import RequestContext
 from nearfield.routing.router import Restart, Router
 from nearfield.types import ChatRequest, Message, Role
 
@@ -40,7 +40,7 @@ async def structured(
     router: Router,
     messages: Sequence[Message],
     schema: Mapping[str, Any],
-    errand: Errand,
+    errand: RequestContext,
     *,
     role: str = "",
     max_tokens: int = 1024,
@@ -79,7 +79,7 @@ async def structured(
 
 
 async def _asked(
-    router: Router, request: ChatRequest, role: str, errand: Errand, account: Account | None
+    router: Router, request: ChatRequest, role: str, errand: RequestContext, account: Account | None
 ) -> tuple[str, str, str]:
     try:
         return await _answered(router, request, role, errand, account)
@@ -91,7 +91,7 @@ async def _asked(
 
 
 async def _answered(
-    router: Router, request: ChatRequest, role: str, errand: Errand, account: Account | None
+    router: Router, request: ChatRequest, role: str, errand: RequestContext, account: Account | None
 ) -> tuple[str, str, str]:
     text, usage = "", None
     async with router.chat(request, role, errand) as route:

@@ -30,7 +30,7 @@ from nearfield.features.chat.protocol import (
     Refused,
     said,
 )
-from nearfield.features.chat.tool_context import Reach
+from nearfield.features.chat.tool_context import ToolContext
 from nearfield.features.chat.tool_schema import checked
 from nearfield.routing.redact import redact_texts
 from nearfield.routing.secrets import Deadline
@@ -53,7 +53,7 @@ class Caller:
 
     functions: Mapping[str, Function]
     all_names: frozenset[str]
-    reach: Reach
+    reach: ToolContext
     store: CallStore
     session: str
     workspace: str

@@ -1,7 +1,7 @@
 """What a function reaches: the folder, the editor, what is known of the code, and how much of it.
 
-One `Reach` an answer. What is read is counted against the bounds of the settings, so that a model
-that reads on and on comes to an end.
+One `ToolContext` per answer. Reads are counted against the limits of the settings, so that a model
+that keeps reading comes to an end.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Knows(Protocol):
 
 
 @dataclass(slots=True)
-class Reach:
+class ToolContext:
     """See the module. `folder` is None where no workspace is open."""
 
     limits: Chat

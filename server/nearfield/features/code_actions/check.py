@@ -31,7 +31,7 @@ _ELISION = re.compile(
 
 
 def elided(before: str, after: str) -> bool:
-    """Whether `after` leaves code out with a remark that `before` does not have."""
+    """Return whether `after` leaves code out with a remark that `before` does not have."""
     return any(match[0].strip() not in before for match in _ELISION.finditer(after))
 
 
@@ -69,7 +69,7 @@ def dropped(before: Parsed, after: Parsed, unit: str) -> list[str]:
 
 
 def ill_indented(unit: str, indent: str) -> bool:
-    """Whether Python refuses the indentation of `unit`, which its grammar here lets pass."""
+    """Return whether Python refuses the indentation of `unit`, which its grammar here lets pass."""
     code = f"if True:\n{unit}" if indent else unit
     try:
         with warnings.catch_warnings():
@@ -114,7 +114,7 @@ def _signatures(parsed: Parsed) -> list[tuple[str, str]]:
 
 
 def _is_local(parsed: Parsed, node: tree_sitter.Node) -> bool:
-    """Whether a definition is inside a function with a name, and known there only."""
+    """Return whether a definition is inside a function with a name, and known there only."""
     up = node.parent
     while up is not None:
         if up.type in parsed.language.functions and name_node(up) is not None:

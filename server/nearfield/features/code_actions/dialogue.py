@@ -16,9 +16,9 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.errors import EditRefused
 from nearfield.features.code_actions.prompts import Prompt
 from nearfield.features.offers import Offers
-from nearfield.features.remote_choice import Elsewhere
+from nearfield.features.remote_choice import RemoteChoice
 from nearfield.features.trace import Account, TraceLog
-from nearfield.routing.request_context import Ask, Check, Errand
+from nearfield.routing.request_context import Ask, Check, RequestContext
 from nearfield.routing.router import Restart, Router, built
 from nearfield.types import ChatRequest, Role
 
@@ -61,7 +61,7 @@ class Dialogue:
     def __init__(
         self,
         backing: Backing,
-        errand: Errand,
+        errand: RequestContext,
         account: Account,
         *,
         wanted: str = "",
@@ -149,11 +149,11 @@ class Dialogue:
     def _is_complete(self, text: str) -> bool:
         return any(self._wanted in block[0] for block in _CLOSED.finditer(text))
 
-    async def _admitted(self, request: ChatRequest, errand: Errand) -> tuple[str, ...]:
+    async def _admitted(self, request: ChatRequest, errand: RequestContext) -> tuple[str, ...]:
         """Who outside this machine may be asked first."""
         if self._accepted is None:
             if self._provider:
-                chosen = Elsewhere(self._provider, self._put)
+                chosen = RemoteChoice(self._provider, self._put)
                 self._accepted = await chosen.accepted(self.router, request, errand)
             else:
                 self._accepted = self._backing.offers.take(errand.workspace, errand.task)

@@ -307,7 +307,7 @@ def _first_evaluated(child: tree_sitter.Node, up: tree_sitter.Node) -> bool:
 
 
 def _is_branch(child: tree_sitter.Node, up: tree_sitter.Node) -> bool:
-    """Whether `child` is evaluated only when `up` finds something true."""
+    """Return whether `child` is evaluated only when `up` finds something true."""
     if up.type == "binary_expression":
         operator = up.child_by_field_name("operator")
         lazy = operator is not None and operator.type in ("&&", "||", "??")

@@ -84,7 +84,7 @@ def suite_for(language: str, path: Path, root: Path, files: WorkspaceFiles) -> S
 
 
 def is_test(language: str, path: Path) -> bool:
-    """Whether the file at `path` is one of tests."""
+    """Return whether the file at `path` is one of tests."""
     pattern = _PATTERNS.get("ecma" if language in _ECMA else language)
     return pattern is not None and pattern.fullmatch(path.name) is not None
 

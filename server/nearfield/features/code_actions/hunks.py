@@ -89,7 +89,7 @@ def unified(before: str, after: str, path: str, new: bool = False) -> str:
     rows = [f"--- {'/dev/null' if new else f'a/{path}'}\n", f"+++ b/{path}\n"]
     for group in groups:
         (_, i, _, k, _), (_, _, j, _, n) = group[0], group[-1]
-        rows.append(f" -{_counted(i, j)} +{_counted(k, n)} \n")
+        rows.append(f"@@ -{_counted(i, j)} +{_counted(k, n)} @@\n")
         for tag, i, j, k, n in group:
             if tag == "equal":
                 rows += [f" {row}" for row in old[i:j]]
@@ -177,5 +177,5 @@ def _line_start(text: str, offset: int) -> int:
 
 
 def _meet(one: Span, other: Span) -> bool:
-    """Whether two spans have a character in common, or are the same empty place."""
+    """Return whether two spans have a character in common, or are the same empty place."""
     return one == other or (one.start < other.end and other.start < one.end)

@@ -121,7 +121,7 @@ def fixed_rows(parsed: Parsed | None) -> frozenset[int]:
 
 
 def _begins_row(parsed: Parsed, node: tree_sitter.Node) -> bool:
-    """Whether `node` is text of a here-document from its row's start."""
+    """Return whether `node` is text of a here-document from its row's start."""
     start = node.start_byte
     blank = parsed.source[start - node.start_point.column : start]
     return "doc" in node.type and not blank.strip()
@@ -145,7 +145,7 @@ def docstring_rows(parsed: Parsed) -> frozenset[int]:
 
 
 def is_docstring(node: tree_sitter.Node) -> bool:
-    """Whether a string is the first statement of a Python module, class or function."""
+    """Return whether a string is the first statement of a Python module, class or function."""
     statement = node.parent
     if statement is None or statement.type != "expression_statement":
         return False

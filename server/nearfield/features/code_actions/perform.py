@@ -31,13 +31,13 @@ from nearfield.features.code_actions.proposal import (
     Wish,
 )
 from nearfield.features.code_actions.rebase import rebased_file
-from nearfield.features.code_actions.testing import Held, plan_tests
+from nearfield.features.code_actions.testing import OpenText, plan_tests
 from nearfield.features.code_actions.trees import TREE_ACTIONS, tree_changes
-from nearfield.features.document_filter import Permitted
+from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.trace import Account
 from nearfield.features.workspace_context.knowledge import CursorOf, Knowledge, Purpose
 from nearfield.files.lines import LINE_END
-from nearfield.routing.request_context import Ask, Errand, Source
+from nearfield.routing.request_context import Ask, RequestContext, Source
 from nearfield.syntax.definitions import Unit, unit_at
 from nearfield.syntax.parser import Parsed
 from nearfield.syntax.white_space import format_of
@@ -85,14 +85,14 @@ class Actions:
         self._backing = backing
         self._cursor_of = cursor_of
         self._knowledge = knowledge
-        self._rules: tuple[FolderConfigs, Permitted] | None = None
+        self._rules: tuple[FolderConfigs, DocumentFilter] | None = None
 
     async def propose(
         self,
         wish: Wish,
         report: Report | None = None,
         ask: Ask | None = None,
-        held: Held | None = None,
+        held: OpenText | None = None,
     ) -> Proposal:
         """The edits that `wish` comes to. `report` hears what is going on, `ask` puts offers to
         the user, `held` knows the open documents. Raises `EditRefused` when no edit can be
@@ -101,7 +101,7 @@ class Actions:
             return await self._proposed(wish, account, report or _quiet, ask, held or _nothing_held)
 
     async def _proposed(
-        self, wish: Wish, account: Account, report: Report, ask: Ask | None, held: Held
+        self, wish: Wish, account: Account, report: Report, ask: Ask | None, held: OpenText
     ) -> Proposal:
         snapshot = wish.snapshot
         if why := self.kept_out(snapshot):
@@ -140,7 +140,7 @@ class Actions:
         """Why nothing is done in a document, "" when something may be."""
         configs = self._backing.configs
         if self._rules is None or self._rules[0] is not configs:
-            self._rules = configs, Permitted(configs)
+            self._rules = configs, DocumentFilter(configs)
         reason = self._rules[1].kept_out(snapshot)
         return _KEPT_OUT.get(reason, reason)
 
@@ -165,7 +165,7 @@ class Actions:
             snippets = await self._knowledge.around(
                 snapshot, unit.span.start, budget=SNIPPET_CHARS, purpose=Purpose.ACTION
             )
-        errand = Errand(
+        errand = RequestContext(
             task=action.task,
             workspace=snapshot.root or "",
             sources=(Source(snapshot.path or snapshot.uri, unit.span),),
@@ -269,7 +269,7 @@ class Actions:
         prompt = prompts.documentation(shown, job.language, kind, writer.style)
         return await self._settled(job, prompt, shown, writer.changes, _nothing_else)
 
-    async def _tested(self, job: _Job, held: Held) -> Proposal:
+    async def _tested(self, job: _Job, held: OpenText) -> Proposal:
         """Tests for the unit, in a new file or at the end of one that is there."""
         exclude = self._backing.configs.of(job.wish.snapshot.root).files.exclude
         plan = await asyncio.to_thread(plan_tests, job.wish.snapshot, job.fitting, held, exclude)

@@ -40,7 +40,7 @@ def renamed(parsed: Parsed, span: Span, name: str) -> tuple[Change, ...]:
 
 
 def _named_in_calls(parsed: Parsed, name: str) -> bool:
-    """Whether a call in the file may name the parameter."""
+    """Return whether a call in the file may name the parameter."""
     # Looking at every node of a long file takes longer than a menu may.
     if not re.search(rf"[(,]\s*{re.escape(name)}\s*=(?!=)", parsed.text):
         return False

@@ -37,9 +37,9 @@ from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed, parse
 from nearfield.types import Edit, Snapshot, Span
 
-__all__ = ["Held", "Plan", "plan_tests"]
+__all__ = ["OpenText", "Plan", "plan_tests"]
 
-Held = Callable[[str], Snapshot | None]
+OpenText = Callable[[str], Snapshot | None]
 """The document at a path as the editor holds it, None when it is not open."""
 
 _IS_TEST = {
@@ -137,7 +137,7 @@ class Plan:
         return [] if self.symbol in words or made_up else [text.strip()]
 
     def _is_foreign(self, parsed: Parsed, node: tree_sitter.Node, text: str) -> bool:
-        """Whether a statement repeats the tested code, or runs the tests."""
+        """Return whether a statement repeats the tested code, or runs the tests."""
         names = {name for name, found in named_scopes(parsed) if _within(found, node)}
         if self.symbol in names and not self._tests_something(text):
             return True
@@ -224,7 +224,7 @@ class Plan:
         return [one for one in dict.fromkeys(imports) if one not in known and "." in one]
 
     def _bound(self, statement: str) -> bool:
-        """Whether the test file has the tested name from an import already."""
+        """Return whether the test file has the tested name from an import already."""
         if statement != self.binding:
             return False
         pattern = rf"^\s*(?:from|import|const).*\b{re.escape(self.symbol)}\b"
@@ -245,7 +245,7 @@ class Plan:
 
 
 def plan_tests(
-    snapshot: Snapshot, fitting: Fitting, held: Held, exclude: Sequence[str] = ()
+    snapshot: Snapshot, fitting: Fitting, held: OpenText, exclude: Sequence[str] = ()
 ) -> Plan:
     """Where and how the unit is to be tested, without the files that `exclude` keeps out. Reads
     files: not on the event loop. Raises `EditRefused`."""

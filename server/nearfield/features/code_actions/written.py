@@ -64,7 +64,7 @@ def type_of(parsed: Parsed, scope: Scope, depth: int = 0) -> str:
 
 
 def is_generic(function: tree_sitter.Node) -> bool:
-    """Whether a function, or something around it, has parameters for types."""
+    """Return whether a function, or something around it, has parameters for types."""
     up: tree_sitter.Node | None = function
     while up is not None:
         if up.child_by_field_name("type_parameters") is not None:
@@ -75,7 +75,7 @@ def is_generic(function: tree_sitter.Node) -> bool:
 
 
 def changes_copy(statements: list[tree_sitter.Node], name: str, kind: str) -> bool:
-    """Whether Go's `statements` may change the value `name` of type `kind` in place, which a
+    """Return whether Go's `statements` may change the value `name` of type `kind` in place, which a
     function that is given a copy would not do for its caller."""
     for one in (node for statement in statements for node in walk(statement)):
         if one.type != "identifier" or text_of(one) != name or one.parent is None:
@@ -106,7 +106,7 @@ def _is_method_of(call: tree_sitter.Node, name: tree_sitter.Node) -> bool:
 
 
 def _declares(node: tree_sitter.Node) -> bool:
-    """Whether a binding is where the name begins to be."""
+    """Return whether a binding is where the name begins to be."""
     up = node.parent
     if up is None or up.type in ("inc_statement", "dec_statement", "update_expression"):
         return False

@@ -34,7 +34,7 @@ UNNOTICED_MS = 150.0
 
 
 @dataclass(frozen=True, slots=True)
-class Other:
+class Alternative:
     """One more answer: `text` as the model wrote it, "" for none, and what may be shown of it."""
 
     text: str
@@ -42,7 +42,7 @@ class Other:
     said: Said | None = None
 
 
-Ask = Callable[[CompletionAsk, tuple[str, ...], float], Awaitable[Other]]
+Ask = Callable[[CompletionAsk, tuple[str, ...], float], Awaitable[Alternative]]
 """One more answer to the question that begins otherwise than these texts, before that moment."""
 
 Place = tuple[str, str, tuple[Cell, ...] | None, int, Selected | None]

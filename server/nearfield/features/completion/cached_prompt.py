@@ -43,7 +43,7 @@ class Prompt:
         return chars_of(self.snippets) + len(self.head) + len(self.written) + len(self.suffix)
 
     def begins_as(self, other: Prompt) -> bool:
-        """Whether they differ at most in what was written last."""
+        """Return whether they differ at most in what was written last."""
         return (self.snippets, self.head, self.suffix) == (
             other.snippets,
             other.head,
@@ -61,7 +61,7 @@ class Prompt:
 
 
 @dataclass(slots=True)
-class Held:
+class CachedPrompt:
     """An evaluated prompt, and where in the document it was taken from.
 
     `anchor` is the offset at which `prompt.written` began, `top` the one at which `above` did;

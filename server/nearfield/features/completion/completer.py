@@ -24,8 +24,8 @@ from nearfield.features.completion.alternatives import (
     MOST,
     UNFIT,
     UNNOTICED_MS,
+    Alternative,
     Alternatives,
-    Other,
 )
 from nearfield.features.completion.answer_cache import CompletionCache, Hit, Said
 from nearfield.features.completion.confidence import confidence_of, unsure
@@ -35,7 +35,7 @@ from nearfield.features.completion.question import Questions, on_this_machine, s
 from nearfield.features.completion.request import CompletionAnswer, CompletionAsk
 from nearfield.features.completion.request_metrics import Account
 from nearfield.features.completion.shape import Shaped, Shaper
-from nearfield.features.document_filter import Permitted
+from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Document, Documents
 from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.metrics.row import Row
@@ -110,7 +110,7 @@ class Completer(Feature):
         is ready."""
         self._configs = config
         self.questions.configure(config)
-        self._permitted = Permitted(config)
+        self._permitted = DocumentFilter(config)
         self._router = router
 
     async def complete(self, ask: CompletionAsk, paused: bool = False) -> CompletionAnswer:
@@ -287,14 +287,16 @@ class Completer(Feature):
         return CompletionAnswer(others) if others else answer
 
     def _on_this_machine(self) -> bool:
-        """Whether asking three times costs nothing but time."""
+        """Return whether asking three times costs nothing but time."""
         return on_this_machine(self._router) is not None
 
-    async def _other(self, ask: CompletionAsk, avoid: tuple[str, ...], deadline: float) -> Other:
+    async def _other(
+        self, ask: CompletionAsk, avoid: tuple[str, ...], deadline: float
+    ) -> Alternative:
         """One more answer to `ask`, behind everything that somebody waits for."""
         router = self._router
         if router is None or self._documents.is_stale(ask.snapshot):
-            return Other("")
+            return Alternative("")
         document = self._documents.at(ask.snapshot)
         asked = await self.questions.make(ask, document, router, deadline)
         request = replace(
@@ -305,13 +307,13 @@ class Completer(Feature):
         if found.watch.first is not None:
             self._documents.evaluated(document, asked.plan.held, sequences(router))
         if found.ending is Ending.FAILED:
-            return Other("")
+            return Alternative("")
         lines = found.whole_lines()
         shaped = asked.shaper.finish(lines)
         rest = shaped.text[ask.item_length :]
         confidence = confidence_of(found.logprobs, len(rest))
         said = Said(rest, shaped.reason, confidence, found.provider, found.model)
-        return Other(lines, shaped, said)
+        return Alternative(lines, shaped, said)
 
     def _judged(
         self, ask: CompletionAsk, found: Generated, shaper: Shaper, account: Account
@@ -366,7 +368,7 @@ class Completer(Feature):
         return Reason.LATE if ask.late is not None and ask.late() else Reason.SHOWN
 
     def _unsure(self, ask: CompletionAsk, said: Said) -> bool:
-        """Whether it is kept back; whoever asks by a key sees it."""
+        """Return whether it is kept back; whoever asks by a key sees it."""
         return not ask.invoked and unsure(said.confidence, self._settings(ask.snapshot))
 
     def _offer(self, ask: CompletionAsk, shaped: Shaped, said: Said) -> CompletionAnswer:

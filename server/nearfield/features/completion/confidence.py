@@ -27,7 +27,7 @@ def confidence_of(logprobs: Sequence[tuple[int, float]], chars: int) -> Confiden
 
 
 def unsure(confidence: Confidence | None, settings: Completion) -> bool:
-    """Whether it is below what the settings ask for; what is not known never is.
+    """Return whether it is below what the settings ask for; what is not known never is.
 
     Their defaults hide a third of the suggestions of the default model that are wrong and 2 % of
     those that are right (tests/bench/RESULTS.md, Confidence).

@@ -123,7 +123,7 @@ class Place:
 
     @cached_property
     def touched_below(self) -> bool:
-        """Whether the line directly under the cursor's has something on it."""
+        """Return whether the line directly under the cursor's has something on it."""
         return bool(self._nearby_below) and bool(self._nearby_below[0].strip())
 
     @cached_property
@@ -151,7 +151,7 @@ class Place:
 
     @cached_property
     def tabs(self) -> bool:
-        """Whether the document indents by tabs: its format says so, or its lines do."""
+        """Return whether the document indents by tabs: its format says so, or its lines do."""
         white = self.format.white
         if white in (White.TABS, White.SPACES):
             return white is White.TABS
@@ -211,7 +211,7 @@ class Place:
 
     @cached_property
     def _ended_above(self) -> bool:
-        """Whether a statement surely ends with the line above."""
+        """Return whether a statement surely ends with the line above."""
         language, above = self.language, self.above
         if language is None:
             return False
@@ -228,7 +228,7 @@ class Place:
 
     @cached_property
     def _statement_ends_above(self) -> bool:
-        """Whether the tree has a whole statement that ends with the line above."""
+        """Return whether the tree has a whole statement that ends with the line above."""
         if self.parsed is None or self.language is None:
             return False
         end = len(self.text[: self.line_start].rstrip())

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from nearfield.errors import NearfieldError
 from nearfield.features.completion.budget import Stopwatch
-from nearfield.routing.request_context import Errand, Offer
+from nearfield.routing.request_context import Offer, RequestContext
 from nearfield.routing.router import Restart, Router
 from nearfield.types import Delta, Finish, InfillRequest, Reason, Usage
 
@@ -135,7 +135,7 @@ async def generate(
     found: Generated,
     router: Router,
     request: InfillRequest,
-    errand: Errand,
+    errand: RequestContext,
     feed: Feed,
 ) -> None:
     """Stream the answer to `request` into `found` until it ends or `feed` says that it is enough.

@@ -59,7 +59,7 @@ def _cuts(place: Place, text: str, rest: str) -> list[tuple[str, bool]]:
 
 
 def _tears_word(body: str, rest: str, size: int) -> bool:
-    """Whether the overlap begins or ends within a word."""
+    """Return whether the overlap begins or ends within a word."""
     begins = size < len(body) and _word(body[-size - 1]) and _word(rest[0])
     ends = size < len(rest) and _word(rest[size - 1]) and _word(rest[size])
     return begins or ends

@@ -28,7 +28,7 @@ from nearfield.features.completion.prompting import (
     resume,
 )
 from nearfield.features.completion.question import ready_here, sequences
-from nearfield.features.document_filter import Permitted
+from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Document, Documents
 from nearfield.features.feature import DocumentChange, Feature
 from nearfield.routing.router import Router
@@ -56,13 +56,13 @@ class Prefill(Feature):
         self._task: asyncio.Task[None] | None = None
         self._uri = ""
         self._configs = FolderConfigs(Config())
-        self._permitted = Permitted(self._configs)
+        self._permitted = DocumentFilter(self._configs)
         self._router: Router | None = None
 
     def configure(self, config: FolderConfigs, router: Router | None) -> None:
         """Stop, and apply these settings and providers."""
         self.stop()
-        self._configs, self._permitted, self._router = config, Permitted(config), router
+        self._configs, self._permitted, self._router = config, DocumentFilter(config), router
 
     def rest(self, uri: str) -> None:
         """Something has ended at `uri`: prefill there unless something else begins soon."""
@@ -131,12 +131,12 @@ class Prefill(Feature):
 
 
 def _enough(plan: Plan | None, snippets: tuple[Snippet, ...]) -> bool:
-    """Whether what is held will do for a while."""
+    """Return whether what is held will do for a while."""
     if plan is None or plan.held.stale or not plan.held.full or plan.prompt.snippets != snippets:
         return False
     return _lasts(plan)
 
 
 def _lasts(plan: Plan) -> bool:
-    """Whether some lines more may be written behind it."""
+    """Return whether some lines more may be written behind it."""
     return plan.prompt.written.count("\n") <= ENOUGH_LINES

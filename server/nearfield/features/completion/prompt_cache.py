@@ -28,9 +28,9 @@ import msgspec
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
-from nearfield.features.completion.cached_prompt import Held, Prompt
+from nearfield.features.completion.cached_prompt import CachedPrompt, Prompt
 from nearfield.features.completion.prompting import request_of_held
-from nearfield.features.document_filter import Permitted
+from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Document, Documents
 from nearfield.features.feature import Feature
 from nearfield.files.private import (
@@ -92,7 +92,7 @@ class Keeping(Protocol):
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """What stands beside a kept state: its hash, and what `Held` needs to go on from it."""
+    """What stands beside a kept state: its hash, and what `CachedPrompt` needs to go on from it."""
 
     format: int
     digest: str
@@ -108,14 +108,14 @@ class Kept(msgspec.Struct, frozen=True):
     full: bool
 
 
-class Warm(Feature):
+class PromptCache(Feature):
     """Keeps and restores. One event loop; files are touched in threads."""
 
     def __init__(self, documents: Documents, folder: Path) -> None:
         self._documents = documents
         self._folder = folder
         self._keeper: Keeping | None = None
-        self._permitted: Permitted | None = None
+        self._permitted: DocumentFilter | None = None
         self._limit = 0
         self._configs = FolderConfigs(Config())
         self._kept: dict[str, int] = {}
@@ -127,13 +127,13 @@ class Warm(Feature):
         providers = router.providers.values() if router is not None else ()
         keeper = next((one for one in providers if isinstance(one, Keeping)), None)
         self._configs = config
-        self.use(keeper, Permitted(config), config.user.engine.keep_prompts_mb)
+        self.use(keeper, DocumentFilter(config), config.user.engine.keep_prompts_mb)
 
     def opened(self, snapshot: Snapshot) -> None:
         """Restore what was kept of the document, in the background."""
         self.begin(snapshot.uri)
 
-    def use(self, keeper: object, permitted: Permitted, limit_mb: int) -> None:
+    def use(self, keeper: object, permitted: DocumentFilter, limit_mb: int) -> None:
         """Work with this provider from now on, in so many MiB; 0 keeps nothing."""
         self._keeper = keeper if isinstance(keeper, Keeping) else None
         self._permitted, self._limit = permitted, limit_mb << 20
@@ -232,14 +232,14 @@ class Warm(Feature):
         return self._folder / f"{name}.state"
 
 
-def latest(document: Document) -> Held | None:
+def latest(document: Document) -> CachedPrompt | None:
     """The prompt that was evaluated last, of those that are worth it: the next run begins where
     this one has ended."""
     worth = [held for held in document.held if held.prompt.chars >= WORTH_KEEPING_CHARS]
     return max(worth, key=lambda held: held.used, default=None)
 
 
-def matching(kept: Kept, text: str) -> Held | None:
+def matching(kept: Kept, text: str) -> CachedPrompt | None:
     """What was kept as it is in `text`; None where the text differs."""
     start = kept.top
     if not text.startswith(kept.above, start):
@@ -249,7 +249,7 @@ def matching(kept: Kept, text: str) -> Held | None:
     if start < 0 or not kept.above:
         return None
     snippets = tuple(Snippet(path, body, kind) for path, body, kind in kept.snippets)
-    return Held(
+    return CachedPrompt(
         Prompt(kept.head, kept.written, kept.suffix, snippets),
         start,
         start + len(kept.above),
@@ -307,7 +307,7 @@ def _key(folder: Path) -> bytes:
     return key
 
 
-def _write(state: Path, draft: Path, held: Held, text: str, limit: int) -> None:
+def _write(state: Path, draft: Path, held: CachedPrompt, text: str, limit: int) -> None:
     """Put a written state in its place, with what stands beside it. Raises `OSError`,
     and `UnreadableFile` for one of more than `limit` bytes."""
     kept = Kept(

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from nearfield.config.schema import Completion
 from nearfield.context.slice import Budget, Slice, Window, breaks, build, line_above, shown_path
 from nearfield.features.completion.budget import CHARS_PER_TOKEN, LEAST_TOKENS, Allowance
-from nearfield.features.completion.cached_prompt import Held, Prompt, chars_of
+from nearfield.features.completion.cached_prompt import CachedPrompt, Prompt, chars_of
 from nearfield.features.documents import Document
-from nearfield.routing.request_context import Errand, Source, Task
+from nearfield.routing.request_context import RequestContext, Source, Task
 from nearfield.syntax.parser import Parsed
 from nearfield.types import (
     Included,
@@ -48,7 +48,7 @@ class Plan:
     provider will hold then."""
 
     piece: Slice
-    held: Held
+    held: CachedPrompt
 
     @property
     def prompt(self) -> Prompt:
@@ -162,7 +162,7 @@ def cut(
     return Plan(piece, _held(cursor, piece, full))
 
 
-def _held(cursor: Cursor, piece: Slice, full: bool) -> Held:
+def _held(cursor: Cursor, piece: Slice, full: bool) -> CachedPrompt:
     """`piece` as it will be held: the last lines behind the middle token."""
     text = cursor.snapshot.text
     left = cursor.selected.span.start if cursor.selected else cursor.offset
@@ -174,7 +174,7 @@ def _held(cursor: Cursor, piece: Slice, full: bool) -> Held:
     written = breaks(text[anchor:left]) + item
     right = max(cursor.offset, cursor.selected.span.end) if cursor.selected else cursor.offset
     head = piece.prefix[: len(piece.prefix) - len(written)]
-    return Held(
+    return CachedPrompt(
         Prompt(head, written, piece.suffix, piece.snippets),
         piece.window.top,
         anchor,
@@ -187,7 +187,9 @@ def _held(cursor: Cursor, piece: Slice, full: bool) -> Held:
     )
 
 
-def _again(cursor: Cursor, around: tuple[str, str], window: Window, held: Held) -> Plan | None:
+def _again(
+    cursor: Cursor, around: tuple[str, str], window: Window, held: CachedPrompt
+) -> Plan | None:
     """The slice that goes on from `held`; None where the cursor, with the text `around` it,
     cannot."""
     written = held.written(*around)
@@ -197,7 +199,7 @@ def _again(cursor: Cursor, around: tuple[str, str], window: Window, held: Held) 
     return Plan(_piece(again, cursor, window), again)
 
 
-def _piece(held: Held, cursor: Cursor, window: Window) -> Slice:
+def _piece(held: CachedPrompt, cursor: Cursor, window: Window) -> Slice:
     """The slice of which `held` was made."""
     snapshot, prompt = cursor.snapshot, held.prompt
     return Slice(
@@ -212,7 +214,7 @@ def _piece(held: Held, cursor: Cursor, window: Window) -> Slice:
     )
 
 
-def request_of_held(held: Held, snapshot: Snapshot) -> InfillRequest:
+def request_of_held(held: CachedPrompt, snapshot: Snapshot) -> InfillRequest:
     """The request that `held` is the prompt of: it tells a provider which of its prompts is
     meant."""
     cursor = Cursor(snapshot, None, held.anchor)
@@ -275,11 +277,11 @@ def request_of(
     )
 
 
-def errand_of(cursor: Cursor, accepted: tuple[str, ...] = ()) -> Errand:
+def errand_of(cursor: Cursor, accepted: tuple[str, ...] = ()) -> RequestContext:
     """What routing must know: from which file of which workspace the request is. `accepted` names
     providers that the user has let answer this once."""
     snapshot = cursor.snapshot
-    return Errand(
+    return RequestContext(
         task=Task.COMPLETE,
         workspace=snapshot.root or "",
         sources=(Source(snapshot.path or snapshot.uri),),

@@ -167,7 +167,7 @@ def on_this_machine(router: Router | None) -> Provider | None:
 
 
 async def ready_here(router: Router) -> bool:
-    """Whether a model of this machine would answer at once."""
+    """Return whether a model of this machine would answer at once."""
     provider = on_this_machine(router)
     return provider is not None and (await provider.health()).state is HealthState.READY
 

@@ -15,7 +15,7 @@ from functools import cached_property
 from nearfield.features.completion.cursor_context import Kind, Place, indent_width, opens_block
 from nearfield.features.completion.overlap import trim_below, trim_rest
 from nearfield.features.completion.stop import unit_end
-from nearfield.features.completion.syntax_check import Soundness
+from nearfield.features.completion.syntax_check import SyntaxCheck
 from nearfield.syntax.brackets import Scanner
 from nearfield.syntax.parser import Parsed
 from nearfield.syntax.white_space import White, recipe_line
@@ -64,7 +64,7 @@ class Shaper:
         self._replace = Span(start, max(offset, selected.span.end) if selected else offset)
         self._max_lines = max_lines
         self._soon = soon
-        self._sound = Soundness(self._place)
+        self._sound = SyntaxCheck(self._place)
         self._fed = ""
 
     @property
@@ -237,7 +237,7 @@ class Shaper:
         return [self._width(extra - surplus) + first.lstrip(), *others]
 
     def _continues(self, first: str) -> bool:
-        """Whether the line `first` goes on with the statement above it."""
+        """Return whether the line `first` goes on with the statement above it."""
         return self._place.above[-1:] not in (*";{}",) and bool(_LEADS_ON.match(first.lstrip()))
 
     def _restyled(self, line: str, above: str) -> str:

@@ -122,7 +122,7 @@ class _Reader:
         self.state.feed("\n")
 
     def _before(self, line: _Line, complete: bool) -> int | None:
-        """Whether the unit ended before `line`, of which the beginning is known."""
+        """Return whether the unit ended before `line`, of which the beginning is known."""
         if not self.taken or not self.boundary or not line.code:
             return None
         if not complete and any(word.startswith(line.code) for word in CONTINUING):

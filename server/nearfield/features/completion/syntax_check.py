@@ -19,7 +19,7 @@ from nearfield.syntax.brackets import Scanner
 from nearfield.syntax.parser import Parsed, parse
 from nearfield.types import Edit, Span
 
-__all__ = ["Soundness"]
+__all__ = ["SyntaxCheck"]
 
 REACH = 4_000
 """Errors are counted this many characters around the cursor, and at the document's end, where an
@@ -51,7 +51,7 @@ _GOES_ON = re.compile(r"(?:[,(\[=+\-*/|&.<>?\\]|\b(?:and|or|not|in|is))$")
 """A line that ends so is continued below."""
 
 
-class Soundness:
+class SyntaxCheck:
     """Asks the tree about candidates at one place. Without a tree everything is sound."""
 
     def __init__(self, place: Place) -> None:
@@ -59,7 +59,7 @@ class Soundness:
         self._known: dict[str, bool] = {}
 
     def holds(self, text: str) -> bool:
-        """Whether `text` at the cursor leaves no more errors than there were. Remembers."""
+        """Return whether `text` at the cursor leaves no more errors than there were. Remembers."""
         if text not in self._known:
             self._known[text] = self._check(text)
         return self._known[text]
@@ -88,7 +88,7 @@ class Soundness:
         )
 
     def _closes_something(self, text: str) -> bool:
-        """Whether brackets that the lines above left open are closed by `text`."""
+        """Return whether brackets that the lines above left open are closed by `text`."""
         place = self._place
         return Scanner(place.language).feed(place.text_above).first_excess(text) is None
 

@@ -22,7 +22,7 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.config.schema import Hover as HoverSettings
 from nearfield.errors import NearfieldError, ProviderError
-from nearfield.features.document_filter import Permitted
+from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.hover.facts import Facts, Known, Outlines, facts_of, local_facts
 from nearfield.features.hover.markdown import page
@@ -38,10 +38,10 @@ from nearfield.features.hover.wording import (
     tidy,
 )
 from nearfield.features.offers import Offers
-from nearfield.features.remote_choice import Elsewhere
+from nearfield.features.remote_choice import RemoteChoice
 from nearfield.features.trace import Account, TraceLog
 from nearfield.features.workspace_context.knowledge import CursorOf
-from nearfield.routing.request_context import Errand, Task
+from nearfield.routing.request_context import RequestContext, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.routing.tasks import ROLES
 from nearfield.syntax.definitions import unit_at
@@ -131,7 +131,7 @@ class Explainer(Feature):
         """Work by these from now on. Another model would have explained otherwise."""
         self.stop()
         self._kept.clear()
-        self._configs, self._permitted = config, Permitted(config)
+        self._configs, self._permitted = config, DocumentFilter(config)
         self._roles = config.user.routing.tasks
         self._router = router
 
@@ -229,7 +229,7 @@ class Explainer(Feature):
         span: Span,
         said: Callable[[str], None] | None = None,
         restarted: Callable[[], None] | None = None,
-        elsewhere: Elsewhere | None = None,
+        elsewhere: RemoteChoice | None = None,
     ) -> Explained:
         """Explain what `span` holds, for somebody who waits; an empty one is a place. `said` hears
         the answer as it comes, `restarted` that another model starts over; `elsewhere` is who is
@@ -247,7 +247,7 @@ class Explainer(Feature):
         span: Span,
         said: Callable[[str], None] | None,
         restarted: Callable[[], None] | None,
-        elsewhere: Elsewhere | None,
+        elsewhere: RemoteChoice | None,
     ) -> Explained:
         router = self._permitted.require(snapshot, self._router, self._paused)
         self.stop()
@@ -328,7 +328,7 @@ class Explainer(Feature):
     async def _compute(
         self, router: Router, question: Question, workspace: str, loads: bool
     ) -> Explanation | None:
-        errand = Errand(Task.EXPLAIN, workspace, question.sources, (complaint,))
+        errand = RequestContext(Task.EXPLAIN, workspace, question.sources, (complaint,))
         if not await self._awake(router, question, errand, loads):
             return None
         try:
@@ -347,7 +347,9 @@ class Explainer(Feature):
         return said
 
     @staticmethod
-    async def _awake(router: Router, question: Question, errand: Errand, loads: bool) -> bool:
+    async def _awake(
+        router: Router, question: Question, errand: RequestContext, loads: bool
+    ) -> bool:
         """Whether who would be asked first is there, or is to be loaded (`loads`); a model that is
         being loaded already is not waited for."""
         candidates = router.candidates(router.choose(question.request, errand).role)
@@ -383,15 +385,15 @@ class Explainer(Feature):
         snapshot: Snapshot,
         said: Callable[[str], None] | None,
         restarted: Callable[[], None] | None,
-        elsewhere: Elsewhere | None,
+        elsewhere: RemoteChoice | None,
     ) -> Explanation:
         workspace = snapshot.root or ""
         if elsewhere is None:
             accepted = self._offers.take(workspace, Task.EXPLAIN)
         else:
-            errand = Errand(Task.EXPLAIN, workspace, question.sources)
+            errand = RequestContext(Task.EXPLAIN, workspace, question.sources)
             accepted = await elsewhere.accepted(router, question.request, errand)
-        errand = Errand(Task.EXPLAIN, workspace, question.sources, (complaint,), accepted)
+        errand = RequestContext(Task.EXPLAIN, workspace, question.sources, (complaint,), accepted)
         self._asked += 1
         try:
             return await _listen(
@@ -435,7 +437,7 @@ def speaker(router: Router, tasks: Mapping[str, str], task: Task) -> str:
 async def _listen(
     router: Router,
     question: Question,
-    errand: Errand,
+    errand: RequestContext,
     sentences: int,
     offers: Offers | None = None,
     said: Callable[[str], None] | None = None,

@@ -219,7 +219,7 @@ def _pattern(parsed: Parsed, path: list[tree_sitter.Node]) -> tree_sitter.Node |
 
 
 def _is_plain(path: list[tree_sitter.Node]) -> bool:
-    """Whether the place is in a string's own text, not in code put into it."""
+    """Return whether the place is in a string's own text, not in code put into it."""
     return "interpolation" not in " ".join(n.type for n in path) and not any(
         n.type in ("template_substitution", "format_expression") for n in path
     )

@@ -87,7 +87,7 @@ def question_of(
 
 
 def enough(text: str) -> bool:
-    """Whether a hover has all that it will show, so that the model may stop."""
+    """Return whether a hover has all that it will show, so that the model may stop."""
     return len(_ends(_opened(text))) >= SENTENCES
 
 
@@ -173,7 +173,7 @@ def fenced(title: str, code: str) -> str:
 
 
 def _within(facts: Facts, path: str, text: str, context: Span) -> bool:
-    """Whether the definition is in the code that is shown already."""
+    """Return whether the definition is in the code that is shown already."""
     if facts.path != path:
         return False
     row = text.count("\n", 0, context.start)

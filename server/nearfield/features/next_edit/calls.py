@@ -231,7 +231,7 @@ def _replaced(call: Call, parts: Sequence[tuple[int, int, str]]) -> str:
 
 
 def is_known(parsed: Parsed, holder: tree_sitter.Node, name: str) -> bool:
-    """Whether `name` is a variable that has a value where `holder` is."""
+    """Return whether `name` is a variable that has a value where `holder` is."""
     if not name.isidentifier():
         return False
     function = function_at(parsed, holder)

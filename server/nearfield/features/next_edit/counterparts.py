@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from nearfield.features.next_edit.edit_history import Burst
+from nearfield.features.next_edit.edit_history import EditGroup
 from nearfield.features.next_edit.repeat import line_span
 from nearfield.features.next_edit.tokens import Kind, tokens_of
 from nearfield.types import Edit, Span
@@ -36,7 +36,7 @@ class Added:
     third: str
 
 
-def added_line(text: str, burst: Burst) -> Added | None:
+def added_line(text: str, burst: EditGroup) -> Added | None:
     """What `burst` has added to a list; None where it is no new line of one."""
     was = line_span(burst.before, burst.was.start)
     if burst.before[was.start : was.end].strip():
@@ -60,7 +60,7 @@ def added_line(text: str, burst: Burst) -> Added | None:
     return None
 
 
-def counterparts(text: str, burst: Burst, added: Added) -> list[Span]:
+def counterparts(text: str, burst: EditGroup, added: Added) -> list[Span]:
     """The lines of other lists behind which one for the third name is missing."""
     lines = text.split("\n")
     own = text.count("\n", 0, burst.now.start)
@@ -90,7 +90,7 @@ def added_to(text: str, added: Added, span: Span) -> Edit | None:
 
 
 def _is_second(above: str, line: str, added: Added) -> bool:
-    """Whether `line` is `above` with the second name in the place of the first."""
+    """Return whether `line` is `above` with the second name in the place of the first."""
     if not _named(above, added.first) or not _named(line, added.second):
         return False
     return _plain(_with(above, added.first, added.second)) == _plain(line)

@@ -106,7 +106,7 @@ def _kind(now: Parsed, holder: tree_sitter.Node, name: str) -> str | None:
 
 
 def _is_plain(listed: tree_sitter.Node) -> bool:
-    """Whether something may be put at the end of a list of parameters."""
+    """Return whether something may be put at the end of a list of parameters."""
     types = [child.type for child in listed.children]
     return types[-2] != "," and not any("splat" in one or "comment" in one for one in types)
 

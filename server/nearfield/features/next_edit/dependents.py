@@ -18,7 +18,13 @@ from nearfield.features.next_edit.calls import (
     value_in,
 )
 from nearfield.features.next_edit.definition import definition_of, extended
-from nearfield.features.next_edit.edit_history import Burst, Group, Site, is_word, word_around
+from nearfield.features.next_edit.edit_history import (
+    EditGroup,
+    EditTarget,
+    Group,
+    is_word,
+    word_around,
+)
 from nearfield.features.next_edit.parameters import Change, Parameter, arguments, changed, fits
 from nearfield.features.next_edit.renaming import Renamed, is_renaming
 from nearfield.features.next_edit.repeat import is_no_worse
@@ -89,7 +95,7 @@ def dependents_of(before: Parsed, was: Span) -> list[Dependents]:
     return found
 
 
-def names_of(text: str, burst: Burst, group: Group) -> tuple[str, str] | None:
+def names_of(text: str, burst: EditGroup, group: Group) -> tuple[str, str] | None:
     """The old and the new name where `burst` is a renaming; `text` is that of now."""
     if not isinstance(group.cause, Renamed):
         return None
@@ -97,7 +103,7 @@ def names_of(text: str, burst: Burst, group: Group) -> tuple[str, str] | None:
     return group.cause.uses.name, text[word.start : word.end]
 
 
-def edits_of(now: Parsed, burst: Burst, group: Group) -> list[tuple[Site, Edit]]:
+def edits_of(now: Parsed, burst: EditGroup, group: Group) -> list[tuple[EditTarget, Edit]]:
     """What the open sites of `group` have to become in the text of `now`."""
     if isinstance(group.cause, Renamed):
         return _renamed(now, burst, group.cause, group.sites)
@@ -113,8 +119,8 @@ def edits_of(now: Parsed, burst: Burst, group: Group) -> list[tuple[Site, Edit]]
 
 
 def _renamed(
-    now: Parsed, burst: Burst, cause: Renamed, sites: Sequence[Site]
-) -> list[tuple[Site, Edit]]:
+    now: Parsed, burst: EditGroup, cause: Renamed, sites: Sequence[EditTarget]
+) -> list[tuple[EditTarget, Edit]]:
     word = word_around(now.text, burst.now)
     new, old = now.text[word.start : word.end], cause.uses.name
     if new == old or not is_word(new):
@@ -132,8 +138,8 @@ def _renamed(
 
 
 def _corrected(
-    now: Parsed, burst: Burst, signature: Signature, sites: Sequence[Site]
-) -> list[tuple[Site, Edit]]:
+    now: Parsed, burst: EditGroup, signature: Signature, sites: Sequence[EditTarget]
+) -> list[tuple[EditTarget, Edit]]:
     after = signature_at(now, Span(burst.now.start, burst.now.start)) or signature_at(
         now, burst.now
     )
@@ -142,7 +148,7 @@ def _corrected(
     change = changed(signature.takes, after.takes)
     if change is None:
         return []
-    found: list[tuple[Site, Edit]] = []
+    found: list[tuple[EditTarget, Edit]] = []
     for site in sites:
         edit = _call(now, site, signature.takes, after.takes, change, sites)
         if edit is not None and is_no_worse(now, edit):
@@ -152,11 +158,11 @@ def _corrected(
 
 def _call(
     now: Parsed,
-    site: Site,
+    site: EditTarget,
     before: tuple[Parameter, ...],
     after: tuple[Parameter, ...],
     change: Change,
-    sites: Sequence[Site],
+    sites: Sequence[EditTarget],
 ) -> Edit | None:
     """What the call at `site` has to become."""
     holder = brackets_at(now, site.span) if site.open else None
@@ -177,8 +183,8 @@ def _call(
     return Edit(Span(start + span.start, start + span.end), text[span.start : span.start + length])
 
 
-def _is_leaf(now: Parsed, site: Site) -> bool:
-    """Whether there is a name at `site`, and no comment or string around it."""
+def _is_leaf(now: Parsed, site: EditTarget) -> bool:
+    """Return whether there is a name at `site`, and no comment or string around it."""
     path = now.path_to(site.span.start)
     if not path or now.span(path[-1]) != site.span:
         return False

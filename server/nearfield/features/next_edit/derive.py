@@ -175,12 +175,12 @@ def _between(one: _Pair, two: _Pair, before: Before, in_strings: bool) -> Rewrit
 
 
 def _is_mark(texts: Sequence[str]) -> bool:
-    """Whether it is the same mark."""
+    """Return whether it is the same mark."""
     return texts[0] == texts[1] and not texts[0][0].isalnum() and texts[0][0] != "_"
 
 
 def _is_spaced_anew(pair: _Pair) -> bool:
-    """Whether what follows the change stands otherwise behind it than before."""
+    """Return whether what follows the change stands otherwise behind it than before."""
     return pair.old[pair.old_end].before != pair.new[pair.new_end].before
 
 
@@ -348,7 +348,7 @@ def _tells(word: str) -> bool:
 
 
 def _explains(rule: Rewrite, change: Change) -> bool:
-    """Whether the rule makes just this change of the line."""
+    """Return whether the rule makes just this change of the line."""
     text, moved = change.old, 0
     found = rule.matches(change.old)
     for match in found:

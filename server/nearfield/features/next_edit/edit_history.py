@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from nearfield.types import Edit, Span
 
-__all__ = ["Burst", "Followed", "Group", "Site", "follow", "is_word", "word_around"]
+__all__ = ["EditGroup", "EditTarget", "Followed", "Group", "follow", "is_word", "word_around"]
 
 BURSTS_KEPT = 12
 """Places changed last, of which a line that is rewritten takes three or four; each refers to the
@@ -27,7 +27,7 @@ _WORD = re.compile(r"\w+")
 
 
 @dataclass(slots=True)
-class Site:
+class EditTarget:
     """A place that may have to change too. `span` is where it is now; it is closed once the user
     has changed it, by hand or by accepting, or has dismissed what was offered for it."""
 
@@ -53,11 +53,11 @@ class Group:
     """Sites that depend on a burst, or on several, for one reason (see work.py, series.py)."""
 
     cause: object
-    sites: list[Site]
+    sites: list[EditTarget]
 
 
 @dataclass(slots=True)
-class Burst:
+class EditGroup:
     """See the module's docstring. `edits` are all of the document since `before`; `groups` is what
     depends on it, None until somebody has looked; `at` is when the last edit of this place came, in
     seconds."""
@@ -88,11 +88,11 @@ class Burst:
         return any(not site.open for group in self.groups or () for site in group.sites)
 
     def touches(self, edit: Edit) -> bool:
-        """Whether `edit` is at this place, be it at its very end."""
+        """Return whether `edit` is at this place, be it at its very end."""
         return edit.span.start <= self.now.end and self.now.start <= edit.span.end
 
     def holds(self, edit: Edit) -> bool:
-        """Whether `edit` changes nothing besides this place."""
+        """Return whether `edit` changes nothing besides this place."""
         return self.now.start <= edit.span.start and edit.span.end <= self.now.end
 
     def record(self, edit: Edit) -> bool:
@@ -118,7 +118,7 @@ class Followed:
 
     text: str
     version: int | None
-    bursts: list[Burst] = field(default_factory=list[Burst])
+    bursts: list[EditGroup] = field(default_factory=list[EditGroup])
     last: int = -1
     """Where the last edit ended."""
     series: list[Group] = field(default_factory=list[Group])
@@ -156,7 +156,7 @@ class Followed:
                 burst.now, burst.lost = moved or burst.now, burst.lost or moved is None
         if small and not at_site and not begun:
             now = Span(edit.span.start, edit.span.start + len(edit.text))
-            self.bursts.append(Burst(before, edit.span, now, at, [edit]))
+            self.bursts.append(EditGroup(before, edit.span, now, at, [edit]))
         self.bursts = [one for one in self.bursts if not one.lost][-BURSTS_KEPT:]
 
 
@@ -179,11 +179,11 @@ def word_around(text: str, span: Span) -> Span:
 
 
 def is_word(text: str) -> bool:
-    """Whether `text` is one word, as names are."""
+    """Return whether `text` is one word, as names are."""
     return _WORD.fullmatch(text) is not None
 
 
-def _ends(burst: Burst, before: str, edit: Edit) -> bool:
+def _ends(burst: EditGroup, before: str, edit: Edit) -> bool:
     """Whether the burst is a name that was changed, and `edit` adds something behind it that is no
     part of the name: the user goes on, and the name is what it is to be."""
     if edit.span != Span(burst.now.end, burst.now.end) or not edit.text or _is_part(edit.text[0]):

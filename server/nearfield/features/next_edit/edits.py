@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.features.completion.prompting import Cursor
-from nearfield.features.document_filter import Permitted
+from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import difference
 from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.next_edit.dependents import (
@@ -30,10 +30,10 @@ from nearfield.features.next_edit.dependents import (
 )
 from nearfield.features.next_edit.edit_history import (
     LONGEST,
-    Burst,
+    EditGroup,
+    EditTarget,
     Followed,
     Group,
-    Site,
     word_around,
 )
 from nearfield.features.next_edit.guess import Guesser
@@ -107,7 +107,7 @@ class NextEdits(Feature):
         """Work by these settings and providers from now on."""
         self.stop()
         self.guesser.configure(config, router)
-        self._configs, self._permitted = config, Permitted(config)
+        self._configs, self._permitted = config, DocumentFilter(config)
 
     def _is_enabled(self, snapshot: Snapshot) -> bool:
         return self._configs.of(snapshot.root).completion.next_edit
@@ -164,7 +164,7 @@ class NextEdits(Feature):
         return max(0.0, newest.at + REST_SECONDS - self._clock())
 
     def is_typing(self, snapshot: Snapshot, offset: int) -> bool:
-        """Whether the cursor is where the last edit ended: the user goes on there."""
+        """Return whether the cursor is where the last edit ended: the user goes on there."""
         followed = self._followed.get(snapshot.uri)
         return followed is not None and followed.last == offset
 
@@ -206,7 +206,7 @@ class NextEdits(Feature):
         )
         return tuple(below_first)
 
-    def _edits(self, now: Parsed, followed: Followed) -> list[tuple[str, Site, Edit]]:
+    def _edits(self, now: Parsed, followed: Followed) -> list[tuple[str, EditTarget, Edit]]:
         """What is certain by the tree; where nothing is, what goes on from the last changes. What
         was done to whole lines twice is meant rather than a name in it that was changed thereby."""
         certain = [
@@ -258,7 +258,7 @@ class NextEdits(Feature):
         return self._guessing
 
     def _is_guessing(self, snapshot: Snapshot) -> bool:
-        """Whether a model is being asked about just this."""
+        """Return whether a model is being asked about just this."""
         running = self._guessing is not None and not self._guessing.done()
         return running and self._guessed == snapshot
 
@@ -297,16 +297,16 @@ class NextEdits(Feature):
         parsed = self._before.parse(uri, language, before)
         return dependents_of(parsed, was) if parsed is not None else []
 
-    def _group(self, burst: Burst, found: Dependents) -> Group:
+    def _group(self, burst: EditGroup, found: Dependents) -> Group:
         """The sites of `found` where they are now."""
         places = [now for span in found.spans if (now := burst.mapped(span)) is not None]
-        return Group(found.cause, [Site(self._named(), now) for now in places])
+        return Group(found.cause, [EditTarget(self._named(), now) for now in places])
 
     def _named(self) -> str:
         self._made += 1
         return f"next-{self._made}"
 
-    def _bursts(self, snapshot: Snapshot) -> list[Burst]:
+    def _bursts(self, snapshot: Snapshot) -> list[EditGroup]:
         followed = self._followed.get(snapshot.uri)
         return list(followed.bursts) if followed is not None else []
 

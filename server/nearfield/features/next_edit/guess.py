@@ -15,7 +15,7 @@ from nearfield.features.completion.confidence import confidence_of
 from nearfield.features.completion.generate import Ending, Generated, generate
 from nearfield.features.completion.question import ready_here
 from nearfield.features.next_edit.likely import Place, judged, prompt_of
-from nearfield.routing.request_context import Errand, Task
+from nearfield.routing.request_context import RequestContext, Task
 from nearfield.routing.router import Router
 from nearfield.tasks import describe
 from nearfield.types import InfillRequest, Priority, Snapshot
@@ -68,7 +68,7 @@ class Guesser:
         found = Generated()
         # Without a workspace nothing can have been consented to: it stays on this machine.
         try:
-            errand = Errand(Task.COMPLETE, document=snapshot.text)
+            errand = RequestContext(Task.COMPLETE, document=snapshot.text)
             await generate(found, router, request, errand, _AllOfIt())
         finally:
             self.asked()

@@ -104,8 +104,8 @@ def prompt_of(place: Place, name: str) -> str:
     """The changes as a diff of the file `name` that the model has to go on with."""
     parts = [f"--- a/{name}\n+++ b/{name}\n"]
     for above, change in place.examples:
-        parts.append(f"\n{_context(above)}-{change.old}\n+{change.new}\n")
-    parts.append(f"\n{_context(place.above)}-{place.old}\n+")
+        parts.append(f"@@\n{_context(above)}-{change.old}\n+{change.new}\n")
+    parts.append(f"@@\n{_context(place.above)}-{place.old}\n+")
     return "".join(parts)
 
 

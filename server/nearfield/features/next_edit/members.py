@@ -159,7 +159,7 @@ def _go_owner(node: tree_sitter.Node, up: tree_sitter.Node) -> str | None:
 
 
 def _is_in_class(node: tree_sitter.Node) -> bool:
-    """Whether a Python name is defined directly in the body of a class."""
+    """Return whether a Python name is defined directly in the body of a class."""
     up = node.parent
     if up is None:
         return False

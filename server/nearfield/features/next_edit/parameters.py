@@ -140,7 +140,7 @@ def arguments(holder: tree_sitter.Node) -> Call | None:
 
 
 def fits(call: Call, takes: tuple[Parameter, ...]) -> bool:
-    """Whether the call passes what a function that `takes` these needs."""
+    """Return whether the call passes what a function that `takes` these needs."""
     by_place = [one for one in takes if not one.named]
     if call.by_place > len(by_place):
         return False

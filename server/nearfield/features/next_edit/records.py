@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import tree_sitter
 
-from nearfield.features.next_edit.edit_history import Burst, word_around
+from nearfield.features.next_edit.edit_history import EditGroup, word_around
 from nearfield.syntax.parser import Parsed
 from nearfield.syntax.scopes import text_of
 from nearfield.types import Span
@@ -26,7 +26,7 @@ _WRAPPED = frozenset(
 )
 
 
-def renamed_key(now: Parsed, burst: Burst) -> tuple[str, str] | None:
+def renamed_key(now: Parsed, burst: EditGroup) -> tuple[str, str] | None:
     """The old and the new key, where `burst` has changed nothing but that."""
     old, new = word_around(burst.before, burst.was), word_around(now.text, burst.now)
     was, key = burst.before[old.start : old.end], now.text[new.start : new.end]
@@ -36,7 +36,7 @@ def renamed_key(now: Parsed, burst: Burst) -> tuple[str, str] | None:
     return (was, key) if pair is not None and _key(pair) == key else None
 
 
-def same_keys(now: Parsed, burst: Burst, was: str, key: str) -> list[Span]:
+def same_keys(now: Parsed, burst: EditGroup, was: str, key: str) -> list[Span]:
     """Where the other records of the list still have the key `was`, without its quotes; nothing
     where they are not all of a kind."""
     pair = _pair_at(now, word_around(now.text, burst.now))

@@ -14,7 +14,7 @@ from functools import cached_property
 
 import tree_sitter
 
-from nearfield.features.next_edit.edit_history import Burst, Site, word_around
+from nearfield.features.next_edit.edit_history import EditGroup, EditTarget, word_around
 from nearfield.features.next_edit.uses import Uses, is_taken, places_of
 from nearfield.syntax.parser import Parsed
 from nearfield.syntax.scopes import text_of
@@ -43,7 +43,7 @@ class Renamed:
         return places_of(self.before, self.uses, self.uses.within)
 
 
-def is_renaming(cause: Renamed, now: Parsed, burst: Burst, sites: Sequence[Site]) -> bool:
+def is_renaming(cause: Renamed, now: Parsed, burst: EditGroup, sites: Sequence[EditTarget]) -> bool:
     """Whether `burst` has renamed what was at its place before; `sites` are the others' places
     now."""
     before, uses = cause.before, cause.uses
@@ -62,7 +62,7 @@ def is_renaming(cause: Renamed, now: Parsed, burst: Burst, sites: Sequence[Site]
     return not _lives_on(cause, now, burst, sites)
 
 
-def _is_meant(old: str, new: str, now: Parsed, sites: Sequence[Site]) -> bool:
+def _is_meant(old: str, new: str, now: Parsed, sites: Sequence[EditTarget]) -> bool:
     """Whether a use tells of its definition, which still has the old name: one that is only spelled
     otherwise (`_found`, `found`), or two that were changed alike. One use of a function or a member
     that becomes another is mostly a call of something else."""
@@ -72,7 +72,7 @@ def _is_meant(old: str, new: str, now: Parsed, sites: Sequence[Site]) -> bool:
     return any(now.text[one.start : one.end] == new for one in done)
 
 
-def _lives_on(cause: Renamed, now: Parsed, burst: Burst, sites: Sequence[Site]) -> bool:
+def _lives_on(cause: Renamed, now: Parsed, burst: EditGroup, sites: Sequence[EditTarget]) -> bool:
     """Whether the user has written the old name anew since: then it goes on to mean something."""
     uses = cause.uses
     others = cause.places - {*uses.others, word_around(burst.before, burst.was)}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from nearfield.features.next_edit.calls import is_known
 from nearfield.features.next_edit.derive import Change, rewrite_of
-from nearfield.features.next_edit.edit_history import Burst, Site
+from nearfield.features.next_edit.edit_history import EditGroup, EditTarget
 from nearfield.features.next_edit.rewrite import Rewrite
 from nearfield.features.next_edit.uses import named
 from nearfield.syntax.differences import changed_span
@@ -56,7 +56,7 @@ def line_span(text: str, offset: int) -> Span:
     return Span(text.rfind("\n", 0, offset) + 1, len(text) if end < 0 else end)
 
 
-def changed_lines(text: str, bursts: Sequence[Burst]) -> list[Changed]:
+def changed_lines(text: str, bursts: Sequence[EditGroup]) -> list[Changed]:
     """The lines of `text` that `bursts` have changed and that were not empty before, the last one
     last; of a line that was changed at several places what all of them made of it."""
     found: dict[int, Changed] = {}
@@ -76,7 +76,7 @@ def changed_lines(text: str, bursts: Sequence[Burst]) -> list[Changed]:
     ]
 
 
-def single_changes(text: str, bursts: Sequence[Burst]) -> list[Changed]:
+def single_changes(text: str, bursts: Sequence[EditGroup]) -> list[Changed]:
     """What each of `bursts` alone has made of its line, with the rows of `text`."""
     found: list[Changed] = []
     for burst in bursts:
@@ -108,7 +108,7 @@ def rule_of(changes: Sequence[Changed]) -> tuple[Rewrite, Changed, Changed] | No
 
 def sites_of(
     now: Parsed, rule: Rewrite, first: Changed, last: Changed, new_id: Callable[[], str]
-) -> list[Site]:
+) -> list[EditTarget]:
     """Where else in the text the rule is to be followed; nowhere where the user has passed a place
     over. `new_id` gives each an id."""
     lines = now.text.split("\n")
@@ -131,16 +131,16 @@ def sites_of(
     if not rule.certain and any((row < first.row) is (first.row < last.row) for row in rows):
         return []  # the list begins before the first line that was changed
     variables = _variables(now, rule, line_span(now.text, starts[last.row]))
-    found: list[Site] = []
+    found: list[EditTarget] = []
     for row in rows:
         for match in rule.matches(lines[row]):
             span = Span(starts[row] + match.span.start, starts[row] + match.span.end)
             if _is_code(now, rule, span) and _has(now, variables, span):
-                found.append(Site(new_id(), span))
+                found.append(EditTarget(new_id(), span))
     return found if len(found) <= MOST_SITES else []
 
 
-def repeated(text: str, rule: Rewrite, site: Site) -> Edit | None:
+def repeated(text: str, rule: Rewrite, site: EditTarget) -> Edit | None:
     """What `site` has to become now; None where the rule no longer fits."""
     line = line_span(text, site.span.start)
     if not site.open or site.span.end > line.end:
@@ -162,7 +162,7 @@ def least(at: int, old: str, new: str) -> Edit:
 
 
 def is_no_worse(now: Parsed, edit: Edit) -> bool:
-    """Whether the text has no more errors with `edit` than without."""
+    """Return whether the text has no more errors with `edit` than without."""
     after = now.edited(edit)
     return after is not None and after.all_errors <= now.all_errors
 
@@ -231,7 +231,7 @@ def _variables(now: Parsed, rule: Rewrite, line: Span) -> list[str]:
 
 
 def _has(now: Parsed, variables: Sequence[str], span: Span) -> bool:
-    """Whether all of these have a value at `span`, and are not just given one there."""
+    """Return whether all of these have a value at `span`, and are not just given one there."""
     path = now.path_to(span.start)
     if not path:
         return False

@@ -176,7 +176,7 @@ class Rewrite:
         return None if behind in self.not_behind else ends
 
     def _is_done(self, tokens: Sequence[Token], at: int) -> bool:
-        """Whether what begins at `at` reads as the rule would leave it."""
+        """Return whether what begins at `at` reads as the rule would leave it."""
         done = tuple(one if isinstance(one, str) else Hole(0, None, True) for one in self.new)
         ends = _fit(done, tokens, at, None)
         return len(self.new) > len(self.old) and ends is not None

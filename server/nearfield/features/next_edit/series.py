@@ -15,7 +15,7 @@ from nearfield.features.next_edit.counterparts import (
     added_to,
     counterparts,
 )
-from nearfield.features.next_edit.edit_history import Burst, Followed, Group, Site
+from nearfield.features.next_edit.edit_history import EditGroup, EditTarget, Followed, Group
 from nearfield.features.next_edit.likely import Guessed, Place
 from nearfield.features.next_edit.records import renamed_key, same_keys
 from nearfield.features.next_edit.repeat import (
@@ -58,7 +58,7 @@ def changes_of(followed: Followed) -> list[Changed]:
     return changed_lines(followed.text, _alone(followed))
 
 
-def _alone(followed: Followed) -> list[Burst]:
+def _alone(followed: Followed) -> list[EditGroup]:
     return [burst for burst in followed.bursts if not burst.is_partly_done]
 
 
@@ -74,7 +74,7 @@ def _rule(
 
 
 def may_go_on(followed: Followed) -> bool:
-    """Whether there can be a series, by a look at the text alone."""
+    """Return whether there can be a series, by a look at the text alone."""
     if changes_of(followed):
         return True
     return bool(followed.bursts) and added_line(followed.text, followed.bursts[-1]) is not None
@@ -100,13 +100,13 @@ def find_series(now: Parsed, followed: Followed, named: Callable[[], str]) -> No
             causes.append(cause)
             if not _has(followed, cause):
                 spans = same_keys(now, last_burst, *keys)
-                fresh.append(Group(cause, [Site(named(), span) for span in spans]))
+                fresh.append(Group(cause, [EditTarget(named(), span) for span in spans]))
     added = added_line(now.text, last_burst) if last_burst is not None else None
     if added is not None and last_burst is not None:
         causes.append(added)
         if not _has(followed, added):
             spans = counterparts(now.text, last_burst, added)
-            fresh.append(Group(added, [Site(named(), span) for span in spans]))
+            fresh.append(Group(added, [EditTarget(named(), span) for span in spans]))
     after = changes[-1].change if changes else None
     followed.series = [
         one
@@ -121,20 +121,20 @@ def take_guess(
     """A model says that the line at `place` has to become `new`, "" for nothing; it is not asked
     about that again."""
     good = bool(new) and is_no_worse(now, least(place.span.start, place.old, new))
-    sites = [Site(named(), place.span)] if good else []
+    sites = [EditTarget(named(), place.span)] if good else []
     followed.series.append(Group(Guessed(place.after, place.old, new if good else ""), sites))
 
 
 def goes_further(followed: Followed) -> bool:
-    """Whether there is a rule that changes more than a name."""
+    """Return whether there is a rule that changes more than a name."""
     rules = [group.cause for group in followed.series if isinstance(group.cause, Rewrite)]
     return any(len(rule.new) > 1 and not rule.is_renaming for rule in rules)
 
 
-def edits_of_series(now: Parsed, followed: Followed) -> list[tuple[str, Site, Edit]]:
+def edits_of_series(now: Parsed, followed: Followed) -> list[tuple[str, EditTarget, Edit]]:
     """What the open sites have to become in the text of `now`, and who says so; none that adds an
     error to it."""
-    found: list[tuple[str, Site, Edit]] = []
+    found: list[tuple[str, EditTarget, Edit]] = []
     for group in followed.series:
         by = "model" if isinstance(group.cause, Guessed) else "series"
         for site in group.sites:
@@ -146,7 +146,7 @@ def edits_of_series(now: Parsed, followed: Followed) -> list[tuple[str, Site, Ed
     return found
 
 
-def _edit(now: Parsed, cause: object, site: Site) -> Edit | None:
+def _edit(now: Parsed, cause: object, site: EditTarget) -> Edit | None:
     if isinstance(cause, Rewrite):
         return repeated(now.text, cause, site)
     if isinstance(cause, Keyed) and site.open:

@@ -60,7 +60,7 @@ def tokens_of(line: str, in_strings: bool = False) -> list[Token]:
 
 
 def is_balanced(texts: Sequence[str]) -> bool:
-    """Whether every bracket among `texts` is opened and closed among them."""
+    """Return whether every bracket among `texts` is opened and closed among them."""
     expected: list[str] = []
     for text in texts:
         if text in _OPENS:
@@ -71,7 +71,7 @@ def is_balanced(texts: Sequence[str]) -> bool:
 
 
 def has_comma(texts: Sequence[str]) -> bool:
-    """Whether there is a comma among `texts` that is in none of their brackets."""
+    """Return whether there is a comma among `texts` that is in none of their brackets."""
     depth = 0
     for text in texts:
         depth += (text in _OPENS) - (text in _CLOSES)

@@ -152,7 +152,7 @@ def _are_several(parsed: Parsed, bindings: Sequence[tree_sitter.Node]) -> bool:
 
 
 def _is_property(node: tree_sitter.Node) -> bool:
-    """Whether it is a parameter of TypeScript that is a field as well."""
+    """Return whether it is a parameter of TypeScript that is a field as well."""
     up = node.parent
     return up is not None and any(
         one.type in ("accessibility_modifier", "readonly") for one in up.children
@@ -244,7 +244,7 @@ def _holder(parsed: Parsed, node: tree_sitter.Node) -> tree_sitter.Node | None:
 
 
 def _is_own(parsed: Parsed, node: tree_sitter.Node, scope: tree_sitter.Node) -> bool:
-    """Whether what is assigned in `scope` belongs to it."""
+    """Return whether what is assigned in `scope` belongs to it."""
     if parsed.language.name != "python":
         return declares(node)
     head = rf"^\s*(?:global|nonlocal)\b[^\n]*\b{re.escape(text_of(node))}\b"

@@ -19,7 +19,7 @@ MOST_BYTES = 20_000_000
 """Of a diff; a larger one is no change that somebody reviews."""
 MOST_FILES = 200
 
-_HUNK = re.compile(r" -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? ")
+_HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from nearfield.features.spans import moved
 from nearfield.files.lines import line_number
 from nearfield.types import Edit, Snapshot, Span
 
-__all__ = ["Board"]
+__all__ = ["FindingStore"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class _Shown:
     findings: tuple[Finding, ...]
 
 
-class Board:
+class FindingStore:
     """See the module. One event loop. `on_change` hears the URI of each document whose findings are
     others, or elsewhere."""
 

@@ -186,7 +186,7 @@ def _said(message: str) -> str:
 
 
 def _tells(message: str, text: str) -> bool:
-    """Whether the message says something, about this file."""
+    """Return whether the message says something, about this file."""
     if len(message.split()) < FEWEST_WORDS or _GENERIC.search(message) or repeats(message):
         return False
     quoted = [name for part in _QUOTED.findall(message) for name in _NAME.findall(part)]

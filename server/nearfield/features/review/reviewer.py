@@ -14,14 +14,14 @@ from pathlib import Path
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
-from nearfield.features.document_filter import Permitted
+from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.hover.explainer import speaker
 from nearfield.features.hover.facts import shown_path
 from nearfield.features.hover.wording import fenced
 from nearfield.features.offers import Offers
-from nearfield.features.remote_choice import Elsewhere
-from nearfield.features.review.finding_store import Board
+from nearfield.features.remote_choice import RemoteChoice
+from nearfield.features.review.finding_store import FindingStore
 from nearfield.features.review.findings import Finding, accepted, answers, schema_of
 from nearfield.features.review.pieces import Piece, pieces_of
 from nearfield.features.trace import Account, TraceLog
@@ -30,7 +30,7 @@ from nearfield.files.encoding import text_file
 from nearfield.files.lines import split_lines
 from nearfield.files.uris import uri_of
 from nearfield.files.workspace import WorkspaceFiles
-from nearfield.routing.request_context import Errand, Source, Task
+from nearfield.routing.request_context import RequestContext, Source, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import Parsed
@@ -76,7 +76,7 @@ class Reviewer(Feature):
     """See the module's docstring. One event loop; `board` has what is shown."""
 
     def __init__(self, cursor_of: CursorOf, offers: Offers, traces: TraceLog) -> None:
-        self.board = Board()
+        self.board = FindingStore()
         self._cursor_of = cursor_of
         self._offers = offers
         self._traces = traces
@@ -85,7 +85,7 @@ class Reviewer(Feature):
 
     def configure(self, config: FolderConfigs, router: Router | None) -> None:
         """Work by these from now on."""
-        self._permitted, self._router = Permitted(config), router
+        self._permitted, self._router = DocumentFilter(config), router
         self._roles = config.user.routing.tasks
 
     def opened(self, snapshot: Snapshot) -> None:
@@ -115,7 +115,7 @@ class Reviewer(Feature):
         found: Found | None = None,
         progress: Progress | None = None,
         into: Review | None = None,
-        elsewhere: Elsewhere | None = None,
+        elsewhere: RemoteChoice | None = None,
     ) -> Review:
         """Look at the pieces of `snapshot` that touch `rows`, or hold `changed` rows, where that is
         given; `elsewhere` is who is to do it. Raises from the error tree when no model can answer
@@ -138,7 +138,7 @@ class Reviewer(Feature):
         found: Found | None,
         progress: Progress | None,
         review: Review,
-        elsewhere: Elsewhere | None,
+        elsewhere: RemoteChoice | None,
     ) -> None:
         router = self._permitted.require(snapshot, self._router, self._paused)
         cursor = await self._cursor_of(snapshot, 0)
@@ -203,7 +203,7 @@ class Reviewer(Feature):
         workspace = snapshot.root or ""
         # What was allowed for one request goes to the first, unless the user chose for all of them.
         taken = self._offers.take(workspace, Task.REVIEW) if chosen is None else ()
-        errand = Errand(Task.REVIEW, workspace, (source,), (), chosen or taken)
+        errand = RequestContext(Task.REVIEW, workspace, (source,), (), chosen or taken)
         text = ""
         async with router.chat(request, errand=errand) as route:
             try:
@@ -237,11 +237,11 @@ def snapshot_of(path: Path, root: Path, files: WorkspaceFiles | None = None) -> 
     )
 
 
-def _together(snapshot: Snapshot, pieces: Sequence[Piece]) -> tuple[ChatRequest, Errand]:
+def _together(snapshot: Snapshot, pieces: Sequence[Piece]) -> tuple[ChatRequest, RequestContext]:
     """All that the review of `pieces` would send, for the user to see before."""
     asked = [_request(snapshot, piece) for piece in pieces]
     messages = tuple(message for request, _ in asked for message in request.messages)
-    errand = Errand(Task.REVIEW, snapshot.root or "", tuple(source for _, source in asked))
+    errand = RequestContext(Task.REVIEW, snapshot.root or "", tuple(source for _, source in asked))
     return ChatRequest(messages, max_tokens=TOKENS * len(asked)), errand
 
 

@@ -22,7 +22,7 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.context.mentions import mentions
 from nearfield.features.completion.prompting import Cursor
-from nearfield.features.document_filter import Permitted
+from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.status import IndexState
 from nearfield.features.workspace_context.prepared import Prepared
@@ -30,7 +30,7 @@ from nearfield.features.workspace_context.recent_edits import Recent
 from nearfield.features.workspace_context.snippets import (
     Piece,
     Place,
-    Scene,
+    RetrievalQuery,
     gather,
     placed,
     snippets_of,
@@ -104,7 +104,7 @@ class Knowledge(Feature):
     ) -> None:
         """Cheap, no I/O."""
         self._configs = config
-        self._permitted = Permitted(config)
+        self._permitted = DocumentFilter(config)
         self._cursor_of = cursor_of
         self.wait_seconds = wait_seconds
         """How long `run` waits before it opens anything."""
@@ -138,7 +138,7 @@ class Knowledge(Feature):
     def configure(self, config: FolderConfigs, router: Router | None = None) -> None:
         """Apply `config`; the indexes are opened again when it concerns them."""
         self._configs = config
-        self._permitted = Permitted(config)
+        self._permitted = DocumentFilter(config)
         self._changed.set()
 
     def folders(self, roots: Sequence[str]) -> None:
@@ -383,7 +383,9 @@ class Knowledge(Feature):
 
         def gathered(searcher: Searcher) -> list[Piece]:
             names = mentions(cursor.parsed, snapshot.text, offset)
-            return gather(searcher, Scene(snapshot, offset, names, regions, meaning), budget)
+            return gather(
+                searcher, RetrievalQuery(snapshot, offset, names, regions, meaning), budget
+            )
 
         return await index.ask(gathered, list[Piece]())
 

@@ -50,7 +50,7 @@ class Prepared:
         return True
 
     def lacks(self, found: Sequence[Piece]) -> bool:
-        """Whether what is held is not good enough where `found` is what is needed."""
+        """Return whether what is held is not good enough where `found` is what is needed."""
         if not self.pieces:
             return bool(found)
         wanted = {piece.key: piece for piece in found}

@@ -97,7 +97,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class RetrievalQuery:
     """The place to gather for. `meaning` also asks the vectors, which takes longer."""
 
     snapshot: Snapshot
@@ -132,7 +132,7 @@ class Scene:
         return "\n".join(lines[-QUERY_LINES:]).strip()
 
 
-def gather(index: Searcher, scene: Scene, budget: int) -> list[Piece]:
+def gather(index: Searcher, scene: RetrievalQuery, budget: int) -> list[Piece]:
     """What helps at the place in at most `budget` characters, the most helpful last. Takes some
     tens of milliseconds: call it in the index's thread."""
     found = {piece.key: piece for piece in _defined(index, scene)}
@@ -173,7 +173,7 @@ def placed(root: str, one: Defined) -> Place:
 # --- definitions ----------------------------------------------------------------------------
 
 
-def _defined(index: Searcher, scene: Scene) -> list[Piece]:
+def _defined(index: Searcher, scene: RetrievalQuery) -> list[Piece]:
     pieces: dict[str, Piece] = {}
     wanted = list(scene.mentions[:NAMES])
     asked: set[tuple[str, str]] = set()
@@ -195,7 +195,9 @@ def _defined(index: Searcher, scene: Scene) -> list[Piece]:
     return _without_members(list(pieces.values()))
 
 
-def _best(found: Sequence[IndexPlace], mention: Mention, scene: Scene) -> IndexPlace | None:
+def _best(
+    found: Sequence[IndexPlace], mention: Mention, scene: RetrievalQuery
+) -> IndexPlace | None:
     """The definition that a mention means, None when nothing tells which."""
     here, rows = scene.path, scene.shown_rows
     shown = [one for one in found if one.path == here and rows[0] <= one.row <= rows[1]]
@@ -219,7 +221,7 @@ def _best(found: Sequence[IndexPlace], mention: Mention, scene: Scene) -> IndexP
 
 
 def _module(
-    index: Searcher, mention: Mention, scene: Scene, instead: IndexPlace | None
+    index: Searcher, mention: Mention, scene: RetrievalQuery, instead: IndexPlace | None
 ) -> Piece | None:
     """What a module defines, when it is a module whose name is used: the signatures of its top
     level. None where the name rather is that of a definition, `instead`."""
@@ -258,7 +260,7 @@ def _module(
 
 
 def _telling(one: IndexPlace, mention: Mention) -> bool:
-    """Whether the only definition of a member's name is likely the one that is meant."""
+    """Return whether the only definition of a member's name is likely the one that is meant."""
     return (
         mention.holder not in _OWN
         and one.kind in ("function", "method")
@@ -267,7 +269,7 @@ def _telling(one: IndexPlace, mention: Mention) -> bool:
 
 
 def _pointed(one: IndexPlace, mention: Mention) -> bool:
-    """Whether an import or the class before the dot says that it is this one."""
+    """Return whether an import or the class before the dot says that it is this one."""
     if mention.holder and one.container.rpartition(".")[2] == mention.holder:
         return True
     return _import_fit(one.path, mention.modules) > 0
@@ -366,7 +368,7 @@ def _recent(region: Region) -> Piece:
     )
 
 
-def _similar(index: Searcher, scene: Scene, found: Iterable[Piece]) -> list[Piece]:
+def _similar(index: Searcher, scene: RetrievalQuery, found: Iterable[Piece]) -> list[Piece]:
     """Code like that right above the cursor."""
     query = scene.nearby
     if len(query) < 20:
@@ -400,6 +402,6 @@ def _like(hit: Hit) -> Piece:
 
 
 def _held(piece: Piece, chosen: Sequence[Piece]) -> bool:
-    """Whether what was chosen says it already, or there is nothing to say."""
+    """Return whether what was chosen says it already, or there is nothing to say."""
     text = piece.text.strip()
     return not text or any(one.path == piece.path and text in one.text for one in chosen)

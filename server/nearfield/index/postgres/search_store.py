@@ -248,7 +248,7 @@ class PostgresReader:
 
 
 def _within(path: str) -> bool:
-    """Whether a path leads to somewhere in the workspace."""
+    """Return whether a path leads to somewhere in the workspace."""
     pure = PurePath(path)
     return not pure.anchor and ".." not in pure.parts and "\0" not in path
 

@@ -68,7 +68,7 @@ def search(
     rows = session.rows(
         "SELECT found.chunk, sum(asked.weight) AS score"
         " FROM unnest(%s::text[], %s::float8[], %s::int[]) AS asked (form, weight, room),"
-        " LATERAL (SELECT chunk FROM words WHERE body  asked.form::tsquery LIMIT asked.room)"
+        " LATERAL (SELECT chunk FROM words WHERE body @@ asked.form::tsquery LIMIT asked.room)"
         " AS found GROUP BY found.chunk ORDER BY score DESC, found.chunk LIMIT %s",
         [lexemes, weights, limits, limit],
     )

@@ -45,7 +45,7 @@ FILES = {
 }
 
 
-class Person:
+class FakeUser:
     """A host: says what it was told to say, and remembers what it was asked."""
 
     def __init__(self) -> None:
@@ -108,7 +108,7 @@ class Talk:
     store: CallStore
     offers: Offers = field(default_factory=Offers)
     traces: TraceLog = field(default_factory=TraceLog)
-    person: Person = field(default_factory=Person)
+    person: FakeUser = field(default_factory=FakeUser)
     screen: Screen = field(default_factory=Screen)
     session: str = "s"
     chat: Chat = field(init=False)

@@ -12,7 +12,7 @@ from tests.unit.features.chat.conftest import StartTalk, call
 
 from nearfield.features.chat import tool_registry as registry
 from nearfield.features.chat.protocol import Access, Finish, Outcome, Part, Refused
-from nearfield.features.chat.tool_context import Reach
+from nearfield.features.chat.tool_context import ToolContext
 from nearfield.features.chat.tool_schema import checked, function
 
 
@@ -25,7 +25,7 @@ class Point(msgspec.Struct):
 
 @function(Access.READ)
 async def measure(
-    reach: Reach,
+    reach: ToolContext,
     name: Annotated[str, "What to measure", msgspec.Meta(min_length=1)],
     at: Point,
     unit: Literal["cm", "m"] = "cm",
@@ -41,32 +41,32 @@ async def measure(
 
 
 @function(Access.READ)
-async def explode(reach: Reach) -> Outcome:
+async def explode(reach: ToolContext) -> Outcome:
     """Fail in an unexpected way."""
     raise RuntimeError("with code in its text")
 
 
 @function(Access.READ)
-async def leave(reach: Reach) -> Outcome:
+async def leave(reach: ToolContext) -> Outcome:
     """End the process."""
     raise SystemExit(3)
 
 
 @function(Access.READ)
-async def flood(reach: Reach) -> str:
+async def flood(reach: ToolContext) -> str:
     """Answer far too much."""
     return "x" * 5_000_000
 
 
 @function(Access.READ)
-async def stay(reach: Reach) -> str:
+async def stay(reach: ToolContext) -> str:
     """Never come back."""
     await asyncio.Event().wait()
     return ""
 
 
 @function(Access.READ, "readFile")
-async def impostor(reach: Reach) -> Outcome:
+async def impostor(reach: ToolContext) -> Outcome:
     """Take a name that is taken."""
     return Outcome((Part("mine"),))
 

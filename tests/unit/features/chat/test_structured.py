@@ -12,7 +12,7 @@ from nearfield.errors import BadAnswer
 from nearfield.features.chat.structured import structured
 from nearfield.features.chat.validate import validator
 from nearfield.json_schema import SchemaUnusable
-from nearfield.routing.request_context import Errand
+from nearfield.routing.request_context import RequestContext
 from nearfield.types import Message, Role
 
 YEAR = {
@@ -26,7 +26,7 @@ async def ask(talk: StartTalk, schema: dict[str, Any], *answers: dict[str, Any])
     t = talk(*answers)
     assert t.router is not None
     said = (Message(Role.USER, "when?"),)
-    found = await structured(t.router, said, schema, Errand(workspace=str(Path.cwd())))
+    found = await structured(t.router, said, schema, RequestContext(workspace=str(Path.cwd())))
     return found.value, len(t.model.calls)
 
 
@@ -75,7 +75,7 @@ async def test_a_provider_that_knows_no_schemas_is_asked_in_words(talk: StartTal
         return talk({"error": "Unsupported"}).model.chat(request)
 
     t.model.chat = chat
-    found = await structured(t.router, (Message(Role.USER, "when?"),), YEAR, Errand())
+    found = await structured(t.router, (Message(Role.USER, "when?"),), YEAR, RequestContext())
     assert found.value == {"year": 2000}
     assert "minimum" in t.told()
 

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from tests.unit.features.conftest import Person, Start, scripted, until
+from tests.unit.features.conftest import FakeUser, Start, scripted, until
 
 from nearfield.features.completion.acceptance import Taken
 from nearfield.features.completion.completer import Completer
@@ -49,7 +49,7 @@ async def test_who_asks_again_gets_others(
     start: Start, case: tuple[str, list[dict[str, Any]], list[str]]
 ) -> None:
     _, script, expected = case
-    person = Person(await start(scripted("model", *script)), ADD)
+    person = FakeUser(await start(scripted("model", *script)), ADD)
     assert said(await person.ask(invoked=True))[0] == "a + b"
     answer = await person.ask(invoked=True)
     assert said(answer) == expected
@@ -74,14 +74,14 @@ async def test_another_takes_the_place_of_what_cannot_be_shown(
     start: Start, case: tuple[str, list[dict[str, Any]], list[str], str]
 ) -> None:
     _, script, expected, reason = case
-    person = Person(await start(scripted("model", *script)), ADD)
+    person = FakeUser(await start(scripted("model", *script)), ADD)
     answer = await person.ask(invoked=True)
     assert (said(answer), answer.reason) == (expected, reason)
 
 
 async def test_nothing_takes_its_place_while_somebody_types(start: Start) -> None:
     model = scripted("model", BROKEN, FINE)
-    assert await Person(await start(model), ADD).said() == "<syntax>"
+    assert await FakeUser(await start(model), ADD).said() == "<syntax>"
     assert not others(model)
 
 
@@ -89,7 +89,7 @@ async def test_what_takes_its_place_is_not_shown_in_a_document_that_has_changed(
     start: Start,
 ) -> None:
     model = scripted("model", BROKEN, {**FINE, "delay_ms": 200})
-    person = Person(await start(model), ADD)
+    person = FakeUser(await start(model), ADD)
     question = asyncio.create_task(person.ask(invoked=True))
     await until(lambda: others(model))
     person.type("c")
@@ -99,7 +99,7 @@ async def test_what_takes_its_place_is_not_shown_in_a_document_that_has_changed(
 async def test_the_first_one_does_not_wait_for_slow_ones(start: Start) -> None:
     first = {**FIRST, "piece_ms": 60}  # some 300 ms to write: the others would be noticed
     model = scripted("model", first, *answers("b + a\n", delay_ms=60_000)[1:])
-    person = Person(await start(model), ADD)
+    person = FakeUser(await start(model), ADD)
     begun = time.monotonic()
     assert said(await person.ask(invoked=True)) == ["a + b"]
     assert time.monotonic() - begun < 30
@@ -109,7 +109,7 @@ async def test_the_first_one_does_not_wait_for_slow_ones(start: Start) -> None:
 
 
 async def test_quick_ones_come_with_the_first(start: Start) -> None:
-    person = Person(await start(scripted("model", *answers("b + a\n", "sum(c)\n"))), ADD)
+    person = FakeUser(await start(scripted("model", *answers("b + a\n", "sum(c)\n"))), ADD)
     texts = said(await person.ask(invoked=True))
     assert texts[0] == "a + b"
     assert set(texts) <= {"a + b", "b + a", "sum(c)"}
@@ -117,7 +117,7 @@ async def test_quick_ones_come_with_the_first(start: Start) -> None:
 
 async def test_who_types_gets_one(start: Start) -> None:
     model = scripted("model", *answers("b + a\n"))
-    person = Person(await start(model), ADD)
+    person = FakeUser(await start(model), ADD)
     assert said(await person.ask()) == ["a + b"]
     assert said(await person.ask()) == ["a + b"]
     assert others(model) == []
@@ -125,7 +125,7 @@ async def test_who_types_gets_one(start: Start) -> None:
 
 async def test_a_popup_that_is_asked_for_again_gets_others(start: Start) -> None:
     model = scripted("model", *answers("b + a\n"))
-    person = Person(await start(model), ADD)
+    person = FakeUser(await start(model), ADD)
     await person.ask()
     assert said(await person.ask(again=True)) == ["a + b"]
     await until(lambda: len(others(model)) == 2 and not model.streaming)
@@ -136,7 +136,7 @@ async def test_a_popup_that_is_asked_for_again_gets_others(start: Start) -> None
 async def test_what_ends_the_work(start: Start, what: str) -> None:
     model = scripted("model", FIRST, *answers("b + a\n", delay_ms=60_000)[1:])
     service = await start(model)
-    person = Person(service, ADD)
+    person = FakeUser(service, ADD)
     await person.ask(invoked=True)
     await until(lambda: model.streaming)
     if what == "typed":
@@ -157,7 +157,7 @@ async def test_after_the_selected_item(start: Start) -> None:
         {"match": r"sqrt$", "text": "(a)\n"},
         {"match": r"sqrt$", "text": " + b\n"},
     )
-    person = Person(await start(model), "def add(a, b):\n    return sq|\n")
+    person = FakeUser(await start(model), "def add(a, b):\n    return sq|\n")
     item = Selected(Span(person.cursor - 2, person.cursor), "sqrt")
     await person.ask(invoked=True, selected=item)
     await until(lambda: others(model))
@@ -171,7 +171,7 @@ async def test_not_where_it_costs(start: Start, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(Completer, "_on_this_machine", outside)
     model = scripted("model", *answers("b + a\n"))
-    person = Person(await start(model), ADD)
+    person = FakeUser(await start(model), ADD)
     await person.ask(invoked=True)
     await asyncio.sleep(0)
     assert said(await person.ask(invoked=True)) == ["a + b"]
@@ -179,7 +179,7 @@ async def test_not_where_it_costs(start: Start, monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_any_of_them_can_be_accepted(start: Start) -> None:
-    person = Person(await start(scripted("model", *answers("b + a\n"))), ADD)
+    person = FakeUser(await start(scripted("model", *answers("b + a\n"))), ADD)
     await person.ask(invoked=True)
     await person.ask(invoked=True)
     person.edit(person.cursor, person.cursor, "b + a")

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any, Literal
 
 import pytest
-from tests.unit.features.conftest import Person, Start, scripted, until
+from tests.unit.features.conftest import FakeUser, Start, scripted, until
 
 from nearfield.config.schema import Completion, Config, Engine, Routing
 from nearfield.features import service as service_module
@@ -34,7 +34,7 @@ def completions(provider: Scripted) -> list[Any]:
 async def test_a_suggestion_is_cut_and_its_stream_closed(start: Start) -> None:
     model = scripted("model", SUM)
     service = await start(model)
-    answer = await Person(service, ADD).ask()
+    answer = await FakeUser(service, ADD).ask()
     (suggestion,) = answer.suggestions
     assert suggestion.text == "a + b"
     assert suggestion.replace == Span(26, 26)
@@ -76,7 +76,7 @@ async def test_an_empty_answer_has_a_reason(
 ) -> None:
     model = scripted("model", answer)
     service = await start(model, **settings)
-    assert await Person(service, ADD).said() == f"<{reason}>"
+    assert await FakeUser(service, ADD).said() == f"<{reason}>"
     (trace,) = service.traces.last(10)
     assert (trace.shown, trace.reason) == (False, reason)
     assert model.streaming == 0
@@ -85,7 +85,7 @@ async def test_an_empty_answer_has_a_reason(
 async def test_what_the_model_is_not_sure_of_is_shown_to_whoever_asks_for_it(start: Start) -> None:
     model = scripted("model", {**SUM, "logprob": -3.0})
     service = await start(model, min_confidence=-2.0)
-    person = Person(service, ADD)
+    person = FakeUser(service, ADD)
     assert await person.said() == "<unsure>"
     assert service.traces.last(1)[0].mean_logprob == pytest.approx(-3.0)
     # It is known now, kept back again, and no model is asked until more is typed.
@@ -109,7 +109,7 @@ async def test_what_is_cut_away_does_not_make_it_unsure(start: Start) -> None:
     assert unsure(Confidence(-0.7, -0.9), Completion()) is True
     assert unsure(Confidence(-0.5, -1.1), Completion()) is True
     assert unsure(None, Completion()) is False
-    assert await Person(service, ADD).said() == "a + b"
+    assert await FakeUser(service, ADD).said() == "a + b"
 
 
 DOUBTS: list[tuple[str, str, str, dict[str, Any], str, str]] = [
@@ -146,7 +146,7 @@ async def test_what_follows_a_token_that_is_not_sure_is_not_decoded(
 ) -> None:
     model = scripted("model", {"text": text, "logprobs": logprobs, "piece_ms": 1})
     service = await start(model, multiline="always")
-    person = Person(service, document)
+    person = FakeUser(service, document)
     assert await person.said() == said
     assert completions(model)[-1].sent == decoded
     assert await person.said() == said
@@ -160,7 +160,7 @@ async def test_others_may_judge_what_the_first_is_not_sure_of(start: Start) -> N
     answer = {"text": "a + b * 2\n", "logprobs": {"b": -3.0}, "piece_ms": 1}
     first, second = scripted("first", answer), scripted("second", SUM)
     service = await start(first, second)
-    assert await Person(service, ADD).said() == "<unsure>"
+    assert await FakeUser(service, ADD).said() == "<unsure>"
     assert completions(first)[0].sent == "a + b * 2\n"
 
 
@@ -169,13 +169,13 @@ async def test_at_the_deadline_whole_lines_are_shown(start: Start) -> None:
     service = await start(
         scripted("model", {"text": text, "hang": True}), deadline_ms=300, multiline="always"
     )
-    said = await Person(service, "def add(a, b):\n    |\n").said()
+    said = await FakeUser(service, "def add(a, b):\n    |\n").said()
     assert said == "total = a + b\n    total *= 2"
 
 
 async def test_without_providers(start: Start) -> None:
     service = await start()
-    assert await Person(service, ADD).said() == "<no_provider>"
+    assert await FakeUser(service, ADD).said() == "<no_provider>"
     assert "models pull" in service.status.detail
 
 
@@ -186,7 +186,7 @@ async def test_the_next_provider_answers_and_the_first_ones_text_is_forgotten(st
         scripted("spare", SUM),
     )
     service = await start(broken, spare)
-    answer = await Person(service, ADD).ask()
+    answer = await FakeUser(service, ADD).ask()
     assert [(s.text, s.provider) for s in answer.suggestions] == [("a + b", "spare")]
     assert service.traces.last(1)[0].provider == "spare"
     assert "other" not in completions(spare)[0].sent
@@ -195,7 +195,7 @@ async def test_the_next_provider_answers_and_the_first_ones_text_is_forgotten(st
 async def test_a_newer_question_supersedes_the_older_one(start: Start) -> None:
     model = scripted("model", {**SUM, "delay_ms": 30})
     service = await start(model)
-    person = Person(service, ADD)
+    person = FakeUser(service, ADD)
     first = asyncio.create_task(person.ask())
     await until(lambda: model.streaming)
     second = asyncio.create_task(person.ask())
@@ -207,14 +207,14 @@ async def test_a_newer_question_supersedes_the_older_one(start: Start) -> None:
 
 async def test_questions_for_two_documents_do_not_disturb_each_other(start: Start) -> None:
     service = await start(scripted("model", {**SUM, "delay_ms": 10}))
-    people = [Person(service, ADD, f"{i}.py") for i in range(5)]
+    people = [FakeUser(service, ADD, f"{i}.py") for i in range(5)]
     assert await asyncio.gather(*(p.said() for p in people)) == ["a + b"] * 5
 
 
 async def test_a_cancelled_question_frees_the_model_before_it_ends(start: Start) -> None:
     model = scripted("model", {**SUM, "delay_ms": 60_000})
     service = await start(model)
-    question = asyncio.create_task(Person(service, ADD).ask())
+    question = asyncio.create_task(FakeUser(service, ADD).ask())
     await until(lambda: model.streaming)
     question.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -226,7 +226,7 @@ async def test_a_cancelled_question_frees_the_model_before_it_ends(start: Start)
 async def test_a_stale_answer_is_kept_but_not_shown(start: Start) -> None:
     model = scripted("model", {**SUM, "delay_ms": 30})
     service = await start(model)
-    person = Person(service, ADD)
+    person = FakeUser(service, ADD)
     question = asyncio.create_task(person.said())
     await until(lambda: model.streaming)
     person.type("a")
@@ -238,7 +238,7 @@ async def test_a_stale_answer_is_kept_but_not_shown(start: Start) -> None:
 async def test_a_question_that_is_stale_after_the_pause_reaches_no_model(start: Start) -> None:
     model = scripted("model", SUM)
     service = await start(model, debounce_ms=50)
-    person = Person(service, ADD)
+    person = FakeUser(service, ADD)
     question = asyncio.create_task(person.said())
     await asyncio.sleep(0)
     person.type("a")
@@ -249,21 +249,21 @@ async def test_a_question_that_is_stale_after_the_pause_reaches_no_model(start: 
 async def test_a_question_waits_for_a_pause_in_typing(start: Start) -> None:
     model = scripted("model", SUM)
     service = await start(model, debounce_ms=60_000)
-    person = Person(service, ADD)
+    person = FakeUser(service, ADD)
     waiting = asyncio.create_task(person.ask())
     await asyncio.sleep(0.02)
     assert not completions(model)
     # Who asks by a key does not wait, nor does a client that has waited itself.
     assert await person.said(invoked=True) == "a + b"
     assert (await waiting).reason == "superseded"
-    other = Person(service, ADD, "b.py")
+    other = FakeUser(service, ADD, "b.py")
     assert await other.said(client_waits=True) == "a + b"
 
 
 async def test_paused_nothing_is_asked(start: Start) -> None:
     model = scripted("model", SUM)
     service = await start(model)
-    person = Person(service, ADD)
+    person = FakeUser(service, ADD)
     service.pause()
     assert await person.said() == "<paused>"
     assert not model.calls
@@ -274,7 +274,7 @@ async def test_paused_nothing_is_asked(start: Start) -> None:
 async def test_the_selected_item_begins_the_suggestion(start: Start) -> None:
     model = scripted("model", {"match": r"math\.sqrt$", "text": "(x)\n"})
     service = await start(model)
-    person = Person(service, "import math\ny = math.s|\n")
+    person = FakeUser(service, "import math\ny = math.s|\n")
     item = Selected(Span(person.cursor - 1, person.cursor), "sqrt")
     (suggestion,) = (await person.ask(selected=item)).suggestions
     assert (suggestion.text, suggestion.replace) == ("sqrt(x)", item.span)
@@ -283,7 +283,7 @@ async def test_the_selected_item_begins_the_suggestion(start: Start) -> None:
 async def test_typing_through_and_deleting_back_ask_no_model(start: Start) -> None:
     model = scripted("model", SUM)
     service = await start(model)
-    person = Person(service, ADD)
+    person = FakeUser(service, ADD)
     whole = await person.said()
     for typed in range(1, len(whole)):
         person.type(whole[typed - 1])
@@ -298,7 +298,7 @@ async def test_typing_through_and_deleting_back_ask_no_model(start: Start) -> No
 async def test_what_is_ready_needs_no_model_and_no_trace(start: Start) -> None:
     model = scripted("model", SUM)
     service = await start(model)
-    person = Person(service, ADD)
+    person = FakeUser(service, ADD)
     assert service.ready(person.snapshot(), person.cursor) == ()
     await person.ask()
     person.type("a")
@@ -310,7 +310,7 @@ async def test_what_is_ready_needs_no_model_and_no_trace(start: Start) -> None:
 
 async def test_situations(start: Start) -> None:
     service = await start(scripted("model", SUM, {"text": "x = 1\n"}))
-    person = Person(service, ADD)
+    person = FakeUser(service, ADD)
 
     async def situation() -> str:
         await person.ask(invoked=True)
@@ -332,7 +332,7 @@ async def test_idle_the_largest_prompt_is_evaluated_once(start: Start) -> None:
     text = "".join(f"value_{i} = {i}\n" for i in range(120)) + "last = |\n"
     model = scripted("model", {"text": "1\n"}, prefill_rate=60, decode_rate=20)
     service = await start(model)
-    person = Person(service, text)
+    person = FakeUser(service, text)
     await person.ask()
 
     def prefills() -> list[InfillRequest]:
@@ -355,7 +355,7 @@ async def test_idle_the_largest_prompt_is_evaluated_once(start: Start) -> None:
 async def test_nothing_is_evaluated_when_the_prompt_was_the_whole_document(start: Start) -> None:
     model = scripted("model", SUM)
     service = await start(model)
-    await Person(service, ADD).ask()
+    await FakeUser(service, ADD).ask()
     await asyncio.sleep(REST_SECONDS * 1.5)
     assert len(model.calls) == 1
 
@@ -363,7 +363,7 @@ async def test_nothing_is_evaluated_when_the_prompt_was_the_whole_document(start
 async def test_prefill_goes_on_where_it_was_interrupted(start: Start) -> None:
     text = "".join(f"value_{i} = {i}\n" for i in range(400)) + "last = |"
     model = scripted("model", {"text": "", "delay_ms": 60_000}, prefill_rate=60, decode_rate=20)
-    person = Person(await start(model), text)
+    person = FakeUser(await start(model), text)
 
     async def begun(number: int) -> InfillRequest:
         await until(lambda: len(model.calls) == number and model.streaming)
@@ -382,7 +382,7 @@ async def test_prefill_goes_on_where_it_was_interrupted(start: Start) -> None:
 async def test_prefill_stops_at_once(start: Start) -> None:
     model = scripted("model", {"match": "x = $", "text": "1\n"}, {"text": "", "delay_ms": 60_000})
     service = await start(model)
-    asking, resting = Person(service, "x = |\n"), Person(service, "y = |\n", "b.py")
+    asking, resting = FakeUser(service, "x = |\n"), FakeUser(service, "y = |\n", "b.py")
     await until(lambda: model.streaming)
     assert await asking.said() == "1"
     first, second = model.calls
@@ -394,7 +394,7 @@ async def test_prefill_stops_at_once(start: Start) -> None:
 async def test_paused_nothing_is_prefilled(start: Start) -> None:
     model = scripted("model", {"text": "", "delay_ms": 60_000})
     service = await start(model)
-    person = Person(service, "x = |\n")
+    person = FakeUser(service, "x = |\n")
     await until(lambda: model.streaming)
     service.pause()
     person.type("1")
@@ -412,7 +412,7 @@ async def test_on_the_battery_nothing_is_prepared(
     monkeypatch.setattr(service_module, "on_battery", lambda: True)
     model = scripted("model", SUM)
     service = await start(model, config=Config(engine=Engine(on_battery=setting)))
-    person = Person(service, ADD)
+    person = FakeUser(service, ADD)
     await asyncio.sleep(REST_SECONDS * 1.5)
     assert bool(model.calls) is prepares
     assert await person.said()  # whoever asks is answered
@@ -433,10 +433,10 @@ async def test_storm(start: Start, seed: int) -> None:
     service = await start(
         model, config=Config(completion=settings, routing=Routing(breaker_failures=10_000))
     )
-    people = [Person(service, ADD, f"{i}.py") for i in range(3)]
-    begun: list[Person] = []
+    people = [FakeUser(service, ADD, f"{i}.py") for i in range(3)]
+    begun: list[FakeUser] = []
 
-    async def ask(person: Person) -> CompletionAnswer:
+    async def ask(person: FakeUser) -> CompletionAnswer:
         begun.append(person)  # a task that is cancelled before it runs asks nothing
         return await person.ask(invoked=dice.random() < 0.3)
 
@@ -482,7 +482,7 @@ async def test_a_provider_in_trouble_is_told_once_and_forgotten_when_it_answers(
     service = await start(model)
     told: list[str] = []
     service.subscribe(lambda status: told.append(status.state))
-    person = Person(service, "def add(a, b):\n    return a|\n")
+    person = FakeUser(service, "def add(a, b):\n    return a|\n")
     for _ in range(5):
         await person.ask()
     await until(lambda: told)
@@ -498,7 +498,7 @@ async def test_the_status_follows_a_model_that_loads(start: Start) -> None:
     model = scripted("model", SUM)
     service = await start(model)
     model.health_now = Health(HealthState.STARTING, "half way", 0.5)
-    await Person(service, ADD).ask()
+    await FakeUser(service, ADD).ask()
     await until(lambda: service.status.state == "loading")
     assert (service.status.detail, service.status.progress) == ("half way", 0.5)
     model.health_now = Health(HealthState.READY)

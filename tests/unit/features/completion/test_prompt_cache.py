@@ -12,9 +12,9 @@ import pytest
 from nearfield.config.schema import Completion, Config
 from nearfield.errors import EngineDied
 from nearfield.features.completion import prompt_cache as warm
-from nearfield.features.completion.prompt_cache import Warm
+from nearfield.features.completion.prompt_cache import PromptCache
 from nearfield.features.completion.prompting import Cursor, cut
-from nearfield.features.document_filter import Permitted
+from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Document, Documents
 from nearfield.types import InfillRequest, Snapshot, Snippet
 
@@ -64,8 +64,8 @@ def worked_on(documents: Documents, name: str = "a.py") -> Document:
 async def kept(folder: Path, name: str = "a.py", mb: int = 1) -> Document:
     documents = Documents()
     document = worked_on(documents, name)
-    warm = Warm(documents, folder)
-    warm.use(Keeper(), Permitted(Config()), mb)
+    warm = PromptCache(documents, folder)
+    warm.use(Keeper(), DocumentFilter(Config()), mb)
     assert await warm.keep(document) is bool(mb)
     assert not await warm.keep(document)  # it is on the disk
     return document
@@ -77,8 +77,8 @@ async def restored(
     """The document in the next run; None where nothing was restored."""
     documents = Documents()
     document = documents.opened(snapshot(text))
-    warm = Warm(documents, folder)
-    warm.use(keeper or Keeper(), Permitted(config or Config()), 1)
+    warm = PromptCache(documents, folder)
+    warm.use(keeper or Keeper(), DocumentFilter(config or Config()), 1)
     assert await warm.restore(document.snapshot.uri) is bool(document.held)
     return document if document.held else None
 
@@ -99,8 +99,8 @@ async def test_the_last_prompt_is_kept_and_the_provider_told_which(tmp_path: Pat
     plan = cut(later, document, 300, Completion())
     documents.evaluated(document, plan.held, 4)
     assert plan.prompt.chars < document.held[0].prompt.chars
-    warm = Warm(documents, tmp_path)
-    warm.use(keeper, Permitted(Config()), 1)
+    warm = PromptCache(documents, tmp_path)
+    warm.use(keeper, DocumentFilter(Config()), 1)
     assert await warm.keep(document)
     (request,) = keeper.asked
     assert request.prefill_only
@@ -271,8 +271,8 @@ async def test_the_oldest_go_when_it_is_full(tmp_path: Path) -> None:
     for i in range(40):
         document = worked_on(documents := Documents(), f"{i}.py")
         document.held[0].above += "x" * 60_000
-        warm = Warm(documents, tmp_path)
-        warm.use(Keeper(), Permitted(Config()), 1)
+        warm = PromptCache(documents, tmp_path)
+        warm.use(Keeper(), DocumentFilter(Config()), 1)
         assert await warm.keep(document)
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 1 << 20
     assert 5 < len(list(tmp_path.glob("*.state"))) < 20
@@ -300,8 +300,8 @@ async def test_a_folder_that_cannot_be_written_is_said_once(
 ) -> None:
     (tmp_path / "prompts").write_text("in the way")
     documents = Documents()
-    warm = Warm(documents, tmp_path / "prompts")
-    warm.use(Keeper(), Permitted(Config()), 1)
+    warm = PromptCache(documents, tmp_path / "prompts")
+    warm.use(Keeper(), DocumentFilter(Config()), 1)
     for name in ("a.py", "b.py"):
         assert not await warm.keep(worked_on(documents, name))
     assert len(caplog.records) == 1
@@ -309,8 +309,8 @@ async def test_a_folder_that_cannot_be_written_is_said_once(
 
 async def test_at_the_end_the_last_documents_are_kept(tmp_path: Path) -> None:
     documents = Documents()
-    warm = Warm(documents, tmp_path)
-    warm.use(Keeper(), Permitted(Config()), 1)
+    warm = PromptCache(documents, tmp_path)
+    warm.use(Keeper(), DocumentFilter(Config()), 1)
     for name in ("a.py", "b.py", "c.py"):
         worked_on(documents, name)
     await warm.aclose()

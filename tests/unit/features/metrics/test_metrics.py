@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.features.conftest import Person, Start, scripted
+from tests.unit.features.conftest import FakeUser, Start, scripted
 
 from nearfield.config.schema import Completion, Config
 from nearfield.features.metrics.recorder import KEPT_DAYS, Recorder
@@ -68,7 +68,7 @@ async def closed(service: Service) -> list[Row]:
 
 async def test_accepted_and_half_of_it_deleted(start: Start) -> None:
     service = await start(scripted("model", MODEL))
-    person = Person(service, ADD)
+    person = FakeUser(service, ADD)
     assert await person.said() == SECRET
     person.edit(person.cursor, person.cursor, SECRET)
     person.delete(len(SECRET) // 2)
@@ -92,7 +92,7 @@ FATES: list[tuple[str, list[str], list[tuple[str, int]]]] = [
 async def test_fates(start: Start, case: tuple[str, list[str], list[tuple[str, int]]]) -> None:
     _, steps, expected = case
     service = await start(scripted("model", MODEL))
-    person = Person(service, ADD)
+    person = FakeUser(service, ADD)
     await person.ask()
     for step in steps:
         if step == "ask":
@@ -105,7 +105,7 @@ async def test_fates(start: Start, case: tuple[str, list[str], list[tuple[str, i
 
 async def test_what_the_client_says_counts_without_an_edit(start: Start) -> None:
     service = await start(scripted("model", MODEL))
-    person = Person(service, ADD)
+    person = FakeUser(service, ADD)
     (suggestion,) = (await person.ask()).suggestions
     service.accepted(suggestion.id)
     person.edit(person.cursor, person.cursor, SECRET)
@@ -116,12 +116,12 @@ async def test_what_the_client_says_counts_without_an_edit(start: Start) -> None
 async def test_it_is_looked_at_after_a_while_and_when_the_document_goes(start: Start) -> None:
     service = await start(scripted("model", MODEL))
     service.acceptance.survival_seconds = 0.01
-    person = Person(service, ADD)
+    person = FakeUser(service, ADD)
     await person.ask()
     person.edit(person.cursor, person.cursor, SECRET)
     await asyncio.sleep(0.1)
     person.delete(len(SECRET))  # too late to count
-    other = Person(service, ADD, "b.py")
+    other = FakeUser(service, ADD, "b.py")
     service.acceptance.survival_seconds = 60
     await other.ask()
     other.edit(other.cursor, other.cursor, SECRET)
@@ -131,7 +131,7 @@ async def test_it_is_looked_at_after_a_while_and_when_the_document_goes(start: S
 
 async def test_no_code_is_kept(start: Start) -> None:
     service = await start(scripted("model", MODEL))
-    person = Person(service, ADD, "confidential.py")
+    person = FakeUser(service, ADD, "confidential.py")
     await person.ask()
     person.edit(person.cursor, person.cursor, SECRET)
     await service.aclose()
@@ -145,7 +145,7 @@ async def test_no_code_is_kept(start: Start) -> None:
 
 async def test_turned_off_nothing_is_kept(start: Start) -> None:
     service = await start(scripted("model", MODEL), record=False)
-    person = Person(service, ADD)
+    person = FakeUser(service, ADD)
     assert await person.said() == SECRET
     person.edit(person.cursor, person.cursor, SECRET)
     await service.aclose()
@@ -154,9 +154,9 @@ async def test_turned_off_nothing_is_kept(start: Start) -> None:
 
 async def test_turned_off_while_it_runs(start: Start) -> None:
     service = await start(scripted("model", MODEL))
-    await Person(service, ADD).ask()
+    await FakeUser(service, ADD).ask()
     await service.configure(Config(completion=Completion(record=False)))
-    await Person(service, ADD, "b.py").ask()
+    await FakeUser(service, ADD, "b.py").ask()
     assert await closed(service) == []
 
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.unit.features.conftest import Person, Start, scripted, until
+from tests.unit.features.conftest import FakeUser, Start, scripted, until
 
 from nearfield.features.completion.request import CompletionAsk
 from nearfield.features.next_edit import edits
@@ -47,21 +47,21 @@ def asked(model: Scripted) -> list[Call]:
     return [call for call in model.calls if "next-edit" in getattr(call.request, "document", "")]
 
 
-def label(person: Person, *names: str) -> None:
+def label(person: FakeUser, *names: str) -> None:
     """Give the fields of these names a label, by hand."""
     for name in names:
         at = person.text.index(f'"{name}"') + len(name) + 2
         person.edit(at, at, f', label="{LABELS[name]}"')
 
 
-async def offers(person: Person, seconds: float = 0.0) -> tuple[NextEdit, ...]:
+async def offers(person: FakeUser, seconds: float = 0.0) -> tuple[NextEdit, ...]:
     """What is offered at the document's end."""
     return await person.service.next_edits.offered(person.snapshot(), person.cursor, seconds)
 
 
 async def test_what_the_model_says_while_the_user_rests_is_offered(start: Start) -> None:
     model = scripted("model", BIRTH, PHONE)
-    person = Person(await start(model, **ON), CODE)
+    person = FakeUser(await start(model, **ON), CODE)
     label(person, "first_name")
     await asyncio.sleep(0.05)
     assert not asked(model), "one change says nothing"
@@ -82,7 +82,7 @@ async def test_what_the_model_says_while_the_user_rests_is_offered(start: Start)
 
 
 async def test_whoever_waits_has_it_when_it_comes(start: Start) -> None:
-    person = Person(await start(scripted("model", {**BIRTH, "delay_ms": 50}), **ON), CODE)
+    person = FakeUser(await start(scripted("model", {**BIRTH, "delay_ms": 50}), **ON), CODE)
     label(person, "first_name", "last_name")
     (offer,) = await offers(person, LONG)
     assert offer.by == "model"
@@ -90,7 +90,7 @@ async def test_whoever_waits_has_it_when_it_comes(start: Start) -> None:
 
 async def test_it_is_ghost_text_on_its_line(start: Start) -> None:
     service = await start(scripted("model", BIRTH), **ON)
-    person = Person(service, CODE)
+    person = FakeUser(service, CODE)
     label(person, "first_name", "last_name")
     (offer,) = await offers(person, LONG)
     ask = CompletionAsk("1", INLINE, person.snapshot(), offer.span.start)
@@ -102,7 +102,7 @@ async def test_the_next_keystroke_frees_the_model_and_nothing_stale_is_offered(
     start: Start,
 ) -> None:
     model = scripted("model", {**BIRTH, "delay_ms": 60_000})
-    person = Person(await start(model, **ON), CODE)
+    person = FakeUser(await start(model, **ON), CODE)
     label(person, "first_name", "last_name")
     waiting = asyncio.create_task(offers(person, LONG))
     await until(lambda: model.streaming)
@@ -113,7 +113,7 @@ async def test_the_next_keystroke_frees_the_model_and_nothing_stale_is_offered(
 
 async def test_a_question_that_is_given_up_leaves_the_answer_for_the_next(start: Start) -> None:
     model = scripted("model", {**BIRTH, "delay_ms": 100})
-    person = Person(await start(model, **ON), CODE)
+    person = FakeUser(await start(model, **ON), CODE)
     label(person, "first_name", "last_name")
     waiting = asyncio.create_task(offers(person, LONG))
     await until(lambda: model.streaming)
@@ -129,7 +129,7 @@ async def test_nobody_is_asked(start: Start, why: str) -> None:
         completion["disabled_languages"] = ["python"]
     model = scripted("model", BIRTH)
     service = await start(model, **completion)
-    person = Person(service, CODE, "a.py" if why != "excluded" else "b.py")
+    person = FakeUser(service, CODE, "a.py" if why != "excluded" else "b.py")
     if why == "pause":
         service.pause()
     if why == "not ready":
@@ -158,7 +158,7 @@ async def test_a_poor_answer_is_not_offered_and_not_asked_for_again(
     start: Start, answer: dict[str, Any]
 ) -> None:
     model = scripted("model", {**BIRTH, **answer})
-    person = Person(await start(model, **ON), CODE)
+    person = FakeUser(await start(model, **ON), CODE)
     label(person, "first_name", "last_name")
     for _ in range(2):
         assert await offers(person, LONG) == ()
@@ -168,13 +168,13 @@ async def test_a_poor_answer_is_not_offered_and_not_asked_for_again(
 
 async def test_an_error_of_the_model_harms_nothing(start: Start) -> None:
     model = scripted("model", {**BIRTH, "text": "", "error": "Unreachable"})
-    person = Person(await start(model, **ON), CODE)
+    person = FakeUser(await start(model, **ON), CODE)
     label(person, "first_name", "last_name")
     assert await offers(person, LONG) == ()
 
 
 async def test_undoing_the_last_change_takes_the_guess_back(start: Start) -> None:
-    person = Person(await start(scripted("model", BIRTH), **ON), CODE)
+    person = FakeUser(await start(scripted("model", BIRTH), **ON), CODE)
     label(person, "first_name", "last_name")
     assert await offers(person, LONG)
     at = person.text.index(', label="Family name"')
@@ -184,7 +184,7 @@ async def test_undoing_the_last_change_takes_the_guess_back(start: Start) -> Non
 
 async def test_a_dismissed_guess_stays_away(start: Start) -> None:
     service = await start(scripted("model", BIRTH), **ON)
-    person = Person(service, CODE)
+    person = FakeUser(service, CODE)
     label(person, "first_name", "last_name")
     (offer,) = await offers(person, LONG)
     assert service.next_edits.dismiss(offer.id)

@@ -75,17 +75,17 @@ def test_what_a_model_is_told() -> None:
     assert place is not None
     assert prompt_of(place, "forms.py") == (
         "--- a/forms.py\n+++ b/forms.py\n"
-        '\n FIELDS = [\n-Field("first_name"),\n+Field("first_name", label="First name"),\n'
-        '\n Field("first_name", label="First name"),\n'
+        '@@\n FIELDS = [\n-Field("first_name"),\n+Field("first_name", label="First name"),\n'
+        '@@\n Field("first_name", label="First name"),\n'
         '-Field("last_name"),\n+Field("last_name", label="Last name"),\n'
-        '\n Field("last_name", label="Last name"),\n-Field("birth_date"),\n+'
+        '@@\n Field("last_name", label="Last name"),\n-Field("birth_date"),\n+'
     )
 
 
 @pytest.mark.parametrize(
     ("answer", "confidence", "offered"),
     [
-        ('    Field("birth_date", label="Birth date"),\n', SURE, True),
+        ('    Field("birth_date", label="Birth date"),\n@@', SURE, True),
         ('Field("birth_date", label="Birth date"),', None, True),
         ('Field("birth_date", label="Birth date"),', Confidence(-0.4, -0.5), False),
         ('Field("birth_date", label="Birth date"),', Confidence(-0.1, -0.9), False),

@@ -16,7 +16,7 @@ from tests.unit.features.conftest import Start, scripted, until
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError, NoProvider, NotReady
 from nearfield.features.review.diff import changed_files
-from nearfield.features.review.finding_store import Board
+from nearfield.features.review.finding_store import FindingStore
 from nearfield.features.review.findings import Finding, Severity, accepted, answers, schema_of
 from nearfield.features.review.pieces import Piece, pieces_of
 from nearfield.features.review.reviewer import Review, snapshot_of
@@ -228,7 +228,7 @@ TEXT = "a = 1\n    b = 2\nc = 3\n"
 def test_a_finding_moves_with_its_line_and_goes_with_an_edit_of_it(
     edit: Edit, row: int | None
 ) -> None:
-    board = Board()
+    board = FindingStore()
     heard: list[str] = []
     board.on_change = heard.append
     board.put(snapshot(TEXT), range(1, 2), [on_line(TEXT, 1)])
@@ -242,7 +242,7 @@ def test_a_finding_moves_with_its_line_and_goes_with_an_edit_of_it(
 
 
 def test_a_second_review_of_the_same_rows_replaces_the_first() -> None:
-    board = Board()
+    board = FindingStore()
     board.put(snapshot(TEXT), range(3), [on_line(TEXT, 0), on_line(TEXT, 2)])
     board.put(snapshot(TEXT), range(1), [on_line(TEXT, 0, "It is another thing.")])
     assert [one.message for one in board.at("file:///w/a.py")] == [
@@ -254,7 +254,7 @@ def test_a_second_review_of_the_same_rows_replaces_the_first() -> None:
 
 
 def test_findings_about_a_text_that_has_gone_on_are_shown_where_they_are_now() -> None:
-    board = Board()
+    board = FindingStore()
     now = snapshot("# above\n" + TEXT.replace("c = 3", "c = 4"), 2)
     board.put(snapshot(TEXT), range(3), [on_line(TEXT, 0), on_line(TEXT, 2)], now)
     assert board.at("file:///w/a.py") == ()  # one edit spans both, so neither is sure
@@ -264,7 +264,7 @@ def test_findings_about_a_text_that_has_gone_on_are_shown_where_they_are_now() -
 
 
 def test_clearing_takes_one_or_all_and_a_reopened_file_must_be_the_same() -> None:
-    board = Board()
+    board = FindingStore()
     board.put(snapshot(TEXT), range(3), [on_line(TEXT, 0), on_line(TEXT, 2)])
     assert board.clear("file:///w/a.py", "0") == 1
     assert [one.id for one in board.at("file:///w/a.py")] == ["2"]
@@ -399,7 +399,7 @@ async def test_the_changed_rows_are_those_on_disk(repository: Path) -> None:
 
 
 async def test_lines_that_look_like_a_diff_are_lines(repository: Path) -> None:
-    (repository / "a.py").write_text("++ b/gone.py\n -1 +1,99 \n-- x\ndiff --git a b\nc = 3\n")
+    (repository / "a.py").write_text("++ b/gone.py\n@@ -1 +1,99 @@\n-- x\ndiff --git a b\nc = 3\n")
     assert await changed(repository) == {"a.py": [0, 1, 2, 3]}
 
 

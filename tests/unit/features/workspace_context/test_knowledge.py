@@ -52,7 +52,7 @@ async def until(true: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
-class Desk:
+class ProviderPool:
     """Knowledge of one folder, and somebody who writes in it."""
 
     def __init__(self, root: Path, excluded: Sequence[str] = (), **settings: Any) -> None:
@@ -89,20 +89,20 @@ class Desk:
         await self.knowledge.aclose()
 
 
-Sit = Callable[..., Awaitable[Desk]]
+Sit = Callable[..., Awaitable[ProviderPool]]
 
 
 @pytest_asyncio.fixture
 async def sit(tmp_path: Path) -> AsyncGenerator[Sit]:
     """Writes files into a folder and opens it; ready when back."""
-    desks: list[Desk] = []
+    desks: list[ProviderPool] = []
 
-    async def start(files: dict[str, str] = FILES, **settings: Any) -> Desk:
+    async def start(files: dict[str, str] = FILES, **settings: Any) -> ProviderPool:
         root = tmp_path / f"work{len(desks)}"
         for name, text in files.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(text)
-        desk = Desk(root, **settings)
+        desk = ProviderPool(root, **settings)
         desks.append(desk)
         if settings.get("enabled", True):
             await desk.ready()
@@ -220,7 +220,7 @@ async def test_without_an_index_every_answer_is_empty(sit: Sit) -> None:
 
 async def test_two_sessions_on_one_folder_both_answer(sit: Sit) -> None:
     desk = await sit()
-    second = Desk(desk.root)
+    second = ProviderPool(desk.root)
     try:
         await until(lambda: second.knowledge.state.state == "reading")
         assert await second.knowledge.definitions("priceOf")
@@ -241,7 +241,7 @@ async def test_a_home_folder_is_not_indexed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    desk = Desk(tmp_path)
+    desk = ProviderPool(tmp_path)
     await until(lambda: desk.knowledge.state.detail)
     assert desk.knowledge.state.state == "off"
     await desk.close()
