@@ -17,7 +17,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -105,7 +105,8 @@ class Client:
         return self.answered[number]
 
 
-def _settings(*_: object) -> Loaded:
+def _settings(workspace: Path | None, client: Mapping[str, Any] | None) -> Loaded:
+    del workspace, client
     demo = ProviderSettings(kind="scripted", options={"answers": ANSWER})
     return Loaded(
         Config(

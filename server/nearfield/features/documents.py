@@ -9,13 +9,16 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 from nearfield.context.slice import Window
 from nearfield.features.completion.cached_prompt import CachedPrompt, Prompt
 from nearfield.syntax.differences import changed_span
 from nearfield.types import PROMPTS_KEPT, Edit, Situation, Snapshot, Span
+
+T = TypeVar("T")
 
 DOCUMENTS_KEPT = 256
 """More than an editor keeps open; a face that never says `closed` cannot fill the memory."""
@@ -32,11 +35,14 @@ class Document:
     `window` is what of the document the last prompt showed (see context/slice.py). `begun` is the
     prompt that idle prefill has evaluated the beginning of, with its window. `asked_at` is
     when the last request came, on the monotonic clock, `gap` the seconds between it and the one
-    before.
+    before. `focus` is where the last edit ended or the last request was. `states` is what features
+    keep for the document (`PerDocument`).
     """
 
     snapshot: Snapshot
     cursor: int | None = None
+    focus: int | None = None
+    states: dict[Any, Any] = field(default_factory=dict[Any, Any])
     touched: Span | None = None
     new_line: bool = False
     elsewhere: bool = False
@@ -53,6 +59,7 @@ class Document:
         self.snapshot = snapshot
         prompts = self.held if self.begun is None else [*self.held, self.begun[0]]
         for edit in edits:
+            self.focus = edit.span.start + len(edit.text)
             self._follow(edit)
             for held in prompts:
                 held.follow(edit)
@@ -63,7 +70,8 @@ class Document:
         found = self._situation(offset)
         now = time.monotonic()
         self.gap, self.asked_at = now - self.asked_at, now
-        self.cursor, self.touched = offset, Span(offset, offset)
+        self.cursor = self.focus = offset
+        self.touched = Span(offset, offset)
         self.new_line = self.elsewhere = self.accepted = False
         return found
 
@@ -121,15 +129,19 @@ def _moved(span: Span, by: int) -> Span:
 
 
 class Documents:
-    """The documents that the face has opened, and those that only a request has shown."""
+    """The store of open documents: those that the client has opened, and those that only a request
+    has shown. Features follow it by their hooks and keep their own state in `PerDocument`."""
 
     def __init__(self, kept: int = DOCUMENTS_KEPT) -> None:
         self._kept = kept
         self._documents: OrderedDict[str, Document] = OrderedDict()
         self._clock = 0
 
+    def __iter__(self) -> Iterator[Document]:
+        return iter(tuple(self._documents.values()))
+
     def get(self, uri: str) -> Document | None:
-        """What is known of `uri`."""
+        """Return the document, None if it is not open."""
         return self._documents.get(uri)
 
     def opened(self, snapshot: Snapshot) -> Document:
@@ -197,6 +209,33 @@ class Documents:
         """No provider holds anything any longer: it died, or another one is used."""
         for document in self._documents.values():
             document.held, document.begun = [], None
+
+
+class PerDocument(Generic[T]):
+    """One feature's state of type `T` for each open document. It is dropped with the document, and
+    when the document is opened again."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+
+    def get(self, uri: str) -> T | None:
+        """Return the state of a document, None if it has none."""
+        document = self._documents.get(uri)
+        return document.states.get(self) if document is not None else None
+
+    def set(self, uri: str, state: T) -> None:
+        """Keep `state` for a document; no-op for one that is not open."""
+        if (document := self._documents.get(uri)) is not None:
+            document.states[self] = state
+
+    def drop(self, uri: str) -> None:
+        """Drop the state of a document."""
+        if (document := self._documents.get(uri)) is not None:
+            document.states.pop(self, None)
+
+    def values(self) -> list[T]:
+        """Return the states of all documents."""
+        return [one.states[self] for one in self._documents if self in one.states]
 
 
 def is_older(snapshot: Snapshot, than: Snapshot) -> bool:

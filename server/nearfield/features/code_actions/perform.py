@@ -33,9 +33,10 @@ from nearfield.features.code_actions.proposal import (
 from nearfield.features.code_actions.rebase import rebased_file
 from nearfield.features.code_actions.testing import OpenText, plan_tests
 from nearfield.features.code_actions.trees import TREE_ACTIONS, tree_changes
+from nearfield.features.cursor import CursorOf
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.trace import Account
-from nearfield.features.workspace_context.knowledge import CursorOf, Knowledge, Purpose
+from nearfield.features.workspace_context.knowledge import Knowledge, Purpose
 from nearfield.files.lines import LINE_END
 from nearfield.routing.request_context import Ask, RequestContext, Source
 from nearfield.syntax.definitions import Unit, unit_at

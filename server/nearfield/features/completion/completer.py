@@ -38,6 +38,7 @@ from nearfield.features.completion.shape import Shaped, Shaper
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Document, Documents
 from nearfield.features.feature import DocumentChange, Feature
+from nearfield.features.idle import Activity
 from nearfield.features.metrics.row import Row
 from nearfield.features.offers import Offers
 from nearfield.features.reasons import reason_of
@@ -64,9 +65,16 @@ OTHERS_SECONDS = 5.0
 """Whoever asks again waits so long at most for what else there is."""
 
 NextEditFor = Callable[[CompletionAsk], Awaitable[Suggestion | None]]
+"""Return what an edit elsewhere has left to be changed at the cursor, before a model is asked."""
 
 Recorded = Callable[[str, Trace], Row | None]
-"""The language and the trace of a question; None when nothing is kept of it."""
+"""Record the trace of a question in a document of that language; return the row that what becomes
+of its suggestions is added to, None when nothing is kept."""
+
+
+async def no_edit(_ask: CompletionAsk) -> Suggestion | None:
+    """Return no next edit."""
+    return None
 
 
 class Completer(Feature):
@@ -79,17 +87,20 @@ class Completer(Feature):
     def __init__(
         self,
         documents: Documents,
+        questions: Questions,
+        activity: Activity,
         traces: TraceLog,
         acceptance: Acceptance,
         on_outcome: Callable[[NearfieldError | None, bool], None],
         offers: Offers,
+        next_edit: NextEditFor,
+        recorded: Recorded,
     ) -> None:
         self.cache = CompletionCache()
-        self.questions = Questions()
-        self.next_edit: NextEditFor = _no_edit
-        """What an edit elsewhere has left to be changed at the cursor; goes before the model."""
-        self.recorded: Recorded = lambda language, trace: None
-        """Keeps the account of a question; what becomes of its suggestions is added there."""
+        self.questions = questions
+        self._activity = activity
+        self._next_edit = next_edit
+        self._recorded = recorded
         self._documents = documents
         self._traces = traces
         self._acceptance = acceptance
@@ -113,12 +124,12 @@ class Completer(Feature):
         self._permitted = DocumentFilter(config)
         self._router = router
 
-    async def complete(self, ask: CompletionAsk, paused: bool = False) -> CompletionAnswer:
-        """Answer `ask`, with nothing while `paused`. Raises only `CancelledError`, and what nobody
+    async def complete(self, ask: CompletionAsk) -> CompletionAnswer:
+        """Answer `ask`, with nothing while paused. Raises only `CancelledError`, and what nobody
         expects."""
         account = Account(time.monotonic())
         try:
-            if paused:
+            if self._activity.is_paused:
                 answer = CompletionAnswer(reason=Reason.PAUSED)
             else:
                 answer = await self._in_turn(ask, account)
@@ -130,14 +141,14 @@ class Completer(Feature):
             trace = account.trace(ask)
             self._traces.add(trace)
             recorded = self._settings(ask.snapshot).record
-            row = self.recorded(ask.snapshot.language, trace) if recorded else None
+            row = self._recorded(ask.snapshot.language, trace) if recorded else None
         if answer.suggestions:
             self._acceptance.offered(ask.snapshot.uri, answer.suggestions, row)
         return answer
 
     def ready(self, snapshot: Snapshot, offset: int) -> tuple[Suggestion, ...]:
         """What can be suggested at once, without a model and without parsing the text."""
-        if self._permitted.reason(snapshot):
+        if self._activity.is_paused or self._permitted.reason(snapshot):
             return ()
         ask = CompletionAsk("", "", snapshot, offset)
         found = self._known(ask, self._remembered(ask))
@@ -146,18 +157,17 @@ class Completer(Feature):
         self._acceptance.offered(snapshot.uri, found.suggestions)
         return found.suggestions
 
-    def pause(self, is_paused: bool) -> None:
-        """Stop looking for other suggestions."""
-        if is_paused:
+    def activity_changed(self) -> None:
+        """Stop looking for other suggestions when paused."""
+        if self._activity.is_paused:
             self.others.stop()
 
     def closed(self, uri: str) -> None:
-        """The document is gone: its running question ends, its tree and answers are dropped."""
+        """The document is gone: its running question ends, its answers are dropped."""
         task = self._running.pop(uri, None)
         if task is not None:
             task.cancel()
         self.others.stop(uri)
-        self.questions.closed(uri)
         self.cache.forget(uri)
 
     @property
@@ -195,7 +205,7 @@ class Completer(Feature):
         self.others.leave(ask)
         document = self._documents.at(ask.snapshot)
         account.situation = document.asked(ask.offset)
-        if (edit := await self.next_edit(ask)) is not None:
+        if (edit := await self._next_edit(ask)) is not None:
             account.situation = Situation.NEXT_EDIT
             return CompletionAnswer((edit,))
         if hits := self._remembered(ask):
@@ -426,7 +436,3 @@ class Completer(Feature):
 def _result(text: str, offset: int, continuation: str) -> int:
     """What stands for the text with `continuation` in it: equal texts have equal ones."""
     return hash(text[:offset] + continuation + text[offset:])
-
-
-async def _no_edit(_ask: CompletionAsk) -> Suggestion | None:
-    return None

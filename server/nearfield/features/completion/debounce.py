@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from nearfield.config.schema import Completion
 from nearfield.features.completion.budget import CHARS_PER_TOKEN, Allowance
-from nearfield.features.completion.prompting import Cursor, go_on
+from nearfield.features.completion.prompting import go_on
 from nearfield.features.completion.request import CompletionAsk
+from nearfield.features.cursor import Cursor
 from nearfield.features.documents import Document
 from nearfield.types import Capabilities
 

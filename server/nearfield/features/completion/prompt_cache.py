@@ -20,6 +20,7 @@ import re
 import secrets
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -33,6 +34,7 @@ from nearfield.features.completion.prompting import request_of_held
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Document, Documents
 from nearfield.features.feature import Feature
+from nearfield.features.idle import IdleScheduler
 from nearfield.files.private import (
     is_private,
     private_draft,
@@ -63,6 +65,8 @@ DOCUMENTS = 2
 """So many documents are kept at the end and restored at the start: an engine holds two prompts of
 each, four in all."""
 
+KEEP_SECONDS = 10.0
+"""After this time without a keystroke or a request the user thinks, reads, or is gone."""
 ABANDONED_SECONDS = 600
 """A draft that nobody has finished in this time is nobody's: writing one takes milliseconds."""
 
@@ -111,8 +115,11 @@ class Kept(msgspec.Struct, frozen=True):
 class PromptCache(Feature):
     """Keeps and restores. One event loop; files are touched in threads."""
 
-    def __init__(self, documents: Documents, folder: Path) -> None:
+    def __init__(
+        self, documents: Documents, folder: Path, scheduler: IdleScheduler | None = None
+    ) -> None:
         self._documents = documents
+        self._scheduler = scheduler or IdleScheduler()
         self._folder = folder
         self._keeper: Keeping | None = None
         self._permitted: DocumentFilter | None = None
@@ -132,6 +139,20 @@ class PromptCache(Feature):
     def opened(self, snapshot: Snapshot) -> None:
         """Restore what was kept of the document, in the background."""
         self.begin(snapshot.uri)
+
+    def idle(self, document: Document) -> None:
+        """Keep what the model has read of the document when nothing happens for a while."""
+        self._scheduler.at(KEEP_SECONDS, "keep a prompt", partial(self.keep, document))
+
+    def closed(self, uri: str) -> None:
+        """Keep what the model has read of the document, in the background."""
+        if (document := self._documents.get(uri)) is not None and document.held:
+            run_task(self.keep(document), "keep a prompt")
+
+    def restore_recent(self) -> None:
+        """Restore what was kept of the documents worked on last, in the background."""
+        for document in self._documents.recent(DOCUMENTS):
+            self.begin(document.snapshot.uri)
 
     def use(self, keeper: object, permitted: DocumentFilter, limit_mb: int) -> None:
         """Work with this provider from now on, in so many MiB; 0 keeps nothing."""

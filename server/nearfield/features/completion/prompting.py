@@ -14,14 +14,13 @@ from nearfield.config.schema import Completion
 from nearfield.context.slice import Budget, Slice, Window, breaks, build, line_above, shown_path
 from nearfield.features.completion.budget import CHARS_PER_TOKEN, LEAST_TOKENS, Allowance
 from nearfield.features.completion.cached_prompt import CachedPrompt, Prompt, chars_of
+from nearfield.features.cursor import Cursor
 from nearfield.features.documents import Document
 from nearfield.routing.request_context import RequestContext, Source, Task
-from nearfield.syntax.parser import Parsed
 from nearfield.types import (
     Included,
     InfillRequest,
     Priority,
-    Selected,
     Snapshot,
     Snippet,
     SnippetKind,
@@ -54,16 +53,6 @@ class Plan:
     def prompt(self) -> Prompt:
         """What stands where in the prompt."""
         return self.held.prompt
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """A cursor in a parsed document."""
-
-    snapshot: Snapshot
-    parsed: Parsed | None
-    offset: int
-    selected: Selected | None = None
 
 
 def choose(

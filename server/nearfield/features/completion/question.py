@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -11,19 +10,14 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Completion, Config
 from nearfield.features.completion.budget import Allowance, Rates, allow
 from nearfield.features.completion.debounce import wait_ms
-from nearfield.features.completion.prompting import Cursor, Plan, choose, request_of
+from nearfield.features.completion.prompting import Plan, choose, request_of
 from nearfield.features.completion.request import CompletionAsk
 from nearfield.features.completion.shape import Shaper
+from nearfield.features.cursor import Cursor, DocumentTrees
 from nearfield.features.documents import Document
 from nearfield.providers.base import Provider
 from nearfield.routing.router import Router
-from nearfield.syntax.languages import language_for
-from nearfield.syntax.parser import ParseCache, Parsed
-from nearfield.types import Capabilities, HealthState, InfillRequest, Selected, Snapshot, Snippet
-
-PARSE_IN_THREAD_CHARS = 10_000
-"""A longer text is parsed off the event loop: 0.1 MB takes 7 ms the first time, and what is no code
-a hundred times as long."""
+from nearfield.types import Capabilities, HealthState, InfillRequest, Snapshot, Snippet
 
 SOON_SHARE = 0.4
 """After so much of the time for an answer, the lines that are there are shown to who types rather
@@ -33,10 +27,6 @@ SnippetsOf = Callable[[Snapshot, int, int], tuple[Snippet, ...]]
 """What helps at an offset of a document, in at most so many characters; without waiting."""
 
 Prepare = Callable[[Snapshot, int], Awaitable[None]]
-
-
-async def _nothing(_snapshot: Snapshot, _offset: int) -> None:
-    """Nothing is known of other files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +42,15 @@ class Question:
 
 
 class Questions:
-    """Makes them, by the settings and by what the provider affords; keeps the documents' trees.
-    One event loop."""
+    """Makes them, by the settings and by what the provider affords. `snippets` returns what is
+    ready to be shown of other files; `prepare` makes it fit the place, where the user waits. One
+    event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, trees: DocumentTrees, snippets: SnippetsOf, prepare: Prepare) -> None:
         self.rates = Rates()
-        self.prepare: Prepare = _nothing
-        """Sees to it that `snippets` fit the place, in a moment; asked where the user waits."""
-        self.snippets: SnippetsOf = lambda snapshot, offset, budget: ()
-        """What is ready to be shown of other files; asked at every question."""
-        self._trees = ParseCache()
+        self.cursor = trees.cursor
+        self.snippets = snippets
+        self._prepare = prepare
         self._configs = FolderConfigs(Config())
 
     def configure(self, config: FolderConfigs) -> None:
@@ -71,16 +60,6 @@ class Questions:
     def settings(self, snapshot: Snapshot) -> Completion:
         """Return the settings of the folder that a document is in."""
         return self._configs.of(snapshot.root).completion
-
-    def closed(self, uri: str) -> None:
-        """The document is gone."""
-        self._trees.forget(uri)
-
-    async def cursor(
-        self, snapshot: Snapshot, offset: int, selected: Selected | None = None
-    ) -> Cursor:
-        """The cursor with the document's tree; a long text is parsed in a thread."""
-        return Cursor(snapshot, await self._parse(snapshot), offset, selected)
 
     async def make(
         self, ask: CompletionAsk, document: Document, router: Router, deadline: float
@@ -92,7 +71,7 @@ class Questions:
             router, ask.snapshot, deadline - time.monotonic(), patient=ask.invoked
         )
         if ask.invoked:
-            await self.prepare(ask.snapshot, ask.offset)
+            await self._prepare(ask.snapshot, ask.offset)
         snippets = self.snippets(ask.snapshot, ask.offset, allowance.snippet_chars)
         plan = choose(cursor, document, allowance, settings, patient=ask.invoked, snippets=snippets)
         soon = deadline - (1 - SOON_SHARE) * settings.deadline_ms / 1000
@@ -151,12 +130,6 @@ class Questions:
         if not candidates:
             return Capabilities()
         return self.rates.fill_in(candidates[0].name, candidates[0].capabilities)
-
-    async def _parse(self, snapshot: Snapshot) -> Parsed | None:
-        language = language_for(snapshot.language, snapshot.path)
-        if len(snapshot.text) > PARSE_IN_THREAD_CHARS:
-            return await asyncio.to_thread(self._trees.parse, snapshot.uri, language, snapshot.text)
-        return self._trees.parse(snapshot.uri, language, snapshot.text)
 
 
 def on_this_machine(router: Router | None) -> Provider | None:

@@ -17,12 +17,15 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.config.schema import Hover as HoverSettings
 from nearfield.errors import NearfieldError, ProviderError
+from nearfield.features.cursor import CursorOf
 from nearfield.features.document_filter import DocumentFilter
+from nearfield.features.documents import Document, Documents
 from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.hover.facts import Facts, Known, Outlines, facts_of, local_facts
 from nearfield.features.hover.markdown import page
@@ -37,10 +40,10 @@ from nearfield.features.hover.wording import (
     question_of,
     tidy,
 )
+from nearfield.features.idle import Activity, IdleScheduler
 from nearfield.features.offers import Offers
 from nearfield.features.remote_choice import RemoteChoice
 from nearfield.features.trace import Account, TraceLog
-from nearfield.features.workspace_context.knowledge import CursorOf
 from nearfield.routing.request_context import RequestContext, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.routing.tasks import ROLES
@@ -60,6 +63,8 @@ but for the first look at a very large document."""
 BACKGROUND_SECONDS = 120.0
 """An explanation that takes longer is of no use to anybody any more."""
 
+PREPARE = "prepare an explanation"
+"""The name of its idle job."""
 HOVER = "textDocument/hover"
 EXPLAIN = "nearfield.explain"
 
@@ -108,9 +113,18 @@ class Explainer(Feature):
     """See the module's docstring. One event loop."""
 
     def __init__(
-        self, cursor_of: CursorOf, known: Known | None, offers: Offers, traces: TraceLog
+        self,
+        documents: Documents,
+        cursor_of: CursorOf,
+        known: Known | None,
+        offers: Offers,
+        traces: TraceLog,
+        scheduler: IdleScheduler,
+        activity: Activity,
     ) -> None:
-        self.problems = Problems()
+        self.problems = Problems(documents)
+        self._scheduler = scheduler
+        self._activity = activity
         self._cursor_of = cursor_of
         self._known = known
         self._offers = offers
@@ -118,11 +132,9 @@ class Explainer(Feature):
         self._outlines = Outlines()
         self._kept: OrderedDict[str, Explanation] = OrderedDict()
         self._running: tuple[str, asyncio.Task[Explanation | None]] | None = None
-        self._resting: asyncio.Task[None] | None = None
         self._rested: tuple[str, int] | None = None
         self._asked = 0
         self._edits = 0
-        self._paused = False
         self.configure(FolderConfigs(Config()), None)
 
     # --- life -------------------------------------------------------------------------------
@@ -135,32 +147,29 @@ class Explainer(Feature):
         self._roles = config.user.routing.tasks
         self._router = router
 
-    def pause(self, is_paused: bool) -> None:
-        """Ask no model, until told otherwise."""
-        self._paused = is_paused
-        if is_paused:
+    def activity_changed(self) -> None:
+        """Stop when paused."""
+        if self._activity.is_paused:
             self.stop()
 
     def stop(self) -> None:
         """Something more urgent comes: compute nothing that nobody waits for."""
-        if self._resting is not None:
-            self._resting.cancel()
+        self._scheduler.cancel(PREPARE)
         if self._running is not None:
             self._running[1].cancel()
             self._running = None
 
     async def aclose(self) -> None:
         """End all work."""
-        running, resting = self._running, self._resting
+        running = self._running
         self.stop()
-        await stop_task(resting)
         if running is not None:
             await stop_task(running[1])
 
     @property
     def model(self) -> str:
         """The model that would be asked first, "" for none or while nothing may be asked."""
-        if self._router is None or self._paused:
+        if self._router is None or self._activity.is_paused:
             return ""
         return speaker(self._router, self._roles, Task.EXPLAIN)
 
@@ -168,30 +177,29 @@ class Explainer(Feature):
 
     def changed(self, change: DocumentChange) -> None:
         """Stop explaining: the user types."""
-        snapshot, edits = change.after, change.edits
         self.stop()
         self._edits += 1
         self._rested = None
-        self.problems.changed(snapshot.uri, edits)
-        if edits:
-            last = edits[-1]
-            self.rest(snapshot, last.span.start + len(last.text))
+        self.problems.changed(change.after.uri, change.edits)
 
     def closed(self, uri: str) -> None:
-        """The document is gone."""
+        """Stop explaining."""
         self.stop()
-        self.problems.closed(uri)
+
+    def idle(self, document: Document) -> None:
+        """Prepare soon what a hover over the place of the last edit or request would say."""
+        if document.focus is not None:
+            self.rest(document.snapshot, document.focus)
 
     def rest(self, snapshot: Snapshot, offset: int) -> None:
         """The cursor is there now: prepare what a hover would say, unless something else comes."""
         if (snapshot.uri, offset) == self._rested:
             return
         self._rested = (snapshot.uri, offset)
-        if self._resting is not None:
-            self._resting.cancel()
         settings = self._settings(snapshot.root)
         if settings.enabled and settings.explain and settings.prepare:
-            self._resting = run_task(self._prepare(snapshot, offset), "prepare an explanation")
+            work = partial(self._prepare, snapshot, offset)
+            self._scheduler.at(REST_SECONDS, PREPARE, work)
 
     # --- questions --------------------------------------------------------------------------
 
@@ -249,7 +257,7 @@ class Explainer(Feature):
         restarted: Callable[[], None] | None,
         elsewhere: RemoteChoice | None,
     ) -> Explained:
-        router = self._permitted.require(snapshot, self._router, self._paused)
+        router = self._permitted.require(snapshot, self._router, self._activity.is_paused)
         self.stop()
         cursor = await self._cursor_of(snapshot, span.start)
         problems = self.problems.at(snapshot.uri)
@@ -308,7 +316,11 @@ class Explainer(Feature):
         """Compute the answer in the background, unless it is being computed; what was computed for
         something else makes way. `loads`: also by a model that has to be loaded for it. None where
         no model may or can."""
-        if self._router is None or self._paused or not self._settings(workspace).explain:
+        if (
+            self._router is None
+            or self._activity.is_paused
+            or not self._settings(workspace).explain
+        ):
             return None
         if self._running is not None:
             key, task = self._running
@@ -367,7 +379,6 @@ class Explainer(Feature):
         return state is HealthState.READY or (loads and state is HealthState.IDLE)
 
     async def _prepare(self, snapshot: Snapshot, offset: int) -> None:
-        await asyncio.sleep(REST_SECONDS)
         if self._permitted.kept_out(snapshot) or self._running is not None or self._asked:
             return
         topic = await self._topic(snapshot, offset)

@@ -6,45 +6,37 @@ they hold until their text is edited, or until the client says something else of
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
 
+from nearfield.features.documents import Documents, PerDocument
 from nearfield.features.hover.subject import Problem
 from nearfield.features.spans import moved
 from nearfield.types import Edit, Span
-
-DOCUMENTS_KEPT = 64
 
 
 class Problems:
     """See the module. One event loop."""
 
-    def __init__(self) -> None:
-        self._known: OrderedDict[str, tuple[Problem, ...]] = OrderedDict()
+    def __init__(self, documents: Documents) -> None:
+        self._known = PerDocument[tuple[Problem, ...]](documents)
 
     def tell(self, uri: str, within: Span, found: Iterable[Problem]) -> None:
         """Of `uri`, the problems that touch `within` are `found`, and no others."""
         kept = [one for one in self.at(uri) if not _touch(one.span, within)]
-        self._known[uri] = (*kept, *found)
-        self._known.move_to_end(uri)
-        while len(self._known) > DOCUMENTS_KEPT:
-            self._known.popitem(last=False)
+        self._known.set(uri, (*kept, *found))
 
     def at(self, uri: str) -> tuple[Problem, ...]:
         """What is known of `uri`."""
-        return self._known.get(uri, ())
+        return self._known.get(uri) or ()
 
     def changed(self, uri: str, edits: Iterable[Edit]) -> None:
         """The document was edited."""
         if known := self._known.get(uri):
             edits = tuple(edits)
             places = [(one, moved(one.span, edits)) for one in known]
-            self._known[uri] = tuple(replace(one, span=at) for one, at in places if at is not None)
-
-    def closed(self, uri: str) -> None:
-        """The document is gone."""
-        self._known.pop(uri, None)
+            followed = (replace(one, span=at) for one, at in places if at is not None)
+            self._known.set(uri, tuple(followed))
 
 
 def _touch(one: Span, other: Span) -> bool:

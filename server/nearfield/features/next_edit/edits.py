@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
-from nearfield.features.completion.prompting import Cursor
+from nearfield.features.cursor import CursorOf
 from nearfield.features.document_filter import DocumentFilter
-from nearfield.features.documents import difference
+from nearfield.features.documents import Document, Documents, PerDocument, difference
 from nearfield.features.feature import DocumentChange, Feature
+from nearfield.features.idle import IdleScheduler
 from nearfield.features.next_edit.dependents import (
     Dependents,
     dependents_of,
@@ -62,7 +63,6 @@ GUESS_AFTER_SECONDS = 0.8
 what that reads is wanted more often."""
 NOWHERE = -1
 """Where the cursor is when nobody has said."""
-DOCUMENTS_KEPT = 32
 IN_THREAD_CHARS = 10_000
 """In a longer text the looking up is done off the event loop."""
 
@@ -81,27 +81,32 @@ class NextEdit:
 
 
 class NextEdits(Feature):
-    """The next edits of all documents. `cursor` gives a document's tree as it is now."""
+    """The next edits of all documents. `cursor` gives a document's tree as it is now; `on_guess`
+    is called when a model has read something else than a document."""
 
     def __init__(
         self,
-        cursor: Callable[[Snapshot, int], Awaitable[Cursor]],
+        documents: Documents,
+        cursor: CursorOf,
+        scheduler: IdleScheduler,
+        on_guess: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cursor = cursor
         self._clock = clock
-        self._followed: OrderedDict[str, Followed] = OrderedDict()
+        self._scheduler = scheduler
+        self._followed = PerDocument[Followed](documents)
         self._before = ParseCache(4)
         self._made = 0
-        self.guesser = Guesser()
+        self.guesser = Guesser(on_guess)
         self._guessing: asyncio.Task[None] | None = None
         self._guessed: Snapshot | None = None
         """What the model is being asked about."""
         self.configure(FolderConfigs(Config()))
 
-    def opened(self, snapshot: Snapshot) -> None:
-        """Forget the text that the document had before."""
-        self.closed(snapshot.uri)
+    def activity_changed(self) -> None:
+        """Stop asking a model."""
+        self.stop()
 
     def configure(self, config: FolderConfigs, router: Router | None = None) -> None:
         """Work by these settings and providers from now on."""
@@ -120,23 +125,18 @@ class NextEdits(Feature):
         if not self._is_enabled(after) or language is None or language.name not in SUPPORTED:
             return
         followed = self._followed.get(after.uri)
-        if before is None:
-            self.closed(after.uri)
-        elif edits:
+        if before is not None and edits:
             if followed is None or followed.text != before.text:
-                followed = self._followed[after.uri] = Followed(before.text, before.version)
+                followed = Followed(before.text, before.version)
+                self._followed.set(after.uri, followed)
             if len(edits) == 1 and _is_coarse(edits[0]):
                 # A client that sends whole texts, or an editor that sends whole lines.
                 edits = difference(before.text, after.text)
             followed.change(after.text, after.version, edits, self._clock())
-            self._followed.move_to_end(after.uri)
-            while len(self._followed) > DOCUMENTS_KEPT:
-                self._followed.popitem(last=False)
 
     def closed(self, uri: str) -> None:
-        """The document is gone, or is another one now."""
+        """Stop, and drop the tree of the text before."""
         self.stop()
-        self._followed.pop(uri, None)
         self._before.forget(uri)
 
     def dismiss(self, edit_id: str) -> bool:
@@ -223,13 +223,14 @@ class NextEdits(Feature):
 
     # --- the model -----------------------------------------------------------------------------
 
-    def rest(self, snapshot: Snapshot) -> None:
-        """Nobody types or asks: a model may say what is next, where nothing else does."""
+    def idle(self, document: Document) -> None:
+        """Ask a model what is next soon, where nothing else says it."""
+        snapshot = document.snapshot
         if not self.guesser.is_enabled(snapshot) or self._is_guessing(snapshot):
             return
         if self._is_followed(snapshot):
-            self.stop()
-            self._guessing = run_task(self._when_resting(snapshot), "guess a next edit")
+            work = partial(self._when_idle, snapshot)
+            self._scheduler.at(GUESS_AFTER_SECONDS, "guess a next edit", work)
 
     def stop(self) -> None:
         """Something else comes: give the model free."""
@@ -241,13 +242,12 @@ class NextEdits(Feature):
         """Stop, and wait until the stream is closed."""
         await stop_task(self._guessing)
 
-    async def _when_resting(self, snapshot: Snapshot) -> None:
-        await asyncio.sleep(GUESS_AFTER_SECONDS)
+    async def _when_idle(self, snapshot: Snapshot) -> None:
         if await self.offered(snapshot, NOWHERE) or not self._is_followed(snapshot):
             return
         now = (await self._cursor(snapshot, 0)).parsed
         if now is not None:
-            await self._guess(snapshot, now)
+            self._begin(snapshot, now)
 
     def _begin(self, snapshot: Snapshot, now: Parsed) -> asyncio.Task[None]:
         """The guess for somebody who waits: the one under way, or one that begins now."""

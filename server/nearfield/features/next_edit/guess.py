@@ -34,8 +34,8 @@ class Guesser:
     """One question at a time, by the model for completions. `asked` hears that the model has read
     something else than a document."""
 
-    def __init__(self) -> None:
-        self.asked: Callable[[], None] = lambda: None
+    def __init__(self, asked: Callable[[], None]) -> None:
+        self._asked = asked
         self._router: Router | None = None
         self._configs = FolderConfigs(Config())
 
@@ -71,7 +71,7 @@ class Guesser:
             errand = RequestContext(Task.COMPLETE, document=snapshot.text)
             await generate(found, router, request, errand, _AllOfIt())
         finally:
-            self.asked()
+            self._asked()
         if found.ending in (Ending.FAILED, Ending.DEADLINE):
             log.info("no next edit: %s", describe(found.error) if found.error else found.ending)
             return None

@@ -3,13 +3,14 @@ edited."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from nearfield.features.documents import difference
 from nearfield.features.review.findings import Finding
 from nearfield.features.spans import moved
 from nearfield.files.lines import line_number
+from nearfield.listeners import Listeners
 from nearfield.types import Edit, Snapshot, Span
 
 __all__ = ["FindingStore"]
@@ -24,12 +25,12 @@ class _Shown:
 
 
 class FindingStore:
-    """See the module. One event loop. `on_change` hears the URI of each document whose findings are
+    """See the module. One event loop. `changes` tells the URI of each document whose findings are
     others, or elsewhere."""
 
     def __init__(self) -> None:
         self._shown: dict[str, _Shown] = {}
-        self.on_change: Callable[[str], None] = lambda uri: None
+        self.changes = Listeners[str]()
 
     @property
     def uris(self) -> tuple[str, ...]:
@@ -99,7 +100,7 @@ class FindingStore:
         else:
             self._shown.pop(uri, None)
         if before != self.at(uri):
-            self.on_change(uri)
+            self.changes.tell(uri)
 
 
 def _moved(findings: Iterable[Finding], edits: Sequence[Edit], now: Snapshot) -> Iterator[Finding]:

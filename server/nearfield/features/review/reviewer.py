@@ -14,18 +14,19 @@ from pathlib import Path
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
+from nearfield.features.cursor import CursorOf
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.hover.explainer import speaker
 from nearfield.features.hover.facts import shown_path
 from nearfield.features.hover.wording import fenced
+from nearfield.features.idle import Activity
 from nearfield.features.offers import Offers
 from nearfield.features.remote_choice import RemoteChoice
 from nearfield.features.review.finding_store import FindingStore
 from nearfield.features.review.findings import Finding, accepted, answers, schema_of
 from nearfield.features.review.pieces import Piece, pieces_of
 from nearfield.features.trace import Account, TraceLog
-from nearfield.features.workspace_context.knowledge import CursorOf
 from nearfield.files.encoding import text_file
 from nearfield.files.lines import split_lines
 from nearfield.files.uris import uri_of
@@ -75,12 +76,14 @@ class Review:
 class Reviewer(Feature):
     """See the module's docstring. One event loop; `board` has what is shown."""
 
-    def __init__(self, cursor_of: CursorOf, offers: Offers, traces: TraceLog) -> None:
+    def __init__(
+        self, cursor_of: CursorOf, offers: Offers, traces: TraceLog, activity: Activity
+    ) -> None:
         self.board = FindingStore()
         self._cursor_of = cursor_of
         self._offers = offers
         self._traces = traces
-        self._paused = False
+        self._activity = activity
         self.configure(FolderConfigs(Config()), None)
 
     def configure(self, config: FolderConfigs, router: Router | None) -> None:
@@ -96,14 +99,10 @@ class Reviewer(Feature):
         """Let the findings follow their lines."""
         self.board.changed(change.after, change.edits)
 
-    def pause(self, is_paused: bool) -> None:
-        """Stop asking models, or go on."""
-        self._paused = is_paused
-
     @property
     def model(self) -> str:
         """The model that would be asked first, "" for none or while nothing may be asked."""
-        if self._router is None or self._paused:
+        if self._router is None or self._activity.is_paused:
             return ""
         return speaker(self._router, self._roles, Task.REVIEW)
 
@@ -140,7 +139,7 @@ class Reviewer(Feature):
         review: Review,
         elsewhere: RemoteChoice | None,
     ) -> None:
-        router = self._permitted.require(snapshot, self._router, self._paused)
+        router = self._permitted.require(snapshot, self._router, self._activity.is_paused)
         cursor = await self._cursor_of(snapshot, 0)
         pieces = await asyncio.to_thread(
             pieces_of, snapshot.text, snapshot.path or snapshot.uri, cursor.parsed, rows, changed

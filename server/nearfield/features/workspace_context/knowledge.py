@@ -12,18 +12,21 @@ import asyncio
 import contextlib
 import importlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.context.mentions import mentions
-from nearfield.features.completion.prompting import Cursor
+from nearfield.features.cursor import CursorOf
 from nearfield.features.document_filter import DocumentFilter
+from nearfield.features.documents import Document, Documents, PerDocument
 from nearfield.features.feature import DocumentChange, Feature
+from nearfield.features.idle import Activity, IdleScheduler
 from nearfield.features.status import IndexState
 from nearfield.features.workspace_context.prepared import Prepared
 from nearfield.features.workspace_context.recent_edits import Recent
@@ -37,7 +40,7 @@ from nearfield.features.workspace_context.snippets import (
 )
 from nearfield.listeners import Listeners
 from nearfield.routing.router import Router
-from nearfield.tasks import run_task, stop_task
+from nearfield.tasks import run_task
 from nearfield.types import Reason, Snapshot, Snippet
 
 if TYPE_CHECKING:
@@ -92,17 +95,29 @@ class Found:
 
 _WORST_FIRST = ("failed", "building", "starting", "embedding", "reading", "paused", "ready")
 
-CursorOf = Callable[[Snapshot, int], Awaitable[Cursor]]
-"""A document with its tree, as the completer has it."""
-
 
 class Knowledge(Feature):
     """See the module's docstring. One event loop."""
 
     def __init__(
-        self, config: FolderConfigs, cursor_of: CursorOf, wait_seconds: float = START_SECONDS
+        self,
+        config: FolderConfigs,
+        documents: Documents,
+        cursor_of: CursorOf,
+        scheduler: IdleScheduler,
+        activity: Activity,
+        *,
+        embed: Embed | None = None,
+        on_prepared: Callable[[str], None] = lambda uri: None,
+        wait_seconds: float = START_SECONDS,
     ) -> None:
-        """Cheap, no I/O."""
+        """Cheap, no I/O. `embed` makes vectors where the settings name a provider for that;
+        `on_prepared` gets the URI of a document for which other snippets are ready."""
+        self._embed = embed
+        self._on_prepared = on_prepared
+        self._scheduler = scheduler
+        self._activity = activity
+        self._documents = documents
         self._configs = config
         self._permitted = DocumentFilter(config)
         self._cursor_of = cursor_of
@@ -112,18 +127,11 @@ class Knowledge(Feature):
         self._indexes: dict[str, Index] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._opened_by: dict[str, Config] = {}
-        self._documents: dict[str, Snapshot] = {}
-        self._prepared: dict[str, Prepared] = {}
-        self._preparing: asyncio.Task[None] | None = None
+        self._prepared = PerDocument[Prepared](documents)
         self._recent = Recent()
         self._changed = asyncio.Event()
-        self._paused = False
         self._listeners = Listeners[IndexState]()
         self._detail = ""
-        self.embed: Embed | None = None
-        """Makes vectors where the settings name a provider for that."""
-        self.when_prepared: Callable[[str], None] = lambda uri: None
-        """Hears of which document other snippets are ready."""
 
     # --- life -------------------------------------------------------------------------------
 
@@ -146,17 +154,18 @@ class Knowledge(Feature):
         self._roots = tuple(dict.fromkeys(roots))
         self._changed.set()
 
-    def suspend(self) -> None:
-        """Do no work in the background until `resume`."""
-        self._paused = True
-        for index in self._indexes.values():
-            index.pause()
-
-    def resume(self) -> None:
-        """Go on."""
-        self._paused = False
+    def activity_changed(self) -> None:
+        """Let the indexes work in the background, or not."""
+        if not self._activity.allows_idle_work():
+            self.suspend()
+            return
         for index in self._indexes.values():
             index.resume()
+
+    def suspend(self) -> None:
+        """Let the indexes do no work in the background."""
+        for index in self._indexes.values():
+            index.pause()
 
     def give_way(self, seconds: float = TYPING_SECONDS) -> None:
         """Leave the machine to whoever types or waits for so long from now."""
@@ -165,7 +174,6 @@ class Knowledge(Feature):
 
     async def aclose(self) -> None:
         """Close the indexes; `run` must have ended."""
-        await stop_task(self._preparing)
         for root in tuple(self._indexes):
             self._close(root)
         if self._closing:
@@ -193,15 +201,15 @@ class Knowledge(Feature):
             if refused := await asyncio.to_thread(_refused, root):
                 self._detail = refused
                 continue
-            index: Index = (await asyncio.to_thread(_index_class))(config, embed=self.embed)
+            index: Index = (await asyncio.to_thread(_index_class))(config, embed=self._embed)
             self._indexes[root] = index
             self._opened_by[root] = config
             index.subscribe(lambda _: self._say())
             await index.open(Path(root))
-            if self._paused:
+            if not self._activity.allows_idle_work():
                 index.pause()
-            for snapshot in self._documents.values():
-                self._pass_on(snapshot)
+            for document in self._documents:
+                self._pass_on(document.snapshot)
             self._say_near()
         self._say()
 
@@ -209,34 +217,27 @@ class Knowledge(Feature):
 
     def opened(self, snapshot: Snapshot) -> None:
         """A document is there, or is replaced as a whole."""
-        self._documents.pop(snapshot.uri, None)
-        self._documents[snapshot.uri] = snapshot
         self._pass_on(snapshot)
         self._say_near()
-        self.rest(snapshot.uri, None)
 
     def changed(self, change: DocumentChange) -> None:
         """Pass an edit on to the index, and remember what was edited lately."""
         snapshot, edits = change.after, change.edits
         self.give_way()
-        self._documents[snapshot.uri] = snapshot
         self._recent.edited(snapshot, edits)
         self._pass_on(snapshot)
 
     def closed(self, uri: str) -> None:
         """The document is gone."""
-        snapshot = self._documents.pop(uri, None)
-        self._prepared.pop(uri, None)
+        document = self._documents.get(uri)
+        snapshot = document.snapshot if document is not None else None
         if snapshot is not None and _is_file(snapshot) and (index := self._index_of(snapshot)):
             index.closed(snapshot.path or "")
 
-    def rest(self, uri: str, offset: int | None) -> None:
-        """The user rests in a document, the cursor at `offset` (None: nobody knows): prepare what
-        a completion there will need, unless something else comes soon."""
-        if self._preparing is not None:
-            self._preparing.cancel()
+    def idle(self, document: Document) -> None:
+        """Prepare soon what a completion at the cursor will need."""
         if self._indexes:
-            self._preparing = run_task(self._prepare(uri, offset), "prepare snippets")
+            self._scheduler.at(REST_SECONDS, "prepare snippets", partial(self._prepare, document))
 
     # --- questions --------------------------------------------------------------------------
 
@@ -338,8 +339,8 @@ class Knowledge(Feature):
             index.buffer(snapshot.path or "", snapshot.text)
 
     def _say_near(self) -> None:
-        latest = list(self._documents.values())[-NEAR_FILES:]
-        paths = tuple(snapshot.path for snapshot in reversed(latest) if snapshot.path)
+        latest = [document.snapshot for document in self._documents.recent(NEAR_FILES)]
+        paths = tuple(snapshot.path for snapshot in latest if snapshot.path)
         for index in self._indexes.values():
             index.near(paths)
 
@@ -352,20 +353,24 @@ class Knowledge(Feature):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 found = await self._gathered(snapshot, offset, Prepared.MOST_CHARS, meaning=False)
-                self._prepared.setdefault(snapshot.uri, Prepared()).adopt(found)
+                self._prepared_of(snapshot.uri).adopt(found)
 
-    async def _prepare(self, uri: str, offset: int | None) -> None:
-        await asyncio.sleep(REST_SECONDS)
-        snapshot = self._documents.get(uri)
-        if snapshot is None:
-            return
-        held = self._prepared.setdefault(uri, Prepared())
-        place = min(len(snapshot.text) if offset is None else offset, len(snapshot.text))
+    def _prepared_of(self, uri: str) -> Prepared:
+        if (prepared := self._prepared.get(uri)) is None:
+            prepared = Prepared()
+            self._prepared.set(uri, prepared)
+        return prepared
+
+    async def _prepare(self, document: Document) -> None:
+        snapshot, offset = document.snapshot, document.cursor
+        uri, end = snapshot.uri, len(snapshot.text)
+        held = self._prepared_of(uri)
+        place = end if offset is None else min(offset, end)
         found = await self._gathered(snapshot, place, Prepared.MOST_CHARS, meaning=False)
         if held.lacks(found):
             await asyncio.sleep(held.steady_seconds)
-        if held.adopt(found) and uri in self._documents:
-            self.when_prepared(uri)
+        if held.adopt(found) and self._documents.get(uri) is document:
+            self._on_prepared(uri)
 
     async def _gathered(
         self, snapshot: Snapshot, offset: int, budget: int, *, meaning: bool
@@ -375,9 +380,9 @@ class Knowledge(Feature):
             return []
         cursor = await self._cursor_of(snapshot, offset)
         shown = {
-            uri: one
-            for uri, one in self._documents.items()
-            if self._permitted.reason(one) is not Reason.EXCLUDED
+            one.snapshot.uri: one.snapshot
+            for one in self._documents
+            if self._permitted.reason(one.snapshot) is not Reason.EXCLUDED
         }
         regions = self._recent.regions(snapshot, offset, shown)
 

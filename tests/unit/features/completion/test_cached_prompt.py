@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from nearfield.config.schema import Completion
 from nearfield.features.completion.budget import Allowance
 from nearfield.features.completion.cached_prompt import WRITTEN_LINES
-from nearfield.features.completion.prompting import Cursor, choose, cut, go_on
+from nearfield.features.completion.prompting import choose, cut, go_on
+from nearfield.features.cursor import Cursor
 from nearfield.features.documents import Document, Documents
 from nearfield.types import Edit, Selected, Snapshot, Span
 

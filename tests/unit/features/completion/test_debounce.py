@@ -11,8 +11,9 @@ import pytest
 from nearfield.config.schema import Completion
 from nearfield.features.completion.budget import allow
 from nearfield.features.completion.debounce import wait_ms
-from nearfield.features.completion.prompting import Cursor, cut
+from nearfield.features.completion.prompting import cut
 from nearfield.features.completion.request import CompletionAsk
+from nearfield.features.cursor import Cursor
 from nearfield.features.documents import Document
 from nearfield.types import Capabilities, Edit, Snapshot, Span
 

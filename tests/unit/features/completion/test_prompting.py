@@ -6,7 +6,8 @@ import pytest
 
 from nearfield.config.schema import Completion
 from nearfield.features.completion.budget import Allowance
-from nearfield.features.completion.prompting import Cursor, Plan, choose, cut
+from nearfield.features.completion.prompting import Plan, choose, cut
+from nearfield.features.cursor import Cursor
 from nearfield.features.documents import Document
 from nearfield.types import Cell, Snapshot, Snippet
 

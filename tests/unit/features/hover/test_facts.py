@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from nearfield.features.documents import Documents
 from nearfield.features.hover.facts import Outlines, local_facts, signature_at
 from nearfield.features.hover.markdown import page
 from nearfield.features.hover.problems import Problems
@@ -266,7 +267,9 @@ def test_a_page_has_facts_then_the_explanation_and_nothing_of_neither() -> None:
 
 
 def test_problems_hold_until_their_text_is_edited_or_the_client_says_otherwise() -> None:
-    problems = Problems()
+    documents = Documents()
+    documents.opened(Snapshot("u", "python", 1, " " * 40))
+    problems = Problems(documents)
     one, other = Problem(Span(10, 15), "one"), Problem(Span(30, 35), "other")
     problems.tell("u", Span(0, 20), [one])
     problems.tell("u", Span(25, 40), [other])
