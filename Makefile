@@ -43,6 +43,7 @@ static:
 test: setup models static ## Run every check
 	@echo "== VS Code extension" && scripts/check-vscode
 	@echo "== Neovim plugin" && scripts/check-neovim
+	@command -v emacs >/dev/null || scripts/install-packages emacs-nox elpa-eglot
 	@echo "== unit tests" && CI=1 $(BIN)/python -m pytest -q -n auto tests/unit
 	@echo "== tests" && CI=1 $(BIN)/python -m pytest --ignore=tests/unit
 
