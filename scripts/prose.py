@@ -1,7 +1,7 @@
 """Check the prose of the sources: docstrings, comments and documentation.
 
-The rules are those of docs/glossary.md: its table "Not used", the words that a docstring does not
-open with, and no sentence of a docstring with more than `MAX_WORDS` words. Prints one line a finding,
+The rules are those of docs/glossary.md: its table "Not used", and the words that a docstring does
+not open with. A sentence of a docstring has at most `MAX_WORDS` words. Prints a line per finding,
 `PATH:LINE: message`, and exits with 1 when there is one.
 
 Usage: scripts/prose.py [PATH…]     by default the server, the scripts and the documentation
@@ -19,7 +19,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 GLOSSARY = ROOT / "docs" / "glossary.md"
-PLACES = ("server", "scripts", "docs", "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md")
+PLACES = (
+    "server",
+    "scripts",
+    "docs",
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+)
 MAX_WORDS = 40
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
@@ -63,9 +71,11 @@ def check(path: Path, rules: Rules) -> Iterator[tuple[int, str]]:
         if isinstance(node, Documented) and (text := ast.get_docstring(node)):
             line = node.body[0].lineno
             yield from ((line, message) for message in rules.docstring(text))
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            if isinstance(node.value.value, str):
-                yield from ((node.lineno, message) for message in rules.text(node.value.value))
+        match node:
+            case ast.Expr(value=ast.Constant(value=str(text))):
+                yield from ((node.lineno, message) for message in rules.text(text))
+            case _:
+                pass
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             yield from ((token.start[0], message) for message in rules.text(token.string))
@@ -75,13 +85,13 @@ def main() -> None:
     """Check the named files and folders."""
     rules = Rules(GLOSSARY.read_text("utf-8"))
     places = [Path(argument) for argument in sys.argv[1:]] or [ROOT / place for place in PLACES]
-    files = [f for place in places for f in ([place] if place.is_file() else place.rglob("*.*"))]
+    files = {f for place in places for f in ([place] if place.is_file() else place.rglob("*.*"))}
     found = 0
     for path in sorted(files):
         if path.suffix in {".py", ".md"} and path != GLOSSARY:
             for line, message in check(path, rules):
                 found += 1
-                print(f"{path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}:{line}: {message}")
+                print(f"{path}:{line}: {message}")
     if found:
         sys.exit(f"{found} findings; docs/glossary.md has the rules")
 
