@@ -17,7 +17,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import PurePath
 
 import tree_sitter
 
@@ -26,7 +25,7 @@ from nearfield.syntax.notebook import shown_above
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Selected, Snapshot, Snippet
 
-__all__ = ["Budget", "Slice", "Window", "breaks", "build", "line_above", "shown_path"]
+__all__ = ["Budget", "Slice", "Window", "breaks", "build", "line_above"]
 
 FULL = 0.80
 """A new window starts so far above the cursor, as a share of what the budget allows, …"""
@@ -126,7 +125,7 @@ def build(
         prefix=cells + breaks(head + text[top:left]) + item,
         suffix=breaks(suffix),
         typed=text[max(line, top) : left] + item,
-        path=shown_path(snapshot),
+        path=snapshot.shown_path,
         language=parsed.language.name if parsed else snapshot.language,
         window=Window(top, text[top : min(top + ANCHOR_CHARS, line)] if top else ""),
         end=right + len(suffix),
@@ -278,16 +277,6 @@ def _signature(parsed: Parsed, scope: tree_sitter.Node) -> str:
         if opening > end and opening - first <= SIGNATURE_CHARS:
             end = _line_end(text, opening - 1)
     return text[first : min(end, first + SIGNATURE_CHARS)].rstrip() + "\n"
-
-
-def shown_path(snapshot: Snapshot) -> str:
-    """The document's path as a model is shown it."""
-    if snapshot.path is None:
-        return PurePath(snapshot.uri.rpartition(":")[2]).name
-    path = PurePath(snapshot.path)
-    if snapshot.root and path.is_relative_to(snapshot.root):
-        return path.relative_to(snapshot.root).as_posix()
-    return path.name
 
 
 def breaks(text: str) -> str:

@@ -34,7 +34,7 @@ from nearfield.features.code_actions.rebase import rebased_file
 from nearfield.features.code_actions.testing import OpenText, plan_tests
 from nearfield.features.code_actions.trees import TREE_ACTIONS, tree_changes
 from nearfield.features.document_filter import DocumentFilter
-from nearfield.features.trace import Account
+from nearfield.features.trace import RequestMetrics
 from nearfield.features.workspace_context.knowledge import CursorOf, Knowledge, Purpose
 from nearfield.files.lines import LINE_END
 from nearfield.routing.request_context import Ask, RequestContext, Source
@@ -97,11 +97,11 @@ class Actions:
         """The edits that `wish` comes to. `report` hears what is going on, `ask` puts offers to
         the user, `held` knows the open documents. Raises `EditRefused` when no edit can be
         trusted, `NoProvider` and `NotReady` when nobody can answer."""
-        with Account(self._backing.traces, METHOD, wish.snapshot, wish.action) as account:
+        with RequestMetrics(self._backing.traces, METHOD, wish.snapshot, wish.action) as account:
             return await self._proposed(wish, account, report or _quiet, ask, held or _nothing_held)
 
     async def _proposed(
-        self, wish: Wish, account: Account, report: Report, ask: Ask | None, held: OpenText
+        self, wish: Wish, account: RequestMetrics, report: Report, ask: Ask | None, held: OpenText
     ) -> Proposal:
         snapshot = wish.snapshot
         if why := self.kept_out(snapshot):
@@ -149,7 +149,7 @@ class Actions:
         wish: Wish,
         action: Action,
         parsed: Parsed | None,
-        account: Account,
+        account: RequestMetrics,
         report: Report,
         ask: Ask | None,
     ) -> _Job:

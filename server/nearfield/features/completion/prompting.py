@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from nearfield.config.schema import Completion
-from nearfield.context.slice import Budget, Slice, Window, breaks, build, line_above, shown_path
+from nearfield.context.slice import Budget, Slice, Window, breaks, build, line_above
 from nearfield.features.completion.budget import CHARS_PER_TOKEN, LEAST_TOKENS, Allowance
 from nearfield.features.completion.cached_prompt import CachedPrompt, Prompt, chars_of
 from nearfield.features.documents import Document
@@ -206,7 +206,7 @@ def _piece(held: CachedPrompt, cursor: Cursor, window: Window) -> Slice:
         prefix=prompt.head + prompt.written,
         suffix=prompt.suffix,
         typed=prompt.written.rpartition("\n")[2],
-        path=shown_path(snapshot),
+        path=snapshot.shown_path,
         language=cursor.parsed.language.name if cursor.parsed else snapshot.language,
         window=window,
         snippets=prompt.snippets,

@@ -21,7 +21,7 @@ from nearfield.syntax.definitions import unit_at
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Snapshot
 
-__all__ = ["Facts", "Known", "Outlines", "facts_of", "local_facts", "shown_path"]
+__all__ = ["Facts", "Known", "Outlines", "facts_of", "local_facts"]
 
 INDEX_SECONDS = 0.1
 """Facts are shown at once: what the index has not said by then is left out."""
@@ -97,7 +97,7 @@ def local_facts(
     """What the document alone tells of the name; None for what is no name, or not defined in it."""
     if subject.kind is not Kind.NAME or parsed is None:
         return None
-    name, path = subject.text, shown_path(snapshot)
+    name, path = subject.text, snapshot.shown_path
     lines = snapshot.text.split("\n")
     row = snapshot.text.count("\n", 0, subject.span.start)
     found = [one for one in outlines.of(parsed).definitions if one.name == name]
@@ -245,15 +245,3 @@ def _uses(parsed: Parsed, name: str) -> list[int]:
 
 def _without_return(line: str) -> str:
     return line.rstrip("\r")
-
-
-def shown_path(snapshot: Snapshot) -> str:
-    """The document's path as people and models are shown it: relative to the workspace folder, with
-    '/'; its name alone outside of one."""
-    path = (snapshot.path or snapshot.uri).replace("\\", "/")
-    path = path.encode("utf-8", "replace").decode()  # a name may hold bytes that are no text
-    root = (snapshot.root or "").replace("\\", "/").rstrip("/")
-    root = root.encode("utf-8", "replace").decode()
-    return (
-        path[len(root) + 1 :] if root and path.startswith(root + "/") else path.rpartition("/")[2]
-    )
