@@ -122,6 +122,27 @@ class CompletionRequest:
         return text[: span.start] + item + text[right:], span.start + len(item)
 
 
+@dataclass(frozen=True, slots=True)
+class SymbolLocation:
+    """A definition of a name, or a reference to it.
+
+    `path` is absolute, `shown` relative to the workspace folder. Rows count from 0: `row` is the
+    name's, `first` and `last` (included) the definition's. A reference has no `text`.
+    """
+
+    path: str
+    shown: str
+    name: str
+    kind: str
+    container: str
+    row: int
+    first: int
+    last: int
+    signature: str = ""
+    doc: str = ""
+    text: str = ""
+
+
 # --- prompts --------------------------------------------------------------------------------
 
 

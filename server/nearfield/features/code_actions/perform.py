@@ -11,6 +11,7 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.errors import EditRefused
@@ -35,7 +36,7 @@ from nearfield.features.code_actions.testing import OpenText, plan_tests
 from nearfield.features.code_actions.trees import TREE_ACTIONS, tree_changes
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.trace import RequestMetrics
-from nearfield.features.workspace_context.knowledge import CursorOf, Knowledge, Purpose
+from nearfield.features.workspace_context.knowledge import CursorOf
 from nearfield.files.lines import LINE_END
 from nearfield.routing.request_context import Ask, RequestContext, Source
 from nearfield.syntax.definitions import Unit, unit_at
@@ -55,6 +56,14 @@ _KEPT_OUT = {
     "too_big": "the file is larger than files.max_bytes",
     "excluded": "files.exclude keeps the file out",
 }
+
+
+class WorkspaceSnippets(Protocol):
+    """Finds code of the workspace that helps at a position."""
+
+    async def around(self, snapshot: Snapshot, offset: int, *, budget: int) -> tuple[Snippet, ...]:
+        """Return at most `budget` characters, the most helpful snippet last."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -80,11 +89,11 @@ class Actions:
     """Does actions on documents. One event loop."""
 
     def __init__(
-        self, backing: Backing, cursor_of: CursorOf, knowledge: Knowledge | None = None
+        self, backing: Backing, cursor_of: CursorOf, snippets: WorkspaceSnippets | None = None
     ) -> None:
         self._backing = backing
         self._cursor_of = cursor_of
-        self._knowledge = knowledge
+        self._snippets = snippets
         self._rules: tuple[FolderConfigs, DocumentFilter] | None = None
 
     async def propose(
@@ -161,10 +170,8 @@ class Actions:
         white = format_of(snapshot.language, snapshot.path)
         fitting = Fitting(snapshot.text, parsed, unit, action.free, loose, white)
         snippets: tuple[Snippet, ...] = ()
-        if self._knowledge is not None:
-            snippets = await self._knowledge.around(
-                snapshot, unit.span.start, budget=SNIPPET_CHARS, purpose=Purpose.ACTION
-            )
+        if self._snippets is not None:
+            snippets = await self._snippets.around(snapshot, unit.span.start, budget=SNIPPET_CHARS)
         errand = RequestContext(
             task=action.task,
             workspace=snapshot.root or "",

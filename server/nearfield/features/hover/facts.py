@@ -14,12 +14,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from nearfield.features.hover.subject import Kind, Subject
-from nearfield.features.workspace_context.snippets import Place
 from nearfield.index.chunks import doc_of
 from nearfield.index.symbols import Outline, outline
 from nearfield.syntax.definitions import unit_at
 from nearfield.syntax.parser import Parsed
-from nearfield.types import Snapshot
+from nearfield.types import Snapshot, SymbolLocation
 
 __all__ = ["Facts", "Known", "Outlines", "facts_of", "local_facts"]
 
@@ -64,13 +63,13 @@ class Known(Protocol):
 
     async def definitions(
         self, name: str, snapshot: Snapshot | None = None, *, limit: int = 20
-    ) -> tuple[Place, ...]:
+    ) -> tuple[SymbolLocation, ...]:
         """Where `name` is defined."""
         ...
 
     async def references(
         self, name: str, snapshot: Snapshot | None = None, *, limit: int = 200
-    ) -> tuple[Place, ...]:
+    ) -> tuple[SymbolLocation, ...]:
         """Where `name` is referred to."""
         ...
 
@@ -169,7 +168,7 @@ def signature_at(lines: Sequence[str], row: int) -> str:
     return text.strip()[:SIGNATURE_CHARS].rstrip("{ \n")
 
 
-def _facts(place: Place) -> Facts:
+def _facts(place: SymbolLocation) -> Facts:
     lines = place.text.split("\n")
     return Facts(
         name=place.name,
@@ -183,12 +182,12 @@ def _facts(place: Place) -> Facts:
     )
 
 
-def _nearest(places: Sequence[Place], snapshot: Snapshot) -> Place:
+def _nearest(places: Sequence[SymbolLocation], snapshot: Snapshot) -> SymbolLocation:
     """The definition most likely meant: the one that shares most of its folders with the
     document; code goes before tests."""
     own = (snapshot.path or "").replace("\\", "/").split("/")
 
-    def rank(place: Place) -> tuple[bool, int]:
+    def rank(place: SymbolLocation) -> tuple[bool, int]:
         other = place.path.replace("\\", "/").split("/")
         shared = next((i for i, (a, b) in enumerate(zip(own, other, strict=False)) if a != b), 0)
         return "test" in place.shown.lower(), -shared
