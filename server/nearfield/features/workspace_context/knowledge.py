@@ -267,8 +267,8 @@ class Knowledge(Feature):
         for root, index in self._indexes.items():
             if workspace and root != workspace:
                 continue
-            for hit in await index.search(query, None, limit, near):
-                found.append(replace(hit, path=str(Path(root, hit.path))))
+            hits = await index.search(query, None, limit, near)
+            found += [replace(hit, path=str(Path(root, hit.path))) for hit in hits]
         return tuple(sorted(found, key=lambda one: -one.score)[:limit])
 
     # --- how things stand -------------------------------------------------------------------
