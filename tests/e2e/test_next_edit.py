@@ -198,24 +198,6 @@ async def test_a_question_may_overtake_its_change(editor: StartEditor) -> None:
         assert await inline_edits(e, uri, 99) == []
 
 
-FIELDS = (
-    'FIELDS = [\n    Field("first_name"),\n    Field("last_name"),\n    Field("birth_date"),\n]\n'
-)
-BIRTH = {
-    "match": r'-Field\("birth_date"\),\n\+$',
-    "text": 'Field("birth_date", label="Date of birth"),\n',
-}
-
-
-ON = {"next_edit_model": True}
-
-
-def label(e: Editor, uri: str) -> None:
-    """Give the first two fields a label of their own; the document is at version 3 then."""
-    rename(e, uri, ', label="Given name"', old="", at=(1, 22))
-    rename(e, uri, ', label="Family name"', old="", at=(2, 21))
-
-
 async def test_what_was_done_to_two_lines_is_offered_for_a_third(editor: StartEditor) -> None:
     code = 'def show(user):\n    put(user["id"])\n    put(user["name"])\n\n    put(user["é🙂"])\n'
     async with editor() as e:
@@ -233,39 +215,3 @@ async def test_what_was_done_to_two_lines_is_offered_for_a_third(editor: StartEd
         assert (last["situation"], last["provider"]) == ("next_edit", "")
         rename(e, uri, '["name"]', old='.get("name")', at=(2, 12))
         assert await inline_edits(e, uri, 4) == []
-
-
-async def test_a_model_says_what_is_next_where_nothing_is_certain(editor: StartEditor) -> None:
-    async with editor(script([BIRTH], completion=ON)) as e:
-        uri = e.open(FIELDS)
-        label(e, uri)
-        (edit,) = await inline_edits(e, uri, 3)
-        assert edit["text"] == ', label="Date of birth"'
-        assert edit["range"]["start"] == edit["range"]["end"] == {"line": 3, "character": 22}
-        (item,) = await e.ghost(uri, 3, 4, invoked=False)
-        assert item.command is not None
-        assert [*(item.command.arguments or ())] == edit["command"]["arguments"]
-        assert item.insert_text == 'Field("birth_date", label="Date of birth"'
-        # Taken, and there is no other.
-        rename(e, uri, edit["text"], old="", at=(3, 22))
-        assert await inline_edits(e, uri, 4) == []
-
-
-async def test_no_model_is_asked_unless_the_user_wants_it(editor: StartEditor) -> None:
-    async with editor(script([BIRTH])) as e:
-        uri = e.open(FIELDS)
-        label(e, uri)
-        assert await inline_edits(e, uri, 3) == []
-
-
-async def test_what_a_model_says_of_older_text_never_comes(editor: StartEditor) -> None:
-    """Typing on ends the question, which is answered at once although the model is slow."""
-    slow = [{**BIRTH, "delay_ms": 600_000}, {"text": ""}]
-    async with editor(script(slow, completion=ON)) as e:
-        uri = e.open(FIELDS)
-        label(e, uri)
-        early = asyncio.create_task(inline_edits(e, uri, 3))
-        await asyncio.sleep(0.5)
-        rename(e, uri, "# on\n", old="", at=(0, 0))
-        assert await early == []
-        assert await e.ghost(uri, 0, 0) == []

@@ -102,7 +102,6 @@ RULES: dict[Key, Rule] = {
     ("completion", "prefix_lines"): only_lower,
     ("completion", "suffix_lines"): only_lower,
     ("completion", "next_edit"): only_off,
-    ("completion", "next_edit_model"): only_off,
     ("completion", "record"): only_off,
     ("completion", "popup"): only_towards("always", "auto", "never"),
     ("hover", "enabled"): only_off,

@@ -52,10 +52,6 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     next_edit: bool = True
     """Whether it is offered to change the other places too, after a name or a function's parameters
     were changed at one, or after two lines were changed alike."""
-    next_edit_model: bool = False
-    """Whether a model of this machine says what has to change next, where you have changed two
-    lines alike and nothing else says how it goes on. Off, because the default model is right too
-    seldom."""
     record: bool = True
     """Whether it is counted, on this machine alone, how fast suggestions come and how many are
     taken, for `nearfield stats`; never any code."""

@@ -30,9 +30,6 @@ DISMISS = "nearfield.dismissEdit"
 BEHIND_SECONDS = 0.5
 """A client may ask about a version whose change it has not sent yet; Neovim sends it after 0.15."""
 CHECK_SECONDS = 0.025
-MODEL_SECONDS = 5.0
-"""A client that asks for next edits, or a key, waits so long for a model; it has what is certain at
-once, and ends its question when the user types on."""
 
 
 class WireDocument(msgspec.Struct, frozen=True):
@@ -104,7 +101,7 @@ async def _edits(
     service = await session.service()
     if service.paused:
         return []
-    found = await service.next_edits.offered(snapshot, offset, MODEL_SECONDS)
+    found = await service.next_edits.offered(snapshot, offset)
     if not document.is_at(snapshot) or session.documents.get(asked.uri) is not document:
         return []
     return [_on_the_wire(edit, document, encoding) for edit in found]

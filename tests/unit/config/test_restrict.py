@@ -29,7 +29,6 @@ DOMAIN: dict[str, tuple[Any, list[tuple[Any, Any]]]] = {
     "completion.prefix_lines": (256, [(1, 1), (257, 256)]),
     "completion.suffix_lines": (64, [(0, 0), (65, 64)]),
     "completion.next_edit": (False, [(True, False), (False, False)]),
-    "completion.next_edit_model": (False, [(True, False), (False, False)]),
     "hover.enabled": (False, [(True, False), (False, False)]),
     "hover.facts": (True, [(False, False), (True, True)]),
     "hover.explain": (False, [(True, False), (False, False)]),

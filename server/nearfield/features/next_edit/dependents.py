@@ -17,7 +17,6 @@ from nearfield.features.next_edit.calls import (
     signature_at,
     value_in,
 )
-from nearfield.features.next_edit.definition import definition_of, extended
 from nearfield.features.next_edit.edit_history import (
     EditGroup,
     EditTarget,
@@ -48,17 +47,10 @@ class Signed:
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
-    """The burst changed what a call passes to a function that takes these."""
-
-    takes: tuple[Parameter, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Dependents:
     """What depends on a burst: spans of the text before it."""
 
-    cause: Renamed | Signed | Passed
+    cause: Renamed | Signed
     spans: tuple[Span, ...]
 
 
@@ -90,8 +82,6 @@ def dependents_of(before: Parsed, was: Span) -> list[Dependents]:
     signature = signature_at(before, was)
     if signature is not None and (calls := calls_of(before, signature)):
         found.append(Dependents(Signed(signature), tuple(calls)))
-    if signature is None and (called := definition_of(before, was)) is not None:
-        found.append(Dependents(Passed(called.takes), (called.span,)))
     return found
 
 
@@ -109,12 +99,6 @@ def edits_of(now: Parsed, burst: EditGroup, group: Group) -> list[tuple[EditTarg
         return _renamed(now, burst, group.cause, group.sites)
     if isinstance(group.cause, Signed):
         return _corrected(now, burst, group.cause.signature, group.sites)
-    if isinstance(group.cause, Passed):
-        takes = group.cause.takes
-        found = [
-            (one, extended(now, burst.now, one.span, takes)) for one in group.sites if one.open
-        ]
-        return [(one, edit) for one, edit in found if edit is not None and is_no_worse(now, edit)]
     return []
 
 

@@ -1,10 +1,9 @@
 """Next edits: after an edit that leaves other places of the document behind, what those have to
 become, the nearest below the cursor first.
 
-Found by the syntax tree and by what the user has just changed (work.py, series.py), and where
-neither says anything by a model (guess.py). Nothing is offered while a name is still being typed,
-or where it is not certain what is meant. Every offer is for the document as it is; a place that was
-changed or dismissed is not offered again.
+Found by the syntax tree (dependents.py) and by what the user has just changed (series.py). Nothing
+is offered while a name is still being typed, or where it is not certain what is meant. Every offer
+is for the document as it is; a place that was changed or dismissed is not offered again.
 """
 
 from __future__ import annotations
@@ -36,32 +35,21 @@ from nearfield.features.next_edit.edit_history import (
     Group,
     word_around,
 )
-from nearfield.features.next_edit.guess import Guesser
-from nearfield.features.next_edit.likely import likely_place
 from nearfield.features.next_edit.series import (
-    changes_of,
     edits_of_series,
     find_series,
     goes_further,
     may_go_on,
-    take_guess,
 )
-from nearfield.routing.router import Router
 from nearfield.syntax.languages import Language, language_for
 from nearfield.syntax.parser import ParseCache, Parsed
 from nearfield.syntax.scopes import SUPPORTED
-from nearfield.tasks import run_task, stop_task
 from nearfield.types import Edit, Snapshot, Span
 
 __all__ = ["NextEdit", "NextEdits"]
 
 REST_SECONDS = 0.3
 """A name that was not typed on for this long is what it is to be, for now."""
-GUESS_AFTER_SECONDS = 0.8
-"""No model is asked before nobody has typed for this long; later than idle prefill begins, because
-what that reads is wanted more often."""
-NOWHERE = -1
-"""Where the cursor is when nobody has said."""
 DOCUMENTS_KEPT = 32
 IN_THREAD_CHARS = 10_000
 """In a longer text the looking up is done off the event loop."""
@@ -77,7 +65,7 @@ class NextEdit:
     old: str
     new: str
     by: str = "tree"
-    """What says so: "tree", "series" (what was done to other lines), or "model"."""
+    """The source of the offer: "tree", or "series" (what was done to other lines)."""
 
 
 class NextEdits(Feature):
@@ -93,20 +81,14 @@ class NextEdits(Feature):
         self._followed: OrderedDict[str, Followed] = OrderedDict()
         self._before = ParseCache(4)
         self._made = 0
-        self.guesser = Guesser()
-        self._guessing: asyncio.Task[None] | None = None
-        self._guessed: Snapshot | None = None
-        """What the model is being asked about."""
         self.configure(FolderConfigs(Config()))
 
     def opened(self, snapshot: Snapshot) -> None:
         """Forget the text that the document had before."""
         self.closed(snapshot.uri)
 
-    def configure(self, config: FolderConfigs, router: Router | None = None) -> None:
-        """Work by these settings and providers from now on."""
-        self.stop()
-        self.guesser.configure(config, router)
+    def configure(self, config: FolderConfigs, router: object = None) -> None:
+        """Apply the settings; no provider is used."""
         self._configs, self._permitted = config, DocumentFilter(config)
 
     def _is_enabled(self, snapshot: Snapshot) -> bool:
@@ -115,7 +97,6 @@ class NextEdits(Feature):
     def changed(self, change: DocumentChange) -> None:
         """Follow an edit."""
         before, after, edits = change.before, change.after, change.edits
-        self.stop()
         language = language_for(after.language, after.path)
         if not self._is_enabled(after) or language is None or language.name not in SUPPORTED:
             return
@@ -135,7 +116,6 @@ class NextEdits(Feature):
 
     def closed(self, uri: str) -> None:
         """The document is gone, or is another one now."""
-        self.stop()
         self._followed.pop(uri, None)
         self._before.forget(uri)
 
@@ -168,12 +148,9 @@ class NextEdits(Feature):
         followed = self._followed.get(snapshot.uri)
         return followed is not None and followed.last == offset
 
-    async def offered(
-        self, snapshot: Snapshot, offset: int, seconds: float = 0.0
-    ) -> tuple[NextEdit, ...]:
-        """The next edits of `snapshot` for a cursor at `offset`; waits until it has rested, and up
-        to `seconds` for a model where nothing is certain. Nothing for a document that has gone on
-        meanwhile."""
+    async def offered(self, snapshot: Snapshot, offset: int) -> tuple[NextEdit, ...]:
+        """Return the next edits of `snapshot` for a cursor at `offset`, once it has rested; none
+        for a document that was changed meanwhile."""
         if not self._is_followed(snapshot) or self._permitted.reason(snapshot):
             return ()
         if (rest := self.settle_seconds(snapshot, offset)) > 0:
@@ -192,12 +169,7 @@ class NextEdits(Feature):
         if self.is_typing(snapshot, offset) and _is_within_word(snapshot.text, offset):
             return ()  # what is typed before a name may become another one
         found: dict[Span, NextEdit] = {}
-        edits = self._edits(now, followed)
-        if not edits and seconds:
-            task = self._begin(snapshot, now)
-            await asyncio.wait({task}, timeout=seconds)
-            edits = self._edits(now, followed) if self._is_followed(snapshot) else []
-        for by, site, edit in edits:
+        for by, site, edit in self._edits(now, followed):
             old = snapshot.text[edit.span.start : edit.span.end]
             one = NextEdit(site.id, snapshot.uri, edit.span, old, edit.text, by)
             found.setdefault(edit.span, one)
@@ -220,61 +192,6 @@ class NextEdits(Feature):
         if certain and not goes_further(followed):
             return certain
         return edits_of_series(now, followed) or certain
-
-    # --- the model -----------------------------------------------------------------------------
-
-    def rest(self, snapshot: Snapshot) -> None:
-        """Nobody types or asks: a model may say what is next, where nothing else does."""
-        if not self.guesser.is_enabled(snapshot) or self._is_guessing(snapshot):
-            return
-        if self._is_followed(snapshot):
-            self.stop()
-            self._guessing = run_task(self._when_resting(snapshot), "guess a next edit")
-
-    def stop(self) -> None:
-        """Something else comes: give the model free."""
-        if self._guessing is not None:
-            self._guessing.cancel()
-        self._guessing = self._guessed = None
-
-    async def aclose(self) -> None:
-        """Stop, and wait until the stream is closed."""
-        await stop_task(self._guessing)
-
-    async def _when_resting(self, snapshot: Snapshot) -> None:
-        await asyncio.sleep(GUESS_AFTER_SECONDS)
-        if await self.offered(snapshot, NOWHERE) or not self._is_followed(snapshot):
-            return
-        now = (await self._cursor(snapshot, 0)).parsed
-        if now is not None:
-            await self._guess(snapshot, now)
-
-    def _begin(self, snapshot: Snapshot, now: Parsed) -> asyncio.Task[None]:
-        """The guess for somebody who waits: the one under way, or one that begins now."""
-        if self._guessing is not None and self._is_guessing(snapshot):
-            return self._guessing
-        self.stop()
-        self._guessing = run_task(self._guess(snapshot, now), "guess a next edit")
-        return self._guessing
-
-    def _is_guessing(self, snapshot: Snapshot) -> bool:
-        """Return whether a model is being asked about just this."""
-        running = self._guessing is not None and not self._guessing.done()
-        return running and self._guessed == snapshot
-
-    async def _guess(self, snapshot: Snapshot, now: Parsed) -> None:
-        followed = self._followed.get(snapshot.uri)
-        if (
-            followed is None
-            or not self.guesser.is_enabled(snapshot)
-            or self._permitted.reason(snapshot)
-        ):
-            return
-        place = likely_place(now, followed, changes_of(followed))
-        self._guessed = snapshot
-        new = await self.guesser.guess(snapshot, place) if place is not None else None
-        if place is not None and new is not None and self._is_followed(snapshot):
-            take_guess(now, followed, place, new, self._named)
 
     async def _look_up(self, snapshot: Snapshot, language: Language) -> None:
         """Find what depends on the bursts for which nobody has looked yet."""

@@ -55,7 +55,6 @@ class Uses:
     """The class whose member it is."""
     local: bool = False
     """Whether it is a variable or a parameter of one function."""
-    imported: bool = False
 
 
 def uses_of(parsed: Parsed, span: Span) -> Uses | None:
@@ -217,11 +216,10 @@ def _within_scope(
         return None
     if node not in own and _are_several(parsed, own):
         return None
-    imported = _is_imported(own[0])
-    if imported and node not in own:
+    if node not in own and _is_imported(own[0]):
         return None  # its definition is in another file, and this use is of another thing now
     others = tuple(parsed.span(one) for one in kept if one != node)
-    return Uses(text_of(node), parsed.span(scope), others, node in own, imported=imported)
+    return Uses(text_of(node), parsed.span(scope), others, node in own)
 
 
 def _holder(parsed: Parsed, node: tree_sitter.Node) -> tree_sitter.Node | None:
