@@ -105,6 +105,19 @@ class Segment:
     special: bool = False
 
 
+class EditForm(StrEnum):
+    """The prompt form that a model was trained to predict next edits by; `NONE` where it was not.
+    How each is written is in `features/next_edit/edit_prompt.py`."""
+
+    NONE = ""
+    SWEEP = "sweep"
+    ZETA2 = "zeta2"
+    ZETA2_1 = "zeta2.1"
+    ZETA2_1_QWEN = "zeta2.1-qwen"
+    MERCURY = "mercury"
+    INSTRUCT = "instruct"
+
+
 class SnippetKind(StrEnum):
     """Why a snippet is in the prompt."""
 
@@ -406,6 +419,20 @@ class Reason(StrEnum):
     REFUSED = "refused"
     FAILED = "failed"
     ERROR = "error"
+
+
+class GateReason(StrEnum):
+    """Why a hunk of a model's next edit was not shown."""
+
+    NOTHING = "nothing"  # the answer changes nothing, or cannot be read
+    WHITESPACE = "whitespace"  # it changes white space alone
+    TOO_LARGE = "too_large"
+    UNDOES = "undoes"  # it takes back what the user just did
+    DELETES = "deletes"  # it deletes what no recent edit explains
+    REPEATS = "repeats"  # it repeats the lines beside it
+    SYNTAX = "syntax"  # the document would have more errors
+    UNRELATED = "unrelated"  # no recent edit explains it
+    UNSURE = "unsure"  # of its tokens
 
 
 GIVEN_UP = frozenset({Reason.CANCELLED, Reason.SUPERSEDED, Reason.STALE, Reason.LATE})
