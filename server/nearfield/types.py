@@ -144,7 +144,8 @@ class Priority(IntEnum):
     CHAT = 1
     HOVER = 2
     PREFILL = 3
-    INDEX = 4
+    EDIT = 4
+    INDEX = 5
 
 
 PROMPTS_KEPT = 2
@@ -185,6 +186,29 @@ class InfillRequest:
     prefill_only: bool = False
     patient: bool = False
     avoid: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EditRequest:
+    """Rewrite a window of a document by a prompt that is written already (`features/next_edit`).
+
+    `document` and `path` are as in `InfillRequest`. `is_chat`: the segments are one user message,
+    not a raw prompt. Text that is not `special` is never parsed as a control token.
+    """
+
+    document: str
+    path: str
+    segments: tuple[Segment, ...]
+    is_chat: bool = False
+    stop: tuple[str, ...] = ()
+    max_tokens: int = 512
+    deadline: float | None = None
+    priority: Priority = Priority.EDIT
+
+    @property
+    def text(self) -> str:
+        """The prompt as one string."""
+        return "".join(segment.text for segment in self.segments)
 
 
 class Role(StrEnum):
@@ -242,6 +266,20 @@ class ChatRequest:
     deadline: float | None = None
     priority: Priority = Priority.CHAT
     session: str = ""
+
+    @classmethod
+    def of_edit(cls, request: EditRequest) -> ChatRequest:
+        """Return the request as a conversation of one message."""
+        message = Message(Role.USER, request.text)
+        return cls(
+            (message,),
+            max_tokens=request.max_tokens,
+            temperature=0.0,
+            stop=request.stop,
+            deadline=request.deadline,
+            priority=request.priority,
+            session=request.document,
+        )
 
     def temperature_or(self, usual: float = CHAT_TEMPERATURE) -> float:
         """Its temperature, or `usual` where it names none."""
@@ -310,11 +348,13 @@ class Delta:
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a provider can do. `local` is true only when nothing leaves the machine. Rates are
-    tokens a second as measured on this machine, None while unknown. `prompts` is how many
+    tokens a second as measured on this machine, None while unknown. `edit` is the form of next-edit
+    prompts that the model takes. `prompts` is how many
     evaluated prompts it holds, None where it does not say."""
 
     infill: bool = False
     chat: bool = False
+    edit: EditForm = EditForm.NONE
     tools: bool = False
     schema: bool = False
     embed: bool = False

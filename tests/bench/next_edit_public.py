@@ -204,7 +204,9 @@ def delta_chrf(before: str, after: str, expected: str) -> float:
     made, wanted = (_delta(before.split("\n"), one.split("\n")) for one in (after, expected))
     values: list[float] = []
     for n in range(1, 7):
-        a, b = (Counter(text[i : i + n] for i in range(len(text) - n + 1)) for text in (made, wanted))
+        a, b = (
+            Counter(text[i : i + n] for i in range(len(text) - n + 1)) for text in (made, wanted)
+        )
         if not a and not b:
             continue
         match = sum((a & b).values())
@@ -268,8 +270,10 @@ def tables(folder: Path, show: bool) -> Iterator[tuple[str, dict[str, float]]]:
                         else "-"
                     )
                     mark = "quiet" if expected is None else "wanted"
-                    print(f"   {one.scenario.name:40} {mark:7}{good!s:>5}  {one.why}"
-                          f"{'' if one.same_prompt else '  (prompt differs)'}")
+                    print(
+                        f"   {one.scenario.name:40} {mark:7}{good!s:>5}  {one.why}"
+                        f"{'' if one.same_prompt else '  (prompt differs)'}"
+                    )
 
 
 def main() -> None:

@@ -120,6 +120,7 @@ RULES: dict[Key, Rule] = {
     ("engine", "keep_prompts_mb"): only_lower,
     ("engine", "on_battery"): only_towards("ignore", "save"),
     ("models", "complete"): user_only,
+    ("models", "edit"): user_only,
     ("models", "chat"): user_only,
     ("routing", "strategy"): only_local,
     ("routing", "roles", "NAME"): user_only,

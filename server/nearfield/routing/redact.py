@@ -20,7 +20,7 @@ import msgspec
 from nearfield.routing import secrets
 from nearfield.routing.linear import Pattern
 from nearfield.routing.secrets import Deadline, Found
-from nearfield.types import ChatRequest, Delta, InfillRequest, Tool, ToolCall
+from nearfield.types import ChatRequest, Delta, EditRequest, InfillRequest, Tool, ToolCall
 
 BASE = "REDACTED_SECRET_"
 DIGITS = 4
@@ -151,6 +151,47 @@ def redact_infill(
         typed=prefix.rpartition("\n")[2] if request.typed else "",
     )
     return clean_request, redactions
+
+
+_MARK = re.compile(r"<\|[a-z_]+\d*\|>")
+"""What an edit prompt writes into a document's text: the cursor, the number of a block."""
+
+
+def redact_edit(
+    request: EditRequest, own: Iterable[Pattern] = (), deadline: Deadline | None = None
+) -> tuple[EditRequest, Redactions]:
+    """Return an edit request without its secrets. A mark that is written into the middle of a
+    secret is moved to its end. Raises `NotPermitted` at the deadline."""
+    patterns = tuple(own)
+    texts = [
+        segment.text if segment.special else _marks_moved(segment.text, patterns, deadline)
+        for segment in request.segments
+    ]
+    clean, redactions = redact_texts([request.path, *texts], patterns, deadline)
+    segments = tuple(
+        segment if segment.special else replace(segment, text=text)
+        for segment, text in zip(request.segments, clean[1:], strict=True)
+    )
+    return replace(request, path=clean[0], segments=segments), redactions
+
+
+def _marks_moved(text: str, own: tuple[Pattern, ...], deadline: Deadline | None) -> str:
+    marks = [(match.start(), match[0]) for match in _MARK.finditer(text)]
+    if not marks:
+        return text
+    plain, found = _MARK.sub("", text), list[tuple[int, str]]()
+    removed = 0
+    for start, mark in marks:
+        found.append((start - removed, mark))
+        removed += len(mark)
+    spans = secrets.find(plain, own, deadline)
+    parts: list[str] = []
+    done = 0
+    for start, mark in found:
+        at = max(done, start, *(one.end for one in spans if one.start < start < one.end))
+        parts += [plain[done:at], mark]
+        done = at
+    return "".join((*parts, plain[done:]))
 
 
 def redact_chat(

@@ -33,7 +33,7 @@ from nearfield.routing.plan import BROKE, NO_CLOUD, REFUSED, Step, Use
 from nearfield.routing.provider_pool import ProviderPool
 from nearfield.routing.quality import Answer, judge
 from nearfield.routing.request_context import Decision, Offer, RequestContext
-from nearfield.types import ChatRequest, Delta, Finish, InfillRequest, Usage
+from nearfield.types import ChatRequest, Delta, EditRequest, Finish, InfillRequest, Usage
 
 # A provider ends its own stream at the deadline; this long after it the router does.
 GRACE_SECONDS = 0.25
@@ -82,7 +82,7 @@ class Route:
         self,
         desk: ProviderPool,
         role: str,
-        request: InfillRequest | ChatRequest,
+        request: InfillRequest | EditRequest | ChatRequest,
         errand: RequestContext,
         complex_task: bool = False,
     ) -> None:
@@ -223,6 +223,8 @@ class Route:
     def _judge(self, said: _Said) -> None:
         if not self._desk.is_local(said.name) or _only_prefill(self._request):
             return
+        if isinstance(self._request, EditRequest):
+            return  # an empty answer is a good one, and the gate of next edits judges the others
         last = said.last or Delta()
         schema = self._request.schema if isinstance(self._request, ChatRequest) else None
         calls = last.tool_calls
@@ -411,7 +413,7 @@ class Route:
         return False
 
 
-def _only_prefill(request: InfillRequest | ChatRequest) -> bool:
+def _only_prefill(request: InfillRequest | EditRequest | ChatRequest) -> bool:
     return isinstance(request, InfillRequest) and request.prefill_only
 
 

@@ -45,6 +45,7 @@ DOMAIN: dict[str, tuple[Any, list[tuple[Any, Any]]]] = {
     "engine.keep_prompts_mb": (256, [(0, 0), (512, 256)]),
     "engine.on_battery": ("ignore", [("save", "save")]),
     "models.complete": ("mine", [("/evil.gguf", "mine"), ("", "mine")]),
+    "models.edit": ("mine", [("/evil.gguf", "mine"), ("", "mine")]),
     "models.chat": ("mine", [("/evil.gguf", "mine"), ("", "mine")]),
     "routing.strategy": ("hybrid", [("local_only", "local_only"), ("cloud_only", "hybrid")]),
     "routing.roles.complete": (["embedded"], [([], ["embedded"]), (["lab"], ["embedded"])]),

@@ -31,12 +31,14 @@ NEAR_LINES = 1
 _WORD = re.compile(r"[A-Za-z_]\w*|\d+(?:\.\d+)?|[^\s\w]")
 _PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _COMMON = frozenset(
-    "and as async await break case catch class const continue def default do else enum except export"
-    " extends false final finally for from func function if impl import in interface is let match"
-    " mod mut new nil none not null or package pass private protected pub public raise return self"
-    " static struct super switch this throw true try type undefined use var void while with yield"
-    " err error int str string bool number any object".split()
-)
+    {"and", "as", "async", "await", "break", "case", "catch", "class", "const", "continue", "def",
+     "default", "do", "else", "enum", "except", "export", "extends", "false", "final", "finally",
+     "for", "from", "func", "function", "if", "impl", "import", "in", "interface", "is", "let",
+     "match", "mod", "mut", "new", "nil", "none", "not", "null", "or", "package", "pass", "private",
+     "protected", "pub", "public", "raise", "return", "self", "static", "struct", "super", "switch",
+     "this", "throw", "true", "try", "type", "undefined", "use", "var", "void", "while", "with",
+     "yield", "err", "error", "int", "str", "string", "bool", "number", "any", "object"}
+)  # fmt: skip
 """Words that say nothing of what a line is about."""
 
 
@@ -126,7 +128,9 @@ def _reason(proposal: Proposal, known: _Known, change: _Change) -> GateReason | 
     old, new = "\n".join(change.old), "\n".join(change.new)
     if _squeezed(old) == _squeezed(new):
         return GateReason.WHITESPACE
-    if len(change.new) - len(change.old) > MAX_ADDED_LINES or any("<|" in line for line in change.new):
+    if len(change.new) - len(change.old) > MAX_ADDED_LINES or any(
+        "<|" in line for line in change.new
+    ):
         return GateReason.TOO_LARGE
     if known.reversal(change) >= MAX_REVERSAL and not _mends_a_slip(proposal, change):
         return GateReason.UNDOES
@@ -270,7 +274,9 @@ def _edit(proposal: Proposal, changes: Sequence[_Change]) -> Edit:
     if first == last:  # lines are only put in
         if first < len(lines):
             return Edit(Span(starts[first], starts[first]), "".join(f"{line}\n" for line in made))
-        return Edit(Span(len(proposal.text), len(proposal.text)), "".join(f"\n{one}" for one in made))
+        return Edit(
+            Span(len(proposal.text), len(proposal.text)), "".join(f"\n{one}" for one in made)
+        )
     if made:
         return Edit(Span(starts[first], starts[last] - 1), "\n".join(made))
     if last < len(lines):
