@@ -196,6 +196,7 @@ class EditRequest:
     not a raw prompt. Text that is not `special` is never parsed as a control token.
     """
 
+    form: EditForm
     document: str
     path: str
     segments: tuple[Segment, ...]
@@ -454,25 +455,15 @@ class Reason(StrEnum):
     REPEATS = "repeats"
     SYNTAX = "syntax"
     CONTROL_TOKEN = "control_token"  # noqa: S105 - of a model's vocabulary
+    UNDOES = "undoes"  # a next edit that takes back what the user just did
+    DELETES = "deletes"  # a next edit that deletes what no recent edit explains
+    UNRELATED = "unrelated"  # a next edit that no recent edit explains
+    TOO_LARGE = "too_large"
     # Of other requests than completions.
     NOTHING = "nothing"
     REFUSED = "refused"
     FAILED = "failed"
     ERROR = "error"
-
-
-class GateReason(StrEnum):
-    """Why a hunk of a model's next edit was not shown."""
-
-    NOTHING = "nothing"  # the answer changes nothing, or cannot be read
-    WHITESPACE = "whitespace"  # it changes white space alone
-    TOO_LARGE = "too_large"
-    UNDOES = "undoes"  # it takes back what the user just did
-    DELETES = "deletes"  # it deletes what no recent edit explains
-    REPEATS = "repeats"  # it repeats the lines beside it
-    SYNTAX = "syntax"  # the document would have more errors
-    UNRELATED = "unrelated"  # no recent edit explains it
-    UNSURE = "unsure"  # of its tokens
 
 
 GIVEN_UP = frozenset({Reason.CANCELLED, Reason.SUPERSEDED, Reason.STALE, Reason.LATE})

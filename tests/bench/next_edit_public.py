@@ -2,13 +2,15 @@
 
     python tests/bench/next_edit_public.py [FOLDER] [--show] [--json]
 
-FOLDER holds scenarios of cursortab.nvim (MIT) as `*.txtar`, and `recorded.jsonl.gz` with the prompts
-and raw answers of models; by default `../shared/bench/next_edit_scenarios`. A scenario is a document, the edits
-before, the cursor, and the document that is expected, or none where nothing should be offered.
+FOLDER holds scenarios of cursortab.nvim (MIT) as `*.txtar`, and `recorded.jsonl.gz` with prompts
+and raw answers of models; by default `../shared/bench/next_edit_scenarios`. A scenario is a
+document, the edits before, the cursor, and the document that is expected, or none where nothing
+should be offered.
 
-The score is theirs: the mean delta chrF (character n-grams of the changed lines, n = 1 to 6, beta 2)
-times the harmonic mean of the share of scenarios in which something is shown and of those left
-alone. Each recorded answer passes our own reading and gate; the prompt is compared with ours.
+The score is theirs: the mean delta chrF (character n-grams of the changed lines, n = 1 to 6, beta
+2) times the harmonic mean of the share of scenarios in which something is shown and of those left
+alone. Each recorded answer passes our own reading and gate; the prompt is compared with ours. "Half
+A" and "half B" are every second scenario: the gate was tuned on A.
 """
 
 from __future__ import annotations
@@ -114,7 +116,7 @@ def recorded(folder: Path) -> dict[tuple[str, str], tuple[str, str]]:
 def _text_of(body: dict[str, Any]) -> str:
     if "messages" in body:
         return body["messages"][0]["content"]
-    return body["message"]["content"] if "message" in body else body.get("prompt", body.get("text"))
+    return body["message"]["content"] if "message" in body else body.get("prompt") or body["text"]
 
 
 def window_of(form: EditForm, scenario: Scenario, prompt: str) -> Span:

@@ -57,6 +57,7 @@ class Account:
     model: str = ""
     usage: Usage | None = None
     reason: Reason = Reason.SHOWN
+    detail: str = ""
     _begun: float = 0.0
 
     def spent(self, usage: Usage) -> None:
@@ -94,6 +95,7 @@ class Account:
                 total_ms=(time.monotonic() - self._begun) * 1000,
                 shown=not reason,
                 reason=reason,
+                detail=self.detail,
                 usage=self.usage,
             )
         )

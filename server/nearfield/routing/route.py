@@ -143,7 +143,7 @@ class Route:
                 break
             if _only_prefill(self._request) and not self._desk.is_local(step.name):
                 continue
-            if not await self._may(step):
+            if not self._takes(step.name) or not await self._may(step):
                 continue
             rest = plan.steps[index + 1 :]
             async with aclosing(self._turn(step, rest)) as items:
@@ -159,6 +159,12 @@ class Route:
         # What failed now says more than what was not even tried.
         untried = (self._untried(name, why) for name, why in plan.skipped)
         raise no_provider((*self.failures, *skipped), (*untried, *self._causes))
+
+    def _takes(self, name: str) -> bool:
+        """Return whether the request is written in a form that the provider takes."""
+        if not isinstance(self._request, EditRequest):
+            return True
+        return self._desk.providers[name].capabilities.edit is self._request.form
 
     def _untried(self, name: str, why: str) -> NearfieldError:
         """The error that stands for a candidate that was left out."""

@@ -38,6 +38,8 @@ EXCERPT_LINES, EXCERPT_STRIDE = 300, 150
 rarely changes the beginning of the prompt."""
 MAX_CONTEXT_CHARS = 9_000
 """Of the file around the window in forms that write it there: 3,000 of Zed's 4,096 tokens."""
+MAX_CUT_SHIFT = 5
+"""Lines by which the end of a block moves on to one that begins something."""
 NO_EDITS = "NO_EDITS"
 
 
@@ -290,22 +292,16 @@ def block_starts(text: str) -> list[int]:
     lines = text.splitlines(keepends=True)
     starts, first = [0], 0
     for row in range(1, len(lines)):
-        length, rest = row - first, len(lines) - row
-        ends = (length >= _LEAST_BLOCK and lines[row].strip() and not lines[row - 1].strip()) or (
-            length >= _MOST_BLOCK
-        )
-        if not ends:
+        length = row - first
+        after_blank = lines[row].strip() and not lines[row - 1].strip()
+        if length < _LEAST_BLOCK or not (after_blank or length >= _MOST_BLOCK):
             continue
-        cut = next(
-            (one for one in range(row, min(row + 6, len(lines))) if not _CLOSING.match(lines[one])),
-            row,
-        )
-        rest = len(lines) - cut
-        if rest < _LEAST_BLOCK:
+        ahead = range(row, min(row + MAX_CUT_SHIFT + 1, len(lines)))
+        cut = next((one for one in ahead if not _CLOSING.match(lines[one])), row)
+        if len(lines) - cut < _LEAST_BLOCK:
             break
-        if cut > first and cut * 1 >= row:
-            first = cut
-            starts.append(sum(map(len, lines[:cut])))
+        starts.append(starts[-1] + sum(map(len, lines[first:cut])))
+        first = cut
     return starts
 
 

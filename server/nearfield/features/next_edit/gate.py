@@ -15,7 +15,7 @@ from difflib import SequenceMatcher
 
 from nearfield.features.next_edit.edit_prompt import Hunk
 from nearfield.syntax.parser import Parsed
-from nearfield.types import Edit, GateReason, Span
+from nearfield.types import Edit, Reason, Span
 
 __all__ = ["Judged", "Proposal", "judge"]
 
@@ -65,7 +65,7 @@ class Judged:
     """The edit that may be shown, None for none; `reasons` of the hunks that may not, in order."""
 
     edit: Edit | None
-    reasons: tuple[GateReason, ...]
+    reasons: tuple[Reason, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,8 @@ def judge(proposal: Proposal) -> Judged:
     """Return what of the proposal may be shown."""
     changes = list(_changes(proposal))
     if not changes:
-        return Judged(None, (GateReason.NOTHING,))
-    reasons: list[GateReason] = []
+        return Judged(None, (Reason.NOTHING,))
+    reasons: list[Reason] = []
     kept: list[_Change] = []
     known = _Known.of(proposal)
     for change in changes:
@@ -100,13 +100,13 @@ def judge(proposal: Proposal) -> Judged:
     after = proposal.text[: edit.span.start] + edit.text + proposal.text[edit.span.end :]
     is_slip = len(kept) == 1 and _mends_a_slip(proposal, kept[0])
     if not is_slip and any(_squeezed(after) == _squeezed(state) for state in proposal.states):
-        return Judged(None, (*reasons, GateReason.UNDOES))
+        return Judged(None, (*reasons, Reason.UNDOES))
     if proposal.parsed is not None:
         parsed = proposal.parsed.edited(edit)
         if parsed is None or parsed.all_errors > proposal.parsed.all_errors:
-            return Judged(None, (*reasons, GateReason.SYNTAX))
+            return Judged(None, (*reasons, Reason.SYNTAX))
     if not (known.explains(kept) or _goes_on(proposal, edit) or _mends(proposal, edit)):
-        return Judged(None, (*reasons, GateReason.UNRELATED))
+        return Judged(None, (*reasons, Reason.UNRELATED))
     return Judged(edit, tuple(reasons))
 
 
@@ -123,23 +123,23 @@ def _changes(proposal: Proposal) -> Iterator[_Change]:
             yield _Change(first + i1, first + i2, tuple(old[i1:i2]), tuple(new[j1:j2]), span)
 
 
-def _reason(proposal: Proposal, known: _Known, change: _Change) -> GateReason | None:
+def _reason(proposal: Proposal, known: _Known, change: _Change) -> Reason | None:
     """Return why the hunk may not be shown, None where nothing speaks against it."""
     old, new = "\n".join(change.old), "\n".join(change.new)
     if _squeezed(old) == _squeezed(new):
-        return GateReason.WHITESPACE
+        return Reason.WHITESPACE
     if len(change.new) - len(change.old) > MAX_ADDED_LINES or any(
         "<|" in line for line in change.new
     ):
-        return GateReason.TOO_LARGE
+        return Reason.TOO_LARGE
     if known.reversal(change) >= MAX_REVERSAL and not _mends_a_slip(proposal, change):
-        return GateReason.UNDOES
+        return Reason.UNDOES
     if _repeats(proposal, change):
-        return GateReason.REPEATS
+        return Reason.REPEATS
     if _deletes(change) and not known.explains_deletion(change):
-        return GateReason.DELETES
+        return Reason.DELETES
     if _is_unsure(proposal, change):
-        return GateReason.UNSURE
+        return Reason.UNSURE
     return None
 
 
