@@ -16,6 +16,7 @@ A" and "half B" are every second scenario: the gate was tuned on A.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gzip
 import json
 import re
@@ -25,13 +26,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from nearfield.config.load import load
+from nearfield.config.schema import Cache, Config, Index
+from nearfield.features.documents import difference
+from nearfield.features.next_edit import edits as next_edits
 from nearfield.features.next_edit.edit_prompt import EditQuestion, Hunk, read_answer, render
-from nearfield.features.next_edit.gate import Proposal, judge
+from nearfield.features.next_edit.gate import EditProposal, judge
+from nearfield.features.service import Service
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import parse
-from nearfield.types import EditForm, Span
+from nearfield.types import Edit, EditForm, Snapshot, Span
 
 FOLDER = Path(__file__).parents[2].parent / "shared" / "bench" / "next_edit_scenarios"
+MAX_ACCEPTED = 50
 FORMS = {
     "sweep-next-edit-0.5B": EditForm.SWEEP,
     "sweep-next-edit-1.5B": EditForm.SWEEP,
@@ -180,7 +189,7 @@ def judged(scenario: Scenario, window: Span, new: str) -> Result:
         before = before.replace(hunk.new, hunk.old, 1)
         states.append(before)
     found = judge(
-        Proposal(
+        EditProposal(
             text,
             window,
             scenario.cursor,
@@ -196,6 +205,52 @@ def judged(scenario: Scenario, window: Span, new: str) -> Result:
         return Result(scenario, None, why)
     span = found.edit.span
     return Result(scenario, text[: span.start] + found.edit.text + text[span.end :], why)
+
+
+async def by_rules(found: Sequence[Scenario]) -> list[Result]:
+    """What is shown without a model, once the edits before were made in the document."""
+    config: Config = msgspec.structs.replace(
+        load(None).config, cache=Cache(enabled=False), index=Index(enabled=False)
+    )
+    service = Service(config, {})
+    await service.start()
+    results: list[Result] = []
+    try:
+        for scenario in found:
+            results.append(await _by_rules(service, scenario))
+    finally:
+        await service.aclose()
+    return results
+
+
+async def _by_rules(service: Service, scenario: Scenario) -> Result:
+    text, done = scenario.text, list[tuple[str, str]]()
+    for hunk in reversed(scenario.hunks):
+        if not hunk.new or hunk.new not in text:
+            break
+        text = text.replace(hunk.new, hunk.old, 1)
+        done.insert(0, (hunk.old, hunk.new))
+    uri = f"file:///{scenario.name}/{scenario.path}"
+    now = Snapshot(uri, scenario.language, 0, text, f"/{scenario.name}/{scenario.path}")
+    service.opened(now)
+    for old, new in done:
+        at = now.text.index(old)
+        for edit in difference(now.text, now.text[:at] + new + now.text[at + len(old) :]):
+            changed = now.text[: edit.span.start] + edit.text + now.text[edit.span.end :]
+            before, now = now, replace(now, version=(now.version or 0) + 1, text=changed)
+            service.changed(now, [edit])
+            assert before is not now
+    after: str | None = None
+    for _ in range(MAX_ACCEPTED):
+        found = await service.next_edits.offered(now, scenario.cursor)
+        if not found:
+            break
+        edit = Edit(found[0].span, found[0].new)
+        after = now.text[: edit.span.start] + edit.text + now.text[edit.span.end :]
+        now = replace(now, version=(now.version or 0) + 1, text=after)
+        service.changed(now, [edit])
+    service.closed(uri)
+    return Result(scenario, after)
 
 
 # --- their score ----------------------------------------------------------------------------------
@@ -249,7 +304,9 @@ def summed(results: Sequence[Result]) -> dict[str, float]:
 
 
 def tables(folder: Path, show: bool) -> Iterator[tuple[str, dict[str, float]]]:
-    """Each model without and with the gate, on each half and on all."""
+    """The rules alone, then each model without and with the gate, on each half and on all."""
+    next_edits.REST_SECONDS = 0.0
+    yield "rules alone", summed(asyncio.run(by_rules(scenarios(folder))))
     answers = recorded(folder)
     for model in FORMS:
         for gated in (False, True):

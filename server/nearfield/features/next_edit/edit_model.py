@@ -22,8 +22,8 @@ from nearfield.features.next_edit.edit_prompt import (
     render,
     window_around,
 )
-from nearfield.features.next_edit.gate import Proposal, judge
-from nearfield.features.next_edit.recent_edits import RecentEdits
+from nearfield.features.next_edit.gate import EditProposal, judge
+from nearfield.features.next_edit.hunk_history import HunkHistory
 from nearfield.features.reasons import reason_of
 from nearfield.features.trace import Account, TraceLog
 from nearfield.routing.request_context import RequestContext, Source, Task
@@ -47,7 +47,7 @@ class EditModel:
     """See the module. `recent` is what the user changed; `asked` hears that a model has read
     something else than a document's prompt."""
 
-    def __init__(self, recent: RecentEdits, traces: TraceLog) -> None:
+    def __init__(self, recent: HunkHistory, traces: TraceLog) -> None:
         self.asked: Callable[[], None] = lambda: None
         self._recent = recent
         self._traces = traces
@@ -112,7 +112,7 @@ class EditModel:
                 account.reason = Reason.NOTHING
                 return None
             found = judge(
-                Proposal(
+                EditProposal(
                     text,
                     question.window,
                     cursor,

@@ -19,7 +19,7 @@ __all__ = [
     "FORMS",
     "EditPrompt",
     "EditQuestion",
-    "Form",
+    "FormSpec",
     "Hunk",
     "block_starts",
     "excerpt_of",
@@ -97,7 +97,7 @@ class EditPrompt:
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class SpmTokens:
     """The control tokens of a model's vocabulary that a suffix-prefix-middle prompt needs."""
 
     suffix: str
@@ -106,22 +106,22 @@ class Tokens:
     end: str
 
 
-SEED_CODER = Tokens("<[fim-suffix]>", "<[fim-prefix]>", "<[fim-middle]>", "<[end▁of▁sentence]>")
-QWEN = Tokens("<|fim_suffix|>", "<|fim_prefix|>", "<|fim_middle|>", "<|im_end|>")
+SEED_CODER = SpmTokens("<[fim-suffix]>", "<[fim-prefix]>", "<[fim-middle]>", "<[end▁of▁sentence]>")
+QWEN = SpmTokens("<|fim_suffix|>", "<|fim_prefix|>", "<|fim_middle|>", "<|im_end|>")
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class FormSpec:
     """How a family of models is asked. `above` and `below` are the window's lines around the
     cursor's, at most `window_bytes` of them; `markers` are texts that a document must not hold."""
 
-    write: Callable[[EditQuestion, Form], EditPrompt]
+    write: Callable[[EditQuestion, FormSpec], EditPrompt]
     read: Callable[[EditQuestion, str], str | None]
     markers: tuple[str, ...]
     above: int = 10
     below: int = 10
     window_bytes: int = 1_000_000
-    tokens: Tokens | None = None
+    tokens: SpmTokens | None = None
 
 
 def render(form: EditForm, question: EditQuestion) -> EditPrompt | None:
@@ -177,7 +177,7 @@ def excerpt_of(text: str, row: int) -> str:
 # --- Sweep: file separators; the window is written out again from the cursor's line on ------------
 
 
-def _write_sweep(question: EditQuestion, form: Form) -> EditPrompt:
+def _write_sweep(question: EditQuestion, form: FormSpec) -> EditPrompt:
     first = question.text.count("\n", 0, question.window.start) + 1
     rows = f"{first}:{first + question.old.count(chr(10))}"
     path, cursor_row = question.path, question.text.count("\n", 0, question.cursor)
@@ -225,12 +225,12 @@ def _read_sweep(question: EditQuestion, answer: str) -> str | None:
 # --- Zeta 2: suffix, prefix, and the window between conflict markers ------------------------------
 
 
-def _write_zeta2(question: EditQuestion, form: Form) -> EditPrompt:
+def _write_zeta2(question: EditQuestion, form: FormSpec) -> EditPrompt:
     window = f"<<<<<<< CURRENT\n{question.marked(_USER_CURSOR)}\n=======\n"
     return _spm(question, form, window, (">>>>>>> UPDATED",))
 
 
-def _spm(question: EditQuestion, form: Form, window: str, stop: tuple[str, ...]) -> EditPrompt:
+def _spm(question: EditQuestion, form: FormSpec, window: str, stop: tuple[str, ...]) -> EditPrompt:
     tokens = form.tokens
     assert tokens is not None  # noqa: S101 - every suffix-prefix-middle form names its tokens
     above, below = _around(question)
@@ -261,7 +261,7 @@ def _read_zeta2(question: EditQuestion, answer: str) -> str | None:
 # --- Zeta 2.1: the window in numbered blocks; only the blocks that change are written -------------
 
 
-def _write_zeta2_1(question: EditQuestion, form: Form) -> EditPrompt:
+def _write_zeta2_1(question: EditQuestion, form: FormSpec) -> EditPrompt:
     old, at = question.old, question.cursor - question.window.start
     starts = block_starts(old)
     pieces: list[str] = []
@@ -294,11 +294,11 @@ def block_starts(text: str) -> list[int]:
     for row in range(1, len(lines)):
         length = row - first
         after_blank = lines[row].strip() and not lines[row - 1].strip()
-        if length < _LEAST_BLOCK or not (after_blank or length >= _MOST_BLOCK):
+        if length < _MIN_BLOCK_LINES or not (after_blank or length >= _MAX_BLOCK_LINES):
             continue
         ahead = range(row, min(row + MAX_CUT_SHIFT + 1, len(lines)))
         cut = next((one for one in ahead if not _CLOSING.match(lines[one])), row)
-        if len(lines) - cut < _LEAST_BLOCK:
+        if len(lines) - cut < _MIN_BLOCK_LINES:
             break
         starts.append(starts[-1] + sum(map(len, lines[first:cut])))
         first = cut
@@ -308,7 +308,7 @@ def block_starts(text: str) -> list[int]:
 # --- Mercury, and models that follow instructions: one message ------------------------------------
 
 
-def _write_mercury(question: EditQuestion, form: Form) -> EditPrompt:
+def _write_mercury(question: EditQuestion, form: FormSpec) -> EditPrompt:
     above, below = _around(question)
     viewed = "".join(
         f"<|recently_viewed_code_snippet|>\ncode_snippet_file_path: {one.path}\n"
@@ -331,7 +331,7 @@ def _read_mercury(question: EditQuestion, answer: str) -> str | None:
     return None if text is None else text.replace(_CURSOR, "")
 
 
-def _write_instruct(question: EditQuestion, form: Form) -> EditPrompt:
+def _write_instruct(question: EditQuestion, form: FormSpec) -> EditPrompt:
     above, below = _around(question)
     diffs = "\n".join(_diff(hunk) for hunk in question.hunks[-MAX_HUNKS:])
     text = (
@@ -361,7 +361,7 @@ _FILE_SEP = "<|file_sep|>"
 _CURSOR, _USER_CURSOR = "<|cursor|>", "<|user_cursor|>"
 _REGION = ("<|edit_begin|>", "<|edit_end|>")
 _MARKERS = re.compile(r"<\|marker_(\d{1,4})\|>")
-_LEAST_BLOCK, _MOST_BLOCK = 6, 16
+_MIN_BLOCK_LINES, _MAX_BLOCK_LINES = 6, 16
 _CLOSING = re.compile(r"\s*([\])};,]*|(break|continue|return|throw|end)\b;?)\s*$")
 _FENCE = re.compile(r"```[^\n]*\n(.*?)\n?```", re.DOTALL)
 
@@ -414,18 +414,18 @@ def _line_end(text: str, offset: int) -> int:
     return len(text) if end < 0 else end
 
 
-def _markers_of(tokens: Tokens) -> Sequence[str]:
+def _markers_of(tokens: SpmTokens) -> Sequence[str]:
     return (tokens.suffix, tokens.prefix, tokens.middle, tokens.end, _USER_CURSOR)
 
 
 _CONFLICT = ("<<<<<<< CURRENT", ">>>>>>> UPDATED")
 _ZETA_BYTES = 350 * BYTES_PER_TOKEN
 
-FORMS: dict[EditForm, Form] = {
-    EditForm.SWEEP: Form(
+FORMS: dict[EditForm, FormSpec] = {
+    EditForm.SWEEP: FormSpec(
         _write_sweep, _read_sweep, (_FILE_SEP, _CURSOR, "<|endoftext|>"), above=10, below=10
     ),
-    EditForm.ZETA2: Form(
+    EditForm.ZETA2: FormSpec(
         _write_zeta2,
         _read_zeta2,
         (*_markers_of(SEED_CODER), *_CONFLICT, "\n=======\n"),
@@ -434,7 +434,7 @@ FORMS: dict[EditForm, Form] = {
         window_bytes=_ZETA_BYTES,
         tokens=SEED_CODER,
     ),
-    EditForm.ZETA2_1: Form(
+    EditForm.ZETA2_1: FormSpec(
         _write_zeta2_1,
         _read_zeta2_1,
         (*_markers_of(SEED_CODER), "<|marker_"),
@@ -443,7 +443,7 @@ FORMS: dict[EditForm, Form] = {
         window_bytes=_ZETA_BYTES,
         tokens=SEED_CODER,
     ),
-    EditForm.ZETA2_1_QWEN: Form(
+    EditForm.ZETA2_1_QWEN: FormSpec(
         _write_zeta2_1,
         _read_zeta2_1,
         (*_markers_of(QWEN), "<|marker_"),
@@ -452,7 +452,7 @@ FORMS: dict[EditForm, Form] = {
         window_bytes=_ZETA_BYTES,
         tokens=QWEN,
     ),
-    EditForm.MERCURY: Form(
+    EditForm.MERCURY: FormSpec(
         _write_mercury,
         _read_mercury,
         (_CURSOR, "<|code_to_edit|>", "<|/code_to_edit|>", "<|/current_file_content|>"),
@@ -460,7 +460,7 @@ FORMS: dict[EditForm, Form] = {
         below=12,
         window_bytes=600,
     ),
-    EditForm.INSTRUCT: Form(_write_instruct, _read_instruct, _REGION, above=10, below=10),
+    EditForm.INSTRUCT: FormSpec(_write_instruct, _read_instruct, _REGION, above=10, below=10),
 }
 """Sizes are the authors': Sweep was trained on windows of 21 lines; Zed's client lets 350 tokens be
 edited, Inception's documentation 150."""

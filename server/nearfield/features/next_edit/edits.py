@@ -28,7 +28,7 @@ from nearfield.features.next_edit.dependents import (
     names_of,
 )
 from nearfield.features.next_edit.edit_history import (
-    LONGEST,
+    MAX_EDIT_CHARS,
     EditGroup,
     EditTarget,
     Followed,
@@ -254,4 +254,4 @@ def _is_within_word(text: str, offset: int) -> bool:
 
 
 def _is_coarse(edit: Edit) -> bool:
-    return max(len(edit.text), edit.span.end - edit.span.start) > LONGEST
+    return max(len(edit.text), edit.span.end - edit.span.start) > MAX_EDIT_CHARS

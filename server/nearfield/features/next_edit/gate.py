@@ -17,14 +17,14 @@ from nearfield.features.next_edit.edit_prompt import Hunk
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit, Reason, Span
 
-__all__ = ["Judged", "Proposal", "judge"]
+__all__ = ["EditProposal", "Judged", "judge"]
 
 MAX_ADDED_LINES = 20
 """More new lines than this are no follow-up of an edit; Sweep's client drops them as well."""
 MAX_REVERSAL = 0.6
 """Share of the changed words that restore what the recent edits removed, or remove what they put
 in; from here on a hunk is an undo."""
-LEAST_KEPT = 0.5
+MIN_KEPT = 0.5
 """Share of a line's words that a replacement has to keep; below it the line was deleted."""
 NEAR_LINES = 1
 """A hunk this close to the latest edit goes on from it."""
@@ -43,7 +43,7 @@ _COMMON = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
+class EditProposal:
     """What a model makes of `window` of `text`: `new`. `hunks` are the recent edits, oldest first;
     `states` earlier texts of the document. `parsed` is the tree of `text`, None without a grammar.
     `logprobs` has for each token its offset in `new`, and the logarithm of its probability."""
@@ -80,7 +80,7 @@ class _Change:
     """Where the new lines are in the proposal, in characters."""
 
 
-def judge(proposal: Proposal) -> Judged:
+def judge(proposal: EditProposal) -> Judged:
     """Return what of the proposal may be shown."""
     changes = list(_changes(proposal))
     if not changes:
@@ -110,7 +110,7 @@ def judge(proposal: Proposal) -> Judged:
     return Judged(edit, tuple(reasons))
 
 
-def _changes(proposal: Proposal) -> Iterator[_Change]:
+def _changes(proposal: EditProposal) -> Iterator[_Change]:
     first = proposal.text.count("\n", 0, proposal.window.start)
     old = proposal.text[proposal.window.start : proposal.window.end].split("\n")
     new = proposal.new.split("\n")
@@ -123,7 +123,7 @@ def _changes(proposal: Proposal) -> Iterator[_Change]:
             yield _Change(first + i1, first + i2, tuple(old[i1:i2]), tuple(new[j1:j2]), span)
 
 
-def _reason(proposal: Proposal, known: _Known, change: _Change) -> Reason | None:
+def _reason(proposal: EditProposal, known: _Known, change: _Change) -> Reason | None:
     """Return why the hunk may not be shown, None where nothing speaks against it."""
     old, new = "\n".join(change.old), "\n".join(change.new)
     if _squeezed(old) == _squeezed(new):
@@ -155,7 +155,7 @@ class _Known:
     rows: tuple[int, int] | None
 
     @classmethod
-    def of(cls, proposal: Proposal) -> _Known:
+    def of(cls, proposal: EditProposal) -> _Known:
         removed: Counter[str] = Counter()
         added: Counter[str] = Counter()
         about: set[str] = set()
@@ -202,7 +202,7 @@ class _Known:
         return False
 
 
-def _goes_on(proposal: Proposal, edit: Edit) -> bool:
+def _goes_on(proposal: EditProposal, edit: Edit) -> bool:
     """Return whether the edit only puts something in at a cursor that is at the end of its line."""
     old, at = proposal.text[edit.span.start : edit.span.end], proposal.cursor - edit.span.start
     rest = proposal.text[proposal.cursor :].partition("\n")[0]
@@ -212,7 +212,7 @@ def _goes_on(proposal: Proposal, edit: Edit) -> bool:
     return len(edit.text) > len(old) and edit.text.startswith(left) and edit.text.endswith(right)
 
 
-def _mends_a_slip(proposal: Proposal, change: _Change) -> bool:
+def _mends_a_slip(proposal: EditProposal, change: _Change) -> bool:
     """Return whether one word becomes a similar one, and the syntax errors fewer: a typing error is
     put right, though that takes back what was typed."""
     if len(change.old) != 1 or len(change.new) != 1:
@@ -221,11 +221,11 @@ def _mends_a_slip(proposal: Proposal, change: _Change) -> bool:
     gone, put = list((old - new).elements()), list((new - old).elements())
     if len(gone) != 1 or len(put) != 1:
         return False
-    similar = SequenceMatcher(None, gone[0], put[0], autojunk=False).ratio() >= LEAST_KEPT
+    similar = SequenceMatcher(None, gone[0], put[0], autojunk=False).ratio() >= MIN_KEPT
     return similar and _mends(proposal, _edit(proposal, [change]))
 
 
-def _mends(proposal: Proposal, edit: Edit) -> bool:
+def _mends(proposal: EditProposal, edit: Edit) -> bool:
     """Return whether the edit leaves fewer syntax errors."""
     if proposal.parsed is None or not proposal.parsed.all_errors:
         return False
@@ -233,7 +233,7 @@ def _mends(proposal: Proposal, edit: Edit) -> bool:
     return after is not None and after.all_errors < proposal.parsed.all_errors
 
 
-def _repeats(proposal: Proposal, change: _Change) -> bool:
+def _repeats(proposal: EditProposal, change: _Change) -> bool:
     """Return whether the new lines are those directly above or below once more."""
     put = [line.strip() for line in change.new if line.strip()]
     if change.old and any(line.strip() for line in change.old):
@@ -250,15 +250,15 @@ def _deletes(change: _Change) -> bool:
     if not old:
         return False
     kept = sum((old & new).values()) / sum(old.values())
-    return kept < LEAST_KEPT and sum(new.values()) < sum(old.values())
+    return kept < MIN_KEPT and sum(new.values()) < sum(old.values())
 
 
-def _is_unsure(proposal: Proposal, change: _Change) -> bool:
+def _is_unsure(proposal: EditProposal, change: _Change) -> bool:
     values = [value for at, value in proposal.logprobs if change.at.start <= at < change.at.end]
     return bool(values) and sum(values) / len(values) < proposal.least_mean
 
 
-def _edit(proposal: Proposal, changes: Sequence[_Change]) -> Edit:
+def _edit(proposal: EditProposal, changes: Sequence[_Change]) -> Edit:
     """The smallest edit of whole lines that makes the hunks."""
     lines = proposal.text.split("\n")
     first, last = changes[0].start, changes[-1].end

@@ -1,8 +1,8 @@
-"""Whether a name that was changed at one place was renamed, or something else is meant there now.
+"""Decides whether a name that was changed at one place was renamed.
 
-The text is the same in both cases; what tells is what the language says of the place. Each rule
-here takes offers away, none adds one: who has put another thing in one place is done, and every
-other place that is offered is noise.
+Otherwise the user refers to something else there. The text is the same in both cases; what tells is
+what the language says of the place. Each rule takes offers away, none adds one. If the user
+replaced a single reference, further suggestions are noise.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class Renamed:
 
     @cached_property
     def places(self) -> set[Span]:
-        """Where the name was: looked up once, which takes tens of milliseconds in a large file."""
+        """Return the places of the name. Looked up once: it takes tens of milliseconds in a large
+        file."""
         return places_of(self.before, self.uses, self.uses.within)
 
 
 def is_renaming(cause: Renamed, now: Parsed, burst: EditGroup, sites: Sequence[EditTarget]) -> bool:
-    """Whether `burst` has renamed what was at its place before; `sites` are the others' places
-    now."""
+    """Return whether `burst` has renamed what was at its place; `sites` are the other places."""
     before, uses = cause.before, cause.uses
     here = word_around(now.text, burst.now)
     new = now.text[here.start : here.end]
@@ -46,9 +46,9 @@ def is_renaming(cause: Renamed, now: Parsed, burst: EditGroup, sites: Sequence[E
 
 
 def _is_meant(old: str, new: str, now: Parsed, sites: Sequence[EditTarget]) -> bool:
-    """Whether a use tells of its definition, which still has the old name: one that is only spelled
-    otherwise (`_found`, `found`), or two that were changed alike. One use of a function or a member
-    that becomes another is mostly a call of something else."""
+    """Return whether a use tells of its definition, which still has the old name: one that is only
+    spelled otherwise (`_found`, `found`), or two that were changed alike. One use of a function or
+    a member that becomes another is mostly a call of something else."""
     if _spelling(old) == _spelling(new):
         return True
     done = (word_around(now.text, one.span) for one in sites if not one.open)
@@ -56,7 +56,7 @@ def _is_meant(old: str, new: str, now: Parsed, sites: Sequence[EditTarget]) -> b
 
 
 def _lives_on(cause: Renamed, now: Parsed, burst: EditGroup, sites: Sequence[EditTarget]) -> bool:
-    """Whether the user has written the old name anew since: then it goes on to mean something."""
+    """Return whether the user has written the old name again since: then it keeps its meaning."""
     uses = cause.uses
     others = cause.places - {*uses.others, word_around(burst.before, burst.was)}
     start, end = (burst.mapped(Span(at, at)) for at in (uses.within.start, uses.within.end))

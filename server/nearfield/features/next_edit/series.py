@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from nearfield.features.next_edit.edit_history import EditGroup, EditTarget, Followed, Group
 from nearfield.features.next_edit.repeat import (
-    Changed,
+    ChangedLine,
     changed_lines,
     is_no_worse,
     repeated,
@@ -28,12 +28,12 @@ __all__ = [
     "may_go_on",
 ]
 
-CHECKED = 12
+MAX_CHECKED_SITES = 12
 """Sites whose edits are parsed at a question; the others come up once these are done."""
 
 
-def changes_of(followed: Followed) -> list[Changed]:
-    """The changed lines, without those that have led to other changes."""
+def changes_of(followed: Followed) -> list[ChangedLine]:
+    """Return the changed lines, without those that have led to other changes."""
     return changed_lines(followed.text, _alone(followed))
 
 
@@ -42,9 +42,9 @@ def _alone(followed: Followed) -> list[EditGroup]:
 
 
 def _rule(
-    followed: Followed, changes: Sequence[Changed]
-) -> tuple[Rewrite, Changed, Changed] | None:
-    """The rule behind the last changes: those of whole lines, else those of single places."""
+    followed: Followed, changes: Sequence[ChangedLine]
+) -> tuple[Rewrite, ChangedLine, ChangedLine] | None:
+    """Return the rule behind the last changes of whole lines, or of single places."""
     found = rule_of(changes)
     if found is None:
         found = rule_of(single_changes(followed.text, _alone(followed)))
@@ -86,6 +86,6 @@ def edits_of_series(now: Parsed, followed: Followed) -> list[tuple[str, EditTarg
             edit = repeated(now.text, cause, site) if isinstance(cause, Rewrite) else None
             if edit is not None and is_no_worse(now, edit):
                 found.append(("series", site, edit))
-            if len(found) >= CHECKED:
+            if len(found) >= MAX_CHECKED_SITES:
                 return found
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -214,7 +216,7 @@ def test_blocks_cover_the_window_and_none_is_short(lines: list[str]) -> None:
     assert starts == sorted(set(starts))
     assert starts[0] == 0
     bounds = [*starts, len(text)]
-    lengths = [text[a:b].count("\n") for a, b in zip(bounds, bounds[1:], strict=False)]
+    lengths = [text[a:b].count("\n") for a, b in pairwise(bounds)]
     assert all(length >= 5 for length in lengths[:-1])
     assert max(lengths) <= 28
 

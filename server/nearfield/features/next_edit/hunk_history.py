@@ -1,7 +1,7 @@
 """What the user changed lately, in all documents, as hunks of whole lines: what a model is shown.
 
-Edits at one place make one hunk, whatever keys it took. Nothing is parsed, and texts are shared, not
-copied: this runs at every keystroke.
+Edits at one place make one hunk, whatever keys it took. Nothing is parsed, and texts are shared,
+not copied: this runs at every keystroke.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from nearfield.features.next_edit.edit_prompt import MAX_HUNKS, Hunk
 from nearfield.syntax.differences import changed_span
 from nearfield.types import Edit, Snapshot
 
-__all__ = ["RecentEdits"]
+__all__ = ["HunkHistory"]
 
 MAX_PLACES = 2 * MAX_HUNKS
 NEAR_ROWS = 1
@@ -27,7 +27,7 @@ WITHIN_SECONDS = 1800.0
 
 
 @dataclass(slots=True)
-class _Place:
+class _EditPlace:
     """Edits of one place: the document before the first and after the last of them; `rows` is what
     they changed of the text after, end exclusive."""
 
@@ -37,11 +37,11 @@ class _Place:
     at: float
 
 
-class RecentEdits:
+class HunkHistory:
     """See the module. One for all documents; the last place is the latest."""
 
     def __init__(self) -> None:
-        self._places: list[_Place] = []
+        self._places: list[_EditPlace] = []
 
     def change(self, before: Snapshot, after: Snapshot, edits: Sequence[Edit], at: float) -> None:
         """Follow a change of a document; `at` is the time in seconds."""
@@ -57,7 +57,9 @@ class RecentEdits:
                 self._places.pop()  # undone
             return
         shift = after.text.count("\n") - before.text.count("\n")
-        self._places.append(_Place(before, after, (rows[0], max(rows[1] + shift, rows[0] + 1)), at))
+        self._places.append(
+            _EditPlace(before, after, (rows[0], max(rows[1] + shift, rows[0] + 1)), at)
+        )
         self._places = [one for one in self._places[-MAX_PLACES:] if at - one.at < WITHIN_SECONDS]
 
     def forget(self, uri: str) -> None:
@@ -89,7 +91,7 @@ class RecentEdits:
         """Return the text before the oldest edit of a document that is known, "" for none."""
         return next(iter(self.states(uri)), "")
 
-    def _last(self, uri: str) -> _Place | None:
+    def _last(self, uri: str) -> _EditPlace | None:
         return next((one for one in reversed(self._places) if one.after.uri == uri), None)
 
 
@@ -102,7 +104,7 @@ def _rows(text: str, edits: Sequence[Edit]) -> tuple[int, int]:
     return first, first + text.count("\n", start, end) + (not whole_lines)
 
 
-def _goes_on(last: _Place, before: Snapshot, rows: tuple[int, int], at: float) -> bool:
+def _goes_on(last: _EditPlace, before: Snapshot, rows: tuple[int, int], at: float) -> bool:
     if last.after.uri != before.uri or last.after.text != before.text:
         return False
     near = rows[0] <= last.rows[1] + NEAR_ROWS and last.rows[0] - NEAR_ROWS <= rows[1]
@@ -110,7 +112,7 @@ def _goes_on(last: _Place, before: Snapshot, rows: tuple[int, int], at: float) -
     return near and height <= MAX_HUNK_LINES and at - last.at <= PAUSE_SECONDS
 
 
-def _hunk(place: _Place, path: str) -> Hunk | None:
+def _hunk(place: _EditPlace, path: str) -> Hunk | None:
     """The lines that differ; None for white space alone, and for too many."""
     old, new = place.before.text.split("\n"), place.after.text.split("\n")
     span, put = changed_span(old, new)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nearfield.context.slice import shown_path
 from nearfield.features.next_edit.edit_prompt import MAX_HUNKS, Hunk
-from nearfield.features.next_edit.recent_edits import RecentEdits
+from nearfield.features.next_edit.hunk_history import HunkHistory
 from nearfield.types import Edit, Snapshot, Span
 
 TEXT = "".join(f"line {n}\n" for n in range(40))
@@ -17,7 +17,7 @@ class Writer:
     """Somebody who edits documents of one folder."""
 
     def __init__(self) -> None:
-        self.recent = RecentEdits()
+        self.recent = HunkHistory()
         self.now = 0.0
         self.documents: dict[str, Snapshot] = {}
 
@@ -131,8 +131,8 @@ def test_hunks_say_what_lines_became(edits: list[tuple[int, int, str]]) -> None:
     one = writer("a.py")
     for start, length, new in edits:
         text = one.documents["a.py"].text
-        start = min(start, len(text))
-        one.replace("a.py", start, min(start + length, len(text)), new)
+        first = min(start, len(text))
+        one.replace("a.py", first, min(first + length, len(text)), new)
     for document, hunk in one.recent.hunks(one.documents["a.py"], shown_path):
         rows = document.text.split("\n")[hunk.row - 1 :]
         assert hunk.new == "" or hunk.new.split("\n") == rows[: hunk.new.count("\n") + 1]
