@@ -215,3 +215,60 @@ async def test_what_was_done_to_two_lines_is_offered_for_a_third(editor: StartEd
         assert (last["situation"], last["provider"]) == ("next_edit", "")
         rename(e, uri, '["name"]', old='.get("name")', at=(2, 12))
         assert await inline_edits(e, uri, 4) == []
+
+
+BOX = """\
+class Box {
+    int area(int wide) { return wide; }
+    int twice() { return area(1); }
+}
+"""
+
+
+def edited_by_a_model(*answers: dict[str, Any]) -> dict[str, Any]:
+    """Settings by which a script answers edit prompts in Sweep's form."""
+    options = {"answers": list(answers), "edit_form": "sweep"}
+    return {
+        "providers": {"fake": {"kind": "scripted", "options": options}},
+        "engine": {"enabled": False},
+    }
+
+
+CALL = {
+    "match": r"updated/\w+\.java:1:5\n[^<]*$",
+    "text": "    int twice() { return area(1, 2); }\n}\n",
+}
+
+
+async def test_a_model_is_asked_for_the_next_edit_where_no_rule_has_one(
+    editor: StartEditor,
+) -> None:
+    async with editor(edited_by_a_model(CALL)) as e:
+        uri = e.open(BOX, "file:///w/Box.java", "java")
+        rename(e, uri, ", int high", old="", at=(1, 21))
+        (edit,) = await inline_edits(e, uri, at=(2, 0))
+        assert edit["text"] == "    int twice() { return area(1, 2); }"
+        assert edit["range"] == {
+            "start": {"line": 2, "character": 0},
+            "end": {"line": 2, "character": 35},
+        }
+        (trace, *_) = [one for one in await e.traces(9) if one["method"] == "nextEdit"]
+        assert (trace["shown"], trace["provider"]) == (True, "fake")
+        # Seen at once by a key, and as ghost text where the cursor is.
+        found = await command(e, "nearfield.nextEdit", where(uri, 2))
+        assert found["edit"]["text"] == edit["text"]
+        assert (await command(e, "nearfield.dismissEdit", edit["command"]["arguments"][0])) == {
+            "dismissed": True
+        }
+        assert await inline_edits(e, uri, at=(2, 0)) == []
+
+
+async def test_an_answer_to_older_text_never_comes(editor: StartEditor) -> None:
+    """Typing on ends the question, which is answered at once although the model is slow."""
+    async with editor(edited_by_a_model({**CALL, "delay_ms": 600_000}, {"text": ""})) as e:
+        uri = e.open(BOX, "file:///w/Box.java", "java")
+        rename(e, uri, ", int high", old="", at=(1, 21))
+        early = asyncio.create_task(inline_edits(e, uri, 2, at=(2, 0)))
+        await asyncio.sleep(0.6)
+        rename(e, uri, "// on\n", old="", at=(0, 0))
+        assert await early == []

@@ -30,6 +30,9 @@ DISMISS = "nearfield.dismissEdit"
 BEHIND_SECONDS = 0.5
 """A client may ask about a version whose change it has not sent yet; Neovim sends it after 0.15."""
 CHECK_SECONDS = 0.025
+MODEL_SECONDS = 5.0
+"""Longest wait for a model where no rule has an offer. The model is asked on: the next request has
+its answer, unless the user types."""
 
 
 class WireDocument(msgspec.Struct, frozen=True):
@@ -101,7 +104,7 @@ async def _edits(
     service = await session.service()
     if service.paused:
         return []
-    found = await service.next_edits.offered(snapshot, offset)
+    found = await service.next_edits.offered(snapshot, offset, MODEL_SECONDS)
     if not document.is_at(snapshot) or session.documents.get(asked.uri) is not document:
         return []
     return [_on_the_wire(edit, document, encoding) for edit in found]

@@ -86,7 +86,10 @@ class EditModel:
             text,
             window_around(form, text, cursor),
             cursor,
-            tuple(replace(one, old=_plain(one.old), new=_plain(one.new)) for _, one in hunks),
+            tuple(
+                replace(one, old=one.old.replace("\r", ""), new=one.new.replace("\r", ""))
+                for _, one in hunks
+            ),
             _plain(self._recent.before(snapshot.uri)),
         )
         with Account(self._traces, METHOD, snapshot) as account:
@@ -107,7 +110,7 @@ class EditModel:
             if answer is None:
                 return None
             said, logprobs = answer
-            new = read_answer(form, question, said)
+            new = read_answer(form, question, said) if said != prompt.prefill else None
             if new is None:
                 account.reason = Reason.NOTHING
                 return None

@@ -1,9 +1,10 @@
 """Next edits: after an edit that leaves other places of the document behind, what those have to
 become, the nearest below the cursor first.
 
-Found by the syntax tree (dependents.py) and by what the user has just changed (series.py). Nothing
-is offered while a name is still being typed, or where it is not certain what is meant. Every offer
-is for the document as it is; a place that was changed or dismissed is not offered again.
+Found by the syntax tree (dependents.py) and by what the user has just changed (series.py), and,
+where these are silent, by a model (model_offers.py). Nothing is offered while a name is still being
+typed, or where it is not certain what is meant. Every offer is for the document as it is; a place
+that was changed or dismissed is not offered again.
 """
 
 from __future__ import annotations
@@ -35,12 +36,17 @@ from nearfield.features.next_edit.edit_history import (
     Group,
     word_around,
 )
+from nearfield.features.next_edit.edit_model import EditModel
+from nearfield.features.next_edit.hunk_history import HunkHistory
+from nearfield.features.next_edit.model_offers import ModelOffers
 from nearfield.features.next_edit.series import (
     edits_of_series,
     find_series,
     goes_further,
     may_go_on,
 )
+from nearfield.features.trace import TraceLog
+from nearfield.routing.router import Router
 from nearfield.syntax.languages import Language, language_for
 from nearfield.syntax.parser import ParseCache, Parsed
 from nearfield.syntax.scopes import SUPPORTED
@@ -65,7 +71,7 @@ class NextEdit:
     old: str
     new: str
     by: str = "tree"
-    """The source of the offer: "tree", or "series" (what was done to other lines)."""
+    """The source of the offer: "tree", "series" (what was done to other lines), or "model"."""
 
 
 class NextEdits(Feature):
@@ -75,20 +81,26 @@ class NextEdits(Feature):
         self,
         cursor: Callable[[Snapshot, int], Awaitable[Cursor]],
         clock: Callable[[], float] = time.monotonic,
+        traces: TraceLog | None = None,
     ) -> None:
         self._cursor = cursor
         self._clock = clock
         self._followed: OrderedDict[str, Followed] = OrderedDict()
         self._before = ParseCache(4)
         self._made = 0
+        self._recent = HunkHistory()
+        self.model = EditModel(self._recent, traces if traces is not None else TraceLog())
+        self._offers = ModelOffers(self.model, self._tree_of, self._named)
         self.configure(FolderConfigs(Config()))
 
     def opened(self, snapshot: Snapshot) -> None:
         """Forget the text that the document had before."""
         self.closed(snapshot.uri)
 
-    def configure(self, config: FolderConfigs, router: object = None) -> None:
-        """Apply the settings; no provider is used."""
+    def configure(self, config: FolderConfigs, router: Router | None = None) -> None:
+        """Apply the settings; without a router no model is asked."""
+        self.stop()
+        self.model.configure(config, router)
         self._configs, self._permitted = config, DocumentFilter(config)
 
     def _is_enabled(self, snapshot: Snapshot) -> bool:
@@ -97,18 +109,21 @@ class NextEdits(Feature):
     def changed(self, change: DocumentChange) -> None:
         """Follow an edit."""
         before, after, edits = change.before, change.after, change.edits
-        language = language_for(after.language, after.path)
-        if not self._is_enabled(after) or language is None or language.name not in SUPPORTED:
-            return
-        followed = self._followed.get(after.uri)
+        self.stop()
         if before is None:
             self.closed(after.uri)
-        elif edits:
+            self._recent.forget(after.uri)
+        if not self._is_enabled(after) or before is None or not edits:
+            return
+        if len(edits) == 1 and _is_coarse(edits[0]):
+            # A client that sends whole texts, or an editor that sends whole lines.
+            edits = difference(before.text, after.text)
+        self._recent.change(before, after, edits, self._clock())
+        language = language_for(after.language, after.path)
+        if language is not None and language.name in SUPPORTED:
+            followed = self._followed.get(after.uri)
             if followed is None or followed.text != before.text:
                 followed = self._followed[after.uri] = Followed(before.text, before.version)
-            if len(edits) == 1 and _is_coarse(edits[0]):
-                # A client that sends whole texts, or an editor that sends whole lines.
-                edits = difference(before.text, after.text)
             followed.change(after.text, after.version, edits, self._clock())
             self._followed.move_to_end(after.uri)
             while len(self._followed) > DOCUMENTS_KEPT:
@@ -116,6 +131,7 @@ class NextEdits(Feature):
 
     def closed(self, uri: str) -> None:
         """The document is gone, or is another one now."""
+        self.stop()
         self._followed.pop(uri, None)
         self._before.forget(uri)
 
@@ -133,7 +149,7 @@ class NextEdits(Feature):
                         return True
             if any(_close(group, edit_id) for group in followed.series):
                 return True
-        return False
+        return self._offers.dismiss(edit_id)
 
     def settle_seconds(self, snapshot: Snapshot, offset: int) -> float:
         """How long the cursor at `offset` must still rest before anything is offered."""
@@ -148,13 +164,43 @@ class NextEdits(Feature):
         followed = self._followed.get(snapshot.uri)
         return followed is not None and followed.last == offset
 
-    async def offered(self, snapshot: Snapshot, offset: int) -> tuple[NextEdit, ...]:
+    def stop(self) -> None:
+        """End a question to the model."""
+        self._offers.stop()
+
+    async def aclose(self) -> None:
+        """End a question to the model, and wait until its stream is closed."""
+        await self._offers.aclose()
+
+    async def offered(
+        self, snapshot: Snapshot, offset: int, seconds: float = 0.0
+    ) -> tuple[NextEdit, ...]:
         """Return the next edits of `snapshot` for a cursor at `offset`, once it has rested; none
-        for a document that was changed meanwhile."""
-        if not self._is_followed(snapshot) or self._permitted.reason(snapshot):
+        for a document that was changed meanwhile. Where no rule has one, a model is waited for, at
+        most `seconds`."""
+        if self._permitted.reason(snapshot) or not self._is_enabled(snapshot):
             return ()
         if (rest := self.settle_seconds(snapshot, offset)) > 0:
             await asyncio.sleep(rest)
+        if self.is_typing(snapshot, offset) and _is_within_word(snapshot.text, offset):
+            return ()  # what is typed before a name may become another one
+        if found := await self._by_rules(snapshot, offset):
+            return found
+        if seconds:
+            rest = self._recent.at(snapshot.uri) + REST_SECONDS - self._clock()
+            await asyncio.sleep(max(0.0, rest))
+            offer = await self._offers.offered(snapshot, offset, seconds)
+        else:
+            offer = self._offers.ready(snapshot, offset)
+        if offer is None or not self._recent.has(snapshot):
+            return ()
+        edit = offer.edit
+        return (NextEdit(offer.id, snapshot.uri, edit.span, offer.old, edit.text, "model"),)
+
+    async def _tree_of(self, snapshot: Snapshot, offset: int) -> Parsed | None:
+        return (await self._cursor(snapshot, offset)).parsed
+
+    async def _by_rules(self, snapshot: Snapshot, offset: int) -> tuple[NextEdit, ...]:
         language = language_for(snapshot.language, snapshot.path)
         if language is None or not self._is_followed(snapshot):
             return ()
@@ -162,12 +208,10 @@ class NextEdits(Feature):
         followed = self._followed.get(snapshot.uri)
         if followed is None or not (_has_sites(followed) or may_go_on(followed)):
             return ()
-        now = (await self._cursor(snapshot, offset)).parsed
+        now = await self._tree_of(snapshot, offset)
         # Whatever was typed during the parse has moved the sites on.
         if now is None or not self._is_followed(snapshot):
             return ()
-        if self.is_typing(snapshot, offset) and _is_within_word(snapshot.text, offset):
-            return ()  # what is typed before a name may become another one
         found: dict[Span, NextEdit] = {}
         for by, site, edit in self._edits(now, followed):
             old = snapshot.text[edit.span.start : edit.span.end]

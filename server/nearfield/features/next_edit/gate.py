@@ -136,7 +136,7 @@ def _reason(proposal: EditProposal, known: _Known, change: _Change) -> Reason | 
         return Reason.UNDOES
     if _repeats(proposal, change):
         return Reason.REPEATS
-    if _deletes(change) and not known.explains_deletion(change):
+    if _deletes(change) and not known.explains_deletion(proposal.text, change):
         return Reason.DELETES
     if _is_unsure(proposal, change):
         return Reason.UNSURE
@@ -181,9 +181,15 @@ class _Known:
         total = sum((put + gone)[word] for word in names)
         return sum(back[word] for word in names) / total if total else 0.0
 
-    def explains_deletion(self, change: _Change) -> bool:
-        """Return whether the lines that go name what the recent edits are about."""
-        return bool(_telling(_words("\n".join(change.old))) & self.about)
+    def explains_deletion(self, text: str, change: _Change) -> bool:
+        """Return whether the lines that go name what the recent edits are about; where nothing
+        takes their place, whether they name what these removed from all of the text."""
+        gone = _telling(_words("\n".join(change.old)))
+        if _squeezed("".join(change.new)):
+            return bool(gone & self.about)
+        lines = text.split("\n")
+        rest = _words("\n".join((*lines[: change.start], *lines[change.end :])))
+        return any(word in self.removed and word not in rest for word in gone)
 
     def explains(self, changes: Sequence[_Change]) -> bool:
         """Return whether any of the hunks follows from the recent edits: it is beside the latest

@@ -71,6 +71,11 @@ class HunkHistory:
         last = self._last(snapshot.uri)
         return last is not None and last.after.text == snapshot.text
 
+    def at(self, uri: str) -> float:
+        """Return the time of the latest edit of a document in seconds, minus infinity for none."""
+        last = self._last(uri)
+        return last.at if last is not None else float("-inf")
+
     def hunks(
         self, snapshot: Snapshot, shown_path: Callable[[Snapshot], str]
     ) -> list[tuple[Snapshot, Hunk]]:

@@ -88,8 +88,8 @@ FORMS: tuple[Callable[[str], str], ...] = (
     _pascal,
     _sentence,
 )
-"""Spellings in which the new text may write what a hole holds; all but the first are of one token, without its
-quotes."""
+"""Spellings in which the new text may write what a hole holds; all but the first are of one token,
+without its quotes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,7 @@ CALL = ("area(box)", "area(box.wide, box.high)")
         # It deletes what has nothing to do with it.
         ("    log = name.upper()\n    return log\n", "    pass\n", (Reason.DELETES,)),
         ('    print("size", size)\n', "", (Reason.DELETES,)),
+        ("    size = area(box)\n", "", (Reason.DELETES,)),
         # It repeats the line above, or the one below.
         ('    print("size", size)\n', '    print("size", size)\n' * 2, (Reason.REPEATS,)),
         # It breaks the syntax.
