@@ -103,7 +103,7 @@ def _own(
     from nearfield.engine.client import installed
     from nearfield.providers.managed import programs
 
-    second, third = _second_model(config), _edit_model(config)
+    second, third = _second_model(config), _has_edit_model(config, note)
     # Which model each of them serves, and what else it does.
     parts = {EMBEDDED: _Part("complete", chats=not second, edits=not third)}
     if second:
@@ -140,15 +140,22 @@ def _second_model(config: Config) -> bool:
         return False  # said where the first one is built
 
 
-def _edit_model(config: Config) -> bool:
+def _has_edit_model(config: Config, note: Callable[[str], None]) -> bool:
     """Return whether next edits have a model of their own on this machine."""
     from nearfield.catalog.choice import choose
 
+    wish = config.models.edit
     try:
         edits = choose("edit", config.models)
-        return bool(edits.edit_form) and edits.path != choose("complete", config.models).path
-    except (CatalogError, OSError):
-        return False  # no model for it, which only matters to who has named one
+        if not edits.edit_form:
+            if wish:
+                note(f"models.edit = {wish!r} was not trained for next edits, so it is not asked.")
+            return False
+        return edits.path != choose("complete", config.models).path
+    except (CatalogError, OSError) as error:
+        if wish:
+            note(f"models.edit = {wish!r} cannot be used: {error}")
+        return False
 
 
 def _embedded(
