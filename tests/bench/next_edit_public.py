@@ -214,13 +214,10 @@ async def by_rules(found: Sequence[Scenario]) -> list[Result]:
     )
     service = Service(config, {})
     await service.start()
-    results: list[Result] = []
     try:
-        for scenario in found:
-            results.append(await _by_rules(service, scenario))
+        return [await _by_rules(service, scenario) for scenario in found]
     finally:
         await service.aclose()
-    return results
 
 
 async def _by_rules(service: Service, scenario: Scenario) -> Result:
