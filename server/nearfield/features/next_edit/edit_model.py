@@ -12,7 +12,6 @@ from dataclasses import replace
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
-from nearfield.context.slice import shown_path
 from nearfield.errors import NearfieldError
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.next_edit.edit_prompt import (
@@ -25,7 +24,7 @@ from nearfield.features.next_edit.edit_prompt import (
 from nearfield.features.next_edit.gate import EditProposal, judge
 from nearfield.features.next_edit.hunk_history import HunkHistory
 from nearfield.features.reasons import reason_of
-from nearfield.features.trace import Account, TraceLog
+from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.routing.request_context import RequestContext, Source, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.syntax.parser import Parsed
@@ -83,7 +82,7 @@ class EditModel:
             return None
         hunks = [
             (document, hunk)
-            for document, hunk in self._recent.hunks(snapshot, shown_path)
+            for document, hunk in self._recent.hunks(snapshot)
             if document.uri == snapshot.uri or not self._filter.kept_out(document)
         ]
         if not hunks:
@@ -91,7 +90,7 @@ class EditModel:
         text = _plain(snapshot.text)
         cursor = offset - snapshot.text.count("\r", 0, offset)
         question = EditQuestion(
-            shown_path(snapshot),
+            snapshot.shown_path,
             text,
             window_around(form, text, cursor),
             cursor,
@@ -101,7 +100,7 @@ class EditModel:
             ),
             _plain(self._recent.before(snapshot.uri)),
         )
-        with Account(self._traces, METHOD, snapshot) as account:
+        with RequestMetrics(self._traces, METHOD, snapshot) as account:
             prompt = render(form, question)
             if prompt is None:
                 account.reason = Reason.REFUSED
@@ -151,7 +150,7 @@ class EditModel:
         question: EditQuestion,
         prompt: EditPrompt,
         context: RequestContext,
-        account: Account,
+        account: RequestMetrics,
     ) -> tuple[str, list[tuple[int, float]]] | None:
         """The whole answer, with the prefill, and where in it each token begins, with the logarithm
         of its probability; None where there is none."""

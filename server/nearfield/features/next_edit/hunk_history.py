@@ -6,7 +6,7 @@ not copied: this runs at every keystroke.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nearfield.features.next_edit.edit_prompt import MAX_HUNKS, Hunk
@@ -82,15 +82,13 @@ class HunkHistory:
         last = self._last(uri)
         return last.cursor if last is not None else 0
 
-    def hunks(
-        self, snapshot: Snapshot, shown_path: Callable[[Snapshot], str]
-    ) -> list[tuple[Snapshot, Hunk]]:
+    def hunks(self, snapshot: Snapshot) -> list[tuple[Snapshot, Hunk]]:
         """Return the hunks of the document's folder, oldest first, each with its document."""
         found: list[tuple[Snapshot, Hunk]] = []
         for place in self._places:
             if place.after.root != snapshot.root:
                 continue
-            if (hunk := _hunk(place, shown_path(place.after))) is not None:
+            if (hunk := _hunk(place, place.after.shown_path)) is not None:
                 found.append((place.after, hunk))
         return found[-MAX_HUNKS:]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfield.context.slice import shown_path
 from nearfield.features.next_edit.edit_prompt import MAX_HUNKS, Hunk
 from nearfield.features.next_edit.hunk_history import HunkHistory
 from nearfield.types import Edit, Snapshot, Span
@@ -45,7 +44,7 @@ class Writer:
 
     def hunks(self, name: str) -> list[Hunk]:
         """Those that a question about `name` shows."""
-        return [hunk for _, hunk in self.recent.hunks(self.documents[name], shown_path)]
+        return [hunk for _, hunk in self.recent.hunks(self.documents[name])]
 
 
 def writer(*names: str) -> Writer:
@@ -133,6 +132,6 @@ def test_hunks_say_what_lines_became(edits: list[tuple[int, int, str]]) -> None:
         text = one.documents["a.py"].text
         first = min(start, len(text))
         one.replace("a.py", first, min(first + length, len(text)), new)
-    for document, hunk in one.recent.hunks(one.documents["a.py"], shown_path):
+    for document, hunk in one.recent.hunks(one.documents["a.py"]):
         rows = document.text.split("\n")[hunk.row - 1 :]
         assert hunk.new == "" or hunk.new.split("\n") == rows[: hunk.new.count("\n") + 1]
