@@ -36,7 +36,7 @@ from nearfield.features.next_edit.edit_history import (
     Group,
     word_around,
 )
-from nearfield.features.next_edit.edit_model import EditModel
+from nearfield.features.next_edit.edit_model import ASK_SECONDS, EditModel
 from nearfield.features.next_edit.hunk_history import HunkHistory
 from nearfield.features.next_edit.model_offers import ModelOffers
 from nearfield.features.next_edit.series import (
@@ -50,10 +50,14 @@ from nearfield.routing.router import Router
 from nearfield.syntax.languages import Language, language_for
 from nearfield.syntax.parser import ParseCache, Parsed
 from nearfield.syntax.scopes import SUPPORTED
+from nearfield.tasks import run_task, stop_task
 from nearfield.types import Edit, Snapshot, Span
 
 __all__ = ["NextEdit", "NextEdits"]
 
+ASK_AFTER_SECONDS = 0.8
+"""No model is asked before the user has done nothing for this long; later than idle prefill begins,
+because what that evaluates is needed more often."""
 REST_SECONDS = 0.3
 """A name that was not typed on for this long is what it is to be, for now."""
 DOCUMENTS_KEPT = 32
@@ -91,6 +95,7 @@ class NextEdits(Feature):
         self._recent = HunkHistory()
         self.model = EditModel(self._recent, traces if traces is not None else TraceLog())
         self._offers = ModelOffers(self.model, self._tree_of, self._named)
+        self._resting: asyncio.Task[None] | None = None
         self.configure(FolderConfigs(Config()))
 
     def opened(self, snapshot: Snapshot) -> None:
@@ -164,12 +169,33 @@ class NextEdits(Feature):
         followed = self._followed.get(snapshot.uri)
         return followed is not None and followed.last == offset
 
+    def rest(self, snapshot: Snapshot) -> None:
+        """Ask a model of this machine when the user goes on doing nothing, where no rule has an
+        offer."""
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+        if self._is_enabled(snapshot) and self._offers.can_rest(snapshot):
+            self._resting = run_task(self._when_resting(snapshot), "ask for the next edit at rest")
+
+    async def _when_resting(self, snapshot: Snapshot) -> None:
+        await asyncio.sleep(ASK_AFTER_SECONDS)
+        offset = self._recent.cursor(snapshot.uri)
+        if await self.offered(snapshot, offset) or self._permitted.reason(snapshot):
+            return
+        if not (self.is_typing(snapshot, offset) and _is_within_word(snapshot.text, offset)):
+            await self._offers.offered(snapshot, offset, ASK_SECONDS, is_wanted=False)
+
     def stop(self) -> None:
         """End a question to the model."""
+        if self._resting is not None:
+            self._resting.cancel()
+        self._resting = None
         self._offers.stop()
 
     async def aclose(self) -> None:
         """End a question to the model, and wait until its stream is closed."""
+        await stop_task(self._resting)
         await self._offers.aclose()
 
     async def offered(
