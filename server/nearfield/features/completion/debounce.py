@@ -11,10 +11,9 @@ from __future__ import annotations
 from nearfield.config.schema import Completion
 from nearfield.features.completion.budget import CHARS_PER_TOKEN, Allowance
 from nearfield.features.completion.prompting import go_on
-from nearfield.features.completion.request import CompletionAsk
 from nearfield.features.cursor import Cursor
 from nearfield.features.documents import Document
-from nearfield.types import Capabilities
+from nearfield.types import Capabilities, CompletionRequest
 
 CLIENT_WAITED_MS = 5
 """The wait when the client has waited itself: just long enough that of several requests in one read
@@ -22,7 +21,7 @@ only the last one reaches a model."""
 
 
 def wait_ms(
-    ask: CompletionAsk,
+    ask: CompletionRequest,
     document: Document,
     can: Capabilities,
     allowance: Allowance,

@@ -11,13 +11,19 @@ from nearfield.config.schema import Completion, Config
 from nearfield.features.completion.budget import Allowance, Rates, allow
 from nearfield.features.completion.debounce import wait_ms
 from nearfield.features.completion.prompting import Plan, choose, request_of
-from nearfield.features.completion.request import CompletionAsk
 from nearfield.features.completion.shape import Shaper
 from nearfield.features.cursor import Cursor, DocumentTrees
 from nearfield.features.documents import Document
 from nearfield.providers.base import Provider
 from nearfield.routing.router import Router
-from nearfield.types import Capabilities, HealthState, InfillRequest, Snapshot, Snippet
+from nearfield.types import (
+    Capabilities,
+    CompletionRequest,
+    HealthState,
+    InfillRequest,
+    Snapshot,
+    Snippet,
+)
 
 SOON_SHARE = 0.4
 """After so much of the time for an answer, the lines that are there are shown to who types rather
@@ -62,7 +68,7 @@ class Questions:
         return self._configs.of(snapshot.root).completion
 
     async def make(
-        self, ask: CompletionAsk, document: Document, router: Router, deadline: float
+        self, ask: CompletionRequest, document: Document, router: Router, deadline: float
     ) -> Question:
         """What to ask for `ask`, so that the answer is there before the moment `deadline`."""
         settings = self.settings(ask.snapshot)
@@ -104,7 +110,7 @@ class Questions:
             soon=float("inf") if invoked else soon,
         )
 
-    def _least(self, ask: CompletionAsk, router: Router, shaper: Shaper) -> float:
+    def _least(self, ask: CompletionRequest, router: Router, shaper: Shaper) -> float:
         """What follows an unlikely token is not decoded, as it would not be shown; unless a rest of
         the line could cut the token away, or others might be asked if the answer is poor."""
         alone = len(router.candidates("complete", ask.snapshot.root or "")) == 1
@@ -119,7 +125,7 @@ class Questions:
         can = self._first_can(router, snapshot)
         return allow(can, seconds, self.settings(snapshot).max_tokens, patient=patient)
 
-    def wait_ms(self, ask: CompletionAsk, document: Document, router: Router) -> float:
+    def wait_ms(self, ask: CompletionRequest, document: Document, router: Router) -> float:
         """How long `ask` waits for the next keystroke, in milliseconds."""
         can, settings = self._first_can(router, ask.snapshot), self.settings(ask.snapshot)
         allowance = self.allowance(router, ask.snapshot, settings.deadline_ms / 1000)

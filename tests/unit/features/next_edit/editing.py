@@ -12,6 +12,7 @@ from nearfield.features.documents import Documents
 from nearfield.features.feature import DocumentChange
 from nearfield.features.idle import IdleScheduler
 from nearfield.features.next_edit.edits import NextEdit, NextEdits
+from nearfield.features.trace import TraceLog
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import Parsed, parse
 from nearfield.types import Edit, Snapshot, Span
@@ -28,9 +29,13 @@ def tree_of(language: str, text: str) -> Parsed | None:
     return parse(row, text) if row is not None else None
 
 
-def next_edits(documents: Documents, clock: Callable[[], float] = time.monotonic) -> NextEdits:
+def next_edits(
+    documents: Documents,
+    clock: Callable[[], float] = time.monotonic,
+    traces: TraceLog | None = None,
+) -> NextEdits:
     """Return the feature over `documents`, without a model."""
-    return NextEdits(documents, cursor_of, IdleScheduler(), clock=clock)
+    return NextEdits(documents, cursor_of, IdleScheduler(), clock=clock, traces=traces)
 
 
 class Typist:
@@ -83,6 +88,12 @@ class Typist:
     def rest(self) -> None:
         """Do nothing for a second."""
         self.now += 1
+
+    def stay(self) -> None:
+        """Let the idle work of this document be planned."""
+        document = self.documents.get(self.snapshot.uri)
+        assert document is not None
+        self.edits.idle(document)
 
     def offered(self, offset: int | None = None) -> tuple[NextEdit, ...]:
         """What is offered after a rest."""

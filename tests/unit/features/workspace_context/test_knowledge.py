@@ -18,7 +18,7 @@ from nearfield.features.cursor import Cursor
 from nearfield.features.documents import Documents
 from nearfield.features.feature import DocumentChange
 from nearfield.features.idle import Activity, IdleScheduler
-from nearfield.features.workspace_context.knowledge import Knowledge, Purpose
+from nearfield.features.workspace_context.knowledge import Knowledge
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import parse
 from nearfield.types import Edit, Snapshot, SnippetKind, Span
@@ -101,7 +101,7 @@ class ProviderPool:
             self.snapshot(path, marked.replace("|", "")),
             offset,
             budget=budget,
-            purpose=Purpose.COMPLETE,
+            meaning=False,
         )
         kinds = (SnippetKind.DEFINITION,)
         return {snippet.path: snippet.text for snippet in found if snippet.kind in kinds}
@@ -281,8 +281,6 @@ async def test_what_was_edited_elsewhere_is_shown_but_never_keys(sit: Sit) -> No
     desk.opened(outside)
     desk.changed(outside, [Edit(Span(0, 0), written)])
     here = desk.snapshot("shop/till.py", "def total():\n    ")
-    found = await desk.knowledge.around(
-        here, len(here.text), budget=4_000, purpose=Purpose.COMPLETE
-    )
+    found = await desk.knowledge.around(here, len(here.text), budget=4_000, meaning=False)
     recent = [snippet.path for snippet in found if snippet.kind is SnippetKind.RECENT]
     assert recent == ["shop/tax.py"]
