@@ -1,5 +1,5 @@
-"""Offers of what else has to change after an edit: `textDocument/copilotInlineEdit`, in the shape that
-clients of Copilot's server know, and the commands `nearfield.nextEdit` and
+"""Offers of what else has to change after an edit: `textDocument/copilotInlineEdit`, in the shape
+that clients of Copilot's server know, and the commands `nearfield.nextEdit` and
 `nearfield.dismissEdit` for a key of an editor.
 """
 

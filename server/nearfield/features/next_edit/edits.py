@@ -157,7 +157,7 @@ class NextEdits(Feature):
         return self._offers.dismiss(edit_id)
 
     def settle_seconds(self, snapshot: Snapshot, offset: int) -> float:
-        """Return the seconds that the cursor at `offset` must still rest before anything is offered."""
+        """Return the seconds that the cursor at `offset` must still rest before an offer."""
         followed = self._followed.get(snapshot.uri)
         newest = followed.bursts[-1] if followed and followed.bursts else None
         if newest is None or not newest.now.start <= offset <= newest.now.end:

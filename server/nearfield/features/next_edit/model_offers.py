@@ -1,5 +1,5 @@
-"""The offer of a model, one at a time: asked for once for each state of a document, then kept until the
-document changes. An offer applies to the text that it was made for and to no other."""
+"""The offer of a model, one at a time: asked for once for each state of a document, then kept until
+the document changes. An offer applies to the text that it was made for and to no other."""
 
 from __future__ import annotations
 
