@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import psutil
 
 from nearfield.catalog.models import ROLES, SEARCH, Catalog, ModelEntry
-from nearfield.catalog.part import free_bytes, megabytes
+from nearfield.catalog.partial_file import free_bytes, megabytes
 from nearfield.catalog.templates import FIM_AUTO
 from nearfield.files.lines import split_lines
 
