@@ -1,6 +1,6 @@
 """What is wrong on the way to a server, told from an HTTP client's error.
 
-Works for the errors of httpx and of httpx2, which have the same names and causes.
+Reads the errors of httpx and their causes.
 """
 
 from __future__ import annotations

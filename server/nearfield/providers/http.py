@@ -247,7 +247,11 @@ class Http:
         try:
             client = self._client or await self._open()
             request = client.build_request(
-                method, self.base_url + path, params=self._query, content=content, headers=headers
+                method,
+                self.base_url + path,
+                params=self._query or None,
+                content=content,
+                headers=headers,
             )
             return await client.send(request, stream=True)
         except ConfigError as error:  # of a proxy, or of certificates

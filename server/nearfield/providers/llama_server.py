@@ -17,7 +17,7 @@ token.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import PurePath
 from typing import Annotated, Any
@@ -25,15 +25,14 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from nearfield.config.schema import ProviderSettings
 from nearfield.errors import NotReady, ProviderError, Unsupported
 from nearfield.providers import estimate, fim, openai_chat
 from nearfield.providers.cut import Cut, answer, server_stops
 from nearfield.providers.families import template_of
 from nearfield.providers.http import Http
+from nearfield.providers.http_provider import EMBED_TIMEOUT_S, HttpProvider
 from nearfield.providers.openai_chat import Timings, TokenProb
-from nearfield.providers.options import Key, Secret, ServerOptions, read
-from nearfield.providers.speed import Speed
+from nearfield.providers.options import Key, ProviderArgs, ServerOptions
 from nearfield.types import (
     CHAT_TEMPERATURE,
     Capabilities,
@@ -52,7 +51,6 @@ from nearfield.types import (
 DEFAULT_URL = "http://127.0.0.1:8080"
 CHAT_PATH = "/v1/chat/completions"
 PLAIN, AUTO = "plain", "auto"
-EMBED_TIMEOUT_S = 120.0
 _FINISH = {"eos": Finish.STOP, "word": Finish.STOP, "limit": Finish.LENGTH, "none": Finish.STOP}
 
 
@@ -100,34 +98,23 @@ class Slot(msgspec.Struct, frozen=True):
     n_ctx: int | None = None
 
 
-class LlamaServer:
+class LlamaServer(HttpProvider):
     """See the module's docstring."""
 
-    def __init__(
-        self,
-        name: str,
-        settings: ProviderSettings,
-        *,
-        environ: Mapping[str, str],
-        secret: Secret | None = None,
-        key: Key | None = None,
-    ) -> None:
+    def __init__(self, args: ProviderArgs, key: Key | None = None) -> None:
         """Raises `ConfigError`. `key` is for a server that we started ourselves."""
-        self.name = name
-        self.model = settings.model or "llama-server"
-        self._model_named = bool(settings.model)
-        self._options = read(name, settings.options, LlamaServerOptions)
-        options = self._options
-        key = key or Key(name, environ, secret, env=options.api_key_env, encoded=bool(options.user))
-        url = settings.base_url or DEFAULT_URL
-        self._http = Http(name, url, options, key, environ=environ, model=self.model)
-        self._form = self._options.fim_template
+        self._options = options = args.options(LlamaServerOptions)
+        url, model = args.settings.base_url or DEFAULT_URL, args.settings.model or "llama-server"
+        key = key or args.key(options)
+        http = Http(args.name, url, options, key, environ=args.environ, model=model)
+        super().__init__(args.name, model, http)
+        self._model_named = bool(args.settings.model)
+        self._form = options.fim_template
         self._template: FimTemplate | None = None
         if self._form not in ("", PLAIN, AUTO):
-            self._template = template_of(name, "", self._options.fim_template)
+            self._template = template_of(args.name, "", self._form)
         self._infill = True
-        self._context = self._options.context_tokens
-        self._speed = Speed()
+        self._context = options.context_tokens
 
     @property
     def capabilities(self) -> Capabilities:
@@ -229,10 +216,6 @@ class LlamaServer:
         """See `Provider`: the one that it was started with."""
         await self.health()
         return [ServedModel(self.model, self._context)]
-
-    async def aclose(self) -> None:
-        """See `Provider`."""
-        await self._http.aclose()
 
     async def _tokenize(self, segment: Segment) -> list[int]:
         body = {"content": segment.text, "parse_special": segment.special, "add_special": False}

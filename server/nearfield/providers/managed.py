@@ -18,9 +18,9 @@ import asyncio
 import shutil
 import sys
 import time
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
@@ -33,7 +33,7 @@ from nearfield.config.schema import Models, ProviderSettings
 from nearfield.errors import CatalogError, NotReady, Unreachable
 from nearfield.providers.base import Provider
 from nearfield.providers.llama_server import LlamaServer, LlamaServerOptions
-from nearfield.providers.options import Key, Secret, read
+from nearfield.providers.options import Key, ProviderArgs
 from nearfield.providers.server_process import Listening, ServerProcess
 from nearfield.types import (
     Capabilities,
@@ -105,25 +105,17 @@ def programs(given: str = "") -> list[ServerProgram]:
 class Managed:
     """See the module's docstring."""
 
-    def __init__(
-        self,
-        name: str,
-        settings: ProviderSettings,
-        *,
-        environ: Mapping[str, str],
-        secret: Secret | None = None,
-    ) -> None:
+    def __init__(self, args: ProviderArgs) -> None:
         """Raises `ConfigError`. Nothing is started yet."""
-        self.name = name
-        self.model = settings.model
-        self._settings = settings
-        self._environ = environ
-        self._options = read(name, settings.options, ManagedOptions)
+        self.name = args.name
+        self.model = args.settings.model
+        self._args = args
+        self._options = args.options(ManagedOptions)
         self._server: LlamaServer | None = None
         self._listening: Listening | None = None
         self._running = 0
         self._last_used = time.monotonic()
-        self.child = ServerProcess(name, self._command, self._alive)
+        self.child = ServerProcess(args.name, self._command, self._alive)
 
     def start(self) -> None:
         """Begin to start the server in the background."""
@@ -219,11 +211,11 @@ class Managed:
         options = self._options
         program = _program(self.name, options)
         try:
-            models = Models(complete=self._settings.model)
+            models = Models(complete=self._args.settings.model)
             choice = await asyncio.to_thread(choose, "complete", models)
         except CatalogError as error:
             raise Unreachable(error.message, error.hint) from error
-        if choice.problem and self._settings.model:
+        if choice.problem and self._args.settings.model:
             # A provider named for a model does not quietly serve another one.
             raise Unreachable(choice.problem, "Choose another model for this provider.")
         self.model = choice.name
@@ -255,15 +247,15 @@ class Managed:
         if old is not None:
             await old.aclose()
         fields = {field.encode_name for field in msgspec.structs.fields(LlamaServerOptions)}
-        options = {k: v for k, v in self._settings.options.items() if k in fields}
+        options = {k: v for k, v in self._args.settings.options.items() if k in fields}
         settings = ProviderSettings(
             kind="llama_server",
             model=self.model,
             base_url=f"http://127.0.0.1:{listening.port}",
             options=options,
         )
-        key = Key(self.name, self._environ, value=listening.key)
-        self._server = LlamaServer(self.name, settings, environ=self._environ, key=key)
+        key = Key(self.name, self._args.environ, value=listening.key)
+        self._server = LlamaServer(replace(self._args, settings=settings), key)
 
 
 def _program(name: str, options: ManagedOptions) -> ServerProgram:
@@ -276,16 +268,12 @@ def _program(name: str, options: ManagedOptions) -> ServerProgram:
     )
 
 
-def build(
-    name: str,
-    settings: ProviderSettings,
-    *,
-    environ: Mapping[str, str],
-    secret: Secret | None = None,
-) -> Provider:
-    """A `LlamaServer`, or with the option `managed` one that we start. Raises `ConfigError`."""
-    if settings.options.get("managed"):
-        return Managed(name, settings, environ=environ, secret=secret)
-    options = {k: v for k, v in settings.options.items() if k != "managed"}
-    settings = msgspec.structs.replace(settings, options=options)
-    return LlamaServer(name, settings, environ=environ, secret=secret)
+def build(args: ProviderArgs) -> Provider:
+    """Return a `LlamaServer`, or with the option `managed` one that we start. Raises
+    `ConfigError`."""
+    if args.settings.options.get("managed"):
+        return Managed(args)
+    options = {k: v for k, v in args.settings.options.items() if k != "managed"}
+    return LlamaServer(
+        replace(args, settings=msgspec.structs.replace(args.settings, options=options))
+    )

@@ -16,23 +16,22 @@ leaving the machine, also behind a server on loopback.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
 import msgspec
 from msgspec import field
 
-from nearfield.config.schema import ProviderSettings
 from nearfield.errors import ModelNotServed, ProviderError, Unsupported
-from nearfield.providers import estimate, fim, openai_chat
+from nearfield.providers import fim, openai_chat
 from nearfield.providers.clock import Clock
 from nearfield.providers.cut import Cut, answer, server_stops
 from nearfield.providers.families import raw_prompt, template_of
 from nearfield.providers.http import Http
+from nearfield.providers.http_provider import EMBED_TIMEOUT_S, HttpProvider
 from nearfield.providers.lines import JsonLines
-from nearfield.providers.options import Key, Secret, ServerOptions, read
-from nearfield.providers.speed import Speed
+from nearfield.providers.options import ProviderArgs, ServerOptions
 from nearfield.types import (
     Capabilities,
     ChatRequest,
@@ -48,7 +47,6 @@ from nearfield.types import (
 )
 
 DEFAULT_URL = "http://127.0.0.1:11434"
-EMBED_TIMEOUT_S = 120.0
 NS_PER_MS = 1e6
 _FINISH = {"stop": Finish.STOP, "length": Finish.LENGTH, "load": Finish.STOP}
 
@@ -108,7 +106,7 @@ class _Tags(msgspec.Struct, frozen=True):
     models: list[_Tag]
 
 
-class Shown(msgspec.Struct, frozen=True):
+class ModelInfo(msgspec.Struct, frozen=True):
     """What `/api/show` says about a model, as far as we use it."""
 
     capabilities: list[str] = field(default_factory=list[str])
@@ -120,7 +118,7 @@ class _Embeddings(msgspec.Struct, frozen=True):
     embeddings: list[list[float]]
 
 
-class Pulling(msgspec.Struct, frozen=True):
+class PullStatus(msgspec.Struct, frozen=True):
     """One step of a pull: a status, and for a layer how many of its bytes are here."""
 
     status: str
@@ -129,29 +127,19 @@ class Pulling(msgspec.Struct, frozen=True):
     completed: int | None = None
 
 
-class Ollama:
+class Ollama(HttpProvider):
     """See the module's docstring."""
 
-    def __init__(
-        self,
-        name: str,
-        settings: ProviderSettings,
-        *,
-        environ: Mapping[str, str],
-        secret: Secret | None = None,
-    ) -> None:
+    def __init__(self, args: ProviderArgs) -> None:
         """Raises `ConfigError`."""
-        self.name = name
-        self.model = settings.model
-        self._options = options = read(name, settings.options, OllamaOptions)
-        key = Key(name, environ, secret, env=options.api_key_env, encoded=bool(options.user))
-        url = settings.base_url or DEFAULT_URL
-        self._http = Http(name, url, options, key, environ=environ, model=settings.model)
-        self._http.list_models = self.models
-        self._template = template_of(name, self.model, options.fim_template)
+        self._options = options = args.options(OllamaOptions)
+        url, model = args.settings.base_url or DEFAULT_URL, args.settings.model
+        http = Http(args.name, url, options, args.key(options), environ=args.environ, model=model)
+        http.list_models = self.models
+        super().__init__(args.name, model, http)
+        self._template = template_of(args.name, model, options.fim_template)
         self._load = {"num_ctx": options.num_ctx, **options.load}
-        self._shown: Shown | None = None
-        self._speed = Speed()
+        self._shown: ModelInfo | None = None
 
     @property
     def capabilities(self) -> Capabilities:
@@ -184,12 +172,12 @@ class Ollama:
         where = "in memory" if _same(self.model, loaded) else "loaded when it is first asked"
         return Health(HealthState.READY, f"{self.model} at {self._http.who.host}, {where}.")
 
-    async def show(self) -> Shown:
+    async def show(self) -> ModelInfo:
         """What the server knows about the model; asked once. Raises `ModelNotServed`."""
         if self._shown is not None:
             return self._shown
         said = await self._http.ask("POST", "/api/show", {"model": self.model})
-        shown: Shown = self._http.convert(said, Shown)
+        shown: ModelInfo = self._http.convert(said, ModelInfo)
         self._shown = shown
         return shown
 
@@ -201,7 +189,7 @@ class Ollama:
         """See `Provider`: those that are pulled."""
         return await self._tags("/api/tags")
 
-    async def pull(self) -> AsyncGenerator[Pulling]:
+    async def pull(self) -> AsyncGenerator[PullStatus]:
         """Fetch the model, yielding its progress; the server keeps what it has when this is
         closed. Raises `ModelNotServed` when the library has none of that name."""
         http = self._http
@@ -210,7 +198,7 @@ class Ollama:
         lines = http.stream("/api/pull", body, events=JsonLines, clock=clock)
         async with aclosing(lines):
             async for line in lines:
-                step: Pulling = http.decode(line, Pulling)
+                step: PullStatus = http.decode(line, PullStatus)
                 yield step
                 if step.status == "success":
                     self._shown = None
@@ -265,14 +253,6 @@ class Ollama:
         if len(vectors) != len(texts):
             raise self._http.bad("another number of embeddings")
         return vectors
-
-    async def count_tokens(self, text: str) -> int:
-        """See `Provider`: an estimate, Ollama has no tokenizer endpoint."""
-        return estimate.tokens(text)
-
-    async def aclose(self) -> None:
-        """See `Provider`."""
-        await self._http.aclose()
 
     async def _tags(self, path: str) -> list[ServedModel]:
         said = await self._http.ask("GET", path)

@@ -12,11 +12,13 @@ import asyncio
 import base64
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta, field
 
+from nearfield.config.schema import ProviderSettings
 from nearfield.config.secret_words import says_secret
 from nearfield.errors import ConfigError, Unauthorised
 
@@ -51,7 +53,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """The longest that one answer may take."""
 
 
-_Options = TypeVar("_Options", bound=msgspec.Struct)
+OptionsT = TypeVar("OptionsT", bound=msgspec.Struct)
 
 # Alone these say little in code, and enough as an option of a provider.
 _KEY_OPTIONS = frozenset(("key", "keys"))
@@ -59,7 +61,7 @@ _KEY_HEADER = re.compile(r"authorization|api-?key|token|secret|cookie|password",
 _HEADER_SAFE = re.compile(r"((basic|bearer) )?[\x21-\x7e]+", re.IGNORECASE)
 
 
-def read(name: str, raw: Mapping[str, Any], kind: type[_Options]) -> _Options:
+def read(name: str, raw: Mapping[str, Any], kind: type[OptionsT]) -> OptionsT:
     """`raw` as options of `kind`. Raises `ConfigError`, also for a key among them; its message
     never repeats a value."""
     known = [field.name for field in msgspec.structs.fields(kind)]
@@ -173,3 +175,32 @@ class Key:
             if self._environ.get(env):
                 return self._environ[env]
         return ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderArgs:
+    """The arguments of a built-in provider: the user's name for it, `[providers.NAME]`, and where
+    keys come from, the environment and the system keyring (`secret`)."""
+
+    name: str
+    settings: ProviderSettings
+    environ: Mapping[str, str]
+    secret: Secret | None = None
+
+    def options(self, kind: type[OptionsT]) -> OptionsT:
+        """Return the options as `kind`. Raises `ConfigError`."""
+        return read(self.name, self.settings.options, kind)
+
+    def key(
+        self, options: ServerOptions, usual_env: tuple[str, ...] = (), *, required: bool = False
+    ) -> Key:
+        """Return the key, which is looked up when it is first needed."""
+        return Key(
+            self.name,
+            self.environ,
+            self.secret,
+            env=options.api_key_env,
+            usual_env=usual_env,
+            required=required,
+            encoded=bool(options.user),
+        )

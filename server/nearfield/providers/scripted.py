@@ -45,6 +45,7 @@ from nearfield import errors
 from nearfield.config.schema import ProviderSettings
 from nearfield.errors import ConfigError, DeadlineExceeded, NearfieldError, NotReady
 from nearfield.files.read import UnreadableFile, read_text
+from nearfield.providers.options import ProviderArgs
 from nearfield.types import (
     Capabilities,
     ChatRequest,
@@ -303,6 +304,11 @@ class Scripted:
             reused_tokens=reused,
             prefill_ms=prefill_ms,
         )
+
+
+def build(args: ProviderArgs) -> Scripted:
+    """Return the provider. Raises `ConfigError`."""
+    return Scripted(args.name, args.settings)
 
 
 def tokens(text: str) -> list[str]:

@@ -139,4 +139,4 @@ def test_clients_are_made_in_one_place() -> None:
         if re.search(r"httpx2?\.(Async)?Client\(", path.read_text("utf-8"))
     }
     # That for this machine alone, and that of the SDK, which gets its proxy and certificates.
-    assert made == {"network/clients.py", "providers/http.py", "providers/anthropic_sdk.py"}
+    assert made == {"network/clients.py", "providers/http.py"}
