@@ -1,4 +1,4 @@
-"""Where models lie on disk, and the record that a file was verified.
+"""Paths of models on disk, and the record that a file was verified.
 
 One folder a model in the cache: `models/NAME/FILE`, beside it `FILE.part` and `FILE.part.json`
 while a download runs, and `verified.json` once the SHA-256 was checked. The record is

@@ -73,7 +73,7 @@ def pull(
 
 
 class _Pull:
-    """One pull of one model."""
+    """A pull of one model."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ import httpx
 from nearfield.catalog.models import HubSource
 from nearfield.catalog.partial_file import Expected, PartialFile
 from nearfield.errors import ConfigError, DownloadFailed
-from nearfield.network.clients import Network
+from nearfield.network.clients import ClientFactory
 from nearfield.network.trouble import trouble
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
@@ -75,7 +75,7 @@ class Hub:
         headers = {"User-Agent": "nearfield", "Accept-Encoding": "identity"}
         if token:
             headers["Authorization"] = f"Bearer {token.strip()}"
-        self._network = Network(environ)
+        self._network = ClientFactory(environ)
         timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
         self._client = self._network.client(timeout, headers)
 

@@ -87,7 +87,7 @@ class ContentHash:
 
     @property
     def mismatch(self) -> str:
-        """What is wrong with the content, "" when it is what was expected."""
+        """A description of what is wrong with the content, "" when it is what was expected."""
         if self._blob is None:
             kind, found, right = "the SHA-256", self.sha256, self._expected.sha256
         else:

@@ -278,7 +278,7 @@ def _serves(entry: ModelEntry, role: str) -> None:
 
 
 def _folder(name: str, catalog: Catalog) -> str:
-    """The whole path of a folder that holds a static embedding. Raises `ConfigError`."""
+    """Return the whole path of a folder that holds a static embedding. Raises `ConfigError`."""
     from nearfield.index.static_choice import is_path, named
 
     if is_path(name) or Path(name).is_dir():
@@ -291,7 +291,7 @@ def _folder(name: str, catalog: Catalog) -> str:
 
 
 def _used(catalog: Catalog) -> dict[str, list[str]]:
-    """Which roles each model serves now."""
+    """Return the roles that each model serves now."""
     config = load(None).config
     models = config.models
     used: dict[str, list[str]] = {}

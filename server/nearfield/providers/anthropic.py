@@ -75,19 +75,19 @@ class _Block(msgspec.Struct, frozen=True):
     name: str = ""
 
 
-class _Piece(msgspec.Struct, frozen=True):
+class _EventDelta(msgspec.Struct, frozen=True):
     type: str = ""
     text: str = ""
     partial_json: str = ""
     stop_reason: str | None = None
 
 
-class _Event(msgspec.Struct, frozen=True):
+class _StreamEvent(msgspec.Struct, frozen=True):
     type: str
     index: int = 0
     message: _MessageStart | None = None
     content_block: _Block | None = None
-    delta: _Piece | None = None
+    delta: _EventDelta | None = None
     usage: _Usage | None = None
     error: object = None
 
@@ -163,7 +163,7 @@ class Anthropic(HttpProvider):
         events = http.stream("/v1/messages", body, deadline=request.deadline)
         async with aclosing(events):
             async for data in events:
-                event: _Event = http.decode(data, _Event)
+                event: _StreamEvent = http.decode(data, _StreamEvent)
                 block, piece = event.content_block, event.delta
                 if event.type == "error":
                     raise http.failed(event.error)

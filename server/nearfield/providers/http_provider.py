@@ -11,7 +11,7 @@ from nearfield.providers.http import Http
 from nearfield.providers.speed import Speed
 from nearfield.types import Delta, Health, HealthState, InfillRequest, ServedModel
 
-EMBED_TIMEOUT_S = 120.0
+EMBED_TIMEOUT_SECONDS = 120.0
 MAX_LISTED = 30
 """Maximum number of a server's models that a message names."""
 

@@ -30,7 +30,7 @@ from nearfield.providers import estimate, fim, openai_chat
 from nearfield.providers.cut import Cut, answer, server_stops
 from nearfield.providers.families import template_of
 from nearfield.providers.http import Http
-from nearfield.providers.http_provider import EMBED_TIMEOUT_S, HttpProvider
+from nearfield.providers.http_provider import EMBED_TIMEOUT_SECONDS, HttpProvider
 from nearfield.providers.openai_chat import Timings, TokenProb
 from nearfield.providers.options import Key, ProviderArgs, ServerOptions
 from nearfield.types import (
@@ -69,7 +69,7 @@ class LlamaServerOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknow
     """How freely chats choose their words, where the request does not say it."""
 
 
-class _Piece(msgspec.Struct, frozen=True):
+class _CompletionChunk(msgspec.Struct, frozen=True):
     content: str
     stop: bool = False
     stop_type: str = "none"
@@ -79,19 +79,21 @@ class _Piece(msgspec.Struct, frozen=True):
     timings: Timings | None = None
 
 
-class _Settings(msgspec.Struct, frozen=True):
+class _GenerationSettings(msgspec.Struct, frozen=True):
     n_ctx: int | None = None
 
 
 class _Props(msgspec.Struct, frozen=True):
-    default_generation_settings: _Settings = msgspec.field(default_factory=_Settings)
+    default_generation_settings: _GenerationSettings = msgspec.field(
+        default_factory=_GenerationSettings
+    )
     total_slots: int = 1
     model_alias: str = ""
     model_path: str = ""
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """One of the server's lanes."""
+    """A lane of the server."""
 
     id: int
     is_processing: bool
@@ -148,7 +150,8 @@ class LlamaServer(HttpProvider):
         return Health(HealthState.READY, f"{self.model} at {self._http.who.host}.")
 
     async def slots(self) -> list[Slot]:
-        """What the server's lanes are doing. Raises `Unsupported` when it was not started so."""
+        """Return the state of the server's lanes. Raises `Unsupported` when it was not started with
+        them."""
         return self._http.convert(await self._http.ask("GET", "/slots"), list[Slot])
 
     async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
@@ -200,7 +203,7 @@ class LlamaServer(HttpProvider):
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """See `Provider`."""
         body = {"input": list(texts), "model": self.model}
-        said = await self._http.ask("POST", "/v1/embeddings", body, timeout_s=EMBED_TIMEOUT_S)
+        said = await self._http.ask("POST", "/v1/embeddings", body, timeout_s=EMBED_TIMEOUT_SECONDS)
         vectors = openai_chat.embeddings_in_order(said, len(texts))
         if vectors is None:
             raise self._http.bad("no embeddings")
@@ -238,7 +241,7 @@ class LlamaServer(HttpProvider):
     ) -> AsyncGenerator[Delta]:
         async with aclosing(self._http.stream(path, body, deadline=deadline)) as events:
             async for data in events:
-                piece: _Piece = self._http.decode(data, _Piece)
+                piece: _CompletionChunk = self._http.decode(data, _CompletionChunk)
                 probs = tuple(p.logprob for p in piece.completion_probabilities or ())
                 if not piece.stop:
                     yield Delta(piece.content, probs)
@@ -248,7 +251,7 @@ class LlamaServer(HttpProvider):
                 return
         raise self._http.broke_off()
 
-    def _usage(self, piece: _Piece) -> Usage:
+    def _usage(self, piece: _CompletionChunk) -> Usage:
         timings = piece.timings or Timings()
         return Usage(
             model=self.model,
@@ -266,8 +269,8 @@ class _Tokens(msgspec.Struct, frozen=True):
 
 
 def _infill(request: InfillRequest) -> dict[str, Any]:
-    """The typed part of the line is sent apart, as `prompt`: what stands before it then keeps its
-    tokens from one keystroke to the next."""
+    """Return the body of `/infill`. The typed part of the line is sent as `prompt`, so that the
+    tokens above it stay the same from one keystroke to the next."""
     above = request.prefix[: len(request.prefix) - len(request.typed)]
     return {
         "input_prefix": above,

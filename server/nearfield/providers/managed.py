@@ -88,7 +88,7 @@ class ServerProgram:
 
 
 def programs(given: str = "") -> list[ServerProgram]:
-    """The programs on this machine that can serve, the one that "auto" takes first.
+    """Return the programs on this machine that can serve, the one that "auto" takes first.
 
     `given` is the path of a llama-server. Cheap: nothing is imported or started.
     """
@@ -123,8 +123,8 @@ class Managed:
         self.child.start()
 
     async def rest(self, after_seconds: float) -> bool:
-        """End the server when nothing was asked for so long; the next request starts it again.
-        Whether it was ended now."""
+        """End the server when it was idle for `after_seconds`, and return whether it was ended now;
+        the next request starts it again."""
         idle = time.monotonic() - self._last_used
         ready = self.child.health.state is HealthState.READY
         if self._running or not ready or idle < after_seconds:
@@ -193,7 +193,7 @@ class Managed:
 
     @contextmanager
     def _asked(self) -> Generator[None]:
-        """While a request runs the server is not ended, and the wait to do so begins behind it."""
+        """Keep the server running during a request; the idle time starts after it."""
         self._running += 1
         try:
             yield

@@ -4,7 +4,7 @@
     kind = "ollama"
     model = "qwen2.5-coder:1.5b-base"
 
-Options are those of `OllamaOptions`. Ollama loads a model anew when the options that shape its
+Options are those of `OllamaOptions`. Ollama reloads a model when the options that shape its
 memory differ from the last call's; so `num_ctx` and the like come from the settings alone and go
 with every call, and so does `keep_alive`.
 
@@ -29,7 +29,7 @@ from nearfield.providers.clock import Clock
 from nearfield.providers.cut import Cut, answer, server_stops
 from nearfield.providers.families import raw_prompt, template_of
 from nearfield.providers.http import Http
-from nearfield.providers.http_provider import EMBED_TIMEOUT_S, HttpProvider
+from nearfield.providers.http_provider import EMBED_TIMEOUT_SECONDS, HttpProvider
 from nearfield.providers.lines import JsonLines
 from nearfield.providers.options import ProviderArgs, ServerOptions
 from nearfield.types import (
@@ -68,22 +68,22 @@ class OllamaOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknown_fie
     """Whether to ask for log-probabilities; servers before 0.12.11 ignore it."""
 
 
-class _Function(msgspec.Struct, frozen=True):
+class _CalledFunction(msgspec.Struct, frozen=True):
     name: str
     arguments: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-class _Call(msgspec.Struct, frozen=True):
-    function: _Function
+class _ToolCall(msgspec.Struct, frozen=True):
+    function: _CalledFunction
     id: str = ""
 
 
 class _Turn(msgspec.Struct, frozen=True):
     content: str = ""
-    tool_calls: list[_Call] | None = None
+    tool_calls: list[_ToolCall] | None = None
 
 
-class _Piece(msgspec.Struct, frozen=True):
+class _AnswerLine(msgspec.Struct, frozen=True):
     """A line of `/api/generate` (`response`) or `/api/chat` (`message`)."""
 
     done: bool
@@ -107,7 +107,7 @@ class _Tags(msgspec.Struct, frozen=True):
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
-    """What `/api/show` says about a model, as far as we use it."""
+    """The part of `/api/show` that is used here."""
 
     capabilities: list[str] = field(default_factory=list[str])
     model_info: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -119,7 +119,7 @@ class _Embeddings(msgspec.Struct, frozen=True):
 
 
 class PullStatus(msgspec.Struct, frozen=True):
-    """One step of a pull: a status, and for a layer how many of its bytes are here."""
+    """A step of a pull: a status, and for a layer how many of its bytes are here."""
 
     status: str
     digest: str = ""
@@ -173,7 +173,7 @@ class Ollama(HttpProvider):
         return Health(HealthState.READY, f"{self.model} at {self._http.who.host}, {where}.")
 
     async def show(self) -> ModelInfo:
-        """What the server knows about the model; asked once. Raises `ModelNotServed`."""
+        """Return what the server knows about the model; asked once. Raises `ModelNotServed`."""
         if self._shown is not None:
             return self._shown
         said = await self._http.ask("POST", "/api/show", {"model": self.model})
@@ -182,7 +182,7 @@ class Ollama(HttpProvider):
         return shown
 
     async def running(self) -> list[ServedModel]:
-        """The models that are in memory now."""
+        """Return the models that are in memory now."""
         return await self._tags("/api/ps")
 
     async def models(self) -> list[ServedModel]:
@@ -248,7 +248,7 @@ class Ollama(HttpProvider):
             "keep_alive": self._options.keep_alive,
             "options": self._load,
         }
-        said = await self._http.ask("POST", "/api/embed", body, timeout_s=EMBED_TIMEOUT_S)
+        said = await self._http.ask("POST", "/api/embed", body, timeout_s=EMBED_TIMEOUT_SECONDS)
         vectors = self._http.convert(said, _Embeddings).embeddings
         if len(vectors) != len(texts):
             raise self._http.bad("another number of embeddings")
@@ -283,7 +283,7 @@ class Ollama(HttpProvider):
         lines = self._http.stream(path, body, deadline=deadline, events=JsonLines)
         async with aclosing(lines):
             async for line in lines:
-                piece: _Piece = self._http.decode(line, _Piece)
+                piece: _AnswerLine = self._http.decode(line, _AnswerLine)
                 for call in piece.message.tool_calls or ():
                     calls.append(_tool_call(call, len(calls)))
                 text = piece.response or piece.message.content
@@ -296,7 +296,7 @@ class Ollama(HttpProvider):
                 return
         raise self._http.broke_off()
 
-    def _usage(self, piece: _Piece) -> Usage:
+    def _usage(self, piece: _AnswerLine) -> Usage:
         # Ollama does not say how much of the prompt it still held.
         return Usage(
             model=self.model,
@@ -317,7 +317,8 @@ def _same(model: str, names: list[str]) -> bool:
 
 
 def _messages(turns: tuple[Message, ...]) -> list[dict[str, Any]]:
-    """As OpenAI's, but arguments are objects, and a tool's answer names the tool."""
+    """Return the conversation as OpenAI's API takes it, but with arguments as objects and tool
+    results that name the tool."""
     names = {call.id: call.name for turn in turns for call in turn.tool_calls}
     plain: list[dict[str, Any]] = []
     for turn in turns:
@@ -340,6 +341,6 @@ def _object(arguments: str) -> Any:
         return {}
 
 
-def _tool_call(call: _Call, index: int) -> ToolCall:
+def _tool_call(call: _ToolCall, index: int) -> ToolCall:
     arguments = json.dumps(call.function.arguments)
     return ToolCall(call.id or f"call-{index}", call.function.name, arguments)

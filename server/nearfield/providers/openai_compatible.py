@@ -26,7 +26,7 @@ from nearfield.providers import address, fim, openai_chat
 from nearfield.providers.cut import Cut, answer, server_stops
 from nearfield.providers.families import raw_prompt, template_of
 from nearfield.providers.http import Http
-from nearfield.providers.http_provider import EMBED_TIMEOUT_S, HttpProvider
+from nearfield.providers.http_provider import EMBED_TIMEOUT_SECONDS, HttpProvider
 from nearfield.providers.openai_chat import MAX_STOPS
 from nearfield.providers.options import ProviderArgs, ServerOptions
 from nearfield.providers.presets import PRESETS, Infill, Preset
@@ -151,7 +151,7 @@ class OpenAICompatible(HttpProvider):
             )
         body = {"model": self.model, "input": list(texts)}
         path = self._path(self._preset.embed_path)
-        said = await self._http.ask("POST", path, body, timeout_s=EMBED_TIMEOUT_S)
+        said = await self._http.ask("POST", path, body, timeout_s=EMBED_TIMEOUT_SECONDS)
         vectors = openai_chat.embeddings_in_order(said, len(texts))
         if vectors is None:
             raise self._http.bad("no embeddings")
@@ -172,7 +172,7 @@ class OpenAICompatible(HttpProvider):
         return path.replace("{model}", quote(self.model, safe=""))
 
     def _hole(self, request: InfillRequest) -> tuple[dict[str, Any], Cut]:
-        """The body and the cut of a request to fill in."""
+        """Return the body and the cut of a request to fill in."""
         body: dict[str, Any] = {
             "model": self.model,
             "max_tokens": 1 if request.prefill_only else request.max_tokens,

@@ -1,9 +1,9 @@
 """Reading a provider's settings: its options by type, and its key from where keys may live.
 
-A key comes from the environment variable that `api_key_env` names, else from the system keyring
-under the provider's name, else, for a service's own address only, from the variable that the
-service's documentation names. A key written into the settings is refused: settings are shown,
-copied and committed.
+A key comes from the first of these that has one: the environment variable that `api_key_env` names,
+the system keyring under the provider's name and, for a service's own address only, the variable
+that the service's documentation names. A key written into the settings is refused: settings are
+shown, copied and committed.
 """
 
 from __future__ import annotations
@@ -95,9 +95,9 @@ def _literal_key(name: str, where: str) -> ConfigError:
 
 
 def authorization(key: str, user: str = "") -> dict[str, str]:
-    """The header for a key: a bearer token, or name and password (RFC 7617) where there is a `user`
-    or the key is written `NAME:PASSWORD`, as no token is (RFC 6750). A key may also be a whole
-    value, `Basic …` or `Bearer …`."""
+    """Return the header for a key: a bearer token, or name and password (RFC 7617) where there is a
+    `user` or the key is written `NAME:PASSWORD`, as no token is (RFC 6750). A key may also be a
+    whole value, `Basic …` or `Bearer …`."""
     if not user and re.match(r"(basic|bearer) ", key, re.IGNORECASE):
         return {"Authorization": key}
     if not user and ":" not in key:
@@ -139,8 +139,8 @@ class Key:
         return f"Key({self._name!r})"
 
     async def get(self) -> str:
-        """The key, or "" for a server that needs none. Raises `Unauthorised` when there should be
-        one, or when it cannot be sent."""
+        """Return the key, or "" for a server that needs none. Raises `Unauthorised` when there
+        should be one, or when it cannot be sent."""
         if not self._value:
             self._value = (await self._find()).strip()
         encoded = self._encoded or ":" in self._value
@@ -158,7 +158,7 @@ class Key:
 
     @property
     def hint(self) -> str:
-        """What to do about a missing or refused key."""
+        """Advice about a missing or refused key."""
         names = self._env or (self._usual_env[0] if self._usual_env else "")
         run = f"`nearfield keys set {self._name}`"
         return f"Set {names}, or run {run}." if names else f"Run {run}."

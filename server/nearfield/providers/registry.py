@@ -1,4 +1,4 @@
-"""From the settings to providers.
+"""Build providers from the settings.
 
 Built-in kinds are imported when they are first asked for. A package adds one by the entry point
 group `nearfield.providers`: its name is the kind, its object a callable that takes `name`,
@@ -7,7 +7,7 @@ group `nearfield.providers`: its name is the kind, its object a callable that ta
     [project.entry-points."nearfield.providers"]
     mine = "my_package:MyProvider"
 
-A plugin that cannot be loaded costs its own providers and nothing else.
+A plugin that cannot be loaded disables its own providers only.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def build(
     environ: Mapping[str, str] | None = None,
     secret: Secret | None = None,
 ) -> Provider:
-    """The provider that `[providers.NAME]` describes; no I/O. `environ` (the process's by default)
-    and `secret` (the system keyring) are where keys come from.
+    """Return the provider that `[providers.NAME]` describes; no I/O. `environ` (the process's by
+    default) and `secret` (the system keyring) are where keys come from.
 
     Raises `ConfigError`, also when a plugin of that kind cannot be loaded.
     """

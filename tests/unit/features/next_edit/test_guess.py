@@ -12,7 +12,7 @@ from nearfield.features.completion.request import CompletionAsk
 from nearfield.features.next_edit import edits
 from nearfield.features.next_edit.edits import NextEdit
 from nearfield.features.next_edit.inline import INLINE
-from nearfield.providers.scripted import Call, Scripted
+from nearfield.providers.scripted import Scripted, ScriptedCall
 from nearfield.types import Health, HealthState, InfillRequest, Priority
 
 CODE = """\
@@ -42,7 +42,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[report
     monkeypatch.setattr(edits, "GUESS_AFTER_SECONDS", 0.0)
 
 
-def asked(model: Scripted) -> list[Call]:
+def asked(model: Scripted) -> list[ScriptedCall]:
     """What the model was asked about next edits."""
     return [call for call in model.calls if "next-edit" in getattr(call.request, "document", "")]
 
