@@ -1,4 +1,4 @@
-"""`python -m nearfield.providers.parent_watchdog PROGRAM ARGUMENT…` ends the program with its parent.
+"""`python -m nearfield.providers.parent_watchdog PROGRAM ARGUMENT…` ends it with its parent.
 
 A server that we started must not outlive us, not even when we are killed: a forgotten one holds
 gigabytes. We hold this process's standard input; when it ends, for whatever reason, the program is
