@@ -9,7 +9,7 @@ from nearfield.errors import ProviderError, Unsupported
 from nearfield.providers import estimate
 from nearfield.providers.http import Http
 from nearfield.providers.speed import Speed
-from nearfield.types import Delta, Health, HealthState, InfillRequest, ServedModel
+from nearfield.types import Delta, EditRequest, Health, HealthState, InfillRequest, ServedModel
 
 EMBED_TIMEOUT_SECONDS = 120.0
 MAX_LISTED = 30
@@ -33,6 +33,11 @@ class HttpProvider:
         """See `Provider`. Raises `Unsupported`."""
         raise Unsupported(f"{self.name} cannot fill in the middle.", "Use it for chats.")
         yield Delta()  # makes this a generator, as the protocol wants
+
+    async def edit(self, request: EditRequest) -> AsyncGenerator[Delta]:
+        """See `Provider`. Raises `Unsupported`."""
+        raise Unsupported(f"{self.name} takes no edit prompts.", "Use a local model for them.")
+        yield Delta()
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """See `Provider`. Raises `Unsupported`."""

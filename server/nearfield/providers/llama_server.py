@@ -28,7 +28,7 @@ from msgspec import Meta
 from nearfield.errors import NotReady, ProviderError, Unsupported
 from nearfield.providers import estimate, fim, openai_chat
 from nearfield.providers.cut import Cut, answer, server_stops
-from nearfield.providers.families import template_of
+from nearfield.providers.families import edit_form_of, template_of
 from nearfield.providers.http import Http
 from nearfield.providers.http_provider import EMBED_TIMEOUT_SECONDS, HttpProvider
 from nearfield.providers.openai_chat import Timings, TokenProb
@@ -38,6 +38,7 @@ from nearfield.types import (
     Capabilities,
     ChatRequest,
     Delta,
+    EditRequest,
     FimTemplate,
     Finish,
     Health,
@@ -115,6 +116,7 @@ class LlamaServer(HttpProvider):
         self._template: FimTemplate | None = None
         if self._form not in ("", PLAIN, AUTO):
             self._template = template_of(args.name, "", self._form)
+        self._edit = edit_form_of(args.name, args.settings.model, options.edit_form)
         self._infill = True
         self._context = options.context_tokens
 
@@ -125,6 +127,7 @@ class LlamaServer(HttpProvider):
         return Capabilities(
             infill=self._infill,
             chat=self._options.chat,
+            edit=self._edit,
             tools=self._options.chat,
             schema=self._options.chat,
             embed=self._options.embed,
@@ -178,10 +181,31 @@ class LlamaServer(HttpProvider):
         if self._form in ("", AUTO):
             path, body, cut = "/infill", _infill(request), Cut.of(request)
         else:
-            path, body = "/completion", await self._tokens(self._template, request)
+            path, body = "/completion", await self._tokens(fim.render(self._template, request))
             cut = Cut.of(request, self._template.end if self._template else ())
         pieces = self._pieces(path, body | _sampling(request, cut), request.deadline)
         async with aclosing(answer(pieces, request, cut, self.model, self._speed)) as stream:
+            async for delta in stream:
+                yield delta
+
+    async def edit(self, request: EditRequest) -> AsyncGenerator[Delta]:
+        """See `Provider`."""
+        if request.is_chat:
+            stream = self.chat(ChatRequest.of_edit(request))
+        else:
+            cut = Cut.of(request)
+            body = await self._tokens(request.segments)
+            body |= {
+                "n_predict": request.max_tokens,
+                "temperature": 0.0,
+                "stop": server_stops(cut),
+                "stream": True,
+                "cache_prompt": True,
+                "n_probs": 1,
+            }
+            pieces = self._pieces("/completion", body, request.deadline)
+            stream = answer(pieces, request, cut, self.model, self._speed)
+        async with aclosing(stream):
             async for delta in stream:
                 yield delta
 
@@ -225,8 +249,7 @@ class LlamaServer(HttpProvider):
         said = await self._http.ask("POST", "/tokenize", body)
         return self._http.convert(said, _Tokens).tokens
 
-    async def _tokens(self, template: FimTemplate | None, request: InfillRequest) -> dict[str, Any]:
-        segments = fim.render(template, request)
+    async def _tokens(self, segments: Sequence[Segment]) -> dict[str, Any]:
         parts = await asyncio.gather(*(self._tokenize(segment) for segment in segments))
         return {"prompt": [token for part in parts for token in part]}
 

@@ -27,7 +27,7 @@ from nearfield.errors import ModelNotServed, ProviderError, Unsupported
 from nearfield.providers import fim, openai_chat
 from nearfield.providers.clock import Clock
 from nearfield.providers.cut import Cut, answer, server_stops
-from nearfield.providers.families import raw_prompt, template_of
+from nearfield.providers.families import edit_form_of, raw_prompt, template_of
 from nearfield.providers.http import Http
 from nearfield.providers.http_provider import EMBED_TIMEOUT_SECONDS, HttpProvider
 from nearfield.providers.lines import JsonLines
@@ -36,6 +36,7 @@ from nearfield.types import (
     Capabilities,
     ChatRequest,
     Delta,
+    EditRequest,
     Finish,
     Health,
     HealthState,
@@ -138,6 +139,7 @@ class Ollama(HttpProvider):
         http.list_models = self.models
         super().__init__(args.name, model, http)
         self._template = template_of(args.name, model, options.fim_template)
+        self._edit = edit_form_of(args.name, model, options.edit_form)
         self._load = {"num_ctx": options.num_ctx, **options.load}
         self._shown: ModelInfo | None = None
 
@@ -151,6 +153,7 @@ class Ollama(HttpProvider):
         return Capabilities(
             infill="insert" in can or self._template is not None,
             chat="completion" in can,
+            edit=self._edit,
             tools="tools" in can,
             schema="completion" in can,
             embed=self._options.embed or "embedding" in can,
@@ -228,6 +231,19 @@ class Ollama(HttpProvider):
             async for delta in stream:
                 yield delta
 
+    async def edit(self, request: EditRequest) -> AsyncGenerator[Delta]:
+        """See `Provider`: a raw prompt, as Ollama's own templates know none of these forms."""
+        if request.is_chat:
+            stream = self.chat(ChatRequest.of_edit(request))
+        else:
+            cut = Cut.of(request)
+            body = {"model": self.model, "prompt": request.text, "raw": True}
+            body |= self._common(request.max_tokens, 0.0, server_stops(cut))
+            stream = self._stream("/api/generate", body, request, cut)
+        async with aclosing(stream):
+            async for delta in stream:
+                yield delta
+
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """See `Provider`."""
         body: dict[str, Any] = {"model": self.model, "messages": _messages(request.messages)}
@@ -271,7 +287,11 @@ class Ollama(HttpProvider):
         return common
 
     def _stream(
-        self, path: str, body: object, request: InfillRequest | ChatRequest, cut: Cut
+        self,
+        path: str,
+        body: object,
+        request: InfillRequest | EditRequest | ChatRequest,
+        cut: Cut,
     ) -> AsyncGenerator[Delta]:
         pieces = self._pieces(path, body, request.deadline)
         return answer(pieces, request, cut, self.model, self._speed)
