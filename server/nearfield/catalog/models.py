@@ -33,7 +33,7 @@ SEARCH = "search"
 """The role of a static embedding: it makes the index's first vectors. It is a folder in model2vec's
 format and no GGUF file, and serves nothing else."""
 MAX_CATALOGUE_BYTES = 1_000_000
-ROLES = ("complete", "chat", SEARCH)
+ROLES = ("complete", "chat")
 TABLE, TOKENIZER = "model.safetensors", "tokenizer.json"
 """What such a folder holds at least."""
 # A name is also a folder's name and a TOML key.

@@ -305,9 +305,8 @@ def read_rules(file: Path, within: Path | None = None) -> RuleFile | None:
     # The device is how people say "none".
     if os.path.isdir(file) or os.path.realpath(file) == os.devnull:  # noqa: PTH112 - does not raise
         return None
-    if stat.S_ISLNK(mode) and within is not None:
-        if leads_out(within, file):
-            raise UnreadableFile("is a link to elsewhere")
+    if within is not None and stat.S_ISLNK(mode) and leads_out(within, file):
+        raise UnreadableFile("is a link to elsewhere")
     found = _rule_files.get(file, partial(_read_rules, file))
     if found is None:
         raise UnreadableFile("is a link that leads nowhere")
