@@ -29,6 +29,7 @@ from nearfield.files.patterns import Patterns, as_bytes
 from nearfield.files.read import UnreadableFile, read_regular, reason
 from nearfield.files.secret_names import SECRET_FILES
 from nearfield.files.stamped import Stamped
+from nearfield.files.workspace import leads_out
 
 GIT_FILE = ".gitignore"
 OWN_FILE = ".nearfieldignore"
@@ -304,10 +305,8 @@ def read_rules(file: Path, within: Path | None = None) -> RuleFile | None:
     # The device is how people say "none".
     if os.path.isdir(file) or os.path.realpath(file) == os.devnull:  # noqa: PTH112 - does not raise
         return None
-    if stat.S_ISLNK(mode) and within is not None:
-        real = Path(os.path.realpath(file))
-        if not real.is_relative_to(within):
-            raise UnreadableFile("is a link to elsewhere")
+    if within is not None and stat.S_ISLNK(mode) and leads_out(within, file):
+        raise UnreadableFile("is a link to elsewhere")
     found = _rule_files.get(file, partial(_read_rules, file))
     if found is None:
         raise UnreadableFile("is a link that leads nowhere")

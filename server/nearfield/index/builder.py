@@ -21,6 +21,7 @@ from nearfield.index.chunks import Chunk
 from nearfield.index.files import AS_THE_TEAM_HAS_IT, Entry, Stamp, Tree, digest_of, unfit
 from nearfield.index.interface import Content, IndexStore, Known
 from nearfield.index.understand import Understood, text_of, understand
+from nearfield.syntax.languages import LANGUAGES, is_installed
 from nearfield.syntax.notebook import is_notebook
 
 BATCH_FILES = 64
@@ -36,7 +37,8 @@ WALKED_AT_ONCE = 256
 MOST_REASONS = 20
 """So many reasons that name a rule file are told apart."""
 BUILDER_VERSION = "3"
-"""Raise it when chunks or symbols of an unchanged file come out differently: all is read again."""
+"""Raise it when chunks or symbols of an unchanged file come out differently: everything is read
+again. Languages without a grammar are added to it, so that installing one does the same."""
 
 
 @dataclass(slots=True)
@@ -105,9 +107,11 @@ class Builder:
         self._store = store
         self._stop = stop
         self._early = early
-        if store.fact("builder") != BUILDER_VERSION:
+        missing = [one.name for one in LANGUAGES if not is_installed(one)]
+        version = " ".join([BUILDER_VERSION, *missing])
+        if store.fact("builder") != version:
             store.clear()
-            store.say({"builder": BUILDER_VERSION})
+            store.say({"builder": version})
 
     def build(self, listener: Listener | None = None) -> Report:
         """Bring the whole index up to date."""

@@ -1,7 +1,7 @@
 """What an index is to the rest of the house, whatever keeps it.
 
 There are two: a file on this machine (`store`, `search_store`, `vector_store`: the default, which
-needs nothing) and a PostgreSQL database that a team shares (`postgres/`). Both answer the same
+needs nothing) and a database that a team shares (`postgres/`). Both answer the same
 questions with the same numbers, so that the ranking in `search` is one and the same.
 """
 
@@ -20,6 +20,10 @@ from nearfield.index.symbols import NO_SYMBOLS, Outline
 
 class IndexUnusable(NearfieldError):
     """The index cannot be read or written."""
+
+
+class NotShared(IndexUnusable):
+    """The team's database can be reached and holds no index of this workspace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +217,32 @@ class IndexReader(Protocol):
 
     def skipped(self) -> dict[str, int]:
         """What the last build passed over, by reason."""
+        ...
+
+
+class TeamReader(IndexReader, Protocol):
+    """A team's index, open for reading, with what laying local files over it needs."""
+
+    def fact(self, key: str) -> str:
+        """Return a fact that the builder has recorded, "" where it has not."""
+        ...
+
+    def digests(self, paths: Sequence[str]) -> dict[str, bytes]:
+        """Return the digests of the contents of files, as far as they are indexed."""
+        ...
+
+    def weighed_text(
+        self, words: Sequence[str], limit: int
+    ) -> tuple[list[tuple[int, float]], dict[str, float]]:
+        """Return what `full_text` does, and how rare each word is."""
+        ...
+
+    def spelled_alike(self, name: str, limit: int) -> list[Place]:
+        """Return where `name` is defined, in any style of writing, exact spellings first."""
+        ...
+
+    def placed_chunks(self, names: Iterable[str], limit: int) -> dict[int, str]:
+        """Return what `chunks_defining` does, with the files' paths."""
         ...
 
 

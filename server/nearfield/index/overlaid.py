@@ -13,9 +13,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from nearfield.index.interface import Counts, IndexUnusable, NearestChunks, Place, Row, Source
+from nearfield.index.interface import (
+    Counts,
+    IndexUnusable,
+    NearestChunks,
+    Place,
+    Row,
+    Source,
+    TeamReader,
+)
 from nearfield.index.likeness import likest
-from nearfield.index.postgres.search_store import PostgresReader
 from nearfield.index.search_store import Reader
 from nearfield.index.words import folded
 
@@ -26,7 +33,7 @@ LOOK_SECONDS = 1.0
 class Overlaid:
     """See the module; an `IndexReader`. One thread at a time."""
 
-    def __init__(self, team: PostgresReader, file: Path) -> None:
+    def __init__(self, team: TeamReader, file: Path) -> None:
         """`file` is the index of what is different here; it may not be there yet."""
         self._team = team
         self._file = file
@@ -90,7 +97,7 @@ class Overlaid:
         """See `Source`; None for a file that is not indexed."""
         return self._of(path).source(path)
 
-    def _of(self, path: str) -> PostgresReader | Reader:
+    def _of(self, path: str) -> TeamReader | Reader:
         """The index that knows a file."""
         here = self._here
         return here if here is not None and path in here.paths() else self._team

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tokenizers
-from tokenizers import models, pre_tokenizers
 
 from nearfield.config.schema import Config
 from nearfield.index.builder import Builder, Report
@@ -32,32 +28,6 @@ def no_git_configuration(tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USERPROFILE", str(home))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-
-
-WORDS = ["[UNK]", "read", "file", "socket"]
-ROWS = np.array([[9, 9], [1, 0], [0, 1], [-1, 0]], np.float32)
-
-
-def static_folder(at: Path, words: Sequence[str] = WORDS, **arrays: Any) -> Path:
-    """A static embedder of a few words, written as model2vec writes one."""
-    at.mkdir(parents=True, exist_ok=True)
-    vocabulary = {word: number for number, word in enumerate(words)}
-    tokenizer = tokenizers.Tokenizer(models.WordLevel(vocabulary, words[0]))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.save(str(at / "tokenizer.json"))
-    kinds = {"float32": "F32", "float16": "F16", "int8": "I8", "int64": "I64", "float64": "F64"}
-    header: dict[str, Any] = {"__metadata__": {"format": "np"}}
-    body = b""
-    for name, array in ({"embeddings": ROWS} | arrays).items():
-        raw = array.tobytes()
-        header[name] = {
-            "dtype": kinds[array.dtype.name], "shape": array.shape,
-            "data_offsets": [len(body), len(body) + len(raw)],
-        }  # fmt: skip
-        body += raw
-    text = json.dumps(header).encode()
-    (at / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + body)
-    return at
 
 
 class WordEmbedder:

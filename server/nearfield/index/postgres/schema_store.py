@@ -9,17 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nearfield.index.interface import IndexUnusable
+from nearfield.index.interface import IndexUnusable, NotShared
 from nearfield.index.postgres.session_store import Session
 from nearfield.index.shared import Shared
 
 EXTENSIONS = ("vector", "pg_trgm")
 OLDEST_VECTOR = (0, 7)
 """From this version on pgvector has half-precision vectors, and an index over single bits."""
-
-
-class NotShared(IndexUnusable):
-    """The database can be reached and holds no index of this workspace."""
 
 
 def names_and_text(session: Session) -> None:

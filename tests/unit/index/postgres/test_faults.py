@@ -16,9 +16,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from nearfield.index.interface import IndexUnusable
+from nearfield.index.interface import IndexUnusable, NotShared
 from nearfield.index.postgres import schema_store
-from nearfield.index.postgres.schema_store import MIGRATIONS, NotShared, reading, writing
+from nearfield.index.postgres.schema_store import MIGRATIONS, reading, writing
 from nearfield.index.postgres.search_store import PostgresReader
 from nearfield.index.postgres.session_store import Session
 from nearfield.index.search import Searcher
