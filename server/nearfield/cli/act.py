@@ -203,7 +203,8 @@ async def _act(order: _Order, loaded: Loaded) -> _Outcome:
 
 
 async def _propose(service: Service, order: _Order, span: Span, outcome: _Outcome) -> Proposal:
-    from nearfield.features.code_actions.proposal import Problem, Wish
+    from nearfield.features.code_actions.proposal import ActionRequest
+    from nearfield.features.diagnostics import Diagnostic
 
     path = Path(order.snapshot.path or "")
     known = outcome.texts.get(path)
@@ -213,8 +214,8 @@ async def _propose(service: Service, order: _Order, span: Span, outcome: _Outcom
         there = outcome.texts.get(Path(at))
         return replace(order.snapshot, text=there.after, path=at) if there else None
 
-    problems = (Problem(order.problem, span),) if order.problem else ()
-    wish = Wish(order.action, snapshot, span, problems, order.instruction, order.once)
+    problems = (Diagnostic(span, order.problem),) if order.problem else ()
+    wish = ActionRequest(order.action, snapshot, span, problems, order.instruction, order.once)
     return await service.actions.propose(wish, None, _yes if order.once else None, held)
 
 

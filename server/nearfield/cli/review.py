@@ -18,10 +18,10 @@ from nearfield.terminal import notes_on_terminal
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
-    from nearfield.features.review.diff import ChangedFile
-    from nearfield.features.review.findings import Finding
-    from nearfield.features.review.pieces import Piece
+    from nearfield.features.review.findings import ReviewFinding
+    from nearfield.features.review.pieces import ReviewPiece
     from nearfield.features.review.reviewer import Review
+    from nearfield.files.git_diff import ChangedFile
     from nearfield.types import Snapshot
 
 
@@ -46,8 +46,8 @@ def review(
     begin_log(log_level)
     if not target and not diff:
         fail("There is nothing to review.", "Name a file, or say --diff.")
-    from nearfield.features.review.diff import changed_files
     from nearfield.features.review.reviewer import snapshot_of
+    from nearfield.files.git_diff import changed_files
 
     path, rows = _place(target) if target else (Path.cwd(), None)
     if diff and (rows is not None or not path.is_dir()):
@@ -87,9 +87,9 @@ class _Printed:
         self.rows: list[dict[str, Any]] = []
         self._as_json = as_json
 
-    def found(self, snapshot: Snapshot, _piece: Piece, findings: list[Finding]) -> None:
+    def found(self, snapshot: Snapshot, _piece: ReviewPiece, findings: list[ReviewFinding]) -> None:
         """A piece is done."""
-        from nearfield.features.hover.facts import shown_path
+        from nearfield.context.slice import shown_path
 
         path = shown_path(snapshot)
         for one in findings:
@@ -117,27 +117,12 @@ async def _review(
     files: list[ChangedFile],
     printed: _Printed,
 ) -> Review:
-    from nearfield.features.review.reviewer import Review, snapshot_of
-    from nearfield.index.files import readable
-
-    found = Review()
-    allowed = readable(root, loaded.config.files.exclude)
+    found, progress = printed.found, printed.progress
     async with serving(loaded) as service:
+        reviewer = service.reviewer
         if only is not None:
-            await service.reviewer.review(only, rows, None, printed.found, printed.progress, found)
-        for file in files:
-            try:
-                snapshot = snapshot_of(file.path, root, allowed)
-            except NearfieldError as error:
-                found.left_out.append(f"{file.path.name}: {error.message}")
-                continue
-            if why := service.reviewer.left_out(snapshot):
-                found.left_out.append(f"{file.path.name}: {why}")
-                continue
-            await service.reviewer.review(
-                snapshot, None, file.rows, printed.found, printed.progress, found
-            )
-    return found
+            return await reviewer.review(only, rows, on_found=found, on_piece=progress)
+        return await reviewer.review_files(files, root, on_found=found, on_piece=progress)
 
 
 def _place(target: str) -> tuple[Path, range | None]:
@@ -168,7 +153,7 @@ def _root_of(path: Path) -> Path:
     return next(marked, path.parent)
 
 
-def _diff(snapshot: Snapshot, finding: Finding, path: str) -> str:
+def _diff(snapshot: Snapshot, finding: ReviewFinding, path: str) -> str:
     """The finding's fix as a unified diff, "" where it has none."""
     from nearfield.features.code_actions.hunks import applied, unified
     from nearfield.types import Edit

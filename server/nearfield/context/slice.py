@@ -286,8 +286,10 @@ def shown_path(snapshot: Snapshot) -> str:
         return PurePath(snapshot.uri.rpartition(":")[2]).name
     path = PurePath(snapshot.path)
     if snapshot.root and path.is_relative_to(snapshot.root):
-        return path.relative_to(snapshot.root).as_posix()
-    return path.name
+        shown = path.relative_to(snapshot.root).as_posix()
+    else:
+        shown = path.name
+    return shown.encode("utf-8", "replace").decode()  # a name may hold bytes that are not text
 
 
 def breaks(text: str) -> str:

@@ -34,3 +34,8 @@ def line_number(text: str, offset: int) -> int:
         return text.count("\n", 0, offset)
     # The "\n" of a "\r\n" belongs to the line that it ends.
     return sum(1 for end in LINE_END.finditer(text) if end.end() <= offset)
+
+
+def line_start(text: str, offset: int) -> int:
+    """Return the offset at which the line that holds `offset` begins."""
+    return max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1

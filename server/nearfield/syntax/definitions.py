@@ -20,8 +20,10 @@ from nearfield.types import Span
 __all__ = [
     "Form",
     "Unit",
+    "dropped",
     "form_of",
     "functions_of",
+    "is_local",
     "name_node",
     "name_of",
     "named_scopes",
@@ -230,6 +232,29 @@ def functions_of(parsed: Parsed) -> list[Span]:
             place = parsed.offset(node.start_byte)
             found.append(Span(place, place))
     return found
+
+
+def dropped(before: Parsed, after: Parsed, unit: str) -> list[str]:
+    """Return the names that `before` defines and `after` does not. A function inside a function may
+    go, as long as `unit`, the new text, no longer uses it."""
+    kept = [name for name, _ in named_scopes(after)]
+    gone: list[str] = []
+    for name, node in named_scopes(before):
+        if name in kept:
+            kept.remove(name)
+        elif not is_local(before, node) or re.search(rf"\b{re.escape(name)}\b", unit):
+            gone.append(name)
+    return list(dict.fromkeys(gone))
+
+
+def is_local(parsed: Parsed, node: tree_sitter.Node) -> bool:
+    """Return whether a definition is inside a named function, and so known only there."""
+    up = node.parent
+    while up is not None:
+        if up.type in parsed.language.functions and name_node(up) is not None:
+            return True
+        up = up.parent
+    return False
 
 
 def node_of(parsed: Parsed, unit: Unit) -> tree_sitter.Node | None:

@@ -13,12 +13,12 @@ from collections import Counter
 
 import tree_sitter
 
-from nearfield.syntax.definitions import form_of, name_node, named_scopes, outermost
+from nearfield.syntax.definitions import form_of, is_local, named_scopes, outermost
 from nearfield.syntax.differences import changed_span
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit
 
-__all__ = ["altered", "dropped", "elided", "first_error", "hollow", "ill_indented", "reparsed"]
+__all__ = ["altered", "elided", "first_error", "hollow", "ill_indented", "reparsed"]
 
 _ELISION = re.compile(
     # Possessive: white space that was passed is not tried in another way.
@@ -53,19 +53,6 @@ def first_error(parsed: Parsed, under: tree_sitter.Node | None = None) -> str:
     line = lines[row].decode("utf-8", "replace").strip() if row < len(lines) else ""
     what = f"'{node.type}' is missing" if node.is_missing else "there is a syntax error"
     return f"{what} at the line `{line[:120]}`"
-
-
-def dropped(before: Parsed, after: Parsed, unit: str) -> list[str]:
-    """The names that `before` defines and `after` does not. A function within a function is that
-    one's own business, as long as `unit`, the new text, does not use it any more."""
-    kept = [name for name, _ in named_scopes(after)]
-    gone: list[str] = []
-    for name, node in named_scopes(before):
-        if name in kept:
-            kept.remove(name)
-        elif not _is_local(before, node) or re.search(rf"\b{re.escape(name)}\b", unit):
-            gone.append(name)
-    return list(dict.fromkeys(gone))
 
 
 def ill_indented(unit: str, indent: str) -> bool:
@@ -106,21 +93,11 @@ def _signatures(parsed: Parsed) -> list[tuple[str, str]]:
     """The name of each function, and how it is declared, without blanks."""
     found: list[tuple[str, str]] = []
     for name, node in named_scopes(parsed):
-        if node.type in parsed.language.functions and not _is_local(parsed, node):
+        if node.type in parsed.language.functions and not is_local(parsed, node):
             whole = outermost(node)
             form = form_of(parsed, node, whole.start_byte, whole.end_byte)
             found.append((name, re.sub(r"\s+", "", form.lead) + form.signature))
     return found
-
-
-def _is_local(parsed: Parsed, node: tree_sitter.Node) -> bool:
-    """Return whether a definition is inside a function with a name, and known there only."""
-    up = node.parent
-    while up is not None:
-        if up.type in parsed.language.functions and name_node(up) is not None:
-            return True
-        up = up.parent
-    return False
 
 
 def _first_broken(root: tree_sitter.Node) -> tree_sitter.Node | None:

@@ -23,7 +23,7 @@ from nearfield.features.code_actions.layout import (
 )
 from nearfield.features.code_actions.proposal import Change
 from nearfield.files.lines import split_lines
-from nearfield.syntax.definitions import Form, Unit, named_scopes
+from nearfield.syntax.definitions import Form, Unit, dropped, named_scopes
 from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed, parse
 from nearfield.syntax.white_space import Format, White
@@ -184,7 +184,7 @@ class Fitting:
             before = self.unit.text(self.text)
             if not check.ill_indented(before, self.unit.indent):
                 raise Unfit("its indentation is wrong")
-        if gone := check.dropped(self.parsed, after, unit):
+        if gone := dropped(self.parsed, after, unit):
             names = ", ".join(f"`{name}`" for name in gone)
             raise Unfit(f"the definition of {names} is missing")
         if not self.free and (other := check.altered(self.parsed, after)):

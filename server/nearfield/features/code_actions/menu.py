@@ -19,8 +19,8 @@ from nearfield.features.code_actions.actions import (
 from nearfield.features.code_actions.document import documented
 from nearfield.features.code_actions.fit import Fitting
 from nearfield.features.code_actions.frameworks import TESTED, is_test
-from nearfield.features.code_actions.proposal import Problem
 from nearfield.features.code_actions.trees import TREE_ACTIONS, offered
+from nearfield.features.diagnostics import Diagnostic
 from nearfield.features.remote_choice import clouds
 from nearfield.routing.request_context import Task
 from nearfield.routing.router import Router
@@ -75,7 +75,7 @@ def entries(
     snapshot: Snapshot,
     parsed: Parsed | None,
     span: Span,
-    problems: Sequence[Problem],
+    problems: Sequence[Diagnostic],
     who: Speakers,
 ) -> list[Entry]:
     """What is offered at `span`. Parses at most the unit: not on the event loop."""
@@ -115,7 +115,7 @@ def _entry(
     )
 
 
-def _fix(who: Speakers, index: int, problem: Problem) -> Entry:
+def _fix(who: Speakers, index: int, problem: Diagnostic) -> Entry:
     message = " ".join(problem.message.split())
     if len(message) > LONGEST_MESSAGE:
         message = message[: LONGEST_MESSAGE - 1].rstrip() + "…"
@@ -137,7 +137,7 @@ def _elsewhere(who: Speakers, found: Sequence[Entry]) -> list[Entry]:
     return others
 
 
-def _fixed_elsewhere(who: Speakers, problems: Sequence[Problem]) -> list[Entry]:
+def _fixed_elsewhere(who: Speakers, problems: Sequence[Diagnostic]) -> list[Entry]:
     """A fix by a provider outside this machine, where one may be asked."""
     if not problems:
         return []
@@ -153,7 +153,7 @@ def _fixed_elsewhere(who: Speakers, problems: Sequence[Problem]) -> list[Entry]:
     ]
 
 
-def _touches(unit: Unit, problem: Problem) -> bool:
+def _touches(unit: Unit, problem: Diagnostic) -> bool:
     return problem.span.start <= unit.span.end and problem.span.end >= unit.span.start
 
 

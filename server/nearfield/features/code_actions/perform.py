@@ -23,16 +23,16 @@ from nearfield.features.code_actions.fit import UNCHANGED, Fitting, Unfit
 from nearfield.features.code_actions.menu import Entry, entries, speakers
 from nearfield.features.code_actions.prompts import Prompt
 from nearfield.features.code_actions.proposal import (
+    ActionRequest,
     Change,
     FileChange,
-    Problem,
     Proposal,
     Report,
-    Wish,
 )
 from nearfield.features.code_actions.rebase import rebased_file
 from nearfield.features.code_actions.testing import OpenText, plan_tests
 from nearfield.features.code_actions.trees import TREE_ACTIONS, tree_changes
+from nearfield.features.diagnostics import Diagnostic
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.trace import Account
 from nearfield.features.workspace_context.knowledge import CursorOf, Knowledge, Purpose
@@ -61,7 +61,7 @@ _KEPT_OUT = {
 class _Job:
     """One wish with all that was found out about it."""
 
-    wish: Wish
+    wish: ActionRequest
     action: Action
     parsed: Parsed | None
     unit: Unit
@@ -89,7 +89,7 @@ class Actions:
 
     async def propose(
         self,
-        wish: Wish,
+        wish: ActionRequest,
         report: Report | None = None,
         ask: Ask | None = None,
         held: OpenText | None = None,
@@ -101,7 +101,7 @@ class Actions:
             return await self._proposed(wish, account, report or _quiet, ask, held or _nothing_held)
 
     async def _proposed(
-        self, wish: Wish, account: Account, report: Report, ask: Ask | None, held: OpenText
+        self, wish: ActionRequest, account: Account, report: Report, ask: Ask | None, held: OpenText
     ) -> Proposal:
         snapshot = wish.snapshot
         if why := self.kept_out(snapshot):
@@ -121,7 +121,7 @@ class Actions:
         return await self._tested(job, held)
 
     async def menu(
-        self, snapshot: Snapshot, span: Span, problems: Sequence[Problem]
+        self, snapshot: Snapshot, span: Span, problems: Sequence[Diagnostic]
     ) -> list[Entry]:
         """What is offered at `span`, without asking any model. Raises nothing of its own."""
         if self.kept_out(snapshot):
@@ -146,7 +146,7 @@ class Actions:
 
     async def _job(
         self,
-        wish: Wish,
+        wish: ActionRequest,
         action: Action,
         parsed: Parsed | None,
         account: Account,
@@ -294,7 +294,7 @@ def _second(job: _Job, head: str, kind: str) -> Prompt | None:
     return prompts.anew(head, job.language, kind) if head else None
 
 
-def _said(snapshot: Snapshot, unit: Unit, problem: Problem) -> str:
+def _said(snapshot: Snapshot, unit: Unit, problem: Diagnostic) -> str:
     """A problem with the line that it is on."""
     text = snapshot.text
     place = min(max(problem.span.start, unit.span.start), unit.span.end)

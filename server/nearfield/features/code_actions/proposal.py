@@ -6,27 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nearfield.features.code_actions.hunks import applied, unified
+from nearfield.features.diagnostics import Diagnostic
 from nearfield.types import Edit, Snapshot, Span
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """What another tool says is wrong at a place of a document. `source` names the tool."""
-
-    message: str
-    span: Span
-    source: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
+class ActionRequest:
     """Do `action` at `span` of `snapshot`. `instruction` says what a rewrite is to do, or the new
     name. `provider` names one outside this machine that the user wants it of."""
 
     action: str
     snapshot: Snapshot
     span: Span
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[Diagnostic, ...] = ()
     instruction: str = ""
     provider: str = ""
 

@@ -14,7 +14,7 @@ from nearfield.features.code_actions.extract import (
 )
 from nearfield.features.code_actions.hunks import applied
 from nearfield.features.code_actions.inline import inlinable, inlined
-from nearfield.features.code_actions.proposal import Change, Wish
+from nearfield.features.code_actions.proposal import ActionRequest, Change
 from nearfield.features.code_actions.rename import renamable, renamed
 from nearfield.syntax.parser import Parsed, parse
 from nearfield.syntax.scopes import SUPPORTED
@@ -62,7 +62,7 @@ def offered(parsed: Parsed | None, span: Span) -> list[TreeOffer]:
     return found
 
 
-def tree_changes(wish: Wish, parsed: Parsed | None) -> tuple[Change, ...]:
+def tree_changes(wish: ActionRequest, parsed: Parsed | None) -> tuple[Change, ...]:
     """The edits of a tree action. Raises `EditRefused` when it is not certainly safe."""
     if parsed is None or parsed.language.name not in SUPPORTED:
         raise EditRefused("This is not known for the language.")

@@ -15,18 +15,18 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.config.schema import Hover as HoverSettings
 from nearfield.errors import NearfieldError, ProviderError
+from nearfield.features.diagnostics import DiagnosticStore
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.hover.facts import Facts, Known, Outlines, facts_of, local_facts
 from nearfield.features.hover.markdown import page
-from nearfield.features.hover.problems import Problems
 from nearfield.features.hover.subject import Kind, Subject, line_at, subject_at, subject_of
 from nearfield.features.hover.wording import (
     SENTENCES,
@@ -38,12 +38,11 @@ from nearfield.features.hover.wording import (
     tidy,
 )
 from nearfield.features.offers import Offers
-from nearfield.features.remote_choice import RemoteChoice
+from nearfield.features.remote_choice import RemoteChoice, chat_model
 from nearfield.features.trace import Account, TraceLog
 from nearfield.features.workspace_context.knowledge import CursorOf
 from nearfield.routing.request_context import RequestContext, Task
 from nearfield.routing.router import Restart, Router
-from nearfield.routing.tasks import ROLES
 from nearfield.syntax.definitions import unit_at
 from nearfield.tasks import describe, run_task, stop_task
 from nearfield.types import HealthState, Reason, Snapshot, Span, Trace, Usage
@@ -110,7 +109,7 @@ class Explainer(Feature):
     def __init__(
         self, cursor_of: CursorOf, known: Known | None, offers: Offers, traces: TraceLog
     ) -> None:
-        self.problems = Problems()
+        self.problems = DiagnosticStore()
         self._cursor_of = cursor_of
         self._known = known
         self._offers = offers
@@ -132,7 +131,6 @@ class Explainer(Feature):
         self.stop()
         self._kept.clear()
         self._configs, self._permitted = config, DocumentFilter(config)
-        self._roles = config.user.routing.tasks
         self._router = router
 
     def pause(self, is_paused: bool) -> None:
@@ -160,9 +158,8 @@ class Explainer(Feature):
     @property
     def model(self) -> str:
         """The model that would be asked first, "" for none or while nothing may be asked."""
-        if self._router is None or self._paused:
-            return ""
-        return speaker(self._router, self._roles, Task.EXPLAIN)
+        router = None if self._paused else self._router
+        return chat_model(router, self._configs, Task.EXPLAIN)
 
     # --- what the user does -----------------------------------------------------------------
 
@@ -425,13 +422,6 @@ class Explainer(Feature):
                 usage=said.usage if said and not cached else None,
             )
         )
-
-
-def speaker(router: Router, tasks: Mapping[str, str], task: Task) -> str:
-    """The model of who would be asked first for `task`, "" for nobody; `tasks` are the user's roles
-    for tasks."""
-    candidates = router.candidates(tasks.get(task) or ROLES[task])
-    return next((one.model for one in candidates if one.capabilities.chat), "")
 
 
 async def _listen(

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from nearfield.context.slice import shown_path
 from nearfield.features.hover.subject import Kind, Subject
 from nearfield.features.workspace_context.snippets import Place
 from nearfield.index.chunks import doc_of
@@ -21,7 +22,7 @@ from nearfield.syntax.definitions import unit_at
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Snapshot
 
-__all__ = ["Facts", "Known", "Outlines", "facts_of", "local_facts", "shown_path"]
+__all__ = ["Facts", "Known", "Outlines", "facts_of", "local_facts"]
 
 INDEX_SECONDS = 0.1
 """Facts are shown at once: what the index has not said by then is left out."""
@@ -245,15 +246,3 @@ def _uses(parsed: Parsed, name: str) -> list[int]:
 
 def _without_return(line: str) -> str:
     return line.rstrip("\r")
-
-
-def shown_path(snapshot: Snapshot) -> str:
-    """The document's path as people and models are shown it: relative to the workspace folder, with
-    '/'; its name alone outside of one."""
-    path = (snapshot.path or snapshot.uri).replace("\\", "/")
-    path = path.encode("utf-8", "replace").decode()  # a name may hold bytes that are no text
-    root = (snapshot.root or "").replace("\\", "/").rstrip("/")
-    root = root.encode("utf-8", "replace").decode()
-    return (
-        path[len(root) + 1 :] if root and path.startswith(root + "/") else path.rpartition("/")[2]
-    )

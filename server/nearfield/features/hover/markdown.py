@@ -4,8 +4,8 @@ or as `prose`."""
 from __future__ import annotations
 
 from nearfield.features.hover.facts import Facts
-from nearfield.features.hover.prose import code_block, code_span, prose, words
 from nearfield.features.hover.subject import Kind, Subject
+from nearfield.features.prose import code_block, code_span, prose, words
 
 __all__ = ["PREPARING", "described", "page"]
 

@@ -14,11 +14,12 @@ from enum import StrEnum
 
 import tree_sitter
 
+from nearfield.features.diagnostics import Diagnostic
 from nearfield.syntax.definitions import unit_at
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Snapshot, Span
 
-__all__ = ["Kind", "Problem", "Subject", "line_at", "subject_at", "subject_of"]
+__all__ = ["Kind", "Subject", "line_at", "subject_at", "subject_of"]
 
 LONGEST_EXPRESSION = 600
 """Characters; what is longer is no longer one thing to say two sentences about."""
@@ -59,18 +60,6 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """A diagnostic of some server's. `source` says whose, `code` which rule ("" for unknown);
-    `severity` is "error", "warning", "information" or "hint"."""
-
-    span: Span
-    message: str
-    source: str = ""
-    code: str = ""
-    severity: str = "error"
-
-
-@dataclass(frozen=True, slots=True)
 class Subject:
     """`text` is the name, the code, the pattern, the dotted key with its value, or the problem's
     message; `span` where it stands. `line` is the line it is on, `context` the span of the code
@@ -81,11 +70,11 @@ class Subject:
     span: Span
     line: str
     context: Span
-    problem: Problem | None = None
+    problem: Diagnostic | None = None
 
 
 def subject_at(
-    snapshot: Snapshot, parsed: Parsed | None, offset: int, problems: Sequence[Problem] = ()
+    snapshot: Snapshot, parsed: Parsed | None, offset: int, problems: Sequence[Diagnostic] = ()
 ) -> Subject | None:
     """What is at `offset`, None for nothing. A problem there goes before the name that it is at:
     who points at a squiggle wants to know about the squiggle."""
@@ -139,7 +128,7 @@ def _subject(
     span: Span,
     text: str,
     parsed: Parsed | None,
-    problem: Problem | None = None,
+    problem: Diagnostic | None = None,
 ) -> Subject:
     context = _context(text, parsed, span)
     return Subject(kind, what, span, line_at(text, span.start), context, problem)

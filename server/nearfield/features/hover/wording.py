@@ -12,13 +12,14 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-from nearfield.features.hover.facts import Facts, shown_path
-from nearfield.features.hover.prose import code_block, prose
+from nearfield.context.slice import shown_path
+from nearfield.features.hover.facts import Facts
 from nearfield.features.hover.subject import Kind, Subject
+from nearfield.features.prose import code_block, prose
 from nearfield.routing.request_context import Source
 from nearfield.types import ChatRequest, Message, Priority, Role, Snapshot, Span
 
-__all__ = ["Question", "complaint", "enough", "fenced", "question_of", "tidy"]
+__all__ = ["Question", "complaint", "enough", "question_of", "tidy"]
 
 SENTENCES = 3
 """Of a hover. The fourth of a small model usually repeats the first."""
@@ -65,10 +66,12 @@ def question_of(
     """What to ask about `subject`; `asked` for somebody who waits for the answer."""
     path, text = shown_path(snapshot), snapshot.text
     context = text[subject.context.start : subject.context.end]
-    parts = [fenced(f"{path}{f' ({snapshot.language})' if snapshot.language else ''}:", context)]
+    parts = [
+        f"{path}{f' ({snapshot.language})' if snapshot.language else ''}:\n{code_block(context)}"
+    ]
     sources = [Source(snapshot.path or snapshot.uri, subject.context, context)]
     if facts is not None and facts.text and not _within(facts, path, text, subject.context):
-        parts.append(fenced(f"`{facts.name}` is defined in {facts.path}:", facts.text))
+        parts.append(f"`{facts.name}` is defined in {facts.path}:\n{code_block(facts.text)}")
         sources.append(Source(facts.path, None, facts.text))
     parts.append(_asking(subject, facts, path))
     request = ChatRequest(
@@ -165,11 +168,6 @@ def _problem(subject: Subject) -> str:
         f"{who} reports a problem in this line:\n{subject.line}\n\n{subject.text.strip()}{code}\n\n"
         "What does the message mean here, and how is it solved?"
     )
-
-
-def fenced(title: str, code: str) -> str:
-    """`code` in a fence that it cannot close."""
-    return f"{title}\n{code_block(code)}"
 
 
 def _within(facts: Facts, path: str, text: str, context: Span) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from nearfield.errors import EditRefused
 from nearfield.features.code_actions.hunks import applied
-from nearfield.features.code_actions.proposal import Wish
+from nearfield.features.code_actions.proposal import ActionRequest
 from nearfield.features.code_actions.trees import offered, tree_changes
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import parse
@@ -27,7 +27,7 @@ def check(action: str, language: str, code: str, expected: str | None, name: str
     parsed = parse(row, text)
     span = Span(start, end)
     snapshot = Snapshot("file:///a", language, 1, text)
-    wish = Wish(action, snapshot, span, instruction=name)
+    wish = ActionRequest(action, snapshot, span, instruction=name)
     is_offered = action in [one.action for one in offered(parsed, span) if not one.why]
     assert is_offered == (expected is not None)
     if expected is None:
@@ -97,7 +97,9 @@ def test_a_name_that_cannot_be_used(name: str) -> None:
     row = language_for("python")
     assert row is not None
     text = "def f(a, b):\n    return len(a) + b\n"
-    wish = Wish("rename", Snapshot("file:///a", "python", 1, text), Span(9, 9), instruction=name)
+    wish = ActionRequest(
+        "rename", Snapshot("file:///a", "python", 1, text), Span(9, 9), instruction=name
+    )
     with pytest.raises(EditRefused):
         tree_changes(wish, parse(row, text))
 

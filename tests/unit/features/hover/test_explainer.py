@@ -11,8 +11,8 @@ from tests.unit.features.conftest import Start, scripted, until
 
 from nearfield.config.schema import Config, Hover
 from nearfield.errors import NearfieldError, NotReady
+from nearfield.features.diagnostics import Diagnostic
 from nearfield.features.hover import explainer
-from nearfield.features.hover.subject import Problem
 from nearfield.features.service import Service
 from nearfield.providers.scripted import Scripted
 from nearfield.types import ChatRequest, Edit, Health, HealthState, Priority, Snapshot, Span
@@ -210,7 +210,7 @@ async def test_a_problem_that_is_known_is_explained_beside_the_facts(opened: Ope
     provider = scripted("fake", {"match": "Pyright reports", "text": "The call lacks a value."})
     service = await opened(provider, wait_ms=10_000)
     where = Span(AT_CALL, AT_CALL + 4)
-    problem = Problem(where, "Argument missing", "Pyright", "reportCallIssue")
+    problem = Diagnostic(where, "Argument missing", "Pyright", "reportCallIssue")
     service.explainer.problems.tell(snapshot().uri, where, [problem])
     text = await shown(service)
     assert "def area" in text

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from nearfield.features.diagnostics import Diagnostic, DiagnosticStore
 from nearfield.features.hover.facts import Outlines, local_facts, signature_at
 from nearfield.features.hover.markdown import page
-from nearfield.features.hover.problems import Problems
-from nearfield.features.hover.subject import Kind, Problem, Subject, subject_at, subject_of
+from nearfield.features.hover.subject import Kind, Subject, subject_at, subject_of
 from nearfield.features.hover.wording import (
     SENTENCES_ASKED,
     complaint,
@@ -91,7 +91,9 @@ def test_every_place_of_a_document_is_something_or_nothing() -> None:
 
 def test_a_problem_goes_before_the_name_that_it_is_at() -> None:
     snapshot, parsed, offset = pointed("total = pri|ce\n", "python")
-    problem = Problem(Span(8, 13), '"price" is not defined', "Pyright", "reportUndefinedVariable")
+    problem = Diagnostic(
+        Span(8, 13), '"price" is not defined', "Pyright", "reportUndefinedVariable"
+    )
     found = subject_at(snapshot, parsed, offset, [problem])
     assert found is not None
     assert (found.kind, found.text) == (Kind.PROBLEM, '"price" is not defined')
@@ -266,8 +268,8 @@ def test_a_page_has_facts_then_the_explanation_and_nothing_of_neither() -> None:
 
 
 def test_problems_hold_until_their_text_is_edited_or_the_client_says_otherwise() -> None:
-    problems = Problems()
-    one, other = Problem(Span(10, 15), "one"), Problem(Span(30, 35), "other")
+    problems = DiagnosticStore()
+    one, other = Diagnostic(Span(10, 15), "one"), Diagnostic(Span(30, 35), "other")
     problems.tell("u", Span(0, 20), [one])
     problems.tell("u", Span(25, 40), [other])
     assert [p.message for p in problems.at("u")] == ["one", "other"]

@@ -12,8 +12,8 @@ from markdown_it.token import Token
 
 from nearfield.features.hover.facts import Facts
 from nearfield.features.hover.markdown import page
-from nearfield.features.hover.prose import MOST_CHARS, code_block, code_span, prose, words
 from nearfield.features.hover.subject import Kind, Subject
+from nearfield.features.prose import MOST_CHARS, code_block, code_span, prose, words
 from nearfield.types import Span
 
 EVIL = "http://evil.test/x.png"
