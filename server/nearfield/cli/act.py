@@ -216,7 +216,7 @@ async def _propose(service: Service, order: _Order, span: Span, outcome: _Outcom
 
     problems = (Diagnostic(span, order.problem),) if order.problem else ()
     wish = ActionRequest(order.action, snapshot, span, problems, order.instruction, order.once)
-    return await service.actions.propose(wish, None, _yes if order.once else None, held)
+    return await service.actions.propose(wish, ask=_yes if order.once else None, open_text=held)
 
 
 def _take(outcome: _Outcome, proposal: Proposal) -> None:

@@ -132,7 +132,7 @@ class _Spans:
 
     def of(self, where: WireRange) -> Span:
         """The offsets of `where` now. Raises `EditRefused` when its lines have changed."""
-        from nearfield.features.code_actions.rebase import rebased_span
+        from nearfield.features.code_actions.proposal import rebased_span
 
         start, end = (types.Position(p.line, p.character) for p in (where.start, where.end))
         text = self._then.text

@@ -131,7 +131,9 @@ class EditorHost:
             path=change.path,
             version=document.version if document is not None else None,
             before=before,
-            changes=tuple(proposal.Change(e, confirm=True) for e in hunks(before, change.after)),
+            changes=tuple(
+                proposal.ProposedEdit(e, confirm=True) for e in hunks(before, change.after)
+            ),
             new=change.before is None,
         )
         return edit_of(self._session, proposal.Proposal(change.title, (file,)))

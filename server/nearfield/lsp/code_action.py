@@ -22,7 +22,7 @@ from nearfield.lsp.session import Session
 from nearfield.tasks import run_task
 
 if TYPE_CHECKING:
-    from nearfield.features.code_actions.menu import Entry
+    from nearfield.features.code_actions.menu import MenuEntry
 
 ASKS = "nearfieldInput"
 """What a client says under `experimental` when it asks the user for the instruction or the name
@@ -105,7 +105,7 @@ class _Client:
 
 
 def _action(
-    entry: Entry, params: types.CodeActionParams, version: int | None, can: _Client
+    entry: MenuEntry, params: types.CodeActionParams, version: int | None, can: _Client
 ) -> types.CodeAction | None:
     """`entry` for the client; None for what it cannot show or do."""
     if entry.disabled:

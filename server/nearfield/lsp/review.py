@@ -203,11 +203,11 @@ class Findings:
     ) -> types.CodeAction:
         """The edits that put the finding's replacement in, no larger than what changes."""
         from nearfield.features.code_actions.hunks import hunks
-        from nearfield.features.code_actions.proposal import Change, FileChange, Proposal
+        from nearfield.features.code_actions.proposal import FileChange, Proposal, ProposedEdit
 
         at = finding.span.start
         changes = tuple(
-            Change(Edit(Span(at + edit.span.start, at + edit.span.end), edit.text))
+            ProposedEdit(Edit(Span(at + edit.span.start, at + edit.span.end), edit.text))
             for edit in hunks(document.text[at : finding.span.end], finding.replacement or "")
         )
         what = finding.suggestion or finding.message

@@ -18,7 +18,7 @@ from nearfield.syntax.parser import Parsed
 from nearfield.types import Span
 
 __all__ = [
-    "Form",
+    "DefinitionParts",
     "Unit",
     "dropped",
     "form_of",
@@ -55,7 +55,7 @@ _TAIL = re.compile(r"[ \t]*+[;,]?[ \t]*+(?://[^\r\n]*|#[^\r\n]*)?(?=\r|\n|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class DefinitionParts:
     """A definition in its parts, which joined are its text: `lead` (decorators, `export`, the name
     of what it is assigned to), `head` up to the body, `body`, and `tail`, the mark behind it."""
 
@@ -88,7 +88,7 @@ class Unit:
     span: Span
     kind: str
     name: str = ""
-    form: Form | None = None
+    form: DefinitionParts | None = None
     parent: str = ""
     indent: str = ""
 
@@ -158,7 +158,7 @@ def name_of(parsed: Parsed, node: tree_sitter.Node) -> str:
     return "" if found is None else _source(parsed, found)
 
 
-def form_of(parsed: Parsed, node: tree_sitter.Node, start: int, end: int) -> Form:
+def form_of(parsed: Parsed, node: tree_sitter.Node, start: int, end: int) -> DefinitionParts:
     """The definition `node` in its parts; `start` and `end` are the bytes of all that belongs to
     it."""
     body = node.child_by_field_name("body")
@@ -167,7 +167,7 @@ def form_of(parsed: Parsed, node: tree_sitter.Node, start: int, end: int) -> For
         parsed.source[a:b].decode("utf-8", "replace")
         for a, b in pairwise((start, node.start_byte, split, node.end_byte, end))
     )
-    return Form(lead, head, inner, tail, tuple(parameters(parsed, node)))
+    return DefinitionParts(lead, head, inner, tail, tuple(parameters(parsed, node)))
 
 
 def parameters(parsed: Parsed, node: tree_sitter.Node) -> list[str]:

@@ -16,7 +16,7 @@ import tree_sitter
 from nearfield.errors import EditRefused
 from nearfield.features.code_actions import check
 from nearfield.features.code_actions.answer import blocks
-from nearfield.features.code_actions.fit import Fitting, Unfit
+from nearfield.features.code_actions.fit import AnswerRejected, Fitting
 from nearfield.features.code_actions.frameworks import (
     Suite,
     is_test,
@@ -26,7 +26,7 @@ from nearfield.features.code_actions.frameworks import (
 )
 from nearfield.features.code_actions.imports import go_packages, import_edit
 from nearfield.features.code_actions.layout import layout_of
-from nearfield.features.code_actions.proposal import Change
+from nearfield.features.code_actions.proposal import ProposedEdit
 from nearfield.files.lines import split_lines
 from nearfield.files.read import UnreadableFile
 from nearfield.files.uris import uri_beside
@@ -37,7 +37,7 @@ from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed, parse
 from nearfield.types import Edit, Snapshot, Span
 
-__all__ = ["OpenText", "Plan", "plan_tests"]
+__all__ = ["OpenText", "PlannedTests", "plan_tests"]
 
 OpenText = Callable[[str], Snapshot | None]
 """The document at a path as the editor holds it, None when it is not open."""
@@ -62,7 +62,7 @@ _GUARD = re.compile(r"if __name__|unittest\.main|pytest\.main")
 
 
 @dataclass(frozen=True)
-class Plan:
+class PlannedTests:
     """What is to be tested, how and where. `before` is the test file `uri` as it is now, "" for a
     new one."""
 
@@ -80,17 +80,17 @@ class Plan:
         """Whether the test file does not exist yet."""
         return not self.suite.exists
 
-    def changes(self, text: str) -> tuple[Change, ...]:
-        """The edits of the test file that the answer `text` means. Raises `Unfit`."""
+    def changes(self, text: str) -> tuple[ProposedEdit, ...]:
+        """The edits of the test file that the answer `text` means. Raises `AnswerRejected`."""
         block = max(blocks(text), key=len, default="")
         parsed = parse(self.language, block)
         if parsed is None or not self._tests_something(block):
-            raise Unfit(f"there are no tests with {self.suite.framework} in it")
+            raise AnswerRejected(f"there are no tests with {self.suite.framework} in it")
         if parsed.root.has_error:
-            raise Unfit(check.first_error(parsed))
+            raise AnswerRejected(check.first_error(parsed))
         imports, tests = self._sorted(parsed)
         if not self._tests_something("\n".join(tests)) or self.symbol not in "\n".join(tests):
-            raise Unfit(f"no test of it calls `{self.symbol}`")
+            raise AnswerRejected(f"no test of it calls `{self.symbol}`")
         return self._extended(imports, tests) if self.before else self._whole(imports, tests)
 
     # --- the answer ---
@@ -146,7 +146,7 @@ class Plan:
 
     # --- the file ---
 
-    def _whole(self, imports: list[str], tests: list[str]) -> tuple[Change, ...]:
+    def _whole(self, imports: list[str], tests: list[str]) -> tuple[ProposedEdit, ...]:
         """A new file."""
         gap = "\n\n\n" if self.language.name == "python" else "\n\n"
         header = list(dict.fromkeys([*self._framework(tests), *imports]))
@@ -161,18 +161,20 @@ class Plan:
         text = gap.join([head, *tests]) + "\n"
         parsed = parse(self.language, text)
         if parsed is None or parsed.root.has_error:
-            raise Unfit(check.first_error(parsed) if parsed else "it takes too long to parse")
-        return (Change(Edit(Span(0, 0), text), confirm=True),)
+            raise AnswerRejected(
+                check.first_error(parsed) if parsed else "it takes too long to parse"
+            )
+        return (ProposedEdit(Edit(Span(0, 0), text), confirm=True),)
 
-    def _extended(self, imports: list[str], tests: list[str]) -> tuple[Change, ...]:
+    def _extended(self, imports: list[str], tests: list[str]) -> tuple[ProposedEdit, ...]:
         """The tests that are not there yet, at the end; what they import, at the top."""
         parsed = parse(self.language, self.before)
         if parsed is None:
-            raise Unfit("the test file cannot be parsed")
+            raise AnswerRejected("the test file cannot be parsed")
         known = {name for name, _ in named_scopes(parsed)}
         fresh = [one for one in tests if not known & _defined(self.language, one)]
         if not fresh:
-            raise Unfit("these tests are there already")
+            raise AnswerRejected("these tests are there already")
         newline = layout_of(self.before, self.language).newline
         binding = [self.binding]
         if self.language.name == "go":
@@ -197,8 +199,10 @@ class Plan:
             text = text[: edit.span.start] + edit.text + text[edit.span.end :]
         after = parse(self.language, text)
         if after is None or (after.root.has_error and not parsed.root.has_error):
-            raise Unfit(check.first_error(after) if after else "it takes too long to parse")
-        return tuple(Change(edit, confirm=True) for edit in edits)
+            raise AnswerRejected(
+                check.first_error(after) if after else "it takes too long to parse"
+            )
+        return tuple(ProposedEdit(edit, confirm=True) for edit in edits)
 
     @staticmethod
     def _lacking(parsed: Parsed, statement: str, code: str) -> str:
@@ -246,7 +250,7 @@ class Plan:
 
 def plan_tests(
     snapshot: Snapshot, fitting: Fitting, held: OpenText, exclude: Sequence[str] = ()
-) -> Plan:
+) -> PlannedTests:
     """Where and how the unit is to be tested, without the files that `exclude` keeps out. Reads
     files: not on the event loop. Raises `EditRefused`."""
     language, unit = fitting.language, fitting.unit
@@ -276,7 +280,7 @@ def plan_tests(
         raise EditRefused(f"The tests cannot be written: {error.message}") from error
     name = f"{unit.parent}.{unit.name}" if unit.parent else unit.name
     binding = _binding(snapshot, language, symbol, path, root, suite)
-    return Plan(name, symbol, language, suite, binding, before, version, uri)
+    return PlannedTests(name, symbol, language, suite, binding, before, version, uri)
 
 
 def _binding(

@@ -14,7 +14,7 @@ from tests.unit.features.conftest import Start, scripted, until
 from nearfield.config.schema import Config, Files
 from nearfield.errors import EditRefused, NoProvider
 from nearfield.features.code_actions.proposal import ActionRequest, Proposal
-from nearfield.features.diagnostics import Diagnostic
+from nearfield.features.diagnostics import OWN_SOURCE, Diagnostic
 from nearfield.features.service import Service
 from nearfield.providers.scripted import Scripted
 from nearfield.types import ChatRequest, Snapshot, Span
@@ -361,7 +361,7 @@ async def test_tests_go_where_the_editor_has_them(start: Start, tmp_path: Path) 
     )
     service = await start(scripted("demo", {"text": PYTEST}))
     what = wish("test", "def total(x):\n    |return 1\n", str(tmp_path / "m.py"))
-    proposal = await service.actions.propose(what, held={held.path: held}.get)
+    proposal = await service.actions.propose(what, open_text={held.path: held}.get)
     (file,) = proposal.files
     assert (file.before, file.version) == (held.text, 7)
     assert file.after == "from m import total\n\n\ndef test_total():\n    assert total(1) == 1\n"
@@ -454,6 +454,17 @@ async def test_without_a_model_the_menu_says_why(start: Start) -> None:
     assert set(found.values()) == {
         "no model is set up for this; `nearfield doctor` says what to do"
     }
+
+
+async def test_refactorings_are_not_offered_beside_another_language_server(start: Start) -> None:
+    service, at = await start(), "x = 1\ndef f(a):\n    return |a.b\n"
+    rename = "Rename `a` in this function …"
+    own = Diagnostic(Span(0, 1), "wrong", OWN_SOURCE)
+    assert rename in await titles(service, wish("", at, problems=(own,)))
+    other = Diagnostic(Span(0, 1), "wrong", "Pyright")
+    assert rename not in await titles(service, wish("", at, problems=(other,)))
+    # Nor later, and in another file.
+    assert rename not in await titles(service, wish("", at, path="/work/b.py"))
 
 
 async def test_nothing_is_offered_where_there_is_nothing(start: Start) -> None:
