@@ -12,7 +12,7 @@ from markdown_it.token import Token
 
 from nearfield.features.hover.facts import Facts
 from nearfield.features.hover.markdown import page
-from nearfield.features.hover.subject import Kind, Subject
+from nearfield.features.hover.subject import Subject, SubjectKind
 from nearfield.features.prose import MOST_CHARS, code_block, code_span, prose, words
 from nearfield.types import Span
 
@@ -197,7 +197,7 @@ def test_what_is_allowed_keeps_its_form(text: str, shown: str) -> None:
 def test_a_page_of_hostile_names_is_harmless() -> None:
     for evil in NASTY:
         facts = Facts(f"n`{evil}", evil, evil, f"a`{evil}`.py", 3, doc=evil)
-        for kind in (Kind.NAME, Kind.KEY, Kind.PROBLEM, Kind.REGEX):
+        for kind in (SubjectKind.NAME, SubjectKind.KEY, SubjectKind.PROBLEM, SubjectKind.REGEX):
             subject = Subject(kind, evil, Span(0, 1), evil, Span(0, 1))
             for known in (facts, None):
                 check(page(subject, known, f"py`\n{evil}", prose(evil), evil))
