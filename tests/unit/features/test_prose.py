@@ -13,7 +13,7 @@ from markdown_it.token import Token
 from nearfield.features.hover.facts import Facts
 from nearfield.features.hover.markdown import page
 from nearfield.features.hover.subject import Subject, SubjectKind
-from nearfield.features.prose import MOST_CHARS, code_block, code_span, prose, words
+from nearfield.features.prose import MAX_CHARS, code_block, code_span, prose, words
 from nearfield.types import Span
 
 EVIL = "http://evil.test/x.png"
@@ -205,4 +205,4 @@ def test_a_page_of_hostile_names_is_harmless() -> None:
 
 @pytest.mark.parametrize("piece", ["[", "![", "`a", "*", "> ", "<", "](", "a.b ", "&", "**_", "- "])
 def test_a_huge_text_is_cut_before_it_is_read(piece: str) -> None:
-    assert len(prose(piece * 100_000)) < 4 * MOST_CHARS + 100
+    assert len(prose(piece * 100_000)) < 4 * MAX_CHARS + 100

@@ -13,7 +13,7 @@ from nearfield.errors import EditRefused
 from nearfield.features.code_actions.layout import layout_of
 from nearfield.features.code_actions.proposal import ProposedEdit
 from nearfield.files.lines import LINE_END
-from nearfield.syntax.definitions import outermost, whole_lines
+from nearfield.syntax.definitions import outermost, trimmed, whole_lines
 from nearfield.syntax.parser import Parsed
 from nearfield.syntax.scopes import function_at, is_name, scope_of, text_of, walk
 from nearfield.types import Edit, Span
@@ -62,7 +62,7 @@ class _Statements:
 def expression_at(parsed: Parsed, span: Span) -> tuple[tree_sitter.Node, Span] | None:
     """Return the expression that `span` selects exactly, and the lines of its statement; None if it
     cannot safely become a variable."""
-    span = _tight(parsed.text, span)
+    span = trimmed(parsed.text, span)
     if span.start >= span.end:
         return None
     path = parsed.path_to(span.start)
@@ -111,7 +111,7 @@ def extracted_variable(parsed: Parsed, span: Span, name: str = "") -> tuple[Prop
 
 def statements_at(parsed: Parsed, span: Span) -> _Statements | None:
     """Return the whole statements of one function that `span` selects."""
-    span = _tight(parsed.text, span)
+    span = trimmed(parsed.text, span)
     path = parsed.path_to(span.start)
     for block in reversed(path):
         if block.type not in parsed.language.blocks:
@@ -129,7 +129,7 @@ def statements_at(parsed: Parsed, span: Span) -> _Statements | None:
             parsed.text, Span(parsed.span(nodes[0]).start, parsed.span(nodes[-1]).end)
         )
         function = function_at(parsed, nodes[0])
-        exact = lines is not None and _tight(parsed.text, lines) == span
+        exact = lines is not None and trimmed(parsed.text, lines) == span
         if exact and lines is not None and function is not None:
             return _Statements(nodes, lines, function)
         return None
@@ -270,13 +270,3 @@ def _free_name(parsed: Parsed, name: str) -> str:
         number += 1
         free = f"{name}{number}"
     return free
-
-
-def _tight(text: str, span: Span) -> Span:
-    """Return `span` without the white space at its ends."""
-    start, end = span.start, min(span.end, len(text))
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
-    return Span(start, end)
