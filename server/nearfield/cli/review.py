@@ -1,4 +1,4 @@
-"""`nearfield review`: what is wrong in a file, in some of its lines, or in a diff."""
+"""`nearfield review`: defects in a file, in some of its lines, or in a diff."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def review(
     root = path if diff else _root_of(path)
     loaded = settings_of(root)
     printed = _Printed(as_json)
-    # What can be wrong with the request is said before a model is loaded.
+    # Errors of the request are reported before a model is loaded.
     try:
         files = asyncio.run(changed_files(root, ref)) if diff else []
         only = None if diff else snapshot_of(path, root)
@@ -81,14 +81,14 @@ def review(
 
 
 class _Printed:
-    """Takes the findings as they come; prints them, or keeps them as JSON's rows."""
+    """Prints the findings as they come, and keeps them as rows of JSON."""
 
     def __init__(self, as_json: bool) -> None:
         self.rows: list[dict[str, Any]] = []
         self._as_json = as_json
 
     def found(self, snapshot: Snapshot, _piece: ReviewPiece, findings: list[ReviewFinding]) -> None:
-        """A piece is done."""
+        """Add the findings of a piece."""
         from nearfield.context.slice import shown_path
 
         path = shown_path(snapshot)
@@ -104,7 +104,7 @@ class _Printed:
                 emit(diff, end="")
 
     def progress(self, done: int, total: int, name: str) -> None:
-        """Say on a terminal what is looked at."""
+        """Say on a terminal which piece is next."""
         if notes_on_terminal() and not self._as_json:
             say(f"[{done + 1}/{total}] {name}")
 
@@ -126,8 +126,8 @@ async def _review(
 
 
 def _place(target: str) -> tuple[Path, range | None]:
-    """The file and the rows (counted from 0) of `FILE[:LINE[-LINE]]`; ends the command when there
-    is no such place."""
+    """Return the file and the rows (from 0) of `FILE[:LINE[-LINE]]`; ends the command if there is
+    no such place."""
     match = None if Path(target).exists() else re.fullmatch(r"(.+?):(\d+)(?:-(\d+))?", target)
     path = Path(match[1] if match else target).resolve()
     if not path.exists():
@@ -142,7 +142,7 @@ def _place(target: str) -> tuple[Path, range | None]:
 
 
 def _root_of(path: Path) -> Path:
-    """The workspace folder of a file: the nearest that is marked as one."""
+    """Return the workspace folder of a file: the nearest that is marked as one."""
     if path.is_dir():
         fail(f"{path.name} is a folder.", "Name a file, or say --diff.")
     marked = (
@@ -154,7 +154,7 @@ def _root_of(path: Path) -> Path:
 
 
 def _diff(snapshot: Snapshot, finding: ReviewFinding, path: str) -> str:
-    """The finding's fix as a unified diff, "" where it has none."""
+    """Return the finding's fix as a unified diff, "" if it has none."""
     from nearfield.features.code_actions.hunks import applied, unified
     from nearfield.types import Edit
 

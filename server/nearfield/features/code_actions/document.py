@@ -103,9 +103,7 @@ class Documenting:
         edit = Edit(Span(self._place.offset, self._place.offset), written)
         after = self._parsed.edited(edit)
         if after is None or after.all_errors > self._parsed.all_errors:
-            raise AnswerRejected(
-                check.first_error(after) if after else "it takes too long to parse"
-            )
+            raise AnswerRejected(check.first_error(after))
         return (ProposedEdit(edit),)
 
     def _find_place(self) -> _CommentPlace:
