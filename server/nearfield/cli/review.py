@@ -89,9 +89,8 @@ class _Printed:
 
     def found(self, snapshot: Snapshot, _piece: ReviewPiece, findings: list[ReviewFinding]) -> None:
         """Add the findings of a piece."""
-        from nearfield.context.slice import shown_path
 
-        path = shown_path(snapshot)
+        path = snapshot.shown_path
         for one in findings:
             diff = _diff(snapshot, one, path)
             row = {"path": path, "line": one.row + 1, "severity": one.severity.value}

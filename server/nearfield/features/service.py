@@ -24,8 +24,6 @@ from nearfield.features.completion.prefill import Prefill
 from nearfield.features.completion.prompt_cache import DOCUMENTS as WARM_DOCUMENTS
 from nearfield.features.completion.prompt_cache import FOLDER as PROMPTS
 from nearfield.features.completion.prompt_cache import PromptCache
-from nearfield.features.completion.question import sequences
-from nearfield.features.completion.request import CompletionAnswer, CompletionAsk
 from nearfield.features.documents import Documents
 from nearfield.features.feature import DocumentChange, Features, isolated
 from nearfield.features.health import HealthWatch
@@ -48,9 +46,20 @@ from nearfield.routing.ledger import Said, data_dir
 from nearfield.routing.request_context import Decision, Task
 from nearfield.routing.router import RoleStatus, Router, built
 from nearfield.tasks import run_task, stop_task
-from nearfield.types import Edit, Priority, Reason, Selected, Snapshot, Spent, Suggestion, Trace
+from nearfield.types import (
+    CompletionAnswer,
+    CompletionRequest,
+    Edit,
+    Priority,
+    Reason,
+    Selected,
+    Snapshot,
+    Spent,
+    Suggestion,
+    Trace,
+)
 
-__all__ = ["CompletionAnswer", "CompletionAsk", "Selected", "Service", "State", "Status"]
+__all__ = ["CompletionAnswer", "CompletionRequest", "Selected", "Service", "State", "Status"]
 
 log = logging.getLogger(__name__)
 
@@ -98,8 +107,7 @@ class Service:
         self.actions = Actions(self, questions.cursor, self.knowledge)
         self.knowledge.when_prepared = self._snippets_came
         self.knowledge.embed = partial(embedded_here, self)
-        self.next_edits = NextEdits(questions.cursor)
-        self.next_edits.guesser.asked = self._displaced
+        self.next_edits = NextEdits(questions.cursor, traces=self.traces)
         self._completer.next_edit = partial(suggestion_for, self.next_edits)
         self._completer.recorded = self._recorder.answered
         questions.snippets = self.knowledge.ready
@@ -218,7 +226,7 @@ class Service:
 
     # --- questions --------------------------------------------------------------------------
 
-    async def complete(self, ask: CompletionAsk) -> CompletionAnswer:
+    async def complete(self, ask: CompletionRequest) -> CompletionAnswer:
         """Answer `ask`: exactly one answer and one trace. Cancelling the caller cancels it."""
         self._prefill.stop()
         completion = self.configs.of(ask.snapshot.root).completion
@@ -372,7 +380,6 @@ class Service:
         """Let what works while nobody types do so, or not."""
         if self._paused or self._is_sparing():
             self._prefill.stop()
-            self.next_edits.stop()
             self.knowledge.suspend()
         else:
             self.knowledge.resume()
@@ -396,8 +403,6 @@ class Service:
         folder = document.snapshot.root if document is not None else None
         if not (self._paused or self._is_sparing(folder)):
             self._prefill.rest(uri)
-            if document is not None:
-                self.next_edits.rest(document.snapshot)
             self.knowledge.rest(uri, document.cursor if document is not None else None)
 
     def _snippets_came(self, uri: str) -> None:
@@ -407,11 +412,6 @@ class Service:
             return
         if not self._is_sparing(document.snapshot.root):
             self._prefill.rest(uri)
-
-    def _displaced(self) -> None:
-        """The model has read what is of no document."""
-        if self.router is not None:
-            self._documents.displaced(sequences(self.router))
 
     async def _keep(self, uri: str) -> None:
         """When nothing has happened for a while, keep what the model has read of the document."""

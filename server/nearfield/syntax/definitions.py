@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import tree_sitter
 
-from nearfield.files.lines import LINE_END, line_start
+from nearfield.files.lines import line_end, line_start
 from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Span
@@ -360,8 +360,7 @@ def _paragraph(text: str, span: Span) -> Unit:
     start = line_start(text, span.start)
     while start < span.end and text[start] in "\r\n":
         start += 1
-    stop = LINE_END.search(text, max(span.end, start))
-    end = len(text) if stop is None else stop.start()
+    end = line_end(text, max(span.end, start))
     while end > start and text[end - 1] in "\r\n \t":
         end -= 1
     return Unit(Span(start, end), "block", indent=_indent(text, start))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import tree_sitter
 
 from nearfield.features.code_actions.check import first_error
+from nearfield.files.lines import plain_breaks
 from nearfield.syntax.definitions import DefinitionParts, form_of, named_scopes, outermost
 from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed, parse
@@ -55,7 +56,7 @@ def extracted(text: str, language: Language | None, name: str = "") -> Extracted
 def blocks(text: str) -> Iterator[str]:
     """Yield the fenced blocks of `text`; without any, `text` from its first line that is not
     prose."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = plain_breaks(text)
     fenced = [match[3] for match in _FENCE.finditer(text)]
     if fenced:
         yield from fenced

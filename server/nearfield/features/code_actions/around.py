@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from nearfield.features.code_actions.fit import Fitting
 from nearfield.features.code_actions.layout import is_docstring
-from nearfield.files.lines import LINE_END, line_start
+from nearfield.files.lines import LINE_END, previous_line
 from nearfield.syntax.definitions import Unit
 from nearfield.syntax.parser import Parsed, parse
 from nearfield.types import Span
@@ -61,9 +61,8 @@ def comment_above(text: str, parsed: Parsed | None, unit: Unit) -> Span | None:
         return None
     start = unit.span.start
     while start > 0:
-        end = start - (2 if text[max(start - 2, 0) : start] == "\r\n" else 1)
-        first = line_start(text, end)
-        line = text[first:end]
+        first = previous_line(text, start)
+        line = text[first:start]
         node_path = parsed.path_to(first + len(line) - len(line.lstrip()))
         if not line.strip() or not any(n.type in parsed.language.comments for n in node_path):
             break

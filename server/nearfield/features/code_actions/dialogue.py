@@ -17,7 +17,7 @@ from nearfield.errors import EditRefused
 from nearfield.features.code_actions.prompts import ActionPrompt
 from nearfield.features.offers import Offers
 from nearfield.features.remote_choice import RemoteChoice
-from nearfield.features.trace import Account, TraceLog
+from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.providers.base import Provider
 from nearfield.routing.request_context import Ask, Check, RequestContext
 from nearfield.routing.router import Restart, Router, built
@@ -63,7 +63,7 @@ class Dialogue:
         self,
         backing: Backing,
         context: RequestContext,
-        account: Account,
+        account: RequestMetrics,
         *,
         wanted: str = "",
         provider: str = "",

@@ -11,6 +11,7 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.errors import EditRefused
@@ -34,9 +35,9 @@ from nearfield.features.code_actions.refactorings import REFACTORINGS, refactore
 from nearfield.features.code_actions.testing import OpenText, plan_tests
 from nearfield.features.diagnostics import OWN_SOURCE, Diagnostic
 from nearfield.features.document_filter import DocumentFilter
-from nearfield.features.trace import Account
-from nearfield.features.workspace_context.knowledge import CursorOf, Knowledge, Purpose
-from nearfield.files.lines import LINE_END, line_start
+from nearfield.features.trace import RequestMetrics
+from nearfield.features.workspace_context.knowledge import CursorOf
+from nearfield.files.lines import line_end, line_start
 from nearfield.routing.request_context import Ask, RequestContext, Source, Task
 from nearfield.syntax.definitions import Unit, unit_at
 from nearfield.syntax.parser import Parsed
@@ -56,6 +57,14 @@ _KEPT_OUT = {
     "too_big": "the file is larger than files.max_bytes",
     "excluded": "files.exclude keeps the file out",
 }
+
+
+class WorkspaceSnippets(Protocol):
+    """Finds code of the workspace that helps at a position."""
+
+    async def around(self, snapshot: Snapshot, offset: int, *, budget: int) -> tuple[Snippet, ...]:
+        """Return at most `budget` characters, the most helpful snippet last."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -86,11 +95,11 @@ class Actions:
     """Does actions on documents. One event loop."""
 
     def __init__(
-        self, backing: Backing, cursor_of: CursorOf, knowledge: Knowledge | None = None
+        self, backing: Backing, cursor_of: CursorOf, snippets: WorkspaceSnippets | None = None
     ) -> None:
         self._backing = backing
         self._cursor_of = cursor_of
-        self._knowledge = knowledge
+        self._snippets = snippets
         self._rules: tuple[FolderConfigs, DocumentFilter] | None = None
         self._served: set[str] = set()
         """Languages for which another server has reported a problem, so that one is at work."""
@@ -106,7 +115,7 @@ class Actions:
         the user, `open_text` knows the open documents. Raises `EditRefused` if no edit can be
         trusted, `NoProvider` and `NotReady` if no model can answer."""
         snapshot = request.snapshot
-        with Account(self._backing.traces, METHOD, snapshot, request.action) as account:
+        with RequestMetrics(self._backing.traces, METHOD, snapshot, request.action) as account:
             if why := self.kept_out(snapshot):
                 raise EditRefused(f"Nothing is done here: {why}.")
             parsed = (await self._cursor_of(snapshot, request.span.start)).parsed
@@ -163,7 +172,7 @@ class Actions:
         request: ActionRequest,
         action: Action,
         parsed: Parsed | None,
-        account: Account,
+        account: RequestMetrics,
         report: Report,
         ask: Ask | None,
     ) -> _ActionJob:
@@ -175,9 +184,9 @@ class Actions:
         white = format_of(snapshot.language, snapshot.path)
         fitting = Fitting(snapshot.text, parsed, unit, action.free, is_loose, white)
         snippets: tuple[Snippet, ...] = ()
-        if self._knowledge is not None:
-            snippets = await self._knowledge.around(
-                snapshot, unit.span.start, budget=MAX_SNIPPET_CHARS, purpose=Purpose.ACTION
+        if self._snippets is not None:
+            snippets = await self._snippets.around(
+                snapshot, unit.span.start, budget=MAX_SNIPPET_CHARS
             )
         context = RequestContext(
             task=action.task,
@@ -296,7 +305,7 @@ def _with_line(job: _ActionJob, problem: Diagnostic) -> str:
     """Return a problem with the line that it is on."""
     text, unit = job.request.snapshot.text, job.unit.span
     place = min(max(problem.span.start, unit.start), unit.end)
-    line = LINE_END.split(text[line_start(text, place) :], maxsplit=1)[0].strip()
+    line = text[line_start(text, place) : line_end(text, place)].strip()
     return f"in the line `{line}`: {problem.message}" if line else problem.message
 
 

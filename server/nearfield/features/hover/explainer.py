@@ -26,7 +26,7 @@ from nearfield.features.hover.subject import Subject, SubjectKind, line_at, subj
 from nearfield.features.hover.wording import request_for
 from nearfield.features.offers import Offers
 from nearfield.features.remote_choice import RemoteChoice, chat_model
-from nearfield.features.trace import Account, TraceLog
+from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.features.workspace_context.knowledge import CursorOf
 from nearfield.routing.request_context import Task
 from nearfield.routing.router import Router
@@ -205,7 +205,7 @@ class Explainer(Feature):
         gets the answer as it comes, `on_restart` is called if another model starts over;
         `elsewhere` is the provider that the user chose. Raises from the error tree; a cancelled
         caller frees the model."""
-        with Account(self._traces, EXPLAIN, snapshot) as account:
+        with RequestMetrics(self._traces, EXPLAIN, snapshot) as account:
             router = self._filter.require(snapshot, self._router, self._paused)
             self.stop()
             cursor = await self._cursor_of(snapshot, span.start)

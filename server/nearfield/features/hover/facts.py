@@ -11,14 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from nearfield.context.slice import shown_path
 from nearfield.features.hover.subject import Subject, SubjectKind
-from nearfield.features.workspace_context.snippets import Place
 from nearfield.index.chunks import doc_of
 from nearfield.index.symbols import Outline, outline
 from nearfield.syntax.definitions import unit_at
 from nearfield.syntax.parser import Parsed
-from nearfield.types import Snapshot
+from nearfield.types import Snapshot, SymbolLocation
 
 __all__ = ["Facts", "Outlines", "SymbolSource", "facts_of", "local_facts"]
 
@@ -63,13 +61,13 @@ class SymbolSource(Protocol):
 
     async def definitions(
         self, name: str, snapshot: Snapshot | None = None, *, limit: int = 20
-    ) -> tuple[Place, ...]:
+    ) -> tuple[SymbolLocation, ...]:
         """Return the definitions of `name`."""
         ...
 
     async def references(
         self, name: str, snapshot: Snapshot | None = None, *, limit: int = 200
-    ) -> tuple[Place, ...]:
+    ) -> tuple[SymbolLocation, ...]:
         """Return the references to `name`."""
         ...
 
@@ -97,7 +95,7 @@ def local_facts(
     defined in it."""
     if subject.kind is not SubjectKind.NAME or parsed is None:
         return None
-    name, path = subject.text, shown_path(snapshot)
+    name, path = subject.text, snapshot.shown_path
     lines = snapshot.text.split("\n")
     row = snapshot.text.count("\n", 0, subject.span.start)
     found = [one for one in outlines.of(parsed).definitions if one.name == name]
@@ -170,7 +168,7 @@ def signature_at(lines: Sequence[str], row: int) -> str:
     return text.strip()[:MAX_SIGNATURE_CHARS].rstrip("{ \n")
 
 
-def _facts(place: Place) -> Facts:
+def _facts(place: SymbolLocation) -> Facts:
     lines = place.text.split("\n")
     return Facts(
         name=place.name,
@@ -184,12 +182,12 @@ def _facts(place: Place) -> Facts:
     )
 
 
-def _nearest(places: Sequence[Place], snapshot: Snapshot) -> Place:
+def _nearest(places: Sequence[SymbolLocation], snapshot: Snapshot) -> SymbolLocation:
     """Return the definition most likely meant: the one that shares most folders with the document,
     and code before tests."""
     own = (snapshot.path or "").replace("\\", "/").split("/")
 
-    def rank(place: Place) -> tuple[bool, int]:
+    def rank(place: SymbolLocation) -> tuple[bool, int]:
         other = place.path.replace("\\", "/").split("/")
         shared = next((i for i, (a, b) in enumerate(zip(own, other, strict=False)) if a != b), 0)
         return "test" in place.shown.lower(), -shared

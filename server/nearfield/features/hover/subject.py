@@ -15,7 +15,7 @@ from enum import StrEnum
 import tree_sitter
 
 from nearfield.features.diagnostics import Diagnostic
-from nearfield.files.lines import LINE_END, line_start
+from nearfield.files.lines import line_end, line_start
 from nearfield.syntax.definitions import unit_at
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Snapshot, Span
@@ -117,8 +117,7 @@ def subject_of(snapshot: Snapshot, parsed: Parsed | None, span: Span) -> Subject
 
 def line_at(text: str, offset: int) -> str:
     """Return the line at `offset`, without the white space at its ends."""
-    end = LINE_END.search(text, offset)
-    return text[line_start(text, offset) : end.start() if end else len(text)].strip()
+    return text[line_start(text, offset) : line_end(text, offset)].strip()
 
 
 def _subject(

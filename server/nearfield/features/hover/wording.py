@@ -12,7 +12,6 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-from nearfield.context.slice import shown_path
 from nearfield.features.hover.facts import Facts
 from nearfield.features.hover.subject import Subject, SubjectKind
 from nearfield.features.prose import code_block, prose
@@ -65,7 +64,7 @@ def request_for(
     snapshot: Snapshot, subject: Subject, facts: Facts | None, *, manual: bool = False
 ) -> ExplanationRequest:
     """Return the request about `subject`; `manual` if the user waits for the answer."""
-    path, text = shown_path(snapshot), snapshot.text
+    path, text = snapshot.shown_path, snapshot.text
     context = text[subject.context.start : subject.context.end]
     parts = [
         f"{path}{f' ({snapshot.language})' if snapshot.language else ''}:\n{code_block(context)}"

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
-from nearfield.context.slice import shown_path
 from nearfield.errors import NearfieldError
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.feature import DocumentChange, Feature
@@ -23,7 +22,7 @@ from nearfield.features.remote_choice import RemoteChoice, chat_model
 from nearfield.features.review.finding_store import FindingStore
 from nearfield.features.review.findings import ReviewFinding, accepted, answers, schema_of
 from nearfield.features.review.pieces import ReviewPiece, pieces_of
-from nearfield.features.trace import Account, TraceLog
+from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.features.workspace_context.knowledge import CursorOf
 from nearfield.files.encoding import text_file
 from nearfield.files.git_diff import ChangedFile
@@ -185,7 +184,7 @@ class Reviewer(Feature):
     ) -> None:
         """Add the review of one document to `review`."""
         own: list[ReviewFinding] = []
-        with Account(self._traces, REVIEW, snapshot) as account:
+        with RequestMetrics(self._traces, REVIEW, snapshot) as account:
             try:
                 router = self._filter.require(snapshot, self._router, self._is_paused)
                 parsed = (await self._cursor_of(snapshot, 0)).parsed
@@ -194,7 +193,7 @@ class Reviewer(Feature):
                     pieces_of, snapshot.text, path, parsed, rows, changed
                 )
                 if len(pieces) > MAX_PIECES:
-                    shown = shown_path(snapshot)
+                    shown = snapshot.shown_path
                     review.left_out.append(f"{shown}: only its first {MAX_PIECES} pieces")
                     pieces = pieces[:MAX_PIECES]
                 chosen: tuple[str, ...] | None = None
@@ -280,7 +279,7 @@ def _together(
 def _request(snapshot: Snapshot, piece: ReviewPiece) -> tuple[ChatRequest, Source]:
     code = piece.shown(split_lines(snapshot.text, keepends=True))
     name = f", {piece.name}" if piece.name else ""
-    title = f"{shown_path(snapshot)} ({snapshot.language or 'text'}){name}:"
+    title = f"{snapshot.shown_path} ({snapshot.language or 'text'}){name}:"
     ask = "Report the defects of this code as JSON."
     if piece.is_marked:
         ask = "Lines with a + are new. Report the defects of these lines as JSON."
