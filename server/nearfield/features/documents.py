@@ -173,6 +173,11 @@ class Documents:
         document.evaluated(held)
         self._forget_but(sequences)
 
+    def displaced(self, sequences: int | None) -> None:
+        """The provider, which holds that many prompts, has evaluated one that is of no document."""
+        if sequences is not None:
+            self._forget_but(max(sequences - 1, 1))
+
     def _forget_but(self, sequences: int | None) -> None:
         """The prompts but the last so many are gone; None: nobody says."""
         every = [(one.used, other) for other in self._documents.values() for one in other.held]

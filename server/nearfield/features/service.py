@@ -24,6 +24,7 @@ from nearfield.features.completion.prefill import Prefill
 from nearfield.features.completion.prompt_cache import DOCUMENTS as WARM_DOCUMENTS
 from nearfield.features.completion.prompt_cache import FOLDER as PROMPTS
 from nearfield.features.completion.prompt_cache import PromptCache
+from nearfield.features.completion.question import sequences
 from nearfield.features.documents import Documents
 from nearfield.features.feature import DocumentChange, Features, isolated
 from nearfield.features.health import HealthWatch
@@ -108,6 +109,7 @@ class Service:
         self.knowledge.when_prepared = self._snippets_came
         self.knowledge.embed = partial(embedded_here, self)
         self.next_edits = NextEdits(questions.cursor, traces=self.traces)
+        self.next_edits.model.asked = self._displaced
         self._completer.next_edit = partial(suggestion_for, self.next_edits)
         self._completer.recorded = self._recorder.answered
         questions.snippets = self.knowledge.ready
@@ -380,6 +382,7 @@ class Service:
         """Let what works while nobody types do so, or not."""
         if self._paused or self._is_sparing():
             self._prefill.stop()
+            self.next_edits.stop()
             self.knowledge.suspend()
         else:
             self.knowledge.resume()
@@ -403,6 +406,8 @@ class Service:
         folder = document.snapshot.root if document is not None else None
         if not (self._paused or self._is_sparing(folder)):
             self._prefill.rest(uri)
+            if document is not None:
+                self.next_edits.rest(document.snapshot)
             self.knowledge.rest(uri, document.cursor if document is not None else None)
 
     def _snippets_came(self, uri: str) -> None:
@@ -412,6 +417,11 @@ class Service:
             return
         if not self._is_sparing(document.snapshot.root):
             self._prefill.rest(uri)
+
+    def _displaced(self) -> None:
+        """The model has read what is of no document."""
+        if self.router is not None:
+            self._documents.displaced(sequences(self.router))
 
     async def _keep(self, uri: str) -> None:
         """When nothing has happened for a while, keep what the model has read of the document."""

@@ -1,7 +1,7 @@
 """Asks a model that was trained for it what the user changes next.
 
-The model is whoever serves the role `edit`; without one nothing is asked. What it answers is shown
-as far as the gate lets it pass, and each question leaves a trace with the gate's reasons.
+The model is that of the role `edit`; without one nothing is asked. Its answer is shown as far as
+the gate lets it pass, and each request leaves a trace with the gate's reasons.
 """
 
 from __future__ import annotations
@@ -65,9 +65,18 @@ class EditModel:
             return EditForm.NONE
         return self._router.edit_form(snapshot.root or "")
 
-    async def ask(self, snapshot: Snapshot, offset: int, parsed: Parsed | None) -> Edit | None:
-        """Return the edit that may be offered for a cursor at `offset`, None for none. Cancelling
-        frees the model."""
+    def is_here(self, snapshot: Snapshot) -> bool:
+        """Return whether the model that would be asked is on this machine."""
+        if self._router is None:
+            return False
+        found = self._router.candidates("edit", snapshot.root or "")
+        return bool(found) and found[0].capabilities.local
+
+    async def ask(
+        self, snapshot: Snapshot, offset: int, parsed: Parsed | None, is_wanted: bool
+    ) -> Edit | None:
+        """Return the edit that may be offered for a cursor at `offset`, None for none. What the
+        user does not wait for (`is_wanted`) stays on this machine. Cancelling frees the model."""
         form, router = self.form(snapshot), self._router
         if router is None or not form or "\r" in snapshot.text.replace("\r\n", ""):
             return None
@@ -100,7 +109,7 @@ class EditModel:
             sources[snapshot.path or snapshot.uri] = None
             context = RequestContext(
                 Task.EDIT,
-                workspace=snapshot.root or "",
+                workspace=(snapshot.root or "") if is_wanted else "",
                 sources=tuple(Source(path) for path in sources),
                 document=snapshot.text,
             )

@@ -36,7 +36,7 @@ from nearfield.features.next_edit.edit_history import (
     Group,
     word_around,
 )
-from nearfield.features.next_edit.edit_model import EditModel
+from nearfield.features.next_edit.edit_model import ASK_SECONDS, EditModel
 from nearfield.features.next_edit.hunk_history import HunkHistory
 from nearfield.features.next_edit.model_offers import ModelOffers
 from nearfield.features.next_edit.series import (
@@ -50,10 +50,14 @@ from nearfield.routing.router import Router
 from nearfield.syntax.languages import Language, language_for
 from nearfield.syntax.parser import ParseCache, Parsed
 from nearfield.syntax.scopes import SUPPORTED
+from nearfield.tasks import run_task, stop_task
 from nearfield.types import Edit, Snapshot, Span
 
 __all__ = ["NextEdit", "NextEdits"]
 
+ASK_AFTER_SECONDS = 0.8
+"""No model is asked before the user has done nothing for this long; later than idle prefill begins,
+because what that evaluates is needed more often."""
 REST_SECONDS = 0.3
 """A name that was not typed on for this long is what it is to be, for now."""
 DOCUMENTS_KEPT = 32
@@ -63,7 +67,7 @@ IN_THREAD_CHARS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class NextEdit:
-    """One offer: in the document `uri`, `span` holds `old` and is to hold `new`."""
+    """An offer: in the document `uri`, `span` holds `old` and is to hold `new`."""
 
     id: str
     uri: str
@@ -91,6 +95,7 @@ class NextEdits(Feature):
         self._recent = HunkHistory()
         self.model = EditModel(self._recent, traces if traces is not None else TraceLog())
         self._offers = ModelOffers(self.model, self._tree_of, self._named)
+        self._resting: asyncio.Task[None] | None = None
         self.configure(FolderConfigs(Config()))
 
     def opened(self, snapshot: Snapshot) -> None:
@@ -152,7 +157,7 @@ class NextEdits(Feature):
         return self._offers.dismiss(edit_id)
 
     def settle_seconds(self, snapshot: Snapshot, offset: int) -> float:
-        """How long the cursor at `offset` must still rest before anything is offered."""
+        """Return the seconds that the cursor at `offset` must still rest before an offer."""
         followed = self._followed.get(snapshot.uri)
         newest = followed.bursts[-1] if followed and followed.bursts else None
         if newest is None or not newest.now.start <= offset <= newest.now.end:
@@ -164,12 +169,33 @@ class NextEdits(Feature):
         followed = self._followed.get(snapshot.uri)
         return followed is not None and followed.last == offset
 
+    def rest(self, snapshot: Snapshot) -> None:
+        """Ask a model of this machine when the user goes on doing nothing, where no rule has an
+        offer."""
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+        if self._is_enabled(snapshot) and self._offers.can_rest(snapshot):
+            self._resting = run_task(self._when_resting(snapshot), "ask for the next edit at rest")
+
+    async def _when_resting(self, snapshot: Snapshot) -> None:
+        await asyncio.sleep(ASK_AFTER_SECONDS)
+        offset = self._recent.cursor(snapshot.uri)
+        if await self.offered(snapshot, offset) or self._permitted.reason(snapshot):
+            return
+        if not (self.is_typing(snapshot, offset) and _is_within_word(snapshot.text, offset)):
+            await self._offers.offered(snapshot, offset, ASK_SECONDS, is_wanted=False)
+
     def stop(self) -> None:
         """End a question to the model."""
+        if self._resting is not None:
+            self._resting.cancel()
+        self._resting = None
         self._offers.stop()
 
     async def aclose(self) -> None:
         """End a question to the model, and wait until its stream is closed."""
+        await stop_task(self._resting)
         await self._offers.aclose()
 
     async def offered(
@@ -223,8 +249,8 @@ class NextEdits(Feature):
         return tuple(below_first)
 
     def _edits(self, now: Parsed, followed: Followed) -> list[tuple[str, EditTarget, Edit]]:
-        """What is certain by the tree; where nothing is, what goes on from the last changes. What
-        was done to whole lines twice is meant rather than a name in it that was changed thereby."""
+        """Return the edits that are certain by the tree, or those that continue the last changes. A
+        change of two whole lines counts more than a name in them that it changed."""
         certain = [
             ("tree", *found)
             for burst in reversed(followed.bursts)
@@ -272,7 +298,7 @@ class NextEdits(Feature):
         return list(followed.bursts) if followed is not None else []
 
     def _is_followed(self, snapshot: Snapshot) -> bool:
-        """Whether the document is still what `snapshot` shows, and something was changed in it."""
+        """Return whether the document still equals `snapshot`, and was changed before."""
         followed = self._followed.get(snapshot.uri)
         if followed is None or not followed.bursts:
             return False

@@ -1,4 +1,4 @@
-"""What the user changed lately, in all documents, as hunks of whole lines: what a model is shown.
+"""The user's latest changes, in all documents, as hunks of whole lines: what a model is shown.
 
 Edits at one place make one hunk, whatever keys it took. Nothing is parsed, and texts are shared,
 not copied: this runs at every keystroke.
@@ -29,12 +29,13 @@ WITHIN_SECONDS = 1800.0
 @dataclass(slots=True)
 class _EditPlace:
     """Edits of one place: the document before the first and after the last of them; `rows` is what
-    they changed of the text after, end exclusive."""
+    they changed of the text after, end exclusive; `cursor` is where the last one ended."""
 
     before: Snapshot
     after: Snapshot
     rows: tuple[int, int]
     at: float
+    cursor: int
 
 
 class HunkHistory:
@@ -47,19 +48,19 @@ class HunkHistory:
         """Follow a change of a document; `at` is the time in seconds."""
         if not edits or before.text == after.text:
             return
-        rows = _rows(before.text, edits)
+        rows, cursor = _rows(before.text, edits), edits[-1].span.start + len(edits[-1].text)
         last = self._places[-1] if self._places else None
         if last is not None and _goes_on(last, before, rows, at):
             shift = after.text.count("\n") - before.text.count("\n")
             start, end = min(last.rows[0], rows[0]), max(last.rows[1], rows[1]) + shift
             last.after, last.rows, last.at = after, (start, max(end, start + 1)), at
+            last.cursor = cursor
             if last.before.text == after.text:
                 self._places.pop()  # undone
             return
         shift = after.text.count("\n") - before.text.count("\n")
-        self._places.append(
-            _EditPlace(before, after, (rows[0], max(rows[1] + shift, rows[0] + 1)), at)
-        )
+        made = (rows[0], max(rows[1] + shift, rows[0] + 1))
+        self._places.append(_EditPlace(before, after, made, at, cursor))
         self._places = [one for one in self._places[-MAX_PLACES:] if at - one.at < WITHIN_SECONDS]
 
     def forget(self, uri: str) -> None:
@@ -75,6 +76,11 @@ class HunkHistory:
         """Return the time of the latest edit of a document in seconds, minus infinity for none."""
         last = self._last(uri)
         return last.at if last is not None else float("-inf")
+
+    def cursor(self, uri: str) -> int:
+        """Return the offset at which the latest edit of a document ended, 0 for none."""
+        last = self._last(uri)
+        return last.cursor if last is not None else 0
 
     def hunks(self, snapshot: Snapshot) -> list[tuple[Snapshot, Hunk]]:
         """Return the hunks of the document's folder, oldest first, each with its document."""

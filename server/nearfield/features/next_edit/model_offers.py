@@ -1,5 +1,5 @@
-"""One offer of a model at a time: asked for once for each state of a document, then kept until the
-document changes. An offer applies to the text that it was made for and to no other."""
+"""The offer of a model, one at a time: asked for once for each state of a document, then kept until
+the document changes. An offer applies to the text that it was made for and to no other."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ModelOffer:
 
 @dataclass(frozen=True, slots=True)
 class _Proposed:
-    """What a model was asked about, and what it proposed: None for nothing. `window` is what it
+    """A question to a model, and its proposal, None for nothing. `window` is what it
     could have changed."""
 
     snapshot: Snapshot
@@ -70,7 +70,13 @@ class ModelOffers:
         known = self._asked
         return known.offer if known is not None and known.answers(snapshot, offset) else None
 
-    async def offered(self, snapshot: Snapshot, offset: int, seconds: float) -> ModelOffer | None:
+    def can_rest(self, snapshot: Snapshot) -> bool:
+        """Return whether a model may be asked although nobody waits for it."""
+        return self.is_possible(snapshot) and self._model.is_here(snapshot)
+
+    async def offered(
+        self, snapshot: Snapshot, offset: int, seconds: float, is_wanted: bool = True
+    ) -> ModelOffer | None:
         """Return what a model proposes, if it does within `seconds`; it goes on being asked after
         that, until `stop`."""
         known = self._asked
@@ -82,7 +88,7 @@ class ModelOffers:
         if self._task is None or not running or self._asking != (snapshot, offset):
             self.stop()
             self._asking = (snapshot, offset)
-            self._task = run_task(self._ask(snapshot, offset), "ask for the next edit")
+            self._task = run_task(self._ask(snapshot, offset, is_wanted), "ask for the next edit")
         await asyncio.wait({self._task}, timeout=seconds)
         return self.ready(snapshot, offset)
 
@@ -108,12 +114,12 @@ class ModelOffers:
         task, self._task = self._task, None
         await stop_task(task)
 
-    async def _ask(self, snapshot: Snapshot, offset: int) -> None:
+    async def _ask(self, snapshot: Snapshot, offset: int, is_wanted: bool) -> None:
         parsed = await self._tree_of(snapshot, offset)
         form = self._model.form(snapshot)
         if not form:
             return
-        edit = await self._model.ask(snapshot, offset, parsed)
+        edit = await self._model.ask(snapshot, offset, parsed, is_wanted)
         offer = None
         if edit is not None:
             old = snapshot.text[edit.span.start : edit.span.end]

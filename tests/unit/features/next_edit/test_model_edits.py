@@ -213,3 +213,39 @@ async def test_a_model_of_another_form_is_passed_over() -> None:
     widen(session)
     assert await session.offered() is None
     assert not mercury.calls
+
+
+async def test_a_model_of_this_machine_is_asked_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nearfield.features.next_edit.edits.ASK_AFTER_SECONDS", 0.0)
+    session = Session({"match": "", "text": "    area(wide: number, high: number): number {}\n"})
+    widen(session)
+    session.edits.rest(session.typist.snapshot)
+    while not session.traces.last(1):
+        await asyncio.sleep(0.001)
+    # The answer is judged, and is there for who asks next.
+    (call,) = session.model.calls
+    assert call.ended == "finished"
+    await session.offered(at="high: number", seconds=0.0)
+    session.edits.rest(session.typist.snapshot)
+    await asyncio.sleep(0.02)
+    assert len(session.model.calls) == 1
+    await session.edits.aclose()
+
+
+@pytest.mark.parametrize("how", ["typed on", "a rule", "stopped"])
+async def test_no_model_is_asked_at_rest_in_vain(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nearfield.features.next_edit.edits.ASK_AFTER_SECONDS", 0.01)
+    text = "def f(wide):\n    return wide\n" if how == "a rule" else CODE
+    session = Session(ANSWER, text=text, language="python" if how == "a rule" else "rust")
+    if how == "a rule":
+        session.typist.retype("wide", "width")
+    else:
+        widen(session)
+    session.edits.rest(session.typist.snapshot)
+    if how == "typed on":
+        session.typist.edit(0, 0, "\n")
+    if how == "stopped":
+        session.edits.stop()
+    await asyncio.sleep(0.05)
+    assert not session.model.calls
+    await session.edits.aclose()
