@@ -236,9 +236,10 @@ class Searcher:
         """The nearest chunks, and what they weigh by the kind of the query."""
         embedder, early = self._embedder, self._early
         made = self._reader.vectors_of(embedder.name) if embedder is not None else 0
-        is_early = early is not None and made < READY_SHARE * len(early)
-        if is_early and (found := _alike(early.nearest(query, CANDIDATES))):
-            return found, EARLY_WEIGHT
+        if early is not None and made < READY_SHARE * len(early):
+            found = _alike(early.nearest(query, CANDIDATES))
+            if found or embedder is None:
+                return found, EARLY_WEIGHT
         if embedder is None or not made:
             return [], VECTOR_WEIGHT
         try:
