@@ -171,8 +171,6 @@ def test_recommend(shell: Shell) -> None:
         (["use", "cook", "tiny"], 2, "no role 'cook'"),
         (["use", "complete", "nosuch"], 2, "no model called 'nosuch'"),
         (["use", "search", "nosuch"], 2, "no role"),
-        (["optimise", "potion-code-16m"], 2, "nothing to optimise"),
-        (["add", "potion-code-16m", "me/it/m.gguf"], 2, "model.safetensors"),
         (["use", "complete", __file__], 2, "is not a GGUF model"),
         (["add", "mine", "nosuch"], 2, "neither a file"),
         (["add", "Mine!", "me/it/m.gguf"], 2, "small letters"),
