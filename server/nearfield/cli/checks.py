@@ -251,11 +251,11 @@ def grammars() -> Check:
 def ignore_rules(config: Config, root: Path) -> Check:
     """Whether ignore rules leave anything of the workspace: below a repository that ignores all,
     as one for settings does, there would be nothing to index, and nobody would know why."""
-    from nearfield.index.builder import Report, left_out
+    from nearfield.index.builder import BuildReport, left_out
     from nearfield.index.files import Tree
 
     tree = Tree(root, (*config.files.exclude, *config.index.exclude), config.index.max_file_bytes)
-    report = Report()
+    report = BuildReport()
     for entry in itertools.islice(tree.walk(), MOST_ENTRIES):
         if entry.reason:
             report.skip(entry.reason)

@@ -18,7 +18,7 @@ from nearfield.cli.output import ExitCode, emit, fail, print_json, say
 from nearfield.errors import NearfieldError
 
 if TYPE_CHECKING:
-    from nearfield.index.builder import Report
+    from nearfield.index.builder import BuildReport
     from nearfield.index.workspace import Keeper, Workspace
 
 WORKSPACE_MARKS = (".git", ".nearfield.toml", ".hg")
@@ -85,14 +85,14 @@ def workspace_of(root: Path) -> Workspace:
 
 
 def _explain(root: Path, file: Path, as_json: bool) -> None:
-    from nearfield.index.apart import Apart
     from nearfield.index.builder import explain
+    from nearfield.index.parser_process import ParserProcess
     from nearfield.syntax.languages import language_for, missing_note
 
     tree = workspace_of(root).tree
     inside = os.path.relpath(os.path.realpath(file.parent), tree.root)
     path = (Path(inside) / file.name).as_posix()
-    with Apart() as apart:
+    with ParserProcess() as apart:
         outside = path.startswith("../")
         why = "outside the workspace" if outside else explain(tree, path, apart.understand)
     note = "" if why else missing_note(language_for("", path))
@@ -112,7 +112,7 @@ def _build(workspace: Workspace, *, vectors: bool, quiet: bool) -> dict[str, Any
     from nearfield.index.workspace import Keeper
 
     began = time.monotonic()
-    report: Report | None = None
+    report: BuildReport | None = None
     made = 0
     stopped: list[int] = []
 
@@ -196,12 +196,12 @@ def _recorded(workspace: Workspace) -> Generator[None]:
         ledger.close()
 
 
-def _work(keeper: Keeper, *, vectors: bool, quiet: bool) -> tuple[Report, int]:
+def _work(keeper: Keeper, *, vectors: bool, quiet: bool) -> tuple[BuildReport, int]:
     """Names and text, then vectors, with a bar on a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
     from nearfield.cli.console import progress
-    from nearfield.index.builder import Progress as Step
+    from nearfield.index.builder import BuildProgress as Step
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     shown = progress(*columns, quiet=quiet)

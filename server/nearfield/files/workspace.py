@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nearfield.files.encoding import TextFile, decode
-from nearfield.files.place import BY_HANDLE, Place
+from nearfield.files.open_folder import BY_HANDLE, OpenFolder
 from nearfield.files.read import SAFE_FLAGS, UnreadableFile, read_beginning, read_open, reason
 
 Why = Callable[[str, bool], str]
@@ -127,18 +127,18 @@ class WorkspaceFiles:
             os.close(handle)
 
     @contextmanager
-    def folder(self, path: str) -> Generator[Place]:
+    def folder(self, path: str) -> Generator[OpenFolder]:
         """Open a folder inside, to change what is in it."""
         whole = self.root / path
         if not BY_HANDLE:
             if not whole.is_dir() or Path(os.path.realpath(whole)) != whole:
                 raise UnreadableFile(f"{shown(path)} is not a folder.")
-            yield Place(whole)
+            yield OpenFolder(whole)
             return
         with self.opened(path, SAFE_FLAGS) as handle:
             if not stat.S_ISDIR(os.fstat(handle).st_mode):
                 raise UnreadableFile(f"{shown(path)} is not a folder.")
-            yield Place(whole, handle)
+            yield OpenFolder(whole, handle)
 
     def _walk(self, path: str, flags: int) -> int:
         parts = path.split("/") if path else []

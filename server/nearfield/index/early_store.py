@@ -20,10 +20,9 @@ import apsw
 import numpy as np
 
 from nearfield.files.private import private_file
-from nearfield.index.bits import Bits
 from nearfield.index.chunks import DIGEST_BYTES, Chunk
 from nearfield.index.static_embedder import StaticEmbedder
-from nearfield.index.vector_store import packed
+from nearfield.index.vector_store import Bits, packed
 
 FIRST_LOOK = 400
 """Candidates of the 1-bit pass; see `vector_store.FIRST_LOOK`."""

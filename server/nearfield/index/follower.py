@@ -17,7 +17,7 @@ from typing import Literal
 
 from nearfield.index.here import index_time
 from nearfield.index.interface import IndexUnusable, NotShared
-from nearfield.index.messages import Buffer, Changed, Message, Status
+from nearfield.index.messages import Changed, Message, OpenBuffer, Status
 from nearfield.index.shared import Shared, stores_of
 from nearfield.index.workspace import Workspace
 
@@ -65,7 +65,7 @@ def _ended(inbox: Inbox, seconds: float, kept: dict[tuple[type, str], Message]) 
             return False
         if message is None:
             return True
-        kept[type(message), message.path if isinstance(message, Buffer) else ""] = message
+        kept[type(message), message.path if isinstance(message, OpenBuffer) else ""] = message
     return False
 
 

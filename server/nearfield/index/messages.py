@@ -27,7 +27,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, tag="start"):
     name: str = ""
 
 
-class Buffer(msgspec.Struct, frozen=True, kw_only=True, tag="buffer"):
+class OpenBuffer(msgspec.Struct, frozen=True, kw_only=True, tag="buffer"):
     """What the editor holds of a file; `text` None: no more than the disk."""
 
     path: str
@@ -58,7 +58,7 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True, tag="changed"):
     paths: tuple[str, ...]
 
 
-Message = Start | Buffer | Near | Pause | GiveWay | Changed
+Message = Start | OpenBuffer | Near | Pause | GiveWay | Changed
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):

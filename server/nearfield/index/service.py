@@ -22,22 +22,22 @@ import msgspec
 from nearfield.catalog.disk import cache_dir
 from nearfield.config.schema import Config
 from nearfield.index.embedder import Embedder
+from nearfield.index.interface import IndexedSymbol
 from nearfield.index.messages import (
-    Buffer,
     GiveWay,
     Message,
     Near,
+    OpenBuffer,
     Pause,
     Start,
     Status,
 )
 from nearfield.index.schema_store import IndexUnusable, trouble
 from nearfield.index.search import Defined, Hit, QueryKind, Searcher
-from nearfield.index.search_store import Place
 from nearfield.index.workspace import Workspace
 from nearfield.listeners import Listeners
 
-__all__ = ["Defined", "Hit", "Index", "Place", "QueryKind", "Status"]
+__all__ = ["Defined", "Hit", "Index", "IndexedSymbol", "QueryKind", "Status"]
 
 log = logging.getLogger(__name__)
 
@@ -164,9 +164,11 @@ class Index:
         """Where `name` is defined, with what stands there."""
         return await self.ask(lambda found: found.defined(name, limit), list[Defined]())
 
-    async def references(self, name: str, limit: int = 1_000) -> list[Place]:
+    async def references(self, name: str, limit: int = 1_000) -> list[IndexedSymbol]:
         """Where `name` is referred to."""
-        return await self.ask(lambda found: found.reader.references(name, limit), list[Place]())
+        return await self.ask(
+            lambda found: found.reader.references(name, limit), list[IndexedSymbol]()
+        )
 
     async def ask(self, question: Callable[[Searcher], Answer], nothing: Answer) -> Answer:
         """Put a question of several parts to the index, in the index's thread; `nothing` while
@@ -228,7 +230,7 @@ class Index:
             if self._paused:
                 self._send(Pause(on=True))
             for path, text in self._buffers.items():
-                self._send(Buffer(path=path, text=text))
+                self._send(OpenBuffer(path=path, text=text))
             assert process.stdout is not None  # noqa: S101 - asked for above
             async for line in process.stdout:
                 self._say(msgspec.json.decode(line, type=Status))
@@ -261,7 +263,7 @@ class Index:
             self._flush = asyncio.get_running_loop().call_later(BUFFER_SECONDS, self._pass_on)
             return
         for path, text in self._outbox.items():
-            self._send(Buffer(path=path, text=text))
+            self._send(OpenBuffer(path=path, text=text))
         self._outbox.clear()
 
     def _say(self, status: Status) -> None:

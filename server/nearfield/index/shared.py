@@ -37,7 +37,7 @@ _SCP = re.compile(r"(?:[^@/]+@)?(?P<host>[^:/\\]{2,}):(?P<path>[^/\\].*)$")
 
 
 @dataclass(slots=True)
-class Rest:
+class ConnectionBackoff:
     """Until when a database is not asked, and why; the clock is `time.monotonic`."""
 
     until: float = 0.0
@@ -63,7 +63,7 @@ class Shared:
     url: str = field(repr=False)
     name: str
     role: Role = "read"
-    rest: Rest = field(default_factory=Rest, compare=False, repr=False)
+    rest: ConnectionBackoff = field(default_factory=ConnectionBackoff, compare=False, repr=False)
 
     @property
     def where(self) -> str:

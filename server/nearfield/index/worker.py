@@ -21,25 +21,24 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from nearfield.index.builder import Progress, is_rules, left_out
+from nearfield.index.builder import BuildProgress, is_rules, left_out
 from nearfield.index.embedder import NOT_INSTALLED, Embedder, is_installed
 from nearfield.index.follower import Follower, decided
-from nearfield.index.load import Load
 from nearfield.index.messages import (
-    Buffer,
     Changed,
     GiveWay,
     Message,
     Near,
+    OpenBuffer,
     Pause,
     Start,
     State,
     Status,
 )
-from nearfield.index.schema_store import IndexUnusable, Place, trouble
-from nearfield.index.search_store import Reader
+from nearfield.index.schema_store import IndexFile, IndexUnusable, trouble
+from nearfield.index.search_store import SqliteReader
 from nearfield.index.shared import Shared
-from nearfield.index.typing_pause import TypingPause
+from nearfield.index.throttle import MachineLoad, TypingPause
 from nearfield.index.watch import Watcher
 from nearfield.index.workspace import Keeper, Workspace
 from nearfield.terminal import guard
@@ -85,7 +84,7 @@ class Indexer:
         self._late_buffers: dict[str, str | None] = {}
         self._late_changes: list[str] = []
         self._embedder = Embedder(gives_way=self._rest)
-        self._load = Load()
+        self._load = MachineLoad()
 
     def give_way(self, seconds: float) -> None:
         """Somebody types: rest for so long, at once. From any thread."""
@@ -148,7 +147,7 @@ class Indexer:
         self._dirty = False
         self._say("building")
 
-        def heard(progress: Progress) -> None:
+        def heard(progress: BuildProgress) -> None:
             self._say("building", progress.done, progress.total, often=True)
 
         report = self._keeper.build(heard)
@@ -230,7 +229,7 @@ class Indexer:
                 self._paused = on
             case Near(paths=paths):
                 self._near = paths
-            case Buffer(path=path, text=text):
+            case OpenBuffer(path=path, text=text):
                 self._buffer(path, text)
             case Changed(paths=paths):
                 self._changed(paths)
@@ -294,7 +293,7 @@ class Indexer:
         if looked == self._looked:
             return self._counts  # asked every two seconds, and mostly nothing has happened
         try:
-            reader = Reader(self._workspace.place.file)
+            reader = SqliteReader(self._workspace.place.file)
         except IndexUnusable:
             return 0, 0, 0  # the other one has only begun
         try:
@@ -347,7 +346,7 @@ def main() -> None:
 
     workspace = Workspace(
         root=Path(first.root),
-        place=Place(Path(first.place), first.kept),
+        place=IndexFile(Path(first.place), first.kept),
         exclude=first.exclude,
         max_bytes=first.max_bytes,
         vectors=first.vectors,

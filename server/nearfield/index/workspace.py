@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Self
 import filelock
 
 from nearfield.config.schema import Config
-from nearfield.index.apart import Apart
-from nearfield.index.builder import Builder, Listener, Report
+from nearfield.index.builder import Builder, BuildReport, Listener
 from nearfield.index.early_store import EarlyReader, EarlyWriter
 from nearfield.index.embedder import Embedder, is_installed
 from nearfield.index.embedding import Embedding, make_early
 from nearfield.index.files import Tree
 from nearfield.index.interface import IndexReader, IndexStore, NotShared
-from nearfield.index.schema_store import Place, place_of
+from nearfield.index.parser_process import ParserProcess
+from nearfield.index.schema_store import IndexFile, place_of
 from nearfield.index.search import Searcher, TextEmbedder
-from nearfield.index.search_store import Reader
+from nearfield.index.search_store import SqliteReader
 from nearfield.index.shared import Shared, shared_of, stores_of
 from nearfield.index.static_embedder import StaticEmbedder
-from nearfield.index.store import Store
+from nearfield.index.store import SqliteStore
 
 if TYPE_CHECKING:
     from nearfield.index.here import Team
@@ -39,7 +39,7 @@ class Workspace:
     """What an index is of, and how: `root` is a folder, `place` where the index is kept."""
 
     root: Path
-    place: Place
+    place: IndexFile
     exclude: tuple[str, ...]
     max_bytes: int
     vectors: bool
@@ -74,7 +74,7 @@ class Workspace:
         from nearfield.index.here import Team
 
         assert self.shared is not None  # noqa: S101 - only then there is a part
-        return Part(
+        return LocalPart(
             root=self.root,
             place=self._part_place,
             exclude=self.exclude,
@@ -84,7 +84,7 @@ class Workspace:
         )
 
     @property
-    def _part_place(self) -> Place:
+    def _part_place(self) -> IndexFile:
         file = self.place.file
         return replace(self.place, file=file.with_name(f"{file.stem}.here.db"))
 
@@ -116,7 +116,7 @@ class Workspace:
     def reader(self) -> IndexReader:
         """For reading what is there; raises `IndexUnusable` when there is no index yet."""
         if self.shared is None:
-            return Reader(self.place.file)
+            return SqliteReader(self.place.file)
         from nearfield.index.overlaid import Overlaid
 
         stores = stores_of(self.shared)
@@ -125,7 +125,7 @@ class Workspace:
         try:
             return Overlaid(stores.reader(self.shared), self._part_place.file)
         except NotShared:
-            return Reader(self.place.file)
+            return SqliteReader(self.place.file)
 
     def taken(self) -> tuple[IndexStore, Callable[[], None]] | None:
         """For writing, with what lets go of it; None while another one builds, or when only others
@@ -141,7 +141,7 @@ class Workspace:
         except filelock.Timeout:
             return None
         try:
-            store = Store(self.place.file)
+            store = SqliteStore(self.place.file)
         except BaseException:
             lock.release()
             raise
@@ -158,7 +158,7 @@ class Workspace:
         if not self.vectors:
             return Searcher(self.tree.root, reader, None, max_bytes=self.max_bytes)
         early = None
-        if isinstance(reader, Reader):
+        if isinstance(reader, SqliteReader):
             early = EarlyReader(self.place.early, StaticEmbedder(), reader.connection)
         return Searcher(
             self.tree.root, reader, embedder or Embedder(), early, max_bytes=self.max_bytes
@@ -166,7 +166,7 @@ class Workspace:
 
 
 @dataclass(frozen=True)
-class Part(Workspace):
+class LocalPart(Workspace):
     """See `Workspace.part`."""
 
     team: Team | None = None
@@ -202,7 +202,7 @@ class Keeper:
             self._embedder = Embedder(threads)
         self._store: IndexStore | None = None
         self._static = StaticEmbedder()
-        self._apart = Apart()
+        self._apart = ParserProcess()
         self._early: EarlyWriter | None = None
         if workspace.vectors and workspace.shared is None:
             self._early = EarlyWriter(workspace.place.early, self._static)
@@ -257,7 +257,7 @@ class Keeper:
         """How many files, chunks and vectors there are."""
         return self._store.counts() if self._store is not None else (0, 0, 0)
 
-    def build(self, listener: Listener | None = None) -> Report:
+    def build(self, listener: Listener | None = None) -> BuildReport:
         """Names and text, with their early vectors."""
         report = self.builder.build(listener)
         if not (report.stopped or self._make_early()):

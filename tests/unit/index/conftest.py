@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from nearfield.config.schema import Config
-from nearfield.index.builder import Builder, Report
+from nearfield.index.builder import Builder, BuildReport
 from nearfield.index.files import Tree
 from nearfield.index.outlines import unpack_definitions
 from nearfield.index.search import Searcher
-from nearfield.index.search_store import Reader
-from nearfield.index.store import Store
+from nearfield.index.search_store import SqliteReader
+from nearfield.index.store import SqliteStore
 from nearfield.index.words import asked
 from nearfield.index.workspace import Workspace
 
@@ -67,15 +67,15 @@ class Place:
     def tree(self) -> Tree:
         return self.workspace.tree
 
-    def build(self) -> Report:
-        store = Store(self.file)
+    def build(self) -> BuildReport:
+        store = SqliteStore(self.file)
         try:
             return Builder(self.tree, store).build()
         finally:
             store.close()
 
     def searcher(self, embedder: Any = None) -> Searcher:
-        return Searcher(self.tree.root, Reader(self.file), embedder)
+        return Searcher(self.tree.root, SqliteReader(self.file), embedder)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 def everything(file: Path) -> dict[str, object]:
     """All that an index says, in terms that do not depend on the order it was built in."""
-    reader = Reader(file)
+    reader = SqliteReader(file)
     db = reader.connection
     chunks = [
         (row.path, row.first, row.last, row.kind, row.name, row.symbol, row.digest.hex(), row.id)

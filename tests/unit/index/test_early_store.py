@@ -15,7 +15,7 @@ from nearfield.index.chunks import Chunk
 from nearfield.index.early_store import EarlyReader, EarlyWriter
 from nearfield.index.embedder import NotEmbedded
 from nearfield.index.search import Searcher
-from nearfield.index.search_store import Reader
+from nearfield.index.search_store import SqliteReader
 from nearfield.index.static_embedder import StaticEmbedder
 from nearfield.index.understand import understand
 from nearfield.index.workspace import Keeper
@@ -45,7 +45,7 @@ def add(place: Place, *texts: str) -> None:
 
 
 def reader(place: Place) -> EarlyReader:
-    return EarlyReader(place.workspace.place.early, EMBEDDER, Reader(place.file).connection)
+    return EarlyReader(place.workspace.place.early, EMBEDDER, SqliteReader(place.file).connection)
 
 
 def paths(found: Searcher, question: str = QUESTION) -> list[str]:
@@ -55,7 +55,7 @@ def paths(found: Searcher, question: str = QUESTION) -> list[str]:
 def test_questions_are_answered_by_meaning_before_there_are_real_vectors(place: Place) -> None:
     place.write(FILES)
     written(place)
-    assert paths(Searcher(place.root, Reader(place.file), None)) == []
+    assert paths(Searcher(place.root, SqliteReader(place.file), None)) == []
     assert paths(place.workspace.searcher())[0] == "archive.py"
 
 
@@ -87,7 +87,7 @@ def test_a_few_early_ones_do_not_replace_the_real_ones(place: Place) -> None:
         keeper.embed()
     add(place, "one")
     assert len(early) == 1, "fewer than there are real ones"
-    found = Searcher(place.root, Reader(place.file), embedder, early=early)
+    found = Searcher(place.root, SqliteReader(place.file), embedder, early=early)
     found.search("unpack archive")
     assert embedder.seen[-1] == "unpack archive"
 
