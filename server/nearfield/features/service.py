@@ -40,7 +40,6 @@ from nearfield.features.remote_choice import clouds
 from nearfield.features.review.reviewer import Reviewer
 from nearfield.features.status import State, Status, StatusBoard
 from nearfield.features.trace import TraceLog
-from nearfield.features.workspace_context.embedding import embedded_here
 from nearfield.features.workspace_context.knowledge import Knowledge
 from nearfield.providers.base import Provider
 from nearfield.routing.ledger import Said, data_dir
@@ -102,10 +101,11 @@ class Service:
             trees.cursor,
             scheduler,
             self.activity,
-            embed=partial(embedded_here, self),
             on_prepared=self._snippets_came,
         )
-        self.next_edits = NextEdits(documents, trees.cursor, scheduler, self._displaced)
+        self.next_edits = NextEdits(
+            documents, trees.cursor, scheduler, self._displaced, traces=self.traces
+        )
         self._completer = Completer(
             documents,
             Questions(trees, self.knowledge.ready, self.knowledge.prepare),
