@@ -2,8 +2,7 @@
 
 The user's setting decides. Without one the best installed model does: for `complete` a base model
 that fills in the middle before an instruct model, in a size that this machine carries; for `chat`
-the model that completes, when it can chat too, as a second model takes memory of its own. Where a
-model was optimised for this machine (see `variant`), that file is used.
+the model that completes, when it can chat too, as a second model takes memory of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from nearfield.catalog.disk import is_gguf
 from nearfield.catalog.models import SEARCH, Catalog, ModelEntry
 from nearfield.catalog.recommend import Machine, rank, this_machine
 from nearfield.catalog.templates import CHAT_OF_FILE, FIM_AUTO
-from nearfield.catalog.variant import Bench
 from nearfield.config.schema import Models
 from nearfield.errors import CatalogError, HashMismatch
 
@@ -26,13 +24,12 @@ class Choice:
     """The file that serves a role. `entry` is None for a file that the user named by its path.
 
     `problem` says, in a sentence for a person, why the user's setting was not followed; "" when it
-    was, or when there is none. `optimised` says that `path` is a variant made on this machine.
+    was, or when there is none.
     """
 
     path: Path
     entry: ModelEntry | None = None
     problem: str = ""
-    optimised: bool = False
 
     @property
     def name(self) -> str:
@@ -53,21 +50,12 @@ class Choice:
 def choose(
     role: str, models: Models, catalog: Catalog | None = None, machine: Machine | None = None
 ) -> Choice:
-    """The model for `role` ("complete" or "chat"), in its optimised form where it has one.
+    """Return the model for `role` ("complete" or "chat").
 
     May hash a file that was not checked since it changed, so call it off the event loop. Raises
     `CatalogError`, with what to do, when no model on this machine can serve the role.
     """
     catalog = Catalog.load() if catalog is None else catalog
-    chosen = _chosen(role, models, catalog, machine)
-    if chosen.entry is None:
-        return chosen
-    variant = Bench(catalog.shelf(chosen.entry)).variant(chosen.path)
-    return chosen if variant is None else replace(chosen, path=variant.path, optimised=True)
-
-
-def _chosen(role: str, models: Models, catalog: Catalog, machine: Machine | None) -> Choice:
-    """The model for `role`, as it was published. Raises `CatalogError`."""
     problem = ""
     if wish := models.chat if role == "chat" else models.complete:
         try:
@@ -76,7 +64,7 @@ def _chosen(role: str, models: Models, catalog: Catalog, machine: Machine | None
             problem = f"models.{role} = {wish!r} cannot be used: {error}"
     elif role == "chat":
         with suppress(CatalogError):
-            completing = _chosen("complete", models, catalog, machine)
+            completing = choose("complete", models, catalog, machine)
             if completing.entry is None or "chat" in completing.entry.roles:
                 # What is wrong with `complete` is said where that is asked for.
                 return replace(completing, problem="")

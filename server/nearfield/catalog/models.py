@@ -263,7 +263,7 @@ def _collide(entry: ModelEntry) -> bool:
     """Whether two of its files would lie in the same place, or where something of ours does."""
     ours = ["", ".part", ".part.json", f".{RECORD}"]
     names = [name.casefold() + ending for name in entry.files for ending in ours]
-    return len({*names, RECORD, "staging", "optimised"}) < len(names) + 3
+    return len({*names, RECORD, "staging"}) < len(names) + 2
 
 
 def _is_as_said(path: Path, entry: ModelEntry, shelf: Shelf, stated: str) -> bool:

@@ -105,9 +105,6 @@ def _checks(loaded: Loaded, root: Path, *, measured: bool) -> Iterator[Check]:
     engine = checks.engine(config)
     yield engine
     gpu = bool(this_machine(catalog).gpu)
-    if chosen is not None and engine.state is State.OK and not gpu:
-        found = checks.weights(chosen, catalog, checks.cpu_flags())
-        yield from [found] if found else []
     if measured and chosen is not None and engine.state is State.OK:
         yield from _measured(loaded, chosen, gpu)
     if config.providers:

@@ -1,4 +1,4 @@
-"""`nearfield models`: see, fetch, register, optimise, remove and choose models.
+"""`nearfield models`: see, fetch, register, remove and choose models.
 
 Exit codes are those of all commands; 3 is a pull that no source could serve. With `--json` one
 JSON value goes to standard output, an error as `{"error", "hint"}`. Progress is drawn on a terminal
@@ -23,9 +23,7 @@ from nearfield.catalog.part import megabytes
 from nearfield.catalog.recommend import Advice, Machine, recommend, this_machine
 from nearfield.catalog.registration import registration
 from nearfield.catalog.templates import FIM_AUTO
-from nearfield.catalog.variant import Bench
 from nearfield.cli.opening import settings_of
-from nearfield.cli.optimise import optimise
 from nearfield.cli.output import ExitCode, emit, print_json, reported, say
 from nearfield.cli.progress import Pulling, tell_step
 from nearfield.cli.table import Kind, print_table
@@ -48,8 +46,6 @@ app = typer.Typer(
     help="See, fetch, register, remove and choose the models of the embedded engine.",
     no_args_is_help=True,
 )
-
-app.command()(optimise)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
 
@@ -298,7 +294,6 @@ def _row(
         "sha256": entry.sha256 or None,
         "installed": path is not None,
         "path": str(path) if path else None,
-        "optimised": bool(path and Bench(catalog.shelf(entry)).variant(path)),
         "used_for": used.get(entry.name, []) if path else [],
         "problem": problem or None,
         "here": _here(entry, machine) if machine else None,
@@ -317,8 +312,6 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     state = "installed" if row["installed"] else ""
     if row["used_for"]:
         state = f"in use: {', '.join(row['used_for'])}"
-    if row["optimised"]:
-        state += ", optimised"
     return (
         row["name"],
         ", ".join(row["roles"]),

@@ -129,7 +129,6 @@ RULES: dict[Key, Rule] = {
     ("routing", "ask_timeout_s"): user_only,
     ("routing", "complex_from"): user_only,
     ("routing", "min_logprob"): user_only,
-    ("routing", "hedge_queue"): user_only,
     ("routing", "breaker_failures"): user_only,
     ("routing", "breaker_seconds"): user_only,
     ("providers", "NAME", "kind"): user_only,

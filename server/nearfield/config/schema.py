@@ -157,9 +157,6 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
     calibrated default."""
     min_logprob: Annotated[float, Meta(le=0)] = -2.0
     """A local answer whose tokens' mean log-probability is below this is not good enough."""
-    hedge_queue: NonNegative = 2
-    """A completion is asked of two providers at once when the first one already works on this many
-    requests; the faster one answers. 0 never does."""
     breaker_failures: Positive = 3
     """A provider that failed this often in a row is left alone for a while."""
     breaker_seconds: Positive = 10

@@ -71,7 +71,6 @@ class ProviderPool:
         self.breakers = {
             name: Breaker(routing.breaker_failures, routing.breaker_seconds) for name in providers
         }
-        self.running: Counter[str] = Counter()
         self._used: Counter[tuple[str, str, str, str, str]] = Counter()
         self._flushed = time.monotonic()
         self._background: set[asyncio.Task[Any]] = set()

@@ -54,7 +54,6 @@ DOMAIN: dict[str, tuple[Any, list[tuple[Any, Any]]]] = {
     "routing.ask_timeout_s": (20, [(1, 20), (99, 20)]),
     "routing.complex_from": (0.5, [(0.1, 0.5), (0.9, 0.5)]),
     "routing.min_logprob": (-2.0, [(-1.0, -2.0), (-3.0, -2.0)]),
-    "routing.hedge_queue": (2, [(0, 2), (9, 2)]),
     "routing.breaker_failures": (3, [(1, 3), (9, 3)]),
     "routing.breaker_seconds": (10, [(1, 10), (99, 10)]),
     "providers.lab.kind": ("ollama", [("anthropic", "ollama")]),
