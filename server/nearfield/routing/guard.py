@@ -233,6 +233,7 @@ class Guard:
                 snippets=shown,
                 path=_inside(request.path, errand.workspace),
                 document=_anonymous(errand.workspace + request.document),
+                variants=(),
             )
         elif isinstance(request, ChatRequest) and request.session:
             session = _anonymous(errand.workspace + request.session)
