@@ -1,7 +1,7 @@
 """What is remembered of each open document between two requests, and the situation it tells.
 
-An editor sends the cursor with a request only. Until the next one it moves along with the edits that
-touch it, which is enough to tell typing from jumping.
+An editor sends the cursor with a request only. Until the next one it moves along with the edits
+that touch it, which is enough to tell typing from jumping.
 """
 
 from __future__ import annotations

@@ -262,9 +262,7 @@ class Completer(Feature):
                 plan = asked.plan(found.usage)
                 document.sent(plan.sent)
                 metrics.included = included(plan.piece)
-                self.questions.rates.learn(
-                    found.provider, found.watch, plan.new_chars, found.usage
-                )
+                self.questions.rates.learn(found.provider, found.watch, plan.new_chars, found.usage)
         answer = self._judged(request, found, asked.shaper, metrics)
         if request.invoked and answer.reason in NOT_SHOWABLE and self._on_this_machine():
             return await self._instead(request, found.text, answer, deadline)

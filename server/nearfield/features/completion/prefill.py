@@ -42,8 +42,8 @@ the keystrokes of somebody who types, so that prefill rarely starts only to be s
 
 
 ENOUGH_LINES = 5
-"""More lines after a prompt's middle token, and a new one is evaluated, before requests can no longer
-continue it (`MAX_WRITTEN_LINES`). Sooner would only waste CPU."""
+"""With more lines after its middle token a prompt is replaced, before requests can no longer continue
+it (`MAX_WRITTEN_LINES`). Sooner would only waste CPU."""
 
 
 class Prefill(Feature):

@@ -190,7 +190,10 @@ class PromptCache(Feature):
         """Write what the provider holds of the document, unless that is on the disk already."""
         uri, keeper = document.snapshot.uri, self._keeper
         snapshot = document.snapshot
-        if keeper is None or not self._keeps(document) or (state := self._file(uri, keeper)) is None:
+        if keeper is None or not self._keeps(document):
+            return False
+        state = self._file(uri, keeper)
+        if state is None:
             return False
         try:
             draft = await asyncio.to_thread(_draft, self._folder)

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nearfield.config.schema import Completion
-from nearfield.context.slice import Budget, Slice, breaks, build, line_above, shown_path
+from nearfield.context.slice import Budget, Slice, build
 from nearfield.features.completion.budget import MIN_PROMPT_TOKENS, Allowance
 from nearfield.features.completion.sent_prompt import PromptText, SentPrompt, snippet_chars
 from nearfield.features.documents import Document
+from nearfield.files.lines import plain_breaks, previous_line
 from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.request_context import RequestContext, Source, Task
 from nearfield.syntax.differences import common_prefix
@@ -163,8 +164,8 @@ def cut(
     anchor = left - (len(piece.typed) - len(item))
     for _ in range(LEAD_LINES):
         if anchor > top and text[anchor - 1] in "\r\n":
-            anchor = max(line_above(text, anchor), top)
-    written = breaks(text[anchor:left]) + item
+            anchor = max(previous_line(text, anchor), top)
+    written = plain_breaks(text[anchor:left]) + item
     head = piece.prefix[: len(piece.prefix) - len(written)]
     sent = SentPrompt(
         PromptText(head, written, piece.suffix, piece.snippets),
@@ -188,7 +189,7 @@ def _piece(sent: SentPrompt, cursor: Cursor) -> Slice:
         prefix=text.head + text.written,
         suffix=text.suffix,
         typed=text.written.rpartition("\n")[2],
-        path=shown_path(snapshot),
+        path=snapshot.shown_path,
         language=cursor.parsed.language.name if cursor.parsed else snapshot.language,
         window=sent.window,
         snippets=text.snippets,

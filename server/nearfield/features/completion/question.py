@@ -31,7 +31,7 @@ from nearfield.providers.base import Provider
 from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.router import Router
 from nearfield.syntax.languages import language_for
-from nearfield.syntax.parser import ParseCache, Parsed
+from nearfield.syntax.parser import ParseCache
 from nearfield.types import (
     Capabilities,
     CompletionRequest,

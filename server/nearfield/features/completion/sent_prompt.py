@@ -12,7 +12,7 @@ offered to it (see prompting.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nearfield.context.slice import Window
 from nearfield.types import Cell, Edit, Snippet
@@ -71,7 +71,7 @@ class SentPrompt:
     to_end: bool
     full: bool = False
     stale: bool = False
-    window: Window = Window(0)
+    window: Window = field(default_factory=lambda: Window(0))
     cells: tuple[Cell, ...] | None = None
     cell_chars: int = 0
 
