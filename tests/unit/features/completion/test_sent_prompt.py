@@ -1,4 +1,4 @@
-"""From which cursors a held prompt can be gone on from, and with what."""
+"""From which cursors a prompt that was sent can be continued, and with what."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from nearfield.config.schema import Completion
 from nearfield.features.completion.budget import Allowance
-from nearfield.features.completion.cached_prompt import WRITTEN_LINES
-from nearfield.features.completion.prompting import Cursor, choose, cut, go_on
-from nearfield.features.documents import Document, Documents
+from nearfield.features.completion.prompting import Cursor, Plan, candidates, continued, cut
+from nearfield.features.completion.sent_prompt import MAX_WRITTEN_LINES
+from nearfield.features.documents import Document
 from nearfield.types import Edit, Selected, Snapshot, Span
 
 ABOVE = "import os\n\n\ndef area(width, height):\n"
@@ -23,11 +23,15 @@ def cursor(text: str, offset: int, selected: Selected | None = None) -> Cursor:
     return Cursor(Snapshot("file:///a.py", "python", 1, text), None, offset, selected)
 
 
-def held(text: str, offset: int) -> Document:
-    """A document of which a slice at `offset` has been evaluated."""
+def sent(text: str, offset: int) -> Document:
+    """A document of which a slice at `offset` was sent."""
     document = Document(Snapshot("file:///a.py", "python", 1, text))
-    document.evaluated(cut(cursor(text, offset), document, 1000, SETTINGS).held)
+    document.sent(cut(cursor(text, offset), document, 1000, SETTINGS).sent)
     return document
+
+
+def continuation(cursor: Cursor, document: Document) -> Plan | None:
+    return next(iter(continued(cursor, document, ALLOWANCE)), None)
 
 
 def edited(document: Document, start: int, end: int, text: str) -> str:
@@ -46,88 +50,95 @@ DONE = [
     ("a line", 0, 0, "    return 1\n", LEAD + "    return 1\n"),
     ("carriage returns", 0, 0, "    a\r\n    b", LEAD + "    a\n    b"),
     ("a deletion in the line above", 3, 0, "", "def area(width, height"),
-    ("more lines than are kept", 0, 0, "x\n" * (WRITTEN_LINES + 1), None),
+    ("more lines than are kept", 0, 0, "x\n" * (MAX_WRITTEN_LINES + 1), None),
     ("more than the lines above", len(LEAD) + 3, 0, "", None),
     ("nothing", 0, 0, "", LEAD),
 ]
 
 
 @pytest.mark.parametrize("case", DONE, ids=[case[0] for case in DONE])
-def test_writing_on(case: tuple[str, int, int, str, str | None]) -> None:
+def test_writing_continues_the_prompt(case: tuple[str, int, int, str, str | None]) -> None:
     _, back, _, text, written = case
     at = len(ABOVE)
-    document = held(ABOVE + BELOW, at)
+    document = sent(ABOVE + BELOW, at)
     now = edited(document, at - back, at, text)
-    plan = go_on(cursor(now, at - back + len(text)), document, ALLOWANCE)
-    assert (plan.prompt.written if plan else None) == written
+    plan = continuation(cursor(now, at - back + len(text)), document)
+    assert (plan.sent.text.written if plan else None) == written
     if plan:
-        assert plan.piece.prefix.endswith(plan.prompt.written)
-        assert plan.prompt.begins_as(document.held[0].prompt)
+        assert plan.piece.prefix.endswith(plan.sent.text.written)
+        assert plan.sent.text.begins_as(document.prompts[0].text)
 
 
 def test_an_edit_above_the_window_moves_the_anchor() -> None:
     long = "".join(f"value_{i} = compute({i})\n" for i in range(300))
     at = long.index("value_250")
     document = Document(Snapshot("file:///a.py", "python", 1, long))
-    document.evaluated(cut(cursor(long, at), document, 300, SETTINGS).held)
-    assert document.held[0].anchor - len(document.held[0].above) > 1000
+    document.sent(cut(cursor(long, at), document, 300, SETTINGS).sent)
+    assert document.prompts[0].anchor - len(document.prompts[0].above) > 1000
     now = edited(document, 0, 0, "import sys\n")
-    assert go_on(cursor(now, at + 11), document, ALLOWANCE) is not None
+    assert continuation(cursor(now, at + 11), document) is not None
     now = edited(document, now.index("value_249"), now.index("value_249") + 5, "other")
-    assert go_on(cursor(now, at + 11), document, ALLOWANCE) is not None  # it is written anew
+    assert continuation(cursor(now, at + 11), document) is not None  # it is written anew
     now = edited(document, now.index("value_245"), now.index("value_245") + 5, "other")
-    assert go_on(cursor(now, at + 11), document, ALLOWANCE) is None
+    assert continuation(cursor(now, at + 11), document) is None
 
 
 @pytest.mark.parametrize(
-    ("below", "goes_on"),
+    ("below", "is_continued"),
     [(")", True), ("')", True), (")))))", False), ("x", False), ("", True)],
 )
-def test_what_an_editor_closes_by_itself_is_no_new_suffix(below: str, goes_on: bool) -> None:
+def test_brackets_that_an_editor_closes_are_no_new_suffix(below: str, is_continued: bool) -> None:
     at = len(ABOVE)
-    document = held(ABOVE + BELOW, at)
+    document = sent(ABOVE + BELOW, at)
     now = edited(document, at, at, "    print(" + below)
-    assert (go_on(cursor(now, at + 10), document, ALLOWANCE) is not None) is goes_on
+    assert (continuation(cursor(now, at + 10), document) is not None) is is_continued
 
 
-def test_what_is_new_below_the_end_is_seen() -> None:
-    document = held(ABOVE, len(ABOVE))
+def test_text_after_the_former_end_is_a_new_suffix() -> None:
+    document = sent(ABOVE, len(ABOVE))
     now = edited(document, len(ABOVE), len(ABOVE), "x = 1\n")
-    assert go_on(cursor(now, len(ABOVE)), document, ALLOWANCE) is None
-    assert go_on(cursor(now, len(now)), document, ALLOWANCE) is not None
+    assert continuation(cursor(now, len(ABOVE)), document) is None
+    assert continuation(cursor(now, len(now)), document) is not None
 
 
-def test_a_selected_item_is_written() -> None:
+def test_a_selected_item_counts_as_written() -> None:
     at = len(ABOVE)
-    document = held(ABOVE + BELOW, at)
+    document = sent(ABOVE + BELOW, at)
     now = edited(document, at, at, "    pri")
-    plan = go_on(cursor(now, at + 7, Selected(Span(at + 4, at + 7), "print")), document, ALLOWANCE)
+    plan = continuation(cursor(now, at + 7, Selected(Span(at + 4, at + 7), "print")), document)
     assert plan is not None
-    assert plan.prompt.written == LEAD + "    print"
+    assert plan.sent.text.written == LEAD + "    print"
 
 
-def test_whoever_waits_wants_all_of_it() -> None:
+def test_a_manual_request_prefers_a_full_prompt_to_continuing_a_small_one() -> None:
     long = "".join(f"value_{i} = compute({i})\n" for i in range(300))
     at = long.index("value_250")
-    document = held(long[:at] + long[at:], at)
-    small = cut(cursor(long, at), document, 200, SETTINGS).held
-    document.held = [small]
+    document = sent(long[:at] + long[at:], at)
+    small = cut(cursor(long, at), document, 200, SETTINGS).sent
+    document.prompts = [small]
     roomy = Allowance(fresh_tokens=1400, prompt_tokens=1500)
-    typing = choose(cursor(long, at), document, roomy, SETTINGS)
-    waiting = choose(cursor(long, at), document, roomy, SETTINGS, patient=True)
-    assert typing.prompt == small.prompt
-    assert len(waiting.piece.prefix) > len(typing.piece.prefix)
+    typing = candidates(cursor(long, at), document, roomy, SETTINGS)
+    manual = candidates(cursor(long, at), document, roomy, SETTINGS, is_manual=True)
+    assert typing[0].sent.text == small.text
+    assert len(manual[0].piece.prefix) > len(typing[0].piece.prefix)
+    document.prompts = [cut(cursor(long, at), document, 1400, SETTINGS, full=True).sent]
+    manual = candidates(cursor(long, at), document, roomy, SETTINGS, is_manual=True)
+    assert manual[0].sent.text == document.prompts[0].text
 
 
-def test_what_the_provider_has_given_up_is_forgotten() -> None:
-    documents = Documents()
-    for i in range(3):
-        text = f"x = {i}\n"
-        document = documents.opened(Snapshot(f"file:///{i}.py", "python", 1, text))
-        plan = cut(cursor(text, len(text)), document, 100, SETTINGS)
-        documents.evaluated(document, plan.held, 2)
-    held = [documents.get(f"file:///{i}.py") for i in range(3)]
-    assert [len(one.held) for one in held if one] == [0, 1, 1]
+def test_an_interrupted_prompt_is_continued_after_those_that_were_evaluated() -> None:
+    text = "".join(f"value_{i} = compute({i})\n" for i in range(300))
+    at = text.index("value_250")
+    document = sent(text, at)
+    evaluated = document.prompts[0].text
+    begun = cut(cursor(text, at), document, 300, SETTINGS).sent
+    document.begun(begun)
+    plans = continued(cursor(text, at), document, ALLOWANCE)
+    assert [plan.sent.text for plan in plans] == [evaluated, begun.text]
+    document.sent(begun)
+    plans = continued(cursor(text, at), document, ALLOWANCE)
+    assert plans[0].sent.text == begun.text
+    assert len(document.prompts) == 2
 
 
 TEXTS = st.text(alphabet="ab)\n\r", max_size=30)
@@ -138,18 +149,18 @@ TEXTS = st.text(alphabet="ab)\n\r", max_size=30)
 @example("\n)\r\r", "", [(1, 1, "\n)")])
 # Two line breaks become one.
 @example("a\r\r", "", [(2, 0, "\n")])
-def test_what_is_gone_on_from_is_the_document(
+def test_a_continued_prompt_shows_the_document_as_it_is(
     above: str, below: str, edits: list[tuple[int, int, str]]
 ) -> None:
     """Whatever was edited, the model is shown the text left of the cursor, line by line."""
-    document = held(above + below, len(above))
+    document = sent(above + below, len(above))
     text = above + below
     for at, removed, added in edits:
         start = min(at, len(text))
         text = edited(document, start, min(start + removed, len(text)), added)
     for offset in range(len(text) + 1):
-        plan = go_on(cursor(text, offset), document, ALLOWANCE)
+        plan = continuation(cursor(text, offset), document)
         if plan is not None:
             left = text[:offset].replace("\r\n", "\n").replace("\r", "\n")
             assert left.endswith(plan.piece.prefix)
-            assert plan.held.stale or plan.piece.prefix == left
+            assert plan.sent.stale or plan.piece.prefix == left
