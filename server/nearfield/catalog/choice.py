@@ -1,4 +1,4 @@
-"""Which model on this machine serves a role.
+"""The choice of the model on this machine that serves a role.
 
 The user's setting decides. Without one the best installed model does: for `complete` a base model
 that fills in the middle before an instruct model, in a size that this machine carries; for `chat`
@@ -17,10 +17,11 @@ from nearfield.catalog.recommend import Machine, rank, this_machine
 from nearfield.catalog.templates import CHAT_OF_FILE, FIM_AUTO
 from nearfield.config.schema import Models
 from nearfield.errors import CatalogError, HashMismatch
+from nearfield.types import EditForm
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ModelChoice:
     """The file that serves a role. `entry` is None for a file that the user named by its path.
 
     `problem` says, in a sentence for a person, why the user's setting was not followed; "" when it
@@ -33,13 +34,18 @@ class Choice:
 
     @property
     def name(self) -> str:
-        """How the model is shown."""
+        """The name to show."""
         return self.entry.name if self.entry else self.path.stem
 
     @property
     def fim(self) -> str:
         """The infilling template's name, "auto" (see the file's vocabulary) or ""."""
         return self.entry.fim if self.entry else FIM_AUTO
+
+    @property
+    def edit_form(self) -> EditForm:
+        """The form in which it predicts next edits."""
+        return self.entry.edit_form if self.entry else EditForm.NONE
 
     @property
     def chat(self) -> str:
@@ -49,23 +55,23 @@ class Choice:
 
 def choose(
     role: str, models: Models, catalog: Catalog | None = None, machine: Machine | None = None
-) -> Choice:
-    """Return the model for `role` ("complete" or "chat").
+) -> ModelChoice:
+    """Return the model for `role` ("complete", "edit" or "chat").
 
     May hash a file that was not checked since it changed, so call it off the event loop. Raises
     `CatalogError`, with what to do, when no model on this machine can serve the role.
     """
     catalog = Catalog.load() if catalog is None else catalog
     problem = ""
-    if wish := models.chat if role == "chat" else models.complete:
+    if wish := {"chat": models.chat, "edit": models.edit}.get(role, models.complete):
         try:
             return _named(wish, catalog)
         except CatalogError as error:
             problem = f"models.{role} = {wish!r} cannot be used: {error}"
-    elif role == "chat":
+    elif role in ("chat", "edit"):
         with suppress(CatalogError):
             completing = choose("complete", models, catalog, machine)
-            if completing.entry is None or "chat" in completing.entry.roles:
+            if completing.entry is None or role in completing.entry.roles:
                 # What is wrong with `complete` is said where that is asked for.
                 return replace(completing, problem="")
     here, damage = _here(role, catalog)
@@ -74,18 +80,18 @@ def choose(
         hint = f"Run `nearfield models pull` to fetch the default model, {catalog.default}."
         raise CatalogError(said or f"No model for {role} is on this machine.", hint)
     best = here[0] if len(here) == 1 else _best(here, role, machine or this_machine(catalog))
-    return Choice(best.path, best.entry, f"{said} {best.name} is used." if said else "")
+    return ModelChoice(best.path, best.entry, f"{said} {best.name} is used." if said else "")
 
 
-def _named(wish: str, catalog: Catalog) -> Choice:
-    """What the user named: a catalogue entry or a file. Raises `CatalogError`."""
+def _named(wish: str, catalog: Catalog) -> ModelChoice:
+    """Return the model that the user named, a catalogue entry or a file. Raises `CatalogError`."""
     if wish not in catalog.entries and ("/" in wish or "\\" in wish or wish.endswith(".gguf")):
         path = Path(wish).expanduser()
         if not path.is_file():
             raise CatalogError(f"There is no file {path}.")
         if not is_gguf(path):
             raise HashMismatch(f"{path} is not a GGUF file: it does not begin with 'GGUF'.")
-        return Choice(path)
+        return ModelChoice(path)
     entry = catalog.get(wish)
     if entry.is_static:
         raise CatalogError(
@@ -95,12 +101,12 @@ def _named(wish: str, catalog: Catalog) -> Choice:
     path = catalog.local_path(wish)
     if path is None:
         raise CatalogError("It is not on this machine.", f"Run `nearfield models pull {wish}`.")
-    return Choice(path, entry)
+    return ModelChoice(path, entry)
 
 
-def _here(role: str, catalog: Catalog) -> tuple[list[Choice], list[str]]:
-    """The models that could serve the role now, and what is wrong with files that cannot."""
-    here: list[Choice] = []
+def _here(role: str, catalog: Catalog) -> tuple[list[ModelChoice], list[str]]:
+    """Return the models that can serve the role now, and what is wrong with files that cannot."""
+    here: list[ModelChoice] = []
     damage: list[str] = []
     for entry in catalog.entries.values():
         try:
@@ -108,12 +114,12 @@ def _here(role: str, catalog: Catalog) -> tuple[list[Choice], list[str]]:
         except HashMismatch as error:
             damage.append(str(error))
         else:
-            here += [Choice(path, entry)] if path else []
+            here += [ModelChoice(path, entry)] if path else []
     return here, damage
 
 
-def _best(here: list[Choice], role: str, machine: Machine) -> Choice:
-    """The best that the machine carries, or the smallest when it carries none."""
+def _best(here: list[ModelChoice], role: str, machine: Machine) -> ModelChoice:
+    """Return the best model that the machine carries, or the smallest when it carries none."""
     known = [(choice, choice.entry) for choice in here if choice.entry is not None]
     fitting = [(choice, entry) for choice, entry in known if machine.carries(entry, role)]
     if fitting:

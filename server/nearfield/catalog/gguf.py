@@ -45,7 +45,7 @@ _NEEDED = ("{}.block_count", "{}.context_length", "{}.embedding_length", "tokeni
 
 @dataclass(frozen=True, slots=True)
 class _TensorInfo:
-    """One tensor: its name, its shape (the row's length first), the number of its type, and the
+    """A tensor: its name, its shape (the row's length first), the number of its type, and the
     offset of its data in bytes."""
 
     name: str

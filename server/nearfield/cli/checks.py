@@ -22,7 +22,7 @@ from nearfield.errors import CatalogError, ConfigError, DownloadFailed, Nearfiel
 from nearfield.files.lines import split_lines
 
 if TYPE_CHECKING:
-    from nearfield.catalog.choice import Choice
+    from nearfield.catalog.choice import ModelChoice
     from nearfield.catalog.models import Catalog
     from nearfield.config.load import Loaded
     from nearfield.config.schema import Config
@@ -162,7 +162,7 @@ def models(catalog: Catalog) -> Iterator[Check]:
             yield Check("models", State.OK, f"{entry.name}, {size}, verified ({path})")
 
 
-def role(name: str, config: Config, catalog: Catalog) -> tuple[Check, Choice | None]:
+def role(name: str, config: Config, catalog: Catalog) -> tuple[Check, ModelChoice | None]:
     """Which model serves a role."""
     from nearfield.catalog.choice import choose
 

@@ -52,10 +52,6 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     next_edit: bool = True
     """Whether it is offered to change the other places too, after a name or a function's parameters
     were changed at one, or after two lines were changed alike."""
-    next_edit_model: bool = False
-    """Whether a model of this machine says what has to change next, where you have changed two
-    lines alike and nothing else says how it goes on. Off, because the default model is right too
-    seldom."""
     record: bool = True
     """Whether it is counted, on this machine alone, how fast suggestions come and how many are
     taken, for `nearfield stats`; never any code."""
@@ -118,6 +114,9 @@ class Models(msgspec.Struct, frozen=True, kw_only=True):
 
     complete: str = ""
     """Fills in the middle."""
+    edit: str = ""
+    """Predicts next edits. Empty: the same model as `complete` when it can, else a model for this
+    that is on this machine, else none."""
     chat: str = ""
     """Explains, fixes, chats. Empty: the same model as `complete` when it can chat."""
 
@@ -142,11 +141,11 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
     strategy: Literal["local_only", "local_first", "hybrid", "cloud_only"] = "local_only"
     """Whether a model outside this machine may be considered at all."""
     roles: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    """For a role (complete, fast, code, large, review, embed) the providers to try, in order.
+    """For a role (complete, edit, fast, code, large, review, embed) the providers to try, in order.
     A role that is not named takes "embedded" first, then every other provider that can do it."""
     tasks: dict[str, str] = field(default_factory=dict[str, str])
-    """For a task (complete, explain, document, snippet, code, fix, refactor, test, review, chat)
-    the role that does it, where it shall not be the usual one."""
+    """For a task (complete, edit, explain, document, snippet, code, fix, refactor, test, review,
+    chat) the role that does it, where it shall not be the usual one."""
     escalate: Literal["suggest", "ask", "auto"] = "suggest"
     """When a local answer is not good enough: "suggest" keeps it and offers the cloud beside it,
     "ask" waits for a yes or no, "auto" goes on by itself where this workspace has consented."""

@@ -26,8 +26,8 @@ from nearfield.providers.estimate import (
 from nearfield.providers.tool_text import (
     CLOSE,
     OPEN,
+    CallDetector,
     ToolText,
-    Wish,
     as_text,
     call_schema,
     describe,
@@ -38,6 +38,8 @@ from nearfield.types import (
     Capabilities,
     ChatRequest,
     Delta,
+    EditForm,
+    EditRequest,
     FimTemplate,
     Finish,
     Health,
@@ -46,6 +48,7 @@ from nearfield.types import (
     Message,
     Priority,
     Role,
+    Segment,
     ServedModel,
     Spent,
     Usage,
@@ -70,7 +73,8 @@ class Embedded:
 
     `template` is the family's FIM form; None takes it from the model's vocabulary, and a model
     without such tokens then completes from the prefix alone. `chat_template` is for a file that
-    brings no chat template of its own. `infills` and `chats` say what the model is here for.
+    brings no chat template of its own. `infills` and `chats` say what the model is here for,
+    `edit_form` how it is asked for next edits.
     `temperature` is for chats that name none.
     """
 
@@ -84,6 +88,7 @@ class Embedded:
         chat_template: ChatTemplate | None = None,
         infills: bool = True,
         chats: bool = True,
+        edit_form: EditForm = EditForm.NONE,
         temperature: float = CHAT_TEMPERATURE,
         name: str = "embedded",
     ) -> None:
@@ -95,6 +100,7 @@ class Embedded:
         self._chat_template = chat_template
         self._infills = infills
         self._chats = chats
+        self._edit_form = edit_form
         self._temperature = temperature
         self._rates: tuple[float, float] | None = None
 
@@ -123,6 +129,7 @@ class Embedded:
         return Capabilities(
             infill=self._infills,
             chat=chats,
+            edit=self._edit_form,
             tools=chats,
             schema=True,
             embed=True,
@@ -171,6 +178,29 @@ class Embedded:
                     usage = replace(delta.usage, variant=variants[used][0])
                     yield replace(delta, usage=usage)
 
+    async def edit(self, request: EditRequest) -> AsyncGenerator[Delta]:
+        """See `Provider`."""
+        self.start()
+        await self._engine.ready(request.deadline)
+        if request.is_chat:
+            stream = self.chat(ChatRequest.of_edit(request))
+        else:
+            spec = Generate(
+                id=0,
+                lane="infill",
+                priority=request.priority,
+                document=request.document,
+                variants=[_variant(request.segments)],
+                max_tokens=request.max_tokens,
+                stop=list(request.stop),
+                temperature=0.0,
+                deadline_ms=_left_ms(request.deadline),
+            )
+            stream = self._stream(spec, request.deadline)
+        async with aclosing(stream):
+            async for delta in stream:
+                yield delta
+
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """See `Provider`. With `schema` decoding is constrained by a grammar; with `tools` as well:
         the answer is words, or a call in the form that the model's own template asks for."""
@@ -207,7 +237,7 @@ class Embedded:
         """An answer with tools. When the model begins a call in a form of its own, it is asked
         again for nothing but the call, held to its schema, and when it is not sure of that, for
         words; what it has read is not read again."""
-        wish, calls = Wish(request.tools), ToolText()
+        wish, calls = CallDetector(request.tools), ToolText()
         async with aclosing(self._stream(spec, request.deadline)) as stream:
             async for delta in stream:
                 text = wish.feed(delta.text, ended=delta.finish is not None)
@@ -362,10 +392,10 @@ class Embedded:
                 elif self._suffix_ms(one) <= UNNOTICED_MS:
                     forms = [classic]
             index, extra = (None, 0) if variant is None else (i, variant.max_extra_tokens)
-            for form in forms:
-                pieces = [(segment.text, segment.special) for segment in form]
-                heal = fim.heal_index(template, one, form)
-                variants.append((index, Variant(pieces, heal, extra)))
+            variants += [
+                (index, _variant(form, fim.heal_index(template, one, form), extra))
+                for form in forms
+            ]
         return variants
 
     def _prefill_budget_ms(self, deadline: float | None) -> float:
@@ -412,6 +442,10 @@ def _so_far(usage: Usage, event: Prefilled | Tokens) -> Usage:
         generated_tokens=(usage.generated_tokens or 0) + len(event.logprobs),
         decode_ms=event.decode_ms,
     )
+
+
+def _variant(segments: Sequence[Segment], heal: int = -1, max_extra_tokens: int = 0) -> Variant:
+    return Variant([(s.text, s.special) for s in segments], heal, max_extra_tokens)
 
 
 def _left_ms(deadline: float | None) -> float:

@@ -25,7 +25,7 @@ READ = {
     "catalog/download.py": "writes downloaded models",
     "catalog/gguf.py": "reads models that the user adds",
     "catalog/models.py": "reads the packaged catalogue and the user's own",
-    "catalog/part.py": "continues a download",
+    "catalog/partial_file.py": "continues a download",
     "catalog/user.py": "reads the user's own catalogue",
     "catalog/wheels.py": "reads the log of its own compiler run",
     "cli/audit.py": "writes the export that the user names",

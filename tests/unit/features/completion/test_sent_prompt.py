@@ -149,6 +149,8 @@ TEXTS = st.text(alphabet="ab)\n\r", max_size=30)
 @example("\n)\r\r", "", [(1, 1, "\n)")])
 # Two line breaks become one.
 @example("a\r\r", "", [(2, 0, "\n")])
+# The cursor is inside a line break.
+@example("\r", "\n\ra", [(3, 1, "\n\ra")])
 def test_a_continued_prompt_shows_the_document_as_it_is(
     above: str, below: str, edits: list[tuple[int, int, str]]
 ) -> None:
