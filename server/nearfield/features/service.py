@@ -23,7 +23,7 @@ from nearfield.features.completion.completer import Completer
 from nearfield.features.completion.prefill import PREFILL, Prefill
 from nearfield.features.completion.prompt_cache import FOLDER as PROMPTS
 from nearfield.features.completion.prompt_cache import PromptCache
-from nearfield.features.completion.question import Questions, sequences
+from nearfield.features.completion.question import Questions
 from nearfield.features.cursor import DocumentTrees
 from nearfield.features.documents import Documents
 from nearfield.features.feature import DocumentChange, Features, isolated
@@ -92,7 +92,7 @@ class Service:
         scheduler = self._scheduler = IdleScheduler()
         trees = self._trees = DocumentTrees()
         self._board = StatusBoard()
-        self._health = HealthWatch(self._board, self.activity, self._came_ready, documents.cooled)
+        self._health = HealthWatch(self._board, self.activity, self._came_ready)
         recorder = Recorder(RecordStore())
         self.acceptance = Acceptance(self._text_of, recorder.row_changed)
         self.knowledge = Knowledge(
@@ -103,9 +103,7 @@ class Service:
             self.activity,
             on_prepared=self._snippets_came,
         )
-        self.next_edits = NextEdits(
-            documents, trees.cursor, scheduler, self._displaced, traces=self.traces
-        )
+        self.next_edits = NextEdits(documents, trees.cursor, scheduler, traces=self.traces)
         self._completer = Completer(
             documents,
             Questions(trees, self.knowledge.ready, self.knowledge.prepare),
@@ -364,7 +362,6 @@ class Service:
             # The old model leaves the memory before the new one comes.
             await self._free(old)
             assemble.begin(fresh)
-            self._documents.cooled()
             self._health.use(self.router, notes, self.workspace)
 
     async def _adopt(self) -> None:
@@ -400,7 +397,6 @@ class Service:
             for provider in self._providers.values():
                 if minutes and isinstance(provider, Resting) and await provider.rest(minutes * 60):
                     log.info("%s rests: its model was unloaded", provider.name)
-                    self._documents.cooled()
 
     def _plan_idle_work(self, uri: str) -> None:
         self._latest = uri
@@ -415,11 +411,6 @@ class Service:
             return
         if self.activity.allows_idle_work(document.snapshot.root):
             self._prefill.idle(document)
-
-    def _displaced(self) -> None:
-        """The model has read what is of no document."""
-        if self.router is not None:
-            self._documents.displaced(sequences(self.router))
 
     def _came_ready(self) -> None:
         self._prompt_cache.restore_recent()

@@ -80,15 +80,13 @@ class NextEdit:
 
 
 class NextEdits(Feature):
-    """The next edits of all documents. `cursor` gives a document's tree as it is now; `on_asked`
-    is called when a model has read something else than a document."""
+    """The next edits of all documents. `cursor` gives a document's tree as it is now."""
 
     def __init__(
         self,
         documents: Documents,
         cursor: CursorOf,
         scheduler: IdleScheduler,
-        on_asked: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         traces: TraceLog | None = None,
     ) -> None:
@@ -99,7 +97,7 @@ class NextEdits(Feature):
         self._before = ParseCache(4)
         self._made = 0
         self._recent = HunkHistory()
-        self.model = EditModel(self._recent, TraceLog() if traces is None else traces, on_asked)
+        self.model = EditModel(self._recent, TraceLog() if traces is None else traces)
         self._offers = ModelOffers(self.model, self._tree_of, self._named)
         self.configure(FolderConfigs(Config()))
 
