@@ -9,7 +9,7 @@ from pathlib import Path
 from nearfield.cli.named import MOST_BYTES
 from nearfield.errors import NearfieldError
 from nearfield.files.encoding import NEW, text_file
-from nearfield.files.place import Place
+from nearfield.files.open_folder import OpenFolder
 
 __all__ = ["Patch", "apply"]
 
@@ -34,12 +34,12 @@ def apply(patches: Mapping[Path, Patch]) -> None:
             content = _content(path, patch)
             target = targets[path]
             target.parent.mkdir(parents=True, exist_ok=True)
-            staged[path] = Place(target.parent).stage(target.name, content)
+            staged[path] = OpenFolder(target.parent).stage(target.name, content)
         for path, patch in patches.items():
             # Checked again as late as possible, because staging takes a moment.
             _content(path, patch)
         for path, temporary in list(staged.items()):
-            Place(targets[path].parent).put(temporary, targets[path].name)
+            OpenFolder(targets[path].parent).put(temporary, targets[path].name)
             del staged[path]
     except OSError as error:
         raise NearfieldError(
@@ -47,7 +47,7 @@ def apply(patches: Mapping[Path, Patch]) -> None:
         ) from error
     finally:
         for path, temporary in staged.items():
-            Place(targets[path].parent).discard(temporary)
+            OpenFolder(targets[path].parent).discard(temporary)
 
 
 def _content(path: Path, patch: Patch) -> bytes:
