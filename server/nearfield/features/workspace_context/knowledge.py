@@ -25,7 +25,7 @@ from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.status import IndexState
 from nearfield.features.workspace_context.prepared import Prepared
-from nearfield.features.workspace_context.recent_edits import Recent
+from nearfield.features.workspace_context.recent_edits import RecentEdits
 from nearfield.features.workspace_context.snippets import (
     ContextSnippet,
     RetrievalQuery,
@@ -87,7 +87,7 @@ class Knowledge(Feature):
         self._documents: dict[str, Snapshot] = {}
         self._prepared: dict[str, Prepared] = {}
         self._preparing: asyncio.Task[None] | None = None
-        self._recent = Recent()
+        self._recent = RecentEdits()
         self._changed = asyncio.Event()
         self._paused = False
         self._listeners = Listeners[IndexState]()
@@ -221,7 +221,7 @@ class Knowledge(Feature):
     def pieces(self, uri: str) -> tuple[ContextSnippet, ...]:
         """What `ready` is made of, with the reasons."""
         prepared = self._prepared.get(uri)
-        return prepared.pieces if prepared is not None else ()
+        return prepared.snippets if prepared is not None else ()
 
     async def around(
         self, snapshot: Snapshot, offset: int, *, budget: int, meaning: bool = True
@@ -318,7 +318,7 @@ class Knowledge(Feature):
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                found = await self._gathered(snapshot, offset, Prepared.MOST_CHARS, meaning=False)
+                found = await self._gathered(snapshot, offset, Prepared.MAX_CHARS, meaning=False)
                 self._prepared.setdefault(snapshot.uri, Prepared()).adopt(found)
 
     async def _prepare(self, uri: str, offset: int | None) -> None:
@@ -328,7 +328,7 @@ class Knowledge(Feature):
             return
         held = self._prepared.setdefault(uri, Prepared())
         place = min(len(snapshot.text) if offset is None else offset, len(snapshot.text))
-        found = await self._gathered(snapshot, place, Prepared.MOST_CHARS, meaning=False)
+        found = await self._gathered(snapshot, place, Prepared.MAX_CHARS, meaning=False)
         if held.lacks(found):
             await asyncio.sleep(held.steady_seconds)
         if held.adopt(found) and uri in self._documents:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from nearfield.context.mentions import Mention
 from nearfield.context.skeleton import cut_lines, skeleton
-from nearfield.features.workspace_context.recent_edits import Region
+from nearfield.features.workspace_context.recent_edits import EditedRegion
 from nearfield.syntax.languages import language_for
 from nearfield.types import Snapshot, Snippet, SnippetKind, SymbolLocation
 
@@ -81,7 +81,7 @@ class RetrievalQuery:
     snapshot: Snapshot
     offset: int
     mentions: Sequence[Mention]
-    regions: Sequence[Region]
+    regions: Sequence[EditedRegion]
     meaning: bool = False
 
     @property
