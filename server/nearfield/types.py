@@ -167,8 +167,8 @@ class FimTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of a rendered prompt. Only `special` text is parsed as control tokens: a document that
-    contains "<|fim_middle|>" cannot forge one."""
+    """A piece of a rendered prompt. Only `special` text is parsed as control tokens: a document
+    that contains "<|fim_middle|>" cannot forge one."""
 
     text: str
     special: bool = False
@@ -397,8 +397,8 @@ WOULD_ANSWER = frozenset({HealthState.READY, HealthState.IDLE})
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The health of a provider. `detail` is one sentence for the user: the problem and its remedy, or
-    the current activity. `progress` is 0..1 while something loads."""
+    """The health of a provider. `detail` is one sentence for the user: the problem and its remedy,
+    or the current activity. `progress` is 0..1 while something loads."""
 
     state: HealthState
     detail: str = ""

@@ -29,7 +29,7 @@ class Prepared:
     changed_at: float = 0.0
 
     def adopt(self, found: Sequence[ContextSnippet]) -> bool:
-        """Take what the cursor needs now, the most helpful last; return whether anything changed."""
+        """Take what the cursor needs, the most helpful last; return whether anything changed."""
         if not self.lacks(found):
             return False
         wanted = {snippet.key: snippet for snippet in found}
