@@ -73,7 +73,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One change of a document: `span` of the text before it, replaced by `text`."""
+    """A change of a document: `span` of the text before it, replaced by `text`."""
 
     span: Span
     text: str
@@ -148,7 +148,7 @@ class SymbolLocation:
 
 @dataclass(frozen=True, slots=True)
 class FimTemplate:
-    """How a model family marks fill-in-the-middle: the control tokens' exact texts.
+    """The way a model family marks fill-in-the-middle: the control tokens' exact texts.
 
     `order` is "psm" (prefix, suffix, middle) or "spm" (suffix first). `file_sep` and `repo_name`
     are empty where the family has no repository-level form. `end` lists further texts that end
@@ -175,7 +175,7 @@ class Segment:
 
 
 class SnippetKind(StrEnum):
-    """Why a snippet is in the prompt."""
+    """The reason why a snippet is in the prompt."""
 
     DEFINITION = "definition"
     SIMILAR = "similar"
@@ -272,7 +272,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. An assistant turn may carry tool calls; a tool turn answers `tool_call_id`."""
+    """A turn of a chat. An assistant's may carry tool calls; a tool's answers `tool_call_id`."""
 
     role: Role
     content: str
@@ -308,7 +308,7 @@ class ChatRequest:
 
 
 class Finish(StrEnum):
-    """Why a generation ended."""
+    """The reason why a generation ended."""
 
     STOP = "stop"
     LENGTH = "length"
@@ -430,7 +430,7 @@ class Situation(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why nothing was shown; `features/reasons.py` has the explanations for the user."""
+    """The reason why nothing was shown; `features/reasons.py` has the explanations for the user."""
 
     SHOWN = ""
     # By the user or the settings.
@@ -491,7 +491,7 @@ class Included:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One answered request, as `nearfield/trace` shows it; never any text of a document.
+    """An answered request, as `nearfield/trace` shows it; never any text of a document.
 
     `shown` is true if the client got at least one item; otherwise `reason` says why not, and
     `detail` what the error was. `mean_logprob` and `min_logprob` are of the tokens of the text that

@@ -1,4 +1,4 @@
-"""One stream from a model, read until there is enough of it.
+"""A stream from a model, read until there is enough of it.
 
 The stream is always closed at the end: enough text, the deadline, an error or a cancellation.
 Closing it frees the model.
@@ -21,7 +21,7 @@ from nearfield.types import Delta, Finish, InfillRequest, Reason, Usage
 
 
 class Ending(StrEnum):
-    """How a stream ended."""
+    """The way a stream ended."""
 
     FINISHED = "finished"  # the model wrote its end token
     ENOUGH = "enough"  # the statement, block or scope is complete

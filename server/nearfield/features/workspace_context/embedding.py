@@ -1,7 +1,7 @@
-"""The index's vectors by a provider: one on this machine, or none.
+"""Vectors for the index by a provider on this machine.
 
-An index is the whole of a workspace, so it is not offered to anybody outside, whatever was allowed
-for single requests: nobody could look through what would be sent.
+An index covers a whole workspace, so it is never sent outside this machine, whatever was allowed
+for single requests: no user could review what would be sent.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from nearfield.routing.egress import Egress
 
 
 class Session(Protocol):
-    """What is needed of a service."""
+    """The part of the service that is used here."""
 
     @property
     def config(self) -> Config:
@@ -30,8 +30,8 @@ class Session(Protocol):
 
 
 async def embedded_here(session: Session, texts: Sequence[str]) -> list[list[float]]:
-    """One vector a text, by the provider that `index.embedder` names. Raises `NotPermitted` for one
-    outside this machine, `NotReady` while it is not there, and whatever it raises itself."""
+    """Return one vector per text, by the provider that `index.embedder` names. Raises
+    `NotPermitted` if it is outside this machine, `NotReady` if there is none, or its errors."""
     name = session.config.index.embedder
     provider = session.providers.get(name)
     if provider is None:
