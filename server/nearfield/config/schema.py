@@ -52,10 +52,6 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     next_edit: bool = True
     """Whether it is offered to change the other places too, after a name or a function's parameters
     were changed at one, or after two lines were changed alike."""
-    next_edit_model: bool = False
-    """Whether a model of this machine says what has to change next, where you have changed two
-    lines alike and nothing else says how it goes on. Off, because the default model is right too
-    seldom."""
     record: bool = True
     """Whether it is counted, on this machine alone, how fast suggestions come and how many are
     taken, for `nearfield stats`; never any code."""
@@ -118,6 +114,9 @@ class Models(msgspec.Struct, frozen=True, kw_only=True):
 
     complete: str = ""
     """Fills in the middle."""
+    edit: str = ""
+    """Predicts next edits. Empty: the same model as `complete` when it can, else a model for this
+    that is on this machine, else none."""
     chat: str = ""
     """Explains, fixes, chats. Empty: the same model as `complete` when it can chat."""
 
@@ -142,11 +141,11 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
     strategy: Literal["local_only", "local_first", "hybrid", "cloud_only"] = "local_only"
     """Whether a model outside this machine may be considered at all."""
     roles: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    """For a role (complete, fast, code, large, review, embed) the providers to try, in order.
+    """For a role (complete, edit, fast, code, large, review, embed) the providers to try, in order.
     A role that is not named takes "embedded" first, then every other provider that can do it."""
     tasks: dict[str, str] = field(default_factory=dict[str, str])
-    """For a task (complete, explain, document, snippet, code, fix, refactor, test, review, chat)
-    the role that does it, where it shall not be the usual one."""
+    """For a task (complete, edit, explain, document, snippet, code, fix, refactor, test, review,
+    chat) the role that does it, where it shall not be the usual one."""
     escalate: Literal["suggest", "ask", "auto"] = "suggest"
     """When a local answer is not good enough: "suggest" keeps it and offers the cloud beside it,
     "ask" waits for a yes or no, "auto" goes on by itself where this workspace has consented."""
@@ -157,9 +156,6 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
     calibrated default."""
     min_logprob: Annotated[float, Meta(le=0)] = -2.0
     """A local answer whose tokens' mean log-probability is below this is not good enough."""
-    hedge_queue: NonNegative = 2
-    """A completion is asked of two providers at once when the first one already works on this many
-    requests; the faster one answers. 0 never does."""
     breaker_failures: Positive = 3
     """A provider that failed this often in a row is left alone for a while."""
     breaker_seconds: Positive = 10
@@ -249,13 +245,6 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     half a kilobyte for each piece of code. Without it, names and words are found."""
     on_battery: bool = False
     """Whether vectors are made while the machine runs on its battery (user only)."""
-    embedder: str = ""
-    """The provider that makes the vectors instead of the small model that is shipped, e.g.
-    "ollama" (user only). It must be on this machine: code is not sent anywhere to be embedded."""
-    static_model: str = ""
-    """The static embedding that makes the first vectors, which answer until the real ones are made:
-    a name of the catalogue with the role "search", or the path of a folder in model2vec's format
-    (user only). Empty: the one that is shipped. With `vectors` off there is none."""
     store: str = ""
     """A PostgreSQL database that your team shares, "postgresql://USER@HOST/DATABASE": workspaces
     that it holds are not indexed here but looked up there (user only). Words, names and paths of

@@ -40,7 +40,6 @@ from nearfield.features.remote_choice import clouds
 from nearfield.features.review.reviewer import Reviewer
 from nearfield.features.status import State, Status, StatusBoard
 from nearfield.features.trace import TraceLog
-from nearfield.features.workspace_context.embedding import embedded_here
 from nearfield.features.workspace_context.knowledge import Knowledge
 from nearfield.providers.base import Provider
 from nearfield.routing.ledger import Said, data_dir
@@ -107,9 +106,8 @@ class Service:
         self.knowledge = Knowledge(self.configs, questions.cursor)
         self.actions = Actions(self, questions.cursor, self.knowledge)
         self.knowledge.when_prepared = self._snippets_came
-        self.knowledge.embed = partial(embedded_here, self)
-        self.next_edits = NextEdits(questions.cursor)
-        self.next_edits.guesser.asked = self._displaced
+        self.next_edits = NextEdits(questions.cursor, traces=self.traces)
+        self.next_edits.model.asked = self._displaced
         self._completer.next_edit = partial(suggestion_for, self.next_edits)
         self._completer.recorded = self._recorder.answered
         questions.snippets = self.knowledge.ready

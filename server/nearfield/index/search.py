@@ -22,9 +22,9 @@ from typing import Any, Protocol
 from nearfield.files.read import UnreadableFile
 from nearfield.files.workspace import WorkspaceFiles
 from nearfield.index.around import Around, module_word
-from nearfield.index.asked_embedder import NotEmbedded
 from nearfield.index.chunks import doc_of
 from nearfield.index.early_store import EarlyReader
+from nearfield.index.embedder import NotEmbedded
 from nearfield.index.files import MAX_FILE_BYTES, digest_of, most_bytes
 from nearfield.index.interface import IndexReader, NearestChunks, Place, Row
 from nearfield.index.understand import text_of
@@ -50,8 +50,7 @@ which is flat around these."""
 EARLY_WEIGHT = {QueryKind.SYMBOL: 0.1, QueryKind.WORDS: 0.3, QueryKind.CODE: 0.3}
 """The same for the early vectors, which know less."""
 READY_SHARE = 0.9
-"""Another embedder's vectors are searched from this share of the most that there are of one: until
-then those of the one before answer."""
+"""The real vectors are searched once there are this share as many as early ones."""
 MIN_COSINE = 0.15
 """Below this two texts have nothing in common; there is always a nearest one."""
 NAMED_BOOST = 1.0
@@ -156,21 +155,19 @@ class Searcher:
         root: Path,
         reader: IndexReader,
         embedder: TextEmbedder | None,
-        preferred: TextEmbedder | None = None,
         early: EarlyReader | None = None,
         *,
         max_bytes: int = MAX_FILE_BYTES,
     ) -> None:
-        """`embedder` None: without vectors. Those of `preferred` are searched once there are about
-        as many of them, and as long as it can be had; else those of `embedder` are. `early` ones
-        are searched until there are about as many of either. A file of more than `max_bytes` is not
-        read again."""
+        """Search without vectors if `embedder` is None. `early` vectors are searched until there
+        are about as many real ones, and when the embedder is not installed. A file of more than
+        `max_bytes` bytes is not read again."""
         self._root, self._max_bytes = root, max_bytes
         self._files = WorkspaceFiles(root)
         self._reader = reader
-        self._embedders = [one for one in (preferred, embedder) if one is not None]
+        self._embedder = embedder
         self._early = early
-        self._vectors: dict[str, NearestChunks] = {}
+        self._vectors: NearestChunks | None = None
         self._read: OrderedDict[str, tuple[tuple[bytes, int, int], list[str]]] = OrderedDict()
 
     @property
@@ -237,26 +234,22 @@ class Searcher:
 
     def _nearest(self, query: str) -> tuple[list[tuple[int, float]], dict[QueryKind, float]]:
         """The nearest chunks, and what they weigh by the kind of the query."""
-        made = [self._reader.vectors_of(one.name) for one in self._embedders]
-        most = max(made, default=0)
-        early = len(self._early) if self._early is not None else 0
-        if self._early is not None and most < READY_SHARE * early:
-            found = _alike(self._early.nearest(query, CANDIDATES))
-            if found:
-                return found, EARLY_WEIGHT
-        for embedder, count in zip(self._embedders, made, strict=True):
-            if not count or count < READY_SHARE * most:
-                continue
-            try:
-                wanted = embedder.embed([query])[0]
-            except NotEmbedded:
-                continue
-            vectors = self._vectors.get(embedder.name)
-            if vectors is None:
-                vectors = self._reader.vectors(embedder.name, embedder.dimensions)
-                self._vectors[embedder.name] = vectors
-            return _alike(vectors.nearest(wanted, CANDIDATES)), VECTOR_WEIGHT
-        return [], VECTOR_WEIGHT
+        embedder, early = self._embedder, self._early
+        made = self._reader.vectors_of(embedder.name) if embedder is not None else 0
+        if early is None or made >= READY_SHARE * len(early):
+            early = None
+        if early is not None and (found := _alike(early.nearest(query, CANDIDATES))):
+            return found, EARLY_WEIGHT
+        if embedder is None or not made:
+            return [], VECTOR_WEIGHT
+        try:
+            wanted = embedder.embed([query])[0]
+        except NotEmbedded:
+            found = _alike(early.nearest(query, CANDIDATES)) if early is not None else []
+            return found, EARLY_WEIGHT
+        if self._vectors is None:
+            self._vectors = self._reader.vectors(embedder.name, embedder.dimensions)
+        return _alike(self._vectors.nearest(wanted, CANDIDATES)), VECTOR_WEIGHT
 
     def _named(self, query: str, *, fuzzy: bool) -> list[int]:
         """The chunks that define what a query names; with `fuzzy`, something like it."""

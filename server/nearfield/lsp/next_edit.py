@@ -1,5 +1,5 @@
-"""What else has to change after an edit: `textDocument/copilotInlineEdit`, in the shape that
-clients of Copilot's server know, and the commands `nearfield.nextEdit` and
+"""Offers of what else has to change after an edit: `textDocument/copilotInlineEdit`, in the shape
+that clients of Copilot's server know, and the commands `nearfield.nextEdit` and
 `nearfield.dismissEdit` for a key of an editor.
 """
 
@@ -31,8 +31,8 @@ BEHIND_SECONDS = 0.5
 """A client may ask about a version whose change it has not sent yet; Neovim sends it after 0.15."""
 CHECK_SECONDS = 0.025
 MODEL_SECONDS = 5.0
-"""A client that asks for next edits, or a key, waits so long for a model; it has what is certain at
-once, and ends its question when the user types on."""
+"""Longest wait for a model where no rule has an offer. The model is asked on: the next request has
+its answer, unless the user types."""
 
 
 class WireDocument(msgspec.Struct, frozen=True):
@@ -43,7 +43,7 @@ class WireDocument(msgspec.Struct, frozen=True):
 
 
 class InlineEditParams(msgspec.Struct, frozen=True):
-    """Where the cursor is."""
+    """A document and a cursor in it."""
 
     document: WireDocument = msgspec.field(name="textDocument")
     position: WirePosition

@@ -17,7 +17,7 @@ token.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import PurePath
 from typing import Annotated, Any
@@ -25,20 +25,20 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from nearfield.config.schema import ProviderSettings
 from nearfield.errors import NotReady, ProviderError, Unsupported
 from nearfield.providers import estimate, fim, openai_chat
 from nearfield.providers.cut import Cut, answer, server_stops
-from nearfield.providers.families import template_of
+from nearfield.providers.families import edit_form_of, template_of
 from nearfield.providers.http import Http
+from nearfield.providers.http_provider import EMBED_TIMEOUT_SECONDS, HttpProvider
 from nearfield.providers.openai_chat import Timings, TokenProb
-from nearfield.providers.options import Key, Secret, ServerOptions, read
-from nearfield.providers.speed import Speed
+from nearfield.providers.options import Key, ProviderArgs, ServerOptions
 from nearfield.types import (
     CHAT_TEMPERATURE,
     Capabilities,
     ChatRequest,
     Delta,
+    EditRequest,
     FimTemplate,
     Finish,
     Health,
@@ -52,7 +52,6 @@ from nearfield.types import (
 DEFAULT_URL = "http://127.0.0.1:8080"
 CHAT_PATH = "/v1/chat/completions"
 PLAIN, AUTO = "plain", "auto"
-EMBED_TIMEOUT_S = 120.0
 _FINISH = {"eos": Finish.STOP, "word": Finish.STOP, "limit": Finish.LENGTH, "none": Finish.STOP}
 
 
@@ -71,7 +70,7 @@ class LlamaServerOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknow
     """How freely chats choose their words, where the request does not say it."""
 
 
-class _Piece(msgspec.Struct, frozen=True):
+class _CompletionChunk(msgspec.Struct, frozen=True):
     content: str
     stop: bool = False
     stop_type: str = "none"
@@ -81,53 +80,45 @@ class _Piece(msgspec.Struct, frozen=True):
     timings: Timings | None = None
 
 
-class _Settings(msgspec.Struct, frozen=True):
+class _GenerationSettings(msgspec.Struct, frozen=True):
     n_ctx: int | None = None
 
 
 class _Props(msgspec.Struct, frozen=True):
-    default_generation_settings: _Settings = msgspec.field(default_factory=_Settings)
+    default_generation_settings: _GenerationSettings = msgspec.field(
+        default_factory=_GenerationSettings
+    )
     total_slots: int = 1
     model_alias: str = ""
     model_path: str = ""
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """One of the server's lanes."""
+    """A lane of the server."""
 
     id: int
     is_processing: bool
     n_ctx: int | None = None
 
 
-class LlamaServer:
+class LlamaServer(HttpProvider):
     """See the module's docstring."""
 
-    def __init__(
-        self,
-        name: str,
-        settings: ProviderSettings,
-        *,
-        environ: Mapping[str, str],
-        secret: Secret | None = None,
-        key: Key | None = None,
-    ) -> None:
+    def __init__(self, args: ProviderArgs, key: Key | None = None) -> None:
         """Raises `ConfigError`. `key` is for a server that we started ourselves."""
-        self.name = name
-        self.model = settings.model or "llama-server"
-        self._model_named = bool(settings.model)
-        self._options = read(name, settings.options, LlamaServerOptions)
-        options = self._options
-        key = key or Key(name, environ, secret, env=options.api_key_env, encoded=bool(options.user))
-        url = settings.base_url or DEFAULT_URL
-        self._http = Http(name, url, options, key, environ=environ, model=self.model)
-        self._form = self._options.fim_template
+        self._options = options = args.options(LlamaServerOptions)
+        url, model = args.settings.base_url or DEFAULT_URL, args.settings.model or "llama-server"
+        key = key or args.key(options)
+        http = Http(args.name, url, options, key, environ=args.environ, model=model)
+        super().__init__(args.name, model, http)
+        self._model_named = bool(args.settings.model)
+        self._form = options.fim_template
         self._template: FimTemplate | None = None
         if self._form not in ("", PLAIN, AUTO):
-            self._template = template_of(name, "", self._options.fim_template)
+            self._template = template_of(args.name, "", self._form)
+        self._edit = edit_form_of(args.name, args.settings.model, options.edit_form)
         self._infill = True
-        self._context = self._options.context_tokens
-        self._speed = Speed()
+        self._context = options.context_tokens
 
     @property
     def capabilities(self) -> Capabilities:
@@ -136,6 +127,7 @@ class LlamaServer:
         return Capabilities(
             infill=self._infill,
             chat=self._options.chat,
+            edit=self._edit,
             tools=self._options.chat,
             schema=self._options.chat,
             embed=self._options.embed,
@@ -161,7 +153,8 @@ class LlamaServer:
         return Health(HealthState.READY, f"{self.model} at {self._http.who.host}.")
 
     async def slots(self) -> list[Slot]:
-        """What the server's lanes are doing. Raises `Unsupported` when it was not started so."""
+        """Return the state of the server's lanes. Raises `Unsupported` when it was not started with
+        them."""
         return self._http.convert(await self._http.ask("GET", "/slots"), list[Slot])
 
     async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
@@ -188,10 +181,31 @@ class LlamaServer:
         if self._form in ("", AUTO):
             path, body, cut = "/infill", _infill(request), Cut.of(request)
         else:
-            path, body = "/completion", await self._tokens(self._template, request)
+            path, body = "/completion", await self._tokens(fim.render(self._template, request))
             cut = Cut.of(request, self._template.end if self._template else ())
         pieces = self._pieces(path, body | _sampling(request, cut), request.deadline)
         async with aclosing(answer(pieces, request, cut, self.model, self._speed)) as stream:
+            async for delta in stream:
+                yield delta
+
+    async def edit(self, request: EditRequest) -> AsyncGenerator[Delta]:
+        """See `Provider`."""
+        if request.is_chat:
+            stream = self.chat(ChatRequest.of_edit(request))
+        else:
+            cut = Cut.of(request)
+            body = await self._tokens(request.segments)
+            body |= {
+                "n_predict": request.max_tokens,
+                "temperature": 0.0,
+                "stop": server_stops(cut),
+                "stream": True,
+                "cache_prompt": True,
+                "n_probs": 1,
+            }
+            pieces = self._pieces("/completion", body, request.deadline)
+            stream = answer(pieces, request, cut, self.model, self._speed)
+        async with aclosing(stream):
             async for delta in stream:
                 yield delta
 
@@ -213,7 +227,7 @@ class LlamaServer:
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """See `Provider`."""
         body = {"input": list(texts), "model": self.model}
-        said = await self._http.ask("POST", "/v1/embeddings", body, timeout_s=EMBED_TIMEOUT_S)
+        said = await self._http.ask("POST", "/v1/embeddings", body, timeout_s=EMBED_TIMEOUT_SECONDS)
         vectors = openai_chat.embeddings_in_order(said, len(texts))
         if vectors is None:
             raise self._http.bad("no embeddings")
@@ -230,17 +244,12 @@ class LlamaServer:
         await self.health()
         return [ServedModel(self.model, self._context)]
 
-    async def aclose(self) -> None:
-        """See `Provider`."""
-        await self._http.aclose()
-
     async def _tokenize(self, segment: Segment) -> list[int]:
         body = {"content": segment.text, "parse_special": segment.special, "add_special": False}
         said = await self._http.ask("POST", "/tokenize", body)
         return self._http.convert(said, _Tokens).tokens
 
-    async def _tokens(self, template: FimTemplate | None, request: InfillRequest) -> dict[str, Any]:
-        segments = fim.render(template, request)
+    async def _tokens(self, segments: Sequence[Segment]) -> dict[str, Any]:
         parts = await asyncio.gather(*(self._tokenize(segment) for segment in segments))
         return {"prompt": [token for part in parts for token in part]}
 
@@ -255,7 +264,7 @@ class LlamaServer:
     ) -> AsyncGenerator[Delta]:
         async with aclosing(self._http.stream(path, body, deadline=deadline)) as events:
             async for data in events:
-                piece: _Piece = self._http.decode(data, _Piece)
+                piece: _CompletionChunk = self._http.decode(data, _CompletionChunk)
                 probs = tuple(p.logprob for p in piece.completion_probabilities or ())
                 if not piece.stop:
                     yield Delta(piece.content, probs)
@@ -265,7 +274,7 @@ class LlamaServer:
                 return
         raise self._http.broke_off()
 
-    def _usage(self, piece: _Piece) -> Usage:
+    def _usage(self, piece: _CompletionChunk) -> Usage:
         timings = piece.timings or Timings()
         return Usage(
             model=self.model,
@@ -283,8 +292,8 @@ class _Tokens(msgspec.Struct, frozen=True):
 
 
 def _infill(request: InfillRequest) -> dict[str, Any]:
-    """The typed part of the line is sent apart, as `prompt`: what stands before it then keeps its
-    tokens from one keystroke to the next."""
+    """Return the body of `/infill`. The typed part of the line is sent as `prompt`, so that the
+    tokens above it stay the same from one keystroke to the next."""
     above = request.prefix[: len(request.prefix) - len(request.typed)]
     return {
         "input_prefix": above,

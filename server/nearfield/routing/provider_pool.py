@@ -31,12 +31,16 @@ from nearfield.routing.money import estimate_tokens
 from nearfield.routing.plan import Candidate, Funds, Plan, plan
 from nearfield.routing.request_context import Consent, Decision, Offer, RequestContext
 from nearfield.routing.store import Store
-from nearfield.types import ChatRequest, Delta, InfillRequest, Usage
+from nearfield.types import ChatRequest, Delta, EditRequest, InfillRequest, Usage
 
 log = logging.getLogger(__name__)
 
 EMBEDDED = "embedded"
-STAND_INS = {EMBEDDED: "llama_server", "embedded_chat": "llama_server_chat"}
+STAND_INS = {
+    EMBEDDED: "llama_server",
+    "embedded_chat": "llama_server_chat",
+    "embedded_edit": "llama_server_edit",
+}
 """Where llama-cpp-python is not installed, a llama.cpp server of our own stands in for each."""
 
 # Sums of what local models did are written this often: a killed server loses at most this much of
@@ -71,7 +75,6 @@ class ProviderPool:
         self.breakers = {
             name: Breaker(routing.breaker_failures, routing.breaker_seconds) for name in providers
         }
-        self.running: Counter[str] = Counter()
         self._used: Counter[tuple[str, str, str, str, str]] = Counter()
         self._flushed = time.monotonic()
         self._background: set[asyncio.Task[Any]] = set()
@@ -128,6 +131,10 @@ class ProviderPool:
             if isinstance(provider, Egress):
                 return provider.infill(request, errand)
             return provider.infill(request)
+        if isinstance(request, EditRequest):
+            if isinstance(provider, Egress):
+                return provider.edit(request, errand)
+            return provider.edit(request)
         if not isinstance(request, ChatRequest):
             raise TypeError("texts are embedded, not streamed")
         if isinstance(provider, Egress):
@@ -262,6 +269,8 @@ def can(provider: Provider, role: str) -> bool:
     able = provider.capabilities
     if role == "complete":
         return able.infill
+    if role == "edit":
+        return bool(able.edit)
     return able.embed if role == "embed" else able.chat
 
 

@@ -27,13 +27,12 @@ from nearfield.errors import (
     ProviderError,
 )
 from nearfield.providers.base import Provider
-from nearfield.routing.hedge import race
 from nearfield.routing.plain_text import PlainText, literal_in, plain
 from nearfield.routing.plan import BROKE, NO_CLOUD, REFUSED, Step, Use
 from nearfield.routing.provider_pool import ProviderPool
 from nearfield.routing.quality import Answer, judge
 from nearfield.routing.request_context import Decision, Offer, RequestContext
-from nearfield.types import ChatRequest, Delta, Finish, InfillRequest, Usage
+from nearfield.types import ChatRequest, Delta, EditRequest, Finish, InfillRequest, Usage
 
 # A provider ends its own stream at the deadline; this long after it the router does.
 GRACE_SECONDS = 0.25
@@ -82,7 +81,7 @@ class Route:
         self,
         desk: ProviderPool,
         role: str,
-        request: InfillRequest | ChatRequest,
+        request: InfillRequest | EditRequest | ChatRequest,
         errand: RequestContext,
         complex_task: bool = False,
     ) -> None:
@@ -143,7 +142,7 @@ class Route:
                 break
             if _only_prefill(self._request) and not self._desk.is_local(step.name):
                 continue
-            if not await self._may(step):
+            if not self._takes(step.name) or not await self._may(step):
                 continue
             rest = plan.steps[index + 1 :]
             async with aclosing(self._turn(step, rest)) as items:
@@ -159,6 +158,12 @@ class Route:
         # What failed now says more than what was not even tried.
         untried = (self._untried(name, why) for name, why in plan.skipped)
         raise no_provider((*self.failures, *skipped), (*untried, *self._causes))
+
+    def _takes(self, name: str) -> bool:
+        """Return whether the request is written in a form that the provider takes."""
+        if not isinstance(self._request, EditRequest):
+            return True
+        return self._desk.providers[name].capabilities.edit is self._request.form
 
     def _untried(self, name: str, why: str) -> NearfieldError:
         """The error that stands for a candidate that was left out."""
@@ -185,7 +190,7 @@ class Route:
         return self.failures[-1] if self.failures else "the strategy wants it"
 
     async def _turn(self, step: Step, rest: tuple[Step, ...]) -> AsyncGenerator[Delta | Restart]:
-        """Ask one candidate (or two at once). Sets `_ended` when its answer is the answer."""
+        """Ask one candidate. Sets `_ended` when its answer is the answer."""
         said = _Said(step.name)
         others = any(Use.GO in (later.failed, later.poor) for later in rest)
         key = self._desk.kept_key(step.name, self._request)
@@ -194,7 +199,7 @@ class Route:
                 yield item
             return
         try:
-            async with aclosing(self._timed(self._stream(step, rest, said), others)) as stream:
+            async with aclosing(self._timed(self._attempt(step.name), others)) as stream:
                 async for delta in stream:
                     if delta.finish is not None:
                         said.last = delta
@@ -223,6 +228,8 @@ class Route:
     def _judge(self, said: _Said) -> None:
         if not self._desk.is_local(said.name) or _only_prefill(self._request):
             return
+        if isinstance(self._request, EditRequest):
+            return  # an empty answer is a good one, and the gate of next edits judges the others
         last = said.last or Delta()
         schema = self._request.schema if isinstance(self._request, ChatRequest) else None
         calls = last.tool_calls
@@ -269,42 +276,12 @@ class Route:
 
     # --- asking ---
 
-    async def _stream(
-        self, step: Step, rest: tuple[Step, ...], said: _Said
-    ) -> AsyncGenerator[Delta]:
-        """The stream of the step's provider, or of the faster of two when it is busy."""
-        self.provider = self._desk.providers[step.name]
-        second = self._second(step, rest)
-        if second is None:
-            stream = self._attempt(step.name)
-        else:
-            openers = {n: lambda n=n: self._attempt(n) for n in (step.name, second)}
-
-            def won(name: str) -> None:
-                said.name = name
-                self.provider = self._desk.providers[name]
-
-            stream = race(openers, won)
-        async with aclosing(stream):
-            async for delta in stream:
-                yield delta
-
-    def _second(self, step: Step, rest: tuple[Step, ...]) -> str | None:
-        """Who is asked at the same time: for a completion, when the first one has a long queue."""
-        most = self._desk.config.routing.hedge_queue
-        if not isinstance(self._request, InfillRequest) or _only_prefill(self._request) or not most:
-            return None
-        if self._desk.running[step.name] < most:
-            return None
-        free = (later.name for later in rest if later.failed is Use.GO and later.poor is Use.GO)
-        return next(free, None)
-
     async def _attempt(self, name: str) -> AsyncGenerator[Delta]:
-        """One provider's stream, with its breaker and its place in the queue."""
+        """One provider's stream, with its breaker."""
+        self.provider = self._desk.providers[name]
         breaker = self._desk.breakers[name]
         breaker.begin(time.monotonic())
         self.asked.add(name)
-        self._desk.running[name] += 1
         spoke, characters, usage = False, 0, None
         try:
             text = self._texts[name] = PlainText(
@@ -327,7 +304,6 @@ class Route:
             spoke = False
             raise
         finally:
-            self._desk.running[name] -= 1
             if spoke:
                 breaker.succeed()
                 if not _only_prefill(self._request):  # nobody has asked for that
@@ -411,7 +387,7 @@ class Route:
         return False
 
 
-def _only_prefill(request: InfillRequest | ChatRequest) -> bool:
+def _only_prefill(request: InfillRequest | EditRequest | ChatRequest) -> bool:
     return isinstance(request, InfillRequest) and request.prefill_only
 
 

@@ -28,7 +28,7 @@ from nearfield.routing.request_context import Decision, Offer, RequestContext, T
 from nearfield.routing.route import Restart, Route, no_provider, reason
 from nearfield.routing.store import Store
 from nearfield.routing.tasks import Choice, choose
-from nearfield.types import ChatRequest, InfillRequest
+from nearfield.types import ChatRequest, EditForm, EditRequest, InfillRequest
 
 __all__ = [
     "EMBEDDED",
@@ -42,7 +42,7 @@ __all__ = [
     "variants",
 ]
 
-ROLES = ("complete", "fast", "code", "large", "review", "embed")
+ROLES = ("complete", "edit", "fast", "code", "large", "review", "embed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,21 @@ class Router:
             errand = replace(errand, workspace="", accepted=(), ask=None)
         role = self._config.routing.tasks.get(Task.COMPLETE, "complete")
         return Route(self._desk, role, request, errand)
+
+    def edit(self, request: EditRequest, errand: RequestContext | None = None) -> Route:
+        """Rewrite a window by the candidates of the role for next edits."""
+        errand = replace(errand or RequestContext(), task=Task.EDIT)
+        return Route(self._desk, self._edit_role, request, errand)
+
+    def edit_form(self, workspace: str = "") -> EditForm:
+        """Return the form in which the first candidate for next edits is asked; `NONE` where there
+        is no candidate."""
+        found = self.candidates(self._edit_role, workspace)
+        return found[0].capabilities.edit if found else EditForm.NONE
+
+    @property
+    def _edit_role(self) -> str:
+        return self._config.routing.tasks.get(Task.EDIT, "edit")
 
     def chat(
         self, request: ChatRequest, role: str = "", errand: RequestContext | None = None

@@ -15,6 +15,7 @@ from nearfield.types import ChatRequest, Role
 
 ROLES: dict[Task, str] = {
     Task.COMPLETE: "complete",
+    Task.EDIT: "edit",
     Task.EXPLAIN: "fast",
     Task.DOCUMENT: "fast",
     Task.SNIPPET: "fast",
@@ -39,7 +40,7 @@ MANY_TURNS = 8
 
 # Telling what a piece of code does or how to name it is what small models do well, and the outcomes
 # that the score was fitted on are of writing code: it says nothing about these.
-NOT_SCORED = (Task.EXPLAIN, Task.DOCUMENT, Task.COMPLETE, Task.EMBED)
+NOT_SCORED = (Task.EXPLAIN, Task.DOCUMENT, Task.COMPLETE, Task.EDIT, Task.EMBED)
 
 
 @dataclass(frozen=True, slots=True)

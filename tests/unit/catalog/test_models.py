@@ -28,13 +28,13 @@ SHIPPED = Catalog.load({"NEARFIELD_CONFIG_DIR": os.devnull, "NEARFIELD_CACHE_DIR
 def test_every_shipped_entry_is_sound(entry: ModelEntry) -> None:
     assert list(entry.problems()) == []
     assert entry.licence
-    assert entry.context == 0 if entry.is_static else entry.context >= 2048
+    assert entry.context >= 2048
     assert entry.roles
-    assert entry.file.endswith(".safetensors" if entry.is_static else ".gguf")
+    assert entry.file.endswith(".gguf")
     # A hash without a size, or the other way round, would be a figure from nowhere.
     assert bool(entry.sha256) == bool(entry.bytes)
     # The base models of a family fill in; who chats has a template for it.
-    assert entry.instruct or entry.fills_in or entry.is_static
+    assert entry.instruct or entry.fills_in or entry.edit_form
     assert bool(entry.chat) == ("chat" in entry.roles)
     for source in entry.sources:
         if isinstance(source, HubSource):
@@ -145,7 +145,7 @@ def test_a_file_is_hashed_once_and_again_when_it_changes(
     entry = entry_of(content, HubSource("a/b", "tiny.gguf"))
     catalog = catalog_of(environ, entry)
     assert catalog.local_path("tiny") is None
-    shelf = catalog.shelf(entry)
+    shelf = catalog.cached_file(entry)
     shelf.folder.mkdir(parents=True)
     shelf.file.write_bytes(content)
     assert catalog.local_path("tiny") == shelf.file
@@ -167,7 +167,7 @@ def test_a_file_is_hashed_once_and_again_when_it_changes(
 def test_a_file_that_is_no_gguf_is_refused(content: bytes, environ: dict[str, str]) -> None:
     entry = entry_of(content, HubSource("a/b", "tiny.gguf"), known=False)
     catalog = catalog_of(environ, entry)
-    shelf = catalog.shelf(entry)
+    shelf = catalog.cached_file(entry)
     shelf.folder.mkdir(parents=True)
     shelf.file.write_bytes(b"<html>")
     with pytest.raises(HashMismatch, match="not a GGUF file"):

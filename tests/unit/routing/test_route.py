@@ -515,35 +515,6 @@ async def test_the_breaker_leaves_a_failing_provider_alone(
     assert "left alone" in dict(code.others)["bad"]
 
 
-async def test_a_busy_first_candidate_is_hedged(make: Any, provider: Any, infill: Any) -> None:
-    busy = provider("busy", text="slow", delay_ms=30_000)
-    quick = provider("quick", text="quick")
-    router = make({"routing": {"hedge_queue": 1}}, busy, quick)
-    waiting = asyncio.create_task(listen(router.infill(infill())))
-    while not busy.calls:
-        await asyncio.sleep(0.001)
-    heard = await listen(router.infill(infill("y = ")))
-    assert heard.text == "quick" and len(busy.calls) == 2
-    assert busy.streaming == 1, "the loser of the race still runs"
-    waiting.cancel()
-    await asyncio.wait({waiting})
-    assert busy.streaming == 0
-
-
-async def test_a_hedge_whose_first_runner_fails_is_answered_by_the_other(
-    make: Any, provider: Any, infill: Any
-) -> None:
-    router = make(
-        {"routing": {"hedge_queue": 1}},
-        provider("busy", delay_ms=20, error="Unreachable"),
-        provider("quick", text="quick", delay_ms=60),
-    )
-    first = asyncio.create_task(listen(router.infill(infill())))
-    await asyncio.sleep(0)
-    heard = await asyncio.gather(first, listen(router.infill(infill("y = "))))
-    assert [h.text for h in heard] == ["quick", "quick"]
-
-
 async def test_an_answer_is_kept(make: Any, provider: Any, chat: Any) -> None:
     local = provider("local", text="computed once")
     router = make({}, local)

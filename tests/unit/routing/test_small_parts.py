@@ -1,8 +1,7 @@
-"""The breaker, the gate, the choice of a role, prices, the race: one table each."""
+"""The breaker, the gate, the choice of a role, prices: one table each."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +18,6 @@ from nearfield.errors import (
     Unreachable,
 )
 from nearfield.routing.breaker import Breaker, Circuit
-from nearfield.routing.hedge import race
 from nearfield.routing.ledger import Spent
 from nearfield.routing.money import Standing, funds, price
 from nearfield.routing.plan import Funds
@@ -27,7 +25,7 @@ from nearfield.routing.provider_pool import variants
 from nearfield.routing.quality import Answer, judge
 from nearfield.routing.request_context import RequestContext, Source, Task
 from nearfield.routing.tasks import choose
-from nearfield.types import ChatRequest, Delta, Finish, Message, Role, Tool, ToolCall
+from nearfield.types import ChatRequest, Message, Role, Tool, ToolCall
 
 
 def test_the_breaker_opens_tries_once_and_closes() -> None:
@@ -226,38 +224,3 @@ def test_variants_name_a_model_of_a_provider() -> None:
         "big:32b",
         "http://h",
     )
-
-
-def _stream(*items: Delta | NearfieldError) -> Any:
-    async def run() -> AsyncGenerator[Delta]:
-        for item in items:
-            if isinstance(item, NearfieldError):
-                raise item
-            yield item
-
-    return run
-
-
-END = Delta(finish=Finish.STOP)
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "said"),
-    [
-        ((Delta("a"), END), (Unreachable("no"),), "a"),
-        ((Unreachable("no"),), (Delta("b"), END), "b"),
-        ((Delta("a"), Unreachable("broke")), (Unreachable("no"),), "a broke"),
-        ((Unreachable("x"),), (Unreachable("y"),), " y"),
-        ((END,), (Unreachable("y"),), ""),
-    ],
-)
-async def test_the_race(first: Any, second: Any, said: str) -> None:
-    winners: list[str] = []
-    heard = ""
-    try:
-        async for delta in race({"1": _stream(*first), "2": _stream(*second)}, winners.append):
-            heard += delta.text
-    except Unreachable as error:
-        heard += f" {error.message}"
-    assert heard == said
-    assert len(winners) <= 1
