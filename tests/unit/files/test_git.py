@@ -15,9 +15,9 @@ import pytest
 
 import nearfield
 from nearfield.errors import NearfieldError
-from nearfield.features.review.diff import changed_files
 from nearfield.files import git
 from nearfield.files.git import Git, GitFailed
+from nearfield.files.git_diff import changed_files
 from nearfield.index.here import commit_of, index_time, listed
 from nearfield.index.shared import name_of
 
