@@ -139,7 +139,7 @@ class Completer(Feature):
 
     @property
     def busy(self) -> bool:
-        """Whether a request is running."""
+        """Return whether a request is running."""
         return bool(self._running)
 
     async def aclose(self) -> None:

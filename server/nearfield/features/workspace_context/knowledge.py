@@ -1,9 +1,8 @@
-"""What is known of the workspace beyond the document in front of the user.
+"""The code of the workspace beyond the current document.
 
-One index a workspace folder, opened in the background a moment after the session has begun and
-closed with it. Every answer is empty while there is nothing to answer from; nothing in here raises
-because of an index, and nothing holds up a start or a request: the path of a completion calls
-`ready`, which only looks at what was prepared.
+There is one index per workspace folder, opened in the background shortly after the session starts
+and closed with it. Without an index every answer is empty; no failure of an index is raised here,
+and none delays the start or a request: completions call `ready`, which returns what was prepared.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.status import IndexState
 from nearfield.features.workspace_context.prepared import Prepared
-from nearfield.features.workspace_context.recent_edits import Recent
+from nearfield.features.workspace_context.recent_edits import RecentEdits
 from nearfield.features.workspace_context.snippets import (
     ContextSnippet,
     RetrievalQuery,
@@ -46,20 +45,20 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 START_SECONDS = 1.0
-"""The indexes open so long after the session has begun: importing what they need takes a quarter of
-a second of processor time, which the first suggestions need more."""
+"""Delay before the indexes open: their imports take a quarter of a second of processor time, which
+the first suggestions need more."""
 AROUND_SECONDS = 1.0
-"""Whoever waits for `around` waits no longer than this, and goes on without it."""
+"""Timeout of `around`, which then returns nothing."""
 PREPARE_SECONDS = 2.0
-"""Whoever asks for a completion by a key waits at most so long for what it shall be shown. It takes
-0.03 to 0.13 s on an idle machine, and a busy one takes ten times that for the answer too."""
+"""Maximum time a manual completion waits for snippets. They take 0.03 to 0.13 s on an idle machine;
+on a busy one ten times that, and so does the answer."""
 REST_SECONDS = 0.25
 """After this long without a keystroke it is looked what the place needs: before idle prefill begins
 at 0.4 s, which shall evaluate it."""
 TYPING_SECONDS = 0.4
-"""The indexes rest so long after a keystroke or an answer."""
+"""Pause of the indexes after a keystroke or an answer."""
 NEAR_FILES = 8
-"""So many of the documents that were worked on last get their vectors first."""
+"""Number of recently used documents whose vectors are computed first."""
 
 
 _WORST_FIRST = ("failed", "building", "starting", "embedding", "reading", "paused", "ready")
@@ -87,7 +86,7 @@ class Knowledge(Feature):
         self._documents: dict[str, Snapshot] = {}
         self._prepared: dict[str, Prepared] = {}
         self._preparing: asyncio.Task[None] | None = None
-        self._recent = Recent()
+        self._recent = RecentEdits()
         self._changed = asyncio.Event()
         self._paused = False
         self._listeners = Listeners[IndexState]()
@@ -211,21 +210,21 @@ class Knowledge(Feature):
     # --- questions --------------------------------------------------------------------------
 
     def ready(self, snapshot: Snapshot, offset: int, budget: int) -> tuple[Snippet, ...]:
-        """What is prepared for `snapshot`, at most `budget` characters; without any waiting. Stays
-        the same while the user types; `offset` is where the cursor is."""
+        """Return the snippets prepared for `snapshot`, at most `budget` characters, at once.
+        They stay the same while the user types; `offset` is the cursor."""
         prepared = self._prepared.get(snapshot.uri)
         return snippets_of(prepared.within(budget)) if prepared is not None else ()
 
     def pieces(self, uri: str) -> tuple[ContextSnippet, ...]:
-        """What `ready` is made of, with the reasons."""
+        """Return what `ready` selects from, with the reasons."""
         prepared = self._prepared.get(uri)
-        return prepared.pieces if prepared is not None else ()
+        return prepared.snippets if prepared is not None else ()
 
     async def around(
         self, snapshot: Snapshot, offset: int, *, budget: int, meaning: bool = True
     ) -> tuple[Snippet, ...]:
-        """What helps to understand the place, at most `budget` characters, the most helpful last;
-        () when that would take too long."""
+        """Return code that helps to understand the position, at most `budget` characters, the most
+        helpful last; () if that takes too long. With `meaning` vectors are searched too."""
         try:
             async with asyncio.timeout(AROUND_SECONDS):
                 found = await self._gathered(snapshot, offset, budget, meaning=meaning)
@@ -236,8 +235,8 @@ class Knowledge(Feature):
     async def definitions(
         self, name: str, snapshot: Snapshot | None = None, *, limit: int = 20
     ) -> tuple[SymbolLocation, ...]:
-        """Where `name` is defined, what stands there, and its documentation: in the folder of
-        `snapshot`, else in all."""
+        """Return the definitions of `name`, with text and documentation, in the folder of
+        `snapshot`, or in all folders."""
         found: list[SymbolLocation] = []
         for root, index in self._asked(snapshot):
             found += [location_of(root, one) for one in await index.definitions(name, limit)]
@@ -246,7 +245,7 @@ class Knowledge(Feature):
     async def references(
         self, name: str, snapshot: Snapshot | None = None, *, limit: int = 200
     ) -> tuple[SymbolLocation, ...]:
-        """Where `name` is referred to; these places have no text."""
+        """Return the references to `name`, without text."""
         found: list[SymbolLocation] = []
         for root, index in self._asked(snapshot):
             for one in await index.references(name, limit):
@@ -259,8 +258,8 @@ class Knowledge(Feature):
     async def search(
         self, query: str, *, limit: int = 10, workspace: str = "", near: str = ""
     ) -> tuple[Hit, ...]:
-        """The best chunks for a name, a question or a piece of code; in the folder `workspace`, or
-        in all. `near` is the path of the file that it is asked from."""
+        """Return the best chunks for a name, a question or a piece of code, with absolute paths: in
+        the folder `workspace`, or in all. `near` is the path of the file that asks."""
         found: list[Hit] = []
         for root, index in self._indexes.items():
             if workspace and root != workspace:
@@ -273,14 +272,14 @@ class Knowledge(Feature):
 
     @property
     def state(self) -> IndexState:
-        """How the indexes are."""
+        """The combined state of the indexes."""
         statuses = [index.status for index in self._indexes.values()]
         if not statuses:
             return IndexState(detail=self._detail)
         return _together(statuses, self._detail)
 
     def subscribe(self, callback: Callable[[IndexState], None]) -> Callable[[], None]:
-        """Hear how the indexes get on; returns the function that ends it."""
+        """Call `callback` with every new state; return a function that unsubscribes."""
         return self._listeners.add(callback)
 
     def _say(self) -> None:
@@ -293,7 +292,7 @@ class Knowledge(Feature):
         return self._indexes.get(snapshot.root or "")
 
     def _asked(self, snapshot: Snapshot | None) -> list[tuple[str, Index]]:
-        """The index of the folder of `snapshot`, or all of them."""
+        """Return the index of the folder of `snapshot`, or all of them, with their roots."""
         root = snapshot.root if snapshot is not None else None
         return [(one, index) for one, index in self._indexes.items() if root in (None, one)]
 
@@ -315,7 +314,7 @@ class Knowledge(Feature):
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                found = await self._gathered(snapshot, offset, Prepared.MOST_CHARS, meaning=False)
+                found = await self._gathered(snapshot, offset, Prepared.MAX_CHARS, meaning=False)
                 self._prepared.setdefault(snapshot.uri, Prepared()).adopt(found)
 
     async def _prepare(self, uri: str, offset: int | None) -> None:
@@ -325,7 +324,7 @@ class Knowledge(Feature):
             return
         held = self._prepared.setdefault(uri, Prepared())
         place = min(len(snapshot.text) if offset is None else offset, len(snapshot.text))
-        found = await self._gathered(snapshot, place, Prepared.MOST_CHARS, meaning=False)
+        found = await self._gathered(snapshot, place, Prepared.MAX_CHARS, meaning=False)
         if held.lacks(found):
             await asyncio.sleep(held.steady_seconds)
         if held.adopt(found) and uri in self._documents:
@@ -355,8 +354,8 @@ class Knowledge(Feature):
 
 
 def _is_file(snapshot: Snapshot) -> bool:
-    """Whether the document is what will be in the file at its path. Of a notebook whose cells are
-    open, the index keeps what is on the disk."""
+    """Return whether the document is the content of the file at its path. Of an open notebook the
+    index keeps the version on disk."""
     return bool(snapshot.path) and not snapshot.is_cell
 
 
@@ -375,12 +374,12 @@ def _together(statuses: Sequence[IndexStatus], detail: str) -> IndexState:
 
 
 def _indexed_by(config: Config) -> tuple[object, ...]:
-    """The settings that an index is built by."""
+    """Return the settings that an index depends on."""
     return config.index, config.files.exclude, config.privacy.withhold
 
 
 def _refused(root: str) -> str:
-    """Why a folder is not indexed, "" when it is."""
+    """Return why a folder is not indexed, "" if it is."""
     path = Path(root)
     if path == path.parent or path == Path.home():
         return "A whole home or disk is not indexed: open the folder of a project."
@@ -388,5 +387,5 @@ def _refused(root: str) -> str:
 
 
 def _index_class() -> Any:
-    """The index's class; importing it takes a while, so this runs in a thread."""
+    """Return the index's class; the import is slow, so this runs in a thread."""
     return importlib.import_module("nearfield.index.service").Index
