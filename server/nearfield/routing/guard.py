@@ -237,6 +237,7 @@ class Guard:
                 snippets=shown,
                 path=_inside(request.path, errand.workspace),
                 document=_anonymous(errand.workspace + request.document),
+                variants=(),
             )
         elif isinstance(request, EditRequest):
             if why := withheld.why(errand.workspace, request.path):
