@@ -42,8 +42,8 @@ the keystrokes of somebody who types, so that prefill rarely starts only to be s
 
 
 ENOUGH_LINES = 5
-"""A prompt with more lines after its middle token is replaced before requests can no longer continue
-it (`MAX_WRITTEN_LINES`). Sooner would only waste CPU."""
+"""A prompt with more lines after its middle token is replaced, before requests can no longer
+continue it (`MAX_WRITTEN_LINES`). Sooner would only waste CPU."""
 
 
 class Prefill(Feature):

@@ -1,5 +1,5 @@
-"""The findings that are shown, by document: they move with their lines and go when these are
-edited."""
+"""The findings that are shown, by document. They move with their lines, and are dropped when these
+are edited."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["FindingStore"]
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """`text` is what the findings were made of, as long as nobody has the document open."""
+    """The findings of one document, and the `text` that they are about."""
 
     text: str
     findings: tuple[ReviewFinding, ...]
@@ -105,14 +105,14 @@ class FindingStore:
 def _moved(
     findings: Iterable[ReviewFinding], edits: Sequence[Edit], now: Snapshot
 ) -> Iterator[ReviewFinding]:
-    """Those of `findings` whose lines have not changed, where they are after `edits`."""
+    """Yield the `findings` whose lines have not changed, moved with `edits`."""
     for one in findings:
         if (span := _followed(one.span, edits)) is not None:
             yield replace(one, span=span, row=line_number(now.text, span.start))
 
 
 def _followed(span: Span, edits: Iterable[Edit]) -> Span | None:
-    """Where the line's visible part is now; None when the line was edited, its ends included."""
+    """Return the span after `edits`; None if the line was edited, its ends included."""
     now: Span | None = span
     for edit in edits:
         if now is None:
