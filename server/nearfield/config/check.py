@@ -30,6 +30,11 @@ STRATEGY_ALIASES = {
     "local_fallback": "local_first",
     "claude_only": "cloud_only",
 }
+RETIRED: dict[Key, str] = {
+    ("index", "embedder"): "it is gone: the index's vectors are those of the model that is shipped",
+    ("index", "static_model"): "it is gone: the table that is shipped makes the first vectors",
+}
+"""Settings of earlier versions, with what to say to those who still have them."""
 # A table deeper than this is no settings file; Python's own limit is far above.
 MAX_DEPTH = 12
 MOST_FINDINGS = 50
@@ -103,6 +108,9 @@ class Checked:
             self.places[key] = source
 
     def _unknown(self, key: Key, unknown: UnknownKeyError, source: str) -> None:
+        if key in RETIRED:
+            self.findings.append(Finding(source, key, RETIRED[key]))
+            return
         meant = ""
         if len(self.findings) < MOST_SUGGESTIONS:
             meant = unknown.close() or nearest_section(key[-1])

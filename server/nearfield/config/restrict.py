@@ -154,8 +154,6 @@ RULES: dict[Key, Rule] = {
     ("index", "max_file_bytes"): only_lower,
     ("index", "vectors"): only_off,
     ("index", "on_battery"): user_only,
-    ("index", "embedder"): user_only,
-    ("index", "static_model"): user_only,
     ("index", "store"): user_only,
     ("index", "role"): user_only,
     ("index", "name"): user_only,

@@ -15,7 +15,7 @@ from nearfield.routing.router import Router
 from nearfield.routing.tasks import ROLES
 from nearfield.types import ChatRequest
 
-__all__ = ["RemoteChoice", "clouds"]
+__all__ = ["RemoteChoice", "chat_model", "clouds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,13 @@ class RemoteChoice:
         if decision is None or decision is Decision.NEVER:
             raise NotPermitted("Nothing was sent.", "Allow it to have this done elsewhere.")
         return (self.provider,)
+
+
+def chat_model(router: Router | None, configs: FolderConfigs, task: Task) -> str:
+    """Return the model that would be asked first for `task`, "" if there is none."""
+    role = configs.user.routing.tasks.get(task) or ROLES[task]
+    candidates = router.candidates(role) if router else ()
+    return next((one.model for one in candidates if one.capabilities.chat), "")
 
 
 async def clouds(

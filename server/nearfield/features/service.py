@@ -39,7 +39,6 @@ from nearfield.features.remote_choice import clouds
 from nearfield.features.review.reviewer import Reviewer
 from nearfield.features.status import State, Status, StatusBoard
 from nearfield.features.trace import TraceLog
-from nearfield.features.workspace_context.embedding import embedded_here
 from nearfield.features.workspace_context.knowledge import Knowledge
 from nearfield.providers.base import Provider
 from nearfield.routing.ledger import Said, data_dir
@@ -106,7 +105,6 @@ class Service:
         self.knowledge = Knowledge(self.configs, questions.cursor)
         self.actions = Actions(self, questions.cursor, self.knowledge)
         self.knowledge.when_prepared = self._snippets_came
-        self.knowledge.embed = partial(embedded_here, self)
         self.next_edits = NextEdits(questions.cursor, traces=self.traces)
         self._completer.next_edit = partial(suggestion_for, self.next_edits)
         self._completer.recorded = self._recorder.answered

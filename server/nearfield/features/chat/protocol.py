@@ -14,6 +14,7 @@ from nearfield.types import Snapshot, Span
 
 if TYPE_CHECKING:
     from nearfield.features.chat.tool_context import ToolContext
+    from nearfield.features.diagnostics import Diagnostic
 
 
 class Refused(NearfieldError):
@@ -135,16 +136,6 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """A diagnostic of a file; the row counts from 0."""
-
-    row: int
-    severity: str
-    message: str
-    source: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class CallReport:
     """What is happening to a call, for whoever shows it. `result` is there at its end."""
 
@@ -170,8 +161,8 @@ class Host(Protocol):
         """What an open document holds, None when it is not open."""
         ...
 
-    def problems(self, path: str) -> Sequence[Problem]:
-        """The diagnostics known of a file."""
+    def diagnostics(self, path: str) -> Sequence[tuple[int, Diagnostic]]:
+        """Return the known diagnostics of a file, each with its row, counted from 0."""
         ...
 
 
