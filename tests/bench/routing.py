@@ -86,16 +86,16 @@ async def overhead() -> None:
     away = Router(msgspec.convert({"routing": routing, "cache": {"enabled": False}}, Config),
                   {"far": far}, store)  # fmt: skip
     infill = InfillRequest("d", "a.py", "python", CODE * 40, CODE)
-    errand = RequestContext(workspace=work)
+    context = RequestContext(workspace=work)
 
     async def through(router: Router) -> None:
-        async with router.infill(infill, errand) as route:
+        async with router.infill(infill, context) as route:
             async for _ in route:
                 pass
 
     async def away_once(number: int) -> None:
         chat = ChatRequest((Message(Role.USER, f"{CODE * 40}{number}"),))
-        async with away.chat(chat, "code", errand) as route:
+        async with away.chat(chat, "code", context) as route:
             async for _ in route:
                 pass
 

@@ -96,7 +96,7 @@ async def _use_everything(config: Config, answer: str, workspace: str) -> None:
     """Every way to ask for something; what fails, fails."""
     providers = _providers(config, answer)
     router = Router(config, providers)
-    errand = RequestContext(workspace=workspace)
+    context = RequestContext(workspace=workspace)
     deadline = time.monotonic() + 5
     chat = ChatRequest(
         (Message(Role.USER, "write a prime sieve"),),
@@ -106,10 +106,10 @@ async def _use_everything(config: Config, answer: str, workspace: str) -> None:
     infill = InfillRequest("file:///a.py", "a.py", "python", "x = ", "", deadline=deadline)
     try:
         for route in (
-            router.infill(infill, errand),
+            router.infill(infill, context),
             router.infill(infill),
-            *(router.chat(chat, role, errand) for role in ROLES if role != "embed"),
-            router.chat(chat, errand=RequestContext(Task.REVIEW, workspace, complex=True)),
+            *(router.chat(chat, role, context) for role in ROLES if role != "embed"),
+            router.chat(chat, context=RequestContext(Task.REVIEW, workspace, complex=True)),
         ):
             with suppress(NearfieldError):
                 async with route:

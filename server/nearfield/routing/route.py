@@ -80,22 +80,22 @@ class Route:
 
     def __init__(
         self,
-        desk: ProviderPool,
+        pool: ProviderPool,
         role: str,
         request: InfillRequest | ChatRequest,
-        errand: RequestContext,
+        context: RequestContext,
         complex_task: bool = False,
     ) -> None:
-        self._desk = desk
+        self._pool = pool
         self._role = role
         self._request = request
-        self._errand = errand
+        self._context = context
         self._complex = complex_task
         self._items = self._run()
         self._shown = ""
         self._held: _Said | None = None
-        names = desk.named(role)
-        self.provider: Provider | None = desk.providers[names[0]] if names else None
+        names = pool.named(role)
+        self.provider: Provider | None = pool.providers[names[0]] if names else None
         self.failures: list[str] = []
         self._causes: list[NearfieldError] = []
         self.offers: list[Offer] = []
@@ -134,14 +134,14 @@ class Route:
     # --- the walk ---
 
     async def _run(self) -> AsyncGenerator[Delta | Restart]:
-        plan = await self._desk.plan(self._role, self._complex, self._errand)
+        plan = await self._pool.plan(self._role, self._complex, self._context)
         for name in plan.offer:
             await self._offer(name, "this is a complex task")
         for index, step in enumerate(plan.steps):
             if self._late():
                 self.failures.append("the deadline passed")
                 break
-            if _only_prefill(self._request) and not self._desk.is_local(step.name):
+            if _only_prefill(self._request) and not self._pool.is_local(step.name):
                 continue
             if not await self._may(step):
                 continue
@@ -167,7 +167,7 @@ class Route:
             return OverBudget(said)
         if why in (NO_CLOUD, REFUSED):
             return NoConsent(said)
-        if self._desk.missing(name) == why:
+        if self._pool.missing(name) == why:
             return ProviderError(said)
         return LeftAlone(said)
 
@@ -188,8 +188,8 @@ class Route:
         """Ask one candidate (or two at once). Sets `_ended` when its answer is the answer."""
         said = _Said(step.name)
         others = any(Use.GO in (later.failed, later.poor) for later in rest)
-        key = self._desk.kept_key(step.name, self._request)
-        if key and (kept := await asyncio.to_thread(self._desk.answers.get, key)) is not None:
+        key = self._pool.kept_key(step.name, self._request)
+        if key and (kept := await asyncio.to_thread(self._pool.answers.get, key)) is not None:
             for item in self._replay(step.name, kept):
                 yield item
             return
@@ -207,7 +207,7 @@ class Route:
         except (ProviderError, EngineError) as error:
             self._failed(said.name, error)
             return
-        if self._errand.checks:  # they may parse the document
+        if self._context.checks:  # they may parse the document
             await asyncio.to_thread(self._judge, said)
         else:
             self._judge(said)
@@ -218,17 +218,17 @@ class Route:
         for item in self._stand(said):
             yield item
         if key and not said.wrong and isinstance(self._request, ChatRequest):
-            self._desk.keep(key, self._request, said.text)
+            self._pool.keep(key, self._request, said.text)
 
     def _judge(self, said: _Said) -> None:
-        if not self._desk.is_local(said.name) or _only_prefill(self._request):
+        if not self._pool.is_local(said.name) or _only_prefill(self._request):
             return
         last = said.last or Delta()
         schema = self._request.schema if isinstance(self._request, ChatRequest) else None
         calls = last.tool_calls
         answer = Answer(said.text, (*said.logprobs, *last.logprobs), calls, last.finish, schema)
         if not said.calls:
-            said.wrong = judge(answer, self._desk.config.routing.min_logprob, self._errand.checks)
+            said.wrong = judge(answer, self._pool.config.routing.min_logprob, self._context.checks)
 
     # --- what is shown ---
 
@@ -246,7 +246,7 @@ class Route:
         before, self._shown = self._shown, name
         if before in ("", name):
             return []
-        self.provider = self._desk.providers[name]
+        self.provider = self._pool.providers[name]
         return [Restart(name, self._reason())]
 
     def _stand(self, said: _Said) -> list[Delta | Restart]:
@@ -256,7 +256,7 @@ class Route:
         if again:
             text = "".join(said.texts)
             items += [Delta(text, tuple(said.logprobs))] if text else []
-        self.provider = self._desk.providers[said.name]
+        self.provider = self._pool.providers[said.name]
         last = said.last or Delta(finish=Finish.STOP, usage=Usage(self.provider.model))
         self.wrong = said.wrong
         self._ended = True
@@ -264,7 +264,7 @@ class Route:
 
     def _replay(self, name: str, text: str) -> list[Delta | Restart]:
         self.kept = True
-        last = Delta(finish=Finish.STOP, usage=Usage(self._desk.providers[name].model))
+        last = Delta(finish=Finish.STOP, usage=Usage(self._pool.providers[name].model))
         return self._stand(_Said(name, [text], last=replace(last, text=text)))
 
     # --- asking ---
@@ -273,7 +273,7 @@ class Route:
         self, step: Step, rest: tuple[Step, ...], said: _Said
     ) -> AsyncGenerator[Delta]:
         """The stream of the step's provider, or of the faster of two when it is busy."""
-        self.provider = self._desk.providers[step.name]
+        self.provider = self._pool.providers[step.name]
         second = self._second(step, rest)
         if second is None:
             stream = self._attempt(step.name)
@@ -282,7 +282,7 @@ class Route:
 
             def won(name: str) -> None:
                 said.name = name
-                self.provider = self._desk.providers[name]
+                self.provider = self._pool.providers[name]
 
             stream = race(openers, won)
         async with aclosing(stream):
@@ -291,27 +291,27 @@ class Route:
 
     def _second(self, step: Step, rest: tuple[Step, ...]) -> str | None:
         """Who is asked at the same time: for a completion, when the first one has a long queue."""
-        most = self._desk.config.routing.hedge_queue
+        most = self._pool.config.routing.hedge_queue
         if not isinstance(self._request, InfillRequest) or _only_prefill(self._request) or not most:
             return None
-        if self._desk.running[step.name] < most:
+        if self._pool.running[step.name] < most:
             return None
         free = (later.name for later in rest if later.failed is Use.GO and later.poor is Use.GO)
         return next(free, None)
 
     async def _attempt(self, name: str) -> AsyncGenerator[Delta]:
         """One provider's stream, with its breaker and its place in the queue."""
-        breaker = self._desk.breakers[name]
+        breaker = self._pool.breakers[name]
         breaker.begin(time.monotonic())
         self.asked.add(name)
-        self._desk.running[name] += 1
+        self._pool.running[name] += 1
         spoke, characters, usage = False, 0, None
         try:
             text = self._texts[name] = PlainText(
-                literal_in(self._request, self._errand.document),
+                literal_in(self._request, self._context.document),
                 mentions=isinstance(self._request, ChatRequest),
             )
-            opened = self._desk.open(name, self._request, self._errand)
+            opened = self._pool.open(name, self._request, self._context)
             async with aclosing(plain(opened, text)) as stream:
                 async for delta in stream:
                     spoke = True
@@ -327,11 +327,11 @@ class Route:
             spoke = False
             raise
         finally:
-            self._desk.running[name] -= 1
+            self._pool.running[name] -= 1
             if spoke:
                 breaker.succeed()
                 if not _only_prefill(self._request):  # nobody has asked for that
-                    self._desk.count(name, self._errand, usage, characters)
+                    self._pool.count(name, self._context, usage, characters)
             else:
                 breaker.abandon()
 
@@ -347,7 +347,7 @@ class Route:
                 except TimeoutError:
                     error = DeadlineExceeded("It did not answer in time.")
                     if self.provider is not None:
-                        self._desk.breakers[self.provider.name].fail(error, time.monotonic())
+                        self._pool.breakers[self.provider.name].fail(error, time.monotonic())
                     raise error from None
                 yield delta
 
@@ -373,7 +373,7 @@ class Route:
         if any(offer.provider == name for offer in self.offers):
             return next(offer for offer in self.offers if offer.provider == name)
         try:
-            offer = await self._desk.offer(name, self._request, self._errand, reason)
+            offer = await self._pool.offer(name, self._request, self._context, reason)
         except NotPermitted as error:
             self._failed(name, error)
             return None
@@ -386,16 +386,16 @@ class Route:
 
     async def _asked(self, offer: Offer) -> bool:
         """Put the offer to the user; whether it may be taken now. No answer in time is no."""
-        if self._errand.ask is None:
+        if self._context.ask is None:
             self.offers.append(offer)
             return False
-        patience = float(self._desk.config.routing.ask_timeout_s)
+        patience = float(self._pool.config.routing.ask_timeout_s)
         if self._request.deadline is not None:
             left = max(0.0, self._request.deadline - time.monotonic())
             patience = min(patience, left * SHARE)
         try:
             async with asyncio.timeout(patience):
-                decision = await self._errand.ask(offer)
+                decision = await self._context.ask(offer)
         except TimeoutError:
             decision = None
         if decision is None or decision is Decision.NEVER:
@@ -403,10 +403,10 @@ class Route:
             self.failures.append(said)
             self._causes.append(NoConsent(f"{said}."))
         if decision is not None:
-            await self._desk.say(offer, decision)
+            await self._pool.say(offer, decision)
         if decision in (Decision.ONCE, Decision.WORKSPACE):
-            accepted = (*self._errand.accepted, offer.provider)
-            self._errand = replace(self._errand, accepted=accepted)
+            accepted = (*self._context.accepted, offer.provider)
+            self._context = replace(self._context, accepted=accepted)
             return True
         return False
 

@@ -53,15 +53,15 @@ class Choice:
     score: float | None = None
 
 
-def choose(config: Config, request: ChatRequest, errand: RequestContext) -> Choice:
+def choose(config: Config, request: ChatRequest, context: RequestContext) -> Choice:
     """The role and the complexity of a chat-like request."""
-    named = config.routing.tasks.get(errand.task)
-    role = named or ROLES[errand.task]
-    is_complex, why, score = _complex(config, request, errand)
+    named = config.routing.tasks.get(context.task)
+    role = named or ROLES[context.task]
+    is_complex, why, score = _complex(config, request, context)
     if (
         is_complex
         and not named
-        and errand.task is not Task.REVIEW
+        and context.task is not Task.REVIEW
         and LARGE in config.routing.roles
     ):
         role = LARGE
@@ -69,29 +69,29 @@ def choose(config: Config, request: ChatRequest, errand: RequestContext) -> Choi
 
 
 def _complex(
-    config: Config, request: ChatRequest, errand: RequestContext
+    config: Config, request: ChatRequest, context: RequestContext
 ) -> tuple[bool, str, float | None]:
     if config.routing.strategy != "hybrid" and LARGE not in config.routing.roles:
         return False, "nothing depends on it", None
-    if errand.complex is not None:
-        return errand.complex, "as the request says", None
-    if rule := _rule(request, errand):
+    if context.complex is not None:
+        return context.complex, "as the request says", None
+    if rule := _rule(request, context):
         return True, rule, None
-    if errand.task in NOT_SCORED:
-        return False, f"{errand.task} is a task for a small model", None
+    if context.task in NOT_SCORED:
+        return False, f"{context.task} is a task for a small model", None
     threshold = config.routing.complex_from or complexity.default_threshold()
     score = complexity.score(last_question(request)).fails
     return score >= threshold, f"score {score:.2f}, complex from {threshold:.2f}", score
 
 
-def _rule(request: ChatRequest, errand: RequestContext) -> str:
-    files = len({source.path for source in errand.sources})
+def _rule(request: ChatRequest, context: RequestContext) -> str:
+    files = len({source.path for source in context.sources})
     size = sum(len(message.content) for message in request.messages)
     turns = sum(message.role is not Role.SYSTEM for message in request.messages)
     if files >= MANY_FILES:
         return f"it is about {files} files"
-    if errand.diagnostics >= MANY_DIAGNOSTICS:
-        return f"it is about {errand.diagnostics} problems"
+    if context.diagnostics >= MANY_DIAGNOSTICS:
+        return f"it is about {context.diagnostics} problems"
     if size >= MANY_CHARACTERS:
         return f"it is {size} characters long"
     if request.tools and turns >= MANY_TURNS:

@@ -23,7 +23,7 @@ class Withheld:
             raise ValueError(f"{invalid[0]!r} can match nothing")
 
     def why(self, workspace: str, path: str) -> Ruling | None:
-        """Why the file at `path` (as in `errand.Source`) may not leave, None when it may."""
+        """Why the file at `path` (as in `context.Source`) may not leave, None when it may."""
         if not path:
             return None
         if not workspace and not Path(path).is_absolute():

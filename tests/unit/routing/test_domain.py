@@ -155,7 +155,7 @@ async def _outcome(
     def check(text: str) -> str:
         return "does not parse" if quality == "poor" and text == "L" else ""
 
-    errand = RequestContext(
+    context = RequestContext(
         workspace=str(workspace),
         ask=ask,
         checks=(check,),
@@ -166,7 +166,7 @@ async def _outcome(
     for one in (local, cloud):
         one.chat = partial(_noted, one.name, one.chat, order)
     shown = ""
-    route = router.chat(chat(), errand=errand)
+    route = router.chat(chat(), context=context)
     try:
         async with route:
             async for item in route:

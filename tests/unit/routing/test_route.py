@@ -154,10 +154,10 @@ async def test_nothing_leaves_without_a_yes(
         asked.append(offer)
         return case.said
 
-    errand = RequestContext(
+    context = RequestContext(
         workspace=str(workspace), ask=ask, complex=True, checks=(_checks(case),)
     )
-    route = router.chat(chat(), errand=errand)
+    route = router.chat(chat(), context=context)
     heard = await listen(route)
     assert heard.text == case.text
     assert bool(heard.error) == (case.text == "")
@@ -186,8 +186,8 @@ async def test_an_unanswered_question_does_not_block(
         await asyncio.sleep(3600)
 
     begun = time.monotonic()
-    errand = RequestContext(workspace=str(workspace), ask=never)
-    heard = await listen(router.chat(chat(deadline=begun + 4), errand=errand))
+    context = RequestContext(workspace=str(workspace), ask=never)
+    heard = await listen(router.chat(chat(deadline=begun + 4), context=context))
     assert heard.text == UNSURE["text"]
     assert time.monotonic() - begun < 4
     assert not cloud.calls
@@ -200,8 +200,8 @@ async def test_an_offer_says_what_would_be_sent_and_a_yes_sends_it(
     router = make({"routing": {"strategy": "local_first"}}, provider("local", **UNSURE), cloud)
     password = "Wint" + "er%7xQ"
     request = chat(f'password = "{password}"', max_tokens=100)
-    errand = RequestContext(Task.FIX, str(workspace), (Source("src/a.py"),))
-    route = router.chat(request, errand=errand)
+    context = RequestContext(Task.FIX, str(workspace), (Source("src/a.py"),))
+    route = router.chat(request, context=context)
     await listen(route)
     (offer,) = route.offers
     assert (offer.provider, offer.model, offer.task) == ("cloud", "claude-sonnet-4-5", Task.FIX)
@@ -211,7 +211,7 @@ async def test_an_offer_says_what_would_be_sent_and_a_yes_sends_it(
     assert 0 < offer.bytes < 1000 and "not good enough" in offer.reason
     await router.answer(offer, Decision.ONCE)
     again = RequestContext(Task.FIX, str(workspace), (Source("src/a.py"),), accepted=("cloud",))
-    heard = await listen(router.chat(request, errand=again))
+    heard = await listen(router.chat(request, context=again))
     assert heard.text == "cloud"
     assert store.said() == []
     (entry,) = store.entries()
@@ -235,7 +235,7 @@ async def test_a_yes_is_for_one_workspace_and_one_address(
             "providers": {"cloud": {"kind": "scripted", "base_url": address}},
         }
         router = make(settings, provider("cloud", remote=True, text="cloud"))
-        heard = await listen(router.chat(chat(), errand=RequestContext(workspace=folder)))
+        heard = await listen(router.chat(chat(), context=RequestContext(workspace=folder)))
         assert heard.text == expected, (address, folder)
 
 
@@ -270,8 +270,8 @@ async def test_prefill_never_leaves(
     allow("cloud")
     cloud = provider("cloud", remote=True, text="sent")
     router = make({"routing": {"strategy": "cloud_only"}}, cloud)
-    errand = RequestContext(workspace=str(workspace), accepted=("cloud",))
-    heard = await listen(router.infill(infill(prefill_only=True), errand))
+    context = RequestContext(workspace=str(workspace), accepted=("cloud",))
+    heard = await listen(router.infill(infill(prefill_only=True), context))
     assert heard.error and not cloud.calls
 
 
@@ -324,8 +324,8 @@ async def test_a_chat_about_a_withheld_file(
     (workspace / ".nearfieldignore").write_text("secret/\n", "utf-8")
     cloud = provider("cloud", remote=True, text="ok")
     router = make({"routing": {"strategy": "cloud_only"}}, cloud)
-    errand = RequestContext(Task.CHAT, str(workspace), (Source(path, text=text),))
-    heard = await listen(router.chat(chat("look: PLAIN=words"), errand=errand))
+    context = RequestContext(Task.CHAT, str(workspace), (Source(path, text=text),))
+    heard = await listen(router.chat(chat("look: PLAIN=words"), context=context))
     assert bool(cloud.calls) == sent == (heard.text == "ok")
     if text and sent:
         assert "PLAIN" not in repr(cloud.calls[0].request)
@@ -341,7 +341,7 @@ async def test_the_answer_gets_its_secrets_back(
     router = make({"routing": {"strategy": "cloud_only"}}, cloud)
     secret = 'Quo"te+' + "8dKw2"
     request = chat(f"password = '{secret}'", tools=(Tool("write", "", {"type": "object"}),))
-    heard = await listen(router.chat(request, errand=RequestContext(workspace=str(workspace))))
+    heard = await listen(router.chat(request, context=RequestContext(workspace=str(workspace))))
     assert heard.text == f"use {secret} and not REDACTED_SECRET_0002"
     assert heard.last is not None
     (tool_call,) = heard.last.tool_calls
@@ -361,8 +361,8 @@ async def test_tool_results_and_calls_are_redacted(
     )
     from nearfield.types import ChatRequest
 
-    errand = RequestContext(workspace=str(workspace))
-    await listen(router.chat(ChatRequest(messages), errand=errand))
+    context = RequestContext(workspace=str(workspace))
+    await listen(router.chat(ChatRequest(messages), context=context))
     assert SECRET not in repr(cloud.calls[0].request)
 
 
@@ -384,7 +384,7 @@ async def test_the_budget_holds(
     allow("cloud")
     cloud = provider("cloud", remote=True, model="claude-sonnet-4-5", text="cloud")
     router = make({"routing": {"strategy": "cloud_only"}, "budget": budget}, cloud)
-    route = router.chat(chat(max_tokens=2000), errand=RequestContext(workspace=str(workspace)))
+    route = router.chat(chat(max_tokens=2000), context=RequestContext(workspace=str(workspace)))
     heard = await listen(route)
     assert heard.text == text
     assert bool(route.offers) == offered
@@ -401,7 +401,7 @@ async def test_an_unknown_price_is_not_within_a_hard_limit(
         "budget": {"daily_hard": 10, "prices": prices},
     }
     heard = await listen(
-        make(settings, cloud).chat(chat(), errand=RequestContext(workspace=str(workspace)))
+        make(settings, cloud).chat(chat(), context=RequestContext(workspace=str(workspace)))
     )
     assert heard.text == text
 
@@ -417,8 +417,8 @@ async def test_nothing_is_sent_when_the_ledger_cannot_be_written(
     store.path.mkdir()
     cloud = provider("cloud", remote=True, text="sent")
     router = make({"routing": {"strategy": "cloud_only"}}, cloud)
-    errand = RequestContext(workspace=str(workspace), accepted=("cloud",))
-    heard = await listen(router.chat(chat(), errand=errand))
+    context = RequestContext(workspace=str(workspace), accepted=("cloud",))
+    heard = await listen(router.chat(chat(), context=context))
     assert "cannot be used" in heard.error
     assert not cloud.calls
 
@@ -430,7 +430,7 @@ async def test_a_bad_pattern_of_the_user_stops_everything_that_would_leave(
     cloud = provider("cloud", remote=True, text="sent")
     settings = {"routing": {"strategy": "cloud_only"}, "privacy": {"redact": ["(oops"]}}
     heard = await listen(
-        make(settings, cloud).chat(chat(), errand=RequestContext(workspace=str(workspace)))
+        make(settings, cloud).chat(chat(), context=RequestContext(workspace=str(workspace)))
     )
     assert "a pattern in [privacy]" in heard.error and not cloud.calls
 
@@ -463,7 +463,7 @@ async def test_the_ledger_knows_failures(
     allow("cloud")
     cloud = provider("cloud", remote=True, **answer)
     router = make({"routing": {"strategy": "cloud_only"}}, cloud)
-    await listen(router.chat(chat(), errand=RequestContext(workspace=str(workspace))))
+    await listen(router.chat(chat(), context=RequestContext(workspace=str(workspace))))
     await router.aclose()
     assert [entry.outcome for entry in store.entries()] == [outcome]
 
@@ -474,7 +474,7 @@ async def test_leaving_early_frees_the_model_and_is_recorded(
     allow("cloud")
     cloud = provider("cloud", remote=True, text="many words to say here", piece_ms=1)
     router = make({"routing": {"strategy": "cloud_only"}}, cloud)
-    async with router.chat(chat(), errand=RequestContext(workspace=str(workspace))) as route:
+    async with router.chat(chat(), context=RequestContext(workspace=str(workspace))) as route:
         async for _ in route:
             break
     assert cloud.streaming == 0
@@ -587,11 +587,11 @@ async def test_embedding_is_subject_to_the_same_rules(
 ) -> None:
     cloud = provider("cloud", remote=True)
     router = make({"routing": {"strategy": "cloud_only"}}, cloud)
-    errand = RequestContext(workspace=str(workspace))
+    context = RequestContext(workspace=str(workspace))
     with pytest.raises(NoProvider):
-        await router.embed(["text"], errand)
+        await router.embed(["text"], context)
     allow("cloud")
-    assert len((await router.embed(["text", "more"], errand))[0]) == 64
+    assert len((await router.embed(["text", "more"], context))[0]) == 64
     await router.aclose()
     (entry,) = store.entries()
     assert (entry.sending.task, entry.outcome) == ("embed", "answered")

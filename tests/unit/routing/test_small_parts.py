@@ -136,7 +136,7 @@ PLAIN = ChatRequest((Message(Role.USER, "hello"),))
 
 
 @pytest.mark.parametrize(
-    ("settings", "request_", "errand", "role", "is_complex"),
+    ("settings", "request_", "context", "role", "is_complex"),
     [
         ({}, PLAIN, RequestContext(Task.EXPLAIN), "fast", False),
         ({}, PLAIN, RequestContext(Task.FIX), "code", False),
@@ -165,9 +165,9 @@ PLAIN = ChatRequest((Message(Role.USER, "hello"),))
     ],
 )  # fmt: skip
 def test_the_role_of_a_task(
-    settings: Any, request_: ChatRequest, errand: RequestContext, role: str, is_complex: bool
+    settings: Any, request_: ChatRequest, context: RequestContext, role: str, is_complex: bool
 ) -> None:
-    choice = choose(msgspec.convert({"routing": settings}, Config), request_, errand)
+    choice = choose(msgspec.convert({"routing": settings}, Config), request_, context)
     assert (choice.role, choice.complex) == (role, is_complex)
     assert choice.why
 

@@ -111,7 +111,7 @@ class Chat:
         )
         accepted = ask.accepted or self._brains.offers.take(ask.workspace, Task.CHAT)
 
-        def errand(now: Session) -> RequestContext:
+        def context(now: Session) -> RequestContext:
             return RequestContext(
                 Task.CHAT, ask.workspace, now.sources, (), accepted, self._ask_user
             )
@@ -124,7 +124,7 @@ class Chat:
                 caller=caller,
                 listener=listener,
                 limits=config.chat,
-                errand=errand,
+                context=context,
                 room=self._room(router, ask, tools),
                 reply=reply,
                 account=account,

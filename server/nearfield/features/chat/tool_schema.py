@@ -5,7 +5,7 @@
         "Count the lines of a file."
 
 The first parameter is the `ToolContext`; the others, with types, defaults and one-line notes, make
-make the JSON schema and the check of the arguments. A package offers such functions as entry points of
+the JSON schema and the check of the arguments. A package offers such functions as entry points of
 the group `nearfield.functions`; each has to be allowed by its name in `chat.functions`.
 """
 

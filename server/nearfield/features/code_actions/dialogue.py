@@ -121,7 +121,7 @@ class Dialogue:
         accepted = await self._admitted(request, errand)
         errand = replace(errand, accepted=accepted)
         text, complete, usage = "", False, None
-        route = self.router.chat(request, errand=errand)
+        route = self.router.chat(request, context=errand)
         try:
             async with route:
                 async for item in route:

@@ -445,7 +445,7 @@ async def _listen(
 ) -> Explanation:
     """Ask, and hear the answer to its end, or until there is enough of it."""
     text, usage, stopped = "", None, False
-    async with router.chat(question.request, errand=errand) as route:
+    async with router.chat(question.request, context=errand) as route:
         try:
             async for item in route:
                 if isinstance(item, Restart):

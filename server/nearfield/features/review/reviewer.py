@@ -205,7 +205,7 @@ class Reviewer(Feature):
         taken = self._offers.take(workspace, Task.REVIEW) if chosen is None else ()
         errand = RequestContext(Task.REVIEW, workspace, (source,), (), chosen or taken)
         text = ""
-        async with router.chat(request, errand=errand) as route:
+        async with router.chat(request, context=errand) as route:
             try:
                 async for item in route:
                     text = "" if isinstance(item, Restart) else text + item.text
