@@ -14,8 +14,8 @@ import pytest
 
 from nearfield.features.metrics.row import Row, Taken
 from nearfield.features.metrics.store import RecordStore
+from nearfield.routing.consent import Consent
 from nearfield.routing.ledger import Sending
-from nearfield.routing.request_context import Consent
 from nearfield.routing.store import Store
 
 CONFIG = """

@@ -21,14 +21,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nearfield.config.load import load
-from nearfield.config.schema import Config, ProviderSettings
+from nearfield.config.schema import ROLES, Config, ProviderSettings
 from nearfield.errors import NearfieldError
 from nearfield.providers.base import Provider
 from nearfield.providers.registry import build
 from nearfield.providers.scripted import Scripted
+from nearfield.routing.consent import Consent
 from nearfield.routing.guard import remote
-from nearfield.routing.request_context import Consent, RequestContext, Task
-from nearfield.routing.router import ROLES, Router
+from nearfield.routing.request_context import RequestContext, Task
+from nearfield.routing.router import Router
 from nearfield.routing.store import Store
 from nearfield.types import ChatRequest, InfillRequest, Message, Role, Tool
 

@@ -16,8 +16,9 @@ from pytest_httpserver import HTTPServer
 
 from nearfield.config.schema import Config
 from nearfield.providers.registry import build
+from nearfield.routing.consent import Consent
 from nearfield.routing.guard import remote
-from nearfield.routing.request_context import Consent, RequestContext, Source
+from nearfield.routing.request_context import RequestContext, Source
 from nearfield.routing.route import Route
 from nearfield.routing.router import Router
 from nearfield.routing.store import Store

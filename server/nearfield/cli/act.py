@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from nearfield.config.load import Loaded
     from nearfield.features.code_actions.proposal import Proposal
     from nearfield.features.service import Service
-    from nearfield.routing.request_context import Decision, Offer
+    from nearfield.routing.consent import Consent
+    from nearfield.routing.request_context import Offer
 
 Target = Annotated[
     str,
@@ -228,11 +229,11 @@ def _take(outcome: _Outcome, proposal: Proposal) -> None:
     outcome.wrong = outcome.wrong or proposal.wrong
 
 
-async def _yes(_: Offer) -> Decision:
+async def _yes(_: Offer) -> Consent:
     """Who names a provider on the command line has said yes to this request."""
-    from nearfield.routing.request_context import Decision
+    from nearfield.routing.consent import Consent
 
-    return Decision.ONCE
+    return Consent.ONCE
 
 
 def _print(

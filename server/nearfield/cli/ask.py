@@ -21,7 +21,8 @@ from nearfield.terminal import answers_on_terminal
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
     from nearfield.providers.base import Provider
-    from nearfield.routing.request_context import Decision, Offer, RequestContext
+    from nearfield.routing.consent import Consent
+    from nearfield.routing.request_context import Offer, RequestContext
     from nearfield.routing.router import Router
     from nearfield.types import ChatRequest, Usage
 
@@ -240,17 +241,17 @@ async def _loaded(candidates: tuple[Provider, ...]) -> None:
         await load_model(candidates[0])
 
 
-async def _question(offer: Offer) -> Decision | None:
+async def _question(offer: Offer) -> Consent | None:
     return await asyncio.to_thread(_put, offer)
 
 
-def _put(offer: Offer) -> Decision | None:
+def _put(offer: Offer) -> Consent | None:
     from nearfield.features.offers import words
-    from nearfield.routing.request_context import Decision
+    from nearfield.routing.consent import Consent
 
     say(f"\n{words(offer)}")
     said = prompt("Send it? [once/workspace/never/no]", default="no")
-    return Decision(said) if said in [one.value for one in Decision] else None
+    return Consent(said) if said in [one.value for one in Consent] else None
 
 
 def _notes(answer: Answer) -> None:

@@ -41,8 +41,8 @@ async def converse(
     *,
     streams: bool,
 ) -> dict[str, Any]:
-    """Ask, and answer what came of it as programs read it. `context` has the workspace, the files to
-    show with it, and who may be asked."""
+    """Ask, and return the reply as programs read it. `context` has the workspace, the files to show
+    and the providers that may be asked."""
     from nearfield.features.chat.chat import Chat
 
     shown = " ".join(f'@file:"{_inside(s.path, context.workspace)}"' for s in context.sources)

@@ -20,11 +20,12 @@ from nearfield.config.schema import Config, ProviderSettings
 from nearfield.errors import MayNotLeave, NoConsent, NotPermitted, OverBudget
 from nearfield.files.ignore import Ruling
 from nearfield.routing import money, secrets
+from nearfield.routing.consent import Consent
 from nearfield.routing.ledger import Sending
 from nearfield.routing.linear import Pattern, compiled
 from nearfield.routing.plan import Funds
 from nearfield.routing.redact import Redactions, redact_chat, redact_infill, redact_texts
-from nearfield.routing.request_context import Consent, RequestContext, Source
+from nearfield.routing.request_context import RequestContext, Source
 from nearfield.routing.secrets import Deadline
 from nearfield.routing.store import Store
 from nearfield.routing.withhold import Withheld

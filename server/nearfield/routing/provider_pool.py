@@ -17,25 +17,25 @@ from datetime import datetime
 from typing import Any
 
 from nearfield.config.folders import FolderConfigs
-from nearfield.config.schema import Config, ProviderSettings
+from nearfield.config.schema import EMBEDDED, Config, ProviderSettings
 from nearfield.errors import NotPermitted
 from nearfield.providers.absent import Absent
 from nearfield.providers.address import is_loopback
 from nearfield.providers.base import Provider
 from nearfield.routing.answers import Answers
 from nearfield.routing.breaker import Breaker
+from nearfield.routing.consent import Consent
 from nearfield.routing.egress import Egress
 from nearfield.routing.guard import Guard, Prepared, Remote, Request, remote
 from nearfield.routing.ledger import LocalUse
 from nearfield.routing.money import estimate_tokens
 from nearfield.routing.plan import Candidate, Funds, Plan, plan
-from nearfield.routing.request_context import Consent, Decision, Offer, RequestContext
+from nearfield.routing.request_context import Offer, RequestContext
 from nearfield.routing.store import Store
 from nearfield.types import ChatRequest, Delta, InfillRequest, Usage
 
 log = logging.getLogger(__name__)
 
-EMBEDDED = "embedded"
 STAND_INS = {EMBEDDED: "llama_server", "embedded_chat": "llama_server_chat"}
 """Where llama-cpp-python is not installed, a llama.cpp server of our own stands in for each."""
 
@@ -71,7 +71,6 @@ class ProviderPool:
         self.breakers = {
             name: Breaker(routing.breaker_failures, routing.breaker_seconds) for name in providers
         }
-        self.running: Counter[str] = Counter()
         self._used: Counter[tuple[str, str, str, str, str]] = Counter()
         self._flushed = time.monotonic()
         self._background: set[asyncio.Task[Any]] = set()
@@ -157,9 +156,9 @@ class ProviderPool:
             warning=prepared.warning,
         )
 
-    async def say(self, offer: Offer, decision: Decision) -> None:
+    async def say(self, offer: Offer, decision: Consent) -> None:
         """Remember what the user said to `offer`, where it is to be remembered."""
-        if decision is Decision.ONCE or not offer.workspace:
+        if decision is Consent.ONCE or not offer.workspace:
             return
         to = self.to(offer.provider)
         consent = Consent(decision.value)

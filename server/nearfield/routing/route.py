@@ -27,12 +27,12 @@ from nearfield.errors import (
     ProviderError,
 )
 from nearfield.providers.base import Provider
-from nearfield.routing.hedge import race
+from nearfield.routing.consent import Consent
 from nearfield.routing.plain_text import PlainText, literal_in, plain
 from nearfield.routing.plan import BROKE, NO_CLOUD, REFUSED, Step, Use
 from nearfield.routing.provider_pool import ProviderPool
 from nearfield.routing.quality import Answer, judge
-from nearfield.routing.request_context import Decision, Offer, RequestContext
+from nearfield.routing.request_context import Offer, RequestContext
 from nearfield.types import ChatRequest, Delta, Finish, InfillRequest, Usage
 
 # A provider ends its own stream at the deadline; this long after it the router does.
@@ -185,7 +185,7 @@ class Route:
         return self.failures[-1] if self.failures else "the strategy wants it"
 
     async def _turn(self, step: Step, rest: tuple[Step, ...]) -> AsyncGenerator[Delta | Restart]:
-        """Ask one candidate (or two at once). Sets `_ended` when its answer is the answer."""
+        """Ask one candidate. Sets `_ended` when its answer stands."""
         said = _Said(step.name)
         others = any(Use.GO in (later.failed, later.poor) for later in rest)
         key = self._pool.kept_key(step.name, self._request)
@@ -194,7 +194,8 @@ class Route:
                 yield item
             return
         try:
-            async with aclosing(self._timed(self._stream(step, rest, said), others)) as stream:
+            self.provider = self._pool.providers[step.name]
+            async with aclosing(self._timed(self._attempt(step.name), others)) as stream:
                 async for delta in stream:
                     if delta.finish is not None:
                         said.last = delta
@@ -269,42 +270,11 @@ class Route:
 
     # --- asking ---
 
-    async def _stream(
-        self, step: Step, rest: tuple[Step, ...], said: _Said
-    ) -> AsyncGenerator[Delta]:
-        """The stream of the step's provider, or of the faster of two when it is busy."""
-        self.provider = self._pool.providers[step.name]
-        second = self._second(step, rest)
-        if second is None:
-            stream = self._attempt(step.name)
-        else:
-            openers = {n: lambda n=n: self._attempt(n) for n in (step.name, second)}
-
-            def won(name: str) -> None:
-                said.name = name
-                self.provider = self._pool.providers[name]
-
-            stream = race(openers, won)
-        async with aclosing(stream):
-            async for delta in stream:
-                yield delta
-
-    def _second(self, step: Step, rest: tuple[Step, ...]) -> str | None:
-        """Who is asked at the same time: for a completion, when the first one has a long queue."""
-        most = self._pool.config.routing.hedge_queue
-        if not isinstance(self._request, InfillRequest) or _only_prefill(self._request) or not most:
-            return None
-        if self._pool.running[step.name] < most:
-            return None
-        free = (later.name for later in rest if later.failed is Use.GO and later.poor is Use.GO)
-        return next(free, None)
-
     async def _attempt(self, name: str) -> AsyncGenerator[Delta]:
-        """One provider's stream, with its breaker and its place in the queue."""
+        """Stream from one provider, under its breaker."""
         breaker = self._pool.breakers[name]
         breaker.begin(time.monotonic())
         self.asked.add(name)
-        self._pool.running[name] += 1
         spoke, characters, usage = False, 0, None
         try:
             text = self._texts[name] = PlainText(
@@ -327,7 +297,6 @@ class Route:
             spoke = False
             raise
         finally:
-            self._pool.running[name] -= 1
             if spoke:
                 breaker.succeed()
                 if not _only_prefill(self._request):  # nobody has asked for that
@@ -398,13 +367,13 @@ class Route:
                 decision = await self._context.ask(offer)
         except TimeoutError:
             decision = None
-        if decision is None or decision is Decision.NEVER:
+        if decision is None or decision is Consent.NEVER:
             said = f"{offer.provider}: you did not allow it"
             self.failures.append(said)
             self._causes.append(NoConsent(f"{said}."))
         if decision is not None:
             await self._pool.say(offer, decision)
-        if decision in (Decision.ONCE, Decision.WORKSPACE):
+        if decision in (Consent.ONCE, Consent.WORKSPACE):
             accepted = (*self._context.accepted, offer.provider)
             self._context = replace(self._context, accepted=accepted)
             return True

@@ -17,22 +17,20 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from nearfield.config.folders import FolderConfigs
-from nearfield.config.schema import Config
+from nearfield.config.schema import ROLES, Config
 from nearfield.errors import EngineError, NotReady, ProviderError
 from nearfield.providers.base import Provider
+from nearfield.routing.consent import Consent, ConsentRecord
 from nearfield.routing.egress import Egress
-from nearfield.routing.ledger import Said
 from nearfield.routing.plan import Use
-from nearfield.routing.provider_pool import EMBEDDED, STAND_INS, ProviderPool, variants
-from nearfield.routing.request_context import Decision, Offer, RequestContext, Task
+from nearfield.routing.provider_pool import STAND_INS, ProviderPool, variants
+from nearfield.routing.request_context import Offer, RequestContext, Task
 from nearfield.routing.route import Restart, Route, no_provider, reason
 from nearfield.routing.store import Store
-from nearfield.routing.tasks import Choice, choose
+from nearfield.routing.tasks import RoleChoice, choose, usual_role
 from nearfield.types import ChatRequest, InfillRequest
 
 __all__ = [
-    "EMBEDDED",
-    "ROLES",
     "STAND_INS",
     "Restart",
     "RoleStatus",
@@ -41,8 +39,6 @@ __all__ = [
     "built",
     "variants",
 ]
-
-ROLES = ("complete", "fast", "code", "large", "review", "embed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +98,7 @@ class Router:
         context = replace(context or RequestContext(), task=Task.COMPLETE)
         if request.prefill_only or request.avoid:
             context = replace(context, workspace="", accepted=(), ask=None)
-        role = self._config.routing.tasks.get(Task.COMPLETE, "complete")
+        role = usual_role(self._config, Task.COMPLETE)
         return Route(self._pool, role, request, context)
 
     def chat(
@@ -114,7 +110,7 @@ class Router:
         choice = self.choose(request, context)
         return Route(self._pool, role or choice.role, request, context, choice.complex)
 
-    def choose(self, request: ChatRequest, context: RequestContext) -> Choice:
+    def choose(self, request: ChatRequest, context: RequestContext) -> RoleChoice:
         """Which role would do it, and whether it is a hard task."""
         return choose(self._config, request, context)
 
@@ -153,7 +149,7 @@ class Router:
         the user who chose it. Raises `NotPermitted` when it could not be sent."""
         return await self._pool.offer(name, request, context, reason)
 
-    async def answer(self, offer: Offer, decision: Decision) -> None:
+    async def answer(self, offer: Offer, decision: Consent) -> None:
         """Remember what the user said to `offer`. After a yes, ask again with the offer's provider
         in `RequestContext.accepted`: then it goes first."""
         await self._pool.say(offer, decision)
@@ -163,7 +159,7 @@ class Router:
         """Every provider by its name, wrapped where it is outside this machine."""
         return MappingProxyType(self._pool.providers)
 
-    async def said(self) -> list[Said]:
+    async def said(self) -> list[ConsentRecord]:
         """Every decision of the user's about what may be sent, by workspace and provider."""
         return await asyncio.to_thread(self._pool.store.said)
 

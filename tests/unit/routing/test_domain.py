@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from nearfield.errors import NoProvider
-from nearfield.routing.request_context import Consent, Decision, Offer, RequestContext
+from nearfield.routing.consent import Consent
+from nearfield.routing.request_context import Offer, RequestContext
 from nearfield.routing.route import Restart
 from nearfield.routing.store import Store
 from nearfield.types import ChatRequest
@@ -148,7 +149,7 @@ async def _outcome(
     router = make(settings, local, cloud)
     questions: list[Offer] = []
 
-    async def ask(offer: Offer) -> Decision | None:
+    async def ask(offer: Offer) -> Consent | None:
         questions.append(offer)
         return None
 

@@ -9,8 +9,9 @@ import pytest
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config, Privacy, Routing
 from nearfield.errors import NotPermitted
+from nearfield.routing.consent import Consent
 from nearfield.routing.guard import Guard, Remote
-from nearfield.routing.request_context import Consent, RequestContext, Source
+from nearfield.routing.request_context import RequestContext, Source
 from nearfield.routing.store import Store
 from nearfield.types import ChatRequest, Message, Role
 

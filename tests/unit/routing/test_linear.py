@@ -15,9 +15,10 @@ from nearfield.errors import NearfieldError, NotPermitted
 from nearfield.providers.base import Provider
 from nearfield.routing import guard, redact, secrets, shapes
 from nearfield.routing.assigned import assigned
+from nearfield.routing.consent import Consent
 from nearfield.routing.linear import compiled
 from nearfield.routing.redact import redact_texts
-from nearfield.routing.request_context import Consent, RequestContext
+from nearfield.routing.request_context import RequestContext
 from nearfield.routing.router import Router
 from nearfield.types import ChatRequest, InfillRequest, Message, Role, Snippet
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from nearfield.errors import NoProvider, NotPermitted, Unreachable
-from nearfield.routing.ledger import Filter
-from nearfield.routing.request_context import Consent, Decision, Offer, RequestContext, Source, Task
+from nearfield.routing.consent import Consent
+from nearfield.routing.ledger import EntryFilter
+from nearfield.routing.request_context import Offer, RequestContext, Source, Task
 from nearfield.routing.route import Restart, Route, reason
 from nearfield.routing.store import Store
 from nearfield.types import Delta, Finish, Message, Role, Snippet, Tool, ToolCall
@@ -100,7 +101,7 @@ class Case:
     escalate: str = "suggest"
     consent: Consent = Consent.UNASKED
     local: str = "good"
-    said: Decision | None = None
+    said: Consent | None = None
     text: str = "local"
     offered: bool = False
     sent: bool = False
@@ -109,7 +110,7 @@ class Case:
 
 NO = Consent.NEVER
 YES = Consent.WORKSPACE
-ALWAYS = Decision.WORKSPACE
+ALWAYS = Consent.WORKSPACE
 
 CASES = [
     Case(),
@@ -122,10 +123,10 @@ CASES = [
     Case(escalate="auto", local="poor", offered=True),
     Case(escalate="auto", local="poor", consent=YES, text="cloud", sent=True),
     Case(escalate="ask", local="poor"),
-    Case(escalate="ask", local="poor", said=Decision.ONCE, text="cloud", sent=True),
+    Case(escalate="ask", local="poor", said=Consent.ONCE, text="cloud", sent=True),
     Case("local_first", "ask", local="poor", said=ALWAYS, text="cloud", sent=True, remembered=YES),
-    Case(escalate="ask", local="poor", said=Decision.NEVER, remembered=NO),
-    Case(escalate="ask", local="down", said=Decision.ONCE, text="cloud", sent=True),
+    Case(escalate="ask", local="poor", said=Consent.NEVER, remembered=NO),
+    Case(escalate="ask", local="down", said=Consent.ONCE, text="cloud", sent=True),
     Case(escalate="ask", local="down", text=""),
     Case(escalate="ask", consent=YES, local="poor", text="cloud", sent=True),
     Case(strategy="cloud_only", text="", offered=True),
@@ -150,7 +151,7 @@ async def test_nothing_leaves_without_a_yes(
     router = make({"routing": routing}, local, cloud)
     asked: list[Offer] = []
 
-    async def ask(offer: Offer) -> Decision | None:
+    async def ask(offer: Offer) -> Consent | None:
         asked.append(offer)
         return case.said
 
@@ -182,7 +183,7 @@ async def test_an_unanswered_question_does_not_block(
     cloud = provider("cloud", remote=True, text="cloud")
     router = make({"routing": routing}, provider("local", **UNSURE), cloud)
 
-    async def never(_offer: Offer) -> Decision | None:
+    async def never(_offer: Offer) -> Consent | None:
         await asyncio.sleep(3600)
 
     begun = time.monotonic()
@@ -209,7 +210,7 @@ async def test_an_offer_says_what_would_be_sent_and_a_yes_sends_it(
     assert offer.redactions == (("assigned secret", 1),)
     assert offer.price is not None and 0 < offer.price < 1
     assert 0 < offer.bytes < 1000 and "not good enough" in offer.reason
-    await router.answer(offer, Decision.ONCE)
+    await router.answer(offer, Consent.ONCE)
     again = RequestContext(Task.FIX, str(workspace), (Source("src/a.py"),), accepted=("cloud",))
     heard = await listen(router.chat(request, context=again))
     assert heard.text == "cloud"
@@ -444,7 +445,7 @@ async def test_the_ledger_tells_the_whole_story(
     router = make(settings, cloud)
     await listen(router.infill(infill(), RequestContext(workspace=str(workspace))))
     await router.aclose()
-    (entry,) = store.entries(Filter(provider="cloud", task="complete", outcome="answered"))
+    (entry,) = store.entries(EntryFilter(provider="cloud", task="complete", outcome="answered"))
     assert entry.sending.workspace == str(workspace)
     assert entry.sending.files == (("a.py", None, None),)
     assert entry.tokens_out == 3 and (entry.tokens_in or 0) > 0
@@ -513,35 +514,6 @@ async def test_the_breaker_leaves_a_failing_provider_alone(
     (code,) = [role for role in await router.status() if role.role == "code"]
     assert code.provider == "good"
     assert "left alone" in dict(code.others)["bad"]
-
-
-async def test_a_busy_first_candidate_is_hedged(make: Any, provider: Any, infill: Any) -> None:
-    busy = provider("busy", text="slow", delay_ms=30_000)
-    quick = provider("quick", text="quick")
-    router = make({"routing": {"hedge_queue": 1}}, busy, quick)
-    waiting = asyncio.create_task(listen(router.infill(infill())))
-    while not busy.calls:
-        await asyncio.sleep(0.001)
-    heard = await listen(router.infill(infill("y = ")))
-    assert heard.text == "quick" and len(busy.calls) == 2
-    assert busy.streaming == 1, "the loser of the race still runs"
-    waiting.cancel()
-    await asyncio.wait({waiting})
-    assert busy.streaming == 0
-
-
-async def test_a_hedge_whose_first_runner_fails_is_answered_by_the_other(
-    make: Any, provider: Any, infill: Any
-) -> None:
-    router = make(
-        {"routing": {"hedge_queue": 1}},
-        provider("busy", delay_ms=20, error="Unreachable"),
-        provider("quick", text="quick", delay_ms=60),
-    )
-    first = asyncio.create_task(listen(router.infill(infill())))
-    await asyncio.sleep(0)
-    heard = await asyncio.gather(first, listen(router.infill(infill("y = "))))
-    assert [h.text for h in heard] == ["quick", "quick"]
 
 
 async def test_an_answer_is_kept(make: Any, provider: Any, chat: Any) -> None:

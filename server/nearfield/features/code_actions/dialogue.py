@@ -18,7 +18,7 @@ from nearfield.features.code_actions.prompts import Prompt
 from nearfield.features.offers import Offers
 from nearfield.features.remote_choice import RemoteChoice
 from nearfield.features.trace import Account, TraceLog
-from nearfield.routing.request_context import Ask, Check, RequestContext
+from nearfield.routing.request_context import AskUser, Check, RequestContext
 from nearfield.routing.router import Restart, Router, built
 from nearfield.types import ChatRequest, Role
 
@@ -66,7 +66,7 @@ class Dialogue:
         *,
         wanted: str = "",
         provider: str = "",
-        ask: Ask | None = None,
+        ask: AskUser | None = None,
         heard: Callable[[int], None],
     ) -> None:
         self._backing = backing

@@ -24,7 +24,7 @@ from nearfield.features.code_actions.trees import TREE_ACTIONS, offered
 from nearfield.features.remote_choice import clouds
 from nearfield.routing.request_context import Task
 from nearfield.routing.router import Router
-from nearfield.routing.tasks import ROLES
+from nearfield.routing.tasks import usual_role
 from nearfield.syntax.definitions import Unit, unit_at
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Snapshot, Span
@@ -64,7 +64,7 @@ async def speakers(router: Router | None, configs: FolderConfigs, workspace: str
     models: dict[Task, str] = {}
     others: dict[Task, tuple[tuple[str, str], ...]] = {}
     for task in dict.fromkeys(action.task for action in ACTIONS.values()):
-        role = configs.user.routing.tasks.get(task) or ROLES[task]
+        role = usual_role(configs.user, task)
         candidates = router.candidates(role, workspace) if router else ()
         models[task] = candidates[0].model if candidates else ""
         others[task] = await clouds(router, configs, task, workspace)

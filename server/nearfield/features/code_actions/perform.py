@@ -37,7 +37,7 @@ from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.trace import Account
 from nearfield.features.workspace_context.knowledge import CursorOf, Knowledge, Purpose
 from nearfield.files.lines import LINE_END
-from nearfield.routing.request_context import Ask, RequestContext, Source
+from nearfield.routing.request_context import AskUser, RequestContext, Source
 from nearfield.syntax.definitions import Unit, unit_at
 from nearfield.syntax.parser import Parsed
 from nearfield.syntax.white_space import format_of
@@ -91,7 +91,7 @@ class Actions:
         self,
         wish: Wish,
         report: Report | None = None,
-        ask: Ask | None = None,
+        ask: AskUser | None = None,
         held: OpenText | None = None,
     ) -> Proposal:
         """The edits that `wish` comes to. `report` hears what is going on, `ask` puts offers to
@@ -101,7 +101,7 @@ class Actions:
             return await self._proposed(wish, account, report or _quiet, ask, held or _nothing_held)
 
     async def _proposed(
-        self, wish: Wish, account: Account, report: Report, ask: Ask | None, held: OpenText
+        self, wish: Wish, account: Account, report: Report, ask: AskUser | None, held: OpenText
     ) -> Proposal:
         snapshot = wish.snapshot
         if why := self.kept_out(snapshot):
@@ -151,7 +151,7 @@ class Actions:
         parsed: Parsed | None,
         account: Account,
         report: Report,
-        ask: Ask | None,
+        ask: AskUser | None,
     ) -> _Job:
         snapshot = wish.snapshot
         unit = await asyncio.to_thread(unit_at, parsed, snapshot.text, wish.span)

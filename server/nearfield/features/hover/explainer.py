@@ -43,7 +43,7 @@ from nearfield.features.trace import Account, TraceLog
 from nearfield.features.workspace_context.knowledge import CursorOf
 from nearfield.routing.request_context import RequestContext, Task
 from nearfield.routing.router import Restart, Router
-from nearfield.routing.tasks import ROLES
+from nearfield.routing.tasks import TASK_ROLES
 from nearfield.syntax.definitions import unit_at
 from nearfield.tasks import describe, run_task, stop_task
 from nearfield.types import HealthState, Reason, Snapshot, Span, Trace, Usage
@@ -430,7 +430,7 @@ class Explainer(Feature):
 def speaker(router: Router, tasks: Mapping[str, str], task: Task) -> str:
     """The model of who would be asked first for `task`, "" for nobody; `tasks` are the user's roles
     for tasks."""
-    candidates = router.candidates(tasks.get(task) or ROLES[task])
+    candidates = router.candidates(tasks.get(task) or TASK_ROLES[task])
     return next((one.model for one in candidates if one.capabilities.chat), "")
 
 
