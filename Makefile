@@ -1,7 +1,7 @@
 # Everything that a person or a machine does here. Each target does the set-up that it needs and can
 # be interrupted and repeated. `make PYTHON=python3.12 ...` chooses the interpreter.
 
-.PHONY: help setup models demo check static test bench vscode format clean
+.PHONY: help setup models demo check static docs coverage lock test bench vscode format clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -14,11 +14,11 @@ help: ## Say what there is
 
 setup: $(STAMP) ## Make the virtual environment with everything in it
 
-$(STAMP): pyproject.toml scripts/setup
+$(STAMP): pyproject.toml constraints.txt scripts/setup
 	@scripts/setup
 	@touch $@ $(CHECKS)
 
-$(CHECKS): pyproject.toml scripts/setup
+$(CHECKS): pyproject.toml constraints.txt scripts/setup
 	@scripts/setup --without-engine
 	@touch $@
 
@@ -39,10 +39,25 @@ static:
 	@echo "== lint" && $(BIN)/ruff check .
 	@echo "== types" && $(BIN)/pyright --warnings
 	@echo "== layers" && $(BIN)/lint-imports
+	@echo "== prose" && $(BIN)/python scripts/prose.py
+	@$(MAKE) --no-print-directory docs
+
+docs: $(CHECKS) ## Build the documentation site in build/site, with strict links
+	@echo "== documentation" && NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true \
+		$(BIN)/mkdocs build --quiet --strict
+
+coverage: $(CHECKS) ## Run the unit tests with branch coverage and report what they miss
+	@$(BIN)/python -m pytest -q -n auto --cov=nearfield --cov-branch \
+		--cov-report=term:skip-covered --cov-report=html:build/coverage tests/unit
+
+lock: $(CHECKS) ## Take the newest versions of all dependencies into constraints.txt
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras \
+		--no-emit-index-url --no-header --no-annotate --output-file constraints.txt pyproject.toml
 
 test: setup models static ## Run every check
 	@echo "== VS Code extension" && scripts/check-vscode
 	@echo "== Neovim plugin" && scripts/check-neovim
+	@command -v emacs >/dev/null || scripts/install-packages emacs-nox elpa-eglot
 	@echo "== unit tests" && CI=1 $(BIN)/python -m pytest -q -n auto tests/unit
 	@echo "== tests" && CI=1 $(BIN)/python -m pytest --ignore=tests/unit
 

@@ -2,6 +2,7 @@
 
     NearfieldError
     ├── ConfigError                 a setting cannot be used
+    │   └── ExtraMissing            an optional part of the package is not installed
     ├── CatalogError                about models on disk
     │   ├── UnknownModel            no model of that name in the catalogue
     │   ├── DownloadFailed          the sources could not be reached, or broke off
@@ -53,6 +54,17 @@ class NearfieldError(Exception):
 
 class ConfigError(NearfieldError):
     """A setting cannot be used."""
+
+
+class ExtraMissing(ConfigError):
+    """An optional part of the package is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        """Say that `what` needs the packages of `extra`."""
+        super().__init__(
+            f"{what} needs packages that are not installed.",
+            f'Run `pip install "nearfield[{extra}]"`.',
+        )
 
 
 class CatalogError(NearfieldError):

@@ -1,15 +1,16 @@
-"""The words that the layers speak to each other: frozen dataclasses and enums, no behaviour.
+"""Types shared by the layers: frozen dataclasses and enums without behaviour.
 
 Units, unless a field says otherwise: offsets and lengths in Unicode code points (Python `str`
 indices), times in milliseconds, deadlines in seconds of `time.monotonic()`, memory in bytes.
-Nothing in here knows LSP, HTTP or llama.cpp.
+This module knows nothing of LSP, HTTP or llama.cpp.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from pathlib import PurePath
 from typing import Any
 
 # --- documents ------------------------------------------------------------------------------
@@ -25,14 +26,14 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A document as it was at one moment; what every feature works on.
+    """A document at one moment; every feature works on snapshots.
 
-    `language` is the client's language id, lower case ("" when unknown). `path` is absolute,
-    None for an untitled or remote document. `root` is the workspace folder that holds it.
+    `language` is the client's language id in lower case ("" if unknown). `path` is absolute, None
+    for an untitled or remote document. `root` is the workspace folder that holds it.
 
-    A cell of a notebook is a document of its own, with the notebook's `path`: the file's rules are
-    the cell's, but the file's content is not its text. `above` holds the cells above it, None for
-    what is no cell.
+    A notebook cell is a document of its own with the notebook's `path`: the file's rules apply to
+    it, but its text is not the file's content. `above` holds the cells above it; None if the
+    document is not a cell.
     """
 
     uri: str
@@ -45,8 +46,21 @@ class Snapshot:
 
     @property
     def is_cell(self) -> bool:
-        """Whether it is a cell of a notebook, so that `path` names no file with this text."""
+        """Return whether it is a notebook cell, whose text is not the content of `path`."""
         return self.above is not None
+
+    @property
+    def shown_path(self) -> str:
+        """The path as users and models see it: relative to the workspace folder, separated by '/';
+        outside a folder the file's name, for an untitled document its title."""
+        if self.path is None:
+            name = PurePath(self.uri.rpartition(":")[2]).name
+        else:
+            path = PurePath(self.path)
+            is_inside = self.root and path.is_relative_to(self.root)
+            name = path.relative_to(self.root or "").as_posix() if is_inside else path.name
+        # A file name may hold bytes that are no text.
+        return name.encode("utf-8", "replace").decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +82,65 @@ class Edit:
 @dataclass(frozen=True, slots=True)
 class Selected:
     """The item selected in the client's completion popup: it would replace `span`, which ends at
-    or behind the cursor, by `text`. A suggestion then replaces `span` and starts with `text`."""
+    or after the cursor, by `text`. A suggestion then replaces `span` and starts with `text`."""
 
     span: Span
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionRequest:
+    """A request for a completion at `offset` of `snapshot`. `id` is unique in a run.
+
+    `invoked`: the user pressed a key for it. `again`: the second time at this position, so other
+    suggestions may be wanted. `client_waits`: the client itself has waited for a pause in typing.
+    `late` returns whether the client has been answered meanwhile; a result is then only cached.
+    """
+
+    id: str
+    method: str
+    snapshot: Snapshot
+    offset: int
+    invoked: bool = False
+    selected: Selected | None = None
+    client_waits: bool = False
+    late: Callable[[], bool] | None = None
+    again: bool = False
+
+    @property
+    def item_length(self) -> int:
+        """The length of the selected item's text, 0 without one."""
+        return len(self.selected.text) if self.selected else 0
+
+    def with_item(self) -> tuple[str, int]:
+        """Return the text and the cursor as if the selected item had been inserted."""
+        text = self.snapshot.text
+        if self.selected is None:
+            return text, self.offset
+        span, item = self.selected.span, self.selected.text
+        right = max(self.offset, span.end)
+        return text[: span.start] + item + text[right:], span.start + len(item)
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolLocation:
+    """A definition of a name, or a reference to it.
+
+    `path` is absolute, `shown` relative to the workspace folder. Rows count from 0: `row` is the
+    name's, `first` and `last` (included) the definition's. A reference has no `text`.
+    """
+
+    path: str
+    shown: str
+    name: str
+    kind: str
+    container: str
+    row: int
+    first: int
+    last: int
+    signature: str = ""
+    doc: str = ""
+    text: str = ""
 
 
 # --- prompts --------------------------------------------------------------------------------
@@ -352,7 +421,6 @@ class Situation(StrEnum):
     """What the user had just done when a completion was asked for."""
 
     COLD = "cold"  # the document had nothing evaluated
-    RESTORED = "restored"  # evaluated in an earlier run of the server
     NEW_LINE = "new_line"
     TYPING = "typing"
     ACCEPTED = "accepted"
@@ -451,7 +519,7 @@ class Trace:
 class Suggestion:
     """A completion ready to be shown: replace `replace` (on one line) by `text`.
 
-    `confidence` is the mean log-probability of its tokens, None where unknown.
+    `confidence` is the mean log-probability of its tokens, None if unknown.
     """
 
     id: str
@@ -460,4 +528,11 @@ class Suggestion:
     confidence: float | None = None
     provider: str = ""
     model: str = ""
-    details: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionAnswer:
+    """The suggestions for a `CompletionRequest`; if there are none, `reason` says why."""
+
+    suggestions: tuple[Suggestion, ...] = ()
+    reason: Reason = Reason.SHOWN

@@ -24,10 +24,10 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nearfield.syntax.checked import LENT_BYTES, Checked
+from nearfield.syntax.checked import PARSER_BYTES, CheckedGrammar
 from nearfield.syntax.languages import LANGUAGES
 from nearfield.syntax.parser import Parsed, parse, tree_of
-from nearfield.syntax.scanner_state import STATE_BYTES, most_bytes, safe_grammar
+from nearfield.syntax.scanner_state import MAX_STATE_BYTES, max_state_bytes, safe_grammar
 from nearfield.types import Edit, Span
 
 EDITS = 3
@@ -319,7 +319,7 @@ class Found:
     none: int = 0
     most: int = 0
     worst: int = 0
-    slack: int = LENT_BYTES
+    slack: int = PARSER_BYTES
     slowest_ms: float = 0.0
 
 
@@ -371,17 +371,17 @@ def edits_of(language: str, text: str, rng: random.Random) -> list[Edit]:
     return edits
 
 
-def state_bytes(measured: Checked, text: str) -> int:
+def state_bytes(measured: CheckedGrammar, text: str) -> int:
     """The largest state that the scanner writes while `text` is parsed."""
-    measured.most = 0
+    measured.largest = 0
     tree_of(measured.grammar, text.encode("utf-8", "surrogatepass"), None)
-    return measured.most
+    return measured.largest
 
 
 def child(name: str, seed: int, first: int, last: int) -> None:
     """Go through inputs `first:last`, and say of each that it begins and what came of it."""
     language = next(row for row in LANGUAGES if row.name == name)
-    measured = Checked(language)
+    measured = CheckedGrammar(language)
     for number in range(first, last):
         print(number, flush=True)
         rng = random.Random(f"{name} {seed} {number}")
@@ -400,7 +400,7 @@ def child(name: str, seed: int, first: int, last: int) -> None:
             texts.append(parsed.text)
         facts["ms"] = (time.monotonic() - began) * 1_000
         facts["states"] = [
-            (state_bytes(measured, one), most_bytes(language, one))
+            (state_bytes(measured, one), max_state_bytes(language, one))
             for one in texts[:1] + texts[-1:]
         ]
         print(json.dumps(facts), flush=True)
@@ -433,7 +433,7 @@ def take(found: Found, facts: dict[str, Any]) -> None:
     found.refused += facts["refused"]
     found.slowest_ms = max(found.slowest_ms, facts["ms"])
     for most, bound in facts["states"]:
-        if bound <= STATE_BYTES:
+        if bound <= MAX_STATE_BYTES:
             found.most = max(found.most, most)
             found.slack = min(found.slack, bound - most) if bound else found.slack
         found.worst = max(found.worst, most)
@@ -458,7 +458,7 @@ def main() -> None:
         return
     print(f"{'language':16} inputs crashed refused no-tree most worst slack slowest")
     for row in rows:
-        slack = str(row.slack) if row.slack < LENT_BYTES else "-"
+        slack = str(row.slack) if row.slack < PARSER_BYTES else "-"
         print(
             f"{row.language:16} {row.inputs:6} {row.crashed:7} {row.refused:7} {row.none:7}"
             f" {row.most:4} {row.worst:5} {slack:>5} {row.slowest_ms:5.0f} ms"

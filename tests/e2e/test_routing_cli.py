@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from nearfield.features.metrics.row import Row, Taken
 from nearfield.features.metrics.store import RecordStore
+from nearfield.features.suggestion_record import SuggestionRecord, Taken
 from nearfield.routing.consent import Consent
 from nearfield.routing.ledger import Sending
 from nearfield.routing.store import Store
@@ -148,10 +148,12 @@ def test_stats(run: Run) -> None:
     shown = run("stats").stdout
     assert "answered on this machine: 100%" in shown
     assert "suggestions: none recorded yet" in shown
-    row = Row(time.time(), situation="new_line", ms=120.0, evaluated=10, reused=30, chars=8)
+    row = SuggestionRecord(
+        time.time(), situation="new_line", ms=120.0, evaluated=10, reused=30, chars=8
+    )
     row.taken, row.saved, row.survived = Taken.ACCEPTED, 8, 0.5
     store = RecordStore()
-    store.save([row, Row(time.time(), situation="cold", ms=900.0, reason="unsure")])
+    store.save([row, SuggestionRecord(time.time(), situation="cold", ms=900.0, reason="unsure")])
     store.close()
     told = json.loads(run("stats", "--json").stdout)["completions"]
     assert (told["offered"], told["accepted"], told["acceptance"]) == (1, 1, 1.0)

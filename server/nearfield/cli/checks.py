@@ -259,15 +259,21 @@ def hub(config: Config) -> Check:
 
 
 def grammars() -> Check:
-    """Return whether every language's grammar loads."""
+    """Report which languages' grammars load; those of an extra may be missing."""
     from nearfield.syntax.languages import LANGUAGES, grammar
 
     broken: list[str] = []
+    missing: list[str] = []
     for language in LANGUAGES:
         try:
             grammar(language)
+        except ModuleNotFoundError:
+            missing.append(language.name)
         except (ImportError, ValueError, AttributeError):
             broken.append(language.name)
+    if missing and not broken:
+        todo = 'Run `pip install "nearfield[grammars]"` to have these languages too.'
+        return Check("grammars", State.NOTE, f"not installed: {', '.join(missing)}", todo)
     if broken:
         todo = "Run `pip install --force-reinstall nearfield`."
         return Check("grammars", State.PROBLEM, f"not loading: {', '.join(broken)}", todo)

@@ -21,9 +21,8 @@ from nearfield.types import Reason, Snapshot, Span
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
-    from nearfield.features.completion.request import CompletionAnswer
     from nearfield.features.service import Service
-    from nearfield.types import Suggestion, Trace
+    from nearfield.types import CompletionAnswer, Suggestion, Trace
 
 # A folder that holds one of these is the workspace of the files below it.
 WORKSPACE_MARKS = (".git", ".nearfield.toml", ".hg")
@@ -137,13 +136,13 @@ async def why(place: Place, loaded: Loaded) -> Trace:
     from msgspec import structs
 
     from nearfield.cli.serving import serving
-    from nearfield.features.completion.request import CompletionAsk
+    from nearfield.types import CompletionRequest
 
     unrecorded = structs.replace(loaded.config.completion, record=False)
     loaded = replace(loaded, config=structs.replace(loaded.config, completion=unrecorded))
     async with serving(loaded) as service:
         service.opened(place.snapshot)
-        ask = CompletionAsk("1", "complete", place.snapshot, place.offset, client_waits=True)
+        ask = CompletionRequest("1", "complete", place.snapshot, place.offset, client_waits=True)
         await service.complete(ask)
         return service.traces.last(1)[0]
 
@@ -156,10 +155,10 @@ async def _ask(
     from msgspec import structs
 
     from nearfield.errors import NoProvider
-    from nearfield.features.completion.request import CompletionAsk
     from nearfield.features.reasons import words
     from nearfield.features.service import Service
     from nearfield.features.trace import flat
+    from nearfield.types import CompletionRequest
 
     # The record is of what an editor showed.
     unrecorded = structs.replace(loaded.config.completion, record=False)
@@ -173,7 +172,7 @@ async def _ask(
         await _until_ready(service)
         if place.marked:
             await _until_indexed(service, place, index_seconds)
-        ask = CompletionAsk(
+        ask = CompletionRequest(
             id="1",
             method="complete",
             snapshot=place.snapshot,

@@ -89,9 +89,8 @@ class _Printed:
 
     def found(self, snapshot: Snapshot, _piece: Piece, findings: list[Finding]) -> None:
         """A piece is done."""
-        from nearfield.features.hover.facts import shown_path
 
-        path = shown_path(snapshot)
+        path = snapshot.shown_path
         for one in findings:
             diff = _diff(snapshot, one, path)
             row = {"path": path, "line": one.row + 1, "severity": one.severity.value}

@@ -10,6 +10,7 @@ import typer
 from nearfield.cli import logs
 from nearfield.cli.opening import check_level
 from nearfield.cli.output import fail
+from nearfield.errors import ExtraMissing
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -50,7 +51,10 @@ def serve(
     logs.setup(log_level or _configured_level())
 
     if http and address is not None:
-        from nearfield.http import server as http_server
+        try:
+            from nearfield.http import server as http_server
+        except ModuleNotFoundError as error:
+            raise ExtraMissing("`serve --http`", "http") from error
 
         folder = workspace.resolve() if workspace is not None else None
         raise typer.Exit(http_server.run(*address, folder))

@@ -1,9 +1,8 @@
-"""The names that the code around a cursor uses, and what the document itself says about them.
+"""The names that the code around a cursor uses, and what the document says about them.
 
-A name near the cursor is worth more than one far away, and the one right before it most.
-An import says which file a name is from; an assignment or an annotation says which class a variable
-is of. Both are read from the tree and the text, roughly, in every language the same way: whoever
-looks the names up decides what they are.
+A name near the cursor weighs more than a distant one, and the one right before it most. Imports
+tell which file a name is from; assignments and annotations tell the class of a variable. Both are
+read roughly, from the tree and the text, in the same way for every language.
 """
 
 from __future__ import annotations
@@ -15,28 +14,28 @@ from dataclasses import dataclass
 
 import tree_sitter
 
+from nearfield.files.lines import line_start
 from nearfield.syntax.languages import Language, grammar
 from nearfield.syntax.parser import Parsed
 
 ABOVE_CHARS = 1_600
-"""Names are taken from about the last forty lines …"""
+"""Text above the cursor that names are taken from: about forty lines."""
 BELOW_CHARS = 400
-"""… and the next ten."""
+"""Text below it: about ten lines."""
 TYPED_CHARS = 12_000
-"""So far above the cursor it is looked what a variable is; parameters are further up only in
-functions that nobody reads."""
+"""Text above the cursor that is searched for a variable's class; parameters are further away only
+in functions that are too long to read."""
 HALF_LINES = 10.0
-"""So many lines away a name counts half."""
-MOST = 32
+"""Distance at which a name weighs half."""
+MAX_MENTIONS = 32
 RECEIVER = 3.0
-"""Weight of the class of what stands before a dot at the cursor: its members come next."""
+"""Weight of the class of the value before a dot at the cursor: its members come next."""
 SCOPE_WEIGHT = 0.7
-"""Of the names in the signatures of the enclosing scopes: the classes of the parameters and the
-bases of the class."""
+"""Weight of names in the signatures of the enclosing scopes: parameter types and base classes."""
 UNUSED_IMPORT = 0.25
-"""An import that is not used near the cursor may be what the next line needs."""
+"""Weight of an import that is not used near the cursor: the next line may need it."""
 IMPORTED = 1.5
-"""What is imported surely stands in another file."""
+"""Factor for imported names: their definition is surely in another file."""
 
 _WORD = re.compile(r"[A-Za-z_$][\w$]*")
 _NAME_TYPES = frozenset({"constant", "name", "word", "shorthand_field_identifier"})
@@ -58,11 +57,11 @@ _COMMON = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """`name` is used near the cursor, the more the higher its `weight`.
+    """A name that is used near the cursor; a higher `weight` means nearer.
 
-    `modules` are the words of the import that brings it (empty: not imported); `holder` is the
-    name before its dot ("" where there is none), or the class of that where it is known.
-    `inferred` tells that the name is that of a class which something is of, as the text says.
+    `modules` are the words of the import that binds it (empty: not imported). `holder` is the name
+    before its dot, or that name's class if known ("" without a dot). `inferred`: the name is that
+    of a class which the text gives to some variable.
     """
 
     name: str
@@ -73,8 +72,8 @@ class Mention:
 
 
 def mentions(parsed: Parsed | None, text: str, offset: int) -> list[Mention]:
-    """The names around `offset`, the weightiest first; without a tree, by their letters."""
-    imported, brought = _imports(parsed)
+    """Return the names around `offset`, the heaviest first; without a tree, all words."""
+    imported, bound = _imports(parsed)
     found: dict[tuple[str, str], Mention] = {}
 
     def note(name: str, weight: float, holder: str = "", inferred: bool = False) -> None:
@@ -101,20 +100,24 @@ def mentions(parsed: Parsed | None, text: str, offset: int) -> list[Mention]:
         for used in (kind, kind_of(name) if not holder else ""):
             if used:
                 note(used, weight, inferred=True)
-    for name, holder in _before_cursor(text, offset):
+    line = text[max(line_start(text, offset), offset - 200) : offset]
+    receiver = _RECEIVER.search(line)
+    if receiver and receiver[1]:
+        # `holder.name` is being typed at the cursor.
+        name, holder = receiver[2] or "", _WORD.findall(receiver[1])[-1]
         kind = class_of(holder, text, offset)
         note(kind or holder, RECEIVER, inferred=bool(kind))
         if name:
             note(name, RECEIVER / 2, kind or holder)
-    for name in brought:
+    for name in bound:
         if (name, "") not in found:
             found[name, ""] = Mention(name, UNUSED_IMPORT, imported[name])
-    return sorted(found.values(), key=lambda one: -one.weight)[:MOST]
+    return sorted(found.values(), key=lambda one: -one.weight)[:MAX_MENTIONS]
 
 
 def class_of(name: str, text: str, offset: int) -> str:
-    """The class that `name` was last given before `offset`, as far as the text says: assigned from
-    a call, or annotated. "" when it says nothing."""
+    """Return the class that the text last gives to `name` before `offset`, by assignment from a
+    call or by annotation; "" if unknown."""
     last = name.rpartition(".")[2]
     if not last or not last.isidentifier() or last[0].isupper():
         return ""
@@ -134,10 +137,10 @@ def class_of(name: str, text: str, offset: int) -> str:
 
 
 def _imports(parsed: Parsed | None) -> tuple[dict[str, frozenset[str]], list[str]]:
-    """Every word of an import statement, wherever it stands, with its other words; and those that
-    it brings, in order."""
+    """Return every word of the import statements with the other words of its statement, and the
+    names that the statements bind, in order."""
     found: dict[str, frozenset[str]] = {}
-    brought: dict[str, None] = {}
+    bound: dict[str, None] = {}
     if parsed is None or not parsed.language.imports:
         return found, []
     statements = tree_sitter.QueryCursor(_import_query(parsed.language))
@@ -146,12 +149,12 @@ def _imports(parsed: Parsed | None) -> tuple[dict[str, frozenset[str]], list[str
         words = frozenset(_WORD.findall(source)) - _IMPORT_WORDS
         for name in words:
             found[name] = found.get(name, frozenset[str]()) | words
-        brought.update((name, None) for name in _brought(source) if name in words)
-    return found, list(brought)
+        bound.update((name, None) for name in _bound_names(source) if name in words)
+    return found, list(bound)
 
 
-def _brought(statement: str) -> list[str]:
-    """The names that an import brings: what is not the path of a module, else the path's end."""
+def _bound_names(statement: str) -> list[str]:
+    """Return the names that an import binds: those that are no module path, else the path's end."""
     before, word, after = statement.partition("import")
     if word and before.lstrip().startswith("from"):
         return _WORD.findall(after)
@@ -166,7 +169,7 @@ def _import_query(language: Language) -> tree_sitter.Query:
 
 
 def _names(parsed: Parsed | None, text: str, offset: int) -> Iterator[tuple[str, str, float]]:
-    """Names with what stands before their dot, and their weight."""
+    """Yield names, with the name before their dot and their weight."""
     start, end = max(offset - ABOVE_CHARS, 0), min(offset + BELOW_CHARS, len(text))
     row = text.count("\n", 0, offset)
 
@@ -191,7 +194,7 @@ def _names(parsed: Parsed | None, text: str, offset: int) -> Iterator[tuple[str,
 def _leaves(
     parsed: Parsed, root: tree_sitter.Node, start: int, end: int
 ) -> Iterator[tree_sitter.Node]:
-    """The names at and under `root` that touch `start:end`, imports and comments aside."""
+    """Yield the identifiers under `root` that touch `start:end`, except in imports."""
     imports = parsed.language.imports
     stack = [root]
     while stack:
@@ -206,19 +209,10 @@ def _leaves(
 
 
 def _holder(parsed: Parsed, node: tree_sitter.Node) -> str:
-    """The name right before the dot of `node`, "" when there is none."""
+    """Return the name right before the dot of `node`, "" without a dot."""
     before = parsed.source[max(node.start_byte - 80, 0) : node.start_byte]
     match = re.search(rb"([A-Za-z_$][\w$]*)(?:\(\))?(?:\.|->|::)$", before)
     return match[1].decode() if match else ""
-
-
-def _before_cursor(text: str, offset: int) -> Iterator[tuple[str, str]]:
-    """What is begun at the cursor behind a dot, and the name before that dot."""
-    line = text[max(text.rfind("\n", 0, offset) + 1, offset - 200) : offset]
-    match = _RECEIVER.search(line)
-    if match and match[1]:
-        holders = _WORD.findall(match[1])
-        yield match[2] or "", holders[-1]
 
 
 def _text(parsed: Parsed, node: tree_sitter.Node) -> str:

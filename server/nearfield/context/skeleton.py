@@ -1,8 +1,8 @@
-"""A definition in few words: its signature, its documentation, and for a class its members.
+"""The skeleton of a definition: its signature, its documentation, and for a class its members.
 
-What somebody who uses it must know stays: names, parameters, types, fields, the first lines of the
-documentation. Bodies go, but for short ones and a constructor's, which say what an object holds.
-How much else goes depends on the room: all names of a large class tell more than half of its texts.
+A caller's view stays: names, parameters, types, fields, the first lines of the documentation.
+Bodies are left out, except short ones and constructors, which tell an object's fields. The room
+decides how much more is left out: all names of a large class tell more than half of its text.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from nearfield.syntax.parser import Parsed, parse
 
 ELISION = b"..."
 PARSED_CHARS = 300_000
-"""A longer definition is cut, not parsed: that would take a tenth of a second."""
+"""A longer definition is cut without parsing, which would take 0.1 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Detail:
-    """What stays: bodies and constructors up to so many characters, so many lines of documentation,
-    whether parameters and comments do."""
+    """The amount of detail: the longest body and constructor (characters), the lines of
+    documentation, and whether parameters and comments are kept."""
 
     body: int
     constructor: int
@@ -44,8 +44,8 @@ _Cut = tuple[int, int, bytes]
 
 
 def skeleton(text: str, language: Language | None, most: int) -> str:
-    """`text`, the whole of one definition with its indentation, in at most `most` characters: with
-    as much detail as fits, cut at the end of a line where nothing else helps."""
+    """Return a definition, given with its indentation, in at most `most` characters: with as much
+    detail as fits, cut after a line if nothing else helps."""
     text = _outdented(text)
     if len(text) <= DETAILS[0].body or language is None or len(text) > PARSED_CHARS:
         return cut_lines(text, most)
@@ -53,21 +53,21 @@ def skeleton(text: str, language: Language | None, most: int) -> str:
     if parsed is None:
         return cut_lines(text, most)
     for detail in DETAILS:
-        text = _Elision(parsed, detail).text()
+        text = _Skeleton(parsed, detail).text()
         if len(text) <= most:
             break
     return cut_lines(text, most)
 
 
 def cut_lines(text: str, most: int) -> str:
-    """The first lines of `text`, at most `most` characters."""
+    """Return the first lines of `text`, at most `most` characters."""
     if len(text) <= most:
         return text
     return text[: max(text.rfind("\n", 0, most + 1), 0)].rstrip()
 
 
-class _Elision:
-    """One text with one amount of detail."""
+class _Skeleton:
+    """Cuts one text down to one amount of detail."""
 
     def __init__(self, parsed: Parsed, detail: _Detail) -> None:
         self._parsed = parsed
@@ -124,7 +124,7 @@ class _Elision:
         elif string is not None and self._detail.doc_lines:
             cuts += self._of_doc(string, end)
         else:
-            # On the signature's own line: a line for itself costs as much as a short name.
+            # On the signature's line: a line of its own costs as much as a short name.
             colon = len(head.rstrip())
             fields = _fields(self._parsed.source[start:end]) if is_constructor else b""
             cuts.append((function.start_byte + colon, end, b" " + (fields or ELISION)))
@@ -146,7 +146,7 @@ class _Elision:
         return string if string.type in self._language.strings else None
 
     def _of_doc(self, string: tree_sitter.Node, end: int) -> list[_Cut]:
-        """Keeps the first lines of a docstring; what follows it up to `end` goes."""
+        """Keep the first lines of a docstring; cut what follows it up to `end`."""
         doc = self._parsed.source[string.start_byte : string.end_byte]
         lines = doc.split(b"\n")
         most = self._detail.doc_lines
@@ -159,13 +159,13 @@ class _Elision:
 
 
 def _fields(constructor: bytes) -> bytes:
-    """The names that a constructor gives its object."""
+    """Return the attributes that a constructor assigns."""
     names = dict.fromkeys(re.findall(rb"\bself\.(\w+)(?::[^=\n]+)?[ \t]*=(?!=)", constructor))
     return b"; ".join(b"self." + name for name in names)
 
 
 def _outdented(text: str) -> str:
-    """`text` with the indentation of its first line taken from every line."""
+    """Return `text` without the indentation that all its lines share."""
     lines = text.expandtabs(4).split("\n") if text[:1] in " \t" else text.split("\n")
     indent = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
     return "\n".join(line[indent:].rstrip() for line in lines).strip("\n")

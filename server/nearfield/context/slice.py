@@ -1,14 +1,14 @@
-"""The slice of a document that a model is shown around the cursor.
+"""The slice of a document around the cursor that a model sees.
 
-A document that fits into the budget is shown whole and exact. Of a longer one the model sees the
-imports, the signatures of the scopes that enclose what follows, the lines above the cursor and a
-few below, so that it still reads as code: whole lines, cut where a statement begins.
+A document that fits into the budget is shown as a whole. Of a longer one the model sees the
+imports, the signatures of the enclosing scopes, the lines above the cursor and a few below: whole
+lines, cut where a statement begins.
 
-The window is sticky. Its top stays at the same line while the user types, so that the prompt's
-beginning stays the same, token by token, and need not be evaluated again; when the lines outgrow
-the budget the top jumps down by a good step. The caller keeps the `Window` of the last slice.
+The window is sticky. Its top stays at the same line while the user types, so that the beginning of
+the prompt stays the same, token by token, and is not evaluated again. When the lines outgrow the
+budget, the top jumps down by a large step. The caller keeps the `Window` of the last slice.
 
-Line breaks come out as "\\n". Everything else is the document's own text.
+Line breaks are normalized to "\\n"; everything else is the document's own text.
 """
 
 from __future__ import annotations
@@ -17,44 +17,41 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import PurePath
 
 import tree_sitter
 
+from nearfield.files.lines import line_end, line_start, next_line, plain_breaks, previous_line
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.notebook import shown_above
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Selected, Snapshot, Snippet
 
-__all__ = ["Budget", "Slice", "Window", "breaks", "build", "line_above", "shown_path"]
-
 FULL = 0.80
-"""A new window starts so far above the cursor, as a share of what the budget allows, …"""
+"""Maximum distance of a new window's top above the cursor, as a share of the budget's lines."""
 STEP = 0.55
-"""… or down to so far, where a better place to cut is: the rest is room to type before the next
-jump. Evaluating a window anew costs a few hundred tokens; at a quarter of a usual budget free, that
+"""Minimum distance, if the better cut is there. The rest is room to type before the next jump:
+evaluating a window costs a few hundred tokens, and with a quarter of a usual budget free it
 happens once in about twenty lines."""
 NEAR = 0.25
-"""The window moves up when the cursor has come closer to its top than this share."""
+"""The window moves up when the cursor is closer to its top than this share."""
 HEAD_SHARE = 0.25
-"""The imports and signatures above the gap take at most this share of the prefix."""
-SIGNATURE_CHARS = 400
-"""A longer signature is cut at its first line."""
+"""Maximum share of the prefix for the imports and signatures above the gap."""
+MAX_SIGNATURE_CHARS = 400
+"""A longer signature is cut after its first line."""
 ANCHOR_CHARS = 200
-"""So much text below the window's top finds it again after edits above."""
-IMPORTS_WITHIN = 2_000
-"""Among so many statements at the top of a file its imports are looked for."""
+"""Length of the text below the window's top by which it is found again after edits above."""
+MAX_IMPORT_STATEMENTS = 2_000
+"""Number of statements at the top of a file that are searched for imports."""
 CELL_STEPS = 4
-"""The cells above a cell get less in so many steps while it grows."""
-CUTS_TRIED = 16
-"""Places at which the tree is asked whether a statement begins there."""
+"""Number of steps in which the cells above get less room while a cell grows."""
+MAX_CUTS = 16
+"""Number of positions at which the tree is asked whether a statement begins."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How much may be shown: `tokens` for prefix and suffix together, of which the suffix takes at
-    most `suffix_share`; at most so many lines of each. `chars_per_token` is the model's usual
-    ratio for code."""
+    """The limits of a slice: `tokens` for prefix and suffix together, of which the suffix takes at
+    most `suffix_share`, and the lines of each. `chars_per_token` is the usual ratio for code."""
 
     tokens: int
     chars_per_token: float = 3.0
@@ -70,8 +67,8 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Where the lines of a slice begin: an offset, and the text that is there (empty at the
-    document's start, where no edit moves it)."""
+    """The start of a slice's lines: an offset, and the text there ("" at the document's start,
+    which no edit moves)."""
 
     top: int
     anchor: str = ""
@@ -79,10 +76,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What the model sees. `prefix` ends with `typed`, the cursor's line up to the cursor. `path`
-    is relative to the workspace, with '/'. `window` goes into the document's next call. `end` is
-    the offset at which the suffix ends. `snippets` are of other files; whoever has such adds
-    them. `cells` counts the characters of `prefix` that are of cells above, in a notebook."""
+    """The part of a document for a prompt. `prefix` ends with `typed`, the cursor's line up to the
+    cursor. `path` is relative to the workspace. `window` is passed to the document's next call.
+    `end` is the offset at which the suffix ends. `snippets` of other files are added by the caller.
+    `cells` counts the characters of `prefix` from notebook cells above."""
 
     prefix: str
     suffix: str
@@ -103,9 +100,9 @@ def build(
     window: Window | None = None,
     selected: Selected | None = None,
 ) -> Slice:
-    """The slice at `offset`. `parsed` is the tree of the same text, None where there is none;
-    `window` the one of the last slice of this document. With `selected` the slice is as if that
-    item had been inserted."""
+    """Return the slice at `offset`. `parsed` is the tree of the same text, if any; `window`
+    that of the document's last slice. With `selected` the slice is as if the item had been
+    inserted."""
     text = snapshot.text
     left, right, item = offset, offset, ""
     if selected is not None:
@@ -115,7 +112,7 @@ def build(
     whole = left + len(item) + len(text) - right <= budget.chars and _lines_fit(text, left, budget)
     suffix = text[right:] if whole else _suffix(text, right, suffix_chars, budget.suffix_lines)
     room = max(budget.chars - max(len(suffix), suffix_chars // 2) - len(item), 64)
-    line = _line_start(text, left)
+    line = line_start(text, left)
     if whole:
         head, top = "", 0
     else:
@@ -123,10 +120,10 @@ def build(
         head = "" if top > line else _head(text, parsed, top, int(room * HEAD_SHARE))
     cells = "" if top else _cells(snapshot, text, left, room, budget)
     return Slice(
-        prefix=cells + breaks(head + text[top:left]) + item,
-        suffix=breaks(suffix),
+        prefix=cells + plain_breaks(head + text[top:left]) + item,
+        suffix=plain_breaks(suffix),
         typed=text[max(line, top) : left] + item,
-        path=shown_path(snapshot),
+        path=snapshot.shown_path,
         language=parsed.language.name if parsed else snapshot.language,
         window=Window(top, text[top : min(top + ANCHOR_CHARS, line)] if top else ""),
         end=right + len(suffix),
@@ -135,8 +132,8 @@ def build(
 
 
 def _cells(snapshot: Snapshot, text: str, left: int, room: int, budget: Budget) -> str:
-    """The cells above, in what the cell leaves of the prefix. How much that is changes in steps:
-    while the user types, the prompt's beginning stays the same."""
+    """Return the cells above, in the room that the cell leaves of the prefix. The room changes in
+    steps, so that the prompt's beginning stays the same while the user types."""
     if not snapshot.above:
         return ""
     step = max(budget.chars // CELL_STEPS, 1)
@@ -156,23 +153,23 @@ def _lines_fit(text: str, cursor: int, budget: Budget) -> bool:
 
 
 def _suffix(text: str, cursor: int, chars: int, lines: int) -> str:
-    """The rest of the cursor's line and whole lines below, as many as fit. The cut depends only on
-    the text behind the cursor, so that typing in front of it leaves the suffix as it is."""
-    end = _line_end(text, cursor)
+    """Return the rest of the cursor's line and the whole lines below that fit. The cut depends only
+    on the text after the cursor, so that typing leaves the suffix as it is."""
+    end = line_end(text, cursor)
     if end - cursor > chars:
         return text[cursor : cursor + chars]
     for _ in range(lines):
-        following = _line_end(text, _after_break(text, end))
+        following = line_end(text, next_line(text, end))
         if following == end or following - cursor > chars:
             break
         end = following
-    return text[cursor : _after_break(text, end)] if chars else ""
+    return text[cursor : next_line(text, end)] if chars else ""
 
 
 def _top(
     text: str, parsed: Parsed | None, cursor: int, room: int, lines: int, window: Window | None
 ) -> int:
-    """Where the lines begin: the last window's top while that will do, else a new one."""
+    """Return where the lines begin: at the last window's top while that is suitable."""
     highest = _lines_up(text, cursor, lines)
     furthest = max(cursor - int(room * (1 - HEAD_SHARE)), highest)
     if window is not None and window.top > 0:
@@ -189,39 +186,39 @@ def _top(
 
 
 def _followed(text: str, window: Window) -> int | None:
-    """Where the window's first line is now: the occurrence of its text nearest to where it was."""
+    """Return where the window's first line is now: the nearest occurrence of its text."""
     if text.startswith(window.anchor, window.top) or not window.anchor:
         return min(window.top, len(text))
     below = text.find(window.anchor, window.top)
     above = text.rfind(window.anchor, 0, window.top + len(window.anchor))
-    places = [p for p in (above, below) if p >= 0 and p == _line_start(text, p)]
+    places = [p for p in (above, below) if p >= 0 and p == line_start(text, p)]
     return min(places, key=lambda p: abs(p - window.top), default=None)
 
 
 def _cut(text: str, parsed: Parsed | None, low: int, high: int, cursor: int) -> int:
-    """The best line start in `low..high`: least indented, a statement's beginning, first. Where no
-    line starts there: the next one below, or, in one very long line, `low` itself."""
+    """Return the best line start in `low..high`: the least indented one where a statement begins.
+    If no line starts there, return the next one below, or `low` within one very long line."""
     starts: list[tuple[int, int]] = []
-    line = _after_break(text, _line_end(text, low))
+    line = next_line(text, line_end(text, low))
     while line <= high and line < cursor:
-        end = _line_end(text, line)
+        end = line_end(text, line)
         if indent := re.compile(r"[ \t]*(?=[^\s)\]}])").match(text, line, end):
             starts.append((len(indent[0].expandtabs()), line))
-        following = _after_break(text, end)
+        following = next_line(text, end)
         if following == line:
             break
         line = following
     starts.sort()
-    for _, start in islice(starts, CUTS_TRIED):
+    for _, start in islice(starts, MAX_CUTS):
         if parsed is None or _begins_statement(parsed, start):
             return start
     if starts:
         return starts[0][1]
-    return line if line <= _line_start(text, cursor) else low
+    return line if line <= line_start(text, cursor) else low
 
 
 def _begins_statement(parsed: Parsed, line: int) -> bool:
-    """Return whether nothing but blocks reaches across the line break in front of `line`."""
+    """Return whether only blocks extend across the line break before `line`."""
     visible = re.compile(r"[ \t]*").match(parsed.text, line)
     path = parsed.path_to(visible.end() if visible else line)
     start = parsed.byte(line)
@@ -231,8 +228,8 @@ def _begins_statement(parsed: Parsed, line: int) -> bool:
 
 
 def _head(text: str, parsed: Parsed | None, top: int, chars: int) -> str:
-    """What stands for the text above the gap: imports, then the signatures of the scopes that
-    enclose the window's first line. Depends on the text above `top` alone."""
+    """Return what replaces the text above the window: imports, then the signatures of the scopes
+    that enclose its first line. Depends only on the text above `top`."""
     if parsed is None or top == 0:
         return ""
     start = parsed.byte(top)
@@ -243,7 +240,7 @@ def _head(text: str, parsed: Parsed | None, top: int, chars: int) -> str:
     ]
     imports: list[str] = []
     left = chars - sum(map(len, signatures))
-    for node in islice(_top_level(parsed), IMPORTS_WITHIN):
+    for node in islice(_top_level(parsed), MAX_IMPORT_STATEMENTS):
         if node.end_byte > start or left <= 0:
             break
         if node.type in parsed.language.imports:
@@ -257,7 +254,7 @@ def _head(text: str, parsed: Parsed | None, top: int, chars: int) -> str:
 
 
 def _top_level(parsed: Parsed) -> Iterator[tree_sitter.Node]:
-    """The children of the root, one by one: a list of 100,000 takes 30 ms."""
+    """Yield the children of the root; a list of 100,000 takes 30 ms."""
     cursor = parsed.tree.walk()
     there = cursor.goto_first_child()
     while there and cursor.node is not None:
@@ -266,66 +263,25 @@ def _top_level(parsed: Parsed) -> Iterator[tree_sitter.Node]:
 
 
 def _signature(parsed: Parsed, scope: tree_sitter.Node) -> str:
-    """The scope's lines from its name to where its body opens, with the indentation it has."""
+    """Return the scope's lines up to where its body opens, with their indentation."""
     text, span = parsed.text, parsed.span(scope)
-    first = _line_start(text, span.start)
+    first = line_start(text, span.start)
     body = scope.child_by_field_name("body")
-    end = _line_end(text, span.start)
+    end = line_end(text, span.start)
     if body is not None:
         opening = len(text[: parsed.offset(body.start_byte)].rstrip())
         if not parsed.language.indented:
             opening = max(opening, min(parsed.offset(body.start_byte) + 1, len(text)))
-        if opening > end and opening - first <= SIGNATURE_CHARS:
-            end = _line_end(text, opening - 1)
-    return text[first : min(end, first + SIGNATURE_CHARS)].rstrip() + "\n"
-
-
-def shown_path(snapshot: Snapshot) -> str:
-    """The document's path as a model is shown it."""
-    if snapshot.path is None:
-        return PurePath(snapshot.uri.rpartition(":")[2]).name
-    path = PurePath(snapshot.path)
-    if snapshot.root and path.is_relative_to(snapshot.root):
-        return path.relative_to(snapshot.root).as_posix()
-    return path.name
-
-
-def breaks(text: str) -> str:
-    """`text` with the line breaks that a model is shown."""
-    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
-
-
-def _line_start(text: str, offset: int) -> int:
-    start = text.rfind("\n", 0, offset) + 1
-    return max(text.rfind("\r", start, offset) + 1, start)
-
-
-def _line_end(text: str, offset: int) -> int:
-    """Where the line break of the line at `offset` begins."""
-    feed = text.find("\n", offset)
-    feed = len(text) if feed < 0 else feed
-    carriage = text.find("\r", offset, feed)
-    return feed if carriage < 0 else carriage
-
-
-def _after_break(text: str, end: int) -> int:
-    """The offset behind the line break at `end`, if there is one."""
-    if text.startswith("\r\n", end):
-        return end + 2
-    return min(end + 1, len(text))
+        if opening > end and opening - first <= MAX_SIGNATURE_CHARS:
+            end = line_end(text, opening - 1)
+    return text[first : min(end, first + MAX_SIGNATURE_CHARS)].rstrip() + "\n"
 
 
 def _lines_up(text: str, cursor: int, lines: int) -> int:
-    """The start of the line that is `lines` above the cursor's."""
-    start = _line_start(text, cursor)
+    """Return the start of the line that is `lines` above the cursor's."""
+    start = line_start(text, cursor)
     for _ in range(lines):
         if start == 0:
             break
-        start = line_above(text, start)
+        start = previous_line(text, start)
     return start
-
-
-def line_above(text: str, start: int) -> int:
-    """The start of the line above the one that starts at `start`, which is not the first."""
-    back = start - 2 if start >= 2 and text.startswith("\r\n", start - 2) else start - 1
-    return _line_start(text, back)

@@ -26,7 +26,6 @@ from nearfield.features.completion.prompt_cache import DOCUMENTS as WARM_DOCUMEN
 from nearfield.features.completion.prompt_cache import FOLDER as PROMPTS
 from nearfield.features.completion.prompt_cache import PromptCache
 from nearfield.features.completion.question import sequences
-from nearfield.features.completion.request import CompletionAnswer, CompletionAsk
 from nearfield.features.documents import Documents
 from nearfield.features.feature import DocumentChange, Features, isolated
 from nearfield.features.health import HealthWatch
@@ -49,9 +48,20 @@ from nearfield.routing.consent import Consent, ConsentRecord
 from nearfield.routing.request_context import Task
 from nearfield.routing.router import RoleStatus, Router, built
 from nearfield.tasks import run_task, stop_task
-from nearfield.types import Edit, Priority, Reason, Selected, Snapshot, Spent, Suggestion, Trace
+from nearfield.types import (
+    CompletionAnswer,
+    CompletionRequest,
+    Edit,
+    Priority,
+    Reason,
+    Selected,
+    Snapshot,
+    Spent,
+    Suggestion,
+    Trace,
+)
 
-__all__ = ["CompletionAnswer", "CompletionAsk", "Selected", "Service", "State", "Status"]
+__all__ = ["CompletionAnswer", "CompletionRequest", "Selected", "Service", "State", "Status"]
 
 log = logging.getLogger(__name__)
 
@@ -219,7 +229,7 @@ class Service:
 
     # --- questions --------------------------------------------------------------------------
 
-    async def complete(self, ask: CompletionAsk) -> CompletionAnswer:
+    async def complete(self, ask: CompletionRequest) -> CompletionAnswer:
         """Answer `ask`: exactly one answer and one trace. Cancelling the caller cancels it."""
         self._prefill.stop()
         completion = self.configs.of(ask.snapshot.root).completion

@@ -1,4 +1,4 @@
-"""The account of every answered request, which anyone may read; never any text of a document."""
+"""The trace of every answered request; it never holds text of a document."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from types import TracebackType
 from typing import Any, Self
 
 from nearfield.errors import EditRefused, NotPermitted
 from nearfield.listeners import Listeners
-from nearfield.types import Reason, Snapshot, Trace, Usage
+from nearfield.types import Included, Reason, Snapshot, Trace, Usage
 
 KEPT = 1000
-"""Traces held: an hour or two of typing, some 300 bytes each."""
+"""Traces kept: an hour or two of typing, about 300 bytes each."""
 
 
 class TraceLog:
@@ -39,15 +39,18 @@ class TraceLog:
         return [trace for trace, _ in zip(newest_first, range(max(0, n)), strict=False)]
 
     def watch(self, callback: Callable[[Trace], None]) -> Callable[[], None]:
-        """Call `callback` with every further trace; returns the function that ends it."""
+        """Call `callback` with every further trace; return a function that unsubscribes."""
         return self._watchers.add(callback)
 
 
 @dataclass(slots=True)
-class Account:
-    """One request that somebody waits for, from its begin to its end, however it ends: a context
-    manager that adds its trace to `log`. `snapshot` is None where it is about no document. Who
-    answered is filled in meanwhile; `reason` stays `SHOWN` when something is."""
+class RequestMetrics:
+    """The metrics of one request: a context manager that adds its trace to `log` at the end.
+
+    `snapshot` is None if the request concerns no document. The other fields are filled in while the
+    request runs. A `reason` other than `SHOWN` stays if an exception ends the request, except for
+    a cancellation or a refusal. `trace` is None before the end.
+    """
 
     log: TraceLog
     method: str
@@ -57,16 +60,20 @@ class Account:
     model: str = ""
     usage: Usage | None = None
     reason: Reason = Reason.SHOWN
-    _begun: float = 0.0
+    id: str = ""
+    detail: str = ""
+    included: tuple[Included, ...] = ()
+    mean_logprob: float | None = None
+    min_logprob: float | None = None
+    trace: Trace | None = None
+    started: float = field(default_factory=time.monotonic)
 
     def spent(self, usage: Usage) -> None:
-        """A request has cost that, besides those before it; what one of them does not say counts
-        as nothing."""
+        """Add the cost of a further model call; a count that one of them lacks counts as 0."""
         before = self.usage
-        self.usage = usage if before is None else _together(before, usage)
+        self.usage = usage if before is None else _sum(before, usage)
 
     def __enter__(self) -> Self:
-        self._begun = time.monotonic()
         return self
 
     def __exit__(
@@ -75,32 +82,34 @@ class Account:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        reason = self.reason
         if isinstance(error, asyncio.CancelledError):
-            reason = Reason.CANCELLED
+            self.reason = Reason.CANCELLED
         elif isinstance(error, EditRefused | NotPermitted):
-            reason = Reason.REFUSED
-        elif error is not None:
-            reason = Reason.FAILED
-        self.log.add(
-            Trace(
-                id="",
-                method=self.method,
-                uri=self.snapshot.uri if self.snapshot else "",
-                version=self.snapshot.version if self.snapshot else None,
-                provider=self.provider,
-                model=self.model,
-                situation=self.situation,
-                total_ms=(time.monotonic() - self._begun) * 1000,
-                shown=not reason,
-                reason=reason,
-                usage=self.usage,
-            )
+            self.reason = Reason.REFUSED
+        elif error is not None and self.reason is Reason.SHOWN:
+            self.reason = Reason.FAILED
+        self.trace = Trace(
+            id=self.id,
+            method=self.method,
+            uri=self.snapshot.uri if self.snapshot else "",
+            version=self.snapshot.version if self.snapshot else None,
+            provider=self.provider,
+            model=self.model,
+            situation=self.situation,
+            total_ms=(time.monotonic() - self.started) * 1000,
+            shown=not self.reason,
+            reason=self.reason,
+            detail=self.detail,
+            usage=self.usage,
+            included=self.included,
+            mean_logprob=self.mean_logprob,
+            min_logprob=self.min_logprob,
         )
+        self.log.add(self.trace)
 
 
 def flat(trace: Trace) -> dict[str, Any]:
-    """`trace` as `nearfield/trace` answers it: one level, JSON types, None where unknown."""
+    """Return `trace` as `nearfield/trace` sends it: one level, JSON types, None where unknown."""
     usage = trace.usage
     return {
         "id": trace.id,
@@ -114,11 +123,11 @@ def flat(trace: Trace) -> dict[str, Any]:
         "evaluated_tokens": usage.evaluated_tokens if usage else None,
         "reused_tokens": usage.reused_tokens if usage else None,
         "generated_tokens": usage.generated_tokens if usage else None,
-        "prefill_ms": _tenth(usage.prefill_ms if usage else None),
-        "decode_ms": _tenth(usage.decode_ms if usage else None),
-        "total_ms": _tenth(trace.total_ms),
-        "mean_logprob": _thousandth(trace.mean_logprob),
-        "min_logprob": _thousandth(trace.min_logprob),
+        "prefill_ms": _rounded(usage.prefill_ms if usage else None, 1),
+        "decode_ms": _rounded(usage.decode_ms if usage else None, 1),
+        "total_ms": _rounded(trace.total_ms, 1),
+        "mean_logprob": _rounded(trace.mean_logprob, 3),
+        "min_logprob": _rounded(trace.min_logprob, 3),
         "shown": trace.shown,
         "reason": trace.reason,
         "detail": trace.detail,
@@ -129,7 +138,7 @@ def flat(trace: Trace) -> dict[str, Any]:
     }
 
 
-def _together(one: Usage, other: Usage) -> Usage:
+def _sum(one: Usage, other: Usage) -> Usage:
     def total(name: str) -> float | None:
         values = [v for v in (getattr(one, name), getattr(other, name)) if v is not None]
         return sum(values) if values else None
@@ -138,9 +147,5 @@ def _together(one: Usage, other: Usage) -> Usage:
     return replace(other, **counts)
 
 
-def _thousandth(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
-
-
-def _tenth(ms: float | None) -> float | None:
-    return None if ms is None else round(ms, 1)
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

@@ -34,3 +34,32 @@ def line_number(text: str, offset: int) -> int:
         return text.count("\n", 0, offset)
     # The "\n" of a "\r\n" belongs to the line that it ends.
     return sum(1 for end in LINE_END.finditer(text) if end.end() <= offset)
+
+
+def line_start(text: str, offset: int) -> int:
+    """Return where the line that holds `offset` begins."""
+    start = text.rfind("\n", 0, offset) + 1
+    return max(text.rfind("\r", start, offset) + 1, start)
+
+
+def line_end(text: str, offset: int) -> int:
+    """Return where the line that holds `offset` ends, before its line break."""
+    end = text.find("\n", offset)
+    end = len(text) if end < 0 else end
+    carriage = text.find("\r", offset, end)
+    return end if carriage < 0 else carriage
+
+
+def next_line(text: str, end: int) -> int:
+    """Return the offset after the line break at `end`; `len(text)` if there is none."""
+    return end + 2 if text.startswith("\r\n", end) else min(end + 1, len(text))
+
+
+def previous_line(text: str, start: int) -> int:
+    """Return the start of the line above the one that begins at `start`, which is not the first."""
+    return line_start(text, start - 2 if text.startswith("\r\n", max(start - 2, 0)) else start - 1)
+
+
+def plain_breaks(text: str) -> str:
+    """Return `text` with every line break as "\\n"."""
+    return LINE_END.sub("\n", text) if "\r" in text else text

@@ -219,7 +219,7 @@ async def _generated(
     span: Span | None,
 ) -> dict[str, Any]:
     from nearfield.features.chat.structured import structured
-    from nearfield.features.trace import Account
+    from nearfield.features.trace import RequestMetrics
     from nearfield.json_schema import SchemaUnusable
     from nearfield.lsp.chat_host import EditorHost
     from nearfield.routing.request_context import RequestContext, Task
@@ -236,7 +236,7 @@ async def _generated(
         ask=EditorHost(session).ask_user,
     )
     try:
-        with Account(service.traces, GENERATE, snapshot) as account:
+        with RequestMetrics(service.traces, GENERATE, snapshot) as account:
             found = await structured(
                 router,
                 (Message(Role.USER, params.prompt + text),),

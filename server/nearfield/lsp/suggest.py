@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 
-from nearfield.features.completion.request import CompletionAsk
 from nearfield.lsp.documents import Document
 from nearfield.lsp.session import Session
-from nearfield.types import Reason, Selected, Suggestion, Trace
+from nearfield.types import CompletionRequest, Reason, Selected, Suggestion, Trace
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +31,7 @@ class Place:
     method: str
     uri: str
     document: Document | None
-    ask: CompletionAsk | None
+    ask: CompletionRequest | None
 
 
 def place_of(
@@ -47,7 +46,7 @@ def place_of(
 ) -> Place:
     """Fix the document, its version and the cursor, before anything is awaited. `late` will tell
     whether the client has been answered without waiting any longer; `again`: see
-    `CompletionAsk`."""
+    `CompletionRequest`."""
     uri = params.text_document.uri
     document = session.documents.get(uri)
     if document is None:
@@ -58,7 +57,7 @@ def place_of(
     chosen = None
     if selected is not None:
         chosen = Selected(document.span_of(selected.range, encoding), selected.text)
-    ask = CompletionAsk(
+    ask = CompletionRequest(
         id=str(session.protocol.msg_id),
         method=method,
         snapshot=document.snapshot(),

@@ -11,7 +11,7 @@ import json
 import logging
 from typing import Any
 
-from nearfield.errors import ConfigError
+from nearfield.errors import ConfigError, ExtraMissing
 
 SERVICE = "nearfield"
 NAMES = ".names"
@@ -22,7 +22,10 @@ log = logging.getLogger(__name__)
 def lookup(provider: str) -> str | None:
     """The key kept for a provider; None when there is none or there is no keyring. A variant
     ("NAME/MODEL") has the key of its provider."""
-    keyring, errors = _keyring()
+    try:
+        keyring, errors = _keyring()
+    except ExtraMissing:
+        return None
     try:
         return keyring.get_password(SERVICE, provider.partition("/")[0])
     except errors.KeyringError as error:
@@ -74,8 +77,11 @@ def _keep_names(keyring: Any, found: list[str]) -> None:
 
 def _keyring() -> tuple[Any, Any]:
     # Imported late: looking for the system's keyrings takes a tenth of a second.
-    import keyring
-    import keyring.errors
+    try:
+        import keyring
+        import keyring.errors
+    except ImportError as error:
+        raise ExtraMissing("The system's keyring", "cloud") from error
 
     return keyring, keyring.errors
 

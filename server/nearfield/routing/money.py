@@ -38,7 +38,10 @@ def price(
         read, written = (Decimal(str(x)) for x in own)
         return (read * tokens_in + written * tokens_out) / _MILLION
     # Imported late: the list is some hundred kilobytes of Python.
-    from genai_prices import Usage, calc_price
+    try:
+        from genai_prices import Usage, calc_price
+    except ImportError:  # without the extra "cloud" a price is known only from the settings
+        return None
 
     usage = Usage(input_tokens=tokens_in, output_tokens=tokens_out)
     for address in (base_url, None) if base_url else (None,):

@@ -1,8 +1,7 @@
-"""A small scanner over code: which brackets and strings are open.
+"""Open brackets and strings, found by a small scanner over code.
 
-It knows just enough of each language to count brackets outside strings and comments. It sees one
-candidate and the line it is on, character by character, so that it can run while text streams in;
-the syntax tree has the last word afterwards.
+The scanner knows just enough of each language to count brackets outside strings and comments. It
+reads characters, so that it can run while text streams in; the syntax tree decides afterwards.
 """
 
 from __future__ import annotations
@@ -12,12 +11,10 @@ from dataclasses import dataclass, field, replace
 
 from nearfield.syntax.languages import Language
 
-__all__ = ["CLOSERS", "OPENERS", "Scanner"]
-
 OPENERS = {"(": ")", "[": "]", "{": "}"}
 CLOSERS = frozenset(OPENERS.values())
 _PROSE = frozenset({"markdown", "html", "yaml"})
-"""Languages in which an apostrophe is usually just that."""
+"""Languages in which an apostrophe usually opens no string."""
 _MULTILINE_QUOTES = {
     "": ('"""',),  # Elixir, Julia, Dart, F#, Nim, Groovy, GraphQL and others
     "python": ('"""', "'''"),
@@ -35,28 +32,30 @@ _MULTILINE_QUOTES = {
     "php": ('"', "'"),
     "sql": ("'",),
 }
-
-
 _HEREDOC = re.compile(
     r"<<(?P<how>[-~]?)[ \t]*(?P<quote>[\"'`]?)\\?(?P<word>[A-Za-z_]\w*)(?P=quote)"
+)
+_OPENER_WORDS = re.compile(
+    r"(?:^\s*(?:def|class|module|if|unless|while|until|for|case|begin|function|local function)\b"
+    r"|\b(?:do|then|else|repeat)\s*(?:\|[^|]*\|)?\s*$)"
 )
 _PHP_HEREDOC = re.compile(r"<<<[ \t]*(?P<quote>[\"']?)(?P<word>[A-Za-z_]\w*)(?P=quote)")
 
 
 @dataclass(frozen=True, slots=True)
 class Heredoc:
-    """A here-document: the word that ends it, and whether that may be indented."""
+    """A here-document: the word that ends it, and whether that word may be indented."""
 
     word: str
     indented: bool
 
     def ends_with(self, row: str) -> bool:
-        """Return whether `row` is its end."""
+        """Return whether the line `row` ends it."""
         return (row.strip().rstrip(";,)") if self.indented else row.rstrip("\r")) == self.word
 
 
 def _heredoc_at(language: Language | None, text: str, i: int) -> tuple[Heredoc, int] | None:
-    """The here-document that begins with the operator at `i`, and the operator's width."""
+    """Return the here-document whose operator is at `i`, and the operator's width."""
     name = language.name if language else ""
     if name == "php":
         found = _PHP_HEREDOC.match(text, i)
@@ -79,11 +78,11 @@ def _heredoc_at(language: Language | None, text: str, i: int) -> tuple[Heredoc, 
 
 @dataclass(slots=True)
 class Scanner:
-    """The state after everything fed so far.
+    """The state after the text fed so far.
 
-    `stack` holds the closers that are due; `excess` the closers that met nothing open; `quote` is
-    the delimiter of the string that is open, `comment` whether a line comment is, `heredoc` the
-    here-document.
+    `stack` has the closing brackets that are due, `excess` those that matched no opening one.
+    `quote` is the delimiter of the open string, `comment` whether a line comment is open,
+    `heredoc` the open here-document.
     """
 
     language: Language | None
@@ -96,18 +95,18 @@ class Scanner:
     _row: str = ""
 
     def copy(self) -> Scanner:
-        """The same state, to go on from twice."""
+        """Return a scanner in the same state."""
         return replace(self, stack=[*self.stack], excess=[*self.excess])
 
     def feed(self, text: str) -> Scanner:
-        """Go on with `text`, which is whole: a delimiter of three quotes may not be torn."""
+        """Read `text` and return the scanner. A delimiter of three quotes must not be split."""
         i = 0
         while i < len(text):
             i += self._step(text, i)
         return self
 
     def first_excess(self, text: str) -> int | None:
-        """Where in `text` the first closer is that meets nothing open."""
+        """Return the offset in `text` of the first closing bracket without an opening one."""
         i, before = 0, len(self.excess)
         while i < len(text):
             width = self._step(text, i)
@@ -118,19 +117,19 @@ class Scanner:
 
     @property
     def imbalance(self) -> int:
-        """How many brackets and strings are left open or closed too often."""
+        """The number of brackets and strings that are left open or closed too often."""
         return len(self.stack) + len(self.excess) + bool(self.quote)
 
     @property
     def in_multiline_string(self) -> bool:
-        """Whether a string is open that a line break does not end."""
+        """Whether a string is open that continues after a line break."""
         return self.quote in self._multiline()
 
     def _multiline(self) -> tuple[str, ...]:
         return _MULTILINE_QUOTES.get(self.language.name if self.language else "", ())
 
     def _step(self, text: str, i: int) -> int:
-        """Take in what is at `i`; how many characters that was."""
+        """Read the token at `i`; return its width."""
         char = text[i]
         if self.heredoc is not None:
             return self._in_heredoc(self.heredoc, text, i)
@@ -181,7 +180,7 @@ class Scanner:
         return 1
 
     def _opens_string(self, text: str, i: int) -> int:
-        """The width of the delimiter that opens a string at `i`; 0 where none does."""
+        """Return the width of the delimiter that opens a string at `i`, 0 if none does."""
         name = self.language.name if self.language else ""
         if name in _PROSE:
             return 0
@@ -196,8 +195,8 @@ class Scanner:
 
     @staticmethod
     def _is_quote(name: str, text: str, i: int) -> bool:
-        """Whether the apostrophe at `i` opens a string: in Rust it may be a lifetime, in prose
-        and in languages without a row an apostrophe, or a type's variable as in OCaml."""
+        """Return whether the apostrophe at `i` opens a string. In Rust it may begin a lifetime, in
+        other languages it may be punctuation, or begin a type variable as in OCaml."""
         if name == "rust":
             return text[i + 1 : i + 2] == "\\" or text[i + 2 : i + 3] == "'"
         if name:
@@ -206,3 +205,24 @@ class Scanner:
         if variable and text[i + 2 : i + 3] not in ("'", ""):
             return False
         return not (i > 0 and text[i - 1].isalnum())
+
+
+def opens_block(line: str, language: Language | None) -> bool:
+    """Return whether a block begins after `line`: it ends with an open bracket or a colon, or, in
+    languages with `end`, begins with a word that opens a block."""
+    state = Scanner(language).feed(line)
+    code = line.rstrip()
+    if language and language.comment and state.comment:
+        code = code[: code.rfind(language.comment)].rstrip()
+    if state.quote or not code:
+        return False
+    name = language.name if language else ""
+    if code[-1] in "{([":
+        return True
+    if name in {"ruby", "lua", "shellscript"}:
+        return bool(_OPENER_WORDS.search(code)) and not re.search(r"\bend$", code)
+    if name == "scala" and code[-1] == "=":
+        return True
+    return code[-1] == ":" and (
+        name in {"python", "yaml", ""} or "case" in code or "default" in code
+    )

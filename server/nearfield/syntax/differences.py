@@ -1,5 +1,5 @@
-"""Where two texts, or rows of words, differ: by bisection over slices, which of texts are a memcmp
-each, whatever their length."""
+"""Differences between two texts or word lists, by bisection over slices: each comparison of texts
+is a memcmp."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from nearfield.types import Span
 
 
 def changed_span(before: Sequence[str], after: Sequence[str]) -> tuple[Span, int]:
-    """The smallest single replacement that makes `after` of `before`: what was replaced, and how
-    many characters (or words) of `after` took its place."""
+    """Return the smallest single replacement that turns `before` into `after`: the replaced span,
+    and the number of characters (or words) of `after` that replace it."""
     start = common_prefix(before, after)
     low, high = 0, min(len(before), len(after)) - start
     while low < high:
@@ -26,7 +26,7 @@ def changed_span(before: Sequence[str], after: Sequence[str]) -> tuple[Span, int
 
 
 def common_prefix(a: Sequence[str], b: Sequence[str]) -> int:
-    """How many characters, or words, the beginnings of `a` and `b` share."""
+    """Return the number of characters (or words) that `a` and `b` share at their start."""
     low, high = 0, min(len(a), len(b))
     while low < high:
         half = (low + high + 1) // 2

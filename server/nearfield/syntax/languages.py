@@ -14,12 +14,10 @@ from pathlib import PurePath
 
 import tree_sitter
 
-__all__ = ["LANGUAGES", "Language", "grammar", "language_for"]
-
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """One row of the table. The last six fields are node types of the grammar.
+    """One row of the table. The fields from `functions` to `comments` are node types.
 
     `name` is the LSP language id, `aliases` are further ids that mean the same. `comment` opens a
     comment that ends with the line ("" where there is none). `terminator` ends a statement where
@@ -398,12 +396,12 @@ _BY_EXTENSION = {key: row for row in LANGUAGES for key in row.extensions}
 _IPYTHON = replace(_BY_ID["python"], magics=True)
 
 
+@functools.lru_cache(maxsize=256)
 def language_for(language_id: str, path: str | None = None) -> Language | None:
-    """The row for a client's language id, or, where that says nothing, for the path's extension.
+    """Return the row for a client's language id, or else for the path's extension.
 
-    A known id wins over the extension, except that a TypeScript or JavaScript id on a `.tsx`
-    file takes the grammar that knows JSX, and Python in a notebook knows IPython's magics. None:
-    parse nothing, work by lines.
+    A known id takes precedence, except that a TypeScript id for a `.tsx` file selects the grammar
+    with JSX, and Python in a notebook includes IPython's magics. None: there is no grammar.
     """
     row = _BY_ID.get(language_id.strip().lower())
     extension = PurePath(path).suffix.lower() if path else ""
@@ -416,7 +414,7 @@ def language_for(language_id: str, path: str | None = None) -> Language | None:
 
 @functools.cache
 def grammar(language: Language) -> tree_sitter.Language:
-    """The grammar of `language`, imported on first use. Raises ImportError when the wheel is
-    missing, which pip does not allow to happen."""
+    """Return the grammar of `language`, imported on first use. Raises `ImportError` if its package
+    is missing."""
     capsule: object = getattr(importlib.import_module(language.module), language.entry)()
     return tree_sitter.Language(capsule)

@@ -1,7 +1,6 @@
-"""Jupyter notebooks as code: what is in an `.ipynb`, how cells are read as one text, and the lines
-of a Python cell that are IPython's and not Python's.
+"""Jupyter notebooks as code: reading `.ipynb` files, cells as one text, and IPython syntax.
 
-A notebook as one text has the percent format that jupytext, Spyder and VS Code know: a comment
+As one text a notebook is in the percent format of jupytext, Spyder and VS Code: a comment
 `# %% cell 3` above each cell, Markdown as comments. The first line names the language. Outputs and
 attachments are left out.
 """
@@ -14,28 +13,18 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from nearfield.coerce import NotJson, clean, loads
+from nearfield.files.lines import plain_breaks
 from nearfield.types import Cell
-
-__all__ = [
-    "Notebook",
-    "as_text",
-    "blanked",
-    "is_foreign",
-    "is_notebook",
-    "language_in",
-    "notebook_in",
-    "shown_above",
-]
 
 MARKDOWN = "markdown"
 
-MOST_LINE_CHARS = 5_000
-"""A longer line of a cell was not typed: mostly it is a picture as a `data:` URI."""
+MAX_LINE_CHARS = 5_000
+"""A longer line of a cell was not typed: usually it is an image as a `data:` URI."""
 
 _PYTHON_CELLS = frozenset(
     {"capture", "debug", "memit", "prun", "python", "python3", "time", "timeit"}
 )
-"""Cell magics whose cell is Python all the same."""
+"""Cell magics whose cell is still Python."""
 _HEADER = re.compile(r"\S+ notebook in (\S+)\n")
 _CELL_MAGIC = re.compile(r"\s*%%([\w.]+)")
 _LINE_MAGIC = re.compile(r"^([ \t]*)(%{1,2}[A-Za-z]|!|\?)", re.MULTILINE)
@@ -45,8 +34,8 @@ _ASCII = re.compile(r"[\x00-\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
-class Notebook:
-    """The cells of a file and the language of its kernel."""
+class NotebookCells:
+    """The cells of a file, and the language of its kernel."""
 
     language: str
     cells: tuple[Cell, ...]
@@ -57,8 +46,8 @@ def is_notebook(path: str) -> bool:
     return path.lower().endswith(".ipynb")
 
 
-def notebook_in(text: str) -> Notebook | None:
-    """Return the notebook that the JSON `text` holds, None where it is none."""
+def notebook_in(text: str) -> NotebookCells | None:
+    """Return the notebook in the JSON `text`, None if there is none."""
     try:
         found = loads(text.encode("utf-8", "surrogatepass"), constants=True)
     except NotJson:
@@ -78,14 +67,14 @@ def notebook_in(text: str) -> Notebook | None:
         for cell in map(_dict, cells)
         if isinstance(kind := cell.get("cell_type"), str) and kind in kinds
     ]
-    return Notebook(language, tuple(read))
+    return NotebookCells(language, tuple(read))
 
 
-def as_text(notebook: Notebook, comment: str) -> str:
+def as_text(notebook: NotebookCells, comment: str) -> str:
     """Return the notebook in percent format; `comment` opens a comment in its language."""
     parts = [f"{comment} notebook in {notebook.language}\n"]
     for number, cell in enumerate(notebook.cells, 1):
-        lines = [line for line in cell.text.split("\n") if len(line) <= MOST_LINE_CHARS]
+        lines = [line for line in cell.text.split("\n") if len(line) <= MAX_LINE_CHARS]
         kind = " [markdown]" if cell.language == MARKDOWN else ""
         body = "\n".join(_as_code(Cell(cell.language, "\n".join(lines)), comment))
         parts.append(f"{comment} %% cell {number}{kind}\n{body.rstrip()}\n")
@@ -99,15 +88,15 @@ def language_in(text: str) -> str:
 
 
 def shown_above(cells: Sequence[Cell], language: str, comment: str, chars: int, lines: int) -> str:
-    """Return what `cells`, which stand above one in `language`, say to whoever goes on there: the
-    nearest ones, at most so many characters and lines. Code of other languages is left out."""
+    """Return the text of `cells` for a model that continues a cell in `language` below them: the
+    nearest ones, within `chars` and `lines`. Code in other languages is left out."""
     kept: list[str] = []
     for cell in reversed(cells):
         is_fit = cell.language == language or (cell.language == MARKDOWN and comment)
         if not is_fit or not cell.text.strip():
             continue
         code = _as_code(Cell(cell.language, cell.text.rstrip()), comment)
-        shown = [*(line for line in code if len(line) <= MOST_LINE_CHARS), ""]
+        shown = [*(line for line in code if len(line) <= MAX_LINE_CHARS), ""]
         size = sum(len(line) + 1 for line in shown)
         while shown and (size > chars or len(shown) > lines):
             size -= len(shown.pop(0)) + 1
@@ -119,14 +108,14 @@ def shown_above(cells: Sequence[Cell], language: str, comment: str, chars: int, 
 
 
 def is_foreign(text: str) -> bool:
-    """Return whether a cell of a Python notebook is in another language, by its `%%` line."""
+    """Return whether a `%%` line puts a cell of a Python notebook into another language."""
     found = _CELL_MAGIC.match(text)
     return found is not None and found[1].partition(".")[0].lower() not in _PYTHON_CELLS
 
 
 def blanked(text: str) -> str:
-    """Return `text`, which is Python for IPython, as Python: magics, shell commands and questions
-    become comments or names. Every character keeps its place, in UTF-8 too."""
+    """Return IPython code as Python: magics, shell commands and questions become comments or
+    names. Every character keeps its offset, also in UTF-8."""
     if not any(sign in text for sign in "%!?"):
         return text
     text = _HELP.sub(lambda m: m[0].replace("?", " "), text)
@@ -135,7 +124,7 @@ def blanked(text: str) -> str:
 
 
 def _as_code(cell: Cell, comment: str) -> Iterable[str]:
-    lines = cell.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = plain_breaks(cell.text).split("\n")
     if not comment:
         return lines
     if cell.language == MARKDOWN or (cell.language == "python" and is_foreign(cell.text)):
@@ -143,15 +132,15 @@ def _as_code(cell: Cell, comment: str) -> Iterable[str]:
     return lines
 
 
-def _source(said: Any) -> str:
-    """A cell's text, which is a string or a list of lines."""
-    lines: list[Any] = said if isinstance(said, list) else [said]
+def _source(value: Any) -> str:
+    """Return a cell's text, given as a string or a list of lines."""
+    lines: list[Any] = value if isinstance(value, list) else [value]
     return clean("".join(line for line in lines if isinstance(line, str)))
 
 
-def _is_language(said: Any) -> TypeGuard[str]:
-    return isinstance(said, str) and re.fullmatch(r"[^\s\x00-\x1f]{1,40}", said) is not None
+def _is_language(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and re.fullmatch(r"[^\s\x00-\x1f]{1,40}", value) is not None
 
 
-def _dict(said: Any) -> dict[str, Any]:
-    return said if isinstance(said, dict) else {}
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,38 +1,39 @@
-"""The white space that a file format asks for, whatever a file looks like.
+"""The white space that a file format requires, independent of a file's content.
 
-Make reads a recipe by its TABs, gofmt and git write TABs, YAML refuses them, and in a table TABs
-are the data. Where a format leaves it open, the file itself decides, and where the file has no
-indentation yet, the custom of its language does.
+Make recognizes a recipe by its TABs, gofmt and git write TABs, YAML refuses them, and in a table
+TABs are data. If a format leaves it open, the file decides, and without indentation in the file
+the custom of its language.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class White(StrEnum):
-    """What a format asks of the white space in front of its lines."""
+    """The rule for the white space at the start of lines."""
 
-    FREE = "free"  # nothing: the file decides
+    FREE = "free"  # no rule: the file decides
     TABS = "tabs"  # TABs alone
     TABS_FIRST = "tabs first"  # TABs stay, and come first where the file does not use spaces
-    RECIPES = "recipes"  # TABs in front of a rule's recipe; elsewhere as written
+    RECIPES = "recipes"  # TABs before a rule's recipe; elsewhere as written
     SPACES = "spaces"  # no TABs
     KEPT = "kept"  # as written: it is content
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A file's format: what it asks, and the usual width of one level of indentation."""
+    """A file's format: its rule, and the usual width of one level of indentation."""
 
     white: White = White.FREE
     step: int = 4
 
 
 FREE = Format()
-"""A format that asks nothing, of a language whose custom is not known."""
+"""A format without a rule, of a language without a known custom."""
 
 _WHITE = {
     White.TABS: "go go.mod go.work gomod gowork gotmpl",
@@ -68,9 +69,10 @@ _TWO_COLUMNS = frozenset(
         *("lisp", "ocaml", "nix", "r", "julia", "terraform", "hcl", "vhdl"),
     }
 )
-"""Languages whose custom are levels of two columns."""
+"""Languages that usually indent by two columns."""
 
 
+@functools.lru_cache(maxsize=256)
 def format_of(language: str, path: str | None) -> Format:
     """Return the format of a file by its language id ("" when unknown) and its path."""
     step = 2 if language in _TWO_COLUMNS else 4
@@ -85,13 +87,13 @@ _SECTION = re.compile(r"\s*\[[^\]]*\]\s*$")
 
 
 def is_rule(line: str) -> bool:
-    """Return whether `line` of a makefile is the head of a rule, so that its recipe follows."""
+    """Return whether `line` of a makefile is the head of a rule, which a recipe follows."""
     return _RULE.match(line) is not None
 
 
 def recipe_line(line: str, above: str) -> str:
-    """Return `line` of a makefile with a TAB where it belongs to a recipe. `above` is the visible
-    line in front of it. A continued line is laid out as its author likes."""
+    """Return `line` of a makefile, with a TAB if it belongs to a recipe. `above` is the visible
+    line before it. A continued line stays as it is."""
     if not line.startswith(" ") or not line.strip() or above.endswith("\\"):
         return line
     in_recipe = above.startswith("\t") or is_rule(above)
@@ -99,5 +101,5 @@ def recipe_line(line: str, above: str) -> str:
 
 
 def opens_section(line: str) -> bool:
-    """Return whether `line` of a git configuration begins a section, whose keys are indented."""
+    """Return whether `line` of a git configuration begins a section with indented keys."""
     return _SECTION.match(line) is not None

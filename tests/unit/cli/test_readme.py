@@ -50,4 +50,5 @@ def test_every_command_exists() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_every_link_inside_leads_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#:]+)[^):]*\)", page.read_text()):
-        assert (page.parent / link).exists()
+        # The pages of the reference are made with the site, which checks its links itself.
+        assert link.startswith("reference/") or (page.parent / link).exists()

@@ -11,11 +11,10 @@ import msgspec
 import pytest
 
 from nearfield.config.schema import Completion, Config, ProviderSettings
-from nearfield.features.completion.request import CompletionAnswer, CompletionAsk
 from nearfield.features.service import Service
 from nearfield.features.status import State
 from nearfield.providers.scripted import Scripted
-from nearfield.types import Edit, Snapshot, Span
+from nearfield.types import CompletionAnswer, CompletionRequest, Edit, Snapshot, Span
 
 PATIENCE_S = 10.0
 """How long a test waits for what must happen; far more than it takes on a busy machine."""
@@ -50,9 +49,9 @@ class FakeUser:
     def delete(self, count: int = 1) -> None:
         self.edit(self.cursor - count, self.cursor, "")
 
-    def question(self, **how: Any) -> CompletionAsk:
+    def question(self, **how: Any) -> CompletionRequest:
         self.asked += 1
-        return CompletionAsk(
+        return CompletionRequest(
             f"{self.uri}#{self.asked}", "test", self.snapshot(), self.cursor, **how
         )
 

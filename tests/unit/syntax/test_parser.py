@@ -158,7 +158,7 @@ def test_an_unknown_language_has_no_tree_and_another_language_starts_over() -> N
 
 
 def test_the_cache_forgets_the_oldest_document() -> None:
-    cache = ParseCache(documents=2)
+    cache = ParseCache(max_documents=2)
     first = cache.parse("a", PYTHON, "x = 1\n")
     cache.parse("b", PYTHON, "x = 1\n")
     cache.parse("c", PYTHON, "x = 1\n")

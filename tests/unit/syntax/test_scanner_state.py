@@ -8,10 +8,10 @@ import sys
 import pytest
 import tree_sitter
 
-from nearfield.syntax.checked import LENT_BYTES, Checked
+from nearfield.syntax.checked import PARSER_BYTES, CheckedGrammar
 from nearfield.syntax.languages import LANGUAGES, Language
 from nearfield.syntax.parser import ParseCache, parse
-from nearfield.syntax.scanner_state import STATE_BYTES, most_bytes, safe_grammar
+from nearfield.syntax.scanner_state import MAX_STATE_BYTES, max_state_bytes, safe_grammar
 from nearfield.types import Edit, Span
 
 ROWS = {row.name: row for row in LANGUAGES}
@@ -97,9 +97,9 @@ def survives(texts: list[tuple[str, str]]) -> None:
 
 def written(language: Language, text: str) -> int:
     """How many bytes the scanner writes at most."""
-    measured = Checked(language)
+    measured = CheckedGrammar(language)
     tree_sitter.Parser(measured.grammar).parse(text.encode())
-    return measured.most
+    return measured.largest
 
 
 def test_texts_that_write_past_the_end_harm_nothing() -> None:
@@ -114,8 +114,8 @@ def test_every_grammar_survives_what_is_nested_deeply(count: int) -> None:
 
 @pytest.mark.parametrize(("name", "text"), OVERFLOWING)
 def test_the_bound_is_no_less_than_what_is_written(name: str, text: str) -> None:
-    assert most_bytes(ROWS[name], text) > STATE_BYTES
-    assert written(ROWS[name], text) <= most_bytes(ROWS[name], text)
+    assert max_state_bytes(ROWS[name], text) > MAX_STATE_BYTES
+    assert written(ROWS[name], text) <= max_state_bytes(ROWS[name], text)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_the_bound_is_no_less_than_what_is_written(name: str, text: str) -> None
 )
 def test_the_texts_above_do_write_past_the_end(name: str, text: str) -> None:
     """If this fails the grammar has been mended, and its bound can go."""
-    assert written(ROWS[name], text) > LENT_BYTES
+    assert written(ROWS[name], text) > PARSER_BYTES
 
 
 ORDINARY = [
@@ -146,13 +146,13 @@ ORDINARY = [
 
 @pytest.mark.parametrize(("name", "text"), ORDINARY)
 def test_what_people_write_is_parsed_as_it_is(name: str, text: str) -> None:
-    assert written(ROWS[name], text) <= most_bytes(ROWS[name], text) <= STATE_BYTES
+    assert written(ROWS[name], text) <= max_state_bytes(ROWS[name], text) <= MAX_STATE_BYTES
     assert parse(ROWS[name], text) is not None
 
 
 def test_a_long_ruby_file_with_heredocs_has_its_tree() -> None:
     text = "def f\n  x = <<~SQL\n    select '#{a}'\n  SQL\nend\n" * 400
-    assert most_bytes(ROWS["ruby"], text) > STATE_BYTES
+    assert max_state_bytes(ROWS["ruby"], text) > MAX_STATE_BYTES
     safe, parsed = safe_grammar(ROWS["ruby"], text), parse(ROWS["ruby"], text)
     assert safe is not None
     assert parsed is not None
@@ -169,7 +169,7 @@ def test_edits_that_lead_there_end_without_a_tree() -> None:
     for count in (40, 80, 120, 160, 260, 120, 40):
         text = "- " * count + "a\n"
         parsed = cache.parse("u", yaml, text)
-        assert (parsed is not None) == (most_bytes(yaml, text) <= STATE_BYTES)
+        assert (parsed is not None) == (max_state_bytes(yaml, text) <= MAX_STATE_BYTES)
         assert parsed is None or parsed.text == text
         trees += parsed is not None
     assert 0 < trees < 7  # and there is one again once it is ordinary again

@@ -53,7 +53,7 @@ export async function make({ folder, wheels, signal, say, log }: Making): Promis
   await succeed(python, ["-m", "venv", folder], { signal, onLine });
   const pip = [path.join(binOf(folder), "python"), "-m", "pip"] as const;
   // With the compiled llama.cpp: no compiler is needed.
-  const requirement = `${path.join(wheels, wheel)}[prebuilt]`;
+  const requirement = `${path.join(wheels, wheel)}[all]`;
   const flags = ["--no-input", "--disable-pip-version-check", "--progress-bar", "off"];
   const [program, ...first] = pip;
   await succeed(program, [...first, "install", ...flags, requirement], { signal, onLine });

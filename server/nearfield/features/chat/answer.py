@@ -33,7 +33,7 @@ from nearfield.features.chat.protocol import (
 from nearfield.features.chat.prune import fit
 from nearfield.features.chat.session import MESSAGE_TOKENS, SYSTEM, Session, Turn
 from nearfield.features.chat.tool_calls import Caller
-from nearfield.features.trace import Account
+from nearfield.features.trace import RequestMetrics
 from nearfield.providers.estimate import CHARS_PER_TOKEN, tokens
 from nearfield.routing.egress import Egress
 from nearfield.routing.request_context import Offer, RequestContext
@@ -90,7 +90,7 @@ class Answering:
     context: Callable[[Session], RequestContext]
     room: int
     reply: Reply
-    account: Account
+    account: RequestMetrics
     tools: tuple[Tool, ...] = ()
     offered: Callable[[Sequence[Offer]], None] = lambda offers: None
     _deadline: float = field(init=False, default=0.0)

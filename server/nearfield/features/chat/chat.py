@@ -25,7 +25,7 @@ from nearfield.features.chat.session import Session, Turn
 from nearfield.features.chat.tool_calls import Caller
 from nearfield.features.chat.tool_context import Knows, ToolContext
 from nearfield.features.offers import Offers
-from nearfield.features.trace import Account, TraceLog
+from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.providers.base import Provider
 from nearfield.providers.estimate import tokens
 from nearfield.routing.request_context import AskUser, RequestContext, Task
@@ -115,7 +115,7 @@ class Chat:
                 Task.CHAT, ask.workspace, now.sources, (), accepted, self._ask_user
             )
 
-        with Account(self._brains.traces, METHOD, ask.snapshot) as account:
+        with RequestMetrics(self._brains.traces, METHOD, ask.snapshot) as account:
             answering = Answering(
                 router=router,
                 session=session,

@@ -17,7 +17,7 @@ from typing import Any
 from nearfield.coerce import NotJson, loads
 from nearfield.errors import BadAnswer, NoProvider, Unsupported
 from nearfield.features.chat.validate import Wrong, validator
-from nearfield.features.trace import Account
+from nearfield.features.trace import RequestMetrics
 from nearfield.routing.request_context import RequestContext
 from nearfield.routing.router import Restart, Router
 from nearfield.types import ChatRequest, Message, Role
@@ -45,7 +45,7 @@ async def structured(
     role: str = "",
     max_tokens: int = 1024,
     deadline: float | None = None,
-    account: Account | None = None,
+    account: RequestMetrics | None = None,
 ) -> Structured:
     """A value of `schema` that answers `messages`; what it costs goes to `account`. Raises
     `SchemaUnusable`, `BadAnswer` when both tries do not meet it, and `NoProvider`."""
@@ -83,7 +83,7 @@ async def _asked(
     request: ChatRequest,
     role: str,
     context: RequestContext,
-    account: Account | None,
+    account: RequestMetrics | None,
 ) -> tuple[str, str, str]:
     try:
         return await _answered(router, request, role, context, account)
@@ -99,7 +99,7 @@ async def _answered(
     request: ChatRequest,
     role: str,
     context: RequestContext,
-    account: Account | None,
+    account: RequestMetrics | None,
 ) -> tuple[str, str, str]:
     text, usage = "", None
     async with router.chat(request, role, context) as route:

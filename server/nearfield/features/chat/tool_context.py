@@ -10,16 +10,17 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from nearfield.config.schema import Chat
 from nearfield.features.chat.folder import Folder
 from nearfield.features.chat.protocol import Change, Host, Problem, Refused
-from nearfield.features.workspace_context.knowledge import Found
-from nearfield.features.workspace_context.snippets import Place
 from nearfield.index.understand import readable_text
 from nearfield.syntax.notebook import is_notebook
-from nearfield.types import Snapshot
+from nearfield.types import Snapshot, SymbolLocation
+
+if TYPE_CHECKING:
+    from nearfield.index.search import Hit
 
 OWN_BYTES = 1_000_000
 """A larger file is never read as a whole."""
@@ -28,13 +29,13 @@ OWN_BYTES = 1_000_000
 class Knows(Protocol):
     """What is asked of `features.knowledge.Knowledge`."""
 
-    async def definitions(self, name: str, snapshot: Snapshot | None = None) -> tuple[Place, ...]:
+    async def definitions(
+        self, name: str, snapshot: Snapshot | None = None
+    ) -> tuple[SymbolLocation, ...]:
         """Where `name` is defined."""
         ...
 
-    async def search(
-        self, query: str, *, limit: int = 10, workspace: str = ""
-    ) -> tuple[Found, ...]:
+    async def search(self, query: str, *, limit: int = 10, workspace: str = "") -> tuple[Hit, ...]:
         """The pieces of code that fit a query."""
         ...
 

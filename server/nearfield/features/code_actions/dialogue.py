@@ -17,7 +17,7 @@ from nearfield.errors import EditRefused
 from nearfield.features.code_actions.prompts import Prompt
 from nearfield.features.offers import Offers
 from nearfield.features.remote_choice import RemoteChoice
-from nearfield.features.trace import Account, TraceLog
+from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.routing.request_context import AskUser, Check, RequestContext
 from nearfield.routing.router import Restart, Router, built
 from nearfield.types import ChatRequest, Role
@@ -62,7 +62,7 @@ class Dialogue:
         self,
         backing: Backing,
         errand: RequestContext,
-        account: Account,
+        account: RequestMetrics,
         *,
         wanted: str = "",
         provider: str = "",

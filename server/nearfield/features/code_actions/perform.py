@@ -11,6 +11,7 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.errors import EditRefused
@@ -34,8 +35,8 @@ from nearfield.features.code_actions.rebase import rebased_file
 from nearfield.features.code_actions.testing import OpenText, plan_tests
 from nearfield.features.code_actions.trees import TREE_ACTIONS, tree_changes
 from nearfield.features.document_filter import DocumentFilter
-from nearfield.features.trace import Account
-from nearfield.features.workspace_context.knowledge import CursorOf, Knowledge, Purpose
+from nearfield.features.trace import RequestMetrics
+from nearfield.features.workspace_context.knowledge import CursorOf
 from nearfield.files.lines import LINE_END
 from nearfield.routing.request_context import AskUser, RequestContext, Source
 from nearfield.syntax.definitions import Unit, unit_at
@@ -55,6 +56,14 @@ _KEPT_OUT = {
     "too_big": "the file is larger than files.max_bytes",
     "excluded": "files.exclude keeps the file out",
 }
+
+
+class WorkspaceSnippets(Protocol):
+    """Finds code of the workspace that helps at a position."""
+
+    async def around(self, snapshot: Snapshot, offset: int, *, budget: int) -> tuple[Snippet, ...]:
+        """Return at most `budget` characters, the most helpful snippet last."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -80,11 +89,11 @@ class Actions:
     """Does actions on documents. One event loop."""
 
     def __init__(
-        self, backing: Backing, cursor_of: CursorOf, knowledge: Knowledge | None = None
+        self, backing: Backing, cursor_of: CursorOf, snippets: WorkspaceSnippets | None = None
     ) -> None:
         self._backing = backing
         self._cursor_of = cursor_of
-        self._knowledge = knowledge
+        self._snippets = snippets
         self._rules: tuple[FolderConfigs, DocumentFilter] | None = None
 
     async def propose(
@@ -97,11 +106,16 @@ class Actions:
         """The edits that `wish` comes to. `report` hears what is going on, `ask` puts offers to
         the user, `held` knows the open documents. Raises `EditRefused` when no edit can be
         trusted, `NoProvider` and `NotReady` when nobody can answer."""
-        with Account(self._backing.traces, METHOD, wish.snapshot, wish.action) as account:
+        with RequestMetrics(self._backing.traces, METHOD, wish.snapshot, wish.action) as account:
             return await self._proposed(wish, account, report or _quiet, ask, held or _nothing_held)
 
     async def _proposed(
-        self, wish: Wish, account: Account, report: Report, ask: AskUser | None, held: OpenText
+        self,
+        wish: Wish,
+        account: RequestMetrics,
+        report: Report,
+        ask: AskUser | None,
+        held: OpenText,
     ) -> Proposal:
         snapshot = wish.snapshot
         if why := self.kept_out(snapshot):
@@ -149,7 +163,7 @@ class Actions:
         wish: Wish,
         action: Action,
         parsed: Parsed | None,
-        account: Account,
+        account: RequestMetrics,
         report: Report,
         ask: AskUser | None,
     ) -> _Job:
@@ -161,10 +175,8 @@ class Actions:
         white = format_of(snapshot.language, snapshot.path)
         fitting = Fitting(snapshot.text, parsed, unit, action.free, loose, white)
         snippets: tuple[Snippet, ...] = ()
-        if self._knowledge is not None:
-            snippets = await self._knowledge.around(
-                snapshot, unit.span.start, budget=SNIPPET_CHARS, purpose=Purpose.ACTION
-            )
+        if self._snippets is not None:
+            snippets = await self._snippets.around(snapshot, unit.span.start, budget=SNIPPET_CHARS)
         errand = RequestContext(
             task=action.task,
             workspace=snapshot.root or "",

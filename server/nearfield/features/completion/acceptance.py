@@ -1,8 +1,8 @@
-"""Which suggestions the user took, whether the client says so or not, and what stayed of them.
+"""Which suggestions the user accepted, and how much of them survived.
 
-Clients that know of it report what was shown and accepted; others only send the edit. An edit that
-puts the whole suggestion, or a beginning of it that no single keystroke types, where the suggestion
-was offered, is an acceptance.
+Some clients report what was shown and accepted; others only send the edit. An edit counts as an
+acceptance if it inserts, where the suggestion was offered, the whole suggestion or a beginning that
+no single keystroke types.
 """
 
 from __future__ import annotations
@@ -11,183 +11,206 @@ import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 
 from nearfield.features.feature import Feature
-from nearfield.features.metrics.row import Row, Taken
-from nearfield.features.metrics.survival import Watch
+from nearfield.features.suggestion_record import SuggestionRecord, Taken
 from nearfield.types import Edit, Span, Suggestion
 
-__all__ = ["Acceptance", "Taken"]
+__all__ = ["Acceptance", "SurvivalWatch", "Taken"]
 
-OFFERS_KEPT = 200
+MAX_OFFERED = 200
 """Suggestions that can still be reported on; a client reports within seconds."""
 
 PARTIAL_CHARS = 2
-"""The shortest insertion taken for a partly accepted suggestion: one character is a keystroke."""
+"""The shortest insertion that counts as a partial acceptance: one character is a keystroke."""
 
 SURVIVAL_SECONDS = 30.0
-"""After so long somebody who did not want it has changed it."""
+"""A user who did not want the suggestion has changed it by then."""
+
+COMPARED_CHARS = 2000
+"""Maximum part of a suggestion that is compared: the comparison is quadratic."""
 
 _ORDER = list(Taken)
 
-TextOf = Callable[[str], str | None]
-"""The text of the document of that uri as it is now, None when it is gone."""
+
+@dataclass(slots=True)
+class SurvivalWatch:
+    """A `text` that was inserted at `span`, which moves with later edits."""
+
+    text: str
+    span: Span
+
+    def follow(self, edit: Edit) -> None:
+        """Move the span with an edit. Text written at its ends is not part of it."""
+        start, end = self.span.start, self.span.end
+        grown = len(edit.text) - (edit.span.end - edit.span.start)
+        if edit.span.end <= start:
+            self.span = Span(start + grown, end + grown)
+        elif edit.span.start < end:
+            # If an edit crosses an end, its text is compared as well.
+            first = min(start, edit.span.start)
+            self.span = Span(first, max(first, max(end, edit.span.end) + grown))
+
+    def survived(self, text: str) -> float:
+        """Return the share of its characters (0..1), without white space, that are still in the
+        span of the document `text`, in order."""
+        before = "".join(self.text[:COMPARED_CHARS].split())
+        now = "".join(text[self.span.start : self.span.end][: 2 * COMPARED_CHARS].split())
+        if not before:
+            return 1.0
+        same = SequenceMatcher(None, before, now, autojunk=False).get_matching_blocks()
+        return sum(block.size for block in same) / len(before)
 
 
 @dataclass(slots=True)
-class Offer:
-    """A suggestion given to a client for the document `uri`; `begin` is where its text begins,
-    `put` how many characters of it edits have put in."""
+class _Offered:
+    """A suggestion given to a client for the document `uri`. Its text begins at `begin`; edits have
+    inserted `inserted` characters of it. `watch` and `timer` are set once it was accepted."""
 
     uri: str
     begin: int
     suggestion: Suggestion
-    row: Row
+    record: SuggestionRecord
     taken: Taken = Taken.OFFERED
-    put: int = 0
-
-
-@dataclass(slots=True)
-class _Watched:
-    """What was taken of an offer, until it is looked at again."""
-
-    offer: Offer
-    watch: Watch
-    timer: asyncio.TimerHandle | None = field(default=None)
+    inserted: int = 0
+    watch: SurvivalWatch = field(default_factory=lambda: SurvivalWatch("", Span(0, 0)))
+    timer: asyncio.TimerHandle | None = None
 
 
 class Acceptance(Feature):
-    """The offers of the recent past. `counts` says how many suggestions came how far.
+    """The recent suggestions; `counts` says how many reached which stage.
 
-    `on_change` hears of every row that has changed; `text_of` lends the documents' texts.
+    `on_change` is called with every record that has changed; `text_of` returns the current text of
+    a document, None if it is closed.
     """
 
     def __init__(
         self,
-        text_of: TextOf = lambda uri: None,
-        on_change: Callable[[Row], None] = lambda row: None,
+        text_of: Callable[[str], str | None] = lambda uri: None,
+        on_change: Callable[[SuggestionRecord], None] = lambda record: None,
     ) -> None:
         self.survival_seconds = SURVIVAL_SECONDS
         self.counts: Counter[Taken] = Counter()
         self._text_of = text_of
         self._on_change = on_change
-        self._offers: OrderedDict[str, Offer] = OrderedDict()
-        self._open: dict[str, list[Offer]] = {}
-        self._watched: list[_Watched] = []
+        self._offered: OrderedDict[str, _Offered] = OrderedDict()
+        self._open: dict[str, list[_Offered]] = {}
+        self._watched: list[_Offered] = []
 
-    def offered(self, uri: str, suggestions: Sequence[Suggestion], row: Row | None = None) -> None:
-        """These were given to the client; they replace what was open for the document."""
-        row = row or Row(0.0)
-        fresh = [Offer(uri, s.replace.start, s, row) for s in suggestions]
+    def offered(
+        self,
+        uri: str,
+        suggestions: Sequence[Suggestion],
+        record: SuggestionRecord | None = None,
+    ) -> None:
+        """Note the suggestions given to the client; they replace those open for the document."""
+        record = record or SuggestionRecord(0.0)
+        newer = [_Offered(uri, one.replace.start, one, record) for one in suggestions]
         for older in self._open.get(uri, ()):
-            if any(_goes_on(older, newer) for newer in fresh):
+            if any(_is_continued(older, one) for one in newer):
                 self._advance(older, Taken.CONTINUED)
-        self._open[uri] = fresh
-        for offer in fresh:
-            self._offers[offer.suggestion.id] = offer
+        self._open[uri] = newer
+        for one in newer:
+            self._offered[one.suggestion.id] = one
             self.counts[Taken.OFFERED] += 1
-        while len(self._offers) > OFFERS_KEPT:
-            self._offers.popitem(last=False)
-        if fresh:
-            first = fresh[0].suggestion.text
-            row.taken, row.chars, row.lines = Taken.OFFERED, len(first), first.count("\n") + 1
-            self._on_change(row)
+        while len(self._offered) > MAX_OFFERED:
+            self._offered.popitem(last=False)
+        if newer:
+            first = newer[0].suggestion.text
+            record.taken, record.chars = Taken.OFFERED, len(first)
+            record.lines = first.count("\n") + 1
+            self._on_change(record)
 
     def report(self, suggestion_id: str, taken: Taken) -> str | None:
-        """The client says so. Answers the document's uri, None for an id that is not known."""
-        offer = self._offers.get(suggestion_id)
-        if offer is None:
+        """Take the client's report; return the document's uri, None for an unknown id."""
+        offered = self._offered.get(suggestion_id)
+        if offered is None:
             return None
-        self._advance(offer, taken)
-        if taken is Taken.ACCEPTED and not offer.put:
-            self._took(offer, len(offer.suggestion.text))
-        return offer.uri
+        self._advance(offered, taken)
+        if taken is Taken.ACCEPTED and not offered.inserted:
+            self._watch(offered, len(offered.suggestion.text))
+        return offered.uri
 
     def infer(self, uri: str, edits: Sequence[Edit]) -> bool:
-        """The document changed by `edits`: was it an open suggestion, or a beginning of it?
+        """Return whether `edits` of the document insert an open suggestion or a beginning of it.
 
         Typing along a suggestion keeps it open; any other edit closes it.
         """
-        found = False
+        is_found = False
         for edit in edits:
             for watched in self._watched:
-                if watched.offer.uri == uri:
+                if watched.uri == uri:
                     watched.watch.follow(edit)
-            still_open: list[Offer] = []
-            for offer in self._open.get(uri, ()):
-                step = _step(offer, edit)
-                if step is None:
+            still_open: list[_Offered] = []
+            for offered in self._open.get(uri, ()):
+                stage = _stage_after(offered, edit)
+                if stage is None:
                     continue
-                if step is not Taken.SHOWN:
-                    found = True
-                    self._advance(offer, step)
-                    offer.put += len(edit.text)
-                    self._took(offer, edit.span.start - offer.begin + len(edit.text))
-                if step is not Taken.ACCEPTED:
-                    still_open.append(offer)
+                if stage is not Taken.SHOWN:
+                    is_found = True
+                    self._advance(offered, stage)
+                    offered.inserted += len(edit.text)
+                    self._watch(offered, edit.span.start - offered.begin + len(edit.text))
+                if stage is not Taken.ACCEPTED:
+                    still_open.append(offered)
             self._open[uri] = still_open
-        return found
+        return is_found
 
     def closed(self, uri: str) -> None:
-        """The document is going; what was offered may still be reported on."""
+        """Measure what was accepted in the document; the client may still report on the rest."""
         self._open.pop(uri, None)
-        for watched in [one for one in self._watched if one.offer.uri == uri]:
-            self._look(watched)
+        for watched in [one for one in self._watched if one.uri == uri]:
+            self._measure(watched)
 
     async def aclose(self) -> None:
-        """Look at once at all that was to be looked at later."""
+        """Measure everything that would be measured later."""
         for watched in tuple(self._watched):
-            self._look(watched)
+            self._measure(watched)
 
-    def _advance(self, offer: Offer, taken: Taken) -> None:
-        if _ORDER.index(taken) > _ORDER.index(offer.taken):
-            offer.taken = taken
+    def _advance(self, offered: _Offered, taken: Taken) -> None:
+        if _ORDER.index(taken) > _ORDER.index(offered.taken):
+            offered.taken = taken
             self.counts[taken] += 1
-            if _ORDER.index(taken) > _ORDER.index(offer.row.taken):
-                offer.row.taken = taken
-            self._on_change(offer.row)
+            if _ORDER.index(taken) > _ORDER.index(offered.record.taken):
+                offered.record.taken = taken
+            self._on_change(offered.record)
 
-    def _took(self, offer: Offer, chars: int) -> None:
-        """The first `chars` of it stand in the document now, or will in a moment."""
-        offer.row.saved = offer.put or chars
-        self._on_change(offer.row)
-        for watched in [one for one in self._watched if one.offer is offer]:
-            self._forget(watched)
-        text = offer.suggestion.text[:chars]
-        watched = _Watched(offer, Watch(text, Span(offer.begin, offer.begin + chars)))
-        self._watched.append(watched)
-        watched.timer = asyncio.get_running_loop().call_later(
-            self.survival_seconds, self._look, watched
-        )
+    def _watch(self, offered: _Offered, chars: int) -> None:
+        """Measure later how much survives of the first `chars` characters."""
+        offered.record.saved = offered.inserted or chars
+        self._on_change(offered.record)
+        self._forget(offered)
+        begin = offered.begin
+        offered.watch = SurvivalWatch(offered.suggestion.text[:chars], Span(begin, begin + chars))
+        self._watched.append(offered)
+        loop = asyncio.get_running_loop()
+        offered.timer = loop.call_later(self.survival_seconds, self._measure, offered)
 
-    def _look(self, watched: _Watched) -> None:
-        """Compare what is there now with what was put there."""
-        self._forget(watched)
-        text = self._text_of(watched.offer.uri)
+    def _measure(self, offered: _Offered) -> None:
+        self._forget(offered)
+        text = self._text_of(offered.uri)
         if text is not None:
-            watched.offer.row.survived = round(watched.watch.survived(text), 3)
-            self._on_change(watched.offer.row)
+            offered.record.survived = round(offered.watch.survived(text), 3)
+            self._on_change(offered.record)
 
-    def _forget(self, watched: _Watched) -> None:
-        if watched.timer is not None:
-            watched.timer.cancel()
-        if watched in self._watched:
-            self._watched.remove(watched)
+    def _forget(self, offered: _Offered) -> None:
+        if offered.timer is not None:
+            offered.timer.cancel()
+        self._watched = [one for one in self._watched if one is not offered]
 
 
-def _goes_on(older: Offer, newer: Offer) -> bool:
-    """Whether the newer one is what is left of the older one, which was typed along, or the same
-    again."""
+def _is_continued(older: _Offered, newer: _Offered) -> bool:
+    """Return whether `newer` is `older` again, or what remains of it after typing."""
     typed = newer.begin - older.begin
     text = older.suggestion.text
     return 0 <= typed < len(text) and text[typed:] == newer.suggestion.text
 
 
-def _step(offer: Offer, edit: Edit) -> Taken | None:
-    """What `edit` does with the offer: ACCEPTED, PARTIAL, SHOWN (typed along), None (something
-    else)."""
-    text, begin = offer.suggestion.text, offer.begin
-    at = edit.span.start - begin
+def _stage_after(offered: _Offered, edit: Edit) -> Taken | None:
+    """Return ACCEPTED, PARTIAL, SHOWN (typed along) or None (an unrelated edit)."""
+    text = offered.suggestion.text
+    at = edit.span.start - offered.begin
     if not 0 <= at < len(text) or not edit.text or not text.startswith(edit.text, at):
         return None
     end = at + len(edit.text)

@@ -1,8 +1,7 @@
-"""Answers that need no model: what was said before at this place, typed through or deleted back to.
+"""Completions without a model: earlier answers, of which the user has typed or deleted a part.
 
-An entry is keyed by what stands around the cursor, not by offsets, so that edits elsewhere, above
-or below, do not lose it. Entries are candidates: the caller checks a hit against the text as it is
-now before it is shown.
+The key is the text around the cursor, not an offset, so that edits elsewhere lose nothing. Entries
+are candidates: the caller checks a match against the current text before it is shown.
 """
 
 from __future__ import annotations
@@ -11,33 +10,32 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nearfield.features.completion.confidence import Confidence
-from nearfield.types import Reason
+from nearfield.features.completion.generate import Confidence
+from nearfield.types import Cell, CompletionRequest, Reason
 
 BEFORE_CHARS = 1000
-"""What must be equal before the cursor: some 25 lines, about what decides a small model's next
-line. Less would answer in look-alike places, all of the prompt would lose every entry at any
-edit."""
+"""Text that must be equal before the cursor: about 25 lines, which decide a small model's next
+line. Less would match look-alike places; the whole prompt would lose every entry at any edit."""
 
 AFTER_CHARS = 300
-"""What must be equal after it."""
+"""Text that must be equal after the cursor."""
 
-ENTRIES = 256
-"""Over all documents; some 2 KB each. llama.vim keeps 250."""
+MAX_ENTRIES = 256
+"""Over all documents, about 2 KB each. llama.vim keeps 250."""
 
-CLOSERS = ")]}>\"'`"
-"""What editors insert by themselves right after the cursor when an opener is typed."""
+CLOSERS = frozenset(")]}>\"'`")
+"""Characters that editors insert after the cursor when an opener is typed."""
 
-MOST_CLOSERS = 2
+MAX_CLOSERS = 2
 
-_TAIL = 24
-"""Characters searched for at once; long enough to be rare, short enough to be found quickly."""
+_TAIL_CHARS = 24
+"""Length of the text that is searched for: rare enough, and quick to find."""
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a model said: `text` as it may be shown, "" with a `reason` when there was nothing.
-    `result` stands for the whole document with it in place, in which it was checked."""
+class CachedCompletion:
+    """A model's answer: `text` as it may be shown, or "" with a `reason`. `result` is the hash of
+    the whole document with `text` inserted, for which the answer was checked."""
 
     text: str
     reason: Reason = Reason.SHOWN
@@ -48,94 +46,101 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """What was said at a place. `before` and `after` are what stood around the cursor; `whole`
-    tells whether each of them reaches to the document's beginning or end."""
+class _Entry:
+    """A completion with the text around its cursor; `reaches_start` and `reaches_end` say whether
+    that text extends to the document's start and end."""
 
     before: str
     after: str
-    whole: tuple[bool, bool]
-    said: Said
+    reaches_start: bool
+    reaches_end: bool
+    completion: CachedCompletion
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
-    """An answer that fits: the user has typed the first `typed` characters of its text."""
+class CacheMatch:
+    """A cached completion, the first `typed` characters of which are in the document already."""
 
-    said: Said
+    completion: CachedCompletion
     typed: int
 
     @property
     def rest(self) -> str:
-        """What is left to be suggested."""
-        return self.said.text[self.typed :]
+        """The text that remains to be suggested."""
+        return self.completion.text[self.typed :]
 
 
 class CompletionCache:
-    """The last `ENTRIES` answers, by document, the most recently used last."""
+    """The most recent answers of all documents, at most `MAX_ENTRIES`."""
 
-    def __init__(self, entries: int = ENTRIES) -> None:
-        self._most = entries
-        self._entries: OrderedDict[tuple[str, str, str], tuple[str, Entry]] = OrderedDict()
+    def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
+        self._max_entries = max_entries
+        self._entries: OrderedDict[tuple[str, str, str], _Entry] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, uri: str, text: str, offset: int, said: Said) -> None:
-        """Remember what was said at `offset` of `text`."""
+    def put(self, uri: str, text: str, offset: int, completion: CachedCompletion) -> None:
+        """Store the answer at `offset` of `text`."""
         first, last = max(0, offset - BEFORE_CHARS), min(len(text), offset + AFTER_CHARS)
-        whole = (first == 0, last == len(text))
-        entry = Entry(text[first:offset], text[offset:last], whole, said)
-        key = (uri, entry.before, entry.after)
+        before, after = text[first:offset], text[offset:last]
+        key = uri, before, after
         self._entries.pop(key, None)
-        self._entries[key] = (uri, entry)
-        while len(self._entries) > self._most:
+        self._entries[key] = _Entry(before, after, first == 0, last == len(text), completion)
+        while len(self._entries) > self._max_entries:
             self._entries.popitem(last=False)
 
-    def find(self, uri: str, text: str, offset: int) -> Iterator[Hit]:
-        """Entries that fit at `offset` of `text`, newest first. An entry that said nothing fits
-        only at its very place, one that is typed to its end not at all."""
-        for owner, entry in reversed(self._entries.values()):
-            if owner != uri or not _fits_after(entry, text, offset):
-                continue
-            typed = _typed(entry, text, offset)
-            if typed is not None:
-                yield Hit(entry.said, typed)
+    def find(self, uri: str, text: str, offset: int) -> Iterator[CacheMatch]:
+        """Yield the matches at `offset` of `text`, newest first. An empty answer matches only its
+        exact position; one that is fully typed never matches."""
+        for (owner, *_), entry in reversed(self._entries.items()):
+            if owner == uri and _fits_after(entry, text, offset):
+                typed = _typed(entry, text, offset)
+                if typed is not None:
+                    yield CacheMatch(entry.completion, typed)
 
     def forget(self, uri: str | None = None) -> None:
-        """Drop what was said for `uri`, or everything."""
-        if uri is None:
-            self._entries.clear()
-            return
-        for key in [key for key in self._entries if key[0] == uri]:
+        """Drop the answers for `uri`, or all of them."""
+        for key in [key for key in self._entries if uri in (None, key[0])]:
             del self._entries[key]
 
 
-def _fits_after(entry: Entry, text: str, offset: int) -> bool:
-    for extra in range(MOST_CLOSERS + 1):
-        if extra and text[offset + extra - 1 : offset + extra] not in tuple(CLOSERS):
+def cache_position(request: CompletionRequest) -> tuple[str, int]:
+    """Return the text and the offset under which answers to `request` are cached: with the selected
+    item inserted and, in a notebook, after the end of the cells above."""
+    text, offset = request.with_item()
+    cells = request.snapshot.above
+    if not cells:
+        return text, offset
+    above = "\0".join(cell.text for cell in (*cells, Cell("", "")))[-BEFORE_CHARS:]
+    return above + text, len(above) + offset
+
+
+def _fits_after(entry: _Entry, text: str, offset: int) -> bool:
+    for closers in range(MAX_CLOSERS + 1):
+        begin = offset + closers
+        if closers and text[begin - 1 : begin] not in CLOSERS:
             return False
-        ends = offset + extra + len(entry.after) == len(text)
-        if text.startswith(entry.after, offset + extra) and (ends or not entry.whole[1]):
+        is_end = begin + len(entry.after) == len(text)
+        if text.startswith(entry.after, begin) and (is_end or not entry.reaches_end):
             return True
     return False
 
 
-def _typed(entry: Entry, text: str, offset: int) -> int | None:
-    """How much of the entry's text stands left of the cursor; None when it does not fit."""
-    said, tail = entry.said.text, entry.before[-_TAIL:]
-    most = len(said) - 1 if said else 0
-    low, high = max(0, offset - most - len(tail)), offset
+def _typed(entry: _Entry, text: str, offset: int) -> int | None:
+    """Return how much of the entry's text is left of the cursor; None if the entry does not fit."""
+    suggested, tail = entry.completion.text, entry.before[-_TAIL_CHARS:]
+    longest = len(suggested) - 1 if suggested else 0
+    low, high = max(0, offset - longest - len(tail)), offset
     while high >= low and (at := text.rfind(tail, low, high)) >= 0:
         end = at + len(tail)
-        if _fits_before(entry, text, end) and text.startswith(said[: offset - end], end):
+        begin = end - len(entry.before)
+        fits_before = begin >= 0 and text.startswith(entry.before, begin)
+        if (
+            fits_before
+            and (begin == 0 or not entry.reaches_start)
+            and text.startswith(suggested[: offset - end], end)
+        ):
             return offset - end
         high = end - 1
     return None
-
-
-def _fits_before(entry: Entry, text: str, end: int) -> bool:
-    begin = end - len(entry.before)
-    if begin < 0 or not text.startswith(entry.before, begin):
-        return False
-    return begin == 0 or not entry.whole[0]

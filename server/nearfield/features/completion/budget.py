@@ -7,9 +7,9 @@ first, the rest buys prompt tokens at the measured rate.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 
+from nearfield.features.completion.generate import Stopwatch
 from nearfield.types import Capabilities, Usage
 
 UNKNOWN_PREFILL_RATE = 60.0
@@ -138,22 +138,6 @@ class Rates:
                 _blend(self._prefill, name, tokens / max(1e-3, watch.first - watch.begun))
         if watch.first is not None and watch.last is not None and watch.tokens >= LINE_TOKENS:
             _blend(self._decode, name, watch.tokens / max(1e-3, watch.last - watch.first))
-
-
-class Stopwatch:
-    """When a stream began, sent its first and its last token so far (s), and how many it sent."""
-
-    def __init__(self) -> None:
-        self.begun = time.monotonic()
-        self.first: float | None = None
-        self.last: float | None = None
-        self.tokens = 0
-
-    def token(self, count: int) -> None:
-        """`count` tokens have just come."""
-        self.last = time.monotonic()
-        self.first = self.last if self.first is None else self.first
-        self.tokens += count
 
 
 def _blend(rates: dict[str, float], name: str, measured: float) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nearfield.files.lines import plain_breaks
 from nearfield.syntax.differences import common_prefix
 from nearfield.types import Cell, Edit, Snippet
 
@@ -110,7 +111,7 @@ class CachedPrompt:
             return None
         if new.startswith("\n") and self.above.endswith("\r"):
             return None  # they are one line break now
-        return new.replace("\r\n", "\n").replace("\r", "\n")
+        return plain_breaks(new)
 
     def _follows(self, after: str) -> bool:
         for closers in range(MOST_CLOSERS + 1):

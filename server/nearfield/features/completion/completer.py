@@ -1,17 +1,17 @@
-"""Completion, from the question to the suggestion.
+"""Completion: from a request to suggestions.
 
-One question, one answer, one trace, whatever happens: a newer question for the same document ends
-the running one, which answers "superseded"; a cancelled one closes its stream and writes its trace
-before the cancellation goes on; past the deadline there is a whole line or nothing.
+Every request gets one answer and one trace. A newer request for the same document ends the running
+one, which answers "superseded". A cancelled one closes its stream and writes its trace before the
+cancellation is raised. Past the deadline the answer is a whole line or nothing.
 
-What is shown is complete by the syntax tree (the stream is closed as soon as it is), checked in
-place, and belongs to the version that was asked about. What comes too late to be shown is cached.
+A suggestion is complete by the syntax tree (the stream is closed as soon as it is), checked in the
+document, and for the version that was asked about. A result that comes too late is only cached.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -21,31 +21,39 @@ from nearfield.config.schema import Completion, Config
 from nearfield.errors import NearfieldError
 from nearfield.features.completion.acceptance import Acceptance
 from nearfield.features.completion.alternatives import (
-    MOST,
-    UNFIT,
-    UNNOTICED_MS,
-    Alternative,
+    MAX_ALTERNATIVES,
     Alternatives,
+    Candidate,
 )
-from nearfield.features.completion.answer_cache import CompletionCache, Hit, Said
-from nearfield.features.completion.confidence import confidence_of, unsure
-from nearfield.features.completion.generate import Ending, Generated, generate
+from nearfield.features.completion.answer_cache import (
+    CachedCompletion,
+    CacheMatch,
+    CompletionCache,
+    cache_position,
+)
+from nearfield.features.completion.generate import (
+    Ending,
+    Generated,
+    confidence_of,
+    generate,
+    is_unsure,
+)
 from nearfield.features.completion.prompting import errand_of, included
 from nearfield.features.completion.question import Questions, on_this_machine, sequences
-from nearfield.features.completion.request import CompletionAnswer, CompletionAsk
-from nearfield.features.completion.request_metrics import Account
 from nearfield.features.completion.shape import Shaped, Shaper
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Document, Documents
 from nearfield.features.feature import DocumentChange, Feature
-from nearfield.features.metrics.row import Row
 from nearfield.features.offers import Offers
 from nearfield.features.reasons import reason_of
-from nearfield.features.trace import TraceLog
+from nearfield.features.suggestion_record import SuggestionRecord
+from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.routing.request_context import Task
 from nearfield.routing.router import Router
 from nearfield.tasks import run_task, stop_task
 from nearfield.types import (
+    CompletionAnswer,
+    CompletionRequest,
     Priority,
     Reason,
     Situation,
@@ -55,25 +63,29 @@ from nearfield.types import (
     Trace,
 )
 
-log = logging.getLogger(__name__)
+ALTERNATIVE_TEMPERATURE = 0.8
+"""For providers that cannot be told which beginnings to avoid: enough to leave the likeliest."""
 
-OTHER_TEMPERATURE = 0.8
-"""For providers that cannot be told to begin otherwise: enough to leave the likeliest path."""
+ALTERNATIVES_SECONDS = 5.0
+"""Maximum wait for alternatives when the user asks a second time."""
 
-OTHERS_SECONDS = 5.0
-"""Whoever asks again waits so long at most for what else there is."""
+UNNOTICED_MS = 150.0
+"""Alternatives that take no longer than this together are waited for at once."""
 
-NextEditFor = Callable[[CompletionAsk], Awaitable[Suggestion | None]]
+NOT_SHOWABLE = frozenset({Reason.REPEATS, Reason.SYNTAX})
+"""Reasons for which an alternative takes the place of the first answer."""
 
-Recorded = Callable[[str, Trace], Row | None]
-"""The language and the trace of a question; None when nothing is kept of it."""
+NextEditFor = Callable[[CompletionRequest], Awaitable[Suggestion | None]]
+
+Recorded = Callable[[str, Trace], SuggestionRecord | None]
+"""Takes the language and the trace of a request; None if nothing is recorded of it."""
 
 
 class Completer(Feature):
-    """Answers completion questions; one event loop, any number of documents.
+    """Answers completion requests for any number of documents, on one event loop.
 
-    `on_outcome` hears after each question to a model whether it answered: None, or the error, and
-    whether somebody had failed before. `offers` gets what may be offered beside an answer.
+    `on_outcome` is called after each request to a model with its error (None on success) and
+    whether another provider had failed before. `offers` takes what may be offered with an answer.
     """
 
     def __init__(
@@ -87,96 +99,94 @@ class Completer(Feature):
         self.cache = CompletionCache()
         self.questions = Questions()
         self.next_edit: NextEditFor = _no_edit
-        """What an edit elsewhere has left to be changed at the cursor; goes before the model."""
+        """Returns the next edit at the cursor, which takes precedence over the model."""
         self.recorded: Recorded = lambda language, trace: None
-        """Keeps the account of a question; what becomes of its suggestions is added there."""
+        """Records a request; the acceptance of its suggestions is added to the record."""
         self._documents = documents
         self._traces = traces
         self._acceptance = acceptance
         self._on_outcome = on_outcome
         self._offers = offers
         self._running: dict[str, asyncio.Task[CompletionAnswer]] = {}
-        self._made = 0
-        self.others = Alternatives(self._other)
-        """What may be suggested besides, where the user asks by a key."""
+        self._suggestions = 0
+        self._alternatives: Alternatives | None = None
         self.configure(FolderConfigs(Config()), None)
 
-    def changed(self, change: DocumentChange) -> None:
-        """Forget the other suggestions for the text before."""
-        self.others.stop(change.after.uri)
-
     def configure(self, config: FolderConfigs, router: Router | None) -> None:
-        """Work by these settings and providers from the next question on; no router yet: nothing
-        is ready."""
+        """Apply settings and providers from the next request on; None: no provider is ready."""
         self._configs = config
         self.questions.configure(config)
-        self._permitted = DocumentFilter(config)
+        self._filter = DocumentFilter(config)
         self._router = router
 
-    async def complete(self, ask: CompletionAsk, paused: bool = False) -> CompletionAnswer:
-        """Answer `ask`, with nothing while `paused`. Raises only `CancelledError`, and what nobody
-        expects."""
-        account = Account(time.monotonic())
-        try:
-            if paused:
-                answer = CompletionAnswer(reason=Reason.PAUSED)
-            else:
-                answer = await self._in_turn(ask, account)
-            account.shown, account.reason = bool(answer.suggestions), answer.reason
-        except asyncio.CancelledError:
-            account.reason = Reason.CANCELLED
-            raise
-        finally:
-            trace = account.trace(ask)
-            self._traces.add(trace)
-            recorded = self._settings(ask.snapshot).record
-            row = self.recorded(ask.snapshot.language, trace) if recorded else None
-        if answer.suggestions:
-            self._acceptance.offered(ask.snapshot.uri, answer.suggestions, row)
-        return answer
-
-    def ready(self, snapshot: Snapshot, offset: int) -> tuple[Suggestion, ...]:
-        """What can be suggested at once, without a model and without parsing the text."""
-        if self._permitted.reason(snapshot):
-            return ()
-        ask = CompletionAsk("", "", snapshot, offset)
-        found = self._known(ask, self._remembered(ask))
-        if found is None:
-            return ()
-        self._acceptance.offered(snapshot.uri, found.suggestions)
-        return found.suggestions
+    def changed(self, change: DocumentChange) -> None:
+        """Drop the alternatives for the text before the change."""
+        self._stop_alternatives(change.after.uri)
 
     def pause(self, is_paused: bool) -> None:
-        """Stop looking for other suggestions."""
+        """Stop looking for alternatives."""
         if is_paused:
-            self.others.stop()
+            self._stop_alternatives()
 
     def closed(self, uri: str) -> None:
-        """The document is gone: its running question ends, its tree and answers are dropped."""
+        """End the document's running request; drop its tree and answers."""
         task = self._running.pop(uri, None)
         if task is not None:
             task.cancel()
-        self.others.stop(uri)
+        self._stop_alternatives(uri)
         self.questions.closed(uri)
         self.cache.forget(uri)
 
     @property
     def busy(self) -> bool:
-        """Whether a question is under way."""
+        """Whether a request is running."""
         return bool(self._running)
 
     async def aclose(self) -> None:
-        """End every question."""
-        self.others.stop()
+        """End every request."""
+        self._stop_alternatives()
         for task in tuple(self._running.values()):
             await stop_task(task)
 
-    # --- one question -----------------------------------------------------------------------
+    async def complete(self, request: CompletionRequest, paused: bool = False) -> CompletionAnswer:
+        """Return the answer to `request`, without suggestions if `paused`. Raises only
+        `CancelledError` and unexpected exceptions."""
+        snapshot, record = request.snapshot, None
+        metrics = RequestMetrics(
+            self._traces, request.method, snapshot, id=request.id, reason=Reason.ERROR
+        )
+        try:
+            with metrics:
+                answer = CompletionAnswer(reason=Reason.PAUSED)
+                if not paused:
+                    answer = await self._in_turn(request, metrics)
+                metrics.reason = answer.reason
+        finally:
+            if metrics.trace is not None and self._settings(snapshot).record:
+                record = self.recorded(snapshot.language, metrics.trace)
+        if answer.suggestions:
+            self._acceptance.offered(snapshot.uri, answer.suggestions, record)
+        return answer
 
-    async def _in_turn(self, ask: CompletionAsk, account: Account) -> CompletionAnswer:
-        """Run the question as the document's only one; a newer one may end it."""
-        uri = ask.snapshot.uri
-        task = run_task(self._answer(ask, account), f"complete {ask.id}")
+    def ready(self, snapshot: Snapshot, offset: int) -> tuple[Suggestion, ...]:
+        """Return what can be suggested at once, without a model and without parsing the text."""
+        if self._filter.reason(snapshot):
+            return ()
+        request = CompletionRequest("", "", snapshot, offset)
+        found = self._checked_before(request, self._cached(request))
+        if found is None:
+            return ()
+        self._acceptance.offered(snapshot.uri, found.suggestions)
+        return found.suggestions
+
+    # --- one request ------------------------------------------------------------------------
+
+    async def _in_turn(
+        self, request: CompletionRequest, metrics: RequestMetrics
+    ) -> CompletionAnswer:
+        """Run the request as the document's only one; a newer one may end it."""
+        uri = request.snapshot.uri
+        task = run_task(self._answer(request, metrics), f"complete {request.id}")
         older, self._running[uri] = self._running.get(uri), task
         if older is not None:
             older.cancel()
@@ -188,245 +198,294 @@ class Completer(Feature):
             await stop_task(task)
         return CompletionAnswer(reason=Reason.SUPERSEDED) if task.cancelled() else task.result()
 
-    async def _answer(self, ask: CompletionAsk, account: Account) -> CompletionAnswer:
-        refused = self._permitted.reason(ask.snapshot)
-        if refused:
+    async def _answer(
+        self, request: CompletionRequest, metrics: RequestMetrics
+    ) -> CompletionAnswer:
+        """Answer from the next edits, else from the cache, else from a model."""
+        snapshot, settings = request.snapshot, self._settings(request.snapshot)
+        if refused := self._filter.reason(snapshot):
             return CompletionAnswer(reason=refused)
-        self.others.leave(ask)
-        document = self._documents.at(ask.snapshot)
-        account.situation = document.asked(ask.offset)
-        if (edit := await self.next_edit(ask)) is not None:
-            account.situation = Situation.NEXT_EDIT
+        if self._alternatives is not None and not self._alternatives.is_for(request):
+            self._stop_alternatives()
+        document = self._documents.at(snapshot)
+        metrics.situation = document.asked(request.offset)
+        if (edit := await self.next_edit(request)) is not None:
+            metrics.situation = Situation.NEXT_EDIT
             return CompletionAnswer((edit,))
-        if hits := self._remembered(ask):
-            cached = self._known(ask, hits) or await self._checked(ask, hits)
+        milliseconds = settings.invoked_deadline_ms if request.invoked else settings.deadline_ms
+        deadline = metrics.started + milliseconds / 1000
+        if matches := self._cached(request):
+            cached = self._checked_before(request, matches)
+            if cached is None:
+                cached = await self._checked_now(request, matches)
             if cached is not None:
-                account.situation = Situation.CACHED
-                deadline = self._deadline(ask, account)
-                # Who has seen the first one, and asks, wants the others.
-                seen = ask.invoked and not unsure(
-                    hits[0].said.confidence, self._settings(ask.snapshot)
-                )
-                return await self._with_others(ask, cached, deadline, OTHERS_SECONDS * seen)
-        if self._router is not None:
-            wait = self.questions.wait_ms(ask, document, self._router)
+                metrics.situation = Situation.CACHED
+                # A manual request right after a shown suggestion asks for alternatives.
+                confidence = matches[0].completion.confidence
+                is_again = request.invoked and not is_unsure(confidence, settings)
+                wait = ALTERNATIVES_SECONDS if is_again else 0.0
+                return await self._with_alternatives(request, cached, deadline, wait)
+        router = self._router
+        if router is not None:
+            wait = self.questions.wait_ms(request, document, router)
             await asyncio.sleep(wait / 1000)
-        if self._documents.is_stale(ask.snapshot):
+        if self._documents.is_stale(snapshot):
             return CompletionAnswer(reason=Reason.STALE)
-        if self._router is None:
+        if router is None:
             return CompletionAnswer(reason=Reason.NOT_READY)
-        return await self._from_model(ask, document, self._router, account)
+        return await self._from_model(request, document, router, deadline, metrics)
 
     async def _from_model(
-        self, ask: CompletionAsk, document: Document, router: Router, account: Account
+        self,
+        request: CompletionRequest,
+        document: Document,
+        router: Router,
+        deadline: float,
+        metrics: RequestMetrics,
     ) -> CompletionAnswer:
-        deadline = self._deadline(ask, account)
-        asked = await self.questions.make(ask, document, router, deadline)
+        asked = await self.questions.make(request, document, router, deadline)
         document.window = asked.plan.piece.window
-        account.included = included(asked.plan.piece)
+        metrics.included = included(asked.plan.piece)
         fresh = document.fresh_chars(asked.plan.prompt)
-        found = Generated(least=asked.least)
-        workspace = ask.snapshot.root or ""
+        found = Generated(min_logprob=asked.least)
+        workspace = request.snapshot.root or ""
         accepted = self._offers.take(workspace, Task.COMPLETE)
         try:
-            errand = errand_of(asked.cursor, accepted)
-            await generate(found, router, asked.request, errand, asked.shaper)
+            context = errand_of(asked.cursor, accepted)
+            await generate(found, router, asked.request, context, asked.shaper)
         finally:
             if found.asked.isdisjoint(accepted):
                 self._offers.give_back(workspace, Task.COMPLETE, accepted)
             self._offers.add(found.offers)
-            account.provider, account.model, account.usage = (
-                found.provider,
-                found.model,
-                found.usage,
-            )
+            metrics.provider, metrics.model = found.provider, found.model
+            metrics.usage = found.usage
             if found.watch.first is not None:
                 self._documents.evaluated(document, asked.plan.held, sequences(router))
                 self.questions.rates.learn(found.provider, found.watch, fresh, found.usage)
-        answer = self._judged(ask, found, asked.shaper, account)
-        if ask.invoked and answer.reason in UNFIT and self._on_this_machine():
-            return await self._instead(ask, found.text, answer, deadline)
-        expected = MOST * (found.usage.decode_ms or 0.0) if found.usage else 0.0
+        answer = self._judged(request, found, asked.shaper, metrics)
+        if request.invoked and answer.reason in NOT_SHOWABLE and self._on_this_machine():
+            return await self._instead(request, found.text, answer, deadline)
+        decode_ms = metrics.usage.decode_ms if metrics.usage else None
+        expected = MAX_ALTERNATIVES * (decode_ms or 0.0)
         wait = expected / 1000 if expected <= UNNOTICED_MS else 0.0
-        return await self._with_others(ask, answer, deadline, wait)
+        return await self._with_alternatives(request, answer, deadline, wait)
+
+    def _judged(
+        self,
+        request: CompletionRequest,
+        found: Generated,
+        shaper: Shaper,
+        metrics: RequestMetrics,
+    ) -> CompletionAnswer:
+        """Shape and cache what came; show it only if it still belongs to the document."""
+        uri = request.snapshot.uri
+        if found.ending is not Ending.DEADLINE:
+            self._on_outcome(found.error, found.stumbled)
+        if found.ending is Ending.FAILED:
+            metrics.detail = found.error.message if found.error else ""
+            return CompletionAnswer(reason=reason_of(found.error))
+        lines = found.whole_lines()
+        cut_off = found.cut_off
+        if not lines and cut_off:
+            nothing = Shaped("", Span(request.offset, request.offset), cut_off)
+            completion = _completion(request, found, nothing, len(found.text))
+            _add_confidence(metrics, completion)
+            # A model that was unsure is not asked the same again; one that had no time is.
+            if found.ending is Ending.UNSURE:
+                self.cache.put(uri, *cache_position(request), completion)
+            return CompletionAnswer(reason=cut_off)
+        shaped = shaper.finish(lines)
+        if found.ended_by and not lines.strip():
+            shaped = replace(shaped, reason=Reason.CONTROL_TOKEN)
+        completion = _completion(request, found, shaped)
+        _add_confidence(metrics, completion)
+        self.cache.put(uri, *cache_position(request), completion)
+        if past := self._past(request):
+            return CompletionAnswer(reason=past)
+        if not shaped.text:
+            return CompletionAnswer(reason=shaped.reason)
+        if self._is_hidden(request, completion):
+            return CompletionAnswer(reason=Reason.UNSURE)
+        return CompletionAnswer((self._suggestion(request, shaped, completion),))
 
     def _settings(self, snapshot: Snapshot) -> Completion:
         return self._configs.of(snapshot.root).completion
 
-    def _deadline(self, ask: CompletionAsk, account: Account) -> float:
-        settings = self._settings(ask.snapshot)
-        wait = settings.invoked_deadline_ms if ask.invoked else settings.deadline_ms
-        return account.begun + wait / 1000
+    def _past(self, request: CompletionRequest) -> Reason:
+        """Return why an answer comes too late to be shown, `SHOWN` if it does not."""
+        if self._documents.is_stale(request.snapshot):
+            return Reason.STALE
+        is_late = request.late is not None and request.late()
+        return Reason.LATE if is_late else Reason.SHOWN
+
+    def _is_hidden(self, request: CompletionRequest, completion: CachedCompletion) -> bool:
+        """Return whether confidence is too low to show it without being asked by a key."""
+        settings = self._settings(request.snapshot)
+        return not request.invoked and is_unsure(completion.confidence, settings)
+
+    def _suggestion(
+        self, request: CompletionRequest, shaped: Shaped, completion: CachedCompletion
+    ) -> Suggestion:
+        self._suggestions += 1
+        return Suggestion(
+            id=f"{request.id}-{self._suggestions}",
+            text=shaped.text,
+            replace=shaped.replace,
+            confidence=completion.confidence.mean if completion.confidence else None,
+            provider=completion.provider,
+            model=completion.model,
+        )
+
+    # --- the cache --------------------------------------------------------------------------
+
+    def _cached(self, request: CompletionRequest) -> list[CacheMatch]:
+        """Return the cached answers at the cursor, newest first. An empty answer counts too, unless
+        the user asks by a key. An unsure one is asked again once some of it has been typed."""
+        return [
+            match
+            for match in self.cache.find(request.snapshot.uri, *cache_position(request))
+            if (match.rest or not request.invoked)
+            and not (match.typed and self._is_hidden(request, match.completion))
+        ]
+
+    def _checked_before(
+        self, request: CompletionRequest, matches: Sequence[CacheMatch]
+    ) -> CompletionAnswer | None:
+        """Answer with the first match that leads to the exact text in which it was checked."""
+        if matches and not matches[0].rest:
+            return CompletionAnswer(reason=matches[0].completion.reason)
+        if matches and self._is_hidden(request, matches[0].completion):
+            return CompletionAnswer(reason=Reason.UNSURE)
+        if request.selected is not None:
+            return None
+        text, offset = request.snapshot.text, request.offset
+        for match in matches:
+            completion = match.completion
+            is_same = match.rest and _text_hash(text, offset, match.rest) == completion.result
+            if is_same and not self._is_hidden(request, completion):
+                shaped = Shaped(match.rest, Span(offset, offset))
+                return CompletionAnswer((self._suggestion(request, shaped, completion),))
+        return None
+
+    async def _checked_now(
+        self, request: CompletionRequest, matches: Sequence[CacheMatch]
+    ) -> CompletionAnswer | None:
+        """Answer with the first match that can be shown in the current text."""
+        cursor = await self.questions.cursor(request.snapshot, request.offset, request.selected)
+        for match in matches:
+            shaped = self.questions.shaper(cursor, request.invoked).finish(match.rest)
+            if shaped.text and not self._is_hidden(request, match.completion):
+                suggestion = self._suggestion(request, shaped, match.completion)
+                return CompletionAnswer((suggestion,))
+        return None
 
     # --- alternatives -----------------------------------------------------------------------
 
-    async def _with_others(
-        self, ask: CompletionAsk, answer: CompletionAnswer, deadline: float, wait: float
+    async def _with_alternatives(
+        self, request: CompletionRequest, answer: CompletionAnswer, deadline: float, wait: float
     ) -> CompletionAnswer:
-        """`answer` with what else there is, or will be within `wait` seconds."""
+        """Return `answer` with the alternatives that exist or are found within `wait` seconds."""
         if not answer.suggestions:
             return answer
-        if (ask.invoked or ask.again) and self._on_this_machine():
-            first = answer.suggestions[0].text[ask.item_length :]
-            self.others.begin(ask, first, deadline)
-            await self.others.wait(min(wait, max(0.0, deadline - time.monotonic())))
-        return CompletionAnswer((*answer.suggestions, *self._offered(ask)))
-
-    def _offered(self, ask: CompletionAsk) -> tuple[Suggestion, ...]:
-        return tuple(self._offer(ask, *other).suggestions[0] for other in self.others.at(ask))
+        if (request.invoked or request.again) and self._on_this_machine():
+            first = answer.suggestions[0].text[request.item_length :]
+            alternatives = self._find_alternatives(request, first, deadline)
+            seconds = min(wait, max(0.0, deadline - time.monotonic()))
+            await asyncio.wait({alternatives.task}, timeout=seconds)
+        return CompletionAnswer((*answer.suggestions, *self._alternative_suggestions(request)))
 
     async def _instead(
-        self, ask: CompletionAsk, unfit: str, answer: CompletionAnswer, deadline: float
+        self, request: CompletionRequest, unfit: str, answer: CompletionAnswer, deadline: float
     ) -> CompletionAnswer:
-        """What begins otherwise than an answer that cannot be shown."""
-        self.others.begin(ask, unfit, deadline)
-        await self.others.one(max(0.0, deadline - time.monotonic()))
-        if past := self._past(ask):
+        """Answer with alternatives to a text that cannot be shown, else with `answer`."""
+        alternatives = self._find_alternatives(request, unfit, deadline)
+        with contextlib.suppress(TimeoutError):
+            seconds = max(0.0, deadline - time.monotonic())
+            await asyncio.wait_for(alternatives.has_first.wait(), seconds)
+        if past := self._past(request):
             return CompletionAnswer(reason=past)
-        others = self._offered(ask)
+        others = self._alternative_suggestions(request)
         return CompletionAnswer(others) if others else answer
 
     def _on_this_machine(self) -> bool:
         """Return whether asking three times costs nothing but time."""
         return on_this_machine(self._router) is not None
 
-    async def _other(
-        self, ask: CompletionAsk, avoid: tuple[str, ...], deadline: float
-    ) -> Alternative:
-        """One more answer to `ask`, behind everything that somebody waits for."""
+    def _find_alternatives(
+        self, request: CompletionRequest, first: str, deadline: float
+    ) -> Alternatives:
+        """Look for alternatives to `first`, unless that is under way or done at this cursor."""
+        if self._alternatives is None or not self._alternatives.is_for(request):
+            self._stop_alternatives()
+            self._alternatives = Alternatives(self._one_more, request, first, deadline)
+        return self._alternatives
+
+    def _stop_alternatives(self, uri: str | None = None) -> None:
+        """Stop and drop the alternatives for that document, or for any."""
+        found = self._alternatives
+        if found is not None and uri in (None, found.request.snapshot.uri):
+            found.task.cancel()
+            self._alternatives = None
+
+    def _alternative_suggestions(self, request: CompletionRequest) -> tuple[Suggestion, ...]:
+        found = self._alternatives
+        if found is None or not found.is_for(request):
+            return ()
+        return tuple(self._suggestion(request, *candidate) for candidate in found.candidates)
+
+    async def _one_more(
+        self, request: CompletionRequest, avoid: tuple[str, ...], deadline: float
+    ) -> tuple[str, Candidate | None]:
+        """Return one more answer as the model wrote it ("" for none), and its shaped form. It has
+        the lowest priority."""
         router = self._router
-        if router is None or self._documents.is_stale(ask.snapshot):
-            return Alternative("")
-        document = self._documents.at(ask.snapshot)
-        asked = await self.questions.make(ask, document, router, deadline)
-        request = replace(
-            asked.request, avoid=avoid, temperature=OTHER_TEMPERATURE, priority=Priority.PREFILL
+        if router is None or self._documents.is_stale(request.snapshot):
+            return "", None
+        document = self._documents.at(request.snapshot)
+        asked = await self.questions.make(request, document, router, deadline)
+        infill = replace(
+            asked.request,
+            avoid=avoid,
+            temperature=ALTERNATIVE_TEMPERATURE,
+            priority=Priority.PREFILL,
         )
         found = Generated()
-        await generate(found, router, request, errand_of(asked.cursor), asked.shaper)
+        await generate(found, router, infill, errand_of(asked.cursor), asked.shaper)
         if found.watch.first is not None:
             self._documents.evaluated(document, asked.plan.held, sequences(router))
         if found.ending is Ending.FAILED:
-            return Alternative("")
+            return "", None
         lines = found.whole_lines()
         shaped = asked.shaper.finish(lines)
-        rest = shaped.text[ask.item_length :]
-        confidence = confidence_of(found.logprobs, len(rest))
-        said = Said(rest, shaped.reason, confidence, found.provider, found.model)
-        return Alternative(lines, shaped, said)
-
-    def _judged(
-        self, ask: CompletionAsk, found: Generated, shaper: Shaper, account: Account
-    ) -> CompletionAnswer:
-        """What came, shaped and remembered; shown only if it still belongs to the document."""
-        if found.ending is not Ending.DEADLINE:
-            self._on_outcome(found.error, found.stumbled)
-        if found.ending is Ending.FAILED:
-            account.detail = found.error.message if found.error else ""
-            return CompletionAnswer(reason=reason_of(found.error))
-        lines = found.whole_lines()
-        if not lines and found.cut_off:
-            return self._nothing_of(ask, found, account)
-        shaped = shaper.finish(lines)
-        if found.ended_by and not lines.strip():
-            shaped = replace(shaped, reason=Reason.CONTROL_TOKEN)
-        text, offset = ask.place()
-        continuation = shaped.text[ask.item_length :]
-        account.confidence = confidence_of(found.logprobs, len(continuation))
-        said = Said(
-            continuation,
-            shaped.reason,
-            account.confidence,
-            found.provider,
-            found.model,
-            result=_result(text, offset, continuation),
-        )
-        self.cache.put(ask.snapshot.uri, *ask.remembered_by(), said)
-        if past := self._past(ask):
-            return CompletionAnswer(reason=past)
-        if not shaped.text:
-            return CompletionAnswer(reason=shaped.reason)
-        if self._unsure(ask, said):
-            return CompletionAnswer(reason=Reason.UNSURE)
-        return self._offer(ask, shaped, said)
-
-    def _nothing_of(
-        self, ask: CompletionAsk, found: Generated, account: Account
-    ) -> CompletionAnswer:
-        """No line was whole when the stream was cut off. A model that was not sure is not asked
-        the same again, one that had no time is."""
-        account.confidence = confidence_of(found.logprobs, len(found.text))
-        if found.ending is Ending.UNSURE:
-            said = Said("", found.cut_off, account.confidence, found.provider, found.model)
-            self.cache.put(ask.snapshot.uri, *ask.remembered_by(), said)
-        return CompletionAnswer(reason=found.cut_off)
-
-    def _past(self, ask: CompletionAsk) -> Reason:
-        """Why an answer comes too late to be shown, `SHOWN` when it does not."""
-        if self._documents.is_stale(ask.snapshot):
-            return Reason.STALE
-        return Reason.LATE if ask.late is not None and ask.late() else Reason.SHOWN
-
-    def _unsure(self, ask: CompletionAsk, said: Said) -> bool:
-        """Return whether it is kept back; whoever asks by a key sees it."""
-        return not ask.invoked and unsure(said.confidence, self._settings(ask.snapshot))
-
-    def _offer(self, ask: CompletionAsk, shaped: Shaped, said: Said) -> CompletionAnswer:
-        self._made += 1
-        suggestion = Suggestion(
-            id=f"{ask.id}-{self._made}",
-            text=shaped.text,
-            replace=shaped.replace,
-            confidence=said.confidence.mean if said.confidence else None,
-            provider=said.provider,
-            model=said.model,
-        )
-        return CompletionAnswer((suggestion,))
-
-    # --- the cache --------------------------------------------------------------------------
-
-    def _remembered(self, ask: CompletionAsk) -> list[Hit]:
-        """What was said here before, newest first. That there was nothing to say is an answer too,
-        unless the user insists. What the model was not sure of is asked again once some of it has
-        been typed."""
-        hits = self.cache.find(ask.snapshot.uri, *ask.remembered_by())
-        return [
-            hit
-            for hit in hits
-            if (hit.rest or not ask.invoked) and not (hit.typed and self._unsure(ask, hit.said))
-        ]
-
-    def _known(self, ask: CompletionAsk, hits: Sequence[Hit]) -> CompletionAnswer | None:
-        """The first of `hits` that leads to the very text in which it was checked when it was said;
-        it needs no other check."""
-        if hits and not hits[0].rest:
-            return CompletionAnswer(reason=hits[0].said.reason)
-        if hits and self._unsure(ask, hits[0].said):
-            return CompletionAnswer(reason=Reason.UNSURE)
-        if ask.selected is not None:
-            return None
-        text, offset = ask.place()
-        for hit in hits:
-            if self._unsure(ask, hit.said):
-                continue
-            if hit.rest and _result(text, offset, hit.rest) == hit.said.result:
-                return self._offer(ask, Shaped(hit.rest, Span(offset, offset)), hit.said)
-        return None
-
-    async def _checked(self, ask: CompletionAsk, hits: Sequence[Hit]) -> CompletionAnswer | None:
-        """The first of `hits` that may be shown in the text as it is now."""
-        cursor = await self.questions.cursor(ask.snapshot, ask.offset, ask.selected)
-        for hit in hits:
-            shaped = self.questions.shaper(cursor, ask.invoked).finish(hit.rest)
-            if shaped.text and not self._unsure(ask, hit.said):
-                return self._offer(ask, shaped, hit.said)
-        return None
+        return lines, (shaped, _completion(request, found, shaped))
 
 
-def _result(text: str, offset: int, continuation: str) -> int:
-    """What stands for the text with `continuation` in it: equal texts have equal ones."""
+def _completion(
+    request: CompletionRequest, found: Generated, shaped: Shaped, chars: int | None = None
+) -> CachedCompletion:
+    """Return what came as a cache entry; its confidence is that of the first `chars` characters, by
+    default of what remains of `shaped` after the selected item."""
+    rest = shaped.text[request.item_length :]
+    return CachedCompletion(
+        rest,
+        shaped.reason,
+        confidence_of(found.logprobs, len(rest) if chars is None else chars),
+        found.provider,
+        found.model,
+        result=_text_hash(*request.with_item(), rest),
+    )
+
+
+def _add_confidence(metrics: RequestMetrics, completion: CachedCompletion) -> None:
+    if completion.confidence is not None:
+        metrics.mean_logprob = completion.confidence.mean
+        metrics.min_logprob = completion.confidence.min_logprob
+
+
+def _text_hash(text: str, offset: int, continuation: str) -> int:
+    """Return the hash of the document with `continuation` inserted at `offset`."""
     return hash(text[:offset] + continuation + text[offset:])
 
 
-async def _no_edit(_ask: CompletionAsk) -> Suggestion | None:
+async def _no_edit(_request: CompletionRequest) -> Suggestion | None:
     return None

@@ -1,5 +1,9 @@
-"""Where the cursor is, as far as it decides what a suggestion may be: one line, a statement, a
-block; in code, in a comment, in a string; how the document indents and breaks its lines.
+"""The cursor in its document: how much may be suggested there, and where such a text ends.
+
+Decides between a line, a statement, a block and a scope; between code, comment and string; and how
+the document indents and breaks its lines. The end of a suggestion is decided by brackets and
+indentation alone, line by line, so that it works while text streams in; `shape.py` checks the
+result with the syntax tree.
 """
 
 from __future__ import annotations
@@ -10,52 +14,63 @@ from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
 
-from nearfield.files.lines import split_lines
-from nearfield.syntax.brackets import CLOSERS, Scanner
+from nearfield.files.lines import line_end, line_start, split_lines
+from nearfield.syntax.brackets import CLOSERS, Scanner, opens_block
 from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed
 from nearfield.syntax.white_space import FREE, Format, White, format_of, is_rule, opens_section
 from nearfield.types import Edit, Selected, Snapshot, Span
 
-__all__ = ["CONTINUES", "CONTINUING", "Kind", "Place", "indent_width", "opens_block"]
-
 LINES_BELOW = 24
 """Visible lines below the cursor that a suggestion is compared with."""
 LINE_CHARS = 2_000
-"""So much of the cursor's line is looked at on either side: character by character, a minified file
-of 1 MB takes seconds."""
+"""Maximum part of the cursor's line that is read on either side: read by characters, a minified
+file of 1 MB takes seconds."""
 LINES_FOR_STYLE = 120
 """Lines on either side of the cursor that show how the document indents."""
+LINE_WIDTH = 160
+"""Assumed average length when those lines are cut out of a document."""
+LOOP_LINES = 3
+"""A line repeated so often in a row shows that the model is looping."""
 CONTINUING = (
     *("else", "elif", "elsif", "elseif", "except", "finally", "catch", "rescue", "ensure"),
     *("end", "fi", "done", "esac", "until", "case", "default", "when", "then"),
 )
 CONTINUES = re.compile(rf"[)\]}}]|(?:{'|'.join(CONTINUING)})\b")
-"""A line that begins so, at its opener's own indentation, still belongs to that statement."""
-ENDS = frozenset(";,=")
-"""No statement begins so."""
+"""Beginning of a line that belongs to the statement above it at the same indentation."""
+_STATEMENT_ENDS = frozenset(";,=")
+"""Characters that begin no statement."""
 _CLOSED_TAG = re.compile(r"(?:</[\w:.-]+\s*|/)>$")
-_OPENER_WORDS = re.compile(
-    r"(?:^\s*(?:def|class|module|if|unless|while|until|for|case|begin|function|local function)\b"
-    r"|\b(?:do|then|else|repeat)\s*(?:\|[^|]*\|)?\s*$)"
-)
+_LEADS_ON = re.compile(r"[.?&|+*/:=<>]")
+"""Beginning of a line that continues the statement above it, in languages that allow this."""
+_TRAILS_ON = re.compile(r"(?:[-+*/%&|=,.\\<]|\b(?:and|or|not|in|is))$")
+"""End of a line that is continued below, in languages where a line break ends a statement."""
+_CHAINING = frozenset({"kotlin", "swift", "scala", "ruby"})
 
 
-class Kind(StrEnum):
-    """How much a suggestion may be here."""
+class Extent(StrEnum):
+    """How much a suggestion may contain."""
 
     LINE = "line"  # text follows on the line: up to the line's end
-    ABOVE = "above"  # in front of a line's first character: one statement, on lines of its own
-    STATEMENT = "statement"  # in a statement, or on an empty line that code follows: one of them
+    ABOVE = "above"  # before a line's first character: one statement, on lines of its own
+    STATEMENT = "statement"  # in a statement, or on an empty line above code: one statement
     BLOCK = "block"  # on an empty line: statements up to the next empty line
-    BODY = "body"  # behind an opener with nothing in it: all of the scope
+    BODY = "body"  # after an opener without a body: the whole scope
     TEXT = "text"  # in a comment or a string: to the end of the line or the paragraph
 
 
+class Inside(StrEnum):
+    """What the cursor is in."""
+
+    CODE = "code"
+    STRING = "string"
+    COMMENT = "comment"
+
+
 @dataclass(frozen=True)
-class Place:
+class CursorContext:
     """The cursor in a document. `text` and `cursor` are as if the selected popup item had been
-    inserted; `parsed` is the tree of that text; `format` is what the file's format asks for."""
+    inserted; `parsed` is the tree of that text; `format` is the file format's white space."""
 
     text: str
     cursor: int
@@ -72,8 +87,8 @@ class Place:
         offset: int,
         selected: Selected | None,
         multiline: str,
-    ) -> Place:
-        """The place of a cursor at `offset`; `parsed` is the tree of the snapshot's text."""
+    ) -> CursorContext:
+        """Return the context of a cursor at `offset`; `parsed` is the snapshot's tree."""
         language = parsed.language if parsed else None
         form = format_of(snapshot.language, snapshot.path)
         if selected is None:
@@ -83,29 +98,27 @@ class Place:
         edited = parsed.edited(Edit(span, selected.text)) if parsed else None
         return cls(text, span.start + len(selected.text), edited, language, multiline, form)
 
-    @cached_property
-    def left(self) -> str:
-        """The cursor's line up to the cursor; of a long one the last `LINE_CHARS`."""
-        return self.text[max(self.line_start, self.cursor - LINE_CHARS) : self.cursor]
-
-    @cached_property
-    def rest(self) -> str:
-        """The cursor's line behind the cursor; of a long one the first `LINE_CHARS`."""
-        return self.text[self.cursor : min(self.line_end, self.cursor + LINE_CHARS)]
+    # --- the lines around -------------------------------------------------------------------
 
     @cached_property
     def line_start(self) -> int:
         """Where the cursor's line begins."""
-        start = self.text.rfind("\n", 0, self.cursor) + 1
-        return max(self.text.rfind("\r", start, self.cursor) + 1, start)
+        return line_start(self.text, self.cursor)
 
     @cached_property
     def line_end(self) -> int:
         """Where the cursor's line ends, before its line break."""
-        end = self.text.find("\n", self.cursor)
-        end = len(self.text) if end < 0 else end
-        carriage = self.text.find("\r", self.cursor, end)
-        return end if carriage < 0 else carriage
+        return line_end(self.text, self.cursor)
+
+    @cached_property
+    def left(self) -> str:
+        """The cursor's line up to the cursor; of a long line the last `LINE_CHARS`."""
+        return self.text[max(self.line_start, self.cursor - LINE_CHARS) : self.cursor]
+
+    @cached_property
+    def rest(self) -> str:
+        """The cursor's line after the cursor; of a long line the first `LINE_CHARS`."""
+        return self.text[self.cursor : min(self.line_end, self.cursor + LINE_CHARS)]
 
     @cached_property
     def newline(self) -> str:
@@ -117,55 +130,50 @@ class Place:
 
     @cached_property
     def below(self) -> tuple[str, ...]:
-        """The visible lines under the cursor's, without trailing white space."""
+        """The visible lines below the cursor's, without trailing white space."""
         lines = [line.rstrip() for line in self._nearby_below]
         return tuple(line for line in lines if line)[:LINES_BELOW]
 
     @cached_property
-    def touched_below(self) -> bool:
-        """Return whether the line directly under the cursor's has something on it."""
-        return bool(self._nearby_below) and bool(self._nearby_below[0].strip())
-
-    @cached_property
     def above(self) -> str:
-        """The nearest visible line over the cursor's, without trailing white space."""
-        for line in reversed(self._nearby_above):
-            if line.strip():
-                return line.rstrip()
-        return ""
+        """The nearest visible line above the cursor's, without trailing white space."""
+        return next((line.rstrip() for line in reversed(self._nearby_above) if line.strip()), "")
+
+    @property
+    def text_above(self) -> str:
+        """The nearby lines above the cursor's, and that line up to the cursor."""
+        return "\n".join([*self._nearby_above, self.left])
 
     @cached_property
     def _nearby_below(self) -> list[str]:
-        window = self.text[self.line_end : self.line_end + 160 * LINES_FOR_STYLE]
+        window = self.text[self.line_end : self.line_end + LINE_WIDTH * LINES_FOR_STYLE]
         return split_lines(window)[1 : LINES_FOR_STYLE + 1]
 
     @cached_property
     def _nearby_above(self) -> list[str]:
-        low = max(self.line_start - 160 * LINES_FOR_STYLE, 0)
+        low = max(self.line_start - LINE_WIDTH * LINES_FOR_STYLE, 0)
         return split_lines(self.text[low : self.line_start])[-LINES_FOR_STYLE:]
 
-    @property
-    def text_above(self) -> str:
-        """The nearby lines over the cursor's, and that line up to the cursor."""
-        return "\n".join([*self._nearby_above, self.left])
+    # --- indentation ------------------------------------------------------------------------
 
     @cached_property
     def tabs(self) -> bool:
-        """Return whether the document indents by tabs: its format says so, or its lines do."""
+        """Whether the document indents by tabs: its format says so, or its lines do."""
         white = self.format.white
         if white in (White.TABS, White.SPACES):
             return white is White.TABS
         lines = [*self._nearby_above, *self._nearby_below]
         by_tab = sum(line.startswith("\t") for line in lines)
         by_space = sum(line.startswith("  ") for line in lines)
-        if by_tab == by_space:
-            begun = self.left[:1] == "\t" if self.left[:1].isspace() else None
-            return white in (White.TABS_FIRST, White.RECIPES) if begun is None else begun
-        return by_tab > by_space
+        if by_tab != by_space:
+            return by_tab > by_space
+        if self.left[:1].isspace():
+            return self.left[:1] == "\t"
+        return white in (White.TABS_FIRST, White.RECIPES)
 
     @cached_property
     def unit(self) -> int:
-        """The width of one level of indentation, in columns (a tab counts as four)."""
+        """The width of one level of indentation in columns (a tab counts as four)."""
         if self.tabs:
             return 4
         widths = [indent_width(li) for li in self._nearby_above + self._nearby_below if li.strip()]
@@ -173,45 +181,24 @@ class Place:
         return max(set(steps), key=steps.count) if steps else self.format.step
 
     @cached_property
-    def inside(self) -> str:
-        """ "code", "string" or "comment": what the cursor is in."""
-        state = Scanner(self.language).feed(self.left)
-        if state.comment:
-            return "comment"
-        if self.parsed and self.cursor and self.language:
-            for node in reversed(self.parsed.path_to(self.cursor - 1)):
-                span = self.parsed.span(node)
-                if node.type in self.language.comments and span.start < self.cursor < span.end:
-                    return "comment"
-                if node.type in self.language.strings and span.start < self.cursor < span.end:
-                    return "string"
-        return "string" if self._in_heredoc else "code"
-
-    @cached_property
-    def _in_heredoc(self) -> bool:
-        """Whether a here-document is open: its end may not be written yet, so no tree knows."""
-        above = "\n".join(self._nearby_above)
-        return "<<" in above and Scanner(self.language).feed(above + "\n").heredoc is not None
-
-    @cached_property
     def expected(self) -> int | None:
-        """The width at which a statement on the cursor's empty line should begin; None where that
-        is not known, as nobody knows whether the line above opens a block."""
+        """The width at which a statement on the cursor's empty line should begin; None if unknown,
+        because the line above may or may not open a block."""
         if not self.above:
             return 0
         width = indent_width(self.above)
         if self.format.white in (White.RECIPES, White.TABS_FIRST):
-            heads = is_rule if self.format.white is White.RECIPES else opens_section
-            if heads(self.above):
+            is_head = is_rule if self.format.white is White.RECIPES else opens_section
+            if is_head(self.above):
                 return width + self.unit
             return width if self.above.startswith("\t") else None
         if opens_block(self.above, self.language):
             return width + self.unit
-        return width if self._ended_above else None
+        return width if self._statement_ends_above else None
 
     @cached_property
-    def _ended_above(self) -> bool:
-        """Return whether a statement surely ends with the line above."""
+    def _statement_ends_above(self) -> bool:
+        """Whether a statement surely ends with the line above."""
         language, above = self.language, self.above
         if language is None:
             return False
@@ -221,62 +208,72 @@ class Place:
             return True
         if language.name == "json":
             return above[-1] not in ":"
-        if self._statement_ends_above:
+        if self._tree_ends_above(language):
             return True
-        simple = not Scanner(language).feed(above).stack and above[-1] not in ",\\"
-        return language.name == "python" and simple
+        is_simple = not Scanner(language).feed(above).stack and above[-1] not in ",\\"
+        return language.name == "python" and is_simple
 
-    @cached_property
-    def _statement_ends_above(self) -> bool:
+    def _tree_ends_above(self, language: Language) -> bool:
         """Return whether the tree has a whole statement that ends with the line above."""
-        if self.parsed is None or self.language is None:
-            return False
         end = len(self.text[: self.line_start].rstrip())
-        for node in reversed(self.parsed.path_to(max(end - 1, 0))):
+        path = self.parsed.path_to(max(end - 1, 0)) if self.parsed else []
+        for node in reversed(path):
             if node.type == "ERROR":
                 return False
             holder = node.parent
-            if holder is None or holder.type not in self.language.blocks or node.has_error:
+            if holder is None or holder.type not in language.blocks or node.has_error:
                 continue
-            if not self.text[end : self.parsed.span(node).end].strip():
+            if self.parsed and not self.text[end : self.parsed.span(node).end].strip():
                 return True
         return False
 
+    # --- what may be suggested --------------------------------------------------------------
+
     @cached_property
-    def kind(self) -> Kind:
-        """How much a suggestion may be, by the rules in `Kind`."""
-        blank, follows = not self.left.strip(), bool(self.rest.strip())
-        if follows:
-            return Kind.ABOVE if blank and self._starts_own_line else Kind.LINE
-        prose = self.language is not None and self.language.name == "markdown"
-        if self.inside != "code" or prose or self.format.white is White.KEPT:
-            return Kind.TEXT
+    def inside(self) -> Inside:
+        """What the cursor is in."""
+        if Scanner(self.language).feed(self.left).comment:
+            return Inside.COMMENT
+        if self.parsed and self.cursor and self.language:
+            for node in reversed(self.parsed.path_to(self.cursor - 1)):
+                is_comment = node.type in self.language.comments
+                if is_comment or node.type in self.language.strings:
+                    span = self.parsed.span(node)
+                    if span.start < self.cursor < span.end:
+                        return Inside.COMMENT if is_comment else Inside.STRING
+        # The end of a here-document may not be written yet, so the tree does not know it.
+        above = "\n".join(self._nearby_above)
+        if "<<" in above and Scanner(self.language).feed(above + "\n").heredoc is not None:
+            return Inside.STRING
+        return Inside.CODE
+
+    @cached_property
+    def extent(self) -> Extent:
+        """How much a suggestion may contain."""
+        is_blank, rest = not self.left.strip(), self.rest.strip()
+        if rest:
+            is_own = is_blank and rest[0] not in CLOSERS | _STATEMENT_ENDS
+            return Extent.ABOVE if is_own and self.inside is Inside.CODE else Extent.LINE
+        is_prose = self.language is not None and self.language.name == "markdown"
+        if self.inside is not Inside.CODE or is_prose or self.format.white is White.KEPT:
+            return Extent.TEXT
         if self.multiline == "never":
-            return Kind.LINE
-        if not blank:
-            return Kind.STATEMENT
-        return self.kind_of_empty_line(self.above)
+            return Extent.LINE
+        return self.extent_below(self.above) if is_blank else Extent.STATEMENT
 
-    @cached_property
-    def _starts_own_line(self) -> bool:
-        """Whether what follows the cursor is code of its own, not a closing bracket, nor the end of
-        a statement that is to be written in front of it."""
-        return self.rest.strip()[0] not in CLOSERS | ENDS and self.inside == "code"
-
-    def kind_of_empty_line(self, above: str) -> Kind:
-        """What may stand on an empty line under the line `above`."""
-        width = indent_width(above)
-        nested = self.below and indent_width(self.below[0]) > width
-        if self.multiline == "always" or (opens_block(above, self.language) and not nested):
-            return Kind.BODY
-        if self.touched_below:
+    def extent_below(self, above: str) -> Extent:
+        """Return how much may be suggested on an empty line below the line `above`."""
+        is_nested = self.below and indent_width(self.below[0]) > indent_width(above)
+        if self.multiline == "always" or (opens_block(above, self.language) and not is_nested):
+            return Extent.BODY
+        if self._nearby_below and self._nearby_below[0].strip():
             closes = CONTINUES.match(self.below[0].strip())
-            return Kind.BLOCK if closes else Kind.STATEMENT
-        return Kind.BLOCK
+            return Extent.BLOCK if closes else Extent.STATEMENT
+        return Extent.BLOCK
 
 
 def indent_width(line: str) -> int:
-    """The columns of white space that `line` begins with; a tab counts as four."""
+    """Return the columns of white space that `line` begins with; a tab counts as four."""
     width = 0
     for char in line:
         if char == "\t":
@@ -288,22 +285,181 @@ def indent_width(line: str) -> int:
     return width
 
 
-def opens_block(line: str, language: Language | None) -> bool:
-    """Whether a block begins behind `line`: it ends with an open bracket, a colon, or, in the
-    languages that say `end`, begins with such a word."""
-    state = Scanner(language).feed(line)
-    code = line.rstrip()
-    if language and language.comment and state.comment:
-        code = code[: code.rfind(language.comment)].rstrip()
-    if state.quote or not code:
+def unit_end(
+    context: CursorContext, extent: Extent, text: str, *, is_complete: bool, max_lines: int
+) -> int | None:
+    """Return the length of the part of `text` that fills `extent`.
+
+    None if that is not known yet and more text may come (`is_complete` is false). Line breaks in
+    `text` are "\\n".
+    """
+    if extent is Extent.TEXT:
+        return _text_end(context, text, is_complete, max_lines)
+    if extent is Extent.LINE:
+        return _line_end(text, is_complete)
+    return _Reader(context, extent, max_lines).end(text, is_complete)
+
+
+def _line_end(text: str, is_complete: bool) -> int | None:
+    end = text.find("\n")
+    return end if end >= 0 else (len(text) if is_complete else None)
+
+
+def _text_end(context: CursorContext, text: str, is_complete: bool, max_lines: int) -> int | None:
+    """Return the end of a comment's line, or of a paragraph of prose or of a long string."""
+    is_single = context.inside is Inside.COMMENT or context.multiline == "never"
+    if is_single and context.left.strip():
+        return _line_end(text, is_complete)
+    limit = 1 if is_single else max_lines
+    for number, found in enumerate(re.finditer(r"\n", text), 1):
+        end = found.start()
+        is_visible = bool((context.left + text[:end]).strip())
+        if is_visible and (number >= limit or re.match(r"\n[ \t]*\n", text[end:])):
+            return end
+    return len(text.rstrip()) if is_complete else None
+
+
+class _Line:
+    """One line of the candidate as it will stand in the document, and where it ends in the text."""
+
+    def __init__(self, whole: str, end: int) -> None:
+        self.whole, self.end = whole, end
+        self.code, self.width = whole.strip(), indent_width(whole)
+
+
+class _Reader:
+    """Reads a candidate line by line until a line ends the unit."""
+
+    def __init__(self, context: CursorContext, extent: Extent, max_lines: int) -> None:
+        self.context = context
+        self.extent = extent
+        self.max_lines = max_lines
+        self.state = Scanner(context.language)
+        self.base = -1  # the unit's indentation; -1 before its first visible line
+        self.above = context.above
+        self.taken: list[_Line] = []
+        self.blanks = 0
+        self.is_compound = False
+        self.at_boundary = False
+        language = context.language
+        self.may_lead_on = language is not None and (
+            bool(language.terminator) or language.name in _CHAINING
+        )
+
+    def end(self, text: str, is_complete: bool) -> int | None:
+        """Return the end as `unit_end` does."""
+        left = self.context.left
+        self.state.feed(left)
+        position = 0
+        pieces = text.split("\n")
+        for number, piece in enumerate(pieces):
+            is_whole = is_complete or number < len(pieces) - 1
+            line = _Line(piece if number else left + piece, position + len(piece))
+            position = line.end + 1
+            if number == 0 and left.strip() and not piece.strip():
+                if is_whole:
+                    self._start_below()
+                continue
+            if self._ends_before(line, is_whole):
+                return self.taken[-1].end
+            if not is_whole:
+                return None
+            if self._ends_with(line, piece):
+                return self.taken[-1].end
+        return (self.taken[-1].end if self.taken else 0) if is_complete else None
+
+    def _start_below(self) -> None:
+        """Treat the typed line as a whole statement, unless a bracket is open: the model goes on
+        with the next line."""
+        left = self.context.left
+        if self.state.stack:
+            self.base = indent_width(left)
+        else:
+            self.extent = self.context.extent_below(left)
+            self.above = left
+        self.state.feed("\n")
+
+    def _ends_before(self, line: _Line, is_whole: bool) -> bool:
+        """Return whether the unit ended before `line`, of which at least the beginning is known."""
+        if not self.taken or not self.at_boundary or not line.code:
+            return False
+        if not is_whole and any(word.startswith(line.code) for word in CONTINUING):
+            return False
+        is_continuing = bool(CONTINUES.match(line.code))
+        if line.width < self.base:
+            return not (is_continuing and self._closes_scope(line))
+        if line.width > self.base:
+            return False
+        if self.extent is Extent.BODY:
+            return self.blanks > 1
+        if self.extent is Extent.BLOCK:
+            return self.blanks > 0 or (self.is_compound and not is_continuing)
+        if self.is_compound:
+            return not is_continuing
+        return not (self.may_lead_on and _LEADS_ON.match(line.code))
+
+    def _closes_scope(self, line: _Line) -> bool:
+        """Return whether `line` ends the scope that was opened above the cursor."""
+        below = self.context.below
+        if self.extent is not Extent.BODY or line.width != indent_width(self.above):
+            return False
+        is_closed = below and indent_width(below[0]) == line.width
+        return not (is_closed and CONTINUES.match(below[0].strip()))
+
+    def _ends_with(self, line: _Line, piece: str) -> bool:
+        """Take the whole `line`; return whether the unit ends with the lines taken."""
+        self.state.feed(piece + "\n")
+        in_text = self.state.in_multiline_string or self.state.heredoc is not None
+        if not line.code:
+            if not self.taken or not self.at_boundary:
+                return False
+            self.blanks += 1
+            is_simple = not self.is_compound and self.extent is not Extent.BODY
+            return is_simple or self.blanks > 1
+        self.blanks = 0
+        if self.base < 0:
+            self.base = line.width
+        self.taken.append(line)
+        self.at_boundary = not self.state.stack and not in_text
+        if self._is_looping():
+            return True
+        if len(self.taken) >= self.max_lines or line.width < self.base:
+            return True
+        is_opener = opens_block(line.whole, self.context.language)
+        is_statement = self.extent in (Extent.STATEMENT, Extent.ABOVE)
+        if is_statement and not in_text and self._statement_ends(line, is_opener):
+            return True
+        is_nested = line.width > self.base or is_opener or line.code[0] in CLOSERS
+        self.is_compound |= self.at_boundary and is_nested
         return False
-    name = language.name if language else ""
-    if code[-1] in "{([":
-        return True
-    if name in {"ruby", "lua", "shellscript"}:
-        return bool(_OPENER_WORDS.search(code)) and not re.search(r"\bend$", code)
-    if name == "scala" and code[-1] == "=":
-        return True
-    return code[-1] == ":" and (
-        name in {"python", "yaml", ""} or "case" in code or "default" in code
-    )
+
+    def _is_looping(self) -> bool:
+        """Return whether the last lines are equal; if so, keep only the first of them."""
+        last = self.taken[-LOOP_LINES:]
+        if len(last) < LOOP_LINES or len({line.whole for line in last}) > 1:
+            return False
+        if len(last[0].code) > 1:
+            del self.taken[1 - LOOP_LINES :]
+            return True
+        return False
+
+    def _statement_ends(self, line: _Line, is_opener: bool) -> bool:
+        """Return whether the one statement that is wanted ends with `line`, as far as is known."""
+        if self.state.stack or is_opener:
+            # It does if the document has the rest: the body, or the closing bracket.
+            below = self.context.below
+            if not below:
+                return False
+            width = indent_width(below[0])
+            is_closed = width == line.width and below[0].strip()[0] in CLOSERS
+            return width > line.width or (bool(self.state.stack) and is_closed)
+        if self.is_compound or line.width > self.base:
+            return False
+        language, code = self.context.language, line.code
+        if code[0] in CLOSERS or language is None:
+            return True
+        if language.terminator:
+            return code[-1] in ";,{}"
+        return not self.may_lead_on and not (
+            _TRAILS_ON.search(code) and (not language.indented or code[-1] == "\\")
+        )

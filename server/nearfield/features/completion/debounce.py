@@ -11,9 +11,8 @@ from __future__ import annotations
 from nearfield.config.schema import Completion
 from nearfield.features.completion.budget import CHARS_PER_TOKEN, Allowance
 from nearfield.features.completion.prompting import Cursor, go_on
-from nearfield.features.completion.request import CompletionAsk
 from nearfield.features.documents import Document
-from nearfield.types import Capabilities
+from nearfield.types import Capabilities, CompletionRequest
 
 CLIENT_WAITED_MS = 5
 """The wait when the client has waited itself: just long enough that of several requests in one read
@@ -21,7 +20,7 @@ only the last one reaches a model."""
 
 
 def wait_ms(
-    ask: CompletionAsk,
+    ask: CompletionRequest,
     document: Document,
     can: Capabilities,
     allowance: Allowance,

@@ -11,10 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from nearfield.config.schema import Completion
-from nearfield.context.slice import Budget, Slice, Window, breaks, build, line_above, shown_path
+from nearfield.context.slice import Budget, Slice, Window, build
 from nearfield.features.completion.budget import CHARS_PER_TOKEN, LEAST_TOKENS, Allowance
 from nearfield.features.completion.cached_prompt import CachedPrompt, Prompt, chars_of
 from nearfield.features.documents import Document
+from nearfield.files.lines import plain_breaks, previous_line
 from nearfield.routing.request_context import RequestContext, Source, Task
 from nearfield.syntax.parser import Parsed
 from nearfield.types import (
@@ -170,8 +171,8 @@ def _held(cursor: Cursor, piece: Slice, full: bool) -> CachedPrompt:
     anchor = left - (len(piece.typed) - len(item))
     for _ in range(LEAD_LINES):
         if anchor > piece.window.top and text[anchor - 1] in "\r\n":
-            anchor = max(line_above(text, anchor), piece.window.top)
-    written = breaks(text[anchor:left]) + item
+            anchor = max(previous_line(text, anchor), piece.window.top)
+    written = plain_breaks(text[anchor:left]) + item
     right = max(cursor.offset, cursor.selected.span.end) if cursor.selected else cursor.offset
     head = piece.prefix[: len(piece.prefix) - len(written)]
     return CachedPrompt(
@@ -206,7 +207,7 @@ def _piece(held: CachedPrompt, cursor: Cursor, window: Window) -> Slice:
         prefix=prompt.head + prompt.written,
         suffix=prompt.suffix,
         typed=prompt.written.rpartition("\n")[2],
-        path=shown_path(snapshot),
+        path=snapshot.shown_path,
         language=cursor.parsed.language.name if cursor.parsed else snapshot.language,
         window=window,
         snippets=prompt.snippets,

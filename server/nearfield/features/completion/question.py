@@ -12,14 +12,21 @@ from nearfield.config.schema import Completion, Config
 from nearfield.features.completion.budget import Allowance, Rates, allow
 from nearfield.features.completion.debounce import wait_ms
 from nearfield.features.completion.prompting import Cursor, Plan, choose, request_of
-from nearfield.features.completion.request import CompletionAsk
 from nearfield.features.completion.shape import Shaper
 from nearfield.features.documents import Document
 from nearfield.providers.base import Provider
 from nearfield.routing.router import Router
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import ParseCache, Parsed
-from nearfield.types import Capabilities, HealthState, InfillRequest, Selected, Snapshot, Snippet
+from nearfield.types import (
+    Capabilities,
+    CompletionRequest,
+    HealthState,
+    InfillRequest,
+    Selected,
+    Snapshot,
+    Snippet,
+)
 
 PARSE_IN_THREAD_CHARS = 10_000
 """A longer text is parsed off the event loop: 0.1 MB takes 7 ms the first time, and what is no code
@@ -83,7 +90,7 @@ class Questions:
         return Cursor(snapshot, await self._parse(snapshot), offset, selected)
 
     async def make(
-        self, ask: CompletionAsk, document: Document, router: Router, deadline: float
+        self, ask: CompletionRequest, document: Document, router: Router, deadline: float
     ) -> Question:
         """What to ask for `ask`, so that the answer is there before the moment `deadline`."""
         settings = self.settings(ask.snapshot)
@@ -125,7 +132,7 @@ class Questions:
             soon=float("inf") if invoked else soon,
         )
 
-    def _least(self, ask: CompletionAsk, router: Router, shaper: Shaper) -> float:
+    def _least(self, ask: CompletionRequest, router: Router, shaper: Shaper) -> float:
         """What follows an unlikely token is not decoded, as it would not be shown; unless a rest of
         the line could cut the token away, or others might be asked if the answer is poor."""
         alone = len(router.candidates("complete", ask.snapshot.root or "")) == 1
@@ -140,7 +147,7 @@ class Questions:
         can = self._first_can(router, snapshot)
         return allow(can, seconds, self.settings(snapshot).max_tokens, patient=patient)
 
-    def wait_ms(self, ask: CompletionAsk, document: Document, router: Router) -> float:
+    def wait_ms(self, ask: CompletionRequest, document: Document, router: Router) -> float:
         """How long `ask` waits for the next keystroke, in milliseconds."""
         can, settings = self._first_can(router, ask.snapshot), self.settings(ask.snapshot)
         allowance = self.allowance(router, ask.snapshot, settings.deadline_ms / 1000)

@@ -1,32 +1,67 @@
-"""Shaping: from what a model writes to what is shown.
+"""Turns what a model writes into what is shown.
 
-While text streams in, `feed` says when it is enough. `finish` makes a suggestion of it: cut where
-the statement, block or scope ends, without what the document says already, indented and broken
-into lines as the document is; or nothing, with the reason, when it would break the parse.
+While text streams in, `Shaper.feed` says when it is enough. `Shaper.finish` makes a suggestion of
+it: cut where the statement, block or scope ends, without what the document already has, indented
+and broken into lines like the document; or nothing, with the reason, if it would break the parse.
 """
 
 from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from textwrap import dedent
 
-from nearfield.features.completion.cursor_context import Kind, Place, indent_width, opens_block
-from nearfield.features.completion.overlap import trim_below, trim_rest
-from nearfield.features.completion.stop import unit_end
-from nearfield.features.completion.syntax_check import SyntaxCheck
-from nearfield.syntax.brackets import Scanner
-from nearfield.syntax.parser import Parsed
+from nearfield.features.completion.cursor_context import (
+    CONTINUES,
+    CursorContext,
+    Extent,
+    Inside,
+    indent_width,
+    unit_end,
+)
+from nearfield.files.lines import plain_breaks
+from nearfield.syntax.brackets import CLOSERS, Scanner, opens_block
+from nearfield.syntax.parser import Parsed, parse
 from nearfield.syntax.white_space import White, recipe_line
-from nearfield.types import Reason, Selected, Snapshot, Span
+from nearfield.types import Edit, Reason, Selected, Snapshot, Span
 
-__all__ = ["Kind", "Shaped", "Shaper"]
-
+MIN_OVERLAP = 5
+"""Characters of overlap, within a longer rest of the line, that are no coincidence."""
+_TERMINATORS = frozenset({";", ",", ":"})
 _INDENT = re.compile(r"[ \t]+")
-_STARTED = re.compile(r"\w+$")
+_WORD_AT_END = re.compile(r"\w+$")
 _LEADS_ON = re.compile(r"(?:\.(?!\.)|\?[.?]|&&|\|[|>]?|[+*=>]|:(?!:)|(?:and|or|then|where)\b)")
-"""A line that begins so may go on with the one above it, deeper than that."""
+"""Beginning of a line that may continue the line above, with a deeper indentation."""
+
+REACH_CHARS = 4_000
+"""Errors are counted this near to the cursor, and at the document's end, where an unclosed bracket
+shows. Errors elsewhere are not the suggestion's."""
+MAX_NEW_ERRORS = 1
+"""In a broken document one more error than before says nothing."""
+_FRAGMENTS = frozenset({"yaml", "json", "html", "css", "markdown", "sql", "toml"})
+"""Languages in which a single line says little."""
+_PLAIN = ("", "")
+_IN_CLASS = ("class A {\n", "\n}")
+_IN_FUNCTION = ("int f() {\n", "\n}")
+_IN_INTERFACE = ("interface A {\n", "\n}")
+_WRAPPINGS = {
+    "php": (("<?php\n", ""), ("<?php class A {\n", "\n}")),
+    "go": (_PLAIN, ("func f() {\n", "\n}"), ("type A struct {\n", "\n}")),
+    "typescript": (_PLAIN, _IN_CLASS, _IN_INTERFACE),
+    "typescriptreact": (_PLAIN, _IN_CLASS, _IN_INTERFACE),
+    "cpp": (_PLAIN, _IN_CLASS, _IN_FUNCTION),
+    "c": (_PLAIN, ("struct A {\n", "\n};"), _IN_FUNCTION),
+    **dict.fromkeys(
+        ("java", "javascript", "csharp", "kotlin", "swift", "scala"), (_PLAIN, _IN_CLASS)
+    ),
+}
+"""What a line may need around it to be a whole document."""
+_BODIES = {"python": "pass", "ruby": "end", "lua": "end", "shellscript": ":"}
+_CONTINUED = re.compile(r"(?:[,(\[=+\-*/|&.<>?\\]|\b(?:and|or|not|in|is))$")
+"""End of a line that is continued below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +76,10 @@ class Shaped:
 class Shaper:
     """Shapes one candidate for the cursor at `offset`.
 
-    `parsed` is the tree of the snapshot's text, None where there is none. `selected` is the item
-    selected in the client's popup: what is fed continues it, and the result starts with it.
-    `multiline` is the setting of that name, `max_lines` the longest suggestion. From the moment
-    `soon` (`time.monotonic()`) whole lines are enough, though the statement or block goes on.
+    `parsed` is the tree of the snapshot's text, None if there is none. `selected` is the item
+    selected in the client's popup: the text fed continues it, and the result starts with it.
+    `multiline` is the setting of that name, `max_lines` the longest suggestion. After the moment
+    `soon` (`time.monotonic()`) whole lines are enough, even if the statement or block continues.
     """
 
     def __init__(
@@ -58,211 +93,381 @@ class Shaper:
         max_lines: int = 12,
         soon: float = float("inf"),
     ) -> None:
-        self._place = Place.of(snapshot, parsed, offset, selected, multiline)
+        self._context = CursorContext.of(snapshot, parsed, offset, selected, multiline)
         self._item = selected.text if selected else ""
         start = selected.span.start if selected else offset
         self._replace = Span(start, max(offset, selected.span.end) if selected else offset)
         self._max_lines = max_lines
         self._soon = soon
-        self._sound = SyntaxCheck(self._place)
+        self._syntax = SyntaxCheck(self._context)
         self._fed = ""
 
     @property
-    def kind(self) -> Kind:
-        """How much a suggestion may be at this cursor."""
-        return self._place.kind
+    def extent(self) -> Extent:
+        """How much a suggestion may contain at this cursor."""
+        return self._context.extent
 
     @property
     def single_line(self) -> bool:
-        """Whether the model may stop at the first line break behind something visible."""
-        return self.kind is Kind.LINE
+        """Whether the model may stop at the first line break after something visible."""
+        return self.extent is Extent.LINE
 
     @property
     def at_line_end(self) -> bool:
-        """Whether nothing visible stands behind the cursor on its line."""
-        return not self._place.rest.strip()
+        """Whether nothing visible follows the cursor on its line."""
+        return not self._context.rest.strip()
 
     def feed(self, text: str) -> bool:
-        """More of what the model writes; True when that is enough and the model can stop."""
+        """Take more of the model's text; return whether it is enough and the model can stop."""
         self._fed += text
         if "\n" not in self._fed:
             return False
-        raw = _plain(self._fed)
-        end = unit_end(self._place, self.kind, raw, ended=False, max_lines=self._max_lines)
-        if end is None:
-            return time.monotonic() >= self._soon and self._stands(raw)
-        if self.kind is not Kind.STATEMENT:
-            return True
-        return self._sound.holds(raw[:end]) or raw[:end].count("\n") + 1 >= self._max_lines
-
-    def _stands(self, raw: str) -> bool:
-        """Whether the lines of `raw` can be shown by themselves: whole ones, that do not end with
-        the head of a block."""
+        context, extent, raw = self._context, self.extent, plain_breaks(self._fed)
+        end = unit_end(context, extent, raw, is_complete=False, max_lines=self._max_lines)
+        if end is not None:
+            is_last = raw[:end].count("\n") + 1 >= self._max_lines
+            return extent is not Extent.STATEMENT or self._syntax.holds(raw[:end]) or is_last
+        if time.monotonic() < self._soon:
+            return False
+        # Whole lines are enough by now, if they can be shown alone and open no block.
         lines, _, begun = raw.rpartition("\n")
         last = lines.rstrip().rpartition("\n")[2]
-        if begun.strip() or not last.strip() or opens_block(last, self._place.language):
+        if begun.strip() or not last.strip() or opens_block(last, context.language):
             return False
-        return self._sound.holds(lines.rstrip())
+        return self._syntax.holds(lines.rstrip())
 
     def restart(self) -> None:
-        """Forget what was fed: another model starts over."""
+        """Forget the text fed so far: another model starts over."""
         self._fed = ""
 
-    def finish(self, text: str | None = None, *, complete: bool = True) -> Shaped:
-        """The suggestion made of `text`, all that the model wrote (left out: all that was fed).
-        `complete` is false when the model was cut short by a limit: an unfinished last line is
-        then left out where there are others."""
-        raw = _plain(self._fed if text is None else text)
-        if not complete and "\n" in raw.rstrip("\n") and not raw.endswith("\n"):
-            raw = raw[: raw.rindex("\n")]
+    def finish(self, text: str) -> Shaped:
+        """Return the suggestion made of `text`, everything the model wrote."""
+        raw = plain_breaks(text)
         if not raw:
-            return self._none(Reason.EMPTY)
+            return Shaped("", self._replace, Reason.EMPTY)
         if not raw.strip():
-            return self._none(Reason.WHITESPACE)
+            return Shaped("", self._replace, Reason.WHITESPACE)
         shaped, reason = self._shape(raw)
-        if reason is Reason.SYNTAX and (rest := self._without_started(raw)):
-            shaped, reason = self._shape(rest)
+        if reason is Reason.SYNTAX:
+            # A server that does not heal tokens answers `ret` with `return x`.
+            word = _WORD_AT_END.search(self._context.left)
+            if word and raw.startswith(word[0]) and len(raw) > len(word[0]):
+                shaped, reason = self._shape(raw[len(word[0]) :])
         if reason:
-            return self._none(reason)
-        return Shaped(self._item + shaped.replace("\n", self._place.newline), self._replace)
-
-    def _none(self, reason: Reason) -> Shaped:
-        return Shaped("", self._replace, reason)
-
-    def _without_started(self, raw: str) -> str:
-        """What goes on behind the word at the cursor, "" where `raw` does not write that word
-        anew: a server that does not heal tokens answers `ret` with `return x`."""
-        started = _STARTED.search(self._place.left)
-        word = started[0] if started else ""
-        return raw[len(word) :] if word and raw.startswith(word) else ""
+            return Shaped("", self._replace, reason)
+        return Shaped(self._item + shaped.replace("\n", self._context.newline), self._replace)
 
     def _shape(self, raw: str) -> tuple[str, Reason]:
-        """The shaped text, or the reason why there is none."""
-        if self.kind in (Kind.LINE, Kind.ABOVE):
-            variants = self._beside_rest(raw)
-        else:
-            variants = self._on_free_line(raw)
+        """Return the shaped text, or the reason why there is none."""
+        is_beside = self.extent in (Extent.LINE, Extent.ABOVE)
         reason = Reason.WHITESPACE
-        for variant in variants:
+        for variant in self._beside_rest(raw) if is_beside else self._on_free_line(raw):
             if not variant.strip():
                 reason = Reason.REPEATS if reason is Reason.WHITESPACE else reason
-            elif self._sound.holds(variant):
+            elif self._syntax.holds(variant):
                 return variant, Reason.SHOWN
             else:
                 reason = Reason.SYNTAX
         return "", reason
 
+    def _end(self, extent: Extent, raw: str, max_lines: int) -> int:
+        end = unit_end(self._context, extent, raw, is_complete=True, max_lines=max_lines)
+        return len(raw) if end is None else end
+
     def _beside_rest(self, raw: str) -> list[str]:
-        """What may go in front of the rest of the cursor's line, in the order of preference: text
-        on the line itself, or lines of its own that push the rest down."""
-        place = self._place
-        end = unit_end(place, Kind.LINE, raw, ended=True, max_lines=1) or 0
-        touches = place.rest and not place.rest[0].isspace()
-        inline = trim_rest(place, raw[:end] if touches else raw[:end].rstrip())
-        if self.kind is Kind.LINE and not raw[:end].strip():
-            return []
-        if self.kind is Kind.LINE:
+        """Return what may precede the rest of the cursor's line, in order of preference: text on
+        the line itself, or lines of its own that push the rest down."""
+        context = self._context
+        end = self._end(Extent.LINE, raw, 1)
+        touches = context.rest and not context.rest[0].isspace()
+        inline = trim_rest(context, raw[:end] if touches else raw[:end].rstrip())
+        if self.extent is Extent.LINE:
+            if not raw[:end].strip():
+                return []
             return [inline, *([inline + "\n"] if raw.startswith("\n", end) else [])]
-        end = unit_end(place, Kind.ABOVE, raw, ended=True, max_lines=self._max_lines) or 0
-        block = self._indented(raw[:end])
-        if (place.left + block).rstrip() == (place.left + place.rest).rstrip():
+        block = self._indented(raw[: self._end(Extent.ABOVE, raw, self._max_lines)])
+        if (context.left + block).rstrip() == (context.left + context.rest).rstrip():
             return [""]
-        lines = [block + "\n" + place.left, block + "\n"]
+        lines = [block + "\n" + context.left, block + "\n"]
         return [*lines, inline] if "\n" in raw else [inline, *lines]
 
-    def _on_free_line(self, raw: str) -> list[str]:
-        """What may stand on the rest of the cursor's line, which is empty, and below it: the unit,
-        and, should that not parse, more lines of it, then fewer."""
-        end = unit_end(self._place, self.kind, raw, ended=True, max_lines=self._max_lines)
+    def _on_free_line(self, raw: str) -> Iterator[str]:
+        """Yield what may fill the empty rest of the cursor's line and lines below it: the unit,
+        then, should that not parse, more lines of it, then fewer."""
+        end = self._end(self.extent, raw, self._max_lines)
         ends = [m.start() for m in re.finditer(r"\n", raw)] + [len(raw)]
         ends = [e for e in ends[: self._max_lines] if raw[:e].strip()]
-        first = len(raw) if end is None else end
-        longer = [e for e in ends if e > first] if self.kind is Kind.STATEMENT else []
-        shorter = [e for e in reversed(ends) if e < first]
-        variants: list[str] = []
-        for stop in (first, *longer, *shorter):
-            text = trim_below(self._place, self._indented(self._ended(raw[:stop])))
-            if text not in variants:
-                variants.append(text)
-        return variants
+        longer = [e for e in ends if e > end] if self.extent is Extent.STATEMENT else []
+        shorter = [e for e in reversed(ends) if e < end]
+        seen: set[str] = set()
+        is_kept = self._context.format.white is White.KEPT
+        for stop in (end, *longer, *shorter):
+            text = raw[:stop].rstrip("\n") if is_kept else raw[:stop].rstrip()
+            text = trim_below(self._context, self._indented(text))
+            if text not in seen:
+                seen.add(text)
+                yield text
 
-    def _ended(self, text: str) -> str:
-        """`text` without white space at its end that says nothing."""
-        return text.rstrip("\n") if self._place.format.white is White.KEPT else text.rstrip()
+    # --- indentation ------------------------------------------------------------------------
 
     def _indented(self, text: str) -> str:
-        """`text` with the document's indentation; its first line is not moved beyond where a
-        statement belongs on the cursor's line."""
-        place = self._place
-        if place.inside == "string" or place.format.white is White.KEPT:
+        """Return `text` with the document's indentation; its first line is not moved beyond where
+        a statement belongs on the cursor's line."""
+        context = self._context
+        if context.inside is Inside.STRING or context.format.white is White.KEPT:
             return text
         rows = text.split("\n")
-        fixed = self._fixed(rows)
-        if not place.left.strip():
-            rows = self._without_surplus(rows, fixed) if place.left else rows
-        above = place.above
-        for number, row in enumerate(rows):
-            whole = place.left + row if number == 0 else row
-            if number not in fixed and (number or not place.left):
-                rows[number] = whole = self._restyled(row, above)
-            above = whole if whole.strip() else above
-        return "\n".join(rows)
-
-    def _fixed(self, rows: list[str]) -> set[int]:
-        """The rows that begin in a string or a here-document: their white space is text."""
-        state = Scanner(self._place.language).feed(self._place.left)
+        # In a string or a here-document white space is text.
+        state = Scanner(context.language).feed(context.left)
         fixed: set[int] = set()
         for number, row in enumerate(rows):
             if number and (state.in_multiline_string or state.heredoc is not None):
                 fixed.add(number)
             state.feed(row + "\n")
-        return fixed
+        if context.left and not context.left.strip():
+            rows = self._without_surplus(rows, fixed)
+        above = context.above
+        for number, row in enumerate(rows):
+            whole = context.left + row if number == 0 else row
+            if number not in fixed and (number or not context.left):
+                rows[number] = whole = self._restyled(row, above)
+            above = whole if whole.strip() else above
+        return "\n".join(rows)
 
     def _without_surplus(self, rows: list[str], fixed: set[int]) -> list[str]:
-        """`rows` without the indentation that stands on the cursor's line already, where it is
-        known how deep a statement belongs there."""
-        place = self._place
-        first, others = rows[0], rows[1:]
-        if place.expected is None or not first.strip() or self._continues(first):
+        """Return `rows` without the indentation that the cursor's line already has, if it is known
+        how deep a statement belongs there."""
+        context, first = self._context, rows[0]
+        if context.expected is None or not first.strip():
             return rows
-        here, extra = indent_width(place.left), indent_width(first)
-        surplus = min(extra, max(here + extra - max(place.expected, here), 0))
+        if context.above[-1:] not in (*";{}",) and _LEADS_ON.match(first.lstrip()):
+            return rows  # it continues the statement above
+        here, extra = indent_width(context.left), indent_width(first)
+        surplus = min(extra, max(here + extra - max(context.expected, here), 0))
         if not surplus:
             return rows
+        shifted = [self._columns(extra - surplus) + first.lstrip(), *rows[1:]]
         moved = [n for n, row in enumerate(rows) if n and n not in fixed and row.strip()]
         if all(indent_width(rows[n]) >= here + extra for n in moved):
             for n in moved:
-                row = rows[n]
-                others[n - 1] = self._width(indent_width(row) - surplus) + row.lstrip()
-        return [self._width(extra - surplus) + first.lstrip(), *others]
-
-    def _continues(self, first: str) -> bool:
-        """Return whether the line `first` goes on with the statement above it."""
-        return self._place.above[-1:] not in (*";{}",) and bool(_LEADS_ON.match(first.lstrip()))
+                shifted[n] = self._columns(indent_width(rows[n]) - surplus) + rows[n].lstrip()
+        return shifted
 
     def _restyled(self, line: str, above: str) -> str:
-        """`line`, under the visible line `above`, with its indentation in the white space of the
-        format or the document."""
+        """Return `line`, below the visible line `above`, indented as the format or the document
+        does it."""
         match = _INDENT.match(line)
         if match is None or not line.strip():
             return line.rstrip() if not line.strip() else line
-        white, place = match[0], self._place
-        if place.format.white is White.RECIPES:
+        white, context = match[0], self._context
+        if context.format.white is White.RECIPES:
             return recipe_line(line, above)
-        if place.tabs and " " in white:
-            return self._width(indent_width(white)) + line[len(white) :]
-        if not place.tabs and "\t" in white and place.format.white is not White.TABS_FIRST:
-            return white.replace("\t", " " * place.unit) + line[len(white) :]
+        if context.tabs and " " in white:
+            return self._columns(indent_width(white)) + line[len(white) :]
+        if not context.tabs and "\t" in white and context.format.white is not White.TABS_FIRST:
+            return white.replace("\t", " " * context.unit) + line[len(white) :]
         return line
 
+    def _columns(self, columns: int) -> str:
+        """Return white space of that width, in the document's style."""
+        tab = "\t" if self._context.tabs else "    "
+        return tab * (columns // 4) + " " * (columns % 4)
+
+
+# --- text that is in the document already ---------------------------------------------------
+
+
+def trim_rest(context: CursorContext, text: str) -> str:
+    """Return `text`, one line, without an end that repeats the rest of the cursor's line.
+
+    The cut that leaves the fewest brackets and strings open on the line wins. Among equals an
+    overlap is cut if it is all of the rest, a terminator, or too long to be a coincidence."""
+    rest = context.rest.strip()
+    if not rest or not text.strip():
+        return text
+    best, score = text, _imbalance(context, text)
+    for cut, is_telling in _cuts(context, text, rest):
+        new = _imbalance(context, cut)
+        if new < score or (is_telling and new == score):
+            best, score = cut, new
+    return best.rstrip() if context.rest[0].isspace() else best
+
+
+def _imbalance(context: CursorContext, text: str) -> int:
+    return Scanner(context.language).feed(context.left + text + context.rest).imbalance
+
+
+def _cuts(context: CursorContext, text: str, rest: str) -> list[tuple[str, bool]]:
+    """Return the shorter texts worth trying, longest first, each with whether the part left out is
+    surely a repetition."""
+    cuts: list[tuple[str, bool]] = []
+    body = text.rstrip()
+    for size in range(1, min(len(body), len(rest)) + 1):
+        if not body.endswith(rest[:size]):
+            continue
+        # An overlap that begins or ends within a word is none.
+        if size < len(body) and _is_word(body[-size - 1]) and _is_word(rest[0]):
+            continue
+        if size < len(rest) and _is_word(rest[size - 1]) and _is_word(rest[size]):
+            continue
+        visible = rest[:size].strip()
+        is_telling = size == len(rest) or visible in _TERMINATORS or len(visible) >= MIN_OVERLAP
+        cuts.append((body[: len(body) - size], is_telling))
+    typed = Scanner(context.language).feed(context.left)
+    excess = Scanner(context.language, quote=typed.quote).first_excess(text)
+    if excess is not None and rest[0] in CLOSERS and text[excess] == rest[0]:
+        cuts.append((text[:excess], False))
+    if rest[0] in "\"'`" and (closing := text.find(rest[0])) >= 0:
+        cuts.append((text[:closing], False))
+    return cuts
+
+
+def _is_word(char: str) -> bool:
+    return char.isalnum() or char == "_"
+
+
+def trim_below(context: CursorContext, text: str) -> str:
+    """Return `text` without last lines that equal the next visible lines of the document.
+
+    Its first line is on the cursor's line. A line below it, or the whole text on an empty line,
+    repeats the document if it and all after it are the lines below, with the same indentation."""
+    lines = text.split("\n")
+    whole = [context.left + lines[0], *lines[1:]]
+    for start in range(len(whole)):
+        if not whole[start].strip() or (start == 0 and context.left.strip()):
+            continue
+        if _repeats(whole[start:], context.below):
+            kept = lines[:start]
+            while kept and not kept[-1].strip():
+                kept.pop()
+            return "\n".join(kept)
+    return text
+
+
+def _repeats(lines: list[str], below: tuple[str, ...]) -> bool:
+    mine = [line.rstrip() for line in lines if line.strip()]
+    theirs = below[: len(mine)]
+    if not mine or len(theirs) < len(mine):
+        return False
+    pairs = list(zip(mine, theirs, strict=True))
+    if any(indent_width(a) != indent_width(b) for a, b in pairs):
+        return False
+    last, their_last = mine[-1].strip(), theirs[-1].strip()
+    if len(mine) > 1 and len(last) >= MIN_OVERLAP and their_last.startswith(last):
+        pairs.pop()  # a last line may be unfinished
+    return all(a.strip() == b.strip() for a, b in pairs)
+
+
+# --- the syntax tree ------------------------------------------------------------------------
+
+
+class SyntaxCheck:
+    """Asks whether a candidate at one cursor breaks the parse. Without a tree none does.
+
+    A document is usually broken while someone types, just at the cursor. So the measure is the
+    better of the document as it is and the document without the cursor's line: a suggestion may
+    leave no more errors than that, and none in a clean document. A block that it opens on its
+    last line is closed for the comparison. Where the document is broken beyond the line, error
+    counts are unreliable, and the suggestion's own lines are judged alone.
+    """
+
+    def __init__(self, context: CursorContext) -> None:
+        self._context = context
+        self._known: dict[str, bool] = {}
+
+    def holds(self, text: str) -> bool:
+        """Return whether `text` at the cursor leaves no more errors than there were; cached."""
+        if text not in self._known:
+            self._known[text] = self._check(text)
+        return self._known[text]
+
+    def _check(self, text: str) -> bool:
+        context = self._context
+        cursor = context.cursor
+        if context.parsed is None or context.inside is Inside.COMMENT:
+            return True
+        after = context.parsed.edited(Edit(Span(cursor, cursor), text))
+        if after is None:
+            return False
+        errors = self._count(after, len(text))
+        if errors == 0 or self._before == 0:
+            return errors == 0
+        if closing := self._closing(text):
+            end = context.line_end + len(text)
+            closed = after.edited(Edit(Span(end, end), closing))
+            if closed is not None and self._count(closed, len(text + closing)) == 0:
+                return True
+        if self._without_line == 0:
+            return False
+        alone = stands_alone(context, text)
+        if alone is not None:
+            return alone and errors <= max(self._before, self._without_line) + MAX_NEW_ERRORS
+        if re.fullmatch(r"[\s)\]};,]+", text):
+            # Brackets that the lines above left open may be closed.
+            scanner = Scanner(context.language).feed(context.text_above)
+            return scanner.first_excess(text) is None
+        lines = Span(cursor - len(context.left.lstrip()), cursor + len(text))
+        return errors <= min(self._before, self._without_line) or not after.errors(
+            lines, starting=True
+        )
+
     @cached_property
-    def _tab(self) -> str:
-        return "\t" if self._place.tabs else "    "
+    def _before(self) -> int:
+        """The errors in the document as it is."""
+        return self._count(self._context.parsed, 0) if self._context.parsed else 0
 
-    def _width(self, columns: int) -> str:
-        """So many columns of the document's white space."""
-        return self._tab * (columns // 4) + " " * (columns % 4)
+    @cached_property
+    def _without_line(self) -> int:
+        """The errors in the document without the cursor's line."""
+        context = self._context
+        if context.parsed is None or self._before == 0:
+            return 0
+        without = context.parsed.edited(Edit(Span(context.line_start, context.line_end), ""))
+        return self._before if without is None else self._count(without, 0)
+
+    def _count(self, parsed: Parsed, inserted: int) -> int:
+        cursor, length = self._context.cursor, len(parsed.text)
+        near = Span(max(cursor - REACH_CHARS, 0), min(cursor + inserted + REACH_CHARS, length))
+        if near.end == length:
+            return parsed.errors(near)
+        return parsed.errors(near) + parsed.errors(Span(max(length - 1, near.end + 1), length))
+
+    def _closing(self, text: str) -> str:
+        """Return what closes the block that the cursor's line opens after `text`, or ""."""
+        context, language = self._context, self._context.language
+        whole = context.left + text + context.rest
+        last = whole.rsplit("\n", 1)[-1]
+        if language is None or not opens_block(last, language):
+            return ""
+        indent = last[: len(last) - len(last.lstrip())]
+        due = Scanner(language).feed(whole).stack
+        if due:
+            return f"\n{indent}{''.join(reversed(due))}"
+        body = _BODIES.get(language.name, "")
+        if body == "pass":
+            indent += "\t" if context.tabs else " " * context.unit
+        return f"\n{indent}{body}" if body else ""
 
 
-def _plain(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+def stands_alone(context: CursorContext, text: str) -> bool | None:
+    """Return whether the cursor's line with `text` parses as a document, its open brackets closed;
+    None if that says nothing, because it is part of something larger."""
+    language = context.language
+    if language is None or language.name in _FRAGMENTS or context.rest.strip():
+        return None
+    if context.inside is Inside.STRING or _CONTINUED.search(context.above):
+        return None
+    code = dedent(context.left + text).rstrip()
+    if not re.match(r"[\w@#$\"'(!~*&]", code) or CONTINUES.match(code) or code.endswith(","):
+        return None
+    excess = Scanner(language).first_excess(code)
+    if excess is not None:
+        return False if code[:excess].rpartition("\n")[2].strip() else None
+    code += "\n" + "".join(reversed(Scanner(language).feed(code).stack))
+    if opens_block(code.rstrip(), language):
+        code += "    pass\n" if language.name == "python" else _BODIES.get(language.name, "")
+    for before, after in _WRAPPINGS.get(language.name, (_PLAIN,)):
+        parsed = parse(language, before + code + after)
+        if parsed is not None and not parsed.root.has_error:
+            return True
+    return False

@@ -39,7 +39,7 @@ from nearfield.features.hover.wording import (
 )
 from nearfield.features.offers import Offers
 from nearfield.features.remote_choice import RemoteChoice
-from nearfield.features.trace import Account, TraceLog
+from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.features.workspace_context.knowledge import CursorOf
 from nearfield.routing.request_context import RequestContext, Task
 from nearfield.routing.router import Restart, Router
@@ -234,7 +234,7 @@ class Explainer(Feature):
         """Explain what `span` holds, for somebody who waits; an empty one is a place. `said` hears
         the answer as it comes, `restarted` that another model starts over; `elsewhere` is who is
         to do it. Raises from the error tree; a cancelled caller frees the model."""
-        with Account(self._traces, EXPLAIN, snapshot) as account:
+        with RequestMetrics(self._traces, EXPLAIN, snapshot) as account:
             explained = await self._explained(snapshot, span, said, restarted, elsewhere)
             told = explained.explanation
             account.provider, account.model, account.usage = told.provider, told.model, told.usage

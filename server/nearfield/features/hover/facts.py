@@ -14,14 +14,13 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from nearfield.features.hover.subject import Kind, Subject
-from nearfield.features.workspace_context.snippets import Place
 from nearfield.index.chunks import doc_of
 from nearfield.index.symbols import Outline, outline
 from nearfield.syntax.definitions import unit_at
 from nearfield.syntax.parser import Parsed
-from nearfield.types import Snapshot
+from nearfield.types import Snapshot, SymbolLocation
 
-__all__ = ["Facts", "Known", "Outlines", "facts_of", "local_facts", "shown_path"]
+__all__ = ["Facts", "Known", "Outlines", "facts_of", "local_facts"]
 
 INDEX_SECONDS = 0.1
 """Facts are shown at once: what the index has not said by then is left out."""
@@ -64,13 +63,13 @@ class Known(Protocol):
 
     async def definitions(
         self, name: str, snapshot: Snapshot | None = None, *, limit: int = 20
-    ) -> tuple[Place, ...]:
+    ) -> tuple[SymbolLocation, ...]:
         """Where `name` is defined."""
         ...
 
     async def references(
         self, name: str, snapshot: Snapshot | None = None, *, limit: int = 200
-    ) -> tuple[Place, ...]:
+    ) -> tuple[SymbolLocation, ...]:
         """Where `name` is referred to."""
         ...
 
@@ -97,7 +96,7 @@ def local_facts(
     """What the document alone tells of the name; None for what is no name, or not defined in it."""
     if subject.kind is not Kind.NAME or parsed is None:
         return None
-    name, path = subject.text, shown_path(snapshot)
+    name, path = subject.text, snapshot.shown_path
     lines = snapshot.text.split("\n")
     row = snapshot.text.count("\n", 0, subject.span.start)
     found = [one for one in outlines.of(parsed).definitions if one.name == name]
@@ -169,7 +168,7 @@ def signature_at(lines: Sequence[str], row: int) -> str:
     return text.strip()[:SIGNATURE_CHARS].rstrip("{ \n")
 
 
-def _facts(place: Place) -> Facts:
+def _facts(place: SymbolLocation) -> Facts:
     lines = place.text.split("\n")
     return Facts(
         name=place.name,
@@ -183,12 +182,12 @@ def _facts(place: Place) -> Facts:
     )
 
 
-def _nearest(places: Sequence[Place], snapshot: Snapshot) -> Place:
+def _nearest(places: Sequence[SymbolLocation], snapshot: Snapshot) -> SymbolLocation:
     """The definition most likely meant: the one that shares most of its folders with the
     document; code goes before tests."""
     own = (snapshot.path or "").replace("\\", "/").split("/")
 
-    def rank(place: Place) -> tuple[bool, int]:
+    def rank(place: SymbolLocation) -> tuple[bool, int]:
         other = place.path.replace("\\", "/").split("/")
         shared = next((i for i, (a, b) in enumerate(zip(own, other, strict=False)) if a != b), 0)
         return "test" in place.shown.lower(), -shared
@@ -245,15 +244,3 @@ def _uses(parsed: Parsed, name: str) -> list[int]:
 
 def _without_return(line: str) -> str:
     return line.rstrip("\r")
-
-
-def shown_path(snapshot: Snapshot) -> str:
-    """The document's path as people and models are shown it: relative to the workspace folder, with
-    '/'; its name alone outside of one."""
-    path = (snapshot.path or snapshot.uri).replace("\\", "/")
-    path = path.encode("utf-8", "replace").decode()  # a name may hold bytes that are no text
-    root = (snapshot.root or "").replace("\\", "/").rstrip("/")
-    root = root.encode("utf-8", "replace").decode()
-    return (
-        path[len(root) + 1 :] if root and path.startswith(root + "/") else path.rpartition("/")[2]
-    )

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-from nearfield.features.hover.facts import Facts, shown_path
+from nearfield.features.hover.facts import Facts
 from nearfield.features.hover.prose import code_block, prose
 from nearfield.features.hover.subject import Kind, Subject
 from nearfield.routing.request_context import Source
@@ -63,7 +63,7 @@ def question_of(
     snapshot: Snapshot, subject: Subject, facts: Facts | None, *, asked: bool = False
 ) -> Question:
     """What to ask about `subject`; `asked` for somebody who waits for the answer."""
-    path, text = shown_path(snapshot), snapshot.text
+    path, text = snapshot.shown_path, snapshot.text
     context = text[subject.context.start : subject.context.end]
     parts = [fenced(f"{path}{f' ({snapshot.language})' if snapshot.language else ''}:", context)]
     sources = [Source(snapshot.path or snapshot.uri, subject.context, context)]

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.features.feature import Feature
-from nearfield.features.metrics.row import Row
 from nearfield.features.metrics.store import RecordStore, RecordUnusable
+from nearfield.features.suggestion_record import SuggestionRecord
 from nearfield.routing.router import Router
 from nearfield.tasks import run_task, stop_task
 from nearfield.types import Situation, Trace
@@ -41,7 +41,7 @@ class Recorder(Feature):
         self._enabled = True
         self.write_seconds = WRITE_SECONDS
         self._store = store
-        self._waiting: dict[int, Row] = {}
+        self._waiting: dict[int, SuggestionRecord] = {}
         self._writing: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
         self._said = self._broken = False
@@ -53,13 +53,13 @@ class Recorder(Feature):
         if not self._enabled:
             self._waiting.clear()
 
-    def answered(self, language: str, trace: Trace) -> Row | None:
+    def answered(self, language: str, trace: Trace) -> SuggestionRecord | None:
         """A question was answered, or given up; None where nothing is recorded of it: it is turned
         off, or neither a model nor the cache was asked."""
         if not self._enabled or not (trace.provider or trace.situation is Situation.CACHED):
             return None
         usage = trace.usage
-        row = Row(
+        row = SuggestionRecord(
             at=time.time(),
             method=trace.method,
             language=language,
@@ -76,7 +76,7 @@ class Recorder(Feature):
         self.row_changed(row)
         return row
 
-    def row_changed(self, row: Row) -> None:
+    def row_changed(self, row: SuggestionRecord) -> None:
         """Write `row`, which is new or has changed, within `write_seconds`."""
         if not self._enabled or not row.at:
             return
@@ -120,7 +120,7 @@ class Recorder(Feature):
             if self._broken:
                 return  # until there is more to write
 
-    def _failed(self, rows: Sequence[Row], error: RecordUnusable) -> None:
+    def _failed(self, rows: Sequence[SuggestionRecord], error: RecordUnusable) -> None:
         """They wait for the next time; what has changed meanwhile is newer."""
         self._waiting = {**{id(row): row for row in rows}, **self._waiting}
         self._broken = True

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nearfield.config.paths import data_dir
 from nearfield.errors import NearfieldError
-from nearfield.features.metrics.row import Row, Taken
+from nearfield.features.suggestion_record import SuggestionRecord, Taken
 from nearfield.routing.store import Database, Migration
 
 FILE = "suggestions.db"
@@ -48,7 +48,7 @@ class RecordStore:
         """Close the file; a later call opens it again."""
         self._file.close()
 
-    def save(self, rows: Sequence[Row], before: float | None = None) -> list[int]:
+    def save(self, rows: Sequence[SuggestionRecord], before: float | None = None) -> list[int]:
         """Write new rows and those that have changed, in one transaction, and delete what is from
         before that time. Returns their ids, in order."""
         ids: list[int] = []
@@ -64,7 +64,7 @@ class RecordStore:
                 db.execute("DELETE FROM suggestions WHERE at < ?", (before,))
         return ids
 
-    def rows(self, since: float) -> list[Row]:
+    def rows(self, since: float) -> list[SuggestionRecord]:
         """The rows since then, oldest first; none where there is no file."""
         if not self.path.exists():
             return []
@@ -72,7 +72,7 @@ class RecordStore:
             found = db.execute(
                 "SELECT * FROM suggestions WHERE at >= ? ORDER BY id", (since,)
             ).fetchall()
-        rows = [Row(**dict(zip(_NAMES, values, strict=True))) for values in found]
+        rows = [SuggestionRecord(**dict(zip(_NAMES, values, strict=True))) for values in found]
         for row in rows:
             row.taken = Taken(row.taken)
         return rows

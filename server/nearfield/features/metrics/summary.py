@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nearfield.features.metrics.row import Row, Taken
+from nearfield.features.suggestion_record import SuggestionRecord, Taken
 from nearfield.types import GIVEN_UP, Situation
 
 
@@ -42,7 +42,7 @@ class Completions:
     latency: tuple[Latency, ...]
 
 
-def summary(rows: Sequence[Row]) -> Completions:
+def summary(rows: Sequence[SuggestionRecord]) -> Completions:
     """The sums of these rows."""
     taken = Counter(row.taken for row in rows if row.chars)
     accepted, partly = taken[Taken.ACCEPTED], taken[Taken.PARTIAL]
@@ -66,7 +66,7 @@ def summary(rows: Sequence[Row]) -> Completions:
     )
 
 
-def _latencies(rows: Sequence[Row]) -> tuple[Latency, ...]:
+def _latencies(rows: Sequence[SuggestionRecord]) -> tuple[Latency, ...]:
     times: defaultdict[str, list[float]] = defaultdict(list)
     for row in rows:
         if row.reason not in GIVEN_UP:

@@ -11,8 +11,7 @@ from collections.abc import Callable
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
-from nearfield.features.completion.confidence import confidence_of
-from nearfield.features.completion.generate import Ending, Generated, generate
+from nearfield.features.completion.generate import Ending, Generated, confidence_of, generate
 from nearfield.features.completion.question import ready_here
 from nearfield.features.next_edit.likely import Place, judged, prompt_of
 from nearfield.routing.request_context import RequestContext, Task

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from nearfield.features.completion.request import CompletionAsk
 from nearfield.features.next_edit.edits import NextEdit, NextEdits
-from nearfield.types import Span, Suggestion
+from nearfield.types import CompletionRequest, Span, Suggestion
 
 __all__ = ["suggestion_for", "suggestion_of"]
 
 INLINE = "textDocument/inlineCompletion"
 
 
-async def suggestion_for(edits: NextEdits, ask: CompletionAsk) -> Suggestion | None:
+async def suggestion_for(edits: NextEdits, ask: CompletionRequest) -> Suggestion | None:
     """The next edit on the cursor's line, for who can show one; None while the user types there, as
     then what comes next at the cursor is asked for."""
     at, snapshot = ask.offset, ask.snapshot

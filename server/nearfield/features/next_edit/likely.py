@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from nearfield.features.completion.confidence import Confidence
+from nearfield.features.completion.generate import Confidence
 from nearfield.features.next_edit.derive import Change
 from nearfield.features.next_edit.edit_history import Followed
 from nearfield.features.next_edit.repeat import AGE_SECONDS, Changed
@@ -112,7 +112,9 @@ def prompt_of(place: Place, name: str) -> str:
 def judged(place: Place, answer: str, confidence: Confidence | None) -> str:
     """The line that `answer` proposes; "" where it is none to offer."""
     new = answer.split("\n")[0].strip()
-    if confidence is not None and (confidence.mean < LEAST_MEAN or confidence.least < LEAST_TOKEN):
+    if confidence is not None and (
+        confidence.mean < LEAST_MEAN or confidence.min_logprob < LEAST_TOKEN
+    ):
         return ""
     if not new or len(new) > 2 * LONGEST or "".join(new.split()) == "".join(place.old.split()):
         return ""

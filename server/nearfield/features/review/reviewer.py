@@ -17,14 +17,13 @@ from nearfield.errors import NearfieldError
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.hover.explainer import speaker
-from nearfield.features.hover.facts import shown_path
 from nearfield.features.hover.wording import fenced
 from nearfield.features.offers import Offers
 from nearfield.features.remote_choice import RemoteChoice
 from nearfield.features.review.finding_store import FindingStore
 from nearfield.features.review.findings import Finding, accepted, answers, schema_of
 from nearfield.features.review.pieces import Piece, pieces_of
-from nearfield.features.trace import Account, TraceLog
+from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.features.workspace_context.knowledge import CursorOf
 from nearfield.files.encoding import text_file
 from nearfield.files.lines import split_lines
@@ -120,7 +119,7 @@ class Reviewer(Feature):
         """Look at the pieces of `snapshot` that touch `rows`, or hold `changed` rows, where that is
         given; `elsewhere` is who is to do it. Raises from the error tree when no model can answer
         at all."""
-        with Account(self._traces, REVIEW, snapshot) as account:
+        with RequestMetrics(self._traces, REVIEW, snapshot) as account:
             review = into or Review()
             before = len(review.findings)
             try:
@@ -146,7 +145,7 @@ class Reviewer(Feature):
             pieces_of, snapshot.text, snapshot.path or snapshot.uri, cursor.parsed, rows, changed
         )
         if len(pieces) > MOST_PIECES:
-            review.left_out.append(f"{shown_path(snapshot)}: only its first {MOST_PIECES} pieces")
+            review.left_out.append(f"{snapshot.shown_path}: only its first {MOST_PIECES} pieces")
             pieces = pieces[:MOST_PIECES]
         chosen: tuple[str, ...] | None = None
         if elsewhere is not None and pieces:
@@ -249,7 +248,7 @@ def _request(snapshot: Snapshot, piece: Piece) -> tuple[ChatRequest, Source]:
     lines = split_lines(snapshot.text, keepends=True)
     code = piece.shown(lines)
     name = f", {piece.name}" if piece.name else ""
-    title = f"{shown_path(snapshot)} ({snapshot.language or 'text'}){name}:"
+    title = f"{snapshot.shown_path} ({snapshot.language or 'text'}){name}:"
     ask = "Report the defects of this code as JSON."
     if piece.marked:
         ask = "Lines with a + are new. Report the defects of these lines as JSON."

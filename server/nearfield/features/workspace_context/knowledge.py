@@ -13,8 +13,7 @@ import contextlib
 import importlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,24 +27,21 @@ from nearfield.features.status import IndexState
 from nearfield.features.workspace_context.prepared import Prepared
 from nearfield.features.workspace_context.recent_edits import Recent
 from nearfield.features.workspace_context.snippets import (
-    Piece,
-    Place,
+    ContextSnippet,
     RetrievalQuery,
     gather,
-    placed,
+    location_of,
     snippets_of,
 )
 from nearfield.listeners import Listeners
 from nearfield.routing.router import Router
 from nearfield.tasks import run_task, stop_task
-from nearfield.types import Reason, Snapshot, Snippet
+from nearfield.types import Reason, Snapshot, Snippet, SymbolLocation
 
 if TYPE_CHECKING:
-    from nearfield.index.search import Searcher
+    from nearfield.index.search import Hit, Searcher
     from nearfield.index.service import Embed, Index
     from nearfield.index.service import Status as IndexStatus
-
-__all__ = ["Found", "IndexState", "Knowledge", "Piece", "Place", "Purpose"]
 
 log = logging.getLogger(__name__)
 
@@ -64,30 +60,6 @@ TYPING_SECONDS = 0.4
 """The indexes rest so long after a keystroke or an answer."""
 NEAR_FILES = 8
 """So many of the documents that were worked on last get their vectors first."""
-
-
-class Purpose(StrEnum):
-    """What a request wants the snippets for."""
-
-    COMPLETE = "complete"
-    EXPLAIN = "explain"
-    ACTION = "action"
-    CHAT = "chat"
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A piece of code that a search found. `path` is absolute; rows count from 0, `last` is not
-    included; a higher `score` is better, and comparable within one answer only."""
-
-    path: str
-    first: int
-    last: int
-    kind: str
-    symbol: str
-    language: str
-    score: float
-    text: str
 
 
 _WORST_FIRST = ("failed", "building", "starting", "embedding", "reading", "paused", "ready")
@@ -246,62 +218,57 @@ class Knowledge(Feature):
         prepared = self._prepared.get(snapshot.uri)
         return snippets_of(prepared.within(budget)) if prepared is not None else ()
 
-    def pieces(self, uri: str) -> tuple[Piece, ...]:
+    def pieces(self, uri: str) -> tuple[ContextSnippet, ...]:
         """What `ready` is made of, with the reasons."""
         prepared = self._prepared.get(uri)
         return prepared.pieces if prepared is not None else ()
 
     async def around(
-        self, snapshot: Snapshot, offset: int, *, budget: int, purpose: Purpose
+        self, snapshot: Snapshot, offset: int, *, budget: int, meaning: bool = True
     ) -> tuple[Snippet, ...]:
         """What helps to understand the place, at most `budget` characters, the most helpful last;
         () when that would take too long."""
         try:
             async with asyncio.timeout(AROUND_SECONDS):
-                found = await self._gathered(
-                    snapshot, offset, budget, meaning=purpose is not Purpose.COMPLETE
-                )
+                found = await self._gathered(snapshot, offset, budget, meaning=meaning)
         except TimeoutError:
             return ()
         return snippets_of(found)
 
     async def definitions(
         self, name: str, snapshot: Snapshot | None = None, *, limit: int = 20
-    ) -> tuple[Place, ...]:
+    ) -> tuple[SymbolLocation, ...]:
         """Where `name` is defined, what stands there, and its documentation: in the folder of
         `snapshot`, else in all."""
-        found: list[Place] = []
+        found: list[SymbolLocation] = []
         for root, index in self._asked(snapshot):
-            found += [placed(root, one) for one in await index.definitions(name, limit)]
+            found += [location_of(root, one) for one in await index.definitions(name, limit)]
         return tuple(found[:limit])
 
     async def references(
         self, name: str, snapshot: Snapshot | None = None, *, limit: int = 200
-    ) -> tuple[Place, ...]:
+    ) -> tuple[SymbolLocation, ...]:
         """Where `name` is referred to; these places have no text."""
-        found: list[Place] = []
+        found: list[SymbolLocation] = []
         for root, index in self._asked(snapshot):
             for one in await index.references(name, limit):
                 path = str(Path(root, one.path))
-                found.append(Place(path, one.path, name, one.kind, "", one.row, one.row, one.row))
+                found.append(
+                    SymbolLocation(path, one.path, name, one.kind, "", one.row, one.row, one.row)
+                )
         return tuple(found[:limit])
 
     async def search(
         self, query: str, *, limit: int = 10, workspace: str = "", near: str = ""
-    ) -> tuple[Found, ...]:
+    ) -> tuple[Hit, ...]:
         """The best chunks for a name, a question or a piece of code; in the folder `workspace`, or
         in all. `near` is the path of the file that it is asked from."""
-        found: list[Found] = []
+        found: list[Hit] = []
         for root, index in self._indexes.items():
             if workspace and root != workspace:
                 continue
-            found += [
-                Found(
-                    str(Path(root, hit.path)), hit.first, hit.last, hit.kind, hit.symbol,
-                    hit.language, hit.score, hit.text,
-                )
-                for hit in await index.search(query, None, limit, near)
-            ]  # fmt: skip
+            hits = await index.search(query, None, limit, near)
+            found += [replace(hit, path=str(Path(root, hit.path))) for hit in hits]
         return tuple(sorted(found, key=lambda one: -one.score)[:limit])
 
     # --- how things stand -------------------------------------------------------------------
@@ -369,7 +336,7 @@ class Knowledge(Feature):
 
     async def _gathered(
         self, snapshot: Snapshot, offset: int, budget: int, *, meaning: bool
-    ) -> list[Piece]:
+    ) -> list[ContextSnippet]:
         index = self._index_of(snapshot)
         if index is None or not snapshot.root:
             return []
@@ -381,13 +348,13 @@ class Knowledge(Feature):
         }
         regions = self._recent.regions(snapshot, offset, shown)
 
-        def gathered(searcher: Searcher) -> list[Piece]:
+        def gathered(searcher: Searcher) -> list[ContextSnippet]:
             names = mentions(cursor.parsed, snapshot.text, offset)
             return gather(
                 searcher, RetrievalQuery(snapshot, offset, names, regions, meaning), budget
             )
 
-        return await index.ask(gathered, list[Piece]())
+        return await index.ask(gathered, list[ContextSnippet]())
 
 
 def _is_file(snapshot: Snapshot) -> bool:

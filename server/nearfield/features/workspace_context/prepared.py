@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from nearfield.features.workspace_context.snippets import Piece
+from nearfield.features.workspace_context.snippets import ContextSnippet
 
 
 @dataclass(slots=True)
@@ -26,10 +26,10 @@ class Prepared:
     """They change no more often than this, whatever is missing: reading a prompt anew is some ten
     seconds of work for a small machine."""
 
-    pieces: tuple[Piece, ...] = ()
+    pieces: tuple[ContextSnippet, ...] = ()
     changed_at: float = 0.0
 
-    def adopt(self, found: Sequence[Piece]) -> bool:
+    def adopt(self, found: Sequence[ContextSnippet]) -> bool:
         """`found`, the most helpful last, is what the place needs now; whether anything changed."""
         if not self.lacks(found):
             return False
@@ -49,7 +49,7 @@ class Prepared:
         self.changed_at = time.monotonic()
         return True
 
-    def lacks(self, found: Sequence[Piece]) -> bool:
+    def lacks(self, found: Sequence[ContextSnippet]) -> bool:
         """Return whether what is held is not good enough where `found` is what is needed."""
         if not self.pieces:
             return bool(found)
@@ -64,9 +64,9 @@ class Prepared:
             return 0.0
         return max(self.changed_at + self.CHANGE_SECONDS - time.monotonic(), 0.0)
 
-    def within(self, budget: int) -> list[Piece]:
+    def within(self, budget: int) -> list[ContextSnippet]:
         """The pieces that fit into `budget` characters, the most helpful ones, in order."""
-        chosen: list[Piece] = []
+        chosen: list[ContextSnippet] = []
         for piece in sorted(self.pieces, key=lambda one: -one.weight):
             if len(piece.text) <= budget:
                 budget -= len(piece.text)
@@ -74,7 +74,9 @@ class Prepared:
         return [piece for piece in self.pieces if piece in chosen]
 
 
-def _missing(found: Sequence[Piece], held: Sequence[Piece]) -> list[Piece]:
+def _missing(
+    found: Sequence[ContextSnippet], held: Sequence[ContextSnippet]
+) -> list[ContextSnippet]:
     """The firm ones of `found` that are not held."""
     keys = {piece.key for piece in held}
     return [piece for piece in found if piece.firm and piece.key not in keys]

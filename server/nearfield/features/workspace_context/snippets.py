@@ -1,8 +1,8 @@
-"""Choosing what of the workspace helps at a place, out of everything that its index knows.
+"""Selection of the code in a workspace that helps a model at a cursor.
 
 Definitions of the names used there come first, as skeletons; then what was just edited elsewhere;
-then code that is like it. Each piece says why it is there. A piece is `firm` when the place really
-needs it, so that its absence is a reason to change a prompt that a model has read already.
+then similar code. Each snippet says why it was chosen. A snippet is `firm` if the cursor really
+needs it, so that its absence justifies changing a prompt that a model has evaluated.
 """
 
 from __future__ import annotations
@@ -18,34 +18,33 @@ from nearfield.context.mentions import Mention
 from nearfield.context.skeleton import cut_lines, skeleton
 from nearfield.features.workspace_context.recent_edits import Region
 from nearfield.syntax.languages import language_for
-from nearfield.types import Snapshot, Snippet, SnippetKind
+from nearfield.types import Snapshot, Snippet, SnippetKind, SymbolLocation
 
 if TYPE_CHECKING:
-    from nearfield.index.search import Defined, Hit, Searcher
+    from nearfield.index.search import Defined, Searcher
     from nearfield.index.search_store import Place as IndexPlace
 
-NAMES = 24
-"""Names looked up for one place; each costs about a millisecond in the index's own thread."""
-DEFINITIONS_EACH = 20
-AMBIGUOUS = 4
-"""A name with more definitions than this, none of which an import or a class points to, says
-nothing."""
+MAX_NAMES = 24
+"""Names looked up for one cursor; each takes about a millisecond in the index's own thread."""
+MAX_DEFINITIONS = 20
+MAX_AMBIGUOUS = 4
+"""A name with more definitions says nothing, unless an import or a class points to one."""
 TELLING_CHARS = 6
-"""A shorter name of a member, like `get` or `close`, may be anybody's."""
-PIECE_CHARS = 1_200
-"""The most of one definition."""
-MEMBER_CHARS = 200
-"""The most of one definition of a module that is shown as a whole."""
-HOPS = 4
-"""So many classes are followed that a signature says are returned."""
-SIMILAR_CHARS = 700
-SIMILAR_COUNT = 3
+"""A shorter member name, like `get` or `close`, may belong to any class."""
+MAX_SNIPPET_CHARS = 1_200
+"""Maximum for one definition."""
+MAX_MEMBER_CHARS = 200
+"""Maximum for one definition of a module that is shown as a whole."""
+MAX_HOPS = 4
+"""Maximum number of returned classes that are followed from signatures."""
+MAX_SIMILAR_CHARS = 700
+MAX_SIMILAR = 3
 QUERY_LINES = 12
 SHOWN_CHARS = 5_000
-"""So far around the cursor the document is in the prompt anyway."""
+"""Text around the cursor that is in the prompt anyway."""
 FIRM_WEIGHT = 0.45
-"""A definition of at least this weight is firm: a name within some ten lines of the cursor, or
-imported and within twenty."""
+"""A definition of at least this weight is firm: its name is within about ten lines of the cursor,
+or imported and within twenty."""
 SIMILAR_WEIGHT = 0.2
 RECENT_WEIGHT = 0.3
 
@@ -61,30 +60,9 @@ _RETURNS = re.compile(r"->\s*[\"']?(?:Optional\[|list\[)?([A-Z]\w*)")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a name is defined, or referred to.
-
-    `path` is absolute and `shown` relative to the workspace folder; rows count from 0: that of the
-    name, and the first and last (included) of the whole. A reference has no `text`.
-    """
-
-    path: str
-    shown: str
-    name: str
-    kind: str
-    container: str
-    row: int
-    first: int
-    last: int
-    signature: str = ""
-    doc: str = ""
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One piece for a prompt. `path` is relative to the workspace; `why` is a few words for a
-    person; `key` is the same for the same place."""
+class ContextSnippet:
+    """Code for a prompt. `path` is relative to the workspace; `why` is a short explanation for the
+    user; equal keys mean the same location."""
 
     key: str
     path: str
@@ -98,7 +76,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class RetrievalQuery:
-    """The place to gather for. `meaning` also asks the vectors, which takes longer."""
+    """The cursor to find snippets for. With `meaning` vectors are searched too, which is slower."""
 
     snapshot: Snapshot
     offset: int
@@ -108,7 +86,7 @@ class RetrievalQuery:
 
     @property
     def path(self) -> str:
-        """The document's path as the index has it, "" for one outside."""
+        """The document's path in the index, "" if it is outside the folder."""
         if not self.snapshot.path or not self.snapshot.root:
             return ""
         path, root = PurePath(self.snapshot.path), PurePath(self.snapshot.root)
@@ -116,8 +94,8 @@ class RetrievalQuery:
 
     @property
     def shown_rows(self) -> tuple[int, int]:
-        """The rows of the document that a prompt holds anyway. A cell's rows are not those of its
-        notebook, of which the cells above are shown."""
+        """The first and last row of the document that a prompt holds anyway. For a cell these are
+        all rows of its notebook, because the cells above are shown."""
         if self.snapshot.is_cell:
             return 0, sys.maxsize
         text = self.snapshot.text
@@ -127,30 +105,34 @@ class RetrievalQuery:
 
     @property
     def nearby(self) -> str:
-        """The code right above the cursor, to find its like."""
+        """The code right above the cursor, to find similar code."""
         lines = self.snapshot.text[: self.offset].split("\n")
         return "\n".join(lines[-QUERY_LINES:]).strip()
 
 
-def gather(index: Searcher, scene: RetrievalQuery, budget: int) -> list[Piece]:
-    """What helps at the place in at most `budget` characters, the most helpful last. Takes some
+def gather(index: Searcher, query: RetrievalQuery, budget: int) -> list[ContextSnippet]:
+    """Return the snippets for a cursor, at most `budget` characters, the most helpful last. Takes
     tens of milliseconds: call it in the index's thread."""
-    found = {piece.key: piece for piece in _defined(index, scene)}
-    for region in scene.regions[:2]:
-        piece = _recent(region)
+    found = {piece.key: piece for piece in _defined(index, query)}
+    for region in query.regions[:2]:
+        path = region.snapshot.shown_path
+        key = f"{path}@{region.first // 10}"
+        recent = ContextSnippet(
+            key, path, region.text, SnippetKind.RECENT, "edited lately", RECENT_WEIGHT, region.first
+        )
+        found.setdefault(key, recent)
+    for piece in _similar(index, query, found.values()):
         found.setdefault(piece.key, piece)
-    for piece in _similar(index, scene, found.values()):
-        found.setdefault(piece.key, piece)
-    chosen: list[Piece] = []
+    chosen: list[ContextSnippet] = []
     for piece in sorted(found.values(), key=lambda one: -one.weight):
-        if len(piece.text) <= budget and not _held(piece, chosen):
+        if len(piece.text) <= budget and not _is_redundant(piece, chosen):
             budget -= len(piece.text)
             chosen.append(piece)
     return chosen[::-1]
 
 
-def snippets_of(pieces: Iterable[Piece]) -> tuple[Snippet, ...]:
-    """The pieces as a prompt has them; those of one file that follow each other are one snippet."""
+def snippets_of(pieces: Iterable[ContextSnippet]) -> tuple[Snippet, ...]:
+    """Return `pieces` for a prompt; consecutive ones of one file and kind are joined."""
     snippets: list[Snippet] = []
     for piece in pieces:
         if snippets and snippets[-1].path == piece.path and snippets[-1].kind is piece.kind:
@@ -161,10 +143,10 @@ def snippets_of(pieces: Iterable[Piece]) -> tuple[Snippet, ...]:
     return tuple(snippets)
 
 
-def placed(root: str, one: Defined) -> Place:
-    """A definition as the index of `root` gives it."""
+def location_of(root: str, one: Defined) -> SymbolLocation:
+    """Return a definition that the index of the folder `root` has found."""
     place = one.place
-    return Place(
+    return SymbolLocation(
         str(Path(root, place.path)), place.path, place.name, place.kind, place.container,
         place.row, place.first, place.last, one.signature, one.doc, one.text,
     )  # fmt: skip
@@ -173,9 +155,9 @@ def placed(root: str, one: Defined) -> Place:
 # --- definitions ----------------------------------------------------------------------------
 
 
-def _defined(index: Searcher, scene: RetrievalQuery) -> list[Piece]:
-    pieces: dict[str, Piece] = {}
-    wanted = list(scene.mentions[:NAMES])
+def _defined(index: Searcher, query: RetrievalQuery) -> list[ContextSnippet]:
+    pieces: dict[str, ContextSnippet] = {}
+    wanted = list(query.mentions[:MAX_NAMES])
     asked: set[tuple[str, str]] = set()
     hops = 0
     while wanted:
@@ -183,23 +165,23 @@ def _defined(index: Searcher, scene: RetrievalQuery) -> list[Piece]:
         if (mention.name, mention.holder) in asked:
             continue
         asked.add((mention.name, mention.holder))
-        place = _best(index.reader.definitions(mention.name, DEFINITIONS_EACH), mention, scene)
-        module = _module(index, mention, scene, place)
+        place = _best(index.reader.definitions(mention.name, MAX_DEFINITIONS), mention, query)
+        module = _module(index, mention, query, place)
         best = index.at(place) if place is not None and module is None else None
         piece = _piece(best, mention) if best is not None else module
         if piece is not None:
             pieces.setdefault(piece.key, piece)
-        if best is not None and (returned := _RETURNS.search(best.signature)) and hops < HOPS:
+        if best is not None and (returned := _RETURNS.search(best.signature)) and hops < MAX_HOPS:
             hops += 1
             wanted.append(Mention(returned[1], mention.weight * 0.6, inferred=True))
     return _without_members(list(pieces.values()))
 
 
 def _best(
-    found: Sequence[IndexPlace], mention: Mention, scene: RetrievalQuery
+    found: Sequence[IndexPlace], mention: Mention, query: RetrievalQuery
 ) -> IndexPlace | None:
-    """The definition that a mention means, None when nothing tells which."""
-    here, rows = scene.path, scene.shown_rows
+    """Return the definition that a mention refers to, None if that is unclear."""
+    here, rows = query.path, query.shown_rows
     shown = [one for one in found if one.path == here and rows[0] <= one.row <= rows[1]]
     if shown and not mention.holder:
         return None  # the prompt has it
@@ -211,32 +193,35 @@ def _best(
     if mention.modules and not pointed:
         return None  # imported, but from elsewhere
     plain = not (mention.modules or mention.holder or mention.inferred)
-    if plain and scene.snapshot.language in _EXPLICIT:
+    if plain and query.snapshot.language in _EXPLICIT:
         return None  # a name of this file's own
-    if not pointed and len(rest) > AMBIGUOUS:
+    if not pointed and len(rest) > MAX_AMBIGUOUS:
         return None
-    if mention.holder and not pointed and (len(rest) > 1 or not _telling(best, mention)):
-        return None
+    if mention.holder and not pointed:
+        # The only definition of a member's name is probably the right one, if the name is telling.
+        is_function = best.kind in ("function", "method") and mention.holder not in _OWN
+        if len(rest) > 1 or not is_function or len(mention.name) < TELLING_CHARS:
+            return None
     return best
 
 
 def _module(
-    index: Searcher, mention: Mention, scene: RetrievalQuery, instead: IndexPlace | None
-) -> Piece | None:
-    """What a module defines, when it is a module whose name is used: the signatures of its top
-    level. None where the name rather is that of a definition, `instead`."""
+    index: Searcher, mention: Mention, query: RetrievalQuery, instead: IndexPlace | None
+) -> ContextSnippet | None:
+    """Return the signatures of a module's top level if a mention names a module. None if the name
+    rather refers to the definition `instead`."""
     if not mention.modules or mention.holder:
         return None
     fits = [
-        (_import_fit(path, mention.modules) + _nearness(path, scene.path), path)
+        (_import_fit(path, mention.modules) + _nearness(path, query.path), path)
         for path in index.reader.files_named(mention.name)
-        if path != scene.path
+        if path != query.path
     ]
     fit, path = max(fits, default=(0.0, ""))
     if fit <= _NEAREST:
         return None
     if instead is not None and instead.path != path:
-        rival = _import_fit(instead.path, mention.modules) + _nearness(instead.path, scene.path)
+        rival = _import_fit(instead.path, mention.modules) + _nearness(instead.path, query.path)
         path = path if fit > rival else ""
     if not path or (instead is not None and instead.path == path):
         return None
@@ -246,9 +231,9 @@ def _module(
             continue
         one = index.at(place)
         if one is not None:
-            lines.append(skeleton(one.text, language_for("", path), MEMBER_CHARS).strip())
-    text = cut_lines("\n".join(lines), PIECE_CHARS)
-    return Piece(
+            lines.append(skeleton(one.text, language_for("", path), MAX_MEMBER_CHARS).strip())
+    text = cut_lines("\n".join(lines), MAX_SNIPPET_CHARS)
+    return ContextSnippet(
         key=f"{path}#",
         path=path,
         text=text,
@@ -259,17 +244,8 @@ def _module(
     )
 
 
-def _telling(one: IndexPlace, mention: Mention) -> bool:
-    """Return whether the only definition of a member's name is likely the one that is meant."""
-    return (
-        mention.holder not in _OWN
-        and one.kind in ("function", "method")
-        and len(mention.name) >= TELLING_CHARS
-    )
-
-
 def _pointed(one: IndexPlace, mention: Mention) -> bool:
-    """Return whether an import or the class before the dot says that it is this one."""
+    """Return whether an import or the class before the dot points to this definition."""
     if mention.holder and one.container.rpartition(".")[2] == mention.holder:
         return True
     return _import_fit(one.path, mention.modules) > 0
@@ -289,8 +265,8 @@ def _fit(place: IndexPlace, mention: Mention, here: str) -> float:
 
 
 def _import_fit(path: str, modules: frozenset[str]) -> float:
-    """How well an import's words name a file: its own name counts most (for a package's main file
-    the folder's), the folders above a little."""
+    """Return how well an import's words name a file. Its name counts most (for a package's main
+    file the folder's name), the folders above a little."""
     if not modules:
         return 0.0
     parts = [*PurePosixPath(path).parent.parts]
@@ -298,7 +274,7 @@ def _import_fit(path: str, modules: frozenset[str]) -> float:
     if stem in ("__init__", "index", "mod", "lib", "main") and parts:
         stem = parts.pop()
     elif stem not in modules and parts and parts[-1] in modules:
-        # A package may hand on what a file inside it defines.
+        # A package may re-export what a file inside it defines.
         return 0.5 + 0.1 * sum(part in modules for part in parts)
     if stem not in modules:
         return 0.0
@@ -306,7 +282,7 @@ def _import_fit(path: str, modules: frozenset[str]) -> float:
 
 
 def _nearness(path: str, here: str) -> float:
-    """More for what is in the folder of `here`, less for each folder further up or aside."""
+    """Return more for a file in the folder of `here`, less for each folder in between."""
     folder, other = PurePosixPath(here).parent.parts, PurePosixPath(path).parent.parts
     shared = 0
     for left, right in zip(folder, other, strict=False):
@@ -317,15 +293,15 @@ def _nearness(path: str, here: str) -> float:
     return _NEAREST / (1 + steps)
 
 
-def _piece(one: Defined, mention: Mention) -> Piece:
+def _piece(one: Defined, mention: Mention) -> ContextSnippet:
     place = one.place
     language = language_for("", place.path)
-    text = skeleton(one.text, language, PIECE_CHARS)
+    text = skeleton(one.text, language, MAX_SNIPPET_CHARS)
     if place.container and language is not None and language.indented:
         indented = "\n".join(f"    {line}" if line else line for line in text.split("\n"))
         text = f"class {place.container.rpartition('.')[2]}:\n{indented}"
     symbol = f"{place.container}.{place.name}" if place.container else place.name
-    return Piece(
+    return ContextSnippet(
         key=f"{place.path}#{symbol}",
         path=place.path,
         text=text,
@@ -337,10 +313,10 @@ def _piece(one: Defined, mention: Mention) -> Piece:
     )
 
 
-def _without_members(pieces: list[Piece]) -> list[Piece]:
-    """Members go whose class is there as a whole, if it shows them."""
+def _without_members(pieces: list[ContextSnippet]) -> list[ContextSnippet]:
+    """Drop members whose class is shown as a whole and names them."""
     keys = {piece.key: piece for piece in pieces}
-    kept: list[Piece] = []
+    kept: list[ContextSnippet] = []
     for piece in pieces:
         holder, _, name = piece.key.rpartition(".")
         whole = keys.get(holder)
@@ -352,56 +328,40 @@ def _without_members(pieces: list[Piece]) -> list[Piece]:
 # --- the rest -------------------------------------------------------------------------------
 
 
-def _recent(region: Region) -> Piece:
-    snapshot = region.snapshot
-    path = PurePath(snapshot.path or "")
-    root = snapshot.root or ""
-    shown = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
-    return Piece(
-        key=f"{shown}@{region.first // 10}",
-        path=shown,
-        text=region.text,
-        kind=SnippetKind.RECENT,
-        why="edited lately",
-        weight=RECENT_WEIGHT,
-        row=region.first,
-    )
-
-
-def _similar(index: Searcher, scene: RetrievalQuery, found: Iterable[Piece]) -> list[Piece]:
-    """Code like that right above the cursor."""
-    query = scene.nearby
-    if len(query) < 20:
+def _similar(
+    index: Searcher, query: RetrievalQuery, found: Iterable[ContextSnippet]
+) -> list[ContextSnippet]:
+    """Return code similar to that right above the cursor."""
+    code = query.nearby
+    if len(code) < 20:
         return []
-    first, last = scene.shown_rows
-    known = language_for(scene.snapshot.language, scene.snapshot.path)
-    language = known.name if known is not None else scene.snapshot.language
-    hits = index.search(query, None, SIMILAR_COUNT * 3, scene.path, meaning=scene.meaning)
-    pieces: list[Piece] = []
+    first, last = query.shown_rows
+    known = language_for(query.snapshot.language, query.snapshot.path)
+    language = known.name if known is not None else query.snapshot.language
+    hits = index.search(code, None, MAX_SIMILAR * 3, query.path, meaning=query.meaning)
+    pieces: list[ContextSnippet] = []
     for hit in hits:
-        if hit.path == scene.path and hit.first < last and hit.last > first:
+        if hit.path == query.path and hit.first < last and hit.last > first:
             continue
         if hit.language != language:
             continue
         if any(piece.path == hit.path and hit.text in piece.text for piece in found):
             continue
-        pieces.append(_like(hit))
-    return pieces[:SIMILAR_COUNT]
+        pieces.append(
+            ContextSnippet(
+                key=f"{hit.path}@{hit.first}",
+                path=hit.path,
+                text=cut_lines(hit.text.strip("\n"), MAX_SIMILAR_CHARS),
+                kind=SnippetKind.SIMILAR,
+                why="is like the code here",
+                weight=SIMILAR_WEIGHT * min(hit.score, 1.0),
+                row=hit.first,
+            )
+        )
+    return pieces[:MAX_SIMILAR]
 
 
-def _like(hit: Hit) -> Piece:
-    return Piece(
-        key=f"{hit.path}@{hit.first}",
-        path=hit.path,
-        text=cut_lines(hit.text.strip("\n"), SIMILAR_CHARS),
-        kind=SnippetKind.SIMILAR,
-        why="is like the code here",
-        weight=SIMILAR_WEIGHT * min(hit.score, 1.0),
-        row=hit.first,
-    )
-
-
-def _held(piece: Piece, chosen: Sequence[Piece]) -> bool:
-    """Return whether what was chosen says it already, or there is nothing to say."""
+def _is_redundant(piece: ContextSnippet, chosen: Sequence[ContextSnippet]) -> bool:
+    """Return whether it is empty or part of a chosen snippet of its file."""
     text = piece.text.strip()
     return not text or any(one.path == piece.path and text in one.text for one in chosen)

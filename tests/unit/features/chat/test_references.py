@@ -10,9 +10,8 @@ import pytest
 from tests.unit.features.chat.conftest import StartTalk
 
 from nearfield.features.chat.references import Reference, references
-from nearfield.features.workspace_context.knowledge import Found
-from nearfield.features.workspace_context.snippets import Place
-from nearfield.types import Snapshot, Span
+from nearfield.index.search import Hit
+from nearfield.types import Snapshot, Span, SymbolLocation
 
 
 @pytest.mark.parametrize(
@@ -36,7 +35,9 @@ class Known:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    async def definitions(self, name: str, snapshot: Snapshot | None = None) -> tuple[Place, ...]:
+    async def definitions(
+        self, name: str, snapshot: Snapshot | None = None
+    ) -> tuple[SymbolLocation, ...]:
         del snapshot
         if name != "price":
             return ()
@@ -44,18 +45,16 @@ class Known:
         text = "def price(item): ..."
         given: dict[str, Any] = {"path": whole, "shown": "src/shop.py", "name": name, "text": text}
         return (
-            Place(
+            SymbolLocation(
                 **given, kind="function", container="", row=0, first=0, last=1, signature="", doc=""
             ),
         )
 
-    async def search(
-        self, query: str, *, limit: int = 10, workspace: str = ""
-    ) -> tuple[Found, ...]:
+    async def search(self, query: str, *, limit: int = 10, workspace: str = "") -> tuple[Hit, ...]:
         del limit, workspace
         names = ["src/shop.py", ".env"] if "money" in query else []
         return tuple(
-            Found(str(self.root / one), 3, 5, "function", "price", "python", 1.0, f"found in {one}")
+            Hit(str(self.root / one), 3, 5, "function", "price", "python", 1.0, f"found in {one}")
             for one in names
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nearfield.features.completion.acceptance import OFFERS_KEPT, Acceptance, Taken
+from nearfield.features.completion.acceptance import MAX_OFFERED, Acceptance, Taken
 from nearfield.types import Edit, Span, Suggestion
 
 URI = "file:///a.py"
@@ -72,7 +72,7 @@ async def test_an_offer_is_closed_by_the_next_and_by_closing_the_document() -> N
 
 async def test_offers_are_bounded() -> None:
     acceptance = Acceptance()
-    for number in range(OFFERS_KEPT + 1):
+    for number in range(MAX_OFFERED + 1):
         acceptance.offered(URI, [suggestion("abc", id=str(number))])
     assert acceptance.report("0", Taken.SHOWN) is None
     assert acceptance.report("1", Taken.SHOWN) == URI

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from nearfield.features.completion.answer_cache import (
     AFTER_CHARS,
     BEFORE_CHARS,
+    CachedCompletion,
     CompletionCache,
-    Said,
 )
 
 URI = "file:///a.py"
@@ -23,7 +23,7 @@ def found(cache: CompletionCache, text: str, offset: int, uri: str = URI) -> lis
 def check(before: str, said: str, then: str, expected: list[str]) -> None:
     """`said` was said at the bar in `before`; what is found at the bar in `then`?"""
     cache = CompletionCache()
-    cache.put(URI, before.replace("|", ""), before.index("|"), Said(said))
+    cache.put(URI, before.replace("|", ""), before.index("|"), CachedCompletion(said))
     assert found(cache, then.replace("|", ""), then.index("|")) == expected
 
 
@@ -77,7 +77,7 @@ def test_equals_a_search_through_all_that_was_said(
     latest: dict[tuple[str, int], str] = {}
     for asked, wish, said in asks:
         place = min(wish, len(asked))
-        cache.put(URI, asked, place, Said(said))
+        cache.put(URI, asked, place, CachedCompletion(said))
         latest.pop((asked, place), None)
         latest[asked, place] = said
     expected = [
@@ -91,14 +91,14 @@ def test_equals_a_search_through_all_that_was_said(
 
 def test_documents_do_not_answer_for_each_other() -> None:
     cache = CompletionCache()
-    cache.put(URI, "x = ", 4, Said("1"))
+    cache.put(URI, "x = ", 4, CachedCompletion("1"))
     assert found(cache, "x = ", 4, "file:///b.py") == []
 
 
 def test_it_is_bounded_and_the_oldest_go_first() -> None:
-    cache = CompletionCache(entries=3)
+    cache = CompletionCache(max_entries=3)
     for number in range(5):
-        cache.put(URI, f"x{number} = ", 5, Said("1"))
+        cache.put(URI, f"x{number} = ", 5, CachedCompletion("1"))
     assert [bool(found(cache, f"x{n} = ", 5)) for n in range(5)] == [False, False, True, True, True]
     assert len(cache) == 3
     cache.forget(URI)
@@ -109,7 +109,7 @@ def test_the_anchors_decide_what_counts_as_far() -> None:
     """One character inside the anchors is a difference, one outside is not."""
     before, after = "b" * BEFORE_CHARS, "a" * AFTER_CHARS
     cache = CompletionCache()
-    cache.put(URI, f"1{before}{after}2", BEFORE_CHARS + 1, Said("x"))
+    cache.put(URI, f"1{before}{after}2", BEFORE_CHARS + 1, CachedCompletion("x"))
     assert found(cache, f"9{before}{after}9", BEFORE_CHARS + 1) == ["x"]
     assert found(cache, f"1c{before[1:]}{after}2", BEFORE_CHARS + 1) == []
     assert found(cache, f"1{before}{after[1:]}c2", BEFORE_CHARS + 1) == []

@@ -12,9 +12,9 @@ from nearfield.features.completion.budget import (
     UNKNOWN_DECODE_RATE,
     UNKNOWN_PREFILL_RATE,
     Rates,
-    Stopwatch,
     allow,
 )
+from nearfield.features.completion.generate import Stopwatch
 from nearfield.types import Capabilities, Usage
 
 LAPTOP = Capabilities(prefill_rate=70, decode_rate=20, context_tokens=8192)

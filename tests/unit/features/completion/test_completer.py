@@ -12,11 +12,18 @@ from tests.unit.features.conftest import FakeUser, Start, scripted, until
 
 from nearfield.config.schema import Completion, Config, Engine, Routing
 from nearfield.features import service as service_module
-from nearfield.features.completion.confidence import Confidence, confidence_of, unsure
+from nearfield.features.completion.generate import Confidence, confidence_of, is_unsure
 from nearfield.features.completion.prefill import REST_SECONDS
-from nearfield.features.completion.request import CompletionAnswer
 from nearfield.providers.scripted import Scripted
-from nearfield.types import Health, HealthState, InfillRequest, Selected, Situation, Span
+from nearfield.types import (
+    CompletionAnswer,
+    Health,
+    HealthState,
+    InfillRequest,
+    Selected,
+    Situation,
+    Span,
+)
 
 ADD = "def add(a, b):\n    return |\n"
 SUM = {"match": r"return $", "text": "a + b\n\n\ndef other():\n    pass\n"}
@@ -102,13 +109,13 @@ async def test_what_the_model_is_not_sure_of_is_shown_to_whoever_asks_for_it(sta
 async def test_what_is_cut_away_does_not_make_it_unsure(start: Start) -> None:
     answers = {"match": r"return $", "text": "a + b\n", "logprob": -0.1}
     shown = [(0, -0.25), (1, -0.75), (5, -9.0)]
-    assert confidence_of(shown, 5) == Confidence(mean=-0.5, least=-0.75)
+    assert confidence_of(shown, 5) == Confidence(mean=-0.5, min_logprob=-0.75)
     assert confidence_of([], 5) is None
     service = await start(scripted("model", answers), min_confidence=-0.2)
-    assert unsure(Confidence(-0.5, -0.9), Completion()) is False
-    assert unsure(Confidence(-0.7, -0.9), Completion()) is True
-    assert unsure(Confidence(-0.5, -1.1), Completion()) is True
-    assert unsure(None, Completion()) is False
+    assert is_unsure(Confidence(-0.5, -0.9), Completion()) is False
+    assert is_unsure(Confidence(-0.7, -0.9), Completion()) is True
+    assert is_unsure(Confidence(-0.5, -1.1), Completion()) is True
+    assert is_unsure(None, Completion()) is False
     assert await FakeUser(service, ADD).said() == "a + b"
 
 

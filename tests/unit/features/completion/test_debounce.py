@@ -12,9 +12,8 @@ from nearfield.config.schema import Completion
 from nearfield.features.completion.budget import allow
 from nearfield.features.completion.debounce import wait_ms
 from nearfield.features.completion.prompting import Cursor, cut
-from nearfield.features.completion.request import CompletionAsk
 from nearfield.features.documents import Document
-from nearfield.types import Capabilities, Edit, Snapshot, Span
+from nearfield.types import Capabilities, CompletionRequest, Edit, Snapshot, Span
 
 TEXT = "import os\n\n\ndef area(width, height):\n    return width * hei\n"
 AT = len(TEXT) - 1
@@ -53,14 +52,14 @@ def test_the_wait_is_no_longer_than_what_it_may_spare(case: str) -> None:
     how, can, letters, gap, (least, most) = WAITS[case]
     document = typed(letters)
     document.gap = gap
-    ask = CompletionAsk("1", "test", document.snapshot, AT, **how)
+    ask = CompletionRequest("1", "test", document.snapshot, AT, **how)
     waited = wait_ms(ask, document, can, allow(can, 2.5, 128), SLOW)
     assert least <= waited <= most
 
 
 def test_a_place_that_nothing_is_known_of_is_worth_the_whole_wait() -> None:
     document = Document(Snapshot("file:///a.py", "python", 1, TEXT))
-    ask = CompletionAsk("1", "test", document.snapshot, AT)
+    ask = CompletionRequest("1", "test", document.snapshot, AT)
     assert wait_ms(ask, document, HERE, allow(HERE, 2.5, 128), SLOW) == 60
 
 

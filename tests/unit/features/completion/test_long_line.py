@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from nearfield.features.code_actions.check import elided
-from nearfield.features.completion.cursor_context import LINE_CHARS, Place
+from nearfield.features.completion.cursor_context import LINE_CHARS, CursorContext
 from nearfield.features.completion.shape import Shaper
 from nearfield.index.chunks import chunked, doc_of
 from nearfield.syntax.brackets import Scanner
@@ -37,11 +37,11 @@ def test_what_is_looked_at_is_near_the_cursor(cursor: int, monkeypatch: pytest.M
 
 
 def test_the_text_around_the_cursor_is_what_is_there() -> None:
-    place = Place(LONG, len(LONG) // 2, None, language_for("javascript"))
+    place = CursorContext(LONG, len(LONG) // 2, None, language_for("javascript"))
     assert place.left == LONG[place.cursor - LINE_CHARS : place.cursor]
     assert place.rest == LONG[place.cursor : place.cursor + LINE_CHARS]
     assert (place.line_start, place.line_end) == (0, len(LONG))
-    short = Place("a\n  b(c)\nd", 6, None, None)
+    short = CursorContext("a\n  b(c)\nd", 6, None, None)
     assert (short.left, short.rest) == ("  b(", "c)")
 
 

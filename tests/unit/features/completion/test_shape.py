@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nearfield.features.completion.cursor_context import Kind
+from nearfield.features.completion.cursor_context import Extent
 from nearfield.features.completion.shape import Shaped, Shaper
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import parse
@@ -188,26 +188,26 @@ def test_late_lines_are_shown_before_their_block_is_complete(
 
 
 @pytest.mark.parametrize(
-    ("language", "marked", "kind"),
+    ("language", "marked", "extent"),
     [
-        ("python", "x = █1\n", Kind.LINE),
-        ("python", "█x = 1\n", Kind.ABOVE),
-        ("java", "█;\n", Kind.LINE),
-        ("python", "x = █\n", Kind.STATEMENT),
-        ("python", PY_BODY, Kind.BODY),
-        ("python", PY_HOLE, Kind.STATEMENT),
-        ("python", "x = 1\n█\n", Kind.BLOCK),
-        ("python", "# █\n", Kind.TEXT),
-        ("python", '"""A\n█\n"""\n', Kind.TEXT),
-        ("typescript", TS_BODY, Kind.BODY),
-        ("go", GO_BODY, Kind.BODY),
-        ("ruby", "def f\n  █\nend\n", Kind.BODY),
-        ("lua", "if a then\n  █\nend\n", Kind.BODY),
-        ("", "█\n", Kind.BLOCK),
+        ("python", "x = █1\n", Extent.LINE),
+        ("python", "█x = 1\n", Extent.ABOVE),
+        ("java", "█;\n", Extent.LINE),
+        ("python", "x = █\n", Extent.STATEMENT),
+        ("python", PY_BODY, Extent.BODY),
+        ("python", PY_HOLE, Extent.STATEMENT),
+        ("python", "x = 1\n█\n", Extent.BLOCK),
+        ("python", "# █\n", Extent.TEXT),
+        ("python", '"""A\n█\n"""\n', Extent.TEXT),
+        ("typescript", TS_BODY, Extent.BODY),
+        ("go", GO_BODY, Extent.BODY),
+        ("ruby", "def f\n  █\nend\n", Extent.BODY),
+        ("lua", "if a then\n  █\nend\n", Extent.BODY),
+        ("", "█\n", Extent.BLOCK),
     ],
 )
-def test_kind(language: str, marked: str, kind: Kind) -> None:
-    assert shaper(language, marked).kind is kind
+def test_kind(language: str, marked: str, extent: Extent) -> None:
+    assert shaper(language, marked).extent is extent
 
 
 @pytest.mark.parametrize(
@@ -241,17 +241,12 @@ def test_multiline_never_and_always() -> None:
     )
 
 
-def test_a_cut_off_last_line_is_left_out() -> None:
-    to = shaper("python", PY_BODY)
-    check(to.finish("c = a\n    d = c\n    retu", complete=False), "c = a\n    d = c")
-
-
 def test_restart_forgets() -> None:
     to = shaper("python", "x = █\n")
     assert not to.feed("wrong")
     to.restart()
     assert to.feed("1\n")
-    check(to.finish(), "1")
+    check(to.finish("1\n"), "1")
 
 
 @pytest.mark.parametrize(
@@ -298,6 +293,6 @@ def test_any_text_anywhere_is_shaped_or_refused(marked: str, language: str, mode
         and after
         and not before.root.has_error
         and shaped.text
-        and Kind.TEXT not in {shaper(language, marked).kind}
+        and Extent.TEXT not in {shaper(language, marked).extent}
     ):
         assert not after.root.has_error

@@ -14,12 +14,12 @@ import pytest
 from tests.unit.features.conftest import FakeUser, Start, scripted
 
 from nearfield.config.schema import Completion, Config
+from nearfield.features.completion.acceptance import SurvivalWatch
 from nearfield.features.metrics.recorder import KEPT_DAYS, Recorder
-from nearfield.features.metrics.row import Row, Taken
 from nearfield.features.metrics.store import RecordStore, RecordUnusable
 from nearfield.features.metrics.summary import Latency, percentile, summary
-from nearfield.features.metrics.survival import Watch
 from nearfield.features.service import Service
+from nearfield.features.suggestion_record import SuggestionRecord, Taken
 from nearfield.types import Edit, Situation, Span, Trace, Usage
 
 ADD = "def add(a, b):\n    return |\n"
@@ -46,14 +46,14 @@ SURVIVAL: list[tuple[str, str, list[tuple[int, int, str]], float]] = [
 def test_survival(case: tuple[str, str, list[tuple[int, int, str]], float]) -> None:
     _, put, edits, expected = case
     text = f"....{put}...."
-    watch = Watch(put, Span(4, 4 + len(put)))
+    watch = SurvivalWatch(put, Span(4, 4 + len(put)))
     for start, end, new in edits:
         watch.follow(Edit(Span(start, end), new))
         text = text[:start] + new + text[end:]
     assert watch.survived(text) == expected
 
 
-def rows(service: Service) -> list[Row]:
+def rows(service: Service) -> list[SuggestionRecord]:
     del service
     store = RecordStore()
     found = store.rows(0)
@@ -61,7 +61,7 @@ def rows(service: Service) -> list[Row]:
     return found
 
 
-async def closed(service: Service) -> list[Row]:
+async def closed(service: Service) -> list[SuggestionRecord]:
     await service.aclose()
     return rows(service)
 
@@ -213,7 +213,12 @@ async def test_two_servers_write_to_one_file(tmp_path: Path) -> None:
 
 async def test_old_rows_go(tmp_path: Path) -> None:
     store = RecordStore(tmp_path / "s.db")
-    store.save([Row(time.time() - (KEPT_DAYS + 1) * 86_400), Row(time.time() - 86_400)])
+    store.save(
+        [
+            SuggestionRecord(time.time() - (KEPT_DAYS + 1) * 86_400),
+            SuggestionRecord(time.time() - 86_400),
+        ]
+    )
     recorder = Recorder(store)
     recorder.answered("python", trace())
     await recorder.aclose()
@@ -241,7 +246,7 @@ async def test_a_full_disk_is_said_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = RecordStore(tmp_path / "s.db")
-    store.save([Row(1.0)])
+    store.save([SuggestionRecord(1.0)])
     db = sqlite3.connect(tmp_path / "s.db")
     pages = db.execute("PRAGMA page_count").fetchone()[0]
     db.close()
@@ -286,12 +291,18 @@ def test_reading_makes_no_file(tmp_path: Path) -> None:
 def test_summary() -> None:
     of = summary(
         [
-            Row(1, situation="typing", ms=10, chars=4, taken=Taken.ACCEPTED, saved=4, survived=0.5),
-            Row(1, situation="typing", ms=20, chars=9, taken=Taken.PARTIAL, saved=12, survived=1.0),
-            Row(1, situation="typing", ms=30, chars=9, taken=Taken.CONTINUED),
-            Row(1, situation="cold", ms=900, chars=9, taken=Taken.OFFERED, evaluated=70, reused=30),
-            Row(1, situation="cold", ms=100, reason="unsure", generated=5),
-            Row(1, situation="cold", ms=9999, reason="cancelled", evaluated=5),
+            SuggestionRecord(
+                1, situation="typing", ms=10, chars=4, taken=Taken.ACCEPTED, saved=4, survived=0.5
+            ),
+            SuggestionRecord(
+                1, situation="typing", ms=20, chars=9, taken=Taken.PARTIAL, saved=12, survived=1.0
+            ),
+            SuggestionRecord(1, situation="typing", ms=30, chars=9, taken=Taken.CONTINUED),
+            SuggestionRecord(
+                1, situation="cold", ms=900, chars=9, taken=Taken.OFFERED, evaluated=70, reused=30
+            ),
+            SuggestionRecord(1, situation="cold", ms=100, reason="unsure", generated=5),
+            SuggestionRecord(1, situation="cold", ms=9999, reason="cancelled", evaluated=5),
         ]
     )
     assert (of.questions, of.offered, of.accepted, of.partly) == (6, 3, 1, 1)

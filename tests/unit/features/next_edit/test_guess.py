@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 from tests.unit.features.conftest import FakeUser, Start, scripted, until
 
-from nearfield.features.completion.request import CompletionAsk
 from nearfield.features.next_edit import edits
 from nearfield.features.next_edit.edits import NextEdit
 from nearfield.features.next_edit.inline import INLINE
 from nearfield.providers.scripted import Call, Scripted
-from nearfield.types import Health, HealthState, InfillRequest, Priority
+from nearfield.types import CompletionRequest, Health, HealthState, InfillRequest, Priority
 
 CODE = """\
 FIELDS = [
@@ -93,7 +92,7 @@ async def test_it_is_ghost_text_on_its_line(start: Start) -> None:
     person = FakeUser(service, CODE)
     label(person, "first_name", "last_name")
     (offer,) = await offers(person, LONG)
-    ask = CompletionAsk("1", INLINE, person.snapshot(), offer.span.start)
+    ask = CompletionRequest("1", INLINE, person.snapshot(), offer.span.start)
     answer = await service.complete(ask)
     assert [one.id for one in answer.suggestions] == [offer.id]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.unit.features.next_edit.editing import tree_of
 
-from nearfield.features.completion.confidence import Confidence
+from nearfield.features.completion.generate import Confidence
 from nearfield.features.next_edit.derive import Change
 from nearfield.features.next_edit.edit_history import Followed
 from nearfield.features.next_edit.likely import Place, alike, judged, likely_place, prompt_of

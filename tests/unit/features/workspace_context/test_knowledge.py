@@ -16,7 +16,7 @@ from nearfield.config.schema import Config, Files
 from nearfield.config.schema import Index as IndexSettings
 from nearfield.features.completion.prompting import Cursor
 from nearfield.features.feature import DocumentChange
-from nearfield.features.workspace_context.knowledge import Knowledge, Purpose
+from nearfield.features.workspace_context.knowledge import Knowledge
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import parse
 from nearfield.types import Edit, Snapshot, SnippetKind, Span
@@ -78,7 +78,7 @@ class ProviderPool:
             self.snapshot(path, marked.replace("|", "")),
             offset,
             budget=budget,
-            purpose=Purpose.COMPLETE,
+            meaning=False,
         )
         kinds = (SnippetKind.DEFINITION,)
         return {snippet.path: snippet.text for snippet in found if snippet.kind in kinds}
@@ -258,8 +258,6 @@ async def test_what_was_edited_elsewhere_is_shown_but_never_keys(sit: Sit) -> No
     desk.knowledge.opened(outside)
     desk.knowledge.changed(DocumentChange(None, outside, [Edit(Span(0, 0), written)]))
     here = desk.snapshot("shop/till.py", "def total():\n    ")
-    found = await desk.knowledge.around(
-        here, len(here.text), budget=4_000, purpose=Purpose.COMPLETE
-    )
+    found = await desk.knowledge.around(here, len(here.text), budget=4_000, meaning=False)
     recent = [snippet.path for snippet in found if snippet.kind is SnippetKind.RECENT]
     assert recent == ["shop/tax.py"]

@@ -9,12 +9,14 @@ import pytest
 
 from nearfield.features.workspace_context import prepared
 from nearfield.features.workspace_context.prepared import Prepared
-from nearfield.features.workspace_context.snippets import Piece
+from nearfield.features.workspace_context.snippets import ContextSnippet
 from nearfield.types import SnippetKind
 
 
-def piece(key: str, weight: float = 1.0, *, firm: bool = True, text: str = "") -> Piece:
-    return Piece(key, f"{key}.py", text or key * 10, SnippetKind.DEFINITION, "", weight, firm=firm)
+def piece(key: str, weight: float = 1.0, *, firm: bool = True, text: str = "") -> ContextSnippet:
+    return ContextSnippet(
+        key, f"{key}.py", text or key * 10, SnippetKind.DEFINITION, "", weight, firm=firm
+    )
 
 
 A, B, C = piece("a"), piece("b"), piece("c")
@@ -49,7 +51,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     ],
 )
 def test_what_changes_and_what_stays(
-    before: Sequence[Piece], found: Sequence[Piece], after: Sequence[Piece], clock: Any
+    before: Sequence[ContextSnippet],
+    found: Sequence[ContextSnippet],
+    after: Sequence[ContextSnippet],
+    clock: Any,
 ) -> None:
     held = Prepared(tuple(before))
     changed = held.adopt(found)
