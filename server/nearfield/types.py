@@ -174,6 +174,19 @@ class Segment:
     special: bool = False
 
 
+class EditForm(StrEnum):
+    """The prompt form that a model was trained to predict next edits by; `NONE` where it was not.
+    How each is written is in `features/next_edit/edit_prompt.py`."""
+
+    NONE = ""
+    SWEEP = "sweep"
+    ZETA2 = "zeta2"
+    ZETA2_1 = "zeta2.1"
+    ZETA2_1_QWEN = "zeta2.1-qwen"
+    MERCURY = "mercury"
+    INSTRUCT = "instruct"
+
+
 class SnippetKind(StrEnum):
     """Why a snippet is in the prompt."""
 
@@ -200,7 +213,8 @@ class Priority(IntEnum):
     CHAT = 1
     HOVER = 2
     PREFILL = 3
-    INDEX = 4
+    EDIT = 4
+    INDEX = 5
 
 
 PROMPTS_KEPT = 2
@@ -241,6 +255,30 @@ class InfillRequest:
     prefill_only: bool = False
     patient: bool = False
     avoid: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EditRequest:
+    """Rewrite a window of a document by a prompt that is written already (`features/next_edit`).
+
+    `document` and `path` are as in `InfillRequest`. `is_chat`: the segments are one user message,
+    not a raw prompt. Text that is not `special` is never parsed as a control token.
+    """
+
+    form: EditForm
+    document: str
+    path: str
+    segments: tuple[Segment, ...]
+    is_chat: bool = False
+    stop: tuple[str, ...] = ()
+    max_tokens: int = 512
+    deadline: float | None = None
+    priority: Priority = Priority.EDIT
+
+    @property
+    def text(self) -> str:
+        """The prompt as one string."""
+        return "".join(segment.text for segment in self.segments)
 
 
 class Role(StrEnum):
@@ -298,6 +336,20 @@ class ChatRequest:
     deadline: float | None = None
     priority: Priority = Priority.CHAT
     session: str = ""
+
+    @classmethod
+    def of_edit(cls, request: EditRequest) -> ChatRequest:
+        """Return the request as a conversation of one message."""
+        message = Message(Role.USER, request.text)
+        return cls(
+            (message,),
+            max_tokens=request.max_tokens,
+            temperature=0.0,
+            stop=request.stop,
+            deadline=request.deadline,
+            priority=request.priority,
+            session=request.document,
+        )
 
     def temperature_or(self, usual: float = CHAT_TEMPERATURE) -> float:
         """Its temperature, or `usual` where it names none."""
@@ -366,11 +418,13 @@ class Delta:
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a provider can do. `local` is true only when nothing leaves the machine. Rates are
-    tokens a second as measured on this machine, None while unknown. `prompts` is how many
+    tokens a second as measured on this machine, None while unknown. `edit` is the form of next-edit
+    prompts that the model takes. `prompts` is how many
     evaluated prompts it holds, None where it does not say."""
 
     infill: bool = False
     chat: bool = False
+    edit: EditForm = EditForm.NONE
     tools: bool = False
     schema: bool = False
     embed: bool = False
@@ -469,6 +523,10 @@ class Reason(StrEnum):
     REPEATS = "repeats"
     SYNTAX = "syntax"
     CONTROL_TOKEN = "control_token"  # noqa: S105 - of a model's vocabulary
+    UNDOES = "undoes"  # a next edit that takes back what the user just did
+    DELETES = "deletes"  # a next edit that deletes what no recent edit explains
+    UNRELATED = "unrelated"  # a next edit that no recent edit explains
+    TOO_LARGE = "too_large"
     # Of other requests than completions.
     NOTHING = "nothing"
     REFUSED = "refused"

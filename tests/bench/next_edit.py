@@ -1,7 +1,7 @@
 """Next edits on cases written for it, and on what people really changed: how often one is offered,
 and how often it is right.
 
-    python tests/bench/next_edit.py [--model] [--show] [--json]
+    python tests/bench/next_edit.py [--show] [--json]
     python tests/bench/next_edit.py --history REPOSITORY [--commits N] [--show] [--json]
     python tests/bench/next_edit.py --versions OLD NEW [--show] [--json]
 
@@ -9,7 +9,7 @@ A case of `next_edit_cases/` is a document as lines: those that the user changes
 after), and those that have to follow (`?` before, `!` after); a `+` or `!` alone is a new line. The
 user's changes are made from top to bottom, then the next edit is asked for; the first one is right
 when it makes a wanted line. Those named "none" want nothing; those named "held out" were written
-after the thresholds were chosen. `--model` lets the default model answer where nothing is certain.
+after the thresholds were chosen.
 
 `--history` takes the Python, TypeScript, JavaScript and Go files of a repository's commits,
 `--versions` those of two folders: each is changed once more as its author did, line by line, and
@@ -34,7 +34,6 @@ from nearfield.config.load import load
 from nearfield.config.schema import Cache, Config, Index
 from nearfield.features.next_edit import edits as next_edits
 from nearfield.features.service import Service
-from nearfield.features.status import State
 
 CASES = Path(__file__).parent / "next_edit_cases"
 
@@ -89,14 +88,14 @@ def summed(rows: list[dict[str, object]], wanted: int) -> dict[str, object]:
     """Each way with those that go before it."""
     found: dict[str, object] = {"asked": len(rows), "wanted": wanted}
     count = Count()
-    for way in ("tree", "series", "model"):
+    for way in ("tree", "series"):
         count.right += sum(row["by"] == way and row["right"] is True for row in rows)
         count.wrong += sum(row["by"] == way and row["right"] is False for row in rows)
         found[f"up to {way}"] = count.row(wanted)
     return found
 
 
-async def on_cases(service: Service, model: bool) -> tuple[list[dict[str, object]], int]:
+async def on_cases(service: Service) -> tuple[list[dict[str, object]], int]:
     """A row a case, and how many of them want something."""
     rows: list[dict[str, object]] = []
     wanted = 0
@@ -104,7 +103,7 @@ async def on_cases(service: Service, model: bool) -> tuple[list[dict[str, object
         user = User(service, case, number)
         for row, line in shifted(case.done):
             user.change(row, line)
-        offer = await user.offered(model)
+        offer = await user.offered()
         made = user.line_after(offer) if offer is not None else ""
         right = any(
             made.strip() == line.new.strip()
@@ -137,14 +136,14 @@ def shifted(done: list[tuple[int, Line]]) -> Iterator[tuple[int, Line]]:
 
 
 async def on_revised(
-    service: Service, found: Iterator[Revised], model: bool
+    service: Service, found: Iterator[Revised]
 ) -> tuple[list[dict[str, object]], dict[str, int]]:
     """A row for each offer, and the number of questions, of changed lines and of those among them
     that accepted offers have made."""
     rows: list[dict[str, object]] = []
     sums: Counter[str] = Counter()
     for number, revised in enumerate(found):
-        replay = Replay(service, revised, number, model)
+        replay = Replay(service, revised, number)
         await replay.run()
         rows += replay.found
         sums.update(files=1, asked=replay.asked, saved=replay.saved)
@@ -155,7 +154,7 @@ async def on_revised(
 def summed_revised(rows: list[dict[str, object]], sums: dict[str, int]) -> dict[str, object]:
     """How each way did where it was asked."""
     found: dict[str, object] = dict(sums)
-    for way in ("tree", "series", "model"):
+    for way in ("tree", "series"):
         mine = Counter(row["right"] for row in rows if row["by"] == way)
         judged = mine[True] + mine[False]
         found[way] = {
@@ -174,24 +173,18 @@ async def measure(
     config: Config = msgspec.structs.replace(
         load(None).config, cache=Cache(enabled=False), index=Index(enabled=False)
     )
-    completion = msgspec.structs.replace(config.completion, next_edit_model=options.model)
-    config = msgspec.structs.replace(config, completion=completion)
-    service = Service(config, None if options.model else {})
+    service = Service(config, {})
     await service.start()
     try:
-        while options.model and service.status.state is not State.READY:
-            if service.status.state is State.UNAVAILABLE:
-                raise SystemExit(service.status.detail)
-            await asyncio.sleep(0.05)
         if options.history or options.versions:
             found = (
                 versions(*map(Path, options.versions))
                 if options.versions
                 else history(Path(options.history), options.commits)
             )
-            rows, sums = await on_revised(service, found, options.model)
+            rows, sums = await on_revised(service, found)
             return rows, summed_revised(rows, sums)
-        rows, wanted = await on_cases(service, options.model)
+        rows, wanted = await on_cases(service)
         return rows, summed(rows, wanted)
     finally:
         await service.aclose()
@@ -200,7 +193,6 @@ async def measure(
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", action="store_true")
     parser.add_argument("--history", default="", metavar="REPOSITORY")
     parser.add_argument("--commits", type=int, default=1000)
     parser.add_argument("--versions", nargs=2, metavar=("OLD", "NEW"))

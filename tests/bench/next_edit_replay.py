@@ -113,9 +113,8 @@ class Row:
 class Replay:
     """Somebody who does to a file once more what its author did (next_edit_replay.py)."""
 
-    def __init__(self, service: Service, revised: Revised, number: int, model: bool) -> None:
+    def __init__(self, service: Service, revised: Revised, number: int) -> None:
         self._service = service
-        self._model = model
         before = revised.before.removesuffix("\n").split("\n")
         after = revised.after.removesuffix("\n").split("\n")
         self._name = revised.name
@@ -173,7 +172,7 @@ class Replay:
         """Ask, and accept as long as what is offered is right."""
         self.asked += 1
         while True:
-            offer = await self._user.offered(self._model)
+            offer = await self._user.offered()
             if offer is None:
                 return
             made = self._user.line_after(offer)

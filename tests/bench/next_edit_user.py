@@ -15,7 +15,6 @@ __all__ = ["SUFFIXES", "Case", "Line", "User", "words"]
 
 SUFFIXES = {".py": "python", ".ts": "typescript", ".tsx": "typescriptreact", ".js": "javascript",
             ".go": "go"}  # fmt: skip
-MODEL_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +83,11 @@ class User:
             self.edit(at, at + sum(map(len, old[i1:i2])), piece)
             at += len(piece)
 
-    async def offered(self, wait: bool) -> NextEdit | None:
+    async def offered(self) -> NextEdit | None:
         """What is offered first."""
         edits = self._service.next_edits
         await asyncio.sleep(edits.settle_seconds(self.snapshot, self.offset))
-        seconds = MODEL_SECONDS if wait else 0.0
-        found = await edits.offered(self.snapshot, self.offset, seconds)
+        found = await edits.offered(self.snapshot, self.offset)
         return found[0] if found else None
 
     def line_after(self, offer: NextEdit) -> str:

@@ -198,24 +198,6 @@ async def test_a_question_may_overtake_its_change(editor: StartEditor) -> None:
         assert await inline_edits(e, uri, 99) == []
 
 
-FIELDS = (
-    'FIELDS = [\n    Field("first_name"),\n    Field("last_name"),\n    Field("birth_date"),\n]\n'
-)
-BIRTH = {
-    "match": r'-Field\("birth_date"\),\n\+$',
-    "text": 'Field("birth_date", label="Date of birth"),\n',
-}
-
-
-ON = {"next_edit_model": True}
-
-
-def label(e: Editor, uri: str) -> None:
-    """Give the first two fields a label of their own; the document is at version 3 then."""
-    rename(e, uri, ', label="Given name"', old="", at=(1, 22))
-    rename(e, uri, ', label="Family name"', old="", at=(2, 21))
-
-
 async def test_what_was_done_to_two_lines_is_offered_for_a_third(editor: StartEditor) -> None:
     code = 'def show(user):\n    put(user["id"])\n    put(user["name"])\n\n    put(user["é🙂"])\n'
     async with editor() as e:
@@ -235,37 +217,58 @@ async def test_what_was_done_to_two_lines_is_offered_for_a_third(editor: StartEd
         assert await inline_edits(e, uri, 4) == []
 
 
-async def test_a_model_says_what_is_next_where_nothing_is_certain(editor: StartEditor) -> None:
-    async with editor(script([BIRTH], completion=ON)) as e:
-        uri = e.open(FIELDS)
-        label(e, uri)
-        (edit,) = await inline_edits(e, uri, 3)
-        assert edit["text"] == ', label="Date of birth"'
-        assert edit["range"]["start"] == edit["range"]["end"] == {"line": 3, "character": 22}
-        (item,) = await e.ghost(uri, 3, 4, invoked=False)
-        assert item.command is not None
-        assert [*(item.command.arguments or ())] == edit["command"]["arguments"]
-        assert item.insert_text == 'Field("birth_date", label="Date of birth"'
-        # Taken, and there is no other.
-        rename(e, uri, edit["text"], old="", at=(3, 22))
-        assert await inline_edits(e, uri, 4) == []
+BOX = """\
+class Box {
+    int area(int wide) { return wide; }
+    int twice() { return area(1); }
+}
+"""
 
 
-async def test_no_model_is_asked_unless_the_user_wants_it(editor: StartEditor) -> None:
-    async with editor(script([BIRTH])) as e:
-        uri = e.open(FIELDS)
-        label(e, uri)
-        assert await inline_edits(e, uri, 3) == []
+def edited_by_a_model(*answers: dict[str, Any]) -> dict[str, Any]:
+    """Settings by which a script answers edit prompts in Sweep's form."""
+    options = {"answers": list(answers), "edit_form": "sweep"}
+    return {
+        "providers": {"fake": {"kind": "scripted", "options": options}},
+        "engine": {"enabled": False},
+    }
 
 
-async def test_what_a_model_says_of_older_text_never_comes(editor: StartEditor) -> None:
+CALL = {
+    "match": r"updated/\w+\.java:1:5\n[^<]*$",
+    "text": "    int twice() { return area(1, 2); }\n}\n",
+}
+
+
+async def test_a_model_is_asked_for_the_next_edit_where_no_rule_has_one(
+    editor: StartEditor,
+) -> None:
+    async with editor(edited_by_a_model(CALL)) as e:
+        uri = e.open(BOX, "file:///w/Box.java", "java")
+        rename(e, uri, ", int high", old="", at=(1, 21))
+        (edit,) = await inline_edits(e, uri, at=(2, 0))
+        assert edit["text"] == "    int twice() { return area(1, 2); }"
+        assert edit["range"] == {
+            "start": {"line": 2, "character": 0},
+            "end": {"line": 2, "character": 35},
+        }
+        (trace, *_) = [one for one in await e.traces(9) if one["method"] == "nextEdit"]
+        assert (trace["shown"], trace["provider"]) == (True, "fake")
+        # Seen at once by a key, and as ghost text where the cursor is.
+        found = await command(e, "nearfield.nextEdit", where(uri, 2))
+        assert found["edit"]["text"] == edit["text"]
+        assert (await command(e, "nearfield.dismissEdit", edit["command"]["arguments"][0])) == {
+            "dismissed": True
+        }
+        assert await inline_edits(e, uri, at=(2, 0)) == []
+
+
+async def test_an_answer_to_older_text_never_comes(editor: StartEditor) -> None:
     """Typing on ends the question, which is answered at once although the model is slow."""
-    slow = [{**BIRTH, "delay_ms": 600_000}, {"text": ""}]
-    async with editor(script(slow, completion=ON)) as e:
-        uri = e.open(FIELDS)
-        label(e, uri)
-        early = asyncio.create_task(inline_edits(e, uri, 3))
-        await asyncio.sleep(0.5)
-        rename(e, uri, "# on\n", old="", at=(0, 0))
+    async with editor(edited_by_a_model({**CALL, "delay_ms": 600_000}, {"text": ""})) as e:
+        uri = e.open(BOX, "file:///w/Box.java", "java")
+        rename(e, uri, ", int high", old="", at=(1, 21))
+        early = asyncio.create_task(inline_edits(e, uri, 2, at=(2, 0)))
+        await asyncio.sleep(0.6)
+        rename(e, uri, "// on\n", old="", at=(0, 0))
         assert await early == []
-        assert await e.ghost(uri, 0, 0) == []

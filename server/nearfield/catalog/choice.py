@@ -19,6 +19,7 @@ from nearfield.catalog.templates import CHAT_OF_FILE, FIM_AUTO
 from nearfield.catalog.variant import Bench
 from nearfield.config.schema import Models
 from nearfield.errors import CatalogError, HashMismatch
+from nearfield.types import EditForm
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,11 @@ class Choice:
         return self.entry.fim if self.entry else FIM_AUTO
 
     @property
+    def edit_form(self) -> EditForm:
+        """The form in which it predicts next edits."""
+        return self.entry.edit_form if self.entry else EditForm.NONE
+
+    @property
     def chat(self) -> str:
         """The chat template's name, "gguf" (the file's own) or ""."""
         return self.entry.chat if self.entry else CHAT_OF_FILE
@@ -53,7 +59,7 @@ class Choice:
 def choose(
     role: str, models: Models, catalog: Catalog | None = None, machine: Machine | None = None
 ) -> Choice:
-    """The model for `role` ("complete" or "chat"), in its optimised form where it has one.
+    """The model for `role` ("complete", "edit" or "chat"), in its optimised form where it has one.
 
     May hash a file that was not checked since it changed, so call it off the event loop. Raises
     `CatalogError`, with what to do, when no model on this machine can serve the role.
@@ -69,15 +75,15 @@ def choose(
 def _chosen(role: str, models: Models, catalog: Catalog, machine: Machine | None) -> Choice:
     """The model for `role`, as it was published. Raises `CatalogError`."""
     problem = ""
-    if wish := models.chat if role == "chat" else models.complete:
+    if wish := {"chat": models.chat, "edit": models.edit}.get(role, models.complete):
         try:
             return _named(wish, catalog)
         except CatalogError as error:
             problem = f"models.{role} = {wish!r} cannot be used: {error}"
-    elif role == "chat":
+    elif role in ("chat", "edit"):
         with suppress(CatalogError):
             completing = _chosen("complete", models, catalog, machine)
-            if completing.entry is None or "chat" in completing.entry.roles:
+            if completing.entry is None or role in completing.entry.roles:
                 # What is wrong with `complete` is said where that is asked for.
                 return replace(completing, problem="")
     here, damage = _here(role, catalog)

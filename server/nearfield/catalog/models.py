@@ -27,13 +27,14 @@ from nearfield.catalog.disk import RECORD, Shelf, Verified, cache_dir, hash_file
 from nearfield.config.paths import user_config_file
 from nearfield.errors import ConfigError, HashMismatch, UnknownModel
 from nearfield.files.read import UnreadableFile, read_text
+from nearfield.types import EditForm
 
 USER_CATALOGUE = "catalog.toml"
 SEARCH = "search"
 """The role of a static embedding: it makes the index's first vectors. It is a folder in model2vec's
 format and no GGUF file, and serves nothing else."""
 MAX_CATALOGUE_BYTES = 1_000_000
-ROLES = ("complete", "chat", SEARCH)
+ROLES = ("complete", "edit", "chat", SEARCH)
 TABLE, TOKENIZER = "model.safetensors", "tokenizer.json"
 """What such a folder holds at least."""
 # A name is also a folder's name and a TOML key.
@@ -99,6 +100,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A name from `templates`, "auto" (the file's vocabulary says) or "" (cannot fill in)."""
     chat: str = ""
     """"gguf" (the file's own template), a name from `templates`, or "" (cannot chat)."""
+    edit_form: EditForm = EditForm.NONE
+    """The form in which it predicts next edits; `NONE` where it was not trained for that."""
     instruct: bool = False
     """Whether it was tuned to follow instructions; a base model fills in better."""
     parameters_m: int = 0
@@ -143,6 +146,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             yield f"chat = {self.chat!r} is no template (there are {templates.chat_names()})"
         if unknown := sorted(set(self.roles) - set(ROLES)):
             yield f"roles {unknown} are unknown (there are {ROLES})"
+        if ("edit" in self.roles) is not bool(self.edit_form):
+            yield "a model with the role edit, and only such a one, has an edit_form"
         if not self.sources:
             yield "it has no source"
         if Path(self.file).name != self.file or not self.file:

@@ -30,10 +30,11 @@ GPU_SHARE = 0.9
 # physical cores.
 CPU_LIMITS = {
     "complete": ((4, 600), (8, 1_600), (1_000, 3_200)),
+    "edit": ((4, 1_600), (16, 1_600), (1_000, 8_300)),
     "chat": ((4, 1_600), (8, 3_900), (1_000, 8_100)),
 }
 # The same on a GPU or Apple silicon: memory decides there, but a suggestion still must be quick.
-GPU_LIMITS = {"complete": 8_100, "chat": 31_000}
+GPU_LIMITS = {"complete": 8_100, "edit": 8_300, "chat": 31_000}
 NVIDIA_SMI_SECONDS = 3.0
 # What a core writes in a second, in tokens times millions of weights; see the module.
 WRITTEN_BY_A_CORE = 21 * 494 / 2
@@ -170,6 +171,8 @@ def rank(entry: ModelEntry, role: str) -> tuple[int, int, int]:
     infilling = 0 if not entry.fills_in else 1 if entry.fim == FIM_AUTO else 2
     if role == "complete":
         return (infilling, int(not entry.instruct), entry.parameters_m)
+    if role == "edit":
+        return (0, 0, entry.parameters_m)
     return (int(entry.instruct), infilling, entry.parameters_m)
 
 
@@ -183,7 +186,9 @@ def _reasons(entry: ModelEntry, role: str, machine: Machine) -> Iterator[str]:
         yield "Finds code by its meaning while an index is new, instead of the shipped table."
         yield "It is made for code; the two were not compared. Only the Hugging Face hub has it."
         return
-    if role == "complete":
+    if role == "edit":
+        yield "Trained to predict the next edit."
+    elif role == "complete":
         if entry.fills_in:
             kind = "instruct" if entry.instruct else "base"
             yield f"A {kind} model that fills in the middle."

@@ -51,6 +51,8 @@ def registration(
             chat=CHAT_OF_FILE,
         )
     fields: dict[str, Any] = {**stated, "name": name, "origin": "user", "sources": [found]}
+    if stated.get("edit_form") and not stated.get("roles"):
+        fields["roles"] = [*known.roles, "edit"]
     if isinstance(found, HubSource):
         fields["file"] = file
     entry = msgspec.structs.replace(known, **fields)

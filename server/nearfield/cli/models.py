@@ -60,7 +60,7 @@ def list_models(
         bool, typer.Option("--installed", help="Only what is on this machine.")
     ] = False,
     role: Annotated[
-        str, typer.Option(help="Only models for this role: complete, chat or search.")
+        str, typer.Option(help="Only models for this role: complete, edit, chat or search.")
     ] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -120,13 +120,16 @@ def add(
         typer.Argument(help="A GGUF file, OWNER/REPO/FILE on the hub, or that file's address."),
     ],
     roles: Annotated[
-        list[str] | None, typer.Option("--role", help="complete or chat; may be repeated.")
+        list[str] | None, typer.Option("--role", help="complete, edit or chat; may be repeated.")
     ] = None,
     fim: Annotated[
         str | None, typer.Option(help="Infilling template, 'auto', or '' for none.")
     ] = None,
     chat: Annotated[
         str | None, typer.Option(help="Chat template, 'gguf' for the file's own, '' for none.")
+    ] = None,
+    edit_form: Annotated[
+        str | None, typer.Option(help="The form of its prompts for next edits, such as sweep.")
     ] = None,
     licence: Annotated[str | None, typer.Option(help="The model's licence.")] = None,
     context: Annotated[int | None, typer.Option(min=1, help="Context length in tokens.")] = None,
@@ -139,6 +142,7 @@ def add(
             "roles": roles,
             "fim": fim,
             "chat": chat,
+            "edit_form": edit_form,
             "licence": licence,
             "context": context,
             "sha256": sha256,
@@ -177,7 +181,7 @@ def remove(name: str, as_json: AsJson = False) -> None:
 
 @app.command()
 def use(
-    role: Annotated[str, typer.Argument(help="complete, chat, or search for the index")],
+    role: Annotated[str, typer.Argument(help="complete, edit, chat, or search for the index")],
     name: Annotated[
         str,
         typer.Argument(
@@ -273,12 +277,13 @@ def _used(catalog: Catalog) -> dict[str, list[str]]:
     used: dict[str, list[str]] = {}
     if config.index.static_model in catalog.entries:
         used[config.index.static_model] = [SEARCH]
-    for role in ("complete", "chat"):
+    for role in ("complete", "edit", "chat"):
         try:
-            name = choose(role, models, catalog).name
+            choice = choose(role, models, catalog)
         except CatalogError:
             continue  # Nothing here serves the role, which is what the list then shows.
-        used.setdefault(name, []).append(role)
+        if role != "edit" or choice.edit_form:
+            used.setdefault(choice.name, []).append(role)
     return used
 
 

@@ -31,6 +31,8 @@ STRATEGY_ALIASES = {
     "claude_only": "cloud_only",
 }
 RETIRED: dict[Key, str] = {
+    ("completion", "next_edit_model"): "it is gone: next edits are predicted by the model of the "
+    'role "edit"',
     ("routing", "complex_from"): "it is gone: tasks are judged by their length, see "
     '"routing.complex_chars"',
     ("routing", "hedge_queue"): "it is gone: no two providers are asked at once any more",

@@ -27,7 +27,7 @@ from nearfield.types import CHAT_TEMPERATURE
 
 EMBEDDED = "embedded"
 """The provider of the embedded engine: always there, and no kind to configure."""
-ROLES = ("complete", "fast", "code", "large", "review", "embed")
+ROLES = ("complete", "edit", "fast", "code", "large", "review", "embed")
 
 Positive = Annotated[int, Meta(ge=1)]
 NonNegative = Annotated[int, Meta(ge=0)]
@@ -81,10 +81,6 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     next_edit: Annotated[bool, only_off, about("""
         Whether it is offered to change the other places too, after a name or a function's
         parameters were changed at one, or after two lines were changed alike.""")] = True
-    next_edit_model: Annotated[bool, only_off, about("""
-        Whether a model of this machine says what has to change next, where you have changed two
-        lines alike and nothing else says how it goes on. Off, because the default model is right
-        too seldom.""")] = False
     record: Annotated[bool, only_off, about("""
         Whether it is counted, on this machine alone, how fast suggestions come and how many are
         taken, for `nearfield stats`; never any code.""")] = True
@@ -149,6 +145,9 @@ class Models(msgspec.Struct, frozen=True, kw_only=True):
 
     complete: Annotated[str, about("""
         Fills in the middle.""")] = ""
+    edit: Annotated[str, about("""
+        Predicts next edits. Empty: the same model as `complete` when it can, else a model for this
+        that is on this machine, else none.""")] = ""
     chat: Annotated[str, about("""
         Explains, fixes, chats. Empty: the same model as `complete` when it can chat.""")] = ""
 
@@ -174,12 +173,12 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
     strategy: Annotated[Strategy, only_local, about("""
         Whether a model outside this machine may be considered at all.""")] = "local_only"
     roles: Annotated[dict[str, list[str]], about("""
-        For a role (complete, fast, code, large, review, embed) the providers to try, in order. A
-        role that is not named takes "embedded" first, then every other provider that can do
+        For a role (complete, edit, fast, code, large, review, embed) the providers to try, in
+        order. A role that is not named takes "embedded" first, then every other that can do
         it.""")] = field(default_factory=dict[str, list[str]])
     tasks: Annotated[dict[str, str], about("""
-        For a task (complete, explain, document, snippet, code, fix, refactor, test, review, chat)
-        the role that does it, where it shall not be the usual one.
+        For a task (complete, edit, explain, document, snippet, code, fix, refactor, test, review,
+        chat) the role that does it, where it shall not be the usual one.
         """)] = field(default_factory=dict[str, str])
     escalate: Annotated[Escalate, only_towards("auto", "ask", "suggest"), about("""
         When a local answer is not good enough: "suggest" keeps it and offers the cloud beside it,

@@ -19,6 +19,7 @@ from nearfield.errors import CatalogError, ConfigError, EngineMissing, Nearfield
 from nearfield.network.setting import environ_of
 from nearfield.providers.absent import Absent
 from nearfield.routing.router import STAND_INS, variants
+from nearfield.types import EditForm
 
 if TYPE_CHECKING:
     from nearfield.providers.base import Provider
@@ -35,6 +36,9 @@ log = logging.getLogger(__name__)
 EMBEDDED_CHAT = "embedded_chat"
 """The embedded engine with a model of its own for chat, where the user has one: a base model fills
 in better and an instruct model answers better."""
+EMBEDDED_EDIT = "embedded_edit"
+"""The same with a model of its own for next edits."""
+LATER = frozenset(name for one in (EMBEDDED_CHAT, EMBEDDED_EDIT) for name in (one, STAND_INS[one]))
 
 
 def providers(
@@ -58,10 +62,10 @@ def providers(
 def begin(found: Mapping[str, Provider]) -> None:
     """Let those that load a model begin with it, in the background. On the event loop.
 
-    A second model for chat waits until somebody chats: it takes as much memory as the first.
+    A second model waits for its first request: it takes as much memory as the first.
     """
     for name, provider in found.items():
-        if isinstance(provider, Loading) and name not in (EMBEDDED_CHAT, STAND_INS[EMBEDDED_CHAT]):
+        if isinstance(provider, Loading) and name not in LATER:
             provider.start()
 
 
@@ -99,11 +103,13 @@ def _own(
     from nearfield.engine.client import installed
     from nearfield.providers.managed import programs
 
-    second = _second_model(config)
-    # Which model each of them serves, and whether it chats.
-    parts = {EMBEDDED: _Part("complete", chats=not second)}
+    second, third = _second_model(config), _has_edit_model(config, note)
+    # Which model each of them serves, and what else it does.
+    parts = {EMBEDDED: _Part("complete", chats=not second, edits=not third)}
     if second:
         parts[EMBEDDED_CHAT] = _Part("chat", chats=True)
+    if third:
+        parts[EMBEDDED_EDIT] = _Part("edit", edits=True)
     if installed() or not programs():
         return {
             name: partial(_embedded, name, part, config, on_change, note)
@@ -120,7 +126,8 @@ class _Part:
     """What one model of this machine's own engine is there for: `role` is the catalogue's."""
 
     role: str
-    chats: bool
+    chats: bool = False
+    edits: bool = False
 
 
 def _second_model(config: Config) -> bool:
@@ -131,6 +138,24 @@ def _second_model(config: Config) -> bool:
         return choose("chat", config.models).path != choose("complete", config.models).path
     except (CatalogError, OSError):
         return False  # said where the first one is built
+
+
+def _has_edit_model(config: Config, note: Callable[[str], None]) -> bool:
+    """Return whether next edits have a model of their own on this machine."""
+    from nearfield.catalog.choice import choose
+
+    wish = config.models.edit
+    try:
+        edits = choose("edit", config.models)
+        if not edits.edit_form:
+            if wish:
+                note(f"models.edit = {wish!r} was not trained for next edits, so it is not asked.")
+            return False
+        return edits.path != choose("complete", config.models).path
+    except (CatalogError, OSError) as error:
+        if wish:
+            note(f"models.edit = {wish!r} cannot be used: {error}")
+        return False
 
 
 def _embedded(
@@ -163,6 +188,7 @@ def _embedded(
         chat_template=chat_template(choice.chat),
         infills=part.role == "complete",
         chats=bool(choice.chat) and part.chats,
+        edit_form=choice.edit_form if part.edits else EditForm.NONE,
         temperature=config.engine.temperature,
         name=name,
     )
@@ -184,6 +210,7 @@ def _server(name: str, part: _Part, config: Config, note: Callable[[str], None])
         "chat": bool(choice.chat) and part.chats,
         "chat_temperature": config.engine.temperature,
         "fim_template": AUTO if choice.fim else PLAIN,
+        "edit_form": (choice.edit_form if part.edits else "") or "none",
     }
     model = choice.name if choice.entry else str(choice.path)
     settings = ProviderSettings(kind="llama_server", model=model, options=options)

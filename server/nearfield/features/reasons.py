@@ -135,6 +135,10 @@ WORDS: dict[Reason, Words] = {
         "The model wrote control tokens instead of code.",
         "Set the provider's option fim_template, or use a model that can fill in.",
     ),
+    Reason.UNDOES: Words("The next edit would have taken back what you just did."),
+    Reason.DELETES: Words("The next edit would have deleted what your edits do not explain."),
+    Reason.UNRELATED: Words("The next edit had nothing to do with your edits."),
+    Reason.TOO_LARGE: Words("The next edit was too large."),
     Reason.NOTHING: Words("There was nothing to say."),
     Reason.REFUSED: Words(
         "The request was refused, as what it would do is not allowed or useless."

@@ -109,8 +109,8 @@ class Service:
         self.actions = Actions(self, questions.cursor, self.knowledge)
         self.knowledge.when_prepared = self._snippets_came
         self.knowledge.embed = partial(embedded_here, self)
-        self.next_edits = NextEdits(questions.cursor)
-        self.next_edits.guesser.asked = self._displaced
+        self.next_edits = NextEdits(questions.cursor, traces=self.traces)
+        self.next_edits.model.asked = self._displaced
         self._completer.next_edit = partial(suggestion_for, self.next_edits)
         self._completer.recorded = self._recorder.answered
         questions.snippets = self.knowledge.ready

@@ -107,7 +107,10 @@ class App:
     async def _models(self, exchange: Exchange, body: bytes) -> None:
         router = self._service.router
         served = [role for role in ROLES if router is not None and router.candidates(role)]
-        names = [wire.MODEL, *(f"{wire.MODEL}/{role}" for role in served if role != "embed")]
+        names = [
+            wire.MODEL,
+            *(f"{wire.MODEL}/{role}" for role in served if role not in ("edit", "embed")),
+        ]
         about = {"object": "model", "created": 0, "owned_by": "nearfield"}
         await exchange.json({"object": "list", "data": [{"id": name, **about} for name in names]})
 

@@ -31,8 +31,8 @@ BEHIND_SECONDS = 0.5
 """A client may ask about a version whose change it has not sent yet; Neovim sends it after 0.15."""
 CHECK_SECONDS = 0.025
 MODEL_SECONDS = 5.0
-"""A client that asks for next edits, or a key, waits so long for a model; it has what is certain at
-once, and ends its question when the user types on."""
+"""Longest wait for a model where no rule has an offer. The model is asked on: the next request has
+its answer, unless the user types."""
 
 
 class WireDocument(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from nearfield.types import (
     Capabilities,
     ChatRequest,
     Delta,
+    EditRequest,
     Health,
     HealthState,
     InfillRequest,
@@ -41,6 +42,12 @@ class Absent:
         """Raises the reason."""
         for _ in ():
             yield Delta()  # never reached; makes this the generator that the protocol asks for
+        raise self.error
+
+    async def edit(self, request: EditRequest) -> AsyncGenerator[Delta]:
+        """Raises the reason."""
+        for _ in ():
+            yield Delta()
         raise self.error
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:

@@ -33,6 +33,7 @@ from nearfield.types import (
     Capabilities,
     ChatRequest,
     Delta,
+    EditRequest,
     Health,
     HealthState,
     InfillRequest,
@@ -113,6 +114,11 @@ class Anthropic:
         """Raises `Unsupported`."""
         raise Unsupported(f"{self.name} cannot fill in the middle.", "Use it for chats.")
         yield Delta()  # makes this a generator, as the protocol wants
+
+    async def edit(self, request: EditRequest) -> AsyncGenerator[Delta]:
+        """Raises `Unsupported`."""
+        raise Unsupported(f"{self.name} takes no edit prompts.", "Use a local model for them.")
+        yield Delta()
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """See `Provider`."""

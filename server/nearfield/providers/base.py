@@ -10,7 +10,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
-from nearfield.types import Capabilities, ChatRequest, Delta, Health, InfillRequest, ServedModel
+from nearfield.types import (
+    Capabilities,
+    ChatRequest,
+    Delta,
+    EditRequest,
+    Health,
+    InfillRequest,
+    ServedModel,
+)
 
 
 class Provider(Protocol):
@@ -31,6 +39,11 @@ class Provider(Protocol):
 
     def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
         """Stream the middle. Raises `Unsupported` when the provider cannot fill in."""
+        ...
+
+    def edit(self, request: EditRequest) -> AsyncGenerator[Delta]:
+        """Stream a window's new text. Raises `Unsupported` when the provider takes no edit
+        prompts; one that names no form in its capabilities is never asked."""
         ...
 
     def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:

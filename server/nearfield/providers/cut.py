@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from nearfield.errors import DeadlineExceeded
 from nearfield.providers.speed import Speed
-from nearfield.types import ChatRequest, Delta, Finish, InfillRequest, Usage
+from nearfield.types import ChatRequest, Delta, EditRequest, Finish, InfillRequest, Usage
 
 
 @dataclass(slots=True)
@@ -29,10 +29,12 @@ class Cut:
     _held: str = field(default="", init=False)
 
     @classmethod
-    def of(cls, request: InfillRequest | ChatRequest, more: tuple[str, ...] = ()) -> Cut:
+    def of(
+        cls, request: InfillRequest | EditRequest | ChatRequest, more: tuple[str, ...] = ()
+    ) -> Cut:
         """The cut that `request` asks for, and the stop texts `more`."""
         stop = tuple(text for text in (*request.stop, *more) if text)
-        if isinstance(request, ChatRequest):
+        if not isinstance(request, InfillRequest):
             return cls(stop)
         return cls(stop, request.single_line, bool(request.typed.strip()))
 
@@ -136,7 +138,7 @@ async def finished(
 
 async def answer(
     pieces: AsyncGenerator[Delta],
-    request: InfillRequest | ChatRequest,
+    request: InfillRequest | EditRequest | ChatRequest,
     cut: Cut,
     model: str,
     speed: Speed,

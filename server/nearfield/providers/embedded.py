@@ -32,6 +32,8 @@ from nearfield.types import (
     Capabilities,
     ChatRequest,
     Delta,
+    EditForm,
+    EditRequest,
     FimTemplate,
     Finish,
     Health,
@@ -74,7 +76,8 @@ class Embedded:
 
     `template` is the family's FIM form; None takes it from the model's vocabulary, and a model
     without such tokens then completes from the prefix alone. `chat_template` is for a file that
-    brings no chat template of its own. `infills` and `chats` say what the model is here for.
+    brings no chat template of its own. `infills` and `chats` say what the model is here for,
+    `edit_form` how it is asked for next edits.
     `temperature` is for chats that name none.
     """
 
@@ -88,6 +91,7 @@ class Embedded:
         chat_template: ChatTemplate | None = None,
         infills: bool = True,
         chats: bool = True,
+        edit_form: EditForm = EditForm.NONE,
         temperature: float = CHAT_TEMPERATURE,
         name: str = "embedded",
     ) -> None:
@@ -99,6 +103,7 @@ class Embedded:
         self._chat_template = chat_template
         self._infills = infills
         self._chats = chats
+        self._edit_form = edit_form
         self._temperature = temperature
         self._rates: tuple[float, float] | None = None
 
@@ -127,6 +132,7 @@ class Embedded:
         return Capabilities(
             infill=self._infills,
             chat=chats,
+            edit=self._edit_form,
             tools=chats,
             schema=True,
             embed=True,
@@ -167,6 +173,29 @@ class Embedded:
             prefill_budget_ms=_left_ms(request.deadline) * PREFILL_SHARE,
         )
         async with aclosing(self._stream(spec, request.deadline)) as stream:
+            async for delta in stream:
+                yield delta
+
+    async def edit(self, request: EditRequest) -> AsyncGenerator[Delta]:
+        """See `Provider`."""
+        self.start()
+        await self._engine.ready(request.deadline)
+        if request.is_chat:
+            stream = self.chat(ChatRequest.of_edit(request))
+        else:
+            spec = Generate(
+                id=0,
+                lane="infill",
+                priority=request.priority,
+                document=request.document,
+                variants=[_variant(request.segments, -1)],
+                max_tokens=request.max_tokens,
+                stop=list(request.stop),
+                temperature=0.0,
+                deadline_ms=_left_ms(request.deadline),
+            )
+            stream = self._stream(spec, request.deadline)
+        async with aclosing(stream):
             async for delta in stream:
                 yield delta
 

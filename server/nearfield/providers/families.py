@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from nearfield.catalog.templates import fim_names, fim_template
 from nearfield.errors import ConfigError
-from nearfield.types import FimTemplate, Segment
+from nearfield.types import EditForm, FimTemplate, Segment
 
 _FAMILIES = (
     (re.compile(r"qwen.*coder", re.IGNORECASE), "qwen"),
@@ -34,6 +34,31 @@ def template_of(name: str, model: str, chosen: str = "") -> FimTemplate | None:
         if pattern.search(model):
             return fim_template(family)
     return None
+
+
+_EDIT_FAMILIES = (
+    (re.compile(r"sweep.*next-?edit", re.IGNORECASE), EditForm.SWEEP),
+    (re.compile(r"zeta[-_]?2\.1", re.IGNORECASE), EditForm.ZETA2_1),
+    (re.compile(r"zeta[-_]?2", re.IGNORECASE), EditForm.ZETA2),
+    (re.compile(r"mercury-(edit|coder)", re.IGNORECASE), EditForm.MERCURY),
+)
+
+
+def edit_form_of(name: str, model: str, chosen: str = "") -> EditForm:
+    """Return the edit form named `chosen`, or the one of the family that `model` names, or `NONE`.
+    Raises `ConfigError` for an unknown `chosen`; `name` is the provider's."""
+    if chosen == "none":
+        return EditForm.NONE
+    if chosen:
+        try:
+            return EditForm(chosen)
+        except ValueError:
+            known = ", ".join(["none", *filter(None, EditForm)])
+            raise ConfigError(
+                f"The provider {name} names an unknown edit_form: {chosen}.",
+                f"It may be one of: {known}.",
+            ) from None
+    return next((form for pattern, form in _EDIT_FAMILIES if pattern.search(model)), EditForm.NONE)
 
 
 def raw_prompt(template: FimTemplate, segments: Sequence[Segment]) -> str:

@@ -29,7 +29,7 @@ from nearfield.config.schema import ProviderSettings
 from nearfield.errors import NotReady, ProviderError, Unsupported
 from nearfield.providers import estimate, fim, openai_chat
 from nearfield.providers.cut import Cut, answer, server_stops
-from nearfield.providers.families import template_of
+from nearfield.providers.families import edit_form_of, template_of
 from nearfield.providers.http import Http
 from nearfield.providers.openai_chat import Timings, TokenProb
 from nearfield.providers.options import Key, Secret, ServerOptions, read
@@ -39,6 +39,7 @@ from nearfield.types import (
     Capabilities,
     ChatRequest,
     Delta,
+    EditRequest,
     FimTemplate,
     Finish,
     Health,
@@ -125,6 +126,7 @@ class LlamaServer:
         self._template: FimTemplate | None = None
         if self._form not in ("", PLAIN, AUTO):
             self._template = template_of(name, "", self._options.fim_template)
+        self._edit = edit_form_of(name, settings.model, self._options.edit_form)
         self._infill = True
         self._context = self._options.context_tokens
         self._speed = Speed()
@@ -136,6 +138,7 @@ class LlamaServer:
         return Capabilities(
             infill=self._infill,
             chat=self._options.chat,
+            edit=self._edit,
             tools=self._options.chat,
             schema=self._options.chat,
             embed=self._options.embed,
@@ -188,10 +191,31 @@ class LlamaServer:
         if self._form in ("", AUTO):
             path, body, cut = "/infill", _infill(request), Cut.of(request)
         else:
-            path, body = "/completion", await self._tokens(self._template, request)
+            path, body = "/completion", await self._tokens(fim.render(self._template, request))
             cut = Cut.of(request, self._template.end if self._template else ())
         pieces = self._pieces(path, body | _sampling(request, cut), request.deadline)
         async with aclosing(answer(pieces, request, cut, self.model, self._speed)) as stream:
+            async for delta in stream:
+                yield delta
+
+    async def edit(self, request: EditRequest) -> AsyncGenerator[Delta]:
+        """See `Provider`."""
+        if request.is_chat:
+            stream = self.chat(ChatRequest.of_edit(request))
+        else:
+            cut = Cut.of(request)
+            body = await self._tokens(request.segments)
+            body |= {
+                "n_predict": request.max_tokens,
+                "temperature": 0.0,
+                "stop": server_stops(cut),
+                "stream": True,
+                "cache_prompt": True,
+                "n_probs": 1,
+            }
+            pieces = self._pieces("/completion", body, request.deadline)
+            stream = answer(pieces, request, cut, self.model, self._speed)
+        async with aclosing(stream):
             async for delta in stream:
                 yield delta
 
@@ -239,8 +263,7 @@ class LlamaServer:
         said = await self._http.ask("POST", "/tokenize", body)
         return self._http.convert(said, _Tokens).tokens
 
-    async def _tokens(self, template: FimTemplate | None, request: InfillRequest) -> dict[str, Any]:
-        segments = fim.render(template, request)
+    async def _tokens(self, segments: Sequence[Segment]) -> dict[str, Any]:
         parts = await asyncio.gather(*(self._tokenize(segment) for segment in segments))
         return {"prompt": [token for part in parts for token in part]}
 

@@ -33,6 +33,7 @@ from nearfield.types import (
     Capabilities,
     ChatRequest,
     Delta,
+    EditRequest,
     Health,
     HealthState,
     InfillRequest,
@@ -127,6 +128,12 @@ class LoadBalancer:
         """See `Provider`."""
         stream = self._stream(request.document, lambda p: p.infill(request))
         async with aclosing(stream):
+            async for delta in stream:
+                yield delta
+
+    async def edit(self, request: EditRequest) -> AsyncGenerator[Delta]:
+        """See `Provider`."""
+        async with aclosing(self._stream(request.document, lambda p: p.edit(request))) as stream:
             async for delta in stream:
                 yield delta
 

@@ -32,6 +32,7 @@ from nearfield.catalog.choice import choose
 from nearfield.config.schema import Models, ProviderSettings
 from nearfield.errors import CatalogError, NotReady, Unreachable
 from nearfield.providers.base import Provider
+from nearfield.providers.families import edit_form_of
 from nearfield.providers.llama_server import LlamaServer, LlamaServerOptions
 from nearfield.providers.options import Key, Secret, read
 from nearfield.providers.server_process import Listening, ServerProcess
@@ -39,6 +40,7 @@ from nearfield.types import (
     Capabilities,
     ChatRequest,
     Delta,
+    EditRequest,
     Health,
     HealthState,
     InfillRequest,
@@ -149,6 +151,7 @@ class Managed:
         return Capabilities(
             infill=True,
             chat=options.chat,
+            edit=edit_form_of(self.name, self.model, options.edit_form),
             tools=options.chat,
             schema=options.chat,
             embed=options.embed,
@@ -167,6 +170,14 @@ class Managed:
         with self._asked():
             server = await self._ready(request.deadline)
             async with aclosing(server.infill(request)) as stream:
+                async for delta in stream:
+                    yield delta
+
+    async def edit(self, request: EditRequest) -> AsyncGenerator[Delta]:
+        """See `Provider`; starts the server."""
+        with self._asked():
+            server = await self._ready(request.deadline)
+            async with aclosing(server.edit(request)) as stream:
                 async for delta in stream:
                     yield delta
 

@@ -28,7 +28,7 @@ from nearfield.errors import ModelNotServed, ProviderError, Unsupported
 from nearfield.providers import estimate, fim, openai_chat
 from nearfield.providers.clock import Clock
 from nearfield.providers.cut import Cut, answer, server_stops
-from nearfield.providers.families import raw_prompt, template_of
+from nearfield.providers.families import edit_form_of, raw_prompt, template_of
 from nearfield.providers.http import Http
 from nearfield.providers.lines import JsonLines
 from nearfield.providers.options import Key, Secret, ServerOptions, read
@@ -37,6 +37,7 @@ from nearfield.types import (
     Capabilities,
     ChatRequest,
     Delta,
+    EditRequest,
     Finish,
     Health,
     HealthState,
@@ -149,6 +150,7 @@ class Ollama:
         self._http = Http(name, url, options, key, environ=environ, model=settings.model)
         self._http.list_models = self.models
         self._template = template_of(name, self.model, options.fim_template)
+        self._edit = edit_form_of(name, self.model, options.edit_form)
         self._load = {"num_ctx": options.num_ctx, **options.load}
         self._shown: Shown | None = None
         self._speed = Speed()
@@ -163,6 +165,7 @@ class Ollama:
         return Capabilities(
             infill="insert" in can or self._template is not None,
             chat="completion" in can,
+            edit=self._edit,
             tools="tools" in can,
             schema="completion" in can,
             embed=self._options.embed or "embedding" in can,
@@ -240,6 +243,19 @@ class Ollama:
             async for delta in stream:
                 yield delta
 
+    async def edit(self, request: EditRequest) -> AsyncGenerator[Delta]:
+        """See `Provider`: a raw prompt, as Ollama's own templates know none of these forms."""
+        if request.is_chat:
+            stream = self.chat(ChatRequest.of_edit(request))
+        else:
+            cut = Cut.of(request)
+            body = {"model": self.model, "prompt": request.text, "raw": True}
+            body |= self._common(request.max_tokens, 0.0, server_stops(cut))
+            stream = self._stream("/api/generate", body, request, cut)
+        async with aclosing(stream):
+            async for delta in stream:
+                yield delta
+
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """See `Provider`."""
         body: dict[str, Any] = {"model": self.model, "messages": _messages(request.messages)}
@@ -291,7 +307,11 @@ class Ollama:
         return common
 
     def _stream(
-        self, path: str, body: object, request: InfillRequest | ChatRequest, cut: Cut
+        self,
+        path: str,
+        body: object,
+        request: InfillRequest | EditRequest | ChatRequest,
+        cut: Cut,
     ) -> AsyncGenerator[Delta]:
         pieces = self._pieces(path, body, request.deadline)
         return answer(pieces, request, cut, self.model, self._speed)

@@ -27,7 +27,7 @@ from nearfield.errors import ConfigError, ProviderError, Unsupported
 from nearfield.providers import address, estimate, fim, openai_chat
 from nearfield.providers.base import Provider
 from nearfield.providers.cut import Cut, answer, server_stops
-from nearfield.providers.families import raw_prompt, template_of
+from nearfield.providers.families import edit_form_of, raw_prompt, template_of
 from nearfield.providers.http import Http
 from nearfield.providers.load_balancer import LoadBalancer
 from nearfield.providers.openai_chat import MAX_STOPS
@@ -38,6 +38,8 @@ from nearfield.types import (
     Capabilities,
     ChatRequest,
     Delta,
+    EditForm,
+    EditRequest,
     Health,
     HealthState,
     InfillRequest,
@@ -45,6 +47,8 @@ from nearfield.types import (
 )
 
 EMBED_TIMEOUT_S = 120.0
+MERCURY_PATH = "/edit/completions"
+"""Where Inception's service takes edit prompts, as a chat."""
 
 
 class OpenAIOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -106,6 +110,7 @@ class OpenAICompatible:
         self._template = None
         if infill == "template":
             self._template = template_of(name, self.model, options.fim_template)
+        self._edit = edit_form_of(name, self.model, options.edit_form)
         self._suffix = infill == "suffix"
         self._logprobs = preset.logprobs if options.logprobs is None else options.logprobs
         self._context = options.context_tokens
@@ -118,6 +123,7 @@ class OpenAICompatible:
         return Capabilities(
             infill=self._suffix or self._template is not None,
             chat=options.chat,
+            edit=self._edit,
             tools=options.chat and options.tools,
             schema=options.chat and options.schema,
             embed=options.embed,
@@ -147,6 +153,27 @@ class OpenAICompatible:
         body, cut = self._hole(request)
         path = self._path(self._preset.infill_path)
         async with aclosing(self._stream(path, body, request, cut)) as stream:
+            async for delta in stream:
+                yield delta
+
+    async def edit(self, request: EditRequest) -> AsyncGenerator[Delta]:
+        """See `Provider`."""
+        cut = Cut.of(request)
+        body: dict[str, Any] = {"model": self.model}
+        if request.is_chat:
+            body = openai_chat.body(ChatRequest.of_edit(request), self.model)
+            body[self._preset.max_tokens_field] = body.pop("max_tokens")
+        else:
+            body |= {"prompt": request.text, "max_tokens": request.max_tokens, "temperature": 0.0}
+            body |= {"stream": True} | ({"logprobs": 1} if self._logprobs else {})
+        if stop := server_stops(cut)[:MAX_STOPS]:
+            body["stop"] = stop
+        path = self._preset.chat_path if request.is_chat else self._preset.infill_path
+        if self._edit is EditForm.MERCURY:
+            path = MERCURY_PATH
+        async with aclosing(
+            self._stream(self._path(path), self._adapted(body), request, cut)
+        ) as stream:
             async for delta in stream:
                 yield delta
 
@@ -238,7 +265,11 @@ class OpenAICompatible:
         return body
 
     def _stream(
-        self, path: str, body: object, request: InfillRequest | ChatRequest, cut: Cut
+        self,
+        path: str,
+        body: object,
+        request: InfillRequest | EditRequest | ChatRequest,
+        cut: Cut,
     ) -> AsyncGenerator[Delta]:
         pieces = openai_chat.stream(self._http, path, body, self.model, request.deadline)
         return answer(pieces, request, cut, self.model, self._speed)

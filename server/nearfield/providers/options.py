@@ -33,6 +33,10 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     user: str = ""
     """The user's name, for a server that wants a name and a password (HTTP Basic): the key is then
     the password."""
+    edit_form: str = ""
+    """The form of next-edit prompts that the model was trained for: sweep, zeta2, zeta2.1,
+    zeta2.1-qwen, mercury, or instruct for one that follows instructions; none for no next edits.
+    Empty goes by the model's name."""
     headers: dict[str, str] = field(default_factory=dict[str, str])
     """Further headers for every request; none that carries a key."""
     leaves_machine: bool | None = None

@@ -49,6 +49,8 @@ from nearfield.types import (
     Capabilities,
     ChatRequest,
     Delta,
+    EditForm,
+    EditRequest,
     Finish,
     Health,
     HealthState,
@@ -106,6 +108,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     answers: list[Answer] = field(default_factory=list[Answer])
     script: str = ""
+    edit_form: str = ""
     context_tokens: int | None = None
     prefill_rate: float | None = None
     decode_rate: float | None = None
@@ -117,7 +120,7 @@ class Call:
     """What became of one request. `ended` is "" while it streams, then "finished", "error", or
     "closed" when the caller closed the stream or was cancelled."""
 
-    request: InfillRequest | ChatRequest
+    request: InfillRequest | EditRequest | ChatRequest
     sent: str = ""
     ended: str = ""
 
@@ -140,6 +143,7 @@ class Scripted:
         self._capabilities = Capabilities(
             infill=True,
             chat=True,
+            edit=EditForm(options.edit_form),
             tools=True,
             schema=True,
             embed=True,
@@ -191,6 +195,15 @@ class Scripted:
             async for delta in stream:
                 yield delta
 
+    async def edit(self, request: EditRequest) -> AsyncGenerator[Delta]:
+        """Play the first answer that fits the end of the prompt."""
+        answer = self._find(request.text[-MATCH_CHARS:])
+        prompt = tokens(request.text)
+        stream = self._play(request, request.document, prompt, answer, answer.text)
+        async with aclosing(stream):
+            async for delta in stream:
+                yield delta
+
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """Play the first answer that fits the last user message."""
         said = [m.content for m in request.messages if m.role is Role.USER]
@@ -236,7 +249,7 @@ class Scripted:
 
     async def _play(
         self,
-        request: InfillRequest | ChatRequest,
+        request: InfillRequest | EditRequest | ChatRequest,
         key: str,
         prompt: list[str],
         answer: Answer,

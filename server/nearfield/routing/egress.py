@@ -26,6 +26,7 @@ from nearfield.types import (
     Capabilities,
     ChatRequest,
     Delta,
+    EditRequest,
     Health,
     HealthState,
     InfillRequest,
@@ -67,6 +68,12 @@ class Egress:
     ) -> AsyncGenerator[Delta]:
         """Stream the middle, if it may be asked for. Raises `NotPermitted`."""
         return self._send(request, context, self._provider.infill, as_json=False)
+
+    def edit(
+        self, request: EditRequest, context: RequestContext | None = None
+    ) -> AsyncGenerator[Delta]:
+        """Stream a window's new text, if it may be asked for. Raises `NotPermitted`."""
+        return self._send(request, context, self._provider.edit, as_json=False)
 
     def chat(
         self, request: ChatRequest, context: RequestContext | None = None
@@ -182,6 +189,8 @@ def _size(request: Request) -> int:
     if isinstance(request, InfillRequest):
         shown = sum(len(snippet.text) for snippet in request.snippets)
         return len(request.prefix) + len(request.suffix) + shown
+    if isinstance(request, EditRequest):
+        return len(request.text)
     if isinstance(request, ChatRequest):
         return sum(len(message.content) for message in request.messages)
     return sum(map(len, request))

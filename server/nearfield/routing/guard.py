@@ -24,14 +24,20 @@ from nearfield.routing.consent import Consent
 from nearfield.routing.ledger import Sending
 from nearfield.routing.linear import Pattern, compiled
 from nearfield.routing.plan import Funds
-from nearfield.routing.redact import Redactions, redact_chat, redact_infill, redact_texts
+from nearfield.routing.redact import (
+    Redactions,
+    redact_chat,
+    redact_edit,
+    redact_infill,
+    redact_texts,
+)
 from nearfield.routing.request_context import RequestContext, Source
 from nearfield.routing.secrets import Deadline
 from nearfield.routing.store import Store
 from nearfield.routing.withhold import Withheld
-from nearfield.types import ChatRequest, InfillRequest
+from nearfield.types import ChatRequest, EditRequest, InfillRequest
 
-Request = InfillRequest | ChatRequest | tuple[str, ...]
+Request = InfillRequest | EditRequest | ChatRequest | tuple[str, ...]
 """What can be asked of a provider; a tuple of texts is for embeddings."""
 
 REDACTION_SECONDS = 5.0
@@ -238,6 +244,14 @@ class Guard:
                 path=_inside(request.path, context.workspace),
                 document=_anonymous(context.workspace + request.document),
             )
+        elif isinstance(request, EditRequest):
+            if why := withheld.why(context.workspace, request.path):
+                raise _may_not_leave(to, request.path, why)
+            path = _inside(request.path, context.workspace)
+            if path not in {_inside(source.path, context.workspace) for source in kept}:
+                kept.append(Source(path))
+            document = _anonymous(context.workspace + request.document)
+            request = replace(request, path=path, document=document)
         elif isinstance(request, ChatRequest) and request.session:
             session = _anonymous(context.workspace + request.session)
             request = replace(request, session=session)
@@ -247,6 +261,8 @@ class Guard:
 def _redact(request: Request, rules: _Rules, deadline: Deadline) -> tuple[Request, Redactions]:
     if isinstance(request, InfillRequest):
         return redact_infill(request, rules.own, deadline)
+    if isinstance(request, EditRequest):
+        return redact_edit(request, rules.own, deadline)
     if isinstance(request, ChatRequest):
         return redact_chat(request, rules.own, deadline)
     texts, redactions = redact_texts(request, rules.own, deadline)
@@ -297,7 +313,7 @@ def _file(source: Source, workspace: str) -> tuple[str, int | None, int | None]:
 
 
 def _most_generated(request: Request) -> int:
-    return request.max_tokens if isinstance(request, (InfillRequest, ChatRequest)) else 0
+    return 0 if isinstance(request, tuple) else request.max_tokens
 
 
 def has_secrets(texts: Sequence[str]) -> bool:

@@ -25,7 +25,7 @@ from nearfield.catalog.control_tokens import (
     WORDS,
     begun,
 )
-from nearfield.types import ChatRequest, Delta, InfillRequest
+from nearfield.types import ChatRequest, Delta, EditRequest, InfillRequest
 
 _MARKUP = frozenset(
     {
@@ -36,9 +36,13 @@ _MARKUP = frozenset(
 """Languages in which `<s>` is a tag."""
 
 
-def literal_in(request: InfillRequest | ChatRequest, document: str) -> Callable[[str], bool]:
+def literal_in(
+    request: InfillRequest | EditRequest | ChatRequest, document: str
+) -> Callable[[str], bool]:
     """Return what says whether a token is text in answers to `request`; `document` is the whole
     text that the request is about, "" where there is none."""
+    if isinstance(request, EditRequest):
+        return lambda token: True  # its reader knows the form's own marks
     texts = [document]
     if isinstance(request, InfillRequest):
         texts += [request.prefix, request.suffix, *(one.text for one in request.snippets)]

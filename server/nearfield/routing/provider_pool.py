@@ -32,11 +32,15 @@ from nearfield.routing.money import estimate_tokens
 from nearfield.routing.plan import Candidate, Funds, Plan, plan
 from nearfield.routing.request_context import Offer, RequestContext
 from nearfield.routing.store import Store
-from nearfield.types import ChatRequest, Delta, InfillRequest, Usage
+from nearfield.types import ChatRequest, Delta, EditRequest, InfillRequest, Usage
 
 log = logging.getLogger(__name__)
 
-STAND_INS = {EMBEDDED: "llama_server", "embedded_chat": "llama_server_chat"}
+STAND_INS = {
+    EMBEDDED: "llama_server",
+    "embedded_chat": "llama_server_chat",
+    "embedded_edit": "llama_server_edit",
+}
 """Where llama-cpp-python is not installed, a llama.cpp server of our own stands in for each."""
 
 # Sums of what local models did are written this often: a killed server loses at most this much of
@@ -127,6 +131,10 @@ class ProviderPool:
             if isinstance(provider, Egress):
                 return provider.infill(request, context)
             return provider.infill(request)
+        if isinstance(request, EditRequest):
+            if isinstance(provider, Egress):
+                return provider.edit(request, context)
+            return provider.edit(request)
         if not isinstance(request, ChatRequest):
             raise TypeError("texts are embedded, not streamed")
         if isinstance(provider, Egress):
@@ -261,6 +269,8 @@ def can(provider: Provider, role: str) -> bool:
     able = provider.capabilities
     if role == "complete":
         return able.infill
+    if role == "edit":
+        return bool(able.edit)
     return able.embed if role == "embed" else able.chat
 
 

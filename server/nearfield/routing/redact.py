@@ -21,7 +21,7 @@ from nearfield.errors import NotPermitted
 from nearfield.routing import secrets
 from nearfield.routing.linear import Pattern
 from nearfield.routing.secrets import Deadline, Found
-from nearfield.types import ChatRequest, Delta, InfillRequest, Tool, ToolCall
+from nearfield.types import ChatRequest, Delta, EditRequest, InfillRequest, Tool, ToolCall
 
 BASE = "REDACTED_SECRET_"
 DIGITS = 4
@@ -152,6 +152,62 @@ def redact_infill(
         typed=prefix.rpartition("\n")[2] if request.typed else "",
     )
     return clean_request, redactions
+
+
+_MARK = re.compile(r"<\|[a-z_]+\d*\|>")
+"""What an edit prompt writes into a document's text: the cursor, the number of a block."""
+
+
+def redact_edit(
+    request: EditRequest, own: Iterable[Pattern] = (), deadline: Deadline | None = None
+) -> tuple[EditRequest, Redactions]:
+    """Return an edit request without its secrets. They are looked for in the document's text, which
+    marks interrupt; one in the middle of a secret is moved to its end. Raises `NotPermitted` at the
+    deadline."""
+    patterns = tuple(own)
+    texts = [request.path]
+    found = [secrets.find(request.path, patterns, deadline)]
+    for segment in request.segments:
+        text, spans = _marks_moved("" if segment.special else segment.text, patterns, deadline)
+        texts.append(text)
+        found.append(spans)
+    clean, redactions = _replaced(texts, found, deadline)
+    segments = tuple(
+        segment if segment.special else replace(segment, text=text)
+        for segment, text in zip(request.segments, clean[1:], strict=True)
+    )
+    return replace(request, path=clean[0], segments=segments), redactions
+
+
+def _marks_moved(
+    text: str, own: tuple[Pattern, ...], deadline: Deadline | None
+) -> tuple[str, list[Found]]:
+    """The text with each mark behind the secret that it is in, and the secrets of it."""
+    marks = list(_MARK.finditer(text))
+    if not marks:
+        return text, secrets.find(text, own, deadline)
+    spans = secrets.find(_MARK.sub("", text), own, deadline)
+    places: list[tuple[int, str]] = []
+    removed = 0
+    for match in marks:
+        at = match.start() - removed
+        removed += len(match[0])
+        places.append((max([at, *(o.end for o in spans if o.start < at < o.end)]), match[0]))
+    plain, parts, done = _MARK.sub("", text), list[str](), 0
+    for at, mark in places:
+        parts += [plain[done:at], mark]
+        done = max(done, at)
+    moved = "".join((*parts, plain[done:]))
+    shifted = [
+        replace(
+            one,
+            start=one.start + sum(len(mark) for at, mark in places if at <= one.start),
+            end=one.end + sum(len(mark) for at, mark in places if at <= one.start),
+        )
+        for one in spans
+    ]
+    # What a mark makes look like a secret is one to whoever reads it.
+    return moved, secrets.merged([*shifted, *secrets.find(moved, own, deadline)])
 
 
 def redact_chat(

@@ -19,6 +19,7 @@ class Task(StrEnum):
     """What the user wants done."""
 
     COMPLETE = "complete"
+    EDIT = "edit"
     EXPLAIN = "explain"
     DOCUMENT = "document"
     SNIPPET = "snippet"

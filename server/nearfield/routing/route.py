@@ -33,7 +33,7 @@ from nearfield.routing.plan import BROKE, NO_CLOUD, REFUSED, Step, Use
 from nearfield.routing.provider_pool import ProviderPool
 from nearfield.routing.quality import Answer, judge
 from nearfield.routing.request_context import Offer, RequestContext
-from nearfield.types import ChatRequest, Delta, Finish, InfillRequest, Usage
+from nearfield.types import ChatRequest, Delta, EditRequest, Finish, InfillRequest, Usage
 
 # A provider ends its own stream at the deadline; this long after it the router does.
 GRACE_SECONDS = 0.25
@@ -82,7 +82,7 @@ class Route:
         self,
         pool: ProviderPool,
         role: str,
-        request: InfillRequest | ChatRequest,
+        request: InfillRequest | EditRequest | ChatRequest,
         context: RequestContext,
         complex_task: bool = False,
     ) -> None:
@@ -143,7 +143,7 @@ class Route:
                 break
             if _only_prefill(self._request) and not self._pool.is_local(step.name):
                 continue
-            if not await self._may(step):
+            if not self._takes(step.name) or not await self._may(step):
                 continue
             rest = plan.steps[index + 1 :]
             async with aclosing(self._turn(step, rest)) as items:
@@ -159,6 +159,12 @@ class Route:
         # What failed now says more than what was not even tried.
         untried = (self._untried(name, why) for name, why in plan.skipped)
         raise no_provider((*self.failures, *skipped), (*untried, *self._causes))
+
+    def _takes(self, name: str) -> bool:
+        """Return whether the request is written in a form that the provider takes."""
+        if not isinstance(self._request, EditRequest):
+            return True
+        return self._pool.providers[name].capabilities.edit is self._request.form
 
     def _untried(self, name: str, why: str) -> NearfieldError:
         """The error that stands for a candidate that was left out."""
@@ -224,6 +230,8 @@ class Route:
     def _judge(self, said: _Said) -> None:
         if not self._pool.is_local(said.name) or _only_prefill(self._request):
             return
+        if isinstance(self._request, EditRequest):
+            return  # an empty answer is a good one, and the gate of next edits judges the others
         last = said.last or Delta()
         schema = self._request.schema if isinstance(self._request, ChatRequest) else None
         calls = last.tool_calls
@@ -380,7 +388,7 @@ class Route:
         return False
 
 
-def _only_prefill(request: InfillRequest | ChatRequest) -> bool:
+def _only_prefill(request: InfillRequest | EditRequest | ChatRequest) -> bool:
     return isinstance(request, InfillRequest) and request.prefill_only
 
 

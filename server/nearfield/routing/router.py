@@ -28,7 +28,7 @@ from nearfield.routing.request_context import Offer, RequestContext, Task
 from nearfield.routing.route import Restart, Route, no_provider, reason
 from nearfield.routing.store import Store
 from nearfield.routing.tasks import RoleChoice, choose, usual_role
-from nearfield.types import ChatRequest, InfillRequest
+from nearfield.types import ChatRequest, EditForm, EditRequest, InfillRequest
 
 __all__ = [
     "STAND_INS",
@@ -100,6 +100,17 @@ class Router:
             context = replace(context, workspace="", accepted=(), ask=None)
         role = usual_role(self._config, Task.COMPLETE)
         return Route(self._pool, role, request, context)
+
+    def edit(self, request: EditRequest, context: RequestContext | None = None) -> Route:
+        """Rewrite a window by the candidates of the role for next edits."""
+        context = replace(context or RequestContext(), task=Task.EDIT)
+        return Route(self._pool, usual_role(self._config, Task.EDIT), request, context)
+
+    def edit_form(self, workspace: str = "") -> EditForm:
+        """Return the form in which the first candidate for next edits is asked; `NONE` where there
+        is no candidate."""
+        found = self.candidates(usual_role(self._config, Task.EDIT), workspace)
+        return found[0].capabilities.edit if found else EditForm.NONE
 
     def chat(
         self, request: ChatRequest, role: str = "", context: RequestContext | None = None

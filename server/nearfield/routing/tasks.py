@@ -14,6 +14,8 @@ from nearfield.types import ChatRequest, Role
 
 TASK_ROLES: dict[Task, str] = {
     Task.COMPLETE: "complete",
+    Task.EDIT: "edit",
+    Task.EDIT: "edit",
     Task.EXPLAIN: "fast",
     Task.DOCUMENT: "fast",
     Task.SNIPPET: "fast",
@@ -37,7 +39,7 @@ MANY_CHARACTERS = 24_000
 MANY_TURNS = 8
 
 # Small models explain and name code well, and the threshold was measured on writing code.
-ALWAYS_SIMPLE = (Task.EXPLAIN, Task.DOCUMENT, Task.COMPLETE, Task.EMBED)
+ALWAYS_SIMPLE = (Task.EXPLAIN, Task.DOCUMENT, Task.COMPLETE, Task.EDIT, Task.EMBED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def test_every_shipped_entry_is_sound(entry: ModelEntry) -> None:
     # A hash without a size, or the other way round, would be a figure from nowhere.
     assert bool(entry.sha256) == bool(entry.bytes)
     # The base models of a family fill in; who chats has a template for it.
-    assert entry.instruct or entry.fills_in or entry.is_static
+    assert entry.instruct or entry.fills_in or entry.edit_form or entry.is_static
     assert bool(entry.chat) == ("chat" in entry.roles)
     for source in entry.sources:
         if isinstance(source, HubSource):

@@ -64,9 +64,28 @@ def test_recommendations(
         assert not item.installed
         if item.role == "search":
             continue
+        if item.role == "edit":
+            assert item.entry.edit_form and item.entry.hub_only
+            continue
         assert machine.words() in item.reason
         # What only the hub has comes with one that can be had without it.
         assert bool(item.otherwise) == item.entry.hub_only
+
+
+@pytest.mark.parametrize(
+    ("machine", "expected"),
+    [
+        (Machine(memory=1 * GIB, cores=1, free_disk=GIB), None),
+        (Machine(memory=4 * GIB, cores=2, free_disk=100 * GIB), "sweep-next-edit-0.5b"),
+        (Machine(memory=8 * GIB, cores=2, free_disk=100 * GIB), "sweep-next-edit-1.5b"),
+        (Machine(64 * GIB, 16, 100 * GIB, "RTX", 24 * GIB), "zeta-2.1"),
+    ],
+)
+def test_a_model_for_next_edits_is_recommended(
+    environ: dict[str, str], machine: Machine, expected: str | None
+) -> None:
+    advice = {item.role: item.entry.name for item in recommend(Catalog.load(environ), machine)}
+    assert advice.get("edit") == expected
 
 
 @pytest.mark.parametrize(

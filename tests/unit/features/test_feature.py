@@ -22,7 +22,7 @@ FEATURES = (
     "Recorder",
     "Explainer",
     "Reviewer",
-    "Warm",
+    "PromptCache",
     "Knowledge",
 )
 

@@ -13,7 +13,17 @@ from nearfield.types import GIVEN_UP, Reason, Trace
 
 TRACE = Trace("1", "textDocument/completion", "file:///a.py", 1, "", "", "", 1.0, False)
 
-NEEDS_NO_ADVICE = {*GIVEN_UP, Reason.SHOWN, Reason.REPEATS, Reason.NOTHING, Reason.REFUSED}
+NEEDS_NO_ADVICE = {
+    *GIVEN_UP,
+    Reason.SHOWN,
+    Reason.REPEATS,
+    Reason.NOTHING,
+    Reason.REFUSED,
+    Reason.UNDOES,
+    Reason.DELETES,
+    Reason.UNRELATED,
+    Reason.TOO_LARGE,
+}
 
 
 @pytest.mark.parametrize("reason", list(Reason))

@@ -1,4 +1,4 @@
-"""The calls of a function whose parameters were changed, and how each of them has to change."""
+"""Calls of a function whose parameters were changed, and the arguments that each then needs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import tree_sitter
 
 from nearfield.features.next_edit.members import member_of, members, receiver
 from nearfield.features.next_edit.parameters import (
-    Call,
-    Change,
+    CallArguments,
     Parameter,
+    SignatureChange,
     arguments,
     fits,
     held,
@@ -35,7 +35,7 @@ __all__ = [
     "value_in",
 ]
 
-MOSTCALLS = 100
+MAX_CALLS = 100
 CALLS = frozenset({"call", "call_expression", "new_expression"})
 _CONSTRUCTORS = frozenset({"__init__", "constructor"})
 _METHODS = frozenset({"function_definition", "method_definition", "method_declaration"})
@@ -49,7 +49,7 @@ _BARE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A function of a document: its name, where that is, and what it takes."""
+    """A function of a document: its name, the span of that, and its parameters."""
 
     name: str
     place: Span
@@ -57,7 +57,7 @@ class Signature:
 
 
 def signature_at(parsed: Parsed, span: Span) -> Signature | None:
-    """The function in whose list of parameters `span` is."""
+    """Return the function whose parameter list holds `span`."""
     holder = list_at(parsed, span)
     function = holder.parent if holder is not None else None
     own = name_node(function) if function is not None else None
@@ -68,7 +68,7 @@ def signature_at(parsed: Parsed, span: Span) -> Signature | None:
 
 
 def list_at(parsed: Parsed, span: Span) -> tree_sitter.Node | None:
-    """The list of parameters of a function with a name that holds `span`, between its brackets."""
+    """Return the parameter list of a named function that holds `span` between its brackets."""
     for node in reversed(parsed.path_to(max(span.start - 1, 0))):
         if node.type not in parsed.language.functions:
             continue
@@ -81,7 +81,7 @@ def list_at(parsed: Parsed, span: Span) -> tree_sitter.Node | None:
 
 
 def calls_of(parsed: Parsed, signature: Signature) -> list[Span]:
-    """Where the calls that fit `signature` have their arguments, brackets and all."""
+    """Return the spans of the arguments, with brackets, of the calls that fit `signature`."""
     uses = uses_of(parsed, signature.place)
     if uses is None or not uses.bound:
         return []
@@ -89,7 +89,7 @@ def calls_of(parsed: Parsed, signature: Signature) -> list[Span]:
     if uses.owner and signature.name in _CONSTRUCTORS:
         places = [parsed.span(one) for one in named(parsed, uses.owner, uses.within)]
     found: list[Span] = []
-    for place in places[:MOSTCALLS]:
+    for place in places[:MAX_CALLS]:
         holder = _brackets(parsed, place)
         call = arguments(holder) if holder is not None else None
         if holder is not None and call is not None and fits(call, signature.takes):
@@ -98,10 +98,13 @@ def calls_of(parsed: Parsed, signature: Signature) -> list[Span]:
 
 
 def corrected(
-    call: Call, change: Change, before: Sequence[Parameter], value: Callable[[Parameter], str]
+    call: CallArguments,
+    change: SignatureChange,
+    before: Sequence[Parameter],
+    value: Callable[[Parameter], str],
 ) -> str | None:
-    """What is to stand between the brackets of a call that fitted `before`; None where nothing has
-    to change, or it is not certain what."""
+    """Return the new text between the brackets of a call that fitted `before`; None where nothing
+    has to change, or the change is not certain."""
     if change.order:
         return _reordered(call, change.order)
     if change.removed:
@@ -111,13 +114,13 @@ def corrected(
 
 def value_in(
     parsed: Parsed,
-    shown: Sequence[Call],
+    shown: Sequence[CallArguments],
     after: Sequence[Parameter],
     holder: tree_sitter.Node,
 ) -> Callable[[Parameter], str]:
-    """What the call with the brackets `holder` is to pass for a new parameter, "" for nothing that
-    is certain: what the user has passed in a call that is corrected already (`shown`), what has the
-    parameter's own name there, or the only parameter there of its type."""
+    """Return a function that says what the call with the brackets `holder` passes for a new
+    parameter, "" for nothing certain. It is what the user passed in a corrected call (`shown`), a
+    variable of the parameter's name, or the only parameter of its type."""
     by_place = [one.name for one in after if not one.named]
 
     def value(wanted: Parameter) -> str:
@@ -132,8 +135,8 @@ def value_in(
     return value
 
 
-def _given(call: Call, name: str, by_place: Sequence[str]) -> str:
-    """The text that `call` passes for the parameter `name`, "" for none."""
+def _given(call: CallArguments, name: str, by_place: Sequence[str]) -> str:
+    """Return the text that `call` passes for the parameter `name`, "" for none."""
     for one in call.arguments:
         if one.name == name:
             return one.text
@@ -142,7 +145,7 @@ def _given(call: Call, name: str, by_place: Sequence[str]) -> str:
 
 
 def _brackets(parsed: Parsed, place: Span) -> tree_sitter.Node | None:
-    """The arguments of the call whose function's name is at `place`."""
+    """Return the arguments of the call whose function's name is at `place`."""
     path = parsed.path_to(place.start)
     for node in reversed(path[:-1]):
         if node.type in CALLS:
@@ -155,7 +158,7 @@ def _brackets(parsed: Parsed, place: Span) -> tree_sitter.Node | None:
     return None
 
 
-def _reordered(call: Call, order: tuple[int, ...]) -> str | None:
+def _reordered(call: CallArguments, order: tuple[int, ...]) -> str | None:
     if any(one.name for one in call.arguments):
         return None
     # Those at the end may be left out, if what is passed stays together.
@@ -167,7 +170,7 @@ def _reordered(call: Call, order: tuple[int, ...]) -> str | None:
 
 
 def _without(
-    call: Call, removed: tuple[tuple[int, Parameter], ...], before: Sequence[Parameter]
+    call: CallArguments, removed: tuple[tuple[int, Parameter], ...], before: Sequence[Parameter]
 ) -> str | None:
     gone = {one.name for _, one in removed}
     by_place = [one.name for one in before if not one.named]
@@ -188,7 +191,7 @@ def _without(
 
 
 def _with(
-    call: Call,
+    call: CallArguments,
     added: tuple[tuple[int, Parameter], ...],
     value: Callable[[Parameter], str],
 ) -> str | None:
@@ -211,8 +214,8 @@ def _with(
     return _replaced(call, inserts) if inserts else None
 
 
-def _behind(call: Call, count: int, text: str) -> tuple[int, int, str]:
-    """Puts `text` behind the first `count` arguments."""
+def _behind(call: CallArguments, count: int, text: str) -> tuple[int, int, str]:
+    """Return the insertion of `text` after the first `count` arguments."""
     if count:
         end = call.places[count - 1][1]
         return end, end, f", {text}"
@@ -220,7 +223,7 @@ def _behind(call: Call, count: int, text: str) -> tuple[int, int, str]:
     return start, start, f"{text}, " if call.arguments else text
 
 
-def _replaced(call: Call, parts: Sequence[tuple[int, int, str]]) -> str:
+def _replaced(call: CallArguments, parts: Sequence[tuple[int, int, str]]) -> str:
     text = call.inside
     # From the end; at one place the later one comes first, so that they stand in order.
     for _, (start, end, new) in sorted(
@@ -254,7 +257,7 @@ def is_known(parsed: Parsed, holder: tree_sitter.Node, name: str) -> bool:
 
 
 def _of_type(parsed: Parsed, holder: tree_sitter.Node, kind: str) -> str:
-    """The only parameter of the function around a call that is of the type."""
+    """Return the only parameter of the type in the function around a call."""
     function = function_at(parsed, holder)
     own = held(function) if function is not None else None
     takes = parameters(parsed, own) if own is not None else None
@@ -265,7 +268,7 @@ def _of_type(parsed: Parsed, holder: tree_sitter.Node, kind: str) -> str:
 
 
 def _own_member(parsed: Parsed, holder: tree_sitter.Node, name: str) -> str:
-    """The field `name` of the object whose method is around a call, as it is reached there."""
+    """Return the expression for the field `name` of the object whose method is around a call."""
     function = function_at(parsed, holder)
     own = name_node(function) if function is not None else None
     owner = member_of(parsed, own) if own is not None else None
@@ -287,7 +290,7 @@ def _own_member(parsed: Parsed, holder: tree_sitter.Node, name: str) -> str:
 
 
 def brackets_at(parsed: Parsed, span: Span) -> tree_sitter.Node | None:
-    """The node of a call's arguments that is just `span`."""
+    """Return the node of a call's arguments whose span is `span`."""
     for node in reversed(parsed.path_to(span.start)):
         if parsed.span(node) == span:
             up = node.parent

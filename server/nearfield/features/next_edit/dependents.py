@@ -1,7 +1,7 @@
-"""From what was changed to what else has to change: plain functions of texts and trees.
+"""The places that depend on a change, and the edits that they need: functions of texts and trees.
 
-`dependents_of` finds, in the text before a burst, the places that depend on what it changed; it
-runs once for a burst. `edits_of` says what they have to become, by what the burst reads now.
+`dependents_of` finds the places in the text before a burst, once for each burst. `edits_of` says
+what they become by what the burst reads now.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from nearfield.features.next_edit.calls import (
     signature_at,
     value_in,
 )
-from nearfield.features.next_edit.definition import definition_of, extended
 from nearfield.features.next_edit.edit_history import (
     EditGroup,
     EditTarget,
@@ -25,7 +24,13 @@ from nearfield.features.next_edit.edit_history import (
     is_word,
     word_around,
 )
-from nearfield.features.next_edit.parameters import Change, Parameter, arguments, changed, fits
+from nearfield.features.next_edit.parameters import (
+    Parameter,
+    SignatureChange,
+    arguments,
+    changed,
+    fits,
+)
 from nearfield.features.next_edit.renaming import Renamed, is_renaming
 from nearfield.features.next_edit.repeat import is_no_worse
 from nearfield.features.next_edit.uses import uses_of
@@ -36,40 +41,33 @@ from nearfield.types import Edit, Span
 
 __all__ = ["Dependents", "Renamed", "Signed", "dependents_of", "edits_of", "may_matter", "names_of"]
 
-LOOKED_BACK = 2000
+MAX_LOOKBACK_CHARS = 2000
 """A list of parameters opens at most this many characters before a place in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """The burst changed what a function takes."""
+    """The burst changed the parameters of a function."""
 
     signature: Signature
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
-    """The burst changed what a call passes to a function that takes these."""
-
-    takes: tuple[Parameter, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Dependents:
-    """What depends on a burst: spans of the text before it."""
+    """Spans, of the text before a burst, that depend on it."""
 
-    cause: Renamed | Signed | Passed
+    cause: Renamed | Signed
     spans: tuple[Span, ...]
 
 
 def may_matter(before: str, was: Span) -> bool:
-    """Whether a burst at `was` can have changed a name or a list of parameters, by a look at the
-    text alone: most typing has not, and then nothing is parsed."""
+    """Return whether a burst at `was` can have changed a name or a parameter list. It looks at the
+    text alone: most typing has changed neither, and then nothing is parsed."""
     word = word_around(before, was)
     if word.start < word.end and is_word(before[word.start : word.end]):
         return True
     depth = 0
-    for char in reversed(before[max(0, was.start - LOOKED_BACK) : was.start]):
+    for char in reversed(before[max(0, was.start - MAX_LOOKBACK_CHARS) : was.start]):
         if char in ")]}":
             depth += 1
         elif char in "([{":
@@ -80,7 +78,7 @@ def may_matter(before: str, was: Span) -> bool:
 
 
 def dependents_of(before: Parsed, was: Span) -> list[Dependents]:
-    """What depends on the text at `was`, by the tree before it was changed."""
+    """Return what depends on the text at `was`, by the tree before it was changed."""
     found: list[Dependents] = []
     word = word_around(before.text, was)
     if word.start < word.end and is_word(before.text[word.start : word.end]):
@@ -90,13 +88,11 @@ def dependents_of(before: Parsed, was: Span) -> list[Dependents]:
     signature = signature_at(before, was)
     if signature is not None and (calls := calls_of(before, signature)):
         found.append(Dependents(Signed(signature), tuple(calls)))
-    if signature is None and (called := definition_of(before, was)) is not None:
-        found.append(Dependents(Passed(called.takes), (called.span,)))
     return found
 
 
 def names_of(text: str, burst: EditGroup, group: Group) -> tuple[str, str] | None:
-    """The old and the new name where `burst` is a renaming; `text` is that of now."""
+    """Return the old and the new name where `burst` is a renaming; `text` is the current text."""
     if not isinstance(group.cause, Renamed):
         return None
     word = word_around(text, burst.now)
@@ -104,17 +100,11 @@ def names_of(text: str, burst: EditGroup, group: Group) -> tuple[str, str] | Non
 
 
 def edits_of(now: Parsed, burst: EditGroup, group: Group) -> list[tuple[EditTarget, Edit]]:
-    """What the open sites of `group` have to become in the text of `now`."""
+    """Return the edits of the open sites of `group` in the text of `now`."""
     if isinstance(group.cause, Renamed):
         return _renamed(now, burst, group.cause, group.sites)
     if isinstance(group.cause, Signed):
         return _corrected(now, burst, group.cause.signature, group.sites)
-    if isinstance(group.cause, Passed):
-        takes = group.cause.takes
-        found = [
-            (one, extended(now, burst.now, one.span, takes)) for one in group.sites if one.open
-        ]
-        return [(one, edit) for one, edit in found if edit is not None and is_no_worse(now, edit)]
     return []
 
 
@@ -161,10 +151,10 @@ def _call(
     site: EditTarget,
     before: tuple[Parameter, ...],
     after: tuple[Parameter, ...],
-    change: Change,
+    change: SignatureChange,
     sites: Sequence[EditTarget],
 ) -> Edit | None:
-    """What the call at `site` has to become."""
+    """Return the edit that the call at `site` needs."""
     holder = brackets_at(now, site.span) if site.open else None
     call = arguments(holder) if holder is not None else None
     if holder is None or call is None or not fits(call, before):

@@ -1,9 +1,9 @@
-"""From two changed lines to the rule that was behind both.
+"""The rule that explains two changed lines.
 
-They are put side by side, token by token: what is the same in both is constant, what differs is a
-hole, and the new text may hold what a hole holds, also in another form (`rect.width` to
-`rect.getWidth()` tells what becomes of `rect.height`). A rule has as little of the lines as names
-what was changed.
+The lines are compared token by token. What is the same in both is constant, what differs is a hole.
+The new text may hold what a hole holds, also in another spelling: `rect.width` to `rect.getWidth()`
+tells what becomes of `rect.height`. A rule keeps as few tokens of the lines as name what was
+changed.
 """
 
 from __future__ import annotations
@@ -14,13 +14,25 @@ from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import product
 
-from nearfield.features.next_edit.rewrite import FORMS, MOST_TOKENS, Filled, Hole, Rewrite
-from nearfield.features.next_edit.tokens import Kind, Token, has_comma, is_balanced, tokens_of
+from nearfield.features.next_edit.rewrite import (
+    FORMS,
+    MAX_LINE_TOKENS,
+    Filled,
+    Rewrite,
+    RewriteHole,
+)
+from nearfield.features.next_edit.tokens import (
+    LineToken,
+    TokenKind,
+    has_comma,
+    is_balanced,
+    tokens_of,
+)
 from nearfield.syntax.differences import changed_span
 
-__all__ = ["Change", "rewrite_of"]
+__all__ = ["LineChange", "rewrite_of"]
 
-LEAST_WORD = 3
+MIN_WORD_LENGTH = 3
 """A word of fewer letters names nothing that another line must mean too."""
 _COMMON = frozenset(
     f"""
@@ -32,24 +44,24 @@ _COMMON = frozenset(
 ) - {"assert"}
 """Words that are everywhere: that one of them was changed twice says nothing of a third place."""
 _MARKED = frozenset({"(", "=", ":", "."})
-"""What follows the name of what is called, passed or set, or whose member is meant."""
+"""Tokens after the name of something that is called, passed, set, or whose member is used."""
 _NEVER_BEFORE = frozenset({".", "def", "func", "function", "class"})
-"""What makes another thing of the name behind it."""
-LEAST_SAME = 4
+"""Tokens after which an identifier is a different symbol (attribute, definition)."""
+MIN_SAME_TOKENS = 4
 """Tokens of two lines that were the same, and are so again: enough to mean them, too."""
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """What became of a line; both without the blanks at their ends."""
+class LineChange:
+    """A line before and after, without the blanks at its ends."""
 
     old: str
     new: str
 
 
-def rewrite_of(first: Change, second: Change) -> Rewrite | None:
-    """The rule behind both changes, one that names what is changed if there is such; None where
-    there is none, or where it would not have made both of them."""
+def rewrite_of(first: LineChange, second: LineChange) -> Rewrite | None:
+    """Return the rule that explains both changes, one that names what is changed if there is one.
+    None where there is none, or where it would not have made both of them."""
     unsure: Rewrite | None = None
     for in_strings in (False, True):
         one, two = (_Pair.of(change, in_strings) for change in (first, second))
@@ -68,59 +80,60 @@ def rewrite_of(first: Change, second: Change) -> Rewrite | None:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """A change in tokens: the first `same` are the same, and so are those from `old_end` and
-    `new_end` on."""
+    """A change in tokens: the first `same` are equal, and so are those from `old_end` and
+    `new_end`."""
 
-    old: list[Token]
-    new: list[Token]
+    old: list[LineToken]
+    new: list[LineToken]
     same: int
     old_end: int
     new_end: int
 
     @staticmethod
-    def of(change: Change, in_strings: bool) -> _Pair | None:
-        """None for what is no change of code, or too long."""
+    def of(change: LineChange, in_strings: bool) -> _Pair | None:
+        """Return None for what is no change of code, or too long."""
         old, new = tokens_of(change.old, in_strings), tokens_of(change.new, in_strings)
-        if not old or not new or max(len(old), len(new)) > MOST_TOKENS:
+        if not old or not new or max(len(old), len(new)) > MAX_LINE_TOKENS:
             return None
         gone, put = changed_span(_texts(old), _texts(new))
         return _Pair(old, new, gone.start, gone.end, gone.start + put)
 
     @property
     def is_renamed(self) -> bool:
-        """Whether one word became another one."""
+        """Return whether one word became another one."""
         changed = (self.old[self.same : self.old_end], self.new[self.same : self.new_end])
-        return all(len(one) == 1 and one[0].kind is Kind.WORD for one in changed)
+        return all(len(one) == 1 and one[0].kind is TokenKind.WORD for one in changed)
 
 
 Before = Callable[[_Pair], int | None]
-"""How many tokens before what was changed belong to a rule; None where there are no such."""
+"""Returns the number of tokens before the change that belong to a rule; None for no such."""
 
 
 def _itself(pair: _Pair) -> int | None:
-    """None: what was changed is named itself, as a member with its dot."""
+    """Return no context: the changed token is itself the anchor, with the dot of a member."""
     dotted = pair.same and pair.old[pair.same - 1].text == "." and pair.same < pair.old_end
     return 1 if dotted else 0
 
 
 def _name(pair: _Pair) -> int | None:
-    """The name before it: a keyword's, a key, what is assigned to, whose member it is."""
+    """Return the context of the name before it: a keyword, a key, an assigned variable, an
+    owner."""
     for back in range(1, 4):
         if back > pair.same or pair.old[pair.same - back].text in "([{,":
             return None
-        if pair.old[pair.same - back].kind is Kind.WORD:
+        if pair.old[pair.same - back].kind is TokenKind.WORD:
             return back
     return None
 
 
 def _call(pair: _Pair) -> int | None:
-    """The name before the bracket that is around it, with a dot before that."""
+    """Return the context of the called name whose brackets hold it, with a dot before that."""
     depth = 0
     for at in range(pair.same - 1, 0, -1):
         text = pair.old[at].text
         depth += (text in ")]}") - (text in "([{")
         if depth < 0:
-            if pair.old[at - 1].kind is not Kind.WORD:
+            if pair.old[at - 1].kind is not TokenKind.WORD:
                 return None
             dotted = at > 1 and pair.old[at - 2].text == "."
             return pair.same - at + 1 + dotted
@@ -128,12 +141,12 @@ def _call(pair: _Pair) -> int | None:
 
 
 def _line(pair: _Pair) -> int | None:
-    """All."""
+    """Use every token before the change as context."""
     return pair.same
 
 
 def _between(one: _Pair, two: _Pair, before: Before, in_strings: bool) -> Rewrite | None:
-    """The rule behind both, with so much of the lines as `before` says."""
+    """Return the rule behind both, with the context that `before` takes."""
     backs = (before(one), before(two))
     if backs[0] is None or backs[1] is None:
         return None
@@ -144,7 +157,7 @@ def _between(one: _Pair, two: _Pair, before: Before, in_strings: bool) -> Rewrit
     renamed = all(pair.is_renamed for pair in pairs) and "(" not in behind
     more = 0
     if whole:
-        more = MOST_TOKENS
+        more = MAX_LINE_TOKENS
     elif all(behind) and not renamed:
         added = all(pair.same == pair.old_end for pair in pairs) and behind[0] == behind[1]
         more = int(added or _is_mark(behind) or any(_is_spaced_anew(pair) for pair in pairs))
@@ -158,7 +171,7 @@ def _between(one: _Pair, two: _Pair, before: Before, in_strings: bool) -> Rewrit
     else:
         return None
     pattern = pattern if whole else _widened(pattern)
-    same = not holes and len(pattern) >= LEAST_SAME
+    same = not holes and len(pattern) >= MIN_SAME_TOKENS
     not_behind = frozenset("(" if renamed else "(.[") - set(behind)
     edges = {p.old[s - 1].text if s else "" for p, s in zip(pairs, starts, strict=True)}
     return Rewrite(
@@ -175,23 +188,23 @@ def _between(one: _Pair, two: _Pair, before: Before, in_strings: bool) -> Rewrit
 
 
 def _is_mark(texts: Sequence[str]) -> bool:
-    """Return whether it is the same mark."""
+    """Return whether both are the same punctuation mark."""
     return texts[0] == texts[1] and not texts[0][0].isalnum() and texts[0][0] != "_"
 
 
 def _is_spaced_anew(pair: _Pair) -> bool:
-    """Return whether what follows the change stands otherwise behind it than before."""
+    """Return whether the blanks between the change and what follows it differ."""
     return pair.old[pair.old_end].before != pair.new[pair.new_end].before
 
 
-Pieces = list[tuple[list[Token], list[Token]]]
-"""What belongs together in two lines."""
+Pieces = list[tuple[list[LineToken], list[LineToken]]]
+"""Corresponding pieces of two lines."""
 
 
-def _pattern(pieces: Pieces) -> tuple[tuple[str | Hole, ...], Pieces]:
-    """What both have, with holes where they differ, and what these hold; nothing where one lacks
-    what the other has."""
-    pattern: list[str | Hole] = []
+def _pattern(pieces: Pieces) -> tuple[tuple[str | RewriteHole, ...], Pieces]:
+    """Return the tokens that both have, with holes where they differ, and what the holes hold. Both
+    are empty where one lacks what the other has."""
+    pattern: list[str | RewriteHole] = []
     holes: Pieces = []
     for left, right in pieces:
         sides = ([token.text for token in left], [token.text for token in right])
@@ -201,29 +214,31 @@ def _pattern(pieces: Pieces) -> tuple[tuple[str | Hole, ...], Pieces]:
         single = len(left) == len(right) == 1 and left[0].kind is right[0].kind
         if not all(sides) or not all(is_balanced(side) for side in sides):
             return (), []
-        if single and left[0].kind is Kind.MARK:
+        if single and left[0].kind is TokenKind.MARK:
             return (), []
         commas = any(has_comma(side) for side in sides)
-        pattern.append(Hole(len(holes), left[0].kind if single else None, commas))
+        pattern.append(RewriteHole(len(holes), left[0].kind if single else None, commas))
         holes.append((left, right))
     return tuple(pattern), holes
 
 
-def _widened(pattern: Sequence[str | Hole]) -> tuple[str | Hole, ...]:
-    """`pattern`, where any value will do as an argument."""
+def _widened(pattern: Sequence[str | RewriteHole]) -> tuple[str | RewriteHole, ...]:
+    """Return `pattern` with holes for any value where an argument is a hole."""
     found = list(pattern)
     for at, one in enumerate(found):
         last = at + 1 == len(found)
         opened = at > 0 and found[at - 1] in ("(", ",")
-        if isinstance(one, Hole) and opened and (last or found[at + 1] in (",", ")")):
+        if isinstance(one, RewriteHole) and opened and (last or found[at + 1] in (",", ")")):
             found[at] = replace(one, kind=None)
     return tuple(found)
 
 
-def _aligned(one: list[Token], two: list[Token]) -> Pieces:
-    """The pieces of both that belong together; lines of the same form token by token."""
+def _aligned(one: list[LineToken], two: list[LineToken]) -> Pieces:
+    """Return the pieces of both that correspond; lines of the same form token by token."""
     if [token.kind for token in one] == [token.kind for token in two]:
-        marks = [(a.text, b.text) for a, b in zip(one, two, strict=True) if a.kind is Kind.MARK]
+        marks = [
+            (a.text, b.text) for a, b in zip(one, two, strict=True) if a.kind is TokenKind.MARK
+        ]
         if all(a == b for a, b in marks):
             return [([a], [b]) for a, b in zip(one, two, strict=True)]
     matcher = SequenceMatcher(
@@ -232,8 +247,8 @@ def _aligned(one: list[Token], two: list[Token]) -> Pieces:
     return [(one[i1:i2], two[j1:j2]) for _, i1, i2, j1, j2 in matcher.get_opcodes()]
 
 
-def _by_arguments(one: list[Token], two: list[Token]) -> Pieces:
-    """From left to right: where they differ, all until the next comma or closing bracket."""
+def _by_arguments(one: list[LineToken], two: list[LineToken]) -> Pieces:
+    """Return the pieces from left to right: a difference lasts until a comma or closing bracket."""
     pieces: Pieces = []
     left = right = 0
     while left < len(one) and right < len(two):
@@ -249,7 +264,7 @@ def _by_arguments(one: list[Token], two: list[Token]) -> Pieces:
     return [*pieces, (one[left:], two[right:])]
 
 
-def _argument_end(tokens: list[Token], at: int) -> int:
+def _argument_end(tokens: list[LineToken], at: int) -> int:
     depth = 0
     while at < len(tokens):
         text = tokens[at].text
@@ -260,8 +275,8 @@ def _argument_end(tokens: list[Token], at: int) -> int:
     return at
 
 
-def _around_middle(one: list[Token], two: list[Token]) -> Pieces:
-    """All between what both begin with and what both end with as one piece."""
+def _around_middle(one: list[LineToken], two: list[LineToken]) -> Pieces:
+    """Return one piece for all between the common beginning and the common end."""
     most = min(len(one), len(two))
     gone, _ = changed_span(_texts(one), _texts(two))
     same, behind = gone.start, len(one) - gone.end
@@ -273,8 +288,8 @@ def _around_middle(one: list[Token], two: list[Token]) -> Pieces:
 
 
 def _output(pieces: Pieces, holes: Pieces) -> list[tuple[str | Filled, str]] | None:
-    """The new text with the blanks before each piece; None where it says in one line what the
-    line does not tell."""
+    """Return the new text with the blanks before each piece; None where one line's new text holds
+    what the line does not tell."""
     written: list[tuple[str | Filled, str]] = []
     last = -1
     for left, right in pieces:
@@ -299,9 +314,8 @@ def _output(pieces: Pieces, holes: Pieces) -> list[tuple[str | Filled, str]] | N
     return written
 
 
-def _held(left: list[Token], right: list[Token], holes: Pieces, last: int) -> Filled | None:
-    """The hole that holds just these; the first behind the `last` one, as most stay in their
-    order."""
+def _held(left: list[LineToken], right: list[LineToken], holes: Pieces, last: int) -> Filled | None:
+    """Return the hole that holds these; the first after `last`, as most keep their order."""
     texts = ([token.text for token in left], [token.text for token in right])
     found = [
         number
@@ -312,7 +326,7 @@ def _held(left: list[Token], right: list[Token], holes: Pieces, last: int) -> Fi
 
 
 def _formed(left: str, right: str, holes: Pieces) -> Filled | None:
-    """A hole of one token from which both are made in the same way."""
+    """Return a hole of one token from which both are made in the same way."""
     for number, (a, b) in enumerate(holes):
         if len(a) != 1 or len(b) != 1:
             continue
@@ -327,9 +341,9 @@ def _formed(left: str, right: str, holes: Pieces) -> Filled | None:
     return None
 
 
-def _is_named(pattern: Sequence[str | Hole], written: Sequence[str | Filled]) -> bool:
-    """Whether the rule says what is changed: the name of what is called or passed, a member, a key,
-    or a name that becomes another one."""
+def _is_named(pattern: Sequence[str | RewriteHole], written: Sequence[str | Filled]) -> bool:
+    """Return whether the rule names what is changed: what is called or passed, a member, a key, or
+    a name that becomes another one."""
     words = [one for one in pattern if isinstance(one, str) and _tells(one)]
     if len(pattern) == len(written) == 1:
         return bool(words)
@@ -344,10 +358,10 @@ def _is_named(pattern: Sequence[str | Hole], written: Sequence[str | Filled]) ->
 
 
 def _tells(word: str) -> bool:
-    return len(word) >= LEAST_WORD and word.isidentifier() and word not in _COMMON
+    return len(word) >= MIN_WORD_LENGTH and word.isidentifier() and word not in _COMMON
 
 
-def _explains(rule: Rewrite, change: Change) -> bool:
+def _explains(rule: Rewrite, change: LineChange) -> bool:
     """Return whether the rule makes just this change of the line."""
     text, moved = change.old, 0
     found = rule.matches(change.old)
@@ -362,5 +376,5 @@ def _plain(text: str) -> str:
     return "".join(text.split())
 
 
-def _texts(tokens: Sequence[Token]) -> list[str]:
+def _texts(tokens: Sequence[LineToken]) -> list[str]:
     return [token.text for token in tokens]

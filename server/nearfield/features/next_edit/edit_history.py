@@ -1,7 +1,7 @@
-"""What the user changes in a document, place by place, and where other places have moved to.
+"""The user's changes of a document, place by place, and where other places have moved to.
 
-A burst is what was typed at one place without leaving it: `was` of the text before became `now`.
-No tree is needed for this, and no text is copied: it runs at every keystroke.
+A burst is what was typed at one place without leaving it: `was` of the text before became `now`. No
+tree is needed for this, and no text is copied: it runs at every keystroke.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from nearfield.types import Edit, Span
 
 __all__ = ["EditGroup", "EditTarget", "Followed", "Group", "follow", "is_word", "word_around"]
 
-BURSTS_KEPT = 12
+MAX_BURSTS = 12
 """Places changed last, of which a line that is rewritten takes three or four; each refers to the
 whole text as it was before."""
-EDITS_KEPT = 400
+MAX_EDITS = 400
 """Keystrokes that a burst is followed through before its sites are known; somebody asks sooner."""
-LONGEST = 200
+MAX_EDIT_CHARS = 200
 """Characters put in at once; more is pasted code or a formatter, not a name or a parameter."""
-MOST_AT_ONCE = 50
+MAX_EDITS_AT_ONCE = 50
 """Edits in one change; more is a formatter or a rename by another server."""
 _WORD = re.compile(r"\w+")
 
 
 @dataclass(slots=True)
 class EditTarget:
-    """A place that may have to change too. `span` is where it is now; it is closed once the user
-    has changed it, by hand or by accepting, or has dismissed what was offered for it."""
+    """A place that may have to change too. `span` is its current position. It is closed once the
+    user has changed it, by hand or by accepting, or has dismissed its offer."""
 
     id: str
     span: Span
     open: bool = True
 
     def follow(self, edit: Edit) -> bool:
-        """Move along with `edit`; whether it changed the site itself."""
+        """Move along with `edit`; return whether it changed the site itself."""
         moved = follow(self.span, edit)
         if moved is None:
             self.open = False
@@ -50,7 +50,8 @@ class EditTarget:
 
 @dataclass(slots=True)
 class Group:
-    """Sites that depend on a burst, or on several, for one reason (see work.py, series.py)."""
+    """Sites that depend on a burst, or on several, for one reason (see dependents.py,
+    series.py)."""
 
     cause: object
     sites: list[EditTarget]
@@ -58,9 +59,8 @@ class Group:
 
 @dataclass(slots=True)
 class EditGroup:
-    """See the module's docstring. `edits` are all of the document since `before`; `groups` is what
-    depends on it, None until somebody has looked; `at` is when the last edit of this place came, in
-    seconds."""
+    """A burst (see the module). `edits` are all of the document since `before`; `groups` is what
+    depends on it, None until that was looked up; `at` is the time of its last edit, in seconds."""
 
     before: str
     was: Span
@@ -71,12 +71,12 @@ class EditGroup:
     lost: bool = False
 
     def extend(self, edit: Edit, at: float) -> None:
-        """`edit` goes on at this place."""
+        """Add `edit`, which is at this place, to the burst."""
         left = max(self.now.start - edit.span.start, 0)
         right = max(edit.span.end - self.now.end, 0)
         if left or right:  # it takes in more of the text before: other sites may be meant
             self.was = Span(self.was.start - left, self.was.end + right)
-            self.groups = None if len(self.edits) <= EDITS_KEPT else []
+            self.groups = None if len(self.edits) <= MAX_EDITS else []
         grown = len(edit.text) - (edit.span.end - edit.span.start)
         start = min(self.now.start, edit.span.start)
         self.now = Span(start, max(self.now.end, edit.span.end) + grown)
@@ -84,11 +84,11 @@ class EditGroup:
 
     @property
     def is_partly_done(self) -> bool:
-        """Whether some of its sites were changed already."""
+        """Return whether some of its sites were changed already."""
         return any(not site.open for group in self.groups or () for site in group.sites)
 
     def touches(self, edit: Edit) -> bool:
-        """Return whether `edit` is at this place, be it at its very end."""
+        """Return whether `edit` is at this place, or at its very end."""
         return edit.span.start <= self.now.end and self.now.start <= edit.span.end
 
     def holds(self, edit: Edit) -> bool:
@@ -96,8 +96,8 @@ class EditGroup:
         return self.now.start <= edit.span.start and edit.span.end <= self.now.end
 
     def record(self, edit: Edit) -> bool:
-        """Let the sites follow `edit`; whether it changed one of them."""
-        if len(self.edits) <= EDITS_KEPT:
+        """Let the sites follow `edit`; return whether it changed one of them."""
+        if len(self.edits) <= MAX_EDITS:
             self.edits.append(edit)
         elif self.groups is None:
             self.lost = True
@@ -105,7 +105,7 @@ class EditGroup:
         return any(changed)
 
     def mapped(self, span: Span) -> Span | None:
-        """Where `span` of the text before is now; None when it was changed."""
+        """Return the position of `span` of the text before; None when it was changed."""
         found: Span | None = span
         for edit in self.edits:
             found = follow(found, edit) if found is not None else None
@@ -114,21 +114,22 @@ class EditGroup:
 
 @dataclass(slots=True)
 class Followed:
-    """One document: its text now, and what was changed in it, the last place last."""
+    """A document: its text, and what was changed in it, the last place last."""
 
     text: str
     version: int | None
     bursts: list[EditGroup] = field(default_factory=list[EditGroup])
     last: int = -1
-    """Where the last edit ended."""
+    """The end of the last edit, an offset."""
     series: list[Group] = field(default_factory=list[Group])
-    """What depends on no single burst."""
+    """Groups that depend on no single burst."""
     refused: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     """Old and new names of renamings that the user does not want."""
 
     def change(self, text: str, version: int | None, edits: Sequence[Edit], at: float) -> None:
-        """`edits`, each counted in the text after the one before, have led to `text`."""
-        if len(edits) > MOST_AT_ONCE:
+        """Follow `edits`, each counted in the text after the one before, which have led to
+        `text`."""
+        if len(edits) > MAX_EDITS_AT_ONCE:
             self.bursts.clear()
             self.series.clear()
         else:
@@ -140,7 +141,7 @@ class Followed:
 
     def _edit(self, before: str, edit: Edit, at: float) -> None:
         self.last = edit.span.start + len(edit.text)
-        small = len(edit.text) <= LONGEST and "\n" not in edit.text
+        small = len(edit.text) <= MAX_EDIT_CHARS and "\n" not in edit.text
         small = small and "\n" not in before[edit.span.start : edit.span.end]
         followed = [site.follow(edit) for group in self.series for site in group.sites]
         at_site, begun = any(followed), False
@@ -157,11 +158,11 @@ class Followed:
         if small and not at_site and not begun:
             now = Span(edit.span.start, edit.span.start + len(edit.text))
             self.bursts.append(EditGroup(before, edit.span, now, at, [edit]))
-        self.bursts = [one for one in self.bursts if not one.lost][-BURSTS_KEPT:]
+        self.bursts = [one for one in self.bursts if not one.lost][-MAX_BURSTS:]
 
 
 def follow(span: Span, edit: Edit) -> Span | None:
-    """Where `span` is after `edit`; None when the edit changed it."""
+    """Return the position of `span` after `edit`; None when the edit changed it."""
     if edit.span.end <= span.start:
         grown = len(edit.text) - (edit.span.end - edit.span.start)
         return Span(span.start + grown, span.end + grown)
@@ -169,7 +170,7 @@ def follow(span: Span, edit: Edit) -> Span | None:
 
 
 def word_around(text: str, span: Span) -> Span:
-    """`span` with the letters, digits and underscores that go on at either end."""
+    """Return `span` extended by the letters, digits and underscores at either end."""
     start, end = span.start, span.end
     while start and _is_part(text[start - 1]):
         start -= 1
@@ -184,8 +185,8 @@ def is_word(text: str) -> bool:
 
 
 def _ends(burst: EditGroup, before: str, edit: Edit) -> bool:
-    """Whether the burst is a name that was changed, and `edit` adds something behind it that is no
-    part of the name: the user goes on, and the name is what it is to be."""
+    """Return whether the burst changed a name, and `edit` adds something after it that is no part
+    of the name: then the name is complete."""
     if edit.span != Span(burst.now.end, burst.now.end) or not edit.text or _is_part(edit.text[0]):
         return False
     old, new = word_around(burst.before, burst.was), word_around(before, burst.now)

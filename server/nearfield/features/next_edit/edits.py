@@ -1,10 +1,10 @@
 """Next edits: after an edit that leaves other places of the document behind, what those have to
 become, the nearest below the cursor first.
 
-Found by the syntax tree and by what the user has just changed (work.py, series.py), and where
-neither says anything by a model (guess.py). Nothing is offered while a name is still being typed,
-or where it is not certain what is meant. Every offer is for the document as it is; a place that was
-changed or dismissed is not offered again.
+Found by the syntax tree (dependents.py) and by what the user has just changed (series.py), and,
+where these are silent, by a model (model_offers.py). Nothing is offered while a name is still being
+typed, or where it is not certain what is meant. Every offer is for the document as it is; a place
+that was changed or dismissed is not offered again.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from nearfield.features.next_edit.dependents import (
     names_of,
 )
 from nearfield.features.next_edit.edit_history import (
-    LONGEST,
+    MAX_EDIT_CHARS,
     EditGroup,
     EditTarget,
     Followed,
     Group,
     word_around,
 )
-from nearfield.features.next_edit.guess import Guesser
-from nearfield.features.next_edit.likely import likely_place
+from nearfield.features.next_edit.edit_model import ASK_SECONDS, EditModel
+from nearfield.features.next_edit.hunk_history import HunkHistory
+from nearfield.features.next_edit.model_offers import ModelOffers
 from nearfield.features.next_edit.series import (
-    changes_of,
     edits_of_series,
     find_series,
     goes_further,
     may_go_on,
-    take_guess,
 )
+from nearfield.features.trace import TraceLog
 from nearfield.routing.router import Router
 from nearfield.syntax.languages import Language, language_for
 from nearfield.syntax.parser import ParseCache, Parsed
@@ -55,13 +55,11 @@ from nearfield.types import Edit, Snapshot, Span
 
 __all__ = ["NextEdit", "NextEdits"]
 
+ASK_AFTER_SECONDS = 0.8
+"""No model is asked before the user has done nothing for this long; later than idle prefill begins,
+because what that evaluates is needed more often."""
 REST_SECONDS = 0.3
 """A name that was not typed on for this long is what it is to be, for now."""
-GUESS_AFTER_SECONDS = 0.8
-"""No model is asked before nobody has typed for this long; later than idle prefill begins, because
-what that reads is wanted more often."""
-NOWHERE = -1
-"""Where the cursor is when nobody has said."""
 DOCUMENTS_KEPT = 32
 IN_THREAD_CHARS = 10_000
 """In a longer text the looking up is done off the event loop."""
@@ -77,7 +75,7 @@ class NextEdit:
     old: str
     new: str
     by: str = "tree"
-    """What says so: "tree", "series" (what was done to other lines), or "model"."""
+    """The source of the offer: "tree", "series" (what was done to other lines), or "model"."""
 
 
 class NextEdits(Feature):
@@ -87,16 +85,17 @@ class NextEdits(Feature):
         self,
         cursor: Callable[[Snapshot, int], Awaitable[Cursor]],
         clock: Callable[[], float] = time.monotonic,
+        traces: TraceLog | None = None,
     ) -> None:
         self._cursor = cursor
         self._clock = clock
         self._followed: OrderedDict[str, Followed] = OrderedDict()
         self._before = ParseCache(4)
         self._made = 0
-        self.guesser = Guesser()
-        self._guessing: asyncio.Task[None] | None = None
-        self._guessed: Snapshot | None = None
-        """What the model is being asked about."""
+        self._recent = HunkHistory()
+        self.model = EditModel(self._recent, traces if traces is not None else TraceLog())
+        self._offers = ModelOffers(self.model, self._tree_of, self._named)
+        self._resting: asyncio.Task[None] | None = None
         self.configure(FolderConfigs(Config()))
 
     def opened(self, snapshot: Snapshot) -> None:
@@ -104,9 +103,9 @@ class NextEdits(Feature):
         self.closed(snapshot.uri)
 
     def configure(self, config: FolderConfigs, router: Router | None = None) -> None:
-        """Work by these settings and providers from now on."""
+        """Apply the settings; without a router no model is asked."""
         self.stop()
-        self.guesser.configure(config, router)
+        self.model.configure(config, router)
         self._configs, self._permitted = config, DocumentFilter(config)
 
     def _is_enabled(self, snapshot: Snapshot) -> bool:
@@ -116,18 +115,20 @@ class NextEdits(Feature):
         """Follow an edit."""
         before, after, edits = change.before, change.after, change.edits
         self.stop()
-        language = language_for(after.language, after.path)
-        if not self._is_enabled(after) or language is None or language.name not in SUPPORTED:
-            return
-        followed = self._followed.get(after.uri)
         if before is None:
             self.closed(after.uri)
-        elif edits:
+            self._recent.forget(after.uri)
+        if not self._is_enabled(after) or before is None or not edits:
+            return
+        if len(edits) == 1 and _is_coarse(edits[0]):
+            # A client that sends whole texts, or an editor that sends whole lines.
+            edits = difference(before.text, after.text)
+        self._recent.change(before, after, edits, self._clock())
+        language = language_for(after.language, after.path)
+        if language is not None and language.name in SUPPORTED:
+            followed = self._followed.get(after.uri)
             if followed is None or followed.text != before.text:
                 followed = self._followed[after.uri] = Followed(before.text, before.version)
-            if len(edits) == 1 and _is_coarse(edits[0]):
-                # A client that sends whole texts, or an editor that sends whole lines.
-                edits = difference(before.text, after.text)
             followed.change(after.text, after.version, edits, self._clock())
             self._followed.move_to_end(after.uri)
             while len(self._followed) > DOCUMENTS_KEPT:
@@ -153,7 +154,7 @@ class NextEdits(Feature):
                         return True
             if any(_close(group, edit_id) for group in followed.series):
                 return True
-        return False
+        return self._offers.dismiss(edit_id)
 
     def settle_seconds(self, snapshot: Snapshot, offset: int) -> float:
         """How long the cursor at `offset` must still rest before anything is offered."""
@@ -168,16 +169,64 @@ class NextEdits(Feature):
         followed = self._followed.get(snapshot.uri)
         return followed is not None and followed.last == offset
 
+    def rest(self, snapshot: Snapshot) -> None:
+        """Ask a model of this machine when the user goes on doing nothing, where no rule has an
+        offer."""
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+        if self._is_enabled(snapshot) and self._offers.can_rest(snapshot):
+            self._resting = run_task(self._when_resting(snapshot), "ask for the next edit at rest")
+
+    async def _when_resting(self, snapshot: Snapshot) -> None:
+        await asyncio.sleep(ASK_AFTER_SECONDS)
+        offset = self._recent.cursor(snapshot.uri)
+        if await self.offered(snapshot, offset) or self._permitted.reason(snapshot):
+            return
+        if not (self.is_typing(snapshot, offset) and _is_within_word(snapshot.text, offset)):
+            await self._offers.offered(snapshot, offset, ASK_SECONDS, is_wanted=False)
+
+    def stop(self) -> None:
+        """End a question to the model."""
+        if self._resting is not None:
+            self._resting.cancel()
+        self._resting = None
+        self._offers.stop()
+
+    async def aclose(self) -> None:
+        """End a question to the model, and wait until its stream is closed."""
+        await stop_task(self._resting)
+        await self._offers.aclose()
+
     async def offered(
         self, snapshot: Snapshot, offset: int, seconds: float = 0.0
     ) -> tuple[NextEdit, ...]:
-        """The next edits of `snapshot` for a cursor at `offset`; waits until it has rested, and up
-        to `seconds` for a model where nothing is certain. Nothing for a document that has gone on
-        meanwhile."""
-        if not self._is_followed(snapshot) or self._permitted.reason(snapshot):
+        """Return the next edits of `snapshot` for a cursor at `offset`, once it has rested; none
+        for a document that was changed meanwhile. Where no rule has one, a model is waited for, at
+        most `seconds`."""
+        if self._permitted.reason(snapshot) or not self._is_enabled(snapshot):
             return ()
         if (rest := self.settle_seconds(snapshot, offset)) > 0:
             await asyncio.sleep(rest)
+        if self.is_typing(snapshot, offset) and _is_within_word(snapshot.text, offset):
+            return ()  # what is typed before a name may become another one
+        if found := await self._by_rules(snapshot, offset):
+            return found
+        if seconds:
+            rest = self._recent.at(snapshot.uri) + REST_SECONDS - self._clock()
+            await asyncio.sleep(max(0.0, rest))
+            offer = await self._offers.offered(snapshot, offset, seconds)
+        else:
+            offer = self._offers.ready(snapshot, offset)
+        if offer is None or not self._recent.has(snapshot):
+            return ()
+        edit = offer.edit
+        return (NextEdit(offer.id, snapshot.uri, edit.span, offer.old, edit.text, "model"),)
+
+    async def _tree_of(self, snapshot: Snapshot, offset: int) -> Parsed | None:
+        return (await self._cursor(snapshot, offset)).parsed
+
+    async def _by_rules(self, snapshot: Snapshot, offset: int) -> tuple[NextEdit, ...]:
         language = language_for(snapshot.language, snapshot.path)
         if language is None or not self._is_followed(snapshot):
             return ()
@@ -185,19 +234,12 @@ class NextEdits(Feature):
         followed = self._followed.get(snapshot.uri)
         if followed is None or not (_has_sites(followed) or may_go_on(followed)):
             return ()
-        now = (await self._cursor(snapshot, offset)).parsed
+        now = await self._tree_of(snapshot, offset)
         # Whatever was typed during the parse has moved the sites on.
         if now is None or not self._is_followed(snapshot):
             return ()
-        if self.is_typing(snapshot, offset) and _is_within_word(snapshot.text, offset):
-            return ()  # what is typed before a name may become another one
         found: dict[Span, NextEdit] = {}
-        edits = self._edits(now, followed)
-        if not edits and seconds:
-            task = self._begin(snapshot, now)
-            await asyncio.wait({task}, timeout=seconds)
-            edits = self._edits(now, followed) if self._is_followed(snapshot) else []
-        for by, site, edit in edits:
+        for by, site, edit in self._edits(now, followed):
             old = snapshot.text[edit.span.start : edit.span.end]
             one = NextEdit(site.id, snapshot.uri, edit.span, old, edit.text, by)
             found.setdefault(edit.span, one)
@@ -220,61 +262,6 @@ class NextEdits(Feature):
         if certain and not goes_further(followed):
             return certain
         return edits_of_series(now, followed) or certain
-
-    # --- the model -----------------------------------------------------------------------------
-
-    def rest(self, snapshot: Snapshot) -> None:
-        """Nobody types or asks: a model may say what is next, where nothing else does."""
-        if not self.guesser.is_enabled(snapshot) or self._is_guessing(snapshot):
-            return
-        if self._is_followed(snapshot):
-            self.stop()
-            self._guessing = run_task(self._when_resting(snapshot), "guess a next edit")
-
-    def stop(self) -> None:
-        """Something else comes: give the model free."""
-        if self._guessing is not None:
-            self._guessing.cancel()
-        self._guessing = self._guessed = None
-
-    async def aclose(self) -> None:
-        """Stop, and wait until the stream is closed."""
-        await stop_task(self._guessing)
-
-    async def _when_resting(self, snapshot: Snapshot) -> None:
-        await asyncio.sleep(GUESS_AFTER_SECONDS)
-        if await self.offered(snapshot, NOWHERE) or not self._is_followed(snapshot):
-            return
-        now = (await self._cursor(snapshot, 0)).parsed
-        if now is not None:
-            await self._guess(snapshot, now)
-
-    def _begin(self, snapshot: Snapshot, now: Parsed) -> asyncio.Task[None]:
-        """The guess for somebody who waits: the one under way, or one that begins now."""
-        if self._guessing is not None and self._is_guessing(snapshot):
-            return self._guessing
-        self.stop()
-        self._guessing = run_task(self._guess(snapshot, now), "guess a next edit")
-        return self._guessing
-
-    def _is_guessing(self, snapshot: Snapshot) -> bool:
-        """Return whether a model is being asked about just this."""
-        running = self._guessing is not None and not self._guessing.done()
-        return running and self._guessed == snapshot
-
-    async def _guess(self, snapshot: Snapshot, now: Parsed) -> None:
-        followed = self._followed.get(snapshot.uri)
-        if (
-            followed is None
-            or not self.guesser.is_enabled(snapshot)
-            or self._permitted.reason(snapshot)
-        ):
-            return
-        place = likely_place(now, followed, changes_of(followed))
-        self._guessed = snapshot
-        new = await self.guesser.guess(snapshot, place) if place is not None else None
-        if place is not None and new is not None and self._is_followed(snapshot):
-            take_guess(now, followed, place, new, self._named)
 
     async def _look_up(self, snapshot: Snapshot, language: Language) -> None:
         """Find what depends on the bursts for which nobody has looked yet."""
@@ -337,4 +324,4 @@ def _is_within_word(text: str, offset: int) -> bool:
 
 
 def _is_coarse(edit: Edit) -> bool:
-    return max(len(edit.text), edit.span.end - edit.span.start) > LONGEST
+    return max(len(edit.text), edit.span.end - edit.span.start) > MAX_EDIT_CHARS

@@ -1,7 +1,7 @@
-"""The members of a class: where they are defined and used, as far as the tree shows whose they are.
+"""Members of a class: their definitions and uses, as far as the tree shows the owner.
 
 A member is used through `self`, `this` or the receiver of a method, or through a variable that the
-function around it declares to be of the class, or makes one of.
+function around it declares to be of the class, or creates from it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from nearfield.syntax.parser import Parsed
 from nearfield.syntax.scopes import function_at, text_of
 from nearfield.types import Span
 
-__all__ = ["Member", "member_of", "members"]
+__all__ = ["MemberUse", "member_of", "members"]
 
 _ACCESS = {
     "attribute": ("object", "attribute"),
@@ -27,22 +27,22 @@ _ACCESS = {
 """Nodes that reach for a member: the fields of what it is reached through, and of its name."""
 _OWN = frozenset({"self", "cls", "this"})
 _REACHED = re.compile(r"(\w+)\.\Z")
-"""What a member is reached through, at the end of the text before it."""
-LOOKED_BACK = 64
+"""The object through which a member is reached, at the end of the text before it."""
+MAX_RECEIVER_CHARS = 64
 """The longest name through which a member is looked for."""
 _FIELDS = frozenset({"public_field_definition", "field_definition", "method_definition"})
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
-    """A place where a member is named; `defines` where that gives it to the class."""
+class MemberUse:
+    """A place where a member is named; `defines` where that adds it to the class."""
 
     node: tree_sitter.Node
     defines: bool
 
 
-def members(parsed: Parsed, name: str, owner: str) -> Iterator[Member]:
-    """Where the member `name` of the class `owner` is named."""
+def members(parsed: Parsed, name: str, owner: str) -> Iterator[MemberUse]:
+    """Yield the places where the member `name` of the class `owner` is named."""
     classes = _spans(parsed, owner)
     for match in re.finditer(rf"{re.escape(name)}(?!\w)", parsed.text):
         if not _may_be(parsed, match.start(), owner, classes):
@@ -50,11 +50,11 @@ def members(parsed: Parsed, name: str, owner: str) -> Iterator[Member]:
         path = parsed.path_to(match.start())
         node = path[-1] if path else None
         if node is not None and text_of(node) == name and member_of(parsed, node) == owner:
-            yield Member(node, _defines(parsed, node))
+            yield MemberUse(node, _defines(parsed, node))
 
 
 def _spans(parsed: Parsed, owner: str) -> list[Span]:
-    """The classes of the name `owner`."""
+    """Return the spans of the classes called `owner`."""
     found: list[Span] = []
     for match in re.finditer(rf"class\s+({re.escape(owner)})\b", parsed.text):
         path = parsed.path_to(match.start(1))
@@ -64,11 +64,11 @@ def _spans(parsed: Parsed, owner: str) -> list[Span]:
 
 
 def _may_be(parsed: Parsed, at: int, owner: str, classes: list[Span]) -> bool:
-    """Whether the text lets a name be a member of `owner`: the tree is slow to ask where a name is
-    common."""
+    """Return whether the text allows a name to be a member of `owner`: looking up the tree is slow
+    where a name is common."""
     if at and (parsed.text[at - 1] == "_" or parsed.text[at - 1].isalnum()):
         return False
-    reached = _REACHED.search(parsed.text, max(0, at - LOOKED_BACK), at)
+    reached = _REACHED.search(parsed.text, max(0, at - MAX_RECEIVER_CHARS), at)
     if parsed.language.name == "go":
         starts = (parsed.text.rfind(word, 0, at) for word in ("\nfunc", "\ntype"))
         return owner in parsed.text[max(*starts, 0) : at]
@@ -78,7 +78,7 @@ def _may_be(parsed: Parsed, at: int, owner: str, classes: list[Span]) -> bool:
 
 
 def member_of(parsed: Parsed, node: tree_sitter.Node) -> str | None:
-    """The class whose member `node` names; None where that is not certain, or it is none."""
+    """Return the class whose member `node` names; None where that is not certain, or it is none."""
     up = node.parent
     if up is None:
         return None
@@ -97,7 +97,7 @@ def member_of(parsed: Parsed, node: tree_sitter.Node) -> str | None:
 
 
 def receiver(function: tree_sitter.Node) -> tuple[str, str]:
-    """The name and the type of a Go method's receiver, "" for none."""
+    """Return the name and the type of a Go method's receiver, "" for none."""
     held = function.child_by_field_name("receiver")
     one = held.named_children[0] if held is not None and held.named_children else None
     if one is None:
@@ -109,7 +109,7 @@ def receiver(function: tree_sitter.Node) -> tuple[str, str]:
 
 
 def _class_of(parsed: Parsed, through: tree_sitter.Node) -> str | None:
-    """The class of what a member is reached through."""
+    """Return the class of the object through which a member is reached."""
     name = text_of(through)
     if name in _OWN and parsed.language.name != "go":
         return _class_around(parsed, through)
@@ -128,7 +128,7 @@ def _class_of(parsed: Parsed, through: tree_sitter.Node) -> str | None:
 
 
 def _declared(parsed: Parsed, function: str, name: str) -> str | None:
-    """The class that the variable `name` is plainly of in the text of a function."""
+    """Return the class that the text of a function plainly gives the variable `name`."""
     variable = rf"(?<![\w.]){re.escape(name)}"
     if parsed.language.name == "python":
         patterns = (rf"{variable}\s*:\s*(\w+)\s*[,)=\n]", rf"{variable}\s*=\s*([A-Z]\w*)\(")

@@ -1,7 +1,7 @@
-"""What a function takes and what its calls pass: read from the tree, and compared.
+"""Parameters of functions and arguments of calls, read from the tree and compared.
 
-Only what is plain is compared: a call that unpacks a list, a function that takes any number of
-arguments by place, two changes at once are left alone.
+Only plain ones are compared. A call that unpacks a list, a function that takes any number of
+positional arguments, and two changes at once are left alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,16 @@ from nearfield.syntax.definitions import name_node
 from nearfield.syntax.parser import Parsed
 from nearfield.syntax.scopes import text_of
 
-__all__ = ["Argument", "Call", "Change", "Parameter", "arguments", "changed", "held", "parameters"]
+__all__ = [
+    "Argument",
+    "CallArguments",
+    "Parameter",
+    "SignatureChange",
+    "arguments",
+    "changed",
+    "held",
+    "parameters",
+]
 
 _SPREADS = frozenset({"list_splat", "dictionary_splat", "spread_element", "variadic_argument"})
 _VARIADIC = frozenset({"list_splat_pattern", "rest_pattern", "variadic_parameter_declaration"})
@@ -26,8 +35,8 @@ _OWN = frozenset({"self", "cls"})
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter. `required` where a call must pass it, `named` where only by its name; `kind`
-    is the text of its type, "" for none."""
+    """A parameter. `required` where a call must pass it, `named` where only by keyword; `kind` is
+    the text of its type, "" for none."""
 
     name: str
     required: bool
@@ -37,16 +46,16 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument of a call: its text, and in Python the name it is passed by."""
+    """An argument of a call: its text, and in Python its keyword."""
 
     text: str
     name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """The arguments of a call: `inside` is what stands between the brackets, `places` where in it
-    each argument is."""
+class CallArguments:
+    """The arguments of a call: `inside` is the text between the brackets, `places` are the spans of
+    the arguments in it."""
 
     inside: str
     arguments: tuple[Argument, ...]
@@ -54,14 +63,14 @@ class Call:
 
     @property
     def by_place(self) -> int:
-        """How many arguments come first, without a name."""
+        """Return the number of positional arguments."""
         return sum(not one.name for one in self.arguments)
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """How a list of parameters has changed: `added` and `removed` by their index in the new and the
-    old list, or all of it in another `order` (for each new place the old index)."""
+class SignatureChange:
+    """A change of a parameter list: `added` and `removed` by their index in the new and the old
+    list, or all of it in another `order` (for each new place the old index)."""
 
     added: tuple[tuple[int, Parameter], ...] = ()
     removed: tuple[tuple[int, Parameter], ...] = ()
@@ -69,13 +78,13 @@ class Change:
 
 
 def held(function: tree_sitter.Node) -> tree_sitter.Node | None:
-    """The node of a function's list of parameters, brackets and all."""
+    """Return the node of a function's parameter list, with brackets."""
     found = function.child_by_field_name("parameters")
     return found if found is not None and name_node(function) is not None else None
 
 
 def parameters(parsed: Parsed, holder: tree_sitter.Node) -> tuple[Parameter, ...] | None:
-    """The parameters in a list of them, without `self`; None where it is not plain."""
+    """Return the parameters in a list of them, without `self`; None where the list is not plain."""
     found: list[Parameter] = []
     named = False
     for child in holder.named_children:
@@ -97,8 +106,9 @@ def parameters(parsed: Parsed, holder: tree_sitter.Node) -> tuple[Parameter, ...
     return tuple(found)
 
 
-def changed(before: tuple[Parameter, ...], after: tuple[Parameter, ...]) -> Change | None:
-    """What was done to the list; None for nothing that a call must follow, or for too much."""
+def changed(before: tuple[Parameter, ...], after: tuple[Parameter, ...]) -> SignatureChange | None:
+    """Return the change between two lists; None for nothing that a call must follow, or too
+    much."""
     old, new = [one.name for one in before], [one.name for one in after]
     if old == new:
         return None
@@ -107,14 +117,14 @@ def changed(before: tuple[Parameter, ...], after: tuple[Parameter, ...]) -> Chan
     kept_old = [one for one in old if one in new]
     kept_new = [one for one in new if one in old]
     if not added and not removed:
-        return Change(order=tuple(old.index(one) for one in new))
+        return SignatureChange(order=tuple(old.index(one) for one in new))
     if kept_old != kept_new or (added and removed):
         return None
-    return Change(added, removed)
+    return SignatureChange(added, removed)
 
 
-def arguments(holder: tree_sitter.Node) -> Call | None:
-    """The arguments in a call's brackets; None where it is not plain."""
+def arguments(holder: tree_sitter.Node) -> CallArguments | None:
+    """Return the arguments in a call's brackets; None where they are not plain."""
     if holder.has_error or len(holder.children) < 2 or holder.children[0].type != "(":
         return None
     base = holder.start_byte + 1
@@ -136,10 +146,10 @@ def arguments(holder: tree_sitter.Node) -> Call | None:
         places.append((start, start + len(text_of(child))))
     if any(one.name and not two.name for one, two in pairwise(found)):
         return None
-    return Call(inside, tuple(found), tuple(places))
+    return CallArguments(inside, tuple(found), tuple(places))
 
 
-def fits(call: Call, takes: tuple[Parameter, ...]) -> bool:
+def fits(call: CallArguments, takes: tuple[Parameter, ...]) -> bool:
     """Return whether the call passes what a function that `takes` these needs."""
     by_place = [one for one in takes if not one.named]
     if call.by_place > len(by_place):

@@ -1,8 +1,8 @@
-"""What the user did to two lines, done to others that are as those were.
+"""Does to other lines what the user did to two.
 
-Needs no model, and no tree to find the places; what is offered must not break the document's tree.
+This needs no model, and no tree to find the places; an offer must not break the document's tree.
 Two changes that one rule explains are taken for the beginning of a series, unless the user has
-passed a line over for which the rule would have been.
+skipped a line that the rule matches.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nearfield.features.next_edit.calls import is_known
-from nearfield.features.next_edit.derive import Change, rewrite_of
+from nearfield.features.next_edit.derive import LineChange, rewrite_of
 from nearfield.features.next_edit.edit_history import EditGroup, EditTarget
 from nearfield.features.next_edit.rewrite import Rewrite
 from nearfield.features.next_edit.uses import named
@@ -22,7 +22,7 @@ from nearfield.syntax.scopes import binds, function_at, is_member, scope_of
 from nearfield.types import Edit, Span
 
 __all__ = [
-    "Changed",
+    "ChangedLine",
     "changed_lines",
     "is_no_worse",
     "least",
@@ -33,33 +33,33 @@ __all__ = [
     "sites_of",
 ]
 
-MOST_SITES = 40
+MAX_SITES = 40
 """Places of one series; who has more of them replaces by a pattern."""
-AGE_SECONDS = 600.0
-"""What was changed ten minutes before is another story."""
+MAX_AGE_SECONDS = 600.0
+"""An older change begins no series with a new one."""
 _WORDS = re.compile(r"\w+|\s+|[^\w\s]")
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
-    """A line that the user has changed, and which it is now, from 0."""
+class ChangedLine:
+    """A line that the user has changed, and its current row, from 0."""
 
     row: int
     indent: str
-    change: Change
+    change: LineChange
     at: float
 
 
 def line_span(text: str, offset: int) -> Span:
-    """The line around `offset`, without its end."""
+    """Return the line around `offset`, without its end."""
     end = text.find("\n", offset)
     return Span(text.rfind("\n", 0, offset) + 1, len(text) if end < 0 else end)
 
 
-def changed_lines(text: str, bursts: Sequence[EditGroup]) -> list[Changed]:
-    """The lines of `text` that `bursts` have changed and that were not empty before, the last one
-    last; of a line that was changed at several places what all of them made of it."""
-    found: dict[int, Changed] = {}
+def changed_lines(text: str, bursts: Sequence[EditGroup]) -> list[ChangedLine]:
+    """Return the lines of `text` that `bursts` have changed and that were not empty before, the
+    last one last; a line that was changed at several places once."""
+    found: dict[int, ChangedLine] = {}
     for burst in bursts:
         now = line_span(text, burst.now.start)
         row = text.count("\n", 0, now.start)
@@ -68,7 +68,7 @@ def changed_lines(text: str, bursts: Sequence[EditGroup]) -> list[Changed]:
         old = first.change.old if first is not None else burst.before[was.start : was.end].strip()
         line = text[now.start : now.end]
         indent = line[: len(line) - len(line.lstrip())]
-        found[row] = Changed(row, indent, Change(old, line.strip()), burst.at)
+        found[row] = ChangedLine(row, indent, LineChange(old, line.strip()), burst.at)
     return [
         one
         for one in found.values()
@@ -76,9 +76,9 @@ def changed_lines(text: str, bursts: Sequence[EditGroup]) -> list[Changed]:
     ]
 
 
-def single_changes(text: str, bursts: Sequence[EditGroup]) -> list[Changed]:
-    """What each of `bursts` alone has made of its line, with the rows of `text`."""
-    found: list[Changed] = []
+def single_changes(text: str, bursts: Sequence[EditGroup]) -> list[ChangedLine]:
+    """Return what each of `bursts` alone has made of its line, with the rows of `text`."""
+    found: list[ChangedLine] = []
     for burst in bursts:
         was = line_span(burst.before, burst.was.start)
         old = burst.before[was.start : was.end]
@@ -88,17 +88,17 @@ def single_changes(text: str, bursts: Sequence[EditGroup]) -> list[Changed]:
         )
         row = text.count("\n", 0, burst.now.start)
         if old.strip() and new.strip() and old != new and "\n" not in put:
-            found.append(Changed(row, "", Change(old.strip(), new.strip()), burst.at))
+            found.append(ChangedLine(row, "", LineChange(old.strip(), new.strip()), burst.at))
     return found
 
 
-def rule_of(changes: Sequence[Changed]) -> tuple[Rewrite, Changed, Changed] | None:
-    """The rule behind the last change and one before it, and these two."""
+def rule_of(changes: Sequence[ChangedLine]) -> tuple[Rewrite, ChangedLine, ChangedLine] | None:
+    """Return the rule behind the last change and one before it, and these two."""
     if not changes:
         return None
     last = changes[-1]
     for one in reversed(changes[:-1]):
-        if last.at - one.at > AGE_SECONDS:
+        if last.at - one.at > MAX_AGE_SECONDS:
             break
         rule = rewrite_of(one.change, last.change)
         if rule is not None:
@@ -107,10 +107,10 @@ def rule_of(changes: Sequence[Changed]) -> tuple[Rewrite, Changed, Changed] | No
 
 
 def sites_of(
-    now: Parsed, rule: Rewrite, first: Changed, last: Changed, new_id: Callable[[], str]
+    now: Parsed, rule: Rewrite, first: ChangedLine, last: ChangedLine, new_id: Callable[[], str]
 ) -> list[EditTarget]:
-    """Where else in the text the rule is to be followed; nowhere where the user has passed a place
-    over. `new_id` gives each an id."""
+    """Return the other places that the rule matches; none where the user has skipped one. `new_id`
+    gives each an identifier."""
     lines = now.text.split("\n")
     done = (first.row, last.row)
     starts = [0]
@@ -137,11 +137,11 @@ def sites_of(
             span = Span(starts[row] + match.span.start, starts[row] + match.span.end)
             if _is_code(now, rule, span) and _has(now, variables, span):
                 found.append(EditTarget(new_id(), span))
-    return found if len(found) <= MOST_SITES else []
+    return found if len(found) <= MAX_SITES else []
 
 
 def repeated(text: str, rule: Rewrite, site: EditTarget) -> Edit | None:
-    """What `site` has to become now; None where the rule no longer fits."""
+    """Return the edit of `site`; None where the rule no longer fits."""
     line = line_span(text, site.span.start)
     if not site.open or site.span.end > line.end:
         return None
@@ -153,7 +153,7 @@ def repeated(text: str, rule: Rewrite, site: EditTarget) -> Edit | None:
 
 
 def least(at: int, old: str, new: str) -> Edit:
-    """What makes `new` of `old`, which is at `at`, in whole words."""
+    """Return the smallest edit in whole words that makes `new` of `old`, which is at `at`."""
     one, two = _WORDS.findall(old), _WORDS.findall(new)
     gone, put = changed_span(one, two)
     start = at + len("".join(one[: gone.start]))
@@ -172,12 +172,12 @@ def _list_around(
     lines: Sequence[str],
     starts: Sequence[int],
     rule: Rewrite,
-    first: Changed,
-    last: Changed,
+    first: ChangedLine,
+    last: ChangedLine,
 ) -> list[int]:
-    """The rows of the list that both lines are in: of what follows one another in the tree, or line
-    by line, that which the rule is for, and these two. None where they are not neighbours in it.
-    `starts` says where each of `lines` begins."""
+    """Return the rows of the list that both lines are in: siblings in the tree, or adjacent lines,
+    that the rule matches, and these two. Empty where they are not neighbours in it. `starts` are
+    the offsets of `lines`."""
     if first.indent != last.indent:
         return []
 
@@ -191,7 +191,7 @@ def _list_around(
     found = [last.row]
     for forward in (False, True):
         row = last.row
-        while len(found) <= MOST_SITES:
+        while len(found) <= MAX_SITES:
             beside = row + (1 if forward else -1)
             step = beside
             if not is_in(beside):
@@ -205,7 +205,7 @@ def _list_around(
 
 
 def _sibling(now: Parsed, row: int, start: int, forward: bool) -> int | None:
-    """The row of what follows, or precedes, what begins at `start` in `row`."""
+    """Return the row of the node after, or before, the one that begins at `start` in `row`."""
     for node in now.path_to(start):
         if node.start_point[0] != row:
             continue
@@ -215,8 +215,8 @@ def _sibling(now: Parsed, row: int, start: int, forward: bool) -> int | None:
 
 
 def _variables(now: Parsed, rule: Rewrite, line: Span) -> list[str]:
-    """The variables of one function that the rule puts into the code of `line`, where they are not
-    given a value: what it took out of another expression, mostly."""
+    """Return the variables of one function that the rule puts into the code of `line`, where that
+    is no assignment to them; mostly they come out of another expression."""
     fresh = {one for one in rule.new if isinstance(one, str) and one.isidentifier()} - set(rule.old)
     found: list[str] = []
     for name in fresh:
@@ -245,8 +245,8 @@ def _has(now: Parsed, variables: Sequence[str], span: Span) -> bool:
 
 
 def _is_code(now: Parsed, rule: Rewrite, span: Span) -> bool:
-    """Whether there is no comment at `span`, and no string around it unless the rule is of such;
-    one of several lines is a text."""
+    """Return whether no comment is at `span`, and no string unless the rule is for strings; a
+    string of several lines is a text."""
     for node in now.path_to(span.start):
         if node.type in now.language.comments:
             return False

@@ -1,7 +1,7 @@
-"""A rule that does to a line what was done to others, and what it makes of a given line.
+"""A rule that changes a line as others were changed.
 
-A rule is a row of tokens, some of which are holes, and the row that takes its place. Which rule is
-behind some changes says derive.py, which lines of a document it is for repeat.py.
+A rule is a row of tokens, some of which are holes, and the row that replaces it. derive.py finds
+the rule behind some changes, repeat.py the lines that it is for.
 """
 
 from __future__ import annotations
@@ -11,19 +11,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from nearfield.features.next_edit.tokens import Kind, Token, has_comma, is_balanced, tokens_of
+from nearfield.features.next_edit.tokens import (
+    LineToken,
+    TokenKind,
+    has_comma,
+    is_balanced,
+    tokens_of,
+)
 from nearfield.types import Span
 
-__all__ = ["FORMS", "MOST_TOKENS", "Filled", "Hole", "Match", "Rewrite"]
+__all__ = ["FORMS", "MAX_LINE_TOKENS", "Filled", "Rewrite", "RewriteHole", "RewriteMatch"]
 
-MOST_TOKENS = 60
+MAX_LINE_TOKENS = 60
 """A line of more tokens is generated, or a text."""
-LONGEST_HOLE = 24
+MAX_HOLE_TOKENS = 24
 """Tokens that a hole may hold."""
 
 
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
-"""Of a name, in whichever spelling."""
+"""Parts of a name, in any spelling."""
 
 
 def _as_it_is(text: str) -> str:
@@ -82,23 +88,23 @@ FORMS: tuple[Callable[[str], str], ...] = (
     _pascal,
     _sentence,
 )
-"""How the new text may write what a hole holds; all but the first are of one token, without its
-quotes."""
+"""Spellings in which the new text may write what a hole holds; all but the first are of one token,
+without its quotes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hole:
-    """What differs from line to line. `kind` is that of its one token; None where it may be
-    several, which close the brackets that they open, and with `commas` be more than one value."""
+class RewriteHole:
+    """A part that differs from line to line. `kind` is that of its one token; None where it may be
+    several with balanced brackets, and with `commas` more than one value."""
 
     number: int
-    kind: Kind | None
+    kind: TokenKind | None
     commas: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What a hole holds, written by one of `FORMS`, with constants around it."""
+    """The content of a hole, written by one of `FORMS`, with constants around it."""
 
     number: int
     form: int = 0
@@ -107,8 +113,8 @@ class Filled:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
-    """Where a rule fits in a line, and what has to stand there."""
+class RewriteMatch:
+    """A span of a line that a rule fits, and its new text."""
 
     span: Span
     new: str
@@ -123,7 +129,7 @@ class Rewrite:
     begin or end with it. `not_before` and `not_behind` are tokens that it does not fit beside.
     """
 
-    old: tuple[str | Hole, ...]
+    old: tuple[str | RewriteHole, ...]
     new: tuple[str | Filled, ...]
     blanks: tuple[str, ...]
     certain: bool
@@ -135,24 +141,24 @@ class Rewrite:
 
     @property
     def is_renaming(self) -> bool:
-        """Whether it puts one word in the place of another one and changes nothing else."""
+        """Return whether it replaces one word by another one and changes nothing else."""
         pairs = list(zip(self.old, self.new, strict=False))
         changed = [
             (one, two)
             for one, two in pairs
-            if not (one == two or (isinstance(one, Hole) and two == Filled(one.number)))
+            if not (one == two or (isinstance(one, RewriteHole) and two == Filled(one.number)))
         ]
         same = len(self.old) == len(self.new) and len(changed) == 1
         return same and all(isinstance(one, str) and one.isidentifier() for one in changed[0])
 
-    def matches(self, line: str) -> list[Match]:
-        """Where it fits in `line`, from left to right, and changes something."""
+    def matches(self, line: str) -> list[RewriteMatch]:
+        """Return the places that it fits in `line`, from left to right, and changes."""
         if any(isinstance(one, str) and one not in line for one in self.old):
             return []
         tokens = tokens_of(line, self.in_strings)
-        found: list[Match] = []
+        found: list[RewriteMatch] = []
         at = 0
-        while at < len(tokens) <= MOST_TOKENS:
+        while at < len(tokens) <= MAX_LINE_TOKENS:
             ends = self._fits(tokens, at)
             if ends is None:
                 at += 1
@@ -161,12 +167,12 @@ class Rewrite:
             span = Span(piece[0].start, piece[-1].end)
             new = self._written(line, tokens, at, ends)
             if new != line[span.start : span.end] and not self._is_done(tokens, at):
-                found.append(Match(span, new))
+                found.append(RewriteMatch(span, new))
             at = ends[-1]
         return found
 
-    def _fits(self, tokens: Sequence[Token], at: int) -> list[int] | None:
-        """Where each of `old` ends if the first begins at `at`."""
+    def _fits(self, tokens: Sequence[LineToken], at: int) -> list[int] | None:
+        """Return the end of each of `old` if the first begins at `at`."""
         if (self.begins and at) or (at and tokens[at - 1].text in self.not_before):
             return None
         ends = _fit(self.old, tokens, at, len(tokens) if self.ends else None)
@@ -175,33 +181,35 @@ class Rewrite:
         behind = tokens[ends[-1]].text if ends[-1] < len(tokens) else ""
         return None if behind in self.not_behind else ends
 
-    def _is_done(self, tokens: Sequence[Token], at: int) -> bool:
+    def _is_done(self, tokens: Sequence[LineToken], at: int) -> bool:
         """Return whether what begins at `at` reads as the rule would leave it."""
-        done = tuple(one if isinstance(one, str) else Hole(0, None, True) for one in self.new)
+        done = tuple(
+            one if isinstance(one, str) else RewriteHole(0, None, True) for one in self.new
+        )
         ends = _fit(done, tokens, at, None)
         return len(self.new) > len(self.old) and ends is not None
 
-    def _written(self, line: str, tokens: Sequence[Token], at: int, ends: Sequence[int]) -> str:
-        """The new text, with the line's own blanks wherever it stays as it is."""
-        held: dict[int, Sequence[Token]] = {}
+    def _written(self, line: str, tokens: Sequence[LineToken], at: int, ends: Sequence[int]) -> str:
+        """Return the new text, with the line's own blanks wherever it stays as it is."""
+        held: dict[int, Sequence[LineToken]] = {}
         for one, start, end in zip(self.old, (at, *ends), ends, strict=False):
-            if isinstance(one, Hole):
+            if isinstance(one, RewriteHole):
                 held[one.number] = tokens[start:end]
-        fresh: list[Token] = []
+        fresh: list[LineToken] = []
         for one, blanks in zip(self.new, self.blanks, strict=True):
             text = one if isinstance(one, str) else _filled(one, held[one.number], line)
             pieces = tokens_of(text, self.in_strings)
             fresh += [
-                Token(piece.text, 0, piece.before if number else blanks)
+                LineToken(piece.text, 0, piece.before if number else blanks)
                 for number, piece in enumerate(pieces)
             ]
         return _merged(tokens[at : ends[-1]], fresh)
 
 
 def _fit(
-    old: Sequence[str | Hole], tokens: Sequence[Token], at: int, until: int | None
+    old: Sequence[str | RewriteHole], tokens: Sequence[LineToken], at: int, until: int | None
 ) -> list[int] | None:
-    """Where each of `old` ends among `tokens`, from `at` on; the last one at `until`."""
+    """Return the end of each of `old` among `tokens`, from `at` on; the last one at `until`."""
     if not old:
         return [] if until is None or at == until else None
     first, rest = old[0], old[1:]
@@ -211,7 +219,7 @@ def _fit(
         same = first == tokens[at].text if isinstance(first, str) else first.kind is tokens[at].kind
         found = _fit(rest, tokens, at + 1, until) if same else None
         return None if found is None else [at + 1, *found]
-    for end in range(at + 1, min(at + LONGEST_HOLE, len(tokens)) + 1):
+    for end in range(at + 1, min(at + MAX_HOLE_TOKENS, len(tokens)) + 1):
         texts = [token.text for token in tokens[at:end]]
         if not is_balanced(texts) or (not first.commas and has_comma(texts)):
             continue
@@ -221,13 +229,13 @@ def _fit(
     return None
 
 
-def _filled(one: Filled, held: Sequence[Token], line: str) -> str:
+def _filled(one: Filled, held: Sequence[LineToken], line: str) -> str:
     text = line[held[0].start : held[-1].end]
     return one.left + FORMS[one.form](text) + one.right
 
 
-def _merged(old: Sequence[Token], new: Sequence[Token]) -> str:
-    """`new` written out, with the blanks of `old` between what both have."""
+def _merged(old: Sequence[LineToken], new: Sequence[LineToken]) -> str:
+    """Return `new` as text, with the blanks of `old` between what both have."""
     matcher = SequenceMatcher(
         None, [one.text for one in old], [one.text for one in new], autojunk=False
     )

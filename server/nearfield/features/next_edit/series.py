@@ -1,28 +1,17 @@
-"""What goes on from several changes, or from one of several records: groups of sites that depend on
-no single name, and what each site has to become.
+"""Places that follow from several changes and depend on no single name, and what each becomes.
 
-Asked only where the tree has nothing certain to say (work.py).
+Used only where the tree has nothing certain to say (dependents.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from nearfield.features.next_edit.counterparts import (
-    Added,
-    added_line,
-    added_to,
-    counterparts,
-)
 from nearfield.features.next_edit.edit_history import EditGroup, EditTarget, Followed, Group
-from nearfield.features.next_edit.likely import Guessed, Place
-from nearfield.features.next_edit.records import renamed_key, same_keys
 from nearfield.features.next_edit.repeat import (
-    Changed,
+    ChangedLine,
     changed_lines,
     is_no_worse,
-    least,
     repeated,
     rule_of,
     single_changes,
@@ -33,28 +22,18 @@ from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit
 
 __all__ = [
-    "changes_of",
     "edits_of_series",
     "find_series",
     "goes_further",
     "may_go_on",
-    "take_guess",
 ]
 
-CHECKED = 12
+MAX_CHECKED_SITES = 12
 """Sites whose edits are parsed at a question; the others come up once these are done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Keyed:
-    """A key of records became another one."""
-
-    old: str
-    new: str
-
-
-def changes_of(followed: Followed) -> list[Changed]:
-    """The changed lines, without those that have led to other changes."""
+def changes_of(followed: Followed) -> list[ChangedLine]:
+    """Return the changed lines, without those that have led to other changes."""
     return changed_lines(followed.text, _alone(followed))
 
 
@@ -63,9 +42,9 @@ def _alone(followed: Followed) -> list[EditGroup]:
 
 
 def _rule(
-    followed: Followed, changes: Sequence[Changed]
-) -> tuple[Rewrite, Changed, Changed] | None:
-    """The rule behind the last changes: those of whole lines, else those of single places."""
+    followed: Followed, changes: Sequence[ChangedLine]
+) -> tuple[Rewrite, ChangedLine, ChangedLine] | None:
+    """Return the rule behind the last changes of whole lines, or of single places."""
     found = rule_of(changes)
     if found is None:
         found = rule_of(single_changes(followed.text, _alone(followed)))
@@ -75,54 +54,20 @@ def _rule(
 
 def may_go_on(followed: Followed) -> bool:
     """Return whether there can be a series, by a look at the text alone."""
-    if changes_of(followed):
-        return True
-    return bool(followed.bursts) and added_line(followed.text, followed.bursts[-1]) is not None
+    return bool(changes_of(followed))
 
 
 def find_series(now: Parsed, followed: Followed, named: Callable[[], str]) -> None:
-    """See to it that `followed.series` is what the changes of now lead to. What was found before
+    """Update `followed.series` to what the current changes lead to. A series that was found before
     stays, with what of it was done or dismissed."""
-    causes: list[object] = []
-    fresh: list[Group] = []
-    changes = changes_of(followed)
-    found = _rule(followed, changes)
-    if found is not None:
-        rule, first, last = found
-        causes.append(rule)
-        if not _has(followed, rule):
-            fresh.append(Group(rule, sites_of(now, rule, first, last, named)))
-    last_burst = followed.bursts[-1] if followed.bursts else None
-    if found is None and last_burst is not None and not last_burst.is_partly_done:
-        keys = renamed_key(now, last_burst)
-        if keys is not None:
-            cause = Keyed(*keys)
-            causes.append(cause)
-            if not _has(followed, cause):
-                spans = same_keys(now, last_burst, *keys)
-                fresh.append(Group(cause, [EditTarget(named(), span) for span in spans]))
-    added = added_line(now.text, last_burst) if last_burst is not None else None
-    if added is not None and last_burst is not None:
-        causes.append(added)
-        if not _has(followed, added):
-            spans = counterparts(now.text, last_burst, added)
-            fresh.append(Group(added, [EditTarget(named(), span) for span in spans]))
-    after = changes[-1].change if changes else None
-    followed.series = [
-        one
-        for one in followed.series
-        if one.cause in causes or (isinstance(one.cause, Guessed) and one.cause.after == after)
-    ] + fresh
-
-
-def take_guess(
-    now: Parsed, followed: Followed, place: Place, new: str, named: Callable[[], str]
-) -> None:
-    """A model says that the line at `place` has to become `new`, "" for nothing; it is not asked
-    about that again."""
-    good = bool(new) and is_no_worse(now, least(place.span.start, place.old, new))
-    sites = [EditTarget(named(), place.span)] if good else []
-    followed.series.append(Group(Guessed(place.after, place.old, new if good else ""), sites))
+    found = _rule(followed, changes_of(followed))
+    if found is None:
+        followed.series = []
+        return
+    rule, first, last = found
+    followed.series = [one for one in followed.series if one.cause == rule] or [
+        Group(rule, sites_of(now, rule, first, last, named))
+    ]
 
 
 def goes_further(followed: Followed) -> bool:
@@ -132,33 +77,15 @@ def goes_further(followed: Followed) -> bool:
 
 
 def edits_of_series(now: Parsed, followed: Followed) -> list[tuple[str, EditTarget, Edit]]:
-    """What the open sites have to become in the text of `now`, and who says so; none that adds an
-    error to it."""
+    """Return the edits of the open sites in the text of `now`, each with its source; none adds a
+    syntax error."""
     found: list[tuple[str, EditTarget, Edit]] = []
     for group in followed.series:
-        by = "model" if isinstance(group.cause, Guessed) else "series"
         for site in group.sites:
-            edit = _edit(now, group.cause, site)
+            cause = group.cause
+            edit = repeated(now.text, cause, site) if isinstance(cause, Rewrite) else None
             if edit is not None and is_no_worse(now, edit):
-                found.append((by, site, edit))
-            if len(found) >= CHECKED:
+                found.append(("series", site, edit))
+            if len(found) >= MAX_CHECKED_SITES:
                 return found
     return found
-
-
-def _edit(now: Parsed, cause: object, site: EditTarget) -> Edit | None:
-    if isinstance(cause, Rewrite):
-        return repeated(now.text, cause, site)
-    if isinstance(cause, Keyed) and site.open:
-        here = now.text[site.span.start : site.span.end]
-        return Edit(site.span, cause.new) if here == cause.old else None
-    if isinstance(cause, Added) and site.open:
-        return added_to(now.text, cause, site.span)
-    if isinstance(cause, Guessed) and site.open:
-        here = now.text[site.span.start : site.span.end]
-        return least(site.span.start, cause.old, cause.new) if here == cause.old else None
-    return None
-
-
-def _has(followed: Followed, cause: object) -> bool:
-    return any(group.cause == cause for group in followed.series)

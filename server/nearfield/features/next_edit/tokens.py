@@ -1,4 +1,4 @@
-"""A line of code as words, numbers, strings and marks; no grammar is needed for this."""
+"""A line of code as words, numbers, strings and marks, without a grammar."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["Kind", "Token", "has_comma", "is_balanced", "tokens_of"]
+__all__ = ["LineToken", "TokenKind", "has_comma", "is_balanced", "tokens_of"]
 
 _STRING = r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|`(?:\\.|[^`\\])*`'
 _REST = r"[^\W\d]\w*|\d[\w.]*|[-+*/%&|^<>!=:]=+|->|=>|&&|\|\||\?\?|\?\.|\.\.\.|<<|>>|//|[^\s\w]"
@@ -16,8 +16,8 @@ _WITHOUT = re.compile(_REST)
 _OPENS, _CLOSES = "([{", ")]}"
 
 
-class Kind(Enum):
-    """What a token is by its first character."""
+class TokenKind(Enum):
+    """The kind of a token, by its first character."""
 
     WORD = "word"
     NUMBER = "number"
@@ -26,8 +26,8 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
-    """`text` is at `start` of its line, behind the blanks `before`."""
+class LineToken:
+    """A token that begins at `start` of its line, after the blanks `before`."""
 
     text: str
     start: int
@@ -35,26 +35,26 @@ class Token:
 
     @property
     def end(self) -> int:
-        """Where it ends in its line."""
+        """Return its end in the line."""
         return self.start + len(self.text)
 
     @property
-    def kind(self) -> Kind:
-        """What it is."""
+    def kind(self) -> TokenKind:
+        """Return its kind."""
         first = self.text[0]
         if first == "_" or first.isalpha():
-            return Kind.WORD
+            return TokenKind.WORD
         if first.isdigit():
-            return Kind.NUMBER
-        return Kind.STRING if first in "\"'`" and len(self.text) > 1 else Kind.MARK
+            return TokenKind.NUMBER
+        return TokenKind.STRING if first in "\"'`" and len(self.text) > 1 else TokenKind.MARK
 
 
-def tokens_of(line: str, in_strings: bool = False) -> list[Token]:
-    """The tokens of `line`; a string is one, or with `in_strings` what it holds and its quotes."""
-    found: list[Token] = []
+def tokens_of(line: str, in_strings: bool = False) -> list[LineToken]:
+    """Return the tokens of `line`; a string is one, or with `in_strings` its content and quotes."""
+    found: list[LineToken] = []
     end = 0
     for match in (_WITHOUT if in_strings else _WITH_STRINGS).finditer(line):
-        found.append(Token(match[0], match.start(), line[end : match.start()]))
+        found.append(LineToken(match[0], match.start(), line[end : match.start()]))
         end = match.end()
     return found
 

@@ -1,8 +1,8 @@
-"""Where else in a document the name at a place is used, by the tree.
+"""The other uses of a name in a document, by the tree.
 
-Local names are the business of syntax/scopes.py, members of classes that of members.py. Here
-are also the names of a file: functions, classes, variables, what is imported. What may be another
-thing is left out: an offer must be right, it need not be complete.
+Local names come from syntax/scopes.py, members of classes from members.py. Here are also the names
+of a file: functions, classes, variables, imports. What may be another symbol is left out: an offer
+must be right, it need not be complete.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from nearfield.types import Span
 
 __all__ = ["Uses", "is_taken", "named", "places_of", "uses_of"]
 
-MOST_USES = 300
+MAX_USES = 300
 """A name that is used more often in one file is looked up no further."""
 _PLAIN = frozenset({"identifier", "type_identifier"})
 _SHORT = frozenset({"shorthand_property_identifier", "shorthand_property_identifier_pattern"})
@@ -44,8 +44,8 @@ _PYTHON = frozenset(dir(builtins))
 
 @dataclass(frozen=True, slots=True)
 class Uses:
-    """A name at one place: `others` are the spans where else it stands; `within` is the part of
-    the text in which it means this. `bound` tells whether the place gives it its meaning."""
+    """A name at one place: `others` are the spans of its other uses; `within` is the part of the
+    text in which it means this. `bound` tells whether the place defines it."""
 
     name: str
     within: Span
@@ -54,12 +54,11 @@ class Uses:
     owner: str = ""
     """The class whose member it is."""
     local: bool = False
-    """Whether it is a variable or a parameter of one function."""
-    imported: bool = False
+    """True for a variable or a parameter of one function."""
 
 
 def uses_of(parsed: Parsed, span: Span) -> Uses | None:
-    """The other uses of the name at `span`; None where it is not certain what it is."""
+    """Return the other uses of the name at `span`; None where its meaning is not certain."""
     path = parsed.path_to(span.start)
     node = path[-1] if path else None
     if node is None or parsed.span(node) != span or any(one.is_error for one in path):
@@ -67,7 +66,7 @@ def uses_of(parsed: Parsed, span: Span) -> Uses | None:
     if (owner := member_of(parsed, node)) is not None:
         found = list(members(parsed, text_of(node), owner))
         definitions = [one.node for one in found if one.defines]
-        if not definitions or len(found) > MOST_USES or node in definitions[1:]:
+        if not definitions or len(found) > MAX_USES or node in definitions[1:]:
             return None
         others = [parsed.span(one.node) for one in found if one.node != node]
         bound = node == definitions[0]
@@ -79,7 +78,7 @@ def uses_of(parsed: Parsed, span: Span) -> Uses | None:
 
 
 def is_taken(parsed: Parsed, uses: Uses, name: str) -> bool:
-    """Whether `name` cannot take the place of the old one: it is none, or means something there."""
+    """Return whether `name` cannot replace the old one: it is no name, or is in use there."""
     if not is_name(name):
         return True
     if uses.owner:
@@ -93,8 +92,8 @@ def is_taken(parsed: Parsed, uses: Uses, name: str) -> bool:
 
 
 def places_of(parsed: Parsed, uses: Uses, within: Span) -> set[Span]:
-    """Where in `within` there is a variable of the name, or a member of the class, be it the one
-    that is meant or another."""
+    """Return where in `within` there is a variable of the name, or a member of the class, be it the
+    same one or another."""
     if uses.owner:
         return {parsed.span(one.node) for one in members(parsed, uses.name, uses.owner)}
     return {
@@ -105,7 +104,7 @@ def places_of(parsed: Parsed, uses: Uses, within: Span) -> set[Span]:
 
 
 def named(parsed: Parsed, name: str, within: Span) -> Iterator[tree_sitter.Node]:
-    """The leaves in `within` whose text is `name`."""
+    """Yield the leaves in `within` whose text is `name`."""
     pattern = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
     for match in pattern.finditer(parsed.text, within.start, within.end):
         path = parsed.path_to(match.start())
@@ -114,7 +113,7 @@ def named(parsed: Parsed, name: str, within: Span) -> Iterator[tree_sitter.Node]
 
 
 def _local(parsed: Parsed, node: tree_sitter.Node) -> Uses | None:
-    """A local variable or a parameter."""
+    """Return the uses of a local variable or a parameter."""
     if _is_property(node):
         return None
     scope = scope_of(parsed, node)
@@ -131,8 +130,8 @@ def _local(parsed: Parsed, node: tree_sitter.Node) -> Uses | None:
 
 
 def _first_value(scope: Scope) -> Sequence[tree_sitter.Node]:
-    """The uses of a variable until it is made into another thing, as in `path = Path(path)`: who
-    gives the first one a name of its own keeps the old name for the second, more often than not."""
+    """Return the uses of a variable until it is given a value made from itself, as in `path =
+    Path(path)`: a new name is then mostly for the first value alone."""
     for one in scope.bindings[1:]:
         up = one.parent
         if up is None or up.type not in ("assignment", "assignment_expression"):
@@ -146,7 +145,8 @@ def _first_value(scope: Scope) -> Sequence[tree_sitter.Node]:
 
 
 def _are_several(parsed: Parsed, bindings: Sequence[tree_sitter.Node]) -> bool:
-    """Whether several blocks declare the name, each for itself: then a use is of one of them."""
+    """Return whether several blocks declare the name, each for itself: then a use is of one of
+    them."""
     declared = sum(declares(one) for one in bindings)
     return declared > 1 and parsed.language.name != "python"
 
@@ -160,7 +160,7 @@ def _is_property(node: tree_sitter.Node) -> bool:
 
 
 def _keywords(parsed: Parsed, function: tree_sitter.Node, name: str) -> Iterator[Span]:
-    """Where calls of `function` name its parameter `name`."""
+    """Yield the places where calls of `function` name its parameter `name`."""
     own = name_node(function)
     if own is None or parsed.language.name != "python":
         return
@@ -182,8 +182,8 @@ def _keywords(parsed: Parsed, function: tree_sitter.Node, name: str) -> Iterator
 
 
 def _wider(parsed: Parsed, node: tree_sitter.Node) -> Uses | None:
-    """A name of the file, or of a function within a function: of the innermost scope around `node`
-    that gives it a meaning."""
+    """Return the uses of a name of the file, or of a function within a function: of the innermost
+    scope around `node` that defines it."""
     scope = _scope_around(parsed, node)
     while scope is not None:
         found: list[tree_sitter.Node] = []
@@ -192,7 +192,7 @@ def _wider(parsed: Parsed, node: tree_sitter.Node) -> Uses | None:
                 return None
             if one.type in _PLAIN and not is_member(one) and not _is_foreign(one):
                 found.append(one)
-            if len(found) > MOST_USES:
+            if len(found) > MAX_USES:
                 return None
         holders = {one.id: _holder(parsed, one) for one in found}
         if scope in holders.values() and scope.type not in parsed.language.classes:
@@ -208,7 +208,7 @@ def _within_scope(
     found: list[tree_sitter.Node],
     holders: dict[int, tree_sitter.Node | None],
 ) -> Uses | None:
-    """What of `found` is the name that `scope` knows, not one of a scope inside it."""
+    """Return those of `found` that are the name that `scope` defines, not one of an inner scope."""
     inner = [one for one in holders.values() if one is not None and one != scope]
     kept = [one for one in found if not any(_within(one, other) for other in inner)]
     own = [one for one in kept if holders[one.id] == scope]
@@ -217,15 +217,14 @@ def _within_scope(
         return None
     if node not in own and _are_several(parsed, own):
         return None
-    imported = _is_imported(own[0])
-    if imported and node not in own:
+    if node not in own and _is_imported(own[0]):
         return None  # its definition is in another file, and this use is of another thing now
     others = tuple(parsed.span(one) for one in kept if one != node)
-    return Uses(text_of(node), parsed.span(scope), others, node in own, imported=imported)
+    return Uses(text_of(node), parsed.span(scope), others, node in own)
 
 
 def _holder(parsed: Parsed, node: tree_sitter.Node) -> tree_sitter.Node | None:
-    """The scope in which `node` gives its name a meaning; None where it only uses it."""
+    """Return the scope in which `node` defines its name; None where it only uses it."""
     up = node.parent
     if up is None:
         return None
@@ -252,8 +251,8 @@ def _is_own(parsed: Parsed, node: tree_sitter.Node, scope: tree_sitter.Node) -> 
 
 
 def _is_foreign(node: tree_sitter.Node) -> bool:
-    """Whether it is the name that something has in the file from which it is imported, and another
-    one here: `loads` of `from json import loads as parse`."""
+    """Return whether it is the name that something has in the file from which it is imported, and
+    another one here: `loads` of `from json import loads as parse`."""
     up = node.parent
     if up is not None and up.type == "dotted_name":
         up = up.parent
@@ -275,7 +274,7 @@ def _is_imported(node: tree_sitter.Node) -> bool:
 
 
 def _scope_around(parsed: Parsed, node: tree_sitter.Node) -> tree_sitter.Node | None:
-    """The innermost function, class or comprehension around `node`, or the file."""
+    """Return the innermost function, class or comprehension around `node`, or the file."""
     scopes = (parsed.language.scopes - {"type_declaration"}) | INNER
     up = node.parent
     while up is not None and up.parent is not None and up.type not in scopes:

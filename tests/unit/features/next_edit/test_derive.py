@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfield.features.next_edit.derive import Change, rewrite_of
+from nearfield.features.next_edit.derive import LineChange, rewrite_of
 from nearfield.features.next_edit.tokens import is_balanced, tokens_of
 
 
 def made(line: str, *changes: tuple[str, str]) -> str | None:
     """What the rule behind `changes` makes of `line`; None where there is none."""
-    rule = rewrite_of(*(Change(*one) for one in changes))
+    rule = rewrite_of(*(LineChange(*one) for one in changes))
     if rule is None:
         return None
     for match in reversed(rule.matches(line)):
@@ -96,7 +96,7 @@ def test_a_rule_explains_the_changes_that_it_is_made_from(
     old: str, new: str, other: str, third: str
 ) -> None:
     """Whatever the lines are; and it ends."""
-    changes = (Change(old, new), Change(other, new))
+    changes = (LineChange(old, new), LineChange(other, new))
     rule = rewrite_of(*changes)
     if rule is None:
         return

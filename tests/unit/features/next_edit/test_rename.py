@@ -157,12 +157,10 @@ NOTHING = {
         # a use that becomes another thing
         ("data", 1, "LIMIT"),
         ("data", 1, "str"),
-        # a call of something else, and something else that is imported
+        # a call of something else
         ("total", 1, "average"),
         ("count", 2, "size"),
-        ("loads", 0, "dumps"),
         ("loads", 1, "loads_all"),
-        ("os", 0, "re"),
         # no name
         ("prices", 0, "class"),
         ("prices", 0, "3"),
@@ -180,7 +178,6 @@ NOTHING = {
         ("prices", 0, "most"),
         ("items", 0, "things"),
         ("data`", 0, "none`"),
-        ("read", 0, "write"),
         ("total", 1, "average"),
     ),
     "go": (

@@ -68,24 +68,6 @@ def test_the_same_name_in_another_function_is_another() -> None:
     assert [line for line, _, _ in shown(typist.offered(), typist.text)] == [2]
 
 
-@pytest.mark.parametrize(
-    ("language", "text", "before", "after"),
-    [
-        ("python", PYTHON, ": str", ": list[str]"),
-        ("typescript", TYPESCRIPT, ": string", ": string[]"),
-        ("go", GO, " string", " []string"),
-    ],
-)
-def test_what_is_of_another_type_is_another_thing(
-    language: str, text: str, before: str, after: str
-) -> None:
-    typist = Typist(text, language)
-    typist.retype("text", "line", 0)
-    assert len(typist.offered()) == 2
-    typist.edit(typist.offset, typist.offset + len(before), after)
-    assert typist.offered() == ()
-
-
 def test_who_adds_a_type_has_renamed_it_all_the_same() -> None:
     typist = Typist(PYTHON)
     typist.retype("names", "words", 0)
@@ -137,23 +119,6 @@ def test_a_list_of_parameters_that_is_being_written_changes_no_calls() -> None:
     typist.offset = typist.find("a,") + 2
     typist.type(" c,")
     assert typist.offered() == ()
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "count"),
-    [
-        ("attr", "attrs", 2),
-        ("Iterator", "AsyncIterator", 2),
-        ("os", "ostree", 0),
-        ("Snapshot", "SnippetKind", 0),
-    ],
-)
-def test_another_import_is_a_renaming_where_the_names_are_akin(
-    old: str, new: str, count: int
-) -> None:
-    typist = Typist(f"import {old}\n\nuse({old}.one)\nuse({old}.two)\n")
-    typist.retype(old, new, 0)
-    assert len(typist.offered()) == count
 
 
 @pytest.mark.parametrize(

@@ -120,37 +120,6 @@ def test_a_whole_line_that_was_the_same_twice() -> None:
     ]
 
 
-RECORDS = {
-    "python": '[\n    {"name": 1, "b": 2},\n    {"name": 3},\n    {"name": 5},\n]\n',
-    "typescript": "x = [\n  { name: 1, b: 2 },\n  { name: 3 },\n  { name: 5 },\n];\n",
-    "go": "package a\nvar x = []T{\n\t{name: 1, b: 2},\n\t{name: 3},\n\t{name: 5},\n}\n",
-}
-
-
-@pytest.mark.parametrize("language", RECORDS)
-def test_a_key_that_was_renamed_in_one_of_several_records(language: str) -> None:
-    typist = Typist(RECORDS[language], language)
-    replace(typist, "name", "title")
-    assert [(one.old, one.new) for one in typist.offered()] == [("name", "title")] * 2
-    assert "name" not in typist.accept_all()
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        '[{"name": 1}, {"name": 2}]',
-        '[{"name": 1}, {"name": 2}, {"other": 3}]',
-        '[{"name": 1}, {"name": 2}, {"name": 3, "title": 4}]',
-        '[{"name": 1, "x": {"name": 5}}]',
-        '{"name": 1, "b": 2, "c": 3}',
-    ],
-)
-def test_records_that_are_not_all_of_a_kind(text: str) -> None:
-    typist = Typist(f"x = {text}\n")
-    replace(typist, "name", "title")
-    assert typist.offered() == ()
-
-
 WORDS = st.sampled_from(
     ["render", "(", ")", "a", ",", "1", "=", ".", "[", "]", '"', ":", " ", "\n"]
 )

@@ -1,0 +1,220 @@
+"""Asks a model that was trained for it what the user changes next.
+
+The model is whoever serves the role `edit`; without one nothing is asked. What it answers is shown
+as far as the gate lets it pass, and each question leaves a trace with the gate's reasons.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+from nearfield.config.folders import FolderConfigs
+from nearfield.config.schema import Config
+from nearfield.errors import NearfieldError
+from nearfield.features.document_filter import DocumentFilter
+from nearfield.features.next_edit.edit_prompt import (
+    EditPrompt,
+    EditQuestion,
+    read_answer,
+    render,
+    window_around,
+)
+from nearfield.features.next_edit.gate import EditProposal, judge
+from nearfield.features.next_edit.hunk_history import HunkHistory
+from nearfield.features.reasons import reason_of
+from nearfield.features.trace import RequestMetrics, TraceLog
+from nearfield.routing.request_context import RequestContext, Source, Task
+from nearfield.routing.router import Restart, Router
+from nearfield.syntax.parser import Parsed
+from nearfield.types import Edit, EditForm, EditRequest, Finish, Reason, Snapshot, Span
+
+__all__ = ["METHOD", "EditModel"]
+
+METHOD = "nextEdit"
+"""The method in the trace: not a client's request, but what was asked of a model for one."""
+ASK_SECONDS = 30.0
+"""A small model on two cores takes five to ten for a window."""
+MORE_TOKENS = 128
+CHARS_PER_TOKEN = 2
+"""Fewer than code has, so that a window is not cut off."""
+MAX_TOKENS = 1024
+
+
+class EditModel:
+    """See the module. `recent` is what the user changed; `asked` hears that a model has read
+    something else than a document's prompt."""
+
+    def __init__(self, recent: HunkHistory, traces: TraceLog) -> None:
+        self.asked: Callable[[], None] = lambda: None
+        self._recent = recent
+        self._traces = traces
+        self._router: Router | None = None
+        self.configure(FolderConfigs(Config()), None)
+
+    def configure(self, config: FolderConfigs, router: Router | None) -> None:
+        """Apply settings and providers from now on."""
+        self._configs, self._router = config, router
+        self._filter = DocumentFilter(config)
+
+    def form(self, snapshot: Snapshot) -> EditForm:
+        """Return the form in which the model for the document's folder is asked; `NONE` where
+        there is no model, or nothing to ask it."""
+        if self._router is None or not self._recent.has(snapshot):
+            return EditForm.NONE
+        return self._router.edit_form(snapshot.root or "")
+
+    def is_here(self, snapshot: Snapshot) -> bool:
+        """Return whether the model that would be asked is on this machine."""
+        if self._router is None:
+            return False
+        found = self._router.candidates("edit", snapshot.root or "")
+        return bool(found) and found[0].capabilities.local
+
+    async def ask(
+        self, snapshot: Snapshot, offset: int, parsed: Parsed | None, is_wanted: bool
+    ) -> Edit | None:
+        """Return the edit that may be offered for a cursor at `offset`, None for none. What the
+        user does not wait for (`is_wanted`) stays on this machine. Cancelling frees the model."""
+        form, router = self.form(snapshot), self._router
+        if router is None or not form or "\r" in snapshot.text.replace("\r\n", ""):
+            return None
+        hunks = [
+            (document, hunk)
+            for document, hunk in self._recent.hunks(snapshot)
+            if document.uri == snapshot.uri or not self._filter.kept_out(document)
+        ]
+        if not hunks:
+            return None
+        text = _plain(snapshot.text)
+        cursor = offset - snapshot.text.count("\r", 0, offset)
+        question = EditQuestion(
+            snapshot.shown_path,
+            text,
+            window_around(form, text, cursor),
+            cursor,
+            tuple(
+                replace(one, old=one.old.replace("\r", ""), new=one.new.replace("\r", ""))
+                for _, one in hunks
+            ),
+            _plain(self._recent.before(snapshot.uri)),
+        )
+        with RequestMetrics(self._traces, METHOD, snapshot) as account:
+            prompt = render(form, question)
+            if prompt is None:
+                account.reason = Reason.REFUSED
+                return None
+            sources = {document.path or document.uri: None for document, _ in hunks}
+            sources[snapshot.path or snapshot.uri] = None
+            context = RequestContext(
+                Task.EDIT,
+                workspace=(snapshot.root or "") if is_wanted else "",
+                sources=tuple(Source(path) for path in sources),
+                document=snapshot.text,
+            )
+            key = f"{snapshot.uri}#next-edit"
+            answer = await self._answer(router, form, key, question, prompt, context, account)
+            if answer is None:
+                return None
+            said, logprobs = answer
+            new = read_answer(form, question, said) if said != prompt.prefill else None
+            if new is None:
+                account.reason = Reason.NOTHING
+                return None
+            found = judge(
+                EditProposal(
+                    text,
+                    question.window,
+                    cursor,
+                    new,
+                    question.path,
+                    question.hunks,
+                    [_plain(state) for state in self._recent.states(snapshot.uri)],
+                    parsed if text == snapshot.text else None,
+                    logprobs if said.startswith(new) else (),
+                    self._configs.of(snapshot.root).completion.min_confidence,
+                )
+            )
+            account.detail = ", ".join(found.reasons)
+            if found.edit is None:
+                account.reason = found.reasons[-1]
+                return None
+            return _restored(found.edit, snapshot.text)
+
+    async def _answer(
+        self,
+        router: Router,
+        form: EditForm,
+        document: str,
+        question: EditQuestion,
+        prompt: EditPrompt,
+        context: RequestContext,
+        account: RequestMetrics,
+    ) -> tuple[str, list[tuple[int, float]]] | None:
+        """The whole answer, with the prefill, and where in it each token begins, with the logarithm
+        of its probability; None where there is none."""
+        request = EditRequest(
+            form=form,
+            document=document,
+            path=question.path,
+            segments=prompt.segments,
+            is_chat=prompt.is_chat,
+            stop=prompt.stop,
+            max_tokens=min(
+                MAX_TOKENS,
+                (len(question.old) - len(prompt.prefill)) // CHARS_PER_TOKEN + MORE_TOKENS,
+            ),
+        )
+        text, finish = prompt.prefill, None
+        logprobs: list[tuple[int, float]] = []
+        route = router.edit(request, context)
+        try:
+            async with asyncio.timeout(ASK_SECONDS), route:
+                async for item in route:
+                    if route.provider is not None:
+                        account.provider, account.model = route.provider.name, route.provider.model
+                    if isinstance(item, Restart):
+                        text, logprobs = prompt.prefill, []
+                        continue
+                    each = len(item.text) / max(1, len(item.logprobs))
+                    logprobs += [
+                        (len(text) + int(number * each), value)
+                        for number, value in enumerate(item.logprobs)
+                    ]
+                    text += item.text
+                    finish = item.finish or finish
+                    if item.finish is not None and item.usage is not None:
+                        account.spent(item.usage)
+        except TimeoutError:
+            account.reason = Reason.DEADLINE
+            return None
+        except NearfieldError as error:
+            account.reason = reason_of(error)
+            return None
+        finally:
+            self.asked()
+        if finish is Finish.LENGTH:
+            account.reason = Reason.LENGTH
+            return None
+        return text, logprobs
+
+
+def _plain(text: str) -> str:
+    return text.replace("\r\n", "\n")
+
+
+def _restored(edit: Edit, text: str) -> Edit:
+    """The edit of `text` with plain line breaks as one of `text`, which may have others."""
+    if "\r" not in text:
+        return edit
+    breaks = [at for at, char in enumerate(text) if char == "\r"]
+
+    def original(offset: int) -> int:
+        for before, at in enumerate(breaks):
+            if at - before >= offset:
+                return offset + before
+        return offset + len(breaks)
+
+    span = Span(original(edit.span.start), original(edit.span.end))
+    return Edit(span, edit.text.replace("\n", "\r\n"))

@@ -1,0 +1,133 @@
+"""What the user changed lately, in all documents, as hunks of whole lines: what a model is shown.
+
+Edits at one place make one hunk, whatever keys it took. Nothing is parsed, and texts are shared,
+not copied: this runs at every keystroke.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nearfield.features.next_edit.edit_prompt import MAX_HUNKS, Hunk
+from nearfield.syntax.differences import changed_span
+from nearfield.types import Edit, Snapshot
+
+__all__ = ["HunkHistory"]
+
+MAX_PLACES = 2 * MAX_HUNKS
+NEAR_ROWS = 1
+"""An edit this close to the latest one goes on with it."""
+PAUSE_SECONDS = 60.0
+"""After a longer pause an edit at the same place is another one: it may take back the first."""
+MAX_HUNK_LINES = 60
+"""A longer hunk is pasted code or a formatter's work."""
+WITHIN_SECONDS = 1800.0
+"""Older edits explain nothing."""
+
+
+@dataclass(slots=True)
+class _EditPlace:
+    """Edits of one place: the document before the first and after the last of them; `rows` is what
+    they changed of the text after, end exclusive; `cursor` is where the last one ended."""
+
+    before: Snapshot
+    after: Snapshot
+    rows: tuple[int, int]
+    at: float
+    cursor: int
+
+
+class HunkHistory:
+    """See the module. One for all documents; the last place is the latest."""
+
+    def __init__(self) -> None:
+        self._places: list[_EditPlace] = []
+
+    def change(self, before: Snapshot, after: Snapshot, edits: Sequence[Edit], at: float) -> None:
+        """Follow a change of a document; `at` is the time in seconds."""
+        if not edits or before.text == after.text:
+            return
+        rows, cursor = _rows(before.text, edits), edits[-1].span.start + len(edits[-1].text)
+        last = self._places[-1] if self._places else None
+        if last is not None and _goes_on(last, before, rows, at):
+            shift = after.text.count("\n") - before.text.count("\n")
+            start, end = min(last.rows[0], rows[0]), max(last.rows[1], rows[1]) + shift
+            last.after, last.rows, last.at = after, (start, max(end, start + 1)), at
+            last.cursor = cursor
+            if last.before.text == after.text:
+                self._places.pop()  # undone
+            return
+        shift = after.text.count("\n") - before.text.count("\n")
+        made = (rows[0], max(rows[1] + shift, rows[0] + 1))
+        self._places.append(_EditPlace(before, after, made, at, cursor))
+        self._places = [one for one in self._places[-MAX_PLACES:] if at - one.at < WITHIN_SECONDS]
+
+    def forget(self, uri: str) -> None:
+        """Drop what is known of a document that was replaced as a whole."""
+        self._places = [one for one in self._places if one.after.uri != uri]
+
+    def has(self, snapshot: Snapshot) -> bool:
+        """Return whether the latest text of the document is `snapshot`, and an edit led to it."""
+        last = self._last(snapshot.uri)
+        return last is not None and last.after.text == snapshot.text
+
+    def at(self, uri: str) -> float:
+        """Return the time of the latest edit of a document in seconds, minus infinity for none."""
+        last = self._last(uri)
+        return last.at if last is not None else float("-inf")
+
+    def cursor(self, uri: str) -> int:
+        """Return the offset at which the latest edit of a document ended, 0 for none."""
+        last = self._last(uri)
+        return last.cursor if last is not None else 0
+
+    def hunks(self, snapshot: Snapshot) -> list[tuple[Snapshot, Hunk]]:
+        """Return the hunks of the document's folder, oldest first, each with its document."""
+        found: list[tuple[Snapshot, Hunk]] = []
+        for place in self._places:
+            if place.after.root != snapshot.root:
+                continue
+            if (hunk := _hunk(place, place.after.shown_path)) is not None:
+                found.append((place.after, hunk))
+        return found[-MAX_HUNKS:]
+
+    def states(self, uri: str) -> list[str]:
+        """Return the earlier texts of a document, oldest first."""
+        return [place.before.text for place in self._places if place.after.uri == uri]
+
+    def before(self, uri: str) -> str:
+        """Return the text before the oldest edit of a document that is known, "" for none."""
+        return next(iter(self.states(uri)), "")
+
+    def _last(self, uri: str) -> _EditPlace | None:
+        return next((one for one in reversed(self._places) if one.after.uri == uri), None)
+
+
+def _rows(text: str, edits: Sequence[Edit]) -> tuple[int, int]:
+    """The rows of `text` that the edits change, end exclusive; as if each were of that text."""
+    start = min(edit.span.start for edit in edits)
+    end = max(edit.span.end for edit in edits)
+    first = text.count("\n", 0, start)
+    whole_lines = end > start and text[end - 1] == "\n"
+    return first, first + text.count("\n", start, end) + (not whole_lines)
+
+
+def _goes_on(last: _EditPlace, before: Snapshot, rows: tuple[int, int], at: float) -> bool:
+    if last.after.uri != before.uri or last.after.text != before.text:
+        return False
+    near = rows[0] <= last.rows[1] + NEAR_ROWS and last.rows[0] - NEAR_ROWS <= rows[1]
+    height = max(last.rows[1], rows[1]) - min(last.rows[0], rows[0])
+    return near and height <= MAX_HUNK_LINES and at - last.at <= PAUSE_SECONDS
+
+
+def _hunk(place: _EditPlace, path: str) -> Hunk | None:
+    """The lines that differ; None for white space alone, and for too many."""
+    old, new = place.before.text.split("\n"), place.after.text.split("\n")
+    span, put = changed_span(old, new)
+    gone, made = old[span.start : span.end], new[span.start : span.start + put]
+    if max(len(gone), len(made)) > MAX_HUNK_LINES:
+        return None
+    if "".join("".join(gone).split()) == "".join("".join(made).split()):
+        return None
+    return Hunk(path, "\n".join(gone), "\n".join(made), span.start + 1)

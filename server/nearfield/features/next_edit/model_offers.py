@@ -1,0 +1,132 @@
+"""One offer of a model at a time: asked for once for each state of a document, then kept until the
+document changes. An offer applies to the text that it was made for and to no other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from nearfield.features.next_edit.edit_model import EditModel
+from nearfield.features.next_edit.edit_prompt import window_around
+from nearfield.syntax.parser import Parsed
+from nearfield.tasks import run_task, stop_task
+from nearfield.types import Edit, Snapshot, Span
+
+__all__ = ["ModelOffer", "ModelOffers"]
+
+MAX_REFUSED = 100
+"""Dismissed edits that are remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOffer:
+    """An edit of a document, where `old` is at its span."""
+
+    id: str
+    edit: Edit
+    old: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Proposed:
+    """What a model was asked about, and what it proposed: None for nothing. `window` is what it
+    could have changed."""
+
+    snapshot: Snapshot
+    window: Span
+    offer: ModelOffer | None
+
+    def answers(self, snapshot: Snapshot, offset: int) -> bool:
+        """Return whether asking about `snapshot` with the cursor at `offset` would be the same."""
+        same = snapshot.uri == self.snapshot.uri and snapshot.text == self.snapshot.text
+        near = self.window.start <= offset <= self.window.end
+        return same and (self.offer is not None or near)
+
+
+class ModelOffers:
+    """See the module. `tree_of` returns a document's tree; `new_id` names an offer."""
+
+    def __init__(
+        self,
+        model: EditModel,
+        tree_of: Callable[[Snapshot, int], Awaitable[Parsed | None]],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._model = model
+        self._tree_of = tree_of
+        self._new_id = new_id
+        self._asked: _Proposed | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._asking: tuple[Snapshot, int] | None = None
+        self._refused: dict[tuple[str, str, str], None] = {}
+
+    def is_possible(self, snapshot: Snapshot) -> bool:
+        """Return whether there is a model to ask, and something to ask it about."""
+        return bool(self._model.form(snapshot))
+
+    def ready(self, snapshot: Snapshot, offset: int) -> ModelOffer | None:
+        """Return what was proposed for just this text, None for nothing."""
+        known = self._asked
+        return known.offer if known is not None and known.answers(snapshot, offset) else None
+
+    def can_rest(self, snapshot: Snapshot) -> bool:
+        """Return whether a model may be asked although nobody waits for it."""
+        return self.is_possible(snapshot) and self._model.is_here(snapshot)
+
+    async def offered(
+        self, snapshot: Snapshot, offset: int, seconds: float, is_wanted: bool = True
+    ) -> ModelOffer | None:
+        """Return what a model proposes, if it does within `seconds`; it goes on being asked after
+        that, until `stop`."""
+        known = self._asked
+        if known is not None and known.answers(snapshot, offset):
+            return known.offer
+        if not self.is_possible(snapshot):
+            return None
+        running = self._task is not None and not self._task.done()
+        if self._task is None or not running or self._asking != (snapshot, offset):
+            self.stop()
+            self._asking = (snapshot, offset)
+            self._task = run_task(self._ask(snapshot, offset, is_wanted), "ask for the next edit")
+        await asyncio.wait({self._task}, timeout=seconds)
+        return self.ready(snapshot, offset)
+
+    def dismiss(self, offer_id: str) -> bool:
+        """Do not propose this edit again; False where it is not the one on offer."""
+        known = self._asked
+        if known is None or known.offer is None or known.offer.id != offer_id:
+            return False
+        self._refused[_key(known.snapshot, known.offer.edit, known.offer.old)] = None
+        while len(self._refused) > MAX_REFUSED:
+            del self._refused[next(iter(self._refused))]
+        self._asked = _Proposed(known.snapshot, known.window, None)
+        return True
+
+    def stop(self) -> None:
+        """End a question, which frees the model."""
+        if self._task is not None:
+            self._task.cancel()
+        self._task = self._asking = None
+
+    async def aclose(self) -> None:
+        """End a question, and wait until its stream is closed."""
+        task, self._task = self._task, None
+        await stop_task(task)
+
+    async def _ask(self, snapshot: Snapshot, offset: int, is_wanted: bool) -> None:
+        parsed = await self._tree_of(snapshot, offset)
+        form = self._model.form(snapshot)
+        if not form:
+            return
+        edit = await self._model.ask(snapshot, offset, parsed, is_wanted)
+        offer = None
+        if edit is not None:
+            old = snapshot.text[edit.span.start : edit.span.end]
+            if _key(snapshot, edit, old) not in self._refused:
+                offer = ModelOffer(self._new_id(), edit, old)
+        self._asked = _Proposed(snapshot, window_around(form, snapshot.text, offset), offer)
+
+
+def _key(snapshot: Snapshot, edit: Edit, old: str) -> tuple[str, str, str]:
+    return snapshot.uri, old, edit.text

@@ -1,0 +1,251 @@
+"""Next edits by a model: when it is asked, with what, and what becomes of its answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from tests.unit.features.next_edit.editing import Typist, cursor_of
+
+from nearfield.config.folders import FolderConfigs
+from nearfield.config.schema import Config, ProviderSettings
+from nearfield.features.next_edit.edits import NextEdit, NextEdits
+from nearfield.features.trace import TraceLog
+from nearfield.providers.scripted import Scripted
+from nearfield.routing.router import Router
+from nearfield.types import EditForm, EditRequest, Health, HealthState, Priority, Reason
+
+CODE = """\
+class Box {
+    area(wide: number): number { return wide; }
+}
+const size = new Box().area(1);
+const other = size;
+"""
+CALL = "const size = new Box().area(1, 2);\nconst other = size;\n"
+SECONDS = 5.0
+
+
+class Session:
+    """A document in a language without rules, next edits, and a scripted model for them."""
+
+    def __init__(
+        self,
+        *answers: dict[str, Any],
+        form: str = "sweep",
+        text: str = CODE,
+        language: str = "rust",
+    ) -> None:
+        options: dict[str, Any] = {"answers": list(answers), "edit_form": form}
+        self.model = Scripted("fake", ProviderSettings(kind="scripted", options=options))
+        self.traces = TraceLog()
+        self.typist = Typist(text, language, NextEdits(cursor_of, lambda: 0.0, self.traces))
+        config = FolderConfigs(Config())
+        self.edits = self.typist.edits
+        self.edits.configure(config, Router(config, {"fake": self.model}))
+
+    async def offered(self, at: str = "const size", seconds: float = SECONDS) -> NextEdit | None:
+        """What is offered first with the cursor before `at`."""
+        offset = self.typist.text.index(at)
+        found = await self.edits.offered(self.typist.snapshot, offset, seconds)
+        return found[0] if found else None
+
+    @property
+    def reasons(self) -> list[tuple[Reason, str]]:
+        """Reason and detail of each question to the model, the last one first."""
+        return [(one.reason, one.detail) for one in self.traces.last(9)]
+
+
+def widen(session: Session) -> None:
+    """Give `area` a second parameter: the edit before."""
+    at = session.typist.text.index("wide: number") + len("wide: number")
+    session.typist.edit(at, at, ", high: number")
+
+
+ANSWER = {"match": r"updated/a:\d+:\d+\n", "text": CALL}
+
+
+@pytest.fixture(autouse=True)
+def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody types on."""
+    monkeypatch.setattr("nearfield.features.next_edit.edits.REST_SECONDS", 0.0)
+
+
+async def test_the_model_is_asked_where_no_rule_has_an_offer() -> None:
+    session = Session(ANSWER)
+    widen(session)
+    offer = await session.offered()
+    assert offer is not None
+    assert (offer.by, offer.old) == ("model", "const size = new Box().area(1);")
+    assert offer.new == "const size = new Box().area(1, 2);"
+    (call,) = session.model.calls
+    assert isinstance(call.request, EditRequest)
+    assert call.request.priority is Priority.EDIT
+    assert call.request.form is EditForm.SWEEP
+    text = call.request.text
+    assert "original:\n    area(wide: number): number { return wide; }\n" in text
+    assert "<|cursor|>const size" in text
+    assert session.reasons == [(Reason.SHOWN, "")]
+    (trace,) = session.traces.last(1)
+    assert (trace.method, trace.provider, trace.shown) == ("nextEdit", "fake", True)
+
+
+async def test_a_second_request_for_the_same_text_asks_nobody() -> None:
+    session = Session(ANSWER)
+    widen(session)
+    first = await session.offered()
+    assert await session.offered() == first
+    assert await session.offered(seconds=0.0) == first
+    assert len(session.model.calls) == 1
+
+
+@pytest.mark.parametrize("how", ["no edit", "no model", "no form", "disabled", "a marker"])
+async def test_no_model_is_asked_in_vain(how: str) -> None:
+    text = CODE + "// <|cursor|>\n" if how == "a marker" else CODE
+    session = Session(ANSWER, form="" if how == "no form" else "sweep", text=text)
+    if how != "no edit":
+        widen(session)
+    if how == "no model":
+        session.edits.configure(FolderConfigs(Config()), None)
+    if how == "disabled":
+        off = Config()
+        config = FolderConfigs(
+            type(off)(completion=type(off.completion)(next_edit=False)),
+        )
+        session.edits.configure(config, Router(config, {"fake": session.model}))
+    assert await session.offered() is None
+    assert not session.model.calls
+
+
+async def test_an_offer_ends_with_the_text_that_it_was_made_for() -> None:
+    session = Session(ANSWER, {"text": "nothing of use"})
+    widen(session)
+    assert await session.offered() is not None
+    session.typist.edit(0, 0, "\n")
+    assert await session.offered(seconds=0.0) is None
+
+
+async def test_the_next_key_ends_a_question_and_frees_the_model() -> None:
+    session = Session({**ANSWER, "delay_ms": 600_000})
+    widen(session)
+    waiting = asyncio.create_task(session.offered())
+    while not session.model.streaming:
+        await asyncio.sleep(0)
+    session.typist.edit(0, 0, "\n")
+    assert await waiting is None
+    await session.edits.aclose()
+    assert session.model.streaming == 0
+    assert session.reasons[0][0] is Reason.CANCELLED
+
+
+async def test_who_does_not_wait_long_has_the_answer_at_the_next_request() -> None:
+    session = Session({**ANSWER, "delay_ms": 30})
+    widen(session)
+    assert await session.offered(seconds=0.001) is None
+    assert await session.offered() is not None
+    assert len(session.model.calls) == 1
+
+
+async def test_a_dismissed_edit_is_not_proposed_again() -> None:
+    session = Session(ANSWER)
+    widen(session)
+    offer = await session.offered()
+    assert offer is not None
+    assert session.edits.dismiss(offer.id)
+    assert not session.edits.dismiss(offer.id)
+    assert await session.offered() is None
+    session.typist.edit(0, 0, "//\n")
+    assert await session.offered() is None
+    assert len(session.model.calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "detail"),
+    [
+        ({"text": "const size = new Box().area(1);\nconst other = size;\n"}, Reason.NOTHING, ""),
+        ({"text": "const size = new Box().area(1);\n"}, Reason.DELETES, "deletes"),
+        ({"text": "<|cursor|>"}, Reason.NOTHING, ""),
+        ({"text": ""}, Reason.NOTHING, ""),
+        ({"error": "Unreachable"}, Reason.UNREACHABLE, ""),
+        ({"text": "x = 1\n" * 400}, Reason.LENGTH, ""),
+    ],
+)
+async def test_why_nothing_is_offered_is_in_the_trace(
+    answer: dict[str, Any], reason: Reason, detail: str
+) -> None:
+    session = Session(answer)
+    widen(session)
+    assert await session.offered() is None
+    assert session.reasons == [(reason, detail)]
+
+
+async def test_rules_come_before_the_model() -> None:
+    session = Session({"text": "x"}, text="def f(wide):\n    return wide\n", language="python")
+    session.typist.retype("wide", "width")
+    offer = await session.offered("return")
+    assert offer is not None
+    assert offer.by == "tree"
+    assert not session.model.calls
+
+
+async def test_windows_line_breaks_are_kept() -> None:
+    session = Session(ANSWER, text=CODE.replace("\n", "\r\n"))
+    widen(session)
+    offer = await session.offered()
+    assert offer is not None
+    text = session.typist.text
+    assert text[offer.span.start : offer.span.end] == offer.old
+    made = text[: offer.span.start] + offer.new + text[offer.span.end :]
+    assert "area(1, 2);\r\nconst other" in made
+    assert made.count("\r\n") == made.count("\n")
+    (call,) = session.model.calls
+    assert isinstance(call.request, EditRequest)
+    assert "\r" not in call.request.text
+
+
+async def test_a_model_of_another_form_is_passed_over() -> None:
+    session = Session(ANSWER)
+    mercury = Scripted("other", ProviderSettings(kind="scripted", options={"edit_form": "mercury"}))
+    config = FolderConfigs(Config())
+    session.edits.configure(config, Router(config, {"fake": session.model, "other": mercury}))
+    session.model.health_now = Health(HealthState.UNAVAILABLE, "gone")
+    widen(session)
+    assert await session.offered() is None
+    assert not mercury.calls
+
+
+async def test_a_model_of_this_machine_is_asked_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nearfield.features.next_edit.edits.ASK_AFTER_SECONDS", 0.0)
+    session = Session({"match": "", "text": "    area(wide: number, high: number): number {}\n"})
+    widen(session)
+    session.edits.rest(session.typist.snapshot)
+    while not session.traces.last(1):
+        await asyncio.sleep(0.001)
+    # The answer is judged, and is there for who asks next.
+    (call,) = session.model.calls
+    assert call.ended == "finished"
+    await session.offered(at="high: number", seconds=0.0)
+    session.edits.rest(session.typist.snapshot)
+    await asyncio.sleep(0.02)
+    assert len(session.model.calls) == 1
+    await session.edits.aclose()
+
+
+@pytest.mark.parametrize("how", ["typed on", "a rule", "stopped"])
+async def test_no_model_is_asked_at_rest_in_vain(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nearfield.features.next_edit.edits.ASK_AFTER_SECONDS", 0.01)
+    text = "def f(wide):\n    return wide\n" if how == "a rule" else CODE
+    session = Session(ANSWER, text=text, language="python" if how == "a rule" else "rust")
+    if how == "a rule":
+        session.typist.retype("wide", "width")
+    else:
+        widen(session)
+    session.edits.rest(session.typist.snapshot)
+    if how == "typed on":
+        session.typist.edit(0, 0, "\n")
+    if how == "stopped":
+        session.edits.stop()
+    await asyncio.sleep(0.05)
+    assert not session.model.calls
+    await session.edits.aclose()
