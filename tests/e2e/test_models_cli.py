@@ -279,7 +279,6 @@ def test_recommend(shell: Shell) -> None:
         (["use", "search", "tiny"], 2, "tiny is no static embedding"),
         (["use", "search", __file__], 2, "There is no folder"),
         (["use", "chat", "potion-code-16m"], 2, "is a static embedding, so it cannot serve chat"),
-        (["optimise", "potion-code-16m"], 2, "nothing to optimise"),
         (["pull", "potion-code-16m"], 3, "nearfield models use search FOLDER"),
         (["add", "potion-code-16m", "me/it/m.gguf"], 2, "model.safetensors"),
         (["use", "complete", __file__], 2, "is not a GGUF model"),

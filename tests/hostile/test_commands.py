@@ -50,7 +50,6 @@ ARGUMENTS: dict[str, Arguments] = {
     "models remove": lambda file: ["models", "remove", file.lstrip("-")],
     "models use": lambda file: ["models", "use", file.lstrip("-")],
     "models recommend": lambda file: ["models", "recommend"],
-    "models optimise": lambda file: ["models", "optimise", file.lstrip("-")],
     "providers list": lambda file: ["providers", "list"],
     "providers models": lambda file: ["providers", "models", "far"],
     "providers probe": lambda file: ["providers", "probe", "far"],

@@ -1,9 +1,8 @@
-"""Which model on this machine serves a role.
+"""The choice of the model on this machine that serves a role.
 
 The user's setting decides. Without one the best installed model does: for `complete` a base model
 that fills in the middle before an instruct model, in a size that this machine carries; for `chat`
-the model that completes, when it can chat too, as a second model takes memory of its own. Where a
-model was optimised for this machine (see `variant`), that file is used.
+the model that completes, when it can chat too, as a second model takes memory of its own.
 """
 
 from __future__ import annotations
@@ -16,28 +15,26 @@ from nearfield.catalog.disk import is_gguf
 from nearfield.catalog.models import SEARCH, Catalog, ModelEntry
 from nearfield.catalog.recommend import Machine, rank, this_machine
 from nearfield.catalog.templates import CHAT_OF_FILE, FIM_AUTO
-from nearfield.catalog.variant import Bench
 from nearfield.config.schema import Models
 from nearfield.errors import CatalogError, HashMismatch
 from nearfield.types import EditForm
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ModelChoice:
     """The file that serves a role. `entry` is None for a file that the user named by its path.
 
     `problem` says, in a sentence for a person, why the user's setting was not followed; "" when it
-    was, or when there is none. `optimised` says that `path` is a variant made on this machine.
+    was, or when there is none.
     """
 
     path: Path
     entry: ModelEntry | None = None
     problem: str = ""
-    optimised: bool = False
 
     @property
     def name(self) -> str:
-        """How the model is shown."""
+        """The name to show."""
         return self.entry.name if self.entry else self.path.stem
 
     @property
@@ -58,22 +55,13 @@ class Choice:
 
 def choose(
     role: str, models: Models, catalog: Catalog | None = None, machine: Machine | None = None
-) -> Choice:
-    """The model for `role` ("complete", "edit" or "chat"), in its optimised form where it has one.
+) -> ModelChoice:
+    """Return the model for `role` ("complete", "edit" or "chat").
 
     May hash a file that was not checked since it changed, so call it off the event loop. Raises
     `CatalogError`, with what to do, when no model on this machine can serve the role.
     """
     catalog = Catalog.load() if catalog is None else catalog
-    chosen = _chosen(role, models, catalog, machine)
-    if chosen.entry is None:
-        return chosen
-    variant = Bench(catalog.shelf(chosen.entry)).variant(chosen.path)
-    return chosen if variant is None else replace(chosen, path=variant.path, optimised=True)
-
-
-def _chosen(role: str, models: Models, catalog: Catalog, machine: Machine | None) -> Choice:
-    """The model for `role`, as it was published. Raises `CatalogError`."""
     problem = ""
     if wish := {"chat": models.chat, "edit": models.edit}.get(role, models.complete):
         try:
@@ -82,7 +70,7 @@ def _chosen(role: str, models: Models, catalog: Catalog, machine: Machine | None
             problem = f"models.{role} = {wish!r} cannot be used: {error}"
     elif role in ("chat", "edit"):
         with suppress(CatalogError):
-            completing = _chosen("complete", models, catalog, machine)
+            completing = choose("complete", models, catalog, machine)
             if completing.entry is None or role in completing.entry.roles:
                 # What is wrong with `complete` is said where that is asked for.
                 return replace(completing, problem="")
@@ -92,18 +80,18 @@ def _chosen(role: str, models: Models, catalog: Catalog, machine: Machine | None
         hint = f"Run `nearfield models pull` to fetch the default model, {catalog.default}."
         raise CatalogError(said or f"No model for {role} is on this machine.", hint)
     best = here[0] if len(here) == 1 else _best(here, role, machine or this_machine(catalog))
-    return Choice(best.path, best.entry, f"{said} {best.name} is used." if said else "")
+    return ModelChoice(best.path, best.entry, f"{said} {best.name} is used." if said else "")
 
 
-def _named(wish: str, catalog: Catalog) -> Choice:
-    """What the user named: a catalogue entry or a file. Raises `CatalogError`."""
+def _named(wish: str, catalog: Catalog) -> ModelChoice:
+    """Return the model that the user named, a catalogue entry or a file. Raises `CatalogError`."""
     if wish not in catalog.entries and ("/" in wish or "\\" in wish or wish.endswith(".gguf")):
         path = Path(wish).expanduser()
         if not path.is_file():
             raise CatalogError(f"There is no file {path}.")
         if not is_gguf(path):
             raise HashMismatch(f"{path} is not a GGUF file: it does not begin with 'GGUF'.")
-        return Choice(path)
+        return ModelChoice(path)
     entry = catalog.get(wish)
     if entry.is_static:
         raise CatalogError(
@@ -113,12 +101,12 @@ def _named(wish: str, catalog: Catalog) -> Choice:
     path = catalog.local_path(wish)
     if path is None:
         raise CatalogError("It is not on this machine.", f"Run `nearfield models pull {wish}`.")
-    return Choice(path, entry)
+    return ModelChoice(path, entry)
 
 
-def _here(role: str, catalog: Catalog) -> tuple[list[Choice], list[str]]:
-    """The models that could serve the role now, and what is wrong with files that cannot."""
-    here: list[Choice] = []
+def _here(role: str, catalog: Catalog) -> tuple[list[ModelChoice], list[str]]:
+    """Return the models that can serve the role now, and what is wrong with files that cannot."""
+    here: list[ModelChoice] = []
     damage: list[str] = []
     for entry in catalog.entries.values():
         try:
@@ -126,12 +114,12 @@ def _here(role: str, catalog: Catalog) -> tuple[list[Choice], list[str]]:
         except HashMismatch as error:
             damage.append(str(error))
         else:
-            here += [Choice(path, entry)] if path else []
+            here += [ModelChoice(path, entry)] if path else []
     return here, damage
 
 
-def _best(here: list[Choice], role: str, machine: Machine) -> Choice:
-    """The best that the machine carries, or the smallest when it carries none."""
+def _best(here: list[ModelChoice], role: str, machine: Machine) -> ModelChoice:
+    """Return the best model that the machine carries, or the smallest when it carries none."""
     known = [(choice, choice.entry) for choice in here if choice.entry is not None]
     fitting = [(choice, entry) for choice, entry in known if machine.carries(entry, role)]
     if fitting:

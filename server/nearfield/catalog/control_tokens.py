@@ -89,7 +89,7 @@ MIDDLES = frozenset(
         *("<MID>", "▁<MID>", "[MIDDLE]", "<|code_middle|>", "<｜fim▁end｜>"),  # noqa: RUF001
     }
 )
-"""What asks for the middle; a line break behind it belongs to the answer."""
+"""What asks for the middle; a line break after it belongs to the answer."""
 HEADERS = frozenset(
     {
         *("<|im_start|>", "<|start_header_id|>", "<|start|>", "<|start_of_role|>"),
@@ -97,11 +97,11 @@ HEADERS = frozenset(
         *("<|channel|>", "<|channel>", "]~b]"),
     }
 )
-"""Behind these stands the name of a role or of a channel."""
+"""These precede the name of a role or of a channel."""
 STARTS = HEADERS | MIDDLES | {*_BEGINS}
 
 SPEAKERS = ("assistant", "model", "ai", "final", "commentary", "analysis", "thought")
-"""Names that stand behind `HEADERS`."""
+"""Names that follow `HEADERS`."""
 
 REASONING = {
     "<think>": "</think>",
@@ -136,12 +136,12 @@ _PREFIXES = frozenset(
     )
     for size in range(1, len(token))
 )
-_LONGEST = max(map(len, _PREFIXES))
+_MAX_PREFIX_CHARS = max(map(len, _PREFIXES))
 
 
 def begun(text: str) -> int:
     """Return how many characters at the end of `text` may be the beginning of a token."""
     if (shape := _SHAPE_BEGUN.search(text)) is not None:
         return len(text) - shape.start()
-    sizes = range(min(_LONGEST, len(text)), 0, -1)
+    sizes = range(min(_MAX_PREFIX_CHARS, len(text)), 0, -1)
     return next((size for size in sizes if text[-size:] in _PREFIXES), 0)

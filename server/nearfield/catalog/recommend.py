@@ -1,4 +1,4 @@
-"""What this machine can carry: which model for which role, how much memory it takes, and why.
+"""Recommend a model for each role by this machine's memory, cores, GPU and disk.
 
 The limits follow from measurements on two cores with AVX-512: a model of 0.5 billion weights reads
 about 70 tokens a second and writes 21, and both fall in proportion to the weights. A suggestion
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import psutil
 
 from nearfield.catalog.models import ROLES, SEARCH, Catalog, ModelEntry
-from nearfield.catalog.part import free_bytes, megabytes
+from nearfield.catalog.partial_file import free_bytes, megabytes
 from nearfield.catalog.templates import FIM_AUTO
 from nearfield.files.lines import split_lines
 
@@ -26,8 +26,8 @@ MIB = 1 << 20
 MEMORY_SHARE = 0.5
 # Of a GPU's memory, as the screen and other programs have some of it.
 GPU_SHARE = 0.9
-# The largest model, in millions of weights, that answers in time on a CPU with at most so many
-# physical cores.
+# The largest model, in millions of weights, that answers in time on a CPU with at most that
+# number of physical cores.
 CPU_LIMITS = {
     "complete": ((4, 600), (8, 1_600), (1_000, 3_200)),
     "edit": ((4, 1_600), (16, 1_600), (1_000, 8_300)),
@@ -42,8 +42,8 @@ WRITTEN_BY_A_CORE = 21 * 494 / 2
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What counts for a model. Memory in bytes. `gpu` is its name, "" without a usable one; on
-    Apple silicon the GPU shares the machine's memory."""
+    """The properties of a machine that decide which models it carries. Memory in bytes. `gpu` is
+    its name, "" without a usable one; on Apple silicon the GPU shares the machine's memory."""
 
     memory: int
     cores: int
@@ -53,13 +53,13 @@ class Machine:
 
     @property
     def budget(self) -> int:
-        """Bytes that a model may take."""
+        """The bytes that a model may take."""
         if self.gpu and self.gpu_memory:
             return int(self.gpu_memory * GPU_SHARE)
         return int(self.memory * MEMORY_SHARE)
 
     def limit(self, role: str) -> int:
-        """The largest model for that role that answers in time, in millions of weights."""
+        """Return the largest model for that role that answers in time, in millions of weights."""
         if self.gpu:
             return GPU_LIMITS[role]
         return next(limit for cores, limit in CPU_LIMITS[role] if self.cores <= cores)
@@ -75,13 +75,13 @@ class Machine:
         return entry.memory_mb * MIB <= self.budget
 
     def tokens_per_second(self, entry: ModelEntry) -> float | None:
-        """About how fast it would write here; None where only a measurement can tell."""
+        """Estimate how fast it writes here; None where only a measurement can tell."""
         if self.gpu or entry.is_static or not entry.parameters_m:
             return None
         return self.cores * WRITTEN_BY_A_CORE / entry.parameters_m
 
     def words(self) -> str:
-        """The machine in half a sentence."""
+        """Describe the machine in half a sentence."""
         cores = f"{self.cores} core{'' if self.cores == 1 else 's'}"
         gpu = f", {self.gpu}" if self.gpu else ", no GPU that was found"
         return f"{megabytes(self.memory)} of memory, {cores}{gpu}"
@@ -100,7 +100,7 @@ def this_machine(catalog: Catalog) -> Machine:
 
 
 def _nvidia() -> tuple[str, int]:
-    """The largest NVIDIA GPU's name and memory (bytes), or ("", 0)."""
+    """Return the largest NVIDIA GPU's name and memory (bytes), or ("", 0)."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return "", 0
@@ -132,7 +132,8 @@ class Advice:
 
 
 def recommend(catalog: Catalog, machine: Machine) -> list[Advice]:
-    """The best model for each role that this machine carries; a role that none fits is left out."""
+    """Return the best model for each role that this machine carries; a role that none fits is left
+    out."""
     installed = {entry.name for entry in catalog.installed()}
     return [
         advice
@@ -177,7 +178,8 @@ def rank(entry: ModelEntry, role: str) -> tuple[int, int, int]:
 
 
 def _disk_bytes(entry: ModelEntry) -> int:
-    """What the file takes on the disk; where only the hub knows it, no more than its memory."""
+    """Return the bytes that the file takes on the disk; an upper bound where only the hub knows
+    it."""
     return entry.bytes or entry.memory_mb * MIB
 
 

@@ -30,8 +30,8 @@ _HUB_PAGE = re.compile(
 def registration(
     name: str, source: str, known: ModelEntry | None, stated: Mapping[str, Any]
 ) -> ModelEntry:
-    """The entry for `source`: a GGUF file on this machine, OWNER/REPO/FILE on the hub, or the
-    address of such a file.
+    """Return the entry for `source`: a GGUF file on this machine, OWNER/REPO/FILE on the hub, or
+    the address of such a file.
 
     `stated` are the fields that the user gave. What they did not give comes from `known`, the entry
     of that name, when there is one: its own file, fetched in another way, has to have its hash.
@@ -63,7 +63,7 @@ def registration(
 
 
 def _source(text: str) -> PathSource | HubSource:
-    """What `text` names. Raises `ConfigError`."""
+    """Return the file that `text` names. Raises `ConfigError`."""
     path = Path(text).expanduser()
     if path.is_file():
         if not is_gguf(path):

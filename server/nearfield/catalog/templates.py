@@ -111,7 +111,7 @@ _FIM_BY_NAME = {template.name: template for template in _FIM}
 
 
 def fim_template(name: str) -> FimTemplate | None:
-    """The template of that name; None for "" and for `FIM_AUTO`, which the engine resolves.
+    """Return the template of that name; None for "" and for `FIM_AUTO`, which the engine resolves.
 
     Raises `KeyError` for any other name: the catalogue is checked before it comes here.
     """
@@ -121,7 +121,7 @@ def fim_template(name: str) -> FimTemplate | None:
 
 
 def fim_names() -> tuple[str, ...]:
-    """What an entry's `fim` may say, besides "" and `FIM_AUTO`."""
+    """Return the values that an entry's `fim` may have, besides "" and `FIM_AUTO`."""
     return tuple(_FIM_BY_NAME)
 
 
@@ -141,7 +141,7 @@ class ChatTemplate:
     stop: tuple[str, ...] = ()
 
     def render(self, messages: Sequence[Message]) -> str:
-        """The prompt for the next assistant turn. Tool turns are shown as the user's."""
+        """Return the prompt for the next assistant turn. Tool turns are shown as the user's."""
         parts: list[str] = []
         if self.default_system and (not messages or messages[0].role is not Role.SYSTEM):
             parts.append(self.default_system.join(self.system))
@@ -188,7 +188,7 @@ _CHAT_BY_NAME = {template.name: template for template in _CHAT}
 
 
 def chat_template(name: str) -> ChatTemplate | None:
-    """The template of that name; None for "" (cannot chat) and for `CHAT_OF_FILE`.
+    """Return the template of that name; None for "" (cannot chat) and for `CHAT_OF_FILE`.
 
     Raises `KeyError` for any other name: the catalogue is checked before it comes here.
     """
@@ -198,5 +198,5 @@ def chat_template(name: str) -> ChatTemplate | None:
 
 
 def chat_names() -> tuple[str, ...]:
-    """What an entry's `chat` may say, besides "" and `CHAT_OF_FILE`."""
+    """Return the values that an entry's `chat` may have, besides "" and `CHAT_OF_FILE`."""
     return tuple(_CHAT_BY_NAME)

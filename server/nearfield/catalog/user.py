@@ -1,7 +1,7 @@
 """The user's own files: models that they registered, and which model serves which role.
 
 Both files are the user's, so they are changed as little as possible: one line where that is enough,
-which keeps comments, and otherwise written anew with every other key as it was. A file that cannot
+which keeps comments, and otherwise rewritten with every other key as it was. A file that cannot
 be parsed is never written over.
 """
 
@@ -97,7 +97,7 @@ def _with_setting(text: str, section: str, key: str, value: str) -> str:
 
 
 def _read(path: Path) -> tuple[str, dict[str, Any]]:
-    """A file's text and tables, empty when it is not there. Raises `ConfigError`."""
+    """Return a file's text and tables, empty when it is not there. Raises `ConfigError`."""
     try:
         text = read_text(path, MAX_CATALOGUE_BYTES).replace("\r\n", "\n")
         return text, tomllib.loads(text)

@@ -22,7 +22,7 @@ from nearfield.errors import CatalogError, ConfigError, DownloadFailed, Nearfiel
 from nearfield.files.lines import split_lines
 
 if TYPE_CHECKING:
-    from nearfield.catalog.choice import Choice
+    from nearfield.catalog.choice import ModelChoice
     from nearfield.catalog.models import Catalog
     from nearfield.config.load import Loaded
     from nearfield.config.schema import Config
@@ -69,8 +69,6 @@ INSTRUCTIONS = {
     "asimddp": "DOTPROD",
     "i8mm": "MATMUL_INT8",
 }
-# With one of these llama.cpp reads the types that `models optimise` writes several rows at once.
-REPACKED = frozenset({"avx2", "asimddp"})
 # A model server on this machine that has not said how it is by then is not well.
 PROBE_SECONDS = 10.0
 INSTALL_ENGINE = (
@@ -164,7 +162,7 @@ def models(catalog: Catalog) -> Iterator[Check]:
             yield Check("models", State.OK, f"{entry.name}, {size}, verified ({path})")
 
 
-def role(name: str, config: Config, catalog: Catalog) -> tuple[Check, Choice | None]:
+def role(name: str, config: Config, catalog: Catalog) -> tuple[Check, ModelChoice | None]:
     """Which model serves a role."""
     from nearfield.catalog.choice import choose
 
@@ -176,36 +174,6 @@ def role(name: str, config: Config, catalog: Catalog) -> tuple[Check, Choice | N
         todo = f"Run `nearfield models use {name} auto`, or name a model that is here."
         return Check(f"role {name}", State.NOTE, choice.problem, todo), choice
     return Check(f"role {name}", State.OK, choice.name), choice
-
-
-def weights(choice: Choice, catalog: Catalog, flags: frozenset[str]) -> Check | None:
-    """Whether the completing model is in the form that this processor (`flags`, empty where they
-    are unknown) reads fastest; None where there is nothing to say."""
-    from nearfield.catalog.gguf import tensors
-    from nearfield.catalog.variant import Bench
-    from nearfield.features.optimise.plan import LEAST_SLOW, slow_share
-
-    if choice.entry is None or (flags and not flags & REPACKED):
-        return None
-    bench, name = Bench(catalog.shelf(choice.entry)), choice.entry.name
-    if choice.optimised:
-        known = bench.recorded()
-        faster = f", reads {known.prefill:.2f} times as fast as published" if known else ""
-        return Check("weights", State.OK, f"{name} is optimised for this processor{faster}")
-    if reason := bench.refused(choice.path):
-        return Check("weights", State.OK, f"{name} as published; optimising it was tried: {reason}")
-    try:
-        share = slow_share(tensors(choice.path))
-    except (OSError, CatalogError):
-        return None  # The engine says what is wrong with the file.
-    if share < LEAST_SLOW:
-        return Check("weights", State.OK, f"{name} is in types that have fast kernels")
-    found = f"{share:.0%} of {name}'s layers are in types without fast kernels"
-    todo = (
-        f"Try `nearfield models optimise {name}`: some minutes, once. It is kept only if it is as"
-        " good, which a small model's often is not."
-    )
-    return Check("weights", State.NOTE, found, todo)
 
 
 async def providers(config: Config) -> list[Check]:

@@ -15,7 +15,7 @@ from nearfield.cli.output import ExitCode, print_json
 from nearfield.errors import NearfieldError
 
 if TYPE_CHECKING:
-    from nearfield.catalog.choice import Choice
+    from nearfield.catalog.choice import ModelChoice
     from nearfield.config.load import Loaded
 
 MARKS = {State.OK: ("✓", "green"), State.NOTE: ("!", "yellow"), State.PROBLEM: ("✗", "red")}
@@ -93,7 +93,7 @@ def _checks(loaded: Loaded, root: Path, *, measured: bool) -> Iterator[Check]:
     yield from checks.settings(loaded, user_config_file())
     yield checks.grammars()
     yield from checks.models(catalog)
-    chosen: Choice | None = None
+    chosen: ModelChoice | None = None
     if config.engine.enabled:
         completes, chosen = checks.role("complete", config, catalog)
         yield completes
@@ -105,9 +105,6 @@ def _checks(loaded: Loaded, root: Path, *, measured: bool) -> Iterator[Check]:
     engine = checks.engine(config)
     yield engine
     gpu = bool(this_machine(catalog).gpu)
-    if chosen is not None and engine.state is State.OK and not gpu:
-        found = checks.weights(chosen, catalog, checks.cpu_flags())
-        yield from [found] if found else []
     if measured and chosen is not None and engine.state is State.OK:
         yield from _measured(loaded, chosen, gpu)
     if config.providers:
@@ -119,7 +116,7 @@ def _checks(loaded: Loaded, root: Path, *, measured: bool) -> Iterator[Check]:
     yield checks.editors()
 
 
-def _measured(loaded: Loaded, choice: Choice, has_gpu: bool) -> Iterator[Check]:
+def _measured(loaded: Loaded, choice: ModelChoice, has_gpu: bool) -> Iterator[Check]:
     from nearfield.cli.console import spinner
     from nearfield.cli.measure import measure
 

@@ -12,7 +12,7 @@ import logging
 LEVELS = ("error", "warning", "info", "debug")
 
 # These log requests, answers or whole messages at info or debug.
-WIRE_LOGGERS = ("pygls", "httpx", "httpcore", "anthropic", "huggingface_hub", "urllib3")
+WIRE_LOGGERS = ("pygls", "httpx", "httpcore", "urllib3")
 
 
 def setup(level: str) -> None:

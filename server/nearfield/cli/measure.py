@@ -1,4 +1,4 @@
-"""How fast the engine is on this machine: one cold prompt and one short answer."""
+"""Measure how fast the engine is on this machine: one cold prompt and one short answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nearfield.types import InfillRequest, Usage
 
 if TYPE_CHECKING:
-    from nearfield.catalog.choice import Choice
+    from nearfield.catalog.choice import ModelChoice
     from nearfield.config.schema import Engine as EngineSettings
 
 # Some 300 tokens: a second or ten on slow machines, and enough to even out the start.
@@ -20,7 +20,7 @@ DEADLINE_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Speed:
+class EngineSpeed:
     """Tokens a second, evaluated and generated; `load_ms` is the model's loading. `build` and `gpu`
     are what the engine says of how it was compiled."""
 
@@ -31,7 +31,7 @@ class Speed:
     gpu: bool
 
 
-async def measure(settings: EngineSettings, choice: Choice) -> Speed:
+async def measure(settings: EngineSettings, choice: ModelChoice) -> EngineSpeed:
     """Load the model and time it. Raises from the error tree."""
     from nearfield.catalog.templates import fim_template
     from nearfield.engine.client import Engine
@@ -50,7 +50,7 @@ async def measure(settings: EngineSettings, choice: Choice) -> Speed:
             async for delta in stream:
                 usage = delta.usage or usage
         started = engine.status.started
-        return Speed(
+        return EngineSpeed(
             prefill=_rate(usage.evaluated_tokens, usage.prefill_ms),
             decode=_rate(usage.generated_tokens, usage.decode_ms),
             load_ms=info.load_ms,

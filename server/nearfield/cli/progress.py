@@ -15,7 +15,7 @@ from rich.progress import (
 )
 
 from nearfield.catalog.models import ModelEntry
-from nearfield.catalog.part import Step, megabytes
+from nearfield.catalog.partial_file import PullStep, megabytes
 from nearfield.cli.console import progress
 from nearfield.terminal import escaped, notes_on_terminal, say
 
@@ -26,12 +26,12 @@ _WORDS = {
 }
 
 
-def tell_step(step: Step) -> None:
+def tell_step(step: PullStep) -> None:
     """One step as a JSON line on standard error, for programs that draw their own progress."""
     say(escaped(msgspec.json.encode(step).decode(), "ascii"))
 
 
-class Pulling:
+class PullProgress:
     """Shows the steps of one pull; call it with each. All of it goes to standard error, and `quiet`
     shows nothing."""
 
@@ -64,7 +64,7 @@ class Pulling:
         if self._bar is not None:
             self._bar.stop()
 
-    def __call__(self, step: Step) -> None:
+    def __call__(self, step: PullStep) -> None:
         """Show one step."""
         if self._quiet or step.phase == "done":
             return
@@ -77,7 +77,7 @@ class Pulling:
             say(f"{self._entry.name}: {_sentence(step)}")
 
 
-def _sentence(step: Step) -> str:
+def _sentence(step: PullStep) -> str:
     words = _WORDS[step.phase]
     if step.phase != "fetching":
         return words

@@ -76,7 +76,7 @@ def _of_catalogue(wish: str, catalog: Catalog) -> StaticChoice:
     path = catalog.local_path(wish)
     if path is None:
         raise CatalogError("It is not on this machine.", f"Run `nearfield models pull {wish}`.")
-    records = [shelf.verified() for shelf in catalog.shelves(entry)]
+    records = [shelf.verified() for shelf in catalog.cached_files(entry)]
     content = " ".join(record.sha256 for record in records if record is not None)
     return StaticChoice(folder=str(path.parent), name=f"{wish}-{_digest(content)}", dimensions=0)
 

@@ -1,5 +1,5 @@
-"""What else has to change after an edit: `textDocument/copilotInlineEdit`, in the shape that
-clients of Copilot's server know, and the commands `nearfield.nextEdit` and
+"""Offers of what else has to change after an edit: `textDocument/copilotInlineEdit`, in the shape
+that clients of Copilot's server know, and the commands `nearfield.nextEdit` and
 `nearfield.dismissEdit` for a key of an editor.
 """
 
@@ -43,7 +43,7 @@ class WireDocument(msgspec.Struct, frozen=True):
 
 
 class InlineEditParams(msgspec.Struct, frozen=True):
-    """Where the cursor is."""
+    """A document and a cursor in it."""
 
     document: WireDocument = msgspec.field(name="textDocument")
     position: WirePosition

@@ -1,7 +1,7 @@
-"""Whose certificates are trusted.
+"""Certificates of trusted authorities.
 
-`SSL_CERT_FILE` and `SSL_CERT_DIR`, or else `REQUESTS_CA_BUNDLE` or `CURL_CA_BUNDLE`, say it instead
-of the usual lists, as they do for other programs. The usual lists are the system's, where a
+`SSL_CERT_FILE` and `SSL_CERT_DIR`, or else `REQUESTS_CA_BUNDLE` or `CURL_CA_BUNDLE`, replace the
+usual lists, as they do for other programs. The usual lists are the system's, where a
 company's own authority is installed, and that of the certifi package. What the setting
 `network.ca_file` names is trusted besides.
 """
@@ -23,7 +23,7 @@ HINT = "It should name a file of certificates in PEM form."
 
 
 def context(environ: Mapping[str, str]) -> ssl.SSLContext:
-    """What checks the certificates of servers; takes tens of milliseconds to make. Raises
+    """Return a context that checks servers' certificates; takes tens of milliseconds. Raises
     `ConfigError` that names the variable or setting that cannot be used."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     sources = _instead(environ)
@@ -38,7 +38,7 @@ def context(environ: Mapping[str, str]) -> ssl.SSLContext:
 
 
 def trusted(environ: Mapping[str, str]) -> str:
-    """Whose certificates are trusted, in words."""
+    """Describe the trusted authorities."""
     names = [f"{source} ({path})" for source, path in _instead(environ)]
     words = names or ["the system's and certifi's authorities"]
     if own := environ.get(CA_FILE, "").strip():
@@ -47,7 +47,7 @@ def trusted(environ: Mapping[str, str]) -> str:
 
 
 def _instead(environ: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The variables that replace the usual lists, with what they hold."""
+    """Return the variables that replace the usual lists, with what they hold."""
     for names in (("SSL_CERT_FILE", "SSL_CERT_DIR"), ("REQUESTS_CA_BUNDLE",), ("CURL_CA_BUNDLE",)):
         if found := [(name, environ[name].strip()) for name in names if environ.get(name)]:
             return found

@@ -1,4 +1,4 @@
-"""HTTP clients, for everybody who asks another machine.
+"""HTTP clients for requests to other machines.
 
 A client sends each request by the proxy of its host, trusts what `certificates` says, and takes
 nothing else from the environment. Nothing is read before the first request.
@@ -17,7 +17,7 @@ from nearfield.network import certificates
 from nearfield.network.proxies import Proxies, Proxy
 
 
-class Network:
+class ClientFactory:
     """The way to other machines from one environment, which its `repr` does not show."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -27,28 +27,28 @@ class Network:
     def client(
         self, timeout: httpx.Timeout, headers: Mapping[str, str] | None = None
     ) -> httpx.Client:
-        """For a thread that may wait. A request raises `ConfigError` when the environment's proxy
-        or certificates make it impossible."""
+        """Return a client for a thread that may wait. A request raises `ConfigError` when the
+        environment's proxy or certificates make it impossible."""
         routed = _Routed(self)
         return httpx.Client(transport=routed, timeout=timeout, headers=headers, trust_env=False)
 
     def async_client(self, timeout: httpx.Timeout) -> httpx.AsyncClient:
-        """The same for the event loop."""
+        """Return a client for the event loop; see `client`."""
         return httpx.AsyncClient(transport=_AsyncRouted(self), timeout=timeout, trust_env=False)
 
     def proxy(self, url: str) -> Proxy | None:
-        """The proxy on the way to `url`. Raises `ConfigError`."""
+        """Return the proxy on the way to `url`. Raises `ConfigError`."""
         return self._proxies.on_way_to(url)
 
     def context(self, url: str, proxy: Proxy | None = None) -> ssl.SSLContext:
-        """What checks certificates on the way to `url`; takes tens of milliseconds where there is
-        TLS. Elsewhere it trusts nobody, should it be used all the same. Raises `ConfigError`."""
+        """Return a context that checks certificates on the way to `url`; takes tens of milliseconds
+        where there is TLS. Without TLS it trusts nothing. Raises `ConfigError`."""
         if url.startswith("https:") or (proxy is not None and proxy.url.startswith("https:")):
             return certificates.context(self._environ)
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
     def words(self, url: str) -> str:
-        """By which way `url` is asked, for a person: the proxy and the certificates."""
+        """Describe the proxy and the certificates on the way to `url`."""
         try:
             proxy = self.proxy(url)
         except ConfigError:
@@ -60,7 +60,7 @@ class Network:
 class _Routed(httpx.BaseTransport):
     """See the module's docstring."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: ClientFactory) -> None:
         self._network = network
         self._made: dict[tuple[Proxy | None, str], httpx.HTTPTransport] = {}
 
@@ -83,7 +83,7 @@ class _Routed(httpx.BaseTransport):
 class _AsyncRouted(httpx.AsyncBaseTransport):
     """See the module's docstring."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: ClientFactory) -> None:
         self._network = network
         self._made: dict[tuple[Proxy | None, str], httpx.AsyncHTTPTransport] = {}
         self._making = asyncio.Lock()

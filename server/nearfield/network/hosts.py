@@ -9,8 +9,8 @@ LOCALHOST = "localhost"
 
 
 def is_loopback_host(host: str) -> bool:
-    """Whether `host` (a name or an address, IPv6 with or without brackets) is this machine: a
-    literal rule, which asks no name server."""
+    """Return whether `host` (a name or an address, IPv6 with or without brackets) is this machine:
+    a literal rule that asks no name server."""
     plain = host.removeprefix("[").removesuffix("]").lower()
     if plain == LOCALHOST:
         return True
@@ -55,7 +55,7 @@ def _names(entry: str, host: str, port: int | None) -> bool:
 
 
 def _apart(entry: str) -> tuple[str, int | None]:
-    """The name, address or network of an entry, and its port."""
+    """Return the name, address or network of an entry, and its port."""
     if bracketed := re.fullmatch(r"\[([^\]]*)\](/\d+)?(?::(\d+))?", entry):
         name, length, port = bracketed.groups()
         return name + (length or ""), int(port) if port else None

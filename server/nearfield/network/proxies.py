@@ -1,4 +1,4 @@
-"""Which proxy is on the way to an address, by the variables that shells and desktops set.
+"""Find the proxy on the way to an address, by the variables that shells and desktops set.
 
 `HTTPS_PROXY` and `HTTP_PROXY` are for addresses of that scheme, `ALL_PROXY` for both, and
 `NO_PROXY` names hosts that need none. A name in lower case goes before the same in upper case, and
@@ -49,8 +49,8 @@ class Proxies:
         self._environ = environ
 
     def on_way_to(self, url: str) -> Proxy | None:
-        """The proxy for `url`, None for none. Raises `ConfigError` that names the variable when
-        what it holds is no proxy."""
+        """Return the proxy for `url`, None for none. Raises `ConfigError` that names the variable
+        when what it holds is no proxy."""
         parts = urlsplit(url)
         host = parts.hostname or ""
         if is_loopback_host(host):
@@ -66,7 +66,7 @@ class Proxies:
         return self._of_system(parts.scheme, host)
 
     def _value(self, name: str) -> tuple[str, str]:
-        """The variable that is in force under a name, and what it holds."""
+        """Return the variable that is in force under a name, and what it holds."""
         for spelt in (name, name.upper()):
             if spelt in self._environ:
                 return spelt, self._environ[spelt].strip()
@@ -94,8 +94,8 @@ def normalised(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _checked(source: str, value: str) -> str:
-    """A proxy's address with its scheme. Raises `ConfigError`, whose message never repeats the
-    value: it may hold a password."""
+    """Return a proxy's address with its scheme. Raises `ConfigError`, whose message never repeats
+    the value: it may hold a password."""
     url = value if "://" in value else f"http://{value}"
     try:
         parts = urlsplit(url)

@@ -1,6 +1,6 @@
-"""What is wrong on the way to a server, told from an HTTP client's error.
+"""Explain a failed connection from an HTTP client's error.
 
-Works for the errors of httpx and of httpx2, which have the same names and causes.
+Reads the errors of httpx and their causes.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Trouble:
 
 
 def trouble(error: BaseException, proxy: Proxy | None) -> Trouble | None:
-    """What `error` tells of certificates and of the `proxy` on the way; None where neither is the
-    reason."""
+    """Return what `error` says of certificates or of the `proxy` on the way; None where neither is
+    the cause."""
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):

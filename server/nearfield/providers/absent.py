@@ -1,7 +1,6 @@
-"""What stands in the place of a provider that cannot be built as things are.
+"""A placeholder for a provider that cannot be built.
 
-Nobody is asked through it: routing passes it over and says why. So one bad setting costs its own
-provider and no other, and its reason is told wherever the provider would be.
+Routing skips it and says why, so a bad setting disables its own provider and no other.
 """
 
 from __future__ import annotations
@@ -31,7 +30,8 @@ class Absent:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the missing one could do, so that its reason is told to whoever asks for it."""
+        """The capabilities that the missing provider could have, so that its error reaches every
+        request."""
         return Capabilities(infill=True, chat=True, local=True)
 
     async def health(self) -> Health:
@@ -65,7 +65,7 @@ class Absent:
         raise self.error
 
     async def models(self) -> list[ServedModel]:
-        """None."""
+        """Return no models."""
         return []
 
     async def aclose(self) -> None:

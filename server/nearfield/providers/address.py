@@ -1,7 +1,7 @@
-"""Which addresses are this machine.
+"""Tell addresses of this machine from others.
 
 What is sent to a loopback address stays here; everything else leaves the machine, also an address
-of the same house, of a container or of a private network. The rule is literal and asks no name
+of a container or of a private network. The rule is literal and asks no name
 server, because a name may mean another host tomorrow:
 
 * `127.0.0.0/8` and `::1`, written as addresses;
@@ -31,7 +31,8 @@ def is_loopback(url: str) -> bool:
 
 
 def host_of(url: str) -> str:
-    """Host and port, for messages; nothing else of the address, which could hold a secret."""
+    """Return host and port, for messages; no other part of the address, which could hold a
+    secret."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host

@@ -1,52 +1,54 @@
-"""Claude, through the official SDK (`pip install nearfield[anthropic]`).
+"""Claude, by Anthropic's Messages API.
 
     [providers.claude]
     kind = "anthropic"
     model = "claude-sonnet-5"
     options = { api_key_env = "ANTHROPIC_API_KEY" }
 
-Options are those of `AnthropicOptions`. The SDK is imported when it is first asked. What seldom
-changes in a conversation is marked for the service's prompt cache (see `anthropic_wire.py`). A JSON
-schema is met through a tool that the model has to call. It does not fill in and makes no
-embeddings; tokens are estimated, since counting them would send the text.
+Options are those of `AnthropicOptions`. The service's prompt cache is told to keep what seldom
+changes in a conversation. A JSON schema is met through a tool that the model has to call. It does
+not fill in and makes no embeddings; tokens are estimated, since counting them would send the text.
 """
 
 from __future__ import annotations
 
-import asyncio
-import importlib
-import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
+import json
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import Any
 
-from nearfield.config.schema import ProviderSettings
-from nearfield.errors import ModelNotServed, ProviderError, Unauthorised, Unsupported
-from nearfield.network.clients import Network
-from nearfield.providers import address, estimate
-from nearfield.providers.anthropic_wire import body
-from nearfield.providers.clock import Clock
+import msgspec
+
+from nearfield.errors import BadAnswer
+from nearfield.providers import address
 from nearfield.providers.cut import Cut, finished
-from nearfield.providers.failures import Who
-from nearfield.providers.options import Key, Secret, ServerOptions, read
+from nearfield.providers.http import Http
+from nearfield.providers.http_provider import HttpProvider
+from nearfield.providers.options import ProviderArgs, ServerOptions
 from nearfield.types import (
     Capabilities,
     ChatRequest,
     Delta,
-    EditRequest,
+    Finish,
     Health,
-    HealthState,
-    InfillRequest,
+    Message,
+    Role,
     ServedModel,
+    ToolCall,
+    Usage,
 )
-
-if TYPE_CHECKING:
-    from nearfield.providers.anthropic_sdk import Service
 
 DEFAULT_URL = "https://api.anthropic.com"
 DEFAULT_MODEL = "claude-sonnet-5"
+API_VERSION = "2023-06-01"
 CONTEXT_TOKENS = 200_000
-"""Of every current model; longer contexts are a beta that has to be asked for."""
+"""The context of every current model; longer ones are a beta that has to be requested."""
+ANSWER_TOOL = "answer"
+"""The tool that a model must call to give an answer by a schema."""
+
+_FINISH = {"max_tokens": Finish.LENGTH, "model_context_window_exceeded": Finish.LENGTH}
+"""Finish by the service's `stop_reason`; STOP by any other."""
+_CACHED = {"type": "ephemeral"}
 
 
 class AnthropicOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,37 +58,71 @@ class AnthropicOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknown_
     """Whether to send a temperature; the newest models refuse one."""
 
 
-class Anthropic:
+class _Usage(msgspec.Struct, frozen=True):
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+
+
+class _MessageStart(msgspec.Struct, frozen=True):
+    usage: _Usage
+
+
+class _Block(msgspec.Struct, frozen=True):
+    type: str
+    id: str = ""
+    name: str = ""
+
+
+class _EventDelta(msgspec.Struct, frozen=True):
+    type: str = ""
+    text: str = ""
+    partial_json: str = ""
+    stop_reason: str | None = None
+
+
+class _StreamEvent(msgspec.Struct, frozen=True):
+    type: str
+    index: int = 0
+    message: _MessageStart | None = None
+    content_block: _Block | None = None
+    delta: _EventDelta | None = None
+    usage: _Usage | None = None
+    error: object = None
+
+
+class _Listed(msgspec.Struct, frozen=True):
+    id: str
+
+
+class _Models(msgspec.Struct, frozen=True):
+    data: list[_Listed]
+
+
+class Anthropic(HttpProvider):
     """See the module's docstring."""
 
-    def __init__(
-        self,
-        name: str,
-        settings: ProviderSettings,
-        *,
-        environ: Mapping[str, str],
-        secret: Secret | None = None,
-    ) -> None:
+    def __init__(self, args: ProviderArgs) -> None:
         """Raises `ConfigError`."""
-        self.name = name
-        self.model = settings.model or DEFAULT_MODEL
-        self._options = options = read(name, settings.options, AnthropicOptions)
-        url = address.checked(name, settings.base_url or DEFAULT_URL)
-        self._loopback = address.is_loopback(url)
+        self._options = options = args.options(AnthropicOptions)
+        url = address.checked(args.name, args.settings.base_url or DEFAULT_URL)
+        model = args.settings.model or DEFAULT_MODEL
         own = address.host_of(url) == address.host_of(DEFAULT_URL)
-        self._key = Key(
-            name,
-            environ,
-            secret,
-            env=options.api_key_env,
-            usual_env=("ANTHROPIC_API_KEY",) if own else (),
-            required=not self._loopback,
+        usual_env = ("ANTHROPIC_API_KEY",) if own else ()
+        key = args.key(options, usual_env, required=not address.is_loopback(url))
+        headers = {"anthropic-version": API_VERSION, **options.headers}
+        http = Http(
+            args.name,
+            url,
+            msgspec.structs.replace(options, headers=headers),
+            key,
+            environ=args.environ,
+            model=model,
+            authorise=None if options.user else lambda value: {"x-api-key": value},
         )
-        self._who = Who(name, address.host_of(url), self.model, self._key.hint)
-        self._url = address.with_literal_localhost(url)
-        self._service: Service | None = None
-        self._opening = asyncio.Lock()
-        self._network = Network(environ)
+        http.list_models = self.models
+        super().__init__(args.name, model, http)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -95,108 +131,149 @@ class Anthropic:
             chat=True,
             tools=True,
             schema=True,
-            local=self._loopback and not self._options.leaves_machine,
+            local=self._http.local,
             context_tokens=self._options.context_tokens or CONTEXT_TOKENS,
         )
 
     async def health(self) -> Health:
-        """See `Provider`: whether the key and the model are known to the service."""
-        try:
-            known = [model.name for model in await self.models()]
-        except ProviderError as error:
-            return Health(HealthState.UNAVAILABLE, str(error))
-        if not self._loopback and known and not _served(self.model, known):
-            detail = f"{self._who} does not serve {self.model!r}. It serves: "
-            return Health(HealthState.UNAVAILABLE, f"{detail}{', '.join(known[:30])}.")
-        return Health(HealthState.READY, f"{self.model} at {self._who.host}.")
-
-    async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
-        """Raises `Unsupported`."""
-        raise Unsupported(f"{self.name} cannot fill in the middle.", "Use it for chats.")
-        yield Delta()  # makes this a generator, as the protocol wants
-
-    async def edit(self, request: EditRequest) -> AsyncGenerator[Delta]:
-        """Raises `Unsupported`."""
-        raise Unsupported(f"{self.name} takes no edit prompts.", "Use a local model for them.")
-        yield Delta()
-
-    async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
-        """See `Provider`."""
-        service = await self._sdk()
-        asked = body(request, self.model, temperature=self._options.temperature)
-        clock = Clock.start(self._options, request.deadline)
-        pieces = service.stream(asked, clock)
-        try:
-            stream = finished(pieces, Cut.of(request), self.model, request.deadline)
-            async with aclosing(stream):
-                async for delta in stream:
-                    yield delta
-        except ModelNotServed as error:
-            raise await self._with_known(error) from None
-        except Unauthorised:
-            await self._forget_key()
-            raise
-
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """Raises `Unsupported`."""
-        raise Unsupported(f"{self.name} makes no embeddings.", "Use a local model for them.")
-
-    async def count_tokens(self, text: str) -> int:
-        """See `Provider`: an estimate."""
-        return estimate.tokens(text)
+        """See `Provider`: checks that the service knows the key and the model."""
+        return await self._listed_health(must_list=not self._http.loopback)
 
     async def models(self) -> list[ServedModel]:
         """See `Provider`."""
-        return await (await self._sdk()).models()
+        found: _Models = self._http.convert(
+            await self._http.ask("GET", "/v1/models?limit=1000"), _Models
+        )
+        return [ServedModel(model.id) for model in found.data]
 
-    async def aclose(self) -> None:
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """See `Provider`."""
-        service, self._service = self._service, None
-        if service is not None:
-            await service.aclose()
+        pieces = self._pieces(request)
+        stream = finished(pieces, Cut.of(request), self.model, request.deadline)
+        async with aclosing(stream):
+            async for delta in stream:
+                yield delta
 
-    async def _sdk(self) -> Service:
-        async with self._opening:
-            if self._service is not None:
-                return self._service
-            key = await self._key.get()
-            try:
-                # Importing takes about a second: never on the event loop.
-                module = await asyncio.to_thread(
-                    importlib.import_module, "nearfield.providers.anthropic_sdk"
-                )
-            except ModuleNotFoundError:
-                raise Unsupported(
-                    "The SDK of Anthropic is not installed.",
-                    "Run `pip install nearfield[anthropic]`.",
-                ) from None
-            headers = dict(self._options.headers)
-            service: Service = module.Service(
-                self._who,
-                self._url,
-                key,
-                headers,
-                loopback=self._loopback,
-                network=self._network,
-                connect_timeout_s=self._options.connect_timeout_s,
-            )
-            self._service = service
-            return service
+    async def _pieces(self, request: ChatRequest) -> AsyncGenerator[Delta]:
+        http, by_schema = self._http, request.schema is not None
+        body = _body(request, self.model, temperature=self._options.temperature)
+        calls: dict[int, ToolCall] = {}
+        finish: Finish | None = None
+        read, written = _Usage(), _Usage()
+        events = http.stream("/v1/messages", body, deadline=request.deadline)
+        async with aclosing(events):
+            async for data in events:
+                event: _StreamEvent = http.decode(data, _StreamEvent)
+                block, piece = event.content_block, event.delta
+                if event.type == "error":
+                    raise http.failed(event.error)
+                if event.message is not None:
+                    read = event.message.usage
+                elif block is not None and block.type == "tool_use":
+                    calls[event.index] = ToolCall(block.id, block.name, "")
+                elif event.type == "message_delta" and piece is not None:
+                    written = event.usage or written
+                    if piece.stop_reason == "refusal":
+                        raise BadAnswer(f"{http.who} declined to answer.", "Ask it another way.")
+                    finish = _FINISH.get(piece.stop_reason or "", Finish.STOP)
+                elif piece is not None and piece.text and not by_schema:
+                    yield Delta(piece.text)
+                elif piece is not None and (call := calls.get(event.index)):
+                    if call.name == ANSWER_TOOL and by_schema:
+                        yield Delta(piece.partial_json)
+                    arguments = call.arguments + piece.partial_json
+                    calls[event.index] = ToolCall(call.id, call.name, arguments)
+        if finish is None:
+            raise http.broke_off()
+        made = tuple(
+            ToolCall(call.id, call.name, call.arguments or "{}")
+            for _, call in sorted(calls.items())
+            if not (by_schema and call.name == ANSWER_TOOL)
+        )
+        reused = read.cache_read_input_tokens
+        evaluated = (read.input_tokens or 0) + (read.cache_creation_input_tokens or 0)
+        usage = Usage(
+            model=self.model,
+            prompt_tokens=evaluated + (reused or 0),
+            evaluated_tokens=evaluated,
+            reused_tokens=reused,
+            generated_tokens=written.output_tokens,
+        )
+        if made and finish is Finish.STOP:
+            finish = Finish.TOOLS
+        yield Delta(tool_calls=made, finish=finish, usage=usage)
 
-    async def _forget_key(self) -> None:
-        self._key.forget()
-        await self.aclose()
 
-    async def _with_known(self, error: ModelNotServed) -> ModelNotServed:
+def _body(request: ChatRequest, model: str, *, temperature: bool) -> dict[str, Any]:
+    """Return the request for `/v1/messages`.
+
+    The service's cache is told to keep the tools and the system text, which most requests share,
+    and the turns so far where the conversation continues: writing to the cache costs a quarter more
+    than reading, so a single question is not written.
+    """
+    system = [m.content for m in request.messages if m.role is Role.SYSTEM and m.content]
+    turns = _turns(request.messages)
+    body: dict[str, Any] = {
+        "model": model,
+        "max_tokens": request.max_tokens,
+        "messages": turns,
+        "stream": True,
+    }
+    if temperature:
+        body["temperature"] = min(1.0, request.temperature_or())
+    if stop := [text for text in request.stop if text.strip()]:
+        body["stop_sequences"] = stop  # the service refuses blank ones; `Cut` applies them
+    if system:
+        blocks: list[dict[str, Any]] = [{"type": "text", "text": text} for text in system]
+        blocks[-1]["cache_control"] = _CACHED
+        body["system"] = blocks
+    tools: list[dict[str, Any]] = [
+        {"name": t.name, "description": t.description, "input_schema": dict(t.parameters)}
+        for t in request.tools
+    ]
+    if request.schema is not None:
+        answer = "Give the final answer by calling this tool."
+        schema = dict(request.schema)
+        tools.append({"name": ANSWER_TOOL, "description": answer, "input_schema": schema})
+        # Other tools may be called first; without any, this one has to be.
+        body["tool_choice"] = (
+            {"type": "any"} if request.tools else {"type": "tool", "name": ANSWER_TOOL}
+        )
+    if tools:
+        tools[-1]["cache_control"] = _CACHED
+        body["tools"] = tools
+    if turns and (request.tools or any(m.role is Role.ASSISTANT for m in request.messages)):
+        turns[-1]["content"][-1]["cache_control"] = _CACHED
+    return body
+
+
+def _turns(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
+    """Return alternating turns of user and assistant; results of tools are the user's."""
+    turns: list[dict[str, Any]] = []
+    for message in messages:
+        if message.role is Role.SYSTEM:
+            continue
+        role = "assistant" if message.role is Role.ASSISTANT else "user"
+        blocks = _blocks(message)
+        if turns and turns[-1]["role"] == role:
+            turns[-1]["content"] += blocks
+        elif blocks:
+            turns.append({"role": role, "content": blocks})
+    return turns
+
+
+def _blocks(message: Message) -> list[dict[str, Any]]:
+    if message.role is Role.TOOL:
+        block: dict[str, Any] = {"type": "tool_result", "tool_use_id": message.tool_call_id}
+        return [{**block, "content": message.content}]
+    blocks: list[dict[str, Any]] = []
+    if message.content.strip():  # the service refuses empty text
+        blocks.append({"type": "text", "text": message.content})
+    for call in message.tool_calls:
         try:
-            known = tuple(model.name for model in await self.models())
-        except ProviderError:
-            return error
-        return ModelNotServed(error.message, f"It serves: {', '.join(known[:30])}.", known)
-
-
-def _served(model: str, known: list[str]) -> bool:
-    """An alias such as claude-sonnet-5 may stand for a dated name that the service lists; an alias
-    of another version, such as claude-sonnet-5-5, is no such name."""
-    dated = re.compile(re.escape(model) + r"(-\d{8}|-latest)?")
-    return any(dated.fullmatch(name) for name in known)
+            arguments: Any = json.loads(call.arguments)
+        except json.JSONDecodeError:
+            arguments = {}
+        use: dict[str, Any] = {"type": "tool_use", "id": call.id, "name": call.name}
+        blocks.append({**use, "input": arguments if isinstance(arguments, dict) else {}})
+    return blocks

@@ -1,4 +1,4 @@
-"""How long an answer is waited for."""
+"""Timeouts of an answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """When waiting ends, in seconds of `time.monotonic()`."""
+    """The ends of the waits for an answer, in seconds of `time.monotonic()`."""
 
     begun: float
     first: float
@@ -28,7 +28,7 @@ class Clock:
 
     @classmethod
     def start(cls, options: ServerOptions, deadline: float | None) -> Clock:
-        """A clock for an answer that is asked for now."""
+        """Return the clock of an answer that is requested now."""
         now = time.monotonic()
         return cls(
             begun=now,
@@ -40,29 +40,29 @@ class Clock:
 
     @classmethod
     def long(cls, options: ServerOptions) -> Clock:
-        """A clock for an answer that may take hours, as long as it goes on."""
+        """Return the clock of an answer that may take hours, as long as pieces keep coming."""
         now = time.monotonic()
         return cls(now, now + options.first_token_timeout_s, options.idle_timeout_s, math.inf, None)
 
     @classmethod
     def short(cls, timeout_s: float) -> Clock:
-        """A clock for a question that no model works on."""
+        """Return the clock of a request that no model works on."""
         now = time.monotonic()
         return cls(now, now + timeout_s, timeout_s, now + timeout_s, None)
 
     def until_first(self) -> float:
-        """When the wait for the first piece ends."""
+        """Return when the wait for the first piece ends."""
         end = self.total if self.deadline is None else min(self.total, self.deadline)
         return min(self.first, end)
 
     def until_next(self) -> float:
-        """When the wait for the next piece ends, if it begins now."""
+        """Return when the wait for the next piece ends, if it begins now."""
         end = self.total if self.deadline is None else min(self.total, self.deadline)
         return min(time.monotonic() + self.idle_s, end)
 
 
 async def within(limit: float, work: Awaitable[_T], who: Who) -> _T:
-    """The result of `work`, waited for until `limit` (`time.monotonic()`). Raises
+    """Return the result of `work`, waited for until `limit` (`time.monotonic()`). Raises
     `DeadlineExceeded`."""
     wait = max(0.0, limit - time.monotonic())
     try:

@@ -20,8 +20,8 @@ from nearfield.providers import fim
 from nearfield.providers.tool_text import (
     CLOSE,
     OPEN,
+    CallDetector,
     ToolText,
-    Wish,
     as_text,
     call_schema,
     describe,
@@ -235,7 +235,7 @@ class Embedded:
         """An answer with tools. When the model begins a call in a form of its own, it is asked
         again for nothing but the call, held to its schema, and when it is not sure of that, for
         words; what it has read is not read again."""
-        wish, calls = Wish(request.tools), ToolText()
+        wish, calls = CallDetector(request.tools), ToolText()
         async with aclosing(self._stream(spec, request.deadline)) as stream:
             async for delta in stream:
                 text = wish.feed(delta.text, ended=delta.finish is not None)

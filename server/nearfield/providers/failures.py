@@ -1,4 +1,4 @@
-"""From a server's refusal to our error tree.
+"""Map a server's refusal to our error tree.
 
 A server's own message is read, to tell the cases apart, but never repeated: it may quote the
 prompt or the key. What we say is who, what kind of failure, and what to do.
@@ -70,12 +70,12 @@ class Who:
 
 
 def of_response(who: Who, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-    """The error for an answer with a failing `status`."""
+    """Return the error for an answer with a failing `status`."""
     return _classify(who, status, _telling(body), retry_after(headers))
 
 
 def of_event(who: Who, error: object) -> ProviderError:
-    """The error for an error object inside a stream that had begun well."""
+    """Return the error for an error object inside a stream that had begun well."""
     code = error.get("code") if isinstance(error, Mapping) else None
     status = code if isinstance(code, int) and 400 <= code <= 599 else 0
     return _classify(who, status, _flat(error), None)
@@ -110,8 +110,8 @@ def _classify(who: Who, status: int, said: str, wait: float | None) -> ProviderE
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from `retry-after-ms` or `retry-after` (a number, or an HTTP date:
-    RFC 9110, section 10.2.3); None where there is none or it makes no sense."""
+    """Return the seconds to wait, from `retry-after-ms` or `retry-after` (a number, or an HTTP
+    date: RFC 9110, section 10.2.3); None where there is none or it makes no sense."""
     millis = _number(headers.get("retry-after-ms"))
     if millis is not None:
         return millis / 1000
@@ -136,7 +136,7 @@ def _number(text: str | None) -> float | None:
 
 
 def _telling(body: bytes) -> str:
-    """The words of an error body that tell the cases apart, lower case."""
+    """Return the words of an error body that tell the cases apart, lower case."""
     try:
         decoded: Any = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""One connection policy for every model server.
+"""The connection policy for every model server.
 
 * Requests to this machine use no proxy, whatever the environment says, and follow no redirect
   (neither do the others): what is meant for loopback goes to loopback or nowhere. Others go by
@@ -32,7 +32,7 @@ from nearfield.errors import (
     Unreachable,
     Unsupported,
 )
-from nearfield.network.clients import Network
+from nearfield.network.clients import ClientFactory
 from nearfield.network.hosts import LOCALHOST, is_loopback_host
 from nearfield.network.trouble import trouble
 from nearfield.providers import address, failures, refused
@@ -44,13 +44,13 @@ from nearfield.providers.refused import Refusals
 from nearfield.types import ServedModel
 
 ATTEMPTS = 3
-WAIT_INITIAL_S = 0.05
-WAIT_MAX_S = 1.0
-WAIT_JITTER_S = 0.1
+WAIT_INITIAL_SECONDS = 0.05
+WAIT_MAX_SECONDS = 1.0
+WAIT_JITTER_SECONDS = 0.1
 """Retries are for a connection that broke by chance, so they are few and quick: the router has
 other candidates, and a completion is worth little after two seconds."""
 
-ASK_TIMEOUT_S = 10.0
+ASK_TIMEOUT_SECONDS = 10.0
 """For requests that no model works on: health, lists of models."""
 
 DONE = "[DONE]"
@@ -95,7 +95,7 @@ class Http:
         self.who = Who(name, address.host_of(self.base_url), model, key.hint)
         self.options = options
         self._key = key
-        self._network = Network(environ)
+        self._network = ClientFactory(environ)
         self._authorise = authorise or partial(authorization, user=options.user)
         self._query = dict(query or {})
         self._refusals = Refusals()
@@ -115,9 +115,9 @@ class Http:
         body: object = None,
         *,
         deadline: float | None = None,
-        timeout_s: float = ASK_TIMEOUT_S,
+        timeout_s: float = ASK_TIMEOUT_SECONDS,
     ) -> Any:
-        """The decoded JSON of a short answer. `timeout_s` is for all of it."""
+        """Return the decoded JSON of a short answer. `timeout_s` is for all of it."""
         limit = time.monotonic() + timeout_s
         limit = limit if deadline is None else min(limit, deadline)
 
@@ -168,7 +168,7 @@ class Http:
             await response.aclose()
 
     def decode(self, data: str, kind: type[Any]) -> Any:
-        """The JSON text of an event as `kind` (a msgspec type). Raises `BadAnswer`; an error
+        """Return the JSON text of an event as `kind` (a msgspec type). Raises `BadAnswer`; an error
         object raises what it means."""
         try:
             return msgspec.json.decode(data, type=kind)
@@ -183,17 +183,17 @@ class Http:
             raise self.bad("JSON of another shape") from None
 
     def bad(self, what: str) -> BadAnswer:
-        """The error for an answer that is `what`."""
+        """Return the error for an answer that is `what`."""
         return BadAnswer(
             f"{self.who} answered with {what}.", "Is the provider's kind and base_url right?"
         )
 
     def failed(self, error: object) -> ProviderError:
-        """The error for an error object inside a stream."""
+        """Return the error for an error object inside a stream."""
         return failures.of_event(self.who, error)
 
     async def headers(self) -> dict[str, str]:
-        """The headers of a request, with the key."""
+        """Return the headers of a request, with the key."""
         key = await self._key.get()
         return {
             **self.options.headers,
@@ -202,10 +202,10 @@ class Http:
         }
 
     async def _send(self, method: str, path: str, body: object) -> httpx.Response:
-        """The answer once its headers have come and say success. What the server refuses of the
-        body is left out, and it is asked again."""
+        """Return the response once its headers report success. A parameter that the server refuses
+        is left out and the request is sent again."""
         known = self._refusals.known(path)
-        for _ in range(refused.MOST):
+        for _ in range(refused.MAX_REFUSED):
             fitted = self._refusals.fitted(path, body)
             response = await self._tried(method, path, fitted)
             if response.is_success:
@@ -225,14 +225,15 @@ class Http:
         raise error if body is None else await self._with_known(error)
 
     async def _tried(self, method: str, path: str, body: object) -> httpx.Response:
-        """The answer, whatever it is, after a few attempts where the connection broke."""
+        """Return the response, whatever its status, after a few attempts where the connection
+        broke."""
         async for attempt in stamina.retry_context(
             on=_Broke,
             attempts=ATTEMPTS,
             timeout=None,
-            wait_initial=WAIT_INITIAL_S,
-            wait_max=WAIT_MAX_S,
-            wait_jitter=WAIT_JITTER_S,
+            wait_initial=WAIT_INITIAL_SECONDS,
+            wait_max=WAIT_MAX_SECONDS,
+            wait_jitter=WAIT_JITTER_SECONDS,
         ):
             with attempt:
                 return await self._once(method, path, body)
@@ -247,7 +248,11 @@ class Http:
         try:
             client = self._client or await self._open()
             request = client.build_request(
-                method, self.base_url + path, params=self._query, content=content, headers=headers
+                method,
+                self.base_url + path,
+                params=self._query or None,
+                content=content,
+                headers=headers,
             )
             return await client.send(request, stream=True)
         except ConfigError as error:  # of a proxy, or of certificates
@@ -260,7 +265,7 @@ class Http:
             raise self.bad("an address that cannot be sent to") from None
 
     def _on_the_way(self, error: httpx.TransportError) -> ProviderError:
-        """The error for a request that got no answer."""
+        """Return the error for a request that got no answer."""
         proxy = self._network.proxy(self.base_url)
         if found := trouble(error, proxy):
             return Unreachable(f"{self.who} cannot be reached: {found.what}.", found.hint)
@@ -271,7 +276,7 @@ class Http:
         return self._broke()
 
     def _unreachable(self) -> Unreachable:
-        # On this machine a refusal is certain: nobody listens. Elsewhere it may be a passing state.
+        # On this machine a refusal is certain: no server listens. Elsewhere it may be temporary.
         kind = Unreachable if self.loopback else _Broke
         return kind(f"{self.who} cannot be reached.", "Is it running, and is base_url right?")
 
@@ -279,7 +284,7 @@ class Http:
         return _Broke(f"The connection to {self.who} broke.", "Is the server still running?")
 
     def broke_off(self) -> Unreachable:
-        """The error for a stream that ended before its end."""
+        """Return the error for a stream that ended before its end."""
         return Unreachable(f"The answer of {self.who} broke off.", "Is the server still running?")
 
     async def _open(self) -> httpx.AsyncClient:
@@ -299,7 +304,7 @@ class Http:
         return self._client
 
     async def _refusal(self, response: httpx.Response) -> tuple[ProviderError, bytes]:
-        """The error that a failing answer means, and the answer."""
+        """Return the error that a failing answer means, and the answer."""
         body = b""
         try:
             async with aclosing(_chunks(response)) as chunks:
@@ -334,7 +339,7 @@ class Http:
             raise self.bad(f"the content type {kind[:60]!r}")
 
     def _other(self, data: str) -> ProviderError:
-        """The error for data that is not what was expected: an error object, or anything."""
+        """Return the error for data that is not what was expected: an error object, or anything."""
         try:
             error: Any = msgspec.json.decode(data)
         except msgspec.DecodeError:
@@ -369,7 +374,7 @@ class _Loopback(httpx.AsyncBaseTransport):
             return await self._inner.handle_async_request(request)
         except httpx.ConnectError as error:
             if trouble(error, None):
-                raise  # somebody listens there
+                raise  # a server listens there
             request.url = named.copy_with(host=second)
             return await self._inner.handle_async_request(request)
 

@@ -1,6 +1,6 @@
-"""Cutting a stream of bytes into events: server-sent events, and JSON lines.
+"""Split a stream of bytes into events: server-sent events, and JSON lines.
 
-Lines end at "\\n" (or "\\r\\n") and nowhere else: a U+2028 or a form feed inside a JSON string is
+Lines end only at "\\n" (or "\\r\\n"): a U+2028 or a form feed inside a JSON string is
 text. Bytes are decoded line by line, so a character that two chunks share is never broken.
 """
 
@@ -17,13 +17,14 @@ class LineTooLongError(ValueError):
 
 
 class Lines:
-    """Bytes in, lines out, without their ends."""
+    """Splits bytes into lines, without their ends."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
 
     def feed(self, chunk: bytes) -> Iterator[str]:
-        """The lines that `chunk` completes. Raises `LineTooLongError` and `UnicodeDecodeError`."""
+        """Yield the lines that `chunk` completes. Raises `LineTooLongError` and
+        `UnicodeDecodeError`."""
         self._rest += chunk
         if b"\n" in chunk:
             *lines, rest = bytes(self._rest).split(b"\n")
@@ -34,7 +35,7 @@ class Lines:
             raise LineTooLongError
 
     def end(self) -> Iterator[str]:
-        """The last line, when the stream ended without a line end."""
+        """Yield what is left at the stream's end."""
         if self._rest:
             yield bytes(self._rest).removesuffix(b"\r").decode("utf-8")
             self._rest.clear()
@@ -49,11 +50,11 @@ class JsonLines:
         self._lines = Lines()
 
     def feed(self, chunk: bytes) -> Iterator[str]:
-        """The data of each event that `chunk` completes."""
+        """Yield the data of each event that `chunk` completes."""
         yield from (line for line in self._lines.feed(chunk) if line.strip())
 
     def end(self) -> Iterator[str]:
-        """What is left at the stream's end."""
+        """Yield what is left at the stream's end."""
         yield from (line for line in self._lines.end() if line.strip())
 
 
@@ -68,12 +69,12 @@ class ServerSentEvents:
         self._data: list[str] = []
 
     def feed(self, chunk: bytes) -> Iterator[str]:
-        """The data of each event that `chunk` completes."""
+        """Yield the data of each event that `chunk` completes."""
         for line in self._lines.feed(chunk):
             yield from self._line(line)
 
     def end(self) -> Iterator[str]:
-        """A last event that no blank line ended: some servers leave it out."""
+        """Yield what is left at the stream's end."""
         for line in (*self._lines.end(), ""):
             yield from self._line(line)
 

@@ -17,7 +17,7 @@ token.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import PurePath
 from typing import Annotated, Any
@@ -25,15 +25,14 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from nearfield.config.schema import ProviderSettings
 from nearfield.errors import NotReady, ProviderError, Unsupported
 from nearfield.providers import estimate, fim, openai_chat
 from nearfield.providers.cut import Cut, answer, server_stops
 from nearfield.providers.families import edit_form_of, template_of
 from nearfield.providers.http import Http
+from nearfield.providers.http_provider import EMBED_TIMEOUT_SECONDS, HttpProvider
 from nearfield.providers.openai_chat import Timings, TokenProb
-from nearfield.providers.options import Key, Secret, ServerOptions, read
-from nearfield.providers.speed import Speed
+from nearfield.providers.options import Key, ProviderArgs, ServerOptions
 from nearfield.types import (
     CHAT_TEMPERATURE,
     Capabilities,
@@ -53,7 +52,6 @@ from nearfield.types import (
 DEFAULT_URL = "http://127.0.0.1:8080"
 CHAT_PATH = "/v1/chat/completions"
 PLAIN, AUTO = "plain", "auto"
-EMBED_TIMEOUT_S = 120.0
 _FINISH = {"eos": Finish.STOP, "word": Finish.STOP, "limit": Finish.LENGTH, "none": Finish.STOP}
 
 
@@ -72,7 +70,7 @@ class LlamaServerOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknow
     """How freely chats choose their words, where the request does not say it."""
 
 
-class _Piece(msgspec.Struct, frozen=True):
+class _CompletionChunk(msgspec.Struct, frozen=True):
     content: str
     stop: bool = False
     stop_type: str = "none"
@@ -82,54 +80,45 @@ class _Piece(msgspec.Struct, frozen=True):
     timings: Timings | None = None
 
 
-class _Settings(msgspec.Struct, frozen=True):
+class _GenerationSettings(msgspec.Struct, frozen=True):
     n_ctx: int | None = None
 
 
 class _Props(msgspec.Struct, frozen=True):
-    default_generation_settings: _Settings = msgspec.field(default_factory=_Settings)
+    default_generation_settings: _GenerationSettings = msgspec.field(
+        default_factory=_GenerationSettings
+    )
     total_slots: int = 1
     model_alias: str = ""
     model_path: str = ""
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """One of the server's lanes."""
+    """A lane of the server."""
 
     id: int
     is_processing: bool
     n_ctx: int | None = None
 
 
-class LlamaServer:
+class LlamaServer(HttpProvider):
     """See the module's docstring."""
 
-    def __init__(
-        self,
-        name: str,
-        settings: ProviderSettings,
-        *,
-        environ: Mapping[str, str],
-        secret: Secret | None = None,
-        key: Key | None = None,
-    ) -> None:
+    def __init__(self, args: ProviderArgs, key: Key | None = None) -> None:
         """Raises `ConfigError`. `key` is for a server that we started ourselves."""
-        self.name = name
-        self.model = settings.model or "llama-server"
-        self._model_named = bool(settings.model)
-        self._options = read(name, settings.options, LlamaServerOptions)
-        options = self._options
-        key = key or Key(name, environ, secret, env=options.api_key_env, encoded=bool(options.user))
-        url = settings.base_url or DEFAULT_URL
-        self._http = Http(name, url, options, key, environ=environ, model=self.model)
-        self._form = self._options.fim_template
+        self._options = options = args.options(LlamaServerOptions)
+        url, model = args.settings.base_url or DEFAULT_URL, args.settings.model or "llama-server"
+        key = key or args.key(options)
+        http = Http(args.name, url, options, key, environ=args.environ, model=model)
+        super().__init__(args.name, model, http)
+        self._model_named = bool(args.settings.model)
+        self._form = options.fim_template
         self._template: FimTemplate | None = None
         if self._form not in ("", PLAIN, AUTO):
-            self._template = template_of(name, "", self._options.fim_template)
-        self._edit = edit_form_of(name, settings.model, self._options.edit_form)
+            self._template = template_of(args.name, "", self._form)
+        self._edit = edit_form_of(args.name, args.settings.model, options.edit_form)
         self._infill = True
-        self._context = self._options.context_tokens
-        self._speed = Speed()
+        self._context = options.context_tokens
 
     @property
     def capabilities(self) -> Capabilities:
@@ -164,7 +153,8 @@ class LlamaServer:
         return Health(HealthState.READY, f"{self.model} at {self._http.who.host}.")
 
     async def slots(self) -> list[Slot]:
-        """What the server's lanes are doing. Raises `Unsupported` when it was not started so."""
+        """Return the state of the server's lanes. Raises `Unsupported` when it was not started with
+        them."""
         return self._http.convert(await self._http.ask("GET", "/slots"), list[Slot])
 
     async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
@@ -237,7 +227,7 @@ class LlamaServer:
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """See `Provider`."""
         body = {"input": list(texts), "model": self.model}
-        said = await self._http.ask("POST", "/v1/embeddings", body, timeout_s=EMBED_TIMEOUT_S)
+        said = await self._http.ask("POST", "/v1/embeddings", body, timeout_s=EMBED_TIMEOUT_SECONDS)
         vectors = openai_chat.embeddings_in_order(said, len(texts))
         if vectors is None:
             raise self._http.bad("no embeddings")
@@ -253,10 +243,6 @@ class LlamaServer:
         """See `Provider`: the one that it was started with."""
         await self.health()
         return [ServedModel(self.model, self._context)]
-
-    async def aclose(self) -> None:
-        """See `Provider`."""
-        await self._http.aclose()
 
     async def _tokenize(self, segment: Segment) -> list[int]:
         body = {"content": segment.text, "parse_special": segment.special, "add_special": False}
@@ -278,7 +264,7 @@ class LlamaServer:
     ) -> AsyncGenerator[Delta]:
         async with aclosing(self._http.stream(path, body, deadline=deadline)) as events:
             async for data in events:
-                piece: _Piece = self._http.decode(data, _Piece)
+                piece: _CompletionChunk = self._http.decode(data, _CompletionChunk)
                 probs = tuple(p.logprob for p in piece.completion_probabilities or ())
                 if not piece.stop:
                     yield Delta(piece.content, probs)
@@ -288,7 +274,7 @@ class LlamaServer:
                 return
         raise self._http.broke_off()
 
-    def _usage(self, piece: _Piece) -> Usage:
+    def _usage(self, piece: _CompletionChunk) -> Usage:
         timings = piece.timings or Timings()
         return Usage(
             model=self.model,
@@ -306,8 +292,8 @@ class _Tokens(msgspec.Struct, frozen=True):
 
 
 def _infill(request: InfillRequest) -> dict[str, Any]:
-    """The typed part of the line is sent apart, as `prompt`: what stands before it then keeps its
-    tokens from one keystroke to the next."""
+    """Return the body of `/infill`. The typed part of the line is sent as `prompt`, so that the
+    tokens above it stay the same from one keystroke to the next."""
     above = request.prefix[: len(request.prefix) - len(request.typed)]
     return {
         "input_prefix": above,

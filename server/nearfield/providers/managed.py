@@ -18,9 +18,9 @@ import asyncio
 import shutil
 import sys
 import time
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
@@ -34,7 +34,7 @@ from nearfield.errors import CatalogError, NotReady, Unreachable
 from nearfield.providers.base import Provider
 from nearfield.providers.families import edit_form_of
 from nearfield.providers.llama_server import LlamaServer, LlamaServerOptions
-from nearfield.providers.options import Key, Secret, read
+from nearfield.providers.options import Key, ProviderArgs
 from nearfield.providers.server_process import Listening, ServerProcess
 from nearfield.types import (
     Capabilities,
@@ -90,7 +90,7 @@ class ServerProgram:
 
 
 def programs(given: str = "") -> list[ServerProgram]:
-    """The programs on this machine that can serve, the one that "auto" takes first.
+    """Return the programs on this machine that can serve, the one that "auto" takes first.
 
     `given` is the path of a llama-server. Cheap: nothing is imported or started.
     """
@@ -107,25 +107,17 @@ def programs(given: str = "") -> list[ServerProgram]:
 class Managed:
     """See the module's docstring."""
 
-    def __init__(
-        self,
-        name: str,
-        settings: ProviderSettings,
-        *,
-        environ: Mapping[str, str],
-        secret: Secret | None = None,
-    ) -> None:
+    def __init__(self, args: ProviderArgs) -> None:
         """Raises `ConfigError`. Nothing is started yet."""
-        self.name = name
-        self.model = settings.model
-        self._settings = settings
-        self._environ = environ
-        self._options = read(name, settings.options, ManagedOptions)
+        self.name = args.name
+        self.model = args.settings.model
+        self._args = args
+        self._options = args.options(ManagedOptions)
         self._server: LlamaServer | None = None
         self._listening: Listening | None = None
         self._running = 0
         self._last_used = time.monotonic()
-        self.child = ServerProcess(name, self._command, self._alive)
+        self.child = ServerProcess(args.name, self._command, self._alive)
 
     def start(self) -> None:
         """Begin to start the server in the background."""
@@ -133,8 +125,8 @@ class Managed:
         self.child.start()
 
     async def rest(self, after_seconds: float) -> bool:
-        """End the server when nothing was asked for so long; the next request starts it again.
-        Whether it was ended now."""
+        """End the server when it was idle for `after_seconds`, and return whether it was ended now;
+        the next request starts it again."""
         idle = time.monotonic() - self._last_used
         ready = self.child.health.state is HealthState.READY
         if self._running or not ready or idle < after_seconds:
@@ -212,7 +204,7 @@ class Managed:
 
     @contextmanager
     def _asked(self) -> Generator[None]:
-        """While a request runs the server is not ended, and the wait to do so begins behind it."""
+        """Keep the server running during a request; the idle time starts after it."""
         self._running += 1
         try:
             yield
@@ -230,11 +222,11 @@ class Managed:
         options = self._options
         program = _program(self.name, options)
         try:
-            models = Models(complete=self._settings.model)
+            models = Models(complete=self._args.settings.model)
             choice = await asyncio.to_thread(choose, "complete", models)
         except CatalogError as error:
             raise Unreachable(error.message, error.hint) from error
-        if choice.problem and self._settings.model:
+        if choice.problem and self._args.settings.model:
             # A provider named for a model does not quietly serve another one.
             raise Unreachable(choice.problem, "Choose another model for this provider.")
         self.model = choice.name
@@ -266,15 +258,15 @@ class Managed:
         if old is not None:
             await old.aclose()
         fields = {field.encode_name for field in msgspec.structs.fields(LlamaServerOptions)}
-        options = {k: v for k, v in self._settings.options.items() if k in fields}
+        options = {k: v for k, v in self._args.settings.options.items() if k in fields}
         settings = ProviderSettings(
             kind="llama_server",
             model=self.model,
             base_url=f"http://127.0.0.1:{listening.port}",
             options=options,
         )
-        key = Key(self.name, self._environ, value=listening.key)
-        self._server = LlamaServer(self.name, settings, environ=self._environ, key=key)
+        key = Key(self.name, self._args.environ, value=listening.key)
+        self._server = LlamaServer(replace(self._args, settings=settings), key)
 
 
 def _program(name: str, options: ManagedOptions) -> ServerProgram:
@@ -287,16 +279,12 @@ def _program(name: str, options: ManagedOptions) -> ServerProgram:
     )
 
 
-def build(
-    name: str,
-    settings: ProviderSettings,
-    *,
-    environ: Mapping[str, str],
-    secret: Secret | None = None,
-) -> Provider:
-    """A `LlamaServer`, or with the option `managed` one that we start. Raises `ConfigError`."""
-    if settings.options.get("managed"):
-        return Managed(name, settings, environ=environ, secret=secret)
-    options = {k: v for k, v in settings.options.items() if k != "managed"}
-    settings = msgspec.structs.replace(settings, options=options)
-    return LlamaServer(name, settings, environ=environ, secret=secret)
+def build(args: ProviderArgs) -> Provider:
+    """Return a `LlamaServer`, or with the option `managed` one that we start. Raises
+    `ConfigError`."""
+    if args.settings.options.get("managed"):
+        return Managed(args)
+    options = {k: v for k, v in args.settings.options.items() if k != "managed"}
+    return LlamaServer(
+        replace(args, settings=msgspec.structs.replace(args.settings, options=options))
+    )

@@ -4,7 +4,7 @@
     kind = "ollama"
     model = "qwen2.5-coder:1.5b-base"
 
-Options are those of `OllamaOptions`. Ollama loads a model anew when the options that shape its
+Options are those of `OllamaOptions`. Ollama reloads a model when the options that shape its
 memory differ from the last call's; so `num_ctx` and the like come from the settings alone and go
 with every call, and so does `keep_alive`.
 
@@ -16,23 +16,22 @@ leaving the machine, also behind a server on loopback.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
 import msgspec
 from msgspec import field
 
-from nearfield.config.schema import ProviderSettings
 from nearfield.errors import ModelNotServed, ProviderError, Unsupported
-from nearfield.providers import estimate, fim, openai_chat
+from nearfield.providers import fim, openai_chat
 from nearfield.providers.clock import Clock
 from nearfield.providers.cut import Cut, answer, server_stops
 from nearfield.providers.families import edit_form_of, raw_prompt, template_of
 from nearfield.providers.http import Http
+from nearfield.providers.http_provider import EMBED_TIMEOUT_SECONDS, HttpProvider
 from nearfield.providers.lines import JsonLines
-from nearfield.providers.options import Key, Secret, ServerOptions, read
-from nearfield.providers.speed import Speed
+from nearfield.providers.options import ProviderArgs, ServerOptions
 from nearfield.types import (
     Capabilities,
     ChatRequest,
@@ -49,7 +48,6 @@ from nearfield.types import (
 )
 
 DEFAULT_URL = "http://127.0.0.1:11434"
-EMBED_TIMEOUT_S = 120.0
 NS_PER_MS = 1e6
 _FINISH = {"stop": Finish.STOP, "length": Finish.LENGTH, "load": Finish.STOP}
 
@@ -71,22 +69,22 @@ class OllamaOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknown_fie
     """Whether to ask for log-probabilities; servers before 0.12.11 ignore it."""
 
 
-class _Function(msgspec.Struct, frozen=True):
+class _CalledFunction(msgspec.Struct, frozen=True):
     name: str
     arguments: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-class _Call(msgspec.Struct, frozen=True):
-    function: _Function
+class _ToolCall(msgspec.Struct, frozen=True):
+    function: _CalledFunction
     id: str = ""
 
 
 class _Turn(msgspec.Struct, frozen=True):
     content: str = ""
-    tool_calls: list[_Call] | None = None
+    tool_calls: list[_ToolCall] | None = None
 
 
-class _Piece(msgspec.Struct, frozen=True):
+class _AnswerLine(msgspec.Struct, frozen=True):
     """A line of `/api/generate` (`response`) or `/api/chat` (`message`)."""
 
     done: bool
@@ -109,8 +107,8 @@ class _Tags(msgspec.Struct, frozen=True):
     models: list[_Tag]
 
 
-class Shown(msgspec.Struct, frozen=True):
-    """What `/api/show` says about a model, as far as we use it."""
+class ModelInfo(msgspec.Struct, frozen=True):
+    """The part of `/api/show` that is used here."""
 
     capabilities: list[str] = field(default_factory=list[str])
     model_info: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -121,8 +119,8 @@ class _Embeddings(msgspec.Struct, frozen=True):
     embeddings: list[list[float]]
 
 
-class Pulling(msgspec.Struct, frozen=True):
-    """One step of a pull: a status, and for a layer how many of its bytes are here."""
+class PullStatus(msgspec.Struct, frozen=True):
+    """A step of a pull: a status, and for a layer how many of its bytes are here."""
 
     status: str
     digest: str = ""
@@ -130,30 +128,20 @@ class Pulling(msgspec.Struct, frozen=True):
     completed: int | None = None
 
 
-class Ollama:
+class Ollama(HttpProvider):
     """See the module's docstring."""
 
-    def __init__(
-        self,
-        name: str,
-        settings: ProviderSettings,
-        *,
-        environ: Mapping[str, str],
-        secret: Secret | None = None,
-    ) -> None:
+    def __init__(self, args: ProviderArgs) -> None:
         """Raises `ConfigError`."""
-        self.name = name
-        self.model = settings.model
-        self._options = options = read(name, settings.options, OllamaOptions)
-        key = Key(name, environ, secret, env=options.api_key_env, encoded=bool(options.user))
-        url = settings.base_url or DEFAULT_URL
-        self._http = Http(name, url, options, key, environ=environ, model=settings.model)
-        self._http.list_models = self.models
-        self._template = template_of(name, self.model, options.fim_template)
-        self._edit = edit_form_of(name, self.model, options.edit_form)
+        self._options = options = args.options(OllamaOptions)
+        url, model = args.settings.base_url or DEFAULT_URL, args.settings.model
+        http = Http(args.name, url, options, args.key(options), environ=args.environ, model=model)
+        http.list_models = self.models
+        super().__init__(args.name, model, http)
+        self._template = template_of(args.name, model, options.fim_template)
+        self._edit = edit_form_of(args.name, model, options.edit_form)
         self._load = {"num_ctx": options.num_ctx, **options.load}
-        self._shown: Shown | None = None
-        self._speed = Speed()
+        self._shown: ModelInfo | None = None
 
     @property
     def capabilities(self) -> Capabilities:
@@ -187,24 +175,24 @@ class Ollama:
         where = "in memory" if _same(self.model, loaded) else "loaded when it is first asked"
         return Health(HealthState.READY, f"{self.model} at {self._http.who.host}, {where}.")
 
-    async def show(self) -> Shown:
-        """What the server knows about the model; asked once. Raises `ModelNotServed`."""
+    async def show(self) -> ModelInfo:
+        """Return what the server knows about the model; asked once. Raises `ModelNotServed`."""
         if self._shown is not None:
             return self._shown
         said = await self._http.ask("POST", "/api/show", {"model": self.model})
-        shown: Shown = self._http.convert(said, Shown)
+        shown: ModelInfo = self._http.convert(said, ModelInfo)
         self._shown = shown
         return shown
 
     async def running(self) -> list[ServedModel]:
-        """The models that are in memory now."""
+        """Return the models that are in memory now."""
         return await self._tags("/api/ps")
 
     async def models(self) -> list[ServedModel]:
         """See `Provider`: those that are pulled."""
         return await self._tags("/api/tags")
 
-    async def pull(self) -> AsyncGenerator[Pulling]:
+    async def pull(self) -> AsyncGenerator[PullStatus]:
         """Fetch the model, yielding its progress; the server keeps what it has when this is
         closed. Raises `ModelNotServed` when the library has none of that name."""
         http = self._http
@@ -213,7 +201,7 @@ class Ollama:
         lines = http.stream("/api/pull", body, events=JsonLines, clock=clock)
         async with aclosing(lines):
             async for line in lines:
-                step: Pulling = http.decode(line, Pulling)
+                step: PullStatus = http.decode(line, PullStatus)
                 yield step
                 if step.status == "success":
                     self._shown = None
@@ -276,19 +264,11 @@ class Ollama:
             "keep_alive": self._options.keep_alive,
             "options": self._load,
         }
-        said = await self._http.ask("POST", "/api/embed", body, timeout_s=EMBED_TIMEOUT_S)
+        said = await self._http.ask("POST", "/api/embed", body, timeout_s=EMBED_TIMEOUT_SECONDS)
         vectors = self._http.convert(said, _Embeddings).embeddings
         if len(vectors) != len(texts):
             raise self._http.bad("another number of embeddings")
         return vectors
-
-    async def count_tokens(self, text: str) -> int:
-        """See `Provider`: an estimate, Ollama has no tokenizer endpoint."""
-        return estimate.tokens(text)
-
-    async def aclose(self) -> None:
-        """See `Provider`."""
-        await self._http.aclose()
 
     async def _tags(self, path: str) -> list[ServedModel]:
         said = await self._http.ask("GET", path)
@@ -323,7 +303,7 @@ class Ollama:
         lines = self._http.stream(path, body, deadline=deadline, events=JsonLines)
         async with aclosing(lines):
             async for line in lines:
-                piece: _Piece = self._http.decode(line, _Piece)
+                piece: _AnswerLine = self._http.decode(line, _AnswerLine)
                 for call in piece.message.tool_calls or ():
                     calls.append(_tool_call(call, len(calls)))
                 text = piece.response or piece.message.content
@@ -336,7 +316,7 @@ class Ollama:
                 return
         raise self._http.broke_off()
 
-    def _usage(self, piece: _Piece) -> Usage:
+    def _usage(self, piece: _AnswerLine) -> Usage:
         # Ollama does not say how much of the prompt it still held.
         return Usage(
             model=self.model,
@@ -357,7 +337,8 @@ def _same(model: str, names: list[str]) -> bool:
 
 
 def _messages(turns: tuple[Message, ...]) -> list[dict[str, Any]]:
-    """As OpenAI's, but arguments are objects, and a tool's answer names the tool."""
+    """Return the conversation as OpenAI's API takes it, but with arguments as objects and tool
+    results that name the tool."""
     names = {call.id: call.name for turn in turns for call in turn.tool_calls}
     plain: list[dict[str, Any]] = []
     for turn in turns:
@@ -380,6 +361,6 @@ def _object(arguments: str) -> Any:
         return {}
 
 
-def _tool_call(call: _Call, index: int) -> ToolCall:
+def _tool_call(call: _ToolCall, index: int) -> ToolCall:
     arguments = json.dumps(call.function.arguments)
     return ToolCall(call.id or f"call-{index}", call.function.name, arguments)

@@ -39,26 +39,26 @@ _FINISH = {
 }
 
 
-class Function(msgspec.Struct, frozen=True):
+class CallFunction(msgspec.Struct, frozen=True):
     """A piece of a function call."""
 
     name: str | None = None
     arguments: str | dict[str, Any] | None = None
 
 
-class CallPiece(msgspec.Struct, frozen=True):
+class CallDelta(msgspec.Struct, frozen=True):
     """A piece of a tool call; pieces with the same index belong together."""
 
     index: int | None = None
     id: str | None = None
-    function: Function = field(default_factory=Function)
+    function: CallFunction = field(default_factory=CallFunction)
 
 
-class Piece(msgspec.Struct, frozen=True):
-    """What one event adds to the message."""
+class MessageDelta(msgspec.Struct, frozen=True):
+    """The addition of one event to the message."""
 
     content: str | None = None
-    tool_calls: list[CallPiece] | None = None
+    tool_calls: list[CallDelta] | None = None
 
 
 class TokenProb(msgspec.Struct, frozen=True):
@@ -74,11 +74,11 @@ class LogProbs(msgspec.Struct, frozen=True):
     token_logprobs: list[float | None] | None = None
 
 
-class Choice(msgspec.Struct, frozen=True):
-    """One alternative; we ask for one. Plain completions have `text` instead of `delta`."""
+class StreamChoice(msgspec.Struct, frozen=True):
+    """An alternative; one is requested. Plain completions have `text` instead of `delta`."""
 
     index: int = 0
-    delta: Piece | None = None
+    delta: MessageDelta | None = None
     text: str | None = None
     finish_reason: str | None = None
     logprobs: LogProbs | None = None
@@ -90,7 +90,7 @@ class CachedTokens(msgspec.Struct, frozen=True):
     cached_tokens: int | None = None
 
 
-class Counts(msgspec.Struct, frozen=True):
+class TokenCounts(msgspec.Struct, frozen=True):
     """Tokens read and written."""
 
     prompt_tokens: int | None = None
@@ -108,16 +108,16 @@ class Timings(msgspec.Struct, frozen=True):
     predicted_ms: float | None = None
 
 
-class Event(msgspec.Struct, frozen=True):
-    """One event of the stream."""
+class StreamEvent(msgspec.Struct, frozen=True):
+    """An event of the stream."""
 
-    choices: list[Choice]
-    usage: Counts | None = None
+    choices: list[StreamChoice]
+    usage: TokenCounts | None = None
     timings: Timings | None = None
 
 
 def messages(turns: tuple[Message, ...]) -> list[dict[str, Any]]:
-    """The conversation as the API takes it."""
+    """Return the conversation as the API takes it."""
     return [_message(turn) for turn in turns]
 
 
@@ -139,7 +139,7 @@ def _message(turn: Message) -> dict[str, Any]:
 
 
 def tools(offered: tuple[Tool, ...]) -> list[dict[str, Any]]:
-    """The tools as the API takes them; Ollama takes the same."""
+    """Return the tools as the API takes them; Ollama takes the same."""
     return [
         {
             "type": "function",
@@ -154,7 +154,7 @@ def tools(offered: tuple[Tool, ...]) -> list[dict[str, Any]]:
 
 
 def body(request: ChatRequest, model: str, temperature: float = CHAT_TEMPERATURE) -> dict[str, Any]:
-    """A streaming request, without what only some servers understand. `temperature` is for a
+    """Return a streaming request, without what only some servers understand. `temperature` is for a
     request that names none."""
     asked: dict[str, Any] = {
         "model": model,
@@ -180,12 +180,12 @@ async def stream(
 ) -> AsyncGenerator[Delta]:
     """Send `body` to `path` and read the answer, of chats and plain completions alike. Raises what
     `Http.stream` raises, and `BadAnswer` on a stream that ends before the answer does."""
-    reader = Reader(model, str(http.who))
+    reader = StreamReader(model, str(http.who))
     async with aclosing(http.stream(path, body, deadline=deadline)) as events:
         async for data in events:
             if data == DONE:
                 break
-            if delta := reader.feed(http.decode(data, Event)):
+            if delta := reader.feed(http.decode(data, StreamEvent)):
                 yield delta
     last = reader.last()
     if last is None:
@@ -193,7 +193,7 @@ async def stream(
     yield last
 
 
-class Reader:
+class StreamReader:
     """Events in, deltas out; the last delta once the stream has ended."""
 
     def __init__(self, model: str, who: str) -> None:
@@ -201,11 +201,11 @@ class Reader:
         self._who = who
         self._calls: dict[int, ToolCall] = {}
         self._finish: Finish | None = None
-        self._counts = Counts()
+        self._counts = TokenCounts()
         self._timings = Timings()
 
-    def feed(self, event: Event) -> Delta | None:
-        """What the event adds to the answer, if anything."""
+    def feed(self, event: StreamEvent) -> Delta | None:
+        """Return what the event adds to the answer, if anything."""
         self._counts = event.usage or self._counts
         self._timings = event.timings or self._timings
         if not event.choices:
@@ -215,14 +215,14 @@ class Reader:
             raise BadAnswer(f"{self._who} withheld its answer.", "Its content filter objected.")
         if choice.finish_reason:
             self._finish = _FINISH.get(choice.finish_reason, Finish.STOP)
-        piece = choice.delta or Piece(content=choice.text)
+        piece = choice.delta or MessageDelta(content=choice.text)
         for call in piece.tool_calls or ():
             self._add(call)
         text = piece.content or ""
         return Delta(text, _logprobs(choice.logprobs) if text else ()) if text else None
 
     def last(self) -> Delta | None:
-        """The last delta; None when the stream ended before the answer did."""
+        """Return the last delta; None when the stream ended before the answer did."""
         if self._finish is None:
             return None
         finish = self._finish
@@ -231,7 +231,7 @@ class Reader:
         calls = tuple(self._calls[i] for i in sorted(self._calls))
         return Delta(tool_calls=calls, finish=finish, usage=self._usage())
 
-    def _add(self, piece: CallPiece) -> None:
+    def _add(self, piece: CallDelta) -> None:
         # Without an index (Gemini), a piece with a name begins a call and one without goes on.
         index = piece.index
         if index is None:
@@ -275,7 +275,8 @@ def _logprobs(said: LogProbs | None) -> tuple[float, ...]:
 
 
 def embeddings_in_order(data: Mapping[str, Any], wanted: int) -> list[list[float]] | None:
-    """The vectors of an `/embeddings` answer, in the inputs' order; None when it is not one."""
+    """Return the vectors of an `/embeddings` answer, in the inputs' order; None when it is not
+    one."""
     try:
         answer = msgspec.convert(data, _Embeddings)
     except msgspec.ValidationError:

@@ -5,8 +5,7 @@
     model = "qwen2.5-coder-7b"
     options = { preset = "lmstudio" }
 
-Options are those of `OpenAIOptions`; presets are in `presets.py`. Several `endpoints` under one
-name make a fleet, see `fleet.py`.
+Options are those of `OpenAIOptions`; presets are in `presets.py`.
 
 Filling in takes the preset's way: `suffix` beside `prompt`, or a raw prompt in the model family's
 control tokens (known from the model's name, or set by `fim_template`). At most four stop texts are
@@ -15,25 +14,22 @@ sent, the most that OpenAI and vLLM take; all of them are honoured here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
-from nearfield.config.schema import ProviderSettings
-from nearfield.errors import ConfigError, ProviderError, Unsupported
-from nearfield.providers import address, estimate, fim, openai_chat
-from nearfield.providers.base import Provider
+from nearfield.errors import ConfigError, Unsupported
+from nearfield.providers import address, fim, openai_chat
 from nearfield.providers.cut import Cut, answer, server_stops
 from nearfield.providers.families import edit_form_of, raw_prompt, template_of
 from nearfield.providers.http import Http
-from nearfield.providers.load_balancer import LoadBalancer
+from nearfield.providers.http_provider import EMBED_TIMEOUT_SECONDS, HttpProvider
 from nearfield.providers.openai_chat import MAX_STOPS
-from nearfield.providers.options import Key, Secret, ServerOptions, read
+from nearfield.providers.options import ProviderArgs, ServerOptions
 from nearfield.providers.presets import PRESETS, Infill, Preset
-from nearfield.providers.speed import Speed
 from nearfield.types import (
     Capabilities,
     ChatRequest,
@@ -41,14 +37,12 @@ from nearfield.types import (
     EditForm,
     EditRequest,
     Health,
-    HealthState,
     InfillRequest,
     ServedModel,
 )
 
-EMBED_TIMEOUT_S = 120.0
 MERCURY_PATH = "/edit/completions"
-"""Where Inception's service takes edit prompts, as a chat."""
+"""The path of Inception's service for edit prompts, which takes them as a chat."""
 
 
 class OpenAIOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,8 +51,6 @@ class OpenAIOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknown_fie
     preset: str = ""
     """Which server it is: lmstudio, vllm, sglang, litellm, lemonade, foundry_local, openvino,
     openai, azure, gemini, mistral or deepseek; empty for any other."""
-    endpoints: list[str] = msgspec.field(default_factory=list[str])
-    """Addresses of several servers with the same model; `base_url` is then not used."""
     infill: Infill | None = None
     """How to fill in: "suffix", "template" or "none"; unset takes the preset's way."""
     fim_template: str = ""
@@ -88,33 +80,29 @@ class _Models(msgspec.Struct, frozen=True):
     data: list[_Model]
 
 
-class OpenAICompatible:
+class OpenAICompatible(HttpProvider):
     """See the module's docstring."""
 
-    def __init__(
-        self,
-        name: str,
-        settings: ProviderSettings,
-        *,
-        environ: Mapping[str, str],
-        secret: Secret | None = None,
-    ) -> None:
+    def __init__(self, args: ProviderArgs) -> None:
         """Raises `ConfigError`."""
-        self.name = name
-        self.model = settings.model
-        self._options = options = read(name, settings.options, OpenAIOptions)
-        self._preset = preset = _preset(name, options.preset)
-        self._http = _http(name, settings, options, preset, environ, secret)
-        self._http.list_models = self.models
+        self._options = options = args.options(OpenAIOptions)
+        if options.preset not in PRESETS:
+            raise ConfigError(
+                f"The provider {args.name} names an unknown preset: {options.preset}.",
+                f"It may be one of: {', '.join(filter(None, PRESETS))}.",
+            )
+        self._preset = preset = PRESETS[options.preset]
+        http = _http(args, options, preset)
+        http.list_models = self.models
+        super().__init__(args.name, args.settings.model, http)
         infill = options.infill or preset.infill
         self._template = None
         if infill == "template":
-            self._template = template_of(name, self.model, options.fim_template)
-        self._edit = edit_form_of(name, self.model, options.edit_form)
+            self._template = template_of(args.name, self.model, options.fim_template)
+        self._edit = edit_form_of(args.name, self.model, options.edit_form)
         self._suffix = infill == "suffix"
         self._logprobs = preset.logprobs if options.logprobs is None else options.logprobs
         self._context = options.context_tokens
-        self._speed = Speed()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -135,17 +123,8 @@ class OpenAICompatible:
 
     async def health(self) -> Health:
         """See `Provider`: whether the server lists the model."""
-        try:
-            known = [model.name for model in await self.models()]
-        except Unsupported:
-            return Health(HealthState.READY, f"{self._http.who} lists no models.")
-        except ProviderError as error:
-            return Health(HealthState.UNAVAILABLE, str(error))
         # Azure lists models, and is asked by deployment.
-        if self.model and known and self.model not in known and self._preset.name != "azure":
-            detail = f"{self._http.who} does not serve {self.model!r}. It serves: "
-            return Health(HealthState.UNAVAILABLE, f"{detail}{', '.join(known[:30])}.")
-        return Health(HealthState.READY, f"{self.model} at {self._http.who.host}.")
+        return await self._listed_health(must_list=self._preset.name != "azure")
 
     async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
         """See `Provider`. Servers of this kind cannot read a prompt ahead: `prefill_only` asks for
@@ -200,15 +179,11 @@ class OpenAICompatible:
             )
         body = {"model": self.model, "input": list(texts)}
         path = self._path(self._preset.embed_path)
-        said = await self._http.ask("POST", path, body, timeout_s=EMBED_TIMEOUT_S)
+        said = await self._http.ask("POST", path, body, timeout_s=EMBED_TIMEOUT_SECONDS)
         vectors = openai_chat.embeddings_in_order(said, len(texts))
         if vectors is None:
             raise self._http.bad("no embeddings")
         return vectors
-
-    async def count_tokens(self, text: str) -> int:
-        """See `Provider`: an estimate."""
-        return estimate.tokens(text)
 
     async def models(self) -> list[ServedModel]:
         """See `Provider`."""
@@ -221,15 +196,11 @@ class OpenAICompatible:
                 self._context = model.context_tokens
         return served
 
-    async def aclose(self) -> None:
-        """See `Provider`."""
-        await self._http.aclose()
-
     def _path(self, path: str) -> str:
         return path.replace("{model}", quote(self.model, safe=""))
 
     def _hole(self, request: InfillRequest) -> tuple[dict[str, Any], Cut]:
-        """The body and the cut of a request to fill in."""
+        """Return the body and the cut of a request to fill in."""
         body: dict[str, Any] = {
             "model": self.model,
             "max_tokens": 1 if request.prefill_only else request.max_tokens,
@@ -275,73 +246,30 @@ class OpenAICompatible:
         return answer(pieces, request, cut, self.model, self._speed)
 
 
-def _preset(name: str, chosen: str) -> Preset:
-    if chosen not in PRESETS:
-        raise ConfigError(
-            f"The provider {name} names an unknown preset: {chosen}.",
-            f"It may be one of: {', '.join(filter(None, PRESETS))}.",
-        )
-    return PRESETS[chosen]
-
-
-def _http(
-    name: str,
-    settings: ProviderSettings,
-    options: OpenAIOptions,
-    preset: Preset,
-    environ: Mapping[str, str],
-    secret: Secret | None,
-) -> Http:
-    url = settings.base_url or preset.base_url
+def _http(args: ProviderArgs, options: OpenAIOptions, preset: Preset) -> Http:
+    """Return the connection of a provider. Raises `ConfigError`."""
+    url = args.settings.base_url or preset.base_url
     if not url:
-        raise ConfigError(f"The provider {name} needs a base_url.")
-    url = address.checked(name, url)
+        raise ConfigError(f"The provider {args.name} needs a base_url.")
+    url = address.checked(args.name, url)
     if options.leaves_machine is None and preset.passes_on:
         options = msgspec.structs.replace(options, leaves_machine=True)
     # The service's own variable is for the service's own host; Azure's hosts are the customers'.
     own = address.host_of(url) == address.host_of(preset.base_url) or (
         preset.name == "azure" and address.host_of(url).endswith(".openai.azure.com")
     )
-    key = Key(
-        name,
-        environ,
-        secret,
-        env=options.api_key_env,
-        usual_env=preset.key_env if own else (),
-        required=preset.key_required and not address.is_loopback(url),
-        encoded=bool(options.user),
-    )
+    required = preset.key_required and not address.is_loopback(url)
     query = dict(preset.query)
     if options.api_version:
         query["api-version"] = options.api_version
     header = preset.key_header
     return Http(
-        name,
+        args.name,
         url,
         options,
-        key,
-        model=settings.model,
-        environ=environ,
+        args.key(options, preset.key_env if own else (), required=required),
+        model=args.settings.model,
+        environ=args.environ,
         authorise=(lambda value: {header: value}) if header and not options.user else None,
         query=query,
     )
-
-
-def build(
-    name: str,
-    settings: ProviderSettings,
-    *,
-    environ: Mapping[str, str],
-    secret: Secret | None = None,
-) -> Provider:
-    """One server, or a fleet where `endpoints` names several. Raises `ConfigError`."""
-    endpoints = read(name, settings.options, OpenAIOptions).endpoints
-    if not endpoints:
-        return OpenAICompatible(name, settings, environ=environ, secret=secret)
-    members = [
-        OpenAICompatible(
-            name, msgspec.structs.replace(settings, base_url=url), environ=environ, secret=secret
-        )
-        for url in endpoints
-    ]
-    return LoadBalancer(name, settings.model, members)

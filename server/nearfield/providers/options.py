@@ -1,9 +1,9 @@
 """Reading a provider's settings: its options by type, and its key from where keys may live.
 
-A key comes from the environment variable that `api_key_env` names, else from the system keyring
-under the provider's name, else, for a service's own address only, from the variable that the
-service's documentation names. A key written into the settings is refused: settings are shown,
-copied and committed.
+A key comes from the first of these that has one: the environment variable that `api_key_env` names,
+the system keyring under the provider's name and, for a service's own address only, the variable
+that the service's documentation names. A key written into the settings is refused: settings are
+shown, copied and committed.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import asyncio
 import base64
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta, field
 
+from nearfield.config.schema import ProviderSettings
 from nearfield.config.secret_words import says_secret
 from nearfield.errors import ConfigError, Unauthorised
 
@@ -55,7 +57,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """The longest that one answer may take."""
 
 
-_Options = TypeVar("_Options", bound=msgspec.Struct)
+OptionsT = TypeVar("OptionsT", bound=msgspec.Struct)
 
 # Alone these say little in code, and enough as an option of a provider.
 _KEY_OPTIONS = frozenset(("key", "keys"))
@@ -63,7 +65,7 @@ _KEY_HEADER = re.compile(r"authorization|api-?key|token|secret|cookie|password",
 _HEADER_SAFE = re.compile(r"((basic|bearer) )?[\x21-\x7e]+", re.IGNORECASE)
 
 
-def read(name: str, raw: Mapping[str, Any], kind: type[_Options]) -> _Options:
+def read(name: str, raw: Mapping[str, Any], kind: type[OptionsT]) -> OptionsT:
     """`raw` as options of `kind`. Raises `ConfigError`, also for a key among them; its message
     never repeats a value."""
     known = [field.name for field in msgspec.structs.fields(kind)]
@@ -97,9 +99,9 @@ def _literal_key(name: str, where: str) -> ConfigError:
 
 
 def authorization(key: str, user: str = "") -> dict[str, str]:
-    """The header for a key: a bearer token, or name and password (RFC 7617) where there is a `user`
-    or the key is written `NAME:PASSWORD`, as no token is (RFC 6750). A key may also be a whole
-    value, `Basic …` or `Bearer …`."""
+    """Return the header for a key: a bearer token, or name and password (RFC 7617) where there is a
+    `user` or the key is written `NAME:PASSWORD`, as no token is (RFC 6750). A key may also be a
+    whole value, `Basic …` or `Bearer …`."""
     if not user and re.match(r"(basic|bearer) ", key, re.IGNORECASE):
         return {"Authorization": key}
     if not user and ":" not in key:
@@ -141,8 +143,8 @@ class Key:
         return f"Key({self._name!r})"
 
     async def get(self) -> str:
-        """The key, or "" for a server that needs none. Raises `Unauthorised` when there should be
-        one, or when it cannot be sent."""
+        """Return the key, or "" for a server that needs none. Raises `Unauthorised` when there
+        should be one, or when it cannot be sent."""
         if not self._value:
             self._value = (await self._find()).strip()
         encoded = self._encoded or ":" in self._value
@@ -160,7 +162,7 @@ class Key:
 
     @property
     def hint(self) -> str:
-        """What to do about a missing or refused key."""
+        """Advice about a missing or refused key."""
         names = self._env or (self._usual_env[0] if self._usual_env else "")
         run = f"`nearfield keys set {self._name}`"
         return f"Set {names}, or run {run}." if names else f"Run {run}."
@@ -177,3 +179,32 @@ class Key:
             if self._environ.get(env):
                 return self._environ[env]
         return ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderArgs:
+    """The arguments of a built-in provider: the user's name for it, `[providers.NAME]`, and where
+    keys come from, the environment and the system keyring (`secret`)."""
+
+    name: str
+    settings: ProviderSettings
+    environ: Mapping[str, str]
+    secret: Secret | None = None
+
+    def options(self, kind: type[OptionsT]) -> OptionsT:
+        """Return the options as `kind`. Raises `ConfigError`."""
+        return read(self.name, self.settings.options, kind)
+
+    def key(
+        self, options: ServerOptions, usual_env: tuple[str, ...] = (), *, required: bool = False
+    ) -> Key:
+        """Return the key, which is looked up when it is first needed."""
+        return Key(
+            self.name,
+            self.environ,
+            self.secret,
+            env=options.api_key_env,
+            usual_env=usual_env,
+            required=required,
+            encoded=bool(options.user),
+        )

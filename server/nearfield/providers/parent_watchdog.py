@@ -1,8 +1,8 @@
-"""`python -m nearfield.providers.parent_watchdog PROGRAM ARGUMENT…` ends the program when we end.
+"""`python -m nearfield.providers.parent_watchdog PROGRAM ARGUMENT…` ends it with its parent.
 
 A server that we started must not outlive us, not even when we are killed: a forgotten one holds
 gigabytes. We hold this process's standard input; when it ends, for whatever reason, the program is
-asked to end, and made to after `GRACE_S`. The exit code is the program's.
+asked to end, and made to after `GRACE_SECONDS`. The exit code is the program's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
-GRACE_S = 3.0
+GRACE_SECONDS = 3.0
 
 
 def when_parent_goes(act: Callable[[], None]) -> None:
@@ -27,17 +27,17 @@ def when_parent_goes(act: Callable[[], None]) -> None:
             pass
         act()
 
-    threading.Thread(target=wait, name="leash", daemon=True).start()
+    threading.Thread(target=wait, name="parent watchdog", daemon=True).start()
 
 
 def main(command: list[str]) -> int:
-    """Run `command` on a leash."""
+    """Run `command` until it or our parent ends; returns its exit code."""
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
     def end() -> None:
         child.terminate()
         try:
-            child.wait(GRACE_S)
+            child.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
             child.kill()
 

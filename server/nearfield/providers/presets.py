@@ -1,4 +1,4 @@
-"""What is particular about each server that speaks OpenAI's protocol.
+"""The particulars of each server that speaks OpenAI's protocol.
 
 A preset only fills in what the user has not set. Addresses, paths and variables are those of each
 project's own documentation; where a server's port is chosen at run time, base_url has to be set.

@@ -1,4 +1,4 @@
-"""What a server refuses of a request: found in its answer, left out next time.
+"""Parameters that a server refuses: found in its answer, left out next time.
 
 Servers that speak OpenAI's protocol take different parts of it. A refusal names the parameter in
 one of a few ways: in a field `param` (OpenAI, Azure), in a path `loc` (FastAPI: vLLM, SGLang,
@@ -17,7 +17,7 @@ import msgspec
 STATUSES = frozenset({400, 422, 500, 501})
 """With these a server refuses a request for what is in it."""
 
-MOST = 8
+MAX_REFUSED = 8
 """Parameters that are left out of one request at most; so often it is sent again."""
 
 OTHER_NAMES = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
@@ -54,7 +54,7 @@ Path = tuple[str, ...]
 
 
 class Refusals:
-    """What one server has refused, by endpoint; forgotten with the process."""
+    """The parameters that one server has refused, by endpoint; forgotten with the process."""
 
     def __init__(self) -> None:
         self._known: dict[str, dict[Path, str]] = {}
@@ -74,7 +74,7 @@ class Refusals:
         return fit
 
     def known(self, endpoint: str) -> dict[Path, str]:
-        """What is refused there, each with what is sent instead ("" for nothing)."""
+        """Return the refused parameters, each with its replacement ("" for none)."""
         return dict(self._known.get(endpoint, {}))
 
     def restore(self, endpoint: str, known: dict[Path, str]) -> None:
@@ -102,7 +102,7 @@ class Refusals:
 
 
 def needed(body: object, status: int, content: bytes) -> tuple[str, str] | None:
-    """The parameter that the answer refuses and that cannot be left out, and what to do."""
+    """Return the parameter that the answer refuses and that cannot be left out, and what to do."""
     if status not in STATUSES or not isinstance(body, dict):
         return None
     path = _named(cast(dict[str, Any], body), status, content)
@@ -114,7 +114,7 @@ def _items(body: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _named(body: Mapping[str, Any], status: int, content: bytes) -> Path | None:
-    """The parameter of `body` that a refusal names."""
+    """Return the parameter of `body` that a refusal names."""
     paths = {key: (key,) for key in body}
     options = body.get("options")
     if isinstance(options, Mapping):
@@ -131,8 +131,8 @@ def _named(body: Mapping[str, Any], status: int, content: bytes) -> Path | None:
 
 
 def _in_words(words: str, paths: Mapping[str, Path]) -> Path | None:
-    """The parameter that is named first: what follows may be what to use instead. A plain word such
-    as "model" is its name only in quotes, and any only where something is refused."""
+    """Return the parameter that is named first: a later one may be the replacement. A plain word
+    such as "model" counts only in quotes, and any only where something is refused."""
     if not _REFUSING.search(words):
         return None
     found: list[tuple[int, Path]] = []
@@ -146,7 +146,8 @@ def _in_words(words: str, paths: Mapping[str, Path]) -> Path | None:
 
 
 def _fields(said: Any) -> Iterator[str]:
-    """The names in the fields `param` and `loc`, also inside words that are a list in Python."""
+    """Yield the names in the fields `param` and `loc`, also inside words that are a list in
+    Python."""
     if isinstance(said, list):
         for one in cast(list[Any], said):
             yield from _fields(one)

@@ -1,4 +1,4 @@
-"""From the settings to providers.
+"""Build providers from the settings.
 
 Built-in kinds are imported when they are first asked for. A package adds one by the entry point
 group `nearfield.providers`: its name is the kind, its object a callable that takes `name`,
@@ -7,7 +7,7 @@ group `nearfield.providers`: its name is the kind, its object a callable that ta
     [project.entry-points."nearfield.providers"]
     mine = "my_package:MyProvider"
 
-A plugin that cannot be loaded costs its own providers and nothing else.
+A plugin that cannot be loaded disables its own providers only.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from typing import Protocol, cast
 from nearfield.config.schema import ProviderSettings
 from nearfield.errors import ConfigError
 from nearfield.providers.base import Provider
-from nearfield.providers.options import Secret
+from nearfield.providers.options import ProviderArgs, Secret
 
 GROUP = "nearfield.providers"
 
 
-class Factory(Protocol):
-    """What makes a provider of one kind."""
+class PluginFactory(Protocol):
+    """Builds a provider of a plugin's kind."""
 
     def __call__(
         self,
@@ -37,7 +37,7 @@ class Factory(Protocol):
         environ: Mapping[str, str],
         secret: Secret | None,
     ) -> Provider:
-        """The provider. Raises `ConfigError`."""
+        """Return the provider. Raises `ConfigError`."""
         ...
 
 
@@ -48,14 +48,18 @@ def build(
     environ: Mapping[str, str] | None = None,
     secret: Secret | None = None,
 ) -> Provider:
-    """The provider that `[providers.NAME]` describes; no I/O. `environ` (the process's by default)
-    and `secret` (the system keyring) are where keys come from.
+    """Return the provider that `[providers.NAME]` describes; no I/O. `environ` (the process's by
+    default) and `secret` (the system keyring) are where keys come from.
 
     Raises `ConfigError`, also when a plugin of that kind cannot be loaded.
     """
     environ = os.environ if environ is None else environ
     if settings.kind in _BUILT_IN:
-        return _BUILT_IN[settings.kind](name, settings, environ=environ, secret=secret)
+        module, attribute = _BUILT_IN[settings.kind]
+        factory: Callable[[ProviderArgs], Provider] = getattr(
+            import_module(f"nearfield.providers.{module}"), attribute
+        )
+        return factory(ProviderArgs(name, settings, environ, secret))
     plugin = _plugin(settings.kind)
     # Code of another package may raise anything; it is named and left out.
     try:
@@ -72,11 +76,11 @@ def kinds() -> tuple[str, ...]:
     return (*_BUILT_IN, *plugins)
 
 
-def _plugin(kind: str) -> Factory:
+def _plugin(kind: str) -> PluginFactory:
     for entry in entry_points(group=GROUP):
         if entry.name == kind:
             try:
-                return cast(Factory, entry.load())
+                return cast(PluginFactory, entry.load())
             except Exception as error:
                 raise _broken(kind, error) from error
     raise ConfigError(f"There is no provider kind {kind!r}.", f"It may be: {', '.join(kinds())}.")
@@ -90,40 +94,11 @@ def _broken(kind: str, error: Exception) -> ConfigError:
     )
 
 
-def _scripted(
-    name: str,
-    settings: ProviderSettings,
-    *,
-    environ: Mapping[str, str],
-    secret: Secret | None,
-) -> Provider:
-    from nearfield.providers.scripted import Scripted
-
-    return Scripted(name, settings)
-
-
-def _of(module: str, attribute: str) -> Factory:
-    """The factory `attribute` of a module of this package, imported when it is called."""
-
-    def make(
-        name: str,
-        settings: ProviderSettings,
-        *,
-        environ: Mapping[str, str],
-        secret: Secret | None,
-    ) -> Provider:
-        factory: Callable[..., Provider] = getattr(
-            import_module(f"nearfield.providers.{module}"), attribute
-        )
-        return factory(name, settings, environ=environ, secret=secret)
-
-    return make
-
-
-_BUILT_IN: dict[str, Factory] = {
-    "llama_server": _of("managed", "build"),
-    "ollama": _of("ollama", "Ollama"),
-    "openai_compatible": _of("openai_compatible", "build"),
-    "anthropic": _of("anthropic", "Anthropic"),
-    "scripted": _scripted,
+_BUILT_IN = {
+    "llama_server": ("managed", "build"),
+    "ollama": ("ollama", "Ollama"),
+    "openai_compatible": ("openai_compatible", "OpenAICompatible"),
+    "anthropic": ("anthropic", "Anthropic"),
+    "scripted": ("scripted", "build"),
 }
+"""Module and factory of each built-in kind; factories take `ProviderArgs`."""

@@ -1,4 +1,4 @@
-"""The provider that answers from a script: for tests, and for people who write integrations.
+"""A provider that answers from a script: for tests, and for authors of integrations.
 
 It is shipped so that an editor plugin or a script can be tried with no model at all:
 
@@ -6,13 +6,13 @@ It is shipped so that an editor plugin or a script can be tried with no model at
     kind = "scripted"
     options = { answers = [ { match = "def add\\(a, b\\):\\s*$", text = "return a + b\n" } ] }
 
-Options (`[providers.NAME].options`):
+ScriptedOptions (`[providers.NAME].options`):
 
 * `answers`: a list of tables, tried in order; the first whose `match` (a regular expression,
   searched in the last 200 characters of the prefix, or in the last user message of a chat) fits is
-  played. Nothing fits: an empty answer. A request that shall begin otherwise than some texts gets
-  one with another first character. Fields are those of `Answer`. After a call the first with a
-  `result` that fits what the function answered is played before all others.
+  played. Nothing fits: an empty answer. A request with `avoid` gets an answer with another
+  first character. Fields are those of `ScriptedAnswer`. After a call, an answer whose `result` fits
+  what the function answered is played before all others.
 * `script`: the path of a JSON file that holds such a list, or an object of these same options.
 * `context_tokens`, `prefill_rate`, `decode_rate`: what `capabilities` says.
 * `load_ms`: how long its model takes to load, once it is asked or told to `start`; 0: loaded.
@@ -45,6 +45,7 @@ from nearfield import errors
 from nearfield.config.schema import ProviderSettings
 from nearfield.errors import ConfigError, DeadlineExceeded, NearfieldError, NotReady
 from nearfield.files.read import UnreadableFile, read_text
+from nearfield.providers.options import ProviderArgs
 from nearfield.types import (
     Capabilities,
     ChatRequest,
@@ -76,8 +77,8 @@ EMBED_DIMENSIONS = 64
 _TOKEN = re.compile(r"\w+|[^\S\n]+|\n|[^\w\s]")
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One entry of the script."""
+class ScriptedAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An entry of the script."""
 
     match: str = ""
     """Regular expression; empty fits everything."""
@@ -103,10 +104,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """For a chat: `{name, arguments}` tables, sent with the last delta."""
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ScriptedOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[providers.NAME].options`; the module's docstring says what each means."""
 
-    answers: list[Answer] = field(default_factory=list[Answer])
+    answers: list[ScriptedAnswer] = field(default_factory=list[ScriptedAnswer])
     script: str = ""
     edit_form: str = ""
     context_tokens: int | None = None
@@ -116,8 +117,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 @dataclass(slots=True)
-class Call:
-    """What became of one request. `ended` is "" while it streams, then "finished", "error", or
+class ScriptedCall:
+    """A request and its outcome. `ended` is "" while it streams, then "finished", "error", or
     "closed" when the caller closed the stream or was cancelled."""
 
     request: InfillRequest | EditRequest | ChatRequest
@@ -157,16 +158,16 @@ class Scripted:
         self._loaded_at: float | None = None
         """The moment at which the model will be loaded; None while nobody has asked for it."""
         self.health_now = Health(HealthState.READY)
-        self.calls: deque[Call] = deque(maxlen=CALLS_KEPT)
+        self.calls: deque[ScriptedCall] = deque(maxlen=CALLS_KEPT)
 
     @property
     def capabilities(self) -> Capabilities:
-        """Everything, locally; the rates as in the options."""
+        """Every capability, locally; the rates as in the options."""
         return self._capabilities
 
     @property
     def streaming(self) -> int:
-        """How many streams are open; 0 when every caller has closed its own."""
+        """The number of open streams; 0 when every caller has closed its own."""
         return sum(not call.ended for call in self.calls)
 
     def start(self) -> None:
@@ -223,23 +224,24 @@ class Scripted:
         return len(tokens(text))
 
     async def models(self) -> list[ServedModel]:
-        """The one model."""
+        """Return the one model."""
         return [ServedModel(self.model, self._capabilities.context_tokens)]
 
     async def aclose(self) -> None:
         """Nothing to free."""
 
-    def _find(self, text: str, avoid: Sequence[str] = ()) -> Answer:
+    def _find(self, text: str, avoid: Sequence[str] = ()) -> ScriptedAnswer:
         begun = {other.lstrip()[:1] for other in avoid}
         for pattern, answer in self._answers:
             if pattern.search(text) and not answer.result:
                 if answer.text.lstrip()[:1] in begun:
                     continue
                 return answer
-        return Answer()
+        return ScriptedAnswer()
 
-    def _after(self, request: ChatRequest, said: str) -> Answer:
-        """The answer to a chat: one for the last function's result, else one for what was said."""
+    def _after(self, request: ChatRequest, said: str) -> ScriptedAnswer:
+        """Return the answer to a chat: one for the last function's result, or for what the user
+        wrote."""
         last = request.messages[-1] if request.messages else None
         if last is not None and last.role is Role.TOOL:
             for match, result, answer in self._results:
@@ -252,10 +254,10 @@ class Scripted:
         request: InfillRequest | EditRequest | ChatRequest,
         key: str,
         prompt: list[str],
-        answer: Answer,
+        answer: ScriptedAnswer,
         text: str,
     ) -> AsyncGenerator[Delta]:
-        call = Call(request)
+        call = ScriptedCall(request)
         self.calls.append(call)
         try:
             if self.health_now.state is not HealthState.READY:
@@ -318,19 +320,24 @@ class Scripted:
         )
 
 
+def build(args: ProviderArgs) -> Scripted:
+    """Return the provider. Raises `ConfigError`."""
+    return Scripted(args.name, args.settings)
+
+
 def tokens(text: str) -> list[str]:
     """`text` cut into this provider's tokens; joined they are `text` again."""
     return _TOKEN.findall(text)
 
 
-def _options(name: str, raw: dict[str, Any]) -> Options:
+def _options(name: str, raw: dict[str, Any]) -> ScriptedOptions:
     try:
-        options = msgspec.convert(raw, Options)
+        options = msgspec.convert(raw, ScriptedOptions)
         if not options.script:
             return options
         loaded: Any = json.loads(read_text(Path(options.script), MAX_SCRIPT_BYTES))
         more = {"answers": loaded} if isinstance(loaded, list) else loaded
-        return msgspec.convert({**raw, "script": "", **more}, Options)
+        return msgspec.convert({**raw, "script": "", **more}, ScriptedOptions)
     except (msgspec.ValidationError, UnreadableFile, OSError, ValueError, TypeError) as error:
         raise ConfigError(
             f"The script of the provider {name} cannot be used: {error}.",
@@ -347,7 +354,7 @@ def _pattern(name: str, match: str) -> re.Pattern[str]:
         ) from error
 
 
-def _checked(name: str, answer: Answer) -> Answer:
+def _checked(name: str, answer: ScriptedAnswer) -> ScriptedAnswer:
     if answer.error:
         try:
             _error(answer.error)

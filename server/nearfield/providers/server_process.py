@@ -1,8 +1,8 @@
 """A model server that we start, watch and end.
 
 It is started when it is first needed, counted as ready when its `/health` says so, started again
-with a growing pause when it dies, and ended with us: it runs on a leash (`leash.py`). After `stop`,
-whoever needs it next starts it again.
+with a growing pause when it dies, and ended with us: it runs below `parent_watchdog`. After `stop`,
+the next request starts it again.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from nearfield.errors import NearfieldError, NotReady, Unreachable
 from nearfield.files.lines import split_lines
 from nearfield.types import Health, HealthState
 
-PAUSE_S = 0.5
-PAUSE_MAX_S = 30.0
+PAUSE_SECONDS = 0.5
+MAX_PAUSE_SECONDS = 30.0
 """Between two starts; doubled each time it died again."""
-STEADY_S = 30.0
-"""A server that lived this long and dies is a new misfortune, not the old one."""
+STEADY_SECONDS = 30.0
+"""A server that lived this long before it died starts again with the shortest pause."""
 GIVE_UP_AFTER = 5
 """Deaths in a row after which it counts as unavailable; starts go on at the longest pause."""
-START_TIMEOUT_S = 180.0
+START_TIMEOUT_SECONDS = 180.0
 """A large model on a slow disk takes minutes."""
-READY_WAIT_S = START_TIMEOUT_S + 20.0
+READY_WAIT_SECONDS = START_TIMEOUT_SECONDS + 20.0
 """The longest that a request without a deadline waits for a server: one start, and the pauses
 before it. What does not start in that time says why."""
-POLL_S = 0.1
-END_S = 6.0
+POLL_SECONDS = 0.1
+END_SECONDS = 6.0
 TAIL_LINES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Where the running server listens, and the key that only we know."""
+    """The port of the running server, and the key that only we know."""
 
     port: int
     key: str
@@ -64,7 +64,7 @@ class ServerProcess:
         self._alive = alive
         self._task: asyncio.Task[None] | None = None
         self._life = asyncio.Lock()
-        """Held while one server lives: the next begins when the last has gone, and its memory."""
+        """Held while a server runs: the next starts after the last has freed its memory."""
         self._ready = asyncio.Event()
         self._changed = asyncio.Event()
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
@@ -82,11 +82,11 @@ class ServerProcess:
             self._task = asyncio.create_task(self._watch(), name=f"server {self._name}")
 
     async def ready(self, deadline: float | None = None) -> Listening:
-        """Where the server listens, once it does. Raises `NotReady` at the deadline (of
-        `time.monotonic()`), at the latest after `READY_WAIT_S`; `Unreachable` when it keeps dying,
-        and what `command` raises."""
+        """Return the server's address, once it listens. Raises `NotReady` at the deadline (of
+        `time.monotonic()`), at the latest after `READY_WAIT_SECONDS`; `Unreachable` when it keeps
+        dying, and what `command` raises."""
         self.start()
-        limit = time.monotonic() + READY_WAIT_S
+        limit = time.monotonic() + READY_WAIT_SECONDS
         limit = limit if deadline is None else min(limit, deadline)
         while not self._ready.is_set():
             if self.health.state is HealthState.UNAVAILABLE:
@@ -102,10 +102,10 @@ class ServerProcess:
         return self.listening
 
     async def stop(self) -> None:
-        """End the server; safe to call twice, and while somebody asks for it again."""
+        """End the server. Idempotent, and safe while a request starts it again."""
         task, self._task = self._task, None
         if task is not None:
-            self._ready.clear()  # whoever asks from now on waits for the next life
+            self._ready.clear()  # later requests wait for the next process
             task.cancel()
             await asyncio.wait([task])
             if not task.cancelled():
@@ -125,15 +125,15 @@ class ServerProcess:
             except NearfieldError as error:
                 self._say(HealthState.UNAVAILABLE, str(error))
                 return
-            deaths = 1 if time.monotonic() - begun > STEADY_S else deaths + 1
+            deaths = 1 if time.monotonic() - begun > STEADY_SECONDS else deaths + 1
             state = HealthState.UNAVAILABLE if deaths >= GIVE_UP_AFTER else HealthState.STARTING
-            pause = min(PAUSE_MAX_S, PAUSE_S * 2 ** (deaths - 1))
+            pause = min(MAX_PAUSE_SECONDS, PAUSE_SECONDS * 2 ** (deaths - 1))
             last = f" It said: {self._tail[-1][:200]}" if self._tail else ""
             self._say(state, f"{self._name} ended; it is started again.{last}")
             await asyncio.sleep(pause)
 
     async def _live(self) -> None:
-        """One life of the server."""
+        """Run the server once, until it ends."""
         listening = Listening(_free_port(), secrets.token_urlsafe(24))
         command = await self._command(listening)
         self.starts += 1
@@ -166,11 +166,11 @@ class ServerProcess:
 
     async def _wait_alive(self, process: asyncio.subprocess.Process, listening: Listening) -> bool:
         """Return whether the server became ready; false when it ended first, or took too long."""
-        limit = time.monotonic() + START_TIMEOUT_S
+        limit = time.monotonic() + START_TIMEOUT_SECONDS
         while process.returncode is None and time.monotonic() < limit:
             if await self._alive(listening):
                 return True
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(POLL_SECONDS)
         return False
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
@@ -188,11 +188,11 @@ class ServerProcess:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Let go of the leash, and make sure."""
+    """Close the watchdog's standard input, which ends the server, and kill it if that fails."""
     if process.stdin is not None:
         process.stdin.close()
     try:
-        async with asyncio.timeout(END_S):
+        async with asyncio.timeout(END_SECONDS):
             await process.wait()
     except TimeoutError:
         with suppress(ProcessLookupError):
@@ -201,8 +201,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 def _free_port() -> int:
-    """A port that was free a moment ago. Should another program take it in between, the server
-    ends at once and is started on another one; its key keeps us from talking to a stranger."""
+    """Return a free port. Should another program take it first, the server ends at once and is
+    started on another one; its key keeps us from talking to a stranger."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

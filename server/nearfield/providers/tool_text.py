@@ -33,8 +33,8 @@ def describe(tools: Sequence[Tool]) -> str:
 
 
 def call_schema(tools: Sequence[Tool]) -> dict[str, Any]:
-    """The JSON schema of one call of one of `tools`, for decoding by grammar. What a function takes
-    is closed: an argument that it does not name cannot be written."""
+    """Return the JSON schema of a call of one of `tools`, for decoding by grammar. Arguments are
+    closed: one that the tool does not name cannot be written."""
     shared: dict[str, Any] = {}
     calls: list[dict[str, Any]] = []
     for tool in tools:
@@ -55,7 +55,7 @@ def call_schema(tools: Sequence[Tool]) -> dict[str, Any]:
     return {**schema, "$defs": shared} if shared else schema
 
 
-LEAST_LOGPROB = -0.15
+MIN_CALL_LOGPROB = -0.15
 """A call that the model is less sure of, on the mean of its tokens, is not made. Of 20 calls that
 the 0.5B model was right to make the least sure had -0.10; of 17 that fitted nothing 6 or 7 were
 below -0.15. It was chosen on cases of the set that it is measured on, and lets most of the calls
@@ -65,10 +65,10 @@ SHORT_CALL_CHARS = 240
 
 
 def doubtful(body: str, logprobs: Sequence[float]) -> bool:
-    """Whether the model is not sure of the call `body`, by the log-probabilities of its tokens. The
-    first says how it would have begun on its own, which is in another form."""
+    """Return whether the model is unsure of the call `body`, by its tokens' log-probabilities. The
+    first one is left out: it says how the model would have begun in another form."""
     rest = logprobs[1:]
-    return bool(rest) and len(body) <= SHORT_CALL_CHARS and sum(rest) / len(rest) < LEAST_LOGPROB
+    return bool(rest) and len(body) <= SHORT_CALL_CHARS and sum(rest) / len(rest) < MIN_CALL_LOGPROB
 
 
 def as_text(messages: Sequence[Message]) -> list[Message]:
@@ -87,7 +87,7 @@ def as_text(messages: Sequence[Message]) -> list[Message]:
     return plain
 
 
-class Wish:
+class CallDetector:
     """Sees in a streamed answer that the model means to call one of `tools`, in whatever form.
 
     Small models often write a call as plain JSON, in a fence or without, although their template
@@ -110,8 +110,8 @@ class Wish:
         self.seen = False
 
     def feed(self, text: str, *, ended: bool) -> str:
-        """What of the answer, with `text` behind it, is certainly words. Once `seen`, the rest of
-        it is a call."""
+        """Add `text` and return the part of the answer that is certainly words. Once `seen`, the
+        rest is a call."""
         self._held += text
         found = self._whole.search(self._lead + self._held)
         if found is not None:
@@ -130,7 +130,7 @@ class Wish:
         return words
 
     def _undecided(self) -> int:
-        """How many characters at the end could be the beginning of a call."""
+        """Return how many characters at the end could be the beginning of a call."""
         text = self._lead + self._held
         for start in _LINE_STARTS.finditer(text):
             tail = text[start.end() :]
@@ -179,8 +179,8 @@ class ToolText:
         return replace(delta, text=text, tool_calls=tuple(calls), finish=finish)
 
     def whole(self, body: str, last: Delta) -> Delta:
-        """The end `last` of an answer, with the call that `body` is; without one when that was cut
-        off."""
+        """Return the end `last` of an answer, with the call that `body` is; without one when that
+        was cut off."""
         call = self._call(body)
         if call is None:
             return replace(last, text="")
@@ -188,7 +188,7 @@ class ToolText:
         return replace(last, text="", tool_calls=(call,), finish=finish)
 
     def _call(self, body: str) -> ToolCall | None:
-        """The call in `body`; None when it is not one, and then it stays text."""
+        """Return the call in `body`; None when it is not one, and then it stays text."""
         try:
             call = json.loads(body)
             name, arguments = call["name"], call.get("arguments", {})
@@ -201,5 +201,5 @@ class ToolText:
 
 
 def _begun(text: str) -> int:
-    """How many characters at the end of `text` could be the beginning of a call."""
+    """Return how many characters at the end of `text` could be the beginning of a call."""
     return next((n for n in range(len(OPEN) - 1, 0, -1) if text.endswith(OPEN[:n])), 0)

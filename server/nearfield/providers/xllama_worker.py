@@ -22,7 +22,7 @@ QUIET = 1
 
 
 def arguments() -> argparse.ArgumentParser:
-    """The arguments, named as llama-server's."""
+    """Return the arguments, named as llama-server's."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True)
     parser.add_argument("--alias", required=True)
@@ -41,7 +41,7 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def parameters(given: argparse.Namespace) -> Any:
-    """The arguments as the wheel takes them."""
+    """Return the arguments as the wheel takes them."""
     params = _wheel.CommonParams()
     params.model.path = given.model
     params.model_alias = {given.alias}
@@ -75,7 +75,7 @@ def main() -> None:
     when_parent_goes(gone.set)
     server = _wheel.Server(parameters(arguments().parse_args()))
     gone.wait()
-    # The server's destructor waits for running generations, which nobody wants any more.
+    # The server's destructor waits for running generations, which are no longer wanted.
     del server
     os._exit(0)
 

@@ -83,9 +83,7 @@ def remote(name: str, model: str, settings: ProviderSettings | None) -> Remote:
     """What a yes is given to: the name and the address behind it."""
     if settings is None:
         return Remote(name, model, name)
-    preset, endpoints = settings.options.get("preset"), settings.options.get("endpoints")
-    addresses = endpoints if isinstance(endpoints, list) else []
-    parts = (settings.base_url or settings.kind, preset, *addresses)
+    parts = (settings.base_url or settings.kind, settings.options.get("preset"))
     destination = " ".join(str(part) for part in parts if part)
     return Remote(name, model, destination, settings.base_url)
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from nearfield.catalog.choice import choose
-from nearfield.catalog.disk import Verified, hash_file
+from nearfield.catalog.disk import VerifiedFile, hash_file
 from nearfield.catalog.models import Catalog, HubSource, ModelEntry
 from nearfield.catalog.recommend import Machine
 from nearfield.config.schema import Models
@@ -43,10 +43,10 @@ def catalog_with(environ: dict[str, str], here: list[str]) -> Catalog:
     """A catalogue with these models on the machine, as a pull leaves them."""
     catalog = catalog_of(environ, *ENTRIES)
     for name in here:
-        shelf = catalog.shelf(catalog.get(name))
+        shelf = catalog.cached_file(catalog.get(name))
         shelf.folder.mkdir(parents=True)
         shelf.file.write_bytes(b"GGUF" + name.encode())
-        shelf.remember(Verified.of(shelf.file, hash_file(shelf.file)))
+        shelf.remember(VerifiedFile.of(shelf.file, hash_file(shelf.file)))
     return catalog
 
 
@@ -132,7 +132,7 @@ def test_a_setting_that_cannot_be_used_is_said_once_and_another_serves(
 
 def test_a_damaged_file_is_said(environ: dict[str, str]) -> None:
     catalog = catalog_with(environ, ["base", "instruct"])
-    catalog.shelf(catalog.get("base")).file.write_bytes(b"truncated")
+    catalog.cached_file(catalog.get("base")).file.write_bytes(b"truncated")
     choice = choose("complete", Models(), catalog, MACHINE)
     assert choice.name == "instruct"
     assert "not a GGUF file" in choice.problem

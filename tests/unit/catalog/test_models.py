@@ -145,7 +145,7 @@ def test_a_file_is_hashed_once_and_again_when_it_changes(
     entry = entry_of(content, HubSource("a/b", "tiny.gguf"))
     catalog = catalog_of(environ, entry)
     assert catalog.local_path("tiny") is None
-    shelf = catalog.shelf(entry)
+    shelf = catalog.cached_file(entry)
     shelf.folder.mkdir(parents=True)
     shelf.file.write_bytes(content)
     assert catalog.local_path("tiny") == shelf.file
@@ -167,7 +167,7 @@ def test_a_file_is_hashed_once_and_again_when_it_changes(
 def test_a_file_that_is_no_gguf_is_refused(content: bytes, environ: dict[str, str]) -> None:
     entry = entry_of(content, HubSource("a/b", "tiny.gguf"), known=False)
     catalog = catalog_of(environ, entry)
-    shelf = catalog.shelf(entry)
+    shelf = catalog.cached_file(entry)
     shelf.folder.mkdir(parents=True)
     shelf.file.write_bytes(b"<html>")
     with pytest.raises(HashMismatch, match="not a GGUF file"):

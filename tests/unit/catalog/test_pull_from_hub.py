@@ -12,7 +12,7 @@ import pytest
 
 from nearfield.catalog.download import pull, remove
 from nearfield.catalog.models import HubSource, ModelEntry
-from nearfield.catalog.part import Step
+from nearfield.catalog.partial_file import PullStep
 from nearfield.errors import DownloadFailed, HashMismatch, NearfieldError, NoSpace
 
 from .conftest import COMMIT, FakeHub, catalog_of, entry_of
@@ -26,8 +26,8 @@ class Puller:
         self.environ = environ
         self.entry = entry_of(hub.content, hub.source, known=known)
         self.catalog = catalog_of(environ, self.entry)
-        self.shelf = self.catalog.shelf(self.entry)
-        self.steps: list[Step] = []
+        self.shelf = self.catalog.cached_file(self.entry)
+        self.steps: list[PullStep] = []
         self.waits: list[float] = []
         self.free = 10**12
 
@@ -69,7 +69,9 @@ def test_fetches_at_the_resolved_commit_and_records_it(puller: Puller) -> None:
     assert ("GET", f"/maker/tiny/resolve/{COMMIT}/sub/tiny.gguf") in methods
     done = [step.done for step in puller.steps if step.phase == "fetching"]
     assert done == sorted(done)
-    assert puller.steps[-1] == Step("done", "", len(puller.hub.content), len(puller.hub.content))
+    assert puller.steps[-1] == PullStep(
+        "done", "", len(puller.hub.content), len(puller.hub.content)
+    )
 
 
 def test_a_second_pull_asks_nobody(puller: Puller) -> None:

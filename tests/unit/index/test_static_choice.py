@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nearfield.catalog.disk import Verified, hash_file
+from nearfield.catalog.disk import VerifiedFile, hash_file
 from nearfield.catalog.models import Catalog
 from nearfield.config.schema import Config
 from nearfield.config.schema import Index as IndexSettings
@@ -250,16 +250,16 @@ def test_a_model_of_the_catalogue(place: Place, own: Path) -> None:
     catalog = Catalog.load()
     entry = catalog.get("potion-code-16m")
     (own / "config.json").write_text('{"normalize": true}')
-    for shelf in catalog.shelves(entry):
+    for shelf in catalog.cached_files(entry):
         shelf.folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(own / shelf.file.name, shelf.file)
-        shelf.remember(Verified.of(shelf.file, hash_file(shelf.file), commit="c0ffee"))
+        shelf.remember(VerifiedFile.of(shelf.file, hash_file(shelf.file), commit="c0ffee"))
     workspace = with_wish(place, "potion-code-16m")
     assert workspace.static.problem == "" and workspace.static.name.startswith("potion-code-16m-")
     build(workspace)
     assert paths(workspace) == ["page.py"]
     # Damaged files are said, and never read.
-    catalog.shelves(entry)[1].file.write_text("{}")
+    catalog.cached_files(entry)[1].file.write_text("{}")
     damaged = with_wish(place, "potion-code-16m").static
     assert damaged.name == SHIPPED and "tokenizer.json is not the file of" in damaged.problem
 

@@ -17,7 +17,7 @@ from nearfield.config import schema
 from nearfield.config.schema import Config, ProviderSettings
 from nearfield.errors import ConfigError, DownloadFailed, ProviderError
 from nearfield.network import certificates
-from nearfield.network.clients import Network
+from nearfield.network.clients import ClientFactory
 from nearfield.network.setting import CA_FILE, environ_of
 from nearfield.providers import registry
 
@@ -30,10 +30,10 @@ def got(environ: dict[str, str], url: str) -> str:
     """What is at `url`, asked by both kinds of client."""
 
     async def asked() -> str:
-        async with Network(environ).async_client(TIMEOUT) as one:
+        async with ClientFactory(environ).async_client(TIMEOUT) as one:
             return (await one.get(url)).text
 
-    with Network(environ).client(TIMEOUT) as one:
+    with ClientFactory(environ).client(TIMEOUT) as one:
         said = one.get(url).text
     assert asyncio.run(asked()) == said
     return said
@@ -139,4 +139,4 @@ def test_clients_are_made_in_one_place() -> None:
         if re.search(r"httpx2?\.(Async)?Client\(", path.read_text("utf-8"))
     }
     # That for this machine alone, and that of the SDK, which gets its proxy and certificates.
-    assert made == {"network/clients.py", "providers/http.py", "providers/anthropic_sdk.py"}
+    assert made == {"network/clients.py", "providers/http.py"}

@@ -65,7 +65,7 @@ async def server() -> AsyncGenerator[Callable[[str], ServerProcess]]:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(child, "PAUSE_S", 0.01)
+    monkeypatch.setattr(child, "PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(child, "GIVE_UP_AFTER", 2)
 
 
@@ -81,7 +81,7 @@ async def test_starts_once_for_all_who_ask(server: Callable[[str], ServerProcess
 async def test_the_wait_for_a_server_ends_also_without_a_deadline(
     server: Callable[[str], ServerProcess], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(child, "READY_WAIT_S", 0.05)
+    monkeypatch.setattr(child, "READY_WAIT_SECONDS", 0.05)
     with pytest.raises(NotReady, match="still starting"):
         await server("import time; time.sleep(60)").ready()
 

@@ -13,7 +13,7 @@ from werkzeug import Request, Response
 from nearfield.config.schema import ProviderSettings
 from nearfield.errors import ProviderError, Unsupported
 from nearfield.providers import registry
-from nearfield.providers.refused import MOST, Refusals, needed
+from nearfield.providers.refused import MAX_REFUSED, Refusals, needed
 from nearfield.types import ChatRequest, InfillRequest, Message, Role, Tool
 
 from .conftest import sse
@@ -190,5 +190,5 @@ async def test_a_server_that_refuses_everything_is_not_asked_for_ever(
         async with aclosing(provider.chat(ChatRequest((Message(Role.USER, "hi"),)))) as stream:
             async for _ in stream:
                 pass
-    assert len(sent) <= MOST
+    assert len(sent) <= MAX_REFUSED
     await provider.aclose()

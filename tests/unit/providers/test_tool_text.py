@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from nearfield.providers.tool_text import CLOSE, OPEN, Wish, as_text, call_schema, doubtful
+from nearfield.providers.tool_text import CLOSE, OPEN, CallDetector, as_text, call_schema, doubtful
 from nearfield.types import Message, Role, Tool, ToolCall
 
 TOOLS = (
@@ -34,7 +34,7 @@ TEXTS: dict[str, tuple[str, str | None]] = {
 def test_wishes(case: str, size: int) -> None:
     """`None`: there is none, and all of the text comes out."""
     text, words = TEXTS[case]
-    wish, shown = Wish(TOOLS), ""
+    wish, shown = CallDetector(TOOLS), ""
     pieces = [text[i : i + size] for i in range(0, len(text), size)]
     for number, piece in enumerate(pieces):
         shown += wish.feed(piece, ended=number == len(pieces) - 1)
@@ -45,7 +45,7 @@ def test_wishes(case: str, size: int) -> None:
 
 
 def test_words_are_not_held_back() -> None:
-    wish = Wish(TOOLS)
+    wish = CallDetector(TOOLS)
     assert wish.feed("The answer", ended=False) == "The answer"
     assert wish.feed(" is\n{", ended=False) == " is\n"
     assert wish.feed("1, 2}" + " and" * 40, ended=False).startswith("{1, 2}")

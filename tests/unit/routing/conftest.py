@@ -31,7 +31,7 @@ class Remote(Scripted):
 
 
 def scripted(name: str, *, remote: bool = False, model: str = "", **answer: Any) -> Scripted:
-    """One whose every answer is `answer` (fields of `scripted.Answer`)."""
+    """One whose every answer is `answer` (fields of `scripted.ScriptedAnswer`)."""
     options = {"answers": [answer]} if answer else {}
     kind = Remote if remote else Scripted
     return kind(name, ProviderSettings(kind="scripted", model=model, options=options))

@@ -18,7 +18,7 @@ MAX_BURSTS = 12
 """Places changed last, of which a line that is rewritten takes three or four; each refers to the
 whole text as it was before."""
 MAX_EDITS = 400
-"""Keystrokes that a burst is followed through before its sites are known; somebody asks sooner."""
+"""Keystrokes that a burst is followed through before its sites are known; a request is sooner."""
 MAX_EDIT_CHARS = 200
 """Characters put in at once; more is pasted code or a formatter, not a name or a parameter."""
 MAX_EDITS_AT_ONCE = 50

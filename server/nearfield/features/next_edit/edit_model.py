@@ -1,7 +1,7 @@
 """Asks a model that was trained for it what the user changes next.
 
-The model is whoever serves the role `edit`; without one nothing is asked. What it answers is shown
-as far as the gate lets it pass, and each question leaves a trace with the gate's reasons.
+The model is that of the role `edit`; without one nothing is asked. Its answer is shown as far as
+the gate lets it pass, and each request leaves a trace with the gate's reasons.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class Hunk:
 
 @dataclass(frozen=True, slots=True)
 class EditQuestion:
-    """What a prompt is written from. `window` is a span of whole lines of `text` without the last
+    """The content of a prompt. `window` is a span of whole lines of `text` without the last
     line break; `cursor` is in it. `hunks` are oldest first. `before` is the text without them."""
 
     path: str
@@ -112,7 +112,7 @@ QWEN = SpmTokens("<|fim_suffix|>", "<|fim_prefix|>", "<|fim_middle|>", "<|im_end
 
 @dataclass(frozen=True, slots=True)
 class FormSpec:
-    """How a family of models is asked. `above` and `below` are the window's lines around the
+    """The prompt form of a family of models. `above` and `below` are the window's lines around the
     cursor's, at most `window_bytes` of them; `markers` are texts that a document must not hold."""
 
     write: Callable[[EditQuestion, FormSpec], EditPrompt]
@@ -403,7 +403,7 @@ def _without_cursor(text: str) -> str:
 
 
 def _fenced(text: str) -> str | None:
-    """What is in the fence of an answer, all of one without; None for an empty one."""
+    """Return the content of the fence, or all of an answer without one; None for nothing."""
     match = _FENCE.search(text)
     inner = match[1] if match else text
     return inner if inner.strip() else None

@@ -67,7 +67,7 @@ IN_THREAD_CHARS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class NextEdit:
-    """One offer: in the document `uri`, `span` holds `old` and is to hold `new`."""
+    """An offer: in the document `uri`, `span` holds `old` and is to hold `new`."""
 
     id: str
     uri: str
@@ -157,7 +157,7 @@ class NextEdits(Feature):
         return self._offers.dismiss(edit_id)
 
     def settle_seconds(self, snapshot: Snapshot, offset: int) -> float:
-        """How long the cursor at `offset` must still rest before anything is offered."""
+        """Return the seconds that the cursor at `offset` must still rest before an offer."""
         followed = self._followed.get(snapshot.uri)
         newest = followed.bursts[-1] if followed and followed.bursts else None
         if newest is None or not newest.now.start <= offset <= newest.now.end:
@@ -249,8 +249,8 @@ class NextEdits(Feature):
         return tuple(below_first)
 
     def _edits(self, now: Parsed, followed: Followed) -> list[tuple[str, EditTarget, Edit]]:
-        """What is certain by the tree; where nothing is, what goes on from the last changes. What
-        was done to whole lines twice is meant rather than a name in it that was changed thereby."""
+        """Return the edits that are certain by the tree, or those that continue the last changes. A
+        change of two whole lines counts more than a name in them that it changed."""
         certain = [
             ("tree", *found)
             for burst in reversed(followed.bursts)
@@ -298,7 +298,7 @@ class NextEdits(Feature):
         return list(followed.bursts) if followed is not None else []
 
     def _is_followed(self, snapshot: Snapshot) -> bool:
-        """Whether the document is still what `snapshot` shows, and something was changed in it."""
+        """Return whether the document still equals `snapshot`, and was changed before."""
         followed = self._followed.get(snapshot.uri)
         if followed is None or not followed.bursts:
             return False

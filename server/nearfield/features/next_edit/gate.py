@@ -44,7 +44,7 @@ _COMMON = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class EditProposal:
-    """What a model makes of `window` of `text`: `new`. `hunks` are the recent edits, oldest first;
+    """A model's new text `new` for `window` of `text`. `hunks` are the recent edits, oldest first;
     `states` earlier texts of the document. `parsed` is the tree of `text`, None without a grammar.
     `logprobs` has for each token its offset in `new`, and the logarithm of its probability."""
 

@@ -1,4 +1,4 @@
-"""What the user changed lately, in all documents, as hunks of whole lines: what a model is shown.
+"""The user's latest changes, in all documents, as hunks of whole lines: what a model is shown.
 
 Edits at one place make one hunk, whatever keys it took. Nothing is parsed, and texts are shared,
 not copied: this runs at every keystroke.

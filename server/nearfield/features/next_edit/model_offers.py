@@ -1,5 +1,5 @@
-"""One offer of a model at a time: asked for once for each state of a document, then kept until the
-document changes. An offer applies to the text that it was made for and to no other."""
+"""The offer of a model, one at a time: asked for once for each state of a document, then kept until
+the document changes. An offer applies to the text that it was made for and to no other."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ModelOffer:
 
 @dataclass(frozen=True, slots=True)
 class _Proposed:
-    """What a model was asked about, and what it proposed: None for nothing. `window` is what it
+    """A question to a model, and its proposal, None for nothing. `window` is what it
     could have changed."""
 
     snapshot: Snapshot

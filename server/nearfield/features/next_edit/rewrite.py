@@ -246,7 +246,7 @@ def _merged(old: Sequence[LineToken], new: Sequence[LineToken]) -> str:
             if tag == "equal" and number > j1:
                 blanks = old[at].before
             elif new[number].before and number == j1 and 0 < i1 < len(old):
-                # Columns that somebody has lined up stay so.
+                # Aligned columns stay aligned.
                 blanks = old[i1].before or new[number].before
             else:
                 blanks = new[number].before

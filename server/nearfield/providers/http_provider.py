@@ -1,0 +1,68 @@
+"""The parts that providers of HTTP servers share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Sequence
+
+from nearfield.errors import ProviderError, Unsupported
+from nearfield.providers import estimate
+from nearfield.providers.http import Http
+from nearfield.providers.speed import Speed
+from nearfield.types import Delta, EditRequest, Health, HealthState, InfillRequest, ServedModel
+
+EMBED_TIMEOUT_SECONDS = 120.0
+MAX_LISTED = 30
+"""Maximum number of a server's models that a message names."""
+
+
+class HttpProvider:
+    """Base of a provider whose model another process serves. Implements a part of `Provider`."""
+
+    def __init__(self, name: str, model: str, http: Http) -> None:
+        self.name = name
+        self.model = model
+        self._http = http
+        self._speed = Speed()
+
+    async def models(self) -> list[ServedModel]:
+        """See `Provider`."""
+        raise NotImplementedError
+
+    async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
+        """See `Provider`. Raises `Unsupported`."""
+        raise Unsupported(f"{self.name} cannot fill in the middle.", "Use it for chats.")
+        yield Delta()  # makes this a generator, as the protocol wants
+
+    async def edit(self, request: EditRequest) -> AsyncGenerator[Delta]:
+        """See `Provider`. Raises `Unsupported`."""
+        raise Unsupported(f"{self.name} takes no edit prompts.", "Use a local model for them.")
+        yield Delta()
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """See `Provider`. Raises `Unsupported`."""
+        raise Unsupported(f"{self.name} makes no embeddings.", "Use a local model for them.")
+
+    async def count_tokens(self, text: str) -> int:
+        """See `Provider`: an estimate."""
+        return estimate.tokens(text)
+
+    async def aclose(self) -> None:
+        """See `Provider`."""
+        await self._http.aclose()
+
+    async def _listed_health(self, *, must_list: bool = True) -> Health:
+        """Return ready when the server answers and, with `must_list`, lists the model."""
+        who = self._http.who
+        try:
+            known = [model.name for model in await self.models()]
+        except Unsupported:
+            return Health(HealthState.READY, f"{who} lists no models.")
+        except ProviderError as error:
+            return Health(HealthState.UNAVAILABLE, str(error))
+        # An alias may stand for a dated name: claude-sonnet-5 for claude-sonnet-5-20260101.
+        served = re.compile(re.escape(self.model) + r"(-\d{8}|-latest)?")
+        if must_list and self.model and known and not any(map(served.fullmatch, known)):
+            detail = f"{who} does not serve {self.model!r}. It serves: "
+            return Health(HealthState.UNAVAILABLE, f"{detail}{', '.join(known[:MAX_LISTED])}.")
+        return Health(HealthState.READY, f"{self.model} at {who.host}.")
