@@ -21,17 +21,17 @@
     │   ├── ContextTooLong          the prompt does not fit
     │   ├── BadAnswer               the answer is not what the protocol says
     │   ├── DeadlineExceeded        too slow
-    │   ├── LeftAlone               it failed lately, and is not asked for a while
+    │   ├── LeftAlone               it failed recently, and is not asked for a while
     │   ├── NotPermitted            it would leave this machine, and may not
     │   │   ├── NoConsent           the user has not allowed it
     │   │   ├── OverBudget          it could cost more than the user wants to pay
     │   │   └── MayNotLeave         this file never leaves
     │   └── Unsupported             this provider cannot do that at all
     ├── NoProvider                  every candidate failed or none is configured
-    └── EditRefused                 an action came to no edit that can be trusted
+    └── EditRefused                 an action produced no edit that can be trusted
 
-Every message says what happened; `hint` says what to do next. Neither may contain code
-from a document, a key, or a token: both reach logs and users.
+Every message says what happened; `hint` says what to do next. Neither may contain code from a
+document, a key, or a token: both reach logs and users.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class DownloadFailed(CatalogError):
 
 
 class HashMismatch(CatalogError):
-    """A file is not what it should be."""
+    """A file does not have the expected hash."""
 
 
 class NoSpace(CatalogError):
@@ -120,7 +120,7 @@ class Unauthorised(ProviderError):
 
 
 class ModelNotServed(ProviderError):
-    """The server does not have that model; `known` lists those that it has."""
+    """The server does not have that model; `known` lists its models."""
 
     def __init__(self, message: str, hint: str = "", known: tuple[str, ...] = ()) -> None:
         super().__init__(message, hint)
@@ -128,7 +128,7 @@ class ModelNotServed(ProviderError):
 
 
 class RateLimited(ProviderError):
-    """Too many requests; `retry_after` is the wait in seconds where the server said it."""
+    """Too many requests; `retry_after` is the wait in seconds if the server named one."""
 
     def __init__(self, message: str, hint: str = "", retry_after: float | None = None) -> None:
         super().__init__(message, hint)
@@ -148,7 +148,7 @@ class DeadlineExceeded(ProviderError):
 
 
 class NotPermitted(ProviderError):
-    """The request would leave this machine and nobody allowed that, or it could not be recorded."""
+    """The request would leave this machine without permission, or could not be recorded."""
 
 
 class Unsupported(ProviderError):
@@ -156,7 +156,7 @@ class Unsupported(ProviderError):
 
 
 class LeftAlone(ProviderError):
-    """It failed lately, and is not asked for a while."""
+    """It failed recently, and is not asked for a while."""
 
 
 class NoConsent(NotPermitted):
@@ -182,4 +182,4 @@ class NoProvider(NearfieldError):
 
 
 class EditRefused(NearfieldError):
-    """An action came to no edit: nothing to change, or what came of it cannot be trusted."""
+    """An action produced no edit: nothing to change, or a result that cannot be trusted."""

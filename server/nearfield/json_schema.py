@@ -1,9 +1,8 @@
-"""Checks JSON schemas that somebody else has written, before anything is done by them.
+"""Safety checks for JSON schemas from other people, before they are used.
 
-A schema is a program: it can refer to itself, multiply by its alternatives, and hold patterns that
-take exponential time. One that passes `check` refers to nothing outside of itself, is small, and
-expands to a bounded number of alternatives at any place of a value. Whether it is a schema at all
-is not looked at here.
+A schema is a program: it can refer to itself, multiply its alternatives, and contain patterns that
+take exponential time. A schema that passes `check` refers only to itself, is small, and applies a
+bounded number of alternatives to any value. It may still be an invalid schema.
 """
 
 from __future__ import annotations
@@ -13,13 +12,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from nearfield.coerce import MOST_DEPTH
+from nearfield.coerce import MAX_DEPTH
 from nearfield.errors import NearfieldError
 
-MOST_NODES = 5_000
-"""Objects, lists and values in them; the schemas of whole APIs have some thousand."""
-MOST_EXPANDED = 1_000
-"""Schemas that apply to one value. All of them are tried, by the check and by the grammar."""
+MAX_NODES = 5_000
+"""Maximum number of objects, lists and values; schemas of whole APIs have a few thousand."""
+MAX_EXPANDED = 1_000
+"""Maximum number of schemas that apply to one value: validation and grammar try all of them."""
 
 _OF_NAMES = (
     "properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies",
@@ -31,39 +30,39 @@ _SINGLE = (
     "else",
 )  # fmt: skip
 _IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else")
-"""What applies to the value itself, not to a part of it."""
+"""Keywords whose schemas apply to the value itself, not to a part of it."""
 
 
 class SchemaUnusable(NearfieldError):
-    """What was given is no JSON schema, or none that can be used."""
+    """The value is not a JSON schema, or one that cannot be used."""
 
 
 def check(schema: Any) -> None:
-    """Raises `SchemaUnusable` for a schema that must not be used; see the module."""
+    """Raise `SchemaUnusable` if the schema must not be used; see the module."""
     if not isinstance(schema, dict):
         raise SchemaUnusable("A JSON schema is an object.", 'For anything at all, write "{}".')
     if not isinstance(schema.get("$schema", ""), str):
         raise SchemaUnusable("The schema's $schema is no text.", "Leave it out.")
-    _measure(schema)
-    _Walk(schema).all()
+    _check_size(schema)
+    _SchemaWalk(schema).check()
 
 
-def _measure(schema: dict[str, Any]) -> None:
-    """Its size and its depth."""
+def _check_size(schema: dict[str, Any]) -> None:
+    """Raise `SchemaUnusable` if the schema is too large or too deep."""
     nodes = 0
     level: list[Any] = [schema]
-    for _ in range(MOST_DEPTH):
+    for _ in range(MAX_DEPTH):
         nodes += len(level)
-        if nodes > MOST_NODES:
+        if nodes > MAX_NODES:
             raise SchemaUnusable(
-                f"The schema has more than {MOST_NODES} parts.", "Ask for less at once."
+                f"The schema has more than {MAX_NODES} parts.", "Ask for less at once."
             )
         if any(isinstance(one, float) and not math.isfinite(one) for one in level):
             raise SchemaUnusable("The schema holds a number that JSON does not know.")
         level = [part for one in level for part in _parts(one)]
         if not level:
             return
-    raise SchemaUnusable(f"The schema is nested more than {MOST_DEPTH} levels deep.")
+    raise SchemaUnusable(f"The schema is nested more than {MAX_DEPTH} levels deep.")
 
 
 def _parts(value: Any) -> Iterator[Any]:
@@ -73,16 +72,16 @@ def _parts(value: Any) -> Iterator[Any]:
         yield from value
 
 
-class _Walk:
-    """Goes to every schema within a schema, also by references."""
+class _SchemaWalk:
+    """Visits every schema within a schema, also through references."""
 
     def __init__(self, root: dict[str, Any]) -> None:
         self._root = root
         self._expanded: dict[int, int] = {}
         self._seen: set[int] = set()
 
-    def all(self) -> None:
-        """Check every schema within it. Raises `SchemaUnusable`."""
+    def check(self) -> None:
+        """Check every schema. Raises `SchemaUnusable`."""
         waiting: list[Any] = [self._root]
         while waiting:
             one = waiting.pop()
@@ -91,17 +90,17 @@ class _Walk:
             self._seen.add(id(one))
             if "$id" in one and one is not self._root:
                 raise SchemaUnusable("A part of the schema has an $id.", "Use $defs and $ref.")
-            if self._expands(one, ()) > MOST_EXPANDED:
+            if self._expands(one, ()) > MAX_EXPANDED:
                 raise SchemaUnusable(
-                    f"The schema has more than {MOST_EXPANDED} alternatives at one place.",
+                    f"The schema has more than {MAX_EXPANDED} alternatives at one place.",
                     "Use fewer of anyOf, oneOf and allOf.",
                 )
             waiting.extend(_within(one))
             waiting.extend(self._referred(one))
 
     def _expands(self, one: Any, path: tuple[int, ...]) -> int:
-        """How many schemas apply to a value to which `one` applies, at most a little more than
-        `MOST_EXPANDED`. `path` are those that led here."""
+        """Return how many schemas apply to a value to which `one` applies, at most
+        `MAX_EXPANDED + 1`. `path` has the ids of the schemas that led here."""
         if not isinstance(one, dict):
             return 1
         if id(one) in path:
@@ -112,17 +111,17 @@ class _Walk:
         known = self._expanded.get(id(one))
         if known is not None:
             return known
-        if len(path) > MOST_DEPTH:
-            raise SchemaUnusable(f"The schema refers on more than {MOST_DEPTH} times.")
+        if len(path) > MAX_DEPTH:
+            raise SchemaUnusable(f"The schema refers on more than {MAX_DEPTH} times.")
         here = (*path, id(one))
         total = 1
         for other in (*_in_place(one), *self._referred(one)):
-            total = min(total + self._expands(other, here), MOST_EXPANDED + 1)
+            total = min(total + self._expands(other, here), MAX_EXPANDED + 1)
         self._expanded[id(one)] = total
         return total
 
     def _referred(self, one: Mapping[str, Any]) -> list[Any]:
-        """What `one` refers to. Raises `SchemaUnusable` for what is not in the schema."""
+        """Return what `one` refers to. Raises `SchemaUnusable` if that is not in the schema."""
         for name in ("$dynamicRef", "$recursiveRef"):
             if name in one:
                 raise SchemaUnusable(f"The schema uses {name}.", "Use $defs and $ref.")
@@ -155,7 +154,7 @@ class _Walk:
 
 
 def _within(one: Mapping[str, Any]) -> Iterator[Any]:
-    """The schemas in `one`, by the keywords that have some."""
+    """Yield the schemas in `one`, by keyword."""
     for name in _OF_NAMES:
         if isinstance(inner := one.get(name), dict):
             yield from inner.values()

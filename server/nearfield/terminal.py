@@ -1,14 +1,14 @@
-"""The one way to standard output and standard error: what data holds cannot act on a terminal.
+"""Guarded standard output and standard error: data cannot control a terminal.
 
-Names, contents, settings, models and servers are not trusted; a terminal obeys what is between the
-letters of a text. So once `guard` has been called, every write to the two streams, by whatever
-library, lets printable characters, tabs and ends of lines through and shows the rest: a control
-character as its symbol (␛ for ESC), anything else invisible or invalid as �. That holds for C0, C1
-and DEL, bidirectional controls, zero-width and tag characters and bytes that are no text; emoji,
-combining marks and letters of every script pass. Colours of our own go through `Output.styled`.
+Names, file contents, settings, models and servers are not trusted, and a terminal obeys control
+characters. After `guard` every write to the two streams, by any library, passes printable
+characters, tabs and line ends, and shows the rest: a control character as its symbol (␛ for ESC),
+anything else invisible or invalid as �. This covers C0, C1 and DEL, bidirectional controls,
+zero-width and tag characters, and bytes that are no text. Emoji, combining marks and letters of
+every script pass. Our own colours use `Output.styled`.
 
-A stream that cannot encode a character shows "?" in its place. What is written after the reader has
-gone is dropped. Characters are replaced one by one, so nothing can hide in two pieces of a stream.
+A character that the stream cannot encode becomes "?". Writes after the reader has closed the stream
+are dropped. Characters are replaced one by one, so nothing can hide in two pieces of a stream.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from typing import TextIO
 
 from nearfield.errors import NearfieldError
 
-# Every character of Unicode's categories Cc, Cf, Cs, Zl and Zp, but for the tab, the line feed, the
-# joiners (emoji and several scripts are written with them) and Arabic's and Syriac's visible signs.
+# Every character of Unicode's categories Cc, Cf, Cs, Zl and Zp, except the tab, the line feed, the
+# joiners (used by emoji and several scripts) and the visible signs of Arabic and Syriac.
 _OBEYED = (
     "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e"
     "\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U00013430-\U0001345f\U0001bca0-\U0001bca3"
@@ -34,19 +34,19 @@ _IN_LINE = re.compile(rf"[{_OBEYED}\r\n\t]")
 
 
 def printable(text: str) -> str:
-    """`text` with a symbol in the place of whatever is not printable; ends of lines and tabs stay,
-    and so does the length."""
+    """Return `text` with a symbol for each unprintable character; line ends and tabs stay, and so
+    does the length."""
     return _HIDDEN.sub(_symbol, text)
 
 
 def one_line(text: str) -> str:
-    """`printable` text that cannot begin another line either: spaces for tabs and ends of lines."""
+    """Return printable text on one line: spaces replace tabs and line ends."""
     return _IN_LINE.sub(lambda found: " " if found[0] in "\r\n\t" else _symbol(found), text)
 
 
 def escaped(document: str, encoding: str) -> str:
-    """A JSON document with `\\u` escapes for what is not printable or not in `encoding`, so that it
-    passes unchanged."""
+    """Return a JSON document with `\\u` escapes for characters that are not printable or not in
+    `encoding`, so that it passes unchanged."""
     document = _HIDDEN.sub(lambda found: _escape(found[0]), document)
     try:
         document.encode(encoding)
@@ -68,46 +68,46 @@ def _escape(character: str) -> str:
 
 
 class Output(io.TextIOWrapper):
-    """A stream that passes printable text alone."""
+    """A stream that passes only printable text."""
 
     def __init__(self, stream: TextIO, *, beside: bool) -> None:
-        """Write to what `stream` writes to. `beside`: it carries what is said beside the answer,
-        which is shown at once and dropped where it cannot be written."""
+        """Write to the file of `stream`. `beside`: it carries notes beside the answer, which are
+        shown at once, and dropped if they cannot be written."""
         stream.flush()
         super().__init__(
             stream.buffer, stream.encoding, "replace", line_buffering=beside or stream.isatty()
         )
-        # When `stream` is collected, it closes the file that both write to.
+        # A garbage-collected `stream` would close the file that both write to.
         self._under = stream
         self._beside = beside
         self._held = ""
 
     def write(self, text: str) -> int:
-        """Write `text` as `printable` has it; a terminal gets a plain line feed for CR LF."""
+        """Write `text` made printable; a terminal gets a line feed for CR LF."""
         whole = self._held + text
-        # The line feed that makes a carriage return harmless may be in the next piece.
+        # The line feed that makes a carriage return harmless may follow in the next piece.
         self._held = "\r" if whole.endswith("\r") else ""
         shown = printable(whole.removesuffix("\r"))
         self.styled(shown.replace("\r\n", "\n") if self.isatty() else shown)
         return len(text)
 
     def styled(self, text: str) -> None:
-        """Write `text` as it is: styles that are ours, around text that is printable already."""
+        """Write `text` as it is: our own styles around printable text."""
         try:
             super().write(text)
         except OSError as error:
             self._fails(error)
 
     def flush(self) -> None:
-        """Write what is held back. Raises `BrokenPipeError` when nobody reads any more, and
-        `NearfieldError` when it cannot be written."""
+        """Write what is buffered. Raises `BrokenPipeError` if the reader is gone, and
+        `NearfieldError` if it cannot be written."""
         try:
             super().flush()
         except OSError as error:
             self._fails(error)
 
     def _fails(self, error: OSError) -> None:
-        """Let all that follows vanish, so that the end of the process is quiet."""
+        """Discard everything that follows, so that the process ends quietly."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.fileno())
         os.close(nowhere)
@@ -119,7 +119,7 @@ class Output(io.TextIOWrapper):
 
 
 def guard() -> None:
-    """Let nothing but printable text out of this process from now on."""
+    """Pass only printable text to standard output and standard error from now on."""
     sys.stdout, sys.stderr = _guarded(sys.stdout, beside=False), _guarded(sys.stderr, beside=True)
 
 
@@ -132,28 +132,28 @@ def _guarded(stream: TextIO | None, *, beside: bool) -> TextIO:
 
 
 def say(text: str) -> None:
-    """A line for the person, beside the answer."""
+    """Write a line for the user on standard error."""
     print(printable(text), file=sys.stderr, flush=True)
 
 
 def emit(text: str = "", end: str = "\n") -> None:
-    """A line of the answer, on standard output; with another `end`, a piece of it that is shown at
-    once."""
+    """Write a line of the answer on standard output; with another `end`, a piece of it that is
+    shown at once."""
     print(text, end=end, flush=end != "\n")
 
 
 def finish() -> None:
-    """Write what of the answer is held back. Raises as `Output.flush` does."""
+    """Write the buffered rest of the answer. Raises like `Output.flush`."""
     sys.stdout.flush()
 
 
 def answers_on_terminal() -> bool:
-    """Return whether the answer is read by a person."""
+    """Return whether standard output is a terminal."""
     return sys.stdout.isatty()
 
 
 def notes_on_terminal() -> bool:
-    """Return whether a person reads what is said beside the answer."""
+    """Return whether standard error is a terminal."""
     return sys.stderr.isatty()
 
 

@@ -8,7 +8,7 @@ This module knows nothing of LSP, HTTP or llama.cpp.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from pathlib import PurePath
 from typing import Any
@@ -217,9 +217,20 @@ class Priority(IntEnum):
     INDEX = 5
 
 
-PROMPTS_KEPT = 2
-"""Evaluated prompts that are held of one document, by the engine and by who keeps the account of
-what it holds: that of the last request, and the large one that idle prefill makes beside it."""
+@dataclass(frozen=True, slots=True)
+class PromptVariant:
+    """One way to write the prompt of an `InfillRequest`, whose fields it replaces.
+
+    `max_extra_tokens` is how many more tokens it may evaluate than the cheapest variant and still
+    be preferred to later ones.
+    """
+
+    prefix: str
+    suffix: str
+    typed: str = ""
+    written: str = ""
+    snippets: tuple[Snippet, ...] = ()
+    max_extra_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +246,10 @@ class InfillRequest:
     `prefill_only` evaluates the prompt and generates nothing. `patient` says that the user asked by
     a key and waits: the best answer in time before the quickest. The answer shall begin otherwise
     than each of `avoid`: by a constraint where the provider can, else by `temperature`.
+
+    `variants`, best first, are for a provider that knows what its KV cache holds: it takes one of
+    them in place of the request's own prompt, and `Usage.variant` says which. They never leave this
+    machine.
     """
 
     document: str
@@ -255,6 +270,19 @@ class InfillRequest:
     prefill_only: bool = False
     patient: bool = False
     avoid: tuple[str, ...] = ()
+    variants: tuple[PromptVariant, ...] = ()
+
+    def with_variant(self, variant: PromptVariant) -> InfillRequest:
+        """Return the request with `variant` as its only prompt."""
+        return replace(
+            self,
+            prefix=variant.prefix,
+            suffix=variant.suffix,
+            typed=variant.typed,
+            written=variant.written,
+            snippets=variant.snippets,
+            variants=(),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,7 +399,8 @@ class Finish(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What one request cost. `evaluated_tokens` are prompt tokens that the model had to read now,
-    `reused_tokens` those that it still held; None where a provider does not say."""
+    `reused_tokens` those that it still held; None where a provider does not say. `variant` is the
+    index of the request's variant that was used, None for the request's own prompt."""
 
     model: str
     prompt_tokens: int | None = None
@@ -380,6 +409,7 @@ class Usage:
     generated_tokens: int | None = None
     prefill_ms: float | None = None
     decode_ms: float | None = None
+    variant: int | None = None
 
 
 @dataclass(slots=True)
@@ -419,8 +449,7 @@ class Delta:
 class Capabilities:
     """What a provider can do. `local` is true only when nothing leaves the machine. Rates are
     tokens a second as measured on this machine, None while unknown. `edit` is the form of next-edit
-    prompts that the model takes. `prompts` is how many
-    evaluated prompts it holds, None where it does not say."""
+    prompts that the model takes."""
 
     infill: bool = False
     chat: bool = False
@@ -432,7 +461,6 @@ class Capabilities:
     context_tokens: int | None = None
     prefill_rate: float | None = None
     decode_rate: float | None = None
-    prompts: int | None = None
 
 
 class HealthState(StrEnum):

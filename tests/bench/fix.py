@@ -32,7 +32,7 @@ import msgspec
 from nearfield.config.load import load
 from nearfield.config.schema import Cache, Index
 from nearfield.errors import EditRefused
-from nearfield.features.code_actions.proposal import Wish
+from nearfield.features.code_actions.proposal import ActionRequest
 from nearfield.features.service import Service
 from nearfield.features.status import State
 from nearfield.types import ChatRequest, Message, Role, Snapshot, Span
@@ -97,7 +97,7 @@ async def ours(service: Service, case: Case) -> str | None:
     snapshot = Snapshot(f"file://{path}", "python", 1, case.code, path, "/bench")
     at = case.code.index(f"def {case.name}(")
     try:
-        proposal = await service.actions.propose(Wish("fix", snapshot, Span(at, at)))
+        proposal = await service.actions.propose(ActionRequest("fix", snapshot, Span(at, at)))
     except EditRefused:
         return None
     return proposal.files[0].after

@@ -33,10 +33,12 @@ LEADS: tuple[int, ...] = (CLASSIC, 0, 1, 2, 4)
 class Fixed(Embedded):
     """Takes the form it is asked for, whatever time affords."""
 
-    def _variants(self, request: InfillRequest, template: FimTemplate | None) -> list[Variant]:
+    def _variants(
+        self, request: InfillRequest, template: FimTemplate | None
+    ) -> list[tuple[int | None, Variant]]:
         form = fim.render(template, request, last=request.written)
         pieces = [(segment.text, segment.special) for segment in form]
-        return [Variant(pieces, fim.heal_index(template, request, form))]
+        return [(None, Variant(pieces, fim.heal_index(template, request, form)))]
 
 
 def cut(line: str, place: str) -> int:

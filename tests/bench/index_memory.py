@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from nearfield.config.schema import Config
-from nearfield.index.messages import Start, Status, Told
+from nearfield.index.messages import Start, Status
 from nearfield.index.workspace import Workspace
 
 SUFFIXES = frozenset([".py", ".pyi", ".js", ".ts", ".c", ".h", ".md", ".rst", ".toml", ".css"])
@@ -70,9 +70,7 @@ def main() -> None:
             process.stdin.flush()
             last = Status()
             for line in process.stdout:
-                told = msgspec.json.decode(line, type=Told)
-                if not isinstance(told, Status):
-                    continue
+                told = msgspec.json.decode(line, type=Status)
                 if told.state == "embedding" and not embedding_since:
                     embedding_since = time.monotonic()
                     print(f"built in {embedding_since - began:.0f} s", flush=True)

@@ -31,9 +31,9 @@ from nearfield.index.builder import Builder
 from nearfield.index.embedder import Embedder
 from nearfield.index.files import Tree
 from nearfield.index.search import Searcher
-from nearfield.index.search_store import Reader
-from nearfield.index.store import Content, Store
-from nearfield.index.vector_store import Vectors
+from nearfield.index.search_store import SqliteReader
+from nearfield.index.store import FileContent, SqliteStore
+from nearfield.index.vector_store import SqliteVectors
 from nearfield.index.workspace import Workspace
 
 LONG = [
@@ -44,20 +44,20 @@ LONG = [
 BATCH = 4_096
 
 
-def contents(library: Path) -> list[Content]:
+def contents(library: Path) -> list[FileContent]:
     """The library's files, read once; they are copied to `library` first, as the rules of a
     repository around Python itself would leave them out."""
     make_tree(library, 1)
     tree = Tree(library)
     with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder) / "i.db")
+        store = SqliteStore(Path(folder) / "i.db")
         builder = Builder(tree, store)
         found = [builder.content(entry.path, None) for entry in tree.walk() if not entry.reason]
         store.close()
-    return [one for one in found if isinstance(one, Content) and one.chunks]
+    return [one for one in found if isinstance(one, FileContent) and one.chunks]
 
 
-def copies(library: Path, root: Path, wanted: int) -> Iterator[Content]:
+def copies(library: Path, root: Path, wanted: int) -> Iterator[FileContent]:
     """As many as make `wanted` chunks, with a file on disk for each."""
     originals = contents(library)
     made = 0
@@ -77,7 +77,7 @@ def copies(library: Path, root: Path, wanted: int) -> Iterator[Content]:
 
 def make(workspace: Workspace, library: Path, wanted: int) -> None:
     """The index, with vectors."""
-    store = Store(workspace.place.file)
+    store = SqliteStore(workspace.place.file)
     began = time.process_time()
     with store.transaction():
         for number, content in enumerate(copies(library, workspace.root, wanted)):
@@ -87,7 +87,7 @@ def make(workspace: Workspace, library: Path, wanted: int) -> None:
     store.tidy()
     print(f"names and text: {time.process_time() - began:.0f} s of processor time", flush=True)
     began = time.process_time()
-    vectors = Vectors(store.connection, Embedder.name, Embedder.dimensions)
+    vectors = SqliteVectors(store.connection, Embedder.name, Embedder.dimensions)
     vectors.prepare()
     digests: list[Any] = store.connection.execute("SELECT DISTINCT digest FROM chunk").fetchall()
     rng = np.random.default_rng(1)
@@ -110,7 +110,7 @@ class Taken:
 
 def ask(workspace: Workspace, turns: int = 8) -> None:
     """The time of queries, and the memory of the process that asks."""
-    reader = Reader(workspace.place.file)
+    reader = SqliteReader(workspace.place.file)
     counts = reader.counts()
     print(
         f"{counts.files} files, {counts.chunks} chunks, {counts.vectors} vectors;"

@@ -32,7 +32,7 @@ from nearfield.config.schema import Config
 from nearfield.index import search
 from nearfield.index.embedder import Embedder
 from nearfield.index.search import Searcher
-from nearfield.index.search_store import Reader
+from nearfield.index.search_store import SqliteReader
 from nearfield.index.workspace import Keeper, Workspace
 
 DATA = Path(__file__).parents[3] / "shared" / "bench"
@@ -65,7 +65,7 @@ def indexed(root: Path, keep: Path) -> dict[str, Searcher]:
     with Keeper(after, threads=2) as keeper:
         keeper.build()
         keeper.embed()
-    reader = Reader(before.place.file)
+    reader = SqliteReader(before.place.file)
     return {
         NAMES: Searcher(root, reader, None),
         EARLY: before.searcher(Embedder(2)),

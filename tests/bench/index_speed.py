@@ -27,9 +27,9 @@ from nearfield.config.schema import Config
 from nearfield.index.embedder import Embedder
 from nearfield.index.embedding import Embedding
 from nearfield.index.search import Searcher
-from nearfield.index.search_store import Reader
-from nearfield.index.store import Store
-from nearfield.index.vector_store import Vectors
+from nearfield.index.search_store import SqliteReader
+from nearfield.index.store import SqliteStore
+from nearfield.index.vector_store import SqliteVectors
 from nearfield.index.workspace import Keeper, Workspace
 
 QUERIES = [
@@ -93,8 +93,8 @@ def build(workspace: Workspace) -> None:
 
 def embed(workspace: Workspace, count: int) -> None:
     """Real vectors for some chunks, random ones for the others."""
-    store, reader = Store(workspace.place.file), Reader(workspace.place.file)
-    vectors = Vectors(store.connection, Embedder.name, Embedder.dimensions)
+    store, reader = SqliteStore(workspace.place.file), SqliteReader(workspace.place.file)
+    vectors = SqliteVectors(store.connection, Embedder.name, Embedder.dimensions)
     for threads in (1, 2):
         made, wall, used = embed_some(workspace, reader, vectors, threads, count)
         print(
@@ -108,7 +108,7 @@ def embed(workspace: Workspace, count: int) -> None:
 
 
 def embed_some(
-    workspace: Workspace, reader: Reader, vectors: Vectors, threads: int, count: int
+    workspace: Workspace, reader: SqliteReader, vectors: SqliteVectors, threads: int, count: int
 ) -> tuple[int, float, float]:
     """Make `count` real vectors or a few more: how many, seconds, CPU seconds."""
     counted = [0]
@@ -122,7 +122,7 @@ def embed_some(
 
 def ask(workspace: Workspace) -> None:
     """The time of a query, its embedding included."""
-    reader = Reader(workspace.place.file)
+    reader = SqliteReader(workspace.place.file)
     counts = reader.counts()
     for name, embedder in (("names and text", None), ("with vectors", Embedder())):
         searcher = Searcher(workspace.tree.root, reader, embedder)

@@ -25,7 +25,7 @@ from fix import DATA, Case, cases, passes
 
 from nearfield.config.load import load
 from nearfield.config.schema import Cache, Index
-from nearfield.features.review.findings import Finding
+from nearfield.features.review.findings import ReviewFinding
 from nearfield.features.service import Service
 from nearfield.features.status import State
 from nearfield.types import Snapshot
@@ -59,14 +59,14 @@ def wrong_rows(wrong: str, right: str) -> set[int]:
     return rows
 
 
-async def found_in(service: Service, case: Case, code: str) -> list[Finding]:
+async def found_in(service: Service, case: Case, code: str) -> list[ReviewFinding]:
     """What a review finds."""
     path = f"/bench/{case.name}.py"
     snapshot = Snapshot(f"file://{path}", "python", 1, code, path, "/bench")
     return (await service.reviewer.review(snapshot)).findings
 
 
-def repairs(case: Case, finding: Finding) -> bool:
+def repairs(case: Case, finding: ReviewFinding) -> bool:
     """Whether the finding's fix makes the tests pass."""
     if finding.replacement is None:
         return False

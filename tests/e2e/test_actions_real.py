@@ -223,8 +223,6 @@ PROJECTS = {
             Done("rename", "sum = net", r"tax = net[\s\S]*return tax;\n", T_HEADS, "tax"),
             Done("inline_variable", "sum = net", r"return \(net \* \(1 \+ rate\)\);\n", T_HEADS),
             Done("extract_variable", "1 + rate", r"const extracted = 1 \+ rate;\n", T_HEADS),
-            Done("extract_function", "const net = cents / 100;\n  const sum = net * (1 + rate);",
-                 r"const sum = extractedPart\(cents, rate\);\n  return sum", T_HEADS),
         ),
     ),
     "go": (
@@ -247,8 +245,6 @@ PROJECTS = {
             Done("rename", "sum := net", r"tax := net[\s\S]*return tax\n", G_HEADS, "tax"),
             Done("inline_variable", "sum := net", r"return \(net \* \(1 \+ rate\)\)\n", G_HEADS),
             Done("extract_variable", "1 + rate", r"extracted := 1 \+ rate\n", G_HEADS),
-            Done("extract_function", "net := cents / 100\n\tsum := net * (1 + rate)",
-                 r"func extractedPart\(cents int, rate int\) int \{\n", G_HEADS),
         ),
     ),
 }  # fmt: skip

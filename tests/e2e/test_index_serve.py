@@ -67,26 +67,3 @@ async def test_it_can_be_turned_off(editor: StartEditor, tmp_path: Path) -> None
     async with editor(script(index={"enabled": False}), root=root) as e:
         await asyncio.sleep(1.5)
         assert (await index_of(e))["state"] == "off"
-
-
-async def test_a_static_model_that_cannot_be_used_is_said_when_it_is_set(
-    editor: StartEditor, tmp_path: Path
-) -> None:
-    root = tmp_path / "work"
-    root.mkdir()
-    (root / "a.py").write_text("def add(a, b):\n    return a + b\n")
-
-    def push(e: Editor, wish: str) -> None:
-        settings = {"nearfield": {"index": {"static_model": wish}}}
-        e.client.workspace_did_change_configuration(types.DidChangeConfigurationParams(settings))
-
-    async with editor(script(), root=root) as e:
-        found = await until(e, lambda index: index["files"] == 1)
-        assert found["detail"] == "" and e.shown_messages == []
-        for _ in range(2):
-            push(e, "potion-code-16m")
-            found = await until(e, lambda index: "nearfield models pull" in index["detail"])
-            push(e, "")
-            await until(e, lambda index: index["detail"] == "")
-        assert e.shown_messages == [f"Nearfield: {found['detail']}"]
-        await until(e, lambda index: index["files"] == 1 and index["state"] == "ready")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
-import struct
 import subprocess
 import sys
 import tomllib
@@ -14,11 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tokenizers
 from pytest_httpserver import HTTPServer
 from tests.unit.catalog.gguf_files import model
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
 from werkzeug import Request, Response
 
 CONTENT = b"GGUF" + bytes(range(256)) * 400
@@ -157,106 +152,6 @@ def test_a_file_of_ones_own_from_add_to_remove(shell: Shell, tmp_path: Path) -> 
     assert own.exists()
 
 
-STATIC = """
-[models.words]
-title = "Words"
-sources = [{ kind = "hub", repo = "maker/words", file = "model.safetensors" }]
-file = "model.safetensors"
-beside = ["tokenizer.json"]
-licence = "MIT"
-context = 0
-roles = ["search"]
-memory_mb = 10
-"""
-
-
-def words() -> dict[str, bytes]:
-    """A static embedding of two words, in model2vec's format."""
-    vocabulary = {"[UNK]": 0, "quaggle": 1, "html": 2}
-    tokenizer = tokenizers.Tokenizer(WordLevel(vocabulary, "[UNK]"))
-    tokenizer.pre_tokenizer = Whitespace()
-    shape = {"dtype": "F32", "shape": [3, 2], "data_offsets": [0, 24]}
-    header = json.dumps({"embeddings": shape}).encode()
-    table = struct.pack("<Q", len(header)) + header + struct.pack("<6f", 9, 9, 1, 0, 1, 0)
-    return {"model.safetensors": table, "tokenizer.json": tokenizer.to_str().encode()}
-
-
-@pytest.fixture
-def static(shell: Shell, httpserver: HTTPServer) -> Shell:
-    """The shell with `words` in its catalogue too."""
-    catalogue = shell.config / "catalog.toml"
-    catalogue.write_text(catalogue.read_text("utf-8") + STATIC, encoding="utf-8")
-
-    def resolve(request: Request) -> Response:
-        name = request.path.rpartition("/")[2]
-        content = words()[name]
-        blob = hashlib.sha1(b"blob %d\0%s" % (len(content), content), usedforsecurity=False)
-        digest = hashlib.sha256(content) if name == "model.safetensors" else blob
-        headers = {"X-Repo-Commit": "c0ffee", "X-Linked-Etag": f'"{digest.hexdigest()}"'}
-        return Response(content, headers={**headers, "X-Linked-Size": str(len(content))})
-
-    address = re.compile("/maker/words/resolve/(main|c0ffee)/[a-z.]+")
-    httpserver.expect_request(address).respond_with_handler(resolve)
-    return shell
-
-
-def test_a_static_embedding_from_pull_to_remove(static: Shell, tmp_path: Path) -> None:
-    pulled = static.run("pull", "words")
-    assert pulled.returncode == 0, pulled.stderr
-    assert "Next: `nearfield models use search words`." in pulled.stdout
-    assert pulled.stderr == "words: fetching 0 MB from the hub's maker/words\n"
-    row = listed(static, "words")
-    assert (row["installed"], row["used_for"]) == (True, [])
-    assert row["bytes"] == sum(map(len, words().values()))
-    assert (row["here"]["fits"], row["here"]["tokens_per_second"]) == (True, None)
-
-    used = static.run("use", "search", "words")
-    assert used.returncode == 0 and "search is served by words" in used.stdout
-    settings = tomllib.loads((static.config / "config.toml").read_text("utf-8"))
-    assert settings == {"index": {"static_model": "words"}}
-    assert "in use: search" in static.run("list", "--role", "search").stdout
-
-    # It is what answers.
-    work = tmp_path / "work"
-    work.mkdir()
-    (work / "page.py").write_text("def render(template):\n    return html(template)\n")
-    (work / "net.py").write_text("def connect(host):\n    return open_socket(host)\n")
-
-    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-        line = [sys.executable, "-m", "nearfield", *arguments]
-        return subprocess.run(
-            line, env=static.environ, cwd=work, capture_output=True, text=True, timeout=120
-        )
-
-    assert command("search", "what is a quaggle").stdout.startswith("page.py:")
-    assert "words, 2 dimensions" in command("doctor", "--quick").stdout
-
-    # A table that is damaged, and then gone, is said, and the shipped one answers.
-    Path(row["path"]).write_bytes(b"rotten")
-    damaged = static.run("list")
-    assert "damaged" in damaged.stdout and "models pull words" in damaged.stderr
-    assert static.json("remove", "words")["freed_bytes"] > 0
-    assert not Path(row["path"]).parent.exists()
-    indexed = command("index", "--no-vectors")
-    assert indexed.returncode == 0
-    assert indexed.stderr.count("index.static_model = 'words' cannot be used") == 1
-    assert "The shipped one is used." in indexed.stderr
-    assert "'words' cannot be used" in command("doctor", "--quick").stdout
-    assert static.json("use", "search", "auto")["model"] == ""
-    assert command("index", "--no-vectors").stderr == ""
-
-
-def test_a_folder_for_the_search(static: Shell, tmp_path: Path) -> None:
-    folder = tmp_path / "own"
-    folder.mkdir()
-    for name, content in words().items():
-        (folder / name).write_bytes(content)
-    assert static.json("use", "search", str(folder))["model"] == str(folder.resolve())
-    (folder / "tokenizer.json").unlink()
-    refused = static.run("use", "search", str(folder))
-    assert refused.returncode == 2 and "has no tokenizer.json" in refused.stderr
-
-
 def test_recommend(shell: Shell) -> None:
     done = shell.run("recommend")
     assert done.returncode == 0
@@ -275,11 +170,7 @@ def test_recommend(shell: Shell) -> None:
         (["remove", "qwen2.5-coder-7b"], 1, "not on this machine"),
         (["use", "cook", "tiny"], 2, "no role 'cook'"),
         (["use", "complete", "nosuch"], 2, "no model called 'nosuch'"),
-        (["use", "search", "nosuch"], 2, "no model called 'nosuch'"),
-        (["use", "search", "tiny"], 2, "tiny is no static embedding"),
-        (["use", "search", __file__], 2, "There is no folder"),
-        (["use", "chat", "potion-code-16m"], 2, "is a static embedding, so it cannot serve chat"),
-        (["pull", "potion-code-16m"], 3, "nearfield models use search FOLDER"),
+        (["use", "search", "nosuch"], 2, "no role"),
         (["add", "potion-code-16m", "me/it/m.gguf"], 2, "model.safetensors"),
         (["use", "complete", __file__], 2, "is not a GGUF model"),
         (["add", "mine", "nosuch"], 2, "neither a file"),

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from nearfield.coerce import MOST_DEPTH, STRUCTS, NotJson, Unfit, convert, loads
+from nearfield.coerce import MAX_DEPTH, STRUCTS, CoercionError, NotJson, convert, loads
 
 
 class Point(msgspec.Struct):
@@ -113,16 +113,16 @@ def test_it_is_read_as_meant(written: str, field: str, expected: object) -> None
     ],
 )
 def test_what_has_no_meaning_is_named_by_its_place(written: str, place: str) -> None:
-    with pytest.raises(Unfit) as caught:
+    with pytest.raises(CoercionError) as caught:
         convert(Wish, json.loads(written))
     assert caught.value.place == place
 
 
 def test_some_depth_is_everyday() -> None:
     nested: Any = 1
-    for _ in range(MOST_DEPTH - 1):
+    for _ in range(MAX_DEPTH - 1):
         nested = [nested]
-    assert STRUCTS.of(Any, nested) == nested
+    assert STRUCTS.coerce(Any, nested) == nested
 
 
 @pytest.mark.parametrize(

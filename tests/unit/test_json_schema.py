@@ -11,7 +11,7 @@ from llama_cpp.llama_grammar import json_schema_to_gbnf
 from nearfield.engine.grammar import from_schema
 from nearfield.errors import Unsupported
 from nearfield.features.chat.validate import validator
-from nearfield.json_schema import MOST_NODES, SchemaUnusable, check
+from nearfield.json_schema import MAX_NODES, SchemaUnusable, check
 
 A = {"$ref": "#/$defs/a"}
 SELF = {"properties": {"x": {"$ref": "#"}}}
@@ -72,7 +72,7 @@ def _nested(keyword: str, levels: int) -> dict[str, Any]:
         (_doubling("oneOf"), "alternatives"),
         ({"anyOf": [{"const": n} for n in range(1500)]}, "alternatives"),
         (_nested("anyOf", 100), "nested"),
-        ({"enum": list(range(MOST_NODES))}, "parts"),
+        ({"enum": list(range(MAX_NODES))}, "parts"),
         ({"minimum": float("nan")}, "number"),
     ],
 )

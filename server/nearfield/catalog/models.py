@@ -41,7 +41,7 @@ SEARCH = "search"
 """The role of a static embedding, which makes the index's first vectors and does nothing else: a
 folder in model2vec's format, not a GGUF file."""
 MAX_CATALOGUE_BYTES = 1_000_000
-ROLES = ("complete", "edit", "chat", SEARCH)
+ROLES = ("complete", "edit", "chat")
 TABLE, TOKENIZER = "model.safetensors", "tokenizer.json"
 """The files that such a folder must have."""
 # A name is also a folder's name and a TOML key.

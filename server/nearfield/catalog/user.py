@@ -20,7 +20,6 @@ from nearfield.catalog.disk import write_atomically
 from nearfield.catalog.models import (
     MAX_CATALOGUE_BYTES,
     ROLES,
-    SEARCH,
     ModelEntry,
     user_catalogue_file,
 )
@@ -63,15 +62,15 @@ def unregister(name: str, environ: Mapping[str, str] | None = None) -> bool:
 
 
 def use(role: str, model: str, environ: Mapping[str, str] | None = None) -> Path:
-    """Let a model serve a role by a line in the user's `config.toml`, `[models] ROLE` or `[index]
-    static_model`; returns that file's path.
+    """Let a model serve a role by a line in the user's `config.toml`, `[models] ROLE`; returns that
+    file's path.
 
     `model` is a catalogue name, a path or "" (the best one that is here), not checked here. Raises
     `ConfigError` when the role is unknown or the file cannot be read or written.
     """
     if role not in ROLES:
         raise ConfigError(f"There is no role {role!r}.", f"The roles are {', '.join(ROLES)}.")
-    section, key = ("index", "static_model") if role == SEARCH else ("models", role)
+    section, key = "models", role
     path = user_config_file(environ)
     text, tables = _read(path)
     expected = {**tables, section: {**_table(tables, section, path), key: model}}

@@ -40,8 +40,8 @@ Level = Annotated[str, typer.Option(help="error, warning, info or debug.")]
 
 @dataclass(slots=True)
 class _Outcome:
-    """What came of a command: the texts of files now, and who did it. `refused` has a sentence for
-    each place where nothing came of it."""
+    """The result of a command: the new texts of files, and the model that wrote them. `refused` has
+    a sentence for each place without a result."""
 
     texts: dict[Path, Patch] = field(default_factory=dict[Path, Patch])
     provider: str = ""
@@ -51,8 +51,8 @@ class _Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Order:
-    """What is to be done: an action of features/code_actions at `spans` of a document."""
+class _Job:
+    """An action of features/code_actions at `spans` of a document."""
 
     action: str
     snapshot: Snapshot
@@ -141,8 +141,8 @@ def _run(
     place, last = _place(target)
     spans = _spans(place, last)
     loaded = settings_of(Path(place.snapshot.root) if place.snapshot.root else None)
-    order = _Order(action, place.snapshot, spans, instruction, problem, once)
-    outcome = asyncio.run(_act(order, loaded))
+    job = _Job(action, place.snapshot, spans, instruction, problem, once)
+    outcome = asyncio.run(_act(job, loaded))
     root = Path(place.snapshot.root or Path.cwd())
     changed = {p: one for p, one in outcome.texts.items() if one.before != one.after}
     if write and changed:
@@ -153,7 +153,8 @@ def _run(
 
 
 def _place(target: str) -> tuple[Place, int]:
-    """The document, with the offset of the first line (-1 for none), and the last line (0)."""
+    """Return the document with the offset of the first line (-1 for none), and the last line
+    (0)."""
     match = re.fullmatch(r"(.+?)(?::(\d+)(?:-(\d+))?)?", target)
     name, first, last = match.groups() if match else (target, None, None)
     if first is None:
@@ -166,16 +167,16 @@ def _place(target: str) -> tuple[Place, int]:
 
 
 def _spans(place: Place, last: int) -> tuple[Span, ...]:
-    """What to work on: the lines that were named, or each function of the file."""
+    """Return the named lines, or each function of the file."""
     text = place.snapshot.text
     if place.offset >= 0:
         starts = [0, *(found.end() for found in LINE_BREAK.finditer(text))]
         if last > len(starts):
             fail(f"There is no line {last}: the file has {len(starts)}.")
         end = starts[last] if last < len(starts) else len(text)
-        # One line means the place: what is around it. More of them are a selection.
-        one = starts.index(place.offset) + 1 == last
-        return (Span(place.offset, place.offset if one else end),)
+        # One line means the code around it; several lines are a selection.
+        is_one = starts.index(place.offset) + 1 == last
+        return (Span(place.offset, place.offset if is_one else end),)
     from nearfield.syntax.definitions import functions_of
     from nearfield.syntax.languages import language_for
     from nearfield.syntax.parser import parse
@@ -186,51 +187,51 @@ def _spans(place: Place, last: int) -> tuple[Span, ...]:
     return tuple(found) or (Span(0, len(text)),)
 
 
-async def _act(order: _Order, loaded: Loaded) -> _Outcome:
-    """Do it place by place, each on what the ones before have left. Raises from the error tree."""
+async def _act(job: _Job, loaded: Loaded) -> _Outcome:
+    """Do the action place by place, each on the result of the ones before. Raises from the error
+    tree."""
     from nearfield.errors import EditRefused
 
     outcome = _Outcome()
     async with serving(loaded) as service:
         # From the last to the first, so that the places ahead stay where they are.
-        for span in reversed(order.spans):
+        for span in reversed(job.spans):
             try:
-                proposal = await _propose(service, order, span, outcome)
+                proposal = await _propose(service, job, span, outcome)
             except EditRefused as error:
                 outcome.refused.append(str(error))
                 continue
-            _take(outcome, proposal)
+            for file in proposal.files:
+                path = Path(file.path or "")
+                known = outcome.texts.get(path)
+                before = known.before if known else (None if file.new else file.before)
+                outcome.texts[path] = Patch(before, file.after)
+            outcome.provider, outcome.model = proposal.provider, proposal.model
+            outcome.wrong = outcome.wrong or proposal.wrong
     return outcome
 
 
-async def _propose(service: Service, order: _Order, span: Span, outcome: _Outcome) -> Proposal:
-    from nearfield.features.code_actions.proposal import Problem, Wish
+async def _propose(service: Service, job: _Job, span: Span, outcome: _Outcome) -> Proposal:
+    from nearfield.features.code_actions.proposal import ActionRequest
+    from nearfield.features.diagnostics import Diagnostic
 
-    path = Path(order.snapshot.path or "")
+    path = Path(job.snapshot.path or "")
     known = outcome.texts.get(path)
-    snapshot = replace(order.snapshot, text=known.after) if known else order.snapshot
+    snapshot = replace(job.snapshot, text=known.after) if known else job.snapshot
 
-    def held(at: str) -> Snapshot | None:
+    def open_text(at: str) -> Snapshot | None:
         there = outcome.texts.get(Path(at))
-        return replace(order.snapshot, text=there.after, path=at) if there else None
+        return replace(job.snapshot, text=there.after, path=at) if there else None
 
-    problems = (Problem(order.problem, span),) if order.problem else ()
-    wish = Wish(order.action, snapshot, span, problems, order.instruction, order.once)
-    return await service.actions.propose(wish, None, _yes if order.once else None, held)
-
-
-def _take(outcome: _Outcome, proposal: Proposal) -> None:
-    for file in proposal.files:
-        path = Path(file.path or "")
-        known = outcome.texts.get(path)
-        before = known.before if known else (None if file.new else file.before)
-        outcome.texts[path] = Patch(before, file.after)
-    outcome.provider, outcome.model = proposal.provider, proposal.model
-    outcome.wrong = outcome.wrong or proposal.wrong
+    problems = (Diagnostic(span, job.problem),) if job.problem else ()
+    request = ActionRequest(job.action, snapshot, span, problems, job.instruction, job.once)
+    return await service.actions.propose(
+        request, ask=_yes if job.once else None, open_text=open_text
+    )
 
 
 async def _yes(_: Offer) -> Consent:
-    """Who names a provider on the command line has said yes to this request."""
+    """Allow the request: the user named the provider on the command line."""
     from nearfield.routing.consent import Consent
 
     return Consent.ONCE

@@ -251,11 +251,11 @@ def grammars() -> Check:
 def ignore_rules(config: Config, root: Path) -> Check:
     """Whether ignore rules leave anything of the workspace: below a repository that ignores all,
     as one for settings does, there would be nothing to index, and nobody would know why."""
-    from nearfield.index.builder import Report, left_out
+    from nearfield.index.builder import BuildReport, left_out
     from nearfield.index.files import Tree
 
     tree = Tree(root, (*config.files.exclude, *config.index.exclude), config.index.max_file_bytes)
-    report = Report()
+    report = BuildReport()
     for entry in itertools.islice(tree.walk(), MOST_ENTRIES):
         if entry.reason:
             report.skip(entry.reason)
@@ -272,34 +272,17 @@ def ignore_rules(config: Config, root: Path) -> Check:
     )
 
 
-def static_model(config: Config, catalog: Catalog) -> Check:
-    """What makes the index's first vectors, where the user has chosen that."""
-    from nearfield.index.static_choice import chosen
-
-    if not config.index.vectors:
-        found = "index.static_model does nothing while index.vectors = false"
-        return Check("role search", State.NOTE, found, "Set index.vectors = true, or remove it.")
-    choice = chosen(config.index.static_model, catalog)
-    if choice.problem:
-        todo = "Correct it, or run `nearfield models use search auto`."
-        return Check("role search", State.NOTE, choice.problem, todo)
-    found = f"{config.index.static_model}, {choice.dimensions} dimensions"
-    return Check("role search", State.OK, found)
-
-
 def shared_index(config: Config, root: Path) -> Check:
     """The index that a team shares: whether it can be read, and holds this workspace."""
-    from nearfield.index.interface import IndexUnusable
-    from nearfield.index.postgres.schema_store import NotShared
-    from nearfield.index.postgres.search_store import PostgresReader
-    from nearfield.index.shared import shared_of
+    from nearfield.index.interface import IndexUnusable, NotShared
+    from nearfield.index.shared import shared_of, stores_of
 
     shared = shared_of(root, config)
     if shared is None:
         found = f"{root} has no `origin`, so no shared index is looked for"
         return Check("shared index", State.NOTE, found, "Give it a name in index.name.")
     try:
-        reader = PostgresReader(shared)
+        reader = stores_of(shared).reader(shared)
     except NotShared as error:
         found = f"{error.message} It is indexed on this machine."
         return Check("shared index", State.NOTE, found, error.hint)

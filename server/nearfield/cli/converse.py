@@ -21,7 +21,6 @@ from nearfield.features.chat.protocol import (
     CallReport,
     CallState,
     Change,
-    Problem,
     Question,
     Refused,
     Reply,
@@ -29,6 +28,7 @@ from nearfield.features.chat.protocol import (
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
+    from nearfield.features.diagnostics import Diagnostic
     from nearfield.routing.request_context import RequestContext
 
 
@@ -94,7 +94,7 @@ class Terminal:
         del path
         return None
 
-    def problems(self, path: str) -> Sequence[Problem]:
+    def diagnostics(self, path: str) -> Sequence[tuple[int, Diagnostic]]:
         """No other server has told of any."""
         del path
         return ()

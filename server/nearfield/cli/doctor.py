@@ -100,8 +100,6 @@ def _checks(loaded: Loaded, root: Path, *, measured: bool) -> Iterator[Check]:
         yield checks.role("chat", config, catalog)[0]
     if config.index.enabled:
         yield checks.ignore_rules(config, root)
-    if config.index.static_model:
-        yield checks.static_model(config, catalog)
     engine = checks.engine(config)
     yield engine
     gpu = bool(this_machine(catalog).gpu)

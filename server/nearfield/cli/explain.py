@@ -1,4 +1,4 @@
-"""`nearfield explain FILE:LINE:COL`: what stands there, and what it does."""
+"""`nearfield explain FILE:LINE:COL`: an explanation of the code there."""
 
 from __future__ import annotations
 
@@ -61,23 +61,20 @@ def explain(
 
 
 async def _explain(place: Place, loaded: Loaded, streams: bool) -> Explained:
-    """The explanation, shown as it comes where `streams`. Raises from the error tree."""
-    heard: list[str] = []
+    """Return the explanation, printed as it comes if `streams`. Raises from the error tree."""
 
-    def said(text: str) -> None:
-        heard.append(text)
+    def on_text(text: str) -> None:
         if streams:
             emit(text, end="")
 
-    def restarted() -> None:
-        heard.clear()
+    def on_restart() -> None:
         if streams:
             say("\n[another model starts over]")
 
     async with serving(loaded) as service:
         service.opened(place.snapshot)
         span = Span(place.offset, place.offset)
-        explained = await service.explainer.explain(place.snapshot, span, said, restarted)
+        explained = await service.explainer.explain(place.snapshot, span, on_text, on_restart)
     if streams:
         facts = explained.facts
         emit()

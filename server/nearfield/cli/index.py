@@ -18,7 +18,7 @@ from nearfield.cli.output import ExitCode, emit, fail, print_json, say
 from nearfield.errors import NearfieldError
 
 if TYPE_CHECKING:
-    from nearfield.index.builder import Report
+    from nearfield.index.builder import BuildReport
     from nearfield.index.workspace import Keeper, Workspace
 
 WORKSPACE_MARKS = (".git", ".nearfield.toml", ".hg")
@@ -54,12 +54,11 @@ def index(
     if not workspace.place.kept and workspace.shared is None:
         say("warning: the cache folder cannot be written; this index ends with the command.")
     try:
-        # A team's index has the vectors of the shipped model, which everybody can ask.
-        own = workspace.embedder if workspace.shared is None else ""
-        if own and not no_vectors:
-            say(f"The vectors of {own} are made while an editor has it open.")
-        vectors = not (no_vectors or own)
-        facts = _build(workspace, vectors=vectors, quiet=as_json)
+        from nearfield.index.embedder import NOT_INSTALLED, is_installed
+
+        if workspace.vectors and not (no_vectors or is_installed()):
+            say(f"note: {NOT_INSTALLED}")
+        facts = _build(workspace, vectors=not no_vectors, quiet=as_json)
     finally:
         workspace.place.discard()
     if as_json:
@@ -86,19 +85,23 @@ def workspace_of(root: Path) -> Workspace:
 
 
 def _explain(root: Path, file: Path, as_json: bool) -> None:
-    from nearfield.index.apart import Apart
     from nearfield.index.builder import explain
+    from nearfield.index.parser_process import ParserProcess
+    from nearfield.syntax.languages import language_for, missing_note
 
     tree = workspace_of(root).tree
     inside = os.path.relpath(os.path.realpath(file.parent), tree.root)
     path = (Path(inside) / file.name).as_posix()
-    with Apart() as apart:
+    with ParserProcess() as apart:
         outside = path.startswith("../")
         why = "outside the workspace" if outside else explain(tree, path, apart.understand)
+    note = "" if why else missing_note(language_for("", path))
     if as_json:
-        print_json({"path": path, "indexed": not why, "reason": why})
+        print_json({"path": path, "indexed": not why, "reason": why, "note": note})
     else:
         emit(f"{path}: {f'not indexed: {why}' if why else 'indexed'}")
+        if note:
+            emit(f"  without names: {note}")
     if why:
         raise typer.Exit(ExitCode.NOTHING)
 
@@ -109,7 +112,7 @@ def _build(workspace: Workspace, *, vectors: bool, quiet: bool) -> dict[str, Any
     from nearfield.index.workspace import Keeper
 
     began = time.monotonic()
-    report: Report | None = None
+    report: BuildReport | None = None
     made = 0
     stopped: list[int] = []
 
@@ -193,12 +196,12 @@ def _recorded(workspace: Workspace) -> Generator[None]:
         ledger.close()
 
 
-def _work(keeper: Keeper, *, vectors: bool, quiet: bool) -> tuple[Report, int]:
+def _work(keeper: Keeper, *, vectors: bool, quiet: bool) -> tuple[BuildReport, int]:
     """Names and text, then vectors, with a bar on a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
     from nearfield.cli.console import progress
-    from nearfield.index.builder import Progress as Step
+    from nearfield.index.builder import BuildProgress as Step
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     shown = progress(*columns, quiet=quiet)

@@ -19,7 +19,7 @@ import typer
 from nearfield.catalog import download, user
 from nearfield.catalog.choice import choose
 from nearfield.catalog.disk import is_gguf
-from nearfield.catalog.models import ROLES, SEARCH, Catalog, ModelEntry, PathSource
+from nearfield.catalog.models import Catalog, ModelEntry, PathSource
 from nearfield.catalog.partial_file import megabytes
 from nearfield.catalog.recommend import Advice, Machine, recommend, this_machine
 from nearfield.catalog.registration import registration
@@ -29,7 +29,7 @@ from nearfield.cli.output import ExitCode, emit, print_json, prompt, report, rep
 from nearfield.cli.progress import PullProgress, tell_step
 from nearfield.cli.table import Kind, print_table
 from nearfield.config.load import load
-from nearfield.errors import CatalogError, ConfigError, DownloadFailed, NearfieldError
+from nearfield.errors import CatalogError, ConfigError, DownloadFailed
 from nearfield.network.setting import environ_of
 from nearfield.terminal import notes_on_terminal
 
@@ -130,8 +130,7 @@ def pull(
             size = catalog.bytes_here(entry, path)
             done.append({"name": entry.name, "path": str(path), "bytes": size})
             if not as_json:
-                then = f" Next: `nearfield models use {SEARCH} {entry.name}`."
-                emit(f"{entry.name} is ready: {path}{then if entry.is_static else ''}")
+                emit(f"{entry.name} is ready: {path}")
     if as_json:
         print_json(done)
 
@@ -205,13 +204,10 @@ def remove(name: str, as_json: AsJson = False) -> None:
 
 @app.command()
 def use(
-    role: Annotated[str, typer.Argument(help="complete, edit, chat, or search for the index")],
+    role: Annotated[str, typer.Argument(help="complete, edit or chat")],
     name: Annotated[
         str,
-        typer.Argument(
-            help="A catalogue name, a GGUF file (for search a folder in model2vec's format), or"
-            " 'auto' for the best one here (for search the one that is shipped)."
-        ),
+        typer.Argument(help="A catalogue name, a GGUF file, or 'auto' for the best one here."),
     ],
     as_json: AsJson = False,
 ) -> None:
@@ -221,10 +217,7 @@ def use(
         value = "" if name == "auto" else name
         missing = False
         if value in catalog.entries:
-            _serves(catalog.get(value), role)
             missing = catalog.local_path(value) is None
-        elif value and role == SEARCH:
-            value = _folder(value, catalog)
         elif value and Path(value).expanduser().is_file():
             file = Path(value).expanduser().resolve()
             if not is_gguf(file):
@@ -238,8 +231,7 @@ def use(
     if as_json:
         print_json({"role": role, "model": value, "installed": not missing, "config": str(path)})
         return
-    none = "the embedding that is shipped" if role == SEARCH else "the best model here"
-    emit(f"{role} is served by {value or none} ({path}).")
+    emit(f"{role} is served by {value or 'the best model here'} ({path}).")
     if missing:
         emit(f"It is not on this machine yet. Next: `nearfield models pull {value}`.")
 
@@ -258,7 +250,7 @@ def recommend_models(as_json: AsJson = False) -> None:
         emit(f"This machine: {machine.words()}, {megabytes(machine.free_disk)} of free disk.")
         for item in advice:
             _print_advice(item)
-    if all(item.role == SEARCH for item in advice):
+    if not advice:
         say("No model of the catalogue fits.")
         raise typer.Exit(ExitCode.NOTHING)
 
@@ -270,37 +262,10 @@ def _catalog() -> Catalog:
     return catalog
 
 
-def _serves(entry: ModelEntry, role: str) -> None:
-    """Raises `ConfigError` when a static embedding is to write, or another model to search."""
-    if entry.is_static == (role == SEARCH) or role not in ROLES:
-        return
-    what = "is a static embedding" if entry.is_static else "is no static embedding"
-    raise ConfigError(
-        f"{entry.name} {what}, so it cannot serve {role}.",
-        f"Choose one of `nearfield models list --role {role}`.",
-    )
-
-
-def _folder(name: str, catalog: Catalog) -> str:
-    """Return the whole path of a folder that holds a static embedding. Raises `ConfigError`."""
-    from nearfield.index.static_choice import is_path, named
-
-    if is_path(name) or Path(name).is_dir():
-        name = str(Path(name).expanduser().resolve())
-    try:
-        named(name, catalog)
-    except NearfieldError as error:
-        raise ConfigError(error.message, error.hint) from error
-    return name
-
-
 def _used(catalog: Catalog) -> dict[str, list[str]]:
     """Return the roles that each model serves now."""
-    config = load(None).config
-    models = config.models
+    models = load(None).config.models
     used: dict[str, list[str]] = {}
-    if config.index.static_model in catalog.entries:
-        used[config.index.static_model] = [SEARCH]
     for role in ("complete", "edit", "chat"):
         try:
             choice = choose(role, models, catalog)
@@ -383,7 +348,6 @@ def _print_advice(item: Advice) -> None:
     if item.installed:
         emit(f"  It is on this machine: `nearfield models use {item.role} {entry.name}`.")
         return
-    then = f", then `nearfield models use {SEARCH} {entry.name}`" if entry.is_static else ""
-    emit(f"  Get it: `nearfield models pull {entry.name}`{then}.")
+    emit(f"  Get it: `nearfield models pull {entry.name}`.")
     if fallback := entry.name if entry.is_mirrored else item.otherwise:
         emit(f"  Where the hub cannot be reached: `nearfield models pull {fallback} --mirror`.")

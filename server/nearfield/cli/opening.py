@@ -1,4 +1,4 @@
-"""What the commands that do a piece of work begin with: the log level, and the settings."""
+"""The common start of commands: the log level and the settings."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 
 def check_level(level: str) -> None:
-    """End the command when there is no such log level."""
+    """End the command if there is no such log level."""
     if level not in logs.LEVELS:
         fail(f"There is no log level {level!r}.", f"Choose one of {', '.join(logs.LEVELS)}.")
 
 
 def begin_log(level: str) -> None:
-    """Log at `level` from now on."""
+    """Set the log level."""
     check_level(level)
     logs.setup(level)
 
 
 def settings_of(root: Path | None) -> Loaded:
-    """The settings for a workspace folder; what is wrong with them is said as warnings."""
+    """Return the settings for a workspace folder; print their problems as warnings."""
     from nearfield.config.load import load
 
     loaded = load(root)

@@ -1,4 +1,4 @@
-"""Writing what an action proposes: all files or none, and never over a change that was not seen."""
+"""Writing of proposed edits: all files or none, and never over a change that was not seen."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from nearfield.cli.named import MOST_BYTES
 from nearfield.errors import NearfieldError
 from nearfield.files.encoding import NEW, text_file
-from nearfield.files.place import Place
+from nearfield.files.open_folder import OpenFolder
 
 __all__ = ["Patch", "apply"]
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """One file's text before and after; `before` is None where there is no file yet."""
+    """One file's text before and after; `before` is None if there is no file yet."""
 
     before: str | None
     after: str
@@ -24,22 +24,22 @@ class Patch:
 
 def apply(patches: Mapping[Path, Patch]) -> None:
     """Write each file through a temporary one beside it, once all of these are complete. Raises
-    `NearfieldError`, and has then written nothing, when a file is not as it was read or cannot hold
-    the new text in its encoding."""
+    `NearfieldError`, before anything is written, if a file has changed or cannot hold the new text
+    in its encoding."""
     staged: dict[Path, str] = {}
-    # A link stays one: what it points to is replaced.
+    # A link stays: its target is replaced.
     targets = {path: path.resolve() for path in patches}
     try:
         for path, patch in patches.items():
             content = _content(path, patch)
             target = targets[path]
             target.parent.mkdir(parents=True, exist_ok=True)
-            staged[path] = Place(target.parent).stage(target.name, content)
+            staged[path] = OpenFolder(target.parent).stage(target.name, content)
         for path, patch in patches.items():
-            # Looked at again as late as can be: staging takes a moment.
+            # Checked again as late as possible, because staging takes a moment.
             _content(path, patch)
         for path, temporary in list(staged.items()):
-            Place(targets[path].parent).put(temporary, targets[path].name)
+            OpenFolder(targets[path].parent).put(temporary, targets[path].name)
             del staged[path]
     except OSError as error:
         raise NearfieldError(
@@ -47,11 +47,11 @@ def apply(patches: Mapping[Path, Patch]) -> None:
         ) from error
     finally:
         for path, temporary in staged.items():
-            Place(targets[path].parent).discard(temporary)
+            OpenFolder(targets[path].parent).discard(temporary)
 
 
 def _content(path: Path, patch: Patch) -> bytes:
-    """The bytes of the file with its new text, if it still holds the old one."""
+    """Return the bytes of the file's new text, if the file still holds the old one."""
     if patch.before is None:
         if path.exists():
             raise NearfieldError(f"{path} was made meanwhile.", "Run the command again.")

@@ -1,4 +1,4 @@
-"""`nearfield review`: what is wrong in a file, in some of its lines, or in a diff."""
+"""`nearfield review`: defects in a file, in some of its lines, or in a diff."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from nearfield.terminal import notes_on_terminal
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
-    from nearfield.features.review.diff import ChangedFile
-    from nearfield.features.review.findings import Finding
-    from nearfield.features.review.pieces import Piece
+    from nearfield.features.review.findings import ReviewFinding
+    from nearfield.features.review.pieces import ReviewPiece
     from nearfield.features.review.reviewer import Review
+    from nearfield.files.git_diff import ChangedFile
     from nearfield.types import Snapshot
 
 
@@ -46,8 +46,8 @@ def review(
     begin_log(log_level)
     if not target and not diff:
         fail("There is nothing to review.", "Name a file, or say --diff.")
-    from nearfield.features.review.diff import changed_files
     from nearfield.features.review.reviewer import snapshot_of
+    from nearfield.files.git_diff import changed_files
 
     path, rows = _place(target) if target else (Path.cwd(), None)
     if diff and (rows is not None or not path.is_dir()):
@@ -55,7 +55,7 @@ def review(
     root = path if diff else _root_of(path)
     loaded = settings_of(root)
     printed = _Printed(as_json)
-    # What can be wrong with the request is said before a model is loaded.
+    # Errors of the request are reported before a model is loaded.
     try:
         files = asyncio.run(changed_files(root, ref)) if diff else []
         only = None if diff else snapshot_of(path, root)
@@ -81,14 +81,14 @@ def review(
 
 
 class _Printed:
-    """Takes the findings as they come; prints them, or keeps them as JSON's rows."""
+    """Prints the findings as they come, and keeps them as rows of JSON."""
 
     def __init__(self, as_json: bool) -> None:
         self.rows: list[dict[str, Any]] = []
         self._as_json = as_json
 
-    def found(self, snapshot: Snapshot, _piece: Piece, findings: list[Finding]) -> None:
-        """A piece is done."""
+    def found(self, snapshot: Snapshot, _piece: ReviewPiece, findings: list[ReviewFinding]) -> None:
+        """Add the findings of a piece."""
 
         path = snapshot.shown_path
         for one in findings:
@@ -103,7 +103,7 @@ class _Printed:
                 emit(diff, end="")
 
     def progress(self, done: int, total: int, name: str) -> None:
-        """Say on a terminal what is looked at."""
+        """Say on a terminal which piece is next."""
         if notes_on_terminal() and not self._as_json:
             say(f"[{done + 1}/{total}] {name}")
 
@@ -116,32 +116,17 @@ async def _review(
     files: list[ChangedFile],
     printed: _Printed,
 ) -> Review:
-    from nearfield.features.review.reviewer import Review, snapshot_of
-    from nearfield.index.files import readable
-
-    found = Review()
-    allowed = readable(root, loaded.config.files.exclude)
+    found, progress = printed.found, printed.progress
     async with serving(loaded) as service:
+        reviewer = service.reviewer
         if only is not None:
-            await service.reviewer.review(only, rows, None, printed.found, printed.progress, found)
-        for file in files:
-            try:
-                snapshot = snapshot_of(file.path, root, allowed)
-            except NearfieldError as error:
-                found.left_out.append(f"{file.path.name}: {error.message}")
-                continue
-            if why := service.reviewer.left_out(snapshot):
-                found.left_out.append(f"{file.path.name}: {why}")
-                continue
-            await service.reviewer.review(
-                snapshot, None, file.rows, printed.found, printed.progress, found
-            )
-    return found
+            return await reviewer.review(only, rows, on_found=found, on_piece=progress)
+        return await reviewer.review_files(files, root, on_found=found, on_piece=progress)
 
 
 def _place(target: str) -> tuple[Path, range | None]:
-    """The file and the rows (counted from 0) of `FILE[:LINE[-LINE]]`; ends the command when there
-    is no such place."""
+    """Return the file and the rows (from 0) of `FILE[:LINE[-LINE]]`; ends the command if there is
+    no such place."""
     match = None if Path(target).exists() else re.fullmatch(r"(.+?):(\d+)(?:-(\d+))?", target)
     path = Path(match[1] if match else target).resolve()
     if not path.exists():
@@ -156,7 +141,7 @@ def _place(target: str) -> tuple[Path, range | None]:
 
 
 def _root_of(path: Path) -> Path:
-    """The workspace folder of a file: the nearest that is marked as one."""
+    """Return the workspace folder of a file: the nearest that is marked as one."""
     if path.is_dir():
         fail(f"{path.name} is a folder.", "Name a file, or say --diff.")
     marked = (
@@ -167,8 +152,8 @@ def _root_of(path: Path) -> Path:
     return next(marked, path.parent)
 
 
-def _diff(snapshot: Snapshot, finding: Finding, path: str) -> str:
-    """The finding's fix as a unified diff, "" where it has none."""
+def _diff(snapshot: Snapshot, finding: ReviewFinding, path: str) -> str:
+    """Return the finding's fix as a unified diff, "" if it has none."""
     from nearfield.features.code_actions.hunks import applied, unified
     from nearfield.types import Edit
 

@@ -19,7 +19,7 @@ from nearfield.features.offers import dollars
 
 if TYPE_CHECKING:
     from nearfield.config.schema import Budget
-    from nearfield.features.metrics.summary import Completions
+    from nearfield.features.metrics.summary import CompletionStatistics
     from nearfield.routing.ledger import LedgerEntry, LocalUse
 
 USED: Mapping[str, Kind] = {
@@ -150,7 +150,7 @@ def _add_local(
     return total
 
 
-def _print_completions(found: Completions) -> None:
+def _print_completions(found: CompletionStatistics) -> None:
     from nearfield.cli.console import Console
 
     console = Console(soft_wrap=True)

@@ -36,6 +36,8 @@ RETIRED: dict[Key, str] = {
     ("routing", "complex_from"): "it is gone: tasks are judged by their length, see "
     '"routing.complex_chars"',
     ("routing", "hedge_queue"): "it is gone: no two providers are asked at once any more",
+    ("index", "embedder"): "it is gone: the index's vectors are those of the model that is shipped",
+    ("index", "static_model"): "it is gone: the table that is shipped makes the first vectors",
 }
 """Settings of earlier versions, with what to say to those who still have them."""
 # A table deeper than this is no settings file; Python's own limit is far above.

@@ -287,15 +287,6 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
         """)] = True
     on_battery: Annotated[bool, about("""
         Whether vectors are made while the machine runs on its battery (user only).""")] = False
-    embedder: Annotated[str, about("""
-        The provider that makes the vectors instead of the small model that is shipped, e.g.
-        "ollama" (user only). It must be on this machine: code is not sent anywhere to be
-        embedded.""")] = ""
-    static_model: Annotated[str, about("""
-        The static embedding that makes the first vectors, which answer until the real ones are
-        made: a name of the catalogue with the role "search", or the path of a folder in
-        model2vec's format (user only). Empty: the one that is shipped. With `vectors` off there is
-        none.""")] = ""
     store: Annotated[str, about("""
         A PostgreSQL database that your team shares, "postgresql://USER@HOST/DATABASE": workspaces
         that it holds are not indexed here but looked up there (user only). Words, names and paths

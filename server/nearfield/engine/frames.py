@@ -24,11 +24,13 @@ class Variant(msgspec.Struct, frozen=True):
     """One way to write the prompt.
 
     `heal` is the index of the piece whose last token is to be healed (given back to the model and
-    generated again under the constraint of its bytes), -1 for none.
+    generated again under the constraint of its bytes), -1 for none. `max_extra_tokens` is how many
+    more tokens it may evaluate than the cheapest variant and still be preferred to later ones.
     """
 
     pieces: list[Piece]
     heal: int = -1
+    max_extra_tokens: int = 0
 
 
 class Load(msgspec.Struct, tag="load", frozen=True):
@@ -47,8 +49,8 @@ class Generate(msgspec.Struct, tag="generate", frozen=True):
     """Evaluate a prompt and generate from it. Answered by `Prefilled`, `Tokens`s,
     then `Done` or `Failed`.
 
-    `variants` are ways to write the prompt, best first: the first whose unevaluated tokens fit
-    into `prefill_budget_ms` is taken, else the one with the fewest. `lane` is "infill" or "chat".
+    `variants` are ways to write the prompt, best first: see `job.choose_prompt` for which is taken,
+    within `prefill_budget_ms`. `lane` is "infill" or "chat".
     A chat carries `chat` (JSON text: messages, tools) in place of variants, and the worker renders
     it by the model's own template. `schema` (JSON text) makes the output JSON that meets it; with
     `call_marks` it is words, or such JSON between the two marks, or words alone without `schema`.
@@ -169,6 +171,7 @@ class Prefilled(msgspec.Struct, tag="prefilled", frozen=True):
     reused_tokens: int
     evaluated_tokens: int
     prefill_ms: float
+    variant: int
 
 
 class Tokens(msgspec.Struct, tag="tokens", frozen=True):

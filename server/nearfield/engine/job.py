@@ -17,7 +17,7 @@ from nearfield.engine.rates import Rates
 from nearfield.engine.sampling import Sampler
 from nearfield.engine.sequences import Sequence, common_prefix
 from nearfield.engine.vocabulary import Ids
-from nearfield.errors import ContextTooLong
+from nearfield.errors import ContextTooLong, Unsupported
 
 MOST_BANNED = 64
 """Tokens that may be passed over for one that begins otherwise; what comes later makes no sense."""
@@ -44,19 +44,32 @@ def tokenize(model: Model, variant: Variant, index: int) -> Prompt:
     return Prompt(tokens, owed, index)
 
 
-def cheapest(
-    prompts: list[Prompt], lane: Lane, rates: Rates, budget_ms: float
-) -> tuple[Prompt, int]:
-    """The first prompt that can be evaluated within `budget_ms` (0: any), else the one with the
-    fewest unevaluated tokens; and how many tokens that is."""
-    news = [
-        len(p.tokens) - max(common_prefix(s.tokens, p.tokens) for s in lane.table.all)
-        for p in prompts
-    ]
-    for prompt, new in zip(prompts, news, strict=True):
+def choose_prompt(
+    model: Model, variants: list[Variant], lane: Lane, rates: Rates, budget_ms: float
+) -> Prompt:
+    """Return the first variant that can be evaluated within `budget_ms` (0: any) and has at most
+    its `max_extra_tokens` more unevaluated tokens than the cheapest, else the cheapest. No later
+    variant is tokenized once that is certain. Raises `Unsupported` if all are empty."""
+    found: list[tuple[Prompt, int]] = []
+    affordable: list[tuple[Prompt, int]] = []
+    for i, variant in enumerate(variants):
+        prompt = tokenize(model, variant, i)
+        if not prompt.tokens:
+            continue
+        shared = max(common_prefix(s.tokens, prompt.tokens) for s in lane.table.all)
+        new = len(prompt.tokens) - shared
+        found.append((prompt, new))
         if not budget_ms or rates.prefill_ms(new) <= budget_ms:
-            return prompt, new
-    return min(zip(prompts, news, strict=True), key=lambda pair: pair[1])
+            affordable.append((prompt, new))
+            if new <= variant.max_extra_tokens:
+                break
+    if not found:
+        raise Unsupported("The prompt is empty.")
+    fewest = min(new for _, new in found)
+    for prompt, new in affordable:
+        if new <= fewest + variants[prompt.variant].max_extra_tokens:
+            return prompt
+    return min(found, key=lambda pair: pair[1])[0]
 
 
 @dataclass(slots=True)
@@ -187,6 +200,7 @@ class Job:
             reused_tokens=self.reused,
             evaluated_tokens=total - self.reused,
             prefill_ms=round(self.prefill_ms, 2),
+            variant=prompt.variant,
         )
 
     def done(self, finish: str, rates: Rates) -> Done:

@@ -12,17 +12,21 @@ from dataclasses import dataclass
 
 from nearfield.engine.chat_template import render
 from nearfield.engine.frames import Event, Failed, Generate, Variant
-from nearfield.engine.job import Job, cheapest, tokenize
+from nearfield.engine.job import Job, choose_prompt
 from nearfield.engine.lane import Abort, Aborted, Lane
 from nearfield.engine.llama import Model
 from nearfield.engine.rates import Rates
 from nearfield.engine.sampling import Chain, Greedy, Sampler
 from nearfield.engine.sequences import WORTH_COPYING, Sequence, goes_on
-from nearfield.errors import NearfieldError, Unsupported
+from nearfield.errors import NearfieldError
 
 RETURN_TOKENS = 256
 """A request copies a sequence before it cuts off as many tokens: those of another place in the
 file. Less is what was generated and typed since, which nobody needs again."""
+
+MIN_PREFILL_TOKENS = 24
+"""Fewer unevaluated tokens of a prompt are left to the request that needs them: it does not notice,
+and what it will need of them is not certain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +118,9 @@ class Scheduler:
             self._end(job, finish)
 
     def _begin(self, job: Job) -> None:
-        prompts = [
-            tokenize(self._model, variant, i) for i, variant in enumerate(self._variants(job.spec))
-        ]
-        if not prompts or not any(p.tokens for p in prompts):
-            raise Unsupported("The prompt is empty.")
-        prompt, _ = cheapest(prompts, job.lane, self._rates, job.spec.prefill_budget_ms)
+        variants = self._variants(job.spec)
+        budget_ms = job.spec.prefill_budget_ms
+        prompt = choose_prompt(self._model, variants, job.lane, self._rates, budget_ms)
         weaker = frozenset(
             other.spec.id
             for other in self._jobs.values()
@@ -131,6 +132,11 @@ class Scheduler:
             self._end(self._oldest(job), "preempted")
             return
         sequence, shared = choice
+        if job.spec.prefill_only and len(prompt.tokens) - shared < MIN_PREFILL_TOKENS:
+            job.lane.table.give(sequence, job.spec.document)
+            job.prompt, job.reused = prompt, len(prompt.tokens)
+            self._end(job, "stop")
+            return
         if sequence.job is not None and sequence.job in self._jobs:
             self._end(self._jobs[sequence.job], "preempted")
         if goes_on(shared, prompt.tokens):

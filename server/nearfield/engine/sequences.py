@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from nearfield.types import PROMPTS_KEPT
-
 Tokens = npt.NDArray[np.int32]
 
 WORTH_KEEPING = 32
@@ -49,6 +47,10 @@ def common_prefix(held: SequenceOf[int], prompt: SequenceOf[int]) -> int:
 WORTH_COPYING = 24
 """Evaluated tokens that are kept in a copy rather than lost: evaluating as many takes about as long
 as the copy."""
+
+MAX_PROMPTS_PER_DOCUMENT = 2
+"""Evaluated prompts kept of one document before its older one is replaced: that of the last request
+and the larger one that idle prefill evaluates."""
 
 
 class SequenceTable:
@@ -88,7 +90,7 @@ class SequenceTable:
         recently used one. None where all are in use, and where `but` itself is what the document
         needs least."""
         own = [s for s in self.all if s.document == document and _worth(s) == 2]
-        enough = len(own) >= PROMPTS_KEPT
+        enough = len(own) >= MAX_PROMPTS_PER_DOCUMENT
         if enough and min(own, key=lambda s: s.used_at) is but:
             return None
         others = [s for s in self.all if s is not but and s.job is None]

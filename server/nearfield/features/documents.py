@@ -1,7 +1,7 @@
 """What is remembered of each open document between two requests, and the situation it tells.
 
-The cursor is never sent to a server; it is known at a request, and moves along with the edits that
-touch it until the next one. That is enough to tell typing from jumping.
+An editor sends the cursor with a request only. Until the next one it moves along with the edits
+that touch it, which is enough to tell typing from jumping.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nearfield.context.slice import Window
-from nearfield.features.completion.cached_prompt import CachedPrompt, Prompt
+from nearfield.features.completion.sent_prompt import SentPrompt
 from nearfield.syntax.differences import changed_span
-from nearfield.types import PROMPTS_KEPT, Edit, Situation, Snapshot, Span
+from nearfield.types import Edit, Situation, Snapshot, Span
 
-DOCUMENTS_KEPT = 256
-"""More than an editor keeps open; a face that never says `closed` cannot fill the memory."""
+MAX_DOCUMENTS = 256
+"""More than an editor keeps open; a frontend that never calls `closed` cannot fill the memory."""
+
+MAX_PROMPTS = 4
+"""Of one document. The engine holds two at most; others are of interrupted requests or older."""
 
 
 @dataclass(slots=True)
@@ -26,13 +29,11 @@ class Document:
     """One document.
 
     `cursor` is where the last request was, moved along with the edits since (None before the
-    first). `touched` spans what those edits wrote around the cursor; `elsewhere` tells that one was
-    not at the cursor. `accepted` tells that the last edit put a suggestion in. `held` are the
-    prompts of this document that the provider has evaluated, the last one last (see held.py).
-    `window` is what of the document the last prompt showed (see context/slice.py). `begun` is the
-    prompt that idle prefill has evaluated the beginning of, with its window. `asked_at` is
-    when the last request came, on the monotonic clock, `gap` the seconds between it and the one
-    before.
+    first). `touched` spans what those edits wrote around the cursor; `elsewhere` says that one was
+    not at the cursor. `accepted` says that the last edit inserted a suggestion. `prompts` are those
+    that providers were sent, the last one last. `window` is what the last slice showed (see
+    context/slice.py). `asked_at` is when the last request came, on the monotonic clock, `gap` the
+    seconds between it and the one before.
     """
 
     snapshot: Snapshot
@@ -41,25 +42,23 @@ class Document:
     new_line: bool = False
     elsewhere: bool = False
     accepted: bool = False
-    held: list[CachedPrompt] = field(default_factory=list[CachedPrompt])
+    prompts: list[SentPrompt] = field(default_factory=list[SentPrompt])
     window: Window | None = None
-    begun: tuple[CachedPrompt, Window] | None = None
     asked_at: float = -math.inf
     gap: float = math.inf
 
     def apply(self, snapshot: Snapshot, edits: Sequence[Edit], accepted: bool = False) -> None:
-        """Go to `snapshot`, which `edits` lead to, each counted in the text after the one
-        before."""
+        """Replace the text by that of `snapshot`. `edits` lead to it, each counted in the text
+        after the one before."""
         self.snapshot = snapshot
-        prompts = self.held if self.begun is None else [*self.held, self.begun[0]]
         for edit in edits:
             self._follow(edit)
-            for held in prompts:
-                held.follow(edit)
+            for sent in self.prompts:
+                sent.follow(edit)
         self.accepted = accepted
 
     def asked(self, offset: int) -> Situation:
-        """A request came at `offset`: what had the user done since the last one?"""
+        """Note a request at `offset`; return what the user has done since the last one."""
         found = self._situation(offset)
         now = time.monotonic()
         self.gap, self.asked_at = now - self.asked_at, now
@@ -67,15 +66,16 @@ class Document:
         self.new_line = self.elsewhere = self.accepted = False
         return found
 
-    def fresh_chars(self, prompt: Prompt) -> int:
-        """How many characters of `prompt` the provider would have to evaluate now."""
-        return min((prompt.fresh_chars(one.prompt) for one in self.held), default=prompt.chars)
+    def sent(self, prompt: SentPrompt) -> None:
+        """Note that a provider has evaluated `prompt`. It replaces an earlier one with the same
+        beginning."""
+        others = [one for one in self.prompts if not one.text.begins_as(prompt.text)]
+        self.prompts = [*others, prompt][-MAX_PROMPTS:]
 
-    def evaluated(self, held: CachedPrompt) -> None:
-        """The provider has evaluated this. A later prompt with the same beginning replaces the
-        earlier one."""
-        others = [one for one in self.held if not one.prompt.begins_as(held.prompt)]
-        self.held = [*others, held][-PROMPTS_KEPT:]
+    def begun(self, prompt: SentPrompt) -> None:
+        """Note that a provider begins to evaluate `prompt`, and may be interrupted."""
+        if not any(one.text.begins_as(prompt.text) for one in self.prompts):
+            self.prompts = [prompt, *self.prompts[-MAX_PROMPTS + 1 :]]
 
     def _follow(self, edit: Edit) -> None:
         if self.cursor is None or self.touched is None:
@@ -96,7 +96,7 @@ class Document:
             self.touched = Span(left, right)
 
     def _situation(self, offset: int) -> Situation:
-        if not self.held:
+        if not self.prompts:
             return Situation.COLD
         if self.touched is None or self.elsewhere:
             return Situation.MOVED
@@ -108,8 +108,8 @@ class Document:
 
 
 def difference(before: str, after: str) -> list[Edit]:
-    """The one edit that leads from `before` to `after`, for a face that keeps no edits; none when
-    they are equal."""
+    """Return the edit that leads from `before` to `after`, for a frontend that keeps no edits; none
+    if they are equal."""
     if before == after:
         return []
     span, length = changed_span(before, after)
@@ -123,10 +123,9 @@ def _moved(span: Span, by: int) -> Span:
 class Documents:
     """The documents that the face has opened, and those that only a request has shown."""
 
-    def __init__(self, kept: int = DOCUMENTS_KEPT) -> None:
+    def __init__(self, kept: int = MAX_DOCUMENTS) -> None:
         self._kept = kept
         self._documents: OrderedDict[str, Document] = OrderedDict()
-        self._clock = 0
 
     def get(self, uri: str) -> Document | None:
         """What is known of `uri`."""
@@ -165,25 +164,6 @@ class Documents:
                 document.apply(snapshot, edits)
         return document
 
-    def evaluated(self, document: Document, held: CachedPrompt, sequences: int | None) -> None:
-        """The provider has evaluated `held` of `document`, and holds the last `sequences` prompts
-        of all documents (None: it does not say)."""
-        self._clock += 1
-        held.used = self._clock
-        document.evaluated(held)
-        self._forget_but(sequences)
-
-    def displaced(self, sequences: int | None) -> None:
-        """The provider, which holds that many prompts, has evaluated one that is of no document."""
-        if sequences is not None:
-            self._forget_but(max(sequences - 1, 1))
-
-    def _forget_but(self, sequences: int | None) -> None:
-        """The prompts but the last so many are gone; None: nobody says."""
-        every = [(one.used, other) for other in self._documents.values() for one in other.held]
-        for used, other in sorted(every, key=lambda pair: pair[0])[: -(sequences or len(every))]:
-            other.held = [one for one in other.held if one.used != used]
-
     def is_stale(self, snapshot: Snapshot) -> bool:
         """Return whether the document has gone on since `snapshot`, or is gone."""
         document = self._documents.get(snapshot.uri)
@@ -192,11 +172,6 @@ class Documents:
     def recent(self, count: int) -> list[Document]:
         """The documents that were opened or asked about last, the last one first."""
         return list(self._documents.values())[: -count - 1 : -1]
-
-    def cooled(self) -> None:
-        """No provider holds anything any longer: it died, or another one is used."""
-        for document in self._documents.values():
-            document.held, document.begun = [], None
 
 
 def is_older(snapshot: Snapshot, than: Snapshot) -> bool:

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from nearfield.errors import EngineDied, NearfieldError
+from nearfield.errors import NearfieldError
 from nearfield.features.status import State, Status, StatusBoard
 from nearfield.providers.base import Provider
 from nearfield.routing.router import RoleStatus, Router
@@ -31,14 +31,11 @@ NOTHING = (
 
 
 class HealthWatch:
-    """`on_ready` is called when completions become possible, `on_lost` when they no longer are."""
+    """`on_ready` is called when completions become possible."""
 
-    def __init__(
-        self, board: StatusBoard, on_ready: Callable[[], None], on_lost: Callable[[], None]
-    ) -> None:
+    def __init__(self, board: StatusBoard, on_ready: Callable[[], None]) -> None:
         self._board = board
         self._on_ready = on_ready
-        self._on_lost = on_lost
         self._router: Router | None = None
         self._workspace = ""
         self._ill: dict[str, str] = {}
@@ -76,8 +73,6 @@ class HealthWatch:
                 self._poked.set()
             return
         self._trouble = error
-        if isinstance(error, EngineDied):
-            self._on_lost()
         self._poked.set()
 
     async def run(self) -> None:
@@ -89,8 +84,6 @@ class HealthWatch:
             self._board.set(status)
             if status.state is State.READY and before is not State.READY:
                 self._on_ready()
-            elif before is State.READY and status.state not in (State.READY, State.PAUSED):
-                self._on_lost()
             self._board.set(await self._look_further(status))
             coming = self._router is not None and status.state in (State.STARTING, State.LOADING)
             try:

@@ -16,7 +16,7 @@ from nearfield.routing.router import Router
 from nearfield.routing.tasks import usual_role
 from nearfield.types import ChatRequest
 
-__all__ = ["RemoteChoice", "clouds"]
+__all__ = ["RemoteChoice", "chat_model", "clouds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,13 @@ class RemoteChoice:
         if decision is None or decision is Consent.NEVER:
             raise NotPermitted("Nothing was sent.", "Allow it to have this done elsewhere.")
         return (self.provider,)
+
+
+def chat_model(router: Router | None, configs: FolderConfigs, task: Task) -> str:
+    """Return the model that would be asked first for `task`, "" if there is none."""
+    role = usual_role(configs.user, task)
+    candidates = router.candidates(role) if router else ()
+    return next((one.model for one in candidates if one.capabilities.chat), "")
 
 
 async def clouds(

@@ -25,7 +25,6 @@ from nearfield.features.completion.prefill import Prefill
 from nearfield.features.completion.prompt_cache import DOCUMENTS as WARM_DOCUMENTS
 from nearfield.features.completion.prompt_cache import FOLDER as PROMPTS
 from nearfield.features.completion.prompt_cache import PromptCache
-from nearfield.features.completion.question import sequences
 from nearfield.features.documents import Documents
 from nearfield.features.feature import DocumentChange, Features, isolated
 from nearfield.features.health import HealthWatch
@@ -41,7 +40,6 @@ from nearfield.features.remote_choice import clouds
 from nearfield.features.review.reviewer import Reviewer
 from nearfield.features.status import State, Status, StatusBoard
 from nearfield.features.trace import TraceLog
-from nearfield.features.workspace_context.embedding import embedded_here
 from nearfield.features.workspace_context.knowledge import Knowledge
 from nearfield.providers.base import Provider
 from nearfield.routing.consent import Consent, ConsentRecord
@@ -95,7 +93,7 @@ class Service:
         self._recorder = Recorder(RecordStore())
         self.acceptance = Acceptance(self._text_of, self._recorder.row_changed)
         self._board = StatusBoard()
-        self._health = HealthWatch(self._board, self._came_ready, self._documents.cooled)
+        self._health = HealthWatch(self._board, self._came_ready)
         self.offers = Offers()
         self._completer = Completer(
             self._documents, self.traces, self.acceptance, self._health.outcome, self.offers
@@ -108,9 +106,7 @@ class Service:
         self.knowledge = Knowledge(self.configs, questions.cursor)
         self.actions = Actions(self, questions.cursor, self.knowledge)
         self.knowledge.when_prepared = self._snippets_came
-        self.knowledge.embed = partial(embedded_here, self)
         self.next_edits = NextEdits(questions.cursor, traces=self.traces)
-        self.next_edits.model.asked = self._displaced
         self._completer.next_edit = partial(suggestion_for, self.next_edits)
         self._completer.recorded = self._recorder.answered
         questions.snippets = self.knowledge.ready
@@ -210,7 +206,7 @@ class Service:
     def closed(self, uri: str) -> None:
         """The document is gone."""
         document = self._documents.get(uri)
-        if document is not None and document.held:
+        if document is not None and document.prompts:
             run_task(self._warm.keep(document), "keep a prompt")
         self.features.closed(uri)
         self._documents.closed(uri)
@@ -347,7 +343,6 @@ class Service:
             # The old model leaves the memory before the new one comes.
             await self._free(old)
             assemble.begin(fresh)
-            self._documents.cooled()
             self._health.use(self.router, notes, self.workspace)
 
     async def _adopt(self) -> None:
@@ -396,7 +391,6 @@ class Service:
             for provider in self._providers.values():
                 if minutes and isinstance(provider, Resting) and await provider.rest(minutes * 60):
                     log.info("%s rests: its model was unloaded", provider.name)
-                    self._documents.cooled()
 
     def _rest(self, uri: str) -> None:
         self._latest = uri
@@ -418,11 +412,6 @@ class Service:
             return
         if not self._is_sparing(document.snapshot.root):
             self._prefill.rest(uri)
-
-    def _displaced(self) -> None:
-        """The model has read what is of no document."""
-        if self.router is not None:
-            self._documents.displaced(sequences(self.router))
 
     async def _keep(self, uri: str) -> None:
         """When nothing has happened for a while, keep what the model has read of the document."""

@@ -44,11 +44,10 @@ class Status:
 class IndexState:
     """How the indexes of all folders are, as one: `state` is "off", "starting", "reading",
     "building", "embedding", "ready", "paused" or "failed"; `done` of `total` are files while
-    building and vectors while embedding. `problem` is why a setting is not followed."""
+    building and vectors while embedding."""
 
     state: str = "off"
     detail: str = ""
-    problem: str = ""
     done: int = 0
     total: int = 0
     files: int = 0

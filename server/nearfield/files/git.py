@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from nearfield.errors import NearfieldError
+from nearfield.files.workspace import leads_out
 
 SECONDS = 5.0
 """For what git need not look at files for."""
@@ -109,7 +110,7 @@ class Git:
         if words[0] not in _READ_FILES:
             return self._run(words, self._most)
         top = os.fsdecode(self._run(("rev-parse", "--show-toplevel"), 65_536)).rstrip("\r\n")
-        if not _holds(Path(top), self._folder):
+        if leads_out(top, self._folder.absolute()):
             raise GitFailed(
                 "The repository's working tree is elsewhere.",
                 "Look at core.worktree in its config.",
@@ -195,10 +196,9 @@ def _program(folder: Path) -> str:
     """Return git's path: the first on `PATH` that does not lie in `folder`. Looked up here, since a
     system may look into the current folder first. Raises `GitFailed`."""
     name = "git.exe" if os.name == "nt" else "git"
-    inside = os.path.realpath(folder)
     for place in os.environ.get("PATH", os.defpath).split(os.pathsep):
         program = os.path.join(place, name)  # noqa: PTH118 - "" is a place as well
-        if not os.path.isabs(place) or Path(os.path.realpath(program)).is_relative_to(inside):  # noqa: PTH117
+        if not os.path.isabs(place) or not leads_out(folder, program):  # noqa: PTH117
             continue
         if os.path.isfile(program) and os.access(program, os.X_OK):  # noqa: PTH113
             return program
@@ -208,10 +208,6 @@ def _program(folder: Path) -> str:
 def _environment() -> dict[str, str]:
     """Nothing of the user's that starts programs; nothing is asked, and nothing is fetched."""
     return {name: os.environ[name] for name in _KEPT if name in os.environ} | _FIXED
-
-
-def _holds(top: Path, path: Path) -> bool:
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(top))
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

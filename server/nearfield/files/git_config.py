@@ -28,7 +28,7 @@ MAX_INCLUDES = 10
 _SECTION = re.compile(r'\s*\[\s*([-.\w]+)\s*(?:"((?:[^"\\]|\\.)*)"\s*)?\]')
 _KEY = re.compile(r"\s*([A-Za-z][-A-Za-z0-9]*)\s*(=?)")
 
-Entry = tuple[str, str]
+ConfigEntry = tuple[str, str]
 """A key in lower case but for what stands in quotes, such as "includeif.gitdir:~/Work/.path"."""
 
 
@@ -58,7 +58,7 @@ class UnreadableConfig(UnreadableFile):
         self.file = file
 
 
-_configs: Stamped[tuple[Entry, ...]] = Stamped(most=64)
+_configs: Stamped[tuple[ConfigEntry, ...]] = Stamped(most=64)
 
 
 def repository_at(folder: Path) -> Repository | None:
@@ -158,12 +158,12 @@ def _expanded(named: str, home: Path, folder: Path) -> Path:
     return folder / named
 
 
-def _read_config(file: Path) -> tuple[Entry, ...]:
+def _read_config(file: Path) -> tuple[ConfigEntry, ...]:
     content = read_regular(file, MAX_CONFIG_BYTES).removeprefix(b"\xef\xbb\xbf")
     return tuple(parsed(os.fsdecode(content)))
 
 
-def parsed(text: str) -> Iterator[Entry]:
+def parsed(text: str) -> Iterator[ConfigEntry]:
     """Yield the entries of a configuration's text; what is no entry is passed over."""
     section = ""
     lines = iter(text.split("\n"))

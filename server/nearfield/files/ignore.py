@@ -29,6 +29,7 @@ from nearfield.files.patterns import Patterns, as_bytes
 from nearfield.files.read import UnreadableFile, read_regular, reason
 from nearfield.files.secret_names import SECRET_FILES
 from nearfield.files.stamped import Stamped
+from nearfield.files.workspace import leads_out
 
 GIT_FILE = ".gitignore"
 OWN_FILE = ".nearfieldignore"
@@ -117,7 +118,7 @@ class _Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class RuleChain:
     """The rules in force in one folder, each set from the farthest file to the nearest.
 
     Paths are relative to the workspace; `way` leads to that from `top`, the folder of the first
@@ -151,14 +152,16 @@ class Chain:
                 break
         return None
 
-    def entered(self, folder: str, names: Collection[str] | None = None) -> Chain:
+    def entered(self, folder: str, names: Collection[str] | None = None) -> RuleChain:
         """Return the chain inside `folder` ("" or "a/b/", of the workspace). `names` are its
         entries, as far as they are known; without them it is looked which rule files there are."""
         if self.closed is not None:
             return self
         return self.below(self.root / folder, self.way + folder, folder, names)
 
-    def below(self, at: Path, base: str, shown: str, names: Collection[str] | None = None) -> Chain:
+    def below(
+        self, at: Path, base: str, shown: str, names: Collection[str] | None = None
+    ) -> RuleChain:
         """Return the chain inside the folder `at`, which is `base` from `top` and `shown` in
         messages."""
         chain = self
@@ -169,13 +172,13 @@ class Chain:
                 chain = chain.with_file(at / name, base, shown + name, inside=True)
         return chain
 
-    def in_repository(self, at: Path, base: str) -> Chain:
+    def in_repository(self, at: Path, base: str) -> RuleChain:
         """Return the chain in which a repository at `at` begins anew, if there is one."""
         if repository_at(at) is None:
             return self
         return replace(self, git=()).with_excludes(at, base)
 
-    def with_excludes(self, at: Path, base: str) -> Chain:
+    def with_excludes(self, at: Path, base: str) -> RuleChain:
         """Return the chain with what stands in no `.gitignore`: git's global excludes, and those
         of the repository at `at`, if there is one."""
         repository = repository_at(at)
@@ -191,7 +194,7 @@ class Chain:
         exclude = repository.common / "info" / "exclude"
         return chain.with_file(exclude, base, self._shown(exclude))
 
-    def with_file(self, file: Path, base: str, shown: str, *, inside: bool = False) -> Chain:
+    def with_file(self, file: Path, base: str, shown: str, *, inside: bool = False) -> RuleChain:
         """Return the chain with the rules of one file, if there is one. With `inside` it may not be
         a link out of the folder of the first rules: git follows none."""
         if self.closed is not None:
@@ -214,7 +217,7 @@ class Chain:
             return self._closed_by(shown, "and those above it are too large")
         return chain
 
-    def _closed_by(self, source: str, problem: str) -> Chain:
+    def _closed_by(self, source: str, problem: str) -> RuleChain:
         return replace(self, closed=Ruling("unreadable", source, problem=problem))
 
     def _shown(self, file: Path) -> str:
@@ -256,14 +259,14 @@ class IgnoreRules:
             above = step + "/"
         return None
 
-    def chain(self) -> Chain:
+    def chain(self) -> RuleChain:
         """Return what is in force before the workspace's own files are read: the settings'
         patterns, and what the repository says above the workspace."""
         folders = (self.root, *self.root.parents)
         top = next((one for one in folders if repository_at(one) is not None), self.root)
         steps = self.root.relative_to(top).parts
         way = "".join(f"{step}/" for step in steps)
-        chain = Chain(self.root, top, way)
+        chain = RuleChain(self.root, top, way)
         if self._settings.problem:
             return replace(
                 chain, closed=Ruling("unreadable", SETTINGS, problem=self._settings.problem)
@@ -304,10 +307,8 @@ def read_rules(file: Path, within: Path | None = None) -> RuleFile | None:
     # The device is how people say "none".
     if os.path.isdir(file) or os.path.realpath(file) == os.devnull:  # noqa: PTH112 - does not raise
         return None
-    if stat.S_ISLNK(mode) and within is not None:
-        real = Path(os.path.realpath(file))
-        if not real.is_relative_to(within):
-            raise UnreadableFile("is a link to elsewhere")
+    if within is not None and stat.S_ISLNK(mode) and leads_out(within, file):
+        raise UnreadableFile("is a link to elsewhere")
     found = _rule_files.get(file, partial(_read_rules, file))
     if found is None:
         raise UnreadableFile("is a link that leads nowhere")

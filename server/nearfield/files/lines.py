@@ -57,7 +57,8 @@ def next_line(text: str, end: int) -> int:
 
 def previous_line(text: str, start: int) -> int:
     """Return the start of the line above the one that begins at `start`, which is not the first."""
-    return line_start(text, start - 2 if text.startswith("\r\n", max(start - 2, 0)) else start - 1)
+    is_pair = start >= 2 and text.startswith("\r\n", start - 2)
+    return line_start(text, start - 2 if is_pair else start - 1)
 
 
 def plain_breaks(text: str) -> str:

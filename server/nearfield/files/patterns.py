@@ -59,7 +59,7 @@ def as_bytes(text: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PatternLine:
     """A pattern as it was written, and whether it brings back (`!`) instead of ignoring."""
 
     text: bytes
@@ -79,7 +79,7 @@ class Patterns:
     def __init__(self, lines: Iterable[bytes], *, fold: bool = False) -> None:
         self.fold = fold
         self.wildcard_bytes = 0
-        self._lines: list[Line] = []
+        self._lines: list[PatternLine] = []
         self._any, self._folders = _Table(), _Table()
         for line in lines:
             self._add(line)
@@ -87,7 +87,7 @@ class Patterns:
     def __bool__(self) -> bool:
         return bool(self._lines)
 
-    def match(self, path: bytes, *, folder: bool) -> Line | None:
+    def match(self, path: bytes, *, folder: bool) -> PatternLine | None:
         """Return the line that decides about `path`, None when none speaks of it.
 
         `path` is relative to the folder of the ignore file, with '/'. Folders above it are the
@@ -114,7 +114,7 @@ class Patterns:
         if not body:
             return
         self.wildcard_bytes += table.add(body, len(self._lines), self.fold)
-        self._lines.append(Line(text, negated))
+        self._lines.append(PatternLine(text, negated))
 
     def invalid(self) -> list[bytes]:
         """Return the patterns that match nothing because git cannot read them."""

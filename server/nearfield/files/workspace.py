@@ -17,11 +17,21 @@ from pathlib import Path
 
 from nearfield.files.encoding import TextFile, decode
 from nearfield.files.links import real_inside
-from nearfield.files.place import BY_HANDLE, Place
+from nearfield.files.open_folder import BY_HANDLE, OpenFolder
 from nearfield.files.read import SAFE_FLAGS, UnreadableFile, read_beginning, read_open, reason
 
 Why = Callable[[str, bool], str]
 """Says why a path in the workspace (with '/'; a folder or not) is kept out, "" when it is not."""
+
+
+def leads_out(root: str | Path, path: str | Path) -> bool:
+    """Return whether `path` is outside the folder `root` once the links of both are followed.
+
+    A relative `path` starts at `root`. Neither need exist. Raises `OSError` for links in a circle,
+    and `ValueError` for a path that cannot be one.
+    """
+    real = os.path.realpath(root)
+    return not Path(os.path.realpath(Path(real, path))).is_relative_to(real)
 
 
 def everything(_path: str, _is_folder: bool) -> str:
@@ -118,18 +128,18 @@ class WorkspaceFiles:
             os.close(handle)
 
     @contextmanager
-    def folder(self, path: str) -> Generator[Place]:
+    def folder(self, path: str) -> Generator[OpenFolder]:
         """Open a folder inside, to change what is in it."""
         whole = self.root / path
         if not BY_HANDLE:
             if not whole.is_dir() or Path(os.path.realpath(whole)) != whole:
                 raise UnreadableFile(f"{shown(path)} is not a folder.")
-            yield Place(whole)
+            yield OpenFolder(whole)
             return
         with self.opened(path, SAFE_FLAGS) as handle:
             if not stat.S_ISDIR(os.fstat(handle).st_mode):
                 raise UnreadableFile(f"{shown(path)} is not a folder.")
-            yield Place(whole, handle)
+            yield OpenFolder(whole, handle)
 
     def _walk(self, path: str, flags: int) -> int:
         parts = path.split("/") if path else []

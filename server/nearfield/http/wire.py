@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta, field
 
-from nearfield.coerce import NotJson, Unfit, convert, loads
+from nearfield.coerce import CoercionError, NotJson, convert, loads
 from nearfield.errors import NearfieldError
 from nearfield.http import fim_prompt
 from nearfield.json_schema import SchemaUnusable, check
@@ -221,7 +221,7 @@ def read(kind: type[Body], raw: bytes) -> Body:
         return convert(kind, loads(raw))
     except NotJson as error:
         raise BadRequest("The body is not JSON in UTF-8, or it is nested too deeply.") from error
-    except Unfit as error:
+    except CoercionError as error:
         where = error.place.removeprefix("$").removeprefix(".")
         what = f"The field {where!r} is missing or wrong." if where else "The body is no object."
         raise BadRequest(what, where) from error

@@ -26,7 +26,7 @@ def module_word(path: str) -> str:
     return pure.parent.name if stem in _MAIN and pure.parent.name else stem
 
 
-class Around:
+class Neighbourhood:
     """How near other files are to one."""
 
     def __init__(

@@ -18,9 +18,10 @@ import psutil
 
 from nearfield.files.ignore import EXCLUDED_BY, RULE_FILES, UNREADABLE
 from nearfield.index.chunks import Chunk
-from nearfield.index.files import AS_THE_TEAM_HAS_IT, Entry, Stamp, Tree, digest_of, unfit
-from nearfield.index.interface import Content, IndexStore, Known
+from nearfield.index.files import AS_THE_TEAM_HAS_IT, FileStamp, Tree, TreeEntry, digest_of, unfit
+from nearfield.index.interface import FileContent, IndexStore, KnownFile
 from nearfield.index.understand import Understood, text_of, understand
+from nearfield.syntax.languages import LANGUAGES, is_installed
 from nearfield.syntax.notebook import is_notebook
 
 BATCH_FILES = 64
@@ -36,11 +37,12 @@ WALKED_AT_ONCE = 256
 MOST_REASONS = 20
 """So many reasons that name a rule file are told apart."""
 BUILDER_VERSION = "3"
-"""Raise it when chunks or symbols of an unchanged file come out differently: all is read again."""
+"""Raise it when chunks or symbols of an unchanged file come out differently: everything is read
+again. Languages without a grammar are added to it, so that installing one does the same."""
 
 
 @dataclass(slots=True)
-class Report:
+class BuildReport:
     """What a build did. `skipped` counts by reason; a skipped folder counts once."""
 
     files: int = 0
@@ -72,14 +74,14 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class BuildProgress:
     """How far a build is, in files."""
 
     done: int
     total: int
 
 
-Listener = Callable[[Progress], None]
+Listener = Callable[[BuildProgress], None]
 Understand = Callable[[str, str], Understood]
 """Makes chunks and symbols of a path and a text: `understand`, or the same in another process."""
 
@@ -105,17 +107,19 @@ class Builder:
         self._store = store
         self._stop = stop
         self._early = early
-        if store.fact("builder") != BUILDER_VERSION:
+        missing = [one.name for one in LANGUAGES if not is_installed(one)]
+        version = " ".join([BUILDER_VERSION, *missing])
+        if store.fact("builder") != version:
             store.clear()
-            store.say({"builder": BUILDER_VERSION})
+            store.say({"builder": version})
 
-    def build(self, listener: Listener | None = None) -> Report:
+    def build(self, listener: Listener | None = None) -> BuildReport:
         """Bring the whole index up to date."""
         began = time.monotonic()
-        report = Report()
+        report = BuildReport()
         known = self._store.known()
         self._release_dead(known)
-        work: list[Entry] = []
+        work: list[TreeEntry] = []
         seen: set[str] = set()
         for number, entry in enumerate(self._tree.walk()):
             if number % WALKED_AT_ONCE == 0 and self._stop():
@@ -141,7 +145,7 @@ class Builder:
         self._store.say({"skipped": _tally(report.skipped), "built": str(time.time())})
         return report
 
-    def _release_dead(self, known: dict[str, Known]) -> None:
+    def _release_dead(self, known: dict[str, KnownFile]) -> None:
         """Buffers of servers that ended without a word: the disk counts again."""
         dead = [
             path
@@ -155,7 +159,7 @@ class Builder:
             with self._store.transaction():
                 self._store.drop(path)
 
-    def _remove(self, gone: Sequence[str], report: Report) -> None:
+    def _remove(self, gone: Sequence[str], report: BuildReport) -> None:
         for start in range(0, len(gone), BATCH_FILES):
             with self._store.transaction():
                 for path in gone[start : start + BATCH_FILES]:
@@ -164,20 +168,20 @@ class Builder:
 
     def _read(
         self,
-        work: Sequence[Entry],
-        known: dict[str, Known],
-        report: Report,
+        work: Sequence[TreeEntry],
+        known: dict[str, KnownFile],
+        report: BuildReport,
         listener: Listener | None,
     ) -> None:
         """Read and write `work`, batch by batch."""
-        batch: list[Content | _Restamp] = []
+        batch: list[FileContent | _Restamp] = []
         weight = 0
         for done, entry in enumerate(work):
             if self._stop():
                 report.stopped = True
                 break
             if listener is not None:
-                listener(Progress(done, len(work)))
+                listener(BuildProgress(done, len(work)))
             if entry.path in self._buffers:
                 continue  # opened since the build began
             content = self.content(entry.path, known.get(entry.path))
@@ -187,7 +191,7 @@ class Builder:
             batch.append(content)
             report.read += 1
             self._count(report, content.reason)
-            if isinstance(content, Content):
+            if isinstance(content, FileContent):
                 weight += content.bytes
                 report.bytes += content.bytes
                 report.chunks += len(content.chunks)
@@ -196,16 +200,16 @@ class Builder:
                 batch, weight = [], 0
         self._write(batch)
         if listener is not None and not report.stopped:
-            listener(Progress(len(work), len(work)))
+            listener(BuildProgress(len(work), len(work)))
 
     @staticmethod
-    def _count(report: Report, reason: str) -> None:
+    def _count(report: BuildReport, reason: str) -> None:
         if reason:
             report.skipped[reason] += 1
         else:
             report.files += 1
 
-    def _write(self, batch: Sequence[Content | _Restamp]) -> None:
+    def _write(self, batch: Sequence[FileContent | _Restamp]) -> None:
         if not batch:
             return
         with self._store.transaction():
@@ -215,11 +219,11 @@ class Builder:
                 else:
                     self._put(content)
 
-    def _put(self, content: Content) -> None:
+    def _put(self, content: FileContent) -> None:
         self._store.put(content)
         self._early(content.chunks)
 
-    def content(self, path: str, known: Known | None) -> Content | _Restamp | None:
+    def content(self, path: str, known: KnownFile | None) -> FileContent | _Restamp | None:
         """A file as it is on disk now; only its new looks when its content is known; None when it
         cannot be read."""
         found = self._tree.read(path)
@@ -234,18 +238,24 @@ class Builder:
         text = text_of(path, raw)
         if text is None:
             reason = no_text(path)
-            return Content(path, kept, digest, len(raw), reason=reason, changed=changed)
+            return FileContent(path, kept, digest, len(raw), reason=reason, changed=changed)
         return self._content(path, text, digest, len(raw), kept, changed)
 
     def _content(
-        self, path: str, text: str, digest: bytes, size: int, stamp: Stamp | None, changed: float
-    ) -> Content:
+        self,
+        path: str,
+        text: str,
+        digest: bytes,
+        size: int,
+        stamp: FileStamp | None,
+        changed: float,
+    ) -> FileContent:
         """A text with its chunks and symbols."""
         reason = unfit(path, text)
         found = Understood(reason=reason) if reason else self._understand(path, text)
         if found.reason:
-            return Content(path, stamp, digest, size, reason=found.reason, changed=changed)
-        return Content(
+            return FileContent(path, stamp, digest, size, reason=found.reason, changed=changed)
+        return FileContent(
             path=path,
             stamp=stamp,
             digest=digest,
@@ -275,9 +285,9 @@ class Builder:
                 content = self.content(path, before)
             if content is not None:
                 self._write([content])
-                count += isinstance(content, Content)
+                count += isinstance(content, FileContent)
             elif before is not None:
-                self._remove([path], Report())
+                self._remove([path], BuildReport())
                 count += 1
         return count
 
@@ -311,7 +321,7 @@ class _Restamp:
     """The content is known; only how the file looks has changed."""
 
     path: str
-    stamp: Stamp | None
+    stamp: FileStamp | None
     changed: float
     reason: str
 
@@ -337,11 +347,11 @@ def no_text(path: str) -> str:
     return "no readable notebook" if is_notebook(path) else "binary"
 
 
-def _same(known: Known, stamp: Stamp) -> bool:
+def _same(known: KnownFile, stamp: FileStamp) -> bool:
     return known.stamp == stamp and known.holder is None
 
 
-def _held(known: Known) -> bool:
+def _held(known: KnownFile) -> bool:
     return known.holder is not None
 
 

@@ -4,8 +4,7 @@ They are made with names and text, in the same pass, and lie in a file beside th
 names their embedder and the file, then one record after another, a digest and a vector as int8. The
 file only grows until no chunk lacks its real vector, and is removed then; so the index does not
 carry them. A record that a kill has cut off is written over, and what no chunk has any more is
-passed over when it is found. Those of another embedder than before are made anew
-(`early_again.py`).
+skipped when it is found. `embedding.make_early` remakes those of another table.
 """
 
 from __future__ import annotations
@@ -21,10 +20,9 @@ import apsw
 import numpy as np
 
 from nearfield.files.private import private_file
-from nearfield.index.bits import Bits
 from nearfield.index.chunks import DIGEST_BYTES, Chunk
-from nearfield.index.static_embedder import NotStatic, StaticEmbedder
-from nearfield.index.vector_store import packed
+from nearfield.index.static_embedder import StaticEmbedder
+from nearfield.index.vector_store import Bits, packed
 
 FIRST_LOOK = 400
 """Candidates of the 1-bit pass; see `vector_store.FIRST_LOOK`."""
@@ -58,8 +56,8 @@ class _File:
 
 
 class EarlyWriter(_File):
-    """Makes and keeps them; the one that builds has it. What the disk refuses, or an embedder whose
-    files are gone, is left out: the real vectors follow in any case."""
+    """Makes and stores early vectors, in the process that builds. What the disk refuses is left
+    out: the real vectors follow in any case."""
 
     def __init__(self, path: Path, embedder: StaticEmbedder) -> None:
         """Cheap; nothing is read or written before there is something to add."""
@@ -76,10 +74,7 @@ class EarlyWriter(_File):
         if len(self._known) > REMEMBERED:
             self._known.clear()
         self._known.update(fresh)
-        try:
-            rows = packed(self._embedder.embed([one.meaning for one in fresh.values()]))
-        except NotStatic:
-            return  # it was fine when it was chosen; the next start chooses again
+        rows = packed(self._embedder.embed([one.meaning for one in fresh.values()]))
         records = b"".join(digest + row.tobytes() for digest, row in zip(fresh, rows, strict=True))
         whole = False
         with contextlib.suppress(OSError):
@@ -160,7 +155,7 @@ class EarlyReader(_File):
             wanted = self._embedder.embed([query])[0]
             with self._path.open("rb", buffering=0) as file:
                 records = self._records(file, wanted, max(FIRST_LOOK, limit))
-        except (OSError, NotStatic):
+        except OSError:
             return []
         matrix = np.array([np.frombuffer(one[DIGEST_BYTES:], np.int8) for one in records])
         if not len(matrix):

@@ -12,9 +12,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, cached_property
 from importlib import resources
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from nearfield.errors import NearfieldError
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -29,6 +32,22 @@ and is found no better: repository questions 0.862 instead of 0.870, CoSQA 0.522
 BATCH_TOKENS = 512
 """Tokens of one run. Larger batches are slower (1,024 by a fifth), need more memory (25 MB more),
 and hold the processor longer."""
+
+
+NOT_INSTALLED = (
+    "The index has static vectors only, as onnxruntime is not installed:"
+    ' pip install "nearfield[embedder]".'
+)
+
+
+class NotEmbedded(NearfieldError):
+    """The embedder cannot make vectors."""
+
+
+@cache
+def is_installed() -> bool:
+    """Return whether ONNX Runtime is installed, without loading it."""
+    return find_spec("onnxruntime") is not None
 
 
 class Embedder:
@@ -78,8 +97,10 @@ class Embedder:
         return tokenizer
 
     def embed(self, texts: Sequence[str]) -> Any:
-        """One row of `DIMENSIONS` float32 numbers a text, in order; texts are cut at
-        `MAX_TOKENS`."""
+        """Return one row of `DIMENSIONS` float32 numbers per text, in order; texts are cut at
+        `MAX_TOKENS`. Raises `NotEmbedded` without ONNX Runtime."""
+        if not is_installed():
+            raise NotEmbedded(NOT_INSTALLED)
         with self._lock:
             vectors = np.zeros((len(texts), DIMENSIONS), np.float32)
             clean = [text.encode("utf-8", "replace").decode() for text in texts]

@@ -10,13 +10,16 @@ from collections.abc import Callable, Sequence
 
 from nearfield.index.builder import Understand
 from nearfield.index.chunks import Chunk
+from nearfield.index.early_store import EarlyWriter
 from nearfield.index.files import Tree, digest_of, unfit
 from nearfield.index.interface import IndexReader, VectorTable
 from nearfield.index.search import TextEmbedder
 from nearfield.index.understand import text_of, understand
 
 FILES_A_ROUND = 32
-"""Between rounds it is looked what is most relevant now."""
+"""Between rounds the most relevant files are determined again."""
+FILES_AT_ONCE = 16
+ALL_FILES = 1 << 40
 TEXTS_A_BATCH = 16
 """About 0.2 s of work: what a kill can lose, and how long anything more urgent can wait."""
 
@@ -91,3 +94,35 @@ class Embedding:
     def _embed(self, meanings: dict[bytes, str]) -> int:
         self._vectors.add(list(meanings), self._embedder.embed(list(meanings.values())))
         return len(meanings)
+
+
+def make_early(
+    tree: Tree,
+    reader: IndexReader,
+    vectors: VectorTable,
+    early: EarlyWriter,
+    stop: Callable[[], bool] = lambda: False,
+    understand: Understand = understand,
+    *,
+    permanent: bool = False,
+) -> bool:
+    """Make early vectors for chunks that an earlier build has read; False when `stop` ended it.
+
+    A build makes them only of what it reads, so they are missing after the table has changed or the
+    file was lost. `vectors` are the real ones; only chunks without one need an early vector.
+    `permanent` says that no real ones will follow. An interrupted call is continued by the next.
+    """
+    if not (permanent or early.exists) and (not vectors.empty or reader.counts().vectors):
+        return True  # the file was removed when every chunk had its real vector
+    held = early.held()
+    if vectors.pending() <= len(held):
+        return True
+    paths = vectors.missing((), ALL_FILES)
+    for start in range(0, len(paths), FILES_AT_ONCE):
+        if stop():
+            return False
+        chunks: dict[bytes, Chunk] = {}
+        for path in paths[start : start + FILES_AT_ONCE]:
+            chunks.update((one.digest, one) for one in chunks_of(tree, reader, path, understand))
+        early.add([chunks[one] for one in vectors.lacking(list(chunks)) if one not in held])
+    return True

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from nearfield.files.ignore import Chain, IgnoreRules, named_as_keys
+from nearfield.files.ignore import IgnoreRules, RuleChain, named_as_keys
 from nearfield.files.read import UnreadableFile, read_open
 from nearfield.files.workspace import WorkspaceFiles
 from nearfield.syntax.notebook import is_notebook
@@ -81,7 +81,7 @@ def digest_of(raw: bytes) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class FileStamp:
     """How a file looked when it was read; a file that looks the same is taken to be the same."""
 
     bytes: int
@@ -90,19 +90,19 @@ class Stamp:
     inode: int
 
     @classmethod
-    def of(cls, status: os.stat_result) -> Stamp:
+    def of(cls, status: os.stat_result) -> FileStamp:
         """The stamp of a `stat` result."""
         return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TreeEntry:
     """One thing that the walk came by. `reason` is "" for a file worth reading; a skipped folder
     counts once. `stamp` is None for what was not looked at."""
 
     path: str
     reason: str
-    stamp: Stamp | None = None
+    stamp: FileStamp | None = None
 
 
 class Tree:
@@ -116,7 +116,7 @@ class Tree:
         self.root = self.rules.root
         self._max_bytes = max_bytes
 
-    def walk(self) -> Iterator[Entry]:
+    def walk(self) -> Iterator[TreeEntry]:
         """Everything, folder by folder, in the order of names. A folder that vanishes or cannot be
         read while the walk goes on is passed over."""
         waiting = [("", self.rules.chain())]
@@ -127,11 +127,11 @@ class Tree:
                 with os.scandir(self.root / folder) as found:
                     items = sorted(found, key=lambda item: item.name)
             except OSError:
-                yield Entry(folder.rstrip("/") or ".", "unreadable")
+                yield TreeEntry(folder.rstrip("/") or ".", "unreadable")
                 continue
             chain = above.entered(folder, {item.name for item in items})
             if chain.closed is not None:
-                yield Entry(folder.rstrip("/") or ".", chain.closed.reason)
+                yield TreeEntry(folder.rstrip("/") or ".", chain.closed.reason)
                 continue
             for item in items:
                 path = folder + item.name
@@ -144,12 +144,12 @@ class Tree:
                 if is_folder and not reason:
                     below.append(path + "/")
                 elif status is None:
-                    yield Entry(path, reason)
+                    yield TreeEntry(path, reason)
                 else:
-                    yield Entry(path, reason or self._looks(path, status), Stamp.of(status))
+                    yield TreeEntry(path, reason or self._looks(path, status), FileStamp.of(status))
             waiting += ((path, chain) for path in reversed(below))
 
-    def named(self, path: str, chain: Chain, *, folder: bool) -> str:
+    def named(self, path: str, chain: RuleChain, *, folder: bool) -> str:
         """Why the name of `path` rules it out, "" when it does not."""
         name = path.rpartition("/")[2]
         if folder and name in VENDORED:
@@ -177,7 +177,7 @@ class Tree:
         ruling = self.rules.why(path, folder=is_folder, any_case=True)
         return ruling.reason if ruling else ""
 
-    def look(self, path: str) -> Entry | None:
+    def look(self, path: str) -> TreeEntry | None:
         """What the walk would say about one file, without walking; None when it is not there."""
         chain = self.rules.chain()
         folder = ""
@@ -185,18 +185,18 @@ class Tree:
             chain = chain.entered(folder)
             folder += step + "/"
             if reason := self.named(folder[:-1], chain, folder=True):
-                return Entry(path, reason)
+                return TreeEntry(path, reason)
             if (self.root / folder).is_symlink():
-                return Entry(path, "a link")
+                return TreeEntry(path, "a link")
         chain = chain.entered(folder)
         try:
             status = os.lstat(self.root / path)
         except (OSError, ValueError):
             return None
         reason = self.named(path, chain, folder=stat.S_ISDIR(status.st_mode))
-        return Entry(path, reason or self._looks(path, status), Stamp.of(status))
+        return TreeEntry(path, reason or self._looks(path, status), FileStamp.of(status))
 
-    def read(self, path: str) -> tuple[Stamp, bytes] | None:
+    def read(self, path: str) -> tuple[FileStamp, bytes] | None:
         """A file's bytes and how it looked; None when it is gone, is no regular file any more, has
         a link on its way, or does not hold still."""
         for _attempt in range(3):
@@ -209,8 +209,8 @@ class Tree:
                     after = os.fstat(handle)
             except (OSError, UnreadableFile):
                 return None
-            if Stamp.of(before) == Stamp.of(after) and len(content) == after.st_size:
-                return Stamp.of(after), content
+            if FileStamp.of(before) == FileStamp.of(after) and len(content) == after.st_size:
+                return FileStamp.of(after), content
         return None
 
 

@@ -16,11 +16,9 @@ from collections.abc import Callable
 from typing import Literal
 
 from nearfield.index.here import index_time
-from nearfield.index.interface import IndexUnusable
-from nearfield.index.messages import Buffer, Changed, Message, Status, Told
-from nearfield.index.postgres.schema_store import NotShared
-from nearfield.index.postgres.search_store import PostgresReader
-from nearfield.index.shared import Shared
+from nearfield.index.interface import IndexUnusable, NotShared
+from nearfield.index.messages import Changed, Message, OpenBuffer, Status
+from nearfield.index.shared import Shared, stores_of
 from nearfield.index.workspace import Workspace
 
 LOOK_SECONDS = 30.0
@@ -31,7 +29,7 @@ Inbox = queue.Queue[Message | None]
 Ownership = Literal["here", "shared", "ended"]
 
 
-def decided(shared: Shared, inbox: Inbox, say: Callable[[Told], None]) -> Ownership:
+def decided(shared: Shared, inbox: Inbox, say: Callable[[Status], None]) -> Ownership:
     """Where the workspace's index is; waits until the database says so, or the input ends. `inbox`
     has all that came in meanwhile."""
     kept: dict[tuple[type, str], Message] = {}
@@ -39,7 +37,7 @@ def decided(shared: Shared, inbox: Inbox, say: Callable[[Told], None]) -> Owners
     while True:
         held: Ownership | None = None
         try:
-            PostgresReader(shared).close()
+            stores_of(shared).reader(shared).close()
             held = "shared"
         except NotShared:
             held = "here"
@@ -67,14 +65,14 @@ def _ended(inbox: Inbox, seconds: float, kept: dict[tuple[type, str], Message]) 
             return False
         if message is None:
             return True
-        kept[type(message), message.path if isinstance(message, Buffer) else ""] = message
+        kept[type(message), message.path if isinstance(message, OpenBuffer) else ""] = message
     return False
 
 
 class Follower:
     """Says how a team's index is; the indexer says through it how its part is. Any thread."""
 
-    def __init__(self, workspace: Workspace, inbox: Inbox, say: Callable[[Told], None]) -> None:
+    def __init__(self, workspace: Workspace, inbox: Inbox, say: Callable[[Status], None]) -> None:
         """`workspace` has its index in the database; `inbox` is the indexer's."""
         assert workspace.shared is not None  # noqa: S101 - the caller has looked
         self._shared = workspace.shared
@@ -91,14 +89,11 @@ class Follower:
         """Look now, and then again and again, as long as the process lives."""
         threading.Thread(target=self._run, name="index-team", daemon=True).start()
 
-    def said(self, told: Told) -> None:
-        """What the indexer says about its part."""
-        if isinstance(told, Status):
-            with self._lock:
-                self._here = told
-                self._tell()
-        else:
-            self._say(told)
+    def said(self, status: Status) -> None:
+        """Take in the status of the indexer's own part."""
+        with self._lock:
+            self._here = status
+            self._tell()
 
     def _tell(self) -> None:
         team, here = self._team, self._here
@@ -125,7 +120,7 @@ class Follower:
         """Say how it is; when it was built, and how long to wait."""
         built, wait = self._seen[0], RETRY_SECONDS
         try:
-            reader = PostgresReader(self._shared)
+            reader = stores_of(self._shared).reader(self._shared)
             with contextlib.closing(reader):
                 counts, built = reader.counts(), reader.fact("built")
             team, wait = (

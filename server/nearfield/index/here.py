@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nearfield.files import git
-from nearfield.index.files import AS_THE_TEAM_HAS_IT, Entry, Tree, digest_of
-from nearfield.index.postgres.search_store import PostgresReader
-from nearfield.index.shared import Shared
+from nearfield.index.files import AS_THE_TEAM_HAS_IT, Tree, TreeEntry, digest_of
+from nearfield.index.shared import Shared, stores_of
 
 GIT_SECONDS = 30.0
 """`git diff` looks at every file of a huge repository; in the background that may take its time."""
@@ -38,7 +37,7 @@ class Team:
     def different(self) -> list[str]:
         """Files that git says are not as in the builder's commit, and new ones, by path; where that
         commit is not known here, those that are not as in the last one."""
-        reader = PostgresReader(self.shared)
+        reader = stores_of(self.shared).reader(self.shared)
         try:
             commit = reader.fact("commit")
         finally:
@@ -59,7 +58,7 @@ class Team:
             self._asked = now
         unknown = [path for path in paths if path not in self._digests]
         if unknown:
-            reader = PostgresReader(self.shared)
+            reader = stores_of(self.shared).reader(self.shared)
             try:
                 self._digests |= dict.fromkeys(unknown) | reader.digests(unknown)
             finally:
@@ -79,7 +78,7 @@ class HereTree(Tree):
         super().__init__(root, exclude, max_bytes)
         self._team = team
 
-    def walk(self) -> Iterator[Entry]:
+    def walk(self) -> Iterator[TreeEntry]:
         """The files that are different."""
         self._team.forget()
         paths = self._team.different()
@@ -89,12 +88,12 @@ class HereTree(Tree):
             if entry is not None and path not in same:
                 yield entry
 
-    def look(self, path: str) -> Entry | None:
+    def look(self, path: str) -> TreeEntry | None:
         """See `Tree.look`; a file that is not different has that as its reason."""
         entry = super().look(path)
         if entry is None or entry.reason or path not in self._team.same([path], self):
             return entry
-        return Entry(path, AS_THE_TEAM_HAS_IT, entry.stamp)
+        return TreeEntry(path, AS_THE_TEAM_HAS_IT, entry.stamp)
 
 
 def _digest(tree: Tree, path: str) -> bytes:

@@ -1,7 +1,7 @@
 """What an index is to the rest of the house, whatever keeps it.
 
 There are two: a file on this machine (`store`, `search_store`, `vector_store`: the default, which
-needs nothing) and a PostgreSQL database that a team shares (`postgres/`). Both answer the same
+needs nothing) and a database that a team shares (`postgres/`). Both answer the same
 questions with the same numbers, so that the ranking in `search` is one and the same.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from nearfield.errors import NearfieldError
 from nearfield.index.chunks import Chunk
-from nearfield.index.files import Stamp
+from nearfield.index.files import FileStamp
 from nearfield.index.symbols import NO_SYMBOLS, Outline
 
 
@@ -22,23 +22,27 @@ class IndexUnusable(NearfieldError):
     """The index cannot be read or written."""
 
 
+class NotShared(IndexUnusable):
+    """The team's database can be reached and holds no index of this workspace."""
+
+
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownFile:
     """What the index holds of a file. `holder` is the process of which it is an open buffer."""
 
     id: int
-    stamp: Stamp | None
+    stamp: FileStamp | None
     digest: bytes
     reason: str
     holder: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class FileContent:
     """A file as it goes into the index. `reason` says why nothing of it does."""
 
     path: str
-    stamp: Stamp | None
+    stamp: FileStamp | None
     digest: bytes
     bytes: int
     language: str = ""
@@ -51,7 +55,7 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class IndexedSymbol:
     """A definition or a reference. Rows and columns count from 0; `last` is included."""
 
     path: str
@@ -65,7 +69,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ChunkRow:
     """A chunk as it is stored. `first` and `last` are rows from 0, `last` not included; `changed`
     is when its file changed, in seconds since the epoch."""
 
@@ -82,7 +86,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class IndexedText:
     """What is needed to trust a file's text: the digest of what was indexed, and the text itself
     where it is an open buffer's."""
 
@@ -91,7 +95,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class IndexCounts:
     """How much the index holds."""
 
     files: int
@@ -164,19 +168,19 @@ class IndexReader(Protocol):
         every chunk holds are left out as long as another one is there."""
         ...
 
-    def rows(self, ids: Iterable[int]) -> dict[int, Row]:
+    def rows(self, ids: Iterable[int]) -> dict[int, ChunkRow]:
         """Chunks by id; those that are gone are missing."""
         ...
 
-    def source(self, path: str) -> Source | None:
-        """See `Source`; None for a file that is not indexed."""
+    def source(self, path: str) -> IndexedText | None:
+        """See `IndexedText`; None for a file that is not indexed."""
         ...
 
     def files_named(self, stem: str, limit: int = 20) -> list[str]:
         """Files of which `stem` is the name without its ending, or the folder of a package."""
         ...
 
-    def definitions(self, name: str, limit: int = 100) -> list[Place]:
+    def definitions(self, name: str, limit: int = 100) -> list[IndexedSymbol]:
         """Where `name` is defined, written just so; when nowhere, in any style of writing; by path
         and row."""
         ...
@@ -186,11 +190,11 @@ class IndexReader(Protocol):
         name, or a part of one."""
         ...
 
-    def defined_in(self, path: str) -> list[Place]:
+    def defined_in(self, path: str) -> list[IndexedSymbol]:
         """What a file defines, in the order of its text."""
         ...
 
-    def references(self, name: str, limit: int = 1_000) -> list[Place]:
+    def references(self, name: str, limit: int = 1_000) -> list[IndexedSymbol]:
         """Where `name` is referred to, written just so."""
         ...
 
@@ -207,12 +211,38 @@ class IndexReader(Protocol):
         """The files that have `word` in an import."""
         ...
 
-    def counts(self) -> Counts:
+    def counts(self) -> IndexCounts:
         """How much there is."""
         ...
 
     def skipped(self) -> dict[str, int]:
         """What the last build passed over, by reason."""
+        ...
+
+
+class TeamReader(IndexReader, Protocol):
+    """A team's index, open for reading, with what laying local files over it needs."""
+
+    def fact(self, key: str) -> str:
+        """Return a fact that the builder has recorded, "" where it has not."""
+        ...
+
+    def digests(self, paths: Sequence[str]) -> dict[str, bytes]:
+        """Return the digests of the contents of files, as far as they are indexed."""
+        ...
+
+    def weighed_text(
+        self, words: Sequence[str], limit: int
+    ) -> tuple[list[tuple[int, float]], dict[str, float]]:
+        """Return what `full_text` does, and how rare each word is."""
+        ...
+
+    def spelled_alike(self, name: str, limit: int) -> list[IndexedSymbol]:
+        """Return where `name` is defined, in any style of writing, exact spellings first."""
+        ...
+
+    def placed_chunks(self, names: Iterable[str], limit: int) -> dict[int, str]:
+        """Return what `chunks_defining` does, with the files' paths."""
         ...
 
 
@@ -234,15 +264,15 @@ class IndexStore(Protocol):
         """All of it or nothing. Raises `IndexUnusable`."""
         ...
 
-    def known(self) -> dict[str, Known]:
+    def known(self) -> dict[str, KnownFile]:
         """Every file that the index holds, by path."""
         ...
 
-    def known_file(self, path: str) -> Known | None:
+    def known_file(self, path: str) -> KnownFile | None:
         """What is known of one file."""
         ...
 
-    def put(self, content: Content) -> None:
+    def put(self, content: FileContent) -> None:
         """Replace what is known of a file. Inside a transaction."""
         ...
 
@@ -250,7 +280,7 @@ class IndexStore(Protocol):
         """Forget a file; one that is not known is no error. Inside a transaction."""
         ...
 
-    def restamp(self, path: str, stamp: Stamp | None, changed: float) -> None:
+    def restamp(self, path: str, stamp: FileStamp | None, changed: float) -> None:
         """The same content looks different now. Inside a transaction."""
         ...
 

@@ -6,17 +6,14 @@ from typing import Literal
 
 import msgspec
 
-from nearfield.index.static_choice import StaticChoice
-
 State = Literal["starting", "reading", "building", "embedding", "ready", "paused", "failed"]
 """`reading`: another process builds. `embedding`: names and text are ready, vectors follow."""
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True, tag="start"):
     """The first message: what to index, and how. `place` is the index's file, `kept` whether it
-    outlives the server, `holder` the server's process; `embedder` names what makes the vectors
-    where that is the server, "" for the indexer's own model; `store` is the team's database, ""
-    mostly, and `name` the workspace's in it; `static` makes the early vectors."""
+    outlives the server, `holder` the server's process; `store` is the team's database, "" mostly,
+    and `name` the workspace's in it."""
 
     root: str
     place: str
@@ -26,13 +23,11 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, tag="start"):
     vectors: bool
     on_battery: bool
     holder: int
-    embedder: str = ""
     store: str = ""
     name: str = ""
-    static: StaticChoice = StaticChoice()
 
 
-class Buffer(msgspec.Struct, frozen=True, kw_only=True, tag="buffer"):
+class OpenBuffer(msgspec.Struct, frozen=True, kw_only=True, tag="buffer"):
     """What the editor holds of a file; `text` None: no more than the disk."""
 
     path: str
@@ -63,26 +58,10 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True, tag="changed"):
     paths: tuple[str, ...]
 
 
-class Vectors(msgspec.Struct, frozen=True, kw_only=True, tag="vectors"):
-    """The answer to the `Wanted` of that number: a row for each text. `why` says why there is
-    none, "" mostly."""
-
-    number: int
-    rows: tuple[tuple[float, ...], ...] = ()
-    why: str = ""
+Message = Start | OpenBuffer | Near | Pause | GiveWay | Changed
 
 
-Message = Start | Buffer | Near | Pause | GiveWay | Changed | Vectors
-
-
-class Wanted(msgspec.Struct, frozen=True, kw_only=True, tag="wanted"):
-    """The indexer asks its server for vectors."""
-
-    number: int
-    texts: tuple[str, ...]
-
-
-class Status(msgspec.Struct, frozen=True, kw_only=True, tag="status"):
+class Status(msgspec.Struct, frozen=True, kw_only=True):
     """How the index is. `done` of `total` are files while building, vectors while embedding.
     `detail` is a sentence for a person, "" mostly."""
 
@@ -93,6 +72,3 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, tag="status"):
     files: int = 0
     chunks: int = 0
     vectors: int = 0
-
-
-Told = Status | Wanted

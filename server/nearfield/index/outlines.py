@@ -2,7 +2,7 @@
 
 A table with a row for each definition and each name that is referred to took a third of the
 source's bytes; packed they take a thirtieth. Which files to unpack for a name is in the full text
-of names (`symbol_store`), as words that this module makes.
+of names (`search_store`), as words that this module makes.
 """
 
 from __future__ import annotations

@@ -13,11 +13,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from nearfield.index.interface import Counts, IndexUnusable, NearestChunks, Place, Row, Source
-from nearfield.index.likeness import likest
-from nearfield.index.postgres.search_store import PostgresReader
-from nearfield.index.search_store import Reader
-from nearfield.index.words import folded
+from nearfield.index.interface import (
+    ChunkRow,
+    IndexCounts,
+    IndexedSymbol,
+    IndexedText,
+    IndexUnusable,
+    NearestChunks,
+    TeamReader,
+)
+from nearfield.index.search_store import SqliteReader
+from nearfield.index.words import folded, likest
 
 LOOK_SECONDS = 1.0
 """So often it is looked whether there is an index of this machine by now."""
@@ -26,11 +32,11 @@ LOOK_SECONDS = 1.0
 class Overlaid:
     """See the module; an `IndexReader`. One thread at a time."""
 
-    def __init__(self, team: PostgresReader, file: Path) -> None:
+    def __init__(self, team: TeamReader, file: Path) -> None:
         """`file` is the index of what is different here; it may not be there yet."""
         self._team = team
         self._file = file
-        self._reader: Reader | None = None
+        self._reader: SqliteReader | None = None
         self._looked = -LOOK_SECONDS
 
     def close(self) -> None:
@@ -40,12 +46,12 @@ class Overlaid:
             self._reader.close()
 
     @property
-    def _here(self) -> Reader | None:
+    def _here(self) -> SqliteReader | None:
         now = time.monotonic()
         if self._reader is None and now - self._looked >= LOOK_SECONDS:
             self._looked = now
             try:
-                self._reader = Reader(self._file)
+                self._reader = SqliteReader(self._file)
             except IndexUnusable:
                 return None  # nothing is different, or nobody has looked yet
         return self._reader
@@ -72,7 +78,7 @@ class Overlaid:
         merged = [*found, *((-chunk, score) for chunk, score in mine)]
         return sorted(merged, key=lambda pair: (-pair[1], pair[0]))[:limit]
 
-    def rows(self, ids: Iterable[int]) -> dict[int, Row]:
+    def rows(self, ids: Iterable[int]) -> dict[int, ChunkRow]:
         """Chunks by id; those that are gone, or hidden by a file of this machine, are missing."""
         wanted = list(ids)
         hidden = self._paths()
@@ -80,17 +86,17 @@ class Overlaid:
         rows = {number: row for number, row in found.items() if row.path not in hidden}
         if self._here is not None:
             for row in self._here.rows([-one for one in wanted if one < 0]).values():
-                rows[-row.id] = Row(
+                rows[-row.id] = ChunkRow(
                     -row.id, row.path, row.first, row.last, row.kind, row.name, row.symbol,
                     row.language, row.digest, row.changed,
                 )  # fmt: skip
         return rows
 
-    def source(self, path: str) -> Source | None:
-        """See `Source`; None for a file that is not indexed."""
+    def source(self, path: str) -> IndexedText | None:
+        """See `IndexedText`; None for a file that is not indexed."""
         return self._of(path).source(path)
 
-    def _of(self, path: str) -> PostgresReader | Reader:
+    def _of(self, path: str) -> TeamReader | SqliteReader:
         """The index that knows a file."""
         here = self._here
         return here if here is not None and path in here.paths() else self._team
@@ -100,13 +106,15 @@ class Overlaid:
         mine = self._here.files_named(stem, limit) if self._here is not None else []
         return sorted({*self._team.files_named(stem, limit), *mine})[:limit]
 
-    def definitions(self, name: str, limit: int = 100) -> list[Place]:
+    def definitions(self, name: str, limit: int = 100) -> list[IndexedSymbol]:
         """See `IndexReader.definitions`."""
         mine = self._here.definitions(name, limit) if self._here is not None else []
         found = self._merged(self._team.spelled_alike(name, limit), mine)
         return ([one for one in found if one.name == name] or found)[:limit]
 
-    def _merged(self, team: Iterable[Place], here: Iterable[Place]) -> list[Place]:
+    def _merged(
+        self, team: Iterable[IndexedSymbol], here: Iterable[IndexedSymbol]
+    ) -> list[IndexedSymbol]:
         hidden = self._paths()
         found = [*(place for place in team if place.path not in hidden), *here]
         return sorted(found, key=lambda place: os.fsencode(place.path))
@@ -116,11 +124,11 @@ class Overlaid:
         mine = self._here.similar_names(text, limit) if self._here is not None else []
         return likest(folded(text), {*self._team.similar_names(text, limit), *mine})[:limit]
 
-    def defined_in(self, path: str) -> list[Place]:
+    def defined_in(self, path: str) -> list[IndexedSymbol]:
         """What a file defines, in the order of its text."""
         return self._of(path).defined_in(path)
 
-    def references(self, name: str, limit: int = 1_000) -> list[Place]:
+    def references(self, name: str, limit: int = 1_000) -> list[IndexedSymbol]:
         """Where `name` is referred to, written just so."""
         mine = self._here.references(name, limit) if self._here is not None else []
         return self._merged(self._team.references(name, limit), mine)[:limit]
@@ -143,7 +151,7 @@ class Overlaid:
         mine = self._here.importers(word) if self._here is not None else frozenset[str]()
         return (self._team.importers(word) - self._paths()) | mine
 
-    def counts(self) -> Counts:
+    def counts(self) -> IndexCounts:
         """How much the team's index holds."""
         return self._team.counts()
 

@@ -24,8 +24,8 @@ from nearfield.files.private import private_database, private_draft, private_fol
 from nearfield.index.interface import IndexUnusable
 
 __all__ = [
+    "IndexFile",
     "IndexUnusable",
-    "Place",
     "connect",
     "migrate",
     "open_or_rebuild",
@@ -42,7 +42,7 @@ MAP_BYTES = 1 << 28
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class IndexFile:
     """Where an index is kept. `kept` is False when the cache folder cannot be written: then it is
     in memory (or the temporary folder) and lives as long as it is open."""
 
@@ -65,7 +65,7 @@ class Place:
             shutil.rmtree(self.file.parent, ignore_errors=True)
 
 
-def place_of(root: Path, cache: Path) -> Place:
+def place_of(root: Path, cache: Path) -> IndexFile:
     """The place for the workspace at `root`; makes the folder."""
     real = os.path.realpath(root)
     key = hashlib.blake2b(os.fsencode(real), digest_size=8).hexdigest()
@@ -79,8 +79,8 @@ def place_of(root: Path, cache: Path) -> Place:
     except OSError:
         memory = Path("/dev/shm")  # noqa: S108 - a private folder is made inside
         base = memory if os.access(memory, os.W_OK) else None
-        return Place(Path(tempfile.mkdtemp(prefix="nearfield-", dir=base)) / name, kept=False)
-    return Place(folder / name, kept=True)
+        return IndexFile(Path(tempfile.mkdtemp(prefix="nearfield-", dir=base)) / name, kept=False)
+    return IndexFile(folder / name, kept=True)
 
 
 def connect(file: Path, *, write: bool) -> apsw.Connection:

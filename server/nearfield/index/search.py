@@ -21,12 +21,12 @@ from typing import Any, Protocol
 
 from nearfield.files.read import UnreadableFile
 from nearfield.files.workspace import WorkspaceFiles
-from nearfield.index.around import Around, module_word
-from nearfield.index.asked_embedder import NotEmbedded
+from nearfield.index.around import Neighbourhood, module_word
 from nearfield.index.chunks import doc_of
 from nearfield.index.early_store import EarlyReader
+from nearfield.index.embedder import NotEmbedded
 from nearfield.index.files import MAX_FILE_BYTES, digest_of, most_bytes
-from nearfield.index.interface import IndexReader, NearestChunks, Place, Row
+from nearfield.index.interface import ChunkRow, IndexedSymbol, IndexReader, NearestChunks
 from nearfield.index.understand import text_of
 from nearfield.index.words import asked, parts
 
@@ -50,8 +50,7 @@ which is flat around these."""
 EARLY_WEIGHT = {QueryKind.SYMBOL: 0.1, QueryKind.WORDS: 0.3, QueryKind.CODE: 0.3}
 """The same for the early vectors, which know less."""
 READY_SHARE = 0.9
-"""Another embedder's vectors are searched from this share of the most that there are of one: until
-then those of the one before answer."""
+"""The real vectors are searched once there are this share as many as early ones."""
 MIN_COSINE = 0.15
 """Below this two texts have nothing in common; there is always a nearest one."""
 NAMED_BOOST = 1.0
@@ -133,7 +132,7 @@ class Defined:
     """A definition with what stands there: the whole `text`, the line of its name, and the
     beginning of its documentation as plain text."""
 
-    place: Place
+    place: IndexedSymbol
     text: str
     signature: str
     doc: str
@@ -156,21 +155,19 @@ class Searcher:
         root: Path,
         reader: IndexReader,
         embedder: TextEmbedder | None,
-        preferred: TextEmbedder | None = None,
         early: EarlyReader | None = None,
         *,
         max_bytes: int = MAX_FILE_BYTES,
     ) -> None:
-        """`embedder` None: without vectors. Those of `preferred` are searched once there are about
-        as many of them, and as long as it can be had; else those of `embedder` are. `early` ones
-        are searched until there are about as many of either. A file of more than `max_bytes` is not
-        read again."""
+        """Search without vectors if `embedder` is None. `early` vectors are searched until there
+        are about as many real ones, and when the embedder is not installed. A file of more than
+        `max_bytes` bytes is not read again."""
         self._root, self._max_bytes = root, max_bytes
         self._files = WorkspaceFiles(root)
         self._reader = reader
-        self._embedders = [one for one in (preferred, embedder) if one is not None]
+        self._embedder = embedder
         self._early = early
-        self._vectors: dict[str, NearestChunks] = {}
+        self._vectors: NearestChunks | None = None
         self._read: OrderedDict[str, tuple[tuple[bytes, int, int], list[str]]] = OrderedDict()
 
     @property
@@ -237,26 +234,22 @@ class Searcher:
 
     def _nearest(self, query: str) -> tuple[list[tuple[int, float]], dict[QueryKind, float]]:
         """The nearest chunks, and what they weigh by the kind of the query."""
-        made = [self._reader.vectors_of(one.name) for one in self._embedders]
-        most = max(made, default=0)
-        early = len(self._early) if self._early is not None else 0
-        if self._early is not None and most < READY_SHARE * early:
-            found = _alike(self._early.nearest(query, CANDIDATES))
-            if found:
+        embedder, early = self._embedder, self._early
+        made = self._reader.vectors_of(embedder.name) if embedder is not None else 0
+        if early is not None and made < READY_SHARE * len(early):
+            found = _alike(early.nearest(query, CANDIDATES))
+            if found or embedder is None:
                 return found, EARLY_WEIGHT
-        for embedder, count in zip(self._embedders, made, strict=True):
-            if not count or count < READY_SHARE * most:
-                continue
-            try:
-                wanted = embedder.embed([query])[0]
-            except NotEmbedded:
-                continue
-            vectors = self._vectors.get(embedder.name)
-            if vectors is None:
-                vectors = self._reader.vectors(embedder.name, embedder.dimensions)
-                self._vectors[embedder.name] = vectors
-            return _alike(vectors.nearest(wanted, CANDIDATES)), VECTOR_WEIGHT
-        return [], VECTOR_WEIGHT
+        if embedder is None or not made:
+            return [], VECTOR_WEIGHT
+        try:
+            wanted = embedder.embed([query])[0]
+        except NotEmbedded:
+            found = _alike(early.nearest(query, CANDIDATES)) if early is not None else []
+            return found, EARLY_WEIGHT
+        if self._vectors is None:
+            self._vectors = self._reader.vectors(embedder.name, embedder.dimensions)
+        return _alike(self._vectors.nearest(wanted, CANDIDATES)), VECTOR_WEIGHT
 
     def _named(self, query: str, *, fuzzy: bool) -> list[int]:
         """The chunks that define what a query names; with `fuzzy`, something like it."""
@@ -267,15 +260,15 @@ class Searcher:
         return self._reader.chunks_defining(self._reader.similar_names(name, 5), 20)
 
     def _ranked(
-        self, query: str, rows: dict[int, Row], scores: dict[int, float], near: str
-    ) -> list[tuple[Row, float]]:
+        self, query: str, rows: dict[int, ChunkRow], scores: dict[int, float], near: str
+    ) -> list[tuple[ChunkRow, float]]:
         """The candidates, the best first, after all factors."""
         asked_for = frozenset(asked(query))
         singular = frozenset(word.rstrip("s") for word in asked_for)
         aside = not asked_for & _ASIDE_WORDS
         around = self._around(near)
         now = time.time()
-        final: list[tuple[Row, float]] = []
+        final: list[tuple[ChunkRow, float]] = []
         for chunk, row in rows.items():
             score = scores[chunk]
             score += NAME_WORDS_BOOST * _named_share(row, asked_for)
@@ -291,21 +284,21 @@ class Searcher:
         final.sort(key=lambda pair: (-pair[1], pair[0].path, pair[0].first))
         return _with_files(final)
 
-    def _around(self, near: str) -> Around | None:
+    def _around(self, near: str) -> Neighbourhood | None:
         """The neighbourhood of the cursor's file, None without one."""
         if not near:
             return None
         folder = near.rpartition("/")[0].rpartition("/")[2]
         importers = self._reader.importers(module_word(near))
         sure = importers & self._reader.importers(folder) if folder else importers
-        return Around(near, self._reader.imports(near), importers, sure)
+        return Neighbourhood(near, self._reader.imports(near), importers, sure)
 
     def defined(self, name: str, limit: int = 20) -> list[Defined]:
         """Where `name` is defined, with what stands there."""
         found = (self.at(place) for place in self._reader.definitions(name, limit))
         return [one for one in found if one is not None]
 
-    def at(self, place: Place) -> Defined | None:
+    def at(self, place: IndexedSymbol) -> Defined | None:
         """What stands at a place; None when the file is not as it was indexed any more."""
         lines = self._lines(place.path)
         if lines is None:
@@ -318,7 +311,7 @@ class Searcher:
             doc=doc_of(text, place.row - place.first),
         )
 
-    def text(self, row: Row) -> str | None:
+    def text(self, row: ChunkRow) -> str | None:
         """What stands in a chunk; None when the file is not as it was indexed any more."""
         lines = self._lines(row.path)
         return None if lines is None else "\n".join(lines[row.first : row.last])
@@ -353,7 +346,7 @@ def _alike(found: list[tuple[int, float]]) -> list[tuple[int, float]]:
     return [(chunk, cosine) for chunk, cosine in found if cosine >= MIN_COSINE]
 
 
-def _named_share(row: Row, asked_for: frozenset[str]) -> float:
+def _named_share(row: ChunkRow, asked_for: frozenset[str]) -> float:
     """How much of a definition's name the query says, 0..1; short names say little."""
     words = frozenset(parts(row.name)) if row.name and row.kind != "section" else None
     if not words:
@@ -371,7 +364,7 @@ def _stem_share(path: str, singular: frozenset[str]) -> float:
     return sum(word.rstrip("s") in singular for word in words) / len(words)
 
 
-def _with_files(ranked: list[tuple[Row, float]]) -> list[tuple[Row, float]]:
+def _with_files(ranked: list[tuple[ChunkRow, float]]) -> list[tuple[ChunkRow, float]]:
     """A file with several good chunks is about the matter: its best chunk gains by the others."""
     others: defaultdict[str, float] = defaultdict(float)
     first: set[str] = set()
@@ -379,7 +372,7 @@ def _with_files(ranked: list[tuple[Row, float]]) -> list[tuple[Row, float]]:
         if row.path in first:
             others[row.path] = min(others[row.path] + score, 2.0)
         first.add(row.path)
-    lifted: list[tuple[Row, float]] = []
+    lifted: list[tuple[ChunkRow, float]] = []
     first.clear()
     for row, score in ranked:
         gain = 0.0 if row.path in first else FILE_SHARE * others[row.path]

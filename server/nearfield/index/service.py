@@ -12,8 +12,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,28 +21,23 @@ import msgspec
 
 from nearfield.catalog.disk import cache_dir
 from nearfield.config.schema import Config
-from nearfield.errors import NearfieldError
-from nearfield.index.asked_embedder import AskedEmbedder, NotEmbedded
 from nearfield.index.embedder import Embedder
+from nearfield.index.interface import IndexedSymbol
 from nearfield.index.messages import (
-    Buffer,
     GiveWay,
     Message,
     Near,
+    OpenBuffer,
     Pause,
     Start,
     Status,
-    Told,
-    Vectors,
-    Wanted,
 )
 from nearfield.index.schema_store import IndexUnusable, trouble
 from nearfield.index.search import Defined, Hit, QueryKind, Searcher
-from nearfield.index.search_store import Place
 from nearfield.index.workspace import Workspace
 from nearfield.listeners import Listeners
 
-__all__ = ["Defined", "Hit", "Index", "Place", "QueryKind", "Status"]
+__all__ = ["Defined", "Hit", "Index", "IndexedSymbol", "QueryKind", "Status"]
 
 log = logging.getLogger(__name__)
 
@@ -56,24 +51,14 @@ END_SECONDS = 0.2
 """An indexer that has not ended by itself so long after it was told to is killed: nothing but its
 last batch is lost, and a server must be gone within a second of its client."""
 
-QUESTION_SECONDS = 2.0
-"""A question whose vector takes longer is answered without."""
-
 Answer = TypeVar("Answer")
-Embed = Callable[[Sequence[str]], Awaitable[list[list[float]]]]
-"""Makes one vector a text; raises `NearfieldError`."""
 
 
 class Index:
     """The index of one workspace folder. Its methods belong to one event loop."""
 
-    def __init__(
-        self, config: Config, cache: Path | None = None, embed: Embed | None = None
-    ) -> None:
-        """Cheap, no I/O. `cache` is the user's cache folder if not given. `embed` makes the
-        vectors where the settings name a provider for that."""
-        self._embed = embed if config.index.embedder else None
-        self._embedding: set[asyncio.Task[None]] = set()
+    def __init__(self, config: Config, cache: Path | None = None) -> None:
+        """Cheap, no I/O. `cache` is the user's cache folder if not given."""
         self._config = config
         self._cache = cache or cache_dir()
         self._workspace: Workspace | None = None
@@ -97,11 +82,6 @@ class Index:
         """How far it is, as last said."""
         return self._status
 
-    @property
-    def problem(self) -> str:
-        """Why a setting is not followed, in a sentence for a person; "" mostly."""
-        return self._workspace.static.problem if self._workspace is not None else ""
-
     def subscribe(self, callback: Callable[[Status], None]) -> Callable[[], None]:
         """Hear every change of the status; returns how to stop that."""
         return self._listeners.add(callback)
@@ -114,8 +94,6 @@ class Index:
         found = await loop.run_in_executor(
             self._thread, Workspace.of, root, self._config, self._cache
         )
-        if found.static.problem:
-            log.warning("%s", found.static.problem)
         workspace = found.as_reader()
         self._workspace = workspace
         self._task = loop.create_task(self._keep(workspace), name="index")
@@ -186,9 +164,11 @@ class Index:
         """Where `name` is defined, with what stands there."""
         return await self.ask(lambda found: found.defined(name, limit), list[Defined]())
 
-    async def references(self, name: str, limit: int = 1_000) -> list[Place]:
+    async def references(self, name: str, limit: int = 1_000) -> list[IndexedSymbol]:
         """Where `name` is referred to."""
-        return await self.ask(lambda found: found.reader.references(name, limit), list[Place]())
+        return await self.ask(
+            lambda found: found.reader.references(name, limit), list[IndexedSymbol]()
+        )
 
     async def ask(self, question: Callable[[Searcher], Answer], nothing: Answer) -> Answer:
         """Put a question of several parts to the index, in the index's thread; `nothing` while
@@ -201,8 +181,7 @@ class Index:
         def answer() -> Answer:
             try:
                 if self._searcher is None:
-                    preferred = self._preferred(workspace, loop)
-                    self._searcher = workspace.searcher(self._embedder, preferred)
+                    self._searcher = workspace.searcher(self._embedder)
                 with trouble():
                     return question(self._searcher)
             except IndexUnusable:
@@ -213,36 +192,6 @@ class Index:
                 return nothing
 
         return await loop.run_in_executor(self._thread, answer)
-
-    def _preferred(
-        self, workspace: Workspace, loop: asyncio.AbstractEventLoop
-    ) -> AskedEmbedder | None:
-        """What embeds questions where a provider does; it is asked from the index's thread."""
-        embed = self._embed
-        if embed is None:
-            return None
-
-        def ask(texts: Sequence[str]) -> Sequence[Sequence[float]]:
-            answer = asyncio.run_coroutine_threadsafe(_embedded(embed, texts), loop)
-            try:
-                return answer.result(QUESTION_SECONDS)
-            except (TimeoutError, CancelledError) as error:
-                answer.cancel()
-                raise NotEmbedded("The embedder did not answer in time.") from error
-
-        return AskedEmbedder(workspace.embedder, ask)
-
-    async def _answer_wanted(self, wanted: Wanted) -> None:
-        """Make the vectors that the indexer asks for."""
-        embed = self._embed
-        if embed is None:
-            return
-        try:
-            rows = await _embedded(embed, wanted.texts)
-        except NotEmbedded as error:
-            self._send(Vectors(number=wanted.number, why=str(error)))
-        else:
-            self._send(Vectors(number=wanted.number, rows=tuple(tuple(row) for row in rows)))
 
     # --- the indexer ---
 
@@ -273,9 +222,6 @@ class Index:
                     max_bytes=workspace.max_bytes, vectors=workspace.vectors,
                     on_battery=self._config.index.on_battery, holder=os.getpid(),
                     place=str(workspace.place.file), kept=workspace.place.kept,
-                    embedder=workspace.embedder if self._embed is not None else "",
-                    # What is wrong with it this side says.
-                    static=msgspec.structs.replace(workspace.static, problem=""),
                     store=workspace.shared.url if workspace.shared is not None else "",
                     name=workspace.shared.name if workspace.shared is not None else "",
                 )
@@ -284,21 +230,13 @@ class Index:
             if self._paused:
                 self._send(Pause(on=True))
             for path, text in self._buffers.items():
-                self._send(Buffer(path=path, text=text))
+                self._send(OpenBuffer(path=path, text=text))
             assert process.stdout is not None  # noqa: S101 - asked for above
             async for line in process.stdout:
-                told = msgspec.json.decode(line, type=Told)
-                if isinstance(told, Status):
-                    self._say(told)
-                    continue
-                task = asyncio.get_running_loop().create_task(self._answer_wanted(told))
-                self._embedding.add(task)
-                task.add_done_callback(self._embedding.discard)
+                self._say(msgspec.json.decode(line, type=Status))
             return await process.wait()
         finally:
             self._process = None
-            for task in self._embedding:
-                task.cancel()
             await _end(process)
 
     def _send(self, message: Message) -> None:
@@ -325,7 +263,7 @@ class Index:
             self._flush = asyncio.get_running_loop().call_later(BUFFER_SECONDS, self._pass_on)
             return
         for path, text in self._outbox.items():
-            self._send(Buffer(path=path, text=text))
+            self._send(OpenBuffer(path=path, text=text))
         self._outbox.clear()
 
     def _say(self, status: Status) -> None:
@@ -342,14 +280,6 @@ class Index:
             inside = whole.relative_to(root).as_posix() if whole.is_relative_to(root) else ""
             self._places[path] = inside
         return self._places[path]
-
-
-async def _embedded(embed: Embed, texts: Sequence[str]) -> list[list[float]]:
-    """The vectors; any trouble with a provider is a `NotEmbedded`."""
-    try:
-        return await embed(texts)
-    except NearfieldError as error:
-        raise NotEmbedded(error.message, error.hint) from error
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -10,12 +10,18 @@ import hashlib
 import re
 import time
 from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
 from nearfield.config.schema import Config
 from nearfield.files import git
+from nearfield.index.interface import IndexStore, IndexUnusable, TeamReader
+
+GROUP = "nearfield.index_stores"
+"""Entry points that open shared indexes, named by the scheme of `index.store`."""
+POSTGRES = EntryPoint("postgresql", "nearfield.index.postgres", GROUP)
 
 Role = Literal["read", "build"]
 
@@ -31,7 +37,7 @@ _SCP = re.compile(r"(?:[^@/]+@)?(?P<host>[^:/\\]{2,}):(?P<path>[^/\\].*)$")
 
 
 @dataclass(slots=True)
-class Rest:
+class ConnectionBackoff:
     """Until when a database is not asked, and why; the clock is `time.monotonic`."""
 
     until: float = 0.0
@@ -57,7 +63,7 @@ class Shared:
     url: str = field(repr=False)
     name: str
     role: Role = "read"
-    rest: Rest = field(default_factory=Rest, compare=False, repr=False)
+    rest: ConnectionBackoff = field(default_factory=ConnectionBackoff, compare=False, repr=False)
 
     @property
     def where(self) -> str:
@@ -70,6 +76,31 @@ class Shared:
         slug = re.sub(r"[^a-z0-9]+", "_", self.name.lower()).strip("_")[-SLUG_CHARS:]
         key = hashlib.blake2b(self.name.encode(), digest_size=5).hexdigest()
         return f"nearfield_{slug}_{key}"
+
+
+class SharedStores(Protocol):
+    """Opens the shared indexes of one kind of database; the entry point names such an object."""
+
+    def reader(self, shared: Shared) -> TeamReader:
+        """Open the index for reading. Raises `NotShared`, `IndexUnusable`."""
+        ...
+
+    def taken(self, shared: Shared) -> IndexStore | None:
+        """Open the index for writing, None while another builder does. Raises `IndexUnusable`."""
+        ...
+
+
+def stores_of(shared: Shared) -> SharedStores:
+    """Load what opens indexes under the scheme of the address. Raises `IndexUnusable`."""
+    scheme = shared.url.partition("://")[0]
+    scheme = POSTGRES.name if scheme in ("postgres", shared.url) else scheme
+    found = {one.name: one for one in (*entry_points(group=GROUP), POSTGRES)}
+    if scheme not in found:
+        raise IndexUnusable(
+            "index.store is no address of a PostgreSQL database.",
+            "Write postgresql://USER@HOST/DATABASE; the password belongs into PGPASSFILE.",
+        )
+    return found[scheme].load()
 
 
 def shared_of(root: Path, config: Config) -> Shared | None:

@@ -14,9 +14,8 @@ from typing import Any
 
 import apsw
 
-from nearfield.index.files import Stamp
-from nearfield.index.interface import Content, IndexUnusable, Known
-from nearfield.index.likeness import GRAM_CHARS
+from nearfield.index.files import FileStamp
+from nearfield.index.interface import FileContent, IndexUnusable, KnownFile
 from nearfield.index.outlines import (
     DEFINED,
     IMPORTED,
@@ -26,16 +25,16 @@ from nearfield.index.outlines import (
     pack_uses,
 )
 from nearfield.index.schema_store import open_or_rebuild
-from nearfield.index.symbol_store import Symbols
+from nearfield.index.search_store import Symbols
 from nearfield.index.symbols import Outline
-from nearfield.index.vector_store import Vectors
+from nearfield.index.vector_store import SqliteVectors
 from nearfield.index.weights import weighed
-from nearfield.index.words import folded, indexed
+from nearfield.index.words import GRAM_CHARS, folded, indexed
 
-__all__ = ["Content", "Known", "Store"]
+__all__ = ["FileContent", "KnownFile", "SqliteStore"]
 
 
-class Store:
+class SqliteStore:
     """The index of one workspace, open for writing."""
 
     def __init__(self, file: Path) -> None:
@@ -55,9 +54,9 @@ class Store:
         """Close the file; its log is folded into it."""
         self._db.close()
 
-    def vectors(self, name: str, dimensions: int) -> Vectors:
+    def vectors(self, name: str, dimensions: int) -> SqliteVectors:
         """The vectors of the embedder of that name."""
-        return Vectors(self._db, name, dimensions)
+        return SqliteVectors(self._db, name, dimensions)
 
     @contextmanager
     def transaction(self) -> Generator[None]:
@@ -88,12 +87,12 @@ class Store:
 
     # --- files ---
 
-    def known(self) -> dict[str, Known]:
+    def known(self) -> dict[str, KnownFile]:
         """Every file that the index holds, by path."""
         rows = self._db.execute("SELECT path, id, stamp, digest, reason, holder FROM file")
         return {os.fsdecode(row[0]): _known(row) for row in rows}
 
-    def known_file(self, path: str) -> Known | None:
+    def known_file(self, path: str) -> KnownFile | None:
         """What is known of one file."""
         rows = self._db.execute(
             "SELECT path, id, stamp, digest, reason, holder FROM file WHERE path = ?",
@@ -101,7 +100,7 @@ class Store:
         )
         return next((_known(row) for row in rows), None)
 
-    def put(self, content: Content) -> None:
+    def put(self, content: FileContent) -> None:
         """Replace what is known of a file. Inside a transaction."""
         before = frozenset(folded(one.name) for one in self._symbols.defined_in(content.path))
         self.drop(content.path)
@@ -120,7 +119,7 @@ class Store:
             self._db.execute("INSERT INTO body VALUES (?, ?)", (file, zlib.compress(text)))
         self._put_symbols(file, content.outline, before)
 
-    def _put_chunks(self, content: Content) -> int | None:
+    def _put_chunks(self, content: FileContent) -> int | None:
         """Returns the id of the first one; the others follow it."""
         if not content.chunks:
             return None
@@ -187,7 +186,7 @@ class Store:
             self._db.execute("DELETE FROM names WHERE rowid = ?", (file,))
             self._db.execute("DELETE FROM file WHERE id = ?", (file,))
 
-    def restamp(self, path: str, stamp: Stamp | None, changed: float) -> None:
+    def restamp(self, path: str, stamp: FileStamp | None, changed: float) -> None:
         """The same content looks different now. Inside a transaction."""
         self._db.execute(
             "UPDATE file SET stamp = ?, holder = NULL, changed = ? WHERE path = ?",
@@ -256,18 +255,18 @@ class Store:
         self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
 
-def _known(row: tuple[Any, ...]) -> Known:
-    return Known(row[1], _stamp(row[2]), row[3], row[4], row[5])
+def _known(row: tuple[Any, ...]) -> KnownFile:
+    return KnownFile(row[1], _stamp(row[2]), row[3], row[4], row[5])
 
 
-def _stamp_text(stamp: Stamp | None) -> str | None:
+def _stamp_text(stamp: FileStamp | None) -> str | None:
     if stamp is None:
         return None
     return f"{stamp.bytes} {stamp.mtime_ns} {stamp.ctime_ns} {stamp.inode}"
 
 
-def _stamp(text: str | None) -> Stamp | None:
-    return Stamp(*map(int, text.split())) if text else None
+def _stamp(text: str | None) -> FileStamp | None:
+    return FileStamp(*map(int, text.split())) if text else None
 
 
 def _utf8(text: str) -> str:

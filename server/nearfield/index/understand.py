@@ -1,8 +1,8 @@
-"""What the index keeps of a text: its chunks and its symbols.
+"""Extract chunks and symbols of a text.
 
-`python -m nearfield.index.understand` does that for another process (`apart`), which a text that
-ends this one must not harm: grammars are foreign C code. Frames of MessagePack come in and go out,
-each behind its length; the process ends with its input, and when nothing has come for a while.
+`python -m nearfield.index.understand` does so for `parser_process`, because grammars are foreign C
+code and a text that crashes them must not end the indexer. Frames of MessagePack, each after its
+length, come in and go out. The process ends with its input, or after a while without requests.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ IDLE_SECONDS = 60.0
 LENGTH = struct.Struct(">I")
 
 
-class Text(msgspec.Struct, frozen=True, array_like=True):
+class ParseRequest(msgspec.Struct, frozen=True, array_like=True):
     """What is asked: a file's path, as the system writes it, and what it holds, in UTF-8."""
 
     path: bytes
@@ -85,7 +85,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of Ctrl-C the other process hears as well
     inbox: queue.Queue[bytes] = queue.Queue()
     threading.Thread(target=_listen, args=(inbox,), name="input", daemon=True).start()
-    decoder, encoder = msgspec.msgpack.Decoder(Text), msgspec.msgpack.Encoder()
+    decoder, encoder = msgspec.msgpack.Decoder(ParseRequest), msgspec.msgpack.Encoder()
     with Path(os.devnull).open("w") as nowhere:
         _say(b"")  # that it could be started
         while True:

@@ -14,37 +14,31 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import psutil
 
-from nearfield.index.asked_embedder import AskedEmbedder, NotEmbedded
-from nearfield.index.builder import Progress, is_rules, left_out
-from nearfield.index.embedder import Embedder
+from nearfield.index.builder import BuildProgress, is_rules, left_out
+from nearfield.index.embedder import NOT_INSTALLED, Embedder, is_installed
 from nearfield.index.follower import Follower, decided
-from nearfield.index.load import Load
 from nearfield.index.messages import (
-    Buffer,
     Changed,
     GiveWay,
     Message,
     Near,
+    OpenBuffer,
     Pause,
     Start,
     State,
     Status,
-    Told,
-    Vectors,
-    Wanted,
 )
-from nearfield.index.schema_store import IndexUnusable, Place, trouble
-from nearfield.index.search import TextEmbedder
-from nearfield.index.search_store import Reader
+from nearfield.index.schema_store import IndexFile, IndexUnusable, trouble
+from nearfield.index.search_store import SqliteReader
 from nearfield.index.shared import Shared
-from nearfield.index.typing_pause import TypingPause
+from nearfield.index.throttle import MachineLoad, TypingPause
 from nearfield.index.watch import Watcher
 from nearfield.index.workspace import Keeper, Workspace
 from nearfield.terminal import guard
@@ -68,7 +62,7 @@ class Indexer:
         workspace: Workspace,
         start: Start,
         inbox: queue.Queue[Message | None],
-        say: Callable[[Told], None],
+        say: Callable[[Status], None],
     ) -> None:
         """`inbox` gets what the server says, None at its end; see `give_way`."""
         self._workspace = workspace
@@ -89,16 +83,13 @@ class Indexer:
         self._typing = TypingPause()
         self._late_buffers: dict[str, str | None] = {}
         self._late_changes: list[str] = []
-        self._own = Embedder(gives_way=self._rest)
-        self._embedder: TextEmbedder = self._asked_embedder() if start.embedder else self._own
-        self._asked = 0
-        self._answer: Vectors | None = None
-        self._load = Load()
+        self._embedder = Embedder(gives_way=self._rest)
+        self._load = MachineLoad()
 
     def give_way(self, seconds: float) -> None:
         """Somebody types: rest for so long, at once. From any thread."""
         if self._typing.ask(seconds):
-            self._own.interrupt()
+            self._embedder.interrupt()
 
     def run(self) -> None:
         """Work until the input ends."""
@@ -156,7 +147,7 @@ class Indexer:
         self._dirty = False
         self._say("building")
 
-        def heard(progress: Progress) -> None:
+        def heard(progress: BuildProgress) -> None:
             self._say("building", progress.done, progress.total, often=True)
 
         report = self._keeper.build(heard)
@@ -176,34 +167,13 @@ class Indexer:
 
         self._load.rested()
         self._counts = self._held()
-        try:
-            self._keeper.embed(self._near, heard, self._gives_way)
-        except NotEmbedded as error:
-            if not self._closing:
-                self._say("ready", detail=str(error))
-                self._wait(RETRY_SECONDS)
-            return
+        self._keeper.embed(self._near, heard, self._gives_way)
         if not (self._dirty or self._paused or self._closing):
-            self._say("ready", detail=" ".join(filter(None, (self._detail, self._left_out))))
+            lacking = NOT_INSTALLED if self._start.vectors and not is_installed() else ""
+            said = filter(None, (self._detail, self._left_out, lacking))
+            self._say("ready", detail=" ".join(said))
             self._detail = ""
             self._wait(None)
-
-    def _asked_embedder(self) -> AskedEmbedder:
-        """The server embeds; what else comes in meanwhile is served."""
-
-        def ask(texts: Sequence[str]) -> Sequence[Sequence[float]]:
-            self._asked += 1
-            self._answer = None
-            self._tell(Wanted(number=self._asked, texts=tuple(texts)))
-            while self._answer is None and not self._closing:
-                self._serve(self._inbox.get())
-            self._rest()
-            answer = self._answer
-            if answer is None or answer.why:
-                raise NotEmbedded(answer.why if answer is not None else "The indexer ends.")
-            return answer.rows
-
-        return AskedEmbedder(self._start.embedder, ask)
 
     def _gives_way(self) -> bool:
         """Rest when others need the machine; whether to leave off embedding."""
@@ -259,12 +229,10 @@ class Indexer:
                 self._paused = on
             case Near(paths=paths):
                 self._near = paths
-            case Buffer(path=path, text=text):
+            case OpenBuffer(path=path, text=text):
                 self._buffer(path, text)
             case Changed(paths=paths):
                 self._changed(paths)
-            case Vectors(number=number):
-                self._answer = message if number == self._asked else None
             case GiveWay() | Start():
                 pass  # heard before they came here
 
@@ -325,7 +293,7 @@ class Indexer:
         if looked == self._looked:
             return self._counts  # asked every two seconds, and mostly nothing has happened
         try:
-            reader = Reader(self._workspace.place.file)
+            reader = SqliteReader(self._workspace.place.file)
         except IndexUnusable:
             return 0, 0, 0  # the other one has only begun
         try:
@@ -371,18 +339,17 @@ def main() -> None:
         raise SystemExit("the first message must say what to index")
     inbox: queue.Queue[Message | None] = queue.Queue()
 
-    def say(told: Told) -> None:
+    def say(told: Status) -> None:
         with contextlib.suppress(BrokenPipeError):
             sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")
             sys.stdout.buffer.flush()
 
     workspace = Workspace(
         root=Path(first.root),
-        place=Place(Path(first.place), first.kept),
+        place=IndexFile(Path(first.place), first.kept),
         exclude=first.exclude,
         max_bytes=first.max_bytes,
         vectors=first.vectors,
-        static=first.static,
     )
     indexers: list[Indexer] = []
 

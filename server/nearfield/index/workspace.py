@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -16,21 +16,19 @@ from typing import TYPE_CHECKING, Self
 import filelock
 
 from nearfield.config.schema import Config
-from nearfield.index.apart import Apart
-from nearfield.index.asked_embedder import AskedEmbedder
-from nearfield.index.builder import Builder, Listener, Report
-from nearfield.index.early_again import make_again
+from nearfield.index.builder import Builder, BuildReport, Listener
 from nearfield.index.early_store import EarlyReader, EarlyWriter
-from nearfield.index.embedder import Embedder
-from nearfield.index.embedding import Embedding
+from nearfield.index.embedder import Embedder, is_installed
+from nearfield.index.embedding import Embedding, make_early
 from nearfield.index.files import Tree
-from nearfield.index.interface import IndexReader, IndexStore
-from nearfield.index.schema_store import Place, place_of
+from nearfield.index.interface import IndexReader, IndexStore, NotShared
+from nearfield.index.parser_process import ParserProcess
+from nearfield.index.schema_store import IndexFile, place_of
 from nearfield.index.search import Searcher, TextEmbedder
-from nearfield.index.search_store import Reader
-from nearfield.index.shared import Shared, shared_of
-from nearfield.index.static_choice import StaticChoice, chosen
-from nearfield.index.store import Store
+from nearfield.index.search_store import SqliteReader
+from nearfield.index.shared import Shared, shared_of, stores_of
+from nearfield.index.static_embedder import StaticEmbedder
+from nearfield.index.store import SqliteStore
 
 if TYPE_CHECKING:
     from nearfield.index.here import Team
@@ -41,21 +39,16 @@ class Workspace:
     """What an index is of, and how: `root` is a folder, `place` where the index is kept."""
 
     root: Path
-    place: Place
+    place: IndexFile
     exclude: tuple[str, ...]
     max_bytes: int
     vectors: bool
-    embedder: str = ""
-    """The provider that makes the vectors, with its model, "" for the one that is shipped."""
     shared: Shared | None = None
     """The team's index, where that may hold this workspace; see `settled`."""
-    static: StaticChoice = field(default_factory=StaticChoice)
-    """What makes the early vectors."""
 
     @classmethod
     def of(cls, root: Path, config: Config, cache: Path) -> Workspace:
-        """The workspace under the user's settings; makes the cache folder. Tries the static
-        embedding that they name."""
+        """Return the workspace under the user's settings; makes the cache folder."""
         shared = shared_of(root, config)
         kept_back: list[str] = []
         if shared is not None and shared.role == "build":
@@ -67,9 +60,7 @@ class Workspace:
             exclude=(*config.files.exclude, *config.index.exclude, *kept_back),
             max_bytes=config.index.max_file_bytes,
             vectors=config.index.vectors,
-            embedder=_embedder_of(config),
             shared=shared,
-            static=chosen(config.index.static_model) if config.index.vectors else StaticChoice(),
         )
 
     @property
@@ -83,19 +74,17 @@ class Workspace:
         from nearfield.index.here import Team
 
         assert self.shared is not None  # noqa: S101 - only then there is a part
-        return Part(
+        return LocalPart(
             root=self.root,
             place=self._part_place,
             exclude=self.exclude,
             max_bytes=self.max_bytes,
             vectors=self.vectors,
-            embedder=self.embedder,
-            static=self.static,
             team=Team(self.shared, Path(os.path.realpath(self.root))),
         )
 
     @property
-    def _part_place(self) -> Place:
+    def _part_place(self) -> IndexFile:
         file = self.place.file
         return replace(self.place, file=file.with_name(f"{file.stem}.here.db"))
 
@@ -118,10 +107,8 @@ class Workspace:
         cannot be asked."""
         if self.shared is None or self.shared.role == "build":
             return self
-        from nearfield.index.postgres.schema_store import NotShared, reading
-
         try:
-            reading(self.shared).close()
+            stores_of(self.shared).reader(self.shared).close()
         except NotShared:
             return replace(self, shared=None)
         return self
@@ -129,30 +116,32 @@ class Workspace:
     def reader(self) -> IndexReader:
         """For reading what is there; raises `IndexUnusable` when there is no index yet."""
         if self.shared is None:
-            return Reader(self.place.file)
+            return SqliteReader(self.place.file)
         from nearfield.index.overlaid import Overlaid
-        from nearfield.index.postgres.schema_store import NotShared
-        from nearfield.index.postgres.search_store import PostgresReader
 
+        stores = stores_of(self.shared)
         if self.shared.role == "build":
-            return PostgresReader(self.shared)
+            return stores.reader(self.shared)
         try:
-            return Overlaid(PostgresReader(self.shared), self._part_place.file)
+            return Overlaid(stores.reader(self.shared), self._part_place.file)
         except NotShared:
-            return Reader(self.place.file)
+            return SqliteReader(self.place.file)
 
     def taken(self) -> tuple[IndexStore, Callable[[], None]] | None:
         """For writing, with what lets go of it; None while another one builds, or when only others
         may. Raises `IndexUnusable`."""
         if self.shared is not None:
-            return _taken_shared(self.shared)
+            if self.shared.role != "build":
+                return None
+            shared = stores_of(self.shared).taken(self.shared)
+            return None if shared is None else (shared, shared.close)
         lock = filelock.FileLock(self.place.lock, timeout=0, mode=0o600)
         try:
             lock.acquire()
         except filelock.Timeout:
             return None
         try:
-            store = Store(self.place.file)
+            store = SqliteStore(self.place.file)
         except BaseException:
             lock.release()
             raise
@@ -163,25 +152,21 @@ class Workspace:
 
         return store, release
 
-    def searcher(
-        self, embedder: Embedder | None = None, preferred: AskedEmbedder | None = None
-    ) -> Searcher:
-        """For searching; raises `IndexUnusable` when there is no index yet. `preferred` is what
-        makes the vectors instead of the shipped model, where that is so."""
+    def searcher(self, embedder: Embedder | None = None) -> Searcher:
+        """Return a searcher of the index. Raises `IndexUnusable` when there is none yet."""
         reader = self.reader()
         if not self.vectors:
             return Searcher(self.tree.root, reader, None, max_bytes=self.max_bytes)
         early = None
-        if isinstance(reader, Reader):
-            early = EarlyReader(self.place.early, self.static.embedder(), reader.connection)
-        embedder = embedder or Embedder()
+        if isinstance(reader, SqliteReader):
+            early = EarlyReader(self.place.early, StaticEmbedder(), reader.connection)
         return Searcher(
-            self.tree.root, reader, embedder, preferred, early, max_bytes=self.max_bytes
+            self.tree.root, reader, embedder or Embedder(), early, max_bytes=self.max_bytes
         )
 
 
 @dataclass(frozen=True)
-class Part(Workspace):
+class LocalPart(Workspace):
     """See `Workspace.part`."""
 
     team: Team | None = None
@@ -193,24 +178,6 @@ class Part(Workspace):
 
         assert self.team is not None  # noqa: S101 - `part` has given it
         return HereTree(self.team.root, self.exclude, self.max_bytes, self.team)
-
-
-def _taken_shared(shared: Shared) -> tuple[IndexStore, Callable[[], None]] | None:
-    if shared.role != "build":
-        return None
-    from nearfield.index.postgres.store import PostgresStore
-
-    store = PostgresStore.taken(shared)
-    return None if store is None else (store, store.close)
-
-
-def _embedder_of(config: Config) -> str:
-    """Vectors of another model are others, though it is the same provider."""
-    name = config.index.embedder
-    if not name:
-        return ""
-    settings = config.providers.get(name)
-    return f"{name}/{settings.model if settings is not None else config.models.complete}"
 
 
 class Keeper:
@@ -230,10 +197,12 @@ class Keeper:
         self._workspace = workspace
         self._stop = stop
         self._holder = holder
-        self._embedder: TextEmbedder = embedder or Embedder(threads)
+        self._embedder: TextEmbedder | None = embedder
+        if embedder is None and is_installed():
+            self._embedder = Embedder(threads)
         self._store: IndexStore | None = None
-        self._static = workspace.static.embedder()
-        self._apart = Apart()
+        self._static = StaticEmbedder()
+        self._apart = ParserProcess()
         self._early: EarlyWriter | None = None
         if workspace.vectors and workspace.shared is None:
             self._early = EarlyWriter(workspace.place.early, self._static)
@@ -281,16 +250,14 @@ class Keeper:
 
     @property
     def said(self) -> str:
-        """What happened to an older index, and why a setting was not followed; "" mostly."""
-        if self._store is None:
-            return ""
-        return " ".join(filter(None, (self._store.said, self._workspace.static.problem)))
+        """Return what happened to an older index, "" mostly."""
+        return self._store.said if self._store is not None else ""
 
     def counts(self) -> tuple[int, int, int]:
         """How many files, chunks and vectors there are."""
         return self._store.counts() if self._store is not None else (0, 0, 0)
 
-    def build(self, listener: Listener | None = None) -> Report:
+    def build(self, listener: Listener | None = None) -> BuildReport:
         """Names and text, with their early vectors."""
         report = self.builder.build(listener)
         if not (report.stopped or self._make_early()):
@@ -306,17 +273,19 @@ class Keeper:
         """Early vectors of what an earlier build has read, once; False when it was stopped."""
         if self._early is None or self._store is None or self._whole:
             return True
-        # Only asked what has no vector, for which their length does not matter.
-        vectors = self._store.vectors(self._embedder.name, self._static.dimensions)
+        # Asked only what has no vector, for which the dimensions do not matter.
+        name = self._embedder.name if self._embedder is not None else ""
+        vectors = self._store.vectors(name, self._static.dimensions)
         reader = self._workspace.reader()
         try:
-            self._whole = make_again(
+            self._whole = make_early(
                 self._workspace.tree,
                 reader,
                 vectors,
                 self._early,
                 self._stop,
                 self._apart.understand,
+                permanent=self._embedder is None,
             )
         finally:
             reader.close()
@@ -329,9 +298,9 @@ class Keeper:
         stop: Callable[[], bool] | None = None,
     ) -> int:
         """Vectors, until none is missing or `stop` says so; returns how many were made. `listener`
-        hears how many of these there are and shall be in the end. Raises `NotEmbedded` when the
-        embedder is not the shipped one and cannot be had."""
-        if not self._workspace.vectors or self._store is None:
+        hears how many of these there are and shall be in the end. Without ONNX Runtime there are
+        none to make."""
+        if not self._workspace.vectors or self._store is None or self._embedder is None:
             return 0
         vectors = self._store.vectors(self._embedder.name, self._embedder.dimensions)
         reader = self._workspace.reader()

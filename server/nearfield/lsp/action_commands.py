@@ -31,7 +31,7 @@ from nearfield.lsp.session import Session
 from nearfield.lsp.work import Report, shown_work
 
 if TYPE_CHECKING:
-    from nearfield.features.code_actions.proposal import FileChange, Problem, Proposal, Wish
+    from nearfield.features.code_actions.proposal import ActionRequest, FileChange, Proposal
     from nearfield.features.service import Service
     from nearfield.types import Snapshot, Span
 
@@ -91,16 +91,17 @@ async def work(session: Session, params: ActionParams) -> Proposal:
         return await _of_now(session, service, proposal)
 
 
-def wish_of(session: Session, params: ActionParams) -> Wish:
+def wish_of(session: Session, params: ActionParams) -> ActionRequest:
     """The params in the inside's words. Raises `JsonRpcInvalidParams` and `EditRefused`."""
-    from nearfield.features.code_actions.proposal import Problem, Wish
+    from nearfield.features.code_actions.proposal import ActionRequest
+    from nearfield.features.diagnostics import Diagnostic
 
     spans = _Spans(session, params)
     problems = [*params.diagnostics, *([params.diagnostic] if params.diagnostic else [])]
     found = tuple(
-        Problem(_words(one.message), spans.of(one.range), one.source or "") for one in problems
+        Diagnostic(spans.of(one.range), _words(one.message), one.source or "") for one in problems
     )
-    return Wish(
+    return ActionRequest(
         params.action,
         spans.now,
         spans.of(params.range),
@@ -131,7 +132,7 @@ class _Spans:
 
     def of(self, where: WireRange) -> Span:
         """The offsets of `where` now. Raises `EditRefused` when its lines have changed."""
-        from nearfield.features.code_actions.rebase import rebased_span
+        from nearfield.features.code_actions.proposal import rebased_span
 
         start, end = (types.Position(p.line, p.character) for p in (where.start, where.end))
         text = self._then.text
@@ -236,14 +237,3 @@ def _words(message: Any) -> str:
     if isinstance(message, dict):
         return str(message.get("value", ""))
     return str(message)
-
-
-def problem_of(session: Session, uri: str, diagnostic: types.Diagnostic) -> Problem:
-    """A client's diagnostic in the inside's words."""
-    from nearfield.features.code_actions.proposal import Problem
-
-    document = document_of(session, uri)
-    span: Span = document.span_of(diagnostic.range, session.protocol.encoding)
-    message: Any = diagnostic.message
-    text = message if isinstance(message, str) else str(message.value)
-    return Problem(text, span, diagnostic.source or "")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from nearfield.features.chat.protocol import Allow, Change, Problem, Question, Refused
+from nearfield.features.chat.protocol import Allow, Change, Question, Refused
 from nearfield.files.lines import line_number
 from nearfield.lsp.action_commands import edit_of
 from nearfield.lsp.offers import CHOICES, opted_in
@@ -24,6 +24,7 @@ from nearfield.lsp.questions import ask_client, spoken
 from nearfield.lsp.session import Session
 
 if TYPE_CHECKING:
+    from nearfield.features.diagnostics import Diagnostic
     from nearfield.lsp.documents import Document
     from nearfield.routing.consent import Consent
     from nearfield.routing.request_context import Offer
@@ -91,15 +92,13 @@ class EditorHost:
         document = self._document(path)
         return document.text if document is not None else None
 
-    def problems(self, path: str) -> Sequence[Problem]:
+    def diagnostics(self, path: str) -> Sequence[tuple[int, Diagnostic]]:
         """What other servers have said of it, as far as the client has told."""
         document, service = self._document(path), self._session.running_service
         if document is None or service is None:
             return ()
         return [
-            Problem(
-                line_number(document.text, one.span.start), one.severity, one.message, one.source
-            )
+            (line_number(document.text, one.span.start), one)
             for one in service.explainer.problems.at(document.uri)
         ]
 
@@ -133,7 +132,9 @@ class EditorHost:
             path=change.path,
             version=document.version if document is not None else None,
             before=before,
-            changes=tuple(proposal.Change(e, confirm=True) for e in hunks(before, change.after)),
+            changes=tuple(
+                proposal.ProposedEdit(e, confirm=True) for e in hunks(before, change.after)
+            ),
             new=change.before is None,
         )
         return edit_of(self._session, proposal.Proposal(change.title, (file,)))

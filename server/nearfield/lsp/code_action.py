@@ -15,13 +15,14 @@ from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from nearfield.lsp import wire
-from nearfield.lsp.action_commands import ACTION, REWRITE, ActionParams, edit_of, problem_of, work
+from nearfield.lsp.action_commands import ACTION, REWRITE, ActionParams, edit_of, work
+from nearfield.lsp.explain import told_diagnostic
 from nearfield.lsp.offers import opted_in
 from nearfield.lsp.session import Session
 from nearfield.tasks import run_task
 
 if TYPE_CHECKING:
-    from nearfield.features.code_actions.menu import Entry
+    from nearfield.features.code_actions.menu import MenuEntry
 
 ASKS = "nearfieldInput"
 """What a client says under `experimental` when it asks the user for the instruction or the name
@@ -80,7 +81,7 @@ async def _own(session: Session, params: types.CodeActionParams) -> list[types.C
         del session.offered[next(iter(session.offered))]
     span = document.span_of(params.range, session.protocol.encoding)
     given = params.context.diagnostics
-    problems = [problem_of(session, uri, one) for one in given]
+    problems = [told_diagnostic(document, one, session.protocol.encoding) for one in given]
     can = _Client(session.protocol.client_capabilities)
     return [
         action
@@ -104,7 +105,7 @@ class _Client:
 
 
 def _action(
-    entry: Entry, params: types.CodeActionParams, version: int | None, can: _Client
+    entry: MenuEntry, params: types.CodeActionParams, version: int | None, can: _Client
 ) -> types.CodeAction | None:
     """`entry` for the client; None for what it cannot show or do."""
     if entry.disabled:

@@ -28,7 +28,7 @@ from nearfield.lsp.work import shown_work
 from nearfield.types import Span
 
 if TYPE_CHECKING:
-    from nearfield.features.hover.subject import Problem
+    from nearfield.features.diagnostics import Diagnostic
     from nearfield.features.remote_choice import RemoteChoice
 
 EXPLAIN = "nearfield.explain"
@@ -101,7 +101,7 @@ def register(server: LanguageServer, session: Session) -> None:
             return []
         encoding = session.protocol.encoding
         span = document.span_of(params.range, encoding)
-        problems = [problem_of(document, one, encoding) for one in params.context.diagnostics]
+        problems = [told_diagnostic(document, one, encoding) for one in params.context.diagnostics]
         service.explainer.problems.tell(document.uri, span, problems)
         service.explainer.rest(document.snapshot(), span.start)
         arguments = {
@@ -158,14 +158,15 @@ def elsewhere_of(session: Session, provider: str) -> RemoteChoice | None:
     return RemoteChoice(provider, asker(session)) if provider else None
 
 
-def problem_of(document: Document, one: types.Diagnostic, encoding: str) -> Problem:
-    """A diagnostic of any server's as features know it."""
-    from nearfield.features.hover.subject import Problem
+def told_diagnostic(document: Document, one: types.Diagnostic, encoding: str) -> Diagnostic:
+    """Return a diagnostic of any server as the features know it."""
+    from nearfield.features.diagnostics import Diagnostic
 
     severities = {1: "error", 2: "warning", 3: "information", 4: "hint"}
-    return Problem(
+    message: Any = one.message  # may be marked up
+    return Diagnostic(
         document.span_of(one.range, encoding),
-        one.message,
+        message if isinstance(message, str) else str(message.value),
         one.source or "",
         "" if one.code is None else str(one.code),
         severities.get(int(one.severity or 1), "error"),

@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 from lsprotocol import types, validators
 
-from nearfield.coerce import NOTHING, Coercion, Field
+from nearfield.coerce import MISSING, Coercion, Field
 
 NO_VERSION = validators.INTEGER_MIN_VALUE
 """Stands for the version of a document whose client tells none; lsprotocol has no null there."""
@@ -75,7 +75,7 @@ def _fields(kind: Any) -> Sequence[Field] | None:
             name := _camel(one.name),
             hints[one.name],
             one.default is attrs.NOTHING or (kind, name) in _DECISIVE,
-            _DEFAULTS.get((kind, name), NOTHING),
+            _DEFAULTS.get((kind, name), MISSING),
             _bounds(one),
             # For places, clients write the largest number that they have; a version is right or
             # wrong, and so is a process.

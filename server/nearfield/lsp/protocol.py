@@ -39,7 +39,7 @@ from pygls.exceptions import (
 )
 from pygls.protocol import LanguageServerProtocol
 
-from nearfield.coerce import Unfit
+from nearfield.coerce import CoercionError
 from nearfield.errors import NearfieldError
 from nearfield.lsp import frames
 from nearfield.lsp.frames import Garbage
@@ -208,9 +208,9 @@ class NearfieldProtocol(LanguageServerProtocol):
             if kind is types.InitializeParams:
                 return self._structure_initialize(params)
             return self._converter.structure(
-                PARAMS.of(kind, {} if params is None else params), kind
+                PARAMS.coerce(kind, {} if params is None else params), kind
             )
-        except Unfit as error:
+        except CoercionError as error:
             what = f"The params are not as LSP says: missing or wrong @ {error.place}."
             raise JsonRpcInvalidParams(what) from error
         except _UNREADABLE as error:
@@ -221,7 +221,7 @@ class NearfieldProtocol(LanguageServerProtocol):
         """`initialize` decides about the whole session: what cannot be read of it is left out."""
         if not isinstance(params, dict):
             params = {}
-        params = PARAMS.of(types.InitializeParams, params)
+        params = PARAMS.coerce(types.InitializeParams, params)
         needed: dict[str, Any] = {"processId": None, "capabilities": {}}
         capabilities = params.get("capabilities")
         if isinstance(capabilities, dict):

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
+from nearfield.features.diagnostics import OWN_SOURCE
 from nearfield.files.lines import line_number
 from nearfield.files.uris import path_of
 from nearfield.lsp import convert, wire
@@ -39,14 +39,13 @@ from nearfield.terminal import printable
 from nearfield.types import Edit, Snapshot, Span
 
 if TYPE_CHECKING:
-    from nearfield.features.review.findings import Finding
-    from nearfield.features.review.pieces import Piece
+    from nearfield.features.review.findings import ReviewFinding
+    from nearfield.features.review.pieces import ReviewPiece
     from nearfield.features.review.reviewer import Review
     from nearfield.features.service import Service
 
 REVIEW = "nearfield.review"
 CLEAR = "nearfield.clearReview"
-SOURCE = "nearfield review"
 TITLE_CHARS = 72
 
 _SEVERITIES = {
@@ -186,7 +185,7 @@ class Findings:
             )
         return actions
 
-    def _found(self, uri: str) -> list[tuple[Finding, types.Diagnostic]]:
+    def _found(self, uri: str) -> list[tuple[ReviewFinding, types.Diagnostic]]:
         service = self._session.running_service
         if service is None:
             return []
@@ -200,15 +199,15 @@ class Findings:
         ]
 
     def _fix(
-        self, document: Document, finding: Finding, diagnostic: types.Diagnostic
+        self, document: Document, finding: ReviewFinding, diagnostic: types.Diagnostic
     ) -> types.CodeAction:
         """The edits that put the finding's replacement in, no larger than what changes."""
         from nearfield.features.code_actions.hunks import hunks
-        from nearfield.features.code_actions.proposal import Change, FileChange, Proposal
+        from nearfield.features.code_actions.proposal import FileChange, Proposal, ProposedEdit
 
         at = finding.span.start
         changes = tuple(
-            Change(Edit(Span(at + edit.span.start, at + edit.span.end), edit.text))
+            ProposedEdit(Edit(Span(at + edit.span.start, at + edit.span.end), edit.text))
             for edit in hunks(document.text[at : finding.span.end], finding.replacement or "")
         )
         what = finding.suggestion or finding.message
@@ -223,14 +222,14 @@ class Findings:
         )
 
 
-def diagnostic_of(finding: Finding, where: types.Range) -> types.Diagnostic:
+def diagnostic_of(finding: ReviewFinding, where: types.Range) -> types.Diagnostic:
     """A finding as a diagnostic; its id is in `data`."""
     suggestion = f"\n{finding.suggestion}" if finding.suggestion else ""
     return types.Diagnostic(
         where,
         printable(finding.message + suggestion),
         severity=_SEVERITIES[finding.severity.value],
-        source=SOURCE,
+        source=OWN_SOURCE,
         data={"finding": finding.id},
     )
 
@@ -253,47 +252,40 @@ async def _review_document(
 
     shown = partial(_put, session, service)
     elsewhere = elsewhere_of(session, params.provider)
-    return await service.reviewer.review(snapshot, rows, None, shown, progress, elsewhere=elsewhere)
+    return await service.reviewer.review(
+        snapshot, rows, on_found=shown, on_piece=progress, elsewhere=elsewhere
+    )
 
 
 async def _review_diff(
     session: Session, service: Service, params: ReviewParams, report: Report
 ) -> Review:
-    from nearfield.errors import NearfieldError
-    from nearfield.features.review.diff import changed_files
-    from nearfield.features.review.reviewer import Review, snapshot_of
-    from nearfield.index.files import readable
+    from nearfield.files.git_diff import changed_files
 
     folder = _folder(session, params.workspace)
     report("asking git", None)
     files = await changed_files(folder, params.ref)
-    review = Review()
-    readable_files = readable(folder, service.config.files.exclude)
-    elsewhere = elsewhere_of(session, params.provider)
-    for number, file in enumerate(files):
-        name = file.path.name
-        report(name, number / len(files))
-        try:
-            snapshot = await asyncio.to_thread(snapshot_of, file.path, folder, readable_files)
-        except NearfieldError as error:
-            review.left_out.append(f"{name}: {error.message}")
-            continue
+
+    def is_unsaved(snapshot: Snapshot) -> bool:
         document = session.documents.get(snapshot.uri)
-        if document is not None and document.text != snapshot.text:
-            review.left_out.append(f"{name}: it has changes that are not saved")
-            continue
-        if why := service.reviewer.left_out(snapshot):
-            review.left_out.append(f"{name}: {why}")
-            continue
-        service.reviewer.board.clear(snapshot.uri)
-        await service.reviewer.review(
-            snapshot, None, file.rows, partial(_put, session, service), None, review, elsewhere
-        )
-    return review
+        return document is not None and document.text != snapshot.text
+
+    return await service.reviewer.review_files(
+        files,
+        folder,
+        on_found=partial(_put, session, service),
+        on_file=lambda number, path: report(path.name, number / len(files)),
+        is_unsaved=is_unsaved,
+        elsewhere=elsewhere_of(session, params.provider),
+    )
 
 
 def _put(
-    session: Session, service: Service, snapshot: Snapshot, piece: Piece, fresh: list[Finding]
+    session: Session,
+    service: Service,
+    snapshot: Snapshot,
+    piece: ReviewPiece,
+    fresh: list[ReviewFinding],
 ) -> None:
     """Show what was found in a piece, where it is now."""
     document = session.documents.get(snapshot.uri)

@@ -46,8 +46,6 @@ def register(server: LanguageServer, session: Session) -> None:
         def say_index(index: IndexState) -> None:
             """Once for each state; how far it is shows in the progress, or to who asks."""
             nonlocal said
-            if index.problem:
-                session.notice(f"Nearfield: {index.problem}")
             if index.state != said:
                 said = index.state
                 session.protocol.notify(STATUS, as_dict(service.status, index, service.last))

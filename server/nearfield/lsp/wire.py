@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 from pygls.exceptions import JsonRpcInvalidParams
 
-from nearfield.coerce import Unfit, convert
+from nearfield.coerce import CoercionError, convert
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -17,7 +17,7 @@ def read(kind: type[T], params: Any) -> T:
     JsonRpcInvalidParams, which names the field and not its value."""
     try:
         return convert(kind, {} if params is None else params)
-    except Unfit as error:
+    except CoercionError as error:
         what = f"The params are wrong: missing or unfit @ {error.place}."
         raise JsonRpcInvalidParams(what) from error
     except msgspec.ValidationError as error:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from lsprotocol import types
 
-from nearfield.features.code_actions.proposal import Change, FileChange, Proposal
+from nearfield.features.code_actions.proposal import FileChange, Proposal, ProposedEdit
 from nearfield.lsp import convert
 from nearfield.lsp.lines import LineTable
 
@@ -58,13 +58,15 @@ def _with_lines(files: Sequence[FileChange]) -> list[tuple[FileChange, LineTable
     return [(file, LineTable(file.before)) for file in files]
 
 
-def _plain(change: Change, file: FileChange, lines: LineTable, encoding: str) -> types.TextEdit:
+def _plain(
+    change: ProposedEdit, file: FileChange, lines: LineTable, encoding: str
+) -> types.TextEdit:
     where = convert.range_of(file.before, lines, change.edit.span, encoding)
     return types.TextEdit(where, change.edit.text)
 
 
 def _edit(
-    change: Change, file: FileChange, lines: LineTable, encoding: str, annotates: bool
+    change: ProposedEdit, file: FileChange, lines: LineTable, encoding: str, annotates: bool
 ) -> types.TextEdit | types.AnnotatedTextEdit:
     plain = _plain(change, file, lines, encoding)
     if not (annotates and change.confirm):

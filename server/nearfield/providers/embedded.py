@@ -17,6 +17,12 @@ from nearfield.engine.client import Engine, EngineState
 from nearfield.engine.frames import Done, Generate, Loaded, Prefilled, Tokens, Variant
 from nearfield.errors import EngineDied, NotReady, Unsupported
 from nearfield.providers import fim
+from nearfield.providers.estimate import (
+    CHARS_PER_TOKEN,
+    LINE_TOKENS,
+    UNKNOWN_DECODE_RATE,
+    UNKNOWN_PREFILL_RATE,
+)
 from nearfield.providers.tool_text import (
     CLOSE,
     OPEN,
@@ -48,18 +54,9 @@ from nearfield.types import (
     Usage,
 )
 
-PREFILL_SHARE = 0.6
-"""How much of the time until the deadline the prompt may take; the rest is for the answer."""
-
 UNNOTICED_MS = 120.0
 """What evaluating the suffix may cost a keystroke before the typed part is written last instead:
 an answer that comes a quarter of a second later is not seen by somebody who types on."""
-
-UNKNOWN_PREFILL_RATE = 60.0
-"""Tokens a second before anything is measured: a slow laptop's."""
-
-CHARS_PER_TOKEN = 3.3
-"""Of code, in the tokenizers of the catalogue; only for the estimate above."""
 
 _HEALTH = {
     EngineState.READY: HealthState.READY,
@@ -140,7 +137,6 @@ class Embedded:
             context_tokens=info.document_tokens if info else None,
             prefill_rate=rates[0] if rates and rates[0] else None,
             decode_rate=rates[1] if rates and rates[1] else None,
-            prompts=info.documents if info else None,
         )
 
     async def health(self) -> Health:
@@ -156,12 +152,13 @@ class Embedded:
         form is healed."""
         self.start()
         info = await self._engine.ready(request.deadline)
+        variants = self._variants(request, self._template or from_vocabulary(info))
         spec = Generate(
             id=0,
             lane="infill",
             priority=request.priority,
             document=request.document,
-            variants=self._variants(request, self._template or from_vocabulary(info)),
+            variants=[variant for _, variant in variants],
             max_tokens=request.max_tokens,
             stop=list(request.stop),
             single_line=request.single_line,
@@ -170,11 +167,16 @@ class Embedded:
             avoid=list(request.avoid),
             prefill_only=request.prefill_only,
             deadline_ms=_left_ms(request.deadline),
-            prefill_budget_ms=_left_ms(request.deadline) * PREFILL_SHARE,
+            prefill_budget_ms=self._prefill_budget_ms(request.deadline),
         )
         async with aclosing(self._stream(spec, request.deadline)) as stream:
             async for delta in stream:
-                yield delta
+                used = delta.usage.variant if delta.usage else None
+                if delta.usage is None or used is None:
+                    yield delta
+                else:
+                    usage = replace(delta.usage, variant=variants[used][0])
+                    yield replace(delta, usage=usage)
 
     async def edit(self, request: EditRequest) -> AsyncGenerator[Delta]:
         """See `Provider`."""
@@ -188,7 +190,7 @@ class Embedded:
                 lane="infill",
                 priority=request.priority,
                 document=request.document,
-                variants=[_variant(request.segments, -1)],
+                variants=[_variant(request.segments)],
                 max_tokens=request.max_tokens,
                 stop=list(request.stop),
                 temperature=0.0,
@@ -292,7 +294,8 @@ class Embedded:
         """Write what is held of a request's prompt to a file; how many tokens."""
         info = self._engine.status.info
         template = self._template or (from_vocabulary(info) if info else None)
-        return await self._engine.save(request.document, path, self._variants(request, template))
+        variants = [variant for _, variant in self._variants(request, template)]
+        return await self._engine.save(request.document, path, variants)
 
     async def recall(self, document: str, path: str) -> int:
         """Hold for `document` what `keep` wrote; how many tokens, 0 where it is of no use."""
@@ -360,28 +363,48 @@ class Embedded:
             generated_tokens=done.generated_tokens,
             prefill_ms=done.prefill_ms,
             decode_ms=done.decode_ms,
+            variant=done.variant,
         )
         return Delta(finish=finish, usage=usage)
 
-    def _variants(self, request: InfillRequest, template: FimTemplate | None) -> list[Variant]:
-        """The forms of the prompt that may be taken, best first.
+    def _variants(
+        self, request: InfillRequest, template: FimTemplate | None
+    ) -> list[tuple[int | None, Variant]]:
+        """Return the prompts that the worker may choose from, best first, each with the index of
+        the request's variant that it writes (None for the request's own prompt).
 
-        What was written last stands behind the middle token: then only that is evaluated anew at
-        every request, and a new line is begun better (exact match of 60: 33 against 20). In the
-        midst of a line the classic order is better (35 against 29; tests/bench/RESULTS.md, Forms),
-        but its suffix is evaluated at every keystroke: whoever types gets it only where that is
-        not noticed; whoever waits, where the deadline affords it.
+        With what was written last after the middle token, only that is evaluated at each request,
+        and a new line is begun better (exact match of 60: 33 against 20). In the middle of a line
+        the classic order is better (35 against 29; tests/bench/RESULTS.md, Forms), but its suffix
+        is evaluated at each keystroke. So a user who types gets it only where that is not noticed,
+        a user who waits where the deadline affords it.
         """
         psm = template is not None and template.order == "psm"
-        last = (request.written or request.typed) if psm else ""
-        forms = [fim.render(template, request, last=last)]
-        if psm and request.typed.strip():
-            classic = fim.render(template, request)
-            if request.patient:
-                forms.insert(0, classic)
-            elif self._suffix_ms(request) <= UNNOTICED_MS:
-                forms = [classic]
-        return [_variant(form, fim.heal_index(template, request, form)) for form in forms]
+        variants: list[tuple[int | None, Variant]] = []
+        for i, variant in enumerate(request.variants or (None,)):
+            one = request if variant is None else request.with_variant(variant)
+            last = (one.written or one.typed) if psm else ""
+            forms = [fim.render(template, one, last=last)]
+            if psm and one.typed.strip():
+                classic = fim.render(template, one)
+                if one.patient:
+                    forms.insert(0, classic)
+                elif self._suffix_ms(one) <= UNNOTICED_MS:
+                    forms = [classic]
+            index, extra = (None, 0) if variant is None else (i, variant.max_extra_tokens)
+            variants += [
+                (index, _variant(form, fim.heal_index(template, one, form), extra))
+                for form in forms
+            ]
+        return variants
+
+    def _prefill_budget_ms(self, deadline: float | None) -> float:
+        """Return the milliseconds that the prompt may take so that a line can be written before
+        `deadline`; 0 for no limit."""
+        if deadline is None:
+            return 0.0
+        line_ms = LINE_TOKENS * 1000 / (self.capabilities.decode_rate or UNKNOWN_DECODE_RATE)
+        return max(1.0, _left_ms(deadline) - line_ms)
 
     def _suffix_ms(self, request: InfillRequest) -> float:
         rate = self.capabilities.prefill_rate or UNKNOWN_PREFILL_RATE
@@ -412,6 +435,7 @@ def _so_far(usage: Usage, event: Prefilled | Tokens) -> Usage:
             evaluated_tokens=event.evaluated_tokens,
             reused_tokens=event.reused_tokens,
             prefill_ms=event.prefill_ms,
+            variant=event.variant,
         )
     return replace(
         usage,
@@ -420,8 +444,8 @@ def _so_far(usage: Usage, event: Prefilled | Tokens) -> Usage:
     )
 
 
-def _variant(segments: tuple[Segment, ...], heal: int) -> Variant:
-    return Variant([(segment.text, segment.special) for segment in segments], heal)
+def _variant(segments: Sequence[Segment], heal: int = -1, max_extra_tokens: int = 0) -> Variant:
+    return Variant([(s.text, s.special) for s in segments], heal, max_extra_tokens)
 
 
 def _left_ms(deadline: float | None) -> float:

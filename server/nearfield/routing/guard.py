@@ -241,6 +241,7 @@ class Guard:
                 snippets=shown,
                 path=_inside(request.path, context.workspace),
                 document=_anonymous(context.workspace + request.document),
+                variants=(),
             )
         elif isinstance(request, EditRequest):
             if why := withheld.why(context.workspace, request.path):

@@ -150,6 +150,7 @@ def redact_infill(
         stop=tuple(rest[:stops]),
         snippets=snippets,
         typed=prefix.rpartition("\n")[2] if request.typed else "",
+        variants=(),
     )
     return clean_request, redactions
 

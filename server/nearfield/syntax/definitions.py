@@ -1,7 +1,7 @@
-"""The unit that an action works on: the smallest function, method, class or block around a place.
+"""Definitions, and the unit of an action: the smallest function, method, class or block at a place.
 
-A unit is whole lines. What shares a line with other code is no unit; what is around it is. In a
-language without a tree it is the paragraph.
+A unit is whole lines; a definition that shares a line with other code is none, but the code around
+it may be. In a language without a tree the unit is the paragraph.
 """
 
 from __future__ import annotations
@@ -13,27 +13,31 @@ from itertools import pairwise
 
 import tree_sitter
 
+from nearfield.files.lines import line_end, line_start
 from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Span
 
 __all__ = [
-    "Form",
+    "DefinitionParts",
     "Unit",
+    "dropped",
     "form_of",
     "functions_of",
+    "is_local",
     "name_node",
     "name_of",
     "named_scopes",
     "node_of",
     "outermost",
     "parameters",
+    "trimmed",
     "unit_at",
     "whole_lines",
 ]
 
-WIDE = 1_000
-"""Children of one node that are taken as a list."""
+MAX_LISTED = 1_000
+"""Children of one node that are listed at once."""
 
 WRAPPERS = frozenset(
     {
@@ -53,9 +57,9 @@ _TAIL = re.compile(r"[ \t]*+[;,]?[ \t]*+(?://[^\r\n]*|#[^\r\n]*)?(?=\r|\n|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class DefinitionParts:
     """A definition in its parts, which joined are its text: `lead` (decorators, `export`, the name
-    of what it is assigned to), `head` up to the body, `body`, and `tail`, the mark behind it."""
+    that it is assigned to), `head` up to the body, `body`, and `tail`, the mark after it."""
 
     lead: str
     head: str
@@ -65,38 +69,38 @@ class Form:
 
     @property
     def signature(self) -> str:
-        """The head without what may be written in several ways: blanks and a last comma."""
+        """The head without blanks and a last comma, which may be written in several ways."""
         head = self.head
-        if ":" in head and "#" in head:  # Python: a comment behind the colon
+        if ":" in head and "#" in head:  # Python: a comment after the colon
             head = re.sub(r"#[^\n]*", "", head)
         return re.sub(r",(?=[)\]])", "", re.sub(r"\s+", "", head)).rstrip("{:")
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The whole definition."""
         return self.lead + self.head + self.body + self.tail
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
     """`span` covers whole lines, from the first one's start to the last one's visible end. `kind`
-    is "function", "class" or "block"; a block has no `name` and no `form`. `parent` is the name of
-    the class around a method, `indent` the white space of its first line."""
+    is "function", "class" or "block"; a block has no `name` and no `form`. `parent` is the class
+    around a method, `indent` the white space of its first line."""
 
     span: Span
     kind: str
     name: str = ""
-    form: Form | None = None
+    form: DefinitionParts | None = None
     parent: str = ""
     indent: str = ""
 
     def text(self, document: str) -> str:
-        """The unit's lines in `document`."""
+        """Return the unit's lines in `document`."""
         return document[self.span.start : self.span.end]
 
 
 def unit_at(parsed: Parsed | None, text: str, span: Span, kinds: str = "function class") -> Unit:
-    """The smallest unit of `kinds` that holds `span` of `text`, else the statements that do."""
+    """Return the smallest unit of `kinds` that holds `span` of `text`, else its statements."""
     if parsed is None:
         return _paragraph(text, span)
     span = _visible(text, span)
@@ -121,15 +125,15 @@ def unit_at(parsed: Parsed | None, text: str, span: Span, kinds: str = "function
 
 
 def outermost(node: tree_sitter.Node) -> tree_sitter.Node:
-    """`node` with the decorators and the declaration around it."""
+    """Return `node` with the decorators and the declaration around it."""
     while node.parent is not None and node.parent.type in WRAPPERS:
         node = node.parent
     return node
 
 
 def name_node(node: tree_sitter.Node) -> tree_sitter.Node | None:
-    """The node of the name of a definition; of a function without one, that of the variable or
-    field it is assigned to."""
+    """Return the node of a definition's name; for a function without one, that of the variable or
+    field that it is assigned to."""
     found = node.child_by_field_name("name")
     if found is not None:
         return found
@@ -151,25 +155,25 @@ def name_node(node: tree_sitter.Node) -> tree_sitter.Node | None:
 
 
 def name_of(parsed: Parsed, node: tree_sitter.Node) -> str:
-    """The name of a definition, "" for none."""
+    """Return the name of a definition, "" for none."""
     found = name_node(node)
     return "" if found is None else _source(parsed, found)
 
 
-def form_of(parsed: Parsed, node: tree_sitter.Node, start: int, end: int) -> Form:
-    """The definition `node` in its parts; `start` and `end` are the bytes of all that belongs to
-    it."""
+def form_of(parsed: Parsed, node: tree_sitter.Node, start: int, end: int) -> DefinitionParts:
+    """Return the parts of the definition `node`, whose whole text is the bytes from `start` to
+    `end`."""
     body = node.child_by_field_name("body")
     split = node.end_byte if body is None else body.start_byte
     lead, head, inner, tail = (
         parsed.source[a:b].decode("utf-8", "replace")
         for a, b in pairwise((start, node.start_byte, split, node.end_byte, end))
     )
-    return Form(lead, head, inner, tail, tuple(parameters(parsed, node)))
+    return DefinitionParts(lead, head, inner, tail, tuple(parameters(parsed, node)))
 
 
 def parameters(parsed: Parsed, node: tree_sitter.Node) -> list[str]:
-    """The names of a function's parameters, in order, without types and defaults."""
+    """Return the names of a function's parameters, in order, without types and defaults."""
     held = node.child_by_field_name("parameters") or node.child_by_field_name("parameter")
     if held is None:
         declarator = node.child_by_field_name("declarator")
@@ -193,7 +197,7 @@ def _parameter(parsed: Parsed, node: tree_sitter.Node) -> str:
 
 
 def named_scopes(parsed: Parsed) -> list[tuple[str, tree_sitter.Node]]:
-    """Every function and class with a name, in the order of the text."""
+    """Return every named function and class, in the order of the text."""
     found: list[tuple[str, tree_sitter.Node]] = []
     pending = [parsed.root]
     while pending:
@@ -205,9 +209,9 @@ def named_scopes(parsed: Parsed) -> list[tuple[str, tree_sitter.Node]]:
 
 
 def _named_children(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
-    """Yield the named children of `node`. A list of very many is not made at once: that would hold
-    the interpreter for as long."""
-    if node.child_count <= WIDE:
+    """Yield the named children of `node`, without a list of very many of them, which would block
+    the interpreter."""
+    if node.child_count <= MAX_LISTED:
         yield from node.named_children
         return
     cursor = node.walk()
@@ -219,8 +223,7 @@ def _named_children(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
 
 
 def functions_of(parsed: Parsed) -> list[Span]:
-    """The functions with a name that are on lines of their own, in order; of nested ones the outer
-    one."""
+    """Return the places of the outermost named functions on lines of their own, in order."""
     found: list[Span] = []
     for _, node in named_scopes(parsed):
         if node.type not in parsed.language.functions:
@@ -232,20 +235,42 @@ def functions_of(parsed: Parsed) -> list[Span]:
     return found
 
 
+def dropped(before: Parsed, after: Parsed, unit: str) -> list[str]:
+    """Return the names that `before` defines and `after` does not. A function inside a function may
+    go, as long as `unit`, the new text, no longer uses it."""
+    kept = [name for name, _ in named_scopes(after)]
+    gone: list[str] = []
+    for name, node in named_scopes(before):
+        if name in kept:
+            kept.remove(name)
+        elif not is_local(before, node) or re.search(rf"\b{re.escape(name)}\b", unit):
+            gone.append(name)
+    return list(dict.fromkeys(gone))
+
+
+def is_local(parsed: Parsed, node: tree_sitter.Node) -> bool:
+    """Return whether a definition is inside a named function, and so known only there."""
+    up = node.parent
+    while up is not None:
+        if up.type in parsed.language.functions and name_node(up) is not None:
+            return True
+        up = up.parent
+    return False
+
+
 def node_of(parsed: Parsed, unit: Unit) -> tree_sitter.Node | None:
-    """The definition that `unit` is."""
+    """Return the definition that `unit` is."""
     for name, node in named_scopes(parsed):
-        lines = (
-            whole_lines(parsed.text, parsed.span(outermost(node))) if name == unit.name else None
-        )
-        if lines == unit.span:
+        if name != unit.name:
+            continue
+        if whole_lines(parsed.text, parsed.span(outermost(node))) == unit.span:
             return node
     return None
 
 
 def whole_lines(text: str, span: Span) -> Span | None:
-    """`span` from its first line's start, with the mark and the comment that may end its last; None
-    when other code is on these lines."""
+    """Return `span` from its first line's start, with a mark and a comment at the end of its last
+    line; None if other code is on these lines."""
     start = span.start
     while start and text[start - 1] in " \t":
         start -= 1
@@ -259,7 +284,8 @@ def whole_lines(text: str, span: Span) -> Span | None:
 
 
 def _wrapped(node: tree_sitter.Node, language: Language) -> tree_sitter.Node:
-    """The definition that `node` wraps (the place is in a decorator, at `export`), else itself."""
+    """Return the definition that `node` wraps, for a place in a decorator or at `export`; else
+    `node`."""
     inner = node
     while inner.type in WRAPPERS:
         parts = [c for c in inner.named_children if c.type in WRAPPERS | language.scopes]
@@ -276,7 +302,7 @@ def _kind(node: tree_sitter.Node, language: Language) -> str:
 
 
 def _holding(parsed: Parsed, span: Span) -> list[tree_sitter.Node]:
-    """The nodes that hold all of `span`, from the root inwards."""
+    """Return the nodes that hold all of `span`, from the root inwards."""
     start, end = parsed.byte(span.start), parsed.byte(span.end)
     path = [parsed.root]
     while True:
@@ -294,7 +320,7 @@ def _holding(parsed: Parsed, span: Span) -> list[tree_sitter.Node]:
 
 
 def _parent(parsed: Parsed, path: list[tree_sitter.Node]) -> str:
-    """The name of the innermost class in `path`, unless a function is nearer."""
+    """Return the name of the innermost class in `path`, "" if a function is nearer."""
     for node in reversed(path):
         kind = _kind(node, parsed.language)
         if kind == "function":
@@ -305,7 +331,7 @@ def _parent(parsed: Parsed, path: list[tree_sitter.Node]) -> str:
 
 
 def _statements(parsed: Parsed, text: str, span: Span, path: list[tree_sitter.Node]) -> Unit:
-    """The statements of the innermost block that `span` touches, on whole lines."""
+    """Return the statements of the innermost block that `span` touches, on whole lines."""
     for node in reversed(path):
         if node.type not in parsed.language.blocks:
             continue
@@ -319,42 +345,49 @@ def _statements(parsed: Parsed, text: str, span: Span, path: list[tree_sitter.No
             whole = Span(parsed.span(touched[0]).start, parsed.span(touched[-1]).end)
             if (lines := whole_lines(text, whole)) is not None:
                 return Unit(lines, "block", indent=_indent(text, lines.start))
-    # An empty line between code is nothing to work on.
+    # There is nothing to work on at an empty line between code.
     return _paragraph(text, span) if span.start < span.end else Unit(span, "block")
 
 
 def _paragraph(text: str, span: Span) -> Unit:
-    """The lines of `span`; of an empty one, the lines around it up to the next empty ones."""
+    """Return the lines of `span`; of an empty one, the lines around it up to the next empty
+    ones."""
     if span.start == span.end:
         breaks = [m.end() for m in re.finditer(r"(?:\r\n|\r|\n)[ \t]*(?=\r|\n)", text)]
         start = max((b for b in breaks if b <= span.start), default=0)
         end = min((b for b in breaks if b > span.end), default=len(text))
         span = Span(start, end)
-    start = max(text.rfind("\n", 0, span.start), text.rfind("\r", 0, span.start)) + 1
+    start = line_start(text, span.start)
     while start < span.end and text[start] in "\r\n":
         start += 1
-    stop = re.compile(r"\r|\n|\Z").search(text, max(span.end, start))
-    end = len(text) if stop is None else stop.start()
+    end = line_end(text, max(span.end, start))
     while end > start and text[end - 1] in "\r\n \t":
         end -= 1
     return Unit(Span(start, end), "block", indent=_indent(text, start))
 
 
 def _visible(text: str, span: Span) -> Span:
-    """`span` without the white space at its ends; an empty one moves to the code on its line."""
+    """Return `span` without the white space at its ends; an empty one moves to the code on its
+    line."""
+    span = trimmed(text, span)
+    if span.start < span.end:
+        return span
+    start = span.start
+    line = line_start(text, start)
+    place = line + len(_indent(text, line))
+    if place >= len(text) or text[place] in "\r\n":
+        return Span(start, start)
+    return Span(max(start, place), max(start, place))
+
+
+def trimmed(text: str, span: Span) -> Span:
+    """Return `span` without the white space at its ends."""
     start, end = span.start, min(span.end, len(text))
     while start < end and text[start].isspace():
         start += 1
     while end > start and text[end - 1].isspace():
         end -= 1
-    if start < end:
-        return Span(start, end)
-    line = max(text.rfind("\n", 0, start), text.rfind("\r", 0, start)) + 1
-    first = re.compile(r"[ \t]*").match(text, line)
-    place = line if first is None else first.end()
-    if place >= len(text) or text[place] in "\r\n":
-        return Span(start, start)
-    return Span(max(start, place), max(start, place))
+    return Span(start, end)
 
 
 def _indent(text: str, start: int) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
@@ -410,6 +411,19 @@ def language_for(language_id: str, path: str | None = None) -> Language | None:
     if row is None or (row.name == "typescript" and extension == ".tsx"):
         return _BY_EXTENSION.get(extension, row)
     return row
+
+
+@functools.cache
+def is_installed(language: Language) -> bool:
+    """Return whether the package with the grammar of `language` is there, without importing it."""
+    return importlib.util.find_spec(language.module) is not None
+
+
+def missing_note(language: Language | None) -> str:
+    """Return what to do about a missing grammar of `language`, "" where none is missing."""
+    if language is None or is_installed(language):
+        return ""
+    return f'the grammar of {language.name} is not installed: pip install "nearfield[grammars]"'
 
 
 @functools.cache

@@ -23,7 +23,7 @@ from typing import Any
 import tree_sitter
 
 from nearfield.syntax.differences import changed_span
-from nearfield.syntax.languages import Language
+from nearfield.syntax.languages import Language, is_installed
 from nearfield.syntax.notebook import blanked, is_foreign
 from nearfield.syntax.scanner_state import safe_grammar
 from nearfield.types import Edit, Span
@@ -172,7 +172,7 @@ class Parsed:
 
 
 def parse(language: Language, text: str) -> Parsed | None:
-    """Parse `text`; return None if it exceeds the bounds above."""
+    """Parse `text`; return None if it exceeds the bounds above, or without the grammar."""
     safe = _grammar_for(language, text, Span(0, len(text)))
     return None if safe is None else _parsed(language, safe, text)
 
@@ -187,7 +187,7 @@ def _parsed(language: Language, safe: tree_sitter.Language, text: str) -> Parsed
 def _grammar_for(language: Language, text: str, written: Span) -> tree_sitter.Language | None:
     """Return the grammar to parse `text` with, None if it exceeds the bounds that can be checked
     without parsing. Lines outside `written` are known to be short."""
-    if language.magics and is_foreign(text):
+    if not is_installed(language) or (language.magics and is_foreign(text)):
         return None
     first = text.rfind("\n", 0, written.start) + 1
     last = text.find("\n", written.end)

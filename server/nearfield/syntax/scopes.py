@@ -1,7 +1,7 @@
-"""Local names: where a function binds them and where it uses them, as far as a tree can tell.
+"""Local names: their bindings and uses inside a function, as far as a syntax tree can tell.
 
-Whatever could mean something else (a name bound in two scopes, a `global`, an `eval`) is refused:
-a change without a model must be right, or not be offered.
+Every case that could mean something else (a name bound in two scopes, a `global`, an `eval`) is
+refused, because a change without a model must be right, or not be offered.
 """
 
 from __future__ import annotations
@@ -39,25 +39,15 @@ _MEMBERS = {
     "selector_expression": "field",
     "keyed_element": "key",
 }
-"""Nodes whose child of that field is no name of a variable."""
+"""Nodes whose child of that field is not the name of a variable."""
 _PARAMETERS = frozenset(
     {
-        "parameters",
-        "lambda_parameters",
-        "formal_parameters",
-        "parameter_list",
-        "parameter_declaration",
-        "variadic_parameter_declaration",
-        "required_parameter",
-        "optional_parameter",
-        "typed_parameter",
-        "default_parameter",
-        "typed_default_parameter",
-        "list_splat_pattern",
-        "dictionary_splat_pattern",
-        "rest_pattern",
+        "parameters", "lambda_parameters", "formal_parameters", "parameter_list",
+        "parameter_declaration", "variadic_parameter_declaration", "required_parameter",
+        "optional_parameter", "typed_parameter", "default_parameter", "typed_default_parameter",
+        "list_splat_pattern", "dictionary_splat_pattern", "rest_pattern",
     }
-)
+)  # fmt: skip
 _BINDERS = {
     "assignment": "left",
     "augmented_assignment": "left",
@@ -79,7 +69,7 @@ _BINDERS = {
     "inc_statement": "",
     "dec_statement": "",
 }
-"""Nodes that give the names in their child of that field a value ("" for any child)."""
+"""Nodes that bind the names in their child of that field ("" for any child)."""
 INNER = frozenset({"list_comprehension", "set_comprehension", "dictionary_comprehension",
                     "generator_expression", "lambda"})  # fmt: skip
 _MAGIC = frozenset({"eval", "exec", "locals", "vars"})
@@ -99,7 +89,7 @@ _RESERVED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A name within one function: every node that is it, and those among them that bind it."""
+    """A name inside one function: all its nodes, and those that bind it."""
 
     function: tree_sitter.Node
     name: str
@@ -109,7 +99,7 @@ class Scope:
 
 
 def walk(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
-    """`node` and everything under it, in the order of the text."""
+    """Yield `node` and all its descendants, in the order of the text."""
     pending = [node]
     while pending:
         one = pending.pop()
@@ -118,7 +108,7 @@ def walk(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
 
 
 def identifier_at(parsed: Parsed, span: Span) -> tree_sitter.Node | None:
-    """The variable's name at `span`, which may be an empty place at either end of it."""
+    """Return the variable's name at `span`, which may be an empty place at either end of it."""
     for place in (span.start, span.start - 1):
         if place < 0:
             continue
@@ -132,7 +122,7 @@ def identifier_at(parsed: Parsed, span: Span) -> tree_sitter.Node | None:
 
 
 def function_at(parsed: Parsed, node: tree_sitter.Node) -> tree_sitter.Node | None:
-    """The innermost function around `node`."""
+    """Return the innermost function around `node`."""
     up = node.parent
     while up is not None and up.type not in parsed.language.functions:
         up = up.parent
@@ -140,7 +130,7 @@ def function_at(parsed: Parsed, node: tree_sitter.Node) -> tree_sitter.Node | No
 
 
 def scope_of(parsed: Parsed, node: tree_sitter.Node) -> Scope | None:
-    """The local variable or parameter that the identifier `node` is; None where that is not
+    """Return the local variable or parameter that the identifier `node` is; None unless that is
     certain."""
     name = text_of(node)
     function = function_at(parsed, node)
@@ -151,13 +141,13 @@ def scope_of(parsed: Parsed, node: tree_sitter.Node) -> Scope | None:
             if one.type in _IDENTIFIERS
             and text_of(one) == name
             and not is_member(one)
-            and not _is_definition(parsed, one, function)
+            and one != name_node(function)
         )
         bindings = tuple(one for one in uses if binds(one, function))
         if bindings:
-            certain = _certain(parsed, function, name, uses, bindings)
-            inside = any(is_parameter(one, function) for one in bindings)
-            return Scope(function, name, uses, bindings, inside) if certain else None
+            is_param = any(is_parameter(one, function) for one in bindings)
+            scope = Scope(function, name, uses, bindings, is_param)
+            return scope if _is_certain(parsed, scope) else None
         function = function_at(parsed, function)
     return None
 
@@ -168,18 +158,13 @@ def is_name(text: str) -> bool:
 
 
 def text_of(node: tree_sitter.Node) -> str:
-    """The text of a node."""
+    """Return the text of a node."""
     return node.text.decode("utf-8", "replace") if node.text else ""
 
 
-def _certain(
-    parsed: Parsed,
-    function: tree_sitter.Node,
-    name: str,
-    uses: tuple[tree_sitter.Node, ...],
-    bindings: tuple[tree_sitter.Node, ...],
-) -> bool:
-    """Return whether all `uses` are surely the one variable that `function` binds."""
+def _is_certain(parsed: Parsed, scope: Scope) -> bool:
+    """Return whether all uses are surely the one variable that the function binds."""
+    function, name, uses = scope.function, scope.name, scope.uses
     if any(one.type == "shorthand_property_identifier" for one in uses):
         return False
     for one in walk(function):
@@ -191,36 +176,26 @@ def _certain(
             return False
     if any(is_parameter(one, None) and not is_parameter(one, function) for one in uses):
         return False
-    holders = {_holder(parsed, one, function) for one in bindings}
-    if holders != {function.id}:
+    if any(_holder(parsed, one, function) != function.id for one in scope.bindings):
         return False
     if parsed.language.name == "python":
         return True
-    return _one_block(parsed, uses, bindings)
-
-
-def _one_block(
-    parsed: Parsed, uses: tuple[tree_sitter.Node, ...], bindings: tuple[tree_sitter.Node, ...]
-) -> bool:
-    """Where blocks are scopes: whether the name is declared once, and used only below that."""
-    declared = [one for one in bindings if declares(one)]
+    # Where blocks are scopes, the name has to be declared once, and used only below that.
+    declared = [one for one in scope.bindings if declares(one)]
     if len(declared) != 1:
         return False
     if is_parameter(declared[0], None):
         return True
+    blocks = parsed.language.blocks | {"for_statement", "for_in_statement", "if_statement"}
     block = declared[0].parent
-    while block is not None and block.type not in parsed.language.blocks | {
-        "for_statement", "for_in_statement", "if_statement",
-    }:  # fmt: skip
+    while block is not None and block.type not in blocks:
         block = block.parent
-    if block is None:
-        return False
     first = declared[0].start_byte
-    return all(first <= one.start_byte < block.end_byte for one in uses)
+    return block is not None and all(first <= one.start_byte < block.end_byte for one in uses)
 
 
 def declares(node: tree_sitter.Node) -> bool:
-    """Return whether a binding declares its name, where others only assign."""
+    """Return whether a binding declares its name, and does not only assign it."""
     if is_parameter(node, None):
         return True
     up = node.parent
@@ -235,19 +210,17 @@ def declares(node: tree_sitter.Node) -> bool:
 
 
 def _holder(parsed: Parsed, node: tree_sitter.Node, function: tree_sitter.Node) -> int:
-    """Which scope a binding belongs to: that of `function`, or one inside it."""
+    """Return the id of the scope that a binding belongs to: `function`, or one inside it."""
     up = node.parent
     while up is not None and up.id != function.id:
-        if up.type in parsed.language.functions or up.type in INNER or (
-            up.type in parsed.language.classes
-        ):  # fmt: skip
+        if up.type in parsed.language.functions | INNER | parsed.language.classes:
             return up.id
         up = up.parent
     return function.id
 
 
 def binds(node: tree_sitter.Node, function: tree_sitter.Node) -> bool:
-    """Return whether an identifier is given a value where it stands."""
+    """Return whether an identifier gets a value at its place."""
     if is_parameter(node, function):
         return True
     child, up = node, node.parent
@@ -263,7 +236,8 @@ def binds(node: tree_sitter.Node, function: tree_sitter.Node) -> bool:
 
 
 def _is_target(node: tree_sitter.Node, target: tree_sitter.Node) -> bool:
-    """Whether `node` itself is assigned in `target`: `a` in `a, b`, not in `a.b` or `a[b]`."""
+    """Return whether `node` itself is assigned in `target`: `a` in `a, b`, not in `a.b` or
+    `a[b]`."""
     up = node
     while up.id != target.id:
         parent = up.parent
@@ -280,21 +254,14 @@ def is_parameter(node: tree_sitter.Node, function: tree_sitter.Node | None) -> b
     """Return whether an identifier names a parameter (of `function`, when one is given)."""
     child, up = node, node.parent
     while up is not None and up.type in _PARAMETERS:
-        value = up.child_by_field_name("value") or up.child_by_field_name("type")
-        if value is not None and _within(node, value):
-            return False
-        default = up.child_by_field_name("type")
-        if default is not None and _within(node, default):
-            return False
+        for field in ("value", "type"):
+            other = up.child_by_field_name(field)
+            if other is not None and _within(node, other):
+                return False
         child, up = up, up.parent
     if child is node and not (up is not None and up.child_by_field_name("parameter") == node):
         return False
     return up is not None and (function is None or up.id == function.id)
-
-
-def _is_definition(parsed: Parsed, node: tree_sitter.Node, function: tree_sitter.Node) -> bool:
-    """Return whether an identifier is the name of `function` itself."""
-    return node == name_node(function)
 
 
 def is_member(node: tree_sitter.Node) -> bool:

@@ -62,8 +62,6 @@ def test_recommendations(
     assert found == (complete, chat)
     for item in advice.values():
         assert not item.installed
-        if item.role == "search":
-            continue
         if item.role == "edit":
             assert item.entry.edit_form and item.entry.hub_only
             continue
@@ -115,15 +113,3 @@ def test_the_gpu_is_asked_for_without_risk(
     assert machine.memory > 0
     assert machine.cores > 0
     assert machine.free_disk > 0
-
-
-def test_a_static_embedding_is_offered_where_the_hub_has_it(environ: dict[str, str]) -> None:
-    catalog = Catalog.load(environ)
-    machine = Machine(memory=1 * GIB, cores=1, free_disk=GIB)
-    offered = [item for item in recommend(catalog, machine) if item.role == "search"]
-    assert [(item.entry.name, item.installed) for item in offered] == [("potion-code-16m", False)]
-    assert "hub" in offered[0].reason and machine.tokens_per_second(offered[0].entry) is None
-    # There is always the table that is shipped, which no name stands for.
-    assert offered[0].otherwise == ""
-    full = Machine(memory=1 * GIB, cores=1, free_disk=1 << 20)
-    assert all(item.role != "search" for item in recommend(catalog, full))

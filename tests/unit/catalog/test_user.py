@@ -97,7 +97,7 @@ def test_a_file_that_cannot_be_read_is_left_alone(environ: dict[str, str], broke
 
 
 def test_an_unknown_role_is_refused(environ: dict[str, str]) -> None:
-    with pytest.raises(ConfigError, match="complete, edit, chat, search"):
+    with pytest.raises(ConfigError, match="complete, edit, chat"):
         user.use("cook", "m", environ)
     assert not user_config_file(environ).exists()
 

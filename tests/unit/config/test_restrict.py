@@ -81,8 +81,6 @@ DOMAIN: dict[str, tuple[Any, list[tuple[Any, Any]]]] = {
     "index.max_file_bytes": (1000, [(10, 10), (2000, 1000)]),
     "index.vectors": (True, [(False, False), (True, True)]),
     "index.on_battery": (False, [(True, False)]),
-    "index.embedder": ("", [("cloud", "")]),
-    "index.static_model": ("mine", [("/evil", "mine"), ("", "mine")]),
     "index.store": ("", [("postgresql://elsewhere/all", "")]),
     "index.role": ("read", [("build", "read")]),
     "index.name": ("shop", [("other", "shop")]),

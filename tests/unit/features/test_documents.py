@@ -6,15 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfield.features.completion.cached_prompt import CachedPrompt, Prompt
-from nearfield.features.documents import Document, Documents, difference
+from nearfield.features.completion.sent_prompt import PromptText, SentPrompt
+from nearfield.features.documents import MAX_PROMPTS, Document, Documents, difference
 from nearfield.types import Edit, Situation, Snapshot, Span
 
-PROMPT = Prompt("import os\n", "x", "\n")
-
-
-def held(prompt: Prompt) -> CachedPrompt:
-    return CachedPrompt(prompt, 0, 0, "", "", to_end=False)
+PROMPT = SentPrompt(PromptText("import os\n", "x", "\n"), 0, 0, "", "", to_end=False)
 
 
 def snapshot(text: str, version: int | None = 1) -> Snapshot:
@@ -24,7 +20,7 @@ def snapshot(text: str, version: int | None = 1) -> Snapshot:
 def check(edits: list[tuple[int, int, str]], ask: int, expected: Situation, accepted: bool) -> None:
     """A question at 10 of a text of 20 characters, then the edits, then one at `ask`."""
     document = Document(snapshot("x" * 20))
-    document.evaluated(held(PROMPT))
+    document.sent(PROMPT)
     document.asked(10)
     for start, end, text in edits:
         now = document.snapshot.text
@@ -61,36 +57,28 @@ def test_situation(case: tuple[str, list[tuple[int, int, str]], int, Situation, 
     check(*case[1:])
 
 
-def test_without_anything_evaluated_it_is_cold() -> None:
+def test_a_document_without_a_prompt_is_cold() -> None:
     document = Document(snapshot("x"))
     assert document.asked(1) is Situation.COLD
     assert document.asked(1) is Situation.COLD
-    document.evaluated(held(PROMPT))
+    document.sent(PROMPT)
     assert document.asked(1) is Situation.TYPING
 
 
-HELD = Prompt("import os\nx = 1\n", "y = ", "\nrest\n")
-
-# the next prompt, and the characters of it that are new
-FRESH = [
-    (HELD, 0),
-    (Prompt(HELD.head, "y = o", HELD.suffix), 1),
-    (Prompt(HELD.head, "", HELD.suffix), 0),
-    (Prompt(HELD.head, "z", HELD.suffix), 1),
-    (Prompt(HELD.head + "y = 1\n", "", HELD.suffix), 6 + 6),
-    (Prompt(HELD.head, "y = ", "\nother\n"), 4 + 7),
-    (Prompt("elsewhere\n", "", ""), 10),
-]
-
-
-@pytest.mark.parametrize(("prompt", "fresh"), FRESH)
-def test_what_is_new_in_a_prompt(prompt: Prompt, fresh: int) -> None:
+def test_a_document_remembers_its_last_prompts() -> None:
     document = Document(snapshot(""))
-    assert document.fresh_chars(prompt) == prompt.chars
-    document.evaluated(held(HELD))
-    assert document.fresh_chars(prompt) == fresh
-    document.evaluated(held(Prompt("something else", "", "")))
-    assert document.fresh_chars(prompt) == fresh
+    prompts = [
+        SentPrompt(PromptText(str(i), "", ""), 0, 0, "", "", to_end=False)
+        for i in range(MAX_PROMPTS + 2)
+    ]
+    for prompt in prompts:
+        document.sent(prompt)
+    assert document.prompts == prompts[2:]
+    document.begun(prompts[0])
+    assert document.prompts == [prompts[0], *prompts[3:]], "one that was only begun is the oldest"
+    later = SentPrompt(PromptText("0", "written", ""), 0, 0, "", "", to_end=False)
+    document.sent(later)
+    assert document.prompts == [*prompts[3:], later], "it replaces one with the same beginning"
 
 
 @given(st.text(alphabet="ab\n"), st.text(alphabet="ab\n"))
@@ -104,7 +92,7 @@ def test_the_difference_leads_from_one_text_to_the_other(before: str, after: str
 def test_a_face_that_sends_no_edits_is_followed_by_the_texts() -> None:
     documents = Documents()
     document = documents.at(snapshot("x = ", 1))
-    document.evaluated(held(PROMPT))
+    document.sent(PROMPT)
     document.asked(4)
     assert documents.at(snapshot("x = 1\n", 2)).asked(6) is Situation.NEW_LINE
 

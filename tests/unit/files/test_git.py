@@ -15,9 +15,9 @@ import pytest
 
 import nearfield
 from nearfield.errors import NearfieldError
-from nearfield.features.review.diff import changed_files
 from nearfield.files import git
 from nearfield.files.git import Git, GitFailed
+from nearfield.files.git_diff import changed_files
 from nearfield.index.here import commit_of, index_time, listed
 from nearfield.index.shared import name_of
 
@@ -314,7 +314,7 @@ def _running(folder: Path) -> bool:
 
 STARTS_PROCESSES = {
     "catalog/recommend.py", "catalog/wheels.py", "engine/client.py", "features/chat/shell.py",
-    "files/git.py", "index/apart.py", "index/service.py",
+    "files/git.py", "index/parser_process.py", "index/service.py",
     "providers/server_process.py", "providers/parent_watchdog.py", "testing/connection.py",
 }  # fmt: skip
 STARTERS = {

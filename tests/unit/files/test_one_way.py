@@ -14,7 +14,7 @@ READ = {
     "files/read.py": "is how a file of unknown kind is read",
     "files/workspace.py": "is how a file of a workspace is read",
     "files/private.py": "is how our own files are read and made",
-    "files/place.py": "is how a file of a workspace is written",
+    "files/open_folder.py": "is how a file of a workspace is written",
     "files/encoding.py": "decodes what the user names",
     "files/ignore.py": "reads ignore files, which close when they cannot be read",
     "files/git_config.py": "reads git's configuration",

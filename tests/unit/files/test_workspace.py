@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nearfield.files.read import UnreadableFile
-from nearfield.files.workspace import WorkspaceFiles
+from nearfield.files.workspace import WorkspaceFiles, leads_out
 
 MOST = 1_000
 posix = pytest.mark.skipif(os.name == "nt", reason="files of POSIX")
@@ -108,3 +108,20 @@ def test_writing_keeps_permissions_and_links(root: Path) -> None:
     assert sorted(path.name for path in root.iterdir()) == ["keys.env", "run.sh", "src"]
     with pytest.raises(UnreadableFile), files.folder("run.sh"):
         pass
+
+
+@pytest.mark.parametrize(
+    ("path", "out"),
+    [
+        *((path, False) for path in ("a.py", "missing/b.py", "", "inner", "inner/../x")),
+        *((path, True) for path in ("../x", "outer", "outer/x", "/")),
+    ],
+)
+def test_a_path_that_leads_out_of_the_folder_is_told(tmp_path: Path, path: str, out: bool) -> None:
+    root = tmp_path / "root"
+    (root / "src").mkdir(parents=True)
+    (root / "inner").symlink_to("src")
+    (root / "outer").symlink_to(tmp_path)
+    (tmp_path / "named").symlink_to(root)
+    assert leads_out(root, path) is out
+    assert leads_out(tmp_path / "named", path) is out

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,16 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tokenizers
-from tokenizers import models, pre_tokenizers
 
 from nearfield.config.schema import Config
-from nearfield.index.builder import Builder, Report
+from nearfield.index.builder import Builder, BuildReport
 from nearfield.index.files import Tree
 from nearfield.index.outlines import unpack_definitions
 from nearfield.index.search import Searcher
-from nearfield.index.search_store import Reader
-from nearfield.index.store import Store
+from nearfield.index.search_store import SqliteReader
+from nearfield.index.store import SqliteStore
 from nearfield.index.words import asked
 from nearfield.index.workspace import Workspace
 
@@ -32,32 +28,6 @@ def no_git_configuration(tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USERPROFILE", str(home))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-
-
-WORDS = ["[UNK]", "read", "file", "socket"]
-ROWS = np.array([[9, 9], [1, 0], [0, 1], [-1, 0]], np.float32)
-
-
-def static_folder(at: Path, words: Sequence[str] = WORDS, **arrays: Any) -> Path:
-    """A static embedder of a few words, written as model2vec writes one."""
-    at.mkdir(parents=True, exist_ok=True)
-    vocabulary = {word: number for number, word in enumerate(words)}
-    tokenizer = tokenizers.Tokenizer(models.WordLevel(vocabulary, words[0]))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.save(str(at / "tokenizer.json"))
-    kinds = {"float32": "F32", "float16": "F16", "int8": "I8", "int64": "I64", "float64": "F64"}
-    header: dict[str, Any] = {"__metadata__": {"format": "np"}}
-    body = b""
-    for name, array in ({"embeddings": ROWS} | arrays).items():
-        raw = array.tobytes()
-        header[name] = {
-            "dtype": kinds[array.dtype.name], "shape": array.shape,
-            "data_offsets": [len(body), len(body) + len(raw)],
-        }  # fmt: skip
-        body += raw
-    text = json.dumps(header).encode()
-    (at / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + body)
-    return at
 
 
 class WordEmbedder:
@@ -97,15 +67,15 @@ class Place:
     def tree(self) -> Tree:
         return self.workspace.tree
 
-    def build(self) -> Report:
-        store = Store(self.file)
+    def build(self) -> BuildReport:
+        store = SqliteStore(self.file)
         try:
             return Builder(self.tree, store).build()
         finally:
             store.close()
 
     def searcher(self, embedder: Any = None) -> Searcher:
-        return Searcher(self.tree.root, Reader(self.file), embedder)
+        return Searcher(self.tree.root, SqliteReader(self.file), embedder)
 
 
 @pytest.fixture
@@ -115,7 +85,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 def everything(file: Path) -> dict[str, object]:
     """All that an index says, in terms that do not depend on the order it was built in."""
-    reader = Reader(file)
+    reader = SqliteReader(file)
     db = reader.connection
     chunks = [
         (row.path, row.first, row.last, row.kind, row.name, row.symbol, row.digest.hex(), row.id)

@@ -18,9 +18,9 @@ from nearfield.index.builder import Builder, left_out
 from nearfield.index.embedding import Embedding
 from nearfield.index.files import Tree
 from nearfield.index.schema_store import IndexUnusable
-from nearfield.index.search_store import Reader
-from nearfield.index.store import Store
-from nearfield.index.vector_store import Vectors
+from nearfield.index.search_store import SqliteReader
+from nearfield.index.store import SqliteStore
+from nearfield.index.vector_store import SqliteVectors
 from nearfield.index.workspace import Keeper
 
 from .conftest import Place, WordEmbedder, everything
@@ -46,7 +46,7 @@ class Life:
         self.place = place
         self.rng = random.Random(seed)
         self.buffers: dict[str, str] = {}
-        self.store = Store(place.file)
+        self.store = SqliteStore(place.file)
         self.builder = Builder(place.tree, self.store)
 
     def path(self) -> str:
@@ -98,7 +98,7 @@ class Life:
         """The server ends, buffers and all, and another one comes."""
         self.store.close()
         self.buffers.clear()
-        self.store = Store(self.place.file)
+        self.store = SqliteStore(self.place.file)
         self.builder = Builder(self.place.tree, self.store)
 
     def buffer(self) -> None:
@@ -126,7 +126,7 @@ def test_after_settling_the_index_equals_one_built_from_nothing(
     for _ in range(40):
         life.step()
     life.settle()
-    fresh = Store(tmp_path / "fresh.db")
+    fresh = SqliteStore(tmp_path / "fresh.db")
     Builder(place.tree, fresh).build()
     fresh.close()
     assert everything(place.file) == everything(tmp_path / "fresh.db")
@@ -145,7 +145,7 @@ def test_nothing_is_read_twice(place: Place) -> None:
 
 def test_what_is_typed_counts_until_the_buffer_is_closed(place: Place) -> None:
     place.write({"a.py": "def disk(): pass\n"})
-    store = Store(place.file)
+    store = SqliteStore(place.file)
     builder = Builder(place.tree, store)
     builder.build()
     builder.buffer("a.py", "def typed(): pass\n")
@@ -166,7 +166,7 @@ def test_what_is_typed_counts_until_the_buffer_is_closed(place: Place) -> None:
 
 def test_the_buffers_of_a_server_that_died_are_let_go(place: Place) -> None:
     place.write({"a.py": "def disk(): pass\n"})
-    store = Store(place.file)
+    store = SqliteStore(place.file)
     gone = Builder(place.tree, store, holder=2**22 + 12345)
     gone.build()
     gone.buffer("a.py", "def typed(): pass\n")
@@ -177,9 +177,9 @@ def test_the_buffers_of_a_server_that_died_are_let_go(place: Place) -> None:
 
 
 def embed(place: Place, embedder: WordEmbedder) -> int:
-    store = Store(place.file)
-    reader = Reader(place.file)
-    vectors = Vectors(store.connection, embedder.name, embedder.dimensions)
+    store = SqliteStore(place.file)
+    reader = SqliteReader(place.file)
+    vectors = SqliteVectors(store.connection, embedder.name, embedder.dimensions)
     made = Embedding(place.tree, reader, vectors, embedder).run()
     reader.close()
     store.close()
@@ -231,7 +231,7 @@ def test_a_full_disk_is_said_and_what_is_there_stays(place: Place) -> None:
     place.build()
     body = "".join(f"def f{i}_{i * 7919}(): return {i}\n" for i in range(3000))
     place.write({"big.py": body})
-    store = Store(place.file)
+    store = SqliteStore(place.file)
     pages = store.connection.execute("PRAGMA page_count").get
     store.connection.execute(f"PRAGMA max_page_count={pages + 4}")
     with pytest.raises(IndexUnusable, match="FullError"):
@@ -244,7 +244,7 @@ def test_a_full_disk_is_said_and_what_is_there_stays(place: Place) -> None:
 
 def test_a_build_that_is_stopped_goes_on_later(place: Place) -> None:
     place.write({f"m{i}.py": f"def f{i}(): pass\n" for i in range(300)})
-    store = Store(place.file)
+    store = SqliteStore(place.file)
     asked = iter(range(1000))
     report = Builder(place.tree, store, stop=lambda: next(asked) >= 100).build()
     assert report.stopped and 64 <= report.read <= 100
@@ -256,7 +256,7 @@ def test_a_build_that_is_stopped_goes_on_later(place: Place) -> None:
 def test_a_walk_is_stopped_and_nothing_is_lost(place: Place) -> None:
     place.write({f"m{i}.py": f"def f{i}(): pass\n" for i in range(300)})
     assert place.build().files == 300
-    store = Store(place.file)
+    store = SqliteStore(place.file)
     report = Builder(place.tree, store, stop=lambda: True).build()
     assert report.stopped and report.removed == 0
     assert store.counts()[0] == 300
@@ -303,7 +303,7 @@ def test_who_wonders_why_files_are_missing_is_told(place: Place, case: str) -> N
     report = place.build()
     above = place.tree.root.parent
     assert left_out(report.files, report.skipped) == sentence.format(above=above)
-    reader = Reader(place.file)
+    reader = SqliteReader(place.file)
     assert left_out(reader.counts().files, reader.skipped()) == sentence.format(above=above)
     reader.close()
     check = checks.ignore_rules(Config(), place.root)

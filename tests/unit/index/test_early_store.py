@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from nearfield.index import embedder as embedder_module
+from nearfield.index import workspace as workspace_module
 from nearfield.index.chunks import Chunk
 from nearfield.index.early_store import EarlyReader, EarlyWriter
+from nearfield.index.embedder import NotEmbedded
 from nearfield.index.search import Searcher
-from nearfield.index.search_store import Reader
+from nearfield.index.search_store import SqliteReader
 from nearfield.index.static_embedder import StaticEmbedder
 from nearfield.index.understand import understand
 from nearfield.index.workspace import Keeper
@@ -26,7 +29,7 @@ FILES = {
 }
 QUESTION = "decompress some files into a directory"
 """Shares no word with the file that answers it."""
-EMBEDDER = StaticEmbedder.shipped()
+EMBEDDER = StaticEmbedder()
 
 
 def written(place: Place) -> None:
@@ -42,7 +45,7 @@ def add(place: Place, *texts: str) -> None:
 
 
 def reader(place: Place) -> EarlyReader:
-    return EarlyReader(place.workspace.place.early, EMBEDDER, Reader(place.file).connection)
+    return EarlyReader(place.workspace.place.early, EMBEDDER, SqliteReader(place.file).connection)
 
 
 def paths(found: Searcher, question: str = QUESTION) -> list[str]:
@@ -52,7 +55,7 @@ def paths(found: Searcher, question: str = QUESTION) -> list[str]:
 def test_questions_are_answered_by_meaning_before_there_are_real_vectors(place: Place) -> None:
     place.write(FILES)
     written(place)
-    assert paths(Searcher(place.root, Reader(place.file), None)) == []
+    assert paths(Searcher(place.root, SqliteReader(place.file), None)) == []
     assert paths(place.workspace.searcher())[0] == "archive.py"
 
 
@@ -84,7 +87,7 @@ def test_a_few_early_ones_do_not_replace_the_real_ones(place: Place) -> None:
         keeper.embed()
     add(place, "one")
     assert len(early) == 1, "fewer than there are real ones"
-    found = Searcher(place.root, Reader(place.file), embedder, early=early)
+    found = Searcher(place.root, SqliteReader(place.file), embedder, early=early)
     found.search("unpack archive")
     assert embedder.seen[-1] == "unpack archive"
 
@@ -172,3 +175,29 @@ def test_a_disk_that_takes_half_a_record_spoils_none(place: Place) -> None:
         writer.add(understand("zip.py", text).chunks)
     assert len(reader(place)) == before + 1
     assert reader(place).nearest("unzip again", 1)[0][1] > 0.5
+
+
+def test_static_vectors_answer_where_onnxruntime_is_missing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.write(FILES)
+    with Keeper(place.workspace) as keeper:
+        keeper.build()
+        keeper.embed()
+    assert not place.workspace.place.early.exists(), "complete, while it was installed"
+    for module in (embedder_module, workspace_module):
+        monkeypatch.setattr(module, "is_installed", lambda: False)
+    with pytest.raises(NotEmbedded, match=r"pip install \"nearfield\[embedder\]\""):
+        embedder_module.Embedder().embed(["a"])
+    with Keeper(place.workspace) as keeper:
+        keeper.build()
+        assert keeper.embed() == 0
+    assert paths(place.workspace.searcher())[0] == "archive.py"
+
+
+def test_early_vectors_of_another_table_are_made_again(place: Place) -> None:
+    place.write(FILES)
+    written(place)
+    of_another(place.workspace.place.early)
+    written(place)
+    assert len(reader(place)) == len(FILES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nearfield.index.load import LONGEST_REST_SECONDS, Load, Reading, read
+from nearfield.index.throttle import LONGEST_REST_SECONDS, LoadSample, MachineLoad, read
 
 
 @pytest.mark.parametrize(
@@ -21,15 +21,15 @@ from nearfield.index.load import LONGEST_REST_SECONDS, Load, Reading, read
 def test_it_rests_while_others_need_most_of_the_machine(
     used: float, total: float, seconds: float, rest: float
 ) -> None:
-    readings = iter([Reading(5, 10, 1), Reading(5 + used, 10 + total, 1 + seconds)])
-    assert Load(lambda: next(readings)).rest() == pytest.approx(rest)
+    readings = iter([LoadSample(5, 10, 1), LoadSample(5 + used, 10 + total, 1 + seconds)])
+    assert MachineLoad(lambda: next(readings)).rest() == pytest.approx(rest)
 
 
 def test_a_rest_is_not_counted_as_work() -> None:
     readings = iter(
-        [Reading(0, 0, 0), Reading(4, 4, 2), Reading(5, 5, 2.5), Reading(5.4, 5.4, 2.7)]
+        [LoadSample(0, 0, 0), LoadSample(4, 4, 2), LoadSample(5, 5, 2.5), LoadSample(5.4, 5.4, 2.7)]
     )
-    load = Load(lambda: next(readings))
+    load = MachineLoad(lambda: next(readings))
     assert load.rest() == LONGEST_REST_SECONDS
     load.rested()
     assert load.rest() == pytest.approx(0.2)

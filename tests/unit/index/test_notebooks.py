@@ -7,7 +7,7 @@ from typing import Any
 
 from nearfield.index.builder import Builder, explain
 from nearfield.index.files import MAX_FILE_BYTES
-from nearfield.index.store import Store
+from nearfield.index.store import SqliteStore
 
 from .conftest import Place
 
@@ -76,7 +76,7 @@ def test_a_notebook_of_another_language(place: Place) -> None:
 
 def test_a_notebook_that_is_open_as_json_counts_as_it_is_there(place: Place) -> None:
     place.write({"a.ipynb": BOOK})
-    store = Store(place.file)
+    store = SqliteStore(place.file)
     builder = Builder(place.tree, store)
     builder.build()
     builder.buffer("a.ipynb", BOOK.replace("mean_of_rows", "median_of_rows"))

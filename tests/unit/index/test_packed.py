@@ -12,7 +12,7 @@ from nearfield.index.outlines import (
     unpack_definitions,
     unpack_uses,
 )
-from nearfield.index.store import Store
+from nearfield.index.store import SqliteStore
 from nearfield.index.symbols import Definition
 from nearfield.index.weights import STEPS, forms, weighed
 
@@ -75,7 +75,7 @@ def test_saving_a_file_again_and_again_does_not_grow_what_is_found_by_letters(
     place: Place,
 ) -> None:
     def spelled() -> int:
-        store = Store(place.file)
+        store = SqliteStore(place.file)
         count = store.connection.execute("SELECT count(*) FROM grams").get
         store.close()
         assert isinstance(count, int)

@@ -8,9 +8,9 @@ import pytest
 from nearfield.index.embedder import Embedder
 from nearfield.index.embedding import Embedding
 from nearfield.index.search import QueryKind, kind_of
-from nearfield.index.search_store import Reader
-from nearfield.index.store import Store
-from nearfield.index.vector_store import Vectors
+from nearfield.index.search_store import SqliteReader
+from nearfield.index.store import SqliteStore
+from nearfield.index.vector_store import SqliteVectors
 
 from .conftest import Place, WordEmbedder
 from .test_builder import embed
@@ -145,8 +145,8 @@ def test_the_shipped_embedder_knows_what_code_means(place: Place) -> None:
     )
     place.build()
     embedder = Embedder()
-    store, reader = Store(place.file), Reader(place.file)
-    vectors = Vectors(store.connection, embedder.name, embedder.dimensions)
+    store, reader = SqliteStore(place.file), SqliteReader(place.file)
+    vectors = SqliteVectors(store.connection, embedder.name, embedder.dimensions)
     assert Embedding(place.tree, reader, vectors, embedder).run() == 3
     store.close()
     searcher = place.searcher(embedder)

@@ -4,55 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import struct
 from importlib import resources
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from nearfield.index.static_embedder import NotStatic, StaticEmbedder
+from nearfield.index.static_embedder import DIMENSIONS, StaticEmbedder
 
-from .conftest import ROWS
-from .conftest import static_folder as folder
-
-
-@pytest.mark.parametrize(
-    ("text", "vector"),
-    [
-        ("read", [1, 0]),
-        ("read file", [0.5**0.5, 0.5**0.5]),
-        ("read read read file", [0.9**0.5, 0.1**0.5]),
-        ("file nothing known", [0, 1]),
-        ("nothing known", [0, 0]),
-        ("read socket", [0, 0]),
-        ("", [0, 0]),
-        ("file \ud800", [0, 1]),
-    ],
-)
-def test_a_vector_is_the_mean_of_the_words(tmp_path: Path, text: str, vector: list[float]) -> None:
-    assert np.allclose(StaticEmbedder(folder(tmp_path)).embed([text]), [vector], atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("arrays", "vector"),
-    [
-        ({"embeddings": ROWS.astype(np.int8)}, [0.5**0.5, 0.5**0.5]),
-        ({"embeddings": ROWS.astype(np.float16)}, [0.5**0.5, 0.5**0.5]),
-        ({"weights": np.array([0, 3, 1, 1], np.float64)}, [0.9**0.5, 0.1**0.5]),
-        (
-            {"embeddings": ROWS[1:3], "mapping": np.array([0, 1, 1, 0], np.int64)},
-            [0, 1],
-        ),
-    ],
-)
-def test_tables_that_were_shrunk(
-    tmp_path: Path, arrays: dict[str, Any], vector: list[float]
-) -> None:
-    embedder = StaticEmbedder(folder(tmp_path, **arrays))
-    assert embedder.dimensions == 2
-    assert np.allclose(embedder.embed(["read file"]), [vector], atol=1e-3)
+EMBEDDER = StaticEmbedder()
 
 
 def test_what_is_shipped_is_what_was_trained() -> None:
@@ -60,56 +19,36 @@ def test_what_is_shipped_is_what_was_trained() -> None:
     record = json.loads((at / "static.json").read_text("utf-8"))
     for name, digest in record["sha256"].items():
         assert hashlib.sha256((at / name).read_bytes()).hexdigest() == digest
-    shipped = StaticEmbedder.shipped()
-    assert (shipped.name, shipped.dimensions) == (record["name"], record["dimensions"])
-    asked, answer, other = shipped.embed(
+    assert (EMBEDDER.name, EMBEDDER.dimensions) == (record["name"], record["dimensions"])
+    asked, answer, other = EMBEDDER.embed(
         ["decompress an archive", "extractZip(path), unpack_tar(path)", "open_socket(host)"]
     )
-    assert asked.shape == (record["dimensions"],) and asked @ answer > asked @ other + 0.2
-
-
-def headed(header: str) -> bytes:
-    """A safetensors file of nothing but its header."""
-    return struct.pack("<Q", len(header)) + header.encode()
+    assert asked.shape == (DIMENSIONS,) and asked @ answer > asked @ other + 0.2
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
+    ("text", "weights"),
     [
-        ("model.safetensors", None),
-        ("tokenizer.json", None),
-        ("tokenizer.json", b"{}"),
-        ("tokenizer.json", b"\xff"),
-        ("model.safetensors", b"short"),
-        ("model.safetensors", headed("[]")),
-        ("model.safetensors", headed("{}")),
-        ("model.safetensors", headed('{"embeddings": {"dtype": "F32"}}')),
-        ("model.safetensors", headed('{"embeddings": 3}')),
+        ("read", (1, 0)),
+        ("read file", (1, 1)),
+        ("read read read file", (1 + np.log(3), 1)),
+        ("file \ud800", (0, 1)),
     ],
 )
-def test_a_folder_that_holds_none(tmp_path: Path, name: str, content: bytes | None) -> None:
-    file = folder(tmp_path) / name
-    if content is None:
-        file.unlink()
-    else:
-        file.write_bytes(content)
-    refused(tmp_path)
+def test_a_vector_is_the_mean_of_the_words(text: str, weights: tuple[float, float]) -> None:
+    rows = EMBEDDER._rows  # pyright: ignore[reportPrivateUsage] - the table is the expectation
+    tokenizer = EMBEDDER._tokenizer  # pyright: ignore[reportPrivateUsage]
+    words = [rows[tokenizer.token_to_id(word)].astype(np.float32) for word in ("read", "file")]
+    mean = words[0] * weights[0] + words[1] * weights[1]
+    assert np.allclose(EMBEDDER.embed([text])[0], mean / np.linalg.norm(mean), atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "arrays",
-    [
-        {"embeddings": ROWS[:2]},
-        {"embeddings": ROWS[0]},
-        {"mapping": np.array([0, 1, 2, 7], np.int64)},
-        {"weights": np.array([1, 2], np.float32)},
-    ],
-)
-def test_a_table_that_does_not_fit_its_tokens(tmp_path: Path, arrays: dict[str, Any]) -> None:
-    refused(folder(tmp_path, **arrays))
+@pytest.mark.parametrize("text", ["", "zzqx vbnq", "\ud800"])
+def test_a_text_without_known_words_has_no_direction(text: str) -> None:
+    assert not EMBEDDER.embed([text]).any()
 
 
-def refused(at: Path) -> None:
-    """It says what is wrong."""
-    with pytest.raises(NotStatic, match="holds no static embedder"):
-        StaticEmbedder(at).embed(["read"])
+def test_many_texts_have_the_vectors_that_each_has_alone() -> None:
+    texts = [f"read file {'socket ' * (number % 5)}" for number in range(150)]
+    alone = np.concatenate([EMBEDDER.embed([text]) for text in texts])
+    assert np.allclose(EMBEDDER.embed(texts), alone, atol=1e-6)

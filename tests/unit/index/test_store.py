@@ -11,9 +11,9 @@ import pytest
 
 from nearfield.index import schema_store
 from nearfield.index.schema_store import MIGRATIONS, IndexUnusable, open_or_rebuild, place_of
-from nearfield.index.search_store import Reader
-from nearfield.index.store import Store
-from nearfield.index.vector_store import Vectors, packed
+from nearfield.index.search_store import SqliteReader
+from nearfield.index.store import SqliteStore
+from nearfield.index.vector_store import SqliteVectors, packed
 
 from .conftest import Place
 
@@ -41,7 +41,7 @@ def test_an_older_file_is_migrated_and_keeps_what_was_dear(
     )
     old.close()
     monkeypatch.undo()
-    store = Store(place.file)
+    store = SqliteStore(place.file)
     assert (store.said, said, store.fact("kept")) == ("", "", "yes")
     done = [row[0] for row in store.connection.execute("SELECT name FROM migration")]
     assert sorted(done) == sorted(step.__name__ for step in MIGRATIONS)
@@ -87,20 +87,20 @@ def test_a_file_that_cannot_be_used_is_set_aside_and_said_once(
     file = built(place)
     assert callable(harm)
     harm(file)
-    store = Store(file)
+    store = SqliteStore(file)
     assert why in store.said
     store.close()
     assert Path(f"{file}.old").exists()
     place.build()
     assert [one.path for one in place.searcher().reader.definitions("alpha")] == ["a.py"]
-    again = Store(file)
+    again = SqliteStore(file)
     assert again.said == ""
     again.close()
 
 
 def test_without_an_index_there_is_nothing_to_read(tmp_path: Path) -> None:
     with pytest.raises(IndexUnusable, match="no index"):
-        Reader(tmp_path / "none.db")
+        SqliteReader(tmp_path / "none.db")
 
 
 def test_a_cache_that_cannot_be_written_gives_a_place_that_ends(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_vectors_are_ranked_by_cosine(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     rows = rng.normal(size=(600, 384)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    store = Store(tmp_path / "v.db")
+    store = SqliteStore(tmp_path / "v.db")
     db = store.connection
     db.execute("INSERT INTO kind VALUES (1, 'block')")
     for number in range(len(rows)):
@@ -132,7 +132,7 @@ def test_vectors_are_ranked_by_cosine(tmp_path: Path) -> None:
             "INSERT INTO chunk VALUES (?, 0, 1, 1, 0, '', ?)",
             (number + 1, number.to_bytes(8, "big")),
         )
-    vectors = Vectors(db, "test", 384)
+    vectors = SqliteVectors(db, "test", 384)
     assert vectors.empty and vectors.nearest(rows[0], 5) == []
     vectors.prepare()
     digests = [number.to_bytes(8, "big") for number in range(len(rows))]

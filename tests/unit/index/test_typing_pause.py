@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nearfield.index.typing_pause import LONGEST_SECONDS, TypingPause
+from nearfield.index.throttle import LONGEST_SECONDS, TypingPause
 
 
 class Typed:

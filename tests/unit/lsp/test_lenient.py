@@ -8,7 +8,7 @@ import pytest
 from lsprotocol import types
 from lsprotocol.converters import get_converter
 
-from nearfield.coerce import Unfit
+from nearfield.coerce import CoercionError
 from nearfield.lsp.lenient import NO_VERSION, PARAMS
 
 MOST = 2**31 - 1
@@ -100,7 +100,7 @@ def _at(found: Any, path: str) -> Any:
 )  # fmt: skip
 def test_it_is_understood(sent: tuple[type[Any], Any], path: str, expected: object) -> None:
     kind, params = sent
-    found = get_converter().structure(PARAMS.of(kind, params), kind)
+    found = get_converter().structure(PARAMS.coerce(kind, params), kind)
     assert _at(found, path) == expected
 
 
@@ -123,8 +123,8 @@ def test_it_is_understood(sent: tuple[type[Any], Any], path: str, expected: obje
 )
 def test_what_means_nothing_is_refused(sent: tuple[type[Any], Any], place: str) -> None:
     kind, params = sent
-    with pytest.raises(Unfit) as caught:
-        PARAMS.of(kind, params)
+    with pytest.raises(CoercionError) as caught:
+        PARAMS.coerce(kind, params)
     assert caught.value.place == place
 
 
@@ -134,6 +134,6 @@ def test_every_class_of_a_params_type_can_be_read() -> None:
     for kind in kinds:
         for value in (None, 5, [], {}, {"textDocument": None, "position": 5, "x": [{}]}):
             try:
-                PARAMS.of(kind, value)
-            except Unfit as error:
+                PARAMS.coerce(kind, value)
+            except CoercionError as error:
                 assert error.place.startswith("$")

@@ -115,14 +115,6 @@ async def test_a_model_that_follows_instructions_is_asked_in_a_chat(server: Serv
     assert await answer(one, request) == "x = 2\n"
 
 
-async def test_several_servers_of_one_name(server: Server) -> None:
-    server.answer("/v1/completions", COMPLETED)
-    url = f"{server.url}/v1"
-    one = provider("openai_compatible", server, "zeta-2", endpoints=[url, url])
-    assert one.capabilities.edit is EditForm.ZETA2
-    assert await answer(one) == "x = 2\n"
-
-
 def test_a_form_is_chosen_or_turned_off(server: Server) -> None:
     assert provider("ollama", server, "qwen").capabilities.edit is EditForm.NONE
     off = provider("ollama", server, "zeta-2", edit_form="none")

@@ -46,11 +46,10 @@ async def get_definition(
 async def get_diagnostics(reach: ToolContext, path: FilePath) -> str:
     """List the problems that are known of a file."""
     found = await asyncio.to_thread(reach.folder.inside, path)
-    problems = reach.problems(found)
     lines = [
-        f"line {one.row + 1}: {one.severity}: {one.message}"
+        f"line {row + 1}: {one.severity}: {one.message}"
         + (f" ({one.source})" if one.source else "")
-        for one in problems[:PROBLEMS]
+        for row, one in reach.diagnostics(found)[:PROBLEMS]
     ]
     return reach.spend("\n".join(lines)) or f"No problem is known of {found}."
 

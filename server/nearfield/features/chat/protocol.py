@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from nearfield.errors import NearfieldError
+from nearfield.features.diagnostics import Diagnostic
 from nearfield.types import Snapshot, Span
 
 
@@ -132,16 +133,6 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """A diagnostic of a file; the row counts from 0."""
-
-    row: int
-    severity: str
-    message: str
-    source: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class CallReport:
     """What is happening to a call, for whoever shows it. `result` is there at its end."""
 
@@ -167,8 +158,8 @@ class Host(Protocol):
         """What an open document holds, None when it is not open."""
         ...
 
-    def problems(self, path: str) -> Sequence[Problem]:
-        """The diagnostics known of a file."""
+    def diagnostics(self, path: str) -> Sequence[tuple[int, Diagnostic]]:
+        """Return the known diagnostics of a file, each with its row, counted from 0."""
         ...
 
 

@@ -20,7 +20,7 @@ from nearfield.errors import NearfieldError
 from nearfield.features.chat.code_tools import definition
 from nearfield.features.chat.protocol import Ask, Outcome, Part, Refused
 from nearfield.features.chat.tool_context import ToolContext
-from nearfield.features.review.diff import file_diffs
+from nearfield.files.git_diff import file_diffs
 from nearfield.files.lines import line_number, split_lines
 from nearfield.types import Snapshot, Span
 

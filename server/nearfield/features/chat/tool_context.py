@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from nearfield.config.schema import Chat
 from nearfield.features.chat.folder import Folder
-from nearfield.features.chat.protocol import Change, Host, Problem, Refused
+from nearfield.features.chat.protocol import Change, Host, Refused
+from nearfield.features.diagnostics import Diagnostic
 from nearfield.index.understand import readable_text
 from nearfield.syntax.notebook import is_notebook
 from nearfield.types import Snapshot, SymbolLocation
@@ -106,9 +107,9 @@ class ToolContext:
             encoding = "" if now.told else now.encoding
         return await self.host.apply(Change(whole, path, before, after, title, encoding))
 
-    def problems(self, path: str) -> Sequence[Problem]:
-        """The diagnostics known of a file (inside, with '/')."""
-        return self.host.problems(str(self.folder.root / path))
+    def diagnostics(self, path: str) -> Sequence[tuple[int, Diagnostic]]:
+        """Return the known diagnostics of a file (inside, with '/'), each with its row."""
+        return self.host.diagnostics(str(self.folder.root / path))
 
     def relative(self, path: str) -> str:
         """An absolute path as it is shown: from the workspace folder, "" for one outside."""

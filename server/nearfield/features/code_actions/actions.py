@@ -1,4 +1,4 @@
-"""The table of actions that a model does: what each is called, and what a model is told."""
+"""The table of actions that a model does, with their titles and goals."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ TEST = "test"
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One row. `title` is what the user reads, with `{what}` for the unit or the problem; `goal`
-    what a model is to do with the code above it. With `free` the signature may change."""
+    """One row. `title` is for the user, with `{what}` for the unit or the problem; `goal` tells a
+    model what to do with the code above it. A `free` action may change the signature."""
 
     id: str
     title: str
@@ -28,37 +28,34 @@ class Action:
     free: bool = False
 
 
+_REWRITE = ("refactor.rewrite", Task.REFACTOR)
 _ROWS = (
     Action(FIX, "Fix: {what}", "quickfix", Task.FIX),
     Action(FIX_ALL, "Fix all problems in {what}", "quickfix", Task.FIX),
-    Action(REWRITE, "Rewrite {what} …", "refactor.rewrite", Task.REFACTOR, free=True),
+    Action(REWRITE, "Rewrite {what} …", *_REWRITE, free=True),
     Action(
         "simplify",
         "Simplify {what}",
-        "refactor.rewrite",
-        Task.REFACTOR,
+        *_REWRITE,
         "Make it simpler and easier to read. It must do exactly the same as before.",
     ),
     Action(
         "faster",
         "Make {what} faster",
-        "refactor.rewrite",
-        Task.REFACTOR,
+        *_REWRITE,
         "It is too slow. Rewrite it with a faster algorithm, for example with a set, a dictionary"
         " or fewer loops. It must return exactly the same as before.",
     ),
     Action(
         "errors",
         "Add error handling to {what}",
-        "refactor.rewrite",
-        Task.REFACTOR,
+        *_REWRITE,
         "Add error handling: wrong input and failing calls must give a clear error.",
     ),
     Action(
         "types",
         "Add types to {what}",
-        "refactor.rewrite",
-        Task.REFACTOR,
+        *_REWRITE,
         "Add type annotations to the parameters and the return value. Change nothing else.",
         free=True,
     ),
@@ -66,9 +63,9 @@ _ROWS = (
     Action(TEST, "Write tests for {what}", "source", Task.TEST),
 )
 ACTIONS = {row.id: row for row in _ROWS}
-REWRITES = frozenset({FIX, FIX_ALL, REWRITE, "simplify", "faster", "errors", "types"})
-"""Those that change the unit itself."""
+REWRITES = frozenset(row.id for row in _ROWS if row.id not in (DOCUMENT, TEST))
+"""Actions that change the unit itself."""
 MENU = tuple(row.id for row in _ROWS if row.id not in (FIX, FIX_ALL, REWRITE))
-"""Those that need nothing but a place."""
+"""Actions that need nothing but a place."""
 TYPED = frozenset({"python", "php"})
-"""Languages in which types may be written or left out."""
+"""Languages in which types are optional."""

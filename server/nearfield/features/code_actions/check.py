@@ -1,7 +1,7 @@
-"""Whether an answer may become an edit: what is wrong with it, in words that a model can act on.
+"""Checks of an answer before it becomes an edit, with complaints that a model can act on.
 
 An edit must parse where the document did, keep the signature unless it was to be changed, drop no
-definition, and change something. What these checks say goes back to the model once.
+definition, and change something. A complaint is sent back to the model once.
 """
 
 from __future__ import annotations
@@ -13,39 +13,45 @@ from collections import Counter
 
 import tree_sitter
 
-from nearfield.syntax.definitions import form_of, name_node, named_scopes, outermost
+from nearfield.syntax.definitions import form_of, is_local, named_scopes, outermost
 from nearfield.syntax.differences import changed_span
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit
 
-__all__ = ["altered", "dropped", "elided", "first_error", "hollow", "ill_indented", "reparsed"]
+__all__ = ["altered", "empty_bodies", "first_error", "is_elided", "is_ill_indented", "reparsed"]
 
 _ELISION = re.compile(
-    # Possessive: white space that was passed is not tried in another way.
+    # Possessive quantifiers, so that white space is not matched in another way on failure.
     r"^[ \t]*+(?:(?:#|//|/\*|--|;)[ \t]*+)?(?:(?:\.\.\.|…)[ \t]*+)?"
     r"(?:(?:the )?(?:rest|remainder) of|(?:existing|previous|original|same|other|remaining|your) "
     r"(?:code|implementation|logic|methods?|functions?|as (?:above|before)))\b.*$",
     re.IGNORECASE | re.MULTILINE,
 )
-"""A remark that stands for code that was left out."""
+"""A remark in place of code that was left out."""
 
 
-def elided(before: str, after: str) -> bool:
+def is_elided(before: str, after: str) -> bool:
     """Return whether `after` leaves code out with a remark that `before` does not have."""
     return any(match[0].strip() not in before for match in _ELISION.finditer(after))
 
 
 def reparsed(parsed: Parsed, text: str) -> Parsed | None:
-    """The tree of `text`, which `parsed` has become."""
+    """Return the tree of `text`, a changed form of the text of `parsed`; None if it takes too
+    long."""
     if parsed.text == text:
         return parsed
     span, length = changed_span(parsed.text, text)
     return parsed.edited(Edit(span, text[span.start : span.start + length]))
 
 
-def first_error(parsed: Parsed, under: tree_sitter.Node | None = None) -> str:
-    """Where the first syntax error is, of all or under a node, in words; "" for none."""
-    node = _first_broken(under or parsed.root)
+def first_error(parsed: Parsed | None, under: tree_sitter.Node | None = None) -> str:
+    """Return in words where the first syntax error is, in all of the text or under a node; "" for
+    none. None stands for a text that takes too long to parse."""
+    if parsed is None:
+        return "it takes too long to parse"
+    node: tree_sitter.Node | None = under or parsed.root
+    while node is not None and not (node.is_error or node.is_missing):
+        node = next((child for child in node.children if child.has_error), None)
     if node is None:
         return ""
     row = node.start_point.row
@@ -55,21 +61,8 @@ def first_error(parsed: Parsed, under: tree_sitter.Node | None = None) -> str:
     return f"{what} at the line `{line[:120]}`"
 
 
-def dropped(before: Parsed, after: Parsed, unit: str) -> list[str]:
-    """The names that `before` defines and `after` does not. A function within a function is that
-    one's own business, as long as `unit`, the new text, does not use it any more."""
-    kept = [name for name, _ in named_scopes(after)]
-    gone: list[str] = []
-    for name, node in named_scopes(before):
-        if name in kept:
-            kept.remove(name)
-        elif not _is_local(before, node) or re.search(rf"\b{re.escape(name)}\b", unit):
-            gone.append(name)
-    return list(dict.fromkeys(gone))
-
-
-def ill_indented(unit: str, indent: str) -> bool:
-    """Return whether Python refuses the indentation of `unit`, which its grammar here lets pass."""
+def is_ill_indented(unit: str, indent: str) -> bool:
+    """Return whether Python refuses the indentation of `unit`, which its grammar here accepts."""
     code = f"if True:\n{unit}" if indent else unit
     try:
         with warnings.catch_warnings():
@@ -78,12 +71,12 @@ def ill_indented(unit: str, indent: str) -> bool:
     except IndentationError:
         return True
     except (SyntaxError, ValueError):
-        return False  # what else may be wrong is the tree's business
+        return False  # the tree finds other errors
     return False
 
 
-def hollow(parsed: Parsed) -> int:
-    """How many definitions have a body with nothing in it, which Python's grammar lets pass."""
+def empty_bodies(parsed: Parsed) -> int:
+    """Return the number of definitions with an empty body, which Python's grammar here accepts."""
     if not parsed.language.indented:
         return 0
     bodies = [node.child_by_field_name("body") for _, node in named_scopes(parsed)]
@@ -91,7 +84,7 @@ def hollow(parsed: Parsed) -> int:
 
 
 def altered(before: Parsed, after: Parsed) -> list[str]:
-    """The names of the functions whose signature `after` does not have as `before` has it."""
+    """Return the names of the functions whose signature is not in `after` as it was in `before`."""
     kept = Counter(text for _, text in _signatures(after))
     gone: list[str] = []
     for name, text in _signatures(before):
@@ -103,30 +96,11 @@ def altered(before: Parsed, after: Parsed) -> list[str]:
 
 
 def _signatures(parsed: Parsed) -> list[tuple[str, str]]:
-    """The name of each function, and how it is declared, without blanks."""
+    """Return the name and the declaration, without blanks, of each function."""
     found: list[tuple[str, str]] = []
     for name, node in named_scopes(parsed):
-        if node.type in parsed.language.functions and not _is_local(parsed, node):
+        if node.type in parsed.language.functions and not is_local(parsed, node):
             whole = outermost(node)
             form = form_of(parsed, node, whole.start_byte, whole.end_byte)
             found.append((name, re.sub(r"\s+", "", form.lead) + form.signature))
     return found
-
-
-def _is_local(parsed: Parsed, node: tree_sitter.Node) -> bool:
-    """Return whether a definition is inside a function with a name, and known there only."""
-    up = node.parent
-    while up is not None:
-        if up.type in parsed.language.functions and name_node(up) is not None:
-            return True
-        up = up.parent
-    return False
-
-
-def _first_broken(root: tree_sitter.Node) -> tree_sitter.Node | None:
-    node: tree_sitter.Node | None = root
-    while node is not None and node.has_error:
-        if node.is_error or node.is_missing:
-            return node
-        node = next((child for child in node.children if child.has_error), None)
-    return None

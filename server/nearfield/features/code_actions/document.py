@@ -1,7 +1,8 @@
-"""Documenting a unit: a docstring or a comment in its language's convention, and no other change.
+"""Documentation of a unit: a docstring or a comment in its language's convention, and no other
+change.
 
-Of the answer only the words of the comment are taken; how it is marked, indented and where it
-stands is decided here, so the code cannot change and no answer can end the comment early.
+Only the words of the comment are taken from the answer. Its marks, indentation and place are
+decided here, so the code cannot change and no answer can end the comment early.
 """
 
 from __future__ import annotations
@@ -16,20 +17,20 @@ from nearfield.errors import EditRefused
 from nearfield.features.code_actions import check
 from nearfield.features.code_actions.answer import HOLDERS, blocks
 from nearfield.features.code_actions.around import comment_above, docstring_in
-from nearfield.features.code_actions.fit import Fitting, Unfit
+from nearfield.features.code_actions.fit import AnswerRejected, Fitting
 from nearfield.features.code_actions.layout import layout_of
-from nearfield.features.code_actions.proposal import Change
-from nearfield.files.lines import LINE_END, split_lines
+from nearfield.features.code_actions.proposal import ProposedEdit
+from nearfield.files.lines import LINE_END, line_start, split_lines
 from nearfield.syntax.definitions import named_scopes, node_of, outermost
 from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed, parse
 from nearfield.types import Edit, Span
 
-__all__ = ["Documenting", "documented"]
+__all__ = ["Documenting", "why_undocumentable"]
 
-WIDTH = 96
-"""Longer lines of a comment are wrapped, its indentation included."""
-MOST_LINES = 40
+MAX_COLUMNS = 96
+"""Of a comment's lines, their indentation included; longer ones are wrapped."""
+MAX_LINES = 40
 _TRIPLE = re.compile(r"[rRuU]?(\"\"\"|''')(.*?)\1", re.S)
 _MARKS = re.compile(
     r"^[ \t]*(?:/\*\*?|\*/|\*(?!\*)|///?|#(?!!)|---?)?[ \t]?|(?<![ \t])[ \t]*+\*/[ \t]*$"
@@ -58,8 +59,8 @@ _STARRED = frozenset(
 )
 
 
-def documented(fitting: Fitting) -> str:
-    """Why the unit cannot be documented, "" when it can."""
+def why_undocumentable(fitting: Fitting) -> str:
+    """Return why the unit cannot be documented, "" if it can."""
     if fitting.language is None or not fitting.unit.name:
         return "there is no function or class here"
     if fitting.language.name == "python":
@@ -70,12 +71,12 @@ def documented(fitting: Fitting) -> str:
 
 
 class Documenting:
-    """Turns answers into the comment of one unit. Parses: not on the event loop."""
+    """Turns answers into the comment of one unit. It parses, so use it off the event loop."""
 
     def __init__(self, fitting: Fitting) -> None:
-        """Raises `EditRefused` when there is nothing to document."""
+        """Raise `EditRefused` if there is nothing to document."""
         language, parsed = fitting.language, fitting.parsed
-        if why := documented(fitting):
+        if why := why_undocumentable(fitting):
             raise EditRefused(f"Nothing is documented: {re.sub('`[^`]*`', 'it', why)}.")
         if language is None or parsed is None:
             raise EditRefused("Nothing is documented: the language has no grammar here.")
@@ -85,48 +86,46 @@ class Documenting:
 
     @property
     def style(self) -> str:
-        """What the comment is called in this language."""
+        """The name of the comment in this language."""
         return _NAMES.get(self._language.name, "a comment")
 
-    def changes(self, text: str) -> tuple[Change, ...]:
-        """The edit that puts the comment of the answer `text` in. Raises `Unfit`."""
+    def changes(self, text: str) -> tuple[ProposedEdit, ...]:
+        """Return the edit that inserts the comment of the answer `text`. Raises
+        `AnswerRejected`."""
         words = self._words(text)
         if not words:
-            raise Unfit(f"there is no {self.style.split(' ', 1)[1]} in it")
-        if len(words) > MOST_LINES:
-            raise Unfit("the comment is too long")
+            raise AnswerRejected(f"there is no {self.style.split(' ', 1)[1]} in it")
+        if len(words) > MAX_LINES:
+            raise AnswerRejected("the comment is too long")
         rows = self._marked(words)
         indent, newline = self._place.indent, self._layout.newline
         written = "".join(f"{indent}{row}".rstrip() + newline for row in rows)
         edit = Edit(Span(self._place.offset, self._place.offset), written)
         after = self._parsed.edited(edit)
         if after is None or after.all_errors > self._parsed.all_errors:
-            raise Unfit(check.first_error(after) if after else "it takes too long to parse")
-        return (Change(edit),)
+            raise AnswerRejected(check.first_error(after))
+        return (ProposedEdit(edit),)
 
-    # --- where ---
-
-    def _find_place(self) -> _Place:
+    def _find_place(self) -> _CommentPlace:
         unit, text = self._fitting.unit, self._fitting.text
         if self._language.name != "python":
-            return _Place(unit.span.start, unit.indent)
+            return _CommentPlace(unit.span.start, unit.indent)
         node = node_of(self._parsed, unit)
         body = node.child_by_field_name("body") if node else None
         colon = next((c for c in reversed(node.children) if c.type == ":"), None) if node else None
         if body is None or colon is None or body.start_point.row == colon.start_point.row:
             raise EditRefused("A definition on one line cannot hold a docstring.")
         start = self._parsed.offset(body.start_byte)
-        line = max(text.rfind("\n", 0, start), text.rfind("\r", 0, start)) + 1
+        line = line_start(text, start)
         below = LINE_END.search(text, self._parsed.offset(colon.end_byte))
-        return _Place(below.end() if below else line, text[line:start])
-
-    # --- what ---
+        return _CommentPlace(below.end() if below else line, text[line:start])
 
     def _words(self, text: str) -> list[str]:
-        """The lines of the comment in an answer, without marks; [] when there is none."""
+        """Return the lines of the comment in an answer, without marks; [] if there is none."""
         for block in blocks(text):
             if self._language.name == "python":
-                found = _docstring(block)
+                docstring = _TRIPLE.search(block)
+                found = docstring[2] if docstring else ""
             else:
                 found = _comment(block, self._language, self._fitting.unit.name)
             lines = split_lines(found.expandtabs(4))
@@ -136,23 +135,13 @@ class Documenting:
                 del kept[0]
             while kept and not kept[-1].strip():
                 del kept[-1]
+            width = MAX_COLUMNS - len(self._place.indent) - 4
             if kept:
-                return self._wrapped(kept)
+                return [row for line in kept for row in _wrapped(line, width)]
         return []
 
-    def _wrapped(self, lines: list[str]) -> list[str]:
-        width = WIDTH - len(self._place.indent) - 4
-        rows: list[str] = []
-        for line in lines:
-            blank = line[: len(line) - len(line.lstrip())]
-            rows += textwrap.wrap(
-                line, width, subsequent_indent=blank, drop_whitespace=True,
-                break_long_words=False, break_on_hyphens=False,
-            ) or [""]  # fmt: skip
-        return rows
-
     def _marked(self, words: list[str]) -> list[str]:
-        """The comment as it stands in the file, from column 0."""
+        """Return the comment with its marks, from column 0."""
         name = self._language.name
         if name == "python":
             return _python(words)
@@ -161,7 +150,7 @@ class Documenting:
             return ["/**", *(f" * {word}".rstrip() for word in safe), " */"]
         mark = _LINES.get(name) or self._language.comment
         if not mark:
-            raise Unfit("this language has no comments")
+            raise AnswerRejected("this language has no comments")
         if name == "go":
             words = _go(words, self._fitting.unit.name)
         if name == "csharp" and not any(word.lstrip().startswith("<") for word in words):
@@ -170,22 +159,26 @@ class Documenting:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where the comment's lines go, and how far they are indented."""
+class _CommentPlace:
+    """The place of the comment's lines, and their indentation."""
 
     offset: int
     indent: str
 
 
-def _docstring(block: str) -> str:
-    found = _TRIPLE.search(block)
-    return found[2] if found else ""
+def _wrapped(line: str, width: int) -> list[str]:
+    blank = line[: len(line) - len(line.lstrip())]
+    wrapper = textwrap.TextWrapper(
+        width, subsequent_indent=blank, break_long_words=False, break_on_hyphens=False
+    )
+    return wrapper.wrap(line) or [""]
 
 
 def _comment(block: str, language: Language, name: str) -> str:
-    """The comment above the definition of `name` in `block`; all of it where it is only one."""
-    for before, behind in (("", ""), HOLDERS.get(language.name, ("", ""))):
-        parsed = parse(language, before + block + behind)
+    """Return the comment above the definition of `name` in `block`; all of a block that is only a
+    comment."""
+    for before, after in (("", ""), HOLDERS.get(language.name, ("", ""))):
+        parsed = parse(language, before + block + after)
         if parsed is None:
             continue
         nodes = [node for one, node in named_scopes(parsed) if one == name]
@@ -224,7 +217,7 @@ def _python(words: list[str]) -> list[str]:
 
 
 def _go(words: list[str], name: str) -> list[str]:
-    """As `go doc` wants it: the first word is the name."""
+    """Return the words with the name first, as `go doc` wants it."""
     first = words[0]
     if first.startswith(name):
         return words

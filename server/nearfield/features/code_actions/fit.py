@@ -1,7 +1,7 @@
-"""From a model's answer to the edits of the unit, or to what is wrong with it.
+"""Edits of the unit that follow from a model's answer, or the complaint about it.
 
-The answer's definition takes the unit's place in the file's own layout; what it did not mean to
-change stays as it was; what it may not change is put back or refused.
+The answer's definition replaces the unit in the file's own layout. Code that it did not mean to
+change stays; code that it may not change is restored, or the answer is rejected.
 """
 
 from __future__ import annotations
@@ -11,40 +11,40 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from nearfield.features.code_actions import check, imports
-from nearfield.features.code_actions.answer import Answer, definition, read
+from nearfield.features.code_actions.answer import ExtractedCode, definition, extracted
 from nearfield.features.code_actions.hunks import applied, hunks
 from nearfield.features.code_actions.keep import Rows, merged, rows_of
 from nearfield.features.code_actions.layout import (
     Layout,
-    copied,
     docstring_rows,
     fixed_rows_of,
+    is_indented_alike,
     layout_of,
 )
-from nearfield.features.code_actions.proposal import Change
+from nearfield.features.code_actions.proposal import ProposedEdit
 from nearfield.files.lines import split_lines
-from nearfield.syntax.definitions import Form, Unit, named_scopes
+from nearfield.syntax.definitions import DefinitionParts, Unit, dropped, named_scopes
 from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed, parse
 from nearfield.syntax.white_space import Format, White
 from nearfield.types import Edit, Span
 
-__all__ = ["UNCHANGED", "Fitting", "Unfit"]
+__all__ = ["UNCHANGED", "AnswerRejected", "Fitting"]
 
-LONGEST_STEP = 8
-"""More blanks than this are no step of indentation."""
+MAX_STEP = 8
+"""More blanks than this are not one step of indentation."""
 UNCHANGED = "the code is the same as before"
 
 
-class Unfit(Exception):
-    """An answer cannot become an edit; the text is for the model and the user."""
+class AnswerRejected(Exception):
+    """An answer that cannot become an edit; the text is for the model and the user."""
 
 
 @dataclass(frozen=True)
 class Fitting:
-    """A unit of a text, as answers are fitted into it. With `free` the signature may change, with
-    `loose` comments and empty lines may; `format` is the text's, where more than its grammar tells.
-    Its methods parse: not on the event loop."""
+    """A unit of a text, into which answers are fitted. With `free` the signature may change, with
+    `loose` comments and empty lines may. `format` is the file's, where its path tells more than its
+    grammar. The methods parse, so call them off the event loop."""
 
     text: str
     parsed: Parsed | None
@@ -66,40 +66,38 @@ class Fitting:
         return self._layout.shown(text, self.unit.indent, fixed)
 
     @cached_property
-    def form(self) -> Form | None:
+    def form(self) -> DefinitionParts | None:
         """The unit, as shown, in its parts."""
         if self.language is None or not self.unit.name:
             return None
         found = definition(self.shown, self.language, self.unit.name)
         return found.form if found else None
 
-    def changes(self, text: str) -> tuple[Change, ...]:
-        """The edits that the answer `text` means. Raises `Unfit`."""
-        answer = read(text, self.language, self.unit.name)
+    def changes(self, text: str) -> tuple[ProposedEdit, ...]:
+        """Return the edits that the answer `text` means. Raises `AnswerRejected`."""
+        answer = extracted(text, self.language, self.unit.name)
         if answer is None or not answer.code.strip():
             what = f"`{self.unit.name}`" if self.unit.name else "code"
-            raise Unfit(f"there is no {what} in a code block")
+            raise AnswerRejected(f"there is no {what} in a code block")
         if answer.broken:
-            raise Unfit(answer.broken)
-        same = copied(self.shown, answer.code)
+            raise AnswerRejected(answer.broken)
+        same = is_indented_alike(self.shown, answer.code)
         answer = self._in_form(answer, same)
         before = self.unit.text(self.text)
         after = self._placed(answer.code, same)
         if after == before:
-            raise Unfit(UNCHANGED)
-        if check.elided(before, after):
-            raise Unfit("a remark stands for code that was left out")
+            raise AnswerRejected(UNCHANGED)
+        if check.is_elided(before, after):
+            raise AnswerRejected("a remark stands for code that was left out")
         start = self.unit.span.start
         own = [
-            Change(Edit(Span(start + e.span.start, start + e.span.end), e.text))
+            ProposedEdit(Edit(Span(start + e.span.start, start + e.span.end), e.text))
             for e in hunks(before, after)
         ]
-        beyond = [Change(edit, confirm=True) for edit in self._beyond(answer)]
+        beyond = [ProposedEdit(edit, confirm=True) for edit in self._beyond(answer)]
         found = sorted((*beyond, *own), key=lambda c: (c.edit.span.start, not c.confirm))
         self._check(found, after)
         return tuple(found)
-
-    # --- the unit itself ---
 
     @cached_property
     def _layout(self) -> Layout:
@@ -109,15 +107,14 @@ class Fitting:
             return layout
         return replace(layout, step=own) if own and "\t" not in layout.step else layout
 
-    def _in_form(self, answer: Answer, same: bool) -> Answer:
-        """The answer from column 0, with what it may not change put back. Raises `Unfit`."""
+    def _in_form(self, answer: ExtractedCode, same: bool) -> ExtractedCode:
+        """Return the answer from column 0, with what it may not change restored. Raises
+        `AnswerRejected`."""
         if self.language is None or answer.form is None or self.form is None:
             return answer
-        code = "\n".join(
-            replace(self._layout, step="    ").placed(
-                answer.code, "", fixed_rows_of(self.language, answer.code), copied=same
-            )
-        )
+        fixed = fixed_rows_of(self.language, answer.code)
+        flat = replace(self._layout, step="    ")
+        code = "\n".join(flat.placed(answer.code, "", fixed, copied=same))
         found = definition(code, self.language, self.unit.name)
         form = answer.form if found is None or found.form is None else found.form
         own = self.form
@@ -126,15 +123,15 @@ class Fitting:
         if form.signature != own.signature and not self.free:
             if form.parameters != own.parameters:
                 head_line = re.sub(r"\s+", " ", own.head).strip()
-                raise Unfit(f"it must begin with `{head_line}`")
+                raise AnswerRejected(f"it must begin with `{head_line}`")
             # The same parameters written in another way: as they were.
             blank = form.head[len(form.head.rstrip()) :]
             head = own.head.rstrip() + (blank if own.body else "")
-        whole = Form(lead, head, form.body, own.tail, form.parameters)
+        whole = DefinitionParts(lead, head, form.body, own.tail, form.parameters)
         return replace(answer, code=whole.text, form=whole)
 
     def _placed(self, code: str, same: bool) -> str:
-        """The unit's new text in the file's layout, joined with what was there."""
+        """Return the unit's new text in the file's layout, merged with the old one."""
         language, layout, unit = self.language, self._layout, self.unit
         fixed = fixed_rows_of(language, code)
         texts = [
@@ -142,18 +139,19 @@ class Fitting:
         ]
         was = split_lines(unit.text(self.text), keepends=True)
         if self.loose or language is None:
-            rows = merged(_plain(was), _plain(texts))
-        else:
-            rows = merged(
-                rows_of(was, language, _docstrings(self.shown, language)),
-                rows_of(texts, language, _docstrings(code, language)),
+            before, after = (
+                Rows(rows, [row.rstrip() or "\n" for row in rows]) for rows in (was, texts)
             )
+        else:
+            before, after = (
+                rows_of(rows, language, docstring_rows(parse(language, text)))
+                for rows, text in ((was, self.shown), (texts, code))
+            )
+        rows = merged(before, after)
         ended = [row if row.endswith(("\r", "\n")) else row + layout.newline for row in rows]
         return "".join(ended).rstrip("\r\n")
 
-    # --- around it ---
-
-    def _beyond(self, answer: Answer) -> list[Edit]:
+    def _beyond(self, answer: ExtractedCode) -> list[Edit]:
         if self.parsed is None:
             return []
         newline = self._layout.newline
@@ -166,35 +164,33 @@ class Fitting:
         header = imports.import_edit(self.parsed, wanted, newline)
         return [edit for edit in (header, helpers) if edit is not None]
 
-    def _check(self, changes: list[Change], unit: str) -> None:
-        """Whether the text with `changes`, which make the unit `unit`, parses as well as before and
-        defines what it did. Raises `Unfit`."""
+    def _check(self, changes: list[ProposedEdit], unit: str) -> None:
+        """Check that the text with `changes`, which turn the unit into `unit`, parses as well as
+        before and defines the same names. Raises `AnswerRejected`."""
         if self.parsed is None:
             return
         text = applied(self.text, [change.edit for change in changes])
         after = check.reparsed(self.parsed, text)
-        if after is None:
-            raise Unfit("it takes too long to parse")
-        if after.all_errors > self.parsed.all_errors:
-            raise Unfit(check.first_error(after))
-        if check.hollow(after) > check.hollow(self.parsed):
-            raise Unfit("a definition has no body")
+        if after is None or after.all_errors > self.parsed.all_errors:
+            raise AnswerRejected(check.first_error(after))
+        if check.empty_bodies(after) > check.empty_bodies(self.parsed):
+            raise AnswerRejected("a definition has no body")
         python = self.parsed.language.name == "python"
-        if python and check.ill_indented(unit, self.unit.indent):
+        if python and check.is_ill_indented(unit, self.unit.indent):
             before = self.unit.text(self.text)
-            if not check.ill_indented(before, self.unit.indent):
-                raise Unfit("its indentation is wrong")
-        if gone := check.dropped(self.parsed, after, unit):
+            if not check.is_ill_indented(before, self.unit.indent):
+                raise AnswerRejected("its indentation is wrong")
+        if gone := dropped(self.parsed, after, unit):
             names = ", ".join(f"`{name}`" for name in gone)
-            raise Unfit(f"the definition of {names} is missing")
+            raise AnswerRejected(f"the definition of {names} is missing")
         if not self.free and (other := check.altered(self.parsed, after)):
             names = ", ".join(f"`{name}`" for name in other)
-            raise Unfit(f"{names} must be declared as before")
+            raise AnswerRejected(f"{names} must be declared as before")
 
 
 def _first_step(unit: Unit) -> str:
-    """How far the body of a definition is indented: files mix steps, and the lines that stay are at
-    this one. "" where that cannot be seen."""
+    """Return the indentation of a definition's body, "" if unknown. Files mix steps, and the lines
+    that stay have this one."""
     form = unit.form
     if form is None or not form.body:
         return ""
@@ -203,14 +199,4 @@ def _first_step(unit: Unit) -> str:
         rows = [one for one in split_lines(form.body)[1:-1] if one.strip()]
         row = rows[0] if rows else ""
     blank = row[: len(row) - len(row.lstrip())].removeprefix(unit.indent)
-    return blank if 0 < len(blank) <= LONGEST_STEP and "\t" not in blank else ""
-
-
-def _plain(texts: list[str]) -> Rows:
-    """Rows that are compared as they are."""
-    return Rows(texts, [text.rstrip() or "\n" for text in texts])
-
-
-def _docstrings(code: str, language: Language) -> frozenset[int]:
-    parsed = parse(language, code)
-    return docstring_rows(parsed) if parsed else frozenset()
+    return blank if 0 < len(blank) <= MAX_STEP and "\t" not in blank else ""

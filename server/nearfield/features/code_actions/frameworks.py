@@ -1,4 +1,4 @@
-"""How a project tests: its framework and where its tests are, found from its own files.
+"""The test framework of a project and the place of its tests, found from its own files.
 
 Reads names of files and the beginnings of a few, within bounds; nothing is run or imported.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -19,17 +18,19 @@ from nearfield.types import Snippet, SnippetKind
 
 __all__ = ["TESTED", "Suite", "is_test", "module_of", "relative_module", "suite_for"]
 
-MOST_ENTRIES = 20_000
-"""Files looked at by name before a project counts as known."""
-FILES_READ = 12
-"""Test files that are read to see how they test."""
-READ_BYTES = 64_000
+MAX_ENTRIES = 20_000
+"""File names of a project that are looked at."""
+MAX_FILES_READ = 12
+"""Test files that are read for their style."""
+MAX_READ_BYTES = 64_000
+MAX_EXAMPLE_LINES = 30
+MAX_EXAMPLE_CHARS = 1500
 _SKIPPED = frozenset(
     {"node_modules", "vendor", "target", "build", "dist", "venv", "site-packages", "__pycache__"}
 )
 _ECMA = {"javascript", "typescript", "typescriptreact"}
 TESTED = frozenset({"python", "go", *_ECMA})
-"""Languages whose tests can be written here."""
+"""Languages for which tests can be written."""
 _PATTERNS = {
     "python": re.compile(r"test_.+\.py|.+_test\.py"),
     "go": re.compile(r".+_test\.go"),
@@ -46,17 +47,15 @@ _SAMPLES = {
     "ava": 'test("adds", (t) => {\n  t.is(add(1, 2), 3);\n});',
 }
 _EXPECT = 'test("adds", () => {\n  expect(add(1, 2)).toBe(3);\n});'
-"""What a test looks like, for a model, where the project has none to show."""
+"""Examples of a test, for a model, in a project without tests."""
 _RUNNERS = ("vitest", "jest", "mocha", "jasmine", "ava")
-
-
 _NO_EXAMPLE = Snippet("", "", SnippetKind.SIMILAR)
 
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """`framework` as a model knows it; `path` is the test file of a source file, which `exists` or
-    would be new; `example` is the beginning of a test file of the project, or one of ours, which
+    """`framework` as a model knows it. `path` is the test file of a source file, which `exists` or
+    would be new. `example` is the beginning of a test file of the project, or one of ours, which
     has no path."""
 
     framework: str
@@ -66,8 +65,8 @@ class Suite:
 
 
 def suite_for(language: str, path: Path, root: Path, files: WorkspaceFiles) -> Suite:
-    """How the tests of the source file at `path` are to be written. Raises `EditRefused` for a
-    language whose conventions are not known here."""
+    """Return the suite for tests of the source file at `path`. Raises `EditRefused` for a language
+    whose conventions are not known here."""
     if language == "python":
         suite = _python(path, root, files)
     elif language == "go":
@@ -84,14 +83,14 @@ def suite_for(language: str, path: Path, root: Path, files: WorkspaceFiles) -> S
 
 
 def is_test(language: str, path: Path) -> bool:
-    """Return whether the file at `path` is one of tests."""
+    """Return whether the file at `path` is a test file."""
     pattern = _PATTERNS.get("ecma" if language in _ECMA else language)
     return pattern is not None and pattern.fullmatch(path.name) is not None
 
 
 def _python(path: Path, root: Path, files: WorkspaceFiles) -> Suite:
     tests = _tests(root, _PATTERNS["python"])
-    heads = {one: _head(files, one) for one in tests[:FILES_READ]}
+    heads = {one: _head(files, one) for one in tests[:MAX_FILES_READ]}
     texts = heads.values()
     plain = sum("import pytest" in text or bool(_PYTEST.search(text)) for text in texts)
     classes = sum("unittest.TestCase" in text or "(TestCase)" in text for text in texts)
@@ -111,7 +110,8 @@ _PYTEST = re.compile(r"^(?:async )?def test_", re.MULTILINE)
 
 
 def _python_folder(path: Path, root: Path, tests: list[Path]) -> Path:
-    """Beside the source where tests are; else below `tests`, in the same folder as there is one."""
+    """Return the source's folder if it has tests, else a folder below `tests`, of the same name if
+    there is one."""
     if any(one.parent == path.parent for one in tests):
         return path.parent
     top = next((root / name for name in ("tests", "test") if (root / name).is_dir()), None)
@@ -135,7 +135,7 @@ def _go(path: Path, files: WorkspaceFiles) -> Suite:
 
 def _ecma(path: Path, root: Path, files: WorkspaceFiles) -> Suite:
     tests = _tests(root, _PATTERNS["ecma"])
-    heads = {one: _head(files, one) for one in tests[:FILES_READ]}
+    heads = {one: _head(files, one) for one in tests[:MAX_FILES_READ]}
     names = [f"{path.stem}.{infix}{path.suffix}" for infix in ("test", "spec")]
     own = next((one for one in tests if one.name in names), None)
     framework = _runner(path, root, files, "\n".join(heads.values()))
@@ -160,7 +160,7 @@ def _ecma_folder(path: Path, root: Path, tests: list[Path]) -> Path:
 
 
 def _runner(path: Path, root: Path, files: WorkspaceFiles, tests: str) -> str:
-    """From the nearest package.json, else from what the tests import."""
+    """Return the runner that the nearest package.json names, else the one that the tests import."""
     for folder in (path.parent, *path.parent.parents):
         found = _package(_head(files, folder / "package.json"))
         for name in _RUNNERS:
@@ -174,7 +174,7 @@ def _runner(path: Path, root: Path, files: WorkspaceFiles, tests: str) -> str:
 
 
 def _package(text: str) -> set[str]:
-    """The names in a package.json's dependencies and scripts."""
+    """Return the names in a package.json's dependencies and scripts."""
     try:
         value = json.loads(text or "{}")
     except (ValueError, RecursionError):
@@ -192,46 +192,42 @@ def _package(text: str) -> set[str]:
 
 
 def _tests(root: Path, pattern: re.Pattern[str]) -> list[Path]:
-    return [path for path in _files(root) if pattern.fullmatch(path.name)]
-
-
-def _files(root: Path) -> Iterator[Path]:
-    """The files below `root`, in a stable order, as far as the bound goes. Follows no links."""
-    seen = 0
+    """Return the test files below `root`, in a stable order, within the bound. Follows no links."""
+    seen, found = 0, list[Path]()
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(
             name for name in folders if not name.startswith(".") and name not in _SKIPPED
         )
         for name in sorted(names):
             seen += 1
-            if seen > MOST_ENTRIES:
-                return
-            yield Path(folder, name)
+            if seen > MAX_ENTRIES:
+                return found
+            if pattern.fullmatch(name):
+                found.append(Path(folder, name))
+    return found
 
 
 def _head(files: WorkspaceFiles, path: Path) -> str:
-    """The beginning of a file, "" when it cannot be read."""
+    """Return the beginning of a file, "" if it cannot be read."""
     try:
-        return files.beginning(path, READ_BYTES).decode("utf-8-sig", "replace")
+        return files.beginning(path, MAX_READ_BYTES).decode("utf-8-sig", "replace")
     except UnreadableFile:
         return ""
 
 
 def _example(files: WorkspaceFiles, path: Path | None) -> Snippet:
-    """The beginning of a test file, with where it is from."""
+    """Return the beginning of a test file, which shows the form of a test; no text if it is
+    long."""
     if path is None:
         return _NO_EXAMPLE
-    return Snippet(str(path), _cut(_head(files, path)), SnippetKind.SIMILAR)
-
-
-def _cut(text: str) -> str:
-    """So much of an example as shows the form of a test."""
-    lines = text.replace("\r\n", "\n").split("\n")[:30]
-    return "\n".join(lines).strip("\n") if len("\n".join(lines)) < 1500 else ""
+    lines = _head(files, path).replace("\r\n", "\n").split("\n")[:MAX_EXAMPLE_LINES]
+    text = "\n".join(lines)
+    shown = text.strip("\n") if len(text) < MAX_EXAMPLE_CHARS else ""
+    return Snippet(str(path), shown, SnippetKind.SIMILAR)
 
 
 def module_of(path: Path, root: Path) -> str:
-    """How Python imports the module at `path`."""
+    """Return the name by which Python imports the module at `path`."""
     top = path.parent
     while (top / "__init__.py").exists() and top != top.parent:
         top = top.parent
@@ -244,7 +240,7 @@ def module_of(path: Path, root: Path) -> str:
 
 
 def relative_module(source: Path, test: Path) -> str:
-    """How a JavaScript test imports the module at `source`."""
+    """Return the path by which a JavaScript test imports the module at `source`."""
     shared = os.path.relpath(source.with_suffix(""), test.parent)
     posix = PurePosixPath(*Path(shared).parts).as_posix()
     return posix if posix.startswith(".") else f"./{posix}"

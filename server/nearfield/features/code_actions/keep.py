@@ -1,8 +1,8 @@
-"""Joining an answer with what was there, so that only code that the model meant to change changes.
+"""Merge of an answer with the old code, so that only code that the model meant to change changes.
 
 Small models drop comments, docstrings and empty lines, and add remarks of their own. Rows without
-code ("quiet" ones) therefore stay as they were wherever the code around them does, and code that is
-the same apart from a comment at its end stays as it was with its comment.
+code ("quiet" rows) therefore stay wherever the code around them does, and a row of code that
+differs only in the comment at its end stays with its comment.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ __all__ = ["Rows", "merged", "rows_of"]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of a unit, line ends included. `keys` has the code of each, "" for a quiet one;
-    `held` are those that are never dropped (docstrings)."""
+    """The rows of a unit, line ends included. `keys` has the code of each, "" for a quiet one. The
+    rows `held` (docstrings) are never dropped."""
 
     texts: list[str]
     keys: list[str]
@@ -27,49 +27,45 @@ class Rows:
 
 
 def rows_of(texts: list[str], language: Language | None, held: frozenset[int]) -> Rows:
-    """The rows `texts` with their code. `held` are quiet too."""
+    """Return the rows `texts` with their code; the rows `held` are quiet."""
     scanner = Scanner(language)
-    keys: list[str] = []
-    for number, text in enumerate(texts):
-        key = _code(text, scanner, language)
-        keys.append("" if number in held else key)
-    return Rows(texts, keys, held)
+    keys = [_code(text, scanner, language) for text in texts]
+    return Rows(texts, ["" if i in held else key for i, key in enumerate(keys)], held)
 
 
 def merged(before: Rows, after: Rows) -> list[str]:
-    """The rows of the new unit; a row that is an element of `before.texts` is to stay in the file
-    as it is."""
+    """Return the rows of the new unit; those of `before.texts` stay in the file as they are."""
     old = [i for i, key in enumerate(before.keys) if key]
     new = [i for i, key in enumerate(after.keys) if key]
-    join = _Join(before, after)
+    merge = _Merge(before, after)
     matcher = difflib.SequenceMatcher(
         None, [before.keys[i] for i in old], [after.keys[i] for i in new], autojunk=False
     )
     for tag, i, j, k, n in matcher.get_opcodes():
         if tag == "equal":
             for row, other in zip(old[i:j], new[k:n], strict=True):
-                join.same(row, other)
+                merge.same(row, other)
         else:
-            join.changed(old[i:j], new[k:n])
-    return join.end()
+            merge.changed(old[i:j], new[k:n])
+    return [*merge.out, *before.texts[merge.old :]]  # quiet rows below the last code stay
 
 
-class _Join:
-    """Goes through both sides; `out` is what came of them so far."""
+class _Merge:
+    """A walk through both sides; `out` has the rows so far."""
 
     def __init__(self, before: Rows, after: Rows) -> None:
         self.before, self.after = before, after
         self.out: list[str] = []
-        self.old = 0  # the first row of `before` that is not dealt with
-        self.new = 0  # the same of `after`
+        self.old = 0  # the first row of `before` that is not handled yet
+        self.new = 0  # likewise of `after`
 
     def same(self, row: int, other: int) -> None:
-        """Code that did not change: it and the quiet rows above it stay."""
+        """Keep a row of code that did not change, and the quiet rows above it."""
         self.out += self.before.texts[self.old : row + 1]
         self.old, self.new = row + 1, other + 1
 
     def changed(self, rows: list[int], others: list[int]) -> None:
-        """`rows` became `others`, either of which may be none."""
+        """Replace `rows` by `others`, either of which may be empty."""
         there: list[str] = []
         if rows:
             there = [text.strip() for text in self.before.texts[self.old : rows[0]]]
@@ -79,8 +75,14 @@ class _Join:
                 self._hold(rows[number])
             self._remarks(other, there)
             there = []
-            kept = self._remark(rows[number]) if len(rows) == len(others) else ""
-            self.out.append(_with_remark(self.after.texts[other], self.after.keys[other], kept))
+            text, key = self.after.texts[other], self.after.keys[other]
+            content = text.rstrip("\r\n")
+            if len(rows) == len(others) and content.rstrip() == key:
+                # A comment at the end of the old row stays, unless the new one has its own.
+                row = rows[number]
+                remark = self.before.texts[row].rstrip()[len(self.before.keys[row]) :]
+                text = content.rstrip() + remark + text[len(content) :] if remark else text
+            self.out.append(text)
             self.new = other + 1
             if number < len(rows):
                 self.old = max(self.old, rows[number] + 1)
@@ -88,25 +90,20 @@ class _Join:
             self._hold(row)
             self.old = max(self.old, row + 1)
 
-    def end(self) -> list[str]:
-        """The quiet rows below the last code stay."""
-        return [*self.out, *self.before.texts[self.old :]]
-
     def _flush(self, upto: int) -> None:
         self.out += self.before.texts[self.old : upto]
         self.old = max(self.old, upto)
 
     def _hold(self, row: int) -> None:
-        """A docstring above `row` stays; other quiet rows among changed code are the model's
-        business."""
+        """Keep a docstring above `row`; other quiet rows among changed code are the model's."""
         held = [i for i in range(self.old, row) if i in self.before.held]
         if held:
             self.out += [self.before.texts[i] for i in held]
             self.old = held[-1] + 1
 
     def _remarks(self, upto: int, there: list[str]) -> None:
-        """The model's quiet rows above its row `upto`: those that were there come from there, and
-        those in `there` have come already."""
+        """Add the model's quiet rows above its row `upto`. Rows of the old code are taken from
+        there; the rows `there` are in `out` already."""
         for number in range(self.new, upto):
             text = self.after.texts[number]
             if number in self.after.held and self.before.held:
@@ -114,32 +111,17 @@ class _Join:
             if text.strip() in there:
                 there.remove(text.strip())
                 continue
-            end = self._next_code()
+            keys = self.before.keys
+            end = next((i for i in range(self.old, len(keys)) if keys[i]), len(keys))
             waiting = [one.strip() for one in self.before.texts[self.old : end]]
             if text.strip() in waiting:
                 self._flush(self.old + waiting.index(text.strip()) + 1)
             else:
                 self.out.append(text)
 
-    def _remark(self, row: int) -> str:
-        """The comment at the end of a row of code, with the blanks before it."""
-        return self.before.texts[row].rstrip()[len(self.before.keys[row]) :]
-
-    def _next_code(self) -> int:
-        keys = self.before.keys
-        return next((i for i in range(self.old, len(keys)) if keys[i]), len(keys))
-
-
-def _with_remark(text: str, key: str, remark: str) -> str:
-    """`text` with `remark` at its end, unless it has one of its own."""
-    content = text.rstrip("\r\n")
-    if not remark or content.rstrip() != key:
-        return text
-    return content.rstrip() + remark + text[len(content) :]
-
 
 def _code(text: str, scanner: Scanner, language: Language | None) -> str:
-    """What of a row is code; the scanner goes on behind it."""
+    """Return the part of a row that is code, and move the scanner past the row."""
     text = text.rstrip("\r\n")
     begin = scanner.copy()
     scanner.feed(text)

@@ -1,7 +1,7 @@
-"""Tests for a unit: from a model's answer to a new test file, or to the end of one that is there.
+"""Tests for a unit: a model's answer becomes a new test file, or the end of an existing one.
 
-The framework and the place are the project's own (`frameworks`); the import of what is tested is
-written here, because small models guess it; a copy of the tested code in the answer is left out.
+The framework and the place are the project's own (`frameworks`). The import of the tested code is
+written here, because small models guess it. A copy of the tested code in the answer is left out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tree_sitter
 from nearfield.errors import EditRefused
 from nearfield.features.code_actions import check
 from nearfield.features.code_actions.answer import blocks
-from nearfield.features.code_actions.fit import Fitting, Unfit
+from nearfield.features.code_actions.fit import AnswerRejected, Fitting
 from nearfield.features.code_actions.frameworks import (
     Suite,
     is_test,
@@ -24,23 +24,23 @@ from nearfield.features.code_actions.frameworks import (
     relative_module,
     suite_for,
 )
+from nearfield.features.code_actions.hunks import applied
 from nearfield.features.code_actions.imports import go_packages, import_edit
 from nearfield.features.code_actions.layout import layout_of
-from nearfield.features.code_actions.proposal import Change
+from nearfield.features.code_actions.proposal import ProposedEdit
 from nearfield.files.lines import split_lines
 from nearfield.files.read import UnreadableFile
 from nearfield.files.uris import uri_beside
-from nearfield.files.workspace import WorkspaceFiles
 from nearfield.index.files import readable
 from nearfield.syntax.definitions import named_scopes
 from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed, parse
 from nearfield.types import Edit, Snapshot, Span
 
-__all__ = ["OpenText", "Plan", "plan_tests"]
+__all__ = ["OpenText", "PlannedTests", "plan_tests"]
 
 OpenText = Callable[[str], Snapshot | None]
-"""The document at a path as the editor holds it, None when it is not open."""
+"""Returns the document at a path as the editor holds it, None if it is not open."""
 
 _IS_TEST = {
     "python": re.compile(r"^[ \t]*(?:async )?def test|^class \w*Test", re.MULTILINE),
@@ -54,17 +54,17 @@ _ECMA_IMPORTS = {
     "mocha": _ASSERT,
 }
 _WORD = re.compile(r"[^\W\d]\w*")
-MOST_BYTES = 1_000_000
-"""Of a test file that tests are added to."""
+MAX_BYTES = 1_000_000
+"""Of an existing test file."""
 _SCRIPTS = frozenset({"javascript", "javascriptreact", "typescript", "typescriptreact"})
 _KEYWORDS = frozenset({"as", "const", "from", "import", "require", "type"})
 _GUARD = re.compile(r"if __name__|unittest\.main|pytest\.main")
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is to be tested, how and where. `before` is the test file `uri` as it is now, "" for a
-    new one."""
+class PlannedTests:
+    """The symbol to test, the suite, and the test file `uri`, whose text is `before` ("" for a new
+    one). `binding` is the statement that imports the symbol."""
 
     name: str
     symbol: str
@@ -80,20 +80,19 @@ class Plan:
         """Whether the test file does not exist yet."""
         return not self.suite.exists
 
-    def changes(self, text: str) -> tuple[Change, ...]:
-        """The edits of the test file that the answer `text` means. Raises `Unfit`."""
+    def changes(self, text: str) -> tuple[ProposedEdit, ...]:
+        """Return the edits of the test file that the answer `text` means. Raises
+        `AnswerRejected`."""
         block = max(blocks(text), key=len, default="")
         parsed = parse(self.language, block)
         if parsed is None or not self._tests_something(block):
-            raise Unfit(f"there are no tests with {self.suite.framework} in it")
+            raise AnswerRejected(f"there are no tests with {self.suite.framework} in it")
         if parsed.root.has_error:
-            raise Unfit(check.first_error(parsed))
+            raise AnswerRejected(check.first_error(parsed))
         imports, tests = self._sorted(parsed)
         if not self._tests_something("\n".join(tests)) or self.symbol not in "\n".join(tests):
-            raise Unfit(f"no test of it calls `{self.symbol}`")
+            raise AnswerRejected(f"no test of it calls `{self.symbol}`")
         return self._extended(imports, tests) if self.before else self._whole(imports, tests)
-
-    # --- the answer ---
 
     def _tests_something(self, code: str) -> bool:
         name = self.language.name
@@ -103,8 +102,8 @@ class Plan:
         return pattern.search(code) is not None
 
     def _sorted(self, parsed: Parsed) -> tuple[list[str], list[str]]:
-        """The imports and the other statements of an answer, without those that do not belong in
-        a test file."""
+        """Return the imports and the other statements of an answer, without those that do not
+        belong in a test file."""
         imports: list[str] = []
         tests: list[str] = []
         remark = ""
@@ -124,30 +123,28 @@ class Plan:
         return imports, tests
 
     def _import(self, node: tree_sitter.Node, text: str) -> list[str]:
-        """An import that a test file may have: not of what is tested, which is written here, and
-        not of a module that the model made up for it."""
+        """Return the imports of a statement that a test file may have: not that of the tested code,
+        which is written here, and not that of a module that the model made up."""
         if node.type == "package_clause":
             return []
         if self.language.name == "go":
             return [f'import "{path}"' for path in re.findall(r'"([^"]+)"', text)]
         words = re.findall(r"[\w$]+", text)
         if self.suite.framework in words and not self._is_python:
-            return []  # it is imported here, with all that a test may need
+            return []  # it is imported here, with everything that a test may need
         made_up = re.search(r"your_|my_module|\bmodule\b|from ['\"]\.", text)
         return [] if self.symbol in words or made_up else [text.strip()]
 
     def _is_foreign(self, parsed: Parsed, node: tree_sitter.Node, text: str) -> bool:
         """Return whether a statement repeats the tested code, or runs the tests."""
-        names = {name for name, found in named_scopes(parsed) if _within(found, node)}
+        names = {name for name, found in named_scopes(parsed) if _is_within(found, node)}
         if self.symbol in names and not self._tests_something(text):
             return True
         called = re.match(r"\s*test\w*\(\)", text)
         return bool(_GUARD.search(text) or (called and self.language.name == "python"))
 
-    # --- the file ---
-
-    def _whole(self, imports: list[str], tests: list[str]) -> tuple[Change, ...]:
-        """A new file."""
+    def _whole(self, imports: list[str], tests: list[str]) -> tuple[ProposedEdit, ...]:
+        """Return the edit of a new file."""
         gap = "\n\n\n" if self.language.name == "python" else "\n\n"
         header = list(dict.fromkeys([*self._framework(tests), *imports]))
         head = "\n".join(header)
@@ -157,22 +154,24 @@ class Plan:
             )  # fmt: skip
         if self.language.name == "go":
             wanted = go_packages("\n".join(tests), "")
-            head = "\n".join([self.binding, "", *wanted, *self._others(imports, wanted)])
+            # Unused imports are errors, so of others only packages with a dot in their path count.
+            others = [one for one in dict.fromkeys(imports) if one not in wanted and "." in one]
+            head = "\n".join([self.binding, "", *wanted, *others])
         text = gap.join([head, *tests]) + "\n"
         parsed = parse(self.language, text)
         if parsed is None or parsed.root.has_error:
-            raise Unfit(check.first_error(parsed) if parsed else "it takes too long to parse")
-        return (Change(Edit(Span(0, 0), text), confirm=True),)
+            raise AnswerRejected(check.first_error(parsed))
+        return (ProposedEdit(Edit(Span(0, 0), text), confirm=True),)
 
-    def _extended(self, imports: list[str], tests: list[str]) -> tuple[Change, ...]:
-        """The tests that are not there yet, at the end; what they import, at the top."""
+    def _extended(self, imports: list[str], tests: list[str]) -> tuple[ProposedEdit, ...]:
+        """Return the edits that add new tests at the end, and their imports at the top."""
         parsed = parse(self.language, self.before)
         if parsed is None:
-            raise Unfit("the test file cannot be parsed")
+            raise AnswerRejected("the test file cannot be parsed")
         known = {name for name, _ in named_scopes(parsed)}
         fresh = [one for one in tests if not known & _defined(self.language, one)]
         if not fresh:
-            raise Unfit("these tests are there already")
+            raise AnswerRejected("these tests are there already")
         newline = layout_of(self.before, self.language).newline
         binding = [self.binding]
         if self.language.name == "go":
@@ -192,18 +191,15 @@ class Plan:
         end = Edit(Span(len(stripped), len(self.before)), gap + body + newline)
         header = import_edit(parsed, missing, newline)
         edits = [edit for edit in (header, end) if edit is not None]
-        text = self.before
-        for edit in reversed(edits):
-            text = text[: edit.span.start] + edit.text + text[edit.span.end :]
-        after = parse(self.language, text)
+        after = parse(self.language, applied(self.before, edits))
         if after is None or (after.root.has_error and not parsed.root.has_error):
-            raise Unfit(check.first_error(after) if after else "it takes too long to parse")
-        return tuple(Change(edit, confirm=True) for edit in edits)
+            raise AnswerRejected(check.first_error(after))
+        return tuple(ProposedEdit(edit, confirm=True) for edit in edits)
 
     @staticmethod
     def _lacking(parsed: Parsed, statement: str, code: str) -> str:
-        """Of an import in braces what `code` uses and the file does not import: a name that is
-        imported twice is an error there. "" for nothing."""
+        """Return an import in braces with the names that `code` uses and the file does not import,
+        because importing a name twice is an error; "" without any."""
         braces = re.fullmatch(r"(import|const) \{([^{}]*)\} (.*)", statement.strip(), re.S)
         if braces is None or " as " in braces[2] or ":" in braces[2]:
             return statement
@@ -217,21 +213,15 @@ class Plan:
         names = [name for name in names if name in used and name not in bound]
         return f"{braces[1]} {{ {', '.join(names)} }} {braces[3]}" if names else ""
 
-    @staticmethod
-    def _others(imports: list[str], known: list[str]) -> list[str]:
-        """Go's imports of packages that are not in its library, which have a dot in their path: an
-        import that is not used is an error there."""
-        return [one for one in dict.fromkeys(imports) if one not in known and "." in one]
-
     def _bound(self, statement: str) -> bool:
-        """Return whether the test file has the tested name from an import already."""
+        """Return whether the test file imports the tested name already."""
         if statement != self.binding:
             return False
         pattern = rf"^\s*(?:from|import|const).*\b{re.escape(self.symbol)}\b"
         return re.search(pattern, self.before, re.MULTILINE) is not None
 
     def _framework(self, tests: list[str]) -> list[str]:
-        """The imports of the framework that the tests need."""
+        """Return the imports of the framework that the tests need."""
         code = "\n".join(tests)
         if self._is_python:
             return [f"import {name}" for name in ("pytest", "unittest") if f"{name}." in code]
@@ -245,10 +235,10 @@ class Plan:
 
 
 def plan_tests(
-    snapshot: Snapshot, fitting: Fitting, held: OpenText, exclude: Sequence[str] = ()
-) -> Plan:
-    """Where and how the unit is to be tested, without the files that `exclude` keeps out. Reads
-    files: not on the event loop. Raises `EditRefused`."""
+    snapshot: Snapshot, fitting: Fitting, open_text: OpenText, exclude: Sequence[str] = ()
+) -> PlannedTests:
+    """Return the plan of tests for the unit, made without the files of `exclude`. Reads files, so
+    call it off the event loop. Raises `EditRefused`."""
     language, unit = fitting.language, fitting.unit
     if language is None or not unit.name:
         raise EditRefused("There is no function or class here to test.")
@@ -263,26 +253,31 @@ def plan_tests(
     files = readable(root, exclude)
     suite = suite_for(language.name, path, root, files)
     symbol = unit.parent or unit.name
-    open_one = held(str(suite.path))
+    document = open_text(str(suite.path))
     before, version = "", None
     uri = uri_beside(str(suite.path), snapshot.path, snapshot.uri)
     try:
         files.inside(suite.path)
-        if open_one is not None:
-            before, version, uri = open_one.text, open_one.version, open_one.uri
+        if document is not None:
+            before, version, uri = document.text, document.version, document.uri
         elif suite.exists:
-            before = _text(files, suite.path)
+            found = files.text(suite.path, MAX_BYTES)
+            if not found.told:  # an editor may take it for UTF-8 when it applies the edits
+                raise EditRefused(
+                    f"The test file that is there is in {found.encoding}, not in UTF-8."
+                )
+            before = found.text
     except UnreadableFile as error:
         raise EditRefused(f"The tests cannot be written: {error.message}") from error
     name = f"{unit.parent}.{unit.name}" if unit.parent else unit.name
     binding = _binding(snapshot, language, symbol, path, root, suite)
-    return Plan(name, symbol, language, suite, binding, before, version, uri)
+    return PlannedTests(name, symbol, language, suite, binding, before, version, uri)
 
 
 def _binding(
     snapshot: Snapshot, language: Language, symbol: str, path: Path, root: Path, suite: Suite
 ) -> str:
-    """The statement that makes `symbol` known in the test file."""
+    """Return the statement that makes `symbol` known in the test file."""
     if language.name == "python":
         return f"from {module_of(path, root)} import {symbol}"
     if language.name == "go":
@@ -302,19 +297,11 @@ def _binding(
     return f'import {{ {symbol} }} from "{module}";'
 
 
-def _text(files: WorkspaceFiles, path: Path) -> str:
-    """A test file that is there. An editor puts the edits into it, and may take it for UTF-8."""
-    found = files.text(path, MOST_BYTES)
-    if not found.told:
-        raise EditRefused(f"The test file that is there is in {found.encoding}, not in UTF-8.")
-    return found.text
-
-
 def _defined(language: Language, code: str) -> set[str]:
     parsed = parse(language, code)
     found = named_scopes(parsed) if parsed else []
     return {name for name, node in found if node.parent and node.parent.type != "block"}
 
 
-def _within(inner: tree_sitter.Node, outer: tree_sitter.Node) -> bool:
+def _is_within(inner: tree_sitter.Node, outer: tree_sitter.Node) -> bool:
     return outer.start_byte <= inner.start_byte and inner.end_byte <= outer.end_byte

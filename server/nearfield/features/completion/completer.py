@@ -38,8 +38,8 @@ from nearfield.features.completion.generate import (
     generate,
     is_unsure,
 )
-from nearfield.features.completion.prompting import errand_of, included
-from nearfield.features.completion.question import Questions, on_this_machine, sequences
+from nearfield.features.completion.prompting import included, request_context
+from nearfield.features.completion.question import Questions, on_this_machine
 from nearfield.features.completion.shape import Shaped, Shaper
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Document, Documents
@@ -244,14 +244,13 @@ class Completer(Feature):
         metrics: RequestMetrics,
     ) -> CompletionAnswer:
         asked = await self.questions.make(request, document, router, deadline)
-        document.window = asked.plan.piece.window
-        metrics.included = included(asked.plan.piece)
-        fresh = document.fresh_chars(asked.plan.prompt)
-        found = Generated(min_logprob=asked.least)
+        document.window = asked.plan().piece.window
+        metrics.included = included(asked.plan().piece)
+        found = Generated(min_logprob=asked.min_logprob)
         workspace = request.snapshot.root or ""
         accepted = self._offers.take(workspace, Task.COMPLETE)
         try:
-            context = errand_of(asked.cursor, accepted)
+            context = request_context(asked.cursor, accepted)
             await generate(found, router, asked.request, context, asked.shaper)
         finally:
             if found.asked.isdisjoint(accepted):
@@ -260,8 +259,10 @@ class Completer(Feature):
             metrics.provider, metrics.model = found.provider, found.model
             metrics.usage = found.usage
             if found.watch.first is not None:
-                self._documents.evaluated(document, asked.plan.held, sequences(router))
-                self.questions.rates.learn(found.provider, found.watch, fresh, found.usage)
+                plan = asked.plan(found.usage)
+                document.sent(plan.sent)
+                metrics.included = included(plan.piece)
+                self.questions.rates.learn(found.provider, found.watch, plan.new_chars, found.usage)
         answer = self._judged(request, found, asked.shaper, metrics)
         if request.invoked and answer.reason in NOT_SHOWABLE and self._on_this_machine():
             return await self._instead(request, found.text, answer, deadline)
@@ -450,9 +451,9 @@ class Completer(Feature):
             priority=Priority.PREFILL,
         )
         found = Generated()
-        await generate(found, router, infill, errand_of(asked.cursor), asked.shaper)
+        await generate(found, router, infill, request_context(asked.cursor), asked.shaper)
         if found.watch.first is not None:
-            self._documents.evaluated(document, asked.plan.held, sequences(router))
+            document.sent(asked.plan(found.usage).sent)
         if found.ending is Ending.FAILED:
             return "", None
         lines = found.whole_lines()

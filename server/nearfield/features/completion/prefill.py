@@ -15,22 +15,21 @@ import logging
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
-from nearfield.features.completion.budget import CHARS_PER_TOKEN
-from nearfield.features.completion.cached_prompt import chars_of
 from nearfield.features.completion.completer import Completer
 from nearfield.features.completion.prompting import (
     GROWTH_TOKENS,
     Plan,
+    continued,
     cut,
-    errand_of,
-    go_on,
-    request_of,
-    resume,
+    prefill_request,
+    request_context,
 )
-from nearfield.features.completion.question import ready_here, sequences
+from nearfield.features.completion.question import ready_here
+from nearfield.features.completion.sent_prompt import snippet_chars
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Document, Documents
 from nearfield.features.feature import DocumentChange, Feature
+from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.router import Router
 from nearfield.tasks import describe, run_task, stop_task
 from nearfield.types import Snippet
@@ -43,8 +42,8 @@ the keystrokes of somebody who types, so that prefill rarely starts only to be s
 
 
 ENOUGH_LINES = 5
-"""A prompt is made anew in time before so much is written behind it that requests could not go on
-from it (`held.WRITTEN_LINES`); sooner would only warm the room."""
+"""A prompt with more lines after its middle token is replaced before requests can no longer
+continue it (`MAX_WRITTEN_LINES`). Sooner would only waste CPU."""
 
 
 class Prefill(Feature):
@@ -106,37 +105,30 @@ class Prefill(Feature):
         cursor = await questions.cursor(snapshot, min(offset, len(snapshot.text)))
         allowance = questions.allowance(router, snapshot, settings.deadline_ms / 1000)
         snippets = questions.snippets(snapshot, cursor.offset, allowance.snippet_chars)
-        if _enough(go_on(cursor, document, allowance), snippets):
-            return
-        plan = resume(cursor, document, snippets)
-        if plan is None or not _lasts(plan):
-            room = allowance.idle_tokens - GROWTH_TOKENS - int(chars_of(snippets) / CHARS_PER_TOKEN)
-            size = max(room, allowance.fresh_tokens)
+        plans = continued(cursor, document, allowance)
+        plan = next((one for one in plans if _is_enough(one, snippets)), None)
+        if plan is None:
+            taken = int(snippet_chars(snippets) / CHARS_PER_TOKEN)
+            size = max(allowance.idle_tokens - GROWTH_TOKENS - taken, allowance.fresh_tokens)
             plan = cut(cursor, document, size, settings, snippets, full=True)
-        if document.fresh_chars(plan.prompt) == 0:
+        if document.prompts and document.prompts[-1].text == plan.sent.text:
             return
-        document.begun = plan.held, plan.piece.window
-        request = request_of(
-            plan, cursor, settings, single_line=False, deadline=None, prefill_only=True
-        )
+        document.begun(plan.sent)
+        request = prefill_request(plan, cursor, settings)
         try:
-            async with router.infill(request, errand_of(cursor)) as route:
+            async with router.infill(request, request_context(cursor)) as route:
                 async for _ in route:
                     pass
         except NearfieldError as error:
             log.info("prefill ended: %s", describe(error))
             return
-        document.window, document.begun = plan.piece.window, None
-        self._documents.evaluated(document, plan.held, sequences(router))
+        document.window = plan.piece.window
+        document.sent(plan.sent)
 
 
-def _enough(plan: Plan | None, snippets: tuple[Snippet, ...]) -> bool:
-    """Return whether what is held will do for a while."""
-    if plan is None or plan.held.stale or not plan.held.full or plan.prompt.snippets != snippets:
+def _is_enough(plan: Plan, snippets: tuple[Snippet, ...]) -> bool:
+    """Return whether the prompt that `plan` continues will do for some lines more."""
+    sent = plan.sent
+    if sent.stale or not sent.full or sent.text.snippets != snippets:
         return False
-    return _lasts(plan)
-
-
-def _lasts(plan: Plan) -> bool:
-    """Return whether some lines more may be written behind it."""
-    return plan.prompt.written.count("\n") <= ENOUGH_LINES
+    return sent.text.written.count("\n") <= ENOUGH_LINES

@@ -28,8 +28,8 @@ import msgspec
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
-from nearfield.features.completion.cached_prompt import CachedPrompt, Prompt
-from nearfield.features.completion.prompting import request_of_held
+from nearfield.features.completion.prompting import request_of_sent
+from nearfield.features.completion.sent_prompt import PromptText, SentPrompt
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Document, Documents
 from nearfield.features.feature import Feature
@@ -92,7 +92,7 @@ class Keeping(Protocol):
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """What stands beside a kept state: its hash, and what `CachedPrompt` needs to go on from it."""
+    """What stands beside a kept state: its hash, and what `SentPrompt` needs to go on from it."""
 
     format: int
     digest: str
@@ -152,7 +152,7 @@ class PromptCache(Feature):
         """Let the provider hold what was kept of the document, if it is still true; whether it
         is."""
         document, keeper = self._documents.get(uri), self._keeper
-        if document is None or keeper is None or document.held or not self._keeps(document):
+        if document is None or keeper is None or not self._keeps(document):
             return False
         if self._permitted is None or self._permitted.reason(document.snapshot):
             return False
@@ -160,9 +160,9 @@ class PromptCache(Feature):
         if state is None:
             return False
         found = await asyncio.to_thread(_read, state, self._limit)
-        held = matching(found, document.snapshot.text) if found is not None else None
+        sent = matching(found, document.snapshot.text) if found is not None else None
         try:
-            if held is None or not await keeper.recall(uri, str(state)):
+            if sent is None or not await keeper.recall(uri, str(state)):
                 await asyncio.to_thread(_remove, state)
                 return False
         except NearfieldError as error:
@@ -170,12 +170,12 @@ class PromptCache(Feature):
             await asyncio.to_thread(_remove, state)
             log.warning("a kept prompt could not be restored: %s", describe(error))
             return False
-        if self._documents.get(uri) is not document or document.held:
-            return False  # somebody was quicker
-        document.evaluated(held)
+        if self._documents.get(uri) is not document:
+            return False
+        document.begun(sent)
         if document.cursor is None:
-            document.cursor = held.anchor + len(held.prompt.written)
-        self._kept[uri] = hash(held.prompt)
+            document.cursor = sent.anchor + len(sent.text.written)
+        self._kept[uri] = hash(sent.text)
         return True
 
     def _keeps(self, document: Document) -> bool:
@@ -189,21 +189,23 @@ class PromptCache(Feature):
     async def keep(self, document: Document) -> bool:
         """Write what the provider holds of the document, unless that is on the disk already."""
         uri, keeper = document.snapshot.uri, self._keeper
-        held = latest(document)
-        if held is None or keeper is None or not self._keeps(document):
-            return False
-        if self._kept.get(uri) == hash(held.prompt):
+        snapshot = document.snapshot
+        if keeper is None or not self._keeps(document):
             return False
         state = self._file(uri, keeper)
-        snapshot = document.snapshot
         if state is None:
             return False
         try:
             draft = await asyncio.to_thread(_draft, self._folder)
             try:
-                if not await keeper.keep(request_of_held(held, snapshot), str(draft)):
+                for sent in worth_keeping(document):
+                    if self._kept.get(uri) == hash(sent.text):
+                        return False
+                    if await keeper.keep(request_of_sent(sent, snapshot), str(draft)):
+                        break
+                else:
                     return False
-                await asyncio.to_thread(_write, state, draft, held, snapshot.text, self._limit)
+                await asyncio.to_thread(_write, state, draft, sent, snapshot.text, self._limit)
             finally:
                 await asyncio.to_thread(draft.unlink, True)
             await asyncio.to_thread(prune, self._folder, self._limit)
@@ -212,7 +214,7 @@ class PromptCache(Feature):
                 self._said = True
                 log.warning("prompts cannot be kept in %s: %s", self._folder, describe(error))
             return False
-        self._kept[uri] = hash(held.prompt)
+        self._kept[uri] = hash(sent.text)
         return True
 
     async def aclose(self) -> None:
@@ -232,14 +234,13 @@ class PromptCache(Feature):
         return self._folder / f"{name}.state"
 
 
-def latest(document: Document) -> CachedPrompt | None:
-    """The prompt that was evaluated last, of those that are worth it: the next run begins where
-    this one has ended."""
-    worth = [held for held in document.held if held.prompt.chars >= WORTH_KEEPING_CHARS]
-    return max(worth, key=lambda held: held.used, default=None)
+def worth_keeping(document: Document) -> list[SentPrompt]:
+    """Return the prompts that are not too short, the last one first: the next run begins where this
+    one has ended."""
+    return [one for one in reversed(document.prompts) if one.text.chars >= WORTH_KEEPING_CHARS]
 
 
-def matching(kept: Kept, text: str) -> CachedPrompt | None:
+def matching(kept: Kept, text: str) -> SentPrompt | None:
     """What was kept as it is in `text`; None where the text differs."""
     start = kept.top
     if not text.startswith(kept.above, start):
@@ -249,8 +250,8 @@ def matching(kept: Kept, text: str) -> CachedPrompt | None:
     if start < 0 or not kept.above:
         return None
     snippets = tuple(Snippet(path, body, kind) for path, body, kind in kept.snippets)
-    return CachedPrompt(
-        Prompt(kept.head, kept.written, kept.suffix, snippets),
+    return SentPrompt(
+        PromptText(kept.head, kept.written, kept.suffix, snippets),
         start,
         start + len(kept.above),
         kept.above,
@@ -307,22 +308,22 @@ def _key(folder: Path) -> bytes:
     return key
 
 
-def _write(state: Path, draft: Path, held: CachedPrompt, text: str, limit: int) -> None:
+def _write(state: Path, draft: Path, sent: SentPrompt, text: str, limit: int) -> None:
     """Put a written state in its place, with what stands beside it. Raises `OSError`,
     and `UnreadableFile` for one of more than `limit` bytes."""
     kept = Kept(
         format=FORMAT,
         digest=_digest(read_private(draft, limit)),
-        head=held.prompt.head,
-        written=held.prompt.written,
-        suffix=held.prompt.suffix,
-        snippets=[(one.path, one.text, one.kind) for one in held.prompt.snippets],
-        top=held.top,
-        above=held.above,
-        below=held.below,
-        before=_digest(text[: held.top].encode("utf-8", "replace")),
-        to_end=held.to_end,
-        full=held.full,
+        head=sent.text.head,
+        written=sent.text.written,
+        suffix=sent.text.suffix,
+        snippets=[(one.path, one.text, one.kind) for one in sent.text.snippets],
+        top=sent.top,
+        above=sent.above,
+        below=sent.below,
+        before=_digest(text[: sent.top].encode("utf-8", "replace")),
+        to_end=sent.to_end,
+        full=sent.full,
     )
     packed = msgspec.msgpack.encode(kept)
     # Two files cannot be replaced at once; the hash tells when they do not belong together.

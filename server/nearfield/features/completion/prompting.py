@@ -1,27 +1,31 @@
-"""Which part of the document a model is shown: as much as arrives in time.
+"""The prompts that a model may be asked with at a cursor: as much of the document as is in time.
 
-What has been evaluated already costs nothing, so a request goes on from there when it can (see
-held.py). Else a slice is cut that can be evaluated in time. Idle prefill evaluates a larger one, so
-that the next request goes on from that. So it is with the snippets of other files: a request
-that would be late with them goes without, and once idle prefill has read them they cost nothing.
+What is in the KV cache costs nothing, and only the engine knows what that is. So a request carries
+several prompts, and the engine takes the best one that it can evaluate in time: one that continues
+a prompt sent before, one with snippets of other files, or a small one. Idle prefill evaluates a
+large one with snippets, which the next request then continues.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nearfield.config.schema import Completion
-from nearfield.context.slice import Budget, Slice, Window, build
-from nearfield.features.completion.budget import CHARS_PER_TOKEN, LEAST_TOKENS, Allowance
-from nearfield.features.completion.cached_prompt import CachedPrompt, Prompt, chars_of
+from nearfield.context.slice import Budget, Slice, build
+from nearfield.features.completion.budget import MIN_PROMPT_TOKENS, Allowance
+from nearfield.features.completion.sent_prompt import PromptText, SentPrompt, snippet_chars
 from nearfield.features.documents import Document
 from nearfield.files.lines import plain_breaks, previous_line
+from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.request_context import RequestContext, Source, Task
+from nearfield.syntax.differences import common_prefix
 from nearfield.syntax.parser import Parsed
 from nearfield.types import (
     Included,
     InfillRequest,
     Priority,
+    PromptVariant,
     Selected,
     Snapshot,
     Snippet,
@@ -32,29 +36,27 @@ SUFFIX_SHARE = 0.3
 """Of a prompt's size, without the snippets."""
 
 LEAD_LINES = 1
-"""So many lines above the cursor's stand behind the middle token from the start: a model continues
-lines better than it begins them (tests/bench/RESULTS.md, Forms)."""
+"""Lines above the cursor's that are after the middle token from the start: a model continues lines
+better than it begins them (tests/bench/RESULTS.md, Forms)."""
 
 GROWTH_TOKENS = 240
-"""Kept free in a prompt that idle prefill makes: what may be written until the next one."""
+"""Kept free in a prompt that idle prefill makes, for what is written until the next one."""
 
-SNIPPET_WORTH = 200
-"""Characters more that may be evaluated to answer with snippets rather than without: some sixty
-tokens, once."""
+EXTRA_TOKENS = 64
+"""Tokens more that may be evaluated to continue a prompt, or to show snippets, rather than to begin
+a small one without."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to ask with: `piece`, whose prefix ends with `held.prompt.written`, and what the
-    provider will hold then."""
+    """One prompt that may be sent: `piece`, whose prefix ends with `sent.text.written`.
+    `max_extra_tokens` is for the engine's choice. `new_chars` is how many characters were not in
+    the prompt that it continues."""
 
     piece: Slice
-    held: CachedPrompt
-
-    @property
-    def prompt(self) -> Prompt:
-        """What stands where in the prompt."""
-        return self.held.prompt
+    sent: SentPrompt
+    max_extra_tokens: int = 0
+    new_chars: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,75 +69,71 @@ class Cursor:
     selected: Selected | None = None
 
 
-def choose(
+def candidates(
     cursor: Cursor,
     document: Document,
     allowance: Allowance,
     settings: Completion,
     *,
-    patient: bool = False,
+    is_manual: bool = False,
     snippets: tuple[Snippet, ...] = (),
-) -> Plan:
-    """What to ask with at `cursor`, no more of it new to the provider than the allowance.
+) -> list[Plan]:
+    """Return the prompts that may be sent at `cursor`, best first.
 
-    Whoever types goes on from what is held, where that is possible. Else whoever is `patient` gets
-    the largest slice, and whoever types the one with the least that is new: to show more would cost
-    every time what idle prefill does for nothing. With `snippets`, or those that the provider
-    holds, where they are affordable.
+    A user who types gets what is cheapest: a prompt that is continued, else a slice that can be
+    evaluated in time. To show more would cost at each request what idle prefill does for nothing.
+    After a manual request the largest slice in time comes first.
     """
-    going_on = go_on(cursor, document, allowance)
-    if going_on is not None and (not patient or _all_of_it(going_on, snippets)):
-        return going_on
-    found: list[Plan] = []
-    for shown in dict.fromkeys((snippets, *(one.prompt.snippets for one in document.held), ())):
-        taken = int(chars_of(shown) / CHARS_PER_TOKEN)
-        most = max(allowance.prompt_tokens - taken, LEAST_TOKENS)
+    found = continued(cursor, document, allowance)
+    if is_manual:
+        found = [plan for plan in found if plan.sent.full and plan.sent.text.snippets == snippets]
+    elif found:
+        small = min(allowance.fresh_tokens, allowance.prompt_tokens)
+        return [*found, cut(cursor, document, small, settings)]
+    earlier = [sent.text.snippets for sent in document.prompts]
+    for shown in dict.fromkeys((snippets, *earlier, ())):
+        taken = int(snippet_chars(shown) / CHARS_PER_TOKEN)
+        most = max(allowance.prompt_tokens - taken, MIN_PROMPT_TOKENS)
         some = allowance.fresh_tokens
-        if patient and all(one.prompt.snippets != shown for one in document.held):
-            # Of what can be read in time the document itself gets at least as much.
+        if is_manual and shown not in earlier:
+            # Of what can be evaluated in time at least half is the document's own.
             some -= min(taken, some // 2)
-        found += [
-            cut(cursor, document, size, settings, shown)
-            for size in dict.fromkeys((most, min(most, some)))
-        ]
-    fresh = [document.fresh_chars(plan.prompt) for plan in found]
-    affordable = [i for i, new in enumerate(fresh) if new <= allowance.fresh_chars]
-    if not affordable:
-        return found[-1]
-    if patient:
-        return found[affordable[0]]
-    least = min(affordable, key=fresh.__getitem__)
-    near = fresh[least] + SNIPPET_WORTH
-    told = [i for i in affordable if found[i].piece.snippets and fresh[i] <= near]
-    return found[min(told, key=fresh.__getitem__) if told else least]
+        for size in dict.fromkeys((most, min(most, some))):
+            plan = cut(cursor, document, size, settings, shown)
+            found.append(replace(plan, max_extra_tokens=EXTRA_TOKENS if shown else 0))
+    if is_manual:
+        found = [replace(plan, max_extra_tokens=allowance.prompt_tokens) for plan in found]
+    return found
 
 
-def go_on(cursor: Cursor, document: Document, allowance: Allowance) -> Plan | None:
-    """The largest held prompt that only needs what has been written since; None where there is
-    none."""
-    around = _around(cursor)
+def unchosen(plans: Sequence[Plan], allowance: Allowance) -> int:
+    """Return the index of the plan for a provider that does not choose: the first that continues a
+    prompt or can be evaluated in time with no cache, as the engine would take it, else the last."""
+    fewest = min(plan.new_chars for plan in plans)
+    for i, plan in enumerate(plans):
+        most = min(allowance.fresh_chars, fewest + plan.max_extra_tokens * CHARS_PER_TOKEN)
+        if plan.new_chars <= most:
+            return i
+    return len(plans) - 1
+
+
+def continued(cursor: Cursor, document: Document, allowance: Allowance) -> list[Plan]:
+    """Return the prompts sent before that need only what was written since, the last one first."""
+    text, selected = cursor.snapshot.text, cursor.selected
+    before, after = text[: cursor.offset], text[cursor.offset :]
+    if selected is not None:
+        before = text[: selected.span.start] + selected.text
+        after = text[max(cursor.offset, selected.span.end) :]
     plans: list[Plan] = []
-    for held in document.held:
-        plan = _again(cursor, around, document.window or Window(0), held)
-        if plan is None or plan.prompt.chars > allowance.prompt_chars:
+    for sent in reversed(document.prompts):
+        written = sent.written(before, after)
+        if written is None or sent.cells != cursor.snapshot.above:
             continue
-        if plan.prompt.fresh_chars(held.prompt) <= allowance.fresh_chars:
-            plans.append(plan)
-    return max(plans, key=lambda plan: plan.prompt.chars, default=None)
-
-
-def resume(cursor: Cursor, document: Document, snippets: tuple[Snippet, ...]) -> Plan | None:
-    """The prompt that idle prefill was interrupted in, where it still is what it would make."""
-    if document.begun is None:
-        return None
-    held, window = document.begun
-    if held.stale or held.prompt.snippets != snippets:
-        return None
-    return _again(cursor, _around(cursor), window, held)
-
-
-def _all_of_it(plan: Plan, snippets: tuple[Snippet, ...]) -> bool:
-    return plan.held.full and plan.prompt.snippets == snippets
+        now = replace(sent, text=replace(sent.text, written=written))
+        if now.text.chars <= allowance.prompt_chars:
+            new = len(written) - common_prefix(written, sent.text.written)
+            plans.append(Plan(_piece(now, cursor), now, EXTRA_TOKENS, new))
+    return plans
 
 
 def cut(
@@ -147,8 +145,8 @@ def cut(
     *,
     full: bool = False,
 ) -> Plan:
-    """The slice of `tokens` at `cursor`, its top where the document's last one was if that will do,
-    with `snippets`, which are not of these tokens."""
+    """Return the slice of `tokens` at `cursor`, which begins where the document's last one did if
+    possible, with `snippets`, which do not count as part of these tokens."""
     budget = Budget(
         tokens=tokens,
         chars_per_token=CHARS_PER_TOKEN,
@@ -156,88 +154,65 @@ def cut(
         prefix_lines=settings.prefix_lines,
         suffix_lines=settings.suffix_lines,
     )
-    piece = build(
-        cursor.snapshot, cursor.parsed, cursor.offset, budget, document.window, cursor.selected
-    )
+    snapshot, selected = cursor.snapshot, cursor.selected
+    piece = build(snapshot, cursor.parsed, cursor.offset, budget, document.window, selected)
     piece = replace(piece, snippets=snippets) if snippets else piece
-    return Plan(piece, _held(cursor, piece, full))
-
-
-def _held(cursor: Cursor, piece: Slice, full: bool) -> CachedPrompt:
-    """`piece` as it will be held: the last lines behind the middle token."""
-    text = cursor.snapshot.text
-    left = cursor.selected.span.start if cursor.selected else cursor.offset
-    item = cursor.selected.text if cursor.selected else ""
+    text, top = snapshot.text, piece.window.top
+    left = selected.span.start if selected else cursor.offset
+    right = max(cursor.offset, selected.span.end) if selected else cursor.offset
+    item = selected.text if selected else ""
     anchor = left - (len(piece.typed) - len(item))
     for _ in range(LEAD_LINES):
-        if anchor > piece.window.top and text[anchor - 1] in "\r\n":
-            anchor = max(previous_line(text, anchor), piece.window.top)
+        if anchor > top and text[anchor - 1] in "\r\n":
+            anchor = max(previous_line(text, anchor), top)
     written = plain_breaks(text[anchor:left]) + item
-    right = max(cursor.offset, cursor.selected.span.end) if cursor.selected else cursor.offset
     head = piece.prefix[: len(piece.prefix) - len(written)]
-    return CachedPrompt(
-        Prompt(head, written, piece.suffix, piece.snippets),
-        piece.window.top,
+    sent = SentPrompt(
+        PromptText(head, written, piece.suffix, piece.snippets),
+        top,
         anchor,
-        text[piece.window.top : anchor],
-        text[right : piece.end],
-        piece.end == len(text),
-        full,
-        cells=cursor.snapshot.above,
+        above=text[top:anchor],
+        below=text[right : piece.end],
+        to_end=piece.end == len(text),
+        full=full,
+        window=piece.window,
+        cells=snapshot.above,
         cell_chars=piece.cells,
     )
+    return Plan(piece, sent, new_chars=sent.text.chars)
 
 
-def _again(
-    cursor: Cursor, around: tuple[str, str], window: Window, held: CachedPrompt
-) -> Plan | None:
-    """The slice that goes on from `held`; None where the cursor, with the text `around` it,
-    cannot."""
-    written = held.written(*around)
-    if written is None or held.cells != cursor.snapshot.above:
-        return None
-    again = replace(held, prompt=replace(held.prompt, written=written))
-    return Plan(_piece(again, cursor, window), again)
-
-
-def _piece(held: CachedPrompt, cursor: Cursor, window: Window) -> Slice:
-    """The slice of which `held` was made."""
-    snapshot, prompt = cursor.snapshot, held.prompt
+def _piece(sent: SentPrompt, cursor: Cursor) -> Slice:
+    """Return the slice that `sent` is the prompt of."""
+    snapshot, text = cursor.snapshot, sent.text
     return Slice(
-        prefix=prompt.head + prompt.written,
-        suffix=prompt.suffix,
-        typed=prompt.written.rpartition("\n")[2],
+        prefix=text.head + text.written,
+        suffix=text.suffix,
+        typed=text.written.rpartition("\n")[2],
         path=snapshot.shown_path,
         language=cursor.parsed.language.name if cursor.parsed else snapshot.language,
-        window=window,
-        snippets=prompt.snippets,
-        cells=held.cell_chars,
+        window=sent.window,
+        snippets=text.snippets,
+        cells=sent.cell_chars,
     )
 
 
-def request_of_held(held: CachedPrompt, snapshot: Snapshot) -> InfillRequest:
-    """The request that `held` is the prompt of: it tells a provider which of its prompts is
-    meant."""
-    cursor = Cursor(snapshot, None, held.anchor)
-    plan = Plan(_piece(held, cursor, Window(0)), held)
-    return request_of(
-        plan, cursor, Completion(), single_line=False, deadline=None, prefill_only=True
-    )
+def request_of_sent(sent: SentPrompt, snapshot: Snapshot) -> InfillRequest:
+    """Return the request that evaluates `sent`: it tells a provider which prompt is meant."""
+    cursor = Cursor(snapshot, None, sent.anchor)
+    return prefill_request(Plan(_piece(sent, cursor), sent), cursor, Completion())
 
 
-def _around(cursor: Cursor) -> tuple[str, str]:
-    """The text before and behind the cursor, as if the selected item were in."""
-    text, selected = cursor.snapshot.text, cursor.selected
-    if selected is None:
-        return text[: cursor.offset], text[cursor.offset :]
-    right = max(cursor.offset, selected.span.end)
-    return text[: selected.span.start] + selected.text, text[right:]
+def prefill_request(plan: Plan, cursor: Cursor, settings: Completion) -> InfillRequest:
+    """Return the request that evaluates a prompt and generates nothing."""
+    request = infill_request([plan], 0, cursor, settings, single_line=False, deadline=None)
+    return replace(request, priority=Priority.PREFILL, prefill_only=True)
 
 
 def included(piece: Slice) -> tuple[Included, ...]:
-    """What of other files and cells is in the prompt for `piece`, for its account."""
+    """Return what of other files and cells is in the prompt for `piece`, for its metrics."""
     told = [
-        Included(one.path, one.kind, int(chars_of((one,)) / CHARS_PER_TOKEN))
+        Included(one.path, one.kind, int(snippet_chars((one,)) / CHARS_PER_TOKEN))
         for one in piece.snippets
     ]
     if piece.cells:
@@ -246,41 +221,52 @@ def included(piece: Slice) -> tuple[Included, ...]:
     return tuple(told)
 
 
-def request_of(
-    plan: Plan,
+def infill_request(
+    plans: Sequence[Plan],
+    default: int,
     cursor: Cursor,
     settings: Completion,
     *,
     single_line: bool,
     deadline: float | None,
-    prefill_only: bool = False,
-    patient: bool = False,
+    is_manual: bool = False,
 ) -> InfillRequest:
-    """`plan` as providers take it."""
-    piece = plan.piece
+    """Return the request with `plans` as variants; the prompt of a provider that does not choose is
+    that at the index `default`."""
+    variants = tuple(
+        PromptVariant(
+            plan.piece.prefix,
+            plan.piece.suffix,
+            plan.piece.typed,
+            plan.sent.text.written,
+            plan.piece.snippets,
+            plan.max_extra_tokens,
+        )
+        for plan in plans
+    )
+    piece, own = plans[default].piece, variants[default]
     root = (cursor.snapshot.root or "").replace("\\", "/").rstrip("/")
     return InfillRequest(
         document=cursor.snapshot.uri,
         path=piece.path,
         language=piece.language,
-        prefix=piece.prefix,
-        suffix=piece.suffix,
-        typed=piece.typed,
-        written=plan.prompt.written,
-        snippets=piece.snippets,
+        prefix=own.prefix,
+        suffix=own.suffix,
+        typed=own.typed,
+        written=own.written,
+        snippets=own.snippets,
         repo=root.rpartition("/")[2],
         single_line=single_line,
         max_tokens=settings.max_tokens,
         deadline=deadline,
-        priority=Priority.PREFILL if prefill_only else Priority.COMPLETION,
-        prefill_only=prefill_only,
-        patient=patient,
+        patient=is_manual,
+        variants=variants if len(variants) > 1 else (),
     )
 
 
-def errand_of(cursor: Cursor, accepted: tuple[str, ...] = ()) -> RequestContext:
-    """What routing must know: from which file of which workspace the request is. `accepted` names
-    providers that the user has let answer this once."""
+def request_context(cursor: Cursor, accepted: tuple[str, ...] = ()) -> RequestContext:
+    """Return what routing must know: the file and workspace of the request. `accepted` names the
+    providers that the user has allowed for it once."""
     snapshot = cursor.snapshot
     return RequestContext(
         task=Task.COMPLETE,

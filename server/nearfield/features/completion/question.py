@@ -1,23 +1,37 @@
-"""From a place in a document to what a model is asked there."""
+"""From a cursor to what a model is asked there, and when.
+
+A request waits for the next keystroke before a model is asked, to spare it what that would make
+useless. So the wait is never longer than the evaluation that it could spare: while a user types
+along a line there is next to none. It is as long as the settings say where much is new, where keys
+come faster than that, and where a request leaves this machine.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Completion, Config
-from nearfield.features.completion.budget import Allowance, Rates, allow
-from nearfield.features.completion.debounce import wait_ms
-from nearfield.features.completion.prompting import Cursor, Plan, choose, request_of
+from nearfield.features.completion.budget import Allowance, LearnedRates, allow
+from nearfield.features.completion.prompting import (
+    Cursor,
+    Plan,
+    candidates,
+    continued,
+    infill_request,
+    unchosen,
+)
 from nearfield.features.completion.shape import Shaper
 from nearfield.features.documents import Document
 from nearfield.providers.base import Provider
+from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.router import Router
 from nearfield.syntax.languages import language_for
-from nearfield.syntax.parser import ParseCache, Parsed
+from nearfield.syntax.parser import ParseCache
 from nearfield.types import (
     Capabilities,
     CompletionRequest,
@@ -26,48 +40,62 @@ from nearfield.types import (
     Selected,
     Snapshot,
     Snippet,
+    Usage,
 )
 
+CLIENT_WAITED_MS = 5
+"""The wait when the client has waited itself: just long enough that of several requests in one read
+only the last one reaches a model."""
+
 PARSE_IN_THREAD_CHARS = 10_000
-"""A longer text is parsed off the event loop: 0.1 MB takes 7 ms the first time, and what is no code
-a hundred times as long."""
+"""A longer text is parsed off the event loop: 0.1 MB takes 7 ms the first time, and text that is no
+code a hundred times as long."""
 
 SOON_SHARE = 0.4
-"""After so much of the time for an answer, the lines that are there are shown to who types rather
-than waited with for the end of their statement or block: 1 s of 2.5."""
+"""After this share of the time for an answer the lines that are there are shown to a user who
+types, without waiting for the end of their statement or block: 1 s of 2.5."""
 
 SnippetsOf = Callable[[Snapshot, int, int], tuple[Snippet, ...]]
-"""What helps at an offset of a document, in at most so many characters; without waiting."""
+"""Returns what helps at an offset of a document, within a number of characters; never waits."""
 
 Prepare = Callable[[Snapshot, int], Awaitable[None]]
 
 
-async def _nothing(_snapshot: Snapshot, _offset: int) -> None:
-    """Nothing is known of other files."""
+async def _prepare_nothing(_snapshot: Snapshot, _offset: int) -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a model is asked, and what judges its answer: of that nothing is wanted from the first
-    token on whose log-probability is below `least`."""
+    """What a model is asked, and what judges its answer.
+
+    `plans` are the prompts that may be used, `default` the index of that for a provider that does
+    not choose. The answer ends at the first token with a log-probability below `min_logprob`.
+    """
 
     cursor: Cursor
-    plan: Plan
+    plans: list[Plan]
+    default: int
     shaper: Shaper
     request: InfillRequest
-    least: float
+    min_logprob: float
+
+    def plan(self, usage: Usage | None = None) -> Plan:
+        """Return the prompt that a provider has used, as far as `usage` says."""
+        used = usage.variant if usage is not None else None
+        return self.plans[self.default if used is None else used]
 
 
 class Questions:
-    """Makes them, by the settings and by what the provider affords; keeps the documents' trees.
-    One event loop."""
+    """Makes the questions, by the settings and by what the provider affords; keeps the documents'
+    trees. For one event loop."""
 
     def __init__(self) -> None:
-        self.rates = Rates()
-        self.prepare: Prepare = _nothing
-        """Sees to it that `snippets` fit the place, in a moment; asked where the user waits."""
+        self.rates = LearnedRates()
+        self.prepare: Prepare = _prepare_nothing
+        """Makes `snippets` ready for the cursor; awaited for manual requests."""
         self.snippets: SnippetsOf = lambda snapshot, offset, budget: ()
-        """What is ready to be shown of other files; asked at every question."""
+        """Returns the snippets of other files that are ready."""
         self._trees = ParseCache()
         self._configs = FolderConfigs(Config())
 
@@ -80,47 +108,62 @@ class Questions:
         return self._configs.of(snapshot.root).completion
 
     def closed(self, uri: str) -> None:
-        """The document is gone."""
+        """Drop the document's tree."""
         self._trees.forget(uri)
 
     async def cursor(
         self, snapshot: Snapshot, offset: int, selected: Selected | None = None
     ) -> Cursor:
-        """The cursor with the document's tree; a long text is parsed in a thread."""
-        return Cursor(snapshot, await self._parse(snapshot), offset, selected)
+        """Return the cursor with the document's tree; a long text is parsed in a thread."""
+        language, parse = language_for(snapshot.language, snapshot.path), self._trees.parse
+        if len(snapshot.text) > PARSE_IN_THREAD_CHARS:
+            parsed = await asyncio.to_thread(parse, snapshot.uri, language, snapshot.text)
+        else:
+            parsed = parse(snapshot.uri, language, snapshot.text)
+        return Cursor(snapshot, parsed, offset, selected)
 
     async def make(
-        self, ask: CompletionRequest, document: Document, router: Router, deadline: float
+        self, request: CompletionRequest, document: Document, router: Router, deadline: float
     ) -> Question:
-        """What to ask for `ask`, so that the answer is there before the moment `deadline`."""
-        settings = self.settings(ask.snapshot)
-        cursor = await self.cursor(ask.snapshot, ask.offset, ask.selected)
-        allowance = self.allowance(
-            router, ask.snapshot, deadline - time.monotonic(), patient=ask.invoked
+        """Return the question for `request`, to be answered before the moment `deadline`."""
+        snapshot, settings = request.snapshot, self.settings(request.snapshot)
+        is_manual = request.invoked
+        cursor = await self.cursor(snapshot, request.offset, request.selected)
+        seconds = deadline - time.monotonic()
+        allowance = self.allowance(router, snapshot, seconds, is_manual=is_manual)
+        if is_manual:
+            await self.prepare(snapshot, request.offset)
+        snippets = self.snippets(snapshot, request.offset, allowance.snippet_chars)
+        plans = candidates(
+            cursor, document, allowance, settings, is_manual=is_manual, snippets=snippets
         )
-        if ask.invoked:
-            await self.prepare(ask.snapshot, ask.offset)
-        snippets = self.snippets(ask.snapshot, ask.offset, allowance.snippet_chars)
-        plan = choose(cursor, document, allowance, settings, patient=ask.invoked, snippets=snippets)
+        default = unchosen(plans, allowance)
         soon = deadline - (1 - SOON_SHARE) * settings.deadline_ms / 1000
-        shaper = self.shaper(cursor, ask.invoked, soon)
-        request = request_of(
-            plan,
+        shaper = self.shaper(cursor, is_manual, soon)
+        infill = infill_request(
+            plans,
+            default,
             cursor,
             settings,
             single_line=shaper.single_line,
             deadline=deadline,
-            patient=ask.invoked,
+            is_manual=is_manual,
         )
-        return Question(cursor, plan, shaper, request, self._least(ask, router, shaper))
+        # What follows an unlikely token is not generated, as it would not be shown; unless a rest
+        # of the line could cut the token away, or others may be asked if the answer is poor.
+        is_alone = len(router.candidates("complete", snapshot.root or "")) == 1
+        min_logprob = -math.inf
+        if not is_manual and shaper.at_line_end and is_alone:
+            min_logprob = settings.min_token_confidence
+        return Question(cursor, plans, default, shaper, infill, min_logprob)
 
-    def shaper(self, cursor: Cursor, invoked: bool, soon: float = float("inf")) -> Shaper:
-        """What judges and cuts an answer at `cursor`; from the moment `soon` on, whole lines are
-        enough for who does not ask by a key."""
+    def shaper(self, cursor: Cursor, is_manual: bool, soon: float = math.inf) -> Shaper:
+        """Return what judges and cuts an answer at `cursor`; from the moment `soon` on, whole lines
+        are enough for a user who types."""
         settings = self.settings(cursor.snapshot)
         multiline = settings.multiline
-        # Who asks by a key wants the hole filled, not the line.
-        if invoked and multiline == "auto":
+        # A manual request is for the whole hole, not the line.
+        if is_manual and multiline == "auto":
             multiline = "always"
         return Shaper(
             cursor.snapshot,
@@ -129,57 +172,54 @@ class Questions:
             selected=cursor.selected,
             multiline=multiline,
             max_lines=settings.max_lines,
-            soon=float("inf") if invoked else soon,
+            soon=math.inf if is_manual else soon,
         )
 
-    def _least(self, ask: CompletionRequest, router: Router, shaper: Shaper) -> float:
-        """What follows an unlikely token is not decoded, as it would not be shown; unless a rest of
-        the line could cut the token away, or others might be asked if the answer is poor."""
-        alone = len(router.candidates("complete", ask.snapshot.root or "")) == 1
-        if ask.invoked or not shaper.at_line_end or not alone:
-            return float("-inf")
-        return self.settings(ask.snapshot).min_token_confidence
-
     def allowance(
-        self, router: Router, snapshot: Snapshot, seconds: float, *, patient: bool = False
+        self, router: Router, snapshot: Snapshot, seconds: float, *, is_manual: bool = False
     ) -> Allowance:
         """Return what the first candidate can be shown of a document within `seconds`."""
         can = self._first_can(router, snapshot)
-        return allow(can, seconds, self.settings(snapshot).max_tokens, patient=patient)
+        return allow(can, seconds, self.settings(snapshot).max_tokens, is_manual=is_manual)
 
-    def wait_ms(self, ask: CompletionRequest, document: Document, router: Router) -> float:
-        """How long `ask` waits for the next keystroke, in milliseconds."""
-        can, settings = self._first_can(router, ask.snapshot), self.settings(ask.snapshot)
-        allowance = self.allowance(router, ask.snapshot, settings.deadline_ms / 1000)
-        return wait_ms(ask, document, can, allowance, settings)
+    def wait_ms(self, request: CompletionRequest, document: Document, router: Router) -> float:
+        """Return how long `request` waits for the next keystroke, in milliseconds."""
+        can, settings = self._first_can(router, request.snapshot), self.settings(request.snapshot)
+        return wait_ms(request, document, can, settings)
 
     def _first_can(self, router: Router, snapshot: Snapshot) -> Capabilities:
-        candidates = router.candidates("complete", snapshot.root or "")
-        if not candidates:
+        found = router.candidates("complete", snapshot.root or "")
+        if not found:
             return Capabilities()
-        return self.rates.fill_in(candidates[0].name, candidates[0].capabilities)
+        return self.rates.fill_in(found[0].name, found[0].capabilities)
 
-    async def _parse(self, snapshot: Snapshot) -> Parsed | None:
-        language = language_for(snapshot.language, snapshot.path)
-        if len(snapshot.text) > PARSE_IN_THREAD_CHARS:
-            return await asyncio.to_thread(self._trees.parse, snapshot.uri, language, snapshot.text)
-        return self._trees.parse(snapshot.uri, language, snapshot.text)
+
+def wait_ms(
+    request: CompletionRequest, document: Document, can: Capabilities, settings: Completion
+) -> float:
+    """Return the milliseconds that `request` waits; `can` is of the provider that is asked
+    first."""
+    if request.invoked:
+        return 0
+    longest = settings.debounce_ms
+    if request.client_waits:
+        longest = min(longest, CLIENT_WAITED_MS)
+    if not can.local or not can.prefill_rate or document.gap * 1000 < settings.debounce_ms:
+        return longest
+    cursor = Cursor(request.snapshot, None, request.offset, request.selected)
+    plans = continued(cursor, document, allow(can, 0, settings.max_tokens))
+    if not plans:
+        return longest
+    return min(longest, plans[0].new_chars / CHARS_PER_TOKEN / can.prefill_rate * 1000)
 
 
 def on_this_machine(router: Router | None) -> Provider | None:
-    """The first candidate, where that is on this machine, so that asking it costs nothing but
-    time."""
-    candidates = router.candidates("complete") if router is not None else ()
-    return candidates[0] if candidates and candidates[0].capabilities.local else None
+    """Return the first candidate if it is on this machine, where a request costs only time."""
+    found = router.candidates("complete") if router is not None else ()
+    return found[0] if found and found[0].capabilities.local else None
 
 
 async def ready_here(router: Router) -> bool:
-    """Return whether a model of this machine would answer at once."""
+    """Return whether a model on this machine would answer at once."""
     provider = on_this_machine(router)
     return provider is not None and (await provider.health()).state is HealthState.READY
-
-
-def sequences(router: Router) -> int | None:
-    """How many prompts the first candidate holds."""
-    candidates = router.candidates("complete")
-    return candidates[0].capabilities.prompts if candidates else None

@@ -1,8 +1,6 @@
-"""What is known of a name without asking any model: what it is, where it is defined, what is
-written about it there, and how often it is used.
+"""Facts about a name that need no model: its kind, definition, documentation and number of uses.
 
-The document's own tree tells it at once; the workspace's index, where there is one, tells what is
-defined and used elsewhere.
+They come from the document's own tree, and from the workspace's index for other files.
 """
 
 from __future__ import annotations
@@ -13,26 +11,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from nearfield.features.hover.subject import Kind, Subject
+from nearfield.features.hover.subject import Subject, SubjectKind
 from nearfield.index.chunks import doc_of
 from nearfield.index.symbols import Outline, outline
 from nearfield.syntax.definitions import unit_at
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Snapshot, SymbolLocation
 
-__all__ = ["Facts", "Known", "Outlines", "facts_of", "local_facts"]
+__all__ = ["Facts", "Outlines", "SymbolSource", "facts_of", "local_facts"]
 
 INDEX_SECONDS = 0.1
-"""Facts are shown at once: what the index has not said by then is left out."""
-SIGNATURE_LINES = 12
-SIGNATURE_CHARS = 500
-DEFINITION_CHARS = 1_200
-"""So much of a definition is shown to a model."""
-MOST_USES = 300
-"""Counted in the document itself; each is looked up in the tree, in 20 to 50 microseconds."""
-USES_ASKED = 200
-"""What the index is asked for; so many references count as "more than that"."""
-OUTLINES_KEPT = 8
+"""Timeout of the index, because facts are shown at once."""
+MAX_SIGNATURE_LINES = 12
+MAX_SIGNATURE_CHARS = 500
+MAX_DEFINITION_CHARS = 1_200
+"""Of a definition that a model is shown."""
+MAX_LOCAL_USES = 300
+"""Counted in the document itself; each lookup in the tree takes 20 to 50 microseconds."""
+MAX_REFERENCES = 200
+"""Requested from the index; this number counts as "more than that"."""
+MAX_OUTLINES = 8
 
 _OPEN, _CLOSE = "([{", ")]}"
 
@@ -40,9 +38,9 @@ _OPEN, _CLOSE = "([{", ")]}"
 @dataclass(frozen=True, slots=True)
 class Facts:
     """`kind` is "function", "class", "variable", "parameter" …. `path` is relative to the workspace
-    folder, `row` counts from 0. `uses` counts the places in `files` files that refer to the name,
-    `more` tells that there are further ones; `others` counts further definitions. `text` is the
-    definition as it stands in its file, `first` its first row."""
+    folder, `row` counts from 0. `uses` counts the references in `files` files, `more` if there are
+    further ones; `others` counts further definitions. `text` is the definition in its file,
+    `first` its first row."""
 
     name: str
     kind: str
@@ -58,43 +56,44 @@ class Facts:
     first: int = 0
 
 
-class Known(Protocol):
-    """What the workspace's index is asked; `features.knowledge.Knowledge` in earnest."""
+class SymbolSource(Protocol):
+    """The questions to the workspace's index, which `Knowledge` answers."""
 
     async def definitions(
         self, name: str, snapshot: Snapshot | None = None, *, limit: int = 20
     ) -> tuple[SymbolLocation, ...]:
-        """Where `name` is defined."""
+        """Return the definitions of `name`."""
         ...
 
     async def references(
         self, name: str, snapshot: Snapshot | None = None, *, limit: int = 200
     ) -> tuple[SymbolLocation, ...]:
-        """Where `name` is referred to."""
+        """Return the references to `name`."""
         ...
 
 
 class Outlines:
-    """The definitions of the documents that were looked at last. Any thread."""
+    """A cache of the outlines of recent documents. Thread-safe."""
 
     def __init__(self) -> None:
         self._kept: list[tuple[Parsed, Outline]] = []
 
     def of(self, parsed: Parsed) -> Outline:
-        """The outline of `parsed`."""
+        """Return the outline of `parsed`."""
         for one, found in self._kept:
             if one is parsed:
                 return found
         found = outline(parsed)
-        self._kept = [(parsed, found), *self._kept][:OUTLINES_KEPT]
+        self._kept = [(parsed, found), *self._kept][:MAX_OUTLINES]
         return found
 
 
 def local_facts(
     snapshot: Snapshot, parsed: Parsed | None, subject: Subject, outlines: Outlines
 ) -> Facts | None:
-    """What the document alone tells of the name; None for what is no name, or not defined in it."""
-    if subject.kind is not Kind.NAME or parsed is None:
+    """Return the facts that the document alone tells; None for a subject that is not a name, or not
+    defined in it."""
+    if subject.kind is not SubjectKind.NAME or parsed is None:
         return None
     name, path = subject.text, snapshot.shown_path
     lines = snapshot.text.split("\n")
@@ -113,26 +112,26 @@ def local_facts(
             doc=doc_of(text, best.row - best.first),
             uses=max(0, len(places) - len(found)),
             files=1,
-            more=len(places) >= MOST_USES,
+            more=len(places) >= MAX_LOCAL_USES,
             others=len(found) - 1,
-            text=text[:DEFINITION_CHARS],
+            text=text[:MAX_DEFINITION_CHARS],
             first=best.first,
         )
     return _local_variable(parsed, subject, path, lines)
 
 
 async def facts_of(
-    known: Known | None, snapshot: Snapshot, subject: Subject, local: Facts | None
+    symbols: SymbolSource | None, snapshot: Snapshot, subject: Subject, local: Facts | None
 ) -> Facts | None:
-    """`local` with what the index tells besides; what it does not tell in time is left out."""
-    if subject.kind is not Kind.NAME or known is None:
+    """Return `local` with the facts of the index, without those that do not come in time."""
+    if subject.kind is not SubjectKind.NAME or symbols is None:
         return local
     if local is not None and local.kind in ("parameter", "variable"):
-        return local  # another file's name of the same letters is another one
+        return local  # the same name in another file is another symbol
     try:
         async with asyncio.timeout(INDEX_SECONDS):
-            defined = await known.definitions(subject.text, snapshot)
-            referred = await known.references(subject.text, snapshot, limit=USES_ASKED)
+            defined = await symbols.definitions(subject.text, snapshot)
+            referred = await symbols.references(subject.text, snapshot, limit=MAX_REFERENCES)
     except TimeoutError:
         return local
     defined = tuple(place for place in defined if place.name == subject.text)
@@ -147,16 +146,17 @@ async def facts_of(
         local,
         uses=own + len(here),
         files=len(files) + bool(own),
-        more=local.more or len(referred) >= USES_ASKED,
+        more=local.more or len(referred) >= MAX_REFERENCES,
         others=max(local.others, len(defined) - 1),
     )
 
 
 def signature_at(lines: Sequence[str], row: int) -> str:
-    """A definition's lines from `row` on, up to what opens its body."""
+    """Return a definition's lines from `row` on, up to the start of its body."""
     taken: list[str] = []
     depth = 0
-    for line in map(_without_return, lines[row : row + SIGNATURE_LINES]):
+    for ended in lines[row : row + MAX_SIGNATURE_LINES]:
+        line = ended.rstrip("\r")
         taken.append(line)
         code = re.sub(r"(\"[^\"]*\"|'[^']*')", "", line)
         depth += sum(c in _OPEN for c in code) - sum(c in _CLOSE for c in code)
@@ -165,7 +165,7 @@ def signature_at(lines: Sequence[str], row: int) -> str:
             break
     indent = len(taken[0]) - len(taken[0].lstrip()) if taken else 0
     text = "\n".join(line[indent:] if line[:indent].isspace() else line for line in taken)
-    return text.strip()[:SIGNATURE_CHARS].rstrip("{ \n")
+    return text.strip()[:MAX_SIGNATURE_CHARS].rstrip("{ \n")
 
 
 def _facts(place: SymbolLocation) -> Facts:
@@ -177,14 +177,14 @@ def _facts(place: SymbolLocation) -> Facts:
         path=place.shown,
         row=place.row,
         doc=place.doc,
-        text=place.text[:DEFINITION_CHARS],
+        text=place.text[:MAX_DEFINITION_CHARS],
         first=place.first,
     )
 
 
 def _nearest(places: Sequence[SymbolLocation], snapshot: Snapshot) -> SymbolLocation:
-    """The definition most likely meant: the one that shares most of its folders with the
-    document; code goes before tests."""
+    """Return the definition most likely meant: the one that shares most folders with the document,
+    and code before tests."""
     own = (snapshot.path or "").replace("\\", "/").split("/")
 
     def rank(place: SymbolLocation) -> tuple[bool, int]:
@@ -198,16 +198,15 @@ def _nearest(places: Sequence[SymbolLocation], snapshot: Snapshot) -> SymbolLoca
 def _local_variable(
     parsed: Parsed, subject: Subject, path: str, lines: Sequence[str]
 ) -> Facts | None:
-    """A name without a definition of its own: where it first stands in the function around it."""
+    """Return the facts of a parameter or variable: its first place in the function around it."""
     unit = unit_at(parsed, parsed.text, subject.span, "function")
     if unit.kind != "function":
         return None
     places = [at for at in _uses(parsed, subject.text) if unit.span.start <= at < unit.span.end]
-    if len(places) < 1:
+    if not places:
         return None
     first = places[0]
-    around = parsed.path_to(first)[-5:]
-    types = " ".join(node.type for node in around)
+    types = " ".join(node.type for node in parsed.path_to(first)[-5:])
     if "parameter" in types:
         kind = "parameter"
     elif re.search(r"assign|declar|let_|var_|for_|pattern|with_item|as_pattern", types):
@@ -219,7 +218,7 @@ def _local_variable(
     return Facts(
         name=subject.text,
         kind=kind,
-        signature=line[:SIGNATURE_CHARS],
+        signature=line[:MAX_SIGNATURE_CHARS],
         path=path,
         row=row,
         uses=len(places) - 1,
@@ -229,7 +228,7 @@ def _local_variable(
 
 
 def _uses(parsed: Parsed, name: str) -> list[int]:
-    """The offsets at which `name` stands as code."""
+    """Return the offsets at which `name` occurs as code."""
     found: list[int] = []
     for match in re.finditer(rf"(?<![\w$]){re.escape(name)}(?![\w$])", parsed.text):
         types = {node.type for node in parsed.path_to(match.start())[1:]}
@@ -237,10 +236,6 @@ def _uses(parsed: Parsed, name: str) -> list[int]:
             types & parsed.language.strings and "interpolation" not in types
         ):
             found.append(match.start())
-        if len(found) >= MOST_USES:
+        if len(found) >= MAX_LOCAL_USES:
             break
     return found
-
-
-def _without_return(line: str) -> str:
-    return line.rstrip("\r")

@@ -1,11 +1,11 @@
-"""Facts and an explanation as one Markdown text. What comes from files or a model is shown as code
-or as `prose`."""
+"""Facts and an explanation as one Markdown text. Text of files and models is shown as code or as
+`prose`."""
 
 from __future__ import annotations
 
 from nearfield.features.hover.facts import Facts
-from nearfield.features.hover.prose import code_block, code_span, prose, words
-from nearfield.features.hover.subject import Kind, Subject
+from nearfield.features.hover.subject import Subject, SubjectKind
+from nearfield.features.prose import code_block, code_span, prose, words
 
 __all__ = ["PREPARING", "described", "page"]
 
@@ -18,21 +18,21 @@ def page(
     language: str,
     explanation: str = "",
     by: str = "",
-    preparing: bool = False,
+    is_preparing: bool = False,
 ) -> str:
-    """What is shown; "" when there is nothing. `explanation` is Markdown of `prose`; `by` names the
+    """Return the text to show, "" for none. `explanation` is Markdown from `prose`; `by` names the
     model."""
     parts = [described(facts, language)] if facts is not None else []
     if explanation:
-        heading = _heading(subject, facts, language)
-        parts.append("\n\n".join(part for part in (heading, explanation, _by(by)) if part))
-    elif preparing:
+        told = (_heading(subject, facts, language), explanation, f"*{words(by)}*" if by else "")
+        parts.append("\n\n".join(filter(None, told)))
+    elif is_preparing:
         parts.append(PREPARING)
-    return "\n\n---\n\n".join(part for part in parts if part)
+    return "\n\n---\n\n".join(filter(None, parts))
 
 
 def described(facts: Facts, language: str) -> str:
-    """The facts alone."""
+    """Return the facts alone."""
     where = code_span(f"{facts.path}:{facts.row + 1}")
     parts = [f"{words(facts.kind)} {code_span(facts.name)}, defined in {where}"]
     if facts.others:
@@ -47,18 +47,14 @@ def described(facts: Facts, language: str) -> str:
 
 
 def _heading(subject: Subject, facts: Facts | None, language: str) -> str:
-    """What the explanation is of, where the facts above do not say so."""
-    if subject.kind is Kind.PROBLEM:
+    """Return the subject of the explanation, "" if the facts above name it."""
+    if subject.kind is SubjectKind.PROBLEM:
         return f"**{words(subject.text)}**"
-    if facts is not None or subject.kind in (Kind.SELECTION, Kind.NAME):
+    if facts is not None or subject.kind in (SubjectKind.SELECTION, SubjectKind.NAME):
         return ""
-    if subject.kind is Kind.KEY:
+    if subject.kind is SubjectKind.KEY:
         return f"**{code_span(subject.text.partition(chr(10))[0])}**"
-    return code_block(subject.text, "regex" if subject.kind is Kind.REGEX else language)
-
-
-def _by(by: str) -> str:
-    return f"*{words(by)}*" if by else ""
+    return code_block(subject.text, "regex" if subject.kind is SubjectKind.REGEX else language)
 
 
 def _count(number: int, what: str) -> str:

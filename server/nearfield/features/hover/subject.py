@@ -1,8 +1,8 @@
-"""What somebody points at: a name, an expression, a regular expression, a key of a configuration
+"""The subject of a hover: a name, an expression, a regular expression, a key of a configuration
 file, or a problem that another server reports there.
 
-Nothing is pointed at in a comment, in plain text, on white space, or on a word of the language that
-says nothing by itself; hovers there stay empty, for those who have something to say.
+There is none in a comment, in plain text, on white space, and on a self-evident word of the
+language; hovers there stay empty, and leave the place to other servers.
 """
 
 from __future__ import annotations
@@ -14,23 +14,25 @@ from enum import StrEnum
 
 import tree_sitter
 
+from nearfield.features.diagnostics import Diagnostic
+from nearfield.files.lines import line_end, line_start
 from nearfield.syntax.definitions import unit_at
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Snapshot, Span
 
-__all__ = ["Kind", "Problem", "Subject", "line_at", "subject_at", "subject_of"]
+__all__ = ["Subject", "SubjectKind", "line_at", "subject_at", "subject_of"]
 
-LONGEST_EXPRESSION = 600
-"""Characters; what is longer is no longer one thing to say two sentences about."""
-CONTEXT_CHARS = 1_400
-"""So much code is shown with the subject: about 450 tokens, which a slow processor reads in some
-seconds while nobody waits."""
-TOP_LEVEL_CHARS = 700
-"""The same outside of functions, where what stands around has less to do with it."""
-SELECTION_CHARS = 4_000
-"""The same for a selection that somebody asks to have explained, and waits for."""
-VALUE_CHARS = 200
-STRING_CALL_CHARS = 80
+MAX_EXPRESSION_CHARS = 600
+"""Two sentences cannot explain a longer one."""
+MAX_CONTEXT_CHARS = 1_400
+"""Of code shown with the subject: about 450 tokens, a few seconds on a slow processor."""
+MAX_TOP_LEVEL_CHARS = 700
+"""Likewise outside functions, where the code around a place matters less."""
+MAX_SELECTION_CHARS = 4_000
+"""Likewise for a selection, whose explanation the user waits for."""
+MAX_VALUE_CHARS = 200
+MAX_CALL_CHARS = 80
+"""Searched before a string for the call that takes a regular expression."""
 
 _WORD = re.compile(r"[@$]{0,2}[^\W\d][\w$]*[?!]?\Z")
 _CONFIGURATION = frozenset({"json", "toml", "yaml"})
@@ -47,8 +49,8 @@ _PAIRS = frozenset({"pair", "block_mapping_pair", "flow_pair"})
 _TABLES = frozenset({"table", "table_array_element"})
 
 
-class Kind(StrEnum):
-    """What kind of thing it is."""
+class SubjectKind(StrEnum):
+    """The kinds of subjects."""
 
     NAME = "name"
     EXPRESSION = "expression"
@@ -59,41 +61,28 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """A diagnostic of some server's. `source` says whose, `code` which rule ("" for unknown);
-    `severity` is "error", "warning", "information" or "hint"."""
-
-    span: Span
-    message: str
-    source: str = ""
-    code: str = ""
-    severity: str = "error"
-
-
-@dataclass(frozen=True, slots=True)
 class Subject:
     """`text` is the name, the code, the pattern, the dotted key with its value, or the problem's
-    message; `span` where it stands. `line` is the line it is on, `context` the span of the code
-    that is shown with it."""
+    message, at `span`. `line` is its line, `context` the span of the code shown with it."""
 
-    kind: Kind
+    kind: SubjectKind
     text: str
     span: Span
     line: str
     context: Span
-    problem: Problem | None = None
+    problem: Diagnostic | None = None
 
 
 def subject_at(
-    snapshot: Snapshot, parsed: Parsed | None, offset: int, problems: Sequence[Problem] = ()
+    snapshot: Snapshot, parsed: Parsed | None, offset: int, problems: Sequence[Diagnostic] = ()
 ) -> Subject | None:
-    """What is at `offset`, None for nothing. A problem there goes before the name that it is at:
-    who points at a squiggle wants to know about the squiggle."""
+    """Return the subject at `offset`, None for none. A problem has precedence over the name that it
+    is at, because the user points at its squiggle."""
     text = snapshot.text
     here = [p for p in problems if p.span.start <= offset <= max(p.span.end, p.span.start + 1)]
     if here:
         problem = min(here, key=lambda p: (p.span.end - p.span.start, p.span.start))
-        return _subject(Kind.PROBLEM, problem.message, problem.span, text, parsed, problem)
+        return _subject(SubjectKind.PROBLEM, problem.message, problem.span, text, parsed, problem)
     if parsed is None or parsed.language.name in _PROSE:
         return None if snapshot.language in _PROSE or parsed is not None else _word(text, offset)
     path = _path(parsed, text, offset)
@@ -102,23 +91,23 @@ def subject_at(
     if parsed.language.name in _CONFIGURATION:
         return _key(parsed, path)
     if (pattern := _pattern(parsed, path)) is not None:
-        return _subject(Kind.REGEX, *_cut(parsed, pattern), text, parsed)
+        return _subject(SubjectKind.REGEX, *_cut(parsed, pattern), text, parsed)
     if any(node.type in parsed.language.strings for node in path) and _is_plain(path):
         return None
     return _code(parsed, path)
 
 
 def subject_of(snapshot: Snapshot, parsed: Parsed | None, span: Span) -> Subject | None:
-    """What is selected; an empty selection is a place."""
+    """Return the selected subject, or the one at an empty selection."""
     text = snapshot.text[span.start : span.end]
     if not text.strip():
         return subject_at(snapshot, parsed, span.start)
     if _WORD.match(text) and (found := subject_at(snapshot, parsed, span.start)) is not None:
         return found
-    end = min(span.end, span.start + SELECTION_CHARS)
+    end = min(span.end, span.start + MAX_SELECTION_CHARS)
     whole = Span(span.start, end)
     return Subject(
-        Kind.SELECTION,
+        SubjectKind.SELECTION,
         snapshot.text[span.start : end],
         whole,
         line_at(snapshot.text, span.start),
@@ -127,31 +116,29 @@ def subject_of(snapshot: Snapshot, parsed: Parsed | None, span: Span) -> Subject
 
 
 def line_at(text: str, offset: int) -> str:
-    """The line at `offset`, without the white space at its ends."""
-    start = max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
-    end = re.compile(r"[\r\n]|\Z").search(text, offset)
-    return text[start : end.start() if end else len(text)].strip()
+    """Return the line at `offset`, without the white space at its ends."""
+    return text[line_start(text, offset) : line_end(text, offset)].strip()
 
 
 def _subject(
-    kind: Kind,
+    kind: SubjectKind,
     what: str,
     span: Span,
     text: str,
     parsed: Parsed | None,
-    problem: Problem | None = None,
+    problem: Diagnostic | None = None,
 ) -> Subject:
     context = _context(text, parsed, span)
     return Subject(kind, what, span, line_at(text, span.start), context, problem)
 
 
 def _context(text: str, parsed: Parsed | None, span: Span) -> Span:
-    """The function around `span` where it is short enough, else whole lines around it."""
+    """Return the function around `span` if it is short enough, else whole lines around `span`."""
     unit = unit_at(parsed, text, span, "function")
     around = unit.span if unit.kind == "function" else Span(0, len(text))
-    if around.end - around.start <= CONTEXT_CHARS:
+    if around.end - around.start <= MAX_CONTEXT_CHARS:
         return around
-    most = CONTEXT_CHARS if unit.kind == "function" else TOP_LEVEL_CHARS
+    most = MAX_CONTEXT_CHARS if unit.kind == "function" else MAX_TOP_LEVEL_CHARS
     room = max(most - (span.end - span.start), 0) // 2
     start, end = max(span.start - room, around.start), min(span.end + room, around.end)
     if start > around.start:
@@ -159,11 +146,11 @@ def _context(text: str, parsed: Parsed | None, span: Span) -> Span:
     if end < around.end:
         below = text.rfind("\n", span.end, end)
         end = end if below < 0 else below
-    return Span(start, min(end, start + 2 * CONTEXT_CHARS))
+    return Span(start, min(end, start + 2 * MAX_CONTEXT_CHARS))
 
 
 def _word(text: str, offset: int) -> Subject | None:
-    """The word at `offset` of a text without a tree."""
+    """Return the word at `offset` of a text without a tree."""
     start = end = offset
     while start and (text[start - 1].isalnum() or text[start - 1] in "_$"):
         start -= 1
@@ -172,11 +159,11 @@ def _word(text: str, offset: int) -> Subject | None:
     word = text[start:end]
     if not _WORD.match(word) or word in _SELF_EVIDENT:
         return None
-    return _subject(Kind.NAME, word, Span(start, end), text, None)
+    return _subject(SubjectKind.NAME, word, Span(start, end), text, None)
 
 
 def _path(parsed: Parsed, text: str, offset: int) -> list[tree_sitter.Node]:
-    """The nodes around what is at `offset`, or around the word that ends there."""
+    """Return the nodes around `offset`, or around the word that ends there."""
     at_end = offset >= len(text) or not (text[offset].isalnum() or text[offset] in "_$@")
     if offset and at_end and (text[offset - 1].isalnum() or text[offset - 1] in "_$"):
         offset -= 1
@@ -186,7 +173,7 @@ def _path(parsed: Parsed, text: str, offset: int) -> list[tree_sitter.Node]:
 
 
 def _key(parsed: Parsed, path: list[tree_sitter.Node]) -> Subject | None:
-    """The key whose pair, or the table whose name, holds the place; dotted, with its value."""
+    """Return the dotted key at the place with its value: that of a pair, or the name of a table."""
     names: list[str] = []
     pair: tree_sitter.Node | None = None
     for node in reversed(path):
@@ -201,25 +188,25 @@ def _key(parsed: Parsed, path: list[tree_sitter.Node]) -> Subject | None:
     if pair is None or not names:
         return None
     value = _source(parsed, pair) if pair.type in _PAIRS else ""
-    what = ".".join(names) + (f"\n{value[:VALUE_CHARS]}" if value else "")
+    what = ".".join(names) + (f"\n{value[:MAX_VALUE_CHARS]}" if value else "")
     span = parsed.span(pair)
-    return _subject(Kind.KEY, what, span, parsed.text, parsed)
+    return _subject(SubjectKind.KEY, what, span, parsed.text, parsed)
 
 
 def _pattern(parsed: Parsed, path: list[tree_sitter.Node]) -> tree_sitter.Node | None:
-    """The regular expression that holds the place."""
+    """Return the regular expression that holds the place."""
     for node in path:
         if node.type == "regex":
             return node
         if node.type in parsed.language.strings:
             start = parsed.offset(node.start_byte)
-            before = parsed.text[max(0, start - STRING_CALL_CHARS) : start]
+            before = parsed.text[max(0, start - MAX_CALL_CHARS) : start]
             return node if _REGEX_CALL.search(before) else None
     return None
 
 
 def _is_plain(path: list[tree_sitter.Node]) -> bool:
-    """Return whether the place is in a string's own text, not in code put into it."""
+    """Return whether the place is in a string's own text, not in interpolated code."""
     return "interpolation" not in " ".join(n.type for n in path) and not any(
         n.type in ("template_substitution", "format_expression") for n in path
     )
@@ -233,26 +220,29 @@ def _code(parsed: Parsed, path: list[tree_sitter.Node]) -> Subject | None:
     if word in _SELF_EVIDENT or any(node.type in _BUILT_IN_TYPES for node in path[-2:]):
         return None
     if leaf.is_named and _WORD.match(word):
-        return _subject(Kind.NAME, word, parsed.span(leaf), parsed.text, parsed)
+        return _subject(SubjectKind.NAME, word, parsed.span(leaf), parsed.text, parsed)
     return _expression(parsed, path)
 
 
 def _expression(parsed: Parsed, path: list[tree_sitter.Node]) -> Subject | None:
-    """The smallest node around a mark, a number or a word of the language that is more than that,
-    and still one thing."""
+    """Return the smallest expression around a mark, a number or a keyword."""
     language = parsed.language
     for node in reversed(path[:-1]):
         if node.type in language.blocks or node.parent is None:
             return None
         if node.is_named and node.named_child_count and len(_source(parsed, node)) > 2:
             what, span = _cut(parsed, node)
-            too_long = node.end_byte - node.start_byte > LONGEST_EXPRESSION
-            return None if too_long else _subject(Kind.EXPRESSION, what, span, parsed.text, parsed)
+            too_long = node.end_byte - node.start_byte > MAX_EXPRESSION_CHARS
+            return (
+                None
+                if too_long
+                else _subject(SubjectKind.EXPRESSION, what, span, parsed.text, parsed)
+            )
     return None
 
 
 def _cut(parsed: Parsed, node: tree_sitter.Node) -> tuple[str, Span]:
-    return _source(parsed, node)[:LONGEST_EXPRESSION], parsed.span(node)
+    return _source(parsed, node)[:MAX_EXPRESSION_CHARS], parsed.span(node)
 
 
 def _source(parsed: Parsed, node: tree_sitter.Node) -> str:

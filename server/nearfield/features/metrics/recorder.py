@@ -1,7 +1,7 @@
-"""Keeps the record of suggestions: rows are gathered here and written together, in a thread.
+"""Writes the records of suggestions to their file, in batches, off the event loop.
 
-Nothing runs while nothing changes. A file that cannot be written is said once and costs rows,
-nothing else.
+Nothing runs while nothing changes. If the file cannot be written, one warning is logged and records
+are lost; nothing else is affected.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from nearfield.types import Situation, Trace
 log = logging.getLogger(__name__)
 
 WRITE_SECONDS = 20.0
-"""Rows are written together so often at most; a killed server loses no more than that."""
+"""Interval between writes; a killed server loses no more than that."""
 
 KEPT_DAYS = 90
-"""Older rows are deleted; a hundred suggestions a day are 2 MB by then."""
+"""Age at which records are deleted; a hundred suggestions a day are 2 MB by then."""
 
-MOST_WAITING = 2000
-"""Rows that wait for a file that cannot be written; the oldest are given up beyond."""
+MAX_WAITING = 2000
+"""Records that wait for a file that cannot be written; beyond that the oldest are dropped."""
 
 DAY = 86_400.0
 
 
 class Recorder(Feature):
-    """See the module. One event loop."""
+    """Collects records and writes them; one event loop."""
 
     def __init__(self, store: RecordStore) -> None:
         self._enabled = True
@@ -48,14 +48,14 @@ class Recorder(Feature):
         self._pruned = 0.0
 
     def configure(self, config: FolderConfigs, router: Router | None) -> None:
-        """Record from now on, or not; what waits is then given up."""
+        """Turn recording on, or off, which drops the records that wait."""
         self._enabled = config.user.completion.record
         if not self._enabled:
             self._waiting.clear()
 
     def answered(self, language: str, trace: Trace) -> SuggestionRecord | None:
-        """A question was answered, or given up; None where nothing is recorded of it: it is turned
-        off, or neither a model nor the cache was asked."""
+        """Record an answered request. Returns None if nothing is recorded: recording is off, or
+        neither a model nor the cache was asked."""
         if not self._enabled or not (trace.provider or trace.situation is Situation.CACHED):
             return None
         usage = trace.usage
@@ -77,17 +77,17 @@ class Recorder(Feature):
         return row
 
     def row_changed(self, row: SuggestionRecord) -> None:
-        """Write `row`, which is new or has changed, within `write_seconds`."""
+        """Write a new or changed record within `write_seconds`."""
         if not self._enabled or not row.at:
             return
         self._waiting[id(row)] = row
-        while len(self._waiting) > MOST_WAITING:
+        while len(self._waiting) > MAX_WAITING:
             del self._waiting[next(iter(self._waiting))]
         if self._writing is None or self._writing.done():
             self._writing = run_task(self._write_later(), "write the record")
 
     async def flush(self) -> None:
-        """Write what waits."""
+        """Write the records that wait."""
         async with self._lock:
             rows, self._waiting = list(self._waiting.values()), {}
             if not rows:
@@ -95,7 +95,7 @@ class Recorder(Feature):
             now = time.time()
             before = now - KEPT_DAYS * DAY if now - self._pruned > DAY else None
             try:
-                # As they are now: they may change again while they are written.
+                # Copies, because records may change while they are written.
                 copies = [copy.copy(row) for row in rows]
                 ids = await asyncio.to_thread(self._store.save, copies, before)
             except RecordUnusable as error:
@@ -107,7 +107,7 @@ class Recorder(Feature):
                 row.id = number
 
     async def aclose(self) -> None:
-        """Write what waits and close the file."""
+        """Write the records that wait and close the file."""
         await stop_task(self._writing)
         await self.flush()
         await asyncio.to_thread(self._store.close)
@@ -115,13 +115,13 @@ class Recorder(Feature):
     async def _write_later(self) -> None:
         while self._waiting:
             await asyncio.sleep(self.write_seconds)
-            # A cancellation from here on would lose the ids of rows that are written.
+            # A cancellation from here on would lose the ids of written records.
             await asyncio.shield(run_task(self.flush(), "write the record now"))
             if self._broken:
-                return  # until there is more to write
+                return  # the next record tries again
 
     def _failed(self, rows: Sequence[SuggestionRecord], error: RecordUnusable) -> None:
-        """They wait for the next time; what has changed meanwhile is newer."""
+        """Keep the records for the next write; newer changes win."""
         self._waiting = {**{id(row): row for row in rows}, **self._waiting}
         self._broken = True
         if not self._said:

@@ -1,7 +1,7 @@
-"""The file of what became of suggestions: one row a question, oldest out by age.
+"""The database of suggestion records: one row per request, deleted by age.
 
-A file of its own in the user's data directory, so that its trouble is nobody else's; several
-servers write to it. Everything here blocks. Any trouble with the file is `RecordUnusable`.
+It is a file of its own in the user's data directory, so that its failures affect nothing else;
+several servers write to it. All calls block. Every failure is raised as `RecordUnusable`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NAMES = (
     *("evaluated", "reused", "generated", "confidence", "chars", "lines", "taken", "saved"),
     "survived",
 )
-"""The columns, in their order in the table."""
+"""The columns in table order."""
 
 
 class RecordUnusable(NearfieldError):
@@ -30,7 +30,7 @@ class RecordUnusable(NearfieldError):
 
 
 class RecordStore:
-    """See the module. Safe to call from any thread."""
+    """Reads and writes the records; thread-safe."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or data_dir() / FILE
@@ -38,9 +38,9 @@ class RecordStore:
             self.path,
             MIGRATIONS,
             self._unusable,
-            # A value that SQLite cannot hold is one, too.
+            # ValueError: a value that SQLite cannot store.
             troubles=(sqlite3.Error, OSError, ValueError),
-            # A power cut may take the last minute of it.
+            # A power cut may lose the last minute.
             durable=False,
         )
 
@@ -49,8 +49,8 @@ class RecordStore:
         self._file.close()
 
     def save(self, rows: Sequence[SuggestionRecord], before: float | None = None) -> list[int]:
-        """Write new rows and those that have changed, in one transaction, and delete what is from
-        before that time. Returns their ids, in order."""
+        """Write new and changed records in one transaction, and delete those older than `before`.
+        Returns their ids in order."""
         ids: list[int] = []
         with self._file.writing() as db:
             for row in rows:
@@ -65,7 +65,7 @@ class RecordStore:
         return ids
 
     def rows(self, since: float) -> list[SuggestionRecord]:
-        """The rows since then, oldest first; none where there is no file."""
+        """Return the records since then, oldest first; none if there is no file."""
         if not self.path.exists():
             return []
         with self._file.connected() as db:
@@ -85,7 +85,7 @@ class RecordStore:
 
 
 def m201_suggestions(db: sqlite3.Connection) -> None:
-    """One row for each question that a model or the cache was asked."""
+    """Create the table: one row per request to a model or the cache."""
     db.execute(
         "CREATE TABLE suggestions (id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL,"
         " method TEXT, language TEXT, situation TEXT, provider TEXT, model TEXT, reason TEXT,"

@@ -1,4 +1,4 @@
-"""What the record of suggestions comes to: `nearfield stats`."""
+"""Sums over the records of suggestions, for `nearfield stats`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nearfield.types import GIVEN_UP, Situation
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Milliseconds from request to answer, in one situation."""
+    """Percentiles of the milliseconds from request to answer in one situation."""
 
     situation: str
     answers: int
@@ -21,12 +21,12 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
-class Completions:
-    """`offered` suggestions were given to an editor, one that was typed along counted once;
-    `accepted` in whole, `partly` by a beginning, the others not. `acceptance` is the share of both.
-    `saved` are characters that were taken and not typed, `survived` the share of them that still
-    stood half a minute later (None while unknown). `silent` counts answers without a suggestion,
-    by reason. Tokens are those of prompts, except `generated`."""
+class CompletionStatistics:
+    """Counts of completions. `offered` suggestions were given to an editor (one typed along counts
+    once), `accepted` as a whole, `partly` in part; `acceptance` is the share of both. `saved`
+    counts characters accepted instead of typed, `survived` is the share of them left half a minute
+    later (None if unknown). `silent` counts answers without a suggestion by reason. `evaluated` and
+    `reused` count prompt tokens."""
 
     questions: int
     offered: int
@@ -42,15 +42,15 @@ class Completions:
     latency: tuple[Latency, ...]
 
 
-def summary(rows: Sequence[SuggestionRecord]) -> Completions:
-    """The sums of these rows."""
+def summary(rows: Sequence[SuggestionRecord]) -> CompletionStatistics:
+    """Return the sums of these records."""
     taken = Counter(row.taken for row in rows if row.chars)
     accepted, partly = taken[Taken.ACCEPTED], taken[Taken.PARTIAL]
     offered = taken.total() - taken[Taken.CONTINUED]
     known = [(row.survived, row.saved) for row in rows if row.survived is not None and row.saved]
     looked_at = sum(saved for _, saved in known)
     silent = Counter(row.reason for row in rows if row.reason and row.reason not in GIVEN_UP)
-    return Completions(
+    return CompletionStatistics(
         questions=len(rows),
         offered=offered,
         accepted=accepted,
@@ -80,5 +80,5 @@ def _latencies(rows: Sequence[SuggestionRecord]) -> tuple[Latency, ...]:
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """The least of `values` that so many percent of them do not exceed."""
+    """Return the smallest of `values` that at least `percent` of them do not exceed."""
     return sorted(values)[max(0, -(-len(values) * percent // 100) - 1)]

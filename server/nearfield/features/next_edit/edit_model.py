@@ -7,7 +7,6 @@ the gate lets it pass, and each request leaves a trace with the gate's reasons.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 
 from nearfield.config.folders import FolderConfigs
@@ -43,11 +42,9 @@ MAX_TOKENS = 1024
 
 
 class EditModel:
-    """See the module. `recent` is what the user changed; `asked` hears that a model has read
-    something else than a document's prompt."""
+    """See the module. `recent` is what the user changed."""
 
     def __init__(self, recent: HunkHistory, traces: TraceLog) -> None:
-        self.asked: Callable[[], None] = lambda: None
         self._recent = recent
         self._traces = traces
         self._router: Router | None = None
@@ -192,8 +189,6 @@ class EditModel:
         except NearfieldError as error:
             account.reason = reason_of(error)
             return None
-        finally:
-            self.asked()
         if finish is Finish.LENGTH:
             account.reason = Reason.LENGTH
             return None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from nearfield.features.documents import difference
-from nearfield.features.review.findings import Finding
+from nearfield.features.review.findings import ReviewFinding
 from nearfield.features.spans import moved
 from nearfield.files.lines import line_number
 from nearfield.types import Edit, Snapshot, Span
@@ -20,7 +20,7 @@ class _Shown:
     """`text` is what the findings were made of, as long as nobody has the document open."""
 
     text: str
-    findings: tuple[Finding, ...]
+    findings: tuple[ReviewFinding, ...]
 
 
 class FindingStore:
@@ -36,7 +36,7 @@ class FindingStore:
         """The documents with findings."""
         return tuple(self._shown)
 
-    def at(self, uri: str) -> tuple[Finding, ...]:
+    def at(self, uri: str) -> tuple[ReviewFinding, ...]:
         """The findings of a document."""
         shown = self._shown.get(uri)
         return shown.findings if shown is not None else ()
@@ -50,7 +50,7 @@ class FindingStore:
         self,
         snapshot: Snapshot,
         within: range,
-        findings: Iterable[Finding],
+        findings: Iterable[ReviewFinding],
         now: Snapshot | None = None,
     ) -> None:
         """The rows `within` of `snapshot` were reviewed: what was shown of them is replaced. `now`
@@ -60,7 +60,7 @@ class FindingStore:
         edits = difference(snapshot.text, now.text)
         fresh = list(_moved(findings, edits, now))
         before = self._shown.get(snapshot.uri)
-        kept: tuple[Finding, ...] = ()
+        kept: tuple[ReviewFinding, ...] = ()
         if before is not None and before.text == now.text:
             kept = before.findings
             if not edits:
@@ -91,7 +91,7 @@ class FindingStore:
             self._set(one, self.text(one), kept)
         return gone
 
-    def _set(self, uri: str, text: str, findings: tuple[Finding, ...]) -> None:
+    def _set(self, uri: str, text: str, findings: tuple[ReviewFinding, ...]) -> None:
         before = self.at(uri)
         if findings:
             ordered = sorted(findings, key=lambda one: (one.span.start, one.id))
@@ -102,7 +102,9 @@ class FindingStore:
             self.on_change(uri)
 
 
-def _moved(findings: Iterable[Finding], edits: Sequence[Edit], now: Snapshot) -> Iterator[Finding]:
+def _moved(
+    findings: Iterable[ReviewFinding], edits: Sequence[Edit], now: Snapshot
+) -> Iterator[ReviewFinding]:
     """Those of `findings` whose lines have not changed, where they are after `edits`."""
     for one in findings:
         if (span := _followed(one.span, edits)) is not None:

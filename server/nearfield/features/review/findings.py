@@ -1,38 +1,39 @@
-"""What a model finds wrong, and what of that is worth showing.
+"""Findings of a model, and the checks that decide which of them are shown.
 
-The model answers by a schema whose line numbers are those that it was shown, so that an engine with
-grammars cannot name another. What it says is checked all the same: a message has to say something,
-the names in it have to be in the file, and a replacement has to parse and to resemble the line that
-it replaces. What fails is dropped, not repaired.
+The schema of the answer allows the line numbers that the model was shown, and no others. The answer
+is checked all the same, because not every provider enforces a schema. A message has to say
+something, its names have to be in the file, and a replacement has to parse and to resemble its
+line. A finding that fails is dropped, not repaired.
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import accumulate
 from typing import Any
 
-from nearfield.features.code_actions.check import dropped
-from nearfield.features.review.pieces import Piece
+from nearfield.features.review.pieces import ReviewPiece
 from nearfield.files.lines import split_lines
 from nearfield.routing.quality import repeats
+from nearfield.syntax.definitions import dropped
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit, Span
 
-__all__ = ["Finding", "Severity", "accepted", "answers", "schema_of"]
+__all__ = ["ReviewFinding", "Severity", "accepted", "answers", "schema_of"]
 
-MOST_FINDINGS = 5
-"""In one piece; who finds more in forty lines is making them up."""
-MESSAGE_CHARS = 240
-FEWEST_WORDS = 3
-REPLACEMENT_LINES = 8
-LEAST_ALIKE = 0.35
-"""How much of a line its replacement has to share, by difflib's ratio: less than this and the model
-means another line."""
+MAX_FINDINGS = 5
+"""Per piece; a model that reports more in forty lines is making them up."""
+MAX_MESSAGE_CHARS = 240
+MIN_WORDS = 3
+MAX_REPLACEMENT_LINES = 8
+MIN_SIMILARITY = 0.35
+"""Between a line and its replacement, by difflib's ratio; below it the model means another line."""
 
 _GENERIC = re.compile(
     r"^\W*(?:no (?:issues?|problems?|defects?|bugs?|errors?)\b|(?:the |this )?code (?:is|looks) "
@@ -51,7 +52,7 @@ _NUMBERED = re.compile(r"^\s*\d+[+ ]?\|[ ]?")
 
 
 class Severity(StrEnum):
-    """How bad it is, in the words that editors have."""
+    """The severities that editors know."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -59,12 +60,15 @@ class Severity(StrEnum):
     HINT = "hint"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A defect on one line: `span` is what is visible of the line, `row` counts from 0.
+_SEVERITIES = {one.value: one for one in Severity}
 
-    `suggestion` says what to do ("" for nothing); `replacement` stands for `span` when the fix is
-    taken, None where there is none that can be trusted."""
+
+@dataclass(frozen=True, slots=True)
+class ReviewFinding:
+    """A defect on one line: `span` covers the line without its blanks, `row` counts from 0.
+
+    `suggestion` says what to do ("" for nothing); `replacement` is the text of `span` once fixed,
+    None if there is none that can be trusted."""
 
     id: str
     span: Span
@@ -76,9 +80,9 @@ class Finding:
     model: str = ""
 
 
-def schema_of(piece: Piece) -> dict[str, Any]:
-    """The schema of the answer about `piece`; its lines count from 1, as the model sees them."""
-    text = {"type": "string", "maxLength": MESSAGE_CHARS}
+def schema_of(piece: ReviewPiece) -> dict[str, Any]:
+    """Return the schema of the answer about `piece`; lines count from 1, as the model sees them."""
+    text = {"type": "string", "maxLength": MAX_MESSAGE_CHARS}
     properties: dict[str, Any] = {
         "line": {"type": "integer", "enum": [row + 1 for row in piece.judged]},
         "severity": {"type": "string", "enum": [one.value for one in Severity]},
@@ -92,7 +96,7 @@ def schema_of(piece: Piece) -> dict[str, Any]:
         "required": list(properties),
         "additionalProperties": False,
     }
-    findings = {"type": "array", "items": item, "maxItems": MOST_FINDINGS}
+    findings = {"type": "array", "items": item, "maxItems": MAX_FINDINGS}
     return {
         "type": "object",
         "properties": {"findings": findings},
@@ -102,74 +106,60 @@ def schema_of(piece: Piece) -> dict[str, Any]:
 
 
 def answers(text: str) -> list[Mapping[str, Any]]:
-    """The findings of an answer as the model wrote them; of one that broke off, those that are
-    whole."""
+    """Return the findings of an answer as the model wrote them; the complete ones of an answer that
+    broke off."""
     try:
         value: Any = json.loads(text)
     except ValueError:
-        return list(_whole_objects(text))
+        value = []
+        for match in _OBJECT.finditer(text):
+            with contextlib.suppress(ValueError):
+                value.append(json.loads(match[0]))
     found = value.get("findings") if isinstance(value, dict) else value
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def accepted(
     raw: Iterable[Mapping[str, Any]],
-    piece: Piece,
+    piece: ReviewPiece,
     text: str,
     parsed: Parsed | None,
     *,
     model: str = "",
-    known: Sequence[Finding] = (),
-) -> list[Finding]:
-    """Those of `raw` that can be shown, about `text` as it is; none that `known` has already."""
+    known: Sequence[ReviewFinding] = (),
+) -> list[ReviewFinding]:
+    """Return the findings of `raw` that can be shown for `text`, without those that `known` has."""
     lines = split_lines(text, keepends=True)
-    starts = _starts(lines)
-    said = {_said(one.message) for one in known}
-    kept: list[Finding] = []
+    starts = list(accumulate(map(len, lines), initial=0))
+    said = {_normalised(one.message) for one in known}
+    kept: list[ReviewFinding] = []
     for one in raw:
         row = _row(one, piece)
         message = _words(one.get("message"))
-        if row is None or row >= len(lines) or _said(message) in said:
+        if row is None or row >= len(lines) or _normalised(message) in said:
             continue
         line = lines[row].rstrip("\r\n")
-        if not line.strip() or not _tells(message, text):
+        if not line.strip() or not _is_specific(message, text):
             continue
-        said.add(_said(message))
+        said.add(_normalised(message))
         start = starts[row] + len(line) - len(line.lstrip())
         span = Span(start, starts[row] + len(line.rstrip()))
         kept.append(
-            Finding(
+            ReviewFinding(
                 id=f"{piece.id}-{row + 1}-{len(known) + len(kept)}",
                 span=span,
                 row=row,
-                severity=_severity(one.get("severity")),
+                severity=_SEVERITIES.get(str(one.get("severity")), Severity.WARNING),
                 message=message,
                 suggestion=_words(one.get("suggestion")),
                 replacement=_replacement(one.get("replacement"), text, span, line, parsed),
                 model=model,
             )
         )
-    return kept[:MOST_FINDINGS]
+    return kept[:MAX_FINDINGS]
 
 
-def _whole_objects(text: str) -> Iterator[Mapping[str, Any]]:
-    for match in _OBJECT.finditer(text):
-        try:
-            value: Any = json.loads(match[0])
-        except ValueError:
-            continue
-        if isinstance(value, dict):
-            yield value
-
-
-def _starts(lines: Sequence[str]) -> list[int]:
-    starts = [0]
-    for line in lines:
-        starts.append(starts[-1] + len(line))
-    return starts
-
-
-def _row(one: Mapping[str, Any], piece: Piece) -> int | None:
+def _row(one: Mapping[str, Any], piece: ReviewPiece) -> int | None:
     line = one.get("line")
     if isinstance(line, bool) or not isinstance(line, int):
         return None
@@ -177,36 +167,32 @@ def _row(one: Mapping[str, Any], piece: Piece) -> int | None:
 
 
 def _words(value: Any) -> str:
-    """Text from a model as one line of a bounded length."""
-    return " ".join(value.split())[:MESSAGE_CHARS] if isinstance(value, str) else ""
+    """Return text of a model as one line of a bounded length."""
+    return " ".join(value.split())[:MAX_MESSAGE_CHARS] if isinstance(value, str) else ""
 
 
-def _said(message: str) -> str:
+def _normalised(message: str) -> str:
     return re.sub(r"\W+", " ", message).strip().casefold()
 
 
-def _tells(message: str, text: str) -> bool:
-    """Return whether the message says something, about this file."""
-    if len(message.split()) < FEWEST_WORDS or _GENERIC.search(message) or repeats(message):
+def _is_specific(message: str, text: str) -> bool:
+    """Return whether the message says something about this file."""
+    if len(message.split()) < MIN_WORDS or _GENERIC.search(message) or repeats(message):
         return False
     quoted = [name for part in _QUOTED.findall(message) for name in _NAME.findall(part)]
     return not quoted or any(name in text for name in quoted)
 
 
-def _severity(value: Any) -> Severity:
-    return Severity(value) if value in [one.value for one in Severity] else Severity.WARNING
-
-
 def _replacement(value: Any, text: str, span: Span, line: str, parsed: Parsed | None) -> str | None:
-    """What may stand in the place of `span`: it differs, resembles the line, parses, and drops no
-    definition. Without a tree nothing can be said, and nothing is offered."""
+    """Return the replacement of `span`, if it differs, resembles the line, parses and drops no
+    definition; None otherwise, and for a document without a tree."""
     if not isinstance(value, str) or parsed is None or parsed.text != text:
         return None
     code = _laid_out(value, line, "\r\n" if "\r\n" in text else "\n")
     old = text[span.start : span.end]
-    if code is None or _squeezed(code) == _squeezed(old) or old in (None, ""):
+    if code is None or _squeezed(code) == _squeezed(old) or not old:
         return None
-    if difflib.SequenceMatcher(None, _squeezed(old), _squeezed(code)).ratio() < LEAST_ALIKE:
+    if difflib.SequenceMatcher(None, _squeezed(old), _squeezed(code)).ratio() < MIN_SIMILARITY:
         return None
     after = parsed.edited(Edit(span, code))
     if after is None or after.all_errors > parsed.all_errors or dropped(parsed, after, after.text):
@@ -215,10 +201,10 @@ def _replacement(value: Any, text: str, span: Span, line: str, parsed: Parsed | 
 
 
 def _laid_out(value: str, line: str, line_end: str) -> str | None:
-    """A model's lines as they stand behind the indentation of `line`."""
+    """Return a model's lines at the indentation of `line`; None if there are none, or too many."""
     rows = [_NUMBERED.sub("", row) for row in split_lines(value.strip("\r\n"))]
     rows = [row for row in rows if not row.strip().startswith("```")]
-    if not rows or len(rows) > REPLACEMENT_LINES or not rows[0].strip():
+    if not rows or len(rows) > MAX_REPLACEMENT_LINES or not rows[0].strip():
         return None
     indent = line[: len(line) - len(line.lstrip())]
     own = len(rows[0]) - len(rows[0].lstrip())

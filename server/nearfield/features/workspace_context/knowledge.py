@@ -40,7 +40,7 @@ from nearfield.types import Reason, Snapshot, Snippet, SymbolLocation
 
 if TYPE_CHECKING:
     from nearfield.index.search import Hit, Searcher
-    from nearfield.index.service import Embed, Index
+    from nearfield.index.service import Index
     from nearfield.index.service import Status as IndexStatus
 
 log = logging.getLogger(__name__)
@@ -92,8 +92,6 @@ class Knowledge(Feature):
         self._paused = False
         self._listeners = Listeners[IndexState]()
         self._detail = ""
-        self.embed: Embed | None = None
-        """Makes vectors where the settings name a provider for that."""
         self.when_prepared: Callable[[str], None] = lambda uri: None
         """Hears of which document other snippets are ready."""
 
@@ -165,7 +163,7 @@ class Knowledge(Feature):
             if refused := await asyncio.to_thread(_refused, root):
                 self._detail = refused
                 continue
-            index: Index = (await asyncio.to_thread(_index_class))(config, embed=self.embed)
+            index: Index = (await asyncio.to_thread(_index_class))(config)
             self._indexes[root] = index
             self._opened_by[root] = config
             index.subscribe(lambda _: self._say())
@@ -279,8 +277,7 @@ class Knowledge(Feature):
         statuses = [index.status for index in self._indexes.values()]
         if not statuses:
             return IndexState(detail=self._detail)
-        problems = [index.problem for index in self._indexes.values() if index.problem]
-        return _together(statuses, self._detail, problems[0] if problems else "")
+        return _together(statuses, self._detail)
 
     def subscribe(self, callback: Callable[[IndexState], None]) -> Callable[[], None]:
         """Hear how the indexes get on; returns the function that ends it."""
@@ -363,13 +360,12 @@ def _is_file(snapshot: Snapshot) -> bool:
     return bool(snapshot.path) and not snapshot.is_cell
 
 
-def _together(statuses: Sequence[IndexStatus], detail: str, problem: str) -> IndexState:
+def _together(statuses: Sequence[IndexStatus], detail: str) -> IndexState:
     states = {str(status.state) for status in statuses}
     details = [status.detail for status in statuses if status.detail]
     return IndexState(
         state=next((state for state in _WORST_FIRST if state in states), "ready"),
-        detail=details[0] if details else detail or problem,
-        problem=problem,
+        detail=details[0] if details else detail,
         done=sum(status.done for status in statuses),
         total=sum(status.total for status in statuses),
         files=sum(status.files for status in statuses),

@@ -21,8 +21,8 @@ from nearfield.syntax.languages import language_for
 from nearfield.types import Snapshot, Snippet, SnippetKind, SymbolLocation
 
 if TYPE_CHECKING:
+    from nearfield.index.interface import IndexedSymbol as IndexPlace
     from nearfield.index.search import Defined, Searcher
-    from nearfield.index.search_store import Place as IndexPlace
 
 MAX_NAMES = 24
 """Names looked up for one cursor; each takes about a millisecond in the index's own thread."""

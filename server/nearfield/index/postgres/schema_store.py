@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nearfield.index.interface import IndexUnusable
-from nearfield.index.postgres.session_store import Session
+from nearfield.index.interface import IndexUnusable, NotShared
+from nearfield.index.postgres.session_store import DatabaseSession
 from nearfield.index.shared import Shared
 
 EXTENSIONS = ("vector", "pg_trgm")
@@ -18,11 +18,7 @@ OLDEST_VECTOR = (0, 7)
 """From this version on pgvector has half-precision vectors, and an index over single bits."""
 
 
-class NotShared(IndexUnusable):
-    """The database can be reached and holds no index of this workspace."""
-
-
-def names_and_text(session: Session) -> None:
+def names_and_text(session: DatabaseSession) -> None:
     """Files, chunks, symbols, full text."""
     for statement in (
         "CREATE TABLE meta (key text PRIMARY KEY, value text NOT NULL)",
@@ -64,7 +60,7 @@ def names_and_text(session: Session) -> None:
         session.run(statement)
 
 
-def vectors(session: Session) -> None:
+def vectors(session: DatabaseSession) -> None:
     """Which embedders there are; each has a table of its own, `vector_ID`."""
     session.run(
         "CREATE TABLE embedder (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
@@ -72,12 +68,12 @@ def vectors(session: Session) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[Session], None], ...] = (names_and_text, vectors)
+MIGRATIONS: tuple[Callable[[DatabaseSession], None], ...] = (names_and_text, vectors)
 
 
-def reading(shared: Shared) -> Session:
+def reading(shared: Shared) -> DatabaseSession:
     """A session on a schema of today. Raises `NotShared`, `IndexUnusable`."""
-    session = Session(shared, write=False)
+    session = DatabaseSession(shared, write=False)
     try:
         _see_to_today(shared, _done(session))
     except BaseException:
@@ -100,10 +96,10 @@ def _see_to_today(shared: Shared, done: set[str] | None) -> None:
         )
 
 
-def writing(shared: Shared) -> Session | None:
+def writing(shared: Shared) -> DatabaseSession | None:
     """A session on a schema of today, made or migrated where need be, with the builder's lock held
     as long as the session lives; None while another one holds it. Raises `IndexUnusable`."""
-    session = Session(shared, write=True)
+    session = DatabaseSession(shared, write=True)
     try:
         # The number is that of the schema's name, so each workspace has a lock of its own.
         free = session.value(
@@ -135,7 +131,7 @@ def _lock(shared: Shared) -> str:
     return f"nearfield {shared.schema}"
 
 
-def _done(session: Session) -> set[str] | None:
+def _done(session: DatabaseSession) -> set[str] | None:
     """The steps that were run, None when there is no schema."""
     table = f"{session.shared.schema}.migration"
     if session.value("SELECT to_regclass(%s)", [table]) is None:
@@ -151,7 +147,7 @@ def _refuse_newer(shared: Shared, done: set[str]) -> None:
         )
 
 
-def _extend(session: Session) -> None:
+def _extend(session: DatabaseSession) -> None:
     """See to the extensions; who may not install them is told who may."""
     held = _extensions(session)
     for name in EXTENSIONS:
@@ -173,6 +169,6 @@ def _extend(session: Session) -> None:
         )
 
 
-def _extensions(session: Session) -> dict[str, str]:
+def _extensions(session: DatabaseSession) -> dict[str, str]:
     rows = session.rows("SELECT extname, extversion FROM pg_extension")
     return {str(row[0]): str(row[1]) for row in rows}

@@ -15,13 +15,12 @@ from itertools import islice
 from pathlib import PurePath
 from typing import Any
 
-from nearfield.index.interface import Counts, Place, Row, Source
-from nearfield.index.likeness import FUZZY_NAMES, GRAM_CHARS, likest
+from nearfield.index.interface import ChunkRow, IndexCounts, IndexedSymbol, IndexedText
 from nearfield.index.postgres import text_store
 from nearfield.index.postgres.schema_store import reading
 from nearfield.index.postgres.vector_store import PostgresVectors
 from nearfield.index.shared import Shared
-from nearfield.index.words import folded
+from nearfield.index.words import FUZZY_NAMES, GRAM_CHARS, folded, likest
 
 FRESH_SECONDS = 2.0
 """So long it is remembered how many vectors there are, and which content a file has: a search asks
@@ -40,7 +39,7 @@ class PostgresReader:
         self._session = reading(shared)
         self._made: dict[str, int] = {}
         self._made_at = -FRESH_SECONDS
-        self._sources: OrderedDict[str, Source] = OrderedDict()
+        self._sources: OrderedDict[str, IndexedText] = OrderedDict()
         self._sources_at = 0.0
 
     def close(self) -> None:
@@ -82,7 +81,7 @@ class PostgresReader:
         )
         return [os.fsdecode(row[0]) for row in rows]
 
-    def rows(self, ids: Iterable[int]) -> dict[int, Row]:
+    def rows(self, ids: Iterable[int]) -> dict[int, ChunkRow]:
         """Chunks by id; those that are gone are missing."""
         found = self._session.rows(
             "SELECT file.digest, chunk.id, path, first, first + rows, kind, name, symbol, language,"
@@ -90,16 +89,16 @@ class PostgresReader:
             " WHERE chunk.id = ANY(%s)",
             [list(ids)],
         )
-        rows: dict[int, Row] = {}
+        rows: dict[int, ChunkRow] = {}
         for digest, number, path, *rest in found:
-            row = Row(number, os.fsdecode(path), *rest)
+            row = ChunkRow(number, os.fsdecode(path), *rest)
             self._remember(row.path, digest)
             rows[number] = row
         return rows
 
-    def source(self, path: str) -> Source | None:
-        """See `Source`; None for a file that is not indexed. Open buffers are nobody else's, and
-        whatever the database names outside the workspace is no file of it."""
+    def source(self, path: str) -> IndexedText | None:
+        """Return the digest of a file, None if it is not indexed or its path leads outside the
+        workspace, whatever the database says. The database holds no open buffers."""
         if not _within(path):
             return None
         if time.monotonic() - self._sources_at >= FRESH_SECONDS:
@@ -121,19 +120,19 @@ class PostgresReader:
         return {os.fsdecode(path): digest for path, digest in rows}
 
     def _remember(self, path: str, digest: bytes) -> None:
-        self._sources[path] = Source(digest, None)
+        self._sources[path] = IndexedText(digest, None)
         self._sources.move_to_end(path)
         if len(self._sources) > SOURCES_HELD:
             self._sources.popitem(last=False)
 
     # --- symbols ---
 
-    def definitions(self, name: str, limit: int = 100) -> list[Place]:
+    def definitions(self, name: str, limit: int = 100) -> list[IndexedSymbol]:
         """See `IndexReader.definitions`."""
         found = self.spelled_alike(name, limit)
         return [one for one in found if one.name == name] or found
 
-    def spelled_alike(self, name: str, limit: int) -> list[Place]:
+    def spelled_alike(self, name: str, limit: int) -> list[IndexedSymbol]:
         """Where `name` is defined, in any style of writing, those written just so first."""
         rows = self._session.rows(
             f"SELECT digest, {_PLACE} FROM definition JOIN file ON file.id = definition.file"
@@ -155,7 +154,7 @@ class PostgresReader:
         )
         return likest(fold, (str(row[0]) for row in rows))[:limit]
 
-    def defined_in(self, path: str) -> list[Place]:
+    def defined_in(self, path: str) -> list[IndexedSymbol]:
         """What a file defines, in the order of its text."""
         rows = self._session.rows(
             f"SELECT digest, {_PLACE} FROM definition JOIN file ON file.id = definition.file"
@@ -164,15 +163,15 @@ class PostgresReader:
         )
         return self._places(rows)
 
-    def _places(self, rows: Iterable[tuple[Any, ...]]) -> list[Place]:
-        found: list[Place] = []
+    def _places(self, rows: Iterable[tuple[Any, ...]]) -> list[IndexedSymbol]:
+        found: list[IndexedSymbol] = []
         for digest, path, *rest in rows:
-            place = Place(os.fsdecode(path), *rest)
+            place = IndexedSymbol(os.fsdecode(path), *rest)
             self._remember(place.path, digest)
             found.append(place)
         return found
 
-    def references(self, name: str, limit: int = 1_000) -> list[Place]:
+    def references(self, name: str, limit: int = 1_000) -> list[IndexedSymbol]:
         """Where `name` is referred to, written just so."""
         rows = self._session.rows(
             "SELECT path, row FROM mention JOIN file ON file.id = mention.file,"
@@ -181,7 +180,8 @@ class PostgresReader:
             [name, limit],
         )
         return [
-            Place(os.fsdecode(path), name, "reference", "", row, 0, row, row) for path, row in rows
+            IndexedSymbol(os.fsdecode(path), name, "reference", "", row, 0, row, row)
+            for path, row in rows
         ]
 
     def chunks_defining(self, names: Iterable[str], limit: int) -> list[int]:
@@ -219,7 +219,7 @@ class PostgresReader:
 
     # --- everything ---
 
-    def counts(self) -> Counts:
+    def counts(self) -> IndexCounts:
         """How much there is; the room is that of this workspace in the database."""
         files, held, chunks, definitions, vectors, disk = self._session.rows(
             "SELECT count(*), sum(bytes), (SELECT count(*) FROM chunk),"
@@ -228,7 +228,7 @@ class PostgresReader:
             " AND relnamespace = %s::regnamespace) FROM file WHERE reason = ''",
             [self._session.shared.schema],
         )[0]
-        return Counts(
+        return IndexCounts(
             files=int(files),
             bytes=int(held or 0),
             chunks=int(chunks),

@@ -36,7 +36,7 @@ SYSTEM_ROOTS = 16_00_00
 """From this version on libpq can check a server's certificate against the system's roots."""
 
 
-class Session:
+class DatabaseSession:
     """A connection with one workspace's schema in its search path. One thread at a time."""
 
     def __init__(self, shared: Shared, *, write: bool) -> None:

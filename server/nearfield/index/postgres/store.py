@@ -11,17 +11,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from nearfield.index.files import Stamp
-from nearfield.index.interface import Content, Known
-from nearfield.index.likeness import GRAM_CHARS
+from nearfield.index.files import FileStamp
+from nearfield.index.interface import FileContent, KnownFile
 from nearfield.index.postgres import text_store
 from nearfield.index.postgres.schema_store import writing
-from nearfield.index.postgres.session_store import Session
+from nearfield.index.postgres.session_store import DatabaseSession
 from nearfield.index.postgres.vector_store import PostgresVectors
 from nearfield.index.shared import Shared
 from nearfield.index.symbols import Outline
 from nearfield.index.weights import weighed
-from nearfield.index.words import folded, indexed
+from nearfield.index.words import GRAM_CHARS, folded, indexed
 
 LONGEST_NAME = 500
 """Longer names are data; an index of PostgreSQL does not take them."""
@@ -33,7 +32,7 @@ class PostgresStore:
 
     said = ""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: DatabaseSession) -> None:
         """`session` holds the builder's lock; see `taken`."""
         self._session = session
         self._next_file = 1 + int(session.value("SELECT max(id) FROM file") or 0)
@@ -59,17 +58,17 @@ class PostgresStore:
 
     # --- files ---
 
-    def known(self) -> dict[str, Known]:
+    def known(self) -> dict[str, KnownFile]:
         """Every file that the index holds, by path. How it looked is not kept: every builder has a
         checkout of its own, so a file is known by its content alone."""
         return {os.fsdecode(row[0]): _known(row) for row in self._session.rows(_KNOWN)}
 
-    def known_file(self, path: str) -> Known | None:
+    def known_file(self, path: str) -> KnownFile | None:
         """What is known of one file."""
         rows = self._session.rows(f"{_KNOWN} WHERE path = %s", [os.fsencode(path)])
         return _known(rows[0]) if rows else None
 
-    def put(self, content: Content) -> None:
+    def put(self, content: FileContent) -> None:
         """Replace what is known of a file. Inside a transaction."""
         self.drop(content.path)
         file, self._next_file = self._next_file, self._next_file + 1
@@ -85,7 +84,7 @@ class PostgresStore:
             self._put_chunks(file, content)
         self._put_symbols(file, content.outline)
 
-    def _put_chunks(self, file: int, content: Content) -> None:
+    def _put_chunks(self, file: int, content: FileContent) -> None:
         chunks = content.chunks
         ids = range(self._next_chunk, self._next_chunk + len(chunks))
         self._next_chunk = ids.stop
@@ -180,7 +179,7 @@ class PostgresStore:
             [os.fsencode(path)],
         )
 
-    def restamp(self, path: str, stamp: Stamp | None, changed: float) -> None:
+    def restamp(self, path: str, stamp: FileStamp | None, changed: float) -> None:
         """The content is the same, and how it looks is not kept."""
 
     def release(self, path: str) -> None:
@@ -234,8 +233,8 @@ class PostgresStore:
 _KNOWN = "SELECT path, id, digest, reason FROM file"
 
 
-def _known(row: tuple[Any, ...]) -> Known:
-    return Known(row[1], None, row[2], row[3], None)
+def _known(row: tuple[Any, ...]) -> KnownFile:
+    return KnownFile(row[1], None, row[2], row[3], None)
 
 
 def _text(text: str) -> str:

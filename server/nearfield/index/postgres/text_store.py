@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from nearfield.index.postgres.session_store import Session
+from nearfield.index.postgres.session_store import DatabaseSession
 from nearfield.index.text_store import COMMON_ROWS, COMMON_SHARE, ENOUGH_ROWS
 from nearfield.index.weights import forms
 
@@ -44,7 +44,7 @@ def without_accents(words: str) -> str:
 
 
 def search(
-    session: Session, words: Sequence[str], limit: int
+    session: DatabaseSession, words: Sequence[str], limit: int
 ) -> tuple[list[tuple[int, float]], dict[str, float]]:
     """See `IndexReader.full_text`; and how rare each word is that was looked for."""
     total, asked = _counted(session, words)
@@ -75,7 +75,7 @@ def search(
     return [(int(chunk), float(score)) for chunk, score in rows], rarities
 
 
-def _counted(session: Session, words: Sequence[str]) -> tuple[int, list[_Asked]]:
+def _counted(session: DatabaseSession, words: Sequence[str]) -> tuple[int, list[_Asked]]:
     """How many chunks there are, and the words that are to be looked for, each stem once. A word
     that the last count did not know is looked for as well: it may be new."""
     rows = session.rows(
@@ -96,7 +96,7 @@ def _counted(session: Session, words: Sequence[str]) -> tuple[int, list[_Asked]]
     return total, list(asked.values())
 
 
-def put(session: Session, chunks: Sequence[int], words: Sequence[str]) -> None:
+def put(session: DatabaseSession, chunks: Sequence[int], words: Sequence[str]) -> None:
     """Take in the words of chunks, as `weights.weighed` gave them. Two words of one stem may weigh
     differently: the heavier counts."""
     stem = STEM.format(word="substr(word, 2)")
@@ -109,7 +109,7 @@ def put(session: Session, chunks: Sequence[int], words: Sequence[str]) -> None:
     )
 
 
-def count(session: Session) -> None:
+def count(session: DatabaseSession) -> None:
     """Count how many chunks hold each word. Inside a transaction."""
     session.run(
         "WITH now AS MATERIALIZED (SELECT word, ndoc FROM ts_stat('SELECT body FROM words')),"

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from nearfield.index.interface import IndexUnusable
-from nearfield.index.postgres.session_store import Session
+from nearfield.index.postgres.session_store import DatabaseSession
 from nearfield.index.vector_store import FIRST_LOOK, SPARE_SHARE, packed
 
 
 class PostgresVectors:
     """The vectors of one embedder. One thread at a time."""
 
-    def __init__(self, session: Session, name: str, dimensions: int) -> None:
+    def __init__(self, session: DatabaseSession, name: str, dimensions: int) -> None:
         self._session = session
         self._name = name
         self._dimensions = dimensions

@@ -21,11 +21,11 @@ from nearfield.features.chat.protocol import (
     Ask,
     CallReport,
     Change,
-    Problem,
     Question,
     Reply,
 )
 from nearfield.features.chat.session import Turn
+from nearfield.features.diagnostics import Diagnostic
 from nearfield.features.offers import Offers
 from nearfield.features.trace import TraceLog
 from nearfield.providers.scripted import Scripted
@@ -52,7 +52,7 @@ class FakeUser:
         self.says = Allow.NO
         self.applies = False
         self.open: dict[str, str] = {}
-        self.known: list[Problem] = []
+        self.known: list[tuple[int, Diagnostic]] = []
         self.asked: list[Question] = []
         self.changes: list[Change] = []
         self.waits = asyncio.Event()
@@ -71,7 +71,7 @@ class FakeUser:
     def open_text(self, path: str) -> str | None:
         return self.open.get(path)
 
-    def problems(self, path: str) -> Sequence[Problem]:
+    def diagnostics(self, path: str) -> Sequence[tuple[int, Diagnostic]]:
         return self.known
 
 

@@ -13,7 +13,8 @@ from tests.unit.features.conftest import Start, scripted, until
 
 from nearfield.config.schema import Config, Files
 from nearfield.errors import EditRefused, NoProvider
-from nearfield.features.code_actions.proposal import Problem, Proposal, Wish
+from nearfield.features.code_actions.proposal import ActionRequest, Proposal
+from nearfield.features.diagnostics import OWN_SOURCE, Diagnostic
 from nearfield.features.service import Service
 from nearfield.providers.scripted import Scripted
 from nearfield.types import ChatRequest, Snapshot, Span
@@ -27,7 +28,7 @@ def block(code: str, language: str = "python") -> str:
     return f"```{language}\n{code}\n```"
 
 
-def wish(action: str, code: str = ADD, path: str = "/work/a.py", **more: Any) -> Wish:
+def wish(action: str, code: str = ADD, path: str = "/work/a.py", **more: Any) -> ActionRequest:
     place = code.index("|")
     text = code.replace("|", "", 1)
     language = {"py": "python", "ts": "typescript", "go": "go", "rs": "rust", "js": "javascript"}[
@@ -35,7 +36,7 @@ def wish(action: str, code: str = ADD, path: str = "/work/a.py", **more: Any) ->
     ]
     root = str(Path(path).parent)
     snapshot = Snapshot(Path(path).as_uri(), language, 3, text, path, root)
-    return Wish(action, snapshot, Span(place, place), **more)
+    return ActionRequest(action, snapshot, Span(place, place), **more)
 
 
 def asked(model: Scripted) -> list[str]:
@@ -44,7 +45,7 @@ def asked(model: Scripted) -> list[str]:
     return [request.messages[-1].content for request in requests]
 
 
-async def propose(service: Service, what: Wish) -> Proposal:
+async def propose(service: Service, what: ActionRequest) -> Proposal:
     reports: list[str] = []
     proposal = await service.actions.propose(what, reports.append)
     assert reports
@@ -53,7 +54,11 @@ async def propose(service: Service, what: Wish) -> Proposal:
 
 ANSWERS = {
     "fix": (wish("fix"), block(GOOD), GOOD),
-    "all problems": (wish("fix_all", problems=(Problem("wrong", Span(9, 9)),)), block(GOOD), GOOD),
+    "all problems": (
+        wish("fix_all", problems=(Diagnostic(Span(9, 9), "wrong"),)),
+        block(GOOD),
+        GOOD,
+    ),
     "rewrite": (
         wish("rewrite", instruction="add c"),
         block("def add(a, b, c):\n    return a + b + c"),
@@ -69,7 +74,9 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("case", ANSWERS.values(), ids=ANSWERS.keys())
-async def test_an_answer_becomes_an_edit(case: tuple[Wish, str, str], start: Start) -> None:
+async def test_an_answer_becomes_an_edit(
+    case: tuple[ActionRequest, str, str], start: Start
+) -> None:
     what, answer, expected = case
     model = scripted("demo", {"text": answer})
     proposal = await propose(await start(model), what)
@@ -111,7 +118,9 @@ DOCUMENTED = {
 
 
 @pytest.mark.parametrize("case", DOCUMENTED.values(), ids=DOCUMENTED.keys())
-async def test_documenting_leaves_the_code_alone(case: tuple[Wish, str, str], start: Start) -> None:
+async def test_documenting_leaves_the_code_alone(
+    case: tuple[ActionRequest, str, str], start: Start
+) -> None:
     what, answer, expected = case
     proposal = await propose(await start(scripted("demo", {"text": answer})), what)
     (file,) = proposal.files
@@ -131,7 +140,7 @@ async def test_what_is_documented_is_refused(start: Start) -> None:
 async def test_the_problem_is_told_with_its_line(start: Start) -> None:
     model = scripted("demo", {"text": block(GOOD)})
     place = ADD.index("|")
-    problem = Problem("unsupported operand", Span(place, place + 1))
+    problem = Diagnostic(Span(place, place + 1), "unsupported operand")
     await propose(await start(model), wish("fix", problems=(problem,)))
     assert "in the line `return a - b`: unsupported operand" in asked(model)[0]
 
@@ -337,7 +346,7 @@ async def test_tests_are_written_as_the_project_writes_them(
         what.snapshot.path,
         str(root),
     )
-    proposal = await propose(service, Wish("test", snapshot, what.span))
+    proposal = await propose(service, ActionRequest("test", snapshot, what.span))
     (file,) = proposal.files
     assert file.path == str(root / where)
     assert file.after == expected
@@ -352,7 +361,7 @@ async def test_tests_go_where_the_editor_has_them(start: Start, tmp_path: Path) 
     )
     service = await start(scripted("demo", {"text": PYTEST}))
     what = wish("test", "def total(x):\n    |return 1\n", str(tmp_path / "m.py"))
-    proposal = await service.actions.propose(what, held={held.path: held}.get)
+    proposal = await service.actions.propose(what, open_text={held.path: held}.get)
     (file,) = proposal.files
     assert (file.before, file.version) == (held.text, 7)
     assert file.after == "from m import total\n\n\ndef test_total():\n    assert total(1) == 1\n"
@@ -413,7 +422,7 @@ async def test_a_cancelled_action_is_in_the_trace(start: Start) -> None:
 # --- the menu -------------------------------------------------------------------------------
 
 
-async def titles(service: Service, what: Wish) -> dict[str, str]:
+async def titles(service: Service, what: ActionRequest) -> dict[str, str]:
     """The title of each entry, and why it is disabled."""
     found = await service.actions.menu(what.snapshot, what.span, what.problems)
     return {entry.title: entry.disabled for entry in found}
@@ -422,7 +431,7 @@ async def titles(service: Service, what: Wish) -> dict[str, str]:
 async def test_the_menu_says_what_and_with_which_model(start: Start) -> None:
     model = scripted("demo")
     long = "a very long message that goes on and on until nobody wants to read it any more"
-    what = wish("", problems=(Problem("short", Span(9, 9)), Problem(long, Span(10, 11))))
+    what = wish("", problems=(Diagnostic(Span(9, 9), "short"), Diagnostic(Span(10, 11), long)))
     found = await titles(await start(model), what)
     assert found == {
         "Fix: short (scripted)": "",
@@ -445,6 +454,17 @@ async def test_without_a_model_the_menu_says_why(start: Start) -> None:
     assert set(found.values()) == {
         "no model is set up for this; `nearfield doctor` says what to do"
     }
+
+
+async def test_refactorings_are_not_offered_beside_another_language_server(start: Start) -> None:
+    service, at = await start(), "x = 1\ndef f(a):\n    return |a.b\n"
+    rename = "Rename `a` in this function …"
+    own = Diagnostic(Span(0, 1), "wrong", OWN_SOURCE)
+    assert rename in await titles(service, wish("", at, problems=(own,)))
+    other = Diagnostic(Span(0, 1), "wrong", "Pyright")
+    assert rename not in await titles(service, wish("", at, problems=(other,)))
+    # Nor later, and in another file.
+    assert rename not in await titles(service, wish("", at, path="/work/b.py"))
 
 
 async def test_nothing_is_offered_where_there_is_nothing(start: Start) -> None:

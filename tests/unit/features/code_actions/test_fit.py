@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from nearfield.features.code_actions.fit import UNCHANGED, Fitting, Unfit
+from nearfield.features.code_actions.fit import UNCHANGED, AnswerRejected, Fitting
 from nearfield.features.code_actions.hunks import applied
 from nearfield.syntax.definitions import unit_at
 from nearfield.syntax.languages import language_for
@@ -239,14 +239,14 @@ def test_a_function_within_the_unit_may_go_when_nothing_uses_it() -> None:
     # The cursor is at the outer one.
     code = LOCAL.replace("|", "").replace("def add", "def |add")
     check("python", code, GOOD, f"{GOOD}\n")
-    with pytest.raises(Unfit, match="`both` is missing"):
+    with pytest.raises(AnswerRejected, match="`both` is missing"):
         fitting("python", code).changes("def add(a, b):\n    return both() + 1\n")
 
 
 @pytest.mark.parametrize("case", REFUSALS.values(), ids=REFUSALS.keys())
 def test_what_is_refused(case: tuple[str, str, str]) -> None:
     code, answer, complaint = case
-    with pytest.raises(Unfit) as caught:
+    with pytest.raises(AnswerRejected) as caught:
         fitting("python", code).changes(answer)
     assert re.search(complaint, str(caught.value))
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lsprotocol import types
 
 from nearfield.features.code_actions.hunks import applied, hunks, rebased, unified
-from nearfield.features.code_actions.proposal import Change, FileChange, Proposal
+from nearfield.features.code_actions.proposal import FileChange, Proposal, ProposedEdit
 from nearfield.files.lines import split_lines
 from nearfield.lsp.convert import UTF8, UTF16, UTF32
 from nearfield.lsp.workspace_edit import workspace_edit
@@ -58,7 +58,7 @@ def as_a_client(text: str, edit: types.WorkspaceEdit, encoding: str) -> str:
 
 @given(TEXTS, TEXTS, st.sampled_from([UTF8, UTF16, UTF32]))
 def test_a_client_gets_exactly_the_intended_text(before: str, after: str, encoding: str) -> None:
-    changes = tuple(Change(edit) for edit in hunks(before, after))
+    changes = tuple(ProposedEdit(edit) for edit in hunks(before, after))
     assert applied(before, [change.edit for change in changes]) == after
     file = FileChange("file:///a", "/a", 1, before, changes)
     made = workspace_edit(Proposal("", (file,)), types.ClientCapabilities(), encoding)

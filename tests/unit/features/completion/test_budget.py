@@ -8,44 +8,51 @@ import pytest
 
 from nearfield.features.completion.budget import (
     FIRST_TOKENS,
-    LEAST_TOKENS,
-    UNKNOWN_DECODE_RATE,
-    UNKNOWN_PREFILL_RATE,
-    Rates,
+    MIN_PROMPT_TOKENS,
+    LearnedRates,
     allow,
 )
 from nearfield.features.completion.generate import Stopwatch
+from nearfield.providers.estimate import UNKNOWN_DECODE_RATE, UNKNOWN_PREFILL_RATE
 from nearfield.types import Capabilities, Usage
 
 LAPTOP = Capabilities(prefill_rate=70, decode_rate=20, context_tokens=8192)
 GPU = Capabilities(prefill_rate=5000, decode_rate=100, context_tokens=8192)
 
-# seconds, rates, new tokens at most for who types and who waits, tokens in all (128 kept for the
-# answer, 64 for the template)
+# seconds, rates, new tokens at most while typing and for manual requests, tokens in all (128 kept
+# for the answer, 64 for the template)
 SIZES = [
     (2.5, LAPTOP, 115, 115, 8000),
     (20.0, LAPTOP, FIRST_TOKENS, 1340, 8000),
-    (0.5, LAPTOP, LEAST_TOKENS, LEAST_TOKENS, 8000),
-    (-1.0, LAPTOP, LEAST_TOKENS, LEAST_TOKENS, 8000),
+    (0.5, LAPTOP, MIN_PROMPT_TOKENS, MIN_PROMPT_TOKENS, 8000),
+    (-1.0, LAPTOP, MIN_PROMPT_TOKENS, MIN_PROMPT_TOKENS, 8000),
     (2.5, GPU, 1500, 8000, 8000),
     (0.5, GPU, 1450, 1450, 8000),
     (2.5, replace(GPU, context_tokens=2048), 1500, 1856, 1856),
-    (2.5, replace(GPU, context_tokens=128), LEAST_TOKENS, LEAST_TOKENS, LEAST_TOKENS),
+    (
+        2.5,
+        replace(GPU, context_tokens=128),
+        MIN_PROMPT_TOKENS,
+        MIN_PROMPT_TOKENS,
+        MIN_PROMPT_TOKENS,
+    ),
     (2.5, Capabilities(), 83, 83, 3904),
 ]
 
 
 @pytest.mark.parametrize(("seconds", "can", "typing", "waiting", "whole"), SIZES)
-def test_sizes(seconds: float, can: Capabilities, typing: int, waiting: int, whole: int) -> None:
-    for patient, fresh in ((False, typing), (True, waiting)):
-        allowance = allow(can, seconds, 128, patient=patient)
+def test_sizes_follow_from_deadline_and_rates(
+    seconds: float, can: Capabilities, typing: int, waiting: int, whole: int
+) -> None:
+    for is_manual, fresh in ((False, typing), (True, waiting)):
+        allowance = allow(can, seconds, 128, is_manual=is_manual)
         assert (allowance.fresh_tokens, allowance.prompt_tokens) == (fresh, whole)
 
 
 @pytest.mark.parametrize(
     ("can", "idle"), [(LAPTOP, 700), (GPU, 8000), (replace(LAPTOP, context_tokens=512), 320)]
 )
-def test_idle_prefill_ends_some_time(can: Capabilities, idle: int) -> None:
+def test_idle_prefill_is_limited(can: Capabilities, idle: int) -> None:
     assert allow(can, 2.5, 128).idle_tokens == idle
 
 
@@ -82,7 +89,7 @@ def test_rates_are_learned_where_a_provider_has_none(
     prefill: float | None,
     decode: float | None,
 ) -> None:
-    rates = Rates()
+    rates = LearnedRates()
     rates.learn("p", watch(first, last, tokens), chars, usage)
     can = rates.fill_in("p", Capabilities(infill=True))
     expected = Capabilities(infill=True, prefill_rate=prefill, decode_rate=decode)
@@ -96,7 +103,7 @@ def test_rates_are_learned_where_a_provider_has_none(
 
 
 def test_a_rate_moves_slowly() -> None:
-    rates = Rates()
+    rates = LearnedRates()
     rates.learn("p", watch(1, 2, 40), 600, None)
     rates.learn("p", watch(1, 2, 40), 1200, None)
     assert rates.fill_in("p", Capabilities()).prefill_rate == pytest.approx(0.7 * 200 + 0.3 * 400)

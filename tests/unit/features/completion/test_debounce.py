@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from nearfield.config.schema import Completion
-from nearfield.features.completion.budget import allow
-from nearfield.features.completion.debounce import wait_ms
 from nearfield.features.completion.prompting import Cursor, cut
+from nearfield.features.completion.question import wait_ms
 from nearfield.features.documents import Document
 from nearfield.types import Capabilities, CompletionRequest, Edit, Snapshot, Span
 
@@ -27,7 +26,7 @@ def typed(letters: str) -> Document:
     document = Document(Snapshot("file:///a.py", "python", 1, before))
     start = AT - len(letters)
     cursor = Cursor(document.snapshot, None, start)
-    document.evaluated(cut(cursor, document, 1000, Completion()).held)
+    document.sent(cut(cursor, document, 1000, Completion()).sent)
     now = Snapshot("file:///a.py", "python", 2, TEXT)
     document.apply(now, [Edit(Span(start, start), letters)])
     return document
@@ -53,14 +52,14 @@ def test_the_wait_is_no_longer_than_what_it_may_spare(case: str) -> None:
     document = typed(letters)
     document.gap = gap
     ask = CompletionRequest("1", "test", document.snapshot, AT, **how)
-    waited = wait_ms(ask, document, can, allow(can, 2.5, 128), SLOW)
+    waited = wait_ms(ask, document, can, SLOW)
     assert least <= waited <= most
 
 
 def test_a_place_that_nothing_is_known_of_is_worth_the_whole_wait() -> None:
     document = Document(Snapshot("file:///a.py", "python", 1, TEXT))
     ask = CompletionRequest("1", "test", document.snapshot, AT)
-    assert wait_ms(ask, document, HERE, allow(HERE, 2.5, 128), SLOW) == 60
+    assert wait_ms(ask, document, HERE, SLOW) == 60
 
 
 def test_the_gap_is_between_the_last_two_questions(monkeypatch: pytest.MonkeyPatch) -> None:

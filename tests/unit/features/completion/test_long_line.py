@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from nearfield.features.code_actions.check import elided
+from nearfield.features.code_actions.check import is_elided
 from nearfield.features.completion.cursor_context import LINE_CHARS, CursorContext
 from nearfield.features.completion.shape import Shaper
 from nearfield.index.chunks import chunked, doc_of
@@ -56,8 +56,8 @@ def seconds(work: Callable[[str], object], text: str) -> float:
 
 
 WHITE: list[tuple[Callable[[str], object], str]] = [
-    (lambda text: elided("", text), " "),
-    (lambda text: elided("", text), "\n" + " " * 50),
+    (lambda text: is_elided("", text), " "),
+    (lambda text: is_elided("", text), "\n" + " " * 50),
     (lambda text: chunked("# a" + text + "b", "a.md", None), " "),
     (lambda text: chunked("# a" + text + "b", "a.md", None), " #"),
     (lambda text: doc_of("def f():" + text + "x", 0), "\n"),

@@ -57,7 +57,7 @@ def worked_on(documents: Documents, name: str = "a.py") -> Document:
     cursor = Cursor(document.snapshot, None, AT)
     snippets = (Snippet("b.py", "def compute(n, words): ..."),)
     plan = cut(cursor, document, 500, Completion(), snippets, full=True)
-    documents.evaluated(document, plan.held, 4)
+    document.sent(plan.sent)
     return document
 
 
@@ -79,17 +79,17 @@ async def restored(
     document = documents.opened(snapshot(text))
     warm = PromptCache(documents, folder)
     warm.use(keeper or Keeper(), DocumentFilter(config or Config()), 1)
-    assert await warm.restore(document.snapshot.uri) is bool(document.held)
-    return document if document.held else None
+    assert await warm.restore(document.snapshot.uri) is bool(document.prompts)
+    return document if document.prompts else None
 
 
 async def test_what_was_evaluated_is_there_in_the_next_run(tmp_path: Path) -> None:
     before = await kept(tmp_path)
     after = await restored(tmp_path)
     assert after is not None
-    assert after.held[0].prompt == before.held[0].prompt
+    assert after.prompts[0].text == before.prompts[0].text
     assert after.cursor == AT
-    assert not after.held[0].stale
+    assert not after.prompts[0].stale
 
 
 async def test_the_last_prompt_is_kept_and_the_provider_told_which(tmp_path: Path) -> None:
@@ -97,19 +97,19 @@ async def test_the_last_prompt_is_kept_and_the_provider_told_which(tmp_path: Pat
     document = worked_on(documents)
     later = Cursor(document.snapshot, None, TEXT.index("value_20"))
     plan = cut(later, document, 300, Completion())
-    documents.evaluated(document, plan.held, 4)
-    assert plan.prompt.chars < document.held[0].prompt.chars
+    document.sent(plan.sent)
+    assert plan.sent.text.chars < document.prompts[0].text.chars
     warm = PromptCache(documents, tmp_path)
     warm.use(keeper, DocumentFilter(Config()), 1)
     assert await warm.keep(document)
     (request,) = keeper.asked
     assert request.prefill_only
     assert (request.prefix, request.suffix) == (plan.piece.prefix, plan.piece.suffix)
-    assert (request.written, request.typed) == (plan.prompt.written, plan.piece.typed)
+    assert (request.written, request.typed) == (plan.sent.text.written, plan.piece.typed)
     assert (request.path, request.language) == (plan.piece.path, plan.piece.language)
     after = await restored(tmp_path)
     assert after is not None
-    assert after.held[0].prompt == plan.prompt
+    assert after.prompts[0].text == plan.sent.text
 
 
 def left(folder: Path) -> list[Path]:
@@ -145,7 +145,7 @@ async def test_a_file_that_has_changed_meanwhile(
     after = await restored(tmp_path, text)
     assert (after is not None) is there
     if after is not None:
-        held = after.held[0]
+        held = after.prompts[0]
         assert held.stale is stale
         assert text[held.anchor - len(held.above) : held.anchor] == held.above
     else:
@@ -270,7 +270,7 @@ async def test_a_file_that_is_excluded_now_is_not_restored(tmp_path: Path) -> No
 async def test_the_oldest_go_when_it_is_full(tmp_path: Path) -> None:
     for i in range(40):
         document = worked_on(documents := Documents(), f"{i}.py")
-        document.held[0].above += "x" * 60_000
+        document.prompts[0].above += "x" * 60_000
         warm = PromptCache(documents, tmp_path)
         warm.use(Keeper(), DocumentFilter(Config()), 1)
         assert await warm.keep(document)

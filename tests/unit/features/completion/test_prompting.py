@@ -1,66 +1,113 @@
-"""How much of a document is shown: the most to whoever waits, what is held to whoever types."""
+"""Which prompts are sent, and which of them an engine takes."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import pytest
 
 from nearfield.config.schema import Completion
 from nearfield.features.completion.budget import Allowance
-from nearfield.features.completion.prompting import Cursor, Plan, choose, cut
+from nearfield.features.completion.prompting import (
+    Cursor,
+    Plan,
+    candidates,
+    cut,
+    infill_request,
+    prefill_request,
+    unchosen,
+)
 from nearfield.features.documents import Document
+from nearfield.providers.estimate import CHARS_PER_TOKEN
+from nearfield.syntax.differences import common_prefix
 from nearfield.types import Cell, Snapshot, Snippet
 
 TEXT = "".join(f"value_{i} = compute({i}, 'some words to make it a line')\n" for i in range(400))
 OFFSET = TEXT.index("value_200")
 ALLOWANCE = Allowance(fresh_tokens=300, prompt_tokens=1500)
 SETTINGS = Completion()
+MARKS = 3
+"""Characters of control tokens."""
 
 
 def at(text: str, offset: int) -> Cursor:
     return Cursor(Snapshot("file:///a.py", "python", 1, text), None, offset)
 
 
-def held(tokens: int) -> tuple[Document, Plan]:
-    """A document of which a slice of that size has been evaluated at `OFFSET`."""
+def sent(tokens: int) -> tuple[Document, Plan]:
+    """A document of which a slice of that size at `OFFSET` was sent."""
     cursor = at(TEXT, OFFSET)
     document = Document(cursor.snapshot)
     plan = cut(cursor, document, tokens, SETTINGS)
     document.window = plan.piece.window
-    document.evaluated(plan.held)
+    document.sent(plan.sent)
     return document, plan
 
 
-@pytest.mark.parametrize("patient", [True, False])
-def test_a_cold_document_is_shown_as_far_as_time_allows(patient: bool) -> None:
+def written(plan: Plan) -> str:
+    """The prompt as the engine sees it."""
+    text = plan.sent.text
+    snippets = "".join(one.path + one.text for one in text.snippets)
+    return f"{snippets}<{text.head}<{text.suffix}<{text.written}"
+
+
+def chosen(plans: list[Plan], allowance: Allowance, *held: Plan) -> tuple[Plan, int]:
+    """What the engine takes (see `engine.job.choose_prompt`) when it holds these prompts, and how
+    many characters it evaluates then."""
+    kept = [written(plan) for plan in held]
+    texts = [written(plan) for plan in plans]
+    new = [len(t) - max((common_prefix(t, one) for one in kept), default=0) for t in texts]
+    for plan, count in zip(plans, new, strict=True):
+        most = min(new) + plan.max_extra_tokens * CHARS_PER_TOKEN
+        if count <= min(most, allowance.fresh_chars + MARKS):
+            return plan, count
+    least = min(range(len(plans)), key=new.__getitem__)
+    return plans[least], new[least]
+
+
+@pytest.mark.parametrize("is_manual", [True, False])
+def test_a_new_document_is_shown_as_far_as_time_allows(is_manual: bool) -> None:
     cursor = at(TEXT, OFFSET)
-    document = Document(cursor.snapshot)
-    plan = choose(cursor, document, ALLOWANCE, SETTINGS, patient=patient)
-    assert document.fresh_chars(plan.prompt) <= ALLOWANCE.fresh_chars
+    plans = candidates(cursor, Document(cursor.snapshot), ALLOWANCE, SETTINGS, is_manual=is_manual)
+    plan, new = chosen(plans, ALLOWANCE)
+    assert new <= ALLOWANCE.fresh_chars + MARKS
     assert len(plan.piece.prefix) > 200
+    assert plans[unchosen(plans, ALLOWANCE)] is plan
 
 
 @pytest.mark.parametrize("tokens", [300, 1500], ids=["after a first answer", "after idle prefill"])
 @pytest.mark.parametrize("typed", ["f", "for item in "])
-def test_typing_on_shows_what_is_held_and_only_the_typed_is_new(tokens: int, typed: str) -> None:
-    document, before = held(tokens)
+def test_typing_continues_the_prompt_and_only_the_typed_is_new(tokens: int, typed: str) -> None:
+    document, before = sent(tokens)
     text = TEXT[:OFFSET] + typed + TEXT[OFFSET:]
-    plan = choose(at(text, OFFSET + len(typed)), document, ALLOWANCE, SETTINGS)
-    assert document.fresh_chars(plan.prompt) == len(typed)
-    assert plan.prompt.head == before.prompt.head
+    plans = candidates(at(text, OFFSET + len(typed)), document, ALLOWANCE, SETTINGS)
+    plan, new = chosen(plans, ALLOWANCE, before)
+    assert new == plan.new_chars == len(typed)
+    assert plan.sent.text.head == before.sent.text.head
+    assert unchosen(plans, ALLOWANCE) == 0
+
+
+def test_a_prompt_that_the_engine_has_lost_is_not_evaluated_again() -> None:
+    document, before = sent(1500)
+    text = TEXT[:OFFSET] + "f" + TEXT[OFFSET:]
+    plan, new = chosen(candidates(at(text, OFFSET + 1), document, ALLOWANCE, SETTINGS), ALLOWANCE)
+    assert plan.sent.text.head != before.sent.text.head
+    assert new <= ALLOWANCE.fresh_chars + MARKS
 
 
 def test_a_new_line_keeps_the_top() -> None:
-    document, before = held(300)
+    document, before = sent(300)
     text = TEXT[:OFFSET] + "x = 1\n" + TEXT[OFFSET:]
-    plan = choose(at(text, OFFSET + 6), document, ALLOWANCE, SETTINGS)
-    assert plan.piece.prefix == before.piece.prefix + "x = 1\n"
+    plans = candidates(at(text, OFFSET + 6), document, ALLOWANCE, SETTINGS)
+    assert plans[0].piece.prefix == before.piece.prefix + "x = 1\n"
 
 
-def test_whoever_waits_is_shown_more_than_is_held() -> None:
-    document, before = held(100)
-    plan = choose(at(TEXT, OFFSET), document, ALLOWANCE, SETTINGS, patient=True)
+def test_a_manual_request_shows_more_than_was_sent() -> None:
+    document, before = sent(100)
+    plans = candidates(at(TEXT, OFFSET), document, ALLOWANCE, SETTINGS, is_manual=True)
+    plan, new = chosen(plans, ALLOWANCE, before)
     assert len(plan.piece.prefix) > len(before.piece.prefix)
-    assert document.fresh_chars(plan.prompt) <= ALLOWANCE.fresh_chars
+    assert new <= ALLOWANCE.fresh_chars + MARKS
 
 
 SNIPPETS = (Snippet("b.py", "def compute(n: int, words: str) -> int: ...\n" * 8),)
@@ -70,37 +117,40 @@ def test_snippets_that_would_cost_too_much_are_left_to_idle_prefill() -> None:
     cursor = at(TEXT, OFFSET)
     document = Document(cursor.snapshot)
     tight = Allowance(fresh_tokens=100, prompt_tokens=1500)
-    cold = choose(cursor, document, tight, SETTINGS, snippets=SNIPPETS)
-    assert cold.prompt.snippets == ()
-    document.evaluated(cold.held)
-    document.evaluated(cut(cursor, document, 1200, SETTINGS, SNIPPETS).held)
-    assert choose(cursor, document, tight, SETTINGS, snippets=SNIPPETS).prompt.snippets == SNIPPETS
+    cold, _ = chosen(candidates(cursor, document, tight, SETTINGS, snippets=SNIPPETS), tight)
+    assert cold.sent.text.snippets == ()
+    document.sent(cold.sent)
+    full = cut(cursor, document, 1200, SETTINGS, SNIPPETS)
+    document.sent(full.sent)
+    plans = candidates(cursor, document, tight, SETTINGS, snippets=SNIPPETS)
+    assert chosen(plans, tight, cold, full)[0].sent.text.snippets == SNIPPETS
+    assert chosen(plans, tight, cold)[0].sent.text.snippets == ()
 
 
-def test_whoever_waits_gets_them_beside_as_much_of_the_file() -> None:
+def test_a_manual_request_shows_snippets_beside_as_much_of_the_file() -> None:
     cursor = at(TEXT, OFFSET)
     document = Document(cursor.snapshot)
-    plan = choose(cursor, document, ALLOWANCE, SETTINGS, patient=True, snippets=SNIPPETS)
-    assert plan.prompt.snippets == SNIPPETS
-    assert document.fresh_chars(plan.prompt) <= ALLOWANCE.fresh_chars
-    huge = (Snippet("b.py", "x" * 5_000),)
-    assert (
-        choose(cursor, document, ALLOWANCE, SETTINGS, patient=True, snippets=huge).prompt.snippets
-        == ()
-    )
+    manual = partial(candidates, cursor, document, ALLOWANCE, SETTINGS, is_manual=True)
+    plan, new = chosen(manual(snippets=SNIPPETS), ALLOWANCE)
+    assert plan.sent.text.snippets == SNIPPETS
+    assert new <= ALLOWANCE.fresh_chars + MARKS
+    plans = manual(snippets=(Snippet("b.py", "x" * 5_000),))
+    assert chosen(plans, ALLOWANCE)[0].sent.text.snippets == ()
+    assert plans[unchosen(plans, ALLOWANCE)].sent.text.snippets == ()
 
 
-def test_other_snippets_wait_until_they_are_held() -> None:
+def test_other_snippets_are_shown_at_once_only_to_a_manual_request() -> None:
     cursor = at(TEXT, OFFSET)
     document = Document(cursor.snapshot)
-    document.evaluated(cut(cursor, document, 1200, SETTINGS, SNIPPETS).held)
+    full = cut(cursor, document, 1200, SETTINGS, SNIPPETS)
+    document.sent(full.sent)
     newer = (*SNIPPETS, Snippet("c.py", "x" * 2_000))
     typing = at(TEXT[:OFFSET] + "f" + TEXT[OFFSET:], OFFSET + 1)
-    assert choose(typing, document, ALLOWANCE, SETTINGS, snippets=newer).prompt.snippets == SNIPPETS
-    # Whoever waits is shown them at once.
+    plans = candidates(typing, document, ALLOWANCE, SETTINGS, snippets=newer)
+    assert chosen(plans, ALLOWANCE, full)[0].sent.text.snippets == SNIPPETS
     roomy = Allowance(fresh_tokens=1500, prompt_tokens=1500)
-    waiting = choose(typing, document, roomy, SETTINGS, patient=True, snippets=newer)
-    assert waiting.prompt.snippets == newer
+    plans = candidates(typing, document, roomy, SETTINGS, is_manual=True, snippets=newer)
+    assert chosen(plans, roomy, full)[0].sent.text.snippets == newer
 
 
 def test_snippets_and_the_file_share_the_prompt() -> None:
@@ -108,9 +158,20 @@ def test_snippets_and_the_file_share_the_prompt() -> None:
     roomy = Allowance(fresh_tokens=1500, prompt_tokens=1500)
     for snippets in ((), SNIPPETS):
         document = Document(cursor.snapshot)
-        plan = choose(cursor, document, roomy, SETTINGS, patient=True, snippets=snippets)
-        assert plan.prompt.snippets == snippets
-        assert document.fresh_chars(plan.prompt) <= 1500 * 3.0 + 100
+        plans = candidates(cursor, document, roomy, SETTINGS, is_manual=True, snippets=snippets)
+        assert plans[0].sent.text.snippets == snippets
+        assert plans[0].sent.text.chars <= 1500 * 3.0 + 100
+
+
+def test_the_request_carries_every_prompt_and_its_own_is_one_of_them() -> None:
+    document, _ = sent(300)
+    cursor = at(TEXT, OFFSET)
+    plans = candidates(cursor, document, ALLOWANCE, SETTINGS)
+    request = infill_request(plans, 1, cursor, SETTINGS, single_line=True, deadline=None)
+    assert [one.prefix for one in request.variants] == [plan.piece.prefix for plan in plans]
+    assert (request.prefix, request.suffix) == (plans[1].piece.prefix, plans[1].piece.suffix)
+    assert request.with_variant(request.variants[0]).written == plans[0].sent.text.written
+    assert prefill_request(plans[0], cursor, SETTINGS).variants == ()
 
 
 def in_cell(text: str, *above: str, offset: int | None = None) -> Cursor:
@@ -125,12 +186,12 @@ LONG_CELL = "".join(f"row_{i} = read({i})\n" for i in range(200))
 def test_typing_in_a_cell_evaluates_only_what_was_typed() -> None:
     cursor = in_cell("x = ", LONG_CELL)
     document = Document(cursor.snapshot)
-    plan = choose(cursor, document, ALLOWANCE, SETTINGS)
+    plan, _ = chosen(candidates(cursor, document, ALLOWANCE, SETTINGS), ALLOWANCE)
     assert plan.piece.prefix.endswith("row_199 = read(199)\n\nx = ")
-    document.evaluated(plan.held)
+    document.sent(plan.sent)
     for typed in ("x = rows", "x = rows\ny = ", "x = rows\ny = 1\n"):
-        after = choose(in_cell(typed, LONG_CELL), document, ALLOWANCE, SETTINGS)
-        assert after.prompt.head == plan.prompt.head
+        after = candidates(in_cell(typed, LONG_CELL), document, ALLOWANCE, SETTINGS)[0]
+        assert after.sent.text.head == plan.sent.text.head
         assert after.piece.cells == plan.piece.cells > 0
 
 
@@ -146,11 +207,11 @@ def test_a_cell_that_grows_loses_those_above_in_few_steps() -> None:
     assert len(heads) <= 5
 
 
-def test_what_is_held_below_other_cells_is_not_gone_on_from() -> None:
+def test_a_prompt_below_other_cells_is_not_continued() -> None:
     cursor = in_cell("x = ", "a = 1")
     document = Document(cursor.snapshot)
-    document.evaluated(choose(cursor, document, ALLOWANCE, SETTINGS).held)
-    after = choose(in_cell("x = y", "b = 2"), document, ALLOWANCE, SETTINGS)
+    document.sent(candidates(cursor, document, ALLOWANCE, SETTINGS)[0].sent)
+    after = candidates(in_cell("x = y", "b = 2"), document, ALLOWANCE, SETTINGS)[0]
     assert after.piece.prefix == "b = 2\n\nx = y"
 
 

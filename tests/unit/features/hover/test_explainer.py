@@ -11,8 +11,8 @@ from tests.unit.features.conftest import Start, scripted, until
 
 from nearfield.config.schema import Config, Hover
 from nearfield.errors import NearfieldError, NotReady
+from nearfield.features.diagnostics import Diagnostic
 from nearfield.features.hover import explainer
-from nearfield.features.hover.subject import Problem
 from nearfield.features.service import Service
 from nearfield.providers.scripted import Scripted
 from nearfield.types import ChatRequest, Edit, Health, HealthState, Priority, Snapshot, Span
@@ -62,7 +62,7 @@ async def test_the_facts_are_there_at_once_and_the_explanation_the_next_time(
     assert "being prepared" in first
     assert "rectangle" not in first
     await until(lambda: not provider.streaming and provider.calls)
-    await until(lambda: service.explainer._running is None)  # pyright: ignore[reportPrivateUsage]
+    await until(lambda: not service.explainer._explanations.is_running)  # pyright: ignore[reportPrivateUsage]
     second = await shown(service)
     assert "It computes the area of a rectangle. It is used below. It ends here.\n" in second
     assert "And more" not in second
@@ -190,7 +190,7 @@ async def test_what_the_cursor_rests_on_is_prepared(
     service = await opened(provider, wait_ms=0, prepare=True)
     service.explainer.rest(snapshot(), AT_CALL)
     await until(lambda: [call.ended for call in provider.calls] in (["finished"], ["closed"]))
-    await until(lambda: service.explainer._running is None)  # pyright: ignore[reportPrivateUsage]
+    await until(lambda: not service.explainer._explanations.is_running)  # pyright: ignore[reportPrivateUsage]
     assert "rectangle" in await shown(service)
     assert len(chats(provider)) == 1
 
@@ -210,7 +210,7 @@ async def test_a_problem_that_is_known_is_explained_beside_the_facts(opened: Ope
     provider = scripted("fake", {"match": "Pyright reports", "text": "The call lacks a value."})
     service = await opened(provider, wait_ms=10_000)
     where = Span(AT_CALL, AT_CALL + 4)
-    problem = Problem(where, "Argument missing", "Pyright", "reportCallIssue")
+    problem = Diagnostic(where, "Argument missing", "Pyright", "reportCallIssue")
     service.explainer.problems.tell(snapshot().uri, where, [problem])
     text = await shown(service)
     assert "def area" in text

@@ -14,7 +14,7 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Completion, Config
 from nearfield.errors import EditRefused
 from nearfield.features.code_actions.hunks import applied
-from nearfield.features.code_actions.rename import renamable, renamed
+from nearfield.features.code_actions.refactorings import renamable, renamed
 from nearfield.features.feature import DocumentChange
 from nearfield.features.next_edit.edits import NextEdits
 from nearfield.features.next_edit.inline import suggestion_of

@@ -15,11 +15,11 @@ from tests.unit.features.conftest import Start, scripted, until
 
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError, NoProvider, NotReady
-from nearfield.features.review.diff import changed_files
 from nearfield.features.review.finding_store import FindingStore
-from nearfield.features.review.findings import Finding, Severity, accepted, answers, schema_of
-from nearfield.features.review.pieces import Piece, pieces_of
+from nearfield.features.review.findings import ReviewFinding, Severity, accepted, answers, schema_of
+from nearfield.features.review.pieces import ReviewPiece, pieces_of
 from nearfield.features.review.reviewer import Review, snapshot_of
+from nearfield.files.git_diff import ChangedFile, changed_files
 from nearfield.routing.quality import unmet
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import parse
@@ -40,7 +40,7 @@ class Box:
         f = open(path)
         return f.read()
 """
-PIECE = Piece(3, 8, "average", tuple(range(3, 8)))
+PIECE = ReviewPiece(3, 8, "average", tuple(range(3, 8)))
 
 
 def snapshot(text: str = CODE, version: int | None = 1) -> Snapshot:
@@ -58,7 +58,7 @@ def finding(**given: Any) -> dict[str, Any]:
     }
 
 
-def take(*raw: dict[str, Any], text: str = CODE, piece: Piece = PIECE) -> list[Finding]:
+def take(*raw: dict[str, Any], text: str = CODE, piece: ReviewPiece = PIECE) -> list[ReviewFinding]:
     row = language_for("python")
     assert row is not None
     return accepted(raw, piece, text, parse(row, text), model="m")
@@ -169,7 +169,7 @@ def test_the_schema_allows_the_lines_that_were_shown_alone() -> None:
 # --- what is looked at --------------------------------------------------------------------------
 
 
-def cut(text: str, **how: Any) -> list[Piece]:
+def cut(text: str, **how: Any) -> list[ReviewPiece]:
     row = language_for("python")
     assert row is not None
     return pieces_of(text, "a.py", parse(row, text), **how)
@@ -199,12 +199,12 @@ def test_line_ends_of_every_kind_count_the_same() -> None:
 # --- the board ----------------------------------------------------------------------------------
 
 
-def on_line(text: str, row: int, message: str = "It is wrong here.") -> Finding:
+def on_line(text: str, row: int, message: str = "It is wrong here.") -> ReviewFinding:
     lines = text.split("\n")
     start = sum(len(line) + 1 for line in lines[:row])
     indent = len(lines[row]) - len(lines[row].lstrip())
     span = Span(start + indent, start + len(lines[row]))
-    return Finding(f"{row}", span, row, Severity.ERROR, message)
+    return ReviewFinding(f"{row}", span, row, Severity.ERROR, message)
 
 
 TEXT = "a = 1\n    b = 2\nc = 3\n"
@@ -290,7 +290,7 @@ async def test_findings_come_piece_by_piece(start: Start) -> None:
     service = await start(provider)
     heard: list[tuple[str, int]] = []
     review = await service.reviewer.review(
-        snapshot(), found=lambda _, piece, fresh: heard.append((piece.name, len(fresh)))
+        snapshot(), on_found=lambda _, piece, fresh: heard.append((piece.name, len(fresh)))
     )
     assert heard == [("average", 1), ("Box", 0)]
     assert (len(review.findings), review.pieces, review.failed) == (1, 2, 0)
@@ -324,7 +324,9 @@ async def test_cancelling_a_review_frees_the_model(start: Start) -> None:
     await until(lambda: not provider.streaming)
 
 
-async def test_nothing_is_reviewed_while_paused_nor_of_an_excluded_file(start: Start) -> None:
+async def test_nothing_is_reviewed_while_paused_nor_of_an_excluded_file(
+    start: Start, tmp_path: Path
+) -> None:
     provider = scripted("fake", {"text": "{}"})
     service = await start(provider)
     service.pause()
@@ -335,7 +337,21 @@ async def test_nothing_is_reviewed_while_paused_nor_of_an_excluded_file(start: S
     service = await start(provider, config=excluded)
     with pytest.raises(NearfieldError, match="excluded"):
         await service.reviewer.review(snapshot())
-    assert service.reviewer.left_out(snapshot()) == "excluded by the settings"
+    for name in ("a.py", "b.py", "c.unknown", "d.py"):
+        (tmp_path / name).write_text(CODE)
+    (tmp_path / "d.py").unlink()
+    names = ("a.py", "b.py", "c.unknown", "d.py")
+    review = await service.reviewer.review_files(
+        [ChangedFile(tmp_path / name, frozenset({5})) for name in names],
+        tmp_path,
+        is_unsaved=lambda found: found.uri.endswith("b.py"),
+    )
+    assert review.left_out == [
+        "a.py: 'a.py' is not shown to models: excluded by the settings.",
+        "b.py: it has changes that are not saved",
+        "c.unknown: no language that is known",
+        "d.py: 'd.py' cannot be opened: No such file or directory.",
+    ]
     assert not [call for call in provider.calls if isinstance(call.request, ChatRequest)]
 
 

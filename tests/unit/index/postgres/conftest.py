@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nearfield.config.schema import Config, Index
-from nearfield.index.builder import Report
+from nearfield.index.builder import BuildReport
 from nearfield.index.postgres.search_store import PostgresReader
 from nearfield.index.search import Searcher
 from nearfield.index.shared import Shared
@@ -70,7 +70,7 @@ class SharedPlace(Place):
         assert shared is not None
         return shared
 
-    def build(self) -> Report:
+    def build(self) -> BuildReport:
         with Keeper(self.as_("build")) as keeper:
             assert keeper.taken
             return keeper.build()

@@ -16,11 +16,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from nearfield.index.interface import IndexUnusable
+from nearfield.index.interface import IndexUnusable, NotShared
 from nearfield.index.postgres import schema_store
-from nearfield.index.postgres.schema_store import MIGRATIONS, NotShared, reading, writing
+from nearfield.index.postgres.schema_store import MIGRATIONS, reading, writing
 from nearfield.index.postgres.search_store import PostgresReader
-from nearfield.index.postgres.session_store import Session
+from nearfield.index.postgres.session_store import DatabaseSession
 from nearfield.index.search import Searcher
 from nearfield.index.shared import Shared
 from nearfield.index.workspace import Keeper
@@ -265,7 +265,7 @@ def test_what_is_not_there_is_said(shared: SharedPlace, cluster: Server) -> None
     with pytest.raises(NotShared, match=r"holds no index of team/shop"):
         shared.reader()
     with pytest.raises(IndexUnusable, match="out of reach") as raised:
-        Session(Shared(cluster.url("nowhere"), "x"), write=False)
+        DatabaseSession(Shared(cluster.url("nowhere"), "x"), write=False)
     assert "nowhere" in str(raised.value)
 
 

@@ -13,7 +13,7 @@ from nearfield.index.builder import Builder
 from nearfield.index.here import index_time
 from nearfield.index.interface import IndexReader
 from nearfield.index.search import Searcher
-from nearfield.index.store import Store
+from nearfield.index.store import SqliteStore
 from nearfield.index.workspace import Keeper
 
 from ..conftest import WordEmbedder
@@ -190,7 +190,7 @@ def test_git_says_when_something_has_happened(repository: SharedPlace) -> None:
 def test_the_file_of_the_part_is_another_one(repository: SharedPlace) -> None:
     part = repository.as_("read").part()
     assert part.place.file != repository.as_("read").place.file
-    store = Store(part.place.file)
+    store = SqliteStore(part.place.file)
     Builder(part.tree, store).build()
     assert store.counts()[0] == 0
     store.close()

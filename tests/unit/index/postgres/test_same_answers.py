@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from nearfield.index.builder import Builder
-from nearfield.index.interface import Content, IndexReader, IndexStore
+from nearfield.index.interface import FileContent, IndexReader, IndexStore
 from nearfield.index.postgres.store import PostgresStore
 from nearfield.index.search import Searcher
-from nearfield.index.store import Store
+from nearfield.index.store import SqliteStore
 from nearfield.index.workspace import Keeper
 
 from ..conftest import WordEmbedder, everything
@@ -198,7 +198,7 @@ def test_a_database_cannot_name_files_outside_the_workspace(shared: SharedPlace,
     with Keeper(shared.workspace) as keeper:
         store = keeper._store  # pyright: ignore[reportPrivateUsage]
         content = keeper.builder.content("a.py", None)
-        assert store is not None and isinstance(content, Content)
+        assert store is not None and isinstance(content, FileContent)
         with store.transaction():
             store.drop("a.py")
             store.put(replace(content, path=path))
@@ -277,7 +277,7 @@ def test_after_settling_it_equals_a_file_built_from_nothing(
     for _ in range(30):
         life.step()
     life.settle()
-    fresh = Store(tmp_path / "fresh.db")
+    fresh = SqliteStore(tmp_path / "fresh.db")
     Builder(shared.tree, fresh).build()
     fresh.close()
     wanted = everything(tmp_path / "fresh.db")

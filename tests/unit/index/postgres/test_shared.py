@@ -10,7 +10,7 @@ import pytest
 
 from nearfield.config.schema import Config, Index
 from nearfield.index.interface import IndexUnusable
-from nearfield.index.postgres.session_store import SYSTEM_ROOTS, Session, secured
+from nearfield.index.postgres.session_store import SYSTEM_ROOTS, DatabaseSession, secured
 from nearfield.index.shared import Shared, plain, shared_of, shown
 
 
@@ -125,12 +125,12 @@ def test_roots_of_the_users_own_are_taken(tmp_path: Path) -> None:
 )
 def test_an_address_that_cannot_be_used_is_not_repeated(url: str, why: str) -> None:
     with pytest.raises(IndexUnusable, match=why) as raised:
-        Session(Shared(url, "shop"), write=False)
+        DatabaseSession(Shared(url, "shop"), write=False)
     assert "word" not in str(raised.value).replace("password", "")
 
 
 def test_without_psycopg_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(IndexUnusable, match="needs psycopg") as raised:
-        Session(Shared("postgresql://localhost/index", "shop"), write=False)
+        DatabaseSession(Shared("postgresql://localhost/index", "shop"), write=False)
     assert "nearfield[postgres]" in raised.value.hint

@@ -13,7 +13,7 @@ from typing import IO, Self
 import msgspec
 
 from nearfield.index.interface import IndexUnusable
-from nearfield.index.understand import LENGTH, Text, Understood
+from nearfield.index.understand import LENGTH, ParseRequest, Understood
 
 COMMAND = (sys.executable, "-m", "nearfield.index.understand")
 ENDS_PARSER = "ends its parser"
@@ -27,7 +27,7 @@ class CannotStart(IndexUnusable):
     """The process does not come up at all."""
 
 
-class Apart:
+class ParserProcess:
     """Such a process: started when it is needed, and again after it has ended. One thread at a
     time; use it as a context manager, or `close` it."""
 
@@ -50,7 +50,9 @@ class Apart:
     def understand(self, path: str, text: str) -> Understood:
         """What `understand.understand` says, or the reason `ENDS_PARSER`. Raises `CannotStart`."""
         asked = msgspec.msgpack.encode(
-            Text(os.fsencode(path), text.encode("utf-8", "replace"))  # a lone surrogate is no code
+            ParseRequest(
+                os.fsencode(path), text.encode("utf-8", "replace")
+            )  # a lone surrogate is no code
         )
         while True:
             running = self._process or self._start()

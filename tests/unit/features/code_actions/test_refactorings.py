@@ -7,8 +7,8 @@ import pytest
 
 from nearfield.errors import EditRefused
 from nearfield.features.code_actions.hunks import applied
-from nearfield.features.code_actions.proposal import Wish
-from nearfield.features.code_actions.trees import offered, tree_changes
+from nearfield.features.code_actions.proposal import ActionRequest
+from nearfield.features.code_actions.refactorings import offered, refactored
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import parse
 from nearfield.types import Snapshot, Span
@@ -27,14 +27,14 @@ def check(action: str, language: str, code: str, expected: str | None, name: str
     parsed = parse(row, text)
     span = Span(start, end)
     snapshot = Snapshot("file:///a", language, 1, text)
-    wish = Wish(action, snapshot, span, instruction=name)
+    request = ActionRequest(action, snapshot, span, instruction=name)
     is_offered = action in [one.action for one in offered(parsed, span) if not one.why]
     assert is_offered == (expected is not None)
     if expected is None:
         with pytest.raises(EditRefused):
-            tree_changes(wish, parsed)
+            refactored(request, parsed)
         return
-    assert applied(text, [change.edit for change in tree_changes(wish, parsed)]) == expected
+    assert applied(text, [change.edit for change in refactored(request, parsed)]) == expected
 
 
 RENAMES = {
@@ -93,13 +93,15 @@ def test_rename(case: tuple[str, str, str | None]) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "two words", "1st", "return", "a", "len"])
-def test_a_name_that_cannot_be_used(name: str) -> None:
+def test_rename_refuses_a_name_that_cannot_be_used(name: str) -> None:
     row = language_for("python")
     assert row is not None
     text = "def f(a, b):\n    return len(a) + b\n"
-    wish = Wish("rename", Snapshot("file:///a", "python", 1, text), Span(9, 9), instruction=name)
+    request = ActionRequest(
+        "rename", Snapshot("file:///a", "python", 1, text), Span(9, 9), instruction=name
+    )
     with pytest.raises(EditRefused):
-        tree_changes(wish, parse(row, text))
+        refactored(request, parse(row, text))
 
 
 INLINES = {
@@ -221,79 +223,15 @@ FUNCTIONS = {
         "function f(a) {\n  const b = extracted_part(a);\n  return b;\n}\n",
     ),
     "with this in it": ("javascript", "function f(a) {\n  «g(this.x);\n  h();»\n}\n", None),
-    "in TypeScript": (
+    "in TypeScript, which needs types": (
         "typescript",
-        "export function f(a: T[]) {\n  const k = 2;\n  «const b = g(a) * k;\n  h(b);»\n"
-        "  return b;\n}\n",
-        "function extractedPart(a: T[], k: number) {\n  const b = g(a) * k;\n  h(b);\n"
-        "  return b;\n}\n\nexport function f(a: T[]) {\n  const k = 2;\n"
-        "  const b = extractedPart(a, k);\n  return b;\n}\n",
-    ),
-    "of a type that is not written": (
-        "typescript",
-        "function f(a) {\n  «g(a);»\n}\n",
+        "function f(a: number) {\n  «g(a);»\n}\n",
         None,
     ),
-    "of a type that may be narrowed": (
-        "typescript",
-        "function f(a: string | null) {\n  if (!a) return;\n  «g(a);»\n}\n",
-        None,
-    ),
-    "of one that may be left out": ("typescript", "function f(a?: string) {\n  «g(a);»\n}\n", None),
-    "in a generic function": ("typescript", "function f<T>(a: T) {\n  «g(a);»\n}\n", None),
-    "in a method of a generic class": (
-        "typescript",
-        "class A<T> {\n  f(a: T) {\n    «g(a);»\n  }\n}\n",
-        None,
-    ),
-    "in Go": (
-        "go",
-        "package m\n\nfunc f(a int, s []int) int {\n\t«b := a*2 + len(s)\n\ts[0] = b\n"
-        "\tok := b > a»\n\tif ok {\n\t\treturn b\n\t}\n\treturn 0\n}\n",
-        "package m\n\nfunc extractedPart(a int, s []int) (int, bool) {\n\tb := a*2 + len(s)\n"
-        "\ts[0] = b\n\tok := b > a\n\treturn b, ok\n}\n\nfunc f(a int, s []int) int {\n"
-        "\tb, ok := extractedPart(a, s)\n\tif ok {\n\t\treturn b\n\t}\n\treturn 0\n}\n",
-    ),
-    "of a Go method, without a result": (
-        "go",
-        "package m\n\nfunc (t *T) f(n int) {\n\t«t.x = n\n\tt.g()»\n\tt.h()\n}\n",
-        "package m\n\nfunc extractedPart(t *T, n int) {\n\tt.x = n\n\tt.g()\n}\n\n"
-        "func (t *T) f(n int) {\n\textractedPart(t, n)\n\tt.h()\n}\n",
-    ),
-    "that changes a field of a copy": (
-        "go",
-        "package m\nfunc f(t T) int {\n\t«t.x = 1»\n\treturn t.x\n}\n",
-        None,
-    ),
-    "that changes an array of a copy": (
-        "go",
-        "package m\nfunc f(a [3]int) int {\n\t«a[0]++»\n\treturn a[0]\n}\n",
-        None,
-    ),
-    "that calls a method of a copy": (
-        "go",
-        "package m\nfunc f(t T) {\n\t«t.add(1)»\n\tg(t)\n}\n",
-        None,
-    ),
-    "that takes an address": (
-        "go",
-        "package m\nfunc f(n int) int {\n\t«g(&n)»\n\treturn n\n}\n",
-        None,
-    ),
-    "that gives out what a call brought": (
-        "go",
-        "package m\nfunc f(n int) int {\n\t«b := g(n)»\n\treturn b\n}\n",
-        None,
-    ),
-    "with a defer in it": ("go", "package m\nfunc f(n int) {\n\t«defer g(n)»\n\th()\n}\n", None),
-    "in Go's generic function": (
-        "go",
-        "package m\nfunc f[T any](n T) {\n\t«g(n)»\n\th()\n}\n",
-        None,
-    ),
+    "in Go, which needs types": ("go", "package m\nfunc f(n int) {\n\t«g(n)»\n\th()\n}\n", None),
     "that gives a value to what is outside": (
-        "go",
-        "package m\nfunc f(n int) int {\n\t«n = 2»\n\treturn n\n}\n",
+        "python",
+        "def f(n):\n    «n = 2»\n    return n\n",
         None,
     ),
 }
@@ -304,16 +242,15 @@ def test_extract_a_function(case: tuple[str, str, str | None]) -> None:
     check("extract_function", *case)
 
 
-def test_it_is_said_why_statements_cannot_become_a_function() -> None:
+def test_a_language_with_types_says_why_statements_cannot_become_a_function() -> None:
     row = language_for("go")
     assert row is not None
     text = "package m\nfunc f(n int) int {\n\tb := g(n)\n\treturn b\n}\n"
     start = text.index("b :=")
     [found] = offered(parse(row, text), Span(start, text.index("\n\treturn")))
-    assert (found.action, found.why) == (
-        "extract_function", "The type of `b` is not written here.",
-    )  # fmt: skip
+    assert found.action == "extract_function"
+    assert "needs types" in found.why
 
 
-def test_nothing_in_a_file_that_does_not_parse() -> None:
+def test_nothing_is_offered_in_a_file_that_does_not_parse() -> None:
     check("rename", "python", "def f(a|):\n    return (a\n", None)

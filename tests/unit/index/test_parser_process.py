@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nearfield.index.apart import ENDS_PARSER, Apart, CannotStart
 from nearfield.index.builder import Builder, explain
-from nearfield.index.store import Store
+from nearfield.index.parser_process import ENDS_PARSER, CannotStart, ParserProcess
+from nearfield.index.store import SqliteStore
 from nearfield.index.understand import understand
 
 from .conftest import Place, everything
@@ -55,8 +55,8 @@ def _child(folder: Path) -> psutil.Process:
 
 
 @pytest.fixture
-def apart(tmp_path: Path) -> Iterator[Apart]:
-    with Apart(fragile(tmp_path)) as held:
+def apart(tmp_path: Path) -> Iterator[ParserProcess]:
+    with ParserProcess(fragile(tmp_path)) as held:
         yield held
 
 
@@ -71,19 +71,19 @@ def apart(tmp_path: Path) -> Iterator[Apart]:
         ("a.json", '{"a": 1}\r\n'),
     ],
 )
-def test_it_says_the_same_as_here(apart: Apart, path: str, text: str) -> None:
+def test_it_says_the_same_as_here(apart: ParserProcess, path: str, text: str) -> None:
     assert apart.understand(path, text) == understand(path, text)
 
 
 @pytest.mark.parametrize("word", ["CRASH", "RAISE", "HANG"])
-def test_a_text_that_ends_it_has_that_as_its_reason(apart: Apart, word: str) -> None:
+def test_a_text_that_ends_it_has_that_as_its_reason(apart: ParserProcess, word: str) -> None:
     assert apart.understand("a.py", TEXT).reason == ""
     assert apart.understand("b.py", word).reason == ENDS_PARSER
     assert apart.understand("a.py", TEXT) == understand("a.py", TEXT)
 
 
 def test_one_that_went_for_want_of_work_is_started_again(tmp_path: Path) -> None:
-    with Apart(fragile(tmp_path, idle=0.05)) as held:
+    with ParserProcess(fragile(tmp_path, idle=0.05)) as held:
         held.understand("a.py", TEXT)
         child = _child(tmp_path)
         child.wait(10)
@@ -91,7 +91,7 @@ def test_one_that_went_for_want_of_work_is_started_again(tmp_path: Path) -> None
 
 
 def test_it_ends_with_whoever_has_started_it(tmp_path: Path) -> None:
-    with Apart(fragile(tmp_path)) as held:
+    with ParserProcess(fragile(tmp_path)) as held:
         held.understand("a.py", TEXT)
         child = _child(tmp_path)
     assert not child.is_running()
@@ -99,15 +99,15 @@ def test_it_ends_with_whoever_has_started_it(tmp_path: Path) -> None:
 
 def test_one_that_cannot_start_is_no_fault_of_the_text() -> None:
     with pytest.raises(CannotStart):
-        Apart((sys.executable, "-c", "raise SystemExit(3)")).understand("a.py", TEXT)
+        ParserProcess((sys.executable, "-c", "raise SystemExit(3)")).understand("a.py", TEXT)
 
 
 def test_a_build_goes_on_and_remembers(place: Place, tmp_path: Path) -> None:
     files = {f"{n:02}.py": "CRASH" if n % 3 else TEXT for n in range(9)}
     place.write(files)
     bad = sorted(path for path, text in files.items() if text == "CRASH")
-    store = Store(place.file)
-    with Apart(fragile(tmp_path)) as apart:
+    store = SqliteStore(place.file)
+    with ParserProcess(fragile(tmp_path)) as apart:
         report = Builder(place.tree, store, understand=apart.understand).build()
         assert (report.files, report.skipped[ENDS_PARSER]) == (3, 6)
         assert log(tmp_path) == sorted(files)
@@ -128,8 +128,8 @@ def test_a_build_goes_on_and_remembers(place: Place, tmp_path: Path) -> None:
 
 def test_a_buffer_that_ends_it_is_left_out_until_it_is_mended(place: Place, tmp_path: Path) -> None:
     place.write({"a.py": TEXT})
-    store = Store(place.file)
-    with Apart(fragile(tmp_path)) as apart:
+    store = SqliteStore(place.file)
+    with ParserProcess(fragile(tmp_path)) as apart:
         builder = Builder(place.tree, store, understand=apart.understand)
         builder.build()
         assert builder.buffer("a.py", "CRASH")

@@ -1,12 +1,12 @@
-"""Foreign prose as Markdown that an editor can only read: docstrings, comments, what models say.
+"""Foreign prose (docstrings, comments, answers of models) as Markdown that does nothing.
 
-An editor that renders Markdown fetches images, offers links and may show HTML; an image's address
-alone can carry code out. So the text is parsed as CommonMark with tables, and what is shown is
-written anew from the tree: paragraphs, headings, lists, quotes, emphasis, code and rules. Of an
-image its description stays, of a link its text and, as code, its address; all else is text, with
-what could become markup escaped. Addresses are put into code, as some editors make links of bare
-ones. A table is shown as code. What comes out renders so in CommonMark, GitHub's Markdown, marked
-and markdown-it, whatever their options.
+An editor that renders Markdown fetches images, offers links and may show HTML; the address of an
+image alone can leak code. So the text is parsed as CommonMark with tables, and the output is
+written from the tree: paragraphs, headings, lists, quotes, emphasis, code and rules. An image
+becomes its description, a link its text and its address as code; everything else is text, with all
+markup escaped. Addresses are code, because some editors turn bare ones into links. A table is shown
+as code. The output renders the same in CommonMark, GitHub's Markdown, marked and markdown-it, with
+any options.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 __all__ = ["code_block", "code_span", "prose", "words"]
 
-MOST_CHARS = 8_000
-"""More is not read in a hover. The parser takes some 20 ms for it."""
-DEEPEST = 12
-"""Levels of lists and quotes, and of emphasis."""
+MAX_CHARS = 8_000
+"""Nobody reads more in a hover. The parser takes about 20 ms for it."""
+MAX_DEPTH = 12
+"""Of lists and quotes, and of emphasis."""
 
 _LANGUAGE = re.compile(r"[a-z][a-z0-9+#_-]{0,19}", re.IGNORECASE)
 _DRAWN = frozenset({"mermaid", "math", "latex", "tex", "plantuml", "dot", "html", "svg", "vega"})
-"""Languages of code blocks that some editors draw instead of showing them."""
+"""Languages of code blocks that some editors render as pictures."""
 _DOCTEST = re.compile(r"\s*>>> ")
 
 _BREAK = re.compile(r"[^\S\n]*\n\s*")
@@ -44,7 +44,7 @@ _ADDRESS = re.compile(
     re.IGNORECASE,
 )
 _EDGES = ".:!?"
-"""Punctuation that is not taken into an address at its end."""
+"""Punctuation that does not belong to an address if it is at its end."""
 _MARKS = re.compile(
     r"\\(?=[!-/:-@\[-`{-~\n]|\Z)"  # would escape what follows
     r"|`"
@@ -61,18 +61,17 @@ _LINE_START = re.compile(
 
 
 def prose(text: str) -> str:
-    """`text`, which may be Markdown, as Markdown that shows it and does nothing."""
-    text = printable(text[:MOST_CHARS]).replace("\r\n", "\n")
-    return _Page(text).markdown()
+    """Return `text`, which may be Markdown, as Markdown that does nothing."""
+    return _Page(printable(text[:MAX_CHARS]).replace("\r\n", "\n")).markdown()
 
 
 def words(text: str) -> str:
-    """`text`, which is no Markdown, on one line of a paragraph."""
-    return _Line().text(" ".join(printable(text).split())).markdown()
+    """Return `text`, which is not Markdown, as one line of a paragraph."""
+    return _Inline().text(" ".join(printable(text).split())).markdown()
 
 
 def code_span(code: str) -> str:
-    """`code` on one line, as code, whatever backquotes it holds."""
+    """Return `code` on one line as a code span, with any backquotes."""
     code = " ".join(printable(code).split())
     if not code:
         return ""
@@ -85,7 +84,7 @@ def code_span(code: str) -> str:
 
 
 def code_block(code: str, language: str = "") -> str:
-    """`code` in a fence that it cannot close; `language` where it is one to highlight."""
+    """Return `code` in a fence that it cannot close, with `language` if it is one to highlight."""
     longest = max((len(run) for run in _TICKS.findall(code)), default=0)
     fence = "`" * max(3, longest + 1)
     known = _LANGUAGE.fullmatch(language) and language.lower() not in _DRAWN
@@ -97,11 +96,11 @@ def _parser() -> MarkdownIt:
     # Imported when the first hover is shown, not when the server starts.
     from markdown_it import MarkdownIt
 
-    return MarkdownIt("commonmark", {"html": False, "maxNesting": DEEPEST}).enable("table")
+    return MarkdownIt("commonmark", {"html": False, "maxNesting": MAX_DEPTH}).enable("table")
 
 
 class _Page:
-    """A text's tree, written anew block by block."""
+    """A text's tree, written block by block."""
 
     def __init__(self, text: str) -> None:
         from markdown_it.tree import SyntaxTreeNode
@@ -110,13 +109,13 @@ class _Page:
         self._tree = SyntaxTreeNode(_parser().parse(text))
 
     def markdown(self) -> str:
-        """All of it."""
+        """Return the text as Markdown."""
         return "\n\n".join(self._blocks(self._tree.children))
 
     def _blocks(self, nodes: Sequence[SyntaxTreeNode]) -> list[str]:
         blocks: list[str] = []
         for number, node in enumerate(nodes):
-            # A list right behind another one would be taken for more of it.
+            # A list right after another one would be read as part of it.
             again = number > 0 and nodes[number - 1].type == node.type
             if block := self._block(node, again):
                 blocks.append(block)
@@ -146,7 +145,7 @@ class _Page:
                 return self._source(node)
 
     def _source(self, node: SyntaxTreeNode, language: str = "") -> str:
-        """The lines of `node` as they were written, as code."""
+        """Return the lines of `node` as they were written, as code."""
         first, end = node.map or (0, 0)
         return code_block("\n".join(line.strip() for line in self._lines[first:end]), language)
 
@@ -170,19 +169,19 @@ class _Page:
 
     @staticmethod
     def _inline(node: SyntaxTreeNode) -> str:
-        line = _Line()
+        line = _Inline()
         for inline in node.children:
             line.add(inline.children)
         return line.markdown()
 
 
-class _Line:
-    """The content of a paragraph: text that is escaped as a whole, and markup of our own."""
+class _Inline:
+    """The content of a paragraph: text, which is escaped as a whole, and our own markup."""
 
     def __init__(self) -> None:
         self._pieces: list[tuple[str, bool]] = []
 
-    def text(self, text: str) -> _Line:
+    def text(self, text: str) -> _Inline:
         """Add text."""
         if self._pieces and not self._pieces[-1][1]:
             text = self._pieces.pop()[0] + text
@@ -193,7 +192,7 @@ class _Line:
         self._pieces.append((markup, True))
 
     def add(self, nodes: Iterable[SyntaxTreeNode]) -> None:
-        """Add what is allowed of `nodes`."""
+        """Add the allowed parts of `nodes`."""
         for node in nodes:
             match node.type:
                 case "softbreak" | "hardbreak":
@@ -222,7 +221,7 @@ class _Line:
             self.text(")")
 
     def markdown(self) -> str:
-        """All of it, as Markdown."""
+        """Return the paragraph as Markdown."""
         whole = ""
         for piece, ours in self._pieces:
             whole = _joined(whole, piece if ours else _escaped(piece, first=not whole.strip()))
@@ -230,7 +229,7 @@ class _Line:
 
 
 def _escaped(text: str, *, first: bool) -> str:
-    """`text` so that it is read as it stands. `first`: it begins a line."""
+    """Return `text` with all markup escaped. `first`: it begins a line."""
     text = _BREAK.sub("\n", text)
     whole, position = "", 0
     for run in _RUN.finditer(text):
@@ -244,7 +243,7 @@ def _escaped(text: str, *, first: bool) -> str:
 
 
 def _joined(left: str, right: str) -> str:
-    """Both, with a space between what would be one run of backquotes."""
+    """Return both, with a space between two runs of backquotes."""
     return f"{left} {right}" if left.endswith("`") and right.startswith("`") else left + right
 
 

@@ -10,8 +10,8 @@ from markdown_it.token import Token
 
 from nearfield.features.hover.facts import Facts
 from nearfield.features.hover.markdown import page
-from nearfield.features.hover.prose import MOST_CHARS, code_block, code_span, prose, words
-from nearfield.features.hover.subject import Kind, Subject
+from nearfield.features.hover.subject import Subject, SubjectKind
+from nearfield.features.prose import MAX_CHARS, code_block, code_span, prose, words
 from nearfield.types import Span
 
 EVIL = "http://evil.test/x.png"
@@ -194,7 +194,7 @@ def test_what_is_allowed_keeps_its_form(text: str, shown: str) -> None:
 def test_a_page_of_hostile_names_is_harmless() -> None:
     for evil in NASTY:
         facts = Facts(f"n`{evil}", evil, evil, f"a`{evil}`.py", 3, doc=evil)
-        for kind in (Kind.NAME, Kind.KEY, Kind.PROBLEM, Kind.REGEX):
+        for kind in (SubjectKind.NAME, SubjectKind.KEY, SubjectKind.PROBLEM, SubjectKind.REGEX):
             subject = Subject(kind, evil, Span(0, 1), evil, Span(0, 1))
             for known in (facts, None):
                 check(page(subject, known, f"py`\n{evil}", prose(evil), evil))
@@ -202,4 +202,4 @@ def test_a_page_of_hostile_names_is_harmless() -> None:
 
 @pytest.mark.parametrize("piece", ["[", "![", "`a", "*", "> ", "<", "](", "a.b ", "&", "**_", "- "])
 def test_a_huge_text_is_cut_before_it_is_read(piece: str) -> None:
-    assert len(prose(piece * 100_000)) < 4 * MOST_CHARS + 100
+    assert len(prose(piece * 100_000)) < 4 * MAX_CHARS + 100

@@ -19,7 +19,7 @@ BY_HANDLE = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class OpenFolder:
     """The folder at `base`; `handle` is None where a system knows folders by their paths alone."""
 
     base: Path

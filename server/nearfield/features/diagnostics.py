@@ -1,0 +1,64 @@
+"""Diagnostics of other language servers, as far as a client has passed them on.
+
+A client sends them with a request for code actions, those of the requested range alone. Each is
+kept until its text is edited, or until the client sends other diagnostics for that range.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from nearfield.features.spans import moved
+from nearfield.types import Edit, Span
+
+MAX_DOCUMENTS = 64
+OWN_SOURCE = "nearfield review"
+"""The source of the diagnostics that this server publishes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """A problem that another server reports. `source` names that server, `code` its rule ("" for
+    unknown); `severity` is "error", "warning", "information" or "hint"."""
+
+    span: Span
+    message: str
+    source: str = ""
+    code: str = ""
+    severity: str = "error"
+
+
+class DiagnosticStore:
+    """The known diagnostics by document, for one event loop."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, tuple[Diagnostic, ...]] = OrderedDict()
+
+    def tell(self, uri: str, within: Span, found: Iterable[Diagnostic]) -> None:
+        """Replace the diagnostics of `uri` that touch `within` by `found`."""
+        kept = [
+            one
+            for one in self.at(uri)
+            if one.span.start > within.end or within.start > one.span.end
+        ]
+        self._known[uri] = (*kept, *found)
+        self._known.move_to_end(uri)
+        while len(self._known) > MAX_DOCUMENTS:
+            self._known.popitem(last=False)
+
+    def at(self, uri: str) -> tuple[Diagnostic, ...]:
+        """Return the known diagnostics of `uri`."""
+        return self._known.get(uri, ())
+
+    def changed(self, uri: str, edits: Iterable[Edit]) -> None:
+        """Move the diagnostics of `uri` with `edits`; drop those whose text was edited."""
+        if known := self._known.get(uri):
+            edits = tuple(edits)
+            places = [(one, moved(one.span, edits)) for one in known]
+            self._known[uri] = tuple(replace(one, span=at) for one, at in places if at is not None)
+
+    def closed(self, uri: str) -> None:
+        """Drop the diagnostics of a closed document."""
+        self._known.pop(uri, None)
