@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from nearfield.config.load import Loaded
     from nearfield.features.code_actions.proposal import Proposal
     from nearfield.features.service import Service
-    from nearfield.routing.request_context import Decision, Offer
+    from nearfield.routing.consent import Consent
+    from nearfield.routing.request_context import Offer
 
 Target = Annotated[
     str,
@@ -229,11 +230,11 @@ async def _propose(service: Service, job: _ActionTask, span: Span, outcome: _Out
     )
 
 
-async def _yes(_: Offer) -> Decision:
+async def _yes(_: Offer) -> Consent:
     """Allow the request: the user named the provider on the command line."""
-    from nearfield.routing.request_context import Decision
+    from nearfield.routing.consent import Consent
 
-    return Decision.ONCE
+    return Consent.ONCE
 
 
 def _print(

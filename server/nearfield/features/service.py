@@ -15,6 +15,7 @@ from functools import partial
 from typing import Protocol, runtime_checkable
 
 from nearfield.config.folders import FolderConfigs
+from nearfield.config.paths import data_dir
 from nearfield.config.schema import Config
 from nearfield.features import assemble
 from nearfield.features.code_actions.perform import Actions
@@ -42,8 +43,8 @@ from nearfield.features.status import State, Status, StatusBoard
 from nearfield.features.trace import TraceLog
 from nearfield.features.workspace_context.knowledge import Knowledge
 from nearfield.providers.base import Provider
-from nearfield.routing.ledger import Said, data_dir
-from nearfield.routing.request_context import Decision, Task
+from nearfield.routing.consent import Consent, ConsentRecord
+from nearfield.routing.request_context import Task
 from nearfield.routing.router import RoleStatus, Router, built
 from nearfield.tasks import run_task, stop_task
 from nearfield.types import (
@@ -301,20 +302,20 @@ class Service:
         self._health.poke()
         return await self._health.roles(workspace)
 
-    async def answer(self, offer_id: str, decision: Decision) -> bool:
+    async def answer(self, offer_id: str, decision: Consent) -> bool:
         """The user has answered an offer; False when there is no open one of that id. After a yes
         the next question may be answered by whoever was offered."""
         offer = self.offers.answered(offer_id, decision)
         if offer is None or self.router is None:
             return False
         await self.router.answer(offer, decision)
-        if decision is not Decision.NEVER:
+        if decision is not Consent.NEVER:
             # What was not good enough, or was not there, is not said again.
             self._completer.cache.forget()
         self._health.poke()
         return True
 
-    async def said(self) -> list[Said]:
+    async def said(self) -> list[ConsentRecord]:
         """Every decision about what may be sent outside this machine. Raises `NotReady` before the
         providers are built, and `LedgerError`."""
         return await built(self.router).said()

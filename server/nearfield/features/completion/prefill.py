@@ -38,8 +38,8 @@ from nearfield.types import Snippet
 log = logging.getLogger(__name__)
 
 REST_SECONDS = 0.4
-"""The pause in typing after which the user is taken to rest: longer than the 0.1 to 0.3 s between
-the keystrokes of somebody who types, so that prefill rarely starts only to be stopped."""
+"""The pause in typing after which prefill starts: longer than the 0.1 to 0.3 s between keystrokes,
+so that it rarely starts only to be stopped."""
 
 
 PREFILL = "prefill"

@@ -238,7 +238,7 @@ class Reviewer(Feature):
         taken = self._offers.take(workspace, Task.REVIEW) if now.accepted is None else ()
         context = RequestContext(Task.REVIEW, workspace, (source,), (), now.accepted or taken)
         text = ""
-        async with now.router.chat(request, errand=context) as route:
+        async with now.router.chat(request, context=context) as route:
             try:
                 async for item in route:
                     text = "" if isinstance(item, Restart) else text + item.text
