@@ -219,7 +219,7 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class PromptVariant:
-    """One way to write the prompt of an `InfillRequest`, whose fields it replaces.
+    """A way to write the prompt of an `InfillRequest`, whose fields it replaces.
 
     `max_extra_tokens` is how many more tokens it may evaluate than the cheapest variant and still
     be preferred to later ones.
@@ -413,7 +413,7 @@ class Usage:
 
 
 @dataclass(slots=True)
-class Spent:
+class TokenTotals:
     """Running totals of requests: prompt tokens evaluated, prompt tokens reused from the KV cache,
     and tokens generated."""
 
@@ -421,7 +421,7 @@ class Spent:
     reused: int = 0
     generated: int = 0
 
-    def add(self, other: Spent) -> None:
+    def add(self, other: TokenTotals) -> None:
         """Add other totals."""
         self.evaluated += other.evaluated
         self.reused += other.reused

@@ -36,7 +36,7 @@ from nearfield.errors import (
     NearfieldError,
     NotReady,
 )
-from nearfield.types import Priority, Spent
+from nearfield.types import Priority, TokenTotals
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ class Engine:
         self._code = 0
         self._last_used = self._heard = time.monotonic()
         self._kinds: dict[int, Priority] = {}
-        self.spent = {kind: Spent() for kind in Priority}
+        self.spent = {kind: TokenTotals() for kind in Priority}
 
     @property
     def status(self) -> EngineStatus:
@@ -421,7 +421,7 @@ class Engine:
             case Done():
                 # Also of a job that nobody listens to any more: that is when it was cut short.
                 if (kind := self._kinds.pop(event.id, None)) is not None:
-                    done = Spent(
+                    done = TokenTotals(
                         event.evaluated_tokens, event.reused_tokens, event.generated_tokens
                     )
                     self.spent[kind].add(done)

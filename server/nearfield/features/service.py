@@ -55,8 +55,8 @@ from nearfield.types import (
     Reason,
     Selected,
     Snapshot,
-    Spent,
     Suggestion,
+    TokenTotals,
     Trace,
 )
 
@@ -286,10 +286,10 @@ class Service:
         built."""
         return self.router.providers if self.router is not None else {}
 
-    def spent(self) -> dict[Priority, Spent]:
+    def spent(self) -> dict[Priority, TokenTotals]:
         """What the engines of this process have evaluated and generated since the start, by what
         for; nothing cut short is missing from it."""
-        total = {kind: Spent() for kind in Priority}
+        total = {kind: TokenTotals() for kind in Priority}
         for provider in self._providers.values():
             if isinstance(provider, Accounted):
                 for kind, spent in provider.spent.items():
@@ -424,7 +424,7 @@ class Accounted(Protocol):
     """A provider that counts its tokens whoever listens."""
 
     @property
-    def spent(self) -> Mapping[Priority, Spent]:
+    def spent(self) -> Mapping[Priority, TokenTotals]:
         """By what for."""
         ...
 

@@ -50,7 +50,7 @@ from nearfield.types import (
     Role,
     Segment,
     ServedModel,
-    Spent,
+    TokenTotals,
     Usage,
 )
 
@@ -271,7 +271,7 @@ class Embedded:
         return await self._engine.embed(list(texts))
 
     @property
-    def spent(self) -> Mapping[Priority, Spent]:
+    def spent(self) -> Mapping[Priority, TokenTotals]:
         """What the engine has evaluated and generated, by what for."""
         return self._engine.spent
 

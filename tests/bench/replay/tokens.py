@@ -43,7 +43,7 @@ from nearfield.engine.scheduler import Scheduler
 from nearfield.engine.sequences import Sequence, SequenceTable
 from nearfield.features.service import Service
 from nearfield.providers.embedded import Embedded
-from nearfield.types import CompletionRequest, Priority, Snapshot, Span, Spent
+from nearfield.types import CompletionRequest, Priority, Snapshot, Span, TokenTotals
 from nearfield.types import Edit as TextEdit
 
 PACKAGES = Path(".venv/bench-sources")
@@ -135,7 +135,7 @@ class FakeEngine:
     idle_seconds = 0.0
 
     def __init__(self, answer: Callable[[], str]) -> None:
-        self.spent = {kind: Spent() for kind in Priority}
+        self.spent = {kind: TokenTotals() for kind in Priority}
         self.count: Callable[[Priority, Done], None] = lambda kind, done: None
         self._model, self._lane = FakeModel(), FakeLane()
         rates = Rates(PREFILL_RATE, DECODE_RATE)

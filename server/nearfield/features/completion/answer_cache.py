@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nearfield.features.completion.generate import Confidence
+from nearfield.syntax.brackets import continues_with
 from nearfield.types import Cell, CompletionRequest, Reason
 
 BEFORE_CHARS = 1000
@@ -22,11 +23,6 @@ AFTER_CHARS = 300
 
 MAX_ENTRIES = 256
 """Over all documents, about 2 KB each. llama.vim keeps 250."""
-
-CLOSERS = frozenset(")]}>\"'`")
-"""Characters that editors insert after the cursor when an opener is typed."""
-
-MAX_CLOSERS = 2
 
 _TAIL_CHARS = 24
 """Length of the text that is searched for: rare enough, and quick to find."""
@@ -94,7 +90,7 @@ class CompletionCache:
         """Yield the matches at `offset` of `text`, newest first. An empty answer matches only its
         exact position; one that is fully typed never matches."""
         for (owner, *_), entry in reversed(self._entries.items()):
-            if owner == uri and _fits_after(entry, text, offset):
+            if owner == uri and continues_with(text, offset, entry.after, to_end=entry.reaches_end):
                 typed = _typed(entry, text, offset)
                 if typed is not None:
                     yield CacheMatch(entry.completion, typed)
@@ -114,17 +110,6 @@ def cache_position(request: CompletionRequest) -> tuple[str, int]:
         return text, offset
     above = "\0".join(cell.text for cell in (*cells, Cell("", "")))[-BEFORE_CHARS:]
     return above + text, len(above) + offset
-
-
-def _fits_after(entry: _Entry, text: str, offset: int) -> bool:
-    for closers in range(MAX_CLOSERS + 1):
-        begin = offset + closers
-        if closers and text[begin - 1 : begin] not in CLOSERS:
-            return False
-        is_end = begin + len(entry.after) == len(text)
-        if text.startswith(entry.after, begin) and (is_end or not entry.reaches_end):
-            return True
-    return False
 
 
 def _typed(entry: _Entry, text: str, offset: int) -> int | None:

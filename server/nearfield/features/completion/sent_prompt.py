@@ -15,18 +15,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nearfield.context.slice import Window
+from nearfield.files.lines import plain_breaks
+from nearfield.syntax.brackets import continues_with
 from nearfield.types import Cell, Edit, Snippet
 
 MAX_WRITTEN_LINES = 12
 """Lines after the middle token before a new prompt is made."""
 
 MAX_WRITTEN_CHARS = 800
-
-CLOSERS = ")]}>\"'`;,"
-"""What editors insert right of the cursor by themselves; a suggestion may repeat it, and is trimmed
-then."""
-
-MAX_CLOSERS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,23 +92,13 @@ class SentPrompt:
         new = before[self.anchor :]
         if len(new) > MAX_WRITTEN_CHARS or new.count("\n") > MAX_WRITTEN_LINES:
             return None
-        if before[self.top : self.anchor] != self.above or not self._is_followed_by(after):
+        if before[self.top : self.anchor] != self.above or not continues_with(
+            after, 0, self.below, to_end=self.to_end
+        ):
             return None
         if new.startswith("\n") and self.above.endswith("\r"):
             return None  # they are one line break now
-        return new.replace("\r\n", "\n").replace("\r", "\n")
-
-    def _is_followed_by(self, after: str) -> bool:
-        """Return whether `after` is `below`, with at most `MAX_CLOSERS` closers before it."""
-        for closers in range(MAX_CLOSERS + 1):
-            if closers and after[closers - 1 : closers] not in tuple(CLOSERS):
-                return False
-            rest = len(after) - closers
-            if after.startswith(self.below, closers) and (
-                rest == len(self.below) if self.to_end else rest >= len(self.below)
-            ):
-                return True
-        return False
+        return plain_breaks(new)
 
 
 def snippet_chars(snippets: Sequence[Snippet]) -> int:

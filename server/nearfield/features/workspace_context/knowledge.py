@@ -137,7 +137,7 @@ class Knowledge(Feature):
             index.pause()
 
     def give_way(self, seconds: float = TYPING_SECONDS) -> None:
-        """Leave the machine to whoever types or waits for so long from now."""
+        """Pause the indexes for `seconds`, while the user types or waits."""
         for index in self._indexes.values():
             index.give_way(seconds)
 
@@ -149,7 +149,7 @@ class Knowledge(Feature):
             await asyncio.wait(self._closing)
 
     def _close(self, root: str) -> asyncio.Task[None]:
-        """Close an index, whoever is cancelled meanwhile."""
+        """Close an index, even if the caller is cancelled."""
         task = run_task(self._indexes.pop(root).close(), "close an index")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
@@ -310,7 +310,7 @@ class Knowledge(Feature):
     async def prepare(
         self, snapshot: Snapshot, offset: int, seconds: float = PREPARE_SECONDS
     ) -> None:
-        """Have ready what the place needs, where somebody waits, so long at most."""
+        """Prepare what the cursor needs, for a user who waits at most `seconds`."""
         if self._index_of(snapshot) is None:
             return
         with contextlib.suppress(TimeoutError):
