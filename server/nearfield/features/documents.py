@@ -1,4 +1,4 @@
-"""What is remembered of each open document between two requests, and the situation it tells.
+"""The state of each open document between two requests, and the situation that it implies.
 
 An editor sends the cursor with a request only. Until the next one it moves along with the edits
 that touch it, which is enough to tell typing from jumping.
@@ -26,7 +26,7 @@ MAX_PROMPTS = 4
 
 @dataclass(slots=True)
 class Document:
-    """One document.
+    """An open document.
 
     `cursor` is where the last request was, moved along with the edits since (None before the
     first). `touched` spans what those edits wrote around the cursor; `elsewhere` says that one was
@@ -121,18 +121,18 @@ def _moved(span: Span, by: int) -> Span:
 
 
 class Documents:
-    """The documents that the face has opened, and those that only a request has shown."""
+    """The documents that the frontend has opened, and those that only a request has named."""
 
     def __init__(self, kept: int = MAX_DOCUMENTS) -> None:
         self._kept = kept
         self._documents: OrderedDict[str, Document] = OrderedDict()
 
     def get(self, uri: str) -> Document | None:
-        """What is known of `uri`."""
+        """Return the document of `uri`, None if it is not known."""
         return self._documents.get(uri)
 
     def opened(self, snapshot: Snapshot) -> Document:
-        """`snapshot` is new, or replaces all that was known of its uri."""
+        """Add a document, or replace all that was known of its uri."""
         document = self._documents[snapshot.uri] = Document(snapshot)
         self._documents.move_to_end(snapshot.uri)
         while len(self._documents) > self._kept:
@@ -152,7 +152,7 @@ class Documents:
         self._documents.pop(uri, None)
 
     def at(self, snapshot: Snapshot) -> Document:
-        """The document of `snapshot`, brought up to it when the face has sent no edits."""
+        """Return the document of `snapshot`, updated to it if the frontend sends no edits."""
         document = self._documents.get(snapshot.uri)
         if document is None:
             return self.opened(snapshot)
@@ -165,17 +165,17 @@ class Documents:
         return document
 
     def is_stale(self, snapshot: Snapshot) -> bool:
-        """Return whether the document has gone on since `snapshot`, or is gone."""
+        """Return whether the document was changed since `snapshot`, or closed."""
         document = self._documents.get(snapshot.uri)
         return document is None or document.snapshot.text != snapshot.text
 
     def recent(self, count: int) -> list[Document]:
-        """The documents that were opened or asked about last, the last one first."""
+        """Return the documents that were opened or named by a request last, the last one first."""
         return list(self._documents.values())[: -count - 1 : -1]
 
 
 def is_older(snapshot: Snapshot, than: Snapshot) -> bool:
-    """Return whether `snapshot` was made before `than`; versions only grow, None says nothing."""
+    """Return whether `snapshot` was made before `than`. Versions only grow; None is no older."""
     if snapshot.version is None or than.version is None:
         return False
     return snapshot.version < than.version
