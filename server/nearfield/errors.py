@@ -156,7 +156,7 @@ class Unsupported(ProviderError):
 
 
 class LeftAlone(ProviderError):
-    """It failed recently, and is not asked for a while."""
+    """The provider failed recently, and is not asked for a while."""
 
 
 class NoConsent(NotPermitted):
@@ -164,7 +164,7 @@ class NoConsent(NotPermitted):
 
 
 class OverBudget(NotPermitted):
-    """It could cost more than the user wants to pay."""
+    """The request could cost more than the user wants to pay."""
 
 
 class MayNotLeave(NotPermitted):

@@ -73,7 +73,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One change of a document: `span` of the text before it, replaced by `text`."""
+    """A change of a document: `span` of the text before it, replaced by `text`."""
 
     span: Span
     text: str
@@ -148,7 +148,7 @@ class SymbolLocation:
 
 @dataclass(frozen=True, slots=True)
 class FimTemplate:
-    """How a model family marks fill-in-the-middle: the control tokens' exact texts.
+    """The way a model family marks fill-in-the-middle: the control tokens' exact texts.
 
     `order` is "psm" (prefix, suffix, middle) or "spm" (suffix first). `file_sep` and `repo_name`
     are empty where the family has no repository-level form. `end` lists further texts that end
@@ -167,8 +167,8 @@ class FimTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of a rendered prompt. `special` text is parsed as control tokens, other text never:
-    a document that contains "<|fim_middle|>" cannot forge one."""
+    """A piece of a rendered prompt. Only `special` text is parsed as control tokens: a document
+    that contains "<|fim_middle|>" cannot forge one."""
 
     text: str
     special: bool = False
@@ -188,7 +188,7 @@ class EditForm(StrEnum):
 
 
 class SnippetKind(StrEnum):
-    """Why a snippet is in the prompt."""
+    """The reason why a snippet is in the prompt."""
 
     DEFINITION = "definition"
     SIMILAR = "similar"
@@ -198,8 +198,8 @@ class SnippetKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """A piece of another place that helps the model. `path` is as shown to the model: relative to
-    the workspace, separated by '/'."""
+    """Code from elsewhere that helps the model. `path` is as the model sees it: relative to the
+    workspace, separated by '/'."""
 
     path: str
     text: str
@@ -207,7 +207,7 @@ class Snippet:
 
 
 class Priority(IntEnum):
-    """Who goes first in the engine; a lower number is more urgent."""
+    """The order of jobs in the engine; a lower number is more urgent."""
 
     COMPLETION = 0
     CHAT = 1
@@ -310,7 +310,7 @@ class EditRequest:
 
 
 class Role(StrEnum):
-    """Who speaks in a chat message."""
+    """The author of a chat message."""
 
     SYSTEM = "system"
     USER = "user"
@@ -329,7 +329,7 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """The model's wish to call a tool. `arguments` is JSON text, as the model wrote it."""
+    """A tool call by the model. `arguments` is JSON text, as the model wrote it."""
 
     id: str
     name: str
@@ -338,7 +338,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. An assistant turn may carry tool calls; a tool turn answers `tool_call_id`."""
+    """A turn of a chat. An assistant's may carry tool calls; a tool's answers `tool_call_id`."""
 
     role: Role
     content: str
@@ -347,13 +347,13 @@ class Message:
 
 
 CHAT_TEMPERATURE = 0.2
-"""Of a chat where neither the request nor the user says one: nearly the likeliest words."""
+"""Default for chats without a temperature in the request or the settings: nearly greedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A conversation to continue. `schema` (a JSON schema) makes the answer JSON that meets it.
-    `temperature` None leaves it to the provider: to the user's setting, or `CHAT_TEMPERATURE`."""
+    """A conversation to continue. With `schema`, a JSON schema, the answer is JSON that conforms to
+    it. `temperature` None means the provider's: the user's setting, or `CHAT_TEMPERATURE`."""
 
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...] = ()
@@ -380,7 +380,7 @@ class ChatRequest:
         )
 
     def temperature_or(self, usual: float = CHAT_TEMPERATURE) -> float:
-        """Its temperature, or `usual` where it names none."""
+        """Return the temperature, or `usual` if none is set."""
         return usual if self.temperature is None else self.temperature
 
 
@@ -388,7 +388,7 @@ class ChatRequest:
 
 
 class Finish(StrEnum):
-    """Why a generation ended."""
+    """The reason why a generation ended."""
 
     STOP = "stop"
     LENGTH = "length"
@@ -398,8 +398,8 @@ class Finish(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one request cost. `evaluated_tokens` are prompt tokens that the model had to read now,
-    `reused_tokens` those that it still held; None where a provider does not say. `variant` is the
+    """The cost of one request. `evaluated_tokens` are prompt tokens that the model had to evaluate,
+    `reused_tokens` those in its KV cache; None if the provider does not report it. `variant` is the
     index of the request's variant that was used, None for the request's own prompt."""
 
     model: str
@@ -414,15 +414,15 @@ class Usage:
 
 @dataclass(slots=True)
 class Spent:
-    """What requests have cost together: prompt tokens evaluated, found evaluated already, and
-    tokens generated. Grows."""
+    """Running totals of requests: prompt tokens evaluated, prompt tokens reused from the KV cache,
+    and tokens generated."""
 
     evaluated: int = 0
     reused: int = 0
     generated: int = 0
 
     def add(self, other: Spent) -> None:
-        """Something more was spent."""
+        """Add other totals."""
         self.evaluated += other.evaluated
         self.reused += other.reused
         self.generated += other.generated
@@ -430,10 +430,10 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of a streamed answer. `logprobs` has one natural logarithm a token of `text`
-    (empty where the provider gives none). The last delta, and only it, has `finish`, and `usage`.
-    A provider that knows earlier what the prompt cost sends that `usage` with the first delta too:
-    most completions are closed by the caller before their end, and shall be accounted for."""
+    """A piece of a streamed answer. `logprobs` has one natural logarithm per token of `text` (empty
+    if the provider gives none). Only the last delta has `finish`, with `usage`. A provider that
+    knows the prompt's cost earlier sends `usage` with the first delta too, because most completions
+    are closed by the caller before their end."""
 
     text: str = ""
     logprobs: tuple[float, ...] = ()
@@ -447,9 +447,9 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a provider can do. `local` is true only when nothing leaves the machine. Rates are
-    tokens a second as measured on this machine, None while unknown. `edit` is the form of next-edit
-    prompts that the model takes."""
+    """A provider's capabilities. `local` is true only if nothing leaves the machine. Rates are in
+    tokens per second as measured on this machine, None while unknown. `edit` is the form of
+    next-edit prompts that the model takes."""
 
     infill: bool = False
     chat: bool = False
@@ -464,8 +464,8 @@ class Capabilities:
 
 
 class HealthState(StrEnum):
-    """Whether a provider could answer now. Only `STARTING` ends by itself: to wait for an `IDLE`
-    one without asking it is to wait for ever."""
+    """The availability of a provider. Only `STARTING` ends by itself: an `IDLE` provider loads its
+    model when it gets a request."""
 
     READY = "ready"
     IDLE = "idle"  # not loaded; the next request loads it
@@ -474,13 +474,13 @@ class HealthState(StrEnum):
 
 
 WOULD_ANSWER = frozenset({HealthState.READY, HealthState.IDLE})
-"""The states in which a request is answered, though perhaps not at once."""
+"""States in which a request is answered, perhaps after loading."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`detail` is one sentence for a person: what is wrong and what to do, or what is going on.
-    `progress` is 0..1 while something loads."""
+    """The health of a provider. `detail` is one sentence for the user: the problem and its remedy,
+    or the current activity. `progress` is 0..1 while something loads."""
 
     state: HealthState
     detail: str = ""
@@ -500,7 +500,7 @@ class ServedModel:
 
 
 class Situation(StrEnum):
-    """What the user had just done when a completion was asked for."""
+    """The user's last action before a completion was requested."""
 
     COLD = "cold"  # the document had nothing evaluated
     NEW_LINE = "new_line"
@@ -508,21 +508,21 @@ class Situation(StrEnum):
     ACCEPTED = "accepted"
     MOVED = "moved"  # the cursor jumped, or the text changed elsewhere
     CACHED = "cached"  # answered from the completion cache, no model asked
-    NEXT_EDIT = "next_edit"  # what an edit elsewhere has left to be changed here, no model asked
+    NEXT_EDIT = "next_edit"  # answered with a change that follows from an edit elsewhere
 
 
 class Reason(StrEnum):
-    """Why nothing was shown; what each means to the user is in `features/reasons.py`."""
+    """The reason why nothing was shown; `features/reasons.py` has the explanations for the user."""
 
     SHOWN = ""
-    # What the user or the settings want.
+    # By the user or the settings.
     PAUSED = "paused"
     DISABLED = "disabled"
     LANGUAGE = "language"
     TOO_BIG = "too_big"
     EXCLUDED = "excluded"
     LOST = "lost"
-    # Nobody waited for it any longer.
+    # The request was obsolete.
     CANCELLED = "cancelled"
     SUPERSEDED = "superseded"
     STALE = "stale"
@@ -542,7 +542,7 @@ class Reason(StrEnum):
     NO_CONSENT = "no_consent"
     OVER_BUDGET = "over_budget"
     WITHHELD = "withheld"
-    # A model answered, and it was not fit to be shown.
+    # A model answered, but the answer could not be shown.
     DEADLINE = "deadline"
     LENGTH = "length"
     UNSURE = "unsure"
@@ -563,12 +563,12 @@ class Reason(StrEnum):
 
 
 GIVEN_UP = frozenset({Reason.CANCELLED, Reason.SUPERSEDED, Reason.STALE, Reason.LATE})
-"""Reasons of requests that nobody waited for any longer."""
+"""Reasons of requests that became obsolete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Included:
-    """A piece of another file that was in a prompt: where from, why, and its size as estimated."""
+    """Code of another file that was in a prompt: its origin, why, and its estimated size."""
 
     path: str
     kind: SnippetKind
@@ -577,11 +577,11 @@ class Included:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One answered request, as `nearfield/trace` shows it; never any text of a document.
+    """An answered request, as `nearfield/trace` shows it; never any text of a document.
 
-    `shown` is true when at least one item was given to the client; `reason` says why not, and
-    `detail` what the error was, if there was one.
-    `mean_logprob` and `min_logprob` are of the tokens of what was or could have been shown.
+    `shown` is true if the client got at least one item; otherwise `reason` says why not, and
+    `detail` what the error was. `mean_logprob` and `min_logprob` are of the tokens of the text that
+    was or could have been shown.
     """
 
     id: str

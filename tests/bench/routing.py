@@ -30,8 +30,9 @@ import nearfield
 from nearfield.config.schema import Config, ProviderSettings
 from nearfield.providers.scripted import Scripted
 from nearfield.routing import secrets
+from nearfield.routing.consent import Consent
 from nearfield.routing.redact import redact_texts
-from nearfield.routing.request_context import Consent, RequestContext, Task
+from nearfield.routing.request_context import RequestContext
 from nearfield.routing.router import Router
 from nearfield.routing.store import Store
 from nearfield.types import Capabilities, ChatRequest, Delta, InfillRequest, Message, Role
@@ -86,16 +87,16 @@ async def overhead() -> None:
     away = Router(msgspec.convert({"routing": routing, "cache": {"enabled": False}}, Config),
                   {"far": far}, store)  # fmt: skip
     infill = InfillRequest("d", "a.py", "python", CODE * 40, CODE)
-    errand = RequestContext(workspace=work)
+    context = RequestContext(workspace=work)
 
     async def through(router: Router) -> None:
-        async with router.infill(infill, errand) as route:
+        async with router.infill(infill, context) as route:
             async for _ in route:
                 pass
 
     async def away_once(number: int) -> None:
         chat = ChatRequest((Message(Role.USER, f"{CODE * 40}{number}"),))
-        async with away.chat(chat, "code", errand) as route:
+        async with away.chat(chat, "code", context) as route:
             async for _ in route:
                 pass
 
@@ -105,14 +106,7 @@ async def overhead() -> None:
     spread("router, local only (added)", await timed(ROUNDS, lambda _: through(plain)), base)
     spread("router, a cloud beside it (added)", await timed(ROUNDS, lambda _: through(mixed)), base)
     spread("egress with ledger (added)", await timed(SLOW_ROUNDS, away_once), base)
-    hybrid = msgspec.convert({"routing": {"strategy": "hybrid"}}, Config)
-    chooser = Router(hybrid, {"local": local}, store)
-
-    async def choose(_: int) -> None:
-        chooser.choose(ChatRequest((Message(Role.USER, CODE * 40),)), RequestContext(Task.CODE))
-
-    spread("complexity score of 2.7 kB", await timed(SLOW_ROUNDS, choose))
-    for router in (plain, mixed, away, chooser):
+    for router in (plain, mixed, away):
         await router.aclose()
 
 

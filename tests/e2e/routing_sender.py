@@ -41,7 +41,7 @@ async def main(base_url: str, workspace: str) -> None:
             request = ChatRequest((Message(Role.USER, f"question-{number}."),))
             try:
                 async with router.chat(
-                    request, errand=RequestContext(workspace=workspace)
+                    request, context=RequestContext(workspace=workspace)
                 ) as route:
                     async for _ in route:
                         pass

@@ -25,7 +25,7 @@ from nearfield.config.schema import ProviderSettings
 from nearfield.http.connection import MOST_CONNECTIONS
 from nearfield.http.exchange import MOST_BYTES
 from nearfield.providers.registry import build
-from nearfield.routing.request_context import Consent
+from nearfield.routing.consent import Consent
 from nearfield.routing.store import Store
 from nearfield.types import (
     ChatRequest,

@@ -12,7 +12,7 @@ from pytest_httpserver import HTTPServer
 from tests.e2e.process import PATIENCE_S
 from tests.e2e.wiring import StartWire, Wire
 
-from nearfield.routing.request_context import Consent
+from nearfield.routing.consent import Consent
 from nearfield.routing.store import Store
 
 SECRET = "ghp_" + "0aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0uV1wX"

@@ -14,8 +14,8 @@ import pytest
 
 from nearfield.features.metrics.store import RecordStore
 from nearfield.features.suggestion_record import SuggestionRecord, Taken
+from nearfield.routing.consent import Consent
 from nearfield.routing.ledger import Sending
-from nearfield.routing.request_context import Consent
 from nearfield.routing.store import Store
 
 CONFIG = """

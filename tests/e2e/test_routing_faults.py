@@ -21,8 +21,8 @@ import pytest
 
 from nearfield.config.schema import Config
 from nearfield.providers.registry import build
+from nearfield.routing.consent import Consent
 from nearfield.routing.guard import remote
-from nearfield.routing.request_context import Consent
 from nearfield.routing.route import Restart
 from nearfield.routing.router import Router
 from nearfield.routing.store import Store

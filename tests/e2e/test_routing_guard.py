@@ -21,14 +21,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nearfield.config.load import load
-from nearfield.config.schema import Config, ProviderSettings
+from nearfield.config.schema import ROLES, Config, ProviderSettings
 from nearfield.errors import NearfieldError
 from nearfield.providers.base import Provider
 from nearfield.providers.registry import build
 from nearfield.providers.scripted import Scripted
+from nearfield.routing.consent import Consent
 from nearfield.routing.guard import remote
-from nearfield.routing.request_context import Consent, RequestContext, Task
-from nearfield.routing.router import ROLES, Router
+from nearfield.routing.request_context import RequestContext, Task
+from nearfield.routing.router import Router
 from nearfield.routing.store import Store
 from nearfield.types import ChatRequest, InfillRequest, Message, Role, Tool
 
@@ -96,7 +97,7 @@ async def _use_everything(config: Config, answer: str, workspace: str) -> None:
     """Every way to ask for something; what fails, fails."""
     providers = _providers(config, answer)
     router = Router(config, providers)
-    errand = RequestContext(workspace=workspace)
+    context = RequestContext(workspace=workspace)
     deadline = time.monotonic() + 5
     chat = ChatRequest(
         (Message(Role.USER, "write a prime sieve"),),
@@ -106,10 +107,10 @@ async def _use_everything(config: Config, answer: str, workspace: str) -> None:
     infill = InfillRequest("file:///a.py", "a.py", "python", "x = ", "", deadline=deadline)
     try:
         for route in (
-            router.infill(infill, errand),
+            router.infill(infill, context),
             router.infill(infill),
-            *(router.chat(chat, role, errand) for role in ROLES if role != "embed"),
-            router.chat(chat, errand=RequestContext(Task.REVIEW, workspace, complex=True)),
+            *(router.chat(chat, role, context) for role in ROLES if role != "embed"),
+            router.chat(chat, context=RequestContext(Task.REVIEW, workspace, complex=True)),
         ):
             with suppress(NearfieldError):
                 async with route:

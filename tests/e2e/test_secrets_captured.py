@@ -16,8 +16,9 @@ from pytest_httpserver import HTTPServer
 
 from nearfield.config.schema import Config
 from nearfield.providers.registry import build
+from nearfield.routing.consent import Consent
 from nearfield.routing.guard import remote
-from nearfield.routing.request_context import Consent, RequestContext, Source
+from nearfield.routing.request_context import RequestContext, Source
 from nearfield.routing.route import Route
 from nearfield.routing.router import Router
 from nearfield.routing.store import Store
@@ -82,7 +83,7 @@ async def test_no_key_is_in_what_was_sent(
         code = f"a = 1\n{case.text}\nb()"
         # What may be in a file's name, and is a key by itself.
         name = f"src/{case.needle}.py" if case.needle.isalnum() else "src/a.py"
-        errand = RequestContext(workspace=str(tmp_path), sources=(Source(name, text=code),))
+        context = RequestContext(workspace=str(tmp_path), sources=(Source(name, text=code),))
         call = ToolCall("1", "read_file", '{"path": "a.py"}')
         messages = (
             Message(Role.USER, f"{name}:\n{code}"),
@@ -93,8 +94,8 @@ async def test_no_key_is_in_what_was_sent(
             name, name, "python", f"{code}\nx = ", f"\n{code}\n", snippets=(Snippet(name, code),)
         )
         httpserver.clear_log()
-        await _heard(far.chat(ChatRequest(messages), errand=errand))
-        await _heard(far.infill(infill, errand))
+        await _heard(far.chat(ChatRequest(messages), context=context))
+        await _heard(far.infill(infill, context))
         bodies = [request.get_data(as_text=True) for request, _ in httpserver.log]
         assert len(bodies) == 2, case
         if any(case.needle in body for body in bodies):

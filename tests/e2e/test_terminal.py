@@ -46,7 +46,7 @@ base_url = "http://127.0.0.1:9/{{path}}"
 
 TOLD = """
 import sys
-from nearfield.routing.request_context import Consent
+from nearfield.routing.consent import Consent
 from nearfield.routing.ledger import Sending
 from nearfield.routing.store import Store
 evil = sys.stdin.read()

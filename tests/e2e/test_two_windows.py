@@ -17,7 +17,7 @@ from pytest_httpserver import HTTPServer
 from tests.e2e.editing import Editor, StartEditor
 from tests.e2e.process import script
 
-from nearfield.routing.request_context import Consent
+from nearfield.routing.consent import Consent
 from nearfield.routing.store import Store
 
 QUESTIONS = 8

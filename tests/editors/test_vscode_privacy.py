@@ -18,7 +18,7 @@ from tests.editors.conftest import StartVSCode
 from tests.editors.vscode import PATIENCE_S
 from werkzeug import Request, Response
 
-from nearfield.routing.request_context import Consent
+from nearfield.routing.consent import Consent
 from nearfield.routing.store import Store
 
 pytestmark = pytest.mark.editor

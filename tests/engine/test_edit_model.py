@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.unit.features.next_edit.editing import Typist, cursor_of
+from tests.unit.features.next_edit.editing import Typist, next_edits
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config, Engine
 from nearfield.engine.client import EngineClient
-from nearfield.features.next_edit.edits import NextEdits
 from nearfield.features.trace import TraceLog
 from nearfield.providers.embedded import Embedded
 from nearfield.routing.router import Router
@@ -36,7 +35,8 @@ async def test_a_model_rewrites_the_window_and_the_gate_judges_it(default_model:
         EngineClient(Engine()), model="default", path=default_model, edit_form=EditForm.SWEEP
     )
     traces, config = TraceLog(), FolderConfigs(Config())
-    typist = Typist(CODE, "java", NextEdits(cursor_of, lambda: 0.0, traces))
+    typist = Typist(CODE, "java")
+    typist.edits = next_edits(typist.documents, lambda: 0.0, traces)
     typist.edits.configure(config, Router(config, {"embedded": model}))
     at = CODE.index("int wide") + len("int wide")
     typist.edit(at, at, ", int high")

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from nearfield.config.keys import ANY_NAME, Leaf, docs, leaves
+from nearfield.config.keys import ANY_NAME, Leaf, field_leaves, leaves
 from nearfield.config.schema import Config, ProviderSettings
 
 MANIFEST = Path(__file__).parents[1] / "package.json"
@@ -46,7 +46,7 @@ CHOICES = {
     "routing.strategy": {
         "local_only": "No model outside this machine is asked.",
         "local_first": "A cloud when local is down, too slow or not good enough, and you agree.",
-        "hybrid": "By task and complexity, where you agree.",
+        "hybrid": "By task and length, where you agree.",
         "cloud_only": "Always a cloud, where you agree.",
     },
     "routing.escalate": {
@@ -127,23 +127,15 @@ def configuration() -> list[dict[str, Any]]:
 
 
 def _property(leaf: Leaf, key: tuple[str, ...]) -> dict[str, Any]:
-    kind, default = _at(key)
+    at: Any = Leaf((), Config, Config(), "", leaf.rule)
+    for name in key:
+        at = field_leaves(at.type)[name]
     return {
-        **(_choices(key, kind) if get_origin(kind) is Literal else _schema(kind)),
-        "default": msgspec.to_builtins(default),
+        **(_choices(key, at.type) if get_origin(at.type) is Literal else _schema(at.type)),
+        "default": msgspec.to_builtins(at.default),
         "scope": "window" if key[0] in WORKSPACE_SECTIONS else "machine",
         "markdownDescription": leaf.doc if key == leaf.pattern else _table_doc(key, leaf),
     }
-
-
-def _at(key: tuple[str, ...]) -> tuple[Any, Any]:
-    """The type and the default value of what the schema has at `key`."""
-    kind: Any = Config
-    value: Any = Config()
-    for name in key:
-        (kind,) = (field.type for field in msgspec.structs.fields(kind) if field.name == name)
-        value = getattr(value, name)
-    return kind, value
 
 
 def _choices(key: tuple[str, ...], kind: Any) -> dict[str, Any]:
@@ -158,11 +150,8 @@ def _schema(kind: Any) -> dict[str, Any]:
     schema = msgspec.json.schema(kind)
     described = schema.pop("$defs", {}).get(ProviderSettings.__name__)
     if described is not None:
-        words = docs(ProviderSettings)
-        described["properties"] = {
-            name: {**inner, "markdownDescription": words[name]}
-            for name, inner in described["properties"].items()
-        }
+        for inner in described["properties"].values():
+            inner["markdownDescription"] = inner.pop("description")
         described.pop("title", None)
         described.pop("description", None)
         schema["additionalProperties"] = {**described, "additionalProperties": False}

@@ -13,7 +13,7 @@ interface Entry extends vscode.QuickPickItem {
 const STRATEGIES = [
   ["local_only", "Local only", "No model outside this machine is asked."],
   ["local_first", "Local first", "The cloud when local is down, too slow or not good enough, and you agree."],
-  ["hybrid", "Hybrid", "By task and complexity, where you agree."],
+  ["hybrid", "Hybrid", "By task and length, where you agree."],
   ["cloud_only", "Cloud only", "Always the cloud, where you agree."],
 ] as const;
 

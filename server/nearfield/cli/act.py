@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from nearfield.config.load import Loaded
     from nearfield.features.code_actions.proposal import Proposal
     from nearfield.features.service import Service
-    from nearfield.routing.request_context import Decision, Offer
+    from nearfield.routing.consent import Consent
+    from nearfield.routing.request_context import Offer
 
 Target = Annotated[
     str,
@@ -50,7 +51,7 @@ class _Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _ActionTask:
     """An action of features/code_actions at `spans` of a document."""
 
     action: str
@@ -140,7 +141,7 @@ def _run(
     place, last = _place(target)
     spans = _spans(place, last)
     loaded = settings_of(Path(place.snapshot.root) if place.snapshot.root else None)
-    job = _Job(action, place.snapshot, spans, instruction, problem, once)
+    job = _ActionTask(action, place.snapshot, spans, instruction, problem, once)
     outcome = asyncio.run(_act(job, loaded))
     root = Path(place.snapshot.root or Path.cwd())
     changed = {p: one for p, one in outcome.texts.items() if one.before != one.after}
@@ -186,7 +187,7 @@ def _spans(place: Place, last: int) -> tuple[Span, ...]:
     return tuple(found) or (Span(0, len(text)),)
 
 
-async def _act(job: _Job, loaded: Loaded) -> _Outcome:
+async def _act(job: _ActionTask, loaded: Loaded) -> _Outcome:
     """Do the action place by place, each on the result of the ones before. Raises from the error
     tree."""
     from nearfield.errors import EditRefused
@@ -210,7 +211,7 @@ async def _act(job: _Job, loaded: Loaded) -> _Outcome:
     return outcome
 
 
-async def _propose(service: Service, job: _Job, span: Span, outcome: _Outcome) -> Proposal:
+async def _propose(service: Service, job: _ActionTask, span: Span, outcome: _Outcome) -> Proposal:
     from nearfield.features.code_actions.proposal import ActionRequest
     from nearfield.features.diagnostics import Diagnostic
 
@@ -229,11 +230,11 @@ async def _propose(service: Service, job: _Job, span: Span, outcome: _Outcome) -
     )
 
 
-async def _yes(_: Offer) -> Decision:
+async def _yes(_: Offer) -> Consent:
     """Allow the request: the user named the provider on the command line."""
-    from nearfield.routing.request_context import Decision
+    from nearfield.routing.consent import Consent
 
-    return Decision.ONCE
+    return Consent.ONCE
 
 
 def _print(

@@ -21,7 +21,8 @@ from nearfield.terminal import answers_on_terminal
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
     from nearfield.providers.base import Provider
-    from nearfield.routing.request_context import Decision, Offer, RequestContext
+    from nearfield.routing.consent import Consent
+    from nearfield.routing.request_context import Offer, RequestContext
     from nearfield.routing.router import Router
     from nearfield.types import ChatRequest, Usage
 
@@ -73,15 +74,15 @@ def ask(
     begin_log(log_level)
 
     loaded = settings_of(workspace.resolve())
-    errand = _errand(task, workspace, file or [], once)
+    context = _context(task, workspace, file or [], once)
     if tools:
         if schema is not None:
             fail("--tools and --schema do not go together.", "Leave one of them out.")
-        _converse(loaded, _said(question), errand, role, max_tokens, as_json)
+        _converse(loaded, _said(question), context, role, max_tokens, as_json)
         return
-    request = _request(question, errand, _schema(schema), max_tokens)
+    request = _request(question, context, _schema(schema), max_tokens)
     streams = answers_on_terminal() and not as_json
-    answer = asyncio.run(_ask(loaded, request, errand, role, streams))
+    answer = asyncio.run(_ask(loaded, request, context, role, streams))
     if as_json:
         print_json(asdict(answer))
     else:
@@ -91,7 +92,7 @@ def ask(
         raise typer.Exit(ExitCode.NOTHING)
 
 
-def _errand(task: str, workspace: Path, files: list[Path], once: str) -> RequestContext:
+def _context(task: str, workspace: Path, files: list[Path], once: str) -> RequestContext:
     from nearfield.routing.request_context import RequestContext, Source, Task
 
     if task not in [one.value for one in Task]:
@@ -106,13 +107,13 @@ def _errand(task: str, workspace: Path, files: list[Path], once: str) -> Request
 
 
 def _request(
-    question: str, errand: RequestContext, schema: dict[str, Any] | None, max_tokens: int
+    question: str, context: RequestContext, schema: dict[str, Any] | None, max_tokens: int
 ) -> ChatRequest:
     from nearfield.types import ChatRequest, Message, Role
 
     said = _said(question)
     shown = "".join(
-        f"\n\n{Path(source.path).name}:\n```\n{source.text}\n```" for source in errand.sources
+        f"\n\n{Path(source.path).name}:\n```\n{source.text}\n```" for source in context.sources
     )
     messages = (Message(Role.SYSTEM, SYSTEM), Message(Role.USER, said + shown))
     return ChatRequest(messages, schema=schema, max_tokens=max_tokens)
@@ -130,12 +131,17 @@ def _said(question: str) -> str:
 
 
 def _converse(
-    loaded: Loaded, question: str, errand: RequestContext, role: str, max_tokens: int, as_json: bool
+    loaded: Loaded,
+    question: str,
+    context: RequestContext,
+    role: str,
+    max_tokens: int,
+    as_json: bool,
 ) -> None:
     from nearfield.cli.converse import converse
 
     streams = answers_on_terminal() and not as_json
-    found = asyncio.run(converse(loaded, question, errand, role, max_tokens, streams=streams))
+    found = asyncio.run(converse(loaded, question, context, role, max_tokens, streams=streams))
     if as_json:
         print_json(found)
     else:
@@ -159,7 +165,7 @@ def _schema(path: Path | None) -> dict[str, Any] | None:
 
 
 async def _ask(
-    loaded: Loaded, request: ChatRequest, errand: RequestContext, role: str, streams: bool
+    loaded: Loaded, request: ChatRequest, context: RequestContext, role: str, streams: bool
 ) -> Answer:
     from nearfield.features import assemble
     from nearfield.routing.router import Router
@@ -169,8 +175,8 @@ async def _ask(
     router = Router(loaded.config, built)
     try:
         if request.schema is not None:
-            return await _structured(router, request, errand, role)
-        return await _listen(router, request, errand, role, streams)
+            return await _structured(router, request, context, role)
+        return await _listen(router, request, context, role, streams)
     finally:
         await router.aclose()
         for provider in built.values():
@@ -178,19 +184,19 @@ async def _ask(
 
 
 async def _structured(
-    router: Router, request: ChatRequest, errand: RequestContext, role: str
+    router: Router, request: ChatRequest, context: RequestContext, role: str
 ) -> Answer:
     from nearfield.features.chat.structured import structured
     from nearfield.json_schema import SchemaUnusable
 
-    choice = router.choose(request, errand)
+    choice = router.choose(request, context)
     await _loaded(router.candidates(role or choice.role))
     try:
         found = await structured(
             router,
             request.messages,
             request.schema or {},
-            errand,
+            context,
             role=role,
             max_tokens=request.max_tokens,
         )
@@ -202,14 +208,14 @@ async def _structured(
 
 
 async def _listen(
-    router: Router, request: ChatRequest, errand: RequestContext, role: str, streams: bool
+    router: Router, request: ChatRequest, context: RequestContext, role: str, streams: bool
 ) -> Answer:
     from nearfield.routing.router import Restart
 
-    choice = router.choose(request, errand)
+    choice = router.choose(request, context)
     answer = Answer(role=role or choice.role, why=choice.why)
     await _loaded(router.candidates(answer.role))
-    async with router.chat(request, role, errand) as route:
+    async with router.chat(request, role, context) as route:
         try:
             async for item in route:
                 if isinstance(item, Restart):
@@ -235,17 +241,17 @@ async def _loaded(candidates: tuple[Provider, ...]) -> None:
         await load_model(candidates[0])
 
 
-async def _question(offer: Offer) -> Decision | None:
+async def _question(offer: Offer) -> Consent | None:
     return await asyncio.to_thread(_put, offer)
 
 
-def _put(offer: Offer) -> Decision | None:
+def _put(offer: Offer) -> Consent | None:
     from nearfield.features.offers import words
-    from nearfield.routing.request_context import Decision
+    from nearfield.routing.consent import Consent
 
     say(f"\n{words(offer)}")
     said = prompt("Send it? [once/workspace/never/no]", default="no")
-    return Decision(said) if said in [one.value for one in Decision] else None
+    return Consent(said) if said in [one.value for one in Consent] else None
 
 
 def _notes(answer: Answer) -> None:

@@ -15,7 +15,7 @@ from nearfield.cli.table import Kind, print_table
 from nearfield.features.offers import dollars
 
 if TYPE_CHECKING:
-    from nearfield.routing.ledger import Entry, Filter
+    from nearfield.routing.ledger import EntryFilter, LedgerEntry
 
 app = typer.Typer(
     invoke_without_command=True, help="Show what was sent outside this machine, and what may be."
@@ -55,9 +55,9 @@ def audit(
 
         list_calls(USUAL_LIMIT, as_json=as_json)
     elif context.invoked_subcommand is None:
-        from nearfield.routing.ledger import Filter
+        from nearfield.routing.ledger import EntryFilter
 
-        _list(Filter(), USUAL_LIMIT, as_json=False)
+        _list(EntryFilter(), USUAL_LIMIT, as_json=False)
 
 
 @app.command("list")
@@ -72,9 +72,9 @@ def list_entries(
     as_json: Json = False,
 ) -> None:
     """Print entries, newest first, and what may be sent. Exit code 1 when there is neither."""
-    from nearfield.routing.ledger import Filter
+    from nearfield.routing.ledger import EntryFilter
 
-    wanted = Filter(
+    wanted = EntryFilter(
         since=since(from_when) if from_when else None,
         until=since(until) if until else None,
         workspace=str(Path(workspace).resolve()) if workspace else None,
@@ -85,7 +85,7 @@ def list_entries(
     _list(wanted, limit or -1, as_json)
 
 
-def _list(wanted: Filter, limit: int, as_json: bool) -> None:
+def _list(wanted: EntryFilter, limit: int, as_json: bool) -> None:
     from nearfield.routing.store import Store
 
     store = Store()
@@ -134,11 +134,11 @@ def export(
     import msgspec
 
     from nearfield.files.private import private_file
-    from nearfield.routing.ledger import Filter
+    from nearfield.routing.ledger import EntryFilter
     from nearfield.routing.store import Store
 
     store = Store()
-    wanted = Filter(since=since(from_when) if from_when else None)
+    wanted = EntryFilter(since=since(from_when) if from_when else None)
     value = {
         "entries": [as_row(entry, full=True) for entry in store.entries(wanted)],
         "consent": [one.row() for one in store.said()],
@@ -167,7 +167,7 @@ def prune(
     say(f"{gone} entr{'y' if gone == 1 else 'ies'} deleted.")
 
 
-def as_row(entry: Entry, full: bool = False) -> dict[str, Any]:
+def as_row(entry: LedgerEntry, full: bool = False) -> dict[str, Any]:
     """An entry as programs read it; `full` with the hash and, where it was kept, the text."""
     sending = entry.sending
     row: dict[str, Any] = {
@@ -205,13 +205,13 @@ def _file(one: dict[str, Any]) -> str:
     return f"{one['path']}{where}"
 
 
-def _print(entries: Sequence[Entry]) -> None:
+def _print(entries: Sequence[LedgerEntry]) -> None:
     if not entries:
         return
     print_table(SENT, map(_cells, entries))
 
 
-def _cells(entry: Entry) -> tuple[str, ...]:
+def _cells(entry: LedgerEntry) -> tuple[str, ...]:
     sending = entry.sending
     return (
         str(entry.id),

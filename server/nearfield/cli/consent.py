@@ -12,8 +12,7 @@ from nearfield.cli.output import ExitCode, emit, fail, print_json, say
 
 if TYPE_CHECKING:
     from nearfield.config.schema import ProviderSettings
-    from nearfield.routing.ledger import Said
-    from nearfield.routing.request_context import Consent
+    from nearfield.routing.consent import Consent, ConsentRecord
 
 app = typer.Typer(no_args_is_help=True, help="Say which providers may be sent what is where.")
 
@@ -24,7 +23,7 @@ Workspace = Annotated[Path, typer.Option(help="The workspace folder that it is a
 @app.command("allow")
 def allow(provider: Name, workspace: Workspace = Path()) -> None:
     """Let a provider be sent code of a workspace: redacted, recorded, and as the strategy says."""
-    from nearfield.routing.request_context import Consent
+    from nearfield.routing.consent import Consent
 
     settings = _settings(provider, workspace)
     _say(provider, workspace, settings, Consent.WORKSPACE)
@@ -34,7 +33,7 @@ def allow(provider: Name, workspace: Workspace = Path()) -> None:
 @app.command("deny")
 def deny(provider: Name, workspace: Workspace = Path()) -> None:
     """Never let a provider be sent anything of a workspace, nor be offered."""
-    from nearfield.routing.request_context import Consent
+    from nearfield.routing.consent import Consent
 
     _say(provider, workspace, _settings(provider, workspace), Consent.NEVER)
     say(f"{provider} is never sent anything of {workspace.resolve()}.")
@@ -73,7 +72,7 @@ def list_consent(
         raise typer.Exit(ExitCode.NOTHING)
 
 
-def line(said: Said) -> str:
+def line(said: ConsentRecord) -> str:
     """A decision as people read it."""
     verb = "may be sent" if said.consent.allows else "is never sent"
     return f"{moment(said.at)}  {said.provider} ({said.destination}) {verb}: {said.workspace}"

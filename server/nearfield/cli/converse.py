@@ -35,28 +35,28 @@ if TYPE_CHECKING:
 async def converse(
     loaded: Loaded,
     question: str,
-    errand: RequestContext,
+    context: RequestContext,
     role: str,
     max_tokens: int,
     *,
     streams: bool,
 ) -> dict[str, Any]:
-    """Ask, and answer what came of it as programs read it. `errand` has the workspace, the files to
-    show with it, and who may be asked."""
+    """Ask, and return the reply as programs read it. `context` has the workspace, the files to show
+    and the providers that may be asked."""
     from nearfield.features.chat.chat import Chat
 
-    shown = " ".join(f'@file:"{_inside(s.path, errand.workspace)}"' for s in errand.sources)
+    shown = " ".join(f'@file:"{_inside(s.path, context.workspace)}"' for s in context.sources)
     ask = Ask(
         message=f"{question}\n\n{shown}".strip(),
-        workspace=errand.workspace,
+        workspace=context.workspace,
         role=role,
         max_tokens=max_tokens,
-        accepted=errand.accepted,
+        accepted=context.accepted,
     )
     async with serving(loaded) as service:
-        service.knowledge.folders((errand.workspace,))
-        host = Terminal(errand.workspace, loaded.config.files.exclude)
-        chat = Chat(service, host, knowledge=lambda: service.knowledge, ask_user=errand.ask)
+        service.knowledge.folders((context.workspace,))
+        host = Terminal(context.workspace, loaded.config.files.exclude)
+        chat = Chat(service, host, knowledge=lambda: service.knowledge, ask_user=context.ask)
         reply = await chat.say(ask, Screen(streams=streams))
     return _as_dict(reply)
 

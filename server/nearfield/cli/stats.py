@@ -20,7 +20,7 @@ from nearfield.features.offers import dollars
 if TYPE_CHECKING:
     from nearfield.config.schema import Budget
     from nearfield.features.metrics.summary import CompletionStatistics
-    from nearfield.routing.ledger import Entry, LocalUse
+    from nearfield.routing.ledger import LedgerEntry, LocalUse
 
 USED: Mapping[str, Kind] = {
     "provider": "name",
@@ -72,7 +72,7 @@ def stats(
     from nearfield.features.metrics.store import RecordStore, RecordUnusable
     from nearfield.features.metrics.summary import summary
     from nearfield.routing import money
-    from nearfield.routing.ledger import Filter
+    from nearfield.routing.ledger import EntryFilter
     from nearfield.routing.store import Store
 
     start = since(from_when)
@@ -80,7 +80,7 @@ def stats(
     store = Store()
     standing = money.standing(store, time.time())
     found = gather(
-        store.entries(Filter(since=start)),
+        store.entries(EntryFilter(since=start)),
         store.local_use(start),
         budget,
         standing.today.dollars,
@@ -98,7 +98,7 @@ def stats(
 
 
 def gather(
-    entries: Sequence[Entry],
+    entries: Sequence[LedgerEntry],
     uses: Sequence[LocalUse],
     budget: Budget,
     today: Decimal,

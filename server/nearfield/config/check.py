@@ -25,29 +25,34 @@ from nearfield.config.keys import (
     nearest,
 )
 
-# What DESIGN's predecessors called the strategies; users have them in their shells' profiles.
+# Names of earlier versions, which users have in their shells' profiles.
 STRATEGY_ALIASES = {
     "local_fallback": "local_first",
     "claude_only": "cloud_only",
 }
 RETIRED: dict[Key, str] = {
+    ("completion", "next_edit_model"): "it is gone: next edits are predicted by the model of the "
+    'role "edit"',
+    ("routing", "complex_from"): "it is gone: tasks are judged by their length, see "
+    '"routing.complex_chars"',
+    ("routing", "hedge_queue"): "it is gone: no two providers are asked at once any more",
     ("index", "embedder"): "it is gone: the index's vectors are those of the model that is shipped",
     ("index", "static_model"): "it is gone: the table that is shipped makes the first vectors",
 }
 """Settings of earlier versions, with what to say to those who still have them."""
 # A table deeper than this is no settings file; Python's own limit is far above.
 MAX_DEPTH = 12
-MOST_FINDINGS = 50
+MAX_FINDINGS = 50
 """In one source; with more of them the rest of it is not looked at."""
-MOST_SUGGESTIONS = 5
+MAX_SUGGESTIONS = 5
 """Of what an unknown key was meant to be, in one source; each takes some milliseconds to find."""
-MOST_NAMES = 200
+MAX_NAMES = 200
 """Entries of one table whose names are the user's choice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something wrong at `key` in `source`; `load` turns it into a `Problem`."""
+    """Something wrong at `key` in `source`; `load` turns it into a `SettingsProblem`."""
 
     source: str
     key: Key
@@ -56,8 +61,8 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What one source says: `values` holds every usable leaf, converted to the schema's type.
-    `places` says where each was found."""
+    """One source's settings: `values` holds every usable leaf, converted to the schema's type, and
+    `places` the source of each."""
 
     values: dict[Key, Any] = field(default_factory=dict[Key, Any])
     places: dict[Key, str] = field(default_factory=dict[Key, str])
@@ -66,7 +71,7 @@ class Checked:
     @property
     def given_up(self) -> bool:
         """Whether so much is wrong that nothing more is looked at."""
-        return len(self.findings) > MOST_FINDINGS
+        return len(self.findings) > MAX_FINDINGS
 
     def put(self, key: Key, value: Any, source: str, *, text: bool = False) -> None:
         """Check `value` for `key` and keep it, or note what is wrong. `text`: the value is text
@@ -83,16 +88,17 @@ class Checked:
         if isinstance(found, Leaf):
             self._leaf(key, found, value, source)
         elif not isinstance(value, Mapping):
-            self.findings.append(Finding(source, key, f"expected a table, got {_kind(value)}"))
+            kind = _KINDS.get(type(value), "something else")
+            self.findings.append(Finding(source, key, f"expected a table, got {kind}"))
         elif len(key) > MAX_DEPTH:
             self.findings.append(Finding(source, key, "the tables are nested too deeply"))
-        elif found.names is None and len(value) > MOST_NAMES:
-            self.findings.append(Finding(source, key, f"it has more than {MOST_NAMES} entries"))
+        elif found.names is None and len(value) > MAX_NAMES:
+            self.findings.append(Finding(source, key, f"it has more than {MAX_NAMES} entries"))
         else:
             for name, inner in value.items():
                 self.put((*key, str(name)), inner, source)
-                if len(self.findings) == MOST_FINDINGS:
-                    wrong = f"{MOST_FINDINGS} settings are wrong, and the rest is not looked at"
+                if len(self.findings) == MAX_FINDINGS:
+                    wrong = f"{MAX_FINDINGS} settings are wrong, and the rest is not looked at"
                     self.findings.append(Finding(source, (), wrong))
 
     def _leaf(self, key: Key, leaf: Leaf, value: Any, source: str) -> None:
@@ -102,7 +108,7 @@ class Checked:
         try:
             converted = msgspec.convert(value, leaf.type, strict=True)
         except msgspec.ValidationError as error:
-            self.findings.append(Finding(source, key, explain(leaf, value, error)))
+            self.findings.append(Finding(source, key, _explained(leaf, value, error)))
         else:
             self.values[key] = converted
             self.places[key] = source
@@ -112,8 +118,12 @@ class Checked:
             self.findings.append(Finding(source, key, RETIRED[key]))
             return
         meant = ""
-        if len(self.findings) < MOST_SUGGESTIONS:
-            meant = unknown.close() or nearest_section(key[-1])
+        if len(self.findings) < MAX_SUGGESTIONS:
+            # Perhaps it was put in the wrong table.
+            elsewhere = (leaf.pattern for leaf in leaves() if leaf.pattern[-1] == key[-1])
+            meant = unknown.close() or next(
+                (dotted(one) for one in elsewhere if ANY_NAME not in one), ""
+            )
         wrong = "there is no such setting"
         if meant:
             wrong = f'{wrong}, did you mean "{meant}"?'
@@ -127,17 +137,9 @@ def check_table(table: Mapping[str, Any], source: str) -> Checked:
     return checked
 
 
-def nearest_section(name: str) -> str:
-    """The dotted key whose last part is `name`, for a setting that was put in the wrong table."""
-    for leaf in leaves():
-        if leaf.pattern[-1] == name and ANY_NAME not in leaf.pattern:
-            return dotted(leaf.pattern)
-    return ""
-
-
-def explain(leaf: Leaf, value: Any, error: msgspec.ValidationError) -> str:
-    """What is wrong with `value`, in a person's words; never the value itself."""
-    choices = _choices(leaf.type)
+def _explained(leaf: Leaf, value: Any, error: msgspec.ValidationError) -> str:
+    """Return what is wrong with `value`, in a person's words; never the value itself."""
+    choices = tuple(get_args(leaf.type)) if get_origin(leaf.type) is Literal else ()
     if choices and isinstance(value, str):
         close = nearest(value.lower(), choices)
         meant = f', did you mean "{close}"?' if close else ""
@@ -165,20 +167,14 @@ _PLAIN = (
 )
 
 
-def _choices(kind: Any) -> tuple[str, ...]:
-    return tuple(get_args(kind)) if get_origin(kind) is Literal else ()
-
-
-def _kind(value: Any) -> str:
-    names = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list"}
-    return names.get(type(value), "something else")
+_KINDS = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list"}
 
 
 def _from_text(text: str, found: Leaf | Table) -> Any:
-    """The value that a variable's text stands for; the text itself where it stands for none."""
+    """Return the value that a variable's text means; the text itself where it means none."""
     if isinstance(found, Table) or text.lstrip().startswith("["):
         return _json(text)
-    kind = found.type if get_origin(found.type) is not Annotated else get_args(found.type)[0]
+    kind = get_args(found.type)[0] if get_origin(found.type) is Annotated else found.type
     if get_origin(kind) is list:
         return [part.strip() for part in text.split(",") if part.strip()]
     if kind is bool and text.strip().lower() in _SPOKEN:

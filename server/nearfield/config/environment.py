@@ -29,7 +29,7 @@ ALIASES: dict[str, Key] = {
 
 
 def read(environ: Mapping[str, str]) -> Checked:
-    """What the environment says. Variables that are not ours are not looked at."""
+    """Return the settings of the environment. Variables that are not ours are not looked at."""
     checked = Checked()
     for name, key in ALIASES.items():
         if text := environ.get(name, ""):
@@ -47,8 +47,8 @@ def read(environ: Mapping[str, str]) -> Checked:
 
 
 def implied(environ: Mapping[str, str]) -> Checked:
-    """What a variable takes for granted, where no source says otherwise: a file's `claude` may be
-    of another kind, such as a gateway's."""
+    """Return what a variable implies where no source says otherwise: a file's `claude` may be of
+    another kind, such as a gateway's."""
     checked = Checked()
     if environ.get("CLAUDE_MODEL", ""):
         checked.put(("providers", "claude", "kind"), "anthropic", source_of("CLAUDE_MODEL"))
@@ -56,12 +56,12 @@ def implied(environ: Mapping[str, str]) -> Checked:
 
 
 def source_of(name: str) -> str:
-    """How a variable is named to the user."""
+    """Return the name of a variable as the user reads it."""
     return f"environment variable {name}"
 
 
 def _forgot_an_underscore(rest: str) -> str:
-    """For `completion_deadline_ms` the variable that was meant, "" when it is none of ours
+    """Return the variable that `completion_deadline_ms` was meant to be, "" when it is none of ours
     (`NEARFIELD_CONFIG_DIR` and the like have a single part)."""
     section, _, key = rest.partition("_")
     try:

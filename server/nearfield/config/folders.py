@@ -1,5 +1,4 @@
-"""The settings by workspace folder: each folder's `.nearfield.toml` restricts what is done with its
-documents, and with no others."""
+"""Settings by workspace folder: a folder's `.nearfield.toml` restricts its own documents only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings' keys as data: every leaf of the schema with its type, default and meaning.
+"""The settings' keys as data: every leaf of the schema with its type, default, meaning and rule.
 
 A key is a tuple of names, `("completion", "deadline_ms")`; the name of a provider, a role or an
 option stands where the schema has a dict. `find` answers what a key is, so that checking, merging,
@@ -7,19 +7,17 @@ restricting and documenting all read the schema instead of repeating it.
 
 from __future__ import annotations
 
-import ast
 import difflib
-import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
-from msgspec import NODEFAULT
+from msgspec import NODEFAULT, Meta
 
 from nearfield.config import schema
+from nearfield.config.restrict import Rule, user_only
 
 Key = tuple[str, ...]
 ANY_NAME = "NAME"
@@ -28,14 +26,15 @@ ANY_NAME = "NAME"
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One setting. `pattern` is its key with `NAME` for names of the user's choice; `default` is
-    `msgspec.NODEFAULT` where the schema has none and None for an entry of a dict; `doc` is the
-    schema's docstring, on one line."""
+    """One setting. `pattern` is its key with `NAME` for names of the user's choice; `type` has no
+    metadata but bounds; `default` is `msgspec.NODEFAULT` where the schema has none and None for an
+    entry of a dict; `doc` is its description; `rule` says what a workspace may do to it."""
 
     pattern: Key
     type: Any
     default: Any
     doc: str
+    rule: Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,98 +54,78 @@ class UnknownKeyError(LookupError):
         self._known = known
 
     def close(self) -> str:
-        """The nearest name that the schema has there, or ""."""
+        """Return the nearest name that the schema has there, or ""."""
         return nearest(self._name, self._known)
 
 
 def dotted(key: Key) -> str:
-    """The key as users write it: `completion.deadline_ms`."""
+    """Return the key as users write it: `completion.deadline_ms`."""
     return ".".join(key)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name that `name` was probably meant to be, or ""."""
+    """Return the known name that `name` was probably meant to be, or ""."""
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return found[0] if found else ""
 
 
 def find(key: Key) -> Leaf | Table:
-    """What the schema has at `key`. Raises `UnknownKeyError`."""
-    return _find(schema.Config, key, (), "")
+    """Return what the schema has at `key`. Raises `UnknownKeyError`."""
+    return _find(Leaf((), schema.Config, None, "", user_only), key)
 
 
-def _find(kind: Any, key: Key, walked: Key, doc: str) -> Leaf | Table:
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        fields = _fields(kind)
+def _find(at: Leaf, key: Key) -> Leaf | Table:
+    """Walk on from `at`, whose type may be a table, by the names of `key`."""
+    if _is_struct(at.type):
+        fields = field_leaves(at.type)
         if not key:
-            return Table(walked, tuple(fields))
-        field = fields.get(key[0])
-        if field is None:
+            return Table(at.pattern, tuple(fields))
+        if key[0] not in fields:
             raise UnknownKeyError(key[0], fields)
-        pattern, doc = (*walked, field.name), docs(kind).get(field.name, "")
-        if _is_table(field.type):
-            return _find(field.type, key[1:], pattern, doc)
-        if len(key) > 1:
-            raise UnknownKeyError(key[1])
-        return Leaf(pattern, field.type, _default(field), doc)
-    value = get_args(kind)[1]
-    if not key:
-        return Table(walked, None)
-    pattern = (*walked, ANY_NAME)
-    if _is_table(value):
-        return _find(value, key[1:], pattern, doc)
-    if len(key) > 1:
-        raise UnknownKeyError(key[1])
-    return Leaf(pattern, value, None, doc)
+        field = fields[key[0]]
+        pattern, doc = (*at.pattern, key[0]), field.doc
+        return _find(Leaf(pattern, field.type, field.default, doc, field.rule), key[1:])
+    if get_origin(at.type) is dict:
+        if not key:
+            return Table(at.pattern, None)
+        entry = Leaf((*at.pattern, ANY_NAME), get_args(at.type)[1], None, at.doc, at.rule)
+        return _find(entry, key[1:])
+    if key:
+        raise UnknownKeyError(key[0])
+    return at
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 @cache
-def _fields(struct: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
-    return {field.name: field for field in msgspec.structs.fields(struct)}
+def field_leaves(struct: type[msgspec.Struct]) -> dict[str, Leaf]:
+    """Return the fields of a struct of the schema by name, each with a pattern of itself alone."""
+    found: dict[str, Leaf] = {}
+    for field in msgspec.structs.fields(struct):
+        kind, notes = field.type, ()
+        if get_origin(kind) is Annotated:
+            kind, *notes = get_args(kind)
+        doc, rule = "", user_only
+        for note in notes:
+            if not isinstance(note, Meta):
+                rule = note
+            elif note.description is not None:
+                doc = note.description
+            else:
+                kind = Annotated[kind, note]
+        made = field.default_factory
+        default = field.default if made is NODEFAULT else made()
+        found[field.name] = Leaf((field.name,), kind, default, doc, rule)
+    return found
 
 
-def _is_table(kind: Any) -> bool:
-    is_struct = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-    return is_struct or get_origin(kind) is dict
-
-
-def _default(field: msgspec.structs.FieldInfo) -> Any:
-    if field.default_factory is not NODEFAULT:
-        return field.default_factory()
-    return field.default
-
-
-def leaves() -> Iterator[Leaf]:
-    """Every leaf of the schema in its order, one a pattern."""
-    yield from _leaves(())
-
-
-def _leaves(key: Key) -> Iterator[Leaf]:
+def leaves(key: Key = ()) -> Iterator[Leaf]:
+    """Yield every leaf of the schema below `key` in its order, one a pattern."""
     found = find(key)
     if isinstance(found, Leaf):
         yield found
         return
     for name in found.names if found.names is not None else (ANY_NAME,):
-        yield from _leaves((*key, name))
-
-
-@cache
-def docs(struct: type[msgspec.Struct]) -> dict[str, str]:
-    """The docstring under each field of a schema struct, with its lines joined."""
-    tree = ast.parse(inspect.getsource(schema))
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef) and node.name == struct.__name__:
-            return dict(_field_docs(node.body))
-    return {}
-
-
-def _field_docs(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
-    for field, below in pairwise(body):
-        if (
-            isinstance(field, ast.AnnAssign)
-            and isinstance(field.target, ast.Name)
-            and isinstance(below, ast.Expr)
-            and isinstance(below.value, ast.Constant)
-            and isinstance(below.value.value, str)
-        ):
-            yield field.target.id, " ".join(below.value.value.split())
+        yield from leaves((*key, name))

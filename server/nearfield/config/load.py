@@ -1,17 +1,17 @@
-"""Puts the settings together from where they come, and says what was wrong with them.
+"""Merging of the settings' sources, and a report of what was wrong with them.
 
     defaults < user's config.toml < environment < the editor's settings, then a workspace's
     .nearfield.toml, which may only restrict (`restrict`)
 
-`load` never raises and never refuses to start: what cannot be used is left out, one `Problem` each,
-and the value of the next source below is used instead (promise 6).
+Loading never raises and never refuses to start: what cannot be used is left out, one
+`SettingsProblem` each, and the value of the next source below is used instead (promise 6).
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,46 +32,61 @@ from nearfield.config.keys import (
     nearest,
 )
 from nearfield.config.paths import user_config_file, workspace_config_file
-from nearfield.config.problem import Problem
-from nearfield.config.restrict import Refused, rule_for
-from nearfield.config.schema import Config
+from nearfield.config.restrict import Refusal
+from nearfield.config.schema import EMBEDDED, ROLES, Config
+from nearfield.files.links import real_inside
 from nearfield.files.read import UnreadableFile, read_regular
 from nearfield.files.toml import UnusableToml, parse_toml
 
-__all__ = ["EDITOR", "ROLES", "Loaded", "Problem", "load"]
-
 EDITOR = "the editor's settings"
 DEFAULT = "default"
-ROLES = ("complete", "edit", "fast", "code", "large", "review", "embed")
-EMBEDDED = "embedded"
 
 # A settings file is a page or two; a larger one is a mistake or an attack, and is not parsed.
 MAX_USER_BYTES = 1_000_000
 # A repository's costs at most 50 ms and 10 MB, whatever it holds; tests/unit/config/test_bounds.py.
 MAX_WORKSPACE_BYTES = 16_384
-LONGEST_KEY = 100
-"""Characters of a key that a problem names."""
+MAX_KEY_CHARS = 100
+"""Of a key that a problem names."""
 # What editors put beside the settings into `initializationOptions`; none of it is a setting.
 NOT_SETTINGS = frozenset({"client_capabilities", "editor_info", "editor_plugin_info", "trace"})
 
 
 @dataclass(frozen=True, slots=True)
+class SettingsProblem:
+    """One setting, or one file, that could not be used as it is.
+
+    `source` says where it was found (a file's path, a variable's name, "the editor"), `key` which
+    setting (dotted; "" for a whole file), `wrong` what is wrong with it, `used` what is in force
+    instead. None of them holds a value that could be a secret.
+    """
+
+    source: str
+    key: str
+    wrong: str
+    used: str
+
+    def __str__(self) -> str:
+        place = f"{self.source}: {self.key}" if self.key else self.source
+        return f"{place}: {self.wrong}; {self.used}."
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """The settings in force. `problems` has one entry for each thing that could not be used;
-    `sources` says for each key that is not at its default where its value comes from."""
+    `sources` the source of each key that is not at its default."""
 
     config: Config
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[SettingsProblem, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(slots=True)
 class _Merge:
-    """The values so far, the sources they come from, and what was found wrong on the way."""
+    """The values so far, their sources, and what was found wrong on the way."""
 
-    values: dict[Key, Any]
-    sources: dict[Key, str]
-    findings: list[Finding]
+    values: dict[Key, Any] = field(default_factory=dict[Key, Any])
+    sources: dict[Key, str] = field(default_factory=dict[Key, str])
+    findings: list[Finding] = field(default_factory=list[Finding])
 
     def add(self, checked: Checked) -> None:
         """Let a higher source override what is there."""
@@ -79,19 +94,60 @@ class _Merge:
         self.sources |= checked.places
         self.findings += checked.findings
 
-    def restrict(self, checked: Checked, source: str) -> None:
-        """Apply what a workspace wishes where it restricts, and refuse the rest."""
-        self.findings += checked.findings
+    def restricted(self, checked: Checked) -> _Merge:
+        """Return a copy that a workspace's wishes have restricted; the other wishes are refused."""
+        found = _Merge(dict(self.values), dict(self.sources), self.findings + checked.findings)
         for key, wish in checked.values.items():
             leaf = find(key)
-            now = self.values.get(key, leaf.default if isinstance(leaf, Leaf) else None)
-            result = rule_for(leaf.pattern)(now, wish)
-            if isinstance(result, Refused):
-                self.findings.append(Finding(source, key, result.why))
+            if not isinstance(leaf, Leaf):
+                continue
+            now = found.values.get(key, leaf.default)
+            result = leaf.rule(now, wish)
+            if isinstance(result, Refusal):
+                found.findings.append(Finding(checked.places[key], key, result.why))
                 result = now if result.instead is None else result.instead
             if result != now:
-                self.values[key] = result
-                self.sources[key] = source
+                found.values[key] = result
+                found.sources[key] = checked.places[key]
+        return found
+
+    def loaded(self) -> Loaded:
+        """Return the settings, without providers and roles that cannot be built."""
+        self._drop_providers_without_kind()
+        self._check_roles()
+        table: dict[str, Any] = {}
+        for key, value in self.values.items():
+            _put_nested(table, key, value)
+        config = msgspec.convert(table, Config)
+        problems = tuple(_problem(finding, config) for finding in self.findings)
+        return Loaded(config, problems, {dotted(key): self.sources[key] for key in self.values})
+
+    def _drop_providers_without_kind(self) -> None:
+        """Leave out, whole, each provider whose kind is unknown: it cannot be built."""
+        named = {key[1]: self.sources[key] for key in self.values if key[0] == "providers"}
+        for name, source in named.items():
+            if ("providers", name, "kind") not in self.values:
+                wrong = "this provider has no usable kind"
+                self.findings.append(Finding(source, ("providers", name), wrong))
+                for key in [key for key in self.values if key[:2] == ("providers", name)]:
+                    del self.values[key]
+
+    def _check_roles(self) -> None:
+        """Leave out roles that do not exist, and providers in them that do not."""
+        known = {EMBEDDED, *(key[1] for key in self.values if key[0] == "providers")}
+        for key in [key for key in self.values if key[:2] == ("routing", "roles")]:
+            source = self.sources[key]
+            if key[2] not in ROLES:
+                close = nearest(key[2], ROLES)
+                meant = f', did you mean "{close}"?' if close else ""
+                self.findings.append(Finding(source, key, f"there is no such role{meant}"))
+                del self.values[key]
+                continue
+            missing = [entry for entry in self.values[key] if entry.partition("/")[0] not in known]
+            for entry in missing:
+                self.findings.append(Finding(source, key, f'there is no provider "{entry}"'))
+            if missing:
+                self.values[key] = [entry for entry in self.values[key] if entry not in missing]
 
 
 def load(
@@ -99,36 +155,49 @@ def load(
     client: object = None,
     environ: Mapping[str, str] | None = None,
 ) -> Loaded:
-    """The settings for `workspace` (a folder, None without one) and what `client`, the editor,
-    sent: a table, or None. `environ` defaults to the process's. Reads at most two small files;
-    never raises."""
-    environ = os.environ if environ is None else environ
-    merge = _Merge({}, {}, [])
+    """Return the settings for `workspace` (a folder, None without one). `client` is the table that
+    the editor sent, or None; `environ` defaults to the process's. Reads at most two small files."""
+    merge = _merged(client, os.environ if environ is None else environ)
+    return (merge if workspace is None else _in_folder(merge, workspace)).loaded()
+
+
+def load_folders(folders: Sequence[str], client: object) -> tuple[Loaded, dict[str, Loaded]]:
+    """Return the user's settings, and those of each workspace folder; the user's are read once."""
+    merge = _merged(client, os.environ)
+    # Each folder's is a copy, and so has to be made before the user's drops what cannot be built.
+    found = {folder: _in_folder(merge, Path(folder)).loaded() for folder in folders}
+    return merge.loaded(), found
+
+
+def _merged(client: object, environ: Mapping[str, str]) -> _Merge:
+    """Return the merge of every source but a workspace's."""
+    merge = _Merge()
     merge.add(environment.implied(environ))
-    user_file = user_config_file(environ)
-    merge.add(_read_file(user_file, MAX_USER_BYTES))
+    merge.add(_read_file(user_config_file(environ), MAX_USER_BYTES))
     merge.add(environment.read(environ))
-    merge.add(_from_client(client))
-    if workspace is not None:
-        workspace_file = workspace_config_file(workspace)
-        said = _read_file(workspace_file, MAX_WORKSPACE_BYTES, inside=workspace)
-        merge.restrict(said, str(workspace_file))
-    _drop_providers_without_kind(merge)
-    _check_roles(merge)
-    config = msgspec.convert(_nested(merge.values), Config)
-    problems = tuple(_problem(finding, config) for finding in merge.findings)
-    return Loaded(config, problems, {dotted(key): merge.sources[key] for key in merge.values})
+    if isinstance(client, Mapping):
+        try:
+            merge.add(check_table(_client_table(client), EDITOR))
+        except RecursionError:
+            merge.findings.append(Finding(EDITOR, (), "they are nested too deeply"))
+    elif client is not None:
+        merge.findings.append(Finding(EDITOR, (), "they are not a table"))
+    return merge
+
+
+def _in_folder(merge: _Merge, folder: Path) -> _Merge:
+    said = _read_file(workspace_config_file(folder), MAX_WORKSPACE_BYTES, inside=folder)
+    return merge.restricted(said)
 
 
 def _read_file(path: Path, max_bytes: int, inside: Path | None = None) -> Checked:
-    """What a settings file says; an absent one says nothing. `inside` is the folder that it must
+    """Return the settings of a file; an absent one has none. `inside` is the folder that it must
     not lead out of by links."""
     source = str(path)
     try:
-        if inside is not None and not _stays(path, inside):
+        if inside is not None and _leads_out(path, inside):
             return Checked(findings=[Finding(source, (), "it is a link that leads elsewhere")])
-        content = read_regular(path, max_bytes)
-        return check_table(parse_toml(content), source)
+        return check_table(parse_toml(read_regular(path, max_bytes)), source)
     except FileNotFoundError:
         return Checked()
     except UnreadableFile as error:
@@ -138,28 +207,15 @@ def _read_file(path: Path, max_bytes: int, inside: Path | None = None) -> Checke
         return Checked(findings=[Finding(source, (), error.message)])
 
 
-def _stays(path: Path, folder: Path) -> bool:
-    """Return whether `path`, links followed, is below `folder`."""
+def _leads_out(path: Path, folder: Path) -> bool:
     try:
-        return path.resolve().is_relative_to(folder.resolve())
-    except (OSError, ValueError, RuntimeError):
-        return True  # reading it says what is wrong
-
-
-def _from_client(client: object) -> Checked:
-    """What the editor says."""
-    if client is None:
-        return Checked()
-    if not isinstance(client, Mapping):
-        return Checked(findings=[Finding(EDITOR, (), "they are not a table")])
-    try:
-        return check_table(_client_table(client), EDITOR)
-    except RecursionError:
-        return Checked(findings=[Finding(EDITOR, (), "they are nested too deeply")])
+        return real_inside(path, folder) is None
+    except (OSError, ValueError):
+        return False  # reading it says what is wrong
 
 
 def _client_table(client: Mapping[str, Any], key: Key = ()) -> dict[str, Any]:
-    """The editor's settings in the schema's spelling: `nearfield.` taken off, dotted keys
+    """Return the editor's settings in the schema's spelling: `nearfield.` taken off, dotted keys
     unfolded, `deadlineMs` read as `deadline_ms`, null (an editor's "not set") left out. Names of
     the user's choice stay as they are."""
     inner = client.get("nearfield")
@@ -169,7 +225,7 @@ def _client_table(client: Mapping[str, Any], key: Key = ()) -> dict[str, Any]:
     for name, value in client.items():
         here = key
         for part in str(name).removeprefix("nearfield.").split("."):
-            here = (*here, _snake(part) if _is_ours(here) else part)
+            here = (*here, _snake_case(part) if _is_ours(here) else part)
         if value is None or here[0] in NOT_SETTINGS:
             continue
         plain = _client_table(value, here) if isinstance(value, Mapping) else value
@@ -186,7 +242,7 @@ def _is_ours(key: Key) -> bool:
     return isinstance(found, Table) and found.names is not None
 
 
-def _snake(name: str) -> str:
+def _snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda m: f"_{m[1].lower()}", name)
 
 
@@ -203,64 +259,21 @@ def _put_nested(table: dict[str, Any], key: Key, value: Any) -> None:
         table[key[-1]] = value
 
 
-def _drop_providers_without_kind(merge: _Merge) -> None:
-    """A provider whose kind is unknown cannot be built; say so and leave it out whole."""
-    named = {key[1]: merge.sources[key] for key in merge.values if key[0] == "providers"}
-    for name, source in named.items():
-        if ("providers", name, "kind") not in merge.values:
-            wrong = "this provider has no usable kind"
-            merge.findings.append(Finding(source, ("providers", name), wrong))
-            for key in [key for key in merge.values if key[:2] == ("providers", name)]:
-                del merge.values[key]
-
-
-def _check_roles(merge: _Merge) -> None:
-    """Say which roles, and which providers in them, do not exist; leave those out."""
-    known = {EMBEDDED, *(key[1] for key in merge.values if key[0] == "providers")}
-    for key in [key for key in merge.values if key[:2] == ("routing", "roles")]:
-        source = merge.sources[key]
-        if key[2] not in ROLES:
-            close = nearest(key[2], ROLES)
-            meant = f', did you mean "{close}"?' if close else ""
-            merge.findings.append(Finding(source, key, f"there is no such role{meant}"))
-            del merge.values[key]
-            continue
-        missing = [entry for entry in merge.values[key] if entry.partition("/")[0] not in known]
-        for entry in missing:
-            wrong = f'there is no provider "{entry}"'
-            merge.findings.append(Finding(source, key, wrong))
-        if missing:
-            merge.values[key] = [entry for entry in merge.values[key] if entry not in missing]
-
-
-def _nested(values: Mapping[Key, Any]) -> dict[str, Any]:
-    table: dict[str, Any] = {}
-    for key, value in values.items():
-        _put_nested(table, key, value)
-    return table
-
-
-def _problem(finding: Finding, config: Config) -> Problem:
+def _problem(finding: Finding, config: Config) -> SettingsProblem:
     key = dotted(finding.key)
-    shown = key if len(key) <= LONGEST_KEY else f"{key[:LONGEST_KEY]}…"
-    return Problem(finding.source, shown, finding.wrong, _used(finding.key, config))
-
-
-def _used(key: Key, config: Config) -> str:
-    """What is in force for a key that could not be used as it was given."""
-    if not key:
-        return "it is ignored"
+    shown = key if len(key) <= MAX_KEY_CHARS else f"{key[:MAX_KEY_CHARS]}…"
+    used = "it is ignored"
     try:
-        leaf = find(key)
+        leaf = find(finding.key)
     except UnknownKeyError:
-        return "it is ignored"
-    if not isinstance(leaf, Leaf) or ANY_NAME in leaf.pattern:
-        return "it is ignored"
-    return f"using {show(value_of(config, key))}"
+        leaf = None
+    if isinstance(leaf, Leaf) and ANY_NAME not in leaf.pattern:
+        used = f"using {show(value_of(config, finding.key))}"
+    return SettingsProblem(finding.source, shown, finding.wrong, used)
 
 
 def value_of(config: Config, key: Key) -> Any:
-    """The value in force at a key without names of the user's choice."""
+    """Return the value in force at a key without names of the user's choice."""
     value: Any = config
     for name in key:
         value = value[name] if isinstance(value, dict) else getattr(value, name)
@@ -268,25 +281,19 @@ def value_of(config: Config, key: Key) -> Any:
 
 
 def show(value: Any) -> str:
-    """A setting's value as TOML would have it."""
+    """Return a setting's value as TOML has it."""
     return msgspec.json.encode(value).decode()
 
 
 def effective(config: Config) -> dict[Key, Any]:
-    """Every key that has a value, with the value in force, in the schema's order."""
+    """Return every key that has a value, with the value in force, in the schema's order."""
     result: dict[Key, Any] = {}
     for leaf in leaves():
-        for key in _named(config, leaf.pattern):
-            result[key] = value_of(config, key)
+        keys: list[Key] = [()]
+        for part in leaf.pattern:
+            if part == ANY_NAME:
+                keys = [(*key, str(name)) for key in keys for name in value_of(config, key)]
+            else:
+                keys = [(*key, part) for key in keys]
+        result |= {key: value_of(config, key) for key in keys}
     return result
-
-
-def _named(config: Config, pattern: Key) -> list[Key]:
-    """The keys that a pattern stands for in `config`."""
-    found: list[Key] = [()]
-    for part in pattern:
-        if part == ANY_NAME:
-            found = [(*key, str(name)) for key in found for name in value_of(config, key)]
-        else:
-            found = [(*key, part) for key in found]
-    return found

@@ -1,1 +1,1 @@
-"""What a model is shown: slices of the document at hand."""
+"""The part of a document that a model sees."""

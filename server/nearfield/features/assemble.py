@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from nearfield.config.schema import Config, ProviderSettings
+from nearfield.config.schema import EMBEDDED, Config, ProviderSettings
 from nearfield.errors import CatalogError, ConfigError, EngineMissing, NearfieldError, ProviderError
 from nearfield.network.setting import environ_of
 from nearfield.providers.absent import Absent
-from nearfield.routing.router import EMBEDDED, STAND_INS, variants
+from nearfield.routing.router import STAND_INS, variants
 from nearfield.types import EditForm
 
 if TYPE_CHECKING:

@@ -6,14 +6,13 @@ kept until its text is edited, or until the client sends other diagnostics for t
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from nearfield.features.documents import Documents, PerDocument
 from nearfield.features.spans import moved
 from nearfield.types import Edit, Span
 
-MAX_DOCUMENTS = 64
 OWN_SOURCE = "nearfield review"
 """The source of the diagnostics that this server publishes."""
 
@@ -33,8 +32,8 @@ class Diagnostic:
 class DiagnosticStore:
     """The known diagnostics by document, for one event loop."""
 
-    def __init__(self) -> None:
-        self._known: OrderedDict[str, tuple[Diagnostic, ...]] = OrderedDict()
+    def __init__(self, documents: Documents) -> None:
+        self._known = PerDocument[tuple[Diagnostic, ...]](documents)
 
     def tell(self, uri: str, within: Span, found: Iterable[Diagnostic]) -> None:
         """Replace the diagnostics of `uri` that touch `within` by `found`."""
@@ -43,22 +42,16 @@ class DiagnosticStore:
             for one in self.at(uri)
             if one.span.start > within.end or within.start > one.span.end
         ]
-        self._known[uri] = (*kept, *found)
-        self._known.move_to_end(uri)
-        while len(self._known) > MAX_DOCUMENTS:
-            self._known.popitem(last=False)
+        self._known.set(uri, (*kept, *found))
 
     def at(self, uri: str) -> tuple[Diagnostic, ...]:
         """Return the known diagnostics of `uri`."""
-        return self._known.get(uri, ())
+        return self._known.get(uri) or ()
 
     def changed(self, uri: str, edits: Iterable[Edit]) -> None:
         """Move the diagnostics of `uri` with `edits`; drop those whose text was edited."""
         if known := self._known.get(uri):
             edits = tuple(edits)
             places = [(one, moved(one.span, edits)) for one in known]
-            self._known[uri] = tuple(replace(one, span=at) for one, at in places if at is not None)
-
-    def closed(self, uri: str) -> None:
-        """Drop the diagnostics of a closed document."""
-        self._known.pop(uri, None)
+            followed = (replace(one, span=at) for one, at in places if at is not None)
+            self._known.set(uri, tuple(followed))

@@ -9,13 +9,16 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 from nearfield.context.slice import Window
 from nearfield.features.completion.sent_prompt import SentPrompt
 from nearfield.syntax.differences import changed_span
 from nearfield.types import Edit, Situation, Snapshot, Span
+
+T = TypeVar("T")
 
 MAX_DOCUMENTS = 256
 """More than an editor keeps open; a frontend that never calls `closed` cannot fill the memory."""
@@ -33,11 +36,14 @@ class Document:
     not at the cursor. `accepted` says that the last edit inserted a suggestion. `prompts` are those
     that providers were sent, the last one last. `window` is what the last slice showed (see
     context/slice.py). `asked_at` is when the last request came, on the monotonic clock, `gap` the
-    seconds between it and the one before.
+    seconds between it and the one before. `focus` is where the last edit ended or the last request
+    was. `states` is what features keep for the document (`PerDocument`).
     """
 
     snapshot: Snapshot
     cursor: int | None = None
+    focus: int | None = None
+    states: dict[Any, Any] = field(default_factory=dict[Any, Any])
     touched: Span | None = None
     new_line: bool = False
     elsewhere: bool = False
@@ -52,6 +58,7 @@ class Document:
         after the one before."""
         self.snapshot = snapshot
         for edit in edits:
+            self.focus = edit.span.start + len(edit.text)
             self._follow(edit)
             for sent in self.prompts:
                 sent.follow(edit)
@@ -62,7 +69,8 @@ class Document:
         found = self._situation(offset)
         now = time.monotonic()
         self.gap, self.asked_at = now - self.asked_at, now
-        self.cursor, self.touched = offset, Span(offset, offset)
+        self.cursor = self.focus = offset
+        self.touched = Span(offset, offset)
         self.new_line = self.elsewhere = self.accepted = False
         return found
 
@@ -121,14 +129,18 @@ def _moved(span: Span, by: int) -> Span:
 
 
 class Documents:
-    """The documents that the frontend has opened, and those that only a request has named."""
+    """The store of open documents: those that the client has opened, and those that only a request
+    has shown. Features follow it by their hooks and keep their own state in `PerDocument`."""
 
     def __init__(self, kept: int = MAX_DOCUMENTS) -> None:
         self._kept = kept
         self._documents: OrderedDict[str, Document] = OrderedDict()
 
+    def __iter__(self) -> Iterator[Document]:
+        return iter(tuple(self._documents.values()))
+
     def get(self, uri: str) -> Document | None:
-        """Return the document of `uri`, None if it is not known."""
+        """Return the document, None if it is not open."""
         return self._documents.get(uri)
 
     def opened(self, snapshot: Snapshot) -> Document:
@@ -172,6 +184,33 @@ class Documents:
     def recent(self, count: int) -> list[Document]:
         """Return the documents that were opened or named by a request last, the last one first."""
         return list(self._documents.values())[: -count - 1 : -1]
+
+
+class PerDocument(Generic[T]):
+    """One feature's state of type `T` for each open document. It is dropped with the document, and
+    when the document is opened again."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+
+    def get(self, uri: str) -> T | None:
+        """Return the state of a document, None if it has none."""
+        document = self._documents.get(uri)
+        return document.states.get(self) if document is not None else None
+
+    def set(self, uri: str, state: T) -> None:
+        """Keep `state` for a document; no-op for one that is not open."""
+        if (document := self._documents.get(uri)) is not None:
+            document.states[self] = state
+
+    def drop(self, uri: str) -> None:
+        """Drop the state of a document."""
+        if (document := self._documents.get(uri)) is not None:
+            document.states.pop(self, None)
+
+    def values(self) -> list[T]:
+        """Return the states of all documents."""
+        return [one.states[self] for one in self._documents if self in one.states]
 
 
 def is_older(snapshot: Snapshot, than: Snapshot) -> bool:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TypeVar
 
 from nearfield.config.folders import FolderConfigs
+from nearfield.features.documents import Document
 from nearfield.routing.router import Router
 from nearfield.tasks import describe
 from nearfield.types import Edit, Snapshot
@@ -45,8 +46,12 @@ class Feature:
     def closed(self, uri: str) -> None:
         """Drop what is held for a document."""
 
-    def pause(self, is_paused: bool) -> None:
-        """Stop asking models, or go on."""
+    def idle(self, document: Document) -> None:
+        """Plan work for when the user does nothing more, after a change of `document` or a request
+        for it; called only while `Activity` allows such work."""
+
+    def activity_changed(self) -> None:
+        """Stop what `Activity` does not allow any longer, or resume."""
 
     def configure(self, config: FolderConfigs, router: Router | None) -> None:
         """Apply settings and providers from now on; without a router no model can be asked."""
@@ -76,9 +81,13 @@ class Features:
         """Call `Feature.closed` of each."""
         self._each("closed", lambda feature: feature.closed(uri))
 
-    def pause(self, is_paused: bool) -> None:
-        """Call `Feature.pause` of each."""
-        self._each("pause", lambda feature: feature.pause(is_paused))
+    def idle(self, document: Document) -> None:
+        """Call `Feature.idle` of each."""
+        self._each("idle", lambda feature: feature.idle(document))
+
+    def activity_changed(self) -> None:
+        """Call `Feature.activity_changed` of each."""
+        self._each("activity_changed", lambda feature: feature.activity_changed())
 
     def configure(self, config: FolderConfigs, router: Router | None) -> None:
         """Call `Feature.configure` of each."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from nearfield.errors import NearfieldError
+from nearfield.features.idle import Activity
 from nearfield.features.status import State, Status, StatusBoard
 from nearfield.providers.base import Provider
 from nearfield.routing.router import RoleStatus, Router
@@ -33,14 +34,16 @@ NOTHING = (
 class HealthWatch:
     """`on_ready` is called when completions become possible."""
 
-    def __init__(self, board: StatusBoard, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, board: StatusBoard, activity: Activity, on_ready: Callable[[], None]
+    ) -> None:
         self._board = board
+        self._activity = activity
         self._on_ready = on_ready
         self._router: Router | None = None
         self._workspace = ""
         self._ill: dict[str, str] = {}
         self._stumbled = False
-        self._paused = False
         self._notes: Sequence[str] = ()
         self._trouble: NearfieldError | None = None
         self._poked = asyncio.Event()
@@ -50,11 +53,6 @@ class HealthWatch:
         say."""
         self._router, self._notes, self._trouble = router, notes, None
         self._workspace, self._ill = workspace, {}
-        self._poked.set()
-
-    def pause(self, paused: bool) -> None:
-        """The user has paused or resumed."""
-        self._paused = paused
         self._poked.set()
 
     def poke(self) -> None:
@@ -100,7 +98,7 @@ class HealthWatch:
 
     async def _look(self) -> Status:
         router = self._router
-        if self._paused:
+        if self._activity.is_paused:
             return Status(State.PAUSED, roles=await self.roles())
         if router is None:
             return Status(State.STARTING)

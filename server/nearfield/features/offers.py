@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from nearfield.listeners import Listeners
-from nearfield.routing.request_context import Decision, Offer, Task
+from nearfield.routing.consent import Consent
+from nearfield.routing.request_context import Offer, Task
 
 MOST_OPEN = 32
 """Offers that nobody answers are forgotten, the oldest first."""
@@ -45,10 +46,10 @@ class Offers:
                 del self._open[next(iter(self._open))]
             self._listeners.tell(offer)
 
-    def answered(self, offer_id: str, decision: Decision) -> Offer | None:
+    def answered(self, offer_id: str, decision: Consent) -> Offer | None:
         """The user has said `decision`; the offer, or None when there is none open of that id."""
         offer = self._open.pop(offer_id, None)
-        if offer is not None and decision is Decision.ONCE:
+        if offer is not None and decision is Consent.ONCE:
             self._accepted[_place(offer)] = offer.provider
             self._told.discard((_place(offer), offer.provider))
         return offer

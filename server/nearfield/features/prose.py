@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["code_block", "code_span", "prose", "words"]
 
 MAX_CHARS = 8_000
-"""Nobody reads more in a hover. The parser takes about 20 ms for it."""
+"""Enough for a hover. The parser takes about 20 ms for it."""
 MAX_DEPTH = 12
 """Of lists and quotes, and of emphasis."""
 

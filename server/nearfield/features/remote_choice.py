@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.errors import NotPermitted
-from nearfield.routing.request_context import Ask, Consent, Decision, RequestContext, Task
+from nearfield.routing.consent import Consent
+from nearfield.routing.request_context import AskUser, RequestContext, Task
 from nearfield.routing.router import Router
-from nearfield.routing.tasks import ROLES
+from nearfield.routing.tasks import usual_role
 from nearfield.types import ChatRequest
 
 __all__ = ["RemoteChoice", "chat_model", "clouds"]
@@ -24,7 +25,7 @@ class RemoteChoice:
     nobody can be asked."""
 
     provider: str
-    ask: Ask | None = None
+    ask: AskUser | None = None
 
     async def accepted(
         self, router: Router, request: ChatRequest, errand: RequestContext
@@ -39,14 +40,14 @@ class RemoteChoice:
         decision = await self.ask(offer) if self.ask else None
         if decision is not None:
             await router.answer(offer, decision)
-        if decision is None or decision is Decision.NEVER:
+        if decision is None or decision is Consent.NEVER:
             raise NotPermitted("Nothing was sent.", "Allow it to have this done elsewhere.")
         return (self.provider,)
 
 
 def chat_model(router: Router | None, configs: FolderConfigs, task: Task) -> str:
     """Return the model that would be asked first for `task`, "" if there is none."""
-    role = configs.user.routing.tasks.get(task) or ROLES[task]
+    role = usual_role(configs.user, task)
     candidates = router.candidates(role) if router else ()
     return next((one.model for one in candidates if one.capabilities.chat), "")
 
@@ -58,7 +59,7 @@ async def clouds(
     the one that is asked anyway; touches the disk only where there may be one."""
     if router is None or configs.of(workspace).routing.strategy == "local_only":
         return ()
-    role = configs.user.routing.tasks.get(task) or ROLES[task]
+    role = usual_role(configs.user, task)
     names = await router.offerable(role, RequestContext(task=task, workspace=workspace))
     first = {one.name for one in router.candidates(role, workspace)[:1]}
     return tuple((name, router.provider(name).model) for name in names if name not in first)

@@ -15,25 +15,27 @@ from functools import partial
 from typing import Protocol, runtime_checkable
 
 from nearfield.config.folders import FolderConfigs
+from nearfield.config.paths import data_dir
 from nearfield.config.schema import Config
 from nearfield.features import assemble
 from nearfield.features.code_actions.perform import Actions
 from nearfield.features.completion.acceptance import Acceptance, Taken
 from nearfield.features.completion.completer import Completer
-from nearfield.features.completion.prefill import Prefill
-from nearfield.features.completion.prompt_cache import DOCUMENTS as WARM_DOCUMENTS
+from nearfield.features.completion.prefill import PREFILL, Prefill
 from nearfield.features.completion.prompt_cache import FOLDER as PROMPTS
 from nearfield.features.completion.prompt_cache import PromptCache
+from nearfield.features.completion.question import Questions
+from nearfield.features.cursor import DocumentTrees
 from nearfield.features.documents import Documents
 from nearfield.features.feature import DocumentChange, Features, isolated
 from nearfield.features.health import HealthWatch
 from nearfield.features.hover.explainer import Explainer
+from nearfield.features.idle import Activity, IdleScheduler, on_battery
 from nearfield.features.metrics.recorder import Recorder
 from nearfield.features.metrics.store import RecordStore
 from nearfield.features.next_edit.edits import NextEdits
 from nearfield.features.next_edit.inline import suggestion_for
 from nearfield.features.offers import Offers
-from nearfield.features.power import on_battery
 from nearfield.features.reasons import last_completion
 from nearfield.features.remote_choice import clouds
 from nearfield.features.review.reviewer import Reviewer
@@ -41,8 +43,8 @@ from nearfield.features.status import State, Status, StatusBoard
 from nearfield.features.trace import TraceLog
 from nearfield.features.workspace_context.knowledge import Knowledge
 from nearfield.providers.base import Provider
-from nearfield.routing.ledger import Said, data_dir
-from nearfield.routing.request_context import Decision, Task
+from nearfield.routing.consent import Consent, ConsentRecord
+from nearfield.routing.request_context import Task
 from nearfield.routing.router import RoleStatus, Router, built
 from nearfield.tasks import run_task, stop_task
 from nearfield.types import (
@@ -67,9 +69,6 @@ REST_CHECK_SECONDS = 30.0
 KEPT_FOR_LAST = 100
 """How far back the last completion is looked for, among hovers and what was given up."""
 
-KEEP_SECONDS = 10.0
-"""After so long without a keystroke or a request the user thinks, reads, or is gone."""
-
 
 class Service:
     """See the module's docstring.
@@ -82,50 +81,66 @@ class Service:
         self, config: Config | FolderConfigs, providers: Mapping[str, Provider] | None = None
     ) -> None:
         self.configs = FolderConfigs.over(config)
+        self.activity = Activity(self.configs)
         self.traces = TraceLog()
+        self.offers = Offers()
         self.router: Router | None = None
         self.workspace = ""
         """The folder whose consent decides who serves which role, where a session has several."""
         self._given = providers
         self._providers: dict[str, Provider] = {}
-        self._documents = Documents()
-        self._recorder = Recorder(RecordStore())
-        self.acceptance = Acceptance(self._text_of, self._recorder.row_changed)
+        documents = self._documents = Documents()
+        scheduler = self._scheduler = IdleScheduler()
+        trees = self._trees = DocumentTrees()
         self._board = StatusBoard()
-        self._health = HealthWatch(self._board, self._came_ready)
-        self.offers = Offers()
-        self._completer = Completer(
-            self._documents, self.traces, self.acceptance, self._health.outcome, self.offers
+        self._health = HealthWatch(self._board, self.activity, self._came_ready)
+        recorder = Recorder(RecordStore())
+        self.acceptance = Acceptance(self._text_of, recorder.row_changed)
+        self.knowledge = Knowledge(
+            self.configs,
+            documents,
+            trees.cursor,
+            scheduler,
+            self.activity,
+            on_prepared=self._snippets_came,
         )
-        self._paused = False
-        self._is_on_battery = False
-        self._on_battery = on_battery
-        self._prefill = Prefill(self._documents, self._completer)
-        questions = self._completer.questions
-        self.knowledge = Knowledge(self.configs, questions.cursor)
-        self.actions = Actions(self, questions.cursor, self.knowledge)
-        self.knowledge.when_prepared = self._snippets_came
-        self.next_edits = NextEdits(questions.cursor, traces=self.traces)
-        self._completer.next_edit = partial(suggestion_for, self.next_edits)
-        self._completer.recorded = self._recorder.answered
-        questions.snippets = self.knowledge.ready
-        questions.prepare = self.knowledge.prepare
-        self.explainer = Explainer(questions.cursor, self.knowledge, self.offers, self.traces)
-        self.reviewer = Reviewer(questions.cursor, self.offers, self.traces)
-        self._warm = PromptCache(self._documents, data_dir() / PROMPTS)
+        self.next_edits = NextEdits(documents, trees.cursor, scheduler, traces=self.traces)
+        self._completer = Completer(
+            documents,
+            Questions(trees, self.knowledge.ready, self.knowledge.prepare),
+            self.activity,
+            self.traces,
+            self.acceptance,
+            self._health.outcome,
+            self.offers,
+            partial(suggestion_for, self.next_edits),
+            recorder.answered,
+        )
+        self._prefill = Prefill(documents, self._completer, scheduler)
+        self.explainer = Explainer(
+            documents,
+            trees.cursor,
+            self.knowledge,
+            self.offers,
+            self.traces,
+            scheduler,
+            self.activity,
+        )
+        self.reviewer = Reviewer(trees.cursor, self.offers, self.traces, self.activity)
+        self._prompt_cache = PromptCache(documents, data_dir() / PROMPTS, scheduler)
+        self.actions = Actions(self, trees.cursor, self.knowledge)
         # In the order in which they are closed: first what would be lost, last what takes long.
         self.features = Features(
             self._prefill,
             self._completer,
             self.next_edits,
             self.acceptance,
-            self._recorder,
+            recorder,
             self.explainer,
             self.reviewer,
-            self._warm,
+            self._prompt_cache,
             self.knowledge,
         )
-        self._keeping: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
         self._building = asyncio.Lock()
         self._latest = ""
@@ -152,6 +167,7 @@ class Service:
         """Work by `config` from now on. When the settings of providers have changed they are built
         anew; a question that one of the old ones is answering then ends empty."""
         before, self.configs = self.config, FolderConfigs.over(config)
+        self.activity.configs = self.configs
         if self._given is None and _built_from(before) != _built_from(self.config):
             await self._build()
         else:
@@ -161,8 +177,9 @@ class Service:
 
     async def aclose(self) -> None:
         """End every question and background task and free the providers; safe to call twice."""
-        for task in (*self._background, self._keeping):
+        for task in self._background:
             await stop_task(task)
+        await self._scheduler.aclose()
         await self.features.aclose()
         router, self.router = self.router, None
         if router is not None:
@@ -179,18 +196,23 @@ class Service:
         self._set_paused(False)
 
     def _set_paused(self, is_paused: bool) -> None:
-        self._paused = is_paused
-        self._idle_work()
-        self.features.pause(is_paused)
-        self._health.pause(is_paused)
+        self.activity.is_paused = is_paused
+        self._activity_changed()
+        self._health.poke()
+
+    def _activity_changed(self) -> None:
+        if not self.activity.allows_idle_work():
+            self._scheduler.cancel()
+        self.features.activity_changed()
 
     # --- what the user does -----------------------------------------------------------------
 
     def opened(self, snapshot: Snapshot) -> None:
         """A document is there, or is replaced as a whole."""
         self._documents.opened(snapshot)
+        self._scheduler.cancel()
         self.features.opened(snapshot)
-        self._rest(snapshot.uri)
+        self._plan_idle_work(snapshot.uri)
 
     def changed(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
         """`edits`, each counted in the text after the one before, have led to `snapshot`."""
@@ -199,15 +221,16 @@ class Service:
         infer = partial(self.acceptance.infer, snapshot.uri, edits)
         accepted = isolated(self.acceptance, "infer", infer, False)
         self._documents.changed(snapshot, edits, accepted)
+        self._scheduler.cancel()
         self.features.changed(DocumentChange(before, snapshot, edits))
-        self._rest(snapshot.uri)
+        self._plan_idle_work(snapshot.uri)
 
     def closed(self, uri: str) -> None:
         """The document is gone."""
-        document = self._documents.get(uri)
-        if document is not None and document.prompts:
-            run_task(self._warm.keep(document), "keep a prompt")
+        if uri == self._latest:
+            self._scheduler.cancel()
         self.features.closed(uri)
+        self._trees.closed(uri)
         self._documents.closed(uri)
 
     def shown(self, suggestion_id: str) -> None:
@@ -226,21 +249,19 @@ class Service:
 
     async def complete(self, ask: CompletionRequest) -> CompletionAnswer:
         """Answer `ask`: exactly one answer and one trace. Cancelling the caller cancels it."""
-        self._prefill.stop()
+        self._scheduler.cancel(PREFILL)
         completion = self.configs.of(ask.snapshot.root).completion
         self.knowledge.give_way(completion.deadline_ms / 1000)
-        await self._warm.settled()
+        await self._prompt_cache.settled()
         try:
-            return await self._completer.complete(ask, paused=self._paused)
+            return await self._completer.complete(ask)
         finally:
             self.knowledge.give_way()
-            self._rest(ask.snapshot.uri)
-            if not self._is_sparing(ask.snapshot.root):
-                self.explainer.rest(ask.snapshot, ask.offset)
+            self._plan_idle_work(ask.snapshot.uri)
 
     def ready(self, snapshot: Snapshot, offset: int) -> tuple[Suggestion, ...]:
         """What can be suggested at once, for a popup that must not wait; no trace."""
-        return () if self._paused else self._completer.ready(snapshot, offset)
+        return self._completer.ready(snapshot, offset)
 
     # --- how things stand -------------------------------------------------------------------
 
@@ -254,7 +275,7 @@ class Service:
         """The last completion that somebody waited for; None where the reason why it showed nothing
         has gone since."""
         last = last_completion(self.traces.last(KEPT_FOR_LAST))
-        if last is None or (last.reason is Reason.PAUSED and not self._paused):
+        if last is None or (last.reason is Reason.PAUSED and not self.paused):
             return None
         is_ready = self.status.state is State.READY
         return None if last.reason is Reason.NOT_READY and is_ready else last
@@ -281,20 +302,20 @@ class Service:
         self._health.poke()
         return await self._health.roles(workspace)
 
-    async def answer(self, offer_id: str, decision: Decision) -> bool:
+    async def answer(self, offer_id: str, decision: Consent) -> bool:
         """The user has answered an offer; False when there is no open one of that id. After a yes
         the next question may be answered by whoever was offered."""
         offer = self.offers.answered(offer_id, decision)
         if offer is None or self.router is None:
             return False
         await self.router.answer(offer, decision)
-        if decision is not Decision.NEVER:
+        if decision is not Consent.NEVER:
             # What was not good enough, or was not there, is not said again.
             self._completer.cache.forget()
         self._health.poke()
         return True
 
-    async def said(self) -> list[Said]:
+    async def said(self) -> list[ConsentRecord]:
         """Every decision about what may be sent outside this machine. Raises `NotReady` before the
         providers are built, and `LedgerError`."""
         return await built(self.router).said()
@@ -302,7 +323,7 @@ class Service:
     async def clouds(self, task: str, workspace: str | None) -> tuple[tuple[str, str], ...]:
         """The providers outside this machine that the user could have `task` done by, with their
         models; nobody while paused."""
-        router = None if self._paused else self.router
+        router = None if self.paused else self.router
         return await clouds(router, self.configs, Task(task), workspace or "")
 
     async def revoke(self, workspace: str | None, provider: str | None) -> int:
@@ -316,7 +337,7 @@ class Service:
     @property
     def paused(self) -> bool:
         """Whether the user has paused it."""
-        return self._paused
+        return self.activity.is_paused
 
     def subscribe(self, callback: Callable[[Status], None]) -> Callable[[], None]:
         """Call `callback` when the status changes; returns the function that ends it."""
@@ -362,25 +383,12 @@ class Service:
 
     async def _watch_power(self) -> None:
         while True:
-            is_on_battery = await asyncio.to_thread(self._on_battery)
-            if is_on_battery is not self._is_on_battery:
-                self._is_on_battery = is_on_battery
+            is_on_battery = await asyncio.to_thread(on_battery)
+            if is_on_battery is not self.activity.is_on_battery:
+                self.activity.is_on_battery = is_on_battery
                 log.info("on %s power", "battery" if is_on_battery else "mains")
-                self._idle_work()
+                self._activity_changed()
             await asyncio.sleep(REST_CHECK_SECONDS)
-
-    def _is_sparing(self, folder: str | None = None) -> bool:
-        """Return whether nothing is prepared that nobody has asked for: in `folder`, or at all."""
-        return self._is_on_battery and self.configs.of(folder).engine.on_battery == "save"
-
-    def _idle_work(self) -> None:
-        """Let what works while nobody types do so, or not."""
-        if self._paused or self._is_sparing():
-            self._prefill.stop()
-            self.next_edits.stop()
-            self.knowledge.suspend()
-        else:
-            self.knowledge.resume()
 
     async def _let_rest(self) -> None:
         """Give back the memory of models that nobody has asked for a while."""
@@ -391,39 +399,24 @@ class Service:
                 if minutes and isinstance(provider, Resting) and await provider.rest(minutes * 60):
                     log.info("%s rests: its model was unloaded", provider.name)
 
-    def _rest(self, uri: str) -> None:
+    def _plan_idle_work(self, uri: str) -> None:
         self._latest = uri
-        if self._keeping is not None:
-            self._keeping.cancel()
-        self._keeping = run_task(self._keep(uri), "keep a prompt")
         document = self._documents.get(uri)
-        folder = document.snapshot.root if document is not None else None
-        if not (self._paused or self._is_sparing(folder)):
-            self._prefill.rest(uri)
-            if document is not None:
-                self.next_edits.rest(document.snapshot)
-            self.knowledge.rest(uri, document.cursor if document is not None else None)
+        if document is not None and self.activity.allows_idle_work(document.snapshot.root):
+            self.features.idle(document)
 
     def _snippets_came(self, uri: str) -> None:
-        """Other snippets are ready than the model has read: it may read them now."""
+        """Let the model read a prompt whose snippets are other ones than it has read."""
         document = self._documents.get(uri)
-        if uri != self._latest or document is None or self._paused:
+        if uri != self._latest or document is None:
             return
-        if not self._is_sparing(document.snapshot.root):
-            self._prefill.rest(uri)
-
-    async def _keep(self, uri: str) -> None:
-        """When nothing has happened for a while, keep what the model has read of the document."""
-        await asyncio.sleep(KEEP_SECONDS)
-        document = self._documents.get(uri)
-        if document is not None:
-            await self._warm.keep(document)
+        if self.activity.allows_idle_work(document.snapshot.root):
+            self._prefill.idle(document)
 
     def _came_ready(self) -> None:
-        for document in self._documents.recent(WARM_DOCUMENTS):
-            self._warm.begin(document.snapshot.uri)
+        self._prompt_cache.restore_recent()
         if self._latest:
-            self._rest(self._latest)
+            self._plan_idle_work(self._latest)
 
 
 @runtime_checkable

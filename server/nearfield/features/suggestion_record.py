@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Taken(StrEnum):
-    """How far a suggestion got, in increasing order."""
+    """The stages of a suggestion, in increasing order."""
 
     NONE = "none"  # there was no suggestion
     OFFERED = "offered"
@@ -19,7 +19,7 @@ class Taken(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class SuggestionRecord:
-    """One request, answered `at` (seconds since the epoch; 0: not to be stored) after `ms`.
+    """A request, answered `at` (seconds since the epoch; 0: not to be stored) after `ms`.
 
     `reason` says why nothing was shown. `chars` and `lines` are of the first suggestion. `saved`
     counts characters that were accepted instead of typed; `survived` is the share of these that

@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nearfield.config.paths import data_dir
 from nearfield.errors import ConfigError
 from nearfield.files.private import private_folder, write_private
-from nearfield.routing.ledger import data_dir
 
 VARIABLE = "NEARFIELD_HTTP_TOKEN"
 FILE = "http-token"

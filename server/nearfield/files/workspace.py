@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nearfield.files.encoding import TextFile, decode
+from nearfield.files.links import real_inside
 from nearfield.files.open_folder import BY_HANDLE, OpenFolder
 from nearfield.files.read import SAFE_FLAGS, UnreadableFile, read_beginning, read_open, reason
 
@@ -55,13 +56,13 @@ class WorkspaceFiles:
         """
         given = self._relative(path)
         try:
-            real = Path(os.path.realpath(self.root / given))
+            real = real_inside(self.root / given, self.root)
         except (OSError, ValueError) as error:
             # A link that is swapped while it is followed.
             raise UnreadableFile(f"{shown(given)} cannot be followed: {reason(error)}.") from error
-        if not real.is_relative_to(self.root):
+        if real is None:
             raise UnreadableFile(f"{shown(given)} leads out of the workspace by a link.")
-        found = real.relative_to(self.root).as_posix()
+        found = real.as_posix()
         found = "" if found == "." else found
         for one in (given, found):
             self.check(one, given)

@@ -12,6 +12,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from typing import Any
 
+from nearfield.config.schema import ROLES
 from nearfield.errors import NearfieldError
 from nearfield.features.chat.structured import structured
 from nearfield.features.service import Service
@@ -21,7 +22,7 @@ from nearfield.http.answers import ChatForm, CompletionForm, Form, Said, events,
 from nearfield.http.exchange import Event, Exchange, Receive, Send
 from nearfield.http.wire import BadRequest, ChatBody, CompletionBody
 from nearfield.routing.request_context import RequestContext, Task
-from nearfield.routing.router import ROLES, Route, Router, built
+from nearfield.routing.router import Route, Router, built
 from nearfield.tasks import run_task, stop_task
 from nearfield.types import ChatRequest
 

@@ -26,7 +26,8 @@ from nearfield.lsp.session import Session
 if TYPE_CHECKING:
     from nearfield.features.diagnostics import Diagnostic
     from nearfield.lsp.documents import Document
-    from nearfield.routing.request_context import Decision, Offer
+    from nearfield.routing.consent import Consent
+    from nearfield.routing.request_context import Offer
 
 ALLOW_CALL = "nearfield/allowCall"
 OPT_IN = "nearfieldChat"
@@ -101,14 +102,14 @@ class EditorHost:
             for one in service.explainer.problems.at(document.uri)
         ]
 
-    async def ask_user(self, offer: Offer) -> Decision | None:
+    async def ask_user(self, offer: Offer) -> Consent | None:
         """Put to the user what a provider outside this machine would be sent; None: no answer."""
         from nearfield.features.offers import words
-        from nearfield.routing.request_context import Decision
+        from nearfield.routing.consent import Consent
 
         chosen = await self._chosen(f"{words(offer)} Send it?", [*CHOICES])
         decision = CHOICES.get(chosen)
-        return Decision(decision) if decision else None
+        return Consent(decision) if decision else None
 
     def _document(self, path: str) -> Document | None:
         """The open document of a real path. An editor may know the file by another one."""

@@ -20,7 +20,8 @@ from nearfield.tasks import run_task
 
 if TYPE_CHECKING:
     from nearfield.features.service import Service
-    from nearfield.routing.request_context import Ask, Decision, Offer
+    from nearfield.routing.consent import Consent
+    from nearfield.routing.request_context import AskUser, Offer
 
 OFFER = "nearfield/offer"
 ANSWER = "nearfield.answer"
@@ -110,22 +111,22 @@ async def _choice(session: Session, offer: Offer, question: str) -> str:
     return CHOICES.get(str(getattr(chosen, "title", "")), "")
 
 
-def asker(session: Session) -> Ask:
+def asker(session: Session) -> AskUser:
     """Puts what a provider that the user chose would be sent to the user, and waits."""
 
-    async def ask(offer: Offer) -> Decision | None:
-        from nearfield.routing.request_context import Decision
+    async def ask(offer: Offer) -> Consent | None:
+        from nearfield.routing.consent import Consent
 
         decision = await _choice(session, offer, "Send it?")
-        return Decision(decision) if decision else None
+        return Consent(decision) if decision else None
 
     return ask
 
 
 async def _answer(service: Service, offer: str, decision: str) -> bool:
-    from nearfield.routing.request_context import Decision
+    from nearfield.routing.consent import Consent
 
-    return await service.answer(offer, Decision(decision))
+    return await service.answer(offer, Consent(decision))
 
 
 def opted_in(capabilities: types.ClientCapabilities, name: str = OPT_IN) -> bool:

@@ -103,7 +103,7 @@ def register(server: LanguageServer, session: Session) -> None:
         return {"cleared": service.reviewer.board.clear(params.uri, params.finding)}
 
     def started(service: Service) -> None:
-        service.reviewer.board.on_change = shown.publish
+        service.reviewer.board.changes.add(shown.publish)
 
     session.when_started.append(started)
     session.code_actions.append(shown.actions)

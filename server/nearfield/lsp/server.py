@@ -8,7 +8,7 @@ from typing import Any, NoReturn, cast
 from pygls.lsp.server import LanguageServer
 
 from nearfield import __version__
-from nearfield.config.load import load as load_settings
+from nearfield.config.load import load_folders
 from nearfield.lsp import (
     action_commands,
     admission,
@@ -75,7 +75,7 @@ class NearfieldServer(LanguageServer):
         log.error("pygls: %s", describe(error))
 
 
-def build(load: Load = load_settings, make: MakeService | None = None) -> NearfieldServer:
+def build(load: Load = load_folders, make: MakeService | None = None) -> NearfieldServer:
     """A server for one client. `load` reads the settings; `make` makes the service from them (by
     default `features.service.Service`, imported once `initialize` is answered)."""
     # On INFO pygls logs what it sends, documents included.

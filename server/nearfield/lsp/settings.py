@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from lsprotocol import types
@@ -14,6 +13,7 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 from nearfield.config.folders import FolderConfigs
+from nearfield.config.load import Loaded
 from nearfield.config.schema import Config
 from nearfield.lsp import parent
 from nearfield.lsp.protocol import NearfieldProtocol
@@ -29,26 +29,8 @@ PULL_S = 1.0
 """So long a client may take to say its settings; after that its earlier ones hold."""
 
 
-class Loaded(Protocol):
-    """What a loader answers, see `nearfield.config.load.Loaded`."""
-
-    @property
-    def config(self) -> Config:
-        """The settings in force."""
-        ...
-
-    @property
-    def problems(self) -> Sequence[object]:
-        """What could not be used; as text: one sentence that names the key and what holds."""
-        ...
-
-
-class Load(Protocol):
-    """Puts the settings together, see `nearfield.config.load.load`."""
-
-    def __call__(self, workspace: Path | None, client: Mapping[str, Any] | None) -> Loaded:
-        """The settings of `workspace` with what the client said laid over them."""
-        ...
+Load = Callable[[Sequence[str], object], tuple[Loaded, dict[str, Loaded]]]
+"""`config.load.load_folders`, or what a test has instead."""
 
 
 class Settings:
@@ -104,8 +86,7 @@ class Settings:
     async def read(self, roots: Sequence[str]) -> FolderConfigs:
         """Read all sources again; `roots` are the workspace folders."""
         client = laid_over(self._initial, self._later)
-        user = await asyncio.to_thread(self._load, None, client)
-        loaded = {root: await asyncio.to_thread(self._load, Path(root), client) for root in roots}
+        user, loaded = await asyncio.to_thread(self._load, roots, client)
         folders = {root: one.config for root, one in loaded.items()}
         self.configs = FolderConfigs(user.config, folders)
         self._problems = [str(one) for each in (user, *loaded.values()) for one in each.problems]

@@ -24,8 +24,6 @@ from nearfield.providers.base import Provider
 from nearfield.providers.options import ProviderArgs, Secret
 
 GROUP = "nearfield.providers"
-EMBEDDED = "embedded"
-"""The embedded engine is no kind to configure: it is always there, under this name."""
 
 
 class PluginFactory(Protocol):

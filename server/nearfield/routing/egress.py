@@ -3,7 +3,7 @@
 `Egress` wraps such a provider, and nobody else holds it. Each request passes `Guard.admit`, which
 checks consent, cuts out withheld files, replaces secrets and writes the ledger, all before the
 provider's own code runs; the answer's placeholders are put back on the way in. Asked without an
-errand (as any plain `Provider` is) it answers `NotPermitted`, so code that does not know about
+context (as any plain `Provider` is) it answers `NotPermitted`, so code that does not know about
 routing cannot send anything by accident. It counts tokens by estimate and asks the far server for
 neither its health nor its models: those would be connections, too.
 """
@@ -64,28 +64,28 @@ class Egress:
         return Health(HealthState.READY, "outside this machine; not asked")
 
     def infill(
-        self, request: InfillRequest, errand: RequestContext | None = None
+        self, request: InfillRequest, context: RequestContext | None = None
     ) -> AsyncGenerator[Delta]:
         """Stream the middle, if it may be asked for. Raises `NotPermitted`."""
-        return self._send(request, errand, self._provider.infill, as_json=False)
+        return self._send(request, context, self._provider.infill, as_json=False)
 
     def edit(
-        self, request: EditRequest, errand: RequestContext | None = None
+        self, request: EditRequest, context: RequestContext | None = None
     ) -> AsyncGenerator[Delta]:
         """Stream a window's new text, if it may be asked for. Raises `NotPermitted`."""
-        return self._send(request, errand, self._provider.edit, as_json=False)
+        return self._send(request, context, self._provider.edit, as_json=False)
 
     def chat(
-        self, request: ChatRequest, errand: RequestContext | None = None
+        self, request: ChatRequest, context: RequestContext | None = None
     ) -> AsyncGenerator[Delta]:
         """Stream the next turn, if it may be asked for. Raises `NotPermitted`."""
-        return self._send(request, errand, self._provider.chat, request.schema is not None)
+        return self._send(request, context, self._provider.chat, request.schema is not None)
 
     async def embed(
-        self, texts: Sequence[str], errand: RequestContext | None = None
+        self, texts: Sequence[str], context: RequestContext | None = None
     ) -> list[list[float]]:
         """Vectors of the redacted texts, if they may be sent. Raises `NotPermitted`."""
-        admitted = await self._admit(tuple(texts), errand)
+        admitted = await self._admit(tuple(texts), context)
         outcome = "cancelled"
         clean = _texts(admitted.request)
         try:
@@ -120,11 +120,11 @@ class Egress:
     async def _send(
         self,
         request: Request,
-        errand: RequestContext | None,
+        context: RequestContext | None,
         ask: Callable[[Any], AsyncGenerator[Delta]],
         as_json: bool,
     ) -> AsyncGenerator[Delta]:
-        admitted = await self._admit(request, errand)
+        admitted = await self._admit(request, context)
         restorer = Restorer(admitted.redactions, as_json)
         outcome, usage, characters = "cancelled", None, 0
         try:
@@ -147,10 +147,10 @@ class Egress:
             read, written = _tokens(usage, admitted.request, characters)
             self._close_entry(admitted.entry, outcome, read, written)
 
-    async def _admit(self, request: Request, errand: RequestContext | None) -> Admitted:
-        if errand is None:
+    async def _admit(self, request: Request, context: RequestContext | None) -> Admitted:
+        if context is None:
             raise NotPermitted(f"Nothing is sent to {self.name}: nobody said what for.")
-        return await asyncio.to_thread(self._guard.admit, self.to, request, errand)
+        return await asyncio.to_thread(self._guard.admit, self.to, request, context)
 
     def _close_entry(self, entry: int, outcome: str, read: int, written: int) -> None:
         """Record the end in the background: a cancelled caller must not wait for the disk."""

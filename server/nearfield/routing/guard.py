@@ -20,6 +20,7 @@ from nearfield.config.schema import Config, ProviderSettings
 from nearfield.errors import MayNotLeave, NoConsent, NotPermitted, OverBudget
 from nearfield.files.ignore import Ruling
 from nearfield.routing import money, secrets
+from nearfield.routing.consent import Consent
 from nearfield.routing.ledger import Sending
 from nearfield.routing.linear import Pattern, compiled
 from nearfield.routing.plan import Funds
@@ -30,7 +31,7 @@ from nearfield.routing.redact import (
     redact_infill,
     redact_texts,
 )
-from nearfield.routing.request_context import Consent, RequestContext, Source
+from nearfield.routing.request_context import RequestContext, Source
 from nearfield.routing.secrets import Deadline
 from nearfield.routing.store import Store
 from nearfield.routing.withhold import Withheld
@@ -119,10 +120,10 @@ class Guard:
             self._rules[workspace] = _Rules.of(self._configs.of(workspace))
         return self._rules[workspace]
 
-    def consent(self, to: Remote, errand: RequestContext) -> Consent:
-        """What the user has said to `to` for this errand. Raises `LedgerError`."""
-        said = self.store.consent(errand.workspace, to.name, to.destination)
-        if said is not Consent.NEVER and to.name in errand.accepted:
+    def consent(self, to: Remote, context: RequestContext) -> Consent:
+        """What the user has said to `to` for this context. Raises `LedgerError`."""
+        said = self.store.consent(context.workspace, to.name, to.destination)
+        if said is not Consent.NEVER and to.name in context.accepted:
             return Consent.ONCE
         return said
 
@@ -134,11 +135,11 @@ class Guard:
             return ""
         return f"It is outside this machine; `nearfield consent allow {to.name}` lets it be asked."
 
-    def standing(self, to: Remote, errand: RequestContext) -> tuple[Consent, Funds, str]:
+    def standing(self, to: Remote, context: RequestContext) -> tuple[Consent, Funds, str]:
         """Consent, and how the budget stands before the size of the request is looked at, with a
         sentence where it rules `to` out. Raises `LedgerError`."""
         budget = self._config.budget
-        said = self.consent(to, errand)
+        said = self.consent(to, context)
         limits = (budget.daily_soft, budget.daily_hard, budget.monthly_soft, budget.monthly_hard)
         if not any(limits):
             return said, Funds.OK, ""
@@ -146,13 +147,13 @@ class Guard:
         state, why = money.funds(budget, money.standing(self.store), least)
         return said, state, why if state is Funds.HARD else ""
 
-    def prepare(self, to: Remote, request: Request, errand: RequestContext) -> Prepared:
+    def prepare(self, to: Remote, request: Request, context: RequestContext) -> Prepared:
         """`request` as it would be sent, without sending it. Raises `NotPermitted` when no form of
         it may leave, and `LedgerError`."""
-        rules = self._of(errand.workspace)
+        rules = self._of(context.workspace)
         if rules.problem:
             raise NotPermitted(f"Nothing is sent to {to.name}: {rules.problem}.")
-        allowed, sources = self._without_withheld(to, request, errand)
+        allowed, sources = self._without_withheld(to, request, context)
         deadline = Deadline(REDACTION_SECONDS)
         clean, redactions = _redact(allowed, rules, deadline)
         content = _encoded(to, clean)
@@ -165,32 +166,32 @@ class Guard:
         )
         spent = money.standing(self.store)
         state, warning = money.funds(self._config.budget, spent, most)
-        files = tuple(_file(source, errand.workspace) for source in sources)
+        files = tuple(_file(source, context.workspace) for source in sources)
         named, _ = redact_texts([path for path, _, _ in files], rules.own, deadline)
         files = tuple((n, start, end) for n, (_, start, end) in zip(named, files, strict=True))
         return Prepared(clean, redactions, files, content, most, state, warning)
 
-    def admit(self, to: Remote, request: Request, errand: RequestContext) -> Admitted:
+    def admit(self, to: Remote, request: Request, context: RequestContext) -> Admitted:
         """Decide, and record what is about to be sent. Raises `NotPermitted` when it may not be, or
         cannot be recorded."""
-        if self._configs.of(errand.workspace).routing.strategy == "local_only":
+        if self._configs.of(context.workspace).routing.strategy == "local_only":
             raise NoConsent(f"Nothing is sent to {to.name}: the strategy is local_only.")
-        if not self.consent(to, errand).allows:
+        if not self.consent(to, context).allows:
             raise NoConsent(
                 f"Nothing is sent to {to.name}: you have not allowed that for this workspace.",
                 f"`nearfield consent allow {to.name}` does.",
             )
-        prepared = self.prepare(to, request, errand)
+        prepared = self.prepare(to, request, context)
         if prepared.funds is Funds.HARD:
             raise OverBudget(f"Nothing is sent to {to.name}: {prepared.warning}.")
         content = prepared.content
         entry = self.store.begin(
             Sending(
-                workspace=errand.workspace,
+                workspace=context.workspace,
                 provider=to.name,
                 model=to.model,
                 destination=to.destination,
-                task=errand.task.value,
+                task=context.task.value,
                 files=prepared.files,
                 bytes=len(content),
                 redactions=prepared.redactions.kinds,
@@ -210,13 +211,13 @@ class Guard:
         self.store.finish(entry, outcome, tokens_in, tokens_out, cost)
 
     def _without_withheld(
-        self, to: Remote, request: Request, errand: RequestContext
+        self, to: Remote, request: Request, context: RequestContext
     ) -> tuple[Request, tuple[Source, ...]]:
         """`request` without the files that may not leave, and the sources that are left."""
         kept: list[Source] = []
-        withheld = self._of(errand.workspace).withheld
-        for source in errand.sources:
-            why = withheld.why(errand.workspace, source.path)
+        withheld = self._of(context.workspace).withheld
+        for source in context.sources:
+            why = withheld.why(context.workspace, source.path)
             if not why:
                 kept.append(source)
             elif isinstance(request, ChatRequest) and source.text and why.kind != "unreadable":
@@ -224,31 +225,34 @@ class Guard:
             else:
                 raise _may_not_leave(to, source.path, why)
         if isinstance(request, InfillRequest):
-            if why := withheld.why(errand.workspace, request.path):
+            if why := withheld.why(context.workspace, request.path):
                 raise _may_not_leave(to, request.path, why)
-            shown = tuple(s for s in request.snippets if not withheld.why(errand.workspace, s.path))
-            known = {_inside(source.path, errand.workspace) for source in kept}
+            shown = tuple(
+                s for s in request.snippets if not withheld.why(context.workspace, s.path)
+            )
+            known = {_inside(source.path, context.workspace) for source in kept}
             more = dict.fromkeys(
-                _inside(path, errand.workspace) for path in (request.path, *(s.path for s in shown))
+                _inside(path, context.workspace)
+                for path in (request.path, *(s.path for s in shown))
             )
             kept += [Source(path) for path in more if path and path not in known]
             request = replace(
                 request,
                 snippets=shown,
-                path=_inside(request.path, errand.workspace),
-                document=_anonymous(errand.workspace + request.document),
+                path=_inside(request.path, context.workspace),
+                document=_anonymous(context.workspace + request.document),
                 variants=(),
             )
         elif isinstance(request, EditRequest):
-            if why := withheld.why(errand.workspace, request.path):
+            if why := withheld.why(context.workspace, request.path):
                 raise _may_not_leave(to, request.path, why)
-            path = _inside(request.path, errand.workspace)
-            if path not in {_inside(source.path, errand.workspace) for source in kept}:
+            path = _inside(request.path, context.workspace)
+            if path not in {_inside(source.path, context.workspace) for source in kept}:
                 kept.append(Source(path))
-            document = _anonymous(errand.workspace + request.document)
+            document = _anonymous(context.workspace + request.document)
             request = replace(request, path=path, document=document)
         elif isinstance(request, ChatRequest) and request.session:
-            session = _anonymous(errand.workspace + request.session)
+            session = _anonymous(context.workspace + request.session)
             request = replace(request, session=session)
         return request, tuple(kept)
 

@@ -5,31 +5,17 @@ Plain data; `store.Store` keeps it.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
-
-import platformdirs
 
 from nearfield.errors import NotPermitted
-from nearfield.routing.request_context import Consent
 
-DATA_DIR_VARIABLE = "NEARFIELD_DATA_DIR"
 SENDING = "sending"
 """The outcome of an entry from before the request until its end; one that keeps it was cut off."""
 
 
 class LedgerError(NotPermitted):
     """The file cannot be read or written; then nothing is sent."""
-
-
-def data_dir(environ: Mapping[str, str] | None = None) -> Path:
-    """The user's data directory of Nearfield; nothing is created."""
-    environ = os.environ if environ is None else environ
-    moved = environ.get(DATA_DIR_VARIABLE, "")
-    return Path(moved) if moved else platformdirs.user_data_path("nearfield", appauthor=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +37,7 @@ class Sending:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     """One row of the ledger. `at` is in seconds since the epoch, `price` in US dollars, None when
     unknown; `outcome` is "answered", "cancelled", an error's name, or `SENDING`."""
 
@@ -65,22 +51,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What the user has decided about one provider in one workspace, and when."""
-
-    workspace: str
-    provider: str
-    destination: str
-    consent: Consent
-    at: float
-
-    def row(self) -> dict[str, object]:
-        """It as programs read it."""
-        return {**asdict(self), "consent": self.consent.value}
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
+class Spending:
     """Dollars of the requests whose price is known, and how many have none."""
 
     dollars: Decimal
@@ -101,7 +72,7 @@ class LocalUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class EntryFilter:
     """Which entries: all conditions that are set must hold. Times are seconds since the epoch,
     `workspace` is a path, `provider` and `task` are names, `outcome` its beginning."""
 

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from nearfield.config.schema import Budget
-from nearfield.routing.ledger import Spent
+from nearfield.routing.ledger import Spending
 from nearfield.routing.plan import Funds
 from nearfield.routing.store import Store
 
@@ -56,8 +56,8 @@ def price(
 class Standing:
     """What has been spent so far today and this month."""
 
-    today: Spent
-    month: Spent
+    today: Spending
+    month: Spending
 
 
 def standing(store: Store, now: float | None = None) -> Standing:

@@ -9,12 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
 
-from nearfield.routing.request_context import Consent
-
-Strategy = Literal["local_only", "local_first", "hybrid", "cloud_only"]
-Escalate = Literal["suggest", "ask", "auto"]
+from nearfield.config.schema import Escalate, Strategy
+from nearfield.routing.consent import Consent
 
 
 class Funds(StrEnum):

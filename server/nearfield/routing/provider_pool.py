@@ -17,25 +17,25 @@ from datetime import datetime
 from typing import Any
 
 from nearfield.config.folders import FolderConfigs
-from nearfield.config.schema import Config, ProviderSettings
+from nearfield.config.schema import EMBEDDED, Config, ProviderSettings
 from nearfield.errors import NotPermitted
 from nearfield.providers.absent import Absent
 from nearfield.providers.address import is_loopback
 from nearfield.providers.base import Provider
 from nearfield.routing.answers import Answers
 from nearfield.routing.breaker import Breaker
+from nearfield.routing.consent import Consent
 from nearfield.routing.egress import Egress
 from nearfield.routing.guard import Guard, Prepared, Remote, Request, remote
 from nearfield.routing.ledger import LocalUse
 from nearfield.routing.money import estimate_tokens
 from nearfield.routing.plan import Candidate, Funds, Plan, plan
-from nearfield.routing.request_context import Consent, Decision, Offer, RequestContext
+from nearfield.routing.request_context import Offer, RequestContext
 from nearfield.routing.store import Store
 from nearfield.types import ChatRequest, Delta, EditRequest, InfillRequest, Usage
 
 log = logging.getLogger(__name__)
 
-EMBEDDED = "embedded"
 STAND_INS = {
     EMBEDDED: "llama_server",
     "embedded_chat": "llama_server_chat",
@@ -107,14 +107,14 @@ class ProviderPool:
         provider = self.providers[name]
         return str(provider.error) if isinstance(provider, Absent) else ""
 
-    async def plan(self, role: str, complex_task: bool, errand: RequestContext) -> Plan:
+    async def plan(self, role: str, complex_task: bool, context: RequestContext) -> Plan:
         """The plan for one request; touches the disk only where a cloud could be in it."""
         names = self.named(role)
         said: dict[str, Said] = {}
         clouds = [name for name in names if not self.is_local(name)]
-        routing = self.configs.of(errand.workspace).routing
+        routing = self.configs.of(context.workspace).routing
         if clouds and routing.strategy != "local_only":
-            said = await asyncio.to_thread(self._said, clouds, errand)
+            said = await asyncio.to_thread(self._said, clouds, context)
         now = time.monotonic()
         candidates: list[Candidate] = []
         for name in names:
@@ -124,38 +124,38 @@ class ProviderPool:
             candidates.append(Candidate(name, local, known.consent, known.funds, refused))
         return plan(routing.strategy, routing.escalate, complex_task, candidates)
 
-    def open(self, name: str, request: Request, errand: RequestContext) -> AsyncGenerator[Delta]:
+    def open(self, name: str, request: Request, context: RequestContext) -> AsyncGenerator[Delta]:
         """The stream of `name`, through the egress where it is outside this machine."""
         provider = self.providers[name]
         if isinstance(request, InfillRequest):
             if isinstance(provider, Egress):
-                return provider.infill(request, errand)
+                return provider.infill(request, context)
             return provider.infill(request)
         if isinstance(request, EditRequest):
             if isinstance(provider, Egress):
-                return provider.edit(request, errand)
+                return provider.edit(request, context)
             return provider.edit(request)
         if not isinstance(request, ChatRequest):
             raise TypeError("texts are embedded, not streamed")
         if isinstance(provider, Egress):
-            return provider.chat(request, errand)
+            return provider.chat(request, context)
         return provider.chat(request)
 
-    async def prepare(self, name: str, request: Request, errand: RequestContext) -> Prepared:
+    async def prepare(self, name: str, request: Request, context: RequestContext) -> Prepared:
         """What `name` would be sent. Raises `NotPermitted` when it could not be."""
-        return await asyncio.to_thread(self.guard.prepare, self.to(name), request, errand)
+        return await asyncio.to_thread(self.guard.prepare, self.to(name), request, context)
 
     async def offer(
-        self, name: str, request: Request, errand: RequestContext, reason: str
+        self, name: str, request: Request, context: RequestContext, reason: str
     ) -> Offer:
         """An offer of `name`, with all that the user must know. Raises `NotPermitted`."""
-        prepared = await self.prepare(name, request, errand)
+        prepared = await self.prepare(name, request, context)
         return Offer(
             id=uuid.uuid4().hex,
             provider=name,
             model=self.providers[name].model,
-            task=errand.task,
-            workspace=errand.workspace,
+            task=context.task,
+            workspace=context.workspace,
             reason=reason,
             bytes=len(prepared.content),
             files=tuple(path for path, _, _ in prepared.files),
@@ -164,9 +164,9 @@ class ProviderPool:
             warning=prepared.warning,
         )
 
-    async def say(self, offer: Offer, decision: Decision) -> None:
+    async def say(self, offer: Offer, decision: Consent) -> None:
         """Remember what the user said to `offer`, where it is to be remembered."""
-        if decision is Decision.ONCE or not offer.workspace:
+        if decision is Consent.ONCE or not offer.workspace:
             return
         to = self.to(offer.provider)
         consent = Consent(decision.value)
@@ -190,7 +190,7 @@ class ProviderPool:
         self.hold(asyncio.to_thread(self.answers.put, key, request, text), "keep an answer")
 
     def count(
-        self, name: str, errand: RequestContext, usage: Usage | None, characters: int
+        self, name: str, context: RequestContext, usage: Usage | None, characters: int
     ) -> None:
         """Count what a provider on this machine did; written now and then."""
         if not self.is_local(name):
@@ -201,7 +201,7 @@ class ProviderPool:
         day = datetime.now().strftime("%Y-%m-%d")
         model = self.providers[name].model
         for what, number in (("requests", 1), ("in", read), ("out", written)):
-            self._used[day, errand.task.value, name, model, what] += number
+            self._used[day, context.task.value, name, model, what] += number
         if time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.hold(self.flush(), "write the sums")
 
@@ -252,9 +252,9 @@ class ProviderPool:
         plain = [name for name in self.providers if "/" not in name]
         return sorted(plain, key=lambda name: name != EMBEDDED)
 
-    def _said(self, names: list[str], errand: RequestContext) -> dict[str, Said]:
+    def _said(self, names: list[str], context: RequestContext) -> dict[str, Said]:
         try:
-            return {name: Said(*self.guard.standing(self.to(name), errand)) for name in names}
+            return {name: Said(*self.guard.standing(self.to(name), context)) for name in names}
         except NotPermitted as error:
             return dict.fromkeys(names, Said(refused=error.message))
 

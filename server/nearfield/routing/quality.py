@@ -2,7 +2,7 @@
 
 The gate never looks at what was asked, so it cannot say that an answer is right; it says when one
 is surely of no use. What only a feature can know (does it parse, does the edit apply) comes in as
-the errand's checks.
+the context's checks.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from nearfield.errors import NotPermitted
 from nearfield.routing import secrets
 from nearfield.routing.linear import Pattern
 from nearfield.routing.secrets import Deadline, Found
@@ -221,7 +222,10 @@ def redact_chat(
     for message in request.messages:
         fields.append(message.content)
         fields += [call.arguments for call in message.tool_calls]
-    clean, redactions = redact_texts(fields, own, deadline)
+    patterns = tuple(own)
+    found = [secrets.find(text, patterns, deadline) for text in fields]
+    found[:2] = [_in_strings(text, spans) for text, spans in zip(fields[:2], found, strict=False)]
+    clean, redactions = _replaced(fields, found, deadline)
     texts = iter(clean[2 + len(request.stop) :])
     messages = tuple(
         replace(
@@ -243,9 +247,42 @@ def redact_chat(
     )
 
 
+_JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+
+
+def _in_strings(text: str, found: Sequence[Found]) -> list[Found]:
+    """Return `found` in a JSON text, cut to the strings it is in, so that the text stays JSON.
+    Raises `NotPermitted` where a secret is a number."""
+    pieces: list[Found] = []
+    strings = [(match.start() + 1, match.end() - 1) for match in _JSON_STRING.finditer(text)]
+    at = 0
+    for one in found:
+        outside, done = "", one.start
+        while at < len(strings) and strings[at][1] <= one.start:
+            at += 1
+        for number in range(at, len(strings)):
+            start, end = strings[number]
+            if start >= one.end:
+                break
+            outside += text[done : max(done, start)]
+            pieces.append(replace(one, start=max(start, one.start), end=min(end, one.end)))
+            done = min(end, one.end)
+        if any(map(str.isdigit, outside + text[done : one.end])):
+            raise _not_removable()
+    return [one for one in pieces if one.start < one.end]
+
+
+def _not_removable() -> NotPermitted:
+    return NotPermitted("Nothing is sent: a secret in a function's schema cannot be taken out.")
+
+
 def _parsed(text: str) -> Any:
-    # A placeholder holds nothing that JSON escapes, so what was JSON still is.
-    return msgspec.json.decode(text.encode())
+    # A placeholder holds nothing that JSON escapes. A secret that spans several strings, and
+    # is found again here, still breaks it; then nothing may leave.
+    try:
+        return msgspec.json.decode(text.encode())
+    except msgspec.DecodeError:
+        raise _not_removable() from None
 
 
 class Restorer:

@@ -1,4 +1,4 @@
-"""The words of routing: what is known about a request, what the user is offered and answers.
+"""What is known about a request besides its text, and what the user is offered.
 
 Plain data. A `RequestContext` travels beside a request: the request holds what the model is told,
 the context where that comes from and who may receive it.
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
+from nearfield.routing.consent import Consent
 from nearfield.types import Span
 
 
@@ -29,28 +30,6 @@ class Task(StrEnum):
     REVIEW = "review"
     CHAT = "chat"
     EMBED = "embed"
-
-
-class Decision(StrEnum):
-    """What the user says to an offer."""
-
-    ONCE = "once"
-    WORKSPACE = "workspace"
-    NEVER = "never"
-
-
-class Consent(StrEnum):
-    """What the user has said about one provider in one workspace."""
-
-    UNASKED = "unasked"
-    ONCE = "once"
-    WORKSPACE = "workspace"
-    NEVER = "never"
-
-    @property
-    def allows(self) -> bool:
-        """Whether something may be sent."""
-        return self in (Consent.ONCE, Consent.WORKSPACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +70,7 @@ class Offer:
 Check = Callable[[str], str]
 """Says what is wrong with an answer's text ("does not parse", "does not apply"), "" for nothing."""
 
-Ask = Callable[[Offer], Awaitable[Decision | None]]
+AskUser = Callable[[Offer], Awaitable[Consent | None]]
 """Puts an offer to the user; None when there was no answer."""
 
 
@@ -112,7 +91,7 @@ class RequestContext:
     sources: tuple[Source, ...] = ()
     checks: tuple[Check, ...] = ()
     accepted: tuple[str, ...] = ()
-    ask: Ask | None = None
+    ask: AskUser | None = None
     diagnostics: int = 0
     complex: bool | None = None
     document: str = field(default="", repr=False)

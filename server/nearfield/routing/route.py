@@ -27,11 +27,12 @@ from nearfield.errors import (
     ProviderError,
 )
 from nearfield.providers.base import Provider
+from nearfield.routing.consent import Consent
 from nearfield.routing.plain_text import PlainText, literal_in, plain
 from nearfield.routing.plan import BROKE, NO_CLOUD, REFUSED, Step, Use
 from nearfield.routing.provider_pool import ProviderPool
 from nearfield.routing.quality import Answer, judge
-from nearfield.routing.request_context import Decision, Offer, RequestContext
+from nearfield.routing.request_context import Offer, RequestContext
 from nearfield.types import ChatRequest, Delta, EditRequest, Finish, InfillRequest, Usage
 
 # A provider ends its own stream at the deadline; this long after it the router does.
@@ -79,22 +80,22 @@ class Route:
 
     def __init__(
         self,
-        desk: ProviderPool,
+        pool: ProviderPool,
         role: str,
         request: InfillRequest | EditRequest | ChatRequest,
-        errand: RequestContext,
+        context: RequestContext,
         complex_task: bool = False,
     ) -> None:
-        self._desk = desk
+        self._pool = pool
         self._role = role
         self._request = request
-        self._errand = errand
+        self._context = context
         self._complex = complex_task
         self._items = self._run()
         self._shown = ""
         self._held: _Said | None = None
-        names = desk.named(role)
-        self.provider: Provider | None = desk.providers[names[0]] if names else None
+        names = pool.named(role)
+        self.provider: Provider | None = pool.providers[names[0]] if names else None
         self.failures: list[str] = []
         self._causes: list[NearfieldError] = []
         self.offers: list[Offer] = []
@@ -133,14 +134,14 @@ class Route:
     # --- the walk ---
 
     async def _run(self) -> AsyncGenerator[Delta | Restart]:
-        plan = await self._desk.plan(self._role, self._complex, self._errand)
+        plan = await self._pool.plan(self._role, self._complex, self._context)
         for name in plan.offer:
             await self._offer(name, "this is a complex task")
         for index, step in enumerate(plan.steps):
             if self._late():
                 self.failures.append("the deadline passed")
                 break
-            if _only_prefill(self._request) and not self._desk.is_local(step.name):
+            if _only_prefill(self._request) and not self._pool.is_local(step.name):
                 continue
             if not self._takes(step.name) or not await self._may(step):
                 continue
@@ -163,7 +164,7 @@ class Route:
         """Return whether the request is written in a form that the provider takes."""
         if not isinstance(self._request, EditRequest):
             return True
-        return self._desk.providers[name].capabilities.edit is self._request.form
+        return self._pool.providers[name].capabilities.edit is self._request.form
 
     def _untried(self, name: str, why: str) -> NearfieldError:
         """The error that stands for a candidate that was left out."""
@@ -172,7 +173,7 @@ class Route:
             return OverBudget(said)
         if why in (NO_CLOUD, REFUSED):
             return NoConsent(said)
-        if self._desk.missing(name) == why:
+        if self._pool.missing(name) == why:
             return ProviderError(said)
         return LeftAlone(said)
 
@@ -190,15 +191,16 @@ class Route:
         return self.failures[-1] if self.failures else "the strategy wants it"
 
     async def _turn(self, step: Step, rest: tuple[Step, ...]) -> AsyncGenerator[Delta | Restart]:
-        """Ask one candidate. Sets `_ended` when its answer is the answer."""
+        """Ask one candidate. Sets `_ended` when its answer stands."""
         said = _Said(step.name)
         others = any(Use.GO in (later.failed, later.poor) for later in rest)
-        key = self._desk.kept_key(step.name, self._request)
-        if key and (kept := await asyncio.to_thread(self._desk.answers.get, key)) is not None:
+        key = self._pool.kept_key(step.name, self._request)
+        if key and (kept := await asyncio.to_thread(self._pool.answers.get, key)) is not None:
             for item in self._replay(step.name, kept):
                 yield item
             return
         try:
+            self.provider = self._pool.providers[step.name]
             async with aclosing(self._timed(self._attempt(step.name), others)) as stream:
                 async for delta in stream:
                     if delta.finish is not None:
@@ -212,7 +214,7 @@ class Route:
         except (ProviderError, EngineError) as error:
             self._failed(said.name, error)
             return
-        if self._errand.checks:  # they may parse the document
+        if self._context.checks:  # they may parse the document
             await asyncio.to_thread(self._judge, said)
         else:
             self._judge(said)
@@ -223,10 +225,10 @@ class Route:
         for item in self._stand(said):
             yield item
         if key and not said.wrong and isinstance(self._request, ChatRequest):
-            self._desk.keep(key, self._request, said.text)
+            self._pool.keep(key, self._request, said.text)
 
     def _judge(self, said: _Said) -> None:
-        if not self._desk.is_local(said.name) or _only_prefill(self._request):
+        if not self._pool.is_local(said.name) or _only_prefill(self._request):
             return
         if isinstance(self._request, EditRequest):
             return  # an empty answer is a good one, and the gate of next edits judges the others
@@ -235,7 +237,7 @@ class Route:
         calls = last.tool_calls
         answer = Answer(said.text, (*said.logprobs, *last.logprobs), calls, last.finish, schema)
         if not said.calls:
-            said.wrong = judge(answer, self._desk.config.routing.min_logprob, self._errand.checks)
+            said.wrong = judge(answer, self._pool.config.routing.min_logprob, self._context.checks)
 
     # --- what is shown ---
 
@@ -253,7 +255,7 @@ class Route:
         before, self._shown = self._shown, name
         if before in ("", name):
             return []
-        self.provider = self._desk.providers[name]
+        self.provider = self._pool.providers[name]
         return [Restart(name, self._reason())]
 
     def _stand(self, said: _Said) -> list[Delta | Restart]:
@@ -263,7 +265,7 @@ class Route:
         if again:
             text = "".join(said.texts)
             items += [Delta(text, tuple(said.logprobs))] if text else []
-        self.provider = self._desk.providers[said.name]
+        self.provider = self._pool.providers[said.name]
         last = said.last or Delta(finish=Finish.STOP, usage=Usage(self.provider.model))
         self.wrong = said.wrong
         self._ended = True
@@ -271,24 +273,23 @@ class Route:
 
     def _replay(self, name: str, text: str) -> list[Delta | Restart]:
         self.kept = True
-        last = Delta(finish=Finish.STOP, usage=Usage(self._desk.providers[name].model))
+        last = Delta(finish=Finish.STOP, usage=Usage(self._pool.providers[name].model))
         return self._stand(_Said(name, [text], last=replace(last, text=text)))
 
     # --- asking ---
 
     async def _attempt(self, name: str) -> AsyncGenerator[Delta]:
-        """One provider's stream, with its breaker."""
-        self.provider = self._desk.providers[name]
-        breaker = self._desk.breakers[name]
+        """Stream from one provider, under its breaker."""
+        breaker = self._pool.breakers[name]
         breaker.begin(time.monotonic())
         self.asked.add(name)
         spoke, characters, usage = False, 0, None
         try:
             text = self._texts[name] = PlainText(
-                literal_in(self._request, self._errand.document),
+                literal_in(self._request, self._context.document),
                 mentions=isinstance(self._request, ChatRequest),
             )
-            opened = self._desk.open(name, self._request, self._errand)
+            opened = self._pool.open(name, self._request, self._context)
             async with aclosing(plain(opened, text)) as stream:
                 async for delta in stream:
                     spoke = True
@@ -307,7 +308,7 @@ class Route:
             if spoke:
                 breaker.succeed()
                 if not _only_prefill(self._request):  # nobody has asked for that
-                    self._desk.count(name, self._errand, usage, characters)
+                    self._pool.count(name, self._context, usage, characters)
             else:
                 breaker.abandon()
 
@@ -323,7 +324,7 @@ class Route:
                 except TimeoutError:
                     error = DeadlineExceeded("It did not answer in time.")
                     if self.provider is not None:
-                        self._desk.breakers[self.provider.name].fail(error, time.monotonic())
+                        self._pool.breakers[self.provider.name].fail(error, time.monotonic())
                     raise error from None
                 yield delta
 
@@ -349,7 +350,7 @@ class Route:
         if any(offer.provider == name for offer in self.offers):
             return next(offer for offer in self.offers if offer.provider == name)
         try:
-            offer = await self._desk.offer(name, self._request, self._errand, reason)
+            offer = await self._pool.offer(name, self._request, self._context, reason)
         except NotPermitted as error:
             self._failed(name, error)
             return None
@@ -362,27 +363,27 @@ class Route:
 
     async def _asked(self, offer: Offer) -> bool:
         """Put the offer to the user; whether it may be taken now. No answer in time is no."""
-        if self._errand.ask is None:
+        if self._context.ask is None:
             self.offers.append(offer)
             return False
-        patience = float(self._desk.config.routing.ask_timeout_s)
+        patience = float(self._pool.config.routing.ask_timeout_s)
         if self._request.deadline is not None:
             left = max(0.0, self._request.deadline - time.monotonic())
             patience = min(patience, left * SHARE)
         try:
             async with asyncio.timeout(patience):
-                decision = await self._errand.ask(offer)
+                decision = await self._context.ask(offer)
         except TimeoutError:
             decision = None
-        if decision is None or decision is Decision.NEVER:
+        if decision is None or decision is Consent.NEVER:
             said = f"{offer.provider}: you did not allow it"
             self.failures.append(said)
             self._causes.append(NoConsent(f"{said}."))
         if decision is not None:
-            await self._desk.say(offer, decision)
-        if decision in (Decision.ONCE, Decision.WORKSPACE):
-            accepted = (*self._errand.accepted, offer.provider)
-            self._errand = replace(self._errand, accepted=accepted)
+            await self._pool.say(offer, decision)
+        if decision in (Consent.ONCE, Consent.WORKSPACE):
+            accepted = (*self._context.accepted, offer.provider)
+            self._context = replace(self._context, accepted=accepted)
             return True
         return False
 

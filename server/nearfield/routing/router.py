@@ -17,22 +17,20 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from nearfield.config.folders import FolderConfigs
-from nearfield.config.schema import Config
+from nearfield.config.schema import ROLES, Config
 from nearfield.errors import EngineError, NotReady, ProviderError
 from nearfield.providers.base import Provider
+from nearfield.routing.consent import Consent, ConsentRecord
 from nearfield.routing.egress import Egress
-from nearfield.routing.ledger import Said
 from nearfield.routing.plan import Use
-from nearfield.routing.provider_pool import EMBEDDED, STAND_INS, ProviderPool, variants
-from nearfield.routing.request_context import Decision, Offer, RequestContext, Task
+from nearfield.routing.provider_pool import STAND_INS, ProviderPool, variants
+from nearfield.routing.request_context import Offer, RequestContext, Task
 from nearfield.routing.route import Restart, Route, no_provider, reason
 from nearfield.routing.store import Store
-from nearfield.routing.tasks import Choice, choose
+from nearfield.routing.tasks import RoleChoice, choose, usual_role
 from nearfield.types import ChatRequest, EditForm, EditRequest, InfillRequest
 
 __all__ = [
-    "EMBEDDED",
-    "ROLES",
     "STAND_INS",
     "Restart",
     "RoleStatus",
@@ -41,8 +39,6 @@ __all__ = [
     "built",
     "variants",
 ]
-
-ROLES = ("complete", "edit", "fast", "code", "large", "review", "embed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,116 +71,112 @@ class Router:
     ) -> None:
         self._configs = FolderConfigs.over(config)
         self._config = self._configs.user
-        self._desk = ProviderPool(self._configs, providers, store or Store())
+        self._pool = ProviderPool(self._configs, providers, store or Store())
 
     def candidates(self, role: str, workspace: str = "") -> tuple[Provider, ...]:
         """The providers that the strategy of `workspace` lets serve `role`, in the order they would
         be tried.
         Those outside this machine are wrapped: asked directly they refuse."""
         strategy = self._configs.of(workspace).routing.strategy
-        names = self._desk.named(role)
-        local = [name for name in names if self._desk.is_local(name)]
-        cloud = [name for name in names if not self._desk.is_local(name)]
+        names = self._pool.named(role)
+        local = [name for name in names if self._pool.is_local(name)]
+        cloud = [name for name in names if not self._pool.is_local(name)]
         if strategy == "local_only":
             cloud = []
         if strategy == "cloud_only":
             local = []
-        return tuple(self._desk.providers[name] for name in (*local, *cloud))
+        return tuple(self._pool.providers[name] for name in (*local, *cloud))
 
     def provider(self, name: str) -> Provider:
         """The provider of that name, wrapped where it is outside this machine, or `KeyError`."""
-        return self._desk.providers[name]
+        return self._pool.providers[name]
 
-    def infill(self, request: InfillRequest, errand: RequestContext | None = None) -> Route:
+    def infill(self, request: InfillRequest, context: RequestContext | None = None) -> Route:
         """Fill the hole by the candidates of the role for completions. A prefill, and what nobody
         has asked for beside the first answer, is for this machine's models and goes nowhere
         else."""
-        errand = replace(errand or RequestContext(), task=Task.COMPLETE)
+        context = replace(context or RequestContext(), task=Task.COMPLETE)
         if request.prefill_only or request.avoid:
-            errand = replace(errand, workspace="", accepted=(), ask=None)
-        role = self._config.routing.tasks.get(Task.COMPLETE, "complete")
-        return Route(self._desk, role, request, errand)
+            context = replace(context, workspace="", accepted=(), ask=None)
+        role = usual_role(self._config, Task.COMPLETE)
+        return Route(self._pool, role, request, context)
 
-    def edit(self, request: EditRequest, errand: RequestContext | None = None) -> Route:
+    def edit(self, request: EditRequest, context: RequestContext | None = None) -> Route:
         """Rewrite a window by the candidates of the role for next edits."""
-        errand = replace(errand or RequestContext(), task=Task.EDIT)
-        return Route(self._desk, self._edit_role, request, errand)
+        context = replace(context or RequestContext(), task=Task.EDIT)
+        return Route(self._pool, usual_role(self._config, Task.EDIT), request, context)
 
     def edit_form(self, workspace: str = "") -> EditForm:
         """Return the form in which the first candidate for next edits is asked; `NONE` where there
         is no candidate."""
-        found = self.candidates(self._edit_role, workspace)
+        found = self.candidates(usual_role(self._config, Task.EDIT), workspace)
         return found[0].capabilities.edit if found else EditForm.NONE
 
-    @property
-    def _edit_role(self) -> str:
-        return self._config.routing.tasks.get(Task.EDIT, "edit")
-
     def chat(
-        self, request: ChatRequest, role: str = "", errand: RequestContext | None = None
+        self, request: ChatRequest, role: str = "", context: RequestContext | None = None
     ) -> Route:
         """Continue the conversation by the candidates of `role`, or of the role that suits the
-        errand's task and how hard it is."""
-        errand = errand or RequestContext()
-        choice = self.choose(request, errand)
-        return Route(self._desk, role or choice.role, request, errand, choice.complex)
+        context's task and how hard it is."""
+        context = context or RequestContext()
+        choice = self.choose(request, context)
+        return Route(self._pool, role or choice.role, request, context, choice.complex)
 
-    def choose(self, request: ChatRequest, errand: RequestContext) -> Choice:
+    def choose(self, request: ChatRequest, context: RequestContext) -> RoleChoice:
         """Which role would do it, and whether it is a hard task."""
-        return choose(self._config, request, errand)
+        return choose(self._config, request, context)
 
     async def embed(
-        self, texts: Sequence[str], errand: RequestContext | None = None
+        self, texts: Sequence[str], context: RequestContext | None = None
     ) -> list[list[float]]:
         """One vector a text, by the first candidate of the role "embed" that can. Raises
         `NoProvider`."""
-        errand = replace(errand or RequestContext(), task=Task.EMBED)
-        plan = await self._desk.plan("embed", False, errand)
+        context = replace(context or RequestContext(), task=Task.EMBED)
+        plan = await self._pool.plan("embed", False, context)
         failures = [f"{name}: {why}" for name, why in plan.skipped]
         for step in plan.steps:
             if step.failed is not Use.GO:
                 failures.append(f"{step.name}: you have not allowed it for this workspace")
                 continue
-            provider = self._desk.providers[step.name]
+            provider = self._pool.providers[step.name]
             try:
                 if isinstance(provider, Egress):
-                    return await provider.embed(texts, errand)
+                    return await provider.embed(texts, context)
                 return await provider.embed(texts)
             except (ProviderError, EngineError) as error:
-                self._desk.breakers[step.name].fail(error, time.monotonic())
+                self._pool.breakers[step.name].fail(error, time.monotonic())
                 failures.append(reason(step.name, error))
         raise no_provider(tuple(failures))
 
-    async def offerable(self, role: str, errand: RequestContext) -> tuple[str, ...]:
+    async def offerable(self, role: str, context: RequestContext) -> tuple[str, ...]:
         """The providers outside this machine that the user could have a request of `role` done by:
         the strategy, the budget and what was said before allow at least to ask."""
-        plan = await self._desk.plan(role, False, errand)
-        return tuple(step.name for step in plan.steps if not self._desk.is_local(step.name))
+        plan = await self._pool.plan(role, False, context)
+        return tuple(step.name for step in plan.steps if not self._pool.is_local(step.name))
 
     async def offer(
-        self, name: str, request: ChatRequest, errand: RequestContext, reason: str
+        self, name: str, request: ChatRequest, context: RequestContext, reason: str
     ) -> Offer:
         """What the provider `name`, outside this machine, would be sent for `request`, to be put to
         the user who chose it. Raises `NotPermitted` when it could not be sent."""
-        return await self._desk.offer(name, request, errand, reason)
+        return await self._pool.offer(name, request, context, reason)
 
-    async def answer(self, offer: Offer, decision: Decision) -> None:
+    async def answer(self, offer: Offer, decision: Consent) -> None:
         """Remember what the user said to `offer`. After a yes, ask again with the offer's provider
-        in `Errand.accepted`: then it goes first."""
-        await self._desk.say(offer, decision)
+        in `RequestContext.accepted`: then it goes first."""
+        await self._pool.say(offer, decision)
 
     @property
     def providers(self) -> Mapping[str, Provider]:
         """Every provider by its name, wrapped where it is outside this machine."""
-        return MappingProxyType(self._desk.providers)
+        return MappingProxyType(self._pool.providers)
 
-    async def said(self) -> list[Said]:
+    async def said(self) -> list[ConsentRecord]:
         """Every decision of the user's about what may be sent, by workspace and provider."""
-        return await asyncio.to_thread(self._desk.store.said)
+        return await asyncio.to_thread(self._pool.store.said)
 
     async def revoke(self, workspace: str | None, provider: str | None) -> int:
         """Forget decisions: of one workspace or provider, or all for None. Returns how many."""
-        return await asyncio.to_thread(self._desk.store.revoke, workspace, provider)
+        return await asyncio.to_thread(self._pool.store.revoke, workspace, provider)
 
     async def status(
         self, workspace: str = "", ill: Mapping[str, str] | None = None
@@ -196,30 +188,30 @@ class Router:
     async def aclose(self) -> None:
         """Finish the ledger and close the files. The providers stay open: whoever made them
         closes them."""
-        await self._desk.aclose()
+        await self._pool.aclose()
 
     async def _role(self, role: str, workspace: str, ill: Mapping[str, str]) -> RoleStatus:
-        errand = RequestContext(workspace=workspace)
-        plan = await self._desk.plan(role, False, errand)
+        context = RequestContext(workspace=workspace)
+        plan = await self._pool.plan(role, False, context)
         others = list(plan.skipped)
         serving = ""
         for step in plan.steps:
             if step.failed is not Use.GO:
                 others.append((step.name, "you have not allowed it for this workspace"))
-            elif step.name in ill and self._desk.is_local(step.name):
+            elif step.name in ill and self._pool.is_local(step.name):
                 others.append((step.name, ill[step.name]))
             elif not serving:
                 serving = step.name
             else:
                 others.append((step.name, f"stands by for {serving}"))
         listed = self._config.routing.roles.get(role, ())
-        known = (*self._desk.named(role),)
+        known = (*self._pool.named(role),)
         others += [(name, self._why_unknown(name)) for name in listed if name not in known]
-        model = self._desk.providers[serving].model if serving else ""
-        local = not serving or self._desk.is_local(serving)
+        model = self._pool.providers[serving].model if serving else ""
+        local = not serving or self._pool.is_local(serving)
         return RoleStatus(role, serving, model, tuple(others), local)
 
     def _why_unknown(self, name: str) -> str:
-        if other := self._desk.stand_in(name):
+        if other := self._pool.stand_in(name):
             return f"it is not installed; {other} stands in for it"
-        return "cannot do this" if name in self._desk.providers else "there is no such provider"
+        return "cannot do this" if name in self._pool.providers else "there is no such provider"

@@ -24,19 +24,18 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from nearfield.config.paths import data_dir
 from nearfield.files.private import private_database
+from nearfield.routing.consent import Consent, ConsentRecord
 from nearfield.routing.ledger import (
     SENDING,
-    Entry,
-    Filter,
+    EntryFilter,
+    LedgerEntry,
     LedgerError,
     LocalUse,
-    Said,
     Sending,
-    Spent,
-    data_dir,
+    Spending,
 )
-from nearfield.routing.request_context import Consent
 
 FILE = "nearfield.db"
 # Another process holds the write lock for a few milliseconds at most; a stuck disk must show.
@@ -86,10 +85,10 @@ class Store:
                 (folder, provider),
             ).rowcount
 
-    def said(self) -> list[Said]:
+    def said(self) -> list[ConsentRecord]:
         """Every decision, by workspace and provider."""
         rows = self._all("SELECT * FROM consent ORDER BY workspace, provider", ())
-        return [Said(r[0], r[1], r[2], Consent(r[3]), r[4]) for r in rows]
+        return [ConsentRecord(r[0], r[1], r[2], Consent(r[3]), r[4]) for r in rows]
 
     # --- the ledger ---
 
@@ -124,16 +123,16 @@ class Store:
                 (outcome, tokens_in, tokens_out, None if price is None else str(price), entry),
             )
 
-    def entries(self, wanted: Filter | None = None, limit: int = -1) -> list[Entry]:
+    def entries(self, wanted: EntryFilter | None = None, limit: int = -1) -> list[LedgerEntry]:
         """The entries that fit, newest first; all of them for a negative `limit`."""
-        where, values = _where(wanted or Filter())
+        where, values = _where(wanted or EntryFilter())
         rows = self._all(
             f"SELECT {_COLUMNS} FROM egress WHERE {where} ORDER BY id DESC LIMIT ?",  # noqa: S608 - made of constants
             (*values, limit),
         )
         return [_entry(row) for row in rows]
 
-    def entry(self, number: int) -> Entry | None:
+    def entry(self, number: int) -> LedgerEntry | None:
         """One entry, None when there is none of that id."""
         row = self._one(f"SELECT {_COLUMNS} FROM egress WHERE id = ?", (number,))  # noqa: S608 - made of constants
         return _entry(row) if row else None
@@ -144,7 +143,7 @@ class Store:
         with self._file.writing() as db:
             return db.execute("DELETE FROM egress WHERE at < ?", (before,)).rowcount
 
-    def spent(self, since: float) -> Spent:
+    def spent(self, since: float) -> Spending:
         """What was spent since then; requests that never were answered cost nothing known."""
         dollars, unknown = Decimal(0), 0
         for price, outcome in self._all(
@@ -154,7 +153,7 @@ class Store:
                 dollars += Decimal(price)
             elif outcome in ("answered", "cancelled", SENDING):
                 unknown += 1
-        return Spent(dollars, unknown)
+        return Spending(dollars, unknown)
 
     # --- what local models did ---
 
@@ -329,7 +328,7 @@ def _folder(workspace: str) -> str:
     return os.path.realpath(workspace) if workspace else workspace
 
 
-def _where(wanted: Filter) -> tuple[str, list[Any]]:
+def _where(wanted: EntryFilter) -> tuple[str, list[Any]]:
     conditions = (
         ("at >= ?", wanted.since),
         ("at < ?", wanted.until),
@@ -343,7 +342,7 @@ def _where(wanted: Filter) -> tuple[str, list[Any]]:
     return " AND ".join(sql for sql, _ in held) or "1", values
 
 
-def _entry(row: tuple[Any, ...]) -> Entry:
+def _entry(row: tuple[Any, ...]) -> LedgerEntry:
     sending = Sending(
         workspace=row[2],
         provider=row[3],
@@ -357,4 +356,4 @@ def _entry(row: tuple[Any, ...]) -> Entry:
         content=row[11],
     )
     price = None if row[15] is None else Decimal(row[15])
-    return Entry(row[0], row[1], sending, row[12], row[13], row[14], price)
+    return LedgerEntry(row[0], row[1], sending, row[12], row[13], row[14], price)

@@ -1,7 +1,7 @@
-"""From a task to a role, and whether it is a hard one.
+"""Choice of the role for a task, and of whether the task is complex.
 
-Rules come first, on what is known (size, number of files, diagnostics, tools); where they are
-silent, the calibrated score of `complexity` decides.
+Rules decide first, on what is known (files, diagnostics, size, tools); otherwise the length of the
+user's question does.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nearfield.config.schema import Config
-from nearfield.routing import complexity
 from nearfield.routing.request_context import RequestContext, Task
 from nearfield.types import ChatRequest, Role
 
-ROLES: dict[Task, str] = {
+TASK_ROLES: dict[Task, str] = {
     Task.COMPLETE: "complete",
+    Task.EDIT: "edit",
     Task.EDIT: "edit",
     Task.EXPLAIN: "fast",
     Task.DOCUMENT: "fast",
@@ -32,75 +32,60 @@ ROLES: dict[Task, str] = {
 LARGE = "large"
 """The role that takes complex tasks over, where the user has named providers for it."""
 
-# Nobody tuned these: they are where a reader would say "that is not a small thing any more".
+# Untuned: where a reader would no longer call it a small task.
 MANY_FILES = 4
 MANY_DIAGNOSTICS = 6
 MANY_CHARACTERS = 24_000
 MANY_TURNS = 8
 
-# Telling what a piece of code does or how to name it is what small models do well, and the outcomes
-# that the score was fitted on are of writing code: it says nothing about these.
-NOT_SCORED = (Task.EXPLAIN, Task.DOCUMENT, Task.COMPLETE, Task.EDIT, Task.EMBED)
+# Small models explain and name code well, and the threshold was measured on writing code.
+ALWAYS_SIMPLE = (Task.EXPLAIN, Task.DOCUMENT, Task.COMPLETE, Task.EDIT, Task.EMBED)
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """Who should do it. `why` is the reason for `complex`, as `nearfield ask --why` prints it;
-    `score` is the calibrated estimate where one was made."""
+class RoleChoice:
+    """The role for a request. `why` is the reason for `complex`."""
 
     role: str
     complex: bool
     why: str
-    score: float | None = None
 
 
-def choose(config: Config, request: ChatRequest, errand: RequestContext) -> Choice:
-    """The role and the complexity of a chat-like request."""
-    named = config.routing.tasks.get(errand.task)
-    role = named or ROLES[errand.task]
-    is_complex, why, score = _complex(config, request, errand)
-    if (
-        is_complex
-        and not named
-        and errand.task is not Task.REVIEW
-        and LARGE in config.routing.roles
-    ):
+def usual_role(config: Config, task: Task) -> str:
+    """Return the role of `task` where nothing else is known of the request."""
+    return config.routing.tasks.get(task) or TASK_ROLES[task]
+
+
+def choose(config: Config, request: ChatRequest, context: RequestContext) -> RoleChoice:
+    """Return the role and the complexity of a chat-like request."""
+    task = context.task
+    role = usual_role(config, task)
+    is_complex, why = _complexity(config, request, context)
+    moves_up = is_complex and task is not Task.REVIEW and task not in config.routing.tasks
+    if moves_up and LARGE in config.routing.roles:
         role = LARGE
-    return Choice(role, is_complex, why, score)
+    return RoleChoice(role, is_complex, why)
 
 
-def _complex(
-    config: Config, request: ChatRequest, errand: RequestContext
-) -> tuple[bool, str, float | None]:
+def _complexity(config: Config, request: ChatRequest, context: RequestContext) -> tuple[bool, str]:
+    """Return whether the request is complex, and the reason."""
     if config.routing.strategy != "hybrid" and LARGE not in config.routing.roles:
-        return False, "nothing depends on it", None
-    if errand.complex is not None:
-        return errand.complex, "as the request says", None
-    if rule := _rule(request, errand):
-        return True, rule, None
-    if errand.task in NOT_SCORED:
-        return False, f"{errand.task} is a task for a small model", None
-    threshold = config.routing.complex_from or complexity.default_threshold()
-    score = complexity.score(last_question(request)).fails
-    return score >= threshold, f"score {score:.2f}, complex from {threshold:.2f}", score
-
-
-def _rule(request: ChatRequest, errand: RequestContext) -> str:
-    files = len({source.path for source in errand.sources})
+        return False, "nothing depends on it"
+    if context.complex is not None:
+        return context.complex, "as the request says"
+    files = len({source.path for source in context.sources})
     size = sum(len(message.content) for message in request.messages)
     turns = sum(message.role is not Role.SYSTEM for message in request.messages)
     if files >= MANY_FILES:
-        return f"it is about {files} files"
-    if errand.diagnostics >= MANY_DIAGNOSTICS:
-        return f"it is about {errand.diagnostics} problems"
+        return True, f"it is about {files} files"
+    if context.diagnostics >= MANY_DIAGNOSTICS:
+        return True, f"it is about {context.diagnostics} problems"
     if size >= MANY_CHARACTERS:
-        return f"it is {size} characters long"
+        return True, f"it is {size} characters long"
     if request.tools and turns >= MANY_TURNS:
-        return f"tools have been used over {turns} turns"
-    return ""
-
-
-def last_question(request: ChatRequest) -> str:
-    """The last thing that the user said in it, "" for nothing."""
-    said = (m.content for m in reversed(request.messages) if m.role is Role.USER)
-    return next(said, "")
+        return True, f"tools have been used over {turns} turns"
+    if context.task in ALWAYS_SIMPLE:
+        return False, f"{context.task} is a task for a small model"
+    asked = (m.content for m in reversed(request.messages) if m.role is Role.USER)
+    length, threshold = len(next(asked, "")), config.routing.complex_chars
+    return length >= threshold, f"the question has {length} characters, complex from {threshold}"

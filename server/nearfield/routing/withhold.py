@@ -1,4 +1,4 @@
-"""Which files never enter a prompt for a provider outside this machine.
+"""Files that never enter a prompt for a provider outside this machine.
 
 Those that ignore rules leave out (see `files.ignore`), those of the user's own patterns
 (`privacy.withhold`, `files.exclude`), and files that hold keys by their nature. Ignore files are
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nearfield.files.ignore import SETTINGS, IgnoreRules, Ruling, SettingsRules, holds_keys
+from nearfield.files.links import real_inside
 
 
 class Withheld:
@@ -23,7 +24,7 @@ class Withheld:
             raise ValueError(f"{invalid[0]!r} can match nothing")
 
     def why(self, workspace: str, path: str) -> Ruling | None:
-        """Why the file at `path` (as in `errand.Source`) may not leave, None when it may."""
+        """Why the file at `path` (as in `context.Source`) may not leave, None when it may."""
         if not path:
             return None
         if not workspace and not Path(path).is_absolute():
@@ -31,7 +32,7 @@ class Withheld:
         whole = Path(workspace, path)
         # Both as it is named and where links lead.
         named, real = os.path.abspath(whole), os.path.realpath(whole)  # noqa: PTH100
-        if _inside(workspace, named) is not None and _inside(workspace, real) is None:
+        if _inside(workspace, named) is not None and real_inside(whole, workspace) is None:
             return Ruling("outside")
         return self._ruling(workspace, named) or self._ruling(workspace, real)
 

@@ -122,7 +122,7 @@ class Scanner:
 
     @property
     def in_multiline_string(self) -> bool:
-        """Whether a string is open that continues after a line break."""
+        """Return whether a string is open that continues after a line break."""
         return self.quote in self._multiline()
 
     def _multiline(self) -> tuple[str, ...]:

@@ -1,8 +1,7 @@
 """The languages that can be parsed: their names, files, grammars and the shapes in their trees.
 
-One row a language. The grammar wheel is imported on first use, so that a server that only ever
-sees Python never loads the SQL grammar (which alone is 40 MB). A row says nothing about how a
-language is formatted; that is the document's business.
+There is one row per language. A grammar is imported on first use, so that a server that only sees
+Python never loads the SQL grammar (40 MB). Formatting is not part of a row: the document decides.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ import tree_sitter
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """One row of the table. The fields from `functions` to `comments` are node types.
+    """A row of the table. The fields from `functions` to `comments` are node types.
 
     `name` is the LSP language id, `aliases` are further ids that mean the same. `comment` opens a
-    comment that ends with the line ("" where there is none). `terminator` ends a statement where
-    the line break does not. `indented` is true where indentation, not a bracket, opens a block.
-    `functions` and `classes` are scopes whose first line is their signature; `blocks` hold
-    statements; `imports` are the header; in `strings` and `comments` code is only text.
+    comment that ends with the line ("" if there is none). `terminator` ends a statement if the line
+    break does not. `indented`: indentation, not a bracket, opens a block. `functions` and `classes`
+    are scopes whose first line is their signature; `blocks` hold statements; `imports` are the
+    header; in `strings` and `comments` code is only text.
     """
 
     name: str
@@ -42,7 +41,7 @@ class Language:
     strings: frozenset[str] = frozenset()
     comments: frozenset[str] = frozenset({"comment"})
     magics: bool = False
-    """Whether lines may be IPython's, as in a notebook."""
+    """Lines may be IPython's, as in a notebook."""
 
     @property
     def scopes(self) -> frozenset[str]:

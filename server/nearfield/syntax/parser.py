@@ -201,7 +201,7 @@ def _grammar_for(language: Language, text: str, written: Span) -> tree_sitter.La
 
 @dataclass(slots=True)
 class _CachedTree:
-    """One document. `parsed` is None before the first parse, and if the last text had no tree;
+    """The tree of a document. `parsed` is None before the first parse, or without a tree;
     `retry_at` is the moment from which parsing may be tried again. `lock` is held while parsing, so
     that concurrent calls with the same text parse it once."""
 

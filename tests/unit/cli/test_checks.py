@@ -9,7 +9,7 @@ import pytest
 
 from nearfield.cli import checks
 from nearfield.cli.checks import State
-from nearfield.config.load import Loaded, Problem
+from nearfield.config.load import Loaded, SettingsProblem
 from nearfield.config.schema import Config, Engine
 from nearfield.providers import managed
 
@@ -64,7 +64,7 @@ def test_which_engine_runs_and_which_would_be_faster(monkeypatch: pytest.MonkeyP
 
 
 def test_each_problem_of_the_settings_is_a_line(tmp_path: Path) -> None:
-    problems = tuple(Problem("file", key, "wrong", "ignored") for key in ("a", "b"))
+    problems = tuple(SettingsProblem("file", key, "wrong", "ignored") for key in ("a", "b"))
     found = list(checks.settings(Loaded(Config(), problems), tmp_path / "config.toml"))
     assert [(check.state, check.todo) for check in found] == [
         (State.PROBLEM, "Correct it in file.")

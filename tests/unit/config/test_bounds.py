@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from nearfield.config.check import MOST_FINDINGS
+from nearfield.config.check import MAX_FINDINGS
 from nearfield.config.load import MAX_WORKSPACE_BYTES, Loaded, load
 
 MOST_MEMORY = 10_000_000
@@ -94,7 +94,7 @@ def test_a_workspace_file_costs_little_whatever_it_holds(what: str, tmp_path: Pa
     assert len(HOSTILE[what]) <= SIZE
     loaded, _, peak = costs(HOSTILE[what], tmp_path)
     assert peak < MOST_MEMORY
-    assert len(loaded.problems) <= MOST_FINDINGS + 1
+    assert len(loaded.problems) <= MAX_FINDINGS + 1
     assert all(len(str(problem)) < 500 for problem in loaded.problems)
     harmless = what in ("comments", "patterns")
     assert bool(loaded.problems) is not harmless

@@ -216,6 +216,13 @@ def test_claude_s_model_leaves_what_the_user_said_of_claude(folder: Path) -> Non
     check(loaded, "providers.claude.base_url", "http://g/v1")
 
 
+@pytest.mark.parametrize("key", ["routing.complex_from", "routing.hedge_queue"])
+def test_a_retired_setting_is_named_with_what_became_of_it(folder: Path, key: str) -> None:
+    (folder / "config.toml").write_text(f"{key} = 1")
+    (problem,) = load(None, None, {"NEARFIELD_CONFIG_DIR": str(folder)}).problems
+    assert (problem.key, "it is gone" in problem.wrong) == (key, True)
+
+
 def test_a_file_that_cannot_be_read_is_a_problem(folder: Path) -> None:
     file = folder / "user" / "config.toml"
     environ = {"NEARFIELD_CONFIG_DIR": str(file.parent)}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nearfield.config.keys import ANY_NAME, Leaf, leaves
-from nearfield.config.restrict import RULES, user_only
+from nearfield.config.restrict import user_only
 
 EXTENSION = Path(__file__).parents[3] / "editors" / "vscode"
 MANIFEST = json.loads((EXTENSION / "package.json").read_text("utf-8"))
@@ -33,7 +33,7 @@ def test_every_setting_is_there_with_a_scope_that_raises_nothing(leaf: Leaf) -> 
     key = pattern[: pattern.index(ANY_NAME)] if ANY_NAME in pattern else pattern
     shown = PROPERTIES[".".join(("nearfield", *key))]
     assert shown["markdownDescription"]
-    if RULES[pattern] is user_only or pattern[0] in ("routing", "privacy", "files"):
+    if leaf.rule is user_only or pattern[0] in ("routing", "privacy", "files"):
         assert shown["scope"] == "machine"
 
 

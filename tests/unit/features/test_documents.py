@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nearfield.features.completion.sent_prompt import PromptText, SentPrompt
-from nearfield.features.documents import MAX_PROMPTS, Document, Documents, difference
+from nearfield.features.documents import MAX_PROMPTS, Document, Documents, PerDocument, difference
 from nearfield.types import Edit, Situation, Snapshot, Span
 
 PROMPT = SentPrompt(PromptText("import os\n", "x", "\n"), 0, 0, "", "", to_end=False)
@@ -114,3 +114,18 @@ def test_no_more_documents_than_are_kept() -> None:
     for name in "abc":
         documents.opened(Snapshot(name, "", 1, ""))
     assert [documents.get(name) is not None for name in "abc"] == [False, True, True]
+
+
+def test_the_state_of_a_feature_is_dropped_with_its_document() -> None:
+    documents = Documents()
+    states, others = PerDocument[int](documents), PerDocument[int](documents)
+    states.set("file:///none", 1)
+    assert states.get("file:///none") is None, "no such document"
+    for uri in ("file:///a", "file:///b"):
+        documents.opened(Snapshot(uri, "python", 1, "x"))
+        states.set(uri, len(uri))
+    others.set("file:///a", 7)
+    assert (states.get("file:///a"), others.get("file:///a"), others.values()) == (9, 7, [7])
+    documents.opened(Snapshot("file:///a", "python", 1, "y"))
+    documents.closed("file:///b")
+    assert states.values() == others.values() == []

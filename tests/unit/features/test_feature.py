@@ -13,7 +13,7 @@ from nearfield.types import Edit, Span
 
 from .conftest import FakeUser, Start, scripted
 
-HOOKS = ("opened", "changed", "closed", "pause", "configure", "infer")
+HOOKS = ("opened", "changed", "closed", "idle", "activity_changed", "configure", "infer")
 FEATURES = (
     "Prefill",
     "Completer",
@@ -45,8 +45,8 @@ class Spy(Feature):
     def closed(self, uri: str) -> None:
         self.called.append("closed")
 
-    def pause(self, is_paused: bool) -> None:
-        self.called.append(f"pause {is_paused}")
+    def activity_changed(self) -> None:
+        self.called.append("activity_changed")
 
     def configure(self, config: Any, router: Any) -> None:
         self.called.append("configure")
@@ -83,7 +83,14 @@ async def test_a_fault_in_one_feature_leaves_the_others_right(
     service.resume()
     await service.configure(Config(completion=service.config.completion))
     service.closed(person.uri)
-    assert spy.called == ["opened", "changed", "pause True", "pause False", "configure", "closed"]
+    assert spy.called == [
+        "opened",
+        "changed",
+        "activity_changed",
+        "activity_changed",
+        "configure",
+        "closed",
+    ]
     # Whatever is broken, a question about the text of now is answered.
     assert await FakeUser(service, "return a + b|", "b.py").ask() is not None
     await service.aclose()

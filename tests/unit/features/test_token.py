@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from nearfield.config.paths import DATA_DIR_VARIABLE
 from nearfield.errors import ConfigError
 from nearfield.features.token import FILE, VARIABLE, token
-from nearfield.routing.ledger import DATA_DIR_VARIABLE
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,10 @@ WHOLE: dict[str, Any] = {
 UNASKED = {"initialize", "initialized", "shutdown", "exit", "$/cancelRequest"}
 
 
-def _settings(workspace: Path | None, client: Mapping[str, Any] | None) -> Loaded:
-    del workspace, client
-    return Loaded(Config(engine=Engine(enabled=False), index=Index(enabled=False)))
+def _settings(roots: Sequence[str], client: object) -> tuple[Loaded, dict[str, Loaded]]:
+    del client
+    loaded = Loaded(Config(engine=Engine(enabled=False), index=Index(enabled=False)))
+    return loaded, dict.fromkeys(roots, loaded)
 
 
 class Asked:

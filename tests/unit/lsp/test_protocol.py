@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -63,9 +62,10 @@ class Connected:
         pytest.fail(f"no answer to {msg_id}")
 
 
-def _no_settings(workspace: Path | None, client: Mapping[str, Any] | None) -> Loaded:
-    del workspace, client
-    return Loaded(Config())
+def _no_settings(roots: Sequence[str], client: object) -> tuple[Loaded, dict[str, Loaded]]:
+    del client
+    loaded = Loaded(Config())
+    return loaded, dict.fromkeys(roots, loaded)
 
 
 @pytest.fixture

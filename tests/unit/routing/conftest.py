@@ -16,7 +16,7 @@ import pytest
 from nearfield.config.schema import Config, ProviderSettings
 from nearfield.providers.base import Provider
 from nearfield.providers.scripted import Scripted
-from nearfield.routing.request_context import Consent
+from nearfield.routing.consent import Consent
 from nearfield.routing.router import Router
 from nearfield.routing.store import Store
 from nearfield.types import Capabilities, ChatRequest, InfillRequest

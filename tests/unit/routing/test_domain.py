@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from nearfield.errors import NoProvider
-from nearfield.routing.request_context import Consent, Decision, Offer, RequestContext
+from nearfield.routing.consent import Consent
+from nearfield.routing.request_context import Offer, RequestContext
 from nearfield.routing.route import Restart
 from nearfield.routing.store import Store
 from nearfield.types import ChatRequest
@@ -148,14 +149,14 @@ async def _outcome(
     router = make(settings, local, cloud)
     questions: list[Offer] = []
 
-    async def ask(offer: Offer) -> Decision | None:
+    async def ask(offer: Offer) -> Consent | None:
         questions.append(offer)
         return None
 
     def check(text: str) -> str:
         return "does not parse" if quality == "poor" and text == "L" else ""
 
-    errand = RequestContext(
+    context = RequestContext(
         workspace=str(workspace),
         ask=ask,
         checks=(check,),
@@ -166,7 +167,7 @@ async def _outcome(
     for one in (local, cloud):
         one.chat = partial(_noted, one.name, one.chat, order)
     shown = ""
-    route = router.chat(chat(), errand=errand)
+    route = router.chat(chat(), context=context)
     try:
         async with route:
             async for item in route:

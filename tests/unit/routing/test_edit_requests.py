@@ -14,7 +14,7 @@ from nearfield.errors import NearfieldError
 from nearfield.providers.scripted import Scripted
 from nearfield.routing.redact import redact_edit
 from nearfield.routing.request_context import RequestContext, Source
-from nearfield.routing.store import Filter, Store
+from nearfield.routing.store import EntryFilter, Store
 from nearfield.types import Delta, EditForm, EditRequest, Segment
 
 SECRET = "Falcon!" + "7tQz9wRk3"
@@ -58,7 +58,7 @@ async def test_a_request_is_redacted_and_written_down(
     asked = request(f'password = "{SECRET[:5]}<|cursor|>{SECRET[5:]}"\n', f"{workspace}/a.py")
     assert await said(router, asked, context) == "answer"
     await router.aclose()
-    (entry,) = store.entries(Filter(provider="cloud", task="edit", outcome="answered"))
+    (entry,) = store.entries(EntryFilter(provider="cloud", task="edit", outcome="answered"))
     assert sorted(path for path, _, _ in entry.sending.files) == ["a.py", "b.py"]
     assert entry.sending.redactions
     (call,) = cloud.calls

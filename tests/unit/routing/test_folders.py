@@ -9,8 +9,9 @@ import pytest
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config, Privacy, Routing
 from nearfield.errors import NotPermitted
+from nearfield.routing.consent import Consent
 from nearfield.routing.guard import Guard, Remote
-from nearfield.routing.request_context import Consent, RequestContext, Source
+from nearfield.routing.request_context import RequestContext, Source
 from nearfield.routing.store import Store
 from nearfield.types import ChatRequest, Message, Role
 
@@ -35,11 +36,11 @@ def guard(tmp_path: Path) -> Guard:
     [("/free", ""), ("/local", "local_only"), ("/withholding", "plans.md may not leave")],
 )
 def test_each_folder_by_its_own_settings(guard: Guard, folder: str, refusal: str) -> None:
-    errand = RequestContext(
+    context = RequestContext(
         workspace=folder, sources=(Source(f"{folder}/plans.md", text="not in it"),)
     )
     if not refusal:
-        assert guard.admit(FAR, REQUEST, errand).request == REQUEST
+        assert guard.admit(FAR, REQUEST, context).request == REQUEST
         return
     with pytest.raises(NotPermitted, match=refusal):
-        guard.admit(FAR, REQUEST, errand)
+        guard.admit(FAR, REQUEST, context)

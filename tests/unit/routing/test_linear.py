@@ -15,9 +15,10 @@ from nearfield.errors import NearfieldError, NotPermitted
 from nearfield.providers.base import Provider
 from nearfield.routing import guard, redact, secrets, shapes
 from nearfield.routing.assigned import assigned
+from nearfield.routing.consent import Consent
 from nearfield.routing.linear import compiled
 from nearfield.routing.redact import redact_texts
-from nearfield.routing.request_context import Consent, RequestContext
+from nearfield.routing.request_context import RequestContext
 from nearfield.routing.router import Router
 from nearfield.types import ChatRequest, InfillRequest, Message, Role, Snippet
 
@@ -118,19 +119,19 @@ async def test_nothing_is_looked_for_on_the_event_loop_or_for_a_local_model(
     key = "api_key = '" + "kT8sW2nB5xQ9zR4v'"
     chat = ChatRequest((Message(Role.USER, key),))
     infill = InfillRequest("d", "a.py", "python", key, "", snippets=(Snippet("b.py", key),))
-    errand = RequestContext(workspace=str(workspace))
+    context = RequestContext(workspace=str(workspace))
     settings = {"cache": {"enabled": False}}
     near = make(settings, provider("near", text="x"))
-    await _heard(near.chat(chat, errand=errand))
-    await _heard(near.infill(infill, errand))
+    await _heard(near.chat(chat, context=context))
+    await _heard(near.infill(infill, context))
     assert threads == []
     allow("far", Consent.WORKSPACE)
     far = make(
         {**settings, "routing": {"strategy": "cloud_only"}},
         provider("far", text="x", remote=True),
     )
-    await _heard(far.chat(chat, errand=errand))
-    await _heard(far.infill(infill, errand))
+    await _heard(far.chat(chat, context=context))
+    await _heard(far.infill(infill, context))
     assert threads and threading.get_ident() not in threads
 
 
@@ -147,7 +148,7 @@ async def test_what_cannot_be_looked_through_in_time_is_not_sent_and_not_kept(
     router = make({"routing": {"strategy": "cloud_only"}}, far)
     request = ChatRequest((Message(Role.USER, "token = a\n" * 100),))
     with pytest.raises(NearfieldError, match="looking for secrets in it took longer"):
-        await _heard(router.chat(request, errand=RequestContext(workspace=str(workspace))))
+        await _heard(router.chat(request, context=RequestContext(workspace=str(workspace))))
     assert guard.has_secrets(["token = a"])
 
 

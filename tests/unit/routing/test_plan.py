@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from nearfield.routing.consent import Consent
 from nearfield.routing.plan import Candidate, Funds, Step, Use, plan
-from nearfield.routing.request_context import Consent
 
 STRATEGIES = ("local_only", "local_first", "hybrid", "cloud_only")
 ESCALATE = ("suggest", "ask", "auto")

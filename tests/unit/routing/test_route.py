@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from nearfield.errors import NoProvider, NotPermitted, Unreachable
-from nearfield.routing.ledger import Filter
-from nearfield.routing.request_context import Consent, Decision, Offer, RequestContext, Source, Task
+from nearfield.routing.consent import Consent
+from nearfield.routing.ledger import EntryFilter
+from nearfield.routing.request_context import Offer, RequestContext, Source, Task
 from nearfield.routing.route import Restart, Route, reason
 from nearfield.routing.store import Store
 from nearfield.types import Delta, Finish, Message, Role, Snippet, Tool, ToolCall
@@ -100,7 +101,7 @@ class Case:
     escalate: str = "suggest"
     consent: Consent = Consent.UNASKED
     local: str = "good"
-    said: Decision | None = None
+    said: Consent | None = None
     text: str = "local"
     offered: bool = False
     sent: bool = False
@@ -109,7 +110,7 @@ class Case:
 
 NO = Consent.NEVER
 YES = Consent.WORKSPACE
-ALWAYS = Decision.WORKSPACE
+ALWAYS = Consent.WORKSPACE
 
 CASES = [
     Case(),
@@ -122,10 +123,10 @@ CASES = [
     Case(escalate="auto", local="poor", offered=True),
     Case(escalate="auto", local="poor", consent=YES, text="cloud", sent=True),
     Case(escalate="ask", local="poor"),
-    Case(escalate="ask", local="poor", said=Decision.ONCE, text="cloud", sent=True),
+    Case(escalate="ask", local="poor", said=Consent.ONCE, text="cloud", sent=True),
     Case("local_first", "ask", local="poor", said=ALWAYS, text="cloud", sent=True, remembered=YES),
-    Case(escalate="ask", local="poor", said=Decision.NEVER, remembered=NO),
-    Case(escalate="ask", local="down", said=Decision.ONCE, text="cloud", sent=True),
+    Case(escalate="ask", local="poor", said=Consent.NEVER, remembered=NO),
+    Case(escalate="ask", local="down", said=Consent.ONCE, text="cloud", sent=True),
     Case(escalate="ask", local="down", text=""),
     Case(escalate="ask", consent=YES, local="poor", text="cloud", sent=True),
     Case(strategy="cloud_only", text="", offered=True),
@@ -150,14 +151,14 @@ async def test_nothing_leaves_without_a_yes(
     router = make({"routing": routing}, local, cloud)
     asked: list[Offer] = []
 
-    async def ask(offer: Offer) -> Decision | None:
+    async def ask(offer: Offer) -> Consent | None:
         asked.append(offer)
         return case.said
 
-    errand = RequestContext(
+    context = RequestContext(
         workspace=str(workspace), ask=ask, complex=True, checks=(_checks(case),)
     )
-    route = router.chat(chat(), errand=errand)
+    route = router.chat(chat(), context=context)
     heard = await listen(route)
     assert heard.text == case.text
     assert bool(heard.error) == (case.text == "")
@@ -182,12 +183,12 @@ async def test_an_unanswered_question_does_not_block(
     cloud = provider("cloud", remote=True, text="cloud")
     router = make({"routing": routing}, provider("local", **UNSURE), cloud)
 
-    async def never(_offer: Offer) -> Decision | None:
+    async def never(_offer: Offer) -> Consent | None:
         await asyncio.sleep(3600)
 
     begun = time.monotonic()
-    errand = RequestContext(workspace=str(workspace), ask=never)
-    heard = await listen(router.chat(chat(deadline=begun + 4), errand=errand))
+    context = RequestContext(workspace=str(workspace), ask=never)
+    heard = await listen(router.chat(chat(deadline=begun + 4), context=context))
     assert heard.text == UNSURE["text"]
     assert time.monotonic() - begun < 4
     assert not cloud.calls
@@ -200,8 +201,8 @@ async def test_an_offer_says_what_would_be_sent_and_a_yes_sends_it(
     router = make({"routing": {"strategy": "local_first"}}, provider("local", **UNSURE), cloud)
     password = "Wint" + "er%7xQ"
     request = chat(f'password = "{password}"', max_tokens=100)
-    errand = RequestContext(Task.FIX, str(workspace), (Source("src/a.py"),))
-    route = router.chat(request, errand=errand)
+    context = RequestContext(Task.FIX, str(workspace), (Source("src/a.py"),))
+    route = router.chat(request, context=context)
     await listen(route)
     (offer,) = route.offers
     assert (offer.provider, offer.model, offer.task) == ("cloud", "claude-sonnet-4-5", Task.FIX)
@@ -209,9 +210,9 @@ async def test_an_offer_says_what_would_be_sent_and_a_yes_sends_it(
     assert offer.redactions == (("assigned secret", 1),)
     assert offer.price is not None and 0 < offer.price < 1
     assert 0 < offer.bytes < 1000 and "not good enough" in offer.reason
-    await router.answer(offer, Decision.ONCE)
+    await router.answer(offer, Consent.ONCE)
     again = RequestContext(Task.FIX, str(workspace), (Source("src/a.py"),), accepted=("cloud",))
-    heard = await listen(router.chat(request, errand=again))
+    heard = await listen(router.chat(request, context=again))
     assert heard.text == "cloud"
     assert store.said() == []
     (entry,) = store.entries()
@@ -235,7 +236,7 @@ async def test_a_yes_is_for_one_workspace_and_one_address(
             "providers": {"cloud": {"kind": "scripted", "base_url": address}},
         }
         router = make(settings, provider("cloud", remote=True, text="cloud"))
-        heard = await listen(router.chat(chat(), errand=RequestContext(workspace=folder)))
+        heard = await listen(router.chat(chat(), context=RequestContext(workspace=folder)))
         assert heard.text == expected, (address, folder)
 
 
@@ -270,8 +271,8 @@ async def test_prefill_never_leaves(
     allow("cloud")
     cloud = provider("cloud", remote=True, text="sent")
     router = make({"routing": {"strategy": "cloud_only"}}, cloud)
-    errand = RequestContext(workspace=str(workspace), accepted=("cloud",))
-    heard = await listen(router.infill(infill(prefill_only=True), errand))
+    context = RequestContext(workspace=str(workspace), accepted=("cloud",))
+    heard = await listen(router.infill(infill(prefill_only=True), context))
     assert heard.error and not cloud.calls
 
 
@@ -324,8 +325,8 @@ async def test_a_chat_about_a_withheld_file(
     (workspace / ".nearfieldignore").write_text("secret/\n", "utf-8")
     cloud = provider("cloud", remote=True, text="ok")
     router = make({"routing": {"strategy": "cloud_only"}}, cloud)
-    errand = RequestContext(Task.CHAT, str(workspace), (Source(path, text=text),))
-    heard = await listen(router.chat(chat("look: PLAIN=words"), errand=errand))
+    context = RequestContext(Task.CHAT, str(workspace), (Source(path, text=text),))
+    heard = await listen(router.chat(chat("look: PLAIN=words"), context=context))
     assert bool(cloud.calls) == sent == (heard.text == "ok")
     if text and sent:
         assert "PLAIN" not in repr(cloud.calls[0].request)
@@ -341,7 +342,7 @@ async def test_the_answer_gets_its_secrets_back(
     router = make({"routing": {"strategy": "cloud_only"}}, cloud)
     secret = 'Quo"te+' + "8dKw2"
     request = chat(f"password = '{secret}'", tools=(Tool("write", "", {"type": "object"}),))
-    heard = await listen(router.chat(request, errand=RequestContext(workspace=str(workspace))))
+    heard = await listen(router.chat(request, context=RequestContext(workspace=str(workspace))))
     assert heard.text == f"use {secret} and not REDACTED_SECRET_0002"
     assert heard.last is not None
     (tool_call,) = heard.last.tool_calls
@@ -361,8 +362,8 @@ async def test_tool_results_and_calls_are_redacted(
     )
     from nearfield.types import ChatRequest
 
-    errand = RequestContext(workspace=str(workspace))
-    await listen(router.chat(ChatRequest(messages), errand=errand))
+    context = RequestContext(workspace=str(workspace))
+    await listen(router.chat(ChatRequest(messages), context=context))
     assert SECRET not in repr(cloud.calls[0].request)
 
 
@@ -384,7 +385,7 @@ async def test_the_budget_holds(
     allow("cloud")
     cloud = provider("cloud", remote=True, model="claude-sonnet-4-5", text="cloud")
     router = make({"routing": {"strategy": "cloud_only"}, "budget": budget}, cloud)
-    route = router.chat(chat(max_tokens=2000), errand=RequestContext(workspace=str(workspace)))
+    route = router.chat(chat(max_tokens=2000), context=RequestContext(workspace=str(workspace)))
     heard = await listen(route)
     assert heard.text == text
     assert bool(route.offers) == offered
@@ -401,7 +402,7 @@ async def test_an_unknown_price_is_not_within_a_hard_limit(
         "budget": {"daily_hard": 10, "prices": prices},
     }
     heard = await listen(
-        make(settings, cloud).chat(chat(), errand=RequestContext(workspace=str(workspace)))
+        make(settings, cloud).chat(chat(), context=RequestContext(workspace=str(workspace)))
     )
     assert heard.text == text
 
@@ -417,8 +418,8 @@ async def test_nothing_is_sent_when_the_ledger_cannot_be_written(
     store.path.mkdir()
     cloud = provider("cloud", remote=True, text="sent")
     router = make({"routing": {"strategy": "cloud_only"}}, cloud)
-    errand = RequestContext(workspace=str(workspace), accepted=("cloud",))
-    heard = await listen(router.chat(chat(), errand=errand))
+    context = RequestContext(workspace=str(workspace), accepted=("cloud",))
+    heard = await listen(router.chat(chat(), context=context))
     assert "cannot be used" in heard.error
     assert not cloud.calls
 
@@ -430,7 +431,7 @@ async def test_a_bad_pattern_of_the_user_stops_everything_that_would_leave(
     cloud = provider("cloud", remote=True, text="sent")
     settings = {"routing": {"strategy": "cloud_only"}, "privacy": {"redact": ["(oops"]}}
     heard = await listen(
-        make(settings, cloud).chat(chat(), errand=RequestContext(workspace=str(workspace)))
+        make(settings, cloud).chat(chat(), context=RequestContext(workspace=str(workspace)))
     )
     assert "a pattern in [privacy]" in heard.error and not cloud.calls
 
@@ -444,7 +445,7 @@ async def test_the_ledger_tells_the_whole_story(
     router = make(settings, cloud)
     await listen(router.infill(infill(), RequestContext(workspace=str(workspace))))
     await router.aclose()
-    (entry,) = store.entries(Filter(provider="cloud", task="complete", outcome="answered"))
+    (entry,) = store.entries(EntryFilter(provider="cloud", task="complete", outcome="answered"))
     assert entry.sending.workspace == str(workspace)
     assert entry.sending.files == (("a.py", None, None),)
     assert entry.tokens_out == 3 and (entry.tokens_in or 0) > 0
@@ -463,7 +464,7 @@ async def test_the_ledger_knows_failures(
     allow("cloud")
     cloud = provider("cloud", remote=True, **answer)
     router = make({"routing": {"strategy": "cloud_only"}}, cloud)
-    await listen(router.chat(chat(), errand=RequestContext(workspace=str(workspace))))
+    await listen(router.chat(chat(), context=RequestContext(workspace=str(workspace))))
     await router.aclose()
     assert [entry.outcome for entry in store.entries()] == [outcome]
 
@@ -474,7 +475,7 @@ async def test_leaving_early_frees_the_model_and_is_recorded(
     allow("cloud")
     cloud = provider("cloud", remote=True, text="many words to say here", piece_ms=1)
     router = make({"routing": {"strategy": "cloud_only"}}, cloud)
-    async with router.chat(chat(), errand=RequestContext(workspace=str(workspace))) as route:
+    async with router.chat(chat(), context=RequestContext(workspace=str(workspace))) as route:
         async for _ in route:
             break
     assert cloud.streaming == 0
@@ -558,11 +559,11 @@ async def test_embedding_is_subject_to_the_same_rules(
 ) -> None:
     cloud = provider("cloud", remote=True)
     router = make({"routing": {"strategy": "cloud_only"}}, cloud)
-    errand = RequestContext(workspace=str(workspace))
+    context = RequestContext(workspace=str(workspace))
     with pytest.raises(NoProvider):
-        await router.embed(["text"], errand)
+        await router.embed(["text"], context)
     allow("cloud")
-    assert len((await router.embed(["text", "more"], errand))[0]) == 64
+    assert len((await router.embed(["text", "more"], context))[0]) == 64
     await router.aclose()
     (entry,) = store.entries()
     assert (entry.sending.task, entry.outcome) == ("embed", "answered")

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nearfield.routing import secrets
@@ -240,6 +240,7 @@ PIECES = (
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+@example('password = "api_key: "')
 def test_tools_stay_tools_and_come_back(text: str) -> None:
     """They are looked through as JSON, in which a placeholder must not split an escape."""
     tool = Tool("read", text, {"default": text, "enum": [text]})

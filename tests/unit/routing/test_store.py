@@ -14,8 +14,8 @@ import pytest
 
 from nearfield.config.schema import Cache, Engine
 from nearfield.routing.answers import Answers
-from nearfield.routing.ledger import SENDING, Filter, LedgerError, LocalUse, Sending
-from nearfield.routing.request_context import Consent
+from nearfield.routing.consent import Consent
+from nearfield.routing.ledger import SENDING, EntryFilter, LedgerError, LocalUse, Sending
 from nearfield.routing.store import MIGRATIONS, Store
 from nearfield.types import ChatRequest, Message, Role
 
@@ -41,18 +41,18 @@ def test_an_entry_is_what_was_written(store: Store) -> None:
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
-        (Filter(), [3, 2, 1]),
-        (Filter(provider="other"), [2]),
-        (Filter(workspace="/v"), [3]),
-        (Filter(task="fix"), [3, 2, 1]),
-        (Filter(task="chat"), []),
-        (Filter(outcome="Unreach"), [2]),
-        (Filter(outcome="answered", workspace="/w"), [1]),
-        (Filter(since=time.time() + 86_400), []),
-        (Filter(until=time.time() - 86_400), []),
+        (EntryFilter(), [3, 2, 1]),
+        (EntryFilter(provider="other"), [2]),
+        (EntryFilter(workspace="/v"), [3]),
+        (EntryFilter(task="fix"), [3, 2, 1]),
+        (EntryFilter(task="chat"), []),
+        (EntryFilter(outcome="Unreach"), [2]),
+        (EntryFilter(outcome="answered", workspace="/w"), [1]),
+        (EntryFilter(since=time.time() + 86_400), []),
+        (EntryFilter(until=time.time() - 86_400), []),
     ],
 )
-def test_filters(store: Store, wanted: Filter, expected: list[int]) -> None:
+def test_filters(store: Store, wanted: EntryFilter, expected: list[int]) -> None:
     store.finish(store.begin(SENT), "answered", 1, 1, None)
     store.finish(store.begin(replace(SENT, provider="other")), "Unreachable", 1, 0, None)
     store.begin(replace(SENT, workspace="/v"))

@@ -87,7 +87,7 @@ class Answering:
     caller: Caller
     listener: Listener
     limits: Chat
-    errand: Callable[[Session], RequestContext]
+    context: Callable[[Session], RequestContext]
     room: int
     reply: Reply
     account: RequestMetrics
@@ -155,7 +155,7 @@ class Answering:
         self._round, self._usage = "", None
         if self._shown:
             self.listener.text("\n\n")
-        route = self.router.chat(request, self.ask.role, self.errand(self.session))
+        route = self.router.chat(request, self.ask.role, self.context(self.session))
         whole = False
         try:
             async with route:
@@ -285,10 +285,10 @@ class Answering:
         deadline = min(self._deadline, time.monotonic() + SUMMARY_SECONDS)
         request = ChatRequest(messages, max_tokens=SUMMARY_TOKENS, deadline=deadline)
         # It tells what every file of the conversation holds, so it goes where those may go.
-        errand = self.errand(self.session)
+        context = self.context(self.session)
         found = ""
         try:
-            async with self.router.chat(request, "", errand) as route:
+            async with self.router.chat(request, "", context) as route:
                 async for item in route:
                     found = "" if isinstance(item, Restart) else found + item.text
                 return "" if route.wrong else found

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nearfield.routing.ledger import LedgerError, data_dir
+from nearfield.config.paths import data_dir
+from nearfield.routing.ledger import LedgerError
 from nearfield.routing.store import FILE, Database, Migration
 
 RUNNING = "running"

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from nearfield.config.folders import FolderConfigs
-from nearfield.config.schema import Config
+from nearfield.config.schema import EMBEDDED, Config
 from nearfield.features.chat import tool_registry as registry
 from nearfield.features.chat.answer import Answering
 from nearfield.features.chat.audit_store import CallStore
@@ -28,10 +28,9 @@ from nearfield.features.offers import Offers
 from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.providers.base import Provider
 from nearfield.providers.estimate import tokens
-from nearfield.routing.request_context import Ask as AskUser
-from nearfield.routing.request_context import RequestContext, Task
-from nearfield.routing.router import EMBEDDED, Router, built
-from nearfield.routing.tasks import ROLES
+from nearfield.routing.request_context import AskUser, RequestContext, Task
+from nearfield.routing.router import Router, built
+from nearfield.routing.tasks import usual_role
 from nearfield.types import Reason, Role, Tool
 
 SESSIONS = 32
@@ -111,7 +110,7 @@ class Chat:
         )
         accepted = ask.accepted or self._brains.offers.take(ask.workspace, Task.CHAT)
 
-        def errand(now: Session) -> RequestContext:
+        def context(now: Session) -> RequestContext:
             return RequestContext(
                 Task.CHAT, ask.workspace, now.sources, (), accepted, self._ask_user
             )
@@ -124,7 +123,7 @@ class Chat:
                 caller=caller,
                 listener=listener,
                 limits=config.chat,
-                errand=errand,
+                context=context,
                 room=self._room(router, ask, tools),
                 reply=reply,
                 account=account,
@@ -166,7 +165,7 @@ class Chat:
 
     def _room(self, router: Router, ask: Ask, tools: tuple[Tool, ...]) -> int:
         """The tokens that a conversation may take, of the smallest window that could be asked."""
-        role = ask.role or self._brains.configs.user.routing.tasks.get(Task.CHAT, ROLES[Task.CHAT])
+        role = ask.role or usual_role(self._brains.configs.user, Task.CHAT)
         windows = [self._window(one) for one in router.candidates(role)]
         window = min(windows, default=USUAL_WINDOW)
         spoken = sum(

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from nearfield.errors import NearfieldError
+from nearfield.features.diagnostics import Diagnostic
 from nearfield.types import Snapshot, Span
-
-if TYPE_CHECKING:
-    from nearfield.features.chat.tool_context import ToolContext
-    from nearfield.features.diagnostics import Diagnostic
 
 
 class Refused(NearfieldError):
@@ -91,8 +88,8 @@ def said(text: str) -> Outcome:
     return Outcome((Part(text),))
 
 
-Run = Callable[["ToolContext", Any], Awaitable[Outcome]]
-"""What a function does, with its checked arguments as a struct."""
+Run = Callable[[Any, Any], Awaitable[Outcome]]
+"""Carries a call out, given the `ToolContext` and the checked arguments as a struct."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ async def structured(
     router: Router,
     messages: Sequence[Message],
     schema: Mapping[str, Any],
-    errand: RequestContext,
+    context: RequestContext,
     *,
     role: str = "",
     max_tokens: int = 1024,
@@ -60,7 +60,7 @@ async def structured(
     )
     complaint = model = ""
     for _ in range(2):
-        text, provider, model = await _asked(router, request, role, errand, account)
+        text, provider, model = await _asked(router, request, role, context, account)
         # It takes up to a second.
         value, complaint = await asyncio.to_thread(_checked, text, wrong)
         if not complaint:
@@ -82,27 +82,27 @@ async def _asked(
     router: Router,
     request: ChatRequest,
     role: str,
-    errand: RequestContext,
+    context: RequestContext,
     account: RequestMetrics | None,
 ) -> tuple[str, str, str]:
     try:
-        return await _answered(router, request, role, errand, account)
+        return await _answered(router, request, role, context, account)
     except NoProvider as error:
         if not any(isinstance(cause, Unsupported) for cause in error.causes):
             raise
     # There is no grammar for such a schema, or no such mode: then in words alone.
-    return await _answered(router, replace(request, schema=None), role, errand, account)
+    return await _answered(router, replace(request, schema=None), role, context, account)
 
 
 async def _answered(
     router: Router,
     request: ChatRequest,
     role: str,
-    errand: RequestContext,
+    context: RequestContext,
     account: RequestMetrics | None,
 ) -> tuple[str, str, str]:
     text, usage = "", None
-    async with router.chat(request, role, errand) as route:
+    async with router.chat(request, role, context) as route:
         async for item in route:
             if isinstance(item, Restart):
                 text = ""

@@ -19,7 +19,7 @@ from nearfield.features.offers import Offers
 from nearfield.features.remote_choice import RemoteChoice
 from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.providers.base import Provider
-from nearfield.routing.request_context import Ask, Check, RequestContext
+from nearfield.routing.request_context import AskUser, Check, RequestContext
 from nearfield.routing.router import Restart, Router, built
 from nearfield.types import ChatRequest, Role
 
@@ -67,7 +67,7 @@ class Dialogue:
         *,
         wanted: str = "",
         provider: str = "",
-        ask: Ask | None = None,
+        ask: AskUser | None = None,
         heard: Callable[[int], None],
     ) -> None:
         self._backing = backing
@@ -125,7 +125,7 @@ class Dialogue:
             self._accepted = offers.take(context.workspace, context.task)
         accepted = self._accepted
         text, is_complete, usage = "", False, None
-        route = router.chat(request, errand=replace(context, accepted=accepted))
+        route = router.chat(request, context=replace(context, accepted=accepted))
         try:
             async with route:
                 async for item in route:

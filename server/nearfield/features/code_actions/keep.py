@@ -37,7 +37,7 @@ def merged(before: Rows, after: Rows) -> list[str]:
     """Return the rows of the new unit; those of `before.texts` stay in the file as they are."""
     old = [i for i, key in enumerate(before.keys) if key]
     new = [i for i, key in enumerate(after.keys) if key]
-    merge = _Merge(before, after)
+    merge = _RowMerge(before, after)
     matcher = difflib.SequenceMatcher(
         None, [before.keys[i] for i in old], [after.keys[i] for i in new], autojunk=False
     )
@@ -50,7 +50,7 @@ def merged(before: Rows, after: Rows) -> list[str]:
     return [*merge.out, *before.texts[merge.old :]]  # quiet rows below the last code stay
 
 
-class _Merge:
+class _RowMerge:
     """A walk through both sides; `out` has the rows so far."""
 
     def __init__(self, before: Rows, after: Rows) -> None:

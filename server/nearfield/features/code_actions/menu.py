@@ -26,7 +26,7 @@ from nearfield.features.diagnostics import Diagnostic
 from nearfield.features.remote_choice import clouds
 from nearfield.routing.request_context import Task
 from nearfield.routing.router import Router
-from nearfield.routing.tasks import ROLES
+from nearfield.routing.tasks import usual_role
 from nearfield.syntax.definitions import unit_at
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Snapshot, Span
@@ -69,7 +69,7 @@ async def candidates_for(
     models: dict[Task, str] = {}
     others: dict[Task, tuple[tuple[str, str], ...]] = {}
     for task in dict.fromkeys(action.task for action in ACTIONS.values()):
-        role = configs.user.routing.tasks.get(task) or ROLES[task]
+        role = usual_role(configs.user, task)
         candidates = router.candidates(role, workspace) if router else ()
         models[task] = candidates[0].model if candidates else ""
         others[task] = await clouds(router, configs, task, workspace)

@@ -33,12 +33,12 @@ from nearfield.features.code_actions.proposal import (
 )
 from nearfield.features.code_actions.refactorings import REFACTORINGS, refactored
 from nearfield.features.code_actions.testing import OpenText, plan_tests
+from nearfield.features.cursor import CursorOf
 from nearfield.features.diagnostics import OWN_SOURCE, Diagnostic
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.trace import RequestMetrics
-from nearfield.features.workspace_context.knowledge import CursorOf
 from nearfield.files.lines import line_end, line_start
-from nearfield.routing.request_context import Ask, RequestContext, Source, Task
+from nearfield.routing.request_context import AskUser, RequestContext, Source, Task
 from nearfield.syntax.definitions import Unit, unit_at
 from nearfield.syntax.parser import Parsed
 from nearfield.syntax.white_space import format_of
@@ -108,7 +108,7 @@ class Actions:
         self,
         request: ActionRequest,
         report: Report = lambda message: None,
-        ask: Ask | None = None,
+        ask: AskUser | None = None,
         open_text: OpenText = lambda path: None,
     ) -> Proposal:
         """Return the edits of an action. `report` is told about the progress, `ask` puts offers to
@@ -174,7 +174,7 @@ class Actions:
         parsed: Parsed | None,
         account: RequestMetrics,
         report: Report,
-        ask: Ask | None,
+        ask: AskUser | None,
     ) -> _ActionJob:
         snapshot = request.snapshot
         unit = await asyncio.to_thread(unit_at, parsed, snapshot.text, request.span)

@@ -1,4 +1,4 @@
-"""Other suggestions at the cursor, for a user who asks by a key.
+"""Other suggestions at the cursor, after a manual request.
 
 The first suggestion never waits for them. They are generated after it, one after the other, and
 each begins differently from those before. Any other request and any edit ends the work. If the

@@ -44,6 +44,7 @@ from nearfield.features.completion.shape import Shaped, Shaper
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Document, Documents
 from nearfield.features.feature import DocumentChange, Feature
+from nearfield.features.idle import Activity
 from nearfield.features.offers import Offers
 from nearfield.features.reasons import reason_of
 from nearfield.features.suggestion_record import SuggestionRecord
@@ -76,6 +77,7 @@ NOT_SHOWABLE = frozenset({Reason.REPEATS, Reason.SYNTAX})
 """Reasons for which an alternative takes the place of the first answer."""
 
 NextEditFor = Callable[[CompletionRequest], Awaitable[Suggestion | None]]
+"""Returns the next edit at the cursor, which takes precedence over the model."""
 
 Recorded = Callable[[str, Trace], SuggestionRecord | None]
 """Takes the language and the trace of a request; None if nothing is recorded of it."""
@@ -91,17 +93,20 @@ class Completer(Feature):
     def __init__(
         self,
         documents: Documents,
+        questions: Questions,
+        activity: Activity,
         traces: TraceLog,
         acceptance: Acceptance,
         on_outcome: Callable[[NearfieldError | None, bool], None],
         offers: Offers,
+        next_edit: NextEditFor,
+        recorded: Recorded,
     ) -> None:
         self.cache = CompletionCache()
-        self.questions = Questions()
-        self.next_edit: NextEditFor = _no_edit
-        """Returns the next edit at the cursor, which takes precedence over the model."""
-        self.recorded: Recorded = lambda language, trace: None
-        """Records a request; the acceptance of its suggestions is added to the record."""
+        self.questions = questions
+        self._activity = activity
+        self._next_edit = next_edit
+        self._recorded = recorded
         self._documents = documents
         self._traces = traces
         self._acceptance = acceptance
@@ -123,23 +128,22 @@ class Completer(Feature):
         """Drop the alternatives for the text before the change."""
         self._stop_alternatives(change.after.uri)
 
-    def pause(self, is_paused: bool) -> None:
-        """Stop looking for alternatives."""
-        if is_paused:
+    def activity_changed(self) -> None:
+        """Stop looking for alternatives when paused."""
+        if self._activity.is_paused:
             self._stop_alternatives()
 
     def closed(self, uri: str) -> None:
-        """End the document's running request; drop its tree and answers."""
+        """End the document's running request; drop its answers."""
         task = self._running.pop(uri, None)
         if task is not None:
             task.cancel()
         self._stop_alternatives(uri)
-        self.questions.closed(uri)
         self.cache.forget(uri)
 
     @property
     def busy(self) -> bool:
-        """Whether a request is running."""
+        """Return whether a request is running."""
         return bool(self._running)
 
     async def aclose(self) -> None:
@@ -148,8 +152,8 @@ class Completer(Feature):
         for task in tuple(self._running.values()):
             await stop_task(task)
 
-    async def complete(self, request: CompletionRequest, paused: bool = False) -> CompletionAnswer:
-        """Return the answer to `request`, without suggestions if `paused`. Raises only
+    async def complete(self, request: CompletionRequest) -> CompletionAnswer:
+        """Return the answer to `request`, without suggestions while paused. Raises only
         `CancelledError` and unexpected exceptions."""
         snapshot, record = request.snapshot, None
         metrics = RequestMetrics(
@@ -158,19 +162,19 @@ class Completer(Feature):
         try:
             with metrics:
                 answer = CompletionAnswer(reason=Reason.PAUSED)
-                if not paused:
+                if not self._activity.is_paused:
                     answer = await self._in_turn(request, metrics)
                 metrics.reason = answer.reason
         finally:
             if metrics.trace is not None and self._settings(snapshot).record:
-                record = self.recorded(snapshot.language, metrics.trace)
+                record = self._recorded(snapshot.language, metrics.trace)
         if answer.suggestions:
             self._acceptance.offered(snapshot.uri, answer.suggestions, record)
         return answer
 
     def ready(self, snapshot: Snapshot, offset: int) -> tuple[Suggestion, ...]:
         """Return what can be suggested at once, without a model and without parsing the text."""
-        if self._filter.reason(snapshot):
+        if self._activity.is_paused or self._filter.reason(snapshot):
             return ()
         request = CompletionRequest("", "", snapshot, offset)
         found = self._checked_before(request, self._cached(request))
@@ -209,7 +213,7 @@ class Completer(Feature):
             self._stop_alternatives()
         document = self._documents.at(snapshot)
         metrics.situation = document.asked(request.offset)
-        if (edit := await self.next_edit(request)) is not None:
+        if (edit := await self._next_edit(request)) is not None:
             metrics.situation = Situation.NEXT_EDIT
             return CompletionAnswer((edit,))
         milliseconds = settings.invoked_deadline_ms if request.invoked else settings.deadline_ms
@@ -486,7 +490,3 @@ def _add_confidence(metrics: RequestMetrics, completion: CachedCompletion) -> No
 def _text_hash(text: str, offset: int, continuation: str) -> int:
     """Return the hash of the document with `continuation` inserted at `offset`."""
     return hash(text[:offset] + continuation + text[offset:])
-
-
-async def _no_edit(_request: CompletionRequest) -> Suggestion | None:
-    return None

@@ -49,7 +49,7 @@ _CHAINING = frozenset({"kotlin", "swift", "scala", "ruby"})
 
 
 class Extent(StrEnum):
-    """How much a suggestion may contain."""
+    """The extent of a suggestion: how much it may contain."""
 
     LINE = "line"  # text follows on the line: up to the line's end
     ABOVE = "above"  # before a line's first character: one statement, on lines of its own
@@ -60,7 +60,7 @@ class Extent(StrEnum):
 
 
 class Inside(StrEnum):
-    """What the cursor is in."""
+    """The kind of text around the cursor."""
 
     CODE = "code"
     STRING = "string"
@@ -102,12 +102,12 @@ class CursorContext:
 
     @cached_property
     def line_start(self) -> int:
-        """Where the cursor's line begins."""
+        """The start of the cursor's line."""
         return line_start(self.text, self.cursor)
 
     @cached_property
     def line_end(self) -> int:
-        """Where the cursor's line ends, before its line break."""
+        """The end of the cursor's line, before its line break."""
         return line_end(self.text, self.cursor)
 
     @cached_property
@@ -158,7 +158,7 @@ class CursorContext:
 
     @cached_property
     def tabs(self) -> bool:
-        """Whether the document indents by tabs: its format says so, or its lines do."""
+        """Return whether the document indents by tabs, by its format or its lines."""
         white = self.format.white
         if white in (White.TABS, White.SPACES):
             return white is White.TABS
@@ -198,7 +198,7 @@ class CursorContext:
 
     @cached_property
     def _statement_ends_above(self) -> bool:
-        """Whether a statement surely ends with the line above."""
+        """Return whether a statement surely ends with the line above."""
         language, above = self.language, self.above
         if language is None:
             return False
@@ -231,7 +231,7 @@ class CursorContext:
 
     @cached_property
     def inside(self) -> Inside:
-        """What the cursor is in."""
+        """The kind of text around the cursor."""
         if Scanner(self.language).feed(self.left).comment:
             return Inside.COMMENT
         if self.parsed and self.cursor and self.language:
@@ -249,7 +249,7 @@ class CursorContext:
 
     @cached_property
     def extent(self) -> Extent:
-        """How much a suggestion may contain."""
+        """The extent of a suggestion at the cursor."""
         is_blank, rest = not self.left.strip(), self.rest.strip()
         if rest:
             is_own = is_blank and rest[0] not in CLOSERS | _STATEMENT_ENDS
@@ -320,7 +320,7 @@ def _text_end(context: CursorContext, text: str, is_complete: bool, max_lines: i
 
 
 class _Line:
-    """One line of the candidate as it will stand in the document, and where it ends in the text."""
+    """A line of the candidate as it will be in the document, with its end in the text."""
 
     def __init__(self, whole: str, end: int) -> None:
         self.whole, self.end = whole, end

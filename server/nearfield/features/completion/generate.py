@@ -1,4 +1,4 @@
-"""One stream from a model, read until there is enough of it.
+"""A stream from a model, read until there is enough of it.
 
 The stream is always closed at the end: enough text, the deadline, an error or a cancellation.
 Closing it frees the model.
@@ -11,17 +11,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Protocol
 
 from nearfield.config.schema import Completion
 from nearfield.errors import NearfieldError
+from nearfield.features.completion.shape import Shaper
 from nearfield.routing.request_context import Offer, RequestContext
 from nearfield.routing.router import Restart, Router
 from nearfield.types import Delta, Finish, InfillRequest, Reason, Usage
 
 
 class Ending(StrEnum):
-    """How a stream ended."""
+    """The way a stream ended."""
 
     FINISHED = "finished"  # the model wrote its end token
     ENOUGH = "enough"  # the statement, block or scope is complete
@@ -36,18 +36,6 @@ _CUT_OFF: dict[Ending | None, Reason] = {
     Ending.DEADLINE: Reason.DEADLINE,
     Ending.UNSURE: Reason.UNSURE,
 }
-
-
-class Feed(Protocol):
-    """Judges a growing answer, as `shape.Shaper` does."""
-
-    def feed(self, text: str) -> bool:
-        """Take the next piece; return whether the answer is long enough."""
-        ...
-
-    def restart(self) -> None:
-        """Forget the text so far: another model starts over."""
-        ...
 
 
 class Stopwatch:
@@ -173,9 +161,9 @@ async def generate(
     router: Router,
     request: InfillRequest,
     context: RequestContext,
-    feed: Feed,
+    shaper: Shaper,
 ) -> None:
-    """Stream the answer to `request` into `found` until it ends or `feed` has enough.
+    """Stream the answer to `request` into `found` until it ends or `shaper` has enough.
 
     A `NearfieldError` is stored in `found.error`; a cancellation is raised.
     """
@@ -191,10 +179,10 @@ async def generate(
                     found.watch, found.text, found.logprobs = Stopwatch(), "", []
                     found.reported = found.ending = None
                     is_stopped = False
-                    feed.restart()
+                    shaper.restart()
                 elif not is_stopped:
                     found.add(item)
-                    if item.text and feed.feed(item.text):
+                    if item.text and shaper.feed(item.text):
                         found.ending = Ending.ENOUGH
                     elif found.doubt is not None:
                         found.ending = Ending.UNSURE

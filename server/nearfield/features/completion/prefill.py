@@ -9,8 +9,8 @@ nothing has changed.
 
 from __future__ import annotations
 
-import asyncio
 import logging
+from functools import partial
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
@@ -28,10 +28,11 @@ from nearfield.features.completion.question import ready_here
 from nearfield.features.completion.sent_prompt import snippet_chars
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Document, Documents
-from nearfield.features.feature import DocumentChange, Feature
+from nearfield.features.feature import Feature
+from nearfield.features.idle import IdleScheduler
 from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.router import Router
-from nearfield.tasks import describe, run_task, stop_task
+from nearfield.tasks import describe
 from nearfield.types import Snippet
 
 log = logging.getLogger(__name__)
@@ -41,58 +42,42 @@ REST_SECONDS = 0.4
 so that it rarely starts only to be stopped."""
 
 
+PREFILL = "prefill"
+"""The name of its job."""
+
 ENOUGH_LINES = 5
-"""A prompt with more lines after its middle token is replaced, before requests can no longer
+"""A prompt with more lines after its middle token is replaced before requests can no longer
 continue it (`MAX_WRITTEN_LINES`). Sooner would only waste CPU."""
 
 
 class Prefill(Feature):
     """At most one prefill at a time, for the document that was worked on last."""
 
-    def __init__(self, documents: Documents, completer: Completer) -> None:
+    def __init__(
+        self, documents: Documents, completer: Completer, scheduler: IdleScheduler
+    ) -> None:
         self._documents = documents
         self._completer = completer
-        self._task: asyncio.Task[None] | None = None
-        self._uri = ""
+        self._scheduler = scheduler
         self._configs = FolderConfigs(Config())
         self._permitted = DocumentFilter(self._configs)
         self._router: Router | None = None
 
     def configure(self, config: FolderConfigs, router: Router | None) -> None:
         """Stop, and apply these settings and providers."""
-        self.stop()
+        self._scheduler.cancel(PREFILL)
         self._configs, self._permitted, self._router = config, DocumentFilter(config), router
 
-    def rest(self, uri: str) -> None:
-        """Something has ended at `uri`: prefill there unless something else begins soon."""
-        self.stop()
-        self._uri = uri
-        self._task = run_task(self._when_resting(uri), "prefill")
+    def idle(self, document: Document) -> None:
+        """Prefill the document's prompt soon."""
+        work = partial(self._when_idle, document.snapshot.uri)
+        self._scheduler.at(REST_SECONDS, PREFILL, work)
 
-    def stop(self) -> None:
-        """Something else comes: give the model free."""
-        if self._task is not None and not self._task.done():
-            self._task.cancel()
-
-    def changed(self, change: DocumentChange) -> None:
-        """Stop: the model is needed for what comes next."""
-        self.stop()
-
-    def closed(self, uri: str) -> None:
-        """Stop if it is this document that is being read."""
-        if uri == self._uri:
-            self.stop()
-
-    async def aclose(self) -> None:
-        """Stop, and wait until the stream is closed."""
-        await stop_task(self._task)
-
-    async def _when_resting(self, uri: str) -> None:
-        await asyncio.sleep(REST_SECONDS)
+    async def _when_idle(self, uri: str) -> None:
         document = self._documents.get(uri)
         router = self._router
         if self._completer.busy:
-            return  # whose end is the next rest
+            return  # its end plans the next one
         if document is None or router is None or self._permitted.reason(document.snapshot):
             return
         if await ready_here(router):

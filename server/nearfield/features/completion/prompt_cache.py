@@ -2,8 +2,8 @@
 
 A prompt takes some 12 KB a token with the default model, in the user's data directory, readable by
 the user alone: it holds code. Prompts are saved while idle and at the end; the oldest are removed
-at the limit. A file is for one model, one version of llama.cpp and one set of settings, and is of no
-use once the document differs where it was taken from. The engine trusts what it reads, so a hash
+at the limit. A file is for one model, one version of llama.cpp and one set of settings, and useless
+once the document differs where it was taken from. The engine trusts what it reads, so a hash
 with a key of this user proves that Nearfield wrote the file.
 """
 
@@ -19,6 +19,7 @@ import re
 import secrets
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -32,6 +33,7 @@ from nearfield.features.completion.sent_prompt import PromptText, SentPrompt
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Document, Documents
 from nearfield.features.feature import Feature
+from nearfield.features.idle import IdleScheduler
 from nearfield.files.private import (
     is_private,
     private_draft,
@@ -62,6 +64,8 @@ DOCUMENTS = 2
 """Documents that are saved at the end and restored at the start: an engine holds two prompts of
 each, four in all."""
 
+KEEP_SECONDS = 10.0
+"""After this time without a keystroke or a request the user thinks, reads, or is gone."""
 ABANDONED_SECONDS = 600
 """A draft older than this was abandoned: writing one takes milliseconds."""
 
@@ -111,8 +115,11 @@ class KeptPrompt(msgspec.Struct, frozen=True):
 class PromptCache(Feature):
     """Keeps and restores. One event loop; files are touched in threads."""
 
-    def __init__(self, documents: Documents, folder: Path) -> None:
+    def __init__(
+        self, documents: Documents, folder: Path, scheduler: IdleScheduler | None = None
+    ) -> None:
         self._documents = documents
+        self._scheduler = scheduler or IdleScheduler()
         self._folder = folder
         self._keeper: Keeping | None = None
         self._permitted: DocumentFilter | None = None
@@ -132,6 +139,20 @@ class PromptCache(Feature):
     def opened(self, snapshot: Snapshot) -> None:
         """Restore what was kept of the document, in the background."""
         self.begin(snapshot.uri)
+
+    def idle(self, document: Document) -> None:
+        """Keep what the model has read of the document when nothing happens for a while."""
+        self._scheduler.at(KEEP_SECONDS, "keep a prompt", partial(self.keep, document))
+
+    def closed(self, uri: str) -> None:
+        """Keep what the model has read of the document, in the background."""
+        if (document := self._documents.get(uri)) is not None and document.prompts:
+            run_task(self.keep(document), "keep a prompt")
+
+    def restore_recent(self) -> None:
+        """Restore what was kept of the documents worked on last, in the background."""
+        for document in self._documents.recent(DOCUMENTS):
+            self.begin(document.snapshot.uri)
 
     def use(self, keeper: object, permitted: DocumentFilter, limit_mb: int) -> None:
         """Use this provider and at most `limit_mb` MiB from now on; 0 keeps nothing."""

@@ -15,18 +15,17 @@ from nearfield.config.schema import Completion
 from nearfield.context.slice import Budget, Slice, build
 from nearfield.features.completion.budget import MIN_PROMPT_TOKENS, Allowance
 from nearfield.features.completion.sent_prompt import PromptText, SentPrompt, snippet_chars
+from nearfield.features.cursor import Cursor
 from nearfield.features.documents import Document
 from nearfield.files.lines import plain_breaks, previous_line
 from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.request_context import RequestContext, Source, Task
 from nearfield.syntax.differences import common_prefix
-from nearfield.syntax.parser import Parsed
 from nearfield.types import (
     Included,
     InfillRequest,
     Priority,
     PromptVariant,
-    Selected,
     Snapshot,
     Snippet,
     SnippetKind,
@@ -57,16 +56,6 @@ class PromptPlan:
     sent: SentPrompt
     max_extra_tokens: int = 0
     new_chars: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """A cursor in a parsed document."""
-
-    snapshot: Snapshot
-    parsed: Parsed | None
-    offset: int
-    selected: Selected | None = None
 
 
 def candidates(

@@ -8,7 +8,6 @@ come faster than that, and where a request leaves this machine.
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
@@ -18,7 +17,6 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Completion, Config
 from nearfield.features.completion.budget import Allowance, LearnedRates, allow
 from nearfield.features.completion.prompting import (
-    Cursor,
     PromptPlan,
     candidates,
     continued,
@@ -26,18 +24,16 @@ from nearfield.features.completion.prompting import (
     unchosen,
 )
 from nearfield.features.completion.shape import Shaper
+from nearfield.features.cursor import Cursor, DocumentTrees
 from nearfield.features.documents import Document
 from nearfield.providers.base import Provider
 from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.router import Router
-from nearfield.syntax.languages import language_for
-from nearfield.syntax.parser import ParseCache
 from nearfield.types import (
     Capabilities,
     CompletionRequest,
     HealthState,
     InfillRequest,
-    Selected,
     Snapshot,
     Snippet,
     Usage,
@@ -47,10 +43,6 @@ CLIENT_WAITED_MS = 5
 """The wait when the client has waited itself: just long enough that of several requests in one read
 only the last one reaches a model."""
 
-PARSE_IN_THREAD_CHARS = 10_000
-"""A longer text is parsed off the event loop: 0.1 MB takes 7 ms the first time, and text that is no
-code a hundred times as long."""
-
 SOON_SHARE = 0.4
 """After this share of the time for an answer the lines that are there are shown to a user who
 types, without waiting for the end of their statement or block: 1 s of 2.5."""
@@ -59,10 +51,6 @@ SnippetsOf = Callable[[Snapshot, int, int], tuple[Snippet, ...]]
 """Returns what helps at an offset of a document, within a number of characters; never waits."""
 
 Prepare = Callable[[Snapshot, int], Awaitable[None]]
-
-
-async def _prepare_nothing(_snapshot: Snapshot, _offset: int) -> None:
-    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +75,15 @@ class PreparedQuestion:
 
 
 class Questions:
-    """Makes the questions, by the settings and by what the provider affords; keeps the documents'
-    trees. For one event loop."""
+    """Makes the questions, by the settings and by what the provider affords. `snippets` returns
+    those of other files that are ready; `prepare` makes them ready, for manual requests. For one
+    event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, trees: DocumentTrees, snippets: SnippetsOf, prepare: Prepare) -> None:
         self.rates = LearnedRates()
-        self.prepare: Prepare = _prepare_nothing
-        """Makes `snippets` ready for the cursor; awaited for manual requests."""
-        self.snippets: SnippetsOf = lambda snapshot, offset, budget: ()
-        """Returns the snippets of other files that are ready."""
-        self._trees = ParseCache()
+        self.cursor = trees.cursor
+        self.snippets = snippets
+        self._prepare = prepare
         self._configs = FolderConfigs(Config())
 
     def configure(self, config: FolderConfigs) -> None:
@@ -106,21 +93,6 @@ class Questions:
     def settings(self, snapshot: Snapshot) -> Completion:
         """Return the settings of the folder that a document is in."""
         return self._configs.of(snapshot.root).completion
-
-    def closed(self, uri: str) -> None:
-        """Drop the document's tree."""
-        self._trees.forget(uri)
-
-    async def cursor(
-        self, snapshot: Snapshot, offset: int, selected: Selected | None = None
-    ) -> Cursor:
-        """Return the cursor with the document's tree; a long text is parsed in a thread."""
-        language, parse = language_for(snapshot.language, snapshot.path), self._trees.parse
-        if len(snapshot.text) > PARSE_IN_THREAD_CHARS:
-            parsed = await asyncio.to_thread(parse, snapshot.uri, language, snapshot.text)
-        else:
-            parsed = parse(snapshot.uri, language, snapshot.text)
-        return Cursor(snapshot, parsed, offset, selected)
 
     async def make(
         self, request: CompletionRequest, document: Document, router: Router, deadline: float
@@ -132,7 +104,7 @@ class Questions:
         seconds = deadline - time.monotonic()
         allowance = self.allowance(router, snapshot, seconds, is_manual=is_manual)
         if is_manual:
-            await self.prepare(snapshot, request.offset)
+            await self._prepare(snapshot, request.offset)
         snippets = self.snippets(snapshot, request.offset, allowance.snippet_chars)
         plans = candidates(
             cursor, document, allowance, settings, is_manual=is_manual, snippets=snippets

@@ -104,17 +104,17 @@ class Shaper:
 
     @property
     def extent(self) -> Extent:
-        """How much a suggestion may contain at this cursor."""
+        """The extent of a suggestion at this cursor."""
         return self._context.extent
 
     @property
     def single_line(self) -> bool:
-        """Whether the model may stop at the first line break after something visible."""
+        """Return whether the model may stop at the first line break after something visible."""
         return self.extent is Extent.LINE
 
     @property
     def at_line_end(self) -> bool:
-        """Whether nothing visible follows the cursor on its line."""
+        """Return whether nothing visible follows the cursor on its line."""
         return not self._context.rest.strip()
 
     def feed(self, text: str) -> bool:

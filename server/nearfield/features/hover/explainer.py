@@ -11,27 +11,29 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.config.schema import Hover as HoverSettings
 from nearfield.errors import NearfieldError
+from nearfield.features.cursor import CursorOf
 from nearfield.features.diagnostics import DiagnosticStore
 from nearfield.features.document_filter import DocumentFilter
+from nearfield.features.documents import Document, Documents
 from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.hover.explanations import Explanation, Explanations
 from nearfield.features.hover.facts import Facts, Outlines, SymbolSource, facts_of, local_facts
 from nearfield.features.hover.markdown import page
 from nearfield.features.hover.subject import Subject, SubjectKind, line_at, subject_at, subject_of
 from nearfield.features.hover.wording import request_for
+from nearfield.features.idle import Activity, IdleScheduler
 from nearfield.features.offers import Offers
 from nearfield.features.remote_choice import RemoteChoice, chat_model
 from nearfield.features.trace import RequestMetrics, TraceLog
-from nearfield.features.workspace_context.knowledge import CursorOf
 from nearfield.routing.request_context import Task
 from nearfield.routing.router import Router
 from nearfield.syntax.definitions import unit_at
-from nearfield.tasks import run_task, stop_task
 from nearfield.types import Reason, Snapshot, Span, Trace
 
 REST_SECONDS = 1.0
@@ -40,6 +42,8 @@ FACTS_SECONDS = 0.25
 """Minimum time that a hover waits for the tree and the facts. They take milliseconds, except for
 the first look at a very large document."""
 
+PREPARE = "prepare an explanation"
+"""The name of the idle job."""
 HOVER = "textDocument/hover"
 EXPLAIN = "nearfield.explain"
 
@@ -75,18 +79,25 @@ class Explainer(Feature):
     """See the module's docstring. One event loop."""
 
     def __init__(
-        self, cursor_of: CursorOf, symbols: SymbolSource | None, offers: Offers, traces: TraceLog
+        self,
+        documents: Documents,
+        cursor_of: CursorOf,
+        symbols: SymbolSource | None,
+        offers: Offers,
+        traces: TraceLog,
+        scheduler: IdleScheduler,
+        activity: Activity,
     ) -> None:
-        self.problems = DiagnosticStore()
+        self.problems = DiagnosticStore(documents)
+        self._scheduler = scheduler
+        self._activity = activity
         self._cursor_of = cursor_of
         self._symbols = symbols
         self._traces = traces
         self._outlines = Outlines()
         self._explanations = Explanations(offers)
-        self._resting: asyncio.Task[None] | None = None
         self._rested: tuple[str, int] | None = None
         self._edits = 0
-        self._paused = False
         self.configure(FolderConfigs(Config()), None)
 
     # --- lifecycle --------------------------------------------------------------------------
@@ -97,58 +108,54 @@ class Explainer(Feature):
         self._explanations.clear()
         self._configs, self._filter, self._router = config, DocumentFilter(config), router
 
-    def pause(self, is_paused: bool) -> None:
-        """Ask no model, until told otherwise."""
-        self._paused = is_paused
-        if is_paused:
+    def activity_changed(self) -> None:
+        """Stop when paused."""
+        if self._activity.is_paused:
             self.stop()
 
     def stop(self) -> None:
         """Cancel work that the user does not wait for."""
-        if self._resting is not None:
-            self._resting.cancel()
+        self._scheduler.cancel(PREPARE)
         self._explanations.stop()
 
     async def aclose(self) -> None:
         """Stop all work and wait for its end."""
-        await stop_task(self._resting)
+        self.stop()
         await self._explanations.aclose()
 
     @property
     def model(self) -> str:
         """The model that would be asked first, "" for none or while paused."""
-        router = None if self._paused else self._router
+        router = None if self._activity.is_paused else self._router
         return chat_model(router, self._configs, Task.EXPLAIN)
 
     def changed(self, change: DocumentChange) -> None:
         """Stop explaining: the user types."""
-        snapshot, edits = change.after, change.edits
         self.stop()
         self._edits += 1
         self._rested = None
-        self.problems.changed(snapshot.uri, edits)
-        if edits:
-            last = edits[-1]
-            self.rest(snapshot, last.span.start + len(last.text))
+        self.problems.changed(change.after.uri, change.edits)
 
     def closed(self, uri: str) -> None:
-        """Drop what is held for a document."""
+        """Cancel work that the user does not wait for."""
         self.stop()
-        self.problems.closed(uri)
+
+    def idle(self, document: Document) -> None:
+        """Prepare soon what a hover at the place of the last edit or request would show."""
+        if document.focus is not None:
+            self.rest(document.snapshot, document.focus)
 
     def rest(self, snapshot: Snapshot, offset: int) -> None:
         """Prepare what a hover at `offset`, where the cursor is, would show."""
         if (snapshot.uri, offset) == self._rested:
             return
         self._rested = (snapshot.uri, offset)
-        if self._resting is not None:
-            self._resting.cancel()
         settings = self._settings(snapshot.root)
         if settings.enabled and settings.explain and settings.prepare:
-            self._resting = run_task(self._prepare(snapshot, offset), "prepare an explanation")
+            work = partial(self._prepare, snapshot, offset)
+            self._scheduler.at(REST_SECONDS, PREPARE, work)
 
     async def _prepare(self, snapshot: Snapshot, offset: int) -> None:
-        await asyncio.sleep(REST_SECONDS)
         if self._filter.kept_out(snapshot) or self._explanations.is_busy:
             return
         topic = await self._topic(snapshot, offset)
@@ -206,7 +213,7 @@ class Explainer(Feature):
         `elsewhere` is the provider that the user chose. Raises from the error tree; a cancelled
         caller frees the model."""
         with RequestMetrics(self._traces, EXPLAIN, snapshot) as account:
-            router = self._filter.require(snapshot, self._router, self._paused)
+            router = self._filter.require(snapshot, self._router, self._activity.is_paused)
             self.stop()
             cursor = await self._cursor_of(snapshot, span.start)
             problems = self.problems.at(snapshot.uri)
@@ -245,7 +252,8 @@ class Explainer(Feature):
 
     def _router_for(self, root: str | None) -> Router | None:
         """Return the router if it may be asked for explanations in a workspace folder."""
-        return None if self._paused or not self._settings(root).explain else self._router
+        may_ask = not self._activity.is_paused and self._settings(root).explain
+        return self._router if may_ask else None
 
     async def _topic(self, snapshot: Snapshot, offset: int) -> _Topic | None:
         cursor = await self._cursor_of(snapshot, offset)

@@ -186,7 +186,7 @@ async def _listen(
 ) -> Explanation:
     """Ask, and read the answer to its end, for a hover until it has enough."""
     text, usage, is_stopped = "", None, False
-    async with router.chat(request.request, errand=context) as route:
+    async with router.chat(request.request, context=context) as route:
         try:
             async for item in route:
                 if isinstance(item, Restart):

@@ -1,1 +1,1 @@
-"""What became of suggestions, counted on this machine and never told to anybody."""
+"""Statistics of suggestions, kept on this machine and sent nowhere."""

@@ -10,9 +10,9 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
+from nearfield.config.paths import data_dir
 from nearfield.errors import NearfieldError
 from nearfield.features.suggestion_record import SuggestionRecord, Taken
-from nearfield.routing.ledger import data_dir
 from nearfield.routing.store import Database, Migration
 
 FILE = "suggestions.db"

@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
-from nearfield.features.completion.prompting import Cursor
+from nearfield.features.cursor import CursorOf
 from nearfield.features.document_filter import DocumentFilter
-from nearfield.features.documents import difference
+from nearfield.features.documents import Document, Documents, PerDocument, difference
 from nearfield.features.feature import DocumentChange, Feature
+from nearfield.features.idle import IdleScheduler
 from nearfield.features.next_edit.dependents import (
     Dependents,
     dependents_of,
@@ -50,7 +51,6 @@ from nearfield.routing.router import Router
 from nearfield.syntax.languages import Language, language_for
 from nearfield.syntax.parser import ParseCache, Parsed
 from nearfield.syntax.scopes import SUPPORTED
-from nearfield.tasks import run_task, stop_task
 from nearfield.types import Edit, Snapshot, Span
 
 __all__ = ["NextEdit", "NextEdits"]
@@ -58,9 +58,10 @@ __all__ = ["NextEdit", "NextEdits"]
 ASK_AFTER_SECONDS = 0.8
 """No model is asked before the user has done nothing for this long; later than idle prefill begins,
 because what that evaluates is needed more often."""
+ASK = "ask for the next edit"
+"""The name of the idle job."""
 REST_SECONDS = 0.3
 """A name that was not typed on for this long is what it is to be, for now."""
-DOCUMENTS_KEPT = 32
 IN_THREAD_CHARS = 10_000
 """In a longer text the looking up is done off the event loop."""
 
@@ -83,24 +84,26 @@ class NextEdits(Feature):
 
     def __init__(
         self,
-        cursor: Callable[[Snapshot, int], Awaitable[Cursor]],
+        documents: Documents,
+        cursor: CursorOf,
+        scheduler: IdleScheduler,
         clock: Callable[[], float] = time.monotonic,
         traces: TraceLog | None = None,
     ) -> None:
         self._cursor = cursor
         self._clock = clock
-        self._followed: OrderedDict[str, Followed] = OrderedDict()
+        self._scheduler = scheduler
+        self._followed = PerDocument[Followed](documents)
         self._before = ParseCache(4)
         self._made = 0
         self._recent = HunkHistory()
-        self.model = EditModel(self._recent, traces if traces is not None else TraceLog())
+        self.model = EditModel(self._recent, TraceLog() if traces is None else traces)
         self._offers = ModelOffers(self.model, self._tree_of, self._named)
-        self._resting: asyncio.Task[None] | None = None
         self.configure(FolderConfigs(Config()))
 
-    def opened(self, snapshot: Snapshot) -> None:
-        """Forget the text that the document had before."""
-        self.closed(snapshot.uri)
+    def activity_changed(self) -> None:
+        """End a question to the model."""
+        self.stop()
 
     def configure(self, config: FolderConfigs, router: Router | None = None) -> None:
         """Apply the settings; without a router no model is asked."""
@@ -116,7 +119,6 @@ class NextEdits(Feature):
         before, after, edits = change.before, change.after, change.edits
         self.stop()
         if before is None:
-            self.closed(after.uri)
             self._recent.forget(after.uri)
         if not self._is_enabled(after) or before is None or not edits:
             return
@@ -128,16 +130,13 @@ class NextEdits(Feature):
         if language is not None and language.name in SUPPORTED:
             followed = self._followed.get(after.uri)
             if followed is None or followed.text != before.text:
-                followed = self._followed[after.uri] = Followed(before.text, before.version)
+                followed = Followed(before.text, before.version)
+                self._followed.set(after.uri, followed)
             followed.change(after.text, after.version, edits, self._clock())
-            self._followed.move_to_end(after.uri)
-            while len(self._followed) > DOCUMENTS_KEPT:
-                self._followed.popitem(last=False)
 
     def closed(self, uri: str) -> None:
-        """The document is gone, or is another one now."""
+        """Stop, and drop the tree of the text before."""
         self.stop()
-        self._followed.pop(uri, None)
         self._before.forget(uri)
 
     def dismiss(self, edit_id: str) -> bool:
@@ -169,17 +168,14 @@ class NextEdits(Feature):
         followed = self._followed.get(snapshot.uri)
         return followed is not None and followed.last == offset
 
-    def rest(self, snapshot: Snapshot) -> None:
-        """Ask a model of this machine when the user goes on doing nothing, where no rule has an
-        offer."""
-        if self._resting is not None:
-            self._resting.cancel()
-            self._resting = None
+    def idle(self, document: Document) -> None:
+        """Ask a model of this machine soon, where no rule has an offer."""
+        snapshot = document.snapshot
         if self._is_enabled(snapshot) and self._offers.can_rest(snapshot):
-            self._resting = run_task(self._when_resting(snapshot), "ask for the next edit at rest")
+            work = partial(self._when_idle, snapshot)
+            self._scheduler.at(ASK_AFTER_SECONDS, ASK, work)
 
-    async def _when_resting(self, snapshot: Snapshot) -> None:
-        await asyncio.sleep(ASK_AFTER_SECONDS)
+    async def _when_idle(self, snapshot: Snapshot) -> None:
         offset = self._recent.cursor(snapshot.uri)
         if await self.offered(snapshot, offset) or self._permitted.reason(snapshot):
             return
@@ -188,14 +184,11 @@ class NextEdits(Feature):
 
     def stop(self) -> None:
         """End a question to the model."""
-        if self._resting is not None:
-            self._resting.cancel()
-        self._resting = None
+        self._scheduler.cancel(ASK)
         self._offers.stop()
 
     async def aclose(self) -> None:
         """End a question to the model, and wait until its stream is closed."""
-        await stop_task(self._resting)
         await self._offers.aclose()
 
     async def offered(

@@ -1,15 +1,16 @@
-"""The findings that are shown, by document: they move with their lines and go when these are
-edited."""
+"""The findings that are shown, by document. They move with their lines, and are dropped when these
+are edited."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from nearfield.features.documents import difference
 from nearfield.features.review.findings import ReviewFinding
 from nearfield.features.spans import moved
 from nearfield.files.lines import line_number
+from nearfield.listeners import Listeners
 from nearfield.types import Edit, Snapshot, Span
 
 __all__ = ["FindingStore"]
@@ -17,19 +18,19 @@ __all__ = ["FindingStore"]
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """`text` is what the findings were made of, as long as nobody has the document open."""
+    """The findings of one document, and the `text` that they are about."""
 
     text: str
     findings: tuple[ReviewFinding, ...]
 
 
 class FindingStore:
-    """See the module. One event loop. `on_change` hears the URI of each document whose findings are
+    """See the module. One event loop. `changes` tells the URI of each document whose findings are
     others, or elsewhere."""
 
     def __init__(self) -> None:
         self._shown: dict[str, _Shown] = {}
-        self.on_change: Callable[[str], None] = lambda uri: None
+        self.changes = Listeners[str]()
 
     @property
     def uris(self) -> tuple[str, ...]:
@@ -99,20 +100,20 @@ class FindingStore:
         else:
             self._shown.pop(uri, None)
         if before != self.at(uri):
-            self.on_change(uri)
+            self.changes.tell(uri)
 
 
 def _moved(
     findings: Iterable[ReviewFinding], edits: Sequence[Edit], now: Snapshot
 ) -> Iterator[ReviewFinding]:
-    """Those of `findings` whose lines have not changed, where they are after `edits`."""
+    """Yield the `findings` whose lines have not changed, moved with `edits`."""
     for one in findings:
         if (span := _followed(one.span, edits)) is not None:
             yield replace(one, span=span, row=line_number(now.text, span.start))
 
 
 def _followed(span: Span, edits: Iterable[Edit]) -> Span | None:
-    """Where the line's visible part is now; None when the line was edited, its ends included."""
+    """Return the span after `edits`; None if the line was edited, its ends included."""
     now: Span | None = span
     for edit in edits:
         if now is None:

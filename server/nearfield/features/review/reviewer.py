@@ -14,8 +14,10 @@ from pathlib import Path
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
+from nearfield.features.cursor import CursorOf
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.feature import DocumentChange, Feature
+from nearfield.features.idle import Activity
 from nearfield.features.offers import Offers
 from nearfield.features.prose import code_block
 from nearfield.features.remote_choice import RemoteChoice, chat_model
@@ -23,7 +25,6 @@ from nearfield.features.review.finding_store import FindingStore
 from nearfield.features.review.findings import ReviewFinding, accepted, answers, schema_of
 from nearfield.features.review.pieces import ReviewPiece, pieces_of
 from nearfield.features.trace import RequestMetrics, TraceLog
-from nearfield.features.workspace_context.knowledge import CursorOf
 from nearfield.files.encoding import text_file
 from nearfield.files.git_diff import ChangedFile
 from nearfield.files.lines import split_lines
@@ -87,12 +88,14 @@ class _Pass:
 class Reviewer(Feature):
     """See the module's docstring. One event loop; `board` has the findings that are shown."""
 
-    def __init__(self, cursor_of: CursorOf, offers: Offers, traces: TraceLog) -> None:
+    def __init__(
+        self, cursor_of: CursorOf, offers: Offers, traces: TraceLog, activity: Activity
+    ) -> None:
         self.board = FindingStore()
         self._cursor_of = cursor_of
         self._offers = offers
         self._traces = traces
-        self._is_paused = False
+        self._activity = activity
         self.configure(FolderConfigs(Config()), None)
 
     def configure(self, config: FolderConfigs, router: Router | None) -> None:
@@ -107,14 +110,10 @@ class Reviewer(Feature):
         """Let the findings follow their lines."""
         self.board.changed(change.after, change.edits)
 
-    def pause(self, is_paused: bool) -> None:
-        """Stop asking models, or go on."""
-        self._is_paused = is_paused
-
     @property
     def model(self) -> str:
         """The model that would be asked first, "" for none or while paused."""
-        router = None if self._is_paused else self._router
+        router = None if self._activity.is_paused else self._router
         return chat_model(router, self._configs, Task.REVIEW)
 
     async def review(
@@ -186,7 +185,7 @@ class Reviewer(Feature):
         own: list[ReviewFinding] = []
         with RequestMetrics(self._traces, REVIEW, snapshot) as account:
             try:
-                router = self._filter.require(snapshot, self._router, self._is_paused)
+                router = self._filter.require(snapshot, self._router, self._activity.is_paused)
                 parsed = (await self._cursor_of(snapshot, 0)).parsed
                 path = snapshot.path or snapshot.uri
                 pieces = await asyncio.to_thread(
@@ -239,7 +238,7 @@ class Reviewer(Feature):
         taken = self._offers.take(workspace, Task.REVIEW) if now.accepted is None else ()
         context = RequestContext(Task.REVIEW, workspace, (source,), (), now.accepted or taken)
         text = ""
-        async with now.router.chat(request, errand=context) as route:
+        async with now.router.chat(request, context=context) as route:
             try:
                 async for item in route:
                     text = "" if isinstance(item, Restart) else text + item.text

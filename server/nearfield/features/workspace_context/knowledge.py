@@ -1,9 +1,8 @@
-"""What is known of the workspace beyond the document in front of the user.
+"""The code of the workspace beyond the current document.
 
-One index a workspace folder, opened in the background a moment after the session has begun and
-closed with it. Every answer is empty while there is nothing to answer from; nothing in here raises
-because of an index, and nothing holds up a start or a request: the path of a completion calls
-`ready`, which only looks at what was prepared.
+There is one index per workspace folder, opened in the background shortly after the session starts
+and closed with it. Without an index every answer is empty; no failure of an index is raised here,
+and none delays the start or a request: completions call `ready`, which returns what was prepared.
 """
 
 from __future__ import annotations
@@ -12,20 +11,23 @@ import asyncio
 import contextlib
 import importlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.context.mentions import mentions
-from nearfield.features.completion.prompting import Cursor
+from nearfield.features.cursor import CursorOf
 from nearfield.features.document_filter import DocumentFilter
+from nearfield.features.documents import Document, Documents, PerDocument
 from nearfield.features.feature import DocumentChange, Feature
+from nearfield.features.idle import Activity, IdleScheduler
 from nearfield.features.status import IndexState
 from nearfield.features.workspace_context.prepared import Prepared
-from nearfield.features.workspace_context.recent_edits import Recent
+from nearfield.features.workspace_context.recent_edits import RecentEdits
 from nearfield.features.workspace_context.snippets import (
     ContextSnippet,
     RetrievalQuery,
@@ -35,7 +37,7 @@ from nearfield.features.workspace_context.snippets import (
 )
 from nearfield.listeners import Listeners
 from nearfield.routing.router import Router
-from nearfield.tasks import run_task, stop_task
+from nearfield.tasks import run_task
 from nearfield.types import Reason, Snapshot, Snippet, SymbolLocation
 
 if TYPE_CHECKING:
@@ -46,35 +48,45 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 START_SECONDS = 1.0
-"""The indexes open so long after the session has begun: importing what they need takes a quarter of
-a second of processor time, which the first suggestions need more."""
+"""Delay before the indexes open: their imports take a quarter of a second of processor time, which
+the first suggestions need more."""
 AROUND_SECONDS = 1.0
-"""Whoever waits for `around` waits no longer than this, and goes on without it."""
+"""Timeout of `around`, which then returns nothing."""
 PREPARE_SECONDS = 2.0
-"""Whoever asks for a completion by a key waits at most so long for what it shall be shown. It takes
-0.03 to 0.13 s on an idle machine, and a busy one takes ten times that for the answer too."""
+"""Maximum time a manual completion waits for snippets. They take 0.03 to 0.13 s on an idle machine;
+on a busy one ten times that, and so does the answer."""
 REST_SECONDS = 0.25
 """After this long without a keystroke it is looked what the place needs: before idle prefill begins
 at 0.4 s, which shall evaluate it."""
 TYPING_SECONDS = 0.4
-"""The indexes rest so long after a keystroke or an answer."""
+"""Pause of the indexes after a keystroke or an answer."""
 NEAR_FILES = 8
-"""So many of the documents that were worked on last get their vectors first."""
+"""Number of recently used documents whose vectors are computed first."""
 
 
 _WORST_FIRST = ("failed", "building", "starting", "embedding", "reading", "paused", "ready")
-
-CursorOf = Callable[[Snapshot, int], Awaitable[Cursor]]
-"""A document with its tree, as the completer has it."""
 
 
 class Knowledge(Feature):
     """See the module's docstring. One event loop."""
 
     def __init__(
-        self, config: FolderConfigs, cursor_of: CursorOf, wait_seconds: float = START_SECONDS
+        self,
+        config: FolderConfigs,
+        documents: Documents,
+        cursor_of: CursorOf,
+        scheduler: IdleScheduler,
+        activity: Activity,
+        *,
+        on_prepared: Callable[[str], None] = lambda uri: None,
+        wait_seconds: float = START_SECONDS,
     ) -> None:
-        """Cheap, no I/O."""
+        """Cheap, no I/O. `embed` makes vectors where the settings name a provider for that;
+        `on_prepared` gets the URI of a document for which other snippets are ready."""
+        self._on_prepared = on_prepared
+        self._scheduler = scheduler
+        self._activity = activity
+        self._documents = documents
         self._configs = config
         self._permitted = DocumentFilter(config)
         self._cursor_of = cursor_of
@@ -84,16 +96,11 @@ class Knowledge(Feature):
         self._indexes: dict[str, Index] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._opened_by: dict[str, Config] = {}
-        self._documents: dict[str, Snapshot] = {}
-        self._prepared: dict[str, Prepared] = {}
-        self._preparing: asyncio.Task[None] | None = None
-        self._recent = Recent()
+        self._prepared = PerDocument[Prepared](documents)
+        self._recent = RecentEdits()
         self._changed = asyncio.Event()
-        self._paused = False
         self._listeners = Listeners[IndexState]()
         self._detail = ""
-        self.when_prepared: Callable[[str], None] = lambda uri: None
-        """Hears of which document other snippets are ready."""
 
     # --- life -------------------------------------------------------------------------------
 
@@ -116,17 +123,18 @@ class Knowledge(Feature):
         self._roots = tuple(dict.fromkeys(roots))
         self._changed.set()
 
-    def suspend(self) -> None:
-        """Do no work in the background until `resume`."""
-        self._paused = True
-        for index in self._indexes.values():
-            index.pause()
-
-    def resume(self) -> None:
-        """Go on."""
-        self._paused = False
+    def activity_changed(self) -> None:
+        """Let the indexes work in the background, or not."""
+        if not self._activity.allows_idle_work():
+            self.suspend()
+            return
         for index in self._indexes.values():
             index.resume()
+
+    def suspend(self) -> None:
+        """Let the indexes do no work in the background."""
+        for index in self._indexes.values():
+            index.pause()
 
     def give_way(self, seconds: float = TYPING_SECONDS) -> None:
         """Leave the machine to whoever types or waits for so long from now."""
@@ -135,7 +143,6 @@ class Knowledge(Feature):
 
     async def aclose(self) -> None:
         """Close the indexes; `run` must have ended."""
-        await stop_task(self._preparing)
         for root in tuple(self._indexes):
             self._close(root)
         if self._closing:
@@ -168,10 +175,10 @@ class Knowledge(Feature):
             self._opened_by[root] = config
             index.subscribe(lambda _: self._say())
             await index.open(Path(root))
-            if self._paused:
+            if not self._activity.allows_idle_work():
                 index.pause()
-            for snapshot in self._documents.values():
-                self._pass_on(snapshot)
+            for document in self._documents:
+                self._pass_on(document.snapshot)
             self._say_near()
         self._say()
 
@@ -179,53 +186,46 @@ class Knowledge(Feature):
 
     def opened(self, snapshot: Snapshot) -> None:
         """A document is there, or is replaced as a whole."""
-        self._documents.pop(snapshot.uri, None)
-        self._documents[snapshot.uri] = snapshot
         self._pass_on(snapshot)
         self._say_near()
-        self.rest(snapshot.uri, None)
 
     def changed(self, change: DocumentChange) -> None:
         """Pass an edit on to the index, and remember what was edited lately."""
         snapshot, edits = change.after, change.edits
         self.give_way()
-        self._documents[snapshot.uri] = snapshot
         self._recent.edited(snapshot, edits)
         self._pass_on(snapshot)
 
     def closed(self, uri: str) -> None:
         """The document is gone."""
-        snapshot = self._documents.pop(uri, None)
-        self._prepared.pop(uri, None)
+        document = self._documents.get(uri)
+        snapshot = document.snapshot if document is not None else None
         if snapshot is not None and _is_file(snapshot) and (index := self._index_of(snapshot)):
             index.closed(snapshot.path or "")
 
-    def rest(self, uri: str, offset: int | None) -> None:
-        """The user rests in a document, the cursor at `offset` (None: nobody knows): prepare what
-        a completion there will need, unless something else comes soon."""
-        if self._preparing is not None:
-            self._preparing.cancel()
+    def idle(self, document: Document) -> None:
+        """Prepare soon what a completion at the cursor will need."""
         if self._indexes:
-            self._preparing = run_task(self._prepare(uri, offset), "prepare snippets")
+            self._scheduler.at(REST_SECONDS, "prepare snippets", partial(self._prepare, document))
 
     # --- questions --------------------------------------------------------------------------
 
     def ready(self, snapshot: Snapshot, offset: int, budget: int) -> tuple[Snippet, ...]:
-        """What is prepared for `snapshot`, at most `budget` characters; without any waiting. Stays
-        the same while the user types; `offset` is where the cursor is."""
+        """Return the snippets prepared for `snapshot`, at most `budget` characters, at once.
+        They stay the same while the user types; `offset` is the cursor."""
         prepared = self._prepared.get(snapshot.uri)
         return snippets_of(prepared.within(budget)) if prepared is not None else ()
 
     def pieces(self, uri: str) -> tuple[ContextSnippet, ...]:
-        """What `ready` is made of, with the reasons."""
+        """Return what `ready` selects from, with the reasons."""
         prepared = self._prepared.get(uri)
-        return prepared.pieces if prepared is not None else ()
+        return prepared.snippets if prepared is not None else ()
 
     async def around(
         self, snapshot: Snapshot, offset: int, *, budget: int, meaning: bool = True
     ) -> tuple[Snippet, ...]:
-        """What helps to understand the place, at most `budget` characters, the most helpful last;
-        () when that would take too long."""
+        """Return code that helps to understand the position, at most `budget` characters, the most
+        helpful last; () if that takes too long. With `meaning` vectors are searched too."""
         try:
             async with asyncio.timeout(AROUND_SECONDS):
                 found = await self._gathered(snapshot, offset, budget, meaning=meaning)
@@ -236,8 +236,8 @@ class Knowledge(Feature):
     async def definitions(
         self, name: str, snapshot: Snapshot | None = None, *, limit: int = 20
     ) -> tuple[SymbolLocation, ...]:
-        """Where `name` is defined, what stands there, and its documentation: in the folder of
-        `snapshot`, else in all."""
+        """Return the definitions of `name`, with text and documentation, in the folder of
+        `snapshot`, or in all folders."""
         found: list[SymbolLocation] = []
         for root, index in self._asked(snapshot):
             found += [location_of(root, one) for one in await index.definitions(name, limit)]
@@ -246,7 +246,7 @@ class Knowledge(Feature):
     async def references(
         self, name: str, snapshot: Snapshot | None = None, *, limit: int = 200
     ) -> tuple[SymbolLocation, ...]:
-        """Where `name` is referred to; these places have no text."""
+        """Return the references to `name`, without text."""
         found: list[SymbolLocation] = []
         for root, index in self._asked(snapshot):
             for one in await index.references(name, limit):
@@ -259,8 +259,8 @@ class Knowledge(Feature):
     async def search(
         self, query: str, *, limit: int = 10, workspace: str = "", near: str = ""
     ) -> tuple[Hit, ...]:
-        """The best chunks for a name, a question or a piece of code; in the folder `workspace`, or
-        in all. `near` is the path of the file that it is asked from."""
+        """Return the best chunks for a name, a question or a piece of code, with absolute paths: in
+        the folder `workspace`, or in all. `near` is the path of the file that asks."""
         found: list[Hit] = []
         for root, index in self._indexes.items():
             if workspace and root != workspace:
@@ -273,14 +273,14 @@ class Knowledge(Feature):
 
     @property
     def state(self) -> IndexState:
-        """How the indexes are."""
+        """The combined state of the indexes."""
         statuses = [index.status for index in self._indexes.values()]
         if not statuses:
             return IndexState(detail=self._detail)
         return _together(statuses, self._detail)
 
     def subscribe(self, callback: Callable[[IndexState], None]) -> Callable[[], None]:
-        """Hear how the indexes get on; returns the function that ends it."""
+        """Call `callback` with every new state; return a function that unsubscribes."""
         return self._listeners.add(callback)
 
     def _say(self) -> None:
@@ -293,7 +293,7 @@ class Knowledge(Feature):
         return self._indexes.get(snapshot.root or "")
 
     def _asked(self, snapshot: Snapshot | None) -> list[tuple[str, Index]]:
-        """The index of the folder of `snapshot`, or all of them."""
+        """Return the index of the folder of `snapshot`, or all of them, with their roots."""
         root = snapshot.root if snapshot is not None else None
         return [(one, index) for one, index in self._indexes.items() if root in (None, one)]
 
@@ -302,8 +302,8 @@ class Knowledge(Feature):
             index.buffer(snapshot.path or "", snapshot.text)
 
     def _say_near(self) -> None:
-        latest = list(self._documents.values())[-NEAR_FILES:]
-        paths = tuple(snapshot.path for snapshot in reversed(latest) if snapshot.path)
+        latest = [document.snapshot for document in self._documents.recent(NEAR_FILES)]
+        paths = tuple(snapshot.path for snapshot in latest if snapshot.path)
         for index in self._indexes.values():
             index.near(paths)
 
@@ -315,21 +315,25 @@ class Knowledge(Feature):
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                found = await self._gathered(snapshot, offset, Prepared.MOST_CHARS, meaning=False)
-                self._prepared.setdefault(snapshot.uri, Prepared()).adopt(found)
+                found = await self._gathered(snapshot, offset, Prepared.MAX_CHARS, meaning=False)
+                self._prepared_of(snapshot.uri).adopt(found)
 
-    async def _prepare(self, uri: str, offset: int | None) -> None:
-        await asyncio.sleep(REST_SECONDS)
-        snapshot = self._documents.get(uri)
-        if snapshot is None:
-            return
-        held = self._prepared.setdefault(uri, Prepared())
-        place = min(len(snapshot.text) if offset is None else offset, len(snapshot.text))
-        found = await self._gathered(snapshot, place, Prepared.MOST_CHARS, meaning=False)
+    def _prepared_of(self, uri: str) -> Prepared:
+        if (prepared := self._prepared.get(uri)) is None:
+            prepared = Prepared()
+            self._prepared.set(uri, prepared)
+        return prepared
+
+    async def _prepare(self, document: Document) -> None:
+        snapshot, offset = document.snapshot, document.cursor
+        uri, end = snapshot.uri, len(snapshot.text)
+        held = self._prepared_of(uri)
+        place = end if offset is None else min(offset, end)
+        found = await self._gathered(snapshot, place, Prepared.MAX_CHARS, meaning=False)
         if held.lacks(found):
             await asyncio.sleep(held.steady_seconds)
-        if held.adopt(found) and uri in self._documents:
-            self.when_prepared(uri)
+        if held.adopt(found) and self._documents.get(uri) is document:
+            self._on_prepared(uri)
 
     async def _gathered(
         self, snapshot: Snapshot, offset: int, budget: int, *, meaning: bool
@@ -339,9 +343,9 @@ class Knowledge(Feature):
             return []
         cursor = await self._cursor_of(snapshot, offset)
         shown = {
-            uri: one
-            for uri, one in self._documents.items()
-            if self._permitted.reason(one) is not Reason.EXCLUDED
+            one.snapshot.uri: one.snapshot
+            for one in self._documents
+            if self._permitted.reason(one.snapshot) is not Reason.EXCLUDED
         }
         regions = self._recent.regions(snapshot, offset, shown)
 
@@ -355,8 +359,8 @@ class Knowledge(Feature):
 
 
 def _is_file(snapshot: Snapshot) -> bool:
-    """Whether the document is what will be in the file at its path. Of a notebook whose cells are
-    open, the index keeps what is on the disk."""
+    """Return whether the document is the content of the file at its path. Of an open notebook the
+    index keeps the version on disk."""
     return bool(snapshot.path) and not snapshot.is_cell
 
 
@@ -375,12 +379,12 @@ def _together(statuses: Sequence[IndexStatus], detail: str) -> IndexState:
 
 
 def _indexed_by(config: Config) -> tuple[object, ...]:
-    """The settings that an index is built by."""
+    """Return the settings that an index depends on."""
     return config.index, config.files.exclude, config.privacy.withhold
 
 
 def _refused(root: str) -> str:
-    """Why a folder is not indexed, "" when it is."""
+    """Return why a folder is not indexed, "" if it is."""
     path = Path(root)
     if path == path.parent or path == Path.home():
         return "A whole home or disk is not indexed: open the folder of a project."
@@ -388,5 +392,5 @@ def _refused(root: str) -> str:
 
 
 def _index_class() -> Any:
-    """The index's class; importing it takes a while, so this runs in a thread."""
+    """Return the index's class; the import is slow, so this runs in a thread."""
     return importlib.import_module("nearfield.index.service").Index

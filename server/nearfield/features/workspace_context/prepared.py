@@ -1,8 +1,8 @@
-"""The snippets that the prompts of one document hold, kept as they are for as long as they serve.
+"""The snippets in the prompts of one document, kept stable as long as they are good enough.
 
-Every change of them makes the model read the whole prompt anew. So what is held stays, in its
-order, while the place needs nothing that is missing; what is new comes last; and what nobody needs
-goes only where its room is needed.
+Every change makes the model evaluate the whole prompt again. So the snippets stay, in their order,
+while the cursor needs no others; new ones are added at the end; and unneeded ones are dropped only
+if their room is needed.
 """
 
 from __future__ import annotations
@@ -17,66 +17,67 @@ from nearfield.features.workspace_context.snippets import ContextSnippet
 
 @dataclass(slots=True)
 class Prepared:
-    """The `pieces` of one document, in the order of the prompt."""
+    """The snippets of one document, in the order of the prompt."""
 
-    MOST_CHARS: ClassVar[int] = 4_000
-    """So much is held; a prompt takes what its budget allows."""
+    MAX_CHARS: ClassVar[int] = 4_000
+    """Maximum of what is held; a prompt takes what its budget allows."""
 
     CHANGE_SECONDS: ClassVar[float] = 15.0
-    """They change no more often than this, whatever is missing: reading a prompt anew is some ten
-    seconds of work for a small machine."""
+    """Minimum time between changes: evaluating a prompt takes a small machine about ten seconds."""
 
-    pieces: tuple[ContextSnippet, ...] = ()
+    snippets: tuple[ContextSnippet, ...] = ()
     changed_at: float = 0.0
 
     def adopt(self, found: Sequence[ContextSnippet]) -> bool:
-        """`found`, the most helpful last, is what the place needs now; whether anything changed."""
+        """Take what the cursor needs, the most helpful last; return whether anything changed."""
         if not self.lacks(found):
             return False
-        wanted = {piece.key: piece for piece in found}
-        missing = _missing(found, self.pieces) if self.pieces else list(found)
-        kept = [wanted.get(piece.key, piece) for piece in self.pieces]
-        idle = [piece for piece in kept if piece.key not in wanted]
-        room = self.MOST_CHARS - sum(len(piece.text) for piece in (*kept, *missing))
-        for piece in idle:
+        wanted = {snippet.key: snippet for snippet in found}
+        missing = _missing(found, self.snippets) if self.snippets else list(found)
+        kept = [wanted.get(snippet.key, snippet) for snippet in self.snippets]
+        idle = [snippet for snippet in kept if snippet.key not in wanted]
+        room = self.MAX_CHARS - sum(len(snippet.text) for snippet in (*kept, *missing))
+        for snippet in idle:
             if room >= 0:
                 break
-            kept.remove(piece)
-            room += len(piece.text)
-        before, self.pieces = self.pieces, (*kept, *missing)
-        if before == self.pieces:
+            kept.remove(snippet)
+            room += len(snippet.text)
+        before, self.snippets = self.snippets, (*kept, *missing)
+        if before == self.snippets:
             return False
         self.changed_at = time.monotonic()
         return True
 
     def lacks(self, found: Sequence[ContextSnippet]) -> bool:
-        """Return whether what is held is not good enough where `found` is what is needed."""
-        if not self.pieces:
+        """Return whether a snippet that the cursor needs is missing or outdated."""
+        if not self.snippets:
             return bool(found)
-        wanted = {piece.key: piece for piece in found}
-        same = all(wanted.get(piece.key, piece).text == piece.text for piece in self.pieces)
-        return not same or bool(_missing(found, self.pieces))
+        wanted = {snippet.key: snippet for snippet in found}
+        same = all(
+            wanted.get(snippet.key, snippet).text == snippet.text for snippet in self.snippets
+        )
+        return not same or bool(_missing(found, self.snippets))
 
     @property
     def steady_seconds(self) -> float:
-        """How long it shall stay as it is yet."""
-        if not self.pieces:
+        """The time in which nothing should change yet."""
+        if not self.snippets:
             return 0.0
         return max(self.changed_at + self.CHANGE_SECONDS - time.monotonic(), 0.0)
 
     def within(self, budget: int) -> list[ContextSnippet]:
-        """The pieces that fit into `budget` characters, the most helpful ones, in order."""
+        """Return the most helpful snippets that fit into `budget` characters, in order."""
         chosen: list[ContextSnippet] = []
-        for piece in sorted(self.pieces, key=lambda one: -one.weight):
-            if len(piece.text) <= budget:
-                budget -= len(piece.text)
-                chosen.append(piece)
-        return [piece for piece in self.pieces if piece in chosen]
+        for snippet in sorted(self.snippets, key=lambda one: -one.weight):
+            if len(snippet.text) <= budget:
+                budget -= len(snippet.text)
+                chosen.append(snippet)
+        return [snippet for snippet in self.snippets if snippet in chosen]
 
 
 def _missing(
     found: Sequence[ContextSnippet], held: Sequence[ContextSnippet]
 ) -> list[ContextSnippet]:
-    """The firm ones of `found` that are not held."""
-    keys = {piece.key for piece in held}
-    return [piece for piece in found if piece.firm and piece.key not in keys]
+    """Return the firm snippets of `found` that are not held."""
+    keys = {snippet.key for snippet in held}
+    return [snippet for snippet in found if snippet.firm and snippet.key not in keys]

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 from nearfield.context.mentions import Mention
 from nearfield.context.skeleton import cut_lines, skeleton
-from nearfield.features.workspace_context.recent_edits import Region
+from nearfield.features.workspace_context.recent_edits import EditedRegion
 from nearfield.syntax.languages import language_for
 from nearfield.types import Snapshot, Snippet, SnippetKind, SymbolLocation
 
 if TYPE_CHECKING:
-    from nearfield.index.interface import IndexedSymbol as IndexPlace
+    from nearfield.index.interface import IndexedSymbol
     from nearfield.index.search import Defined, Searcher
 
 MAX_NAMES = 24
@@ -81,7 +81,7 @@ class RetrievalQuery:
     snapshot: Snapshot
     offset: int
     mentions: Sequence[Mention]
-    regions: Sequence[Region]
+    regions: Sequence[EditedRegion]
     meaning: bool = False
 
     @property
@@ -178,8 +178,8 @@ def _defined(index: Searcher, query: RetrievalQuery) -> list[ContextSnippet]:
 
 
 def _best(
-    found: Sequence[IndexPlace], mention: Mention, query: RetrievalQuery
-) -> IndexPlace | None:
+    found: Sequence[IndexedSymbol], mention: Mention, query: RetrievalQuery
+) -> IndexedSymbol | None:
     """Return the definition that a mention refers to, None if that is unclear."""
     here, rows = query.path, query.shown_rows
     shown = [one for one in found if one.path == here and rows[0] <= one.row <= rows[1]]
@@ -206,7 +206,7 @@ def _best(
 
 
 def _module(
-    index: Searcher, mention: Mention, query: RetrievalQuery, instead: IndexPlace | None
+    index: Searcher, mention: Mention, query: RetrievalQuery, instead: IndexedSymbol | None
 ) -> ContextSnippet | None:
     """Return the signatures of a module's top level if a mention names a module. None if the name
     rather refers to the definition `instead`."""
@@ -244,14 +244,14 @@ def _module(
     )
 
 
-def _pointed(one: IndexPlace, mention: Mention) -> bool:
+def _pointed(one: IndexedSymbol, mention: Mention) -> bool:
     """Return whether an import or the class before the dot points to this definition."""
     if mention.holder and one.container.rpartition(".")[2] == mention.holder:
         return True
     return _import_fit(one.path, mention.modules) > 0
 
 
-def _fit(place: IndexPlace, mention: Mention, here: str) -> float:
+def _fit(place: IndexedSymbol, mention: Mention, here: str) -> float:
     score = 4.0 * _import_fit(place.path, mention.modules)
     if mention.holder and place.container.rpartition(".")[2] == mention.holder:
         score += 5

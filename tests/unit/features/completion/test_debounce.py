@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from nearfield.config.schema import Completion
-from nearfield.features.completion.prompting import Cursor, cut
+from nearfield.features.completion.prompting import cut
 from nearfield.features.completion.question import wait_ms
+from nearfield.features.cursor import Cursor
 from nearfield.features.documents import Document
 from nearfield.types import Capabilities, CompletionRequest, Edit, Snapshot, Span
 

@@ -13,7 +13,8 @@ from nearfield.config.schema import Completion, Config
 from nearfield.errors import EngineDied
 from nearfield.features.completion import prompt_cache as warm
 from nearfield.features.completion.prompt_cache import PromptCache
-from nearfield.features.completion.prompting import Cursor, cut
+from nearfield.features.completion.prompting import cut
+from nearfield.features.cursor import Cursor
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Document, Documents
 from nearfield.types import InfillRequest, Snapshot, Snippet

@@ -9,7 +9,6 @@ import pytest
 from nearfield.config.schema import Completion
 from nearfield.features.completion.budget import Allowance
 from nearfield.features.completion.prompting import (
-    Cursor,
     PromptPlan,
     candidates,
     cut,
@@ -17,6 +16,7 @@ from nearfield.features.completion.prompting import (
     prefill_request,
     unchosen,
 )
+from nearfield.features.cursor import Cursor
 from nearfield.features.documents import Document
 from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.syntax.differences import common_prefix

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nearfield.features.diagnostics import Diagnostic, DiagnosticStore
+from nearfield.features.documents import Documents
 from nearfield.features.hover.facts import Outlines, local_facts, signature_at
 from nearfield.features.hover.markdown import page
 from nearfield.features.hover.subject import Subject, SubjectKind, subject_at, subject_of
@@ -268,7 +269,9 @@ def test_a_page_has_facts_then_the_explanation_and_nothing_of_neither() -> None:
 
 
 def test_problems_hold_until_their_text_is_edited_or_the_client_says_otherwise() -> None:
-    problems = DiagnosticStore()
+    documents = Documents()
+    documents.opened(Snapshot("u", "python", 1, " " * 40))
+    problems = DiagnosticStore(documents)
     one, other = Diagnostic(Span(10, 15), "one"), Diagnostic(Span(30, 35), "other")
     problems.tell("u", Span(0, 20), [one])
     problems.tell("u", Span(25, 40), [other])

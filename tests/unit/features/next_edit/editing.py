@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
-from nearfield.features.completion.prompting import Cursor
+from nearfield.features.cursor import Cursor
+from nearfield.features.documents import Documents
 from nearfield.features.feature import DocumentChange
+from nearfield.features.idle import IdleScheduler
 from nearfield.features.next_edit.edits import NextEdit, NextEdits
+from nearfield.features.trace import TraceLog
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import Parsed, parse
 from nearfield.types import Edit, Snapshot, Span
@@ -25,13 +29,24 @@ def tree_of(language: str, text: str) -> Parsed | None:
     return parse(row, text) if row is not None else None
 
 
+def next_edits(
+    documents: Documents,
+    clock: Callable[[], float] = time.monotonic,
+    traces: TraceLog | None = None,
+) -> NextEdits:
+    """Return the feature over `documents`, without a model."""
+    return NextEdits(documents, cursor_of, IdleScheduler(), clock=clock, traces=traces)
+
+
 class Typist:
     """Somebody at a document. `now` is their clock, in seconds; a keystroke takes a tenth."""
 
     def __init__(self, text: str, language: str = "python", edits: NextEdits | None = None) -> None:
         self.now = 100.0
-        self.edits = edits or NextEdits(cursor_of, lambda: self.now)
         self.snapshot = Snapshot("file:///a", language, 0, text)
+        self.documents = Documents()
+        self.documents.opened(self.snapshot)
+        self.edits = edits or next_edits(self.documents, lambda: self.now)
         self.offset = 0
 
     @property
@@ -45,6 +60,7 @@ class Typist:
         text = before.text[:start] + new + before.text[end:]
         self.snapshot = Snapshot(before.uri, before.language, (before.version or 0) + 1, text)
         self.now += 0.1
+        self.documents.changed(self.snapshot, [Edit(Span(start, end), new)], False)
         self.edits.changed(DocumentChange(before, self.snapshot, [Edit(Span(start, end), new)]))
         self.offset = start + len(new)
 
@@ -72,6 +88,12 @@ class Typist:
     def rest(self) -> None:
         """Do nothing for a second."""
         self.now += 1
+
+    def stay(self) -> None:
+        """Let the idle work of this document be planned."""
+        document = self.documents.get(self.snapshot.uri)
+        assert document is not None
+        self.edits.idle(document)
 
     def offered(self, offset: int | None = None) -> tuple[NextEdit, ...]:
         """What is offered after a rest."""

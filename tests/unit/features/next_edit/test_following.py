@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.features.next_edit.editing import Typist, cursor_of, shown, tree_of
+from tests.unit.features.next_edit.editing import Typist, next_edits, shown, tree_of
 from tests.unit.features.next_edit.test_rename import PYTHON, TEXTS
 
 from nearfield.config.folders import FolderConfigs
@@ -16,7 +16,6 @@ from nearfield.errors import EditRefused
 from nearfield.features.code_actions.hunks import applied
 from nearfield.features.code_actions.refactorings import renamable, renamed
 from nearfield.features.feature import DocumentChange
-from nearfield.features.next_edit.edits import NextEdits
 from nearfield.features.next_edit.inline import suggestion_of
 from nearfield.types import Span
 
@@ -52,7 +51,7 @@ def test_a_question_that_came_too_early_waits_and_is_not_answered_for_older_text
     typist = Typist(CODE)
 
     async def run() -> None:
-        edits = NextEdits(cursor_of)
+        edits = next_edits(typist.documents)
         typist.edits = edits
         typist.retype("width", "wide", 0)
         early = asyncio.create_task(edits.offered(typist.snapshot, typist.offset))

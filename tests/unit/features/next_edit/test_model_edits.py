@@ -6,11 +6,11 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.unit.features.next_edit.editing import Typist, cursor_of
+from tests.unit.features.next_edit.editing import Typist, next_edits
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config, ProviderSettings
-from nearfield.features.next_edit.edits import NextEdit, NextEdits
+from nearfield.features.next_edit.edits import NextEdit
 from nearfield.features.trace import TraceLog
 from nearfield.providers.scripted import Scripted
 from nearfield.routing.router import Router
@@ -40,7 +40,8 @@ class Session:
         options: dict[str, Any] = {"answers": list(answers), "edit_form": form}
         self.model = Scripted("fake", ProviderSettings(kind="scripted", options=options))
         self.traces = TraceLog()
-        self.typist = Typist(text, language, NextEdits(cursor_of, lambda: 0.0, self.traces))
+        self.typist = Typist(text, language)
+        self.typist.edits = next_edits(self.typist.documents, lambda: 0.0, self.traces)
         config = FolderConfigs(Config())
         self.edits = self.typist.edits
         self.edits.configure(config, Router(config, {"fake": self.model}))
@@ -219,14 +220,14 @@ async def test_a_model_of_this_machine_is_asked_at_rest(monkeypatch: pytest.Monk
     monkeypatch.setattr("nearfield.features.next_edit.edits.ASK_AFTER_SECONDS", 0.0)
     session = Session({"match": "", "text": "    area(wide: number, high: number): number {}\n"})
     widen(session)
-    session.edits.rest(session.typist.snapshot)
+    session.typist.stay()
     while not session.traces.last(1):
         await asyncio.sleep(0.001)
     # The answer is judged, and is there for who asks next.
     (call,) = session.model.calls
     assert call.ended == "finished"
     await session.offered(at="high: number", seconds=0.0)
-    session.edits.rest(session.typist.snapshot)
+    session.typist.stay()
     await asyncio.sleep(0.02)
     assert len(session.model.calls) == 1
     await session.edits.aclose()
@@ -241,7 +242,7 @@ async def test_no_model_is_asked_at_rest_in_vain(how: str, monkeypatch: pytest.M
         session.typist.retype("wide", "width")
     else:
         widen(session)
-    session.edits.rest(session.typist.snapshot)
+    session.typist.stay()
     if how == "typed on":
         session.typist.edit(0, 0, "\n")
     if how == "stopped":

@@ -230,7 +230,7 @@ def test_a_finding_moves_with_its_line_and_goes_with_an_edit_of_it(
 ) -> None:
     board = FindingStore()
     heard: list[str] = []
-    board.on_change = heard.append
+    board.changes.add(heard.append)
     board.put(snapshot(TEXT), range(1, 2), [on_line(TEXT, 1)])
     after = TEXT[: edit.span.start] + edit.text + TEXT[edit.span.end :]
     board.changed(snapshot(after, 2), [edit])

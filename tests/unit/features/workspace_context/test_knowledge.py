@@ -14,8 +14,10 @@ import pytest_asyncio
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config, Files
 from nearfield.config.schema import Index as IndexSettings
-from nearfield.features.completion.prompting import Cursor
+from nearfield.features.cursor import Cursor
+from nearfield.features.documents import Documents
 from nearfield.features.feature import DocumentChange
+from nearfield.features.idle import Activity, IdleScheduler
 from nearfield.features.workspace_context.knowledge import Knowledge
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import parse
@@ -60,9 +62,30 @@ class ProviderPool:
         config = Config(
             index=IndexSettings(vectors=False, **settings), files=Files(exclude=list(excluded))
         )
-        self.knowledge = Knowledge(FolderConfigs(config), cursor_of, wait_seconds=0)
+        configs = FolderConfigs(config)
+        self.documents = Documents()
+        self.knowledge = Knowledge(
+            configs,
+            self.documents,
+            cursor_of,
+            IdleScheduler(),
+            Activity(configs),
+            wait_seconds=0,
+        )
         self.knowledge.folders([str(root)])
         self.running = asyncio.get_running_loop().create_task(self.knowledge.run())
+
+    def opened(self, snapshot: Snapshot) -> None:
+        self.documents.opened(snapshot)
+        self.knowledge.opened(snapshot)
+
+    def changed(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
+        self.documents.changed(snapshot, edits, False)
+        self.knowledge.changed(DocumentChange(None, snapshot, edits))
+
+    def closed(self, uri: str) -> None:
+        self.knowledge.closed(uri)
+        self.documents.closed(uri)
 
     async def ready(self) -> None:
         await until(lambda: self.knowledge.state.state == "ready")
@@ -162,7 +185,7 @@ async def test_definitions_references_and_search(sit: Sit) -> None:
     found = await desk.knowledge.search("price of")
     assert found[0].path == place.path
     here = desk.snapshot("shop/till.py", "from shop.money import priceOf\npriceOf('tea')\n")
-    desk.knowledge.opened(here)
+    desk.opened(here)
 
     async def referred() -> bool:
         return any(
@@ -177,12 +200,12 @@ async def test_definitions_references_and_search(sit: Sit) -> None:
 
 async def test_what_is_typed_counts_before_it_is_saved(sit: Sit) -> None:
     desk = await sit()
-    desk.knowledge.opened(desk.snapshot("shop/money.py", "def costsNow(): ...\n"))
+    desk.opened(desk.snapshot("shop/money.py", "def costsNow(): ...\n"))
     async with asyncio.timeout(PATIENCE_S):
         while not await desk.knowledge.definitions("costsNow"):
             await asyncio.sleep(0.02)
     assert not await desk.knowledge.definitions("priceOf")
-    desk.knowledge.closed((desk.root / "shop" / "money.py").as_uri())
+    desk.closed((desk.root / "shop" / "money.py").as_uri())
     async with asyncio.timeout(PATIENCE_S):
         while not await desk.knowledge.definitions("priceOf"):
             await asyncio.sleep(0.02)
@@ -251,12 +274,12 @@ async def test_what_was_edited_elsewhere_is_shown_but_never_keys(sit: Sit) -> No
     desk = await sit(excluded=["secret/"])
     written = "def taxOf(sum: float) -> float: return sum * 0.19\n"
     for path in ("shop/tax.py", "shop/.env", "secret/tax.py"):
-        desk.knowledge.opened(desk.snapshot(path, ""))
+        desk.opened(desk.snapshot(path, ""))
         now = desk.snapshot(path, written, 2)
-        desk.knowledge.changed(DocumentChange(None, now, [Edit(Span(0, 0), written)]))
+        desk.changed(now, [Edit(Span(0, 0), written)])
     outside = Snapshot("file:///x.py", "python", 1, written, "/x.py", None)
-    desk.knowledge.opened(outside)
-    desk.knowledge.changed(DocumentChange(None, outside, [Edit(Span(0, 0), written)]))
+    desk.opened(outside)
+    desk.changed(outside, [Edit(Span(0, 0), written)])
     here = desk.snapshot("shop/till.py", "def total():\n    ")
     found = await desk.knowledge.around(here, len(here.text), budget=4_000, meaning=False)
     recent = [snippet.path for snippet in found if snippet.kind is SnippetKind.RECENT]

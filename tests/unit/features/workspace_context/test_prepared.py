@@ -58,7 +58,7 @@ def test_what_changes_and_what_stays(
 ) -> None:
     held = Prepared(tuple(before))
     changed = held.adopt(found)
-    assert held.pieces == tuple(after)
+    assert held.snippets == tuple(after)
     assert changed == (tuple(before) != tuple(after))
 
 
@@ -66,7 +66,7 @@ def test_what_nobody_needs_goes_when_its_room_is_needed(clock: Any) -> None:
     old = [piece(str(i), text="x" * 1_000) for i in range(4)]
     held = Prepared(tuple(old))
     held.adopt([old[1], piece("new", text="y" * 900)])
-    assert [one.key for one in held.pieces] == ["1", "2", "3", "new"]
+    assert [one.key for one in held.snippets] == ["1", "2", "3", "new"]
 
 
 def test_it_says_how_long_it_shall_stay(clock: list[float]) -> None:

@@ -1,0 +1,16 @@
+"""Links: where a path really leads."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def real_inside(path: str | Path, folder: str | Path) -> Path | None:
+    """Return where `path` leads inside `folder`, relative to it, with the links of both followed.
+
+    None for a path that leads out. It need not exist. Raises `OSError` or `ValueError` for what is
+    no path, or is swapped meanwhile.
+    """
+    real, root = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
+    return real.relative_to(root) if real.is_relative_to(root) else None
