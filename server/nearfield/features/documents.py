@@ -13,10 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from nearfield.context.slice import Window
 from nearfield.features.completion.sent_prompt import SentPrompt
 from nearfield.syntax.differences import changed_span
-from nearfield.types import Edit, Situation, Snapshot, Span
+from nearfield.types import Edit, Situation, Snapshot, Span, Window
 
 T = TypeVar("T")
 
@@ -187,7 +186,7 @@ class Documents:
 
 
 class PerDocument(Generic[T]):
-    """One feature's state of type `T` for each open document. It is dropped with the document, and
+    """A feature's state of type `T` for each open document. It is dropped with the document, and
     when the document is opened again."""
 
     def __init__(self, documents: Documents) -> None:

@@ -14,8 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from nearfield.context.slice import Window
-from nearfield.types import Cell, Edit, Snippet
+from nearfield.types import Cell, Edit, Snippet, Window
 
 MAX_WRITTEN_LINES = 12
 """Lines after the middle token before a new prompt is made."""
