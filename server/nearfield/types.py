@@ -89,6 +89,15 @@ class Selected:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """The start of a slice's lines: an offset, and the text there ("" at the document's start,
+    which no edit moves)."""
+
+    top: int
+    anchor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CompletionRequest:
     """A request for a completion at `offset` of `snapshot`. `id` is unique in a run.
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from nearfield.catalog.models import Catalog
 from nearfield.config.schema import Engine as EngineSettings
 from nearfield.config.schema import ProviderSettings
-from nearfield.engine.client import Engine
+from nearfield.engine.client import EngineClient
 from nearfield.providers.base import Provider
 from nearfield.providers.embedded import Embedded
 from nearfield.providers.registry import build
@@ -89,7 +89,7 @@ async def run(path: Path, rounds: int) -> dict[str, dict[str, float]]:
     options = {"managed": True, "engine": "xllamacpp"}
     settings = ProviderSettings(kind="llama_server", model=str(path), options=options)
     engines: dict[str, Provider] = {
-        "compiled": Embedded(Engine(EngineSettings()), model=path.stem, path=path),
+        "compiled": Embedded(EngineClient(EngineSettings()), model=path.stem, path=path),
         "prebuilt": build("prebuilt", settings),
     }
     found: dict[str, list[Measured]] = {name: [] for name in engines}

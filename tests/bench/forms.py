@@ -19,7 +19,7 @@ from typing import Any
 from nearfield.catalog.models import Catalog
 from nearfield.catalog.templates import fim_template
 from nearfield.config.schema import Engine as EngineSettings
-from nearfield.engine.client import Engine
+from nearfield.engine.client import EngineClient
 from nearfield.engine.frames import Variant
 from nearfield.providers import fim
 from nearfield.providers.embedded import Embedded
@@ -78,7 +78,7 @@ async def measure(cases: list[dict[str, Any]]) -> dict[str, dict[int, int]]:
     path, entry = catalog.local_path(catalog.default), catalog.get(catalog.default)
     if path is None:
         raise SystemExit(f"needs the model {catalog.default}")
-    engine = Engine(EngineSettings())
+    engine = EngineClient(EngineSettings())
     provider = Fixed(engine, model=entry.name, path=path, template=fim_template(entry.fim))
     table = {place: dict.fromkeys(LEADS, 0) for place in ("start", "third")}
     try:

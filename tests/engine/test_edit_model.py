@@ -9,7 +9,7 @@ from tests.unit.features.next_edit.editing import Typist, next_edits
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config, Engine
-from nearfield.engine.client import Engine as Worker
+from nearfield.engine.client import EngineClient
 from nearfield.features.trace import TraceLog
 from nearfield.providers.embedded import Embedded
 from nearfield.routing.router import Router
@@ -32,7 +32,7 @@ JUDGED = {
 
 async def test_a_model_rewrites_the_window_and_the_gate_judges_it(default_model: Path) -> None:
     model = Embedded(
-        Worker(Engine()), model="default", path=default_model, edit_form=EditForm.SWEEP
+        EngineClient(Engine()), model="default", path=default_model, edit_form=EditForm.SWEEP
     )
     traces, config = TraceLog(), FolderConfigs(Config())
     typist = Typist(CODE, "java")

@@ -19,7 +19,7 @@ import pytest
 import pytest_asyncio
 
 from nearfield.config.schema import Engine as Settings
-from nearfield.engine.client import Engine, EngineState
+from nearfield.engine.client import EngineClient, EngineState
 from nearfield.engine.frames import Done, Generate, Prefilled, Tokens, Variant
 from nearfield.errors import ContextTooLong, EngineDied, ModelLoadFailed, NotReady, Unsupported
 
@@ -38,7 +38,7 @@ class Answer:
     prefilled: Prefilled | None = None
 
 
-async def ask(engine: Engine, spec: Generate, deadline: float | None = None) -> Answer:
+async def ask(engine: EngineClient, spec: Generate, deadline: float | None = None) -> Answer:
     answer = Answer("", [], Done(0, "", 0, 0, 0, 0, 0, 0, 0, 0, 0))
     async with aclosing(engine.generate(spec, deadline)) as events:
         async for event in events:
@@ -77,8 +77,8 @@ def spec(
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def engine(small_model: Path) -> AsyncGenerator[Engine]:
-    engine = Engine(SETTINGS)
+async def engine(small_model: Path) -> AsyncGenerator[EngineClient]:
+    engine = EngineClient(SETTINGS)
     engine.start(str(small_model))
     await engine.ready(time.monotonic() + 120)
     yield engine
@@ -90,7 +90,7 @@ COUNTING = ", ".join(str(i) for i in range(20)) + ","
 which decides near ties."""
 
 
-async def test_reuse_is_accounted_and_changes_nothing(engine: Engine) -> None:
+async def test_reuse_is_accounted_and_changes_nothing(engine: EngineClient) -> None:
     """What is reused plus what is evaluated is the prompt, and the answer is as without reuse."""
     text = f"{SOURCE[:1500]}\n# {COUNTING}"
     cold = await ask(engine, spec(text, document="exact"))
@@ -103,7 +103,7 @@ async def test_reuse_is_accounted_and_changes_nothing(engine: Engine) -> None:
     assert grown.done.reused_tokens > 300
 
 
-async def test_two_documents_do_not_disturb_each_other(engine: Engine) -> None:
+async def test_two_documents_do_not_disturb_each_other(engine: EngineClient) -> None:
     a, b = SOURCE[:1200], "class Garden:\n" + SOURCE[1200:2400]
     for text, document in ((a, "a"), (b, "b")):
         await ask(engine, spec(text, document=document, max_tokens=4))
@@ -113,7 +113,7 @@ async def test_two_documents_do_not_disturb_each_other(engine: Engine) -> None:
         ).done.reused_tokens > 200
 
 
-async def test_prefill_leaves_one_token_for_the_request(engine: Engine) -> None:
+async def test_prefill_leaves_one_token_for_the_request(engine: EngineClient) -> None:
     text = "# A file of its own\n" + SOURCE[2000:3500]
     warm = await ask(engine, spec(text, document="warm", prefill_only=True, priority=3))
     assert warm.text == ""
@@ -123,13 +123,13 @@ async def test_prefill_leaves_one_token_for_the_request(engine: Engine) -> None:
     assert real.text
 
 
-async def test_healed_text_continues_the_typed_characters(engine: Engine) -> None:
+async def test_healed_text_continues_the_typed_characters(engine: EngineClient) -> None:
     prompt = "London, England. Rome, Italy. Paris, Fra"
     answer = await ask(engine, spec(prompt, heal=True, max_tokens=6))
     assert answer.text.startswith("nce")
 
 
-async def test_an_answer_begins_otherwise_than_what_is_to_be_avoided(engine: Engine) -> None:
+async def test_an_answer_begins_otherwise_than_what_is_to_be_avoided(engine: EngineClient) -> None:
     question = spec("def add(a, b):\n    return", heal=True)
     said = [(await ask(engine, question)).text]
     for _ in range(3):
@@ -141,13 +141,13 @@ async def test_an_answer_begins_otherwise_than_what_is_to_be_avoided(engine: Eng
     assert (await ask(engine, question)).text == said[0]
 
 
-async def test_every_token_has_a_log_probability(engine: Engine) -> None:
+async def test_every_token_has_a_log_probability(engine: EngineClient) -> None:
     answer = await ask(engine, spec("1, 2, 3, 4, 5, 6, 7,", max_tokens=8))
     assert len(answer.logprobs) == answer.done.generated_tokens == 8
     assert all(p <= 1e-4 for p in answer.logprobs)
 
 
-async def test_completion_preempts_chat_within_a_step(engine: Engine) -> None:
+async def test_completion_preempts_chat_within_a_step(engine: EngineClient) -> None:
     """A long prompt of low priority is under way; a completion must not wait for it."""
     order: list[str] = []
 
@@ -165,7 +165,7 @@ async def test_completion_preempts_chat_within_a_step(engine: Engine) -> None:
     assert order == ["completion", "prefill"]
 
 
-async def test_cancel_frees_the_engine(engine: Engine) -> None:
+async def test_cancel_frees_the_engine(engine: EngineClient) -> None:
     """A cancelled job is over for the engine too: the next one does not wait for its 400 tokens."""
     stream = engine.generate(spec("Count: 1, 2, 3,", max_tokens=400, document="cancel"))
     cost = await anext(stream)
@@ -178,7 +178,7 @@ async def test_cancel_frees_the_engine(engine: Engine) -> None:
     assert answer.done.generated_tokens <= 2
 
 
-async def test_a_storm_of_cancels_leaves_the_last_answer_right(engine: Engine) -> None:
+async def test_a_storm_of_cancels_leaves_the_last_answer_right(engine: EngineClient) -> None:
     expected = await ask(engine, spec("for i in range(", document="storm", max_tokens=6))
 
     async def one(i: int) -> Answer:
@@ -194,19 +194,19 @@ async def test_a_storm_of_cancels_leaves_the_last_answer_right(engine: Engine) -
     assert last.text == expected.text
 
 
-async def test_deadline_ends_a_generation(engine: Engine) -> None:
+async def test_deadline_ends_a_generation(engine: EngineClient) -> None:
     answer = await ask(engine, spec("Once upon a time", max_tokens=2000, deadline_ms=300))
     assert answer.done.finish == "deadline"
     assert 0 < answer.done.generated_tokens < 2000
 
 
-async def test_a_prompt_that_does_not_fit_is_refused(engine: Engine) -> None:
+async def test_a_prompt_that_does_not_fit_is_refused(engine: EngineClient) -> None:
     with pytest.raises(ContextTooLong):
         await ask(engine, spec(SOURCE * 5))
     assert (await ask(engine, spec("x = "))).text
 
 
-async def test_json_schema_constrains_the_answer(engine: Engine) -> None:
+async def test_json_schema_constrains_the_answer(engine: EngineClient) -> None:
     schema = {
         "type": "object",
         "properties": {"city": {"type": "string", "maxLength": 20}, "big": {"type": "boolean"}},
@@ -228,7 +228,7 @@ async def test_json_schema_constrains_the_answer(engine: Engine) -> None:
     assert set(json.loads(answer.text)) == {"city", "big"}
 
 
-async def test_a_schema_that_is_none_is_refused(engine: Engine) -> None:
+async def test_a_schema_that_is_none_is_refused(engine: EngineClient) -> None:
     with pytest.raises(Unsupported):
         await ask(
             engine,
@@ -238,7 +238,7 @@ async def test_a_schema_that_is_none_is_refused(engine: Engine) -> None:
         )
 
 
-async def test_embeddings_are_unit_vectors_that_know_what_is_alike(engine: Engine) -> None:
+async def test_embeddings_are_unit_vectors_that_know_what_is_alike(engine: EngineClient) -> None:
     cat, kitten, tax = await engine.embed(["a small cat", "a small kitten", "income tax law"])
     assert sum(x * x for x in cat) == pytest.approx(1.0)
 
@@ -249,7 +249,7 @@ async def test_embeddings_are_unit_vectors_that_know_what_is_alike(engine: Engin
 
 
 @pytest.mark.parametrize("moment", ["prefill", "decode", "idle"])
-async def test_promise_7_the_engine_may_die(engine: Engine, moment: str) -> None:
+async def test_promise_7_the_engine_may_die(engine: EngineClient, moment: str) -> None:
     """SIGKILL in the middle of a prefill, of a decode, and while idle: the running job ends with
     a clear error, and the next one works."""
     long = SOURCE[:4500] if moment == "prefill" else "Count: 1, 2,"
@@ -277,10 +277,10 @@ async def test_the_worker_goes_when_its_parent_does(small_model: Path) -> None:
     """The parent is killed, so it can close nothing: the worker must notice by itself."""
     code = (
         "import asyncio, sys, time\n"
-        "from nearfield.engine.client import Engine\n"
+        "from nearfield.engine.client import EngineClient\n"
         "from nearfield.config.schema import Engine as S\n"
         "async def main():\n"
-        "    e = Engine(S()); e.start(sys.argv[1]); await e.ready()\n"
+        "    e = EngineClient(S()); e.start(sys.argv[1]); await e.ready()\n"
         "    print(e.pid, flush=True); await asyncio.sleep(600)\n"
         "asyncio.run(main())\n"
     )
@@ -314,7 +314,7 @@ async def test_a_file_that_is_no_model(
     elif content == "truncated":
         with small_model.open("rb") as whole:
             path.write_bytes(whole.read(30_000_000))
-    engine = Engine(SETTINGS)
+    engine = EngineClient(SETTINGS)
     engine.start(str(path))
     with pytest.raises(ModelLoadFailed, match=says) as caught:
         await engine.ready(time.monotonic() + 60)
@@ -324,7 +324,7 @@ async def test_a_file_that_is_no_model(
 
 
 async def test_the_memory_ceiling_is_kept(small_model: Path) -> None:
-    engine = Engine(Settings(memory_limit_mb=64))
+    engine = EngineClient(Settings(memory_limit_mb=64))
     engine.start(str(small_model))
     with pytest.raises(ModelLoadFailed, match="may use 64 MiB"):
         await engine.ready(time.monotonic() + 60)
@@ -334,7 +334,7 @@ async def test_the_memory_ceiling_is_kept(small_model: Path) -> None:
 async def test_a_request_does_not_wait_longer_than_its_deadline_for_the_model(
     default_model: Path,
 ) -> None:
-    engine = Engine(SETTINGS)
+    engine = EngineClient(SETTINGS)
     engine.start(str(default_model))
     with pytest.raises(NotReady):
         await ask(engine, spec("x"), time.monotonic() + 0.05)
@@ -343,7 +343,7 @@ async def test_a_request_does_not_wait_longer_than_its_deadline_for_the_model(
         await engine.ready()
 
 
-async def test_prefill_takes_nothing_from_the_next_request(engine: Engine) -> None:
+async def test_prefill_takes_nothing_from_the_next_request(engine: EngineClient) -> None:
     """Idle prefill of another prompt of the same document goes on in a copy."""
     head = "# One more file\n" + SOURCE[:1200]
     first, other = (f"{head}\n# {name}: {COUNTING}" for name in ("a", "b"))
@@ -362,7 +362,7 @@ async def test_what_is_kept_in_a_file_is_warm_in_another_worker(
     text, file = f"{SOURCE[:1500]}\n# {COUNTING}", tmp_path / "kept"
     answers: list[str] = []
     for reused in (False, True):
-        engine = Engine(SETTINGS)
+        engine = EngineClient(SETTINGS)
         engine.start(str(small_model))
         await engine.ready(time.monotonic() + 120)
         if reused:
@@ -382,7 +382,9 @@ async def test_what_is_kept_in_a_file_is_warm_in_another_worker(
     assert answers[0] == answers[1]
 
 
-async def test_a_file_that_was_never_kept_is_of_no_use(engine: Engine, tmp_path: Path) -> None:
+async def test_a_file_that_was_never_kept_is_of_no_use(
+    engine: EngineClient, tmp_path: Path
+) -> None:
     other = tmp_path / "other"
     other.write_bytes(b"\0" * 4096)
     for file in (tmp_path / "missing", other):

@@ -34,10 +34,10 @@ class EngineSpeed:
 async def measure(settings: EngineSettings, choice: ModelChoice) -> EngineSpeed:
     """Load the model and time it. Raises from the error tree."""
     from nearfield.catalog.templates import fim_template
-    from nearfield.engine.client import Engine
+    from nearfield.engine.client import EngineClient
     from nearfield.providers.embedded import Embedded
 
-    engine = Engine(settings)
+    engine = EngineClient(settings)
     provider = Embedded(
         engine, model=choice.name, path=choice.path, template=fim_template(choice.fim)
     )

@@ -24,7 +24,7 @@ from nearfield.files.lines import line_end, line_start, next_line, plain_breaks,
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.notebook import shown_above
 from nearfield.syntax.parser import Parsed
-from nearfield.types import Selected, Snapshot, Snippet
+from nearfield.types import Selected, Snapshot, Snippet, Window
 
 FULL = 0.80
 """Maximum distance of a new window's top above the cursor, as a share of the budget's lines."""
@@ -63,15 +63,6 @@ class Budget:
     def chars(self) -> int:
         """The whole budget in characters."""
         return max(int(self.tokens * self.chars_per_token), 64)
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The start of a slice's lines: an offset, and the text there ("" at the document's start,
-    which no edit moves)."""
-
-    top: int
-    anchor: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The server's side of the engine: starts the worker, talks to it, and survives it.
 
-`Engine` promises that a job either ends with `Done` or raises from the error tree; that the
+`EngineClient` promises that a job either ends with `Done` or raises from the error tree; that the
 worker's death ends every running job with `EngineDied` and nothing else; that it is started again,
 at once the first time and after growing pauses when it keeps dying; and that closing a stream
 frees the model within one step.
@@ -27,7 +27,7 @@ import psutil
 from nearfield import errors
 from nearfield.config.schema import Engine as EngineSettings
 from nearfield.engine import frames
-from nearfield.engine.frames import Done, Generate, Load, Loaded, Prefilled, Tokens
+from nearfield.engine.frames import Done, Generate, LoadModel, ModelLoaded, Prefilled, Tokens
 from nearfield.errors import (
     EngineDied,
     EngineError,
@@ -44,8 +44,8 @@ RESTART_PAUSES = (0.0, 1.0, 4.0, 15.0, 60.0)
 """Seconds before the worker is started again, by how often it died lately; the last one repeats."""
 
 GIVE_UP_AFTER = 4
-"""Deaths in a row without ever having been ready, some 20 seconds, after which requests are told
-why instead of waiting; the worker is still started again at the longest pause."""
+"""Deaths in a row without ever having been ready, some 20 seconds, after which requests fail with
+the reason instead of waiting. The worker is still restarted, after the longest pause."""
 
 STEADY_AFTER = 120.0
 """A worker that lived this long (seconds) has not "kept dying"."""
@@ -56,8 +56,8 @@ LOAD_WAIT_S = 600.0
 """The longest that a request without a deadline waits for a model: one of 30 GB on a hard disk."""
 
 SILENCE_S = 900.0
-"""After so long without any event a worker with work hangs. A prompt of 8192 tokens takes a slow
-laptop seven minutes, in which nothing is said."""
+"""A worker that has work and sends no event for this long hangs. A prompt of 8192 tokens takes a
+slow laptop seven minutes without an event."""
 
 SPIN_COUNT = "1000"
 """How long OpenMP's threads spin before they sleep when they wait for each other, hundreds of times
@@ -66,7 +66,7 @@ cores it generates 2.5 tokens/s, this 26; on an idle machine both give the same.
 
 
 class EngineState(StrEnum):
-    """Where the engine is."""
+    """The states of the engine."""
 
     STOPPED = "stopped"
     STARTING = "starting"
@@ -83,7 +83,7 @@ class EngineStatus:
     state: EngineState
     model: str = ""
     progress: float | None = None
-    info: Loaded | None = None
+    info: ModelLoaded | None = None
     started: frames.Started | None = None
     error: NearfieldError | None = None
 
@@ -98,16 +98,16 @@ def physical_cores() -> int:
     return psutil.cpu_count(logical=False) or os.cpu_count() or 1
 
 
-class _Job:
-    """What the client keeps of a running job: a queue of its events."""
+class _PendingJob:
+    """The events of a running job, and when it began."""
 
     def __init__(self) -> None:
         self.events: asyncio.Queue[frames.Event | NearfieldError] = asyncio.Queue()
         self.begun = time.monotonic()
 
 
-class Engine:
-    """One worker process with one model. Use from one event loop."""
+class EngineClient:
+    """A worker process with a model. Use from one event loop."""
 
     def __init__(
         self, settings: EngineSettings, on_status: Callable[[EngineStatus], None] | None = None
@@ -116,9 +116,9 @@ class Engine:
         self._on_status = on_status
         self._status = EngineStatus(EngineState.STOPPED)
         self._process: asyncio.subprocess.Process | None = None
-        self._jobs: dict[int, _Job] = {}
+        self._jobs: dict[int, _PendingJob] = {}
         self._next_id = 0
-        self._load: Load | None = None
+        self._load: LoadModel | None = None
         self._changed = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
@@ -132,12 +132,12 @@ class Engine:
 
     @property
     def status(self) -> EngineStatus:
-        """Where the engine is now."""
+        """The engine's state now."""
         return self._status
 
     @property
     def idle_seconds(self) -> float:
-        """How long nothing has been asked of it."""
+        """Seconds since the last request ended, 0 during one."""
         return 0.0 if self._jobs else time.monotonic() - self._last_used
 
     @property
@@ -158,7 +158,7 @@ class Engine:
         if self._supervisor is not None and not self._supervisor.done():
             return
         settings = self._settings
-        self._load = Load(
+        self._load = LoadModel(
             path=path,
             threads=settings.threads or physical_cores(),
             gpu_layers=settings.gpu_layers if settings.gpu_layers >= 0 else 999,
@@ -178,9 +178,9 @@ class Engine:
             await asyncio.gather(supervisor, return_exceptions=True)
         self._set(EngineStatus(EngineState.STOPPED))
 
-    async def ready(self, deadline: float | None = None) -> Loaded:
-        """The loaded model's description, waiting for it until `deadline` (monotonic seconds), at
-        most `LOAD_WAIT_S`.
+    async def ready(self, deadline: float | None = None) -> ModelLoaded:
+        """Return the loaded model's description; wait for it until `deadline` (monotonic seconds),
+        at most `LOAD_WAIT_S`.
 
         Raises `NotReady` when it does not come in time, or what keeps it from coming at all.
         """
@@ -229,25 +229,24 @@ class Engine:
                     self._send(frames.Cancel(id))
 
     async def tokenize(self, text: str) -> list[int]:
-        """The model's tokens of `text`."""
+        """Return the model's tokens of `text`."""
         event = await self._ask(lambda id: frames.Tokenize(id, text))
         return event.tokens if isinstance(event, frames.Tokenized) else []
 
     async def embed(self, texts: list[str]) -> list[list[float]]:
-        """One unit vector a text, mean-pooled over the model's last layer."""
+        """Return a unit vector for each text, mean-pooled over the model's last layer."""
         event = await self._ask(lambda id: frames.Embed(id, texts))
-        return event.vectors if isinstance(event, frames.Embedded) else []
+        return event.vectors if isinstance(event, frames.Embeddings) else []
 
     async def save(self, document: str, path: str, variants: list[frames.Variant]) -> int:
-        """Write what is held of a prompt of `document` to `path`; how many tokens, 0 for
-        nothing."""
+        """Write what the KV cache holds of a prompt to `path`; return how many tokens."""
         event = await self._ask(lambda id: frames.Save(id, document, path, variants))
-        return event.tokens if isinstance(event, frames.Kept) else 0
+        return event.tokens if isinstance(event, frames.StateTokens) else 0
 
     async def restore(self, document: str, path: str) -> int:
-        """Hold for `document` what `save` wrote; how many tokens, 0 where it is of no use."""
+        """Load what `save` wrote for `document`; return how many tokens, 0 if it is of no use."""
         event = await self._ask(lambda id: frames.Restore(id, document, path))
-        return event.tokens if isinstance(event, frames.Kept) else 0
+        return event.tokens if isinstance(event, frames.StateTokens) else 0
 
     # --- jobs ----------------------------------------------------------------------------
 
@@ -263,9 +262,9 @@ class Engine:
             raise event
         return event
 
-    async def _next(self, job: _Job) -> frames.Event | NearfieldError:
-        """The next event of `job`. A worker that says nothing of any job for `SILENCE_S` hangs: it
-        is ended, which ends its jobs, and started again."""
+    async def _next(self, job: _PendingJob) -> frames.Event | NearfieldError:
+        """Return the next event of `job`. A worker that sends no event for `SILENCE_S` hangs: it is
+        killed, which ends its jobs, and restarted."""
         while True:
             silent_since = max(self._heard, job.begun)
             try:
@@ -282,9 +281,9 @@ class Engine:
                     f"The engine has said nothing for {SILENCE_S:.0f} s.", "It is started again."
                 )
 
-    def _open(self) -> tuple[int, _Job]:
+    def _open(self) -> tuple[int, _PendingJob]:
         self._next_id += 1
-        job = self._jobs[self._next_id] = _Job()
+        job = self._jobs[self._next_id] = _PendingJob()
         return self._next_id, job
 
     def _close(self, id: int) -> None:
@@ -323,7 +322,7 @@ class Engine:
             self._set(EngineStatus(EngineState.STARTING, model=self._status.model))
 
     def _died(self) -> EngineStatus:
-        """What is said until the worker is started again."""
+        """Return the status until the worker is started again."""
         model = self._status.model
         if self._unready < GIVE_UP_AFTER:
             error = EngineDied("The engine's worker died.", "It is being started again.")
@@ -337,7 +336,7 @@ class Engine:
         return EngineStatus(EngineState.FAILED, model, error=error)
 
     async def _live(self) -> None:
-        """One worker's life: start it, load the model, pass its events on until it ends."""
+        """Start a worker, load the model, and pass its events on until it ends."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -403,9 +402,9 @@ class Engine:
         match event:
             case frames.Started():
                 self._set(replace(self._status, state=EngineState.LOADING, started=event))
-            case frames.Loading():
+            case frames.ModelLoading():
                 self._set(replace(self._status, state=EngineState.LOADING, progress=event.progress))
-            case Loaded():
+            case ModelLoaded():
                 log.info(
                     "model ready: %s, %d MiB, loaded in %.0f ms, %.0f prompt tokens/s",
                     event.name,
@@ -426,9 +425,15 @@ class Engine:
                     )
                     self.spent[kind].add(done)
                 self._deliver(event.id, event)
-            case Prefilled() | Tokens() | frames.Tokenized() | frames.Embedded() | frames.Kept():
+            case (
+                Prefilled()
+                | Tokens()
+                | frames.Tokenized()
+                | frames.Embeddings()
+                | frames.StateTokens()
+            ):
                 self._deliver(event.id, event)
-            case frames.Failed():
+            case frames.JobFailed():
                 self._kinds.pop(event.id, None)
                 error = getattr(errors, event.kind, EngineError)
                 self._deliver(event.id, error(event.message, event.hint))
@@ -454,7 +459,7 @@ class Engine:
 
 
 def _end_of(code: int) -> str:
-    """How a process ended, in words."""
+    """Return in words how a process ended."""
     try:
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     except ValueError:

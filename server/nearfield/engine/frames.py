@@ -14,14 +14,14 @@ import msgspec
 HEADER = struct.Struct(">I")
 
 MAX_FRAME = 256 * 1024 * 1024
-"""A longer frame means that the stream is out of step, not that somebody has a large prompt."""
+"""Bytes. A longer frame means that the stream is out of step, not that a prompt is large."""
 
 Piece = tuple[str, bool]
 """A prompt's segment: its text, and whether it is control tokens."""
 
 
 class Variant(msgspec.Struct, frozen=True):
-    """One way to write the prompt.
+    """A way to write the prompt.
 
     `heal` is the index of the piece whose last token is to be healed (given back to the model and
     generated again under the constraint of its bytes), -1 for none. `max_extra_tokens` is how many
@@ -33,9 +33,9 @@ class Variant(msgspec.Struct, frozen=True):
     max_extra_tokens: int = 0
 
 
-class Load(msgspec.Struct, tag="load", frozen=True):
-    """Load a model; an earlier one is freed first. Answered by `Loading`s, then `Loaded` or
-    `LoadFailed`."""
+class LoadModel(msgspec.Struct, tag="load", frozen=True):
+    """Load a model; an earlier one is freed first. Answered by `ModelLoading`s, then
+    `ModelLoaded` or `LoadFailed`."""
 
     path: str
     threads: int
@@ -47,7 +47,7 @@ class Load(msgspec.Struct, tag="load", frozen=True):
 
 class Generate(msgspec.Struct, tag="generate", frozen=True):
     """Evaluate a prompt and generate from it. Answered by `Prefilled`, `Tokens`s,
-    then `Done` or `Failed`.
+    then `Done` or `JobFailed`.
 
     `variants` are ways to write the prompt, best first: see `job.choose_prompt` for which is taken,
     within `prefill_budget_ms`. `lane` is "infill" or "chat".
@@ -93,7 +93,7 @@ class Tokenize(msgspec.Struct, tag="tokenize", frozen=True):
 
 
 class Embed(msgspec.Struct, tag="embed", frozen=True):
-    """Answered by `Embedded` or `Failed`."""
+    """Answered by `Embeddings` or `JobFailed`."""
 
     id: int
     texts: list[str]
@@ -101,7 +101,7 @@ class Embed(msgspec.Struct, tag="embed", frozen=True):
 
 class Save(msgspec.Struct, tag="save", frozen=True):
     """Write what is held of a document's prompt to a file; `variants` are ways to write it, as in
-    `Generate`. Answered by `Kept`, with 0 tokens where nothing is held, or by `Failed`."""
+    `Generate`. Answered by `StateTokens`, with 0 tokens if nothing is held, or by `JobFailed`."""
 
     id: int
     document: str
@@ -111,14 +111,14 @@ class Save(msgspec.Struct, tag="save", frozen=True):
 
 class Restore(msgspec.Struct, tag="restore", frozen=True):
     """Hold for a document what `Save` wrote, by a worker with the same model and settings. Answered
-    by `Kept`, with 0 tokens where the file is of no use, or by `Failed`."""
+    by `StateTokens`, with 0 tokens where the file is of no use, or by `JobFailed`."""
 
     id: int
     document: str
     path: str
 
 
-Command = Load | Generate | Cancel | Tokenize | Embed | Save | Restore
+Command = LoadModel | Generate | Cancel | Tokenize | Embed | Save | Restore
 
 
 class Started(msgspec.Struct, tag="started", frozen=True):
@@ -129,16 +129,16 @@ class Started(msgspec.Struct, tag="started", frozen=True):
     gpu: bool
 
 
-class Loading(msgspec.Struct, tag="loading", frozen=True):
+class ModelLoading(msgspec.Struct, tag="loading", frozen=True):
     """`progress` is 0..1."""
 
     progress: float
 
 
-class Loaded(msgspec.Struct, tag="loaded", frozen=True):
-    """What the model is. `fim` are the texts of its prefix, suffix, middle, repository and file
-    tokens ("" where it has none); `tools` says that its chat template knows tools;
-    rates are tokens a second from the warm-up."""
+class ModelLoaded(msgspec.Struct, tag="loaded", frozen=True):
+    """A description of the model. `fim` are the texts of its prefix, suffix, middle, repository and
+    file tokens ("" where it has none); `tools` says that its chat template knows tools; rates are
+    tokens a second from the warm-up."""
 
     name: str
     context_train: int
@@ -200,7 +200,7 @@ class Done(msgspec.Struct, tag="done", frozen=True):
     decode_rate: float
 
 
-class Failed(msgspec.Struct, tag="failed", frozen=True):
+class JobFailed(msgspec.Struct, tag="failed", frozen=True):
     """A job could not run. `kind` is the name of an error in `nearfield.errors`."""
 
     id: int
@@ -216,14 +216,14 @@ class Tokenized(msgspec.Struct, tag="tokenized", frozen=True):
     tokens: list[int]
 
 
-class Embedded(msgspec.Struct, tag="embedded", frozen=True):
+class Embeddings(msgspec.Struct, tag="embedded", frozen=True):
     """The answer to `Embed`."""
 
     id: int
     vectors: list[list[float]]
 
 
-class Kept(msgspec.Struct, tag="kept", frozen=True):
+class StateTokens(msgspec.Struct, tag="kept", frozen=True):
     """The answer to `Save` and `Restore`: how many tokens were written or read."""
 
     id: int
@@ -232,16 +232,16 @@ class Kept(msgspec.Struct, tag="kept", frozen=True):
 
 Event = (
     Started
-    | Loading
-    | Loaded
+    | ModelLoading
+    | ModelLoaded
     | LoadFailed
     | Prefilled
     | Tokens
     | Done
-    | Failed
+    | JobFailed
     | Tokenized
-    | Embedded
-    | Kept
+    | Embeddings
+    | StateTokens
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -1,4 +1,4 @@
-"""One request inside the worker, from its frame to its last token.
+"""A request inside the worker, from its frame to its last token.
 
 A job advances in steps: a chunk of its prompt, or one generated token. It holds no thread and no
 lock, so between two steps anything more urgent can go first.
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from nearfield.engine.frames import Done, Generate, Prefilled, Tokens, Variant
 from nearfield.engine.lane import Lane
 from nearfield.engine.llama import Model
-from nearfield.engine.output import Output
+from nearfield.engine.output import TextOutput
 from nearfield.engine.rates import Rates
 from nearfield.engine.sampling import Sampler
 from nearfield.engine.sequences import Sequence, common_prefix
@@ -24,7 +24,7 @@ MOST_BANNED = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class TokenizedPrompt:
     """A variant in tokens: what to evaluate, and the bytes owed to healing."""
 
     tokens: list[int]
@@ -32,8 +32,8 @@ class Prompt:
     variant: int
 
 
-def tokenize(model: Model, variant: Variant, index: int) -> Prompt:
-    """A variant's tokens. The last token of the healed piece is left out and its bytes owed."""
+def tokenize(model: Model, variant: Variant, index: int) -> TokenizedPrompt:
+    """Return a variant's tokens. The last token of the healed piece is left out, its bytes owed."""
     tokens = list(model.bos)
     owed = b""
     for i, (text, special) in enumerate(variant.pieces):
@@ -41,17 +41,17 @@ def tokenize(model: Model, variant: Variant, index: int) -> Prompt:
         if i == variant.heal and piece:
             owed = model.pieces[piece.pop()]
         tokens.extend(piece)
-    return Prompt(tokens, owed, index)
+    return TokenizedPrompt(tokens, owed, index)
 
 
 def choose_prompt(
     model: Model, variants: list[Variant], lane: Lane, rates: Rates, budget_ms: float
-) -> Prompt:
+) -> TokenizedPrompt:
     """Return the first variant that can be evaluated within `budget_ms` (0: any) and has at most
     its `max_extra_tokens` more unevaluated tokens than the cheapest, else the cheapest. No later
     variant is tokenized once that is certain. Raises `Unsupported` if all are empty."""
-    found: list[tuple[Prompt, int]] = []
-    affordable: list[tuple[Prompt, int]] = []
+    found: list[tuple[TokenizedPrompt, int]] = []
+    affordable: list[tuple[TokenizedPrompt, int]] = []
     for i, variant in enumerate(variants):
         prompt = tokenize(model, variant, i)
         if not prompt.tokens:
@@ -83,9 +83,9 @@ class Job:
     lane: Lane
     sampler: Sampler
     received: float = field(default_factory=time.monotonic)
-    prompt: Prompt | None = None
+    prompt: TokenizedPrompt | None = None
     sequence: Sequence | None = None
-    output: Output = field(default_factory=Output)
+    output: TextOutput = field(default_factory=TextOutput)
     todo: list[int] = field(default_factory=list[int])
     reused: int = 0
     generated: int = 0
@@ -96,11 +96,11 @@ class Job:
 
     @property
     def late(self) -> bool:
-        """Whether the deadline has passed."""
+        """True once the deadline has passed."""
         limit = self.spec.deadline_ms
         return bool(limit) and (time.monotonic() - self.received) * 1000 >= limit
 
-    def begin(self, prompt: Prompt, sequence: Sequence, shared: int) -> None:
+    def begin(self, prompt: TokenizedPrompt, sequence: Sequence, shared: int) -> None:
         """Take `sequence`, of which `shared` tokens are this prompt's. Raises `ContextTooLong`."""
         room = self.lane.document_tokens - (0 if self.spec.prefill_only else self.spec.max_tokens)
         if len(prompt.tokens) > room:
@@ -115,7 +115,7 @@ class Job:
         self.prompt, self.sequence = prompt, sequence
         self.reused = shared
         self.todo = prompt.tokens[shared:]
-        self.output = Output(
+        self.output = TextOutput(
             stop=tuple(self.spec.stop),
             single_line=self.spec.single_line,
             line_started=self.spec.line_started,
@@ -123,7 +123,7 @@ class Job:
         )
 
     def step(self, chunk: int, model: Model, rates: Rates) -> tuple[list[Prefilled | Tokens], str]:
-        """Advance by one step. Returns what came of it, and the finish, "" while not finished.
+        """Advance by one step. Return its events, and the finish ("" while not finished).
 
         Raises `Aborted` with nothing changed.
         """
@@ -172,8 +172,8 @@ class Job:
     def _otherwise(
         self, model: Model, allowed: Ids | None, token: int, sure: float
     ) -> tuple[int, float]:
-        """`token`, or the next likely one with which the answer does not begin as one of those to
-        be avoided. White space that they share is not a beginning."""
+        """Return `token`, or the next likely one with which the answer does not begin like one of
+        those to avoid. Shared white space does not count as a beginning."""
         banned: list[int] = []
         while len(banned) < MOST_BANNED and token not in model.end_tokens:
             text = self.lead + model.pieces[token][len(self.output.owed) :]
@@ -192,7 +192,7 @@ class Job:
         text = self.output.end()
         return [Tokens(self.spec.id, text, [], round(self.decode_ms, 2))] if text else []
 
-    def _prefilled(self, prompt: Prompt) -> Prefilled:
+    def _prefilled(self, prompt: TokenizedPrompt) -> Prefilled:
         total = len(prompt.tokens)
         return Prefilled(
             id=self.spec.id,
@@ -204,7 +204,7 @@ class Job:
         )
 
     def done(self, finish: str, rates: Rates) -> Done:
-        """The closing event, with what the job cost."""
+        """Return the closing event, with the job's cost."""
         total = len(self.prompt.tokens) if self.prompt else 0
         left = len(self.todo) if not self.generated else 0
         return Done(

@@ -1,4 +1,4 @@
-"""One llama_context: a KV cache of several sequences, and `llama_decode` over it.
+"""A llama_context: a KV cache of several sequences, and `llama_decode` over it.
 
 The completion lane and the chat lane are two of these over the same weights. A lane knows tokens,
 positions and sequences; it does not know jobs.
@@ -104,7 +104,7 @@ class Lane:
             self.ptr = None
 
     def keep(self, sequence: Sequence, tokens: int) -> int:
-        """Drop all but the first `tokens` of a sequence; how many could be kept.
+        """Drop all but the first `tokens` of a sequence; return how many could be kept.
 
         Recurrent and sliding-window caches cannot always cut a tail off: then nothing is kept.
         """
@@ -114,23 +114,23 @@ class Lane:
         return 0
 
     def fork(self, source: Sequence, target: Sequence) -> None:
-        """Let `target` hold what `source` does. A copy in memory of the whole sequence, some
-        milliseconds; llama.cpp makes it before the next decode."""
+        """Copy the whole of `source` to `target`, which takes some milliseconds; llama.cpp does it
+        before the next decode."""
         c.llama_memory_seq_rm(self._memory, target.id, -1, -1)
         c.llama_memory_seq_cp(self._memory, source.id, target.id, -1, -1)
         target.tokens[:] = source.tokens
         target.whole = source.whole
 
     def save(self, sequence: Sequence, path: str) -> int:
-        """Write a sequence to a file: tokens and cells. How many tokens, 0 where that failed."""
+        """Write a sequence's tokens and cells to a file. Return how many tokens, 0 on failure."""
         count = len(sequence.tokens)
         tokens = (c.llama_token * count)(*sequence.tokens)
         written = c.llama_state_seq_save_file(self.ptr, path.encode(), sequence.id, tokens, count)
         return count if written else 0
 
     def restore(self, sequence: Sequence, path: str) -> int:
-        """Read what `save` wrote into `sequence`. How many tokens, 0 where the file is of no use;
-        the sequence is empty then."""
+        """Read what `save` wrote into `sequence`. Return how many tokens; 0 if the file is of no
+        use, and the sequence is then empty."""
         c.llama_memory_seq_rm(self._memory, sequence.id, -1, -1)
         sequence.tokens.clear()
         sequence.whole = 0
@@ -178,17 +178,17 @@ class Lane:
         )
 
     def positions(self, sequence: Sequence) -> tuple[int, int]:
-        """The first and the last position that llama.cpp holds of a sequence, -1 for none."""
+        """Return the first and last position that llama.cpp holds of a sequence, -1 for none."""
         first = c.llama_memory_seq_pos_min(self._memory, sequence.id)
         return first, c.llama_memory_seq_pos_max(self._memory, sequence.id)
 
     def logits(self, index: int = -1) -> Logits:
-        """The logits after the last decoded token; a view that the next decode overwrites."""
+        """Return the logits after the last token, a view that the next decode overwrites."""
         pointer = c.llama_get_logits_ith(self.ptr, index)
         return np.ctypeslib.as_array(pointer, shape=(self._vocabulary,))
 
     def pooled(self, sequence: Sequence) -> list[float]:
-        """The pooled embedding of a sequence, of unit length (embedding lanes only)."""
+        """Return the pooled embedding of a sequence, of unit length (embedding lanes only)."""
         pointer = c.llama_get_embeddings_seq(self.ptr, sequence.id)
         vector = np.ctypeslib.as_array(pointer, shape=(self._embedding,)).astype(np.float64)
         norm = float(np.linalg.norm(vector)) or 1.0

@@ -45,7 +45,7 @@ class Silence:
 
 
 def check_file(path: Path) -> int:
-    """The size in bytes of a GGUF file. Raises `ModelLoadFailed` when it is not one."""
+    """Return the size in bytes of a GGUF file. Raises `ModelLoadFailed` when it is not one."""
     try:
         with path.open("rb") as file:
             magic = file.read(4)
@@ -116,7 +116,7 @@ class Model:
             self.ptr = None
 
     def meta(self, key: str) -> str:
-        """A metadata value of the file, "" when it has none."""
+        """Return a metadata value of the file, "" if it has none."""
         size = 1 << 16
         buffer = ctypes.create_string_buffer(size)
         length = c.llama_model_meta_val_str(self.ptr, key.encode(), buffer, size)
@@ -124,7 +124,7 @@ class Model:
 
     @property
     def kv_bytes_per_token(self) -> int:
-        """What one token costs in the KV cache (f16 keys and values)."""
+        """Bytes of a token in the KV cache (f16 keys and values)."""
         heads = max(1, int(c.llama_model_n_head(self.ptr)))
         width = self.embedding // heads * int(c.llama_model_n_head_kv(self.ptr))
         return self.layers * width * 2 * 2
@@ -132,7 +132,7 @@ class Model:
     # --- tokens -------------------------------------------------------------------------
 
     def tokenize(self, text: str, special: bool = False) -> list[int]:
-        """The tokens of `text`. Control tokens are recognised only when `special`.
+        """Return the tokens of `text`. Control tokens are recognised only when `special`.
 
         A SentencePiece vocabulary takes every text for the beginning of a sentence and puts a
         space before it. A prompt's pieces follow one another, so a line break, which joins with
@@ -192,7 +192,7 @@ class Model:
         return frozenset(t for t in [*ends, *own] if t >= 0)
 
     def control_text(self, token: int) -> str:
-        """How a control token is written, "" for no token."""
+        """Return the text of a control token, "" for no token."""
         if token < 0:
             return ""
         return (c.llama_vocab_get_text(self.vocab, token) or b"").decode("utf-8", "replace")
@@ -222,7 +222,7 @@ class Model:
 
 
 def _reason(lines: list[str]) -> str:
-    """The line of llama.cpp's log that says most about why a load failed."""
+    """Return the line of llama.cpp's log that says most about why a load failed."""
     telling = [line for line in lines if "error" in line.lower() or "fail" in line.lower()]
     text = (telling or lines or ["no reason given"])[0]
     return text.split("error loading model: ")[-1].rstrip(".") + "."

@@ -9,10 +9,10 @@ from __future__ import annotations
 import codecs
 
 
-class Output:
+class TextOutput:
     """The text side of one job.
 
-    `owed` are the bytes of the healed token, which the model writes again and nobody wants twice.
+    `owed` are the bytes of the healed token, which the model writes again and which are not shown.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Output:
         self._held = ""
 
     def feed(self, piece: bytes) -> str:
-        """The text that `piece` made certain; sets `finished` when a stop was reached."""
+        """Return the text that `piece` made certain; set `finished` at a stop."""
         if self.owed:
             paid = min(len(self.owed), len(piece))
             self.owed = self.owed[paid:]
@@ -40,7 +40,7 @@ class Output:
         return self._certain(self._decoder.decode(piece))
 
     def end(self) -> str:
-        """What was held back when the generation ends without a stop."""
+        """Return what was held back, for a generation that ends without a stop."""
         text = self._held + self._decoder.decode(b"", final=True)
         self._held = ""
         return "" if self.finished else text.rstrip("\ufffd")
@@ -66,7 +66,7 @@ class Output:
         return text
 
     def _line_end(self, text: str) -> int | None:
-        """Where the line ends: at the first line break after something visible."""
+        """Return the index of the first line break after something visible, None without."""
         visible = self._visible
         for i, char in enumerate(text):
             if char in "\r\n":
@@ -77,7 +77,7 @@ class Output:
         return None
 
     def _stop_begun(self, text: str) -> int:
-        """How many characters at the end of `text` could be the beginning of a stop string."""
+        """Return how many characters at the end of `text` may begin a stop string."""
         longest = 0
         for stop in self._stop:
             for n in range(min(len(stop) - 1, len(text)), longest, -1):

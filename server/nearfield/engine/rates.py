@@ -1,4 +1,4 @@
-"""How fast this machine evaluates and generates, measured as it works."""
+"""The rates at which this machine evaluates and generates, measured as it works."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class Rates:
         self.decode = decode
 
     def prefilled(self, tokens: int, ms: float) -> None:
-        """A chunk of the prompt took `ms`."""
+        """Note that a chunk of the prompt took `ms`."""
         if tokens >= WORTH_MEASURING and ms > 0:
             self.prefill = _smooth(self.prefill, tokens * 1000 / ms)
 
     def decoded(self, ms: float) -> None:
-        """One generated token took `ms`."""
+        """Note that a generated token took `ms`."""
         if ms > 0:
             self.decode = _smooth(self.decode, 1000 / ms)
 
     def prefill_ms(self, tokens: int) -> float:
-        """How long `tokens` would take; 0 while the rate is unknown."""
+        """Return the milliseconds that `tokens` would take; 0 while the rate is unknown."""
         return tokens * 1000 / self.prefill if self.prefill else 0.0
 
 

@@ -1,4 +1,4 @@
-"""Which job goes next.
+"""The order in which jobs advance.
 
 Work advances in steps, and between two steps the most urgent job goes first; of two equally
 urgent ones the older. So a completion waits for at most one step of a chat answer, and not even
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nearfield.engine.chat_template import render
-from nearfield.engine.frames import Event, Failed, Generate, Variant
+from nearfield.engine.frames import Event, Generate, JobFailed, Variant
 from nearfield.engine.job import Job, choose_prompt
 from nearfield.engine.lane import Abort, Aborted, Lane
 from nearfield.engine.llama import Model
@@ -21,8 +21,8 @@ from nearfield.engine.sequences import WORTH_COPYING, Sequence, goes_on
 from nearfield.errors import NearfieldError
 
 RETURN_TOKENS = 256
-"""A request copies a sequence before it cuts off as many tokens: those of another place in the
-file. Less is what was generated and typed since, which nobody needs again."""
+"""A request copies a sequence before it cuts off this many tokens, which are of another place in
+the file. Fewer were generated and typed since, and will not be needed again."""
 
 MIN_PREFILL_TOKENS = 24
 """Fewer unevaluated tokens of a prompt are left to the request that needs them: it does not notice,
@@ -60,7 +60,7 @@ class Scheduler:
 
     @property
     def idle(self) -> bool:
-        """Whether there is nothing to do."""
+        """True if there is no job."""
         return not self._jobs
 
     def preempts(self, priority: int) -> bool:
@@ -144,9 +144,9 @@ class Scheduler:
         job.begin(prompt, sequence, shared)
 
     def _kept(self, job: Job, sequence: Sequence, shared: int) -> Sequence:
-        """The sequence to go on in: a copy, where more would be lost than a copy costs. What idle
-        prefill prepares must not take from the next request what it would have found; and whoever
-        jumps away may come back. The beginning of a prompt that was given up is no loss."""
+        """Return the sequence to continue in: a copy, if more would be lost than a copy costs. Idle
+        prefill must not overwrite what the next request continues, and a user who jumps away may
+        come back. The beginning of an interrupted prompt is no loss."""
         lost = sequence.whole - shared
         worth = WORTH_COPYING if job.spec.prefill_only else RETURN_TOKENS
         spare = job.lane.table.spare(job.spec.document, sequence) if lost >= worth else None
@@ -188,4 +188,4 @@ class Scheduler:
         job.sampler.close()
 
     def _fail(self, id: int, error: NearfieldError) -> None:
-        self._send(Failed(id, type(error).__name__, error.message, error.hint))
+        self._send(JobFailed(id, type(error).__name__, error.message, error.hint))

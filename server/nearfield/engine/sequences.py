@@ -1,4 +1,4 @@
-"""Which tokens each KV sequence holds, and which sequence a prompt should continue.
+"""The tokens that each KV sequence holds, and the sequence that a prompt should continue.
 
 Pure bookkeeping, no llama.cpp: `lane` carries out what is decided here. The invariant that
 everything rests on: `Sequence.tokens` is exactly what the cache holds for that sequence, position
@@ -22,9 +22,8 @@ sequence: control tokens and an import line agree between any two files of a pro
 
 @dataclass(slots=True)
 class Sequence:
-    """One KV sequence: what it holds, for which document, and which job is using it. Its first
-    `whole` tokens are of prompts that were evaluated to their end: only these will be asked for
-    again."""
+    """A KV sequence: its tokens, their document, and the job that is using it. The first `whole`
+    tokens are of prompts that were evaluated to their end: only these will be needed again."""
 
     id: int
     tokens: list[int] = field(default_factory=list[int])
@@ -35,7 +34,7 @@ class Sequence:
 
 
 def common_prefix(held: SequenceOf[int], prompt: SequenceOf[int]) -> int:
-    """How many tokens `held` and `prompt` have in common at their beginning."""
+    """Return the length of the common prefix of `held` and `prompt`."""
     n = min(len(held), len(prompt))
     if n == 0:
         return 0
@@ -63,7 +62,7 @@ class SequenceTable:
     def choose(
         self, prompt: SequenceOf[int], document: str, stealable: frozenset[int] = frozenset()
     ) -> tuple[Sequence, int] | None:
-        """The sequence that `prompt` should continue, and how many of its tokens count.
+        """Return the sequence that `prompt` should continue, and how many of its tokens are shared.
 
         `stealable` are jobs that may lose their sequence. None when every sequence is held by a
         job that may not.
@@ -78,17 +77,15 @@ class SequenceTable:
         swallowed = best.job is None and shared == len(best.tokens)
         if goes_on(shared, prompt) or swallowed:
             return best, shared
-        # Nothing worth continuing: nobody's before somebody's, an empty sequence before one with
-        # no more than the beginning of a prompt, this before a used one, else the least recently
-        # used.
+        # Nothing worth continuing: take an unused sequence before a job's, an empty one before one
+        # with part of a prompt, that before one with a whole prompt, else the least recently used.
         oldest = min(free, key=lambda s: (s.job is not None, _worth(s), s.used_at))
         return oldest, common_prefix(oldest.tokens, prompt)
 
     def spare(self, document: str, but: Sequence | None = None) -> Sequence | None:
-        """A sequence other than `but` to put something of `document` into: one without a whole
-        prompt, an older one of the same document if that has as many as it is to keep, the least
-        recently used one. None where all are in use, and where `but` itself is what the document
-        needs least."""
+        """Return a sequence other than `but` to overwrite for `document`: one without a whole
+        prompt, else an older one of a document that has its maximum, else the least recently used.
+        None if all are in use, or if `but` itself is what the document needs least."""
         own = [s for s in self.all if s.document == document and _worth(s) == 2]
         enough = len(own) >= MAX_PROMPTS_PER_DOCUMENT
         if enough and min(own, key=lambda s: s.used_at) is but:
@@ -105,8 +102,8 @@ class SequenceTable:
         )
 
     def holding(self, prompts: SequenceOf[SequenceOf[int]], document: str) -> Sequence | None:
-        """The sequence of `document` that has most of one of `prompts`, which are ways to write the
-        same; None where none has more than the beginning that all have."""
+        """Return the sequence of `document` that shares most with one of `prompts`, which are
+        variants of the same; None if none shares more than any two prompts do."""
         shared = {
             s.id: max((common_prefix(s.tokens, one) for one in prompts), default=0)
             for s in self.all
@@ -116,7 +113,7 @@ class SequenceTable:
         return None if best is None or shared[best] < WORTH_KEEPING else self.all[best]
 
     def give(self, sequence: Sequence, document: str) -> None:
-        """`sequence` belongs to `document` from now on."""
+        """Assign `sequence` to `document`."""
         self._clock += 1
         sequence.document, sequence.used_at = document, self._clock
 
@@ -128,13 +125,13 @@ class SequenceTable:
         sequence.whole = min(sequence.whole, keep)
 
     def release(self, job: int) -> None:
-        """The job is over; what it evaluated stays for the next one."""
+        """Note that the job is over; what it evaluated stays for the next one."""
         for sequence in self.all:
             if sequence.job == job:
                 sequence.job = None
 
     def clear(self) -> None:
-        """Nothing is held any more."""
+        """Forget every token."""
         for sequence in self.all:
             sequence.tokens.clear()
             sequence.whole = 0
@@ -143,10 +140,10 @@ class SequenceTable:
 
 
 def goes_on(shared: int, prompt: SequenceOf[int]) -> bool:
-    """Return whether so many tokens that are held already are a reason to go on from them."""
+    """Return whether a shared prefix of this length is worth continuing."""
     return shared >= WORTH_KEEPING or shared * 2 >= len(prompt)
 
 
 def _worth(sequence: Sequence) -> int:
-    """What overwriting it would lose: 0 nothing, 1 the beginning of a prompt, 2 a whole one."""
+    """Return what is lost if it is overwritten: 0 nothing, 1 part of a prompt, 2 a whole prompt."""
     return 2 if sequence.whole >= WORTH_KEEPING else int(bool(sequence.tokens))

@@ -22,7 +22,7 @@ from nearfield.engine.frames import (
     Embed,
     Event,
     Generate,
-    Load,
+    LoadModel,
     Restore,
     Save,
     Tokenize,
@@ -86,7 +86,7 @@ class Worker:
         self._rates = Rates()
         self._model: Model | None = None
         self._lanes: dict[str, Lane] = {}
-        self._options: Load | None = None
+        self._options: LoadModel | None = None
         self._reported = -1
         self.scheduler: Scheduler | None = None
 
@@ -134,11 +134,11 @@ class Worker:
 
     def _handle(self, command: Command) -> None:
         match command:
-            case Load():
+            case LoadModel():
                 self._load(command)
             case Generate() | Tokenize() | Embed() | Save() | Restore() if self._model is None:
                 error = NotReady("No model is loaded.")
-                self.send(frames.Failed(command.id, "NotReady", error.message, error.hint))
+                self.send(frames.JobFailed(command.id, "NotReady", error.message, error.hint))
             case Generate() if self.scheduler is not None:
                 self.scheduler.add(command)
             case Cancel() if self.scheduler is not None:
@@ -154,7 +154,7 @@ class Worker:
             case _:
                 pass  # A cancel that arrives while no model is loaded has nothing to end.
 
-    def _load(self, options: Load) -> None:
+    def _load(self, options: LoadModel) -> None:
         self._free()
         started = time.perf_counter()
         try:
@@ -175,7 +175,7 @@ class Worker:
         template = model.meta("tokenizer.chat_template")
         self.scheduler = Scheduler(model, self._lane, self._rates, self._abort, self.send)
         self.send(
-            frames.Loaded(
+            frames.ModelLoaded(
                 name=model.name,
                 context_train=model.context_train,
                 document_tokens=lane.document_tokens,
@@ -197,7 +197,7 @@ class Worker:
         step = int(value * PROGRESS_STEPS)
         if step != self._reported:
             self._reported = step
-            self.send(frames.Loading(round(value, 2)))
+            self.send(frames.ModelLoading(round(value, 2)))
 
     def _warm_up(self, model: Model, lane: Lane) -> None:
         tokens = model.tokenize(
@@ -250,16 +250,16 @@ class Worker:
                 lane.decode(sequence, tokens, outputs=len(tokens))
                 vectors.append(lane.pooled(sequence))
         except NearfieldError as error:
-            self.send(frames.Failed(command.id, type(error).__name__, error.message, error.hint))
+            self.send(frames.JobFailed(command.id, type(error).__name__, error.message, error.hint))
             return
-        self.send(frames.Embedded(command.id, vectors))
+        self.send(frames.Embeddings(command.id, vectors))
 
     def _save(self, command: Save, model: Model) -> None:
         lane = self._lane("infill")
         prompts = [tokenize(model, variant, i).tokens for i, variant in enumerate(command.variants)]
         sequence = lane.table.holding(prompts, command.document)
         tokens = lane.save(sequence, command.path) if sequence else 0
-        self.send(frames.Kept(command.id, tokens))
+        self.send(frames.StateTokens(command.id, tokens))
 
     def _restore(self, command: Restore) -> None:
         lane = self._lane("infill")
@@ -267,7 +267,7 @@ class Worker:
         tokens = lane.restore(sequence, command.path) if sequence else 0
         if sequence is not None:
             lane.table.give(sequence, command.document if tokens else "")
-        self.send(frames.Kept(command.id, tokens))
+        self.send(frames.StateTokens(command.id, tokens))
 
     def _free(self) -> None:
         if self.scheduler is not None:

@@ -167,7 +167,7 @@ def _embedded(
 ) -> Provider:
     from nearfield.catalog.choice import choose
     from nearfield.catalog.templates import chat_template, fim_template
-    from nearfield.engine.client import Engine, EngineStatus, installed
+    from nearfield.engine.client import EngineClient, EngineStatus, installed
     from nearfield.providers.embedded import Embedded
 
     if not installed():
@@ -181,7 +181,7 @@ def _embedded(
             on_change()
 
     return Embedded(
-        Engine(config.engine, changed),
+        EngineClient(config.engine, changed),
         model=choice.name,
         path=choice.path,
         template=fim_template(choice.fim),

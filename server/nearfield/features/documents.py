@@ -1,4 +1,4 @@
-"""What is remembered of each open document between two requests, and the situation it tells.
+"""The state of each open document between two requests, and the situation that it implies.
 
 An editor sends the cursor with a request only. Until the next one it moves along with the edits
 that touch it, which is enough to tell typing from jumping.
@@ -13,10 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from nearfield.context.slice import Window
 from nearfield.features.sent_prompt import SentPrompt
 from nearfield.syntax.differences import changed_span
-from nearfield.types import Edit, Situation, Snapshot, Span
+from nearfield.types import Edit, Situation, Snapshot, Span, Window
 
 T = TypeVar("T")
 
@@ -29,7 +28,7 @@ MAX_PROMPTS = 4
 
 @dataclass(slots=True)
 class Document:
-    """One document.
+    """An open document.
 
     `cursor` is where the last request was, moved along with the edits since (None before the
     first). `touched` spans what those edits wrote around the cursor; `elsewhere` says that one was
@@ -144,7 +143,7 @@ class Documents:
         return self._documents.get(uri)
 
     def opened(self, snapshot: Snapshot) -> Document:
-        """`snapshot` is new, or replaces all that was known of its uri."""
+        """Add a document, or replace all that was known of its uri."""
         document = self._documents[snapshot.uri] = Document(snapshot)
         self._documents.move_to_end(snapshot.uri)
         while len(self._documents) > self._kept:
@@ -164,7 +163,7 @@ class Documents:
         self._documents.pop(uri, None)
 
     def at(self, snapshot: Snapshot) -> Document:
-        """The document of `snapshot`, brought up to it when the face has sent no edits."""
+        """Return the document of `snapshot`, updated to it if the frontend sends no edits."""
         document = self._documents.get(snapshot.uri)
         if document is None:
             return self.opened(snapshot)
@@ -177,17 +176,17 @@ class Documents:
         return document
 
     def is_stale(self, snapshot: Snapshot) -> bool:
-        """Return whether the document has gone on since `snapshot`, or is gone."""
+        """Return whether the document was changed since `snapshot`, or closed."""
         document = self._documents.get(snapshot.uri)
         return document is None or document.snapshot.text != snapshot.text
 
     def recent(self, count: int) -> list[Document]:
-        """The documents that were opened or asked about last, the last one first."""
+        """Return the documents that were opened or named by a request last, the last one first."""
         return list(self._documents.values())[: -count - 1 : -1]
 
 
 class PerDocument(Generic[T]):
-    """One feature's state of type `T` for each open document. It is dropped with the document, and
+    """A feature's state of type `T` for each open document. It is dropped with the document, and
     when the document is opened again."""
 
     def __init__(self, documents: Documents) -> None:
@@ -214,7 +213,7 @@ class PerDocument(Generic[T]):
 
 
 def is_older(snapshot: Snapshot, than: Snapshot) -> bool:
-    """Return whether `snapshot` was made before `than`; versions only grow, None says nothing."""
+    """Return whether `snapshot` was made before `than`. Versions only grow; None is no older."""
     if snapshot.version is None or than.version is None:
         return False
     return snapshot.version < than.version

@@ -14,10 +14,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from nearfield.context.slice import Window
 from nearfield.files.lines import plain_breaks
 from nearfield.syntax.brackets import continues_with
-from nearfield.types import Cell, Edit, Snippet
+from nearfield.types import Cell, Edit, Snippet, Window
 
 MAX_WRITTEN_LINES = 12
 """Lines after the middle token before a new prompt is made."""

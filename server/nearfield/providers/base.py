@@ -22,7 +22,7 @@ from nearfield.types import (
 
 
 class Provider(Protocol):
-    """One way to reach one model. `name` is the user's name for it, as in `[providers.NAME]`;
+    """A way to reach a model. `name` is the user's name for it, as in `[providers.NAME]`;
     `model` the model's name as it is shown and traced."""
 
     name: str
@@ -30,7 +30,7 @@ class Provider(Protocol):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it can do, as known now; cheap, never blocks."""
+        """The capabilities as known now; cheap, never blocks."""
         ...
 
     async def health(self) -> Health:
@@ -51,11 +51,11 @@ class Provider(Protocol):
         ...
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """One vector a text, in order. Raises `Unsupported` when the provider cannot embed."""
+        """Return a vector for each text, in order. Raises `Unsupported` if it cannot embed."""
         ...
 
     async def count_tokens(self, text: str) -> int:
-        """How many tokens `text` is; an estimate where the provider has no tokenizer."""
+        """Return how many tokens `text` is; an estimate if the provider has no tokenizer."""
         ...
 
     async def models(self) -> list[ServedModel]:

@@ -1,4 +1,4 @@
-"""What every streamed answer has in common, whatever the server: where it stops, and how it ends.
+"""The stop and the end of a streamed answer, the same for every server.
 
 Servers differ in how many stop texts they take and none knows "one line"; so the stops are also
 kept here, and the stream is closed as soon as one is met, which ends the generation.
@@ -39,7 +39,7 @@ class Cut:
         return cls(stop, request.single_line, bool(request.typed.strip()))
 
     def feed(self, text: str) -> str:
-        """What of the answer may be shown now that `text` has come. Sets `done`."""
+        """Return what may be shown of the answer after `text` has come. Set `done` at a stop."""
         if self.done:
             return ""
         text = self._held + text
@@ -57,7 +57,7 @@ class Cut:
         return shown
 
     def end(self) -> str:
-        """What was held back and is no stop text after all."""
+        """Return what was held back and is no stop text after all."""
         held, self._held = self._held, ""
         return held
 
@@ -75,7 +75,7 @@ def server_stops(cut: Cut) -> list[str]:
 
 
 def _begun(text: str, stop: str) -> int:
-    """How many characters at the end of `text` are the beginning of `stop`."""
+    """Return how many characters at the end of `text` begin `stop`."""
     for length in range(min(len(stop) - 1, len(text)), 0, -1):
         if text.endswith(stop[:length]):
             return length

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from nearfield.catalog.templates import ChatTemplate
-from nearfield.engine.client import Engine, EngineState
-from nearfield.engine.frames import Done, Generate, Loaded, Prefilled, Tokens, Variant
+from nearfield.engine.client import EngineClient, EngineState
+from nearfield.engine.frames import Done, Generate, ModelLoaded, Prefilled, Tokens, Variant
 from nearfield.errors import EngineDied, NotReady, Unsupported
 from nearfield.providers import fim
 from nearfield.providers.estimate import (
@@ -55,8 +55,8 @@ from nearfield.types import (
 )
 
 UNNOTICED_MS = 120.0
-"""What evaluating the suffix may cost a keystroke before the typed part is written last instead:
-an answer that comes a quarter of a second later is not seen by somebody who types on."""
+"""The most that evaluating the suffix may cost a keystroke; else the typed part is written last. An
+answer that comes a quarter of a second later is not seen by a user who goes on typing."""
 
 _HEALTH = {
     EngineState.READY: HealthState.READY,
@@ -69,7 +69,7 @@ _HEALTH = {
 
 
 class Embedded:
-    """One GGUF model in our own worker.
+    """A GGUF model in our own worker.
 
     `template` is the family's FIM form; None takes it from the model's vocabulary, and a model
     without such tokens then completes from the prefix alone. `chat_template` is for a file that
@@ -80,7 +80,7 @@ class Embedded:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: EngineClient,
         *,
         model: str,
         path: Path,
@@ -272,11 +272,11 @@ class Embedded:
 
     @property
     def spent(self) -> Mapping[Priority, TokenTotals]:
-        """What the engine has evaluated and generated, by what for."""
+        """The tokens that the engine has evaluated and generated, by priority."""
         return self._engine.spent
 
     def kept_as(self) -> str:
-        """What a kept state belongs to; "" while no model is loaded."""
+        """Return the identity of model, settings and program; "" while no model is loaded."""
         status = self._engine.status
         if status.info is None or status.started is None:
             return ""
@@ -322,8 +322,8 @@ class Embedded:
         await self._engine.stop()
 
     async def _stream(self, spec: Generate, deadline: float | None) -> AsyncGenerator[Delta]:
-        """The answer, from a second worker when the first one died before it said anything: that
-        may have happened while nobody asked, and is only noticed by whoever asks next."""
+        """Stream the answer; from a second worker if the first died before any output. It may have
+        died while idle, which only the next request notices."""
         spoke = False
         try:
             async with aclosing(self._answer(spec, deadline)) as answer:
@@ -376,8 +376,8 @@ class Embedded:
         With what was written last after the middle token, only that is evaluated at each request,
         and a new line is begun better (exact match of 60: 33 against 20). In the middle of a line
         the classic order is better (35 against 29; tests/bench/RESULTS.md, Forms), but its suffix
-        is evaluated at each keystroke. So a user who types gets it only where that is not noticed,
-        a user who waits where the deadline affords it.
+        is evaluated at each keystroke. So an automatic request gets it only where that is not
+        noticed, a manual one where the deadline affords it.
         """
         psm = template is not None and template.order == "psm"
         variants: list[tuple[int | None, Variant]] = []
@@ -411,7 +411,7 @@ class Embedded:
         return len(request.suffix) / CHARS_PER_TOKEN * 1000 / rate
 
 
-def from_vocabulary(info: Loaded) -> FimTemplate | None:
+def from_vocabulary(info: ModelLoaded) -> FimTemplate | None:
     """The FIM form of a model that the catalogue does not know, by its control tokens."""
     prefix, suffix, middle, repo, separator = info.fim
     if not (prefix and suffix and middle):
@@ -454,7 +454,7 @@ def _left_ms(deadline: float | None) -> float:
 
 
 def _schema(request: ChatRequest) -> str:
-    """What the answer's JSON, or that of a call in it, must meet; "" for nothing."""
+    """Return the schema of the answer's JSON, or of that of a call in it; "" for none."""
     if request.schema is not None:
         return json.dumps(request.schema)
     return json.dumps(call_schema(request.tools)) if request.tools else ""

@@ -1,4 +1,4 @@
-"""How fast a server is, from what it says about its answers."""
+"""The rates of a server, from what it reports about its answers."""
 
 from __future__ import annotations
 

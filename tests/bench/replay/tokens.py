@@ -35,7 +35,7 @@ from sources import SOURCES, fetch
 from nearfield.catalog.templates import fim_template
 from nearfield.config.schema import Config
 from nearfield.engine.client import EngineState, EngineStatus
-from nearfield.engine.frames import Done, Event, Failed, Generate, Loaded, Started
+from nearfield.engine.frames import Done, Event, Generate, JobFailed, ModelLoaded, Started
 from nearfield.engine.job import Job
 from nearfield.engine.lane import Abort
 from nearfield.engine.rates import Rates
@@ -147,7 +147,7 @@ class FakeEngine:
         self._kinds: dict[int, Priority] = {}
         self._wake, self._abort, self._running = asyncio.Event(), asyncio.Event(), 0
         self._work: asyncio.Task[None] | None = None
-        info = Loaded(
+        info = ModelLoaded(
             name="words", context_train=32768, document_tokens=SEQUENCE_TOKENS,
             documents=SEQUENCES, layers=1, vocabulary=1, bytes=1, fim=[""] * 5,
             chat_template=False, tools=False, load_ms=0.0,
@@ -156,7 +156,7 @@ class FakeEngine:
         self._info = info
         self.status = EngineStatus(EngineState.READY, "words", None, info, Started("1", "", False))
 
-    async def ready(self, deadline: float | None = None) -> Loaded:
+    async def ready(self, deadline: float | None = None) -> ModelLoaded:
         """See `Engine`."""
         return self._info
 
@@ -180,7 +180,7 @@ class FakeEngine:
         try:
             while not isinstance(event, Done):
                 event = await events.get()
-                assert not isinstance(event, Failed), event.message
+                assert not isinstance(event, JobFailed), event.message
                 yield event
         finally:
             if not isinstance(event, Done):

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nearfield.context.slice import Budget, Slice, Window, build
+from nearfield.context.slice import Budget, Slice, build
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import parse
-from nearfield.types import Selected, Snapshot, Span
+from nearfield.types import Selected, Snapshot, Span, Window
 
 METHOD = """
     def method_{n}(self, value):

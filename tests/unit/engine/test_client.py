@@ -11,7 +11,7 @@ import pytest
 
 from nearfield.config.schema import Engine as Settings
 from nearfield.engine import client, frames
-from nearfield.engine.client import Engine, EngineState
+from nearfield.engine.client import EngineClient, EngineState
 from nearfield.errors import EngineDied, NotReady
 
 DIES = "import os; os.kill(os.getpid(), 11)"
@@ -23,7 +23,7 @@ start_process = asyncio.create_subprocess_exec
 @pytest.fixture
 async def engine(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> AsyncGenerator[Engine]:
+) -> AsyncGenerator[EngineClient]:
     """An engine whose worker is the script that the test names."""
 
     async def start(*_command: str, **streams: Any) -> Any:
@@ -32,14 +32,16 @@ async def engine(
     monkeypatch.setattr(client, "installed", lambda: True)
     monkeypatch.setattr(asyncio, "create_subprocess_exec", start)
     monkeypatch.setattr(client, "RESTART_PAUSES", (0.0, 0.0, 0.0, 30.0))
-    made = Engine(Settings())
+    made = EngineClient(Settings())
     made.start("model.gguf")
     yield made
     await made.stop()
 
 
 @pytest.mark.parametrize("engine", [DIES], indirect=True)
-async def test_a_worker_that_never_comes_ends_the_wait_with_the_reason(engine: Engine) -> None:
+async def test_a_worker_that_never_comes_ends_the_wait_with_the_reason(
+    engine: EngineClient,
+) -> None:
     with pytest.raises(EngineDied, match=r"4 times in a row .*SIGSEGV"):
         await engine.ready()
     assert engine.status.state is EngineState.FAILED
@@ -47,7 +49,7 @@ async def test_a_worker_that_never_comes_ends_the_wait_with_the_reason(engine: E
 
 @pytest.mark.parametrize("engine", [HANGS], indirect=True)
 async def test_a_load_that_does_not_end_ends_the_wait(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
+    engine: EngineClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "LOAD_WAIT_S", 0.05)
     with pytest.raises(NotReady, match="still loading"):
@@ -56,12 +58,12 @@ async def test_a_load_that_does_not_end_ends_the_wait(
 
 @pytest.mark.parametrize("engine", [HANGS], indirect=True)
 async def test_a_silent_worker_ends_its_jobs_and_is_started_again(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
+    engine: EngineClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     while engine.pid is None:
         await asyncio.sleep(0.01)
     first = engine.pid
-    loaded = frames.Loaded("m", 1, 1, 1, 1, 1, 1, [""] * 5, False, False, 1.0, 1.0, 1.0)
+    loaded = frames.ModelLoaded("m", 1, 1, 1, 1, 1, 1, [""] * 5, False, False, 1.0, 1.0, 1.0)
     engine._dispatch(loaded)  # pyright: ignore[reportPrivateUsage] - stands in for the worker
     monkeypatch.setattr(client, "SILENCE_S", 0.05)
     with pytest.raises(EngineDied, match="said nothing"):

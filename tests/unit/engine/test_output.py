@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfield.engine.output import Output
+from nearfield.engine.output import TextOutput
 
 
-def shown(output: Output, pieces: list[bytes]) -> str:
+def shown(output: TextOutput, pieces: list[bytes]) -> str:
     text = ""
     for piece in pieces:
         text += output.feed(piece)
@@ -21,23 +21,37 @@ def shown(output: Output, pieces: list[bytes]) -> str:
 @pytest.mark.parametrize(
     ("output", "pieces", "expected", "finished"),
     [
-        pytest.param(Output(), [b"a", b"b"], "ab", False, id="plain"),
-        pytest.param(Output(stop=("END",)), [b"aE", b"ND", b"b"], "a", True, id="stop over two"),
-        pytest.param(Output(stop=("END",)), [b"aE", b"N", b"x"], "aENx", False, id="not a stop"),
-        pytest.param(Output(stop=("END",)), [b"aE", b"N"], "aEN", False, id="stop begun at end"),
-        pytest.param(Output(stop=("b", "ab")), [b"xab"], "x", True, id="earliest stop wins"),
-        pytest.param(Output(single_line=True), [b"a\n", b"b"], "a", True, id="one line"),
-        pytest.param(Output(single_line=True), [b"\n a", b"\n"], "\n a", True, id="blank first"),
+        pytest.param(TextOutput(), [b"a", b"b"], "ab", False, id="plain"),
         pytest.param(
-            Output(single_line=True, line_started=True), [b"\n", b"a"], "", True, id="line is full"
+            TextOutput(stop=("END",)), [b"aE", b"ND", b"b"], "a", True, id="stop over two"
         ),
-        pytest.param(Output(single_line=True), [b"a\r", b"\n"], "a", True, id="CRLF"),
-        pytest.param(Output(owed=b"ret"), [b"return", b" x"], "urn x", False, id="healed, one"),
-        pytest.param(Output(owed=b"ret"), [b"r", b"e", b"turn"], "urn", False, id="healed, three"),
-        pytest.param(Output(), ["é".encode()[:1], "é".encode()[1:]], "é", False, id="split"),
-        pytest.param(Output(), [b"a", "é".encode()[:1]], "a", False, id="half"),
         pytest.param(
-            Output(owed="é".encode()[:1]),
+            TextOutput(stop=("END",)), [b"aE", b"N", b"x"], "aENx", False, id="not a stop"
+        ),
+        pytest.param(
+            TextOutput(stop=("END",)), [b"aE", b"N"], "aEN", False, id="stop begun at end"
+        ),
+        pytest.param(TextOutput(stop=("b", "ab")), [b"xab"], "x", True, id="earliest stop wins"),
+        pytest.param(TextOutput(single_line=True), [b"a\n", b"b"], "a", True, id="one line"),
+        pytest.param(
+            TextOutput(single_line=True), [b"\n a", b"\n"], "\n a", True, id="blank first"
+        ),
+        pytest.param(
+            TextOutput(single_line=True, line_started=True),
+            [b"\n", b"a"],
+            "",
+            True,
+            id="line is full",
+        ),
+        pytest.param(TextOutput(single_line=True), [b"a\r", b"\n"], "a", True, id="CRLF"),
+        pytest.param(TextOutput(owed=b"ret"), [b"return", b" x"], "urn x", False, id="healed, one"),
+        pytest.param(
+            TextOutput(owed=b"ret"), [b"r", b"e", b"turn"], "urn", False, id="healed, three"
+        ),
+        pytest.param(TextOutput(), ["é".encode()[:1], "é".encode()[1:]], "é", False, id="split"),
+        pytest.param(TextOutput(), [b"a", "é".encode()[:1]], "a", False, id="half"),
+        pytest.param(
+            TextOutput(owed="é".encode()[:1]),
             ["é".encode()],
             "\ufffd",
             False,
@@ -45,7 +59,7 @@ def shown(output: Output, pieces: list[bytes]) -> str:
         ),
     ],
 )
-def test_output(output: Output, pieces: list[bytes], expected: str, finished: bool) -> None:
+def test_output(output: TextOutput, pieces: list[bytes], expected: str, finished: bool) -> None:
     assert shown(output, pieces) == expected
     assert output.finished is finished
 
@@ -68,7 +82,7 @@ def test_how_the_text_is_cut_into_tokens_does_not_matter(
         pieces.append(raw[at : at + size])
         at += size
 
-    def make() -> Output:
-        return Output(stop=("EN", "€a"), single_line=single_line)
+    def make() -> TextOutput:
+        return TextOutput(stop=("EN", "€a"), single_line=single_line)
 
     assert shown(make(), pieces) == shown(make(), [raw])

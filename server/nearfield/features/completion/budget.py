@@ -1,4 +1,4 @@
-"""How much a model may be shown so that it answers in time.
+"""The prompt sizes with which a model answers in time.
 
 A prompt token costs about a third of a generated one, and all of them are paid before the first
 character of the answer. So the deadline is divided: the time to write one line is subtracted first,
@@ -85,8 +85,8 @@ def allow(
     """Return what is in time within `seconds` with the rates in `can`; `max_tokens` of the context
     are kept free.
 
-    fresh = (seconds - fixed - line / decode rate) * prefill rate, at least `MIN_PROMPT_TOKENS`. A
-    user who types wants the first answer soon: of that, `FIRST_TOKENS` are enough, or what is
+    fresh = (seconds - fixed - line / decode rate) * prefill rate, at least `MIN_PROMPT_TOKENS`. An
+    automatic request wants the first answer soon: of that, `FIRST_TOKENS` are enough, or what is
     evaluated in `FIRST_SECONDS`. Idle prefill adds the rest.
     """
     prefill = can.prefill_rate or UNKNOWN_PREFILL_RATE

@@ -18,7 +18,7 @@ from nearfield.errors import NearfieldError
 from nearfield.features.completion.completer import Completer
 from nearfield.features.completion.prompting import (
     GROWTH_TOKENS,
-    Plan,
+    PromptPlan,
     continued,
     cut,
     prefill_request,
@@ -111,7 +111,7 @@ class Prefill(Feature):
         document.sent(plan.sent)
 
 
-def _is_enough(plan: Plan, snippets: tuple[Snippet, ...]) -> bool:
+def _is_enough(plan: PromptPlan, snippets: tuple[Snippet, ...]) -> bool:
     """Return whether the prompt that `plan` continues will do for some lines more."""
     sent = plan.sent
     if sent.stale or not sent.full or sent.text.snippets != snippets:

@@ -1,11 +1,10 @@
-"""Yesterday's file is warm at once: what a model has evaluated of a document is kept on disk.
+"""A cache of evaluated prompts on disk, so that a document's first completion in a run is warm.
 
-Some 12 KB a token with the default model, in the user's data directory, readable by the user alone:
-it holds code. Kept are the documents that prompts were made of, when nobody types and at the end;
-the oldest go when the limit is reached. A file belongs to one model, one version of llama.cpp and
-one set of settings, and is of no use as soon as the document differs where it was taken from. A
-hash with a key of this user proves that Nearfield wrote it, before the engine sees it: the engine
-believes what it reads.
+A prompt takes some 12 KB a token with the default model, in the user's data directory, readable by
+the user alone: it holds code. Prompts are saved while idle and at the end; the oldest are removed
+at the limit. A file is for one model, one version of llama.cpp and one set of settings, and useless
+once the document differs where it was taken from. The engine trusts what it reads, so a hash
+with a key of this user proves that Nearfield wrote the file.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ from nearfield.types import InfillRequest, Snapshot, Snippet, SnippetKind
 log = logging.getLogger(__name__)
 
 FORMAT = 3
-"""Raised when `Kept` changes: what was kept before is of no use then."""
+"""Raised when `KeptPrompt` changes: what was kept before is of no use then."""
 
 LAST_SECONDS = 0.4
 """What keeping may take when the server ends; the process is to be gone within a second."""
@@ -59,16 +58,16 @@ WORTH_KEEPING_CHARS = 200
 """A shorter prompt is evaluated in the time that it takes to read it from a disk."""
 
 RESTORE_SECONDS = 0.25
-"""So long a request waits for what is being restored: much less than it would take to evaluate."""
+"""The longest that a request waits for a prompt being restored: much less than evaluating it."""
 
 DOCUMENTS = 2
-"""So many documents are kept at the end and restored at the start: an engine holds two prompts of
+"""Documents that are saved at the end and restored at the start: an engine holds two prompts of
 each, four in all."""
 
 KEEP_SECONDS = 10.0
 """After this time without a keystroke or a request the user thinks, reads, or is gone."""
 ABANDONED_SECONDS = 600
-"""A draft that nobody has finished in this time is nobody's: writing one takes milliseconds."""
+"""A draft older than this was abandoned: writing one takes milliseconds."""
 
 FOLDER = "prompts"
 KEY_FILE = "key"
@@ -83,20 +82,21 @@ class Keeping(Protocol):
     """A provider that can write what it has evaluated to a file, and read it."""
 
     def kept_as(self) -> str:
-        """What a file belongs to: the model, its settings, the program. "" while not ready."""
+        """Return the identity of model, settings and program that a file is for; "" while not
+        ready."""
         ...
 
     async def keep(self, request: InfillRequest, path: str) -> int:
-        """Write what is held of the request's prompt; how many tokens, 0 for nothing."""
+        """Write what is held of the request's prompt; return how many tokens."""
         ...
 
     async def recall(self, document: str, path: str) -> int:
-        """Hold for `document` what `keep` wrote; how many tokens, 0 where it is of no use."""
+        """Load what `keep` wrote for `document`; return how many tokens, 0 if it is of no use."""
         ...
 
 
-class Kept(msgspec.Struct, frozen=True):
-    """What stands beside a kept state: its hash, and what `SentPrompt` needs to go on from it."""
+class KeptPrompt(msgspec.Struct, frozen=True):
+    """The file beside a saved state: its hash, and the fields of its `SentPrompt`."""
 
     format: int
     digest: str
@@ -155,7 +155,7 @@ class PromptCache(Feature):
             self.begin(document.snapshot.uri)
 
     def use(self, keeper: object, permitted: DocumentFilter, limit_mb: int) -> None:
-        """Work with this provider from now on, in so many MiB; 0 keeps nothing."""
+        """Use this provider and at most `limit_mb` MiB from now on; 0 keeps nothing."""
         self._keeper = keeper if isinstance(keeper, Keeping) else None
         self._permitted, self._limit = permitted, limit_mb << 20
 
@@ -170,8 +170,8 @@ class PromptCache(Feature):
             await asyncio.wait({self._restoring}, timeout=RESTORE_SECONDS)
 
     async def restore(self, uri: str) -> bool:
-        """Let the provider hold what was kept of the document, if it is still true; whether it
-        is."""
+        """Load what was saved of the document into the provider if it still matches; return whether
+        it does."""
         document, keeper = self._documents.get(uri), self._keeper
         if document is None or keeper is None or not self._keeps(document):
             return False
@@ -261,8 +261,8 @@ def worth_keeping(document: Document) -> list[SentPrompt]:
     return [one for one in reversed(document.prompts) if one.text.chars >= WORTH_KEEPING_CHARS]
 
 
-def matching(kept: Kept, text: str) -> SentPrompt | None:
-    """What was kept as it is in `text`; None where the text differs."""
+def matching(kept: KeptPrompt, text: str) -> SentPrompt | None:
+    """Return the saved prompt at its place in `text`; None if the text differs."""
     start = kept.top
     if not text.startswith(kept.above, start):
         # Something was written above meanwhile, by another program.
@@ -283,14 +283,14 @@ def matching(kept: Kept, text: str) -> SentPrompt | None:
     )
 
 
-def _read(state: Path, limit: int) -> Kept | None:
-    """What stands beside `state`; None where that is not there, or not what was written here."""
+def _read(state: Path, limit: int) -> KeptPrompt | None:
+    """Return what is in the file beside `state`; None if it is missing, or was not written here."""
     try:
         about = read_private(state.with_suffix(".about"), ABOUT_BYTES)
         proof, packed = about[:PROOF_BYTES], about[PROOF_BYTES:]
         if not hmac.compare_digest(proof, _proof(state, packed)):
             return None
-        kept = msgspec.msgpack.decode(packed, type=Kept)
+        kept = msgspec.msgpack.decode(packed, type=KeptPrompt)
         data = read_private(state, limit)
     except (OSError, UnreadableFile, msgspec.DecodeError):
         return None
@@ -301,7 +301,7 @@ def _read(state: Path, limit: int) -> Kept | None:
 
 
 def _draft(folder: Path) -> Path:
-    """An empty file for the engine to write to, for the user's eyes only. Raises `OSError`."""
+    """Return an empty file for the engine to write, private to the user. Raises `OSError`."""
     private_folder(folder, sweep=True)
     if not is_private(folder):
         raise PermissionError(errno.EACCES, "others can write there", str(folder))
@@ -309,14 +309,14 @@ def _draft(folder: Path) -> Path:
 
 
 def _proof(state: Path, packed: bytes) -> bytes:
-    """What only somebody who can read the user's key can compute. A file that was kept under
-    another name is none of this state. Raises `OSError`."""
+    """Return a hash that only a reader of the user's key can compute. It covers the name, so files
+    cannot be swapped. Raises `OSError`."""
     named = state.name.encode() + b"\0" + packed
     return hashlib.blake2b(named, key=_key(state.parent), digest_size=PROOF_BYTES).digest()
 
 
 def _key(folder: Path) -> bytes:
-    """The user's key, made where there is none that can be believed. Raises `OSError`."""
+    """Return the user's key; make one if there is none that can be trusted. Raises `OSError`."""
     if not is_private(folder):
         raise PermissionError(errno.EACCES, "others can write there", str(folder))
     path = folder / KEY_FILE
@@ -330,9 +330,9 @@ def _key(folder: Path) -> bytes:
 
 
 def _write(state: Path, draft: Path, sent: SentPrompt, text: str, limit: int) -> None:
-    """Put a written state in its place, with what stands beside it. Raises `OSError`,
-    and `UnreadableFile` for one of more than `limit` bytes."""
-    kept = Kept(
+    """Move a written state into place, with the file beside it. Raises `OSError`, and
+    `UnreadableFile` for more than `limit` bytes."""
+    kept = KeptPrompt(
         format=FORMAT,
         digest=_digest(read_private(draft, limit)),
         head=sent.text.head,

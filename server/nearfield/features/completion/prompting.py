@@ -47,8 +47,8 @@ a small one without."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """One prompt that may be sent: `piece`, whose prefix ends with `sent.text.written`.
+class PromptPlan:
+    """A prompt that may be sent: `piece`, whose prefix ends with `sent.text.written`.
     `max_extra_tokens` is for the engine's choice. `new_chars` is how many characters were not in
     the prompt that it continues."""
 
@@ -66,12 +66,12 @@ def candidates(
     *,
     is_manual: bool = False,
     snippets: tuple[Snippet, ...] = (),
-) -> list[Plan]:
+) -> list[PromptPlan]:
     """Return the prompts that may be sent at `cursor`, best first.
 
-    A user who types gets what is cheapest: a prompt that is continued, else a slice that can be
-    evaluated in time. To show more would cost at each request what idle prefill does for nothing.
-    After a manual request the largest slice in time comes first.
+    An automatic request gets what is cheapest: a prompt that is continued, else a slice that can
+    be evaluated in time. To show more would cost at each request what idle prefill does for
+    nothing. For a manual request the largest slice in time comes first.
     """
     found = continued(cursor, document, allowance)
     if is_manual:
@@ -95,7 +95,7 @@ def candidates(
     return found
 
 
-def unchosen(plans: Sequence[Plan], allowance: Allowance) -> int:
+def unchosen(plans: Sequence[PromptPlan], allowance: Allowance) -> int:
     """Return the index of the plan for a provider that does not choose: the first that continues a
     prompt or can be evaluated in time with no cache, as the engine would take it, else the last."""
     fewest = min(plan.new_chars for plan in plans)
@@ -106,14 +106,14 @@ def unchosen(plans: Sequence[Plan], allowance: Allowance) -> int:
     return len(plans) - 1
 
 
-def continued(cursor: Cursor, document: Document, allowance: Allowance) -> list[Plan]:
+def continued(cursor: Cursor, document: Document, allowance: Allowance) -> list[PromptPlan]:
     """Return the prompts sent before that need only what was written since, the last one first."""
     text, selected = cursor.snapshot.text, cursor.selected
     before, after = text[: cursor.offset], text[cursor.offset :]
     if selected is not None:
         before = text[: selected.span.start] + selected.text
         after = text[max(cursor.offset, selected.span.end) :]
-    plans: list[Plan] = []
+    plans: list[PromptPlan] = []
     for sent in reversed(document.prompts):
         written = sent.written(before, after)
         if written is None or sent.cells != cursor.snapshot.above:
@@ -121,7 +121,7 @@ def continued(cursor: Cursor, document: Document, allowance: Allowance) -> list[
         now = replace(sent, text=replace(sent.text, written=written))
         if now.text.chars <= allowance.prompt_chars:
             new = len(written) - common_prefix(written, sent.text.written)
-            plans.append(Plan(_piece(now, cursor), now, EXTRA_TOKENS, new))
+            plans.append(PromptPlan(_piece(now, cursor), now, EXTRA_TOKENS, new))
     return plans
 
 
@@ -133,7 +133,7 @@ def cut(
     snippets: tuple[Snippet, ...] = (),
     *,
     full: bool = False,
-) -> Plan:
+) -> PromptPlan:
     """Return the slice of `tokens` at `cursor`, which begins where the document's last one did if
     possible, with `snippets`, which do not count as part of these tokens."""
     budget = Budget(
@@ -168,7 +168,7 @@ def cut(
         cells=snapshot.above,
         cell_chars=piece.cells,
     )
-    return Plan(piece, sent, new_chars=sent.text.chars)
+    return PromptPlan(piece, sent, new_chars=sent.text.chars)
 
 
 def _piece(sent: SentPrompt, cursor: Cursor) -> Slice:
@@ -189,10 +189,10 @@ def _piece(sent: SentPrompt, cursor: Cursor) -> Slice:
 def request_of_sent(sent: SentPrompt, snapshot: Snapshot) -> InfillRequest:
     """Return the request that evaluates `sent`: it tells a provider which prompt is meant."""
     cursor = Cursor(snapshot, None, sent.anchor)
-    return prefill_request(Plan(_piece(sent, cursor), sent), cursor, Completion())
+    return prefill_request(PromptPlan(_piece(sent, cursor), sent), cursor, Completion())
 
 
-def prefill_request(plan: Plan, cursor: Cursor, settings: Completion) -> InfillRequest:
+def prefill_request(plan: PromptPlan, cursor: Cursor, settings: Completion) -> InfillRequest:
     """Return the request that evaluates a prompt and generates nothing."""
     request = infill_request([plan], 0, cursor, settings, single_line=False, deadline=None)
     return replace(request, priority=Priority.PREFILL, prefill_only=True)
@@ -211,7 +211,7 @@ def included(piece: Slice) -> tuple[Included, ...]:
 
 
 def infill_request(
-    plans: Sequence[Plan],
+    plans: Sequence[PromptPlan],
     default: int,
     cursor: Cursor,
     settings: Completion,

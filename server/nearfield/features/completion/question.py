@@ -17,7 +17,7 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Completion, Config
 from nearfield.features.completion.budget import Allowance, LearnedRates, allow
 from nearfield.features.completion.prompting import (
-    Plan,
+    PromptPlan,
     candidates,
     continued,
     infill_request,
@@ -54,21 +54,21 @@ Prepare = Callable[[Snapshot, int], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What a model is asked, and what judges its answer.
+class PreparedQuestion:
+    """A model's request, and what judges its answer.
 
     `plans` are the prompts that may be used, `default` the index of that for a provider that does
     not choose. The answer ends at the first token with a log-probability below `min_logprob`.
     """
 
     cursor: Cursor
-    plans: list[Plan]
+    plans: list[PromptPlan]
     default: int
     shaper: Shaper
     request: InfillRequest
     min_logprob: float
 
-    def plan(self, usage: Usage | None = None) -> Plan:
+    def plan(self, usage: Usage | None = None) -> PromptPlan:
         """Return the prompt that a provider has used, as far as `usage` says."""
         used = usage.variant if usage is not None else None
         return self.plans[self.default if used is None else used]
@@ -96,7 +96,7 @@ class Questions:
 
     async def make(
         self, request: CompletionRequest, document: Document, router: Router, deadline: float
-    ) -> Question:
+    ) -> PreparedQuestion:
         """Return the question for `request`, to be answered before the moment `deadline`."""
         snapshot, settings = request.snapshot, self.settings(request.snapshot)
         is_manual = request.invoked
@@ -127,11 +127,11 @@ class Questions:
         min_logprob = -math.inf
         if not is_manual and shaper.at_line_end and len(found) == 1:
             min_logprob = settings.min_token_confidence
-        return Question(cursor, plans, default, shaper, infill, min_logprob)
+        return PreparedQuestion(cursor, plans, default, shaper, infill, min_logprob)
 
     def shaper(self, cursor: Cursor, is_manual: bool, soon: float = math.inf) -> Shaper:
         """Return what judges and cuts an answer at `cursor`; from the moment `soon` on, whole lines
-        are enough for a user who types."""
+        are enough for an automatic request."""
         settings = self.settings(cursor.snapshot)
         multiline = settings.multiline
         # A manual request is for the whole hole, not the line.

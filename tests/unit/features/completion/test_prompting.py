@@ -9,7 +9,7 @@ import pytest
 from nearfield.config.schema import Completion
 from nearfield.features.completion.budget import Allowance
 from nearfield.features.completion.prompting import (
-    Plan,
+    PromptPlan,
     candidates,
     cut,
     infill_request,
@@ -34,7 +34,7 @@ def at(text: str, offset: int) -> Cursor:
     return Cursor(Snapshot("file:///a.py", "python", 1, text), None, offset)
 
 
-def sent(tokens: int) -> tuple[Document, Plan]:
+def sent(tokens: int) -> tuple[Document, PromptPlan]:
     """A document of which a slice of that size at `OFFSET` was sent."""
     cursor = at(TEXT, OFFSET)
     document = Document(cursor.snapshot)
@@ -44,14 +44,16 @@ def sent(tokens: int) -> tuple[Document, Plan]:
     return document, plan
 
 
-def written(plan: Plan) -> str:
+def written(plan: PromptPlan) -> str:
     """The prompt as the engine sees it."""
     text = plan.sent.text
     snippets = "".join(one.path + one.text for one in text.snippets)
     return f"{snippets}<{text.head}<{text.suffix}<{text.written}"
 
 
-def chosen(plans: list[Plan], allowance: Allowance, *held: Plan) -> tuple[Plan, int]:
+def chosen(
+    plans: list[PromptPlan], allowance: Allowance, *held: PromptPlan
+) -> tuple[PromptPlan, int]:
     """What the engine takes (see `engine.job.choose_prompt`) when it holds these prompts, and how
     many characters it evaluates then."""
     kept = [written(plan) for plan in held]

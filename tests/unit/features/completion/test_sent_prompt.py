@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nearfield.config.schema import Completion
 from nearfield.features.completion.budget import Allowance
-from nearfield.features.completion.prompting import Plan, candidates, continued, cut
+from nearfield.features.completion.prompting import PromptPlan, candidates, continued, cut
 from nearfield.features.cursor import Cursor
 from nearfield.features.documents import Document
 from nearfield.features.sent_prompt import MAX_WRITTEN_LINES
@@ -31,7 +31,7 @@ def sent(text: str, offset: int) -> Document:
     return document
 
 
-def continuation(cursor: Cursor, document: Document) -> Plan | None:
+def continuation(cursor: Cursor, document: Document) -> PromptPlan | None:
     return next(iter(continued(cursor, document, ALLOWANCE)), None)
 
 
