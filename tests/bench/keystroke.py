@@ -106,7 +106,7 @@ class Client:
 
 
 def _settings(roots: Sequence[str], client: object) -> tuple[Loaded, dict[str, Loaded]]:
-    del client
+    del roots, client
     demo = ProviderSettings(kind="scripted", options={"answers": ANSWER})
     loaded = Loaded(
         Config(
@@ -116,7 +116,7 @@ def _settings(roots: Sequence[str], client: object) -> tuple[Loaded, dict[str, L
             completion=Completion(debounce_ms=0),
         )
     )
-    return loaded, dict.fromkeys(roots, loaded)
+    return loaded, {}
 
 
 class Typing:
