@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from nearfield.context.slice import Window
-from nearfield.features.completion.sent_prompt import SentPrompt
+from nearfield.features.sent_prompt import SentPrompt
 from nearfield.syntax.differences import changed_span
 from nearfield.types import Edit, Situation, Snapshot, Span
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfield.features.completion.sent_prompt import PromptText, SentPrompt
 from nearfield.features.documents import MAX_PROMPTS, Document, Documents, PerDocument, difference
+from nearfield.features.sent_prompt import PromptText, SentPrompt
 from nearfield.types import Edit, Situation, Snapshot, Span
 
 PROMPT = SentPrompt(PromptText("import os\n", "x", "\n"), 0, 0, "", "", to_end=False)

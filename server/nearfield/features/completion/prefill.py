@@ -25,11 +25,11 @@ from nearfield.features.completion.prompting import (
     request_context,
 )
 from nearfield.features.completion.question import ready_here
-from nearfield.features.completion.sent_prompt import snippet_chars
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Document, Documents
 from nearfield.features.feature import Feature
 from nearfield.features.idle import IdleScheduler
+from nearfield.features.sent_prompt import snippet_chars
 from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.router import Router
 from nearfield.tasks import describe

@@ -30,11 +30,11 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
 from nearfield.features.completion.prompting import request_of_sent
-from nearfield.features.completion.sent_prompt import PromptText, SentPrompt
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Document, Documents
 from nearfield.features.feature import Feature
 from nearfield.features.idle import IdleScheduler
+from nearfield.features.sent_prompt import PromptText, SentPrompt
 from nearfield.files.private import (
     is_private,
     private_draft,

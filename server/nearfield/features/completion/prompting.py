@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from nearfield.config.schema import Completion
 from nearfield.context.slice import Budget, Slice, build
 from nearfield.features.completion.budget import MIN_PROMPT_TOKENS, Allowance
-from nearfield.features.completion.sent_prompt import PromptText, SentPrompt, snippet_chars
 from nearfield.features.cursor import Cursor
 from nearfield.features.documents import Document
+from nearfield.features.sent_prompt import PromptText, SentPrompt, snippet_chars
 from nearfield.files.lines import plain_breaks, previous_line
 from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.request_context import RequestContext, Source, Task
