@@ -18,10 +18,10 @@ from nearfield.config.schema import Config
 from nearfield.config.schema import Hover as HoverSettings
 from nearfield.errors import NearfieldError
 from nearfield.features.cursor import CursorOf
-from nearfield.features.diagnostics import DiagnosticStore
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Document, Documents
 from nearfield.features.feature import DocumentChange, Feature
+from nearfield.features.hover.diagnostic_store import DiagnosticStore
 from nearfield.features.hover.explanations import Explanation, Explanations
 from nearfield.features.hover.facts import Facts, Outlines, SymbolSource, facts_of, local_facts
 from nearfield.features.hover.markdown import page

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nearfield.features.diagnostics import Diagnostic, DiagnosticStore
+from nearfield.features.diagnostics import Diagnostic
 from nearfield.features.documents import Documents
+from nearfield.features.hover.diagnostic_store import DiagnosticStore
 from nearfield.features.hover.facts import Outlines, local_facts, signature_at
 from nearfield.features.hover.markdown import page
 from nearfield.features.hover.subject import Subject, SubjectKind, subject_at, subject_of
