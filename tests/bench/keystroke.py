@@ -17,7 +17,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -105,10 +105,10 @@ class Client:
         return self.answered[number]
 
 
-def _settings(workspace: Path | None, client: Mapping[str, Any] | None) -> Loaded:
-    del workspace, client
+def _settings(roots: Sequence[str], client: object) -> tuple[Loaded, dict[str, Loaded]]:
+    del roots, client
     demo = ProviderSettings(kind="scripted", options={"answers": ANSWER})
-    return Loaded(
+    loaded = Loaded(
         Config(
             engine=Engine(enabled=False),
             index=Index(enabled=False),
@@ -116,6 +116,7 @@ def _settings(workspace: Path | None, client: Mapping[str, Any] | None) -> Loade
             completion=Completion(debounce_ms=0),
         )
     )
+    return loaded, {}
 
 
 class Typing:

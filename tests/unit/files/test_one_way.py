@@ -40,7 +40,6 @@ READ = {
     "index/tags.py": "reads packaged queries",
     "index/understand.py": "opens the null device in place of standard input",
     "lsp/transport.py": "takes over standard input and output",
-    "routing/complexity.py": "reads packaged figures",
     "routing/store.py": "opens our own databases",
     "terminal.py": "opens the null device in place of a closed stream",
     "testing/editor.py": "is an editor, for tests",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from nearfield.config.folders import FolderConfigs
@@ -101,8 +101,9 @@ class Questions:
         snapshot, settings = request.snapshot, self.settings(request.snapshot)
         is_manual = request.invoked
         cursor = await self.cursor(snapshot, request.offset, request.selected)
+        found = router.candidates("complete", snapshot.root or "")
         seconds = deadline - time.monotonic()
-        allowance = self.allowance(router, snapshot, seconds, is_manual=is_manual)
+        allowance = allow(self._first_can(found), seconds, settings.max_tokens, is_manual=is_manual)
         if is_manual:
             await self._prepare(snapshot, request.offset)
         snippets = self.snippets(snapshot, request.offset, allowance.snippet_chars)
@@ -123,9 +124,8 @@ class Questions:
         )
         # What follows an unlikely token is not generated, as it would not be shown; unless a rest
         # of the line could cut the token away, or others may be asked if the answer is poor.
-        is_alone = len(router.candidates("complete", snapshot.root or "")) == 1
         min_logprob = -math.inf
-        if not is_manual and shaper.at_line_end and is_alone:
+        if not is_manual and shaper.at_line_end and len(found) == 1:
             min_logprob = settings.min_token_confidence
         return PreparedQuestion(cursor, plans, default, shaper, infill, min_logprob)
 
@@ -151,16 +151,17 @@ class Questions:
         self, router: Router, snapshot: Snapshot, seconds: float, *, is_manual: bool = False
     ) -> Allowance:
         """Return what the first candidate can be shown of a document within `seconds`."""
-        can = self._first_can(router, snapshot)
+        can = self._first_can(router.candidates("complete", snapshot.root or ""))
         return allow(can, seconds, self.settings(snapshot).max_tokens, is_manual=is_manual)
 
     def wait_ms(self, request: CompletionRequest, document: Document, router: Router) -> float:
         """Return how long `request` waits for the next keystroke, in milliseconds."""
-        can, settings = self._first_can(router, request.snapshot), self.settings(request.snapshot)
+        root, settings = request.snapshot.root or "", self.settings(request.snapshot)
+        can = self._first_can(router.candidates("complete", root))
         return wait_ms(request, document, can, settings)
 
-    def _first_can(self, router: Router, snapshot: Snapshot) -> Capabilities:
-        found = router.candidates("complete", snapshot.root or "")
+    def _first_can(self, found: Sequence[Provider]) -> Capabilities:
+        """Return the capabilities of the first provider, with learned rates."""
         if not found:
             return Capabilities()
         return self.rates.fill_in(found[0].name, found[0].capabilities)

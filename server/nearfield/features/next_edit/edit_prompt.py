@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from nearfield.files.lines import split_lines
 from nearfield.types import EditForm, Segment, Snippet, Span
 
 __all__ = [
@@ -289,7 +290,7 @@ def _read_zeta2_1(question: EditQuestion, answer: str) -> str | None:
 def block_starts(text: str) -> list[int]:
     """Return where the blocks of a window begin. A block ends after at least 6 lines where a
     visible line follows a blank one, or after 16; no block at the end is shorter than 6 lines."""
-    lines = text.splitlines(keepends=True)
+    lines = split_lines(text, keepends=True)
     starts, first = [0], 0
     for row in range(1, len(lines)):
         length = row - first
