@@ -58,8 +58,9 @@ class SentPrompt:
     as they were (`text` has other line breaks where these are "\\r\\n", and imports and signatures
     before `above`); `to_end` says that `below` reached to the end. `window` is passed to the next
     slice. `full` says that idle prefill would show no more, `is_evaluated` that a provider has once
-    evaluated all of it, `stale` that something above `above` has changed. `cells` are the notebook cells above as they were, of which `head` has `cell_chars`
-    characters; with other cells it cannot be continued.
+    evaluated all of it, `stale` that something above `above` has changed. `cells` are the notebook
+    cells above as they were, of which `head` has `cell_chars` characters; with other cells it
+    cannot be continued.
     """
 
     text: PromptText
