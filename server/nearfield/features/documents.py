@@ -76,6 +76,7 @@ class Document:
     def sent(self, prompt: SentPrompt) -> None:
         """Note that a provider has evaluated `prompt`. It replaces an earlier one with the same
         beginning."""
+        prompt.is_evaluated = True
         others = [one for one in self.prompts if not one.text.begins_as(prompt.text)]
         self.prompts = [*others, prompt][-MAX_PROMPTS:]
 

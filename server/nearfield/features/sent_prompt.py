@@ -53,9 +53,10 @@ class SentPrompt:
     with edits before them. `above` and `below` are the document's text before and after the anchor
     as they were (`text` has other line breaks where these are "\\r\\n", and imports and signatures
     before `above`); `to_end` says that `below` reached to the end. `window` is passed to the next
-    slice. `full` says that idle prefill would show no more, `stale` that something above `above`
-    has changed. `cells` are the notebook cells above as they were, of which `head` has `cell_chars`
-    characters; with other cells it cannot be continued.
+    slice. `full` says that idle prefill would show no more, `is_evaluated` that a provider has once
+    evaluated all of it, `stale` that something above `above` has changed. `cells` are the notebook
+    cells above as they were, of which `head` has `cell_chars` characters; with other cells it
+    cannot be continued.
     """
 
     text: PromptText
@@ -65,6 +66,7 @@ class SentPrompt:
     below: str
     to_end: bool
     full: bool = False
+    is_evaluated: bool = False
     stale: bool = False
     window: Window = field(default_factory=lambda: Window(0))
     cells: tuple[Cell, ...] | None = None

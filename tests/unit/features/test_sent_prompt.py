@@ -136,6 +136,7 @@ def test_an_interrupted_prompt_is_continued_after_those_that_were_evaluated() ->
     document.begun(begun)
     plans = continued(cursor(text, at), document, ALLOWANCE)
     assert [plan.sent.text for plan in plans] == [evaluated, begun.text]
+    assert [plan.new_chars for plan in plans] == [0, begun.text.chars]
     document.sent(begun)
     plans = continued(cursor(text, at), document, ALLOWANCE)
     assert plans[0].sent.text == begun.text

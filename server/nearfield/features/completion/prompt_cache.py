@@ -256,9 +256,13 @@ class PromptCache(Feature):
 
 
 def worth_keeping(document: Document) -> list[SentPrompt]:
-    """Return the prompts that are not too short, the last one first: the next run begins where this
-    one has ended."""
-    return [one for one in reversed(document.prompts) if one.text.chars >= WORTH_KEEPING_CHARS]
+    """Return the evaluated prompts that are not too short, the last one first: the next run begins
+    where this one has ended."""
+    return [
+        one
+        for one in reversed(document.prompts)
+        if one.is_evaluated and one.text.chars >= WORTH_KEEPING_CHARS
+    ]
 
 
 def matching(kept: KeptPrompt, text: str) -> SentPrompt | None:
@@ -279,6 +283,7 @@ def matching(kept: KeptPrompt, text: str) -> SentPrompt | None:
         kept.below,
         kept.to_end,
         kept.full,
+        is_evaluated=True,
         stale=_digest(text[:start].encode("utf-8", "replace")) != kept.before,
     )
 

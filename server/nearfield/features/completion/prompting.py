@@ -50,7 +50,7 @@ a small one without."""
 class PromptPlan:
     """A prompt that may be sent: `piece`, whose prefix ends with `sent.text.written`.
     `max_extra_tokens` is for the engine's choice. `new_chars` is how many characters were not in
-    the prompt that it continues."""
+    the prompt that it continues, all if that was interrupted."""
 
     piece: Slice
     sent: SentPrompt
@@ -120,7 +120,9 @@ def continued(cursor: Cursor, document: Document, allowance: Allowance) -> list[
             continue
         now = replace(sent, text=replace(sent.text, written=written))
         if now.text.chars <= allowance.prompt_chars:
-            new = len(written) - common_prefix(written, sent.text.written)
+            new = now.text.chars
+            if sent.is_evaluated:
+                new = len(written) - common_prefix(written, sent.text.written)
             plans.append(PromptPlan(_piece(now, cursor), now, EXTRA_TOKENS, new))
     return plans
 

@@ -97,6 +97,19 @@ def test_a_prompt_that_the_engine_has_lost_is_not_evaluated_again() -> None:
     assert new <= ALLOWANCE.fresh_chars + MARKS
 
 
+def test_a_provider_that_does_not_choose_gets_no_interrupted_prompt() -> None:
+    cursor = at(TEXT, OFFSET)
+    document = Document(cursor.snapshot)
+    full = cut(cursor, document, 1500, SETTINGS).sent
+    document.begun(full)
+    plans = candidates(cursor, document, ALLOWANCE, SETTINGS)
+    assert plans[0].sent.text == full.text
+    assert plans[unchosen(plans, ALLOWANCE)].sent.text.chars < full.text.chars / 2
+    document.sent(full)
+    plans = candidates(cursor, document, ALLOWANCE, SETTINGS)
+    assert unchosen(plans, ALLOWANCE) == 0
+
+
 def test_a_new_line_keeps_the_top() -> None:
     document, before = sent(300)
     text = TEXT[:OFFSET] + "x = 1\n" + TEXT[OFFSET:]
