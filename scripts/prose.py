@@ -5,6 +5,9 @@ not open with. A sentence of a docstring has at most `MAX_WORDS` words. Prints a
 `PATH:LINE: message`, and exits with 1 when there is one.
 
 Usage: scripts/prose.py [PATH…]     by default the server, the scripts and the documentation
+
+Without paths it accepts the number of findings in `REMAINING`, which only falls: files from before
+the glossary are still being rewritten.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ PLACES = (
     "SECURITY.md",
 )
 MAX_WORDS = 40
+REMAINING = 456
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -87,13 +91,18 @@ def main() -> None:
     places = [Path(argument) for argument in sys.argv[1:]] or [ROOT / place for place in PLACES]
     files = {f for place in places for f in ([place] if place.is_file() else place.rglob("*.*"))}
     found = 0
+    listed: list[str] = []
     for path in sorted(files):
         if path.suffix in {".py", ".md"} and path != GLOSSARY:
             for line, message in check(path, rules):
                 found += 1
-                print(f"{path}:{line}: {message}")
-    if found:
+                listed.append(f"{path}:{line}: {message}")
+    if found != REMAINING or sys.argv[1:]:
+        print(*listed, sep="\n")
+    if found > (0 if sys.argv[1:] else REMAINING):
         sys.exit(f"{found} findings; docs/glossary.md has the rules")
+    if not sys.argv[1:] and found < REMAINING:
+        sys.exit(f"{found} findings are left: set REMAINING in scripts/prose.py to that")
 
 
 if __name__ == "__main__":
