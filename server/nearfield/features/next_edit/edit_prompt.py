@@ -10,8 +10,9 @@ A model rewrites a window of whole lines; `read_answer` returns the window's new
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from nearfield.files.lines import split_lines
 from nearfield.types import EditForm, Segment, Snippet, Span
@@ -116,13 +117,12 @@ class FormSpec:
     """The prompt form of a family of models. `above` and `below` are the window's lines around the
     cursor's, at most `window_bytes` of them; `markers` are texts that a document must not hold."""
 
-    write: Callable[[EditQuestion, FormSpec], EditPrompt]
+    write: Callable[[EditQuestion], EditPrompt]
     read: Callable[[EditQuestion, str], str | None]
     markers: tuple[str, ...]
     above: int = 10
     below: int = 10
     window_bytes: int = 1_000_000
-    tokens: SpmTokens | None = None
 
 
 def render(form: EditForm, question: EditQuestion) -> EditPrompt | None:
@@ -131,7 +131,7 @@ def render(form: EditForm, question: EditQuestion) -> EditPrompt | None:
     shown = (question.text, *(text for hunk in question.hunks for text in (hunk.old, hunk.new)))
     if any(marker in text for marker in row.markers for text in shown):
         return None
-    return row.write(question, row)
+    return row.write(question)
 
 
 def read_answer(form: EditForm, question: EditQuestion, answer: str) -> str | None:
@@ -178,7 +178,7 @@ def excerpt_of(text: str, row: int) -> str:
 # --- Sweep: file separators; the window is written out again from the cursor's line on ------------
 
 
-def _write_sweep(question: EditQuestion, form: FormSpec) -> EditPrompt:
+def _write_sweep(question: EditQuestion) -> EditPrompt:
     first = question.text.count("\n", 0, question.window.start) + 1
     rows = f"{first}:{first + question.old.count(chr(10))}"
     path, cursor_row = question.path, question.text.count("\n", 0, question.cursor)
@@ -226,14 +226,14 @@ def _read_sweep(question: EditQuestion, answer: str) -> str | None:
 # --- Zeta 2: suffix, prefix, and the window between conflict markers ------------------------------
 
 
-def _write_zeta2(question: EditQuestion, form: FormSpec) -> EditPrompt:
+def _write_zeta2(tokens: SpmTokens, question: EditQuestion) -> EditPrompt:
     window = f"<<<<<<< CURRENT\n{question.marked(_USER_CURSOR)}\n=======\n"
-    return _spm(question, form, window, (">>>>>>> UPDATED",))
+    return _spm(tokens, question, window, (">>>>>>> UPDATED",))
 
 
-def _spm(question: EditQuestion, form: FormSpec, window: str, stop: tuple[str, ...]) -> EditPrompt:
-    tokens = form.tokens
-    assert tokens is not None  # noqa: S101 - every suffix-prefix-middle form names its tokens
+def _spm(
+    tokens: SpmTokens, question: EditQuestion, window: str, stop: tuple[str, ...]
+) -> EditPrompt:
     above, below = _around(question)
     related = "".join(f"<filename>{one.path}\n{one.text.rstrip()}\n" for one in question.others)
     history = "\n".join(_diff(hunk, "a/", "b/") for hunk in question.hunks[-MAX_HUNKS:])
@@ -262,7 +262,7 @@ def _read_zeta2(question: EditQuestion, answer: str) -> str | None:
 # --- Zeta 2.1: the window in numbered blocks; only the blocks that change are written -------------
 
 
-def _write_zeta2_1(question: EditQuestion, form: FormSpec) -> EditPrompt:
+def _write_zeta2_1(tokens: SpmTokens, question: EditQuestion) -> EditPrompt:
     old, at = question.old, question.cursor - question.window.start
     starts = block_starts(old)
     pieces: list[str] = []
@@ -271,7 +271,7 @@ def _write_zeta2_1(question: EditQuestion, form: FormSpec) -> EditPrompt:
         if start <= at < end or (at == end == len(old)):
             block = block[: at - start] + _USER_CURSOR + block[at - start :]
         pieces.append(f"{_marker(number)}{block}")
-    return _spm(question, form, "".join(pieces) + _marker(len(starts) + 1), ())
+    return _spm(tokens, question, "".join(pieces) + _marker(len(starts) + 1), ())
 
 
 def _read_zeta2_1(question: EditQuestion, answer: str) -> str | None:
@@ -309,7 +309,7 @@ def block_starts(text: str) -> list[int]:
 # --- Mercury, and models that follow instructions: one message ------------------------------------
 
 
-def _write_mercury(question: EditQuestion, form: FormSpec) -> EditPrompt:
+def _write_mercury(question: EditQuestion) -> EditPrompt:
     above, below = _around(question)
     viewed = "".join(
         f"<|recently_viewed_code_snippet|>\ncode_snippet_file_path: {one.path}\n"
@@ -332,7 +332,7 @@ def _read_mercury(question: EditQuestion, answer: str) -> str | None:
     return None if text is None else text.replace(_CURSOR, "")
 
 
-def _write_instruct(question: EditQuestion, form: FormSpec) -> EditPrompt:
+def _write_instruct(question: EditQuestion) -> EditPrompt:
     above, below = _around(question)
     diffs = "\n".join(_diff(hunk) for hunk in question.hunks[-MAX_HUNKS:])
     text = (
@@ -415,44 +415,33 @@ def _line_end(text: str, offset: int) -> int:
     return len(text) if end < 0 else end
 
 
-def _markers_of(tokens: SpmTokens) -> Sequence[str]:
-    return (tokens.suffix, tokens.prefix, tokens.middle, tokens.end, _USER_CURSOR)
+def _spm_form(
+    tokens: SpmTokens,
+    write: Callable[[SpmTokens, EditQuestion], EditPrompt],
+    read: Callable[[EditQuestion, str], str | None],
+    *markers: str,
+) -> FormSpec:
+    """The form of a suffix-prefix-middle prompt; `markers` are those besides the tokens."""
+    own = (tokens.suffix, tokens.prefix, tokens.middle, tokens.end, _USER_CURSOR)
+    return FormSpec(
+        partial(write, tokens),
+        read,
+        (*own, *markers),
+        above=40,
+        below=40,
+        window_bytes=350 * BYTES_PER_TOKEN,
+    )
 
 
-_CONFLICT = ("<<<<<<< CURRENT", ">>>>>>> UPDATED")
-_ZETA_BYTES = 350 * BYTES_PER_TOKEN
+_CONFLICT = ("<<<<<<< CURRENT", "\n=======\n", ">>>>>>> UPDATED")
 
 FORMS: dict[EditForm, FormSpec] = {
     EditForm.SWEEP: FormSpec(
         _write_sweep, _read_sweep, (_FILE_SEP, _CURSOR, "<|endoftext|>"), above=10, below=10
     ),
-    EditForm.ZETA2: FormSpec(
-        _write_zeta2,
-        _read_zeta2,
-        (*_markers_of(SEED_CODER), *_CONFLICT, "\n=======\n"),
-        above=40,
-        below=40,
-        window_bytes=_ZETA_BYTES,
-        tokens=SEED_CODER,
-    ),
-    EditForm.ZETA2_1: FormSpec(
-        _write_zeta2_1,
-        _read_zeta2_1,
-        (*_markers_of(SEED_CODER), "<|marker_"),
-        above=40,
-        below=40,
-        window_bytes=_ZETA_BYTES,
-        tokens=SEED_CODER,
-    ),
-    EditForm.ZETA2_1_QWEN: FormSpec(
-        _write_zeta2_1,
-        _read_zeta2_1,
-        (*_markers_of(QWEN), "<|marker_"),
-        above=40,
-        below=40,
-        window_bytes=_ZETA_BYTES,
-        tokens=QWEN,
-    ),
+    EditForm.ZETA2: _spm_form(SEED_CODER, _write_zeta2, _read_zeta2, *_CONFLICT),
+    EditForm.ZETA2_1: _spm_form(SEED_CODER, _write_zeta2_1, _read_zeta2_1, "<|marker_"),
+    EditForm.ZETA2_1_QWEN: _spm_form(QWEN, _write_zeta2_1, _read_zeta2_1, "<|marker_"),
     EditForm.MERCURY: FormSpec(
         _write_mercury,
         _read_mercury,
