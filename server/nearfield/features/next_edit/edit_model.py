@@ -24,6 +24,7 @@ from nearfield.features.next_edit.gate import EditProposal, judge
 from nearfield.features.next_edit.hunk_history import HunkHistory
 from nearfield.features.reasons import reason_of
 from nearfield.features.trace import RequestMetrics, TraceLog
+from nearfield.files.lines import plain_breaks
 from nearfield.routing.request_context import RequestContext, Source, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.syntax.parser import Parsed
@@ -84,7 +85,7 @@ class EditModel:
         ]
         if not hunks:
             return None
-        text = _plain(snapshot.text)
+        text = plain_breaks(snapshot.text)
         cursor = offset - snapshot.text.count("\r", 0, offset)
         question = EditQuestion(
             snapshot.shown_path,
@@ -95,7 +96,7 @@ class EditModel:
                 replace(one, old=one.old.replace("\r", ""), new=one.new.replace("\r", ""))
                 for _, one in hunks
             ),
-            _plain(self._recent.before(snapshot.uri)),
+            plain_breaks(self._recent.before(snapshot.uri)),
         )
         with RequestMetrics(self._traces, METHOD, snapshot) as account:
             prompt = render(form, question)
@@ -127,7 +128,7 @@ class EditModel:
                     new,
                     question.path,
                     question.hunks,
-                    [_plain(state) for state in self._recent.states(snapshot.uri)],
+                    [plain_breaks(state) for state in self._recent.states(snapshot.uri)],
                     parsed if text == snapshot.text else None,
                     logprobs if said.startswith(new) else (),
                     self._configs.of(snapshot.root).completion.min_confidence,
@@ -193,10 +194,6 @@ class EditModel:
             account.reason = Reason.LENGTH
             return None
         return text, logprobs
-
-
-def _plain(text: str) -> str:
-    return text.replace("\r\n", "\n")
 
 
 def _restored(edit: Edit, text: str) -> Edit:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from nearfield.files.lines import split_lines
+from nearfield.files.lines import line_end, line_start, next_line, previous_line, split_lines
 from nearfield.types import EditForm, Segment, Snippet, Span
 
 __all__ = [
@@ -148,16 +148,16 @@ def read_answer(form: EditForm, question: EditQuestion, answer: str) -> str | No
 def window_around(form: EditForm, text: str, cursor: int) -> Span:
     """Return the whole lines around `cursor` that a model of this form may rewrite."""
     row = FORMS[form]
-    start, end = text.rfind("\n", 0, cursor) + 1, _line_end(text, cursor)
+    start, end = line_start(text, cursor), line_end(text, cursor)
     above, below, size = row.above, row.below, end - start
     while above > 0 or below > 0:
         grown = False
         if below > 0 and end < len(text):
-            next_end = _line_end(text, end + 1)
+            next_end = line_end(text, next_line(text, end))
             if size + next_end - end <= row.window_bytes:
                 size, end, grown = size + next_end - end, next_end, True
         if above > 0 and start > 0:
-            next_start = text.rfind("\n", 0, start - 1) + 1
+            next_start = previous_line(text, start)
             if size + start - next_start <= row.window_bytes:
                 size, start, grown = size + start - next_start, next_start, True
         above, below = above - 1, below - 1
@@ -195,9 +195,7 @@ def _write_sweep(question: EditQuestion) -> EditPrompt:
         file(f"{hunk.path}.diff", f"original:\n{hunk.old}\nupdated:\n{hunk.new}")
     file(f"original/{path}:{rows}", _without_hunks(question))
     file(f"current/{path}:{rows}", question.marked(_CURSOR))
-    prefill = question.text[
-        question.window.start : question.text.rfind("\n", 0, question.cursor) + 1
-    ]
+    prefill = question.text[question.window.start : line_start(question.text, question.cursor)]
     parts.append(Segment(_FILE_SEP, special=True))
     parts.append(Segment(f"updated/{path}:{rows}\n{prefill}"))
     return EditPrompt(tuple(parts), (_FILE_SEP, "<|endoftext|>"), prefill)
@@ -408,11 +406,6 @@ def _fenced(text: str) -> str | None:
     match = _FENCE.search(text)
     inner = match[1] if match else text
     return inner if inner.strip() else None
-
-
-def _line_end(text: str, offset: int) -> int:
-    end = text.find("\n", offset)
-    return len(text) if end < 0 else end
 
 
 def _spm_form(
