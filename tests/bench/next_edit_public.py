@@ -194,7 +194,6 @@ def judged(scenario: Scenario, window: Span, new: str) -> Result:
             window,
             scenario.cursor,
             new,
-            scenario.path,
             scenario.hunks,
             states,
             parse(language, text) if language is not None else None,

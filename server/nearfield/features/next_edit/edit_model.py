@@ -126,7 +126,6 @@ class EditModel:
                     question.window,
                     cursor,
                     new,
-                    question.path,
                     question.hunks,
                     [plain_breaks(state) for state in self._recent.states(snapshot.uri)],
                     parsed if text == snapshot.text else None,

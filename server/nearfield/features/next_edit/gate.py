@@ -52,7 +52,6 @@ class EditProposal:
     window: Span
     cursor: int
     new: str
-    path: str = ""
     hunks: Sequence[Hunk] = ()
     states: Sequence[str] = ()
     parsed: Parsed | None = None

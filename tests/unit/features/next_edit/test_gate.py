@@ -51,7 +51,6 @@ def proposal(
         Span(0, len(text)),
         cursor,
         changed,
-        "m.py",
         hunks,
         states,
         parse(language, text),
@@ -106,7 +105,7 @@ def test_the_edit_makes_whole_lines_and_no_more() -> None:
 def test_a_hunk_that_may_not_be_shown_does_not_cost_the_others() -> None:
     one = proposal(*CALL)
     text = one.new.replace("    log = name.upper()\n", "")
-    found = judge(EditProposal(CODE, one.window, 0, text, "m.py", (HUNK,), (BEFORE,), one.parsed))
+    found = judge(EditProposal(CODE, one.window, 0, text, (HUNK,), (BEFORE,), one.parsed))
     assert found.reasons == (Reason.DELETES,)
     assert found.edit is not None
     after = CODE[: found.edit.span.start] + found.edit.text + CODE[found.edit.span.end :]
@@ -161,7 +160,7 @@ def test_edits_at_the_ends_of_a_document(where: str) -> None:
     new = {"first": "import area\n" + text, "last": text + "\nhigh = area", "all": "area = 3"}[
         where
     ]
-    found = judge(EditProposal(text, Span(0, len(text)), 0, new, "m.py", (hunk,), ()))
+    found = judge(EditProposal(text, Span(0, len(text)), 0, new, (hunk,), ()))
     assert found.edit is not None
     made = text[: found.edit.span.start] + found.edit.text + text[found.edit.span.end :]
     assert made == new
@@ -170,5 +169,5 @@ def test_edits_at_the_ends_of_a_document(where: str) -> None:
 def test_without_a_grammar_the_syntax_is_not_looked_at() -> None:
     text = "area = 1"
     hunk = Hunk("m.txt", "size = 1", "area = 1")
-    found = judge(EditProposal(text, Span(0, 8), 0, "area = (1", "m.txt", (hunk,), ()))
+    found = judge(EditProposal(text, Span(0, 8), 0, "area = (1", (hunk,), ()))
     assert found.edit is not None
