@@ -120,7 +120,8 @@ class EditModel:
             if new is None:
                 account.reason = Reason.NOTHING
                 return None
-            found = judge(
+            found = await asyncio.to_thread(
+                judge,
                 EditProposal(
                     text,
                     question.window,
@@ -131,7 +132,7 @@ class EditModel:
                     parsed if text == snapshot.text else None,
                     logprobs if said.startswith(new) else (),
                     self._configs.of(snapshot.root).completion.min_confidence,
-                )
+                ),
             )
             account.detail = ", ".join(found.reasons)
             if found.edit is None:

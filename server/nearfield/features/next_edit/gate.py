@@ -80,7 +80,7 @@ class _Change:
 
 
 def judge(proposal: EditProposal) -> Judged:
-    """Return what of the proposal may be shown."""
+    """Return what of the proposal may be shown. It parses, so call it off the event loop."""
     changes = list(_changes(proposal))
     if not changes:
         return Judged(None, (Reason.NOTHING,))
@@ -97,14 +97,18 @@ def judge(proposal: EditProposal) -> Judged:
         return Judged(None, tuple(reasons))
     edit = _edit(proposal, kept)
     after = proposal.text[: edit.span.start] + edit.text + proposal.text[edit.span.end :]
-    is_slip = len(kept) == 1 and _mends_a_slip(proposal, kept[0])
-    if not is_slip and any(_squeezed(after) == _squeezed(state) for state in proposal.states):
+    squeezed = _squeezed(after)
+    if any(squeezed == _squeezed(state) for state in proposal.states) and not (
+        len(kept) == 1 and _mends_a_slip(proposal, kept[0])
+    ):
         return Judged(None, (*reasons, Reason.UNDOES))
+    mends = False
     if proposal.parsed is not None:
         parsed = proposal.parsed.edited(edit)
         if parsed is None or parsed.all_errors > proposal.parsed.all_errors:
             return Judged(None, (*reasons, Reason.SYNTAX))
-    if not (known.explains(kept) or _goes_on(proposal, edit) or _mends(proposal, edit)):
+        mends = parsed.all_errors < proposal.parsed.all_errors
+    if not (known.explains(kept) or _goes_on(proposal, edit) or mends):
         return Judged(None, (*reasons, Reason.UNRELATED))
     return Judged(edit, tuple(reasons))
 
