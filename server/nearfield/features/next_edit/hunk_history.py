@@ -49,16 +49,15 @@ class HunkHistory:
         if not edits or before.text == after.text:
             return
         rows, cursor = _rows(before.text, edits), edits[-1].span.start + len(edits[-1].text)
+        shift = after.text.count("\n") - before.text.count("\n")
         last = self._places[-1] if self._places else None
         if last is not None and _goes_on(last, before, rows, at):
-            shift = after.text.count("\n") - before.text.count("\n")
             start, end = min(last.rows[0], rows[0]), max(last.rows[1], rows[1]) + shift
             last.after, last.rows, last.at = after, (start, max(end, start + 1)), at
             last.cursor = cursor
             if last.before.text == after.text:
                 self._places.pop()  # undone
             return
-        shift = after.text.count("\n") - before.text.count("\n")
         made = (rows[0], max(rows[1] + shift, rows[0] + 1))
         self._places.append(_EditPlace(before, after, made, at, cursor))
         self._places = [one for one in self._places[-MAX_PLACES:] if at - one.at < WITHIN_SECONDS]

@@ -84,8 +84,7 @@ class ModelOffers:
             return known.offer
         if not self.is_possible(snapshot):
             return None
-        running = self._task is not None and not self._task.done()
-        if self._task is None or not running or self._asking != (snapshot, offset):
+        if self._task is None or self._task.done() or self._asking != (snapshot, offset):
             self.stop()
             self._asking = (snapshot, offset)
             self._task = run_task(self._ask(snapshot, offset, is_wanted), "ask for the next edit")
