@@ -14,6 +14,7 @@ from pygls.exceptions import JsonRpcException
 from tests.e2e.editing import Editor, StartEditor, capabilities, plain
 from tests.e2e.process import COMMAND, script
 from tests.e2e.wiring import StartWire
+from tests.repository import make_repository
 
 CODE = """def average(values):
     total = 0
@@ -174,21 +175,11 @@ def test_cancelling_a_review_keeps_what_was_found_and_leaves_no_bar(wire: StartW
     w.until(lambda m: m.get("method") == "$/progress" and m["params"]["value"]["kind"] == "end")
 
 
-def git(folder: Path, *arguments: str) -> None:
-    identity = ("-c", "user.name=n", "-c", "user.email=n@example.org", "-c", "commit.gpgsign=false")
-    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
-
-
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A repository in which one line of `a.py` has changed."""
-    folder = tmp_path / "repository"
-    folder.mkdir()
-    git(folder, "init", "-q", "-b", "main")
-    (folder / "a.py").write_text(CODE.replace(" + 1", ""))
-    (folder / "b.py").write_text("x = 1\n")
-    git(folder, "add", ".")
-    git(folder, "commit", "-q", "-m", "first")
+    files = {"a.py": CODE.replace(" + 1", ""), "b.py": "x = 1\n"}
+    folder = make_repository(tmp_path / "repository", files)
     (folder / "a.py").write_text(CODE)
     return folder
 

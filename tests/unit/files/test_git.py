@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.repository import git as run
+from tests.repository import make_repository
 
 import nearfield
 from nearfield.errors import NearfieldError
@@ -24,20 +26,10 @@ from nearfield.index.shared import name_of
 posix = pytest.mark.skipif(os.name == "nt", reason="the traps are shell scripts")
 
 
-def run(folder: Path, *words: str) -> None:
-    who = ("-c", "user.name=n", "-c", "user.email=n@example.org", "-c", "commit.gpgsign=false")
-    subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True)
-
-
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A repository with one commit and a file that was changed since."""
-    folder = tmp_path / "repository"
-    folder.mkdir()
-    run(folder, "init", "-q", "-b", "main")
-    (folder / "a.py").write_text("a = 1\n")
-    run(folder, "add", ".")
-    run(folder, "commit", "-q", "-m", "first")
+    folder = make_repository(tmp_path / "repository", {"a.py": "a = 1\n"})
     (folder / "a.py").write_text("a = 2\n")
     (folder / "new.py").write_text("n = 1\n")
     return folder

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.repository import git, make_repository
 from tests.unit.features.conftest import Start, scripted, until
 
 from nearfield.config.schema import Config
@@ -370,22 +370,11 @@ async def test_instructions_in_the_code_are_data(start: Start) -> None:
 # --- git ----------------------------------------------------------------------------------------
 
 
-def git(folder: Path, *arguments: str) -> None:
-    identity = ("-c", "user.name=n", "-c", "user.email=n@example.org", "-c", "commit.gpgsign=false")
-    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
-
-
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A repository with one commit."""
-    folder = tmp_path / "repository"
-    folder.mkdir()
-    git(folder, "init", "-q", "-b", "main")
-    (folder / "a.py").write_text("a = 1\nb = 2\nc = 3\n")
-    (folder / "gone.py").write_text("x = 1\n")
-    git(folder, "add", ".")
-    git(folder, "commit", "-q", "-m", "first")
-    return folder
+    files = {"a.py": "a = 1\nb = 2\nc = 3\n", "gone.py": "x = 1\n"}
+    return make_repository(tmp_path / "repository", files)
 
 
 async def changed(folder: Path, ref: str = "HEAD") -> dict[str, list[int]]:
