@@ -35,6 +35,7 @@ from nearfield.features.next_edit import edits as next_edits
 from nearfield.features.next_edit.edit_prompt import EditQuestion, Hunk, read_answer, render
 from nearfield.features.next_edit.gate import EditProposal, judge
 from nearfield.features.service import Service
+from nearfield.syntax.differences import changed_span
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import parse
 from nearfield.types import Edit, EditForm, Snapshot, Span
@@ -48,6 +49,11 @@ FORMS = {
     "zeta-2": EditForm.ZETA2,
     "mercuryapi": EditForm.MERCURY,
 }
+MARKS = {
+    EditForm.ZETA2: ("<<<<<<< CURRENT\n", "\n=======\n", "<|user_cursor|>"),
+    EditForm.MERCURY: ("<|code_to_edit|>\n", "\n<|/code_to_edit|>", "<|cursor|>"),
+}
+"""What is before and after the window of a prompt, and at the cursor in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +143,7 @@ def window_of(form: EditForm, scenario: Scenario, prompt: str) -> Span:
         first, last = int(found[1]) - 1, min(int(found[2]), len(lines))
         start = sum(len(line) + 1 for line in lines[:first])
         return Span(start, start + sum(len(line) + 1 for line in lines[first:last]) - 1)
-    begin, end, cursor = (
-        ("<<<<<<< CURRENT\n", "\n=======\n", "<|user_cursor|>")
-        if form is EditForm.ZETA2
-        else ("<|code_to_edit|>\n", "\n<|/code_to_edit|>", "<|cursor|>")
-    )
+    begin, end, cursor = MARKS[form]
     text = prompt.split(begin)[1].split(end)[0].replace(cursor, "")
     start = scenario.text.index(text)
     return Span(start, start + len(text))
@@ -152,11 +154,7 @@ def _cursor_in(form: EditForm, prompt: str) -> int:
     and those where nothing is wanted were recorded for one."""
     if form is EditForm.SWEEP:
         return re.split(r"<\|file_sep\|>current/[^\n]*\n", prompt)[1].index("<|cursor|>")
-    begin, cursor = (
-        ("<<<<<<< CURRENT\n", "<|user_cursor|>")
-        if form is EditForm.ZETA2
-        else ("<|code_to_edit|>\n", "<|cursor|>")
-    )
+    begin, _, cursor = MARKS[form]
     return prompt.split(begin)[1].index(cursor)
 
 
@@ -177,17 +175,22 @@ def replayed(model: str, scenario: Scenario, prompt: str, answer: str, gated: bo
     return replace(judged(scenario, window, new), same_prompt=same)
 
 
+def _earlier(scenario: Scenario) -> list[str]:
+    """The texts before the last changes, the latest first, as far as these can be taken back."""
+    states: list[str] = []
+    text = scenario.text
+    for hunk in reversed(scenario.hunks):
+        if not hunk.new or hunk.new not in text:
+            break
+        text = text.replace(hunk.new, hunk.old, 1)
+        states.append(text)
+    return states
+
+
 def judged(scenario: Scenario, window: Span, new: str) -> Result:
     """What the gate lets through of a window's new text."""
     text = scenario.text
     language = language_for(scenario.language, scenario.path)
-    states: list[str] = []
-    before = text
-    for hunk in reversed(scenario.hunks):
-        if not hunk.new or hunk.new not in before:
-            break
-        before = before.replace(hunk.new, hunk.old, 1)
-        states.append(before)
     found = judge(
         EditProposal(
             text,
@@ -195,7 +198,7 @@ def judged(scenario: Scenario, window: Span, new: str) -> Result:
             scenario.cursor,
             new,
             scenario.hunks,
-            states,
+            _earlier(scenario),
             parse(language, text) if language is not None else None,
         )
     )
@@ -220,18 +223,13 @@ async def by_rules(found: Sequence[Scenario]) -> list[Result]:
 
 
 async def _by_rules(service: Service, scenario: Scenario) -> Result:
-    text, done = scenario.text, list[tuple[str, str]]()
-    for hunk in reversed(scenario.hunks):
-        if not hunk.new or hunk.new not in text:
-            break
-        text = text.replace(hunk.new, hunk.old, 1)
-        done.insert(0, (hunk.old, hunk.new))
+    earlier = _earlier(scenario)
+    text = earlier[-1] if earlier else scenario.text
     uri = f"file:///{scenario.name}/{scenario.path}"
     now = Snapshot(uri, scenario.language, 0, text, f"/{scenario.name}/{scenario.path}")
     service.opened(now)
-    for old, new in done:
-        at = now.text.index(old)
-        for edit in difference(now.text, now.text[:at] + new + now.text[at + len(old) :]):
+    for hunk in scenario.hunks[len(scenario.hunks) - len(earlier) :]:
+        for edit in difference(now.text, now.text.replace(hunk.old, hunk.new, 1)):
             changed = now.text[: edit.span.start] + edit.text + now.text[edit.span.end :]
             before, now = now, replace(now, version=(now.version or 0) + 1, text=changed)
             service.changed(now, [edit])
@@ -269,12 +267,8 @@ def delta_chrf(before: str, after: str, expected: str) -> float:
 
 
 def _delta(before: Sequence[str], after: Sequence[str]) -> str:
-    start, end = 0, 0
-    while start < min(len(before), len(after)) and before[start] == after[start]:
-        start += 1
-    while end < min(len(before), len(after)) - start and before[-1 - end] == after[-1 - end]:
-        end += 1
-    return "\n".join(after[start : len(after) - end])
+    span, length = changed_span(before, after)
+    return "\n".join(after[span.start : span.start + length])
 
 
 def summed(results: Sequence[Result]) -> dict[str, float]:
