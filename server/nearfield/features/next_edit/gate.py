@@ -78,6 +78,11 @@ class _Change:
     at: Span
     """Where the new lines are in the proposal, in characters."""
 
+    @property
+    def words(self) -> tuple[Counter[str], Counter[str]]:
+        """The words of the old lines, and of the new ones."""
+        return _words("\n".join(self.old)), _words("\n".join(self.new))
+
 
 def judge(proposal: EditProposal) -> Judged:
     """Return what of the proposal may be shown. It parses, so call it off the event loop."""
@@ -176,7 +181,7 @@ class _Known:
 
     def reversal(self, change: _Change) -> float:
         """Return the share of the hunk's changed words that take back the recent edits."""
-        old, new = _words("\n".join(change.old)), _words("\n".join(change.new))
+        old, new = change.words
         put, gone = new - old, old - new
         back = (put & (self.removed - self.added)) + (gone & (self.added - self.removed))
         # Marks are in every line; words tell.
@@ -187,7 +192,7 @@ class _Known:
     def explains_deletion(self, text: str, change: _Change) -> bool:
         """Return whether the lines that go name what the recent edits are about; where nothing
         takes their place, whether they name what these removed from all of the text."""
-        gone = _telling(_words("\n".join(change.old)))
+        gone = _telling(change.words[0])
         if _squeezed("".join(change.new)):
             return bool(gone & self.about)
         lines = text.split("\n")
@@ -203,7 +208,7 @@ class _Known:
                 and self.rows[0] - NEAR_LINES <= change.end
             ):
                 return True
-            old, new = _words("\n".join(change.old)), _words("\n".join(change.new))
+            old, new = change.words
             if _parts(_telling((new - old) + (old - new))) & self.parts:
                 return True
             if (_telling(old) | _telling(new)) & self.about:
@@ -255,7 +260,7 @@ def _repeats(proposal: EditProposal, change: _Change) -> bool:
 
 def _deletes(change: _Change) -> bool:
     """Return whether lines go without others that keep half of their words."""
-    old, new = _words("\n".join(change.old)), _words("\n".join(change.new))
+    old, new = change.words
     if not old:
         return False
     kept = sum((old & new).values()) / sum(old.values())
