@@ -22,7 +22,7 @@ def _model(name: str, variable: str) -> Path:
         return Path(given)
     path = Catalog.load().local_path(name)
     if path is None:
-        message = f"{name} is not on this machine: run `nearfield models pull {name}`"
+        message = f"{name} is not on this machine: run `nearfield models pull {name} --mirror`"
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)

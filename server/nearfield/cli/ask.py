@@ -247,11 +247,11 @@ async def _question(offer: Offer) -> Consent | None:
 
 def _put(offer: Offer) -> Consent | None:
     from nearfield.features.offers import words
-    from nearfield.routing.consent import Consent
+    from nearfield.routing.consent import ANSWERS, Consent
 
     say(f"\n{words(offer)}")
     said = prompt("Send it? [once/workspace/never/no]", default="no")
-    return Consent(said) if said in [one.value for one in Consent] else None
+    return Consent(said) if said in ANSWERS else None
 
 
 def _notes(answer: Answer) -> None:

@@ -62,7 +62,7 @@ async def converse(
 
 
 class Terminal:
-    """Implements `features.chat.words.Host` on a terminal."""
+    """Implements `features.chat.protocol.Host` on a terminal."""
 
     def __init__(self, workspace: str, exclude: Sequence[str]) -> None:
         self._workspace = workspace
@@ -101,7 +101,8 @@ class Terminal:
 
 
 class Screen:
-    """Implements `features.chat.words.Listener`: the answer on standard output, the rest beside."""
+    """Implements `features.chat.protocol.Listener`: the answer on standard output, the rest on
+    standard error."""
 
     def __init__(self, *, streams: bool) -> None:
         self._streams = streams

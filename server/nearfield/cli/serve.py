@@ -11,8 +11,7 @@ from nearfield.cli import logs
 from nearfield.cli.opening import check_level
 from nearfield.cli.output import fail
 from nearfield.errors import ExtraMissing
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+from nearfield.network.hosts import LOOPBACK
 
 
 def serve(

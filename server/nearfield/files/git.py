@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from nearfield.errors import NearfieldError
-from nearfield.files.workspace import leads_out
+from nearfield.files.links import real_inside
 
 SECONDS = 5.0
 """For what git need not look at files for."""
@@ -110,7 +110,7 @@ class Git:
         if words[0] not in _READ_FILES:
             return self._run(words, self._most)
         top = os.fsdecode(self._run(("rev-parse", "--show-toplevel"), 65_536)).rstrip("\r\n")
-        if leads_out(top, self._folder.absolute()):
+        if real_inside(self._folder, top) is None:
             raise GitFailed(
                 "The repository's working tree is elsewhere.",
                 "Look at core.worktree in its config.",
@@ -198,7 +198,7 @@ def _program(folder: Path) -> str:
     name = "git.exe" if os.name == "nt" else "git"
     for place in os.environ.get("PATH", os.defpath).split(os.pathsep):
         program = os.path.join(place, name)  # noqa: PTH118 - "" is a place as well
-        if not os.path.isabs(place) or not leads_out(folder, program):  # noqa: PTH117
+        if not os.path.isabs(place) or real_inside(program, folder) is not None:  # noqa: PTH117
             continue
         if os.path.isfile(program) and os.access(program, os.X_OK):  # noqa: PTH113
             return program

@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import Literal
 
 from nearfield.files.git_config import UnreadableConfig, repository_at, settings_of
+from nearfield.files.links import real_inside
 from nearfield.files.patterns import Patterns, as_bytes
 from nearfield.files.read import UnreadableFile, read_regular, reason
 from nearfield.files.secret_names import SECRET_FILES
 from nearfield.files.stamped import Stamped
-from nearfield.files.workspace import leads_out
 
 GIT_FILE = ".gitignore"
 OWN_FILE = ".nearfieldignore"
@@ -307,7 +307,7 @@ def read_rules(file: Path, within: Path | None = None) -> RuleFile | None:
     # The device is how people say "none".
     if os.path.isdir(file) or os.path.realpath(file) == os.devnull:  # noqa: PTH112 - does not raise
         return None
-    if within is not None and stat.S_ISLNK(mode) and leads_out(within, file):
+    if within is not None and stat.S_ISLNK(mode) and real_inside(file, within) is None:
         raise UnreadableFile("is a link to elsewhere")
     found = _rule_files.get(file, partial(_read_rules, file))
     if found is None:

@@ -24,16 +24,6 @@ Why = Callable[[str, bool], str]
 """Says why a path in the workspace (with '/'; a folder or not) is kept out, "" when it is not."""
 
 
-def leads_out(root: str | Path, path: str | Path) -> bool:
-    """Return whether `path` is outside the folder `root` once the links of both are followed.
-
-    A relative `path` starts at `root`. Neither need exist. Raises `OSError` for links in a circle,
-    and `ValueError` for a path that cannot be one.
-    """
-    real = os.path.realpath(root)
-    return not Path(os.path.realpath(Path(real, path))).is_relative_to(real)
-
-
 def everything(_path: str, _is_folder: bool) -> str:
     """Keep nothing out: for files that were chosen by the rules already."""
     return ""

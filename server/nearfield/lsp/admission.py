@@ -23,10 +23,10 @@ from lsprotocol import types
 
 from nearfield.coerce import NotJson, loads
 from nearfield.lsp import frames
+from nearfield.network.hosts import LOOPBACK
 
 log = logging.getLogger(__name__)
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 HELLO_SECONDS = 10.0
 """So long a connection has for its first message."""
 MOST_CALLERS = 32

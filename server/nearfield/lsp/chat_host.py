@@ -35,7 +35,7 @@ ANSWERS = {"Once": Allow.ONCE, "This session": Allow.SESSION, "No": Allow.NO}
 
 
 class EditorHost:
-    """Implements `features.chat.words.Host` for one session."""
+    """Implements `features.chat.protocol.Host` for one session."""
 
     def __init__(self, session: Session) -> None:
         self._session = session

@@ -6,6 +6,8 @@ import ipaddress
 import re
 
 LOCALHOST = "localhost"
+LOOPBACK = ("127.0.0.1", LOCALHOST, "::1")
+"""The hosts that a server of ours may listen on."""
 
 
 def is_loopback_host(host: str) -> bool:

@@ -7,13 +7,11 @@ from collections.abc import AsyncGenerator, Sequence
 
 from nearfield.errors import ProviderError, Unsupported
 from nearfield.providers import estimate
-from nearfield.providers.http import Http
+from nearfield.providers.http import MAX_KNOWN, Http
 from nearfield.providers.speed import Speed
 from nearfield.types import Delta, EditRequest, Health, HealthState, InfillRequest, ServedModel
 
 EMBED_TIMEOUT_SECONDS = 120.0
-MAX_LISTED = 30
-"""Maximum number of a server's models that a message names."""
 
 
 class HttpProvider:
@@ -64,5 +62,5 @@ class HttpProvider:
         served = re.compile(re.escape(self.model) + r"(-\d{8}|-latest)?")
         if must_list and self.model and known and not any(map(served.fullmatch, known)):
             detail = f"{who} does not serve {self.model!r}. It serves: "
-            return Health(HealthState.UNAVAILABLE, f"{detail}{', '.join(known[:MAX_LISTED])}.")
+            return Health(HealthState.UNAVAILABLE, f"{detail}{', '.join(known[:MAX_KNOWN])}.")
         return Health(HealthState.READY, f"{self.model} at {who.host}.")

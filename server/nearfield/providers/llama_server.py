@@ -183,7 +183,9 @@ class LlamaServer(HttpProvider):
         else:
             path, body = "/completion", await self._tokens(fim.render(self._template, request))
             cut = Cut.of(request, self._template.end if self._template else ())
-        pieces = self._pieces(path, body | _sampling(request, cut), request.deadline)
+        most = 0 if request.prefill_only else request.max_tokens
+        body |= _sampling(most, request.temperature, cut)
+        pieces = self._pieces(path, body, request.deadline)
         async with aclosing(answer(pieces, request, cut, self.model, self._speed)) as stream:
             async for delta in stream:
                 yield delta
@@ -195,14 +197,7 @@ class LlamaServer(HttpProvider):
         else:
             cut = Cut.of(request)
             body = await self._tokens(request.segments)
-            body |= {
-                "n_predict": request.max_tokens,
-                "temperature": 0.0,
-                "stop": server_stops(cut),
-                "stream": True,
-                "cache_prompt": True,
-                "n_probs": 1,
-            }
+            body |= _sampling(request.max_tokens, 0.0, cut)
             pieces = self._pieces("/completion", body, request.deadline)
             stream = answer(pieces, request, cut, self.model, self._speed)
         async with aclosing(stream):
@@ -303,10 +298,10 @@ def _infill(request: InfillRequest) -> dict[str, Any]:
     }
 
 
-def _sampling(request: InfillRequest, cut: Cut) -> dict[str, Any]:
+def _sampling(max_tokens: int, temperature: float, cut: Cut) -> dict[str, Any]:
     return {
-        "n_predict": 0 if request.prefill_only else request.max_tokens,
-        "temperature": request.temperature,
+        "n_predict": max_tokens,
+        "temperature": temperature,
         "stop": server_stops(cut),
         "stream": True,
         "cache_prompt": True,

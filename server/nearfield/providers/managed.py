@@ -18,7 +18,7 @@ import asyncio
 import shutil
 import sys
 import time
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -50,7 +50,6 @@ from nearfield.types import (
 CACHE_REUSE = 256
 """The least run of tokens that llama.cpp moves within its cache instead of evaluating it again;
 the value that its own editor plugins recommend."""
-
 
 EMBED_FLAGS = ("--embeddings", "--pooling", "mean")
 """Models that were not made for embeddings name no pooling, and then the server has none."""
@@ -157,29 +156,17 @@ class Managed:
             return await self._server.health()
         return self.child.health
 
-    async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
+    def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
         """See `Provider`; starts the server."""
-        with self._asked():
-            server = await self._ready(request.deadline)
-            async with aclosing(server.infill(request)) as stream:
-                async for delta in stream:
-                    yield delta
+        return self._streamed(lambda server: server.infill(request), request.deadline)
 
-    async def edit(self, request: EditRequest) -> AsyncGenerator[Delta]:
+    def edit(self, request: EditRequest) -> AsyncGenerator[Delta]:
         """See `Provider`; starts the server."""
-        with self._asked():
-            server = await self._ready(request.deadline)
-            async with aclosing(server.edit(request)) as stream:
-                async for delta in stream:
-                    yield delta
+        return self._streamed(lambda server: server.edit(request), request.deadline)
 
-    async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
+    def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """See `Provider`; starts the server."""
-        with self._asked():
-            server = await self._ready(request.deadline)
-            async with aclosing(server.chat(request)) as stream:
-                async for delta in stream:
-                    yield delta
+        return self._streamed(lambda server: server.chat(request), request.deadline)
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """See `Provider`; starts the server."""
@@ -201,6 +188,15 @@ class Managed:
         server, self._server = self._server, None
         if server is not None:
             await server.aclose()
+
+    async def _streamed(
+        self, ask: Callable[[LlamaServer], AsyncGenerator[Delta]], deadline: float | None
+    ) -> AsyncGenerator[Delta]:
+        with self._asked():
+            server = await self._ready(deadline)
+            async with aclosing(ask(server)) as stream:
+                async for delta in stream:
+                    yield delta
 
     @contextmanager
     def _asked(self) -> Generator[None]:

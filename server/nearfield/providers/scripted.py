@@ -14,6 +14,7 @@ ScriptedOptions (`[providers.NAME].options`):
   first character. Fields are those of `ScriptedAnswer`. After a call, an answer whose `result` fits
   what the function answered is played before all others.
 * `script`: the path of a JSON file that holds such a list, or an object of these same options.
+* `edit_form`: the form of next-edit prompts that it takes; none when empty.
 * `context_tokens`, `prefill_rate`, `decode_rate`: what `capabilities` says.
 * `load_ms`: how long its model takes to load, once it is asked or told to `start`; 0: loaded.
 * `model`: see `ProviderSettings.model`; "scripted" when empty.
@@ -45,12 +46,12 @@ from nearfield import errors
 from nearfield.config.schema import ProviderSettings
 from nearfield.errors import ConfigError, DeadlineExceeded, NearfieldError, NotReady
 from nearfield.files.read import UnreadableFile, read_text
+from nearfield.providers.families import edit_form_of
 from nearfield.providers.options import ProviderArgs
 from nearfield.types import (
     Capabilities,
     ChatRequest,
     Delta,
-    EditForm,
     EditRequest,
     Finish,
     Health,
@@ -144,7 +145,7 @@ class Scripted:
         self._capabilities = Capabilities(
             infill=True,
             chat=True,
-            edit=EditForm(options.edit_form),
+            edit=edit_form_of(name, "", options.edit_form),
             tools=True,
             schema=True,
             embed=True,

@@ -225,30 +225,20 @@ class Guard:
             else:
                 raise _may_not_leave(to, source.path, why)
         if isinstance(request, InfillRequest):
-            if why := withheld.why(context.workspace, request.path):
-                raise _may_not_leave(to, request.path, why)
             shown = tuple(
                 s for s in request.snippets if not withheld.why(context.workspace, s.path)
             )
-            known = {_inside(source.path, context.workspace) for source in kept}
-            more = dict.fromkeys(
-                _inside(path, context.workspace)
-                for path in (request.path, *(s.path for s in shown))
-            )
-            kept += [Source(path) for path in more if path and path not in known]
-            request = replace(
-                request,
-                snippets=shown,
-                path=_inside(request.path, context.workspace),
-                document=_anonymous(context.workspace + request.document),
-                variants=(),
-            )
-        elif isinstance(request, EditRequest):
+            request = replace(request, snippets=shown, variants=())
+        if isinstance(request, InfillRequest | EditRequest):
             if why := withheld.why(context.workspace, request.path):
                 raise _may_not_leave(to, request.path, why)
+            paths = [request.path]
+            if isinstance(request, InfillRequest):
+                paths += [snippet.path for snippet in request.snippets]
+            known = {_inside(source.path, context.workspace) for source in kept}
+            more = dict.fromkeys(_inside(path, context.workspace) for path in paths)
+            kept += [Source(path) for path in more if path and path not in known]
             path = _inside(request.path, context.workspace)
-            if path not in {_inside(source.path, context.workspace) for source in kept}:
-                kept.append(Source(path))
             document = _anonymous(context.workspace + request.document)
             request = replace(request, path=path, document=document)
         elif isinstance(request, ChatRequest) and request.session:

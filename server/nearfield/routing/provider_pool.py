@@ -169,8 +169,7 @@ class ProviderPool:
         if decision is Consent.ONCE or not offer.workspace:
             return
         to = self.to(offer.provider)
-        consent = Consent(decision.value)
-        await asyncio.to_thread(self.store.say, offer.workspace, to.name, to.destination, consent)
+        await asyncio.to_thread(self.store.say, offer.workspace, to.name, to.destination, decision)
 
     def to(self, name: str) -> Remote:
         """How the guard knows `name`."""

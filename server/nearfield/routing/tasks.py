@@ -15,7 +15,6 @@ from nearfield.types import ChatRequest, Role
 TASK_ROLES: dict[Task, str] = {
     Task.COMPLETE: "complete",
     Task.EDIT: "edit",
-    Task.EDIT: "edit",
     Task.EXPLAIN: "fast",
     Task.DOCUMENT: "fast",
     Task.SNIPPET: "fast",

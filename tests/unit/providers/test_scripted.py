@@ -182,6 +182,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"answers": [{"delay_ms": -1}]}, "delay_ms"),
     ({"script": "/no/such/file.json"}, "No such file"),
     ({"surprise": 1}, "surprise"),
+    ({"edit_form": "cook"}, "edit_form: cook"),
 ]
 
 

@@ -60,7 +60,7 @@ class Turn:
 @dataclass(slots=True)
 class Session:
     """A conversation. `lock` is held while it answers; `summary` is what is left of turns that did
-    not fit any more, and `pinned` the files of those turns that are kept whole."""
+    not fit any more, with the files of those turns that are kept whole."""
 
     id: str
     turns: list[Turn] = field(default_factory=list[Turn])

@@ -40,8 +40,9 @@ from nearfield.types import ToolCall
 log = logging.getLogger(__name__)
 
 AUDITED_CHARS = 2_000
-AUDIT_SECONDS = 1.0
 """Of a call's arguments; the text of a written file is in the file."""
+AUDIT_SECONDS = 1.0
+"""For looking through them for secrets."""
 REPORTED_CHARS = 2_000
 """Of a result, to whoever shows the call."""
 

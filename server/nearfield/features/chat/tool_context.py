@@ -28,7 +28,7 @@ OWN_BYTES = 1_000_000
 
 
 class Knows(Protocol):
-    """What is asked of `features.knowledge.Knowledge`."""
+    """What is asked of `features.workspace_context.knowledge.Knowledge`."""
 
     async def definitions(
         self, name: str, snapshot: Snapshot | None = None

@@ -1,8 +1,8 @@
 """All functions there are: our own, and those of other installed packages.
 
 A package offers some as entry points of the group `nearfield.functions`, each a `Function` (see
-`signature`) or a sequence of them. What cannot be loaded is left out and logged by its name; a name
-that is taken already stays with whoever had it.
+`tool_schema`) or a sequence of them. What cannot be loaded is left out and logged by its name; a
+name that is taken already stays with whoever had it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """From a typed Python signature to a function that a model may call.
 
     @function(Access.READ)
-    async def countLines(reach: Reach, path: Annotated[str, "From the workspace folder."]) -> str:
+    async def countLines(reach: ToolContext, path: Annotated[str, "From the folder."]) -> str:
         "Count the lines of a file."
 
 The first parameter is the `ToolContext`; the others, with types, defaults and one-line notes, make
