@@ -65,8 +65,9 @@ test: setup models static ## Run every check
 
 # `make bench BENCH="replay overhead.py"` runs some of them; all take some hours on two cores. Those
 # that need an argument (a tree to index, a question) are started as RESULTS.md says.
-BENCH ?= startup.py overhead.py decode.py spin.py in_the_way.py forms.py drafts.py exact_match.py \
-	exact_match_peer.py replay confidence.py next_edit.py actions.py routing.py tools.py fix.py
+BENCH ?= startup.py overhead.py keystroke.py decode.py spin.py in_the_way.py forms.py drafts.py \
+	exact_match.py exact_match_peer.py replay confidence.py next_edit.py actions.py routing.py \
+	tools.py fix.py
 
 bench: models ## Measure, as tests/bench/RESULTS.md reports it
 	@for bench in $(BENCH); do \

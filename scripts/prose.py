@@ -88,21 +88,22 @@ def check(path: Path, rules: Rules) -> Iterator[tuple[int, str]]:
 def main() -> None:
     """Check the named files and folders."""
     rules = Rules(GLOSSARY.read_text("utf-8"))
-    places = [Path(argument) for argument in sys.argv[1:]] or [ROOT / place for place in PLACES]
+    named = [Path(argument) for argument in sys.argv[1:]]
+    places = named or [ROOT / place for place in PLACES]
     files = {f for place in places for f in ([place] if place.is_file() else place.rglob("*.*"))}
-    found = 0
-    listed: list[str] = []
-    for path in sorted(files):
-        if path.suffix in {".py", ".md"} and path != GLOSSARY:
-            for line, message in check(path, rules):
-                found += 1
-                listed.append(f"{path}:{line}: {message}")
-    if found != REMAINING or sys.argv[1:]:
-        print(*listed, sep="\n")
-    if found > (0 if sys.argv[1:] else REMAINING):
-        sys.exit(f"{found} findings; docs/glossary.md has the rules")
-    if not sys.argv[1:] and found < REMAINING:
-        sys.exit(f"{found} findings are left: set REMAINING in scripts/prose.py to that")
+    found = [
+        f"{path}:{line}: {message}"
+        for path in sorted(files)
+        if path.suffix in {".py", ".md"} and path != GLOSSARY
+        for line, message in check(path, rules)
+    ]
+    accepted = 0 if named else REMAINING
+    if len(found) != accepted:
+        print(*found, sep="\n")
+    if len(found) > accepted:
+        sys.exit(f"{len(found)} findings; docs/glossary.md has the rules")
+    if len(found) < accepted:
+        sys.exit(f"{len(found)} findings are left: set REMAINING in scripts/prose.py to that")
 
 
 if __name__ == "__main__":

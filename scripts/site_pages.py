@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import posixpath
 import re
 import types
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Union, get_args, get_origin
 
@@ -45,29 +47,21 @@ def write(path: str, text: str) -> None:
 
 def repository_pages() -> None:
     """Copy the repository's documents, and the pictures that they show."""
-    for source, page in PAGES.items():
+    own = {f"docs/{file.name}": file.name for file in sorted((ROOT / "docs").glob("*.md"))}
+    for source, page in {**PAGES, **own}.items():
         text = (ROOT / source).read_text("utf-8")
         if source == "LICENSE":
             text = f"# License\n\n```text\n{text}\n```\n"
-        write(page, _LINK.sub(_rewritten, text))
-    for name in (
-        "features.md",
-        "settings.md",
-        "privacy.md",
-        "testing.md",
-        "shared-index.md",
-        "protocol.md",
-    ):
-        text = (ROOT / "docs" / name).read_text("utf-8")
-        write(name, _LINK.sub(lambda match: _rewritten(match, "docs"), text))
+        folder = posixpath.dirname(source)
+        write(page, _LINK.sub(partial(_rewritten, folder), text))
 
 
-def _rewritten(match: re.Match[str], folder: str = "") -> str:
+def _rewritten(folder: str, match: re.Match[str]) -> str:
     """Return a link of a file in `folder` as the site's page needs it; others stay as they are."""
     start, target, anchor = match[1], match[2], match[3] or ""
     if "://" in target or target.startswith("mailto:"):
         return match[0]
-    path = str(PurePosixPath(*_normal(PurePosixPath(folder, target))))
+    path = posixpath.normpath(posixpath.join(folder, target))
     if path in PAGES:
         return f"{start}{PAGES[path]}{anchor}"
     if path.startswith("docs/"):
@@ -78,16 +72,6 @@ def _rewritten(match: re.Match[str], folder: str = "") -> str:
             file.write((ROOT / path).read_bytes())
         return f"{start}{copied}"
     return match[0]
-
-
-def _normal(path: PurePosixPath) -> list[str]:
-    parts: list[str] = []
-    for part in path.parts:
-        if part == ".." and parts:
-            parts.pop()
-        elif part != ".":
-            parts.append(part)
-    return parts
 
 
 def settings_page() -> None:
@@ -109,13 +93,12 @@ def commands_page() -> None:
 def _command(command: Any, name: str) -> Iterator[str]:
     """Yield the lines for a command of typer's, or for each command of a group."""
     context = command.make_context(name, [], resilient_parsing=True)
+    if name != "nearfield":
+        yield f"## {name}\n\n{command.help or ''}\n"
     if hasattr(command, "commands"):
-        if name != "nearfield":
-            yield f"## {name}\n\n{command.help or ''}\n"
         for inner in command.list_commands(context):
             yield from _command(command.get_command(context, inner), f"{name} {inner}")
         return
-    yield f"## {name}\n\n{command.help or ''}\n"
     rows = [record for one in command.params if (record := _parameter(one, context))]
     if rows:
         yield "| argument or option | meaning |\n| --- | --- |"
@@ -134,7 +117,7 @@ def _parameter(parameter: Any, context: Any) -> str:
 def messages_page() -> None:
     """Write the fields of each structure that a message of our own has."""
     rows = ["# Message structures", ""]
-    for found in sorted(_structures(), key=lambda one: one.__name__):
+    for found in sorted(_structures(), key=lambda one: (one.__name__, one.__module__)):
         rows += [f"## {found.__name__}", "", " ".join((found.__doc__ or "").split()), ""]
         rows += ["| field | type | default |", "| --- | --- | --- |"]
         for field in msgspec.structs.fields(found):

@@ -102,9 +102,8 @@ def _checks(loaded: Loaded, root: Path, *, measured: bool) -> Iterator[Check]:
         yield checks.ignore_rules(config, root)
     engine = checks.engine(config)
     yield engine
-    gpu = bool(this_machine(catalog).gpu)
     if measured and chosen is not None and engine.state is State.OK:
-        yield from _measured(loaded, chosen, gpu)
+        yield from _measured(loaded, chosen, bool(this_machine(catalog).gpu))
     if config.providers:
         yield from asyncio.run(checks.providers(config))
     if config.index.store:

@@ -93,14 +93,15 @@ class SharedStores(Protocol):
 def stores_of(shared: Shared) -> SharedStores:
     """Load what opens indexes under the scheme of the address. Raises `IndexUnusable`."""
     scheme = shared.url.partition("://")[0]
-    scheme = POSTGRES.name if scheme in ("postgres", shared.url) else scheme
-    found = {one.name: one for one in (*entry_points(group=GROUP), POSTGRES)}
-    if scheme not in found:
+    if scheme in (POSTGRES.name, "postgres", shared.url):
+        return POSTGRES.load()
+    found = entry_points(group=GROUP, name=scheme)
+    if not found:
         raise IndexUnusable(
             "index.store is no address of a PostgreSQL database.",
             "Write postgresql://USER@HOST/DATABASE; the password belongs into PGPASSFILE.",
         )
-    return found[scheme].load()
+    return next(iter(found)).load()
 
 
 def shared_of(root: Path, config: Config) -> Shared | None:

@@ -72,7 +72,6 @@ class StaticEmbedder:
     def _rows(self) -> Any:
         """Return the table, mapped into memory where it is a file of its own."""
         file = self._folder / "model.safetensors"
-        raw = memoryview(b"")
         if isinstance(file, Path):
             with file.open("rb") as opened:
                 raw = memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))

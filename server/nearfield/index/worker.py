@@ -123,7 +123,7 @@ class Indexer:
             self._workspace,
             stop=self._interrupted,
             holder=self._start.holder,
-            embedder=self._embedder,
+            embedder=self._embedder if is_installed() else None,
         )
         keeper.__enter__()
         if not keeper.taken:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import queue
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -10,14 +12,17 @@ from pathlib import Path
 import pytest
 
 from nearfield.index import embedder as embedder_module
+from nearfield.index import worker as worker_module
 from nearfield.index import workspace as workspace_module
 from nearfield.index.chunks import Chunk
 from nearfield.index.early_store import EarlyReader, EarlyWriter
-from nearfield.index.embedder import NotEmbedded
+from nearfield.index.embedder import NOT_INSTALLED, NotEmbedded
+from nearfield.index.messages import Message, Start, Status
 from nearfield.index.search import Searcher
 from nearfield.index.search_store import SqliteReader
 from nearfield.index.static_embedder import StaticEmbedder
 from nearfield.index.understand import understand
+from nearfield.index.worker import Indexer
 from nearfield.index.workspace import Keeper
 
 from .conftest import Place, WordEmbedder
@@ -193,6 +198,37 @@ def test_static_vectors_answer_where_onnxruntime_is_missing(
         keeper.build()
         assert keeper.embed() == 0
     assert paths(place.workspace.searcher())[0] == "archive.py"
+
+
+def test_the_indexer_goes_on_where_onnxruntime_is_missing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.write(FILES)
+    for module in (embedder_module, worker_module, workspace_module):
+        monkeypatch.setattr(module, "is_installed", lambda: False)
+    inbox: queue.Queue[Message | None] = queue.Queue()
+    said: list[Status] = []
+
+    def say(status: Status) -> None:
+        said.append(status)
+        if status.state == "ready":
+            inbox.put(None)
+
+    workspace = place.workspace
+    start = Start(
+        root=str(place.root),
+        place=str(place.file),
+        kept=True,
+        exclude=(),
+        max_bytes=workspace.max_bytes,
+        vectors=True,
+        on_battery=True,
+        holder=os.getpid(),
+    )
+    Indexer(workspace, start, inbox, say).run()
+    assert (said[-1].state, said[-1].files) == ("ready", len(FILES))
+    assert NOT_INSTALLED in said[-1].detail
+    assert paths(workspace.searcher())[0] == "archive.py"
 
 
 def test_early_vectors_of_another_table_are_made_again(place: Place) -> None:

@@ -28,7 +28,7 @@ LOST_MS = 5_000
 """So long an answer to a packet may take before the connection counts as lost."""
 READING = (
     f"hnsw.ef_search TO {FIRST_LOOK}",  # as many as the first look wants, and no fewer
-    "pg_trgm.similarity_threshold TO 0.1",  # candidates; `likeness` decides
+    "pg_trgm.similarity_threshold TO 0.1",  # candidates; `words.likest` decides
     "enable_seqscan TO off",  # every question has its index; the estimates for words do not know
     "jit TO off",  # compiling takes longer than any question
 )
