@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nearfield.catalog.disk import is_gguf
-from nearfield.catalog.models import Catalog, ModelEntry
+from nearfield.catalog.models import SEARCH, Catalog, ModelEntry
 from nearfield.catalog.recommend import Machine, rank, this_machine
 from nearfield.catalog.templates import CHAT_OF_FILE, FIM_AUTO
 from nearfield.config.schema import Models
@@ -93,6 +93,11 @@ def _named(wish: str, catalog: Catalog) -> ModelChoice:
             raise HashMismatch(f"{path} is not a GGUF file: it does not begin with 'GGUF'.")
         return ModelChoice(path)
     entry = catalog.get(wish)
+    if entry.is_static:
+        raise CatalogError(
+            "It is a static embedding, which writes nothing.",
+            f"Run `nearfield models use {SEARCH} {wish}` to search with it.",
+        )
     path = catalog.local_path(wish)
     if path is None:
         raise CatalogError("It is not on this machine.", f"Run `nearfield models pull {wish}`.")

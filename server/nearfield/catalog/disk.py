@@ -3,7 +3,8 @@
 One folder a model in the cache: `models/NAME/FILE`, beside it `FILE.part` and `FILE.part.json`
 while a download runs, and `verified.json` once the SHA-256 was checked. The record is
 valid for one size and modification time: a file of half a gigabyte is hashed once instead of at
-every start, and again as soon as either changes.
+every start, and again as soon as either changes. A model of several files has one record for each:
+`FILE.verified.json` for those beside the first.
 """
 
 from __future__ import annotations
@@ -66,14 +67,16 @@ class VerifiedFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CachedFile:
-    """The paths of a model in the cache. Nothing is created until something is written."""
+    """The paths of one file of a model in the cache. Nothing is created until something is
+    written."""
 
-    def __init__(self, cache: Path, name: str, file: str) -> None:
+    def __init__(self, cache: Path, name: str, file: str, *, beside: bool = False) -> None:
+        """`beside` says that it is not the model's first file."""
         self.folder = cache / "models" / name
         self.file = self.folder / Path(file).name
         self.part = self.file.with_name(self.file.name + ".part")
         self.journal = self.file.with_name(self.file.name + ".part.json")
-        self.record = self.folder / RECORD
+        self.record = self.folder / (f"{self.file.name}.{RECORD}" if beside else RECORD)
         self.staging = self.folder / "staging"
         # Outside the folder, so that removing a model cannot pull a lock from under a download.
         self.lock = cache / "models" / ".locks" / f"{name}.lock"

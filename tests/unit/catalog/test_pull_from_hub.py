@@ -8,10 +8,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-from pytest_httpserver import HTTPServer
-from werkzeug import Response
 
 from nearfield.catalog.download import pull, remove
 from nearfield.catalog.models import HubSource, ModelEntry
@@ -75,17 +72,6 @@ def test_fetches_at_the_resolved_commit_and_records_it(puller: Puller) -> None:
     assert puller.steps[-1] == PullStep(
         "done", "", len(puller.hub.content), len(puller.hub.content)
     )
-
-
-def test_a_repository_that_has_another_name_now(puller: Puller, httpserver: HTTPServer) -> None:
-    for revision in ("main", COMMIT):
-        here, was = (f"/maker/{name}/resolve/{revision}/sub/tiny.gguf" for name in ("tiny", "old"))
-        moved = Response(status=307, headers={"Location": here})
-        httpserver.expect_request(was).respond_with_response(moved)
-    source = HubSource("maker/old", "sub/tiny.gguf")
-    puller.catalog.entries["tiny"] = msgspec.structs.replace(puller.entry, sources=[source])
-    puller.pull()
-    puller.check_here()
 
 
 def test_a_second_pull_asks_nobody(puller: Puller) -> None:
