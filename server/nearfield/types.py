@@ -450,6 +450,12 @@ class Delta:
     finish: Finish | None = None
     usage: Usage | None = None
 
+    def tokens_at(self, offset: int) -> list[tuple[int, float]]:
+        """Return each token's offset, as if all were equally long, in a text to which this is
+        appended at `offset`, with its log-probability."""
+        width = len(self.text) / max(1, len(self.logprobs))
+        return [(offset + int(i * width), value) for i, value in enumerate(self.logprobs)]
+
 
 # --- providers ------------------------------------------------------------------------------
 

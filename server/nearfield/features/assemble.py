@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from nearfield.config.schema import EMBEDDED, Config, ProviderSettings
@@ -22,6 +22,7 @@ from nearfield.routing.router import STAND_INS, variants
 from nearfield.types import EditForm
 
 if TYPE_CHECKING:
+    from nearfield.catalog.choice import ModelChoice
     from nearfield.providers.base import Provider
 
 INSTALL = (
@@ -32,6 +33,9 @@ INSTALL = (
 """The two ways to a local engine."""
 
 log = logging.getLogger(__name__)
+
+Chosen = Callable[[str], "ModelChoice"]
+"""Returns the model of a role; raises as `catalog.choice.choose`."""
 
 EMBEDDED_CHAT = "embedded_chat"
 """The embedded engine with a model of its own for chat, where the user has one: a base model fills
@@ -100,10 +104,18 @@ def _own(
 ) -> dict[str, Callable[[], Provider]]:
     """This machine's own engine: the embedded one, or llama.cpp's server where that is not
     installed."""
+    from nearfield.catalog.choice import choose
+    from nearfield.catalog.models import Catalog
     from nearfield.engine.client import installed
     from nearfield.providers.managed import programs
 
-    second, third = _second_model(config), _has_edit_model(config, note)
+    # Several roles need the catalogue, and reading it takes about 10 ms. An error is not kept.
+    catalog = cache(Catalog.load)
+
+    def chosen(role: str) -> ModelChoice:
+        return choose(role, config.models, catalog())
+
+    second, third = _second_model(chosen), _has_edit_model(config, chosen, note)
     # Which model each of them serves, and what else it does.
     parts = {EMBEDDED: _Part("complete", chats=not second, edits=not third)}
     if second:
@@ -112,11 +124,11 @@ def _own(
         parts[EMBEDDED_EDIT] = _Part("edit", edits=True)
     if installed() or not programs():
         return {
-            name: partial(_embedded, name, part, config, on_change, note)
+            name: partial(_embedded, name, part, config, chosen, on_change, note)
             for name, part in parts.items()
         }
     return {
-        STAND_INS[name]: partial(_server, STAND_INS[name], part, config, note)
+        STAND_INS[name]: partial(_server, STAND_INS[name], part, config, chosen, note)
         for name, part in parts.items()
     }
 
@@ -130,28 +142,24 @@ class _Part:
     edits: bool = False
 
 
-def _second_model(config: Config) -> bool:
+def _second_model(chosen: Chosen) -> bool:
     """Return whether chat has a model of its own on this machine."""
-    from nearfield.catalog.choice import choose
-
     try:
-        return choose("chat", config.models).path != choose("complete", config.models).path
+        return chosen("chat").path != chosen("complete").path
     except (CatalogError, OSError):
         return False  # said where the first one is built
 
 
-def _has_edit_model(config: Config, note: Callable[[str], None]) -> bool:
+def _has_edit_model(config: Config, chosen: Chosen, note: Callable[[str], None]) -> bool:
     """Return whether next edits have a model of their own on this machine."""
-    from nearfield.catalog.choice import choose
-
     wish = config.models.edit
     try:
-        edits = choose("edit", config.models)
+        edits = chosen("edit")
         if not edits.edit_form:
             if wish:
                 note(f"models.edit = {wish!r} was not trained for next edits, so it is not asked.")
             return False
-        return edits.path != choose("complete", config.models).path
+        return edits.path != chosen("complete").path
     except (CatalogError, OSError) as error:
         if wish:
             note(f"models.edit = {wish!r} cannot be used: {error}")
@@ -162,17 +170,17 @@ def _embedded(
     name: str,
     part: _Part,
     config: Config,
+    chosen: Chosen,
     on_change: Callable[[], None] | None,
     note: Callable[[str], None],
 ) -> Provider:
-    from nearfield.catalog.choice import choose
     from nearfield.catalog.templates import chat_template, fim_template
     from nearfield.engine.client import EngineClient, EngineStatus, installed
     from nearfield.providers.embedded import Embedded
 
     if not installed():
         raise EngineMissing("No local engine is installed.", INSTALL)
-    choice = choose(part.role, config.models)
+    choice = chosen(part.role)
     if choice.problem:
         note(choice.problem)
 
@@ -194,12 +202,13 @@ def _embedded(
     )
 
 
-def _server(name: str, part: _Part, config: Config, note: Callable[[str], None]) -> Provider:
+def _server(
+    name: str, part: _Part, config: Config, chosen: Chosen, note: Callable[[str], None]
+) -> Provider:
     """llama.cpp's server as our child, with the model that the embedded engine would have had."""
-    from nearfield.catalog.choice import choose
     from nearfield.providers.llama_server import AUTO, PLAIN
 
-    choice = choose(part.role, config.models)
+    choice = chosen(part.role)
     if choice.problem:
         note(choice.problem)
     options = {

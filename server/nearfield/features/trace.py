@@ -143,7 +143,8 @@ def _sum(one: Usage, other: Usage) -> Usage:
         values = [v for v in (getattr(one, name), getattr(other, name)) if v is not None]
         return sum(values) if values else None
 
-    counts = {field.name: total(field.name) for field in fields(Usage) if field.name != "model"}
+    names = [field.name for field in fields(Usage) if field.name not in ("model", "variant")]
+    counts = {name: total(name) for name in names}
     return replace(other, **counts)
 
 

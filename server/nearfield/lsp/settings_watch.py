@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from nearfield.config.paths import user_config_file, workspace_config_file
+from nearfield.tasks import describe
 
 LOOK_SECONDS = 1.5
 
@@ -51,8 +52,8 @@ async def watch(
             differs.clear()
             try:
                 await changed()
-            except Exception:
-                log.exception("the changed settings could not be applied")
+            except Exception as error:  # noqa: BLE001 - the next change is to be applied
+                log.error("the changed settings could not be applied: %s", describe(error))  # noqa: TRY400 - the text may quote a file
     finally:
         stop.set()
         active.set()

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from nearfield.config.folders import FolderConfigs
-from nearfield.config.schema import Completion, Config
+from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
 from nearfield.features.completion.acceptance import Acceptance
 from nearfield.features.completion.alternatives import (
@@ -119,7 +119,6 @@ class Completer(Feature):
 
     def configure(self, config: FolderConfigs, router: Router | None) -> None:
         """Apply settings and providers from the next request on; None: no provider is ready."""
-        self._configs = config
         self.questions.configure(config)
         self._filter = DocumentFilter(config)
         self._router = router
@@ -166,7 +165,7 @@ class Completer(Feature):
                     answer = await self._in_turn(request, metrics)
                 metrics.reason = answer.reason
         finally:
-            if metrics.trace is not None and self._settings(snapshot).record:
+            if metrics.trace is not None and self.questions.settings(snapshot).record:
                 record = self._recorded(snapshot.language, metrics.trace)
         if answer.suggestions:
             self._acceptance.offered(snapshot.uri, answer.suggestions, record)
@@ -206,7 +205,7 @@ class Completer(Feature):
         self, request: CompletionRequest, metrics: RequestMetrics
     ) -> CompletionAnswer:
         """Answer from the next edits, else from the cache, else from a model."""
-        snapshot, settings = request.snapshot, self._settings(request.snapshot)
+        snapshot, settings = request.snapshot, self.questions.settings(request.snapshot)
         if refused := self._filter.reason(snapshot):
             return CompletionAnswer(reason=refused)
         if self._alternatives is not None and not self._alternatives.is_for(request):
@@ -313,9 +312,6 @@ class Completer(Feature):
             return CompletionAnswer(reason=Reason.UNSURE)
         return CompletionAnswer((self._suggestion(request, shaped, completion),))
 
-    def _settings(self, snapshot: Snapshot) -> Completion:
-        return self._configs.of(snapshot.root).completion
-
     def _past(self, request: CompletionRequest) -> Reason:
         """Return why an answer comes too late to be shown, `SHOWN` if it does not."""
         if self._documents.is_stale(request.snapshot):
@@ -325,7 +321,7 @@ class Completer(Feature):
 
     def _is_hidden(self, request: CompletionRequest, completion: CachedCompletion) -> bool:
         """Return whether confidence is too low to show it without being asked by a key."""
-        settings = self._settings(request.snapshot)
+        settings = self.questions.settings(request.snapshot)
         return not request.invoked and is_unsure(completion.confidence, settings)
 
     def _suggestion(

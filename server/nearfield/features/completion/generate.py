@@ -135,9 +135,7 @@ class Generated:
 
     def add(self, delta: Delta) -> None:
         """Append a piece of the answer."""
-        width = len(delta.text) / max(1, len(delta.logprobs))
-        for number, value in enumerate(delta.logprobs):
-            self.logprobs.append((len(self.text) + int(number * width), value))
+        self.logprobs += delta.tokens_at(len(self.text))
         self.text += delta.text
         self.reported = delta.usage or self.reported
         if delta.text or delta.logprobs:

@@ -59,14 +59,13 @@ class Prefill(Feature):
         self._documents = documents
         self._completer = completer
         self._scheduler = scheduler
-        self._configs = FolderConfigs(Config())
-        self._permitted = DocumentFilter(self._configs)
+        self._permitted = DocumentFilter(Config())
         self._router: Router | None = None
 
     def configure(self, config: FolderConfigs, router: Router | None) -> None:
         """Stop, and apply these settings and providers."""
         self._scheduler.cancel(PREFILL)
-        self._configs, self._permitted, self._router = config, DocumentFilter(config), router
+        self._permitted, self._router = DocumentFilter(config), router
 
     def idle(self, document: Document) -> None:
         """Prefill the document's prompt soon."""
@@ -85,7 +84,7 @@ class Prefill(Feature):
 
     async def _evaluate(self, document: Document, router: Router) -> None:
         snapshot, questions = document.snapshot, self._completer.questions
-        settings = self._configs.of(snapshot.root).completion
+        settings = questions.settings(snapshot)
         offset = len(snapshot.text) if document.cursor is None else document.cursor
         cursor = await questions.cursor(snapshot, min(offset, len(snapshot.text)))
         allowance = questions.allowance(router, snapshot, settings.deadline_ms / 1000)

@@ -175,11 +175,7 @@ class EditModel:
                     if isinstance(item, Restart):
                         text, logprobs = prompt.prefill, []
                         continue
-                    each = len(item.text) / max(1, len(item.logprobs))
-                    logprobs += [
-                        (len(text) + int(number * each), value)
-                        for number, value in enumerate(item.logprobs)
-                    ]
+                    logprobs += item.tokens_at(len(text))
                     text += item.text
                     finish = item.finish or finish
                     if item.finish is not None and item.usage is not None:

@@ -171,11 +171,14 @@ class NextEdits(Feature):
     def idle(self, document: Document) -> None:
         """Ask a model of this machine soon, where no rule has an offer."""
         snapshot = document.snapshot
-        if self._is_enabled(snapshot) and self._offers.can_rest(snapshot):
+        if self._is_enabled(snapshot) and self._recent.has(snapshot):
             work = partial(self._when_idle, snapshot)
             self._scheduler.at(ASK_AFTER_SECONDS, ASK, work)
 
     async def _when_idle(self, snapshot: Snapshot) -> None:
+        # Not asked in `idle`, at each keystroke: the router takes a while to say.
+        if not self._offers.can_rest(snapshot):
+            return
         offset = self._recent.cursor(snapshot.uri)
         if await self.offered(snapshot, offset) or self._permitted.reason(snapshot):
             return

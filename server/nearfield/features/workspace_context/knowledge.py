@@ -81,8 +81,8 @@ class Knowledge(Feature):
         on_prepared: Callable[[str], None] = lambda uri: None,
         wait_seconds: float = START_SECONDS,
     ) -> None:
-        """Cheap, no I/O. `embed` makes vectors where the settings name a provider for that;
-        `on_prepared` gets the URI of a document for which other snippets are ready."""
+        """Cheap, no I/O. `on_prepared` gets the URI of a document for which other snippets are
+        ready."""
         self._on_prepared = on_prepared
         self._scheduler = scheduler
         self._activity = activity
