@@ -6,7 +6,8 @@ The real server in this process, over a scripted provider, without an index: a d
 a line is typed and completed once, then one `didChange` is counted up to its return, and one
 `inlineCompletion` from the request to its answer. `sys.setprofile` reports each call (and each
 resumption of a coroutine or generator) on the event loop's thread; only code of the package counts.
-A move is a call into another file than the call before it. The counts are the same in every run.
+A move is a call into another file than the call before it. The counts are the same
+in every run on a quiet machine.
 """
 
 from __future__ import annotations
