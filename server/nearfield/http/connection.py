@@ -27,7 +27,7 @@ MOST_AT_ONCE = 8 * 1024
 asyncio's 256 KiB in such chunks would hold everybody else up for half a second."""
 
 
-class Connection(H11Protocol):
+class HttpConnection(H11Protocol):
     """See the module. It reads what uvicorn's own protocol keeps: the state of h11, the cycle of
     the request under way, and the connections of the server."""
 
@@ -45,7 +45,7 @@ class Connection(H11Protocol):
         transport.max_size = MOST_AT_ONCE
         self._look()
         if len(self.connections) > MOST_CONNECTIONS:
-            others = [one for one in self.connections if isinstance(one, Connection)]
+            others = [one for one in self.connections if isinstance(one, HttpConnection)]
             waiting = [
                 (one.known, one.waits_since, id(one), one)
                 for one in others

@@ -14,7 +14,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
 from nearfield.lsp import commands, wire
-from nearfield.lsp.documents import Document
+from nearfield.lsp.documents import TextDocument
 from nearfield.lsp.events import ItemParams
 from nearfield.lsp.explain import WirePosition, document_of, wire_range
 from nearfield.lsp.session import Session
@@ -35,7 +35,7 @@ MODEL_SECONDS = 5.0
 its answer, unless the user types."""
 
 
-class WireDocument(msgspec.Struct, frozen=True):
+class WireVersionedDocument(msgspec.Struct, frozen=True):
     """A document as it was when the client asked."""
 
     uri: str
@@ -45,7 +45,7 @@ class WireDocument(msgspec.Struct, frozen=True):
 class InlineEditParams(msgspec.Struct, frozen=True):
     """A document and a cursor in it."""
 
-    document: WireDocument = msgspec.field(name="textDocument")
+    document: WireVersionedDocument = msgspec.field(name="textDocument")
     position: WirePosition
 
 
@@ -67,7 +67,9 @@ def register(server: LanguageServer, session: Session) -> None:
 
     async def next_edit(what: Any) -> dict[str, Any]:
         asked = wire.read(NextEditParams, what)
-        edits = await _edits(session, WireDocument(asked.uri, asked.version), asked.position)
+        edits = await _edits(
+            session, WireVersionedDocument(asked.uri, asked.version), asked.position
+        )
         return {"edit": edits[0] if edits else None, "others": len(edits[1:])}
 
     async def dismiss(edit: Any) -> dict[str, Any]:
@@ -86,7 +88,7 @@ def register(server: LanguageServer, session: Session) -> None:
 
 
 async def _edits(
-    session: Session, asked: WireDocument, position: WirePosition
+    session: Session, asked: WireVersionedDocument, position: WirePosition
 ) -> list[dict[str, Any]]:
     """The next edits of a document, the nearest first; none for a version that is gone."""
     document = document_of(session, asked.uri)
@@ -110,7 +112,7 @@ async def _edits(
     return [_on_the_wire(edit, document, encoding) for edit in found]
 
 
-def _on_the_wire(edit: NextEdit, document: Document, encoding: str) -> dict[str, Any]:
+def _on_the_wire(edit: NextEdit, document: TextDocument, encoding: str) -> dict[str, Any]:
     return {
         "text": edit.new,
         "range": wire_range(document.range_of(edit.span, encoding)),

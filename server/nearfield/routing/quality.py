@@ -38,7 +38,7 @@ FEWEST_TOKENS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class JudgedAnswer:
     """What a provider said in full. `schema` is what it was asked to meet, if anything."""
 
     text: str
@@ -48,7 +48,7 @@ class Answer:
     schema: Mapping[str, Any] | None = None
 
 
-def judge(answer: Answer, min_logprob: float, checks: Sequence[Check] = ()) -> str:
+def judge(answer: JudgedAnswer, min_logprob: float, checks: Sequence[Check] = ()) -> str:
     """What is wrong with `answer`, in a few words; "" when it is good enough."""
     text = answer.text.strip()
     if answer.tool_calls:

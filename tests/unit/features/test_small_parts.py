@@ -13,7 +13,7 @@ import pytest
 from nearfield.config.schema import Completion, Config, Files
 from nearfield.errors import Unreachable
 from nearfield.features.document_filter import DocumentFilter
-from nearfield.features.status import State, Status, StatusBoard
+from nearfield.features.status import ServiceState, ServiceStatus, StatusBoard
 from nearfield.features.trace import TraceLog, flat
 from nearfield.tasks import run_task, stop_task
 from nearfield.types import Included, Situation, Snapshot, SnippetKind, Trace, Usage
@@ -144,12 +144,17 @@ def test_permitted(
 
 
 def test_the_board_says_a_thing_once() -> None:
-    board, heard = StatusBoard(), list[Status]()
+    board, heard = StatusBoard(), list[ServiceStatus]()
     stop = board.subscribe(heard.append)
-    loading = Status(State.LOADING, progress=0.5)
-    for status in (loading, loading, Status(State.READY), Status(State.READY)):
+    loading = ServiceStatus(ServiceState.LOADING, progress=0.5)
+    for status in (
+        loading,
+        loading,
+        ServiceStatus(ServiceState.READY),
+        ServiceStatus(ServiceState.READY),
+    ):
         board.set(status)
-    assert heard == [loading, Status(State.READY)]
+    assert heard == [loading, ServiceStatus(ServiceState.READY)]
     stop()
     board.set(loading)
     assert len(heard) == 2

@@ -1,6 +1,6 @@
 """The conversations of one session of an editor, or of the command line.
 
-A face gives messages and a `Host` to ask; everything else is decided here: which functions there
+A frontend gives messages and a `ChatHost` to ask; all else is decided here: which functions there
 are, what the model is told, who may answer, and that each session answers one message at a time.
 """
 
@@ -19,10 +19,18 @@ from nearfield.features.chat import tool_registry as registry
 from nearfield.features.chat.answer import Answering
 from nearfield.features.chat.audit_store import CallStore
 from nearfield.features.chat.folder import Folder
-from nearfield.features.chat.protocol import Ask, Function, Host, Listener, Part, Refused, Reply
+from nearfield.features.chat.protocol import (
+    Ask,
+    ChatFunction,
+    ChatHost,
+    Listener,
+    Reply,
+    ToolRefused,
+    TurnPart,
+)
 from nearfield.features.chat.references import expanded
-from nearfield.features.chat.session import Session, Turn
-from nearfield.features.chat.tool_calls import Caller
+from nearfield.features.chat.session import ChatSession, ChatTurn
+from nearfield.features.chat.tool_calls import ToolCaller
 from nearfield.features.chat.tool_context import Knows, ToolContext
 from nearfield.features.offers import Offers
 from nearfield.features.trace import RequestMetrics, TraceLog
@@ -51,14 +59,14 @@ class Brains(Protocol):
     traces: TraceLog
 
 
-class Chat:
+class ChatService:
     """See the module. One event loop. `ask_user` puts an offer of a provider to the user, in the
     mode "ask"."""
 
     def __init__(
         self,
         brains: Brains,
-        host: Host,
+        host: ChatHost,
         *,
         knowledge: Callable[[], Knows | None] = lambda: None,
         ask_user: AskUser | None = None,
@@ -69,14 +77,14 @@ class Chat:
         self._knowledge = knowledge
         self._ask_user = ask_user
         self._store = store or CallStore()
-        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._sessions: OrderedDict[str, ChatSession] = OrderedDict()
 
     async def say(self, ask: Ask, listener: Listener) -> Reply:
         """Answer one message. Raises `NotReady`, `NoProvider` and `LedgerError`; cancelling it ends
         the model, the running function and the question to the user, and what was said stays."""
         router = built(self._brains.router)
         if not ask.message.strip():
-            raise Refused("The message is empty.")
+            raise ToolRefused("The message is empty.")
         session = self._session(ask.session)
         async with session.lock:
             try:
@@ -89,19 +97,19 @@ class Chat:
         return self._sessions.pop(session, None) is not None
 
     async def _answered(
-        self, router: Router, session: Session, ask: Ask, listener: Listener
+        self, router: Router, session: ChatSession, ask: Ask, listener: Listener
     ) -> Reply:
         config = self._brains.configs.of(ask.workspace)
         functions = registry.chosen(config.chat.functions, ask.functions)
         tools = tuple(map(_tool, functions.values()))
-        reach = await asyncio.to_thread(self._reach, ask, config)
+        tool_context = await asyncio.to_thread(self._tool_context, ask, config)
         reply = Reply(session.id)
-        parts, reply.notes = await expanded(ask, reach, reads="readFile" in functions)
-        session.turns.append(Turn(Role.USER, parts))
-        caller = Caller(
+        parts, reply.notes = await expanded(ask, tool_context, reads="readFile" in functions)
+        session.turns.append(ChatTurn(Role.USER, parts))
+        caller = ToolCaller(
             functions=functions,
             all_names=frozenset(registry.known()),
-            reach=reach,
+            context=tool_context,
             store=self._store,
             session=session.id,
             workspace=ask.workspace,
@@ -110,7 +118,7 @@ class Chat:
         )
         accepted = ask.accepted or self._brains.offers.take(ask.workspace, Task.CHAT)
 
-        def context(now: Session) -> RequestContext:
+        def context(now: ChatSession) -> RequestContext:
             return RequestContext(
                 Task.CHAT, ask.workspace, now.sources, (), accepted, self._ask_user
             )
@@ -139,12 +147,12 @@ class Chat:
             account.reason = Reason.SHOWN if reply.text.strip() else Reason.EMPTY
         return reply
 
-    def _session(self, name: str) -> Session:
+    def _session(self, name: str) -> ChatSession:
         if name and name in self._sessions:
             self._sessions.move_to_end(name)
         else:
             name = name or uuid.uuid4().hex
-            self._sessions[name] = Session(name)
+            self._sessions[name] = ChatSession(name)
         found = self._sessions[name]
         found.used = time.monotonic()
         for other in list(self._sessions):
@@ -154,7 +162,7 @@ class Chat:
                 del self._sessions[other]
         return found
 
-    def _reach(self, ask: Ask, config: Config) -> ToolContext:
+    def _tool_context(self, ask: Ask, config: Config) -> ToolContext:
         return ToolContext(
             limits=config.chat,
             host=self._host,
@@ -179,15 +187,15 @@ class Chat:
         return provider.capabilities.context_tokens or USUAL_WINDOW
 
 
-def _settle(session: Session) -> None:
+def _settle(session: ChatSession) -> None:
     """Leave whole exchanges: a message that nobody has answered goes, so that it can be said again,
     and results that nobody has used are followed by words."""
     last = session.turns[-1].role if session.turns else None
     if last is Role.USER:
         session.turns.pop()
     elif last is Role.TOOL:
-        session.turns.append(Turn(Role.ASSISTANT, [Part("(I was stopped here.)")]))
+        session.turns.append(ChatTurn(Role.ASSISTANT, [TurnPart("(I was stopped here.)")]))
 
 
-def _tool(function: Function) -> Tool:
+def _tool(function: ChatFunction) -> Tool:
     return Tool(function.name, function.description, function.parameters)

@@ -11,7 +11,7 @@ from tests.unit.features.chat.conftest import StartTalk, Talk, call
 
 from nearfield.errors import NoProvider
 from nearfield.features.chat.folder import Folder
-from nearfield.features.chat.protocol import Allow, Finish, Part, Refused
+from nearfield.features.chat.protocol import Allow, ChatFinish, ToolRefused, TurnPart
 from nearfield.features.chat.session import MESSAGE_TOKENS, SYSTEM
 from nearfield.features.trace import flat
 from nearfield.providers.estimate import tokens
@@ -30,7 +30,7 @@ async def one_call(talk: Talk, said: str = "go") -> tuple[str, str]:
 async def test_an_answer_in_words(talk: StartTalk) -> None:
     t = talk({"text": "Hello there."})
     reply = await t.say("hi")
-    assert (reply.text, reply.finish, reply.provider) == ("Hello there.", Finish.STOP, "fake")
+    assert (reply.text, reply.finish, reply.provider) == ("Hello there.", ChatFinish.STOP, "fake")
     assert t.screen.shown == "Hello there."
 
 
@@ -218,7 +218,7 @@ async def test_an_answer_from_here_may_tell_what_it_has_read(talk: StartTalk) ->
     t = talk({"result": ".", "text": "ok"}, {"tool_calls": [call("readFile", path="src/shop.py")]})
     await t.say("what is in it?")
     # Without text: none of it can be cut out, so the whole stays here where the file may not leave.
-    assert Part("", "src/shop.py") in t.session_turns()[-1].parts
+    assert TurnPart("", "src/shop.py") in t.session_turns()[-1].parts
 
 
 async def test_the_editors_text_counts(talk: StartTalk) -> None:
@@ -269,7 +269,7 @@ IN_WORDS = "Answer in words"
 async def test_the_same_call_again_and_again_is_ended(talk: StartTalk) -> None:
     t = talk({"match": IN_WORDS, "error": "Unreachable"}, READS_IT)
     reply = await t.say("go")
-    assert reply.finish is Finish.LOOP
+    assert reply.finish is ChatFinish.LOOP
     assert "same call of readFile" in reply.text
     assert [c.state.value for c in reply.calls] == ["done", "denied", "denied"]
     assert len(t.store.calls()) == 1
@@ -295,7 +295,7 @@ async def test_who_is_lost_in_calls_answers_from_their_results(case: str, talk: 
     t = talk({"match": IN_WORDS, "text": "It is a shop."}, MUDDLED[case], READS_IT)
     reply = await t.say("what is it?")
     assert (reply.text, t.screen.shown, reply.finish) == (
-        "It is a shop.", "It is a shop.", Finish.STOP,
+        "It is a shop.", "It is a shop.", ChatFinish.STOP,
     )  # fmt: skip
     assert "from what they had brought" in reply.notes[0]
     last: Any = t.model.calls[-1].request
@@ -327,7 +327,7 @@ async def test_rounds_are_bounded(talk: StartTalk) -> None:
         max_rounds=2,
     )
     reply = await t.say("go")
-    assert (reply.finish, len(reply.calls)) == (Finish.ROUNDS, 2)
+    assert (reply.finish, len(reply.calls)) == (ChatFinish.ROUNDS, 2)
     assert "2 times" in reply.text
 
 
@@ -345,7 +345,7 @@ async def test_time_is_bounded(talk: StartTalk) -> None:
     t = talk({"tool_calls": [call("createDirectory", path="x")]}, timeout_s=1)
     t.person.waits.clear()
     reply = await t.say("go")
-    assert reply.finish is Finish.DEADLINE
+    assert reply.finish is ChatFinish.DEADLINE
     assert t.store.calls()[0].outcome == "cancelled"
 
 
@@ -414,7 +414,7 @@ async def test_nobody_answers(talk: StartTalk) -> None:
         await t.say("go")
     await t.say("again")
     assert "user: go" not in t.told()
-    with pytest.raises(Refused):
+    with pytest.raises(ToolRefused):
         await t.say("  ")
 
 
