@@ -102,7 +102,9 @@ def shown(key: tuple[str, ...], value: Any) -> Any:
 
 
 def _is_hidden(name: str) -> bool:
-    """Whether a provider's value under `name` may be a key. The name of a variable is none."""
+    """Return whether a provider's value under `name` may be a key. The name of a
+    variable is none.
+    """
     from nearfield.config.secret_words import says_secret
 
     name = name.lower()
