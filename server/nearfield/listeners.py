@@ -14,23 +14,23 @@ class Listeners(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._callbacks: list[Callable[[T], object]] = []
+        self.callbacks: list[Callable[[T], object]] = []
 
     def __bool__(self) -> bool:
-        return bool(self._callbacks)
+        return bool(self.callbacks)
 
     def add(self, callback: Callable[[T], object]) -> Callable[[], None]:
         """Call `callback` with every value from now on; returns the function that ends it, which
         may be called twice."""
-        self._callbacks.append(callback)
+        self.callbacks.append(callback)
 
         def end() -> None:
-            if callback in self._callbacks:
-                self._callbacks.remove(callback)
+            if callback in self.callbacks:
+                self.callbacks.remove(callback)
 
         return end
 
     def tell(self, value: T) -> None:
         """Call all of them, the oldest first."""
-        for callback in tuple(self._callbacks):
+        for callback in tuple(self.callbacks):
             callback(value)

@@ -64,7 +64,7 @@ def installed() -> list[Path]:
 async def found(todo: Sequence[Case], verbose: bool) -> dict[str, Any]:
     """For each tree: cases, and in how many the defining file is among the snippets."""
     from nearfield.config.schema import Config, Index
-    from nearfield.features.completion.budget import CHARS_PER_TOKEN, SNIPPET_TOKENS
+    from nearfield.features.completion.prompting import CHARS_PER_TOKEN, SNIPPET_TOKENS
     from nearfield.features.service import Service
     from nearfield.types import Snapshot
 

@@ -7,6 +7,7 @@ loads the engine's client, and none of it is loaded before `initialize` is answe
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -19,7 +20,7 @@ from nearfield.errors import CatalogError, ConfigError, EngineMissing, Nearfield
 from nearfield.network.setting import environ_of
 from nearfield.providers.absent import Absent
 from nearfield.routing.router import STAND_INS, variants
-from nearfield.types import EditForm
+from nearfield.types import EditForm, Priority, TokenTotals
 
 if TYPE_CHECKING:
     from nearfield.catalog.choice import ModelChoice
@@ -61,6 +62,101 @@ def providers(
     for name, settings in variants(config).items():
         builders[name] = partial(_registered, name, settings, environ_of(config))
     return {name: _or_absent(name, build, note) for name, build in builders.items()}
+
+
+class BuiltProviders:
+    """The providers of one session, which loads, unloads and closes them. One event loop.
+
+    `given` ones are used as they are, and stay the caller's to close; without them those of the
+    settings are built. `on_change` hears when the engine's state changes.
+    """
+
+    def __init__(self, given: Mapping[str, Provider] | None, on_change: Callable[[], None]) -> None:
+        self._given = given
+        self._on_change = on_change
+        self._built: Mapping[str, Provider] = {}
+        self._replaced: Mapping[str, Provider] = {}
+
+    @property
+    def named(self) -> Mapping[str, Provider]:
+        """The providers by name; empty until they are built."""
+        return self._built
+
+    def are_outdated(self, before: Config, now: Config) -> bool:
+        """Return whether those of the settings `before` do not serve for `now`."""
+        return self._given is None and _built_from(before) != _built_from(now)
+
+    async def build(self, config: Config) -> list[str]:
+        """Build those of `config`; the ones before are kept until `load`. Return sentences for the
+        user about settings that could not be followed."""
+        notes: list[str] = []
+        self._replaced = self._built
+        if self._given is not None:
+            self._built = dict(self._given)
+        else:
+            build = partial(providers, config, self._on_change, notes.append)
+            self._built = await asyncio.to_thread(build)
+        return notes
+
+    async def load(self) -> None:
+        """Close the replaced ones, then let those that load a model begin with it: the old model
+        leaves the memory before the new one comes."""
+        replaced, self._replaced = self._replaced, {}
+        await self._close(replaced)
+        begin(self._built)
+
+    async def aclose(self) -> None:
+        """Close all that were built; safe to call twice."""
+        for some in (self._replaced, self._built):
+            await self._close(some)
+        self._built = self._replaced = {}
+
+    async def unload_idle(self, minutes: float) -> None:
+        """Give back the memory of models that nobody has asked for so many minutes."""
+        for provider in self._built.values():
+            if isinstance(provider, Resting) and await provider.rest(minutes * 60):
+                log.info("%s rests: its model was unloaded", provider.name)
+
+    def spent(self) -> dict[Priority, TokenTotals]:
+        """Return what the engines of this process have evaluated and generated since the start, by
+        priority; nothing cut short is missing from it."""
+        total = {kind: TokenTotals() for kind in Priority}
+        for provider in self._built.values():
+            if isinstance(provider, Accounted):
+                for kind, spent in provider.spent.items():
+                    total[kind].add(spent)
+        return total
+
+    async def _close(self, some: Mapping[str, Provider]) -> None:
+        if self._given is None:
+            for provider in some.values():
+                await provider.aclose()
+
+
+@runtime_checkable
+class Accounted(Protocol):
+    """A provider that counts its tokens, also of requests that were cut short."""
+
+    @property
+    def spent(self) -> Mapping[Priority, TokenTotals]:
+        """The tokens by priority."""
+        ...
+
+
+@runtime_checkable
+class Resting(Protocol):
+    """A provider that can give its memory back."""
+
+    name: str
+
+    async def rest(self, after_seconds: float) -> bool:
+        """Unload if nothing was asked for that long; return whether it did."""
+        ...
+
+
+def _built_from(config: Config) -> tuple[object, ...]:
+    """Return the settings that providers are built from."""
+    return config.engine, config.models, config.providers, config.network
 
 
 def begin(found: Mapping[str, Provider]) -> None:

@@ -1,7 +1,17 @@
-"""The state of each open document between two requests, and the situation that it implies.
+"""The open documents: their texts, their changes, and what is known of each between two requests.
 
 An editor sends the cursor with a request only. Until the next one it moves along with the edits
 that touch it, which is enough to tell typing from jumping.
+
+A change costs one entry in a log. Features read it when the user rests, or before they are asked
+anything (`take_log`). What a keystroke makes useless is recognised by its snapshot.
+
+A prompt that was sent for a document can be continued at another cursor, because the order within
+it puts what changes least first: snippets of other files, the lines above, the suffix, and then,
+after the middle token, what was written last. As long as only that grows, nothing else has to be
+evaluated: not at a keystroke, not at a new line, not after a suggestion was accepted. It also helps
+the model, which continues lines better than it begins them. Which prompts the KV cache still holds
+is known to the engine alone; it chooses among those that are offered to it.
 """
 
 from __future__ import annotations
@@ -13,9 +23,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from nearfield.features.sent_prompt import SentPrompt
+from nearfield.files.lines import plain_breaks
+from nearfield.syntax.brackets import continues_with
 from nearfield.syntax.differences import changed_span
-from nearfield.types import Edit, Situation, Snapshot, Span, Window
+from nearfield.types import (
+    Cell,
+    Edit,
+    Situation,
+    Snapshot,
+    Snippet,
+    Span,
+    Suggestion,
+    Trace,
+    Window,
+)
 
 T = TypeVar("T")
 
@@ -25,6 +46,120 @@ MAX_DOCUMENTS = 256
 MAX_PROMPTS = 4
 """Of one document. The engine holds two at most; others are of interrupted requests or older."""
 
+MAX_UNREAD_CHARS = 4_000_000
+"""Texts that the log of changes holds at most, before features have to read it: some hundred
+keystrokes in a usual file."""
+
+MAX_WRITTEN_LINES = 12
+"""Lines after the middle token before a new prompt is made."""
+
+MAX_WRITTEN_CHARS = 800
+
+
+@dataclass(frozen=True, slots=True)
+class PromptText:
+    """The parts of a prompt: snippets, the prefix up to `written`, the suffix, and what was written
+    last, which ends at the cursor."""
+
+    head: str
+    written: str
+    suffix: str
+    snippets: tuple[Snippet, ...] = ()
+
+    @property
+    def chars(self) -> int:
+        """Its length in characters."""
+        return snippet_chars(self.snippets) + len(self.head) + len(self.written) + len(self.suffix)
+
+    def begins_as(self, other: PromptText) -> bool:
+        """Return whether they differ at most in what was written last."""
+        same = self.head == other.head and self.suffix == other.suffix
+        return same and self.snippets == other.snippets
+
+
+@dataclass(slots=True)
+class SentPrompt:
+    """A prompt, and the place in the document that it was taken from.
+
+    `anchor` is the offset where `text.written` began, `top` that where `above` began; both move
+    with edits before them. `above` and `below` are the document's text before and after the anchor
+    as they were (`text` has other line breaks where these are "\\r\\n", and imports and signatures
+    before `above`); `to_end` says that `below` reached to the end. `window` is passed to the next
+    slice. `full` says that idle prefill would show no more, `is_evaluated` that a provider has once
+    evaluated all of it, `stale` that something above `above` has changed. `cells` are the notebook
+    cells above as they were, of which `head` has `cell_chars` characters; with other cells it
+    cannot be continued.
+    """
+
+    text: PromptText
+    top: int
+    anchor: int
+    above: str
+    below: str
+    to_end: bool
+    full: bool = False
+    is_evaluated: bool = False
+    stale: bool = False
+    window: Window = field(default_factory=lambda: Window(0))
+    cells: tuple[Cell, ...] | None = None
+    cell_chars: int = 0
+
+    def follow(self, edit: Edit) -> None:
+        """Move with an edit of the document."""
+        if edit.span.start <= self.top:
+            self.stale = True
+        if edit.span.start >= self.anchor:
+            return
+        grown = len(edit.text) - (edit.span.end - edit.span.start)
+        if edit.span.end <= self.top:
+            self.top += grown
+        if edit.span.end <= self.anchor:
+            self.anchor += grown
+
+    def written(self, before: str, after: str) -> str | None:
+        """Return what was written since, if a cursor between `before` and `after` can continue this
+        prompt, else None. What is above `above` may have changed (`stale`): a missing import lasts
+        until the next idle prefill."""
+        if self.anchor > len(before):
+            return None
+        new = before[self.anchor :]
+        if len(new) > MAX_WRITTEN_CHARS or new.count("\n") > MAX_WRITTEN_LINES:
+            return None
+        if before[self.top : self.anchor] != self.above or not continues_with(
+            after, 0, self.below, to_end=self.to_end
+        ):
+            return None
+        if new.startswith("\n") and self.above.endswith("\r"):
+            return None  # they are one line break now
+        return plain_breaks(new)
+
+
+def snippet_chars(snippets: Sequence[Snippet]) -> int:
+    """Return how many characters snippets take in a prompt, with their paths."""
+    return sum(len(snippet.path) + len(snippet.text) for snippet in snippets)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentChange:
+    """One notification of the editor. `before` is None if the document was not known; each of
+    `edits` counts offsets in the text that the one before it left. `at` is when it came, in seconds
+    of the monotonic clock."""
+
+    before: Snapshot | None
+    after: Snapshot
+    edits: Sequence[Edit]
+    at: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A completion request that was answered with `suggestions`. `trace` is None if no record of it
+    is to be kept."""
+
+    snapshot: Snapshot
+    suggestions: tuple[Suggestion, ...]
+    trace: Trace | None = None
+
 
 @dataclass(slots=True)
 class Document:
@@ -32,7 +167,8 @@ class Document:
 
     `cursor` is where the last request was, moved along with the edits since (None before the
     first). `touched` spans what those edits wrote around the cursor; `elsewhere` says that one was
-    not at the cursor. `accepted` says that the last edit inserted a suggestion. `prompts` are those
+    not at the cursor. `edited` is where the last edit ended (None before the first); `accepted`
+    says that it inserted a suggestion. `prompts` are those
     that providers were sent, the last one last. `window` is what the last slice showed (see
     context/slice.py). `asked_at` is when the last request came, on the monotonic clock, `gap` the
     seconds between it and the one before. `focus` is where the last edit ended or the last request
@@ -42,6 +178,7 @@ class Document:
     snapshot: Snapshot
     cursor: int | None = None
     focus: int | None = None
+    edited: int | None = None
     states: dict[Any, Any] = field(default_factory=dict[Any, Any])
     touched: Span | None = None
     new_line: bool = False
@@ -52,16 +189,16 @@ class Document:
     asked_at: float = -math.inf
     gap: float = math.inf
 
-    def apply(self, snapshot: Snapshot, edits: Sequence[Edit], accepted: bool = False) -> None:
+    def apply(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
         """Replace the text by that of `snapshot`. `edits` lead to it, each counted in the text
         after the one before."""
         self.snapshot = snapshot
         for edit in edits:
-            self.focus = edit.span.start + len(edit.text)
+            self.focus = self.edited = edit.span.start + len(edit.text)
             self._follow(edit)
             for sent in self.prompts:
                 sent.follow(edit)
-        self.accepted = accepted
+        self.accepted = False
 
     def asked(self, offset: int) -> Situation:
         """Note a request at `offset`; return what the user has done since the last one."""
@@ -130,11 +267,19 @@ def _moved(span: Span, by: int) -> Span:
 
 class Documents:
     """The store of open documents: those that the client has opened, and those that only a request
-    has shown. Features follow it by their hooks and keep their own state in `PerDocument`."""
+    has shown. Features follow it by their hooks and keep their own state in `PerDocument`.
+
+    `revision` counts the changes of all documents. `has_insertion` says that a change nobody has
+    read yet put in more than a key does, as accepting a suggestion would.
+    """
 
     def __init__(self, kept: int = MAX_DOCUMENTS) -> None:
         self._kept = kept
         self._documents: OrderedDict[str, Document] = OrderedDict()
+        self._unread: list[DocumentChange | Answered] = []
+        self._unread_chars = 0
+        self.revision = 0
+        self.has_insertion = False
 
     def __iter__(self) -> Iterator[Document]:
         return iter(tuple(self._documents.values()))
@@ -151,13 +296,36 @@ class Documents:
             self._documents.popitem(last=False)
         return document
 
-    def changed(self, snapshot: Snapshot, edits: Sequence[Edit], accepted: bool) -> None:
-        """See `Document.apply`."""
+    def changed(self, snapshot: Snapshot, edits: Sequence[Edit]) -> bool:
+        """Apply a change (see `Document.apply`) and add it to the log; return whether the log has
+        to be read now, because it is full."""
         document = self._documents.get(snapshot.uri)
+        before = document.snapshot if document is not None else None
+        self._unread.append(DocumentChange(before, snapshot, edits))
+        self._unread_chars += len(snapshot.text)
+        self.revision += 1
+        for edit in edits:
+            self.has_insertion |= len(edit.text) > 1
         if document is None:
             self.opened(snapshot)
         else:
-            document.apply(snapshot, edits, accepted)
+            document.apply(snapshot, edits)
+        return self._unread_chars > MAX_UNREAD_CHARS
+
+    @property
+    def has_unread(self) -> bool:
+        """Return whether the log has changes or answers that nobody has read."""
+        return bool(self._unread)
+
+    def answered(self, answer: Answered) -> None:
+        """Add the answer to a request to the log."""
+        self._unread.append(answer)
+
+    def take_log(self) -> list[DocumentChange | Answered]:
+        """Return what the log has got since the last call, the oldest first."""
+        entries, self._unread = self._unread, []
+        self._unread_chars, self.has_insertion = 0, False
+        return entries
 
     def closed(self, uri: str) -> None:
         """Forget the document."""

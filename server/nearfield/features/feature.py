@@ -1,36 +1,22 @@
 """The lifecycle that all features share, and the loop that keeps them apart.
 
 A feature follows the open documents and the settings through the hooks of `Feature`. `Features`
-calls each hook of each feature; one that raises is logged by name, and the others are still called.
+calls each hook of the features that have it; one that raises is logged by name, and the others are
+still called.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import TypeVar
+from collections.abc import Iterable, Iterator
 
 from nearfield.config.folders import FolderConfigs
-from nearfield.features.documents import Document
+from nearfield.features.documents import Answered, Document, DocumentChange
 from nearfield.routing.router import Router
 from nearfield.tasks import describe
-from nearfield.types import Edit, Snapshot
+from nearfield.types import Snapshot
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentChange:
-    """One notification of the editor. `before` is None if the document was not known; each of
-    `edits` counts offsets in the text that the one before it left."""
-
-    before: Snapshot | None
-    after: Snapshot
-    edits: Sequence[Edit]
 
 
 class Feature:
@@ -41,7 +27,11 @@ class Feature:
         """Handle a document that was opened, or replaced as a whole."""
 
     def changed(self, change: DocumentChange) -> None:
-        """Handle an edit of an open document."""
+        """Handle an edit of an open document. Called when the user rests, or before the feature is
+        asked anything: a later edit may have been made."""
+
+    def answered(self, answer: Answered) -> None:
+        """Handle an answer to a completion request, when and in the order that changes are."""
 
     def closed(self, uri: str) -> None:
         """Drop what is held for a document."""
@@ -71,27 +61,28 @@ class Features:
 
     def opened(self, snapshot: Snapshot) -> None:
         """Call `Feature.opened` of each."""
-        self._each("opened", lambda feature: feature.opened(snapshot))
+        self._call("opened", snapshot)
 
-    def changed(self, change: DocumentChange) -> None:
-        """Call `Feature.changed` of each."""
-        self._each("changed", lambda feature: feature.changed(change))
+    def read(self, entries: Iterable[DocumentChange | Answered]) -> None:
+        """Call `Feature.changed` and `Feature.answered` of each for entries of the log."""
+        for entry in entries:
+            self._call("changed" if isinstance(entry, DocumentChange) else "answered", entry)
 
     def closed(self, uri: str) -> None:
         """Call `Feature.closed` of each."""
-        self._each("closed", lambda feature: feature.closed(uri))
+        self._call("closed", uri)
 
     def idle(self, document: Document) -> None:
         """Call `Feature.idle` of each."""
-        self._each("idle", lambda feature: feature.idle(document))
+        self._call("idle", document)
 
     def activity_changed(self) -> None:
         """Call `Feature.activity_changed` of each."""
-        self._each("activity_changed", lambda feature: feature.activity_changed())
+        self._call("activity_changed")
 
     def configure(self, config: FolderConfigs, router: Router | None) -> None:
         """Call `Feature.configure` of each."""
-        self._each("configure", lambda feature: feature.configure(config, router))
+        self._call("configure", config, router)
 
     async def aclose(self) -> None:
         """Await `Feature.aclose` of each, one after the other."""
@@ -101,19 +92,16 @@ class Features:
             except Exception as error:  # noqa: BLE001 - the others have to be closed as well
                 _log_failure(feature, "aclose", error)
 
-    def _each(self, hook: str, call: Callable[[Feature], None]) -> None:
+    def _call(self, hook: str, *arguments: object) -> None:
+        inherited = getattr(Feature, hook)
         for feature in self._features:
-            isolated(feature, hook, partial(call, feature), None)
-
-
-def isolated(feature: Feature, hook: str, call: Callable[[], T], default: T) -> T:
-    """Return what `call` returns; if it raises, log it as a failure of `feature` and return
-    `default`."""
-    try:
-        return call()
-    except Exception as error:  # noqa: BLE001 - a failing feature must not stop the others
-        _log_failure(feature, hook, error)
-        return default
+            method = getattr(feature, hook)
+            if getattr(method, "__func__", None) is inherited:
+                continue
+            try:
+                method(*arguments)
+            except Exception as error:  # noqa: BLE001 - a failing feature must not stop the others
+                _log_failure(feature, hook, error)
 
 
 def _log_failure(feature: Feature, hook: str, error: Exception) -> None:

@@ -15,6 +15,7 @@ from nearfield.errors import NearfieldError
 from nearfield.features.idle import Activity
 from nearfield.features.status import ServiceState, ServiceStatus, StatusBoard
 from nearfield.providers.base import Provider
+from nearfield.routing.request_context import Task
 from nearfield.routing.router import RoleStatus, Router
 from nearfield.types import WOULD_ANSWER, Health, HealthState
 
@@ -58,6 +59,12 @@ class HealthWatch:
     def poke(self) -> None:
         """Something has changed: look. On the event loop."""
         self._poked.set()
+
+    @property
+    def is_well(self) -> bool:
+        """Return whether an answer without trouble would be no news."""
+        is_ready = self._board.status.state is ServiceState.READY
+        return is_ready and self._trouble is None and not self._stumbled
 
     def outcome(self, error: NearfieldError | None, stumbled: bool = False) -> None:
         """A question was answered (None) or failed; `stumbled` when not the first candidate did.
@@ -105,7 +112,7 @@ class HealthWatch:
             return ServiceStatus(ServiceState.PAUSED, roles=await self.roles())
         if router is None:
             return ServiceStatus(ServiceState.STARTING)
-        found = await self._ask(router, router.candidates("complete"))
+        found = await self._ask(router, router.candidates_for(Task.COMPLETE))
         return replace(self._of_completions(found), roles=await self.roles())
 
     async def _look_further(self, status: ServiceStatus) -> ServiceStatus:
@@ -113,7 +120,7 @@ class HealthWatch:
         router = self._router
         if router is None or status.state not in (ServiceState.READY, ServiceState.UNAVAILABLE):
             return status
-        completing = router.candidates("complete")
+        completing = router.candidates_for(Task.COMPLETE)
         await self._ask(router, [p for p in router.providers.values() if p not in completing])
         return replace(status, roles=await self.roles())
 

@@ -1,8 +1,9 @@
 """Work that waits until the user does nothing, and the facts that forbid it.
 
 `IdleScheduler` is the one timer of all features: each names what it does after how many seconds
-without a change or a request. `Activity` is the one place that knows whether the user has paused
-Nearfield and whether the machine runs on its battery.
+without a change or a request, and starts through it what a keystroke has to end. `Activity` is the
+one place that knows whether the user has paused Nearfield and whether the machine runs on its
+battery.
 """
 
 from __future__ import annotations
@@ -10,14 +11,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
 from nearfield.config.folders import FolderConfigs
+from nearfield.listeners import Listeners
 from nearfield.tasks import run_task, stop_task
 
 Work = Callable[[], Coroutine[Any, Any, object]]
+T = TypeVar("T")
+
+REST_SECONDS = 0.2
+"""The user rests after this time without a change or an answer: longer than most pauses between two
+keys, shorter than the wait of any job."""
+TYPING_SECONDS = 0.4
+"""Time for which others leave the machine to the user after a keystroke or an answer."""
 
 
 @dataclass(slots=True)
@@ -44,17 +53,48 @@ def on_battery() -> bool:
 
 
 class IdleScheduler:
-    """Starts jobs after a time without activity; each name has one job. One event loop."""
+    """Starts jobs after a time without activity; each name has one job. One event loop.
 
-    def __init__(self) -> None:
+    `on_rest` is called once the user rests, to plan such jobs. `others` are told for how many
+    seconds to leave the machine to the user.
+    """
+
+    def __init__(self, on_rest: Callable[[], None] = lambda: None) -> None:
+        self.others = Listeners[float]()
+        self._on_rest = on_rest
+        self._rest: asyncio.TimerHandle | None = None
+        self._rested_for = 0.0
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._tasks: dict[str, asyncio.Task[object]] = {}
+        self._tasks: dict[str, asyncio.Task[Any]] = {}
+
+    def active(self) -> None:
+        """End all jobs, as the user has done something, and wait for a rest again."""
+        self.cancel()
+        self.rest_later()
+
+    def rest_later(self, seconds: float = TYPING_SECONDS) -> None:
+        """Begin to wait for a rest again; others give way for `seconds`."""
+        if self.others.callbacks:
+            self.others.tell(seconds)
+        if self._rest is not None:
+            self._rest.cancel()
+        self._rest = asyncio.get_running_loop().call_later(REST_SECONDS, self._rested)
 
     def at(self, seconds: float, name: str, work: Work) -> None:
-        """Run `work` in `seconds`, unless cancelled before; replaces the job called `name`."""
+        """Run `work` after `seconds` of rest, unless cancelled before; replaces the job called
+        `name`."""
         self.cancel(name)
         loop = asyncio.get_running_loop()
+        seconds = max(0.0, seconds - self._rested_for)
         self._timers[name] = loop.call_later(seconds, self._start, name, work)
+
+    def run(self, name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run `work` now, until it ends or the user does something; replaces the job called
+        `name`."""
+        self.cancel(name)
+        task = self._tasks[name] = run_task(work, name)
+        task.add_done_callback(lambda done: self._ended(name, done))
+        return task
 
     def cancel(self, name: str | None = None) -> None:
         """Cancel the job called `name`, or all, also while it runs."""
@@ -68,14 +108,22 @@ class IdleScheduler:
         """Cancel all jobs, and wait until they have cleaned up."""
         tasks = tuple(self._tasks.values())
         self.cancel()
+        if self._rest is not None:
+            self._rest.cancel()
         for task in tasks:
             await stop_task(task)
 
+    def _rested(self) -> None:
+        self._rested_for = REST_SECONDS
+        try:
+            self._on_rest()
+        finally:
+            self._rested_for = 0.0
+
     def _start(self, name: str, work: Work) -> None:
         self._timers.pop(name, None)
-        task = self._tasks[name] = run_task(work(), name)
-        task.add_done_callback(lambda done: self._ended(name, done))
+        self.run(name, work())
 
-    def _ended(self, name: str, task: asyncio.Task[object]) -> None:
+    def _ended(self, name: str, task: asyncio.Task[Any]) -> None:
         if self._tasks.get(name) is task:
             del self._tasks[name]

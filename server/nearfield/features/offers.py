@@ -7,12 +7,12 @@ asking again. A "once" is good for one request, the next of its task in its work
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 
 from nearfield.listeners import Listeners
 from nearfield.routing.consent import Consent
-from nearfield.routing.request_context import Offer, Task
+from nearfield.routing.request_context import Offer, RequestContext, Task
 
 MOST_OPEN = 32
 """Offers that nobody answers are forgotten, the oldest first."""
@@ -63,6 +63,15 @@ class Offers:
         """Who may answer the request that begins now, though it is outside this machine."""
         provider = self._accepted.pop((workspace, task), "")
         return (provider,) if provider else ()
+
+    def settle(
+        self, context: RequestContext, asked: Collection[str], offers: Sequence[Offer]
+    ) -> None:
+        """Add the `offers` that a request ended with; give back what was allowed for it if none of
+        those was asked."""
+        if context.accepted and not set(context.accepted) & set(asked):
+            self.give_back(context.workspace, context.task, context.accepted)
+        self.add(offers)
 
     def give_back(self, workspace: str, task: Task, accepted: Sequence[str]) -> None:
         """The request has ended before any of `accepted` was asked: they may be, still."""

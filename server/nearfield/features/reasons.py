@@ -28,10 +28,15 @@ from nearfield.errors import (
     Unreachable,
     Unsupported,
 )
+from nearfield.features.trace import TraceLog
 from nearfield.types import GIVEN_UP, Reason, Trace
 
 COMPLETIONS = ("textDocument/inlineCompletion", "textDocument/completion", "complete")
 """The methods of requests for a completion."""
+
+
+KEPT_FOR_LAST = 100
+"""How far back the last completion is looked for, among hovers and what was given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +186,9 @@ def words(trace: Trace) -> Words:
     return Words(f"{told.sentence} {trace.detail}".strip(), told.advice)
 
 
-def last_completion(traces: list[Trace]) -> Trace | None:
-    """Of `traces`, newest first, the last completion that somebody waited for."""
-    found = (t for t in traces if t.method in COMPLETIONS and t.reason not in GIVEN_UP)
-    return next(found, None)
+def last_completion(traces: TraceLog) -> Trace | None:
+    """Return the last completion that a user waited for, None if there is none."""
+    for trace in traces.last(KEPT_FOR_LAST):
+        if trace.method in COMPLETIONS and trace.reason not in GIVEN_UP:
+            return trace
+    return None

@@ -45,10 +45,9 @@ class RemoteChoice:
         return (self.provider,)
 
 
-def chat_model(router: Router | None, configs: FolderConfigs, task: Task) -> str:
+def chat_model(router: Router | None, task: Task) -> str:
     """Return the model that would be asked first for `task`, "" if there is none."""
-    role = usual_role(configs.user, task)
-    candidates = router.candidates(role) if router else ()
+    candidates = router.candidates_for(task) if router else ()
     return next((one.model for one in candidates if one.capabilities.chat), "")
 
 

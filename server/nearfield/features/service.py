@@ -11,13 +11,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Protocol, runtime_checkable
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.paths import data_dir
 from nearfield.config.schema import Config
-from nearfield.features import assemble
+from nearfield.features.assemble import BuiltProviders
 from nearfield.features.code_actions.perform import Actions
 from nearfield.features.completion.acceptance import Acceptance, Taken
 from nearfield.features.completion.completer import Completer
@@ -26,8 +24,8 @@ from nearfield.features.completion.prompt_cache import FOLDER as PROMPTS
 from nearfield.features.completion.prompt_cache import PromptCache
 from nearfield.features.completion.question import Questions
 from nearfield.features.cursor import DocumentTrees
-from nearfield.features.documents import Documents
-from nearfield.features.feature import DocumentChange, Features, isolated
+from nearfield.features.documents import Document, Documents
+from nearfield.features.feature import Features
 from nearfield.features.health import HealthWatch
 from nearfield.features.hover.explainer import Explainer
 from nearfield.features.idle import Activity, IdleScheduler, on_battery
@@ -42,6 +40,7 @@ from nearfield.features.review.reviewer import Reviewer
 from nearfield.features.status import ServiceState, ServiceStatus, StatusBoard
 from nearfield.features.trace import TraceLog
 from nearfield.features.workspace_context.knowledge import Knowledge
+from nearfield.listeners import Listeners
 from nearfield.providers.base import Provider
 from nearfield.routing.consent import Consent, ConsentRecord
 from nearfield.routing.request_context import Task
@@ -71,10 +70,11 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-REST_CHECK_SECONDS = 30.0
+CHECK_SECONDS = 30.0
+"""How often the battery, and models that nobody asks, are looked at."""
 
-KEPT_FOR_LAST = 100
-"""How far back the last completion is looked for, among hovers and what was given up."""
+REQUEST_SECONDS = 10.0
+"""Time for which others leave the machine to a request, at most."""
 
 
 class Service:
@@ -82,6 +82,7 @@ class Service:
 
     `traces` has one entry a question. `providers` given here are used as they are, and stay the
     caller's to close; without them those of the settings are built at `start` and when they change.
+    A feature that is handed out has read every change.
     """
 
     def __init__(
@@ -91,19 +92,20 @@ class Service:
         self.activity = Activity(self.configs)
         self.traces = TraceLog()
         self.offers = Offers()
+        self.rests = Listeners[None]()
+        """Told each time that the user has come to rest after a change or a request."""
         self.router: Router | None = None
         self.workspace = ""
         """The folder whose consent decides who serves which role, where a session has several."""
-        self._given = providers
-        self._providers: dict[str, Provider] = {}
         documents = self._documents = Documents()
-        scheduler = self._scheduler = IdleScheduler()
+        scheduler = self._scheduler = IdleScheduler(self._rested)
         trees = self._trees = DocumentTrees()
         self._board = StatusBoard()
         self._health = HealthWatch(self._board, self.activity, self._came_ready)
+        self._providers = BuiltProviders(providers, self._health.poke)
         recorder = Recorder(RecordStore())
-        self.acceptance = Acceptance(self._text_of, recorder.row_changed)
-        self.knowledge = Knowledge(
+        self._acceptance = Acceptance(documents, recorder.record, recorder.row_changed)
+        self._knowledge = Knowledge(
             self.configs,
             documents,
             trees.cursor,
@@ -111,46 +113,88 @@ class Service:
             self.activity,
             on_prepared=self._snippets_came,
         )
-        self.next_edits = NextEdits(documents, trees.cursor, scheduler, traces=self.traces)
+        self._next_edits = NextEdits(documents, trees.cursor, scheduler, traces=self.traces)
         self._completer = Completer(
             documents,
-            Questions(trees, self.knowledge.ready, self.knowledge.prepare),
+            Questions(trees, self._knowledge.ready, self._knowledge.prepare),
             self.activity,
+            scheduler,
             self.traces,
-            self.acceptance,
-            self._health.outcome,
+            self._health,
             self.offers,
-            partial(suggestion_for, self.next_edits),
-            recorder.answered,
+            self._next_edit_at,
         )
         self._prefill = Prefill(documents, self._completer, scheduler)
-        self.explainer = Explainer(
+        self._explainer = Explainer(
             documents,
             trees.cursor,
-            self.knowledge,
+            self._knowledge,
             self.offers,
             self.traces,
             scheduler,
             self.activity,
         )
-        self.reviewer = Reviewer(trees.cursor, self.offers, self.traces, self.activity)
+        self._reviewer = Reviewer(trees.cursor, self.offers, self.traces, self.activity)
         self._prompt_cache = PromptCache(documents, data_dir() / PROMPTS, scheduler)
-        self.actions = Actions(self, trees.cursor, self.knowledge)
+        self._actions = Actions(self, trees.cursor, self._knowledge)
         # In the order in which they are closed: first what would be lost, last what takes long.
         self.features = Features(
             self._prefill,
             self._completer,
-            self.next_edits,
-            self.acceptance,
+            self._next_edits,
+            self._acceptance,
             recorder,
-            self.explainer,
-            self.reviewer,
+            self._explainer,
+            self._reviewer,
             self._prompt_cache,
-            self.knowledge,
+            self._knowledge,
         )
         self._background: list[asyncio.Task[None]] = []
         self._building = asyncio.Lock()
         self._latest = ""
+
+    # --- features ---------------------------------------------------------------------------
+
+    @property
+    def acceptance(self) -> Acceptance:
+        """Which suggestions were accepted."""
+        self.read_log()
+        return self._acceptance
+
+    @property
+    def actions(self) -> Actions:
+        """The code actions."""
+        self.read_log()
+        return self._actions
+
+    @property
+    def explainer(self) -> Explainer:
+        """Hovers and explanations."""
+        self.read_log()
+        return self._explainer
+
+    @property
+    def knowledge(self) -> Knowledge:
+        """The code of the workspace."""
+        self.read_log()
+        return self._knowledge
+
+    @property
+    def next_edits(self) -> NextEdits:
+        """The next edits."""
+        self.read_log()
+        return self._next_edits
+
+    @property
+    def reviewer(self) -> Reviewer:
+        """The reviews, and their findings."""
+        self.read_log()
+        return self._reviewer
+
+    def read_log(self) -> None:
+        """Let the features read what has happened since they did last."""
+        if self._documents.has_unread:
+            self.features.read(self._documents.take_log())
 
     # --- life -------------------------------------------------------------------------------
 
@@ -160,9 +204,9 @@ class Service:
         self._background = [
             run_task(self._build(), "build the providers"),
             run_task(self._health.run(), "watch the providers"),
-            run_task(self._let_rest(), "let idle models rest"),
+            run_task(self._unload_idle(), "unload idle models"),
             run_task(self._watch_power(), "watch the battery"),
-            run_task(self.knowledge.run(), "keep the indexes"),
+            run_task(self._knowledge.run(), "keep the indexes"),
         ]
 
     @property
@@ -172,10 +216,10 @@ class Service:
 
     async def configure(self, config: Config | FolderConfigs) -> None:
         """Work by `config` from now on. When the settings of providers have changed they are built
-        anew; a question that one of the old ones is answering then ends empty."""
+        again; a question that one of the old ones is answering then ends empty."""
         before, self.configs = self.config, FolderConfigs.over(config)
         self.activity.configs = self.configs
-        if self._given is None and _built_from(before) != _built_from(self.config):
+        if self._providers.are_outdated(before, self.config):
             await self._build()
         else:
             async with self._building:
@@ -187,12 +231,12 @@ class Service:
         for task in self._background:
             await stop_task(task)
         await self._scheduler.aclose()
+        self.read_log()
         await self.features.aclose()
         router, self.router = self.router, None
         if router is not None:
             await router.aclose()
-        providers, self._providers = self._providers, {}
-        await self._free(providers)
+        await self._providers.aclose()
 
     def pause(self) -> None:
         """Suggest nothing and work on nothing until `resume`."""
@@ -208,6 +252,7 @@ class Service:
         self._health.poke()
 
     def _activity_changed(self) -> None:
+        self.read_log()
         if not self.activity.allows_idle_work():
             self._scheduler.cancel()
         self.features.activity_changed()
@@ -215,25 +260,25 @@ class Service:
     # --- what the user does -----------------------------------------------------------------
 
     def opened(self, snapshot: Snapshot) -> None:
-        """A document is there, or is replaced as a whole."""
+        """Follow a document that was opened, or is replaced as a whole."""
+        self.read_log()
+        self._latest = snapshot.uri
         self._documents.opened(snapshot)
-        self._scheduler.cancel()
+        self._scheduler.active()
         self.features.opened(snapshot)
-        self._plan_idle_work(snapshot.uri)
 
     def changed(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
-        """`edits`, each counted in the text after the one before, have led to `snapshot`."""
-        known = self._documents.get(snapshot.uri)
-        before = known.snapshot if known else None
-        infer = partial(self.acceptance.infer, snapshot.uri, edits)
-        accepted = isolated(self.acceptance, "infer", infer, False)
-        self._documents.changed(snapshot, edits, accepted)
-        self._scheduler.cancel()
-        self.features.changed(DocumentChange(before, snapshot, edits))
-        self._plan_idle_work(snapshot.uri)
+        """Follow `edits`, each counted in the text after the one before, that have led to
+        `snapshot`. Features learn of it when the user rests, or before they are asked anything."""
+        self._latest = snapshot.uri
+        is_full = self._documents.changed(snapshot, edits)
+        self._scheduler.active()
+        if is_full:
+            self.read_log()
 
     def closed(self, uri: str) -> None:
-        """The document is gone."""
+        """Forget a document."""
+        self.read_log()
         if uri == self._latest:
             self._scheduler.cancel()
         self.features.closed(uri)
@@ -241,15 +286,15 @@ class Service:
         self._documents.closed(uri)
 
     def shown(self, suggestion_id: str) -> None:
-        """The client has shown the suggestion."""
+        """Note that the client has shown a suggestion."""
         self.acceptance.report(suggestion_id, Taken.SHOWN)
 
     def accepted(self, suggestion_id: str) -> None:
-        """The user has taken the suggestion."""
+        """Note that the user has accepted a suggestion."""
         self.acceptance.report(suggestion_id, Taken.ACCEPTED)
 
     def partly_accepted(self, suggestion_id: str) -> None:
-        """The user has taken the beginning of the suggestion."""
+        """Note that the user has accepted the beginning of a suggestion."""
         self.acceptance.report(suggestion_id, Taken.PARTIAL)
 
     # --- questions --------------------------------------------------------------------------
@@ -257,18 +302,28 @@ class Service:
     async def complete(self, ask: CompletionRequest) -> CompletionAnswer:
         """Answer `ask`: exactly one answer and one trace. Cancelling the caller cancels it."""
         self._scheduler.cancel(PREFILL)
-        completion = self.configs.of(ask.snapshot.root).completion
-        self.knowledge.give_way(completion.deadline_ms / 1000)
-        await self._prompt_cache.settled()
+        self._scheduler.rest_later(REQUEST_SECONDS)
+        if self._documents.has_insertion:
+            self.read_log()  # it may have been a suggestion
+        if self._prompt_cache.restoring is not None:
+            await self._prompt_cache.settled()
         try:
             return await self._completer.complete(ask)
         finally:
-            self.knowledge.give_way()
-            self._plan_idle_work(ask.snapshot.uri)
+            self._latest = ask.snapshot.uri
+            self._scheduler.rest_later()
 
     def ready(self, snapshot: Snapshot, offset: int) -> tuple[Suggestion, ...]:
-        """What can be suggested at once, for a popup that must not wait; no trace."""
+        """Return what can be suggested at once, for a popup that must not wait; no trace."""
         return self._completer.ready(snapshot, offset)
+
+    def refused(self, trace: Trace) -> None:
+        """Keep the trace of a request that was answered without being asked here."""
+        self.traces.add(trace)
+        self._scheduler.rest_later()
+
+    async def _next_edit_at(self, ask: CompletionRequest) -> Suggestion | None:
+        return await suggestion_for(self.next_edits, ask)
 
     # --- how things stand -------------------------------------------------------------------
 
@@ -281,7 +336,7 @@ class Service:
     def last(self) -> Trace | None:
         """The last completion that somebody waited for; None where the reason why it showed nothing
         has gone since."""
-        last = last_completion(self.traces.last(KEPT_FOR_LAST))
+        last = last_completion(self.traces)
         if last is None or (last.reason is Reason.PAUSED and not self.paused):
             return None
         is_ready = self.status.state is ServiceState.READY
@@ -294,14 +349,8 @@ class Service:
         return self.router.providers if self.router is not None else {}
 
     def spent(self) -> dict[Priority, TokenTotals]:
-        """What the engines of this process have evaluated and generated since the start, by what
-        for; nothing cut short is missing from it."""
-        total = {kind: TokenTotals() for kind in Priority}
-        for provider in self._providers.values():
-            if isinstance(provider, Accounted):
-                for kind, spent in provider.spent.items():
-                    total[kind].add(spent)
-        return total
+        """Return the tokens that the engines of this process have read and written."""
+        return self._providers.spent()
 
     async def roles(self, workspace: str = "") -> tuple[RoleStatus, ...]:
         """Who serves which role in `workspace`, and why others do not: by what is known now. The
@@ -355,38 +404,19 @@ class Service:
     async def _build(self) -> None:
         """Build the providers of `self.config` and go over to them."""
         async with self._building:
-            old = self._providers
-            notes: list[str] = []
-            if self._given is not None:
-                fresh = dict(self._given)
-            else:
-                fresh = await asyncio.to_thread(
-                    assemble.providers, self.config, self._health.poke, notes.append
-                )
-            self._providers = fresh
+            notes = await self._providers.build(self.config)
             # Nobody looks until those that load have begun: idle ones would count as ready.
             self._health.use(None)
             await self._adopt()
-            # The old model leaves the memory before the new one comes.
-            await self._free(old)
-            assemble.begin(fresh)
+            await self._providers.load()
             self._health.use(self.router, notes, self.workspace)
 
     async def _adopt(self) -> None:
-        """Let every part work by the settings and providers of now."""
-        old, self.router = self.router, Router(self.configs, self._providers)
+        """Apply the current settings and providers to every feature."""
+        old, self.router = self.router, Router(self.configs, self._providers.named)
         self.features.configure(self.configs, self.router)
         if old is not None:
             await old.aclose()
-
-    def _text_of(self, uri: str) -> str | None:
-        document = self._documents.get(uri)
-        return document.snapshot.text if document is not None else None
-
-    async def _free(self, providers: Mapping[str, Provider]) -> None:
-        if self._given is None:
-            for provider in providers.values():
-                await provider.aclose()
 
     async def _watch_power(self) -> None:
         while True:
@@ -395,58 +425,35 @@ class Service:
                 self.activity.is_on_battery = is_on_battery
                 log.info("on %s power", "battery" if is_on_battery else "mains")
                 self._activity_changed()
-            await asyncio.sleep(REST_CHECK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
 
-    async def _let_rest(self) -> None:
-        """Give back the memory of models that nobody has asked for a while."""
+    async def _unload_idle(self) -> None:
         while True:
-            await asyncio.sleep(REST_CHECK_SECONDS)
-            minutes = self.config.engine.idle_unload_minutes
-            for provider in self._providers.values():
-                if minutes and isinstance(provider, Resting) and await provider.rest(minutes * 60):
-                    log.info("%s rests: its model was unloaded", provider.name)
+            await asyncio.sleep(CHECK_SECONDS)
+            if minutes := self.config.engine.idle_unload_minutes:
+                await self._providers.unload_idle(minutes)
 
-    def _plan_idle_work(self, uri: str) -> None:
-        self._latest = uri
-        document = self._documents.get(uri)
-        if document is not None and self.activity.allows_idle_work(document.snapshot.root):
+    def _rested(self) -> None:
+        """Do what a keystroke has left undone, and plan what can be prepared."""
+        self.read_log()
+        if (document := self._latest_document()) is not None:
             self.features.idle(document)
+        self.rests.tell(None)
+
+    def _latest_document(self) -> Document | None:
+        """Return the document that is worked on, None if nothing may be prepared for it."""
+        document = self._documents.get(self._latest)
+        if document is None or not self.activity.allows_idle_work(document.snapshot.root):
+            return None
+        return document
 
     def _snippets_came(self, uri: str) -> None:
         """Let the model read a prompt whose snippets are other ones than it has read."""
-        document = self._documents.get(uri)
-        if uri != self._latest or document is None:
-            return
-        if self.activity.allows_idle_work(document.snapshot.root):
+        document = self._latest_document()
+        if document is not None and document.snapshot.uri == uri:
             self._prefill.idle(document)
 
     def _came_ready(self) -> None:
         self._prompt_cache.restore_recent()
         if self._latest:
-            self._plan_idle_work(self._latest)
-
-
-@runtime_checkable
-class Accounted(Protocol):
-    """A provider that counts its tokens whoever listens."""
-
-    @property
-    def spent(self) -> Mapping[Priority, TokenTotals]:
-        """By what for."""
-        ...
-
-
-@runtime_checkable
-class Resting(Protocol):
-    """A provider that can give its memory back."""
-
-    name: str
-
-    async def rest(self, after_seconds: float) -> bool:
-        """Do so when nothing was asked for that long; whether it did."""
-        ...
-
-
-def _built_from(config: Config) -> tuple[object, ...]:
-    """The settings that providers are built from."""
-    return config.engine, config.models, config.providers, config.network
+            self._scheduler.rest_later()

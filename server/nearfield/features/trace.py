@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from types import TracebackType
 from typing import Any, Self
 
 from nearfield.errors import EditRefused, NotPermitted
-from nearfield.listeners import Listeners
 from nearfield.types import Included, Reason, Snapshot, Trace, Usage
 
 KEPT = 1000
@@ -23,24 +21,18 @@ class TraceLog:
 
     def __init__(self, kept: int = KEPT) -> None:
         self._traces: deque[Trace] = deque(maxlen=kept)
-        self._watchers = Listeners[Trace]()
 
     def __len__(self) -> int:
         return len(self._traces)
 
     def add(self, trace: Trace) -> None:
-        """Append `trace` and tell the watchers."""
+        """Append `trace`."""
         self._traces.append(trace)
-        self._watchers.tell(trace)
 
     def last(self, n: int) -> list[Trace]:
         """The last `n` traces, newest first; all of them when there are fewer."""
         newest_first = reversed(self._traces)
         return [trace for trace, _ in zip(newest_first, range(max(0, n)), strict=False)]
-
-    def watch(self, callback: Callable[[Trace], None]) -> Callable[[], None]:
-        """Call `callback` with every further trace; return a function that unsubscribes."""
-        return self._watchers.add(callback)
 
 
 @dataclass(slots=True)

@@ -22,10 +22,10 @@ from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
 from nearfield.errors import EditRefused
-from nearfield.lsp import convert, wire
+from nearfield.lsp import positions, wire
 from nearfield.lsp.explain import WireRange, document_of
-from nearfield.lsp.lines import LineTable
 from nearfield.lsp.offers import asker
+from nearfield.lsp.positions import LineTable
 from nearfield.lsp.questions import ask_client
 from nearfield.lsp.session import Session
 from nearfield.lsp.work import Report, shown_work
@@ -136,7 +136,7 @@ class _Spans:
 
         start, end = (types.Position(p.line, p.character) for p in (where.start, where.end))
         text = self._then.text
-        span = convert.span_of(text, self._lines, types.Range(start, end), self._encoding)
+        span = positions.span_of(text, self._lines, types.Range(start, end), self._encoding)
         return span if text == self.now.text else rebased_span(span, text, self.now.text)
 
 

@@ -12,6 +12,8 @@ is as long in UTF-16, so that positions stay right.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Protocol
 
 from lsprotocol.types import (
     Position,
@@ -22,9 +24,9 @@ from lsprotocol.types import (
 
 from nearfield.coerce import clean
 from nearfield.files import uris
-from nearfield.lsp import convert
-from nearfield.lsp.lines import LineTable
+from nearfield.lsp import positions
 from nearfield.lsp.notebooks import Notebook, Notebooks
+from nearfield.lsp.positions import LineTable
 from nearfield.types import Cell, Edit, Snapshot, Span
 
 FOLLOWED_CHARS = 16_000_000
@@ -35,6 +37,25 @@ over that limit is followed and gets suggestions again once it is shorter.
 
 ABOVE_CHARS = 100_000
 """Maximum characters of the cells above: three times what a prompt has room for."""
+
+MAX_KEYS = 1024
+"""URIs whose key is remembered: more than a client has documents open."""
+
+
+class DocumentFollower(Protocol):
+    """A reader of the documents that are held."""
+
+    def opened(self, snapshot: Snapshot) -> None:
+        """Handle a document that was opened, or replaced as a whole."""
+        ...
+
+    def changed(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
+        """Handle an edited document; each edit counts in the text that the one before it left."""
+        ...
+
+    def closed(self, uri: str) -> None:
+        """Handle a document that was closed, or can be held no longer."""
+        ...
 
 
 class TextDocument:
@@ -115,15 +136,15 @@ class TextDocument:
 
     def offset_at(self, position: Position, encoding: str) -> int:
         """The offset of a position, clamped."""
-        return convert.offset_at(self.text, self.lines, position, encoding)
+        return positions.offset_at(self.text, self.lines, position, encoding)
 
     def span_of(self, where: Range, encoding: str) -> Span:
         """The offsets of a range, clamped."""
-        return convert.span_of(self.text, self.lines, where, encoding)
+        return positions.span_of(self.text, self.lines, where, encoding)
 
     def range_of(self, span: Span, encoding: str) -> Range:
         """The range of a span."""
-        return convert.range_of(self.text, self.lines, span, encoding)
+        return positions.range_of(self.text, self.lines, span, encoding)
 
     def change(
         self,
@@ -171,9 +192,11 @@ class TextDocument:
 
 
 class TextDocuments:
-    """All open documents by URI, however a client spells it from one message to the next."""
+    """All open documents by URI, however a client spells it from one message to the next. Whoever
+    follows them learns of every change of a document that is held."""
 
     def __init__(self) -> None:
+        self._follower: DocumentFollower | None = None
         self._open: dict[str, TextDocument] = {}
         self.notebooks = Notebooks()
         self._roots: dict[str, str] = {}  # the URIs of the workspace's folders, by their paths
@@ -197,14 +220,58 @@ class TextDocuments:
         document.root = self._root_of(document.path)
         document.above = self._above
         self._open[_key(uri)] = document
+        if self._follower is not None and document.followed:
+            self._follower.opened(document.snapshot())
         return document
 
-    def close(self, uri: str) -> TextDocument | None:
+    def change(
+        self,
+        uri: str,
+        version: int | None,
+        changes: Sequence[TextDocumentContentChangeEvent],
+        encoding: str,
+    ) -> bool:
+        """Apply one notification's changes; return whether the document is open."""
+        document = self.get(uri)
+        if document is None:
+            return False
+        was_followed = document.followed
+        edits = document.change(version, changes, encoding)
+        if (follower := self._follower) is None:
+            return True
+        if was_followed and document.followed:
+            follower.changed(document.snapshot(), edits)
+        elif document.followed:
+            follower.opened(document.snapshot())
+        elif was_followed:
+            follower.closed(document.uri)
+        return True
+
+    def lose(self, uri: str) -> None:
+        """Discard a document's text, as a change of it cannot be read."""
+        if (document := self.get(uri)) is not None:
+            document.lose()
+            self._tell_closed(document)
+
+    def close(self, uri: str) -> None:
         """Forget a document."""
         document = self._open.pop(_key(uri), None)
-        if document is not None and document.notebook is not None:
+        if document is None:
+            return
+        if document.notebook is not None:
             self.notebooks.left(document.notebook, document.uri)
-        return document
+        self._tell_closed(document)
+
+    def follow(self, follower: DocumentFollower) -> None:
+        """Let `follower` know the open documents, and every change from now on."""
+        self._follower = follower
+        for document in self:
+            if document.followed:
+                follower.opened(document.snapshot())
+
+    def _tell_closed(self, document: TextDocument) -> None:
+        if self._follower is not None:
+            self._follower.closed(document.uri)
 
     def _above(self, cell: TextDocument) -> tuple[Cell, ...]:
         """The cells above `cell` in its notebook, the nearest of them."""
@@ -255,6 +322,7 @@ def _holds(root: str, path: str) -> bool:
     return path.startswith(trimmed) and path[len(trimmed) : len(trimmed) + 1] in ("/", "\\")
 
 
+@lru_cache(MAX_KEYS)
 def _key(uri: str) -> str:
     """Return a key that is the same for all spellings of a file's URI; another URI is
     its own key.

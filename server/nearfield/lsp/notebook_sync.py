@@ -73,16 +73,11 @@ class NotebookSync:
             self._documents.notebooks.splice(notebook, array.start, array.delete_count, came)
             self._close([one.uri for one in structure.did_close or ()])
             self._open(structure.did_open or ())
+        encoding = self._session.protocol.encoding
         for one in cells.text_content or ():
-            document = self._documents.get(one.document.uri)
-            if document is None:
+            cell, version = one.document.uri, version_of(one.document.version)
+            if not self._documents.change(cell, version, one.changes, encoding):
                 log.warning("a change of a cell that is not open")
-                continue
-            followed = document.followed
-            edits = document.change(
-                version_of(one.document.version), one.changes, self._session.protocol.encoding
-            )
-            self._session.changed(document, edits, followed)
 
     def did_save(self, params: types.DidSaveNotebookDocumentParams) -> None:
         """Nothing to do: the index watches the files itself."""
@@ -101,20 +96,16 @@ class NotebookSync:
         uri = told.get("uri") if isinstance(told, dict) else None
         notebook = self._documents.notebooks.get(uri) if isinstance(uri, str) else None
         for cell in notebook.cells if notebook is not None else ():
-            if (document := self._documents.get(cell)) is not None:
-                document.lose()
-                self._session.closed(document.uri)
+            self._documents.lose(cell)
 
     def _open(self, items: Sequence[types.TextDocumentItem]) -> None:
         for item in items:
             version = version_of(item.version)
-            document = self._documents.open(item.uri, item.language_id, version, item.text)
-            self._session.opened(document)
+            self._documents.open(item.uri, item.language_id, version, item.text)
 
     def _close(self, cells: Sequence[str]) -> None:
         for cell in cells:
-            if (document := self._documents.close(cell)) is not None:
-                self._session.closed(document.uri)
+            self._documents.close(cell)
 
     def _forget(self, notebook: Notebook) -> None:
         cells = list(notebook.cells)

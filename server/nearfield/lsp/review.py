@@ -20,7 +20,7 @@ from pygls.lsp.server import LanguageServer
 from nearfield.features.diagnostics import OWN_SOURCE
 from nearfield.files.lines import line_number
 from nearfield.files.uris import path_of
-from nearfield.lsp import convert, wire
+from nearfield.lsp import positions, wire
 from nearfield.lsp.action_commands import edit_of
 from nearfield.lsp.documents import TextDocument
 from nearfield.lsp.explain import (
@@ -32,7 +32,7 @@ from nearfield.lsp.explain import (
     span_of,
     wire_range,
 )
-from nearfield.lsp.lines import LineTable
+from nearfield.lsp.positions import LineTable
 from nearfield.lsp.session import Session
 from nearfield.lsp.work import Report, shown_work
 from nearfield.terminal import printable
@@ -195,7 +195,7 @@ class Findings:
         lines = LineTable(text)
         encoding = self._session.protocol.encoding
         return [
-            (one, diagnostic_of(one, convert.range_of(text, lines, one.span, encoding)))
+            (one, diagnostic_of(one, positions.range_of(text, lines, one.span, encoding)))
             for one in board.at(uri)
         ]
 

@@ -19,7 +19,7 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.files.uris import uri_of
 from nearfield.lsp import settings_watch
-from nearfield.lsp.documents import TextDocument, TextDocuments
+from nearfield.lsp.documents import TextDocuments
 from nearfield.lsp.protocol import NearfieldProtocol
 from nearfield.lsp.questions import spoken
 from nearfield.lsp.settings import Load, Settings
@@ -27,7 +27,7 @@ from nearfield.tasks import run_task, stop_task
 
 if TYPE_CHECKING:
     from nearfield.features.service import Service
-    from nearfield.types import Edit, Snapshot
+    from nearfield.types import Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -127,27 +127,6 @@ class Session:
         self._noticed.add(text)
         self.protocol.notify(types.WINDOW_SHOW_MESSAGE, types.ShowMessageParams(kind, spoken(text)))
 
-    def opened(self, document: TextDocument) -> None:
-        """A document was opened, or replaced as a whole."""
-        if self._service is not None and document.followed:
-            self._service.opened(document.snapshot())
-
-    def changed(self, document: TextDocument, edits: Sequence[Edit], followed: bool) -> None:
-        """A document was edited; `followed` says whether it was held before."""
-        if self._service is None:
-            return
-        if followed and document.followed:
-            self._service.changed(document.snapshot(), edits)
-        elif document.followed:
-            self._service.opened(document.snapshot())
-        elif followed:
-            self._service.closed(document.uri)
-
-    def closed(self, uri: str) -> None:
-        """A document is not to be worked on any longer."""
-        if self._service is not None:
-            self._service.closed(uri)
-
     def _root(self) -> Path | None:
         return Path(self.documents.roots[0]) if self.documents.roots else None
 
@@ -174,8 +153,7 @@ class Session:
             settings_watch.watch(lambda: self.documents.roots, self.reload, self.protocol.active),
             "watch the settings",
         )
-        for document in self.documents:
-            self.opened(document)
+        self.documents.follow(service)
         return service
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from pygls.lsp.server import LanguageServer
 
-from nearfield.features.reasons import COMPLETIONS, words
+from nearfield.features.reasons import last_completion, words
 from nearfield.features.status import IndexState, ServiceState, ServiceStatus
 from nearfield.lsp.session import Session
-from nearfield.types import GIVEN_UP, Reason, Trace
+from nearfield.types import Reason, Trace
 
 if TYPE_CHECKING:
     from nearfield.features.service import Service
@@ -58,16 +58,17 @@ def register(server: LanguageServer, session: Session) -> None:
 
         why = Reason.SHOWN
 
-        def say_last(trace: Trace) -> None:
+        def say_last(_rest: None) -> None:
             """Once when the reason becomes another, not at every keystroke."""
             nonlocal why
-            if trace.method in COMPLETIONS and trace.reason not in (*GIVEN_UP, why):
-                why = trace.reason
+            last = last_completion(service.traces)
+            if last is not None and last.reason is not why:
+                why = last.reason
                 index = service.knowledge.state
-                session.protocol.notify(STATUS, as_dict(service.status, index, trace))
+                session.protocol.notify(STATUS, as_dict(service.status, index, last))
 
         service.subscribe(lambda status: say(status, service))
-        service.traces.watch(say_last)
+        service.rests.add(say_last)
         service.knowledge.subscribe(say_index)
 
     async def answer(params: Any = None) -> dict[str, Any]:

@@ -79,7 +79,7 @@ async def suggestions_at(session: Session, place: SuggestionPoint) -> tuple[Sugg
     if document is None or ask is None:
         held = session.documents.get(place.uri)
         lost = held is not None and held.lost
-        service.traces.add(
+        service.refused(
             Trace(
                 id=str(session.protocol.msg_id),
                 method=place.method,

@@ -20,33 +20,19 @@ def register(server: LanguageServer, session: Session) -> None:
 
     def did_open(params: types.DidOpenTextDocumentParams) -> None:
         item = params.text_document
-        version = version_of(item.version)
-        session.opened(documents.open(item.uri, item.language_id, version, item.text))
+        documents.open(item.uri, item.language_id, version_of(item.version), item.text)
 
     def did_change(params: types.DidChangeTextDocumentParams) -> None:
-        document = documents.get(params.text_document.uri)
-        if document is None:
+        document, encoding = params.text_document, session.protocol.encoding
+        version = version_of(document.version)
+        if not documents.change(document.uri, version, params.content_changes, encoding):
             log.warning("a change of a document that is not open")
-            return
-        followed = document.followed
-        edits = document.change(
-            version_of(params.text_document.version),
-            params.content_changes,
-            session.protocol.encoding,
-        )
-        session.changed(document, edits, followed)
 
     def did_close(params: types.DidCloseTextDocumentParams) -> None:
-        document = documents.close(params.text_document.uri)
-        if document is not None:
-            session.closed(document.uri)
+        documents.close(params.text_document.uri)
 
     def lost(params: Any) -> None:
-        """A change cannot be read, so what the editor shows is not known any longer."""
-        document = documents.get(_uri(params))
-        if document is not None:
-            document.lose()
-            session.closed(document.uri)
+        documents.lose(_uri(params))
 
     for method in (types.TEXT_DOCUMENT_DID_OPEN, types.TEXT_DOCUMENT_DID_CHANGE):
         session.protocol.when_unreadable[method] = lost

@@ -94,6 +94,19 @@ class ProviderPool:
             order = [self.stand_in(name) or name for name in listed]
         return [n for n in order if n in self.providers and can(self.providers[n], role)]
 
+    def candidates(self, role: str, workspace: str) -> tuple[Provider, ...]:
+        """Return the providers of `role` that the strategy of `workspace` allows, in the order they
+        would be tried: those on this machine first."""
+        strategy = self.configs.of(workspace).routing.strategy
+        local: list[Provider] = []
+        cloud: list[Provider] = []
+        for name in self.named(role):
+            provider = self.providers[name]
+            (cloud if isinstance(provider, Egress) else local).append(provider)
+        if strategy == "local_only":
+            return tuple(local)
+        return tuple(cloud) if strategy == "cloud_only" else (*local, *cloud)
+
     def is_local(self, name: str) -> bool:
         """Return whether nothing that `name` is told leaves this machine."""
         return not isinstance(self.providers[name], Egress)

@@ -72,21 +72,17 @@ class Router:
     ) -> None:
         self._configs = FolderConfigs.over(config)
         self._config = self._configs.user
+        self._roles = {task: usual_role(self._config, task) for task in Task}
         self._pool = ProviderPool(self._configs, providers, store or Store())
 
     def candidates(self, role: str, workspace: str = "") -> tuple[Provider, ...]:
-        """The providers that the strategy of `workspace` lets serve `role`, in the order they would
-        be tried.
-        Those outside this machine are wrapped: asked directly they refuse."""
-        strategy = self._configs.of(workspace).routing.strategy
-        names = self._pool.named(role)
-        local = [name for name in names if self._pool.is_local(name)]
-        cloud = [name for name in names if not self._pool.is_local(name)]
-        if strategy == "local_only":
-            cloud = []
-        if strategy == "cloud_only":
-            local = []
-        return tuple(self._pool.providers[name] for name in (*local, *cloud))
+        """Return the providers that the strategy of `workspace` lets serve `role`, in the order
+        they would be tried. Those outside this machine are wrapped: asked directly they refuse."""
+        return self._pool.candidates(role, workspace)
+
+    def candidates_for(self, task: Task, workspace: str = "") -> tuple[Provider, ...]:
+        """Return the candidates of the role that usually does `task`."""
+        return self._pool.candidates(self._roles[task], workspace)
 
     def provider(self, name: str) -> Provider:
         """The provider of that name, wrapped where it is outside this machine, or `KeyError`."""
@@ -99,18 +95,18 @@ class Router:
         context = replace(context or RequestContext(), task=Task.COMPLETE)
         if request.prefill_only or request.avoid:
             context = replace(context, workspace="", accepted=(), ask=None)
-        role = usual_role(self._config, Task.COMPLETE)
+        role = self._roles[Task.COMPLETE]
         return Route(self._pool, role, request, context)
 
     def edit(self, request: EditRequest, context: RequestContext | None = None) -> Route:
         """Rewrite a window by the candidates of the role for next edits."""
         context = replace(context or RequestContext(), task=Task.EDIT)
-        return Route(self._pool, usual_role(self._config, Task.EDIT), request, context)
+        return Route(self._pool, self._roles[Task.EDIT], request, context)
 
     def edit_form(self, workspace: str = "") -> EditForm:
         """Return the form in which the first candidate for next edits is asked; `NONE` where there
         is no candidate."""
-        found = self.candidates(usual_role(self._config, Task.EDIT), workspace)
+        found = self.candidates(self._roles[Task.EDIT], workspace)
         return found[0].capabilities.edit if found else EditForm.NONE
 
     def chat(

@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfield.features.documents import MAX_PROMPTS, Document, Documents, PerDocument, difference
-from nearfield.features.sent_prompt import PromptText, SentPrompt
+from nearfield.features.documents import (
+    MAX_PROMPTS,
+    Document,
+    Documents,
+    PerDocument,
+    PromptText,
+    SentPrompt,
+    difference,
+)
 from nearfield.types import Edit, Situation, Snapshot, Span
 
 PROMPT = SentPrompt(PromptText("import os\n", "x", "\n"), 0, 0, "", "", to_end=False)
@@ -25,7 +32,8 @@ def check(edits: list[tuple[int, int, str]], ask: int, expected: Situation, acce
     for start, end, text in edits:
         now = document.snapshot.text
         after = snapshot(now[:start] + text + now[end:])
-        document.apply(after, [Edit(Span(start, end), text)], accepted)
+        document.apply(after, [Edit(Span(start, end), text)])
+        document.accepted = accepted
     assert document.asked(ask) is expected
 
 
@@ -101,7 +109,7 @@ def test_an_older_snapshot_changes_nothing_and_is_stale() -> None:
     documents = Documents()
     old, new = snapshot("x", 1), snapshot("xy", 2)
     documents.opened(old)
-    documents.changed(new, [Edit(Span(1, 1), "y")], False)
+    documents.changed(new, [Edit(Span(1, 1), "y")])
     assert documents.at(old).snapshot is new
     assert documents.is_stale(old)
     assert not documents.is_stale(new)

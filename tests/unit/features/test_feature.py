@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from nearfield.config.schema import Config
-from nearfield.features.feature import DocumentChange, Feature, Features
+from nearfield.features.documents import DocumentChange
+from nearfield.features.feature import Feature, Features
 from nearfield.types import Edit, Span
 
 from .conftest import FakeUser, Start, scripted
 
-HOOKS = ("opened", "changed", "closed", "idle", "activity_changed", "configure", "infer")
+HOOKS = ("opened", "changed", "closed", "idle", "activity_changed", "configure", "answered")
 FEATURES = (
     "Prefill",
     "Completer",

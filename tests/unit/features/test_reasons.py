@@ -9,6 +9,7 @@ import pytest
 from nearfield import errors
 from nearfield.errors import NearfieldError, NoProvider, ProviderError
 from nearfield.features.reasons import WORDS, last_completion, reason_of, words
+from nearfield.features.trace import TraceLog
 from nearfield.types import GIVEN_UP, Reason, Trace
 
 TRACE = Trace("1", "textDocument/completion", "file:///a.py", 1, "", "", "", 1.0, False)
@@ -76,5 +77,10 @@ def test_the_last_completion_is_one_that_somebody_waited_for() -> None:
     hover = replace(TRACE, method="textDocument/hover", reason=Reason.NOTHING)
     given_up = [replace(TRACE, reason=reason) for reason in GIVEN_UP]
     unsure = replace(TRACE, reason=Reason.UNSURE)
-    assert last_completion([*given_up, hover, unsure, replace(TRACE, shown=True)]) is unsure
-    assert last_completion([hover, *given_up]) is None
+    traces = TraceLog()
+    for trace in (*given_up, hover):
+        traces.add(trace)
+    assert last_completion(traces) is None
+    for trace in (replace(TRACE, shown=True), unsure, hover, *given_up):
+        traces.add(trace)
+    assert last_completion(traces) is unsure

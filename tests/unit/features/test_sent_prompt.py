@@ -7,11 +7,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nearfield.config.schema import Completion
-from nearfield.features.completion.budget import Allowance
-from nearfield.features.completion.prompting import PromptPlan, candidates, continued, cut
+from nearfield.features.completion.prompting import (
+    Allowance,
+    PromptPlan,
+    candidates,
+    continued,
+    cut,
+)
 from nearfield.features.cursor import Cursor
-from nearfield.features.documents import Document
-from nearfield.features.sent_prompt import MAX_WRITTEN_LINES
+from nearfield.features.documents import MAX_WRITTEN_LINES, Document
 from nearfield.types import Edit, Selected, Snapshot, Span
 
 ABOVE = "import os\n\n\ndef area(width, height):\n"

@@ -94,7 +94,7 @@ class Drowsy(Scripted):
 async def test_idle_models_rest_after_the_time_of_the_settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(service_module, "REST_CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(service_module, "CHECK_SECONDS", 0.01)
     drowsy = Drowsy("mine", ProviderSettings(kind="scripted"))
     built: dict[str, Provider] = {"mine": drowsy, "other": scripted("model")}
     service = Service(Config(engine=Engine(idle_unload_minutes=3)), built)

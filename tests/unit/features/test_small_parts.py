@@ -29,16 +29,6 @@ def test_traces_are_bounded_and_read_newest_first() -> None:
     assert traces.last(-1) == []
 
 
-def test_watchers_hear_every_trace_until_they_stop() -> None:
-    traces, heard = TraceLog(), list[Trace]()
-    stop = traces.watch(heard.append)
-    traces.add(TRACE)
-    stop()
-    stop()
-    traces.add(TRACE)
-    assert heard == [TRACE]
-
-
 def test_a_flat_trace_has_the_promised_keys_and_json_values() -> None:
     usage = Usage("m", 100, 20, 80, 7, 200.04, 350.06)
     included = (Included("b.py", SnippetKind.DEFINITION, 30),)

@@ -16,12 +16,12 @@ from lsprotocol.types import (
 )
 
 from nearfield.coerce import clean
-from nearfield.lsp import convert
+from nearfield.lsp import positions
 from nearfield.lsp.documents import FOLLOWED_CHARS, TextDocument, TextDocuments
 from nearfield.types import Cell, Span
 
 URI = "file:///w/a.py"
-ENCODINGS = (convert.UTF8, convert.UTF16, convert.UTF32)
+ENCODINGS = (positions.UTF8, positions.UTF16, positions.UTF32)
 
 
 # --- the model: a list of lines, each a list of units, as the specification tells it -------------
@@ -29,9 +29,9 @@ ENCODINGS = (convert.UTF8, convert.UTF16, convert.UTF32)
 
 def units_of(character: str, encoding: str) -> int:
     code = ord(character)
-    if encoding == convert.UTF32:
+    if encoding == positions.UTF32:
         return 1
-    if encoding == convert.UTF16:
+    if encoding == positions.UTF16:
         return 2 if code > 0xFFFF else 1
     return 1 + (code > 0x7F) + (code > 0x7FF) + (code > 0xFFFF)
 
@@ -95,7 +95,7 @@ PIECES = [
     " ",
 ]
 texts = st.lists(st.sampled_from(PIECES), max_size=25).map("".join)
-positions = st.builds(Position, st.integers(0, 12), st.integers(0, 12))
+any_position = st.builds(Position, st.integers(0, 12), st.integers(0, 12))
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Partial:
     text: str
 
 
-partials = st.builds(Partial, positions, positions, texts)
+partials = st.builds(Partial, any_position, any_position, texts)
 notifications = st.lists(st.lists(partials | texts, min_size=1, max_size=4), max_size=6)
 
 
@@ -142,7 +142,7 @@ def test_the_text_is_always_the_client_s(
 
 
 @settings(max_examples=300, deadline=None)
-@given(texts, positions, st.sampled_from(ENCODINGS))
+@given(texts, any_position, st.sampled_from(ENCODINGS))
 def test_positions_are_clamped_as_the_specification_says(
     text: str, position: Position, encoding: str
 ) -> None:
@@ -155,10 +155,10 @@ def test_positions_are_clamped_as_the_specification_says(
 def test_every_offset_has_its_position(text: str, encoding: str) -> None:
     lines = TextDocument(URI, "", 0, text).lines
     for offset in range(len(text) + 1):
-        position = convert.position_at(text, lines, offset, encoding)
+        position = positions.position_at(text, lines, offset, encoding)
         assert position == model_position(text, offset, encoding)
         if text[offset - 1 : offset + 1] != "\r\n":
-            assert convert.offset_at(text, lines, position, encoding) == offset
+            assert positions.offset_at(text, lines, position, encoding) == offset
 
 
 @pytest.mark.parametrize(
@@ -278,23 +278,23 @@ def insert(line: int, character: int, text: str) -> TextDocumentContentChangePar
 def test_a_document_too_long_to_hold_is_let_go_until_it_is_replaced() -> None:
     document = TextDocument(URI, "", 1, "x" * (FOLLOWED_CHARS + 1))
     assert (document.followed, document.text) == (False, "")
-    assert document.change(2, [insert(0, 0, "y")], convert.UTF16) == []
+    assert document.change(2, [insert(0, 0, "y")], positions.UTF16) == []
     assert document.snapshot().version == 2
-    document.change(3, [TextDocumentContentChangeWholeDocument("short")], convert.UTF16)
-    document.change(4, [insert(0, 5, "er")], convert.UTF16)
+    document.change(3, [TextDocumentContentChangeWholeDocument("short")], positions.UTF16)
+    document.change(4, [insert(0, 5, "er")], positions.UTF16)
     assert (document.followed, document.text) == (True, "shorter")
 
 
 def test_a_document_that_outgrows_us_is_let_go() -> None:
     document = TextDocument(URI, "", 1, "x")
-    document.change(2, [insert(0, 0, "x" * FOLLOWED_CHARS)], convert.UTF16)
+    document.change(2, [insert(0, 0, "x" * FOLLOWED_CHARS)], positions.UTF16)
     assert (document.followed, document.text) == (False, "")
 
 
 def test_a_snapshot_does_not_change() -> None:
     document = TextDocument(URI, "", 1, "one")
     snapshot = document.snapshot()
-    document.change(2, [insert(0, 3, " more")], convert.UTF16)
+    document.change(2, [insert(0, 3, " more")], positions.UTF16)
     assert (snapshot.text, snapshot.version) == ("one", 1)
     assert document.snapshot().text == "one more"
     assert document.snapshot() is document.snapshot()
@@ -306,11 +306,11 @@ def test_typing_costs_the_same_in_a_long_file_as_far_as_lines_go() -> None:
     def cost(lines: int) -> float:
         text = "    value = compute(left, right)  # 漢\n" * lines
         document = TextDocument(URI, "", 0, text)
-        document.change(0, [insert(lines // 2, 0, "x")], convert.UTF16)
+        document.change(0, [insert(lines // 2, 0, "x")], positions.UTF16)
         best = float("inf")
         for character in range(60):
             started = time.process_time()
-            document.change(character, [insert(lines // 2, character, "y")], convert.UTF16)
+            document.change(character, [insert(lines // 2, character, "y")], positions.UTF16)
             best = min(best, time.process_time() - started)
         return best
 
@@ -320,4 +320,4 @@ def test_typing_costs_the_same_in_a_long_file_as_far_as_lines_go() -> None:
 def test_spans_come_out_in_order() -> None:
     document = TextDocument(URI, "", 0, "ab\ncd")
     backwards = Range(Position(1, 1), Position(0, 1))
-    assert document.span_of(backwards, convert.UTF16) == Span(1, 4)
+    assert document.span_of(backwards, positions.UTF16) == Span(1, 4)

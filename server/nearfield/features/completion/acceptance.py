@@ -13,9 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
+from nearfield.features.documents import Answered, DocumentChange, Documents
 from nearfield.features.feature import Feature
+from nearfield.features.idle import REST_SECONDS
 from nearfield.features.suggestion_record import SuggestionRecord, Taken
-from nearfield.types import Edit, Span, Suggestion
+from nearfield.types import Edit, Span, Suggestion, Trace
 
 __all__ = ["Acceptance", "SurvivalWatch", "Taken"]
 
@@ -32,6 +34,9 @@ COMPARED_CHARS = 2000
 """Maximum part of a suggestion that is compared: the comparison is quadratic."""
 
 _ORDER = list(Taken)
+
+Recorded = Callable[[str, Trace], SuggestionRecord | None]
+"""Takes the language and the trace of a request; None if nothing is recorded of it."""
 
 
 @dataclass(slots=True)
@@ -81,18 +86,20 @@ class _Offered:
 class Acceptance(Feature):
     """The recent suggestions; `counts` says how many reached which stage.
 
-    `on_change` is called with every record that has changed; `text_of` returns the current text of
-    a document, None if it is closed.
+    `recorded` returns the record of an answered request, by its language, None if nothing is
+    recorded of it; `on_change` is called with every record that has changed.
     """
 
     def __init__(
         self,
-        text_of: Callable[[str], str | None] = lambda uri: None,
+        documents: Documents,
+        recorded: Recorded = lambda language, trace: None,
         on_change: Callable[[SuggestionRecord], None] = lambda record: None,
     ) -> None:
+        self._documents = documents
+        self._recorded = recorded
         self.survival_seconds = SURVIVAL_SECONDS
         self.counts: Counter[Taken] = Counter()
-        self._text_of = text_of
         self._on_change = on_change
         self._offered: OrderedDict[str, _Offered] = OrderedDict()
         self._open: dict[str, list[_Offered]] = {}
@@ -157,6 +164,21 @@ class Acceptance(Feature):
             self._open[uri] = still_open
         return is_found
 
+    def changed(self, change: DocumentChange) -> None:
+        """Tell the document whether its last edit inserted a suggestion."""
+        is_accepted = self.infer(change.after.uri, change.edits)
+        document = self._documents.get(change.after.uri)
+        if document is not None and document.snapshot is change.after:
+            document.accepted = is_accepted
+
+    def answered(self, answer: Answered) -> None:
+        """Note what was suggested."""
+        record = None
+        if answer.trace is not None:
+            record = self._recorded(answer.snapshot.language, answer.trace)
+        if answer.suggestions:
+            self.offered(answer.snapshot.uri, answer.suggestions, record)
+
     def closed(self, uri: str) -> None:
         """Measure what was accepted in the document; the client may still report on the rest."""
         self._open.pop(uri, None)
@@ -184,15 +206,25 @@ class Acceptance(Feature):
         begin = offered.begin
         offered.watch = SurvivalWatch(offered.suggestion.text[:chars], Span(begin, begin + chars))
         self._watched.append(offered)
-        loop = asyncio.get_running_loop()
-        offered.timer = loop.call_later(self.survival_seconds, self._measure, offered)
+        self._measure_later(offered, self.survival_seconds)
 
     def _measure(self, offered: _Offered) -> None:
         self._forget(offered)
-        text = self._text_of(offered.uri)
-        if text is not None:
-            offered.record.survived = round(offered.watch.survived(text), 3)
+        document = self._documents.get(offered.uri)
+        if document is not None:
+            offered.record.survived = round(offered.watch.survived(document.snapshot.text), 3)
             self._on_change(offered.record)
+
+    def _measure_later(self, offered: _Offered, seconds: float) -> None:
+        """Measure in `seconds`, or once the changes until then have been read."""
+
+        def measure() -> None:
+            if self._documents.has_unread:
+                self._measure_later(offered, REST_SECONDS)
+            else:
+                self._measure(offered)
+
+        offered.timer = asyncio.get_running_loop().call_later(seconds, measure)
 
     def _forget(self, offered: _Offered) -> None:
         if offered.timer is not None:

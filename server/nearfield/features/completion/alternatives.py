@@ -13,9 +13,11 @@ from collections.abc import Awaitable, Callable
 
 from nearfield.features.completion.answer_cache import CachedCompletion
 from nearfield.features.completion.shape import Shaped
-from nearfield.tasks import run_task
+from nearfield.features.idle import IdleScheduler
 from nearfield.types import CompletionRequest
 
+FIND = "find alternatives"
+"""The name of the job, which a keystroke ends."""
 MAX_ALTERNATIVES = 2
 """Suggestions beside the first one."""
 
@@ -39,16 +41,24 @@ class Alternatives:
     """
 
     def __init__(
-        self, one_more: OneMore, request: CompletionRequest, first: str, deadline: float
+        self,
+        scheduler: IdleScheduler,
+        one_more: OneMore,
+        request: CompletionRequest,
+        first: str,
+        deadline: float,
     ) -> None:
         self.request = request
         self.candidates: list[Candidate] = []
         self.has_first = asyncio.Event()
         self._one_more = one_more
-        self.task = run_task(self._find(first, deadline), "find alternatives")
+        self.task = scheduler.run(FIND, self._find(first, deadline))
 
     def is_for(self, request: CompletionRequest) -> bool:
-        """Return whether `request` is at the same cursor of the same text."""
+        """Return whether `request` is at the same cursor of the same text, and the search for it
+        has not been ended."""
+        if self.task.cancelled() or self.task.cancelling():
+            return False
         mine, other = self.request.snapshot, request.snapshot
         return (
             (mine.uri, self.request.offset, self.request.selected)

@@ -76,8 +76,9 @@ class CompletionCache:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, uri: str, text: str, offset: int, completion: CachedCompletion) -> None:
-        """Store the answer at `offset` of `text`."""
+    def put(self, request: CompletionRequest, completion: CachedCompletion) -> None:
+        """Store the answer to `request`."""
+        uri, (text, offset) = request.snapshot.uri, _position(request)
         first, last = max(0, offset - BEFORE_CHARS), min(len(text), offset + AFTER_CHARS)
         before, after = text[first:offset], text[offset:last]
         key = uri, before, after
@@ -86,9 +87,10 @@ class CompletionCache:
         while len(self._entries) > self._max_entries:
             self._entries.popitem(last=False)
 
-    def find(self, uri: str, text: str, offset: int) -> Iterator[CacheMatch]:
-        """Yield the matches at `offset` of `text`, newest first. An empty answer matches only its
+    def find(self, request: CompletionRequest) -> Iterator[CacheMatch]:
+        """Yield the answers that fit `request`, newest first. An empty answer matches only its
         exact position; one that is fully typed never matches."""
+        uri, (text, offset) = request.snapshot.uri, _position(request)
         for (owner, *_), entry in reversed(self._entries.items()):
             if owner == uri and continues_with(text, offset, entry.after, to_end=entry.reaches_end):
                 typed = _typed(entry, text, offset)
@@ -101,7 +103,7 @@ class CompletionCache:
             del self._entries[key]
 
 
-def cache_position(request: CompletionRequest) -> tuple[str, int]:
+def _position(request: CompletionRequest) -> tuple[str, int]:
     """Return the text and the offset under which answers to `request` are cached: with the selected
     item inserted and, in a notebook, after the end of the cells above."""
     text, offset = request.with_item()

@@ -14,12 +14,10 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from nearfield.config.folders import FolderConfigs
-from nearfield.config.schema import Config
-from nearfield.errors import NearfieldError
-from nearfield.features.completion.acceptance import Acceptance
+from nearfield.config.schema import Completion, Config
 from nearfield.features.completion.alternatives import (
     MAX_ALTERNATIVES,
     Alternatives,
@@ -29,7 +27,6 @@ from nearfield.features.completion.answer_cache import (
     CachedCompletion,
     CacheMatch,
     CompletionCache,
-    cache_position,
 )
 from nearfield.features.completion.generate import (
     Ending,
@@ -39,15 +36,15 @@ from nearfield.features.completion.generate import (
     is_unsure,
 )
 from nearfield.features.completion.prompting import included, request_context
-from nearfield.features.completion.question import Questions, on_this_machine
+from nearfield.features.completion.question import Questions, Scope, shaper_at, wait_ms
 from nearfield.features.completion.shape import Shaped, Shaper
 from nearfield.features.document_filter import DocumentFilter
-from nearfield.features.documents import Document, Documents
-from nearfield.features.feature import DocumentChange, Feature
-from nearfield.features.idle import Activity
+from nearfield.features.documents import Answered, Document, Documents
+from nearfield.features.feature import Feature
+from nearfield.features.health import HealthWatch
+from nearfield.features.idle import Activity, IdleScheduler
 from nearfield.features.offers import Offers
 from nearfield.features.reasons import reason_of
-from nearfield.features.suggestion_record import SuggestionRecord
 from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.routing.request_context import Task
 from nearfield.routing.router import Router
@@ -61,7 +58,6 @@ from nearfield.types import (
     Snapshot,
     Span,
     Suggestion,
-    Trace,
 )
 
 ALTERNATIVE_TEMPERATURE = 0.8
@@ -79,38 +75,58 @@ NOT_SHOWABLE = frozenset({Reason.REPEATS, Reason.SYNTAX})
 NextEditFor = Callable[[CompletionRequest], Awaitable[Suggestion | None]]
 """Returns the next edit at the cursor, which takes precedence over the model."""
 
-Recorded = Callable[[str, Trace], SuggestionRecord | None]
-"""Takes the language and the trace of a request; None if nothing is recorded of it."""
+
+@dataclass(slots=True)
+class _Turn:
+    """A request that is being answered. `scope` is None while there is no provider, `deadline` is
+    of the monotonic clock."""
+
+    request: CompletionRequest
+    settings: Completion
+    metrics: RequestMetrics
+    document: Document
+    scope: Scope | None
+    deadline: float
+
+    def is_hidden(self, completion: CachedCompletion) -> bool:
+        """Return whether confidence is too low to show it without being asked by a key."""
+        return not self.request.invoked and is_unsure(completion.confidence, self.settings)
+
+    def suggestion(self, shaped: Shaped, completion: CachedCompletion, number: int) -> Suggestion:
+        """Return what is shown of `completion`."""
+        return Suggestion(
+            id=f"{self.request.id}-{number}",
+            text=shaped.text,
+            replace=shaped.replace,
+            confidence=completion.confidence.mean if completion.confidence else None,
+            provider=completion.provider,
+            model=completion.model,
+        )
 
 
 class Completer(Feature):
-    """Answers completion requests for any number of documents, on one event loop.
-
-    `on_outcome` is called after each request to a model with its error (None on success) and
-    whether another provider had failed before. `offers` takes what may be offered with an answer.
-    """
+    """Answers completion requests for any number of documents, on one event loop. `health` learns
+    of each request to a model that was news; `offers` takes what may be offered with an answer."""
 
     def __init__(
         self,
         documents: Documents,
         questions: Questions,
         activity: Activity,
+        scheduler: IdleScheduler,
         traces: TraceLog,
-        acceptance: Acceptance,
-        on_outcome: Callable[[NearfieldError | None, bool], None],
+        health: HealthWatch,
         offers: Offers,
         next_edit: NextEditFor,
-        recorded: Recorded,
     ) -> None:
         self.cache = CompletionCache()
         self.questions = questions
         self._activity = activity
+        self._scheduler = scheduler
         self._next_edit = next_edit
-        self._recorded = recorded
         self._documents = documents
         self._traces = traces
-        self._acceptance = acceptance
-        self._on_outcome = on_outcome
+        self._health = health
         self._offers = offers
         self._running: dict[str, asyncio.Task[CompletionAnswer]] = {}
         self._suggestions = 0
@@ -122,10 +138,6 @@ class Completer(Feature):
         self.questions.configure(config)
         self._filter = DocumentFilter(config)
         self._router = router
-
-    def changed(self, change: DocumentChange) -> None:
-        """Drop the alternatives for the text before the change."""
-        self._stop_alternatives(change.after.uri)
 
     def activity_changed(self) -> None:
         """Stop looking for alternatives when paused."""
@@ -154,21 +166,20 @@ class Completer(Feature):
     async def complete(self, request: CompletionRequest) -> CompletionAnswer:
         """Return the answer to `request`, without suggestions while paused. Raises only
         `CancelledError` and unexpected exceptions."""
-        snapshot, record = request.snapshot, None
+        snapshot = request.snapshot
+        settings = self.questions.settings(snapshot)
+        answer = CompletionAnswer(reason=Reason.PAUSED)
         metrics = RequestMetrics(
             self._traces, request.method, snapshot, id=request.id, reason=Reason.ERROR
         )
         try:
             with metrics:
-                answer = CompletionAnswer(reason=Reason.PAUSED)
                 if not self._activity.is_paused:
-                    answer = await self._in_turn(request, metrics)
+                    answer = await self._in_turn(request, settings, metrics)
                 metrics.reason = answer.reason
         finally:
-            if metrics.trace is not None and self.questions.settings(snapshot).record:
-                record = self._recorded(snapshot.language, metrics.trace)
-        if answer.suggestions:
-            self._acceptance.offered(snapshot.uri, answer.suggestions, record)
+            trace = metrics.trace if settings.record else None
+            self._documents.answered(Answered(snapshot, answer.suggestions, trace))
         return answer
 
     def ready(self, snapshot: Snapshot, offset: int) -> tuple[Suggestion, ...]:
@@ -176,20 +187,24 @@ class Completer(Feature):
         if self._activity.is_paused or self._filter.reason(snapshot):
             return ()
         request = CompletionRequest("", "", snapshot, offset)
-        found = self._checked_before(request, self._cached(request))
+        metrics = RequestMetrics(self._traces, "", snapshot)
+        settings, document = self.questions.settings(snapshot), self._documents.at(snapshot)
+        turn = _Turn(request, settings, metrics, document, None, 0.0)
+        found = self._checked_before(turn, self._cached(turn))
         if found is None:
             return ()
-        self._acceptance.offered(snapshot.uri, found.suggestions)
+        self._documents.answered(Answered(snapshot, found.suggestions))
         return found.suggestions
 
     # --- one request ------------------------------------------------------------------------
 
     async def _in_turn(
-        self, request: CompletionRequest, metrics: RequestMetrics
+        self, request: CompletionRequest, settings: Completion, metrics: RequestMetrics
     ) -> CompletionAnswer:
         """Run the request as the document's only one; a newer one may end it."""
         uri = request.snapshot.uri
-        task = run_task(self._answer(request, metrics), f"complete {request.id}")
+        work = self._answer(request, settings, metrics)
+        task = run_task(work, f"complete {request.id}")
         older, self._running[uri] = self._running.get(uri), task
         if older is not None:
             older.cancel()
@@ -198,93 +213,84 @@ class Completer(Feature):
         finally:
             if self._running.get(uri) is task:
                 del self._running[uri]
-            await stop_task(task)
+            if not task.done():
+                await stop_task(task)
         return CompletionAnswer(reason=Reason.SUPERSEDED) if task.cancelled() else task.result()
 
     async def _answer(
-        self, request: CompletionRequest, metrics: RequestMetrics
+        self, request: CompletionRequest, settings: Completion, metrics: RequestMetrics
     ) -> CompletionAnswer:
         """Answer from the next edits, else from the cache, else from a model."""
-        snapshot, settings = request.snapshot, self.questions.settings(request.snapshot)
+        snapshot, router = request.snapshot, self._router
         if refused := self._filter.reason(snapshot):
             return CompletionAnswer(reason=refused)
         if self._alternatives is not None and not self._alternatives.is_for(request):
             self._stop_alternatives()
         document = self._documents.at(snapshot)
+        # A user who types at the cursor wants to go on there.
+        is_typing = document.edited == request.offset
         metrics.situation = document.asked(request.offset)
-        if (edit := await self._next_edit(request)) is not None:
+        if not is_typing and (edit := await self._next_edit(request)) is not None:
             metrics.situation = Situation.NEXT_EDIT
             return CompletionAnswer((edit,))
         milliseconds = settings.invoked_deadline_ms if request.invoked else settings.deadline_ms
         deadline = metrics.started + milliseconds / 1000
-        if matches := self._cached(request):
-            cached = self._checked_before(request, matches)
+        scope = self.questions.scope(snapshot, settings, router) if router is not None else None
+        turn = _Turn(request, settings, metrics, document, scope, deadline)
+        if matches := self._cached(turn):
+            cached = self._checked_before(turn, matches)
             if cached is None:
-                cached = await self._checked_now(request, matches)
+                cached = await self._checked_now(turn, matches)
             if cached is not None:
                 metrics.situation = Situation.CACHED
                 # A manual request right after a shown suggestion asks for alternatives.
                 confidence = matches[0].completion.confidence
                 is_again = request.invoked and not is_unsure(confidence, settings)
                 wait = ALTERNATIVES_SECONDS if is_again else 0.0
-                return await self._with_alternatives(request, cached, deadline, wait)
-        router = self._router
-        if router is not None:
-            wait = self.questions.wait_ms(request, document, router)
-            await asyncio.sleep(wait / 1000)
+                return await self._with_alternatives(turn, cached, wait)
+        if scope is not None:
+            await asyncio.sleep(wait_ms(request, document, scope.can, settings) / 1000)
         if self._documents.is_stale(snapshot):
             return CompletionAnswer(reason=Reason.STALE)
-        if router is None:
+        if scope is None:
             return CompletionAnswer(reason=Reason.NOT_READY)
-        return await self._from_model(request, document, router, deadline, metrics)
+        return await self._from_model(turn, scope)
 
-    async def _from_model(
-        self,
-        request: CompletionRequest,
-        document: Document,
-        router: Router,
-        deadline: float,
-        metrics: RequestMetrics,
-    ) -> CompletionAnswer:
-        asked = await self.questions.make(request, document, router, deadline)
+    async def _from_model(self, turn: _Turn, scope: Scope) -> CompletionAnswer:
+        request, document, metrics = turn.request, turn.document, turn.metrics
+        asked = await self.questions.make(request, document, scope, turn.deadline)
         document.window = asked.plan().piece.window
         metrics.included = included(asked.plan().piece)
         found = Generated(min_logprob=asked.min_logprob)
-        workspace = request.snapshot.root or ""
-        accepted = self._offers.take(workspace, Task.COMPLETE)
+        accepted = self._offers.take(request.snapshot.root or "", Task.COMPLETE)
+        context = request_context(asked.cursor, accepted)
         try:
-            context = request_context(asked.cursor, accepted)
-            await generate(found, router, asked.request, context, asked.shaper)
+            await generate(found, scope.router, asked.request, context, asked.shaper)
         finally:
-            if found.asked.isdisjoint(accepted):
-                self._offers.give_back(workspace, Task.COMPLETE, accepted)
-            self._offers.add(found.offers)
+            self._offers.settle(context, found.asked, found.offers)
             metrics.provider, metrics.model = found.provider, found.model
             metrics.usage = found.usage
             if found.watch.first is not None:
-                plan = asked.plan(found.usage)
+                plan = asked.plan(metrics.usage)
                 document.sent(plan.sent)
-                metrics.included = included(plan.piece)
-                self.questions.rates.learn(found.provider, found.watch, plan.new_chars, found.usage)
-        answer = self._judged(request, found, asked.shaper, metrics)
-        if request.invoked and answer.reason in NOT_SHOWABLE and self._on_this_machine():
-            return await self._instead(request, found.text, answer, deadline)
+                if plan is not asked.plan():
+                    metrics.included = included(plan.piece)
+                new_chars = plan.new_chars
+                self.questions.rates.learn(found.provider, found.watch, new_chars, metrics.usage)
+        answer = self._judged(turn, found, asked.shaper)
+        if request.invoked and answer.reason in NOT_SHOWABLE and scope.is_local:
+            return await self._instead(turn, found.text, answer)
         decode_ms = metrics.usage.decode_ms if metrics.usage else None
         expected = MAX_ALTERNATIVES * (decode_ms or 0.0)
         wait = expected / 1000 if expected <= UNNOTICED_MS else 0.0
-        return await self._with_alternatives(request, answer, deadline, wait)
+        return await self._with_alternatives(turn, answer, wait)
 
-    def _judged(
-        self,
-        request: CompletionRequest,
-        found: Generated,
-        shaper: Shaper,
-        metrics: RequestMetrics,
-    ) -> CompletionAnswer:
+    def _judged(self, turn: _Turn, found: Generated, shaper: Shaper) -> CompletionAnswer:
         """Shape and cache what came; show it only if it still belongs to the document."""
-        uri = request.snapshot.uri
-        if found.ending is not Ending.DEADLINE:
-            self._on_outcome(found.error, found.stumbled)
+        request, metrics = turn.request, turn.metrics
+        is_news = found.error is not None or found.stumbled or not self._health.is_well
+        if found.ending is not Ending.DEADLINE and is_news:
+            self._health.outcome(found.error, found.stumbled)
         if found.ending is Ending.FAILED:
             metrics.detail = found.error.message if found.error else ""
             return CompletionAnswer(reason=reason_of(found.error))
@@ -296,21 +302,21 @@ class Completer(Feature):
             _add_confidence(metrics, completion)
             # A model that was unsure is not asked the same again; one that had no time is.
             if found.ending is Ending.UNSURE:
-                self.cache.put(uri, *cache_position(request), completion)
+                self.cache.put(request, completion)
             return CompletionAnswer(reason=cut_off)
         shaped = shaper.finish(lines)
         if found.ended_by and not lines.strip():
             shaped = replace(shaped, reason=Reason.CONTROL_TOKEN)
         completion = _completion(request, found, shaped)
         _add_confidence(metrics, completion)
-        self.cache.put(uri, *cache_position(request), completion)
+        self.cache.put(request, completion)
         if past := self._past(request):
             return CompletionAnswer(reason=past)
         if not shaped.text:
             return CompletionAnswer(reason=shaped.reason)
-        if self._is_hidden(request, completion):
+        if turn.is_hidden(completion):
             return CompletionAnswer(reason=Reason.UNSURE)
-        return CompletionAnswer((self._suggestion(request, shaped, completion),))
+        return CompletionAnswer((self._suggestion(turn, shaped, completion),))
 
     def _past(self, request: CompletionRequest) -> Reason:
         """Return why an answer comes too late to be shown, `SHOWN` if it does not."""
@@ -319,43 +325,30 @@ class Completer(Feature):
         is_late = request.late is not None and request.late()
         return Reason.LATE if is_late else Reason.SHOWN
 
-    def _is_hidden(self, request: CompletionRequest, completion: CachedCompletion) -> bool:
-        """Return whether confidence is too low to show it without being asked by a key."""
-        settings = self.questions.settings(request.snapshot)
-        return not request.invoked and is_unsure(completion.confidence, settings)
-
-    def _suggestion(
-        self, request: CompletionRequest, shaped: Shaped, completion: CachedCompletion
-    ) -> Suggestion:
+    def _suggestion(self, turn: _Turn, shaped: Shaped, completion: CachedCompletion) -> Suggestion:
         self._suggestions += 1
-        return Suggestion(
-            id=f"{request.id}-{self._suggestions}",
-            text=shaped.text,
-            replace=shaped.replace,
-            confidence=completion.confidence.mean if completion.confidence else None,
-            provider=completion.provider,
-            model=completion.model,
-        )
+        return turn.suggestion(shaped, completion, self._suggestions)
 
     # --- the cache --------------------------------------------------------------------------
 
-    def _cached(self, request: CompletionRequest) -> list[CacheMatch]:
+    def _cached(self, turn: _Turn) -> list[CacheMatch]:
         """Return the cached answers at the cursor, newest first. An empty answer counts too, unless
         the user asks by a key. An unsure one is asked again once some of it has been typed."""
         return [
             match
-            for match in self.cache.find(request.snapshot.uri, *cache_position(request))
-            if (match.rest or not request.invoked)
-            and not (match.typed and self._is_hidden(request, match.completion))
+            for match in self.cache.find(turn.request)
+            if (match.rest or not turn.request.invoked)
+            and not (match.typed and turn.is_hidden(match.completion))
         ]
 
     def _checked_before(
-        self, request: CompletionRequest, matches: Sequence[CacheMatch]
+        self, turn: _Turn, matches: Sequence[CacheMatch]
     ) -> CompletionAnswer | None:
         """Answer with the first match that leads to the exact text in which it was checked."""
+        request = turn.request
         if matches and not matches[0].rest:
             return CompletionAnswer(reason=matches[0].completion.reason)
-        if matches and self._is_hidden(request, matches[0].completion):
+        if matches and turn.is_hidden(matches[0].completion):
             return CompletionAnswer(reason=Reason.UNSURE)
         if request.selected is not None:
             return None
@@ -363,62 +356,61 @@ class Completer(Feature):
         for match in matches:
             completion = match.completion
             is_same = match.rest and _text_hash(text, offset, match.rest) == completion.result
-            if is_same and not self._is_hidden(request, completion):
+            if is_same and not turn.is_hidden(completion):
                 shaped = Shaped(match.rest, Span(offset, offset))
-                return CompletionAnswer((self._suggestion(request, shaped, completion),))
+                return CompletionAnswer((self._suggestion(turn, shaped, completion),))
         return None
 
     async def _checked_now(
-        self, request: CompletionRequest, matches: Sequence[CacheMatch]
+        self, turn: _Turn, matches: Sequence[CacheMatch]
     ) -> CompletionAnswer | None:
         """Answer with the first match that can be shown in the current text."""
+        request = turn.request
         cursor = await self.questions.cursor(request.snapshot, request.offset, request.selected)
         for match in matches:
-            shaped = self.questions.shaper(cursor, request.invoked).finish(match.rest)
-            if shaped.text and not self._is_hidden(request, match.completion):
-                suggestion = self._suggestion(request, shaped, match.completion)
+            shaped = shaper_at(cursor, turn.settings, is_manual=request.invoked).finish(match.rest)
+            if shaped.text and not turn.is_hidden(match.completion):
+                suggestion = self._suggestion(turn, shaped, match.completion)
                 return CompletionAnswer((suggestion,))
         return None
 
     # --- alternatives -----------------------------------------------------------------------
 
     async def _with_alternatives(
-        self, request: CompletionRequest, answer: CompletionAnswer, deadline: float, wait: float
+        self, turn: _Turn, answer: CompletionAnswer, wait: float
     ) -> CompletionAnswer:
         """Return `answer` with the alternatives that exist or are found within `wait` seconds."""
         if not answer.suggestions:
             return answer
-        if (request.invoked or request.again) and self._on_this_machine():
+        request = turn.request
+        is_wanted = request.invoked or request.again
+        if is_wanted and turn.scope is not None and turn.scope.is_local:
             first = answer.suggestions[0].text[request.item_length :]
-            alternatives = self._find_alternatives(request, first, deadline)
-            seconds = min(wait, max(0.0, deadline - time.monotonic()))
+            alternatives = self._find_alternatives(turn, first)
+            seconds = min(wait, max(0.0, turn.deadline - time.monotonic()))
             await asyncio.wait({alternatives.task}, timeout=seconds)
-        return CompletionAnswer((*answer.suggestions, *self._alternative_suggestions(request)))
+        if self._alternatives is None:
+            return answer
+        return CompletionAnswer((*answer.suggestions, *self._alternative_suggestions(turn)))
 
-    async def _instead(
-        self, request: CompletionRequest, unfit: str, answer: CompletionAnswer, deadline: float
-    ) -> CompletionAnswer:
+    async def _instead(self, turn: _Turn, unfit: str, answer: CompletionAnswer) -> CompletionAnswer:
         """Answer with alternatives to a text that cannot be shown, else with `answer`."""
-        alternatives = self._find_alternatives(request, unfit, deadline)
+        alternatives = self._find_alternatives(turn, unfit)
         with contextlib.suppress(TimeoutError):
-            seconds = max(0.0, deadline - time.monotonic())
+            seconds = max(0.0, turn.deadline - time.monotonic())
             await asyncio.wait_for(alternatives.has_first.wait(), seconds)
-        if past := self._past(request):
+        if past := self._past(turn.request):
             return CompletionAnswer(reason=past)
-        others = self._alternative_suggestions(request)
+        others = self._alternative_suggestions(turn)
         return CompletionAnswer(others) if others else answer
 
-    def _on_this_machine(self) -> bool:
-        """Return whether asking three times costs nothing but time."""
-        return on_this_machine(self._router) is not None
-
-    def _find_alternatives(
-        self, request: CompletionRequest, first: str, deadline: float
-    ) -> Alternatives:
+    def _find_alternatives(self, turn: _Turn, first: str) -> Alternatives:
         """Look for alternatives to `first`, unless that is under way or done at this cursor."""
-        if self._alternatives is None or not self._alternatives.is_for(request):
+        if self._alternatives is None or not self._alternatives.is_for(turn.request):
             self._stop_alternatives()
-            self._alternatives = Alternatives(self._one_more, request, first, deadline)
+            self._alternatives = Alternatives(
+                self._scheduler, self._one_more, turn.request, first, turn.deadline
+            )
         return self._alternatives
 
     def _stop_alternatives(self, uri: str | None = None) -> None:
@@ -428,11 +420,11 @@ class Completer(Feature):
             found.task.cancel()
             self._alternatives = None
 
-    def _alternative_suggestions(self, request: CompletionRequest) -> tuple[Suggestion, ...]:
+    def _alternative_suggestions(self, turn: _Turn) -> tuple[Suggestion, ...]:
         found = self._alternatives
-        if found is None or not found.is_for(request):
+        if found is None or not found.is_for(turn.request):
             return ()
-        return tuple(self._suggestion(request, *candidate) for candidate in found.candidates)
+        return tuple(self._suggestion(turn, *candidate) for candidate in found.candidates)
 
     async def _one_more(
         self, request: CompletionRequest, avoid: tuple[str, ...], deadline: float
@@ -443,7 +435,10 @@ class Completer(Feature):
         if router is None or self._documents.is_stale(request.snapshot):
             return "", None
         document = self._documents.at(request.snapshot)
-        asked = await self.questions.make(request, document, router, deadline)
+        scope = self.questions.scope(
+            request.snapshot, self.questions.settings(request.snapshot), router
+        )
+        asked = await self.questions.make(request, document, scope, deadline)
         infill = replace(
             asked.request,
             avoid=avoid,

@@ -88,16 +88,16 @@ def is_unsure(confidence: Confidence | None, settings: Completion) -> bool:
 class Generated:
     """The text so far; may be read at any time, also after a cancellation.
 
-    A token less likely than `min_logprob` ends the stream. `logprobs` has each token's offset in
-    the text and its log-probability. `asked` names the providers that were asked, with or without
-    success, and `stumbled` says whether one failed before the one that answered. `ended_by` is the
-    control token that ended the text, if one did.
+    A token less likely than `min_logprob` ends the stream. `pieces` are the deltas that tell how
+    likely their tokens are, each with its offset in the text. `asked` names the providers that were
+    asked, with or without success, and `stumbled` says whether one failed before the one that
+    answered. `ended_by` is the control token that ended the text, if one did.
     """
 
     min_logprob: float = float("-inf")
     watch: Stopwatch = field(default_factory=Stopwatch)
     text: str = ""
-    logprobs: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
+    pieces: list[tuple[int, Delta]] = field(default_factory=list[tuple[int, Delta]])
     provider: str = ""
     model: str = ""
     reported: Usage | None = None
@@ -124,6 +124,11 @@ class Generated:
         return usage
 
     @property
+    def logprobs(self) -> list[tuple[int, float]]:
+        """Each token's offset in the text and its log-probability."""
+        return [token for at, delta in self.pieces for token in delta.tokens_at(at)]
+
+    @property
     def doubt(self) -> int | None:
         """The offset of the first token that is too unlikely."""
         return next((at for at, value in self.logprobs if value < self.min_logprob), None)
@@ -135,7 +140,8 @@ class Generated:
 
     def add(self, delta: Delta) -> None:
         """Append a piece of the answer."""
-        self.logprobs += delta.tokens_at(len(self.text))
+        if delta.logprobs:
+            self.pieces.append((len(self.text), delta))
         self.text += delta.text
         self.reported = delta.usage or self.reported
         if delta.text or delta.logprobs:
@@ -174,15 +180,15 @@ async def generate(
                 if route.provider is not None:
                     found.provider, found.model = route.provider.name, route.provider.model
                 if isinstance(item, Restart):
-                    found.watch, found.text, found.logprobs = Stopwatch(), "", []
+                    found.watch, found.text, found.pieces = Stopwatch(), "", []
                     found.reported = found.ending = None
                     is_stopped = False
-                    shaper.restart()
                 elif not is_stopped:
                     found.add(item)
-                    if item.text and shaper.feed(item.text):
+                    # No unit ends before a line does.
+                    if item.text and "\n" in found.text and shaper.is_enough(found.text):
                         found.ending = Ending.ENOUGH
-                    elif found.doubt is not None:
+                    elif item.logprobs and min(item.logprobs) < found.min_logprob:
                         found.ending = Ending.UNSURE
                     is_stopped = found.ending in (Ending.ENOUGH, Ending.UNSURE)
                     if is_stopped:

@@ -24,12 +24,11 @@ from nearfield.features.completion.prompting import (
     prefill_request,
     request_context,
 )
-from nearfield.features.completion.question import ready_here
+from nearfield.features.completion.question import Scope, is_ready
 from nearfield.features.document_filter import DocumentFilter
-from nearfield.features.documents import Document, Documents
+from nearfield.features.documents import Document, Documents, snippet_chars
 from nearfield.features.feature import Feature
 from nearfield.features.idle import IdleScheduler
-from nearfield.features.sent_prompt import snippet_chars
 from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.router import Router
 from nearfield.tasks import describe
@@ -79,15 +78,18 @@ class Prefill(Feature):
             return  # its end plans the next one
         if document is None or router is None or self._permitted.reason(document.snapshot):
             return
-        if await ready_here(router):
-            await self._evaluate(document, router)
+        questions = self._completer.questions
+        settings = questions.settings(document.snapshot)
+        scope = questions.scope(document.snapshot, settings, router)
+        if scope.is_local and await is_ready(scope.providers[0]):
+            await self._evaluate(document, scope)
 
-    async def _evaluate(self, document: Document, router: Router) -> None:
+    async def _evaluate(self, document: Document, scope: Scope) -> None:
         snapshot, questions = document.snapshot, self._completer.questions
-        settings = questions.settings(snapshot)
+        settings = scope.settings
         offset = len(snapshot.text) if document.cursor is None else document.cursor
         cursor = await questions.cursor(snapshot, min(offset, len(snapshot.text)))
-        allowance = questions.allowance(router, snapshot, settings.deadline_ms / 1000)
+        allowance = scope.allowance(settings.deadline_ms / 1000)
         snippets = questions.snippets(snapshot, cursor.offset, allowance.snippet_chars)
         plans = continued(cursor, document, allowance)
         plan = next((one for one in plans if _is_enough(one, snippets)), None)
@@ -100,7 +102,7 @@ class Prefill(Feature):
         document.begun(plan.sent)
         request = prefill_request(plan, cursor, settings)
         try:
-            async with router.infill(request, request_context(cursor)) as route:
+            async with scope.router.infill(request, request_context(cursor)) as route:
                 async for _ in route:
                     pass
         except NearfieldError as error:

@@ -30,10 +30,9 @@ from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
 from nearfield.features.completion.prompting import request_of_sent
 from nearfield.features.document_filter import DocumentFilter
-from nearfield.features.documents import Document, Documents
+from nearfield.features.documents import Document, Documents, PromptText, SentPrompt
 from nearfield.features.feature import Feature
 from nearfield.features.idle import IdleScheduler
-from nearfield.features.sent_prompt import PromptText, SentPrompt
 from nearfield.files.private import (
     is_private,
     private_draft,
@@ -127,7 +126,7 @@ class PromptCache(Feature):
         self._configs = FolderConfigs(Config())
         self._kept: dict[str, int] = {}
         self._said = False
-        self._restoring: asyncio.Task[bool] | None = None
+        self.restoring: asyncio.Task[bool] | None = None
 
     def configure(self, config: FolderConfigs, router: Router | None) -> None:
         """Keep prompts with the first provider that can write them to a file."""
@@ -162,12 +161,14 @@ class PromptCache(Feature):
     def begin(self, uri: str) -> None:
         """Restore what was kept of the document, in the background."""
         if self._keeper is not None and self._limit:
-            self._restoring = run_task(self.restore(uri), "restore a prompt")
+            self.restoring = run_task(self.restore(uri), "restore a prompt")
 
     async def settled(self) -> None:
         """Wait until what is being restored is there: for a request that may go on from it."""
-        if self._restoring is not None and not self._restoring.done():
-            await asyncio.wait({self._restoring}, timeout=RESTORE_SECONDS)
+        if self.restoring is not None and not self.restoring.done():
+            await asyncio.wait({self.restoring}, timeout=RESTORE_SECONDS)
+        if self.restoring is not None and self.restoring.done():
+            self.restoring = None
 
     async def restore(self, uri: str) -> bool:
         """Load what was saved of the document into the provider if it still matches; return whether

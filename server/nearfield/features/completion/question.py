@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Completion, Config
-from nearfield.features.completion.budget import Allowance, LearnedRates, allow
 from nearfield.features.completion.prompting import (
+    Allowance,
+    LearnedRates,
     PromptPlan,
+    allow,
     candidates,
     continued,
     infill_request,
@@ -28,6 +30,7 @@ from nearfield.features.cursor import Cursor, DocumentTrees
 from nearfield.features.documents import Document
 from nearfield.providers.base import Provider
 from nearfield.providers.estimate import CHARS_PER_TOKEN
+from nearfield.routing.request_context import Task
 from nearfield.routing.router import Router
 from nearfield.types import (
     Capabilities,
@@ -74,6 +77,26 @@ class PreparedQuestion:
         return self.plans[self.default if used is None else used]
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What holds for one request: the router, the settings of its folder, the providers that may
+    answer, in order, and what the first of them affords."""
+
+    router: Router
+    settings: Completion
+    providers: tuple[Provider, ...]
+    can: Capabilities
+
+    @property
+    def is_local(self) -> bool:
+        """Return whether a model on this machine is asked first: then a request costs only time."""
+        return bool(self.providers) and self.can.local
+
+    def allowance(self, seconds: float, *, is_manual: bool = False) -> Allowance:
+        """Return what the first provider can be shown within `seconds`."""
+        return allow(self.can, seconds, self.settings.max_tokens, is_manual=is_manual)
+
+
 class Questions:
     """Makes the questions, by the settings and by what the provider affords. `snippets` returns
     those of other files that are ready; `prepare` makes them ready, for manual requests. For one
@@ -94,16 +117,19 @@ class Questions:
         """Return the settings of the folder that a document is in."""
         return self._configs.of(snapshot.root).completion
 
+    def scope(self, snapshot: Snapshot, settings: Completion, router: Router) -> Scope:
+        """Return what holds for a request about `snapshot`."""
+        found = router.candidates_for(Task.COMPLETE, snapshot.root or "")
+        can = self.rates.fill_in(found[0].name, found[0].capabilities) if found else Capabilities()
+        return Scope(router, settings, found, can)
+
     async def make(
-        self, request: CompletionRequest, document: Document, router: Router, deadline: float
+        self, request: CompletionRequest, document: Document, scope: Scope, deadline: float
     ) -> PreparedQuestion:
         """Return the question for `request`, to be answered before the moment `deadline`."""
-        snapshot, settings = request.snapshot, self.settings(request.snapshot)
-        is_manual = request.invoked
+        snapshot, settings, is_manual = request.snapshot, scope.settings, request.invoked
         cursor = await self.cursor(snapshot, request.offset, request.selected)
-        found = router.candidates("complete", snapshot.root or "")
-        seconds = deadline - time.monotonic()
-        allowance = allow(self._first_can(found), seconds, settings.max_tokens, is_manual=is_manual)
+        allowance = scope.allowance(deadline - time.monotonic(), is_manual=is_manual)
         if is_manual:
             await self._prepare(snapshot, request.offset)
         snippets = self.snippets(snapshot, request.offset, allowance.snippet_chars)
@@ -112,7 +138,7 @@ class Questions:
         )
         default = unchosen(plans, allowance)
         soon = deadline - (1 - SOON_SHARE) * settings.deadline_ms / 1000
-        shaper = self.shaper(cursor, is_manual, soon)
+        shaper = shaper_at(cursor, settings, is_manual=is_manual, soon=soon)
         infill = infill_request(
             plans,
             default,
@@ -125,46 +151,29 @@ class Questions:
         # What follows an unlikely token is not generated, as it would not be shown; unless a rest
         # of the line could cut the token away, or others may be asked if the answer is poor.
         min_logprob = -math.inf
-        if not is_manual and shaper.at_line_end and len(found) == 1:
+        if not is_manual and shaper.at_line_end and len(scope.providers) == 1:
             min_logprob = settings.min_token_confidence
         return PreparedQuestion(cursor, plans, default, shaper, infill, min_logprob)
 
-    def shaper(self, cursor: Cursor, is_manual: bool, soon: float = math.inf) -> Shaper:
-        """Return what judges and cuts an answer at `cursor`; from the moment `soon` on, whole lines
-        are enough for an automatic request."""
-        settings = self.settings(cursor.snapshot)
-        multiline = settings.multiline
-        # A manual request is for the whole hole, not the line.
-        if is_manual and multiline == "auto":
-            multiline = "always"
-        return Shaper(
-            cursor.snapshot,
-            cursor.parsed,
-            cursor.offset,
-            selected=cursor.selected,
-            multiline=multiline,
-            max_lines=settings.max_lines,
-            soon=math.inf if is_manual else soon,
-        )
 
-    def allowance(
-        self, router: Router, snapshot: Snapshot, seconds: float, *, is_manual: bool = False
-    ) -> Allowance:
-        """Return what the first candidate can be shown of a document within `seconds`."""
-        can = self._first_can(router.candidates("complete", snapshot.root or ""))
-        return allow(can, seconds, self.settings(snapshot).max_tokens, is_manual=is_manual)
-
-    def wait_ms(self, request: CompletionRequest, document: Document, router: Router) -> float:
-        """Return how long `request` waits for the next keystroke, in milliseconds."""
-        root, settings = request.snapshot.root or "", self.settings(request.snapshot)
-        can = self._first_can(router.candidates("complete", root))
-        return wait_ms(request, document, can, settings)
-
-    def _first_can(self, found: Sequence[Provider]) -> Capabilities:
-        """Return the capabilities of the first provider, with learned rates."""
-        if not found:
-            return Capabilities()
-        return self.rates.fill_in(found[0].name, found[0].capabilities)
+def shaper_at(
+    cursor: Cursor, settings: Completion, *, is_manual: bool, soon: float = math.inf
+) -> Shaper:
+    """Return what judges and cuts an answer at `cursor`; from the moment `soon` on, whole lines are
+    enough for an automatic request."""
+    multiline = settings.multiline
+    # A manual request is for the whole hole, not the line.
+    if is_manual and multiline == "auto":
+        multiline = "always"
+    return Shaper(
+        cursor.snapshot,
+        cursor.parsed,
+        cursor.offset,
+        selected=cursor.selected,
+        multiline=multiline,
+        max_lines=settings.max_lines,
+        soon=math.inf if is_manual else soon,
+    )
 
 
 def wait_ms(
@@ -186,13 +195,6 @@ def wait_ms(
     return min(longest, plans[0].new_chars / CHARS_PER_TOKEN / can.prefill_rate * 1000)
 
 
-def on_this_machine(router: Router | None) -> Provider | None:
-    """Return the first candidate if it is on this machine, where a request costs only time."""
-    found = router.candidates("complete") if router is not None else ()
-    return found[0] if found and found[0].capabilities.local else None
-
-
-async def ready_here(router: Router) -> bool:
-    """Return whether a model on this machine would answer at once."""
-    provider = on_this_machine(router)
-    return provider is not None and (await provider.health()).state is HealthState.READY
+async def is_ready(provider: Provider) -> bool:
+    """Return whether a provider would answer at once."""
+    return (await provider.health()).state is HealthState.READY

@@ -1,6 +1,6 @@
 """Turns what a model writes into what is shown.
 
-While text streams in, `Shaper.feed` says when it is enough. `Shaper.finish` makes a suggestion of
+While text streams in, `Shaper.is_enough` says when to stop. `Shaper.finish` makes a suggestion of
 it: cut where the statement, block or scope ends, without what the document already has, indented
 and broken into lines like the document; or nothing, with the reason, if it would break the parse.
 """
@@ -77,7 +77,7 @@ class Shaper:
     """Shapes one candidate for the cursor at `offset`.
 
     `parsed` is the tree of the snapshot's text, None if there is none. `selected` is the item
-    selected in the client's popup: the text fed continues it, and the result starts with it.
+    selected in the client's popup: the text given continues it, and the result starts with it.
     `multiline` is the setting of that name, `max_lines` the longest suggestion. After the moment
     `soon` (`time.monotonic()`) whole lines are enough, even if the statement or block continues.
     """
@@ -100,7 +100,7 @@ class Shaper:
         self._max_lines = max_lines
         self._soon = soon
         self._syntax = SyntaxCheck(self._context)
-        self._fed = ""
+        self._ends: dict[tuple[Extent, str, int], int] = {}
 
     @property
     def extent(self) -> Extent:
@@ -117,14 +117,12 @@ class Shaper:
         """Return whether nothing visible follows the cursor on its line."""
         return not self._context.rest.strip()
 
-    def feed(self, text: str) -> bool:
-        """Take more of the model's text; return whether it is enough and the model can stop."""
-        self._fed += text
-        if "\n" not in self._fed:
-            return False
-        context, extent, raw = self._context, self.extent, plain_breaks(self._fed)
+    def is_enough(self, text: str) -> bool:
+        """Return whether the model can stop after `text`, all that it has written."""
+        context, extent, raw = self._context, self.extent, plain_breaks(text)
         end = unit_end(context, extent, raw, is_complete=False, max_lines=self._max_lines)
         if end is not None:
+            self._ends[extent, raw, self._max_lines] = end
             is_last = raw[:end].count("\n") + 1 >= self._max_lines
             return extent is not Extent.STATEMENT or self._syntax.holds(raw[:end]) or is_last
         if time.monotonic() < self._soon:
@@ -135,10 +133,6 @@ class Shaper:
         if begun.strip() or not last.strip() or opens_block(last, context.language):
             return False
         return self._syntax.holds(lines.rstrip())
-
-    def restart(self) -> None:
-        """Forget the text fed so far: another model starts over."""
-        self._fed = ""
 
     def finish(self, text: str) -> Shaped:
         """Return the suggestion made of `text`, everything the model wrote."""
@@ -171,6 +165,8 @@ class Shaper:
         return "", reason
 
     def _end(self, extent: Extent, raw: str, max_lines: int) -> int:
+        if (known := self._ends.get((extent, raw, max_lines))) is not None:
+            return known
         end = unit_end(self._context, extent, raw, is_complete=True, max_lines=max_lines)
         return len(raw) if end is None else end
 

@@ -19,8 +19,8 @@ from nearfield.config.schema import Hover as HoverSettings
 from nearfield.errors import NearfieldError
 from nearfield.features.cursor import CursorOf
 from nearfield.features.document_filter import DocumentFilter
-from nearfield.features.documents import Document, Documents
-from nearfield.features.feature import DocumentChange, Feature
+from nearfield.features.documents import Document, DocumentChange, Documents
+from nearfield.features.feature import Feature
 from nearfield.features.hover.diagnostic_store import DiagnosticStore
 from nearfield.features.hover.explanations import Explanation, Explanations
 from nearfield.features.hover.facts import Facts, Outlines, SymbolSource, facts_of, local_facts
@@ -95,9 +95,9 @@ class Explainer(Feature):
         self._symbols = symbols
         self._traces = traces
         self._outlines = Outlines()
-        self._explanations = Explanations(offers)
-        self._rested: tuple[str, int] | None = None
-        self._edits = 0
+        self._explanations = Explanations(offers, scheduler)
+        self._documents = documents
+        self._rested: tuple[Snapshot, int] | None = None
         self.configure(FolderConfigs(Config()), None)
 
     # --- lifecycle --------------------------------------------------------------------------
@@ -127,13 +127,10 @@ class Explainer(Feature):
     def model(self) -> str:
         """The model that would be asked first, "" for none or while paused."""
         router = None if self._activity.is_paused else self._router
-        return chat_model(router, self._configs, Task.EXPLAIN)
+        return chat_model(router, Task.EXPLAIN)
 
     def changed(self, change: DocumentChange) -> None:
-        """Stop explaining: the user types."""
-        self.stop()
-        self._edits += 1
-        self._rested = None
+        """Let the diagnostics follow their text."""
         self.problems.changed(change.after.uri, change.edits)
 
     def closed(self, uri: str) -> None:
@@ -147,9 +144,9 @@ class Explainer(Feature):
 
     def rest(self, snapshot: Snapshot, offset: int) -> None:
         """Prepare what a hover at `offset`, where the cursor is, would show."""
-        if (snapshot.uri, offset) == self._rested:
+        if (snapshot, offset) == self._rested:
             return
-        self._rested = (snapshot.uri, offset)
+        self._rested = (snapshot, offset)
         settings = self._settings(snapshot.root)
         if settings.enabled and settings.explain and settings.prepare:
             work = partial(self._prepare, snapshot, offset)
@@ -171,7 +168,7 @@ class Explainer(Feature):
 
     async def hover(self, snapshot: Snapshot, offset: int) -> HoverContent | None:
         """Return what to show at `offset`, within the wait of the settings; None for nothing."""
-        started, edits = time.monotonic(), self._edits
+        started, revision = time.monotonic(), self._documents.revision
         settings = self._settings(snapshot.root)
         wait = settings.wait_ms / 1000
         if not settings.enabled or self._filter.kept_out(snapshot):
@@ -189,7 +186,7 @@ class Explainer(Feature):
         is_cached = found is not None
         router = self._router_for(snapshot.root)
         # Typing that went on meanwhile has precedence.
-        if found is None and router is not None and self._edits == edits:
+        if found is None and router is not None and self._documents.revision == revision:
             task = self._explanations.start(router, request, snapshot.root or "")
             await asyncio.wait({task}, timeout=max(0.0, started + wait - time.monotonic()))
             found = self._explanations.cached(request)

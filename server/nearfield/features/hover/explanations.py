@@ -21,17 +21,20 @@ from nearfield.features.hover.wording import (
     has_enough,
     tidy,
 )
+from nearfield.features.idle import IdleScheduler
 from nearfield.features.offers import Offers
 from nearfield.features.remote_choice import RemoteChoice
 from nearfield.routing.request_context import RequestContext, Task
 from nearfield.routing.router import Restart, Router
-from nearfield.tasks import describe, run_task, stop_task
+from nearfield.tasks import describe, stop_task
 from nearfield.types import HealthState, Usage
 
 log = logging.getLogger(__name__)
 
 MAX_CACHED = 512
 """Explanations in memory, about half a kilobyte each; routing also caches them on disk."""
+EXPLAIN = "explain"
+"""The name of the job, which a keystroke ends."""
 BACKGROUND_SECONDS = 120.0
 """Timeout of an explanation that is computed in the background."""
 
@@ -52,8 +55,9 @@ class Explanation:
 class Explanations:
     """See the module's docstring. One event loop."""
 
-    def __init__(self, offers: Offers) -> None:
+    def __init__(self, offers: Offers, scheduler: IdleScheduler) -> None:
         self._offers = offers
+        self._scheduler = scheduler
         self._cached: OrderedDict[str, Explanation] = OrderedDict()
         self._running: tuple[str, asyncio.Task[Explanation | None]] | None = None
         self._manual = 0
@@ -61,12 +65,12 @@ class Explanations:
     @property
     def is_running(self) -> bool:
         """Whether an explanation is being computed in the background."""
-        return self._running is not None
+        return self._running is not None and not self._running[1].cancelling()
 
     @property
     def is_busy(self) -> bool:
         """Whether any explanation is being computed."""
-        return self._running is not None or self._manual > 0
+        return self.is_running or self._manual > 0
 
     def cached(self, request: ExplanationRequest) -> Explanation | None:
         """Return the explanation of `request` if it has been computed."""
@@ -97,10 +101,9 @@ class Explanations:
         the same request goes on. With `loads` a model may be loaded for it."""
         if self._running is not None:
             key, task = self._running
-            if key == request.key and not task.done():
+            if key == request.key and not (task.done() or task.cancelling()):
                 return task
-            task.cancel()
-        task = run_task(self._compute(router, request, workspace, loads), "explain")
+        task = self._scheduler.run(EXPLAIN, self._compute(router, request, workspace, loads))
         self._running = (request.key, task)
         task.add_done_callback(self._ended)
         return task

@@ -53,7 +53,7 @@ class Recorder(Feature):
         if not self._enabled:
             self._waiting.clear()
 
-    def answered(self, language: str, trace: Trace) -> SuggestionRecord | None:
+    def record(self, language: str, trace: Trace) -> SuggestionRecord | None:
         """Record an answered request. Returns None if nothing is recorded: recording is off, or
         neither a model nor the cache was asked."""
         if not self._enabled or not (trace.provider or trace.situation is Situation.CACHED):

@@ -1,7 +1,7 @@
 """The user's changes of a document, place by place, and where other places have moved to.
 
 A burst is what was typed at one place without leaving it: `was` of the text before became `now`. No
-tree is needed for this, and no text is copied: it runs at every keystroke.
+tree is needed for this, and no text is copied: it is done for every keystroke.
 """
 
 from __future__ import annotations

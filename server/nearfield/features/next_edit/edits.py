@@ -19,8 +19,14 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.features.cursor import CursorOf
 from nearfield.features.document_filter import DocumentFilter
-from nearfield.features.documents import Document, Documents, PerDocument, difference
-from nearfield.features.feature import DocumentChange, Feature
+from nearfield.features.documents import (
+    Document,
+    DocumentChange,
+    Documents,
+    PerDocument,
+    difference,
+)
+from nearfield.features.feature import Feature
 from nearfield.features.idle import IdleScheduler
 from nearfield.features.next_edit.dependents import (
     Dependents,
@@ -90,6 +96,7 @@ class NextEdits(Feature):
         clock: Callable[[], float] = time.monotonic,
         traces: TraceLog | None = None,
     ) -> None:
+        self._documents = documents
         self._cursor = cursor
         self._clock = clock
         self._scheduler = scheduler
@@ -98,7 +105,7 @@ class NextEdits(Feature):
         self._made = 0
         self._recent = HunkHistory()
         self.model = EditModel(self._recent, TraceLog() if traces is None else traces)
-        self._offers = ModelOffers(self.model, self._tree_of, self._named)
+        self._offers = ModelOffers(self.model, self._tree_of, self._named, scheduler)
         self.configure(FolderConfigs(Config()))
 
     def activity_changed(self) -> None:
@@ -117,7 +124,6 @@ class NextEdits(Feature):
     def changed(self, change: DocumentChange) -> None:
         """Follow an edit."""
         before, after, edits = change.before, change.after, change.edits
-        self.stop()
         if before is None:
             self._recent.forget(after.uri)
         if not self._is_enabled(after) or before is None or not edits:
@@ -125,14 +131,14 @@ class NextEdits(Feature):
         if len(edits) == 1 and _is_coarse(edits[0]):
             # A client that sends whole texts, or an editor that sends whole lines.
             edits = difference(before.text, after.text)
-        self._recent.change(before, after, edits, self._clock())
+        self._recent.change(before, after, edits, change.at)
         language = language_for(after.language, after.path)
         if language is not None and language.name in SUPPORTED:
             followed = self._followed.get(after.uri)
             if followed is None or followed.text != before.text:
                 followed = Followed(before.text, before.version)
                 self._followed.set(after.uri, followed)
-            followed.change(after.text, after.version, edits, self._clock())
+            followed.change(after.text, after.version, edits, change.at)
 
     def closed(self, uri: str) -> None:
         """Stop, and drop the tree of the text before."""
@@ -206,6 +212,8 @@ class NextEdits(Feature):
             await asyncio.sleep(rest)
         if self.is_typing(snapshot, offset) and _is_within_word(snapshot.text, offset):
             return ()  # what is typed before a name may become another one
+        if self._documents.is_stale(snapshot):
+            return ()
         if found := await self._by_rules(snapshot, offset):
             return found
         if seconds:

@@ -1,7 +1,7 @@
 """The user's latest changes, in all documents, as hunks of whole lines: what a model is shown.
 
 Edits at one place make one hunk, whatever keys it took. Nothing is parsed, and texts are shared,
-not copied: this runs at every keystroke.
+not copied: this is done for every keystroke.
 """
 
 from __future__ import annotations

@@ -7,14 +7,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from nearfield.features.idle import IdleScheduler
 from nearfield.features.next_edit.edit_model import EditModel
 from nearfield.features.next_edit.edit_prompt import window_around
 from nearfield.syntax.parser import Parsed
-from nearfield.tasks import run_task, stop_task
+from nearfield.tasks import stop_task
 from nearfield.types import Edit, Snapshot, Span
 
 __all__ = ["ModelOffer", "ModelOffers"]
 
+ASK_MODEL = "ask a model for the next edit"
+"""The name of the job, which a keystroke ends."""
 MAX_REFUSED = 100
 """Dismissed edits that are remembered."""
 
@@ -52,7 +55,9 @@ class ModelOffers:
         model: EditModel,
         tree_of: Callable[[Snapshot, int], Awaitable[Parsed | None]],
         new_id: Callable[[], str],
+        scheduler: IdleScheduler,
     ) -> None:
+        self._scheduler = scheduler
         self._model = model
         self._tree_of = tree_of
         self._new_id = new_id
@@ -87,7 +92,7 @@ class ModelOffers:
         if self._task is None or self._task.done() or self._asking != (snapshot, offset):
             self.stop()
             self._asking = (snapshot, offset)
-            self._task = run_task(self._ask(snapshot, offset, is_wanted), "ask for the next edit")
+            self._task = self._scheduler.run(ASK_MODEL, self._ask(snapshot, offset, is_wanted))
         await asyncio.wait({self._task}, timeout=seconds)
         return self.ready(snapshot, offset)
 

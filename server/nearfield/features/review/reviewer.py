@@ -16,7 +16,8 @@ from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
 from nearfield.features.cursor import CursorOf
 from nearfield.features.document_filter import DocumentFilter
-from nearfield.features.feature import DocumentChange, Feature
+from nearfield.features.documents import DocumentChange
+from nearfield.features.feature import Feature
 from nearfield.features.idle import Activity
 from nearfield.features.offers import Offers
 from nearfield.features.prose import code_block
@@ -114,7 +115,7 @@ class Reviewer(Feature):
     def model(self) -> str:
         """The model that would be asked first, "" for none or while paused."""
         router = None if self._activity.is_paused else self._router
-        return chat_model(router, self._configs, Task.REVIEW)
+        return chat_model(router, Task.REVIEW)
 
     async def review(
         self,

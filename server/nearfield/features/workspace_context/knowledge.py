@@ -22,8 +22,8 @@ from nearfield.config.schema import Config
 from nearfield.context.mentions import mentions
 from nearfield.features.cursor import CursorOf
 from nearfield.features.document_filter import DocumentFilter
-from nearfield.features.documents import Document, Documents, PerDocument
-from nearfield.features.feature import DocumentChange, Feature
+from nearfield.features.documents import Document, DocumentChange, Documents, PerDocument
+from nearfield.features.feature import Feature
 from nearfield.features.idle import Activity, IdleScheduler
 from nearfield.features.status import IndexState
 from nearfield.features.workspace_context.prepared import PreparedSnippets
@@ -58,8 +58,6 @@ on a busy one ten times that, and so does the answer."""
 REST_SECONDS = 0.25
 """After this long without a keystroke it is looked what the place needs: before idle prefill begins
 at 0.4 s, which shall evaluate it."""
-TYPING_SECONDS = 0.4
-"""Pause of the indexes after a keystroke or an answer."""
 NEAR_FILES = 8
 """Number of recently used documents whose vectors are computed first."""
 
@@ -94,6 +92,7 @@ class Knowledge(Feature):
         """How long `run` waits before it opens anything."""
         self._roots: tuple[str, ...] = ()
         self._indexes: dict[str, WorkspaceIndex] = {}
+        self._stop_telling: dict[str, Callable[[], None]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._opened_by: dict[str, Config] = {}
         self._prepared = PerDocument[PreparedSnippets](documents)
@@ -136,11 +135,6 @@ class Knowledge(Feature):
         for index in self._indexes.values():
             index.pause()
 
-    def give_way(self, seconds: float = TYPING_SECONDS) -> None:
-        """Pause the indexes for `seconds`, while the user types or waits."""
-        for index in self._indexes.values():
-            index.give_way(seconds)
-
     async def aclose(self) -> None:
         """Close the indexes; `run` must have ended."""
         for root in tuple(self._indexes):
@@ -150,6 +144,7 @@ class Knowledge(Feature):
 
     def _close(self, root: str) -> asyncio.Task[None]:
         """Close an index, even if the caller is cancelled."""
+        self._stop_telling.pop(root)()
         task = run_task(self._indexes.pop(root).close(), "close an index")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
@@ -174,6 +169,7 @@ class Knowledge(Feature):
             self._indexes[root] = index
             self._opened_by[root] = config
             index.subscribe(lambda _: self._say())
+            self._stop_telling[root] = self._scheduler.others.add(index.give_way)
             await index.open(Path(root))
             if not self._activity.allows_idle_work():
                 index.pause()
@@ -191,10 +187,11 @@ class Knowledge(Feature):
 
     def changed(self, change: DocumentChange) -> None:
         """Pass an edit on to the index, and remember what was edited lately."""
-        snapshot, edits = change.after, change.edits
-        self.give_way()
-        self._recent.edited(snapshot, edits)
-        self._pass_on(snapshot)
+        snapshot = change.after
+        self._recent.edited(snapshot, change.edits, change.at)
+        document = self._documents.get(snapshot.uri)
+        if document is not None and document.snapshot is snapshot:
+            self._pass_on(snapshot)
 
     def closed(self, uri: str) -> None:
         """The document is gone."""
@@ -395,4 +392,4 @@ def _refused(root: str) -> str:
 
 def _index_class() -> Any:
     """Return the index's class; the import is slow, so this runs in a thread."""
-    return importlib.import_module("nearfield.index.service").Index
+    return importlib.import_module("nearfield.index.service").WorkspaceIndex

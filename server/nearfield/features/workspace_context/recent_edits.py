@@ -50,12 +50,12 @@ class RecentEdits:
         self._positions: OrderedDict[int, _EditedPosition] = OrderedDict()
         self._next = 0
 
-    def edited(self, snapshot: Snapshot, edits: Iterable[Edit]) -> None:
-        """Note edits that have led to `snapshot`."""
+    def edited(self, snapshot: Snapshot, edits: Iterable[Edit], at: float) -> None:
+        """Note edits that have led to `snapshot`, made at `at` (`time.monotonic()`)."""
         for edit in edits:
-            self._note(snapshot.uri, edit)
+            self._note(snapshot.uri, edit, at)
 
-    def _note(self, uri: str, edit: Edit) -> None:
+    def _note(self, uri: str, edit: Edit, at: float) -> None:
         start, grown = edit.span.start, len(edit.text) - (edit.span.end - edit.span.start)
         near: int | None = None
         for key, position in self._positions.items():
@@ -69,7 +69,7 @@ class RecentEdits:
             near, self._next = self._next, self._next + 1
             self._positions[near] = _EditedPosition(uri, start, 0, 0.0)
         position = self._positions[near]
-        position.at, position.when = start + len(edit.text), time.monotonic()
+        position.at, position.when = start + len(edit.text), at
         position.written += len(edit.text)
         self._positions.move_to_end(near)
         while len(self._positions) > MAX_REGIONS:

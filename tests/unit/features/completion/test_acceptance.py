@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nearfield.features.completion.acceptance import MAX_OFFERED, Acceptance, Taken
+from nearfield.features.documents import Documents
 from nearfield.types import Edit, Span, Suggestion
 
 URI = "file:///a.py"
@@ -39,7 +40,7 @@ INFERRED: list[tuple[str, Suggestion, list[tuple[int, int, str]], Taken]] = [
 @pytest.mark.parametrize("case", INFERRED, ids=[c[0] for c in INFERRED])
 async def test_inferred(case: tuple[str, Suggestion, list[tuple[int, int, str]], Taken]) -> None:
     _, offered, edits, expected = case
-    acceptance = Acceptance()
+    acceptance = Acceptance(Documents())
     acceptance.offered(URI, [offered])
     last = False
     for start, end, text in edits:
@@ -49,7 +50,7 @@ async def test_inferred(case: tuple[str, Suggestion, list[tuple[int, int, str]],
 
 
 async def test_what_the_client_says_and_what_is_seen_count_once() -> None:
-    acceptance = Acceptance()
+    acceptance = Acceptance(Documents())
     acceptance.offered(URI, [suggestion("abc")])
     assert acceptance.report("1", Taken.SHOWN) == URI
     assert acceptance.infer(URI, [Edit(Span(10, 10), "abc")])
@@ -60,7 +61,7 @@ async def test_what_the_client_says_and_what_is_seen_count_once() -> None:
 
 
 async def test_an_offer_is_closed_by_the_next_and_by_closing_the_document() -> None:
-    acceptance = Acceptance()
+    acceptance = Acceptance(Documents())
     acceptance.offered(URI, [suggestion("abc")])
     acceptance.offered(URI, [suggestion("xyz", id="2")])
     assert not acceptance.infer(URI, [Edit(Span(10, 10), "abc")])
@@ -71,7 +72,7 @@ async def test_an_offer_is_closed_by_the_next_and_by_closing_the_document() -> N
 
 
 async def test_offers_are_bounded() -> None:
-    acceptance = Acceptance()
+    acceptance = Acceptance(Documents())
     for number in range(MAX_OFFERED + 1):
         acceptance.offered(URI, [suggestion("abc", id=str(number))])
     assert acceptance.report("0", Taken.SHOWN) is None

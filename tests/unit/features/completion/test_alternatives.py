@@ -10,7 +10,7 @@ import pytest
 from tests.unit.features.conftest import FakeUser, Start, scripted, until
 
 from nearfield.features.completion.acceptance import Taken
-from nearfield.features.completion.completer import Completer
+from nearfield.features.completion.question import Scope
 from nearfield.providers.scripted import Scripted
 from nearfield.types import InfillRequest, Priority, Selected, Span
 
@@ -166,10 +166,7 @@ async def test_after_the_selected_item(start: Start) -> None:
 
 
 async def test_not_where_it_costs(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    def outside(_: Completer) -> bool:
-        return False
-
-    monkeypatch.setattr(Completer, "_on_this_machine", outside)
+    monkeypatch.setattr(Scope, "is_local", False)
     model = scripted("model", *answers("b + a\n"))
     person = FakeUser(await start(model), ADD)
     await person.ask(invoked=True)

@@ -12,18 +12,23 @@ from nearfield.features.completion.answer_cache import (
     CachedCompletion,
     CompletionCache,
 )
+from nearfield.types import CompletionRequest, Snapshot
 
 URI = "file:///a.py"
 
 
+def at(text: str, offset: int, uri: str = URI) -> CompletionRequest:
+    return CompletionRequest("", "", Snapshot(uri, "python", 1, text), offset)
+
+
 def found(cache: CompletionCache, text: str, offset: int, uri: str = URI) -> list[str]:
-    return [hit.rest for hit in cache.find(uri, text, offset)]
+    return [hit.rest for hit in cache.find(at(text, offset, uri))]
 
 
 def check(before: str, said: str, then: str, expected: list[str]) -> None:
     """`said` was said at the bar in `before`; what is found at the bar in `then`?"""
     cache = CompletionCache()
-    cache.put(URI, before.replace("|", ""), before.index("|"), CachedCompletion(said))
+    cache.put(at(before.replace("|", ""), before.index("|")), CachedCompletion(said))
     assert found(cache, then.replace("|", ""), then.index("|")) == expected
 
 
@@ -64,41 +69,41 @@ documents = st.text(alphabet="ab \n(", max_size=40)
         max_size=8,
     ),
     text=documents,
-    at=st.integers(0, 40),
+    cursor=st.integers(0, 40),
 )
 def test_equals_a_search_through_all_that_was_said(
-    asks: list[tuple[str, int, str]], text: str, at: int
+    asks: list[tuple[str, int, str]], text: str, cursor: int
 ) -> None:
     """The oracle knows no anchors: it undoes the typing, one length after the other, and compares
     the texts. (Shorter than the anchors, so that they are whole; no closers, so that none is
     typed by itself.)"""
     cache = CompletionCache()
-    at = min(at, len(text))
+    cursor = min(cursor, len(text))
     latest: dict[tuple[str, int], str] = {}
     for asked, wish, said in asks:
         place = min(wish, len(asked))
-        cache.put(URI, asked, place, CachedCompletion(said))
+        cache.put(at(asked, place), CachedCompletion(said))
         latest.pop((asked, place), None)
         latest[asked, place] = said
     expected = [
         said[typed:]
         for (asked, place), said in reversed(latest.items())
         for typed in range(max(len(said), 1))
-        if text == asked[:place] + said[:typed] + asked[place:] and at == place + typed
+        if text == asked[:place] + said[:typed] + asked[place:] and cursor == place + typed
     ]
-    assert found(cache, text, at) == expected
+    assert found(cache, text, cursor) == expected
 
 
 def test_documents_do_not_answer_for_each_other() -> None:
     cache = CompletionCache()
-    cache.put(URI, "x = ", 4, CachedCompletion("1"))
+    cache.put(at("x = ", 4), CachedCompletion("1"))
     assert found(cache, "x = ", 4, "file:///b.py") == []
 
 
 def test_it_is_bounded_and_the_oldest_go_first() -> None:
     cache = CompletionCache(max_entries=3)
     for number in range(5):
-        cache.put(URI, f"x{number} = ", 5, CachedCompletion("1"))
+        cache.put(at(f"x{number} = ", 5), CachedCompletion("1"))
     assert [bool(found(cache, f"x{n} = ", 5)) for n in range(5)] == [False, False, True, True, True]
     assert len(cache) == 3
     cache.forget(URI)
@@ -109,7 +114,7 @@ def test_the_anchors_decide_what_counts_as_far() -> None:
     """One character inside the anchors is a difference, one outside is not."""
     before, after = "b" * BEFORE_CHARS, "a" * AFTER_CHARS
     cache = CompletionCache()
-    cache.put(URI, f"1{before}{after}2", BEFORE_CHARS + 1, CachedCompletion("x"))
+    cache.put(at(f"1{before}{after}2", BEFORE_CHARS + 1), CachedCompletion("x"))
     assert found(cache, f"9{before}{after}9", BEFORE_CHARS + 1) == ["x"]
     assert found(cache, f"1c{before[1:]}{after}2", BEFORE_CHARS + 1) == []
     assert found(cache, f"1{before}{after[1:]}c2", BEFORE_CHARS + 1) == []

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from nearfield.features.completion.budget import (
+from nearfield.features.completion.generate import Stopwatch
+from nearfield.features.completion.prompting import (
     FIRST_TOKENS,
     MIN_PROMPT_TOKENS,
     LearnedRates,
     allow,
 )
-from nearfield.features.completion.generate import Stopwatch
 from nearfield.providers.estimate import UNKNOWN_DECODE_RATE, UNKNOWN_PREFILL_RATE
 from nearfield.types import Capabilities, Usage
 

@@ -7,8 +7,8 @@ from functools import partial
 import pytest
 
 from nearfield.config.schema import Completion
-from nearfield.features.completion.budget import Allowance
 from nearfield.features.completion.prompting import (
+    Allowance,
     PromptPlan,
     candidates,
     cut,

@@ -142,7 +142,7 @@ def stream(to: Shaper, text: str, size: int) -> Shaped:
     fed = ""
     for start, end in pairwise([*range(0, len(text), size), len(text)]):
         fed += text[start:end]
-        if to.feed(text[start:end]):
+        if to.is_enough(fed):
             break
     return to.finish(fed)
 
@@ -220,11 +220,12 @@ def test_kind(language: str, marked: str, extent: Extent) -> None:
         ("a = 1\n█\n", "b = 2\n\n"),
     ],
 )
-def test_feed_stops_the_model_as_soon_as_the_unit_is_complete(
+def test_the_model_is_stopped_as_soon_as_the_unit_is_complete(
     marked: str, stops_after: str
 ) -> None:
     to = shaper("python", marked)
-    assert [to.feed(char) for char in stops_after] == [False] * (len(stops_after) - 1) + [True]
+    written = [stops_after[:end] for end in range(1, len(stops_after) + 1)]
+    assert [to.is_enough(text) for text in written] == [False] * (len(written) - 1) + [True]
 
 
 def test_at_most_max_lines() -> None:
@@ -241,11 +242,10 @@ def test_multiline_never_and_always() -> None:
     )
 
 
-def test_restart_forgets() -> None:
+def test_another_text_is_judged_on_its_own() -> None:
     to = shaper("python", "x = █\n")
-    assert not to.feed("wrong")
-    to.restart()
-    assert to.feed("1\n")
+    assert not to.is_enough("wrong")
+    assert to.is_enough("1\n")
     check(to.finish("1\n"), "1")
 
 

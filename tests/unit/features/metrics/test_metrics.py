@@ -119,6 +119,7 @@ async def test_it_is_looked_at_after_a_while_and_when_the_document_goes(start: S
     person = FakeUser(service, ADD)
     await person.ask()
     person.edit(person.cursor, person.cursor, SECRET)
+    service.read_log()
     await asyncio.sleep(0.1)
     person.delete(len(SECRET))  # too late to count
     other = FakeUser(service, ADD, "b.py")
@@ -173,14 +174,14 @@ def trace(**how: Any) -> Trace:
 
 def test_questions_that_reached_nobody_are_not_kept(tmp_path: Path) -> None:
     recorder = Recorder(RecordStore(tmp_path / "s.db"))
-    assert recorder.answered("python", trace(provider="", reason="paused")) is None
+    assert recorder.record("python", trace(provider="", reason="paused")) is None
 
 
 async def test_rows_are_written_together_and_changed_later(tmp_path: Path) -> None:
     recorder = Recorder(RecordStore(tmp_path / "s.db"))
     recorder.write_seconds = 0.02
     usage = Usage("m", evaluated_tokens=7, reused_tokens=93, generated_tokens=5)
-    written = [recorder.answered("go", trace(usage=usage)) for _ in range(3)]
+    written = [recorder.record("go", trace(usage=usage)) for _ in range(3)]
     last = written[2]
     assert last is not None
     async with asyncio.timeout(10):
@@ -202,7 +203,7 @@ async def test_two_servers_write_to_one_file(tmp_path: Path) -> None:
     both = [Recorder(RecordStore(tmp_path / "s.db")) for _ in range(2)]
     for _ in range(20):
         for number, recorder in enumerate(both):
-            recorder.answered(f"language{number}", trace())
+            recorder.record(f"language{number}", trace())
         await asyncio.gather(*(recorder.flush() for recorder in both))
     for recorder in both:
         await recorder.aclose()
@@ -220,7 +221,7 @@ async def test_old_rows_go(tmp_path: Path) -> None:
         ]
     )
     recorder = Recorder(store)
-    recorder.answered("python", trace())
+    recorder.record("python", trace())
     await recorder.aclose()
     assert len(store.rows(0)) == 2
 
@@ -233,7 +234,7 @@ async def test_a_file_that_cannot_be_written_is_said_once_and_tried_again(
     recorder = Recorder(RecordStore(folder / "s.db"))
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
-            recorder.answered("python", trace())
+            recorder.record("python", trace())
             await recorder.flush()
     assert len(caplog.records) == 1
     assert "cannot be used" in caplog.text and "disk space" in caplog.text
@@ -254,7 +255,7 @@ async def test_a_full_disk_is_said_once(
     store.close()
     recorder = Recorder(store)
     for _ in range(400):
-        recorder.answered("python" * 10, trace())
+        recorder.record("python" * 10, trace())
     with caplog.at_level(logging.WARNING):
         await recorder.flush()
         await recorder.flush()

@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from nearfield.features.cursor import Cursor
-from nearfield.features.documents import Documents
-from nearfield.features.feature import DocumentChange
+from nearfield.features.documents import DocumentChange, Documents
 from nearfield.features.idle import IdleScheduler
 from nearfield.features.next_edit.edits import NextEdit, NextEdits
 from nearfield.features.trace import TraceLog
@@ -43,10 +42,11 @@ class Typist:
 
     def __init__(self, text: str, language: str = "python", edits: NextEdits | None = None) -> None:
         self.now = 100.0
+        self.clock = lambda: self.now
         self.snapshot = Snapshot("file:///a", language, 0, text)
         self.documents = Documents()
         self.documents.opened(self.snapshot)
-        self.edits = edits or next_edits(self.documents, lambda: self.now)
+        self.edits = edits or next_edits(self.documents, self.clock)
         self.offset = 0
 
     @property
@@ -60,8 +60,9 @@ class Typist:
         text = before.text[:start] + new + before.text[end:]
         self.snapshot = Snapshot(before.uri, before.language, (before.version or 0) + 1, text)
         self.now += 0.1
-        self.documents.changed(self.snapshot, [Edit(Span(start, end), new)], False)
-        self.edits.changed(DocumentChange(before, self.snapshot, [Edit(Span(start, end), new)]))
+        edits = [Edit(Span(start, end), new)]
+        self.documents.changed(self.snapshot, edits)
+        self.edits.changed(DocumentChange(before, self.snapshot, edits, self.clock()))
         self.offset = start + len(new)
 
     def type(self, text: str) -> None:

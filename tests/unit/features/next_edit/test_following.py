@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from nearfield.config.schema import Completion, Config
 from nearfield.errors import EditRefused
 from nearfield.features.code_actions.hunks import applied
 from nearfield.features.code_actions.refactorings import renamable, renamed
-from nearfield.features.feature import DocumentChange
+from nearfield.features.documents import DocumentChange
 from nearfield.features.next_edit.inline import suggestion_of
 from nearfield.types import Span
 
@@ -52,7 +53,7 @@ def test_a_question_that_came_too_early_waits_and_is_not_answered_for_older_text
 
     async def run() -> None:
         edits = next_edits(typist.documents)
-        typist.edits = edits
+        typist.edits, typist.clock = edits, time.monotonic
         typist.retype("width", "wide", 0)
         early = asyncio.create_task(edits.offered(typist.snapshot, typist.offset))
         await asyncio.sleep(0.05)

@@ -41,7 +41,8 @@ class Session:
         self.model = Scripted("fake", ProviderSettings(kind="scripted", options=options))
         self.traces = TraceLog()
         self.typist = Typist(text, language)
-        self.typist.edits = next_edits(self.typist.documents, lambda: 0.0, self.traces)
+        self.typist.clock = lambda: 0.0
+        self.typist.edits = next_edits(self.typist.documents, self.typist.clock, self.traces)
         config = FolderConfigs(Config())
         self.edits = self.typist.edits
         self.edits.configure(config, Router(config, {"fake": self.model}))

@@ -15,8 +15,7 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config, Files
 from nearfield.config.schema import Index as IndexSettings
 from nearfield.features.cursor import Cursor
-from nearfield.features.documents import Documents
-from nearfield.features.feature import DocumentChange
+from nearfield.features.documents import DocumentChange, Documents
 from nearfield.features.idle import Activity, IdleScheduler
 from nearfield.features.workspace_context.knowledge import Knowledge
 from nearfield.syntax.languages import language_for
@@ -80,7 +79,7 @@ class ProviderPool:
         self.knowledge.opened(snapshot)
 
     def changed(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
-        self.documents.changed(snapshot, edits, False)
+        self.documents.changed(snapshot, edits)
         self.knowledge.changed(DocumentChange(None, snapshot, edits))
 
     def closed(self, uri: str) -> None:
