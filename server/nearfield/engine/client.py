@@ -41,7 +41,9 @@ from nearfield.types import Priority, TokenTotals
 log = logging.getLogger(__name__)
 
 RESTART_PAUSES = (0.0, 1.0, 4.0, 15.0, 60.0)
-"""Seconds before the worker is started again, by how often it died lately; the last one repeats."""
+"""Seconds before the worker is started again, by the number of its recent deaths; the last one
+repeats.
+"""
 
 GIVE_UP_AFTER = 4
 """Deaths in a row without ever having been ready, some 20 seconds, after which requests fail with
@@ -312,7 +314,7 @@ class EngineClient:
             self._unready += 1
             pause = RESTART_PAUSES[min(self._deaths, len(RESTART_PAUSES)) - 1]
             if self._unready >= GIVE_UP_AFTER:
-                pause = RESTART_PAUSES[-1]  # those who wait have to see that it failed
+                pause = RESTART_PAUSES[-1]  # callers that wait must see that it failed
             last = self._stderr[-1] if self._stderr else ""
             log.warning(
                 "engine worker died (%d lately), again in %.0f s. %s", self._deaths, pause, last
@@ -418,7 +420,7 @@ class EngineClient:
                 failed = ModelLoadFailed(event.message, event.hint)
                 self._set(EngineStatus(EngineState.FAILED, self._status.model, error=failed))
             case Done():
-                # Also of a job that nobody listens to any more: that is when it was cut short.
+                # Also of a job without a listener: that is when it was cut short.
                 if (kind := self._kinds.pop(event.id, None)) is not None:
                     done = TokenTotals(
                         event.evaluated_tokens, event.reused_tokens, event.generated_tokens

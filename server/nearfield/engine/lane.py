@@ -22,7 +22,7 @@ from nearfield.errors import EngineError, ModelLoadFailed
 Logits = npt.NDArray[np.float32]
 
 ABORTED = 2
-"""What `llama_decode` returns when the abort callback said so."""
+"""Result of `llama_decode` after the abort callback."""
 
 
 class Aborted(Exception):

@@ -55,8 +55,9 @@ from nearfield.types import (
 )
 
 UNNOTICED_MS = 120.0
-"""The most that evaluating the suffix may cost a keystroke; else the typed part is written last. An
-answer that comes a quarter of a second later is not seen by a user who goes on typing."""
+"""The most that evaluating the suffix may cost a keystroke; else the typed part is written last. A
+user who keeps typing does not see an answer that comes a quarter of a second later.
+"""
 
 _HEALTH = {
     EngineState.READY: HealthState.READY,
@@ -110,8 +111,9 @@ class Embedded:
             self._engine.start(str(self._path))
 
     async def rest(self, after_seconds: float) -> bool:
-        """Give the model's memory back when nothing was asked for so long; the next request loads
-        it again. Whether it was given back now."""
+        """Free the model's memory after that many idle seconds; the next request loads it again.
+        Return whether it was freed.
+        """
         state = self._engine.status.state
         if state is not EngineState.READY or self._engine.idle_seconds < after_seconds:
             return False
@@ -234,9 +236,10 @@ class Embedded:
                 yield delta
 
     async def _calling(self, spec: Generate, request: ChatRequest) -> AsyncGenerator[Delta]:
-        """An answer with tools. When the model begins a call in a form of its own, it is asked
-        again for nothing but the call, held to its schema, and when it is not sure of that, for
-        words; what it has read is not read again."""
+        """Stream an answer with tools. When the model begins a call in a form of its own, it is
+        asked again for the call alone, held to its schema. If it is not sure of that, it is asked
+        for words. The prompt that it has read is not read again.
+        """
         wish, calls = CallDetector(request.tools), ToolText()
         async with aclosing(self._stream(spec, request.deadline)) as stream:
             async for delta in stream:

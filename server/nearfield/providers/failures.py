@@ -1,7 +1,7 @@
 """Map a server's refusal to our error tree.
 
-A server's own message is read, to tell the cases apart, but never repeated: it may quote the
-prompt or the key. What we say is who, what kind of failure, and what to do.
+A server's own message is read, to tell the cases apart, but never repeated: it may quote the prompt
+or the key. Our message names the server, the kind of failure, and what to do.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _CANNOT = re.compile(
     r"|unsupported_parameter|not implemented"
 )
 _MESSAGE_CHARS = 4000
-"""How much of a server's message is read; the telling words come first."""
+"""Characters of a server's message that are read; the significant words come first."""
 
 
 @dataclass(frozen=True, slots=True)

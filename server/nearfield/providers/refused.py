@@ -3,7 +3,7 @@
 Servers that speak OpenAI's protocol take different parts of it. A refusal names the parameter in
 one of a few ways: in a field `param` (OpenAI, Azure), in a path `loc` (FastAPI: vLLM, SGLang,
 Mistral), or in its words (Groq, Gemini, LiteLLM, LM Studio). Most parameters can be left out;
-`max_tokens` has a second name; those that say what is asked cannot go.
+`max_tokens` has a second name; the ones that hold the question stay.
 """
 
 from __future__ import annotations

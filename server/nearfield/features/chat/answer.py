@@ -1,9 +1,9 @@
-"""One answer: the model is asked, its calls are carried out, and so on until it answers in words.
+"""Answer a message: ask the model, carry out its calls, and repeat until it answers in words.
 
-It always ends: after so many rounds, so much time, or when the model asks for the same call again
-and again. Then it is asked once more, for words alone and with nothing but the question and what
-its calls have brought, which small models can do that are lost in a conversation with functions.
-Where that brings nothing, what was said until then stands, with a sentence that says why it ended.
+It always ends: after a number of rounds, a time, or when the model repeats the same call. Then it
+is asked once more, for words alone and with only the question and the results of its calls. Small
+models can do that even if a conversation with functions confuses them. If that fails too, the
+earlier text is kept, with a sentence that says why it ended.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ _ENOUGH = {
 
 @dataclass(slots=True)
 class Answering:
-    """One answer in a session. `room` are the tokens that the conversation may take."""
+    """An answer in a session. `room` is the number of tokens that the conversation may take."""
 
     router: Router
     session: Session
@@ -165,7 +165,7 @@ class Answering:
             self.offered(route.offers)
             if self._usage is not None:
                 self.account.spent(self._usage)
-            # Of an answer that broke off the words stay; calls that nobody answers may not.
+            # The words of an answer that broke off stay; calls without results may not.
             del calls[CALLS_A_ROUND if whole else 0 :]
             if whole and request.tools and not calls:
                 self._take_written(calls)
@@ -202,14 +202,14 @@ class Answering:
             self._add(f"\n\n{_NO_FUNCTION.format(name=name)}")
 
     def _take_back(self, behind: str = "") -> None:
-        """Forget what was said in this round; `behind` follows what was said before it."""
+        """Discard the text of this round; `behind` follows the text before it."""
         self._round = ""
         self.listener.restart()
         if self._shown:
             self.listener.text("\n\n".join(self._shown) + behind)
 
     def _add(self, text: str) -> None:
-        """Words of our own behind the model's."""
+        """Add our own words after the model's."""
         self._round += text
         self.listener.text(text)
 
@@ -234,7 +234,7 @@ class Answering:
                 self.reply.finish = Finish.STOP
 
     def _is_muddled(self) -> bool:
-        """Whether what was said last is no answer but calls, written in a form that is none."""
+        """Return whether the last text is no answer but calls, written in an unknown form."""
         names = "|".join(re.escape(tool.name) for tool in self.tools)
         return (
             bool(names)
@@ -265,7 +265,7 @@ class Answering:
         return True
 
     def _last_question(self) -> tuple[Message, ...]:
-        """What the user has asked last, below what the calls for it have brought."""
+        """Return the user's last question, after the results of its calls."""
         turns = self.session.turns
         begins = max(i for i, turn in enumerate(turns) if turn.opens)
         question = turns[begins].text
@@ -284,7 +284,7 @@ class Answering:
         )
         deadline = min(self._deadline, time.monotonic() + SUMMARY_SECONDS)
         request = ChatRequest(messages, max_tokens=SUMMARY_TOKENS, deadline=deadline)
-        # It tells what every file of the conversation holds, so it goes where those may go.
+        # It names every file of the conversation, so it has the same restrictions as they.
         context = self.context(self.session)
         found = ""
         try:

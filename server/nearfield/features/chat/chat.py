@@ -1,7 +1,7 @@
 """The conversations of one session of an editor, or of the command line.
 
-A face gives messages and a `Host` to ask; everything else is decided here: which functions there
-are, what the model is told, who may answer, and that each session answers one message at a time.
+A frontend gives messages and a `Host` to ask. Everything else is decided here: the functions, the
+model's instructions, the permitted providers, and that each session answers one message at a time.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from nearfield.routing.tasks import usual_role
 from nearfield.types import Reason, Role, Tool
 
 SESSIONS = 32
-"""Conversations kept; the one not used for longest goes first."""
+"""Conversations kept; the least recently used one is dropped first."""
 USUAL_WINDOW = 8192
 """Tokens of a model that does not say how many it takes."""
 LEAST_ROOM = 512
 METHOD = "nearfield/chat"
-"""What the trace calls every answer; its situation is how it ended."""
+"""Method of every answer in the trace; its situation is how it ended."""
 
 
 class Brains(Protocol):
-    """What is needed of `features.service.Service`."""
+    """The part of `features.service.Service` that a chat uses."""
 
     configs: FolderConfigs
     router: Router | None
@@ -180,8 +180,9 @@ class Chat:
 
 
 def _settle(session: Session) -> None:
-    """Leave whole exchanges: a message that nobody has answered goes, so that it can be said again,
-    and results that nobody has used are followed by words."""
+    """Leave whole exchanges: an unanswered message is removed, so that it can be sent again, and
+    unused results are followed by words.
+    """
     last = session.turns[-1].role if session.turns else None
     if last is Role.USER:
         session.turns.pop()

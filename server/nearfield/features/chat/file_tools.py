@@ -17,7 +17,7 @@ from nearfield.files.patterns import TextGlob
 from nearfield.types import Span
 
 READ_CHARS = 16_000
-"""Of a file without lines given: about 4,000 tokens, as much as a small model's whole window."""
+"""Characters of a file without given lines: about 4,000 tokens, a small model's whole window."""
 MOST_MATCHES = 60
 MATCH_CHARS = 200
 SEARCHED_BYTES = 50_000_000
@@ -111,7 +111,7 @@ async def search_in_files(
             try:
                 _, content = folder.read(path, 1_000_000)
             except Refused:
-                continue  # binary, or gone while we search
+                continue  # binary, or deleted while we search
             read += len(content.text)
             for row, line in enumerate(split_lines(content.text)):
                 if wanted in line.casefold():
@@ -126,8 +126,9 @@ async def search_in_files(
 
 
 def _named(pattern: str) -> Callable[[str], bool] | None:
-    """Whether a path has the name, or fits the glob, that a model asks for; None for no pattern.
-    A `*` in it reaches over folders; letter case does not matter."""
+    """Return a test of whether a path has the name, or matches the glob, that a model asks for;
+    None for no pattern. A `*` in it crosses folders; letter case does not matter.
+    """
     wanted = pattern.strip().lower()
     if not wanted:
         return None

@@ -1,10 +1,10 @@
-"""The workspace folder as functions may reach it: nothing outside it, and nothing that is withheld.
+"""The workspace folder as functions may reach it: nothing outside it, and nothing withheld.
 
-A path comes from a model, which may have read it in a file that somebody else wrote. Its letters
-are checked here (no absolute path, no `..`, nothing that another system reads in its own way);
-`files.workspace` checks where it leads, and opens it.
+A path comes from a model, which may have read it in an untrusted file. Its letters are checked here
+(no absolute path, no `..`, nothing that another system reads in its own way). `files.workspace`
+checks where it leads, and opens it.
 
-Everything blocks. Raises `Refused`.
+All methods block and raise `Refused`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What stands at a path: relative to the folder, with '/', after all links."""
+    """An entry at a path: relative to the folder, with '/', after all links."""
 
     path: str
     kind: str
@@ -45,7 +45,7 @@ class Found:
 
 
 class Folder:
-    """One workspace folder. `exclude` are the settings' patterns of files that are never read."""
+    """A workspace folder. `exclude` are the settings' patterns of files that are never read."""
 
     def __init__(self, root: str, exclude: Sequence[str] = ()) -> None:
         self._tree = Tree(Path(root), exclude)
@@ -55,8 +55,9 @@ class Folder:
     # --- what a path means ---
 
     def inside(self, name: str, *, windows: bool = os.name == "nt") -> str:
-        """`name` as a path inside the folder, "" for the folder itself, with the links on its way
-        followed. It need not exist."""
+        """Return `name` as a path inside the folder, "" for the folder itself, with its links
+        followed. It need not exist.
+        """
         with _refusing():
             return self._files.inside(lexical(name, windows=windows))
 
@@ -67,7 +68,7 @@ class Folder:
     # --- looking ---
 
     def look(self, name: str) -> Found:
-        """What stands at `name`."""
+        """Return the entry at `name`."""
         path = self.inside(name)
         try:
             status = os.lstat(self.root / path)
@@ -134,7 +135,7 @@ class Folder:
         path = self.inside(parent)
         whole = f"{path}/{last}" if path else last
         with _refusing():
-            # The link goes, not what it leads to.
+            # The link is deleted, not its target.
             self._files.check(whole, name)
             self._check_few(whole, name)
             with self._files.folder(path) as place:
@@ -168,7 +169,7 @@ class Folder:
 
 @contextmanager
 def _refusing() -> Generator[None]:
-    """What cannot be read or changed is refused."""
+    """Convert errors of reading and changing into `Refused`."""
     try:
         yield
     except UnreadableFile as error:

@@ -1,11 +1,11 @@
-"""What a message refers to: `@file:path`, `@symbol:name`, `@selection`, `@diff`, `@workspace`.
+"""References of a message: `@file:path`, `@symbol:name`, `@selection`, `@diff`, `@workspace`.
 
-A reference becomes text behind the message, under the name of its file, and is pinned: it is kept
+A reference becomes text after the message, under the name of its file, and is pinned: it is kept
 when old turns are summarised. `@file:"a b.py"` quotes a path with blanks, `@file:path:10-20` takes
-some lines. What cannot be found is said to the user, and the message goes on without it. Files are
-read under the rules that functions read them by.
+some lines. The user is told of a reference that cannot be found, and the message is sent without
+it. Files are read under the rules of the functions.
 
-A short file of the workspace that a message names by its path, without any `@`, is shown too, where
+A short file of the workspace that a message names by its path, without any `@`, is shown too, if
 the model could read it anyway: small models answer without looking. It is not pinned.
 """
 
@@ -41,7 +41,7 @@ _LINES = re.compile(r"^(.+?):(\d{1,7})(?:-(\d{1,7}))?$")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One of them: `kind` is "file", "symbol", "selection", "diff" or "workspace"."""
+    """A reference: `kind` is "file", "symbol", "selection", "diff" or "workspace"."""
 
     kind: str
     name: str = ""
@@ -92,7 +92,7 @@ async def _named(ask: Ask, reach: ToolContext) -> list[Part]:
                 continue
             reach.spend(text)
         except NearfieldError:
-            continue  # no file, or none that may be read: the model hears of it if it asks
+            continue  # no file, or none that may be read: the model learns that if it asks
         body = Part(text, path, Span(0, len(text)))
         parts += [Part(f"\n\n{path}:\n```\n"), body, Part("\n```")]
     return parts

@@ -1,7 +1,7 @@
-"""Says whether a value meets a JSON schema, in bounded time, whoever wrote the two.
+"""Check whether a value meets a JSON schema, in bounded time, with both untrusted.
 
-`jsonschema` checks all of the language, but by the regular expressions of Python, which can take
-exponential time and stop every thread meanwhile, and through as many alternatives as a schema
+`jsonschema` checks all of the language. But it uses Python's regular expressions, which can take
+exponential time and block every thread meanwhile, and tries all alternatives that a schema
 multiplies to. Here patterns are matched by RE2, in linear time, and the steps are counted.
 """
 
@@ -29,10 +29,10 @@ _REPEATS = re.compile(r"[*+{(]")
 
 
 class _Validator(Protocol):
-    """What is used of a validator of the `jsonschema` package."""
+    """The used part of a validator of the `jsonschema` package."""
 
     def iter_errors(self, instance: Any) -> Any:
-        """What is wrong with a value."""
+        """Yield the errors of a value."""
         ...
 
 

@@ -24,7 +24,7 @@ from nearfield.routing.router import Restart, Router, built
 from nearfield.types import ChatRequest, Role
 
 CHARS_PER_TOKEN = 3.0
-"""Of code, in the tokenizers of the catalogue; on the safe side."""
+"""For code, in the tokenizers of the catalogue; on the safe side."""
 MAX_GROWTH = 1.6
 """An answer may be this much longer than the code that it replaces, …"""
 MIN_ANSWER_TOKENS = 300
@@ -57,7 +57,8 @@ class Dialogue:
     """The requests of one action, whose cost is added to `account`. An answer ends with the first
     code block that holds `wanted`. `provider` names one outside this machine that the user chose;
     `ask` puts offers to the user, None if that is not possible. `heard` is called with the number
-    of lines so far."""
+    of received lines.
+    """
 
     def __init__(
         self,

@@ -69,7 +69,7 @@ class WorkspaceSnippets(Protocol):
 
 @dataclass(frozen=True)
 class _ActionJob:
-    """One request with everything that was found out about it."""
+    """A request with everything found out about it."""
 
     request: ActionRequest
     action: Action
