@@ -358,6 +358,9 @@ class Message:
 CHAT_TEMPERATURE = 0.2
 """Default for chats without a temperature in the request or the settings: nearly greedy."""
 
+MAX_ANSWER_TOKENS = 32_768
+"""The most that a client may ask for."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:

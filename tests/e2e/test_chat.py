@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.e2e.editing import StartEditor, plain
-from tests.e2e.process import PATIENCE_S, environment, script
+from tests.e2e.process import PATIENCE_SECONDS, environment, script
 from tests.e2e.wiring import StartWire, Wire
 
 CAN_EDIT = {
@@ -200,7 +200,7 @@ async def test_a_real_model_goes_on_when_its_window_is_full(
         for message in (asked[0] + long, asked[1] + long, asked[2]):
             params = {"message": message, "maxTokens": 24, "session": session}
             going = e.client.protocol.send_request_async("nearfield/chat", params)
-            told = plain(await asyncio.wait_for(going, 10 * PATIENCE_S))
+            told = plain(await asyncio.wait_for(going, 10 * PATIENCE_SECONDS))
             session = told["session"]
             answers.append(told["text"].strip())
         assert all(answers)

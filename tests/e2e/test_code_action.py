@@ -12,7 +12,7 @@ import pytest
 from lsprotocol import types
 from pytest_httpserver import HTTPServer
 from tests.e2e.editing import Editor, StartEditor, plain
-from tests.e2e.process import PATIENCE_S, script
+from tests.e2e.process import PATIENCE_SECONDS, script
 from tests.e2e.wiring import StartWire, Wire
 
 from nearfield.routing.store import Store
@@ -514,7 +514,7 @@ async def resolved(e: Editor, uri: str, line: int, begins: str, *said: str) -> t
         if isinstance(one, types.CodeAction) and one.title.startswith(begins)
     ]
     done = e.client.code_action_resolve_async(action)
-    return await asyncio.wait_for(done, 10 * PATIENCE_S)
+    return await asyncio.wait_for(done, 10 * PATIENCE_SECONDS)
 
 
 async def test_an_editor_resolves_and_applies(editor: StartEditor) -> None:

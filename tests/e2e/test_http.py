@@ -19,11 +19,11 @@ import httpx
 import pytest
 import tomli_w
 from pytest_httpserver import HTTPServer
-from tests.e2e.process import COMMAND, PATIENCE_S, environment
+from tests.e2e.process import COMMAND, PATIENCE_SECONDS, environment
 
 from nearfield.config.schema import ProviderSettings
-from nearfield.http.connection import MOST_CONNECTIONS
-from nearfield.http.exchange import MOST_BYTES
+from nearfield.http.connection import MAX_CONNECTIONS
+from nearfield.http.exchange import MAX_BYTES
 from nearfield.providers.registry import build
 from nearfield.routing.consent import Consent
 from nearfield.routing.store import Store
@@ -100,7 +100,7 @@ def start(
     (url,) = re.findall(r"listening on (\S+)/v1", "".join(said))
     token = more.get("NEARFIELD_HTTP_TOKEN") or (home / "data" / "http-token").read_text().strip()
     client = httpx.Client(
-        base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=PATIENCE_S
+        base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=PATIENCE_SECONDS
     )
     face = Face(process, url, token, client, said)
     wanted = ({"status": "ok"},) if ready else ({"status": "ok"}, {"status": "unavailable"})
@@ -111,7 +111,7 @@ def start(
 def end(face: Face) -> int:
     face.client.close()
     face.process.send_signal(signal.SIGTERM)
-    code = face.process.wait(PATIENCE_S)
+    code = face.process.wait(PATIENCE_SECONDS)
     assert face.process.stderr is not None
     face.process.stderr.close()
     return code
@@ -120,7 +120,7 @@ def end(face: Face) -> int:
 def until(condition: Callable[[], object]) -> None:
     begun = time.monotonic()
     while not condition():
-        assert time.monotonic() - begun < PATIENCE_S
+        assert time.monotonic() - begun < PATIENCE_SECONDS
         time.sleep(0.02)
 
 
@@ -280,7 +280,7 @@ def test_health_needs_no_token_and_a_name_of_this_machine(face: Face) -> None:
         ("POST", "/v1/completions", b"{", 400, None),
         ("POST", "/v1/completions", b'{"prompt": 1}', 400, None),
         ("POST", "/v1/completions", b'{"prompt": "a", "model": "gpt-9"}', 404, "model_not_found"),
-        ("POST", "/v1/completions", b" " * (MOST_BYTES + 1), 413, None),
+        ("POST", "/v1/completions", b" " * (MAX_BYTES + 1), 413, None),
         ("POST", "/v1/completions", b'{"prompt": "\xff"}', 400, None),
         ("POST", "/v1/completions", b'{"prompt": "a", "temperature": NaN}', 400, None),
         ("POST", "/v1/completions", b'{"prompt": "a", "n": ' + b"9" * 5000 + b"}", 400, None),
@@ -332,7 +332,7 @@ def test_silent_connections_keep_nobody_out(face: Face) -> None:
     head = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
     begun = [b"", b"P", head, head + b"Content-Length: 9\r\n\r\n", b"GET /health HTTP/1.1\r\nHo"]
     with contextlib.ExitStack() as open_ones:
-        for number in range(2 * MOST_CONNECTIONS):
+        for number in range(2 * MAX_CONNECTIONS):
             one = socket.create_connection((url.host, url.port or 0))
             open_ones.enter_context(one)
             one.sendall(begun[number % len(begun)])

@@ -11,7 +11,7 @@ from lsprotocol import types
 from tests.e2e.editing import Editor, StartEditor, plain
 from tests.e2e.process import script
 
-PATIENCE_S = 60.0
+PATIENCE_SECONDS = 60.0
 """The indexer works at the lowest priority: on a busy machine it may wait for long."""
 VECTORLESS: dict[str, Any] = {"index": {"vectors": False}}
 
@@ -22,7 +22,7 @@ async def index_of(editor: Editor) -> dict[str, Any]:
 
 
 async def until(editor: Editor, true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not true(index := await index_of(editor)):
             await asyncio.sleep(0.05)
     return index

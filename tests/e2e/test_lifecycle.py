@@ -17,7 +17,7 @@ from tests.e2e.wiring import StartWire, Wire
 
 from nearfield.lsp import frames
 
-END_S = 10.0
+END_SECONDS = 10.0
 """The promise is one second; a machine that runs all the tests may not have one to give. What the
 model does here would take a minute."""
 
@@ -56,9 +56,9 @@ def test_the_process_is_gone_soon(
         w.ask("nearfield/status")
     children = psutil.Process(w.process.pid).children(recursive=True)
     end(w)
-    assert w.ended_within(END_S)
+    assert w.ended_within(END_SECONDS)
     assert w.process.returncode == code
-    _, alive = psutil.wait_procs(children, timeout=END_S)
+    _, alive = psutil.wait_procs(children, timeout=END_SECONDS)
     assert alive == []
 
 
@@ -82,7 +82,7 @@ def test_the_process_ends_although_nobody_reads_its_answers(
         process.stdin.flush()
         time.sleep(1.0)
         process.stdin.close()
-        process.wait(END_S)
+        process.wait(END_SECONDS)
 
 
 def test_the_process_ends_when_the_client_s_process_has_gone(wire: StartWire) -> None:
@@ -93,7 +93,7 @@ def test_the_process_ends_when_the_client_s_process_has_gone(wire: StartWire) ->
         w.ask("nearfield/status")
         parent.kill()
         parent.wait()
-        assert w.ended_within(END_S)
+        assert w.ended_within(END_SECONDS)
     assert w.process.returncode == 1
 
 
@@ -170,7 +170,7 @@ def test_tcp_serves_one_client_on_loopback_that_shows_the_token(
         client.sendall(frames.encode({**request, "params": params}))
         answer = next(frames.messages(client.recv))
         assert isinstance(answer, dict) and answer["result"]["serverInfo"]["name"] == "nearfield"
-    assert w.ended_within(END_S)
+    assert w.ended_within(END_SECONDS)
     assert w.process.returncode == 1
     assert "a-token" not in w.log()
 

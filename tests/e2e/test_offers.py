@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
-from tests.e2e.process import PATIENCE_S
+from tests.e2e.process import PATIENCE_SECONDS
 from tests.e2e.wiring import StartWire, Wire
 
 from nearfield.routing.consent import Consent
@@ -102,7 +102,7 @@ class Session:
 
     def standing(self, consent: str) -> None:
         """Wait until the answer has been remembered."""
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + PATIENCE_SECONDS
         while [row["consent"] for row in self.command("nearfield.consent")] != [consent]:
             assert time.monotonic() < end, f"{consent} is not remembered"
 

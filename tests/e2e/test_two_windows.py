@@ -22,7 +22,7 @@ from nearfield.routing.store import Store
 
 QUESTIONS = 8
 """Of each window; they are asked while the other asks too."""
-PATIENCE_S = 60.0
+PATIENCE_SECONDS = 60.0
 """The indexer works at the lowest priority."""
 INDEX: dict[str, Any] = {"index": {"vectors": False}}
 AT_ONCE: dict[str, Any] = {"completion": {"debounce_ms": 0, "deadline_ms": 20_000}}
@@ -78,7 +78,7 @@ def nearfield(environ: dict[str, str], *arguments: str) -> Any:
 
 async def state(window: Editor, wanted: str, files: int) -> None:
     """Wait until that window's server says so of the index."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             index = (await window.ask("nearfield/status", {}))["index"]
             if (index["state"], index["files"]) == (wanted, files):
@@ -99,7 +99,7 @@ async def hovered(window: Editor, root: Path, name: str) -> str:
 
 async def known(window: Editor, root: Path, name: str) -> None:
     """Wait until that window knows a function of one parameter."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while f"def {name}(x)" not in await hovered(window, root, name):
             await asyncio.sleep(0.1)
 

@@ -14,7 +14,7 @@ from nearfield.listeners import Listeners
 from nearfield.routing.consent import Consent
 from nearfield.routing.request_context import Offer, Task
 
-MOST_OPEN = 32
+MAX_OPEN = 32
 """Offers that nobody answers are forgotten, the oldest first."""
 
 Place = tuple[str, Task]
@@ -42,7 +42,7 @@ class Offers:
                 continue
             self._told.add(cause)
             self._open[offer.id] = offer
-            while len(self._open) > MOST_OPEN:
+            while len(self._open) > MAX_OPEN:
                 del self._open[next(iter(self._open))]
             self._listeners.tell(offer)
 

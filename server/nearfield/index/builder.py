@@ -17,6 +17,7 @@ from pathlib import PurePosixPath
 import psutil
 
 from nearfield.files.ignore import EXCLUDED_BY, RULE_FILES, UNREADABLE
+from nearfield.files.stamped import RACY_NS
 from nearfield.index.chunks import Chunk
 from nearfield.index.files import AS_THE_TEAM_HAS_IT, FileStamp, Tree, TreeEntry, digest_of, unfit
 from nearfield.index.interface import FileContent, IndexStore, KnownFile
@@ -27,14 +28,11 @@ from nearfield.syntax.notebook import is_notebook
 BATCH_FILES = 64
 BATCH_BYTES = 1_000_000
 """A batch takes about half a second to write: that much work is lost when the process is killed."""
-RACY_NS = 50_000_000
-"""A file that changed this short before it was read may change again within the clock's tick and
-look the same; such a one is read again by the next build."""
 COUNTS_WHEN_OPEN = frozenset({"too large", AS_THE_TEAM_HAS_IT})
 """Reasons that hold for a file on disk, but not for the text of an open buffer."""
-WALKED_AT_ONCE = 256
+WALK_BATCH = 256
 """Number of entries between two checks of `stop`."""
-MOST_REASONS = 20
+MAX_REASONS = 20
 """Maximum number of separate reasons that name a rule file."""
 BUILDER_VERSION = "3"
 """Raise it when chunks or symbols of an unchanged file come out differently: everything is read
@@ -58,12 +56,12 @@ class BuildReport:
 
     def skip(self, reason: str) -> None:
         """Count something that is left out."""
-        told_apart = UNREADABLE in reason and len(self.skipped) < MOST_REASONS
+        told_apart = UNREADABLE in reason and len(self.skipped) < MAX_REASONS
         if not reason.startswith(EXCLUDED_BY) or told_apart or reason in self.skipped:
             self.skipped[reason] += 1
             return
         self.skipped["excluded"] += 1
-        if reason in self.rules or len(self.rules) < MOST_REASONS:
+        if reason in self.rules or len(self.rules) < MAX_REASONS:
             self.rules[reason] += 1
 
     def settle(self) -> None:
@@ -123,7 +121,7 @@ class Builder:
         work: list[TreeEntry] = []
         seen: set[str] = set()
         for number, entry in enumerate(self._tree.walk()):
-            if number % WALKED_AT_ONCE == 0 and self._stop():
+            if number % WALK_BATCH == 0 and self._stop():
                 report.stopped = True
                 return report
             if entry.reason or entry.stamp is None:

@@ -29,7 +29,7 @@ ASKS = "nearfieldInput"
 command lacks.
 """
 OURS = "nearfield"
-MOST_OFFERED = 16
+MAX_OFFERED = 16
 """Versions of documents that are remembered with the actions that were offered in them."""
 
 
@@ -78,7 +78,7 @@ async def _own(session: Session, params: types.CodeActionParams) -> list[types.C
     snapshot = document.snapshot()
     session.offered.pop((uri, snapshot.version), None)
     session.offered[uri, snapshot.version] = snapshot
-    while len(session.offered) > MOST_OFFERED:
+    while len(session.offered) > MAX_OFFERED:
         del session.offered[next(iter(session.offered))]
     span = document.span_of(params.range, session.protocol.encoding)
     given = params.context.diagnostics

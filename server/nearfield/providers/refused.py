@@ -14,6 +14,8 @@ from typing import Any, cast
 
 import msgspec
 
+from nearfield.providers.failures import MAX_MESSAGE_CHARS
+
 STATUSES = frozenset({400, 422, 500, 501})
 """With these a server refuses a request for what is in it."""
 
@@ -47,7 +49,6 @@ _REFUSING = re.compile(
     r"|too (long|many)|must be|no such|at most|maximum",
     re.IGNORECASE,
 )
-_MESSAGE_CHARS = 4000
 
 Path = tuple[str, ...]
 """A parameter in a body: its name, or that of a table and of one in it."""
@@ -126,7 +127,7 @@ def _named(body: Mapping[str, Any], status: int, content: bytes) -> Path | None:
     for name in _fields(said):
         if name in paths:
             return paths[name]
-    words = " ".join(_texts(said))[:_MESSAGE_CHARS]
+    words = " ".join(_texts(said))[:MAX_MESSAGE_CHARS]
     return _in_words(words, paths) if status != 500 or _REFUSING.search(words) else None
 
 

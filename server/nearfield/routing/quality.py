@@ -34,7 +34,7 @@ REPEATED_CHARACTERS = 48
 _TAIL = 600
 
 # Below this many tokens the mean is noise.
-FEWEST_TOKENS = 8
+MIN_TOKENS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def judge(answer: Answer, min_logprob: float, checks: Sequence[Check] = ()) -> s
     if repeats(text):
         return "repeats itself"
     count = len(answer.logprobs)
-    if count >= FEWEST_TOKENS and sum(answer.logprobs) / count < min_logprob:
+    if count >= MIN_TOKENS and sum(answer.logprobs) / count < min_logprob:
         return "unsure of itself"
     if answer.schema is not None and (wrong := unmet(text, answer.schema)):
         return wrong

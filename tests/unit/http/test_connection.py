@@ -28,7 +28,7 @@ async def app(scope: Event, receive: Receive, send: Send) -> None:
 @pytest.fixture
 async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     monkeypatch.setattr(connection, "HEADER_SECONDS", 0.2)
-    monkeypatch.setattr(connection, "MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(connection, "MAX_CONNECTIONS", 3)
     config = uvicorn.Config(
         app, http=connection.Connection, lifespan="off", log_config=None, timeout_keep_alive=60
     )
@@ -112,4 +112,4 @@ async def test_little_is_read_in_one_go(port: int, monkeypatch: pytest.MonkeyPat
         assert (await read.readline()).split()[1] == b"200"
     write.close()
     assert sum(sizes) > len(chunks)
-    assert max(sizes) <= connection.MOST_AT_ONCE
+    assert max(sizes) <= connection.MAX_READ_BYTES

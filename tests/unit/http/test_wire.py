@@ -10,7 +10,7 @@ import pytest
 from nearfield.http import fim_prompt, wire
 from nearfield.http.fim_prompt import Hole
 from nearfield.http.wire import BadRequest, ChatBody, CompletionBody
-from nearfield.types import Role, ToolCall
+from nearfield.types import MAX_ANSWER_TOKENS, Role, ToolCall
 
 
 @pytest.mark.parametrize(
@@ -124,8 +124,8 @@ CALL = {"id": "a", "function": {"name": "f", "arguments": {"x": 1}}}
                         "tools", "tool_choice", "response_format", "n"]), "max_tokens", 1024),
         ({"max_tokens": -1}, "max_tokens", 1024),
         ({"max_tokens": 0, "max_completion_tokens": None}, "max_tokens", 1024),
-        ({"max_tokens": 128_000}, "max_tokens", wire.MOST_TOKENS),
-        ({"max_tokens": 10**30}, "max_tokens", wire.MOST_TOKENS),
+        ({"max_tokens": 128_000}, "max_tokens", MAX_ANSWER_TOKENS),
+        ({"max_tokens": 10**30}, "max_tokens", MAX_ANSWER_TOKENS),
         ({"max_tokens": 20.0}, "max_tokens", 20),
         ({"max_tokens": "20"}, "max_tokens", 20),
         ({"temperature": 3}, "temperature", 2.0),

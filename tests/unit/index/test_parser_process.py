@@ -30,7 +30,7 @@ def understand(path, text):
         time.sleep(60)
     return true(path, text)
 module.understand = understand
-module.MOST_SECONDS = 0.3
+module.MAX_SECONDS = 0.3
 module.IDLE_SECONDS = {idle}
 module.main()
 """

@@ -133,7 +133,7 @@ def _silent(door: Door, count: int) -> Iterator[socket.socket]:
 
 
 def test_silent_ones_keep_nobody_out(door: Door) -> None:
-    silent = list(_silent(door, 3 * admission.MOST_CALLERS))
+    silent = list(_silent(door, 3 * admission.MAX_CALLERS))
     assert len(door.lets_in()) == 1
     for client in silent:
         client.close()

@@ -37,7 +37,7 @@ SESSIONS = 32
 """Conversations kept; the least recently used one is dropped first."""
 USUAL_WINDOW = 8192
 """Tokens of a model that does not say how many it takes."""
-LEAST_ROOM = 512
+MIN_ROOM_TOKENS = 512
 METHOD = "nearfield/chat"
 """Method of every answer in the trace; its situation is how it ended."""
 
@@ -171,7 +171,7 @@ class Chat:
         spoken = sum(
             tokens(f"{tool.name}{tool.description}{dict(tool.parameters)}") for tool in tools
         )
-        return max(LEAST_ROOM, window - spoken - min(ask.max_tokens, window // 4))
+        return max(MIN_ROOM_TOKENS, window - spoken - min(ask.max_tokens, window // 4))
 
     def _window(self, provider: Provider) -> int:
         if provider.name.startswith(EMBEDDED):

@@ -18,7 +18,7 @@ from nearfield.types import Span
 
 READ_CHARS = 16_000
 """Characters of a file without given lines: about 4,000 tokens, a small model's whole window."""
-MOST_MATCHES = 60
+MAX_MATCHES = 60
 MATCH_CHARS = 200
 SEARCHED_BYTES = 50_000_000
 WRITTEN_CHARS = 200_000
@@ -80,13 +80,13 @@ async def search_files(
         for path in folder.files():
             if fits(path):
                 found.append(path)
-            if len(found) > MOST_MATCHES:
+            if len(found) > MAX_MATCHES:
                 break
         return found
 
     found = await asyncio.to_thread(search)
-    more = f"\n(more than {MOST_MATCHES}; be more exact)" if len(found) > MOST_MATCHES else ""
-    return reach.spend("\n".join(found[:MOST_MATCHES]) + more) or "No file has such a name."
+    more = f"\n(more than {MAX_MATCHES}; be more exact)" if len(found) > MAX_MATCHES else ""
+    return reach.spend("\n".join(found[:MAX_MATCHES]) + more) or "No file has such a name."
 
 
 @function(Access.READ, "searchInFiles")
@@ -116,8 +116,8 @@ async def search_in_files(
             for row, line in enumerate(split_lines(content.text)):
                 if wanted in line.casefold():
                     found += [Part(f"{path}:{row + 1}: "), Part(line[:MATCH_CHARS] + "\n", path)]
-            if len(found) >= 2 * MOST_MATCHES or read > SEARCHED_BYTES:
-                return [*found[: 2 * MOST_MATCHES], Part("(there may be more; be more exact)")]
+            if len(found) >= 2 * MAX_MATCHES or read > SEARCHED_BYTES:
+                return [*found[: 2 * MAX_MATCHES], Part("(there may be more; be more exact)")]
         return found
 
     found = await asyncio.to_thread(search)

@@ -23,11 +23,11 @@ from nearfield.files.read import UnreadableFile, read_open
 from nearfield.files.workspace import shown
 from nearfield.index.files import Tree, readable
 
-MOST_ENTRIES = 2_000
+MAX_ENTRIES = 2_000
 """A folder with more is listed up to here."""
-MOST_DELETED = 200
+MAX_DELETED = 200
 """A folder with more in it is not deleted by a call."""
-MOST_WRITTEN_OVER = 1 << 26
+MAX_OVERWRITTEN_BYTES = 1 << 26
 """Bytes of a file that is replaced."""
 
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -104,7 +104,7 @@ class Folder:
                 is_folder = item.is_dir(follow_symlinks=False)
                 if not self.withheld(below, folder=is_folder):
                     found.append((below, is_folder))
-        return path, sorted(found)[:MOST_ENTRIES]
+        return path, sorted(found)[:MAX_ENTRIES]
 
     def files(self) -> Generator[str]:
         """Every file that may be read and is worth it, by the index's rules."""
@@ -149,7 +149,7 @@ class Folder:
         parent, _, last = path.rpartition("/")
         self.make(parent)
         there = os.path.lexists(self.root / path)
-        now = self.read(path, MOST_WRITTEN_OVER)[1] if there else None
+        now = self.read(path, MAX_OVERWRITTEN_BYTES)[1] if there else None
         if (None if now is None else now.text) != before:
             raise Refused(f"{shown(name)} has changed meanwhile.", "Ask again.")
         content = (now or NEW).encode(after)
@@ -160,9 +160,9 @@ class Folder:
         count = 0
         for _, folders, files in os.walk(self.root / path):
             count += len(folders) + len(files)
-            if count > MOST_DELETED:
+            if count > MAX_DELETED:
                 raise Refused(
-                    f"{shown(name)} holds more than {MOST_DELETED} things.",
+                    f"{shown(name)} holds more than {MAX_DELETED} things.",
                     "Delete it yourself.",
                 )
 

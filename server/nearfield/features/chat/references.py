@@ -28,9 +28,9 @@ FILE_CHARS = 24_000
 DIFF_CHARS = 16_000
 FOUND = 6
 FOUND_CHARS = 1_500
-MOST_REFERENCES = 20
+MAX_REFERENCES = 20
 NAMED_CHARS = 6_000
-MOST_NAMED = 3
+MAX_NAMED = 3
 
 _REFERENCE = re.compile(
     r'(?<![\w@.])@(?:(file|symbol):(?:"([^"\n]{1,400})"|([^\s"]{1,400}))|(selection|diff|workspace)\b)'
@@ -55,7 +55,7 @@ def references(message: str) -> list[Reference]:
         name = quoted or (plain or "").rstrip(".,;:!?)'")
         if alone or name:
             found[Reference(alone or kind, name if not alone else "")] = None
-    return list(found)[:MOST_REFERENCES]
+    return list(found)[:MAX_REFERENCES]
 
 
 async def expanded(ask: Ask, reach: ToolContext, *, reads: bool) -> tuple[list[Part], list[str]]:
@@ -85,7 +85,7 @@ async def _named(ask: Ask, reach: ToolContext) -> list[Part]:
     """The short files that the message names by their paths."""
     said = _REFERENCE.sub("", ask.message)
     parts: list[Part] = []
-    for name in list(dict.fromkeys(_PATH.findall(said)))[:MOST_NAMED]:
+    for name in list(dict.fromkeys(_PATH.findall(said)))[:MAX_NAMED]:
         try:
             path, text = await reach.read(name)
             if not text.strip() or len(text) > NAMED_CHARS:

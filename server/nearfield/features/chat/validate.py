@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 
 from nearfield.json_schema import SchemaUnusable, check
 
-MOST_STEPS = 200_000
+MAX_STEPS = 200_000
 """Keywords of the schema looked at for one value; a second, about. An answer of some thousand
 tokens takes some thousand."""
 COMPLAINT_CHARS = 300
@@ -37,7 +37,7 @@ class _Validator(Protocol):
 
 
 class _TooMuch(Exception):
-    """More steps than `MOST_STEPS`."""
+    """More steps than `MAX_STEPS`."""
 
 
 def validator(schema: Mapping[str, Any]) -> Wrong:
@@ -67,7 +67,7 @@ def validator(schema: Mapping[str, Any]) -> Wrong:
     checking = cast(_Validator, counted(dict(schema), registry=Registry()))
 
     def wrong(value: Any) -> str:
-        steps.left = MOST_STEPS
+        steps.left = MAX_STEPS
         try:
             found: Any = next(iter(checking.iter_errors(value)), None)
         except (_TooMuch, RecursionError):
@@ -97,7 +97,7 @@ def compiled(pattern: str) -> Any:
 
 
 class _Steps:
-    left = MOST_STEPS
+    left = MAX_STEPS
 
 
 def _counted(kind: Any, steps: _Steps) -> Any:

@@ -19,12 +19,11 @@ from nearfield.features.offers import Offers
 from nearfield.features.remote_choice import RemoteChoice
 from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.providers.base import Provider
+from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.request_context import AskUser, Check, RequestContext
 from nearfield.routing.router import Restart, Router, built
 from nearfield.types import ChatRequest, Role
 
-CHARS_PER_TOKEN = 3.0
-"""For code, in the tokenizers of the catalogue; on the safe side."""
 MAX_GROWTH = 1.6
 """An answer may be this much longer than the code that it replaces, …"""
 MIN_ANSWER_TOKENS = 300
