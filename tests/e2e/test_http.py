@@ -153,7 +153,7 @@ def test_a_prompt_alone_is_continued_and_cut_at_its_length(face: Face) -> None:
     assert (choice["text"], choice["finish_reason"]) == ("return a", "length")
 
 
-def test_what_zed_sends_by_the_settings_of_the_readme_is_understood(face: Face) -> None:
+def test_a_request_of_zed_with_the_settings_of_the_readme_is_answered(face: Face) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     (block,) = re.findall(r"```json\n([^`]*edit_predictions[^`]*)```", readme)
     settings = json.loads(block)["edit_predictions"]
@@ -256,7 +256,9 @@ def test_models_are_listed_and_may_name_a_role(face: Face) -> None:
         ({"origin": "https://evil.example"}, 200, ""),
     ],
 )
-def test_who_may_ask(face: Face, headers: dict[str, str], status: int, kind: str) -> None:
+def test_only_requests_with_the_token_and_a_local_host_are_admitted(
+    face: Face, headers: dict[str, str], status: int, kind: str
+) -> None:
     shown = {name: value.format(token=face.token) for name, value in headers.items()}
     answer = face.client.get("/v1/models", headers=shown)
     assert answer.status_code == status
@@ -327,7 +329,7 @@ def test_no_field_of_any_type_is_a_failure_of_the_server(face: Face, path: str, 
             assert answer.status_code in (200, 400, 404), (value, answer.text)
 
 
-def test_silent_connections_keep_nobody_out(face: Face) -> None:
+def test_silent_connections_do_not_block_others(face: Face) -> None:
     url = httpx.URL(face.url)
     head = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
     begun = [b"", b"P", head, head + b"Content-Length: 9\r\n\r\n", b"GET /health HTTP/1.1\r\nHo"]
@@ -411,7 +413,7 @@ async def test_nearfields_own_provider_speaks_to_it(face: Face) -> None:
         await provider.aclose()
 
 
-def test_nothing_leaves_the_machine_where_nobody_has_allowed_it(tmp_path: Path) -> None:
+def test_nothing_leaves_the_machine_without_consent(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as elsewhere:
         port = elsewhere.getsockname()[1]
         cloud = {
@@ -442,7 +444,7 @@ def test_nothing_leaves_the_machine_where_nobody_has_allowed_it(tmp_path: Path) 
     assert "a-token-of-my-own" not in "".join(face.said)
 
 
-def test_what_is_allowed_for_the_workspace_it_is_started_for_is_redacted_and_recorded(
+def test_a_request_allowed_for_the_workspace_is_redacted_and_recorded(
     tmp_path: Path, httpserver: HTTPServer
 ) -> None:
     events = (

@@ -28,7 +28,9 @@ async def until(editor: Editor, true: Callable[[dict[str, Any]], bool]) -> dict[
     return index
 
 
-async def test_the_index_comes_by_itself_and_says_so(editor: StartEditor, tmp_path: Path) -> None:
+async def test_the_index_is_built_without_a_request_and_reported(
+    editor: StartEditor, tmp_path: Path
+) -> None:
     root = tmp_path / "work"
     root.mkdir()
     (root / "a.py").write_text("def add(a, b):\n    return a + b\n")
@@ -39,7 +41,9 @@ async def test_the_index_comes_by_itself_and_says_so(editor: StartEditor, tmp_pa
         assert said[-1] == "ready"
 
 
-async def test_it_follows_the_folders(editor: StartEditor, tmp_path: Path) -> None:
+async def test_the_index_follows_added_and_removed_folders(
+    editor: StartEditor, tmp_path: Path
+) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     for folder in (one, two):
         folder.mkdir()
@@ -61,7 +65,7 @@ async def test_it_follows_the_folders(editor: StartEditor, tmp_path: Path) -> No
         await until(e, lambda index: index["state"] == "off")
 
 
-async def test_it_can_be_turned_off(editor: StartEditor, tmp_path: Path) -> None:
+async def test_the_index_can_be_turned_off(editor: StartEditor, tmp_path: Path) -> None:
     root = tmp_path / "work"
     root.mkdir()
     async with editor(script(index={"enabled": False}), root=root) as e:

@@ -71,7 +71,7 @@ def infill(deadline: float) -> InfillRequest:
 
 
 @pytest.mark.parametrize("ask", [chat, infill])
-async def test_the_next_answers_and_nothing_is_shown_twice(
+async def test_the_next_server_answers_and_shows_nothing_twice(
     two: tuple[Router, Managed], ask: Callable[[float], Any]
 ) -> None:
     router, first = two

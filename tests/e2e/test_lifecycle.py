@@ -44,7 +44,7 @@ def terminate(w: Wire) -> None:
     [(close_input, 1), (say_exit, 1), (shut_down_and_exit, 0), (terminate, 1)],
 )
 @pytest.mark.parametrize("busy", [False, True])
-def test_the_process_is_gone_soon(
+def test_the_process_ends_within_a_second(
     wire: StartWire, end: Callable[[Wire], None], code: int, busy: bool
 ) -> None:
     w = wire("--stdio")
@@ -62,7 +62,7 @@ def test_the_process_is_gone_soon(
     assert alive == []
 
 
-def test_the_process_ends_although_nobody_reads_its_answers(
+def test_the_process_ends_with_unread_answers(
     environ: dict[str, str],
 ) -> None:
     with subprocess.Popen(
@@ -85,7 +85,7 @@ def test_the_process_ends_although_nobody_reads_its_answers(
         process.wait(END_SECONDS)
 
 
-def test_the_process_ends_when_the_client_s_process_has_gone(wire: StartWire) -> None:
+def test_the_process_ends_with_the_clients_process(wire: StartWire) -> None:
     """The input stays open: only `processId` tells."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as parent:
         w = wire("--stdio")

@@ -241,7 +241,7 @@ def test_the_list_replaces_exactly_what_was_typed(wire: StartWire, client: Clien
 
 
 @each
-def test_several_lines_come_as_they_shall_stand(wire: StartWire, client: Client) -> None:
+def test_several_lines_are_inserted_with_their_indentation(wire: StartWire, client: Client) -> None:
     w, _ = begun(wire, client)
     text = "def add(a, b):\n\n\nprint(add(1, 2))\n"
     uri = w.open(text)

@@ -104,7 +104,9 @@ async def known(window: Editor, root: Path, name: str) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_one_indexes_for_both_and_the_other_goes_on(editor: StartEditor, root: Path) -> None:
+async def test_one_window_indexes_for_both_and_the_other_takes_over(
+    editor: StartEditor, root: Path
+) -> None:
     async with AsyncExitStack() as first_window:
         first = await first_window.enter_async_context(editor(script(**INDEX), root=root))
         await state(first, "ready", 3)
@@ -151,7 +153,7 @@ async def test_the_ledger_has_every_sending_of_both_once(
     assert (line["provider"], line["requests"], line["local"]) == ("cloud", 2 * QUESTIONS, False)
 
 
-async def test_stats_count_what_both_were_asked(
+async def test_stats_count_the_requests_of_both_windows(
     editor: StartEditor, root: Path, environ: dict[str, str]
 ) -> None:
     answers = [{"match": r"return $", "text": "a + b\n"}]

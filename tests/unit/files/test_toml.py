@@ -50,7 +50,7 @@ def test_ordinary_toml_is_taken_as_it_is(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", REFUSED, ids=lambda text: text[:20])
-def test_what_costs_too_much_or_is_wrong_is_named(text: str) -> None:
+def test_expensive_or_wrong_toml_is_refused(text: str) -> None:
     with pytest.raises(UnusableToml, match=REFUSED[text]):
         parse_toml(text.encode())
 
@@ -66,7 +66,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=60).map("".join))
-def test_what_is_not_refused_for_its_price_is_what_tomllib_says(text: str) -> None:
+def test_other_toml_is_read_as_tomllib_does(text: str) -> None:
     """And nothing but `UnusableToml` is ever raised."""
     try:
         expected: dict[str, Any] | None = tomllib.loads(text)

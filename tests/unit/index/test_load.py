@@ -18,7 +18,7 @@ from nearfield.index.throttle import MAX_REST_SECONDS, LoadSample, MachineLoad, 
         (-1.0, -1.0, 0.2, 0.0),
     ],
 )
-def test_it_rests_while_others_need_most_of_the_machine(
+def test_the_indexer_pauses_while_others_use_the_machine(
     used: float, total: float, seconds: float, rest: float
 ) -> None:
     readings = iter([LoadSample(5, 10, 1), LoadSample(5 + used, 10 + total, 1 + seconds)])

@@ -30,7 +30,7 @@ class Typed:
         ([(0.0, 600.0)], MAX_PAUSE_SECONDS),
     ],
 )
-def test_it_rests_as_long_as_was_said_last(asked: list[tuple[float, float]], left: float) -> None:
+def test_the_last_request_decides_the_pause(asked: list[tuple[float, float]], left: float) -> None:
     typed = Typed()
     for after, seconds in asked:
         typed.now += after
@@ -39,7 +39,7 @@ def test_it_rests_as_long_as_was_said_last(asked: list[tuple[float, float]], lef
     assert typed.left(after=left) == 0.0
 
 
-def test_who_types_on_and_on_gets_a_piece_of_work_in_between() -> None:
+def test_endless_typing_lets_some_work_through() -> None:
     typed = Typed()
     for _ in range(3):
         typed.pause.ask(600.0)

@@ -42,7 +42,7 @@ server.run_stdio(made)
     ids=["the event loop", "the interpreter's end", "closing", "a thread"],
 )
 @pytest.mark.parametrize("by_exit", [True, False])
-def test_the_end_does_not_wait_for_what_hangs(how: str, by_exit: bool) -> None:
+def test_the_process_ends_although_its_cleanup_hangs(how: str, by_exit: bool) -> None:
     code = STUCK.replace("{how}", how)
     with subprocess.Popen(
         [sys.executable, "-c", code],
@@ -98,7 +98,7 @@ class Unread(io.RawIOBase):
         return len(data)
 
 
-def test_what_replaces_earlier_news_does_not_pile_up() -> None:
+def test_a_replacing_notification_does_not_pile_up() -> None:
     stream = Unread()
     outbox = transport.Outbox(stream, lambda: None)
     outbox.write(b"first ")

@@ -88,7 +88,7 @@ def test_another_docstring_is_not_taken_over() -> None:
     check("python", METHOD, answer, METHOD.replace("|", "").replace("n = 1", "n = 0"))
 
 
-def test_what_is_asked_for_may_change() -> None:
+def test_the_requested_lines_may_change() -> None:
     answer = '```python\ndef add(first, second):\n    """Add."""\n    return first + second\n```'
     check(
         "python", ADD, answer,
@@ -121,7 +121,7 @@ def test_a_method_with_carriage_returns(answer: str) -> None:
     check("typescript", TS, f"```ts\n{answer}\n```", TS.replace("|- b", "+ b"))
 
 
-def test_an_arrow_function_stays_one() -> None:
+def test_an_arrow_function_stays_an_arrow_function() -> None:
     code = "export const f = (a: number): number => {\n  return |a\n};\n"
     answer = "```ts\nfunction f(a: number) {\n    return a + 1\n}\n```"
     expected = "export const f = (a: number): number => {\n  return a + 1\n};\n"
@@ -141,7 +141,7 @@ def test_go_gets_its_tabs_and_its_import() -> None:
     ).replace("package m\n", 'package m\n\nimport "fmt"\n')
 
 
-def test_imports_and_helpers_that_are_needed_come_along() -> None:
+def test_needed_imports_and_helpers_are_added() -> None:
     answer = (
         "```python\nimport os\nimport math\nimport sys\n\ndef half(a):\n    return a / 2\n\n"
         "def unused():\n    pass\n\ndef add(a, b):\n    return half(math.floor(a)) + b\n```"
@@ -187,7 +187,7 @@ REPEATED = {
 
 
 @pytest.mark.parametrize("code", REPEATED.values(), ids=REPEATED.keys())
-def test_what_stands_above_a_changed_line_is_not_doubled(code: str) -> None:
+def test_lines_above_a_changed_line_are_not_doubled(code: str) -> None:
     expected = code.replace("|a", "a + 1")
     check("python", code, expected, expected)
 
@@ -235,7 +235,7 @@ REFUSALS = {
 LOCAL = "def add(a, b):\n    def both():\n        return a |- b\n    return both()\n"
 
 
-def test_a_function_within_the_unit_may_go_when_nothing_uses_it() -> None:
+def test_an_unused_inner_function_may_be_removed() -> None:
     # The cursor is at the outer one.
     code = LOCAL.replace("|", "").replace("def add", "def |add")
     check("python", code, GOOD, f"{GOOD}\n")
@@ -244,7 +244,7 @@ def test_a_function_within_the_unit_may_go_when_nothing_uses_it() -> None:
 
 
 @pytest.mark.parametrize("case", REFUSALS.values(), ids=REFUSALS.keys())
-def test_what_is_refused(case: tuple[str, str, str]) -> None:
+def test_unusable_answers_are_refused(case: tuple[str, str, str]) -> None:
     code, answer, complaint = case
     with pytest.raises(AnswerRejected) as caught:
         fitting("python", code).changes(answer)

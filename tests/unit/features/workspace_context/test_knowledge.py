@@ -198,7 +198,7 @@ async def test_definitions_references_and_search(sit: Sit) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_what_is_typed_counts_before_it_is_saved(sit: Sit) -> None:
+async def test_unsaved_text_is_indexed(sit: Sit) -> None:
     desk = await sit()
     desk.opened(desk.snapshot("shop/money.py", "def costsNow(): ...\n"))
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -211,7 +211,7 @@ async def test_what_is_typed_counts_before_it_is_saved(sit: Sit) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_folders_come_and_go(sit: Sit, tmp_path: Path) -> None:
+async def test_folders_can_be_added_and_removed(sit: Sit, tmp_path: Path) -> None:
     desk = await sit()
     second = tmp_path / "second"
     second.mkdir()
@@ -270,7 +270,7 @@ async def test_a_home_folder_is_not_indexed(
     await desk.close()
 
 
-async def test_what_was_edited_elsewhere_is_shown_but_never_keys(sit: Sit) -> None:
+async def test_recent_edits_of_other_files_are_shown_but_never_keys(sit: Sit) -> None:
     desk = await sit(excluded=["secret/"])
     written = "def taxOf(sum: float) -> float: return sum * 0.19\n"
     for path in ("shop/tax.py", "shop/.env", "secret/tax.py"):
