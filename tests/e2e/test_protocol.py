@@ -53,7 +53,7 @@ async def test_the_capabilities_are_advertised(editor: StartEditor) -> None:
         (False, "never", False),
     ],
 )
-async def test_only_clients_without_ghost_text_get_list_suggestions(
+async def test_the_completion_list_is_advertised_by_client_and_setting(
     editor: StartEditor, inline: bool, popup: str, advertised: bool
 ) -> None:
     options = script(completion={"popup": popup})

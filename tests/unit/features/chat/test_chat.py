@@ -212,7 +212,7 @@ async def test_the_line_ends_alone_are_no_change(talk: StartTalk) -> None:
     assert "holds that already" in (await one_call(t))[0]
 
 
-async def test_a_local_answer_may_quote_files(talk: StartTalk) -> None:
+async def test_an_answer_after_a_read_counts_as_text_of_the_file(talk: StartTalk) -> None:
     t = talk({"result": ".", "text": "ok"}, {"tool_calls": [call("readFile", path="src/shop.py")]})
     await t.say("what is in it?")
     # Without text: none of it can be cut out, so the whole stays here where the file may not leave.

@@ -503,7 +503,7 @@ OBEDIENT = {
 
 
 @pytest.mark.parametrize("case", OBEDIENT.values(), ids=OBEDIENT.keys())
-async def test_instructions_in_code_change_no_other_code(
+async def test_an_answer_that_obeys_the_code_changes_only_its_unit(
     case: tuple[str, str | None], start: Start
 ) -> None:
     answer, expected = case

@@ -323,5 +323,7 @@ def test_a_summary_counts_rates_and_percentiles() -> None:
     ("values", "percent", "expected"),
     [([5.0], 50, 5.0), ([1.0, 2.0], 50, 1.0), ([1.0, 2.0], 90, 2.0), ([3, 1, 2], 50, 2)],
 )
-def test_a_percentile_is_interpolated(values: list[float], percent: int, expected: float) -> None:
+def test_a_percentile_is_a_measured_value(
+    values: list[float], percent: int, expected: float
+) -> None:
     assert percentile(values, percent) == expected
