@@ -217,7 +217,6 @@ class Actions:
             wanted=unit.name,
             provider=request.provider,
             ask=ask,
-            heard=lambda lines: report(f"{lines} lines"),
         )
         return _ActionJob(request, action, parsed, unit, fitting, snippets, dialogue, report)
 
