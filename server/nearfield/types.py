@@ -445,13 +445,15 @@ class Delta:
     """A piece of a streamed answer. `logprobs` has one natural logarithm per token of `text` (empty
     if the provider gives none). Only the last delta has `finish`, with `usage`. A provider that
     knows the prompt's cost earlier sends `usage` with the first delta too, because most completions
-    are closed by the caller before their end."""
+    are closed by the caller before their end. Before any text, a delta may say with `read` which
+    share of the prompt (0..1) is evaluated, and nothing else."""
 
     text: str = ""
     logprobs: tuple[float, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     finish: Finish | None = None
     usage: Usage | None = None
+    read: float | None = None
 
     def tokens_at(self, offset: int) -> list[tuple[int, float]]:
         """Return each token's offset, as if all were equally long, in a text to which this is

@@ -46,8 +46,8 @@ class LoadModel(msgspec.Struct, tag="load", frozen=True):
 
 
 class Generate(msgspec.Struct, tag="generate", frozen=True):
-    """Evaluate a prompt and generate from it. Answered by `Prefilled`, `Tokens`s,
-    then `Done` or `JobFailed`.
+    """Evaluate a prompt and generate from it. Answered by `Reading`s (in the lane "chat"),
+    `Prefilled`, `Tokens`s, then `Done` or `JobFailed`.
 
     `variants` are ways to write the prompt, best first: see `job.choose_prompt` for which is taken,
     within `prefill_budget_ms`. `lane` is "infill" or "chat".
@@ -174,6 +174,13 @@ class Prefilled(msgspec.Struct, tag="prefilled", frozen=True):
     variant: int
 
 
+class Reading(msgspec.Struct, tag="reading", frozen=True):
+    """A chat's prompt is evaluated in part: `share` of it, 0..1."""
+
+    id: int
+    share: float
+
+
 class Tokens(msgspec.Struct, tag="tokens", frozen=True):
     """New text of a job, with one log-probability a token; `decode_ms` is what all of the job's
     tokens took so far."""
@@ -235,6 +242,7 @@ Event = (
     | ModelLoading
     | ModelLoaded
     | LoadFailed
+    | Reading
     | Prefilled
     | Tokens
     | Done

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from nearfield.engine.frames import Done, Generate, Prefilled, Tokens, Variant
+from nearfield.engine.frames import Done, Generate, Prefilled, Reading, Tokens, Variant
 from nearfield.engine.lane import Lane
 from nearfield.engine.llama import Model
 from nearfield.engine.output import TextOutput
@@ -122,7 +122,9 @@ class Job:
             owed=prompt.owed,
         )
 
-    def step(self, chunk: int, model: Model, rates: Rates) -> tuple[list[Prefilled | Tokens], str]:
+    def step(
+        self, chunk: int, model: Model, rates: Rates
+    ) -> tuple[list[Reading | Prefilled | Tokens], str]:
         """Advance by one step. Return its events, and the finish ("" while not finished).
 
         Raises `Aborted` with nothing changed.
@@ -142,7 +144,10 @@ class Job:
             self.prefill_ms += spent
             rates.prefilled(len(part), spent)
         if self.todo:
-            return [], ""
+            if self.spec.lane != "chat":
+                return [], ""
+            share = 1 - len(self.todo) / len(self.prompt.tokens)
+            return [Reading(self.spec.id, round(share, 2))], ""
         first = [] if self.generated else [self._prefilled(self.prompt)]
         if first:
             sequence.whole = len(sequence.tokens)
