@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 import platformdirs
+
+from nearfield.files.private import write_atomically
 
 CACHE_DIR_VARIABLE = "NEARFIELD_CACHE_DIR"
 RECORD = "verified.json"
@@ -91,25 +92,6 @@ class CachedFile:
     def remember(self, record: VerifiedFile) -> None:
         """Write the record. Raises `OSError`."""
         write_atomically(self.record, msgspec.json.encode(record))
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace `path` by `content` so that a reader sees the old or the new, never a part. Follows
-    a symbolic link, as people keep settings in a repository. Raises `OSError`."""
-    target = path.resolve()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    written = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if target.exists():
-            written.chmod(target.stat().st_mode)
-        written.replace(target)
-    finally:
-        written.unlink(missing_ok=True)
 
 
 def hash_file(path: Path) -> str:
