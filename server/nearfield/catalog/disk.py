@@ -20,6 +20,7 @@ import platformdirs
 from nearfield.files.private import write_atomically
 
 CACHE_DIR_VARIABLE = "NEARFIELD_CACHE_DIR"
+MODELS_DIR_VARIABLE = "MODEL_CACHE_DIR"
 RECORD = "verified.json"
 GGUF_MAGIC = b"GGUF"
 BLOCK_BYTES = 1 << 20
@@ -30,6 +31,13 @@ def cache_dir(environ: Mapping[str, str] | None = None) -> Path:
     environ = os.environ if environ is None else environ
     moved = environ.get(CACHE_DIR_VARIABLE, "")
     return Path(moved) if moved else platformdirs.user_cache_path("nearfield", appauthor=False)
+
+
+def models_dir(environ: Mapping[str, str] | None = None) -> Path:
+    """Return the folder of the fetched models, which need not exist yet."""
+    environ = os.environ if environ is None else environ
+    moved = "" if environ.get(CACHE_DIR_VARIABLE) else environ.get(MODELS_DIR_VARIABLE, "")
+    return Path(moved).expanduser() if moved else cache_dir(environ) / "models"
 
 
 class VerifiedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,16 +79,17 @@ class CachedFile:
     """The paths of one file of a model in the cache. Nothing is created until something is
     written."""
 
-    def __init__(self, cache: Path, name: str, file: str, *, beside: bool = False) -> None:
-        """`beside` says that it is not the model's first file."""
-        self.folder = cache / "models" / name
+    def __init__(self, models: Path, name: str, file: str, *, beside: bool = False) -> None:
+        """`models` is the folder of all models; `beside` says that it is not this one's first
+        file."""
+        self.folder = models / name
         self.file = self.folder / Path(file).name
         self.part = self.file.with_name(self.file.name + ".part")
         self.journal = self.file.with_name(self.file.name + ".part.json")
         self.record = self.folder / (f"{self.file.name}.{RECORD}" if beside else RECORD)
         self.staging = self.folder / "staging"
         # Outside the folder, so that removing a model cannot pull a lock from under a download.
-        self.lock = cache / "models" / ".locks" / f"{name}.lock"
+        self.lock = models / ".locks" / f"{name}.lock"
 
     def verified(self) -> VerifiedFile | None:
         """Return the record; None where there is none or it cannot be read."""

@@ -122,11 +122,22 @@ def _with(lines: list[str], key: Key, value: Any) -> Iterator[str]:
         elif piece.name and piece.path[:-1] == key[:-1]:
             name = (*piece.name[:-1], key[-1])
             yield _joined(lines[: piece.end], [_statement(name, value)], lines[piece.end :])
-    nested: Any = value
-    for name in reversed(key):
-        nested = {name: nested}
-    gap = [""] if lines and lines[-1].strip() else []
-    yield _joined(lines, gap, _lines(tomli_w.dumps(nested)))
+    table = value if isinstance(value, dict) else {key[-1]: value}
+    added = list(_table(key if isinstance(value, dict) else key[:-1], table))
+    yield _joined(lines, [""] if lines and lines[-1].strip() else [], added)
+
+
+def _table(key: Key, table: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines of a table with its header, and of those in it."""
+    inner = {name: value for name, value in table.items() if isinstance(value, dict)}
+    if len(inner) < len(table) or not table:
+        if key:
+            yield f"[{'.'.join(map(_bare, key))}]"
+        yield from (_statement((name,), table[name]) for name in table if name not in inner)
+    for number, (name, value) in enumerate(inner.items()):
+        if number or len(inner) < len(table):
+            yield ""
+        yield from _table((*key, name), value)
 
 
 def _value(lines: Sequence[str], piece: _Piece) -> Any:

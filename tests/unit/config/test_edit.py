@@ -61,7 +61,7 @@ def test_nothing_but_the_statement_changes(tmp_path: Path) -> None:
         put(path, key, value)
         found = path.read_text()
         if key[0] == "files":
-            assert found == f'{FULL}\n[files]\nexclude = [\n    "a",\n]\n'
+            assert found == f'{FULL}\n[files]\nexclude = ["a"]\n'
         else:
             assert found == FULL.replace(old, new), key
 
