@@ -31,8 +31,8 @@ PLACES = (
     "CONTRIBUTING.md",
     "SECURITY.md",
 )
-MAX_WORDS = 40
-REMAINING = 456
+MAX_WORDS = 30
+REMAINING = 114
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -59,7 +59,8 @@ class Rules:
         opener = re.match(r"\w+", text)
         if opener and opener[0] in self._openers:
             yield f"opens with '{opener[0]}': open with a noun or a verb"
-        for sentence in re.split(r"(?<=[.!?:;])\s+|\n\s*\n|\n\s*[-*|>]", text):
+        prose = re.sub(r"^ {4}.*$", "", text, flags=re.MULTILINE)  # without preformatted lines
+        for sentence in re.split(r"(?<=[.!?:;])\s+|\n\s*\n|\n\s*[-*|>]", prose):
             if (words := len(sentence.split())) > MAX_WORDS:
                 yield f"a sentence of {words} words: '{' '.join(sentence.split()[:6])} …'"
 

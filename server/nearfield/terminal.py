@@ -99,8 +99,9 @@ class Output(io.TextIOWrapper):
             self._fails(error)
 
     def flush(self) -> None:
-        """Write what is buffered. Raises `BrokenPipeError` if the reader is gone, and
-        `NearfieldError` if it cannot be written."""
+        """Write buffered text. Raises `BrokenPipeError` if the reader has closed, and
+        `NearfieldError` if it cannot be written.
+        """
         try:
             super().flush()
         except OSError as error:

@@ -247,17 +247,17 @@ class InfillRequest:
     """Fill the hole between `prefix` and `suffix`.
 
     `typed` is the part of the cursor's line left of the cursor; `prefix` ends with it. `written`,
-    which ends with `typed`, is a longer end of the prefix that may change before the next request:
-    a form that writes it last keeps what stands before it evaluated. `document`
-    is an opaque key: requests with the same key share evaluated state. Providers stop at `stop`,
-    at `max_tokens`, at the model's end of middle, and, when `single_line`, at the first line break
-    after something visible. The caller may close the stream at any time: that frees the model.
-    `prefill_only` evaluates the prompt and generates nothing. `patient` says that the user asked by
-    a key and waits: the best answer in time before the quickest. The answer shall begin otherwise
-    than each of `avoid`: by a constraint where the provider can, else by `temperature`.
+    which ends with `typed`, is a longer end of the prefix that may change before the next request.
+    A form that writes it last keeps the text before it evaluated. `document` is an opaque key:
+    requests with the same key share evaluated state. Providers stop at `stop`, at `max_tokens`, at
+    the model's end of middle, and, when `single_line`, at the first line break after something
+    visible. The caller may close the stream at any time: that frees the model. `prefill_only`
+    evaluates the prompt and generates nothing. `patient` is true if the user asked by a key and
+    waits: the best answer in time is preferred to the quickest. The answer must begin differently
+    from each of `avoid`: by a constraint where the provider can, else by `temperature`.
 
-    `variants`, best first, are for a provider that knows what its KV cache holds: it takes one of
-    them in place of the request's own prompt, and `Usage.variant` says which. They never leave this
+    `variants`, best first, are for a provider that knows its KV cache. It takes one of them in
+    place of the request's own prompt, and `Usage.variant` says which. They never leave this
     machine.
     """
 

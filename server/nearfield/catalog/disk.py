@@ -65,8 +65,9 @@ class VerifiedFile(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def holds(self, path: Path) -> bool:
-        """Return whether `path` is still the file that was hashed. Raises `OSError` when it is
-        gone."""
+        """Return whether `path` is still the file that was hashed. Raises `OSError` when it does
+        not exist.
+        """
         stat = path.stat()
         return (str(path), stat.st_size, stat.st_mtime_ns) == (
             self.path,

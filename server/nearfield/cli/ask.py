@@ -31,7 +31,7 @@ SYSTEM = "You help a programmer. Answer shortly and exactly."
 
 @dataclass(slots=True)
 class Answer:
-    """What came of a question."""
+    """The answer to a question."""
 
     text: str = ""
     provider: str = ""
@@ -67,7 +67,7 @@ def ask(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     log_level: Annotated[str, typer.Option(help="error, warning, info or debug.")] = "error",
 ) -> None:
-    """Ask a model. On a terminal the answer appears as it is written; into a pipe goes all of it.
+    """Ask a model. On a terminal the answer appears as it is written; a pipe gets it whole.
 
     Exit codes: 0 answered, 1 an empty answer, 2 wrong usage, 3 no model could answer.
     """

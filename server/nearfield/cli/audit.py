@@ -1,4 +1,4 @@
-"""`nearfield audit`: everything that was sent outside this machine, and who allowed it."""
+"""`nearfield audit`: everything that was sent outside this machine, with the consent for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `nearfield doctor` looks at: one function a check, each with what to do about it."""
+"""Checks of `nearfield doctor`: one function a check, each with what to do about it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class State(StrEnum):
-    """How a check came out."""
+    """Result of a check."""
 
     OK = "ok"
     NOTE = "note"  # works, could be better
@@ -38,7 +38,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the report. `todo` says what to do; "" where there is nothing to do."""
+    """A line of the report. `todo` says what to do, "" if nothing."""
 
     name: str
     state: State
@@ -47,7 +47,7 @@ class Check:
 
 
 MOST_ENTRIES = 5_000
-"""So many of a workspace's files and folders are looked at."""
+"""Maximum number of a workspace's files and folders examined."""
 # The command of each editor that the README has a configuration for.
 EDITORS = {
     "VS Code": ("code", "codium"),
@@ -105,7 +105,7 @@ def settings(loaded: Loaded, path: Path) -> Iterator[Check]:
 
 
 def engine(config: Config) -> Check:
-    """Which engine runs on this machine, and which would be faster."""
+    """Report the engine on this machine, and a faster one if there is one."""
     from nearfield.engine.client import installed
     from nearfield.features.assemble import INSTALL
     from nearfield.providers.managed import programs
@@ -122,7 +122,7 @@ def engine(config: Config) -> Check:
 
 
 def build(info: str, gpu: bool, machine_has_gpu: bool, flags: frozenset[str]) -> Check:
-    """What the engine was compiled for, against what the processor (`flags`) can do."""
+    """Compare the instructions that the engine was compiled for with the processor's `flags`."""
     has = [name for flag, name in INSTRUCTIONS.items() if flag in flags]
     missing = [name for name in has if f"{name} = 1" not in info]
     built = [name for name in has if name not in missing]
@@ -166,7 +166,7 @@ def models(catalog: Catalog) -> Iterator[Check]:
 
 
 def role(name: str, config: Config, catalog: Catalog) -> tuple[Check, ModelChoice | None]:
-    """Which model serves a role."""
+    """Report the model that serves a role."""
     from nearfield.catalog.choice import choose
 
     try:
@@ -245,7 +245,7 @@ def answers(complete: RoleStatus, chat: RoleStatus) -> Check:
 
 
 def hub(config: Config) -> Check:
-    """Return whether models can be fetched, by which proxy, and whose certificates are trusted."""
+    """Report whether models can be fetched, by which proxy, and whose certificates are trusted."""
     from nearfield.catalog.hub import Hub
     from nearfield.network.setting import environ_of
 
@@ -259,7 +259,7 @@ def hub(config: Config) -> Check:
 
 
 def grammars() -> Check:
-    """Report which languages' grammars load; those of an extra may be missing."""
+    """Report the languages whose grammars load; an extra's grammars may be missing."""
     from nearfield.syntax.languages import LANGUAGES, grammar
 
     broken: list[str] = []
@@ -281,8 +281,9 @@ def grammars() -> Check:
 
 
 def ignore_rules(config: Config, root: Path) -> Check:
-    """Whether ignore rules leave anything of the workspace: below a repository that ignores all,
-    as one for settings does, there would be nothing to index, and nobody would know why."""
+    """Report whether ignore rules leave any file of the workspace. Below a repository that ignores
+    all, as one for settings does, nothing would be indexed without a visible cause.
+    """
     from nearfield.index.builder import BuildReport, left_out
     from nearfield.index.files import Tree
 
@@ -327,7 +328,7 @@ def shared_index(config: Config, root: Path) -> Check:
 
 
 def editors() -> Check:
-    """Which editors are on this machine's PATH."""
+    """Report the editors on this machine's PATH."""
     found = [name for name, commands in EDITORS.items() if any(map(shutil.which, commands))]
     if not found:
         return Check("editors", State.NOTE, "none found on PATH")

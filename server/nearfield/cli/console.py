@@ -1,6 +1,6 @@
-"""rich for the commands: colours, tables and progress around text that nobody vouches for.
+"""Wrap rich for the commands: colours, tables and progress around untrusted text.
 
-No text is markup here, and what is not printable is shown as `nearfield.terminal` shows it, after
+No text is markup here. Unprintable characters are shown as `nearfield.terminal` shows them, after
 rich has put the lines together, so that only rich's own styles reach the terminal.
 """
 
@@ -36,7 +36,7 @@ class Console(RichConsole):
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """What rich makes of `renderable`, printable."""
+        """Render `renderable` as rich does, with only printable characters."""
         for segment in super().render(renderable, options):
             if segment.control:
                 yield segment
@@ -66,6 +66,6 @@ def spinner(text: str) -> Generator[Callable[[str], None]]:
 
 
 def progress(*columns: ProgressColumn, quiet: bool = False) -> Progress:
-    """A bar on standard error that goes when it is done; drawn on a terminal only."""
+    """Return a bar on standard error that disappears at its end; drawn on a terminal only."""
     disable = quiet or not notes_on_terminal()
     return Progress(*columns, console=Console(beside=True), transient=True, disable=disable)

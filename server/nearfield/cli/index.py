@@ -162,7 +162,7 @@ def _build(workspace: Workspace, *, vectors: bool, quiet: bool) -> dict[str, Any
 
 @contextmanager
 def _recorded(workspace: Workspace) -> Generator[None]:
-    """What is sent to a team's database is written to the ledger first, as all that leaves is."""
+    """Write to the ledger what is sent to a team's database, before it is sent."""
     shared = workspace.shared
     if shared is None:
         yield

@@ -1,8 +1,8 @@
 """`nearfield models`: see, fetch, register, remove and choose models.
 
-Exit codes are those of all commands; 3 is a pull that no source could serve. With `--json` one
-JSON value goes to standard output, an error as `{"error", "hint"}`. Progress is drawn on a terminal
-only; elsewhere a pull says in a line what it does.
+Exit codes are those of all commands; 3 is a pull that no source could serve. With `--json` one JSON
+value is written to standard output, an error as `{"error", "hint"}`. Progress is drawn on a
+terminal only; elsewhere a pull reports in one line.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def pull(
         ),
     ] = False,
 ) -> None:
-    """Fetch models, verify them and keep them in the cache; goes on where it was interrupted."""
+    """Fetch models, verify them and keep them in the cache; continues an interrupted pull."""
     with reported(as_json, STOPPED):
         catalog = _catalog()
         environ = environ_of(settings_of(Path.cwd()).config)

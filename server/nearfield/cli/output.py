@@ -1,7 +1,7 @@
-"""What the commands have in common when they speak: exit codes, errors, JSON.
+"""Shared output of the commands: exit codes, errors, JSON.
 
-Standard output carries the answer alone, so that it can be piped; everything else goes to standard
-error. Colours and progress appear on a terminal only.
+Standard output carries the answer alone, so that it can be piped; everything else is written to
+standard error. Colours and progress appear on a terminal only.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = [
 
 
 class ExitCode(IntEnum):
-    """How a command ends."""
+    """Exit codes of the commands."""
 
     DONE = 0
     NOTHING = 1  # nothing to offer
@@ -40,7 +40,7 @@ def exit_code(error: NearfieldError) -> ExitCode:
 
 
 def report(error: NearfieldError) -> None:
-    """What happened and what to do about it, without a traceback."""
+    """Print the message and the hint of an error, without a traceback."""
     say(f"error: {error.message}")
     if error.hint:
         say(f"  {error.hint}")
@@ -53,7 +53,7 @@ def fail(message: str, hint: str = "", code: ExitCode = ExitCode.USAGE) -> NoRet
 
 
 def print_json(value: object) -> None:
-    """One JSON value on standard output, whatever its texts hold."""
+    """Print one JSON value on standard output, whatever its texts hold."""
     import msgspec
 
     document = json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False)
@@ -61,10 +61,10 @@ def print_json(value: object) -> None:
 
 
 def prompt(question: str, *, default: str = "", hidden: bool = False) -> str:
-    """What the person says, on standard error and input; `hidden` for a secret."""
+    """Return the user's answer to `question`, asked on standard error; `hidden` for a secret."""
     import typer
 
-    # Where it is hidden, the question goes to the terminal past all streams.
+    # A hidden question is written to the terminal itself, past all streams.
     said: str = typer.prompt(
         printable(question), default=default or None, hide_input=hidden, err=True
     )

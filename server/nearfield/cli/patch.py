@@ -16,7 +16,7 @@ __all__ = ["Patch", "apply"]
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """One file's text before and after; `before` is None if there is no file yet."""
+    """A file's text before and after; `before` is None if there is no file yet."""
 
     before: str | None
     after: str

@@ -21,13 +21,14 @@ LOAD_SECONDS = 600.0
 """The longest that a command waits for a model that is being loaded: 30 GB from a hard disk."""
 
 LOOK_SECONDS = 0.1
-"""How often a provider that is being loaded is looked at again."""
+"""Interval at which a loading provider is checked."""
 
 
 @asynccontextmanager
 async def serving(loaded: Loaded) -> AsyncGenerator[Service]:
-    """A service whose providers are built and whose completing model is loaded, or cannot be; what
-    else may be loading still is waited for by those who ask it."""
+    """Yield a service whose providers are built and whose completion model is loaded, or cannot be.
+    Other models may still be loading; their callers wait for them.
+    """
     from nearfield.features.service import Service
 
     service = Service(loaded.config)
@@ -66,8 +67,8 @@ async def until_loaded(service: Service, seconds: float = LOAD_SECONDS) -> None:
 
 async def load_model(provider: Provider, seconds: float = LOAD_SECONDS) -> None:
     """Let `provider` load its model and wait for it, at most `seconds`, with a spinner on a
-    terminal: nobody is typing, so there is time. One that cannot load says so when it is asked.
-    Raises `NotReady`."""
+    terminal. One that cannot load reports it when it is asked. Raises `NotReady`.
+    """
     from nearfield.cli.console import spinner
     from nearfield.features.assemble import Loading
     from nearfield.types import HealthState

@@ -35,8 +35,9 @@ USED: Mapping[str, Kind] = {
 
 @dataclass(slots=True)
 class Line:
-    """What one model did. `price` is spent where it is outside this machine, else what it would
-    have cost at `budget.compare_with`; None when not known."""
+    """Statistics of one model. `price` is the money spent for a remote one, or else the price at
+    `budget.compare_with`; None when unknown.
+    """
 
     provider: str
     model: str

@@ -80,8 +80,9 @@ def source_of(name: str) -> str:
 
 
 def _forgot_an_underscore(rest: str) -> str:
-    """Return the variable that `completion_deadline_ms` was meant to be, "" when it is none of ours
-    (`NEARFIELD_CONFIG_DIR` and the like have a single part)."""
+    """Return the variable that `completion_deadline_ms` was meant to be. "" when it is not a
+    setting: `NEARFIELD_CONFIG_DIR` and the like have a single part.
+    """
     section, _, key = rest.partition("_")
     try:
         find((section, key))

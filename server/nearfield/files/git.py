@@ -2,10 +2,10 @@
 
 A repository's configuration and attributes may name programs: filters, external diffs, text
 converters, file-system monitors, hooks, pagers, helpers of protocols. All of them are turned off
-for every call, those that a repository can give any name by first asking which there are. The
-environment is made anew, nothing is asked, fetched or locked, a repository that lies inside a tree
-without a `.git` is none, and the program is never one that the folder itself holds. A call ends
-after `seconds` and after `most` bytes.
+for every call; a first call lists those that a repository can give any name. The environment is
+built from scratch, and git never asks, fetches or locks. A repository inside a tree without a
+`.git` is ignored, and the program is never one that the folder itself holds. A call ends after
+`seconds` and after `most` bytes.
 """
 
 from __future__ import annotations

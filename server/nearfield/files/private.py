@@ -108,10 +108,10 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def read_private(path: Path, max_bytes: int) -> bytes:
-    """Return the content of a file that nobody else can have written.
+    """Return the content of a file that only the user can have written.
 
-    Raises `FileNotFoundError` if there is none, and `UnreadableFile` for a link, a file of another
-    user, one that others may write, and what `read_regular` refuses.
+    Raises `FileNotFoundError` if there is none. Raises `UnreadableFile` for a link, a file of
+    another user, one that others may write, and what `read_regular` refuses.
     """
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
@@ -129,7 +129,7 @@ def read_private(path: Path, max_bytes: int) -> bytes:
 
 
 def is_private(folder: Path) -> bool:
-    """Return whether nobody else can have put files into `folder`."""
+    """Return whether only the user can have put files into `folder`."""
     try:
         status = folder.lstat()
     except OSError:

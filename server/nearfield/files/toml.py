@@ -15,7 +15,7 @@ from nearfield.errors import NearfieldError
 from nearfield.files.read import text_of
 
 MOST_PARTS = 12
-"""Of a dotted key or a table's name."""
+"""Parts of a dotted key or a table's name."""
 DEEPEST = 12
 """Levels of lists and inline tables."""
 

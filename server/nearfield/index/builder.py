@@ -31,11 +31,11 @@ RACY_NS = 50_000_000
 """A file that changed this short before it was read may change again within the clock's tick and
 look the same; such a one is read again by the next build."""
 COUNTS_WHEN_OPEN = frozenset({"too large", AS_THE_TEAM_HAS_IT})
-"""What is said of a file on disk and not of what somebody has typed into it."""
+"""Reasons that hold for a file on disk, but not for the text of an open buffer."""
 WALKED_AT_ONCE = 256
-"""So many entries are looked at before it is asked again whether to stop."""
+"""Number of entries between two checks of `stop`."""
 MOST_REASONS = 20
-"""So many reasons that name a rule file are told apart."""
+"""Maximum number of separate reasons that name a rule file."""
 BUILDER_VERSION = "3"
 """Raise it when chunks or symbols of an unchanged file come out differently: everything is read
 again. Languages without a grammar are added to it, so that installing one does the same."""
@@ -43,7 +43,7 @@ again. Languages without a grammar are added to it, so that installing one does 
 
 @dataclass(slots=True)
 class BuildReport:
-    """What a build did. `skipped` counts by reason; a skipped folder counts once."""
+    """Result of a build. `skipped` counts by reason; a skipped folder counts once."""
 
     files: int = 0
     read: int = 0
@@ -75,7 +75,7 @@ class BuildReport:
 
 @dataclass(frozen=True, slots=True)
 class BuildProgress:
-    """How far a build is, in files."""
+    """Progress of a build, in files."""
 
     done: int
     total: int
@@ -98,8 +98,9 @@ class Builder:
         early: Callable[[Sequence[Chunk]], None] = lambda _chunks: None,
         understand: Understand = understand,
     ) -> None:
-        """`stop` is asked between files; `holder` is the process whose buffers come in; `early`
-        hears of every chunk that is written."""
+        """`stop` is called between files. `holder` is the process that owns the buffers, `early`
+        receives every chunk that is written.
+        """
         self._understand = understand
         self._tree = tree
         self._buffers: set[str] = set()
@@ -292,7 +293,7 @@ class Builder:
         return count
 
     def buffer(self, path: str, text: str) -> bool:
-        """What an open buffer holds counts from now on; False when the rules exclude the file."""
+        """Index the text of an open buffer from now on; False when the rules exclude the file."""
         entry = self._tree.look(path)
         if entry is not None and entry.reason and entry.reason not in COUNTS_WHEN_OPEN:
             return False
@@ -309,7 +310,7 @@ class Builder:
         return True
 
     def closed(self, path: str) -> None:
-        """The buffer is gone: the disk counts again."""
+        """Index the file on disk again, as the buffer is closed."""
         self._buffers.discard(path)
         with self._store.transaction():
             self._store.release(path)
@@ -327,7 +328,7 @@ class _Restamp:
 
 
 def explain(tree: Tree, path: str, understand: Understand = understand) -> str:
-    """Why a file is not indexed, "" when it is; the whole way that a build would go."""
+    """Return why a file is not indexed, "" when it is; follows every step of a build."""
     entry = tree.look(path)
     if entry is None:
         return "not there"
@@ -343,7 +344,7 @@ def explain(tree: Tree, path: str, understand: Understand = understand) -> str:
 
 
 def no_text(path: str) -> str:
-    """Why a file has no text to index."""
+    """Return why a file has no text to index."""
     return "no readable notebook" if is_notebook(path) else "binary"
 
 
@@ -356,8 +357,9 @@ def _held(known: KnownFile) -> bool:
 
 
 def left_out(files: int, skipped: Mapping[str, int]) -> str:
-    """A sentence for who wonders why files are missing, "" mostly: about rules that have left
-    nothing, and about rule files that cannot be read."""
+    """Return a sentence for a user who misses files, "" mostly: rules that leave no files, or rule
+    files that cannot be read.
+    """
     rules = sorted(
         (one for one in skipped if one.startswith(EXCLUDED_BY)), key=lambda one: -skipped[one]
     )

@@ -61,8 +61,9 @@ class Embedding:
         vectors.prepare()
 
     def run(self, near: Sequence[str] = (), listener: Callable[[int], None] | None = None) -> int:
-        """Embed until nothing is missing or `stop` says so; returns how many vectors were made.
-        `listener` hears their number as it grows."""
+        """Embed until nothing is missing or `stop` says so; returns the number of new vectors.
+        `listener` receives it as it grows.
+        """
         made = 0
         passed: set[str] = set()
         while not self._stop():
@@ -80,7 +81,7 @@ class Embedding:
         return made
 
     def _texts(self, paths: Sequence[str]) -> list[dict[bytes, str]]:
-        """What the chunks of files mean, by digest, in batches."""
+        """Return the texts to embed of the files' chunks, by digest, in batches."""
         meanings: dict[bytes, str] = {}
         for path in paths:
             for chunk in chunks_of(self._tree, self._reader, path, self._understand):

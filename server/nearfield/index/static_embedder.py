@@ -26,7 +26,7 @@ SHIPPED = "static-1"
 """Identifies the table in files of vectors: another table makes other vectors."""
 DIMENSIONS = 256
 MAX_CHARS = 4_000
-"""Of one text: a chunk with its class's signatures."""
+"""Characters of one text: a chunk with its class's signatures."""
 TEXTS_AT_ONCE = 64
 """Their rows take some megabytes."""
 
@@ -57,7 +57,7 @@ class StaticEmbedder:
             lengths = [len(ids) for ids in tokens]
             offsets = np.repeat(np.arange(len(tokens)), lengths) * size
             ids = np.fromiter(chain.from_iterable(tokens), np.int64, sum(lengths))
-            # Token 0 stands for unknown words.
+            # Token 0 represents unknown words.
             pairs, counts = np.unique((offsets + ids)[ids != 0], return_counts=True)
             if not len(pairs):
                 continue

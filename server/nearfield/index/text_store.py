@@ -21,7 +21,7 @@ COMMON_SHARE = 0.05
 COMMON_ROWS = 5_000
 """…but only where that are many."""
 ENOUGH_ROWS = 5_000
-"""So many chunks are taken of one word; a twentieth of a microsecond each."""
+"""Maximum number of chunks read for one word; a twentieth of a microsecond each."""
 
 
 class FullText:

@@ -31,7 +31,7 @@ class LoadSample:
 
 
 def read() -> LoadSample:
-    """How things stand."""
+    """Return the current load."""
     times = psutil.cpu_times()
     # Windows knows no low priority here, so what this process used is taken off instead.
     own = psutil.Process().cpu_times()
@@ -64,11 +64,13 @@ class MachineLoad:
 
 
 LONGEST_SECONDS = 10.0
-"""Who types on and on gets a piece of work (a file, or a batch) in between so often."""
+"""Maximum pause: while the user keeps typing, one piece of work (a file, or a batch) is done this
+often.
+"""
 
 
 class TypingPause:
-    """One thread asks for rest, another one keeps it."""
+    """A pause that one thread requests and another one observes."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -19,12 +19,12 @@ _PART = re.compile(
     r"|[^\W\d_A-Za-z\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+"
 )
 LONGEST_TOKEN = 64
-"""Longer runs are data (hashes, base64), which nobody searches for by a part."""
+"""Longer runs are data (hashes, base64), which are never searched by a part."""
 CACHED_TOKENS = 1 << 16
 """Code repeats itself: with this many remembered, nine of ten lookups are answered (10 MB)."""
 
-# Words that carry nothing in a question about code. Those of programming languages stay: "in", "is"
-# and "not" are dropped as English, "class" and "import" are not.
+# Words that carry nothing in a question about code. Keywords stay, unless they are English: "in",
+# "is" and "not" are dropped, "class" and "import" are not.
 _STOP = (
     "a an and are as at be by can could do does did for from has have how i if in into is it its me"
     " my of on or our should so that the their them then there these they this to using use want"
@@ -63,7 +63,7 @@ def asked(query: str) -> list[str]:
 
 
 def folded(name: str) -> str:
-    """A name without case and underscores, by which styles of writing it compare equal."""
+    """Return a name without case and underscores, which is equal in all naming styles."""
     return name.replace("_", "").replace("-", "").lower()
 
 
@@ -71,7 +71,7 @@ GRAM_CHARS = 3
 """A shorter name cannot be found by its letters."""
 FUZZY_GRAMS = 12
 FUZZY_NAMES = 200
-"""So many names, those that share most triples, are compared as a whole."""
+"""Number of names, sharing most triples, that are compared as a whole."""
 LEAST_LIKE = 0.2
 """Share of common letter triples from which on a name is like another."""
 
@@ -82,7 +82,7 @@ def grams(name: str) -> list[str]:
 
 
 def likest(text: str, names: Iterable[str]) -> list[str]:
-    """Those of `names` that are like `text`, the closest first; all are folded."""
+    """Return the names like `text`, the closest first; all are folded."""
     wanted = set(grams(text)[:FUZZY_GRAMS])
 
     def closeness(name: str) -> float:

@@ -48,7 +48,7 @@ class WireDocument(msgspec.Struct, frozen=True):
 
 
 class _Place(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Where it is asked, and who hears how it goes."""
+    """The place that a request is about, and the limits of its answer."""
 
     text_document: WireDocument | None = None
     position: WirePosition | None = None
@@ -60,7 +60,7 @@ class _Place(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ChatParams(_Place, frozen=True, kw_only=True, rename="camel"):
-    """One message of the user."""
+    """A message of the user."""
 
     message: str
     session: str = ""
@@ -75,7 +75,7 @@ class CloseParams(msgspec.Struct, frozen=True):
 
 
 class GenerateParams(_Place, frozen=True, kw_only=True, rename="camel"):
-    """What to answer, and by which JSON schema."""
+    """A prompt, and the JSON schema of the answer."""
 
     prompt: str
     schema: dict[str, Any]
@@ -173,7 +173,7 @@ def _call(report: CallReport) -> dict[str, Any]:
 
 
 def _chat(session: Session, service: Service, held: list[Chat]) -> Chat:
-    """The session's conversations, made when somebody first chats."""
+    """Return the session's conversations, made at the first chat."""
     if not held:
         from nearfield.features.chat.chat import Chat
         from nearfield.lsp.chat_host import EditorHost
@@ -186,7 +186,7 @@ def _chat(session: Session, service: Service, held: list[Chat]) -> Chat:
 
 
 def _limit(tokens: int) -> int:
-    """How many tokens an answer may have; clients write 0 or -1 for no limit of theirs."""
+    """Return the maximum tokens of an answer; clients write 0 or -1 for no limit of theirs."""
     return tokens if tokens > 0 else TOKENS
 
 
@@ -252,7 +252,7 @@ async def _generated(
 
 
 def _shown(snapshot: Snapshot | None, span: Span | None) -> tuple[str, tuple[Source, ...]]:
-    """What is selected, as text behind the prompt, with its source."""
+    """Return the selection as text to put after the prompt, with its source."""
     from nearfield.routing.request_context import Source
 
     if snapshot is None or span is None:

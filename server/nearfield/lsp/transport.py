@@ -1,8 +1,8 @@
 """The process around a session: two threads for the streams, and an end that cannot hang.
 
-Reading and writing happen in threads of their own, so that neither a client that sends 50 MB nor
-one that does not read its answers holds up the event loop. The end (of the input, of the client's
-process, by `exit` or a signal) is armed with a timer: whatever hangs, the process is gone within a
+Reading and writing happen in threads of their own, so that no client holds up the event loop,
+neither with 50 MB of input nor by not reading its answers. The end (of the input, of the client's
+process, by `exit` or a signal) is armed with a timer: whatever hangs, the process ends within a
 second.
 """
 
@@ -30,12 +30,13 @@ from nearfield.lsp.protocol import NearfieldProtocol
 log = logging.getLogger(__name__)
 
 SWITCH_SECONDS = 0.0005
-"""How long a thread that looks at a large document keeps the interpreter from the event loop. With
-Python's own 5 ms a trivial request waits for several such turns."""
+"""How long a thread that works on a large document keeps the interpreter from the event loop. With
+Python's own 5 ms a trivial request waits for several such turns.
+"""
 END_S = 0.7
 """From the reason to end until the process is ended by force; the promise is one second."""
 CLOSE_S = 0.45
-"""Of that, for closing the models."""
+"""The part of it for closing the models."""
 FLUSH_S = 0.2
 """And for the last answers."""
 
@@ -45,10 +46,10 @@ MOST_UNREAD = 64 * 1024 * 1024
 
 
 class Outbox:
-    """Writes frames in order, in a thread of its own; `write` never waits.
+    """Write frames in order, in a thread of its own; `write` never waits.
 
-    What a client does not read is kept up to `MOST_UNREAD`; then it has gone, as far as can be
-    told. News that replace earlier ones do not pile up.
+    Unread output is kept up to `MOST_UNREAD`; beyond that the client counts as disconnected. A
+    notification that replaces an earlier one takes its place.
     """
 
     def __init__(self, stream: io.RawIOBase, broken: Callable[[], None]) -> None:

@@ -2,7 +2,7 @@
 
 A client that gives a token with the command is shown the progress under it; one that can show
 progress is asked to. Cancelling the progress ends the work as cancelling the request does. However
-the work ends, its bar goes.
+the work ends, its bar is closed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _numbers = itertools.count(1)
 
 @asynccontextmanager
 async def shown_work(protocol: NearfieldProtocol, title: str) -> AsyncGenerator[Report]:
-    """Show `title` while the body runs; the body reports by what it is given."""
+    """Show `title` while the body runs; yields the function by which it reports."""
     bar = _Bar(protocol, title)
     bar.open()
     try:
@@ -39,7 +39,7 @@ async def shown_work(protocol: NearfieldProtocol, title: str) -> AsyncGenerator[
 
 
 class _Bar:
-    """One progress, from a token to its end."""
+    """A progress bar, from its token to its end."""
 
     def __init__(self, protocol: NearfieldProtocol, title: str) -> None:
         self._protocol = protocol
@@ -62,7 +62,7 @@ class _Bar:
             self._opening = run_task(self._create(), "show the progress of a command")
 
     def report(self, message: str, share: float | None = None) -> None:
-        """The work has come so far."""
+        """Report the progress of the work."""
         message = spoken(message)
         self._said = (message, share)
         if self._begun:

@@ -1,8 +1,8 @@
-"""Whether a local answer is good enough to stand: cheap checks on what it says.
+"""Cheap checks of whether a local answer is good enough to be shown.
 
-The gate never looks at what was asked, so it cannot say that an answer is right; it says when one
-is surely of no use. What only a feature can know (does it parse, does the edit apply) comes in as
-the context's checks.
+The gate never looks at the question, so it cannot say that an answer is right; it says when one is
+certainly useless. Checks that need a feature's knowledge (does it parse, does the edit apply) come
+in as the context's checks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from nearfield.files.lines import split_lines
 from nearfield.routing.request_context import Check
 from nearfield.types import Finish, ToolCall
 
-# The beginnings by which chat models say no. Only at the start: an answer that mentions "I cannot"
+# Openings with which chat models decline. Only at the start: an answer that mentions "I cannot"
 # further down is not a refusal.
 _REFUSAL = re.compile(
     r"\W*(?:(?:sorry|unfortunately|apologies|i apologi[sz]e)\b\W*(?:but\W+)?)?"
@@ -39,7 +39,7 @@ FEWEST_TOKENS = 8
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a provider said in full. `schema` is what it was asked to meet, if anything."""
+    """A provider's complete answer. `schema` is the schema that it must meet, if any."""
 
     text: str
     logprobs: Sequence[float] = ()
@@ -49,7 +49,7 @@ class Answer:
 
 
 def judge(answer: Answer, min_logprob: float, checks: Sequence[Check] = ()) -> str:
-    """What is wrong with `answer`, in a few words; "" when it is good enough."""
+    """Return what is wrong with `answer`, in a few words; "" when it is good enough."""
     text = answer.text.strip()
     if answer.tool_calls:
         return ""
@@ -84,7 +84,9 @@ def repeats(text: str) -> bool:
 
 
 def _loops(tail: str) -> bool:
-    """Whether `tail` ends in a run with a period of at most a fifth of it, of letters at that."""
+    """Return whether `tail` ends in a repeated unit of at most a fifth of it that
+    contains letters.
+    """
     for period in range(2, len(tail) // 5 + 1):
         unit = tail[-period:]
         if len(set(unit.strip())) < 2 or not any(c.isalpha() for c in unit):
@@ -96,8 +98,9 @@ def _loops(tail: str) -> bool:
 
 
 def unmet(text: str, schema: Mapping[str, Any]) -> str:
-    """What keeps `text` from being JSON of `schema`, "" for nothing. Of JSON schema it knows type,
-    enum, const, required, properties, additionalProperties, items, anyOf: what our own use."""
+    """Return why `text` is not JSON of `schema`, "" if it is. Supports the keywords of our own
+    schemas: type, enum, const, required, properties, additionalProperties, items, anyOf.
+    """
     try:
         value = json.loads(text)
     except ValueError:

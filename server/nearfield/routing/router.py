@@ -43,8 +43,9 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class RoleStatus:
-    """Who serves a role now ("" for nobody), why each other candidate does not, and whether nothing
-    that the role is told leaves this machine."""
+    """The provider that serves a role ("" for none), why each other candidate does not, and whether
+    all of the role's input stays on this machine.
+    """
 
     role: str
     provider: str
@@ -92,9 +93,9 @@ class Router:
         return self._pool.providers[name]
 
     def infill(self, request: InfillRequest, context: RequestContext | None = None) -> Route:
-        """Fill the hole by the candidates of the role for completions. A prefill, and what nobody
-        has asked for beside the first answer, is for this machine's models and goes nowhere
-        else."""
+        """Fill the hole by the candidates of the role for completions. A prefill, or an alternative
+        that was not asked for, is restricted to this machine's models.
+        """
         context = replace(context or RequestContext(), task=Task.COMPLETE)
         if request.prefill_only or request.avoid:
             context = replace(context, workspace="", accepted=(), ask=None)
@@ -123,14 +124,15 @@ class Router:
         return Route(self._pool, role or choice.role, request, context, choice.complex)
 
     def choose(self, request: ChatRequest, context: RequestContext) -> RoleChoice:
-        """Which role would do it, and whether it is a hard task."""
+        """Return the role for the request, and whether the task is complex."""
         return choose(self._config, request, context)
 
     async def embed(
         self, texts: Sequence[str], context: RequestContext | None = None
     ) -> list[list[float]]:
-        """One vector a text, by the first candidate of the role "embed" that can. Raises
-        `NoProvider`."""
+        """Return a vector for each text, by the first capable candidate of the role "embed". Raises
+        `NoProvider`.
+        """
         context = replace(context or RequestContext(), task=Task.EMBED)
         plan = await self._pool.plan("embed", False, context)
         failures = [f"{name}: {why}" for name, why in plan.skipped]
@@ -157,13 +159,15 @@ class Router:
     async def offer(
         self, name: str, request: ChatRequest, context: RequestContext, reason: str
     ) -> Offer:
-        """What the provider `name`, outside this machine, would be sent for `request`, to be put to
-        the user who chose it. Raises `NotPermitted` when it could not be sent."""
+        """Return an offer to send `request` to `name`, outside this machine, for the user who chose
+        it. Raises `NotPermitted` when it could not be sent.
+        """
         return await self._pool.offer(name, request, context, reason)
 
     async def answer(self, offer: Offer, decision: Consent) -> None:
-        """Remember what the user said to `offer`. After a yes, ask again with the offer's provider
-        in `RequestContext.accepted`: then it goes first."""
+        """Store the user's answer to `offer`. After a yes, ask again with the offer's provider in
+        `RequestContext.accepted`, so that it is asked first.
+        """
         await self._pool.say(offer, decision)
 
     @property
@@ -182,13 +186,15 @@ class Router:
     async def status(
         self, workspace: str = "", ill: Mapping[str, str] | None = None
     ) -> tuple[RoleStatus, ...]:
-        """Who serves which role in `workspace` now, without asking any server; `ill` says of those
-        on this machine that are known to be unavailable why they are."""
+        """Return the provider of each role in `workspace` without asking a server; `ill` has the
+        reasons of local providers known to be unavailable.
+        """
         return tuple([await self._role(role, workspace, ill or {}) for role in ROLES])
 
     async def aclose(self) -> None:
-        """Finish the ledger and close the files. The providers stay open: whoever made them
-        closes them."""
+        """Finish the ledger and close the files. The providers stay open: their maker
+        closes them.
+        """
         await self._pool.aclose()
 
     async def _role(self, role: str, workspace: str, ill: Mapping[str, str]) -> RoleStatus:

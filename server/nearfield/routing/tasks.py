@@ -28,7 +28,7 @@ TASK_ROLES: dict[Task, str] = {
     Task.REVIEW: "review",
     Task.EMBED: "embed",
 }
-"""Which role does what, unless `[routing.tasks]` says otherwise."""
+"""The role of each task, unless `[routing.tasks]` says otherwise."""
 
 LARGE = "large"
 """The role that takes complex tasks over, where the user has named providers for it."""

@@ -16,8 +16,9 @@ from nearfield.testing.buffer import Buffer
 from nearfield.testing.connection import Connection, Failed
 
 Answers = Mapping[str, str] | Sequence[Mapping[str, Any]]
-"""For `answers`: texts by a regular expression for what stands before the cursor, or the tables of
-`nearfield/providers/scripted.py`."""
+"""For `answers`: texts by a regular expression for the text before the cursor, or the tables of
+`nearfield/providers/scripted.py`.
+"""
 
 CAPABILITIES: Mapping[str, Any] = {
     "general": {"positionEncodings": ["utf-32"]},
@@ -38,7 +39,7 @@ CAPABILITIES: Mapping[str, Any] = {
         "workspaceEdit": {"documentChanges": True, "resourceOperations": ["create"]},
     },
 }
-"""What the editor says that it can do."""
+"""The editor's capabilities."""
 
 LANGUAGES = {
     ".c": "c", ".cpp": "cpp", ".cs": "csharp", ".css": "css", ".go": "go", ".html": "html",
@@ -125,7 +126,7 @@ class Editor:
         return self.open(path)
 
     def _handle(self, method: str, params: Any) -> Any:
-        """What the server says or asks by itself."""
+        """Handle a notification or a request of the server."""
         match method:
             case "nearfield/status":
                 self.status = params
