@@ -112,9 +112,9 @@ def _with(lines: list[str], key: Key, value: Any) -> Iterator[str]:
             said = with_value(_value(lines, piece), key[len(piece.path) :], value, Path())
         again = _said_again(lines, piece, said)
         yield _joined(lines[: piece.start], [again], lines[piece.end :])
-    if isinstance(value, dict):
-        lines = _dropped(lines, key)
-        pieces = []
+    # A table that was there goes as a whole.
+    lines = _dropped(lines, key)
+    pieces = [] if isinstance(value, dict) else list(_pieces(lines))
     # After the last statement of its table, or of those that name the table with dots.
     for piece in reversed(pieces):
         if not piece.name and piece.table == key[:-1]:
