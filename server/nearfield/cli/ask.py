@@ -12,7 +12,7 @@ import typer
 
 from nearfield.cli.named import named_text
 from nearfield.cli.opening import begin_log, settings_of
-from nearfield.cli.output import ExitCode, emit, fail, print_json, prompt, say
+from nearfield.cli.output import ExitCode, ask_choice, emit, fail, print_json, say
 from nearfield.cli.serving import load_model, work_shown
 from nearfield.coerce import NotJson, loads
 from nearfield.errors import NoProvider
@@ -72,8 +72,10 @@ def ask(
 
     Exit codes: 0 answered, 1 an empty answer, 2 wrong usage, 3 no model could answer.
     """
-    begin_log(log_level)
+    from nearfield.routing.tasks import check_role
 
+    begin_log(log_level)
+    check_role(role)
     loaded = settings_of(workspace.resolve())
     context = _context(task, workspace, file or [], once)
     if tools:
@@ -256,7 +258,7 @@ def _put(offer: Offer) -> Consent | None:
     from nearfield.routing.consent import ANSWERS, Consent
 
     say(f"\n{words(offer)}")
-    said = prompt("Send it? [once/workspace/never/no]", default="no")
+    said = ask_choice("Send it?", ("once", "workspace", "never", "no"))
     return Consent(said) if said in ANSWERS else None
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nearfield.cli.output import emit, prompt, say
+from nearfield.cli.output import ask_choice, emit, say
 from nearfield.cli.serving import serving, until_indexed
 from nearfield.features.chat.protocol import (
     Allow,
@@ -130,7 +130,7 @@ class Screen:
 def _chosen(question: str, choices: Sequence[str]) -> str:
     if not sys.stdin.isatty():
         return "no"
-    return prompt(f"{question} [{'/'.join(choices)}]", default="no")
+    return ask_choice(question, choices)
 
 
 def _short(value: object) -> str:

@@ -30,7 +30,15 @@ from nearfield.providers.base import Provider
 from nearfield.routing.activity import watched
 from nearfield.routing.consent import Consent
 from nearfield.routing.plain_text import PlainText, literal_in, plain
-from nearfield.routing.plan import BROKE, NO_CLOUD, REFUSED, Step, Use
+from nearfield.routing.plan import (
+    BROKE,
+    NO_CLOUD,
+    NO_LOCAL,
+    REFUSED,
+    WITHOUT_CLOUD,
+    Step,
+    Use,
+)
 from nearfield.routing.provider_pool import ProviderPool
 from nearfield.routing.quality import REPEATS, Answer, is_endless, judge
 from nearfield.routing.request_context import Offer, RequestContext
@@ -431,6 +439,6 @@ def reason(name: str, error: NearfieldError) -> str:
 def no_provider(reasons: tuple[str, ...], causes: tuple[NearfieldError, ...] = ()) -> NoProvider:
     """Return the error of a request that no provider answered, with every reason in it."""
     what = "; ".join(reasons) if reasons else "none is configured for this"
-    return NoProvider(
-        f"No provider could answer: {what}.", "`nearfield doctor` looks for causes.", causes
-    )
+    only_local = reasons and all(reason.endswith(NO_LOCAL) for reason in reasons)
+    hint = WITHOUT_CLOUD if only_local else "`nearfield doctor` looks for causes."
+    return NoProvider(f"No provider could answer: {what}.", hint, causes)
