@@ -56,8 +56,9 @@ class Generate(msgspec.Struct, tag="generate", frozen=True):
     `call_marks` it is words, or such JSON between the two marks, or words alone without `schema`.
     `line_started` says that the cursor's line has something visible left of the cursor, so that a
     line break as the very first thing ends a `single_line` job. With `avoid`, and no temperature,
-    the first visible characters are not those with which one of these texts begins. Times are from
-    the receipt of the frame; 0 means none.
+    the first visible characters are not those with which one of these texts begins. `copied` is a
+    text that the answer mostly repeats: greedy tokens are drafted from it, which changes only their
+    cost. Times are from the receipt of the frame; 0 means none.
     """
 
     id: int
@@ -72,6 +73,7 @@ class Generate(msgspec.Struct, tag="generate", frozen=True):
     line_started: bool = False
     temperature: float = 0.0
     avoid: list[str] = []
+    copied: str = ""
     schema: str = ""
     call_marks: tuple[str, str] | None = None
     prefill_only: bool = False
@@ -192,7 +194,8 @@ class Tokens(msgspec.Struct, tag="tokens", frozen=True):
 
 
 class Done(msgspec.Struct, tag="done", frozen=True):
-    """A job ended. `finish` is stop, length, deadline, cancelled or preempted."""
+    """A job ended. `finish` is stop, length, deadline, cancelled or preempted. `decode_steps` are
+    the batches in which the tokens were generated: fewer than tokens where drafts were right."""
 
     id: int
     finish: str
@@ -205,6 +208,7 @@ class Done(msgspec.Struct, tag="done", frozen=True):
     variant: int
     prefill_rate: float
     decode_rate: float
+    decode_steps: int = 0
 
 
 class JobFailed(msgspec.Struct, tag="failed", frozen=True):

@@ -204,6 +204,7 @@ class Embedded:
                 max_tokens=request.max_tokens,
                 stop=list(request.stop),
                 temperature=0.0,
+                copied=request.copied,
                 deadline_ms=_left_ms(request.deadline),
             )
             stream = self._stream(spec, request.deadline)
@@ -233,6 +234,7 @@ class Embedded:
             max_tokens=request.max_tokens,
             stop=[*request.stop, *(template.stop if template else ())],
             temperature=request.temperature_or(self._temperature),
+            copied=request.copied,
             schema=schema,
             call_marks=(OPEN, CLOSE) if schema and request.schema is None else None,
             deadline_ms=_left_ms(request.deadline),
@@ -377,6 +379,7 @@ class Embedded:
             generated_tokens=done.generated_tokens,
             prefill_ms=done.prefill_ms,
             decode_ms=done.decode_ms,
+            decode_steps=done.decode_steps,
             variant=done.variant,
         )
         return Delta(finish=finish, usage=usage)
