@@ -102,7 +102,7 @@ async def _edits(
     encoding = session.protocol.encoding
     offset = document.offset_at(types.Position(position.line, position.character), encoding)
     service = await session.service()
-    if service.paused:
+    if service.is_paused:
         return []
     found = await service.next_edits.offered(snapshot, offset, MODEL_SECONDS)
     if not document.is_at(snapshot) or session.documents.get(asked.uri) is not document:

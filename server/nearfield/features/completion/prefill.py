@@ -24,7 +24,7 @@ from nearfield.features.completion.prompting import (
     prefill_request,
     request_context,
 )
-from nearfield.features.completion.question import ready_here
+from nearfield.features.completion.question import is_ready_here
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Document, Documents
 from nearfield.features.feature import Feature
@@ -75,11 +75,11 @@ class Prefill(Feature):
     async def _when_idle(self, uri: str) -> None:
         document = self._documents.get(uri)
         router = self._router
-        if self._completer.busy:
+        if self._completer.is_busy:
             return  # its end plans the next one
         if document is None or router is None or self._permitted.reason(document.snapshot):
             return
-        if await ready_here(router):
+        if await is_ready_here(router):
             await self._evaluate(document, router)
 
     async def _evaluate(self, document: Document, router: Router) -> None:

@@ -118,14 +118,14 @@ class Questions:
             default,
             cursor,
             settings,
-            single_line=shaper.single_line,
+            single_line=shaper.is_single_line,
             deadline=deadline,
             is_manual=is_manual,
         )
         # What follows an unlikely token is not generated, as it would not be shown; unless a rest
         # of the line could cut the token away, or others may be asked if the answer is poor.
         min_logprob = -math.inf
-        if not is_manual and shaper.at_line_end and len(found) == 1:
+        if not is_manual and shaper.is_at_line_end and len(found) == 1:
             min_logprob = settings.min_token_confidence
         return PreparedQuestion(cursor, plans, default, shaper, infill, min_logprob)
 
@@ -192,7 +192,7 @@ def on_this_machine(router: Router | None) -> Provider | None:
     return found[0] if found and found[0].capabilities.local else None
 
 
-async def ready_here(router: Router) -> bool:
+async def is_ready_here(router: Router) -> bool:
     """Return whether a model on this machine would answer at once."""
     provider = on_this_machine(router)
     return provider is not None and (await provider.health()).state is HealthState.READY

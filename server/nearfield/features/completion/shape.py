@@ -108,12 +108,12 @@ class Shaper:
         return self._context.extent
 
     @property
-    def single_line(self) -> bool:
+    def is_single_line(self) -> bool:
         """Return whether the model may stop at the first line break after something visible."""
         return self.extent is Extent.LINE
 
     @property
-    def at_line_end(self) -> bool:
+    def is_at_line_end(self) -> bool:
         """Return whether nothing visible follows the cursor on its line."""
         return not self._context.rest.strip()
 
@@ -221,7 +221,7 @@ class Shaper:
         state = Scanner(context.language).feed(context.left)
         fixed: set[int] = set()
         for number, row in enumerate(rows):
-            if number and (state.in_multiline_string or state.heredoc is not None):
+            if number and (state.is_in_multiline_string or state.heredoc is not None):
                 fixed.add(number)
             state.feed(row + "\n")
         if context.left and not context.left.strip():
@@ -262,15 +262,15 @@ class Shaper:
         white, context = match[0], self._context
         if context.format.white is White.RECIPES:
             return recipe_line(line, above)
-        if context.tabs and " " in white:
+        if context.uses_tabs and " " in white:
             return self._columns(indent_width(white)) + line[len(white) :]
-        if not context.tabs and "\t" in white and context.format.white is not White.TABS_FIRST:
+        if not context.uses_tabs and "\t" in white and context.format.white is not White.TABS_FIRST:
             return white.replace("\t", " " * context.unit) + line[len(white) :]
         return line
 
     def _columns(self, columns: int) -> str:
         """Return white space of that width, in the document's style."""
-        tab = "\t" if self._context.tabs else "    "
+        tab = "\t" if self._context.uses_tabs else "    "
         return tab * (columns // 4) + " " * (columns % 4)
 
 
@@ -445,7 +445,7 @@ class SyntaxCheck:
             return f"\n{indent}{''.join(reversed(due))}"
         body = _BODIES.get(language.name, "")
         if body == "pass":
-            indent += "\t" if context.tabs else " " * context.unit
+            indent += "\t" if context.uses_tabs else " " * context.unit
         return f"\n{indent}{body}" if body else ""
 
 
