@@ -201,6 +201,66 @@ def test_config_show_names_the_source_of_each_value_and_no_secret(shell: Shell) 
     assert answer["settings"]["providers.p.options.api_key"]["value"] == "(hidden)"
 
 
+def test_config_set_writes_one_line_and_unset_takes_it_out(shell: Shell) -> None:
+    shell.settings("# Mine.\n[completion]\nmax_lines = 3 # few\n")
+    check(shell.run("config", "set", "completion.deadline_ms", "1500"), 0, "is set")
+    check(shell.run("config", "set", "files.exclude", "a/,*.pem"), 0)
+    check(shell.run("config", "set", "providers.fake.kind", "scripted"), 0)
+    check(shell.run("config", "set", "routing.roles.code", "fake,embedded"), 0)
+    written = (shell.config / "config.toml").read_text()
+    assert written == (
+        "# Mine.\n[completion]\nmax_lines = 3 # few\ndeadline_ms = 1500\n\n"
+        '[files]\nexclude = ["a/", "*.pem"]\n\n[providers.fake]\nkind = "scripted"\n\n'
+        '[routing.roles]\ncode = ["fake", "embedded"]\n'
+    )
+    found = json.loads(check(shell.run("config", "show", "--json"), 0).stdout)["settings"]
+    assert found["completion.deadline_ms"]["value"] == 1500
+    check(shell.run("config", "unset", "completion.deadline_ms"), 0)
+    check(shell.run("config", "unset", "completion.deadline_ms"), 1, error="does not set")
+    assert (shell.config / "config.toml").read_text() == written.replace("deadline_ms = 1500\n", "")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "error"),
+    [
+        ("completion.dedline_ms", "3", 'did you mean "deadline_ms"'),
+        ("completion.deadline_ms", "soon", "expected a whole number"),
+        ("completion.multiline", "newer", 'did you mean "never"'),
+        ("completion", "3", "expected a table"),
+        ("routing.roles.cod", "embedded", 'did you mean "code"'),
+        ("routing.roles.code", "nobody", 'there is no provider "nobody"'),
+        ("providers.far.model", "x", "no usable kind"),
+        ("providers.far.kind", "olama", "It may be: llama_server"),
+        ("providers.here.options.connect_timeot_s", "3", "It knows: api_key_env"),
+        ("providers.here.options.api_key", "sk-123", "nearfield keys set here"),
+        ("providers.here.options.api_key_env", "sk-123", "nearfield keys set here"),
+        ("providers.here.options.headers", '{"Authorization": "Bearer x"}', "keys set here"),
+        ("providers.here.base_url", "http://me:pw@127.0.0.1/", "nearfield keys set here"),
+    ],
+)
+def test_config_set_refuses_what_could_not_be_used(
+    shell: Shell, key: str, value: str, error: str
+) -> None:
+    before = "# Mine.\n[providers.here]\nkind = 'ollama'\n"
+    shell.settings(before)
+    ran = check(shell.run("config", "set", key, value), 2, error=error)
+    assert "sk-123" not in ran.stderr and "pw@" not in ran.stderr
+    assert (shell.config / "config.toml").read_text() == before
+
+
+def test_config_set_says_what_counts_more(shell: Shell) -> None:
+    shell.environ["NEARFIELD_COMPLETION__MAX_LINES"] = "5"
+    ran = shell.run("config", "set", "completion.max_lines", "7")
+    check(ran, 0, "is set", "note: environment variable NEARFIELD_COMPLETION__MAX_LINES says")
+
+
+def test_config_show_explains_providers_and_roles_that_nobody_has_set(shell: Shell) -> None:
+    ran = check(shell.run("config", "show", "--docs"), 0)
+    for key in ("providers.NAME.kind", "providers.NAME.options.NAME", "routing.roles.NAME"):
+        assert f"{key} = …" in ran.stdout
+    assert "NAME" not in check(shell.run("config", "show"), 0).stdout
+
+
 def test_config_show_ends_with_2_when_a_setting_cannot_be_used(shell: Shell) -> None:
     shell.settings("completion.max_lins = 3\n")
     check(shell.run("config", "show"), 2, "max_lines = 12", 'did you mean "max_lines"?')
@@ -248,7 +308,7 @@ def test_doctor_without_a_model_says_how_to_get_one(shell: Shell) -> None:
 
 
 def test_doctor_names_a_bad_setting(shell: Shell) -> None:
-    shell.settings("engine.enabled = false\nlog.level = 3\n")
+    shell.settings(f"log.level = 3\n{SCRIPTED}")
     report = _report(check(shell.run("doctor", "--quick", "--json"), 2))
     assert "log.level" in report["settings"]["found"]
     assert "config.toml" in report["settings"]["todo"]
@@ -267,6 +327,37 @@ def test_doctor_says_that_a_configured_server_is_not_there(shell: Shell) -> None
     shell.settings('[providers.near]\nkind = "ollama"\nbase_url = "http://127.0.0.1:9"\n')
     report = _report(check(shell.run("doctor", "--quick", "--json"), 3))
     assert report["provider near"]["state"] == "problem"
+
+
+@pytest.mark.parametrize(
+    ("settings", "environ", "found", "todo"),
+    [
+        ("engine.enabled = false\n", {}, "no provider is set up", "nearfield providers add"),
+        (
+            f'routing.strategy = "cloud_only"\n{SCRIPTED}', {},
+            'fake: the strategy is "cloud_only"', "Name a provider outside this machine",
+        ),
+        (
+            "engine.enabled = false\n", {"LLM_STRATEGY": "CLAUDE_ONLY", "ANTHROPIC_API_KEY": "k"},
+            "claude: you have not allowed it", "nearfield consent allow claude",
+        ),
+    ],
+)  # fmt: skip
+def test_doctor_ends_with_3_where_nobody_can_answer(
+    shell: Shell, settings: str, environ: dict[str, str], found: str, todo: str
+) -> None:
+    shell.settings(settings)
+    shell.environ |= environ
+    told = _report(check(shell.run("doctor", "--quick", "--json"), 3))["answers"]
+    assert told["state"] == "problem"
+    assert found in told["found"] and todo in told["todo"]
+
+
+def test_doctor_says_who_answers(shell: Shell) -> None:
+    shell.settings(SCRIPTED)
+    ran = check(shell.run("doctor", "--quick"), 0)
+    assert "✓ provider fake " in ran.stdout
+    assert "completions by fake" in ran.stdout and "chats by fake" in ran.stdout
 
 
 @pytest.mark.model

@@ -47,14 +47,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     (tmp_path / "config" / "config.toml").write_text(CONFIG, "utf-8")
     for name in ("config", "data", "cache"):
         monkeypatch.setenv(f"NEARFIELD_{name.upper()}_DIR", str(tmp_path / name))
-    environ = {
-        **os.environ, "COLUMNS": "200", "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
-    }  # fmt: skip
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
 
     def call(*arguments: str, code: int = 0, said: str = "") -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "nearfield", *arguments],
-            cwd=tmp_path / "work", env=environ, input=said,
+            cwd=tmp_path / "work", env=dict(os.environ), input=said,
             capture_output=True, text=True, timeout=60,
         )  # fmt: skip
         assert done.returncode == code, (arguments, done.stdout, done.stderr)
@@ -72,6 +71,8 @@ def test_ask_prints_the_answer(run: Run) -> None:
     assert run("ask", "something else", code=1).stdout.strip() == ""
     run("ask", "", code=2)
     run("ask", "who?", "--task", "nonsense", code=2)
+    told = run("ask", "who?", "--role", "lagre", code=2).stderr
+    assert 'Did you mean "large"?' in told and "complete, edit, fast, code" in told
 
 
 def test_ask_offers_a_better_provider(run: Run) -> None:
@@ -86,6 +87,18 @@ def test_ask_offers_a_provider_when_none_could_answer(run: Run, tmp_path: Path) 
     done = run("ask", "who?", code=3)
     assert "--once far" in done.stderr
     assert done.stderr.count("far: offered to you") == 1
+
+
+def test_a_key_and_a_strategy_in_the_environment_are_enough_to_be_offered_claude(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config" / "config.toml").write_text("engine.enabled = false\n", "utf-8")
+    monkeypatch.setenv("LLM_STRATEGY", "CLAUDE_ONLY")
+    told = run("ask", "who?", code=3).stderr
+    assert "none is configured" in told
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "k")
+    told = run("ask", "who?", code=3).stderr
+    assert "it would be sent" in told and "--once claude" in told
 
 
 def test_ask_with_a_schema_and_a_file(run: Run, tmp_path: Path) -> None:

@@ -88,6 +88,8 @@ COMMANDS_WITH_DATA: dict[str, tuple[str, ...]] = {
     "providers models": ("providers", "models", EVIL),
     "config path": ("config", "path"),
     "config show": ("config", "show"),
+    "config set": ("config", "set", f"providers.{EVIL}.kind", EVIL),
+    "config unset": ("config", "unset", EVIL),
     "keys set": ("keys", "set", EVIL),
     "keys list": ("keys", "list"),
     "keys remove": ("keys", "remove", EVIL),

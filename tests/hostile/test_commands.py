@@ -55,6 +55,8 @@ ARGUMENTS: dict[str, Arguments] = {
     "providers probe": lambda file: ["providers", "probe", "far"],
     "config path": lambda file: ["config", "path"],
     "config show": lambda file: ["config", "show"],
+    "config set": lambda file: ["config", "set", "files.exclude", file.lstrip("-")],
+    "config unset": lambda file: ["config", "unset", file.lstrip("-")],
     "keys set": lambda file: ["keys", "set", "far"],
     "keys list": lambda file: ["keys", "list"],
     "keys remove": lambda file: ["keys", "remove", "far"],

@@ -30,6 +30,7 @@ from nearfield.catalog.disk import (
     cache_dir,
     hash_file,
     is_gguf,
+    models_dir,
 )
 from nearfield.config.paths import user_config_file
 from nearfield.errors import ConfigError, HashMismatch, UnknownModel
@@ -191,9 +192,12 @@ class Catalog:
         default: str = "",
         small: str = "",
         problems: tuple[str, ...] = (),
+        folder: Path | None = None,
     ) -> None:
+        """`folder` holds the fetched models; `models` in the cache where it is not given."""
         self.entries = dict(entries)
         self.cache = cache
+        self.folder = folder or cache / "models"
         self.default = default
         self.small = small
         self.problems = problems
@@ -211,6 +215,7 @@ class Catalog:
             default=shipped["default"],
             small=shipped["small"],
             problems=tuple(problems),
+            folder=models_dir(environ),
         )
 
     def get(self, name: str) -> ModelEntry:
@@ -223,11 +228,11 @@ class Catalog:
 
     def cached_file(self, entry: ModelEntry) -> CachedFile:
         """Return the place of the model's first file in the cache."""
-        return CachedFile(self.cache, entry.name, entry.file)
+        return CachedFile(self.folder, entry.name, entry.file)
 
     def cached_files(self, entry: ModelEntry) -> list[CachedFile]:
         """Return the places of all its files, the first one first."""
-        beside = [CachedFile(self.cache, entry.name, name, beside=True) for name in entry.beside]
+        beside = [CachedFile(self.folder, entry.name, name, beside=True) for name in entry.beside]
         return [self.cached_file(entry), *beside]
 
     def bytes_here(self, entry: ModelEntry, path: Path) -> int:

@@ -91,7 +91,7 @@ def this_machine(catalog: Catalog) -> Machine:
     """Look at this machine. Never fails: what cannot be found out counts as absent."""
     memory = psutil.virtual_memory().total
     cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
-    disk = free_bytes(catalog.cache)
+    disk = free_bytes(catalog.folder)
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         # Metal may use about two thirds of the memory by default; ours is the smaller share anyway.
         return Machine(memory, cores, disk, "Apple silicon", int(memory * MEMORY_SHARE))

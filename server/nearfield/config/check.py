@@ -177,6 +177,8 @@ def _from_text(text: str, found: Leaf | Table) -> Any:
     if isinstance(found, Table) or text.lstrip().startswith("["):
         return _json(text)
     kind = get_args(found.type)[0] if get_origin(found.type) is Annotated else found.type
+    if kind is Any:
+        return _json(text)
     if get_origin(kind) is list:
         return [part.strip() for part in text.split(",") if part.strip()]
     if kind is bool and text.strip().lower() in _SPOKEN:

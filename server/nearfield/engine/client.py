@@ -27,7 +27,15 @@ import psutil
 from nearfield import errors
 from nearfield.config.schema import Engine as EngineSettings
 from nearfield.engine import frames
-from nearfield.engine.frames import Done, Generate, LoadModel, ModelLoaded, Prefilled, Tokens
+from nearfield.engine.frames import (
+    Done,
+    Generate,
+    LoadModel,
+    ModelLoaded,
+    Prefilled,
+    Reading,
+    Tokens,
+)
 from nearfield.errors import (
     EngineDied,
     EngineError,
@@ -203,7 +211,7 @@ class EngineClient:
 
     async def generate(
         self, spec: Generate, deadline: float | None = None
-    ) -> AsyncGenerator[Prefilled | Tokens | Done]:
+    ) -> AsyncGenerator[Reading | Prefilled | Tokens | Done]:
         """Run a job and stream its events; the last one is `Done`.
 
         `spec.id` is assigned here. Closing the generator cancels the job. Raises from the tree.
@@ -219,7 +227,7 @@ class EngineClient:
                 if isinstance(event, NearfieldError):
                     finished = True
                     raise event
-                if isinstance(event, Prefilled | Tokens | Done):
+                if isinstance(event, Reading | Prefilled | Tokens | Done):
                     finished = isinstance(event, Done)
                     yield event
                     if finished:
@@ -428,7 +436,8 @@ class EngineClient:
                     self.spent[kind].add(done)
                 self._deliver(event.id, event)
             case (
-                Prefilled()
+                Reading()
+                | Prefilled()
                 | Tokens()
                 | frames.Tokenized()
                 | frames.Embeddings()

@@ -88,6 +88,25 @@ def write_private(path: Path, content: bytes) -> None:
         draft.unlink(missing_ok=True)
 
 
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` so that a reader sees the old or the new, never a part. Follows
+    a symbolic link, as people keep settings in a repository. Raises `OSError`."""
+    target = path.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    written = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if target.exists():
+            written.chmod(target.stat().st_mode)
+        written.replace(target)
+    finally:
+        written.unlink(missing_ok=True)
+
+
 def read_private(path: Path, max_bytes: int) -> bytes:
     """Return the content of a file that only the user can have written.
 

@@ -76,15 +76,9 @@ def register(server: LanguageServer, session: Session) -> None:
         span = span_of(document, params.range, params.position, session.protocol.encoding)
         snapshot = document.snapshot()
         service = await session.service()
-        async with shown_work(session.protocol, "Nearfield: explaining") as report:
-            heard: list[str] = []
-
-            def said(text: str) -> None:
-                heard.append(text)
-                report(f"{sum(map(len, heard))} characters", None)
-
+        async with shown_work(session.protocol, "Nearfield: explaining"):
             explained = await service.explainer.explain(
-                snapshot, span, said, heard.clear, elsewhere_of(session, params.provider)
+                snapshot, span, elsewhere=elsewhere_of(session, params.provider)
             )
         if params.show:
             await _show(session, explained.markdown)

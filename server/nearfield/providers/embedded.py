@@ -14,7 +14,15 @@ import msgspec
 
 from nearfield.catalog.templates import ChatTemplate
 from nearfield.engine.client import EngineClient, EngineState
-from nearfield.engine.frames import Done, Generate, ModelLoaded, Prefilled, Tokens, Variant
+from nearfield.engine.frames import (
+    Done,
+    Generate,
+    ModelLoaded,
+    Prefilled,
+    Reading,
+    Tokens,
+    Variant,
+)
 from nearfield.errors import EngineDied, NotReady, Unsupported
 from nearfield.providers import fim
 from nearfield.providers.estimate import (
@@ -196,6 +204,7 @@ class Embedded:
                 max_tokens=request.max_tokens,
                 stop=list(request.stop),
                 temperature=0.0,
+                copied=request.copied,
                 deadline_ms=_left_ms(request.deadline),
             )
             stream = self._stream(spec, request.deadline)
@@ -225,6 +234,7 @@ class Embedded:
             max_tokens=request.max_tokens,
             stop=[*request.stop, *(template.stop if template else ())],
             temperature=request.temperature_or(self._temperature),
+            copied=request.copied,
             schema=schema,
             call_marks=(OPEN, CLOSE) if schema and request.schema is None else None,
             deadline_ms=_left_ms(request.deadline),
@@ -246,7 +256,7 @@ class Embedded:
                 text = wish.feed(delta.text, ended=delta.finish is not None)
                 finish = None if wish.seen else delta.finish
                 told = calls.filter(replace(delta, text=text, finish=finish))
-                if told.text or told.tool_calls or told.finish or told.usage:
+                if told.text or told.tool_calls or told.finish or told.usage or told.read:
                     yield told
                 if wish.seen:
                     break
@@ -350,6 +360,9 @@ class Embedded:
                     self._rates = (event.prefill_rate, event.decode_rate)
                     yield self._last(event, spec)
                     return
+                if isinstance(event, Reading):
+                    yield Delta(read=event.share)
+                    continue
                 usage = _so_far(usage, event)
                 if isinstance(event, Tokens):
                     yield Delta(text=event.text, logprobs=tuple(event.logprobs), usage=usage)
@@ -366,6 +379,7 @@ class Embedded:
             generated_tokens=done.generated_tokens,
             prefill_ms=done.prefill_ms,
             decode_ms=done.decode_ms,
+            decode_steps=done.decode_steps,
             variant=done.variant,
         )
         return Delta(finish=finish, usage=usage)

@@ -50,6 +50,13 @@ def price(
     return None
 
 
+def dollars(amount: Decimal | None) -> str:
+    """An amount as people read it: small ones with all that matters, unknown ones as that."""
+    if amount is None:
+        return "unknown"
+    return f"${amount:.2f}" if amount >= 1 or not amount else f"${amount:.6f}"
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Spending of today and of this month."""
@@ -78,10 +85,13 @@ def funds(budget: Budget, spent: Standing, cost: Decimal | None) -> tuple[Funds,
         if cost is None:
             return Funds.HARD, f"its price is unknown and there is a {name} limit"
         if gone + cost > Decimal(str(hard)):
-            return Funds.HARD, f"it could pass the {name} limit of ${hard:g} (${gone:.2f} spent)"
+            return (
+                Funds.HARD,
+                f"it could pass the {name} limit of ${hard:g} ({dollars(gone)} spent)",
+            )
     for name, soft, _, gone in limits:
         if soft and gone + (cost or 0) > Decimal(str(soft)):
-            return Funds.SOFT, f"over the {name} soft limit of ${soft:g} (${gone:.2f} spent)"
+            return Funds.SOFT, f"over the {name} soft limit of ${soft:g} ({dollars(gone)} spent)"
     return Funds.OK, ""
 
 

@@ -24,12 +24,12 @@ from nearfield.errors import ConfigError
         ("[log]\nlevel = 'info'", "[log]\nlevel = 'info'\n\n[models]\ncomplete = \"m\"\n"),
         (
             "# Mine.\n[models] # which\n  complete = 'x' # old\nchat = 'y'\n\n[log]\n",
-            "# Mine.\n[models] # which\ncomplete = \"m\"\nchat = 'y'\n\n[log]\n",
+            "# Mine.\n[models] # which\n  complete = \"m\" # old\nchat = 'y'\n\n[log]\n",
         ),
         ("[models]", '[models]\ncomplete = "m"\n'),
         (
             "[models]\nchat = 'y'\n[a]\nb = 1\n",
-            "[models]\ncomplete = \"m\"\nchat = 'y'\n[a]\nb = 1\n",
+            "[models]\nchat = 'y'\ncomplete = \"m\"\n[a]\nb = 1\n",
         ),
     ],
 )

@@ -130,6 +130,11 @@ def test_a_bad_key_costs_itself_alone(
         ("LOCAL_LLM_MODEL_PATH", "/m.gguf", "models.complete", "/m.gguf", ""),
         ("LOCAL_LLM_GPU_LAYERS", "0", "engine.gpu_layers", 0, ""),
         ("LOCAL_LLM_CONTEXT_SIZE", "4096", "engine.context_size", 4096, ""),
+        ("LOCAL_LLM_CONTEXT_SIZE", "6000", "engine.chat_context_size", 6000, ""),
+        ("LOCAL_MODEL_NAME", "qwen2.5-coder-1.5b", "models.complete", "qwen2.5-coder-1.5b", ""),
+        ("LOCAL_LLM_FUNCTION_CALLING", "False", "chat.functions", [], ""),
+        ("LOCAL_LLM_FUNCTION_CALLING", "true", "chat.shell_timeout_s", 60, ""),
+        ("LOCAL_LLM_FUNCTION_CALLING", "maybe", "chat.max_rounds", 12, "neither true nor false"),
         ("LOCAL_LLM_TEMPERATURE", "0.7", "engine.temperature", 0.7, ""),
         ("LOCAL_LLM_TEMPERATURE", "0", "engine.temperature", 0.0, ""),
         ("LOCAL_LLM_TEMPERATURE", "warm", "engine.temperature", 0.2, "got text; using 0.2"),
@@ -152,6 +157,30 @@ def test_the_environment_speaks_text(
     folder: Path, variable: str, text: str, key: str, value: object, problem: str
 ) -> None:
     check(load_from(folder, env={variable: text}), key, value, problem)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "key", "made"),
+    [
+        ("CLAUDE_ONLY", "k", True),
+        ("LOCAL_FALLBACK", "k", True),
+        ("hybrid", "k", True),
+        ("LOCAL_ONLY", "k", False),
+        ("", "k", False),
+        ("CLAUDE_ONLY", "", False),
+    ],
+)
+def test_a_key_and_a_strategy_for_the_cloud_make_a_provider(
+    folder: Path, strategy: str, key: str, made: bool
+) -> None:
+    environ = {"LLM_STRATEGY": strategy, "ANTHROPIC_API_KEY": key}
+    loaded = load_from(folder, env=environ)
+    assert loaded.problems == ()
+    assert [one.kind for one in loaded.config.providers.values()] == ["anthropic"] * made
+    own = '[providers.claude]\nkind = "openai_compatible"\nbase_url = "https://gateway.test/v1"\n'
+    assert (
+        load_from(folder, own, env=environ).config.providers["claude"].kind == "openai_compatible"
+    )
 
 
 @pytest.mark.parametrize(

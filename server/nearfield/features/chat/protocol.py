@@ -57,6 +57,7 @@ class Finish(StrEnum):
     DEADLINE = "deadline"
     ROUNDS = "rounds"
     LOOP = "loop"
+    EMPTY = "empty"
 
 
 @dataclass(frozen=True, slots=True)

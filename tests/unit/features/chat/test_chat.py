@@ -89,6 +89,45 @@ async def test_a_call_that_changes_something_may_not(talk: StartTalk) -> None:
     assert not (t.root / "x").exists()
 
 
+async def test_silence_after_calls_is_asked_again_in_words(talk: StartTalk) -> None:
+    t = talk(
+        {"match": "Answer in words", "text": "A shop."},
+        {"result": ".", "text": ""},
+        {"match": "what", "tool_calls": [call("readFile", path="readme.md")]},
+    )
+    reply = await t.say("what is it?")
+    assert (reply.text, reply.finish, t.screen.shown) == ("A shop.", Finish.STOP, "A shop.")
+    assert "# Shop" in t.told()
+    assert "asked again" in reply.notes[0]
+
+
+@pytest.mark.parametrize("functions", [None, ()])
+async def test_silence_that_lasts_is_said(
+    functions: tuple[str, ...] | None, talk: StartTalk
+) -> None:
+    t = talk({"text": ""})
+    reply = await t.say("what is it?", functions=functions)
+    assert reply.finish is Finish.EMPTY
+    assert "no answer" in reply.text
+    assert t.screen.shown == reply.text
+    assert [flat(one)["reason"] for one in t.traces.last(1)] == ["empty"]
+
+
+async def test_an_answer_that_was_cut_off_says_so(talk: StartTalk) -> None:
+    t = talk({"text": "one two three four five six"})
+    reply = await t.say("count", max_tokens=3)
+    assert reply.finish is Finish.LENGTH
+    assert reply.notes == ["The answer was cut off at its limit of 3 tokens."]
+
+
+async def test_an_answer_in_a_loop_is_stopped_and_said_to_be_one(talk: StartTalk) -> None:
+    t = talk({"text": "List all Python files in the folder.\n" * 500})
+    reply = await t.say("files?", max_tokens=20_000)
+    assert len(reply.text) < 3_000
+    assert (reply.finish, reply.wrong) == (Finish.STOP, "repeats itself")
+    assert t.model.streaming == 0
+
+
 READS: dict[str, tuple[dict[str, Any], str]] = {
     "a file": (call("readFile", path="src/shop.py"), "lines 1 to 2 of 2:\ndef price"),
     "some lines": (call("readFile", path="src/shop.py", first_line=2), "lines 2 to 2 of 2:\n    r"),
