@@ -1,7 +1,7 @@
 """Local names: their bindings and uses inside a function, as far as a syntax tree can tell.
 
-Every case that could mean something else (a name bound in two scopes, a `global`, an `eval`) is
-refused, because a change without a model must be right, or not be offered.
+Every ambiguous case (a name bound in two scopes, a `global`, an `eval`) is refused, because a
+change without a model must be right, or not be offered.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Idle prefill: while the user thinks, evaluate what the next question will most likely show.
+"""Idle prefill: while the user thinks, evaluate the prompt of the next request in advance.
 
-The next question most likely comes from where the last one did, or from the end of what was
-accepted, with more room than the first one had. So the largest slice there is evaluated, at the
-lowest priority, and whatever else comes ends it at once: closing the stream frees the model within
-one step, and what was evaluated by then is kept: the next rest goes on there. Nothing runs when
-nothing has changed.
+The next request most likely comes from the last one's place, or from the end of the accepted text,
+with a larger budget than the first one. So the largest slice there is evaluated, at the lowest
+priority. Any other request ends it at once: closing the stream frees the model within one step. The
+tokens evaluated by then are kept, and the next pause continues there. Nothing runs when nothing has
+changed.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Prefill(Feature):
 
 
 def _is_enough(plan: PromptPlan, snippets: tuple[Snippet, ...]) -> bool:
-    """Return whether the prompt that `plan` continues will do for some lines more."""
+    """Return whether the prompt that `plan` continues suffices for some more lines."""
     sent = plan.sent
     if sent.stale or not sent.full or sent.text.snippets != snippets:
         return False

@@ -44,8 +44,9 @@ CLIENT_WAITED_MS = 5
 only the last one reaches a model."""
 
 SOON_SHARE = 0.4
-"""After this share of the time for an answer the lines that are there are shown to a user who
-types, without waiting for the end of their statement or block: 1 s of 2.5."""
+"""After this share of the time for an answer, the finished lines are shown to a user who types,
+without waiting for the end of their statement or block: 1 s of 2.5.
+"""
 
 SnippetsOf = Callable[[Snapshot, int, int], tuple[Snippet, ...]]
 """Returns what helps at an offset of a document, within a number of characters; never waits."""
@@ -75,9 +76,9 @@ class PreparedQuestion:
 
 
 class Questions:
-    """Makes the questions, by the settings and by what the provider affords. `snippets` returns
-    those of other files that are ready; `prepare` makes them ready, for manual requests. For one
-    event loop."""
+    """Factory of questions, by the settings and the provider's speed. `snippets` returns the ready
+    snippets of other files; `prepare` makes them ready, for manual requests. For one event loop.
+    """
 
     def __init__(self, trees: DocumentTrees, snippets: SnippetsOf, prepare: Prepare) -> None:
         self.rates = LearnedRates()

@@ -58,7 +58,7 @@ _WRAPPINGS = {
         ("java", "javascript", "csharp", "kotlin", "swift", "scala"), (_PLAIN, _IN_CLASS)
     ),
 }
-"""What a line may need around it to be a whole document."""
+"""Text that a line may need around it to be a whole document."""
 _BODIES = {"python": "pass", "ruby": "end", "lua": "end", "shellscript": ":"}
 _CONTINUED = re.compile(r"(?:[,(\[=+\-*/|&.<>?\\]|\b(?:and|or|not|in|is))$")
 """End of a line that is continued below."""
@@ -137,7 +137,7 @@ class Shaper:
         return self._syntax.holds(lines.rstrip())
 
     def restart(self) -> None:
-        """Forget the text fed so far: another model starts over."""
+        """Discard the text fed before: another model starts over."""
         self._fed = ""
 
     def finish(self, text: str) -> Shaped:
@@ -362,13 +362,13 @@ def _repeats(lines: list[str], below: tuple[str, ...]) -> bool:
 
 
 class SyntaxCheck:
-    """Asks whether a candidate at one cursor breaks the parse. Without a tree none does.
+    """Check of whether a candidate at one cursor breaks the parse. Without a tree none does.
 
-    A document is usually broken while someone types, just at the cursor. So the measure is the
-    better of the document as it is and the document without the cursor's line: a suggestion may
-    leave no more errors than that, and none in a clean document. A block that it opens on its
-    last line is closed for the comparison. Where the document is broken beyond the line, error
-    counts are unreliable, and the suggestion's own lines are judged alone.
+    A document is usually broken at the cursor during typing. So the measure is the better of the
+    document as it is and the document without the cursor's line: a suggestion may leave no more
+    errors than that, and none in a clean document. A block that it opens on its last line is closed
+    for the comparison. Where the document is broken beyond the line, error counts are unreliable,
+    and the suggestion's own lines are judged alone.
     """
 
     def __init__(self, context: CursorContext) -> None:
