@@ -284,7 +284,7 @@ class Service:
         """The last completion that somebody waited for; None where the reason why it showed nothing
         has gone since."""
         last = last_completion(self.traces.last(KEPT_FOR_LAST))
-        if last is None or (last.reason is Reason.PAUSED and not self.paused):
+        if last is None or (last.reason is Reason.PAUSED and not self.is_paused):
             return None
         is_ready = self.status.state is State.READY
         return None if last.reason is Reason.NOT_READY and is_ready else last
@@ -332,7 +332,7 @@ class Service:
     async def clouds(self, task: str, workspace: str | None) -> tuple[tuple[str, str], ...]:
         """The providers outside this machine that the user could have `task` done by, with their
         models; nobody while paused."""
-        router = None if self.paused else self.router
+        router = None if self.is_paused else self.router
         return await clouds(router, self.configs, Task(task), workspace or "")
 
     async def revoke(self, workspace: str | None, provider: str | None) -> int:
@@ -344,7 +344,7 @@ class Service:
         return gone
 
     @property
-    def paused(self) -> bool:
+    def is_paused(self) -> bool:
         """Whether the user has paused it."""
         return self.activity.is_paused
 

@@ -150,7 +150,7 @@ async def _offers(
     encoding = session.protocol.encoding
     offset = document.offset_at(types.Position(position.line, position.character), encoding)
     service = await session.service()
-    if service.paused:
+    if service.is_paused:
         return [], None
     question = _Asked(document, snapshot, offset, service.next_edits)
     found = await service.next_edits.offered(snapshot, offset, MODEL_SECONDS)
@@ -257,7 +257,7 @@ async def _actions(session: Session, params: types.CodeActionParams) -> Sequence
     asked."""
     document = session.documents.get(params.text_document.uri)
     service = session.running_service
-    if document is None or not document.followed or service is None or service.paused:
+    if document is None or not document.followed or service is None or service.is_paused:
         return []
     snapshot, encoding = document.snapshot(), session.protocol.encoding
     offset = document.offset_at(params.range.start, encoding)

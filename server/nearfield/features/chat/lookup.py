@@ -1,8 +1,8 @@
 """Questions about the workspace: the product looks up, and the model only words the answer.
 
-Small models call functions at random or not at all, so what the index finds for a question is put
-into it, each piece with its file and lines. Whatever the model makes of it, the places are named
-below its answer, and a file that it names and nobody has is said to be none.
+Small models call functions at random or not at all, so the index's results for a question are put
+into it, each piece with its file and lines. Whatever the model answers, the places are named below
+it, and a file that it names but does not exist is reported.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from nearfield.features.chat.tool_context import ToolContext
 
 FOUND = 4
 FOUND_CHARS = 1_000
-"""Of each piece: all of them are about 1,200 tokens, which a small model reads in half a minute."""
-LEAST_SCORE = 0.5
-"""Of the best piece; below it the question is about something else. Measured on a package of 8,600
-lines: questions that it answers had 0.8 to 1.1, "what is a monad?" 0.33."""
+"""Characters of each piece: all of them are about 1,200 tokens, which a small model reads in half a
+minute."""
+MIN_SCORE = 0.5
+"""Minimum score of the best piece; below it the question is about another subject. Measured on a
+package of 8,600 lines: questions that it answers had 0.8 to 1.1, "what is a monad?" 0.33."""
 SHARE = 0.5
 """Pieces with less of the best one's score are left out."""
 PLACES_NAMED = 3
@@ -45,7 +46,7 @@ _FILE = re.compile(r"(?<![\w@\\:.-])(?:[\w.-]*/)*[\w-]+\.[A-Za-z]\w{0,9}\b(?![.(
 
 @dataclass(frozen=True, slots=True)
 class LookedUp:
-    """What the index has for a question: text for the model, and the places for the user."""
+    """Result of the index for a question: text for the model, and the places for the user."""
 
     parts: tuple[Part, ...]
     places: tuple[str, ...]
@@ -82,7 +83,7 @@ async def look_up(reach: ToolContext, question: str) -> LookedUp | None:
     places: list[str] = []
     for hit in hits:
         shown = reach.relative(hit.path)
-        if best < LEAST_SCORE or hit.score < best * SHARE or not shown:
+        if best < MIN_SCORE or hit.score < best * SHARE or not shown:
             continue
         if await asyncio.to_thread(folder.withheld, shown, folder=False):
             continue

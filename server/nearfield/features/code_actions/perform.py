@@ -259,7 +259,9 @@ class Actions:
         code = shown + suite.example.text
         proposal = await self._asked(job, prompt, code, plan.changes)
         changes = proposal.files[0].changes
-        file = FileChange(plan.uri, str(suite.path), plan.version, plan.before, changes, plan.new)
+        file = FileChange(
+            plan.uri, str(suite.path), plan.version, plan.before, changes, plan.is_new
+        )
         return replace(proposal, files=(file,))
 
     async def _asked(
