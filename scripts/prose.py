@@ -32,7 +32,7 @@ PLACES = (
     "SECURITY.md",
 )
 MAX_WORDS = 30
-REMAINING = 31
+REMAINING = 19
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
