@@ -26,6 +26,7 @@ from nearfield.features.completion.prompt_cache import FOLDER as PROMPTS
 from nearfield.features.completion.prompt_cache import PromptCache
 from nearfield.features.completion.question import Questions
 from nearfield.features.cursor import DocumentTrees
+from nearfield.features.diagnostics import LanguageServers
 from nearfield.features.documents import Documents
 from nearfield.features.feature import DocumentChange, Features, isolated
 from nearfield.features.health import HealthWatch
@@ -104,7 +105,15 @@ class Service:
             self.activity,
             on_prepared=self._snippets_came,
         )
-        self.next_edits = NextEdits(documents, trees.cursor, scheduler, traces=self.traces)
+        self.language_servers = LanguageServers()
+        self.next_edits = NextEdits(
+            documents,
+            trees.cursor,
+            scheduler,
+            traces=self.traces,
+            names=self.knowledge,
+            servers=self.language_servers,
+        )
         self._completer = Completer(
             documents,
             Questions(trees, self.knowledge.ready, self.knowledge.prepare),
@@ -128,7 +137,7 @@ class Service:
         )
         self.reviewer = Reviewer(trees.cursor, self.offers, self.traces, self.activity)
         self._prompt_cache = PromptCache(documents, data_dir() / PROMPTS, scheduler)
-        self.actions = Actions(self, trees.cursor, self.knowledge)
+        self.actions = Actions(self, trees.cursor, self.knowledge, self.language_servers)
         # In the order in which they are closed: first what would be lost, last what takes long.
         self.features = Features(
             self._prefill,

@@ -22,6 +22,7 @@ from nearfield.files.uris import uri_of
 from nearfield.lsp import wire
 from nearfield.lsp.documents import Document
 from nearfield.lsp.offers import asker, has_opted_in
+from nearfield.lsp.protocol import NearfieldProtocol
 from nearfield.lsp.questions import spoken
 from nearfield.lsp.session import Session
 from nearfield.lsp.work import shown_work
@@ -202,10 +203,15 @@ def span_of(
     return Span(offset, offset)
 
 
+def can_show(protocol: NearfieldProtocol) -> bool:
+    """Return whether the client can open a document that the server names."""
+    window = protocol.client_capabilities.window
+    return bool(window and window.show_document and window.show_document.support)
+
+
 async def _show(session: Session, markdown: str) -> None:
     """Open `markdown` in the editor; as a message where it cannot."""
-    window = session.protocol.client_capabilities.window
-    if window is not None and window.show_document is not None and window.show_document.support:
+    if can_show(session.protocol):
         try:
             path = await asyncio.to_thread(_written, markdown)
             await session.protocol.send_request_async(

@@ -130,9 +130,12 @@ async def _answer(service: Service, offer: str, decision: str) -> bool:
 
 
 def has_opted_in(capabilities: types.ClientCapabilities, name: str = OPT_IN) -> bool:
-    """Return whether the client says `name` under `experimental`, which may hold anything; pygls
-    makes a named tuple of an object.
-    """
+    """Return whether the client says `name` under `experimental`."""
+    return experimental(capabilities, name) is True
+
+
+def experimental(capabilities: types.ClientCapabilities, name: str) -> Any:
+    """Return what the client says of `name` under `experimental`, which may hold anything; pygls
+    makes a named tuple of an object. None for nothing."""
     said: Any = capabilities.experimental
-    found = said.get(name) if isinstance(said, Mapping) else getattr(said, name, None)
-    return found is True
+    return said.get(name) if isinstance(said, Mapping) else getattr(said, name, None)
