@@ -273,8 +273,8 @@ class EngineClient:
         return event
 
     async def _next(self, job: _PendingJob) -> frames.Event | NearfieldError:
-        """Return the next event of `job`. A worker that sends no event for `SILENCE_SECONDS` hangs: it is
-        killed, which ends its jobs, and restarted."""
+        """Return the next event of `job`. A worker that sends no event for `SILENCE_SECONDS` hangs:
+        it is killed, which ends its jobs, and restarted."""
         while True:
             silent_since = max(self._heard, job.begun)
             try:
