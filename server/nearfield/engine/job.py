@@ -21,8 +21,8 @@ from nearfield.engine.sequences import Sequence, common_prefix
 from nearfield.engine.vocabulary import Ids
 from nearfield.errors import ContextTooLong, Unsupported
 
-MOST_BANNED = 64
-"""Tokens that may be passed over for one that begins otherwise; what comes later makes no sense."""
+MAX_BANNED = 64
+"""Tokens that may be skipped for one that begins differently; later ones make no sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def choose_prompt(
 class Job:
     """A running request. `todo` are tokens not yet evaluated; the prompt's first, then each
     generated one. `lead` is the white space with which the answer begins, `differs` whether it has
-    begun otherwise than what is to be avoided."""
+    begun differently from the texts to avoid."""
 
     spec: Generate
     arrival: int
@@ -227,7 +227,7 @@ class Job:
         """Return `token`, or the next likely one with which the answer does not begin like one of
         those to avoid. Shared white space does not count as a beginning."""
         banned: list[int] = []
-        while len(banned) < MOST_BANNED and token not in model.end_tokens:
+        while len(banned) < MAX_BANNED and token not in model.end_tokens:
             text = self.lead + model.pieces[token][len(self.output.owed) :]
             visible = text.lstrip()
             if not visible:

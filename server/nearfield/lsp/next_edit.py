@@ -26,7 +26,7 @@ from nearfield.lsp.session import Session
 from nearfield.types import Edit, Snapshot
 
 if TYPE_CHECKING:
-    # These parse, and the server's start shall not wait for a parser.
+    # These parse, and the server's start must not wait for a parser.
     from nearfield.features.code_actions.proposal import FileChange
     from nearfield.features.next_edit.edits import NextEdit, NextEdits
     from nearfield.features.next_edit.other_files import Jump
