@@ -17,16 +17,20 @@ from nearfield.lsp import commands, wire
 from nearfield.lsp.documents import Document
 from nearfield.lsp.events import ItemParams
 from nearfield.lsp.explain import WirePosition, document_of, wire_range
+from nearfield.lsp.offers import opted_in
 from nearfield.lsp.session import Session
 
 if TYPE_CHECKING:
     # It parses, and the server's start shall not wait for a parser.
     from nearfield.features.next_edit.edits import NextEdit
+    from nearfield.features.service import Service
 
 INLINE_EDIT = "textDocument/copilotInlineEdit"
 DID_SHOW = "textDocument/didShowInlineEdit"
 NEXT_EDIT = "nearfield.nextEdit"
 DISMISS = "nearfield.dismissEdit"
+SHOWS = "nearfieldNextEdits"
+"""What a client says under `experimental` when it shows next edits itself, also at the cursor."""
 BEHIND_SECONDS = 0.5
 """A client may ask about a version whose change it has not sent yet; Neovim sends it after 0.15."""
 CHECK_SECONDS = 0.025
@@ -79,6 +83,10 @@ def register(server: LanguageServer, session: Session) -> None:
         """Only read: what is shown stays on offer until it is taken or dismissed."""
         wire.read(ItemParams, params)
 
+    def started(service: Service) -> None:
+        service.next_edits.is_ghost_text = not opted_in(session.protocol.client_capabilities, SHOWS)
+
+    session.when_started.append(started)
     server.feature(INLINE_EDIT)(inline_edit)
     server.feature(DID_SHOW)(shown)
     server.command(NEXT_EDIT)(next_edit)

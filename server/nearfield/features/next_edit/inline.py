@@ -14,6 +14,8 @@ async def suggestion_for(edits: NextEdits, ask: CompletionRequest) -> Suggestion
     """The next edit on the cursor's line, for who can show one; None while the user types there, as
     then what comes next at the cursor is asked for."""
     at, snapshot = ask.offset, ask.snapshot
+    if not edits.is_ghost_text:
+        return None
     if ask.method != INLINE or ask.selected is not None or edits.is_typing(snapshot, at):
         return None
     if edits.settle_seconds(snapshot, at) > 0:
