@@ -57,6 +57,7 @@ lock: $(CHECKS) ## Take the newest versions of all dependencies into constraints
 		--no-emit-index-url --no-header --no-annotate --output-file constraints.txt pyproject.toml
 
 test: setup models static ## Run every check
+	@echo "== vocabularies" && $(BIN)/python tests/engine/vocabularies.py
 	@echo "== VS Code extension" && scripts/check-vscode
 	@echo "== Neovim plugin" && scripts/check-neovim
 	@command -v emacs >/dev/null || scripts/install-packages emacs-nox elpa-eglot
