@@ -46,7 +46,7 @@ class _Missing(Enum):
 
 
 MISSING = _Missing.MISSING
-"""Stands for no value, unlike None."""
+"""Marks an absent value, unlike None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class Coercion:
             of = inner[1] if inner else Any
             return {str(key): self.coerce(of, one, f"{place}[...]") for key, one in value.items()}
         if isinstance(origin, type) and issubclass(origin, Sequence):
-            # A single object stands for a list of one.
+            # A single object is read as a list of one.
             values = [value] if isinstance(value, dict) else value
             _checked(value, isinstance(values, list), place)
             of = inner[0] if inner else Any

@@ -253,17 +253,17 @@ class InfillRequest:
     """Fill the hole between `prefix` and `suffix`.
 
     `typed` is the part of the cursor's line left of the cursor; `prefix` ends with it. `written`,
-    which ends with `typed`, is a longer end of the prefix that may change before the next request:
-    a form that writes it last keeps what stands before it evaluated. `document`
-    is an opaque key: requests with the same key share evaluated state. Providers stop at `stop`,
-    at `max_tokens`, at the model's end of middle, and, when `single_line`, at the first line break
-    after something visible. The caller may close the stream at any time: that frees the model.
-    `prefill_only` evaluates the prompt and generates nothing. `patient` says that the user asked by
-    a key and waits: the best answer in time before the quickest. The answer shall begin otherwise
-    than each of `avoid`: by a constraint where the provider can, else by `temperature`.
+    which ends with `typed`, is a longer end of the prefix that may change before the next request.
+    A form that writes it last keeps the text before it evaluated. `document` is an opaque key:
+    requests with the same key share evaluated state. Providers stop at `stop`, at `max_tokens`, at
+    the model's end of middle, and, when `single_line`, at the first line break after something
+    visible. The caller may close the stream at any time: that frees the model. `prefill_only`
+    evaluates the prompt and generates nothing. `patient` is true if the user asked by a key and
+    waits: the best answer in time is preferred to the quickest. The answer must begin differently
+    from each of `avoid`: by a constraint where the provider can, else by `temperature`.
 
-    `variants`, best first, are for a provider that knows what its KV cache holds: it takes one of
-    them in place of the request's own prompt, and `Usage.variant` says which. They never leave this
+    `variants`, best first, are for a provider that knows its KV cache. It takes one of them in
+    place of the request's own prompt, and `Usage.variant` says which. They never leave this
     machine.
     """
 
@@ -305,7 +305,8 @@ class EditRequest:
     """Rewrite a window of a document by a prompt that is written already (`features/next_edit`).
 
     `document` and `path` are as in `InfillRequest`. `is_chat`: the segments are one user message,
-    not a raw prompt. Text that is not `special` is never parsed as a control token.
+    not a raw prompt. Text that is not `special` is never parsed as a control token. The answer
+    repeats `copied` except for its changes.
     """
 
     form: EditForm
@@ -317,6 +318,7 @@ class EditRequest:
     max_tokens: int = 512
     deadline: float | None = None
     priority: Priority = Priority.EDIT
+    copied: str = ""
 
     @property
     def text(self) -> str:
@@ -364,11 +366,15 @@ class Message:
 CHAT_TEMPERATURE = 0.2
 """Default for chats without a temperature in the request or the settings: nearly greedy."""
 
+MAX_ANSWER_TOKENS = 32_768
+"""The most that a client may ask for."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """A conversation to continue. With `schema`, a JSON schema, the answer is JSON that conforms to
-    it. `temperature` None means the provider's: the user's setting, or `CHAT_TEMPERATURE`."""
+    it. `temperature` None means the provider's: the user's setting, or `CHAT_TEMPERATURE`. `copied`
+    is what the answer repeats except for its changes, "" where that is not known."""
 
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...] = ()
@@ -379,6 +385,7 @@ class ChatRequest:
     deadline: float | None = None
     priority: Priority = Priority.CHAT
     session: str = ""
+    copied: str = ""
 
     @classmethod
     def of_edit(cls, request: EditRequest) -> ChatRequest:
@@ -392,6 +399,7 @@ class ChatRequest:
             deadline=request.deadline,
             priority=request.priority,
             session=request.document,
+            copied=request.copied,
         )
 
     def temperature_or(self, usual: float = CHAT_TEMPERATURE) -> float:
@@ -415,8 +423,9 @@ class Finish(StrEnum):
 class Usage:
     """The cost of one request. `evaluated_tokens` are prompt tokens that the model had to evaluate,
     `reused_tokens` those in its KV cache; None if the provider does not report it. `variant` is the
-    index of the request's variant that was used, None for the request's own prompt.
-    `reuses_prefix` is False for a model that cannot keep a part of a prompt, None if unknown."""
+    index of the request's variant that was used, None for the request's own prompt. `decode_steps`
+    are the batches in which the tokens were generated. `reuses_prefix` is False for a model that
+    cannot keep a part of a prompt, None if unknown."""
 
     model: str
     prompt_tokens: int | None = None
@@ -425,6 +434,7 @@ class Usage:
     generated_tokens: int | None = None
     prefill_ms: float | None = None
     decode_ms: float | None = None
+    decode_steps: int | None = None
     variant: int | None = None
     reuses_prefix: bool | None = None
 
@@ -450,13 +460,15 @@ class Delta:
     """A piece of a streamed answer. `logprobs` has one natural logarithm per token of `text` (empty
     if the provider gives none). Only the last delta has `finish`, with `usage`. A provider that
     knows the prompt's cost earlier sends `usage` with the first delta too, because most completions
-    are closed by the caller before their end."""
+    are closed by the caller before their end. Before any text, a delta may say with `read` which
+    share of the prompt (0..1) is evaluated, and nothing else."""
 
     text: str = ""
     logprobs: tuple[float, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     finish: Finish | None = None
     usage: Usage | None = None
+    read: float | None = None
 
     def tokens_at(self, offset: int) -> list[tuple[int, float]]:
         """Return each token's offset, as if all were equally long, in a text to which this is

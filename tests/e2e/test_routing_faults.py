@@ -151,9 +151,7 @@ async def test_a_server_that_dies_in_the_middle_is_followed_by_the_next() -> Non
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_what_was_sent_is_in_the_ledger_when_the_process_is_killed(
-    tmp_path: Path, seed: int
-) -> None:
+def test_a_killed_process_leaves_its_request_in_the_ledger(tmp_path: Path, seed: int) -> None:
     wait = random.Random(seed).uniform(0.05, 0.6)
     with serving("ok") as server:
         settings = {

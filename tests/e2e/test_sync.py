@@ -126,7 +126,7 @@ def test_promise_1_a_storm_of_everything_at_once(wire: StartWire) -> None:
     _each_answered_once(w, ids)
 
 
-def test_promise_1_shutdown_answers_what_is_running(wire: StartWire) -> None:
+def test_promise_1_shutdown_answers_running_requests(wire: StartWire) -> None:
     w = wire("--stdio")
     w.initialize(script([{"match": "", "text": "x", "delay_ms": 60_000}]))
     uri = w.open(ADD)

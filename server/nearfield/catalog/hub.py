@@ -1,14 +1,14 @@
 """Fetch a file from the Hugging Face hub, or from a server that speaks its protocol.
 
 A HEAD of `ENDPOINT/REPO/resolve/REVISION/FILE` answers, before any redirect to the storage host,
-what the hub publishes about the file: `X-Repo-Commit`, `X-Linked-Size` and `X-Linked-Etag`, which
-is a large file's SHA-256, or git's blob hash of a small one. The file is then fetched at that very
-commit, with as many requests as it takes. The headers are those that
-`huggingface_hub.get_hf_file_metadata` reads; the library itself is not used, as it neither resumes
-into a file of ours, nor checks the SHA-256, nor uses the proxies and certificates of `network`.
+what the hub publishes about the file: `X-Repo-Commit`, `X-Linked-Size` and `X-Linked-Etag`. The
+last is a large file's SHA-256, or git's blob hash of a small one. The file is then fetched at that
+very commit, with as many requests as it takes. The headers are those that
+`huggingface_hub.get_hf_file_metadata` reads. The library itself is not used, as it neither resumes
+into our own file, nor checks the SHA-256, nor uses the proxies and certificates of `network`.
 
 Honoured variables: `HF_ENDPOINT`, `HF_TOKEN` (or `HUGGING_FACE_HUB_TOKEN`), `HF_HUB_OFFLINE`. The
-token goes to the endpoint alone, never to the host that it redirects to, and is never logged.
+token is sent to the endpoint alone, never to the host that it redirects to, and is never logged.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Fill-in-the-middle and chat templates by name, as `catalog.toml` refers to them.
 
-A FIM template holds the control tokens' exact texts as they stand in the model's vocabulary, so a
-tokenizer that parses control tokens turns each into one token. Where each comes from is said beside
-it. A model without control tokens for infilling has no template; its entry's `fim` is empty.
+A FIM template holds the control tokens' exact texts in the model's vocabulary, so a tokenizer that
+parses control tokens turns each into one token. The source of each is given beside it. A model
+without control tokens for infilling has no template; its entry's `fim` is empty.
 
-Chat templates are here only for models whose GGUF file carries none of its own; entries say
-`chat = "gguf"` for the file's own.
+Chat templates are here only for models whose GGUF file carries none of its own; entries say `chat =
+"gguf"` for the file's own.
 """
 
 from __future__ import annotations
@@ -158,9 +158,9 @@ def fim_names() -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ChatTemplate:
-    """A chat form in plain text: what stands before and after each turn of a role.
+    """A chat form in plain text: the texts before and after each turn of a role.
 
-    `default_system` is said first when the conversation has no system turn. `stop` are texts that
+    `default_system` is put first when the conversation has no system turn. `stop` are texts that
     mean the model has begun the next turn by itself.
     """
 

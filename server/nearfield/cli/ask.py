@@ -12,8 +12,8 @@ import typer
 
 from nearfield.cli.named import named_text
 from nearfield.cli.opening import begin_log, settings_of
-from nearfield.cli.output import ExitCode, emit, fail, print_json, prompt, say
-from nearfield.cli.serving import load_model
+from nearfield.cli.output import ExitCode, ask_choice, emit, fail, print_json, say
+from nearfield.cli.serving import load_model, work_shown
 from nearfield.coerce import NotJson, loads
 from nearfield.errors import NoProvider
 from nearfield.terminal import answers_on_terminal
@@ -31,7 +31,7 @@ SYSTEM = "You help a programmer. Answer shortly and exactly."
 
 @dataclass(slots=True)
 class Answer:
-    """What came of a question."""
+    """The answer to a question."""
 
     text: str = ""
     provider: str = ""
@@ -41,6 +41,7 @@ class Answer:
     role: str = ""
     why: str = ""
     usage: Usage | None = None
+    notes: list[str] = field(default_factory=list[str])
     offers: list[Offer] = field(default_factory=list["Offer"])
 
 
@@ -67,12 +68,14 @@ def ask(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     log_level: Annotated[str, typer.Option(help="error, warning, info or debug.")] = "error",
 ) -> None:
-    """Ask a model. On a terminal the answer appears as it is written; into a pipe goes all of it.
+    """Ask a model. On a terminal the answer appears as it is written; a pipe gets it whole.
 
     Exit codes: 0 answered, 1 an empty answer, 2 wrong usage, 3 no model could answer.
     """
-    begin_log(log_level)
+    from nearfield.routing.tasks import check_role
 
+    begin_log(log_level)
+    check_role(role)
     loaded = settings_of(workspace.resolve())
     context = _context(task, workspace, file or [], once)
     if tools:
@@ -146,9 +149,8 @@ def _converse(
         print_json(found)
     else:
         emit("" if streams else found["text"])
-        for note in found["notes"]:
-            say(f"note: {note}")
-    if not found["text"].strip():
+        _say_notes(found["wrong"], found["notes"])
+    if found["finish"] == "empty" or not found["text"].strip():
         raise typer.Exit(ExitCode.NOTHING)
 
 
@@ -174,9 +176,10 @@ async def _ask(
     assemble.begin(built)
     router = Router(loaded.config, built)
     try:
-        if request.schema is not None:
-            return await _structured(router, request, context, role)
-        return await _listen(router, request, context, role, streams)
+        with work_shown():
+            if request.schema is not None:
+                return await _structured(router, request, context, role)
+            return await _listen(router, request, context, role, streams)
     finally:
         await router.aclose()
         for provider in built.values():
@@ -211,6 +214,7 @@ async def _listen(
     router: Router, request: ChatRequest, context: RequestContext, role: str, streams: bool
 ) -> Answer:
     from nearfield.routing.router import Restart
+    from nearfield.types import Finish
 
     choice = router.choose(request, context)
     answer = Answer(role=role or choice.role, why=choice.why)
@@ -220,11 +224,15 @@ async def _listen(
             async for item in route:
                 if isinstance(item, Restart):
                     answer.text = ""
+                    answer.notes.clear()
                     if streams:
                         say(f"\n[{item.provider} starts over: {item.reason}]")
                     continue
                 answer.text += item.text
                 answer.usage = item.usage or answer.usage
+                if item.finish is Finish.LENGTH:
+                    cut = f"The answer was cut off at its limit of {request.max_tokens} tokens."
+                    answer.notes.append(cut)
                 if streams:
                     emit(item.text, end="")
         except NoProvider:
@@ -250,14 +258,20 @@ def _put(offer: Offer) -> Consent | None:
     from nearfield.routing.consent import ANSWERS, Consent
 
     say(f"\n{words(offer)}")
-    said = prompt("Send it? [once/workspace/never/no]", default="no")
+    said = ask_choice("Send it?", ("once", "workspace", "never", "no"))
     return Consent(said) if said in ANSWERS else None
+
+
+def _say_notes(wrong: str, notes: list[str]) -> None:
+    if wrong:
+        say(f"note: this answer may be of no use ({wrong}).")
+    for note in notes:
+        say(f"note: {note}")
 
 
 def _notes(answer: Answer) -> None:
     from nearfield.features.offers import words
 
-    if answer.wrong:
-        say(f"note: this answer may be of no use ({answer.wrong}).")
+    _say_notes(answer.wrong, answer.notes)
     for offer in answer.offers:
         say(f"{words(offer)}\n  Add `--once {offer.provider}` to send it.")

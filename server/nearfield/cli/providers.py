@@ -1,4 +1,6 @@
-"""`nearfield providers`: who can answer, who serves which role, and why others do not."""
+"""`nearfield providers`: available providers, the provider of each role, and why others do not
+serve it.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,9 @@ Workspace = Annotated[Path, typer.Option(help="The workspace folder that it is a
 
 @app.command("list")
 def list_providers(workspace: Workspace = Path(), as_json: Json = False) -> None:
-    """Print every provider, and for each role who serves it and why others do not.
+    """Print every provider, and for each role its provider and why others do not serve it.
 
-    Nobody is asked: this is what the settings, your consent and the ledger say.
+    No provider is asked: the settings, your consent and the ledger decide.
     """
     config = _config(workspace)
     rows, roles = asyncio.run(_standing(config, str(workspace.resolve())))

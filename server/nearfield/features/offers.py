@@ -8,13 +8,13 @@ asking again. A "once" is good for one request, the next of its task in its work
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 
 from nearfield.listeners import Listeners
 from nearfield.routing.consent import Consent
+from nearfield.routing.money import dollars
 from nearfield.routing.request_context import Offer, Task
 
-MOST_OPEN = 32
+MAX_OPEN = 32
 """Offers that nobody answers are forgotten, the oldest first."""
 
 Place = tuple[str, Task]
@@ -42,7 +42,7 @@ class Offers:
                 continue
             self._told.add(cause)
             self._open[offer.id] = offer
-            while len(self._open) > MOST_OPEN:
+            while len(self._open) > MAX_OPEN:
                 del self._open[next(iter(self._open))]
             self._listeners.tell(offer)
 
@@ -81,13 +81,6 @@ def words(offer: Offer) -> str:
         f"{offer.provider} ({offer.model}) could answer, because {offer.reason}: it would be sent"
         f" {offer.bytes} bytes{files}{redacted}, {price}{warning}."
     )
-
-
-def dollars(amount: Decimal | None) -> str:
-    """An amount as people read it: small ones with all that matters, unknown ones as that."""
-    if amount is None:
-        return "unknown"
-    return f"${amount:.2f}" if amount >= 1 or not amount else f"${amount:.6f}"
 
 
 def _place(offer: Offer) -> Place:

@@ -17,6 +17,7 @@ from pathlib import PurePosixPath
 import psutil
 
 from nearfield.files.ignore import EXCLUDED_BY, RULE_FILES, UNREADABLE
+from nearfield.files.stamped import RACY_NS
 from nearfield.index.chunks import Chunk
 from nearfield.index.files import AS_THE_TEAM_HAS_IT, FileStamp, Tree, TreeEntry, digest_of, unfit
 from nearfield.index.interface import FileContent, IndexStore, KnownFile
@@ -27,15 +28,12 @@ from nearfield.syntax.notebook import is_notebook
 BATCH_FILES = 64
 BATCH_BYTES = 1_000_000
 """A batch takes about half a second to write: that much work is lost when the process is killed."""
-RACY_NS = 50_000_000
-"""A file that changed this short before it was read may change again within the clock's tick and
-look the same; such a one is read again by the next build."""
 COUNTS_WHEN_OPEN = frozenset({"too large", AS_THE_TEAM_HAS_IT})
-"""What is said of a file on disk and not of what somebody has typed into it."""
-WALKED_AT_ONCE = 256
-"""So many entries are looked at before it is asked again whether to stop."""
-MOST_REASONS = 20
-"""So many reasons that name a rule file are told apart."""
+"""Reasons that hold for a file on disk, but not for the text of an open buffer."""
+WALK_BATCH = 256
+"""Number of entries between two checks of `stop`."""
+MAX_REASONS = 20
+"""Maximum number of separate reasons that name a rule file."""
 BUILDER_VERSION = "3"
 """Raise it when chunks or symbols of an unchanged file come out differently: everything is read
 again. Languages without a grammar are added to it, so that installing one does the same."""
@@ -43,7 +41,7 @@ again. Languages without a grammar are added to it, so that installing one does 
 
 @dataclass(slots=True)
 class BuildReport:
-    """What a build did. `skipped` counts by reason; a skipped folder counts once."""
+    """Result of a build. `skipped` counts by reason; a skipped folder counts once."""
 
     files: int = 0
     read: int = 0
@@ -58,12 +56,12 @@ class BuildReport:
 
     def skip(self, reason: str) -> None:
         """Count something that is left out."""
-        told_apart = UNREADABLE in reason and len(self.skipped) < MOST_REASONS
+        told_apart = UNREADABLE in reason and len(self.skipped) < MAX_REASONS
         if not reason.startswith(EXCLUDED_BY) or told_apart or reason in self.skipped:
             self.skipped[reason] += 1
             return
         self.skipped["excluded"] += 1
-        if reason in self.rules or len(self.rules) < MOST_REASONS:
+        if reason in self.rules or len(self.rules) < MAX_REASONS:
             self.rules[reason] += 1
 
     def settle(self) -> None:
@@ -75,7 +73,7 @@ class BuildReport:
 
 @dataclass(frozen=True, slots=True)
 class BuildProgress:
-    """How far a build is, in files."""
+    """Progress of a build, in files."""
 
     done: int
     total: int
@@ -98,8 +96,9 @@ class Builder:
         early: Callable[[Sequence[Chunk]], None] = lambda _chunks: None,
         understand: Understand = understand,
     ) -> None:
-        """`stop` is asked between files; `holder` is the process whose buffers come in; `early`
-        hears of every chunk that is written."""
+        """`stop` is called between files. `holder` is the process that owns the buffers, `early`
+        receives every chunk that is written.
+        """
         self._understand = understand
         self._tree = tree
         self._buffers: set[str] = set()
@@ -122,7 +121,7 @@ class Builder:
         work: list[TreeEntry] = []
         seen: set[str] = set()
         for number, entry in enumerate(self._tree.walk()):
-            if number % WALKED_AT_ONCE == 0 and self._stop():
+            if number % WALK_BATCH == 0 and self._stop():
                 report.stopped = True
                 return report
             if entry.reason or entry.stamp is None:
@@ -292,7 +291,7 @@ class Builder:
         return count
 
     def buffer(self, path: str, text: str) -> bool:
-        """What an open buffer holds counts from now on; False when the rules exclude the file."""
+        """Index the text of an open buffer from now on; False when the rules exclude the file."""
         entry = self._tree.look(path)
         if entry is not None and entry.reason and entry.reason not in COUNTS_WHEN_OPEN:
             return False
@@ -309,7 +308,7 @@ class Builder:
         return True
 
     def closed(self, path: str) -> None:
-        """The buffer is gone: the disk counts again."""
+        """Index the file on disk again, as the buffer is closed."""
         self._buffers.discard(path)
         with self._store.transaction():
             self._store.release(path)
@@ -327,7 +326,7 @@ class _Restamp:
 
 
 def explain(tree: Tree, path: str, understand: Understand = understand) -> str:
-    """Why a file is not indexed, "" when it is; the whole way that a build would go."""
+    """Return why a file is not indexed, "" when it is; follows every step of a build."""
     entry = tree.look(path)
     if entry is None:
         return "not there"
@@ -343,7 +342,7 @@ def explain(tree: Tree, path: str, understand: Understand = understand) -> str:
 
 
 def no_text(path: str) -> str:
-    """Why a file has no text to index."""
+    """Return why a file has no text to index."""
     return "no readable notebook" if is_notebook(path) else "binary"
 
 
@@ -356,8 +355,9 @@ def _held(known: KnownFile) -> bool:
 
 
 def left_out(files: int, skipped: Mapping[str, int]) -> str:
-    """A sentence for who wonders why files are missing, "" mostly: about rules that have left
-    nothing, and about rule files that cannot be read."""
+    """Return a sentence for a user who misses files, "" mostly: rules that leave no files, or rule
+    files that cannot be read.
+    """
     rules = sorted(
         (one for one in skipped if one.startswith(EXCLUDED_BY)), key=lambda one: -skipped[one]
     )

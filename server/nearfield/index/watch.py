@@ -37,7 +37,7 @@ class Watcher:
         self._thread.start()
 
     def stop(self) -> None:
-        """End; changes that come later are not heard."""
+        """Stop watching; later changes are ignored."""
         self._stop.set()
 
     def _run(self) -> None:
@@ -57,7 +57,8 @@ class Watcher:
                 paths = tuple(sorted(self._relative(path) for _change, path in changes))
                 self._changed(() if len(paths) > MANY_PATHS else paths)
         except (OSError, RuntimeError):  # the watcher's own error is a RuntimeError
-            # No watches left, or the folder is gone: the next start finds what changed meanwhile.
+            # No watches left, or the folder was deleted: the next start finds what changed
+            # meanwhile.
             self._changed(())
 
     def _counts(self, _change: watchfiles.Change, path: str) -> bool:

@@ -88,12 +88,12 @@ class EditorHost:
         return bool(getattr(answer, "applied", False))
 
     def open_text(self, path: str) -> str | None:
-        """What the editor holds of a file."""
+        """Return the editor's text of a file."""
         document = self._document(path)
         return document.text if document is not None else None
 
     def diagnostics(self, path: str) -> Sequence[tuple[int, Diagnostic]]:
-        """What other servers have said of it, as far as the client has told."""
+        """Return other servers' diagnostics of it, as the client has reported them."""
         document, service = self._document(path), self._session.running_service
         if document is None or service is None:
             return ()
@@ -140,7 +140,7 @@ class EditorHost:
         return edit_of(self._session, proposal.Proposal(change.title, (file,)))
 
     async def _chosen(self, text: str, titles: Sequence[str]) -> str:
-        """Which of `titles` the user has chosen, "" for none."""
+        """Return the title of `titles` that the user has chosen, "" for none."""
         question = types.ShowMessageRequestParams(
             types.MessageType.Info,
             spoken(f"Nearfield: {text}"),

@@ -25,15 +25,16 @@ if TYPE_CHECKING:
     from nearfield.features.code_actions.menu import MenuEntry
 
 ASKS = "nearfieldInput"
-"""What a client says under `experimental` when it asks the user for the instruction or the name
-that a command lacks."""
+"""Key under `experimental` of a client that asks the user for the instruction or the name that a
+command lacks.
+"""
 OURS = "nearfield"
-MOST_OFFERED = 16
+MAX_OFFERED = 16
 """Versions of documents that are remembered with the actions that were offered in them."""
 
 
 class ActionData(msgspec.Struct, frozen=True):
-    """What an action of ours carries to its resolving."""
+    """Data of our action, for resolving it."""
 
     nearfield: ActionParams
 
@@ -77,7 +78,7 @@ async def _own(session: Session, params: types.CodeActionParams) -> list[types.C
     snapshot = document.snapshot()
     session.offered.pop((uri, snapshot.version), None)
     session.offered[uri, snapshot.version] = snapshot
-    while len(session.offered) > MOST_OFFERED:
+    while len(session.offered) > MAX_OFFERED:
         del session.offered[next(iter(session.offered))]
     span = document.span_of(params.range, session.protocol.encoding)
     given = params.context.diagnostics
@@ -91,7 +92,7 @@ async def _own(session: Session, params: types.CodeActionParams) -> list[types.C
 
 
 class _Client:
-    """What the client can do with actions."""
+    """The client's abilities for code actions."""
 
     def __init__(self, capabilities: types.ClientCapabilities) -> None:
         document = capabilities.text_document

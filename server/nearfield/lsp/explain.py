@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 EXPLAIN = "nearfield.explain"
 PANEL = "nearfieldPanel"
-"""What a client says under `experimental` when it shows the command's result itself."""
+"""Key under `experimental` of a client that shows the command's result itself."""
 SHOWN_FILE = "explanation.md"
 
 
@@ -56,8 +56,9 @@ class WireRange(msgspec.Struct, frozen=True):
 
 
 class ExplainParams(msgspec.Struct, frozen=True):
-    """What to explain: what is selected, or what is at a place. `provider` names one outside this
-    machine that is to do it."""
+    """The selection or the place to explain. `provider` names one outside this machine that should
+    do it.
+    """
 
     uri: str
     position: WirePosition | None = None
@@ -75,15 +76,9 @@ def register(server: LanguageServer, session: Session) -> None:
         span = span_of(document, params.range, params.position, session.protocol.encoding)
         snapshot = document.snapshot()
         service = await session.service()
-        async with shown_work(session.protocol, "Nearfield: explaining") as report:
-            heard: list[str] = []
-
-            def said(text: str) -> None:
-                heard.append(text)
-                report(f"{sum(map(len, heard))} characters", None)
-
+        async with shown_work(session.protocol, "Nearfield: explaining"):
             explained = await service.explainer.explain(
-                snapshot, span, said, heard.clear, elsewhere_of(session, params.provider)
+                snapshot, span, elsewhere=elsewhere_of(session, params.provider)
             )
         if params.show:
             await _show(session, explained.markdown)

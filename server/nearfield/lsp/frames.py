@@ -19,7 +19,7 @@ from nearfield.coerce import NotJson, loads
 MAX_BODY = 512 * 1024 * 1024
 """A longer body is taken for a wrong length: ten times what an editor would open."""
 MAX_HEADER = 64 * 1024
-"""So much without the end of a header is garbage, and is not collected any further."""
+"""Bytes without the end of a header after which the input counts as garbage."""
 CHUNK = 1024 * 1024
 
 # Names of header fields are case-insensitive; editors send "Content-Length".

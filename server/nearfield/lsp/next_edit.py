@@ -20,7 +20,7 @@ from nearfield.lsp.explain import WirePosition, document_of, wire_range
 from nearfield.lsp.session import Session
 
 if TYPE_CHECKING:
-    # It parses, and the server's start shall not wait for a parser.
+    # It parses, and the server's start must not wait for a parser.
     from nearfield.features.next_edit.edits import NextEdit
 
 INLINE_EDIT = "textDocument/copilotInlineEdit"
@@ -88,7 +88,7 @@ def register(server: LanguageServer, session: Session) -> None:
 async def _edits(
     session: Session, asked: WireDocument, position: WirePosition
 ) -> list[dict[str, Any]]:
-    """The next edits of a document, the nearest first; none for a version that is gone."""
+    """Return the next edits of a document, the nearest first; none for an outdated version."""
     document = document_of(session, asked.uri)
     version = asked.version if document.version_known else None
     for _ in range(round(BEHIND_SECONDS / CHECK_SECONDS)):

@@ -1,8 +1,8 @@
-"""What the user is offered beyond this machine, and what may be sent there.
+"""Offers to use a provider beyond this machine, and the consent to send something there.
 
 A client that says `nearfieldOffers` under `experimental` in its capabilities gets each offer as
-`nearfield/offer` and answers by the command `nearfield.answer`; any other is asked with
-`window/showMessageRequest`. Nothing waits for the answer: the local one stands.
+`nearfield/offer` and answers by the command `nearfield.answer`. Any other is asked with
+`window/showMessageRequest`. Nothing waits for the answer: the local one remains.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ async def _ask(session: Session, offer: Offer) -> None:
 
 
 async def _choice(session: Session, offer: Offer, question: str) -> str:
-    """What the user says to `offer`, "" for nothing."""
+    """Return the user's answer to `offer`, "" for none."""
     from nearfield.features.offers import words
 
     params = types.ShowMessageRequestParams(
@@ -130,8 +130,9 @@ async def _answer(service: Service, offer: str, decision: str) -> bool:
 
 
 def opted_in(capabilities: types.ClientCapabilities, name: str = OPT_IN) -> bool:
-    """Whether the client says `name` under `experimental`, which may hold anything; pygls makes a
-    named tuple of an object."""
+    """Return whether the client says `name` under `experimental`, which may hold anything; pygls
+    makes a named tuple of an object.
+    """
     said: Any = capabilities.experimental
     found = said.get(name) if isinstance(said, Mapping) else getattr(said, name, None)
     return found is True

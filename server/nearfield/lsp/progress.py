@@ -134,8 +134,9 @@ class IndexProgress:
         return f"meaning of {index.done} of {index.total} pieces"
 
     def _percentage(self) -> int:
-        """The build is the bar's first tenth, because vectors take so much longer. It may not go
-        back, and it does not: what is edited meanwhile is said by the message alone."""
+        """Return the bar's percentage. The build is its first tenth, because vectors take so much
+        longer. The bar never goes back: later edits show in the message alone.
+        """
         index = self._index
         share = index.done / index.total if index.total else 0.0
         return round(10 * share if index.state == "building" else 10 + 90 * share)

@@ -1,7 +1,7 @@
-"""From a proposal to a `WorkspaceEdit`, in the form that the client understands.
+"""Convert a proposal into a `WorkspaceEdit`, in the form that the client understands.
 
-With `documentChanges` an edit names the version it was made for, new files are created first, and
-what lies beyond the unit that the user pointed at is annotated as to be confirmed. A client without
+With `documentChanges` an edit names the version it was made for, and new files are created first.
+Changes beyond the unit that the user pointed at are annotated as to be confirmed. A client without
 these gets the plain `changes`.
 """
 

@@ -7,7 +7,7 @@ import re
 
 LOCALHOST = "localhost"
 LOOPBACK = ("127.0.0.1", LOCALHOST, "::1")
-"""The hosts that a server of ours may listen on."""
+"""Hosts that our servers may listen on."""
 
 
 def is_loopback_host(host: str) -> bool:

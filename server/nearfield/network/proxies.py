@@ -1,9 +1,9 @@
-"""Find the proxy on the way to an address, by the variables that shells and desktops set.
+"""Find the proxy for an address, by the variables that shells and desktops set.
 
 `HTTPS_PROXY` and `HTTP_PROXY` are for addresses of that scheme, `ALL_PROXY` for both, and
-`NO_PROXY` names hosts that need none. A name in lower case goes before the same in upper case, and
-an empty one turns it off. On macOS and Windows the system's settings count where no variable is
-set. Requests to this machine never have a proxy.
+`NO_PROXY` names hosts that need none. A name in lower case precedes the same in upper case, and an
+empty one turns it off. On macOS and Windows the system's settings count where no variable is set.
+Requests to this machine never have a proxy.
 """
 
 from __future__ import annotations

@@ -4,13 +4,13 @@
     kind = "ollama"
     model = "qwen2.5-coder:1.5b-base"
 
-Options are those of `OllamaOptions`. Ollama reloads a model when the options that shape its
-memory differ from the last call's; so `num_ctx` and the like come from the settings alone and go
-with every call, and so does `keep_alive`.
+Options are those of `OllamaOptions`. Ollama reloads a model when the options that shape its memory
+differ from the last call's. So `num_ctx` and the like come from the settings alone and are sent
+with every call, and so is `keep_alive`.
 
 Filling in sends `suffix` to models that have the capability "insert" (asked once of `/api/show`),
 and to others a raw prompt in their family's control tokens. Models of Ollama's cloud count as
-leaving the machine, also behind a server on loopback.
+leaving the machine, even through a server on loopback.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ class CallDetector:
         self._most = longest + _FORM_CHARS
         self._held = ""
         self._inside = False
-        """Whether what is held begins inside a line."""
+        """Whether the held text begins inside a line."""
         self.seen = False
 
     def feed(self, text: str, *, ended: bool) -> str:
@@ -140,7 +140,7 @@ class CallDetector:
 
 
 _FORM_CHARS = 48
-"""What stands around the name in a call, with blanks."""
+"""Maximum text around the name in a call, with blanks."""
 _LINE_STARTS = re.compile(r"^", re.MULTILINE)
 _BEGUN = re.compile(r"[ \t]*(?:`{1,2}$|```\w*\s*(?:$|\[|\{)|\[?\s*\{|\[\s*$)")
 

@@ -81,11 +81,11 @@ def _heredoc_at(language: Language | None, text: str, i: int) -> tuple[Heredoc, 
 
 @dataclass(slots=True)
 class Scanner:
-    """The state after the text fed so far.
+    """The state after the text fed up to now.
 
-    `stack` has the closing brackets that are due, `excess` those that matched no opening one.
-    `quote` is the delimiter of the open string, `comment` whether a line comment is open,
-    `heredoc` the open here-document.
+    `stack` has the closing brackets that are due, `excess` the ones that matched no opening one.
+    `quote` is the delimiter of the open string, `comment` whether a line comment is open, `heredoc`
+    the open here-document.
     """
 
     language: Language | None

@@ -291,8 +291,9 @@ def tree_of(
 
 
 def _too_deep(tree: tree_sitter.Tree) -> bool:
-    """Return whether a node is at twice `MAX_DEPTH`. Its ancestor at `MAX_DEPTH` has so many
-    descendants that one of the sampled nodes is among them."""
+    """Return whether a node is at twice `MAX_DEPTH`. Its ancestor at `MAX_DEPTH` has enough
+    descendants for one of the sampled nodes to be among them.
+    """
     cursor = tree.walk()
     deadline = time.thread_time() + DEPTH_SECONDS
     for number in range(0, tree.root_node.descendant_count, MAX_DEPTH):

@@ -23,7 +23,7 @@ LOG_LINES = 20
 """The last ones of the server's log are part of a failure's message."""
 
 END_SECONDS = 10.0
-"""How long the server may take to end itself before it is killed."""
+"""Time for the server to end itself before it is killed."""
 
 
 class Failed(AssertionError):

@@ -25,7 +25,7 @@ def built(place: Place) -> Path:
 
 
 @pytest.mark.parametrize("steps", range(1, len(MIGRATIONS)))
-def test_an_older_file_is_migrated_and_keeps_what_was_dear(
+def test_an_older_file_is_migrated_and_keeps_its_vectors(
     place: Place, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
     monkeypatch.setattr(schema_store, "MIGRATIONS", MIGRATIONS[:steps])

@@ -243,7 +243,7 @@ def test_a_snapshot_is_kept_until_something_above_changes() -> None:
     assert (second.snapshot().version, before.above) == (1, (Cell("python", "x"),))
 
 
-def test_of_many_cells_the_nearest_are_looked_at() -> None:
+def test_the_nearest_of_many_cells_are_used() -> None:
     documents = Documents()
     for number in range(49):
         documents.open(CELL.format(number), "python", 1, f"{number} " + "x" * 10_000)
@@ -317,7 +317,7 @@ def test_typing_costs_the_same_in_a_long_file_as_far_as_lines_go() -> None:
     assert cost(20_000) < 0.005
 
 
-def test_spans_come_out_in_order() -> None:
+def test_reversed_ranges_become_ordered_spans() -> None:
     document = Document(URI, "", 0, "ab\ncd")
     backwards = Range(Position(1, 1), Position(0, 1))
     assert document.span_of(backwards, convert.UTF16) == Span(1, 4)

@@ -31,7 +31,7 @@ TEXTS: dict[str, tuple[str, str | None]] = {
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
 @pytest.mark.parametrize("case", TEXTS)
-def test_wishes(case: str, size: int) -> None:
+def test_calls_in_text_are_read(case: str, size: int) -> None:
     """`None`: there is none, and all of the text comes out."""
     text, words = TEXTS[case]
     wish, shown = CallDetector(TOOLS), ""
@@ -60,7 +60,7 @@ def test_words_are_not_held_back() -> None:
         ("{}", [], False),
     ],
 )
-def test_doubt(body: str, logprobs: list[float], doubt: bool) -> None:
+def test_an_unsure_call_is_doubtful(body: str, logprobs: list[float], doubt: bool) -> None:
     assert doubtful(body, logprobs) is doubt
 
 

@@ -250,7 +250,7 @@ async def test_a_provider_that_claims_to_be_local_is_not_believed(
     assert not liar.calls
 
 
-async def test_a_wrapped_provider_refuses_who_does_not_say_what_for(
+async def test_a_wrapped_provider_refuses_a_request_without_context(
     make: Any, provider: Any, chat: Any, infill: Any
 ) -> None:
     cloud = provider("cloud", remote=True, text="sent")
@@ -541,7 +541,7 @@ async def _kept(route: Route) -> bool:
     return route.kept
 
 
-async def test_what_local_models_did_is_counted(
+async def test_the_use_of_local_models_is_counted(
     make: Any, provider: Any, infill: Any, store: Store
 ) -> None:
     router = make({}, provider("local", text="one two three"))
@@ -569,7 +569,7 @@ async def test_embedding_is_subject_to_the_same_rules(
     assert (entry.sending.task, entry.outcome) == ("embed", "answered")
 
 
-async def test_status_says_who_serves_and_why_others_do_not(
+async def test_status_names_the_provider_and_why_others_do_not_serve(
     make: Any, provider: Any, workspace: Path
 ) -> None:
     settings = {

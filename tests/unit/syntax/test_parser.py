@@ -254,13 +254,13 @@ def test_every_piece_of_a_text_is_read(length: int) -> None:
         ("typescript", "a<\n" * 20_000),
     ],
 )
-def test_what_is_nested_too_deeply_has_no_tree(name: str, text: str) -> None:
+def test_a_text_nested_too_deeply_has_no_tree(name: str, text: str) -> None:
     language = language_for(name)
     assert language is not None
     assert parse(language, text) is None
 
 
-def test_what_is_long_and_flat_has_one() -> None:
+def test_a_long_flat_text_has_a_tree() -> None:
     json = language_for("json")
     assert json is not None
     assert parse(PYTHON, "".join(f"v{n} = {n}\n" for n in range(60_000))) is not None

@@ -11,7 +11,7 @@ from nearfield.features.chat.tool_context import Knows, ToolContext
 from nearfield.features.chat.tool_schema import function
 
 FOUND_CHARS = 1_200
-"""Of each piece of code: six of them leave a small model's window half free."""
+"""Characters of each piece of code: six of them leave a small model's window half free."""
 FOUND = 6
 DEFINITION_CHARS = 4_000
 PROBLEMS = 50
@@ -55,7 +55,7 @@ async def get_diagnostics(reach: ToolContext, path: FilePath) -> str:
 
 
 async def definition(reach: ToolContext, name: str) -> Outcome:
-    """Where `name` is defined, with what stands there."""
+    """Return the definitions of `name`, with their text."""
     folder = reach.folder
     parts: list[Part] = []
     for place in (await _known(reach).definitions(name.strip(), reach.snapshot))[:FOUND]:

@@ -29,7 +29,7 @@ from nearfield.types import Edit, Span
 __all__ = ["Documenting", "why_undocumentable"]
 
 MAX_COLUMNS = 96
-"""Of a comment's lines, their indentation included; longer ones are wrapped."""
+"""Width of a comment's lines with their indentation; longer ones are wrapped."""
 MAX_LINES = 40
 _TRIPLE = re.compile(r"[rRuU]?(\"\"\"|''')(.*?)\1", re.S)
 _MARKS = re.compile(

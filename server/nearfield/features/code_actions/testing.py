@@ -55,7 +55,7 @@ _ECMA_IMPORTS = {
 }
 _WORD = re.compile(r"[^\W\d]\w*")
 MAX_BYTES = 1_000_000
-"""Of an existing test file."""
+"""Maximum size of an existing test file."""
 _SCRIPTS = frozenset({"javascript", "javascriptreact", "typescript", "typescriptreact"})
 _KEYWORDS = frozenset({"as", "const", "from", "import", "require", "type"})
 _GUARD = re.compile(r"if __name__|unittest\.main|pytest\.main")
@@ -77,7 +77,7 @@ class PlannedTests:
 
     @property
     def new(self) -> bool:
-        """Whether the test file does not exist yet."""
+        """Return whether the test file does not exist yet."""
         return not self.suite.exists
 
     def changes(self, text: str) -> tuple[ProposedEdit, ...]:
@@ -118,7 +118,7 @@ class PlannedTests:
                 tests.append(remark + text.rstrip())
             remark = ""
         used = set(_WORD.findall("\n".join(tests)))
-        if self.language.name != "go":  # where only those of its library are known to be right
+        if self.language.name != "go":  # the types of its library alone are known to be right
             imports = [one for one in imports if used & set(_WORD.findall(one)) - _KEYWORDS]
         return imports, tests
 

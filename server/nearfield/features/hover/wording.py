@@ -23,7 +23,7 @@ __all__ = ["ExplanationRequest", "complaint", "has_enough", "request_for", "tidy
 HOVER_SENTENCES = 3
 """The fourth sentence of a small model usually repeats the first."""
 COMMAND_SENTENCES = 6
-"""Of an explanation that the user asked for by the command."""
+"""Sentences of an explanation that the user asked for by the command."""
 HOVER_TOKENS = 140
 COMMAND_TOKENS = 320
 MIN_WORDS = 4

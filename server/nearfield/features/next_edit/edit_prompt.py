@@ -97,6 +97,10 @@ class EditPrompt:
         """The prompt as one string."""
         return "".join(segment.text for segment in self.segments)
 
+    def copied(self, question: EditQuestion) -> str:
+        """The answer where nothing changes: what it mostly repeats."""
+        return question.old.removeprefix(self.prefill) + "\n"
+
 
 @dataclass(frozen=True, slots=True)
 class SpmTokens:

@@ -56,8 +56,9 @@ PREPARE_SECONDS = 2.0
 """Maximum time a manual completion waits for snippets. They take 0.03 to 0.13 s on an idle machine;
 on a busy one ten times that, and so does the answer."""
 REST_SECONDS = 0.25
-"""After this long without a keystroke it is looked what the place needs: before idle prefill begins
-at 0.4 s, which shall evaluate it."""
+"""Idle time before the context of the cursor is prepared: shorter than idle prefill's 0.4 s, which
+then evaluates it.
+"""
 TYPING_SECONDS = 0.4
 """Pause of the indexes after a keystroke or an answer."""
 NEAR_FILES = 8
@@ -91,7 +92,7 @@ class Knowledge(Feature):
         self._permitted = DocumentFilter(config)
         self._cursor_of = cursor_of
         self.wait_seconds = wait_seconds
-        """How long `run` waits before it opens anything."""
+        """Seconds that `run` waits before it opens anything."""
         self._roots: tuple[str, ...] = ()
         self._indexes: dict[str, Index] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -190,14 +191,14 @@ class Knowledge(Feature):
         self._say_near()
 
     def changed(self, change: DocumentChange) -> None:
-        """Pass an edit on to the index, and remember what was edited lately."""
+        """Pass an edit on to the index, and record it as a recent edit."""
         snapshot, edits = change.after, change.edits
         self.give_way()
         self._recent.edited(snapshot, edits)
         self._pass_on(snapshot)
 
     def closed(self, uri: str) -> None:
-        """The document is gone."""
+        """Pass on that the document was closed."""
         document = self._documents.get(uri)
         snapshot = document.snapshot if document is not None else None
         if snapshot is not None and _is_file(snapshot) and (index := self._index_of(snapshot)):
@@ -269,7 +270,7 @@ class Knowledge(Feature):
             found += [replace(hit, path=str(Path(root, hit.path))) for hit in hits]
         return tuple(sorted(found, key=lambda one: -one.score)[:limit])
 
-    # --- how things stand -------------------------------------------------------------------
+    # --- state ------------------------------------------------------------------------------
 
     @property
     def state(self) -> IndexState:
@@ -310,7 +311,7 @@ class Knowledge(Feature):
     async def prepare(
         self, snapshot: Snapshot, offset: int, seconds: float = PREPARE_SECONDS
     ) -> None:
-        """Prepare what the cursor needs, for a user who waits at most `seconds`."""
+        """Prepare the context of the cursor, for a user who waits at most `seconds`."""
         if self._index_of(snapshot) is None:
             return
         with contextlib.suppress(TimeoutError):
