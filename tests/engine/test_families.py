@@ -1,6 +1,7 @@
 """Each family of models on its real vocabulary: prompts, control tokens, healing, state.
 
-The weights are random, so what a model says is nonsense; which tokens it reads and may write is not.
+The weights are random, so what a model says is nonsense; the tokens that it reads and may write are
+not.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tests.engine import vocabularies
 from tests.engine.families import CONTEXT, FAMILIES, Family, write_model
 
 from nearfield.catalog.control_tokens import EXACT, WORDS
-from nearfield.catalog.templates import CHAT_OF_FILE, chat_names, fim_names, fim_template
+from nearfield.catalog.templates import fim_template
 from nearfield.engine.chat_template import render as render_chat
 from nearfield.engine.frames import Done, Event, Generate, JobFailed, ModelLoaded, Tokens, Variant
 from nearfield.engine.job import tokenize
@@ -39,7 +40,7 @@ SILENCE = Silence()
 TEXTS = (
     "for key, value in items:\n\ttotal  +=  value\n",
     "    return sorted(names)[-1]  # the last\n",
-    "größe = 'naïve – 日本語 🦀'\n",
+    "größe = 'naïve 日本語 🦀'\n",
     "\r\n\r\n  x\n",
     "a\u200bb \u00a0 c\n",
     " leading blank",
@@ -177,8 +178,8 @@ def test_tokens_of_the_fill_in_form_are_one_token_each(loaded: Loaded) -> None:
     if template is None:
         assert loaded.model.fim[:3] == ["", "", ""]
         return
-    for text in (template.prefix, template.suffix, template.middle, template.file_sep,
-                 template.repo_name, *template.end):  # fmt: skip
+    form = (template.prefix, template.suffix, template.middle)
+    for text in (*form, template.file_sep, template.repo_name, *template.end):
         tokens = loaded.model.tokenize(text, special=True)
         assert text == "" or [loaded.model.control_text(t) for t in tokens] == [text]
     middles = {template.prefix, template.suffix, template.middle, template.file_sep}
@@ -252,7 +253,7 @@ def test_a_stop_string_ends_the_answer_where_it_begins(loaded: Loaded) -> None:
             variants=[variant],
             max_tokens=12,
             stop=[stop],
-        )  # fmt: skip
+        )
     )
     assert cut == whole[: whole.index(stop)]
 

@@ -96,8 +96,8 @@ _FIM = (
             "<end_of_turn>",
         ),
     ),
-    # Granite 4.0's model cards, "Fill-in-the-Middle"; the tokens for files are in its tokenizer.json,
-    # their use is not described: file-level infilling only.
+    # Granite 4.0's model cards, "Fill-in-the-Middle"; how its tokens for files are used is not
+    # described: file-level infilling only.
     FimTemplate(
         name="granite-4",
         prefix="<|fim_prefix|>",
