@@ -78,8 +78,8 @@ def choose(
     said = " ".join([problem, *damage]).strip()
     if not here:
         hint = (
-            "Run `nearfield setup`, which chooses models for this machine, or `nearfield models pull`"
-            f" to fetch the default one, {catalog.default}."
+            "Run `nearfield setup`, which chooses models for this machine, or `nearfield models"
+            f" pull` to fetch the default one, {catalog.default}."
         )
         raise CatalogError(said or f"No model for {role} is on this machine.", hint)
     best = here[0] if len(here) == 1 else _best(here, role, machine or this_machine(catalog))
