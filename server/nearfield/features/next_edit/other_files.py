@@ -390,7 +390,7 @@ class OtherFiles:
             found = self._readable(snapshot).text(place, most)
         except (OSError, UnreadableFile):
             return None
-        return found.text if found.told else None
+        return found.text if found.is_unambiguous else None
 
     def _go_path(self, files: WorkspaceFiles, place: str) -> str:
         """Return the import path of a Go file's package, "" for none. Blocks."""
