@@ -162,7 +162,9 @@ def models(catalog: Catalog) -> Iterator[Check]:
             continue
         if path is not None:
             size = f"{catalog.bytes_here(entry, path) / 1e6:,.0f} MB"
-            yield Check("models", State.OK, f"{entry.name}, {size}, verified ({path})")
+            own = not entry.sha256 and path != catalog.cached_file(entry).file
+            state = "whole, of your own" if own else "verified"
+            yield Check("models", State.OK, f"{entry.name}, {size}, {state} ({path})")
 
 
 def role(name: str, config: Config, catalog: Catalog) -> tuple[Check, ModelChoice | None]:

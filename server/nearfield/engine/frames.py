@@ -140,7 +140,8 @@ class ModelLoading(msgspec.Struct, tag="loading", frozen=True):
 class ModelLoaded(msgspec.Struct, tag="loaded", frozen=True):
     """A description of the model. `fim` are the texts of its prefix, suffix, middle, repository and
     file tokens ("" where it has none); `tools` says that its chat template knows tools; rates are
-    tokens a second from the warm-up."""
+    tokens a second from the warm-up. Without `reuses_prefix` the model's state is recurrent: a
+    prompt is evaluated from its beginning unless all that is held is its beginning."""
 
     name: str
     context_train: int
@@ -155,6 +156,7 @@ class ModelLoaded(msgspec.Struct, tag="loaded", frozen=True):
     load_ms: float
     prefill_rate: float
     decode_rate: float
+    reuses_prefix: bool = True
 
 
 class LoadFailed(msgspec.Struct, tag="load_failed", frozen=True):

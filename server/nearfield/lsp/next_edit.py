@@ -21,7 +21,7 @@ from nearfield.lsp.documents import Document
 from nearfield.lsp.events import ItemParams
 from nearfield.lsp.explain import WirePosition, can_show, document_of, wire_range
 from nearfield.lsp.lines import LineTable
-from nearfield.lsp.offers import experimental
+from nearfield.lsp.offers import experimental, opted_in
 from nearfield.lsp.session import Session
 from nearfield.types import Edit, Snapshot
 
@@ -36,6 +36,8 @@ INLINE_EDIT = "textDocument/copilotInlineEdit"
 DID_SHOW = "textDocument/didShowInlineEdit"
 NEXT_EDIT = "nearfield.nextEdit"
 DISMISS = "nearfield.dismissEdit"
+SHOWS = "nearfieldNextEdits"
+"""What a client says under `experimental` when it shows next edits itself, also at the cursor."""
 GO_TO = "nearfield.goToEdit"
 SERVED = "nearfieldServedLanguages"
 """The languages for which another server is at work, as a client says under `experimental`."""
@@ -119,6 +121,7 @@ def register(server: LanguageServer, session: Session) -> None:
         return await _actions(session, params)
 
     def started(service: Service) -> None:
+        service.next_edits.is_ghost_text = not opted_in(session.protocol.client_capabilities, SHOWS)
         said = experimental(session.protocol.client_capabilities, SERVED)
         if isinstance(said, (list, tuple)):
             service.language_servers.add(one for one in said if isinstance(one, str))
@@ -135,8 +138,8 @@ def register(server: LanguageServer, session: Session) -> None:
 async def _offers(
     session: Session, asked: WireDocument, position: WirePosition
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    """Return the next edits of a document, the nearest first, and the jump to another; none for an
-    outdated version.
+    """Return the next edits of a document, the nearest first, and the jump to another document;
+    nothing for an outdated version.
     """
     document = document_of(session, asked.uri)
     version = asked.version if document.version_known else None

@@ -85,7 +85,7 @@ async def look_up(reach: ToolContext, question: str) -> LookedUp | None:
         shown = reach.relative(hit.path)
         if best < MIN_SCORE or hit.score < best * SHARE or not shown:
             continue
-        if await asyncio.to_thread(folder.withheld, shown, folder=False):
+        if await asyncio.to_thread(folder.is_withheld, shown, folder=False):
             continue
         try:
             text = reach.spend(hit.text[:FOUND_CHARS])

@@ -102,6 +102,8 @@ class NextEdits(Feature):
         self._before = ParseCache(4)
         self._made = 0
         self._recent = HunkHistory()
+        self.is_ghost_text = True
+        """Whether an edit at the cursor is a completion, too; not where the client draws it."""
         self.model = EditModel(self._recent, TraceLog() if traces is None else traces)
         self._offers = ModelOffers(self.model, self._tree_of, self._named)
         self._others = OtherFiles(

@@ -15,6 +15,8 @@ async def suggestion_for(edits: NextEdits, ask: CompletionRequest) -> Suggestion
     types there, as a completion is wanted then.
     """
     at, snapshot = ask.offset, ask.snapshot
+    if not edits.is_ghost_text:
+        return None
     if ask.method != INLINE or ask.selected is not None or edits.is_typing(snapshot, at):
         return None
     if edits.settle_seconds(snapshot, at) > 0:
