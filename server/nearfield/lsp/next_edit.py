@@ -21,7 +21,7 @@ from nearfield.lsp.documents import Document
 from nearfield.lsp.events import ItemParams
 from nearfield.lsp.explain import WirePosition, can_show, document_of, wire_range
 from nearfield.lsp.lines import LineTable
-from nearfield.lsp.offers import experimental, opted_in
+from nearfield.lsp.offers import experimental, has_opted_in
 from nearfield.lsp.session import Session
 from nearfield.types import Edit, Snapshot
 
@@ -121,7 +121,9 @@ def register(server: LanguageServer, session: Session) -> None:
         return await _actions(session, params)
 
     def started(service: Service) -> None:
-        service.next_edits.is_ghost_text = not opted_in(session.protocol.client_capabilities, SHOWS)
+        service.next_edits.is_ghost_text = not has_opted_in(
+            session.protocol.client_capabilities, SHOWS
+        )
         said = experimental(session.protocol.client_capabilities, SERVED)
         if isinstance(said, (list, tuple)):
             service.language_servers.add(one for one in said if isinstance(one, str))
