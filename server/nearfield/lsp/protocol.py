@@ -125,7 +125,7 @@ class NearfieldProtocol(LanguageServerProtocol):
         ):
             self.fm.add_builtin_feature(method, handler)
 
-    # --- what comes in --------------------------------------------------------------------------
+    # --- incoming messages -----------------------------------------------------------------------
 
     def receive(self, message: Any | Garbage) -> None:
         """Handle one message from the client, whatever it is."""
