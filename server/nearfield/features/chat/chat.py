@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from nearfield.config.folders import FolderConfigs
-from nearfield.config.schema import EMBEDDED, Config
+from nearfield.config.schema import Config
 from nearfield.features.chat import tool_registry as registry
 from nearfield.features.chat.answer import Answering
 from nearfield.features.chat.audit_store import CallStore
@@ -25,9 +25,8 @@ from nearfield.features.chat.session import Session, Turn
 from nearfield.features.chat.tool_calls import Caller
 from nearfield.features.chat.tool_context import Knows, ToolContext
 from nearfield.features.offers import Offers
+from nearfield.features.room import room
 from nearfield.features.trace import RequestMetrics, TraceLog
-from nearfield.providers.base import Provider
-from nearfield.providers.estimate import tokens
 from nearfield.routing.request_context import AskUser, RequestContext, Task
 from nearfield.routing.router import Router, built
 from nearfield.routing.tasks import usual_role
@@ -35,9 +34,6 @@ from nearfield.types import Reason, Role, Tool
 
 SESSIONS = 32
 """Conversations kept; the one not used for longest goes first."""
-USUAL_WINDOW = 8192
-"""Tokens of a model that does not say how many it takes."""
-LEAST_ROOM = 512
 METHOD = "nearfield/chat"
 """What the trace calls every answer; its situation is how it ended."""
 
@@ -96,7 +92,9 @@ class Chat:
         tools = tuple(map(_tool, functions.values()))
         reach = await asyncio.to_thread(self._reach, ask, config)
         reply = Reply(session.id)
-        parts, reply.notes = await expanded(ask, reach, reads="readFile" in functions)
+        role = ask.role or usual_role(self._brains.configs.user, Task.CHAT)
+        size = room(router, self._brains.configs.user, role, ask.max_tokens, tools)
+        parts, reply.notes = await expanded(ask, reach, size, reads="readFile" in functions)
         session.turns.append(Turn(Role.USER, parts))
         caller = Caller(
             functions=functions,
@@ -124,7 +122,7 @@ class Chat:
                 listener=listener,
                 limits=config.chat,
                 context=context,
-                room=self._room(router, ask, tools),
+                room=size,
                 reply=reply,
                 account=account,
                 tools=tools,
@@ -162,21 +160,6 @@ class Chat:
             inside=Folder(ask.workspace, config.files.exclude) if ask.workspace else None,
             snapshot=ask.snapshot,
         )
-
-    def _room(self, router: Router, ask: Ask, tools: tuple[Tool, ...]) -> int:
-        """The tokens that a conversation may take, of the smallest window that could be asked."""
-        role = ask.role or usual_role(self._brains.configs.user, Task.CHAT)
-        windows = [self._window(one) for one in router.candidates(role)]
-        window = min(windows, default=USUAL_WINDOW)
-        spoken = sum(
-            tokens(f"{tool.name}{tool.description}{dict(tool.parameters)}") for tool in tools
-        )
-        return max(LEAST_ROOM, window - spoken - min(ask.max_tokens, window // 4))
-
-    def _window(self, provider: Provider) -> int:
-        if provider.name.startswith(EMBEDDED):
-            return self._brains.configs.user.engine.chat_context_size
-        return provider.capabilities.context_tokens or USUAL_WINDOW
 
 
 def _settle(session: Session) -> None:
