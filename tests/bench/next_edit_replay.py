@@ -27,9 +27,9 @@ from nearfield.features.service import Service
 
 __all__ = ["Replay", "Revised", "history", "versions"]
 
-MOST_LINES = 40
+MAX_LINES = 40
 """Changed lines of a file in one commit; more is a formatter's."""
-MOST_LINES_OF_VERSIONS = 200
+MAX_LINES_OF_VERSIONS = 200
 """The same between two versions, which have many commits between them."""
 SIMILAR = 0.6
 """Of two lines: below it the one was not made of the other."""
@@ -240,7 +240,7 @@ def history(repository: Path, commits: int) -> Iterator[Revised]:
                 continue
             before, after = git("show", f"{commit}~1:{name}"), git("show", f"{commit}:{name}")
             found = Revised(f"{commit[:8]} {name}", language, before, after)
-            if _is_worth(found, MOST_LINES):
+            if _is_worth(found, MAX_LINES):
                 yield found
 
 
@@ -254,7 +254,7 @@ def versions(old: Path, new: Path) -> Iterator[Revised]:
         if path.is_file() and (old / name).is_file():
             before, after = ((one / name).read_text("utf-8", "replace") for one in (old, new))
             found = Revised(f"{new.name} {name}", language, before, after)
-            if before != after and _is_worth(found, MOST_LINES_OF_VERSIONS):
+            if before != after and _is_worth(found, MAX_LINES_OF_VERSIONS):
                 yield found
 
 

@@ -77,7 +77,7 @@ def check(
     return ran
 
 
-def test_version(shell: Shell) -> None:
+def test_version_is_printed(shell: Shell) -> None:
     check(shell.run("--version"), 0, f"nearfield {nearfield.__version__}")
 
 
@@ -116,7 +116,7 @@ def workspace(shell: Shell) -> Shell:
     return shell
 
 
-def test_complete_says_what_of_other_files_was_shown(workspace: Shell) -> None:
+def test_complete_explain_lists_the_snippets_of_other_files(workspace: Shell) -> None:
     workspace.settings(SCRIPTED)
     ran = check(workspace.run("complete", "app.py:4:5", "--explain"), 0, error="defines weigh")
     assert "lib.py  definition, about" in ran.stderr
@@ -159,11 +159,11 @@ def test_a_place_that_does_not_exist_is_exit_code_2(shell: Shell, target: str, e
     check(shell.run("complete", target), 2, error=error)
 
 
-def test_without_a_model_the_way_to_one_is_said(shell: Shell) -> None:
+def test_without_a_model_the_error_says_how_to_get_one(shell: Shell) -> None:
     check(shell.run("complete", "app.py:2:5"), 3, error="nearfield models pull")
 
 
-def test_problems_of_the_settings_are_said_once_and_it_goes_on(shell: Shell) -> None:
+def test_setting_problems_are_reported_once_and_do_not_stop_the_command(shell: Shell) -> None:
     shell.settings(f"{SCRIPTED}\n[completion]\nmax_lines = 'x'\n")
     ran = check(shell.run("complete", "app.py:2:5"), 0, "return a + b\n")
     assert ran.stderr.count("completion.max_lines") == 1

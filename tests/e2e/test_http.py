@@ -19,11 +19,11 @@ import httpx
 import pytest
 import tomli_w
 from pytest_httpserver import HTTPServer
-from tests.e2e.process import COMMAND, PATIENCE_S, environment
+from tests.e2e.process import COMMAND, PATIENCE_SECONDS, environment
 
 from nearfield.config.schema import ProviderSettings
-from nearfield.http.connection import MOST_CONNECTIONS
-from nearfield.http.exchange import MOST_BYTES
+from nearfield.http.connection import MAX_CONNECTIONS
+from nearfield.http.exchange import MAX_BYTES
 from nearfield.providers.registry import build
 from nearfield.routing.consent import Consent
 from nearfield.routing.store import Store
@@ -100,7 +100,7 @@ def start(
     (url,) = re.findall(r"listening on (\S+)/v1", "".join(said))
     token = more.get("NEARFIELD_HTTP_TOKEN") or (home / "data" / "http-token").read_text().strip()
     client = httpx.Client(
-        base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=PATIENCE_S
+        base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=PATIENCE_SECONDS
     )
     face = Face(process, url, token, client, said)
     wanted = ({"status": "ok"},) if ready else ({"status": "ok"}, {"status": "unavailable"})
@@ -111,7 +111,7 @@ def start(
 def end(face: Face) -> int:
     face.client.close()
     face.process.send_signal(signal.SIGTERM)
-    code = face.process.wait(PATIENCE_S)
+    code = face.process.wait(PATIENCE_SECONDS)
     assert face.process.stderr is not None
     face.process.stderr.close()
     return code
@@ -120,7 +120,7 @@ def end(face: Face) -> int:
 def until(condition: Callable[[], object]) -> None:
     begun = time.monotonic()
     while not condition():
-        assert time.monotonic() - begun < PATIENCE_S
+        assert time.monotonic() - begun < PATIENCE_SECONDS
         time.sleep(0.02)
 
 
@@ -153,7 +153,7 @@ def test_a_prompt_alone_is_continued_and_cut_at_its_length(face: Face) -> None:
     assert (choice["text"], choice["finish_reason"]) == ("return a", "length")
 
 
-def test_what_zed_sends_by_the_settings_of_the_readme_is_understood(face: Face) -> None:
+def test_a_request_of_zed_with_the_settings_of_the_readme_is_answered(face: Face) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     (block,) = re.findall(r"```json\n([^`]*edit_predictions[^`]*)```", readme)
     settings = json.loads(block)["edit_predictions"]
@@ -256,7 +256,9 @@ def test_models_are_listed_and_may_name_a_role(face: Face) -> None:
         ({"origin": "https://evil.example"}, 200, ""),
     ],
 )
-def test_who_may_ask(face: Face, headers: dict[str, str], status: int, kind: str) -> None:
+def test_only_requests_with_the_token_and_a_local_host_are_admitted(
+    face: Face, headers: dict[str, str], status: int, kind: str
+) -> None:
     shown = {name: value.format(token=face.token) for name, value in headers.items()}
     answer = face.client.get("/v1/models", headers=shown)
     assert answer.status_code == status
@@ -280,7 +282,7 @@ def test_health_needs_no_token_and_a_name_of_this_machine(face: Face) -> None:
         ("POST", "/v1/completions", b"{", 400, None),
         ("POST", "/v1/completions", b'{"prompt": 1}', 400, None),
         ("POST", "/v1/completions", b'{"prompt": "a", "model": "gpt-9"}', 404, "model_not_found"),
-        ("POST", "/v1/completions", b" " * (MOST_BYTES + 1), 413, None),
+        ("POST", "/v1/completions", b" " * (MAX_BYTES + 1), 413, None),
         ("POST", "/v1/completions", b'{"prompt": "\xff"}', 400, None),
         ("POST", "/v1/completions", b'{"prompt": "a", "temperature": NaN}', 400, None),
         ("POST", "/v1/completions", b'{"prompt": "a", "n": ' + b"9" * 5000 + b"}", 400, None),
@@ -327,12 +329,12 @@ def test_no_field_of_any_type_is_a_failure_of_the_server(face: Face, path: str, 
             assert answer.status_code in (200, 400, 404), (value, answer.text)
 
 
-def test_silent_connections_keep_nobody_out(face: Face) -> None:
+def test_silent_connections_do_not_block_others(face: Face) -> None:
     url = httpx.URL(face.url)
     head = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
     begun = [b"", b"P", head, head + b"Content-Length: 9\r\n\r\n", b"GET /health HTTP/1.1\r\nHo"]
     with contextlib.ExitStack() as open_ones:
-        for number in range(2 * MOST_CONNECTIONS):
+        for number in range(2 * MAX_CONNECTIONS):
             one = socket.create_connection((url.host, url.port or 0))
             open_ones.enter_context(one)
             one.sendall(begun[number % len(begun)])
@@ -411,7 +413,7 @@ async def test_nearfields_own_provider_speaks_to_it(face: Face) -> None:
         await provider.aclose()
 
 
-def test_nothing_leaves_the_machine_where_nobody_has_allowed_it(tmp_path: Path) -> None:
+def test_nothing_leaves_the_machine_without_consent(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as elsewhere:
         port = elsewhere.getsockname()[1]
         cloud = {
@@ -442,7 +444,7 @@ def test_nothing_leaves_the_machine_where_nobody_has_allowed_it(tmp_path: Path) 
     assert "a-token-of-my-own" not in "".join(face.said)
 
 
-def test_what_is_allowed_for_the_workspace_it_is_started_for_is_redacted_and_recorded(
+def test_a_request_allowed_for_the_workspace_is_redacted_and_recorded(
     tmp_path: Path, httpserver: HTTPServer
 ) -> None:
     events = (

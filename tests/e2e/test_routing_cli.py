@@ -63,7 +63,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return call
 
 
-def test_ask(run: Run) -> None:
+def test_ask_prints_the_answer(run: Run) -> None:
     assert run("ask", "who are you?").stdout == "the one here\n"
     assert run("ask", "-", said="who?").stdout == "the one here\n"
     told = json.loads(run("ask", "who?", "--json", "--task", "explain").stdout)
@@ -75,13 +75,13 @@ def test_ask(run: Run) -> None:
     assert 'Did you mean "large"?' in told and "complete, edit, fast, code" in told
 
 
-def test_ask_offers_what_could_answer_better(run: Run) -> None:
+def test_ask_offers_a_better_provider(run: Run) -> None:
     done = run("ask", "something else", code=1)
     assert "far (claude-sonnet-5) could answer" in done.stderr
     assert "at most $" in done.stderr and "--once far" in done.stderr
 
 
-def test_ask_offers_where_nobody_could_answer(run: Run, tmp_path: Path) -> None:
+def test_ask_offers_a_provider_when_none_could_answer(run: Run, tmp_path: Path) -> None:
     only_far = CONFIG.replace('"local_first"', '"cloud_only"')
     (tmp_path / "config" / "config.toml").write_text(only_far, "utf-8")
     done = run("ask", "who?", code=3)
@@ -124,7 +124,7 @@ def test_ask_shows_of_a_long_file_what_the_question_is_about(run: Run, tmp_path:
 
 
 def test_ask_says_that_an_answer_was_cut(run: Run) -> None:
-    assert "cut at its limit" in run("ask", "who?", "--max-tokens", "1").stderr
+    assert "cut off at its limit" in run("ask", "who?", "--max-tokens", "1").stderr
 
 
 @pytest.mark.parametrize("head", [b"\x89PNG\r\n\x1a\n\0\0", b"%PDF-1.4\n"])
@@ -151,7 +151,7 @@ def test_consent_is_given_shown_and_taken_back(run: Run, tmp_path: Path) -> None
     assert "no provider" in run("consent", "allow", "nobody", code=2).stderr
 
 
-def test_audit(run: Run, tmp_path: Path) -> None:
+def test_audit_lists_and_filters_the_ledger(run: Run, tmp_path: Path) -> None:
     store = Store()
     sent = Sending(
         "/w", "far", "m", "anthropic", "fix", (("a.py", 1, 9),), 42, (("npm token", 2),), "d" * 64
@@ -173,7 +173,7 @@ def test_audit(run: Run, tmp_path: Path) -> None:
     run("audit", "list", "--since", "whenever", code=2)
 
 
-def test_stats(run: Run) -> None:
+def test_stats_sums_the_use_of_each_model(run: Run) -> None:
     run("ask", "who are you?")
     told = json.loads(run("stats", "--json").stdout)
     (line,) = told["lines"]
@@ -201,7 +201,7 @@ def test_stats(run: Run) -> None:
     assert "cannot be used" in run("stats", code=2).stderr
 
 
-def test_providers(run: Run) -> None:
+def test_providers_lists_roles_and_reasons(run: Run) -> None:
     listed = json.loads(run("providers", "list", "--json").stdout)
     assert {row["name"]: row["local"] for row in listed["providers"]} == {
         "here": True,

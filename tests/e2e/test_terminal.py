@@ -261,7 +261,7 @@ ENDS = (
 
 
 @pytest.mark.parametrize("line", ENDS)
-def test_a_reader_that_goes_is_no_fault(hostile: Shell, line: str) -> None:
+def test_a_closed_reader_is_no_error(hostile: Shell, line: str) -> None:
     ran = subprocess.run(
         ["sh", "-c", f"{sys.executable} -m nearfield {line}"],
         env=hostile.environ, cwd=hostile.folder, capture_output=True, timeout=120,

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.e2e.process import PATIENCE_S
+from tests.e2e.process import PATIENCE_SECONDS
 
 GHOST = """
 local shown = {}
@@ -99,7 +99,7 @@ class Neovim:
 
     def until(self, expected: Any, look: Callable[[], Any]) -> None:
         """Wait until `look` sees what is expected."""
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + PATIENCE_SECONDS
         while (seen := look()) != expected:
             if time.monotonic() > end:
                 pytest.fail(f"expected {expected!r}, saw {seen!r}; :messages\n{self.messages()}")
@@ -118,7 +118,7 @@ class Neovim:
         if self._process.poll() is None:
             self.keys("<C-\\><C-n>:qa!<CR>")
         try:
-            self._process.communicate(timeout=PATIENCE_S)
+            self._process.communicate(timeout=PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
@@ -128,7 +128,7 @@ class Neovim:
 def _message(file: int) -> Any:
     """Read one message; the next one comes only after our next request."""
     data = b""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + PATIENCE_SECONDS
     while select.select([file], [], [], max(0.0, end - time.monotonic()))[0]:
         if not (more := os.read(file, 1 << 16)):
             pytest.fail("Neovim has gone")

@@ -25,10 +25,10 @@ import psutil
 import pytest
 from playwright.sync_api import Error, Frame, Locator, Page
 
-PATIENCE_S = 120.0
+PATIENCE_SECONDS = 120.0
 """Longer than for a process alone: a browser, an editor and a model share the machine."""
 
-AGAIN_S = 15.0
+AGAIN_SECONDS = 15.0
 """What was asked for and has not come by then is asked for again, as people do: while it loads, an
 editor swallows keys and closes its menus. Sooner, it might only be late, and come twice."""
 
@@ -184,7 +184,7 @@ class Window:
         self.server = server
         self.folder = folder
         self._pictures = pictures
-        page.set_default_timeout(PATIENCE_S * 1000)
+        page.set_default_timeout(PATIENCE_SECONDS * 1000)
 
     def load(self) -> None:
         """Open the folder, and wait until VS Code is there."""
@@ -361,10 +361,10 @@ class Window:
         pattern: str,
         look: Callable[[], str],
         again: Callable[[], Any] | None = None,
-        every_s: float = AGAIN_S,
+        every_s: float = AGAIN_SECONDS,
     ) -> str:
         """Wait until what `look` sees matches; answers it. `again` is done now and then."""
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + PATIENCE_SECONDS
         next_s = time.monotonic() + every_s
         while not re.search(pattern, seen := _seen(look)):
             if time.monotonic() > end:
@@ -385,7 +385,7 @@ class Window:
         """Wait for ghost text, and ask for it by the key where it does not come; answers it."""
         # Asking again begins anew, so a model is given its time.
         again = functools.partial(self.press, "Alt+\\")
-        return self.sees(pattern, lambda: self.ghost, again, every_s=2 * AGAIN_S)
+        return self.sees(pattern, lambda: self.ghost, again, every_s=2 * AGAIN_SECONDS)
 
     def ready(self) -> None:
         """Wait until the server can suggest."""
@@ -393,7 +393,7 @@ class Window:
 
     def chat(self) -> Frame:
         """The chat view's own page."""
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end:
             for frame in self.page.frames:
                 with suppress(Error):
@@ -443,7 +443,7 @@ def _click(locator: Locator) -> None:
 
 def until(expected: Any, look: Callable[[], Any]) -> None:
     """Wait until `look` sees what is expected."""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + PATIENCE_SECONDS
     while (seen := look()) != expected:
         if time.monotonic() > end:
             pytest.fail(f"expected {expected!r}, saw {seen!r}")

@@ -18,7 +18,7 @@ from tests.hostile.repositories import OUTSIDE
 
 from nearfield.cli.main import build
 
-PATIENCE_S = 60.0
+PATIENCE_SECONDS = 60.0
 """A command that runs this long on a busy machine hangs."""
 TARGETS = 4
 """Files tried with each command; the requests of the server are tried with all of them."""
@@ -102,7 +102,7 @@ def _faults(repository: Repository, arguments: list[str]) -> list[tuple[str, str
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:
-            process.wait(PATIENCE_S)
+            process.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

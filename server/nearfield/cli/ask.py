@@ -13,7 +13,7 @@ import typer
 from nearfield.cli.named import named_text
 from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, ask_choice, emit, fail, print_json, say
-from nearfield.cli.serving import load_model
+from nearfield.cli.serving import load_model, work_shown
 from nearfield.coerce import NotJson, loads
 from nearfield.errors import NoProvider
 from nearfield.terminal import answers_on_terminal
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from nearfield.routing.router import Router
     from nearfield.types import ChatRequest, Usage
 
-CUT = "note: the answer was cut at its limit; --max-tokens raises it."
 SYSTEM = "You help a programmer. Answer shortly and exactly."
 
 
@@ -39,10 +38,10 @@ class Answer:
     model: str = ""
     wrong: str = ""
     kept: bool = False
-    cut: bool = False
     role: str = ""
     why: str = ""
     usage: Usage | None = None
+    notes: list[str] = field(default_factory=list[str])
     offers: list[Offer] = field(default_factory=list["Offer"])
 
 
@@ -169,11 +168,8 @@ def _converse(
         print_json(found)
     else:
         emit("" if streams else found["text"])
-        for note in found["notes"]:
-            say(f"note: {note}")
-        if found["finish"] == "length":
-            say(f"\n{CUT}")
-    if not found["text"].strip():
+        _say_notes(found["wrong"], found["notes"])
+    if found["finish"] == "empty" or not found["text"].strip():
         raise typer.Exit(ExitCode.NOTHING)
 
 
@@ -210,9 +206,10 @@ async def _ask(
         asked = role or usual_role(loaded.config, context.task)
         size = room(router, loaded.config, asked, max_tokens)
         request, context = _request(said, context, schema, max_tokens, size)
-        if request.schema is not None:
-            return await _structured(router, request, context, role)
-        return await _listen(router, request, context, role, streams)
+        with work_shown():
+            if request.schema is not None:
+                return await _structured(router, request, context, role)
+            return await _listen(router, request, context, role, streams)
     finally:
         await router.aclose()
         for provider in built.values():
@@ -257,12 +254,15 @@ async def _listen(
             async for item in route:
                 if isinstance(item, Restart):
                     answer.text = ""
+                    answer.notes.clear()
                     if streams:
                         say(f"\n[{item.provider} starts over: {item.reason}]")
                     continue
                 answer.text += item.text
                 answer.usage = item.usage or answer.usage
-                answer.cut = item.finish is Finish.LENGTH
+                if item.finish is Finish.LENGTH:
+                    cut = f"The answer was cut off at its limit of {request.max_tokens} tokens."
+                    answer.notes.append(cut)
                 if streams:
                     emit(item.text, end="")
         except NoProvider:
@@ -292,12 +292,16 @@ def _put(offer: Offer) -> Consent | None:
     return Consent(said) if said in ANSWERS else None
 
 
+def _say_notes(wrong: str, notes: list[str]) -> None:
+    if wrong:
+        say(f"note: this answer may be of no use ({wrong}).")
+    for note in notes:
+        say(f"note: {note}")
+
+
 def _notes(answer: Answer) -> None:
     from nearfield.features.offers import words
 
-    if answer.wrong:
-        say(f"note: this answer may be of no use ({answer.wrong}).")
-    if answer.cut:
-        say(f"\n{CUT}")
+    _say_notes(answer.wrong, answer.notes)
     for offer in answer.offers:
         say(f"{words(offer)}\n  Add `--once {offer.provider}` to send it.")

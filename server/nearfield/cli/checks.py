@@ -46,7 +46,7 @@ class Check:
     todo: str = ""
 
 
-MOST_ENTRIES = 5_000
+MAX_ENTRIES = 5_000
 """Maximum number of a workspace's files and folders examined."""
 # The command of each editor that the README has a configuration for.
 EDITORS = {
@@ -289,7 +289,7 @@ def ignore_rules(config: Config, root: Path) -> Check:
 
     tree = Tree(root, (*config.files.exclude, *config.index.exclude), config.index.max_file_bytes)
     report = BuildReport()
-    for entry in itertools.islice(tree.walk(), MOST_ENTRIES):
+    for entry in itertools.islice(tree.walk(), MAX_ENTRIES):
         if entry.reason:
             report.skip(entry.reason)
         else:

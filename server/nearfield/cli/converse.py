@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfield.cli.output import ask_choice, emit, say
-from nearfield.cli.serving import serving
+from nearfield.cli.serving import serving, until_indexed
 from nearfield.features.chat.protocol import (
     Allow,
     Ask,
@@ -55,6 +55,8 @@ async def converse(
     )
     async with serving(loaded) as service:
         service.knowledge.folders((context.workspace,))
+        if loaded.config.index.enabled:
+            await until_indexed(service.knowledge)
         host = Terminal(context.workspace, loaded.config.files.exclude)
         chat = Chat(service, host, knowledge=lambda: service.knowledge, ask_user=context.ask)
         reply = await chat.say(ask, Screen(streams=streams))

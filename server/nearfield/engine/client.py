@@ -27,7 +27,15 @@ import psutil
 from nearfield import errors
 from nearfield.config.schema import Engine as EngineSettings
 from nearfield.engine import frames
-from nearfield.engine.frames import Done, Generate, LoadModel, ModelLoaded, Prefilled, Tokens
+from nearfield.engine.frames import (
+    Done,
+    Generate,
+    LoadModel,
+    ModelLoaded,
+    Prefilled,
+    Reading,
+    Tokens,
+)
 from nearfield.errors import (
     EngineDied,
     EngineError,
@@ -41,7 +49,9 @@ from nearfield.types import Priority, TokenTotals
 log = logging.getLogger(__name__)
 
 RESTART_PAUSES = (0.0, 1.0, 4.0, 15.0, 60.0)
-"""Seconds before the worker is started again, by how often it died lately; the last one repeats."""
+"""Seconds before the worker is started again, by the number of its recent deaths; the last one
+repeats.
+"""
 
 GIVE_UP_AFTER = 4
 """Deaths in a row without ever having been ready, some 20 seconds, after which requests fail with
@@ -201,7 +211,7 @@ class EngineClient:
 
     async def generate(
         self, spec: Generate, deadline: float | None = None
-    ) -> AsyncGenerator[Prefilled | Tokens | Done]:
+    ) -> AsyncGenerator[Reading | Prefilled | Tokens | Done]:
         """Run a job and stream its events; the last one is `Done`.
 
         `spec.id` is assigned here. Closing the generator cancels the job. Raises from the tree.
@@ -217,7 +227,7 @@ class EngineClient:
                 if isinstance(event, NearfieldError):
                     finished = True
                     raise event
-                if isinstance(event, Prefilled | Tokens | Done):
+                if isinstance(event, Reading | Prefilled | Tokens | Done):
                     finished = isinstance(event, Done)
                     yield event
                     if finished:
@@ -312,7 +322,7 @@ class EngineClient:
             self._unready += 1
             pause = RESTART_PAUSES[min(self._deaths, len(RESTART_PAUSES)) - 1]
             if self._unready >= GIVE_UP_AFTER:
-                pause = RESTART_PAUSES[-1]  # those who wait have to see that it failed
+                pause = RESTART_PAUSES[-1]  # callers that wait must see that it failed
             last = self._stderr[-1] if self._stderr else ""
             log.warning(
                 "engine worker died (%d lately), again in %.0f s. %s", self._deaths, pause, last
@@ -418,7 +428,7 @@ class EngineClient:
                 failed = ModelLoadFailed(event.message, event.hint)
                 self._set(EngineStatus(EngineState.FAILED, self._status.model, error=failed))
             case Done():
-                # Also of a job that nobody listens to any more: that is when it was cut short.
+                # Also of a job without a listener: that is when it was cut short.
                 if (kind := self._kinds.pop(event.id, None)) is not None:
                     done = TokenTotals(
                         event.evaluated_tokens, event.reused_tokens, event.generated_tokens
@@ -426,7 +436,8 @@ class EngineClient:
                     self.spent[kind].add(done)
                 self._deliver(event.id, event)
             case (
-                Prefilled()
+                Reading()
+                | Prefilled()
                 | Tokens()
                 | frames.Tokenized()
                 | frames.Embeddings()

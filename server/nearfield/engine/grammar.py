@@ -82,5 +82,5 @@ def _quoted(text: str) -> str:
 
 
 def _escaped(character: str) -> str:
-    """A character as it stands in a GBNF class."""
+    """Return a character in the notation of a GBNF class."""
     return f"\\x{ord(character):02x}"

@@ -22,7 +22,7 @@ from nearfield.errors import EngineError, ModelLoadFailed
 Logits = npt.NDArray[np.float32]
 
 ABORTED = 2
-"""What `llama_decode` returns when the abort callback said so."""
+"""Result of `llama_decode` after the abort callback."""
 
 
 class Aborted(Exception):
@@ -183,7 +183,8 @@ class Lane:
         return first, c.llama_memory_seq_pos_max(self._memory, sequence.id)
 
     def logits(self, index: int = -1) -> Logits:
-        """Return the logits after the last token, a view that the next decode overwrites."""
+        """Return the logits after the token at `index` of the last batch, -1 for its last one: a
+        view that the next decode overwrites."""
         pointer = c.llama_get_logits_ith(self.ptr, index)
         return np.ctypeslib.as_array(pointer, shape=(self._vocabulary,))
 

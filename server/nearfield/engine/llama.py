@@ -101,6 +101,10 @@ class Model:
         self.context_train = int(c.llama_model_n_ctx_train(self.ptr))
         self.embedding = int(c.llama_model_n_embd(self.ptr))
         self.add_bos = bool(c.llama_vocab_get_add_bos(self.vocab))
+        self.has_tails = not (
+            c.llama_model_is_recurrent(self.ptr) or c.llama_model_is_hybrid(self.ptr)
+        )
+        """Whether the cache is a row of cells, whose last ones can be taken off again."""
         self._sentences = c.llama_vocab_type(self.vocab) == c.LLAMA_VOCAB_TYPE_SPM
         self.eos = int(c.llama_vocab_eos(self.vocab))
         self.name = self.meta("general.name") or path.stem

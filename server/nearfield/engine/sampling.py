@@ -32,10 +32,11 @@ class Sampler(Protocol):
     """Chooses tokens for one job."""
 
     def pick(
-        self, lane: Lane, allowed: Ids | None, banned: Sequence[int] = ()
+        self, lane: Lane, allowed: Ids | None, banned: Sequence[int] = (), row: int = -1
     ) -> tuple[int, float]:
-        """The next token and its log-probability, out of and among `allowed` where it is not None.
-        Only a sampler without temperature or grammar heeds `banned`."""
+        """The token after the one at `row` of the last batch, and its log-probability, out of and
+        among `allowed` where it is not None. Only a sampler without temperature or grammar heeds
+        `banned`."""
         ...
 
     def close(self) -> None:
@@ -50,10 +51,10 @@ class Greedy:
         self._never = model.never
 
     def pick(
-        self, lane: Lane, allowed: Ids | None, banned: Sequence[int] = ()
+        self, lane: Lane, allowed: Ids | None, banned: Sequence[int] = (), row: int = -1
     ) -> tuple[int, float]:
         """See `Sampler`."""
-        logits = lane.logits()
+        logits = lane.logits(row)
         if banned:
             choice = logits.copy()
             choice[[*banned, *self._never]] = -np.inf
@@ -101,11 +102,11 @@ class Chain:
         )
 
     def pick(
-        self, lane: Lane, allowed: Ids | None, banned: Sequence[int] = ()
+        self, lane: Lane, allowed: Ids | None, banned: Sequence[int] = (), row: int = -1
     ) -> tuple[int, float]:
         """See `Sampler`. The grammar is asked about one token first and about the whole
         vocabulary only when it refuses that one: the second costs as much as a decode step."""
-        logits = lane.logits()
+        logits = lane.logits(row)
         token = self._choose(logits, allowed, constrained=False)
         if self._grammar is not None:
             if not self._fits(token):

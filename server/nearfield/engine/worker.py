@@ -216,7 +216,9 @@ class Worker:
         lane.clear()
 
     def _lane(self, name: str) -> Lane:
-        """The lane of that name, made at its first use: nobody pays for a chat they do not have."""
+        """Return the lane of that name, made at its first use, so that a session without a chat
+        does not pay for one.
+        """
         lane = self._lanes.get(name)
         model, options = self._model, self._options
         if lane is not None or model is None or options is None:

@@ -46,7 +46,7 @@ _TYPOGRAPHY = frozenset(b"\x80\x84\x85\x91\x92\x93\x94\x95\x96\x97\x99".decode("
 quotes, dashes.
 """
 _HIGH = re.compile(r"[\x80-\xff]+")
-MOST_LINES = 4_000
+MAX_LINES = 4_000
 """Lines that differ and are compared one by one; finding equal ones takes quadratic time."""
 
 
@@ -68,7 +68,7 @@ class TextFile:
     sure: bool = True
 
     @property
-    def told(self) -> bool:
+    def is_unambiguous(self) -> bool:
         """Return whether every editor reads the file correctly: it is UTF-8, or begins
         with a mark.
         """
@@ -172,7 +172,7 @@ def _origins(old: list[str], new: list[str]) -> list[int | None]:
     last = next((i for i in range(rest) if old[-1 - i] != new[-1 - i]), rest)
     middle: list[int | None] = [None] * (len(new) - first - last)
     a, b = old[first : len(old) - last], new[first : len(new) - last]
-    if len(a) + len(b) <= MOST_LINES:
+    if len(a) + len(b) <= MAX_LINES:
         matcher = difflib.SequenceMatcher(None, a, b, autojunk=False)
         for tag, i, j, k, n in matcher.get_opcodes():
             if tag in ("equal", "replace"):

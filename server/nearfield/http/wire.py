@@ -18,7 +18,15 @@ from nearfield.coerce import CoercionError, NotJson, convert, loads
 from nearfield.errors import NearfieldError
 from nearfield.http import fim_prompt
 from nearfield.json_schema import SchemaUnusable, check
-from nearfield.types import ChatRequest, InfillRequest, Message, Role, Tool, ToolCall
+from nearfield.types import (
+    MAX_ANSWER_TOKENS,
+    ChatRequest,
+    InfillRequest,
+    Message,
+    Role,
+    Tool,
+    ToolCall,
+)
 
 MODEL = "nearfield"
 """The one model of this server; which model it is in the end, routing decides by the task."""
@@ -28,9 +36,8 @@ DEADLINE_SECONDS = 600.0
 
 COMPLETION_TOKENS = 64
 CHAT_TOKENS = 1024
-MOST_TOKENS = 32_768
 
-Tokens = Annotated[int, Meta(le=MOST_TOKENS)]
+Tokens = Annotated[int, Meta(le=MAX_ANSWER_TOKENS)]
 """An upper limit; None for 0 and below, by which clients say that they set no limit."""
 Temperature = Annotated[float, Meta(ge=0, le=2)]
 Stops = str | Annotated[list[str | None], Meta(max_length=16)] | None

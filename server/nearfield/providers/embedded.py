@@ -14,7 +14,15 @@ import msgspec
 
 from nearfield.catalog.templates import ChatTemplate
 from nearfield.engine.client import EngineClient, EngineState
-from nearfield.engine.frames import Done, Generate, ModelLoaded, Prefilled, Tokens, Variant
+from nearfield.engine.frames import (
+    Done,
+    Generate,
+    ModelLoaded,
+    Prefilled,
+    Reading,
+    Tokens,
+    Variant,
+)
 from nearfield.errors import EngineDied, NotReady, Unsupported
 from nearfield.providers import fim
 from nearfield.providers.estimate import (
@@ -31,7 +39,7 @@ from nearfield.providers.tool_text import (
     as_text,
     call_schema,
     describe,
-    doubtful,
+    is_doubtful,
 )
 from nearfield.types import (
     CHAT_TEMPERATURE,
@@ -55,8 +63,9 @@ from nearfield.types import (
 )
 
 UNNOTICED_MS = 120.0
-"""The most that evaluating the suffix may cost a keystroke; else the typed part is written last. An
-answer that comes a quarter of a second later is not seen by a user who goes on typing."""
+"""The most that evaluating the suffix may cost a keystroke; else the typed part is written last. A
+user who keeps typing does not see an answer that comes a quarter of a second later.
+"""
 
 _HEALTH = {
     EngineState.READY: HealthState.READY,
@@ -110,8 +119,9 @@ class Embedded:
             self._engine.start(str(self._path))
 
     async def rest(self, after_seconds: float) -> bool:
-        """Give the model's memory back when nothing was asked for so long; the next request loads
-        it again. Whether it was given back now."""
+        """Free the model's memory after that many idle seconds; the next request loads it again.
+        Return whether it was freed.
+        """
         state = self._engine.status.state
         if state is not EngineState.READY or self._engine.idle_seconds < after_seconds:
             return False
@@ -194,6 +204,7 @@ class Embedded:
                 max_tokens=request.max_tokens,
                 stop=list(request.stop),
                 temperature=0.0,
+                copied=request.copied,
                 deadline_ms=_left_ms(request.deadline),
             )
             stream = self._stream(spec, request.deadline)
@@ -223,6 +234,7 @@ class Embedded:
             max_tokens=request.max_tokens,
             stop=[*request.stop, *(template.stop if template else ())],
             temperature=request.temperature_or(self._temperature),
+            copied=request.copied,
             schema=schema,
             call_marks=(OPEN, CLOSE) if schema and request.schema is None else None,
             deadline_ms=_left_ms(request.deadline),
@@ -234,16 +246,17 @@ class Embedded:
                 yield delta
 
     async def _calling(self, spec: Generate, request: ChatRequest) -> AsyncGenerator[Delta]:
-        """An answer with tools. When the model begins a call in a form of its own, it is asked
-        again for nothing but the call, held to its schema, and when it is not sure of that, for
-        words; what it has read is not read again."""
+        """Stream an answer with tools. When the model begins a call in a form of its own, it is
+        asked again for the call alone, held to its schema. If it is not sure of that, it is asked
+        for words. The prompt that it has read is not read again.
+        """
         wish, calls = CallDetector(request.tools), ToolText()
         async with aclosing(self._stream(spec, request.deadline)) as stream:
             async for delta in stream:
                 text = wish.feed(delta.text, ended=delta.finish is not None)
                 finish = None if wish.seen else delta.finish
                 told = calls.filter(replace(delta, text=text, finish=finish))
-                if told.text or told.tool_calls or told.finish or told.usage:
+                if told.text or told.tool_calls or told.finish or told.usage or told.read:
                     yield told
                 if wish.seen:
                     break
@@ -257,7 +270,7 @@ class Embedded:
                 body += delta.text
                 logprobs += delta.logprobs
                 last = delta
-        if not doubtful(body, logprobs):
+        if not is_doubtful(body, logprobs):
             yield calls.whole(body, last)
             return
         words = msgspec.structs.replace(spec, schema="")
@@ -347,6 +360,9 @@ class Embedded:
                     self._rates = (event.prefill_rate, event.decode_rate)
                     yield self._last(event, spec)
                     return
+                if isinstance(event, Reading):
+                    yield Delta(read=event.share)
+                    continue
                 usage = _so_far(usage, event)
                 if isinstance(event, Tokens):
                     yield Delta(text=event.text, logprobs=tuple(event.logprobs), usage=usage)
@@ -363,6 +379,7 @@ class Embedded:
             generated_tokens=done.generated_tokens,
             prefill_ms=done.prefill_ms,
             decode_ms=done.decode_ms,
+            decode_steps=done.decode_steps,
             variant=done.variant,
         )
         return Delta(finish=finish, usage=usage)

@@ -1,4 +1,4 @@
-"""Which FIM template a model on another server takes, by its name; and writing raw prompts."""
+"""Choose the FIM template of a model on another server by its name, and write raw prompts."""
 
 from __future__ import annotations
 

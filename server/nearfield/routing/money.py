@@ -13,19 +13,17 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from nearfield.config.schema import Budget
+from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.ledger import Spending
 from nearfield.routing.plan import Funds
 from nearfield.routing.store import Store
 
-# Code and English in the usual vocabularies: 3 to 4 characters a token. The lower end, so that an
-# estimate is rather too high.
-CHARACTERS_PER_TOKEN = 3.0
 _MILLION = Decimal(1_000_000)
 
 
 def estimate_tokens(characters: int) -> int:
     """Return an upper estimate of the tokens in `characters` characters."""
-    return int(characters / CHARACTERS_PER_TOKEN) + 1
+    return int(characters / CHARS_PER_TOKEN) + 1
 
 
 def price(

@@ -85,7 +85,7 @@ roles = ["complete"]
 """
 
 
-def test_the_users_entries_come_over_the_shipped_ones(environ: dict[str, str]) -> None:
+def test_the_users_entries_replace_shipped_ones(environ: dict[str, str]) -> None:
     replaced = GOOD.replace("models.mine", f'models."{SHIPPED.default}"')
     write_user_catalogue(environ, GOOD + replaced)
     catalog = Catalog.load(environ)
@@ -174,7 +174,7 @@ def test_a_file_that_is_no_gguf_is_refused(content: bytes, environ: dict[str, st
         catalog.local_path("tiny")
 
 
-def test_the_users_own_file_comes_first_and_stays_where_it_is(
+def test_a_users_file_is_preferred_and_not_moved(
     content: bytes, environ: dict[str, str], tmp_path: Path
 ) -> None:
     own = tmp_path / "own.gguf"

@@ -74,14 +74,14 @@ def test_fetches_at_the_resolved_commit_and_records_it(puller: Puller) -> None:
     )
 
 
-def test_a_second_pull_asks_nobody(puller: Puller) -> None:
+def test_a_second_pull_makes_no_request(puller: Puller) -> None:
     puller.pull()
     puller.hub.seen.clear()
     puller.pull()
     assert puller.hub.seen == []
 
 
-def test_goes_on_after_a_cut_within_one_pull(puller: Puller) -> None:
+def test_a_cut_download_continues_within_one_pull(puller: Puller) -> None:
     puller.hub.cuts = [100_000, 50_000]
     puller.pull()
     puller.check_here()
@@ -89,7 +89,7 @@ def test_goes_on_after_a_cut_within_one_pull(puller: Puller) -> None:
     assert puller.waits == [1.0, 1.0]
 
 
-def test_goes_on_in_the_next_pull(puller: Puller) -> None:
+def test_a_cut_download_continues_in_the_next_pull(puller: Puller) -> None:
     puller.hub.cuts = [100_000, 0, 0, 0]
     with pytest.raises(DownloadFailed, match="goes on where it stopped"):
         puller.pull()
@@ -111,7 +111,9 @@ def test_goes_on_in_the_next_pull(puller: Puller) -> None:
     ],
     ids=["the server's file is another", "it knows no ranges", "it refuses the range"],
 )
-def test_begins_anew_when_it_cannot_go_on(puller: Puller, change: dict[str, Any]) -> None:
+def test_a_download_that_cannot_continue_starts_over(
+    puller: Puller, change: dict[str, Any]
+) -> None:
     puller.hub.cuts = [100_000, 0, 0, 0]
     with pytest.raises(DownloadFailed):
         puller.pull()
@@ -205,7 +207,7 @@ def test_too_little_disk_is_said_before_fetching(puller: Puller) -> None:
     assert puller.hub.gets() == []
 
 
-def test_the_token_goes_to_the_hub_alone_and_to_no_log(
+def test_the_token_is_sent_to_the_hub_alone_and_never_logged(
     puller: Puller, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -255,7 +257,7 @@ def test_a_file_put_into_the_cache_by_hand_is_checked_and_kept(
     assert hub.gets() == []
 
 
-def test_a_damaged_file_is_fetched_anew(puller: Puller) -> None:
+def test_a_damaged_file_is_fetched_again(puller: Puller) -> None:
     puller.pull()
     puller.shelf.file.write_bytes(b"GGUF, but not ours")
     with pytest.raises(HashMismatch):

@@ -145,7 +145,7 @@ def test_a_known_model_from_a_file_keeps_what_is_known(
         ("/no/such/m.gguf", "neither a file"),
     ],
 )
-def test_sources(source: str, expected: HubSource | str) -> None:
+def test_a_source_is_a_hub_file_or_a_path(source: str, expected: HubSource | str) -> None:
     if isinstance(expected, str):
         with pytest.raises(ConfigError, match=expected):
             registration("x", source, None, {})

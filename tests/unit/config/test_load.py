@@ -227,7 +227,7 @@ def test_a_later_source_overrides_key_by_key_and_is_named(folder: Path) -> None:
     }
 
 
-def test_what_is_used_instead_is_the_next_source_below(folder: Path) -> None:
+def test_a_bad_value_falls_back_to_the_next_source(folder: Path) -> None:
     loaded = load_from(folder, "log.level = 'error'", {"NEARFIELD_LOG__LEVEL": "loud"})
     check(loaded, "log.level", "error", 'using "error"')
 
@@ -237,7 +237,7 @@ def test_our_own_variable_wins_over_its_older_name(folder: Path) -> None:
     check(load_from(folder, env=env), "routing.strategy", "local_first")
 
 
-def test_claude_s_model_leaves_what_the_user_said_of_claude(folder: Path) -> None:
+def test_a_model_for_claude_keeps_the_users_other_settings_of_it(folder: Path) -> None:
     user = '[providers.claude]\nkind = "openai_compatible"\nmodel = "a"\nbase_url = "http://g/v1"'
     loaded = load_from(folder, user, env={"CLAUDE_MODEL": "b"})
     check(loaded, "providers.claude.kind", "openai_compatible")
@@ -246,7 +246,7 @@ def test_claude_s_model_leaves_what_the_user_said_of_claude(folder: Path) -> Non
 
 
 @pytest.mark.parametrize("key", ["routing.complex_from", "routing.hedge_queue"])
-def test_a_retired_setting_is_named_with_what_became_of_it(folder: Path, key: str) -> None:
+def test_a_retired_setting_is_named_with_its_replacement(folder: Path, key: str) -> None:
     (folder / "config.toml").write_text(f"{key} = 1")
     (problem,) = load(None, None, {"NEARFIELD_CONFIG_DIR": str(folder)}).problems
     assert (problem.key, "it is gone" in problem.wrong) == (key, True)
@@ -318,7 +318,7 @@ plain = st.recursive(
 
 
 @given(client=plain, text=st.text(max_size=12).filter(lambda text: "\0" not in text))
-def test_whatever_comes_in_a_usable_config_comes_out(client: Any, text: str) -> None:
+def test_any_input_yields_a_usable_config(client: Any, text: str) -> None:
     environ = {"NEARFIELD_CONFIG_DIR": os.devnull}
     for leaf in keys.leaves():
         environ["NEARFIELD_" + "__".join(leaf.pattern).upper()] = text

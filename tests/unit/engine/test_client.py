@@ -39,7 +39,7 @@ async def engine(
 
 
 @pytest.mark.parametrize("engine", [DIES], indirect=True)
-async def test_a_worker_that_never_comes_ends_the_wait_with_the_reason(
+async def test_a_worker_that_never_starts_ends_the_wait_with_its_reason(
     engine: EngineClient,
 ) -> None:
     with pytest.raises(EngineDied, match=r"4 times in a row .*SIGSEGV"):

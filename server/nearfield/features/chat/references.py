@@ -1,11 +1,11 @@
-"""What a message refers to: `@file:path`, `@symbol:name`, `@selection`, `@diff`, `@workspace`.
+"""References of a message: `@file:path`, `@symbol:name`, `@selection`, `@diff`, `@workspace`.
 
-A reference becomes text behind the message, under the name of its file, and is pinned: it is kept
+A reference becomes text after the message, under the name of its file, and is pinned: it is kept
 when old turns are summarised. `@file:"a b.py"` quotes a path with blanks, `@file:path:10-20` takes
-some lines. What cannot be found is said to the user, and the message goes on without it. Files are
-read under the rules that functions read them by.
+some lines. The user is told of a reference that cannot be found, and the message is sent without
+it. Files are read under the rules of the functions.
 
-A short file of the workspace that a message names by its path, without any `@`, is shown too, where
+A short file of the workspace that a message names by its path, without any `@`, is shown too, if
 the model could read it anyway: small models answer without looking. It is not pinned.
 """
 
@@ -30,9 +30,9 @@ FILE_CHARS = 24_000
 DIFF_CHARS = 16_000
 FOUND = 6
 FOUND_CHARS = 1_500
-MOST_REFERENCES = 20
+MAX_REFERENCES = 20
 NAMED_CHARS = 6_000
-MOST_NAMED = 3
+MAX_NAMED = 3
 
 _REFERENCE = re.compile(
     r'(?<![\w@.])@(?:(file|symbol):(?:"([^"\n]{1,400})"|([^\s"]{1,400}))|(selection|diff|workspace)\b)'
@@ -43,7 +43,7 @@ _LINES = re.compile(r"^(.+?):(\d{1,7})(?:-(\d{1,7}))?$")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One of them: `kind` is "file", "symbol", "selection", "diff" or "workspace"."""
+    """A reference: `kind` is "file", "symbol", "selection", "diff" or "workspace"."""
 
     kind: str
     name: str = ""
@@ -57,7 +57,7 @@ def references(message: str) -> list[Reference]:
         name = quoted or (plain or "").rstrip(".,;:!?)'")
         if alone or name:
             found[Reference(alone or kind, name if not alone else "")] = None
-    return list(found)[:MOST_REFERENCES]
+    return list(found)[:MAX_REFERENCES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +103,14 @@ async def _named(ask: Ask, reach: ToolContext) -> list[Part]:
     """The short files that the message names by their paths."""
     said = _REFERENCE.sub("", ask.message)
     parts: list[Part] = []
-    for name in list(dict.fromkeys(_PATH.findall(said)))[:MOST_NAMED]:
+    for name in list(dict.fromkeys(_PATH.findall(said)))[:MAX_NAMED]:
         try:
             path, text = await reach.read(name)
             if not text.strip() or len(text) > NAMED_CHARS:
                 continue
             reach.spend(text)
         except NearfieldError:
-            continue  # no file, or none that may be read: the model hears of it if it asks
+            continue  # no file, or none that may be read: the model learns that if it asks
         body = Part(text, path, Span(0, len(text)))
         parts += [Part(f"\n\n{path}:\n```\n"), body, Part("\n```")]
     return parts
@@ -173,7 +173,7 @@ async def _diff(message: _Message, _name: str) -> Outcome:
     room = DIFF_CHARS
     for path, text in await file_diffs(folder.root):
         inside = reach.relative(str(path.resolve()))
-        if not inside or await asyncio.to_thread(folder.withheld, inside, folder=False):
+        if not inside or await asyncio.to_thread(folder.is_withheld, inside, folder=False):
             continue
         piece = reach.spend(text[: max(0, room)])
         room -= len(text)
@@ -194,7 +194,7 @@ async def _workspace(message: _Message, _name: str) -> Outcome:
     parts: list[Part] = []
     for one in await reach.knowledge.search(question, limit=FOUND, workspace=str(folder.root)):
         inside = reach.relative(one.path)
-        if not inside or await asyncio.to_thread(folder.withheld, inside, folder=False):
+        if not inside or await asyncio.to_thread(folder.is_withheld, inside, folder=False):
             continue
         text = reach.spend(one.text[:FOUND_CHARS])
         parts += [Part(f"\n{inside}, from line {one.first + 1}:\n"), Part(text, inside)]

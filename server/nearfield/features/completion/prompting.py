@@ -32,7 +32,7 @@ from nearfield.types import (
 )
 
 SUFFIX_SHARE = 0.3
-"""Of a prompt's size, without the snippets."""
+"""Share of a prompt's size, without the snippets."""
 
 LEAD_LINES = 1
 """Lines above the cursor's that are after the middle token from the start: a model continues lines
