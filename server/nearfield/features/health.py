@@ -151,7 +151,7 @@ def _status(found: Sequence[tuple[Provider, Health]]) -> Status:
     """The best of them: the first that would answer, else the first that is on its way."""
     for provider, health in found:
         if health.state in WOULD_ANSWER:
-            return Status(State.READY, "", None, provider.name, provider.model)
+            return Status(State.READY, health.note, None, provider.name, provider.model)
     for provider, health in found:
         if health.state is HealthState.STARTING:
             state = State.STARTING if health.progress is None else State.LOADING

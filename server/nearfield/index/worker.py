@@ -207,7 +207,7 @@ class Indexer:
             self._load.rested()
 
     def _wait(self, seconds: float | None) -> None:
-        """Serve what comes in, or give up waiting. Waiting without an end ends the process that
+        """Serve a message, or give up waiting. Waiting without an end ends the process that
         parses after `PARSER_IDLE_SECONDS`."""
         first = PARSER_IDLE_SECONDS if seconds is None else seconds
         try:

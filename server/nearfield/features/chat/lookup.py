@@ -27,7 +27,7 @@ package of 8,600 lines: questions that it answers had 0.8 to 1.1, "what is a mon
 SHARE = 0.5
 """Pieces with less of the best one's score are left out."""
 PLACES_NAMED = 3
-MOST_FILES = 20_000
+MAX_FILES = 20_000
 """In a larger workspace names of files are not looked at."""
 SMALL_PARAMETERS_M = 4_000
 """Millions of weights of a model below which functions are not offered for a question that the
@@ -110,8 +110,8 @@ async def unknown_files(reach: ToolContext, answer: str) -> list[str]:
     names = list(dict.fromkeys(match.strip("/") for match in _FILE.findall(answer)))
     if reach.inside is None or not names:
         return []
-    known = await asyncio.to_thread(lambda: [*itertools.islice(reach.folder.files(), MOST_FILES)])
-    if len(known) == MOST_FILES:
+    known = await asyncio.to_thread(lambda: [*itertools.islice(reach.folder.files(), MAX_FILES)])
+    if len(known) == MAX_FILES:
         return []
     ends = {PurePosixPath(path).suffix for path in known}
     return [

@@ -201,7 +201,7 @@ def prefill_request(plan: PromptPlan, cursor: Cursor, settings: Completion) -> I
 
 
 def included(piece: Slice) -> tuple[Included, ...]:
-    """Return what of other files and cells is in the prompt for `piece`, for its metrics."""
+    """Return the snippets and cells in the prompt for `piece`, for its metrics."""
     told = [
         Included(one.path, one.kind, int(snippet_chars((one,)) / CHARS_PER_TOKEN))
         for one in piece.snippets

@@ -44,7 +44,7 @@ CLIENT_WAITED_MS = 5
 only the last one reaches a model."""
 
 SOON_SHARE = 0.4
-"""After this share of the time for an answer, the finished lines are shown to a user who types,
+"""After this share of the time for an answer, the finished lines are shown while the user types,
 without waiting for the end of their statement or block: 1 s of 2.5.
 """
 

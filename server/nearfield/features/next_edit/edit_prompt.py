@@ -44,7 +44,7 @@ MAX_CONTEXT_CHARS = 9_000
 tokens.
 """
 MAX_CUT_SHIFT = 5
-"""Lines by which the end of a block moves, up to one that begins a definition."""
+"""Lines that the end of a block may move, up to one that begins a definition."""
 NO_EDITS = "NO_EDITS"
 
 
