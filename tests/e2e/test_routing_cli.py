@@ -112,6 +112,28 @@ def test_ask_with_a_schema_and_a_file(run: Run, tmp_path: Path) -> None:
     run("ask", "json", "--file", str(tmp_path / "none.py"), code=2)
 
 
+def test_ask_shows_of_a_long_file_what_the_question_is_about(run: Run, tmp_path: Path) -> None:
+    long = tmp_path / "long.py"
+    steps = [f"def step_{n}(value):\n    return value + {n}\n\n\n" for n in range(4000)]
+    long.write_text("".join(steps) + "def tariff():\n    return who\n", "utf-8")
+    done = run("ask", "what does tariff return?", "--file", str(long))
+    assert done.stdout == "the one here\n"
+    assert "long.py: the file has 16002 lines" in done.stderr
+    done = run("ask", "--tools", "@file:long.py who?", "--workspace", str(tmp_path))
+    assert "16002 lines" in done.stderr
+
+
+def test_ask_says_that_an_answer_was_cut(run: Run) -> None:
+    assert "cut off at its limit" in run("ask", "who?", "--max-tokens", "1").stderr
+
+
+@pytest.mark.parametrize("head", [b"\x89PNG\r\n\x1a\n\0\0", b"%PDF-1.4\n"])
+def test_pictures_and_documents_are_refused(run: Run, tmp_path: Path, head: bytes) -> None:
+    (tmp_path / "x").write_bytes(head)
+    done = run("ask", "who?", "--file", str(tmp_path / "x"), code=2)
+    assert "x is not text: pictures, PDF files" in done.stderr
+
+
 def test_consent_is_given_shown_and_taken_back(run: Run, tmp_path: Path) -> None:
     run("consent", "list", code=1)
     run("audit", code=1)

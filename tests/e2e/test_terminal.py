@@ -87,6 +87,8 @@ COMMANDS_WITH_DATA: dict[str, tuple[str, ...]] = {
     "providers list": ("providers", "list"),
     "providers probe": ("providers", "probe", EVIL),
     "providers models": ("providers", "models", EVIL),
+    "providers add": ("providers", "add", EVIL),
+    "providers pull": ("providers", "pull", EVIL, EVIL),
     "config path": ("config", "path"),
     "config show": ("config", "show"),
     "config set": ("config", "set", f"providers.{EVIL}.kind", EVIL),

@@ -54,6 +54,8 @@ ARGUMENTS: dict[str, Arguments] = {
     "providers list": lambda file: ["providers", "list"],
     "providers models": lambda file: ["providers", "models", "far"],
     "providers probe": lambda file: ["providers", "probe", "far"],
+    "providers add": lambda file: ["providers", "add", file.lstrip("-")],
+    "providers pull": lambda file: ["providers", "pull", "far", file.lstrip("-")],
     "config path": lambda file: ["config", "path"],
     "config show": lambda file: ["config", "show"],
     "config set": lambda file: ["config", "set", "files.exclude", file.lstrip("-")],
