@@ -1,4 +1,4 @@
-"""Check the prose of the sources: docstrings, comments and documentation.
+"""Check the prose of the sources: docstrings, comments, documentation, and names of limits.
 
 The rules are those of docs/glossary.md: its table "Not used", and the words that a docstring does
 not open with. A sentence of a docstring has at most `MAX_WORDS` words. Prints a line per finding,
@@ -32,7 +32,9 @@ PLACES = (
     "SECURITY.md",
 )
 MAX_WORDS = 30
-REMAINING = 48
+REMAINING = 34
+
+CONSTANT = re.compile(r"_?(MOST|LONGEST|LARGEST|LEAST|FEWEST|SHORTEST)_[A-Z_]+|[A-Z_]+_(AT_MOST|S)")
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -77,6 +79,8 @@ def check(path: Path, rules: Rules) -> Iterator[tuple[int, str]]:
             line = node.body[0].lineno
             yield from ((line, message) for message in rules.docstring(text))
         match node:
+            case ast.Name(id=name, ctx=ast.Store()) if CONSTANT.fullmatch(name):
+                yield node.lineno, f"{name}: name it MAX_…, MIN_…, …_SECONDS or …_BYTES"
             case ast.Expr(value=ast.Constant(value=str(text))):
                 yield from ((node.lineno, message) for message in rules.text(text))
             case _:

@@ -75,6 +75,7 @@ COMMANDS: dict[str, Params] = {
     "nearfield.clearReview": lambda u, p: {"uri": u},
     "nearfield.nextEdit": lambda u, p: {"uri": u, "position": p},
     "nearfield.dismissEdit": lambda u, p: "none",
+    "nearfield.goToEdit": lambda u, p: "none",
     "nearfield.accept": lambda u, p: "none",
     "nearfield.answer": lambda u, p: "none",
     "nearfield.consent": lambda u, p: "show",

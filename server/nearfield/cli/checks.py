@@ -229,7 +229,7 @@ async def _asked(check: Check, provider: Provider) -> Check:
 
 
 def answers(complete: RoleStatus, chat: RoleStatus) -> Check:
-    """Return who completes and who answers questions, or why nobody does."""
+    """Report the providers of completions and of chats, or why there are none."""
     told = [(what, role) for what, role in (("completions", complete), ("chats", chat))]
     serving = [f"{what} by {role.provider} ({role.model})" for what, role in told if role.provider]
     without = [what for what, role in told if not role.provider]
@@ -247,7 +247,7 @@ def answers(complete: RoleStatus, chat: RoleStatus) -> Check:
 
 
 def hub(config: Config) -> Check:
-    """Report whether models can be fetched, by which proxy, and whose certificates are trusted."""
+    """Report whether models can be fetched, the proxy, and the trusted certificates."""
     from nearfield.catalog.hub import Hub
     from nearfield.network.setting import environ_of
 

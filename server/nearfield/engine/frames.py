@@ -23,7 +23,7 @@ Piece = tuple[str, bool]
 class Variant(msgspec.Struct, frozen=True):
     """A way to write the prompt.
 
-    `heal` is the index of the piece whose last token is to be healed, -1 for none: it is given back
+    `heal` is the index of the piece whose last token must be healed, -1 for none: it is given back
     to the model and generated again under the constraint of its bytes. `max_extra_tokens` is how
     many more tokens it may evaluate than the cheapest variant and still be preferred to later ones.
     """

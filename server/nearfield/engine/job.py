@@ -21,8 +21,8 @@ from nearfield.engine.sequences import Sequence
 from nearfield.engine.vocabulary import Ids
 from nearfield.errors import ContextTooLong, Unsupported
 
-MOST_BANNED = 64
-"""Tokens that may be passed over for one that begins otherwise; what comes later makes no sense."""
+MAX_BANNED = 64
+"""Tokens that may be skipped for one that begins differently; later ones make no sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def choose_prompt(
 class Job:
     """A running request. `todo` are tokens not yet evaluated; the prompt's first, then each
     generated one. `lead` is the white space with which the answer begins, `differs` whether it has
-    begun otherwise than what is to be avoided."""
+    begun differently from the texts to avoid."""
 
     spec: Generate
     arrival: int
@@ -236,7 +236,7 @@ class Job:
         those to avoid. Shared white space does not count as a beginning."""
         banned: list[int] = []
         ends = model.ends(self.spec.lane)
-        while len(banned) < MOST_BANNED and token not in ends:
+        while len(banned) < MAX_BANNED and token not in ends:
             text = self.lead + model.pieces[token][len(self.output.owed) :]
             visible = text.lstrip()
             if not visible:

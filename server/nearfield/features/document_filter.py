@@ -53,7 +53,7 @@ class DocumentFilter:
 
     def kept_out(self, snapshot: Snapshot) -> Reason:
         """Why nothing of `snapshot` enters any prompt, `SHOWN` where it may."""
-        if _bytes_above(snapshot.text, self._of(snapshot).max_bytes):
+        if _is_longer(snapshot.text, self._of(snapshot).max_bytes):
             return Reason.TOO_BIG
         return Reason.EXCLUDED if self._is_excluded(snapshot) else Reason.SHOWN
 
@@ -94,7 +94,7 @@ def _relative(path: str, root: str | None) -> str:
     return absolute.relative_to(absolute.anchor).as_posix()
 
 
-def _bytes_above(text: str, most: int) -> bool:
+def _is_longer(text: str, most: int) -> bool:
     """Return whether `text` is longer than `most` bytes of UTF-8; encodes only when it must."""
     if len(text) > most:
         return True

@@ -26,6 +26,7 @@ from nearfield.features.completion.prompt_cache import FOLDER as PROMPTS
 from nearfield.features.completion.prompt_cache import PromptCache
 from nearfield.features.completion.question import Questions
 from nearfield.features.cursor import DocumentTrees
+from nearfield.features.diagnostics import LanguageServers
 from nearfield.features.documents import Documents
 from nearfield.features.feature import DocumentChange, Features, isolated
 from nearfield.features.health import HealthWatch
@@ -104,7 +105,15 @@ class Service:
             self.activity,
             on_prepared=self._snippets_came,
         )
-        self.next_edits = NextEdits(documents, trees.cursor, scheduler, traces=self.traces)
+        self.language_servers = LanguageServers()
+        self.next_edits = NextEdits(
+            documents,
+            trees.cursor,
+            scheduler,
+            traces=self.traces,
+            names=self.knowledge,
+            servers=self.language_servers,
+        )
         self._completer = Completer(
             documents,
             Questions(trees, self.knowledge.ready, self.knowledge.prepare),
@@ -128,7 +137,7 @@ class Service:
         )
         self.reviewer = Reviewer(trees.cursor, self.offers, self.traces, self.activity)
         self._prompt_cache = PromptCache(documents, data_dir() / PROMPTS, scheduler)
-        self.actions = Actions(self, trees.cursor, self.knowledge)
+        self.actions = Actions(self, trees.cursor, self.knowledge, self.language_servers)
         # In the order in which they are closed: first what would be lost, last what takes long.
         self.features = Features(
             self._prefill,
@@ -275,7 +284,7 @@ class Service:
         """The last completion that somebody waited for; None where the reason why it showed nothing
         has gone since."""
         last = last_completion(self.traces.last(KEPT_FOR_LAST))
-        if last is None or (last.reason is Reason.PAUSED and not self.paused):
+        if last is None or (last.reason is Reason.PAUSED and not self.is_paused):
             return None
         is_ready = self.status.state is State.READY
         return None if last.reason is Reason.NOT_READY and is_ready else last
@@ -323,7 +332,7 @@ class Service:
     async def clouds(self, task: str, workspace: str | None) -> tuple[tuple[str, str], ...]:
         """The providers outside this machine that the user could have `task` done by, with their
         models; nobody while paused."""
-        router = None if self.paused else self.router
+        router = None if self.is_paused else self.router
         return await clouds(router, self.configs, Task(task), workspace or "")
 
     async def revoke(self, workspace: str | None, provider: str | None) -> int:
@@ -335,7 +344,7 @@ class Service:
         return gone
 
     @property
-    def paused(self) -> bool:
+    def is_paused(self) -> bool:
         """Whether the user has paused it."""
         return self.activity.is_paused
 

@@ -67,7 +67,7 @@ class TextFile:
     sure: bool = True
 
     @property
-    def told(self) -> bool:
+    def is_unambiguous(self) -> bool:
         """Return whether every editor reads the file correctly: it is UTF-8, or begins
         with a mark.
         """

@@ -38,7 +38,7 @@ COMPLETION_TOKENS = 64
 CHAT_TOKENS = 1024
 
 Tokens = Annotated[int, Meta(le=MAX_ANSWER_TOKENS)]
-"""An upper limit; None for 0 and below, by which clients say that they set no limit."""
+"""An upper limit; None for 0 and below, with which clients say that they set no limit."""
 Temperature = Annotated[float, Meta(ge=0, le=2)]
 Stops = str | Annotated[list[str | None], Meta(max_length=16)] | None
 

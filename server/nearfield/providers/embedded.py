@@ -40,7 +40,7 @@ from nearfield.providers.tool_text import (
     as_text,
     call_schema,
     describe,
-    doubtful,
+    is_doubtful,
 )
 from nearfield.types import (
     CHAT_TEMPERATURE,
@@ -273,7 +273,7 @@ class Embedded:
                 body += delta.text
                 logprobs += delta.logprobs
                 last = delta
-        if not doubtful(body, logprobs):
+        if not is_doubtful(body, logprobs):
             yield calls.whole(body, last)
             return
         words = msgspec.structs.replace(spec, schema="")

@@ -61,7 +61,7 @@ class Folder:
         with _refusing():
             return self._files.inside(lexical(name, windows=windows))
 
-    def withheld(self, path: str, *, folder: bool) -> bool:
+    def is_withheld(self, path: str, *, folder: bool) -> bool:
         """Return whether the rules keep `path` (inside, with '/') from being looked at."""
         return bool(self._files.kept_out(path, folder=folder))
 
@@ -102,7 +102,7 @@ class Folder:
             for item in items:
                 below = f"{path}/{item.name}" if path else item.name
                 is_folder = item.is_dir(follow_symlinks=False)
-                if not self.withheld(below, folder=is_folder):
+                if not self.is_withheld(below, folder=is_folder):
                     found.append((below, is_folder))
         return path, sorted(found)[:MAX_ENTRIES]
 

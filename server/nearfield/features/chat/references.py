@@ -152,7 +152,7 @@ async def _diff(_ask: Ask, reach: ToolContext, _name: str) -> Outcome:
     room = DIFF_CHARS
     for path, text in await file_diffs(folder.root):
         inside = reach.relative(str(path.resolve()))
-        if not inside or await asyncio.to_thread(folder.withheld, inside, folder=False):
+        if not inside or await asyncio.to_thread(folder.is_withheld, inside, folder=False):
             continue
         piece = reach.spend(text[: max(0, room)])
         room -= len(text)
@@ -172,7 +172,7 @@ async def _workspace(ask: Ask, reach: ToolContext, _name: str) -> Outcome:
     parts: list[Part] = []
     for one in await reach.knowledge.search(question, limit=FOUND, workspace=str(folder.root)):
         inside = reach.relative(one.path)
-        if not inside or await asyncio.to_thread(folder.withheld, inside, folder=False):
+        if not inside or await asyncio.to_thread(folder.is_withheld, inside, folder=False):
             continue
         text = reach.spend(one.text[:FOUND_CHARS])
         parts += [Part(f"\n{inside}, from line {one.first + 1}:\n"), Part(text, inside)]

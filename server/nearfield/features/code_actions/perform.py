@@ -34,7 +34,7 @@ from nearfield.features.code_actions.proposal import (
 from nearfield.features.code_actions.refactorings import REFACTORINGS, refactored
 from nearfield.features.code_actions.testing import OpenText, plan_tests
 from nearfield.features.cursor import CursorOf
-from nearfield.features.diagnostics import OWN_SOURCE, Diagnostic
+from nearfield.features.diagnostics import Diagnostic, LanguageServers
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.trace import RequestMetrics
 from nearfield.files.lines import line_end, line_start
@@ -101,14 +101,17 @@ class Actions:
     """Does actions on documents. One event loop."""
 
     def __init__(
-        self, backing: Backing, cursor_of: CursorOf, snippets: WorkspaceSnippets | None = None
+        self,
+        backing: Backing,
+        cursor_of: CursorOf,
+        snippets: WorkspaceSnippets | None = None,
+        servers: LanguageServers | None = None,
     ) -> None:
         self._backing = backing
         self._cursor_of = cursor_of
         self._snippets = snippets
         self._rules: tuple[FolderConfigs, DocumentFilter] | None = None
-        self._served: set[str] = set()
-        """Languages for which another server has reported a problem, so that one is at work."""
+        self._servers = servers or LanguageServers()
 
     async def propose(
         self,
@@ -145,8 +148,7 @@ class Actions:
         raises nothing of its own."""
         if self.kept_out(snapshot):
             return []
-        if any(problem.source != OWN_SOURCE for problem in problems):
-            self._served.add(snapshot.language)
+        self._servers.note(snapshot.language, problems)
         backing = self._backing
         who = await candidates_for(backing.router, backing.configs, snapshot.root or "")
         parsed = (await self._cursor_of(snapshot, span.start)).parsed
@@ -157,7 +159,7 @@ class Actions:
             span,
             problems,
             who,
-            has_language_server=snapshot.language in self._served,
+            has_language_server=self._servers.serve(snapshot.language),
         )
 
     async def rebase(self, file: FileChange, now: Snapshot) -> FileChange:
@@ -257,7 +259,9 @@ class Actions:
         code = shown + suite.example.text
         proposal = await self._asked(job, prompt, code, plan.changes)
         changes = proposal.files[0].changes
-        file = FileChange(plan.uri, str(suite.path), plan.version, plan.before, changes, plan.new)
+        file = FileChange(
+            plan.uri, str(suite.path), plan.version, plan.before, changes, plan.is_new
+        )
         return replace(proposal, files=(file,))
 
     async def _asked(

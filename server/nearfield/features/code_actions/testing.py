@@ -76,7 +76,7 @@ class PlannedTests:
     uri: str
 
     @property
-    def new(self) -> bool:
+    def is_new(self) -> bool:
         """Return whether the test file does not exist yet."""
         return not self.suite.exists
 
@@ -183,7 +183,7 @@ class PlannedTests:
         flat = re.sub(r"\s+", " ", self.before)
         missing = [
             one for one in dict.fromkeys(wanted)
-            if one and re.sub(r"\s+", " ", one) not in flat and not self._bound(one)
+            if one and re.sub(r"\s+", " ", one) not in flat and not self._is_bound(one)
         ]  # fmt: skip
         gap = newline * (3 if self._is_python else 2)
         body = gap.join(one.replace("\n", newline) for one in fresh)
@@ -213,7 +213,7 @@ class PlannedTests:
         names = [name for name in names if name in used and name not in bound]
         return f"{braces[1]} {{ {', '.join(names)} }} {braces[3]}" if names else ""
 
-    def _bound(self, statement: str) -> bool:
+    def _is_bound(self, statement: str) -> bool:
         """Return whether the test file imports the tested name already."""
         if statement != self.binding:
             return False
@@ -262,7 +262,9 @@ def plan_tests(
             before, version, uri = document.text, document.version, document.uri
         elif suite.exists:
             found = files.text(suite.path, MAX_BYTES)
-            if not found.told:  # an editor may take it for UTF-8 when it applies the edits
+            if (
+                not found.is_unambiguous
+            ):  # an editor may take it for UTF-8 when it applies the edits
                 raise EditRefused(
                     f"The test file that is there is in {found.encoding}, not in UTF-8."
                 )

@@ -61,6 +61,8 @@ then evaluates it.
 """
 TYPING_SECONDS = 0.4
 """Pause of the indexes after a keystroke or an answer."""
+MAX_ALIKE = 1_000
+"""Files of one name; there are hundreds of `__init__` in a large project."""
 NEAR_FILES = 8
 """Number of recently used documents whose vectors are computed first."""
 
@@ -256,6 +258,23 @@ class Knowledge(Feature):
                     SymbolLocation(path, one.path, name, one.kind, "", one.row, one.row, one.row)
                 )
         return tuple(found[:limit])
+
+    async def naming(
+        self, name: str, stems: Sequence[str], snapshot: Snapshot
+    ) -> tuple[list[str], list[str], list[str]]:
+        """Return the files in the folder of `snapshot` that refer to `name`, those that an import
+        may call by one of `stems`, and those with such an import: paths in the folder, with '/'."""
+        index = self._index_of(snapshot)
+        nothing: tuple[list[str], list[str], list[str]] = ([], [], [])
+
+        def named(searcher: Searcher) -> tuple[list[str], list[str], list[str]]:
+            reader = searcher.reader
+            paths = dict.fromkeys(one.path for one in reader.references(name))
+            alike = (path for stem in stems for path in reader.files_named(stem, MAX_ALIKE))
+            importers = (path for stem in stems for path in sorted(reader.importers(stem)))
+            return list(paths), list(dict.fromkeys(alike)), list(dict.fromkeys(importers))
+
+        return nothing if index is None else await index.ask(named, nothing)
 
     async def search(
         self, query: str, *, limit: int = 10, workspace: str = "", near: str = ""
