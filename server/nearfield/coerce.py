@@ -46,7 +46,7 @@ class _Missing(Enum):
 
 
 MISSING = _Missing.MISSING
-"""Stands for no value, unlike None."""
+"""Marks an absent value, unlike None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class Coercion:
             of = inner[1] if inner else Any
             return {str(key): self.coerce(of, one, f"{place}[...]") for key, one in value.items()}
         if isinstance(origin, type) and issubclass(origin, Sequence):
-            # A single object stands for a list of one.
+            # A single object is read as a list of one.
             values = [value] if isinstance(value, dict) else value
             _checked(value, isinstance(values, list), place)
             of = inner[0] if inner else Any
@@ -168,7 +168,7 @@ class Coercion:
         return found
 
     def _field(self, field: Field, given: Any, place: str) -> Any:
-        if given is None and not (field.required and _nullable(field.kind)):
+        if given is None and not (field.required and _is_nullable(field.kind)):
             raise CoercionError(place)
         found = self.coerce(field.kind, given, place)
         if field.bounds is not None and isinstance(found, int):
@@ -285,7 +285,7 @@ def _has_type(kind: Any, value: Any) -> bool:
 
 
 @cache
-def _nullable(kind: Any) -> bool:
+def _is_nullable(kind: Any) -> bool:
     return kind is Any or kind is type(None) or type(None) in get_args(kind)
 
 

@@ -1,4 +1,4 @@
-"""Who wants to hear of something."""
+"""Callbacks for one kind of event."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ T = TypeVar("T")
 
 
 class Listeners(Generic[T]):
-    """Callbacks that take one value; one thread. One that comes or goes while a value is told
-    hears, or does not hear, the next."""
+    """Callbacks that take one value; single-threaded. Whether one that is added or removed during a
+    call receives that value is undefined.
+    """
 
     def __init__(self) -> None:
         self._callbacks: list[Callable[[T], object]] = []

@@ -1,8 +1,8 @@
 """The one place where background work begins.
 
-asyncio holds its tasks weakly and keeps their errors to itself; here each is held, has a name, and
-an unexpected error is logged with the place where it happened. Never the error's own text, unless
-it is one of ours: a foreign message may quote a document.
+asyncio holds its tasks weakly and does not report their errors. Here each is held, has a name, and
+an unexpected error is logged with the place where it happened. Its text is logged only if the error
+is a `NearfieldError`: a foreign message may quote a document.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ async def stop_task(task: asyncio.Task[Any] | None) -> None:
 
 
 def describe(error: BaseException) -> str:
-    """What may be logged of `error`: its type, our own message, and where it happened."""
+    """Return what may be logged of `error`: its type, our own message, and where it happened."""
     if isinstance(error, NearfieldError):
         return f"{type(error).__name__}: {error}"
     frames = traceback.extract_tb(error.__traceback__)

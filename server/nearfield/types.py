@@ -161,7 +161,8 @@ class FimTemplate:
 
     `order` is "psm" (prefix, suffix, middle) or "spm" (suffix first). `file_sep` and `repo_name`
     are empty where the family has no repository-level form. `end` lists further texts that end
-    a middle, besides the model's own end-of-generation tokens.
+    a middle, besides the model's own end-of-generation tokens. With `files_inside` the other files
+    are written where the prefix is, not before all else.
     """
 
     name: str
@@ -172,6 +173,11 @@ class FimTemplate:
     file_sep: str = ""
     repo_name: str = ""
     end: tuple[str, ...] = ()
+    files_inside: bool = False
+
+    def has_tokens(self, prefix: str, suffix: str, middle: str) -> bool:
+        """Return whether these are the form's tokens."""
+        return (self.prefix, self.suffix) == (prefix, suffix) and self.middle in ("", middle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,17 +253,17 @@ class InfillRequest:
     """Fill the hole between `prefix` and `suffix`.
 
     `typed` is the part of the cursor's line left of the cursor; `prefix` ends with it. `written`,
-    which ends with `typed`, is a longer end of the prefix that may change before the next request:
-    a form that writes it last keeps what stands before it evaluated. `document`
-    is an opaque key: requests with the same key share evaluated state. Providers stop at `stop`,
-    at `max_tokens`, at the model's end of middle, and, when `single_line`, at the first line break
-    after something visible. The caller may close the stream at any time: that frees the model.
-    `prefill_only` evaluates the prompt and generates nothing. `patient` says that the user asked by
-    a key and waits: the best answer in time before the quickest. The answer shall begin otherwise
-    than each of `avoid`: by a constraint where the provider can, else by `temperature`.
+    which ends with `typed`, is a longer end of the prefix that may change before the next request.
+    A form that writes it last keeps the text before it evaluated. `document` is an opaque key:
+    requests with the same key share evaluated state. Providers stop at `stop`, at `max_tokens`, at
+    the model's end of middle, and, when `single_line`, at the first line break after something
+    visible. The caller may close the stream at any time: that frees the model. `prefill_only`
+    evaluates the prompt and generates nothing. `patient` is true if the user asked by a key and
+    waits: the best answer in time is preferred to the quickest. The answer must begin differently
+    from each of `avoid`: by a constraint where the provider can, else by `temperature`.
 
-    `variants`, best first, are for a provider that knows what its KV cache holds: it takes one of
-    them in place of the request's own prompt, and `Usage.variant` says which. They never leave this
+    `variants`, best first, are for a provider that knows its KV cache. It takes one of them in
+    place of the request's own prompt, and `Usage.variant` says which. They never leave this
     machine.
     """
 
@@ -360,6 +366,9 @@ class Message:
 CHAT_TEMPERATURE = 0.2
 """Default for chats without a temperature in the request or the settings: nearly greedy."""
 
+MAX_ANSWER_TOKENS = 32_768
+"""The most that a client may ask for."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
@@ -415,7 +424,8 @@ class Usage:
     """The cost of one request. `evaluated_tokens` are prompt tokens that the model had to evaluate,
     `reused_tokens` those in its KV cache; None if the provider does not report it. `variant` is the
     index of the request's variant that was used, None for the request's own prompt. `decode_steps`
-    are the batches in which the tokens were generated."""
+    are the batches in which the tokens were generated. `reuses_prefix` is False for a model that
+    cannot keep a part of a prompt, None if unknown."""
 
     model: str
     prompt_tokens: int | None = None
@@ -426,6 +436,7 @@ class Usage:
     decode_ms: float | None = None
     decode_steps: int | None = None
     variant: int | None = None
+    reuses_prefix: bool | None = None
 
 
 @dataclass(slots=True)
@@ -449,13 +460,15 @@ class Delta:
     """A piece of a streamed answer. `logprobs` has one natural logarithm per token of `text` (empty
     if the provider gives none). Only the last delta has `finish`, with `usage`. A provider that
     knows the prompt's cost earlier sends `usage` with the first delta too, because most completions
-    are closed by the caller before their end."""
+    are closed by the caller before their end. Before any text, a delta may say with `read` which
+    share of the prompt (0..1) is evaluated, and nothing else."""
 
     text: str = ""
     logprobs: tuple[float, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     finish: Finish | None = None
     usage: Usage | None = None
+    read: float | None = None
 
     def tokens_at(self, offset: int) -> list[tuple[int, float]]:
         """Return each token's offset, as if all were equally long, in a text to which this is
@@ -502,11 +515,13 @@ WOULD_ANSWER = frozenset({HealthState.READY, HealthState.IDLE})
 @dataclass(frozen=True, slots=True)
 class Health:
     """The health of a provider. `detail` is one sentence for the user: the problem and its remedy,
-    or the current activity. `progress` is 0..1 while something loads."""
+    or the current activity. `progress` is 0..1 while something loads. `note` is what the user
+    should know although it answers."""
 
     state: HealthState
     detail: str = ""
     progress: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

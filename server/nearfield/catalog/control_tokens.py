@@ -4,7 +4,7 @@ A model server is meant to hide these tokens, or to end an answer at them. Many 
 that lacks a stop token, a base model behind a chat endpoint, a quantised file that lost a token's
 type. `routing/plain_text.py` keeps them out of documents. This module holds the data alone.
 
-Three groups differ in what they mean where they stand:
+The groups differ in their effect:
 
 - `STARTS` come before an answer and are left out there: the begin of the sequence, a turn's header,
   the token that asks for the middle.
@@ -74,7 +74,7 @@ STRIKE = ("<s>", "</s>")
 """Tags of HTML as well: text in markup, and the second one where the first was written."""
 
 TOOL_MARKS = frozenset({"<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>"})
-"""What `providers/tool_text.py` reads where functions were offered."""
+"""Marks that `providers/tool_text.py` reads when functions were offered."""
 
 _BEGINS = (
     *("<s>", "<bos>", "<BOS_TOKEN>", "<seed:bos>", "<|begin_of_text|>", "<|startoftext|>"),
@@ -89,7 +89,7 @@ MIDDLES = frozenset(
         *("<MID>", "▁<MID>", "[MIDDLE]", "<|code_middle|>", "<｜fim▁end｜>"),  # noqa: RUF001
     }
 )
-"""What asks for the middle; a line break after it belongs to the answer."""
+"""Tokens that ask for the middle; a line break after one belongs to the answer."""
 HEADERS = frozenset(
     {
         *("<|im_start|>", "<|start_header_id|>", "<|start|>", "<|start_of_role|>"),
@@ -113,7 +113,7 @@ REASONING = {
     "commentary": "<|end|>",
     "thought": "<channel|>",
 }
-"""What opens a passage of reasoning (a token, or the name of a channel), and what closes it."""
+"""Openers of a passage of reasoning (a token, or the name of a channel), and their closers."""
 
 TOKEN = re.compile(
     "|".join((*SHAPES, *map(re.escape, sorted((*EXACT, *WORDS), key=len, reverse=True))))

@@ -1,6 +1,6 @@
 """The catalogue: every model that Nearfield knows, and the ones that are on this machine.
 
-The shipped entries are in `catalog.toml`; the user's own stand in `catalog.toml` beside their
+The shipped entries are in `catalog.toml`; the user's own are in `catalog.toml` beside their
 `config.toml` and replace a shipped entry of the same name. A file counts as installed only when its
 SHA-256 is the entry's: it is hashed once, and again when its size or time changes (see `disk`).
 
@@ -30,7 +30,9 @@ from nearfield.catalog.disk import (
     cache_dir,
     hash_file,
     is_gguf,
+    models_dir,
 )
+from nearfield.catalog.gguf import require_whole
 from nearfield.config.paths import user_config_file
 from nearfield.errors import ConfigError, HashMismatch, UnknownModel
 from nearfield.files.read import UnreadableFile, read_text
@@ -51,6 +53,15 @@ FILE_PATTERN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 Sha256 = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$")]
 
 
+_SIZE = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d+)?)\s?b\b", re.I)
+
+
+def parameters_in(name: str) -> int | None:
+    """Return the millions of weights that a model's name tells, as in "coder:1.5b"."""
+    found = _SIZE.search(name)
+    return None if found is None else int(float(found[1]) * 1000)
+
+
 class PathSource(msgspec.Struct, frozen=True, tag_field="kind", tag="path"):
     """A file that is already on this machine and stays where it is."""
 
@@ -58,7 +69,9 @@ class PathSource(msgspec.Struct, frozen=True, tag_field="kind", tag="path"):
 
 
 class HubSource(msgspec.Struct, frozen=True, tag_field="kind", tag="hub"):
-    """A file of a repository on the Hugging Face hub; `revision` may be any name it knows."""
+    """A file of a repository on the Hugging Face hub; `revision` may be any name that the hub
+    knows. A `file` with a "*" stands for the only file of the repository that matches.
+    """
 
     repo: str
     file: str
@@ -84,7 +97,7 @@ Source = PathSource | HubSource | WheelsSource
 
 
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One model. `sha256` and `bytes` are "" and 0 where only the hub knows them."""
+    """A model. `sha256` and `bytes` are "" and 0 where only the hub knows them."""
 
     name: str = ""
     """The user's name for it; the table's key in the file."""
@@ -110,15 +123,16 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     edit_form: EditForm = EditForm.NONE
     """The form in which it predicts next edits; `NONE` where it was not trained for that."""
     instruct: bool = False
-    """Whether it was tuned to follow instructions; a base model fills in better."""
+    """True for a model tuned to follow instructions; a base model fills in better."""
     parameters_m: int = 0
     """Millions of weights; 0 where unknown."""
     quantisation: str = ""
     memory_mb: int = 0
     """MiB it takes when loaded with the default context sizes: an estimate, 0 where unknown."""
     preferred: bool = False
-    """Whether `recommend` may name it: the first of its size by published infilling figures, under
-    a licence for any use."""
+    """True if `recommend` may name it: the first of its size by published infilling figures, under
+    a licence for any use.
+    """
     note: str = ""
     origin: str = "catalogue"
     """"catalogue" or "user"; set on loading."""
@@ -188,9 +202,12 @@ class Catalog:
         default: str = "",
         small: str = "",
         problems: tuple[str, ...] = (),
+        folder: Path | None = None,
     ) -> None:
+        """`folder` holds the fetched models; `models` in the cache where it is not given."""
         self.entries = dict(entries)
         self.cache = cache
+        self.folder = folder or cache / "models"
         self.default = default
         self.small = small
         self.problems = problems
@@ -208,6 +225,7 @@ class Catalog:
             default=shipped["default"],
             small=shipped["small"],
             problems=tuple(problems),
+            folder=models_dir(environ),
         )
 
     def get(self, name: str) -> ModelEntry:
@@ -220,11 +238,11 @@ class Catalog:
 
     def cached_file(self, entry: ModelEntry) -> CachedFile:
         """Return the place of the model's first file in the cache."""
-        return CachedFile(self.cache, entry.name, entry.file)
+        return CachedFile(self.folder, entry.name, entry.file)
 
     def cached_files(self, entry: ModelEntry) -> list[CachedFile]:
         """Return the places of all its files, the first one first."""
-        beside = [CachedFile(self.cache, entry.name, name, beside=True) for name in entry.beside]
+        beside = [CachedFile(self.folder, entry.name, name, beside=True) for name in entry.beside]
         return [self.cached_file(entry), *beside]
 
     def bytes_here(self, entry: ModelEntry, path: Path) -> int:
@@ -255,8 +273,9 @@ class Catalog:
         return path if same_commit else None
 
     def installed(self) -> tuple[ModelEntry, ...]:
-        """Return the entries whose verified file is on this machine, without those of which
-        `local_path` raises `HashMismatch`."""
+        """Return the entries with a verified file on this machine; an entry for which `local_path`
+        raises `HashMismatch` is left out.
+        """
         return tuple(entry for entry in self.entries.values() if self._usable(entry.name))
 
     def _usable(self, name: str) -> bool:
@@ -272,7 +291,9 @@ def user_catalogue_file(environ: Mapping[str, str] | None = None) -> Path:
 
 
 def _collide(entry: ModelEntry) -> bool:
-    """Return whether two of its files, or one of them and one of ours, would have the same path."""
+    """Return whether two of its files, or one of them and one of Nearfield's, would have the same
+    path.
+    """
     ours = ["", ".part", ".part.json", f".{RECORD}"]
     names = [name.casefold() + ending for name in entry.files for ending in ours]
     return len({*names, RECORD, "staging"}) < len(names) + 2
@@ -288,8 +309,13 @@ def _is_verified(path: Path, entry: ModelEntry, cached: CachedFile, stated: str)
     known = cached.verified()
     expected = stated or (known.sha256 if known and path == cached.file else "")
     if not expected:
-        # The user's own file is theirs to vouch for; a file in the cache must have been checked.
-        return path != cached.file
+        # The user's own file is theirs to vouch for, once it is whole; a file in the cache must
+        # have been checked.
+        if path == cached.file:
+            return False
+        if not entry.is_static:
+            require_whole(path)
+        return True
     if known and known.sha256 == expected and known.holds(path):
         return True
     found = hash_file(path)

@@ -1,6 +1,6 @@
-"""A download in progress: what has arrived is kept, whatever interrupts it.
+"""A download in progress: received bytes are kept, whatever interrupts it.
 
-The bytes so far are in `FILE.part`. `FILE.part.json` identifies the file that they begin: its
+`FILE.part` holds the received bytes. `FILE.part.json` identifies the file that they begin: its
 SHA-256, or git's blob hash where no SHA-256 is published, and its size. Every source delivers that
 same file, so one source can continue where another stopped. The last step is a rename: the model's
 own name never shows a partial file.
@@ -20,8 +20,9 @@ from typing import BinaryIO
 
 import msgspec
 
-from nearfield.catalog.disk import BLOCK_BYTES, CachedFile, VerifiedFile, write_atomically
+from nearfield.catalog.disk import BLOCK_BYTES, CachedFile, VerifiedFile
 from nearfield.errors import DownloadFailed, HashMismatch, NoSpace
+from nearfield.files.private import write_atomically
 
 # Left free on the disk besides what the download itself takes.
 RESERVE_BYTES = 64 << 20

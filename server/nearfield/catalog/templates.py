@@ -1,11 +1,11 @@
 """Fill-in-the-middle and chat templates by name, as `catalog.toml` refers to them.
 
-A FIM template holds the control tokens' exact texts as they stand in the model's vocabulary, so a
-tokenizer that parses control tokens turns each into one token. Where each comes from is said beside
-it. A model without control tokens for infilling has no template; its entry's `fim` is empty.
+A FIM template holds the control tokens' exact texts in the model's vocabulary, so a tokenizer that
+parses control tokens turns each into one token. The source of each is given beside it. A model
+without control tokens for infilling has no template; its entry's `fim` is empty.
 
-Chat templates are here only for models whose GGUF file carries none of its own; entries say
-`chat = "gguf"` for the file's own.
+Chat templates are here only for models whose GGUF file carries none of its own; entries say `chat =
+"gguf"` for the file's own.
 """
 
 from __future__ import annotations
@@ -96,6 +96,37 @@ _FIM = (
             "<end_of_turn>",
         ),
     ),
+    # Granite 4.0's model cards, "Fill-in-the-Middle"; how its tokens for files are used is not
+    # described: file-level infilling only.
+    FimTemplate(
+        name="granite-4",
+        prefix="<|fim_prefix|>",
+        suffix="<|fim_suffix|>",
+        middle="<|fim_middle|>",
+        end=("<|end_of_text|>", "<|fim_pad|>", "<|filename|>", "<|reponame|>"),
+    ),
+    # Model card of JetBrains/Mellum-4b-base, "Fill-in-the-Middle with additional files as context":
+    # the files with their names, then suffix, prefix, middle.
+    FimTemplate(
+        name="mellum",
+        prefix="<fim_prefix>",
+        suffix="<fim_suffix>",
+        middle="<fim_middle>",
+        order="spm",
+        file_sep="<filename>",
+        end=("<|endoftext|>", "<fim_pad>", "<filename>", "<reponame>"),
+    ),
+    # Seed-Coder's README, "Fill-in-the-Middle": suffix first, and a file's name where its text is.
+    FimTemplate(
+        name="seed-coder",
+        prefix="<[fim-prefix]>",
+        suffix="<[fim-suffix]>",
+        middle="<[fim-middle]>",
+        order="spm",
+        file_sep="<filename>",
+        files_inside=True,
+        end=("<[end▁of▁sentence]>", "<[fim-prefix]>", "<[fim-suffix]>", "<filename>"),
+    ),
     # mistral-common, InstructTokenizerV2.encode_fim: [SUFFIX] suffix [PREFIX] prefix, and the
     # middle follows with no token of its own.
     FimTemplate(
@@ -127,9 +158,9 @@ def fim_names() -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ChatTemplate:
-    """A chat form in plain text: what stands before and after each turn of a role.
+    """A chat form in plain text: the texts before and after each turn of a role.
 
-    `default_system` is said first when the conversation has no system turn. `stop` are texts that
+    `default_system` is put first when the conversation has no system turn. `stop` are texts that
     mean the model has begun the next turn by itself.
     """
 

@@ -69,7 +69,7 @@ def _download(wheel: Wheel, part: PartialFile, staging: Path, environ: Mapping[s
     except ConfigError as error:
         raise DownloadFailed(error.message, error.hint) from error
     if own := environ.get(CA_FILE):
-        # pip trusts what it is given instead of the usual list, not besides it.
+        # pip trusts this file instead of the usual list, not besides it.
         both = staging / "trusted.pem"
         both.write_bytes(Path(certifi.where()).read_bytes() + b"\n" + Path(own).read_bytes())
         env.setdefault("PIP_CERT", str(both))

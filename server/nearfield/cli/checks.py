@@ -1,4 +1,4 @@
-"""What `nearfield doctor` looks at: one function a check, each with what to do about it."""
+"""Checks of `nearfield doctor`: one function a check, each with what to do about it."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 import nearfield
-from nearfield.config.schema import Engine
 from nearfield.errors import CatalogError, ConfigError, DownloadFailed, NearfieldError
 from nearfield.files.lines import split_lines
+from nearfield.routing.plan import NO_LOCAL, UNASKED, WITHOUT_CLOUD
 
 if TYPE_CHECKING:
     from nearfield.catalog.choice import ModelChoice
     from nearfield.catalog.models import Catalog
     from nearfield.config.load import Loaded
     from nearfield.config.schema import Config
+    from nearfield.providers.base import Provider
+    from nearfield.routing.router import RoleStatus
 
 
 class State(StrEnum):
-    """How a check came out."""
+    """Result of a check."""
 
     OK = "ok"
     NOTE = "note"  # works, could be better
@@ -38,7 +38,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the report. `todo` says what to do; "" where there is nothing to do."""
+    """A line of the report. `todo` says what to do, "" if nothing."""
 
     name: str
     state: State
@@ -46,8 +46,8 @@ class Check:
     todo: str = ""
 
 
-MOST_ENTRIES = 5_000
-"""So many of a workspace's files and folders are looked at."""
+MAX_ENTRIES = 5_000
+"""Maximum number of a workspace's files and folders examined."""
 # The command of each editor that the README has a configuration for.
 EDITORS = {
     "VS Code": ("code", "codium"),
@@ -74,6 +74,9 @@ PROBE_SECONDS = 10.0
 INSTALL_ENGINE = (
     "An engine compiled for this machine is usually faster, and is asked without HTTP: run"
     ' `pip install "nearfield[local]"` (needs cmake, make and a C++ compiler).'
+)
+WITHOUT_PROVIDER = (
+    "Run `nearfield models pull`, or `nearfield providers add` for a server that runs already."
 )
 REBUILD = "Run `pip install --force-reinstall --no-cache-dir llama-cpp-python` on this machine."
 
@@ -102,7 +105,7 @@ def settings(loaded: Loaded, path: Path) -> Iterator[Check]:
 
 
 def engine(config: Config) -> Check:
-    """Which engine runs on this machine, and which would be faster."""
+    """Report the engine on this machine, and a faster one if there is one."""
     from nearfield.engine.client import installed
     from nearfield.features.assemble import INSTALL
     from nearfield.providers.managed import programs
@@ -119,7 +122,7 @@ def engine(config: Config) -> Check:
 
 
 def build(info: str, gpu: bool, machine_has_gpu: bool, flags: frozenset[str]) -> Check:
-    """What the engine was compiled for, against what the processor (`flags`) can do."""
+    """Compare the instructions that the engine was compiled for with the processor's `flags`."""
     has = [name for flag, name in INSTRUCTIONS.items() if flag in flags]
     missing = [name for name in has if f"{name} = 1" not in info]
     built = [name for name in has if name not in missing]
@@ -159,11 +162,13 @@ def models(catalog: Catalog) -> Iterator[Check]:
             continue
         if path is not None:
             size = f"{catalog.bytes_here(entry, path) / 1e6:,.0f} MB"
-            yield Check("models", State.OK, f"{entry.name}, {size}, verified ({path})")
+            own = not entry.sha256 and path != catalog.cached_file(entry).file
+            state = "whole, of your own" if own else "verified"
+            yield Check("models", State.OK, f"{entry.name}, {size}, {state} ({path})")
 
 
 def role(name: str, config: Config, catalog: Catalog) -> tuple[Check, ModelChoice | None]:
-    """Which model serves a role."""
+    """Report the model that serves a role."""
     from nearfield.catalog.choice import choose
 
     try:
@@ -176,44 +181,73 @@ def role(name: str, config: Config, catalog: Catalog) -> tuple[Check, ModelChoic
     return Check(f"role {name}", State.OK, choice.name), choice
 
 
-async def providers(config: Config) -> list[Check]:
-    """How the configured model servers are. Those on this machine are asked, others are not: not
-    even a question leaves it unbidden."""
+async def providers(config: Config, root: Path) -> list[Check]:
+    """Return how the configured model servers are, and who answers. Those on this machine are
+    asked, others are not: not even a question leaves it unbidden."""
     from nearfield.features.assemble import providers as assembled
     from nearfield.routing.egress import Egress
     from nearfield.routing.router import Router
-    from nearfield.types import WOULD_ANSWER
 
-    without = msgspec.structs.replace(config, engine=Engine(enabled=False))
-    built = await asyncio.to_thread(assembled, without)
-    router = Router(without, built)
+    built = await asyncio.to_thread(assembled, config, None, lambda _: None)
+    router = Router(config, built)
     found: list[Check] = []
+    ill: dict[str, str] = {}
     try:
         for name, provider in built.items():
-            title = f"provider {name}"
+            check = Check(f"provider {name}", State.NOTE, "outside this machine, not asked")
             if isinstance(router.provider(name), Egress):
                 todo = f"Run `nearfield providers probe {name}` to ask it."
-                found.append(Check(title, State.NOTE, "outside this machine, not asked", todo))
-                continue
-            try:
-                async with asyncio.timeout(PROBE_SECONDS):
-                    health = await provider.health()
-            except TimeoutError:
-                found.append(Check(title, State.PROBLEM, "it does not answer", "Is it running?"))
-            except NearfieldError as error:
-                found.append(Check(title, State.PROBLEM, error.message, error.hint))
+                check = replace(check, todo=todo)
             else:
-                fine = health.state in WOULD_ANSWER
-                state = State.OK if fine else State.PROBLEM
-                found.append(Check(title, state, health.detail or str(health.state)))
+                check = await _asked(check, provider)
+            if check.state is State.PROBLEM:
+                ill[name] = check.found
+            if name in config.providers:
+                found.append(check)
+        roles = {role.role: role for role in await router.status(str(root), ill)}
     finally:
         await router.aclose()
         await asyncio.gather(*(provider.aclose() for provider in built.values()))
-    return found
+    return [*found, answers(roles["complete"], roles["code"])]
+
+
+async def _asked(check: Check, provider: Provider) -> Check:
+    """Return `check` with how a server on this machine says it is."""
+    from nearfield.types import WOULD_ANSWER
+
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            health = await provider.health()
+    except TimeoutError:
+        return replace(
+            check, state=State.PROBLEM, found="it does not answer", todo="Is it running?"
+        )
+    except NearfieldError as error:
+        return replace(check, state=State.PROBLEM, found=error.message, todo=error.hint)
+    state = State.OK if health.state in WOULD_ANSWER else State.PROBLEM
+    return replace(check, state=state, found=health.detail or str(health.state))
+
+
+def answers(complete: RoleStatus, chat: RoleStatus) -> Check:
+    """Report the providers of completions and of chats, or why there are none."""
+    told = [(what, role) for what, role in (("completions", complete), ("chats", chat))]
+    serving = [f"{what} by {role.provider} ({role.model})" for what, role in told if role.provider]
+    without = [what for what, role in told if not role.provider]
+    if not without:
+        return Check("answers", State.OK, ", ".join(serving))
+    reasons = dict((chat if "chats" in without else complete).others)
+    why = "; ".join(f"{name}: {reason.removesuffix('.')}" for name, reason in reasons.items())
+    why = f"nobody serves {' or '.join(without)} ({why or 'no provider is set up'})"
+    state = State.NOTE if serving else State.PROBLEM
+    unasked = [name for name, reason in reasons.items() if reason == UNASKED]
+    todo = WITHOUT_CLOUD if NO_LOCAL in reasons.values() else WITHOUT_PROVIDER
+    if unasked:
+        todo = f"Run `nearfield consent allow {unasked[0]}`."
+    return Check("answers", state, ", ".join([*serving, why]), todo)
 
 
 def hub(config: Config) -> Check:
-    """Return whether models can be fetched, by which proxy, and whose certificates are trusted."""
+    """Report whether models can be fetched, the proxy, and the trusted certificates."""
     from nearfield.catalog.hub import Hub
     from nearfield.network.setting import environ_of
 
@@ -227,7 +261,7 @@ def hub(config: Config) -> Check:
 
 
 def grammars() -> Check:
-    """Report which languages' grammars load; those of an extra may be missing."""
+    """Report the languages whose grammars load; an extra's grammars may be missing."""
     from nearfield.syntax.languages import LANGUAGES, grammar
 
     broken: list[str] = []
@@ -249,14 +283,15 @@ def grammars() -> Check:
 
 
 def ignore_rules(config: Config, root: Path) -> Check:
-    """Whether ignore rules leave anything of the workspace: below a repository that ignores all,
-    as one for settings does, there would be nothing to index, and nobody would know why."""
+    """Report whether ignore rules leave any file of the workspace. Below a repository that ignores
+    all, as one for settings does, nothing would be indexed without a visible cause.
+    """
     from nearfield.index.builder import BuildReport, left_out
     from nearfield.index.files import Tree
 
     tree = Tree(root, (*config.files.exclude, *config.index.exclude), config.index.max_file_bytes)
     report = BuildReport()
-    for entry in itertools.islice(tree.walk(), MOST_ENTRIES):
+    for entry in itertools.islice(tree.walk(), MAX_ENTRIES):
         if entry.reason:
             report.skip(entry.reason)
         else:
@@ -295,7 +330,7 @@ def shared_index(config: Config, root: Path) -> Check:
 
 
 def editors() -> Check:
-    """Which editors are on this machine's PATH."""
+    """Report the editors on this machine's PATH."""
     found = [name for name, commands in EDITORS.items() if any(map(shutil.which, commands))]
     if not found:
         return Check("editors", State.NOTE, "none found on PATH")

@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 # A folder that holds one of these is the workspace of the files below it.
 WORKSPACE_MARKS = (".git", ".nearfield.toml", ".hg")
 INDEX_SECONDS = 5.0
-"""How long the index may take before it is completed without it; it goes on the next time. Who
-wants to know what it gave waits for it."""
+"""How long to wait for the index before completing without it; the next run continues it. With
+`--explain` the wait is longer.
+"""
 EXPLAIN_SECONDS = 600.0
 UNANSWERED = (Reason.NOT_READY, Reason.NO_PROVIDER, Reason.ERROR)
-"""With these nobody could answer at all."""
+"""Reasons with which no provider could answer."""
 LINE_BREAK = re.compile(r"\r\n|\r|\n")
 
 
@@ -42,8 +43,7 @@ class Place:
     snapshot: Snapshot
     offset: int
     marked: bool = False
-    """Whether the document's folder is surely a workspace: one that has never been called so is not
-    indexed for one question."""
+    """Whether the folder is certainly a workspace: any other is not indexed for one question."""
 
 
 def complete(
@@ -57,10 +57,10 @@ def complete(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     log_level: Annotated[str, typer.Option(help="error, warning, info or debug.")] = "error",
 ) -> None:
-    """Complete the code at a cursor, as an editor would be shown it.
+    """Complete the code at a cursor, as an editor would show it.
 
-    On a terminal the suggestion is shown in its place; into a pipe goes its text alone. Exit codes:
-    0 there is a suggestion, 1 there is none, 2 wrong usage, 3 no model could answer.
+    On a terminal the suggestion is shown in its place; a pipe gets its text alone. Exit codes: 0
+    there is a suggestion, 1 there is none, 2 wrong usage, 3 no model could answer.
     """
     begin_log(log_level)
 
@@ -131,8 +131,9 @@ def _snapshot(path: Path, text: str) -> Snapshot:
 
 
 async def why(place: Place, loaded: Loaded) -> Trace:
-    """What became of a suggestion there, asked for as if by typing: its account, with the reason
-    why it would not be shown. Raises `NotReady`."""
+    """Return the trace of a suggestion there, requested as if by typing, with the reason why it
+    would not be shown. Raises `NotReady`.
+    """
     from msgspec import structs
 
     from nearfield.cli.serving import serving
@@ -204,8 +205,9 @@ async def _until_ready(service: Service) -> None:
 
 
 async def _until_indexed(service: Service, place: Place, seconds: float) -> None:
-    """Wait until names and text are indexed, so long at most, and prepare what the cursor needs.
-    The rest of the index is left to the servers."""
+    """Wait until names and text are indexed, at most `seconds`, and prepare the context of the
+    cursor. The rest of the index is left to the servers.
+    """
     known = service.knowledge
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
@@ -218,7 +220,7 @@ async def _until_indexed(service: Service, place: Place, seconds: float) -> None
 
 
 def _explained(trace: dict[str, Any], reasons: dict[str, list[str]]) -> list[dict[str, Any]]:
-    """What of other files was in the prompt, with the reasons."""
+    """Return the snippets of other files in the prompt, with the reasons for each."""
     return [
         {**row, "why": ", ".join(dict.fromkeys(reasons.get(row["path"], ())))}
         for row in trace.get("included", ())
@@ -278,9 +280,10 @@ def _show(place: Place, answer: CompletionAnswer, trace: dict[str, Any]) -> None
 
 
 def account(trace: dict[str, Any]) -> str:
-    """One line on what an answer cost."""
+    """Return one line on the cost of an answer."""
+    no_reuse = " (this model cannot)" if trace["reuses_prefix"] is False else ""
     return (
         f"{trace['model']}: {trace['total_ms']:.0f} ms; tokens: {trace['evaluated_tokens'] or 0}"
-        f" evaluated, {trace['reused_tokens'] or 0} reused,"
+        f" evaluated, {trace['reused_tokens'] or 0} reused{no_reuse},"
         f" {trace['generated_tokens'] or 0} generated"
     )

@@ -1,6 +1,6 @@
-"""rich for the commands: colours, tables and progress around text that nobody vouches for.
+"""Wrap rich for the commands: colours, tables and progress around untrusted text.
 
-No text is markup here, and what is not printable is shown as `nearfield.terminal` shows it, after
+No text is markup here. Unprintable characters are shown as `nearfield.terminal` shows them, after
 rich has put the lines together, so that only rich's own styles reach the terminal.
 """
 
@@ -15,9 +15,8 @@ from rich.console import Console as RichConsole
 from rich.console import ConsoleOptions, RenderableType
 from rich.progress import Progress, ProgressColumn
 from rich.segment import Segment
-from rich.text import Text
 
-from nearfield.terminal import Output, notes_on_terminal, one_line, printable
+from nearfield.terminal import Output, notes_on_terminal, printable, status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -36,7 +35,7 @@ class Console(RichConsole):
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """What rich makes of `renderable`, printable."""
+        """Render `renderable` as rich does, with only printable characters."""
         for segment in super().render(renderable, options):
             if segment.control:
                 yield segment
@@ -61,11 +60,14 @@ class _Styled:
 @contextmanager
 def spinner(text: str) -> Generator[Callable[[str], None]]:
     """Show on a terminal that something takes its time; call the result with other words."""
-    with Console(beside=True).status(Text(one_line(text))) as status:
-        yield lambda words: status.update(Text(one_line(words)))
+    status(text)
+    try:
+        yield status
+    finally:
+        status("")
 
 
 def progress(*columns: ProgressColumn, quiet: bool = False) -> Progress:
-    """A bar on standard error that goes when it is done; drawn on a terminal only."""
+    """Return a bar on standard error that disappears at its end; drawn on a terminal only."""
     disable = quiet or not notes_on_terminal()
     return Progress(*columns, console=Console(beside=True), transient=True, disable=disable)

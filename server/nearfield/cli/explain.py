@@ -30,7 +30,7 @@ def explain(
 ) -> None:
     """Explain the name, expression, regular expression or setting at a place.
 
-    On a terminal the answer appears as it is written; into a pipe goes all of it, as Markdown. Exit
+    On a terminal the answer appears as it is written; a pipe gets it whole, as Markdown. Exit
     codes: 0 explained, 1 nothing to say, 2 wrong usage, 3 no model could answer.
     """
     begin_log(log_level)

@@ -1,4 +1,4 @@
-"""How an editor shows a suggestion: the lines at the cursor, with the suggestion dim in them."""
+"""A suggestion as an editor shows it: the lines at the cursor, with the suggestion dim in them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ def ghost_text(
     above: int = 3,
     below: int = 2,
 ) -> Text:
-    """The lines around `offset`, numbered, with `suggestion` put over `replace` and shown as ghost
-    text; what of it is in the document already is shown plainly, as editors do. `language` colours
-    the document."""
+    """Return the numbered lines around `offset`, with `suggestion` put over `replace` as ghost
+    text. The part of it that the document already has is shown plainly, as editors do. `language`
+    colours the document.
+    """
     from rich.text import Text
 
     typed, tail = text[replace.start : offset], text[offset : replace.end]

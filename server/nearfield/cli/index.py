@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nearfield.cli.complete import WORKSPACE_MARKS
 from nearfield.cli.opening import settings_of
 from nearfield.cli.output import ExitCode, emit, fail, print_json, say
 from nearfield.errors import NearfieldError
@@ -20,8 +21,6 @@ from nearfield.errors import NearfieldError
 if TYPE_CHECKING:
     from nearfield.index.builder import BuildReport
     from nearfield.index.workspace import Keeper, Workspace
-
-WORKSPACE_MARKS = (".git", ".nearfield.toml", ".hg")
 
 
 def index(
@@ -162,7 +161,7 @@ def _build(workspace: Workspace, *, vectors: bool, quiet: bool) -> dict[str, Any
 
 @contextmanager
 def _recorded(workspace: Workspace) -> Generator[None]:
-    """What is sent to a team's database is written to the ledger first, as all that leaves is."""
+    """Write to the ledger what is sent to a team's database, before it is sent."""
     shared = workspace.shared
     if shared is None:
         yield

@@ -1,8 +1,7 @@
-"""Logging: to standard error, as standard output carries the protocol.
+"""Set up logging to standard error, as standard output carries the protocol.
 
-Records hold ids, sizes, timings and decisions, never code (promise 10). Libraries that log what
-goes over their wires are kept at warnings, also when we are told to be talkative: their bodies are
-the user's code.
+Records hold ids, sizes, timings and decisions, never code (promise 10). Libraries that log the
+bytes on their wires stay at warnings at every log level: their bodies are the user's code.
 """
 
 from __future__ import annotations

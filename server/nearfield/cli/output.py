@@ -1,13 +1,13 @@
-"""What the commands have in common when they speak: exit codes, errors, JSON.
+"""Shared output of the commands: exit codes, errors, JSON.
 
-Standard output carries the answer alone, so that it can be piped; everything else goes to standard
-error. Colours and progress appear on a terminal only.
+Standard output carries the answer alone, so that it can be piped; everything else is written to
+standard error. Colours and progress appear on a terminal only.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import NoReturn
@@ -17,12 +17,13 @@ from nearfield.errors import NearfieldError
 from nearfield.terminal import emit, escaped, output_encoding, printable, say
 
 __all__ = [
-    "ExitCode", "emit", "exit_code", "fail", "print_json", "prompt", "report", "reported", "say",
+    "ExitCode", "ask_choice", "emit", "exit_code", "fail", "print_json", "prompt", "report",
+    "reported", "say",
 ]  # fmt: skip
 
 
 class ExitCode(IntEnum):
-    """How a command ends."""
+    """Exit codes of the commands."""
 
     DONE = 0
     NOTHING = 1  # nothing to offer
@@ -39,7 +40,7 @@ def exit_code(error: NearfieldError) -> ExitCode:
 
 
 def report(error: NearfieldError) -> None:
-    """What happened and what to do about it, without a traceback."""
+    """Print the message and the hint of an error, without a traceback."""
     say(f"error: {error.message}")
     if error.hint:
         say(f"  {error.hint}")
@@ -52,7 +53,7 @@ def fail(message: str, hint: str = "", code: ExitCode = ExitCode.USAGE) -> NoRet
 
 
 def print_json(value: object) -> None:
-    """One JSON value on standard output, whatever its texts hold."""
+    """Print one JSON value on standard output, whatever its texts hold."""
     import msgspec
 
     document = json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False)
@@ -60,14 +61,22 @@ def print_json(value: object) -> None:
 
 
 def prompt(question: str, *, default: str = "", hidden: bool = False) -> str:
-    """What the person says, on standard error and input; `hidden` for a secret."""
+    """Return the user's answer to `question`, asked on standard error; `hidden` for a secret."""
     import typer
 
-    # Where it is hidden, the question goes to the terminal past all streams.
+    # A hidden question is written to the terminal itself, past all streams.
     said: str = typer.prompt(
         printable(question), default=default or None, hide_input=hidden, err=True
     )
     return said
+
+
+def ask_choice(question: str, choices: Sequence[str]) -> str:
+    """Return which of `choices` the user has said, by its name or what begins no other one; "no"
+    for anything else."""
+    said = prompt(f"{question} [{'/'.join(choices)}]", default="no").strip().lower()
+    meant = [said] if said in choices else [one for one in choices if said and one.startswith(said)]
+    return meant[0] if len(meant) == 1 else "no"
 
 
 @contextmanager

@@ -27,13 +27,16 @@ _WORDS = {
 
 
 def tell_step(step: PullStep) -> None:
-    """One step as a JSON line on standard error, for programs that draw their own progress."""
+    """Write one step as a JSON line on standard error, for programs that draw their own
+    progress.
+    """
     say(escaped(msgspec.json.encode(step).decode(), "ascii"))
 
 
 class PullProgress:
-    """Shows the steps of one pull; call it with each. All of it goes to standard error, and `quiet`
-    shows nothing."""
+    """Display of the steps of one pull; call it with each. All output is on standard error, and
+    `quiet` shows nothing.
+    """
 
     def __init__(self, entry: ModelEntry, *, quiet: bool = False) -> None:
         self._entry = entry

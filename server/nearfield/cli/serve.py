@@ -39,7 +39,9 @@ def serve(
         str, typer.Option(help="error, warning, info or debug; otherwise as configured.")
     ] = "",
 ) -> None:
-    """Serve one editor with the Language Server Protocol, until it goes, or tools by HTTP."""
+    """Serve one editor with the Language Server Protocol, until it disconnects, or
+    tools by HTTP.
+    """
     if sum(map(bool, (stdio, tcp, http))) > 1:
         fail("--stdio, --tcp and --http exclude each other.")
     if workspace is not None and not http:
@@ -66,8 +68,9 @@ def serve(
 
 
 def _address(said: str, option: str) -> tuple[str, int]:
-    """The host and port of `HOST:PORT`; anything but loopback is refused, as whoever can connect
-    can have files completed."""
+    """Return the host and port of `HOST:PORT`. Only loopback is allowed, as any client that
+    connects can have files completed.
+    """
     host, _, port = said.rpartition(":")
     host = host.strip("[]")
     if not port.isdecimal() or not 0 <= int(port) <= 65535:

@@ -15,7 +15,7 @@ import typer
 from nearfield.cli.moments import since
 from nearfield.cli.output import print_json
 from nearfield.cli.table import Kind, print_table
-from nearfield.features.offers import dollars
+from nearfield.routing.money import dollars
 
 if TYPE_CHECKING:
     from nearfield.config.schema import Budget
@@ -35,8 +35,9 @@ USED: Mapping[str, Kind] = {
 
 @dataclass(slots=True)
 class Line:
-    """What one model did. `price` is spent where it is outside this machine, else what it would
-    have cost at `budget.compare_with`; None when not known."""
+    """Statistics of one model. `price` is the money spent for a remote one, or else the price at
+    `budget.compare_with`; None when unknown.
+    """
 
     provider: str
     model: str

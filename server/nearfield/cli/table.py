@@ -12,7 +12,7 @@ from typing import Literal
 from nearfield.terminal import answers_on_terminal, one_line
 
 Kind = Literal["words", "name", "number"]
-"""What a column holds; words may be folded."""
+"""Content of a column; words may be folded."""
 
 UNLIMITED = 10_000
 

@@ -39,13 +39,13 @@ RETIRED: dict[Key, str] = {
     ("index", "embedder"): "it is gone: the index's vectors are those of the model that is shipped",
     ("index", "static_model"): "it is gone: the table that is shipped makes the first vectors",
 }
-"""Settings of earlier versions, with what to say to those who still have them."""
+"""Settings of earlier versions, each with a hint for users who still have it."""
 # A table deeper than this is no settings file; Python's own limit is far above.
 MAX_DEPTH = 12
 MAX_FINDINGS = 50
 """In one source; with more of them the rest of it is not looked at."""
 MAX_SUGGESTIONS = 5
-"""Of what an unknown key was meant to be, in one source; each takes some milliseconds to find."""
+"""Maximum number of suggestions for unknown keys in one source; each takes some milliseconds."""
 MAX_NAMES = 200
 """Entries of one table whose names are the user's choice."""
 
@@ -61,22 +61,24 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One source's settings: `values` holds every usable leaf, converted to the schema's type, and
-    `places` the source of each."""
+    """A source's settings: `values` holds every usable leaf, converted to the schema's type, and
+    `places` the source of each.
+    """
 
     values: dict[Key, Any] = field(default_factory=dict[Key, Any])
     places: dict[Key, str] = field(default_factory=dict[Key, str])
     findings: list[Finding] = field(default_factory=list[Finding])
 
     @property
-    def given_up(self) -> bool:
-        """Whether so much is wrong that nothing more is looked at."""
+    def has_given_up(self) -> bool:
+        """Return whether too much is wrong to look further."""
         return len(self.findings) > MAX_FINDINGS
 
     def put(self, key: Key, value: Any, source: str, *, text: bool = False) -> None:
-        """Check `value` for `key` and keep it, or note what is wrong. `text`: the value is text
-        that stands for a value of the key's type, as in the environment."""
-        if self.given_up:
+        """Check `value` for `key` and keep it, or record what is wrong. `text`: the value is a text
+        to be parsed as the key's type, as in the environment.
+        """
+        if self.has_given_up:
             return
         try:
             found = find(key)
@@ -175,6 +177,8 @@ def _from_text(text: str, found: Leaf | Table) -> Any:
     if isinstance(found, Table) or text.lstrip().startswith("["):
         return _json(text)
     kind = get_args(found.type)[0] if get_origin(found.type) is Annotated else found.type
+    if kind is Any:
+        return _json(text)
     if get_origin(kind) is list:
         return [part.strip() for part in text.split(",") if part.strip()]
     if kind is bool and text.strip().lower() in _SPOKEN:

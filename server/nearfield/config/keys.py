@@ -1,7 +1,7 @@
 """The settings' keys as data: every leaf of the schema with its type, default, meaning and rule.
 
-A key is a tuple of names, `("completion", "deadline_ms")`; the name of a provider, a role or an
-option stands where the schema has a dict. `find` answers what a key is, so that checking, merging,
+A key is a tuple of names, `("completion", "deadline_ms")`; where the schema has a dict, the key has
+the name of a provider, a role or an option. `find` describes a key, so that checking, merging,
 restricting and documenting all read the schema instead of repeating it.
 """
 
@@ -21,14 +21,15 @@ from nearfield.config.restrict import Rule, user_only
 
 Key = tuple[str, ...]
 ANY_NAME = "NAME"
-"""Stands in a key's pattern where the user chooses the name."""
+"""Placeholder in a key's pattern for a name of the user's choice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One setting. `pattern` is its key with `NAME` for names of the user's choice; `type` has no
-    metadata but bounds; `default` is `msgspec.NODEFAULT` where the schema has none and None for an
-    entry of a dict; `doc` is its description; `rule` says what a workspace may do to it."""
+    """A setting. `pattern` is its key with `NAME` for names of the user's choice; `type` has no
+    metadata but bounds. `default` is `msgspec.NODEFAULT` where the schema has none and None for an
+    entry of a dict. `doc` is its description; `rule` says what a workspace may do to it.
+    """
 
     pattern: Key
     type: Any

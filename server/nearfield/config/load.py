@@ -46,18 +46,18 @@ MAX_USER_BYTES = 1_000_000
 # A repository's costs at most 50 ms and 10 MB, whatever it holds; tests/unit/config/test_bounds.py.
 MAX_WORKSPACE_BYTES = 16_384
 MAX_KEY_CHARS = 100
-"""Of a key that a problem names."""
+"""Characters of a key that a problem names."""
 # What editors put beside the settings into `initializationOptions`; none of it is a setting.
 NOT_SETTINGS = frozenset({"client_capabilities", "editor_info", "editor_plugin_info", "trace"})
 
 
 @dataclass(frozen=True, slots=True)
 class SettingsProblem:
-    """One setting, or one file, that could not be used as it is.
+    """A setting, or one file, that could not be used as it is.
 
-    `source` says where it was found (a file's path, a variable's name, "the editor"), `key` which
-    setting (dotted; "" for a whole file), `wrong` what is wrong with it, `used` what is in force
-    instead. None of them holds a value that could be a secret.
+    `source` says where it was found (a file's path, a variable's name, "the editor"), `key` is the
+    setting (dotted; "" for a whole file). `wrong` says what is wrong with it, `used` what is in
+    force instead. None of them holds a value that could be a secret.
     """
 
     source: str
@@ -72,8 +72,9 @@ class SettingsProblem:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The settings in force. `problems` has one entry for each thing that could not be used;
-    `sources` the source of each key that is not at its default."""
+    """The settings in force. `problems` has an entry for each unusable setting; `sources` the
+    source of each key that is not at its default.
+    """
 
     config: Config
     problems: tuple[SettingsProblem, ...] = ()
@@ -82,7 +83,7 @@ class Loaded:
 
 @dataclass(slots=True)
 class _Merge:
-    """The values so far, their sources, and what was found wrong on the way."""
+    """The merged values, their sources, and the problems found."""
 
     values: dict[Key, Any] = field(default_factory=dict[Key, Any])
     sources: dict[Key, str] = field(default_factory=dict[Key, str])
@@ -161,8 +162,17 @@ def load(
     return (merge if workspace is None else _in_folder(merge, workspace)).loaded()
 
 
+def file_problems(table: Mapping[str, Any], source: str) -> tuple[SettingsProblem, ...]:
+    """Return what could not be used if the user's file said `table` and nothing else said more."""
+    merge = _Merge()
+    merge.add(check_table(table, source))
+    return merge.loaded().problems
+
+
 def load_folders(folders: Sequence[str], client: object) -> tuple[Loaded, dict[str, Loaded]]:
-    """Return the user's settings, and those of each workspace folder; the user's are read once."""
+    """Return the user's settings, and the settings of each workspace folder; the user's are read
+    once.
+    """
     merge = _merged(client, os.environ)
     # Each folder's is a copy, and so has to be made before the user's drops what cannot be built.
     found = {folder: _in_folder(merge, Path(folder)).loaded() for folder in folders}

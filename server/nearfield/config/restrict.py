@@ -1,7 +1,7 @@
 """Rules for a workspace's `.nearfield.toml`: it may restrict, never permit.
 
-A repository is somebody else's text. Each setting of the schema names the rule by which a workspace
-may move it, and most name none: those are the user's alone. (Turning the local engine *off* is
+A repository is a third party's text. Each setting of the schema names its rule for changes by a
+workspace, and most name none: only the user may change them. (Turning the local engine *off* is
 among them: under the strategy `local_first` that would push code towards a cloud.)
 """
 
@@ -31,7 +31,7 @@ def user_only(_now: Any, _wish: Any) -> Any:
 
 
 def only_off(now: Any, wish: Any) -> Any:
-    """May be turned off, not on."""
+    """Allow turning it off, not on."""
     return Refusal("a workspace may only turn this off") if wish and not now else wish
 
 
@@ -41,7 +41,7 @@ def only_add(now: Any, wish: Any) -> Any:
 
 
 def only_add_patterns(now: Any, wish: Any) -> Any:
-    """As `only_add`, for patterns as in `.gitignore`, where a later "!name" takes one back."""
+    """Apply `only_add` to patterns as in `.gitignore`, where a later "!name" takes one back."""
     added = only_add(now, [entry for entry in wish if not entry.lstrip().startswith("!")])
     if any(entry.lstrip().startswith("!") for entry in wish):
         return Refusal('a workspace may not take files back with "!"', added)
@@ -57,17 +57,17 @@ def only_remove(now: Any, wish: Any) -> Any:
 
 
 def only_lower(now: Any, wish: Any) -> Any:
-    """May be made smaller."""
+    """Allow making it smaller."""
     return wish if wish <= now else Refusal("a workspace may only lower this")
 
 
 def only_raise(now: Any, wish: Any) -> Any:
-    """May be made larger, where larger means less."""
+    """Allow making it larger, where larger means less."""
     return wish if wish >= now else Refusal("a workspace may only raise this")
 
 
 def only_towards(*choices: str) -> Rule:
-    """May be moved to a later one of `choices`, from the most to the least permissive."""
+    """Allow moving it to a later one of `choices`, from the most to the least permissive."""
 
     def rule(now: Any, wish: Any) -> Any:
         if choices.index(wish) >= choices.index(now):
@@ -78,7 +78,7 @@ def only_towards(*choices: str) -> Rule:
 
 
 def only_local(now: Any, wish: Any) -> Any:
-    """May be `local_only`: none of the other strategies is a restriction of another."""
+    """Allow `local_only`: none of the other strategies is a restriction of another."""
     if wish in ("local_only", now):
         return wish
     return Refusal('a workspace may only set this to "local_only"')

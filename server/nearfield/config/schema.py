@@ -1,9 +1,9 @@
 """Every setting: its type, its default, what a workspace may do to it, and its meaning.
 
 One `msgspec.Struct` a section. A field's `Annotated` holds, beside the type, a rule of `restrict`
-(a field without one is the user's alone) and the description that `nearfield config show --docs`,
-the documentation and the editors print. Values are checked by `load`, which falls back to the
-default of a bad key and reports it.
+(only the user may set a field without one). It also holds the description that `nearfield config
+show --docs`, the documentation and the editors print. Values are checked by `load`, which falls
+back to the default of a bad key and reports it.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hover(msgspec.Struct, frozen=True, kw_only=True):
-    """`[hover]`: what is said of the code under the pointer."""
+    """`[hover]`: information about the code under the pointer."""
 
     enabled: Annotated[bool, only_off, about("""
         Whether hovers are answered at all.""")] = True
@@ -163,7 +163,7 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
     base_url: Annotated[str, about("""
         Where the server listens; empty takes the kind's usual address.""")] = ""
     options: Annotated[dict[str, Any], about("""
-        Further settings of that kind; each provider's module documents its own.
+        Further settings of that kind; docs/providers.md lists them.
         """)] = field(default_factory=dict[str, Any])
 
 
@@ -246,8 +246,9 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True):
-    """`[network]`: the way to other machines. Proxies are those of the environment: `HTTPS_PROXY`,
-    `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`."""
+    """`[network]`: connections to other machines. Proxies come from the environment: `HTTPS_PROXY`,
+    `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
+    """
 
     ca_file: Annotated[str, about("""
         A file of certificates (PEM) that are trusted besides the usual ones, such as that of your
@@ -255,7 +256,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True):
-    """`[log]`: what goes to standard error. Code never does."""
+    """`[log]`: messages on standard error. Code is never logged."""
 
     level: Annotated[Literal["error", "warning", "info", "debug"], about("""
         How much is logged.""")] = "info"

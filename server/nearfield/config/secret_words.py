@@ -1,7 +1,7 @@
-"""Names that say that a secret stands beside them: `api_key`, `dbPassword`, `X-Auth-Token`.
+"""Names of values that are secret: `api_key`, `dbPassword`, `X-Auth-Token`.
 
-One answer for everybody who judges by a name: redaction, the options of providers, and the command
-that shows the settings.
+Shared by every judge of names: redaction, the options of providers, and the command that shows the
+settings.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ from enum import Enum
 
 
 class Says(Enum):
-    """What a name promises: any word a person would choose, or something long and random."""
+    """Kind of secret that a name announces: any word a person would choose, or something long and
+    random.
+    """
 
     PASSWORD = "password"  # noqa: S105
     KEY = "key"
 
 
 # A longer name counts by its end.
-LONGEST_NAME = 80
+MAX_NAME_CHARS = 80
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _PASSWORD = frozenset((
@@ -42,7 +44,7 @@ _KEY_ENDS = (
 )  # fmt: skip
 # Names that would lose their meaning with their last word.
 _WHOLE = {"sessionid": Says.KEY, "sessid": Says.KEY, "securestring": Says.PASSWORD}
-# "key" alone names a thing in a map or on a keyboard; with one of these before it, it opens a door.
+# "key" alone names an entry of a map or a key of a keyboard; after one of these it names a secret.
 _KEY_OF = frozenset((
     "api", "access", "secret", "private", "signing", "signature", "encryption", "account", "master",
     "service", "storage", "license", "auth", "app", "application", "client", "consumer", "shared",
@@ -69,18 +71,19 @@ _ENDINGS = frozenset((
     "raw", "default", "prod", "production", "dev", "development", "staging", "live", "old", "new",
     "current", "previous", "backup", "id", "base", "literal", "primary", "secondary",
 ))  # fmt: skip
-_ENDINGS_AT_MOST = 3
+_MAX_ENDINGS = 3
 
 
 def says_secret(name: str, before: str = "") -> Says | None:
-    """What `name` says of the value beside it, None for a name that says nothing. `before` is the
-    word before it in a sentence ("the API key")."""
-    words = [word.lower() for word in _WORDS.findall(name[-LONGEST_NAME:])]
+    """Return what `name` says of the value beside it, None for a name that says nothing. `before`
+    is the word before it in a sentence ("the API key").
+    """
+    words = [word.lower() for word in _WORDS.findall(name[-MAX_NAME_CHARS:])]
     whole = "".join(words)
     for ending, says in _WHOLE.items():
         if whole.endswith(ending):
             return says
-    for _ in range(_ENDINGS_AT_MOST):
+    for _ in range(_MAX_ENDINGS):
         if words and (words[-1].isdigit() or words[-1] in _ENDINGS) and len(words) > 1:
             words.pop()
     if not words or "public" in words:

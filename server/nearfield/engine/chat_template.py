@@ -1,8 +1,8 @@
-"""Rendering a conversation by the model's own chat template.
+"""Render a conversation by the model's own chat template.
 
-The template is Jinja from the GGUF file, run in Jinja's sandbox. Message contents do not go
-through it: marks from Unicode's private area stand for them, and the rendered text is cut at the
-marks, so that contents are tokenised as plain text and can never forge a control token.
+The template is Jinja from the GGUF file, run in Jinja's sandbox. Marks from Unicode's private area
+replace the message contents while it runs. The rendered text is then cut at the marks, so that
+contents are tokenised as plain text and can never forge a control token.
 """
 
 from __future__ import annotations

@@ -19,8 +19,9 @@ from nearfield.errors import NearfieldError
 from nearfield.files.lines import split_lines
 from nearfield.files.read import UnreadableFile, read_regular
 
+NOT_TEXT = "is not text: pictures, PDF files and other data are not read"
 HEAD_BYTES = 8_192
-"""So much of a file is looked at to tell text from data."""
+"""Number of a file's first bytes that decide whether it is text."""
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     # The mark of UTF-32-LE begins with that of UTF-16-LE.
@@ -41,9 +42,11 @@ _DECLARABLE = re.compile(
 such as "unicode_escape"."""
 _CONTROLS = re.compile(r"[\x80-\x9f]")
 _TYPOGRAPHY = frozenset(b"\x80\x84\x85\x91\x92\x93\x94\x95\x96\x97\x99".decode("latin-1"))
-"""What Windows-1252 has in place of controls and people type: the euro, quotes, dashes."""
+"""Characters that Windows-1252 has in place of controls and people type: the euro,
+quotes, dashes.
+"""
 _HIGH = re.compile(r"[\x80-\xff]+")
-MOST_LINES = 4_000
+MAX_LINES = 4_000
 """Lines that differ and are compared one by one; finding equal ones takes quadratic time."""
 
 
@@ -65,8 +68,10 @@ class TextFile:
     sure: bool = True
 
     @property
-    def told(self) -> bool:
-        """Whether every editor reads the file rightly: it is UTF-8, or begins with a mark."""
+    def is_unambiguous(self) -> bool:
+        """Return whether every editor reads the file correctly: it is UTF-8, or begins
+        with a mark.
+        """
         return self.encoding == "utf-8" or bool(self.mark)
 
     def encode(self, text: str) -> bytes:
@@ -100,6 +105,8 @@ def decode(content: bytes) -> TextFile | None:
             if found is None and encoding == "utf-8":
                 break
             return found
+    if content.startswith(b"%PDF-"):
+        return None  # its head may be ASCII
     if b"\0" in content[:HEAD_BYTES]:
         return _unmarked_utf16(content)
     declared = _declared(content)
@@ -116,7 +123,7 @@ def text_file(path: Path, max_bytes: int) -> TextFile:
     """
     found = decode(read_regular(path, max_bytes))
     if found is None:
-        raise UnreadableFile(f"{path.name} is not text.")
+        raise UnreadableFile(f"{path.name} {NOT_TEXT}.")
     return found
 
 
@@ -127,10 +134,10 @@ def text_in(content: bytes) -> str | None:
 
 
 def fitted(before: str, after: str) -> str:
-    """Return `after` as the file of `before` is written.
+    """Return `after` with the line ends of `before`.
 
-    Lines that are the same keep their line ends; other lines get those of the lines that they
-    replace, else those of the line above. The last line ends as it did, with or without a line end,
+    Lines that are the same keep their line ends. Other lines get the ends of the lines that they
+    replace, or else of the line above. The last line ends as it did, with or without a line end,
     unless nothing else differs.
     """
     old, new = split_lines(before, keepends=True), split_lines(after, keepends=True)
@@ -151,21 +158,21 @@ def fitted(before: str, after: str) -> str:
 
 
 def _ended(text: str, end: str, *, ended: bool) -> str:
-    """`text` with one line end behind its last line, or none."""
+    """Return `text` with one line end after its last line, or none."""
     bare = text.removesuffix("\r\n") if text.endswith("\r\n") else text[:-1]
     bare = bare if text.endswith(("\r", "\n")) else text
     return bare + end if ended else bare
 
 
 def _origins(old: list[str], new: list[str]) -> list[int | None]:
-    """For each new line the old one that it is, or stands in the place of; None for one more."""
+    """Return for each new line the old one that it equals or replaces; None for an added one."""
     most = min(len(old), len(new))
     first = next((i for i in range(most) if old[i] != new[i]), most)
     rest = most - first
     last = next((i for i in range(rest) if old[-1 - i] != new[-1 - i]), rest)
     middle: list[int | None] = [None] * (len(new) - first - last)
     a, b = old[first : len(old) - last], new[first : len(new) - last]
-    if len(a) + len(b) <= MOST_LINES:
+    if len(a) + len(b) <= MAX_LINES:
         matcher = difflib.SequenceMatcher(None, a, b, autojunk=False)
         for tag, i, j, k, n in matcher.get_opcodes():
             if tag in ("equal", "replace"):
@@ -207,8 +214,8 @@ def _eight_bit(content: bytes) -> TextFile | None:
     text = content.decode(encoding)
     if _odd(text) * 50 > min(len(text), HEAD_BYTES):
         return None
-    # Bytes that are controls in Latin-1 are letters elsewhere; and where most others stand side by
-    # side, two make a character (GBK, EUC), or the alphabet is another one (KOI8, Windows-1251).
+    # Bytes that are controls in Latin-1 are letters elsewhere. Where most others are side by side,
+    # two make a character (GBK, EUC), or the alphabet is another one (KOI8, Windows-1251).
     runs = [len(run) for run in _HIGH.findall(text)]
     apart = sum(run for run in runs if run < 3) * 2 > sum(runs)
     return TextFile(text, encoding, sure=apart and not controls)
@@ -225,6 +232,6 @@ def _unmarked_utf16(content: bytes) -> TextFile | None:
 
 
 def _odd(text: str) -> int:
-    """How many characters at the beginning no text has."""
+    """Return the number of characters at the beginning that no text has."""
     head = text[:HEAD_BYTES]
     return sum(not (one.isprintable() or one in "\t\r\n\f") for one in head)

@@ -21,7 +21,7 @@ from nearfield.files.stamped import Stamped
 
 MAX_CONFIG_BYTES = 256_000
 MAX_POINTER_BYTES = 8_192
-"""Of a `.git` file or a `commondir`, which hold one path."""
+"""Bytes of a `.git` file or a `commondir`, which hold one path."""
 MAX_INCLUDES = 10
 """Git's own limit of how deep files may include each other."""
 
@@ -29,7 +29,7 @@ _SECTION = re.compile(r'\s*\[\s*([-.\w]+)\s*(?:"((?:[^"\\]|\\.)*)"\s*)?\]')
 _KEY = re.compile(r"\s*([A-Za-z][-A-Za-z0-9]*)\s*(=?)")
 
 ConfigEntry = tuple[str, str]
-"""A key in lower case but for what stands in quotes, such as "includeif.gitdir:~/Work/.path"."""
+"""A key in lower case except for its quoted part, such as "includeif.gitdir:~/Work/.path"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ _TRUE = frozenset({"true", "yes", "on", "1"})
 def _entries(
     file: Path, home: Path, repository: Repository | None, depth: int
 ) -> Iterator[tuple[str, str]]:
-    """Yield the entries of a file, those of included ones in their places."""
+    """Yield the entries of a file, with an included file's entries in its place."""
     if os.path.realpath(file) == os.devnull:
         return
     try:
@@ -180,7 +180,7 @@ def parsed(text: str) -> Iterator[ConfigEntry]:
 
 
 def _value(rest: str, lines: Iterator[str]) -> str:
-    """Return a value without quotes and comments; a `\\` at the end of a line goes on."""
+    r"""Return a value without quotes and comments; a `\` at the end of a line continues it."""
     out: list[str] = []
     quoted = False
     solid = 0  # how much of `out` ends in something else than a trailing space

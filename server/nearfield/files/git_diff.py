@@ -1,5 +1,7 @@
-"""The changes of a working tree, as git reports them. `files.git` runs git so that a repository
-starts no program of its own; a path that leads out of the tree by a link is refused.
+"""Changes of a working tree, as git reports them.
+
+`files.git` runs git so that a repository starts no program of its own; a path that leads out of the
+tree by a link is refused.
 
 The parser is our own: `unidiff` keeps quoted paths as git writes them and holds every line of a
 diff as an object, so it would replace no more than the loop over the hunks.

@@ -1,15 +1,16 @@
-"""Answer whether a path of a workspace is to be left alone, and by which rule: the one answer that
-the index, the guard before the cloud, chat functions and actions all give.
+"""Decide whether a path of a workspace is excluded, and name the rule.
+
+The index, the guard before the cloud, chat functions and actions all use this one answer.
 
 `.gitignore` counts in every folder from the repository's top (which may lie above the workspace)
-down to the path, `.git/info/exclude` and git's global excludes before them; the last rule that
-speaks of a path decides, as in git. A nested repository, a submodule or a worktree starts with
-rules of its own. `.nearfieldignore` and the settings' patterns are separate sets: what one of them
-excludes no `.gitignore` can bring back. What an excluded folder holds cannot be brought back
-either, also when the workspace itself lies in one. Names of keys are left alone whatever is said.
+down to the path, after `.git/info/exclude` and git's global excludes. The last rule that matches a
+path decides, as in git. A nested repository, a submodule or a worktree starts with rules of its
+own. `.nearfieldignore` and the settings' patterns are separate sets: no `.gitignore` can bring back
+what one of them excludes. Nor can the content of an excluded folder be brought back, even if the
+workspace itself lies in one. Names of keys are excluded in any case.
 
-A rule file that is there and cannot be read closes: nobody knows what it would have excluded, so
-everything under it is left alone, and the answer names the file.
+A rule file that exists and cannot be read excludes everything under it, as its rules are unknown,
+and the answer names the file.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ GIT_FILE = ".gitignore"
 OWN_FILE = ".nearfieldignore"
 RULE_FILES = frozenset({GIT_FILE, OWN_FILE})
 MAX_RULE_BYTES = 256_000
-"""Of one rule file. The longest of github.com/github/gitignore has 8,000."""
+"""Size of one rule file. The longest of github.com/github/gitignore has 8,000."""
 MAX_BYTES_IN_FORCE = 1_000_000
-"""Of all rule files that count in one folder."""
+"""Total size of the rule files that count in one folder."""
 MAX_WILDCARDS_IN_FORCE = 30_000
 """Bytes of patterns that must be tried one by one, of all rule files that count in one folder: they
 are what a match costs, at worst some ms for one name. A name alone, a path alone and `*` with
@@ -50,9 +51,10 @@ Kind = Literal["ignored", "settings", "keys", "unreadable", "outside"]
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """Why a path is left alone. `source` is the file with the rule, relative to the workspace where
-    it is inside; `pattern` is the rule; `problem` says what is the matter with the file, as in "is
-    no text"."""
+    """Reason why a path is excluded. `source` is the file with the rule, relative to the workspace
+    if it is inside. `pattern` is the rule; `problem` says what is wrong with the file, as in "is no
+    text".
+    """
 
     kind: Kind
     source: str = ""
@@ -61,7 +63,7 @@ class Ruling:
 
     @property
     def reason(self) -> str:
-        """The reason that stands in lists of files."""
+        """Return the reason as lists of files show it."""
         if self.kind == "keys":
             return "secret-looking"
         if self.kind == "outside":
@@ -86,7 +88,7 @@ class Ruling:
 
 
 class RuleFile:
-    """The patterns of a rule file of so many `bytes`."""
+    """The patterns of a rule file of `size` bytes."""
 
     def __init__(self, lines: Iterable[bytes], size: int) -> None:
         self.bytes = size
@@ -173,14 +175,17 @@ class RuleChain:
         return chain
 
     def in_repository(self, at: Path, base: str) -> RuleChain:
-        """Return the chain in which a repository at `at` begins anew, if there is one."""
+        """Return the chain for a repository at `at`, which starts with rules of its own, if there
+        is one.
+        """
         if repository_at(at) is None:
             return self
         return replace(self, git=()).with_excludes(at, base)
 
     def with_excludes(self, at: Path, base: str) -> RuleChain:
-        """Return the chain with what stands in no `.gitignore`: git's global excludes, and those
-        of the repository at `at`, if there is one."""
+        """Return the chain with the rules outside `.gitignore` files: git's global excludes, and
+        the excludes of the repository at `at`, if there is one.
+        """
         repository = repository_at(at)
         try:
             settings = settings_of(repository, os.environ)
@@ -321,7 +326,7 @@ _rule_files: Stamped[RuleFile] = Stamped(most=256)
 def _read_rules(file: Path) -> RuleFile:
     content = read_regular(file, MAX_RULE_BYTES)
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        # Git would not read these, but who wrote them meant them, as PowerShell's `>` does.
+        # Git would not read these, but their author meant them, as with PowerShell's `>`.
         try:
             content = content.decode("utf-16").encode()
         except UnicodeError as error:
@@ -354,7 +359,7 @@ def _without_trailing_spaces(line: bytes) -> bytes:
 
 
 class SettingsRules:
-    """The patterns of the settings, for who asks about these alone."""
+    """The settings' patterns alone."""
 
     def __init__(self, patterns: Sequence[str]) -> None:
         # One by one: what a repository adds must not become two patterns by a line end in it.

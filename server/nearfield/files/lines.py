@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 LINE_END = re.compile(r"\r\n?|\n")
-"""What ends a line."""
+"""A line end."""
 
 _KEPT = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 

@@ -1,7 +1,7 @@
-"""An open folder, in which things are made, replaced and deleted by their names.
+"""An open folder, in which files are made, replaced and deleted by their names.
 
-Where a system can, that goes by the folder's handle, so that it does not matter what the folder's
-path leads to by now. Raises `OSError`.
+Where a system can, all operations use the folder's handle, so that a later change of its path does
+not matter. Methods raise `OSError`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class OpenFolder:
     handle: int | None = None
 
     def entries(self) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
-        """What is in the folder, as `os.scandir` says it."""
+        """Return the folder's entries, as `os.scandir` does."""
         by_handle = self.handle is not None and os.scandir in os.supports_fd
         return os.scandir(self.handle) if by_handle else os.scandir(self.base)
 
@@ -46,8 +46,7 @@ class OpenFolder:
     def stage(self, name: str, content: bytes) -> str:
         """Write `content` to a file beside `name`, safely on disk; return that file's name.
 
-        It has the permissions and the owner of the file that it is to replace, or those of any new
-        file.
+        It has the permissions and the owner of the file that it will replace, or a new file's.
         """
         staged = f".nearfield-{secrets.token_hex(8)}"
         try:
@@ -60,7 +59,7 @@ class OpenFolder:
         try:
             with os.fdopen(handle, "wb") as stream:
                 if old is not None and hasattr(os, "fchmod"):
-                    with suppress(PermissionError):  # another user's file in a folder of ours
+                    with suppress(PermissionError):  # another user's file in our folder
                         os.fchown(handle, old.st_uid, old.st_gid)
                     os.fchmod(handle, stat.S_IMODE(old.st_mode))
                 stream.write(content)

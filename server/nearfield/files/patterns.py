@@ -1,10 +1,10 @@
 """Match paths against git's ignore patterns, in time linear in the pattern times the path.
 
 The rules are those of git's `dir.c` and `wildmatch.c`: `?` is one byte, classes know ASCII alone,
-and a pattern that git cannot read never matches. Patterns come from repositories that nobody
-vouches for, so nothing here backtracks. `*` stands for the shortest text behind which the next
-piece of the pattern follows, and `**` for the fewest folders: a longer one never helps, since the
-next `*` or `**` can take the difference.
+and a pattern that git cannot read never matches. Patterns come from untrusted repositories, so
+nothing here backtracks. `*` matches the shortest text before the next piece of the pattern, and
+`**` the fewest folders. A longer one never helps, since the next `*` or `**` can take the
+difference.
 
 Most lines of real ignore files are a name, a path or `*` with an ending. Those are looked up; only
 real wildcards are tried one by one, from the last line upwards until one matches.
@@ -19,7 +19,7 @@ from enum import Enum
 from functools import cached_property
 
 _TRYING = 16
-"""A pattern costs as much as so many bytes more."""
+"""Fixed cost of trying a pattern, in bytes of its text."""
 _SPECIAL = re.compile(rb"[*?\[\\]")
 _STAR, _QUESTION, _OPEN, _ESCAPE, _SLASH = b"*?[\\/"
 _CLOSE, _DASH, _COLON = b"]-:"
@@ -54,7 +54,7 @@ def as_bytes(text: str) -> bytes:
     """Return the bytes that git would see for a path or a line."""
     try:
         return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # a lone surrogate that stands for no byte
+    except UnicodeEncodeError:  # a lone surrogate without a byte
         return text.encode("utf-8", "surrogatepass")
 
 
@@ -168,7 +168,9 @@ class _Table:
 
     @cached_property
     def _some_glob(self) -> Callable[[bytes], object]:
-        """Whether any of the globs for names matches: mostly none does, which is known at once."""
+        """Return a test of whether any of the globs for names matches: mostly none does, which is
+        known at once.
+        """
         forms = [glob.form for _, glob in self._name_globs if glob.form is not None]
         joined = b"|".join(
             re.escape(form) if isinstance(form, bytes) else b"(?:%b)" % form.pattern
@@ -222,9 +224,9 @@ class TextGlob:
 
 
 class _PathGlob:
-    """A pattern with '/', for a whole path: parts in groups, between which a `**` stands.
+    """A pattern with '/', for a whole path: parts in groups, with a `**` between the groups.
 
-    Git compares what comes before the first wildcard as it is and matches the rest anew, so that
+    Git compares the text before the first wildcard literally and starts matching after it, so that
     `a**/b` is `a` and then `**/b`.
     """
 
@@ -300,7 +302,7 @@ def _fits(matcher: _Matcher, part: bytes) -> bool:
 
 
 class _Mark(Enum):
-    """What a pattern holds besides bytes and classes."""
+    """Elements of a pattern besides bytes and classes."""
 
     STAR = 0
     SLASH = 1
@@ -350,7 +352,7 @@ def _tokens(body: bytes, *, path: bool) -> Iterator[_Token]:
 
 
 def _class(body: bytes, at: int) -> tuple[frozenset[int], int]:
-    """Return the bytes that the class whose inside begins at `at` stands for, and where it ends."""
+    """Return the bytes of the class whose inside begins at `at`, and where it ends."""
     body += b"\0"  # git's own end of a text; no class holds it
     negated = body[at] in b"!^"
     at += negated
@@ -417,7 +419,7 @@ def _part(tokens: list[_Token], fold: bool) -> _Matcher:
 
 
 def _linear(pieces: list[list[_Token]]) -> Iterator[bytes]:
-    """Yield an expression for pieces with a `*` between them that never goes back."""
+    """Yield an expression for pieces with a `*` between them that never backtracks."""
     first, *others = pieces
     yield b"".join(map(_one, first))
     if not others:
@@ -425,7 +427,7 @@ def _linear(pieces: list[list[_Token]]) -> Iterator[bytes]:
     *middle, last = others
     for piece in middle:
         yield b"(?>.*?" + b"".join(map(_one, piece)) + b")"
-    # The last piece stands at the very end, behind all others.
+    # The last piece is at the very end, after all others.
     yield b"(?=.{%d}).*+(?<=%b)" % (len(last), b"".join(map(_one, last))) if last else b".*+"
 
 

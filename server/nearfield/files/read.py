@@ -1,8 +1,8 @@
-"""Read files that nobody vouches for: bounded in size, never blocking.
+"""Read untrusted files: bounded in size, never blocking.
 
 A repository can hold a FIFO, a link to `/dev/zero` or a file of any size under any name. Everything
-that reads a file from a workspace comes through here. `read_regular` is the lowest step: it opens
-what a path names and refuses all but a regular file of a bounded size.
+that reads a file from a workspace comes through here. `read_regular` is the lowest step: it opens a
+path and refuses all but a regular file of a bounded size.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def path_of(uri: str, system: System | None = None) -> str | None:
         return None
     host = "" if host == "localhost" else host
     if not host and path.startswith("//"):
-        # Four slashes: the host stands in the path, where there are hosts in paths at all.
+        # Four slashes: the host is in the path, if it has one.
         host, _, path = path.lstrip("/").partition("/")
         path = f"/{path}"
         if system is System.POSIX or (system is System.WSL and host.lower() not in _WSL_HOSTS):

@@ -86,7 +86,7 @@ class WorkspaceFiles:
         return self.read_plain(self.inside(path), max_bytes)
 
     def read_plain(self, path: str, max_bytes: int) -> bytes:
-        """As `read`, for a path inside on whose way there is no link, and without the rules."""
+        """Read like `read`, without the rules, a path inside that passes no link."""
         with self.opened(path) as handle:
             return read_open(handle, shown(path), max_bytes)
 
@@ -145,7 +145,7 @@ class WorkspaceFiles:
         return handle
 
     def _open_checked(self, path: str, flags: int) -> int:
-        """Where a system cannot walk by handles: open, and look where that has led."""
+        """Open a path and check where that has led, on systems without handles of folders."""
         whole = self.root / path
         handle = os.open(whole, flags | getattr(os, "O_BINARY", 0))
         real = Path(os.path.realpath(whole))

@@ -1,4 +1,4 @@
-"""What comes from a model, in OpenAI's shapes: whole, or as events of a stream."""
+"""A model's answer in OpenAI's formats: whole, or as events of a stream."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FINISH = {
 
 @dataclass(slots=True)
 class Said:
-    """What a model has said in the end."""
+    """A model's complete answer."""
 
     model: str
     text: str = ""
@@ -50,7 +50,7 @@ class Said:
 
 
 class Form(Protocol):
-    """How one of the two APIs writes an answer."""
+    """The format of an answer in one of the two APIs."""
 
     def whole(self, said: Said) -> dict[str, Any]:
         """The answer to a request without `stream`."""
@@ -69,13 +69,13 @@ class Form(Protocol):
         ...
 
     def counting(self, said: Said) -> dict[str, Any]:
-        """The event with the usage, for those who ask for it."""
+        """Return the event with the usage, for clients that ask for it."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """What every object of one answer begins with."""
+    """Fields at the start of every object of one answer."""
 
     id: str
     created: int = field(default_factory=lambda: int(time.time()))
@@ -177,9 +177,10 @@ async def whole(route: Route) -> Said:
 
 
 async def events(route: Route, form: Form, with_usage: bool) -> AsyncGenerator[dict[str, Any]]:
-    """The answer as it comes. What was sent cannot be taken back: an answer that somebody else
-    would better is left as it is, and one that broke off is an error. Raises `BadAnswer` then, and
-    what the route raises."""
+    """Yield the answer as it arrives. Sent text cannot be taken back: an answer that another
+    provider would improve on is kept. Raises `BadAnswer` for one that broke off, and what the route
+    raises.
+    """
     said = Said(_model(route))
     async with route:
         async for item in route:

@@ -1,8 +1,8 @@
-"""What is asked at which path, and who may ask: an ASGI application over one service.
+"""Paths and admission: an ASGI application over one service.
 
-Every request but `/health` shows the token; every one names this machine as its host, so that no
-web page gets here by a name that it has bound to loopback. Nothing is said about other origins, so
-browsers keep pages from reading answers. When a client hangs up, the model is freed.
+Every request but `/health` shows the token. Every one names this machine as its host, so that no
+web page gets here by a name that it has bound to loopback. No CORS headers are sent, so browsers
+keep pages from reading answers. When a client hangs up, the model is freed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from nearfield.types import ChatRequest
 
 HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
-MOST_AT_ONCE = 8
+MAX_REQUESTS = 8
 """Requests to models; more would only wait in the engine and hold their prompts in memory."""
 
 DOCUMENT = "http"
@@ -58,7 +58,7 @@ class App:
         exchange = Exchange(scope, receive, send)
         try:
             answer = self._admitted(exchange)
-            # Who needs no token is not waited for.
+            # A request without a token is not delayed.
             body = await exchange.body() if exchange.method == "POST" else b""
         except BadRequest as error:
             await exchange.error(error)
@@ -77,7 +77,7 @@ class App:
             await exchange.error(None)
 
     def _admitted(self, exchange: Exchange) -> Answer:
-        """Who answers, if anybody may. Raises `BadRequest`."""
+        """Return the handler of an admitted request. Raises `BadRequest`."""
         host = exchange.headers.get("host", "")
         name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
         if name.lower() not in HOSTS:
@@ -176,10 +176,11 @@ class App:
 
     @contextlib.contextmanager
     def _place(self) -> Generator[Router]:
-        """A place among those who ask models. Raises `BadRequest` when there is none, and
-        `NotReady` before the providers are built."""
+        """Reserve one of the places for requests to models. Raises `BadRequest` when there is none,
+        and `NotReady` before the providers are built.
+        """
         router = built(self._service.router)
-        if self._running >= MOST_AT_ONCE:
+        if self._running >= MAX_REQUESTS:
             raise BadRequest(f"{self._running} requests are being answered.", status=429)
         self._running += 1
         try:
@@ -188,8 +189,9 @@ class App:
             self._running -= 1
 
     def _errand(self, task: Task) -> RequestContext:
-        """Of which file the text is, nobody says; what looks like a secret in it is replaced
-        before it leaves the machine in any case."""
+        """Return the context of a request. The text's file is unknown; secrets in it are replaced
+        before it leaves the machine in any case.
+        """
         return RequestContext(task, self._workspace)
 
 

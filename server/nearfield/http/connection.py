@@ -1,11 +1,10 @@
-"""One connection of the HTTP face, and how long it may keep a place without asking for anything.
+"""A connection of the HTTP frontend, and how long it may stay open without a request.
 
 uvicorn closes a connection that is idle between two requests, and counts all connections alike:
-some that say nothing, or one byte a minute, would keep everybody else out. Here a connection has
-`HEADER_SECONDS` for a whole header, and for the rest of a body that nobody waits for any longer.
-Where there are too many, the one that has waited longest without a request goes, and before all
-others one that has never shown the token. What a request may cost once its token was looked at is
-limited in `app.py`.
+some that send nothing, or one byte a minute, would lock all others out. Here a connection has
+`HEADER_SECONDS` for a whole header, and for the rest of a body that is no longer read. Above the
+limit, the one that has waited longest without a request is closed, and first of all one that has
+never shown the token. `app.py` limits what a request may cost once its token is checked.
 """
 
 from __future__ import annotations
@@ -19,12 +18,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from nearfield.http.exchange import SHOWN
 
 HEADER_SECONDS = 10.0
-MOST_CONNECTIONS = 200
+MAX_CONNECTIONS = 200
 """Each is a file descriptor; systems allow a process 256 or more."""
 
-MOST_AT_ONCE = 8 * 1024
-"""Bytes that are read in one go. h11 takes 10 us for a chunk, which may be of one byte, and all of
-asyncio's 256 KiB in such chunks would hold everybody else up for half a second."""
+MAX_READ_BYTES = 8 * 1024
+"""Bytes that are read in one go. h11 takes 10 us for a chunk, which may be of one byte; all of
+asyncio's 256 KiB in such chunks would block all others for half a second.
+"""
 
 
 class Connection(H11Protocol):
@@ -35,16 +35,16 @@ class Connection(H11Protocol):
     waits_since: float | None = None
     """Since when there is no request under way; None while there is one."""
     known: bool = False
-    """Whether a request on it has shown the token."""
+    """Whether a request of this connection has shown the token."""
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Take a place, another one's if there is none."""
         super().connection_made(transport)
         # Of asyncio's own transports; the rest is read when the others have had their turn.
-        transport.max_size = MOST_AT_ONCE
+        transport.max_size = MAX_READ_BYTES
         self._look()
-        if len(self.connections) > MOST_CONNECTIONS:
+        if len(self.connections) > MAX_CONNECTIONS:
             others = [one for one in self.connections if isinstance(one, Connection)]
             waiting = [
                 (one.known, one.waits_since, id(one), one)

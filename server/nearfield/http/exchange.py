@@ -1,4 +1,4 @@
-"""One HTTP request and its answer, over ASGI: the body within limits, JSON, events, errors."""
+"""An HTTP request and its answer, over ASGI: the body within limits, JSON, events, errors."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 
-MOST_BYTES = 4 * 1024 * 1024
+MAX_BYTES = 4 * 1024 * 1024
 """A prompt of a million tokens has as many; no model of this machine reads more."""
 BODY_SECONDS = 30.0
 SHOWN = "nearfield.shown"
-"""What is noted in the state of a request that has shown the token."""
+"""Key in the state of a request that has shown the token."""
 UNREAD_SECONDS = 60.0
-"""A client that reads nothing for so long has gone, as far as the model that it holds is concerned.
-"""
+"""A client that reads nothing for this long counts as gone, so that its model is freed."""
 RETRY_SECONDS = "2"
 
 
@@ -46,9 +45,10 @@ class Exchange:
         self._state[SHOWN] = True
 
     async def body(self) -> bytes:
-        """All of it. Raises `BadRequest` when it is too large or too slow, and
-        `ConnectionResetError` when the client has gone."""
-        if int(self.headers.get("content-length") or "0") > MOST_BYTES:
+        """Return the whole body. Raises `BadRequest` when it is too large or too slow, and
+        `ConnectionResetError` when the client has hung up.
+        """
+        if int(self.headers.get("content-length") or "0") > MAX_BYTES:
             raise _too_large()
         # Kept in one piece: a client may send a byte at a time.
         whole = bytearray()
@@ -59,7 +59,7 @@ class Exchange:
                     if event["type"] == "http.disconnect":
                         raise ConnectionResetError
                     whole += event.get("body", b"")
-                    if len(whole) > MOST_BYTES:
+                    if len(whole) > MAX_BYTES:
                         raise _too_large()
                     if not event.get("more_body", False):
                         return bytes(whole)
@@ -88,7 +88,7 @@ class Exchange:
         await self._event("[DONE]", last=True)
 
     async def error(self, error: NearfieldError | None) -> None:
-        """Answer with `error`, None for one that nobody expected."""
+        """Answer with `error`, None for an unexpected one."""
         status, told = described(error)
         if self.begun:
             await self._event(json.dumps(told, ensure_ascii=False), last=True)
@@ -101,7 +101,7 @@ class Exchange:
 
     async def _start(self, status: int, headers: dict[str, str]) -> None:
         self.begun = True
-        # What is answered is about somebody's code: it belongs into no cache.
+        # The answer is about the user's code: no cache may keep it.
         named = {"cache-control": "no-store", "x-content-type-options": "nosniff"} | headers
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items()]
         await self._write({"type": "http.response.start", "status": status, "headers": raw})
@@ -144,4 +144,4 @@ def described(error: NearfieldError | None) -> tuple[int, dict[str, Any]]:
 
 
 def _too_large() -> BadRequest:
-    return BadRequest(f"The body is larger than {MOST_BYTES} bytes.", status=413)
+    return BadRequest(f"The body is larger than {MAX_BYTES} bytes.", status=413)

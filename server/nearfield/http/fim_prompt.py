@@ -12,14 +12,14 @@ from nearfield.catalog.templates import fim_template
 from nearfield.types import FimTemplate
 
 _PLAIN_CODELLAMA = FimTemplate("codellama-plain", prefix="<PRE> ", suffix=" <SUF>", middle=" <MID>")
-"""How the model card writes it; tokenizers have other texts for the same tokens."""
+"""The model card's form; tokenizers have other texts for the same tokens."""
 
 _NAMES = ("qwen", "deepseek-coder", "starcoder2", "codellama")
 
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """The text on both sides of what is to be filled in."""
+    """The text on both sides of the hole."""
 
     prefix: str
     suffix: str

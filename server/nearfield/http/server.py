@@ -1,4 +1,4 @@
-"""Runs the HTTP face until the process is told to end.
+"""Runner of the HTTP frontend until the process is told to end.
 
 uvicorn speaks HTTP: it is small, long in use, and on top of h11, which parses strictly.
 """
@@ -44,7 +44,7 @@ class _Server(uvicorn.Server):
 def run(host: str, port: int, workspace: Path | None = None) -> int:
     """Serve on a loopback address (port 0 picks one and says which) until a signal; answers the
     process's exit code. Raises `ConfigError` when the address or the token cannot be used."""
-    # What was asked never goes to a log, and uvicorn would write an error's own words.
+    # A request's text is never logged, and uvicorn would write an error's own words.
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     shown = token()
     try:

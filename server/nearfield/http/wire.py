@@ -1,8 +1,8 @@
-"""What clients send, checked and put into the words of the inside.
+"""Check the clients' bodies and convert them into internal requests.
 
-Clients write every field of the API, null where they set none, and limits of other models. So all
-of it is read as it is meant (`nearfield.coerce`), and fields that are not known are ignored, as
-every server of this kind does; one that is known and cannot be used is an error that names it.
+Clients write every field of the API, null where they set none, and limits of other models. So every
+field is converted to its type if possible (`nearfield.coerce`), and unknown fields are ignored, as
+every server of this kind does. A known one that cannot be used is an error that names it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,15 @@ from nearfield.coerce import CoercionError, NotJson, convert, loads
 from nearfield.errors import NearfieldError
 from nearfield.http import fim_prompt
 from nearfield.json_schema import SchemaUnusable, check
-from nearfield.types import ChatRequest, InfillRequest, Message, Role, Tool, ToolCall
+from nearfield.types import (
+    MAX_ANSWER_TOKENS,
+    ChatRequest,
+    InfillRequest,
+    Message,
+    Role,
+    Tool,
+    ToolCall,
+)
 
 MODEL = "nearfield"
 """The one model of this server; which model it is in the end, routing decides by the task."""
@@ -28,16 +36,15 @@ DEADLINE_SECONDS = 600.0
 
 COMPLETION_TOKENS = 64
 CHAT_TOKENS = 1024
-MOST_TOKENS = 32_768
 
-Tokens = Annotated[int, Meta(le=MOST_TOKENS)]
-"""At most so many; none of what is not above 0, by which clients say that they set no limit."""
+Tokens = Annotated[int, Meta(le=MAX_ANSWER_TOKENS)]
+"""An upper limit; None for 0 and below, with which clients say that they set no limit."""
 Temperature = Annotated[float, Meta(ge=0, le=2)]
 Stops = str | Annotated[list[str | None], Meta(max_length=16)] | None
 
 
 class BadRequest(NearfieldError):
-    """What was sent cannot be answered as it is. `param` names the field, `code` is OpenAI's."""
+    """A request that cannot be answered. `param` names the field, `code` is OpenAI's."""
 
     def __init__(self, message: str, param: str = "", code: str = "", status: int = 400) -> None:
         super().__init__(message)
@@ -45,7 +52,7 @@ class BadRequest(NearfieldError):
 
 
 class StreamOptions(msgspec.Struct, frozen=True):
-    """What a stream shall hold besides the answer."""
+    """Additions to a stream besides the answer."""
 
     include_usage: bool = False
 
@@ -66,7 +73,7 @@ class CompletionBody(msgspec.Struct, frozen=True):
     echo: Literal[False] | None = None
 
     def request(self, document: str) -> InfillRequest:
-        """It as a hole to be filled; `document` is who shares what has been evaluated."""
+        """Return the body as a hole to be filled; `document` identifies the KV cache to share."""
         prompt = self.prompt if isinstance(self.prompt, str) else self.prompt[0]
         hole = fim_prompt.Hole(prompt, self.suffix or "")
         if not self.suffix:
@@ -135,7 +142,7 @@ class Turn(msgspec.Struct, frozen=True):
     tool_call_id: str = ""
 
     def message(self) -> Message:
-        """It as models take it. Raises `BadRequest` for pictures and sounds."""
+        """Return the turn as a `Message`. Raises `BadRequest` for pictures and sounds."""
         role = Role.SYSTEM if self.role == "developer" else Role(self.role)
         calls = tuple(
             ToolCall(call.id, call.function.name, call.function.text())
@@ -147,7 +154,10 @@ class Turn(msgspec.Struct, frozen=True):
         if not isinstance(self.content, list):
             return self.content or ""
         if other := next((part.type for part in self.content if part.type != "text"), ""):
-            raise BadRequest(f"Content of the type {other!r} is not read, only text.", "messages")
+            raise BadRequest(
+                f"Content of the type {other!r} is not read, only text: no pictures, no sounds.",
+                "messages",
+            )
         return "".join(part.text for part in self.content)
 
 
@@ -159,7 +169,7 @@ class Schema(msgspec.Struct, frozen=True):
 
 
 class Format(msgspec.Struct, frozen=True):
-    """What the answer shall be."""
+    """Format of the answer."""
 
     type: Literal["text", "json_object", "json_schema"] = "text"
     json_schema: Schema | None = None
@@ -182,7 +192,7 @@ class ChatBody(msgspec.Struct, frozen=True):
     n: Literal[1] | None = None
 
     def schema(self) -> dict[str, Any] | None:
-        """What the answer must meet, None for free text. Raises `BadRequest`."""
+        """Return the answer's JSON schema, None for free text. Raises `BadRequest`."""
         wanted = self.response_format
         if wanted.type == "json_object":
             return {"type": "object"}
@@ -193,7 +203,7 @@ class ChatBody(msgspec.Struct, frozen=True):
         return wanted.json_schema.schema
 
     def request(self) -> ChatRequest:
-        """It as a conversation to be continued. Raises `BadRequest`."""
+        """Return the body as a conversation to continue. Raises `BadRequest`."""
         if self.tool_choice not in (None, "none", "auto"):
             raise BadRequest("tool_choice can be 'none' or 'auto'.", "tool_choice")
         offered = () if self.tool_choice == "none" else self.tools or ()

@@ -1,1 +1,1 @@
-"""What the workspace holds: files, chunks, symbols and vectors, found in milliseconds."""
+"""Index of a workspace: files, chunks, symbols and vectors, found in milliseconds."""

@@ -1,8 +1,8 @@
-"""The neighbourhood of the cursor's file: its folder, what it imports, and who imports it.
+"""Neighbourhood of the cursor's file: its folder, its imports, and its importers.
 
-An import names files by words (`from shop.goods import price`, `"./goods"`), so a file is taken to
-be imported when its own name is among the words of an import; the folder's name being there too
-makes it surer, as many projects have several `types` and `store`.
+An import names files by words (`from shop.goods import price`, `"./goods"`). A file counts as
+imported when its own name is among the words of an import. The folder's name being there too makes
+it surer, as many projects have several `types` and `store`.
 """
 
 from __future__ import annotations
@@ -14,20 +14,22 @@ NEAR_BOOST = 0.15
 IMPORT_BOOST = 0.15
 """For a file that is imported by the cursor's or imports it; as much as the same folder."""
 UNSURE_SHARE = 0.4
-"""Of it, where only the file's own name speaks for that."""
+"""Share of the weight when only the file's own name matches."""
 
 _MAIN = frozenset({"__init__", "index", "mod", "lib", "main"})
 
 
 def module_word(path: str) -> str:
-    """The word by which an import names a file: its name, of a package's main file the folder's."""
+    """Return the word that an import uses for a file: its name, or the folder's for a package's
+    main file.
+    """
     pure = PurePosixPath(path)
     stem = pure.name.partition(".")[0]
     return pure.parent.name if stem in _MAIN and pure.parent.name else stem
 
 
 class Neighbourhood:
-    """How near other files are to one."""
+    """Closeness of other files to one file."""
 
     def __init__(
         self,
@@ -36,8 +38,9 @@ class Neighbourhood:
         importers: frozenset[str],
         sure: frozenset[str],
     ) -> None:
-        """`imports` are the words of its imports, `importers` the files whose imports have its
-        name, `sure` those of them that have its folder's name too."""
+        """`imports` are the words of its imports. `importers` are the files whose imports have its
+        name, `sure` those that also have its folder's name.
+        """
         self._folder = PurePosixPath(path).parent.parts
         self._imports = imports
         self._importers = importers

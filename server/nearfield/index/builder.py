@@ -17,6 +17,7 @@ from pathlib import PurePosixPath
 import psutil
 
 from nearfield.files.ignore import EXCLUDED_BY, RULE_FILES, UNREADABLE
+from nearfield.files.stamped import RACY_NS
 from nearfield.index.chunks import Chunk
 from nearfield.index.files import AS_THE_TEAM_HAS_IT, FileStamp, Tree, TreeEntry, digest_of, unfit
 from nearfield.index.interface import FileContent, IndexStore, KnownFile
@@ -27,15 +28,12 @@ from nearfield.syntax.notebook import is_notebook
 BATCH_FILES = 64
 BATCH_BYTES = 1_000_000
 """A batch takes about half a second to write: that much work is lost when the process is killed."""
-RACY_NS = 50_000_000
-"""A file that changed this short before it was read may change again within the clock's tick and
-look the same; such a one is read again by the next build."""
 COUNTS_WHEN_OPEN = frozenset({"too large", AS_THE_TEAM_HAS_IT})
-"""What is said of a file on disk and not of what somebody has typed into it."""
-WALKED_AT_ONCE = 256
-"""So many entries are looked at before it is asked again whether to stop."""
-MOST_REASONS = 20
-"""So many reasons that name a rule file are told apart."""
+"""Reasons that hold for a file on disk, but not for the text of an open buffer."""
+WALK_BATCH = 256
+"""Number of entries between two checks of `stop`."""
+MAX_REASONS = 20
+"""Maximum number of separate reasons that name a rule file."""
 BUILDER_VERSION = "3"
 """Raise it when chunks or symbols of an unchanged file come out differently: everything is read
 again. Languages without a grammar are added to it, so that installing one does the same."""
@@ -43,7 +41,7 @@ again. Languages without a grammar are added to it, so that installing one does 
 
 @dataclass(slots=True)
 class BuildReport:
-    """What a build did. `skipped` counts by reason; a skipped folder counts once."""
+    """Result of a build. `skipped` counts by reason; a skipped folder counts once."""
 
     files: int = 0
     read: int = 0
@@ -58,12 +56,12 @@ class BuildReport:
 
     def skip(self, reason: str) -> None:
         """Count something that is left out."""
-        told_apart = UNREADABLE in reason and len(self.skipped) < MOST_REASONS
+        told_apart = UNREADABLE in reason and len(self.skipped) < MAX_REASONS
         if not reason.startswith(EXCLUDED_BY) or told_apart or reason in self.skipped:
             self.skipped[reason] += 1
             return
         self.skipped["excluded"] += 1
-        if reason in self.rules or len(self.rules) < MOST_REASONS:
+        if reason in self.rules or len(self.rules) < MAX_REASONS:
             self.rules[reason] += 1
 
     def settle(self) -> None:
@@ -75,7 +73,7 @@ class BuildReport:
 
 @dataclass(frozen=True, slots=True)
 class BuildProgress:
-    """How far a build is, in files."""
+    """Progress of a build, in files."""
 
     done: int
     total: int
@@ -98,8 +96,9 @@ class Builder:
         early: Callable[[Sequence[Chunk]], None] = lambda _chunks: None,
         understand: Understand = understand,
     ) -> None:
-        """`stop` is asked between files; `holder` is the process whose buffers come in; `early`
-        hears of every chunk that is written."""
+        """`stop` is called between files. `holder` is the process that owns the buffers, `early`
+        receives every chunk that is written.
+        """
         self._understand = understand
         self._tree = tree
         self._buffers: set[str] = set()
@@ -122,7 +121,7 @@ class Builder:
         work: list[TreeEntry] = []
         seen: set[str] = set()
         for number, entry in enumerate(self._tree.walk()):
-            if number % WALKED_AT_ONCE == 0 and self._stop():
+            if number % WALK_BATCH == 0 and self._stop():
                 report.stopped = True
                 return report
             if entry.reason or entry.stamp is None:
@@ -130,17 +129,17 @@ class Builder:
                 continue
             seen.add(entry.path)
             before = known.get(entry.path)
-            if before is not None and _same(before, entry.stamp):
+            if before is not None and _is_same(before, entry.stamp):
                 self._count(report, before.reason)
-            elif before is None or not _held(before):
+            elif before is None or not _is_held(before):
                 work.append(entry)
-        gone = [path for path, one in known.items() if path not in seen and not _held(one)]
+        gone = [path for path, one in known.items() if path not in seen and not _is_held(one)]
         self._remove(gone, report)
         self._read(work, known, report, listener)
         if not report.stopped and (report.read or report.removed):
             self._store.tidy()
         report.seconds = time.monotonic() - began
-        if not any(map(_held, known.values())):
+        if not any(map(_is_held, known.values())):
             report.settle()
         self._store.say({"skipped": _tally(report.skipped), "built": str(time.time())})
         return report
@@ -275,12 +274,12 @@ class Builder:
         count = 0
         for path in paths:
             before = self._store.known_file(path)
-            if before is not None and _held(before):
+            if before is not None and _is_held(before):
                 continue
             entry = self._tree.look(path)
             content = None
             if entry is not None and not entry.reason:
-                if before is not None and entry.stamp is not None and _same(before, entry.stamp):
+                if before is not None and entry.stamp is not None and _is_same(before, entry.stamp):
                     continue
                 content = self.content(path, before)
             if content is not None:
@@ -292,7 +291,7 @@ class Builder:
         return count
 
     def buffer(self, path: str, text: str) -> bool:
-        """What an open buffer holds counts from now on; False when the rules exclude the file."""
+        """Index the text of an open buffer from now on; False when the rules exclude the file."""
         entry = self._tree.look(path)
         if entry is not None and entry.reason and entry.reason not in COUNTS_WHEN_OPEN:
             return False
@@ -309,7 +308,7 @@ class Builder:
         return True
 
     def closed(self, path: str) -> None:
-        """The buffer is gone: the disk counts again."""
+        """Index the file on disk again, as the buffer is closed."""
         self._buffers.discard(path)
         with self._store.transaction():
             self._store.release(path)
@@ -327,7 +326,7 @@ class _Restamp:
 
 
 def explain(tree: Tree, path: str, understand: Understand = understand) -> str:
-    """Why a file is not indexed, "" when it is; the whole way that a build would go."""
+    """Return why a file is not indexed, "" when it is; follows every step of a build."""
     entry = tree.look(path)
     if entry is None:
         return "not there"
@@ -343,21 +342,22 @@ def explain(tree: Tree, path: str, understand: Understand = understand) -> str:
 
 
 def no_text(path: str) -> str:
-    """Why a file has no text to index."""
+    """Return why a file has no text to index."""
     return "no readable notebook" if is_notebook(path) else "binary"
 
 
-def _same(known: KnownFile, stamp: FileStamp) -> bool:
+def _is_same(known: KnownFile, stamp: FileStamp) -> bool:
     return known.stamp == stamp and known.holder is None
 
 
-def _held(known: KnownFile) -> bool:
+def _is_held(known: KnownFile) -> bool:
     return known.holder is not None
 
 
 def left_out(files: int, skipped: Mapping[str, int]) -> str:
-    """A sentence for who wonders why files are missing, "" mostly: about rules that have left
-    nothing, and about rule files that cannot be read."""
+    """Return a sentence for a user who misses files, "" mostly: rules that leave no files, or rule
+    files that cannot be read.
+    """
     rules = sorted(
         (one for one in skipped if one.startswith(EXCLUDED_BY)), key=lambda one: -skipped[one]
     )

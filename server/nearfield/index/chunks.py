@@ -1,9 +1,9 @@
-"""Chunks: a file cut into pieces that a person would call one thing.
+"""Chunks: a file cut into pieces that a person would give one name.
 
-Every line that is not blank is in exactly one chunk, in order. A function or method is one, the
-head of a class (with the signatures of its members, so that it can be found by what it can do)
-another, what stands between definitions on the top level is grouped. Long pieces are cut where a
-statement begins. Prose is cut at headings and paragraphs, and a text without a tree at blank lines.
+Every line that is not blank is in exactly one chunk, in order. A function or method is a chunk; the
+head of a class, with the signatures of its members, is another, so that it can be found by its
+abilities. Top-level code between definitions is grouped. Long pieces are cut where a statement
+begins. Prose is cut at headings and paragraphs, and a text without a tree at blank lines.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import tree_sitter
 
+from nearfield.index.files import PROSE_SUFFIXES
 from nearfield.index.symbols import CONTAINERS, FUNCTIONS, Definition
 from nearfield.syntax.parser import Parsed
 
@@ -29,7 +30,6 @@ DOC_CHARS = 300
 DIGEST_BYTES = 8
 """Among a million chunks two share a digest with a chance of 1 in 30 million; then one has the
 vector of the other."""
-PROSE_SUFFIXES = (".md", ".markdown", ".mdx", ".rst", ".txt", ".adoc")
 
 _HEADING = re.compile(r"\s{0,3}(#{1,6})\s+(.*)")
 _FENCE = re.compile(r"\s{0,3}(```|~~~)")
@@ -41,8 +41,7 @@ _DOCSTRING = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The rows `first` up to, not including, `last`; `signatures` are those of a class's
-    members."""
+    """The rows `first` up to, not including, `last`; `signatures` are of a class's members."""
 
     first: int
     last: int
@@ -54,7 +53,7 @@ class Chunk:
 
     @property
     def meaning(self) -> str:
-        """What is embedded. The path is not in it: a renamed file keeps its vectors."""
+        """The text that is embedded. The path is not in it: a renamed file keeps its vectors."""
         parts = (self.symbol.replace(".", " "), self.text, self.signatures)
         return "\n".join(part for part in parts if part)
 
@@ -200,8 +199,9 @@ class _Cutter:
 
 
 def doc_of(text: str, name_row: int) -> str:
-    """The documentation of a definition as plain text: the comment above it, or the string at the
-    start of its body. `text` is the whole of it, its name stands in the row `name_row`."""
+    """Return the documentation of a definition as plain text: the comment above it, or the string
+    at the start of its body. `text` is the whole definition, with its name in the row `name_row`.
+    """
     lines = text.split("\n")
     above = [
         _COMMENT_SIGNS.sub("", line).strip()

@@ -1,10 +1,10 @@
-"""Vectors that are there at once: those of the static embedder, until the real ones are made.
+"""Vectors available at once: the static embedder's, until the real ones are made.
 
-They are made with names and text, in the same pass, and lie in a file beside the index: a line that
-names their embedder and the file, then one record after another, a digest and a vector as int8. The
-file only grows until no chunk lacks its real vector, and is removed then; so the index does not
-carry them. A record that a kill has cut off is written over, and what no chunk has any more is
-skipped when it is found. `embedding.make_early` remakes those of another table.
+They are made with names and text, in the same pass, and are kept in a file beside the index. A line
+names their embedder and the file; then records follow, a digest and a vector as int8. The file only
+grows until no chunk lacks its real vector, and is then removed, so the index does not carry them. A
+record that a kill has cut off is overwritten, and a record without a chunk is skipped.
+`embedding.make_early` remakes the vectors of another table.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FIRST_LOOK = 400
 REMEMBERED = 20_000
 """Chunks that are not written twice: a file that is typed in comes again and again with nearly the
 same ones."""
-READ_AT_ONCE = 4_096
+READ_BATCH = 4_096
 FILE_BYTES = 8
 """Tell a file from the one that was there before."""
 
@@ -47,7 +47,7 @@ class _File:
 
     @property
     def _start(self) -> int:
-        """Where the records begin: after the kind, which file it is, and the line's end."""
+        """Offset of the records: after the kind, the file's identifier, and the line's end."""
         return len(self._kind) + 2 * FILE_BYTES + 1
 
     @property
@@ -88,7 +88,7 @@ class EarlyWriter(_File):
         found: set[bytes] = set()
         with contextlib.suppress(OSError), self._path.open("rb") as file:
             if file.read(self._start).startswith(self._kind):
-                while batch := file.read(READ_AT_ONCE * self._record):
+                while batch := file.read(READ_BATCH * self._record):
                     whole = len(batch) - len(batch) % self._record
                     found.update(
                         batch[at : at + DIGEST_BYTES] for at in range(0, whole, self._record)
@@ -97,7 +97,7 @@ class EarlyWriter(_File):
 
     @property
     def exists(self) -> bool:
-        """Whether there is a file, of whichever embedder."""
+        """Return whether there is a file, of any embedder."""
         return self._path.is_file()
 
     def _opened(self) -> FileIO:
@@ -136,10 +136,12 @@ class EarlyReader(_File):
         self._db = db
         self._bits: Bits | None = None
         self._head = b""
-        """Of the file that was read last."""
+        """Header of the file that was read last."""
 
     def __len__(self) -> int:
-        """How many there are, without loading the embedder; 0 mostly, as the file is gone then."""
+        """Return their number without loading the embedder; mostly 0, as the file is
+        then deleted.
+        """
         try:
             size = self._path.stat().st_size
         except OSError:
@@ -173,7 +175,7 @@ class EarlyReader(_File):
         return found[:limit]
 
     def _records(self, file: Any, wanted: Any, count: int) -> list[bytes]:
-        """Those whose signs are most like the question's."""
+        """Return the records whose signs are most like the question's."""
         bits = self._caught_up(file)
         if bits is None:
             return []
@@ -191,7 +193,7 @@ class EarlyReader(_File):
         if self._bits is None or head != self._head:
             self._bits, self._head = Bits(self._embedder.dimensions), head
         file.seek(self._start + self._bits.last * self._record)
-        while batch := file.read(READ_AT_ONCE * self._record):
+        while batch := file.read(READ_BATCH * self._record):
             whole = len(batch) // self._record
             if not whole:
                 break

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 NAME = "all-MiniLM-L6-v2-int8"
 DIMENSIONS = 384
 MAX_TOKENS = 128
-"""Of one text, as the model was trained. With 256, which it can take, code takes half as long again
-and is found no better: repository questions 0.862 instead of 0.870, CoSQA 0.5228 instead of 0.5224.
+"""Tokens of one text, as the model was trained. With 256, its maximum, code takes half as long
+again and retrieval is no better: repository questions 0.862 instead of 0.870, CoSQA 0.5228 instead
+of 0.5224.
 """
 BATCH_TOKENS = 512
 """Tokens of one run. Larger batches are slower (1,024 by a fifth), need more memory (25 MB more),

@@ -67,22 +67,27 @@ MINIFIED_MEAN_CHARS = 250
 MINIFIED_LINE_CHARS = 5_000
 """A line of this length in a source file was not typed."""
 OUTPUTS = 10
-"""A notebook may be so many times as large as other files: most of it are outputs, which are left
-out."""
-PROSE_SUFFIXES = frozenset({".md", ".markdown", ".mdx", ".rst", ".txt", ".adoc", ".tex", ""})
+"""Factor of a notebook's maximum size over other files': most of it are outputs, which are left
+out.
+"""
+PROSE_SUFFIXES = (".md", ".markdown", ".mdx", ".rst", ".txt", ".adoc")
+LONG_LINE_SUFFIXES = frozenset({*PROSE_SUFFIXES, ".tex", ""})
+"""Files in which a long line may be a paragraph."""
 
 AS_THE_TEAM_HAS_IT = "as the team has it"
 """The reason of a file that a team's index holds as it is here."""
 
 
 def digest_of(raw: bytes) -> bytes:
-    """By which a file's content is known, here and in a team's index."""
+    """Return the digest that identifies a file's content, here and in a team's index."""
     return hashlib.blake2b(raw, digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class FileStamp:
-    """How a file looked when it was read; a file that looks the same is taken to be the same."""
+    """Size, times and inode of a file when it was read; an equal stamp is taken as an
+    equal file.
+    """
 
     bytes: int
     mtime_ns: int
@@ -97,8 +102,9 @@ class FileStamp:
 
 @dataclass(frozen=True, slots=True)
 class TreeEntry:
-    """One thing that the walk came by. `reason` is "" for a file worth reading; a skipped folder
-    counts once. `stamp` is None for what was not looked at."""
+    """An entry that the walk found. `reason` is "" for a file worth reading; a skipped folder
+    counts once. `stamp` is None for an entry that was not examined.
+    """
 
     path: str
     reason: str
@@ -117,8 +123,9 @@ class Tree:
         self._max_bytes = max_bytes
 
     def walk(self) -> Iterator[TreeEntry]:
-        """Everything, folder by folder, in the order of names. A folder that vanishes or cannot be
-        read while the walk goes on is passed over."""
+        """Yield all entries, folder by folder, in the order of names. A folder that vanishes or
+        cannot be read during the walk is skipped.
+        """
         waiting = [("", self.rules.chain())]
         while waiting:
             folder, above = waiting.pop()
@@ -150,7 +157,7 @@ class Tree:
             waiting += ((path, chain) for path in reversed(below))
 
     def named(self, path: str, chain: RuleChain, *, folder: bool) -> str:
-        """Why the name of `path` rules it out, "" when it does not."""
+        """Return why the name of `path` rules it out, "" when it does not."""
         name = path.rpartition("/")[2]
         if folder and name in VENDORED:
             return "vendored"
@@ -169,16 +176,17 @@ class Tree:
         return "too large" if status.st_size > most_bytes(path, self._max_bytes) else ""
 
     def kept_from_models(self, path: str, is_folder: bool) -> str:
-        """Why nothing of `path` is shown to a model, "" when it may be. Large and binary files are
-        not indexed, but may be looked at."""
-        if vendored(path if is_folder else path.rpartition("/")[0]):
+        """Return why `path` is hidden from models, "" when it is not. Large and binary files are
+        not indexed, but may be shown.
+        """
+        if is_vendored(path if is_folder else path.rpartition("/")[0]):
             return "vendored"
         # A file system that takes .ENV for .env must not be talked round by it.
         ruling = self.rules.why(path, folder=is_folder, any_case=True)
         return ruling.reason if ruling else ""
 
     def look(self, path: str) -> TreeEntry | None:
-        """What the walk would say about one file, without walking; None when it is not there."""
+        """Return the walk's entry for one file, without walking; None when it does not exist."""
         chain = self.rules.chain()
         folder = ""
         for step in path.split("/")[:-1]:
@@ -197,8 +205,9 @@ class Tree:
         return TreeEntry(path, reason or self._looks(path, status), FileStamp.of(status))
 
     def read(self, path: str) -> tuple[FileStamp, bytes] | None:
-        """A file's bytes and how it looked; None when it is gone, is no regular file any more, has
-        a link on its way, or does not hold still."""
+        """Return a file's bytes and stamp. None when it was deleted, is no regular file any more,
+        is reached through a link, or keeps changing.
+        """
         for _attempt in range(3):
             try:
                 with self._files.opened(path) as handle:
@@ -215,23 +224,26 @@ class Tree:
 
 
 def readable(root: str | Path, exclude: Sequence[str] = ()) -> WorkspaceFiles:
-    """The files of a workspace that models may be shown, without those of the patterns `exclude`
-    of the settings."""
+    """Return the files of a workspace that models may see, without matches of the settings'
+    `exclude` patterns.
+    """
     return WorkspaceFiles(root, Tree(Path(root), exclude).kept_from_models)
 
 
 def most_bytes(path: str, most: int) -> int:
-    """How large the file at `path` may be where others may have `most` bytes."""
+    """Return the maximum size in bytes of the file at `path`, where other files may have `most`."""
     return most * OUTPUTS if is_notebook(path) else most
 
 
-def vendored(folder: str) -> bool:
-    """Whether `folder`, a path with '/', lies in one of somebody else's code, however spelt."""
+def is_vendored(folder: str) -> bool:
+    """Return whether `folder`, a path with '/', lies in a folder of third-party code,
+    in any case.
+    """
     return any(step in VENDORED for step in (*folder.split("/"), *folder.lower().split("/")))
 
 
 def _no_source(name: str) -> str:
-    """Why a file of this name, in lower case, is nobody's source, "" when it may be."""
+    """Return why a file of this name, in lower case, is not source, "" when it may be."""
     if name in LOCK_FILES:
         return "lock file"
     if PurePosixPath(name).suffix in BINARY_SUFFIXES:
@@ -242,12 +254,12 @@ def _no_source(name: str) -> str:
 
 
 def unfit(path: str, text: str) -> str:
-    """Why a text is not worth indexing, "" when it is."""
+    """Return why a text is not worth indexing, "" when it is."""
     head = text[:GENERATED_HEAD_CHARS]
     found = _GENERATED_MARK.search(head)
     if found and _COMMENT_LINE.match(head[head.rfind("\n", 0, found.start()) + 1 :]):
         return "generated"
-    if PurePosixPath(path).suffix.lower() in PROSE_SUFFIXES or is_notebook(path):
+    if PurePosixPath(path).suffix.lower() in LONG_LINE_SUFFIXES or is_notebook(path):
         return ""
     lines = text.count("\n") + 1
     if len(text) > MINIFIED_MEAN_CHARS and len(text) / lines > MINIFIED_MEAN_CHARS:

@@ -1,5 +1,5 @@
-"""What an indexer does where a team's database holds the workspace: it says how that is, and
-indexes what is different here.
+"""The indexer of a workspace that a team's database holds: report its status, index the
+differences.
 
 A database that cannot be reached is tried again; a workspace that it does not hold is indexed here
 as a whole.
@@ -22,7 +22,7 @@ from nearfield.index.shared import Shared, stores_of
 from nearfield.index.workspace import Workspace
 
 LOOK_SECONDS = 30.0
-"""How often it is looked what the builder has done, and what git has."""
+"""Interval at which the builder's progress and git are checked."""
 RETRY_SECONDS = 10.0
 
 Inbox = queue.Queue[Message | None]
@@ -30,8 +30,9 @@ Ownership = Literal["here", "shared", "ended"]
 
 
 def decided(shared: Shared, inbox: Inbox, say: Callable[[Status], None]) -> Ownership:
-    """Where the workspace's index is; waits until the database says so, or the input ends. `inbox`
-    has all that came in meanwhile."""
+    """Return which index the workspace has; waits until the database answers, or the input ends.
+    `inbox` keeps every message that arrived meanwhile.
+    """
     kept: dict[tuple[type, str], Message] = {}
     told: Status | None = None
     while True:
@@ -50,13 +51,14 @@ def decided(shared: Shared, inbox: Inbox, say: Callable[[Status], None]) -> Owne
             for message in kept.values():
                 inbox.put(message)
             return held
-        if _ended(inbox, RETRY_SECONDS, kept):
+        if _has_ended(inbox, RETRY_SECONDS, kept):
             return "ended"
 
 
-def _ended(inbox: Inbox, seconds: float, kept: dict[tuple[type, str], Message]) -> bool:
-    """Wait; whether the input has ended. What came in goes to `kept`, the last of each kind and
-    file."""
+def _has_ended(inbox: Inbox, seconds: float, kept: dict[tuple[type, str], Message]) -> bool:
+    """Wait; return whether the input has ended. New messages are put into `kept`, the last of each
+    kind and file.
+    """
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         try:

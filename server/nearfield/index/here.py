@@ -1,5 +1,5 @@
-"""What of a workspace is another one here than in the team's index: open documents, and files that
-git says were changed since the builder's commit. These few are indexed here, beside the team's.
+"""Local files that differ from the team's index: open documents, and files that git says were
+changed since the builder's commit. These few are indexed here, beside the team's.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from nearfield.index.shared import Shared, stores_of
 
 GIT_SECONDS = 30.0
 """`git diff` looks at every file of a huge repository; in the background that may take its time."""
-MOST_PATHS = 2_000
+MAX_PATHS = 2_000
 """A branch that is further away is indexed in part; the rest is left out as being another one."""
 REMEMBERED_SECONDS = 30.0
-"""What is typed is compared several times a second."""
+"""How long a digest is cached: the text being typed is compared several times a second."""
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
 
 
 @dataclass(slots=True)
 class Team:
-    """What a builder has in the database, for one who looks what is different here. One thread at a
-    time."""
+    """A builder's files in the database, for comparing them with local ones. One thread
+    at a time.
+    """
 
     shared: Shared
     root: Path
@@ -48,10 +49,12 @@ class Team:
         if changed is None:
             changed = listed(self.root, *named, "HEAD", "--") or []
         new = listed(self.root, "ls-files", "--others", "--exclude-standard", "-z") or []
-        return sorted({*changed, *new})[:MOST_PATHS]
+        return sorted({*changed, *new})[:MAX_PATHS]
 
     def same(self, paths: Sequence[str], tree: Tree) -> set[str]:
-        """Those of `paths` that are on the disk as the database has them, or had a moment ago."""
+        """Return the paths of `paths` that are on the disk as the database has them, or had a
+        moment ago.
+        """
         now = time.monotonic()
         if now - self._asked >= REMEMBERED_SECONDS:
             self.forget()
@@ -67,7 +70,7 @@ class Team:
         return {path for path, digest in digests.items() if digest == _digest(tree, path)}
 
     def forget(self) -> None:
-        """Ask the database anew."""
+        """Clear the cache, so that the database is asked again."""
         self._digests.clear()
 
 

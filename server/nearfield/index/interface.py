@@ -1,8 +1,8 @@
-"""What an index is to the rest of the house, whatever keeps it.
+"""Interface of an index, independent of its storage.
 
 There are two: a file on this machine (`store`, `search_store`, `vector_store`: the default, which
-needs nothing) and a database that a team shares (`postgres/`). Both answer the same
-questions with the same numbers, so that the ranking in `search` is one and the same.
+needs nothing) and a database that a team shares (`postgres/`). Both answer the same questions with
+the same numbers, so that the ranking in `search` is one and the same.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class NotShared(IndexUnusable):
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """What the index holds of a file. `holder` is the process of which it is an open buffer."""
+    """The index's record of a file. `holder` is the process of which it is an open buffer."""
 
     id: int
     stamp: FileStamp | None
@@ -39,7 +39,7 @@ class KnownFile:
 
 @dataclass(frozen=True, slots=True)
 class FileContent:
-    """A file as it goes into the index. `reason` says why nothing of it does."""
+    """A file as it is written to the index. `reason` says why its text is left out."""
 
     path: str
     stamp: FileStamp | None
@@ -87,8 +87,9 @@ class ChunkRow:
 
 @dataclass(frozen=True, slots=True)
 class IndexedText:
-    """What is needed to trust a file's text: the digest of what was indexed, and the text itself
-    where it is an open buffer's."""
+    """Evidence for trusting a file's text: the digest of the indexed text, and the text itself if
+    it is an open buffer's.
+    """
 
     digest: bytes
     text: str | None
@@ -96,7 +97,7 @@ class IndexedText:
 
 @dataclass(frozen=True, slots=True)
 class IndexCounts:
-    """How much the index holds."""
+    """Size of the index."""
 
     files: int
     bytes: int
@@ -118,8 +119,8 @@ class VectorTable(NearestChunks, Protocol):
     """The vectors of one embedder. One thread at a time."""
 
     @property
-    def empty(self) -> bool:
-        """Whether there is nothing to search in."""
+    def is_empty(self) -> bool:
+        """Return whether there are no vectors to search."""
         ...
 
     def prepare(self) -> None:
@@ -132,11 +133,11 @@ class VectorTable(NearestChunks, Protocol):
         ...
 
     def pending(self) -> int:
-        """How many different contents have no vector."""
+        """Return the number of distinct contents without a vector."""
         ...
 
     def lacking(self, digests: Sequence[bytes]) -> list[bytes]:
-        """Those of `digests` that have no vector, each once."""
+        """Return the digests of `digests` without a vector, each once."""
         ...
 
     def add(self, digests: Sequence[bytes], vectors: Any) -> None:
@@ -160,7 +161,7 @@ class IndexReader(Protocol):
         ...
 
     def vectors_of(self, embedder: str) -> int:
-        """How many vectors an embedder has made."""
+        """Return the number of vectors made by an embedder."""
         ...
 
     def full_text(self, words: Sequence[str], limit: int) -> list[tuple[int, float]]:
@@ -169,7 +170,7 @@ class IndexReader(Protocol):
         ...
 
     def rows(self, ids: Iterable[int]) -> dict[int, ChunkRow]:
-        """Chunks by id; those that are gone are missing."""
+        """Return chunks by id; deleted ones are missing."""
         ...
 
     def source(self, path: str) -> IndexedText | None:
@@ -181,8 +182,9 @@ class IndexReader(Protocol):
         ...
 
     def definitions(self, name: str, limit: int = 100) -> list[IndexedSymbol]:
-        """Where `name` is defined, written just so; when nowhere, in any style of writing; by path
-        and row."""
+        """Return the definitions of exactly `name`, or else in any naming style; by
+        path and row.
+        """
         ...
 
     def similar_names(self, text: str, limit: int) -> list[str]:
@@ -191,11 +193,11 @@ class IndexReader(Protocol):
         ...
 
     def defined_in(self, path: str) -> list[IndexedSymbol]:
-        """What a file defines, in the order of its text."""
+        """Return the definitions of a file, in the order of its text."""
         ...
 
     def references(self, name: str, limit: int = 1_000) -> list[IndexedSymbol]:
-        """Where `name` is referred to, written just so."""
+        """Return the references to exactly `name`."""
         ...
 
     def chunks_defining(self, names: Iterable[str], limit: int) -> list[int]:
@@ -212,11 +214,11 @@ class IndexReader(Protocol):
         ...
 
     def counts(self) -> IndexCounts:
-        """How much there is."""
+        """Return the size of the index."""
         ...
 
     def skipped(self) -> dict[str, int]:
-        """What the last build passed over, by reason."""
+        """Return the number of files that the last build skipped, by reason."""
         ...
 
 
@@ -247,10 +249,10 @@ class TeamReader(IndexReader, Protocol):
 
 
 class IndexStore(Protocol):
-    """An index, open for writing; whoever has it is the only one."""
+    """An index, open for writing by a single owner."""
 
     said: str
-    """What happened to an older index, "" when nothing did."""
+    """Fate of an older index, "" when there was none."""
 
     def close(self) -> None:
         """Another one may write."""
@@ -269,7 +271,7 @@ class IndexStore(Protocol):
         ...
 
     def known_file(self, path: str) -> KnownFile | None:
-        """What is known of one file."""
+        """Return the index's record of one file, None if it has none."""
         ...
 
     def put(self, content: FileContent) -> None:
@@ -289,7 +291,7 @@ class IndexStore(Protocol):
         ...
 
     def counts(self) -> tuple[int, int, int]:
-        """How many files, chunks and vectors there are."""
+        """Return the numbers of files, chunks and vectors."""
         ...
 
     def say(self, facts: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""What a server and its indexer say to each other: one JSON object a line."""
+"""Messages between a server and its indexer: one JSON object a line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, tag="start"):
 
 
 class OpenBuffer(msgspec.Struct, frozen=True, kw_only=True, tag="buffer"):
-    """What the editor holds of a file; `text` None: no more than the disk."""
+    """The editor's text of a file; `text` None: the file on disk counts."""
 
     path: str
     text: str | None
@@ -47,7 +47,7 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True, tag="pause"):
 
 
 class GiveWay(msgspec.Struct, frozen=True, kw_only=True, tag="give_way"):
-    """Somebody types, or waits for an answer: rest for so long from now."""
+    """Pause, as the user types or waits for an answer; `seconds` from now."""
 
     seconds: float
 
@@ -62,8 +62,9 @@ Message = Start | OpenBuffer | Near | Pause | GiveWay | Changed
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """How the index is. `done` of `total` are files while building, vectors while embedding.
-    `detail` is a sentence for a person, "" mostly."""
+    """State of the index. `done` of `total` are files while building, vectors while embedding.
+    `detail` is a sentence for the user, "" mostly.
+    """
 
     state: State = "starting"
     detail: str = ""

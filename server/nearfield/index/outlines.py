@@ -19,9 +19,11 @@ from nearfield.index.symbols import Definition
 from nearfield.index.words import folded
 
 UNPACKED = 512
-"""So many files' symbols are held unpacked: the names at one place are often of the same files."""
+"""Number of files whose symbols are cached unpacked: names at one place are often of the same
+files.
+"""
 DEFINED, REFERRED, IMPORTED = "d", "r", "i"
-"""What a file does with a name."""
+"""Role of a name in a file."""
 
 Value = TypeVar("Value")
 
@@ -55,7 +57,7 @@ def pack_definitions(definitions: Iterable[Definition]) -> bytes:
 
 @lru_cache(UNPACKED)
 def unpack_definitions(packed: bytes) -> tuple[Definition, ...]:
-    """What `pack_definitions` packed."""
+    """Return the definitions that `pack_definitions` packed."""
     found: list[Definition] = []
     row = 0
     for name, kind, container, step, column, above, below in _unpacked(packed, _ROWS, []):

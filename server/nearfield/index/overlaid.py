@@ -26,7 +26,7 @@ from nearfield.index.search_store import SqliteReader
 from nearfield.index.words import folded, likest
 
 LOOK_SECONDS = 1.0
-"""So often it is looked whether there is an index of this machine by now."""
+"""Interval at which an index of this machine is looked for."""
 
 
 class Overlaid:
@@ -53,7 +53,7 @@ class Overlaid:
             try:
                 self._reader = SqliteReader(self._file)
             except IndexUnusable:
-                return None  # nothing is different, or nobody has looked yet
+                return None  # nothing is different, or not examined yet
         return self._reader
 
     def _paths(self) -> frozenset[str]:
@@ -66,7 +66,7 @@ class Overlaid:
         return team if here is None else _Vectors(team, here)
 
     def vectors_of(self, embedder: str) -> int:
-        """How many vectors an embedder has made for the team."""
+        """Return the number of vectors that an embedder has made for the team."""
         return self._team.vectors_of(embedder)
 
     def full_text(self, words: Sequence[str], limit: int) -> list[tuple[int, float]]:
@@ -79,7 +79,7 @@ class Overlaid:
         return sorted(merged, key=lambda pair: (-pair[1], pair[0]))[:limit]
 
     def rows(self, ids: Iterable[int]) -> dict[int, ChunkRow]:
-        """Chunks by id; those that are gone, or hidden by a file of this machine, are missing."""
+        """Return chunks by id; deleted ones, and ones hidden by a local file, are missing."""
         wanted = list(ids)
         hidden = self._paths()
         found = self._team.rows([one for one in wanted if one > 0])
@@ -125,16 +125,16 @@ class Overlaid:
         return likest(folded(text), {*self._team.similar_names(text, limit), *mine})[:limit]
 
     def defined_in(self, path: str) -> list[IndexedSymbol]:
-        """What a file defines, in the order of its text."""
+        """Return the definitions of a file, in the order of its text."""
         return self._of(path).defined_in(path)
 
     def references(self, name: str, limit: int = 1_000) -> list[IndexedSymbol]:
-        """Where `name` is referred to, written just so."""
+        """Return the references to exactly `name`."""
         mine = self._here.references(name, limit) if self._here is not None else []
         return self._merged(self._team.references(name, limit), mine)[:limit]
 
     def chunks_defining(self, names: Iterable[str], limit: int) -> list[int]:
-        """See `IndexReader.chunks_defining`; those of this machine come first."""
+        """See `IndexReader.chunks_defining`; local ones come first."""
         wanted = list(names)
         mine = self._here.chunks_defining(wanted, limit) if self._here is not None else []
         hidden = self._paths()
@@ -152,11 +152,11 @@ class Overlaid:
         return (self._team.importers(word) - self._paths()) | mine
 
     def counts(self) -> IndexCounts:
-        """How much the team's index holds."""
+        """Return the size of the team's index."""
         return self._team.counts()
 
     def skipped(self) -> dict[str, int]:
-        """What the team's last build passed over, by reason."""
+        """Return the number of files that the team's last build skipped, by reason."""
         return self._team.skipped()
 
 

@@ -17,10 +17,12 @@ from nearfield.index.understand import LENGTH, ParseRequest, Understood
 
 COMMAND = (sys.executable, "-m", "nearfield.index.understand")
 ENDS_PARSER = "ends its parser"
-"""Why a file is left out that ended the process, by a crash or by taking too long."""
+"""Reason for leaving out a file that ended the process, by a crash or by taking too long."""
 
 END_SECONDS = 0.2
-"""It ends by itself when it is told to; one that is deep in a grammar may not hear that."""
+"""Grace period for the process to end by itself; one that is deep in a grammar may not read the
+message.
+"""
 
 
 class CannotStart(IndexUnusable):
@@ -48,7 +50,9 @@ class ParserProcess:
         self.close()
 
     def understand(self, path: str, text: str) -> Understood:
-        """What `understand.understand` says, or the reason `ENDS_PARSER`. Raises `CannotStart`."""
+        """Return the result of `understand.understand`, or the reason `ENDS_PARSER`. Raises
+        `CannotStart`.
+        """
         asked = msgspec.msgpack.encode(
             ParseRequest(
                 os.fsencode(path), text.encode("utf-8", "replace")
@@ -83,7 +87,7 @@ class ParserProcess:
         return self._process
 
     def _end(self) -> int:
-        """How the process ended, which is told to if it has not."""
+        """End the process if it runs, and return its exit status."""
         process, self._process = self._process, None
         assert process is not None  # noqa: S101 - asked by those who have used it
         assert process.stdin is not None  # noqa: S101

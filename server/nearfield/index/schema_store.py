@@ -38,13 +38,16 @@ BUSY_MS = 5_000
 """Another process holds the write lock for one batch, about 0.2 s; longer means a stuck disk."""
 CACHE_KIB = 8_192
 MAP_BYTES = 1 << 28
-"""Of the file, for searching. Writing is no faster by it, and it counts as the indexer's memory."""
+"""Size of the mapping for searches. Writing is no faster with one, and it counts as the indexer's
+memory.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexFile:
-    """Where an index is kept. `kept` is False when the cache folder cannot be written: then it is
-    in memory (or the temporary folder) and lives as long as it is open."""
+    """Location of an index. `kept` is False when the cache folder cannot be written: then it is in
+    memory (or the temporary folder) and lives as long as it is open.
+    """
 
     file: Path
     kept: bool
@@ -279,7 +282,7 @@ def open_or_rebuild(file: Path) -> tuple[apsw.Connection, str]:
 
 
 def set_aside(file: Path) -> None:
-    """Rename the file, so that a person can look at it; the one set aside before it goes."""
+    """Rename the file, so that a person can examine it; replaces the one set aside before."""
     for suffix in ("-wal", "-shm"):
         Path(f"{file}{suffix}").unlink(missing_ok=True)
     file.replace(f"{file}.old")

@@ -37,7 +37,7 @@ CANDIDATES = 100
 
 
 class QueryKind(StrEnum):
-    """What a query looks like."""
+    """Form of a query."""
 
     SYMBOL = "symbol"
     WORDS = "words"
@@ -60,7 +60,7 @@ NAME_WORDS_BOOST = 0.2
 STEM_BOOST = 0.2
 """For a file all of whose name's words are in the question."""
 FILE_SHARE = 0.1
-"""Of the scores of a file's other good chunks, this share is added to its best one's."""
+"""Share of the scores of a file's other good chunks that is added to its best one's."""
 ASIDE = 0.45
 """Factor for tests, examples, documentation and the like, when the query does not speak of them."""
 PROSE = 0.5
@@ -96,7 +96,7 @@ _CODE_SIGNS = re.compile(r"[{};=]|\w\(|\)\s*:|->|=>|\n|^\s*(?:def|class|import|f
 
 
 class TextEmbedder(Protocol):
-    """What makes vectors of texts."""
+    """An embedder of texts."""
 
     @property
     def name(self) -> str:
@@ -109,13 +109,15 @@ class TextEmbedder(Protocol):
         ...
 
     def embed(self, texts: Sequence[str]) -> Any:
-        """One unit vector a text."""
+        """Return a unit vector for each text."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A found chunk. Rows count from 0, `last` is not included; `text` is what stands there."""
+    """A found chunk. Rows count from 0, `last` is not included; `text` is the source of
+    the rows.
+    """
 
     path: str
     first: int
@@ -129,8 +131,9 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Defined:
-    """A definition with what stands there: the whole `text`, the line of its name, and the
-    beginning of its documentation as plain text."""
+    """A definition: its whole `text`, the line of its name, and the beginning of its documentation
+    as plain text.
+    """
 
     place: IndexedSymbol
     text: str
@@ -139,7 +142,7 @@ class Defined:
 
 
 def kind_of(query: str) -> QueryKind:
-    """What a query looks like."""
+    """Return the form of a query."""
     query = query.strip()
     if _IDENTIFIER.match(query):
         plain = query.islower() and query.isalpha()
@@ -294,12 +297,12 @@ class Searcher:
         return Neighbourhood(near, self._reader.imports(near), importers, sure)
 
     def defined(self, name: str, limit: int = 20) -> list[Defined]:
-        """Where `name` is defined, with what stands there."""
+        """Return the definitions of `name`, with their text."""
         found = (self.at(place) for place in self._reader.definitions(name, limit))
         return [one for one in found if one is not None]
 
     def at(self, place: IndexedSymbol) -> Defined | None:
-        """What stands at a place; None when the file is not as it was indexed any more."""
+        """Return the definition at a place; None if the file has changed since it was indexed."""
         lines = self._lines(place.path)
         if lines is None:
             return None
@@ -312,7 +315,7 @@ class Searcher:
         )
 
     def text(self, row: ChunkRow) -> str | None:
-        """What stands in a chunk; None when the file is not as it was indexed any more."""
+        """Return the text of a chunk; None if the file has changed since it was indexed."""
         lines = self._lines(row.path)
         return None if lines is None else "\n".join(lines[row.first : row.last])
 
@@ -342,12 +345,14 @@ class Searcher:
 
 
 def _alike(found: list[tuple[int, float]]) -> list[tuple[int, float]]:
-    """Those that have anything in common with the query."""
+    """Return the chunks that have anything in common with the query."""
     return [(chunk, cosine) for chunk, cosine in found if cosine >= MIN_COSINE]
 
 
 def _named_share(row: ChunkRow, asked_for: frozenset[str]) -> float:
-    """How much of a definition's name the query says, 0..1; short names say little."""
+    """Return the share of a definition's name that the query contains, 0..1; short names count
+    little.
+    """
     words = frozenset(parts(row.name)) if row.name and row.kind != "section" else None
     if not words:
         return 0.0
@@ -356,7 +361,7 @@ def _named_share(row: ChunkRow, asked_for: frozenset[str]) -> float:
 
 
 def _stem_share(path: str, singular: frozenset[str]) -> float:
-    """How much of a file's name the query says, 0..1, singular and plural being the same."""
+    """Return the share of a file's name that the query contains, 0..1, ignoring the plural."""
     name = path.rpartition("/")[2]
     words = parts(name.rpartition(".")[0] or name)
     if not words:

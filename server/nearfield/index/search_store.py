@@ -39,7 +39,7 @@ from nearfield.index.vector_store import SqliteVectors
 from nearfield.index.words import FUZZY_GRAMS, FUZZY_NAMES, GRAM_CHARS, folded, grams, likest
 
 STYLES_FILES = 500
-"""A name that is written otherwise is looked for in at most so many files."""
+"""Maximum number of files searched for a name in another naming style."""
 
 
 class Symbols:
@@ -49,8 +49,9 @@ class Symbols:
         self._db = db
 
     def definitions(self, name: str, limit: int = 100) -> list[IndexedSymbol]:
-        """Where `name` is defined, written just so; when nowhere, in any style of writing; by path
-        and row."""
+        """Return the definitions of exactly `name`, or else in any naming style; by
+        path and row.
+        """
         exact: list[IndexedSymbol] = []
         other: list[IndexedSymbol] = []
         for at, (path, definitions) in enumerate(self._defining(name)):
@@ -96,7 +97,7 @@ class Symbols:
         return self._db.execute(sql, (f'"{named(DEFINED, name)}"',)).get is not None
 
     def defined_in(self, path: str) -> list[IndexedSymbol]:
-        """What a file defines, in the order of its text."""
+        """Return the definitions of a file, in the order of its text."""
         rows = self._db.execute(
             "SELECT outline.definitions FROM file JOIN outline ON outline.file = file.id"
             " WHERE path = ?",
@@ -105,7 +106,7 @@ class Symbols:
         return [_placed(path, one) for row in rows for one in unpack_definitions(row[0])]
 
     def references(self, name: str, limit: int = 1_000) -> list[IndexedSymbol]:
-        """Where `name` is referred to, written just so."""
+        """Return the references to exactly `name`."""
         found: list[IndexedSymbol] = []
         for file, path in self._files(REFERRED, name):
             packed = self._db.execute("SELECT uses FROM outline WHERE file = ?", (file,)).get
@@ -233,7 +234,7 @@ class SqliteReader(Symbols):
     # --- chunks ---
 
     def rows(self, ids: Iterable[int]) -> dict[int, ChunkRow]:
-        """Chunks by id; those that are gone are missing."""
+        """Return chunks by id; deleted ones are missing."""
         rows = self._db.execute(
             "SELECT chunk.id, file.path, first, first + rows, kind.text,"
             " substr(symbol, length(symbol) - named + 1), symbol, language, chunk.digest, changed"
@@ -256,7 +257,7 @@ class SqliteReader(Symbols):
         return None
 
     def vectors_of(self, embedder: str) -> int:
-        """How many vectors an embedder has made."""
+        """Return the number of vectors made by an embedder."""
         version = self._db.execute("PRAGMA data_version").get
         if version != self._version:
             self._version = version
@@ -268,7 +269,7 @@ class SqliteReader(Symbols):
         return self._vectors.get(embedder, 0)
 
     def counts(self) -> IndexCounts:
-        """How much there is."""
+        """Return the size of the index."""
         files, held, chunks, definitions = next(
             iter(
                 self._db.execute(
@@ -290,7 +291,7 @@ class SqliteReader(Symbols):
         )
 
     def skipped(self) -> dict[str, int]:
-        """What the last build passed over, by reason."""
+        """Return the number of files that the last build skipped, by reason."""
         tally = str(self._db.execute("SELECT value FROM meta WHERE key = 'skipped'").get or "")
         pairs = (line.partition(" ") for line in tally.split("\n") if line)
         return {reason: int(count) for count, _, reason in pairs}

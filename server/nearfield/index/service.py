@@ -42,14 +42,15 @@ __all__ = ["Defined", "Hit", "Index", "IndexedSymbol", "QueryKind", "Status"]
 log = logging.getLogger(__name__)
 
 BUFFER_SECONDS = 0.3
-"""What is typed is passed on at most this often: the indexer reads a whole file each time."""
+"""Minimum interval between two versions of a buffer: the indexer reads a whole file each time."""
 RESTART_SECONDS = (1.0, 3.0, 10.0, 30.0)
 """Pauses before an indexer that died is started again, the last one for all further deaths."""
 STEADY_SECONDS = 120.0
 """An indexer that ran this long before it died begins with the shortest pause again."""
 END_SECONDS = 0.2
-"""An indexer that has not ended by itself so long after it was told to is killed: nothing but its
-last batch is lost, and a server must be gone within a second of its client."""
+"""An indexer that has not ended by itself in this time is killed. Only its last batch is lost, and
+a server must be gone within a second of its client.
+"""
 
 Answer = TypeVar("Answer")
 
@@ -74,12 +75,12 @@ class Index:
         self._flush: asyncio.TimerHandle | None = None
         self._near: tuple[str, ...] = ()
         self._places: dict[str, str] = {}
-        """Where absolute paths are in the folder; asking the disk at every keystroke may wait."""
+        """Absolute paths, relative to the folder; asking the disk at every keystroke may block."""
         self._paused = False
 
     @property
     def status(self) -> Status:
-        """How far it is, as last said."""
+        """Return the state last reported."""
         return self._status
 
     def subscribe(self, callback: Callable[[Status], None]) -> Callable[[], None]:
@@ -87,7 +88,7 @@ class Index:
         return self._listeners.add(callback)
 
     async def open(self, root: Path) -> None:
-        """Begin to index `root`; returns as soon as the indexer is on its way. Once only."""
+        """Start indexing `root`; returns once the indexer is being started. Call it only once."""
         if self._task is not None or not self._config.index.enabled:
             return
         loop = asyncio.get_running_loop()
@@ -118,8 +119,9 @@ class Index:
     # --- what the editor knows ---
 
     def buffer(self, path: str, text: str) -> None:
-        """What an open document holds; it counts instead of the disk until `closed`. `path` is
-        absolute; one outside the folder is passed over."""
+        """Index the text of an open document; it replaces the file on disk until `closed`. `path`
+        is absolute; one outside the folder is ignored.
+        """
         inside = self._inside(path)
         if inside:
             self._buffers[inside] = text
@@ -147,7 +149,7 @@ class Index:
         self._send(Pause(on=False))
 
     def give_way(self, seconds: float) -> None:
-        """Leave the machine to whoever types for so long from now, whatever was said before."""
+        """Leave the machine to the user for `seconds` from now, replacing any earlier pause."""
         self._send(GiveWay(seconds=seconds))
 
     # --- questions ---
@@ -161,11 +163,11 @@ class Index:
         return await self.ask(lambda found: found.search(query, kind, k, inside), list[Hit]())
 
     async def definitions(self, name: str, limit: int = 20) -> list[Defined]:
-        """Where `name` is defined, with what stands there."""
+        """Return the definitions of `name`, with their text."""
         return await self.ask(lambda found: found.defined(name, limit), list[Defined]())
 
     async def references(self, name: str, limit: int = 1_000) -> list[IndexedSymbol]:
-        """Where `name` is referred to."""
+        """Return the references to `name`."""
         return await self.ask(
             lambda found: found.reader.references(name, limit), list[IndexedSymbol]()
         )
@@ -185,7 +187,7 @@ class Index:
                 with trouble():
                     return question(self._searcher)
             except IndexUnusable:
-                # Not there yet, or set aside and built anew: the next question opens it again.
+                # Not there yet, or set aside and built again: the next question opens it again.
                 if self._searcher is not None:
                     self._searcher.close()
                     self._searcher = None

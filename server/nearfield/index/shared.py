@@ -1,7 +1,7 @@
-"""Whether a workspace has its index in a database that a team shares, and under which name.
+"""Decide whether a workspace has its index in a team's database, and under which name.
 
-Only the user's own settings say so (`index.store`); a repository cannot. The name must be the same
-on every machine, so it is made of where the repository comes from, not of where it lies.
+Only the user's own settings decide (`index.store`); a repository cannot. The name must be the same
+on every machine, so it is made from the repository's origin, not its location.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ POSTGRES = EntryPoint("postgresql", "nearfield.index.postgres", GROUP)
 Role = Literal["read", "build"]
 
 REST_SECONDS = 5.0
-"""A database that could not be reached is not asked again for so long…"""
+"""Minimum pause after a failed connection…"""
 REST_TIMES = 10
-"""…and for so many times what the try took: who asks waits for a tenth of the time at most."""
+"""…and as a multiple of the time it took: at most a tenth of the time is spent waiting."""
 SLUG_CHARS = 36
 """A name in PostgreSQL has at most 63 characters."""
 
@@ -45,20 +45,21 @@ class ConnectionBackoff:
     hint: str = ""
 
     def failed(self, why: str, hint: str, seconds: float = 0.0) -> None:
-        """It could not be reached now; `seconds` is what the try took."""
+        """Record a failed connection; `seconds` is how long it took."""
         self.until = time.monotonic() + max(REST_SECONDS, REST_TIMES * seconds)
         self.why, self.hint = why, hint
 
     @property
-    def resting(self) -> bool:
-        """Whether it is too early to ask again."""
+    def is_resting(self) -> bool:
+        """Return whether it is too early to try again."""
         return time.monotonic() < self.until
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Where a workspace's shared index is. `url` may hold a user and a password: it is for
-    connecting alone, `where` is for people."""
+    """Location of a workspace's shared index. `url` may hold a user and a password: it is only for
+    connecting, `where` is for display.
+    """
 
     url: str = field(repr=False)
     name: str

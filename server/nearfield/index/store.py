@@ -1,4 +1,4 @@
-"""Writing the index: a file goes in whole, in one transaction, or not at all.
+"""Writer of the index: a file is written whole, in one transaction, or not at all.
 
 Reading is in `search_store`, vectors in `vector_store`. One thread at a time.
 """
@@ -60,7 +60,9 @@ class SqliteStore:
 
     @contextmanager
     def transaction(self) -> Generator[None]:
-        """All of it or nothing. Raises `IndexUnusable` when the disk is full or gone."""
+        """Run a transaction, committed whole or rolled back. Raises `IndexUnusable` when the disk
+        is full or missing.
+        """
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -81,7 +83,7 @@ class SqliteStore:
             ) from error
 
     def _forget(self) -> None:
-        """What was written is not there after all."""
+        """Clear the caches after a rollback."""
         self._kinds.clear()
         self._spelled.clear()
 
@@ -93,7 +95,7 @@ class SqliteStore:
         return {os.fsdecode(row[0]): _known(row) for row in rows}
 
     def known_file(self, path: str) -> KnownFile | None:
-        """What is known of one file."""
+        """Return the index's record of one file, None if it has none."""
         rows = self._db.execute(
             "SELECT path, id, stamp, digest, reason, holder FROM file WHERE path = ?",
             (os.fsencode(path),),
@@ -161,7 +163,7 @@ class SqliteStore:
             ),
         )  # fmt: skip
         defined = frozenset(folded(one.name) for one in outline.definitions)
-        # Names stay in `grams` until `tidy`, so that saving a file does not write them anew.
+        # Names stay in `grams` until `tidy`, so that saving a file does not write them again.
         new = [
             (name,)
             for name in defined - before - self._spelled
@@ -206,7 +208,7 @@ class SqliteStore:
     # --- everything else ---
 
     def counts(self) -> tuple[int, int, int]:
-        """How many files, chunks and vectors there are."""
+        """Return the numbers of files, chunks and vectors."""
         rows = self._db.execute(
             "SELECT (SELECT count(*) FROM file WHERE reason = ''), (SELECT sum(chunks) FROM file),"
             " (SELECT count(*) FROM vector)"

@@ -1,7 +1,6 @@
 """Symbols of one parsed file: the names that it defines and the names that it refers to.
 
-Rows count from 0. A definition's rows are those of the whole of it, with the comments and the
-decorators that belong to it.
+Rows count from 0. A definition's rows are the whole of it, with its comments and decorators.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _WRAPPER_NAMES = (
 _WRAPPERS = frozenset(_WRAPPER_NAMES.split())
 _ATTACHED = frozenset({"attribute_item", "decorator", "attribute_list", "line_comment"})
 _WORD = re.compile(r"[^\W\d]\w{0,63}")
-LONGEST_NAME = 128
+MAX_NAME_CHARS = 128
 """Characters; a longer name was generated or is no name."""
 
 
@@ -56,8 +55,9 @@ class Definition:
 
 
 class Outline(NamedTuple):
-    """What a file defines, in the order of its text, for every name that it refers to the rows, and
-    the words of its imports."""
+    """The definitions of a file in the order of its text, the rows of each referenced name, and the
+    words of its imports.
+    """
 
     definitions: tuple[Definition, ...]
     references: dict[str, tuple[int, ...]]
@@ -83,7 +83,7 @@ def outline(parsed: Parsed) -> Outline:
     cursor = tree_sitter.QueryCursor(queries.references)
     for name in cursor.captures(parsed.root).get("name", ()):
         start, end = name.start_byte, name.end_byte
-        if start not in found and end - start <= LONGEST_NAME:
+        if start not in found and end - start <= MAX_NAME_CHARS:
             references[_text(parsed, start, end)].add(name.start_point.row)
     definitions = [
         definition
@@ -98,8 +98,7 @@ def outline(parsed: Parsed) -> Outline:
 
 
 def _imported(parsed: Parsed) -> Iterator[str]:
-    """The words of the imports of a file, wherever they stand; those of the names that are brought
-    among them."""
+    """Yield the words of a file's imports, at any level, including the imported names."""
     if not parsed.language.imports:
         return
     cursor = tree_sitter.QueryCursor(import_query(parsed.language))
@@ -113,8 +112,9 @@ def _keep(
     node: tree_sitter.Node,
     kind: str,
 ) -> None:
-    """Several patterns may match one name: the tightest node tells best what it is, and of the same
-    node "method" tells more than "function"."""
+    """Keep the best of several patterns that match one name: the tightest node tells its kind best,
+    and of the same node "method" tells more than "function".
+    """
     known = found.get(name.start_byte)
     if known is not None:
         size, held = node.end_byte - node.start_byte, known[1].end_byte - known[1].start_byte
@@ -136,7 +136,7 @@ def _definition(
     last = end_row - 1 if end_column == 0 and end_row > node.start_point.row else end_row
     text = _text(parsed, name.start_byte, name.end_byte)
     return Definition(
-        name=text if len(text) <= LONGEST_NAME and "\n" not in text else "",
+        name=text if len(text) <= MAX_NAME_CHARS and "\n" not in text else "",
         kind=kind,
         row=row,
         column=len(line.decode("utf-8", "replace")),

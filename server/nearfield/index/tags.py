@@ -1,7 +1,7 @@
-"""The tag queries: what defines a name and what refers to one, language by language.
+"""Tag queries of each language: definitions and references.
 
-The grammars' own queries (`queries/tags.scm` in their wheels) come first; those in here stand in
-where a grammar ships none, and add what a shipped one leaves out. They follow the same convention:
+The grammars' own queries (`queries/tags.scm` in their wheels) come first. The queries here replace
+one that a grammar lacks, and add to one that is incomplete. They follow the same convention:
 `@definition.KIND` or `@reference.KIND` on the node, `@name` on its name.
 """
 

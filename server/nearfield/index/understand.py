@@ -25,23 +25,23 @@ from nearfield.syntax.languages import language_for
 from nearfield.syntax.notebook import as_text, is_notebook, language_in, notebook_in
 from nearfield.syntax.parser import parse
 
-MOST_SECONDS = 20.0
+MAX_SECONDS = 20.0
 """A text that takes longer ends the process. Parsing ends itself after two seconds, and 1 MB of
 ordinary code takes half a second in all."""
 IDLE_SECONDS = 60.0
-"""After so long the process ends: a workspace at rest needs no grammars in memory."""
+"""Idle time after which the process ends: a workspace at rest needs no grammars in memory."""
 LENGTH = struct.Struct(">I")
 
 
 class ParseRequest(msgspec.Struct, frozen=True, array_like=True):
-    """What is asked: a file's path, as the system writes it, and what it holds, in UTF-8."""
+    """A request: a file's path, as the system writes it, and its content in UTF-8."""
 
     path: bytes
     text: bytes
 
 
 class Understood(msgspec.Struct, frozen=True, array_like=True):
-    """What is answered. `reason` says why nothing could be made of the text, "" mostly."""
+    """A parser's answer. `reason` says why the text could not be used, "" mostly."""
 
     language: str = ""
     chunks: tuple[Chunk, ...] = ()
@@ -82,7 +82,7 @@ def readable_text(path: str, text: str) -> str | None:
 
 def main() -> None:
     """Answer until standard input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of Ctrl-C the other process hears as well
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other process receives Ctrl-C too
     inbox: queue.Queue[bytes] = queue.Queue()
     threading.Thread(target=_listen, args=(inbox,), name="input", daemon=True).start()
     decoder, encoder = msgspec.msgpack.Decoder(ParseRequest), msgspec.msgpack.Encoder()
@@ -93,14 +93,14 @@ def main() -> None:
                 asked = decoder.decode(inbox.get(timeout=IDLE_SECONDS))
             except queue.Empty:
                 os._exit(0)  # the other thread is reading, which no ordinary end waits for
-            faulthandler.dump_traceback_later(MOST_SECONDS, exit=True, file=nowhere)
+            faulthandler.dump_traceback_later(MAX_SECONDS, exit=True, file=nowhere)
             found = understand(os.fsdecode(asked.path), asked.text.decode())
             faulthandler.cancel_dump_traceback_later()
             _say(encoder.encode(found))
 
 
 def _listen(inbox: queue.Queue[bytes]) -> None:
-    """Take in what comes; the end of it ends the process, whatever it is at."""
+    """Read requests; the end of the input ends the process at once."""
     stream = sys.stdin.buffer
     while len(head := stream.read(LENGTH.size)) == LENGTH.size:
         inbox.put(stream.read(LENGTH.unpack(head)[0]))

@@ -19,10 +19,11 @@ SCALE = 127.0
 FIRST_LOOK = 200
 """Candidates of the 1-bit pass: on CoSQA MRR is 0.5199 with 128, 0.5223 with 200, 0.5227 with 512;
 each costs a look into the table."""
-LOADED_AT_ONCE = 4_096
+LOAD_BATCH = 4_096
 SPARE_SHARE = 0.5
-"""Vectors of contents that are gone may be this share of the others (a branch that may come back)
-before they are dropped."""
+"""Vectors of deleted contents may reach this share of the others before they are dropped: a branch
+may come back.
+"""
 
 
 class SqliteVectors:
@@ -40,8 +41,8 @@ class SqliteVectors:
         return self._db.execute("SELECT id FROM embedder WHERE name = ?", (self._name,)).get
 
     @property
-    def empty(self) -> bool:
-        """Whether there is nothing to search in."""
+    def is_empty(self) -> bool:
+        """Return whether there are no vectors to search."""
         if self._id is None:
             self._id = self._known_id()
         if self._id is None:
@@ -75,7 +76,7 @@ class SqliteVectors:
         return sorted(found, key=lambda path: path not in first)[:limit]
 
     def pending(self) -> int:
-        """How many different contents have no vector."""
+        """Return the number of distinct contents without a vector."""
         row: Any = self._db.execute(
             "SELECT count(DISTINCT digest) FROM chunk WHERE NOT EXISTS (SELECT 1 FROM vector"
             " WHERE embedder = ? AND vector.digest = chunk.digest)",
@@ -84,7 +85,7 @@ class SqliteVectors:
         return int(row or 0)
 
     def lacking(self, digests: Sequence[bytes]) -> list[bytes]:
-        """Those of `digests` that have no vector, each once."""
+        """Return the digests of `digests` without a vector, each once."""
         return [
             digest
             for digest in dict.fromkeys(digests)
@@ -142,12 +143,12 @@ class SqliteVectors:
         self._version = version
         total = self._db.execute("SELECT count(*) FROM vector WHERE embedder = ?", (self._id,)).get
         if int(total or 0) < len(self._bits):
-            self._bits = Bits(self._dimensions)  # some are gone, and their ids are used again
+            self._bits = Bits(self._dimensions)  # some are deleted, and their ids are used again
         rows = self._db.execute(
             "SELECT id, data FROM vector WHERE id > ? AND embedder = ? ORDER BY id",
             (self._bits.last, self._id),
         )
-        while batch := list(islice(rows, LOADED_AT_ONCE)):
+        while batch := list(islice(rows, LOAD_BATCH)):
             held = np.frombuffer(b"".join(row[1] for row in batch), np.int8)
             ids = np.array([row[0] for row in batch], np.int64)
             self._bits.extend(ids, held.reshape(len(batch), self._dimensions))
@@ -176,7 +177,7 @@ def packed(vectors: Any) -> Any:
 
 
 GROWTH = 1.25
-"""When the array is full the next one is so much larger."""
+"""Growth factor of the array when it is full."""
 
 
 class Bits:
@@ -184,7 +185,7 @@ class Bits:
 
     def __init__(self, dimensions: int) -> None:
         self._words = (dimensions + 63) // 64
-        # One row for each word of the vectors: numpy goes through rows four times as fast.
+        # A row for each word of the vectors: numpy is four times as fast row by row.
         self._matrix: Any = np.zeros((self._words, 0), np.uint64)
         self._ids: Any = np.zeros(0, np.int64)
         self._count = 0

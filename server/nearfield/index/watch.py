@@ -37,11 +37,11 @@ class Watcher:
         self._thread.start()
 
     def stop(self) -> None:
-        """End; changes that come later are not heard."""
+        """Stop watching; later changes are ignored."""
         self._stop.set()
 
     def _run(self) -> None:
-        polling = on_network(self._root)
+        polling = is_on_network(self._root)
         try:
             for changes in watchfiles.watch(
                 self._root,
@@ -57,7 +57,8 @@ class Watcher:
                 paths = tuple(sorted(self._relative(path) for _change, path in changes))
                 self._changed(() if len(paths) > MANY_PATHS else paths)
         except (OSError, RuntimeError):  # the watcher's own error is a RuntimeError
-            # No watches left, or the folder is gone: the next start finds what changed meanwhile.
+            # No watches left, or the folder was deleted: the next start finds what changed
+            # meanwhile.
             self._changed(())
 
     def _counts(self, _change: watchfiles.Change, path: str) -> bool:
@@ -71,7 +72,7 @@ class Watcher:
             return ""
 
 
-def on_network(root: Path) -> bool:
+def is_on_network(root: Path) -> bool:
     """Return whether a folder is on a drive that sends no events."""
     try:
         mounts = psutil.disk_partitions(all=True)

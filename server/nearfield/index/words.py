@@ -18,13 +18,13 @@ _PART = re.compile(
     r"|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
     r"|[^\W\d_A-Za-z\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+"
 )
-LONGEST_TOKEN = 64
-"""Longer runs are data (hashes, base64), which nobody searches for by a part."""
+MAX_TOKEN_CHARS = 64
+"""Longer runs are data (hashes, base64), which are never searched by a part."""
 CACHED_TOKENS = 1 << 16
 """Code repeats itself: with this many remembered, nine of ten lookups are answered (10 MB)."""
 
-# Words that carry nothing in a question about code. Those of programming languages stay: "in", "is"
-# and "not" are dropped as English, "class" and "import" are not.
+# Words that carry nothing in a question about code. Keywords stay, unless they are English: "in",
+# "is" and "not" are dropped, "class" and "import" are not.
 _STOP = (
     "a an and are as at be by can could do does did for from has have how i if in into is it its me"
     " my of on or our should so that the their them then there these they this to using use want"
@@ -36,7 +36,7 @@ STOP_WORDS = frozenset(_STOP.split())
 @functools.lru_cache(CACHED_TOKENS)
 def parts(token: str) -> tuple[str, ...]:
     """The words of one identifier, lower case, in order; without the identifier itself."""
-    if len(token) > LONGEST_TOKEN:
+    if len(token) > MAX_TOKEN_CHARS:
         return ()
     return tuple(part.lower() for part in _PART.findall(token))
 
@@ -63,7 +63,7 @@ def asked(query: str) -> list[str]:
 
 
 def folded(name: str) -> str:
-    """A name without case and underscores, by which styles of writing it compare equal."""
+    """Return a name without case and underscores, which is equal in all naming styles."""
     return name.replace("_", "").replace("-", "").lower()
 
 
@@ -71,8 +71,8 @@ GRAM_CHARS = 3
 """A shorter name cannot be found by its letters."""
 FUZZY_GRAMS = 12
 FUZZY_NAMES = 200
-"""So many names, those that share most triples, are compared as a whole."""
-LEAST_LIKE = 0.2
+"""Number of names, sharing most triples, that are compared as a whole."""
+MIN_LIKENESS = 0.2
 """Share of common letter triples from which on a name is like another."""
 
 
@@ -82,7 +82,7 @@ def grams(name: str) -> list[str]:
 
 
 def likest(text: str, names: Iterable[str]) -> list[str]:
-    """Those of `names` that are like `text`, the closest first; all are folded."""
+    """Return the names like `text`, the closest first; all are folded."""
     wanted = set(grams(text)[:FUZZY_GRAMS])
 
     def closeness(name: str) -> float:
@@ -90,4 +90,4 @@ def likest(text: str, names: Iterable[str]) -> list[str]:
         return len(theirs & wanted) / len(theirs | wanted)
 
     scored = sorted(((closeness(name), name) for name in names), reverse=True)
-    return [name for score, name in scored if score >= LEAST_LIKE]
+    return [name for score, name in scored if score >= MIN_LIKENESS]

@@ -1,10 +1,10 @@
 """The indexer: a process of its own at the lowest priority (`python -m nearfield.index.worker`).
 
-It is told by lines on standard input what to index and what open buffers hold, and says by lines on
-standard output how far it is; it ends with its input, so it never outlives its server. One thread
-works; what comes in while it does is served between two files or two batches, so an edit never
-waits for a build. While somebody types it rests, and takes in afterwards what was typed. Of several
-indexers of one workspace the one with the lock builds; when it ends, another one takes over.
+Lines on standard input tell it what to index and the text of open buffers; lines on standard output
+report its progress. It ends with its input, so it never outlives its server. A single thread works;
+messages are served between two files or two batches, so an edit never waits for a build. It pauses
+while the user types, and indexes the typed text afterwards. Of several indexers of one workspace
+the one with the lock builds; when it ends, another one takes over.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from nearfield.index.workspace import Keeper, Workspace
 from nearfield.terminal import guard
 
 LOCK_SECONDS = 2.0
-"""How often a reading indexer looks whether it may build."""
+"""Interval at which a reading indexer tries to become the builder."""
 RETRY_SECONDS = 10.0
 """After a full disk or a broken file."""
 BATTERY_SECONDS = 60.0
@@ -55,7 +55,7 @@ SAY_SECONDS = 0.2
 
 
 class Indexer:
-    """One workspace, followed until the input ends."""
+    """An indexer that follows one workspace until the input ends."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Indexer:
         self._load = MachineLoad()
 
     def give_way(self, seconds: float) -> None:
-        """Somebody types: rest for so long, at once. From any thread."""
+        """Pause at once for `seconds`, as the user types. Thread-safe."""
         if self._typing.ask(seconds):
             self._embedder.interrupt()
 
@@ -118,10 +118,10 @@ class Indexer:
             self._embed()
 
     def _take(self) -> bool:
-        """Become the one that builds, if nobody is."""
+        """Become the builder, if there is none."""
         keeper = Keeper(
             self._workspace,
-            stop=self._interrupted,
+            stop=self._is_interrupted,
             holder=self._start.holder,
             embedder=self._embedder if is_installed() else None,
         )
@@ -157,7 +157,7 @@ class Indexer:
 
     def _embed(self) -> None:
         assert self._keeper is not None  # noqa: S101 - `_step` has seen to it
-        if not self._start.on_battery and _on_battery():
+        if not self._start.on_battery and _is_on_battery():
             self._say("ready", detail="Vectors wait until the machine is plugged in.")
             self._wait(BATTERY_SECONDS)
             return
@@ -180,9 +180,9 @@ class Indexer:
         if rest := self._load.rest():
             self._wait(rest)
             self._load.rested()
-        return self._interrupted() or self._dirty
+        return self._is_interrupted() or self._dirty
 
-    def _interrupted(self) -> bool:
+    def _is_interrupted(self) -> bool:
         """Serve what came in; whether to leave off what is being done."""
         with contextlib.suppress(queue.Empty):
             while True:
@@ -191,7 +191,7 @@ class Indexer:
         return self._closing or self._paused
 
     def _rest(self) -> None:
-        """Wait while somebody types, then take in what was typed and saved meanwhile."""
+        """Wait while the user types, then index the text typed and saved meanwhile."""
         waited = False
         while not self._closing and (left := self._typing.left()):
             waited = True
@@ -207,7 +207,7 @@ class Indexer:
             self._load.rested()
 
     def _wait(self, seconds: float | None) -> None:
-        """Serve what comes in, or give up waiting. Waiting without an end ends the process that
+        """Serve a message, or give up waiting. Waiting without an end ends the process that
         parses after `PARSER_IDLE_SECONDS`."""
         first = PARSER_IDLE_SECONDS if seconds is None else seconds
         try:
@@ -219,7 +219,7 @@ class Indexer:
                 self._keeper.end_parser()
             message = self._inbox.get()
         self._serve(message)
-        self._interrupted()
+        self._is_interrupted()
 
     def _serve(self, message: Message | None) -> None:
         match message:
@@ -234,7 +234,7 @@ class Indexer:
             case Changed(paths=paths):
                 self._changed(paths)
             case GiveWay() | Start():
-                pass  # heard before they came here
+                pass  # received before they came here
 
     def _buffer(self, path: str, text: str | None) -> None:
         if text is None:
@@ -263,7 +263,7 @@ class Indexer:
         if self._keeper is not None and not self._dirty:
             known = self._keeper.builder.refresh(paths)
             gone = [path for path in paths if not (tree.root / path).exists()]
-            # What is gone and was no file may have been a folder.
+            # A deleted path that was no file may have been a folder.
             self._dirty = known < len(paths) and bool(gone)
 
     def _say(
@@ -286,7 +286,7 @@ class Indexer:
         self._told = status
 
     def _held(self) -> tuple[int, int, int]:
-        """How many files, chunks and vectors there are, whoever builds."""
+        """Return the numbers of files, chunks and vectors, whichever process builds."""
         if self._keeper is not None:
             return self._keeper.counts()
         looked = _looks_of(self._workspace.place.file)
@@ -314,7 +314,7 @@ def _looks_of(file: Path) -> tuple[tuple[int, int], ...]:
     return tuple(looks)
 
 
-def _on_battery() -> bool:
+def _is_on_battery() -> bool:
     battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
     return battery is not None and battery.power_plugged is False
 

@@ -1,7 +1,7 @@
-"""One workspace's index as a whole: where it is, who builds it, and how it is brought up to date.
+"""A workspace's index as a whole: its location, its builder, and how it is updated.
 
-The process that holds the lock builds; every other one reads what is there. The lock is the
-system's own, or the database's, so that it is free again the moment its holder dies.
+The process that holds the lock builds; all others read. The lock is the system's own, or the
+database's, so that it is free again the moment its holder dies.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Workspace:
-    """What an index is of, and how: `root` is a folder, `place` where the index is kept."""
+    """Subject and location of an index: `root` is a folder, `place` the index file."""
 
     root: Path
     place: IndexFile
@@ -69,8 +69,9 @@ class Workspace:
         return Tree(self.root, self.exclude, self.max_bytes)
 
     def part(self) -> Workspace:
-        """What is different here from the team's index, as a workspace with an index of its own
-        beside the whole's; `reader` of this one lays it over the team's."""
+        """Return the differences from the team's index, as a workspace with an index of its own
+        beside the whole's. `reader` of this one lays it over the team's.
+        """
         from nearfield.index.here import Team
 
         assert self.shared is not None  # noqa: S101 - only then there is a part
@@ -96,7 +97,7 @@ class Workspace:
         return f"{self.shared.where} ({self.shared.name})"
 
     def as_reader(self) -> Workspace:
-        """The same for one who only reads the team's index, whatever the settings say."""
+        """Return the same workspace, restricted to reading the team's index."""
         if self.shared is None or self.shared.role == "read":
             return self
         return replace(self, shared=replace(self.shared, role="read"))
@@ -254,7 +255,7 @@ class Keeper:
         return self._store.said if self._store is not None else ""
 
     def counts(self) -> tuple[int, int, int]:
-        """How many files, chunks and vectors there are."""
+        """Return the numbers of files, chunks and vectors."""
         return self._store.counts() if self._store is not None else (0, 0, 0)
 
     def build(self, listener: Listener | None = None) -> BuildReport:
@@ -297,9 +298,9 @@ class Keeper:
         listener: Callable[[int, int], None] | None = None,
         stop: Callable[[], bool] | None = None,
     ) -> int:
-        """Vectors, until none is missing or `stop` says so; returns how many were made. `listener`
-        hears how many of these there are and shall be in the end. Without ONNX Runtime there are
-        none to make."""
+        """Embed until no vector is missing or `stop` says so; returns the number of new vectors.
+        `listener` receives the done and total numbers. Does nothing without ONNX Runtime.
+        """
         if not self._workspace.vectors or self._store is None or self._embedder is None:
             return 0
         vectors = self._store.vectors(self._embedder.name, self._embedder.dimensions)

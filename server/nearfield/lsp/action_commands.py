@@ -1,11 +1,11 @@
-"""`nearfield.action` and `nearfield.rewrite`: do an action, with progress and cancel.
+"""`nearfield.action` and `nearfield.rewrite`: perform an action, with progress and cancel.
 
     nearfield.action   [{action, uri, range, version?, diagnostics?, instruction?, provider?,
                          preview?}]
     nearfield.rewrite  [{uri, range, instruction, version?, preview?}]
 
-The edit goes to the client with `workspace/applyEdit`, and the command answers `{applied, title,
-provider, model}`; with `preview` nothing is applied and it answers `{edit, diff, …}` as well.
+The edit is sent to the client with `workspace/applyEdit`, and the command answers `{applied, title,
+provider, model}`. With `preview` nothing is applied and it answers `{edit, diff, …}` as well.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ REWRITE = "nearfield.rewrite"
 
 
 class WireProblem(msgspec.Struct, frozen=True):
-    """Of a diagnostic what an action needs; the rest is not looked at."""
+    """The fields of a diagnostic that an action needs; all others are ignored."""
 
     range: WireRange
     message: Any = ""
@@ -48,7 +48,7 @@ class WireProblem(msgspec.Struct, frozen=True):
 
 
 class ActionParams(msgspec.Struct, frozen=True):
-    """What to do where. `version` is the one that `range` was counted in."""
+    """An action and its place. `version` is the one that `range` was counted in."""
 
     uri: str
     range: WireRange
@@ -81,7 +81,7 @@ def register(server: LanguageServer, session: Session) -> None:
 
 
 async def work(session: Session, params: ActionParams) -> Proposal:
-    """The proposal for what is wanted, counted in the documents of now. Raises `EditRefused`."""
+    """Return the requested proposal, counted in the current documents. Raises `EditRefused`."""
     wish = wish_of(session, params)
     service = await session.service()
     async with shown_work(session.protocol, "Nearfield") as report:
@@ -112,14 +112,14 @@ def wish_of(session: Session, params: ActionParams) -> ActionRequest:
 
 
 class _Spans:
-    """Ranges that were counted in the version that the params name, in the document of now."""
+    """Ranges of the version that the params name, converted to the current document."""
 
     def __init__(self, session: Session, params: ActionParams) -> None:
-        """Raises `EditRefused` when nobody knows that version any more."""
+        """Raise `EditRefused` if that version is no longer known."""
         self._encoding = session.protocol.encoding
         document = document_of(session, params.uri)
         self.now = self._then = document.snapshot()
-        # Also asked for the version of now: a client may send one twice.
+        # Also asked for the current version: a client may send one twice.
         then = session.offered.get((params.uri, params.version))
         if then is not None and params.version is not None:
             self._then = then
@@ -221,7 +221,7 @@ def _reporter(report: Report) -> Callable[[str], None]:
 
 
 def _holder(session: Session) -> Any:
-    """What the editor holds at a path."""
+    """Return a function from a path to the editor's text of it."""
 
     def held(path: str) -> Snapshot | None:
         for document in session.documents:

@@ -1,10 +1,10 @@
-"""Waits on a loopback address for the one client that is an editor and shows the token.
+"""Wait on a loopback address for the one client that is an editor and shows the token.
 
 Everything on this machine can connect there: other users, and every web page by a request that it
 sends blindly. So a connection has to begin as the base protocol does, and its first message has to
 be `initialize` with the token, as `initializationOptions.token` or in a header `Authorization:
-Bearer TOKEN`. One that does not is closed, one that says nothing is closed after a while, and
-neither keeps another one out.
+Bearer TOKEN`. Any other connection is closed, a silent one after a while, and neither keeps another
+one out.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from nearfield.network.hosts import LOOPBACK
 log = logging.getLogger(__name__)
 
 HELLO_SECONDS = 10.0
-"""So long a connection has for its first message."""
-MOST_CALLERS = 32
-"""Connections that have not said enough; one more, and the one that came first goes."""
+"""Time that a connection has for its first message."""
+MAX_CALLERS = 32
+"""Maximum number of connections that are not admitted yet; one more closes the oldest."""
 HEADER_BYTES = 8 * 1024
 HELLO_BYTES = 4 * 1024 * 1024
 
@@ -46,7 +46,7 @@ _REFUSED = {
 
 
 class _Refused(Exception):
-    """That is not who is waited for; `answer` is what it is told, b"" for nothing."""
+    """A connection that is not the expected client; `answer` is sent to it, b"" for nothing."""
 
     def __init__(self, answer: bytes = b"") -> None:
         super().__init__()
@@ -135,7 +135,7 @@ class _Door:
                 self._close(late)
 
     def _patience(self) -> float | None:
-        """Seconds until somebody's time is over."""
+        """Return the seconds until the next deadline of a connection."""
         deadline = min((one.deadline for one in self._callers.values()), default=None)
         return None if deadline is None else max(0.0, deadline - time.monotonic())
 
@@ -145,13 +145,13 @@ class _Door:
         except OSError:
             return
         connection.setblocking(False)
-        if len(self._callers) >= MOST_CALLERS:
+        if len(self._callers) >= MAX_CALLERS:
             self._close(next(iter(self._callers.values())))
         self._callers[connection] = _Caller(connection, time.monotonic() + HELLO_SECONDS)
         self._selector.register(connection, selectors.EVENT_READ)
 
     def _listen(self, caller: _Caller) -> bytes:
-        """What the caller has said when it is let in, else b""."""
+        """Return the caller's bytes once it is admitted, else b""."""
         try:
             data = caller.connection.recv(64 * 1024)
             caller.said += data
@@ -182,8 +182,9 @@ class _Door:
 
 
 def _needed(said: bytes) -> int:
-    """How many bytes the first message has; while its header is not whole, one more than there
-    are. Raises `_Refused`."""
+    """Return the size of the first message in bytes, or the received size plus one while its header
+    is incomplete. Raises `_Refused`.
+    """
     header, end, _ = said.partition(_BLANK)
     fields = _fields(header.decode("latin-1"), whole=bool(end))
     if not end:
@@ -195,8 +196,9 @@ def _needed(said: bytes) -> int:
 
 
 def _hello(said: bytes, shows_token: Callable[[str], bool]) -> bytes:
-    """What a client has `said`, whose first message is whole, without the token. Raises
-    `_Refused`."""
+    """Return the received bytes `said`, whose first message is complete, without the token. Raises
+    `_Refused`.
+    """
     header, _, rest = said.partition(_BLANK)
     fields = _fields(header.decode("latin-1"), whole=True)
     length = int(fields.get("content-length", "0"))

@@ -26,7 +26,7 @@ from nearfield.lsp.explain import WirePosition, WireRange, document_of, span_of
 from nearfield.lsp.protocol import CLIENT_TOKEN
 from nearfield.lsp.session import Session
 from nearfield.lsp.work import shown_work
-from nearfield.types import Snapshot, Span
+from nearfield.types import MAX_ANSWER_TOKENS, Snapshot, Span
 
 if TYPE_CHECKING:
     from nearfield.features.chat.chat import Chat
@@ -38,7 +38,6 @@ CHAT = "nearfield/chat"
 CLOSE = "nearfield/chat/close"
 GENERATE = "nearfield/generate"
 TOKENS = 1024
-MOST_TOKENS = 32_768
 
 
 class WireDocument(msgspec.Struct, frozen=True):
@@ -48,19 +47,19 @@ class WireDocument(msgspec.Struct, frozen=True):
 
 
 class _Place(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Where it is asked, and who hears how it goes."""
+    """The place that a request is about, and the limits of its answer."""
 
     text_document: WireDocument | None = None
     position: WirePosition | None = None
     range: WireRange | None = None
     workspace: str = ""
     role: str = ""
-    max_tokens: Annotated[int, msgspec.Meta(le=MOST_TOKENS)] = TOKENS
+    max_tokens: Annotated[int, msgspec.Meta(le=MAX_ANSWER_TOKENS)] = TOKENS
     work_done_token: int | str | None = None
 
 
 class ChatParams(_Place, frozen=True, kw_only=True, rename="camel"):
-    """One message of the user."""
+    """A message of the user."""
 
     message: str
     session: str = ""
@@ -75,7 +74,7 @@ class CloseParams(msgspec.Struct, frozen=True):
 
 
 class GenerateParams(_Place, frozen=True, kw_only=True, rename="camel"):
-    """What to answer, and by which JSON schema."""
+    """A prompt, and the JSON schema of the answer."""
 
     prompt: str
     schema: dict[str, Any]
@@ -173,7 +172,7 @@ def _call(report: CallReport) -> dict[str, Any]:
 
 
 def _chat(session: Session, service: Service, held: list[Chat]) -> Chat:
-    """The session's conversations, made when somebody first chats."""
+    """Return the session's conversations, made at the first chat."""
     if not held:
         from nearfield.features.chat.chat import Chat
         from nearfield.lsp.chat_host import EditorHost
@@ -186,7 +185,7 @@ def _chat(session: Session, service: Service, held: list[Chat]) -> Chat:
 
 
 def _limit(tokens: int) -> int:
-    """How many tokens an answer may have; clients write 0 or -1 for no limit of theirs."""
+    """Return the maximum tokens of an answer; clients without a limit write 0 or -1."""
     return tokens if tokens > 0 else TOKENS
 
 
@@ -252,7 +251,7 @@ async def _generated(
 
 
 def _shown(snapshot: Snapshot | None, span: Span | None) -> tuple[str, tuple[Source, ...]]:
-    """What is selected, as text behind the prompt, with its source."""
+    """Return the selection as text to put after the prompt, with its source."""
     from nearfield.routing.request_context import Source
 
     if snapshot is None or span is None:

@@ -19,7 +19,7 @@ from pygls.exceptions import JsonRpcException
 from nearfield.features.chat.protocol import Allow, Change, Question, Refused
 from nearfield.files.lines import line_number
 from nearfield.lsp.action_commands import edit_of
-from nearfield.lsp.offers import CHOICES, opted_in
+from nearfield.lsp.offers import CHOICES, has_opted_in
 from nearfield.lsp.questions import ask_client, spoken
 from nearfield.lsp.session import Session
 
@@ -43,7 +43,7 @@ class EditorHost:
     async def allow(self, question: Question) -> Allow:
         """Ask the user; a client that cannot ask has said no."""
         capabilities = self._session.protocol.client_capabilities
-        if opted_in(capabilities, OPT_IN):
+        if has_opted_in(capabilities, OPT_IN):
             answer = await self._request(
                 ALLOW_CALL,
                 {
@@ -88,12 +88,12 @@ class EditorHost:
         return bool(getattr(answer, "applied", False))
 
     def open_text(self, path: str) -> str | None:
-        """What the editor holds of a file."""
+        """Return the editor's text of a file."""
         document = self._document(path)
         return document.text if document is not None else None
 
     def diagnostics(self, path: str) -> Sequence[tuple[int, Diagnostic]]:
-        """What other servers have said of it, as far as the client has told."""
+        """Return other servers' diagnostics of it, as the client has reported them."""
         document, service = self._document(path), self._session.running_service
         if document is None or service is None:
             return ()
@@ -140,7 +140,7 @@ class EditorHost:
         return edit_of(self._session, proposal.Proposal(change.title, (file,)))
 
     async def _chosen(self, text: str, titles: Sequence[str]) -> str:
-        """Which of `titles` the user has chosen, "" for none."""
+        """Return the title of `titles` that the user has chosen, "" for none."""
         question = types.ShowMessageRequestParams(
             types.MessageType.Info,
             spoken(f"Nearfield: {text}"),

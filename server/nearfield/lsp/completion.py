@@ -1,8 +1,8 @@
 """`textDocument/completion`: for editors without ghost text (Helix and others).
 
-The popup is never held up: an answer that is not there within `READY_S` is left to be computed, and
-found in the completion cache by the request of the next keystroke (`isIncomplete` makes the client
-ask again).
+The popup is never delayed. An answer that is late by `READY_SECONDS` is still computed, and the
+request of the next keystroke finds it in the completion cache (`isIncomplete` makes the client ask
+again).
 """
 
 from __future__ import annotations
@@ -20,17 +20,19 @@ from nearfield.lsp.suggest import place_of, suggestions_at
 from nearfield.tasks import run_task
 from nearfield.types import Span, Suggestion
 
-READY_S = 0.05
-"""What counts as ready: less than a person notices, enough for what is cached on a busy machine."""
+READY_SECONDS = 0.05
+"""Seconds that count as ready: less than a person notices, enough for a cached answer on a busy
+machine.
+"""
 
 LABEL_CHARS = 60
 """Popups are about this wide; what is cut is in the documentation beside it."""
 
 TRIGGERS = (".", "(", "[", "=", ":", ",")
-"""Where a popup is asked for without a word being typed; editors know words by themselves."""
+"""Characters that open a popup without a word being typed; editors know words by themselves."""
 
 LAST = "\U0010ffff"
-"""Sorts after every identifier: what a model guesses stands below what a language server knows."""
+"""Sorts after every identifier: a model's guess is below a language server's entries."""
 
 
 def register(server: LanguageServer, session: Session) -> None:
@@ -49,7 +51,7 @@ def register(server: LanguageServer, session: Session) -> None:
         )
         asking = run_task(suggestions_at(session, place), "complete for a popup")
         try:
-            await asyncio.wait({asking}, timeout=READY_S)
+            await asyncio.wait({asking}, timeout=READY_SECONDS)
         except asyncio.CancelledError:
             asking.cancel()
             raise
@@ -84,7 +86,9 @@ def _where(session: Session, params: types.CompletionParams) -> list[object]:
 def item_of(
     suggestion: Suggestion, document: Document, cursor: int, encoding: str
 ) -> types.CompletionItem:
-    """One suggestion as an item. The typed word is part of it, because clients filter by it."""
+    """Return a suggestion as an item. The typed word is part of it, because clients
+    filter by it.
+    """
     start = min(_word_start(document.text, cursor), suggestion.replace.start)
     typed = document.text[start : suggestion.replace.start]
     text = typed + suggestion.text
@@ -118,8 +122,9 @@ def _word_start(text: str, cursor: int) -> int:
 
 
 def _label(lines: list[str]) -> str:
-    """What the popup shows: the first line with something on it, short enough. "↵" stands for line
-    breaks before it, an ellipsis for what is missing."""
+    """Return the popup's text: the first line that is not blank, shortened. "↵" marks line breaks
+    before it, an ellipsis missing text.
+    """
     shown = next((line.strip() for line in lines if line.strip()), "")
     if len(lines) > 1 and not lines[0].strip():
         shown = f"↵ {shown}"

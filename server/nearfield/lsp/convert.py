@@ -29,10 +29,12 @@ def units(text: str, encoding: str) -> int:
 
 
 def characters(line: str, column: int, encoding: str) -> int:
-    """How many characters of `line` lie before `column` (units of `encoding`), at most all."""
+    """Return the number of characters of `line` before `column` (units of `encoding`),
+    at most all.
+    """
     if column <= 0:
         return 0
-    # A character is at least one unit, so no more than `column` characters matter.
+    # A character is at least one unit, so only the first `column` characters matter.
     head = line[:column]
     if encoding == UTF32 or head.isascii():
         return len(head)

@@ -28,21 +28,22 @@ from nearfield.lsp.notebooks import Notebook, Notebooks
 from nearfield.types import Cell, Edit, Snapshot, Span
 
 FOLLOWED_CHARS = 16_000_000
-"""Documents longer than this are not held at all: no edit of a text that long is cheap (20 ms for
-50 MB), and nobody completes in it. Eight times the default of `files.max_bytes`, so that a document
-just over that limit is followed and gets suggestions again once it is shorter."""
+"""Maximum length of a document that is held: no edit of a longer text is cheap (20 ms for 50 MB),
+and no user completes in it. Eight times the default of `files.max_bytes`, so that a document just
+over that limit is followed and gets suggestions again once it is shorter.
+"""
 
 ABOVE_CHARS = 100_000
-"""So much of the cells above is looked at: three times what a prompt has room for."""
+"""Maximum characters of the cells above: three times what a prompt has room for."""
 
 
 class Document:
-    """One open document. `followed` is false once it was too long to be held, or `lost` because a
-    change could not be read; `text` is then "".
+    """An open document.
 
-    `version` is the client's, `version_known` to it; where it tells none, it is a count of our own,
-    so that an answer for an earlier text is known as such. `notebook` is the one that it is a cell
-    of.
+    `followed` is false once it was too long to be held, or `lost` because a change could not be
+    read; `text` is then "". `version` is the client's, `version_known` to it; for a client without
+    versions it is our own count, so that an answer for an earlier text is recognised. `notebook` is
+    the notebook of a cell.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Document:
 
     @property
     def lines(self) -> LineTable:
-        """Where the lines start; made when first needed."""
+        """Return where the lines start; made when first needed."""
         if self._lines is None:
             self._lines = LineTable(self.text)
         return self._lines
@@ -103,11 +104,11 @@ class Document:
         return self.version if self.version_known else None
 
     def is_at(self, snapshot: Snapshot) -> bool:
-        """Return whether it is still what it was: a client may send one version twice."""
+        """Return whether it is unchanged: a client may send one version twice."""
         return self.version == snapshot.version and self.text == snapshot.text
 
     def lose(self) -> None:
-        """What the client has is no longer known, until it sends the whole text."""
+        """Discard the text until the client sends all of it, as it is no longer known."""
         self._snapshot = None
         self._set("")
         self.followed, self.lost = False, True
@@ -255,5 +256,7 @@ def _holds(root: str, path: str) -> bool:
 
 
 def _key(uri: str) -> str:
-    """What is the same for all spellings of a file's URI; another one stands for itself."""
+    """Return a key that is the same for all spellings of a file's URI; another URI is
+    its own key.
+    """
     return uri if uris.notebook_of(uri) else uris.path_of(uri) or uri

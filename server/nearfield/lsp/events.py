@@ -1,5 +1,6 @@
-"""What editors built for Copilot's server tell: a suggestion was shown, or partly accepted, and
-which document has the focus. Standard clients send none of these."""
+"""Notifications of editors built for Copilot's server: a suggestion was shown or partly accepted,
+or a document has the focus. Standard clients send none of these.
+"""
 
 from __future__ import annotations
 

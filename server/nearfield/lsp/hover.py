@@ -21,7 +21,7 @@ def register(server: LanguageServer, session: Session) -> None:
             return None
         snapshot, encoding = document.snapshot(), session.protocol.encoding
         offset = document.offset_at(params.position, encoding)
-        # While the service starts nobody is kept waiting: other servers may have a hover too.
+        # The service's start delays no hover: other servers may have one too.
         service = session.running_service
         if service is None:
             return None
@@ -40,7 +40,7 @@ def register(server: LanguageServer, session: Session) -> None:
 
 
 def _content(session: Session, markdown: str) -> types.MarkupContent:
-    """As Markdown, or as it is for a client that shows plain text alone."""
+    """Return it as Markdown, or unchanged for a client that shows plain text alone."""
     text_document = session.protocol.client_capabilities.text_document
     client = text_document.hover if text_document is not None else None
     formats = (client.content_format if client is not None else None) or ()

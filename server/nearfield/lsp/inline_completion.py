@@ -43,8 +43,9 @@ def register(server: LanguageServer, session: Session) -> None:
 def item_of(
     suggestion: Suggestion, document: Document, cursor: int, encoding: str
 ) -> types.InlineCompletionItem:
-    """One suggestion on the wire: plain text, a range on one line, and a command with its id, which
-    is all that editors keep of what is not in the standard."""
+    """Return a suggestion on the wire: plain text, a range on one line, and a command with its id.
+    Editors keep the id only there, as the standard has no field for it.
+    """
     replaced = document.text[suggestion.replace.start : cursor]
     # Editors hide an item that does not begin with what it replaces, unless told to compare this.
     filter_text = None if suggestion.text.startswith(replaced) else replaced

@@ -1,8 +1,7 @@
-"""Params of LSP's own methods, read as clients mean them; see `nearfield.coerce`.
+"""Read params of LSP's own methods, as clients mean them; see `nearfield.coerce`.
 
-What a client leaves out although LSP demands it has a default where something sensible follows from
-it, and an optional field that cannot be read counts as not given, unless it tells what became of a
-document.
+A field that LSP demands and a client leaves out has a default if a sensible one exists. An
+unreadable optional field counts as absent, unless it reports a change of a document.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from lsprotocol import types, validators
 from nearfield.coerce import MISSING, Coercion, Field
 
 NO_VERSION = validators.INTEGER_MIN_VALUE
-"""Stands for the version of a document whose client tells none; lsprotocol has no null there."""
+"""Version of a document whose client sends none; lsprotocol has no null there."""
 
 _INVOKED = {"triggerKind": types.InlineCompletionTriggerKind.Invoked.value}
 

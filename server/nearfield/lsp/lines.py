@@ -1,6 +1,6 @@
-"""Where the lines of a document start, kept up to date edit by edit.
+"""Starts of a document's lines, kept up to date edit by edit.
 
-What ends a line says `files/lines.py`. Offsets are Unicode code points.
+`files/lines.py` defines line ends. Offsets are Unicode code points.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ class LineTable:
     """The offsets at which lines start: always at least one, the first is 0.
 
     An edit moves every later line, and rewriting 20,000 numbers a keystroke is too slow. So the
-    numbers from index `_settled` on lag behind by `_lag`; an edit moves that border to its own
-    place, which costs the distance to the edit before it: nothing while somebody types.
+    numbers from index `_settled` on lag behind by `_lag`. An edit moves that border to its own
+    place, which costs the distance to the edit before it: nothing during typing.
     """
 
     __slots__ = ("_lag", "_settled", "_starts")
@@ -36,11 +36,13 @@ class LineTable:
         return len(self._starts)
 
     def start(self, line: int) -> int:
-        """Where `line` (from 0) starts. Raises IndexError when there is no such line."""
+        """Return where `line` (from 0) starts. Raises IndexError when there is no such line."""
         return self._starts[line] + (self._lag if line >= self._settled else 0)
 
     def content_end(self, line: int, text: str) -> int:
-        """Where the visible part of `line` ends: before its line end. `text` is the document's."""
+        """Return where the visible part of `line` ends: before its line end. `text` is the
+        document's.
+        """
         if line + 1 >= len(self._starts):
             return len(text)
         end = self.start(line + 1)
@@ -71,7 +73,9 @@ class LineTable:
         self._lag += inserted - (end - start)
 
     def _count_up_to(self, offset: int, bisect: Callable[..., int]) -> int:
-        """How many starts lie before `offset` (`bisect_left`), or at it too (`bisect_right`)."""
+        """Return the number of starts before `offset` (`bisect_left`), or up to it
+        (`bisect_right`).
+        """
         settled = self._settled
         if settled == len(self._starts) or offset < self._starts[settled] + self._lag:
             return bisect(self._starts, offset, 0, settled)

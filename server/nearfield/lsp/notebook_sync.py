@@ -39,7 +39,7 @@ def register(server: LanguageServer, session: Session) -> None:
         (types.NOTEBOOK_DOCUMENT_DID_SAVE, sync.did_save),
         (types.NOTEBOOK_DOCUMENT_DID_CLOSE, sync.did_close),
     ):
-        # pygls writes its marks on what it is given, which a method does not take.
+        # pygls sets attributes on the handler, which a method does not allow.
         server.feature(method)(partial(handler))
 
 
@@ -88,7 +88,7 @@ class NotebookSync:
         """Nothing to do: the index watches the files itself."""
 
     def did_close(self, params: types.DidCloseNotebookDocumentParams) -> None:
-        """The notebook and its cells are gone."""
+        """Forget the notebook and its cells."""
         notebook = self._documents.notebooks.get(params.notebook_document.uri)
         if notebook is not None:
             self._forget(notebook)

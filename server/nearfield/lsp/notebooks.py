@@ -1,7 +1,7 @@
-"""The open notebooks: which cells each has, in their order. The cells' texts are documents.
+"""The open notebooks: the cells of each, in order. The cells' texts are documents.
 
 A client that syncs notebooks says what is in one. One that does not opens cells as documents whose
-URIs tell the notebook; they then stand in the order in which they were opened.
+URIs name the notebook; their order is then the order of opening.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from nearfield.files import uris
 
 @dataclass(slots=True, eq=False)
 class Notebook:
-    """One notebook. `cells` are the URIs of its cells in order; `told` says whether the client has
-    said so."""
+    """A notebook. `cells` are the URIs of its cells in order; `told` is true if the client has
+    named them.
+    """
 
     uri: str
     cells: list[str] = field(default_factory=list[str])
@@ -48,8 +49,9 @@ class Notebooks:
         return notebook
 
     def splice(self, notebook: Notebook, start: int, deleted: int, cells: Sequence[str]) -> None:
-        """Put `cells` in place of the `deleted` ones from `start` on. A cell is in one place: one
-        that was moved may come before it goes."""
+        """Put `cells` in place of the `deleted` ones from `start` on. A cell is in one place: a
+        moved one may be inserted before it is removed.
+        """
         gone = set(notebook.cells[start : start + deleted])
         notebook.cells[start : start + deleted] = cells
         for cell in gone.difference(notebook.cells):
@@ -72,7 +74,7 @@ class Notebooks:
     def left(self, notebook: Notebook, cell: str) -> None:
         """The document of a cell was closed."""
         if notebook.told:
-            return  # It may be moved; whether it is gone is told by the client.
+            return  # It may be moved; the client reports whether it is closed.
         self._holding.pop(cell, None)
         notebook.cells.remove(cell)
         if not notebook.cells:

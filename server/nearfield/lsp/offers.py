@@ -1,8 +1,8 @@
-"""What the user is offered beyond this machine, and what may be sent there.
+"""Offers to use a provider beyond this machine, and the consent to send something there.
 
 A client that says `nearfieldOffers` under `experimental` in its capabilities gets each offer as
-`nearfield/offer` and answers by the command `nearfield.answer`; any other is asked with
-`window/showMessageRequest`. Nothing waits for the answer: the local one stands.
+`nearfield/offer` and answers by the command `nearfield.answer`. Any other is asked with
+`window/showMessageRequest`. Nothing waits for the answer: the local one remains.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def register(server: LanguageServer, session: Session) -> None:
         service.offers.subscribe(told)
 
     def told(offer: Offer) -> None:
-        if opted_in(session.protocol.client_capabilities):
+        if has_opted_in(session.protocol.client_capabilities):
             session.protocol.notify(OFFER, as_dict(offer))
         else:
             run_task(_ask(session, offer), "put an offer to the user")
@@ -96,7 +96,7 @@ async def _ask(session: Session, offer: Offer) -> None:
 
 
 async def _choice(session: Session, offer: Offer, question: str) -> str:
-    """What the user says to `offer`, "" for nothing."""
+    """Return the user's answer to `offer`, "" for none."""
     from nearfield.features.offers import words
 
     params = types.ShowMessageRequestParams(
@@ -129,9 +129,13 @@ async def _answer(service: Service, offer: str, decision: str) -> bool:
     return await service.answer(offer, Consent(decision))
 
 
-def opted_in(capabilities: types.ClientCapabilities, name: str = OPT_IN) -> bool:
-    """Whether the client says `name` under `experimental`, which may hold anything; pygls makes a
-    named tuple of an object."""
+def has_opted_in(capabilities: types.ClientCapabilities, name: str = OPT_IN) -> bool:
+    """Return whether the client says `name` under `experimental`."""
+    return experimental(capabilities, name) is True
+
+
+def experimental(capabilities: types.ClientCapabilities, name: str) -> Any:
+    """Return what the client says of `name` under `experimental`, which may hold anything; pygls
+    makes a named tuple of an object. None for nothing."""
     said: Any = capabilities.experimental
-    found = said.get(name) if isinstance(said, Mapping) else getattr(said, name, None)
-    return found is True
+    return said.get(name) if isinstance(said, Mapping) else getattr(said, name, None)

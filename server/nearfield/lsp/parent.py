@@ -1,4 +1,4 @@
-"""Notices that the client's process has gone, also when nobody closed our input."""
+"""Notice that the client's process has ended, even if the input stays open."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.4
-"""Where the system cannot tell at once: often enough for the promise of a second."""
+POLL_SECONDS = 0.4
+"""Interval on systems that cannot tell at once: often enough for the promise of a second."""
 
 
 async def watch(pid: int, gone: Callable[[], None]) -> None:
     """Call `gone` once the process `pid` has ended.
 
-    One that cannot be seen from the start (a client in another container sends its own idea of its
-    number) is not watched: the end of the input tells as well.
+    One that cannot be seen from the start is not watched (a client in another container sends its
+    own number): the end of the input suffices.
     """
     if sys.platform == "linux":
         try:
@@ -55,7 +55,7 @@ async def _poll(pid: int) -> None:
     try:
         process = psutil.Process(pid)
         while True:
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(POLL_SECONDS)
             if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
                 return
     except psutil.NoSuchProcess:

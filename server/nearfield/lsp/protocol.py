@@ -1,12 +1,12 @@
-"""The protocol over pygls: who may ask when, and the one place where answers leave.
+"""The protocol over pygls: permitted requests, and the one place where answers leave.
 
 * Every request is answered exactly once. `_send_response` is the only way out; an answer to a
   request that has been answered is dropped there.
-* Params are read as clients mean them (`lenient.py`). What means nothing is answered with
-  InvalidParams (pygls never answers it); whoever keeps what notifications tell hears of those that
+* Params are read as clients mean them (`lenient.py`). Meaningless ones are answered with
+  InvalidParams (pygls never answers it). `when_unreadable` has the handlers of notifications that
   cannot be read.
 * Before `initialize` requests get ServerNotInitialized, after `shutdown` InvalidRequest.
-* Errors go to the log by type and place only, and to the client without a traceback: a foreign
+* Errors are logged by type and place only, and sent to the client without a traceback: a foreign
   message may quote a document.
 
 pygls 2.1 keeps its feature registry, its table of futures, the requests to the client and the
@@ -63,6 +63,10 @@ INTERNAL_ERROR = -32603
 NOT_INITIALIZED = -32002
 REQUEST_FAILED = -32803
 
+COPILOT_CLIENT = "editorPluginInfo"
+"""What clients made for Copilot's server say of themselves in their `initializationOptions`. Some
+count in UTF-16 units whatever was agreed, so that is what is agreed with them."""
+
 
 _UNREADABLE = (
     cattrs.BaseValidationError,
@@ -73,11 +77,11 @@ _UNREADABLE = (
     AttributeError,
     RecursionError,
 )
-"""What cattrs raises for data of another shape."""
+"""Errors that cattrs raises for data of another shape."""
 
 
 class Phase(Enum):
-    """Where the session stands in its life."""
+    """Phase of the session's lifecycle."""
 
     NEW = "new"
     INITIALIZING = "initializing"
@@ -86,7 +90,7 @@ class Phase(Enum):
 
 
 class NearfieldProtocol(LanguageServerProtocol):
-    """One session with one client. `receive` takes in messages, in order, on the event loop."""
+    """A session with one client. `receive` takes in messages, in order, on the event loop."""
 
     def __init__(self, server: Any, converter: cattrs.Converter) -> None:
         super().__init__(server, converter)
@@ -98,16 +102,16 @@ class NearfieldProtocol(LanguageServerProtocol):
         self.withheld: set[str] = set()
         """Methods that are answered but not advertised to this client."""
         self.when_unreadable: dict[str, Callable[[Any], None]] = {}
-        """Who is told the raw params of a notification, by its method, that cannot be read."""
+        """Handlers of a notification's raw params that cannot be read, by method."""
         self.when_shut_down: Callable[[], Awaitable[None]] | None = None
-        """What is done before `shutdown` is answered, once nothing else runs."""
+        """Called before `shutdown` is answered, once nothing else runs."""
         self.active = threading.Event()
         """Set at each message from the client."""
         self._unanswered: set[MsgId] = set()
 
     @property
     def exit_code(self) -> int:
-        """What the process is to exit with: 0 only after `shutdown`."""
+        """Return the exit code of the process: 0 only after `shutdown`."""
         return 0 if self.phase is Phase.SHUT_DOWN else 1
 
     def _register_builtin_features(self) -> None:
@@ -121,7 +125,7 @@ class NearfieldProtocol(LanguageServerProtocol):
         ):
             self.fm.add_builtin_feature(method, handler)
 
-    # --- what comes in --------------------------------------------------------------------------
+    # --- incoming messages -----------------------------------------------------------------------
 
     def receive(self, message: Any | Garbage) -> None:
         """Handle one message from the client, whatever it is."""
@@ -169,7 +173,7 @@ class NearfieldProtocol(LanguageServerProtocol):
         self._execute_handler(msg_id, handler, answer, (structured,))
 
     def _refusal(self, method: str) -> types.ResponseError | None:
-        """Why a request may not be made now."""
+        """Return why a request may not be made now."""
         if self.phase is Phase.SHUT_DOWN:
             return types.ResponseError(INVALID_REQUEST, "The server has been shut down.")
         if method == types.INITIALIZE and self.phase is not Phase.NEW:
@@ -234,7 +238,7 @@ class NearfieldProtocol(LanguageServerProtocol):
     def _readable(
         self, kind: type[Any], fields: dict[str, Any], needed: dict[str, Any]
     ) -> dict[str, Any]:
-        """Those of `fields` that the type `kind` can hold."""
+        """Return the fields of `fields` that the type `kind` can hold."""
         kept: dict[str, Any] = {}
         for name, value in fields.items():
             try:
@@ -246,7 +250,7 @@ class NearfieldProtocol(LanguageServerProtocol):
         return kept
 
     def _response(self, msg_id: MsgId, message: dict[str, Any]) -> None:
-        """The client answers a request of ours."""
+        """Handle the client's answer to a request of the server."""
         if msg_id not in self._result_types:
             log.debug("answer to an unknown request")
             return
@@ -274,7 +278,7 @@ class NearfieldProtocol(LanguageServerProtocol):
             if future is not None:
                 future.cancel()
 
-    # --- what goes out --------------------------------------------------------------------------
+    # --- outgoing messages ------------------------------------------------------------------------
 
     def _send_handler_result(self, future: Future[Any], *, msg_id: MsgId) -> None:
         self._request_futures.pop(msg_id, None)
@@ -327,6 +331,9 @@ class NearfieldProtocol(LanguageServerProtocol):
         self.phase = Phase.INITIALIZING
         self.client_capabilities = self._capabilities_of(params)
         chosen = ServerCapabilitiesBuilder.choose_position_encoding(self.client_capabilities)
+        options: Any = params.initialization_options
+        if isinstance(options, dict) and COPILOT_CLIENT in options:
+            chosen = types.PositionEncodingKind.Utf16
         self.encoding = str(getattr(chosen, "value", chosen))
         if (prepare := self.fm.features.get(types.INITIALIZE)) is not None:
             await prepare(params)
@@ -345,8 +352,9 @@ class NearfieldProtocol(LanguageServerProtocol):
         return types.InitializeResult(self.server_capabilities, self.server_info)
 
     def _capabilities_of(self, params: types.InitializeParams) -> types.ClientCapabilities:
-        """What the client can do; `clientCapabilities` in its options overrides what it says, for
-        users whose editor leaves out or overstates something."""
+        """Return the client's capabilities. `clientCapabilities` in its options overrides them, for
+        users whose editor leaves out or overstates something.
+        """
         options: Any = params.initialization_options
         override = options.get("clientCapabilities") if isinstance(options, dict) else None
         if not isinstance(override, dict):
@@ -398,7 +406,9 @@ class NearfieldProtocol(LanguageServerProtocol):
 
 
 def _replaces(message: Any) -> str:
-    """A name under which only the last message matters, for one that tells how things are."""
+    """Return a key under which only the last message matters, "" for a message that
+    must be sent.
+    """
     method, params = getattr(message, "method", ""), getattr(message, "params", None)
     if method in _STATES:
         return str(method)
@@ -432,7 +442,7 @@ def _answer_of(error: BaseException, msg_id: MsgId) -> types.ResponseError:
 
 
 def _places(error: BaseException) -> str:
-    """Where in the params the error is, without their values."""
+    """Return where in the params the error is, without their values."""
     if not isinstance(error, cattrs.BaseValidationError):
         return "they are of another type"
     lines = cattrs.transform_error(error, format_exception=_wrong)
@@ -440,7 +450,7 @@ def _places(error: BaseException) -> str:
 
 
 def _wrong(_error: BaseException, _kind: type[Any] | None) -> str:
-    """What is said of a value in place of the error's own words, which quote it."""
+    """Return a text in place of the error's own message, which quotes the value."""
     return "missing or wrong"
 
 
@@ -452,4 +462,4 @@ def _merged(base: Any, over: Any) -> Any:
 
 
 def _nothing() -> None:
-    """Nobody is to be told of the end."""
+    """Do nothing at the end."""

@@ -1,5 +1,6 @@
-"""Requests of the server to its client that are taken back when nobody waits for the answer any
-more: a question that stays on the screen, or an edit to confirm, would outlive what it belongs to.
+"""Requests of the server to its client that are cancelled with their caller.
+
+A question that stays on the screen, or an edit to confirm, would outlive its purpose.
 """
 
 from __future__ import annotations

@@ -57,8 +57,9 @@ _SEVERITIES = {
 
 
 class ReviewParams(msgspec.Struct, frozen=True):
-    """What to review: a document or a range of it, or what git says has changed. `provider` names
-    one outside this machine that is to do it."""
+    """The subject of a review: a document, a range of it, or the changes that git reports.
+    `provider` names one outside this machine that should do it.
+    """
 
     uri: str = ""
     range: WireRange | None = None
@@ -69,7 +70,7 @@ class ReviewParams(msgspec.Struct, frozen=True):
 
 
 class ClearParams(msgspec.Struct, frozen=True):
-    """Which findings to forget: all, those of a document, or one of them."""
+    """The findings to clear: all, a document's, or one of them."""
 
     uri: str | None = None
     finding: str = ""
@@ -309,5 +310,7 @@ def _folder(session: Session, workspace: str) -> Path:
 
 
 def _meets(one: types.Range, other: types.Range) -> bool:
-    """Whether they share a line: a finding is about its line, wherever the cursor is on it."""
+    """Return whether they share a line: a finding is about its line, wherever the
+    cursor is on it.
+    """
     return one.start.line <= other.end.line and other.start.line <= one.end.line

@@ -1,4 +1,4 @@
-"""What one session holds: the open documents, the settings and the service, joined.
+"""State of one session: the open documents, the settings and the service, joined.
 
 The service is imported and made after `initialize` has been answered, because its imports cost more
 than everything else at a start. Until then documents are only held; it gets them when it is there.
@@ -39,7 +39,7 @@ OffersActions = Callable[[types.CodeActionParams], Coroutine[Any, Any, Sequence[
 
 
 class Session:
-    """One client. Handlers get the service by `await session.service()`."""
+    """The session of one client. Handlers get the service by `await session.service()`."""
 
     def __init__(self, protocol: NearfieldProtocol, load: Load, make: MakeService | None) -> None:
         self.protocol = protocol
@@ -96,12 +96,15 @@ class Session:
             await service.configure(configs)
 
     async def close(self) -> None:
-        """Free everything; the client is gone. Who is cancelled meanwhile leaves it at work."""
+        """Free everything after the client has disconnected. Cancelling the caller does not stop
+        it.
+        """
         await asyncio.wait({self._closing()})
 
     async def _leave(self) -> None:
-        """The client is about to go and waits for the answer to `shutdown`: once it has gone there
-        is less time for what has to be written."""
+        """Do the work of `shutdown` before it is answered: less time is left after the client has
+        exited.
+        """
         await asyncio.wait({self._closing()}, timeout=LEAVE_SECONDS)
 
     def _closing(self) -> asyncio.Task[None]:
@@ -118,7 +121,7 @@ class Session:
             await self._made.aclose()
 
     def notice(self, text: str, kind: types.MessageType = types.MessageType.Warning) -> None:
-        """Show `text` to the user, the first time that it is to be said."""
+        """Show `text` to the user, only the first time."""
         if text in self._noticed:
             return
         self._noticed.add(text)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SECTION = "nearfield"
-PULL_S = 1.0
-"""So long a client may take to say its settings; after that its earlier ones hold."""
+PULL_SECONDS = 1.0
+"""Time for a client to send its settings; after that its earlier ones hold."""
 
 
 Load = Callable[[Sequence[str], object], tuple[Loaded, dict[str, Loaded]]]
@@ -34,7 +34,7 @@ Load = Callable[[Sequence[str], object], tuple[Loaded, dict[str, Loaded]]]
 
 
 class Settings:
-    """What the client has said so far, and the settings that follow from it."""
+    """The client's settings, and the merged settings that follow from them."""
 
     def __init__(self, protocol: NearfieldProtocol, load: Load) -> None:
         self.configs = FolderConfigs(Config())
@@ -59,7 +59,7 @@ class Settings:
             types.ConfigurationParams([types.ConfigurationItem(section=SECTION)]),
         )
         try:
-            answer: Any = await asyncio.wait_for(asked, PULL_S)
+            answer: Any = await asyncio.wait_for(asked, PULL_SECONDS)
         except (TimeoutError, JsonRpcException) as error:
             log.warning("the editor did not say its settings: %s", type(error).__name__)
             return
@@ -93,7 +93,7 @@ class Settings:
         return self.configs
 
     def new_problems(self) -> list[str]:
-        """What could not be used, and was not returned here before."""
+        """Return the problems that were not returned here before."""
         problems = dict.fromkeys([*self._wrong, *self._problems])
         new = [problem for problem in problems if problem not in self._told]
         self._told.update(new)
@@ -130,7 +130,7 @@ def register(server: LanguageServer, session: Session) -> None:
     protocol = session.protocol
 
     async def initialize(params: types.InitializeParams) -> None:
-        # 0 is no process's number; it would be gone at once.
+        # 0 is no process's number; it would count as ended at once.
         if params.process_id is not None and params.process_id > 0:
             run_task(parent.watch(params.process_id, protocol.stop), "watch the client")
         await session.begin(params)

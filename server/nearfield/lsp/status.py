@@ -1,5 +1,6 @@
-"""What the editor shows of our state: `nearfield/status` (request and notification) and
-`didChangeStatus`, as clients of Copilot's server know it."""
+"""State for the editor: `nearfield/status` (request and notification) and `didChangeStatus`, as
+clients of Copilot's server know it.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ _KINDS = {
 
 
 def register(server: LanguageServer, session: Session) -> None:
-    """Tell every change of the status, and answer who asks."""
+    """Send every change of the status, and answer requests for it."""
 
     def say(status: Status, service: Service) -> None:
         session.protocol.notify(STATUS, as_dict(status, service.knowledge.state, service.last))
@@ -44,7 +45,9 @@ def register(server: LanguageServer, session: Session) -> None:
         said = service.knowledge.state.state
 
         def say_index(index: IndexState) -> None:
-            """Once for each state; how far it is shows in the progress, or to who asks."""
+            """Send each state once; its progress is in the progress bar and in answers
+            to requests.
+            """
             nonlocal said
             if index.state != said:
                 said = index.state
@@ -79,9 +82,12 @@ def register(server: LanguageServer, session: Session) -> None:
 
 
 def as_dict(status: Status, index: IndexState, last: Trace | None = None) -> dict[str, Any]:
-    """All of it: state, detail, progress (0..1 or null), provider, model, a row for each role: who
-    serves it ("" for nobody), and of each other candidate why it does not; how the index is; and
-    what became of the `last` completion, null where there was none."""
+    """Return the status as a message.
+
+    It has the state, detail, progress (0..1 or null), provider and model. A row for each role has
+    its provider ("" for none), and why each other candidate does not serve it. The state of the
+    index and the outcome of the `last` completion follow, null if there was none.
+    """
     return {
         "state": status.state.value,
         "detail": status.detail,

@@ -20,8 +20,9 @@ WAITING_CLIENTS = {
     types.TEXT_DOCUMENT_COMPLETION: ("",),
 }
 """Clients, by the beginning of their names, that wait for a pause in typing before they ask. For a
-completion list all do, or somebody pressed a key for it (Eglot, Neovim's CTRL-X CTRL-O): a debounce
-on top would make the first list empty however quick the model is."""
+completion list all do, or the user pressed a key for it (Eglot, Neovim's CTRL-X CTRL-O). A debounce
+on top would make the first list empty however quick the model is.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def place_of(
 
 
 async def suggestions_at(session: Session, place: Place) -> tuple[Suggestion, ...]:
-    """What to offer there; nothing when the document has changed meanwhile."""
+    """Return the suggestions at a place; none if the document has changed meanwhile."""
     service = await session.service()
     document, ask = place.document, place.ask
     if document is None or ask is None:

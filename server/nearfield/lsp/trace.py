@@ -1,5 +1,6 @@
-"""What it cost: `nearfield/trace` `{last: N}` is the account of the last N requests, newest first,
-and `nearfield/spent` what the engine has evaluated and generated since the start, by what for."""
+"""Costs: `nearfield/trace` `{last: N}` returns the traces of the last N requests, newest first.
+`nearfield/spent` returns the tokens evaluated and generated since the start, by purpose.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ SPENT = "nearfield/spent"
 
 
 class TraceParams(msgspec.Struct, frozen=True):
-    """How many entries to answer with."""
+    """Number of traces to return."""
 
     last: Annotated[int, msgspec.Meta(ge=0)] = 20
 

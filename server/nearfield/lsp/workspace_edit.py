@@ -1,7 +1,7 @@
-"""From a proposal to a `WorkspaceEdit`, in the form that the client understands.
+"""Convert a proposal into a `WorkspaceEdit`, in the form that the client understands.
 
-With `documentChanges` an edit names the version it was made for, new files are created first, and
-what lies beyond the unit that the user pointed at is annotated as to be confirmed. A client without
+With `documentChanges` an edit names the version it was made for, and new files are created first.
+Changes beyond the unit that the user pointed at are annotated as to be confirmed. A client without
 these gets the plain `changes`.
 """
 
@@ -46,6 +46,12 @@ def workspace_edit(
         )
     notes = _notes(proposal) if annotates else None
     return types.WorkspaceEdit(document_changes=changes, change_annotations=notes or None)
+
+
+def shows_edits(capabilities: types.ClientCapabilities) -> bool:
+    """Return whether the client lets its user see and confirm an edit before it is made."""
+    can = _can(capabilities)
+    return bool(can.document_changes and can.change_annotation_support is not None)
 
 
 def _can(capabilities: types.ClientCapabilities) -> types.WorkspaceEditClientCapabilities:

@@ -7,7 +7,7 @@ import re
 
 LOCALHOST = "localhost"
 LOOPBACK = ("127.0.0.1", LOCALHOST, "::1")
-"""The hosts that a server of ours may listen on."""
+"""Hosts that our servers may listen on."""
 
 
 def is_loopback_host(host: str) -> bool:
@@ -25,7 +25,7 @@ def is_loopback_host(host: str) -> bool:
     return address == ipaddress.IPv6Address("::1") and "%" not in plain
 
 
-def excepted(host: str, port: int | None, exceptions: str) -> bool:
+def is_excepted(host: str, port: int | None, exceptions: str) -> bool:
     """Return whether a `NO_PROXY` list names the host.
 
     Entries are separated by commas or blanks: `*` is every host; `example.com`, `.example.com` and

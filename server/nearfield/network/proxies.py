@@ -1,9 +1,9 @@
-"""Find the proxy on the way to an address, by the variables that shells and desktops set.
+"""Find the proxy for an address, by the variables that shells and desktops set.
 
 `HTTPS_PROXY` and `HTTP_PROXY` are for addresses of that scheme, `ALL_PROXY` for both, and
-`NO_PROXY` names hosts that need none. A name in lower case goes before the same in upper case, and
-an empty one turns it off. On macOS and Windows the system's settings count where no variable is
-set. Requests to this machine never have a proxy.
+`NO_PROXY` names hosts that need none. A name in lower case precedes the same in upper case, and an
+empty one turns it off. On macOS and Windows the system's settings count where no variable is set.
+Requests to this machine never have a proxy.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from nearfield.errors import ConfigError
-from nearfield.network.hosts import excepted, is_loopback_host
+from nearfield.network.hosts import is_excepted, is_loopback_host
 
 SCHEMES = {
     "http": "http",
@@ -57,7 +57,7 @@ class Proxies:
             return None
         exceptions = self._value("no_proxy")[1]
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-        if excepted(host, port, exceptions):
+        if is_excepted(host, port, exceptions):
             return None
         for name in (f"{parts.scheme}_proxy", "all_proxy"):
             source, value = self._value(name)

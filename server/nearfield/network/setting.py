@@ -1,4 +1,4 @@
-"""The settings of `[network]`, for those who only know an environment."""
+"""The settings of `[network]`, for code that only knows an environment."""
 
 from __future__ import annotations
 

@@ -18,7 +18,9 @@ _TIME = frozenset({9, 10})
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """`what` ends a sentence that begins with who cannot be reached; `hint` says what to do."""
+    """`what` ends a sentence that begins with the host that cannot be reached; `hint` says what to
+    do.
+    """
 
     what: str
     hint: str

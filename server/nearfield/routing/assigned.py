@@ -1,12 +1,12 @@
-"""Secrets that a name beside them gives away, in whatever language or format.
+"""Secrets recognised by a name beside them, in any language or format.
 
-A name that says secret is looked for first. From its end a short walk over what languages and
-formats put between a name and its value (signs, quotes, brackets, tags, types, line breaks, marks
-of diffs and comments) leads to the values nearby. How sure the relation is decides how much like a
-secret a value has to look: beside an assignment sign a password may be any mixture of characters,
-two words further on only what is surely random counts.
+A name that means secret is looked for first. From its end a short walk leads to the values nearby.
+It passes what languages and formats put between a name and its value: signs, quotes, brackets,
+tags, types, line breaks, marks of diffs and comments. The surer the relation, the less a value has
+to look like a secret. Beside an assignment sign a password may be any mixture of characters; two
+words further on only clearly random text counts.
 
-The walk is bounded, so that all of it takes time linear in the text.
+The walk is bounded, so all of it takes time linear in the text.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from nearfield.routing.values import (
     joins,
 )
 
-LONGEST_VALUE = 4096
-LONGEST_BARE = 512
+MAX_VALUE_CHARS = 4096
+MAX_BARE_CHARS = 512
 # A key as a list of numbers is longer than as text.
-LONGEST_TOKEN = 32_768
-# So much of a value says what it is.
+MAX_TOKEN_CHARS = 32_768
+# Number of a value's leading characters that are judged.
 JUDGED = 256
-# How far from its name a value may stand, in characters, lines and words between.
+# Maximum distance of a value from its name: characters, and lines and words between them.
 REACH = 400
 LINES_BETWEEN = 4
 WORDS_BETWEEN = 7
@@ -45,7 +45,7 @@ _NAMES = (
     r"mnemonic|securestring|totp|fernet|hmac|bearer|kennwort|contrasena|senha|wachtwoord|haslo|parola|"
     r"\bpat\b|\A[a-z]{4,}\b)[A-Za-z0-9_.\-]*"
 )
-_LONGEST_NAME = 200
+_MAX_NAME_RUN_CHARS = 200
 # "pass" is a verb, too, and a statement of Python's.
 _SIGN = re.compile(r"[\"'`\])]{0,2}[ \t]{0,8}[=:>,(|]")
 _WORD_BEFORE = re.compile(r"([A-Za-z]{1,24})[ ]\Z")
@@ -56,7 +56,7 @@ _CUT_NAMES = {
     "secret": Says.KEY,
     "token": Says.KEY,
 }
-# What ends the place where the name stands: a quote, a bracket, a tag.
+# Closers of the place that holds the name: a quote, a bracket, a tag.
 _CLOSE = re.compile(r"\\{0,3}[\"'`*]{0,3}\s?[\])}]?")
 
 # The name and its value as two arguments; over a line break it would be a list of names.
@@ -81,7 +81,7 @@ _TOKEN = re.compile(
     r"|(?P<end>;)"
     r"|(?P<open>[(\[{<])"
     r"|(?P<close>[)\]}])"
-    r"|(?P<bare>[^\s\"'`,;<>(){}\[\]|]{1,512})"  # LONGEST_BARE
+    r"|(?P<bare>[^\s\"'`,;<>(){}\[\]|]{1,512})"  # MAX_BARE_CHARS
     r"|(?P<rest>.)",
     re.ASCII,
 )
@@ -122,7 +122,7 @@ Span = tuple[int, int]
 
 
 class Bond(Enum):
-    """How surely what comes next belongs to the name, by what was between."""
+    """Strength of the relation between the name and the next value, by the text between them."""
 
     BESIDE = auto()  # nothing but space
     SIGN = auto()  # an assignment sign last
@@ -133,8 +133,9 @@ class Bond(Enum):
 
 @dataclass(slots=True)
 class _Walk:
-    """How far a walk is: at which offset, with which bond, after how many words and lines, in how
-    many brackets. `last` is the kind of the last token, `indent` that of the line."""
+    """State of a walk: offset, bond, words, lines and bracket depth passed. `last` is the kind of
+    the last token, `indent` the indentation of the line.
+    """
 
     at: int
     bond: Bond
@@ -149,7 +150,7 @@ def assigned(text: str, view: bytes, tick: Callable[[], None]) -> Iterator[Span]
     """The secrets beside names. `view` is `text` with a byte a character; `tick` is called often
     and may raise."""
     done = 0
-    # What stands before the text may have been such a name.
+    # The end of such a name may precede the text.
     for span in _values(text, 0, Says.KEY, Bond.CUT):
         yield span
         done = span[1]
@@ -158,7 +159,7 @@ def assigned(text: str, view: bytes, tick: Callable[[], None]) -> Iterator[Span]
         start, end = match.span()
         if end <= done:
             continue
-        run = text[max(start, end - _LONGEST_NAME) : end]
+        run = text[max(start, end - _MAX_NAME_RUN_CHARS) : end]
         name = run.rstrip("-.")
         says = _says(text, start, name)
         if says is None or (name.lower() == "pass" and not _SIGN.match(text, end)):
@@ -169,7 +170,7 @@ def assigned(text: str, view: bytes, tick: Callable[[], None]) -> Iterator[Span]
 
 
 def _says(text: str, start: int, name: str) -> Says | None:
-    """What `name`, a run of a name's characters, says; a method called on it does not count."""
+    """Return what kind of secret `name` announces, if any; a method called on it does not count."""
     if " " in name:
         return Says.PASSWORD
     if len(name) >= 16 and is_random(name):
@@ -195,17 +196,17 @@ def _values(text: str, at: int, says: Says, bond: Bond) -> list[Span]:
     end = min(len(text), at + REACH)
     indent = _indent(text, at)
     while walk.at < end and walk.words <= WORDS_BETWEEN and walk.lines <= LINES_BETWEEN:
-        token = _TOKEN.match(text, walk.at, end + LONGEST_TOKEN)
+        token = _TOKEN.match(text, walk.at, end + MAX_TOKEN_CHARS)
         if token is None:
             break
         kind = token.lastgroup or ""
         if kind == "bare" and bond is Bond.BESIDE and token.start() == at:
             break  # It is the rest of the word.
         if kind == "string" and text[token.start() - 1].isalnum() and token.start() > at:
-            kind = "close"  # It is the quote behind a word.
+            kind = "close"  # the closing quote of a word
         if kind in ("string", "long", "bytes", "bare"):
             spans, after = _READERS[kind](text, token)
-            # Nothing closes it: somebody is writing it, or the text ends in it.
+            # Unclosed: the string is still being typed, or the text ends in it.
             is_open = after in (span[1] for span in spans[-1:]) and (
                 kind == "string" or after == len(text)
             )
@@ -223,7 +224,7 @@ def _values(text: str, at: int, says: Says, bond: Bond) -> list[Span]:
 
 
 def _indent(text: str, at: int) -> int:
-    """How far the line of `at` is indented."""
+    """Return the indentation of the line of `at`, in characters."""
     line = text[text.rfind("\n", max(0, at - REACH), at) + 1 : at]
     return len(line) - len(line.lstrip(" \t+-"))
 
@@ -277,7 +278,7 @@ def _passed(walk: _Walk, what: str, kind: str, indent: int) -> bool:
     if kind == "bare" and walk.bond is not Bond.TYPED and says_secret(what.rstrip(":=")):
         return False
     if kind == "bare" and walk.last == "line" and _ASSIGNMENT.match(what):
-        # A setting of the thing that has the name, or the next thing.
+        # An attribute of the named object, or the next object.
         walk.bond, walk.last = Bond.NEAR, "word"
         return walk.indent > indent
     walk.bond = Bond.TYPED if walk.bond is Bond.SIGN and kind == "bare" else Bond.NEAR
@@ -331,16 +332,16 @@ def _string(text: str, token: re.Match[str]) -> tuple[list[Span], int]:
 
 
 def _inside(text: str, opened: re.Match[str]) -> tuple[Span, int]:
-    """What is between the quote that `opened` ends with and its other one."""
+    """Return the span between the quote that `opened` ends with and its closing quote, and the end."""
     quote = opened.group().lstrip("\\abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ$@#")
     start = opened.end()
-    limit = start + LONGEST_VALUE
+    limit = start + MAX_VALUE_CHARS
     if len(quote) == 3 or quote == "`":
         end = text.find(quote, start, limit)
     else:
         end = _closing(text, quote, start, limit, escaped="\\" in opened.group())
     if end < 0:
-        # An apostrophe, or a string that somebody is still writing or that is cut off here.
+        # An apostrophe, or a string that is still being typed or cut off here.
         rest = _WORD.match(text, start, limit)
         end = rest.end() if rest else start
         return (start, end), end
@@ -351,7 +352,7 @@ def _inside(text: str, opened: re.Match[str]) -> tuple[Span, int]:
 
 
 def _closing(text: str, quote: str, start: int, limit: int, *, escaped: bool) -> int:
-    """Where a string that does not go over a line ends, -1 where it does not."""
+    """Return the offset at which a string of one line ends, -1 if it does not end on that line."""
     line = text.find("\n", start, limit)
     at = text.find(quote, start, line if line >= 0 else limit)
     while at >= 0 and not escaped and text[at - 1] == "\\" and at > start:
@@ -363,7 +364,7 @@ def _long(text: str, token: re.Match[str]) -> tuple[list[Span], int]:
     """Lua's and Ruby's strings in brackets."""
     opening = token.group()
     closing = opening.replace("[", "]") if opening[0] == "[" else ")" if opening[-1] == "(" else "}"
-    end = text.find(closing, token.end(), token.end() + LONGEST_VALUE)
+    end = text.find(closing, token.end(), token.end() + MAX_VALUE_CHARS)
     if end < 0 or (opening == "[[" and '"' in text[token.end() : end]):
         return [], token.end()
     return [(token.end(), end)], end + len(closing)
@@ -372,7 +373,7 @@ def _long(text: str, token: re.Match[str]) -> tuple[list[Span], int]:
 def _bare(text: str, token: re.Match[str]) -> tuple[list[Span], int]:
     """A value without quotes, which ends before the next parameter of a URL."""
     start, end = token.span()
-    if end - start == LONGEST_BARE and (rest := _LONG_RUN.match(text, end)):
+    if end - start == MAX_BARE_CHARS and (rest := _LONG_RUN.match(text, end)):
         end = rest.end()
     if query := _QUERY.search(text, start, end):
         end = query.start()

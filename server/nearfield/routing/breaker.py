@@ -21,19 +21,19 @@ from nearfield.errors import (
     Unreachable,
 )
 
-LONGEST_SECONDS = 300.0
+MAX_PAUSE_SECONDS = 300.0
 # Several servers of one team must not be tried by all their users in the same second.
 JITTER = 0.2
-# A refused key stays refused until somebody changes it; asking each time only costs time.
+# A refused key stays refused until the user changes it; asking each time only costs time.
 UNAUTHORISED_SECONDS = 60.0
 
-# The embedded engine is not among them: it is started again by its own client, which waits longer
-# each time, and the request after a crash shall find it.
+# The embedded engine is not among them: its own client restarts it, with longer waits each time,
+# and the request after a crash should reach it.
 _COUNTED = (Unreachable, DeadlineExceeded, BadAnswer)
 
 
 class Circuit(StrEnum):
-    """Where a breaker stands."""
+    """State of a breaker."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -53,7 +53,7 @@ class Breaker:
     last: str = ""
 
     def state(self, now: float) -> Circuit:
-        """Where it stands at `now`."""
+        """Return the state at `now`."""
         if not self._until:
             return Circuit.CLOSED
         return Circuit.OPEN if now < self._until else Circuit.HALF_OPEN
@@ -69,11 +69,11 @@ class Breaker:
         return ""
 
     def begin(self, now: float) -> None:
-        """A request goes out; the first one of a half-open circuit is its trial."""
+        """Record that a request is sent; the first one of a half-open circuit is its trial."""
         self._trying = self.state(now) is Circuit.HALF_OPEN
 
     def succeed(self) -> None:
-        """It answered."""
+        """Record an answer and close the circuit."""
         self._failed, self._until, self._pause, self._trying, self.last = 0, 0.0, 0.0, False, ""
 
     def abandon(self) -> None:
@@ -81,7 +81,7 @@ class Breaker:
         self._trying = False
 
     def fail(self, error: NearfieldError, now: float) -> None:
-        """It failed with `error`; opens the circuit when that was once too often."""
+        """Record the failure `error`; opens the circuit after too many of them."""
         trial, self._trying = self._trying, False
         if isinstance(error, RateLimited):
             self._open(now, error.retry_after or self.seconds, type(error).__name__)
@@ -90,7 +90,7 @@ class Breaker:
         elif isinstance(error, _COUNTED):
             self._failed += 1
             if trial or self._failed >= self.failures:
-                pause = min(self._pause * 2 or self.seconds, LONGEST_SECONDS)
+                pause = min(self._pause * 2 or self.seconds, MAX_PAUSE_SECONDS)
                 self._open(now, pause * random.uniform(1, 1 + JITTER), type(error).__name__)  # noqa: S311 - spreads load, guards nothing
                 self._pause = pause
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Consent(StrEnum):
-    """What the user has said; all but `UNASKED` are answers to an offer."""
+    """The user's decision; all values but `UNASKED` are answers to an offer."""
 
     UNASKED = "unasked"
     ONCE = "once"
@@ -16,7 +16,7 @@ class Consent(StrEnum):
 
     @property
     def allows(self) -> bool:
-        """Whether something may be sent."""
+        """Return whether something may be sent."""
         return self in (Consent.ONCE, Consent.WORKSPACE)
 
 

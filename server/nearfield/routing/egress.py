@@ -1,11 +1,11 @@
 """The only way to a provider outside this machine.
 
-`Egress` wraps such a provider, and nobody else holds it. Each request passes `Guard.admit`, which
-checks consent, cuts out withheld files, replaces secrets and writes the ledger, all before the
-provider's own code runs; the answer's placeholders are put back on the way in. Asked without an
-context (as any plain `Provider` is) it answers `NotPermitted`, so code that does not know about
-routing cannot send anything by accident. It counts tokens by estimate and asks the far server for
-neither its health nor its models: those would be connections, too.
+`Egress` wraps such a provider and holds the only reference to it. Each request passes
+`Guard.admit`, which checks consent, cuts out withheld files, replaces secrets and writes the
+ledger. All that precedes the provider's own code; the answer's placeholders are put back on the way
+in. Asked without a context (as any plain `Provider` is) it answers `NotPermitted`, so code that
+does not know about routing cannot send anything by accident. It counts tokens by estimate and asks
+the far server for neither its health nor its models: those would be connections, too.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Egress:
         return self._provider.capabilities
 
     async def health(self) -> Health:
-        """Whether it may be used at all, which is all that can be said without a connection."""
+        """Return whether it may be used, which is all that is known without a connection."""
         try:
             why_not = await asyncio.to_thread(self._guard.never, self.to)
         except NotPermitted as error:
@@ -133,7 +133,7 @@ class Egress:
                     usage = delta.usage or usage
                     characters += len(delta.text)
                     if delta.finish is not None:
-                        # Whoever reads the last delta may leave without asking for another.
+                        # The reader of the last delta may stop without asking for another.
                         outcome = "answered"
                     if (restored := restorer.feed(delta)) is not None:
                         yield restored

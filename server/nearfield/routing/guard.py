@@ -38,7 +38,7 @@ from nearfield.routing.withhold import Withheld
 from nearfield.types import ChatRequest, EditRequest, InfillRequest
 
 Request = InfillRequest | EditRequest | ChatRequest | tuple[str, ...]
-"""What can be asked of a provider; a tuple of texts is for embeddings."""
+"""A request to a provider; a tuple of texts is for embeddings."""
 
 REDACTION_SECONDS = 5.0
 """Looking for secrets takes some 0.15 s a megabyte; a request for which it takes longer than this
@@ -80,7 +80,7 @@ class Admitted:
 
 
 def remote(name: str, model: str, settings: ProviderSettings | None) -> Remote:
-    """What a yes is given to: the name and the address behind it."""
+    """Return the object of a consent: the provider's name and its address."""
     if settings is None:
         return Remote(name, model, name)
     parts = (settings.base_url or settings.kind, settings.options.get("preset"))
@@ -90,7 +90,7 @@ def remote(name: str, model: str, settings: ProviderSettings | None) -> Remote:
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """The user's patterns and those of one folder. `problem` is why they cannot be used."""
+    """The user's patterns and one folder's. `problem` is why they cannot be used."""
 
     own: tuple[Pattern, ...] = ()
     withheld: Withheld = field(default_factory=Withheld)
@@ -121,14 +121,14 @@ class Guard:
         return self._rules[workspace]
 
     def consent(self, to: Remote, context: RequestContext) -> Consent:
-        """What the user has said to `to` for this context. Raises `LedgerError`."""
+        """Return the user's decision about `to` for this context. Raises `LedgerError`."""
         said = self.store.consent(context.workspace, to.name, to.destination)
         if said is not Consent.NEVER and to.name in context.accepted:
             return Consent.ONCE
         return said
 
     def never(self, to: Remote) -> str:
-        """Why nothing can go to `to` from any workspace, "" when something might."""
+        """Return why no workspace may send anything to `to`, "" when one might."""
         if self._config.routing.strategy == "local_only":
             return "It is outside this machine, and the strategy is local_only."
         if any(said.provider == to.name and said.consent.allows for said in self.store.said()):
@@ -136,8 +136,9 @@ class Guard:
         return f"It is outside this machine; `nearfield consent allow {to.name}` lets it be asked."
 
     def standing(self, to: Remote, context: RequestContext) -> tuple[Consent, Funds, str]:
-        """Consent, and how the budget stands before the size of the request is looked at, with a
-        sentence where it rules `to` out. Raises `LedgerError`."""
+        """Return consent, the state of the budget before the request's size is known, and the
+        sentence that rules `to` out, if any. Raises `LedgerError`.
+        """
         budget = self._config.budget
         said = self.consent(to, context)
         limits = (budget.daily_soft, budget.daily_hard, budget.monthly_soft, budget.monthly_hard)
@@ -204,7 +205,7 @@ class Guard:
     def close_entry(
         self, to: Remote, entry: int, outcome: str, tokens_in: int, tokens_out: int
     ) -> None:
-        """Record how it ended. A request that brought nothing is not priced: nobody bills it."""
+        """Record the outcome. A request without an answer is not priced: it is not billed."""
         cost = None
         if tokens_out or outcome == "answered":
             cost = money.price(self._config.budget, to.model, tokens_in, tokens_out, to.base_url)
@@ -263,7 +264,7 @@ def _cut_out(to: Remote, request: ChatRequest, source: Source, why: Ruling) -> C
         replace(m, content=m.content.replace(source.text, WITHHELD)) for m in request.messages
     )
     if messages == request.messages:
-        # Its text is there in some other form, or not at all; which, nobody knows.
+        # Its text is there in another form or not at all; the two cannot be told apart.
         raise _may_not_leave(to, source.path, why)
     return replace(request, messages=messages)
 
@@ -306,8 +307,7 @@ def _most_generated(request: Request) -> int:
 
 
 def has_secrets(texts: Sequence[str]) -> bool:
-    """Whether any of `texts` holds something that looks like a secret, or none of them could be
-    looked through in time."""
+    """Return whether any of `texts` seems to hold a secret, or could not be searched in time."""
     deadline = Deadline(REDACTION_SECONDS)
     try:
         return any(secrets.find(text, deadline=deadline) for text in texts)

@@ -1,8 +1,8 @@
 """Providers' keys in the system keyring: the one place that knows how they are kept there.
 
-A key is never in a settings file, a log, an error or an answer of ours. The keyring cannot list
-what it holds, so the names (no keys) are an entry of their own beside them. Everything here blocks,
-and may put a question of the system to the user; callers on the event loop go through a thread.
+A key never appears in a settings file, a log, an error or an answer. The keyring cannot list what
+it holds, so the names (no keys) are an entry of their own beside them. All functions block, and may
+make the system ask the user; callers on the event loop use a thread.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The words of the ledger: what is recorded of a request that leaves, and what is asked of it.
+"""Types of the ledger: the record of a request that leaves, and the filter of a query.
 
 Plain data; `store.Store` keeps it.
 """
@@ -20,9 +20,10 @@ class LedgerError(NotPermitted):
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What the ledger says about a request before it goes out. `files` are (path, start, end) with
-    None for a whole file, `redactions` counts by kind, `digest` the SHA-256 of the redacted text,
-    `content` that text itself where the user wants it kept."""
+    """The ledger's record of a request before it is sent. `files` are (path, start, end) with None
+    for a whole file; `redactions` counts by kind. `digest` is the SHA-256 of the redacted text,
+    `content` that text itself if the user wants it kept.
+    """
 
     workspace: str
     provider: str
@@ -38,8 +39,9 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One row of the ledger. `at` is in seconds since the epoch, `price` in US dollars, None when
-    unknown; `outcome` is "answered", "cancelled", an error's name, or `SENDING`."""
+    """A row of the ledger. `at` is in seconds since the epoch, `price` in US dollars, None when
+    unknown; `outcome` is "answered", "cancelled", an error's name, or `SENDING`.
+    """
 
     id: int
     at: float
@@ -60,7 +62,7 @@ class Spending:
 
 @dataclass(frozen=True, slots=True)
 class LocalUse:
-    """What one model on this machine did on one day."""
+    """The use of one model on this machine on one day."""
 
     day: str
     task: str
@@ -73,8 +75,9 @@ class LocalUse:
 
 @dataclass(frozen=True, slots=True)
 class EntryFilter:
-    """Which entries: all conditions that are set must hold. Times are seconds since the epoch,
-    `workspace` is a path, `provider` and `task` are names, `outcome` its beginning."""
+    """A filter of entries: all conditions that are set must hold. Times are seconds since the
+    epoch, `workspace` is a path, `provider` and `task` are names, `outcome` is a prefix of it.
+    """
 
     since: float | None = None
     until: float | None = None

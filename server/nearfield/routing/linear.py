@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 
 
 class Match(Protocol):
-    """What of a match is used here."""
+    """The part of a match object that is used here."""
 
     def span(self, group: int = 0) -> tuple[int, int]:
         """Start and end of a group, (-1, -1) for one that took no part."""
@@ -25,7 +25,7 @@ class Pattern(Protocol):
 
     @property
     def groups(self) -> int:
-        """How many groups it has."""
+        """Return the number of groups."""
         ...
 
     def finditer(self, text: Any) -> Iterator[Match]:

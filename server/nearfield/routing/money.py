@@ -1,8 +1,8 @@
-"""What a request costs, and what the budget says to it.
+"""The price of a request, and whether the budget allows it.
 
-Prices are those of genai-prices, which ships with the package and is not updated over the network;
-`[budget.prices]` adds to and overrides it. A model that neither knows has no price: None, shown as
-unknown, never taken for nothing.
+Prices come from genai-prices, which ships with the package and is not updated over the network;
+`[budget.prices]` adds to and overrides it. A model in neither has the price None, shown as unknown
+and never treated as free.
 """
 
 from __future__ import annotations
@@ -13,19 +13,17 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from nearfield.config.schema import Budget
+from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.ledger import Spending
 from nearfield.routing.plan import Funds
 from nearfield.routing.store import Store
 
-# Code and English in the usual vocabularies: 3 to 4 characters a token. The lower end, so that an
-# estimate is rather too high.
-CHARACTERS_PER_TOKEN = 3.0
 _MILLION = Decimal(1_000_000)
 
 
 def estimate_tokens(characters: int) -> int:
-    """About how many tokens so many characters are, rather more than fewer."""
-    return int(characters / CHARACTERS_PER_TOKEN) + 1
+    """Return an upper estimate of the tokens in `characters` characters."""
+    return int(characters / CHARS_PER_TOKEN) + 1
 
 
 def price(
@@ -52,23 +50,31 @@ def price(
     return None
 
 
+def dollars(amount: Decimal | None) -> str:
+    """An amount as people read it: small ones with all that matters, unknown ones as that."""
+    if amount is None:
+        return "unknown"
+    return f"${amount:.2f}" if amount >= 1 or not amount else f"${amount:.6f}"
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What has been spent so far today and this month."""
+    """Spending of today and of this month."""
 
     today: Spending
     month: Spending
 
 
 def standing(store: Store, now: float | None = None) -> Standing:
-    """As the ledger has it, by local date. Blocks."""
+    """Return the spending in the ledger, by local date. Blocks."""
     today = datetime.fromtimestamp(time.time() if now is None else now).date()
     return Standing(store.spent(_midnight(today)), store.spent(_midnight(today.replace(day=1))))
 
 
 def funds(budget: Budget, spent: Standing, cost: Decimal | None) -> tuple[Funds, str]:
-    """Whether a request that costs at most `cost` is within the budget, and a sentence if it is
-    not. With a hard limit, a cost that is not known is not within it."""
+    """Return the state of the budget for a request of at most `cost`, and a sentence if it is
+    exceeded. With a hard limit, an unknown cost exceeds it.
+    """
     limits = (
         ("daily", budget.daily_soft, budget.daily_hard, spent.today.dollars),
         ("monthly", budget.monthly_soft, budget.monthly_hard, spent.month.dollars),
@@ -79,10 +85,13 @@ def funds(budget: Budget, spent: Standing, cost: Decimal | None) -> tuple[Funds,
         if cost is None:
             return Funds.HARD, f"its price is unknown and there is a {name} limit"
         if gone + cost > Decimal(str(hard)):
-            return Funds.HARD, f"it could pass the {name} limit of ${hard:g} (${gone:.2f} spent)"
+            return (
+                Funds.HARD,
+                f"it could pass the {name} limit of ${hard:g} ({dollars(gone)} spent)",
+            )
     for name, soft, _, gone in limits:
         if soft and gone + (cost or 0) > Decimal(str(soft)):
-            return Funds.SOFT, f"over the {name} soft limit of ${soft:g} (${gone:.2f} spent)"
+            return Funds.SOFT, f"over the {name} soft limit of ${soft:g} ({dollars(gone)} spent)"
     return Funds.OK, ""
 
 

@@ -1,9 +1,9 @@
-"""Keep control tokens out of what a provider says.
+"""Keep control tokens out of a provider's answer.
 
-Whatever a model is reached by, its answer comes through here before anybody sees it. A token that
+Every answer passes here before it is displayed, whatever provider it comes from. A token that
 belongs before an answer is left out there, a passage of reasoning is left out with its marks, and
-any other token ends the answer. A token that the request or its document holds itself is text:
-somebody edits the code of a tokenizer.
+any other token ends the answer. A token that the request or its document holds itself is text: the
+user may be editing a tokenizer.
 """
 
 from __future__ import annotations
@@ -80,13 +80,14 @@ class PlainText:
     _said: str = field(default="", init=False)  # the last characters that were let through
     _visible: bool = field(default=False, init=False)
     _struck: bool = field(default=False, init=False)  # whether the answer has opened a <s> itself
-    _header: bool = field(default=False, init=False)  # a role's name may stand next
+    _header: bool = field(default=False, init=False)  # a role's name may be next
     _broken: bool = field(default=False, init=False)  # line breaks that follow are left out
     _until: str = field(default="", init=False)  # what closes the reasoning that is read
 
     def feed(self, text: str, *, ended: bool = False) -> str:
-        """Return what of the answer is certainly text now that `text` has come; with `ended`
-        nothing follows."""
+        """Return the part of the answer that is certainly text after `text`; `ended` means it is
+        the last.
+        """
         if self.ended_by:
             return ""
         self._held += text
@@ -99,8 +100,9 @@ class PlainText:
         return shown
 
     def _step(self, ended: bool) -> str:
-        """Take something off what is held, and return what of it is text; take nothing off where
-        more has to come first."""
+        """Take a piece off the held text and return its visible part; take nothing if more must
+        come first.
+        """
         if self._until:
             return self._reasoning(ended)
         if self._header and not self._named(ended):
@@ -113,7 +115,7 @@ class PlainText:
             return self._let(len(self._held) - (0 if ended else begun(self._held)))
         token = found[0]
         if not ended and self.mentions and found.end() == len(self._held):
-            return self._let(found.start())  # what stands behind it may make it a mention
+            return self._let(found.start())  # the text after it may make it a mention
         if self._is_text(found):
             return self._let(found.end())
         before = self._let(found.start())
@@ -145,7 +147,7 @@ class PlainText:
         return text
 
     def _named(self, ended: bool) -> bool:
-        """Take the name behind a header away; False while it may still be coming."""
+        """Remove the name after a header; False while it may still be coming."""
         rest = self._held.lstrip(" \n")
         whole = rest.endswith("\n") or ended
         if not whole and any(name.startswith(rest) for name in SPEAKERS):
@@ -178,7 +180,7 @@ async def plain(stream: AsyncGenerator[Delta], text: PlainText) -> AsyncGenerato
                     yield replace(delta, text=said, logprobs=logprobs + delta.logprobs)
                 return
             logprobs += delta.logprobs
-            # An empty piece goes on too: it says that the model is at work.
+            # An empty piece is passed on too: it shows that the model is at work.
             passed = logprobs if said or delta.finish is not None else ()
             yield replace(delta, text=said, logprobs=passed)
             logprobs = () if passed else logprobs

@@ -1,7 +1,7 @@
-"""Who is asked, in which order, and who is only offered: one pure function.
+"""The order of providers for a request, and those that are only offered: one pure function.
 
-Everything that it depends on is an argument, so that its whole domain can be a table in a test
-(tests/unit/routing/test_plan.py). It neither knows requests nor asks anybody.
+Everything that it depends on is an argument, so its whole domain can be a table in a test
+(tests/unit/routing/test_plan.py). It knows no requests and calls no provider.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nearfield.routing.consent import Consent
 
 
 class Funds(StrEnum):
-    """How the budget stands for one request: within it, over a soft limit, or over a hard one."""
+    """State of the budget for one request: within it, over a soft limit, or over a hard one."""
 
     OK = "ok"
     SOFT = "soft"
@@ -23,7 +23,7 @@ class Funds(StrEnum):
 
 
 class Use(StrEnum):
-    """What may be done with a candidate at its turn."""
+    """Permitted use of a candidate at its turn."""
 
     GO = "go"
     """Ask it."""
@@ -35,8 +35,9 @@ class Use(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What the plan needs to know of a provider. `refused` is the sentence that rules it out
-    (paused after failures, cannot do that, must not see these files), "" for nothing."""
+    """A provider as the plan sees it. `refused` is the sentence that rules it out (paused after
+    failures, not capable, must not see these files), "" for none.
+    """
 
     name: str
     local: bool
@@ -57,8 +58,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`steps` in their order; `offer` names candidates to offer whatever becomes of the steps
-    (a complex task that may not go where it should); `skipped` says who is not in it and why."""
+    """Steps in order. `offer` names candidates to offer in any case (a complex task that may not be
+    sent to its best provider). `skipped` has (name, reason) of the others.
+    """
 
     steps: tuple[Step, ...]
     offer: tuple[str, ...]
@@ -67,6 +69,12 @@ class Plan:
 
 NO_CLOUD = 'the strategy is "local_only"'
 NO_LOCAL = 'the strategy is "cloud_only"'
+WITHOUT_CLOUD = (
+    "Name a provider outside this machine under [providers] or, beside LLM_STRATEGY, set"
+    " ANTHROPIC_API_KEY; or change routing.strategy."
+)
+"""What to do where only the cloud may answer and there is none."""
+UNASKED = "you have not allowed it for this workspace"
 REFUSED = "you said never for this workspace"
 BROKE = "it could pass the hard limit of your budget, or its price is unknown"
 
@@ -74,10 +82,11 @@ BROKE = "it could pass the hard limit of your budget, or its price is unknown"
 def plan(
     strategy: Strategy, escalate: Escalate, complex_task: bool, candidates: Sequence[Candidate]
 ) -> Plan:
-    """The order for one request. `candidates` come in the order that the role names them.
+    """Return the order for one request. `candidates` come in the order in which the role names
+    them.
 
-    Local ones keep their place before the cloud, except that with "hybrid" a complex task goes to
-    a cloud first where that needs no question: what is here never waits for an answer.
+    Local ones precede the cloud, with one exception: with "hybrid" a complex task is sent to a
+    cloud first if no question is needed. A local provider never waits for an answer of the user.
     """
     skipped: list[tuple[str, str]] = []
     local: list[Step] = []

@@ -1,7 +1,7 @@
-"""What all requests share: the providers and how each has been doing.
+"""State shared by all requests: the providers and their recent health.
 
-Providers outside this machine are wrapped in `Egress` here, before anything else can get hold of
-them. `plan` gathers for one request what `plan.plan` decides on.
+Providers outside this machine are wrapped in `Egress` here, before any other code can reach them.
+`plan` gathers for one request what `plan.plan` decides on.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ STAND_INS = {
     "embedded_chat": "llama_server_chat",
     "embedded_edit": "llama_server_edit",
 }
-"""Where llama-cpp-python is not installed, a llama.cpp server of our own stands in for each."""
+"""Replacements of providers where llama-cpp-python is not installed: a llama.cpp server that we
+start.
+"""
 
 # Sums of what local models did are written this often: a killed server loses at most this much of
 # a statistic, and no request waits for the disk.
@@ -50,7 +52,7 @@ FLUSH_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What the user and the budget have said about a provider outside this machine."""
+    """Consent and budget for a provider outside this machine."""
 
     consent: Consent = Consent.UNASKED
     funds: Funds = Funds.OK
@@ -80,7 +82,7 @@ class ProviderPool:
         self._background: set[asyncio.Task[Any]] = set()
 
     def settings(self, name: str) -> ProviderSettings | None:
-        """The settings of a provider; "NAME/MODEL" has those of NAME."""
+        """Return the settings of a provider; "NAME/MODEL" has the settings of NAME."""
         found = self.config.providers.get(name)
         return found or self.config.providers.get(name.partition("/")[0])
 
@@ -97,13 +99,15 @@ class ProviderPool:
         return not isinstance(self.providers[name], Egress)
 
     def stand_in(self, name: str) -> str:
-        """Who stands in for `name`, "" when it is there itself or nobody does."""
+        """Return the provider that replaces `name`, "" if it is available itself or has no
+        replacement.
+        """
         other = STAND_INS.get(name, "")
         stands_in = name not in self.providers and other in self.providers
         return other if stands_in and other not in self.config.providers else ""
 
     def missing(self, name: str) -> str:
-        """Why `name` could not be built, "" when it could."""
+        """Return why `name` could not be built, "" when it could."""
         provider = self.providers[name]
         return str(provider.error) if isinstance(provider, Absent) else ""
 
@@ -142,7 +146,9 @@ class ProviderPool:
         return provider.chat(request)
 
     async def prepare(self, name: str, request: Request, context: RequestContext) -> Prepared:
-        """What `name` would be sent. Raises `NotPermitted` when it could not be."""
+        """Return the request as `name` would receive it. Raises `NotPermitted` when it could not be
+        sent.
+        """
         return await asyncio.to_thread(self.guard.prepare, self.to(name), request, context)
 
     async def offer(
@@ -165,14 +171,14 @@ class ProviderPool:
         )
 
     async def say(self, offer: Offer, decision: Consent) -> None:
-        """Remember what the user said to `offer`, where it is to be remembered."""
+        """Store the user's answer to `offer`, unless it holds only once."""
         if decision is Consent.ONCE or not offer.workspace:
             return
         to = self.to(offer.provider)
         await asyncio.to_thread(self.store.say, offer.workspace, to.name, to.destination, decision)
 
     def to(self, name: str) -> Remote:
-        """How the guard knows `name`."""
+        """Return the guard's record of `name`."""
         return remote(name, self.providers[name].model, self.settings(name))
 
     def kept_key(self, name: str, request: Request) -> str:
@@ -180,7 +186,7 @@ class ProviderPool:
         if not self.config.cache.enabled or not isinstance(request, ChatRequest) or request.tools:
             return ""
         model = self.providers[name].model
-        # This machine's own engine has no settings of a provider, but those of the engine.
+        # This machine's own engine has the settings of `[engine]`, not a provider's.
         settings = self.settings(name) or self.config.engine
         return self.answers.key(name, model, settings, request)
 
@@ -223,8 +229,9 @@ class ProviderPool:
         task.add_done_callback(self._ended)
 
     async def aclose(self) -> None:
-        """Finish what is in the background, write the sums, close the files. The providers belong
-        to whoever made them and are not closed."""
+        """Finish background work, write the sums, close the files. The providers are not closed:
+        their maker closes them.
+        """
         while self._background:
             await asyncio.wait(self._background)
         for provider in self.providers.values():
@@ -274,8 +281,9 @@ def can(provider: Provider, role: str) -> bool:
 
 
 def variants(config: Config) -> dict[str, ProviderSettings]:
-    """Every provider that the settings want: those of `[providers]`, and for each role that names
-    "NAME/MODEL" that provider with that model, under the name as it is written there."""
+    """Return every configured provider: `[providers]`, and for each role's entry "NAME/MODEL" that
+    provider with that model, under the name as written there.
+    """
     wanted = dict(config.providers)
     for listed in config.routing.roles.values():
         for entry in listed:

@@ -1,15 +1,15 @@
-"""Whether a local answer is good enough to stand: cheap checks on what it says.
+"""Cheap checks of whether a local answer is good enough to be shown.
 
-The gate never looks at what was asked, so it cannot say that an answer is right; it says when one
-is surely of no use. What only a feature can know (does it parse, does the edit apply) comes in as
-the context's checks.
+The gate never looks at the question, so it cannot say that an answer is right; it says when one is
+certainly useless. Checks that need a feature's knowledge (does it parse, does the edit apply) come
+in as the context's checks.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from nearfield.files.lines import split_lines
 from nearfield.routing.request_context import Check
 from nearfield.types import Finish, ToolCall
 
-# The beginnings by which chat models say no. Only at the start: an answer that mentions "I cannot"
+# Openings with which chat models decline. Only at the start: an answer that mentions "I cannot"
 # further down is not a refusal.
 _REFUSAL = re.compile(
     r"\W*(?:(?:sorry|unfortunately|apologies|i apologi[sz]e)\b\W*(?:but\W+)?)?"
@@ -28,18 +28,31 @@ _REFUSAL = re.compile(
 )
 
 # A loop is one unit said over and over up to the end. Three times the same line is common in code
-# (closing brackets, table rows), so short lines need more of them.
+# (closing brackets, table rows), so short units need more of them.
 REPEATED_LINES = 4
+REPEATED_PARTS = 5
 REPEATED_CHARACTERS = 48
 _TAIL = 600
 
+# While an answer is written it is stopped only where surely nothing else comes: a short unit many
+# times, a paragraph three times, or a long list whose items differ in their numbers alone.
+ENDLESS_TIMES = 10
+ENDLESS_PARAGRAPHS = 3
+PARAGRAPH_CHARACTERS = 150
+ENDLESS_CHARACTERS = 500
+COUNTED_TIMES = 30
+COUNTED_CHARACTERS = 1_000
+_ENDLESS_TAIL = 4_000
+
+REPEATS = "repeats itself"
+
 # Below this many tokens the mean is noise.
-FEWEST_TOKENS = 8
+MIN_TOKENS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a provider said in full. `schema` is what it was asked to meet, if anything."""
+    """A provider's complete answer. `schema` is the schema that it must meet, if any."""
 
     text: str
     logprobs: Sequence[float] = ()
@@ -49,7 +62,7 @@ class Answer:
 
 
 def judge(answer: Answer, min_logprob: float, checks: Sequence[Check] = ()) -> str:
-    """What is wrong with `answer`, in a few words; "" when it is good enough."""
+    """Return what is wrong with `answer`, in a few words; "" when it is good enough."""
     text = answer.text.strip()
     if answer.tool_calls:
         return ""
@@ -58,9 +71,9 @@ def judge(answer: Answer, min_logprob: float, checks: Sequence[Check] = ()) -> s
     if _REFUSAL.match(text):
         return "refused"
     if repeats(text):
-        return "repeats itself"
+        return REPEATS
     count = len(answer.logprobs)
-    if count >= FEWEST_TOKENS and sum(answer.logprobs) / count < min_logprob:
+    if count >= MIN_TOKENS and sum(answer.logprobs) / count < min_logprob:
         return "unsure of itself"
     if answer.schema is not None and (wrong := unmet(text, answer.schema)):
         return wrong
@@ -68,36 +81,58 @@ def judge(answer: Answer, min_logprob: float, checks: Sequence[Check] = ()) -> s
 
 
 def repeats(text: str) -> bool:
-    """Return whether `text` ends in a loop: the same lines or characters over and over."""
-    lines = [line for line in split_lines(text) if line.strip()]
-    for period in (1, 2, 3):
-        unit = lines[-period:]
-        said = 0
-        while lines[len(lines) - (said + 1) * period : len(lines) - said * period or None] == unit:
-            said += 1
-            if (said + 1) * period > len(lines):
-                break
-        long_enough = said * sum(len(line) for line in unit) >= REPEATED_CHARACTERS
-        if said >= REPEATED_LINES and long_enough:
-            return True
-    return _loops(text[-_TAIL:])
+    """Return whether a whole text ends in a loop: the same lines or characters over and over."""
+
+    def is_loop(unit: str, size: int) -> bool:
+        times = REPEATED_LINES if "\n" in unit else REPEATED_PARTS
+        return size >= max(REPEATED_CHARACTERS, times * len(unit))
+
+    return _ends_in_loop(_visible(text)[-_TAIL:], is_loop)
 
 
-def _loops(tail: str) -> bool:
-    """Whether `tail` ends in a run with a period of at most a fifth of it, of letters at that."""
-    for period in range(2, len(tail) // 5 + 1):
-        unit = tail[-period:]
-        if len(set(unit.strip())) < 2 or not any(c.isalpha() for c in unit):
-            continue
-        times = max(5, -(-REPEATED_CHARACTERS // period))
-        if tail.endswith(unit * times):
-            return True
+def is_endless(text: str) -> bool:
+    """Return whether a text that is being written is in a loop that will not end."""
+
+    def is_loop(unit: str, size: int) -> bool:
+        times = ENDLESS_TIMES if len(unit) < PARAGRAPH_CHARACTERS else ENDLESS_PARAGRAPHS
+        return size >= max(ENDLESS_CHARACTERS, times * len(unit))
+
+    def is_counted(unit: str, size: int) -> bool:
+        return size >= max(COUNTED_CHARACTERS, COUNTED_TIMES * len(unit))
+
+    tail = _visible(text)[-_ENDLESS_TAIL:]
+    counted = re.sub(r"\d+", "0", tail)
+    return _ends_in_loop(tail, is_loop) or _ends_in_loop(counted, is_counted)
+
+
+def _visible(text: str) -> str:
+    """Return the lines of `text` that are not empty."""
+    return "".join(line for line in split_lines(text, keepends=True) if line.strip())
+
+
+def _ends_in_loop(tail: str, is_loop: Callable[[str, int], bool]) -> bool:
+    """Return whether some end of `tail`, of `size` characters, repeats a unit so that `is_loop`
+    says of the two that they are a loop."""
+    # Of the reversed text, the border of each beginning gives the period of that end of `tail`.
+    backwards = tail[::-1]
+    borders = [0] * len(tail)
+    for at in range(1, len(tail)):
+        border = borders[at - 1]
+        while border and backwards[at] != backwards[border]:
+            border = borders[border - 1]
+        borders[at] = border + (backwards[at] == backwards[border])
+        period = at + 1 - borders[at]
+        if borders[at] >= period and is_loop(tail[-period:], at + 1):
+            unit = tail[-period:].strip()
+            if len(set(unit)) > 1 and any(c.isalpha() for c in unit):
+                return True
     return False
 
 
 def unmet(text: str, schema: Mapping[str, Any]) -> str:
-    """What keeps `text` from being JSON of `schema`, "" for nothing. Of JSON schema it knows type,
-    enum, const, required, properties, additionalProperties, items, anyOf: what our own use."""
+    """Return why `text` is not JSON of `schema`, "" if it is. Supports the keywords of our own
+    schemas: type, enum, const, required, properties, additionalProperties, items, anyOf.
+    """
     try:
         value = json.loads(text)
     except ValueError:

@@ -1,9 +1,9 @@
-"""Taking secrets out of a request before it leaves, and putting them back into the answer.
+"""Remove secrets from a request before it leaves, and restore them in the answer.
 
 A secret becomes a placeholder that reads like a name (`REDACTED_SECRET_0001`), so that a model can
 write it where the secret belongs. The same secret has the same placeholder everywhere in one
-request, also where it stands without the evidence by which it was found. What a provider is told
-holds none of them: prompts, snippets, names of files, tools, their results and their schemas.
+request, also where the evidence that revealed it is missing. No part of what a provider receives
+holds a secret: prompts, snippets, names of files, tools, their results and their schemas.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from nearfield.types import ChatRequest, Delta, EditRequest, InfillRequest, Tool
 BASE = "REDACTED_SECRET_"
 DIGITS = 4
 # A value this short may be an ordinary word elsewhere; it is replaced only where it was found.
-SHORTEST_EVERYWHERE = 8
+MIN_EVERYWHERE_CHARS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Redactions:
-    """What was replaced: the secret for each placeholder, and how often each kind was found."""
+    """The secret for each placeholder, and the number of secrets of each kind."""
 
     secrets: dict[str, str]
     kinds: tuple[tuple[str, int], ...]
@@ -49,7 +49,7 @@ def redact_texts(
 def _replaced(
     texts: Sequence[str], found: Sequence[Sequence[Found]], deadline: Deadline | None
 ) -> tuple[list[str], Redactions]:
-    """`texts` without the secrets `found` in each, wherever these stand."""
+    """Return `texts` with each secret in `found` replaced, wherever it occurs."""
     base = _base(texts)
     names: dict[str, str] = {}
     kinds: Counter[str] = Counter()
@@ -91,8 +91,8 @@ class _Everywhere:
         self._lengths: dict[str, list[int]] = {}
         for length in sorted({len(secret) for secret in names}, reverse=True):
             for secret in names:
-                if len(secret) == length >= SHORTEST_EVERYWHERE:
-                    self._lengths.setdefault(secret[:SHORTEST_EVERYWHERE], []).append(length)
+                if len(secret) == length >= MIN_EVERYWHERE_CHARS:
+                    self._lengths.setdefault(secret[:MIN_EVERYWHERE_CHARS], []).append(length)
 
     def replace(self, text: str) -> str:
         """`text` with the placeholders of the secrets in it; the longest counts."""
@@ -100,8 +100,8 @@ class _Everywhere:
             return text
         parts: list[str] = []
         done = at = 0
-        while at <= len(text) - SHORTEST_EVERYWHERE:
-            for length in self._lengths.get(text[at : at + SHORTEST_EVERYWHERE], ()):
+        while at <= len(text) - MIN_EVERYWHERE_CHARS:
+            for length in self._lengths.get(text[at : at + MIN_EVERYWHERE_CHARS], ()):
                 if name := self._names.get(text[at : at + length]):
                     parts += [text[done:at], name]
                     at += length
@@ -115,10 +115,11 @@ class _Everywhere:
 def redact_infill(
     request: InfillRequest, own: Iterable[Pattern] = (), deadline: Deadline | None = None
 ) -> tuple[InfillRequest, Redactions]:
-    """An infill request without its secrets. What gives one away may be on the other side of the
-    cursor, so both sides are looked at as one text; one that the cursor stands in goes to the
-    prefix as a whole. The prefix is looked at alone, too: it may end in a piece of a secret. Raises
-    `NotPermitted` at the deadline."""
+    """Return an infill request without its secrets. The evidence for one may be on the other side
+    of the cursor, so both sides are searched as one text; a secret around the cursor is moved to
+    the prefix. The prefix is also searched alone: it may end in a piece of a secret. Raises
+    `NotPermitted` at the deadline.
+    """
     patterns = tuple(own)
     whole = request.prefix + request.suffix
     cut = len(request.prefix)
@@ -156,7 +157,7 @@ def redact_infill(
 
 
 _MARK = re.compile(r"<\|[a-z_]+\d*\|>")
-"""What an edit prompt writes into a document's text: the cursor, the number of a block."""
+"""Marks that an edit prompt writes into a document's text: the cursor, the number of a block."""
 
 
 def redact_edit(
@@ -183,7 +184,7 @@ def redact_edit(
 def _marks_moved(
     text: str, own: tuple[Pattern, ...], deadline: Deadline | None
 ) -> tuple[str, list[Found]]:
-    """The text with each mark behind the secret that it is in, and the secrets of it."""
+    """Return the text with each mark moved after the secret that contains it, and its secrets."""
     marks = list(_MARK.finditer(text))
     if not marks:
         return text, secrets.find(text, own, deadline)
@@ -207,7 +208,7 @@ def _marks_moved(
         )
         for one in spans
     ]
-    # What a mark makes look like a secret is one to whoever reads it.
+    # Text that looks like a secret because of a mark is one to a reader.
     return moved, secrets.merged([*shifted, *secrets.find(moved, own, deadline)])
 
 
@@ -315,7 +316,7 @@ class Restorer:
         return replace(delta, text=self._put(ready), logprobs=logprobs, tool_calls=calls)
 
     def rest(self) -> str:
-        """What is held back at the end of a stream that had no last delta."""
+        """Return the text held back at the end of a stream that had no last delta."""
         held, self._held = self._held, ""
         return self._put(held)
 
@@ -331,7 +332,7 @@ class Restorer:
         return replace(call, arguments=put)
 
     def _unfinished(self, text: str) -> int:
-        """How many characters at the end of `text` may be the beginning of a placeholder."""
+        """Return the number of characters at the end of `text` that may begin a placeholder."""
         longest = max(map(len, self._table)) - 1
         for size in range(min(longest, len(text)), 0, -1):
             tail = text[-size:]

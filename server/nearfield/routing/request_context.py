@@ -1,7 +1,7 @@
-"""What is known about a request besides its text, and what the user is offered.
+"""Facts about a request besides its text, and offers to the user.
 
-Plain data. A `RequestContext` travels beside a request: the request holds what the model is told,
-the context where that comes from and who may receive it.
+Plain data. A `RequestContext` travels beside a request: the request holds the model's input, the
+context its origin and permitted recipients.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from nearfield.types import Span
 
 
 class Task(StrEnum):
-    """What the user wants done."""
+    """Task that the user wants done."""
 
     COMPLETE = "complete"
     EDIT = "edit"
@@ -35,9 +35,10 @@ class Task(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Source:
     """A file that part of the request was taken from. `path` is relative to the workspace
-    ('/'-separated) or absolute; `span` what was taken, None for all of it. `text` is that piece as
-    it stands in the request: with it a file that may not leave can be cut out, without it the
-    whole request stays here."""
+    ('/'-separated) or absolute; `span` is the part taken, None for all of it. `text` is that part
+    as the request contains it. With it a file that may not leave can be cut out; without it the
+    whole request stays here.
+    """
 
     path: str
     span: Span | None = None
@@ -46,12 +47,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A provider outside this machine that could do this, and what it would be told.
+    """A provider outside this machine that could do this, and what it would receive.
 
-    `bytes` is the size of what would be sent after redaction (UTF-8), `files` the paths of whose
-    text it holds some, `redactions` how often each kind of secret was replaced, `price` the most
-    it can cost in US dollars, None where the price is not known. `reason` says why it is offered,
-    `warning` what else the user should know ("" for nothing). Answer it with `Router.answer`.
+    `bytes` is the size after redaction (UTF-8), `files` are the paths of the files with text in it,
+    and `redactions` counts the replaced secrets by kind. `price` is the most it can cost in US
+    dollars, None if unknown. `reason` says why it is offered, `warning` what else the user should
+    know ("" for nothing). Answer it with `Router.answer`.
     """
 
     id: str
@@ -76,14 +77,14 @@ AskUser = Callable[[Offer], Awaitable[Consent | None]]
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """What is known about a request besides its text.
+    """Facts about a request besides its text.
 
-    `workspace` is the absolute path of the folder it belongs to; without one nothing can have been
-    consented to, so it stays on this machine. `accepted` names providers the user has just said
-    "once" to: they go first. `checks` judge a local answer, `ask` is called in the mode "ask".
-    `diagnostics` counts the problems that a fix is about. `complex` overrides the estimate.
-    `document` is the whole text that the request is about, "" where there is none: it is not sent,
-    but a control token that it holds is text in the answer too.
+    `workspace` is the absolute path of its folder; without one there is no consent, so the request
+    stays on this machine. `accepted` names providers that the user has just allowed once: they are
+    asked first. `checks` judge a local answer, `ask` is called in the mode "ask". `diagnostics`
+    counts the problems that a fix is about. `complex` overrides the estimate. `document` is the
+    whole text that the request is about, "" if there is none. It is not sent, but a control token
+    in it counts as text in the answer too.
     """
 
     task: Task = Task.CHAT

@@ -1,9 +1,9 @@
-"""One request on its way through its candidates.
+"""Follow one request through its candidates.
 
-A stream of `Delta | Restart`: text is passed on as it comes; when another provider has to start
-over, a `Restart` takes back what was shown, and it comes no sooner than the other one speaks. So a
-broken stream's text is never shown twice, and a poor local answer stands unless a better one is
-really there.
+A stream of `Delta | Restart`: text is passed on as it arrives. When another provider has to start
+over, a `Restart` takes back the displayed text, but only once the new provider produces text. So a
+broken stream's text is never shown twice, and a poor local answer remains unless a better one has
+really arrived.
 """
 
 from __future__ import annotations
@@ -27,11 +27,20 @@ from nearfield.errors import (
     ProviderError,
 )
 from nearfield.providers.base import Provider
+from nearfield.routing.activity import watched
 from nearfield.routing.consent import Consent
 from nearfield.routing.plain_text import PlainText, literal_in, plain
-from nearfield.routing.plan import BROKE, NO_CLOUD, REFUSED, Step, Use
+from nearfield.routing.plan import (
+    BROKE,
+    NO_CLOUD,
+    NO_LOCAL,
+    REFUSED,
+    WITHOUT_CLOUD,
+    Step,
+    Use,
+)
 from nearfield.routing.provider_pool import ProviderPool
-from nearfield.routing.quality import Answer, judge
+from nearfield.routing.quality import REPEATS, Answer, is_endless, judge
 from nearfield.routing.request_context import Offer, RequestContext
 from nearfield.types import ChatRequest, Delta, EditRequest, Finish, InfillRequest, Usage
 
@@ -44,9 +53,15 @@ SHARE = 0.5
 STALL_SECONDS = 120.0
 
 
+LOOP_PIECES = 32
+"""Pieces of an answer, tokens mostly, between two looks for a loop: a look takes 3 ms."""
+
+
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """Forget the text so far: `provider` starts over, because of `reason` (one sentence)."""
+    """Discard the text received before: `provider` starts over, because of `reason`
+    (one sentence).
+    """
 
     provider: str
     reason: str
@@ -54,8 +69,9 @@ class Restart:
 
 @dataclass(slots=True)
 class _Said:
-    """What one candidate has said so far. `last` is its last delta, which is held back until the
-    answer has been judged; `shown` whether any of it has been passed on."""
+    """The answer of one candidate up to now. `last` is its last delta, held back until the answer
+    has been judged; `shown` tells whether any of it has been passed on.
+    """
 
     name: str
     texts: list[str] = field(default_factory=list[str])
@@ -63,19 +79,27 @@ class _Said:
     calls: bool = False
     last: Delta | None = None
     wrong: str = ""
+    looked: int = 0
 
     @property
     def text(self) -> str:
         return "".join(self.texts) + (self.last.text if self.last else "")
 
+    def is_endless(self) -> bool:
+        """Return whether it says the same over and over; looked at every few words."""
+        if len(self.texts) - self.looked < LOOP_PIECES:
+            return False
+        self.looked = len(self.texts)
+        return is_endless("".join(self.texts))
+
 
 class Route:
     """An async context manager over the stream of items; see the module.
 
-    `provider` is the one answering now. `failures` says why others did not, `offers` what the user
-    can be offered, `wrong` what the gate has against the answer that stands ("" for nothing);
-    `asked` names whom the request was given to, `kept` is true when the answer was computed
-    earlier. They are final when the stream has ended.
+    `provider` is the one that is answering. `failures` says why others did not, `offers` what can
+    be offered to the user. `wrong` is the gate's objection to the final answer ("" for none);
+    `asked` names the providers that received the request, `kept` is true when the answer was
+    cached. All are final when the stream has ended.
     """
 
     def __init__(
@@ -122,13 +146,14 @@ class Route:
 
     @property
     def ended_by(self) -> str:
-        """The control token that ended the answer that stands, "" where none did."""
+        """Return the control token that ended the final answer, "" if none did."""
         text = self._texts.get(self.provider.name) if self.provider is not None else None
         return text.ended_by if text is not None else ""
 
     def enough(self) -> None:
-        """What was shown is all that is wanted. Go on listening: the one who speaks is stopped, its
-        answer is judged as it stands, and what comes of that is its end or a `Restart`."""
+        """Stop the current provider: the displayed text suffices. Keep listening: the answer up to
+        here is judged, and the stream finishes with its end or a `Restart`.
+        """
         self._enough = True
 
     # --- the walk ---
@@ -138,10 +163,10 @@ class Route:
         for name in plan.offer:
             await self._offer(name, "this is a complex task")
         for index, step in enumerate(plan.steps):
-            if self._late():
+            if self._is_late():
                 self.failures.append("the deadline passed")
                 break
-            if _only_prefill(self._request) and not self._pool.is_local(step.name):
+            if _is_prefill(self._request) and not self._pool.is_local(step.name):
                 continue
             if not self._takes(step.name) or not await self._may(step):
                 continue
@@ -167,7 +192,7 @@ class Route:
         return self._pool.providers[name].capabilities.edit is self._request.form
 
     def _untried(self, name: str, why: str) -> NearfieldError:
-        """The error that stands for a candidate that was left out."""
+        """Return the error that represents a candidate that was left out."""
         said = f"{name}: {why}."
         if why == BROKE:
             return OverBudget(said)
@@ -191,7 +216,7 @@ class Route:
         return self.failures[-1] if self.failures else "the strategy wants it"
 
     async def _turn(self, step: Step, rest: tuple[Step, ...]) -> AsyncGenerator[Delta | Restart]:
-        """Ask one candidate. Sets `_ended` when its answer stands."""
+        """Ask one candidate. Sets `_ended` when its answer is final."""
         said = _Said(step.name)
         others = any(Use.GO in (later.failed, later.poor) for later in rest)
         key = self._pool.kept_key(step.name, self._request)
@@ -208,6 +233,9 @@ class Route:
                         break
                     for item in self._show(said, delta):
                         yield item
+                    if isinstance(self._request, ChatRequest) and said.is_endless():
+                        said.last, said.wrong = Delta(finish=Finish.STOP), REPEATS
+                        break
                     if self._enough:
                         said.last, self._enough = Delta(finish=Finish.STOP), False
                         break
@@ -228,7 +256,7 @@ class Route:
             self._pool.keep(key, self._request, said.text)
 
     def _judge(self, said: _Said) -> None:
-        if not self._pool.is_local(said.name) or _only_prefill(self._request):
+        if not self._pool.is_local(said.name) or _is_prefill(self._request):
             return
         if isinstance(self._request, EditRequest):
             return  # an empty answer is a good one, and the gate of next edits judges the others
@@ -246,12 +274,14 @@ class Route:
         said.logprobs.extend(delta.logprobs)
         said.calls = said.calls or bool(delta.tool_calls)
         if not (delta.text or delta.tool_calls):
-            # What the prompt cost, sent early; it takes nobody's text back.
+            # What the prompt cost, sent early; it takes no text back.
             return [delta] if delta.usage and self._shown in ("", said.name) else []
         return [*self._taken_back(said.name), delta]
 
     def _taken_back(self, name: str) -> list[Restart]:
-        """The `Restart` that must come before `name` speaks, if another has been heard."""
+        """Return the `Restart` that must precede the text of `name`, if another provider's was
+        shown.
+        """
         before, self._shown = self._shown, name
         if before in ("", name):
             return []
@@ -259,7 +289,9 @@ class Route:
         return [Restart(name, self._reason())]
 
     def _stand(self, said: _Said) -> list[Delta | Restart]:
-        """End with the answer `said`: its last delta, after all of it where another was heard."""
+        """End with the answer `said`: its last delta, after all of it if another provider's text
+        was shown.
+        """
         again = self._shown not in ("", said.name)
         items: list[Delta | Restart] = [*self._taken_back(said.name)]
         if again:
@@ -290,8 +322,12 @@ class Route:
                 mentions=isinstance(self._request, ChatRequest),
             )
             opened = self._pool.open(name, self._request, self._context)
-            async with aclosing(plain(opened, text)) as stream:
+            watching = watched(self._pool.providers[name], is_local=self._pool.is_local(name))
+            async with watching as watch, aclosing(plain(opened, text)) as stream:
                 async for delta in stream:
+                    watch.heard(delta)
+                    if delta.read is not None:
+                        continue
                     spoke = True
                     characters += len(delta.text)
                     usage = delta.usage or usage
@@ -301,13 +337,13 @@ class Route:
             spoke = False
             raise
         except asyncio.CancelledError:
-            # Too slow, or nobody wants it any more: that it had begun to speak proves nothing.
+            # Too slow, or no longer wanted: that it had begun to speak proves nothing.
             spoke = False
             raise
         finally:
             if spoke:
                 breaker.succeed()
-                if not _only_prefill(self._request):  # nobody has asked for that
+                if not _is_prefill(self._request):  # a prefill is not asked for by a user
                     self._pool.count(name, self._context, usage, characters)
             else:
                 breaker.abandon()
@@ -340,7 +376,7 @@ class Route:
         self.failures.append(reason(name, error))
         self._causes.append(error)
 
-    def _late(self) -> bool:
+    def _is_late(self) -> bool:
         deadline = self._request.deadline
         return bool(self.failures) and deadline is not None and time.monotonic() >= deadline
 
@@ -388,19 +424,21 @@ class Route:
         return False
 
 
-def _only_prefill(request: InfillRequest | EditRequest | ChatRequest) -> bool:
+def _is_prefill(request: InfillRequest | EditRequest | ChatRequest) -> bool:
     return isinstance(request, InfillRequest) and request.prefill_only
 
 
 def reason(name: str, error: NearfieldError) -> str:
-    """Why a provider did not answer, as a part of a sentence: most messages begin with its name."""
+    """Return why a provider did not answer, as part of a sentence: most messages begin with its
+    name.
+    """
     said = error.message.removesuffix(".")
     return said if said.startswith(f"{name} ") else f"{name}: {said}"
 
 
 def no_provider(reasons: tuple[str, ...], causes: tuple[NearfieldError, ...] = ()) -> NoProvider:
-    """The error of a request that nobody answered, with every reason in it."""
+    """Return the error of a request that no provider answered, with every reason in it."""
     what = "; ".join(reasons) if reasons else "none is configured for this"
-    return NoProvider(
-        f"No provider could answer: {what}.", "`nearfield doctor` looks for causes.", causes
-    )
+    only_local = reasons and all(reason.endswith(NO_LOCAL) for reason in reasons)
+    hint = WITHOUT_CLOUD if only_local else "`nearfield doctor` looks for causes."
+    return NoProvider(f"No provider could answer: {what}.", hint, causes)

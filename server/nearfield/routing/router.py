@@ -22,12 +22,12 @@ from nearfield.errors import EngineError, NotReady, ProviderError
 from nearfield.providers.base import Provider
 from nearfield.routing.consent import Consent, ConsentRecord
 from nearfield.routing.egress import Egress
-from nearfield.routing.plan import Use
+from nearfield.routing.plan import UNASKED, Use
 from nearfield.routing.provider_pool import STAND_INS, ProviderPool, variants
 from nearfield.routing.request_context import Offer, RequestContext, Task
 from nearfield.routing.route import Restart, Route, no_provider, reason
 from nearfield.routing.store import Store
-from nearfield.routing.tasks import RoleChoice, choose, usual_role
+from nearfield.routing.tasks import RoleChoice, check_role, choose, usual_role
 from nearfield.types import ChatRequest, EditForm, EditRequest, InfillRequest
 
 __all__ = [
@@ -43,8 +43,9 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class RoleStatus:
-    """Who serves a role now ("" for nobody), why each other candidate does not, and whether nothing
-    that the role is told leaves this machine."""
+    """The provider that serves a role ("" for none), why each other candidate does not, and whether
+    all of the role's input stays on this machine.
+    """
 
     role: str
     provider: str
@@ -92,9 +93,9 @@ class Router:
         return self._pool.providers[name]
 
     def infill(self, request: InfillRequest, context: RequestContext | None = None) -> Route:
-        """Fill the hole by the candidates of the role for completions. A prefill, and what nobody
-        has asked for beside the first answer, is for this machine's models and goes nowhere
-        else."""
+        """Fill the hole by the candidates of the role for completions. A prefill, or an alternative
+        that was not asked for, is restricted to this machine's models.
+        """
         context = replace(context or RequestContext(), task=Task.COMPLETE)
         if request.prefill_only or request.avoid:
             context = replace(context, workspace="", accepted=(), ask=None)
@@ -116,26 +117,28 @@ class Router:
         self, request: ChatRequest, role: str = "", context: RequestContext | None = None
     ) -> Route:
         """Continue the conversation by the candidates of `role`, or of the role that suits the
-        context's task and how hard it is."""
+        context's task and how hard it is. Raises `ConfigError` for a role that there is not."""
+        check_role(role)
         context = context or RequestContext()
         choice = self.choose(request, context)
         return Route(self._pool, role or choice.role, request, context, choice.complex)
 
     def choose(self, request: ChatRequest, context: RequestContext) -> RoleChoice:
-        """Which role would do it, and whether it is a hard task."""
+        """Return the role for the request, and whether the task is complex."""
         return choose(self._config, request, context)
 
     async def embed(
         self, texts: Sequence[str], context: RequestContext | None = None
     ) -> list[list[float]]:
-        """One vector a text, by the first candidate of the role "embed" that can. Raises
-        `NoProvider`."""
+        """Return a vector for each text, by the first capable candidate of the role "embed". Raises
+        `NoProvider`.
+        """
         context = replace(context or RequestContext(), task=Task.EMBED)
         plan = await self._pool.plan("embed", False, context)
         failures = [f"{name}: {why}" for name, why in plan.skipped]
         for step in plan.steps:
             if step.failed is not Use.GO:
-                failures.append(f"{step.name}: you have not allowed it for this workspace")
+                failures.append(f"{step.name}: {UNASKED}")
                 continue
             provider = self._pool.providers[step.name]
             try:
@@ -156,13 +159,15 @@ class Router:
     async def offer(
         self, name: str, request: ChatRequest, context: RequestContext, reason: str
     ) -> Offer:
-        """What the provider `name`, outside this machine, would be sent for `request`, to be put to
-        the user who chose it. Raises `NotPermitted` when it could not be sent."""
+        """Return an offer to send `request` to `name`, outside this machine, for the user who chose
+        it. Raises `NotPermitted` when it could not be sent.
+        """
         return await self._pool.offer(name, request, context, reason)
 
     async def answer(self, offer: Offer, decision: Consent) -> None:
-        """Remember what the user said to `offer`. After a yes, ask again with the offer's provider
-        in `RequestContext.accepted`: then it goes first."""
+        """Store the user's answer to `offer`. After a yes, ask again with the offer's provider in
+        `RequestContext.accepted`, so that it is asked first.
+        """
         await self._pool.say(offer, decision)
 
     @property
@@ -181,13 +186,15 @@ class Router:
     async def status(
         self, workspace: str = "", ill: Mapping[str, str] | None = None
     ) -> tuple[RoleStatus, ...]:
-        """Who serves which role in `workspace` now, without asking any server; `ill` says of those
-        on this machine that are known to be unavailable why they are."""
+        """Return the provider of each role in `workspace` without asking a server; `ill` has the
+        reasons of local providers known to be unavailable.
+        """
         return tuple([await self._role(role, workspace, ill or {}) for role in ROLES])
 
     async def aclose(self) -> None:
-        """Finish the ledger and close the files. The providers stay open: whoever made them
-        closes them."""
+        """Finish the ledger and close the files. The providers stay open: their maker
+        closes them.
+        """
         await self._pool.aclose()
 
     async def _role(self, role: str, workspace: str, ill: Mapping[str, str]) -> RoleStatus:
@@ -197,7 +204,7 @@ class Router:
         serving = ""
         for step in plan.steps:
             if step.failed is not Use.GO:
-                others.append((step.name, "you have not allowed it for this workspace"))
+                others.append((step.name, UNASKED))
             elif step.name in ill and self._pool.is_local(step.name):
                 others.append((step.name, ill[step.name]))
             elif not serving:

@@ -1,16 +1,16 @@
-"""Finding what looks like a key, a token or a password in any text.
+"""Find what looks like a key, a token or a password in any text.
 
-Three kinds of evidence, from sure to likely:
+There are three kinds of evidence, from sure to likely:
 
 * shapes that only a secret has (`shapes`): vendors' token formats, private key blocks, JSON web
   tokens, authorisation headers;
-* places where only a secret stands: the password of an address or on a command line;
-* a value near a name that says secret (`assigned`), which looks random or like a password, and not
-  like a word, a path, a variable or a placeholder.
+* places that only hold secrets: the password of an address or on a command line;
+* a value near a name that means secret (`assigned`), which looks random or like a password, and
+  not like a word, a path, a variable or a placeholder.
 
 A bare random string with no such name stays: hashes, ids and test vectors are everywhere in code,
-and a prompt without them is worth little. Time is linear in the text, and bounded in all: `find`
-raises `NotPermitted` at its deadline. docs/privacy.md says what is not found.
+and a prompt without them is worth little. Time is linear in the text and bounded: `find` raises
+`NotPermitted` at its deadline. docs/privacy.md says what is not found.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _with_whole_escapes(text: str, one: Found) -> Found | None:
 
 
 def _backslashes(text: str, at: int) -> int:
-    """How many stand right before `at`, of the last few."""
+    """Return the number of backslashes right before `at`, up to 64."""
     before = text[max(0, at - 64) : at]
     return len(before) - len(before.rstrip("\\"))
 

@@ -120,7 +120,7 @@ _FILLER = re.compile(r"xxxx|XXXX|\*\*\*\*|\.\.\.|[<>{}]|your[-_]", re.IGNORECASE
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A pattern that only a secret has. `bounded`: nothing of a token may stand to its left."""
+    """A pattern that only a secret has. `bounded`: no character of a token may precede it."""
 
     kind: str
     pattern: Pattern
@@ -140,7 +140,7 @@ def shapes() -> tuple[Shape, ...]:
 
 
 def shaped(view: bytes, shape: Shape) -> Iterator[tuple[int, int]]:
-    """Where `view` has `shape`: the spans of the secrets alone."""
+    """Yield the spans of the secrets in `view` that have `shape`."""
     group = 1 if shape.pattern.groups else 0
     for match in shape.pattern.finditer(view):
         start, end = match.span(group)
@@ -160,8 +160,9 @@ def shaped(view: bytes, shape: Shape) -> Iterator[tuple[int, int]]:
 
 
 def _goes_on_to_the_left(view: bytes, start: int, kind: str) -> bool:
-    """Whether what begins at `start` is the end of a longer word. The letter of an escaped line
-    break is none of it."""
+    """Return whether the text at `start` is the end of a longer word, not counting the letter of an
+    escaped line break.
+    """
     before = view[max(0, start - 2) : start]
     if before[-1:].isalnum():
         return before not in (b"\\n", b"\\r", b"\\t")
@@ -184,7 +185,7 @@ def _is_login(text: str) -> bool:
 
 
 def private_keys(view: bytes) -> Iterator[tuple[int, int]]:
-    """Private key blocks, also those that begin before the text or end behind it."""
+    """Yield private key blocks, also those that begin before the text or end after it."""
     if b"PRIVATE KEY" not in view:
         return
     ends = [match.span() for match in compiled_for_bytes(_END).finditer(view)]
@@ -208,7 +209,7 @@ def private_keys(view: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _end_of_lines(view: bytes, start: int) -> int:
-    """Where the lines of a key without its second mark end."""
+    """Return where the lines of a key without its second mark end."""
     at = start
     while at < len(view):
         newline = view.find(b"\n", at)

@@ -1,4 +1,4 @@
-"""What routing remembers between runs: consent, the egress ledger, what local models did.
+"""Routing's storage between runs: consent, the egress ledger, the use of local models.
 
 One SQLite file in the user's data directory (`NEARFIELD_DATA_DIR` moves it), readable by the user
 alone, in WAL mode: several servers and the command line write to it at the same time. A row of the
@@ -6,8 +6,8 @@ ledger is committed with `synchronous=FULL` before anything is sent, so neither 
 a power cut loses it. Migrations are named functions that run once each, in order, and are recorded
 in the file.
 
-Everything here blocks; callers on the event loop go through a thread. Any trouble with the file is
-a `LedgerError`.
+All methods block; callers on the event loop use a thread. Any fault of the file raises
+`LedgerError`.
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ class Store:
     # --- consent ---
 
     def consent(self, workspace: str, provider: str, destination: str) -> Consent:
-        """What was said. A yes is for one destination: when the provider's address has changed
-        since, it no longer holds; a no holds wherever it would go."""
+        """Return the user's decision. A yes is for one destination and ends when the provider's
+        address changes; a no holds for any destination.
+        """
         row = self._one(
             "SELECT consent, destination FROM consent WHERE workspace = ? AND provider = ?",
             (_folder(workspace), provider),
@@ -133,7 +134,7 @@ class Store:
         return [_entry(row) for row in rows]
 
     def entry(self, number: int) -> LedgerEntry | None:
-        """One entry, None when there is none of that id."""
+        """Return an entry, None if no entry has that id."""
         row = self._one(f"SELECT {_COLUMNS} FROM egress WHERE id = ?", (number,))  # noqa: S608 - made of constants
         return _entry(row) if row else None
 
@@ -144,7 +145,7 @@ class Store:
             return db.execute("DELETE FROM egress WHERE at < ?", (before,)).rowcount
 
     def spent(self, since: float) -> Spending:
-        """What was spent since then; requests that never were answered cost nothing known."""
+        """Return the spending since then; requests without an answer cost nothing known."""
         dollars, unknown = Decimal(0), 0
         for price, outcome in self._all(
             "SELECT price, outcome FROM egress WHERE at >= ?", (since,)
@@ -230,7 +231,7 @@ class Database:
 
     @contextmanager
     def connected(self) -> Generator[sqlite3.Connection]:
-        """The connection, which is nobody else's meanwhile."""
+        """Return the connection, for this caller alone until the end of the block."""
         with self._lock:
             try:
                 if self._open is None:
@@ -265,7 +266,7 @@ def connect(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
 
 @contextmanager
 def write(db: sqlite3.Connection) -> Generator[None]:
-    """One transaction that has the write lock from its beginning: committed, or rolled back."""
+    """Run a transaction with the write lock from its beginning: committed, or rolled back."""
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -288,7 +289,7 @@ def _migrate(db: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
 
 
 def m001_consent(db: sqlite3.Connection) -> None:
-    """What the user has said, one row for a workspace and a provider."""
+    """Create the table of decisions, a row for each workspace and provider."""
     db.execute(
         "CREATE TABLE consent (workspace TEXT, provider TEXT, destination TEXT, consent TEXT,"
         " at REAL, PRIMARY KEY (workspace, provider))"
@@ -296,7 +297,7 @@ def m001_consent(db: sqlite3.Connection) -> None:
 
 
 def m002_egress(db: sqlite3.Connection) -> None:
-    """One row for each request that went out, or was about to."""
+    """Create the ledger, a row for each request that was sent or about to be."""
     db.execute(
         "CREATE TABLE egress (id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL,"
         " workspace TEXT, provider TEXT, model TEXT, destination TEXT, task TEXT, files TEXT,"
@@ -324,7 +325,7 @@ _COLUMNS = (
 
 
 def _folder(workspace: str) -> str:
-    """One name for a workspace, whichever way an editor or a shell came to it."""
+    """Return one name for a workspace, however an editor or a shell wrote its path."""
     return os.path.realpath(workspace) if workspace else workspace
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nearfield.config.schema import Config
+from nearfield.config.keys import nearest
+from nearfield.config.schema import ROLES, Config
+from nearfield.errors import ConfigError
 from nearfield.routing.request_context import RequestContext, Task
 from nearfield.types import ChatRequest, Role
 
@@ -26,7 +28,7 @@ TASK_ROLES: dict[Task, str] = {
     Task.REVIEW: "review",
     Task.EMBED: "embed",
 }
-"""Which role does what, unless `[routing.tasks]` says otherwise."""
+"""The role of each task, unless `[routing.tasks]` says otherwise."""
 
 LARGE = "large"
 """The role that takes complex tasks over, where the user has named providers for it."""
@@ -48,6 +50,14 @@ class RoleChoice:
     role: str
     complex: bool
     why: str
+
+
+def check_role(role: str) -> None:
+    """Raise `ConfigError`, which lists the roles, where there is none of that name."""
+    if role and role not in ROLES:
+        close = nearest(role, ROLES)
+        meant = f' Did you mean "{close}"?' if close else ""
+        raise ConfigError(f"There is no role {role!r}.{meant}", f"It may be: {', '.join(ROLES)}.")
 
 
 def usual_role(config: Config, task: Task) -> str:

@@ -1,7 +1,7 @@
-"""Whether a value is a secret, by what it is made of.
+"""Judge from its characters whether a value is a secret.
 
-Two questions, by what the name beside it says: a password may be any mixture that is no word, path
-or code; a key has to look random.
+The name beside it decides the question: a password may be any mixture that is no word, path or
+code; a key has to look random.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import re
 from collections import Counter
 from itertools import pairwise
 
-SHORTEST_PASSWORD = 5
-SHORTEST_KEY = 12
+MIN_PASSWORD_CHARS = 5
+MIN_KEY_CHARS = 12
 
-# Values that stand for a secret, or are none.
+# Placeholders of a secret, or values that are none.
 _PLACEHOLDER = re.compile(
     r"[<>{}]|^\$|\$[{(]|%[({]|^%\w*%?$|%[sd](?![A-Za-z0-9])|%Y-|%H:|^\*+$|\.\.\.|…|a-z|^[x*.\-_#0]+$|xxxx|\*\*\*\*|"
     r"example|sample|dummy|fake|placeholder|change[-_ ]?me|replace[-_ ]?me|redacted|"
@@ -55,9 +55,10 @@ _SENTENCE = re.compile(
 
 
 def is_password(value: str, bare: bool = False) -> bool:
-    """Whether `value`, beside a name that says password, is one: mixed, and no word of code. `bare`
-    is one without quotes."""
-    if len(value) < SHORTEST_PASSWORD or value.lower() in _WORDS or is_placeholder(value):
+    """Return whether `value`, beside a name that says password, is one: mixed, and no word of code.
+    `bare` is one without quotes.
+    """
+    if len(value) < MIN_PASSWORD_CHARS or value.lower() in _WORDS or is_placeholder(value):
         return False
     if _BYTES.fullmatch(value):
         return True
@@ -75,8 +76,10 @@ def is_password(value: str, bare: bool = False) -> bool:
 
 
 def is_key(value: str) -> bool:
-    """Whether `value`, beside a name that says token, secret or key, is one: long and random."""
-    if len(value) < SHORTEST_KEY or is_placeholder(value) or _HASH.search(value):
+    """Return whether `value`, beside a name that says token, secret or key, is one: long and
+    random.
+    """
+    if len(value) < MIN_KEY_CHARS or is_placeholder(value) or _HASH.search(value):
         return False
     if _UUID.fullmatch(value) or _BYTES.fullmatch(value):
         return True
@@ -86,16 +89,18 @@ def is_key(value: str) -> bool:
 
 
 def is_surely_key(value: str) -> bool:
-    """Whether `value` is a key also where a name is near it and not beside it: no hash, no id, no
-    setting of something, and mixed throughout."""
+    """Return whether `value` is a key even if its name is only near it: no hash, no id, no
+    attribute, and mixed throughout.
+    """
     if len(value) < 16 or not _TOKEN_LIKE.fullmatch(value) or _HEX.fullmatch(value):
         return False
     return not _UUID.fullmatch(value) and is_key(value) and _is_dense(value)
 
 
 def is_strong_password(value: str) -> bool:
-    """Whether `value` is a password also where its name says key, or only a space is between them:
-    letters, digits and one of the marks that names, versions, addresses and paths do not have."""
+    """Return whether `value` is a password even if its name says key, or only a space is between
+    them. It needs letters, digits and a mark that names, versions, addresses and paths do not have.
+    """
     kinds = {_kind(c) for c in value}
     if len(value) < 8 or not {"0", "-"} <= kinds or len(kinds) < 3 or _ADDRESS.fullmatch(value):
         return False
@@ -103,14 +108,15 @@ def is_strong_password(value: str) -> bool:
 
 
 def is_placeholder(value: str) -> bool:
-    """Return whether `value` stands for a secret that is somewhere else."""
+    """Return whether `value` is a placeholder for a secret."""
     return _PLACEHOLDER.search(value) is not None
 
 
 def is_random(value: str) -> bool:
-    """Whether a person would not have made `value` up of words: digits among letters and changes of
-    case more often than names have them, or many marks, and many different characters."""
-    if len(value) < SHORTEST_KEY or re.search(r"\s", value) or entropy(value) < 2.8:
+    """Return whether `value` is not made of words. Such a value has more digits among letters and
+    changes of case than names have, or many marks, and many different characters.
+    """
+    if len(value) < MIN_KEY_CHARS or re.search(r"\s", value) or entropy(value) < 2.8:
         return False
     digits = sum(c.isdigit() for c in value)
     joined = joins(value)
@@ -129,8 +135,9 @@ def _is_dense(value: str) -> bool:
 
 
 def joins(value: str) -> int:
-    """How often a word or a number borders on another one without a mark between. A capital before
-    small letters belongs to their word."""
+    """Return how often a word or a number borders on another one without a mark between. A capital
+    before small letters belongs to their word.
+    """
     return sum(len(_CHUNKS.findall(run)) - 1 for run in _RUNS.findall(value))
 
 

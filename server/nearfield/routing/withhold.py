@@ -1,8 +1,8 @@
 """Files that never enter a prompt for a provider outside this machine.
 
-Those that ignore rules leave out (see `files.ignore`), those of the user's own patterns
+These are files that ignore rules leave out (see `files.ignore`), matches of the user's own patterns
 (`privacy.withhold`, `files.exclude`), and files that hold keys by their nature. Ignore files are
-read when needed; callers on the event loop go through a thread.
+read when needed; callers on the event loop use a thread.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ class Withheld:
             raise ValueError(f"{invalid[0]!r} can match nothing")
 
     def why(self, workspace: str, path: str) -> Ruling | None:
-        """Why the file at `path` (as in `context.Source`) may not leave, None when it may."""
+        """Return why the file at `path` (as in `context.Source`) may not leave, None
+        when it may.
+        """
         if not path:
             return None
         if not workspace and not Path(path).is_absolute():
@@ -37,8 +39,9 @@ class Withheld:
         return self._ruling(workspace, named) or self._ruling(workspace, real)
 
     def _ruling(self, workspace: str, path: str) -> Ruling | None:
-        """What the rules say of an absolute path. Outside the workspace those hold that the file's
-        own folder is under."""
+        """Return the ruling for an absolute path. Outside the workspace the rules of the file's own
+        folder hold.
+        """
         if found := _inside(workspace, path):
             root, inside = found
             return IgnoreRules(root, self._settings).why(inside)

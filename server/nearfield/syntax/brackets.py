@@ -81,11 +81,11 @@ def _heredoc_at(language: Language | None, text: str, i: int) -> tuple[Heredoc, 
 
 @dataclass(slots=True)
 class Scanner:
-    """The state after the text fed so far.
+    """The state after the text fed up to now.
 
-    `stack` has the closing brackets that are due, `excess` those that matched no opening one.
-    `quote` is the delimiter of the open string, `comment` whether a line comment is open,
-    `heredoc` the open here-document.
+    `stack` has the closing brackets that are due, `excess` the ones that matched no opening one.
+    `quote` is the delimiter of the open string, `comment` whether a line comment is open, `heredoc`
+    the open here-document.
     """
 
     language: Language | None
@@ -124,7 +124,7 @@ class Scanner:
         return len(self.stack) + len(self.excess) + bool(self.quote)
 
     @property
-    def in_multiline_string(self) -> bool:
+    def is_in_multiline_string(self) -> bool:
         """Return whether a string is open that continues after a line break."""
         return self.quote in self._multiline()
 
@@ -138,7 +138,7 @@ class Scanner:
             return self._in_heredoc(self.heredoc, text, i)
         if char == "\n":
             self.comment = False
-            if not self.in_multiline_string:
+            if not self.is_in_multiline_string:
                 self.quote = ""
             self.heredoc, self._begun = self._begun, None
             return 1

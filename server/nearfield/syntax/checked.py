@@ -32,7 +32,7 @@ _Serialize = ctypes.PYFUNCTYPE(ctypes.c_uint, ctypes.c_void_p, ctypes.c_void_p)
 
 
 class CheckedGrammar:
-    """A `grammar` with a checked scanner; `largest` is its largest state so far, in bytes."""
+    """A `grammar` with a checked scanner; `largest` is its largest state yet, in bytes."""
 
     def __init__(self, language: Language) -> None:
         """Raise `RuntimeError` if the layout of the struct is unknown."""

@@ -91,7 +91,8 @@ def _replaced(text: str, *plain: tuple[str, str]) -> str:
 
 def _python(text: str) -> int:
     """Return two bytes, plus one for each open string up to 255, plus two for each open block.
-    Their indentations increase, so no more are open than there are different ones."""
+    Their indentations increase, so at most as many are open as there are different ones.
+    """
     if not any(sign in text for sign in _PYTHON_WIDER) and " " * _PYTHON_WIDTHS not in text:
         return 257 + 2 * _PYTHON_WIDTHS
     # A continued line adds its white space to that of the next one.

@@ -16,7 +16,7 @@ from nearfield.testing.connection import Connection, Failed
 _BREAK = re.compile(r"\r\n|\r|\n")
 
 POPUP_SECONDS = 0.1
-"""How often a popup that is not complete is asked for again, as if somebody typed on."""
+"""Interval at which an incomplete popup is requested again, as if the user typed on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Item:
 
 
 class Host(Protocol):
-    """What a buffer needs of the editor."""
+    """The part of an editor that a buffer needs."""
 
     connection: Connection
 
@@ -65,11 +65,11 @@ class Buffer:
             self.replace(self.cursor, self.cursor, key)
 
     def delete(self, count: int = 1) -> None:
-        """Delete so many characters left of the cursor."""
+        """Delete `count` characters left of the cursor."""
         self.replace(max(0, self.cursor - count), self.cursor, "")
 
     def go_behind(self, text: str) -> None:
-        """Put the cursor behind the first occurrence of `text`. Raises `Failed`."""
+        """Put the cursor after the first occurrence of `text`. Raises `Failed`."""
         at = self.text.find(text)
         if at < 0:
             raise Failed(f"{text!r} is not in {self.uri}.")
@@ -128,7 +128,7 @@ class Buffer:
             self._host.execute(command)
 
     def hover(self) -> str:
-        """What a hover says at the cursor, as Markdown; "" for nothing."""
+        """Return the hover at the cursor as Markdown, "" for none."""
         found = self._ask("textDocument/hover")
         contents = found["contents"] if found else ""
         return contents["value"] if isinstance(contents, dict) else contents

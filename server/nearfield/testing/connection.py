@@ -23,7 +23,7 @@ LOG_LINES = 20
 """The last ones of the server's log are part of a failure's message."""
 
 END_SECONDS = 10.0
-"""How long the server may take to end itself before it is killed."""
+"""Time for the server to end itself before it is killed."""
 
 
 class Failed(AssertionError):
@@ -87,7 +87,7 @@ class Connection:
             self._take(message)
 
     def rest(self, seconds: float) -> None:
-        """Handle what comes in that time."""
+        """Handle the messages of that time."""
         end = time.monotonic() + seconds
         while (message := self._next(end - time.monotonic())) is not None:
             self._take(message)

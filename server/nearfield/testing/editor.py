@@ -10,14 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nearfield.config.environment import ALIASES, PREFIX
+from nearfield.config.environment import ALIASES, FUNCTIONS, PREFIX
 from nearfield.files.uris import path_of, uri_of
 from nearfield.testing.buffer import Buffer
 from nearfield.testing.connection import Connection, Failed
 
 Answers = Mapping[str, str] | Sequence[Mapping[str, Any]]
-"""For `answers`: texts by a regular expression for what stands before the cursor, or the tables of
-`nearfield/providers/scripted.py`."""
+"""For `answers`: texts by a regular expression for the text before the cursor, or the tables of
+`nearfield/providers/scripted.py`.
+"""
 
 CAPABILITIES: Mapping[str, Any] = {
     "general": {"positionEncodings": ["utf-32"]},
@@ -38,7 +39,7 @@ CAPABILITIES: Mapping[str, Any] = {
         "workspaceEdit": {"documentChanges": True, "resourceOperations": ["create"]},
     },
 }
-"""What the editor says that it can do."""
+"""The editor's capabilities."""
 
 LANGUAGES = {
     ".c": "c", ".cpp": "cpp", ".cs": "csharp", ".css": "css", ".go": "go", ".html": "html",
@@ -125,7 +126,7 @@ class Editor:
         return self.open(path)
 
     def _handle(self, method: str, params: Any) -> Any:
-        """What the server says or asks by itself."""
+        """Handle a notification or a request of the server."""
         match method:
             case "nearfield/status":
                 self.status = params
@@ -197,10 +198,11 @@ def _isolated(home: Path) -> dict[str, str]:
     """The process's environment, with nothing in it that is the user's own."""
     folders = ("HOME", "LOCALAPPDATA", "APPDATA", "USERPROFILE", "XDG_CACHE_HOME")
     folders += ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "NEARFIELD_CONFIG_DIR", "NEARFIELD_DATA_DIR")
+    settings = {*ALIASES, FUNCTIONS}
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(PREFIX) and name not in ALIASES and not name.endswith("_API_KEY")
+        if not name.startswith(PREFIX) and name not in settings and not name.endswith("_API_KEY")
     }
     return {**kept, **{name: str(home / name.lower()) for name in folders}}
 

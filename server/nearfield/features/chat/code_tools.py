@@ -11,7 +11,7 @@ from nearfield.features.chat.tool_context import Knows, ToolContext
 from nearfield.features.chat.tool_schema import function
 
 FOUND_CHARS = 1_200
-"""Of each piece of code: six of them leave a small model's window half free."""
+"""Characters of each piece of code: six of them leave a small model's window half free."""
 FOUND = 6
 DEFINITION_CHARS = 4_000
 PROBLEMS = 50
@@ -27,7 +27,7 @@ async def semantic_search(
     parts: list[Part] = []
     for one in found:
         shown = reach.relative(one.path)
-        if not shown or await asyncio.to_thread(folder.withheld, shown, folder=False):
+        if not shown or await asyncio.to_thread(folder.is_withheld, shown, folder=False):
             continue
         text = reach.spend(one.text[:FOUND_CHARS])
         parts += [Part(f"{shown}, from line {one.first + 1}:\n"), Part(text, shown), Part("\n\n")]
@@ -55,12 +55,12 @@ async def get_diagnostics(reach: ToolContext, path: FilePath) -> str:
 
 
 async def definition(reach: ToolContext, name: str) -> Outcome:
-    """Where `name` is defined, with what stands there."""
+    """Return the definitions of `name`, with their text."""
     folder = reach.folder
     parts: list[Part] = []
     for place in (await _known(reach).definitions(name.strip(), reach.snapshot))[:FOUND]:
         shown = reach.relative(place.path)
-        if not shown or await asyncio.to_thread(folder.withheld, shown, folder=False):
+        if not shown or await asyncio.to_thread(folder.is_withheld, shown, folder=False):
             continue
         text = reach.spend(place.text[:DEFINITION_CHARS])
         parts += [Part(f"{shown}, line {place.row + 1}:\n"), Part(text, shown), Part("\n\n")]

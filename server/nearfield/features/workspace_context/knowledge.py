@@ -56,10 +56,13 @@ PREPARE_SECONDS = 2.0
 """Maximum time a manual completion waits for snippets. They take 0.03 to 0.13 s on an idle machine;
 on a busy one ten times that, and so does the answer."""
 REST_SECONDS = 0.25
-"""After this long without a keystroke it is looked what the place needs: before idle prefill begins
-at 0.4 s, which shall evaluate it."""
+"""Idle time before the context of the cursor is prepared: shorter than idle prefill's 0.4 s, which
+then evaluates it.
+"""
 TYPING_SECONDS = 0.4
 """Pause of the indexes after a keystroke or an answer."""
+MAX_ALIKE = 1_000
+"""Files of one name; there are hundreds of `__init__` in a large project."""
 NEAR_FILES = 8
 """Number of recently used documents whose vectors are computed first."""
 
@@ -91,7 +94,7 @@ class Knowledge(Feature):
         self._permitted = DocumentFilter(config)
         self._cursor_of = cursor_of
         self.wait_seconds = wait_seconds
-        """How long `run` waits before it opens anything."""
+        """Seconds that `run` waits before it opens anything."""
         self._roots: tuple[str, ...] = ()
         self._indexes: dict[str, Index] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -190,14 +193,14 @@ class Knowledge(Feature):
         self._say_near()
 
     def changed(self, change: DocumentChange) -> None:
-        """Pass an edit on to the index, and remember what was edited lately."""
+        """Pass an edit on to the index, and record it as a recent edit."""
         snapshot, edits = change.after, change.edits
         self.give_way()
         self._recent.edited(snapshot, edits)
         self._pass_on(snapshot)
 
     def closed(self, uri: str) -> None:
-        """The document is gone."""
+        """Pass on that the document was closed."""
         document = self._documents.get(uri)
         snapshot = document.snapshot if document is not None else None
         if snapshot is not None and _is_file(snapshot) and (index := self._index_of(snapshot)):
@@ -256,6 +259,23 @@ class Knowledge(Feature):
                 )
         return tuple(found[:limit])
 
+    async def naming(
+        self, name: str, stems: Sequence[str], snapshot: Snapshot
+    ) -> tuple[list[str], list[str], list[str]]:
+        """Return the files in the folder of `snapshot` that refer to `name`, those that an import
+        may call by one of `stems`, and those with such an import: paths in the folder, with '/'."""
+        index = self._index_of(snapshot)
+        nothing: tuple[list[str], list[str], list[str]] = ([], [], [])
+
+        def named(searcher: Searcher) -> tuple[list[str], list[str], list[str]]:
+            reader = searcher.reader
+            paths = dict.fromkeys(one.path for one in reader.references(name))
+            alike = (path for stem in stems for path in reader.files_named(stem, MAX_ALIKE))
+            importers = (path for stem in stems for path in sorted(reader.importers(stem)))
+            return list(paths), list(dict.fromkeys(alike)), list(dict.fromkeys(importers))
+
+        return nothing if index is None else await index.ask(named, nothing)
+
     async def search(
         self, query: str, *, limit: int = 10, workspace: str = "", near: str = ""
     ) -> tuple[Hit, ...]:
@@ -269,7 +289,7 @@ class Knowledge(Feature):
             found += [replace(hit, path=str(Path(root, hit.path))) for hit in hits]
         return tuple(sorted(found, key=lambda one: -one.score)[:limit])
 
-    # --- how things stand -------------------------------------------------------------------
+    # --- state ------------------------------------------------------------------------------
 
     @property
     def state(self) -> IndexState:
@@ -310,7 +330,7 @@ class Knowledge(Feature):
     async def prepare(
         self, snapshot: Snapshot, offset: int, seconds: float = PREPARE_SECONDS
     ) -> None:
-        """Prepare what the cursor needs, for a user who waits at most `seconds`."""
+        """Prepare the context of the cursor, for a user who waits at most `seconds`."""
         if self._index_of(snapshot) is None:
             return
         with contextlib.suppress(TimeoutError):

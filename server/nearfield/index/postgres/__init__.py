@@ -1,7 +1,7 @@
-"""An index in PostgreSQL, which a team shares: one builder writes it, everybody else reads.
+"""An index in PostgreSQL, which a team shares: one builder writes it, all others read.
 
-Each workspace has a schema of its own. Code itself is not in it: its words, names, paths, places
-and vectors are, and what is shown comes from the checkout of whoever asks, where it is the same.
+Each workspace has a schema of its own. Code itself is not in it: its words, names, paths, positions
+and vectors are. Displayed text comes from the reader's own checkout, if the file is the same there.
 Needs `psycopg` (`pip install "nearfield[postgres]"`), and on the server `pgvector` and `pg_trgm`.
 """
 

@@ -32,12 +32,12 @@ def names_and_text(session: DatabaseSession) -> None:
         " digest bytea NOT NULL)",
         "CREATE INDEX chunk_file ON chunk (file)",
         "CREATE INDEX chunk_digest ON chunk (digest)",
-        # The stems of a chunk's words, each with the digit of `weights.weighed` before it. The
-        # long part is kept apart, so that a question goes through few pages.
+        # The stems of a chunk's words, each with the digit of `weights.weighed` before it. The long
+        # part is kept apart, so that a question reads few pages.
         "CREATE TABLE words (chunk bigint PRIMARY KEY, body tsvector NOT NULL)"
         " WITH (toast_tuple_target = 128)",
         "ALTER TABLE words ALTER body SET STORAGE EXTERNAL",
-        # What is not sorted in yet is gone through by every question, so it must be little.
+        # Every question scans the entries that are not sorted in yet, so they must be few.
         "CREATE INDEX words_body ON words USING gin (body) WITH (gin_pending_list_limit = 256)",
         "CREATE TEXT SEARCH DICTIONARY stem (TEMPLATE = snowball, Language = 'porter')",
         # How many chunks hold a word with its digit, as of the last build.
@@ -61,7 +61,7 @@ def names_and_text(session: DatabaseSession) -> None:
 
 
 def vectors(session: DatabaseSession) -> None:
-    """Which embedders there are; each has a table of its own, `vector_ID`."""
+    """Create the table of embedders; each has a table of its own, `vector_ID`."""
     session.run(
         "CREATE TABLE embedder (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
         " name text NOT NULL UNIQUE, dimensions int NOT NULL, made bigint NOT NULL DEFAULT 0)"
@@ -148,7 +148,7 @@ def _refuse_newer(shared: Shared, done: set[str]) -> None:
 
 
 def _extend(session: DatabaseSession) -> None:
-    """See to the extensions; who may not install them is told who may."""
+    """Install the extensions; without the right to do so, raise an error that says who can."""
     held = _extensions(session)
     for name in EXTENSIONS:
         if name in held:

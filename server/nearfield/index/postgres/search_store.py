@@ -1,8 +1,8 @@
-"""Reading the shared index: the same questions as of the file, each in one or two statements, as
-every one of them goes over a network.
+"""Reader of the shared index: the same questions as of the file, each in one or two statements, as
+each crosses a network.
 
-The file's digest comes along with whatever may be shown of it, so that showing it asks nothing
-more. Any number of processes may read, while one writes. One thread at a time for each reader.
+The file's digest is returned with every place, so that displaying it needs no further statement.
+Any number of processes may read, while one writes. One thread at a time for each reader.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from nearfield.index.shared import Shared
 from nearfield.index.words import FUZZY_NAMES, GRAM_CHARS, folded, likest
 
 FRESH_SECONDS = 2.0
-"""So long it is remembered how many vectors there are, and which content a file has: a search asks
-for the same again and again."""
+"""How long vector counts and files' digests are cached: a search asks for them again and again."""
 SOURCES_HELD = 1_000
 
 _PLACE = "path, name, kind, container, at, col, first, last"
@@ -51,7 +50,7 @@ class PostgresReader:
         return PostgresVectors(self._session, name, dimensions)
 
     def vectors_of(self, embedder: str) -> int:
-        """How many vectors an embedder has made, about."""
+        """Return the approximate number of vectors that an embedder has made."""
         now = time.monotonic()
         if now - self._made_at >= FRESH_SECONDS:
             rows = self._session.rows("SELECT name, made FROM embedder")
@@ -82,7 +81,7 @@ class PostgresReader:
         return [os.fsdecode(row[0]) for row in rows]
 
     def rows(self, ids: Iterable[int]) -> dict[int, ChunkRow]:
-        """Chunks by id; those that are gone are missing."""
+        """Return chunks by id; deleted ones are missing."""
         found = self._session.rows(
             "SELECT file.digest, chunk.id, path, first, first + rows, kind, name, symbol, language,"
             " chunk.digest, changed FROM chunk JOIN file ON file.id = chunk.file"
@@ -99,7 +98,7 @@ class PostgresReader:
     def source(self, path: str) -> IndexedText | None:
         """Return the digest of a file, None if it is not indexed or its path leads outside the
         workspace, whatever the database says. The database holds no open buffers."""
-        if not _within(path):
+        if not _is_within(path):
             return None
         if time.monotonic() - self._sources_at >= FRESH_SECONDS:
             self._sources.clear()  # the next build may know better
@@ -133,7 +132,7 @@ class PostgresReader:
         return [one for one in found if one.name == name] or found
 
     def spelled_alike(self, name: str, limit: int) -> list[IndexedSymbol]:
-        """Where `name` is defined, in any style of writing, those written just so first."""
+        """Return the definitions of `name` in any naming style, exact ones first."""
         rows = self._session.rows(
             f"SELECT digest, {_PLACE} FROM definition JOIN file ON file.id = definition.file"
             " WHERE folded = %s ORDER BY name <> %s, path, nth LIMIT %s",
@@ -155,7 +154,7 @@ class PostgresReader:
         return likest(fold, (str(row[0]) for row in rows))[:limit]
 
     def defined_in(self, path: str) -> list[IndexedSymbol]:
-        """What a file defines, in the order of its text."""
+        """Return the definitions of a file, in the order of its text."""
         rows = self._session.rows(
             f"SELECT digest, {_PLACE} FROM definition JOIN file ON file.id = definition.file"
             " WHERE path = %s ORDER BY nth",
@@ -172,7 +171,7 @@ class PostgresReader:
         return found
 
     def references(self, name: str, limit: int = 1_000) -> list[IndexedSymbol]:
-        """Where `name` is referred to, written just so."""
+        """Return the references to exactly `name`."""
         rows = self._session.rows(
             "SELECT path, row FROM mention JOIN file ON file.id = mention.file,"
             " unnest(at) WITH ORDINALITY AS rows (row, nth) WHERE name = %s"
@@ -220,7 +219,7 @@ class PostgresReader:
     # --- everything ---
 
     def counts(self) -> IndexCounts:
-        """How much there is; the room is that of this workspace in the database."""
+        """Return the size of the index; `disk_bytes` is of this workspace in the database."""
         files, held, chunks, definitions, vectors, disk = self._session.rows(
             "SELECT count(*), sum(bytes), (SELECT count(*) FROM chunk),"
             " (SELECT count(*) FROM definition), (SELECT sum(made) FROM embedder),"
@@ -242,12 +241,12 @@ class PostgresReader:
         return str(self._session.value("SELECT value FROM meta WHERE key = %s", [key]) or "")
 
     def skipped(self) -> dict[str, int]:
-        """What the last build passed over, by reason."""
+        """Return the number of files that the last build skipped, by reason."""
         pairs = (line.partition(" ") for line in self.fact("skipped").split("\n") if line)
         return {reason: int(count) for count, _, reason in pairs}
 
 
-def _within(path: str) -> bool:
+def _is_within(path: str) -> bool:
     """Return whether a path leads to somewhere in the workspace."""
     pure = PurePath(path)
     return not pure.anchor and ".." not in pure.parts and "\0" not in path

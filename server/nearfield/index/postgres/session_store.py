@@ -1,6 +1,6 @@
-"""One connection to the database: how it is made, and what its errors mean to a person.
+"""A connection to the database, and the user's view of its errors.
 
-Every trouble is an `IndexUnusable`. A message names the database without user and password.
+Every error is an `IndexUnusable`. A message names the database without user and password.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CONNECT_SECONDS = 3
 ASKED_MS = 5_000
 """A question that takes longer is given up; the slowest measured takes a hundredth."""
 LOST_MS = 5_000
-"""So long an answer to a packet may take before the connection counts as lost."""
+"""Time for an answer to a packet before the connection counts as lost."""
 READING = (
     f"hnsw.ef_search TO {FIRST_LOOK}",  # as many as the first look wants, and no fewer
     "pg_trgm.similarity_threshold TO 0.1",  # candidates; `words.likest` decides
@@ -42,7 +42,7 @@ class DatabaseSession:
     def __init__(self, shared: Shared, *, write: bool) -> None:
         """Connects. Raises `IndexUnusable`, at once when the last try was a moment ago."""
         self.shared = shared
-        if shared.rest.resting and not write:
+        if shared.rest.is_resting and not write:
             raise IndexUnusable(shared.rest.why, shared.rest.hint)
         self._write = write
         self.db = _connected(shared, write=write)
@@ -56,7 +56,7 @@ class DatabaseSession:
         self.db.close()
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """What a question yields."""
+        """Return the rows of a query."""
         with self.trouble():
             return self.db.execute(sql.encode(), parameters).fetchall()
 
@@ -159,8 +159,9 @@ def _connected(shared: Shared, *, write: bool) -> psycopg.Connection[Any]:
 def secured(
     given: Mapping[str, Any], environ: Mapping[str, str], libpq: int, home: Path | None = None
 ) -> dict[str, str]:
-    """What must be added to an address so that the way to another machine is encrypted and the
-    machine the right one. Nothing where the user has named an `sslmode`, or all is on this one."""
+    """Return what an address needs so that the connection to another machine is encrypted and the
+    machine verified. Empty if the user has named an `sslmode`, or all hosts are local.
+    """
     if given.get("sslmode") or environ.get("PGSSLMODE"):
         return {}
     hosts = f"{given.get('host') or environ.get('PGHOST', '')}".split(",")

@@ -1,7 +1,7 @@
-"""Writing the shared index: a file goes in whole, in one transaction, or not at all.
+"""Writer of the shared index: a file is written whole, in one transaction, or not at all.
 
-The builder's lock is the connection's: when the builder dies, the database undoes what it had
-begun, and the next one goes on. One thread at a time.
+The builder holds a session-level lock: when it dies, the database rolls back its transaction, and
+the next builder continues. One thread at a time.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from nearfield.index.symbols import Outline
 from nearfield.index.weights import weighed
 from nearfield.index.words import GRAM_CHARS, folded, indexed
 
-LONGEST_NAME = 500
+MAX_NAME_CHARS = 500
 """Longer names are data; an index of PostgreSQL does not take them."""
 CHANGING = ("file", "chunk", "words", "definition", "mention", "imported", "spelled", "term")
 
 
 class PostgresStore:
-    """The shared index of one workspace, open for writing; nobody else writes meanwhile."""
+    """The shared index of one workspace, open for writing by this process alone."""
 
     said = ""
 
@@ -64,7 +64,7 @@ class PostgresStore:
         return {os.fsdecode(row[0]): _known(row) for row in self._session.rows(_KNOWN)}
 
     def known_file(self, path: str) -> KnownFile | None:
-        """What is known of one file."""
+        """Return the index's record of one file, None if it has none."""
         rows = self._session.rows(f"{_KNOWN} WHERE path = %s", [os.fsencode(path)])
         return _known(rows[0]) if rows else None
 
@@ -112,7 +112,7 @@ class PostgresStore:
         text_store.put(self._session, ids, [_text(one) for one in words])
 
     def _put_symbols(self, file: int, outline: Outline) -> None:
-        defined = [one for one in outline.definitions if len(one.name) <= LONGEST_NAME]
+        defined = [one for one in outline.definitions if len(one.name) <= MAX_NAME_CHARS]
         self._insert(
             "definition (file, nth, name, folded, kind, container, at, col, first, last)",
             "int4 text text text text int4 int4 int4 int4",
@@ -134,14 +134,14 @@ class PostgresStore:
             "text text",
             file,
             [
-                # An array in an array would be a matrix: it goes as text.
+                # An array in an array would be a matrix: it is sent as text.
                 (_text(name), "{" + ",".join(map(str, rows)) + "}")
                 for name, rows in outline.references.items()
-                if len(name) <= LONGEST_NAME
+                if len(name) <= MAX_NAME_CHARS
             ],
             "name, at::int[]",
         )
-        words = [(_text(one),) for one in sorted(outline.imports) if len(one) <= LONGEST_NAME]
+        words = [(_text(one),) for one in sorted(outline.imports) if len(one) <= MAX_NAME_CHARS]
         self._insert("imported (file, word)", "text", file, words)
 
     def _insert(
@@ -152,8 +152,9 @@ class PostgresStore:
         rows: Sequence[tuple[Any, ...]],
         chosen: str = "*",
     ) -> None:
-        """Rows into `table`, whose first column is the file's id where there is one, in one
-        statement; `types` are those of the columns that the rows have."""
+        """Insert rows into `table` in one statement; its first column is the file's id if one is
+        given. `types` are of the columns in `rows`.
+        """
         if not rows:
             return
         names = table[table.index("(") + 1 : -1]
@@ -189,7 +190,7 @@ class PostgresStore:
     # --- everything else ---
 
     def counts(self) -> tuple[int, int, int]:
-        """How many files, chunks and vectors there are."""
+        """Return the numbers of files, chunks and vectors."""
         files, chunks, vectors = self._session.rows(
             "SELECT (SELECT count(*) FROM file WHERE reason = ''), (SELECT count(*) FROM chunk),"
             " (SELECT sum(made) FROM embedder)"

@@ -1,9 +1,9 @@
 """Vectors in PostgreSQL, by pgvector: single bits for the first look, then the vectors themselves.
 
 As in the file (see `index.vector_store`) a vector belongs to a content and an embedder. Its signs
-are in an HNSW index, which takes a twentieth of the room of one over the vectors; the nearest few
-hundred are ranked by their cosine. The numbers are those of the file: whole ones up to 127, which
-half precision holds exactly.
+are in an HNSW index, which takes a twentieth of the space of one over the vectors; the nearest few
+hundred are ranked by their cosine. The numbers are the file's: integers up to 127, which half
+precision holds exactly.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class PostgresVectors:
         return table
 
     @property
-    def empty(self) -> bool:
-        """Whether there is nothing to search in."""
+    def is_empty(self) -> bool:
+        """Return whether there are no vectors to search."""
         table = self._table()
         return table is None or not self._session.rows(f"SELECT 1 FROM {table} LIMIT 1")
 
@@ -80,7 +80,7 @@ class PostgresVectors:
         return sorted(found, key=lambda path: path not in first)[:limit]
 
     def pending(self) -> int:
-        """How many different contents have no vector."""
+        """Return the number of distinct contents without a vector."""
         found = self._session.value(
             "SELECT count(DISTINCT digest) FROM chunk WHERE NOT EXISTS"
             f" (SELECT FROM {self._prepared()} v WHERE v.digest = chunk.digest)"
@@ -88,7 +88,7 @@ class PostgresVectors:
         return int(found)
 
     def lacking(self, digests: Sequence[bytes]) -> list[bytes]:
-        """Those of `digests` that have no vector, each once."""
+        """Return the digests of `digests` without a vector, each once."""
         rows = self._session.rows(
             f"SELECT digest FROM {self._prepared()} WHERE digest = ANY(%s::bytea[])",
             [list(digests)],

@@ -54,6 +54,6 @@ class AnswerStore:
 
 
 def m001_answers(db: sqlite3.Connection) -> None:
-    """One row an answer; `bytes` in UTF-8."""
+    """Create the table of answers; `bytes` counts UTF-8."""
     db.execute("CREATE TABLE answers (key TEXT PRIMARY KEY, at REAL, bytes INTEGER, text TEXT)")
     db.execute("CREATE INDEX answers_at ON answers (at)")

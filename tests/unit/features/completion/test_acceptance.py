@@ -37,7 +37,9 @@ INFERRED: list[tuple[str, Suggestion, list[tuple[int, int, str]], Taken]] = [
 
 
 @pytest.mark.parametrize("case", INFERRED, ids=[c[0] for c in INFERRED])
-async def test_inferred(case: tuple[str, Suggestion, list[tuple[int, int, str]], Taken]) -> None:
+async def test_an_edit_that_inserts_the_suggestion_is_an_acceptance(
+    case: tuple[str, Suggestion, list[tuple[int, int, str]], Taken],
+) -> None:
     _, offered, edits, expected = case
     acceptance = Acceptance()
     acceptance.offered(URI, [offered])
@@ -48,7 +50,7 @@ async def test_inferred(case: tuple[str, Suggestion, list[tuple[int, int, str]],
     assert acceptance.counts[Taken.ACCEPTED] == (expected is Taken.ACCEPTED)
 
 
-async def test_what_the_client_says_and_what_is_seen_count_once() -> None:
+async def test_a_reported_and_seen_acceptance_counts_once() -> None:
     acceptance = Acceptance()
     acceptance.offered(URI, [suggestion("abc")])
     assert acceptance.report("1", Taken.SHOWN) == URI
