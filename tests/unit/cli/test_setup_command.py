@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
+from tests.unit.catalog import gguf_files
 
 from nearfield.catalog.models import Catalog, HubSource, ModelEntry, Wheel, WheelsSource
 from nearfield.catalog.recommend import Machine
@@ -18,7 +19,6 @@ from nearfield.cli.setup import Plan, planned
 from nearfield.config.schema import Config, Models, Network, ProviderSettings, Routing
 from nearfield.providers.running import RunningServer, running_servers
 from nearfield.types import EditForm, ServedModel
-from tests.unit.catalog import gguf_files
 
 MIB = 1 << 20
 LAPTOP = Machine(memory=16_000 * MIB, cores=4, free_disk=100_000 * MIB)
