@@ -23,7 +23,7 @@ from nearfield.types import Span
 
 STATUS = "nearfield/status"
 TRACE = "nearfield/trace"
-PATIENCE_S = 180.0
+PATIENCE_SECONDS = 180.0
 """A server that needs longer for anything, on any machine, is stuck."""
 
 
@@ -100,7 +100,7 @@ class Editor:
     async def ready(self, tell: Callable[[dict[str, Any]], None]) -> bool:
         """Wait until a model has loaded; False when none can be. `tell` gets each status. Raises
         TimeoutError, as `suggest` does, when the server does not answer."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 self._status_changed.clear()
                 answer = await self._client.protocol.send_request_async(STATUS, {})
@@ -140,7 +140,7 @@ class Editor:
 
     async def suggest(self, document: Document, offset: int, *, by_key: bool) -> Shown:
         """Ask for ghost text, after a pause in typing or because of a key."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             return await self._suggest(document, offset, by_key=by_key)
 
     async def _suggest(self, document: Document, offset: int, *, by_key: bool) -> Shown:

@@ -9,6 +9,8 @@ every script pass. Our own colours use `Output.styled`.
 
 A character that the stream cannot encode becomes "?". Writes after the reader has closed the stream
 are dropped. Characters are replaced one by one, so nothing can hide in two pieces of a stream.
+
+`status` shows what is going on in the terminal's last line; the next write takes its place.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import TextIO
@@ -93,6 +96,17 @@ class Output(io.TextIOWrapper):
 
     def styled(self, text: str) -> None:
         """Write `text` as it is: our own styles around printable text."""
+        if text and self.isatty():
+            status("")
+            _line.is_begun = not text.endswith("\n")
+        self._put(text)
+
+    def overwrite(self, text: str, width: int) -> None:
+        """Write `text` over a line of `width` characters, and stay on it."""
+        self._put(f"\r{text.ljust(width)}\r{text}")
+        self.flush()
+
+    def _put(self, text: str) -> None:
         try:
             super().write(text)
         except OSError as error:
@@ -117,6 +131,28 @@ class Output(io.TextIOWrapper):
         if isinstance(error, BrokenPipeError):
             raise error
         raise NearfieldError(f"The answer could not be written: {error.strerror}.") from error
+
+
+class _Line:
+    """The terminal's last line: the status on it, and whether an answer has begun there."""
+
+    status = ""
+    is_begun = False
+
+
+_line = _Line()
+
+
+def status(text: str) -> None:
+    """Show `text` in the terminal's last line until something is written; "" removes it. Shows
+    nothing without a terminal, and none in a line that an answer has begun."""
+    if text == _line.status or not isinstance(sys.stderr, Output) or not sys.stderr.isatty():
+        return
+    if text and _line.is_begun:
+        return
+    text = one_line(text)[: shutil.get_terminal_size().columns - 1]
+    before, _line.status = _line.status, text
+    sys.stderr.overwrite(text, len(before))
 
 
 def guard() -> None:

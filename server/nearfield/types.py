@@ -161,7 +161,8 @@ class FimTemplate:
 
     `order` is "psm" (prefix, suffix, middle) or "spm" (suffix first). `file_sep` and `repo_name`
     are empty where the family has no repository-level form. `end` lists further texts that end
-    a middle, besides the model's own end-of-generation tokens.
+    a middle, besides the model's own end-of-generation tokens. With `files_inside` the other files
+    are written where the prefix is, not before all else.
     """
 
     name: str
@@ -172,6 +173,11 @@ class FimTemplate:
     file_sep: str = ""
     repo_name: str = ""
     end: tuple[str, ...] = ()
+    files_inside: bool = False
+
+    def has_tokens(self, prefix: str, suffix: str, middle: str) -> bool:
+        """Return whether these are the form's tokens."""
+        return (self.prefix, self.suffix) == (prefix, suffix) and self.middle in ("", middle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +305,8 @@ class EditRequest:
     """Rewrite a window of a document by a prompt that is written already (`features/next_edit`).
 
     `document` and `path` are as in `InfillRequest`. `is_chat`: the segments are one user message,
-    not a raw prompt. Text that is not `special` is never parsed as a control token.
+    not a raw prompt. Text that is not `special` is never parsed as a control token. The answer
+    repeats `copied` except for its changes.
     """
 
     form: EditForm
@@ -311,6 +318,7 @@ class EditRequest:
     max_tokens: int = 512
     deadline: float | None = None
     priority: Priority = Priority.EDIT
+    copied: str = ""
 
     @property
     def text(self) -> str:
@@ -358,11 +366,15 @@ class Message:
 CHAT_TEMPERATURE = 0.2
 """Default for chats without a temperature in the request or the settings: nearly greedy."""
 
+MAX_ANSWER_TOKENS = 32_768
+"""The most that a client may ask for."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """A conversation to continue. With `schema`, a JSON schema, the answer is JSON that conforms to
-    it. `temperature` None means the provider's: the user's setting, or `CHAT_TEMPERATURE`."""
+    it. `temperature` None means the provider's: the user's setting, or `CHAT_TEMPERATURE`. `copied`
+    is what the answer repeats except for its changes, "" where that is not known."""
 
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...] = ()
@@ -373,6 +385,7 @@ class ChatRequest:
     deadline: float | None = None
     priority: Priority = Priority.CHAT
     session: str = ""
+    copied: str = ""
 
     @classmethod
     def of_edit(cls, request: EditRequest) -> ChatRequest:
@@ -386,6 +399,7 @@ class ChatRequest:
             deadline=request.deadline,
             priority=request.priority,
             session=request.document,
+            copied=request.copied,
         )
 
     def temperature_or(self, usual: float = CHAT_TEMPERATURE) -> float:
@@ -409,7 +423,9 @@ class Finish(StrEnum):
 class Usage:
     """The cost of one request. `evaluated_tokens` are prompt tokens that the model had to evaluate,
     `reused_tokens` those in its KV cache; None if the provider does not report it. `variant` is the
-    index of the request's variant that was used, None for the request's own prompt."""
+    index of the request's variant that was used, None for the request's own prompt. `decode_steps`
+    are the batches in which the tokens were generated. `reuses_prefix` is False for a model that
+    cannot keep a part of a prompt, None if unknown."""
 
     model: str
     prompt_tokens: int | None = None
@@ -418,7 +434,9 @@ class Usage:
     generated_tokens: int | None = None
     prefill_ms: float | None = None
     decode_ms: float | None = None
+    decode_steps: int | None = None
     variant: int | None = None
+    reuses_prefix: bool | None = None
 
 
 @dataclass(slots=True)
@@ -442,13 +460,15 @@ class Delta:
     """A piece of a streamed answer. `logprobs` has one natural logarithm per token of `text` (empty
     if the provider gives none). Only the last delta has `finish`, with `usage`. A provider that
     knows the prompt's cost earlier sends `usage` with the first delta too, because most completions
-    are closed by the caller before their end."""
+    are closed by the caller before their end. Before any text, a delta may say with `read` which
+    share of the prompt (0..1) is evaluated, and nothing else."""
 
     text: str = ""
     logprobs: tuple[float, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     finish: Finish | None = None
     usage: Usage | None = None
+    read: float | None = None
 
     def tokens_at(self, offset: int) -> list[tuple[int, float]]:
         """Return each token's offset, as if all were equally long, in a text to which this is
@@ -495,11 +515,13 @@ WOULD_ANSWER = frozenset({HealthState.READY, HealthState.IDLE})
 @dataclass(frozen=True, slots=True)
 class Health:
     """The health of a provider. `detail` is one sentence for the user: the problem and its remedy,
-    or the current activity. `progress` is 0..1 while something loads."""
+    or the current activity. `progress` is 0..1 while something loads. `note` is what the user
+    should know although it answers."""
 
     state: HealthState
     detail: str = ""
     progress: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,7 @@ def window_of(form: EditForm, scenario: Scenario, prompt: str) -> Span:
     return Span(start, start + len(text))
 
 
-def _cursor_in(form: EditForm, prompt: str) -> int:
+def cursor_in(form: EditForm, prompt: str) -> int:
     """Where in its window a recorded prompt has the cursor; a scenario was asked at several places,
     and those where nothing is wanted were recorded for one."""
     if form is EditForm.SWEEP:
@@ -162,7 +162,7 @@ def replayed(model: str, scenario: Scenario, prompt: str, answer: str, gated: bo
     """What is shown of a recorded answer."""
     form = FORMS[model]
     window = window_of(form, scenario, prompt)
-    scenario = replace(scenario, cursor=window.start + _cursor_in(form, prompt))
+    scenario = replace(scenario, cursor=window.start + cursor_in(form, prompt))
     question = EditQuestion(scenario.path, scenario.text, window, scenario.cursor, scenario.hunks)
     ours = render(form, question)
     same = ours is not None and ours.text == prompt

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 from editor import Editor
 
-PATIENCE_S = 30.0
+PATIENCE_SECONDS = 30.0
 
 
 def memory_mib(pid: int) -> float:
@@ -25,7 +25,7 @@ def memory_mib(pid: int) -> float:
 
 def part_mib(editor: Editor, module: str) -> float:
     """Memory of the process of that editor's server that runs `module`, once there is one."""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
         for process in psutil.Process(editor.process.pid).children():
             if module in process.cmdline():

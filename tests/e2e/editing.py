@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from lsprotocol import types
 from pytest_lsp import LanguageClient
-from tests.e2e.process import PATIENCE_S
+from tests.e2e.process import PATIENCE_SECONDS
 
 
 class Editor:
@@ -96,13 +96,13 @@ class Editor:
     async def ask(self, method: str, params: Any = None) -> Any:
         """Send any request; answers plain data."""
         answer = await asyncio.wait_for(
-            self.client.protocol.send_request_async(method, params), PATIENCE_S
+            self.client.protocol.send_request_async(method, params), PATIENCE_SECONDS
         )
         return plain(answer)
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait until something has happened."""
-        for _ in range(int(PATIENCE_S / 0.02)):
+        for _ in range(int(PATIENCE_SECONDS / 0.02)):
             if condition():
                 return
             await asyncio.sleep(0.02)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 COMMAND = [sys.executable, "-m", "nearfield", "serve"]
-PATIENCE_S = 60.0
+PATIENCE_SECONDS = 60.0
 """Long enough for a busy machine: a test that waits so long has failed."""
 
 Answers = Sequence[Mapping[str, Any]]

@@ -62,7 +62,7 @@ def test_a_diff_that_git_applies(shell: Shell) -> None:
     assert shell.source.read_text() == CODE.replace("a - b", "a + b", 1)
 
 
-def test_each_function_of_a_file(shell: Shell) -> None:
+def test_all_documents_each_function_of_a_file(shell: Shell) -> None:
     ran = shell.run("fix", "app.py", "--write")
     assert ran.returncode == 0, ran.stderr
     assert shell.source.read_text() == (
@@ -70,7 +70,7 @@ def test_each_function_of_a_file(shell: Shell) -> None:
     )
 
 
-def test_json(shell: Shell) -> None:
+def test_json_has_the_edit_and_its_model(shell: Shell) -> None:
     told = json.loads(shell.run("refactor", "app.py:1-3", "use plus", "--json").stdout)
     assert (told["provider"], told["model"], told["written"]) == ("fake", "scripted", False)
     (file,) = told["files"]

@@ -17,7 +17,7 @@ import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from tests.e2e.editing import Editor, StartEditor, capabilities, plain
-from tests.e2e.process import PATIENCE_S
+from tests.e2e.process import PATIENCE_SECONDS
 
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import parse
@@ -249,7 +249,7 @@ PROJECTS = {
     ),
 }  # fmt: skip
 REFUSED = re.compile(r"found nothing to change|cannot be used")
-MOST_MISSED = 3
+MAX_MISSED = 3
 """Of ten or so: where two answers are almost as likely, the processor decides which comes."""
 
 
@@ -286,7 +286,7 @@ async def test_every_action_by_the_real_model(
         told = [row["situation"] for row in reversed(last)]
         assert told == [one.action for one in (*by_model, *by_tree)]
         await check_said(e, uri, files[name], by_model[0].at)
-    assert len(missed) <= MOST_MISSED, missed
+    assert len(missed) <= MAX_MISSED, missed
 
 
 async def check_said(e: Editor, uri: str, text: str, at: str) -> None:
@@ -327,7 +327,7 @@ def _caps() -> types.ClientCapabilities:
 async def _command(e: Editor, name: str, arguments: dict[str, Any]) -> Any:
     """Run a command, with the patience that a model needs on a busy machine."""
     asked = e.client.workspace_execute_command_async(types.ExecuteCommandParams(name, [arguments]))
-    return plain(await asyncio.wait_for(asked, 10 * PATIENCE_S))
+    return plain(await asyncio.wait_for(asked, 10 * PATIENCE_SECONDS))
 
 
 async def _edit(e: Editor, uri: str, text: str, one: Done) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
-from tests.e2e.process import PATIENCE_S
+from tests.e2e.process import PATIENCE_SECONDS
 from tests.e2e.wiring import StartWire
 
 pytestmark = pytest.mark.model
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.model
 WINDOW_SECONDS = 2.0
 SETTLE_SECONDS = 2.5
 """The request for the status is work itself."""
-MOST_WAKEUPS = 8
+MAX_WAKEUPS = 8
 """The watcher of the tree wakes five times in the window, the parents' watches seldom."""
 TEXT = "def add(a, b):\n    return a + b\n\n\nprint(add(1, 2))\n"
 
@@ -51,7 +51,7 @@ def test_nothing_runs_when_nothing_changes(
     uri = w.open(TEXT, (root / "a.py").as_uri())
     w.ghost(uri, 1, 11)
     server = psutil.Process(w.process.pid)
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + PATIENCE_SECONDS
     spent: dict[str, int] = {}
     while True:
         # Idle prefill, the index and what is prepared for hovers end by themselves.
@@ -64,6 +64,6 @@ def test_nothing_runs_when_nothing_changes(
         except (psutil.NoSuchProcess, FileNotFoundError):
             continue  # the process that parses for the index ends by itself
         index = w.ask("nearfield/status", {})["index"]["state"]
-        if index == "ready" and len(spent) == 3 and sum(spent.values()) <= MOST_WAKEUPS:
+        if index == "ready" and len(spent) == 3 and sum(spent.values()) <= MAX_WAKEUPS:
             return
         assert time.monotonic() < end, (index, spent)

@@ -88,7 +88,9 @@ def test_promise_6_a_broken_settings_file(wire: StartWire, environ: dict[str, st
         {"unknown": {"field": 1}},
     ],
 )
-def test_initialize_reads_what_can_be_read(wire: StartWire, params: dict[str, Any]) -> None:
+def test_initialize_keeps_readable_fields_beside_unreadable_ones(
+    wire: StartWire, params: dict[str, Any]
+) -> None:
     w = wire("--stdio")
     w.initialize(**params)
     still_serves(w)

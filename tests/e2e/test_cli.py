@@ -77,7 +77,7 @@ def check(
     return ran
 
 
-def test_version(shell: Shell) -> None:
+def test_version_is_printed(shell: Shell) -> None:
     check(shell.run("--version"), 0, f"nearfield {nearfield.__version__}")
 
 
@@ -116,7 +116,7 @@ def workspace(shell: Shell) -> Shell:
     return shell
 
 
-def test_complete_says_what_of_other_files_was_shown(workspace: Shell) -> None:
+def test_complete_explain_lists_the_snippets_of_other_files(workspace: Shell) -> None:
     workspace.settings(SCRIPTED)
     ran = check(workspace.run("complete", "app.py:4:5", "--explain"), 0, error="defines weigh")
     assert "lib.py  definition, about" in ran.stderr
@@ -159,11 +159,11 @@ def test_a_place_that_does_not_exist_is_exit_code_2(shell: Shell, target: str, e
     check(shell.run("complete", target), 2, error=error)
 
 
-def test_without_a_model_the_way_to_one_is_said(shell: Shell) -> None:
+def test_without_a_model_the_error_says_how_to_get_one(shell: Shell) -> None:
     check(shell.run("complete", "app.py:2:5"), 3, error="nearfield models pull")
 
 
-def test_problems_of_the_settings_are_said_once_and_it_goes_on(shell: Shell) -> None:
+def test_setting_problems_are_reported_once_and_do_not_stop_the_command(shell: Shell) -> None:
     shell.settings(f"{SCRIPTED}\n[completion]\nmax_lines = 'x'\n")
     ran = check(shell.run("complete", "app.py:2:5"), 0, "return a + b\n")
     assert ran.stderr.count("completion.max_lines") == 1
@@ -199,6 +199,66 @@ def test_config_show_names_the_source_of_each_value_and_no_secret(shell: Shell) 
     assert row == {"value": 3, "source": variable, "doc": "The longest suggestion, in lines."}
     assert "sk-hidden" not in text + json.dumps(answer)
     assert answer["settings"]["providers.p.options.api_key"]["value"] == "(hidden)"
+
+
+def test_config_set_writes_one_line_and_unset_takes_it_out(shell: Shell) -> None:
+    shell.settings("# Mine.\n[completion]\nmax_lines = 3 # few\n")
+    check(shell.run("config", "set", "completion.deadline_ms", "1500"), 0, "is set")
+    check(shell.run("config", "set", "files.exclude", "a/,*.pem"), 0)
+    check(shell.run("config", "set", "providers.fake.kind", "scripted"), 0)
+    check(shell.run("config", "set", "routing.roles.code", "fake,embedded"), 0)
+    written = (shell.config / "config.toml").read_text()
+    assert written == (
+        "# Mine.\n[completion]\nmax_lines = 3 # few\ndeadline_ms = 1500\n\n"
+        '[files]\nexclude = ["a/", "*.pem"]\n\n[providers.fake]\nkind = "scripted"\n\n'
+        '[routing.roles]\ncode = ["fake", "embedded"]\n'
+    )
+    found = json.loads(check(shell.run("config", "show", "--json"), 0).stdout)["settings"]
+    assert found["completion.deadline_ms"]["value"] == 1500
+    check(shell.run("config", "unset", "completion.deadline_ms"), 0)
+    check(shell.run("config", "unset", "completion.deadline_ms"), 1, error="does not set")
+    assert (shell.config / "config.toml").read_text() == written.replace("deadline_ms = 1500\n", "")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "error"),
+    [
+        ("completion.dedline_ms", "3", 'did you mean "deadline_ms"'),
+        ("completion.deadline_ms", "soon", "expected a whole number"),
+        ("completion.multiline", "newer", 'did you mean "never"'),
+        ("completion", "3", "expected a table"),
+        ("routing.roles.cod", "embedded", 'did you mean "code"'),
+        ("routing.roles.code", "nobody", 'there is no provider "nobody"'),
+        ("providers.far.model", "x", "no usable kind"),
+        ("providers.far.kind", "olama", "It may be: llama_server"),
+        ("providers.here.options.connect_timeot_s", "3", "It knows: api_key_env"),
+        ("providers.here.options.api_key", "sk-123", "nearfield keys set here"),
+        ("providers.here.options.api_key_env", "sk-123", "nearfield keys set here"),
+        ("providers.here.options.headers", '{"Authorization": "Bearer x"}', "keys set here"),
+        ("providers.here.base_url", "http://me:pw@127.0.0.1/", "nearfield keys set here"),
+    ],
+)
+def test_config_set_refuses_what_could_not_be_used(
+    shell: Shell, key: str, value: str, error: str
+) -> None:
+    before = "# Mine.\n[providers.here]\nkind = 'ollama'\n"
+    shell.settings(before)
+    ran = check(shell.run("config", "set", key, value), 2, error=error)
+    assert "sk-123" not in ran.stderr and "pw@" not in ran.stderr
+    assert (shell.config / "config.toml").read_text() == before
+
+
+def test_config_set_says_what_counts_more(shell: Shell) -> None:
+    shell.environ["NEARFIELD_COMPLETION__MAX_LINES"] = "5"
+    ran = shell.run("config", "set", "completion.max_lines", "7")
+    check(ran, 0, "is set", "note: environment variable NEARFIELD_COMPLETION__MAX_LINES says")
+
+
+def test_config_show_explains_providers_and_roles_that_nobody_has_set(shell: Shell) -> None:
+    ran = check(shell.run("config", "show", "--docs"), 0)
+    for key in ("providers.NAME.kind", "providers.NAME.options.NAME", "routing.roles.NAME"):
+        assert f"{key} = …" in ran.stdout
+    assert "NAME" not in check(shell.run("config", "show"), 0).stdout
 
 
 def test_config_show_ends_with_2_when_a_setting_cannot_be_used(shell: Shell) -> None:
@@ -248,7 +308,7 @@ def test_doctor_without_a_model_says_how_to_get_one(shell: Shell) -> None:
 
 
 def test_doctor_names_a_bad_setting(shell: Shell) -> None:
-    shell.settings("engine.enabled = false\nlog.level = 3\n")
+    shell.settings(f"log.level = 3\n{SCRIPTED}")
     report = _report(check(shell.run("doctor", "--quick", "--json"), 2))
     assert "log.level" in report["settings"]["found"]
     assert "config.toml" in report["settings"]["todo"]
@@ -267,6 +327,37 @@ def test_doctor_says_that_a_configured_server_is_not_there(shell: Shell) -> None
     shell.settings('[providers.near]\nkind = "ollama"\nbase_url = "http://127.0.0.1:9"\n')
     report = _report(check(shell.run("doctor", "--quick", "--json"), 3))
     assert report["provider near"]["state"] == "problem"
+
+
+@pytest.mark.parametrize(
+    ("settings", "environ", "found", "todo"),
+    [
+        ("engine.enabled = false\n", {}, "no provider is set up", "nearfield providers add"),
+        (
+            f'routing.strategy = "cloud_only"\n{SCRIPTED}', {},
+            'fake: the strategy is "cloud_only"', "Name a provider outside this machine",
+        ),
+        (
+            "engine.enabled = false\n", {"LLM_STRATEGY": "CLAUDE_ONLY", "ANTHROPIC_API_KEY": "k"},
+            "claude: you have not allowed it", "nearfield consent allow claude",
+        ),
+    ],
+)  # fmt: skip
+def test_doctor_ends_with_3_where_nobody_can_answer(
+    shell: Shell, settings: str, environ: dict[str, str], found: str, todo: str
+) -> None:
+    shell.settings(settings)
+    shell.environ |= environ
+    told = _report(check(shell.run("doctor", "--quick", "--json"), 3))["answers"]
+    assert told["state"] == "problem"
+    assert found in told["found"] and todo in told["todo"]
+
+
+def test_doctor_says_who_answers(shell: Shell) -> None:
+    shell.settings(SCRIPTED)
+    ran = check(shell.run("doctor", "--quick"), 0)
+    assert "✓ provider fake " in ran.stdout
+    assert "completions by fake" in ran.stdout and "chats by fake" in ran.stdout
 
 
 @pytest.mark.model

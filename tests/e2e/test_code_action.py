@@ -12,7 +12,7 @@ import pytest
 from lsprotocol import types
 from pytest_httpserver import HTTPServer
 from tests.e2e.editing import Editor, StartEditor, plain
-from tests.e2e.process import PATIENCE_S, script
+from tests.e2e.process import PATIENCE_SECONDS, script
 from tests.e2e.wiring import StartWire, Wire
 
 from nearfield.routing.store import Store
@@ -163,7 +163,7 @@ def test_an_action_is_resolved_to_a_versioned_edit(wire: StartWire, folder: Path
     assert "changeAnnotations" not in done["edit"]
 
 
-def test_what_is_beyond_the_unit_is_to_be_confirmed(wire: StartWire, folder: Path) -> None:
+def test_edits_beyond_the_unit_need_confirmation(wire: StartWire, folder: Path) -> None:
     s = Session(wire("--stdio"), folder, {"text": WITH_IMPORT})
     edit = s.resolve("Simplify")["edit"]
     (change,) = edit["documentChanges"]
@@ -204,7 +204,7 @@ def test_a_client_that_can_do_little_gets_the_plain_form(wire: StartWire, folder
     assert s.came("window/workDoneProgress/create") == []
 
 
-def test_what_is_not_available_says_why_or_is_left_out(wire: StartWire, folder: Path) -> None:
+def test_unavailable_actions_have_a_reason_or_are_left_out(wire: StartWire, folder: Path) -> None:
     s = Session(wire("--stdio"), folder, providers={}, routing={}, ready=False)
     s.w.until(
         lambda m: m.get("method") == "nearfield/status" and m["params"]["state"] == "unavailable"
@@ -229,7 +229,9 @@ def test_a_preview_applies_nothing(wire: StartWire, folder: Path) -> None:
     assert s.came("workspace/applyEdit") == []
 
 
-def test_a_client_that_asks_is_offered_what_needs_words(wire: StartWire, folder: Path) -> None:
+def test_a_client_with_input_is_offered_actions_that_need_an_instruction(
+    wire: StartWire, folder: Path
+) -> None:
     caps = {**FULL, "experimental": {"nearfieldInput": True}}
     s = Session(wire("--stdio"), folder, caps=caps)
     action = s.action("Rewrite")
@@ -297,7 +299,7 @@ def test_an_action_of_an_older_version_finds_its_place(wire: StartWire, folder: 
 
 @pytest.mark.parametrize("how", ["request", "progress"])
 @pytest.mark.parametrize("stage", ["before", "amid", "again"])
-def test_a_cancel_leaves_nothing_behind(
+def test_a_cancel_leaves_no_edit_and_no_bar(
     how: str, stage: str, wire: StartWire, folder: Path
 ) -> None:
     stages: dict[str, tuple[dict[str, Any], ...]] = {
@@ -328,7 +330,7 @@ def test_a_bar_that_the_client_never_answers_holds_nothing_up(
     assert s.bars() == []
 
 
-def test_no_edit_comes_of_an_answer_that_cannot_be_trusted(wire: StartWire, folder: Path) -> None:
+def test_an_untrusted_answer_makes_no_edit(wire: StartWire, folder: Path) -> None:
     s = Session(wire("--stdio"), folder, {"text": "```python\ndef add(a, b):\n    return (\n```"})
     answer = s.w.answer(s.w.request("codeAction/resolve", s.action("Simplify")))
     assert "cannot be used" in answer["error"]["message"]
@@ -514,7 +516,7 @@ async def resolved(e: Editor, uri: str, line: int, begins: str, *said: str) -> t
         if isinstance(one, types.CodeAction) and one.title.startswith(begins)
     ]
     done = e.client.code_action_resolve_async(action)
-    return await asyncio.wait_for(done, 10 * PATIENCE_S)
+    return await asyncio.wait_for(done, 10 * PATIENCE_SECONDS)
 
 
 async def test_an_editor_resolves_and_applies(editor: StartEditor) -> None:
@@ -568,7 +570,7 @@ REAL = [
 
 @pytest.mark.model
 @pytest.mark.parametrize(("name", "language", "line", "text"), REAL)
-async def test_a_real_model_fixes_what_then_parses(
+async def test_a_fix_by_a_real_model_parses(
     editor: StartEditor, default_model: Path, name: str, language: str, line: int, text: str
 ) -> None:
     options = {"models": {"complete": str(default_model)}}

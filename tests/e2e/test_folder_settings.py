@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.process import PATIENCE_S, script
+from tests.e2e.process import PATIENCE_SECONDS, script
 from tests.e2e.wiring import StartWire, Wire
 
 TEXT = "def add(a, b):\n    "
@@ -31,7 +31,7 @@ def _suggests(client: Wire, path: Path) -> bool:
 
 
 def _eventually(holds: Callable[[], Any]) -> None:
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + PATIENCE_SECONDS
     while not holds():
         assert time.monotonic() < end, "it never came about"
         time.sleep(0.2)

@@ -15,7 +15,7 @@ from nearfield.testing import CAPABILITIES, Failed, start
 ADD = {r"def add\(a, b\):\s*$": "return a + b"}
 
 
-def test_it_types_is_suggested_something_and_takes_it(tmp_path: Path) -> None:
+def test_typing_gets_a_suggestion_that_can_be_accepted(tmp_path: Path) -> None:
     with start(tmp_path, answers=ADD) as editor:
         file = editor.open("app.py", "def add(a, b):\n    \n\nprint(add(1, 2))\n")
         file.go_behind("b):\n    ")
@@ -135,7 +135,7 @@ def test_the_example_of_the_documentation_runs(tmp_path: Path, page: str) -> Non
     assert "1 passed" in ran.stdout
 
 
-def test_what_an_editor_can_do_is_said_by_the_caller(tmp_path: Path) -> None:
+def test_the_caller_sets_the_editors_capabilities(tmp_path: Path) -> None:
     plain = {**CAPABILITIES, "textDocument": {}}
     with start(tmp_path, answers=ADD, capabilities=plain) as editor:
         file = editor.open("app.py", "def add(a, b):\n    ")

@@ -84,7 +84,7 @@ def children() -> list[psutil.Process]:
     return [one for one in psutil.Process().children() if "nearfield.index.worker" in one.cmdline()]
 
 
-async def test_what_changes_is_found(opened: Opener, root: Path) -> None:
+async def test_changed_files_are_found(opened: Opener, root: Path) -> None:
     index = await opened()
     said: list[str] = []
     stop = index.subscribe(lambda status: said.append(status.state))
@@ -121,7 +121,7 @@ async def test_what_changes_is_found(opened: Opener, root: Path) -> None:
     assert "building" in said and "ready" in said
 
 
-async def test_what_there_is_is_told_while_vectors_are_made(opened: Opener, root: Path) -> None:
+async def test_status_counts_files_and_chunks_while_embedding(opened: Opener, root: Path) -> None:
     for number in range(30):
         (root / f"more{number}.py").write_text(f"def more{number}(): return {number}\n")
     index = await opened()
@@ -132,7 +132,7 @@ async def test_what_there_is_is_told_while_vectors_are_made(opened: Opener, root
     assert {one[1:] for one in told if one[0] in ("embedding", "ready")} == {(31, 31)}
 
 
-async def test_it_rests_while_somebody_types(opened: Opener, root: Path) -> None:
+async def test_the_indexer_pauses_while_the_user_types(opened: Opener, root: Path) -> None:
     index = await opened()
     await state(index, "ready")
     index.give_way(60)
@@ -160,7 +160,7 @@ async def test_an_indexer_that_dies_is_started_again_and_knows_the_buffers(
     await until(lambda: index.definitions("typed"))
 
 
-async def test_of_two_servers_one_builds_and_the_other_takes_over(
+async def test_one_of_two_servers_builds_and_the_other_takes_over(
     opened: Opener, root: Path
 ) -> None:
     first = await opened()

@@ -11,7 +11,7 @@ from lsprotocol import types
 from tests.e2e.editing import Editor, StartEditor, plain
 from tests.e2e.process import script
 
-PATIENCE_S = 60.0
+PATIENCE_SECONDS = 60.0
 """The indexer works at the lowest priority: on a busy machine it may wait for long."""
 VECTORLESS: dict[str, Any] = {"index": {"vectors": False}}
 
@@ -22,13 +22,15 @@ async def index_of(editor: Editor) -> dict[str, Any]:
 
 
 async def until(editor: Editor, true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not true(index := await index_of(editor)):
             await asyncio.sleep(0.05)
     return index
 
 
-async def test_the_index_comes_by_itself_and_says_so(editor: StartEditor, tmp_path: Path) -> None:
+async def test_the_index_is_built_without_a_request_and_reported(
+    editor: StartEditor, tmp_path: Path
+) -> None:
     root = tmp_path / "work"
     root.mkdir()
     (root / "a.py").write_text("def add(a, b):\n    return a + b\n")
@@ -39,7 +41,9 @@ async def test_the_index_comes_by_itself_and_says_so(editor: StartEditor, tmp_pa
         assert said[-1] == "ready"
 
 
-async def test_it_follows_the_folders(editor: StartEditor, tmp_path: Path) -> None:
+async def test_the_index_follows_added_and_removed_folders(
+    editor: StartEditor, tmp_path: Path
+) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     for folder in (one, two):
         folder.mkdir()
@@ -61,7 +65,7 @@ async def test_it_follows_the_folders(editor: StartEditor, tmp_path: Path) -> No
         await until(e, lambda index: index["state"] == "off")
 
 
-async def test_it_can_be_turned_off(editor: StartEditor, tmp_path: Path) -> None:
+async def test_the_index_can_be_turned_off(editor: StartEditor, tmp_path: Path) -> None:
     root = tmp_path / "work"
     root.mkdir()
     async with editor(script(index={"enabled": False}), root=root) as e:

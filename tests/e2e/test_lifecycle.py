@@ -17,7 +17,7 @@ from tests.e2e.wiring import StartWire, Wire
 
 from nearfield.lsp import frames
 
-END_S = 10.0
+END_SECONDS = 10.0
 """The promise is one second; a machine that runs all the tests may not have one to give. What the
 model does here would take a minute."""
 
@@ -44,7 +44,7 @@ def terminate(w: Wire) -> None:
     [(close_input, 1), (say_exit, 1), (shut_down_and_exit, 0), (terminate, 1)],
 )
 @pytest.mark.parametrize("busy", [False, True])
-def test_the_process_is_gone_soon(
+def test_the_process_ends_within_a_second(
     wire: StartWire, end: Callable[[Wire], None], code: int, busy: bool
 ) -> None:
     w = wire("--stdio")
@@ -56,13 +56,13 @@ def test_the_process_is_gone_soon(
         w.ask("nearfield/status")
     children = psutil.Process(w.process.pid).children(recursive=True)
     end(w)
-    assert w.ended_within(END_S)
+    assert w.ended_within(END_SECONDS)
     assert w.process.returncode == code
-    _, alive = psutil.wait_procs(children, timeout=END_S)
+    _, alive = psutil.wait_procs(children, timeout=END_SECONDS)
     assert alive == []
 
 
-def test_the_process_ends_although_nobody_reads_its_answers(
+def test_the_process_ends_with_unread_answers(
     environ: dict[str, str],
 ) -> None:
     with subprocess.Popen(
@@ -82,10 +82,10 @@ def test_the_process_ends_although_nobody_reads_its_answers(
         process.stdin.flush()
         time.sleep(1.0)
         process.stdin.close()
-        process.wait(END_S)
+        process.wait(END_SECONDS)
 
 
-def test_the_process_ends_when_the_client_s_process_has_gone(wire: StartWire) -> None:
+def test_the_process_ends_with_the_clients_process(wire: StartWire) -> None:
     """The input stays open: only `processId` tells."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as parent:
         w = wire("--stdio")
@@ -93,7 +93,7 @@ def test_the_process_ends_when_the_client_s_process_has_gone(wire: StartWire) ->
         w.ask("nearfield/status")
         parent.kill()
         parent.wait()
-        assert w.ended_within(END_S)
+        assert w.ended_within(END_SECONDS)
     assert w.process.returncode == 1
 
 
@@ -170,7 +170,7 @@ def test_tcp_serves_one_client_on_loopback_that_shows_the_token(
         client.sendall(frames.encode({**request, "params": params}))
         answer = next(frames.messages(client.recv))
         assert isinstance(answer, dict) and answer["result"]["serverInfo"]["name"] == "nearfield"
-    assert w.ended_within(END_S)
+    assert w.ended_within(END_SECONDS)
     assert w.process.returncode == 1
     assert "a-token" not in w.log()
 

@@ -16,7 +16,7 @@ from pytest_httpserver import HTTPServer
 from tests.unit.catalog.gguf_files import model
 from werkzeug import Request, Response
 
-CONTENT = b"GGUF" + bytes(range(256)) * 400
+CONTENT = model() + bytes(range(256)) * 400
 OWN = """
 [models.tiny]
 title = "Tiny"
@@ -135,7 +135,7 @@ def test_use_writes_the_setting_and_keeps_the_rest(shell: Shell) -> None:
     assert tomllib.loads(config.read_text(encoding="utf-8"))["models"] == {"complete": ""}
 
 
-def test_a_file_of_ones_own_from_add_to_remove(shell: Shell, tmp_path: Path) -> None:
+def test_a_users_own_file_from_add_to_remove(shell: Shell, tmp_path: Path) -> None:
     own = tmp_path / "my model.gguf"
     own.write_bytes(model()[:-1])
     cut = shell.run("add", "mine", str(own))
@@ -152,7 +152,7 @@ def test_a_file_of_ones_own_from_add_to_remove(shell: Shell, tmp_path: Path) -> 
     assert own.exists()
 
 
-def test_recommend(shell: Shell) -> None:
+def test_recommend_names_a_model_for_this_machine(shell: Shell) -> None:
     done = shell.run("recommend")
     assert done.returncode == 0
     assert "This machine: " in done.stdout
@@ -171,7 +171,7 @@ def test_recommend(shell: Shell) -> None:
         (["use", "cook", "tiny"], 2, "no role 'cook'"),
         (["use", "complete", "nosuch"], 2, "no model called 'nosuch'"),
         (["use", "search", "tiny"], 2, "no role"),
-        (["use", "complete", __file__], 2, "is not a GGUF model"),
+        (["use", "complete", __file__], 2, "is not a sound GGUF file"),
         (["add", "mine", "nosuch"], 2, "neither a file"),
         (["add", "Mine!", "me/it/m.gguf"], 2, "small letters"),
         (["add", "mine", "me/it/m.gguf", "--fim", "nosuch"], 2, "is no template"),
@@ -179,7 +179,9 @@ def test_recommend(shell: Shell) -> None:
         (["list", "--role", "cook"], 1, "no such model"),
     ],
 )
-def test_what_goes_wrong_is_said(shell: Shell, arguments: list[str], code: int, says: str) -> None:
+def test_each_failure_has_a_message_and_exit_code(
+    shell: Shell, arguments: list[str], code: int, says: str
+) -> None:
     done = shell.run(*arguments)
     assert done.returncode == code
     assert says in done.stderr
@@ -191,7 +193,7 @@ def test_what_goes_wrong_is_said(shell: Shell, arguments: list[str], code: int, 
         assert says in f"{answer['error']} {answer['hint']}"
 
 
-def test_a_bad_entry_of_ones_own_is_a_warning(shell: Shell) -> None:
+def test_a_bad_entry_of_the_user_is_a_warning(shell: Shell) -> None:
     with (shell.config / "catalog.toml").open("a", encoding="utf-8") as file:
         file.write("\n[models.bad]\ntitle = 3\n")
     done = shell.run("list")

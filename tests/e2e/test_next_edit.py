@@ -90,7 +90,8 @@ async def test_edit_after_edit_until_all_is_done(editor: StartEditor) -> None:
         second = await command(e, "nearfield.nextEdit", where(uri, start["line"], 20))
         assert (second["others"], second["edit"]["range"]["start"]["line"]) == (0, 2)
         rename(e, uri, "width", at=(2, 11))
-        assert await command(e, "nearfield.nextEdit", where(uri)) == {"edit": None, "others": 0}
+        nothing = {"edit": None, "others": 0, "jump": None}
+        assert await command(e, "nearfield.nextEdit", where(uri)) == nothing
 
 
 async def test_a_call_that_lacks_an_argument(editor: StartEditor) -> None:
@@ -103,7 +104,7 @@ async def test_a_call_that_lacks_an_argument(editor: StartEditor) -> None:
         assert edit["range"]["start"] == edit["range"]["end"] == {"line": 5, "character": 17}
 
 
-async def test_an_edit_is_ghost_text_where_the_cursor_has_come_to_it(editor: StartEditor) -> None:
+async def test_an_edit_at_the_cursor_is_ghost_text(editor: StartEditor) -> None:
     answers = [{"text": "from_the_model\n"}]
     async with editor(script(answers)) as e:
         uri = e.open(CODE)
@@ -119,7 +120,7 @@ async def test_an_edit_is_ghost_text_where_the_cursor_has_come_to_it(editor: Sta
             assert item.insert_text == "from_the_model"
 
 
-async def test_undo_drops_what_was_offered(editor: StartEditor) -> None:
+async def test_undo_drops_the_offers(editor: StartEditor) -> None:
     async with editor() as e:
         uri = e.open(CODE)
         rename(e, uri, "width")
@@ -128,7 +129,7 @@ async def test_undo_drops_what_was_offered(editor: StartEditor) -> None:
         assert await inline_edits(e, uri, 3) == []
 
 
-async def test_what_is_dismissed_stays_away(editor: StartEditor) -> None:
+async def test_a_dismissed_edit_is_not_offered_again(editor: StartEditor) -> None:
     async with editor() as e:
         uri = e.open(CODE)
         rename(e, uri, "width")
@@ -163,7 +164,7 @@ async def test_nothing_is_offered(editor: StartEditor, method: str) -> None:
         assert await inline_edits(e, uri, version) == []
 
 
-async def test_bad_params_are_told_and_do_no_harm(editor: StartEditor) -> None:
+async def test_bad_params_are_an_error_without_effect(editor: StartEditor) -> None:
     async with editor() as e:
         uri = e.open(CODE)
         for params in (None, {}, {"textDocument": {"uri": uri}}, {"textDocument": 1}):
@@ -198,7 +199,7 @@ async def test_a_question_may_overtake_its_change(editor: StartEditor) -> None:
         assert await inline_edits(e, uri, 99) == []
 
 
-async def test_what_was_done_to_two_lines_is_offered_for_a_third(editor: StartEditor) -> None:
+async def test_a_change_of_two_lines_is_offered_for_a_third(editor: StartEditor) -> None:
     code = 'def show(user):\n    put(user["id"])\n    put(user["name"])\n\n    put(user["é🙂"])\n'
     async with editor() as e:
         uri = e.open(code)
@@ -240,7 +241,7 @@ CALL = {
 }
 
 
-async def test_a_model_is_asked_for_the_next_edit_where_no_rule_has_one(
+async def test_a_model_is_asked_when_no_rule_has_an_edit(
     editor: StartEditor,
 ) -> None:
     async with editor(edited_by_a_model(CALL)) as e:
@@ -263,7 +264,7 @@ async def test_a_model_is_asked_for_the_next_edit_where_no_rule_has_one(
         assert await inline_edits(e, uri, at=(2, 0)) == []
 
 
-async def test_an_answer_to_older_text_never_comes(editor: StartEditor) -> None:
+async def test_an_answer_to_older_text_is_never_shown(editor: StartEditor) -> None:
     """Typing on ends the question, which is answered at once although the model is slow."""
     async with editor(edited_by_a_model({**CALL, "delay_ms": 600_000}, {"text": ""})) as e:
         uri = e.open(BOX, "file:///w/Box.java", "java")

@@ -80,7 +80,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "work"
 
 
-def test_a_cell_goes_on_from_those_above(wire: StartWire, folder: Path) -> None:
+def test_a_cell_is_completed_with_the_cells_above(wire: StartWire, folder: Path) -> None:
     book = Book(wire("--stdio"), folder)
     assert book.told["capabilities"]["notebookDocumentSync"]["notebookSelector"]
     book.open(FIRST, SECOND)
@@ -89,9 +89,7 @@ def test_a_cell_goes_on_from_those_above(wire: StartWire, folder: Path) -> None:
     assert (told["path"], told["kind"]) == ("a.ipynb", "cells")
 
 
-def test_cells_that_a_client_opens_one_by_one_stand_as_they_were_opened(
-    wire: StartWire, folder: Path
-) -> None:
+def test_cells_opened_one_by_one_keep_the_order_of_opening(wire: StartWire, folder: Path) -> None:
     book = Book(wire("--stdio"), folder)
     for number, text in enumerate((FIRST, SECOND)):
         book.w.notify("textDocument/didOpen", {"textDocument": book.item(number, text)})
@@ -115,7 +113,7 @@ def test_a_change_above_is_seen_below(wire: StartWire, folder: Path) -> None:
     assert book.suggested(1, 0, 10) == "mean_of_rows([1, 2])"
 
 
-def test_cells_come_go_and_move(wire: StartWire, folder: Path) -> None:
+def test_cells_can_be_added_removed_and_moved(wire: StartWire, folder: Path) -> None:
     book = Book(wire("--stdio"), folder)
     book.open(SECOND, FIRST)
     assert book.suggested(0, 0, 10) == "0"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
-from tests.e2e.process import PATIENCE_S
+from tests.e2e.process import PATIENCE_SECONDS
 from tests.e2e.wiring import StartWire, Wire
 
 from nearfield.routing.consent import Consent
@@ -102,7 +102,7 @@ class Session:
 
     def standing(self, consent: str) -> None:
         """Wait until the answer has been remembered."""
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + PATIENCE_SECONDS
         while [row["consent"] for row in self.command("nearfield.consent")] != [consent]:
             assert time.monotonic() < end, f"{consent} is not remembered"
 
@@ -160,7 +160,7 @@ def test_a_yes_sends_redacted_and_recorded_until_it_is_revoked(
     store.close()
 
 
-def test_a_poor_answer_stands_and_once_is_for_one_request(
+def test_a_poor_answer_is_kept_and_once_allows_one_request(
     wire: StartWire, cloud: HTTPServer, data: Path, tmp_path: Path
 ) -> None:
     s = Session(wire("--stdio"), tmp_path / "work", options(cloud, POOR), opt_in=True)
@@ -223,7 +223,7 @@ def roles(status: dict[str, Any]) -> dict[str, tuple[str, dict[str, str]]]:
     }
 
 
-def test_the_status_says_who_serves_what_and_why_others_do_not(
+def test_the_status_names_each_roles_provider_and_why_others_do_not_serve(
     wire: StartWire, cloud: HTTPServer, data: Path, tmp_path: Path
 ) -> None:
     given = options(cloud, {"text": "x\n"}, min_logprob=-9, roles={"large": ["cloud"]})

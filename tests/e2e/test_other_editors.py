@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.process import PATIENCE_S, script
+from tests.e2e.process import PATIENCE_SECONDS, script
 from tests.e2e.wiring import StartWire, Wire
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -199,7 +199,7 @@ def popup(w: Wire, uri: str, line: int, character: int) -> dict[str, Any]:
         "position": {"line": line, "character": character},
         "context": {"triggerKind": 1},
     }
-    for _ in range(int(PATIENCE_S / 0.1)):
+    for _ in range(int(PATIENCE_SECONDS / 0.1)):
         answer = w.ask("textDocument/completion", params)
         assert answer["isIncomplete"] is True
         if answer["items"]:
@@ -241,7 +241,7 @@ def test_the_list_replaces_exactly_what_was_typed(wire: StartWire, client: Clien
 
 
 @each
-def test_several_lines_come_as_they_shall_stand(wire: StartWire, client: Client) -> None:
+def test_several_lines_are_inserted_with_their_indentation(wire: StartWire, client: Client) -> None:
     w, _ = begun(wire, client)
     text = "def add(a, b):\n\n\nprint(add(1, 2))\n"
     uri = w.open(text)

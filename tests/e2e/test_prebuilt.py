@@ -48,7 +48,7 @@ def test_completes_by_the_wheel(
     assert trace["provider"] == "llama_server"
 
 
-def test_doctor_says_what_runs_and_what_would_be_faster(without: dict[str, str]) -> None:
+def test_doctor_names_the_engine_and_a_faster_one(without: dict[str, str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "nearfield", "doctor", "--quick", "--json"],
         env=without, capture_output=True, text=True, timeout=120,

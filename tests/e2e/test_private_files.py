@@ -28,7 +28,7 @@ def open_to_others(home: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077], ids=oct)
-def test_nobody_else_can_read_what_is_kept(umask: int, tmp_path: Path) -> None:
+def test_only_the_user_can_read_kept_files(umask: int, tmp_path: Path) -> None:
     held = os.umask(umask)
     try:
         home, work = tmp_path / "home", tmp_path / "work"

@@ -15,12 +15,13 @@ from tests.e2e.process import script
 ADD = "def add(a, b):\n    "
 TRACE_FIELDS = {
     "id", "method", "uri", "version", "provider", "model", "situation", "prompt_tokens",
-    "evaluated_tokens", "reused_tokens", "generated_tokens", "prefill_ms", "decode_ms", "total_ms",
+    "evaluated_tokens", "reused_tokens", "reuses_prefix", "generated_tokens", "prefill_ms",
+    "decode_ms", "total_ms",
     "mean_logprob", "min_logprob", "shown", "reason", "detail", "included",
 }  # fmt: skip
 
 
-async def test_what_is_advertised(editor: StartEditor) -> None:
+async def test_the_capabilities_are_advertised(editor: StartEditor) -> None:
     async with editor() as e:
         can = e.result.capabilities
         assert e.result.server_info and e.result.server_info.name == "nearfield"
@@ -53,7 +54,7 @@ async def test_what_is_advertised(editor: StartEditor) -> None:
         (False, "never", False),
     ],
 )
-async def test_who_gets_suggestions_in_the_completion_list(
+async def test_the_completion_list_is_advertised_by_client_and_setting(
     editor: StartEditor, inline: bool, popup: str, advertised: bool
 ) -> None:
     options = script(completion={"popup": popup})
@@ -167,7 +168,7 @@ async def test_wrong_params_of_our_own_methods(editor: StartEditor, params: Any)
         assert error.value.code == -32602
 
 
-async def test_the_status_is_told_and_answered(editor: StartEditor) -> None:
+async def test_the_status_is_sent_and_answered(editor: StartEditor) -> None:
     async with editor() as e:
         await e.until(lambda: any(s.get("state") == "ready" for s in e.statuses))
         status = await e.ask("nearfield/status")
@@ -178,7 +179,7 @@ async def test_the_status_is_told_and_answered(editor: StartEditor) -> None:
         ).items()
 
 
-async def test_pausing(editor: StartEditor) -> None:
+async def test_pausing_stops_suggestions_until_resumed(editor: StartEditor) -> None:
     async with editor() as e:
         uri = e.open(ADD)
         assert await e.ghost(uri, 1, 4)
@@ -207,7 +208,7 @@ async def test_wrong_commands(editor: StartEditor, command: str, arguments: list
         assert error.value.code == -32602
 
 
-async def test_what_editors_for_copilot_tell_is_taken_in(editor: StartEditor) -> None:
+async def test_notifications_of_copilot_clients_are_recorded(editor: StartEditor) -> None:
     async with editor() as e:
         uri = e.open(ADD)
         (item,) = await e.ghost(uri, 1, 4)

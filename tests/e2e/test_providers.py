@@ -120,7 +120,7 @@ CHATTING = ("llama_server", "openai_compatible", "anthropic")
 
 
 @pytest.mark.parametrize("kind", CHATTING)
-async def test_chats(kind: str, chatting: Running, made: Callable[..., Any]) -> None:
+async def test_chat_is_streamed(kind: str, chatting: Running, made: Callable[..., Any]) -> None:
     provider = _provider(made, kind, chatting.url)
     assert provider.capabilities.local
     deltas = await _deltas(provider.chat(_asked("What is the capital of France?", max_tokens=24)))
@@ -231,7 +231,9 @@ async def test_learns_the_context_and_counts(chatting: Running, made: Callable[.
 
 
 @pytest.mark.parametrize("kind", ["llama_server", "openai_compatible"])
-async def test_embeds(kind: str, embedding: Running, made: Callable[..., Any]) -> None:
+async def test_embeddings_are_returned(
+    kind: str, embedding: Running, made: Callable[..., Any]
+) -> None:
     provider = _provider(made, kind, embedding.url, embed=True)
     cat, cats, law = await provider.embed(["the cat sat", "the cat sat", "tax law of 1906"])
     assert cat == cats
@@ -289,7 +291,9 @@ async def test_snippets_reach_the_model(filling: Running, made: Callable[..., An
     assert more["prompt_tokens"] > bare["prompt_tokens"] + 40
 
 
-async def test_evaluates_only_what_is_new(filling: Running, made: Callable[..., Any]) -> None:
+async def test_only_new_prompt_text_is_evaluated(
+    filling: Running, made: Callable[..., Any]
+) -> None:
     provider = _provider(made, "llama_server", filling.url)
     head = "".join(f"LIMIT_{n} = {n}\n" for n in range(60))
     warm = _hole(head=head, prefill_only=True)

@@ -160,7 +160,7 @@ async def test_a_range_is_reviewed_by_its_functions(editor: StartEditor) -> None
         await e.until(lambda: [one.range.start.line for one in shown(e, uri)] == [8])
 
 
-def test_cancelling_a_review_keeps_what_was_found_and_leaves_no_bar(wire: StartWire) -> None:
+def test_cancelling_a_review_keeps_its_findings_and_closes_the_bar(wire: StartWire) -> None:
     w = wire("--stdio")
     w.initialize(told({"match": "read", "text": "{", "hang": True}))
     uri = w.open(CODE)
@@ -203,7 +203,7 @@ async def test_a_diff_is_reviewed_where_it_has_changed(
                 await run(e, "nearfield.review", wrong)
 
 
-async def test_a_paused_server_reviews_nothing_and_says_so(editor: StartEditor) -> None:
+async def test_a_paused_server_refuses_a_review_with_a_reason(editor: StartEditor) -> None:
     async with editor(told()) as e:
         uri = e.open(CODE)
         await run(e, "nearfield.pause")

@@ -7,10 +7,13 @@ import os
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pytest_httpserver import HTTPServer
 
 from nearfield.features.metrics.store import RecordStore
 from nearfield.features.suggestion_record import SuggestionRecord, Taken
@@ -47,14 +50,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     (tmp_path / "config" / "config.toml").write_text(CONFIG, "utf-8")
     for name in ("config", "data", "cache"):
         monkeypatch.setenv(f"NEARFIELD_{name.upper()}_DIR", str(tmp_path / name))
-    environ = {
-        **os.environ, "COLUMNS": "200", "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
-    }  # fmt: skip
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
 
     def call(*arguments: str, code: int = 0, said: str = "") -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "nearfield", *arguments],
-            cwd=tmp_path / "work", env=environ, input=said,
+            cwd=tmp_path / "work", env=dict(os.environ), input=said,
             capture_output=True, text=True, timeout=60,
         )  # fmt: skip
         assert done.returncode == code, (arguments, done.stdout, done.stderr)
@@ -64,7 +66,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return call
 
 
-def test_ask(run: Run) -> None:
+def test_ask_prints_the_answer(run: Run) -> None:
     assert run("ask", "who are you?").stdout == "the one here\n"
     assert run("ask", "-", said="who?").stdout == "the one here\n"
     told = json.loads(run("ask", "who?", "--json", "--task", "explain").stdout)
@@ -72,20 +74,34 @@ def test_ask(run: Run) -> None:
     assert run("ask", "something else", code=1).stdout.strip() == ""
     run("ask", "", code=2)
     run("ask", "who?", "--task", "nonsense", code=2)
+    told = run("ask", "who?", "--role", "lagre", code=2).stderr
+    assert 'Did you mean "large"?' in told and "complete, edit, fast, code" in told
 
 
-def test_ask_offers_what_could_answer_better(run: Run) -> None:
+def test_ask_offers_a_better_provider(run: Run) -> None:
     done = run("ask", "something else", code=1)
     assert "far (claude-sonnet-5) could answer" in done.stderr
     assert "at most $" in done.stderr and "--once far" in done.stderr
 
 
-def test_ask_offers_where_nobody_could_answer(run: Run, tmp_path: Path) -> None:
+def test_ask_offers_a_provider_when_none_could_answer(run: Run, tmp_path: Path) -> None:
     only_far = CONFIG.replace('"local_first"', '"cloud_only"')
     (tmp_path / "config" / "config.toml").write_text(only_far, "utf-8")
     done = run("ask", "who?", code=3)
     assert "--once far" in done.stderr
     assert done.stderr.count("far: offered to you") == 1
+
+
+def test_a_key_and_a_strategy_in_the_environment_are_enough_to_be_offered_claude(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config" / "config.toml").write_text("engine.enabled = false\n", "utf-8")
+    monkeypatch.setenv("LLM_STRATEGY", "CLAUDE_ONLY")
+    told = run("ask", "who?", code=3).stderr
+    assert "none is configured" in told
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "k")
+    told = run("ask", "who?", code=3).stderr
+    assert "it would be sent" in told and "--once claude" in told
 
 
 def test_ask_with_a_schema_and_a_file(run: Run, tmp_path: Path) -> None:
@@ -97,6 +113,28 @@ def test_ask_with_a_schema_and_a_file(run: Run, tmp_path: Path) -> None:
     assert (told.stdout, "met the schema" in told.stderr) == ("", True)
     run("ask", "json", "--schema", str(tmp_path / "none.json"), code=2)
     run("ask", "json", "--file", str(tmp_path / "none.py"), code=2)
+
+
+def test_ask_shows_of_a_long_file_what_the_question_is_about(run: Run, tmp_path: Path) -> None:
+    long = tmp_path / "long.py"
+    steps = [f"def step_{n}(value):\n    return value + {n}\n\n\n" for n in range(4000)]
+    long.write_text("".join(steps) + "def tariff():\n    return who\n", "utf-8")
+    done = run("ask", "what does tariff return?", "--file", str(long))
+    assert done.stdout == "the one here\n"
+    assert "long.py: the file has 16002 lines" in done.stderr
+    done = run("ask", "--tools", "@file:long.py who?", "--workspace", str(tmp_path))
+    assert "16002 lines" in done.stderr
+
+
+def test_ask_says_that_an_answer_was_cut(run: Run) -> None:
+    assert "cut off at its limit" in run("ask", "who?", "--max-tokens", "1").stderr
+
+
+@pytest.mark.parametrize("head", [b"\x89PNG\r\n\x1a\n\0\0", b"%PDF-1.4\n"])
+def test_pictures_and_documents_are_refused(run: Run, tmp_path: Path, head: bytes) -> None:
+    (tmp_path / "x").write_bytes(head)
+    done = run("ask", "who?", "--file", str(tmp_path / "x"), code=2)
+    assert "x is not text: pictures, PDF files" in done.stderr
 
 
 def test_consent_is_given_shown_and_taken_back(run: Run, tmp_path: Path) -> None:
@@ -116,7 +154,7 @@ def test_consent_is_given_shown_and_taken_back(run: Run, tmp_path: Path) -> None
     assert "no provider" in run("consent", "allow", "nobody", code=2).stderr
 
 
-def test_audit(run: Run, tmp_path: Path) -> None:
+def test_audit_lists_and_filters_the_ledger(run: Run, tmp_path: Path) -> None:
     store = Store()
     sent = Sending(
         "/w", "far", "m", "anthropic", "fix", (("a.py", 1, 9),), 42, (("npm token", 2),), "d" * 64
@@ -138,7 +176,7 @@ def test_audit(run: Run, tmp_path: Path) -> None:
     run("audit", "list", "--since", "whenever", code=2)
 
 
-def test_stats(run: Run) -> None:
+def test_stats_sums_the_use_of_each_model(run: Run) -> None:
     run("ask", "who are you?")
     told = json.loads(run("stats", "--json").stdout)
     (line,) = told["lines"]
@@ -166,7 +204,7 @@ def test_stats(run: Run) -> None:
     assert "cannot be used" in run("stats", code=2).stderr
 
 
-def test_providers(run: Run) -> None:
+def test_providers_lists_roles_and_reasons(run: Run) -> None:
     listed = json.loads(run("providers", "list", "--json").stdout)
     assert {row["name"]: row["local"] for row in listed["providers"]} == {
         "here": True,
@@ -196,3 +234,35 @@ def test_a_said_yes_is_for_the_address_it_was_given_for(run: Run, tmp_path: Path
     config.write_text(CONFIG + 'base_url = "https://elsewhere.invalid"\n', "utf-8")
     assert "you have not allowed it" in run("providers", "list").stdout
     assert Store().said()[0].consent is Consent.WORKSPACE
+
+
+OLLAMA: dict[str, Any] = {
+    "/api/tags": {
+        "models": [{"name": name, "size": 5} for name in ("llama3:8b", "qwen2.5-coder:3b")]
+    }
+}
+
+
+def test_a_server_that_runs_is_added_once_and_lets_a_model_be_fetched(
+    run: Run, tmp_path: Path, httpserver: HTTPServer
+) -> None:
+    for path, body in OLLAMA.items():
+        httpserver.expect_request(path).respond_with_json(body)
+    steps = [{"status": "pulling", "total": 9, "completed": 3}, {"status": "success"}]
+    lines = "".join(json.dumps(step) + "\n" for step in steps)
+    httpserver.expect_request("/api/pull").respond_with_data(lines)
+    url = httpserver.url_for("").rstrip("/").replace("localhost", "127.0.0.1")
+    done = run("providers", "add", "ollama", "--base-url", url)
+    assert "ollama is in your settings, with qwen2.5-coder:3b" in done.stdout
+    assert "llama3:8b" in done.stderr
+    written = (tmp_path / "config" / "config.toml").read_text("utf-8")
+    assert written.startswith(CONFIG)
+    table = {"kind": "ollama", "model": "qwen2.5-coder:3b", "base_url": url}
+    assert tomllib.loads(written)["providers"]["ollama"] == table
+    run("providers", "add", "ollama", "--base-url", url, "--model", "llama3:8b")
+    again = (tmp_path / "config" / "config.toml").read_text("utf-8")
+    assert again == written.replace("qwen2.5-coder:3b", "llama3:8b")
+    assert "has tiny" in run("providers", "pull", "ollama", "tiny").stdout
+    assert "no Ollama" in run("providers", "pull", "far", "tiny", code=2).stderr
+    run("providers", "add", "nonsense", code=2)
+    run("providers", "add", "--model", "m", code=2)

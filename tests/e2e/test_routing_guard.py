@@ -188,7 +188,9 @@ def test_no_socket_beyond_this_machine_without_a_yes(
 
 
 @pytest.mark.parametrize("name", FAR)
-def test_the_guard_sees_what_a_yes_lets_out(attempts: list[str], tmp_path: Path, name: str) -> None:
+def test_the_socket_guard_sees_an_allowed_request(
+    attempts: list[str], tmp_path: Path, name: str
+) -> None:
     config = msgspec.convert(
         {"routing": {"strategy": "cloud_only"}, "providers": {name: FAR[name]}}, Config
     )

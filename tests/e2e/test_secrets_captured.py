@@ -73,7 +73,7 @@ async def far(
     store.close()
 
 
-async def test_no_key_is_in_what_was_sent(
+async def test_no_captured_request_holds_a_key(
     far: Router, httpserver: HTTPServer, corpus: ModuleType, tmp_path: Path
 ) -> None:
     cases = list(corpus.keys(SEED))

@@ -165,7 +165,7 @@ def still_answers(wire: Wire, expected: int) -> None:
         assert trace["reason"] in ("", "empty", "whitespace", "repeats", "syntax"), trace
 
 
-def test_with_a_script(wire: StartWire) -> None:
+def test_a_long_session_with_a_script_stays_small_and_right(wire: StartWire) -> None:
     w = wire("--stdio")
     settings: dict[str, Any] = {
         "completion": {"deadline_ms": 400, "invoked_deadline_ms": 800},
@@ -179,7 +179,9 @@ def test_with_a_script(wire: StartWire) -> None:
 
 
 @pytest.mark.model
-def test_with_a_small_model(wire: StartWire, small_model: Path) -> None:
+def test_a_long_session_with_a_small_model_stays_small_and_right(
+    wire: StartWire, small_model: Path
+) -> None:
     w = wire("--stdio")
     short = {"deadline_ms": 1500, "invoked_deadline_ms": 3000, "max_tokens": 24}
     w.initialize({"models": {"complete": str(small_model)}, "completion": short})

@@ -82,12 +82,17 @@ COMMANDS_WITH_DATA: dict[str, tuple[str, ...]] = {
     "models add": ("models", "add", EVIL, EVIL),
     "models remove": ("models", "remove", EVIL),
     "models use": ("models", "use", "complete", EVIL),
+    "setup": ("setup", "--no-servers"),
     "models recommend": ("models", "recommend"),
     "providers list": ("providers", "list"),
     "providers probe": ("providers", "probe", EVIL),
     "providers models": ("providers", "models", EVIL),
+    "providers add": ("providers", "add", EVIL),
+    "providers pull": ("providers", "pull", EVIL, EVIL),
     "config path": ("config", "path"),
     "config show": ("config", "show"),
+    "config set": ("config", "set", f"providers.{EVIL}.kind", EVIL),
+    "config unset": ("config", "unset", EVIL),
     "keys set": ("keys", "set", EVIL),
     "keys list": ("keys", "list"),
     "keys remove": ("keys", "remove", EVIL),
@@ -259,7 +264,7 @@ ENDS = (
 
 
 @pytest.mark.parametrize("line", ENDS)
-def test_a_reader_that_goes_is_no_fault(hostile: Shell, line: str) -> None:
+def test_a_closed_reader_is_no_error(hostile: Shell, line: str) -> None:
     ran = subprocess.run(
         ["sh", "-c", f"{sys.executable} -m nearfield {line}"],
         env=hostile.environ, cwd=hostile.folder, capture_output=True, timeout=120,

@@ -125,7 +125,7 @@ def text_of(answer: httpx.Response) -> str:
 
 @pytest.mark.model
 @pytest.mark.parametrize("engine", ["compiled", "prebuilt"])
-def test_with_real_models(
+def test_both_roles_are_served_by_real_models(
     engine: str, shell: Shell, small_model: Path, default_model: Path, tmp_path: Path
 ) -> None:
     """The answer is the chat model's, and no wait is for a model that nobody loads."""

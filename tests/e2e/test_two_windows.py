@@ -22,7 +22,7 @@ from nearfield.routing.store import Store
 
 QUESTIONS = 8
 """Of each window; they are asked while the other asks too."""
-PATIENCE_S = 60.0
+PATIENCE_SECONDS = 60.0
 """The indexer works at the lowest priority."""
 INDEX: dict[str, Any] = {"index": {"vectors": False}}
 AT_ONCE: dict[str, Any] = {"completion": {"debounce_ms": 0, "deadline_ms": 20_000}}
@@ -78,7 +78,7 @@ def nearfield(environ: dict[str, str], *arguments: str) -> Any:
 
 async def state(window: Editor, wanted: str, files: int) -> None:
     """Wait until that window's server says so of the index."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             index = (await window.ask("nearfield/status", {}))["index"]
             if (index["state"], index["files"]) == (wanted, files):
@@ -99,12 +99,14 @@ async def hovered(window: Editor, root: Path, name: str) -> str:
 
 async def known(window: Editor, root: Path, name: str) -> None:
     """Wait until that window knows a function of one parameter."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while f"def {name}(x)" not in await hovered(window, root, name):
             await asyncio.sleep(0.1)
 
 
-async def test_one_indexes_for_both_and_the_other_goes_on(editor: StartEditor, root: Path) -> None:
+async def test_one_window_indexes_for_both_and_the_other_takes_over(
+    editor: StartEditor, root: Path
+) -> None:
     async with AsyncExitStack() as first_window:
         first = await first_window.enter_async_context(editor(script(**INDEX), root=root))
         await state(first, "ready", 3)
@@ -151,7 +153,7 @@ async def test_the_ledger_has_every_sending_of_both_once(
     assert (line["provider"], line["requests"], line["local"]) == ("cloud", 2 * QUESTIONS, False)
 
 
-async def test_stats_count_what_both_were_asked(
+async def test_stats_count_the_requests_of_both_windows(
     editor: StartEditor, root: Path, environ: dict[str, str]
 ) -> None:
     answers = [{"match": r"return $", "text": "a + b\n"}]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 import pytest
-from tests.e2e.process import COMMAND, PATIENCE_S, script
+from tests.e2e.process import COMMAND, PATIENCE_SECONDS, script
 
 from nearfield.lsp import frames
 
@@ -77,7 +77,7 @@ class Wire:
         for message in self.received:
             if wanted(message):
                 return message
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 message = self._arrived.get(timeout=max(0.01, end - time.monotonic()))
@@ -152,7 +152,7 @@ class Wire:
     def log(self) -> str:
         """What the process has written to standard error; all of it once it has ended."""
         if self.process.poll() is not None:
-            self._threads[1].join(PATIENCE_S)
+            self._threads[1].join(PATIENCE_SECONDS)
         return b"".join(self.errors).decode()
 
     def end(self) -> None:

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Error, expect, sync_playwright
 from tests.e2e.process import HELLO, Answers, environment
 from tests.e2e.process import script as quick_script
 from tests.editors.neovim import Neovim
-from tests.editors.vscode import CHROMIUM_FLAGS, PATIENCE_S, CodeServer, Window
+from tests.editors.vscode import CHROMIUM_FLAGS, PATIENCE_SECONDS, CodeServer, Window
 
 ROOT = Path(__file__).parents[2]
 EDITORS = ROOT / ".venv" / "editors"
@@ -35,7 +35,7 @@ LIGHT = {"workbench.colorTheme": "Default Light Modern"}
 PICTURES = EXTENSION / "pictures"
 """What was seen, for people to look at."""
 
-expect.set_options(timeout=PATIENCE_S * 1000)
+expect.set_options(timeout=PATIENCE_SECONDS * 1000)
 
 _FAILED = pytest.StashKey[bool]()
 

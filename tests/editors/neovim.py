@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.e2e.process import PATIENCE_S
+from tests.e2e.process import PATIENCE_SECONDS
 
 GHOST = """
 local shown = {}
@@ -28,6 +28,40 @@ for name, namespace in pairs(vim.api.nvim_get_namespaces()) do
   end
 end
 return shown
+"""
+
+DRAWN = """
+local gone, come = {}, {}
+for name, namespace in pairs(vim.api.nvim_get_namespaces()) do
+  if vim.startswith(name, 'nearfield.next_edit') then
+    for _, mark in ipairs(vim.api.nvim_buf_get_extmarks(0, namespace, 0, -1, { details = true })) do
+      local row, col, how = mark[2], mark[3], mark[4]
+      if how.hl_group then
+        local lines = vim.api.nvim_buf_get_text(0, row, col, how.end_row, how.end_col, {})
+        table.insert(gone, table.concat(lines, '\\n'))
+      end
+      for _, line in ipairs({ how.virt_text, unpack(how.virt_lines or {}) }) do
+        local text = table.concat(vim.tbl_map(function(chunk) return chunk[1] end, line))
+        table.insert(come, ('%d: %s'):format(row + 1, text))
+      end
+    end
+  end
+end
+table.sort(come)
+return { gone, come }
+"""
+
+SCREEN = """
+vim.cmd.redraw()
+local lines = {}
+for row = 1, vim.o.lines do
+  local cells = {}
+  for col = 1, vim.o.columns do
+    cells[col] = vim.fn.screenstring(row, col)
+  end
+  lines[row] = vim.trim(table.concat(cells)) == '' and '' or (table.concat(cells):gsub('%s+$', ''))
+end
+return lines
 """
 
 STATE = """
@@ -93,13 +127,24 @@ class Neovim:
         """The ghost texts that are shown, their lines joined."""
         return self.lua(GHOST)
 
+    @property
+    def drawn(self) -> tuple[list[str], list[str]]:
+        """Of a next edit, what of the buffer goes, and all that is drawn, by its line's number."""
+        gone, come = self.lua(DRAWN)
+        return gone or [], come or []
+
+    @property
+    def screen(self) -> list[str]:
+        """What a user sees, line by line."""
+        return self.lua(SCREEN)
+
     def state(self) -> str:
         """What the server says of itself; "" while there is none."""
         return self.lua(STATE)
 
     def until(self, expected: Any, look: Callable[[], Any]) -> None:
         """Wait until `look` sees what is expected."""
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + PATIENCE_SECONDS
         while (seen := look()) != expected:
             if time.monotonic() > end:
                 pytest.fail(f"expected {expected!r}, saw {seen!r}; :messages\n{self.messages()}")
@@ -118,7 +163,7 @@ class Neovim:
         if self._process.poll() is None:
             self.keys("<C-\\><C-n>:qa!<CR>")
         try:
-            self._process.communicate(timeout=PATIENCE_S)
+            self._process.communicate(timeout=PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
@@ -128,7 +173,7 @@ class Neovim:
 def _message(file: int) -> Any:
     """Read one message; the next one comes only after our next request."""
     data = b""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + PATIENCE_SECONDS
     while select.select([file], [], [], max(0.0, end - time.monotonic()))[0]:
         if not (more := os.read(file, 1 << 16)):
             pytest.fail("Neovim has gone")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import tomli_w
-from tests.e2e.process import PATIENCE_S, environment
+from tests.e2e.process import PATIENCE_SECONDS, environment
 from tests.editors.conftest import ROOT, chat_script
 
 pytestmark = pytest.mark.editor
@@ -86,7 +86,7 @@ def test_a_completion_a_hover_and_a_code_action(tmp_path: Path) -> None:
         env=environ,
         capture_output=True,
         text=True,
-        timeout=3 * PATIENCE_S,
+        timeout=3 * PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stderr
     assert file.read_text("utf-8").rstrip("\n") == TYPED

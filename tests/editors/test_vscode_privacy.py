@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 from pytest_httpserver import HTTPServer
 from tests.e2e.process import environment
 from tests.editors.conftest import StartVSCode
-from tests.editors.vscode import PATIENCE_S
+from tests.editors.vscode import PATIENCE_SECONDS
 from werkzeug import Request, Response
 
 from nearfield.routing.consent import Consent
@@ -73,7 +73,7 @@ def test_a_download_is_cancelled_and_goes_on(
 
         def pieces() -> Iterator[bytes]:
             yield content[: len(content) // 2]
-            ends.pop(0).wait(PATIENCE_S)
+            ends.pop(0).wait(PATIENCE_SECONDS)
             yield content[len(content) // 2 :]
 
         headers["Content-Length"] = str(len(content))

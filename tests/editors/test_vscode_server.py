@@ -13,12 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.editors.conftest import StartVSCode, script
-from tests.editors.vscode import PATIENCE_S, until
+from tests.editors.vscode import PATIENCE_SECONDS, until
 
 pytestmark = pytest.mark.editor
 
 EXAMPLE = "def add(a, b):\n    "
-INSTALL_S = 600
+INSTALL_SECONDS = 600
 """Some 70 packages are fetched and unpacked."""
 
 PYTHON_EXTENSION = """
@@ -66,7 +66,7 @@ def test_a_killed_server_comes_back_by_itself(vscode: StartVSCode) -> None:
     window.ready()
     (server,) = window.server.servers()
     server.kill()
-    psutil.wait_procs([server], PATIENCE_S)
+    psutil.wait_procs([server], PATIENCE_SECONDS)
     until(True, lambda: [one.pid for one in window.server.servers()] not in ([], [server.pid]))
     window.ready()
     window.type(EXAMPLE)
@@ -153,7 +153,7 @@ def test_the_server_is_installed_where_there_is_none(vscode: StartVSCode, home: 
     window.sees("fetching", lambda: window.notices)
     assert window.status == "Nearfield: installing"
     window.picture("installing")
-    for _ in range(INSTALL_S):
+    for _ in range(INSTALL_SECONDS):
         if window.status.startswith("Local"):
             break
         window.page.wait_for_timeout(1000)

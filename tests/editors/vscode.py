@@ -25,10 +25,10 @@ import psutil
 import pytest
 from playwright.sync_api import Error, Frame, Locator, Page
 
-PATIENCE_S = 120.0
+PATIENCE_SECONDS = 120.0
 """Longer than for a process alone: a browser, an editor and a model share the machine."""
 
-AGAIN_S = 15.0
+AGAIN_SECONDS = 15.0
 """What was asked for and has not come by then is asked for again, as people do: while it loads, an
 editor swallows keys and closes its menus. Sooner, it might only be late, and come twice."""
 
@@ -81,6 +81,18 @@ NOTIFICATION = ".notification-list-item"
 
 EDITOR = ":is(.editor-instance, .notebookOverlay)"
 """Where texts are: a notebook's cells are drawn over the place of its editor."""
+
+DRAWN = f"""
+() => [...document.querySelectorAll('{EDITOR} .view-line span span')]
+  .map((span) => getComputedStyle(span, '::after').content)
+  .filter((content) => content.startsWith('"'))
+  .map((content) => JSON.parse(content))
+"""
+STRUCK = f"""
+() => [...document.querySelectorAll('{EDITOR} .view-line span span')]
+  .filter((span) => getComputedStyle(span).textDecorationLine === 'line-through')
+  .map((span) => span.textContent)
+"""
 
 STATUS_ITEM = '.statusbar-item[id^="nearfield."]'
 
@@ -184,7 +196,7 @@ class Window:
         self.server = server
         self.folder = folder
         self._pictures = pictures
-        page.set_default_timeout(PATIENCE_S * 1000)
+        page.set_default_timeout(PATIENCE_SECONDS * 1000)
 
     def load(self) -> None:
         """Open the folder, and wait until VS Code is there."""
@@ -343,6 +355,16 @@ class Window:
         return "".join(texts).replace("\xa0", " ")
 
     @property
+    def drawn(self) -> str:
+        """What extensions have drawn behind the text, in no order of lines."""
+        return "\n".join(self.page.evaluate(DRAWN)).replace("\xa0", " ")
+
+    @property
+    def struck(self) -> str:
+        """What extensions have struck through of the text."""
+        return "".join(self.page.evaluate(STRUCK)).replace("\xa0", " ")
+
+    @property
     def notices(self) -> str:
         """All that the notifications say."""
         return "\n".join(self.page.locator(NOTIFICATION).all_inner_texts())
@@ -361,10 +383,10 @@ class Window:
         pattern: str,
         look: Callable[[], str],
         again: Callable[[], Any] | None = None,
-        every_s: float = AGAIN_S,
+        every_s: float = AGAIN_SECONDS,
     ) -> str:
         """Wait until what `look` sees matches; answers it. `again` is done now and then."""
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + PATIENCE_SECONDS
         next_s = time.monotonic() + every_s
         while not re.search(pattern, seen := _seen(look)):
             if time.monotonic() > end:
@@ -385,7 +407,7 @@ class Window:
         """Wait for ghost text, and ask for it by the key where it does not come; answers it."""
         # Asking again begins anew, so a model is given its time.
         again = functools.partial(self.press, "Alt+\\")
-        return self.sees(pattern, lambda: self.ghost, again, every_s=2 * AGAIN_S)
+        return self.sees(pattern, lambda: self.ghost, again, every_s=2 * AGAIN_SECONDS)
 
     def ready(self) -> None:
         """Wait until the server can suggest."""
@@ -393,7 +415,7 @@ class Window:
 
     def chat(self) -> Frame:
         """The chat view's own page."""
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end:
             for frame in self.page.frames:
                 with suppress(Error):
@@ -443,7 +465,7 @@ def _click(locator: Locator) -> None:
 
 def until(expected: Any, look: Callable[[], Any]) -> None:
     """Wait until `look` sees what is expected."""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + PATIENCE_SECONDS
     while (seen := look()) != expected:
         if time.monotonic() > end:
             pytest.fail(f"expected {expected!r}, saw {seen!r}")

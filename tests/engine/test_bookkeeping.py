@@ -155,7 +155,7 @@ def files(draw: st.DrawFn) -> Callable[[Bench], None]:
     max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(st.one_of(requests(), requests(), files()), min_size=2, max_size=12))
-def test_what_is_held_is_what_was_evaluated(
+def test_the_cache_holds_exactly_the_evaluated_tokens(
     model: Model, steps: list[Callable[[Bench], None]]
 ) -> None:
     with TemporaryDirectory() as folder:
@@ -182,7 +182,7 @@ def test_idle_prefill_leaves_a_document_its_only_prompt(model: Model, tmp_path: 
     bench.close()
 
 
-def test_what_idle_prefill_gave_up_takes_nothing_away(model: Model, tmp_path: Path) -> None:
+def test_an_interrupted_prefill_displaces_no_whole_prompt(model: Model, tmp_path: Path) -> None:
     bench = Bench(model, tmp_path)
     bench.ask(0, WORDS * 2, prefill=False, steps=100)
     (whole,) = (one for one in bench.lane.table.all if one.whole)

@@ -47,7 +47,7 @@ async def ask(engine: EngineClient, spec: Generate, deadline: float | None = Non
                 answer.logprobs += event.logprobs
             elif isinstance(event, Prefilled):
                 answer.prefilled = event
-            else:
+            elif isinstance(event, Done):
                 answer.done = event
     return answer
 
@@ -129,7 +129,7 @@ async def test_healed_text_continues_the_typed_characters(engine: EngineClient) 
     assert answer.text.startswith("nce")
 
 
-async def test_an_answer_begins_otherwise_than_what_is_to_be_avoided(engine: EngineClient) -> None:
+async def test_an_answer_begins_differently_from_avoided_ones(engine: EngineClient) -> None:
     question = spec("def add(a, b):\n    return", heal=True)
     said = [(await ask(engine, question)).text]
     for _ in range(3):
@@ -238,7 +238,7 @@ async def test_a_schema_that_is_none_is_refused(engine: EngineClient) -> None:
         )
 
 
-async def test_embeddings_are_unit_vectors_that_know_what_is_alike(engine: EngineClient) -> None:
+async def test_embeddings_are_unit_vectors_close_for_similar_texts(engine: EngineClient) -> None:
     cat, kitten, tax = await engine.embed(["a small cat", "a small kitten", "income tax law"])
     assert sum(x * x for x in cat) == pytest.approx(1.0)
 
@@ -273,7 +273,7 @@ async def test_promise_7_the_engine_may_die(engine: EngineClient, moment: str) -
     engine._deaths = 0  # pyright: ignore[reportPrivateUsage]
 
 
-async def test_the_worker_goes_when_its_parent_does(small_model: Path) -> None:
+async def test_the_worker_ends_with_its_parent(small_model: Path) -> None:
     """The parent is killed, so it can close nothing: the worker must notice by itself."""
     code = (
         "import asyncio, sys, time\n"
@@ -356,9 +356,7 @@ async def test_prefill_takes_nothing_from_the_next_request(engine: EngineClient)
     assert (await ask(engine, spec(first, document="fork"))).text == before.text
 
 
-async def test_what_is_kept_in_a_file_is_warm_in_another_worker(
-    small_model: Path, tmp_path: Path
-) -> None:
+async def test_a_saved_state_is_reused_by_another_worker(small_model: Path, tmp_path: Path) -> None:
     text, file = f"{SOURCE[:1500]}\n# {COUNTING}", tmp_path / "kept"
     answers: list[str] = []
     for reused in (False, True):

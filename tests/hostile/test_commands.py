@@ -18,7 +18,7 @@ from tests.hostile.repositories import OUTSIDE
 
 from nearfield.cli.main import build
 
-PATIENCE_S = 60.0
+PATIENCE_SECONDS = 60.0
 """A command that runs this long on a busy machine hangs."""
 TARGETS = 4
 """Files tried with each command; the requests of the server are tried with all of them."""
@@ -49,12 +49,17 @@ ARGUMENTS: dict[str, Arguments] = {
     "models add": lambda file: ["models", "add", "mine", "./" + file],
     "models remove": lambda file: ["models", "remove", file.lstrip("-")],
     "models use": lambda file: ["models", "use", file.lstrip("-")],
+    "setup": lambda file: ["setup", "--no-servers"],
     "models recommend": lambda file: ["models", "recommend"],
     "providers list": lambda file: ["providers", "list"],
     "providers models": lambda file: ["providers", "models", "far"],
     "providers probe": lambda file: ["providers", "probe", "far"],
+    "providers add": lambda file: ["providers", "add", file.lstrip("-")],
+    "providers pull": lambda file: ["providers", "pull", "far", file.lstrip("-")],
     "config path": lambda file: ["config", "path"],
     "config show": lambda file: ["config", "show"],
+    "config set": lambda file: ["config", "set", "files.exclude", file.lstrip("-")],
+    "config unset": lambda file: ["config", "unset", file.lstrip("-")],
     "keys set": lambda file: ["keys", "set", "far"],
     "keys list": lambda file: ["keys", "list"],
     "keys remove": lambda file: ["keys", "remove", "far"],
@@ -100,7 +105,7 @@ def _faults(repository: Repository, arguments: list[str]) -> list[tuple[str, str
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:
-            process.wait(PATIENCE_S)
+            process.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

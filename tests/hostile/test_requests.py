@@ -18,9 +18,9 @@ from tests.hostile.repositories import OUTSIDE
 
 from nearfield.lsp.server import build
 
-MOST_MB = 700
+MAX_MB = 700
 INTERNAL_ERROR = -32603
-LARGEST = 1_500_000
+MAX_BYTES = 1_500_000
 """An editor asks before it opens a larger file."""
 LANGUAGES = {
     "py": "python", "js": "javascript", "ts": "typescript", "rs": "rust", "sh": "shellscript",
@@ -75,6 +75,7 @@ COMMANDS: dict[str, Params] = {
     "nearfield.clearReview": lambda u, p: {"uri": u},
     "nearfield.nextEdit": lambda u, p: {"uri": u, "position": p},
     "nearfield.dismissEdit": lambda u, p: "none",
+    "nearfield.goToEdit": lambda u, p: "none",
     "nearfield.accept": lambda u, p: "none",
     "nearfield.answer": lambda u, p: "none",
     "nearfield.consent": lambda u, p: "show",
@@ -174,7 +175,7 @@ def _try_document(wire: Wire, root: Path, name: str) -> list[str]:
         if OUTSIDE in json.dumps(answer) and OUTSIDE not in text:
             faults.append(f"{name}: {method} answers with a file outside the repository")
     wire.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
-    if (size := peak_mb(wire.process.pid)) > MOST_MB:
+    if (size := peak_mb(wire.process.pid)) > MAX_MB:
         faults.append(f"{name}: the server took {size} MB")
     return faults
 
@@ -182,6 +183,6 @@ def _try_document(wire: Wire, root: Path, name: str) -> list[str]:
 def _as_an_editor_reads(path: Path) -> str | None:
     """Return the text that an editor would open, None for what it would refuse to."""
     status = path.stat() if path.exists() else None
-    if status is None or not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
+    if status is None or not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
         return None
     return path.read_bytes().decode("utf-8", "replace")

@@ -84,7 +84,7 @@ def _read(text: str) -> Any:
         ('"more": {"a": null}', "more", {"a": None}),
     ],
 )  # fmt: skip
-def test_it_is_read_as_meant(written: str, field: str, expected: object) -> None:
+def test_odd_values_are_read_as_meant(written: str, field: str, expected: object) -> None:
     text = '{"name": "n", ' + written + "}"
     assert _read(text).get(field) == expected
 
@@ -112,13 +112,13 @@ def test_it_is_read_as_meant(written: str, field: str, expected: object) -> None
         ('{"name": "n", "more": {"a": ' + '{"b":' * 100 + "1" + "}" * 100 + "}}", "$.more[...]"),
     ],
 )
-def test_what_has_no_meaning_is_named_by_its_place(written: str, place: str) -> None:
+def test_a_meaningless_value_is_named_by_its_place(written: str, place: str) -> None:
     with pytest.raises(CoercionError) as caught:
         convert(Wish, json.loads(written))
     assert caught.value.place == place
 
 
-def test_some_depth_is_everyday() -> None:
+def test_moderate_depth_is_accepted() -> None:
     nested: Any = 1
     for _ in range(MAX_DEPTH - 1):
         nested = [nested]
@@ -130,6 +130,6 @@ def test_some_depth_is_everyday() -> None:
     [b"", b"{", b"\xff", b'"\xff"', b"[NaN]", b"[Infinity]", b"[" * 100_000, b'{"a":' * 50_000,
      b"9" * 100_000, b"\0", b"\xef\xbb\xbf{", b"{'a': 1}"],
 )  # fmt: skip
-def test_what_is_no_json(text: bytes) -> None:
+def test_values_outside_json_are_refused(text: bytes) -> None:
     with pytest.raises(NotJson):
         loads(text)

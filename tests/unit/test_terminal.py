@@ -42,7 +42,7 @@ SHOWN = {
 
 
 @pytest.mark.parametrize("text", SHOWN, ids=ascii)
-def test_what_a_terminal_would_obey_is_shown(text: str) -> None:
+def test_control_characters_are_shown_as_symbols(text: str) -> None:
     assert printable(text) == SHOWN[text]
 
 
@@ -57,7 +57,7 @@ def test_every_character_of_unicode() -> None:
 
 
 @given(st.text(alphabet=st.characters()))
-def test_a_line_stays_one_and_as_long(text: str) -> None:
+def test_a_line_keeps_its_length(text: str) -> None:
     line = one_line(text)
     assert len(line) == len(text)
     assert printable(line) == line
@@ -89,7 +89,7 @@ def test_nothing_hides_in_the_pieces_of_a_stream(pieces: list[str]) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "cp437", "shift_jis"])
-def test_what_the_encoding_lacks_is_replaced(encoding: str) -> None:
+def test_characters_outside_the_encoding_are_replaced(encoding: str) -> None:
     assert written("✓ Größe 漢字 👩 \x1b\udcff\n", encoding=encoding).startswith(b"? Gr")
 
 
@@ -148,7 +148,7 @@ HOSTILE = "\x1b]8;;http://evil.test\x1b\\\x1b[2J\x9b8m[link=http://evil.test]x[/
 PLAIN = "␛]8;;http://evil.test␛\\␛[2J�8m[link=http://evil.test]x[/link] :smile:"
 
 
-def test_rich_colours_what_we_say_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rich_styles_only_our_own_text(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = on_terminal(monkeypatch)
     console = Console(width=200)
     console.print(Text(HOSTILE, style="bold"))

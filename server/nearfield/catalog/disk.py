@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 import platformdirs
 
+from nearfield.files.private import write_atomically
+
 CACHE_DIR_VARIABLE = "NEARFIELD_CACHE_DIR"
+MODELS_DIR_VARIABLE = "MODEL_CACHE_DIR"
 RECORD = "verified.json"
 GGUF_MAGIC = b"GGUF"
 BLOCK_BYTES = 1 << 20
@@ -29,6 +31,13 @@ def cache_dir(environ: Mapping[str, str] | None = None) -> Path:
     environ = os.environ if environ is None else environ
     moved = environ.get(CACHE_DIR_VARIABLE, "")
     return Path(moved) if moved else platformdirs.user_cache_path("nearfield", appauthor=False)
+
+
+def models_dir(environ: Mapping[str, str] | None = None) -> Path:
+    """Return the folder of the fetched models, which need not exist yet."""
+    environ = os.environ if environ is None else environ
+    moved = "" if environ.get(CACHE_DIR_VARIABLE) else environ.get(MODELS_DIR_VARIABLE, "")
+    return Path(moved).expanduser() if moved else cache_dir(environ) / "models"
 
 
 class VerifiedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,16 +80,17 @@ class CachedFile:
     """The paths of one file of a model in the cache. Nothing is created until something is
     written."""
 
-    def __init__(self, cache: Path, name: str, file: str, *, beside: bool = False) -> None:
-        """`beside` says that it is not the model's first file."""
-        self.folder = cache / "models" / name
+    def __init__(self, models: Path, name: str, file: str, *, beside: bool = False) -> None:
+        """`models` is the folder of all models; `beside` says that it is not this one's first
+        file."""
+        self.folder = models / name
         self.file = self.folder / Path(file).name
         self.part = self.file.with_name(self.file.name + ".part")
         self.journal = self.file.with_name(self.file.name + ".part.json")
         self.record = self.folder / (f"{self.file.name}.{RECORD}" if beside else RECORD)
         self.staging = self.folder / "staging"
         # Outside the folder, so that removing a model cannot pull a lock from under a download.
-        self.lock = cache / "models" / ".locks" / f"{name}.lock"
+        self.lock = models / ".locks" / f"{name}.lock"
 
     def verified(self) -> VerifiedFile | None:
         """Return the record; None where there is none or it cannot be read."""
@@ -92,25 +102,6 @@ class CachedFile:
     def remember(self, record: VerifiedFile) -> None:
         """Write the record. Raises `OSError`."""
         write_atomically(self.record, msgspec.json.encode(record))
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace `path` by `content` so that a reader sees the old or the new, never a part. Follows
-    a symbolic link, as people keep settings in a repository. Raises `OSError`."""
-    target = path.resolve()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    written = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if target.exists():
-            written.chmod(target.stat().st_mode)
-        written.replace(target)
-    finally:
-        written.unlink(missing_ok=True)
 
 
 def hash_file(path: Path) -> str:

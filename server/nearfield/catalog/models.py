@@ -30,7 +30,9 @@ from nearfield.catalog.disk import (
     cache_dir,
     hash_file,
     is_gguf,
+    models_dir,
 )
+from nearfield.catalog.gguf import require_whole
 from nearfield.config.paths import user_config_file
 from nearfield.errors import ConfigError, HashMismatch, UnknownModel
 from nearfield.files.read import UnreadableFile, read_text
@@ -51,6 +53,15 @@ FILE_PATTERN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 Sha256 = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$")]
 
 
+_SIZE = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d+)?)\s?b\b", re.I)
+
+
+def parameters_in(name: str) -> int | None:
+    """Return the millions of weights that a model's name tells, as in "coder:1.5b"."""
+    found = _SIZE.search(name)
+    return None if found is None else int(float(found[1]) * 1000)
+
+
 class PathSource(msgspec.Struct, frozen=True, tag_field="kind", tag="path"):
     """A file that is already on this machine and stays where it is."""
 
@@ -59,7 +70,7 @@ class PathSource(msgspec.Struct, frozen=True, tag_field="kind", tag="path"):
 
 class HubSource(msgspec.Struct, frozen=True, tag_field="kind", tag="hub"):
     """A file of a repository on the Hugging Face hub; `revision` may be any name that the hub
-    knows.
+    knows. A `file` with a "*" stands for the only file of the repository that matches.
     """
 
     repo: str
@@ -191,9 +202,12 @@ class Catalog:
         default: str = "",
         small: str = "",
         problems: tuple[str, ...] = (),
+        folder: Path | None = None,
     ) -> None:
+        """`folder` holds the fetched models; `models` in the cache where it is not given."""
         self.entries = dict(entries)
         self.cache = cache
+        self.folder = folder or cache / "models"
         self.default = default
         self.small = small
         self.problems = problems
@@ -211,6 +225,7 @@ class Catalog:
             default=shipped["default"],
             small=shipped["small"],
             problems=tuple(problems),
+            folder=models_dir(environ),
         )
 
     def get(self, name: str) -> ModelEntry:
@@ -223,11 +238,11 @@ class Catalog:
 
     def cached_file(self, entry: ModelEntry) -> CachedFile:
         """Return the place of the model's first file in the cache."""
-        return CachedFile(self.cache, entry.name, entry.file)
+        return CachedFile(self.folder, entry.name, entry.file)
 
     def cached_files(self, entry: ModelEntry) -> list[CachedFile]:
         """Return the places of all its files, the first one first."""
-        beside = [CachedFile(self.cache, entry.name, name, beside=True) for name in entry.beside]
+        beside = [CachedFile(self.folder, entry.name, name, beside=True) for name in entry.beside]
         return [self.cached_file(entry), *beside]
 
     def bytes_here(self, entry: ModelEntry, path: Path) -> int:
@@ -294,8 +309,13 @@ def _is_verified(path: Path, entry: ModelEntry, cached: CachedFile, stated: str)
     known = cached.verified()
     expected = stated or (known.sha256 if known and path == cached.file else "")
     if not expected:
-        # The user's own file is theirs to vouch for; a file in the cache must have been checked.
-        return path != cached.file
+        # The user's own file is theirs to vouch for, once it is whole; a file in the cache must
+        # have been checked.
+        if path == cached.file:
+            return False
+        if not entry.is_static:
+            require_whole(path)
+        return True
     if known and known.sha256 == expected and known.holds(path):
         return True
     found = hash_file(path)

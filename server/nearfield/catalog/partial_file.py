@@ -20,8 +20,9 @@ from typing import BinaryIO
 
 import msgspec
 
-from nearfield.catalog.disk import BLOCK_BYTES, CachedFile, VerifiedFile, write_atomically
+from nearfield.catalog.disk import BLOCK_BYTES, CachedFile, VerifiedFile
 from nearfield.errors import DownloadFailed, HashMismatch, NoSpace
+from nearfield.files.private import write_atomically
 
 # Left free on the disk besides what the download itself takes.
 RESERVE_BYTES = 64 << 20

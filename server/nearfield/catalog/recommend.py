@@ -91,7 +91,7 @@ def this_machine(catalog: Catalog) -> Machine:
     """Look at this machine. Never fails: what cannot be found out counts as absent."""
     memory = psutil.virtual_memory().total
     cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
-    disk = free_bytes(catalog.cache)
+    disk = free_bytes(catalog.folder)
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         # Metal may use about two thirds of the memory by default; ours is the smaller share anyway.
         return Machine(memory, cores, disk, "Apple silicon", int(memory * MEMORY_SHARE))
@@ -165,9 +165,9 @@ def _advise(role: str, catalog: Catalog, machine: Machine, installed: set[str]) 
 def rank(entry: ModelEntry, role: str) -> tuple[int, int, int]:
     """Return a key for the role, higher for better, among models that the machine carries.
 
-    For `complete` a base model that fills in the middle is best (the instruct model of the same
-    size fills in noticeably worse), then any that does, then one that perhaps does. For `chat` it
-    is a model for code. Within each kind the larger one is better.
+    For `complete` a base model that fills in the middle is best: the instruct model of the same
+    size fills in noticeably worse. Next is any model that fills in, then one that perhaps does. For
+    `chat` it is a model for code. Within each kind the larger one is better.
     """
     infilling = 0 if not entry.fills_in else 1 if entry.fim == FIM_AUTO else 2
     if role == "complete":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,8 +12,8 @@ import typer
 
 from nearfield.cli.named import named_text
 from nearfield.cli.opening import begin_log, settings_of
-from nearfield.cli.output import ExitCode, emit, fail, print_json, prompt, say
-from nearfield.cli.serving import load_model
+from nearfield.cli.output import ExitCode, ask_choice, emit, fail, print_json, say
+from nearfield.cli.serving import load_model, work_shown
 from nearfield.coerce import NotJson, loads
 from nearfield.errors import NoProvider
 from nearfield.terminal import answers_on_terminal
@@ -41,6 +41,7 @@ class Answer:
     role: str = ""
     why: str = ""
     usage: Usage | None = None
+    notes: list[str] = field(default_factory=list[str])
     offers: list[Offer] = field(default_factory=list["Offer"])
 
 
@@ -71,8 +72,10 @@ def ask(
 
     Exit codes: 0 answered, 1 an empty answer, 2 wrong usage, 3 no model could answer.
     """
-    begin_log(log_level)
+    from nearfield.routing.tasks import check_role
 
+    begin_log(log_level)
+    check_role(role)
     loaded = settings_of(workspace.resolve())
     context = _context(task, workspace, file or [], once)
     if tools:
@@ -80,13 +83,13 @@ def ask(
             fail("--tools and --schema do not go together.", "Leave one of them out.")
         _converse(loaded, _said(question), context, role, max_tokens, as_json)
         return
-    request = _request(question, context, _schema(schema), max_tokens)
+    said, form = _said(question), _schema(schema)
     streams = answers_on_terminal() and not as_json
-    answer = asyncio.run(_ask(loaded, request, context, role, streams))
+    answer = asyncio.run(_ask(loaded, said, form, context, role, max_tokens, streams))
     if as_json:
         print_json(asdict(answer))
     else:
-        emit("" if streams and request.schema is None else answer.text)
+        emit("" if streams and form is None else answer.text)
         _notes(answer)
     if not answer.text.strip():
         raise typer.Exit(ExitCode.NOTHING)
@@ -107,16 +110,35 @@ def _context(task: str, workspace: Path, files: list[Path], once: str) -> Reques
 
 
 def _request(
-    question: str, context: RequestContext, schema: dict[str, Any] | None, max_tokens: int
-) -> ChatRequest:
+    said: str,
+    context: RequestContext,
+    schema: dict[str, Any] | None,
+    max_tokens: int,
+    room: int,
+) -> tuple[ChatRequest, RequestContext]:
+    """Return the question with its files as far as they fit in `room` tokens, and the context with
+    the pieces that are shown."""
+    from nearfield.features.excerpt import excerpt
+    from nearfield.features.room import file_chars
+    from nearfield.routing.request_context import Source
     from nearfield.types import ChatRequest, Message, Role
 
-    said = _said(question)
-    shown = "".join(
-        f"\n\n{Path(source.path).name}:\n```\n{source.text}\n```" for source in context.sources
-    )
+    shown = ""
+    sources: list[Source] = []
+    most = file_chars(room, len(context.sources))
+    for source in context.sources:
+        name = Path(source.path).name
+        found = excerpt(source.text, source.path, said, most)
+        if found.note:
+            say(f"note: {name}: {found.note}.")
+        text = "".join(piece.text for piece in found.pieces)
+        shown += f"\n\n{name}:\n```\n{text}\n```"
+        sources += [
+            Source(source.path, piece.span, piece.text) for piece in found.pieces if piece.span
+        ]
     messages = (Message(Role.SYSTEM, SYSTEM), Message(Role.USER, said + shown))
-    return ChatRequest(messages, schema=schema, max_tokens=max_tokens)
+    request = ChatRequest(messages, schema=schema, max_tokens=max_tokens)
+    return request, replace(context, sources=tuple(sources))
 
 
 def _said(question: str) -> str:
@@ -146,9 +168,8 @@ def _converse(
         print_json(found)
     else:
         emit("" if streams else found["text"])
-        for note in found["notes"]:
-            say(f"note: {note}")
-    if not found["text"].strip():
+        _say_notes(found["wrong"], found["notes"])
+    if found["finish"] == "empty" or not found["text"].strip():
         raise typer.Exit(ExitCode.NOTHING)
 
 
@@ -165,18 +186,30 @@ def _schema(path: Path | None) -> dict[str, Any] | None:
 
 
 async def _ask(
-    loaded: Loaded, request: ChatRequest, context: RequestContext, role: str, streams: bool
+    loaded: Loaded,
+    said: str,
+    schema: dict[str, Any] | None,
+    context: RequestContext,
+    role: str,
+    max_tokens: int,
+    streams: bool,
 ) -> Answer:
     from nearfield.features import assemble
+    from nearfield.features.room import room
     from nearfield.routing.router import Router
+    from nearfield.routing.tasks import usual_role
 
     built = await asyncio.to_thread(assemble.providers, loaded.config)
     assemble.begin(built)
     router = Router(loaded.config, built)
     try:
-        if request.schema is not None:
-            return await _structured(router, request, context, role)
-        return await _listen(router, request, context, role, streams)
+        asked = role or usual_role(loaded.config, context.task)
+        size = room(router, loaded.config, asked, max_tokens)
+        request, context = _request(said, context, schema, max_tokens, size)
+        with work_shown():
+            if request.schema is not None:
+                return await _structured(router, request, context, role)
+            return await _listen(router, request, context, role, streams)
     finally:
         await router.aclose()
         for provider in built.values():
@@ -211,6 +244,7 @@ async def _listen(
     router: Router, request: ChatRequest, context: RequestContext, role: str, streams: bool
 ) -> Answer:
     from nearfield.routing.router import Restart
+    from nearfield.types import Finish
 
     choice = router.choose(request, context)
     answer = Answer(role=role or choice.role, why=choice.why)
@@ -220,11 +254,15 @@ async def _listen(
             async for item in route:
                 if isinstance(item, Restart):
                     answer.text = ""
+                    answer.notes.clear()
                     if streams:
                         say(f"\n[{item.provider} starts over: {item.reason}]")
                     continue
                 answer.text += item.text
                 answer.usage = item.usage or answer.usage
+                if item.finish is Finish.LENGTH:
+                    cut = f"The answer was cut off at its limit of {request.max_tokens} tokens."
+                    answer.notes.append(cut)
                 if streams:
                     emit(item.text, end="")
         except NoProvider:
@@ -250,14 +288,20 @@ def _put(offer: Offer) -> Consent | None:
     from nearfield.routing.consent import ANSWERS, Consent
 
     say(f"\n{words(offer)}")
-    said = prompt("Send it? [once/workspace/never/no]", default="no")
+    said = ask_choice("Send it?", ("once", "workspace", "never", "no"))
     return Consent(said) if said in ANSWERS else None
+
+
+def _say_notes(wrong: str, notes: list[str]) -> None:
+    if wrong:
+        say(f"note: this answer may be of no use ({wrong}).")
+    for note in notes:
+        say(f"note: {note}")
 
 
 def _notes(answer: Answer) -> None:
     from nearfield.features.offers import words
 
-    if answer.wrong:
-        say(f"note: this answer may be of no use ({answer.wrong}).")
+    _say_notes(answer.wrong, answer.notes)
     for offer in answer.offers:
         say(f"{words(offer)}\n  Add `--once {offer.provider}` to send it.")

@@ -12,7 +12,7 @@ from nearfield.cli import consent
 from nearfield.cli.moments import moment, since
 from nearfield.cli.output import ExitCode, emit, fail, print_json, say
 from nearfield.cli.table import Kind, print_table
-from nearfield.features.offers import dollars
+from nearfield.routing.money import dollars
 
 if TYPE_CHECKING:
     from nearfield.routing.ledger import EntryFilter, LedgerEntry

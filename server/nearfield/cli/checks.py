@@ -9,23 +9,23 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 import nearfield
-from nearfield.config.schema import Engine
 from nearfield.errors import CatalogError, ConfigError, DownloadFailed, NearfieldError
 from nearfield.files.lines import split_lines
+from nearfield.routing.plan import NO_LOCAL, UNASKED, WITHOUT_CLOUD
 
 if TYPE_CHECKING:
     from nearfield.catalog.choice import ModelChoice
     from nearfield.catalog.models import Catalog
     from nearfield.config.load import Loaded
     from nearfield.config.schema import Config
+    from nearfield.providers.base import Provider
+    from nearfield.routing.router import RoleStatus
 
 
 class State(StrEnum):
@@ -46,7 +46,7 @@ class Check:
     todo: str = ""
 
 
-MOST_ENTRIES = 5_000
+MAX_ENTRIES = 5_000
 """Maximum number of a workspace's files and folders examined."""
 # The command of each editor that the README has a configuration for.
 EDITORS = {
@@ -74,6 +74,9 @@ PROBE_SECONDS = 10.0
 INSTALL_ENGINE = (
     "An engine compiled for this machine is usually faster, and is asked without HTTP: run"
     ' `pip install "nearfield[local]"` (needs cmake, make and a C++ compiler).'
+)
+WITHOUT_PROVIDER = (
+    "Run `nearfield models pull`, or `nearfield providers add` for a server that runs already."
 )
 REBUILD = "Run `pip install --force-reinstall --no-cache-dir llama-cpp-python` on this machine."
 
@@ -159,7 +162,9 @@ def models(catalog: Catalog) -> Iterator[Check]:
             continue
         if path is not None:
             size = f"{catalog.bytes_here(entry, path) / 1e6:,.0f} MB"
-            yield Check("models", State.OK, f"{entry.name}, {size}, verified ({path})")
+            own = not entry.sha256 and path != catalog.cached_file(entry).file
+            state = "whole, of your own" if own else "verified"
+            yield Check("models", State.OK, f"{entry.name}, {size}, {state} ({path})")
 
 
 def role(name: str, config: Config, catalog: Catalog) -> tuple[Check, ModelChoice | None]:
@@ -176,45 +181,73 @@ def role(name: str, config: Config, catalog: Catalog) -> tuple[Check, ModelChoic
     return Check(f"role {name}", State.OK, choice.name), choice
 
 
-async def providers(config: Config) -> list[Check]:
-    """Report the health of the configured model servers. Only the ones on this machine are asked:
-    not even a question leaves it without consent.
-    """
+async def providers(config: Config, root: Path) -> list[Check]:
+    """Return how the configured model servers are, and who answers. Those on this machine are
+    asked, others are not: not even a question leaves it unbidden."""
     from nearfield.features.assemble import providers as assembled
     from nearfield.routing.egress import Egress
     from nearfield.routing.router import Router
-    from nearfield.types import WOULD_ANSWER
 
-    without = msgspec.structs.replace(config, engine=Engine(enabled=False))
-    built = await asyncio.to_thread(assembled, without)
-    router = Router(without, built)
+    built = await asyncio.to_thread(assembled, config, None, lambda _: None)
+    router = Router(config, built)
     found: list[Check] = []
+    ill: dict[str, str] = {}
     try:
         for name, provider in built.items():
-            title = f"provider {name}"
+            check = Check(f"provider {name}", State.NOTE, "outside this machine, not asked")
             if isinstance(router.provider(name), Egress):
                 todo = f"Run `nearfield providers probe {name}` to ask it."
-                found.append(Check(title, State.NOTE, "outside this machine, not asked", todo))
-                continue
-            try:
-                async with asyncio.timeout(PROBE_SECONDS):
-                    health = await provider.health()
-            except TimeoutError:
-                found.append(Check(title, State.PROBLEM, "it does not answer", "Is it running?"))
-            except NearfieldError as error:
-                found.append(Check(title, State.PROBLEM, error.message, error.hint))
+                check = replace(check, todo=todo)
             else:
-                fine = health.state in WOULD_ANSWER
-                state = State.OK if fine else State.PROBLEM
-                found.append(Check(title, state, health.detail or str(health.state)))
+                check = await _asked(check, provider)
+            if check.state is State.PROBLEM:
+                ill[name] = check.found
+            if name in config.providers:
+                found.append(check)
+        roles = {role.role: role for role in await router.status(str(root), ill)}
     finally:
         await router.aclose()
         await asyncio.gather(*(provider.aclose() for provider in built.values()))
-    return found
+    return [*found, answers(roles["complete"], roles["code"])]
+
+
+async def _asked(check: Check, provider: Provider) -> Check:
+    """Return `check` with how a server on this machine says it is."""
+    from nearfield.types import WOULD_ANSWER
+
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            health = await provider.health()
+    except TimeoutError:
+        return replace(
+            check, state=State.PROBLEM, found="it does not answer", todo="Is it running?"
+        )
+    except NearfieldError as error:
+        return replace(check, state=State.PROBLEM, found=error.message, todo=error.hint)
+    state = State.OK if health.state in WOULD_ANSWER else State.PROBLEM
+    return replace(check, state=state, found=health.detail or str(health.state))
+
+
+def answers(complete: RoleStatus, chat: RoleStatus) -> Check:
+    """Report the providers of completions and of chats, or why there are none."""
+    told = [(what, role) for what, role in (("completions", complete), ("chats", chat))]
+    serving = [f"{what} by {role.provider} ({role.model})" for what, role in told if role.provider]
+    without = [what for what, role in told if not role.provider]
+    if not without:
+        return Check("answers", State.OK, ", ".join(serving))
+    reasons = dict((chat if "chats" in without else complete).others)
+    why = "; ".join(f"{name}: {reason.removesuffix('.')}" for name, reason in reasons.items())
+    why = f"nobody serves {' or '.join(without)} ({why or 'no provider is set up'})"
+    state = State.NOTE if serving else State.PROBLEM
+    unasked = [name for name, reason in reasons.items() if reason == UNASKED]
+    todo = WITHOUT_CLOUD if NO_LOCAL in reasons.values() else WITHOUT_PROVIDER
+    if unasked:
+        todo = f"Run `nearfield consent allow {unasked[0]}`."
+    return Check("answers", state, ", ".join([*serving, why]), todo)
 
 
 def hub(config: Config) -> Check:
-    """Report whether models can be fetched, by which proxy, and whose certificates are trusted."""
+    """Report whether models can be fetched, the proxy, and the trusted certificates."""
     from nearfield.catalog.hub import Hub
     from nearfield.network.setting import environ_of
 
@@ -258,7 +291,7 @@ def ignore_rules(config: Config, root: Path) -> Check:
 
     tree = Tree(root, (*config.files.exclude, *config.index.exclude), config.index.max_file_bytes)
     report = BuildReport()
-    for entry in itertools.islice(tree.walk(), MOST_ENTRIES):
+    for entry in itertools.islice(tree.walk(), MAX_ENTRIES):
         if entry.reason:
             report.skip(entry.reason)
         else:

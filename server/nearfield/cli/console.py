@@ -15,9 +15,8 @@ from rich.console import Console as RichConsole
 from rich.console import ConsoleOptions, RenderableType
 from rich.progress import Progress, ProgressColumn
 from rich.segment import Segment
-from rich.text import Text
 
-from nearfield.terminal import Output, notes_on_terminal, one_line, printable
+from nearfield.terminal import Output, notes_on_terminal, printable, status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -61,8 +60,11 @@ class _Styled:
 @contextmanager
 def spinner(text: str) -> Generator[Callable[[str], None]]:
     """Show on a terminal that something takes its time; call the result with other words."""
-    with Console(beside=True).status(Text(one_line(text))) as status:
-        yield lambda words: status.update(Text(one_line(words)))
+    status(text)
+    try:
+        yield status
+    finally:
+        status("")
 
 
 def progress(*columns: ProgressColumn, quiet: bool = False) -> Progress:

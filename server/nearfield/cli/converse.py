@@ -13,8 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nearfield.cli.output import emit, prompt, say
-from nearfield.cli.serving import serving
+from nearfield.cli.output import ask_choice, emit, say
+from nearfield.cli.serving import serving, until_indexed
 from nearfield.features.chat.protocol import (
     Allow,
     Ask,
@@ -55,6 +55,8 @@ async def converse(
     )
     async with serving(loaded) as service:
         service.knowledge.folders((context.workspace,))
+        if loaded.config.index.enabled:
+            await until_indexed(service.knowledge)
         host = Terminal(context.workspace, loaded.config.files.exclude)
         chat = ChatService(service, host, knowledge=lambda: service.knowledge, ask_user=context.ask)
         reply = await chat.say(ask, Screen(streams=streams))
@@ -128,7 +130,7 @@ class Screen:
 def _chosen(question: str, choices: Sequence[str]) -> str:
     if not sys.stdin.isatty():
         return "no"
-    return prompt(f"{question} [{'/'.join(choices)}]", default="no")
+    return ask_choice(question, choices)
 
 
 def _short(value: object) -> str:

@@ -104,8 +104,7 @@ def _checks(loaded: Loaded, root: Path, *, measured: bool) -> Iterator[Check]:
     yield engine
     if measured and chosen is not None and engine.state is State.OK:
         yield from _measured(loaded, chosen, bool(this_machine(catalog).gpu))
-    if config.providers:
-        yield from asyncio.run(checks.providers(config))
+    yield from asyncio.run(checks.providers(config, root))
     if config.index.store:
         yield checks.shared_index(config, root)
     if measured:
@@ -116,6 +115,7 @@ def _checks(loaded: Loaded, root: Path, *, measured: bool) -> Iterator[Check]:
 def _measured(loaded: Loaded, choice: ModelChoice, has_gpu: bool) -> Iterator[Check]:
     from nearfield.cli.console import spinner
     from nearfield.cli.measure import measure
+    from nearfield.providers.embedded import no_reuse
 
     with spinner(f"Measuring {choice.name}"):
         try:
@@ -133,12 +133,15 @@ def _measured(loaded: Loaded, choice: ModelChoice, has_gpu: bool) -> Iterator[Ch
         yield Check("speed", State.NOTE, found, todo)
     else:
         yield Check("speed", State.OK, found)
+    if not speed.reuses_prefix:
+        todo = "Choose a model without recurrent layers: `nearfield models use complete NAME`."
+        yield Check("prompt reuse", State.NOTE, no_reuse(choice.name), todo)
 
 
 def _exit_code(report: list[Check]) -> ExitCode:
     bad = {check.name for check in report if check.state is State.PROBLEM}
     serves = any(check.state is State.OK for check in report if check.name.startswith("provider "))
-    if bad & {"engine", "speed", "role complete"} and not serves:
+    if "answers" in bad or ("speed" in bad and not serves):
         return ExitCode.NO_PROVIDER
     return ExitCode.USAGE if "settings" in bad else ExitCode.DONE
 
@@ -159,6 +162,6 @@ def _print(check: Check) -> None:
 
     mark, style = MARKS[check.state]
     console = Console(soft_wrap=True)
-    console.print(Text.assemble((f"{mark} ", style), (f"{check.name:14}", "bold"), check.found))
+    console.print(Text.assemble((f"{mark} ", style), (f"{check.name:13} ", "bold"), check.found))
     if check.todo:
         console.print(Text.assemble(" " * 16, ("→ ", style), check.todo))

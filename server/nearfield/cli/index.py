@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nearfield.cli.complete import WORKSPACE_MARKS
 from nearfield.cli.opening import settings_of
 from nearfield.cli.output import ExitCode, emit, fail, print_json, say
 from nearfield.errors import NearfieldError
@@ -20,8 +21,6 @@ from nearfield.errors import NearfieldError
 if TYPE_CHECKING:
     from nearfield.index.builder import BuildReport
     from nearfield.index.workspace import Keeper, Workspace
-
-WORKSPACE_MARKS = (".git", ".nearfield.toml", ".hg")
 
 
 def index(

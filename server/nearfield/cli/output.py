@@ -7,7 +7,7 @@ standard error. Colours and progress appear on a terminal only.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import NoReturn
@@ -17,7 +17,8 @@ from nearfield.errors import NearfieldError
 from nearfield.terminal import emit, escaped, output_encoding, printable, say
 
 __all__ = [
-    "ExitCode", "emit", "exit_code", "fail", "print_json", "prompt", "report", "reported", "say",
+    "ExitCode", "ask_choice", "emit", "exit_code", "fail", "print_json", "prompt", "report",
+    "reported", "say",
 ]  # fmt: skip
 
 
@@ -68,6 +69,14 @@ def prompt(question: str, *, default: str = "", hidden: bool = False) -> str:
         printable(question), default=default or None, hide_input=hidden, err=True
     )
     return said
+
+
+def ask_choice(question: str, choices: Sequence[str]) -> str:
+    """Return which of `choices` the user has said, by its name or what begins no other one; "no"
+    for anything else."""
+    said = prompt(f"{question} [{'/'.join(choices)}]", default="no").strip().lower()
+    meant = [said] if said in choices else [one for one in choices if said and one.startswith(said)]
+    return meant[0] if len(meant) == 1 else "no"
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nearfield.cli.named import MOST_BYTES
+from nearfield.cli.named import MAX_BYTES
 from nearfield.errors import NearfieldError
 from nearfield.files.encoding import NEW, text_file
 from nearfield.files.open_folder import OpenFolder
@@ -57,7 +57,7 @@ def _content(path: Path, patch: Patch) -> bytes:
             raise NearfieldError(f"{path} was made meanwhile.", "Run the command again.")
         return NEW.encode(patch.after)
     try:
-        now = text_file(path, MOST_BYTES)
+        now = text_file(path, MAX_BYTES)
     except FileNotFoundError:
         now = NEW
     if now.text != patch.before:

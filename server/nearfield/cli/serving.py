@@ -5,20 +5,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from nearfield.errors import NotReady
+from nearfield.terminal import notes_on_terminal, say, status
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
     from nearfield.features.service import Service
     from nearfield.features.status import ServiceStatus
+    from nearfield.features.workspace_context.knowledge import Knowledge
     from nearfield.providers.base import Provider
 
 LOAD_SECONDS = 600.0
 """The longest that a command waits for a model that is being loaded: 30 GB from a hard disk."""
+
+INDEX_SECONDS = 120.0
+"""The longest that a question waits for the index of its workspace."""
 
 LOOK_SECONDS = 0.1
 """Interval at which a loading provider is checked."""
@@ -35,9 +40,30 @@ async def serving(loaded: Loaded) -> AsyncGenerator[Service]:
     try:
         await service.start()
         await until_loaded(service)
-        yield service
+        with work_shown():
+            yield service
     finally:
         await service.aclose()
+
+
+@contextmanager
+def work_shown() -> Generator[None]:
+    """Show on a terminal what the models do that are asked in the body."""
+    from nearfield.routing.activity import Work, reported_to
+
+    last = 0.0
+
+    def show(work: Work) -> None:
+        nonlocal last
+        if time.monotonic() - last >= LOOK_SECONDS:
+            last = time.monotonic()
+            status(work.words())
+
+    with reported_to(show if notes_on_terminal() else None):
+        try:
+            yield
+        finally:
+            status("")
 
 
 async def until_loaded(service: Service, seconds: float = LOAD_SECONDS) -> None:
@@ -63,6 +89,24 @@ async def until_loaded(service: Service, seconds: float = LOAD_SECONDS) -> None:
             raise _still_loading(service.status.detail, seconds) from None
         finally:
             end()
+
+
+async def until_indexed(knowledge: Knowledge, seconds: float = INDEX_SECONDS) -> None:
+    """Wait for the names and the text of the workspace, at most `seconds`."""
+    changed = asyncio.Event()
+    end = knowledge.subscribe(lambda state: changed.set())
+    try:
+        async with asyncio.timeout(seconds):
+            while (index := knowledge.state).state in ("off", "starting", "reading", "building"):
+                of = f" {index.done} of {index.total} files" if index.total else ""
+                status(f"Indexing the workspace{of}")
+                changed.clear()
+                await changed.wait()
+    except TimeoutError:
+        say(f"note: the workspace is not indexed after {seconds:.0f} s, so less of it is known.")
+    finally:
+        status("")
+        end()
 
 
 async def load_model(provider: Provider, seconds: float = LOAD_SECONDS) -> None:

@@ -15,7 +15,7 @@ import typer
 from nearfield.cli.moments import since
 from nearfield.cli.output import print_json
 from nearfield.cli.table import Kind, print_table
-from nearfield.features.offers import dollars
+from nearfield.routing.money import dollars
 
 if TYPE_CHECKING:
     from nearfield.config.schema import Budget

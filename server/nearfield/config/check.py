@@ -70,7 +70,7 @@ class Checked:
     findings: list[Finding] = field(default_factory=list[Finding])
 
     @property
-    def given_up(self) -> bool:
+    def has_given_up(self) -> bool:
         """Return whether too much is wrong to look further."""
         return len(self.findings) > MAX_FINDINGS
 
@@ -78,7 +78,7 @@ class Checked:
         """Check `value` for `key` and keep it, or record what is wrong. `text`: the value is a text
         to be parsed as the key's type, as in the environment.
         """
-        if self.given_up:
+        if self.has_given_up:
             return
         try:
             found = find(key)
@@ -177,6 +177,8 @@ def _from_text(text: str, found: Leaf | Table) -> Any:
     if isinstance(found, Table) or text.lstrip().startswith("["):
         return _json(text)
     kind = get_args(found.type)[0] if get_origin(found.type) is Annotated else found.type
+    if kind is Any:
+        return _json(text)
     if get_origin(kind) is list:
         return [part.strip() for part in text.split(",") if part.strip()]
     if kind is bool and text.strip().lower() in _SPOKEN:

@@ -162,6 +162,13 @@ def load(
     return (merge if workspace is None else _in_folder(merge, workspace)).loaded()
 
 
+def file_problems(table: Mapping[str, Any], source: str) -> tuple[SettingsProblem, ...]:
+    """Return what could not be used if the user's file said `table` and nothing else said more."""
+    merge = _Merge()
+    merge.add(check_table(table, source))
+    return merge.loaded().problems
+
+
 def load_folders(folders: Sequence[str], client: object) -> tuple[Loaded, dict[str, Loaded]]:
     """Return the user's settings, and the settings of each workspace folder; the user's are read
     once.

@@ -20,7 +20,7 @@ class Says(Enum):
 
 
 # A longer name counts by its end.
-LONGEST_NAME = 80
+MAX_NAME_CHARS = 80
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _PASSWORD = frozenset((
@@ -71,19 +71,19 @@ _ENDINGS = frozenset((
     "raw", "default", "prod", "production", "dev", "development", "staging", "live", "old", "new",
     "current", "previous", "backup", "id", "base", "literal", "primary", "secondary",
 ))  # fmt: skip
-_ENDINGS_AT_MOST = 3
+_MAX_ENDINGS = 3
 
 
 def says_secret(name: str, before: str = "") -> Says | None:
     """Return what `name` says of the value beside it, None for a name that says nothing. `before`
     is the word before it in a sentence ("the API key").
     """
-    words = [word.lower() for word in _WORDS.findall(name[-LONGEST_NAME:])]
+    words = [word.lower() for word in _WORDS.findall(name[-MAX_NAME_CHARS:])]
     whole = "".join(words)
     for ending, says in _WHOLE.items():
         if whole.endswith(ending):
             return says
-    for _ in range(_ENDINGS_AT_MOST):
+    for _ in range(_MAX_ENDINGS):
         if words and (words[-1].isdigit() or words[-1] in _ENDINGS) and len(words) > 1:
             words.pop()
     if not words or "public" in words:

@@ -27,7 +27,15 @@ import psutil
 from nearfield import errors
 from nearfield.config.schema import Engine as EngineSettings
 from nearfield.engine import frames
-from nearfield.engine.frames import Done, Generate, LoadModel, ModelLoaded, Prefilled, Tokens
+from nearfield.engine.frames import (
+    Done,
+    Generate,
+    LoadModel,
+    ModelLoaded,
+    Prefilled,
+    Reading,
+    Tokens,
+)
 from nearfield.errors import (
     EngineDied,
     EngineError,
@@ -41,7 +49,9 @@ from nearfield.types import Priority, TokenTotals
 log = logging.getLogger(__name__)
 
 RESTART_PAUSES = (0.0, 1.0, 4.0, 15.0, 60.0)
-"""Seconds before the worker is started again, by how often it died lately; the last one repeats."""
+"""Seconds before the worker is started again, by the number of its recent deaths; the last one
+repeats.
+"""
 
 GIVE_UP_AFTER = 4
 """Deaths in a row without ever having been ready, some 20 seconds, after which requests fail with
@@ -52,10 +62,10 @@ STEADY_AFTER = 120.0
 
 STDERR_LINES = 20
 
-LOAD_WAIT_S = 600.0
+LOAD_WAIT_SECONDS = 600.0
 """The longest that a request without a deadline waits for a model: one of 30 GB on a hard disk."""
 
-SILENCE_S = 900.0
+SILENCE_SECONDS = 900.0
 """A worker that has work and sends no event for this long hangs. A prompt of 8192 tokens takes a
 slow laptop seven minutes without an event."""
 
@@ -180,11 +190,11 @@ class EngineClient:
 
     async def ready(self, deadline: float | None = None) -> ModelLoaded:
         """Return the loaded model's description; wait for it until `deadline` (monotonic seconds),
-        at most `LOAD_WAIT_S`.
+        at most `LOAD_WAIT_SECONDS`.
 
         Raises `NotReady` when it does not come in time, or what keeps it from coming at all.
         """
-        limit = time.monotonic() + LOAD_WAIT_S
+        limit = time.monotonic() + LOAD_WAIT_SECONDS
         limit = limit if deadline is None else min(limit, deadline)
         while True:
             status = self._status
@@ -201,7 +211,7 @@ class EngineClient:
 
     async def generate(
         self, spec: Generate, deadline: float | None = None
-    ) -> AsyncGenerator[Prefilled | Tokens | Done]:
+    ) -> AsyncGenerator[Reading | Prefilled | Tokens | Done]:
         """Run a job and stream its events; the last one is `Done`.
 
         `spec.id` is assigned here. Closing the generator cancels the job. Raises from the tree.
@@ -217,7 +227,7 @@ class EngineClient:
                 if isinstance(event, NearfieldError):
                     finished = True
                     raise event
-                if isinstance(event, Prefilled | Tokens | Done):
+                if isinstance(event, Reading | Prefilled | Tokens | Done):
                     finished = isinstance(event, Done)
                     yield event
                     if finished:
@@ -263,22 +273,23 @@ class EngineClient:
         return event
 
     async def _next(self, job: _PendingJob) -> frames.Event | NearfieldError:
-        """Return the next event of `job`. A worker that sends no event for `SILENCE_S` hangs: it is
-        killed, which ends its jobs, and restarted."""
+        """Return the next event of `job`. A worker that sends no event for `SILENCE_SECONDS` hangs:
+        it is killed, which ends its jobs, and restarted."""
         while True:
             silent_since = max(self._heard, job.begun)
             try:
-                async with asyncio.timeout(silent_since + SILENCE_S - time.monotonic()):
+                async with asyncio.timeout(silent_since + SILENCE_SECONDS - time.monotonic()):
                     return await job.events.get()
             except TimeoutError:
                 if max(self._heard, job.begun) > silent_since:
                     continue
-                log.warning("engine worker ended: it has said nothing for %.0f s", SILENCE_S)
+                log.warning("engine worker ended: it has said nothing for %.0f s", SILENCE_SECONDS)
                 if self._process is not None:
                     with contextlib.suppress(ProcessLookupError):
                         self._process.kill()
                 return EngineDied(
-                    f"The engine has said nothing for {SILENCE_S:.0f} s.", "It is started again."
+                    f"The engine has said nothing for {SILENCE_SECONDS:.0f} s.",
+                    "It is started again.",
                 )
 
     def _open(self) -> tuple[int, _PendingJob]:
@@ -312,7 +323,7 @@ class EngineClient:
             self._unready += 1
             pause = RESTART_PAUSES[min(self._deaths, len(RESTART_PAUSES)) - 1]
             if self._unready >= GIVE_UP_AFTER:
-                pause = RESTART_PAUSES[-1]  # those who wait have to see that it failed
+                pause = RESTART_PAUSES[-1]  # callers that wait must see that it failed
             last = self._stderr[-1] if self._stderr else ""
             log.warning(
                 "engine worker died (%d lately), again in %.0f s. %s", self._deaths, pause, last
@@ -418,7 +429,7 @@ class EngineClient:
                 failed = ModelLoadFailed(event.message, event.hint)
                 self._set(EngineStatus(EngineState.FAILED, self._status.model, error=failed))
             case Done():
-                # Also of a job that nobody listens to any more: that is when it was cut short.
+                # Also of a job without a listener: that is when it was cut short.
                 if (kind := self._kinds.pop(event.id, None)) is not None:
                     done = TokenTotals(
                         event.evaluated_tokens, event.reused_tokens, event.generated_tokens
@@ -426,7 +437,8 @@ class EngineClient:
                     self.spent[kind].add(done)
                 self._deliver(event.id, event)
             case (
-                Prefilled()
+                Reading()
+                | Prefilled()
                 | Tokens()
                 | frames.Tokenized()
                 | frames.Embeddings()

@@ -23,9 +23,9 @@ Piece = tuple[str, bool]
 class Variant(msgspec.Struct, frozen=True):
     """A way to write the prompt.
 
-    `heal` is the index of the piece whose last token is to be healed (given back to the model and
-    generated again under the constraint of its bytes), -1 for none. `max_extra_tokens` is how many
-    more tokens it may evaluate than the cheapest variant and still be preferred to later ones.
+    `heal` is the index of the piece whose last token must be healed, -1 for none: it is given back
+    to the model and generated again under the constraint of its bytes. `max_extra_tokens` is how
+    many more tokens it may evaluate than the cheapest variant and still be preferred to later ones.
     """
 
     pieces: list[Piece]
@@ -46,8 +46,8 @@ class LoadModel(msgspec.Struct, tag="load", frozen=True):
 
 
 class Generate(msgspec.Struct, tag="generate", frozen=True):
-    """Evaluate a prompt and generate from it. Answered by `Prefilled`, `Tokens`s,
-    then `Done` or `JobFailed`.
+    """Evaluate a prompt and generate from it. Answered by `Reading`s (in the lane "chat"),
+    `Prefilled`, `Tokens`s, then `Done` or `JobFailed`.
 
     `variants` are ways to write the prompt, best first: see `job.choose_prompt` for which is taken,
     within `prefill_budget_ms`. `lane` is "infill" or "chat".
@@ -56,8 +56,9 @@ class Generate(msgspec.Struct, tag="generate", frozen=True):
     `call_marks` it is words, or such JSON between the two marks, or words alone without `schema`.
     `line_started` says that the cursor's line has something visible left of the cursor, so that a
     line break as the very first thing ends a `single_line` job. With `avoid`, and no temperature,
-    the first visible characters are not those with which one of these texts begins. Times are from
-    the receipt of the frame; 0 means none.
+    the first visible characters are not those with which one of these texts begins. `copied` is a
+    text that the answer mostly repeats: greedy tokens are drafted from it, which changes only their
+    cost. Times are from the receipt of the frame; 0 means none.
     """
 
     id: int
@@ -72,6 +73,7 @@ class Generate(msgspec.Struct, tag="generate", frozen=True):
     line_started: bool = False
     temperature: float = 0.0
     avoid: list[str] = []
+    copied: str = ""
     schema: str = ""
     call_marks: tuple[str, str] | None = None
     prefill_only: bool = False
@@ -138,7 +140,8 @@ class ModelLoading(msgspec.Struct, tag="loading", frozen=True):
 class ModelLoaded(msgspec.Struct, tag="loaded", frozen=True):
     """A description of the model. `fim` are the texts of its prefix, suffix, middle, repository and
     file tokens ("" where it has none); `tools` says that its chat template knows tools; rates are
-    tokens a second from the warm-up."""
+    tokens a second from the warm-up. Without `reuses_prefix` the model's state is recurrent: a
+    prompt is evaluated from its beginning unless all that is held is its beginning."""
 
     name: str
     context_train: int
@@ -153,6 +156,7 @@ class ModelLoaded(msgspec.Struct, tag="loaded", frozen=True):
     load_ms: float
     prefill_rate: float
     decode_rate: float
+    reuses_prefix: bool = True
 
 
 class LoadFailed(msgspec.Struct, tag="load_failed", frozen=True):
@@ -174,6 +178,13 @@ class Prefilled(msgspec.Struct, tag="prefilled", frozen=True):
     variant: int
 
 
+class Reading(msgspec.Struct, tag="reading", frozen=True):
+    """A chat's prompt is evaluated in part: `share` of it, 0..1."""
+
+    id: int
+    share: float
+
+
 class Tokens(msgspec.Struct, tag="tokens", frozen=True):
     """New text of a job, with one log-probability a token; `decode_ms` is what all of the job's
     tokens took so far."""
@@ -185,7 +196,8 @@ class Tokens(msgspec.Struct, tag="tokens", frozen=True):
 
 
 class Done(msgspec.Struct, tag="done", frozen=True):
-    """A job ended. `finish` is stop, length, deadline, cancelled or preempted."""
+    """A job ended. `finish` is stop, length, deadline, cancelled or preempted. `decode_steps` are
+    the batches in which the tokens were generated: fewer than tokens where drafts were right."""
 
     id: int
     finish: str
@@ -198,6 +210,7 @@ class Done(msgspec.Struct, tag="done", frozen=True):
     variant: int
     prefill_rate: float
     decode_rate: float
+    decode_steps: int = 0
 
 
 class JobFailed(msgspec.Struct, tag="failed", frozen=True):
@@ -235,6 +248,7 @@ Event = (
     | ModelLoading
     | ModelLoaded
     | LoadFailed
+    | Reading
     | Prefilled
     | Tokens
     | Done

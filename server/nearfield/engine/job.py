@@ -1,6 +1,7 @@
 """A request inside the worker, from its frame to its last token.
 
-A job advances in steps: a chunk of its prompt, or one generated token. It holds no thread and no
+A job advances in steps: a chunk of its prompt, or one generated token, or several where a draft of
+them was right. It holds no thread and no
 lock, so between two steps anything more urgent can go first.
 """
 
@@ -9,18 +10,19 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from nearfield.engine.frames import Done, Generate, Prefilled, Tokens, Variant
+from nearfield.engine.drafts import CopyDrafts
+from nearfield.engine.frames import Done, Generate, Prefilled, Reading, Tokens, Variant
 from nearfield.engine.lane import Lane
 from nearfield.engine.llama import Model
 from nearfield.engine.output import TextOutput
 from nearfield.engine.rates import Rates
 from nearfield.engine.sampling import Sampler
-from nearfield.engine.sequences import Sequence, common_prefix
+from nearfield.engine.sequences import Sequence
 from nearfield.engine.vocabulary import Ids
 from nearfield.errors import ContextTooLong, Unsupported
 
-MOST_BANNED = 64
-"""Tokens that may be passed over for one that begins otherwise; what comes later makes no sense."""
+MAX_BANNED = 64
+"""Tokens that may be skipped for one that begins differently; later ones make no sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +35,16 @@ class TokenizedPrompt:
 
 
 def tokenize(model: Model, variant: Variant, index: int) -> TokenizedPrompt:
-    """Return a variant's tokens. The last token of the healed piece is left out, its bytes owed."""
+    """Return a variant's tokens. The last token of the healed piece is left out, its bytes owed;
+    so are those before it that hold the beginning of its first character."""
     tokens = list(model.bos)
     owed = b""
     for i, (text, special) in enumerate(variant.pieces):
         piece = model.tokenize(text, special)
         if i == variant.heal and piece:
             owed = model.pieces[piece.pop()]
+            while piece and owed[:1] and owed[0] & 0xC0 == 0x80:
+                owed = model.pieces[piece.pop()] + owed
         tokens.extend(piece)
     return TokenizedPrompt(tokens, owed, index)
 
@@ -56,7 +61,7 @@ def choose_prompt(
         prompt = tokenize(model, variant, i)
         if not prompt.tokens:
             continue
-        shared = max(common_prefix(s.tokens, prompt.tokens) for s in lane.table.all)
+        shared = max(lane.table.shared(s, prompt.tokens) for s in lane.table.all)
         new = len(prompt.tokens) - shared
         found.append((prompt, new))
         if not budget_ms or rates.prefill_ms(new) <= budget_ms:
@@ -76,7 +81,7 @@ def choose_prompt(
 class Job:
     """A running request. `todo` are tokens not yet evaluated; the prompt's first, then each
     generated one. `lead` is the white space with which the answer begins, `differs` whether it has
-    begun otherwise than what is to be avoided."""
+    begun differently from the texts to avoid."""
 
     spec: Generate
     arrival: int
@@ -87,8 +92,10 @@ class Job:
     sequence: Sequence | None = None
     output: TextOutput = field(default_factory=TextOutput)
     todo: list[int] = field(default_factory=list[int])
+    drafts: CopyDrafts | None = None
     reused: int = 0
     generated: int = 0
+    decode_steps: int = 0
     prefill_ms: float = 0.0
     decode_ms: float = 0.0
     lead: bytes = b""
@@ -109,8 +116,7 @@ class Job:
                 "Raise engine.context_size, or lower completion.prefix_lines.",
             )
         # The last token is always evaluated again: its logits are not kept in the cache.
-        shared = min(shared, len(prompt.tokens) - 1)
-        shared = self.lane.keep(sequence, shared)
+        shared = self.lane.keep(sequence, min(shared, len(prompt.tokens) - 1))
         self.lane.table.take(sequence, self.spec.id, self.spec.document, shared)
         self.prompt, self.sequence = prompt, sequence
         self.reused = shared
@@ -122,44 +128,98 @@ class Job:
             owed=prompt.owed,
         )
 
-    def step(self, chunk: int, model: Model, rates: Rates) -> tuple[list[Prefilled | Tokens], str]:
+    def step(
+        self, chunk: int, model: Model, rates: Rates
+    ) -> tuple[list[Reading | Prefilled | Tokens], str]:
         """Advance by one step. Return its events, and the finish ("" while not finished).
 
-        Raises `Aborted` with nothing changed.
+        Raises `Aborted`, after which `resume` must be called.
         """
         sequence = self.sequence
         if sequence is None or self.prompt is None:
             raise RuntimeError("step() before begin()")
-        part = self.todo[:chunk]
+        part, drafted = self.todo[:chunk], self._draft(chunk)
         started = time.perf_counter()
-        self.lane.decode(sequence, part)
+        self.lane.decode(sequence, [*part, *drafted], outputs=1 + len(drafted))
         spent = (time.perf_counter() - started) * 1000
         del self.todo[: len(part)]
         if self.generated:
             self.decode_ms += spent
-            rates.decoded(spent)
+            self.decode_steps += 1
+            if len(part) + len(drafted) == 1:
+                rates.decoded(spent)
         else:
             self.prefill_ms += spent
             rates.prefilled(len(part), spent)
         if self.todo:
-            return [], ""
+            if self.spec.lane != "chat":
+                return [], ""
+            share = 1 - len(self.todo) / len(self.prompt.tokens)
+            return [Reading(self.spec.id, round(share, 2))], ""
         first = [] if self.generated else [self._prefilled(self.prompt)]
         if first:
             sequence.whole = len(sequence.tokens)
         if self.spec.prefill_only:
             return [*first], "stop"
-        tokens, finish = self._sample(model)
+        tokens, finish = self._sample_all(model, sequence, drafted)
         return [*first, *tokens], finish
 
-    def _sample(self, model: Model) -> tuple[list[Tokens], str]:
+    def resume(self) -> None:
+        """Go on after an aborted step. A cache that cannot be cut has lost the prompt then."""
+        if self.prompt is None or self.sequence is None or self.sequence.tokens:
+            return
+        self.reused, self.todo = 0, list(self.prompt.tokens)
+
+    def _draft(self, chunk: int) -> list[int]:
+        """The tokens that are tried in one batch with the one to be evaluated."""
+        if self.drafts is None or not self.generated or len(self.todo) > 1 or self.output.owed:
+            return []
+        return self.drafts.next(min(chunk, self.spec.max_tokens - self.generated) - 1)
+
+    def _sample_all(
+        self, model: Model, sequence: Sequence, drafted: list[int]
+    ) -> tuple[list[Tokens], str]:
+        """Choose the token after the last one, and after each of `drafted` up to the first that
+        would not have been chosen; that and those after it are taken off the sequence."""
+        events: list[Tokens] = []
+        said: list[int] = []
+        finish, right = "", 0
+        for row in range(1 + len(drafted)):
+            tokens, finish = self._sample(model, row if drafted else -1)
+            events += tokens
+            if not self.todo:
+                break  # the end token
+            said.append(self.todo[-1])
+            if finish or row == len(drafted) or said[-1] != drafted[row]:
+                break
+            right += 1
+            self.todo.pop()
+        if self.drafts is not None:
+            self.drafts.settle(len(drafted), said)
+        if right < len(drafted):
+            self._take_off(sequence, len(drafted) - right)
+        return events, finish
+
+    def _take_off(self, sequence: Sequence, count: int) -> None:
+        """Take the last tokens off the sequence. A cache that cannot forgets more, which is then
+        evaluated again, without drafts."""
+        held = sequence.tokens[:-count]
+        kept = self.lane.keep(sequence, len(held))
+        del sequence.tokens[kept:]
+        sequence.whole = min(sequence.whole, kept)
+        if kept < len(held):
+            self.todo[:0] = held[kept:]
+            self.drafts = None
+
+    def _sample(self, model: Model, row: int) -> tuple[list[Tokens], str]:
         started = time.perf_counter()
         owed = self.output.owed
         allowed = model.byte_index.allowed(owed) if owed else None
-        token, sure = self.sampler.pick(self.lane, allowed)
+        token, sure = self.sampler.pick(self.lane, allowed, row=row)
         if self.spec.avoid and not self.differs:
             token, sure = self._otherwise(model, allowed, token, sure)
         self.decode_ms += (time.perf_counter() - started) * 1000
-        if token in model.end_tokens:
+        if token in model.ends(self.spec.lane):
             return self._rest(), "stop"
         self.generated += 1
         self.todo.append(token)
@@ -175,7 +235,8 @@ class Job:
         """Return `token`, or the next likely one with which the answer does not begin like one of
         those to avoid. Shared white space does not count as a beginning."""
         banned: list[int] = []
-        while len(banned) < MOST_BANNED and token not in model.end_tokens:
+        ends = model.ends(self.spec.lane)
+        while len(banned) < MAX_BANNED and token not in ends:
             text = self.lead + model.pieces[token][len(self.output.owed) :]
             visible = text.lstrip()
             if not visible:
@@ -219,4 +280,5 @@ class Job:
             variant=self.prompt.variant if self.prompt else 0,
             prefill_rate=rates.prefill,
             decode_rate=rates.decode,
+            decode_steps=self.decode_steps,
         )

@@ -32,10 +32,11 @@ class Sampler(Protocol):
     """Chooses tokens for one job."""
 
     def pick(
-        self, lane: Lane, allowed: Ids | None, banned: Sequence[int] = ()
+        self, lane: Lane, allowed: Ids | None, banned: Sequence[int] = (), row: int = -1
     ) -> tuple[int, float]:
-        """The next token and its log-probability, out of and among `allowed` where it is not None.
-        Only a sampler without temperature or grammar heeds `banned`."""
+        """The token after the one at `row` of the last batch, and its log-probability, out of and
+        among `allowed` where it is not None. Only a sampler without temperature or grammar heeds
+        `banned`."""
         ...
 
     def close(self) -> None:
@@ -44,16 +45,16 @@ class Sampler(Protocol):
 
 
 class Greedy:
-    """The most probable token."""
+    """The most probable token. `never` are tokens that may not be sampled."""
 
-    def __init__(self, model: Model) -> None:
-        self._never = model.never
+    def __init__(self, never: Ids) -> None:
+        self._never = never
 
     def pick(
-        self, lane: Lane, allowed: Ids | None, banned: Sequence[int] = ()
+        self, lane: Lane, allowed: Ids | None, banned: Sequence[int] = (), row: int = -1
     ) -> tuple[int, float]:
         """See `Sampler`."""
-        logits = lane.logits()
+        logits = lane.logits(row)
         if banned:
             choice = logits.copy()
             choice[[*banned, *self._never]] = -np.inf
@@ -76,9 +77,11 @@ class Greedy:
 
 
 class Chain:
-    """A temperature, a grammar, or both, by llama.cpp's own samplers."""
+    """A temperature, a grammar, or both, by llama.cpp's own samplers. `never` are tokens that may
+    not be sampled."""
 
-    def __init__(self, model: Model, *, temperature: float, grammar: str = "") -> None:
+    def __init__(self, model: Model, never: Ids, *, temperature: float, grammar: str = "") -> None:
+        self._never = never
         self._grammar = None
         if grammar:
             self._grammar = c.llama_sampler_init_grammar(model.vocab, grammar.encode(), b"root")
@@ -101,11 +104,11 @@ class Chain:
         )
 
     def pick(
-        self, lane: Lane, allowed: Ids | None, banned: Sequence[int] = ()
+        self, lane: Lane, allowed: Ids | None, banned: Sequence[int] = (), row: int = -1
     ) -> tuple[int, float]:
         """See `Sampler`. The grammar is asked about one token first and about the whole
         vocabulary only when it refuses that one: the second costs as much as a decode step."""
-        logits = lane.logits()
+        logits = lane.logits(row)
         token = self._choose(logits, allowed, constrained=False)
         if self._grammar is not None:
             if not self._fits(token):
@@ -119,6 +122,7 @@ class Chain:
         self._view["p"] = 0.0
         if allowed is None:
             self._view["logit"] = logits
+            self._view["logit"][self._never] = -np.inf
         else:
             self._view["logit"] = -np.inf
             self._view["logit"][allowed] = logits[allowed]

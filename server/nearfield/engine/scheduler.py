@@ -2,7 +2,7 @@
 
 Work advances in steps, and between two steps the most urgent job goes first; of two equally
 urgent ones the older. So a completion waits for at most one step of a chat answer, and not even
-for that when the step is a prompt chunk: `preempts` lets the reader thread end it.
+for that when the step is a prompt chunk or a draft: `preempts` lets the reader thread end it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nearfield.engine.chat_template import render
+from nearfield.engine.drafts import CopyDrafts
 from nearfield.engine.frames import Event, Generate, JobFailed, Variant
 from nearfield.engine.job import Job, choose_prompt
 from nearfield.engine.lane import Abort, Aborted, Lane
@@ -31,11 +32,12 @@ and what it will need of them is not certain."""
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The step under way, as the reader thread may see it."""
+    """The step under way, as the reader thread may see it. `is_long`: it evaluates more than one
+    token, so that ending it is worth doing it again."""
 
     job: int
     priority: int
-    prefill: bool
+    is_long: bool
 
 
 class Scheduler:
@@ -66,14 +68,18 @@ class Scheduler:
     def preempts(self, priority: int) -> bool:
         """Return whether a new job of `priority` should end the running step (any thread)."""
         running = self.running
-        return running is not None and running.prefill and priority < running.priority
+        return running is not None and running.is_long and priority < running.priority
 
     def add(self, spec: Generate) -> None:
         """Take a new job."""
         try:
             lane = self._lanes(spec.lane)
             self._arrivals += 1
-            self._jobs[spec.id] = Job(spec, self._arrivals, lane, self._sampler(spec))
+            sampler = self._sampler(spec)
+            job = self._jobs[spec.id] = Job(spec, self._arrivals, lane, sampler)
+            is_plain = isinstance(sampler, Greedy) and not spec.avoid
+            if spec.copied and is_plain and self._model.has_tails:
+                job.drafts = CopyDrafts(self._model.tokenize(spec.copied))
         except NearfieldError as error:
             self._fail(spec.id, error)
 
@@ -105,10 +111,13 @@ class Scheduler:
 
     def _advance(self, job: Job) -> None:
         self._abort.clear()
-        self.running = Running(job.spec.id, job.spec.priority, prefill=not job.generated)
+        self.running = Running(
+            job.spec.id, job.spec.priority, is_long=not job.generated or job.drafts is not None
+        )
         try:
             events, finish = job.step(job.lane.chunk, self._model, self._rates)
         except Aborted:
+            job.resume()
             return
         finally:
             self.running = None
@@ -168,7 +177,7 @@ class Scheduler:
     def _sampler(self, spec: Generate) -> Sampler:
         marks = spec.call_marks
         if spec.temperature <= 0 and not spec.schema and not marks:
-            return Greedy(self._model)
+            return Greedy(self._model.never(spec.lane))
         from nearfield.engine.grammar import from_call, from_schema
 
         grammar = ""
@@ -176,7 +185,8 @@ class Scheduler:
             grammar = from_call(spec.schema, *marks)
         elif spec.schema:
             grammar = from_schema(spec.schema)
-        return Chain(self._model, temperature=spec.temperature, grammar=grammar)
+        never = self._model.never(spec.lane)
+        return Chain(self._model, never, temperature=spec.temperature, grammar=grammar)
 
     def _end(self, job: Job, finish: str) -> None:
         self._close(job)

@@ -186,6 +186,7 @@ class Worker:
                 fim=model.fim,
                 chat_template=bool(template),
                 tools="tools" in template,
+                reuses_prefix=model.has_tails,
                 load_ms=round((time.perf_counter() - started) * 1000, 1),
                 prefill_rate=self._rates.prefill,
                 decode_rate=self._rates.decode,
@@ -216,7 +217,9 @@ class Worker:
         lane.clear()
 
     def _lane(self, name: str) -> Lane:
-        """The lane of that name, made at its first use: nobody pays for a chat they do not have."""
+        """Return the lane of that name, made at its first use, so that a session without a chat
+        does not pay for one.
+        """
         lane = self._lanes.get(name)
         model, options = self._model, self._options
         if lane is not None or model is None or options is None:
@@ -257,7 +260,8 @@ class Worker:
     def _save(self, command: Save, model: Model) -> None:
         lane = self._lane("infill")
         prompts = [tokenize(model, variant, i).tokens for i, variant in enumerate(command.variants)]
-        sequence = lane.table.holding(prompts, command.document)
+        # A state that cannot be cut holds the answer as well, and serves no other request.
+        sequence = lane.table.holding(prompts, command.document) if model.has_tails else None
         tokens = lane.save(sequence, command.path) if sequence else 0
         self.send(frames.StateTokens(command.id, tokens))
 

@@ -44,7 +44,9 @@ MAX_DOCUMENTS = 256
 """More than an editor keeps open; a frontend that never calls `closed` cannot fill the memory."""
 
 MAX_PROMPTS = 4
-"""Of one document. The engine holds two at most; others are of interrupted requests or older."""
+"""Prompts of one document. The engine holds two at most; others are of interrupted requests or
+older.
+"""
 
 MAX_UNREAD_CHARS = 4_000_000
 """Texts that the log of changes holds at most, before features have to read it: some hundred
@@ -141,7 +143,7 @@ def snippet_chars(snippets: Sequence[Snippet]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class DocumentChange:
-    """One notification of the editor. `before` is None if the document was not known; each of
+    """A notification of the editor. `before` is None if the document was not known; each of
     `edits` counts offsets in the text that the one before it left. `at` is when it came, in seconds
     of the monotonic clock."""
 
@@ -154,7 +156,7 @@ class DocumentChange:
 @dataclass(frozen=True, slots=True)
 class Answered:
     """A completion request that was answered with `suggestions`. `trace` is None if no record of it
-    is to be kept."""
+    must be kept."""
 
     snapshot: Snapshot
     suggestions: tuple[Suggestion, ...]
@@ -269,8 +271,8 @@ class Documents:
     """The store of open documents: those that the client has opened, and those that only a request
     has shown. Features follow it by their hooks and keep their own state in `PerDocument`.
 
-    `revision` counts the changes of all documents. `has_insertion` says that a change nobody has
-    read yet put in more than a key does, as accepting a suggestion would.
+    `revision` counts the changes of all documents. `has_insertion` says that an unread change
+    put in more than a key does, as accepting a suggestion would.
     """
 
     def __init__(self, kept: int = MAX_DOCUMENTS) -> None:
@@ -314,7 +316,7 @@ class Documents:
 
     @property
     def has_unread(self) -> bool:
-        """Return whether the log has changes or answers that nobody has read."""
+        """Return whether the log has changes or answers that are unread."""
         return bool(self._unread)
 
     def answered(self, answer: Answered) -> None:

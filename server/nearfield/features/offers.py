@@ -1,21 +1,21 @@
-"""What the user is offered beyond this machine, and what was said to it.
+"""Offers of providers beyond this machine, and the user's answers.
 
-An offer never holds an answer up: it is told after the local one, each provider once in a session
-for a workspace and a task, and again only when the user has said something that makes it worth
+An offer never delays an answer: it is made after the local one, each provider once in a session for
+a workspace and a task. It is repeated only when the user has said something that makes it worth
 asking again. A "once" is good for one request, the next of its task in its workspace.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from decimal import Decimal
 
 from nearfield.listeners import Listeners
 from nearfield.routing.consent import Consent
+from nearfield.routing.money import dollars
 from nearfield.routing.request_context import Offer, RequestContext, Task
 
-MOST_OPEN = 32
-"""Offers that nobody answers are forgotten, the oldest first."""
+MAX_OPEN = 32
+"""Unanswered offers beyond this number are dropped, the oldest first."""
 
 Place = tuple[str, Task]
 """A workspace and a task."""
@@ -42,7 +42,7 @@ class Offers:
                 continue
             self._told.add(cause)
             self._open[offer.id] = offer
-            while len(self._open) > MOST_OPEN:
+            while len(self._open) > MAX_OPEN:
                 del self._open[next(iter(self._open))]
             self._listeners.tell(offer)
 
@@ -60,7 +60,7 @@ class Offers:
         self._accepted.clear()
 
     def take(self, workspace: str, task: Task) -> tuple[str, ...]:
-        """Who may answer the request that begins now, though it is outside this machine."""
+        """Return the providers outside this machine that may answer the request that begins now."""
         provider = self._accepted.pop((workspace, task), "")
         return (provider,) if provider else ()
 
@@ -80,7 +80,9 @@ class Offers:
 
 
 def words(offer: Offer) -> str:
-    """`offer` as one sentence for a person: who, why, what would be sent, for how much."""
+    """Return `offer` as a sentence for the user: the provider, the reason, the text to send, the
+    price.
+    """
     files = f" from {', '.join(offer.files)}" if offer.files else ""
     hidden = sum(count for _, count in offer.redactions)
     redacted = f", {hidden} secret{'' if hidden == 1 else 's'} replaced" if hidden else ""
@@ -90,13 +92,6 @@ def words(offer: Offer) -> str:
         f"{offer.provider} ({offer.model}) could answer, because {offer.reason}: it would be sent"
         f" {offer.bytes} bytes{files}{redacted}, {price}{warning}."
     )
-
-
-def dollars(amount: Decimal | None) -> str:
-    """An amount as people read it: small ones with all that matters, unknown ones as that."""
-    if amount is None:
-        return "unknown"
-    return f"${amount:.2f}" if amount >= 1 or not amount else f"${amount:.6f}"
 
 
 def _place(offer: Offer) -> Place:

@@ -1,9 +1,9 @@
-"""Everything behind a face: the documents, the providers, the features, and how they stand.
+"""The service that frontends use: documents, providers, features, and their state.
 
-A face makes one `Service` for a session, tells it what the user does (`opened`, `changed`,
-`closed`, what was shown and accepted) and asks it. Making one is cheap and touches neither disk nor
-network; `start` returns at once and the rest happens in the background, so that a session is there
-before any model is. One event loop.
+A frontend makes one `Service` for a session, tells it the user's actions (`opened`, `changed`,
+`closed`, shown and accepted suggestions) and asks it. Making one is cheap and touches neither disk
+nor network; `start` returns at once and the rest happens in the background, so that a session
+exists before any model. One event loop.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from nearfield.features.completion.prompt_cache import FOLDER as PROMPTS
 from nearfield.features.completion.prompt_cache import PromptCache
 from nearfield.features.completion.question import Questions
 from nearfield.features.cursor import DocumentTrees
+from nearfield.features.diagnostics import LanguageServers
 from nearfield.features.documents import Document, Documents
 from nearfield.features.feature import Features
 from nearfield.features.health import HealthWatch
@@ -71,7 +72,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 30.0
-"""How often the battery, and models that nobody asks, are looked at."""
+"""Interval between looks at the battery and at idle models."""
 
 REQUEST_SECONDS = 10.0
 """Time for which others leave the machine to a request, at most."""
@@ -113,7 +114,15 @@ class Service:
             self.activity,
             on_prepared=self._snippets_came,
         )
-        self._next_edits = NextEdits(documents, trees.cursor, scheduler, traces=self.traces)
+        self.language_servers = LanguageServers()
+        self._next_edits = NextEdits(
+            documents,
+            trees.cursor,
+            scheduler,
+            traces=self.traces,
+            names=self._knowledge,
+            servers=self.language_servers,
+        )
         self._completer = Completer(
             documents,
             Questions(trees, self._knowledge.ready, self._knowledge.prepare),
@@ -136,7 +145,7 @@ class Service:
         )
         self._reviewer = Reviewer(trees.cursor, self.offers, self.traces, self.activity)
         self._prompt_cache = PromptCache(documents, data_dir() / PROMPTS, scheduler)
-        self._actions = Actions(self, trees.cursor, self._knowledge)
+        self._actions = Actions(self, trees.cursor, self._knowledge, self.language_servers)
         # In the order in which they are closed: first what would be lost, last what takes long.
         self.features = Features(
             self._prefill,
@@ -325,19 +334,20 @@ class Service:
     async def _next_edit_at(self, ask: CompletionRequest) -> Suggestion | None:
         return await suggestion_for(self.next_edits, ask)
 
-    # --- how things stand -------------------------------------------------------------------
+    # --- state ------------------------------------------------------------------------------
 
     @property
     def status(self) -> ServiceStatus:
-        """How things stand now."""
+        """Return the current status."""
         return self._board.status
 
     @property
     def last(self) -> Trace | None:
-        """The last completion that somebody waited for; None where the reason why it showed nothing
-        has gone since."""
+        """Return the last completion that the user waited for; None if the reason for showing
+        nothing no longer holds.
+        """
         last = last_completion(self.traces)
-        if last is None or (last.reason is Reason.PAUSED and not self.paused):
+        if last is None or (last.reason is Reason.PAUSED and not self.is_paused):
             return None
         is_ready = self.status.state is ServiceState.READY
         return None if last.reason is Reason.NOT_READY and is_ready else last
@@ -353,14 +363,16 @@ class Service:
         return self._providers.spent()
 
     async def roles(self, workspace: str = "") -> tuple[RoleStatus, ...]:
-        """Who serves which role in `workspace`, and why others do not: by what is known now. The
-        servers are asked as well, and what they say anew is told to the subscribers."""
+        """Return the provider of each role in `workspace`, and why others do not serve it, as last
+        known. The servers are asked as well, and their news is sent to the subscribers.
+        """
         self._health.poke()
         return await self._health.roles(workspace)
 
     async def answer(self, offer_id: str, decision: Consent) -> bool:
-        """The user has answered an offer; False when there is no open one of that id. After a yes
-        the next question may be answered by whoever was offered."""
+        """Store the user's answer to an offer; False when no open one has that id. After a yes the
+        offered provider may answer the next question.
+        """
         offer = self.offers.answered(offer_id, decision)
         if offer is None or self.router is None:
             return False
@@ -377,9 +389,10 @@ class Service:
         return await built(self.router).said()
 
     async def clouds(self, task: str, workspace: str | None) -> tuple[tuple[str, str], ...]:
-        """The providers outside this machine that the user could have `task` done by, with their
-        models; nobody while paused."""
-        router = None if self.paused else self.router
+        """Return the providers outside this machine that could do `task` for the user, with their
+        models; none while paused.
+        """
+        router = None if self.is_paused else self.router
         return await clouds(router, self.configs, Task(task), workspace or "")
 
     async def revoke(self, workspace: str | None, provider: str | None) -> int:
@@ -391,8 +404,8 @@ class Service:
         return gone
 
     @property
-    def paused(self) -> bool:
-        """Whether the user has paused it."""
+    def is_paused(self) -> bool:
+        """Return whether the user has paused it."""
         return self.activity.is_paused
 
     def subscribe(self, callback: Callable[[ServiceStatus], None]) -> Callable[[], None]:
@@ -405,7 +418,8 @@ class Service:
         """Build the providers of `self.config` and go over to them."""
         async with self._building:
             notes = await self._providers.build(self.config)
-            # Nobody looks until those that load have begun: idle ones would count as ready.
+            # The health is not read until loading providers have begun: idle ones would count as
+            # ready.
             self._health.use(None)
             await self._adopt()
             await self._providers.load()

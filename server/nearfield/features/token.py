@@ -1,8 +1,8 @@
-"""The token that a client has to show who comes over loopback, by HTTP or by TCP.
+"""The token that a client shows over loopback, by HTTP or by TCP.
 
-Loopback keeps other machines out, not other users of this one and not the pages in a browser: the
-token does. It comes from the environment, or from a file that only the user can read and that is
-made at the first start.
+Loopback keeps other machines out, but neither other users of this one nor the pages in a browser:
+the token does. It comes from the environment, or from a file that only the user can read and that
+is made at the first start.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from nearfield.files.private import private_folder, write_private
 VARIABLE = "NEARFIELD_HTTP_TOKEN"
 FILE = "http-token"
 TOKEN_BYTES = 32
-LEAST_CHARS = 16
+MIN_CHARS = 16
 """A shorter one given by the user could be guessed by trying."""
 
 
@@ -45,10 +45,10 @@ def token(environ: Mapping[str, str] | None = None) -> Token:
     that others could have read is not trusted: a new one takes its place. Raises `ConfigError`."""
     environ = os.environ if environ is None else environ
     if given := environ.get(VARIABLE, "").strip():
-        if len(given) < LEAST_CHARS or not given.isascii() or not given.isprintable():
+        if len(given) < MIN_CHARS or not given.isascii() or not given.isprintable():
             raise ConfigError(
                 f"The token in {VARIABLE} cannot be used.",
-                f"Take {LEAST_CHARS} or more printable ASCII characters.",
+                f"Take {MIN_CHARS} or more printable ASCII characters.",
             )
         return Token(given, VARIABLE)
     path = data_dir(environ) / FILE
@@ -62,7 +62,9 @@ def token(environ: Mapping[str, str] | None = None) -> Token:
 
 
 def _kept(path: Path) -> str:
-    """What is in the file; "" when there is none, or when others could read or write it."""
+    """Return the token of the file; "" when there is none, or when others could read or
+    write it.
+    """
     # Neither a link to elsewhere nor a pipe that would never end.
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
@@ -77,7 +79,7 @@ def _kept(path: Path) -> str:
         if not stat.S_ISREG(about.st_mode) or not private:
             return ""
         kept = file.read(1024).strip()
-    return kept if len(kept) >= LEAST_CHARS and kept.isascii() else ""
+    return kept if len(kept) >= MIN_CHARS and kept.isascii() else ""
 
 
 def _made(path: Path) -> Token:

@@ -24,8 +24,8 @@ from nearfield.files.links import real_inside
 
 SECONDS = 5.0
 """For what git need not look at files for."""
-MOST_BYTES = 20_000_000
-MOST_CONFIG_BYTES = 1_000_000
+MAX_BYTES = 20_000_000
+MAX_CONFIG_BYTES = 1_000_000
 
 _SAFE = (
     "--no-pager",
@@ -82,7 +82,7 @@ def said(folder: Path, *words: str, seconds: float = SECONDS) -> bytes | None:
 
 
 async def asked(
-    folder: Path, *words: str, seconds: float = SECONDS, most: int = MOST_BYTES
+    folder: Path, *words: str, seconds: float = SECONDS, most: int = MAX_BYTES
 ) -> bytes:
     """Return what `git` prints, without holding up the event loop; cancelling ends git.
 
@@ -98,7 +98,7 @@ async def asked(
 class Git:
     """Git in one folder. One thread calls `run`; `stop` may come from any other."""
 
-    def __init__(self, folder: Path, *, seconds: float = SECONDS, most: int = MOST_BYTES) -> None:
+    def __init__(self, folder: Path, *, seconds: float = SECONDS, most: int = MAX_BYTES) -> None:
         self._folder, self._seconds, self._most = folder, seconds, most
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -115,7 +115,7 @@ class Git:
                 "The repository's working tree is elsewhere.",
                 "Look at core.worktree in its config.",
             )
-        keys = self._run(("config", "--list", "--null", "--name-only"), MOST_CONFIG_BYTES)
+        keys = self._run(("config", "--list", "--null", "--name-only"), MAX_CONFIG_BYTES)
         off = list(_turned_off(os.fsdecode(keys).split("\0")))
         if words[0] == "diff":
             flags = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=all")

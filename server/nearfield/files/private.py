@@ -88,6 +88,25 @@ def write_private(path: Path, content: bytes) -> None:
         draft.unlink(missing_ok=True)
 
 
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` so that a reader sees the old or the new, never a part. Follows
+    a symbolic link, as people keep settings in a repository. Raises `OSError`."""
+    target = path.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    written = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if target.exists():
+            written.chmod(target.stat().st_mode)
+        written.replace(target)
+    finally:
+        written.unlink(missing_ok=True)
+
+
 def read_private(path: Path, max_bytes: int) -> bytes:
     """Return the content of a file that only the user can have written.
 
@@ -102,7 +121,7 @@ def read_private(path: Path, max_bytes: int) -> bytes:
     except OSError as error:
         raise UnreadableFile(f"{path.name} cannot be read: {reason(error)}.") from error
     try:
-        if not _trusted(os.fstat(handle)):
+        if not _is_trusted(os.fstat(handle)):
             raise UnreadableFile(f"{path.name} can be written by others.")
         return read_open(handle, path.name or str(path), max_bytes)
     finally:
@@ -115,10 +134,10 @@ def is_private(folder: Path) -> bool:
         status = folder.lstat()
     except OSError:
         return False
-    return stat.S_ISDIR(status.st_mode) and _trusted(status)
+    return stat.S_ISDIR(status.st_mode) and _is_trusted(status)
 
 
-def _trusted(status: os.stat_result) -> bool:
+def _is_trusted(status: os.stat_result) -> bool:
     if not _POSIX:
         return True
     return status.st_uid == os.geteuid() and not status.st_mode & _OTHERS_WRITE

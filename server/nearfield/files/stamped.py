@@ -14,8 +14,8 @@ from nearfield.files.read import UnreadableFile, reason
 T = TypeVar("T")
 
 RACY_NS = 50_000_000
-"""A file that was changed so shortly before it was read may change again within the clock's tick
-and look the same; what was made of such a one is not kept."""
+"""A file that changed this shortly before it was read may change again within the clock's tick and
+look the same: it is not cached, and the next build reads it again."""
 
 Stamp = tuple[int, int, int, int, int]
 

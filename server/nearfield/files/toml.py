@@ -14,7 +14,7 @@ from typing import Any
 from nearfield.errors import NearfieldError
 from nearfield.files.read import text_of
 
-MOST_PARTS = 12
+MAX_PARTS = 12
 """Parts of a dotted key or a table's name."""
 DEEPEST = 12
 """Levels of lists and inline tables."""
@@ -29,7 +29,7 @@ _STRING_OR_COMMENT = re.compile(
     r"|[\"'].*+",
     re.DOTALL,
 )
-_LONG_KEY = re.compile(rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{MOST_PARTS}}}")
+_LONG_KEY = re.compile(rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{MAX_PARTS}}}")
 _NO_BRACKET = re.compile(r"[^\[\]{}]++")
 
 
@@ -41,7 +41,7 @@ class UnusableToml(NearfieldError):
 def parse_toml(content: bytes) -> dict[str, Any]:
     """Return the tables of `content`, which may begin with a byte order mark.
 
-    Raises `UnusableToml` where it is not valid, not UTF-8, or nested beyond `MOST_PARTS` and
+    Raises `UnusableToml` where it is not valid, not UTF-8, or nested beyond `MAX_PARTS` and
     `DEEPEST`.
     """
     try:
@@ -63,7 +63,7 @@ def _check_price(text: str) -> None:
     # A quoted part of a key is a part like any other.
     bare = _STRING_OR_COMMENT.sub(lambda found: "" if found[0][0] == "#" else "s", text)
     if _LONG_KEY.search(bare):
-        raise UnusableToml(f"a key has more than {MOST_PARTS} parts")
+        raise UnusableToml(f"a key has more than {MAX_PARTS} parts")
     depth = 0
     for bracket in _NO_BRACKET.sub("", bare):
         depth += 1 if bracket in "[{" else -1

@@ -28,7 +28,7 @@ from nearfield.types import ChatRequest
 
 HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
-MOST_AT_ONCE = 8
+MAX_REQUESTS = 8
 """Requests to models; more would only wait in the engine and hold their prompts in memory."""
 
 DOCUMENT = "http"
@@ -180,7 +180,7 @@ class App:
         and `NotReady` before the providers are built.
         """
         router = built(self._service.router)
-        if self._running >= MOST_AT_ONCE:
+        if self._running >= MAX_REQUESTS:
             raise BadRequest(f"{self._running} requests are being answered.", status=429)
         self._running += 1
         try:

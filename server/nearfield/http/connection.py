@@ -18,10 +18,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from nearfield.http.exchange import SHOWN
 
 HEADER_SECONDS = 10.0
-MOST_CONNECTIONS = 200
+MAX_CONNECTIONS = 200
 """Each is a file descriptor; systems allow a process 256 or more."""
 
-MOST_AT_ONCE = 8 * 1024
+MAX_READ_BYTES = 8 * 1024
 """Bytes that are read in one go. h11 takes 10 us for a chunk, which may be of one byte; all of
 asyncio's 256 KiB in such chunks would block all others for half a second.
 """
@@ -42,9 +42,9 @@ class HttpConnection(H11Protocol):
         """Take a place, another one's if there is none."""
         super().connection_made(transport)
         # Of asyncio's own transports; the rest is read when the others have had their turn.
-        transport.max_size = MOST_AT_ONCE
+        transport.max_size = MAX_READ_BYTES
         self._look()
-        if len(self.connections) > MOST_CONNECTIONS:
+        if len(self.connections) > MAX_CONNECTIONS:
             others = [one for one in self.connections if isinstance(one, HttpConnection)]
             waiting = [
                 (one.known, one.waits_since, id(one), one)

@@ -15,7 +15,7 @@ Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 
-MOST_BYTES = 4 * 1024 * 1024
+MAX_BYTES = 4 * 1024 * 1024
 """A prompt of a million tokens has as many; no model of this machine reads more."""
 BODY_SECONDS = 30.0
 SHOWN = "nearfield.shown"
@@ -48,7 +48,7 @@ class Exchange:
         """Return the whole body. Raises `BadRequest` when it is too large or too slow, and
         `ConnectionResetError` when the client has hung up.
         """
-        if int(self.headers.get("content-length") or "0") > MOST_BYTES:
+        if int(self.headers.get("content-length") or "0") > MAX_BYTES:
             raise _too_large()
         # Kept in one piece: a client may send a byte at a time.
         whole = bytearray()
@@ -59,7 +59,7 @@ class Exchange:
                     if event["type"] == "http.disconnect":
                         raise ConnectionResetError
                     whole += event.get("body", b"")
-                    if len(whole) > MOST_BYTES:
+                    if len(whole) > MAX_BYTES:
                         raise _too_large()
                     if not event.get("more_body", False):
                         return bytes(whole)
@@ -144,4 +144,4 @@ def described(error: NearfieldError | None) -> tuple[int, dict[str, Any]]:
 
 
 def _too_large() -> BadRequest:
-    return BadRequest(f"The body is larger than {MOST_BYTES} bytes.", status=413)
+    return BadRequest(f"The body is larger than {MAX_BYTES} bytes.", status=413)

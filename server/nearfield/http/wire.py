@@ -18,7 +18,15 @@ from nearfield.coerce import CoercionError, NotJson, convert, loads
 from nearfield.errors import NearfieldError
 from nearfield.http import fim_prompt
 from nearfield.json_schema import SchemaUnusable, check
-from nearfield.types import ChatRequest, InfillRequest, Message, Role, Tool, ToolCall
+from nearfield.types import (
+    MAX_ANSWER_TOKENS,
+    ChatRequest,
+    InfillRequest,
+    Message,
+    Role,
+    Tool,
+    ToolCall,
+)
 
 MODEL = "nearfield"
 """The one model of this server; which model it is in the end, routing decides by the task."""
@@ -28,10 +36,9 @@ DEADLINE_SECONDS = 600.0
 
 COMPLETION_TOKENS = 64
 CHAT_TOKENS = 1024
-MOST_TOKENS = 32_768
 
-Tokens = Annotated[int, Meta(le=MOST_TOKENS)]
-"""An upper limit; None for 0 and below, by which clients say that they set no limit."""
+Tokens = Annotated[int, Meta(le=MAX_ANSWER_TOKENS)]
+"""An upper limit; None for 0 and below, with which clients say that they set no limit."""
 Temperature = Annotated[float, Meta(ge=0, le=2)]
 Stops = str | Annotated[list[str | None], Meta(max_length=16)] | None
 
@@ -147,7 +154,10 @@ class WireMessage(msgspec.Struct, frozen=True):
         if not isinstance(self.content, list):
             return self.content or ""
         if other := next((part.type for part in self.content if part.type != "text"), ""):
-            raise BadRequest(f"Content of the type {other!r} is not read, only text.", "messages")
+            raise BadRequest(
+                f"Content of the type {other!r} is not read, only text: no pictures, no sounds.",
+                "messages",
+            )
         return "".join(part.text for part in self.content)
 
 

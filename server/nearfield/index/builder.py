@@ -17,6 +17,7 @@ from pathlib import PurePosixPath
 import psutil
 
 from nearfield.files.ignore import EXCLUDED_BY, RULE_FILES, UNREADABLE
+from nearfield.files.stamped import RACY_NS
 from nearfield.index.chunks import Chunk
 from nearfield.index.files import AS_THE_TEAM_HAS_IT, FileStamp, Tree, TreeEntry, digest_of, unfit
 from nearfield.index.interface import FileContent, IndexStore, KnownFile
@@ -27,14 +28,11 @@ from nearfield.syntax.notebook import is_notebook
 BATCH_FILES = 64
 BATCH_BYTES = 1_000_000
 """A batch takes about half a second to write: that much work is lost when the process is killed."""
-RACY_NS = 50_000_000
-"""A file that changed this short before it was read may change again within the clock's tick and
-look the same; such a one is read again by the next build."""
 COUNTS_WHEN_OPEN = frozenset({"too large", AS_THE_TEAM_HAS_IT})
 """Reasons that hold for a file on disk, but not for the text of an open buffer."""
-WALKED_AT_ONCE = 256
+WALK_BATCH = 256
 """Number of entries between two checks of `stop`."""
-MOST_REASONS = 20
+MAX_REASONS = 20
 """Maximum number of separate reasons that name a rule file."""
 BUILDER_VERSION = "3"
 """Raise it when chunks or symbols of an unchanged file come out differently: everything is read
@@ -58,12 +56,12 @@ class BuildReport:
 
     def skip(self, reason: str) -> None:
         """Count something that is left out."""
-        told_apart = UNREADABLE in reason and len(self.skipped) < MOST_REASONS
+        told_apart = UNREADABLE in reason and len(self.skipped) < MAX_REASONS
         if not reason.startswith(EXCLUDED_BY) or told_apart or reason in self.skipped:
             self.skipped[reason] += 1
             return
         self.skipped["excluded"] += 1
-        if reason in self.rules or len(self.rules) < MOST_REASONS:
+        if reason in self.rules or len(self.rules) < MAX_REASONS:
             self.rules[reason] += 1
 
     def settle(self) -> None:
@@ -123,7 +121,7 @@ class Builder:
         work: list[TreeEntry] = []
         seen: set[str] = set()
         for number, entry in enumerate(self._tree.walk()):
-            if number % WALKED_AT_ONCE == 0 and self._stop():
+            if number % WALK_BATCH == 0 and self._stop():
                 report.stopped = True
                 return report
             if entry.reason or entry.stamp is None:
@@ -131,17 +129,17 @@ class Builder:
                 continue
             seen.add(entry.path)
             before = known.get(entry.path)
-            if before is not None and _same(before, entry.stamp):
+            if before is not None and _is_same(before, entry.stamp):
                 self._count(report, before.reason)
-            elif before is None or not _held(before):
+            elif before is None or not _is_held(before):
                 work.append(entry)
-        gone = [path for path, one in known.items() if path not in seen and not _held(one)]
+        gone = [path for path, one in known.items() if path not in seen and not _is_held(one)]
         self._remove(gone, report)
         self._read(work, known, report, listener)
         if not report.stopped and (report.read or report.removed):
             self._store.tidy()
         report.seconds = time.monotonic() - began
-        if not any(map(_held, known.values())):
+        if not any(map(_is_held, known.values())):
             report.settle()
         self._store.say({"skipped": _tally(report.skipped), "built": str(time.time())})
         return report
@@ -276,12 +274,12 @@ class Builder:
         count = 0
         for path in paths:
             before = self._store.known_file(path)
-            if before is not None and _held(before):
+            if before is not None and _is_held(before):
                 continue
             entry = self._tree.look(path)
             content = None
             if entry is not None and not entry.reason:
-                if before is not None and entry.stamp is not None and _same(before, entry.stamp):
+                if before is not None and entry.stamp is not None and _is_same(before, entry.stamp):
                     continue
                 content = self.content(path, before)
             if content is not None:
@@ -348,11 +346,11 @@ def no_text(path: str) -> str:
     return "no readable notebook" if is_notebook(path) else "binary"
 
 
-def _same(known: KnownFile, stamp: FileStamp) -> bool:
+def _is_same(known: KnownFile, stamp: FileStamp) -> bool:
     return known.stamp == stamp and known.holder is None
 
 
-def _held(known: KnownFile) -> bool:
+def _is_held(known: KnownFile) -> bool:
     return known.holder is not None
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import tree_sitter
 
+from nearfield.index.files import PROSE_SUFFIXES
 from nearfield.index.symbols import CONTAINERS, FUNCTIONS, Definition
 from nearfield.syntax.parser import Parsed
 
@@ -29,7 +30,6 @@ DOC_CHARS = 300
 DIGEST_BYTES = 8
 """Among a million chunks two share a digest with a chance of 1 in 30 million; then one has the
 vector of the other."""
-PROSE_SUFFIXES = (".md", ".markdown", ".mdx", ".rst", ".txt", ".adoc")
 
 _HEADING = re.compile(r"\s{0,3}(#{1,6})\s+(.*)")
 _FENCE = re.compile(r"\s{0,3}(```|~~~)")

@@ -29,7 +29,7 @@ FIRST_LOOK = 400
 REMEMBERED = 20_000
 """Chunks that are not written twice: a file that is typed in comes again and again with nearly the
 same ones."""
-READ_AT_ONCE = 4_096
+READ_BATCH = 4_096
 FILE_BYTES = 8
 """Tell a file from the one that was there before."""
 
@@ -88,7 +88,7 @@ class EarlyWriter(_File):
         found: set[bytes] = set()
         with contextlib.suppress(OSError), self._path.open("rb") as file:
             if file.read(self._start).startswith(self._kind):
-                while batch := file.read(READ_AT_ONCE * self._record):
+                while batch := file.read(READ_BATCH * self._record):
                     whole = len(batch) - len(batch) % self._record
                     found.update(
                         batch[at : at + DIGEST_BYTES] for at in range(0, whole, self._record)
@@ -193,7 +193,7 @@ class EarlyReader(_File):
         if self._bits is None or head != self._head:
             self._bits, self._head = Bits(self._embedder.dimensions), head
         file.seek(self._start + self._bits.last * self._record)
-        while batch := file.read(READ_AT_ONCE * self._record):
+        while batch := file.read(READ_BATCH * self._record):
             whole = len(batch) // self._record
             if not whole:
                 break

@@ -18,7 +18,7 @@ from nearfield.index.understand import text_of, understand
 
 FILES_A_ROUND = 32
 """Between rounds the most relevant files are determined again."""
-FILES_AT_ONCE = 16
+BATCH_FILES = 16
 ALL_FILES = 1 << 40
 TEXTS_A_BATCH = 16
 """About 0.2 s of work: what a kill can lose, and how long anything more urgent can wait."""
@@ -113,17 +113,17 @@ def make_early(
     file was lost. `vectors` are the real ones; only chunks without one need an early vector.
     `permanent` says that no real ones will follow. An interrupted call is continued by the next.
     """
-    if not (permanent or early.exists) and (not vectors.empty or reader.counts().vectors):
+    if not (permanent or early.exists) and (not vectors.is_empty or reader.counts().vectors):
         return True  # the file was removed when every chunk had its real vector
     held = early.held()
     if vectors.pending() <= len(held):
         return True
     paths = vectors.missing((), ALL_FILES)
-    for start in range(0, len(paths), FILES_AT_ONCE):
+    for start in range(0, len(paths), BATCH_FILES):
         if stop():
             return False
         chunks: dict[bytes, Chunk] = {}
-        for path in paths[start : start + FILES_AT_ONCE]:
+        for path in paths[start : start + BATCH_FILES]:
             chunks.update((one.digest, one) for one in chunks_of(tree, reader, path, understand))
         early.add([chunks[one] for one in vectors.lacking(list(chunks)) if one not in held])
     return True

@@ -70,7 +70,9 @@ OUTPUTS = 10
 """Factor of a notebook's maximum size over other files': most of it are outputs, which are left
 out.
 """
-PROSE_SUFFIXES = frozenset({".md", ".markdown", ".mdx", ".rst", ".txt", ".adoc", ".tex", ""})
+PROSE_SUFFIXES = (".md", ".markdown", ".mdx", ".rst", ".txt", ".adoc")
+LONG_LINE_SUFFIXES = frozenset({*PROSE_SUFFIXES, ".tex", ""})
+"""Files in which a long line may be a paragraph."""
 
 AS_THE_TEAM_HAS_IT = "as the team has it"
 """The reason of a file that a team's index holds as it is here."""
@@ -177,7 +179,7 @@ class Tree:
         """Return why `path` is hidden from models, "" when it is not. Large and binary files are
         not indexed, but may be shown.
         """
-        if vendored(path if is_folder else path.rpartition("/")[0]):
+        if is_vendored(path if is_folder else path.rpartition("/")[0]):
             return "vendored"
         # A file system that takes .ENV for .env must not be talked round by it.
         ruling = self.rules.why(path, folder=is_folder, any_case=True)
@@ -233,7 +235,7 @@ def most_bytes(path: str, most: int) -> int:
     return most * OUTPUTS if is_notebook(path) else most
 
 
-def vendored(folder: str) -> bool:
+def is_vendored(folder: str) -> bool:
     """Return whether `folder`, a path with '/', lies in a folder of third-party code,
     in any case.
     """
@@ -257,7 +259,7 @@ def unfit(path: str, text: str) -> str:
     found = _GENERATED_MARK.search(head)
     if found and _COMMENT_LINE.match(head[head.rfind("\n", 0, found.start()) + 1 :]):
         return "generated"
-    if PurePosixPath(path).suffix.lower() in PROSE_SUFFIXES or is_notebook(path):
+    if PurePosixPath(path).suffix.lower() in LONG_LINE_SUFFIXES or is_notebook(path):
         return ""
     lines = text.count("\n") + 1
     if len(text) > MINIFIED_MEAN_CHARS and len(text) / lines > MINIFIED_MEAN_CHARS:

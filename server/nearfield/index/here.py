@@ -17,7 +17,7 @@ from nearfield.index.shared import Shared, stores_of
 
 GIT_SECONDS = 30.0
 """`git diff` looks at every file of a huge repository; in the background that may take its time."""
-MOST_PATHS = 2_000
+MAX_PATHS = 2_000
 """A branch that is further away is indexed in part; the rest is left out as being another one."""
 REMEMBERED_SECONDS = 30.0
 """How long a digest is cached: the text being typed is compared several times a second."""
@@ -49,7 +49,7 @@ class Team:
         if changed is None:
             changed = listed(self.root, *named, "HEAD", "--") or []
         new = listed(self.root, "ls-files", "--others", "--exclude-standard", "-z") or []
-        return sorted({*changed, *new})[:MOST_PATHS]
+        return sorted({*changed, *new})[:MAX_PATHS]
 
     def same(self, paths: Sequence[str], tree: Tree) -> set[str]:
         """Return the paths of `paths` that are on the disk as the database has them, or had a

@@ -27,7 +27,7 @@ SHIPPED = "static-1"
 DIMENSIONS = 256
 MAX_CHARS = 4_000
 """Characters of one text: a chunk with its class's signatures."""
-TEXTS_AT_ONCE = 64
+BATCH_TEXTS = 64
 """Their rows take some megabytes."""
 
 
@@ -52,8 +52,8 @@ class StaticEmbedder:
         clean = [text[:MAX_CHARS].encode("utf-8", "replace").decode() for text in texts]
         found = self._tokenizer.encode_batch_fast(clean, add_special_tokens=False)
         vectors = np.zeros((len(texts), DIMENSIONS), np.float32)
-        for start in range(0, len(texts), TEXTS_AT_ONCE):
-            tokens = [row.ids for row in found[start : start + TEXTS_AT_ONCE]]
+        for start in range(0, len(texts), BATCH_TEXTS):
+            tokens = [row.ids for row in found[start : start + BATCH_TEXTS]]
             lengths = [len(ids) for ids in tokens]
             offsets = np.repeat(np.arange(len(tokens)), lengths) * size
             ids = np.fromiter(chain.from_iterable(tokens), np.int64, sum(lengths))

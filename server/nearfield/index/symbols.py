@@ -31,7 +31,7 @@ _WRAPPER_NAMES = (
 _WRAPPERS = frozenset(_WRAPPER_NAMES.split())
 _ATTACHED = frozenset({"attribute_item", "decorator", "attribute_list", "line_comment"})
 _WORD = re.compile(r"[^\W\d]\w{0,63}")
-LONGEST_NAME = 128
+MAX_NAME_CHARS = 128
 """Characters; a longer name was generated or is no name."""
 
 
@@ -83,7 +83,7 @@ def outline(parsed: Parsed) -> Outline:
     cursor = tree_sitter.QueryCursor(queries.references)
     for name in cursor.captures(parsed.root).get("name", ()):
         start, end = name.start_byte, name.end_byte
-        if start not in found and end - start <= LONGEST_NAME:
+        if start not in found and end - start <= MAX_NAME_CHARS:
             references[_text(parsed, start, end)].add(name.start_point.row)
     definitions = [
         definition
@@ -136,7 +136,7 @@ def _definition(
     last = end_row - 1 if end_column == 0 and end_row > node.start_point.row else end_row
     text = _text(parsed, name.start_byte, name.end_byte)
     return Definition(
-        name=text if len(text) <= LONGEST_NAME and "\n" not in text else "",
+        name=text if len(text) <= MAX_NAME_CHARS and "\n" not in text else "",
         kind=kind,
         row=row,
         column=len(line.decode("utf-8", "replace")),

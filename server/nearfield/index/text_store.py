@@ -20,7 +20,7 @@ COMMON_SHARE = 0.05
 """A word that more than this share of the chunks hold says little about any of them."""
 COMMON_ROWS = 5_000
 """…but only where that are many."""
-ENOUGH_ROWS = 5_000
+MAX_ROWS = 5_000
 """Maximum number of chunks read for one word; a twentieth of a microsecond each."""
 
 
@@ -65,7 +65,7 @@ class _Held:
         parts: list[float] = []
         taken = left = 0
         for form, part in forms(word):
-            if taken < ENOUGH_ROWS:
+            if taken < MAX_ROWS:
                 lists.append(_chunks_with(db, form))
                 parts.append(part)
                 taken += len(lists[-1])
@@ -85,7 +85,7 @@ def _chunks_with(db: apsw.Connection, form: str) -> Any:
     # One string for all of them takes a fifth of the time that one row for each does.
     joined = db.execute(
         "SELECT group_concat(rowid) FROM (SELECT rowid FROM words WHERE words MATCH ? LIMIT ?)",
-        (f'"{form}"', ENOUGH_ROWS),
+        (f'"{form}"', MAX_ROWS),
     ).get
     return np.fromstring(joined or "", np.int64, sep=",")
 

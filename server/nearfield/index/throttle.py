@@ -16,7 +16,7 @@ import psutil
 
 BUSY_SHARE = 0.7
 """Others need this share of all cores: a compiler or a test run does, an editor does not."""
-LONGEST_REST_SECONDS = 0.5
+MAX_REST_SECONDS = 0.5
 """A batch takes about 0.2 s; messages are served between two rests."""
 
 
@@ -56,14 +56,14 @@ class MachineLoad:
         total = now.total - before.total
         if total <= 0 or (now.used - before.used) / total < BUSY_SHARE:
             return 0.0
-        return min(now.at - before.at, LONGEST_REST_SECONDS)
+        return min(now.at - before.at, MAX_REST_SECONDS)
 
     def rested(self) -> None:
         """The rest is over, and was no work."""
         self._before = self._reading()
 
 
-LONGEST_SECONDS = 10.0
+MAX_PAUSE_SECONDS = 10.0
 """Maximum pause: while the user keeps typing, one piece of work (a file, or a batch) is done this
 often.
 """
@@ -92,7 +92,7 @@ class TypingPause:
             return 0.0
         if self._begun is None:
             self._begun = now
-        left = min(self._until, self._begun + LONGEST_SECONDS) - now
+        left = min(self._until, self._begun + MAX_PAUSE_SECONDS) - now
         if left > 0:
             return left
         self._begun, self._due = None, True

@@ -25,7 +25,7 @@ from nearfield.syntax.languages import language_for
 from nearfield.syntax.notebook import as_text, is_notebook, language_in, notebook_in
 from nearfield.syntax.parser import parse
 
-MOST_SECONDS = 20.0
+MAX_SECONDS = 20.0
 """A text that takes longer ends the process. Parsing ends itself after two seconds, and 1 MB of
 ordinary code takes half a second in all."""
 IDLE_SECONDS = 60.0
@@ -93,14 +93,14 @@ def main() -> None:
                 asked = decoder.decode(inbox.get(timeout=IDLE_SECONDS))
             except queue.Empty:
                 os._exit(0)  # the other thread is reading, which no ordinary end waits for
-            faulthandler.dump_traceback_later(MOST_SECONDS, exit=True, file=nowhere)
+            faulthandler.dump_traceback_later(MAX_SECONDS, exit=True, file=nowhere)
             found = understand(os.fsdecode(asked.path), asked.text.decode())
             faulthandler.cancel_dump_traceback_later()
             _say(encoder.encode(found))
 
 
 def _listen(inbox: queue.Queue[bytes]) -> None:
-    """Take in what comes; the end of it ends the process, whatever it is at."""
+    """Read requests; the end of the input ends the process at once."""
     stream = sys.stdin.buffer
     while len(head := stream.read(LENGTH.size)) == LENGTH.size:
         inbox.put(stream.read(LENGTH.unpack(head)[0]))

@@ -19,7 +19,7 @@ SCALE = 127.0
 FIRST_LOOK = 200
 """Candidates of the 1-bit pass: on CoSQA MRR is 0.5199 with 128, 0.5223 with 200, 0.5227 with 512;
 each costs a look into the table."""
-LOADED_AT_ONCE = 4_096
+LOAD_BATCH = 4_096
 SPARE_SHARE = 0.5
 """Vectors of deleted contents may reach this share of the others before they are dropped: a branch
 may come back.
@@ -41,7 +41,7 @@ class SqliteVectors:
         return self._db.execute("SELECT id FROM embedder WHERE name = ?", (self._name,)).get
 
     @property
-    def empty(self) -> bool:
+    def is_empty(self) -> bool:
         """Return whether there are no vectors to search."""
         if self._id is None:
             self._id = self._known_id()
@@ -148,7 +148,7 @@ class SqliteVectors:
             "SELECT id, data FROM vector WHERE id > ? AND embedder = ? ORDER BY id",
             (self._bits.last, self._id),
         )
-        while batch := list(islice(rows, LOADED_AT_ONCE)):
+        while batch := list(islice(rows, LOAD_BATCH)):
             held = np.frombuffer(b"".join(row[1] for row in batch), np.int8)
             ids = np.array([row[0] for row in batch], np.int64)
             self._bits.extend(ids, held.reshape(len(batch), self._dimensions))

@@ -18,7 +18,7 @@ _PART = re.compile(
     r"|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
     r"|[^\W\d_A-Za-z\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+"
 )
-LONGEST_TOKEN = 64
+MAX_TOKEN_CHARS = 64
 """Longer runs are data (hashes, base64), which are never searched by a part."""
 CACHED_TOKENS = 1 << 16
 """Code repeats itself: with this many remembered, nine of ten lookups are answered (10 MB)."""
@@ -36,7 +36,7 @@ STOP_WORDS = frozenset(_STOP.split())
 @functools.lru_cache(CACHED_TOKENS)
 def parts(token: str) -> tuple[str, ...]:
     """The words of one identifier, lower case, in order; without the identifier itself."""
-    if len(token) > LONGEST_TOKEN:
+    if len(token) > MAX_TOKEN_CHARS:
         return ()
     return tuple(part.lower() for part in _PART.findall(token))
 
@@ -72,7 +72,7 @@ GRAM_CHARS = 3
 FUZZY_GRAMS = 12
 FUZZY_NAMES = 200
 """Number of names, sharing most triples, that are compared as a whole."""
-LEAST_LIKE = 0.2
+MIN_LIKENESS = 0.2
 """Share of common letter triples from which on a name is like another."""
 
 
@@ -90,4 +90,4 @@ def likest(text: str, names: Iterable[str]) -> list[str]:
         return len(theirs & wanted) / len(theirs | wanted)
 
     scored = sorted(((closeness(name), name) for name in names), reverse=True)
-    return [name for score, name in scored if score >= LEAST_LIKE]
+    return [name for score, name in scored if score >= MIN_LIKENESS]

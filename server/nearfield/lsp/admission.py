@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 HELLO_SECONDS = 10.0
 """Time that a connection has for its first message."""
-MOST_CALLERS = 32
+MAX_CALLERS = 32
 """Maximum number of connections that are not admitted yet; one more closes the oldest."""
 HEADER_BYTES = 8 * 1024
 HELLO_BYTES = 4 * 1024 * 1024
@@ -145,7 +145,7 @@ class _Door:
         except OSError:
             return
         connection.setblocking(False)
-        if len(self._callers) >= MOST_CALLERS:
+        if len(self._callers) >= MAX_CALLERS:
             self._close(next(iter(self._callers.values())))
         self._callers[connection] = _Caller(connection, time.monotonic() + HELLO_SECONDS)
         self._selector.register(connection, selectors.EVENT_READ)

@@ -26,7 +26,7 @@ from nearfield.lsp.explain import WirePosition, WireRange, document_of, span_of
 from nearfield.lsp.protocol import CLIENT_TOKEN
 from nearfield.lsp.session import Session
 from nearfield.lsp.work import shown_work
-from nearfield.types import Snapshot, Span
+from nearfield.types import MAX_ANSWER_TOKENS, Snapshot, Span
 
 if TYPE_CHECKING:
     from nearfield.features.chat.chat import ChatService
@@ -38,7 +38,6 @@ CHAT = "nearfield/chat"
 CLOSE = "nearfield/chat/close"
 GENERATE = "nearfield/generate"
 TOKENS = 1024
-MOST_TOKENS = 32_768
 
 
 class WireDocument(msgspec.Struct, frozen=True):
@@ -55,7 +54,7 @@ class _ChatPlace(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     range: WireRange | None = None
     workspace: str = ""
     role: str = ""
-    max_tokens: Annotated[int, msgspec.Meta(le=MOST_TOKENS)] = TOKENS
+    max_tokens: Annotated[int, msgspec.Meta(le=MAX_ANSWER_TOKENS)] = TOKENS
     work_done_token: int | str | None = None
 
 
@@ -186,7 +185,7 @@ def _chat(session: Session, service: Service, held: list[ChatService]) -> ChatSe
 
 
 def _limit(tokens: int) -> int:
-    """Return the maximum tokens of an answer; clients write 0 or -1 for no limit of theirs."""
+    """Return the maximum tokens of an answer; clients without a limit write 0 or -1."""
     return tokens if tokens > 0 else TOKENS
 
 

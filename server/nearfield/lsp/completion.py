@@ -1,6 +1,6 @@
 """`textDocument/completion`: for editors without ghost text (Helix and others).
 
-The popup is never delayed. An answer that is not ready within `READY_S` is still computed, and the
+The popup is never delayed. An answer that is late by `READY_SECONDS` is still computed, and the
 request of the next keystroke finds it in the completion cache (`isIncomplete` makes the client ask
 again).
 """
@@ -20,7 +20,7 @@ from nearfield.lsp.suggest import place_of, suggestions_at
 from nearfield.tasks import run_task
 from nearfield.types import Span, Suggestion
 
-READY_S = 0.05
+READY_SECONDS = 0.05
 """Seconds that count as ready: less than a person notices, enough for a cached answer on a busy
 machine.
 """
@@ -51,7 +51,7 @@ def register(server: LanguageServer, session: Session) -> None:
         )
         asking = run_task(suggestions_at(session, place), "complete for a popup")
         try:
-            await asyncio.wait({asking}, timeout=READY_S)
+            await asyncio.wait({asking}, timeout=READY_SECONDS)
         except asyncio.CancelledError:
             asking.cancel()
             raise

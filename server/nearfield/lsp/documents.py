@@ -192,8 +192,8 @@ class TextDocument:
 
 
 class TextDocuments:
-    """All open documents by URI, however a client spells it from one message to the next. Whoever
-    follows them learns of every change of a document that is held."""
+    """All open documents by URI, however a client spells it from one message to the next. A
+    follower learns of every change of a document that is held."""
 
     def __init__(self) -> None:
         self._follower: DocumentFollower | None = None

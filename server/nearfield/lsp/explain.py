@@ -21,7 +21,8 @@ from pygls.lsp.server import LanguageServer
 from nearfield.files.uris import uri_of
 from nearfield.lsp import wire
 from nearfield.lsp.documents import TextDocument
-from nearfield.lsp.offers import asker, opted_in
+from nearfield.lsp.offers import asker, has_opted_in
+from nearfield.lsp.protocol import NearfieldProtocol
 from nearfield.lsp.questions import spoken
 from nearfield.lsp.session import Session
 from nearfield.lsp.work import shown_work
@@ -76,15 +77,9 @@ def register(server: LanguageServer, session: Session) -> None:
         span = span_of(document, params.range, params.position, session.protocol.encoding)
         snapshot = document.snapshot()
         service = await session.service()
-        async with shown_work(session.protocol, "Nearfield: explaining") as report:
-            heard: list[str] = []
-
-            def said(text: str) -> None:
-                heard.append(text)
-                report(f"{sum(map(len, heard))} characters", None)
-
+        async with shown_work(session.protocol, "Nearfield: explaining"):
             explained = await service.explainer.explain(
-                snapshot, span, said, heard.clear, elsewhere_of(session, params.provider)
+                snapshot, span, elsewhere=elsewhere_of(session, params.provider)
             )
         if params.show:
             await _show(session, explained.markdown)
@@ -108,7 +103,7 @@ def register(server: LanguageServer, session: Session) -> None:
         arguments = {
             "uri": document.uri,
             "range": wire_range(params.range),
-            "show": not opted_in(session.protocol.client_capabilities, PANEL),
+            "show": not has_opted_in(session.protocol.client_capabilities, PANEL),
         }
         command = types.Command("Explain this", EXPLAIN, arguments=[arguments])
         others = await service.clouds("explain", document.root)
@@ -208,10 +203,15 @@ def span_of(
     return Span(offset, offset)
 
 
+def can_show(protocol: NearfieldProtocol) -> bool:
+    """Return whether the client can open a document that the server names."""
+    window = protocol.client_capabilities.window
+    return bool(window and window.show_document and window.show_document.support)
+
+
 async def _show(session: Session, markdown: str) -> None:
     """Open `markdown` in the editor; as a message where it cannot."""
-    window = session.protocol.client_capabilities.window
-    if window is not None and window.show_document is not None and window.show_document.support:
+    if can_show(session.protocol):
         try:
             path = await asyncio.to_thread(_written, markdown)
             await session.protocol.send_request_async(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.4
+POLL_SECONDS = 0.4
 """Interval on systems that cannot tell at once: often enough for the promise of a second."""
 
 
@@ -55,7 +55,7 @@ async def _poll(pid: int) -> None:
     try:
         process = psutil.Process(pid)
         while True:
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(POLL_SECONDS)
             if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
                 return
     except psutil.NoSuchProcess:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SECTION = "nearfield"
-PULL_S = 1.0
+PULL_SECONDS = 1.0
 """Time for a client to send its settings; after that its earlier ones hold."""
 
 
@@ -59,7 +59,7 @@ class Settings:
             types.ConfigurationParams([types.ConfigurationItem(section=SECTION)]),
         )
         try:
-            answer: Any = await asyncio.wait_for(asked, PULL_S)
+            answer: Any = await asyncio.wait_for(asked, PULL_SECONDS)
         except (TimeoutError, JsonRpcException) as error:
             log.warning("the editor did not say its settings: %s", type(error).__name__)
             return

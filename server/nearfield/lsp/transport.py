@@ -33,22 +33,22 @@ SWITCH_SECONDS = 0.0005
 """How long a thread that works on a large document keeps the interpreter from the event loop. With
 Python's own 5 ms a trivial request waits for several such turns.
 """
-END_S = 0.7
+END_SECONDS = 0.7
 """From the reason to end until the process is ended by force; the promise is one second."""
-CLOSE_S = 0.45
+CLOSE_SECONDS = 0.45
 """The part of it for closing the models."""
-FLUSH_S = 0.2
+FLUSH_SECONDS = 0.2
 """And for the last answers."""
 
 
-MOST_UNREAD = 64 * 1024 * 1024
+MAX_UNREAD_BYTES = 64 * 1024 * 1024
 """Bytes that wait for a client that does not read. More are no answers that it still wants."""
 
 
 class Outbox:
     """Write frames in order, in a thread of its own; `write` never waits.
 
-    Unread output is kept up to `MOST_UNREAD`; beyond that the client counts as disconnected. A
+    Unread output is kept up to `MAX_UNREAD_BYTES`; beyond that the client counts as disconnected. A
     notification that replaces an earlier one takes its place.
     """
 
@@ -71,13 +71,13 @@ class Outbox:
             key: object = replaces or object()
             self._bytes += len(data) - len(self._frames.pop(key, b""))
             self._frames[key] = data
-            full = self._bytes > MOST_UNREAD
+            full = self._bytes > MAX_UNREAD_BYTES
             if full:
                 self._frames.clear()
                 self._closed = True
             self._changed.notify()
         if full:
-            log.error("the client does not read: %d MiB are waiting", MOST_UNREAD >> 20)
+            log.error("the client does not read: %d MiB are waiting", MAX_UNREAD_BYTES >> 20)
             self._broken()
 
     def close(self) -> None:
@@ -112,7 +112,7 @@ class Outbox:
 
 
 class Deadline:
-    """Ends the process `END_S` after `start`, unless it has ended by itself."""
+    """Ends the process `END_SECONDS` after `start`, unless it has ended by itself."""
 
     def __init__(self, exit_code: Callable[[], int]) -> None:
         self._exit_code = exit_code
@@ -125,7 +125,7 @@ class Deadline:
             threading.Thread(target=self._run, name="nearfield-end", daemon=True).start()
 
     def _run(self) -> None:
-        time.sleep(END_S)
+        time.sleep(END_SECONDS)
         os._exit(self._exit_code())
 
 
@@ -182,11 +182,11 @@ async def _run(
     threading.Thread(target=take_in, name="nearfield-read", daemon=True).start()
     await ended.wait()
     try:
-        async with asyncio.timeout(CLOSE_S):
+        async with asyncio.timeout(CLOSE_SECONDS):
             await close()
     except TimeoutError:
         log.warning("closing took too long")
-    outbox.finish(FLUSH_S)
+    outbox.finish(FLUSH_SECONDS)
     return protocol.exit_code
 
 

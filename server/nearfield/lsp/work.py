@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
@@ -19,21 +20,26 @@ from pygls.exceptions import JsonRpcException
 
 from nearfield.lsp.protocol import CLIENT_TOKEN, NearfieldProtocol
 from nearfield.lsp.questions import spoken
+from nearfield.routing.activity import Work, reported_to
 from nearfield.tasks import run_task, stop_task
 
 Report = Callable[[str, float | None], None]
 """Says how far the work is: a few words, and 0..1 where that is known."""
+
+WORK_SECONDS = 1.0
+"""Between two reports of what the model does."""
 
 _numbers = itertools.count(1)
 
 
 @asynccontextmanager
 async def shown_work(protocol: NearfieldProtocol, title: str) -> AsyncGenerator[Report]:
-    """Show `title` while the body runs; yields the function by which it reports."""
+    """Show `title` while the body runs; yields the function for reporting its progress."""
     bar = _Bar(protocol, title)
     bar.open()
     try:
-        yield bar.report
+        with reported_to(bar.work):
+            yield bar.report
     finally:
         await bar.close()
 
@@ -47,6 +53,8 @@ class _Bar:
         self._owner: asyncio.Task[Any] | None = asyncio.current_task()
         self._opening: asyncio.Task[None] | None = None
         self._begun = False
+        self._model: Work | None = None
+        self._told = 0.0
         self._said: tuple[str, float | None] = ("", None)
         self._token: types.ProgressToken = ""
 
@@ -63,18 +71,39 @@ class _Bar:
 
     def report(self, message: str, share: float | None = None) -> None:
         """Report the progress of the work."""
-        message = spoken(message)
-        self._said = (message, share)
-        if self._begun:
-            report = types.WorkDoneProgressReport(
-                message=message, percentage=_percent(share), cancellable=True
-            )
-            self._protocol.progress.report(self._token, report)
+        self._said = (spoken(message), share)
+        self._show()
+
+    def work(self, work: Work) -> None:
+        """Report what the model does: when it enters a phase, and each second."""
+        before, self._model = self._model, work
+        is_new = before is None or before.phase is not work.phase
+        if is_new or time.monotonic() - self._told >= WORK_SECONDS:
+            self._show()
+
+    def _show(self) -> None:
+        if not self._begun:
+            return
+        self._told = time.monotonic()
+        report = types.WorkDoneProgressReport(
+            message=self._message, percentage=_percent(self._said[1]), cancellable=True
+        )
+        self._protocol.progress.report(self._token, report)
+
+    @property
+    def _message(self) -> str:
+        """Return the last report, and the state of the model."""
+        message = self._said[0]
+        if self._model is None:
+            return message
+        words = spoken(self._model.words())
+        return f"{message}; {words}" if message else words
 
     async def close(self) -> None:
         """The work has ended, somehow."""
         await stop_task(self._opening)
         if self._begun:
+            self._begun = False  # what was begun inside may still report
             self._protocol.progress.end(self._token, types.WorkDoneProgressEnd())
         # pygls keeps the token of an ended progress for ever (its issue 607).
         self._protocol.progress.tokens.pop(self._token, None)
@@ -88,14 +117,13 @@ class _Bar:
 
     def _begin(self) -> None:
         progress = self._protocol.progress
-        message, share = self._said
         self._begun = True
         progress.begin(
             self._token,
             types.WorkDoneProgressBegin(
                 self._title,
-                message=message or None,
-                percentage=_percent(share),
+                message=self._message or None,
+                percentage=_percent(self._said[1]),
                 cancellable=True,
             ),
         )

@@ -48,6 +48,12 @@ def workspace_edit(
     return types.WorkspaceEdit(document_changes=changes, change_annotations=notes or None)
 
 
+def shows_edits(capabilities: types.ClientCapabilities) -> bool:
+    """Return whether the client lets its user see and confirm an edit before it is made."""
+    can = _can(capabilities)
+    return bool(can.document_changes and can.change_annotation_support is not None)
+
+
 def _can(capabilities: types.ClientCapabilities) -> types.WorkspaceEditClientCapabilities:
     workspace = capabilities.workspace
     found = workspace.workspace_edit if workspace else None

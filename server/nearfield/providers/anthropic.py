@@ -5,9 +5,10 @@
     model = "claude-sonnet-5"
     options = { api_key_env = "ANTHROPIC_API_KEY" }
 
-Options are those of `AnthropicOptions`. The service's prompt cache is told to keep what seldom
-changes in a conversation. A JSON schema is met through a tool that the model has to call. It does
-not fill in and makes no embeddings; tokens are estimated, since counting them would send the text.
+Options are those of `AnthropicOptions`. The service's prompt cache keeps the parts of a
+conversation that seldom change. A JSON schema is met through a tool that the model has to call. It
+does not fill in and makes no embeddings; tokens are estimated, since counting them would send the
+text.
 """
 
 from __future__ import annotations
@@ -207,9 +208,9 @@ class Anthropic(HttpProvider):
 def _body(request: ChatRequest, model: str, *, temperature: bool) -> dict[str, Any]:
     """Return the request for `/v1/messages`.
 
-    The service's cache is told to keep the tools and the system text, which most requests share,
-    and the turns so far where the conversation continues: writing to the cache costs a quarter more
-    than reading, so a single question is not written.
+    The service's cache keeps the tools and the system text, which most requests share, and the
+    earlier turns if the conversation continues. Writing to the cache costs a quarter more than
+    reading, so a single question is not written.
     """
     system = [m.content for m in request.messages if m.role is Role.SYSTEM and m.content]
     turns = _turns(request.messages)

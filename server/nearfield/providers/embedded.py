@@ -12,9 +12,17 @@ from typing import Any
 
 import msgspec
 
-from nearfield.catalog.templates import ChatTemplate
+from nearfield.catalog.templates import ChatTemplate, fim_names, fim_template
 from nearfield.engine.client import EngineClient, EngineState
-from nearfield.engine.frames import Done, Generate, ModelLoaded, Prefilled, Tokens, Variant
+from nearfield.engine.frames import (
+    Done,
+    Generate,
+    ModelLoaded,
+    Prefilled,
+    Reading,
+    Tokens,
+    Variant,
+)
 from nearfield.errors import EngineDied, NotReady, Unsupported
 from nearfield.providers import fim
 from nearfield.providers.estimate import (
@@ -23,6 +31,7 @@ from nearfield.providers.estimate import (
     UNKNOWN_DECODE_RATE,
     UNKNOWN_PREFILL_RATE,
 )
+from nearfield.providers.families import template_of
 from nearfield.providers.tool_text import (
     CLOSE,
     OPEN,
@@ -31,7 +40,7 @@ from nearfield.providers.tool_text import (
     as_text,
     call_schema,
     describe,
-    doubtful,
+    is_doubtful,
 )
 from nearfield.types import (
     CHAT_TEMPERATURE,
@@ -55,8 +64,9 @@ from nearfield.types import (
 )
 
 UNNOTICED_MS = 120.0
-"""The most that evaluating the suffix may cost a keystroke; else the typed part is written last. An
-answer that comes a quarter of a second later is not seen by a user who goes on typing."""
+"""The most that evaluating the suffix may cost a keystroke; else the typed part is written last. A
+user who keeps typing does not see an answer that comes a quarter of a second later.
+"""
 
 _HEALTH = {
     EngineState.READY: HealthState.READY,
@@ -110,8 +120,9 @@ class Embedded:
             self._engine.start(str(self._path))
 
     async def rest(self, after_seconds: float) -> bool:
-        """Give the model's memory back when nothing was asked for so long; the next request loads
-        it again. Whether it was given back now."""
+        """Free the model's memory after that many idle seconds; the next request loads it again.
+        Return whether it was freed.
+        """
         state = self._engine.status.state
         if state is not EngineState.READY or self._engine.idle_seconds < after_seconds:
             return False
@@ -145,7 +156,9 @@ class Embedded:
         if state is HealthState.IDLE:
             return Health(state, f"{self.model} is not loaded; the next request loads it.")
         detail = str(status.error) if status.error else f"{self.model}: {status.state}"
-        return Health(state, detail, status.progress)
+        info = status.info
+        note = "" if info is None or info.reuses_prefix else no_reuse(self.model)
+        return Health(state, detail, status.progress, note)
 
     async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
         """See `Provider`. Mid-line the prompt's form follows what time affords (`_variants`); every
@@ -194,6 +207,7 @@ class Embedded:
                 max_tokens=request.max_tokens,
                 stop=list(request.stop),
                 temperature=0.0,
+                copied=request.copied,
                 deadline_ms=_left_ms(request.deadline),
             )
             stream = self._stream(spec, request.deadline)
@@ -223,6 +237,7 @@ class Embedded:
             max_tokens=request.max_tokens,
             stop=[*request.stop, *(template.stop if template else ())],
             temperature=request.temperature_or(self._temperature),
+            copied=request.copied,
             schema=schema,
             call_marks=(OPEN, CLOSE) if schema and request.schema is None else None,
             deadline_ms=_left_ms(request.deadline),
@@ -234,16 +249,17 @@ class Embedded:
                 yield delta
 
     async def _calling(self, spec: Generate, request: ChatRequest) -> AsyncGenerator[Delta]:
-        """An answer with tools. When the model begins a call in a form of its own, it is asked
-        again for nothing but the call, held to its schema, and when it is not sure of that, for
-        words; what it has read is not read again."""
+        """Stream an answer with tools. When the model begins a call in a form of its own, it is
+        asked again for the call alone, held to its schema. If it is not sure of that, it is asked
+        for words. The prompt that it has read is not read again.
+        """
         wish, calls = CallDetector(request.tools), ToolText()
         async with aclosing(self._stream(spec, request.deadline)) as stream:
             async for delta in stream:
                 text = wish.feed(delta.text, ended=delta.finish is not None)
                 finish = None if wish.seen else delta.finish
                 told = calls.filter(replace(delta, text=text, finish=finish))
-                if told.text or told.tool_calls or told.finish or told.usage:
+                if told.text or told.tool_calls or told.finish or told.usage or told.read:
                     yield told
                 if wish.seen:
                     break
@@ -257,7 +273,7 @@ class Embedded:
                 body += delta.text
                 logprobs += delta.logprobs
                 last = delta
-        if not doubtful(body, logprobs):
+        if not is_doubtful(body, logprobs):
             yield calls.whole(body, last)
             return
         words = msgspec.structs.replace(spec, schema="")
@@ -340,13 +356,16 @@ class Embedded:
                 yield delta
 
     async def _answer(self, spec: Generate, deadline: float | None) -> AsyncGenerator[Delta]:
-        usage = Usage(model=self.model, generated_tokens=0)
+        usage = Usage(model=self.model, generated_tokens=0, reuses_prefix=self._reuses_prefix)
         async with aclosing(self._engine.generate(spec, deadline)) as events:
             async for event in events:
                 if isinstance(event, Done):
                     self._rates = (event.prefill_rate, event.decode_rate)
                     yield self._last(event, spec)
                     return
+                if isinstance(event, Reading):
+                    yield Delta(read=event.share)
+                    continue
                 usage = _so_far(usage, event)
                 if isinstance(event, Tokens):
                     yield Delta(text=event.text, logprobs=tuple(event.logprobs), usage=usage)
@@ -363,9 +382,16 @@ class Embedded:
             generated_tokens=done.generated_tokens,
             prefill_ms=done.prefill_ms,
             decode_ms=done.decode_ms,
+            decode_steps=done.decode_steps,
             variant=done.variant,
+            reuses_prefix=self._reuses_prefix,
         )
         return Delta(finish=finish, usage=usage)
+
+    @property
+    def _reuses_prefix(self) -> bool | None:
+        info = self._engine.status.info
+        return info.reuses_prefix if info else None
 
     def _variants(
         self, request: InfillRequest, template: FimTemplate | None
@@ -411,11 +437,29 @@ class Embedded:
         return len(request.suffix) / CHARS_PER_TOKEN * 1000 / rate
 
 
+def no_reuse(model: str) -> str:
+    """Return the sentence about a model whose state cannot be cut."""
+    return (
+        f"{model} has recurrent layers, whose state cannot be cut: a prompt is read again from its"
+        " beginning at each keystroke. A model without such layers completes sooner."
+    )
+
+
 def from_vocabulary(info: ModelLoaded) -> FimTemplate | None:
-    """The FIM form of a model that the catalogue does not know, by its control tokens."""
+    """Return the FIM form of a model that the catalogue does not know: that of the family which the
+    file's name says or which alone has these control tokens, else the usual order of the tokens.
+    None without such tokens."""
     prefix, suffix, middle, repo, separator = info.fim
     if not (prefix and suffix and middle):
         return None
+    known = [t for t in map(fim_template, fim_names()) if t is not None]
+    fitting = [t for t in known if t.has_tokens(prefix, suffix, middle)]
+    named = template_of("", info.name)
+    if named in fitting or len(fitting) == 1:
+        return named if named in fitting else fitting[0]
+    fitting = [t for t in fitting if t.repo_name in ("", repo) and t.file_sep in ("", separator)]
+    if fitting:
+        return max(fitting, key=lambda t: sum(map(bool, (t.repo_name, t.file_sep))))
     return FimTemplate(
         name="vocabulary",
         prefix=prefix,

@@ -1,7 +1,7 @@
 """Map a server's refusal to our error tree.
 
-A server's own message is read, to tell the cases apart, but never repeated: it may quote the
-prompt or the key. What we say is who, what kind of failure, and what to do.
+A server's own message is read, to tell the cases apart, but never repeated: it may quote the prompt
+or the key. Our message names the server, the kind of failure, and what to do.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ _CANNOT = re.compile(
     r"not_supported_error|does not support|not supported by this model|is not currently supported"
     r"|unsupported_parameter|not implemented"
 )
-_MESSAGE_CHARS = 4000
-"""How much of a server's message is read; the telling words come first."""
+MAX_MESSAGE_CHARS = 4000
+"""Characters of a server's message that are read; the significant words come first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def _telling(body: bytes) -> str:
     try:
         decoded: Any = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return body[:_MESSAGE_CHARS].decode("utf-8", "replace").lower()
+        return body[:MAX_MESSAGE_CHARS].decode("utf-8", "replace").lower()
     if isinstance(decoded, list) and decoded:
         decoded = decoded[0]  # Gemini wraps its error object in a list.
     error = decoded.get("error", decoded) if isinstance(decoded, Mapping) else decoded
@@ -149,6 +149,6 @@ def _telling(body: bytes) -> str:
 
 def _flat(error: object) -> str:
     if not isinstance(error, Mapping):
-        return str(error)[:_MESSAGE_CHARS].lower()
+        return str(error)[:MAX_MESSAGE_CHARS].lower()
     parts = [str(error.get(k, "")) for k in ("type", "code", "status", "message", "detail")]
-    return " ".join(parts)[:_MESSAGE_CHARS].lower()
+    return " ".join(parts)[:MAX_MESSAGE_CHARS].lower()

@@ -15,23 +15,27 @@ from nearfield.types import FimTemplate, InfillRequest, Segment
 def render(
     template: FimTemplate | None, request: InfillRequest, *, last: str = ""
 ) -> tuple[Segment, ...]:
-    """The prompt for `request`. Without a template it is what precedes the cursor, and no more.
+    """Return the prompt for `request`. Without a template it is the text before the cursor alone.
 
     `last` is the end of the prefix that is written after the middle token, where the model
-    continues it: writing on then changes nothing before it, and only what was written is new.
+    continues it. Further typing then changes nothing before it, and only the typed text is new.
     """
     if template is None:
         return _filled([*_loose_snippets(request), Segment(request.prefix)])
     head = _repository(template, request)
     if template.order == "spm":
-        tail = [
-            Segment(template.suffix, special=True),
-            Segment(request.suffix),
-            Segment(template.prefix, special=True),
-            Segment(request.prefix),
-            Segment(template.middle, special=True),
-        ]
-        return _filled([*head, *tail])
+        inside = head if template.files_inside else []
+        return _filled(
+            [
+                *([] if inside else head),
+                Segment(template.suffix, special=True),
+                Segment(request.suffix),
+                Segment(template.prefix, special=True),
+                *inside,
+                Segment(request.prefix),
+                Segment(template.middle, special=True),
+            ]
+        )
     above = request.prefix[: len(request.prefix) - len(last)]
     return _filled(
         [
@@ -54,8 +58,9 @@ def as_text(segments: Sequence[Segment]) -> str:
 def heal_index(
     template: FimTemplate | None, request: InfillRequest, segments: Sequence[Segment]
 ) -> int:
-    """Which segment ends at the cursor and should be healed; -1 where nothing was typed on the
-    cursor's line, so that the cursor is at a token's boundary anyway."""
+    """Return the index of the segment that ends at the cursor and should be healed. -1 if the
+    cursor's line is empty before it, as the cursor is then at a token's boundary anyway.
+    """
     if not request.typed:
         return -1
     last = len(segments) - 1

@@ -1,11 +1,11 @@
 """The connection policy for every model server.
 
-* Requests to this machine use no proxy, whatever the environment says, and follow no redirect
-  (neither do the others): what is meant for loopback goes to loopback or nowhere. Others go by
-  the proxies and certificates of `network`.
+* Requests to this machine use no proxy, whatever the environment says. No request follows a
+  redirect, so one to loopback never leaves it. Others use the proxies and certificates of
+  `network`.
 * An answer has four clocks: connecting, the first piece, the pause between pieces, the whole; and
   the request's own deadline, which is usually the shortest.
-* Only transport errors are tried again, with jitter, and only while nothing of the answer has come.
+* Only transport errors are tried again, with jitter, and only before any of the answer has come.
 * Closing a stream closes its connection at once; the servers then stop generating.
 * Keys and prompts are in no message.
 """
@@ -54,15 +54,15 @@ ASK_TIMEOUT_SECONDS = 10.0
 """For requests that no model works on: health, lists of models."""
 
 DONE = "[DONE]"
-"""What ends a stream of OpenAI's protocol: the only event that is not JSON."""
+"""End of a stream of OpenAI's protocol: the only event that is not JSON."""
 
 MAX_KNOWN = 30
-"""How many of a server's models a message names; the error itself has all."""
+"""Number of a server's models that a message names; the error itself has all."""
 
 WHICH = "Is the provider's kind, preset and base_url right?"
 
 MAX_ERROR_BYTES = 64 * 1024
-"""How much of a failing answer is read."""
+"""Bytes of a failing answer that are read."""
 
 
 class _Broke(Unreachable):

@@ -58,7 +58,7 @@ class HttpProvider:
             return Health(HealthState.READY, f"{who} lists no models.")
         except ProviderError as error:
             return Health(HealthState.UNAVAILABLE, str(error))
-        # An alias may stand for a dated name: claude-sonnet-5 for claude-sonnet-5-20260101.
+        # An alias may mean a dated name: claude-sonnet-5 for claude-sonnet-5-20260101.
         served = re.compile(re.escape(self.model) + r"(-\d{8}|-latest)?")
         if must_list and self.model and known and not any(map(served.fullmatch, known)):
             detail = f"{who} does not serve {self.model!r}. It serves: "

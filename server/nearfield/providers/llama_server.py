@@ -9,9 +9,8 @@ with, whatever is asked for. Prompts keep a stable beginning and `cache_prompt` 
 server's slot evaluates only what is new; it finds the slot by the prompts' likeness.
 
 Infilling uses `/infill`, which knows the model's own control tokens and takes snippets as
-`input_extra`. With the option `fim_template`, for a model whose file does not mark them, the prompt
-is written here and sent to `/completion` as token ids, so that a document cannot forge a control
-token.
+`input_extra`. The option `fim_template` is for a model whose file does not mark them: the prompt is
+written here and sent to `/completion` as token ids, so that a document cannot forge one.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ class LlamaServerOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknow
     chat: bool = True
     """Whether the model has a chat template."""
     chat_temperature: Annotated[float, Meta(ge=0, le=2)] = CHAT_TEMPERATURE
-    """How freely chats choose their words, where the request does not say it."""
+    """Temperature of chats whose request names none."""
 
 
 class _CompletionChunk(msgspec.Struct, frozen=True):

@@ -66,7 +66,7 @@ class ManagedOptions(LlamaServerOptions, frozen=True, kw_only=True, forbid_unkno
     managed: bool = True
     """Start the server as our child; `base_url` is then not used."""
     engine: Literal["auto", "llama-server", "xllamacpp"] = "auto"
-    """Which program; "auto" takes the first that is there."""
+    """The program to run; "auto" takes the first that is installed."""
     program: str = ""
     """The path of a `llama-server` that is not on PATH."""
     context_size: Annotated[int, Meta(ge=512)] = 8192
@@ -81,7 +81,7 @@ class ManagedOptions(LlamaServerOptions, frozen=True, kw_only=True, forbid_unkno
 
 @dataclass(frozen=True, slots=True)
 class ServerProgram:
-    """A program that can serve. `command` is what goes before the arguments."""
+    """A program that can serve. `command` precedes the arguments."""
 
     name: str
     command: tuple[str, ...]
@@ -116,7 +116,7 @@ class Managed:
         self._listening: Listening | None = None
         self._running = 0
         self._last_used = time.monotonic()
-        self.child = ServerProcess(args.name, self._command, self._alive)
+        self.child = ServerProcess(args.name, self._command, self._is_alive)
 
     def start(self) -> None:
         """Begin to start the server in the background."""
@@ -243,7 +243,7 @@ class Managed:
         given = [str(part) for pair in arguments.items() for part in pair]
         return [*program.command, *given, *flags]
 
-    async def _alive(self, listening: Listening) -> bool:
+    async def _is_alive(self, listening: Listening) -> bool:
         if listening != self._listening:
             await self._connect(listening)
         server = self._server

@@ -4,13 +4,13 @@
     kind = "ollama"
     model = "qwen2.5-coder:1.5b-base"
 
-Options are those of `OllamaOptions`. Ollama reloads a model when the options that shape its
-memory differ from the last call's; so `num_ctx` and the like come from the settings alone and go
-with every call, and so does `keep_alive`.
+Options are those of `OllamaOptions`. Ollama reloads a model when the options that shape its memory
+differ from the last call's. So `num_ctx` and the like come from the settings alone and are sent
+with every call, and so is `keep_alive`.
 
 Filling in sends `suffix` to models that have the capability "insert" (asked once of `/api/show`),
 and to others a raw prompt in their family's control tokens. Models of Ollama's cloud count as
-leaving the machine, also behind a server on loopback.
+leaving the machine, even through a server on loopback.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ class Ollama(HttpProvider):
             return Health(HealthState.UNAVAILABLE, f"{error} Run `ollama pull {self.model}`.")
         except ProviderError as error:
             return Health(HealthState.UNAVAILABLE, str(error))
-        where = "in memory" if _same(self.model, loaded) else "loaded when it is first asked"
+        where = "in memory" if _is_same(self.model, loaded) else "loaded when it is first asked"
         return Health(HealthState.READY, f"{self.model} at {self._http.who.host}, {where}.")
 
     async def show(self) -> ModelInfo:
@@ -331,7 +331,7 @@ def _ms(ns: int | None) -> float | None:
     return None if ns is None else ns / NS_PER_MS
 
 
-def _same(model: str, names: list[str]) -> bool:
+def _is_same(model: str, names: list[str]) -> bool:
     full = model if ":" in model else f"{model}:latest"
     return full in names
 

@@ -232,7 +232,7 @@ class StreamReader:
         return Delta(tool_calls=calls, finish=finish, usage=self._usage())
 
     def _add(self, piece: CallDelta) -> None:
-        # Without an index (Gemini), a piece with a name begins a call and one without goes on.
+        # Without an index (Gemini), a piece with a name begins a call and one without continues it.
         index = piece.index
         if index is None:
             index = len(self._calls) - (not piece.function.name and bool(self._calls))

@@ -208,7 +208,7 @@ class OpenAICompatible(HttpProvider):
             "stream": True,
         }
         if self._suffix:
-            # Snippets stand above the file: there is no other place for them here.
+            # Snippets precede the file: there is no other place for them here.
             loose = fim.as_text(fim.render(None, request))
             body |= {"prompt": loose, "suffix": request.suffix}
             cut = Cut.of(request)

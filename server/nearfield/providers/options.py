@@ -28,7 +28,7 @@ Secret = Callable[[str], str | None]
 
 
 class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The options that every provider behind HTTP has (`[providers.NAME.options]`)."""
+    """Options of every provider over HTTP (`[providers.NAME.options]`)."""
 
     api_key_env: str = ""
     """The environment variable that holds the key."""

@@ -14,12 +14,12 @@ Infill = Literal["none", "suffix", "template"]
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """One kind of server.
+    """A kind of server.
 
     `infill` says how it fills in: "suffix" sends prefix and suffix apart, "template" a raw prompt
     in the model family's own control tokens. Paths may hold `{model}` (Azure's deployment).
-    `passes_on` marks servers that usually hand requests to others, so that a loopback address of
-    theirs does not count as local.
+    `passes_on` marks servers that usually pass requests on, so that their loopback address does not
+    count as local.
     """
 
     name: str
@@ -53,7 +53,7 @@ _PRESETS = (
         infill="suffix",
         passes_on=True,
     ),
-    # AMD Lemonade, the server behind Gaia.
+    # AMD Lemonade, the server used by Gaia.
     Preset("lemonade", "http://127.0.0.1:13305/api/v1", ("LEMONADE_API_KEY",)),
     # Foundry Local takes a free port; `foundry service status` prints the address. ONNX Runtime
     # GenAI has no FIM form for Phi-3.

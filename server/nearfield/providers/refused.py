@@ -3,7 +3,7 @@
 Servers that speak OpenAI's protocol take different parts of it. A refusal names the parameter in
 one of a few ways: in a field `param` (OpenAI, Azure), in a path `loc` (FastAPI: vLLM, SGLang,
 Mistral), or in its words (Groq, Gemini, LiteLLM, LM Studio). Most parameters can be left out;
-`max_tokens` has a second name; those that say what is asked cannot go.
+`max_tokens` has a second name; the ones that hold the question stay.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import msgspec
+
+from nearfield.providers.failures import MAX_MESSAGE_CHARS
 
 STATUSES = frozenset({400, 422, 500, 501})
 """With these a server refuses a request for what is in it."""
@@ -47,7 +49,6 @@ _REFUSING = re.compile(
     r"|too (long|many)|must be|no such|at most|maximum",
     re.IGNORECASE,
 )
-_MESSAGE_CHARS = 4000
 
 Path = tuple[str, ...]
 """A parameter in a body: its name, or that of a table and of one in it."""
@@ -126,7 +127,7 @@ def _named(body: Mapping[str, Any], status: int, content: bytes) -> Path | None:
     for name in _fields(said):
         if name in paths:
             return paths[name]
-    words = " ".join(_texts(said))[:_MESSAGE_CHARS]
+    words = " ".join(_texts(said))[:MAX_MESSAGE_CHARS]
     return _in_words(words, paths) if status != 500 or _REFUSING.search(words) else None
 
 

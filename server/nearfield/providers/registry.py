@@ -71,7 +71,7 @@ def build(
 
 
 def kinds() -> tuple[str, ...]:
-    """Every kind that may be configured: the built-in ones, then those of plugins."""
+    """Return every kind that may be configured: the built-in ones, then the plugins'."""
     plugins = sorted({entry.name for entry in entry_points(group=GROUP)} - set(_BUILT_IN))
     return (*_BUILT_IN, *plugins)
 

@@ -65,7 +65,9 @@ from nearfield.types import (
 
 MAX_SCRIPT_BYTES = 10_000_000
 MATCH_CHARS = 200
-"""How much of the prefix's end an answer's `match` sees; documented above: part of the contract."""
+"""Characters at the prefix's end that an answer's `match` sees; documented above: part of the
+contract.
+"""
 
 CALLS_KEPT = 512
 """Calls that are remembered for inspection; bounded, because a plugin may run on it for days."""
@@ -86,7 +88,7 @@ class ScriptedAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     result: str = ""
     """For a chat whose last message is a function's result: a regular expression for that."""
     text: str = ""
-    """What is streamed."""
+    """The streamed text."""
     delay_ms: Annotated[float, Meta(ge=0)] = 0
     """Wait before the first piece, as a model that reads the prompt would."""
     piece_ms: Annotated[float, Meta(ge=0)] = 0
@@ -96,7 +98,7 @@ class ScriptedAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     logprob: float = -0.1
     """The log-probability of every token."""
     logprobs: dict[str, float] = field(default_factory=dict[str, float])
-    """That of single tokens, where it is another."""
+    """Log-probabilities of single tokens that differ from the default."""
     hang: bool = False
     """Say nothing more after `text` and do not end, until the deadline or until it is closed."""
     error: str = ""
@@ -157,7 +159,7 @@ class Scripted:
         self._evaluated: OrderedDict[str, list[str]] = OrderedDict()
         self._load_s = options.load_ms / 1000
         self._loaded_at: float | None = None
-        """The moment at which the model will be loaded; None while nobody has asked for it."""
+        """The moment at which the model will be loaded; None before the first request."""
         self.health_now = Health(HealthState.READY)
         self.calls: deque[ScriptedCall] = deque(maxlen=CALLS_KEPT)
 

@@ -1,8 +1,8 @@
 """A model server that we start, watch and end.
 
-It is started when it is first needed, counted as ready when its `/health` says so, started again
-with a growing pause when it dies, and ended with us: it runs below `parent_watchdog`. After `stop`,
-the next request starts it again.
+It starts at the first request and is ready when its `/health` says so. It is started again with a
+growing pause when it dies, and ended with us: it runs below `parent_watchdog`. After `stop`, the
+next request starts it again.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ MIN_ANSWER_TOKENS = 8
 """Shorter ones measure the overhead."""
 
 WEIGHT = 0.3
-"""Of the newest measurement; the rest is the past, which smooths over a busy moment."""
+"""Weight of the newest measurement; the rest is the past, which smooths over a busy moment."""
 
 
 class Speed:

@@ -64,7 +64,7 @@ SHORT_CALL_CHARS = 240
 """In a longer one most tokens are of some text to write, which can be said in many ways."""
 
 
-def doubtful(body: str, logprobs: Sequence[float]) -> bool:
+def is_doubtful(body: str, logprobs: Sequence[float]) -> bool:
     """Return whether the model is unsure of the call `body`, by its tokens' log-probabilities. The
     first one is left out: it says how the model would have begun in another form."""
     rest = logprobs[1:]
@@ -106,7 +106,7 @@ class CallDetector:
         self._most = longest + _FORM_CHARS
         self._held = ""
         self._inside = False
-        """Whether what is held begins inside a line."""
+        """Whether the held text begins inside a line."""
         self.seen = False
 
     def feed(self, text: str, *, ended: bool) -> str:
@@ -140,7 +140,7 @@ class CallDetector:
 
 
 _FORM_CHARS = 48
-"""What stands around the name in a call, with blanks."""
+"""Maximum text around the name in a call, with blanks."""
 _LINE_STARTS = re.compile(r"^", re.MULTILINE)
 _BEGUN = re.compile(r"[ \t]*(?:`{1,2}$|```\w*\s*(?:$|\[|\{)|\[?\s*\{|\[\s*$)")
 

@@ -28,10 +28,10 @@ from nearfield.routing.values import (
     joins,
 )
 
-LONGEST_VALUE = 4096
-LONGEST_BARE = 512
+MAX_VALUE_CHARS = 4096
+MAX_BARE_CHARS = 512
 # A key as a list of numbers is longer than as text.
-LONGEST_TOKEN = 32_768
+MAX_TOKEN_CHARS = 32_768
 # Number of a value's leading characters that are judged.
 JUDGED = 256
 # Maximum distance of a value from its name: characters, and lines and words between them.
@@ -45,7 +45,7 @@ _NAMES = (
     r"mnemonic|securestring|totp|fernet|hmac|bearer|kennwort|contrasena|senha|wachtwoord|haslo|parola|"
     r"\bpat\b|\A[a-z]{4,}\b)[A-Za-z0-9_.\-]*"
 )
-_LONGEST_NAME = 200
+_MAX_NAME_RUN_CHARS = 200
 # "pass" is a verb, too, and a statement of Python's.
 _SIGN = re.compile(r"[\"'`\])]{0,2}[ \t]{0,8}[=:>,(|]")
 _WORD_BEFORE = re.compile(r"([A-Za-z]{1,24})[ ]\Z")
@@ -81,7 +81,7 @@ _TOKEN = re.compile(
     r"|(?P<end>;)"
     r"|(?P<open>[(\[{<])"
     r"|(?P<close>[)\]}])"
-    r"|(?P<bare>[^\s\"'`,;<>(){}\[\]|]{1,512})"  # LONGEST_BARE
+    r"|(?P<bare>[^\s\"'`,;<>(){}\[\]|]{1,512})"  # MAX_BARE_CHARS
     r"|(?P<rest>.)",
     re.ASCII,
 )
@@ -159,7 +159,7 @@ def assigned(text: str, view: bytes, tick: Callable[[], None]) -> Iterator[Span]
         start, end = match.span()
         if end <= done:
             continue
-        run = text[max(start, end - _LONGEST_NAME) : end]
+        run = text[max(start, end - _MAX_NAME_RUN_CHARS) : end]
         name = run.rstrip("-.")
         says = _says(text, start, name)
         if says is None or (name.lower() == "pass" and not _SIGN.match(text, end)):
@@ -196,7 +196,7 @@ def _values(text: str, at: int, says: Says, bond: Bond) -> list[Span]:
     end = min(len(text), at + REACH)
     indent = _indent(text, at)
     while walk.at < end and walk.words <= WORDS_BETWEEN and walk.lines <= LINES_BETWEEN:
-        token = _TOKEN.match(text, walk.at, end + LONGEST_TOKEN)
+        token = _TOKEN.match(text, walk.at, end + MAX_TOKEN_CHARS)
         if token is None:
             break
         kind = token.lastgroup or ""
@@ -335,7 +335,7 @@ def _inside(text: str, opened: re.Match[str]) -> tuple[Span, int]:
     """Return the span between the quote that `opened` ends with and its closing quote, and the end."""
     quote = opened.group().lstrip("\\abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ$@#")
     start = opened.end()
-    limit = start + LONGEST_VALUE
+    limit = start + MAX_VALUE_CHARS
     if len(quote) == 3 or quote == "`":
         end = text.find(quote, start, limit)
     else:
@@ -364,7 +364,7 @@ def _long(text: str, token: re.Match[str]) -> tuple[list[Span], int]:
     """Lua's and Ruby's strings in brackets."""
     opening = token.group()
     closing = opening.replace("[", "]") if opening[0] == "[" else ")" if opening[-1] == "(" else "}"
-    end = text.find(closing, token.end(), token.end() + LONGEST_VALUE)
+    end = text.find(closing, token.end(), token.end() + MAX_VALUE_CHARS)
     if end < 0 or (opening == "[[" and '"' in text[token.end() : end]):
         return [], token.end()
     return [(token.end(), end)], end + len(closing)
@@ -373,7 +373,7 @@ def _long(text: str, token: re.Match[str]) -> tuple[list[Span], int]:
 def _bare(text: str, token: re.Match[str]) -> tuple[list[Span], int]:
     """A value without quotes, which ends before the next parameter of a URL."""
     start, end = token.span()
-    if end - start == LONGEST_BARE and (rest := _LONG_RUN.match(text, end)):
+    if end - start == MAX_BARE_CHARS and (rest := _LONG_RUN.match(text, end)):
         end = rest.end()
     if query := _QUERY.search(text, start, end):
         end = query.start()

@@ -21,7 +21,7 @@ from nearfield.errors import (
     Unreachable,
 )
 
-LONGEST_SECONDS = 300.0
+MAX_PAUSE_SECONDS = 300.0
 # Several servers of one team must not be tried by all their users in the same second.
 JITTER = 0.2
 # A refused key stays refused until the user changes it; asking each time only costs time.
@@ -90,7 +90,7 @@ class Breaker:
         elif isinstance(error, _COUNTED):
             self._failed += 1
             if trial or self._failed >= self.failures:
-                pause = min(self._pause * 2 or self.seconds, LONGEST_SECONDS)
+                pause = min(self._pause * 2 or self.seconds, MAX_PAUSE_SECONDS)
                 self._open(now, pause * random.uniform(1, 1 + JITTER), type(error).__name__)  # noqa: S311 - spreads load, guards nothing
                 self._pause = pause
 

@@ -13,19 +13,17 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from nearfield.config.schema import Budget
+from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.ledger import Spending
 from nearfield.routing.plan import Funds
 from nearfield.routing.store import Store
 
-# Code and English in the usual vocabularies: 3 to 4 characters a token. The lower end, so that an
-# estimate is rather too high.
-CHARACTERS_PER_TOKEN = 3.0
 _MILLION = Decimal(1_000_000)
 
 
 def estimate_tokens(characters: int) -> int:
     """Return an upper estimate of the tokens in `characters` characters."""
-    return int(characters / CHARACTERS_PER_TOKEN) + 1
+    return int(characters / CHARS_PER_TOKEN) + 1
 
 
 def price(
@@ -50,6 +48,13 @@ def price(
         except LookupError:
             continue
     return None
+
+
+def dollars(amount: Decimal | None) -> str:
+    """An amount as people read it: small ones with all that matters, unknown ones as that."""
+    if amount is None:
+        return "unknown"
+    return f"${amount:.2f}" if amount >= 1 or not amount else f"${amount:.6f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +85,13 @@ def funds(budget: Budget, spent: Standing, cost: Decimal | None) -> tuple[Funds,
         if cost is None:
             return Funds.HARD, f"its price is unknown and there is a {name} limit"
         if gone + cost > Decimal(str(hard)):
-            return Funds.HARD, f"it could pass the {name} limit of ${hard:g} (${gone:.2f} spent)"
+            return (
+                Funds.HARD,
+                f"it could pass the {name} limit of ${hard:g} ({dollars(gone)} spent)",
+            )
     for name, soft, _, gone in limits:
         if soft and gone + (cost or 0) > Decimal(str(soft)):
-            return Funds.SOFT, f"over the {name} soft limit of ${soft:g} (${gone:.2f} spent)"
+            return Funds.SOFT, f"over the {name} soft limit of ${soft:g} ({dollars(gone)} spent)"
     return Funds.OK, ""
 
 

@@ -69,6 +69,12 @@ class Plan:
 
 NO_CLOUD = 'the strategy is "local_only"'
 NO_LOCAL = 'the strategy is "cloud_only"'
+WITHOUT_CLOUD = (
+    "Name a provider outside this machine under [providers] or, beside LLM_STRATEGY, set"
+    " ANTHROPIC_API_KEY; or change routing.strategy."
+)
+"""What to do where only the cloud may answer and there is none."""
+UNASKED = "you have not allowed it for this workspace"
 REFUSED = "you said never for this workspace"
 BROKE = "it could pass the hard limit of your budget, or its price is unknown"
 

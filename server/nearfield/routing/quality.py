@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,13 +28,26 @@ _REFUSAL = re.compile(
 )
 
 # A loop is one unit said over and over up to the end. Three times the same line is common in code
-# (closing brackets, table rows), so short lines need more of them.
+# (closing brackets, table rows), so short units need more of them.
 REPEATED_LINES = 4
+REPEATED_PARTS = 5
 REPEATED_CHARACTERS = 48
 _TAIL = 600
 
+# While an answer is written it is stopped only where surely nothing else comes: a short unit many
+# times, a paragraph three times, or a long list whose items differ in their numbers alone.
+ENDLESS_TIMES = 10
+ENDLESS_PARAGRAPHS = 3
+PARAGRAPH_CHARACTERS = 150
+ENDLESS_CHARACTERS = 500
+COUNTED_TIMES = 30
+COUNTED_CHARACTERS = 1_000
+_ENDLESS_TAIL = 4_000
+
+REPEATS = "repeats itself"
+
 # Below this many tokens the mean is noise.
-FEWEST_TOKENS = 8
+MIN_TOKENS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +71,9 @@ def judge(answer: JudgedAnswer, min_logprob: float, checks: Sequence[Check] = ()
     if _REFUSAL.match(text):
         return "refused"
     if repeats(text):
-        return "repeats itself"
+        return REPEATS
     count = len(answer.logprobs)
-    if count >= FEWEST_TOKENS and sum(answer.logprobs) / count < min_logprob:
+    if count >= MIN_TOKENS and sum(answer.logprobs) / count < min_logprob:
         return "unsure of itself"
     if answer.schema is not None and (wrong := unmet(text, answer.schema)):
         return wrong
@@ -68,32 +81,51 @@ def judge(answer: JudgedAnswer, min_logprob: float, checks: Sequence[Check] = ()
 
 
 def repeats(text: str) -> bool:
-    """Return whether `text` ends in a loop: the same lines or characters over and over."""
-    lines = [line for line in split_lines(text) if line.strip()]
-    for period in (1, 2, 3):
-        unit = lines[-period:]
-        said = 0
-        while lines[len(lines) - (said + 1) * period : len(lines) - said * period or None] == unit:
-            said += 1
-            if (said + 1) * period > len(lines):
-                break
-        long_enough = said * sum(len(line) for line in unit) >= REPEATED_CHARACTERS
-        if said >= REPEATED_LINES and long_enough:
-            return True
-    return _loops(text[-_TAIL:])
+    """Return whether a whole text ends in a loop: the same lines or characters over and over."""
+
+    def is_loop(unit: str, size: int) -> bool:
+        times = REPEATED_LINES if "\n" in unit else REPEATED_PARTS
+        return size >= max(REPEATED_CHARACTERS, times * len(unit))
+
+    return _ends_in_loop(_visible(text)[-_TAIL:], is_loop)
 
 
-def _loops(tail: str) -> bool:
-    """Return whether `tail` ends in a repeated unit of at most a fifth of it that
-    contains letters.
-    """
-    for period in range(2, len(tail) // 5 + 1):
-        unit = tail[-period:]
-        if len(set(unit.strip())) < 2 or not any(c.isalpha() for c in unit):
-            continue
-        times = max(5, -(-REPEATED_CHARACTERS // period))
-        if tail.endswith(unit * times):
-            return True
+def is_endless(text: str) -> bool:
+    """Return whether a text that is being written is in a loop that will not end."""
+
+    def is_loop(unit: str, size: int) -> bool:
+        times = ENDLESS_TIMES if len(unit) < PARAGRAPH_CHARACTERS else ENDLESS_PARAGRAPHS
+        return size >= max(ENDLESS_CHARACTERS, times * len(unit))
+
+    def is_counted(unit: str, size: int) -> bool:
+        return size >= max(COUNTED_CHARACTERS, COUNTED_TIMES * len(unit))
+
+    tail = _visible(text)[-_ENDLESS_TAIL:]
+    counted = re.sub(r"\d+", "0", tail)
+    return _ends_in_loop(tail, is_loop) or _ends_in_loop(counted, is_counted)
+
+
+def _visible(text: str) -> str:
+    """Return the lines of `text` that are not empty."""
+    return "".join(line for line in split_lines(text, keepends=True) if line.strip())
+
+
+def _ends_in_loop(tail: str, is_loop: Callable[[str, int], bool]) -> bool:
+    """Return whether some end of `tail`, of `size` characters, repeats a unit so that `is_loop`
+    says of the two that they are a loop."""
+    # Of the reversed text, the border of each beginning gives the period of that end of `tail`.
+    backwards = tail[::-1]
+    borders = [0] * len(tail)
+    for at in range(1, len(tail)):
+        border = borders[at - 1]
+        while border and backwards[at] != backwards[border]:
+            border = borders[border - 1]
+        borders[at] = border + (backwards[at] == backwards[border])
+        period = at + 1 - borders[at]
+        if borders[at] >= period and is_loop(tail[-period:], at + 1):
+            unit = tail[-period:].strip()
+            if len(set(unit)) > 1 and any(c.isalpha() for c in unit):
+                return True
     return False
 
 

@@ -26,7 +26,7 @@ from nearfield.types import ChatRequest, Delta, EditRequest, InfillRequest, Tool
 BASE = "REDACTED_SECRET_"
 DIGITS = 4
 # A value this short may be an ordinary word elsewhere; it is replaced only where it was found.
-SHORTEST_EVERYWHERE = 8
+MIN_EVERYWHERE_CHARS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,8 @@ class _Everywhere:
         self._lengths: dict[str, list[int]] = {}
         for length in sorted({len(secret) for secret in names}, reverse=True):
             for secret in names:
-                if len(secret) == length >= SHORTEST_EVERYWHERE:
-                    self._lengths.setdefault(secret[:SHORTEST_EVERYWHERE], []).append(length)
+                if len(secret) == length >= MIN_EVERYWHERE_CHARS:
+                    self._lengths.setdefault(secret[:MIN_EVERYWHERE_CHARS], []).append(length)
 
     def replace(self, text: str) -> str:
         """`text` with the placeholders of the secrets in it; the longest counts."""
@@ -100,8 +100,8 @@ class _Everywhere:
             return text
         parts: list[str] = []
         done = at = 0
-        while at <= len(text) - SHORTEST_EVERYWHERE:
-            for length in self._lengths.get(text[at : at + SHORTEST_EVERYWHERE], ()):
+        while at <= len(text) - MIN_EVERYWHERE_CHARS:
+            for length in self._lengths.get(text[at : at + MIN_EVERYWHERE_CHARS], ()):
                 if name := self._names.get(text[at : at + length]):
                     parts += [text[done:at], name]
                     at += length

@@ -27,11 +27,20 @@ from nearfield.errors import (
     ProviderError,
 )
 from nearfield.providers.base import Provider
+from nearfield.routing.activity import watched
 from nearfield.routing.consent import Consent
 from nearfield.routing.plain_text import PlainText, literal_in, plain
-from nearfield.routing.plan import BROKE, NO_CLOUD, REFUSED, Step, Use
+from nearfield.routing.plan import (
+    BROKE,
+    NO_CLOUD,
+    NO_LOCAL,
+    REFUSED,
+    WITHOUT_CLOUD,
+    Step,
+    Use,
+)
 from nearfield.routing.provider_pool import ProviderPool
-from nearfield.routing.quality import JudgedAnswer, judge
+from nearfield.routing.quality import REPEATS, JudgedAnswer, is_endless, judge
 from nearfield.routing.request_context import Offer, RequestContext
 from nearfield.types import ChatRequest, Delta, EditRequest, Finish, InfillRequest, Usage
 
@@ -42,6 +51,10 @@ GRACE_SECONDS = 0.25
 SHARE = 0.5
 # The same without a deadline. Reading a long prompt on a slow processor takes a minute.
 STALL_SECONDS = 120.0
+
+
+LOOP_PIECES = 32
+"""Pieces of an answer, tokens mostly, between two looks for a loop: a look takes 3 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +79,18 @@ class _CandidateReply:
     calls: bool = False
     last: Delta | None = None
     wrong: str = ""
+    looked: int = 0
 
     @property
     def text(self) -> str:
         return "".join(self.texts) + (self.last.text if self.last else "")
+
+    def is_endless(self) -> bool:
+        """Return whether it says the same over and over; looked at every few words."""
+        if len(self.texts) - self.looked < LOOP_PIECES:
+            return False
+        self.looked = len(self.texts)
+        return is_endless("".join(self.texts))
 
 
 class Route:
@@ -142,10 +163,10 @@ class Route:
         for name in plan.offer:
             await self._offer(name, "this is a complex task")
         for index, step in enumerate(plan.steps):
-            if self._late():
+            if self._is_late():
                 self.failures.append("the deadline passed")
                 break
-            if _only_prefill(self._request) and not self._pool.is_local(step.name):
+            if _is_prefill(self._request) and not self._pool.is_local(step.name):
                 continue
             if not self._takes(step.name) or not await self._may(step):
                 continue
@@ -212,6 +233,9 @@ class Route:
                         break
                     for item in self._show(said, delta):
                         yield item
+                    if isinstance(self._request, ChatRequest) and said.is_endless():
+                        said.last, said.wrong = Delta(finish=Finish.STOP), REPEATS
+                        break
                     if self._enough:
                         said.last, self._enough = Delta(finish=Finish.STOP), False
                         break
@@ -232,7 +256,7 @@ class Route:
             self._pool.keep(key, self._request, said.text)
 
     def _judge(self, said: _CandidateReply) -> None:
-        if not self._pool.is_local(said.name) or _only_prefill(self._request):
+        if not self._pool.is_local(said.name) or _is_prefill(self._request):
             return
         if isinstance(self._request, EditRequest):
             return  # an empty answer is a good one, and the gate of next edits judges the others
@@ -300,8 +324,12 @@ class Route:
                 mentions=isinstance(self._request, ChatRequest),
             )
             opened = self._pool.open(name, self._request, self._context)
-            async with aclosing(plain(opened, text)) as stream:
+            watching = watched(self._pool.providers[name], is_local=self._pool.is_local(name))
+            async with watching as watch, aclosing(plain(opened, text)) as stream:
                 async for delta in stream:
+                    watch.heard(delta)
+                    if delta.read is not None:
+                        continue
                     spoke = True
                     characters += len(delta.text)
                     usage = delta.usage or usage
@@ -317,7 +345,7 @@ class Route:
         finally:
             if spoke:
                 breaker.succeed()
-                if not _only_prefill(self._request):  # a prefill is not asked for by a user
+                if not _is_prefill(self._request):  # a prefill is not asked for by a user
                     self._pool.count(name, self._context, usage, characters)
             else:
                 breaker.abandon()
@@ -350,7 +378,7 @@ class Route:
         self.failures.append(reason(name, error))
         self._causes.append(error)
 
-    def _late(self) -> bool:
+    def _is_late(self) -> bool:
         deadline = self._request.deadline
         return bool(self.failures) and deadline is not None and time.monotonic() >= deadline
 
@@ -398,7 +426,7 @@ class Route:
         return False
 
 
-def _only_prefill(request: InfillRequest | EditRequest | ChatRequest) -> bool:
+def _is_prefill(request: InfillRequest | EditRequest | ChatRequest) -> bool:
     return isinstance(request, InfillRequest) and request.prefill_only
 
 
@@ -413,6 +441,6 @@ def reason(name: str, error: NearfieldError) -> str:
 def no_provider(reasons: tuple[str, ...], causes: tuple[NearfieldError, ...] = ()) -> NoProvider:
     """Return the error of a request that no provider answered, with every reason in it."""
     what = "; ".join(reasons) if reasons else "none is configured for this"
-    return NoProvider(
-        f"No provider could answer: {what}.", "`nearfield doctor` looks for causes.", causes
-    )
+    only_local = reasons and all(reason.endswith(NO_LOCAL) for reason in reasons)
+    hint = WITHOUT_CLOUD if only_local else "`nearfield doctor` looks for causes."
+    return NoProvider(f"No provider could answer: {what}.", hint, causes)

@@ -22,12 +22,12 @@ from nearfield.errors import EngineError, NotReady, ProviderError
 from nearfield.providers.base import Provider
 from nearfield.routing.consent import Consent, ConsentRecord
 from nearfield.routing.egress import Egress
-from nearfield.routing.plan import Use
+from nearfield.routing.plan import UNASKED, Use
 from nearfield.routing.provider_pool import STAND_INS, ProviderPool, variants
 from nearfield.routing.request_context import Offer, RequestContext, Task
 from nearfield.routing.route import Restart, Route, no_provider, reason
 from nearfield.routing.store import Store
-from nearfield.routing.tasks import RoleChoice, choose, usual_role
+from nearfield.routing.tasks import RoleChoice, check_role, choose, usual_role
 from nearfield.types import ChatRequest, EditForm, EditRequest, InfillRequest
 
 __all__ = [
@@ -113,7 +113,8 @@ class Router:
         self, request: ChatRequest, role: str = "", context: RequestContext | None = None
     ) -> Route:
         """Continue the conversation by the candidates of `role`, or of the role that suits the
-        context's task and how hard it is."""
+        context's task and how hard it is. Raises `ConfigError` for a role that there is not."""
+        check_role(role)
         context = context or RequestContext()
         choice = self.choose(request, context)
         return Route(self._pool, role or choice.role, request, context, choice.complex)
@@ -133,7 +134,7 @@ class Router:
         failures = [f"{name}: {why}" for name, why in plan.skipped]
         for step in plan.steps:
             if step.failed is not Use.GO:
-                failures.append(f"{step.name}: you have not allowed it for this workspace")
+                failures.append(f"{step.name}: {UNASKED}")
                 continue
             provider = self._pool.providers[step.name]
             try:
@@ -199,7 +200,7 @@ class Router:
         serving = ""
         for step in plan.steps:
             if step.failed is not Use.GO:
-                others.append((step.name, "you have not allowed it for this workspace"))
+                others.append((step.name, UNASKED))
             elif step.name in ill and self._pool.is_local(step.name):
                 others.append((step.name, ill[step.name]))
             elif not serving:

@@ -11,8 +11,8 @@ import re
 from collections import Counter
 from itertools import pairwise
 
-SHORTEST_PASSWORD = 5
-SHORTEST_KEY = 12
+MIN_PASSWORD_CHARS = 5
+MIN_KEY_CHARS = 12
 
 # Placeholders of a secret, or values that are none.
 _PLACEHOLDER = re.compile(
@@ -58,7 +58,7 @@ def is_password(value: str, bare: bool = False) -> bool:
     """Return whether `value`, beside a name that says password, is one: mixed, and no word of code.
     `bare` is one without quotes.
     """
-    if len(value) < SHORTEST_PASSWORD or value.lower() in _WORDS or is_placeholder(value):
+    if len(value) < MIN_PASSWORD_CHARS or value.lower() in _WORDS or is_placeholder(value):
         return False
     if _BYTES.fullmatch(value):
         return True
@@ -79,7 +79,7 @@ def is_key(value: str) -> bool:
     """Return whether `value`, beside a name that says token, secret or key, is one: long and
     random.
     """
-    if len(value) < SHORTEST_KEY or is_placeholder(value) or _HASH.search(value):
+    if len(value) < MIN_KEY_CHARS or is_placeholder(value) or _HASH.search(value):
         return False
     if _UUID.fullmatch(value) or _BYTES.fullmatch(value):
         return True
@@ -116,7 +116,7 @@ def is_random(value: str) -> bool:
     """Return whether `value` is not made of words. Such a value has more digits among letters and
     changes of case than names have, or many marks, and many different characters.
     """
-    if len(value) < SHORTEST_KEY or re.search(r"\s", value) or entropy(value) < 2.8:
+    if len(value) < MIN_KEY_CHARS or re.search(r"\s", value) or entropy(value) < 2.8:
         return False
     digits = sum(c.isdigit() for c in value)
     joined = joins(value)

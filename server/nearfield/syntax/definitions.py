@@ -19,6 +19,7 @@ from nearfield.syntax.parser import Parsed
 from nearfield.types import Span
 
 __all__ = [
+    "Default",
     "DefinitionParts",
     "Unit",
     "dropped",
@@ -57,6 +58,17 @@ _TAIL = re.compile(r"[ \t]*+[;,]?[ \t]*+(?://[^\r\n]*|#[^\r\n]*)?(?=\r|\n|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
+class Default:
+    """A parameter with a default value: its name, its type's text ("" for none), and the places in
+    the head of all of it and of the value."""
+
+    name: str
+    kind: str
+    span: Span
+    value: Span
+
+
+@dataclass(frozen=True, slots=True)
 class DefinitionParts:
     """A definition in its parts, which joined are its text: `lead` (decorators, `export`, the name
     that it is assigned to), `head` up to the body, `body`, and `tail`, the mark after it."""
@@ -66,14 +78,40 @@ class DefinitionParts:
     body: str
     tail: str
     parameters: tuple[str, ...]
+    defaults: tuple[Default, ...] = ()
 
     @property
     def signature(self) -> str:
         """The head without blanks and a last comma, which may be written in several ways."""
+        return _signature(self.head)
+
+    @property
+    def interface(self) -> str:
+        """The signature without the default values, which callers do not write, and the types that
+        go with them."""
         head = self.head
-        if ":" in head and "#" in head:  # Python: a comment after the colon
-            head = re.sub(r"#[^\n]*", "", head)
-        return re.sub(r",(?=[)\]])", "", re.sub(r"\s+", "", head)).rstrip("{:")
+        for one in reversed(self.defaults):
+            head = f"{head[: one.span.start]}{one.name}={head[one.span.end :]}"
+        return _signature(head)
+
+    def head_with_defaults_of(self, other: DefinitionParts) -> str:
+        """Return the head with the default values that `other`, the same function, has. A type
+        follows its value where both have one."""
+        head = self.head
+        theirs = {one.name: one for one in other.defaults}
+        for own in reversed(self.defaults):
+            if (its := theirs.get(own.name)) is None:
+                continue
+            old, new = (
+                re.sub(r"\s+", "", text[one.value.start : one.value.end])
+                for text, one in ((self.head, own), (other.head, its))
+            )
+            if old == new:
+                continue
+            typed = own.kind and its.kind and own.kind != its.kind
+            place, given = (own.span, its.span) if typed else (own.value, its.value)
+            head = head[: place.start] + other.head[given.start : given.end] + head[place.end :]
+        return head
 
     @property
     def text(self) -> str:
@@ -169,20 +207,44 @@ def form_of(parsed: Parsed, node: tree_sitter.Node, start: int, end: int) -> Def
         parsed.source[a:b].decode("utf-8", "replace")
         for a, b in pairwise((start, node.start_byte, split, node.end_byte, end))
     )
-    return DefinitionParts(lead, head, inner, tail, tuple(parameters(parsed, node)))
+    given = tuple(_defaults(parsed, node))
+    return DefinitionParts(lead, head, inner, tail, tuple(parameters(parsed, node)), given)
 
 
 def parameters(parsed: Parsed, node: tree_sitter.Node) -> list[str]:
     """Return the names of a function's parameters, in order, without types and defaults."""
-    held = node.child_by_field_name("parameters") or node.child_by_field_name("parameter")
-    if held is None:
-        declarator = node.child_by_field_name("declarator")
-        held = declarator.child_by_field_name("parameters") if declarator else None
+    held = _parameter_list(node)
     if held is None:
         return []
     if held.type == "identifier":
         return [_source(parsed, held)]
     return [_parameter(parsed, child) for child in held.named_children if child.type != "comment"]
+
+
+def _parameter_list(node: tree_sitter.Node) -> tree_sitter.Node | None:
+    held = node.child_by_field_name("parameters") or node.child_by_field_name("parameter")
+    if held is None:
+        declarator = node.child_by_field_name("declarator")
+        held = declarator.child_by_field_name("parameters") if declarator else None
+    return held
+
+
+def _defaults(parsed: Parsed, function: tree_sitter.Node) -> Iterator[Default]:
+    """Yield the parameters with a default value, where the grammar names the value."""
+    held = _parameter_list(function)
+    for child in held.named_children if held is not None else ():
+        fields = ("value", "right", "default_value")
+        value = next(filter(None, map(child.child_by_field_name, fields)), None)
+        if value is None:
+            continue
+        whole, inner = (
+            Span(*(len(parsed.source[function.start_byte : byte].decode("utf-8", "replace"))
+                   for byte in (node.start_byte, node.end_byte)))
+            for node in (child, value)
+        )  # fmt: skip
+        kind = child.child_by_field_name("type")
+        kind_text = "" if kind is None else _source(parsed, kind)
+        yield Default(_parameter(parsed, child), kind_text, whole, inner)
 
 
 def _parameter(parsed: Parsed, node: tree_sitter.Node) -> str:
@@ -388,6 +450,12 @@ def trimmed(text: str, span: Span) -> Span:
     while end > start and text[end - 1].isspace():
         end -= 1
     return Span(start, end)
+
+
+def _signature(head: str) -> str:
+    if ":" in head and "#" in head:  # Python: a comment after the colon
+        head = re.sub(r"#[^\n]*", "", head)
+    return re.sub(r",(?=[)\]])", "", re.sub(r"\s+", "", head)).rstrip("{:")
 
 
 def _indent(text: str, start: int) -> str:

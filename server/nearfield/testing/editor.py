@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nearfield.config.environment import ALIASES, PREFIX
+from nearfield.config.environment import ALIASES, FUNCTIONS, PREFIX
 from nearfield.files.uris import path_of, uri_of
 from nearfield.testing.buffer import Buffer
 from nearfield.testing.connection import Connection, Failed
@@ -198,10 +198,11 @@ def _isolated(home: Path) -> dict[str, str]:
     """The process's environment, with nothing in it that is the user's own."""
     folders = ("HOME", "LOCALAPPDATA", "APPDATA", "USERPROFILE", "XDG_CACHE_HOME")
     folders += ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "NEARFIELD_CONFIG_DIR", "NEARFIELD_DATA_DIR")
+    settings = {*ALIASES, FUNCTIONS}
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(PREFIX) and name not in ALIASES and not name.endswith("_API_KEY")
+        if not name.startswith(PREFIX) and name not in settings and not name.endswith("_API_KEY")
     }
     return {**kept, **{name: str(home / name.lower()) for name in folders}}
 

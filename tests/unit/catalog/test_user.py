@@ -24,12 +24,12 @@ from nearfield.errors import ConfigError
         ("[log]\nlevel = 'info'", "[log]\nlevel = 'info'\n\n[models]\ncomplete = \"m\"\n"),
         (
             "# Mine.\n[models] # which\n  complete = 'x' # old\nchat = 'y'\n\n[log]\n",
-            "# Mine.\n[models] # which\ncomplete = \"m\"\nchat = 'y'\n\n[log]\n",
+            "# Mine.\n[models] # which\n  complete = \"m\" # old\nchat = 'y'\n\n[log]\n",
         ),
         ("[models]", '[models]\ncomplete = "m"\n'),
         (
             "[models]\nchat = 'y'\n[a]\nb = 1\n",
-            "[models]\ncomplete = \"m\"\nchat = 'y'\n[a]\nb = 1\n",
+            "[models]\nchat = 'y'\ncomplete = \"m\"\n[a]\nb = 1\n",
         ),
     ],
 )
@@ -145,7 +145,7 @@ def test_a_known_model_from_a_file_keeps_what_is_known(
         ("/no/such/m.gguf", "neither a file"),
     ],
 )
-def test_sources(source: str, expected: HubSource | str) -> None:
+def test_a_source_is_a_hub_file_or_a_path(source: str, expected: HubSource | str) -> None:
     if isinstance(expected, str):
         with pytest.raises(ConfigError, match=expected):
             registration("x", source, None, {})

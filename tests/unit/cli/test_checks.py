@@ -47,7 +47,9 @@ def test_an_engine_that_is_turned_off_is_no_problem() -> None:
     assert checks.engine(Config(engine=Engine(enabled=False))).state is State.NOTE
 
 
-def test_which_engine_runs_and_which_would_be_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_engine_check_names_the_engine_and_a_faster_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     prebuilt = [managed.ServerProgram("xllamacpp", (), "the prebuilt wheel")]
     none: list[managed.ServerProgram] = []
     for compiled, programs, state, found, todo in (

@@ -29,5 +29,5 @@ from nearfield.cli.config import HIDDEN, shown
         ("engine.enabled", True, True),
     ],
 )
-def test_shown(key: str, value: Any, expected: Any) -> None:
+def test_values_are_shown_without_keys(key: str, value: Any, expected: Any) -> None:
     assert shown(tuple(key.split(".")), value) == expected

@@ -25,7 +25,7 @@ def test_a_file_keeps_how_it_is_written(encoding: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_a_link_stays_one(tmp_path: Path) -> None:
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("a\n")
     (tmp_path / "link.py").symlink_to("a.py")
     apply({tmp_path / "link.py": Patch("a\n", "b\n")})
@@ -33,7 +33,7 @@ def test_a_link_stays_one(tmp_path: Path) -> None:
     assert (tmp_path / "a.py").read_text() == "b\n"
 
 
-def test_all_files_or_none(tmp_path: Path) -> None:
+def test_a_patch_is_written_to_all_files_or_none(tmp_path: Path) -> None:
     one, other, new = tmp_path / "one.py", tmp_path / "other.py", tmp_path / "sub/new.py"
     one.write_text("a\n")
     other.write_bytes("é\n".encode("latin-1"))

@@ -16,7 +16,7 @@ def provider(**options: float) -> Scripted:
     return Scripted("slow", ProviderSettings(kind="scripted", options=options))
 
 
-async def test_what_is_stopped_is_started_and_waited_for() -> None:
+async def test_a_stopped_provider_is_started_and_waited_for() -> None:
     slow = provider(load_ms=50)
     assert (await slow.health()).state is HealthState.IDLE
     await load_model(slow)
@@ -24,13 +24,13 @@ async def test_what_is_stopped_is_started_and_waited_for() -> None:
 
 
 @pytest.mark.parametrize("state", [HealthState.READY, HealthState.UNAVAILABLE])
-async def test_what_does_not_load_is_not_waited_for(state: HealthState) -> None:
+async def test_a_provider_that_does_not_load_is_not_waited_for(state: HealthState) -> None:
     one = provider()
     one.health_now = Health(state)
     await load_model(one, seconds=0)
 
 
-async def test_the_wait_ends_and_says_what_it_was_for() -> None:
+async def test_the_wait_ends_with_its_reason() -> None:
     one = provider()
     one.health_now = Health(HealthState.STARTING, "huge.gguf: loading", 0.5)
     with pytest.raises(NotReady, match=r"after 0 s\. huge\.gguf: loading"):

@@ -18,7 +18,7 @@ import pytest
 from nearfield.config.check import MAX_FINDINGS
 from nearfield.config.load import MAX_WORKSPACE_BYTES, Loaded, load
 
-MOST_MEMORY = 10_000_000
+MAX_MEMORY_BYTES = 10_000_000
 SIZE = MAX_WORKSPACE_BYTES
 
 
@@ -93,7 +93,7 @@ def costs(text: str, folder: Path) -> tuple[Loaded, float, int]:
 def test_a_workspace_file_costs_little_whatever_it_holds(what: str, tmp_path: Path) -> None:
     assert len(HOSTILE[what]) <= SIZE
     loaded, _, peak = costs(HOSTILE[what], tmp_path)
-    assert peak < MOST_MEMORY
+    assert peak < MAX_MEMORY_BYTES
     assert len(loaded.problems) <= MAX_FINDINGS + 1
     assert all(len(str(problem)) < 500 for problem in loaded.problems)
     harmless = what in ("comments", "patterns")

@@ -130,6 +130,11 @@ def test_a_bad_key_costs_itself_alone(
         ("LOCAL_LLM_MODEL_PATH", "/m.gguf", "models.complete", "/m.gguf", ""),
         ("LOCAL_LLM_GPU_LAYERS", "0", "engine.gpu_layers", 0, ""),
         ("LOCAL_LLM_CONTEXT_SIZE", "4096", "engine.context_size", 4096, ""),
+        ("LOCAL_LLM_CONTEXT_SIZE", "6000", "engine.chat_context_size", 6000, ""),
+        ("LOCAL_MODEL_NAME", "qwen2.5-coder-1.5b", "models.complete", "qwen2.5-coder-1.5b", ""),
+        ("LOCAL_LLM_FUNCTION_CALLING", "False", "chat.functions", [], ""),
+        ("LOCAL_LLM_FUNCTION_CALLING", "true", "chat.shell_timeout_s", 60, ""),
+        ("LOCAL_LLM_FUNCTION_CALLING", "maybe", "chat.max_rounds", 12, "neither true nor false"),
         ("LOCAL_LLM_TEMPERATURE", "0.7", "engine.temperature", 0.7, ""),
         ("LOCAL_LLM_TEMPERATURE", "0", "engine.temperature", 0.0, ""),
         ("LOCAL_LLM_TEMPERATURE", "warm", "engine.temperature", 0.2, "got text; using 0.2"),
@@ -152,6 +157,30 @@ def test_the_environment_speaks_text(
     folder: Path, variable: str, text: str, key: str, value: object, problem: str
 ) -> None:
     check(load_from(folder, env={variable: text}), key, value, problem)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "key", "made"),
+    [
+        ("CLAUDE_ONLY", "k", True),
+        ("LOCAL_FALLBACK", "k", True),
+        ("hybrid", "k", True),
+        ("LOCAL_ONLY", "k", False),
+        ("", "k", False),
+        ("CLAUDE_ONLY", "", False),
+    ],
+)
+def test_a_key_and_a_strategy_for_the_cloud_make_a_provider(
+    folder: Path, strategy: str, key: str, made: bool
+) -> None:
+    environ = {"LLM_STRATEGY": strategy, "ANTHROPIC_API_KEY": key}
+    loaded = load_from(folder, env=environ)
+    assert loaded.problems == ()
+    assert [one.kind for one in loaded.config.providers.values()] == ["anthropic"] * made
+    own = '[providers.claude]\nkind = "openai_compatible"\nbase_url = "https://gateway.test/v1"\n'
+    assert (
+        load_from(folder, own, env=environ).config.providers["claude"].kind == "openai_compatible"
+    )
 
 
 @pytest.mark.parametrize(
@@ -198,7 +227,7 @@ def test_a_later_source_overrides_key_by_key_and_is_named(folder: Path) -> None:
     }
 
 
-def test_what_is_used_instead_is_the_next_source_below(folder: Path) -> None:
+def test_a_bad_value_falls_back_to_the_next_source(folder: Path) -> None:
     loaded = load_from(folder, "log.level = 'error'", {"NEARFIELD_LOG__LEVEL": "loud"})
     check(loaded, "log.level", "error", 'using "error"')
 
@@ -208,7 +237,7 @@ def test_our_own_variable_wins_over_its_older_name(folder: Path) -> None:
     check(load_from(folder, env=env), "routing.strategy", "local_first")
 
 
-def test_claude_s_model_leaves_what_the_user_said_of_claude(folder: Path) -> None:
+def test_a_model_for_claude_keeps_the_users_other_settings_of_it(folder: Path) -> None:
     user = '[providers.claude]\nkind = "openai_compatible"\nmodel = "a"\nbase_url = "http://g/v1"'
     loaded = load_from(folder, user, env={"CLAUDE_MODEL": "b"})
     check(loaded, "providers.claude.kind", "openai_compatible")
@@ -217,7 +246,7 @@ def test_claude_s_model_leaves_what_the_user_said_of_claude(folder: Path) -> Non
 
 
 @pytest.mark.parametrize("key", ["routing.complex_from", "routing.hedge_queue"])
-def test_a_retired_setting_is_named_with_what_became_of_it(folder: Path, key: str) -> None:
+def test_a_retired_setting_is_named_with_its_replacement(folder: Path, key: str) -> None:
     (folder / "config.toml").write_text(f"{key} = 1")
     (problem,) = load(None, None, {"NEARFIELD_CONFIG_DIR": str(folder)}).problems
     assert (problem.key, "it is gone" in problem.wrong) == (key, True)
@@ -289,7 +318,7 @@ plain = st.recursive(
 
 
 @given(client=plain, text=st.text(max_size=12).filter(lambda text: "\0" not in text))
-def test_whatever_comes_in_a_usable_config_comes_out(client: Any, text: str) -> None:
+def test_any_input_yields_a_usable_config(client: Any, text: str) -> None:
     environ = {"NEARFIELD_CONFIG_DIR": os.devnull}
     for leaf in keys.leaves():
         environ["NEARFIELD_" + "__".join(leaf.pattern).upper()] = text

@@ -24,11 +24,11 @@ P, K = Says.PASSWORD, Says.KEY
         ("publicKeyToken", None), ("x9Pw", None), ("image_url", None), ("", None), ("___", None),
     ],
 )  # fmt: skip
-def test_what_a_name_says(name: str, says: Says | None) -> None:
+def test_a_name_says_which_kind_of_secret_it_holds(name: str, says: Says | None) -> None:
     assert says_secret(name) is says
 
 
-def test_the_word_before_belongs_to_it() -> None:
+def test_the_word_before_a_name_counts() -> None:
     assert says_secret("key", "API") is K
     assert says_secret("key", "primary") is None
 

@@ -36,9 +36,7 @@ def names(found: list[Mention]) -> list[str]:
         ("a.unknown", "let box = Box()\nbox.|", "Box"),
     ],
 )  # fmt: skip
-def test_the_class_of_what_stands_before_the_dot_comes_first(
-    path: str, code: str, first: str
-) -> None:
+def test_the_class_of_the_object_before_the_dot_is_first(path: str, code: str, first: str) -> None:
     assert names(at(code, path))[0] == first
 
 
@@ -57,7 +55,7 @@ def test_the_last_that_was_said_of_a_variable_counts(code: str, kind: str) -> No
     assert class_of("a", code.replace("|", ""), code.index("|")) == kind
 
 
-def test_imports_say_where_a_name_is_from_wherever_they_stand() -> None:
+def test_imports_at_any_level_name_the_source_of_a_name() -> None:
     code = "from one.two import Near\n\ndef f():\n    from three import Far\n    Near(Far(|\n"
     found = {one.name: one.modules for one in at(code)}
     assert {"one", "two"} <= found["Near"]
@@ -73,13 +71,11 @@ def test_imports_say_where_a_name_is_from_wherever_they_stand() -> None:
         ("a.rs", "use lib::deep::weigh;\n|", {"weigh"}),
     ],
 )
-def test_an_import_that_is_not_used_yet_names_what_it_brings(
-    path: str, code: str, brought: set[str]
-) -> None:
+def test_an_unused_import_names_its_symbols(path: str, code: str, brought: set[str]) -> None:
     assert set(names(at(code, path))) == brought
 
 
-def test_what_is_near_weighs_more_and_an_unused_import_least() -> None:
+def test_near_names_weigh_more_and_unused_imports_least() -> None:
     far = "# as long as the window\n" * 80
     code = f"from m import Near, Unused\nold_name()\n{far}middle()\n\n\nnear_name(|"
     found = {one.name: one.weight for one in at(code)}
@@ -89,5 +85,5 @@ def test_what_is_near_weighs_more_and_an_unused_import_least() -> None:
 
 @pytest.mark.parametrize("code", ["|", "x|", "(((|", "\ud800|", "a.\n|", "|" + "." * 5_000])
 @pytest.mark.parametrize("path", ["a.py", "a.ts", "a.unknown"])
-def test_anything_can_stand_there(path: str, code: str) -> None:
+def test_any_text_has_mentions_without_an_error(path: str, code: str) -> None:
     at(code, path)

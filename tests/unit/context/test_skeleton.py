@@ -49,23 +49,23 @@ def test_the_less_room_the_less_detail(most: int, there: list[str], gone: list[s
 
 
 @pytest.mark.parametrize("most", [2_000, 250, 220])
-def test_what_is_left_still_parses(most: int) -> None:
+def test_the_shortened_code_still_parses(most: int) -> None:
     assert PYTHON is not None
     parsed = parse(PYTHON, short(CLASS, most))
     assert parsed is not None and not parsed.root.has_error
 
 
-def test_short_things_stay_as_they_are() -> None:
+def test_short_definitions_stay_whole() -> None:
     assert short("    def f(x):\n        return x\n", 500) == "def f(x):\n    return x"
 
 
-def test_braces() -> None:
+def test_bodies_in_braces_are_emptied() -> None:
     text = "class A {\n  go(a: string): void {\n" + "    step(a);\n" * 60 + "  }\n}"
     assert short(text, 500, "a.ts") == "class A {\n  go(a: string): void { ... }\n}"
 
 
 @pytest.mark.parametrize("most", [0, 1, 20, 60])
-def test_it_is_never_longer_and_ends_with_a_line(most: int) -> None:
+def test_a_skeleton_is_never_longer_and_ends_with_a_whole_line(most: int) -> None:
     text = short(CLASS, most)
     assert len(text) <= most
     whole = skeleton(CLASS, PYTHON, 200).split("\n")

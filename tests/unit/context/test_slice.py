@@ -51,7 +51,7 @@ def test_a_document_that_fits_is_shown_whole_and_exact() -> None:
     assert found.language == "python"
 
 
-def test_windows_line_breaks_are_shown_as_plain_ones() -> None:
+def test_windows_line_breaks_become_newlines() -> None:
     text = "a = 1\r\nb = 2\r\n"
     found = cut(text, text.index("b") + 1)
     assert (found.prefix, found.suffix, found.typed) == ("a = 1\nb", " = 2\n", "b")
@@ -101,7 +101,7 @@ def test_lines_begin_where_a_statement_does(place: int) -> None:
     assert not first.strip().startswith(("result,", "value"))
 
 
-def test_the_beginning_stays_while_one_types_and_jumps_seldom() -> None:
+def test_the_beginning_stays_while_typing_and_jumps_seldom() -> None:
     text, offset = LONG, LONG.index("return result", len(LONG) // 2)
     window: Window | None = None
     tops: list[int] = []
@@ -118,7 +118,7 @@ def test_the_beginning_stays_while_one_types_and_jumps_seldom() -> None:
     assert tops == sorted(tops)
 
 
-def test_the_suffix_stays_while_one_types() -> None:
+def test_the_suffix_stays_while_typing() -> None:
     offset = LONG.index("return result", len(LONG) // 2)
     before = cut(LONG, offset)
     after = cut(LONG[:offset] + "x = 1" + LONG[offset:], offset + 5, window=before.window)

@@ -52,7 +52,7 @@ def text(lines: str) -> str:
 # program, how its paragraph begins, and what its lines must be
 TABLE: list[tuple[str, str, Read, str]] = [
     ("nvim", "Neovim: init.lua", text, f"cmd = {{ \"{COMMAND}\", 'serve' }}"),
-    ("code", "VS Code (code): ", text, "make vscode && code --install-extension /"),
+    ("code", "VS Code (code): ", text, "vscode && code --install-extension /"),
     ("codium", "VS Code (codium): ", text, "codium --install-extension /"),
     ("hx", "Helix: languages.toml", tomllib.loads, COMMAND),
     ("emacs", "Emacs: init.el", text, f'("{COMMAND}" "serve")'),
@@ -77,7 +77,7 @@ def test_an_editor_that_is_here_gets_its_lines(
     assert [c[0] for c in TABLE if c[1] in said] == [program]
 
 
-def test_all_that_are_here_get_theirs(told: Callable[..., str]) -> None:
+def test_every_installed_editor_gets_its_steps(told: Callable[..., str]) -> None:
     said = told("nvim", "hx", "codium")
     for begins in ("Neovim: ", "Helix: ", "VS Code (codium): "):
         assert begins in said

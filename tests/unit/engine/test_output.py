@@ -59,7 +59,9 @@ def shown(output: TextOutput, pieces: list[bytes]) -> str:
         ),
     ],
 )
-def test_output(output: TextOutput, pieces: list[bytes], expected: str, finished: bool) -> None:
+def test_control_tokens_and_stops_shape_the_output(
+    output: TextOutput, pieces: list[bytes], expected: str, finished: bool
+) -> None:
     assert shown(output, pieces) == expected
     assert output.finished is finished
 
@@ -69,7 +71,7 @@ def test_output(output: TextOutput, pieces: list[bytes], expected: str, finished
     st.lists(st.integers(1, 5), min_size=1, max_size=40),
     st.booleans(),
 )
-def test_how_the_text_is_cut_into_tokens_does_not_matter(
+def test_any_split_into_tokens_gives_the_same_text(
     text: str, sizes: list[int], single_line: bool
 ) -> None:
     raw = text.encode()

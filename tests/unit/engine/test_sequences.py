@@ -12,7 +12,7 @@ TOKENS = st.lists(st.integers(0, 3), max_size=40)
 
 
 @given(TOKENS, TOKENS)
-def test_common_prefix_is_what_a_loop_finds(held: list[int], prompt: list[int]) -> None:
+def test_common_prefix_equals_a_plain_loop(held: list[int], prompt: list[int]) -> None:
     expected = 0
     for a, b in zip(held, prompt, strict=False):
         if a != b:
@@ -50,7 +50,9 @@ LONG = list(range(100))
         pytest.param([[5] * 9, [6] * 9], LONG, (0, 0), id="full table gives up the oldest"),
     ],
 )
-def test_choose(contents: list[list[int]], prompt: list[int], expected: tuple[int, int]) -> None:
+def test_the_sequence_with_the_longest_prefix_is_chosen(
+    contents: list[list[int]], prompt: list[int], expected: tuple[int, int]
+) -> None:
     chosen = filled(*contents).choose(prompt, "doc")
     assert chosen is not None
     assert (chosen[0].id, chosen[1]) == expected
@@ -81,7 +83,7 @@ def begun(table: SequenceTable, place: int, tokens: list[int], document: str = "
     table.release(99)
 
 
-def test_a_prompt_that_was_given_up_goes_before_a_whole_one() -> None:
+def test_an_interrupted_prompt_is_replaced_before_a_whole_one() -> None:
     table = filled([5] * 90, [6] * 90, [7] * 90)
     begun(table, 2, [8] * 60)
     chosen = table.choose(LONG, "doc")
@@ -117,7 +119,7 @@ def test_the_prompt_that_is_asked_for_is_kept() -> None:
     assert table.holding([], "doc0") is None
 
 
-def test_a_copy_does_not_take_the_place_of_what_was_used_last() -> None:
+def test_a_copy_does_not_replace_the_most_recent_prompt() -> None:
     table = filled([5] * 90, [6] * 90, [7] * 90)
     for older, newer in ((0, 1), (1, 0)):
         for place in (older, newer):
@@ -129,7 +131,7 @@ def test_a_copy_does_not_take_the_place_of_what_was_used_last() -> None:
     assert spare is not None and spare.id == 1, "the least recently used one of another document"
 
 
-def test_what_is_taken_back_is_no_longer_whole() -> None:
+def test_a_shortened_prompt_is_no_longer_whole() -> None:
     table = filled([5] * 90)
     table.take(table.all[0], 1, "doc", 40)
     assert table.all[0].whole == 40
@@ -138,7 +140,7 @@ def test_what_is_taken_back_is_no_longer_whole() -> None:
 
 
 @given(st.lists(st.tuples(TOKENS, st.integers(0, 40)), max_size=30), st.integers(1, 4))
-def test_tokens_always_equal_what_a_cache_that_obeys_would_hold(
+def test_tokens_always_equal_a_simulated_cache(
     prompts: list[tuple[list[int], int]], count: int
 ) -> None:
     """Every prompt continues its sequence from the shared part, as `Job.begin` and `Lane.decode`

@@ -16,7 +16,7 @@ from nearfield.features.status import ServiceState
 from nearfield.providers.scripted import Scripted
 from nearfield.types import CompletionAnswer, CompletionRequest, Edit, Snapshot, Span
 
-PATIENCE_S = 10.0
+PATIENCE_SECONDS = 10.0
 """How long a test waits for what must happen; far more than it takes on a busy machine."""
 
 
@@ -71,7 +71,7 @@ def scripted(name: str, *answers: dict[str, Any], **options: Any) -> Scripted:
 
 async def until(true: Callable[[], object]) -> None:
     """Wait until `true()` is."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not true():
             await asyncio.sleep(0.002)
 

@@ -61,7 +61,9 @@ SITUATIONS = [
 
 
 @pytest.mark.parametrize("case", SITUATIONS, ids=[s[0] for s in SITUATIONS])
-def test_situation(case: tuple[str, list[tuple[int, int, str]], int, Situation, bool]) -> None:
+def test_a_request_has_its_situation(
+    case: tuple[str, list[tuple[int, int, str]], int, Situation, bool],
+) -> None:
     check(*case[1:])
 
 

@@ -39,7 +39,7 @@ async def test_a_job_runs_after_its_time_unless_it_is_cancelled_before() -> None
     assert (later.started, later.cancelled) == (0, 0)
 
 
-async def test_a_job_replaces_the_one_of_its_name_also_while_that_runs() -> None:
+async def test_a_job_replaces_a_running_one_of_its_name() -> None:
     scheduler, first, second, other = IdleScheduler(), Job(), Job(), Job()
     scheduler.at(0.0, "one", first)
     scheduler.at(0.0, "other", other)

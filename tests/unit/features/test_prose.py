@@ -187,7 +187,7 @@ KEPT = [
 
 
 @pytest.mark.parametrize(("text", "shown"), KEPT)
-def test_what_is_allowed_keeps_its_form(text: str, shown: str) -> None:
+def test_allowed_markdown_keeps_its_form(text: str, shown: str) -> None:
     assert prose(text) == shown
 
 

@@ -66,14 +66,14 @@ def test_every_error_of_a_provider_has_a_reason_of_its_own() -> None:
     assert {kind for kind in kinds if reason_of(kind("x")) is Reason.NO_PROVIDER} == set()
 
 
-def test_the_words_hold_what_the_error_said() -> None:
+def test_the_sentence_holds_the_errors_message() -> None:
     trace = replace(
         TRACE, reason=Reason.UNREACHABLE, detail="desk (127.0.0.1:1) cannot be reached."
     )
     assert words(trace).sentence.endswith("cannot be reached. " + trace.detail)
 
 
-def test_the_last_completion_is_one_that_somebody_waited_for() -> None:
+def test_the_last_completion_is_one_that_was_waited_for() -> None:
     hover = replace(TRACE, method="textDocument/hover", reason=Reason.NOTHING)
     given_up = [replace(TRACE, reason=reason) for reason in GIVEN_UP]
     unsure = replace(TRACE, reason=Reason.UNSURE)

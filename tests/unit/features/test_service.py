@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from tests.unit.catalog import gguf_files
 
 from nearfield.catalog import choice
 from nearfield.catalog.models import Catalog
@@ -55,7 +56,7 @@ async def started(config: Config) -> Service:
     return service
 
 
-async def test_providers_come_from_the_settings_and_go_with_them() -> None:
+async def test_providers_are_built_and_closed_with_the_settings() -> None:
     service = await started(config_of("a + b\n"))
     person = FakeUser(service, ADD)
     assert await person.said() == "a + b"
@@ -108,7 +109,7 @@ async def test_idle_models_rest_after_the_time_of_the_settings(
     await service.aclose()
 
 
-async def test_closing_ends_what_is_under_way() -> None:
+async def test_closing_ends_running_work() -> None:
     model = scripted("model", {"text": "", "delay_ms": 60_000})
     service = Service(Config(), {"model": model})
     await service.start()
@@ -143,13 +144,11 @@ def test_without_an_engine_the_status_says_both_ways_to_get_one(bare: pytest.Mon
 PROGRAM = managed.ServerProgram("xllamacpp", ("serve",), "the prebuilt wheel")
 
 
-def test_a_server_of_our_own_stands_in_for_the_engine(
-    bare: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_our_own_llama_server_replaces_the_engine(bare: pytest.MonkeyPatch, tmp_path: Path) -> None:
     bare.setattr(managed, "programs", lambda: [PROGRAM])
     assert "nearfield models pull" in health_of(assemble.providers(Config()), "llama_server")
     for name in ("a.gguf", "b.gguf"):
-        (tmp_path / name).write_bytes(b"GGUF")
+        (tmp_path / name).write_bytes(gguf_files.model())
     one = Config(models=Models(complete=str(tmp_path / "a.gguf")))
     both = Config(
         models=Models(complete=str(tmp_path / "a.gguf"), chat=str(tmp_path / "b.gguf")),
@@ -212,7 +211,7 @@ def test_a_switched_off_engine_is_not_there() -> None:
     assert assemble.providers(Config(engine=NO_ENGINE)) == {}
 
 
-async def test_what_is_absent_says_why_to_whoever_asks() -> None:
+async def test_an_absent_provider_says_why() -> None:
     config = Config(engine=NO_ENGINE, providers={"bad": ProviderSettings(kind="no such kind")})
     service = await started(config)
     assert service.status.state is ServiceState.UNAVAILABLE
@@ -236,7 +235,7 @@ async def test_a_bad_provider_is_named_once_and_passed_over() -> None:
     await service.aclose()
 
 
-async def test_what_is_outside_is_wrapped_for_whoever_asks_the_service() -> None:
+async def test_remote_providers_are_wrapped_for_every_caller() -> None:
     far = ProviderSettings(kind="openai_compatible", model="m", base_url="https://far.invalid/v1")
     service = await started(Config(engine=NO_ENGINE, providers={"far": far}))
     with pytest.raises(NotPermitted):
@@ -245,7 +244,7 @@ async def test_what_is_outside_is_wrapped_for_whoever_asks_the_service() -> None
     assert service.providers == {}
 
 
-async def test_acceptance_is_counted_from_what_the_client_says_and_does(start: Start) -> None:
+async def test_acceptance_is_counted_by_reports_and_by_edits(start: Start) -> None:
     service = await start(scripted("model", {"text": "a + b\n"}))
     person = FakeUser(service, ADD)
     (suggestion,) = (await person.ask()).suggestions

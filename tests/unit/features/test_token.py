@@ -1,4 +1,4 @@
-"""The token of the HTTP face: made once, private, never taken from where others could put it."""
+"""The token of the HTTP frontend: made once, private, and in no place that others can write to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
     return {DATA_DIR_VARIABLE: str(tmp_path / "data")}
 
 
-def test_it_is_made_once_and_kept_private(environ: dict[str, str], tmp_path: Path) -> None:
+def test_the_token_is_made_once_and_kept_private(environ: dict[str, str], tmp_path: Path) -> None:
     first, second = token(environ), token(environ)
     assert first.fresh
     assert not second.fresh
@@ -47,7 +47,7 @@ def test_a_file_that_cannot_be_trusted_is_replaced(
     assert not path.is_symlink()
 
 
-def test_the_environment_comes_first(environ: dict[str, str], tmp_path: Path) -> None:
+def test_the_environments_token_is_preferred(environ: dict[str, str], tmp_path: Path) -> None:
     given = token({**environ, VARIABLE: "a-token-of-my-own"})
     assert given.value == "a-token-of-my-own"
     assert not (tmp_path / "data").exists()
@@ -57,7 +57,7 @@ def test_the_environment_comes_first(environ: dict[str, str], tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("bad", ["short", "sixteen chars ä or more", "sixteen\tchars or more"])
-def test_a_weak_one_is_refused(environ: dict[str, str], bad: str) -> None:
+def test_a_weak_token_is_refused(environ: dict[str, str], bad: str) -> None:
     with pytest.raises(ConfigError, match=VARIABLE):
         token({**environ, VARIABLE: bad})
 

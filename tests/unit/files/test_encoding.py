@@ -35,7 +35,7 @@ READ = {
 
 
 @pytest.mark.parametrize("name", READ)
-def test_every_file_comes_back_to_the_byte(name: str) -> None:
+def test_every_file_is_written_back_byte_by_byte(name: str) -> None:
     content, encoding, sure = READ[name]
     found = decode(content)
     assert found is not None
@@ -44,7 +44,7 @@ def test_every_file_comes_back_to_the_byte(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in READ if READ[name][0].strip()])
-def test_what_is_added_is_all_that_changes(name: str) -> None:
+def test_only_added_text_changes(name: str) -> None:
     content, encoding, _ = READ[name]
     found = decode(content)
     assert found is not None
@@ -83,7 +83,7 @@ def test_data_is_no_text(content: bytes) -> None:
         ("python's cookie", "é\n"),
     ],
 )
-def test_what_an_encoding_cannot_hold_is_refused(name: str, text: str) -> None:
+def test_text_outside_the_encoding_is_refused(name: str, text: str) -> None:
     found = decode(READ[name][0])
     assert found is not None
     with pytest.raises(Unwritable, match=r"cannot be written"):

@@ -245,7 +245,7 @@ def test_no_git_of_the_folder_itself_is_run(
     assert not trap.mark.exists()
 
 
-def test_where_no_git_is_the_error_says_so(
+def test_without_git_the_error_says_so(
     repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -263,7 +263,7 @@ def test_a_tree_elsewhere_is_not_looked_at(repository: Path, tmp_path: Path) -> 
 
 @posix
 @pytest.mark.parametrize("name", ["config", "HEAD", "index", "info/exclude"])
-def test_what_blocks_git_ends_after_a_while(repository: Path, name: str) -> None:
+def test_a_blocked_git_is_ended(repository: Path, name: str) -> None:
     (repository / ".git" / name).unlink()
     os.mkfifo(repository / ".git" / name)
     for words in (("diff", "HEAD"), ("ls-files", "--others", "--exclude-standard")):

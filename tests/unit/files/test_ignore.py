@@ -144,7 +144,7 @@ SOURCES: dict[str, tuple[dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("case", SOURCES)
-def test_all_that_git_reads_counts(tmp_path: Path, top: Path, home: Path, case: str) -> None:
+def test_every_rule_file_of_git_counts(tmp_path: Path, top: Path, home: Path, case: str) -> None:
     files, source = SOURCES[case]
     write(tmp_path, {"top/app/q.py": "", **files})
     source = source.format(top=top, home=home)
@@ -256,7 +256,9 @@ def test_a_rule_file_that_cannot_be_read_closes(top: Path, name: str, make: obje
 
 @posix
 @pytest.mark.parametrize("make", CLOSING)
-def test_what_git_keeps_elsewhere_closes_too(top: Path, home: Path, make: object) -> None:
+def test_unreadable_rules_outside_the_tree_exclude_everything(
+    top: Path, home: Path, make: object
+) -> None:
     assert callable(make)
     (top / ".git/info/exclude").unlink()
     make(top / ".git/info/exclude")
@@ -286,7 +288,7 @@ def test_a_folder_without_rights_closes(top: Path) -> None:
 
 
 @posix
-def test_what_is_no_repository_keeps_the_rules_above(top: Path) -> None:
+def test_a_folder_without_a_repository_keeps_the_rules_above(top: Path) -> None:
     write(top, {".gitignore": "*.key.py\n"})
     for number, make in enumerate((as_fifo, as_device, as_lost_link, as_huge)):
         (top / str(number)).mkdir()
@@ -377,7 +379,7 @@ def test_too_many_patterns_of_the_settings_close(top: Path, patterns: list[str])
     assert "the settings, which cannot be read" in why(top, "x.py", *patterns)
 
 
-def test_a_pattern_that_matches_nothing_is_told_to_the_guard() -> None:
+def test_a_pattern_that_matches_nothing_is_reported_to_the_guard() -> None:
     assert SettingsRules(["a", "x["]).invalid == ["x["]
     with pytest.raises(ValueError, match=r"x\["):
         Withheld(["x["])

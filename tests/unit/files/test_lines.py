@@ -36,7 +36,7 @@ SPLIT_OTHERWISE = {
         *((f"a{sign}b\nc", [f"a{sign}b", "c"]) for sign in NO_LINE_ENDS),
     ],
 )
-def test_split(text: str, lines: list[str]) -> None:
+def test_lines_are_split_as_editors_do(text: str, lines: list[str]) -> None:
     assert split_lines(text) == lines
     assert [line.rstrip("\r\n") for line in split_lines(text, keepends=True)] == lines
     assert "".join(split_lines(text, keepends=True)) == text

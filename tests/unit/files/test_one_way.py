@@ -26,7 +26,7 @@ READ = {
     "catalog/gguf.py": "reads models that the user adds",
     "catalog/models.py": "reads the packaged catalogue and the user's own",
     "catalog/partial_file.py": "continues a download",
-    "catalog/user.py": "reads the user's own catalogue",
+    "config/edit.py": "reads the settings before it changes them",
     "catalog/wheels.py": "reads the log of its own compiler run",
     "cli/audit.py": "writes the export that the user names",
     "cli/checks.py": "reads /proc/cpuinfo",

@@ -155,7 +155,7 @@ HARD: dict[str, tuple[bytes, bytes, bytes, bytes, bytes]] = {
 
 
 @pytest.mark.parametrize("kind", HARD)
-def test_no_pattern_goes_back(kind: str) -> None:
+def test_no_pattern_backtracks(kind: str) -> None:
     """Doubling the pattern and the path makes four times the work, not a power of it."""
     before, repeated, after, path, end = HARD[kind]
 

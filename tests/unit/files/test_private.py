@@ -62,14 +62,14 @@ def touch(path: Path) -> None:
         database,
     ],
 )
-def test_what_is_made_is_private(make: Callable[[Path], object], tmp_path: Path) -> None:
+def test_new_files_are_private(make: Callable[[Path], object], tmp_path: Path) -> None:
     folder = private_folder(tmp_path / "new" / "deeper" / "still")
     write_private(folder / "content", b"code")
     make(folder if make is private_draft else folder / "file")
     assert modes(tmp_path / "new") <= {("folder", "0o700"), ("file", "0o600")}
 
 
-def test_what_an_earlier_version_has_made_becomes_private(tmp_path: Path) -> None:
+def test_files_of_earlier_versions_become_private(tmp_path: Path) -> None:
     folder = tmp_path / "below"
     folder.chmod(0o755)
     for name in ("a.db", "a.db-wal", "a.db-shm", "a.db-journal"):

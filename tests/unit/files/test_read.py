@@ -32,7 +32,7 @@ def test_text_that_people_write_has_no_mark_and_keeps_its_line_ends(
 
 
 @pytest.mark.parametrize("raw", [b"a\nb\xff", b"\xff\xfea", b"\xff\xfe\x00\xd8"])
-def test_what_is_no_text_is_said_with_its_line(tmp_path: Path, raw: bytes) -> None:
+def test_a_file_that_is_not_text_is_reported_with_its_line(tmp_path: Path, raw: bytes) -> None:
     (tmp_path / "a").write_bytes(raw)
     with pytest.raises(UnreadableFile, match=r"a is not UTF-8 text \(line [12]\)"):
         read_text(tmp_path / "a", 100)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfield.files.toml import DEEPEST, MOST_PARTS, UnusableToml, parse_toml
+from nearfield.files.toml import DEEPEST, MAX_PARTS, UnusableToml, parse_toml
 
 TAKEN: dict[str, dict[str, Any]] = {
     "": {},
@@ -25,7 +25,7 @@ TAKEN: dict[str, dict[str, Any]] = {
     ".".join("a" * 3) + " = 1": {"a": {"a": {"a": 1}}},
 }
 REFUSED = {
-    "a" + ".a" * MOST_PARTS + " = 1": "more than 12 parts",
+    "a" + ".a" * MAX_PARTS + " = 1": "more than 12 parts",
     "x = 1\n  a" + " . a" * 20_000 + " = 1": "more than 12 parts",
     "[" + ".".join(["a"] * 8_000) + "]\nb = 1": "more than 12 parts",
     "[[" + ".".join(['"a b"'] * 500) + "]]": "more than 12 parts",
@@ -50,7 +50,7 @@ def test_ordinary_toml_is_taken_as_it_is(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", REFUSED, ids=lambda text: text[:20])
-def test_what_costs_too_much_or_is_wrong_is_named(text: str) -> None:
+def test_expensive_or_wrong_toml_is_refused(text: str) -> None:
     with pytest.raises(UnusableToml, match=REFUSED[text]):
         parse_toml(text.encode())
 
@@ -66,7 +66,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=60).map("".join))
-def test_what_is_not_refused_for_its_price_is_what_tomllib_says(text: str) -> None:
+def test_other_toml_is_read_as_tomllib_does(text: str) -> None:
     """And nothing but `UnusableToml` is ever raised."""
     try:
         expected: dict[str, Any] | None = tomllib.loads(text)
@@ -77,7 +77,7 @@ def test_what_is_not_refused_for_its_price_is_what_tomllib_says(text: str) -> No
     except UnusableToml as error:
         refused = "parts" in error.message or "deeply" in error.message
         assert refused or expected is None
-        assert not refused or expected is None or _extent(text) > min(MOST_PARTS, DEEPEST)
+        assert not refused or expected is None or _extent(text) > min(MAX_PARTS, DEEPEST)
     else:
         assert repr(found) == repr(expected)  # NaN is not equal to itself
 

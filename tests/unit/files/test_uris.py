@@ -135,7 +135,7 @@ NAMES = st.text(
 
 
 @given(st.lists(NAMES, min_size=1, max_size=3), st.sampled_from(["", "C:", "\\\\host\\share"]))
-def test_there_and_back(names: list[str], start: str) -> None:
+def test_a_path_survives_a_round_trip_through_its_uri(names: list[str], start: str) -> None:
     if not start:
         for system in (POSIX, WSL):
             path = "/" + "/".join(names)

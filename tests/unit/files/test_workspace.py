@@ -118,7 +118,9 @@ def test_writing_keeps_permissions_and_links(root: Path) -> None:
         *((path, True) for path in ("../x", "outer", "outer/x", "/")),
     ],
 )
-def test_a_path_that_leads_out_of_the_folder_is_told(tmp_path: Path, path: str, out: bool) -> None:
+def test_a_path_that_leads_out_of_the_folder_is_reported(
+    tmp_path: Path, path: str, out: bool
+) -> None:
     root = tmp_path / "root"
     (root / "src").mkdir(parents=True)
     (root / "inner").symlink_to("src")

@@ -28,7 +28,7 @@ async def app(scope: Event, receive: Receive, send: Send) -> None:
 @pytest.fixture
 async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     monkeypatch.setattr(connection, "HEADER_SECONDS", 0.2)
-    monkeypatch.setattr(connection, "MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(connection, "MAX_CONNECTIONS", 3)
     config = uvicorn.Config(
         app, http=connection.HttpConnection, lifespan="off", log_config=None, timeout_keep_alive=60
     )
@@ -52,7 +52,7 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
         (b"POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", b"x"),
     ],
 )
-async def test_it_is_closed_however_little_it_sends(port: int, sent: bytes, then: bytes) -> None:
+async def test_a_slow_connection_is_closed(port: int, sent: bytes, then: bytes) -> None:
     read, write = await asyncio.open_connection("127.0.0.1", port)
     write.write(sent)
 
@@ -74,7 +74,7 @@ async def test_it_is_closed_however_little_it_sends(port: int, sent: bytes, then
         write.close()
 
 
-async def test_one_that_rests_between_requests_is_kept(port: int) -> None:
+async def test_an_idle_connection_between_requests_is_kept(port: int) -> None:
     read, write = await asyncio.open_connection("127.0.0.1", port)
     for _ in range(2):
         write.write(HEAD + b"Content-Length: 3\r\n\r\nabc")
@@ -83,7 +83,7 @@ async def test_one_that_rests_between_requests_is_kept(port: int) -> None:
     write.close()
 
 
-async def test_the_one_that_waits_longest_makes_place_and_no_request_does(port: int) -> None:
+async def test_the_longest_idle_connection_is_closed_and_no_running_request(port: int) -> None:
     busy = await asyncio.open_connection("127.0.0.1", port)
     busy[1].write(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
     silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(10)]
@@ -95,7 +95,7 @@ async def test_the_one_that_waits_longest_makes_place_and_no_request_does(port: 
         other.close()
 
 
-async def test_little_is_read_in_one_go(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_each_read_is_small(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A chunk may be of one byte, and whatever is read at once is parsed at once."""
     sizes: list[int] = []
     receive = connection.HttpConnection.data_received
@@ -112,4 +112,4 @@ async def test_little_is_read_in_one_go(port: int, monkeypatch: pytest.MonkeyPat
         assert (await read.readline()).split()[1] == b"200"
     write.close()
     assert sum(sizes) > len(chunks)
-    assert max(sizes) <= connection.MOST_AT_ONCE
+    assert max(sizes) <= connection.MAX_READ_BYTES

@@ -1,4 +1,4 @@
-"""What clients of the HTTP face send, and what is made of it."""
+"""Bodies of clients of the HTTP frontend, and the requests made of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from nearfield.http import fim_prompt, wire
 from nearfield.http.fim_prompt import Hole
 from nearfield.http.wire import BadRequest, ChatBody, CompletionBody
-from nearfield.types import Role, ToolCall
+from nearfield.types import MAX_ANSWER_TOKENS, Role, ToolCall
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ TURN = {"role": "user", "content": "a"}
         ),
     ],
 )
-def test_what_cannot_be_used_is_named(body: Any, param: str) -> None:
+def test_an_unusable_field_is_named(body: Any, param: str) -> None:
     with pytest.raises(BadRequest) as raised:
         wire.read(ChatBody, json.dumps(body).encode()).request()
     assert raised.value.param == param
@@ -109,7 +109,7 @@ def test_what_cannot_be_used_is_named(body: Any, param: str) -> None:
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[1]", b"\xff", b'{"messages": 1}'])
-def test_what_is_no_request_is_refused(raw: bytes) -> None:
+def test_a_body_that_is_no_request_is_refused(raw: bytes) -> None:
     with pytest.raises(BadRequest):
         wire.read(ChatBody, raw)
 
@@ -124,8 +124,8 @@ CALL = {"id": "a", "function": {"name": "f", "arguments": {"x": 1}}}
                         "tools", "tool_choice", "response_format", "n"]), "max_tokens", 1024),
         ({"max_tokens": -1}, "max_tokens", 1024),
         ({"max_tokens": 0, "max_completion_tokens": None}, "max_tokens", 1024),
-        ({"max_tokens": 128_000}, "max_tokens", wire.MOST_TOKENS),
-        ({"max_tokens": 10**30}, "max_tokens", wire.MOST_TOKENS),
+        ({"max_tokens": 128_000}, "max_tokens", MAX_ANSWER_TOKENS),
+        ({"max_tokens": 10**30}, "max_tokens", MAX_ANSWER_TOKENS),
         ({"max_tokens": 20.0}, "max_tokens", 20),
         ({"max_tokens": "20"}, "max_tokens", 20),
         ({"temperature": 3}, "temperature", 2.0),
@@ -138,7 +138,7 @@ CALL = {"id": "a", "function": {"name": "f", "arguments": {"x": 1}}}
                                                       "strict": None}}]}, "schema", None),
     ],
 )  # fmt: skip
-def test_what_is_not_set_or_beyond_the_limits(
+def test_absent_fields_and_too_large_numbers_are_read_as_limits(
     more: dict[str, Any], field: str, expected: object
 ) -> None:
     request = wire.read(ChatBody, json.dumps({"messages": [TURN], **more}).encode()).request()

@@ -143,7 +143,7 @@ def test_nothing_is_read_twice(place: Place) -> None:
     assert place.build().read == 1
 
 
-def test_what_is_typed_counts_until_the_buffer_is_closed(place: Place) -> None:
+def test_a_buffers_text_counts_until_it_is_closed(place: Place) -> None:
     place.write({"a.py": "def disk(): pass\n"})
     store = SqliteStore(place.file)
     builder = Builder(place.tree, store)
@@ -186,7 +186,7 @@ def embed(place: Place, embedder: WordEmbedder) -> int:
     return made
 
 
-def test_a_chunk_is_embedded_once_wherever_it_goes(place: Place) -> None:
+def test_a_moved_chunk_is_embedded_once(place: Place) -> None:
     place.write({"a.py": "def alpha():\n    return 1\n", "b.py": "def beta():\n    return 2\n"})
     place.build()
     embedder = WordEmbedder()
@@ -226,7 +226,7 @@ def test_a_file_that_does_not_hold_still_is_left_for_later(
     assert place.build().files == 2
 
 
-def test_a_full_disk_is_said_and_what_is_there_stays(place: Place) -> None:
+def test_a_full_disk_is_reported_and_the_index_kept(place: Place) -> None:
     place.write({"a.py": "def alpha(): pass\n"})
     place.build()
     body = "".join(f"def f{i}_{i * 7919}(): return {i}\n" for i in range(3000))
@@ -242,7 +242,7 @@ def test_a_full_disk_is_said_and_what_is_there_stays(place: Place) -> None:
     store.close()
 
 
-def test_a_build_that_is_stopped_goes_on_later(place: Place) -> None:
+def test_a_stopped_build_is_continued_later(place: Place) -> None:
     place.write({f"m{i}.py": f"def f{i}(): pass\n" for i in range(300)})
     store = SqliteStore(place.file)
     asked = iter(range(1000))
@@ -297,7 +297,7 @@ LEFT_OUT: dict[str, tuple[dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("case", LEFT_OUT)
-def test_who_wonders_why_files_are_missing_is_told(place: Place, case: str) -> None:
+def test_missing_files_are_explained(place: Place, case: str) -> None:
     files, sentence = LEFT_OUT[case]
     place.write(files)
     report = place.build()
@@ -317,7 +317,7 @@ def test_settings_exclude(place: Place) -> None:
     assert found == {"a.py": "", "gen": "excluded by the settings"}
 
 
-def test_vectors_wait_for_what_is_more_urgent(place: Place) -> None:
+def test_vectors_wait_for_more_urgent_work(place: Place) -> None:
     place.write({"a.py": "def alpha(): pass\n"})
     with Keeper(place.workspace) as keeper:
         assert keeper.taken

@@ -37,7 +37,7 @@ def cut(text: str, path: str) -> list[Chunk]:
         ("a.unknown", "one\n\ntwo\n", "1-4:block:"),
     ],
 )  # fmt: skip
-def test_cuts(path: str, text: str, chunks: str) -> None:
+def test_a_file_is_cut_at_definitions_and_headings(path: str, text: str, chunks: str) -> None:
     got: list[str] = []
     for chunk in cut(text, path):
         last = chunk.first + len(chunk.text.rstrip().split("\n"))
@@ -101,5 +101,5 @@ def test_a_long_function_is_cut_between_statements() -> None:
         ("def f():\n    return 1\n", 0, ""),
     ],
 )
-def test_doc(text: str, row: int, doc: str) -> None:
+def test_documentation_is_found_above_or_inside_a_definition(text: str, row: int, doc: str) -> None:
     assert doc_of(text, row) == doc

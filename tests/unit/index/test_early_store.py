@@ -64,7 +64,7 @@ def test_questions_are_answered_by_meaning_before_there_are_real_vectors(place: 
     assert paths(place.workspace.searcher())[0] == "archive.py"
 
 
-def test_the_real_vectors_take_over_and_the_file_goes(place: Place) -> None:
+def test_the_real_vectors_replace_the_early_file(place: Place) -> None:
     place.write(FILES)
     embedder = WordEmbedder()
     early = place.workspace.place.early
@@ -83,7 +83,7 @@ def test_the_real_vectors_take_over_and_the_file_goes(place: Place) -> None:
     assert not early.exists() and len(reader(place)) == 0
 
 
-def test_a_few_early_ones_do_not_replace_the_real_ones(place: Place) -> None:
+def test_a_few_early_vectors_do_not_replace_real_ones(place: Place) -> None:
     place.write(FILES)
     written(place)
     early = reader(place)
@@ -97,7 +97,7 @@ def test_a_few_early_ones_do_not_replace_the_real_ones(place: Place) -> None:
     assert embedder.seen[-1] == "unpack archive"
 
 
-def test_a_reader_follows_what_is_written(place: Place) -> None:
+def test_a_reader_follows_the_writer(place: Place) -> None:
     place.write(FILES)
     written(place)
     early = reader(place)
@@ -200,7 +200,7 @@ def test_static_vectors_answer_where_onnxruntime_is_missing(
     assert paths(place.workspace.searcher())[0] == "archive.py"
 
 
-def test_the_indexer_goes_on_where_onnxruntime_is_missing(
+def test_the_indexer_works_without_onnxruntime(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place.write(FILES)

@@ -94,7 +94,7 @@ def test_global_excludes_and_the_folders_above_count(place: Any, monkeypatch: An
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
-def test_what_is_no_regular_file_is_never_opened(place: Any) -> None:
+def test_irregular_files_are_never_opened(place: Any) -> None:
     os.mkfifo(place.root / "pipe.py")
     listening = socket.socket(socket.AF_UNIX)
     here = Path.cwd()
@@ -131,7 +131,7 @@ def test_prose_on_long_lines_is_not_minified() -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
 @pytest.mark.parametrize("what", ["the file", "its folder"])
-def test_what_became_a_link_is_not_read_again(place: Any, what: str) -> None:
+def test_a_file_that_became_a_link_is_not_read(place: Any, what: str) -> None:
     place.write({"lib/a.py": "def alpha(): pass\n"})
     place.build()
     searcher = place.searcher()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nearfield.index.throttle import LONGEST_REST_SECONDS, LoadSample, MachineLoad, read
+from nearfield.index.throttle import MAX_REST_SECONDS, LoadSample, MachineLoad, read
 
 
 @pytest.mark.parametrize(
@@ -13,12 +13,12 @@ from nearfield.index.throttle import LONGEST_REST_SECONDS, LoadSample, MachineLo
         (0.0, 0.4, 0.2, 0.0),
         (0.2, 0.4, 0.2, 0.0),
         (0.39, 0.4, 0.2, 0.2),
-        (19.0, 20.0, 10.0, LONGEST_REST_SECONDS),
+        (19.0, 20.0, 10.0, MAX_REST_SECONDS),
         (0.0, 0.0, 0.0, 0.0),
         (-1.0, -1.0, 0.2, 0.0),
     ],
 )
-def test_it_rests_while_others_need_most_of_the_machine(
+def test_the_indexer_pauses_while_others_use_the_machine(
     used: float, total: float, seconds: float, rest: float
 ) -> None:
     readings = iter([LoadSample(5, 10, 1), LoadSample(5 + used, 10 + total, 1 + seconds)])
@@ -30,7 +30,7 @@ def test_a_rest_is_not_counted_as_work() -> None:
         [LoadSample(0, 0, 0), LoadSample(4, 4, 2), LoadSample(5, 5, 2.5), LoadSample(5.4, 5.4, 2.7)]
     )
     load = MachineLoad(lambda: next(readings))
-    assert load.rest() == LONGEST_REST_SECONDS
+    assert load.rest() == MAX_REST_SECONDS
     load.rested()
     assert load.rest() == pytest.approx(0.2)
 

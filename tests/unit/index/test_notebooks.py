@@ -58,7 +58,7 @@ def test_outputs_do_not_make_a_notebook_too_large(place: Place) -> None:
     assert place.searcher().defined("mean_of_rows")
 
 
-def test_what_is_no_notebook_is_left_out_with_a_reason(place: Place) -> None:
+def test_an_invalid_notebook_is_left_out_with_a_reason(place: Place) -> None:
     place.write({"a.ipynb": '{"cells": ['})
     place.write({"b.ipynb": '{"cells":' * 10_000})
     report = place.build()

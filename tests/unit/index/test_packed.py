@@ -44,12 +44,12 @@ DEFINITIONS = (
 )
 
 
-def test_definitions_come_back_as_they_were() -> None:
+def test_definitions_survive_packing() -> None:
     assert unpack_definitions(pack_definitions(DEFINITIONS)) == DEFINITIONS
     assert unpack_definitions(pack_definitions(())) == ()
 
 
-def test_references_come_back_as_they_were() -> None:
+def test_references_survive_packing() -> None:
     uses = {"alpha": (0, 5, 900), "\U0001f600": (7,)}
     packed = pack_uses(uses)
     for name, rows in uses.items():
@@ -71,7 +71,7 @@ def test_names_are_one_word_whatever_they_hold(one: str, other: str, same: bool)
     assert named(DEFINED, one).replace("_", "").isalnum()
 
 
-def test_saving_a_file_again_and_again_does_not_grow_what_is_found_by_letters(
+def test_repeated_saves_do_not_grow_the_table_of_triples(
     place: Place,
 ) -> None:
     def spelled() -> int:
@@ -92,7 +92,7 @@ def test_saving_a_file_again_and_again_does_not_grow_what_is_found_by_letters(
     assert place.searcher().reader.similar_names("numbes", 5) == ["numbers"]
 
 
-def test_what_a_file_imports_and_who_imports_it(place: Place) -> None:
+def test_imports_and_importers_of_a_file(place: Place) -> None:
     place.write(
         {
             "shop/till.py": "from shop.goods import price\nimport os\n",

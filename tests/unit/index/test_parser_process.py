@@ -30,7 +30,7 @@ def understand(path, text):
         time.sleep(60)
     return true(path, text)
 module.understand = understand
-module.MOST_SECONDS = 0.3
+module.MAX_SECONDS = 0.3
 module.IDLE_SECONDS = {idle}
 module.main()
 """
@@ -71,7 +71,7 @@ def apart(tmp_path: Path) -> Iterator[ParserProcess]:
         ("a.json", '{"a": 1}\r\n'),
     ],
 )
-def test_it_says_the_same_as_here(apart: ParserProcess, path: str, text: str) -> None:
+def test_the_process_parses_as_this_one_does(apart: ParserProcess, path: str, text: str) -> None:
     assert apart.understand(path, text) == understand(path, text)
 
 
@@ -82,7 +82,7 @@ def test_a_text_that_ends_it_has_that_as_its_reason(apart: ParserProcess, word: 
     assert apart.understand("a.py", TEXT) == understand("a.py", TEXT)
 
 
-def test_one_that_went_for_want_of_work_is_started_again(tmp_path: Path) -> None:
+def test_an_idle_process_that_ended_is_started_again(tmp_path: Path) -> None:
     with ParserProcess(fragile(tmp_path, idle=0.05)) as held:
         held.understand("a.py", TEXT)
         child = _child(tmp_path)
@@ -90,19 +90,19 @@ def test_one_that_went_for_want_of_work_is_started_again(tmp_path: Path) -> None
         assert held.understand("b.py", TEXT) == understand("b.py", TEXT)
 
 
-def test_it_ends_with_whoever_has_started_it(tmp_path: Path) -> None:
+def test_the_process_ends_with_its_parent(tmp_path: Path) -> None:
     with ParserProcess(fragile(tmp_path)) as held:
         held.understand("a.py", TEXT)
         child = _child(tmp_path)
     assert not child.is_running()
 
 
-def test_one_that_cannot_start_is_no_fault_of_the_text() -> None:
+def test_a_failed_start_is_not_blamed_on_the_text() -> None:
     with pytest.raises(CannotStart):
         ParserProcess((sys.executable, "-c", "raise SystemExit(3)")).understand("a.py", TEXT)
 
 
-def test_a_build_goes_on_and_remembers(place: Place, tmp_path: Path) -> None:
+def test_a_build_continues_and_remembers_the_file(place: Place, tmp_path: Path) -> None:
     files = {f"{n:02}.py": "CRASH" if n % 3 else TEXT for n in range(9)}
     place.write(files)
     bad = sorted(path for path, text in files.items() if text == "CRASH")

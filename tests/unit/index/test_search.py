@@ -42,7 +42,7 @@ FILES = {
         ('what "quotes" AND (OR NOT* write: atomically', "src/store/disk.py"),
     ],
 )
-def test_what_comes_first(place: Place, query: str, first: str) -> None:
+def test_the_best_match_is_first(place: Place, query: str, first: str) -> None:
     place.write(FILES)
     place.build()
     for embedder in (None, WordEmbedder()):
@@ -86,7 +86,7 @@ BODY = "def handle(request):\n    return request\n"
          "mail/orders.py"),
     ],
 )  # fmt: skip
-def test_what_an_import_joins_is_near(
+def test_imported_files_and_importers_are_near(
     place: Place, files: dict[str, str], near: str, first: str
 ) -> None:
     place.write({"mail/orders.py": BODY, "shop/orders.py": BODY} | files)
@@ -130,11 +130,11 @@ def test_definitions_and_references(place: Place) -> None:
         ("def f():\n    pass", QueryKind.CODE),
     ],
 )
-def test_kinds(query: str, kind: QueryKind) -> None:
+def test_a_query_has_its_kind(query: str, kind: QueryKind) -> None:
     assert kind_of(query) is kind
 
 
-def test_the_shipped_embedder_knows_what_code_means(place: Place) -> None:
+def test_the_shipped_embedder_finds_code_by_meaning(place: Place) -> None:
     place.write(
         {
             "a.py": "def total(numbers):\n    result = 0\n    for n in numbers:\n"

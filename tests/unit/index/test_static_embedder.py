@@ -14,7 +14,7 @@ from nearfield.index.static_embedder import DIMENSIONS, StaticEmbedder
 EMBEDDER = StaticEmbedder()
 
 
-def test_what_is_shipped_is_what_was_trained() -> None:
+def test_the_shipped_table_is_the_trained_one() -> None:
     at = resources.files("nearfield.index") / "data" / "static"
     record = json.loads((at / "static.json").read_text("utf-8"))
     for name, digest in record["sha256"].items():

@@ -25,7 +25,7 @@ def built(place: Place) -> Path:
 
 
 @pytest.mark.parametrize("steps", range(1, len(MIGRATIONS)))
-def test_an_older_file_is_migrated_and_keeps_what_was_dear(
+def test_an_older_file_is_migrated_and_keeps_its_vectors(
     place: Place, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
     monkeypatch.setattr(schema_store, "MIGRATIONS", MIGRATIONS[:steps])
@@ -133,7 +133,7 @@ def test_vectors_are_ranked_by_cosine(tmp_path: Path) -> None:
             (number + 1, number.to_bytes(8, "big")),
         )
     vectors = SqliteVectors(db, "test", 384)
-    assert vectors.empty and vectors.nearest(rows[0], 5) == []
+    assert vectors.is_empty and vectors.nearest(rows[0], 5) == []
     vectors.prepare()
     digests = [number.to_bytes(8, "big") for number in range(len(rows))]
     vectors.add(digests, rows)

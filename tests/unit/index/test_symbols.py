@@ -135,7 +135,7 @@ def test_every_language_with_names_has_a_case() -> None:
     assert named - set(CASES) == {"markdown"} & named
 
 
-def test_columns_count_characters_and_comments_belong_to_what_they_stand_above() -> None:
+def test_columns_count_characters_and_comments_belong_to_the_next_definition() -> None:
     source = (
         "x = '\u20ac'; y = 1\n\n# one\n# two\n@deco\ndef f(): pass\n"
         "z = 1  # behind\ndef g(): pass\n"

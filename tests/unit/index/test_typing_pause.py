@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nearfield.index.throttle import LONGEST_SECONDS, TypingPause
+from nearfield.index.throttle import MAX_PAUSE_SECONDS, TypingPause
 
 
 class Typed:
@@ -27,10 +27,10 @@ class Typed:
         ([(0.0, 0.4), (0.3, 0.4)], 0.4),
         ([(0.0, 2.5), (0.3, 0.4)], 0.4),  # the answer came before its time was over
         ([(0.0, 0.4), (0.0, 0.0)], 0.0),
-        ([(0.0, 600.0)], LONGEST_SECONDS),
+        ([(0.0, 600.0)], MAX_PAUSE_SECONDS),
     ],
 )
-def test_it_rests_as_long_as_was_said_last(asked: list[tuple[float, float]], left: float) -> None:
+def test_the_last_request_decides_the_pause(asked: list[tuple[float, float]], left: float) -> None:
     typed = Typed()
     for after, seconds in asked:
         typed.now += after
@@ -39,12 +39,12 @@ def test_it_rests_as_long_as_was_said_last(asked: list[tuple[float, float]], lef
     assert typed.left(after=left) == 0.0
 
 
-def test_who_types_on_and_on_gets_a_piece_of_work_in_between() -> None:
+def test_endless_typing_lets_some_work_through() -> None:
     typed = Typed()
     for _ in range(3):
         typed.pause.ask(600.0)
-        assert typed.left() == pytest.approx(LONGEST_SECONDS)
-        assert typed.left(after=LONGEST_SECONDS) == 0.0
+        assert typed.left() == pytest.approx(MAX_PAUSE_SECONDS)
+        assert typed.left(after=MAX_PAUSE_SECONDS) == 0.0
         assert not typed.pause.ask(600.0), "the piece that is due is not left off"
-    assert typed.left(after=1.0) == pytest.approx(LONGEST_SECONDS), "and then it rests again"
+    assert typed.left(after=1.0) == pytest.approx(MAX_PAUSE_SECONDS), "and then it rests again"
     assert typed.pause.ask(0.0)

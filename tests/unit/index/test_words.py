@@ -20,7 +20,7 @@ from nearfield.index.words import asked, folded, indexed
         ("___", ""),
     ],
 )
-def test_indexed(text: str, words: str) -> None:
+def test_a_text_is_indexed_by_words_and_their_parts(text: str, words: str) -> None:
     assert indexed(text) == words
 
 
@@ -33,7 +33,7 @@ def test_indexed(text: str, words: str) -> None:
         ("?!", []),
     ],
 )
-def test_asked(query: str, words: list[str]) -> None:
+def test_a_question_becomes_words_without_filler(query: str, words: list[str]) -> None:
     assert asked(query) == words
 
 

@@ -81,7 +81,7 @@ def read(client: socket.socket) -> bytes:
         framed(hello(token="no", log={"level": "info"}), f"authorization: bearer {TOKEN}"),
     ],
 )
-def test_who_shows_the_token_is_let_in_and_the_token_stays_outside(door: Door, said: bytes) -> None:
+def test_a_client_with_the_token_is_admitted_and_the_token_removed(door: Door, said: bytes) -> None:
     more = {"jsonrpc": "2.0", "method": "initialized", "params": {}}
     first, second = door.lets_in(said + framed(more))
     options = first["params"]["initializationOptions"]
@@ -108,7 +108,9 @@ def test_who_shows_the_token_is_let_in_and_the_token_stays_outside(door: Door, s
         framed({**hello(), "params": [TOKEN]}),
     ],
 )
-def test_what_is_no_editor_is_closed_and_the_next_one_let_in(door: Door, said: bytes) -> None:
+def test_a_connection_that_is_no_editor_is_closed_and_the_next_admitted(
+    door: Door, said: bytes
+) -> None:
     with door.call() as stranger:
         stranger.sendall(said)
         assert b"result" not in read(stranger)
@@ -116,7 +118,7 @@ def test_what_is_no_editor_is_closed_and_the_next_one_let_in(door: Door, said: b
 
 
 @pytest.mark.parametrize("token", ["", "wrong", None, 5, [TOKEN], TOKEN + "x", TOKEN.upper()])
-def test_a_wrong_token_is_told(door: Door, token: Any) -> None:
+def test_a_wrong_token_is_answered_with_an_error(door: Door, token: Any) -> None:
     with door.call() as stranger:
         stranger.sendall(framed(hello(token=token)))
         said = read(stranger)
@@ -132,14 +134,14 @@ def _silent(door: Door, count: int) -> Iterator[socket.socket]:
         yield client
 
 
-def test_silent_ones_keep_nobody_out(door: Door) -> None:
-    silent = list(_silent(door, 3 * admission.MOST_CALLERS))
+def test_silent_connections_do_not_block_others(door: Door) -> None:
+    silent = list(_silent(door, 3 * admission.MAX_CALLERS))
     assert len(door.lets_in()) == 1
     for client in silent:
         client.close()
 
 
-def test_a_silent_one_is_closed(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_connection_is_closed(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "HELLO_SECONDS", 0.05)
     with door.call() as silent:
         silent.sendall(b"Content-Length: 10\r\n\r\n")
@@ -148,7 +150,7 @@ def test_a_silent_one_is_closed(door: Door, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(door.lets_in()) == 1
 
 
-def test_one_that_speaks_a_byte_at_a_time_is_let_in(door: Door) -> None:
+def test_a_client_that_sends_single_bytes_is_admitted(door: Door) -> None:
     with door.call() as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in GOOD:

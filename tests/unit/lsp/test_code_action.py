@@ -19,7 +19,7 @@ async def good(params: types.CodeActionParams) -> list[types.CodeAction]:
     return [types.CodeAction("One", kinds.QuickFix), types.CodeAction("Two", kinds.Source)]
 
 
-async def test_one_that_fails_takes_nothing_from_the_others(
+async def test_a_failing_contributor_leaves_the_others_actions(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     server = build()

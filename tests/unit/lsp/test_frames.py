@@ -81,7 +81,7 @@ TWO = frame({"n": 2})
     ],
 )
 @pytest.mark.parametrize("chunk", [1 << 20, 1000, 7])
-def test_what_is_received(data: bytes, expected: list[Any], chunk: int) -> None:
+def test_messages_are_cut_from_the_stream(data: bytes, expected: list[Any], chunk: int) -> None:
     if chunk == 7 and len(data) > 10_000:
         chunk = 997
     assert received(data, chunk) == expected
@@ -99,7 +99,7 @@ values = st.recursive(
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(values, max_size=5), st.integers(1, 40))
-def test_what_is_encoded_is_received(sent: list[Any], chunk: int) -> None:
+def test_an_encoded_message_is_received(sent: list[Any], chunk: int) -> None:
     assert received(b"".join(map(frames.encode, sent)), chunk) == sent
 
 

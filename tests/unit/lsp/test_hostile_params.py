@@ -163,7 +163,7 @@ async def test_every_command_takes_everything(c: Asked) -> None:
         ("textDocument/didOpen", {"textDocument": {**DOCUMENT, "text": ["x"]}}),
     ],
 )  # fmt: skip
-async def test_what_cannot_be_read_makes_a_document_unknown(
+async def test_an_unreadable_change_makes_a_document_unknown(
     c: Asked, method: str, params: Any
 ) -> None:
     assert c.text == TEXT

@@ -85,5 +85,5 @@ def test_documentation_survives_backquotes_in_the_code() -> None:
         ({"a": 5}, {"a": {"b": 1}}, {"a": {"b": 1}}),
     ],
 )
-def test_later_settings_are_laid_over_earlier_ones(base: Any, over: Any, expected: Any) -> None:
+def test_later_settings_override_earlier_ones(base: Any, over: Any, expected: Any) -> None:
     assert settings.laid_over(base, over) == expected

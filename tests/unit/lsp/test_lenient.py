@@ -98,7 +98,9 @@ def _at(found: Any, path: str) -> Any:
          "workspace_folders.0.name", ""),
     ],
 )  # fmt: skip
-def test_it_is_understood(sent: tuple[type[Any], Any], path: str, expected: object) -> None:
+def test_odd_but_clear_params_are_read(
+    sent: tuple[type[Any], Any], path: str, expected: object
+) -> None:
     kind, params = sent
     found = get_converter().structure(PARAMS.coerce(kind, params), kind)
     assert _at(found, path) == expected
@@ -121,7 +123,7 @@ def test_it_is_understood(sent: tuple[type[Any], Any], path: str, expected: obje
         (_inline(textDocument=[]), "$.textDocument"),
     ],
 )
-def test_what_means_nothing_is_refused(sent: tuple[type[Any], Any], place: str) -> None:
+def test_meaningless_params_are_refused(sent: tuple[type[Any], Any], place: str) -> None:
     kind, params = sent
     with pytest.raises(CoercionError) as caught:
         PARAMS.coerce(kind, params)

@@ -12,12 +12,17 @@ import pytest
 from lsprotocol import types
 
 from nearfield.config.load import Loaded
-from nearfield.config.schema import Config
+from nearfield.config.schema import Config, ProviderSettings
 from nearfield.errors import NoProvider
 from nearfield.features.status import ServiceState, ServiceStatus
 from nearfield.lsp import server
 from nearfield.lsp.frames import Garbage
 from nearfield.lsp.progress import LoadingProgress
+from nearfield.lsp.protocol import CLIENT_TOKEN
+from nearfield.lsp.work import shown_work
+from nearfield.providers.scripted import Scripted
+from nearfield.routing.activity import watched
+from nearfield.types import Delta
 
 SECRET = "def secret(): pass"
 
@@ -239,6 +244,26 @@ async def test_a_client_that_refuses_progress_is_left_alone(c: Connected) -> Non
     progress.follow(ServiceStatus(ServiceState.READY))
     await asyncio.sleep(0.01)
     assert not any(m.get("method") == "$/progress" for m in c.sent.messages)
+
+
+async def test_the_work_of_a_model_is_shown_at_each_phase_and_not_at_each_token(
+    c: Connected,
+) -> None:
+    models = [Delta(read=0.5), *(Delta("x", (-0.1,)) for _ in range(200))]
+    CLIENT_TOKEN.set("bar")
+    async with shown_work(c.protocol, "Working") as report:
+        report("asking", None)
+        async with watched(
+            Scripted("coder", ProviderSettings(kind="scripted")), is_local=False
+        ) as watch:
+            for delta in models:
+                watch.heard(delta)
+    values = [m["params"]["value"] for m in c.sent.messages if m.get("method") == "$/progress"]
+    told = [value.get("message") for value in values]
+    assert told[:3] == [None, "asking", "asking; scripted: reading 50%, 0 s"]
+    assert told[3].startswith("asking; scripted: writing, 1 tokens")
+    assert values[-1]["kind"] == "end"
+    assert len(values) < 20
 
 
 async def _sent(c: Connected, method: str, kind: str = "") -> dict[str, Any]:

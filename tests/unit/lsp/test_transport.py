@@ -42,7 +42,7 @@ server.run_stdio(made)
     ids=["the event loop", "the interpreter's end", "closing", "a thread"],
 )
 @pytest.mark.parametrize("by_exit", [True, False])
-def test_the_end_does_not_wait_for_what_hangs(how: str, by_exit: bool) -> None:
+def test_the_process_ends_although_its_cleanup_hangs(how: str, by_exit: bool) -> None:
     code = STUCK.replace("{how}", how)
     with subprocess.Popen(
         [sys.executable, "-c", code],
@@ -75,7 +75,7 @@ async def test_a_process_is_watched(monkeypatch: pytest.MonkeyPatch, polled: boo
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         gone = asyncio.Event()
         watching = asyncio.create_task(parent.watch(process.pid, gone.set))
-        await asyncio.sleep(2 * parent.POLL_S)
+        await asyncio.sleep(2 * parent.POLL_SECONDS)
         assert not gone.is_set()
         process.kill()
         # Not waited for: a zombie has ended as well.
@@ -98,7 +98,7 @@ class Unread(io.RawIOBase):
         return len(data)
 
 
-def test_what_replaces_earlier_news_does_not_pile_up() -> None:
+def test_a_replacing_notification_does_not_pile_up() -> None:
     stream = Unread()
     outbox = transport.Outbox(stream, lambda: None)
     outbox.write(b"first ")
@@ -115,7 +115,7 @@ def test_what_replaces_earlier_news_does_not_pile_up() -> None:
 def test_a_client_that_reads_nothing_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
     stream, given_up = Unread(), threading.Event()
     outbox = transport.Outbox(stream, given_up.set)
-    piece = bytes(transport.MOST_UNREAD // 8)
+    piece = bytes(transport.MAX_UNREAD_BYTES // 8)
     for _ in range(8):
         outbox.write(piece)
         assert not given_up.is_set()

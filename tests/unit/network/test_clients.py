@@ -41,7 +41,9 @@ def got(environ: dict[str, str], url: str) -> str:
 
 @pytest.mark.parametrize("variable", ["ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"])
 @pytest.mark.parametrize("scheme", ["http://", "", "socks5://", "socks5h://", "socks://"])
-def test_proxies(plain: int, relay_to: Callable[[int], Relay], variable: str, scheme: str) -> None:
+def test_clients_use_the_environments_proxies(
+    plain: int, relay_to: Callable[[int], Relay], variable: str, scheme: str
+) -> None:
     relay = relay_to(plain)
     environ = {variable: f"{scheme}127.0.0.1:{relay.port}/"}
     assert got(environ, "http://hub.example/x") == "hello"
@@ -61,7 +63,9 @@ def test_a_certificate_behind_a_proxy(
 @pytest.mark.parametrize(
     "variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", CA_FILE]
 )
-def test_an_authority_of_ones_own(secure: Callable[..., int], ca_file: str, variable: str) -> None:
+def test_a_users_own_certificate_authority_is_trusted(
+    secure: Callable[..., int], ca_file: str, variable: str
+) -> None:
     url = f"https://localhost:{secure('localhost')}/"
     assert got({variable: ca_file}, url) == "hello"
 
@@ -78,9 +82,7 @@ def test_the_setting_wins_over_its_variable(ca_file: str) -> None:
     ("variable", "shown"),
     [("SSL_CERT_FILE",) * 2, ("SSL_CERT_DIR",) * 2, ("REQUESTS_CA_BUNDLE",) * 2, (CA_FILE, "network.ca_file")],
 )  # fmt: skip
-def test_a_file_that_cannot_be_used_is_told_by_its_name(
-    variable: str, shown: str, tmp_path: Path
-) -> None:
+def test_an_unusable_certificate_file_is_named(variable: str, shown: str, tmp_path: Path) -> None:
     (tmp_path / "no.pem").write_text("nothing")
     for path in (tmp_path / "missing.pem", tmp_path / "no.pem"):
         with pytest.raises(ConfigError, match=shown):
@@ -107,7 +109,7 @@ def hub_refusal(environ: dict[str, str], url: str) -> DownloadFailed:
     return raised.value
 
 
-async def test_what_is_wrong_is_said(
+async def test_connection_errors_are_explained(
     plain: int, secure: Callable[..., int], relay_to: Callable[[int], Relay], ca_file: str
 ) -> None:
     port, other = secure("localhost"), secure("other.example")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nearfield.errors import ConfigError
-from nearfield.network.hosts import excepted
+from nearfield.network.hosts import is_excepted
 from nearfield.network.proxies import Proxies, normalised
 
 FAR = "https://hub.example/x"
@@ -51,7 +51,7 @@ def test_the_proxy(environ: dict[str, str], url: str, proxy: str, source: str) -
     "value",
     ["http://p:port", "http://p:99999", "socks4://p:1", "ftp://p", "http://", "http://[::1", "a b:1"],
 )  # fmt: skip
-def test_what_is_no_proxy_is_told_by_its_variable(value: str) -> None:
+def test_an_invalid_proxy_is_named_by_its_variable(value: str) -> None:
     for name in ("ALL_PROXY", "https_proxy"):
         with pytest.raises(ConfigError, match=name) as raised:
             Proxies({name: value}).on_way_to(FAR)
@@ -64,7 +64,7 @@ def test_a_password_is_not_shown() -> None:
     assert str(found) == "p:8080"
 
 
-def test_other_programs_get_what_they_understand() -> None:
+def test_child_processes_get_the_proxy_variables() -> None:
     environ = {"ALL_PROXY": "socks://p:1", "http_proxy": "q:2", "HOME": "/h", "HTTPS_PROXY": ""}
     assert normalised(environ) == {
         "ALL_PROXY": "socks5h://p:1", "http_proxy": "http://q:2", "HOME": "/h", "HTTPS_PROXY": "",
@@ -104,5 +104,5 @@ def test_other_programs_get_what_they_understand() -> None:
         ("a.example", 80, "[::1", False),
     ],
 )
-def test_exceptions(host: str, port: int, exceptions: str, expected: bool) -> None:
-    assert excepted(host, port, exceptions) is expected
+def test_no_proxy_lists_exceptions(host: str, port: int, exceptions: str, expected: bool) -> None:
+    assert is_excepted(host, port, exceptions) is expected

@@ -69,7 +69,9 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child, "GIVE_UP_AFTER", 2)
 
 
-async def test_starts_once_for_all_who_ask(server: Callable[[str], ServerProcess]) -> None:
+async def test_concurrent_requests_start_the_server_once(
+    server: Callable[[str], ServerProcess],
+) -> None:
     mine = server(SERVE)
     assert mine.health.state is HealthState.IDLE
     first, *others = await asyncio.gather(*(mine.ready() for _ in range(5)))
@@ -180,7 +182,9 @@ def test_leash_ends_even_a_stubborn_program(how: str) -> None:
         leash.wait(30)
 
 
-def test_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_best_installed_program_is_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     without = [program.name for program in managed.programs()]
     assert "llama-server" not in without

@@ -41,7 +41,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 @given(sizes=st.lists(st.integers(1, 4), min_size=1))
-def test_cut(name: str, sizes: list[int]) -> None:
+def test_a_stream_is_cut_at_a_stop(name: str, sizes: list[int]) -> None:
     case = CASES[name]
     cut = Cut(case.stop, case.single_line, case.typed)
     shown, rest = "", case.text
@@ -80,7 +80,7 @@ class Source:
 END = Delta(finish=Finish.LENGTH, usage=Usage("m", generated_tokens=3, decode_ms=5.0))
 
 
-async def test_a_stop_closes_the_source_and_says_so() -> None:
+async def test_a_stop_closes_the_source_and_is_reported() -> None:
     source = Source(Delta("ab", (-1.0,)), Delta("c;d", (-2.0,)), END)
     deltas = [d async for d in finished(source.stream(), Cut((";",)), "m", None)]
     assert "".join(d.text for d in deltas) == "abc"
@@ -92,7 +92,7 @@ async def test_a_stop_closes_the_source_and_says_so() -> None:
     assert [d.finish for d in deltas[:-1]] == [None]
 
 
-async def test_held_text_comes_with_the_end() -> None:
+async def test_held_text_is_released_at_the_end() -> None:
     source = Source(Delta("ab<|", (-1.0, -2.0)), Delta("e", (-3.0,)), END)
     deltas = [d async for d in finished(source.stream(), Cut(("<|end|>",)), "m", None)]
     assert [d.text for d in deltas] == ["ab", "<|e"]
@@ -110,7 +110,9 @@ SLOW = DeadlineExceeded("slow")
     ("before", "deadline_passed", "raises"),
     [((), True, True), ((Delta("a"),), True, False), ((Delta("a"),), False, True)],
 )
-async def test_deadline(before: tuple[Delta, ...], deadline_passed: bool, raises: bool) -> None:
+async def test_the_deadline_cuts_the_stream(
+    before: tuple[Delta, ...], deadline_passed: bool, raises: bool
+) -> None:
     """The request's own deadline ends what has begun; a stalled server is an error."""
     deadline = time.monotonic() + (-1 if deadline_passed else 100)
     source = Source(*before, SLOW)

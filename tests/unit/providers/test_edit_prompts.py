@@ -123,7 +123,7 @@ def test_a_form_is_chosen_or_turned_off(server: Server) -> None:
         provider("ollama", server, "m", edit_form="cook")
 
 
-async def test_who_takes_no_edit_prompts_says_so() -> None:
+async def test_a_provider_without_edit_prompts_says_so() -> None:
     settings = ProviderSettings(kind="anthropic", model="m")
     one = registry.build("one", settings, environ={"ANTHROPIC_API_KEY": "k"})
     assert one.capabilities.edit is EditForm.NONE

@@ -29,7 +29,7 @@ STREAMS = {
 
 @pytest.mark.parametrize("name", STREAMS)
 @given(cuts=st.lists(st.integers(0, 60), max_size=8))
-def test_stream(name: str, cuts: list[int]) -> None:
+def test_lines_are_read_from_any_chunks(name: str, cuts: list[int]) -> None:
     kind, text, expected = STREAMS[name]
     if expected is None:
         expected = [text.removeprefix("data: ").removesuffix("\n\n")]

@@ -51,7 +51,7 @@ SAYS_KEY = "has a key in its settings"
 
 
 @pytest.mark.parametrize("option", ["api_key", "authToken", "bearer", "client-secret", "PASSWORD"])
-def test_a_key_is_called_one(option: str) -> None:
+def test_an_option_with_a_key_is_refused_as_a_key(option: str) -> None:
     with pytest.raises(ConfigError, match=SAYS_KEY):
         _build("openai_compatible", {option: SECRET})
 
@@ -72,7 +72,7 @@ def test_the_size_of_a_models_context_is_an_option(kind: str) -> None:
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_refused(case: str) -> None:
+def test_bad_options_are_refused(case: str) -> None:
     kind, options = REFUSED[case]
     with pytest.raises(ConfigError) as caught:
         _build(kind, options)
@@ -105,7 +105,7 @@ KEYS = {
 
 
 @pytest.mark.parametrize("case", KEYS)
-async def test_key(case: str) -> None:
+async def test_a_key_is_found_in_its_sources(case: str) -> None:
     options, url, environ, ring, expected = KEYS[case]
     asked: list[str] = []
 

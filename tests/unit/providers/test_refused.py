@@ -62,7 +62,7 @@ TABLE: list[tuple[str, int, Any, str]] = [
 
 
 @pytest.mark.parametrize(("status", "said", "name"), [row[1:] for row in TABLE], ids=[r[0] for r in TABLE])  # fmt: skip
-def test_what_is_refused(status: int, said: Any, name: str) -> None:
+def test_a_refused_parameter_is_found(status: int, said: Any, name: str) -> None:
     content = said.encode() if isinstance(said, str) else json.dumps(said).encode()
     refusals = Refusals()
     assert refusals.learn("/x", BODY, status, content)
@@ -85,7 +85,7 @@ def test_what_is_refused(status: int, said: Any, name: str) -> None:
         (400, b"\xff\xfe"),
     ],
 )
-def test_what_is_no_refusal_of_a_parameter(status: int, said: Any) -> None:
+def test_other_errors_refuse_no_parameter(status: int, said: Any) -> None:
     content = said if isinstance(said, bytes) else json.dumps(said).encode()
     assert not Refusals().learn("/x", BODY, status, content)
     assert needed(BODY, status, content) is None
@@ -94,7 +94,7 @@ def test_what_is_no_refusal_of_a_parameter(status: int, said: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "hint"), [("tools", "tools = false"), ("response_format", "schema = false")]
 )
-def test_what_cannot_be_left_out_is_named(name: str, hint: str) -> None:
+def test_a_needed_parameter_is_named_in_the_error(name: str, hint: str) -> None:
     content = json.dumps(error(f"'{name}' is not supported")).encode()
     assert not Refusals().learn("/x", BODY, 400, content)
     found = needed(BODY, 400, content)
@@ -134,7 +134,7 @@ def server_without(httpserver: HTTPServer, *names: str) -> list[dict[str, Any]]:
         ("logprobs", "temperature", "stream_options", "stop"),
     ],
 )
-async def test_the_answer_comes_all_the_same_and_is_asked_for_once(
+async def test_a_request_without_the_parameter_is_answered_and_remembered(
     httpserver: HTTPServer, names: tuple[str, ...]
 ) -> None:
     sent = server_without(httpserver, *names)

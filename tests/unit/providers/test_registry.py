@@ -43,7 +43,7 @@ def _plugins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("kind", [*BUILT_IN, "good"])
-async def test_build(kind: str) -> None:
+async def test_every_kind_is_built_from_its_settings(kind: str) -> None:
     settings = ProviderSettings(kind=kind, model="m", base_url="http://127.0.0.1:9")
     provider = registry.build("mine", settings, environ={})
     assert (provider.name, provider.model) == ("mine", "m")
@@ -56,7 +56,7 @@ def test_a_plugin_does_not_replace_a_built_in_kind() -> None:
     assert isinstance(registry.build("mine", ProviderSettings(kind="scripted")), Scripted)
 
 
-def test_kinds() -> None:
+def test_plugins_add_kinds() -> None:
     assert registry.kinds() == (*BUILT_IN, "gone", "good")
 
 
@@ -71,7 +71,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("settings", "said"), BROKEN, ids=[said for _, said in BROKEN])
-def test_what_cannot_be_built_is_named(
+def test_a_provider_that_cannot_be_built_is_named(
     settings: ProviderSettings, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

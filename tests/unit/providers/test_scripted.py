@@ -87,7 +87,7 @@ LIMITS = [
 
 
 @pytest.mark.parametrize(("change", "text"), [c[1:] for c in LIMITS], ids=[c[0] for c in LIMITS])
-async def test_limits(change: dict[str, Any], text: str) -> None:
+async def test_token_limits_and_stops_end_an_answer(change: dict[str, Any], text: str) -> None:
     provider = scripted({"match": "x = $", "text": "abc\ndef\nghi"})
     assert await text_of(provider, replace(ASK, **change)) == text
 

@@ -156,7 +156,7 @@ INFILL = {
 
 
 @pytest.mark.parametrize("name", INFILL)
-async def test_infill(name: str, server: Server, made: Any) -> None:
+async def test_each_server_gets_its_form_of_infill(name: str, server: Server, made: Any) -> None:
     case = INFILL[name]
     server.answer(case.path, case.answer, content_type=case.content_type)
     if case.show is not None:
@@ -309,7 +309,7 @@ async def test_openai_schema_and_stops(server: Server, made: Any) -> None:
     assert body["response_format"]["json_schema"]["schema"] == SCHEMA
 
 
-async def test_azure(server: Server, made: Any) -> None:
+async def test_azure_uses_deployments_and_its_own_header(server: Server, made: Any) -> None:
     path = "/openai/deployments/my%20gpt/chat/completions"
     server.answer("/openai/deployments/my gpt/chat/completions", sse(_STOP))
     options = {"preset": "azure", "api_version": "2025-01-01", "api_key_env": "TEST_KEY"}
@@ -323,7 +323,7 @@ async def test_azure(server: Server, made: Any) -> None:
     assert json.loads(request.data)["max_completion_tokens"] == 3
 
 
-async def test_gemini(server: Server, made: Any) -> None:
+async def test_geminis_stream_is_read(server: Server, made: Any) -> None:
     """As its OpenAI-compatible endpoint does it: names with "models/", calls without an index and
     with the reason "stop", usage in every piece."""
     usage = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}

@@ -6,7 +6,14 @@ import json
 
 import pytest
 
-from nearfield.providers.tool_text import CLOSE, OPEN, CallDetector, as_text, call_schema, doubtful
+from nearfield.providers.tool_text import (
+    CLOSE,
+    OPEN,
+    CallDetector,
+    as_text,
+    call_schema,
+    is_doubtful,
+)
 from nearfield.types import Message, Role, Tool, ToolCall
 
 TOOLS = (
@@ -31,7 +38,7 @@ TEXTS: dict[str, tuple[str, str | None]] = {
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
 @pytest.mark.parametrize("case", TEXTS)
-def test_wishes(case: str, size: int) -> None:
+def test_calls_in_text_are_read(case: str, size: int) -> None:
     """`None`: there is none, and all of the text comes out."""
     text, words = TEXTS[case]
     wish, shown = CallDetector(TOOLS), ""
@@ -60,8 +67,8 @@ def test_words_are_not_held_back() -> None:
         ("{}", [], False),
     ],
 )
-def test_doubt(body: str, logprobs: list[float], doubt: bool) -> None:
-    assert doubtful(body, logprobs) is doubt
+def test_an_unsure_call_is_doubtful(body: str, logprobs: list[float], doubt: bool) -> None:
+    assert is_doubtful(body, logprobs) is doubt
 
 
 def test_the_schema_of_a_call() -> None:

@@ -116,7 +116,7 @@ def test_the_table_covers_its_domain_without_overlap() -> None:
 
 @pytest.mark.parametrize("health", HEALTH)
 @pytest.mark.parametrize("strategy", STRATEGIES)
-async def test_what_becomes_of_a_request(
+async def test_every_combination_has_its_outcome(
     strategy: str, health: str, make: Any, provider: Any, chat: Any, store: Store, workspace: Path
 ) -> None:
     wrong: list[object] = []

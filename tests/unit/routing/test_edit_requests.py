@@ -85,7 +85,7 @@ async def test_a_withheld_file_stays_here(
     assert not cloud.calls
 
 
-async def test_the_role_names_who_is_asked_and_only_in_the_form_that_it_takes(
+async def test_the_role_names_the_provider_and_its_form_decides(
     make: Make, workspace: Path
 ) -> None:
     plain = Scripted("plain", ProviderSettings(kind="scripted"))
@@ -103,7 +103,7 @@ async def test_the_role_names_who_is_asked_and_only_in_the_form_that_it_takes(
 
 @pytest.mark.parametrize("cut", range(0, 30, 3))
 @pytest.mark.parametrize("mark", ["<|cursor|>", "<|user_cursor|>", "<|marker_2|>"])
-def test_a_mark_in_a_secret_is_moved_behind_it(cut: int, mark: str) -> None:
+def test_a_mark_inside_a_secret_is_moved_after_it(cut: int, mark: str) -> None:
     text = f'password = "{SECRET}"\nrest()'
     asked = request(text[:cut] + mark + text[cut:])
     clean, redactions = redact_edit(asked)

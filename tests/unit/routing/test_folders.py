@@ -35,7 +35,7 @@ def guard(tmp_path: Path) -> Guard:
     ("folder", "refusal"),
     [("/free", ""), ("/local", "local_only"), ("/withholding", "plans.md may not leave")],
 )
-def test_each_folder_by_its_own_settings(guard: Guard, folder: str, refusal: str) -> None:
+def test_each_folder_is_routed_by_its_own_settings(guard: Guard, folder: str, refusal: str) -> None:
     context = RequestContext(
         workspace=folder, sources=(Source(f"{folder}/plans.md", text="not in it"),)
     )

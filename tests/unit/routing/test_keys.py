@@ -61,7 +61,7 @@ def test_set_list_remove(memory: Memory) -> None:
     assert "abc" not in memory.held.values()
 
 
-def test_no_keyring_is_told_except_where_a_key_is_only_looked_for(memory: Memory) -> None:
+def test_a_missing_keyring_is_an_error_except_when_reading_a_key(memory: Memory) -> None:
     memory.locked = True
     assert keys.lookup("cloud") is None
     for use in (keys.names, lambda: keys.keep("a", "b"), lambda: keys.remove("a")):

@@ -84,7 +84,7 @@ def test_a_pattern_that_cannot_be_linear_is_refused(own: str) -> None:
         compiled(own)
 
 
-def test_it_ends_at_the_deadline_with_a_sentence() -> None:
+def test_redaction_ends_at_its_deadline_with_an_error() -> None:
     text = "password = 'x' # " * 2000
     with pytest.raises(NotPermitted) as caught:
         redact_texts([text], deadline=secrets.ScanDeadline(0))
@@ -135,7 +135,7 @@ async def test_nothing_is_looked_for_on_the_event_loop_or_for_a_local_model(
     assert threads and threading.get_ident() not in threads
 
 
-async def test_what_cannot_be_looked_through_in_time_is_not_sent_and_not_kept(
+async def test_text_that_cannot_be_searched_in_time_is_neither_sent_nor_kept(
     make: Make,
     provider: Callable[..., Any],
     workspace: Path,

@@ -9,7 +9,7 @@ import pytest
 
 from nearfield.config.schema import Budget
 from nearfield.routing.ledger import Spending
-from nearfield.routing.money import Standing, funds, price
+from nearfield.routing.money import Standing, dollars, funds, price
 from nearfield.routing.plan import Funds
 
 
@@ -53,3 +53,10 @@ def test_the_budget_allows_warns_or_refuses(
     found, why = funds(Budget(**budget), _standing(*spent), amount)
     assert found is state
     assert bool(why) == (state is not Funds.OK)
+
+
+def test_small_sums_are_not_rounded_to_nothing() -> None:
+    shown = [dollars(Decimal(text)) for text in ("0", "0.00042", "1.005", "12")]
+    assert shown == ["$0.00", "$0.000420", "$1.00", "$12.00"]
+    _, why = funds(Budget(daily_hard=0.001), _standing(0.0004, 0.0004), Decimal("0.01"))
+    assert "$0.000400 spent" in why

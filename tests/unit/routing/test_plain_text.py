@@ -90,7 +90,7 @@ def test_a_token_ends_the_answer(token: str) -> None:
 
 
 @pytest.mark.parametrize(("answer", "expected"), ANSWERS)
-def test_answer(answer: str, expected: str) -> None:
+def test_control_tokens_are_removed_from_an_answer(answer: str, expected: str) -> None:
     assert filtered(answer, request()) == expected
 
 
@@ -120,7 +120,7 @@ def test_a_start_is_left_out_in_front_and_ends_later(start: str) -> None:
         ("Box<MID>", "type MID = u8;\n", ""),
     ],
 )
-def test_what_the_document_holds_is_text(answer: str, prefix: str, document: str) -> None:
+def test_tokens_of_the_document_are_text(answer: str, prefix: str, document: str) -> None:
     assert filtered(answer, request(prefix), document) == answer
 
 

@@ -92,7 +92,7 @@ def test_the_table_covers_its_domain_without_overlap() -> None:
 
 
 @pytest.mark.parametrize("point", DOMAIN, ids=lambda p: "-".join(str(x) for x in p))
-def test_who_is_asked(point: tuple[Any, ...]) -> None:
+def test_the_strategy_decides_the_order(point: tuple[Any, ...]) -> None:
     strategy, escalate, is_complex, consent, funds = point
     row = next(row for row in TABLE if row.holds(point))
     made = plan(
@@ -111,7 +111,7 @@ def test_who_is_asked(point: tuple[Any, ...]) -> None:
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("who", ["L", "C"])
-def test_what_is_refused_is_not_asked(strategy: Any, who: str) -> None:
+def test_a_refused_candidate_is_not_asked(strategy: Any, who: str) -> None:
     candidates = [
         Candidate("L", True, refused="paused" if who == "L" else ""),
         Candidate("C", False, Consent.WORKSPACE, refused="paused" if who == "C" else ""),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nearfield.routing.quality import JudgedAnswer, judge
+from nearfield.routing.quality import JudgedAnswer, is_endless, judge
 from nearfield.types import ToolCall
 
 OBJECT: dict[str, Any] = {
@@ -59,3 +59,27 @@ def test_the_features_own_checks_are_asked() -> None:
     assert judge(
         JudgedAnswer("x"), -2.0, [lambda _: "", lambda text: f"{text} does not apply"]
     ) == ("x does not apply")
+
+
+LINE = "List all Python files in the folder.\n"
+PARAGRAPH = "".join(f"A sentence with the number {n} in it, of a paragraph.\n" for n in "abcd")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (LINE * 14, True),
+        (f"It is so.\n\n{LINE * 14}List all", True),
+        (PARAGRAPH * 3, True),
+        ("\n\n".join([PARAGRAPH] * 3), True),
+        ("".join(f"{n}. Look at file {n}.\n" for n in range(60)), True),
+        (LINE * 5, False),
+        (PARAGRAPH * 2, False),
+        ("        <td></td>\n" * 8, False),
+        ("-" * 5_000, False),
+        ("".join(f"{n}. Look at file {n}.\n" for n in range(20)), False),
+        (f"{LINE * 14}That is all.", False),
+    ],
+)
+def test_a_loop_that_does_not_end_is_told_from_a_long_list(text: str, expected: bool) -> None:
+    assert is_endless(text) is expected

@@ -48,7 +48,9 @@ def test_keys_of_every_kind_are_replaced(corpus: ModuleType, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_what_only_looks_like_a_key_survives(bench: Callable[[str], ModuleType], seed: int) -> None:
+def test_text_that_only_resembles_a_key_survives(
+    bench: Callable[[str], ModuleType], seed: int
+) -> None:
     cases = list(bench("secret_lookalikes").lookalikes(seed))
     assert len({case.kind for case in cases}) >= 150
     lost = [
@@ -84,7 +86,7 @@ def test_our_own_source_survives() -> None:
     assert found == []
 
 
-def test_equal_secrets_have_one_placeholder_also_where_nothing_gives_them_away() -> None:
+def test_equal_secrets_share_a_placeholder_even_without_evidence() -> None:
     secret = "Falcon!" + "7tQz9w"
     texts = [f'password = "{secret}"', f"log: {secret} was used", "nothing"]
     clean, redactions = redact_texts(texts)
@@ -111,7 +113,7 @@ def test_a_users_pattern() -> None:
 
 
 @pytest.mark.parametrize("cut", range(32))
-def test_a_secret_that_the_cursor_stands_in(cut: int) -> None:
+def test_a_secret_around_the_cursor_is_replaced(cut: int) -> None:
     secret = "Falcon!" + "7tQz9wRk3"
     text = f'password = "{secret}"\nrest()'
     request = InfillRequest("d", "a.py", "python", text[:cut], text[cut:], typed=text[:cut])
@@ -183,7 +185,7 @@ def test_a_secret_that_a_windows_edge_cuts(corpus: ModuleType, name: str) -> Non
             assert _longest_left(secret, start) <= TAIL_CHARS, (cut, start)
 
 
-def test_thousands_of_secrets_are_replaced_wherever_they_stand_again(corpus: ModuleType) -> None:
+def test_thousands_of_repeated_secrets_are_replaced(corpus: ModuleType) -> None:
     rng = random.Random(9)
     keys = [corpus.pick(rng, corpus.ALNUM, rng.randrange(20, 40)) for _ in range(3000)]
     named, bare = "".join(f"api_key = '{key}'\n" for key in keys), " ".join(keys)
@@ -201,7 +203,7 @@ def test_thousands_of_secrets_are_replaced_wherever_they_stand_again(corpus: Mod
     ).map("".join),
     cuts=st.lists(st.integers(0, 200), max_size=12),
 )
-def test_a_placeholder_comes_back_however_the_stream_is_cut(text: str, cuts: list[int]) -> None:
+def test_a_placeholder_is_restored_in_any_chunks(text: str, cuts: list[int]) -> None:
     _, redactions = redact_texts(["password = 'Falcon!7tQz'\npasswd = 'Heron?8sPy'"])
     assert len(redactions.secrets) == 2
     restorer = Restorer(redactions)
@@ -241,7 +243,7 @@ PIECES = (
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
 @example('password = "api_key: "')
-def test_tools_stay_tools_and_come_back(text: str) -> None:
+def test_tool_calls_are_redacted_and_restored(text: str) -> None:
     """They are looked through as JSON, in which a placeholder must not split an escape."""
     tool = Tool("read", text, {"default": text, "enum": [text]})
     request = ChatRequest((Message(Role.USER, "hi"),), tools=(tool,), schema={"title": text})
@@ -286,7 +288,9 @@ def test_any_text_is_found_the_same_way_and_in_order(text: str) -> None:
     ],
 )
 @pytest.mark.parametrize("absolute", [False, True])
-def test_which_files_stay(workspace: Path, path: str, withheld: bool, absolute: bool) -> None:
+def test_withheld_files_are_never_sent(
+    workspace: Path, path: str, withheld: bool, absolute: bool
+) -> None:
     (workspace / ".gitignore").write_text("build/*\n!build/keep.js\n\\\n", "utf-8")
     (workspace / "nested").mkdir()
     (workspace / "nested" / ".nearfieldignore").write_text("private/\n", "utf-8")
@@ -296,7 +300,7 @@ def test_which_files_stay(workspace: Path, path: str, withheld: bool, absolute: 
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a right there")
-def test_what_leads_out_of_the_workspace_stays(workspace: Path, tmp_path: Path) -> None:
+def test_a_path_out_of_the_workspace_is_never_sent(workspace: Path, tmp_path: Path) -> None:
     """A repository may hold a link to any file of the user's."""
     outside = tmp_path / "elsewhere"
     outside.mkdir()

@@ -25,7 +25,7 @@ SENT = Sending(
 )  # fmt: skip
 
 
-def test_an_entry_is_what_was_written(store: Store) -> None:
+def test_an_entry_is_read_as_written(store: Store) -> None:
     number = store.begin(SENT)
     entry = store.entry(number)
     assert entry is not None
@@ -52,7 +52,7 @@ def test_an_entry_is_what_was_written(store: Store) -> None:
         (EntryFilter(until=time.time() - 86_400), []),
     ],
 )
-def test_filters(store: Store, wanted: EntryFilter, expected: list[int]) -> None:
+def test_entries_are_filtered(store: Store, wanted: EntryFilter, expected: list[int]) -> None:
     store.finish(store.begin(SENT), "answered", 1, 1, None)
     store.finish(store.begin(replace(SENT, provider="other")), "Unreachable", 1, 0, None)
     store.begin(replace(SENT, workspace="/v"))
@@ -71,14 +71,14 @@ def test_spent_counts_known_prices_and_unknown_ones(store: Store) -> None:
     assert store.spent(time.time() + 60).dollars == 0
 
 
-def test_prune(store: Store) -> None:
+def test_old_entries_are_pruned(store: Store) -> None:
     store.begin(SENT)
     assert store.prune(time.time() - 60) == 0
     assert store.prune(time.time() + 60) == 1
     assert store.entries() == []
 
 
-def test_consent(store: Store) -> None:
+def test_consent_is_stored_for_a_workspace_and_destination(store: Store) -> None:
     for consent in (Consent.WORKSPACE, Consent.NEVER):
         store.say("/w", "cloud", "https://h", consent)
         assert store.consent("/w", "cloud", "https://h") is consent
@@ -112,7 +112,7 @@ def test_migrations_are_recorded_and_run_once(store: Store) -> None:
     assert names == [migration.__name__ for migration in MIGRATIONS] == sorted(names)
 
 
-def test_what_is_sent_is_on_the_disk_before_begin_returns(store: Store) -> None:
+def test_a_request_is_on_disk_before_begin_returns(store: Store) -> None:
     store.begin(SENT)
     db = sqlite3.connect(f"file:{store.path}?mode=ro", uri=True)
     assert db.execute("SELECT outcome FROM egress").fetchall() == [(SENDING,)]
@@ -127,7 +127,7 @@ def test_only_the_user_can_read_it(store: Store) -> None:
 
 
 @pytest.mark.parametrize("trouble", ["garbage", "folder", "locked"])
-def test_trouble_is_one_error(
+def test_every_file_fault_is_a_ledger_error(
     tmp_path: Path, trouble: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "x.db"

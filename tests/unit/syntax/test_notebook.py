@@ -61,7 +61,7 @@ def test_the_language_is_the_kernel_s(metadata: dict[str, Any], language: str) -
     "text",
     ["", "x", "[]", "{}", '{"cells": 5}', '{"cells":' * 5_000, "[" * 100_000, '{"cells": [}'],
 )
-def test_what_is_no_notebook(text: str) -> None:
+def test_other_json_is_no_notebook(text: str) -> None:
     assert notebook_in(text) is None
 
 
@@ -147,7 +147,7 @@ ABOVE = [
         ("julia", "", 1000, 100, ""),
     ],
 )
-def test_what_is_shown_of_the_cells_above(
+def test_the_cells_above_are_shown_as_code_and_comments(
     language: str, comment: str, chars: int, lines: int, shown: str
 ) -> None:
     assert shown_above(ABOVE, language, comment, chars, lines) == shown

@@ -107,13 +107,13 @@ def test_texts_that_write_past_the_end_harm_nothing() -> None:
 
 
 @pytest.mark.parametrize("count", [260, 1_100])
-def test_every_grammar_survives_what_is_nested_deeply(count: int) -> None:
+def test_every_grammar_survives_deep_nesting(count: int) -> None:
     assert set(DEEP) == set(ROWS)
     survives([(name, one * count) for name, openers in DEEP.items() for one in openers])
 
 
 @pytest.mark.parametrize(("name", "text"), OVERFLOWING)
-def test_the_bound_is_no_less_than_what_is_written(name: str, text: str) -> None:
+def test_the_bound_covers_the_written_bytes(name: str, text: str) -> None:
     assert max_state_bytes(ROWS[name], text) > MAX_STATE_BYTES
     assert written(ROWS[name], text) <= max_state_bytes(ROWS[name], text)
 
@@ -145,7 +145,7 @@ ORDINARY = [
 
 
 @pytest.mark.parametrize(("name", "text"), ORDINARY)
-def test_what_people_write_is_parsed_as_it_is(name: str, text: str) -> None:
+def test_ordinary_code_passes_the_bounds(name: str, text: str) -> None:
     assert written(ROWS[name], text) <= max_state_bytes(ROWS[name], text) <= MAX_STATE_BYTES
     assert parse(ROWS[name], text) is not None
 

@@ -73,7 +73,9 @@ FORMATS = [
 
 
 @pytest.mark.parametrize(("language", "path", "marked", "said", "expected"), FORMATS)
-def test_format(language: str, path: str, marked: str, said: str, expected: str) -> None:
+def test_the_format_of_a_document_is_recognised(
+    language: str, path: str, marked: str, said: str, expected: str
+) -> None:
     assert shown(language, path, marked, said) == expected
 
 

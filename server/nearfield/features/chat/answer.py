@@ -1,9 +1,9 @@
-"""One answer: the model is asked, its calls are carried out, and so on until it answers in words.
+"""Answer a message: ask the model, carry out its calls, and repeat until it answers in words.
 
-It always ends: after so many rounds, so much time, or when the model asks for the same call again
-and again. Then it is asked once more, for words alone and with nothing but the question and what
-its calls have brought, which small models can do that are lost in a conversation with functions.
-Where that brings nothing, what was said until then stands, with a sentence that says why it ended.
+It always ends: after a number of rounds, a time, or when the model repeats the same call. Then it
+is asked once more, for words alone and with only the question and the results of its calls. Small
+models can do that even if a conversation with functions confuses them. If that fails too, the
+earlier text is kept, with a sentence that says why it ended.
 """
 
 from __future__ import annotations
@@ -61,6 +61,8 @@ _IN_WORDS = "Answer in words, from what is above."
 _FROM_BEFORE = (
     "The model kept asking for calls, so it was told to answer from what they had brought."
 )
+_FROM_SILENCE = "The model said nothing, so it was asked again without functions."
+_CUT = "The answer was cut off at its limit of {count} tokens."
 _CALL_ALONE = re.compile(
     r'(?:\w+\s*\n\s*)?(?:```\w*\s*)?\[?\s*\{\s*"(?:name|function|tool)"\s*:\s*"(\w{1,64})"\s*,'
     r'\s*"(?:arguments|parameters)"\s*:\s*(\{.*\})\s*\}\s*\]?\s*(?:```)?',
@@ -74,12 +76,16 @@ _ENOUGH = {
     ChatFinish.ROUNDS: "I stopped here: I have called functions {count} times without an answer.",
     ChatFinish.LOOP: "I stopped here: I kept asking for the same call of {count}.",
     ChatFinish.DEADLINE: "I stopped here: the time for one answer ({count} s) is over.",
+    ChatFinish.EMPTY: "The model has given no answer, also when it was asked again in words. Ask in"
+    " other words, or use a larger model: `nearfield models recommend` names one.",
 }
 
 
 @dataclass(slots=True)
 class Answering:
-    """One answer in a session. `room` are the tokens that the conversation may take."""
+    """An answer in a session. `room` is the number of tokens that the conversation may take. With
+    `in_words` the model is asked for words alone first, and offered `tools` if none come.
+    """
 
     router: Router
     session: ChatSession
@@ -92,6 +98,7 @@ class Answering:
     reply: Reply
     account: RequestMetrics
     tools: tuple[Tool, ...] = ()
+    in_words: bool = False
     offered: Callable[[Sequence[Offer]], None] = lambda offers: None
     _deadline: float = field(init=False, default=0.0)
     _seen: Counter[tuple[str, str]] = field(init=False, default_factory=Counter[tuple[str, str]])
@@ -111,9 +118,14 @@ class Answering:
                 self._end(ChatFinish.DEADLINE, "")
                 break
             calls = await self._said()
+            if self.in_words and not calls:
+                self.in_words = False
+                if self._round.strip() and not self._is_muddled():
+                    break
+                self._forget()
+                continue
             if not calls:
-                if self.reply.calls and self._is_muddled():
-                    await self._say_in_words()
+                await self._mend()
                 break
             ended = await self._call(calls)
             if ended is ChatFinish.LOOP and await self._say_in_words():
@@ -123,6 +135,8 @@ class Answering:
                 break
         else:
             self._end(ChatFinish.ROUNDS, str(self.limits.max_rounds))
+        if self.reply.finish is ChatFinish.LENGTH:
+            self.reply.notes.append(_CUT.format(count=self.ask.max_tokens))
         self.reply.text = "\n\n".join(self._shown)
 
     # --- asking -----------------------------------------------------------------------------
@@ -143,7 +157,7 @@ class Answering:
         return await self._heard(
             ChatRequest(
                 self.session.messages,
-                tools=self.tools,
+                tools=() if self.in_words else self.tools,
                 max_tokens=self.ask.max_tokens,
                 deadline=self._deadline,
                 session=f"chat:{self.session.id}",
@@ -165,7 +179,7 @@ class Answering:
             self.offered(route.offers)
             if self._usage is not None:
                 self.account.spent(self._usage)
-            # Of an answer that broke off the words stay; calls that nobody answers may not.
+            # The words of an answer that broke off stay; calls without results may not.
             del calls[CALLS_A_ROUND if whole else 0 :]
             if whole and request.tools and not calls:
                 self._take_written(calls)
@@ -202,14 +216,21 @@ class Answering:
             self._add(f"\n\n{_NO_FUNCTION.format(name=name)}")
 
     def _take_back(self, behind: str = "") -> None:
-        """Forget what was said in this round; `behind` follows what was said before it."""
+        """Discard the text of this round; `behind` follows the text before it."""
         self._round = ""
         self.listener.restart()
         if self._shown:
             self.listener.text("\n\n".join(self._shown) + behind)
 
+    def _forget(self) -> None:
+        """Take the whole last round back."""
+        if self._round.strip():
+            self._shown.pop()
+            self.session.turns.pop()
+            self._take_back()
+
     def _add(self, text: str) -> None:
-        """Words of our own behind the model's."""
+        """Add our own words after the model's."""
         self._round += text
         self.listener.text(text)
 
@@ -234,20 +255,27 @@ class Answering:
                 self.reply.finish = ChatFinish.STOP
 
     def _is_muddled(self) -> bool:
-        """Whether what was said last is no answer but calls, written in a form that is none."""
+        """Return whether the last text is no answer but calls, written in an unknown form."""
         names = "|".join(re.escape(tool.name) for tool in self.tools)
         return (
             bool(names)
             and re.match(_BEGINS_AS_CALL.replace("NAMES", names), self._round) is not None
         )
 
-    async def _say_in_words(self) -> bool:
+    async def _mend(self) -> None:
+        """Ask for words where the last round has brought none."""
+        if self.reply.calls and self._is_muddled():
+            await self._say_in_words()
+            return
+        is_silent = not self._round.strip() and self.reply.finish is not ChatFinish.DEADLINE
+        if is_silent and not (self.tools and await self._say_in_words(_FROM_SILENCE)):
+            self._end(ChatFinish.EMPTY, "")
+
+    async def _say_in_words(self, why: str = _FROM_BEFORE) -> bool:
         """Ask for words alone, with the question and what the calls have brought; whether any
-        came."""
-        if self._round.strip() and self._is_muddled():
-            self._shown.pop()
-            self.session.turns.pop()
-            self._take_back()
+        came. `why` tells the user then."""
+        if self._is_muddled():
+            self._forget()
         before = len(self._shown)
         request = ChatRequest(
             self._last_question(),
@@ -261,11 +289,11 @@ class Answering:
             return False
         if len(self._shown) == before:
             return False
-        self.reply.notes.append(_FROM_BEFORE)
+        self.reply.notes.append(why)
         return True
 
     def _last_question(self) -> tuple[Message, ...]:
-        """What the user has asked last, below what the calls for it have brought."""
+        """Return the user's last question, after the results of its calls."""
         turns = self.session.turns
         begins = max(i for i, turn in enumerate(turns) if turn.opens)
         question = turns[begins].text
@@ -284,7 +312,7 @@ class Answering:
         )
         deadline = min(self._deadline, time.monotonic() + SUMMARY_SECONDS)
         request = ChatRequest(messages, max_tokens=SUMMARY_TOKENS, deadline=deadline)
-        # It tells what every file of the conversation holds, so it goes where those may go.
+        # It names every file of the conversation, so it has the same restrictions as they.
         context = self.context(self.session)
         found = ""
         try:

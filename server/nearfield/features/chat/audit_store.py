@@ -23,10 +23,11 @@ RUNNING = "running"
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """One call. `arguments` is JSON text without secrets, cut to a length; `decision` is who said
-    yes or no ("allowed", "once", "session", "no", "refused"); `outcome` is "running", "done",
-    "failed", "denied" or "cancelled", with a reason after a colon; `at` in seconds since the
-    epoch."""
+    """A call. `arguments` is JSON text without secrets, cut to a length. `decision` is how it was
+    decided ("allowed", "once", "session", "no", "refused"). `outcome` is "running", "done",
+    "failed", "denied" or "cancelled", with a reason after a colon; `at` is in seconds since the
+    epoch.
+    """
 
     id: int
     at: float
@@ -101,7 +102,7 @@ class CallStore:
 
 
 def m101_calls(db: sqlite3.Connection) -> None:
-    """One row for each call."""
+    """Create the table of calls."""
     db.execute(
         "CREATE TABLE calls (id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL,"
         " workspace TEXT, session TEXT, provider TEXT, model TEXT, name TEXT, arguments TEXT,"

@@ -1,26 +1,36 @@
 """The conversations of one session of an editor, or of the command line.
 
-A frontend gives messages and a `ChatHost` to ask; all else is decided here: which functions there
-are, what the model is told, who may answer, and that each session answers one message at a time.
+A frontend gives messages and a `Host` to ask. Everything else is decided here: the functions, the
+model's instructions, the permitted providers, and that each session answers one message at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from nearfield.config.folders import FolderConfigs
-from nearfield.config.schema import EMBEDDED, Config
+from nearfield.config.schema import Config
+from nearfield.errors import NearfieldError
 from nearfield.features.chat import tool_registry as registry
 from nearfield.features.chat.answer import Answering
 from nearfield.features.chat.audit_store import CallStore
 from nearfield.features.chat.folder import Folder
+from nearfield.features.chat.lookup import (
+    LookedUp,
+    is_question,
+    is_small,
+    look_up,
+    unknown_files,
+)
 from nearfield.features.chat.protocol import (
     Ask,
+    ChatFinish,
     ChatFunction,
     ChatHost,
     Listener,
@@ -28,30 +38,28 @@ from nearfield.features.chat.protocol import (
     ToolRefused,
     TurnPart,
 )
-from nearfield.features.chat.references import expanded
+from nearfield.features.chat.references import expanded, references
 from nearfield.features.chat.session import ChatSession, ChatTurn
 from nearfield.features.chat.tool_calls import ToolCaller
 from nearfield.features.chat.tool_context import Knows, ToolContext
 from nearfield.features.offers import Offers
+from nearfield.features.room import room
 from nearfield.features.trace import RequestMetrics, TraceLog
-from nearfield.providers.base import Provider
-from nearfield.providers.estimate import tokens
 from nearfield.routing.request_context import AskUser, RequestContext, Task
 from nearfield.routing.router import Router, built
 from nearfield.routing.tasks import usual_role
 from nearfield.types import Reason, Role, Tool
 
+log = logging.getLogger(__name__)
+
 SESSIONS = 32
-"""Conversations kept; the one not used for longest goes first."""
-USUAL_WINDOW = 8192
-"""Tokens of a model that does not say how many it takes."""
-LEAST_ROOM = 512
+"""Conversations kept; the least recently used one is dropped first."""
 METHOD = "nearfield/chat"
-"""What the trace calls every answer; its situation is how it ended."""
+"""Method of every answer in the trace; its situation is how it ended."""
 
 
 class Brains(Protocol):
-    """What is needed of `features.service.Service`."""
+    """The part of `features.service.Service` that a chat uses."""
 
     configs: FolderConfigs
     router: Router | None
@@ -104,7 +112,11 @@ class ChatService:
         tools = tuple(map(_tool, functions.values()))
         tool_context = await asyncio.to_thread(self._tool_context, ask, config)
         reply = Reply(session.id)
-        parts, reply.notes = await expanded(ask, tool_context, reads="readFile" in functions)
+        role = ask.role or usual_role(self._brains.configs.user, Task.CHAT)
+        size = room(router, self._brains.configs.user, role, ask.max_tokens, tools)
+        parts, reply.notes = await expanded(ask, tool_context, size, reads="readFile" in functions)
+        looked_up = await self._look_up(ask, tool_context, functions)
+        parts += looked_up.parts if looked_up is not None else ()
         session.turns.append(ChatTurn(Role.USER, parts))
         caller = ToolCaller(
             functions=functions,
@@ -132,20 +144,44 @@ class ChatService:
                 listener=listener,
                 limits=config.chat,
                 context=context,
-                room=self._room(router, ask, tools),
+                room=size,
                 reply=reply,
                 account=account,
                 tools=tools,
+                in_words=looked_up is not None and self._is_small(router, ask),
                 offered=self._brains.offers.add,
             )
             try:
                 await answering.run()
+                if looked_up is not None:
+                    await _cite(reply, tool_context, looked_up, listener)
             finally:
                 _settle(session)
                 account.provider, account.model = reply.provider, reply.model
             account.situation = reply.finish.value
-            account.reason = Reason.SHOWN if reply.text.strip() else Reason.EMPTY
+            is_empty = reply.finish is ChatFinish.EMPTY or not reply.text.strip()
+            account.reason = Reason.EMPTY if is_empty else Reason.SHOWN
         return reply
+
+    async def _look_up(
+        self, ask: Ask, context: ToolContext, functions: Mapping[str, ChatFunction]
+    ) -> LookedUp | None:
+        """Look up what a question about the workspace asks for, where the model might too."""
+        if "semanticSearch" not in functions or references(ask.message) or ask.selection:
+            return None
+        if not is_question(ask.message):
+            return None
+        try:
+            return await look_up(context, ask.message)
+        except NearfieldError as error:
+            log.warning("nothing was looked up: %s", type(error).__name__)
+            return None
+
+    def _is_small(self, router: Router, ask: Ask) -> bool:
+        """Return whether the model that would be asked first is a small one."""
+        role = ask.role or usual_role(self._brains.configs.user, Task.CHAT)
+        first = next(iter(router.candidates(role, ask.workspace)), None)
+        return first is not None and is_small(first.model)
 
     def _session(self, name: str) -> ChatSession:
         if name and name in self._sessions:
@@ -171,25 +207,25 @@ class ChatService:
             snapshot=ask.snapshot,
         )
 
-    def _room(self, router: Router, ask: Ask, tools: tuple[Tool, ...]) -> int:
-        """The tokens that a conversation may take, of the smallest window that could be asked."""
-        role = ask.role or usual_role(self._brains.configs.user, Task.CHAT)
-        windows = [self._window(one) for one in router.candidates(role)]
-        window = min(windows, default=USUAL_WINDOW)
-        spoken = sum(
-            tokens(f"{tool.name}{tool.description}{dict(tool.parameters)}") for tool in tools
-        )
-        return max(LEAST_ROOM, window - spoken - min(ask.max_tokens, window // 4))
 
-    def _window(self, provider: Provider) -> int:
-        if provider.name.startswith(EMBEDDED):
-            return self._brains.configs.user.engine.chat_context_size
-        return provider.capabilities.context_tokens or USUAL_WINDOW
+async def _cite(
+    reply: Reply, context: ToolContext, looked_up: LookedUp, listener: Listener
+) -> None:
+    """Name the places below an answer, and the files in it that are none."""
+    unknown = await unknown_files(context, reply.text)
+    reply.notes += [
+        f"The answer names {name}, which the workspace does not have." for name in unknown
+    ]
+    if reply.finish in (ChatFinish.STOP, ChatFinish.LENGTH, ChatFinish.EMPTY):
+        said = f"\n\n{looked_up.said}"
+        listener.text(said)
+        reply.text += said
 
 
 def _settle(session: ChatSession) -> None:
-    """Leave whole exchanges: a message that nobody has answered goes, so that it can be said again,
-    and results that nobody has used are followed by words."""
+    """Leave whole exchanges: an unanswered message is removed, so that it can be sent again, and
+    unused results are followed by words.
+    """
     last = session.turns[-1].role if session.turns else None
     if last is Role.USER:
         session.turns.pop()

@@ -11,7 +11,7 @@ from nearfield.features.chat.tool_context import Knows, ToolContext
 from nearfield.features.chat.tool_schema import function
 
 FOUND_CHARS = 1_200
-"""Of each piece of code: six of them leave a small model's window half free."""
+"""Characters of each piece of code: six of them leave a small model's window half free."""
 FOUND = 6
 DEFINITION_CHARS = 4_000
 PROBLEMS = 50
@@ -27,7 +27,7 @@ async def semantic_search(
     parts: list[TurnPart] = []
     for one in found:
         shown = context.relative(one.path)
-        if not shown or await asyncio.to_thread(folder.withheld, shown, folder=False):
+        if not shown or await asyncio.to_thread(folder.is_withheld, shown, folder=False):
             continue
         text = context.spend(one.text[:FOUND_CHARS])
         parts += [
@@ -59,12 +59,12 @@ async def get_diagnostics(context: ToolContext, path: FilePath) -> str:
 
 
 async def definition(context: ToolContext, name: str) -> ToolOutcome:
-    """Where `name` is defined, with what stands there."""
+    """Return the definitions of `name`, with their text."""
     folder = context.folder
     parts: list[TurnPart] = []
     for place in (await _known(context).definitions(name.strip(), context.snapshot))[:FOUND]:
         shown = context.relative(place.path)
-        if not shown or await asyncio.to_thread(folder.withheld, shown, folder=False):
+        if not shown or await asyncio.to_thread(folder.is_withheld, shown, folder=False):
             continue
         text = context.spend(place.text[:DEFINITION_CHARS])
         parts += [

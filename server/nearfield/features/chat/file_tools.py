@@ -17,8 +17,8 @@ from nearfield.files.patterns import TextGlob
 from nearfield.types import Span
 
 READ_CHARS = 16_000
-"""Of a file without lines given: about 4,000 tokens, as much as a small model's whole window."""
-MOST_MATCHES = 60
+"""Characters of a file without given lines: about 4,000 tokens, a small model's whole window."""
+MAX_MATCHES = 60
 MATCH_CHARS = 200
 SEARCHED_BYTES = 50_000_000
 WRITTEN_CHARS = 200_000
@@ -80,13 +80,13 @@ async def search_files(
         for path in folder.files():
             if fits(path):
                 found.append(path)
-            if len(found) > MOST_MATCHES:
+            if len(found) > MAX_MATCHES:
                 break
         return found
 
     found = await asyncio.to_thread(search)
-    more = f"\n(more than {MOST_MATCHES}; be more exact)" if len(found) > MOST_MATCHES else ""
-    return context.spend("\n".join(found[:MOST_MATCHES]) + more) or "No file has such a name."
+    more = f"\n(more than {MAX_MATCHES}; be more exact)" if len(found) > MAX_MATCHES else ""
+    return context.spend("\n".join(found[:MAX_MATCHES]) + more) or "No file has such a name."
 
 
 @function(Access.READ, "searchInFiles")
@@ -111,7 +111,7 @@ async def search_in_files(
             try:
                 _, content = folder.read(path, 1_000_000)
             except ToolRefused:
-                continue  # binary, or gone while we search
+                continue  # binary, or deleted while we search
             read += len(content.text)
             for row, line in enumerate(split_lines(content.text)):
                 if wanted in line.casefold():
@@ -119,8 +119,8 @@ async def search_in_files(
                         TurnPart(f"{path}:{row + 1}: "),
                         TurnPart(line[:MATCH_CHARS] + "\n", path),
                     ]
-            if len(found) >= 2 * MOST_MATCHES or read > SEARCHED_BYTES:
-                return [*found[: 2 * MOST_MATCHES], TurnPart("(there may be more; be more exact)")]
+            if len(found) >= 2 * MAX_MATCHES or read > SEARCHED_BYTES:
+                return [*found[: 2 * MAX_MATCHES], TurnPart("(there may be more; be more exact)")]
         return found
 
     found = await asyncio.to_thread(search)
@@ -129,8 +129,9 @@ async def search_in_files(
 
 
 def _named(pattern: str) -> Callable[[str], bool] | None:
-    """Whether a path has the name, or fits the glob, that a model asks for; None for no pattern.
-    A `*` in it reaches over folders; letter case does not matter."""
+    """Return a test of whether a path has the name, or matches the glob, that a model asks for;
+    None for no pattern. A `*` in it crosses folders; letter case does not matter.
+    """
     wanted = pattern.strip().lower()
     if not wanted:
         return None

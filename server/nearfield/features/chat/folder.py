@@ -1,10 +1,10 @@
-"""The workspace folder as functions may reach it: nothing outside it, and nothing that is withheld.
+"""The workspace folder as functions may reach it: nothing outside it, and nothing withheld.
 
-A path comes from a model, which may have read it in a file that somebody else wrote. Its letters
-are checked here (no absolute path, no `..`, nothing that another system reads in its own way);
-`files.workspace` checks where it leads, and opens it.
+A path comes from a model, which may have read it in an untrusted file. Its letters are checked here
+(no absolute path, no `..`, nothing that another system reads in its own way). `files.workspace`
+checks where it leads, and opens it.
 
-Everything blocks. Raises `ToolRefused`.
+All methods block and raise `ToolRefused`.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nearfield.features.chat.protocol import ToolRefused
-from nearfield.files.encoding import NEW, TextFile, decode
+from nearfield.files.encoding import NEW, NOT_TEXT, TextFile, decode
 from nearfield.files.read import UnreadableFile, read_open
 from nearfield.files.workspace import shown
 from nearfield.index.files import Tree, readable
 
-MOST_ENTRIES = 2_000
+MAX_ENTRIES = 2_000
 """A folder with more is listed up to here."""
-MOST_DELETED = 200
+MAX_DELETED = 200
 """A folder with more in it is not deleted by a call."""
-MOST_WRITTEN_OVER = 1 << 26
+MAX_OVERWRITTEN_BYTES = 1 << 26
 """Bytes of a file that is replaced."""
 
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -36,7 +36,7 @@ _DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class FoundPath:
-    """What stands at a path: relative to the folder, with '/', after all links."""
+    """An entry at a path: relative to the folder, with '/', after all links."""
 
     path: str
     kind: str
@@ -45,7 +45,7 @@ class FoundPath:
 
 
 class Folder:
-    """One workspace folder. `exclude` are the settings' patterns of files that are never read."""
+    """A workspace folder. `exclude` are the settings' patterns of files that are never read."""
 
     def __init__(self, root: str, exclude: Sequence[str] = ()) -> None:
         self._tree = Tree(Path(root), exclude)
@@ -55,19 +55,20 @@ class Folder:
     # --- what a path means ---
 
     def inside(self, name: str, *, windows: bool = os.name == "nt") -> str:
-        """`name` as a path inside the folder, "" for the folder itself, with the links on its way
-        followed. It need not exist."""
+        """Return `name` as a path inside the folder, "" for the folder itself, with its links
+        followed. It need not exist.
+        """
         with _refusing():
             return self._files.inside(lexical(name, windows=windows))
 
-    def withheld(self, path: str, *, folder: bool) -> bool:
+    def is_withheld(self, path: str, *, folder: bool) -> bool:
         """Return whether the rules keep `path` (inside, with '/') from being looked at."""
         return bool(self._files.kept_out(path, folder=folder))
 
     # --- looking ---
 
     def look(self, name: str) -> FoundPath:
-        """What stands at `name`."""
+        """Return the entry at `name`."""
         path = self.inside(name)
         try:
             status = os.lstat(self.root / path)
@@ -89,7 +90,7 @@ class Folder:
                 )
             text = decode(read_open(handle, shown(name), most))
         if text is None:
-            raise ToolRefused(f"{shown(name)} is not text.")
+            raise ToolRefused(f"{shown(name)} {NOT_TEXT}.")
         return path, text
 
     def entries(self, name: str) -> tuple[str, list[tuple[str, bool]]]:
@@ -101,9 +102,9 @@ class Folder:
             for item in items:
                 below = f"{path}/{item.name}" if path else item.name
                 is_folder = item.is_dir(follow_symlinks=False)
-                if not self.withheld(below, folder=is_folder):
+                if not self.is_withheld(below, folder=is_folder):
                     found.append((below, is_folder))
-        return path, sorted(found)[:MOST_ENTRIES]
+        return path, sorted(found)[:MAX_ENTRIES]
 
     def files(self) -> Generator[str]:
         """Every file that may be read and is worth it, by the index's rules."""
@@ -134,7 +135,7 @@ class Folder:
         path = self.inside(parent)
         whole = f"{path}/{last}" if path else last
         with _refusing():
-            # The link goes, not what it leads to.
+            # The link is deleted, not its target.
             self._files.check(whole, name)
             self._check_few(whole, name)
             with self._files.folder(path) as place:
@@ -148,7 +149,7 @@ class Folder:
         parent, _, last = path.rpartition("/")
         self.make(parent)
         there = os.path.lexists(self.root / path)
-        now = self.read(path, MOST_WRITTEN_OVER)[1] if there else None
+        now = self.read(path, MAX_OVERWRITTEN_BYTES)[1] if there else None
         if (None if now is None else now.text) != before:
             raise ToolRefused(f"{shown(name)} has changed meanwhile.", "Ask again.")
         content = (now or NEW).encode(after)
@@ -159,16 +160,16 @@ class Folder:
         count = 0
         for _, folders, files in os.walk(self.root / path):
             count += len(folders) + len(files)
-            if count > MOST_DELETED:
+            if count > MAX_DELETED:
                 raise ToolRefused(
-                    f"{shown(name)} holds more than {MOST_DELETED} things.",
+                    f"{shown(name)} holds more than {MAX_DELETED} things.",
                     "Delete it yourself.",
                 )
 
 
 @contextmanager
 def _refusing() -> Generator[None]:
-    """What cannot be read or changed is refused."""
+    """Convert errors of reading and changing into `ToolRefused`."""
     try:
         yield
     except UnreadableFile as error:

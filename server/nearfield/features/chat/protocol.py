@@ -1,4 +1,4 @@
-"""The words of a conversation: what a function is, what a face is asked, what became of a call."""
+"""Types of a conversation: a function, a frontend's answers, the state of a call."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class ToolRefused(NearfieldError):
 
 
 class Access(StrEnum):
-    """What a function does, and so who must say yes."""
+    """Effect of a function, which decides whether the user is asked."""
 
     READ = "read"
-    """Looks at what the workspace shows anyway: nobody is asked."""
+    """Reads what the workspace shows anyway, without a question."""
     EDIT = "edit"
     """Proposes an edit, which the user sees and applies."""
     CHANGE = "change"
@@ -32,7 +32,7 @@ class Access(StrEnum):
 
 
 class Allow(StrEnum):
-    """What the user says to a call."""
+    """The user's answer to a call."""
 
     ONCE = "once"
     SESSION = "session"
@@ -40,7 +40,7 @@ class Allow(StrEnum):
 
 
 class CallState(StrEnum):
-    """What is happening to a call."""
+    """State of a call."""
 
     ASKING = "asking"
     RUNNING = "running"
@@ -50,20 +50,22 @@ class CallState(StrEnum):
 
 
 class ChatFinish(StrEnum):
-    """Why an answer ended."""
+    """Reason why an answer ended."""
 
     STOP = "stop"
     LENGTH = "length"
     DEADLINE = "deadline"
     ROUNDS = "rounds"
     LOOP = "loop"
+    EMPTY = "empty"
 
 
 @dataclass(frozen=True, slots=True)
 class TurnPart:
     """A piece of a turn. `path` is the file that `text` was taken from ("" for none), so that a
-    file that may not leave this machine can be cut out; `span` what of it. `pinned` text is kept
-    when old turns are summarised."""
+    file that may not leave this machine can be cut out; `span` is the part taken. `pinned` text is
+    kept when old turns are summarised.
+    """
 
     text: str
     path: str = ""
@@ -73,7 +75,7 @@ class TurnPart:
 
 @dataclass(frozen=True, slots=True)
 class ToolOutcome:
-    """What a function answers. `parts` are what the model is told."""
+    """Result of a function. `parts` are shown to the model."""
 
     parts: tuple[TurnPart, ...]
 
@@ -103,7 +105,7 @@ class ChatFunction:
     parameters: Mapping[str, Any]
     run: Run
     title: Callable[[Any], str]
-    """One line for the user on what a call with these arguments would do."""
+    """Returns one line for the user on the effect of a call with these arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ class ProposedFile:
 
 @dataclass(frozen=True, slots=True)
 class CallReport:
-    """What is happening to a call, for whoever shows it. `result` is there at its end."""
+    """State of a call for the display. `result` is set at its end."""
 
     id: str
     name: str
@@ -144,7 +146,7 @@ class CallReport:
 
 
 class ChatHost(Protocol):
-    """Whoever the user talks to: an editor or a terminal."""
+    """The user's end of the chat: an editor or a terminal."""
 
     async def allow(self, question: Question) -> Allow:
         """Ask the user; no answer is `NO`."""
@@ -155,7 +157,7 @@ class ChatHost(Protocol):
         ...
 
     def open_text(self, path: str) -> str | None:
-        """What an open document holds, None when it is not open."""
+        """Return the text of an open document, None if it is not open."""
         ...
 
     def diagnostics(self, path: str) -> Sequence[tuple[int, Diagnostic]]:
@@ -164,14 +166,14 @@ class ChatHost(Protocol):
 
 
 class Listener(Protocol):
-    """Whoever shows the answer while it comes."""
+    """Receiver of the answer while it is written."""
 
     def text(self, text: str) -> None:
         """A piece of the answer."""
         ...
 
     def restart(self) -> None:
-        """Forget the text so far."""
+        """Discard the text received before."""
         ...
 
     def call(self, report: CallReport) -> None:
@@ -181,8 +183,9 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One message of the user. `selection` is None when nothing is selected; `functions` None: all
-    that the settings allow. `accepted` are providers outside this machine that may answer once."""
+    """A message of the user. `selection` is None when nothing is selected; `functions` None: all
+    that the settings allow. `accepted` are providers outside this machine that may answer once.
+    """
 
     message: str
     session: str = ""
@@ -197,7 +200,7 @@ class Ask:
 
 @dataclass(slots=True)
 class Reply:
-    """What came of it. `wrong` is what the quality gate has against the text, "" for nothing."""
+    """The answer to a message. `wrong` is the quality gate's objection to the text, "" for none."""
 
     session: str
     text: str = ""

@@ -1,9 +1,9 @@
-"""Making a conversation fit: the oldest exchanges become a summary, what is pinned stays whole.
+"""Make a conversation fit: the oldest exchanges become a summary, pinned text stays whole.
 
-First results of functions are shortened, then old exchanges summarised, the oldest first, by the
-model itself; where it cannot, the first line of each turn stands for it. The exchange that is being
-answered is never dropped. Pinned files of dropped exchanges move beside the summary as long as they
-take at most half the window.
+Results of functions are shortened first. Then the model itself summarises old exchanges, the oldest
+first; if it cannot, the first line of each turn replaces it. The exchange that is being answered is
+never dropped. Pinned files of dropped exchanges move beside the summary while they take at most
+half the window.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from nearfield.providers.estimate import CHARS_PER_TOKEN, tokens
 from nearfield.types import Role
 
 RESULT_CHARS = 1_500
-"""What is left of a long result once there is no room for all of it."""
+"""Length of a long result that no longer fits whole."""
 SUMMARY_CHARS = 1_200
 LINE_CHARS = 120
 PINNED_SHARE = 0.5
 
 Summarise = Callable[[str], Awaitable[str]]
-"""Says in a few sentences what a text says; "" when nobody could."""
+"""Summarise a text in a few sentences; "" on failure."""
 
 _BEFORE = "What was said before, in short:\n"
 _CUT = "\n(shortened)"
@@ -76,12 +76,12 @@ def _cut(parts: list[TurnPart], most: int) -> list[TurnPart]:
 
 
 def _last(session: ChatSession) -> int:
-    """Where the exchange that is being answered begins."""
+    """Return where the exchange that is being answered begins."""
     return max((i for i, turn in enumerate(session.turns) if turn.opens), default=0)
 
 
 def _next(session: ChatSession) -> int:
-    """How many turns the oldest exchange has, 0 when it is the only one."""
+    """Return the number of turns of the oldest exchange, 0 when it is the only one."""
     begins = [i for i, turn in enumerate(session.turns) if turn.opens]
     return begins[1] if len(begins) > 1 else 0
 

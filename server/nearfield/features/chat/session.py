@@ -1,8 +1,8 @@
-"""One conversation: its turns, what is pinned to it, and how it is written for a model.
+"""A conversation: its turns, its pinned text, and its form for a model.
 
-A turn keeps its pieces apart, with the file that each was taken from: what is sent to a provider
-outside this machine can then be cut out piece by piece. The first message never changes, and turns
-are only added, so that what a model has evaluated is evaluated once.
+A turn keeps its pieces apart, each with its file, so that single pieces can be cut from a request
+to a provider outside this machine. The first message never changes, and turns are only added, so
+that the model evaluates everything only once.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ SYSTEM = (
 )
 
 MESSAGE_TOKENS = 8
-"""What a chat template adds to a message, about."""
+"""Tokens that a chat template adds to a message, about."""
 
 
 @dataclass(slots=True)
 class ChatTurn:
-    """What was said once: by the user, the model, or a function. `opens` marks the user's turns: an
-    exchange goes from one to the next."""
+    """A turn of the user, the model, or a function. `opens` marks the user's turns: an exchange
+    lasts from one to the next.
+    """
 
     role: Role
     parts: list[TurnPart]
@@ -38,7 +39,7 @@ class ChatTurn:
 
     @property
     def opens(self) -> bool:
-        """Whether an exchange begins here."""
+        """Return whether an exchange begins here."""
         return self.role is Role.USER
 
     @property
@@ -53,7 +54,7 @@ class ChatTurn:
         return MESSAGE_TOKENS + tokens(self.text) + calls
 
     def message(self) -> Message:
-        """As a provider takes it."""
+        """Return the turn as a provider takes it."""
         return Message(self.role, self.text, self.calls, self.call_id)
 
 
@@ -80,7 +81,7 @@ class ChatSession:
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """As providers take it."""
+        """Return the turns as providers take them."""
         return tuple(turn.message() for turn in self.written)
 
     @property

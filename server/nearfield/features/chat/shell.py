@@ -1,10 +1,10 @@
-"""Running a command that the user has allowed: an argument list, and never a shell.
+"""Run a command that the user has allowed: an argument list, and never a shell.
 
-Off unless "executeShell" is in `chat.functions`, only what `chat.shell_commands` names, and the
-user is asked each time. The program is found on the user's path and never in the workspace, where
-somebody else could have put it. It gets no input, few of the environment's variables, a folder of
-the workspace to work in, a limit of time and of output, and a process group of its own, which is
-killed at its end with all that it has started.
+Off unless "executeShell" is in `chat.functions`, only commands of `chat.shell_commands`, and the
+user is asked each time. The program is found on the user's path and never in the workspace, which
+others may write to. It gets no input, few of the environment's variables, a folder of the workspace
+to work in, and a limit of time and of output. Its process group is killed at its end with all that
+it has started.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from nearfield.features.chat.tool_context import ToolContext
 from nearfield.features.chat.tool_schema import function
 
 OUTPUT_BYTES = 16_000
-"""Of a command's output the end is kept: that is where its errors stand."""
+"""Bytes kept of a command's output, from its end, which holds the errors."""
 FLOOD_BYTES = 10_000_000
 """A command that writes more is ended."""
 LOOK_SECONDS = 0.2
@@ -40,7 +40,7 @@ KEPT_VARIABLES = (
 )  # fmt: skip
 """Nothing that holds a key, and nothing that makes a program load something else."""
 SCRIPTS = frozenset({".bat", ".cmd"})
-"""Windows hands these to a shell, which reads the arguments anew."""
+"""Windows runs these in a shell, which parses the arguments again."""
 
 
 def _title(given: Any) -> str:
@@ -171,8 +171,9 @@ async def _read(process: asyncio.subprocess.Process, output: bytearray) -> bool:
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:
-    """Kill what is left and wait until it is gone. Its pipe is read to the end, because asyncio
-    waits for that; one that somebody outside the group holds open is given up."""
+    """Kill the process group and wait until it has ended. Its pipe is read to the end, because
+    asyncio waits for that; one that a process outside the group holds open is given up.
+    """
     _kill(process)
     with suppress(TimeoutError):
         async with asyncio.timeout(END_SECONDS):

@@ -1,9 +1,9 @@
 """An answer that is JSON of a given schema, from any provider, or a clear error.
 
-The embedded engine is held to the schema by a grammar, servers by their own means where they have
-some; the schema is told in words as well, because neither tells a model what the fields mean. What
-comes is checked by a full validator. A first answer that does not meet it goes back once, with what
-is wrong with it.
+The embedded engine is held to the schema by a grammar, servers by their own means if they have any.
+The schema is also given in words, because neither tells a model what the fields mean. A full
+validator checks the answer. A first answer that does not meet it is returned to the model once,
+with its errors.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FENCE = "```"
 
 @dataclass(frozen=True, slots=True)
 class Structured:
-    """The value, as it was written, and who wrote it."""
+    """The value, its text, and its model."""
 
     value: Any
     text: str
@@ -47,8 +47,9 @@ async def structured(
     deadline: float | None = None,
     account: RequestMetrics | None = None,
 ) -> Structured:
-    """A value of `schema` that answers `messages`; what it costs goes to `account`. Raises
-    `SchemaUnusable`, `BadAnswer` when both tries do not meet it, and `NoProvider`."""
+    """Return a value of `schema` that answers `messages`; its cost is added to `account`. Raises
+    `SchemaUnusable`, `BadAnswer` when both tries do not meet it, and `NoProvider`.
+    """
     wrong = await asyncio.to_thread(validator, schema)
     told = Message(Role.SYSTEM, TELLING + json.dumps(dict(schema), ensure_ascii=False))
     request = ChatRequest(
@@ -108,7 +109,7 @@ async def _answered(
                 text = ""
                 continue
             text += item.text
-            usage = item.usage or usage  # each says what it has come to so far
+            usage = item.usage or usage  # each is the total up to here
     if account is not None and usage is not None:
         account.spent(usage)
     provider = route.provider
@@ -128,7 +129,7 @@ def _checked(text: str, wrong: Wrong) -> tuple[Any, str]:
 
 
 def _unfenced(text: str) -> str:
-    """What is in a fence, where all of `text` is one."""
+    """Return the content of a fence, if all of `text` is one."""
     whole = text.strip()
     first, _, rest = whole.partition("\n")
     if first.rstrip() in (_FENCE, f"{_FENCE}json") and rest.endswith(_FENCE):

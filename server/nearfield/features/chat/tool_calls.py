@@ -1,9 +1,8 @@
-"""Carrying out one call: is there such a function, are its arguments right, may it, and what came.
+"""Carry out one call: check the function, its arguments and its permission, and report its result.
 
-Whatever a model asks for, and for whatever reason it does (a file may have told it to), goes
-through here and nowhere else. A call that is not allowed is refused in words that the model can go
-on from.
-Each is in the audit before it is carried out.
+Every call of a model comes through here, whatever made it call (a file may have told it to). A call
+that is not allowed is refused in words that let the model continue. Each is in the audit before it
+is carried out.
 """
 
 from __future__ import annotations
@@ -40,11 +39,11 @@ from nearfield.types import ToolCall
 log = logging.getLogger(__name__)
 
 AUDITED_CHARS = 2_000
-"""Of a call's arguments; the text of a written file is in the file."""
+"""Characters of a call's arguments in the audit; the text of a written file is in the file."""
 AUDIT_SECONDS = 1.0
 """For looking through them for secrets."""
 REPORTED_CHARS = 2_000
-"""Of a result, to whoever shows the call."""
+"""Characters of a result in the report of a call."""
 
 
 @dataclass(slots=True)
@@ -65,8 +64,9 @@ class ToolCaller:
     _decision: str = field(default="", init=False)
 
     async def call(self, wish: ToolCall) -> tuple[ToolOutcome, CallReport]:
-        """What the model is told of its call, and what is shown of it. Raises `LedgerError` when
-        it cannot be recorded."""
+        """Return the call's result for the model, and its report for the user. Raises `LedgerError`
+        when it cannot be recorded.
+        """
         self._decision, begun = "refused", time.monotonic()
         arguments = _object(wish.arguments)
         row = await asyncio.to_thread(self._row, wish)
@@ -133,7 +133,7 @@ class ToolCaller:
             self.granted.add(function.name)
 
     def _row(self, wish: ToolCall) -> Called:
-        """What the audit keeps of a call. Blocks."""
+        """Return the audit's record of a call. Blocks."""
         try:
             texts = [wish.arguments, wish.name]
             [arguments, name], _ = redact_texts(texts, deadline=ScanDeadline(AUDIT_SECONDS))

@@ -1,4 +1,4 @@
-"""What a function reaches: the folder, the editor, what is known of the code, and how much of it.
+"""Context of a function: the folder, the editor, the knowledge of the code, and the limits.
 
 One `ToolContext` per answer. Reads are counted against the limits of the settings, so that a model
 that keeps reading comes to an end.
@@ -28,12 +28,12 @@ OWN_BYTES = 1_000_000
 
 
 class Knows(Protocol):
-    """What is asked of `features.workspace_context.knowledge.Knowledge`."""
+    """The part of `features.workspace_context.knowledge.Knowledge` that functions use."""
 
     async def definitions(
         self, name: str, snapshot: Snapshot | None = None
     ) -> tuple[SymbolLocation, ...]:
-        """Where `name` is defined."""
+        """Return the definitions of `name`."""
         ...
 
     async def search(self, query: str, *, limit: int = 10, workspace: str = "") -> tuple[Hit, ...]:
@@ -53,7 +53,7 @@ class ToolContext:
     bytes: int = 0
     files: set[str] = field(default_factory=set[str])
     note: str = ""
-    """What became of the last change, for the audit."""
+    """Result of the last change, for the audit."""
 
     @property
     def folder(self) -> Folder:
@@ -93,8 +93,9 @@ class ToolContext:
         return text
 
     async def change(self, path: str, before: str | None, after: str, title: str) -> bool:
-        """Show the user what a file shall become; whether it was applied. Raises `Unwritable`, and
-        `ToolRefused` for a notebook, whose cells are the editor's."""
+        """Show the user a change of a file; return whether it was applied. Raises `Unwritable`, and
+        `ToolRefused` for a notebook, whose cells belong to the editor.
+        """
         if before is not None and is_notebook(path):
             raise ToolRefused(
                 f"{path} is a notebook, which is not written as a file.",
@@ -104,7 +105,7 @@ class ToolContext:
         if before is not None and self.host.open_text(whole) is None:
             _, now = await asyncio.to_thread(folder.read, path, OWN_BYTES)
             now.encode(after)
-            encoding = "" if now.told else now.encoding
+            encoding = "" if now.is_unambiguous else now.encoding
         return await self.host.apply(ProposedFile(whole, path, before, after, title, encoding))
 
     def diagnostics(self, path: str) -> Sequence[tuple[int, Diagnostic]]:

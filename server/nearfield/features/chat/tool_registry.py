@@ -1,8 +1,8 @@
-"""All functions there are: our own, and those of other installed packages.
+"""All functions: our own, and those of other installed packages.
 
-A package offers some as entry points of the group `nearfield.functions`, each a `ChatFunction` (see
-`tool_schema`) or a sequence of them. What cannot be loaded is left out and logged by its name; a
-name that is taken already stays with whoever had it.
+A package offers functions as entry points of the group `nearfield.functions`, each a `Function`
+(see `tool_schema`) or a sequence of them. One that cannot be loaded is left out and logged by its
+name; a name that is already taken keeps its first owner.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def known() -> MappingProxyType[str, ChatFunction]:
 
 
 def gathered(points: Iterable[EntryPoint]) -> dict[str, ChatFunction]:
-    """Our own functions and those of `points`."""
+    """Return our own functions and those of `points`."""
     found = {one.name: one for one in OWN}
     for point in points:
         for one in _loaded(point):
@@ -45,7 +45,7 @@ def gathered(points: Iterable[EntryPoint]) -> dict[str, ChatFunction]:
 
 
 def chosen(setting: Sequence[str], request: Sequence[str] | None) -> dict[str, ChatFunction]:
-    """What may be called: what the settings allow, of that what the request allows."""
+    """Return the functions that may be called: allowed by both the settings and the request."""
     functions = known()
     names = [name for name in setting if request is None or name in request]
     return {name: functions[name] for name in dict.fromkeys(names) if name in functions}

@@ -1,7 +1,7 @@
-"""Says whether a value meets a JSON schema, in bounded time, whoever wrote the two.
+"""Check whether a value meets a JSON schema, in bounded time, with both untrusted.
 
-`jsonschema` checks all of the language, but by the regular expressions of Python, which can take
-exponential time and stop every thread meanwhile, and through as many alternatives as a schema
+`jsonschema` checks all of the language. But it uses Python's regular expressions, which can take
+exponential time and block every thread meanwhile, and tries all alternatives that a schema
 multiplies to. Here patterns are matched by RE2, in linear time, and the steps are counted.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 
 from nearfield.json_schema import SchemaUnusable, check
 
-MOST_STEPS = 200_000
+MAX_STEPS = 200_000
 """Keywords of the schema looked at for one value; a second, about. An answer of some thousand
 tokens takes some thousand."""
 COMPLAINT_CHARS = 300
@@ -29,15 +29,15 @@ _REPEATS = re.compile(r"[*+{(]")
 
 
 class _Validator(Protocol):
-    """What is used of a validator of the `jsonschema` package."""
+    """The used part of a validator of the `jsonschema` package."""
 
     def iter_errors(self, instance: Any) -> Any:
-        """What is wrong with a value."""
+        """Yield the errors of a value."""
         ...
 
 
 class _TooMuch(Exception):
-    """More steps than `MOST_STEPS`."""
+    """More steps than `MAX_STEPS`."""
 
 
 def validator(schema: Mapping[str, Any]) -> Wrong:
@@ -67,7 +67,7 @@ def validator(schema: Mapping[str, Any]) -> Wrong:
     checking = cast(_Validator, counted(dict(schema), registry=Registry()))
 
     def wrong(value: Any) -> str:
-        steps.left = MOST_STEPS
+        steps.left = MAX_STEPS
         try:
             found: Any = next(iter(checking.iter_errors(value)), None)
         except (_TooMuch, RecursionError):
@@ -97,7 +97,7 @@ def compiled(pattern: str) -> Any:
 
 
 class _Steps:
-    left = MOST_STEPS
+    left = MAX_STEPS
 
 
 def _counted(kind: Any, steps: _Steps) -> Any:

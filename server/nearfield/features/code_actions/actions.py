@@ -17,8 +17,9 @@ TEST = "test"
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One row. `title` is for the user, with `{what}` for the unit or the problem; `goal` tells a
-    model what to do with the code above it. A `free` action may change the signature."""
+    """An action. `title` is for the user, with `{what}` for the unit or the problem; `goal` tells
+    a model what to do with the code above it. A `free` action may change the signature.
+    """
 
     id: str
     title: str

@@ -13,12 +13,21 @@ from collections import Counter
 
 import tree_sitter
 
+from nearfield.features.code_actions.layout import is_docstring
 from nearfield.syntax.definitions import form_of, is_local, named_scopes, outermost
 from nearfield.syntax.differences import changed_span
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit
 
-__all__ = ["altered", "empty_bodies", "first_error", "is_elided", "is_ill_indented", "reparsed"]
+__all__ = [
+    "altered",
+    "empty_bodies",
+    "first_error",
+    "is_elided",
+    "is_ill_indented",
+    "is_same_code",
+    "reparsed",
+]
 
 _ELISION = re.compile(
     # Possessive quantifiers, so that white space is not matched in another way on failure.
@@ -83,11 +92,12 @@ def empty_bodies(parsed: Parsed) -> int:
     return sum(body is not None and not body.named_children for body in bodies)
 
 
-def altered(before: Parsed, after: Parsed) -> list[str]:
-    """Return the names of the functions whose signature is not in `after` as it was in `before`."""
-    kept = Counter(text for _, text in _signatures(after))
+def altered(before: Parsed, after: Parsed, *, defaults: bool = True) -> list[str]:
+    """Return the names of the functions whose signature is not in `after` as it was in `before`;
+    without `defaults` their values may differ."""
+    kept = Counter(text for _, text in _signatures(after, defaults))
     gone: list[str] = []
-    for name, text in _signatures(before):
+    for name, text in _signatures(before, defaults):
         if kept[text]:
             kept[text] -= 1
         elif name not in gone:
@@ -95,12 +105,34 @@ def altered(before: Parsed, after: Parsed) -> list[str]:
     return gone
 
 
-def _signatures(parsed: Parsed) -> list[tuple[str, str]]:
+def is_same_code(before: Parsed, after: Parsed) -> bool:
+    """Return whether two texts differ in nothing but comments, docstrings and white space."""
+    return _code(before) == _code(after)
+
+
+def _code(parsed: Parsed) -> list[tuple[int, bytes]]:
+    """Return the leaves of the tree that are code, each with its depth."""
+    found: list[tuple[int, bytes]] = []
+    pending = [(parsed.root, 0)]
+    while pending:
+        node, depth = pending.pop()
+        is_text = node.type == "string" and is_docstring(node)
+        if node.type in parsed.language.comments or is_text:
+            continue
+        if node.type in parsed.language.strings or not node.children:
+            found.append((depth, parsed.source[node.start_byte : node.end_byte].strip()))
+        else:
+            pending.extend((child, depth + 1) for child in reversed(node.children))
+    return [one for one in found if one[1]]
+
+
+def _signatures(parsed: Parsed, defaults: bool) -> list[tuple[str, str]]:
     """Return the name and the declaration, without blanks, of each function."""
     found: list[tuple[str, str]] = []
     for name, node in named_scopes(parsed):
         if node.type in parsed.language.functions and not is_local(parsed, node):
             whole = outermost(node)
             form = form_of(parsed, node, whole.start_byte, whole.end_byte)
-            found.append((name, re.sub(r"\s+", "", form.lead) + form.signature))
+            declared = form.signature if defaults else form.interface
+            found.append((name, re.sub(r"\s+", "", form.lead) + declared))
     return found

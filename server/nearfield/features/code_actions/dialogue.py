@@ -8,7 +8,6 @@ after the user has seen what would be sent.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -19,12 +18,11 @@ from nearfield.features.offers import Offers
 from nearfield.features.remote_choice import RemoteChoice
 from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.providers.base import Provider
+from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.request_context import AskUser, Check, RequestContext
 from nearfield.routing.router import Restart, Router, built
 from nearfield.types import ChatRequest, Role
 
-CHARS_PER_TOKEN = 3.0
-"""Of code, in the tokenizers of the catalogue; on the safe side."""
 MAX_GROWTH = 1.6
 """An answer may be this much longer than the code that it replaces, …"""
 MIN_ANSWER_TOKENS = 300
@@ -56,8 +54,7 @@ class ModelReply:
 class Dialogue:
     """The requests of one action, whose cost is added to `account`. An answer ends with the first
     code block that holds `wanted`. `provider` names one outside this machine that the user chose;
-    `ask` puts offers to the user, None if that is not possible. `heard` is called with the number
-    of lines so far."""
+    `ask` puts offers to the user, None if that is not possible."""
 
     def __init__(
         self,
@@ -68,14 +65,12 @@ class Dialogue:
         wanted: str = "",
         provider: str = "",
         ask: AskUser | None = None,
-        heard: Callable[[int], None],
     ) -> None:
         self._backing = backing
         self._context = context
         self._account = account
         self._wanted = wanted
         self._remote = RemoteChoice(provider, ask) if provider else None
-        self._heard = heard
         self._accepted: tuple[str, ...] | None = None
 
     def speaker(self, prompt: ActionPrompt) -> str:
@@ -134,7 +129,6 @@ class Dialogue:
                         continue
                     usage = item.usage or usage
                     text += item.text
-                    self._heard(text.count("\n") + 1)
                     may_close = "\n" in item.text or "`" in item.text
                     if may_close and not is_complete and self._has_block(text):
                         is_complete = True

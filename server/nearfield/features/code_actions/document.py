@@ -1,8 +1,9 @@
 """Documentation of a unit: a docstring or a comment in its language's convention, and no other
 change.
 
-Only the words of the comment are taken from the answer. Its marks, indentation and place are
-decided here, so the code cannot change and no answer can end the comment early.
+Only the words of the comment are taken from the answer, and of those only what the code bears out
+(`doc_check`). Its marks, indentation and place are decided here, so the code cannot change and no
+answer can end the comment early.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from nearfield.errors import EditRefused
 from nearfield.features.code_actions import check
 from nearfield.features.code_actions.answer import HOLDERS, blocks
 from nearfield.features.code_actions.around import comment_above, docstring_in
+from nearfield.features.code_actions.doc_check import CodeFacts, facts_of, true_words
 from nearfield.features.code_actions.fit import AnswerRejected, Fitting
 from nearfield.features.code_actions.layout import layout_of
 from nearfield.features.code_actions.proposal import ProposedEdit
@@ -29,7 +31,7 @@ from nearfield.types import Edit, Span
 __all__ = ["Documenting", "why_undocumentable"]
 
 MAX_COLUMNS = 96
-"""Of a comment's lines, their indentation included; longer ones are wrapped."""
+"""Width of a comment's lines with their indentation; longer ones are wrapped."""
 MAX_LINES = 40
 _TRIPLE = re.compile(r"[rRuU]?(\"\"\"|''')(.*?)\1", re.S)
 _MARKS = re.compile(
@@ -83,6 +85,8 @@ class Documenting:
         self._fitting, self._language, self._parsed = fitting, language, parsed
         self._layout = layout_of(fitting.text, language)
         self._place = self._find_place()
+        node = node_of(parsed, fitting.unit)
+        self._facts = CodeFacts() if node is None else facts_of(parsed, node)
 
     @property
     def style(self) -> str:
@@ -136,6 +140,7 @@ class Documenting:
             while kept and not kept[-1].strip():
                 del kept[-1]
             width = MAX_COLUMNS - len(self._place.indent) - 4
+            kept = true_words(kept, self._facts) if kept else []
             if kept:
                 return [row for line in kept for row in _wrapped(line, width)]
         return []

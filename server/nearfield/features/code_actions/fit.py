@@ -29,11 +29,12 @@ from nearfield.syntax.parser import Parsed, parse
 from nearfield.syntax.white_space import Format, White
 from nearfield.types import Edit, Span
 
-__all__ = ["UNCHANGED", "AnswerRejected", "Fitting"]
+__all__ = ["UNCHANGED", "UNSOLVED", "AnswerRejected", "Fitting"]
 
 MAX_STEP = 8
 """More blanks than this are not one step of indentation."""
 UNCHANGED = "the code is the same as before"
+UNSOLVED = "the problem is still there"
 
 
 class AnswerRejected(Exception):
@@ -44,7 +45,9 @@ class AnswerRejected(Exception):
 class Fitting:
     """A unit of a text, into which answers are fitted. With `free` the signature may change, with
     `loose` comments and empty lines may. `format` is the file's, where its path tells more than its
-    grammar. The methods parse, so call them off the event loop."""
+    grammar. A `repair` may change default values, which are behaviour, and must change code, unless
+    `layout` is what is wrong; of `problems` that lie in a default value, that must change. The
+    methods parse, so call them off the event loop."""
 
     text: str
     parsed: Parsed | None
@@ -52,6 +55,9 @@ class Fitting:
     free: bool = False
     loose: bool = False
     format: Format | None = None
+    repair: bool = False
+    layout: bool = False
+    problems: tuple[Span, ...] = ()
 
     @property
     def language(self) -> Language | None:
@@ -124,9 +130,10 @@ class Fitting:
             if form.parameters != own.parameters:
                 head_line = re.sub(r"\s+", " ", own.head).strip()
                 raise AnswerRejected(f"it must begin with `{head_line}`")
-            # The same parameters written in another way: as they were.
+            # The same parameters written in another way: as they were, but for a repair's values.
             blank = form.head[len(form.head.rstrip()) :]
-            head = own.head.rstrip() + (blank if own.body else "")
+            kept = own.head_with_defaults_of(form) if self.repair else own.head
+            head = kept.rstrip() + (blank if own.body else "")
         whole = DefinitionParts(lead, head, form.body, own.tail, form.parameters)
         return replace(answer, code=whole.text, form=whole)
 
@@ -183,9 +190,27 @@ class Fitting:
         if gone := dropped(self.parsed, after, unit):
             names = ", ".join(f"`{name}`" for name in gone)
             raise AnswerRejected(f"the definition of {names} is missing")
-        if not self.free and (other := check.altered(self.parsed, after)):
+        if not self.free and (other := check.altered(self.parsed, after, defaults=not self.repair)):
             names = ", ".join(f"`{name}`" for name in other)
             raise AnswerRejected(f"{names} must be declared as before")
+        if self.repair:
+            self._check_repair(changes, self.parsed, after)
+
+    def _check_repair(self, changes: list[ProposedEdit], before: Parsed, after: Parsed) -> None:
+        """Check that something of the problem has changed. Raises `AnswerRejected`."""
+        if not (self.loose or self.layout) and check.is_same_code(before, after):
+            raise AnswerRejected(UNCHANGED)
+        if before.errors(self.unit.span) and after.all_errors >= before.all_errors:
+            raise AnswerRejected(check.first_error(after))
+        form = self.unit.form
+        head = self.unit.span.start + len(form.lead) if form else 0
+        edits = [change.edit.span for change in changes]
+        for default in form.defaults if form else ():
+            value = Span(head + default.value.start, head + default.value.end)
+            is_wrong = any(value.start <= one.start < value.end for one in self.problems)
+            touched = any(one.start <= value.end and value.start <= one.end for one in edits)
+            if is_wrong and not touched:
+                raise AnswerRejected(UNSOLVED)
 
 
 def _first_step(unit: Unit) -> str:

@@ -55,8 +55,8 @@ _NO_EXAMPLE = Snippet("", "", SnippetKind.SIMILAR)
 @dataclass(frozen=True, slots=True)
 class Suite:
     """`framework` as a model knows it. `path` is the test file of a source file, which `exists` or
-    would be new. `example` is the beginning of a test file of the project, or one of ours, which
-    has no path."""
+    would be new. `example` is the beginning of a test file of the project, or one of Nearfield's,
+    which has no path."""
 
     framework: str
     path: Path
@@ -227,7 +227,7 @@ def _example(files: WorkspaceFiles, path: Path | None) -> Snippet:
 
 
 def module_of(path: Path, root: Path) -> str:
-    """Return the name by which Python imports the module at `path`."""
+    """Return Python's import name of the module at `path`."""
     top = path.parent
     while (top / "__init__.py").exists() and top != top.parent:
         top = top.parent
@@ -240,7 +240,7 @@ def module_of(path: Path, root: Path) -> str:
 
 
 def relative_module(source: Path, test: Path) -> str:
-    """Return the path by which a JavaScript test imports the module at `source`."""
+    """Return the path under which a JavaScript test imports the module at `source`."""
     shared = os.path.relpath(source.with_suffix(""), test.parent)
     posix = PurePosixPath(*Path(shared).parts).as_posix()
     return posix if posix.startswith(".") else f"./{posix}"

@@ -1,8 +1,8 @@
 """Merge of an answer with the old code, so that only code that the model meant to change changes.
 
 Small models drop comments, docstrings and empty lines, and add remarks of their own. Rows without
-code ("quiet" rows) therefore stay wherever the code around them does, and a row of code that
-differs only in the comment at its end stays with its comment.
+code ("quiet" rows) therefore stay wherever the code around them does. A row of code that differs
+only in the comment at its end stays with its comment.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def merged(before: Rows, after: Rows) -> list[str]:
 
 
 class _RowMerge:
-    """A walk through both sides; `out` has the rows so far."""
+    """A walk through both sides; `out` collects the rows."""
 
     def __init__(self, before: Rows, after: Rows) -> None:
         self.before, self.after = before, after

@@ -40,9 +40,10 @@ NO_MODEL = "no model is set up for this; `nearfield doctor` says what to do"
 
 @dataclass(frozen=True, slots=True)
 class MenuEntry:
-    """One action on offer. `problems` are the indices of those it is about; `disabled` is the
-    reason why it is not available; `asks` means that the user types something first; `provider`
-    names one outside this machine that would do it."""
+    """An action on offer. `problems` are the indices of its problems; `disabled` is the reason why
+    it is not available. `asks` means that the user types something first; `provider` names one
+    outside this machine that would do it.
+    """
 
     action: str
     title: str
@@ -65,7 +66,9 @@ class Candidates:
 async def candidates_for(
     router: Router | None, configs: FolderConfigs, workspace: str
 ) -> Candidates:
-    """Return who would do the actions now; reads the disk only where a cloud may be asked."""
+    """Return the models that would do the actions now; reads the disk only where a cloud may be
+    asked.
+    """
     models: dict[Task, str] = {}
     others: dict[Task, tuple[tuple[str, str], ...]] = {}
     for task in dict.fromkeys(action.task for action in ACTIONS.values()):

@@ -20,7 +20,7 @@ from nearfield.features.code_actions.actions import ACTIONS, DOCUMENT, REWRITES,
 from nearfield.features.code_actions.around import head_with_documentation, with_surroundings
 from nearfield.features.code_actions.dialogue import Backing, Dialogue, ModelReply
 from nearfield.features.code_actions.document import Documenting
-from nearfield.features.code_actions.fit import UNCHANGED, AnswerRejected, Fitting
+from nearfield.features.code_actions.fit import UNCHANGED, UNSOLVED, AnswerRejected, Fitting
 from nearfield.features.code_actions.menu import MenuEntry, candidates_for, entries
 from nearfield.features.code_actions.prompts import ActionPrompt
 from nearfield.features.code_actions.proposal import (
@@ -34,7 +34,7 @@ from nearfield.features.code_actions.proposal import (
 from nearfield.features.code_actions.refactorings import REFACTORINGS, refactored
 from nearfield.features.code_actions.testing import OpenText, plan_tests
 from nearfield.features.cursor import CursorOf
-from nearfield.features.diagnostics import OWN_SOURCE, Diagnostic
+from nearfield.features.diagnostics import Diagnostic, LanguageServers
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.trace import RequestMetrics
 from nearfield.files.lines import line_end, line_start
@@ -42,7 +42,7 @@ from nearfield.routing.request_context import AskUser, RequestContext, Source, T
 from nearfield.syntax.definitions import Unit, unit_at
 from nearfield.syntax.parser import Parsed
 from nearfield.syntax.white_space import format_of
-from nearfield.types import Snapshot, Snippet, Span
+from nearfield.types import Snapshot, Snippet, Span, SymbolLocation
 
 __all__ = ["Actions"]
 
@@ -50,9 +50,17 @@ METHOD = "nearfield.action"
 """The method of every action in the trace; its situation names the action."""
 MAX_SNIPPET_CHARS = 1200
 """Characters of other files that are shown: a small model repeats what it reads."""
+LOOKUP_SECONDS = 10.0
+"""The longest that the index is asked for a name of a test; it takes milliseconds."""
 _REMARKS = re.compile(r"\b(?:comment|remark|doc(?:string|ument)?|annotat\w+|blank|empty)s?\b", re.I)
 """An instruction with such a word may be about comments and empty lines, which are kept
 otherwise."""
+_LAYOUT = re.compile(
+    r"\b(?:comments?|remarks?|doc(?:string|ument)\w*|white ?space|indent\w*|too long|newlines?|"
+    r"trailing|blank lines?|format\w*)\b",
+    re.I,
+)
+"""A problem with such a word may be mended without changing code."""
 _KEPT_OUT = {
     "too_big": "the file is larger than files.max_bytes",
     "excluded": "files.exclude keeps the file out",
@@ -66,10 +74,16 @@ class WorkspaceSnippets(Protocol):
         """Return at most `budget` characters, the most helpful snippet last."""
         ...
 
+    async def definitions(
+        self, name: str, snapshot: Snapshot | None = None
+    ) -> tuple[SymbolLocation, ...]:
+        """Return the definitions of `name` in the folder of `snapshot`."""
+        ...
+
 
 @dataclass(frozen=True)
 class _ActionJob:
-    """One request with everything that was found out about it."""
+    """A request with everything found out about it."""
 
     request: ActionRequest
     action: Action
@@ -95,14 +109,17 @@ class Actions:
     """Does actions on documents. One event loop."""
 
     def __init__(
-        self, backing: Backing, cursor_of: CursorOf, snippets: WorkspaceSnippets | None = None
+        self,
+        backing: Backing,
+        cursor_of: CursorOf,
+        snippets: WorkspaceSnippets | None = None,
+        servers: LanguageServers | None = None,
     ) -> None:
         self._backing = backing
         self._cursor_of = cursor_of
         self._snippets = snippets
         self._rules: tuple[FolderConfigs, DocumentFilter] | None = None
-        self._served: set[str] = set()
-        """Languages for which another server has reported a problem, so that one is at work."""
+        self._servers = servers or LanguageServers()
 
     async def propose(
         self,
@@ -139,8 +156,7 @@ class Actions:
         raises nothing of its own."""
         if self.kept_out(snapshot):
             return []
-        if any(problem.source != OWN_SOURCE for problem in problems):
-            self._served.add(snapshot.language)
+        self._servers.note(snapshot.language, problems)
         backing = self._backing
         who = await candidates_for(backing.router, backing.configs, snapshot.root or "")
         parsed = (await self._cursor_of(snapshot, span.start)).parsed
@@ -151,7 +167,7 @@ class Actions:
             span,
             problems,
             who,
-            has_language_server=snapshot.language in self._served,
+            has_language_server=self._servers.serve(snapshot.language),
         )
 
     async def rebase(self, file: FileChange, now: Snapshot) -> FileChange:
@@ -180,9 +196,18 @@ class Actions:
         unit = await asyncio.to_thread(unit_at, parsed, snapshot.text, request.span)
         if not unit.text(snapshot.text).strip():
             raise EditRefused("There is no code at this place.")
-        is_loose = _REMARKS.search(request.instruction) is not None
-        white = format_of(snapshot.language, snapshot.path)
-        fitting = Fitting(snapshot.text, parsed, unit, action.free, is_loose, white)
+        told = " ".join([request.instruction, *(one.message for one in request.problems)])
+        fitting = Fitting(
+            snapshot.text,
+            parsed,
+            unit,
+            action.free,
+            _REMARKS.search(request.instruction) is not None,
+            format_of(snapshot.language, snapshot.path),
+            repair=action.task is Task.FIX,
+            layout=_LAYOUT.search(told) is not None,
+            problems=tuple(problem.span for problem in request.problems),
+        )
         snippets: tuple[Snippet, ...] = ()
         if self._snippets is not None:
             snippets = await self._snippets.around(
@@ -202,7 +227,6 @@ class Actions:
             wanted=unit.name,
             provider=request.provider,
             ask=ask,
-            heard=lambda lines: report(f"{lines} lines"),
         )
         return _ActionJob(request, action, parsed, unit, fitting, snippets, dialogue, report)
 
@@ -236,14 +260,26 @@ class Actions:
         """Return tests for the unit, in a new file or at the end of an existing one."""
         snapshot = job.request.snapshot
         exclude = self._backing.configs.of(snapshot.root).files.exclude
-        plan = await asyncio.to_thread(plan_tests, snapshot, job.fitting, open_text, exclude)
+        loop = asyncio.get_running_loop()
+
+        def definitions(name: str) -> tuple[SymbolLocation, ...]:
+            if self._snippets is None:
+                return ()
+            found = self._snippets.definitions(name, snapshot)
+            return asyncio.run_coroutine_threadsafe(found, loop).result(LOOKUP_SECONDS)
+
+        plan = await asyncio.to_thread(
+            plan_tests, snapshot, job.fitting, open_text, exclude, definitions
+        )
         shown = await asyncio.to_thread(lambda: job.fitting.shown)
         suite = plan.suite
         prompt = prompts.tests(shown, job.language, plan.name, suite.framework, suite.example)
         code = shown + suite.example.text
         proposal = await self._asked(job, prompt, code, plan.changes)
         changes = proposal.files[0].changes
-        file = FileChange(plan.uri, str(suite.path), plan.version, plan.before, changes, plan.new)
+        file = FileChange(
+            plan.uri, str(suite.path), plan.version, plan.before, changes, plan.is_new
+        )
         return replace(proposal, files=(file,))
 
     async def _asked(
@@ -264,7 +300,7 @@ class Actions:
             changes = await asyncio.to_thread(changes_of, reply.text)
         except AnswerRejected as rejected:
             complaint = str(rejected)
-            second = if_unchanged if complaint == UNCHANGED else None
+            second = if_unchanged if complaint in (UNCHANGED, UNSOLVED) else None
             second = second or prompts.retry(prompt, reply.text, complaint, job.kind)
             job.report(f"asking again: {complaint}")
             reply, changes = await self._retried(dialogue, second, room, changes_of)
@@ -293,6 +329,8 @@ class Actions:
         except AnswerRejected as rejected:
             if str(rejected) == UNCHANGED:
                 raise EditRefused(f"{reply.model} found nothing to change.") from None
+            if str(rejected) == UNSOLVED:
+                raise EditRefused(f"The answer of {reply.model} does not mend it.") from None
             # The message may reach a log, and what it quotes is code.
             why = re.sub(r"`[^`]*`", "…", str(rejected))
             raise EditRefused(

@@ -36,7 +36,7 @@ from nearfield.features.completion.generate import (
     is_unsure,
 )
 from nearfield.features.completion.prompting import included, request_context
-from nearfield.features.completion.question import Questions, Scope, shaper_at, wait_ms
+from nearfield.features.completion.question import Questions, RequestScope, shaper_at, wait_ms
 from nearfield.features.completion.shape import Shaped, Shaper
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Answered, Document, Documents
@@ -85,7 +85,7 @@ class _Turn:
     settings: Completion
     metrics: RequestMetrics
     document: Document
-    scope: Scope | None
+    scope: RequestScope | None
     deadline: float
 
     def is_hidden(self, completion: CachedCompletion) -> bool:
@@ -153,7 +153,7 @@ class Completer(Feature):
         self.cache.forget(uri)
 
     @property
-    def busy(self) -> bool:
+    def is_busy(self) -> bool:
         """Return whether a request is running."""
         return bool(self._running)
 
@@ -227,7 +227,7 @@ class Completer(Feature):
         if self._alternatives is not None and not self._alternatives.is_for(request):
             self._stop_alternatives()
         document = self._documents.at(snapshot)
-        # A user who types at the cursor wants to go on there.
+        # After typing at the cursor the user wants to continue there.
         is_typing = document.edited == request.offset
         metrics.situation = document.asked(request.offset)
         if not is_typing and (edit := await self._next_edit(request)) is not None:
@@ -256,7 +256,7 @@ class Completer(Feature):
             return CompletionAnswer(reason=Reason.NOT_READY)
         return await self._from_model(turn, scope)
 
-    async def _from_model(self, turn: _Turn, scope: Scope) -> CompletionAnswer:
+    async def _from_model(self, turn: _Turn, scope: RequestScope) -> CompletionAnswer:
         request, document, metrics = turn.request, turn.document, turn.metrics
         asked = await self.questions.make(request, document, scope, turn.deadline)
         document.window = asked.plan().piece.window

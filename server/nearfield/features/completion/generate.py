@@ -86,7 +86,7 @@ def is_unsure(confidence: Confidence | None, settings: Completion) -> bool:
 
 @dataclass(slots=True)
 class Generated:
-    """The text so far; may be read at any time, also after a cancellation.
+    """The text up to now; may be read at any time, also after a cancellation.
 
     A token less likely than `min_logprob` ends the stream. `pieces` are the deltas that tell how
     likely their tokens are, each with its offset in the text. `asked` names the providers that were

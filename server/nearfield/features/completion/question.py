@@ -47,8 +47,9 @@ CLIENT_WAITED_MS = 5
 only the last one reaches a model."""
 
 SOON_SHARE = 0.4
-"""After this share of the time for an answer the lines that are there are shown to a user who
-types, without waiting for the end of their statement or block: 1 s of 2.5."""
+"""After this share of the time for an answer, the finished lines are shown while the user types,
+without waiting for the end of their statement or block: 1 s of 2.5.
+"""
 
 SnippetsOf = Callable[[Snapshot, int, int], tuple[Snippet, ...]]
 """Returns what helps at an offset of a document, within a number of characters; never waits."""
@@ -78,9 +79,9 @@ class PreparedQuestion:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """What holds for one request: the router, the settings of its folder, the providers that may
-    answer, in order, and what the first of them affords."""
+class RequestScope:
+    """The router of one request, the settings of its folder, the providers that may answer, in
+    order, and the capabilities of the first of them."""
 
     router: Router
     settings: Completion
@@ -98,9 +99,9 @@ class Scope:
 
 
 class Questions:
-    """Makes the questions, by the settings and by what the provider affords. `snippets` returns
-    those of other files that are ready; `prepare` makes them ready, for manual requests. For one
-    event loop."""
+    """Factory of questions, by the settings and the provider's speed. `snippets` returns the ready
+    snippets of other files; `prepare` makes them ready, for manual requests. For one event loop.
+    """
 
     def __init__(self, trees: DocumentTrees, snippets: SnippetsOf, prepare: Prepare) -> None:
         self.rates = LearnedRates()
@@ -117,14 +118,14 @@ class Questions:
         """Return the settings of the folder that a document is in."""
         return self._configs.of(snapshot.root).completion
 
-    def scope(self, snapshot: Snapshot, settings: Completion, router: Router) -> Scope:
+    def scope(self, snapshot: Snapshot, settings: Completion, router: Router) -> RequestScope:
         """Return what holds for a request about `snapshot`."""
         found = router.candidates_for(Task.COMPLETE, snapshot.root or "")
         can = self.rates.fill_in(found[0].name, found[0].capabilities) if found else Capabilities()
-        return Scope(router, settings, found, can)
+        return RequestScope(router, settings, found, can)
 
     async def make(
-        self, request: CompletionRequest, document: Document, scope: Scope, deadline: float
+        self, request: CompletionRequest, document: Document, scope: RequestScope, deadline: float
     ) -> PreparedQuestion:
         """Return the question for `request`, to be answered before the moment `deadline`."""
         snapshot, settings, is_manual = request.snapshot, scope.settings, request.invoked
@@ -144,14 +145,14 @@ class Questions:
             default,
             cursor,
             settings,
-            single_line=shaper.single_line,
+            single_line=shaper.is_single_line,
             deadline=deadline,
             is_manual=is_manual,
         )
         # What follows an unlikely token is not generated, as it would not be shown; unless a rest
         # of the line could cut the token away, or others may be asked if the answer is poor.
         min_logprob = -math.inf
-        if not is_manual and shaper.at_line_end and len(scope.providers) == 1:
+        if not is_manual and shaper.is_at_line_end and len(scope.providers) == 1:
             min_logprob = settings.min_token_confidence
         return PreparedQuestion(cursor, plans, default, shaper, infill, min_logprob)
 

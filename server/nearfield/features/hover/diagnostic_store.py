@@ -1,4 +1,4 @@
-"""Diagnostics of other language servers, as far as a client has passed them on.
+"""Diagnostics of other language servers, if a client has passed them on.
 
 A client sends them with a request for code actions, those of the requested range alone. Each is
 kept until its text is edited, or until the client sends other diagnostics for that range.

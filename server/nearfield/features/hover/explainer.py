@@ -205,10 +205,11 @@ class Explainer(Feature):
         on_restart: Callable[[], None] = lambda: None,
         elsewhere: RemoteChoice | None = None,
     ) -> Explained:
-        """Explain what `span` holds, or what is at an empty one, for a user who waits. `on_text`
-        gets the answer as it comes, `on_restart` is called if another model starts over;
+        """Explain the selection, or the symbol at an empty `span`, for a user who waits. `on_text`
+        gets the answer as it comes, `on_restart` is called if another model starts over.
         `elsewhere` is the provider that the user chose. Raises from the error tree; a cancelled
-        caller frees the model."""
+        caller frees the model.
+        """
         with RequestMetrics(self._traces, EXPLAIN, snapshot) as account:
             router = self._filter.require(snapshot, self._router, self._activity.is_paused)
             self.stop()

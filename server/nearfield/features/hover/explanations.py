@@ -64,12 +64,12 @@ class Explanations:
 
     @property
     def is_running(self) -> bool:
-        """Whether an explanation is being computed in the background."""
+        """Return whether an explanation is being computed in the background."""
         return self._running is not None and not self._running[1].cancelling()
 
     @property
     def is_busy(self) -> bool:
-        """Whether any explanation is being computed."""
+        """Return whether any explanation is being computed."""
         return self.is_running or self._manual > 0
 
     def cached(self, request: ExplanationRequest) -> Explanation | None:
@@ -97,8 +97,9 @@ class Explanations:
     def start(
         self, router: Router, request: ExplanationRequest, workspace: str, *, loads: bool = True
     ) -> asyncio.Task[Explanation | None]:
-        """Compute an explanation in the background, instead of any other; one that is running for
-        the same request goes on. With `loads` a model may be loaded for it."""
+        """Compute an explanation in the background, replacing any other; one that is running for
+        the same request continues. With `loads` a model may be loaded for it.
+        """
         if self._running is not None:
             key, task = self._running
             if key == request.key and not (task.done() or task.cancelling()):

@@ -25,7 +25,7 @@ INDEX_SECONDS = 0.1
 MAX_SIGNATURE_LINES = 12
 MAX_SIGNATURE_CHARS = 500
 MAX_DEFINITION_CHARS = 1_200
-"""Of a definition that a model is shown."""
+"""Characters of a definition that a model is shown."""
 MAX_LOCAL_USES = 300
 """Counted in the document itself; each lookup in the tree takes 20 to 50 microseconds."""
 MAX_REFERENCES = 200

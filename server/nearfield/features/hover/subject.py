@@ -25,7 +25,9 @@ __all__ = ["Subject", "SubjectKind", "line_at", "subject_at", "subject_of"]
 MAX_EXPRESSION_CHARS = 600
 """Two sentences cannot explain a longer one."""
 MAX_CONTEXT_CHARS = 1_400
-"""Of code shown with the subject: about 450 tokens, a few seconds on a slow processor."""
+"""Characters of code shown with the subject: about 450 tokens, a few seconds on a slow
+processor.
+"""
 MAX_TOP_LEVEL_CHARS = 700
 """Likewise outside functions, where the code around a place matters less."""
 MAX_SELECTION_CHARS = 4_000

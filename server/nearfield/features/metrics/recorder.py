@@ -23,7 +23,7 @@ from nearfield.types import Situation, Trace
 log = logging.getLogger(__name__)
 
 WRITE_SECONDS = 20.0
-"""Interval between writes; a killed server loses no more than that."""
+"""Interval between writes; a killed server loses at most that."""
 
 KEPT_DAYS = 90
 """Age at which records are deleted; a hundred suggestions a day are 2 MB by then."""

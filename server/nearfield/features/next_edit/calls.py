@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import tree_sitter
 
+from nearfield.features.next_edit.imported import Definition, exported
 from nearfield.features.next_edit.members import member_of, members, receiver
 from nearfield.features.next_edit.parameters import (
     CallArguments,
@@ -28,8 +29,11 @@ __all__ = [
     "CALLS",
     "Signature",
     "brackets_at",
+    "call_at",
+    "calls_at",
     "calls_of",
     "corrected",
+    "definition_of",
     "is_known",
     "signature_at",
     "value_in",
@@ -88,12 +92,26 @@ def calls_of(parsed: Parsed, signature: Signature) -> list[Span]:
     places = list(uses.others)
     if uses.owner and signature.name in _CONSTRUCTORS:
         places = [parsed.span(one) for one in named(parsed, uses.owner, uses.within)]
+    return calls_at(parsed, places, signature)
+
+
+def calls_at(parsed: Parsed, places: Sequence[Span], signature: Signature) -> list[Span]:
+    """Return the same of the calls of the functions named at `places`."""
     found: list[Span] = []
     for place in places[:MAX_CALLS]:
         holder = _brackets(parsed, place)
         call = arguments(holder) if holder is not None else None
         if holder is not None and call is not None and fits(call, signature.takes):
             found.append(parsed.span(holder))
+    return found
+
+
+def definition_of(parsed: Parsed, signature: Signature) -> Definition | None:
+    """Return what other files call, where they can; of a constructor its class."""
+    uses = uses_of(parsed, signature.place)
+    found = exported(parsed, uses) if uses is not None else None
+    if found is not None and found.owner and signature.name in _CONSTRUCTORS:
+        return Definition(found.owner)
     return found
 
 
@@ -225,7 +243,7 @@ def _behind(call: CallArguments, count: int, text: str) -> tuple[int, int, str]:
 
 def _replaced(call: CallArguments, parts: Sequence[tuple[int, int, str]]) -> str:
     text = call.inside
-    # From the end; at one place the later one comes first, so that they stand in order.
+    # From the end; at one place the later one is inserted first, so that they are in order.
     for _, (start, end, new) in sorted(
         enumerate(parts), key=lambda one: (one[1][0], one[0]), reverse=True
     ):
@@ -287,6 +305,12 @@ def _own_member(parsed: Parsed, holder: tree_sitter.Node, name: str) -> str:
         if one.defines and one.node.parent and one.node.parent.type not in _METHODS
     )
     return f"{through}.{name}" if through and any(True for _ in fields) else ""
+
+
+def call_at(parsed: Parsed, span: Span) -> CallArguments | None:
+    """Return the arguments of the call whose brackets are at `span`."""
+    holder = brackets_at(parsed, span)
+    return arguments(holder) if holder is not None else None
 
 
 def brackets_at(parsed: Parsed, span: Span) -> tree_sitter.Node | None:

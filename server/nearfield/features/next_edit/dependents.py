@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from nearfield.features.next_edit.calls import (
     Signature,
     brackets_at,
+    call_at,
     calls_of,
     corrected,
+    definition_of,
     signature_at,
     value_in,
 )
@@ -24,7 +26,9 @@ from nearfield.features.next_edit.edit_history import (
     is_word,
     word_around,
 )
+from nearfield.features.next_edit.imported import Definition, exported
 from nearfield.features.next_edit.parameters import (
+    CallArguments,
     Parameter,
     SignatureChange,
     arguments,
@@ -33,13 +37,22 @@ from nearfield.features.next_edit.parameters import (
 )
 from nearfield.features.next_edit.renaming import Renamed, is_renaming
 from nearfield.features.next_edit.repeat import is_no_worse
-from nearfield.features.next_edit.uses import uses_of
+from nearfield.features.next_edit.uses import is_variable, named, uses_of
 from nearfield.syntax.differences import changed_span
 from nearfield.syntax.parser import Parsed
 from nearfield.syntax.scopes import text_of
 from nearfield.types import Edit, Span
 
-__all__ = ["Dependents", "Renamed", "Signed", "dependents_of", "edits_of", "may_matter", "names_of"]
+__all__ = [
+    "Dependents",
+    "Renamed",
+    "Signed",
+    "dependents_of",
+    "edits_of",
+    "foreign_edits",
+    "may_matter",
+    "names_of",
+]
 
 MAX_LOOKBACK_CHARS = 2000
 """A list of parameters opens at most this many characters before a place in it."""
@@ -54,10 +67,12 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Dependents:
-    """Spans, of the text before a burst, that depend on it."""
+    """Spans, of the text before a burst, that depend on it. `exported` is what other files can
+    use, None for nothing."""
 
     cause: Renamed | Signed
     spans: tuple[Span, ...]
+    exported: Definition | None = None
 
 
 def may_matter(before: str, was: Span) -> bool:
@@ -83,11 +98,14 @@ def dependents_of(before: Parsed, was: Span) -> list[Dependents]:
     word = word_around(before.text, was)
     if word.start < word.end and is_word(before.text[word.start : word.end]):
         uses = uses_of(before, word)
-        if uses is not None and uses.others:
-            found.append(Dependents(Renamed(before, uses), uses.others))
+        outward = exported(before, uses) if uses is not None else None
+        if uses is not None and (uses.others or outward is not None):
+            found.append(Dependents(Renamed(before, uses), uses.others, outward))
     signature = signature_at(before, was)
-    if signature is not None and (calls := calls_of(before, signature)):
-        found.append(Dependents(Signed(signature), tuple(calls)))
+    if signature is not None:
+        calls, outward = calls_of(before, signature), definition_of(before, signature)
+        if calls or outward is not None:
+            found.append(Dependents(Signed(signature), tuple(calls), outward))
     return found
 
 
@@ -104,44 +122,81 @@ def edits_of(now: Parsed, burst: EditGroup, group: Group) -> list[tuple[EditTarg
     if isinstance(group.cause, Renamed):
         return _renamed(now, burst, group.cause, group.sites)
     if isinstance(group.cause, Signed):
-        return _corrected(now, burst, group.cause.signature, group.sites)
+        return _corrected(now, burst, group, now, group.sites)
+    return []
+
+
+def foreign_edits(
+    now: Parsed, burst: EditGroup, group: Group, other: Parsed, sites: Sequence[EditTarget]
+) -> list[tuple[EditTarget, Edit]]:
+    """Return the edits of the open `sites` of another file, whose tree is `other`, that follow from
+    `burst` in the text of `now`."""
+    if isinstance(group.cause, Renamed):
+        new = _new_name(now, burst, group.cause, group.sites)
+        taken = (one for one in named(other, new, Span(0, len(other.text))) if is_variable(one))
+        is_member = bool(group.cause.uses.owner) or group.cause.uses.local
+        if not new or (not is_member and any(True for _ in taken)):
+            return []
+        return _replaced(other, group.cause.uses.name, new, sites)
+    if isinstance(group.cause, Signed):
+        return _corrected(now, burst, group, other, sites)
     return []
 
 
 def _renamed(
     now: Parsed, burst: EditGroup, cause: Renamed, sites: Sequence[EditTarget]
 ) -> list[tuple[EditTarget, Edit]]:
+    new = _new_name(now, burst, cause, sites)
+    return _replaced(now, cause.uses.name, new, sites) if new else []
+
+
+def _new_name(now: Parsed, burst: EditGroup, cause: Renamed, sites: Sequence[EditTarget]) -> str:
+    """Return the name that `burst` has given to what was at its place, "" for none."""
     word = word_around(now.text, burst.now)
-    new, old = now.text[word.start : word.end], cause.uses.name
-    if new == old or not is_word(new):
-        return []
+    new = now.text[word.start : word.end]
+    if new == cause.uses.name or not is_word(new):
+        return ""
     here = now.path_to(word.start)
     if not here or now.span(here[-1]) != word:
-        return []
-    if not is_renaming(cause, now, burst, sites):
-        return []
+        return ""
+    return new if is_renaming(cause, now, burst, sites) else ""
+
+
+def _replaced(
+    parsed: Parsed, old: str, new: str, sites: Sequence[EditTarget]
+) -> list[tuple[EditTarget, Edit]]:
     return [
         (site, Edit(site.span, new))
         for site in sites
-        if site.open and now.text[site.span.start : site.span.end] == old and _is_leaf(now, site)
+        if site.open
+        and parsed.text[site.span.start : site.span.end] == old
+        and _is_leaf(parsed, site)
     ]
 
 
 def _corrected(
-    now: Parsed, burst: EditGroup, signature: Signature, sites: Sequence[EditTarget]
+    now: Parsed, burst: EditGroup, group: Group, parsed: Parsed, sites: Sequence[EditTarget]
 ) -> list[tuple[EditTarget, Edit]]:
+    """Return the edits of the calls at `sites` of `parsed`: the text of `now`, or another file."""
+    signature = group.cause.signature if isinstance(group.cause, Signed) else None
     after = signature_at(now, Span(burst.now.start, burst.now.start)) or signature_at(
         now, burst.now
     )
-    if after is None or after.name != signature.name:
+    if signature is None or after is None or after.name != signature.name:
         return []
     change = changed(signature.takes, after.takes)
     if change is None:
         return []
+    shown = [
+        call
+        for tree, held in ((now, group.sites), (parsed, sites))
+        for one in held
+        if not one.open and (call := call_at(tree, one.span)) and fits(call, after.takes)
+    ]
     found: list[tuple[EditTarget, Edit]] = []
     for site in sites:
-        edit = _call(now, site, signature.takes, after.takes, change, sites)
-        if edit is not None and is_no_worse(now, edit):
+        edit = _call(parsed, site, signature.takes, after.takes, change, shown)
+        if edit is not None and is_no_worse(parsed, edit):
             found.append((site, edit))
     return found
 
@@ -152,19 +207,13 @@ def _call(
     before: tuple[Parameter, ...],
     after: tuple[Parameter, ...],
     change: SignatureChange,
-    sites: Sequence[EditTarget],
+    shown: Sequence[CallArguments],
 ) -> Edit | None:
-    """Return the edit that the call at `site` needs."""
+    """Return the edit that the call at `site` needs; `shown` are calls that the user corrected."""
     holder = brackets_at(now, site.span) if site.open else None
     call = arguments(holder) if holder is not None else None
     if holder is None or call is None or not fits(call, before):
         return None
-    shown = [
-        done
-        for one in sites
-        if not one.open and (node := brackets_at(now, one.span)) is not None
-        if (done := arguments(node)) is not None and fits(done, after)
-    ]
     text = corrected(call, change, before, value_in(now, shown, after, holder))
     if text is None or text == call.inside:
         return None

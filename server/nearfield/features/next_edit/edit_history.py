@@ -10,9 +10,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from nearfield.features.next_edit.imported import Definition, Sources
 from nearfield.types import Edit, Span
 
-__all__ = ["EditGroup", "EditTarget", "Followed", "Group", "follow", "is_word", "word_around"]
+__all__ = [
+    "EditGroup",
+    "EditTarget",
+    "Followed",
+    "Group",
+    "OtherFile",
+    "follow",
+    "is_word",
+    "word_around",
+]
 
 MAX_BURSTS = 12
 """Places changed last, of which a line that is rewritten takes three or four; each refers to the
@@ -49,12 +59,43 @@ class EditTarget:
 
 
 @dataclass(slots=True)
+class OtherFile:
+    """The places in another file that depend on a group. They are counted in `text`, None where
+    that is not the file's any longer, so that they have to be found again. `uri` and `version` are
+    those of the open document, "" and None where it is not open; `place` is the path in the
+    workspace folder."""
+
+    id: str
+    path: str
+    place: str
+    sources: Sources
+    text: str | None
+    sites: list[EditTarget]
+    uri: str = ""
+    version: int | None = None
+    is_refused: bool = False
+
+    def change(self, before: str, after: str, version: int | None, edits: Sequence[Edit]) -> None:
+        """Follow an edit of the open document."""
+        if self.text == before:
+            for site in self.sites:
+                for edit in edits:
+                    site.follow(edit)
+        self.text = after if self.text == before else None
+        self.version = version
+
+
+@dataclass(slots=True)
 class Group:
     """Sites that depend on a burst, or on several, for one reason (see dependents.py,
     series.py)."""
 
     cause: object
     sites: list[EditTarget]
+    exported: Definition | None = None
+    """The part of it that other files can use, None for nothing."""
+    others: list[OtherFile] | None = None
+    """The files that use it, the nearest first; None until they were looked up."""
 
 
 @dataclass(slots=True)

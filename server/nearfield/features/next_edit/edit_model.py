@@ -163,6 +163,7 @@ class EditModel:
                 MAX_TOKENS,
                 (len(question.old) - len(prompt.prefill)) // CHARS_PER_TOKEN + MORE_TOKENS,
             ),
+            copied=prompt.copied(question),
         )
         text, finish = prompt.prefill, None
         logprobs: list[tuple[int, float]] = []

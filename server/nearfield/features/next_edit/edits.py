@@ -18,6 +18,7 @@ from functools import partial
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.features.cursor import CursorOf
+from nearfield.features.diagnostics import LanguageServers
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import (
     Document,
@@ -41,11 +42,13 @@ from nearfield.features.next_edit.edit_history import (
     EditTarget,
     Followed,
     Group,
+    OtherFile,
     word_around,
 )
 from nearfield.features.next_edit.edit_model import ASK_SECONDS, EditModel
 from nearfield.features.next_edit.hunk_history import HunkHistory
 from nearfield.features.next_edit.model_offers import ModelOffers
+from nearfield.features.next_edit.other_files import Jump, OtherFiles, ProjectNames
 from nearfield.features.next_edit.series import (
     edits_of_series,
     find_series,
@@ -67,7 +70,7 @@ because what that evaluates is needed more often."""
 ASK = "ask for the next edit"
 """The name of the idle job."""
 REST_SECONDS = 0.3
-"""A name that was not typed on for this long is what it is to be, for now."""
+"""A name counts as complete after this time without typing."""
 IN_THREAD_CHARS = 10_000
 """In a longer text the looking up is done off the event loop."""
 
@@ -95,6 +98,8 @@ class NextEdits(Feature):
         scheduler: IdleScheduler,
         clock: Callable[[], float] = time.monotonic,
         traces: TraceLog | None = None,
+        names: ProjectNames | None = None,
+        servers: LanguageServers | None = None,
     ) -> None:
         self._documents = documents
         self._cursor = cursor
@@ -104,8 +109,19 @@ class NextEdits(Feature):
         self._before = ParseCache(4)
         self._made = 0
         self._recent = HunkHistory()
+        self.is_ghost_text = True
+        """Whether an edit at the cursor is a completion, too; not where the client draws it."""
         self.model = EditModel(self._recent, TraceLog() if traces is None else traces)
         self._offers = ModelOffers(self.model, self._tree_of, self._named, scheduler)
+        self._others = OtherFiles(
+            documents,
+            self._followed,
+            names,
+            LanguageServers() if servers is None else servers,
+            self._look_up,
+            self._tree_of,
+            self._named,
+        )
         self.configure(FolderConfigs(Config()))
 
     def activity_changed(self) -> None:
@@ -117,13 +133,19 @@ class NextEdits(Feature):
         self.stop()
         self.model.configure(config, router)
         self._configs, self._permitted = config, DocumentFilter(config)
+        self._others.configure(config)
 
     def _is_enabled(self, snapshot: Snapshot) -> bool:
         return self._configs.of(snapshot.root).completion.next_edit
 
+    def opened(self, snapshot: Snapshot) -> None:
+        """Follow a document from now on."""
+        self._others.opened(snapshot)
+
     def changed(self, change: DocumentChange) -> None:
         """Follow an edit."""
         before, after, edits = change.before, change.after, change.edits
+        self._others.changed(change)
         if before is None:
             self._recent.forget(after.uri)
         if not self._is_enabled(after) or before is None or not edits:
@@ -143,6 +165,7 @@ class NextEdits(Feature):
     def closed(self, uri: str) -> None:
         """Stop, and drop the tree of the text before."""
         self.stop()
+        self._others.closed(uri)
         self._before.forget(uri)
 
     def dismiss(self, edit_id: str) -> bool:
@@ -159,7 +182,7 @@ class NextEdits(Feature):
                         return True
             if any(_close(group, edit_id) for group in followed.series):
                 return True
-        return self._offers.dismiss(edit_id)
+        return self._others.dismiss(edit_id) or self._offers.dismiss(edit_id)
 
     def settle_seconds(self, snapshot: Snapshot, offset: int) -> float:
         """Return the seconds that the cursor at `offset` must still rest before an offer."""
@@ -197,7 +220,8 @@ class NextEdits(Feature):
         self._offers.stop()
 
     async def aclose(self) -> None:
-        """End a question to the model, and wait until its stream is closed."""
+        """End a question to the model, and the reading of files, and wait for both."""
+        await self._others.aclose()
         await self._offers.aclose()
 
     async def offered(
@@ -227,23 +251,26 @@ class NextEdits(Feature):
         edit = offer.edit
         return (NextEdit(offer.id, snapshot.uri, edit.span, offer.old, edit.text, "model"),)
 
+    async def jump(self, snapshot: Snapshot) -> Jump | None:
+        """Return the offer to go to another file that has to follow the last changes."""
+        if self._permitted.reason(snapshot) or not self._is_enabled(snapshot):
+            return None
+        return await self._others.jump(snapshot)
+
+    def file_of(self, jump_id: str) -> OtherFile | None:
+        """Return the file that a jump leads to, None for one that is not on offer."""
+        return self._others.file_of(jump_id)
+
     async def _tree_of(self, snapshot: Snapshot, offset: int) -> Parsed | None:
         return (await self._cursor(snapshot, offset)).parsed
 
     async def _by_rules(self, snapshot: Snapshot, offset: int) -> tuple[NextEdit, ...]:
-        language = language_for(snapshot.language, snapshot.path)
-        if language is None or not self._is_followed(snapshot):
-            return ()
-        await self._look_up(snapshot, language)
-        followed = self._followed.get(snapshot.uri)
-        if followed is None or not (_has_sites(followed) or may_go_on(followed)):
-            return ()
-        now = await self._tree_of(snapshot, offset)
-        # Whatever was typed during the parse has moved the sites on.
-        if now is None or not self._is_followed(snapshot):
-            return ()
         found: dict[Span, NextEdit] = {}
-        for by, site, edit in self._edits(now, followed):
+        sites = [
+            *await self._within(snapshot, offset),
+            *(("tree", *one) for one in await self._others.edits(snapshot)),
+        ]
+        for by, site, edit in sites:
             old = snapshot.text[edit.span.start : edit.span.end]
             one = NextEdit(site.id, snapshot.uri, edit.span, old, edit.text, by)
             found.setdefault(edit.span, one)
@@ -251,6 +278,20 @@ class NextEdits(Feature):
             found.values(), key=lambda one: (one.span.end < offset, one.span.start)
         )
         return tuple(below_first)
+
+    async def _within(self, snapshot: Snapshot, offset: int) -> list[tuple[str, EditTarget, Edit]]:
+        """Return the edits that follow from changes of the document itself."""
+        if not self._is_followed(snapshot):
+            return []
+        await self._look_up(snapshot)
+        followed = self._followed.get(snapshot.uri)
+        if followed is None or not (_has_sites(followed) or may_go_on(followed)):
+            return []
+        now = await self._tree_of(snapshot, offset)
+        # Whatever was typed during the parse has moved the sites on.
+        if now is None or not self._is_followed(snapshot):
+            return []
+        return self._edits(now, followed)
 
     def _edits(self, now: Parsed, followed: Followed) -> list[tuple[str, EditTarget, Edit]]:
         """Return the edits that are certain by the tree, or those that continue the last changes. A
@@ -267,8 +308,11 @@ class NextEdits(Feature):
             return certain
         return edits_of_series(now, followed) or certain
 
-    async def _look_up(self, snapshot: Snapshot, language: Language) -> None:
-        """Find what depends on the bursts for which nobody has looked yet."""
+    async def _look_up(self, snapshot: Snapshot) -> None:
+        """Find what depends on the new bursts."""
+        language = language_for(snapshot.language, snapshot.path)
+        if language is None:
+            return
         for burst in self._bursts(snapshot):
             if burst.groups is not None:
                 continue
@@ -282,7 +326,8 @@ class NextEdits(Feature):
                 else:
                     found = self._dependents(snapshot.uri, language, before, was)
             if burst.was == was:
-                burst.groups = [group for one in found if (group := self._group(burst, one)).sites]
+                groups = [self._group(burst, one) for one in found]
+                burst.groups = [one for one in groups if one.sites or one.exported is not None]
 
     def _dependents(self, uri: str, language: Language, before: str, was: Span) -> list[Dependents]:
         parsed = self._before.parse(uri, language, before)
@@ -291,7 +336,8 @@ class NextEdits(Feature):
     def _group(self, burst: EditGroup, found: Dependents) -> Group:
         """The sites of `found` where they are now."""
         places = [now for span in found.spans if (now := burst.mapped(span)) is not None]
-        return Group(found.cause, [EditTarget(self._named(), now) for now in places])
+        sites = [EditTarget(self._named(), now) for now in places]
+        return Group(found.cause, sites, found.exported)
 
     def _named(self) -> str:
         self._made += 1

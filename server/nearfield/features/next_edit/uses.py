@@ -30,7 +30,7 @@ from nearfield.syntax.scopes import (
 )
 from nearfield.types import Span
 
-__all__ = ["Uses", "is_taken", "named", "places_of", "uses_of"]
+__all__ = ["Uses", "holder_of", "is_taken", "is_variable", "named", "places_of", "uses_of"]
 
 MAX_USES = 300
 """A name that is used more often in one file is looked up no further."""
@@ -55,6 +55,7 @@ class Uses:
     """The class whose member it is."""
     local: bool = False
     """True for a variable or a parameter of one function."""
+    is_parameter: bool = False
 
 
 def uses_of(parsed: Parsed, span: Span) -> Uses | None:
@@ -112,6 +113,11 @@ def named(parsed: Parsed, name: str, within: Span) -> Iterator[tree_sitter.Node]
             yield path[-1]
 
 
+def is_variable(node: tree_sitter.Node) -> bool:
+    """Return whether a leaf is a name of a variable, a function or a type."""
+    return node.type in _PLAIN
+
+
 def _local(parsed: Parsed, node: tree_sitter.Node) -> Uses | None:
     """Return the uses of a local variable or a parameter."""
     if _is_property(node):
@@ -126,7 +132,8 @@ def _local(parsed: Parsed, node: tree_sitter.Node) -> Uses | None:
     bound = node == scope.bindings[0]
     if not bound and _are_several(parsed, scope.bindings):
         return None
-    return Uses(scope.name, parsed.span(scope.function), tuple(others), bound, local=True)
+    within = parsed.span(scope.function)
+    return Uses(scope.name, within, tuple(others), bound, local=True, is_parameter=scope.parameter)
 
 
 def _first_value(scope: Scope) -> Sequence[tree_sitter.Node]:
@@ -194,7 +201,7 @@ def _wider(parsed: Parsed, node: tree_sitter.Node) -> Uses | None:
                 found.append(one)
             if len(found) > MAX_USES:
                 return None
-        holders = {one.id: _holder(parsed, one) for one in found}
+        holders = {one.id: holder_of(parsed, one) for one in found}
         if scope in holders.values() and scope.type not in parsed.language.classes:
             return _within_scope(parsed, node, scope, found, holders)
         scope = _scope_around(parsed, scope)
@@ -218,12 +225,12 @@ def _within_scope(
     if node not in own and _are_several(parsed, own):
         return None
     if node not in own and _is_imported(own[0]):
-        return None  # its definition is in another file, and this use is of another thing now
+        return None  # its definition is in another file, and this use now means another name
     others = tuple(parsed.span(one) for one in kept if one != node)
     return Uses(text_of(node), parsed.span(scope), others, node in own)
 
 
-def _holder(parsed: Parsed, node: tree_sitter.Node) -> tree_sitter.Node | None:
+def holder_of(parsed: Parsed, node: tree_sitter.Node) -> tree_sitter.Node | None:
     """Return the scope in which `node` defines its name; None where it only uses it."""
     up = node.parent
     if up is None:

@@ -54,9 +54,9 @@ class FindingStore:
         findings: Iterable[ReviewFinding],
         now: Snapshot | None = None,
     ) -> None:
-        """The rows `within` of `snapshot` were reviewed: what was shown of them is replaced. `now`
-        is the document where it has gone on meanwhile; findings on lines that have changed since
-        are not shown."""
+        """Replace the findings shown for the rows `within` of `snapshot`. `now` is the current
+        document if it has changed since; findings on lines that have changed are dropped.
+        """
         now = now or snapshot
         edits = difference(snapshot.text, now.text)
         fresh = list(_moved(findings, edits, now))
@@ -83,7 +83,7 @@ class FindingStore:
             self._set(snapshot.uri, "", ())
 
     def clear(self, uri: str | None = None, finding: str = "") -> int:
-        """Forget one finding, those of one document, or all; returns how many."""
+        """Clear one finding, the findings of one document, or all; returns how many."""
         gone = 0
         for one in self.uris if uri is None else (uri,):
             before = self.at(one)

@@ -35,7 +35,7 @@ class ReviewPiece:
     name: str
     judged: tuple[int, ...]
     is_marked: bool = False
-    """Whether the model is told which rows are judged, because only some are."""
+    """True if the model is told which rows are judged, because only some are."""
 
     @property
     def id(self) -> str:

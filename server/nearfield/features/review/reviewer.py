@@ -76,7 +76,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class _Pass:
-    """One document under review, and what its pieces need."""
+    """A document under review, and the inputs of its pieces."""
 
     router: Router
     snapshot: Snapshot

@@ -56,8 +56,11 @@ PREPARE_SECONDS = 2.0
 """Maximum time a manual completion waits for snippets. They take 0.03 to 0.13 s on an idle machine;
 on a busy one ten times that, and so does the answer."""
 REST_SECONDS = 0.25
-"""After this long without a keystroke it is looked what the place needs: before idle prefill begins
-at 0.4 s, which shall evaluate it."""
+"""Idle time before the context of the cursor is prepared: shorter than idle prefill's 0.4 s, which
+then evaluates it.
+"""
+MAX_ALIKE = 1_000
+"""Files of one name; there are hundreds of `__init__` in a large project."""
 NEAR_FILES = 8
 """Number of recently used documents whose vectors are computed first."""
 
@@ -89,7 +92,7 @@ class Knowledge(Feature):
         self._permitted = DocumentFilter(config)
         self._cursor_of = cursor_of
         self.wait_seconds = wait_seconds
-        """How long `run` waits before it opens anything."""
+        """Seconds that `run` waits before it opens anything."""
         self._roots: tuple[str, ...] = ()
         self._indexes: dict[str, WorkspaceIndex] = {}
         self._stop_telling: dict[str, Callable[[], None]] = {}
@@ -194,7 +197,7 @@ class Knowledge(Feature):
             self._pass_on(snapshot)
 
     def closed(self, uri: str) -> None:
-        """The document is gone."""
+        """Pass on that the document was closed."""
         document = self._documents.get(uri)
         snapshot = document.snapshot if document is not None else None
         if snapshot is not None and _is_file(snapshot) and (index := self._index_of(snapshot)):
@@ -253,6 +256,23 @@ class Knowledge(Feature):
                 )
         return tuple(found[:limit])
 
+    async def naming(
+        self, name: str, stems: Sequence[str], snapshot: Snapshot
+    ) -> tuple[list[str], list[str], list[str]]:
+        """Return the files in the folder of `snapshot` that refer to `name`, those that an import
+        may call by one of `stems`, and those with such an import: paths in the folder, with '/'."""
+        index = self._index_of(snapshot)
+        nothing: tuple[list[str], list[str], list[str]] = ([], [], [])
+
+        def named(searcher: Searcher) -> tuple[list[str], list[str], list[str]]:
+            reader = searcher.reader
+            paths = dict.fromkeys(one.path for one in reader.references(name))
+            alike = (path for stem in stems for path in reader.files_named(stem, MAX_ALIKE))
+            importers = (path for stem in stems for path in sorted(reader.importers(stem)))
+            return list(paths), list(dict.fromkeys(alike)), list(dict.fromkeys(importers))
+
+        return nothing if index is None else await index.ask(named, nothing)
+
     async def search(
         self, query: str, *, limit: int = 10, workspace: str = "", near: str = ""
     ) -> tuple[Hit, ...]:
@@ -266,7 +286,7 @@ class Knowledge(Feature):
             found += [replace(hit, path=str(Path(root, hit.path))) for hit in hits]
         return tuple(sorted(found, key=lambda one: -one.score)[:limit])
 
-    # --- how things stand -------------------------------------------------------------------
+    # --- state ------------------------------------------------------------------------------
 
     @property
     def state(self) -> IndexState:
@@ -307,7 +327,7 @@ class Knowledge(Feature):
     async def prepare(
         self, snapshot: Snapshot, offset: int, seconds: float = PREPARE_SECONDS
     ) -> None:
-        """Prepare what the cursor needs, for a user who waits at most `seconds`."""
+        """Prepare the context of the cursor, for a user who waits at most `seconds`."""
         if self._index_of(snapshot) is None:
             return
         with contextlib.suppress(TimeoutError):

@@ -22,7 +22,7 @@ from nearfield.index.symbols import Outline
 from nearfield.index.weights import weighed
 from nearfield.index.words import GRAM_CHARS, folded, indexed
 
-LONGEST_NAME = 500
+MAX_NAME_CHARS = 500
 """Longer names are data; an index of PostgreSQL does not take them."""
 CHANGING = ("file", "chunk", "words", "definition", "mention", "imported", "spelled", "term")
 
@@ -112,7 +112,7 @@ class PostgresStore:
         text_store.put(self._session, ids, [_text(one) for one in words])
 
     def _put_symbols(self, file: int, outline: Outline) -> None:
-        defined = [one for one in outline.definitions if len(one.name) <= LONGEST_NAME]
+        defined = [one for one in outline.definitions if len(one.name) <= MAX_NAME_CHARS]
         self._insert(
             "definition (file, nth, name, folded, kind, container, at, col, first, last)",
             "int4 text text text text int4 int4 int4 int4",
@@ -137,11 +137,11 @@ class PostgresStore:
                 # An array in an array would be a matrix: it is sent as text.
                 (_text(name), "{" + ",".join(map(str, rows)) + "}")
                 for name, rows in outline.references.items()
-                if len(name) <= LONGEST_NAME
+                if len(name) <= MAX_NAME_CHARS
             ],
             "name, at::int[]",
         )
-        words = [(_text(one),) for one in sorted(outline.imports) if len(one) <= LONGEST_NAME]
+        words = [(_text(one),) for one in sorted(outline.imports) if len(one) <= MAX_NAME_CHARS]
         self._insert("imported (file, word)", "text", file, words)
 
     def _insert(

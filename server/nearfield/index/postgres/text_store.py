@@ -1,9 +1,9 @@
 """Full text in PostgreSQL: the chunks with the words of a question, the best first, by BM25.
 
-The weight of a word in a chunk is stored with it as a digit (see `weights`), as in the file,
-because PostgreSQL's own ranking ignores how rare a word is. The database looks words up under each
-digit in its index, adds up, and answers with the best. Word frequencies were counted at the end of
-the last build.
+The weight of a word in a chunk is stored with it as a digit (see `weights`), as in the file:
+PostgreSQL's own ranking ignores how rare a word is. The database looks words up under each digit in
+its index, adds up, and answers with the best. Word frequencies were counted at the end of the last
+build.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nearfield.index.postgres.session_store import DatabaseSession
-from nearfield.index.text_store import COMMON_ROWS, COMMON_SHARE, ENOUGH_ROWS
+from nearfield.index.text_store import COMMON_ROWS, COMMON_SHARE, MAX_ROWS
 from nearfield.index.weights import forms
 
 STEM = "coalesce((ts_lexize('stem', {word}))[1], {word})"
@@ -59,7 +59,7 @@ def search(
         documents = min(one.documents, total)
         rarity = max(math.log((total - documents + 0.5) / (documents + 0.5)), 1e-6)
         rarities |= dict.fromkeys(one.words, rarity)
-        room = ENOUGH_ROWS
+        room = MAX_ROWS
         for form, part in forms(one.stem):
             if room > 0:
                 lexemes.append(_quoted(form))

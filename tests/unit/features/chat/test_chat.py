@@ -60,9 +60,7 @@ MEANT = {
 
 
 @pytest.mark.parametrize("case", MEANT)
-async def test_a_call_that_nobody_carries_out_is_said_to_be_that(
-    case: str, talk: StartTalk
-) -> None:
+async def test_a_call_without_a_function_is_reported(case: str, talk: StartTalk) -> None:
     text, name = MEANT[case]
     t = talk({"text": text})
     reply = await t.say("delete it")
@@ -91,6 +89,45 @@ async def test_a_call_that_changes_something_may_not(talk: StartTalk) -> None:
     assert not (t.root / "x").exists()
 
 
+async def test_silence_after_calls_is_asked_again_in_words(talk: StartTalk) -> None:
+    t = talk(
+        {"match": "Answer in words", "text": "A shop."},
+        {"result": ".", "text": ""},
+        {"match": "what", "tool_calls": [call("readFile", path="readme.md")]},
+    )
+    reply = await t.say("what is it?")
+    assert (reply.text, reply.finish, t.screen.shown) == ("A shop.", ChatFinish.STOP, "A shop.")
+    assert "# Shop" in t.told()
+    assert "asked again" in reply.notes[0]
+
+
+@pytest.mark.parametrize("functions", [None, ()])
+async def test_silence_that_lasts_is_said(
+    functions: tuple[str, ...] | None, talk: StartTalk
+) -> None:
+    t = talk({"text": ""})
+    reply = await t.say("what is it?", functions=functions)
+    assert reply.finish is ChatFinish.EMPTY
+    assert "no answer" in reply.text
+    assert t.screen.shown == reply.text
+    assert [flat(one)["reason"] for one in t.traces.last(1)] == ["empty"]
+
+
+async def test_an_answer_that_was_cut_off_says_so(talk: StartTalk) -> None:
+    t = talk({"text": "one two three four five six"})
+    reply = await t.say("count", max_tokens=3)
+    assert reply.finish is ChatFinish.LENGTH
+    assert reply.notes == ["The answer was cut off at its limit of 3 tokens."]
+
+
+async def test_an_answer_in_a_loop_is_stopped_and_said_to_be_one(talk: StartTalk) -> None:
+    t = talk({"text": "List all Python files in the folder.\n" * 500})
+    reply = await t.say("files?", max_tokens=20_000)
+    assert len(reply.text) < 3_000
+    assert (reply.finish, reply.wrong) == (ChatFinish.STOP, "repeats itself")
+    assert t.model.streaming == 0
+
+
 READS: dict[str, tuple[dict[str, Any], str]] = {
     "a file": (call("readFile", path="src/shop.py"), "lines 1 to 2 of 2:\ndef price"),
     "some lines": (call("readFile", path="src/shop.py", first_line=2), "lines 2 to 2 of 2:\n    r"),
@@ -107,7 +144,7 @@ READS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", READS)
-async def test_reading(case: str, talk: StartTalk) -> None:
+async def test_files_are_read_by_lines_and_limits(case: str, talk: StartTalk) -> None:
     wish, expected = READS[case]
     t = talk({"result": ".", "text": "ok"}, {"tool_calls": [wish]})
     result, state = await one_call(t)
@@ -146,7 +183,7 @@ async def test_refused_with_a_clear_message(case: str, talk: StartTalk) -> None:
     assert row.outcome.startswith(("denied", "failed"))
 
 
-async def test_what_a_request_does_not_allow_is_refused(talk: StartTalk) -> None:
+async def test_a_function_outside_the_request_is_refused(talk: StartTalk) -> None:
     t = talk({"result": ".", "text": "ok"}, {"tool_calls": [call("readFile", path="readme.md")]})
     reply = await t.say("go", functions=("listDirectory", "executeShell"))
     assert "not allowed here" in reply.calls[0].result
@@ -179,7 +216,7 @@ WRITTEN: dict[str, tuple[bytes, str, str, str]] = {
 
 
 @pytest.mark.parametrize("case", WRITTEN)
-async def test_a_written_file_keeps_what_is_not_changed(case: str, talk: StartTalk) -> None:
+async def test_a_written_file_keeps_its_unchanged_lines(case: str, talk: StartTalk) -> None:
     raw, content, shown, encoding = WRITTEN[case]
     wish = call("writeFile", path="src/shop.py", content=content)
     t = talk({"result": ".", "text": "ok"}, {"tool_calls": [wish]})
@@ -196,7 +233,7 @@ async def test_a_written_file_keeps_what_is_not_changed(case: str, talk: StartTa
     assert (t.root / "src/shop.py").read_bytes() == raw
 
 
-async def test_what_the_encoding_cannot_hold_is_refused_before_the_user_is_asked(
+async def test_text_outside_the_encoding_is_refused_before_the_question(
     talk: StartTalk,
 ) -> None:
     wish = call("writeFile", path="src/shop.py", content="# Zoë costs 5 €\n")
@@ -214,7 +251,7 @@ async def test_the_line_ends_alone_are_no_change(talk: StartTalk) -> None:
     assert "holds that already" in (await one_call(t))[0]
 
 
-async def test_an_answer_from_here_may_tell_what_it_has_read(talk: StartTalk) -> None:
+async def test_an_answer_after_a_read_counts_as_text_of_the_file(talk: StartTalk) -> None:
     t = talk({"result": ".", "text": "ok"}, {"tool_calls": [call("readFile", path="src/shop.py")]})
     await t.say("what is in it?")
     # Without text: none of it can be cut out, so the whole stays here where the file may not leave.
@@ -291,7 +328,7 @@ MUDDLED = {
 
 
 @pytest.mark.parametrize("case", MUDDLED)
-async def test_who_is_lost_in_calls_answers_from_their_results(case: str, talk: StartTalk) -> None:
+async def test_a_model_lost_in_calls_answers_from_their_results(case: str, talk: StartTalk) -> None:
     t = talk({"match": IN_WORDS, "text": "It is a shop."}, MUDDLED[case], READS_IT)
     reply = await t.say("what is it?")
     assert (reply.text, t.screen.shown, reply.finish) == (
@@ -334,7 +371,7 @@ async def test_rounds_are_bounded(talk: StartTalk) -> None:
 @pytest.mark.parametrize(
     ("limit", "said"), [({"max_files": 1}, "1 files have been"), ({"max_bytes": 20}, "20 bytes")]
 )
-async def test_what_is_read_is_bounded(limit: dict[str, int], said: str, talk: StartTalk) -> None:
+async def test_reads_are_bounded(limit: dict[str, int], said: str, talk: StartTalk) -> None:
     both = [call("readFile", path="readme.md"), call("readFile", path="src/shop.py")]
     t = talk({"result": ".", "text": "ok"}, {"tool_calls": both}, **limit)
     reply = await t.say("go")
@@ -349,7 +386,7 @@ async def test_time_is_bounded(talk: StartTalk) -> None:
     assert t.store.calls()[0].outcome == "cancelled"
 
 
-async def test_history_is_told_again(talk: StartTalk) -> None:
+async def test_earlier_turns_are_sent_again(talk: StartTalk) -> None:
     t = talk({"match": "one", "text": "first"}, {"match": "two", "text": "second"})
     await t.say("one")
     await t.say("two")
@@ -361,7 +398,7 @@ async def test_history_is_told_again(talk: StartTalk) -> None:
 
 
 @pytest.mark.parametrize("stage", ["asking the user", "in the model"])
-async def test_cancelling_leaves_nothing_behind(stage: str, talk: StartTalk) -> None:
+async def test_cancelling_leaves_no_turn_and_no_call(stage: str, talk: StartTalk) -> None:
     if stage == "in the model":
         t = talk({"match": "go", "text": "begun ", "hang": True}, {"text": "fine"})
     else:
@@ -408,7 +445,7 @@ async def test_each_answer_is_in_the_trace(talk: StartTalk) -> None:
     ]
 
 
-async def test_nobody_answers(talk: StartTalk) -> None:
+async def test_without_a_provider_the_error_says_so(talk: StartTalk) -> None:
     t = talk({"match": "go", "error": "Unreachable"}, {"text": "back"})
     with pytest.raises(NoProvider):
         await t.say("go")

@@ -94,7 +94,7 @@ def test_on_windows(name: str, why: str) -> None:
 
 
 @posix
-def test_links(workspace: Path, outside: Path) -> None:
+def test_links_never_lead_out_of_the_folder(workspace: Path, outside: Path) -> None:
     folder = Folder(str(workspace))
     (workspace / "out").symlink_to(outside)
     (workspace / "key").symlink_to(outside / "key.txt")
@@ -133,7 +133,7 @@ def test_sizes_and_kinds(workspace: Path) -> None:
         folder.entries("readme.md")
 
 
-def test_writing_refuses_what_has_changed(workspace: Path) -> None:
+def test_writing_refuses_a_changed_file(workspace: Path) -> None:
     folder = Folder(str(workspace))
     folder.write("a/b/new.py", None, "x = 1\n")
     assert (workspace / "a/b/new.py").read_text() == "x = 1\n"

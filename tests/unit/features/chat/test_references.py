@@ -25,7 +25,7 @@ from nearfield.types import Snapshot, Span, SymbolLocation
         ("@file: nothing", []),
     ],
 )
-def test_references(message: str, found: list[tuple[str, str]]) -> None:
+def test_references_are_found_in_a_message(message: str, found: list[tuple[str, str]]) -> None:
     assert references(message) == [Reference(*one) for one in found]
 
 
@@ -120,7 +120,7 @@ MISSING: dict[str, tuple[str, str]] = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("case", MISSING)
-async def test_what_is_not_found_is_said(case: str, talk: StartTalk) -> None:
+async def test_a_missing_reference_is_reported(case: str, talk: StartTalk) -> None:
     message, expected = MISSING[case]
     t = talk({"text": "ok"})
     t.chat._knowledge = lambda: Known(t.root)  # pyright: ignore[reportPrivateUsage] - stands for an index
@@ -135,7 +135,7 @@ def git(root: Path, *arguments: str) -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_diff_shows_what_may_be_seen(talk: StartTalk) -> None:
+async def test_the_diff_shows_permitted_files_alone(talk: StartTalk) -> None:
     t = talk({"text": "ok"})
     (t.root / ".git/config").unlink()
     git(t.root, "init", "-q")

@@ -40,7 +40,7 @@ TRICKS: dict[str, tuple[list[str], str]] = {
 
 
 @pytest.mark.parametrize("case", TRICKS)
-def test_refused(case: str, tmp_path: Path) -> None:
+def test_forbidden_commands_are_refused(case: str, tmp_path: Path) -> None:
     command, why = TRICKS[case]
     environ = tools(tmp_path / "bin", "pytest", "git", "rm")
     with pytest.raises(ToolRefused, match=why):

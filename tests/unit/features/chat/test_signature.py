@@ -158,7 +158,7 @@ BAD: dict[str, tuple[str, int]] = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", BAD)
-async def test_one_that_misbehaves_is_bounded(
+async def test_a_misbehaving_function_is_bounded(
     name: str, talk: StartTalk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registry, "known", lambda: registry.gathered([point("several")]))
@@ -176,7 +176,7 @@ async def test_one_that_misbehaves_is_bounded(
 
 
 @pytest.mark.asyncio
-async def test_one_that_raises_is_told_without_its_text(
+async def test_a_function_that_raises_is_reported_without_its_text(
     talk: StartTalk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(registry, "known", lambda: registry.gathered([point("several")]))

@@ -89,6 +89,6 @@ async def test_a_provider_that_knows_no_schemas_is_asked_in_words(talk: StartTal
         ({"$ref": "https://example.org/schema.json"}, "not in it"),
     ],
 )
-def test_what_is_no_schema_is_refused(schema: dict[str, Any], why: str) -> None:
+def test_an_invalid_schema_is_refused(schema: dict[str, Any], why: str) -> None:
     with pytest.raises(SchemaUnusable, match=why):
         validator(schema)({})

@@ -129,7 +129,7 @@ async def test_documenting_leaves_the_code_alone(
     assert change.edit.span.start == change.edit.span.end
 
 
-async def test_what_is_documented_is_refused(start: Start) -> None:
+async def test_documenting_a_documented_function_is_refused(start: Start) -> None:
     model = scripted("demo", {"text": block(GOOD)})
     service = await start(model)
     with pytest.raises(EditRefused, match="documented already"):
@@ -137,7 +137,7 @@ async def test_what_is_documented_is_refused(start: Start) -> None:
     assert not model.calls
 
 
-async def test_the_problem_is_told_with_its_line(start: Start) -> None:
+async def test_the_problem_is_in_the_prompt_with_its_line(start: Start) -> None:
     model = scripted("demo", {"text": block(GOOD)})
     place = ADD.index("|")
     problem = Diagnostic(Span(place, place + 1), "unsupported operand")
@@ -145,7 +145,7 @@ async def test_the_problem_is_told_with_its_line(start: Start) -> None:
     assert "in the line `return a - b`: unsupported operand" in asked(model)[0]
 
 
-async def test_it_is_asked_once_more_with_what_was_wrong(start: Start) -> None:
+async def test_a_bad_answer_is_sent_back_once_with_its_errors(start: Start) -> None:
     model = scripted("demo", {"match": "cannot be used", "text": block(GOOD)}, {"text": WRONG})
     proposal = await propose(await start(model), wish("simplify"))
     assert proposal.files[0].after == GOOD
@@ -154,7 +154,7 @@ async def test_it_is_asked_once_more_with_what_was_wrong(start: Start) -> None:
     assert len(model.calls) == 2
 
 
-async def test_unchanged_code_is_written_anew_from_its_documentation(start: Start) -> None:
+async def test_unchanged_code_is_rewritten_from_its_documentation(start: Start) -> None:
     same = block(ADD.replace("|", ""))
     model = scripted("demo", {"match": "Write this Python", "text": block(GOOD)}, {"text": same})
     proposal = await propose(await start(model), wish("fix"))
@@ -172,7 +172,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED.keys())
-async def test_what_cannot_be_trusted_is_refused_without_its_code(
+async def test_an_untrusted_answer_is_refused_without_its_code(
     case: tuple[str, str], start: Start
 ) -> None:
     answer, why = case
@@ -185,7 +185,7 @@ async def test_what_cannot_be_trusted_is_refused_without_its_code(
         assert code not in str(caught.value)
 
 
-async def test_the_gate_goes_on_to_the_next_model(start: Start) -> None:
+async def test_a_failed_gate_asks_the_next_model(start: Start) -> None:
     poor = scripted("poor", {"text": WRONG})
     good = scripted("good", {"text": block(GOOD)})
     service = await start(poor, good)
@@ -230,7 +230,7 @@ async def test_code_that_is_too_long_for_the_model(start: Start) -> None:
     assert not model.calls
 
 
-async def test_an_error_of_the_model_is_told(start: Start) -> None:
+async def test_an_error_of_the_model_is_reported(start: Start) -> None:
     service = await start(scripted("demo", {"error": "Unreachable"}))
     with pytest.raises(NoProvider):
         await service.actions.propose(wish("fix"))
@@ -376,7 +376,9 @@ UNTESTABLE = {
 
 
 @pytest.mark.parametrize("case", UNTESTABLE.values(), ids=UNTESTABLE.keys())
-async def test_what_no_test_can_be_written_for(case: tuple[str, str, str], start: Start) -> None:
+async def test_code_that_cannot_be_tested_is_refused(
+    case: tuple[str, str, str], start: Start
+) -> None:
     path, code, why = case
     model = scripted("demo", {"text": PYTEST})
     service = await start(model)
@@ -428,7 +430,7 @@ async def titles(service: Service, what: ActionRequest) -> dict[str, str]:
     return {entry.title: entry.disabled for entry in found}
 
 
-async def test_the_menu_says_what_and_with_which_model(start: Start) -> None:
+async def test_the_menu_names_each_action_and_its_model(start: Start) -> None:
     model = scripted("demo")
     long = "a very long message that goes on and on until nobody wants to read it any more"
     what = wish("", problems=(Diagnostic(Span(9, 9), "short"), Diagnostic(Span(10, 11), long)))
@@ -501,7 +503,7 @@ OBEDIENT = {
 
 
 @pytest.mark.parametrize("case", OBEDIENT.values(), ids=OBEDIENT.keys())
-async def test_what_code_tells_a_model_reaches_nothing_else(
+async def test_an_answer_that_obeys_the_code_changes_only_its_unit(
     case: tuple[str, str | None], start: Start
 ) -> None:
     answer, expected = case

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
-from nearfield.features.code_actions.fit import UNCHANGED, AnswerRejected, Fitting
+from nearfield.features.code_actions.fit import UNCHANGED, UNSOLVED, AnswerRejected, Fitting
 from nearfield.features.code_actions.hunks import applied
 from nearfield.syntax.definitions import unit_at
 from nearfield.syntax.languages import language_for
@@ -14,16 +15,28 @@ from nearfield.syntax.parser import parse
 from nearfield.types import Span
 
 
-def fitting(language: str, code: str, *, free: bool = False, loose: bool = False) -> Fitting:
-    """The unit at `|` in `code`."""
+def fitting(
+    language: str,
+    code: str,
+    *,
+    free: bool = False,
+    loose: bool = False,
+    repair: bool = False,
+    layout: bool = False,
+    wrong: str = "",
+) -> Fitting:
+    """The unit at `|` in `code`; `wrong` is the text that a problem is about."""
     place = code.index("|")
     text = code.replace("|", "", 1)
     row = language_for(language)
     parsed = parse(row, text) if row else None
-    return Fitting(text, parsed, unit_at(parsed, text, Span(place, place)), free, loose)
+    unit = unit_at(parsed, text, Span(place, place))
+    at = text.index(wrong) if wrong else -1
+    problems = (Span(at, at + len(wrong)),) if wrong else ()
+    return Fitting(text, parsed, unit, free, loose, repair=repair, layout=layout, problems=problems)
 
 
-def check(language: str, code: str, answer: str, expected: str, **how: bool) -> None:
+def check(language: str, code: str, answer: str, expected: str, **how: Any) -> None:
     """What the document becomes by `answer`."""
     found = fitting(language, code, **how)
     changes = found.changes(answer)
@@ -88,7 +101,7 @@ def test_another_docstring_is_not_taken_over() -> None:
     check("python", METHOD, answer, METHOD.replace("|", "").replace("n = 1", "n = 0"))
 
 
-def test_what_is_asked_for_may_change() -> None:
+def test_the_requested_lines_may_change() -> None:
     answer = '```python\ndef add(first, second):\n    """Add."""\n    return first + second\n```'
     check(
         "python", ADD, answer,
@@ -121,7 +134,7 @@ def test_a_method_with_carriage_returns(answer: str) -> None:
     check("typescript", TS, f"```ts\n{answer}\n```", TS.replace("|- b", "+ b"))
 
 
-def test_an_arrow_function_stays_one() -> None:
+def test_an_arrow_function_stays_an_arrow_function() -> None:
     code = "export const f = (a: number): number => {\n  return |a\n};\n"
     answer = "```ts\nfunction f(a: number) {\n    return a + 1\n}\n```"
     expected = "export const f = (a: number): number => {\n  return a + 1\n};\n"
@@ -141,7 +154,7 @@ def test_go_gets_its_tabs_and_its_import() -> None:
     ).replace("package m\n", 'package m\n\nimport "fmt"\n')
 
 
-def test_imports_and_helpers_that_are_needed_come_along() -> None:
+def test_needed_imports_and_helpers_are_added() -> None:
     answer = (
         "```python\nimport os\nimport math\nimport sys\n\ndef half(a):\n    return a / 2\n\n"
         "def unused():\n    pass\n\ndef add(a, b):\n    return half(math.floor(a)) + b\n```"
@@ -187,7 +200,7 @@ REPEATED = {
 
 
 @pytest.mark.parametrize("code", REPEATED.values(), ids=REPEATED.keys())
-def test_what_stands_above_a_changed_line_is_not_doubled(code: str) -> None:
+def test_lines_above_a_changed_line_are_not_doubled(code: str) -> None:
     expected = code.replace("|a", "a + 1")
     check("python", code, expected, expected)
 
@@ -235,7 +248,7 @@ REFUSALS = {
 LOCAL = "def add(a, b):\n    def both():\n        return a |- b\n    return both()\n"
 
 
-def test_a_function_within_the_unit_may_go_when_nothing_uses_it() -> None:
+def test_an_unused_inner_function_may_be_removed() -> None:
     # The cursor is at the outer one.
     code = LOCAL.replace("|", "").replace("def add", "def |add")
     check("python", code, GOOD, f"{GOOD}\n")
@@ -244,7 +257,7 @@ def test_a_function_within_the_unit_may_go_when_nothing_uses_it() -> None:
 
 
 @pytest.mark.parametrize("case", REFUSALS.values(), ids=REFUSALS.keys())
-def test_what_is_refused(case: tuple[str, str, str]) -> None:
+def test_unusable_answers_are_refused(case: tuple[str, str, str]) -> None:
     code, answer, complaint = case
     with pytest.raises(AnswerRejected) as caught:
         fitting("python", code).changes(answer)
@@ -281,3 +294,90 @@ def test_the_smallest_unit(case: tuple[str, str, str]) -> None:
     text = found.unit.text(found.text)
     assert found.text.startswith(text, found.unit.span.start)
     assert not text.endswith("\n")
+
+
+GUARD = "    if items is None:\n        items = []\n"
+DEFAULTS = {
+    "a mutable default": (
+        "python",
+        "def f(x, items=[]):\n    items.append(x)\n    return| items\n",
+        f"def f(x, items=None):\n{GUARD}    items.append(x)\n    return items",
+        f"def f(x, items=None):\n{GUARD}    items.append(x)\n    return items\n",
+    ),
+    "with a type that follows its value": (
+        "python",
+        "def f(x: int, items: list[int] = []) -> None:\n    items|.append(x)\n",
+        f"def f(x, items: list[int] | None = None):\n{GUARD}    items.append(x)",
+        f"def f(x: int, items: list[int] | None = None) -> None:\n{GUARD}    items.append(x)\n",
+    ),
+    "with a type that the answer leaves out": (
+        "python",
+        "def f(items: list = []):\n    return| items\n",
+        f"def f(items=None):\n{GUARD}    return items",
+        f"def f(items: list = None):\n{GUARD}    return items\n",
+    ),
+    "of a method, beside one that stays": (
+        "python",
+        "class A:\n    def f(self, n=1, at={}):\n        at|[n] = 1\n",
+        "def f(self, n=1, at=None):\n    at = at or {}\n    at[n] = 1",
+        "class A:\n    def f(self, n=1, at=None):\n        at = at or {}\n        at[n] = 1\n",
+    ),
+    "of TypeScript": (
+        "typescript",
+        "export function f(a: number, step = 0): number {\n  return| a / step;\n}\n",
+        "function f(a, step = 1) {\n  return a / step;\n}",
+        "export function f(a: number, step = 1): number {\n  return a / step;\n}\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DEFAULTS.values(), ids=DEFAULTS.keys())
+def test_a_repair_may_change_default_values(case: tuple[str, str, str, str]) -> None:
+    language, code, answer, expected = case
+    check(language, code, f"```\n{answer}\n```", expected, repair=True)
+
+
+def test_what_is_no_repair_keeps_default_values() -> None:
+    code = "def f(x, n=1):\n    return| x - n\n"
+    check(
+        "python", code, "def f(x, n=2):\n    return x + n", code.replace("|", "").replace("-", "+")
+    )
+
+
+UNREPAIRED = {
+    "a remark alone": (
+        "def f(a):\n    return| a\n", "def f(a):\n    # fixed\n    return a", "", UNCHANGED,
+    ),
+    "other white space alone": (
+        "def f(a):\n    return| a-1\n", "def f(a):\n    return a - 1", "", UNCHANGED,
+    ),
+    "a default value that stays as it was": (
+        "def f(x, items=[]):\n    return| items\n",
+        "def f(x, items=[]):\n    items = items or []\n    return items",
+        "[]",
+        UNSOLVED,
+    ),
+    "a syntax error that stays": (
+        "def f(a):\n    x = (\n    return| a\n", "def f(a):\n    x = (\n    return a + 1", "", "",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNREPAIRED.values(), ids=UNREPAIRED.keys())
+def test_an_edit_that_changes_nothing_of_the_problem_is_no_repair(
+    case: tuple[str, str, str, str],
+) -> None:
+    code, answer, wrong, complaint = case
+    with pytest.raises(AnswerRejected, match=complaint or None):
+        fitting("python", code, repair=True, wrong=wrong).changes(f"```python\n{answer}\n```")
+
+
+def test_a_repair_of_layout_may_change_layout_alone() -> None:
+    check(
+        "python",
+        "def f(a):\n    return| a-1\n",
+        "def f(a):\n    return a - 1",
+        "def f(a):\n    return a - 1\n",
+        repair=True,
+        layout=True,
+    )

@@ -124,7 +124,7 @@ REBASES = {
 
 
 @pytest.mark.parametrize("case", REBASES.values(), ids=REBASES.keys())
-def test_rebase(case: tuple[str, str, str, str | None]) -> None:
+def test_edits_are_rebased_on_a_changed_document(case: tuple[str, str, str, str | None]) -> None:
     before, after, now, expected = case
     moved = rebased(hunks(before, after), before, now)
     assert (None if moved is None else applied(now, moved)) == expected

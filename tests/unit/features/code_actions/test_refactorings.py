@@ -88,7 +88,7 @@ RENAMES = {
 
 
 @pytest.mark.parametrize("case", RENAMES.values(), ids=RENAMES.keys())
-def test_rename(case: tuple[str, str, str | None]) -> None:
+def test_rename_changes_every_use(case: tuple[str, str, str | None]) -> None:
     check("rename", *case, name="new_")
 
 
@@ -141,7 +141,7 @@ INLINES = {
 
 
 @pytest.mark.parametrize("case", INLINES.values(), ids=INLINES.keys())
-def test_inline(case: tuple[str, str, str | None]) -> None:
+def test_inline_replaces_every_use(case: tuple[str, str, str | None]) -> None:
     check("inline_variable", *case)
 
 

@@ -38,7 +38,9 @@ INFERRED: list[tuple[str, Suggestion, list[tuple[int, int, str]], Taken]] = [
 
 
 @pytest.mark.parametrize("case", INFERRED, ids=[c[0] for c in INFERRED])
-async def test_inferred(case: tuple[str, Suggestion, list[tuple[int, int, str]], Taken]) -> None:
+async def test_an_edit_that_inserts_the_suggestion_is_an_acceptance(
+    case: tuple[str, Suggestion, list[tuple[int, int, str]], Taken],
+) -> None:
     _, offered, edits, expected = case
     acceptance = Acceptance(Documents())
     acceptance.offered(URI, [offered])

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.features.conftest import FakeUser, Start, scripted, until
 
 from nearfield.features.completion.acceptance import Taken
-from nearfield.features.completion.question import Scope
+from nearfield.features.completion.question import RequestScope
 from nearfield.providers.scripted import Scripted
 from nearfield.types import InfillRequest, Priority, Selected, Span
 
@@ -45,7 +45,7 @@ TABLE: list[tuple[str, list[dict[str, Any]], list[str]]] = [
 
 
 @pytest.mark.parametrize("case", TABLE, ids=[c[0] for c in TABLE])
-async def test_who_asks_again_gets_others(
+async def test_a_second_manual_request_gets_alternatives(
     start: Start, case: tuple[str, list[dict[str, Any]], list[str]]
 ) -> None:
     _, script, expected = case
@@ -70,7 +70,7 @@ INSTEAD: list[tuple[str, list[dict[str, Any]], list[str], str]] = [
 
 
 @pytest.mark.parametrize("case", INSTEAD, ids=[c[0] for c in INSTEAD])
-async def test_another_takes_the_place_of_what_cannot_be_shown(
+async def test_an_alternative_replaces_a_rejected_suggestion(
     start: Start, case: tuple[str, list[dict[str, Any]], list[str], str]
 ) -> None:
     _, script, expected, reason = case
@@ -79,13 +79,13 @@ async def test_another_takes_the_place_of_what_cannot_be_shown(
     assert (said(answer), answer.reason) == (expected, reason)
 
 
-async def test_nothing_takes_its_place_while_somebody_types(start: Start) -> None:
+async def test_a_rejected_suggestion_is_not_replaced_while_typing(start: Start) -> None:
     model = scripted("model", BROKEN, FINE)
     assert await FakeUser(await start(model), ADD).said() == "<syntax>"
     assert not others(model)
 
 
-async def test_what_takes_its_place_is_not_shown_in_a_document_that_has_changed(
+async def test_a_replacement_is_not_shown_in_a_changed_document(
     start: Start,
 ) -> None:
     model = scripted("model", BROKEN, {**FINE, "delay_ms": 200})
@@ -96,7 +96,7 @@ async def test_what_takes_its_place_is_not_shown_in_a_document_that_has_changed(
     assert (await question).reason == "stale"
 
 
-async def test_the_first_one_does_not_wait_for_slow_ones(start: Start) -> None:
+async def test_the_first_suggestion_does_not_wait_for_slow_alternatives(start: Start) -> None:
     first = {**FIRST, "piece_ms": 60}  # some 300 ms to write: the others would be noticed
     model = scripted("model", first, *answers("b + a\n", delay_ms=60_000)[1:])
     person = FakeUser(await start(model), ADD)
@@ -108,14 +108,14 @@ async def test_the_first_one_does_not_wait_for_slow_ones(start: Start) -> None:
     assert others(model)[0].avoid == ("a + b",)
 
 
-async def test_quick_ones_come_with_the_first(start: Start) -> None:
+async def test_quick_alternatives_are_returned_with_the_first(start: Start) -> None:
     person = FakeUser(await start(scripted("model", *answers("b + a\n", "sum(c)\n"))), ADD)
     texts = said(await person.ask(invoked=True))
     assert texts[0] == "a + b"
     assert set(texts) <= {"a + b", "b + a", "sum(c)"}
 
 
-async def test_who_types_gets_one(start: Start) -> None:
+async def test_typing_gets_a_single_suggestion(start: Start) -> None:
     model = scripted("model", *answers("b + a\n"))
     person = FakeUser(await start(model), ADD)
     assert said(await person.ask()) == ["a + b"]
@@ -133,7 +133,7 @@ async def test_a_popup_that_is_asked_for_again_gets_others(start: Start) -> None
 
 
 @pytest.mark.parametrize("what", ["typed", "asked elsewhere", "closed", "paused"])
-async def test_what_ends_the_work(start: Start, what: str) -> None:
+async def test_typing_and_other_requests_end_the_alternatives(start: Start, what: str) -> None:
     model = scripted("model", FIRST, *answers("b + a\n", delay_ms=60_000)[1:])
     service = await start(model)
     person = FakeUser(service, ADD)
@@ -166,7 +166,7 @@ async def test_after_the_selected_item(start: Start) -> None:
 
 
 async def test_not_where_it_costs(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Scope, "is_local", False)
+    monkeypatch.setattr(RequestScope, "is_local", False)
     model = scripted("model", *answers("b + a\n"))
     person = FakeUser(await start(model), ADD)
     await person.ask(invoked=True)

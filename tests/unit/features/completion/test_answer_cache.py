@@ -56,7 +56,9 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=[c[0] for c in CASES])
-def test_finds(case: tuple[str, str, str, str, list[str]]) -> None:
+def test_cached_answers_fit_while_they_are_typed(
+    case: tuple[str, str, str, str, list[str]],
+) -> None:
     check(*case[1:])
 
 
@@ -100,7 +102,7 @@ def test_documents_do_not_answer_for_each_other() -> None:
     assert found(cache, "x = ", 4, "file:///b.py") == []
 
 
-def test_it_is_bounded_and_the_oldest_go_first() -> None:
+def test_the_cache_is_bounded_and_drops_the_oldest() -> None:
     cache = CompletionCache(max_entries=3)
     for number in range(5):
         cache.put(at(f"x{number} = ", 5), CachedCompletion("1"))

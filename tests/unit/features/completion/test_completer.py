@@ -89,7 +89,7 @@ async def test_an_empty_answer_has_a_reason(
     assert model.streaming == 0
 
 
-async def test_what_the_model_is_not_sure_of_is_shown_to_whoever_asks_for_it(start: Start) -> None:
+async def test_an_unsure_answer_is_shown_to_a_manual_request(start: Start) -> None:
     model = scripted("model", {**SUM, "logprob": -3.0})
     service = await start(model, min_confidence=-2.0)
     person = FakeUser(service, ADD)
@@ -106,7 +106,7 @@ async def test_what_the_model_is_not_sure_of_is_shown_to_whoever_asks_for_it(sta
     assert len(completions(model)) == asked + 1
 
 
-async def test_what_is_cut_away_does_not_make_it_unsure(start: Start) -> None:
+async def test_cut_text_does_not_lower_the_confidence(start: Start) -> None:
     answers = {"match": r"return $", "text": "a + b\n", "logprob": -0.1}
     shown = [(0, -0.25), (1, -0.75), (5, -9.0)]
     assert confidence_of(shown, 5) == Confidence(mean=-0.5, min_logprob=-0.75)
@@ -148,7 +148,7 @@ DOUBTS: list[tuple[str, str, str, dict[str, Any], str, str]] = [
     [row[1:] for row in DOUBTS],
     ids=[row[0] for row in DOUBTS],
 )
-async def test_what_follows_a_token_that_is_not_sure_is_not_decoded(
+async def test_decoding_stops_at_an_unsure_token(
     start: Start, document: str, text: str, logprobs: dict[str, float], said: str, decoded: str
 ) -> None:
     model = scripted("model", {"text": text, "logprobs": logprobs, "piece_ms": 1})
@@ -163,7 +163,7 @@ async def test_what_follows_a_token_that_is_not_sure_is_not_decoded(
         assert await person.said(invoked=True) == text.rstrip()
 
 
-async def test_others_may_judge_what_the_first_is_not_sure_of(start: Start) -> None:
+async def test_an_unsure_answer_is_streamed_whole_when_others_may_answer(start: Start) -> None:
     answer = {"text": "a + b * 2\n", "logprobs": {"b": -3.0}, "piece_ms": 1}
     first, second = scripted("first", answer), scripted("second", SUM)
     service = await start(first, second)
@@ -186,7 +186,7 @@ async def test_without_providers(start: Start) -> None:
     assert "models pull" in service.status.detail
 
 
-async def test_the_next_provider_answers_and_the_first_ones_text_is_forgotten(start: Start) -> None:
+async def test_the_next_provider_answers_and_the_first_text_is_discarded(start: Start) -> None:
     # The bracket that the first one left open must not count when the second one is judged.
     broken, spare = (
         scripted("broken", {"text": "f(\n", "error": "Unreachable"}),
@@ -302,7 +302,7 @@ async def test_typing_through_and_deleting_back_ask_no_model(start: Start) -> No
     assert len(completions(model)) == 1
 
 
-async def test_what_is_ready_needs_no_model_and_no_trace(start: Start) -> None:
+async def test_a_ready_suggestion_needs_no_model_and_no_trace(start: Start) -> None:
     model = scripted("model", SUM)
     service = await start(model)
     person = FakeUser(service, ADD)
@@ -315,7 +315,7 @@ async def test_what_is_ready_needs_no_model_and_no_trace(start: Start) -> None:
     assert service.ready(person.snapshot(), person.cursor) == ()
 
 
-async def test_situations(start: Start) -> None:
+async def test_each_request_has_its_situation(start: Start) -> None:
     service = await start(scripted("model", SUM, {"text": "x = 1\n"}))
     person = FakeUser(service, ADD)
 
@@ -367,7 +367,7 @@ async def test_nothing_is_evaluated_when_the_prompt_was_the_whole_document(start
     assert len(model.calls) == 1
 
 
-async def test_prefill_goes_on_where_it_was_interrupted(start: Start) -> None:
+async def test_an_interrupted_prefill_is_continued(start: Start) -> None:
     text = "".join(f"value_{i} = {i}\n" for i in range(400)) + "last = |"
     model = scripted("model", {"text": "", "delay_ms": 60_000}, prefill_rate=60, decode_rate=20)
     person = FakeUser(await start(model), text)
@@ -426,7 +426,7 @@ async def test_on_the_battery_nothing_is_prepared(
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_storm(start: Start, seed: int) -> None:
+async def test_a_storm_of_requests_leaves_every_answer_right(start: Start, seed: int) -> None:
     """Random questions, edits, cancels and closes on three documents: every question has exactly
     one answer and one trace, no stream stays open, and the last answers are right."""
     dice = random.Random(seed)
@@ -482,7 +482,7 @@ async def test_storm(start: Start, seed: int) -> None:
         assert await person.said(invoked=True) == "a + b"
 
 
-async def test_a_provider_in_trouble_is_told_once_and_forgotten_when_it_answers(
+async def test_a_failing_provider_is_reported_once_until_it_answers(
     start: Start,
 ) -> None:
     model = scripted("model", {"match": r"\w$", "error": "ModelNotServed"}, SUM)

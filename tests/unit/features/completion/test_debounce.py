@@ -48,7 +48,7 @@ WAITS: dict[str, tuple[dict[str, Any], Capabilities, str, float, tuple[float, fl
 
 
 @pytest.mark.parametrize("case", WAITS)
-def test_the_wait_is_no_longer_than_what_it_may_spare(case: str) -> None:
+def test_the_wait_is_no_longer_than_its_saving(case: str) -> None:
     how, can, letters, gap, (least, most) = WAITS[case]
     document = typed(letters)
     document.gap = gap

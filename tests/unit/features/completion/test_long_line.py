@@ -20,7 +20,9 @@ LONG = ROW * (2_000_000 // len(ROW))
 
 
 @pytest.mark.parametrize("cursor", [0, 10, len(LONG) // 2, len(LONG)])
-def test_what_is_looked_at_is_near_the_cursor(cursor: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_text_near_the_cursor_is_examined(
+    cursor: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     looked = 0
     feed = Scanner.feed
 
@@ -36,7 +38,7 @@ def test_what_is_looked_at_is_near_the_cursor(cursor: int, monkeypatch: pytest.M
     assert looked < 20 * LINE_CHARS
 
 
-def test_the_text_around_the_cursor_is_what_is_there() -> None:
+def test_the_text_around_the_cursor_is_unchanged() -> None:
     place = CursorContext(LONG, len(LONG) // 2, None, language_for("javascript"))
     assert place.left == LONG[place.cursor - LINE_CHARS : place.cursor]
     assert place.rest == LONG[place.cursor : place.cursor + LINE_CHARS]

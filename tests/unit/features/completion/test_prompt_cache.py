@@ -84,7 +84,7 @@ async def restored(
     return document if document.prompts else None
 
 
-async def test_what_was_evaluated_is_there_in_the_next_run(tmp_path: Path) -> None:
+async def test_an_evaluated_prompt_is_restored_in_the_next_run(tmp_path: Path) -> None:
     before = await kept(tmp_path)
     after = await restored(tmp_path)
     assert after is not None
@@ -93,7 +93,7 @@ async def test_what_was_evaluated_is_there_in_the_next_run(tmp_path: Path) -> No
     assert not after.prompts[0].stale
 
 
-async def test_the_last_prompt_is_kept_and_the_provider_told_which(tmp_path: Path) -> None:
+async def test_the_last_prompt_is_saved_for_its_provider(tmp_path: Path) -> None:
     documents, keeper = Documents(), Keeper()
     document = worked_on(documents)
     later = Cursor(document.snapshot, None, TEXT.index("value_20"))
@@ -243,7 +243,7 @@ def open_to_others(folder: Path) -> None:
         written_by_others, open_to_others,
     ],
 )  # fmt: skip
-async def test_what_somebody_else_may_have_written_never_reaches_the_engine(
+async def test_a_file_that_others_may_write_never_reaches_the_engine(
     tmp_path: Path, change: Callable[[Path], None]
 ) -> None:
     folder = tmp_path / "prompts"
@@ -254,7 +254,7 @@ async def test_what_somebody_else_may_have_written_never_reaches_the_engine(
     assert keeper.recalled == []
 
 
-async def test_what_kills_an_engine_is_not_tried_again(tmp_path: Path) -> None:
+async def test_a_file_that_kills_the_engine_is_not_loaded_again(tmp_path: Path) -> None:
     await kept(tmp_path)
     keeper = Keeper()
     keeper.dies = True
@@ -279,7 +279,7 @@ async def test_the_oldest_go_when_it_is_full(tmp_path: Path) -> None:
     assert 5 < len(list(tmp_path.glob("*.state"))) < 20
 
 
-async def test_what_a_killed_server_has_left_goes(tmp_path: Path) -> None:
+async def test_files_left_by_a_killed_server_are_deleted(tmp_path: Path) -> None:
     for name, age in {"old.draft": 3600, "old.about": 3600, "new.draft": 0}.items():
         file = tmp_path / name
         file.write_text("x")

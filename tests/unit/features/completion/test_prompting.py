@@ -198,7 +198,7 @@ def in_cell(text: str, *above: str, offset: int | None = None) -> Cursor:
 LONG_CELL = "".join(f"row_{i} = read({i})\n" for i in range(200))
 
 
-def test_typing_in_a_cell_evaluates_only_what_was_typed() -> None:
+def test_typing_in_a_cell_evaluates_only_the_typed_text() -> None:
     cursor = in_cell("x = ", LONG_CELL)
     document = Document(cursor.snapshot)
     plan, _ = chosen(candidates(cursor, document, ALLOWANCE, SETTINGS), ALLOWANCE)

@@ -158,7 +158,9 @@ def check(shaped: Shaped, expected: str) -> None:
     [case[1:] for case in CASES],
     ids=[case[0].replace(" ", "_") for case in CASES],
 )
-def test_shape(language: str, marked: str, model: str, expected: str, size: int) -> None:
+def test_a_stream_is_cut_to_its_unit(
+    language: str, marked: str, model: str, expected: str, size: int
+) -> None:
     check(stream(shaper(language, marked), model, size), expected)
 
 
@@ -206,7 +208,7 @@ def test_late_lines_are_shown_before_their_block_is_complete(
         ("", "█\n", Extent.BLOCK),
     ],
 )
-def test_kind(language: str, marked: str, extent: Extent) -> None:
+def test_the_extent_follows_from_the_cursor(language: str, marked: str, extent: Extent) -> None:
     assert shaper(language, marked).extent is extent
 
 

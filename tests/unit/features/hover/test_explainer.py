@@ -71,7 +71,7 @@ async def test_the_facts_are_there_at_once_and_the_explanation_the_next_time(
     assert chats(provider)[0].priority is Priority.HOVER
 
 
-async def test_an_explanation_that_comes_within_the_wait_is_shown_the_first_time(
+async def test_an_explanation_in_time_is_in_the_first_hover(
     opened: Opened,
 ) -> None:
     provider = scripted("fake", {"text": GOOD, "delay_ms": 20})
@@ -79,7 +79,9 @@ async def test_an_explanation_that_comes_within_the_wait_is_shown_the_first_time
     assert "rectangle" in await shown(service)
 
 
-async def test_an_edit_elsewhere_keeps_it_and_one_of_the_code_does_not(opened: Opened) -> None:
+async def test_an_edit_of_the_code_drops_the_explanation_and_one_elsewhere_does_not(
+    opened: Opened,
+) -> None:
     provider = scripted("fake", {"text": GOOD})
     service = await opened(provider, wait_ms=10_000)
     text = "def f(a):\n    return area(a, 1)\n\n\nx = 1\n"
@@ -91,7 +93,7 @@ async def test_an_edit_elsewhere_keeps_it_and_one_of_the_code_does_not(opened: O
     assert len(chats(provider)) == 2
 
 
-async def test_typing_ends_what_is_being_computed(opened: Opened) -> None:
+async def test_typing_ends_the_running_explanation(opened: Opened) -> None:
     provider = scripted("fake", {"text": GOOD, "hang": True})
     service = await opened(provider, wait_ms=10_000)
     hover = asyncio.create_task(shown(service))
@@ -103,7 +105,7 @@ async def test_typing_ends_what_is_being_computed(opened: Opened) -> None:
     await until(lambda: not provider.streaming)
 
 
-async def test_who_gives_up_a_hover_leaves_its_explanation_to_be_finished(
+async def test_a_cancelled_hover_lets_its_explanation_finish(
     opened: Opened,
 ) -> None:
     provider = scripted("fake", {"text": GOOD, "delay_ms": 100})
@@ -118,7 +120,7 @@ async def test_who_gives_up_a_hover_leaves_its_explanation_to_be_finished(
     assert len(chats(provider)) == 1
 
 
-async def test_another_hover_takes_the_place_of_the_one_before(opened: Opened) -> None:
+async def test_another_hover_replaces_the_running_one(opened: Opened) -> None:
     provider = scripted(
         "fake", {"match": r"`area`", "hang": True}, {"match": r"`w`", "text": "It is the width."}
     )
@@ -148,7 +150,7 @@ async def test_an_answer_of_no_use_is_not_shown(opened: Opened, answer: dict[str
     assert "---" not in text
 
 
-async def test_no_model_is_asked_while_paused_or_told_not_to(opened: Opened) -> None:
+async def test_no_model_is_asked_while_paused_or_turned_off(opened: Opened) -> None:
     provider = scripted("fake", {"text": GOOD})
     service = await opened(provider, wait_ms=1000, explain=False)
     assert "rectangle" not in await shown(service)
@@ -182,7 +184,7 @@ async def test_a_model_that_is_being_loaded_is_not_waited_for(opened: Opened) ->
     assert not chats(provider)
 
 
-async def test_what_the_cursor_rests_on_is_prepared(
+async def test_the_symbol_at_a_resting_cursor_is_explained_in_advance(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(explainer, "REST_SECONDS", 0.01)
@@ -218,7 +220,7 @@ async def test_a_problem_that_is_known_is_explained_beside_the_facts(opened: Ope
     assert "The call lacks a value." in text
 
 
-async def test_who_asks_hears_the_answer_as_it_comes(opened: Opened) -> None:
+async def test_the_answer_is_streamed_to_the_caller(opened: Opened) -> None:
     provider = scripted("fake", {"text": GOOD})
     service = await opened(provider)
     heard: list[str] = []

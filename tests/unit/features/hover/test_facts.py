@@ -75,7 +75,9 @@ SUBJECTS = [
 
 
 @pytest.mark.parametrize(("language", "text", "expected"), SUBJECTS)
-def test_what_is_pointed_at(language: str, text: str, expected: tuple[str, str]) -> None:
+def test_the_subject_is_the_name_or_expression_at_the_cursor(
+    language: str, text: str, expected: tuple[str, str]
+) -> None:
     found = at(text, language)
     assert ((found.kind.value, found.text) if found else NOTHING) == expected
 
@@ -91,7 +93,7 @@ def test_every_place_of_a_document_is_something_or_nothing() -> None:
                 assert 0 <= found.context.start <= found.context.end <= len(text)
 
 
-def test_a_problem_goes_before_the_name_that_it_is_at() -> None:
+def test_a_problem_is_preferred_to_the_name_at_its_place() -> None:
     snapshot, parsed, offset = pointed("total = pri|ce\n", "python")
     problem = Diagnostic(
         Span(8, 13), '"price" is not defined', "Pyright", "reportUndefinedVariable"
@@ -163,7 +165,7 @@ FACTS = [
 
 
 @pytest.mark.parametrize(("language", "text", "expected"), FACTS)
-def test_what_the_document_tells_of_a_name(
+def test_facts_of_a_name_from_its_document(
     language: str, text: str, expected: tuple[str, str, int, str, int] | None
 ) -> None:
     snapshot, parsed, offset = pointed(text, language)
@@ -183,7 +185,7 @@ def test_what_the_document_tells_of_a_name(
         (["a(" for _ in range(40)], "\n".join(["a("] * 12).rstrip("(") + ""),
     ],
 )
-def test_a_signature_goes_to_its_body_and_ends(lines: list[str], signature: str) -> None:
+def test_a_signature_ends_before_its_body(lines: list[str], signature: str) -> None:
     found = signature_at(lines, 0)
     assert found.startswith(signature)
     assert len(found.split("\n")) <= 12
@@ -208,7 +210,7 @@ SAID = [
 
 
 @pytest.mark.parametrize(("text", "shown"), SAID)
-def test_what_is_shown_of_an_answer(text: str, shown: str) -> None:
+def test_an_answer_is_shortened_for_a_hover(text: str, shown: str) -> None:
     assert tidy(text) == shown
 
 
@@ -269,7 +271,7 @@ def test_a_page_has_facts_then_the_explanation_and_nothing_of_neither() -> None:
     assert page(subject, None, "python") == ""
 
 
-def test_problems_hold_until_their_text_is_edited_or_the_client_says_otherwise() -> None:
+def test_problems_are_kept_until_their_text_or_the_client_changes_them() -> None:
     documents = Documents()
     documents.opened(Snapshot("u", "python", 1, " " * 40))
     problems = DiagnosticStore(documents)

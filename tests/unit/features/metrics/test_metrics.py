@@ -43,7 +43,9 @@ SURVIVAL: list[tuple[str, str, list[tuple[int, int, str]], float]] = [
 
 
 @pytest.mark.parametrize("case", SURVIVAL, ids=[c[0] for c in SURVIVAL])
-def test_survival(case: tuple[str, str, list[tuple[int, int, str]], float]) -> None:
+def test_survival_is_the_share_of_the_text_that_remains(
+    case: tuple[str, str, list[tuple[int, int, str]], float],
+) -> None:
     _, put, edits, expected = case
     text = f"....{put}...."
     watch = SurvivalWatch(put, Span(4, 4 + len(put)))
@@ -89,7 +91,9 @@ FATES: list[tuple[str, list[str], list[tuple[str, int]]]] = [
 
 
 @pytest.mark.parametrize("case", FATES, ids=[c[0] for c in FATES])
-async def test_fates(start: Start, case: tuple[str, list[str], list[tuple[str, int]]]) -> None:
+async def test_each_suggestion_has_an_outcome(
+    start: Start, case: tuple[str, list[str], list[tuple[str, int]]]
+) -> None:
     _, steps, expected = case
     service = await start(scripted("model", MODEL))
     person = FakeUser(service, ADD)
@@ -103,7 +107,7 @@ async def test_fates(start: Start, case: tuple[str, list[str], list[tuple[str, i
     assert found == expected
 
 
-async def test_what_the_client_says_counts_without_an_edit(start: Start) -> None:
+async def test_an_acceptance_by_the_client_counts_without_an_edit(start: Start) -> None:
     service = await start(scripted("model", MODEL))
     person = FakeUser(service, ADD)
     (suggestion,) = (await person.ask()).suggestions
@@ -113,7 +117,7 @@ async def test_what_the_client_says_counts_without_an_edit(start: Start) -> None
     assert (row.taken, row.saved, row.survived) == (Taken.ACCEPTED, 16, 1.0)
 
 
-async def test_it_is_looked_at_after_a_while_and_when_the_document_goes(start: Start) -> None:
+async def test_survival_is_measured_after_a_while_and_at_closing(start: Start) -> None:
     service = await start(scripted("model", MODEL))
     service.acceptance.survival_seconds = 0.01
     person = FakeUser(service, ADD)
@@ -172,7 +176,7 @@ def trace(**how: Any) -> Trace:
     return Trace(**{**given, **how})
 
 
-def test_questions_that_reached_nobody_are_not_kept(tmp_path: Path) -> None:
+def test_unanswered_requests_are_not_recorded(tmp_path: Path) -> None:
     recorder = Recorder(RecordStore(tmp_path / "s.db"))
     assert recorder.record("python", trace(provider="", reason="paused")) is None
 
@@ -289,7 +293,7 @@ def test_reading_makes_no_file(tmp_path: Path) -> None:
 # --- the sums ------------------------------------------------------------------------------------
 
 
-def test_summary() -> None:
+def test_a_summary_counts_rates_and_percentiles() -> None:
     of = summary(
         [
             SuggestionRecord(
@@ -320,5 +324,7 @@ def test_summary() -> None:
     ("values", "percent", "expected"),
     [([5.0], 50, 5.0), ([1.0, 2.0], 50, 1.0), ([1.0, 2.0], 90, 2.0), ([3, 1, 2], 50, 2)],
 )
-def test_percentile(values: list[float], percent: int, expected: float) -> None:
+def test_a_percentile_is_a_measured_value(
+    values: list[float], percent: int, expected: float
+) -> None:
     assert percentile(values, percent) == expected

@@ -179,7 +179,7 @@ def test_calls_follow_their_function(
     check(language, old, new, expected)
 
 
-def test_what_was_passed_at_one_call_is_offered_for_the_others() -> None:
+def test_an_argument_typed_at_one_call_is_offered_for_the_others() -> None:
     code = "def f(a):\n    return a\n\n\nf(1)\nf(2)\nf(3)\n"
     typist = Typist(code)
     typist.offset = typist.find("a)") + 1
@@ -210,7 +210,7 @@ def test_undo_of_the_list_drops_the_offers() -> None:
     assert typist.offered() == ()
 
 
-def test_calls_with_what_cannot_be_counted_are_left_alone() -> None:
+def test_calls_with_uncountable_arguments_are_left_alone() -> None:
     code = "def f(*a, b):\n    pass\n\n\nf(1, b=2)\n"
     typist = Typist(code)
     at = code.index(", b)")

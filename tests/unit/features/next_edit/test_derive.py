@@ -61,7 +61,7 @@ def made(line: str, *changes: tuple[str, str]) -> str | None:
         ("case 'a': > case Kind.A:", "case 'b': > case Kind.B:", "case 'c': > case Kind.C:"),
     ],
 )  # fmt: skip
-def test_a_third_line_becomes_what_the_others_became(first: str, second: str, third: str) -> None:
+def test_a_third_line_is_changed_as_two_others_were(first: str, second: str, third: str) -> None:
     one, two = first.split(" > "), second.split(" > ")
     old, new = third.split(" > ")
     assert made(old, (one[0], one[1]), (two[0], two[1])) == new
@@ -84,7 +84,7 @@ def test_two_changes_without_a_rule(first: str, second: str) -> None:
 
 
 @pytest.mark.parametrize("line", ["x.foo(1)", "food(1)", "foo", "_foo(1)", '"foo(1)"'])
-def test_what_looks_like_it_is_left_alone(line: str) -> None:
+def test_similar_lines_that_do_not_match_are_left_alone(line: str) -> None:
     assert made(line, ("a = foo(1)", "a = bar(1)"), ("b = foo(2)", "b = bar(2)")) == line
 
 
@@ -117,5 +117,5 @@ def test_tokens_are_the_line_without_its_blanks(line: str, in_strings: bool) -> 
 @pytest.mark.parametrize(
     ("text", "expected"), [("a ( b ) [ ]", True), ("( ]", False), (") (", False), ("(", False)]
 )
-def test_brackets(text: str, expected: bool) -> None:
+def test_brackets_are_counted_as_balanced(text: str, expected: bool) -> None:
     assert is_balanced(text.split()) is expected

@@ -153,7 +153,7 @@ def f(x, y):
         (EditForm.MERCURY, MERCURY),
     ],
 )
-def test_a_prompt_is_what_the_author_writes(form: EditForm, expected: str) -> None:
+def test_a_prompt_has_the_form_of_its_author(form: EditForm, expected: str) -> None:
     prompt = render(form, question(form, (Snippet("other.py", "g = 1\n"),)))
     assert prompt is not None
     assert prompt.text == expected

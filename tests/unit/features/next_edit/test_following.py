@@ -30,7 +30,7 @@ def area(width, height):
 """
 
 
-def test_the_nearest_below_comes_first() -> None:
+def test_the_nearest_offer_below_is_first() -> None:
     typist = Typist(CODE)
     typist.retype("width", "w", 2)
     below = [(4, "width", "w"), (6, "width", "w"), (1, "width", "w"), (2, "width", "w")]
@@ -65,7 +65,7 @@ def test_a_question_that_came_too_early_waits_and_is_not_answered_for_older_text
     asyncio.run(run())
 
 
-def test_typing_on_changes_what_is_offered() -> None:
+def test_typing_on_changes_the_offers() -> None:
     typist = Typist(CODE)
     typist.retype("width", "w", 0)
     first = typist.offered()
@@ -118,7 +118,7 @@ def test_a_renaming_that_is_dismissed_is_not_offered_again() -> None:
     assert {(one.old, one.new) for one in typist.offered()} == {("width", "wide")}
 
 
-def test_of_calls_that_were_dismissed_none_is_offered_again() -> None:
+def test_dismissed_calls_are_not_offered_again() -> None:
     typist = Typist("def f(a):\n    pass\n\n\ndef g(b):\n    f(1)\n    f(2)\n")
     typist.offset = typist.find("a)") + 1
     typist.type(", b")
@@ -144,7 +144,7 @@ def test_a_place_that_becomes_a_comment_is_not_offered() -> None:
     assert [line for line, _, _ in shown(typist.offered(), typist.text)] == [4, 6, 2]
 
 
-def test_two_names_one_after_the_other() -> None:
+def test_two_renames_in_a_row_are_both_completed() -> None:
     typist = Typist(CODE)
     typist.retype("width", "w", 0)
     typist.retype("height", "h", 0)
@@ -172,7 +172,7 @@ def test_a_whole_name_replaced_at_once() -> None:
         Config(completion=Completion(disabled_languages=["python"])),
     ],
 )
-def test_it_can_be_turned_off(config: Config) -> None:
+def test_next_edits_can_be_turned_off(config: Config) -> None:
     typist = Typist(CODE)
     typist.edits.configure(FolderConfigs(config))
     typist.retype("width", "w", 0)
@@ -188,7 +188,7 @@ def test_other_languages_and_unknown_documents_are_left_alone() -> None:
 
 
 @pytest.mark.parametrize("language", TEXTS)
-def test_typing_code_anew_offers_nothing(language: str) -> None:
+def test_writing_a_new_file_offers_nothing(language: str) -> None:
     """A file is written from top to bottom, with a look at what is offered at every rest."""
     typist = Typist("", language)
     for line in TEXTS[language].splitlines(keepends=True):
@@ -230,7 +230,7 @@ EDITS = st.lists(
 
 
 @given(edits=EDITS)
-def test_whatever_is_typed_an_offer_is_for_the_old_name_where_it_stands(
+def test_every_offer_replaces_the_old_name_after_any_edits(
     edits: list[tuple[int, int, str]],
 ) -> None:
     typist = Typist(CODE)

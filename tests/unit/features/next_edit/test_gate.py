@@ -89,7 +89,9 @@ CALL = ("area(box)", "area(box.wide, box.high)")
         ("    return size\n", "    return size<|file_sep|>\n", (Reason.TOO_LARGE,)),
     ],
 )
-def test_each_reason(old: str, new: str, reasons: tuple[Reason, ...]) -> None:
+def test_each_kind_of_bad_hunk_has_its_reason(
+    old: str, new: str, reasons: tuple[Reason, ...]
+) -> None:
     found = judge(proposal(old, new))
     assert found.reasons == reasons
     assert (found.edit is None) == bool(reasons)
@@ -112,7 +114,7 @@ def test_a_hunk_that_may_not_be_shown_does_not_cost_the_others() -> None:
     assert after == CODE.replace(*CALL)
 
 
-def test_what_equals_an_earlier_state_is_an_undo_however_it_was_reached() -> None:
+def test_a_return_to_an_earlier_state_is_an_undo() -> None:
     earlier = CODE.replace("area(box)", "area(box.size)")
     found = judge(proposal("area(box)", "area(box.size)", states=(earlier, BEFORE)))
     assert found.reasons == (Reason.UNDOES,)
@@ -123,7 +125,7 @@ def test_a_model_that_is_unsure_of_the_changed_lines_is_not_shown() -> None:
     assert judge(proposal(*CALL, logprob=-0.9)).reasons == (Reason.UNSURE,)
 
 
-def test_without_recent_edits_only_what_mends_or_goes_on_is_shown() -> None:
+def test_without_recent_edits_only_repairs_and_continuations_are_shown() -> None:
     assert judge(proposal(*CALL, hunks=(), states=())).reasons == (Reason.UNRELATED,)
     broken = CODE.replace("return log\n", "return log(\n")
     mended = proposal("return log(\n", "return log()\n", hunks=(), states=(), text=broken)
@@ -135,7 +137,7 @@ def test_without_recent_edits_only_what_mends_or_goes_on_is_shown() -> None:
     assert judge(elsewhere).reasons == (Reason.UNRELATED,)
 
 
-def test_a_typing_error_in_one_word_is_put_right_though_that_undoes_it() -> None:
+def test_a_typing_error_is_corrected_even_if_that_undoes_an_edit() -> None:
     text = CODE.replace("    return size", "    retrun size")
     hunk = Hunk("m.py", "    return size", "    retrun size")
     slip = proposal("retrun", "return", hunks=(hunk,), states=(CODE,), text=text)

@@ -55,7 +55,7 @@ def writer(*names: str) -> Writer:
     return found
 
 
-def test_keys_at_one_place_are_one_hunk() -> None:
+def test_edits_at_one_place_are_one_hunk() -> None:
     one = writer("a.py")
     for before, after in (("line 3\n", "line 3x\n"), ("line 3x", "line 3xy"), ("line 4", "row 4")):
         one.edit("a.py", before, after)
@@ -64,7 +64,7 @@ def test_keys_at_one_place_are_one_hunk() -> None:
     assert one.recent.before("file:///w/a.py") == TEXT
 
 
-def test_another_place_is_another_hunk_and_the_oldest_comes_first() -> None:
+def test_edits_elsewhere_are_other_hunks_oldest_first() -> None:
     one = writer("a.py", "b.py")
     one.edit("a.py", "line 30", "x")
     one.edit("b.py", "line 1\n", "")
@@ -78,7 +78,7 @@ def test_another_place_is_another_hunk_and_the_oldest_comes_first() -> None:
     assert len(one.recent.states("file:///w/a.py")) == 2
 
 
-def test_what_was_undone_or_changes_white_space_alone_is_no_hunk() -> None:
+def test_undone_and_white_space_edits_are_no_hunks() -> None:
     one = writer("a.py")
     one.edit("a.py", "line 3\n", "line\n")
     one.edit("a.py", "line\n", "line 3\n")
@@ -126,7 +126,7 @@ def test_old_and_huge_edits_explain_nothing() -> None:
         max_size=12,
     )
 )
-def test_hunks_say_what_lines_became(edits: list[tuple[int, int, str]]) -> None:
+def test_a_hunk_holds_the_lines_of_its_document(edits: list[tuple[int, int, str]]) -> None:
     one = writer("a.py")
     for start, length, new in edits:
         text = one.documents["a.py"].text

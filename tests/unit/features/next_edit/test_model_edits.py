@@ -93,7 +93,7 @@ async def test_the_model_is_asked_where_no_rule_has_an_offer() -> None:
     assert (trace.method, trace.provider, trace.shown) == ("nextEdit", "fake", True)
 
 
-async def test_a_second_request_for_the_same_text_asks_nobody() -> None:
+async def test_a_second_request_for_the_same_text_asks_no_model() -> None:
     session = Session(ANSWER)
     widen(session)
     first = await session.offered()
@@ -141,7 +141,7 @@ async def test_the_next_key_ends_a_question_and_frees_the_model() -> None:
     assert session.reasons[0][0] is Reason.CANCELLED
 
 
-async def test_who_does_not_wait_long_has_the_answer_at_the_next_request() -> None:
+async def test_a_late_answer_is_returned_at_the_next_request() -> None:
     session = Session({**ANSWER, "delay_ms": 30})
     widen(session)
     assert await session.offered(seconds=0.001) is None

@@ -48,7 +48,7 @@ TEXTS = {"python": PYTHON, "typescript": TYPESCRIPT, "go": GO}
         ("go", "text", "line", "\ttrimmed := strings.TrimSpace(line)\n", [5, 6]),
     ],
 )
-def test_who_writes_the_old_name_anew_has_not_renamed_it(
+def test_writing_the_old_name_again_is_no_rename(
     language: str, old: str, new: str, line: str, expected: list[int]
 ) -> None:
     typist = Typist(TEXTS[language], language)
@@ -68,7 +68,7 @@ def test_the_same_name_in_another_function_is_another() -> None:
     assert [line for line, _, _ in shown(typist.offered(), typist.text)] == [2]
 
 
-def test_who_adds_a_type_has_renamed_it_all_the_same() -> None:
+def test_adding_a_type_after_a_rename_keeps_the_offers() -> None:
     typist = Typist(PYTHON)
     typist.retype("names", "words", 0)
     typist.type(": list[str]")
@@ -85,13 +85,15 @@ def test_who_adds_a_type_has_renamed_it_all_the_same() -> None:
         ("_found", 1, "other", []),
     ],
 )
-def test_one_place_that_is_no_definition(old: str, nth: int, new: str, lines: list[int]) -> None:
+def test_replacing_one_use_offers_only_what_it_renames(
+    old: str, nth: int, new: str, lines: list[int]
+) -> None:
     typist = Typist(PYTHON)
     typist.retype(old, new, nth)
     assert sorted(line for line, _, _ in shown(typist.offered(), typist.text)) == lines
 
 
-def test_a_variable_keeps_its_name_where_it_is_made_into_another_thing() -> None:
+def test_a_rename_stops_where_the_variable_is_reassigned() -> None:
     text = "def f(path):\n    log(path)\n    path = Path(path)\n    return path\n"
     typist = Typist(text)
     typist.retype("path", "name", 0)
@@ -140,7 +142,7 @@ def test_a_list_of_parameters_that_is_being_written_changes_no_calls() -> None:
         ),
     ],
 )
-def test_what_is_imported_by_another_name_keeps_its_own(
+def test_an_import_alias_keeps_the_imported_name(
     language: str, text: str, old: str, lines: list[int]
 ) -> None:
     typist = Typist(text, language)

@@ -62,7 +62,7 @@ def test_a_change_made_twice_is_offered_wherever_the_same_is_meant() -> None:
     assert typist.accept_all().count("paint(") == 4
 
 
-def test_it_ends_when_a_change_is_undone_or_dismissed() -> None:
+def test_a_series_ends_when_a_change_is_undone_or_dismissed() -> None:
     typist = Typist(CALLS)
     twice(typist, "render(", "paint(")
     first, second = typist.offered()
@@ -72,7 +72,7 @@ def test_it_ends_when_a_change_is_undone_or_dismissed() -> None:
     assert typist.offered() == ()
 
 
-def test_what_was_accepted_and_undone_is_not_offered_again() -> None:
+def test_an_accepted_and_undone_edit_is_not_offered_again() -> None:
     typist = Typist(CALLS)
     twice(typist, "render(", "paint(")
     first, second = typist.offered()
@@ -82,7 +82,7 @@ def test_what_was_accepted_and_undone_is_not_offered_again() -> None:
     assert [one.id for one in typist.offered()] == [second.id]
 
 
-def test_whoever_passes_a_place_over_means_some_of_them() -> None:
+def test_skipping_a_place_offers_no_series() -> None:
     typist = Typist("f(render(1))\nf(render(2))\nf(render(3))\nf(render(4))\n")
     replace(typist, "render(1)", "paint(1)")
     replace(typist, "render(3)", "paint(3)")
@@ -90,7 +90,7 @@ def test_whoever_passes_a_place_over_means_some_of_them() -> None:
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_a_list_goes_on_below_and_only_there(first: int) -> None:
+def test_a_list_is_continued_below_alone(first: int) -> None:
     """Without a name that says what is meant; one begun further down stays."""
     typist = Typist(LIST)
     for row in (first, first + 1):
@@ -99,7 +99,7 @@ def test_a_list_goes_on_below_and_only_there(first: int) -> None:
     assert lines == ([4, 5] if first == 0 else [])
 
 
-def test_a_list_of_cases_is_one_although_there_are_lines_between() -> None:
+def test_cases_with_lines_between_are_one_list() -> None:
     code = (
         'switch (kind) {\n  case "a":\n    go();\n    break;\n  case "b":\n    stay();\n'
         '  case "c":\n    halt();\n    break;\n}\n'

@@ -89,7 +89,7 @@ def take(*raw: dict[str, Any], text: str = CODE, piece: ReviewPiece = PIECE) -> 
         (finding(suggestion=None), True),
     ],
 )
-def test_what_says_nothing_about_this_code_is_dropped(raw: dict[str, Any], kept: bool) -> None:
+def test_a_finding_without_a_name_of_the_code_is_dropped(raw: dict[str, Any], kept: bool) -> None:
     assert bool(take(raw)) is kept
 
 
@@ -99,7 +99,7 @@ def test_a_finding_is_on_what_is_visible_of_its_line() -> None:
     assert (found.row, found.severity, found.model) == (5, Severity.WARNING, "m")
 
 
-def test_what_was_said_is_not_said_again() -> None:
+def test_a_repeated_finding_is_dropped() -> None:
     assert len(take(finding(), finding(line=7), finding(message="Another thing is wrong."))) == 2
 
 
@@ -155,7 +155,7 @@ def test_a_replacement_keeps_the_line_ends_and_drops_no_definition() -> None:
         ("7", 0),
     ],
 )
-def test_answers_that_break_off_keep_what_is_whole(text: str, count: int) -> None:
+def test_a_cut_answer_keeps_its_whole_findings(text: str, count: int) -> None:
     assert len(answers(text)) == count
 
 
@@ -182,7 +182,7 @@ def test_a_file_is_looked_at_function_by_function() -> None:
     assert [piece.name for piece in cut(CODE, rows=range(400, 401))] == []
 
 
-def test_of_a_diff_only_what_has_changed_is_judged_and_marked() -> None:
+def test_only_changed_lines_of_a_diff_are_reviewed_and_marked() -> None:
     (piece,) = cut(CODE, changed={5, 9})
     assert piece.judged == (5,)
     shown = piece.shown(CODE.splitlines(keepends=True)).split("\n")
@@ -225,7 +225,7 @@ TEXT = "a = 1\n    b = 2\nc = 3\n"
         (Edit(Span(14, 17), ""), None),
     ],
 )
-def test_a_finding_moves_with_its_line_and_goes_with_an_edit_of_it(
+def test_a_finding_moves_with_its_line_and_is_dropped_when_it_is_edited(
     edit: Edit, row: int | None
 ) -> None:
     board = FindingStore()
@@ -253,7 +253,7 @@ def test_a_second_review_of_the_same_rows_replaces_the_first() -> None:
     assert board.at("file:///w/a.py") == ()
 
 
-def test_findings_about_a_text_that_has_gone_on_are_shown_where_they_are_now() -> None:
+def test_findings_for_older_text_are_moved_to_the_current_one() -> None:
     board = FindingStore()
     now = snapshot("# above\n" + TEXT.replace("c = 3", "c = 4"), 2)
     board.put(snapshot(TEXT), range(3), [on_line(TEXT, 0), on_line(TEXT, 2)], now)
@@ -280,7 +280,7 @@ def test_clearing_takes_one_or_all_and_a_reopened_file_must_be_the_same() -> Non
 # --- the reviewer -------------------------------------------------------------------------------
 
 
-async def test_findings_come_piece_by_piece(start: Start) -> None:
+async def test_findings_are_shown_piece_by_piece(start: Start) -> None:
     said = {"findings": [finding(replacement="for i in range(len(values)):")]}
     provider = scripted(
         "fake",
@@ -416,7 +416,7 @@ async def test_a_repository_without_commits_is_all_new(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ref", ["nope", "--output=evil", "-p", "", "HEAD..main"])
-async def test_what_is_no_commit_is_an_error(repository: Path, ref: str) -> None:
+async def test_an_unknown_commit_is_an_error(repository: Path, ref: str) -> None:
     with pytest.raises(NearfieldError):
         await changed_files(repository, ref)
     assert not (repository / "evil").exists()

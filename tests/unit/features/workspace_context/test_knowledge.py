@@ -22,7 +22,7 @@ from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import parse
 from nearfield.types import Edit, Snapshot, SnippetKind, Span
 
-PATIENCE_S = 60.0
+PATIENCE_SECONDS = 60.0
 """The indexer works at the lowest priority: on a busy machine it may wait for long."""
 
 FILES = {
@@ -48,7 +48,7 @@ async def cursor_of(snapshot: Snapshot, offset: int) -> Cursor:
 
 async def until(true: Callable[[], object]) -> None:
     """Wait until `true()` is."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not true():
             await asyncio.sleep(0.01)
 
@@ -192,36 +192,36 @@ async def test_definitions_references_and_search(sit: Sit) -> None:
             for one in await desk.knowledge.references("priceOf")
         )
 
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not await referred():
             await asyncio.sleep(0.02)
 
 
-async def test_what_is_typed_counts_before_it_is_saved(sit: Sit) -> None:
+async def test_unsaved_text_is_indexed(sit: Sit) -> None:
     desk = await sit()
     desk.opened(desk.snapshot("shop/money.py", "def costsNow(): ...\n"))
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not await desk.knowledge.definitions("costsNow"):
             await asyncio.sleep(0.02)
     assert not await desk.knowledge.definitions("priceOf")
     desk.closed((desk.root / "shop" / "money.py").as_uri())
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not await desk.knowledge.definitions("priceOf"):
             await asyncio.sleep(0.02)
 
 
-async def test_folders_come_and_go(sit: Sit, tmp_path: Path) -> None:
+async def test_folders_can_be_added_and_removed(sit: Sit, tmp_path: Path) -> None:
     desk = await sit()
     second = tmp_path / "second"
     second.mkdir()
     (second / "x.py").write_text("def onlyThere(): ...\n")
     desk.knowledge.folders([str(desk.root), str(second)])
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not await desk.knowledge.definitions("onlyThere"):
             await asyncio.sleep(0.02)
     assert await desk.knowledge.definitions("priceOf")
     desk.knowledge.folders([str(second)])
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while await desk.knowledge.definitions("priceOf"):
             await asyncio.sleep(0.02)
     assert desk.knowledge.state.files == 1
@@ -269,7 +269,7 @@ async def test_a_home_folder_is_not_indexed(
     await desk.close()
 
 
-async def test_what_was_edited_elsewhere_is_shown_but_never_keys(sit: Sit) -> None:
+async def test_recent_edits_of_other_files_are_shown_but_never_keys(sit: Sit) -> None:
     desk = await sit(excluded=["secret/"])
     written = "def taxOf(sum: float) -> float: return sum * 0.19\n"
     for path in ("shop/tax.py", "shop/.env", "secret/tax.py"):

@@ -50,7 +50,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         ([A, B], [], [A, B]),
     ],
 )
-def test_what_changes_and_what_stays(
+def test_helpful_snippets_are_added_and_others_stay(
     before: Sequence[ContextSnippet],
     found: Sequence[ContextSnippet],
     after: Sequence[ContextSnippet],
@@ -62,14 +62,14 @@ def test_what_changes_and_what_stays(
     assert changed == (tuple(before) != tuple(after))
 
 
-def test_what_nobody_needs_goes_when_its_room_is_needed(clock: Any) -> None:
+def test_unneeded_snippets_are_dropped_when_space_is_needed(clock: Any) -> None:
     old = [piece(str(i), text="x" * 1_000) for i in range(4)]
     held = PreparedSnippets(tuple(old))
     held.adopt([old[1], piece("new", text="y" * 900)])
     assert [one.key for one in held.snippets] == ["1", "2", "3", "new"]
 
 
-def test_it_says_how_long_it_shall_stay(clock: list[float]) -> None:
+def test_a_choice_tells_how_long_it_is_kept(clock: list[float]) -> None:
     held = PreparedSnippets()
     assert held.steady_seconds == 0
     held.adopt([A])

@@ -99,7 +99,7 @@ def free(shared: SharedPlace) -> bool:
     return session is not None
 
 
-def test_of_two_builders_one_builds(shared: SharedPlace) -> None:
+def test_one_of_two_builders_builds(shared: SharedPlace) -> None:
     shared.write({"a.py": "def alpha(): pass\n"})
     one, two = builder(shared), None
     try:
@@ -184,7 +184,7 @@ def test_a_reader_cannot_write(shared: SharedPlace) -> None:
     session.close()
 
 
-def test_a_server_that_goes_and_comes_back(
+def test_a_reader_survives_a_restart_of_the_server(
     shared: SharedPlace, cluster: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nearfield.index.shared.REST_SECONDS", 3_600.0)
@@ -202,7 +202,7 @@ def test_a_server_that_goes_and_comes_back(
             workspace.reader()
     finally:
         cluster.start()
-    assert workspace.shared is not None and workspace.shared.rest.resting
+    assert workspace.shared is not None and workspace.shared.rest.is_resting
     with pytest.raises(IndexUnusable, match="out of reach"):
         workspace.reader()  # too early: nobody waits twice
     workspace.shared.rest.until = 0.0
@@ -211,7 +211,7 @@ def test_a_server_that_goes_and_comes_back(
     again.close()
 
 
-def test_a_builder_whose_server_goes_says_so(shared: SharedPlace, cluster: Server) -> None:
+def test_a_builder_reports_a_lost_server(shared: SharedPlace, cluster: Server) -> None:
     shared.write({"a.py": "def alpha(): pass\n"})
     try:
         with Keeper(shared.workspace) as keeper:
@@ -261,7 +261,7 @@ def test_a_newer_schema_is_refused_and_left_alone(shared: SharedPlace) -> None:
         assert db.execute(f"SELECT count(*) FROM {schema}.file".encode()).fetchall() == [(1,)]
 
 
-def test_what_is_not_there_is_said(shared: SharedPlace, cluster: Server) -> None:
+def test_a_missing_database_or_schema_is_reported(shared: SharedPlace, cluster: Server) -> None:
     with pytest.raises(NotShared, match=r"holds no index of team/shop"):
         shared.reader()
     with pytest.raises(IndexUnusable, match="out of reach") as raised:

@@ -69,9 +69,7 @@ def whole(place: SharedPlace) -> IndexReader:
     return place.alone().reader()
 
 
-def test_it_answers_as_if_all_of_it_was_indexed_here(
-    repository: SharedPlace, reader: IndexReader
-) -> None:
+def test_overlaid_answers_equal_a_local_index(repository: SharedPlace, reader: IndexReader) -> None:
     repository.write(
         {
             "shop/goods.py": (
@@ -98,7 +96,7 @@ def test_it_answers_as_if_all_of_it_was_indexed_here(
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_after_random_changes_it_says_what_is_here(repository: SharedPlace, seed: int) -> None:
+def test_random_changes_are_answered_from_local_files(repository: SharedPlace, seed: int) -> None:
     rng = random.Random(seed)
     for _ in range(12):
         match rng.choice(["write", "write", "commit", "rename", "build", "refresh"]):
@@ -187,7 +185,7 @@ def test_git_says_when_something_has_happened(repository: SharedPlace) -> None:
     assert index_time(repository.root) == 0
 
 
-def test_the_file_of_the_part_is_another_one(repository: SharedPlace) -> None:
+def test_the_local_part_has_a_file_of_its_own(repository: SharedPlace) -> None:
     part = repository.as_("read").part()
     assert part.place.file != repository.as_("read").place.file
     store = SqliteStore(part.place.file)

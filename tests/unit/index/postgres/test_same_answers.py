@@ -132,7 +132,7 @@ def both(shared: SharedPlace, embedder: Any = None) -> tuple[IndexReader, IndexR
     return alone.reader(), shared.as_("read").reader()
 
 
-def test_every_question_has_one_answer(shared: SharedPlace) -> None:
+def test_both_stores_give_the_same_answers(shared: SharedPlace) -> None:
     shared.write(FILES)
     if sys.platform == "linux":
         (shared.root / os.fsdecode(b"not\xffutf8.py")).write_text("def undecoded(): pass\n")
@@ -177,7 +177,7 @@ def test_the_ranking_is_the_same(shared: SharedPlace, query: str) -> None:
         reader.close()
 
 
-def test_a_file_that_is_another_one_here_is_left_out(shared: SharedPlace) -> None:
+def test_a_file_that_differs_locally_is_left_out(shared: SharedPlace) -> None:
     shared.write(FILES)
     shared.build()
     searcher = shared.searcher()
@@ -294,7 +294,7 @@ def test_a_build_with_nothing_new_reads_and_writes_nothing(shared: SharedPlace) 
     assert told(shared) == before
 
 
-def test_a_chunk_is_embedded_once_wherever_it_goes(shared: SharedPlace) -> None:
+def test_a_moved_chunk_is_embedded_once(shared: SharedPlace) -> None:
     embedder = WordEmbedder()
 
     def embed() -> int:

@@ -38,7 +38,7 @@ def named(root: Path, name: str = "") -> str:
     return found.name if found is not None else ""
 
 
-def test_the_name_is_where_the_repository_comes_from(tmp_path: Path) -> None:
+def test_the_name_is_the_repositorys_origin(tmp_path: Path) -> None:
     assert named(tmp_path) == ""
     assert named(tmp_path, "shop") == "shop"
     (tmp_path / "deep" / "er").mkdir(parents=True)
@@ -61,7 +61,7 @@ def test_the_name_is_where_the_repository_comes_from(tmp_path: Path) -> None:
         ("host=db password=word", "the store"),
     ],
 )  # fmt: skip
-def test_an_address_is_shown_without_what_is_secret(url: str, text: str) -> None:
+def test_an_address_is_shown_without_its_password(url: str, text: str) -> None:
     shared = Shared(url, "shop")
     assert shown(url) == shared.where == text
     assert "word" not in repr(shared)

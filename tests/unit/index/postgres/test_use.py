@@ -53,7 +53,7 @@ async def opened(shared: SharedPlace) -> AsyncIterator[Opener]:
         await index.close()
 
 
-async def test_an_editor_reads_it(opened: Opener, shared: SharedPlace) -> None:
+async def test_an_editor_reads_the_shared_index(opened: Opener, shared: SharedPlace) -> None:
     shared.write({"a.py": 'def helperOne(x):\n    """Doc here."""\n    return x\n'})
     shared.build()
     index = await opened(shared.name)
@@ -80,7 +80,7 @@ async def test_an_editor_reads_it(opened: Opener, shared: SharedPlace) -> None:
     await until(lambda: index.definitions("second"))
 
 
-async def test_a_database_that_goes_and_comes_back(
+async def test_an_editor_survives_a_restart_of_the_database(
     opened: Opener, shared: SharedPlace, cluster: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nearfield.index.shared.REST_SECONDS", 0.5)
@@ -104,7 +104,7 @@ async def test_a_database_that_goes_and_comes_back(
     await until(lambda: index.definitions("alpha"))
 
 
-async def test_what_the_database_does_not_hold_is_indexed_here(
+async def test_a_workspace_outside_the_database_is_indexed_locally(
     opened: Opener, shared: SharedPlace
 ) -> None:
     shared.write({"a.py": "def alpha(): pass\n"})
@@ -180,7 +180,7 @@ def test_a_database_out_of_reach_is_said(
     ("store", "said"),
     [("", "holds no index of team/shop"), ("postgresql://localhost:1/index", "out of reach")],
 )
-def test_doctor_looks_at_it(shared: SharedPlace, store: str, said: str) -> None:
+def test_doctor_checks_the_shared_index(shared: SharedPlace, store: str, said: str) -> None:
     done = run("doctor", "--quick", "--json", at=shared, store=store or shared.url)
     (check,) = [one for one in json.loads(done.stdout) if one["name"] == "shared index"]
     assert said in check["found"] and check["todo"]

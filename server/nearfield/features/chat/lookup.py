@@ -1,0 +1,121 @@
+"""Questions about the workspace: the product looks up, and the model only words the answer.
+
+Small models call functions at random or not at all, so the index's results for a question are put
+into it, each piece with its file and lines. Whatever the model answers, the places are named below
+it, and a file that it names but does not exist is reported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from nearfield.catalog.models import Catalog, parameters_in
+from nearfield.features.chat.protocol import ToolRefused, TurnPart
+from nearfield.features.chat.tool_context import ToolContext
+
+FOUND = 4
+FOUND_CHARS = 1_000
+"""Characters of each piece: all of them are about 1,200 tokens, which a small model reads in half a
+minute."""
+MIN_SCORE = 0.5
+"""Minimum score of the best piece; below it the question is about another subject. Measured on a
+package of 8,600 lines: questions that it answers had 0.8 to 1.1, "what is a monad?" 0.33."""
+SHARE = 0.5
+"""Pieces with less of the best one's score are left out."""
+PLACES_NAMED = 3
+MAX_FILES = 20_000
+"""In a larger workspace names of files are not looked at."""
+SMALL_PARAMETERS_M = 4_000
+"""Millions of weights of a model below which functions are not offered for a question that the
+index has answered: with functions 0.5 and 1.5 billion answered such questions with nonsense."""
+
+_QUESTION = re.compile(
+    r"\s*(?:(?:please|and|so|ok(?:ay)?|hi|hello|hey)\b[,!.]?\s+)*"
+    r"(?:where|what|which|how|who|when|why|find|show|list|explain|describe|tell|search|look|locate|"
+    r"do|does|is|are|has|have|can you (?:find|show|tell|explain|list)|in which|"
+    r"wo|was|welche\w*|wie|wer|wann|warum|zeige?|finde|erkläre?)\b",
+    re.I,
+)
+_FILE = re.compile(r"(?<![\w@\\:.-])(?:[\w.-]*/)*[\w-]+\.[A-Za-z]\w{0,9}\b(?![.(/\w])")
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """Result of the index for a question: text for the model, and the places for the user."""
+
+    parts: tuple[TurnPart, ...]
+    places: tuple[str, ...]
+
+    @property
+    def said(self) -> str:
+        """The places, as a line below the answer."""
+        return f"Looked up: {', '.join(self.places[:PLACES_NAMED])}."
+
+
+def is_question(message: str) -> bool:
+    """Return whether a message asks for something to be told, not done."""
+    return _QUESTION.match(message) is not None or message.rstrip().endswith("?")
+
+
+def is_small(model: str) -> bool:
+    """Return whether a model, by its name, is too small to be offered functions beside what was
+    looked up."""
+    entry = Catalog.load().entries.get(model)
+    if entry is not None and entry.parameters_m:
+        return entry.parameters_m < SMALL_PARAMETERS_M
+    size = parameters_in(model)
+    return size is not None and size < SMALL_PARAMETERS_M
+
+
+async def look_up(context: ToolContext, question: str) -> LookedUp | None:
+    """Return what the index finds for a question; None where that is nothing of use."""
+    if context.knowledge is None or context.inside is None:
+        return None
+    folder = context.folder
+    hits = await context.knowledge.search(question, limit=FOUND, workspace=str(folder.root))
+    best = max((hit.score for hit in hits), default=0.0)
+    parts: list[TurnPart] = []
+    places: list[str] = []
+    for hit in hits:
+        shown = context.relative(hit.path)
+        if best < MIN_SCORE or hit.score < best * SHARE or not shown:
+            continue
+        if await asyncio.to_thread(folder.is_withheld, shown, folder=False):
+            continue
+        try:
+            text = context.spend(hit.text[:FOUND_CHARS])
+        except ToolRefused:
+            break
+        place = f"{shown}:{hit.first + 1}-{max(hit.last, hit.first + 1)}"
+        places.append(f"{place} (`{hit.symbol}`)" if hit.symbol else place)
+        parts += [TurnPart(f"\n\n{place}\n```\n"), TurnPart(text, shown), TurnPart("\n```")]
+    if not places:
+        return None
+    head = TurnPart("\n\nThe workspace holds this:")
+    task = TurnPart(
+        f"\n\nThe question again: {question.strip()}\nAnswer it shortly from the pieces above, and"
+        " name the file and the function. If they do not answer it, say so."
+    )
+    return LookedUp((head, *parts, task), tuple(places))
+
+
+async def unknown_files(context: ToolContext, answer: str) -> list[str]:
+    """Return the files that an answer names and the workspace does not have. A name counts as a
+    file's if files of the workspace end like it."""
+    names = list(dict.fromkeys(match.strip("/") for match in _FILE.findall(answer)))
+    if context.inside is None or not names:
+        return []
+    known = await asyncio.to_thread(lambda: [*itertools.islice(context.folder.files(), MAX_FILES)])
+    if len(known) == MAX_FILES:
+        return []
+    ends = {PurePosixPath(path).suffix for path in known}
+    return [
+        name
+        for name in names
+        if PurePosixPath(name).suffix in ends
+        and not any(f"/{path}".endswith(f"/{name.removeprefix('./')}") for path in known)
+    ]

@@ -1,0 +1,436 @@
+"""The places in other files that follow from a change of a document's names and parameters.
+
+The index says which files name the definition; each is read by the rules of the workspace, or taken
+from the open document, and its tree has to prove that the same definition is meant (imported.py).
+The places then follow the edits of their document as those in the changed one do. An offer is a
+jump to the nearest such file, and there, once it is open, one edit after the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import posixpath
+import re
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from nearfield.config.folders import FolderConfigs
+from nearfield.config.schema import Config
+from nearfield.features.diagnostics import LanguageServers
+from nearfield.features.documents import DocumentChange, Documents, PerDocument
+from nearfield.features.next_edit.calls import calls_at
+from nearfield.features.next_edit.dependents import Renamed, Signed, foreign_edits, names_of
+from nearfield.features.next_edit.edit_history import (
+    EditGroup,
+    EditTarget,
+    Followed,
+    Group,
+    OtherFile,
+)
+from nearfield.features.next_edit.imported import (
+    ECMA,
+    ForeignUses,
+    Sources,
+    foreign_uses,
+    go_module,
+    go_package,
+)
+from nearfield.files.read import UnreadableFile
+from nearfield.files.workspace import WorkspaceFiles
+from nearfield.index.around import module_word
+from nearfield.index.files import readable
+from nearfield.syntax.languages import language_for
+from nearfield.syntax.parser import ParseCache, Parsed
+from nearfield.tasks import run_task
+from nearfield.types import Edit, Snapshot, Span
+
+__all__ = ["Jump", "OtherFiles", "ProjectNames"]
+
+MAX_FILES = 60
+"""Files that are read for one change; a name that more files use is changed by a tool."""
+MAX_ROUNDS = 4
+"""How often a name may be passed on from file to file."""
+LOOK_UP_SECONDS = 2.0
+"""Longest wait of a request for the files to be read; the reading goes on."""
+RENAME_ADVICE = "Your editor's own rename changes these too."
+PASSES_ALL_ON = "export *"
+_GO_MOD = "go.mod"
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """An offer to go to another file: `edits` are what it needs, in order, counted in `text`.
+    `files` is the number of further files. With `advice` it is no offer."""
+
+    id: str
+    path: str
+    uri: str
+    version: int | None
+    text: str
+    edits: tuple[Edit, ...]
+    files: int
+    advice: str = ""
+
+    @property
+    def title(self) -> str:
+        """The words for the user."""
+        return f"{len(self.edits)} more in {posixpath.basename(self.path)}"
+
+
+class ProjectNames(Protocol):
+    """Finder of the files that name something."""
+
+    async def naming(
+        self, name: str, stems: Sequence[str], snapshot: Snapshot
+    ) -> tuple[list[str], list[str], list[str]]:
+        """Return the files in the folder of `snapshot` that refer to `name`, those that an import
+        may call by one of `stems`, and those with such an import: paths in the folder, with '/'."""
+        ...
+
+
+TreeOf = Callable[[Snapshot, int], Awaitable[Parsed | None]]
+LookUp = Callable[[Snapshot], Awaitable[None]]
+
+
+class OtherFiles:
+    """See the module. `look_up` finds what depends on the changes of a document, within it;
+    `tree_of` returns a document's tree, `new_id` a name for an offer."""
+
+    def __init__(
+        self,
+        documents: Documents,
+        followed: PerDocument[Followed],
+        names: ProjectNames | None,
+        servers: LanguageServers,
+        look_up: LookUp,
+        tree_of: TreeOf,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._documents = documents
+        self._followed = followed
+        self._names = names
+        self._servers = servers
+        self._look_up = look_up
+        self._tree_of = tree_of
+        self._new_id = new_id
+        self._trees = ParseCache(8)
+        self._configs = FolderConfigs(Config())
+        self._searches: dict[int, asyncio.Task[None]] = {}
+
+    def configure(self, configs: FolderConfigs) -> None:
+        """Apply the settings of files."""
+        self._configs = configs
+
+    # --- what the user does ---
+
+    def opened(self, snapshot: Snapshot) -> None:
+        """A file is a document now."""
+        for _, _, file in self._files():
+            if file.path == snapshot.path and not snapshot.is_cell:
+                file.uri, file.version = snapshot.uri, snapshot.version
+                if file.text != snapshot.text:
+                    file.text = None
+
+    def changed(self, change: DocumentChange) -> None:
+        """Let the places follow the edits of their document."""
+        before, after = change.before, change.after
+        for _, _, file in self._files():
+            if file.uri == after.uri and before is not None:
+                file.change(before.text, after.text, after.version, change.edits)
+
+    def closed(self, uri: str) -> None:
+        """A document is a file again, without what was not saved."""
+        for _, _, file in self._files():
+            if file.uri == uri:
+                file.uri, file.version, file.text = "", None, None
+
+    def dismiss(self, offer_id: str) -> bool:
+        """Offer nothing in the file of this jump, or of this place, any longer; False where there
+        is none."""
+        for _, group, file in self._files():
+            if file.id == offer_id:
+                was, file.is_refused = file.is_refused, True
+                return not was
+            for site in file.sites:
+                if site.id == offer_id and site.open:
+                    site.open = False
+                    if isinstance(group.cause, Renamed):  # not wanted here, so nowhere
+                        for other in group.others or ():
+                            other.is_refused = True
+                    return True
+        return False
+
+    def file_of(self, jump_id: str) -> OtherFile | None:
+        """Return the file that a jump leads to."""
+        return next((file for _, _, file in self._files() if file.id == jump_id), None)
+
+    async def aclose(self) -> None:
+        """End the reading of files."""
+        searches = list(self._searches.values())
+        for search in searches:
+            search.cancel()
+        if searches:
+            await asyncio.wait(searches)
+
+    def _files(self) -> Iterator[tuple[EditGroup, Group, OtherFile]]:
+        for followed in self._followed.values():
+            for burst in followed.bursts:
+                for group in burst.groups or ():
+                    for file in group.others or ():
+                        yield burst, group, file
+
+    # --- offers ---
+
+    async def edits(self, snapshot: Snapshot) -> list[tuple[EditTarget, Edit]]:
+        """Return the edits of an open document that follow from changes of others."""
+        found: list[tuple[EditTarget, Edit]] = []
+        for source, burst, group in await self._causes():
+            if source.uri == snapshot.uri or self._advice(group, source):
+                continue
+            for file in group.others or ():
+                if file.uri == snapshot.uri and not file.is_refused:
+                    text, edits = await self._edits(source, burst, group, file)
+                    found += edits if text == snapshot.text else []
+        return found
+
+    async def jump(self, snapshot: Snapshot) -> Jump | None:
+        """Return the offer to go to the nearest file that has to change besides `snapshot`."""
+        for source, burst, group in await self._causes():
+            files = [
+                file
+                for file in group.others or ()
+                if not file.is_refused and file.uri != snapshot.uri and file.path != snapshot.path
+            ]
+            for index, file in enumerate(files):
+                text, edits = await self._edits(source, burst, group, file)
+                if not edits:
+                    continue
+                in_order = sorted((edit for _, edit in edits), key=lambda one: one.span.start)
+                further = sum(any(one.open for one in other.sites) for other in files[index + 1 :])
+                return Jump(
+                    file.id, file.path, file.uri, file.version, text, tuple(in_order), further,
+                    self._advice(group, source),
+                )  # fmt: skip
+        return None
+
+    def _advice(self, group: Group, source: Snapshot) -> str:
+        """Return what the user is told in place of an offer, "" for nothing."""
+        renames = isinstance(group.cause, Renamed) and self._servers.serve(source.language)
+        return RENAME_ADVICE if renames else ""
+
+    async def _causes(self) -> list[tuple[Snapshot, EditGroup, Group]]:
+        """Return the changes that other files may have to follow, the last one first, with the
+        document in which each was made."""
+        changes: list[tuple[Snapshot, Followed, EditGroup]] = []
+        for document in self._documents if self._names is not None else ():
+            snapshot = document.snapshot
+            followed = self._followed.get(snapshot.uri)
+            if followed is not None and not snapshot.is_cell and snapshot.root and snapshot.path:
+                changes += [(snapshot, followed, burst) for burst in followed.bursts]
+        changes.sort(key=lambda one: -one[2].at)
+        found: list[tuple[Snapshot, EditGroup, Group]] = []
+        for snapshot, followed, burst in changes:
+            now = snapshot.text[burst.now.start : burst.now.end]
+            if now == burst.before[burst.was.start : burst.was.end]:
+                continue  # as it was; then no file has to be read
+            if burst.groups is None:
+                await self._look_up(snapshot)
+            for group in burst.groups or ():
+                names = names_of(followed.text, burst, group)
+                if group.exported is None or names in followed.refused:
+                    continue
+                if group.others is None:
+                    await self._search(snapshot, burst, group)
+                if group.others:
+                    found.append((snapshot, burst, group))
+        return found
+
+    async def _edits(
+        self, source: Snapshot, burst: EditGroup, group: Group, file: OtherFile
+    ) -> tuple[str, list[tuple[EditTarget, Edit]]]:
+        """Return the text of a file as it is now, and what it needs."""
+        now = await self._tree_of(source, burst.now.start)
+        document = self._documents.get(file.uri) if file.uri else None
+        if document is not None:
+            text, language = document.snapshot.text, document.snapshot.language
+        else:
+            text = await asyncio.to_thread(self._read, source, file.place)
+            language = ""
+        row = language_for(language, file.path)
+        if now is None or text is None or row is None:
+            return "", []
+        if text == file.text and not any(site.open for site in file.sites):
+            return text, []
+        parsed = await asyncio.to_thread(self._trees.parse, file.path, row, text)
+        known = self._documents.get(source.uri)
+        if parsed is None or known is None or known.snapshot is not source:
+            return text, []  # typed on meanwhile: the next question is about that
+        if file.text != text:
+            # Written by others meanwhile: which calls were corrected is not known any longer.
+            spans = _sites(parsed, file.place, group, file.sources)[0]
+            if isinstance(group.cause, Signed) and file.sites:
+                spans = ()
+            file.sites = [EditTarget(self._new_id(), span) for span in spans]
+            file.text = text
+        return text, foreign_edits(now, burst, group, parsed, file.sites)
+
+    # --- finding the files ---
+
+    async def _search(self, snapshot: Snapshot, burst: EditGroup, group: Group) -> None:
+        key = id(group)
+        if key not in self._searches:
+            work = self._find(snapshot, burst, group)
+            self._searches[key] = run_task(work, "look up the uses in other files")
+            self._searches[key].add_done_callback(lambda _: self._searches.pop(key, None))
+        await asyncio.wait({self._searches[key]}, timeout=LOOK_UP_SECONDS)
+
+    async def _find(self, snapshot: Snapshot, burst: EditGroup, group: Group) -> None:
+        names = self._names
+        if names is None or group.exported is None or snapshot.path is None:
+            return
+        files = self._readable(snapshot)
+        try:
+            own = await asyncio.to_thread(files.inside, snapshot.path)
+        except UnreadableFile:
+            group.others = []
+            return
+        is_go = language_name(snapshot) == "go"
+        imported_as = await asyncio.to_thread(self._go_path, files, own) if is_go else ""
+        package = go_package(burst.before) if is_go else ""
+        open_ones = await asyncio.to_thread(self._open, files, snapshot)
+        homes = [own]
+        found: dict[str, OtherFile] = {}
+        for _ in range(MAX_ROUNDS):
+            stems = [module_word(home) for home in homes]
+            paths, alike, by_stem = await names.naming(group.exported.imported, stems, snapshot)
+            # Only there a file can pass a name on that it does not name.
+            paths += by_stem if language_name(snapshot) in ECMA else []
+            wanted = dict.fromkeys((*open_ones, *paths))
+            sources = Sources(tuple(homes), tuple(alike), package, imported_as)
+            more = await asyncio.to_thread(
+                self._read_all, snapshot, group, list(wanted), open_ones, sources, found
+            )
+            if not more:
+                break
+            homes += more
+        rank = {place: at for at, place in enumerate(open_ones)}
+        group.others = sorted(
+            (file for file in found.values() if file.sites),
+            key=lambda one: (_steps(own, one.place), rank.get(one.place, len(rank)), one.place),
+        )
+
+    def _read_all(
+        self,
+        snapshot: Snapshot,
+        group: Group,
+        places: Sequence[str],
+        open_ones: dict[str, Snapshot],
+        sources: Sources,
+        found: dict[str, OtherFile],
+    ) -> list[str]:
+        """Add the files among `places` that use what `group` has changed to `found`; return those
+        that pass it on and were not known to. Blocks."""
+        passed_on: list[str] = []
+        word = re.compile(rf"(?<!\w){re.escape(group.exported.imported)}(?!\w)" if group.exported
+                          else r"(?!)")  # fmt: skip
+        read = 0
+        for place in places:
+            if place in sources.homes and place not in found:
+                continue
+            document = open_ones.get(place)
+            if document is None and read >= MAX_FILES:
+                continue
+            text = document.text if document is not None else self._read(snapshot, place)
+            read += document is None
+            row = language_for(document.language if document else "", place)
+            if text is None or row is None or not (word.search(text) or PASSES_ALL_ON in text):
+                continue
+            path = str(Path(snapshot.root or "", place))
+            path = document.path or path if document is not None else path
+            parsed = self._trees.parse(path, row, text)
+            if parsed is None:
+                continue
+            spans, uses = _sites(parsed, place, group, sources)
+            if uses.is_passed_on and place not in sources.homes:
+                passed_on.append(place)
+            if spans or uses.is_passed_on:
+                sites = [EditTarget(self._new_id(), span) for span in spans]
+                file = OtherFile(self._new_id(), path, place, sources, text, sites)
+                if document is not None:
+                    file.uri, file.version = document.uri, document.version
+                found[place] = file
+        return passed_on
+
+    def _open(self, files: WorkspaceFiles, snapshot: Snapshot) -> dict[str, Snapshot]:
+        """Return the other open documents of the folder that may be read, by their places, the one
+        used last first. Blocks."""
+        found: dict[str, Snapshot] = {}
+        for document in reversed(list(self._documents)):
+            one = document.snapshot
+            is_other = one.root == snapshot.root and one.uri != snapshot.uri
+            if is_other and one.path is not None and not one.is_cell:
+                try:
+                    found[files.inside(one.path)] = one
+                except UnreadableFile:
+                    continue
+        return found
+
+    def _readable(self, snapshot: Snapshot) -> WorkspaceFiles:
+        config = self._configs.of(snapshot.root)
+        withheld = [one for one in config.privacy.withhold if not one.startswith("!")]
+        return readable(snapshot.root or "", (*config.files.exclude, *withheld))
+
+    def _read(self, snapshot: Snapshot, place: str) -> str | None:
+        """Return the text of a file, None where it may not or cannot be read. Blocks."""
+        most = self._configs.of(snapshot.root).files.max_bytes
+        try:
+            found = self._readable(snapshot).text(place, most)
+        except (OSError, UnreadableFile):
+            return None
+        return found.text if found.is_unambiguous else None
+
+    def _go_path(self, files: WorkspaceFiles, place: str) -> str:
+        """Return the import path of a Go file's package, "" for none. Blocks."""
+        folder = posixpath.dirname(place)
+        up = folder
+        while True:
+            try:
+                module = go_module(files.text(posixpath.join(up, _GO_MOD), 1_000_000).text)
+            except (OSError, UnreadableFile):
+                module = ""
+            if module or not up:
+                whole = posixpath.join(module, posixpath.relpath(folder or ".", up or "."))
+                return posixpath.normpath(whole) if module else ""
+            up = posixpath.dirname(up)
+
+
+def language_name(snapshot: Snapshot) -> str:
+    """Return the name of a document's language, "" for an unknown one."""
+    language = language_for(snapshot.language, snapshot.path)
+    return language.name if language is not None else ""
+
+
+def _sites(
+    parsed: Parsed, place: str, group: Group, sources: Sources
+) -> tuple[tuple[Span, ...], ForeignUses]:
+    """Return the places in a file that depend on `group`, and the uses that they come from."""
+    if group.exported is None:
+        return (), ForeignUses()
+    uses = foreign_uses(parsed, place, group.exported, sources)
+    if isinstance(group.cause, Signed):
+        return tuple(calls_at(parsed, uses.spans, group.cause.signature)), uses
+    return uses.spans, uses
+
+
+def _steps(one: str, other: str) -> int:
+    """Return how many folders lie between two files."""
+    left, right = (posixpath.dirname(path).split("/") for path in (one, other))
+    left, right = [step for step in left if step], [step for step in right if step]
+    shared = 0
+    for a, b in zip(left, right, strict=False):
+        if a != b:
+            break
+        shared += 1
+    return len(left) + len(right) - 2 * shared
