@@ -1,4 +1,4 @@
-"""Drafted answers of a real model: what is said, and what the cache holds, are as without drafts."""
+"""A real model's drafted answers: what is said, and what the cache holds, is as without drafts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TOKENS = 512
 NEAR_TIE = 0.5
 """Kernels round differently for batches of other sizes, which moves logits by some 0.1: two tokens
 that are as near to each other as this may change places, and nothing else may differ."""
-PROMPT = '''\
+PROMPT = """\
 def total(prices):
     sum = 0
     for price in prices:
@@ -31,7 +31,7 @@ def total(prices):
 
 def total(prices):
     sum = 0
-'''
+"""
 REST = "    for price in prices:\n        sum += price\n    return sum\n"
 
 

@@ -16,6 +16,7 @@ from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.next_edit.edit_prompt import (
     EditPrompt,
     EditQuestion,
+    fitted,
     read_answer,
     render,
     window_around,
@@ -40,6 +41,8 @@ MORE_TOKENS = 128
 CHARS_PER_TOKEN = 2
 """Fewer than code has, so that a window is not cut off."""
 MAX_TOKENS = 1024
+USUAL_CONTEXT_TOKENS = 8192
+"""That a model can read where its provider does not say: Sweep's small ones were trained on it."""
 
 
 class EditModel:
@@ -96,8 +99,12 @@ class EditModel:
                 replace(one, old=one.old.replace("\r", ""), new=one.new.replace("\r", ""))
                 for _, one in hunks
             ),
-            plain_breaks(self._recent.before(snapshot.uri)),
+            plain_breaks(self._recent.before(snapshot)),
         )
+        changes = question.hunks
+        first = next(iter(router.candidates("edit", snapshot.root or "")), None)
+        can_read = first.capabilities.context_tokens if first is not None else None
+        question = fitted(form, question, can_read or USUAL_CONTEXT_TOKENS)
         with RequestMetrics(self._traces, METHOD, snapshot) as account:
             prompt = render(form, question)
             if prompt is None:
@@ -127,7 +134,7 @@ class EditModel:
                     question.window,
                     cursor,
                     new,
-                    question.hunks,
+                    changes,
                     [plain_breaks(state) for state in self._recent.states(snapshot.uri)],
                     parsed if text == snapshot.text else None,
                     logprobs if said.startswith(new) else (),
