@@ -7,6 +7,7 @@ the gate lets it pass, and each request leaves a trace with the gate's reasons.
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 
 from nearfield.config.folders import FolderConfigs
@@ -81,6 +82,7 @@ class EditModel:
         form, router = self.form(snapshot), self._router
         if router is None or not form or "\r" in snapshot.text.replace("\r\n", ""):
             return None
+        begun = time.monotonic()
         hunks = [
             (document, hunk)
             for document, hunk in self._recent.hunks(snapshot)
@@ -105,7 +107,7 @@ class EditModel:
         first = next(iter(router.candidates("edit", snapshot.root or "")), None)
         can_read = first.capabilities.context_tokens if first is not None else None
         question = fitted(form, question, can_read or USUAL_CONTEXT_TOKENS)
-        with RequestMetrics(self._traces, METHOD, snapshot) as account:
+        with RequestMetrics(self._traces, METHOD, snapshot, started=begun) as account:
             prompt = render(form, question)
             if prompt is None:
                 account.reason = Reason.REFUSED
@@ -119,7 +121,12 @@ class EditModel:
                 document=snapshot.text,
             )
             key = f"{snapshot.uri}#next-edit"
-            answer = await self._answer(router, form, key, question, prompt, context, account)
+            asked = time.monotonic()
+            account.stages["context"] = (asked - begun) * 1000
+            try:
+                answer = await self._answer(router, form, key, question, prompt, context, account)
+            finally:
+                account.answered(time.monotonic() - asked)
             if answer is None:
                 return None
             said, logprobs = answer
@@ -127,6 +134,7 @@ class EditModel:
             if new is None:
                 account.reason = Reason.NOTHING
                 return None
+            judging = time.monotonic()
             found = await asyncio.to_thread(
                 judge,
                 EditProposal(
@@ -141,6 +149,7 @@ class EditModel:
                     self._configs.of(snapshot.root).completion.min_confidence,
                 ),
             )
+            account.stages["gate"] = (time.monotonic() - judging) * 1000
             account.detail = ", ".join(found.reasons)
             if found.edit is None:
                 account.reason = found.reasons[-1]
