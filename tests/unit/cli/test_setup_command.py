@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
+from tests.unit.catalog import gguf_files
 
 from nearfield.catalog.models import Catalog, HubSource, ModelEntry, Wheel, WheelsSource
 from nearfield.catalog.recommend import Machine
@@ -120,7 +121,7 @@ async def test_what_a_server_here_has_is_not_fetched(hub: None, tmp_path: Path) 
 @pytest.mark.asyncio
 async def test_what_the_user_has_set_stays(hub: None, tmp_path: Path) -> None:
     file = tmp_path / "own.gguf"
-    file.write_bytes(b"GGUF")
+    file.write_bytes(gguf_files.model())
     config = Config(
         models=Models(complete=str(file)),
         routing=Routing(roles={"code": ["desk"]}),
@@ -208,7 +209,7 @@ def test_without_anything_it_says_what_works(tmp_path: Path) -> None:
 
 def test_the_settings_keep_what_is_there_and_it_can_be_repeated(tmp_path: Path) -> None:
     model = tmp_path / "tiny.gguf"
-    model.write_bytes(b"GGUF" + bytes(64))
+    model.write_bytes(gguf_files.model())
     folder = tmp_path / "config"
     folder.mkdir()
     (folder / "catalog.toml").write_text(OWN.format(path=json.dumps(str(model))))
