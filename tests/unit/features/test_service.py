@@ -179,7 +179,7 @@ def test_one_file_that_completes_and_edits_is_loaded_once(
     monkeypatch.setattr(client, "installed", lambda: True)
     sweep, other = tmp_path / "sweep-next-edit-0.5b.q8_0.gguf", tmp_path / "b.gguf"
     for file in (sweep, other):
-        file.write_bytes(b"GGUF")
+        file.write_bytes(gguf_files.model())
 
     def roles(models: Models) -> list[tuple[bool, EditForm]]:
         found = assemble.providers(Config(models=models)).values()
