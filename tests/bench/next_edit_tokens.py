@@ -2,8 +2,8 @@
 
     python tests/bench/next_edit_tokens.py [REPOSITORY] [--files N] [--questions N] [--seed N]
 
-The changes of a file's last commits are made once more, line by line from top to bottom, in one
-open document for each file, and a question is asked after each. The prompts are the product's own,
+The changes of a file's last commits are made once more, line by line from top to bottom. Each file
+is one open document, and a question is asked after each line. The prompts are the product's own,
 for each form; the model keeps what it evaluated of the last prompts, as the engine does, and needs
 only the rest. A provider that proposes nothing takes the questions; tokens are those of the default
 model's tokenizer.
@@ -47,7 +47,7 @@ SEQUENCES = 2
 
 
 def git(repository: Path, *arguments: str) -> str:
-    """What git says."""
+    """Return the output of git."""
     ran = subprocess.run(
         ["git", "-C", str(repository), *arguments], capture_output=True, check=True
     )
