@@ -96,7 +96,7 @@ class Asked:
         assert (first, last) == ((0, len(sequence.tokens) - 1) if sequence.tokens else (-1, -1))
 
     def gap(self, said: str, one: str, other: str) -> float:
-        """Return how much likelier the first token of `one` than of `other` is after what was said."""
+        """Return the distance after `said` of the first tokens of `one` and `other` in logits."""
         (sequence,) = self.lane.table.all
         self.lane.clear()
         tokens = [*self.model.bos, *self.model.tokenize(PROMPT), *self.model.tokenize(said)]

@@ -75,8 +75,8 @@ class RequestMetrics:
         self.usage = usage if before is None else _sum(before, usage)
 
     def answered(self, seconds: float) -> None:
-        """Split the seconds that a model took into stages: reading the prompt and generating, as far
-        as it reports them, and waiting, which is the rest."""
+        """Split the seconds that a model took into stages: reading the prompt and generating, as
+        far as it reports them, and waiting, which is the rest."""
         read = (self.usage.prefill_ms if self.usage else None) or 0.0
         generate = (self.usage.decode_ms if self.usage else None) or 0.0
         self.stages["wait"] = max(0.0, seconds * 1000 - read - generate)
