@@ -618,7 +618,7 @@ class Trace:
 
     `shown` is true if the client got at least one item; otherwise `reason` says why not, and
     `detail` what the error was. `mean_logprob` and `min_logprob` are of the tokens of the text that
-    was or could have been shown.
+    was or could have been shown. `stages` are parts of `total_ms` by name, in their order.
     """
 
     id: str
@@ -636,6 +636,7 @@ class Trace:
     included: tuple[Included, ...] = ()
     mean_logprob: float | None = None
     min_logprob: float | None = None
+    stages: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ def replays(path: Path) -> Iterator[tuple[str, float, int, int]]:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the engine said, and what generating it cost."""
+    """The engine's answer, and its cost."""
 
     text: str
     done: Done

@@ -1,6 +1,6 @@
 """Next edits on public scenarios: what is shown, what is left alone, and how good it is.
 
-    python tests/bench/next_edit_public.py [FOLDER] [--show] [--json]
+    python tests/bench/next_edit_public.py [FOLDER] [--show] [--json] [--default]
 
 FOLDER holds scenarios of cursortab.nvim (MIT) as `*.txtar`, and `recorded.jsonl.gz` with prompts
 and raw answers of models; by default `../shared/bench/next_edit_scenarios`. A scenario is a
@@ -10,7 +10,8 @@ should be offered.
 The score is theirs: the mean delta chrF (character n-grams of the changed lines, n = 1 to 6, beta
 2) times the harmonic mean of the share of scenarios in which something is shown and of those left
 alone. Each recorded answer passes our own reading and gate; the prompt is compared with ours. "Half
-A" and "half B" are every second scenario: the gate was tuned on A.
+A" and "half B" are every second scenario: the gate was tuned on A. With `--default` the default
+model, which was not trained for this, is asked in Sweep's form and in ours, in the engine.
 """
 
 from __future__ import annotations
@@ -28,13 +29,21 @@ from typing import Any
 
 import msgspec
 
+from nearfield.catalog.models import Catalog
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.load import load
-from nearfield.config.schema import Cache, Config, Index
+from nearfield.config.schema import Cache, Config, Engine, Index
+from nearfield.engine.client import EngineClient
 from nearfield.features.documents import difference
+from nearfield.features.next_edit import edit_model
 from nearfield.features.next_edit import edits as next_edits
 from nearfield.features.next_edit.edit_prompt import EditQuestion, Hunk, read_answer, render
 from nearfield.features.next_edit.gate import EditProposal, judge
+from nearfield.features.next_edit.hunk_history import HunkHistory
 from nearfield.features.service import Service
+from nearfield.features.trace import TraceLog
+from nearfield.providers.embedded import Embedded
+from nearfield.routing.router import Router
 from nearfield.syntax.differences import changed_span
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import parse
@@ -247,6 +256,45 @@ async def _by_rules(service: Service, scenario: Scenario) -> Result:
     return Result(scenario, after)
 
 
+async def by_default_model(found: Sequence[Scenario], form: EditForm) -> list[Result]:
+    """The shown part of the default model's answers, asked as the product asks, without a limit."""
+    catalog = Catalog.load()
+    path = catalog.local_path(catalog.default)
+    if path is None:
+        raise SystemExit(f"needs the model {catalog.default}")
+    edit_model.ASK_SECONDS = 600.0
+    model = Embedded(EngineClient(Engine()), model="default", path=path, edit_form=form)
+    config, traces = FolderConfigs(Config()), TraceLog()
+    try:
+        return [
+            await _by_default_model(scenario, Router(config, {"embedded": model}), traces)
+            for scenario in found
+        ]
+    finally:
+        await model.aclose()
+
+
+async def _by_default_model(scenario: Scenario, router: Router, traces: TraceLog) -> Result:
+    recent = HunkHistory()
+    asked = edit_model.EditModel(recent, traces)
+    asked.configure(FolderConfigs(Config()), router)
+    states = [*reversed(_earlier(scenario)), scenario.text]
+    now = Snapshot(f"file:///{scenario.path}", scenario.language, 0, states[0])
+    for at, text in enumerate(states[1:]):
+        before, now = now, replace(now, version=(now.version or 0) + 1, text=text)
+        recent.change(before, now, difference(before.text, text), 100.0 * at)
+    language = language_for(scenario.language, scenario.path)
+    parsed = parse(language, now.text) if language is not None else None
+    edit = await asked.ask(now, scenario.cursor, parsed, is_wanted=False)
+    (trace,) = traces.last(1) or (None,)
+    why = f"{trace.reason} {trace.detail}".strip() if trace is not None else "not asked"
+    if edit is None:
+        return Result(scenario, None, why, True)
+    return Result(
+        scenario, now.text[: edit.span.start] + edit.text + now.text[edit.span.end :], why, True
+    )
+
+
 # --- their score ----------------------------------------------------------------------------------
 
 
@@ -293,7 +341,7 @@ def summed(results: Sequence[Result]) -> dict[str, float]:
     }
 
 
-def tables(folder: Path, show: bool) -> Iterator[tuple[str, dict[str, float]]]:
+def tables(folder: Path, show: bool, default: bool) -> Iterator[tuple[str, dict[str, float]]]:
     """The rules alone, then each model without and with the gate, on each half and on all."""
     next_edits.REST_SECONDS = 0.0
     yield "rules alone", summed(asyncio.run(by_rules(scenarios(folder))))
@@ -311,18 +359,28 @@ def tables(folder: Path, show: bool) -> Iterator[tuple[str, dict[str, float]]]:
                 yield f"{label}, half A", summed(results[::2])
                 yield f"{label}, half B", summed(results[1::2])
             if show and gated:
-                for one in results:
-                    expected = one.scenario.expected
-                    good = (
-                        round(delta_chrf(one.scenario.text, one.after, expected))
-                        if one.after is not None and expected is not None
-                        else "-"
-                    )
-                    mark = "quiet" if expected is None else "wanted"
-                    print(
-                        f"   {one.scenario.name:40} {mark:7}{good!s:>5}  {one.why}"
-                        f"{'' if one.same_prompt else '  (prompt differs)'}"
-                    )
+                _show(results)
+    for form in (EditForm.SWEEP, EditForm.INSTRUCT) if default else ():
+        results = asyncio.run(by_default_model(scenarios(folder), form))
+        yield f"the default model ({form}) gated", summed(results)
+        if show:
+            _show(results)
+
+
+def _show(results: Sequence[Result]) -> None:
+    """Print each scenario, and what became of it."""
+    for one in results:
+        expected = one.scenario.expected
+        good = (
+            round(delta_chrf(one.scenario.text, one.after, expected))
+            if one.after is not None and expected is not None
+            else "-"
+        )
+        mark = "quiet" if expected is None else "wanted"
+        print(
+            f"   {one.scenario.name:40} {mark:7}{good!s:>5}  {one.why}"
+            f"{'' if one.same_prompt else '  (prompt differs)'}"
+        )
 
 
 def main() -> None:
@@ -331,8 +389,9 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=FOLDER)
     parser.add_argument("--show", action="store_true", help="each scenario and what became of it")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--default", action="store_true", help="ask the default model, minutes")
     options = parser.parse_args()
-    found = dict(tables(options.folder, options.show))
+    found = dict(tables(options.folder, options.show, options.default))
     if options.json:
         print(json.dumps(found))
         return

@@ -16,7 +16,7 @@ ADD = "def add(a, b):\n    "
 TRACE_FIELDS = {
     "id", "method", "uri", "version", "provider", "model", "situation", "prompt_tokens",
     "evaluated_tokens", "reused_tokens", "reuses_prefix", "generated_tokens", "prefill_ms",
-    "decode_ms", "total_ms",
+    "decode_ms", "decode_steps", "stages", "total_ms",
     "mean_logprob", "min_logprob", "shown", "reason", "detail", "included",
 }  # fmt: skip
 

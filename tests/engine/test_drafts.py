@@ -1,4 +1,4 @@
-"""Drafted answers of a real model: what is said, and what the cache holds, are as without drafts."""
+"""A real model's drafted answers: what is said, and what the cache holds, is as without drafts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nearfield.engine.sequences import Sequence
 pytestmark = pytest.mark.model
 
 SILENCE = Silence()
-"""Kept: llama.cpp goes on calling it after the model is gone."""
+"""Kept: llama.cpp goes on calling it after the model is freed."""
 TOKENS = 512
 NEAR_TIE = 0.5
 """Kernels round differently for batches of other sizes, which moves logits by some 0.1: two tokens
@@ -96,7 +96,7 @@ class Asked:
         assert (first, last) == ((0, len(sequence.tokens) - 1) if sequence.tokens else (-1, -1))
 
     def gap(self, said: str, one: str, other: str) -> float:
-        """How much likelier the first token of `one` than of `other` is after what was said."""
+        """Return the distance after `said` of the first tokens of `one` and `other` in logits."""
         (sequence,) = self.lane.table.all
         self.lane.clear()
         tokens = [*self.model.bos, *self.model.tokenize(PROMPT), *self.model.tokenize(said)]

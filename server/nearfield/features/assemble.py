@@ -252,7 +252,7 @@ def _has_edit_model(config: Config, chosen: Chosen, note: Callable[[str], None])
     wish = config.models.edit
     try:
         edits = chosen("edit")
-        if not edits.edit_form:
+        if not _edit_form(edits):
             if wish:
                 note(f"models.edit = {wish!r} was not trained for next edits, so it is not asked.")
             return False
@@ -261,6 +261,13 @@ def _has_edit_model(config: Config, chosen: Chosen, note: Callable[[str], None])
         if wish:
             note(f"models.edit = {wish!r} cannot be used: {error}")
         return False
+
+
+def _edit_form(choice: ModelChoice) -> EditForm:
+    """Return the form of a model for next edits; that of a user's own file by its name."""
+    from nearfield.providers.families import edit_form_of
+
+    return choice.edit_form or edit_form_of("embedded", choice.path.name)
 
 
 def _embedded(
@@ -293,7 +300,7 @@ def _embedded(
         chat_template=chat_template(choice.chat),
         infills=part.role == "complete",
         chats=bool(choice.chat) and part.chats,
-        edit_form=choice.edit_form if part.edits else EditForm.NONE,
+        edit_form=_edit_form(choice) if part.edits else EditForm.NONE,
         temperature=config.engine.temperature,
         name=name,
     )
@@ -316,7 +323,7 @@ def _server(
         "chat": bool(choice.chat) and part.chats,
         "chat_temperature": config.engine.temperature,
         "fim_template": AUTO if choice.fim else PLAIN,
-        "edit_form": (choice.edit_form if part.edits else "") or "none",
+        "edit_form": (_edit_form(choice) if part.edits else "") or "none",
     }
     model = choice.name if choice.entry else str(choice.path)
     settings = ProviderSettings(kind="llama_server", model=model, options=options)

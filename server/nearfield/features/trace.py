@@ -57,6 +57,7 @@ class RequestMetrics:
     included: tuple[Included, ...] = ()
     mean_logprob: float | None = None
     min_logprob: float | None = None
+    stages: dict[str, float] = field(default_factory=dict[str, float])
     trace: Trace | None = None
     started: float = field(default_factory=time.monotonic)
 
@@ -64,6 +65,14 @@ class RequestMetrics:
         """Add the cost of a further model call; a count that one of them lacks counts as 0."""
         before = self.usage
         self.usage = usage if before is None else _sum(before, usage)
+
+    def answered(self, seconds: float) -> None:
+        """Split the seconds that a model took into stages: reading the prompt and generating, as
+        far as it reports them, and waiting, which is the rest."""
+        read = (self.usage.prefill_ms if self.usage else None) or 0.0
+        generate = (self.usage.decode_ms if self.usage else None) or 0.0
+        self.stages["wait"] = max(0.0, seconds * 1000 - read - generate)
+        self.stages["read"], self.stages["generate"] = read, generate
 
     def __enter__(self) -> Self:
         return self
@@ -96,6 +105,7 @@ class RequestMetrics:
             included=self.included,
             mean_logprob=self.mean_logprob,
             min_logprob=self.min_logprob,
+            stages=tuple(self.stages.items()),
         )
         self.log.add(self.trace)
 
@@ -118,6 +128,8 @@ def flat(trace: Trace) -> dict[str, Any]:
         "generated_tokens": usage.generated_tokens if usage else None,
         "prefill_ms": _rounded(usage.prefill_ms if usage else None, 1),
         "decode_ms": _rounded(usage.decode_ms if usage else None, 1),
+        "decode_steps": usage.decode_steps if usage else None,
+        "stages": {name: round(ms, 1) for name, ms in trace.stages},
         "total_ms": _rounded(trace.total_ms, 1),
         "mean_logprob": _rounded(trace.mean_logprob, 3),
         "min_logprob": _rounded(trace.min_logprob, 3),

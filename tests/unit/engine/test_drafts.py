@@ -12,7 +12,7 @@ END = -1
 
 
 def generated(source: list[int], answer: list[int], room: int = 100) -> tuple[list[int], int]:
-    """What is said by a model that says `answer`, and in how many steps."""
+    """The output of a model that says `answer`, and the number of its steps."""
     drafts, said, steps = CopyDrafts(source), [], 0
     truth = [*answer, END]
     while END not in said:

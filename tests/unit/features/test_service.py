@@ -32,7 +32,7 @@ from nearfield.providers import managed
 from nearfield.providers.base import Provider
 from nearfield.providers.scripted import Scripted
 from nearfield.routing.router import Router
-from nearfield.types import Capabilities, HealthState
+from nearfield.types import Capabilities, EditForm, HealthState
 
 from .conftest import FakeUser, Start, scripted, until
 
@@ -171,6 +171,24 @@ def test_our_own_llama_server_replaces_the_engine(bare: pytest.MonkeyPatch, tmp_
     assert router.candidates("complete") == ()
     status = {role.role: role for role in asyncio.run(router.status())}
     assert status["complete"].others == (("embedded", "there is no such provider"),)
+
+
+def test_one_file_that_completes_and_edits_is_loaded_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(client, "installed", lambda: True)
+    sweep, other = tmp_path / "sweep-next-edit-0.5b.q8_0.gguf", tmp_path / "b.gguf"
+    for file in (sweep, other):
+        file.write_bytes(gguf_files.model())
+
+    def roles(models: Models) -> list[tuple[bool, EditForm]]:
+        found = assemble.providers(Config(models=models)).values()
+        return [(one.capabilities.infill, one.capabilities.edit) for one in found]
+
+    both = Models(complete=str(sweep), chat=str(sweep), edit=str(sweep))
+    assert roles(both) == [(True, EditForm.SWEEP)]
+    apart = Models(complete=str(other), chat=str(other), edit=str(sweep))
+    assert sorted(roles(apart)) == [(False, EditForm.SWEEP), (True, EditForm.NONE)]
 
 
 def test_without_a_model_the_status_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,8 @@ def test_traces_are_bounded_and_read_newest_first() -> None:
 def test_a_flat_trace_has_the_promised_keys_and_json_values() -> None:
     usage = Usage("m", 100, 20, 80, 7, 200.04, 350.06)
     included = (Included("b.py", SnippetKind.DEFINITION, 30),)
-    trace = replace(TRACE, mean_logprob=-0.12345, min_logprob=-1.5)
+    stages = (("wait", 1.26), ("read", 200.04))
+    trace = replace(TRACE, mean_logprob=-0.12345, min_logprob=-1.5, stages=stages)
     assert flat(replace(trace, usage=usage, included=included)) == {
         "id": "1",
         "method": "test",
@@ -37,6 +38,8 @@ def test_a_flat_trace_has_the_promised_keys_and_json_values() -> None:
         "generated_tokens": 7,
         "prefill_ms": 200.0,
         "decode_ms": 350.1,
+        "decode_steps": None,
+        "stages": {"wait": 1.3, "read": 200.0},
         "total_ms": 12.3,
         "mean_logprob": -0.123,
         "min_logprob": -1.5,

@@ -7,6 +7,7 @@ the gate lets it pass, and each request leaves a trace with the gate's reasons.
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 
 from nearfield.config.folders import FolderConfigs
@@ -16,6 +17,7 @@ from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.next_edit.edit_prompt import (
     EditPrompt,
     EditQuestion,
+    fitted,
     read_answer,
     render,
     window_around,
@@ -40,6 +42,8 @@ MORE_TOKENS = 128
 CHARS_PER_TOKEN = 2
 """Fewer than code has, so that a window is not cut off."""
 MAX_TOKENS = 1024
+USUAL_CONTEXT_TOKENS = 8192
+"""That a model can read where its provider does not say: Sweep's small ones were trained on it."""
 
 
 class EditModel:
@@ -78,6 +82,7 @@ class EditModel:
         form, router = self.form(snapshot), self._router
         if router is None or not form or "\r" in snapshot.text.replace("\r\n", ""):
             return None
+        begun = time.monotonic()
         hunks = [
             (document, hunk)
             for document, hunk in self._recent.hunks(snapshot)
@@ -96,9 +101,13 @@ class EditModel:
                 replace(one, old=one.old.replace("\r", ""), new=one.new.replace("\r", ""))
                 for _, one in hunks
             ),
-            plain_breaks(self._recent.before(snapshot.uri)),
+            plain_breaks(self._recent.before(snapshot)),
         )
-        with RequestMetrics(self._traces, METHOD, snapshot) as account:
+        changes = question.hunks
+        first = next(iter(router.candidates("edit", snapshot.root or "")), None)
+        can_read = first.capabilities.context_tokens if first is not None else None
+        question = fitted(form, question, can_read or USUAL_CONTEXT_TOKENS)
+        with RequestMetrics(self._traces, METHOD, snapshot, started=begun) as account:
             prompt = render(form, question)
             if prompt is None:
                 account.reason = Reason.REFUSED
@@ -112,7 +121,12 @@ class EditModel:
                 document=snapshot.text,
             )
             key = f"{snapshot.uri}#next-edit"
-            answer = await self._answer(router, form, key, question, prompt, context, account)
+            asked = time.monotonic()
+            account.stages["context"] = (asked - begun) * 1000
+            try:
+                answer = await self._answer(router, form, key, question, prompt, context, account)
+            finally:
+                account.answered(time.monotonic() - asked)
             if answer is None:
                 return None
             said, logprobs = answer
@@ -120,6 +134,7 @@ class EditModel:
             if new is None:
                 account.reason = Reason.NOTHING
                 return None
+            judging = time.monotonic()
             found = await asyncio.to_thread(
                 judge,
                 EditProposal(
@@ -127,13 +142,14 @@ class EditModel:
                     question.window,
                     cursor,
                     new,
-                    question.hunks,
+                    changes,
                     [plain_breaks(state) for state in self._recent.states(snapshot.uri)],
                     parsed if text == snapshot.text else None,
                     logprobs if said.startswith(new) else (),
                     self._configs.of(snapshot.root).completion.min_confidence,
                 ),
             )
+            account.stages["gate"] = (time.monotonic() - judging) * 1000
             account.detail = ", ".join(found.reasons)
             if found.edit is None:
                 account.reason = found.reasons[-1]

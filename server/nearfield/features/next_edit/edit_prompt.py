@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from nearfield.files.lines import line_end, line_start, next_line, previous_line, split_lines
@@ -25,6 +25,7 @@ __all__ = [
     "Hunk",
     "block_starts",
     "excerpt_of",
+    "fitted",
     "read_answer",
     "render",
     "window_around",
@@ -35,14 +36,21 @@ MAX_HUNKS = 6
 BYTES_PER_TOKEN = 3
 """Zed's estimate for code; sizes below are the authors' tokens by it."""
 WHOLE_FILE_LINES = 800
-EXCERPT_LINES, EXCERPT_STRIDE = 300, 150
-"""Excerpt of a longer file: Sweep's client shows 300 lines that begin at a multiple of 150, so that
-typing rarely changes the beginning of the prompt.
+EXCERPT_LINES = 300
+"""Excerpt of a longer file, as in Sweep's client. It begins at a multiple of two thirds of this, so
+that typing rarely changes the beginning of the prompt.
 """
 MAX_CONTEXT_CHARS = 9_000
 """Characters of the file around the window in forms that write it there: 3,000 of Zed's 4,096
 tokens.
 """
+MAX_ABOVE_CHARS = 150 * BYTES_PER_TOKEN
+"""Of it above the window in suffix-prefix-middle forms, as in Zed's client: it comes after the
+changes and is evaluated at each question, while what is below comes first and is not."""
+CHARS_PER_LINE = 40
+GRID_LINES = 5
+"""The end of a window is a multiple of this away from the end of the text, where what is below the
+window begins the prompt: it stays the same while lines are written in the window."""
 MAX_CUT_SHIFT = 5
 """Lines that the end of a block may move, up to one that begins a definition."""
 NO_EDITS = "NO_EDITS"
@@ -61,7 +69,8 @@ class Hunk:
 @dataclass(frozen=True, slots=True)
 class EditQuestion:
     """The content of a prompt. `window` is a span of whole lines of `text` without the last
-    line break; `cursor` is in it. `hunks` are oldest first. `before` is the text without them."""
+    line break; `cursor` is in it. `hunks` are oldest first. `before` is the text without them.
+    `context_chars` are the most that are shown of the file besides the window."""
 
     path: str
     text: str
@@ -70,6 +79,7 @@ class EditQuestion:
     hunks: tuple[Hunk, ...] = ()
     before: str = ""
     others: tuple[Snippet, ...] = ()
+    context_chars: int = 1_000_000
 
     @property
     def old(self) -> str:
@@ -122,7 +132,8 @@ QWEN = SpmTokens("<|fim_suffix|>", "<|fim_prefix|>", "<|fim_middle|>", "<|im_end
 @dataclass(frozen=True, slots=True)
 class FormSpec:
     """The prompt form of a family of models. `above` and `below` are the window's lines around the
-    cursor's, at most `window_bytes` of them; `markers` are texts that a document must not hold."""
+    cursor's, at most `window_bytes` of them; `markers` are texts that a document must not hold. The
+    prompt and the answer together hold the window `copies` times."""
 
     write: Callable[[EditQuestion], EditPrompt]
     read: Callable[[EditQuestion, str], str | None]
@@ -130,6 +141,7 @@ class FormSpec:
     above: int = 10
     below: int = 10
     window_bytes: int = 1_000_000
+    copies: int = 2
 
 
 def render(form: EditForm, question: EditQuestion) -> EditPrompt | None:
@@ -170,16 +182,47 @@ def window_around(form: EditForm, text: str, cursor: int) -> Span:
         above, below = above - 1, below - 1
         if not grown:
             break
-    return Span(start, end)
+    return Span(start, _on_grid(text, cursor, end))
 
 
-def excerpt_of(text: str, row: int) -> str:
-    """Return `text`, or of a long one the lines around `row` (from 0) on a fixed stride."""
+def _on_grid(text: str, cursor: int, end: int) -> int:
+    """The end of a window moved up to `GRID_LINES`, if there is room below the cursor's line."""
+    surplus = -text.count("\n", end) % GRID_LINES
+    if text.count("\n", cursor, end) <= surplus:
+        return end
+    for _ in range(surplus):
+        end = text.rindex("\n", 0, end)
+    return end
+
+
+def fitted(form: EditForm, question: EditQuestion, context_tokens: int) -> EditQuestion:
+    """Return the question with as much of the file, and as many of the latest changes, as a model
+    of `context_tokens` can read. How much of the file depends on the model alone, so that the
+    beginning of a prompt stays the same from one question to the next."""
+    most = context_tokens * BYTES_PER_TOKEN
+    question = replace(question, context_chars=min(question.context_chars, most * 3 // 5))
+    rest = most - question.context_chars - FORMS[form].copies * len(question.old)
+    kept = len(question.hunks)
+    for hunk in reversed(question.hunks):
+        rest -= len(hunk.old) + len(hunk.new) + 2 * len(hunk.path) + CHARS_PER_LINE
+        if rest < 0:
+            break
+        kept -= 1
+    return replace(question, hunks=question.hunks[min(kept, len(question.hunks) - 1) :])
+
+
+def excerpt_of(text: str, row: int, chars: int = 1_000_000) -> str:
+    """Return `text`, or of a long one the lines around `row` (from 0) on a fixed stride, and at
+    most `chars` of them."""
     lines = text.split("\n")
-    if len(lines) <= WHOLE_FILE_LINES:
+    if len(lines) <= WHOLE_FILE_LINES and len(text) <= chars:
         return text
-    first = max(0, row // EXCERPT_STRIDE * EXCERPT_STRIDE - EXCERPT_STRIDE // 2)
-    return "\n".join(lines[first : first + EXCERPT_LINES])
+    most = max(1, min(EXCERPT_LINES, chars // CHARS_PER_LINE))
+    margin = most // 6
+    stride = max(1, most - 2 * margin)
+    first = max(0, row - margin) // stride * stride
+    shown = "\n".join(lines[first : first + most])
+    return shown if len(shown) <= chars else shown[:chars].rpartition("\n")[0]
 
 
 # --- Sweep: file separators; the window is written out again from the cursor's line on ------------
@@ -197,7 +240,7 @@ def _write_sweep(question: EditQuestion) -> EditPrompt:
 
     for other in question.others:
         file(other.path, other.text)
-    file(path, excerpt_of(question.before or question.text, cursor_row))
+    file(path, excerpt_of(question.before or question.text, cursor_row, question.context_chars))
     for hunk in question.hunks[-MAX_HUNKS:]:
         file(f"{hunk.path}.diff", f"original:\n{hunk.old}\nupdated:\n{hunk.new}")
     file(f"original/{path}:{rows}", _without_hunks(question))
@@ -205,7 +248,10 @@ def _write_sweep(question: EditQuestion) -> EditPrompt:
     prefill = question.text[question.window.start : line_start(question.text, question.cursor)]
     parts.append(Segment(_FILE_SEP, special=True))
     parts.append(Segment(f"updated/{path}:{rows}\n{prefill}"))
-    return EditPrompt(tuple(parts), (_FILE_SEP, "<|endoftext|>"), prefill)
+    stop = (_FILE_SEP, "<|endoftext|>")
+    if "```" not in question.old:
+        stop += ("\n```",)  # with which a model for instructions begins to explain
+    return EditPrompt(tuple(parts), stop, prefill)
 
 
 def _without_hunks(question: EditQuestion) -> str:
@@ -239,7 +285,7 @@ def _write_zeta2(tokens: SpmTokens, question: EditQuestion) -> EditPrompt:
 def _spm(
     tokens: SpmTokens, question: EditQuestion, window: str, stop: tuple[str, ...]
 ) -> EditPrompt:
-    above, below = _around(question)
+    above, below = _around(question, MAX_ABOVE_CHARS)
     related = "".join(f"<filename>{one.path}\n{one.text.rstrip()}\n" for one in question.others)
     history = "\n".join(_diff(hunk, "a/", "b/") for hunk in question.hunks[-MAX_HUNKS:])
     head = f"{related}\n" if related else ""
@@ -338,34 +384,31 @@ def _read_mercury(question: EditQuestion, answer: str) -> str | None:
 
 
 def _write_instruct(question: EditQuestion) -> EditPrompt:
-    above, below = _around(question)
+    row = question.text.count("\n", 0, question.cursor)
+    before = excerpt_of(question.before or question.text, row, question.context_chars)
     diffs = "\n".join(_diff(hunk) for hunk in question.hunks[-MAX_HUNKS:])
+    # What changes seldom comes first: the next question does not read it again.
     text = (
-        "You complete a programmer's work. They have just made these changes:\n"
-        f"```diff\n{diffs}```\n"
-        f"This is {question.path}, with the part that you may edit between the markers:\n"
-        f"```\n{above}{_REGION[0]}\n{question.old}\n{_REGION[1]}\n{below}\n```\n"
-        "What else between the markers has to change because of these changes? Answer with that"
-        f" part, rewritten, in one fenced block and nothing else. Answer {NO_EDITS} if nothing"
-        " has to change."
+        f"You complete a programmer's work. This is {question.path} before their changes:\n"
+        f"```\n{before}\n```\n"
+        f"They have just made these changes:\n```diff\n{diffs}```\n"
+        f"This is a part of {question.path} now:\n"
+        f"```\n{question.old}\n```\n"
+        "What else in this part has to change because of these changes? Answer with the part,"
+        f" rewritten, in one fenced block and nothing else. Answer {NO_EDITS} if nothing has to"
+        " change."
     )
     return EditPrompt((Segment(text),), (), is_chat=True)
 
 
 def _read_instruct(question: EditQuestion, answer: str) -> str | None:
-    if NO_EDITS in answer:
-        return None
-    text = _fenced(answer)
-    for marker in _REGION:
-        text = text.replace(f"{marker}\n", "").replace(marker, "") if text is not None else None
-    return text
+    return None if NO_EDITS in answer else _fenced(answer)
 
 
 # --- shared ---------------------------------------------------------------------------------------
 
 _FILE_SEP = "<|file_sep|>"
 _CURSOR, _USER_CURSOR = "<|cursor|>", "<|user_cursor|>"
-_REGION = ("<|edit_begin|>", "<|edit_end|>")
 _MARKERS = re.compile(r"<\|marker_(\d{1,4})\|>")
 _MIN_BLOCK_LINES, _MAX_BLOCK_LINES = 6, 16
 _CLOSING = re.compile(r"\s*([\])};,]*|(break|continue|return|throw|end)\b;?)\s*$")
@@ -376,15 +419,18 @@ def _marker(number: int) -> str:
     return f"<|marker_{number}|>"
 
 
-def _around(question: EditQuestion) -> tuple[str, str]:
-    """The file above and below the window, whole lines of at most `MAX_CONTEXT_CHARS` together."""
+def _around(question: EditQuestion, most_above: int = 0) -> tuple[str, str]:
+    """The file above and below the window, whole lines of at most `context_chars` together; above
+    at most `most_above`, by default half or what is not needed below."""
+    chars = min(MAX_CONTEXT_CHARS, question.context_chars)
     above = question.text[: question.window.start]
     below = question.text[question.window.end + 1 :].removesuffix("\n")
-    if len(above) + len(below) > MAX_CONTEXT_CHARS:
-        most = max(MAX_CONTEXT_CHARS // 2, MAX_CONTEXT_CHARS - len(below))
-        above = above[-most:].partition("\n")[2] if len(above) > most else above
-        below = below[: MAX_CONTEXT_CHARS - len(above)]
-        below = below.rpartition("\n")[0] if "\n" in below else below
+    most_above = most_above or max(chars // 2, chars - len(below))
+    if len(above) > most_above:
+        above = above[-most_above:].partition("\n")[2]
+    # Not by how much is above, which differs from question to question.
+    if len(below) > (most_below := chars - most_above):
+        below = below[: max(0, most_below)].rpartition("\n")[0]
     return above, below
 
 
@@ -437,7 +483,7 @@ _CONFLICT = ("<<<<<<< CURRENT", "\n=======\n", ">>>>>>> UPDATED")
 
 FORMS: dict[EditForm, FormSpec] = {
     EditForm.SWEEP: FormSpec(
-        _write_sweep, _read_sweep, (_FILE_SEP, _CURSOR, "<|endoftext|>"), above=10, below=10
+        _write_sweep, _read_sweep, (_FILE_SEP, _CURSOR, "<|endoftext|>"), above=5, copies=4
     ),
     EditForm.ZETA2: _spm_form(SEED_CODER, _write_zeta2, _read_zeta2, *_CONFLICT),
     EditForm.ZETA2_1: _spm_form(SEED_CODER, _write_zeta2_1, _read_zeta2_1, "<|marker_"),
@@ -450,7 +496,8 @@ FORMS: dict[EditForm, FormSpec] = {
         below=12,
         window_bytes=600,
     ),
-    EditForm.INSTRUCT: FormSpec(_write_instruct, _read_instruct, _REGION, above=10, below=10),
+    EditForm.INSTRUCT: FormSpec(_write_instruct, _read_instruct, (), above=5),
 }
-"""Sizes are the authors': Sweep was trained on windows of 21 lines; Zed's client lets 350 tokens be
-edited, Inception's documentation 150."""
+"""Sizes of the windows: Sweep's models were trained on 21 lines, and its local client shows them 8,
+two of them above the cursor's; Zed's client lets 350 tokens be edited, Inception's documentation
+150."""

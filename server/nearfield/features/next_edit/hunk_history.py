@@ -16,6 +16,8 @@ from nearfield.types import Edit, Snapshot
 __all__ = ["HunkHistory"]
 
 MAX_PLACES = 2 * MAX_HUNKS
+STEP = MAX_HUNKS // 2
+"""Hunks that are left out together, so that a prompt rarely begins otherwise than the last one."""
 NEAR_ROWS = 1
 """An edit this close to the latest one continues it."""
 PAUSE_SECONDS = 60.0
@@ -29,13 +31,15 @@ WITHIN_SECONDS = 1800.0
 @dataclass(slots=True)
 class _EditPlace:
     """Edits of one place: the document before the first and after the last of them; `rows` is what
-    they changed of the text after, end exclusive; `cursor` is where the last one ended."""
+    they changed of the text after, end exclusive; `cursor` is where the last one ended. Places are
+    numbered in their order."""
 
     before: Snapshot
     after: Snapshot
     rows: tuple[int, int]
     at: float
     cursor: int
+    number: int
 
 
 class HunkHistory:
@@ -43,6 +47,7 @@ class HunkHistory:
 
     def __init__(self) -> None:
         self._places: list[_EditPlace] = []
+        self._count = 0
 
     def change(self, before: Snapshot, after: Snapshot, edits: Sequence[Edit], at: float) -> None:
         """Follow a change of a document; `at` is the time in seconds."""
@@ -59,7 +64,8 @@ class HunkHistory:
                 self._places.pop()  # undone
             return
         made = (rows[0], max(rows[1] + shift, rows[0] + 1))
-        self._places.append(_EditPlace(before, after, made, at, cursor))
+        self._places.append(_EditPlace(before, after, made, at, cursor, self._count))
+        self._count += 1
         self._places = [one for one in self._places[-MAX_PLACES:] if at - one.at < WITHIN_SECONDS]
 
     def forget(self, uri: str) -> None:
@@ -83,21 +89,26 @@ class HunkHistory:
 
     def hunks(self, snapshot: Snapshot) -> list[tuple[Snapshot, Hunk]]:
         """Return the hunks of the document's folder, oldest first, each with its document."""
-        found: list[tuple[Snapshot, Hunk]] = []
-        for place in self._places:
-            if place.after.root != snapshot.root:
-                continue
-            if (hunk := _hunk(place, place.after.shown_path)) is not None:
-                found.append((place.after, hunk))
-        return found[-MAX_HUNKS:]
+        return [
+            (place.after, hunk)
+            for place in self._shown(snapshot)
+            if (hunk := _hunk(place, place.after.shown_path)) is not None
+        ]
+
+    def _shown(self, snapshot: Snapshot) -> list[_EditPlace]:
+        """The latest places of the document's folder, at most `MAX_HUNKS`."""
+        found = [place for place in self._places if place.after.root == snapshot.root]
+        first = found[-1].number - MAX_HUNKS + 1 if found else 0
+        return [place for place in found if place.number >= -(-first // STEP) * STEP]
 
     def states(self, uri: str) -> list[str]:
         """Return the earlier texts of a document, oldest first."""
         return [place.before.text for place in self._places if place.after.uri == uri]
 
-    def before(self, uri: str) -> str:
-        """Return the text before the oldest edit of a document that is known, "" for none."""
-        return next(iter(self.states(uri)), "")
+    def before(self, snapshot: Snapshot) -> str:
+        """Return the document's text before the oldest of its hunks, its text now for none."""
+        own = (one.before.text for one in self._shown(snapshot) if one.after.uri == snapshot.uri)
+        return next(own, snapshot.text)
 
     def _last(self, uri: str) -> _EditPlace | None:
         return next((one for one in reversed(self._places) if one.after.uri == uri), None)

@@ -184,7 +184,7 @@ CHANGED = "def f(x, y):\n    return x\n\n\nprint(f(1, 2))"
         (EditForm.ZETA2_1, CHANGED, None),
         (EditForm.MERCURY, f"```\n{CHANGED}\n```", CHANGED),
         (EditForm.MERCURY, f"```python\n{CHANGED}\n<|/code_to_edit|>", f"```python\n{CHANGED}"),
-        (EditForm.INSTRUCT, f"Here:\n```py\n<|edit_begin|>\n{CHANGED}\n<|edit_end|>\n```", CHANGED),
+        (EditForm.INSTRUCT, f"Here:\n```py\n{CHANGED}\n```", CHANGED),
         (EditForm.INSTRUCT, "NO_EDITS", None),
     ],
 )

@@ -91,6 +91,9 @@ async def test_the_model_is_asked_where_no_rule_has_an_offer() -> None:
     assert session.reasons == [(Reason.SHOWN, "")]
     (trace,) = session.traces.last(1)
     assert (trace.method, trace.provider, trace.shown) == ("nextEdit", "fake", True)
+    assert [name for name, _ in trace.stages] == ["context", "wait", "read", "generate", "gate"]
+    assert 0 < sum(ms for _, ms in trace.stages) <= trace.total_ms
+    assert call.request.copied == "const size = new Box().area(1);\nconst other = size;\n\n"
 
 
 async def test_a_second_request_for_the_same_text_asks_no_model() -> None:
@@ -251,3 +254,46 @@ async def test_no_model_is_asked_at_rest_in_vain(how: str, monkeypatch: pytest.M
     await asyncio.sleep(0.05)
     assert not session.model.calls
     await session.edits.aclose()
+
+
+def long_code() -> str:
+    """A file that no window and no small model holds."""
+    return CODE + "".join(f"const one_{number} = other + {number};\n" for number in range(700))
+
+
+async def test_a_prompt_fits_the_model_that_reads_it() -> None:
+    session = Session({"match": "", "text": CALL}, text=long_code())
+    session.model = Scripted(
+        "fake",
+        ProviderSettings(
+            kind="scripted",
+            options={
+                "answers": [{"match": "", "text": CALL}],
+                "edit_form": "sweep",
+                "context_tokens": 1024,
+            },
+        ),
+    )
+    config = FolderConfigs(Config())
+    session.edits.configure(config, Router(config, {"fake": session.model}))
+    widen(session)
+    await session.offered()
+    (call,) = session.model.calls
+    assert isinstance(call.request, EditRequest)
+    assert len(call.request.text) <= 3 * 1024
+    assert "updated:\n    area(wide: number, high: number)" in call.request.text
+
+
+async def test_the_beginning_of_a_prompt_stays_while_the_user_edits_on() -> None:
+    session = Session({"match": "", "text": CALL}, text=long_code())
+    widen(session)
+    await session.offered()
+    at = session.typist.text.index("const other") + len("const ")
+    session.typist.edit(at, at, "an")
+    await session.offered("const an")
+    first, second = (call.request for call in session.model.calls)
+    assert isinstance(first, EditRequest)
+    assert isinstance(second, EditRequest)
+    head = first.text[: first.text.index("updated:\n")]
+    assert len(head) > 8_000
+    assert second.text.startswith(head)
