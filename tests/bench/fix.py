@@ -34,7 +34,7 @@ from nearfield.config.schema import Cache, Index
 from nearfield.errors import EditRefused
 from nearfield.features.code_actions.proposal import ActionRequest
 from nearfield.features.service import Service
-from nearfield.features.status import State
+from nearfield.features.status import ServiceState
 from nearfield.types import ChatRequest, Message, Role, Snapshot, Span
 
 DATA = Path(__file__).parents[3] / "shared" / "bench"
@@ -124,8 +124,8 @@ async def measure(chosen: list[Case]) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     try:
         await service.start()
-        while service.status.state is not State.READY:
-            if service.status.state is State.UNAVAILABLE:
+        while service.status.state is not ServiceState.READY:
+            if service.status.state is ServiceState.UNAVAILABLE:
                 raise SystemExit(service.status.detail)
             await asyncio.sleep(0.05)
         for case in chosen:

@@ -28,7 +28,7 @@ from typing import Any
 import nearfield
 from nearfield.config.load import Loaded
 from nearfield.config.schema import Completion, Config, Engine, Index, ProviderSettings
-from nearfield.features.status import State
+from nearfield.features.status import ServiceState
 from nearfield.lsp import server
 
 PACKAGE = str(Path(nearfield.__file__).parent) + os.sep
@@ -165,7 +165,7 @@ async def measure() -> dict[str, Count]:
         item = {"uri": URI, "languageId": "python", "version": 1, "text": TEXT}
         client.send("textDocument/didOpen", {"textDocument": item})
         async with asyncio.timeout(WAIT_SECONDS):
-            while service.status.state is not State.READY:
+            while service.status.state is not ServiceState.READY:
                 await asyncio.sleep(0.01)
         typing = Typing(client)
         typing.type("return ")

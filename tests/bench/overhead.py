@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from nearfield.config.schema import Completion, Config, ProviderSettings
 from nearfield.features.service import Service
-from nearfield.features.status import State
+from nearfield.features.status import ServiceState
 from nearfield.providers.scripted import Scripted
 from nearfield.types import CompletionRequest, Edit, Snapshot, Span
 
@@ -168,7 +168,7 @@ async def running() -> AsyncGenerator[Service]:
     provider = Scripted("bench", ProviderSettings(kind="scripted", options=options))
     service = Service(Config(completion=Completion(debounce_ms=0)), {"bench": provider})
     await service.start()
-    while service.status.state is not State.READY:
+    while service.status.state is not ServiceState.READY:
         await asyncio.sleep(0.01)
     try:
         yield service

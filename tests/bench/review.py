@@ -27,7 +27,7 @@ from nearfield.config.load import load
 from nearfield.config.schema import Cache, Index
 from nearfield.features.review.findings import ReviewFinding
 from nearfield.features.service import Service
-from nearfield.features.status import State
+from nearfield.features.status import ServiceState
 from nearfield.types import Snapshot
 
 
@@ -84,8 +84,8 @@ async def measure(chosen: list[Case]) -> list[dict[str, object]]:
     right = right_ones()
     try:
         await service.start()
-        while service.status.state is not State.READY:
-            if service.status.state is State.UNAVAILABLE:
+        while service.status.state is not ServiceState.READY:
+            if service.status.state is ServiceState.UNAVAILABLE:
                 raise SystemExit(service.status.detail)
             await asyncio.sleep(0.05)
         for case in chosen:

@@ -23,7 +23,7 @@ import pytest_asyncio
 from nearfield.config.schema import Config
 from nearfield.config.schema import Index as IndexSettings
 from nearfield.index.schema_store import place_of
-from nearfield.index.service import Index
+from nearfield.index.service import WorkspaceIndex
 
 PATIENCE = 30.0
 
@@ -43,16 +43,18 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
-Opener = Callable[..., Awaitable[Index]]
+Opener = Callable[..., Awaitable[WorkspaceIndex]]
 
 
 @pytest_asyncio.fixture
 async def opened(tmp_path: Path, root: Path) -> AsyncIterator[Opener]:
     """Opens indexes, and closes them."""
-    held: list[Index] = []
+    held: list[WorkspaceIndex] = []
 
-    async def opener(**settings: Any) -> Index:
-        index = Index(Config(index=IndexSettings(on_battery=True, **settings)), tmp_path / "cache")
+    async def opener(**settings: Any) -> WorkspaceIndex:
+        index = WorkspaceIndex(
+            Config(index=IndexSettings(on_battery=True, **settings)), tmp_path / "cache"
+        )
         held.append(index)
         await index.open(root)
         return index
@@ -71,7 +73,7 @@ async def until(question: Callable[[], Awaitable[object]]) -> None:
         await asyncio.sleep(0.02)
 
 
-async def state(index: Index, *wanted: str) -> None:
+async def state(index: WorkspaceIndex, *wanted: str) -> None:
     async def there() -> bool:
         return index.status.state in wanted
 
@@ -205,7 +207,7 @@ async def test_the_indexer_has_the_lowest_priority_and_ends_with_its_server(
 async def test_a_cache_that_cannot_be_written_is_said_once(tmp_path: Path, root: Path) -> None:
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where the folder should be")
-    index = Index(Config(index=IndexSettings(on_battery=True)), blocked)
+    index = WorkspaceIndex(Config(index=IndexSettings(on_battery=True)), blocked)
     said: list[str] = []
     index.subscribe(lambda status: said.append(status.detail))
     await index.open(root)

@@ -11,7 +11,7 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Cache, Config, Models
 from nearfield.features import assemble
 from nearfield.features.chat.audit_store import CallStore
-from nearfield.features.chat.chat import Chat
+from nearfield.features.chat.chat import ChatService
 from nearfield.features.chat.protocol import Ask
 from nearfield.features.chat.structured import structured
 from nearfield.features.offers import Offers
@@ -48,7 +48,7 @@ async def test_calls_and_schemas(default_model: Path, tmp_path: Path) -> None:
     config = Config(models=Models(complete=str(default_model)), cache=Cache(enabled=False))
     built = assemble.providers(config)
     router = Router(config, built, Store(tmp_path / "ledger.db"))
-    chat = Chat(Brains(config, router), FakeUser(), store=CallStore(tmp_path / "calls.db"))
+    chat = ChatService(Brains(config, router), FakeUser(), store=CallStore(tmp_path / "calls.db"))
     ask = Ask(
         "Which files are in the folder src?",
         workspace=str(work),

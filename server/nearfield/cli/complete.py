@@ -197,10 +197,10 @@ async def _ask(
 async def _until_ready(service: Service) -> None:
     """Wait until a model has loaded. Raises `NoProvider`, or `NotReady` when it takes too long."""
     from nearfield.errors import NoProvider
-    from nearfield.features.status import State
+    from nearfield.features.status import ServiceState
 
     await until_loaded(service)
-    if service.status.state is State.UNAVAILABLE:
+    if service.status.state is ServiceState.UNAVAILABLE:
         raise NoProvider(service.status.detail, "Run `nearfield doctor` to see what to do.")
 
 

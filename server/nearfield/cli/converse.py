@@ -20,10 +20,10 @@ from nearfield.features.chat.protocol import (
     Ask,
     CallReport,
     CallState,
-    Change,
+    ProposedFile,
     Question,
-    Refused,
     Reply,
+    ToolRefused,
 )
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ async def converse(
 ) -> dict[str, Any]:
     """Ask, and return the reply as programs read it. `context` has the workspace, the files to show
     and the providers that may be asked."""
-    from nearfield.features.chat.chat import Chat
+    from nearfield.features.chat.chat import ChatService
 
     shown = " ".join(f'@file:"{_inside(s.path, context.workspace)}"' for s in context.sources)
     ask = Ask(
@@ -58,7 +58,7 @@ async def converse(
         if loaded.config.index.enabled:
             await until_indexed(service.knowledge)
         host = Terminal(context.workspace, loaded.config.files.exclude)
-        chat = Chat(service, host, knowledge=lambda: service.knowledge, ask_user=context.ask)
+        chat = ChatService(service, host, knowledge=lambda: service.knowledge, ask_user=context.ask)
         reply = await chat.say(ask, Screen(streams=streams))
     return _as_dict(reply)
 
@@ -76,7 +76,7 @@ class Terminal:
         said = await asyncio.to_thread(_chosen, f"Let the model {question.title}?", choices)
         return {"yes": Allow.ONCE, "always": Allow.SESSION}.get(said, Allow.NO)
 
-    async def apply(self, change: Change) -> bool:
+    async def apply(self, change: ProposedFile) -> bool:
         """Show the diff, ask, and write the file if it is still the same."""
         from nearfield.features.chat.folder import Folder
         from nearfield.features.code_actions.hunks import unified
@@ -84,7 +84,7 @@ class Terminal:
         new = change.before is None
         say("\n" + unified(change.before or "", change.after, change.shown, new))
         if not sys.stdin.isatty():
-            raise Refused("There is no terminal to ask on, so nothing is written.")
+            raise ToolRefused("There is no terminal to ask on, so nothing is written.")
         if await asyncio.to_thread(_chosen, f"{change.title}?", ["yes", "no"]) != "yes":
             return False
         folder = Folder(self._workspace, self._exclude)

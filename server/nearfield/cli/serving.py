@@ -15,7 +15,7 @@ from nearfield.terminal import notes_on_terminal, say, status
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
     from nearfield.features.service import Service
-    from nearfield.features.status import Status
+    from nearfield.features.status import ServiceStatus
     from nearfield.features.workspace_context.knowledge import Knowledge
     from nearfield.providers.base import Provider
 
@@ -70,19 +70,19 @@ async def until_loaded(service: Service, seconds: float = LOAD_SECONDS) -> None:
     """Wait while the completing model is being loaded, at most `seconds`, with a spinner on a
     terminal. Raises `NotReady`."""
     from nearfield.cli.console import spinner
-    from nearfield.features.status import State
+    from nearfield.features.status import ServiceState
 
     changed = asyncio.Event()
     with spinner("Starting") as show:
 
-        def told(status: Status) -> None:
+        def told(status: ServiceStatus) -> None:
             show(_progress(status.detail or "Starting", status.progress))
             changed.set()
 
         end = service.subscribe(told)
         try:
             async with asyncio.timeout(seconds):
-                while service.status.state in (State.STARTING, State.LOADING):
+                while service.status.state in (ServiceState.STARTING, ServiceState.LOADING):
                     changed.clear()
                     await changed.wait()
         except TimeoutError:

@@ -49,7 +49,7 @@ MAX_CUTS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class SliceBudget:
     """The limits of a slice: `tokens` for prefix and suffix together, of which the suffix takes at
     most `suffix_share`, and the lines of each. `chars_per_token` is the usual ratio for code."""
 
@@ -87,7 +87,7 @@ def build(
     snapshot: Snapshot,
     parsed: Parsed | None,
     offset: int,
-    budget: Budget,
+    budget: SliceBudget,
     window: Window | None = None,
     selected: Selected | None = None,
 ) -> Slice:
@@ -122,7 +122,7 @@ def build(
     )
 
 
-def _cells(snapshot: Snapshot, text: str, left: int, room: int, budget: Budget) -> str:
+def _cells(snapshot: Snapshot, text: str, left: int, room: int, budget: SliceBudget) -> str:
     """Return the cells above, in the room that the cell leaves of the prefix. The room changes in
     steps, so that the prompt's beginning stays the same while the user types."""
     if not snapshot.above:
@@ -136,7 +136,7 @@ def _cells(snapshot: Snapshot, text: str, left: int, room: int, budget: Budget) 
     return shown_above(snapshot.above, snapshot.language, comment, chars, lines)
 
 
-def _lines_fit(text: str, cursor: int, budget: Budget) -> bool:
+def _lines_fit(text: str, cursor: int, budget: SliceBudget) -> bool:
     above = text.count("\n", 0, cursor)
     return above <= budget.prefix_lines and (
         text.count("\n", cursor) <= max(budget.suffix_lines, 1) or budget.suffix_share == 0

@@ -118,11 +118,11 @@ def _own(
 
     second, third = _second_model(chosen), _has_edit_model(config, chosen, note)
     # Which model each of them serves, and what else it does.
-    parts = {EMBEDDED: _Part("complete", chats=not second, edits=not third)}
+    parts = {EMBEDDED: _EngineRole("complete", chats=not second, edits=not third)}
     if second:
-        parts[EMBEDDED_CHAT] = _Part("chat", chats=True)
+        parts[EMBEDDED_CHAT] = _EngineRole("chat", chats=True)
     if third:
-        parts[EMBEDDED_EDIT] = _Part("edit", edits=True)
+        parts[EMBEDDED_EDIT] = _EngineRole("edit", edits=True)
     if installed() or not programs():
         return {
             name: partial(_embedded, name, part, config, chosen, on_change, note)
@@ -135,7 +135,7 @@ def _own(
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _EngineRole:
     """Purpose of one model of this machine's own engine: `role` is the catalogue's."""
 
     role: str
@@ -169,7 +169,7 @@ def _has_edit_model(config: Config, chosen: Chosen, note: Callable[[str], None])
 
 def _embedded(
     name: str,
-    part: _Part,
+    part: _EngineRole,
     config: Config,
     chosen: Chosen,
     on_change: Callable[[], None] | None,
@@ -204,7 +204,7 @@ def _embedded(
 
 
 def _server(
-    name: str, part: _Part, config: Config, chosen: Chosen, note: Callable[[str], None]
+    name: str, part: _EngineRole, config: Config, chosen: Chosen, note: Callable[[str], None]
 ) -> Provider:
     """llama.cpp's server as our child, with the model that the embedded engine would have had."""
     from nearfield.providers.llama_server import AUTO, PLAIN

@@ -16,7 +16,7 @@ _WORDS = {Reason.TOO_BIG: "too large", Reason.EXCLUDED: "excluded by the setting
 
 
 @dataclass(slots=True)
-class _Rules:
+class _FolderRules:
     """The settings of one folder, compiled."""
 
     enabled: bool
@@ -25,7 +25,7 @@ class _Rules:
     excluded: SettingsRules
 
     @classmethod
-    def of(cls, config: Config) -> _Rules:
+    def of(cls, config: Config) -> _FolderRules:
         return cls(
             config.completion.enabled,
             frozenset(name.lower() for name in config.completion.disabled_languages),
@@ -39,7 +39,7 @@ class DocumentFilter:
 
     def __init__(self, config: Config | FolderConfigs) -> None:
         self._configs = FolderConfigs.over(config)
-        self._rules: dict[str, _Rules] = {}
+        self._rules: dict[str, _FolderRules] = {}
         self._verdicts: dict[tuple[str, str | None], bool] = {}
 
     def reason(self, snapshot: Snapshot) -> Reason:
@@ -70,10 +70,10 @@ class DocumentFilter:
             raise NearfieldError(f"The file is {why}.", "See files.exclude and files.max_bytes.")
         return built(router)
 
-    def _of(self, snapshot: Snapshot) -> _Rules:
+    def _of(self, snapshot: Snapshot) -> _FolderRules:
         root = snapshot.root or ""
         if root not in self._rules:
-            self._rules[root] = _Rules.of(self._configs.of(root))
+            self._rules[root] = _FolderRules.of(self._configs.of(root))
         return self._rules[root]
 
     def _is_excluded(self, snapshot: Snapshot) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from nearfield.errors import NearfieldError
 from nearfield.features.idle import Activity
-from nearfield.features.status import State, Status, StatusBoard
+from nearfield.features.status import ServiceState, ServiceStatus, StatusBoard
 from nearfield.providers.base import Provider
 from nearfield.routing.router import RoleStatus, Router
 from nearfield.types import WOULD_ANSWER, Health, HealthState
@@ -67,7 +67,7 @@ class HealthWatch:
             self._stumbled = stumbled
             self._poked.set()
         if error is None and self._trouble is None:
-            if self._board.status.state is not State.READY:
+            if self._board.status.state is not ServiceState.READY:
                 self._poked.set()
             return
         self._trouble = error
@@ -80,10 +80,13 @@ class HealthWatch:
             status = await self._look()
             before = self._board.status.state
             self._board.set(status)
-            if status.state is State.READY and before is not State.READY:
+            if status.state is ServiceState.READY and before is not ServiceState.READY:
                 self._on_ready()
             self._board.set(await self._look_further(status))
-            coming = self._router is not None and status.state in (State.STARTING, State.LOADING)
+            coming = self._router is not None and status.state in (
+                ServiceState.STARTING,
+                ServiceState.LOADING,
+            )
             try:
                 async with asyncio.timeout(POLL_SECONDS if coming else None):
                     await self._poked.wait()
@@ -96,19 +99,19 @@ class HealthWatch:
             return ()
         return await self._router.status(workspace or self._workspace, self._ill)
 
-    async def _look(self) -> Status:
+    async def _look(self) -> ServiceStatus:
         router = self._router
         if self._activity.is_paused:
-            return Status(State.PAUSED, roles=await self.roles())
+            return ServiceStatus(ServiceState.PAUSED, roles=await self.roles())
         if router is None:
-            return Status(State.STARTING)
+            return ServiceStatus(ServiceState.STARTING)
         found = await self._ask(router, router.candidates("complete"))
         return replace(self._of_completions(found), roles=await self.roles())
 
-    async def _look_further(self, status: Status) -> Status:
+    async def _look_further(self, status: ServiceStatus) -> ServiceStatus:
         """`status` with what those say that do not complete; they are asked once all is settled."""
         router = self._router
-        if router is None or status.state not in (State.READY, State.UNAVAILABLE):
+        if router is None or status.state not in (ServiceState.READY, ServiceState.UNAVAILABLE):
             return status
         completing = router.candidates("complete")
         await self._ask(router, [p for p in router.providers.values() if p not in completing])
@@ -127,12 +130,12 @@ class HealthWatch:
                     self._ill[names[provider]] = health.detail
         return found
 
-    def _of_completions(self, found: Sequence[tuple[Provider, Health]]) -> Status:
+    def _of_completions(self, found: Sequence[tuple[Provider, Health]]) -> ServiceStatus:
         status = _status(found)
-        if status.state is not State.READY:
+        if status.state is not ServiceState.READY:
             self._trouble = None
         if self._trouble is not None:
-            return Status(State.UNAVAILABLE, str(self._trouble))
+            return ServiceStatus(ServiceState.UNAVAILABLE, str(self._trouble))
         notes = [note for note in self._notes if note not in status.detail]
         return replace(status, detail="\n".join([*notes, status.detail]).strip())
 
@@ -147,16 +150,20 @@ async def _health(provider: Provider) -> Health:
         return Health(HealthState.UNAVAILABLE, f"{provider.name} does not say how it is.")
 
 
-def _status(found: Sequence[tuple[Provider, Health]]) -> Status:
+def _status(found: Sequence[tuple[Provider, Health]]) -> ServiceStatus:
     """Return the status of the best one: the first that would answer, or else the first that is
     starting.
     """
     for provider, health in found:
         if health.state in WOULD_ANSWER:
-            return Status(State.READY, health.note, None, provider.name, provider.model)
+            return ServiceStatus(
+                ServiceState.READY, health.note, None, provider.name, provider.model
+            )
     for provider, health in found:
         if health.state is HealthState.STARTING:
-            state = State.STARTING if health.progress is None else State.LOADING
-            return Status(state, health.detail, health.progress, provider.name, provider.model)
+            state = ServiceState.STARTING if health.progress is None else ServiceState.LOADING
+            return ServiceStatus(
+                state, health.detail, health.progress, provider.name, provider.model
+            )
     details = [f"{provider.name}: {health.detail}" for provider, health in found]
-    return Status(State.UNAVAILABLE, "\n".join(details) or NOTHING)
+    return ServiceStatus(ServiceState.UNAVAILABLE, "\n".join(details) or NOTHING)

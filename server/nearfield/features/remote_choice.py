@@ -29,17 +29,17 @@ class RemoteChoice:
     ask: AskUser | None = None
 
     async def accepted(
-        self, router: Router, request: ChatRequest, errand: RequestContext
+        self, router: Router, request: ChatRequest, context: RequestContext
     ) -> tuple[str, ...]:
         """Return the providers that may be asked first, once the user has agreed. Raises
         `NotPermitted`.
         """
         for said in await router.said():
-            if (said.workspace, said.provider) != (errand.workspace, self.provider):
+            if (said.workspace, said.provider) != (context.workspace, self.provider):
                 continue
             if said.consent is Consent.WORKSPACE:
                 return (self.provider,)
-        offer = await router.offer(self.provider, request, errand, "you asked for it")
+        offer = await router.offer(self.provider, request, context, "you asked for it")
         decision = await self.ask(offer) if self.ask else None
         if decision is not None:
             await router.answer(offer, decision)

@@ -40,7 +40,7 @@ from nearfield.features.offers import Offers
 from nearfield.features.reasons import last_completion
 from nearfield.features.remote_choice import clouds
 from nearfield.features.review.reviewer import Reviewer
-from nearfield.features.status import State, Status, StatusBoard
+from nearfield.features.status import ServiceState, ServiceStatus, StatusBoard
 from nearfield.features.trace import TraceLog
 from nearfield.features.workspace_context.knowledge import Knowledge
 from nearfield.providers.base import Provider
@@ -61,7 +61,14 @@ from nearfield.types import (
     Trace,
 )
 
-__all__ = ["CompletionAnswer", "CompletionRequest", "Selected", "Service", "State", "Status"]
+__all__ = [
+    "CompletionAnswer",
+    "CompletionRequest",
+    "Selected",
+    "Service",
+    "ServiceState",
+    "ServiceStatus",
+]
 
 log = logging.getLogger(__name__)
 
@@ -277,7 +284,7 @@ class Service:
     # --- state ------------------------------------------------------------------------------
 
     @property
-    def status(self) -> Status:
+    def status(self) -> ServiceStatus:
         """Return the current status."""
         return self._board.status
 
@@ -289,7 +296,7 @@ class Service:
         last = last_completion(self.traces.last(KEPT_FOR_LAST))
         if last is None or (last.reason is Reason.PAUSED and not self.is_paused):
             return None
-        is_ready = self.status.state is State.READY
+        is_ready = self.status.state is ServiceState.READY
         return None if last.reason is Reason.NOT_READY and is_ready else last
 
     @property
@@ -355,7 +362,7 @@ class Service:
         """Return whether the user has paused it."""
         return self.activity.is_paused
 
-    def subscribe(self, callback: Callable[[Status], None]) -> Callable[[], None]:
+    def subscribe(self, callback: Callable[[ServiceStatus], None]) -> Callable[[], None]:
         """Call `callback` when the status changes; returns the function that ends it."""
         return self._board.subscribe(callback)
 

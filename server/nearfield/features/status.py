@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class State(StrEnum):
+class ServiceState(StrEnum):
     """`STARTING` before anything is known, `LOADING` while a model comes into memory."""
 
     STARTING = "starting"
@@ -27,14 +27,14 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class ServiceStatus:
     """State of completions and roles. `detail` is one or two sentences for the user; `progress` is
     0..1 while loading. `provider` and `model` name what answers completions now, "" for none.
     `roles` has the provider of each role in the workspace, and why others do not serve it; it is
     empty until known.
     """
 
-    state: State = State.STARTING
+    state: ServiceState = ServiceState.STARTING
     detail: str = ""
     progress: float | None = None
     provider: str = ""
@@ -62,15 +62,15 @@ class StatusBoard:
     """Holds the status and tells the subscribers when it changes."""
 
     def __init__(self) -> None:
-        self._status = Status()
-        self._listeners = Listeners[Status]()
+        self._status = ServiceStatus()
+        self._listeners = Listeners[ServiceStatus]()
 
     @property
-    def status(self) -> Status:
+    def status(self) -> ServiceStatus:
         """The status now."""
         return self._status
 
-    def set(self, status: Status) -> None:
+    def set(self, status: ServiceStatus) -> None:
         """Say `status`; nothing happens when it is what was said last."""
         if status == self._status:
             return
@@ -79,6 +79,6 @@ class StatusBoard:
         self._status = status
         self._listeners.tell(status)
 
-    def subscribe(self, callback: Callable[[Status], None]) -> Callable[[], None]:
+    def subscribe(self, callback: Callable[[ServiceStatus], None]) -> Callable[[], None]:
         """Call `callback` at every change from now on; returns the function that ends it."""
         return self._listeners.add(callback)

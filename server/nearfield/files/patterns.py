@@ -80,7 +80,7 @@ class Patterns:
         self.fold = fold
         self.wildcard_bytes = 0
         self._lines: list[PatternLine] = []
-        self._any, self._folders = _Table(), _Table()
+        self._any, self._folders = _PatternTable(), _PatternTable()
         for line in lines:
             self._add(line)
 
@@ -122,7 +122,7 @@ class Patterns:
         return [self._lines[number].text for number, glob in globs if glob.form is None]
 
 
-class _Table:
+class _PatternTable:
     """Patterns by form, each with its line's number. Later lines overwrite earlier ones."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ _FINISH = {
 
 
 @dataclass(slots=True)
-class Said:
+class AnswerText:
     """A model's complete answer."""
 
     model: str
@@ -52,7 +52,7 @@ class Said:
 class Form(Protocol):
     """The format of an answer in one of the two APIs."""
 
-    def whole(self, said: Said) -> dict[str, Any]:
+    def whole(self, said: AnswerText) -> dict[str, Any]:
         """The answer to a request without `stream`."""
         ...
 
@@ -64,11 +64,11 @@ class Form(Protocol):
         """An event with more of the answer."""
         ...
 
-    def ending(self, said: Said) -> dict[str, Any]:
+    def ending(self, said: AnswerText) -> dict[str, Any]:
         """The event that says why it ended."""
         ...
 
-    def counting(self, said: Said) -> dict[str, Any]:
+    def counting(self, said: AnswerText) -> dict[str, Any]:
         """Return the event with the usage, for clients that ask for it."""
         ...
 
@@ -96,7 +96,7 @@ class CompletionForm:
     def __init__(self) -> None:
         self._head = _Head(f"cmpl-{secrets.token_hex(12)}")
 
-    def whole(self, said: Said) -> dict[str, Any]:
+    def whole(self, said: AnswerText) -> dict[str, Any]:
         """See `Form`."""
         return {**self._object(said.model, said.text, said.finish), "usage": said.counts()}
 
@@ -107,11 +107,11 @@ class CompletionForm:
         """See `Form`."""
         return self._object(model, text, None)
 
-    def ending(self, said: Said) -> dict[str, Any]:
+    def ending(self, said: AnswerText) -> dict[str, Any]:
         """See `Form`."""
         return self._object(said.model, "", said.finish)
 
-    def counting(self, said: Said) -> dict[str, Any]:
+    def counting(self, said: AnswerText) -> dict[str, Any]:
         """See `Form`."""
         return {**self._head.object("text_completion", said.model, []), "usage": said.counts()}
 
@@ -127,7 +127,7 @@ class ChatForm:
     def __init__(self) -> None:
         self._head = _Head(f"chatcmpl-{secrets.token_hex(12)}")
 
-    def whole(self, said: Said) -> dict[str, Any]:
+    def whole(self, said: AnswerText) -> dict[str, Any]:
         """See `Form`."""
         message: dict[str, Any] = {"role": "assistant", "content": said.text}
         if said.calls:
@@ -148,11 +148,11 @@ class ChatForm:
             delta["tool_calls"] = [{"index": index, **call} for index, call in numbered]
         return self._chunk(model, delta, None)
 
-    def ending(self, said: Said) -> dict[str, Any]:
+    def ending(self, said: AnswerText) -> dict[str, Any]:
         """See `Form`."""
         return self._chunk(said.model, {}, said.finish)
 
-    def counting(self, said: Said) -> dict[str, Any]:
+    def counting(self, said: AnswerText) -> dict[str, Any]:
         """See `Form`."""
         chunk = self._head.object("chat.completion.chunk", said.model, [])
         return {**chunk, "usage": said.counts()}
@@ -163,13 +163,13 @@ class ChatForm:
         return self._head.object("chat.completion.chunk", model, [choice])
 
 
-async def whole(route: Route) -> Said:
+async def whole(route: Route) -> AnswerText:
     """Listen to the end. Raises what the route raises."""
-    said = Said(_model(route))
+    said = AnswerText(_model(route))
     async with route:
         async for item in route:
             if isinstance(item, Restart):
-                said = Said(_model(route))
+                said = AnswerText(_model(route))
             else:
                 said.add(item)
     said.model = _model(route)
@@ -181,7 +181,7 @@ async def events(route: Route, form: Form, with_usage: bool) -> AsyncGenerator[d
     provider would improve on is kept. Raises `BadAnswer` for one that broke off, and what the route
     raises.
     """
-    said = Said(_model(route))
+    said = AnswerText(_model(route))
     async with route:
         async for item in route:
             said.model = _model(route)

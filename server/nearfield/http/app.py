@@ -18,7 +18,7 @@ from nearfield.features.chat.structured import structured
 from nearfield.features.service import Service
 from nearfield.features.token import Token
 from nearfield.http import wire
-from nearfield.http.answers import ChatForm, CompletionForm, Form, Said, events, whole
+from nearfield.http.answers import AnswerText, ChatForm, CompletionForm, Form, events, whole
 from nearfield.http.exchange import Event, Exchange, Receive, Send
 from nearfield.http.wire import BadRequest, ChatBody, CompletionBody
 from nearfield.routing.request_context import RequestContext, Task
@@ -120,18 +120,18 @@ class App:
             raise BadRequest("Completions are of the model 'nearfield'.", "model")
         request = asked.request(DOCUMENT)
         with self._place() as router:
-            route = router.infill(request, self._errand(Task.COMPLETE))
+            route = router.infill(request, self._context(Task.COMPLETE))
             await self._say(exchange, route, CompletionForm(), asked)
 
     async def _chat(self, exchange: Exchange, body: bytes) -> None:
         asked = wire.read(ChatBody, body)
         role, request = _role(asked.model), asked.request()
-        errand = self._errand(Task.CHAT)
+        context = self._context(Task.CHAT)
         with self._place() as router:
             if request.schema is None:
-                await self._say(exchange, router.chat(request, role, errand), ChatForm(), asked)
+                await self._say(exchange, router.chat(request, role, context), ChatForm(), asked)
             else:
-                await self._by_schema(exchange, router, role, request, errand, asked.stream)
+                await self._by_schema(exchange, router, role, request, context, asked.stream)
 
     async def _say(
         self, exchange: Exchange, route: Route, form: Form, asked: CompletionBody | ChatBody
@@ -149,7 +149,7 @@ class App:
         router: Router,
         role: str,
         request: ChatRequest,
-        errand: RequestContext,
+        context: RequestContext,
         stream: bool,
     ) -> None:
         """JSON that meets the schema; in one piece, because it is checked before it is sent."""
@@ -157,12 +157,12 @@ class App:
             router,
             request.messages,
             request.schema or {},
-            errand,
+            context,
             role=role,
             max_tokens=request.max_tokens,
             deadline=request.deadline,
         )
-        said, form = Said(found.model, found.text), ChatForm()
+        said, form = AnswerText(found.model, found.text), ChatForm()
         if not stream:
             await exchange.json(form.whole(said))
             return
@@ -188,7 +188,7 @@ class App:
         finally:
             self._running -= 1
 
-    def _errand(self, task: Task) -> RequestContext:
+    def _context(self, task: Task) -> RequestContext:
         """Return the context of a request. The text's file is unknown; secrets in it are replaced
         before it leaves the machine in any case.
         """

@@ -27,7 +27,7 @@ asyncio's 256 KiB in such chunks would block all others for half a second.
 """
 
 
-class Connection(H11Protocol):
+class HttpConnection(H11Protocol):
     """See the module. It reads what uvicorn's own protocol keeps: the state of h11, the cycle of
     the request under way, and the connections of the server."""
 
@@ -45,7 +45,7 @@ class Connection(H11Protocol):
         transport.max_size = MAX_READ_BYTES
         self._look()
         if len(self.connections) > MAX_CONNECTIONS:
-            others = [one for one in self.connections if isinstance(one, Connection)]
+            others = [one for one in self.connections if isinstance(one, HttpConnection)]
             waiting = [
                 (one.known, one.waits_since, id(one), one)
                 for one in others

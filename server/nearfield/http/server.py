@@ -20,7 +20,7 @@ from nearfield.errors import ConfigError
 from nearfield.features.service import Service
 from nearfield.features.token import Token, token
 from nearfield.http.app import App
-from nearfield.http.connection import Connection
+from nearfield.http.connection import HttpConnection
 from nearfield.terminal import say
 
 GRACE_SECONDS = 3
@@ -69,7 +69,7 @@ async def _serve(listening: socket.socket, shown: Token, workspace: Path | None)
     config = uvicorn.Config(
         App(service, shown, str(workspace or "")),
         loop="asyncio",
-        http=Connection,
+        http=HttpConnection,
         ws="none",
         lifespan="off",
         interface="asgi3",

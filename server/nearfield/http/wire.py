@@ -93,7 +93,7 @@ class CompletionBody(msgspec.Struct, frozen=True):
         )
 
 
-class Function(msgspec.Struct, frozen=True):
+class WireFunction(msgspec.Struct, frozen=True):
     """A function that may be called."""
 
     name: Annotated[str, Meta(min_length=1, max_length=64)]
@@ -104,11 +104,11 @@ class Function(msgspec.Struct, frozen=True):
 class ToolBody(msgspec.Struct, frozen=True):
     """A tool; there are only functions."""
 
-    function: Function
+    function: WireFunction
     type: Literal["function"] = "function"
 
 
-class CalledFunction(msgspec.Struct, frozen=True):
+class WireFunctionCall(msgspec.Struct, frozen=True):
     """A function that a model has called, with its arguments as JSON text."""
 
     name: str
@@ -123,21 +123,21 @@ class CallBody(msgspec.Struct, frozen=True, kw_only=True):
     """A call that a model has made."""
 
     id: str = ""
-    function: CalledFunction
+    function: WireFunctionCall
 
 
-class Part(msgspec.Struct, frozen=True):
+class ContentPart(msgspec.Struct, frozen=True):
     """A part of a message's content."""
 
     type: str
     text: str = ""
 
 
-class Turn(msgspec.Struct, frozen=True):
+class WireMessage(msgspec.Struct, frozen=True):
     """A message of the conversation."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[Part] | None = None
+    content: str | list[ContentPart] | None = None
     tool_calls: list[CallBody] | None = None
     tool_call_id: str = ""
 
@@ -165,7 +165,7 @@ class Schema(msgspec.Struct, frozen=True):
     name: str = "answer"
 
 
-class Format(msgspec.Struct, frozen=True):
+class ResponseFormat(msgspec.Struct, frozen=True):
     """Format of the answer."""
 
     type: Literal["text", "json_object", "json_schema"] = "text"
@@ -175,7 +175,7 @@ class Format(msgspec.Struct, frozen=True):
 class ChatBody(msgspec.Struct, frozen=True):
     """`POST /v1/chat/completions`."""
 
-    messages: Annotated[list[Turn], Meta(min_length=1)]
+    messages: Annotated[list[WireMessage], Meta(min_length=1)]
     model: str = MODEL
     max_tokens: Tokens | None = None
     max_completion_tokens: Tokens | None = None
@@ -185,7 +185,7 @@ class ChatBody(msgspec.Struct, frozen=True):
     stream_options: StreamOptions | None = None
     tools: list[ToolBody] | None = None
     tool_choice: str | dict[str, Any] | None = None
-    response_format: Format = field(default_factory=Format)
+    response_format: ResponseFormat = field(default_factory=ResponseFormat)
     n: Literal[1] | None = None
 
     def schema(self) -> dict[str, Any] | None:
@@ -241,7 +241,7 @@ def _limit(tokens: int | None) -> int | None:
     return tokens if tokens is not None and tokens > 0 else None
 
 
-def _tool(function: Function) -> Tool:
+def _tool(function: WireFunction) -> Tool:
     """Raises `BadRequest` for parameters that no model can be held to."""
     anything: dict[str, Any] = {"type": "object", "properties": {}}
     try:

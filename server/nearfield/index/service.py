@@ -37,7 +37,7 @@ from nearfield.index.search import Defined, Hit, QueryKind, Searcher
 from nearfield.index.workspace import Workspace
 from nearfield.listeners import Listeners
 
-__all__ = ["Defined", "Hit", "Index", "IndexedSymbol", "QueryKind", "Status"]
+__all__ = ["Defined", "Hit", "IndexedSymbol", "QueryKind", "Status", "WorkspaceIndex"]
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ a server must be gone within a second of its client.
 Answer = TypeVar("Answer")
 
 
-class Index:
+class WorkspaceIndex:
     """The index of one workspace folder. Its methods belong to one event loop."""
 
     def __init__(self, config: Config, cache: Path | None = None) -> None:

@@ -29,7 +29,7 @@ from nearfield.lsp.work import shown_work
 from nearfield.types import MAX_ANSWER_TOKENS, Snapshot, Span
 
 if TYPE_CHECKING:
-    from nearfield.features.chat.chat import Chat
+    from nearfield.features.chat.chat import ChatService
     from nearfield.features.chat.protocol import CallReport, Reply
     from nearfield.features.service import Service
     from nearfield.routing.request_context import Source
@@ -46,7 +46,7 @@ class WireDocument(msgspec.Struct, frozen=True):
     uri: str
 
 
-class _Place(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class _ChatPlace(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The place that a request is about, and the limits of its answer."""
 
     text_document: WireDocument | None = None
@@ -58,7 +58,7 @@ class _Place(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     work_done_token: int | str | None = None
 
 
-class ChatParams(_Place, frozen=True, kw_only=True, rename="camel"):
+class ChatParams(_ChatPlace, frozen=True, kw_only=True, rename="camel"):
     """A message of the user."""
 
     message: str
@@ -73,7 +73,7 @@ class CloseParams(msgspec.Struct, frozen=True):
     session: str
 
 
-class GenerateParams(_Place, frozen=True, kw_only=True, rename="camel"):
+class GenerateParams(_ChatPlace, frozen=True, kw_only=True, rename="camel"):
     """A prompt, and the JSON schema of the answer."""
 
     prompt: str
@@ -82,7 +82,7 @@ class GenerateParams(_Place, frozen=True, kw_only=True, rename="camel"):
 
 def register(server: LanguageServer, session: Session) -> None:
     """Answer the requests."""
-    held: list[Chat] = []
+    held: list[ChatService] = []
 
     async def chat(what: Any) -> dict[str, Any]:
         from nearfield.features.chat.protocol import Ask
@@ -171,15 +171,15 @@ def _call(report: CallReport) -> dict[str, Any]:
     return {**told, "result": report.result} if report.result else told
 
 
-def _chat(session: Session, service: Service, held: list[Chat]) -> Chat:
+def _chat(session: Session, service: Service, held: list[ChatService]) -> ChatService:
     """Return the session's conversations, made at the first chat."""
     if not held:
-        from nearfield.features.chat.chat import Chat
+        from nearfield.features.chat.chat import ChatService
         from nearfield.lsp.chat_host import EditorHost
 
         host = EditorHost(session)
         held.append(
-            Chat(service, host, knowledge=lambda: service.knowledge, ask_user=host.ask_user)
+            ChatService(service, host, knowledge=lambda: service.knowledge, ask_user=host.ask_user)
         )
     return held[0]
 
@@ -189,7 +189,7 @@ def _limit(tokens: int) -> int:
     return tokens if tokens > 0 else TOKENS
 
 
-def _place(session: Session, params: _Place) -> tuple[Snapshot | None, Span | None]:
+def _place(session: Session, params: _ChatPlace) -> tuple[Snapshot | None, Span | None]:
     """The document it is asked in, and what is selected there."""
     if params.text_document is None:
         return None, None
@@ -200,7 +200,7 @@ def _place(session: Session, params: _Place) -> tuple[Snapshot | None, Span | No
     return document.snapshot(), span if span.end > span.start else None
 
 
-def _workspace(session: Session, params: _Place, snapshot: Snapshot | None) -> str:
+def _workspace(session: Session, params: _ChatPlace, snapshot: Snapshot | None) -> str:
     """The folder that it is about: one of the workspace's."""
     roots = session.documents.roots
     if params.workspace:
@@ -227,7 +227,7 @@ async def _generated(
 
     router = built(service.router)
     text, sources = _shown(snapshot, span)
-    errand = RequestContext(
+    context = RequestContext(
         Task.CHAT,
         _workspace(session, params, snapshot),
         sources,
@@ -240,7 +240,7 @@ async def _generated(
                 router,
                 (Message(Role.USER, params.prompt + text),),
                 params.schema,
-                errand,
+                context,
                 role=params.role,
                 max_tokens=_limit(params.max_tokens),
                 account=account,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from nearfield.features.chat.protocol import Allow, Change, Question, Refused
+from nearfield.features.chat.protocol import Allow, ProposedFile, Question, ToolRefused
 from nearfield.files.lines import line_number
 from nearfield.lsp.action_commands import edit_of
 from nearfield.lsp.offers import CHOICES, has_opted_in
@@ -25,7 +25,7 @@ from nearfield.lsp.session import Session
 
 if TYPE_CHECKING:
     from nearfield.features.diagnostics import Diagnostic
-    from nearfield.lsp.documents import Document
+    from nearfield.lsp.documents import TextDocument
     from nearfield.routing.consent import Consent
     from nearfield.routing.request_context import Offer
 
@@ -62,15 +62,17 @@ class EditorHost:
             await self._chosen(f"Allow the model to {question.title}?", titles), Allow.NO
         )
 
-    async def apply(self, change: Change) -> bool:
+    async def apply(self, change: ProposedFile) -> bool:
         """Send the change as an edit that needs confirmation; where the client cannot have edits
         confirmed, ask first."""
         capabilities = self._session.protocol.client_capabilities
         workspace = capabilities.workspace
         if workspace is None or not workspace.apply_edit:
-            raise Refused("This editor takes no edits from a server.", "Show the change instead.")
+            raise ToolRefused(
+                "This editor takes no edits from a server.", "Show the change instead."
+            )
         if change.encoding and self._document(change.path) is None:
-            raise Refused(
+            raise ToolRefused(
                 f"{change.shown} is in {change.encoding}, which the editor could take for UTF-8.",
                 "Open it in the editor, with its encoding, and ask again.",
             )
@@ -111,7 +113,7 @@ class EditorHost:
         decision = CHOICES.get(chosen)
         return Consent(decision) if decision else None
 
-    def _document(self, path: str) -> Document | None:
+    def _document(self, path: str) -> TextDocument | None:
         """The open document of a real path. An editor may know the file by another one."""
         name = Path(path).name
         for document in self._session.documents:
@@ -122,7 +124,7 @@ class EditorHost:
                 return document
         return None
 
-    def _edit(self, change: Change, document: Document | None) -> types.WorkspaceEdit:
+    def _edit(self, change: ProposedFile, document: TextDocument | None) -> types.WorkspaceEdit:
         from nearfield.features.code_actions import proposal
         from nearfield.features.code_actions.hunks import hunks
 

@@ -14,7 +14,7 @@ from pygls.lsp.server import LanguageServer
 
 from nearfield.files.lines import LINE_END
 from nearfield.lsp import commands
-from nearfield.lsp.documents import Document
+from nearfield.lsp.documents import TextDocument
 from nearfield.lsp.session import Session
 from nearfield.lsp.suggest import place_of, suggestions_at
 from nearfield.tasks import run_task
@@ -70,7 +70,7 @@ def register(server: LanguageServer, session: Session) -> None:
     server.feature(types.TEXT_DOCUMENT_COMPLETION, options)(completion)
 
 
-def _is_unwanted(session: Session, document: Document) -> bool:
+def _is_unwanted(session: Session, document: TextDocument) -> bool:
     """Return whether the document's folder has turned the list off, which the others use."""
     completion = session.settings.configs.of(document.root).completion
     return completion.popup == "never" != session.settings.config.completion.popup
@@ -84,7 +84,7 @@ def _where(session: Session, params: types.CompletionParams) -> list[object]:
 
 
 def item_of(
-    suggestion: Suggestion, document: Document, cursor: int, encoding: str
+    suggestion: Suggestion, document: TextDocument, cursor: int, encoding: str
 ) -> types.CompletionItem:
     """Return a suggestion as an item. The typed word is part of it, because clients
     filter by it.

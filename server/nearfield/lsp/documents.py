@@ -37,7 +37,7 @@ ABOVE_CHARS = 100_000
 """Maximum characters of the cells above: three times what a prompt has room for."""
 
 
-class Document:
+class TextDocument:
     """An open document.
 
     `followed` is false once it was too long to be held, or `lost` because a change could not be
@@ -60,7 +60,7 @@ class Document:
         self.version_known = False
         self.lost = False
         self.notebook = notebook
-        self.above: Callable[[Document], tuple[Cell, ...]] = lambda _document: ()
+        self.above: Callable[[TextDocument], tuple[Cell, ...]] = lambda _document: ()
         """Asked for the cells above, of a cell."""
         self.path = uris.path_of(uri if notebook is None else notebook.uri)
         self.root: str | None = None
@@ -170,11 +170,11 @@ class Document:
         self.text = text if self.followed else ""
 
 
-class Documents:
+class TextDocuments:
     """All open documents by URI, however a client spells it from one message to the next."""
 
     def __init__(self) -> None:
-        self._open: dict[str, Document] = {}
+        self._open: dict[str, TextDocument] = {}
         self.notebooks = Notebooks()
         self._roots: dict[str, str] = {}  # the URIs of the workspace's folders, by their paths
 
@@ -183,30 +183,30 @@ class Documents:
         """The workspace's folders."""
         return tuple(self._roots)
 
-    def __iter__(self) -> Iterator[Document]:
+    def __iter__(self) -> Iterator[TextDocument]:
         return iter(tuple(self._open.values()))
 
-    def get(self, uri: str) -> Document | None:
+    def get(self, uri: str) -> TextDocument | None:
         """The document, None when the client has not opened it."""
         return self._open.get(_key(uri))
 
-    def open(self, uri: str, language: str, version: int | None, text: str) -> Document:
+    def open(self, uri: str, language: str, version: int | None, text: str) -> TextDocument:
         """Take in a document; one that was open already is replaced."""
         notebook = self.notebooks.holding(uri)
-        document = Document(uri, language, version, text, notebook)
+        document = TextDocument(uri, language, version, text, notebook)
         document.root = self._root_of(document.path)
         document.above = self._above
         self._open[_key(uri)] = document
         return document
 
-    def close(self, uri: str) -> Document | None:
+    def close(self, uri: str) -> TextDocument | None:
         """Forget a document."""
         document = self._open.pop(_key(uri), None)
         if document is not None and document.notebook is not None:
             self.notebooks.left(document.notebook, document.uri)
         return document
 
-    def _above(self, cell: Document) -> tuple[Cell, ...]:
+    def _above(self, cell: TextDocument) -> tuple[Cell, ...]:
         """The cells above `cell` in its notebook, the nearest of them."""
         cells = cell.notebook.cells if cell.notebook is not None else []
         at = cells.index(cell.uri) if cell.uri in cells else 0

@@ -21,14 +21,14 @@ class _Command(msgspec.Struct, frozen=True):
     arguments: list[Any] = msgspec.field(default_factory=list[Any])
 
 
-class _Item(msgspec.Struct, frozen=True):
+class _ShownItem(msgspec.Struct, frozen=True):
     command: _Command | None = None
 
 
 class ItemParams(msgspec.Struct, frozen=True):
     """The item as we sent it; its id is its command's first argument."""
 
-    item: _Item
+    item: _ShownItem
 
     def suggestion(self) -> str:
         """The suggestion's id, "" when the client lost it."""

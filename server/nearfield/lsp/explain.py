@@ -20,7 +20,7 @@ from pygls.lsp.server import LanguageServer
 
 from nearfield.files.uris import uri_of
 from nearfield.lsp import wire
-from nearfield.lsp.documents import Document
+from nearfield.lsp.documents import TextDocument
 from nearfield.lsp.offers import asker, has_opted_in
 from nearfield.lsp.protocol import NearfieldProtocol
 from nearfield.lsp.questions import spoken
@@ -154,7 +154,7 @@ def elsewhere_of(session: Session, provider: str) -> RemoteChoice | None:
     return RemoteChoice(provider, asker(session)) if provider else None
 
 
-def told_diagnostic(document: Document, one: types.Diagnostic, encoding: str) -> Diagnostic:
+def told_diagnostic(document: TextDocument, one: types.Diagnostic, encoding: str) -> Diagnostic:
     """Return a diagnostic of any server as the features know it."""
     from nearfield.features.diagnostics import Diagnostic
 
@@ -177,7 +177,7 @@ def wire_range(where: types.Range) -> dict[str, dict[str, int]]:
     }
 
 
-def document_of(session: Session, uri: str) -> Document:
+def document_of(session: Session, uri: str) -> TextDocument:
     """The open document, or `JsonRpcInvalidParams`."""
     document = session.documents.get(uri)
     if document is None or not document.followed:
@@ -186,7 +186,7 @@ def document_of(session: Session, uri: str) -> Document:
 
 
 def span_of(
-    document: Document, where: WireRange | None, place: WirePosition | None, encoding: str
+    document: TextDocument, where: WireRange | None, place: WirePosition | None, encoding: str
 ) -> Span:
     """The offsets that a command's arguments mean, or `JsonRpcInvalidParams`."""
     if where is not None:

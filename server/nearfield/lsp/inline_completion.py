@@ -6,7 +6,7 @@ from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from nearfield.lsp import commands
-from nearfield.lsp.documents import Document
+from nearfield.lsp.documents import TextDocument
 from nearfield.lsp.session import Session
 from nearfield.lsp.suggest import place_of, suggestions_at
 from nearfield.types import Suggestion
@@ -41,7 +41,7 @@ def register(server: LanguageServer, session: Session) -> None:
 
 
 def item_of(
-    suggestion: Suggestion, document: Document, cursor: int, encoding: str
+    suggestion: Suggestion, document: TextDocument, cursor: int, encoding: str
 ) -> types.InlineCompletionItem:
     """Return a suggestion on the wire: plain text, a range on one line, and a command with its id.
     Editors keep the id only there, as the standard has no field for it.

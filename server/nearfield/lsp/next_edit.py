@@ -17,7 +17,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
 from nearfield.lsp import commands, convert, wire
-from nearfield.lsp.documents import Document
+from nearfield.lsp.documents import TextDocument
 from nearfield.lsp.events import ItemParams
 from nearfield.lsp.explain import WirePosition, can_show, document_of, wire_range
 from nearfield.lsp.lines import LineTable
@@ -52,7 +52,7 @@ MODEL_SECONDS = 5.0
 its answer, unless the user types."""
 
 
-class WireDocument(msgspec.Struct, frozen=True):
+class WireVersionedDocument(msgspec.Struct, frozen=True):
     """A document as it was when the client asked."""
 
     uri: str
@@ -62,7 +62,7 @@ class WireDocument(msgspec.Struct, frozen=True):
 class InlineEditParams(msgspec.Struct, frozen=True):
     """A document and a cursor in it."""
 
-    document: WireDocument = msgspec.field(name="textDocument")
+    document: WireVersionedDocument = msgspec.field(name="textDocument")
     position: WirePosition
 
 
@@ -78,7 +78,7 @@ class NextEditParams(msgspec.Struct, frozen=True):
 class _Asked:
     """A question: the document as it is, and the cursor in it."""
 
-    document: Document
+    document: TextDocument
     snapshot: Snapshot
     offset: int
     edits: NextEdits
@@ -99,7 +99,7 @@ def register(server: LanguageServer, session: Session) -> None:
 
     async def next_edit(what: Any) -> dict[str, Any]:
         asked = wire.read(NextEditParams, what)
-        document = WireDocument(asked.uri, asked.version)
+        document = WireVersionedDocument(asked.uri, asked.version)
         edits, jump = await _offers(session, document, asked.position)
         return {"edit": edits[0] if edits else None, "others": len(edits[1:]), "jump": jump}
 
@@ -138,7 +138,7 @@ def register(server: LanguageServer, session: Session) -> None:
 
 
 async def _offers(
-    session: Session, asked: WireDocument, position: WirePosition
+    session: Session, asked: WireVersionedDocument, position: WirePosition
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
     """Return the next edits of a document, the nearest first, and the jump to another document;
     nothing for an outdated version.
@@ -167,7 +167,7 @@ async def _offers(
     return edits, _jump_on_the_wire(session, jump) if jump is not None else None
 
 
-def _on_the_wire(edit: NextEdit, document: Document, encoding: str) -> dict[str, Any]:
+def _on_the_wire(edit: NextEdit, document: TextDocument, encoding: str) -> dict[str, Any]:
     return {
         "text": edit.new,
         "range": wire_range(document.range_of(edit.span, encoding)),

@@ -10,7 +10,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
-from nearfield.features.status import IndexState, State, Status
+from nearfield.features.status import IndexState, ServiceState, ServiceStatus
 from nearfield.lsp.protocol import NearfieldProtocol
 from nearfield.lsp.questions import spoken
 from nearfield.lsp.session import Session
@@ -32,16 +32,16 @@ class LoadingProgress:
 
     def __init__(self, protocol: NearfieldProtocol) -> None:
         self._protocol = protocol
-        self._status = Status()
+        self._status = ServiceStatus()
         self._changed = asyncio.Event()
         self._shown: asyncio.Task[None] | None = None
 
-    def follow(self, status: Status) -> None:
+    def follow(self, status: ServiceStatus) -> None:
         """The status is this now."""
         self._status = status
         self._changed.set()
         idle = self._shown is None or self._shown.done()
-        if status.state is State.LOADING and idle:
+        if status.state is ServiceState.LOADING and idle:
             self._shown = run_task(self._show(), "show the progress of loading")
 
     async def _show(self) -> None:
@@ -58,10 +58,10 @@ class LoadingProgress:
                     TITLE, message=spoken(self._status.detail), percentage=self._percentage()
                 ),
             )
-            while self._status.state is State.LOADING:
+            while self._status.state is ServiceState.LOADING:
                 self._changed.clear()
                 await self._changed.wait()
-                if self._status.state is State.LOADING:
+                if self._status.state is ServiceState.LOADING:
                     report = types.WorkDoneProgressReport(
                         message=spoken(self._status.detail), percentage=self._percentage()
                     )

@@ -22,7 +22,7 @@ from nearfield.files.lines import line_number
 from nearfield.files.uris import path_of
 from nearfield.lsp import convert, wire
 from nearfield.lsp.action_commands import edit_of
-from nearfield.lsp.documents import Document
+from nearfield.lsp.documents import TextDocument
 from nearfield.lsp.explain import (
     WireRange,
     document_of,
@@ -161,7 +161,7 @@ class Findings:
 
     def _reviews(
         self,
-        document: Document,
+        document: TextDocument,
         where: types.Range,
         service: Service,
         others: Sequence[tuple[str, str]],
@@ -200,7 +200,7 @@ class Findings:
         ]
 
     def _fix(
-        self, document: Document, finding: ReviewFinding, diagnostic: types.Diagnostic
+        self, document: TextDocument, finding: ReviewFinding, diagnostic: types.Diagnostic
     ) -> types.CodeAction:
         """The edits that put the finding's replacement in, no larger than what changes."""
         from nearfield.features.code_actions.hunks import hunks

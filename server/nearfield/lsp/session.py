@@ -19,7 +19,7 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.files.uris import uri_of
 from nearfield.lsp import settings_watch
-from nearfield.lsp.documents import Document, Documents
+from nearfield.lsp.documents import TextDocument, TextDocuments
 from nearfield.lsp.protocol import NearfieldProtocol
 from nearfield.lsp.questions import spoken
 from nearfield.lsp.settings import Load, Settings
@@ -43,7 +43,7 @@ class Session:
 
     def __init__(self, protocol: NearfieldProtocol, load: Load, make: MakeService | None) -> None:
         self.protocol = protocol
-        self.documents = Documents()
+        self.documents = TextDocuments()
         self.settings = Settings(protocol, load)
         self.when_started: list[Callable[[Service], None]] = []
         """Called once, with the service, before it is used."""
@@ -127,12 +127,12 @@ class Session:
         self._noticed.add(text)
         self.protocol.notify(types.WINDOW_SHOW_MESSAGE, types.ShowMessageParams(kind, spoken(text)))
 
-    def opened(self, document: Document) -> None:
+    def opened(self, document: TextDocument) -> None:
         """A document was opened, or replaced as a whole."""
         if self._service is not None and document.followed:
             self._service.opened(document.snapshot())
 
-    def changed(self, document: Document, edits: Sequence[Edit], followed: bool) -> None:
+    def changed(self, document: TextDocument, edits: Sequence[Edit], followed: bool) -> None:
         """A document was edited; `followed` says whether it was held before."""
         if self._service is None:
             return

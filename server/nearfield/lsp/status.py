@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pygls.lsp.server import LanguageServer
 
 from nearfield.features.reasons import COMPLETIONS, words
-from nearfield.features.status import IndexState, State, Status
+from nearfield.features.status import IndexState, ServiceState, ServiceStatus
 from nearfield.lsp.session import Session
 from nearfield.types import GIVEN_UP, Reason, Trace
 
@@ -23,22 +23,22 @@ STATUS = "nearfield/status"
 DID_CHANGE_STATUS = "didChangeStatus"
 
 _KINDS = {
-    State.STARTING: "Normal",
-    State.LOADING: "Normal",
-    State.READY: "Normal",
-    State.UNAVAILABLE: "Error",
-    State.PAUSED: "Inactive",
+    ServiceState.STARTING: "Normal",
+    ServiceState.LOADING: "Normal",
+    ServiceState.READY: "Normal",
+    ServiceState.UNAVAILABLE: "Error",
+    ServiceState.PAUSED: "Inactive",
 }
 
 
 def register(server: LanguageServer, session: Session) -> None:
     """Send every change of the status, and answer requests for it."""
 
-    def say(status: Status, service: Service) -> None:
+    def say(status: ServiceStatus, service: Service) -> None:
         session.protocol.notify(STATUS, as_dict(status, service.knowledge.state, service.last))
         session.protocol.notify(DID_CHANGE_STATUS, as_copilot(status))
         # While it is ready a detail is about settings that could not be followed.
-        if status.state in (State.UNAVAILABLE, State.READY) and status.detail:
+        if status.state in (ServiceState.UNAVAILABLE, ServiceState.READY) and status.detail:
             session.notice(f"Nearfield: {status.detail}")
 
     def started(service: Service) -> None:
@@ -81,7 +81,7 @@ def register(server: LanguageServer, session: Session) -> None:
     server.feature(STATUS)(answer)
 
 
-def as_dict(status: Status, index: IndexState, last: Trace | None = None) -> dict[str, Any]:
+def as_dict(status: ServiceStatus, index: IndexState, last: Trace | None = None) -> dict[str, Any]:
     """Return the status as a message.
 
     It has the state, detail, progress (0..1 or null), provider and model. A row for each role has
@@ -124,10 +124,10 @@ def _last(trace: Trace | None) -> dict[str, str] | None:
     return {"reason": trace.reason, "sentence": told.sentence, "advice": told.advice}
 
 
-def as_copilot(status: Status) -> dict[str, Any]:
+def as_copilot(status: ServiceStatus) -> dict[str, Any]:
     """The params of `didChangeStatus`; its message is the detail and a line for each role."""
     return {
-        "busy": status.state in (State.STARTING, State.LOADING),
+        "busy": status.state in (ServiceState.STARTING, ServiceState.LOADING),
         "kind": _KINDS[status.state],
         "message": "\n".join([status.detail, *map(_line, status.roles)]).strip(),
     }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 
-from nearfield.lsp.documents import Document
+from nearfield.lsp.documents import TextDocument
 from nearfield.lsp.session import Session
 from nearfield.types import CompletionRequest, Reason, Selected, Suggestion, Trace
 
@@ -26,12 +26,12 @@ on top would make the first list empty however quick the model is.
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SuggestionPoint:
     """A request for `ask` about `document`; None where the document is not open or not held."""
 
     method: str
     uri: str
-    document: Document | None
+    document: TextDocument | None
     ask: CompletionRequest | None
 
 
@@ -44,7 +44,7 @@ def place_of(
     selected: types.SelectedCompletionInfo | None = None,
     late: Callable[[], bool] | None = None,
     again: bool = False,
-) -> Place:
+) -> SuggestionPoint:
     """Fix the document, its version and the cursor, before anything is awaited. `late` will tell
     whether the client has been answered without waiting any longer; `again`: see
     `CompletionRequest`."""
@@ -53,7 +53,7 @@ def place_of(
     if document is None:
         raise JsonRpcInvalidParams("The document is not open; send textDocument/didOpen first.")
     if not document.followed:
-        return Place(method, uri, None, None)
+        return SuggestionPoint(method, uri, None, None)
     encoding = session.protocol.encoding
     chosen = None
     if selected is not None:
@@ -69,10 +69,10 @@ def place_of(
         again=again,
         client_waits=session.client_name.startswith(WAITING_CLIENTS[method]),
     )
-    return Place(method, uri, document, ask)
+    return SuggestionPoint(method, uri, document, ask)
 
 
-async def suggestions_at(session: Session, place: Place) -> tuple[Suggestion, ...]:
+async def suggestions_at(session: Session, place: SuggestionPoint) -> tuple[Suggestion, ...]:
     """Return the suggestions at a place; none if the document has changed meanwhile."""
     service = await session.service()
     document, ask = place.document, place.ask

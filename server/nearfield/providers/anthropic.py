@@ -59,7 +59,7 @@ class AnthropicOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknown_
     """Whether to send a temperature; the newest models refuse one."""
 
 
-class _Usage(msgspec.Struct, frozen=True):
+class _AnthropicUsage(msgspec.Struct, frozen=True):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cache_read_input_tokens: int | None = None
@@ -67,7 +67,7 @@ class _Usage(msgspec.Struct, frozen=True):
 
 
 class _MessageStart(msgspec.Struct, frozen=True):
-    usage: _Usage
+    usage: _AnthropicUsage
 
 
 class _Block(msgspec.Struct, frozen=True):
@@ -83,13 +83,13 @@ class _EventDelta(msgspec.Struct, frozen=True):
     stop_reason: str | None = None
 
 
-class _StreamEvent(msgspec.Struct, frozen=True):
+class _AnthropicEvent(msgspec.Struct, frozen=True):
     type: str
     index: int = 0
     message: _MessageStart | None = None
     content_block: _Block | None = None
     delta: _EventDelta | None = None
-    usage: _Usage | None = None
+    usage: _AnthropicUsage | None = None
     error: object = None
 
 
@@ -97,7 +97,7 @@ class _Listed(msgspec.Struct, frozen=True):
     id: str
 
 
-class _Models(msgspec.Struct, frozen=True):
+class _AnthropicModels(msgspec.Struct, frozen=True):
     data: list[_Listed]
 
 
@@ -142,8 +142,8 @@ class Anthropic(HttpProvider):
 
     async def models(self) -> list[ServedModel]:
         """See `Provider`."""
-        found: _Models = self._http.convert(
-            await self._http.ask("GET", "/v1/models?limit=1000"), _Models
+        found: _AnthropicModels = self._http.convert(
+            await self._http.ask("GET", "/v1/models?limit=1000"), _AnthropicModels
         )
         return [ServedModel(model.id) for model in found.data]
 
@@ -160,11 +160,11 @@ class Anthropic(HttpProvider):
         body = _body(request, self.model, temperature=self._options.temperature)
         calls: dict[int, ToolCall] = {}
         finish: Finish | None = None
-        read, written = _Usage(), _Usage()
+        read, written = _AnthropicUsage(), _AnthropicUsage()
         events = http.stream("/v1/messages", body, deadline=request.deadline)
         async with aclosing(events):
             async for data in events:
-                event: _StreamEvent = http.decode(data, _StreamEvent)
+                event: _AnthropicEvent = http.decode(data, _AnthropicEvent)
                 block, piece = event.content_block, event.delta
                 if event.type == "error":
                     raise http.failed(event.error)

@@ -241,7 +241,7 @@ class LlamaServer(HttpProvider):
     async def _tokenize(self, segment: Segment) -> list[int]:
         body = {"content": segment.text, "parse_special": segment.special, "add_special": False}
         said = await self._http.ask("POST", "/tokenize", body)
-        return self._http.convert(said, _Tokens).tokens
+        return self._http.convert(said, _TokenizeReply).tokens
 
     async def _tokens(self, segments: Sequence[Segment]) -> dict[str, Any]:
         parts = await asyncio.gather(*(self._tokenize(segment) for segment in segments))
@@ -281,7 +281,7 @@ class LlamaServer(HttpProvider):
         )
 
 
-class _Tokens(msgspec.Struct, frozen=True):
+class _TokenizeReply(msgspec.Struct, frozen=True):
     tokens: list[int]
 
 

@@ -69,19 +69,19 @@ class OllamaOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknown_fie
     """Whether to ask for log-probabilities; servers before 0.12.11 ignore it."""
 
 
-class _CalledFunction(msgspec.Struct, frozen=True):
+class _OllamaFunctionCall(msgspec.Struct, frozen=True):
     name: str
     arguments: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-class _ToolCall(msgspec.Struct, frozen=True):
-    function: _CalledFunction
+class _OllamaToolCall(msgspec.Struct, frozen=True):
+    function: _OllamaFunctionCall
     id: str = ""
 
 
-class _Turn(msgspec.Struct, frozen=True):
+class _OllamaMessage(msgspec.Struct, frozen=True):
     content: str = ""
-    tool_calls: list[_ToolCall] | None = None
+    tool_calls: list[_OllamaToolCall] | None = None
 
 
 class _AnswerLine(msgspec.Struct, frozen=True):
@@ -89,7 +89,7 @@ class _AnswerLine(msgspec.Struct, frozen=True):
 
     done: bool
     response: str = ""
-    message: _Turn = field(default_factory=_Turn)
+    message: _OllamaMessage = field(default_factory=_OllamaMessage)
     done_reason: str = ""
     logprobs: list[openai_chat.TokenProb] | None = None
     prompt_eval_count: int | None = None
@@ -103,7 +103,7 @@ class _Tag(msgspec.Struct, frozen=True):
     size: int | None = None
 
 
-class _Tags(msgspec.Struct, frozen=True):
+class _OllamaTags(msgspec.Struct, frozen=True):
     models: list[_Tag]
 
 
@@ -272,7 +272,7 @@ class Ollama(HttpProvider):
 
     async def _tags(self, path: str) -> list[ServedModel]:
         said = await self._http.ask("GET", path)
-        tags: list[_Tag] = self._http.convert(said, _Tags).models
+        tags: list[_Tag] = self._http.convert(said, _OllamaTags).models
         return [ServedModel(tag.name, bytes=tag.size) for tag in tags]
 
     def _common(self, tokens: int, temperature: float, stop: list[str]) -> dict[str, Any]:
@@ -361,6 +361,6 @@ def _object(arguments: str) -> Any:
         return {}
 
 
-def _tool_call(call: _ToolCall, index: int) -> ToolCall:
+def _tool_call(call: _OllamaToolCall, index: int) -> ToolCall:
     arguments = json.dumps(call.function.arguments)
     return ToolCall(call.id or f"call-{index}", call.function.name, arguments)

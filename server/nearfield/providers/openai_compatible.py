@@ -71,13 +71,13 @@ class OpenAIOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknown_fie
     """Whether to ask for log-probabilities; unset takes the preset's way."""
 
 
-class _Model(msgspec.Struct, frozen=True):
+class _ListedModel(msgspec.Struct, frozen=True):
     id: str
     max_model_len: int | None = None
 
 
-class _Models(msgspec.Struct, frozen=True):
-    data: list[_Model]
+class _ModelList(msgspec.Struct, frozen=True):
+    data: list[_ListedModel]
 
 
 class OpenAICompatible(HttpProvider):
@@ -189,7 +189,7 @@ class OpenAICompatible(HttpProvider):
         """See `Provider`."""
         said = await self._http.ask("GET", self._preset.models_path)
         # Gemini writes "models/" before its names and takes them without.
-        found: list[_Model] = self._http.convert(said, _Models).data
+        found: list[_ListedModel] = self._http.convert(said, _ModelList).data
         served = [ServedModel(m.id.removeprefix("models/"), m.max_model_len) for m in found]
         for model in served:
             if model.name == self.model and model.context_tokens:

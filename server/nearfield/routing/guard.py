@@ -32,7 +32,7 @@ from nearfield.routing.redact import (
     redact_texts,
 )
 from nearfield.routing.request_context import RequestContext, Source
-from nearfield.routing.secrets import Deadline
+from nearfield.routing.secrets import ScanDeadline
 from nearfield.routing.store import Store
 from nearfield.routing.withhold import Withheld
 from nearfield.types import ChatRequest, EditRequest, InfillRequest
@@ -58,7 +58,7 @@ class Remote:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedRequest:
     """A request as it would be sent. `most` is the most that it can cost, None when unknown."""
 
     request: Request
@@ -89,7 +89,7 @@ def remote(name: str, model: str, settings: ProviderSettings | None) -> Remote:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rules:
+class _WithholdRules:
     """The user's patterns and one folder's. `problem` is why they cannot be used."""
 
     own: tuple[Pattern, ...] = ()
@@ -97,7 +97,7 @@ class _Rules:
     problem: str = ""
 
     @classmethod
-    def of(cls, config: Config) -> _Rules:
+    def of(cls, config: Config) -> _WithholdRules:
         try:
             own = tuple(compiled(pattern) for pattern in config.privacy.redact)
             return cls(own, Withheld((*config.privacy.withhold, *config.files.exclude)))
@@ -113,11 +113,11 @@ class Guard:
         self._configs = configs
         self._config = configs.user
         self.store = store
-        self._rules: dict[str, _Rules] = {}
+        self._rules: dict[str, _WithholdRules] = {}
 
-    def _of(self, workspace: str) -> _Rules:
+    def _of(self, workspace: str) -> _WithholdRules:
         if workspace not in self._rules:
-            self._rules[workspace] = _Rules.of(self._configs.of(workspace))
+            self._rules[workspace] = _WithholdRules.of(self._configs.of(workspace))
         return self._rules[workspace]
 
     def consent(self, to: Remote, context: RequestContext) -> Consent:
@@ -148,14 +148,14 @@ class Guard:
         state, why = money.funds(budget, money.standing(self.store), least)
         return said, state, why if state is Funds.HARD else ""
 
-    def prepare(self, to: Remote, request: Request, context: RequestContext) -> Prepared:
+    def prepare(self, to: Remote, request: Request, context: RequestContext) -> PreparedRequest:
         """`request` as it would be sent, without sending it. Raises `NotPermitted` when no form of
         it may leave, and `LedgerError`."""
         rules = self._of(context.workspace)
         if rules.problem:
             raise NotPermitted(f"Nothing is sent to {to.name}: {rules.problem}.")
         allowed, sources = self._without_withheld(to, request, context)
-        deadline = Deadline(REDACTION_SECONDS)
+        deadline = ScanDeadline(REDACTION_SECONDS)
         clean, redactions = _redact(allowed, rules, deadline)
         content = _encoded(to, clean)
         most = money.price(
@@ -170,7 +170,7 @@ class Guard:
         files = tuple(_file(source, context.workspace) for source in sources)
         named, _ = redact_texts([path for path, _, _ in files], rules.own, deadline)
         files = tuple((n, start, end) for n, (_, start, end) in zip(named, files, strict=True))
-        return Prepared(clean, redactions, files, content, most, state, warning)
+        return PreparedRequest(clean, redactions, files, content, most, state, warning)
 
     def admit(self, to: Remote, request: Request, context: RequestContext) -> Admitted:
         """Decide, and record what is about to be sent. Raises `NotPermitted` when it may not be, or
@@ -248,7 +248,9 @@ class Guard:
         return request, tuple(kept)
 
 
-def _redact(request: Request, rules: _Rules, deadline: Deadline) -> tuple[Request, Redactions]:
+def _redact(
+    request: Request, rules: _WithholdRules, deadline: ScanDeadline
+) -> tuple[Request, Redactions]:
     if isinstance(request, InfillRequest):
         return redact_infill(request, rules.own, deadline)
     if isinstance(request, EditRequest):
@@ -308,7 +310,7 @@ def _most_generated(request: Request) -> int:
 
 def has_secrets(texts: Sequence[str]) -> bool:
     """Return whether any of `texts` seems to hold a secret, or could not be searched in time."""
-    deadline = Deadline(REDACTION_SECONDS)
+    deadline = ScanDeadline(REDACTION_SECONDS)
     try:
         return any(secrets.find(text, deadline=deadline) for text in texts)
     except NotPermitted:

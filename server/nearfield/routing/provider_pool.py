@@ -26,7 +26,7 @@ from nearfield.routing.answers import Answers
 from nearfield.routing.breaker import Breaker
 from nearfield.routing.consent import Consent
 from nearfield.routing.egress import Egress
-from nearfield.routing.guard import Guard, Prepared, Remote, Request, remote
+from nearfield.routing.guard import Guard, PreparedRequest, Remote, Request, remote
 from nearfield.routing.ledger import LocalUse
 from nearfield.routing.money import estimate_tokens
 from nearfield.routing.plan import Candidate, Funds, Plan, plan
@@ -51,7 +51,7 @@ FLUSH_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class CloudStanding:
     """Consent and budget for a provider outside this machine."""
 
     consent: Consent = Consent.UNASKED
@@ -114,7 +114,7 @@ class ProviderPool:
     async def plan(self, role: str, complex_task: bool, context: RequestContext) -> Plan:
         """The plan for one request; touches the disk only where a cloud could be in it."""
         names = self.named(role)
-        said: dict[str, Said] = {}
+        said: dict[str, CloudStanding] = {}
         clouds = [name for name in names if not self.is_local(name)]
         routing = self.configs.of(context.workspace).routing
         if clouds and routing.strategy != "local_only":
@@ -122,7 +122,7 @@ class ProviderPool:
         now = time.monotonic()
         candidates: list[Candidate] = []
         for name in names:
-            known = said.get(name, Said())
+            known = said.get(name, CloudStanding())
             refused = known.refused or self.missing(name) or self.breakers[name].why_not(now)
             local = self.is_local(name)
             candidates.append(Candidate(name, local, known.consent, known.funds, refused))
@@ -145,7 +145,9 @@ class ProviderPool:
             return provider.chat(request, context)
         return provider.chat(request)
 
-    async def prepare(self, name: str, request: Request, context: RequestContext) -> Prepared:
+    async def prepare(
+        self, name: str, request: Request, context: RequestContext
+    ) -> PreparedRequest:
         """Return the request as `name` would receive it. Raises `NotPermitted` when it could not be
         sent.
         """
@@ -258,11 +260,13 @@ class ProviderPool:
         plain = [name for name in self.providers if "/" not in name]
         return sorted(plain, key=lambda name: name != EMBEDDED)
 
-    def _said(self, names: list[str], context: RequestContext) -> dict[str, Said]:
+    def _said(self, names: list[str], context: RequestContext) -> dict[str, CloudStanding]:
         try:
-            return {name: Said(*self.guard.standing(self.to(name), context)) for name in names}
+            return {
+                name: CloudStanding(*self.guard.standing(self.to(name), context)) for name in names
+            }
         except NotPermitted as error:
-            return dict.fromkeys(names, Said(refused=error.message))
+            return dict.fromkeys(names, CloudStanding(refused=error.message))
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._background.discard(task)

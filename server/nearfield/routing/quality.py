@@ -51,7 +51,7 @@ MIN_TOKENS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class JudgedAnswer:
     """A provider's complete answer. `schema` is the schema that it must meet, if any."""
 
     text: str
@@ -61,7 +61,7 @@ class Answer:
     schema: Mapping[str, Any] | None = None
 
 
-def judge(answer: Answer, min_logprob: float, checks: Sequence[Check] = ()) -> str:
+def judge(answer: JudgedAnswer, min_logprob: float, checks: Sequence[Check] = ()) -> str:
     """Return what is wrong with `answer`, in a few words; "" when it is good enough."""
     text = answer.text.strip()
     if answer.tool_calls:

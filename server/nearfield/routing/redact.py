@@ -20,7 +20,7 @@ import msgspec
 from nearfield.errors import NotPermitted
 from nearfield.routing import secrets
 from nearfield.routing.linear import Pattern
-from nearfield.routing.secrets import Deadline, Found
+from nearfield.routing.secrets import FoundSecret, ScanDeadline
 from nearfield.types import ChatRequest, Delta, EditRequest, InfillRequest, Tool, ToolCall
 
 BASE = "REDACTED_SECRET_"
@@ -38,7 +38,7 @@ class Redactions:
 
 
 def redact_texts(
-    texts: Sequence[str], own: Iterable[Pattern] = (), deadline: Deadline | None = None
+    texts: Sequence[str], own: Iterable[Pattern] = (), deadline: ScanDeadline | None = None
 ) -> tuple[list[str], Redactions]:
     """`texts` without their secrets. They are one request: equal secrets get equal placeholders.
     Raises `NotPermitted` at the deadline."""
@@ -47,7 +47,7 @@ def redact_texts(
 
 
 def _replaced(
-    texts: Sequence[str], found: Sequence[Sequence[Found]], deadline: Deadline | None
+    texts: Sequence[str], found: Sequence[Sequence[FoundSecret]], deadline: ScanDeadline | None
 ) -> tuple[list[str], Redactions]:
     """Return `texts` with each secret in `found` replaced, wherever it occurs."""
     base = _base(texts)
@@ -113,7 +113,7 @@ class _Everywhere:
 
 
 def redact_infill(
-    request: InfillRequest, own: Iterable[Pattern] = (), deadline: Deadline | None = None
+    request: InfillRequest, own: Iterable[Pattern] = (), deadline: ScanDeadline | None = None
 ) -> tuple[InfillRequest, Redactions]:
     """Return an infill request without its secrets. The evidence for one may be on the other side
     of the cursor, so both sides are searched as one text; a secret around the cursor is moved to
@@ -161,7 +161,7 @@ _MARK = re.compile(r"<\|[a-z_]+\d*\|>")
 
 
 def redact_edit(
-    request: EditRequest, own: Iterable[Pattern] = (), deadline: Deadline | None = None
+    request: EditRequest, own: Iterable[Pattern] = (), deadline: ScanDeadline | None = None
 ) -> tuple[EditRequest, Redactions]:
     """Return an edit request without its secrets. They are looked for in the document's text, which
     marks interrupt; one in the middle of a secret is moved to its end. Raises `NotPermitted` at the
@@ -182,8 +182,8 @@ def redact_edit(
 
 
 def _marks_moved(
-    text: str, own: tuple[Pattern, ...], deadline: Deadline | None
-) -> tuple[str, list[Found]]:
+    text: str, own: tuple[Pattern, ...], deadline: ScanDeadline | None
+) -> tuple[str, list[FoundSecret]]:
     """Return the text with each mark moved after the secret that contains it, and its secrets."""
     marks = list(_MARK.finditer(text))
     if not marks:
@@ -213,7 +213,7 @@ def _marks_moved(
 
 
 def redact_chat(
-    request: ChatRequest, own: Iterable[Pattern] = (), deadline: Deadline | None = None
+    request: ChatRequest, own: Iterable[Pattern] = (), deadline: ScanDeadline | None = None
 ) -> tuple[ChatRequest, Redactions]:
     """A conversation without its secrets: messages, calls, tools, the schema, stops. Raises
     `NotPermitted` at the deadline."""
@@ -251,10 +251,10 @@ def redact_chat(
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
-def _in_strings(text: str, found: Sequence[Found]) -> list[Found]:
+def _in_strings(text: str, found: Sequence[FoundSecret]) -> list[FoundSecret]:
     """Return `found` in a JSON text, cut to the strings it is in, so that the text stays JSON.
     Raises `NotPermitted` where a secret is a number."""
-    pieces: list[Found] = []
+    pieces: list[FoundSecret] = []
     strings = [(match.start() + 1, match.end() - 1) for match in _JSON_STRING.finditer(text)]
     at = 0
     for one in found:

@@ -40,7 +40,7 @@ from nearfield.routing.plan import (
     Use,
 )
 from nearfield.routing.provider_pool import ProviderPool
-from nearfield.routing.quality import REPEATS, Answer, is_endless, judge
+from nearfield.routing.quality import REPEATS, JudgedAnswer, is_endless, judge
 from nearfield.routing.request_context import Offer, RequestContext
 from nearfield.types import ChatRequest, Delta, EditRequest, Finish, InfillRequest, Usage
 
@@ -68,7 +68,7 @@ class Restart:
 
 
 @dataclass(slots=True)
-class _Said:
+class _CandidateReply:
     """The answer of one candidate up to now. `last` is its last delta, held back until the answer
     has been judged; `shown` tells whether any of it has been passed on.
     """
@@ -117,7 +117,7 @@ class Route:
         self._complex = complex_task
         self._items = self._run()
         self._shown = ""
-        self._held: _Said | None = None
+        self._held: _CandidateReply | None = None
         names = pool.named(role)
         self.provider: Provider | None = pool.providers[names[0]] if names else None
         self.failures: list[str] = []
@@ -217,7 +217,7 @@ class Route:
 
     async def _turn(self, step: Step, rest: tuple[Step, ...]) -> AsyncGenerator[Delta | Restart]:
         """Ask one candidate. Sets `_ended` when its answer is final."""
-        said = _Said(step.name)
+        said = _CandidateReply(step.name)
         others = any(Use.GO in (later.failed, later.poor) for later in rest)
         key = self._pool.kept_key(step.name, self._request)
         if key and (kept := await asyncio.to_thread(self._pool.answers.get, key)) is not None:
@@ -255,7 +255,7 @@ class Route:
         if key and not said.wrong and isinstance(self._request, ChatRequest):
             self._pool.keep(key, self._request, said.text)
 
-    def _judge(self, said: _Said) -> None:
+    def _judge(self, said: _CandidateReply) -> None:
         if not self._pool.is_local(said.name) or _is_prefill(self._request):
             return
         if isinstance(self._request, EditRequest):
@@ -263,13 +263,15 @@ class Route:
         last = said.last or Delta()
         schema = self._request.schema if isinstance(self._request, ChatRequest) else None
         calls = last.tool_calls
-        answer = Answer(said.text, (*said.logprobs, *last.logprobs), calls, last.finish, schema)
+        answer = JudgedAnswer(
+            said.text, (*said.logprobs, *last.logprobs), calls, last.finish, schema
+        )
         if not said.calls:
             said.wrong = judge(answer, self._pool.config.routing.min_logprob, self._context.checks)
 
     # --- what is shown ---
 
-    def _show(self, said: _Said, delta: Delta) -> list[Delta | Restart]:
+    def _show(self, said: _CandidateReply, delta: Delta) -> list[Delta | Restart]:
         said.texts.append(delta.text)
         said.logprobs.extend(delta.logprobs)
         said.calls = said.calls or bool(delta.tool_calls)
@@ -288,7 +290,7 @@ class Route:
         self.provider = self._pool.providers[name]
         return [Restart(name, self._reason())]
 
-    def _stand(self, said: _Said) -> list[Delta | Restart]:
+    def _stand(self, said: _CandidateReply) -> list[Delta | Restart]:
         """End with the answer `said`: its last delta, after all of it if another provider's text
         was shown.
         """
@@ -306,7 +308,7 @@ class Route:
     def _replay(self, name: str, text: str) -> list[Delta | Restart]:
         self.kept = True
         last = Delta(finish=Finish.STOP, usage=Usage(self._pool.providers[name].model))
-        return self._stand(_Said(name, [text], last=replace(last, text=text)))
+        return self._stand(_CandidateReply(name, [text], last=replace(last, text=text)))
 
     # --- asking ---
 

@@ -37,7 +37,7 @@ _OPTIONS = (
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Found:
+class FoundSecret:
     """A secret at `start:end` of the text, of a `kind` in a few words."""
 
     start: int
@@ -45,7 +45,7 @@ class Found:
     kind: str
 
 
-class Deadline:
+class ScanDeadline:
     """When looking for secrets has to be over."""
 
     def __init__(self, seconds: float) -> None:
@@ -61,20 +61,22 @@ class Deadline:
             )
 
 
-def find(text: str, own: Iterable[Pattern] = (), deadline: Deadline | None = None) -> list[Found]:
+def find(
+    text: str, own: Iterable[Pattern] = (), deadline: ScanDeadline | None = None
+) -> list[FoundSecret]:
     """Every secret in `text`, in order, none overlapping another. `own` are the user's patterns.
     Raises `NotPermitted` at the deadline."""
     found = _all(text, own, deadline or NEVER)
     return merged(whole for one in found if (whole := _with_whole_escapes(text, one)))
 
 
-def _with_whole_escapes(text: str, one: Found) -> Found | None:
+def _with_whole_escapes(text: str, one: FoundSecret) -> FoundSecret | None:
     """`one` so that it begins and ends with no half of a `\\n` or `\\"`, and what is JSON stays so;
     None where nothing is left."""
     start, end = one.start, one.end
     start -= _backslashes(text, start) % 2
     end -= end < len(text) and _backslashes(text, end) % 2
-    return Found(start, end, one.kind) if start < end else None
+    return FoundSecret(start, end, one.kind) if start < end else None
 
 
 def _backslashes(text: str, at: int) -> int:
@@ -83,22 +85,22 @@ def _backslashes(text: str, at: int) -> int:
     return len(before) - len(before.rstrip("\\"))
 
 
-def merged(found: Iterable[Found]) -> list[Found]:
+def merged(found: Iterable[FoundSecret]) -> list[FoundSecret]:
     """`found` in order, with those that overlap made one."""
-    kept: list[Found] = []
+    kept: list[FoundSecret] = []
     for one in sorted(found, key=lambda f: (f.start, -f.end)):
         if kept and one.start < kept[-1].end:
             if one.end > kept[-1].end:
-                kept[-1] = Found(kept[-1].start, one.end, kept[-1].kind)
+                kept[-1] = FoundSecret(kept[-1].start, one.end, kept[-1].kind)
         else:
             kept.append(one)
     return kept
 
 
-NEVER = Deadline(float("inf"))
+NEVER = ScanDeadline(float("inf"))
 
 
-def _all(text: str, own: Iterable[Pattern], deadline: Deadline) -> Iterator[Found]:
+def _all(text: str, own: Iterable[Pattern], deadline: ScanDeadline) -> Iterator[FoundSecret]:
     for pattern in own:
         for match in pattern.finditer(text):
             deadline.check()
@@ -109,22 +111,22 @@ def _all(text: str, own: Iterable[Pattern], deadline: Deadline) -> Iterator[Foun
         deadline.check()
         for span in shaped(view, shape):
             deadline.check()
-            yield Found(*span, shape.kind)
+            yield FoundSecret(*span, shape.kind)
     for span in private_keys(view):
-        yield Found(*span, "private key")
+        yield FoundSecret(*span, "private key")
     for pattern in _OPTIONS:
         for match in compiled_for_bytes(pattern).finditer(view):
             deadline.check()
             start, end = match.span(1)
             if is_password(text[start:end].rstrip(".,;:")):
-                yield Found(start, end, "secret on a command line")
+                yield FoundSecret(start, end, "secret on a command line")
     for span in assigned(text, view, deadline.check):
         yield from _found(span, "assigned secret")
     for span in pairs(text):
-        yield Found(*span, "assigned secret")
+        yield FoundSecret(*span, "assigned secret")
 
 
-def _found(span: tuple[int, int], kind: str) -> Iterator[Found]:
+def _found(span: tuple[int, int], kind: str) -> Iterator[FoundSecret]:
     start, end = span
     if 0 <= start < end:
-        yield Found(start, end, kind)
+        yield FoundSecret(start, end, kind)

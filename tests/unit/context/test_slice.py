@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nearfield.context.slice import Budget, Slice, build
+from nearfield.context.slice import Slice, SliceBudget, build
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import parse
 from nearfield.types import Selected, Snapshot, Span, Window
@@ -24,13 +24,13 @@ METHOD = """
 LONG = "import os\nimport sys\n\n# A comment.\n\n\nclass Thing(Base):\n" + "".join(
     METHOD.format(n=n) for n in range(40)
 )
-SMALL = Budget(tokens=300)
+SMALL = SliceBudget(tokens=300)
 
 
 def cut(
     text: str,
     offset: int,
-    budget: Budget = SMALL,
+    budget: SliceBudget = SMALL,
     window: Window | None = None,
     language: str = "python",
     selected: Selected | None = None,
@@ -153,7 +153,7 @@ def test_a_jump_to_another_place_makes_a_new_window(place: int) -> None:
 
 
 def test_the_line_limits_hold() -> None:
-    found = cut(LONG, len(LONG) // 2, Budget(4000, prefix_lines=10, suffix_lines=3))
+    found = cut(LONG, len(LONG) // 2, SliceBudget(4000, prefix_lines=10, suffix_lines=3))
     assert LONG[found.window.top : len(LONG) // 2].count("\n") <= 10
     assert found.suffix.count("\n") <= 4
 
@@ -190,7 +190,7 @@ def test_any_text_anywhere(text: str, where: float, tokens: int, top: int, langu
     offset = int(where * len(text))
     if 0 < offset < len(text) and text[offset - 1 : offset + 1] == "\r\n":
         offset -= 1
-    found = cut(text, offset, Budget(tokens), Window(top, text[top : top + 9]), language)
+    found = cut(text, offset, SliceBudget(tokens), Window(top, text[top : top + 9]), language)
     plain = text[:offset].replace("\r\n", "\n").replace("\r", "\n")
     rest = text[offset:].replace("\r\n", "\n").replace("\r", "\n")
     assert rest.startswith(found.suffix)

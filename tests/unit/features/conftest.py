@@ -12,7 +12,7 @@ import pytest
 
 from nearfield.config.schema import Completion, Config, ProviderSettings
 from nearfield.features.service import Service
-from nearfield.features.status import State
+from nearfield.features.status import ServiceState
 from nearfield.providers.scripted import Scripted
 from nearfield.types import CompletionAnswer, CompletionRequest, Edit, Snapshot, Span
 
@@ -100,7 +100,9 @@ async def start() -> AsyncGenerator[Start]:
         service = Service(config, {provider.name: provider for provider in providers})
         services.append(service)
         await service.start()
-        await until(lambda: service.status.state not in (State.STARTING, State.LOADING))
+        await until(
+            lambda: service.status.state not in (ServiceState.STARTING, ServiceState.LOADING)
+        )
         return service
 
     yield make

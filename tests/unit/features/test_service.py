@@ -26,7 +26,7 @@ from nearfield.engine import client
 from nearfield.errors import NotPermitted
 from nearfield.features import assemble
 from nearfield.features import service as service_module
-from nearfield.features.service import Service, State
+from nearfield.features.service import Service, ServiceState
 from nearfield.providers import managed
 from nearfield.providers.base import Provider
 from nearfield.providers.scripted import Scripted
@@ -51,7 +51,7 @@ def config_of(text: str, debounce_ms: int = 0, **others: Any) -> Config:
 async def started(config: Config) -> Service:
     service = Service(config)
     await service.start()
-    await until(lambda: service.status.state is not State.STARTING)
+    await until(lambda: service.status.state is not ServiceState.STARTING)
     return service
 
 
@@ -77,7 +77,7 @@ async def test_providers_are_built_and_closed_with_the_settings() -> None:
 async def test_a_question_before_the_providers_are_there() -> None:
     service = Service(config_of("a + b\n"))
     assert await FakeUser(service, ADD).said() == "<not_ready>"
-    assert service.status.state is State.STARTING
+    assert service.status.state is ServiceState.STARTING
     await service.aclose()
 
 
@@ -112,7 +112,7 @@ async def test_closing_ends_running_work() -> None:
     model = scripted("model", {"text": "", "delay_ms": 60_000})
     service = Service(Config(), {"model": model})
     await service.start()
-    await until(lambda: service.status.state is State.READY)
+    await until(lambda: service.status.state is ServiceState.READY)
     question = asyncio.create_task(FakeUser(service, ADD).ask(invoked=True))
     await until(lambda: model.streaming)
     await service.aclose()
@@ -213,7 +213,7 @@ def test_a_switched_off_engine_is_not_there() -> None:
 async def test_an_absent_provider_says_why() -> None:
     config = Config(engine=NO_ENGINE, providers={"bad": ProviderSettings(kind="no such kind")})
     service = await started(config)
-    assert service.status.state is State.UNAVAILABLE
+    assert service.status.state is ServiceState.UNAVAILABLE
     assert "no such kind" in service.status.detail
     assert await FakeUser(service, ADD).said() == "<no_provider>"
     assert service.providers["bad"].capabilities == Capabilities(infill=True, chat=True, local=True)
@@ -224,7 +224,7 @@ async def test_a_bad_provider_is_named_once_and_passed_over() -> None:
     good = ProviderSettings(kind="scripted", options={"answers": [{"text": "a + b\n"}]})
     bad = ProviderSettings(kind="no such kind")
     service = await started(Config(engine=NO_ENGINE, providers={"bad": bad, "good": good}))
-    assert (service.status.state, service.status.provider) == (State.READY, "good")
+    assert (service.status.state, service.status.provider) == (ServiceState.READY, "good")
     assert service.status.detail.count("no such kind") == 1
     assert await FakeUser(service, ADD).said(invoked=True) == "a + b"
     absent = await assemble.providers(service.config)["bad"].health()

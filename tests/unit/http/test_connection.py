@@ -30,7 +30,7 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     monkeypatch.setattr(connection, "HEADER_SECONDS", 0.2)
     monkeypatch.setattr(connection, "MAX_CONNECTIONS", 3)
     config = uvicorn.Config(
-        app, http=connection.Connection, lifespan="off", log_config=None, timeout_keep_alive=60
+        app, http=connection.HttpConnection, lifespan="off", log_config=None, timeout_keep_alive=60
     )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -98,13 +98,13 @@ async def test_the_longest_idle_connection_is_closed_and_no_running_request(port
 async def test_each_read_is_small(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A chunk may be of one byte, and whatever is read at once is parsed at once."""
     sizes: list[int] = []
-    receive = connection.Connection.data_received
+    receive = connection.HttpConnection.data_received
 
-    def data_received(self: connection.Connection, data: bytes) -> None:
+    def data_received(self: connection.HttpConnection, data: bytes) -> None:
         sizes.append(len(data))
         receive(self, data)
 
-    monkeypatch.setattr(connection.Connection, "data_received", data_received)
+    monkeypatch.setattr(connection.HttpConnection, "data_received", data_received)
     read, write = await asyncio.open_connection("127.0.0.1", port)
     chunks = b"1\r\n \r\n" * 20_000
     write.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")

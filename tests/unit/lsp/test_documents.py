@@ -17,7 +17,7 @@ from lsprotocol.types import (
 
 from nearfield.coerce import clean
 from nearfield.lsp import convert
-from nearfield.lsp.documents import FOLLOWED_CHARS, Document, Documents
+from nearfield.lsp.documents import FOLLOWED_CHARS, TextDocument, TextDocuments
 from nearfield.types import Cell, Span
 
 URI = "file:///w/a.py"
@@ -114,7 +114,7 @@ notifications = st.lists(st.lists(partials | texts, min_size=1, max_size=4), max
 def test_the_text_is_always_the_client_s(
     first: str, sent: list[list[Partial | str]], encoding: str
 ) -> None:
-    document = Document(URI, "python", 0, first)
+    document = TextDocument(URI, "python", 0, first)
     text = first
     for version, changes in enumerate(sent, 1):
         before = text
@@ -146,14 +146,14 @@ def test_the_text_is_always_the_client_s(
 def test_positions_are_clamped_as_the_specification_says(
     text: str, position: Position, encoding: str
 ) -> None:
-    document = Document(URI, "", 0, text)
+    document = TextDocument(URI, "", 0, text)
     assert document.offset_at(position, encoding) == model_offset(text, position, encoding)
 
 
 @settings(max_examples=200, deadline=None)
 @given(texts, st.sampled_from(ENCODINGS))
 def test_every_offset_has_its_position(text: str, encoding: str) -> None:
-    lines = Document(URI, "", 0, text).lines
+    lines = TextDocument(URI, "", 0, text).lines
     for offset in range(len(text) + 1):
         position = convert.position_at(text, lines, offset, encoding)
         assert position == model_position(text, offset, encoding)
@@ -190,13 +190,13 @@ def test_lone_surrogates_are_replaced(text: str, expected: str) -> None:
     ],
 )
 def test_paths_of_uris(uri: str, path: str | None) -> None:
-    assert Document(uri, "", None, "").snapshot().path == path
+    assert TextDocument(uri, "", None, "").snapshot().path == path
 
 
 CELL = "vscode-notebook-cell:/w/a.ipynb#W{}sZmlsZQ%3D%3D"
 
 
-def _above(documents: Documents, uri: str) -> list[str] | None:
+def _above(documents: TextDocuments, uri: str) -> list[str] | None:
     document = documents.get(uri)
     assert document is not None
     above = document.snapshot().above
@@ -204,7 +204,7 @@ def _above(documents: Documents, uri: str) -> list[str] | None:
 
 
 def test_a_cell_is_below_those_that_were_opened_before() -> None:
-    documents = Documents()
+    documents = TextDocuments()
     documents.set_roots(["file:///w"])
     first, second, third = map(CELL.format, range(3))
     for uri, text in ((first, "a"), (second, "b"), (third, "c")):
@@ -220,7 +220,7 @@ def test_a_cell_is_below_those_that_were_opened_before() -> None:
 
 
 def test_the_order_that_a_client_tells_counts() -> None:
-    documents = Documents()
+    documents = TextDocuments()
     cells = ["cell:3", "cell:1", "cell:2"]
     book = documents.notebooks.open("file:///w/a.ipynb", cells)
     for uri in sorted(cells):
@@ -234,7 +234,7 @@ def test_the_order_that_a_client_tells_counts() -> None:
 
 
 def test_a_snapshot_is_kept_until_something_above_changes() -> None:
-    documents = Documents()
+    documents = TextDocuments()
     first, second = (documents.open(CELL.format(n), "python", 1, "x") for n in range(2))
     before = second.snapshot()
     assert second.snapshot() is before
@@ -244,7 +244,7 @@ def test_a_snapshot_is_kept_until_something_above_changes() -> None:
 
 
 def test_the_nearest_of_many_cells_are_used() -> None:
-    documents = Documents()
+    documents = TextDocuments()
     for number in range(49):
         documents.open(CELL.format(number), "python", 1, f"{number} " + "x" * 10_000)
     last = documents.open(CELL.format(49), "python", 1, "")
@@ -265,7 +265,7 @@ def test_the_nearest_of_many_cells_are_used() -> None:
     ],
 )
 def test_the_innermost_folder_is_the_root(roots: list[str], uri: str, root: str | None) -> None:
-    documents = Documents()
+    documents = TextDocuments()
     documents.set_roots(roots)
     assert documents.open(uri, "", 1, "").snapshot().root == root
 
@@ -276,7 +276,7 @@ def insert(line: int, character: int, text: str) -> TextDocumentContentChangePar
 
 
 def test_a_document_too_long_to_hold_is_let_go_until_it_is_replaced() -> None:
-    document = Document(URI, "", 1, "x" * (FOLLOWED_CHARS + 1))
+    document = TextDocument(URI, "", 1, "x" * (FOLLOWED_CHARS + 1))
     assert (document.followed, document.text) == (False, "")
     assert document.change(2, [insert(0, 0, "y")], convert.UTF16) == []
     assert document.snapshot().version == 2
@@ -286,13 +286,13 @@ def test_a_document_too_long_to_hold_is_let_go_until_it_is_replaced() -> None:
 
 
 def test_a_document_that_outgrows_us_is_let_go() -> None:
-    document = Document(URI, "", 1, "x")
+    document = TextDocument(URI, "", 1, "x")
     document.change(2, [insert(0, 0, "x" * FOLLOWED_CHARS)], convert.UTF16)
     assert (document.followed, document.text) == (False, "")
 
 
 def test_a_snapshot_does_not_change() -> None:
-    document = Document(URI, "", 1, "one")
+    document = TextDocument(URI, "", 1, "one")
     snapshot = document.snapshot()
     document.change(2, [insert(0, 3, " more")], convert.UTF16)
     assert (snapshot.text, snapshot.version) == ("one", 1)
@@ -313,7 +313,7 @@ class CountedStarts(list[int]):
 def test_a_keystroke_replaces_few_line_starts_of_a_long_file() -> None:
     """Typing in the middle of 20,000 lines must not touch the 10,000 numbers below it."""
     lines = 20_000
-    document = Document(URI, "", 0, "    value = compute(left, right)  # 漢\n" * lines)
+    document = TextDocument(URI, "", 0, "    value = compute(left, right)  # 漢\n" * lines)
     table = document.lines
     table._starts = counted = CountedStarts(table._starts)  # pyright: ignore[reportPrivateUsage]
     document.change(0, [insert(lines // 2, 0, "x")], convert.UTF16)
@@ -326,6 +326,6 @@ def test_a_keystroke_replaces_few_line_starts_of_a_long_file() -> None:
 
 
 def test_reversed_ranges_become_ordered_spans() -> None:
-    document = Document(URI, "", 0, "ab\ncd")
+    document = TextDocument(URI, "", 0, "ab\ncd")
     backwards = Range(Position(1, 1), Position(0, 1))
     assert document.span_of(backwards, convert.UTF16) == Span(1, 4)

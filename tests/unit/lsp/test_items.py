@@ -8,12 +8,12 @@ import pytest
 from lsprotocol.types import Command, MarkupContent, Position, Range, TextEdit
 
 from nearfield.lsp import completion, convert, inline_completion, settings
-from nearfield.lsp.documents import Document
+from nearfield.lsp.documents import TextDocument
 from nearfield.types import Span, Suggestion
 
 
-def document(text: str) -> Document:
-    return Document("file:///w/a.py", "python", 1, text)
+def document(text: str) -> TextDocument:
+    return TextDocument("file:///w/a.py", "python", 1, text)
 
 
 def on_line(start: int, end: int) -> Range:

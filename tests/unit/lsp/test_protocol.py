@@ -14,7 +14,7 @@ from lsprotocol import types
 from nearfield.config.load import Loaded
 from nearfield.config.schema import Config, ProviderSettings
 from nearfield.errors import NoProvider
-from nearfield.features.status import State, Status
+from nearfield.features.status import ServiceState, ServiceStatus
 from nearfield.lsp import server
 from nearfield.lsp.frames import Garbage
 from nearfield.lsp.progress import LoadingProgress
@@ -216,14 +216,14 @@ async def test_answers_of_the_client(c: Connected) -> None:
 
 async def test_progress_is_shown_while_a_model_loads(c: Connected) -> None:
     progress = LoadingProgress(c.protocol)
-    progress.follow(Status(State.STARTING))
-    progress.follow(Status(State.LOADING, "Loading qwen", 0.1))
+    progress.follow(ServiceStatus(ServiceState.STARTING))
+    progress.follow(ServiceStatus(ServiceState.LOADING, "Loading qwen", 0.1))
     create = await _sent(c, "window/workDoneProgress/create")
     c.protocol.receive({"jsonrpc": "2.0", "id": create["id"], "result": None})
     await _sent(c, "$/progress", "begin")
-    progress.follow(Status(State.LOADING, "Loading qwen", 0.6))
+    progress.follow(ServiceStatus(ServiceState.LOADING, "Loading qwen", 0.6))
     await _sent(c, "$/progress", "report")
-    progress.follow(Status(State.READY))
+    progress.follow(ServiceStatus(ServiceState.READY))
     await _sent(c, "$/progress", "end")
     values = [m["params"]["value"] for m in c.sent.messages if m.get("method") == "$/progress"]
     assert [(v["kind"], v.get("percentage")) for v in values] == [
@@ -236,12 +236,12 @@ async def test_progress_is_shown_while_a_model_loads(c: Connected) -> None:
 
 async def test_a_client_that_refuses_progress_is_left_alone(c: Connected) -> None:
     progress = LoadingProgress(c.protocol)
-    progress.follow(Status(State.LOADING))
+    progress.follow(ServiceStatus(ServiceState.LOADING))
     create = await _sent(c, "window/workDoneProgress/create")
     error = {"code": -32601, "message": "no"}
     c.protocol.receive({"jsonrpc": "2.0", "id": create["id"], "error": error})
-    progress.follow(Status(State.LOADING, "", 0.5))
-    progress.follow(Status(State.READY))
+    progress.follow(ServiceStatus(ServiceState.LOADING, "", 0.5))
+    progress.follow(ServiceStatus(ServiceState.READY))
     await asyncio.sleep(0.01)
     assert not any(m.get("method") == "$/progress" for m in c.sent.messages)
 

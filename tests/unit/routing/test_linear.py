@@ -87,7 +87,7 @@ def test_a_pattern_that_cannot_be_linear_is_refused(own: str) -> None:
 def test_redaction_ends_at_its_deadline_with_an_error() -> None:
     text = "password = 'x' # " * 2000
     with pytest.raises(NotPermitted) as caught:
-        redact_texts([text], deadline=secrets.Deadline(0))
+        redact_texts([text], deadline=secrets.ScanDeadline(0))
     assert "looking for secrets in it took longer than 0 s" in str(caught.value)
 
 

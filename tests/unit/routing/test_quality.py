@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nearfield.routing.quality import Answer, is_endless, judge
+from nearfield.routing.quality import JudgedAnswer, is_endless, judge
 from nearfield.types import ToolCall
 
 OBJECT: dict[str, Any] = {
@@ -23,42 +23,42 @@ OBJECT: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("answer", "wrong"),
     [
-        (Answer("return a + b"), ""),
-        (Answer(""), "empty"),
-        (Answer("  \n"), "empty"),
-        (Answer("", tool_calls=(ToolCall("1", "f", "{}"),)), ""),
-        (Answer("I'm sorry, but I can't help with that."), "refused"),
-        (Answer("As an AI language model, I have no opinion."), "refused"),
-        (Answer("def f():\n    # I cannot do that yet\n    pass"), ""),
-        (Answer("The function cannot write to the file, since it is closed."), ""),
-        (Answer("print(x)\n" + "total = total + value\n" * 6), "repeats itself"),
-        (Answer("so it goes on and on and " + "on and on and " * 12), "repeats itself"),
-        (Answer("a\nb\nc\n" + "first_line_of_two()\nsecond_line_of_two()\n" * 5), "repeats itself"),
-        (Answer("    }\n" * 4), ""),
-        (Answer("=" * 80), ""),
-        (Answer("| a | b |\n| - | - |\n| 1 | 2 |\n| 3 | 4 |\n"), ""),
-        (Answer("some words of it", (-3.0,) * 8), "unsure of itself"),
-        (Answer("some words of it", (-3.0,) * 7), ""),
-        (Answer("some words of it", (-1.0,) * 20), ""),
-        (Answer('{"n": 1}', schema=OBJECT), ""),
-        (Answer('{"n": 1, "tags": ["a"]}', schema=OBJECT), ""),
-        (Answer('{"n": true}', schema=OBJECT), "answer.n is not integer"),
-        (Answer('{"tags": []}', schema=OBJECT), "answer lacks n"),
-        (Answer('{"n": 1, "tags": [1]}', schema=OBJECT), "answer.tags[0] is not string"),
-        (Answer('{"n": 1, "m": 2}', schema=OBJECT), "answer has a key too many"),
-        (Answer('{"n": 1', schema=OBJECT), "not JSON"),
-        (Answer('"x"', schema={"enum": ["a", "b"]}), "answer is none of the allowed values"),
-        (Answer("1", schema={"anyOf": [{"type": "string"}, {"type": "null"}]}), "answer"),
+        (JudgedAnswer("return a + b"), ""),
+        (JudgedAnswer(""), "empty"),
+        (JudgedAnswer("  \n"), "empty"),
+        (JudgedAnswer("", tool_calls=(ToolCall("1", "f", "{}"),)), ""),
+        (JudgedAnswer("I'm sorry, but I can't help with that."), "refused"),
+        (JudgedAnswer("As an AI language model, I have no opinion."), "refused"),
+        (JudgedAnswer("def f():\n    # I cannot do that yet\n    pass"), ""),
+        (JudgedAnswer("The function cannot write to the file, since it is closed."), ""),
+        (JudgedAnswer("print(x)\n" + "total = total + value\n" * 6), "repeats itself"),
+        (JudgedAnswer("so it goes on and on and " + "on and on and " * 12), "repeats itself"),
+        (JudgedAnswer("a\nb\nc\n" + "first_line_of_two()\nsecond_line_of_two()\n" * 5), "repeats itself"),
+        (JudgedAnswer("    }\n" * 4), ""),
+        (JudgedAnswer("=" * 80), ""),
+        (JudgedAnswer("| a | b |\n| - | - |\n| 1 | 2 |\n| 3 | 4 |\n"), ""),
+        (JudgedAnswer("some words of it", (-3.0,) * 8), "unsure of itself"),
+        (JudgedAnswer("some words of it", (-3.0,) * 7), ""),
+        (JudgedAnswer("some words of it", (-1.0,) * 20), ""),
+        (JudgedAnswer('{"n": 1}', schema=OBJECT), ""),
+        (JudgedAnswer('{"n": 1, "tags": ["a"]}', schema=OBJECT), ""),
+        (JudgedAnswer('{"n": true}', schema=OBJECT), "answer.n is not integer"),
+        (JudgedAnswer('{"tags": []}', schema=OBJECT), "answer lacks n"),
+        (JudgedAnswer('{"n": 1, "tags": [1]}', schema=OBJECT), "answer.tags[0] is not string"),
+        (JudgedAnswer('{"n": 1, "m": 2}', schema=OBJECT), "answer has a key too many"),
+        (JudgedAnswer('{"n": 1', schema=OBJECT), "not JSON"),
+        (JudgedAnswer('"x"', schema={"enum": ["a", "b"]}), "answer is none of the allowed values"),
+        (JudgedAnswer("1", schema={"anyOf": [{"type": "string"}, {"type": "null"}]}), "answer"),
     ],
 )  # fmt: skip
-def test_an_answer_of_no_use_is_named(answer: Answer, wrong: str) -> None:
+def test_an_answer_of_no_use_is_named(answer: JudgedAnswer, wrong: str) -> None:
     assert judge(answer, -2.0) == wrong
 
 
 def test_the_features_own_checks_are_asked() -> None:
-    assert judge(Answer("x"), -2.0, [lambda _: "", lambda text: f"{text} does not apply"]) == (
-        "x does not apply"
-    )
+    assert judge(
+        JudgedAnswer("x"), -2.0, [lambda _: "", lambda text: f"{text} does not apply"]
+    ) == ("x does not apply")
 
 
 LINE = "List all Python files in the folder.\n"

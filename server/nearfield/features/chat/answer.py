@@ -23,16 +23,16 @@ from nearfield.features.chat.protocol import (
     Ask,
     CallReport,
     CallState,
-    Finish,
+    ChatFinish,
     Listener,
-    Outcome,
-    Part,
     Reply,
+    ToolOutcome,
+    TurnPart,
     said,
 )
 from nearfield.features.chat.prune import fit
-from nearfield.features.chat.session import MESSAGE_TOKENS, SYSTEM, Session, Turn
-from nearfield.features.chat.tool_calls import Caller
+from nearfield.features.chat.session import MESSAGE_TOKENS, SYSTEM, ChatSession, ChatTurn
+from nearfield.features.chat.tool_calls import ToolCaller
 from nearfield.features.trace import RequestMetrics
 from nearfield.providers.estimate import CHARS_PER_TOKEN, tokens
 from nearfield.routing.egress import Egress
@@ -73,10 +73,10 @@ _BEGINS_AS_CALL = (
     r'(?:\{\s*"(?:name|function|tool)"\s*:\s*"(?:NAMES)"|(?:NAMES)\()'
 )
 _ENOUGH = {
-    Finish.ROUNDS: "I stopped here: I have called functions {count} times without an answer.",
-    Finish.LOOP: "I stopped here: I kept asking for the same call of {count}.",
-    Finish.DEADLINE: "I stopped here: the time for one answer ({count} s) is over.",
-    Finish.EMPTY: "The model has given no answer, also when it was asked again in words. Ask in"
+    ChatFinish.ROUNDS: "I stopped here: I have called functions {count} times without an answer.",
+    ChatFinish.LOOP: "I stopped here: I kept asking for the same call of {count}.",
+    ChatFinish.DEADLINE: "I stopped here: the time for one answer ({count} s) is over.",
+    ChatFinish.EMPTY: "The model has given no answer, also when it was asked again in words. Ask in"
     " other words, or use a larger model: `nearfield models recommend` names one.",
 }
 
@@ -88,12 +88,12 @@ class Answering:
     """
 
     router: Router
-    session: Session
+    session: ChatSession
     ask: Ask
-    caller: Caller
+    caller: ToolCaller
     listener: Listener
     limits: Chat
-    context: Callable[[Session], RequestContext]
+    context: Callable[[ChatSession], RequestContext]
     room: int
     reply: Reply
     account: RequestMetrics
@@ -102,8 +102,8 @@ class Answering:
     offered: Callable[[Sequence[Offer]], None] = lambda offers: None
     _deadline: float = field(init=False, default=0.0)
     _seen: Counter[tuple[str, str]] = field(init=False, default_factory=Counter[tuple[str, str]])
-    _brought: dict[tuple[str, str], Outcome] = field(
-        init=False, default_factory=dict[tuple[str, str], Outcome]
+    _brought: dict[tuple[str, str], ToolOutcome] = field(
+        init=False, default_factory=dict[tuple[str, str], ToolOutcome]
     )
     _shown: list[str] = field(init=False, default_factory=list[str])
     _round: str = field(init=False, default="")
@@ -115,7 +115,7 @@ class Answering:
         self._deadline = time.monotonic() + self.limits.timeout_s
         for _ in range(self.limits.max_rounds):
             if time.monotonic() >= self._deadline:
-                self._end(Finish.DEADLINE, "")
+                self._end(ChatFinish.DEADLINE, "")
                 break
             calls = await self._said()
             if self.in_words and not calls:
@@ -128,14 +128,14 @@ class Answering:
                 await self._mend()
                 break
             ended = await self._call(calls)
-            if ended is Finish.LOOP and await self._say_in_words():
+            if ended is ChatFinish.LOOP and await self._say_in_words():
                 break
             if ended is not None:
-                self._end(ended, calls[0].name if ended is Finish.LOOP else "")
+                self._end(ended, calls[0].name if ended is ChatFinish.LOOP else "")
                 break
         else:
-            self._end(Finish.ROUNDS, str(self.limits.max_rounds))
-        if self.reply.finish is Finish.LENGTH:
+            self._end(ChatFinish.ROUNDS, str(self.limits.max_rounds))
+        if self.reply.finish is ChatFinish.LENGTH:
             self.reply.notes.append(_CUT.format(count=self.ask.max_tokens))
         self.reply.text = "\n\n".join(self._shown)
 
@@ -186,12 +186,12 @@ class Answering:
             if text := self._round.strip():
                 self._shown.append(text)
             if text or calls:
-                parts = [Part(self._round)]
+                parts = [TurnPart(self._round)]
                 if not isinstance(route.provider, Egress):
                     # A model on this machine may repeat in its own words what may not leave it. One
                     # outside was never told.
-                    parts += [Part("", path) for path in self.session.paths]
-                turn = Turn(Role.ASSISTANT, parts, tuple(calls))
+                    parts += [TurnPart("", path) for path in self.session.paths]
+                turn = ChatTurn(Role.ASSISTANT, parts, tuple(calls))
                 self.session.turns.append(turn)
         if route.provider is not None:
             self.reply.provider, self.reply.model = route.provider.name, route.provider.model
@@ -248,11 +248,11 @@ class Answering:
                 _named(call, len(self.session.turns) + len(calls)) for call in item.tool_calls
             ]
             if item.finish is Ended.LENGTH:
-                self.reply.finish = Finish.LENGTH
+                self.reply.finish = ChatFinish.LENGTH
             elif item.finish is Ended.DEADLINE:
-                self.reply.finish = Finish.DEADLINE
+                self.reply.finish = ChatFinish.DEADLINE
             elif item.finish is not None:
-                self.reply.finish = Finish.STOP
+                self.reply.finish = ChatFinish.STOP
 
     def _is_muddled(self) -> bool:
         """Return whether the last text is no answer but calls, written in an unknown form."""
@@ -267,9 +267,9 @@ class Answering:
         if self.reply.calls and self._is_muddled():
             await self._say_in_words()
             return
-        is_silent = not self._round.strip() and self.reply.finish is not Finish.DEADLINE
+        is_silent = not self._round.strip() and self.reply.finish is not ChatFinish.DEADLINE
         if is_silent and not (self.tools and await self._say_in_words(_FROM_SILENCE)):
-            self._end(Finish.EMPTY, "")
+            self._end(ChatFinish.EMPTY, "")
 
     async def _say_in_words(self, why: str = _FROM_BEFORE) -> bool:
         """Ask for words alone, with the question and what the calls have brought; whether any
@@ -325,9 +325,9 @@ class Answering:
 
     # --- calling ----------------------------------------------------------------------------
 
-    async def _call(self, calls: Sequence[ToolCall]) -> Finish | None:
+    async def _call(self, calls: Sequence[ToolCall]) -> ChatFinish | None:
         """Carry out what the model wants; why that was the end, None when it was not."""
-        ended: Finish | None = None
+        ended: ChatFinish | None = None
         try:
             for call in calls:
                 outcome, report = await self._one(call)
@@ -335,9 +335,9 @@ class Answering:
                 self._told(call, outcome)
                 again = self._seen[call.name, _same(call.arguments)]
                 if again >= SAME_CALL:
-                    ended = Finish.LOOP
+                    ended = ChatFinish.LOOP
         except TimeoutError:
-            ended = Finish.DEADLINE
+            ended = ChatFinish.DEADLINE
         finally:
             # Every call has an answer in the history, or the next request would be refused.
             answered = {turn.call_id for turn in self.session.turns}
@@ -346,13 +346,13 @@ class Answering:
                     self._told(call, said("Not done: the answer was ended."))
         return ended
 
-    async def _one(self, call: ToolCall) -> tuple[Outcome, CallReport]:
+    async def _one(self, call: ToolCall) -> tuple[ToolOutcome, CallReport]:
         key = call.name, _same(call.arguments)
         self._seen[key] += 1
         if (known := self._brought.get(key)) is not None and self._seen[key] > 1:
             report = CallReport(call.id, call.name, {}, CallState.DENIED, _AGAIN)
             self.listener.call(report)
-            return Outcome((*known.parts, Part(f"\n\n{_AGAIN}"))), report
+            return ToolOutcome((*known.parts, TurnPart(f"\n\n{_AGAIN}"))), report
         left = max(0.0, self._deadline - time.monotonic())
         async with asyncio.timeout(left):
             outcome, report = await self.caller.call(call)
@@ -364,16 +364,16 @@ class Answering:
         self._brought[key] = outcome
         return outcome, report
 
-    def _told(self, call: ToolCall, outcome: Outcome) -> None:
-        self.session.turns.append(Turn(Role.TOOL, list(outcome.parts), call_id=call.id))
+    def _told(self, call: ToolCall, outcome: ToolOutcome) -> None:
+        self.session.turns.append(ChatTurn(Role.TOOL, list(outcome.parts), call_id=call.id))
 
-    def _end(self, finish: Finish, count: str) -> None:
+    def _end(self, finish: ChatFinish, count: str) -> None:
         seconds = str(self.limits.timeout_s)
-        text = _ENOUGH[finish].format(count=seconds if finish is Finish.DEADLINE else count)
+        text = _ENOUGH[finish].format(count=seconds if finish is ChatFinish.DEADLINE else count)
         self.reply.finish = finish
         self.listener.text(f"\n\n{text}" if self._shown else text)
         self._shown.append(text)
-        self.session.turns.append(Turn(Role.ASSISTANT, [Part(text)]))
+        self.session.turns.append(ChatTurn(Role.ASSISTANT, [TurnPart(text)]))
 
 
 def _named(call: ToolCall, number: int) -> ToolCall:

@@ -1,7 +1,8 @@
 """The conversations of one session of an editor, or of the command line.
 
-A frontend gives messages and a `Host` to ask. Everything else is decided here: the functions, the
-model's instructions, the permitted providers, and that each session answers one message at a time.
+A frontend gives messages and a `ChatHost` to ask. Everything else is decided here: the functions,
+the model's instructions, the permitted providers, and that each session answers one message at a
+time.
 """
 
 from __future__ import annotations
@@ -30,17 +31,17 @@ from nearfield.features.chat.lookup import (
 )
 from nearfield.features.chat.protocol import (
     Ask,
-    Finish,
-    Function,
-    Host,
+    ChatFinish,
+    ChatFunction,
+    ChatHost,
     Listener,
-    Part,
-    Refused,
     Reply,
+    ToolRefused,
+    TurnPart,
 )
 from nearfield.features.chat.references import expanded, references
-from nearfield.features.chat.session import Session, Turn
-from nearfield.features.chat.tool_calls import Caller
+from nearfield.features.chat.session import ChatSession, ChatTurn
+from nearfield.features.chat.tool_calls import ToolCaller
 from nearfield.features.chat.tool_context import Knows, ToolContext
 from nearfield.features.offers import Offers
 from nearfield.features.trace import RequestMetrics, TraceLog
@@ -71,14 +72,14 @@ class Brains(Protocol):
     traces: TraceLog
 
 
-class Chat:
+class ChatService:
     """See the module. One event loop. `ask_user` puts an offer of a provider to the user, in the
     mode "ask"."""
 
     def __init__(
         self,
         brains: Brains,
-        host: Host,
+        host: ChatHost,
         *,
         knowledge: Callable[[], Knows | None] = lambda: None,
         ask_user: AskUser | None = None,
@@ -89,14 +90,14 @@ class Chat:
         self._knowledge = knowledge
         self._ask_user = ask_user
         self._store = store or CallStore()
-        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._sessions: OrderedDict[str, ChatSession] = OrderedDict()
 
     async def say(self, ask: Ask, listener: Listener) -> Reply:
         """Answer one message. Raises `NotReady`, `NoProvider` and `LedgerError`; cancelling it ends
         the model, the running function and the question to the user, and what was said stays."""
         router = built(self._brains.router)
         if not ask.message.strip():
-            raise Refused("The message is empty.")
+            raise ToolRefused("The message is empty.")
         session = self._session(ask.session)
         async with session.lock:
             try:
@@ -109,21 +110,21 @@ class Chat:
         return self._sessions.pop(session, None) is not None
 
     async def _answered(
-        self, router: Router, session: Session, ask: Ask, listener: Listener
+        self, router: Router, session: ChatSession, ask: Ask, listener: Listener
     ) -> Reply:
         config = self._brains.configs.of(ask.workspace)
         functions = registry.chosen(config.chat.functions, ask.functions)
         tools = tuple(map(_tool, functions.values()))
-        reach = await asyncio.to_thread(self._reach, ask, config)
+        tool_context = await asyncio.to_thread(self._tool_context, ask, config)
         reply = Reply(session.id)
-        parts, reply.notes = await expanded(ask, reach, reads="readFile" in functions)
-        looked_up = await self._look_up(ask, reach, functions)
+        parts, reply.notes = await expanded(ask, tool_context, reads="readFile" in functions)
+        looked_up = await self._look_up(ask, tool_context, functions)
         parts += looked_up.parts if looked_up is not None else ()
-        session.turns.append(Turn(Role.USER, parts))
-        caller = Caller(
+        session.turns.append(ChatTurn(Role.USER, parts))
+        caller = ToolCaller(
             functions=functions,
             all_names=frozenset(registry.known()),
-            reach=reach,
+            context=tool_context,
             store=self._store,
             session=session.id,
             workspace=ask.workspace,
@@ -132,7 +133,7 @@ class Chat:
         )
         accepted = ask.accepted or self._brains.offers.take(ask.workspace, Task.CHAT)
 
-        def context(now: Session) -> RequestContext:
+        def context(now: ChatSession) -> RequestContext:
             return RequestContext(
                 Task.CHAT, ask.workspace, now.sources, (), accepted, self._ask_user
             )
@@ -156,17 +157,17 @@ class Chat:
             try:
                 await answering.run()
                 if looked_up is not None:
-                    await _cite(reply, reach, looked_up, listener)
+                    await _cite(reply, tool_context, looked_up, listener)
             finally:
                 _settle(session)
                 account.provider, account.model = reply.provider, reply.model
             account.situation = reply.finish.value
-            is_empty = reply.finish is Finish.EMPTY or not reply.text.strip()
+            is_empty = reply.finish is ChatFinish.EMPTY or not reply.text.strip()
             account.reason = Reason.EMPTY if is_empty else Reason.SHOWN
         return reply
 
     async def _look_up(
-        self, ask: Ask, reach: ToolContext, functions: Mapping[str, Function]
+        self, ask: Ask, tool_context: ToolContext, functions: Mapping[str, ChatFunction]
     ) -> LookedUp | None:
         """Look up what a question about the workspace asks for, where the model might too."""
         if "semanticSearch" not in functions or references(ask.message) or ask.selection:
@@ -174,7 +175,7 @@ class Chat:
         if not is_question(ask.message):
             return None
         try:
-            return await look_up(reach, ask.message)
+            return await look_up(tool_context, ask.message)
         except NearfieldError as error:
             log.warning("nothing was looked up: %s", type(error).__name__)
             return None
@@ -185,12 +186,12 @@ class Chat:
         first = next(iter(router.candidates(role, ask.workspace)), None)
         return first is not None and is_small(first.model)
 
-    def _session(self, name: str) -> Session:
+    def _session(self, name: str) -> ChatSession:
         if name and name in self._sessions:
             self._sessions.move_to_end(name)
         else:
             name = name or uuid.uuid4().hex
-            self._sessions[name] = Session(name)
+            self._sessions[name] = ChatSession(name)
         found = self._sessions[name]
         found.used = time.monotonic()
         for other in list(self._sessions):
@@ -200,7 +201,7 @@ class Chat:
                 del self._sessions[other]
         return found
 
-    def _reach(self, ask: Ask, config: Config) -> ToolContext:
+    def _tool_context(self, ask: Ask, config: Config) -> ToolContext:
         return ToolContext(
             limits=config.chat,
             host=self._host,
@@ -225,19 +226,21 @@ class Chat:
         return provider.capabilities.context_tokens or USUAL_WINDOW
 
 
-async def _cite(reply: Reply, reach: ToolContext, looked_up: LookedUp, listener: Listener) -> None:
+async def _cite(
+    reply: Reply, tool_context: ToolContext, looked_up: LookedUp, listener: Listener
+) -> None:
     """Name the places below an answer, and the files in it that are none."""
-    unknown = await unknown_files(reach, reply.text)
+    unknown = await unknown_files(tool_context, reply.text)
     reply.notes += [
         f"The answer names {name}, which the workspace does not have." for name in unknown
     ]
-    if reply.finish in (Finish.STOP, Finish.LENGTH, Finish.EMPTY):
+    if reply.finish in (ChatFinish.STOP, ChatFinish.LENGTH, ChatFinish.EMPTY):
         said = f"\n\n{looked_up.said}"
         listener.text(said)
         reply.text += said
 
 
-def _settle(session: Session) -> None:
+def _settle(session: ChatSession) -> None:
     """Leave whole exchanges: an unanswered message is removed, so that it can be sent again, and
     unused results are followed by words.
     """
@@ -245,8 +248,8 @@ def _settle(session: Session) -> None:
     if last is Role.USER:
         session.turns.pop()
     elif last is Role.TOOL:
-        session.turns.append(Turn(Role.ASSISTANT, [Part("(I was stopped here.)")]))
+        session.turns.append(ChatTurn(Role.ASSISTANT, [TurnPart("(I was stopped here.)")]))
 
 
-def _tool(function: Function) -> Tool:
+def _tool(function: ChatFunction) -> Tool:
     return Tool(function.name, function.description, function.parameters)

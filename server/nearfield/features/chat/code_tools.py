@@ -6,7 +6,7 @@ import asyncio
 from typing import Annotated
 
 from nearfield.features.chat.file_tools import FilePath
-from nearfield.features.chat.protocol import Access, Outcome, Part, Refused
+from nearfield.features.chat.protocol import Access, ToolOutcome, ToolRefused, TurnPart
 from nearfield.features.chat.tool_context import Knows, ToolContext
 from nearfield.features.chat.tool_schema import function
 
@@ -19,58 +19,68 @@ PROBLEMS = 50
 
 @function(Access.READ, "semanticSearch")
 async def semantic_search(
-    reach: ToolContext, query: Annotated[str, "What the code does, in words"]
-) -> Outcome:
+    context: ToolContext, query: Annotated[str, "What the code does, in words"]
+) -> ToolOutcome:
     """Find code of the workspace by its meaning."""
-    folder = reach.folder
-    found = await _known(reach).search(query, limit=FOUND, workspace=str(folder.root))
-    parts: list[Part] = []
+    folder = context.folder
+    found = await _known(context).search(query, limit=FOUND, workspace=str(folder.root))
+    parts: list[TurnPart] = []
     for one in found:
-        shown = reach.relative(one.path)
+        shown = context.relative(one.path)
         if not shown or await asyncio.to_thread(folder.is_withheld, shown, folder=False):
             continue
-        text = reach.spend(one.text[:FOUND_CHARS])
-        parts += [Part(f"{shown}, from line {one.first + 1}:\n"), Part(text, shown), Part("\n\n")]
-    return Outcome(tuple(parts) or (Part("Nothing was found."),))
+        text = context.spend(one.text[:FOUND_CHARS])
+        parts += [
+            TurnPart(f"{shown}, from line {one.first + 1}:\n"),
+            TurnPart(text, shown),
+            TurnPart("\n\n"),
+        ]
+    return ToolOutcome(tuple(parts) or (TurnPart("Nothing was found."),))
 
 
 @function(Access.READ, "getDefinition")
 async def get_definition(
-    reach: ToolContext, name: Annotated[str, "The name of a function, class or variable"]
-) -> Outcome:
+    context: ToolContext, name: Annotated[str, "The name of a function, class or variable"]
+) -> ToolOutcome:
     """Show where a name of the workspace is defined, with its code."""
-    return await definition(reach, name)
+    return await definition(context, name)
 
 
 @function(Access.READ, "getDiagnostics")
-async def get_diagnostics(reach: ToolContext, path: FilePath) -> str:
+async def get_diagnostics(context: ToolContext, path: FilePath) -> str:
     """List the problems that are known of a file."""
-    found = await asyncio.to_thread(reach.folder.inside, path)
+    found = await asyncio.to_thread(context.folder.inside, path)
     lines = [
         f"line {row + 1}: {one.severity}: {one.message}"
         + (f" ({one.source})" if one.source else "")
-        for row, one in reach.diagnostics(found)[:PROBLEMS]
+        for row, one in context.diagnostics(found)[:PROBLEMS]
     ]
-    return reach.spend("\n".join(lines)) or f"No problem is known of {found}."
+    return context.spend("\n".join(lines)) or f"No problem is known of {found}."
 
 
-async def definition(reach: ToolContext, name: str) -> Outcome:
+async def definition(context: ToolContext, name: str) -> ToolOutcome:
     """Return the definitions of `name`, with their text."""
-    folder = reach.folder
-    parts: list[Part] = []
-    for place in (await _known(reach).definitions(name.strip(), reach.snapshot))[:FOUND]:
-        shown = reach.relative(place.path)
+    folder = context.folder
+    parts: list[TurnPart] = []
+    for place in (await _known(context).definitions(name.strip(), context.snapshot))[:FOUND]:
+        shown = context.relative(place.path)
         if not shown or await asyncio.to_thread(folder.is_withheld, shown, folder=False):
             continue
-        text = reach.spend(place.text[:DEFINITION_CHARS])
-        parts += [Part(f"{shown}, line {place.row + 1}:\n"), Part(text, shown), Part("\n\n")]
-    return Outcome(tuple(parts) or (Part(f"No definition of {name!r} is known."),))
+        text = context.spend(place.text[:DEFINITION_CHARS])
+        parts += [
+            TurnPart(f"{shown}, line {place.row + 1}:\n"),
+            TurnPart(text, shown),
+            TurnPart("\n\n"),
+        ]
+    return ToolOutcome(tuple(parts) or (TurnPart(f"No definition of {name!r} is known."),))
 
 
-def _known(reach: ToolContext) -> Knows:
-    if reach.knowledge is None:
-        raise Refused("The workspace is not indexed.", "Turn index.enabled on, or search in files.")
-    return reach.knowledge
+def _known(context: ToolContext) -> Knows:
+    if context.knowledge is None:
+        raise ToolRefused(
+            "The workspace is not indexed.", "Turn index.enabled on, or search in files."
+        )
+    return context.knowledge
 
 
 ON_CODE = (semantic_search, get_diagnostics, get_definition)

@@ -4,7 +4,7 @@ A path comes from a model, which may have read it in an untrusted file. Its lett
 (no absolute path, no `..`, nothing that another system reads in its own way). `files.workspace`
 checks where it leads, and opens it.
 
-All methods block and raise `Refused`.
+All methods block and raise `ToolRefused`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from nearfield.features.chat.protocol import Refused
+from nearfield.features.chat.protocol import ToolRefused
 from nearfield.files.encoding import NEW, TextFile, decode
 from nearfield.files.read import UnreadableFile, read_open
 from nearfield.files.workspace import shown
@@ -35,7 +35,7 @@ _DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundPath:
     """An entry at a path: relative to the folder, with '/', after all links."""
 
     path: str
@@ -67,14 +67,14 @@ class Folder:
 
     # --- looking ---
 
-    def look(self, name: str) -> Found:
+    def look(self, name: str) -> FoundPath:
         """Return the entry at `name`."""
         path = self.inside(name)
         try:
             status = os.lstat(self.root / path)
         except OSError as error:
-            raise Refused(f"There is no {shown(name)} in the workspace.") from error
-        return Found(path, _kind(status.st_mode), status.st_size, status.st_mtime)
+            raise ToolRefused(f"There is no {shown(name)} in the workspace.") from error
+        return FoundPath(path, _kind(status.st_mode), status.st_size, status.st_mtime)
 
     def read(self, name: str, most: int) -> tuple[str, TextFile]:
         """The path and the text of a file of at most `most` bytes."""
@@ -82,15 +82,15 @@ class Folder:
         with _refusing(), self._files.opened(path) as handle:
             status = os.fstat(handle)
             if stat.S_ISDIR(status.st_mode):
-                raise Refused(f"{shown(name)} is a folder.", "List it instead.")
+                raise ToolRefused(f"{shown(name)} is a folder.", "List it instead.")
             if status.st_size > most:
-                raise Refused(
+                raise ToolRefused(
                     f"{shown(name)} has {status.st_size} bytes, which is more than may be read.",
                     "Read a part of it by its lines, or search in it.",
                 )
             text = decode(read_open(handle, shown(name), most))
         if text is None:
-            raise Refused(f"{shown(name)} is not text.")
+            raise ToolRefused(f"{shown(name)} is not text.")
         return path, text
 
     def entries(self, name: str) -> tuple[str, list[tuple[str, bool]]]:
@@ -130,7 +130,7 @@ class Folder:
         """Delete a file, or a folder with all that is in it; its path."""
         lexically = lexical(name)
         if not lexically:
-            raise Refused("The workspace folder itself is not deleted.")
+            raise ToolRefused("The workspace folder itself is not deleted.")
         parent, _, last = lexically.rpartition("/")
         path = self.inside(parent)
         whole = f"{path}/{last}" if path else last
@@ -151,7 +151,7 @@ class Folder:
         there = os.path.lexists(self.root / path)
         now = self.read(path, MAX_OVERWRITTEN_BYTES)[1] if there else None
         if (None if now is None else now.text) != before:
-            raise Refused(f"{shown(name)} has changed meanwhile.", "Ask again.")
+            raise ToolRefused(f"{shown(name)} has changed meanwhile.", "Ask again.")
         content = (now or NEW).encode(after)
         with _refusing(), self._files.folder(parent) as place:
             place.replace(last, content)
@@ -161,7 +161,7 @@ class Folder:
         for _, folders, files in os.walk(self.root / path):
             count += len(folders) + len(files)
             if count > MAX_DELETED:
-                raise Refused(
+                raise ToolRefused(
                     f"{shown(name)} holds more than {MAX_DELETED} things.",
                     "Delete it yourself.",
                 )
@@ -173,34 +173,34 @@ def _refusing() -> Generator[None]:
     try:
         yield
     except UnreadableFile as error:
-        raise Refused(error.message, error.hint) from error
+        raise ToolRefused(error.message, error.hint) from error
     except OSError as error:
-        raise Refused(f"That cannot be done: {error.strerror}.") from error
+        raise ToolRefused(f"That cannot be done: {error.strerror}.") from error
 
 
 def lexical(name: str, *, windows: bool = os.name == "nt") -> str:
     """`name` as a relative path with '/', "" for the folder itself, by its letters alone."""
     said = shown(name)
     if any(ord(letter) < 32 for letter in name):
-        raise Refused(f"{said} holds a control character.")
+        raise ToolRefused(f"{said} holds a control character.")
     if name.startswith(("//", "\\\\")):
-        raise Refused(f"{said} is a network path.", "Give a path from the workspace folder.")
+        raise ToolRefused(f"{said} is a network path.", "Give a path from the workspace folder.")
     if name.startswith(("/", "\\", "~")) or _DRIVE.match(name):
-        raise Refused(f"{said} is an absolute path.", "Give a path from the workspace folder.")
+        raise ToolRefused(f"{said} is an absolute path.", "Give a path from the workspace folder.")
     if "\\" in name and not windows:
-        raise Refused(f"{said} holds a backslash.", "Separate folders with '/'.")
+        raise ToolRefused(f"{said} holds a backslash.", "Separate folders with '/'.")
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
     if ".." in parts:
-        raise Refused(f"{said} goes up by '..'.", "Give a path from the workspace folder.")
+        raise ToolRefused(f"{said} goes up by '..'.", "Give a path from the workspace folder.")
     for part in parts:
         if len(part.encode("utf-8", "surrogatepass")) > 255:
-            raise Refused("A name in that path is too long.")
+            raise ToolRefused("A name in that path is too long.")
         if windows and (":" in part or part != part.rstrip(" .") or _DEVICE.match(part)):
-            raise Refused(f"{said} has a special meaning on Windows.")
+            raise ToolRefused(f"{said} has a special meaning on Windows.")
     try:
         "/".join(parts).encode()
     except UnicodeEncodeError as error:
-        raise Refused("That path is no text.") from error
+        raise ToolRefused("That path is no text.") from error
     return "/".join(parts)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from nearfield.catalog.models import Catalog
-from nearfield.features.chat.protocol import Part, Refused
+from nearfield.features.chat.protocol import ToolRefused, TurnPart
 from nearfield.features.chat.tool_context import ToolContext
 
 FOUND = 4
@@ -48,7 +48,7 @@ _FILE = re.compile(r"(?<![\w@\\:.-])(?:[\w.-]*/)*[\w-]+\.[A-Za-z]\w{0,9}\b(?![.(
 class LookedUp:
     """Result of the index for a question: text for the model, and the places for the user."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[TurnPart, ...]
     places: tuple[str, ...]
 
     @property
@@ -79,7 +79,7 @@ async def look_up(reach: ToolContext, question: str) -> LookedUp | None:
     folder = reach.folder
     hits = await reach.knowledge.search(question, limit=FOUND, workspace=str(folder.root))
     best = max((hit.score for hit in hits), default=0.0)
-    parts: list[Part] = []
+    parts: list[TurnPart] = []
     places: list[str] = []
     for hit in hits:
         shown = reach.relative(hit.path)
@@ -89,15 +89,15 @@ async def look_up(reach: ToolContext, question: str) -> LookedUp | None:
             continue
         try:
             text = reach.spend(hit.text[:FOUND_CHARS])
-        except Refused:
+        except ToolRefused:
             break
         place = f"{shown}:{hit.first + 1}-{max(hit.last, hit.first + 1)}"
         places.append(f"{place} (`{hit.symbol}`)" if hit.symbol else place)
-        parts += [Part(f"\n\n{place}\n```\n"), Part(text, shown), Part("\n```")]
+        parts += [TurnPart(f"\n\n{place}\n```\n"), TurnPart(text, shown), TurnPart("\n```")]
     if not places:
         return None
-    head = Part("\n\nThe workspace holds this:")
-    task = Part(
+    head = TurnPart("\n\nThe workspace holds this:")
+    task = TurnPart(
         f"\n\nThe question again: {question.strip()}\nAnswer it shortly from the pieces above, and"
         " name the file and the function. If they do not answer it, say so."
     )

@@ -14,7 +14,7 @@ from nearfield.features.diagnostics import Diagnostic
 from nearfield.types import Snapshot, Span
 
 
-class Refused(NearfieldError):
+class ToolRefused(NearfieldError):
     """A call is not carried out; the message says why, to the model and to the user."""
 
 
@@ -49,7 +49,7 @@ class CallState(StrEnum):
     FAILED = "failed"
 
 
-class Finish(StrEnum):
+class ChatFinish(StrEnum):
     """Reason why an answer ended."""
 
     STOP = "stop"
@@ -61,7 +61,7 @@ class Finish(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TurnPart:
     """A piece of a turn. `path` is the file that `text` was taken from ("" for none), so that a
     file that may not leave this machine can be cut out; `span` is the part taken. `pinned` text is
     kept when old turns are summarised.
@@ -74,10 +74,10 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ToolOutcome:
     """Result of a function. `parts` are shown to the model."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[TurnPart, ...]
 
     @property
     def text(self) -> str:
@@ -85,17 +85,17 @@ class Outcome:
         return "".join(part.text for part in self.parts)
 
 
-def said(text: str) -> Outcome:
+def said(text: str) -> ToolOutcome:
     """An outcome of our own words, from no file."""
-    return Outcome((Part(text),))
+    return ToolOutcome((TurnPart(text),))
 
 
-Run = Callable[[Any, Any], Awaitable[Outcome]]
+Run = Callable[[Any, Any], Awaitable[ToolOutcome]]
 """Carries a call out, given the `ToolContext` and the checked arguments as a struct."""
 
 
 @dataclass(frozen=True, slots=True)
-class Function:
+class ChatFunction:
     """A function that a model may call. `parameters` is the JSON schema of `arguments`."""
 
     name: str
@@ -122,7 +122,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ProposedFile:
     """A file as it is (`before`, None: not there) and as the model would have it. `encoding` is the
     one that its file is in where an editor could take it for another one."""
 
@@ -145,14 +145,14 @@ class CallReport:
     result: str = ""
 
 
-class Host(Protocol):
+class ChatHost(Protocol):
     """The user's end of the chat: an editor or a terminal."""
 
     async def allow(self, question: Question) -> Allow:
         """Ask the user; no answer is `NO`."""
         ...
 
-    async def apply(self, change: Change) -> bool:
+    async def apply(self, change: ProposedFile) -> bool:
         """Show the change and let the user apply it; whether it was applied."""
         ...
 
@@ -206,7 +206,7 @@ class Reply:
     text: str = ""
     provider: str = ""
     model: str = ""
-    finish: Finish = Finish.STOP
+    finish: ChatFinish = ChatFinish.STOP
     wrong: str = ""
     calls: list[CallReport] = field(default_factory=list[CallReport])
     notes: list[str] = field(default_factory=list[str])

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from nearfield.errors import NearfieldError
 from nearfield.features.chat.code_tools import definition
-from nearfield.features.chat.protocol import Ask, Outcome, Part, Refused
+from nearfield.features.chat.protocol import Ask, ToolOutcome, ToolRefused, TurnPart
 from nearfield.features.chat.tool_context import ToolContext
 from nearfield.files.git_diff import file_diffs
 from nearfield.files.lines import line_number, split_lines
@@ -58,143 +58,145 @@ def references(message: str) -> list[Reference]:
     return list(found)[:MAX_REFERENCES]
 
 
-async def expanded(ask: Ask, reach: ToolContext, *, reads: bool) -> tuple[list[Part], list[str]]:
+async def expanded(
+    ask: Ask, context: ToolContext, *, reads: bool
+) -> tuple[list[TurnPart], list[str]]:
     """The message with what it refers to, and what could not be found, as sentences for the user.
     A selection is shown without being referred to; of an open document at least the name is. With
     `reads` the model may read files, and those that are named are shown."""
     wanted = references(ask.message)
     if ask.selection is not None and Reference("selection") not in wanted:
         wanted.append(Reference("selection"))
-    parts, notes = [Part(ask.message)], list[str]()
+    parts, notes = [TurnPart(ask.message)], list[str]()
     if ask.snapshot is not None and ask.snapshot.path:
-        name = shown(ask.snapshot, reach)
-        parts.append(Part(f"\n\n(The open file is {name}, language {ask.snapshot.language}.)"))
+        name = shown(ask.snapshot, context)
+        parts.append(TurnPart(f"\n\n(The open file is {name}, language {ask.snapshot.language}.)"))
     for reference in wanted:
         try:
-            outcome = await _EXPANDED[reference.kind](ask, reach, reference.name)
+            outcome = await _EXPANDED[reference.kind](ask, context, reference.name)
         except NearfieldError as error:
             notes.append(f"@{reference.kind} {reference.name}".strip() + f": {error}")
             continue
         parts += outcome.parts
-    if reads and reach.inside is not None:
-        parts += await _named(ask, reach)
+    if reads and context.inside is not None:
+        parts += await _named(ask, context)
     return parts, notes
 
 
-async def _named(ask: Ask, reach: ToolContext) -> list[Part]:
+async def _named(ask: Ask, context: ToolContext) -> list[TurnPart]:
     """The short files that the message names by their paths."""
     said = _REFERENCE.sub("", ask.message)
-    parts: list[Part] = []
+    parts: list[TurnPart] = []
     for name in list(dict.fromkeys(_PATH.findall(said)))[:MAX_NAMED]:
         try:
-            path, text = await reach.read(name)
+            path, text = await context.read(name)
             if not text.strip() or len(text) > NAMED_CHARS:
                 continue
-            reach.spend(text)
+            context.spend(text)
         except NearfieldError:
             continue  # no file, or none that may be read: the model learns that if it asks
-        body = Part(text, path, Span(0, len(text)))
-        parts += [Part(f"\n\n{path}:\n```\n"), body, Part("\n```")]
+        body = TurnPart(text, path, Span(0, len(text)))
+        parts += [TurnPart(f"\n\n{path}:\n```\n"), body, TurnPart("\n```")]
     return parts
 
 
-def shown(snapshot: Snapshot, reach: ToolContext) -> str:
+def shown(snapshot: Snapshot, context: ToolContext) -> str:
     """The name of a document, from the workspace folder where it is inside."""
     path = snapshot.path or ""
-    inside = reach.relative(path) if reach.inside is not None else ""
+    inside = context.relative(path) if context.inside is not None else ""
     return inside or path.replace("\\", "/").rpartition("/")[2] or "untitled"
 
 
-async def _file(_ask: Ask, reach: ToolContext, name: str) -> Outcome:
+async def _file(_ask: Ask, context: ToolContext, name: str) -> ToolOutcome:
     first, last = 1, 0
     try:
-        path, text = await reach.read(name)
-    except Refused:
+        path, text = await context.read(name)
+    except ToolRefused:
         lines = _LINES.match(name)
         if lines is None:
             raise
         first = int(lines[2])
         last = int(lines[3] or first)
-        path, text = await reach.read(lines[1])
+        path, text = await context.read(lines[1])
     chosen = split_lines(text, keepends=True)
     start = sum(map(len, chosen[: first - 1]))
     piece = "".join(chosen[first - 1 : last or None])
     where = f", lines {first} to {last}" if last else ""
-    return _quoted(reach, f"{path}{where}", path, start, piece)
+    return _quoted(context, f"{path}{where}", path, start, piece)
 
 
-async def _selection(ask: Ask, reach: ToolContext, _name: str) -> Outcome:
+async def _selection(ask: Ask, context: ToolContext, _name: str) -> ToolOutcome:
     if ask.snapshot is None or ask.selection is None:
-        raise Refused("Nothing is selected.")
+        raise ToolRefused("Nothing is selected.")
     span = ask.selection
     piece = ask.snapshot.text[span.start : span.end]
     if not piece.strip():
-        raise Refused("Nothing is selected.")
+        raise ToolRefused("Nothing is selected.")
     row = line_number(ask.snapshot.text, span.start) + 1
-    name = shown(ask.snapshot, reach)
-    if reach.inside is not None and ask.snapshot.path and reach.relative(ask.snapshot.path):
-        await asyncio.to_thread(reach.folder.inside, name)
+    name = shown(ask.snapshot, context)
+    if context.inside is not None and ask.snapshot.path and context.relative(ask.snapshot.path):
+        await asyncio.to_thread(context.folder.inside, name)
     # An untitled document has no file that rules could speak of.
     path = name if ask.snapshot.path else ""
-    return _quoted(reach, f"Selected in {name}, from line {row}", path, span.start, piece)
+    return _quoted(context, f"Selected in {name}, from line {row}", path, span.start, piece)
 
 
-async def _symbol(_ask: Ask, reach: ToolContext, name: str) -> Outcome:
-    found = await definition(reach, name)
+async def _symbol(_ask: Ask, context: ToolContext, name: str) -> ToolOutcome:
+    found = await definition(context, name)
     if not any(part.path for part in found.parts):
-        raise Refused(found.text)
-    return Outcome((Part(f"\n\nDefinition of {name}:\n"), *map(_pinned, found.parts)))
+        raise ToolRefused(found.text)
+    return ToolOutcome((TurnPart(f"\n\nDefinition of {name}:\n"), *map(_pinned, found.parts)))
 
 
-async def _diff(_ask: Ask, reach: ToolContext, _name: str) -> Outcome:
-    folder = reach.folder
-    parts: list[Part] = []
+async def _diff(_ask: Ask, context: ToolContext, _name: str) -> ToolOutcome:
+    folder = context.folder
+    parts: list[TurnPart] = []
     room = DIFF_CHARS
     for path, text in await file_diffs(folder.root):
-        inside = reach.relative(str(path.resolve()))
+        inside = context.relative(str(path.resolve()))
         if not inside or await asyncio.to_thread(folder.is_withheld, inside, folder=False):
             continue
-        piece = reach.spend(text[: max(0, room)])
+        piece = context.spend(text[: max(0, room)])
         room -= len(text)
         if piece:
-            parts.append(Part(piece, inside, pinned=True))
+            parts.append(TurnPart(piece, inside, pinned=True))
     if not parts:
-        raise Refused("Nothing has changed since the last commit.")
-    cut = [Part("(cut here)")] if room < 0 else []
-    return Outcome((Part("\n\nChanges since the last commit:\n"), *parts, *cut))
+        raise ToolRefused("Nothing has changed since the last commit.")
+    cut = [TurnPart("(cut here)")] if room < 0 else []
+    return ToolOutcome((TurnPart("\n\nChanges since the last commit:\n"), *parts, *cut))
 
 
-async def _workspace(ask: Ask, reach: ToolContext, _name: str) -> Outcome:
-    if reach.knowledge is None:
-        raise Refused("The workspace is not indexed.", "Turn index.enabled on.")
-    folder = reach.folder
+async def _workspace(ask: Ask, context: ToolContext, _name: str) -> ToolOutcome:
+    if context.knowledge is None:
+        raise ToolRefused("The workspace is not indexed.", "Turn index.enabled on.")
+    folder = context.folder
     question = _REFERENCE.sub("", ask.message).strip()
-    parts: list[Part] = []
-    for one in await reach.knowledge.search(question, limit=FOUND, workspace=str(folder.root)):
-        inside = reach.relative(one.path)
+    parts: list[TurnPart] = []
+    for one in await context.knowledge.search(question, limit=FOUND, workspace=str(folder.root)):
+        inside = context.relative(one.path)
         if not inside or await asyncio.to_thread(folder.is_withheld, inside, folder=False):
             continue
-        text = reach.spend(one.text[:FOUND_CHARS])
-        parts += [Part(f"\n{inside}, from line {one.first + 1}:\n"), Part(text, inside)]
+        text = context.spend(one.text[:FOUND_CHARS])
+        parts += [TurnPart(f"\n{inside}, from line {one.first + 1}:\n"), TurnPart(text, inside)]
     if not parts:
-        raise Refused("Nothing in the index fits.", "It may not be built yet.")
-    return Outcome((Part("\n\nFrom the workspace:\n"), *parts))
+        raise ToolRefused("Nothing in the index fits.", "It may not be built yet.")
+    return ToolOutcome((TurnPart("\n\nFrom the workspace:\n"), *parts))
 
 
-def _quoted(reach: ToolContext, title: str, path: str, start: int, text: str) -> Outcome:
-    piece = reach.spend(text[:FILE_CHARS])
+def _quoted(context: ToolContext, title: str, path: str, start: int, text: str) -> ToolOutcome:
+    piece = context.spend(text[:FILE_CHARS])
     if not piece:
-        raise Refused("There is nothing in it.")
+        raise ToolRefused("There is nothing in it.")
     cut = "\n(cut here)" if len(text) > len(piece) else ""
-    body = Part(piece, path, Span(start, start + len(piece)), pinned=True)
-    return Outcome((Part(f"\n\n{title}:\n```\n"), body, Part(f"\n```{cut}")))
+    body = TurnPart(piece, path, Span(start, start + len(piece)), pinned=True)
+    return ToolOutcome((TurnPart(f"\n\n{title}:\n```\n"), body, TurnPart(f"\n```{cut}")))
 
 
-def _pinned(part: Part) -> Part:
-    return Part(part.text, part.path, part.span, pinned=bool(part.path))
+def _pinned(part: TurnPart) -> TurnPart:
+    return TurnPart(part.text, part.path, part.span, pinned=bool(part.path))
 
 
-_EXPANDED: dict[str, Callable[[Ask, ToolContext, str], Awaitable[Outcome]]] = {
+_EXPANDED: dict[str, Callable[[Ask, ToolContext, str], Awaitable[ToolOutcome]]] = {
     "file": _file,
     "selection": _selection,
     "symbol": _symbol,

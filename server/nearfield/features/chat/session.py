@@ -11,7 +11,7 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
-from nearfield.features.chat.protocol import Part
+from nearfield.features.chat.protocol import TurnPart
 from nearfield.providers.estimate import tokens
 from nearfield.routing.request_context import Source
 from nearfield.types import Message, Role, ToolCall
@@ -27,13 +27,13 @@ MESSAGE_TOKENS = 8
 
 
 @dataclass(slots=True)
-class Turn:
+class ChatTurn:
     """A turn of the user, the model, or a function. `opens` marks the user's turns: an exchange
     lasts from one to the next.
     """
 
     role: Role
-    parts: list[Part]
+    parts: list[TurnPart]
     calls: tuple[ToolCall, ...] = ()
     call_id: str = ""
 
@@ -59,23 +59,23 @@ class Turn:
 
 
 @dataclass(slots=True)
-class Session:
+class ChatSession:
     """A conversation. `lock` is held while it answers; `summary` is what is left of turns that did
     not fit any more, with the files of those turns that are kept whole."""
 
     id: str
-    turns: list[Turn] = field(default_factory=list[Turn])
-    summary: Turn | None = None
+    turns: list[ChatTurn] = field(default_factory=list[ChatTurn])
+    summary: ChatTurn | None = None
     granted: set[str] = field(default_factory=set[str])
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     used: float = field(default_factory=time.monotonic)
 
     @property
-    def written(self) -> list[Turn]:
+    def written(self) -> list[ChatTurn]:
         """Everything that a model is told, in order."""
-        head = [Turn(Role.SYSTEM, [Part(SYSTEM)])]
+        head = [ChatTurn(Role.SYSTEM, [TurnPart(SYSTEM)])]
         if self.summary is not None:
-            noted = Turn(Role.ASSISTANT, [Part("I keep that in mind.")])
+            noted = ChatTurn(Role.ASSISTANT, [TurnPart("I keep that in mind.")])
             head += [self.summary, noted]
         return [*head, *self.turns]
 

@@ -24,7 +24,7 @@ import psutil
 from msgspec import Meta
 
 from nearfield.features.chat.file_tools import FolderPath
-from nearfield.features.chat.protocol import Access, Refused
+from nearfield.features.chat.protocol import Access, ToolRefused
 from nearfield.features.chat.tool_context import ToolContext
 from nearfield.features.chat.tool_schema import function
 
@@ -49,24 +49,24 @@ def _title(given: Any) -> str:
 
 @function(Access.DANGER, "executeShell", title=_title)
 async def execute_shell(
-    reach: ToolContext,
+    context: ToolContext,
     command: Annotated[
         list[str], Meta(min_length=1, max_length=64, description='As ["git", "status"]')
     ],
     folder: FolderPath = "",
 ) -> str:
     """Run a program with arguments. No shell: no pipes, no variables, no wildcards."""
-    where = await asyncio.to_thread(reach.folder.look, folder)
+    where = await asyncio.to_thread(context.folder.look, folder)
     if where.kind != "folder":
-        raise Refused(f"{where.path} is no folder.")
-    program = allowed(command, reach.limits.shell_commands, reach.folder.root)
+        raise ToolRefused(f"{where.path} is no folder.")
+    program = allowed(command, context.limits.shell_commands, context.folder.root)
     code, output = await run(
         [program, *command[1:]],
-        reach.folder.root / where.path,
-        float(reach.limits.shell_timeout_s),
-        reach.folder.root,
+        context.folder.root / where.path,
+        float(context.limits.shell_timeout_s),
+        context.folder.root,
     )
-    return f"exit code {code}\n{reach.spend(output)}"
+    return f"exit code {code}\n{context.spend(output)}"
 
 
 def allowed(
@@ -75,25 +75,25 @@ def allowed(
     root: Path,
     environ: Mapping[str, str] | None = None,
 ) -> str:
-    """The whole path of the program to start. Raises `Refused`."""
+    """The whole path of the program to start. Raises `ToolRefused`."""
     if any("\0" in word for word in command):
-        raise Refused("An argument holds a zero byte.")
+        raise ToolRefused("An argument holds a zero byte.")
     if not any(_begins(command, one.split()) for one in commands):
         listed = ", ".join(commands) or "none"
-        raise Refused(
+        raise ToolRefused(
             f"The user allows only these commands: {listed}.",
             "More can be named in chat.shell_commands.",
         )
     name = command[0]
     if name != Path(name).name or "/" in name or "\\" in name or ":" in name:
-        raise Refused("A program is given by its name, not by a path.")
+        raise ToolRefused("A program is given by its name, not by a path.")
     found = shutil.which(name, path=_search_path(root, os.environ if environ is None else environ))
     if found is None:
-        raise Refused(f"There is no program {name!r} on the path, outside the workspace.")
+        raise ToolRefused(f"There is no program {name!r} on the path, outside the workspace.")
     if Path(os.path.realpath(found)).suffix.lower() in SCRIPTS:
-        raise Refused(f"{name} is a batch file, which Windows runs by a shell.")
+        raise ToolRefused(f"{name} is a batch file, which Windows runs by a shell.")
     if Path(os.path.realpath(found)).is_relative_to(root):
-        raise Refused(f"{name} lies in the workspace, where others may have put it.")
+        raise ToolRefused(f"{name} lies in the workspace, where others may have put it.")
     return found
 
 
@@ -101,7 +101,7 @@ async def run(
     command: Sequence[str], where: Path, timeout_s: float, root: Path
 ) -> tuple[int | None, str]:
     """Run `command` in the folder `where`; its exit code and the end of its output. When this ends,
-    however it does, nothing of it runs on. Raises `Refused` at the limits."""
+    however it does, nothing of it runs on. Raises `ToolRefused` at the limits."""
     groups: dict[str, Any] = (
         {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
         if sys.platform == "win32"
@@ -118,7 +118,7 @@ async def run(
             **groups,
         )
     except OSError as error:
-        raise Refused(f"{command[0]} could not be started: {error.strerror}.") from error
+        raise ToolRefused(f"{command[0]} could not be started: {error.strerror}.") from error
     output = bytearray()
     try:
         async with asyncio.timeout(timeout_s):
@@ -127,13 +127,13 @@ async def run(
                 await process.wait()
     except TimeoutError:
         tail = _tail(output)
-        raise Refused(
+        raise ToolRefused(
             f"The command took longer than {timeout_s:g} s and was ended.\n{tail}"
         ) from None
     finally:
         await asyncio.shield(_ended(process))
     if flooded:
-        raise Refused(f"The command wrote more than {FLOOD_BYTES} bytes and was ended.")
+        raise ToolRefused(f"The command wrote more than {FLOOD_BYTES} bytes and was ended.")
     return process.returncode, _tail(output)
 
 

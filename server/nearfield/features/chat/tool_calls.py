@@ -22,17 +22,17 @@ from nearfield.features.chat.protocol import (
     Allow,
     CallReport,
     CallState,
-    Function,
-    Outcome,
-    Part,
+    ChatFunction,
     Question,
-    Refused,
+    ToolOutcome,
+    ToolRefused,
+    TurnPart,
     said,
 )
 from nearfield.features.chat.tool_context import ToolContext
 from nearfield.features.chat.tool_schema import checked
 from nearfield.routing.redact import redact_texts
-from nearfield.routing.secrets import Deadline
+from nearfield.routing.secrets import ScanDeadline
 from nearfield.tasks import describe
 from nearfield.types import ToolCall
 
@@ -47,13 +47,13 @@ REPORTED_CHARS = 2_000
 
 
 @dataclass(slots=True)
-class Caller:
+class ToolCaller:
     """Carries out the calls of one answer. `granted` are the functions that the user has allowed
     for the session; it is added to."""
 
-    functions: Mapping[str, Function]
+    functions: Mapping[str, ChatFunction]
     all_names: frozenset[str]
-    reach: ToolContext
+    context: ToolContext
     store: CallStore
     session: str
     workspace: str
@@ -63,7 +63,7 @@ class Caller:
     model: str = ""
     _decision: str = field(default="", init=False)
 
-    async def call(self, wish: ToolCall) -> tuple[Outcome, CallReport]:
+    async def call(self, wish: ToolCall) -> tuple[ToolOutcome, CallReport]:
         """Return the call's result for the model, and its report for the user. Raises `LedgerError`
         when it cannot be recorded.
         """
@@ -76,7 +76,7 @@ class Caller:
         try:
             outcome = await self._carried_out(wish, arguments)
             state, why = CallState.DONE, "done"
-        except Refused as error:
+        except ToolRefused as error:
             state = CallState.DENIED if self._decision in ("no", "refused") else CallState.FAILED
             why = f"{state}: {error.message}"
             outcome = said(f"Not done: {error}")
@@ -97,14 +97,14 @@ class Caller:
         self.report(report)
         return outcome, report
 
-    async def _carried_out(self, wish: ToolCall, arguments: Mapping[str, Any]) -> Outcome:
+    async def _carried_out(self, wish: ToolCall, arguments: Mapping[str, Any]) -> ToolOutcome:
         function = self.functions.get(wish.name)
         if function is None:
-            raise Refused(self._unknown(wish.name))
+            raise ToolRefused(self._unknown(wish.name))
         given = checked(function, wish.arguments)
         await self._permit(function, given, wish, arguments)
         self.report(CallReport(wish.id, wish.name, arguments, CallState.RUNNING))
-        return _bounded(await function.run(self.reach, given), self.reach.limits.max_bytes)
+        return _bounded(await function.run(self.context, given), self.context.limits.max_bytes)
 
     def _unknown(self, name: str) -> str:
         there = ", ".join(self.functions) or "none"
@@ -113,9 +113,9 @@ class Caller:
         return f"There is no such function. These are allowed: {there}."
 
     async def _permit(
-        self, function: Function, given: Any, wish: ToolCall, arguments: Mapping[str, Any]
+        self, function: ChatFunction, given: Any, wish: ToolCall, arguments: Mapping[str, Any]
     ) -> None:
-        """Ask the user where they must be asked. Raises `Refused`."""
+        """Ask the user where they must be asked. Raises `ToolRefused`."""
         self._decision = "allowed"
         if function.access in (Access.READ, Access.EDIT) or function.name in self.granted:
             return
@@ -125,9 +125,9 @@ class Caller:
             self.session, wish.id, wish.name, arguments, function.title(given), each_time
         )
         self._decision = "no"
-        answer = await self.reach.host.allow(question)
+        answer = await self.context.host.allow(question)
         if answer is Allow.NO:
-            raise Refused("The user did not allow it.", "Go on without it.")
+            raise ToolRefused("The user did not allow it.", "Go on without it.")
         self._decision = answer.value
         if answer is Allow.SESSION and not each_time:
             self.granted.add(function.name)
@@ -136,7 +136,7 @@ class Caller:
         """Return the audit's record of a call. Blocks."""
         try:
             texts = [wish.arguments, wish.name]
-            [arguments, name], _ = redact_texts(texts, deadline=Deadline(AUDIT_SECONDS))
+            [arguments, name], _ = redact_texts(texts, deadline=ScanDeadline(AUDIT_SECONDS))
         except NotPermitted:
             arguments = "(too long to be looked through for secrets)"
             name = wish.name if wish.name in self.functions else ""
@@ -156,18 +156,18 @@ class Caller:
         )
 
 
-def _bounded(outcome: Outcome, most: int) -> Outcome:
+def _bounded(outcome: ToolOutcome, most: int) -> ToolOutcome:
     """The first `most` characters of what a function answers; another package's may answer with
     anything."""
     if sum(len(part.text) for part in outcome.parts) <= most:
         return outcome
-    kept: list[Part] = []
+    kept: list[TurnPart] = []
     for part in outcome.parts:
         kept.append(replace(part, text=part.text[:most], span=None))
         most -= len(part.text)
         if most <= 0:
             break
-    return Outcome((*kept, Part("\n(cut here: the result was too long)")))
+    return ToolOutcome((*kept, TurnPart("\n(cut here: the result was too long)")))
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from nearfield.config.schema import Chat
 from nearfield.features.chat.folder import Folder
-from nearfield.features.chat.protocol import Change, Host, Refused
+from nearfield.features.chat.protocol import ChatHost, ProposedFile, ToolRefused
 from nearfield.features.diagnostics import Diagnostic
 from nearfield.index.understand import readable_text
 from nearfield.syntax.notebook import is_notebook
@@ -46,7 +46,7 @@ class ToolContext:
     """See the module. `folder` is None where no workspace is open."""
 
     limits: Chat
-    host: Host
+    host: ChatHost
     knowledge: Knows | None = None
     inside: Folder | None = None
     snapshot: Snapshot | None = None
@@ -57,9 +57,9 @@ class ToolContext:
 
     @property
     def folder(self) -> Folder:
-        """The workspace folder. Raises `Refused` where none is open."""
+        """The workspace folder. Raises `ToolRefused` where none is open."""
         if self.inside is None:
-            raise Refused("No workspace folder is open, so there are no files to work on.")
+            raise ToolRefused("No workspace folder is open, so there are no files to work on.")
         return self.inside
 
     async def read(self, name: str) -> tuple[str, str]:
@@ -74,7 +74,7 @@ class ToolContext:
         shown = readable_text(path, text)
         text = text if shown is None else shown
         if path not in self.files and len(self.files) >= self.limits.max_files:
-            raise Refused(
+            raise ToolRefused(
                 f"{self.limits.max_files} files have been read for this answer: that is the limit.",
                 "Answer with what is known.",
             )
@@ -82,10 +82,10 @@ class ToolContext:
         return path, text
 
     def spend(self, text: str) -> str:
-        """Count `text` as read, and answer it. Raises `Refused` past the bound."""
+        """Count `text` as read, and answer it. Raises `ToolRefused` past the bound."""
         self.bytes += len(text.encode("utf-8", "replace"))
         if self.bytes > self.limits.max_bytes:
-            raise Refused(
+            raise ToolRefused(
                 f"More than {self.limits.max_bytes} bytes have been read for this answer, which is"
                 " the limit.",
                 "Answer with what is known.",
@@ -94,10 +94,10 @@ class ToolContext:
 
     async def change(self, path: str, before: str | None, after: str, title: str) -> bool:
         """Show the user a change of a file; return whether it was applied. Raises `Unwritable`, and
-        `Refused` for a notebook, whose cells belong to the editor.
+        `ToolRefused` for a notebook, whose cells belong to the editor.
         """
         if before is not None and is_notebook(path):
-            raise Refused(
+            raise ToolRefused(
                 f"{path} is a notebook, which is not written as a file.",
                 "Show the code of the cell, so that the user can put it in.",
             )
@@ -106,7 +106,7 @@ class ToolContext:
             _, now = await asyncio.to_thread(folder.read, path, OWN_BYTES)
             now.encode(after)
             encoding = "" if now.is_unambiguous else now.encoding
-        return await self.host.apply(Change(whole, path, before, after, title, encoding))
+        return await self.host.apply(ProposedFile(whole, path, before, after, title, encoding))
 
     def diagnostics(self, path: str) -> Sequence[tuple[int, Diagnostic]]:
         """Return the known diagnostics of a file (inside, with '/'), each with its row."""

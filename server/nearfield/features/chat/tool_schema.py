@@ -1,7 +1,7 @@
 """From a typed Python signature to a function that a model may call.
 
     @function(Access.READ)
-    async def countLines(reach: ToolContext, path: Annotated[str, "From the folder."]) -> str:
+    async def countLines(context: ToolContext, path: Annotated[str, "From the folder."]) -> str:
         "Count the lines of a file."
 
 The first parameter is the `ToolContext`; the others, with types, defaults and one-line notes, make
@@ -18,38 +18,38 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from nearfield.features.chat.protocol import Access, Function, Outcome, Refused, said
+from nearfield.features.chat.protocol import Access, ChatFunction, ToolOutcome, ToolRefused, said
 
 Title = Callable[[Any], str]
-Body = Callable[..., Awaitable[str | Outcome]]
+Body = Callable[..., Awaitable[str | ToolOutcome]]
 
 
 def function(
     access: Access, name: str = "", title: Title | None = None
-) -> Callable[[Body], Function]:
-    """Make a `Function` of an async function; `name` is its own by default, `title` (from the
+) -> Callable[[Body], ChatFunction]:
+    """Make a `ChatFunction` of an async function; `name` is its own by default, `title` (from the
     checked arguments) what the user is asked. Raises `TypeError` for a signature that has no
     schema."""
 
-    def make(body: Body) -> Function:
+    def make(body: Body) -> ChatFunction:
         return _made(body, access, name or body.__name__, title)
 
     return make
 
 
-def checked(function: Function, arguments: str) -> Any:
-    """The arguments (JSON text) as the function's struct. Raises `Refused` with what is wrong and
-    where, without quoting a value."""
+def checked(function: ChatFunction, arguments: str) -> Any:
+    """Return the arguments (JSON text) as the function's struct. Raises `ToolRefused` with what is
+    wrong and where, without quoting a value."""
     try:
         return msgspec.json.decode(arguments.encode() or b"{}", type=function.arguments)
     except (msgspec.DecodeError, UnicodeEncodeError) as error:
-        raise Refused(
+        raise ToolRefused(
             f"The arguments of {function.name} are wrong: {error}.",
             f"They must be JSON of this schema: {json.dumps(dict(function.parameters))}",
         ) from error
 
 
-def _made(body: Body, access: Access, name: str, title: Title | None) -> Function:
+def _made(body: Body, access: Access, name: str, title: Title | None) -> ChatFunction:
     parameters = list(inspect.signature(body).parameters.values())[1:]
     hints = get_type_hints(body, include_extras=True)
     fields: list[Any] = []
@@ -61,11 +61,11 @@ def _made(body: Body, access: Access, name: str, title: Title | None) -> Functio
     # Those without a default come first in a struct, as in a signature.
     arguments = msgspec.defstruct(name, fields, frozen=True, forbid_unknown_fields=True)
 
-    async def run(reach: Any, given: Any) -> Outcome:
-        found = await body(reach, **{one.name: getattr(given, one.name) for one in parameters})
+    async def run(context: Any, given: Any) -> ToolOutcome:
+        found = await body(context, **{one.name: getattr(given, one.name) for one in parameters})
         return said(found) if isinstance(found, str) else found
 
-    return Function(
+    return ChatFunction(
         name=name,
         description=" ".join((inspect.getdoc(body) or "").split("\n\n")[0].split()),
         access=access,

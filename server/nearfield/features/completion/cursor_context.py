@@ -319,7 +319,7 @@ def _text_end(context: CursorContext, text: str, is_complete: bool, max_lines: i
     return len(text.rstrip()) if is_complete else None
 
 
-class _Line:
+class _CandidateLine:
     """A line of the candidate as it will be in the document, with its end in the text."""
 
     def __init__(self, whole: str, end: int) -> None:
@@ -337,7 +337,7 @@ class _Reader:
         self.state = Scanner(context.language)
         self.base = -1  # the unit's indentation; -1 before its first visible line
         self.above = context.above
-        self.taken: list[_Line] = []
+        self.taken: list[_CandidateLine] = []
         self.blanks = 0
         self.is_compound = False
         self.at_boundary = False
@@ -354,7 +354,7 @@ class _Reader:
         pieces = text.split("\n")
         for number, piece in enumerate(pieces):
             is_whole = is_complete or number < len(pieces) - 1
-            line = _Line(piece if number else left + piece, position + len(piece))
+            line = _CandidateLine(piece if number else left + piece, position + len(piece))
             position = line.end + 1
             if number == 0 and left.strip() and not piece.strip():
                 if is_whole:
@@ -379,7 +379,7 @@ class _Reader:
             self.above = left
         self.state.feed("\n")
 
-    def _ends_before(self, line: _Line, is_whole: bool) -> bool:
+    def _ends_before(self, line: _CandidateLine, is_whole: bool) -> bool:
         """Return whether the unit ended before `line`, of which at least the beginning is known."""
         if not self.taken or not self.at_boundary or not line.code:
             return False
@@ -398,7 +398,7 @@ class _Reader:
             return not is_continuing
         return not (self.may_lead_on and _LEADS_ON.match(line.code))
 
-    def _closes_scope(self, line: _Line) -> bool:
+    def _closes_scope(self, line: _CandidateLine) -> bool:
         """Return whether `line` ends the scope that was opened above the cursor."""
         below = self.context.below
         if self.extent is not Extent.BODY or line.width != indent_width(self.above):
@@ -406,7 +406,7 @@ class _Reader:
         is_closed = below and indent_width(below[0]) == line.width
         return not (is_closed and CONTINUES.match(below[0].strip()))
 
-    def _ends_with(self, line: _Line, piece: str) -> bool:
+    def _ends_with(self, line: _CandidateLine, piece: str) -> bool:
         """Take the whole `line`; return whether the unit ends with the lines taken."""
         self.state.feed(piece + "\n")
         in_text = self.state.is_in_multiline_string or self.state.heredoc is not None
@@ -443,7 +443,7 @@ class _Reader:
             return True
         return False
 
-    def _statement_ends(self, line: _Line, is_opener: bool) -> bool:
+    def _statement_ends(self, line: _CandidateLine, is_opener: bool) -> bool:
         """Return whether the one statement that is wanted ends with `line`, as far as is known."""
         if self.state.stack or is_opener:
             # It does if the document has the rest: the body, or the closing bracket.

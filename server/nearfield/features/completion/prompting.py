@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nearfield.config.schema import Completion
-from nearfield.context.slice import Budget, Slice, build
+from nearfield.context.slice import Slice, SliceBudget, build
 from nearfield.features.completion.budget import MIN_PROMPT_TOKENS, Allowance
 from nearfield.features.cursor import Cursor
 from nearfield.features.documents import Document
@@ -138,7 +138,7 @@ def cut(
 ) -> PromptPlan:
     """Return the slice of `tokens` at `cursor`, which begins where the document's last one did if
     possible, with `snippets`, which do not count as part of these tokens."""
-    budget = Budget(
+    budget = SliceBudget(
         tokens=tokens,
         chars_per_token=CHARS_PER_TOKEN,
         suffix_share=SUFFIX_SHARE,

@@ -26,7 +26,7 @@ from nearfield.features.documents import Document, Documents, PerDocument
 from nearfield.features.feature import DocumentChange, Feature
 from nearfield.features.idle import Activity, IdleScheduler
 from nearfield.features.status import IndexState
-from nearfield.features.workspace_context.prepared import Prepared
+from nearfield.features.workspace_context.prepared import PreparedSnippets
 from nearfield.features.workspace_context.recent_edits import RecentEdits
 from nearfield.features.workspace_context.snippets import (
     ContextSnippet,
@@ -42,8 +42,8 @@ from nearfield.types import Reason, Snapshot, Snippet, SymbolLocation
 
 if TYPE_CHECKING:
     from nearfield.index.search import Hit, Searcher
-    from nearfield.index.service import Index
     from nearfield.index.service import Status as IndexStatus
+    from nearfield.index.service import WorkspaceIndex
 
 log = logging.getLogger(__name__)
 
@@ -96,10 +96,10 @@ class Knowledge(Feature):
         self.wait_seconds = wait_seconds
         """Seconds that `run` waits before it opens anything."""
         self._roots: tuple[str, ...] = ()
-        self._indexes: dict[str, Index] = {}
+        self._indexes: dict[str, WorkspaceIndex] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._opened_by: dict[str, Config] = {}
-        self._prepared = PerDocument[Prepared](documents)
+        self._prepared = PerDocument[PreparedSnippets](documents)
         self._recent = RecentEdits()
         self._changed = asyncio.Event()
         self._listeners = Listeners[IndexState]()
@@ -173,7 +173,7 @@ class Knowledge(Feature):
             if refused := await asyncio.to_thread(_refused, root):
                 self._detail = refused
                 continue
-            index: Index = (await asyncio.to_thread(_index_class))(config)
+            index: WorkspaceIndex = (await asyncio.to_thread(_index_class))(config)
             self._indexes[root] = index
             self._opened_by[root] = config
             index.subscribe(lambda _: self._say())
@@ -309,10 +309,10 @@ class Knowledge(Feature):
 
     # --- inside -----------------------------------------------------------------------------
 
-    def _index_of(self, snapshot: Snapshot) -> Index | None:
+    def _index_of(self, snapshot: Snapshot) -> WorkspaceIndex | None:
         return self._indexes.get(snapshot.root or "")
 
-    def _asked(self, snapshot: Snapshot | None) -> list[tuple[str, Index]]:
+    def _asked(self, snapshot: Snapshot | None) -> list[tuple[str, WorkspaceIndex]]:
         """Return the index of the folder of `snapshot`, or all of them, with their roots."""
         root = snapshot.root if snapshot is not None else None
         return [(one, index) for one, index in self._indexes.items() if root in (None, one)]
@@ -335,12 +335,14 @@ class Knowledge(Feature):
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                found = await self._gathered(snapshot, offset, Prepared.MAX_CHARS, meaning=False)
+                found = await self._gathered(
+                    snapshot, offset, PreparedSnippets.MAX_CHARS, meaning=False
+                )
                 self._prepared_of(snapshot.uri).adopt(found)
 
-    def _prepared_of(self, uri: str) -> Prepared:
+    def _prepared_of(self, uri: str) -> PreparedSnippets:
         if (prepared := self._prepared.get(uri)) is None:
-            prepared = Prepared()
+            prepared = PreparedSnippets()
             self._prepared.set(uri, prepared)
         return prepared
 
@@ -349,7 +351,7 @@ class Knowledge(Feature):
         uri, end = snapshot.uri, len(snapshot.text)
         held = self._prepared_of(uri)
         place = end if offset is None else min(offset, end)
-        found = await self._gathered(snapshot, place, Prepared.MAX_CHARS, meaning=False)
+        found = await self._gathered(snapshot, place, PreparedSnippets.MAX_CHARS, meaning=False)
         if held.lacks(found):
             await asyncio.sleep(held.steady_seconds)
         if held.adopt(found) and self._documents.get(uri) is document:

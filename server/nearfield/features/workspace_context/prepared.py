@@ -16,7 +16,7 @@ from nearfield.features.workspace_context.snippets import ContextSnippet
 
 
 @dataclass(slots=True)
-class Prepared:
+class PreparedSnippets:
     """The snippets of one document, in the order of the prompt."""
 
     MAX_CHARS: ClassVar[int] = 4_000

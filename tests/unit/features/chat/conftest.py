@@ -15,16 +15,16 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Cache, Config, Engine, ProviderSettings, Routing
 from nearfield.config.schema import Chat as Settings
 from nearfield.features.chat.audit_store import CallStore
-from nearfield.features.chat.chat import Chat
+from nearfield.features.chat.chat import ChatService
 from nearfield.features.chat.protocol import (
     Allow,
     Ask,
     CallReport,
-    Change,
+    ProposedFile,
     Question,
     Reply,
 )
-from nearfield.features.chat.session import Turn
+from nearfield.features.chat.session import ChatTurn
 from nearfield.features.diagnostics import Diagnostic
 from nearfield.features.offers import Offers
 from nearfield.features.trace import TraceLog
@@ -54,7 +54,7 @@ class FakeUser:
         self.open: dict[str, str] = {}
         self.known: list[tuple[int, Diagnostic]] = []
         self.asked: list[Question] = []
-        self.changes: list[Change] = []
+        self.changes: list[ProposedFile] = []
         self.waits = asyncio.Event()
         self.waits.set()
 
@@ -63,7 +63,7 @@ class FakeUser:
         await self.waits.wait()
         return self.says
 
-    async def apply(self, change: Change) -> bool:
+    async def apply(self, change: ProposedFile) -> bool:
         self.changes.append(change)
         await self.waits.wait()
         return self.applies
@@ -111,10 +111,10 @@ class Talk:
     person: FakeUser = field(default_factory=FakeUser)
     screen: Screen = field(default_factory=Screen)
     session: str = "s"
-    chat: Chat = field(init=False)
+    chat: ChatService = field(init=False)
 
     def __post_init__(self) -> None:
-        self.chat = Chat(self, self.person, store=self.store)
+        self.chat = ChatService(self, self.person, store=self.store)
 
     async def say(self, message: str, **how: Any) -> Reply:
         given: dict[str, Any] = {"session": self.session, "workspace": str(self.root), **how}
@@ -125,7 +125,7 @@ class Talk:
         request: Any = self.model.calls[-1].request
         return "\n".join(f"{m.role}: {m.content}" for m in request.messages)
 
-    def session_turns(self) -> list[Turn]:
+    def session_turns(self) -> list[ChatTurn]:
         """What the conversation holds."""
         return self.chat._sessions[self.session].turns  # pyright: ignore[reportPrivateUsage] - to look at
 

@@ -11,7 +11,7 @@ from tests.unit.features.chat.conftest import StartTalk, Talk, call
 
 from nearfield.errors import NoProvider
 from nearfield.features.chat.folder import Folder
-from nearfield.features.chat.protocol import Allow, Finish, Part, Refused
+from nearfield.features.chat.protocol import Allow, ChatFinish, ToolRefused, TurnPart
 from nearfield.features.chat.session import MESSAGE_TOKENS, SYSTEM
 from nearfield.features.trace import flat
 from nearfield.providers.estimate import tokens
@@ -30,7 +30,7 @@ async def one_call(talk: Talk, said: str = "go") -> tuple[str, str]:
 async def test_an_answer_in_words(talk: StartTalk) -> None:
     t = talk({"text": "Hello there."})
     reply = await t.say("hi")
-    assert (reply.text, reply.finish, reply.provider) == ("Hello there.", Finish.STOP, "fake")
+    assert (reply.text, reply.finish, reply.provider) == ("Hello there.", ChatFinish.STOP, "fake")
     assert t.screen.shown == "Hello there."
 
 
@@ -96,7 +96,7 @@ async def test_silence_after_calls_is_asked_again_in_words(talk: StartTalk) -> N
         {"match": "what", "tool_calls": [call("readFile", path="readme.md")]},
     )
     reply = await t.say("what is it?")
-    assert (reply.text, reply.finish, t.screen.shown) == ("A shop.", Finish.STOP, "A shop.")
+    assert (reply.text, reply.finish, t.screen.shown) == ("A shop.", ChatFinish.STOP, "A shop.")
     assert "# Shop" in t.told()
     assert "asked again" in reply.notes[0]
 
@@ -107,7 +107,7 @@ async def test_silence_that_lasts_is_said(
 ) -> None:
     t = talk({"text": ""})
     reply = await t.say("what is it?", functions=functions)
-    assert reply.finish is Finish.EMPTY
+    assert reply.finish is ChatFinish.EMPTY
     assert "no answer" in reply.text
     assert t.screen.shown == reply.text
     assert [flat(one)["reason"] for one in t.traces.last(1)] == ["empty"]
@@ -116,7 +116,7 @@ async def test_silence_that_lasts_is_said(
 async def test_an_answer_that_was_cut_off_says_so(talk: StartTalk) -> None:
     t = talk({"text": "one two three four five six"})
     reply = await t.say("count", max_tokens=3)
-    assert reply.finish is Finish.LENGTH
+    assert reply.finish is ChatFinish.LENGTH
     assert reply.notes == ["The answer was cut off at its limit of 3 tokens."]
 
 
@@ -124,7 +124,7 @@ async def test_an_answer_in_a_loop_is_stopped_and_said_to_be_one(talk: StartTalk
     t = talk({"text": "List all Python files in the folder.\n" * 500})
     reply = await t.say("files?", max_tokens=20_000)
     assert len(reply.text) < 3_000
-    assert (reply.finish, reply.wrong) == (Finish.STOP, "repeats itself")
+    assert (reply.finish, reply.wrong) == (ChatFinish.STOP, "repeats itself")
     assert t.model.streaming == 0
 
 
@@ -255,7 +255,7 @@ async def test_an_answer_after_a_read_counts_as_text_of_the_file(talk: StartTalk
     t = talk({"result": ".", "text": "ok"}, {"tool_calls": [call("readFile", path="src/shop.py")]})
     await t.say("what is in it?")
     # Without text: none of it can be cut out, so the whole stays here where the file may not leave.
-    assert Part("", "src/shop.py") in t.session_turns()[-1].parts
+    assert TurnPart("", "src/shop.py") in t.session_turns()[-1].parts
 
 
 async def test_the_editors_text_counts(talk: StartTalk) -> None:
@@ -306,7 +306,7 @@ IN_WORDS = "Answer in words"
 async def test_the_same_call_again_and_again_is_ended(talk: StartTalk) -> None:
     t = talk({"match": IN_WORDS, "error": "Unreachable"}, READS_IT)
     reply = await t.say("go")
-    assert reply.finish is Finish.LOOP
+    assert reply.finish is ChatFinish.LOOP
     assert "same call of readFile" in reply.text
     assert [c.state.value for c in reply.calls] == ["done", "denied", "denied"]
     assert len(t.store.calls()) == 1
@@ -332,7 +332,7 @@ async def test_a_model_lost_in_calls_answers_from_their_results(case: str, talk:
     t = talk({"match": IN_WORDS, "text": "It is a shop."}, MUDDLED[case], READS_IT)
     reply = await t.say("what is it?")
     assert (reply.text, t.screen.shown, reply.finish) == (
-        "It is a shop.", "It is a shop.", Finish.STOP,
+        "It is a shop.", "It is a shop.", ChatFinish.STOP,
     )  # fmt: skip
     assert "from what they had brought" in reply.notes[0]
     last: Any = t.model.calls[-1].request
@@ -364,7 +364,7 @@ async def test_rounds_are_bounded(talk: StartTalk) -> None:
         max_rounds=2,
     )
     reply = await t.say("go")
-    assert (reply.finish, len(reply.calls)) == (Finish.ROUNDS, 2)
+    assert (reply.finish, len(reply.calls)) == (ChatFinish.ROUNDS, 2)
     assert "2 times" in reply.text
 
 
@@ -382,7 +382,7 @@ async def test_time_is_bounded(talk: StartTalk) -> None:
     t = talk({"tool_calls": [call("createDirectory", path="x")]}, timeout_s=1)
     t.person.waits.clear()
     reply = await t.say("go")
-    assert reply.finish is Finish.DEADLINE
+    assert reply.finish is ChatFinish.DEADLINE
     assert t.store.calls()[0].outcome == "cancelled"
 
 
@@ -451,7 +451,7 @@ async def test_without_a_provider_the_error_says_so(talk: StartTalk) -> None:
         await t.say("go")
     await t.say("again")
     assert "user: go" not in t.told()
-    with pytest.raises(Refused):
+    with pytest.raises(ToolRefused):
         await t.say("  ")
 
 

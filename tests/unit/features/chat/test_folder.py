@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nearfield.features.chat.folder import Folder, lexical
-from nearfield.features.chat.protocol import Refused
+from nearfield.features.chat.protocol import ToolRefused
 
 posix = pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
 
@@ -67,7 +67,7 @@ def test_refused_for_reading_and_writing(name: str, workspace: Path) -> None:
         lambda: folder.look(name),
     ]
     for attempt in tries:
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(ToolRefused) as refused:
             attempt()
         assert ALWAYS[name] in str(refused.value)
 
@@ -89,7 +89,7 @@ def test_on_windows(name: str, why: str) -> None:
     if not why:
         assert lexical(name, windows=True) == "src/shop.py"
         return
-    with pytest.raises(Refused, match=why):
+    with pytest.raises(ToolRefused, match=why):
         lexical(name, windows=True)
 
 
@@ -101,11 +101,11 @@ def test_links_never_lead_out_of_the_folder(workspace: Path, outside: Path) -> N
     (workspace / "hidden.txt").symlink_to(workspace / ".env")
     (workspace / "fine.py").symlink_to(workspace / "src/shop.py")
     for name in ("out/key.txt", "key", "out", "out/new.txt"):
-        with pytest.raises(Refused, match="out of the workspace by a link"):
+        with pytest.raises(ToolRefused, match="out of the workspace by a link"):
             folder.read(name, 1000)
-        with pytest.raises(Refused, match="out of the workspace by a link"):
+        with pytest.raises(ToolRefused, match="out of the workspace by a link"):
             folder.write(name, None, "x")
-    with pytest.raises(Refused, match="not shown"):
+    with pytest.raises(ToolRefused, match="not shown"):
         folder.read("hidden.txt", 1000)
     assert folder.read("fine.py", 1000)[0] == "src/shop.py"
     assert "key" not in [Path(path).name for path in folder.files()]
@@ -118,7 +118,7 @@ def test_links_never_lead_out_of_the_folder(workspace: Path, outside: Path) -> N
 @posix
 def test_special_files_are_no_files(workspace: Path) -> None:
     os.mkfifo(workspace / "pipe")
-    with pytest.raises(Refused, match="not a regular file"):
+    with pytest.raises(ToolRefused, match="not a regular file"):
         Folder(str(workspace)).read("pipe", 1000)
 
 
@@ -127,9 +127,9 @@ def test_sizes_and_kinds(workspace: Path) -> None:
     (workspace / "large.txt").write_text("x" * 2000)
     (workspace / "data.txt").write_bytes(b"\x00\x01\x02")
     for name, why in (("large.txt", "2000 bytes"), ("data.txt", "not text"), ("src", "a folder")):
-        with pytest.raises(Refused, match=why):
+        with pytest.raises(ToolRefused, match=why):
             folder.read(name, 1000)
-    with pytest.raises(Refused, match="is not a folder"):
+    with pytest.raises(ToolRefused, match="is not a folder"):
         folder.entries("readme.md")
 
 
@@ -137,7 +137,7 @@ def test_writing_refuses_a_changed_file(workspace: Path) -> None:
     folder = Folder(str(workspace))
     folder.write("a/b/new.py", None, "x = 1\n")
     assert (workspace / "a/b/new.py").read_text() == "x = 1\n"
-    with pytest.raises(Refused, match="changed meanwhile"):
+    with pytest.raises(ToolRefused, match="changed meanwhile"):
         folder.write("a/b/new.py", "x = 0\n", "x = 2\n")
     folder.write("a/b/new.py", "x = 1\n", "x = 2\n")
     assert [p.name for p in (workspace / "a/b").iterdir()] == ["new.py"]
@@ -160,7 +160,7 @@ def test_no_path_leads_out(parts: list[str], head: str, workspace: Path, outside
     name = head + "/".join(parts)
     try:
         path, text = folder.read(name, 1000)
-    except Refused:
+    except ToolRefused:
         return
     assert (folder.root / path).is_relative_to(folder.root)
     assert "key" not in text.text and "hunter2" not in text.text
@@ -209,7 +209,7 @@ def test_a_folder_that_is_swapped_for_a_link_leads_nowhere(
         for _ in range(200):
             try:
                 seen.add(str(TRIES[way](folder)))
-            except Refused:
+            except ToolRefused:
                 seen.add("refused")
     finally:
         stop.set()

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from tests.unit.features.chat.conftest import StartTalk, Talk
 
-from nearfield.features.chat.chat import Chat
+from nearfield.features.chat.chat import ChatService
 from nearfield.features.chat.lookup import is_question, is_small
-from nearfield.features.chat.protocol import Finish
+from nearfield.features.chat.protocol import ChatFinish
 from nearfield.index.search import Hit
 from nearfield.types import Snapshot, SymbolLocation
 
@@ -50,7 +50,7 @@ PRICE = (("src/shop.py", 1.1),)
 def knowing(t: Talk, found: tuple[tuple[str, float], ...] = PRICE, model: str = "") -> Talk:
     index = FakeIndex(t.root, found)
     t.model.model = model or t.model.model
-    t.chat = Chat(t, t.person, knowledge=lambda: index, store=t.store)
+    t.chat = ChatService(t, t.person, knowledge=lambda: index, store=t.store)
     return t
 
 
@@ -147,5 +147,5 @@ async def test_a_file_that_the_workspace_does_not_have_is_said_to_be_none(talk: 
 async def test_the_places_are_named_where_the_model_says_nothing(talk: StartTalk) -> None:
     t = knowing(talk({"text": ""}), model="coder-1.5b")
     reply = await t.say("where is the price computed?")
-    assert reply.finish is Finish.EMPTY
+    assert reply.finish is ChatFinish.EMPTY
     assert reply.text.endswith("Looked up: src/shop.py:1-2 (`price`).")

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from tests.unit.features.chat.conftest import StartTalk, call
 
-from nearfield.features.chat.protocol import Allow, Refused
+from nearfield.features.chat.protocol import Allow, ToolRefused
 from nearfield.features.chat.shell import allowed, clean_environment, run
 
 PYTHON = Path(sys.executable).name
@@ -43,7 +43,7 @@ TRICKS: dict[str, tuple[list[str], str]] = {
 def test_forbidden_commands_are_refused(case: str, tmp_path: Path) -> None:
     command, why = TRICKS[case]
     environ = tools(tmp_path / "bin", "pytest", "git", "rm")
-    with pytest.raises(Refused, match=why):
+    with pytest.raises(ToolRefused, match=why):
         allowed(command, ["pytest", "git status"], tmp_path / "work", environ)
 
 
@@ -55,11 +55,11 @@ def test_programs_are_found_outside_the_workspace(tmp_path: Path) -> None:
     assert found == str(tmp_path / "bin/pytest")
     both = {"PATH": os.pathsep.join([".", here["PATH"], there["PATH"]])}
     assert allowed(["pytest"], ["pytest"], work, both) == found
-    with pytest.raises(Refused, match="no program"):
+    with pytest.raises(ToolRefused, match="no program"):
         allowed(["pytest"], ["pytest"], work, here)
     (tmp_path / "links").mkdir()
     (tmp_path / "links/pytest").symlink_to(work / "bin/pytest")
-    with pytest.raises(Refused, match="lies in the workspace"):
+    with pytest.raises(ToolRefused, match="lies in the workspace"):
         allowed(["pytest"], ["pytest"], work, {"PATH": str(tmp_path / "links")})
 
 
@@ -130,7 +130,9 @@ async def test_nothing_runs_on(end: str, tmp_path: Path) -> None:
     elif end == "itself":
         assert (await going)[0] == 0
     else:
-        with pytest.raises(Refused, match="longer than 2 s" if end == "timeout" else "wrote more"):
+        with pytest.raises(
+            ToolRefused, match="longer than 2 s" if end == "timeout" else "wrote more"
+        ):
             await going
     assert gone(child)
 

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.features.chat.conftest import StartTalk, call
 
 from nearfield.features.chat import tool_registry as registry
-from nearfield.features.chat.protocol import Access, Finish, Outcome, Part, Refused
+from nearfield.features.chat.protocol import Access, ChatFinish, ToolOutcome, ToolRefused, TurnPart
 from nearfield.features.chat.tool_context import ToolContext
 from nearfield.features.chat.tool_schema import checked, function
 
@@ -41,13 +41,13 @@ async def measure(
 
 
 @function(Access.READ)
-async def explode(reach: ToolContext) -> Outcome:
+async def explode(reach: ToolContext) -> ToolOutcome:
     """Fail in an unexpected way."""
     raise RuntimeError("with code in its text")
 
 
 @function(Access.READ)
-async def leave(reach: ToolContext) -> Outcome:
+async def leave(reach: ToolContext) -> ToolOutcome:
     """End the process."""
     raise SystemExit(3)
 
@@ -66,9 +66,9 @@ async def stay(reach: ToolContext) -> str:
 
 
 @function(Access.READ, "readFile")
-async def impostor(reach: ToolContext) -> Outcome:
+async def impostor(reach: ToolContext) -> ToolOutcome:
     """Take a name that is taken."""
-    return Outcome((Part("mine"),))
+    return ToolOutcome((TurnPart("mine"),))
 
 
 several = (measure, explode, leave, flood, stay, impostor)
@@ -117,7 +117,7 @@ def test_arguments_are_checked(arguments: str, wrong: str) -> None:
     if not wrong:
         assert checked(measure, arguments).at == Point(1)
         return
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(ToolRefused) as refused:
         checked(measure, arguments)
     assert wrong in str(refused.value)
 
@@ -168,7 +168,7 @@ async def test_a_misbehaving_function_is_bounded(
         *answers, {"tool_calls": [call(name)]}, functions=[name], timeout_s=timeout, context=4000
     )
     reply = await t.say("go")
-    assert reply.finish is (Finish.DEADLINE if name == "stay" else Finish.STOP)
+    assert reply.finish is (ChatFinish.DEADLINE if name == "stay" else ChatFinish.STOP)
     told = [part.text for turn in t.session_turns() for part in turn.parts]
     assert any(text.startswith(expected) for text in told)
     assert max(map(len, told)) < 450_000

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nearfield.features.workspace_context import prepared
-from nearfield.features.workspace_context.prepared import Prepared
+from nearfield.features.workspace_context.prepared import PreparedSnippets
 from nearfield.features.workspace_context.snippets import ContextSnippet
 from nearfield.types import SnippetKind
 
@@ -56,7 +56,7 @@ def test_helpful_snippets_are_added_and_others_stay(
     after: Sequence[ContextSnippet],
     clock: Any,
 ) -> None:
-    held = Prepared(tuple(before))
+    held = PreparedSnippets(tuple(before))
     changed = held.adopt(found)
     assert held.snippets == tuple(after)
     assert changed == (tuple(before) != tuple(after))
@@ -64,22 +64,22 @@ def test_helpful_snippets_are_added_and_others_stay(
 
 def test_unneeded_snippets_are_dropped_when_space_is_needed(clock: Any) -> None:
     old = [piece(str(i), text="x" * 1_000) for i in range(4)]
-    held = Prepared(tuple(old))
+    held = PreparedSnippets(tuple(old))
     held.adopt([old[1], piece("new", text="y" * 900)])
     assert [one.key for one in held.snippets] == ["1", "2", "3", "new"]
 
 
 def test_a_choice_tells_how_long_it_is_kept(clock: list[float]) -> None:
-    held = Prepared()
+    held = PreparedSnippets()
     assert held.steady_seconds == 0
     held.adopt([A])
-    assert held.steady_seconds == Prepared.CHANGE_SECONDS
-    clock[0] += Prepared.CHANGE_SECONDS + 1
+    assert held.steady_seconds == PreparedSnippets.CHANGE_SECONDS
+    clock[0] += PreparedSnippets.CHANGE_SECONDS + 1
     assert held.steady_seconds == 0
 
 
 def test_a_smaller_budget_keeps_the_weightiest_in_order() -> None:
-    held = Prepared((piece("a", 0.5), piece("b", 2.0), piece("c", 1.0)))
+    held = PreparedSnippets((piece("a", 0.5), piece("b", 2.0), piece("c", 1.0)))
     assert [one.key for one in held.within(20)] == ["b", "c"]
     assert [one.key for one in held.within(30)] == ["a", "b", "c"]
     assert held.within(5) == []

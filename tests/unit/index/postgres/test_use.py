@@ -14,13 +14,13 @@ import pytest_asyncio
 
 from nearfield.config.schema import Config
 from nearfield.config.schema import Index as Settings
-from nearfield.index.service import Index
+from nearfield.index.service import WorkspaceIndex
 
 from .conftest import SharedPlace
 from .server import Server
 
 PATIENCE = 60.0
-Opener = Callable[[str], Awaitable[Index]]
+Opener = Callable[[str], Awaitable[WorkspaceIndex]]
 
 
 async def until(question: Callable[[], Awaitable[object]]) -> None:
@@ -29,7 +29,7 @@ async def until(question: Callable[[], Awaitable[object]]) -> None:
             await asyncio.sleep(0.05)
 
 
-async def state(index: Index, wanted: str) -> None:
+async def state(index: WorkspaceIndex, wanted: str) -> None:
     async def there() -> bool:
         return index.status.state == wanted
 
@@ -38,12 +38,12 @@ async def state(index: Index, wanted: str) -> None:
 
 @pytest_asyncio.fixture
 async def opened(shared: SharedPlace) -> AsyncIterator[Opener]:
-    held: list[Index] = []
+    held: list[WorkspaceIndex] = []
 
-    async def opener(name: str) -> Index:
+    async def opener(name: str) -> WorkspaceIndex:
         # An editor only reads, also where the settings are the builder's.
         settings = Settings(store=shared.url, name=name, role="build", on_battery=True)
-        index = Index(Config(index=settings), shared.cache)
+        index = WorkspaceIndex(Config(index=settings), shared.cache)
         held.append(index)
         await index.open(shared.root)
         return index
