@@ -131,7 +131,7 @@ class HealthWatch:
         return found
 
     def _of_completions(self, found: Sequence[tuple[Provider, Health]]) -> ServiceStatus:
-        status = _status(found)
+        status = status_of(found)
         if status.state is not ServiceState.READY:
             self._trouble = None
         if self._trouble is not None:
@@ -150,7 +150,7 @@ async def _health(provider: Provider) -> Health:
         return Health(HealthState.UNAVAILABLE, f"{provider.name} does not say how it is.")
 
 
-def _status(found: Sequence[tuple[Provider, Health]]) -> ServiceStatus:
+def status_of(found: Sequence[tuple[Provider, Health]]) -> ServiceStatus:
     """Return the status of the best one: the first that would answer, or else the first that is
     starting.
     """

@@ -14,12 +14,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nearfield.errors import NearfieldError
 from nearfield.features.chat.code_tools import definition
 from nearfield.features.chat.protocol import Ask, ToolOutcome, ToolRefused, TurnPart
 from nearfield.features.chat.tool_context import ToolContext
+from nearfield.features.excerpt import excerpt
+from nearfield.features.room import file_chars
 from nearfield.files.git_diff import file_diffs
 from nearfield.files.lines import line_number, split_lines
 from nearfield.types import Snapshot, Span
@@ -58,22 +60,37 @@ def references(message: str) -> list[Reference]:
     return list(found)[:MAX_REFERENCES]
 
 
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """The message around references: each file that they show may take `most` characters. `notes`
+    are for the user.
+    """
+
+    ask: Ask
+    context: ToolContext
+    most: int
+    notes: list[str] = field(default_factory=list[str])
+
+
 async def expanded(
-    ask: Ask, context: ToolContext, *, reads: bool
+    ask: Ask, context: ToolContext, room: int, *, reads: bool
 ) -> tuple[list[TurnPart], list[str]]:
-    """The message with what it refers to, and what could not be found, as sentences for the user.
-    A selection is shown without being referred to; of an open document at least the name is. With
-    `reads` the model may read files, and those that are named are shown."""
+    """Return the message with what it refers to, and sentences for the user about what could not be
+    found or not be shown whole in `room` tokens. A selection is shown without being referred to; of
+    an open document at least the name is. With `reads` the model may read files, and those that are
+    named are shown."""
     wanted = references(ask.message)
     if ask.selection is not None and Reference("selection") not in wanted:
         wanted.append(Reference("selection"))
-    parts, notes = [TurnPart(ask.message)], list[str]()
+    files = sum(one.kind in ("file", "selection") for one in wanted)
+    message = _Message(ask, context, min(FILE_CHARS, file_chars(room, files)))
+    parts, notes = [TurnPart(ask.message)], message.notes
     if ask.snapshot is not None and ask.snapshot.path:
         name = shown(ask.snapshot, context)
         parts.append(TurnPart(f"\n\n(The open file is {name}, language {ask.snapshot.language}.)"))
     for reference in wanted:
         try:
-            outcome = await _EXPANDED[reference.kind](ask, context, reference.name)
+            outcome = await _EXPANDED[reference.kind](message, reference.name)
         except NearfieldError as error:
             notes.append(f"@{reference.kind} {reference.name}".strip() + f": {error}")
             continue
@@ -107,7 +124,8 @@ def shown(snapshot: Snapshot, context: ToolContext) -> str:
     return inside or path.replace("\\", "/").rpartition("/")[2] or "untitled"
 
 
-async def _file(_ask: Ask, context: ToolContext, name: str) -> ToolOutcome:
+async def _file(message: _Message, name: str) -> ToolOutcome:
+    context = message.context
     first, last = 1, 0
     try:
         path, text = await context.read(name)
@@ -122,10 +140,11 @@ async def _file(_ask: Ask, context: ToolContext, name: str) -> ToolOutcome:
     start = sum(map(len, chosen[: first - 1]))
     piece = "".join(chosen[first - 1 : last or None])
     where = f", lines {first} to {last}" if last else ""
-    return _quoted(context, f"{path}{where}", path, start, piece)
+    return await _quoted(message, f"{path}{where}", path, start, piece)
 
 
-async def _selection(ask: Ask, context: ToolContext, _name: str) -> ToolOutcome:
+async def _selection(message: _Message, _name: str) -> ToolOutcome:
+    ask, context = message.ask, message.context
     if ask.snapshot is None or ask.selection is None:
         raise ToolRefused("Nothing is selected.")
     span = ask.selection
@@ -138,18 +157,19 @@ async def _selection(ask: Ask, context: ToolContext, _name: str) -> ToolOutcome:
         await asyncio.to_thread(context.folder.inside, name)
     # An untitled document has no file that rules could speak of.
     path = name if ask.snapshot.path else ""
-    return _quoted(context, f"Selected in {name}, from line {row}", path, span.start, piece)
+    title = f"Selected in {name}, from line {row}"
+    return await _quoted(message, title, path, span.start, piece)
 
 
-async def _symbol(_ask: Ask, context: ToolContext, name: str) -> ToolOutcome:
-    found = await definition(context, name)
+async def _symbol(message: _Message, name: str) -> ToolOutcome:
+    found = await definition(message.context, name)
     if not any(part.path for part in found.parts):
         raise ToolRefused(found.text)
     return ToolOutcome((TurnPart(f"\n\nDefinition of {name}:\n"), *map(_pinned, found.parts)))
 
 
-async def _diff(_ask: Ask, context: ToolContext, _name: str) -> ToolOutcome:
-    folder = context.folder
+async def _diff(message: _Message, _name: str) -> ToolOutcome:
+    context, folder = message.context, message.context.folder
     parts: list[TurnPart] = []
     room = DIFF_CHARS
     for path, text in await file_diffs(folder.root):
@@ -166,11 +186,12 @@ async def _diff(_ask: Ask, context: ToolContext, _name: str) -> ToolOutcome:
     return ToolOutcome((TurnPart("\n\nChanges since the last commit:\n"), *parts, *cut))
 
 
-async def _workspace(ask: Ask, context: ToolContext, _name: str) -> ToolOutcome:
+async def _workspace(message: _Message, _name: str) -> ToolOutcome:
+    context = message.context
     if context.knowledge is None:
         raise ToolRefused("The workspace is not indexed.", "Turn index.enabled on.")
     folder = context.folder
-    question = _REFERENCE.sub("", ask.message).strip()
+    question = _REFERENCE.sub("", message.ask.message).strip()
     parts: list[TurnPart] = []
     for one in await context.knowledge.search(question, limit=FOUND, workspace=str(folder.root)):
         inside = context.relative(one.path)
@@ -183,20 +204,30 @@ async def _workspace(ask: Ask, context: ToolContext, _name: str) -> ToolOutcome:
     return ToolOutcome((TurnPart("\n\nFrom the workspace:\n"), *parts))
 
 
-def _quoted(context: ToolContext, title: str, path: str, start: int, text: str) -> ToolOutcome:
-    piece = context.spend(text[:FILE_CHARS])
-    if not piece:
+async def _quoted(message: _Message, title: str, path: str, start: int, text: str) -> ToolOutcome:
+    """Return a file after its title; of a long one the parts that the message is about."""
+    question = _REFERENCE.sub("", message.ask.message)
+    found = await asyncio.to_thread(excerpt, text, path, question, message.most)
+    if found.note:
+        message.notes.append(f"{title}: {found.note}.")
+    parts: list[TurnPart] = []
+    for piece in found.pieces:
+        shown = message.context.spend(piece.text)
+        if piece.span is None:
+            parts.append(TurnPart(shown))
+            continue
+        at = start + piece.span.start
+        parts.append(TurnPart(shown, path, Span(at, at + len(shown)), pinned=True))
+    if not any(part.text for part in parts):
         raise ToolRefused("There is nothing in it.")
-    cut = "\n(cut here)" if len(text) > len(piece) else ""
-    body = TurnPart(piece, path, Span(start, start + len(piece)), pinned=True)
-    return ToolOutcome((TurnPart(f"\n\n{title}:\n```\n"), body, TurnPart(f"\n```{cut}")))
+    return ToolOutcome((TurnPart(f"\n\n{title}:\n```\n"), *parts, TurnPart("\n```")))
 
 
 def _pinned(part: TurnPart) -> TurnPart:
     return TurnPart(part.text, part.path, part.span, pinned=bool(part.path))
 
 
-_EXPANDED: dict[str, Callable[[Ask, ToolContext, str], Awaitable[ToolOutcome]]] = {
+_EXPANDED: dict[str, Callable[[_Message, str], Awaitable[ToolOutcome]]] = {
     "file": _file,
     "selection": _selection,
     "symbol": _symbol,
