@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from nearfield.engine.frames import Done, Event, Generate, Tokens, Variant
+from nearfield.engine.kv_cache import Sequence
 from nearfield.engine.lane import Abort, Lane
 from nearfield.engine.llama import Model, Silence
 from nearfield.engine.rates import Rates
 from nearfield.engine.scheduler import Scheduler
-from nearfield.engine.sequences import Sequence
 
 pytestmark = pytest.mark.model
 
