@@ -34,7 +34,7 @@ demo: setup ## See completions by a model on this machine
 
 check: $(CHECKS) ## Run the checks that need no model, compiler or editor, in some minutes
 	@$(MAKE) --no-print-directory static
-	@echo "== fast tests" && $(BIN)/python -m pytest -q -n auto tests/unit
+	@echo "== fast tests" && $(BIN)/python -m pytest -q -n auto -m "not hub and not slow" tests/unit
 
 static:
 	@echo "== format" && $(BIN)/ruff format --check .

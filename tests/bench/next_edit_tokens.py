@@ -27,7 +27,7 @@ from next_edit_drafts import Vocabulary
 from nearfield.catalog.models import Catalog
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config, ProviderSettings
-from nearfield.engine.sequences import SequenceTable
+from nearfield.engine.kv_cache import SequenceTable
 from nearfield.features.next_edit.edit_model import EditModel
 from nearfield.features.next_edit.hunk_history import HunkHistory
 from nearfield.features.trace import TraceLog

@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nearfield.engine.frames import Event, Generate, Variant
+from nearfield.engine.kv_cache import Sequence
 from nearfield.engine.lane import Abort, Lane
 from nearfield.engine.llama import Model, Silence
 from nearfield.engine.rates import Rates
 from nearfield.engine.scheduler import Scheduler
-from nearfield.engine.sequences import Sequence
 from nearfield.types import Priority
 
 pytestmark = pytest.mark.model

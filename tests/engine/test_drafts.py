@@ -1,4 +1,4 @@
-"""A real model's drafted answers: what is said, and what the cache holds, is as without drafts."""
+"""Drafted answers of a real model: the text and the cache are as without drafts."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from nearfield.engine.frames import Done, Event, Generate, Tokens, Variant
+from nearfield.engine.kv_cache import Sequence
 from nearfield.engine.lane import Abort, Lane
 from nearfield.engine.llama import Model, Silence
 from nearfield.engine.rates import Rates
 from nearfield.engine.scheduler import Scheduler
-from nearfield.engine.sequences import Sequence
 
 pytestmark = pytest.mark.model
 

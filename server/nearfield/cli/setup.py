@@ -53,7 +53,7 @@ class Choice:
 
 @dataclass(slots=True)
 class Plan:
-    """What is to be done, and what was found out for it."""
+    """Steps of a set-up, and the facts that they follow from."""
 
     machine: str
     choices: list[Choice]
@@ -64,7 +64,7 @@ class Plan:
 
     @property
     def fetched(self) -> list[ModelEntry]:
-        """The models that are to be fetched, each once."""
+        """Return the models to fetch, each once."""
         names = dict.fromkeys(one.model for one in self.choices if one.fetches)
         return [self.entries[name] for name in names]
 

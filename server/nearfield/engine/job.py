@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 
 from nearfield.engine.drafts import CopyDrafts
 from nearfield.engine.frames import Done, Generate, Prefilled, Reading, Tokens, Variant
+from nearfield.engine.kv_cache import Sequence
 from nearfield.engine.lane import Lane
 from nearfield.engine.llama import Model
 from nearfield.engine.output import TextOutput
 from nearfield.engine.rates import Rates
 from nearfield.engine.sampling import Sampler
-from nearfield.engine.sequences import Sequence
 from nearfield.engine.vocabulary import Ids
 from nearfield.errors import ContextTooLong, Unsupported
 

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.engine.bindings import c
+from nearfield.engine.kv_cache import Sequence, SequenceTable
 from nearfield.engine.llama import Model
-from nearfield.engine.sequences import Sequence, SequenceTable
 from nearfield.errors import EngineError, ModelLoadFailed
 
 Logits = npt.NDArray[np.float32]

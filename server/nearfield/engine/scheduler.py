@@ -14,11 +14,11 @@ from nearfield.engine.chat_template import render
 from nearfield.engine.drafts import CopyDrafts
 from nearfield.engine.frames import Event, Generate, JobFailed, Variant
 from nearfield.engine.job import Job, choose_prompt
+from nearfield.engine.kv_cache import WORTH_COPYING, Sequence, goes_on
 from nearfield.engine.lane import Abort, Aborted, Lane
 from nearfield.engine.llama import Model
 from nearfield.engine.rates import Rates
 from nearfield.engine.sampling import Chain, Greedy, Sampler
-from nearfield.engine.sequences import WORTH_COPYING, Sequence, goes_on
 from nearfield.errors import NearfieldError
 
 RETURN_TOKENS = 256

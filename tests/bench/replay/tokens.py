@@ -37,10 +37,10 @@ from nearfield.config.schema import Config
 from nearfield.engine.client import EngineState, EngineStatus
 from nearfield.engine.frames import Done, Event, Generate, JobFailed, ModelLoaded, Started
 from nearfield.engine.job import Job
+from nearfield.engine.kv_cache import Sequence, SequenceTable
 from nearfield.engine.lane import Abort
 from nearfield.engine.rates import Rates
 from nearfield.engine.scheduler import Scheduler
-from nearfield.engine.sequences import Sequence, SequenceTable
 from nearfield.features.service import Service
 from nearfield.providers.embedded import Embedded
 from nearfield.types import CompletionRequest, Priority, Snapshot, Span, TokenTotals

@@ -22,6 +22,8 @@ from nearfield.errors import DownloadFailed, HashMismatch, NoSpace
 
 from .conftest import FakeHub, catalog_of, entry_of
 
+pytestmark = pytest.mark.slow
+
 PARTS = 3
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from nearfield.engine.frames import Variant
 from nearfield.engine.job import choose_prompt
+from nearfield.engine.kv_cache import SequenceTable
 from nearfield.engine.rates import Rates
-from nearfield.engine.sequences import SequenceTable
 from nearfield.errors import Unsupported
 
 RATES = Rates(prefill=1000)  # one token a millisecond

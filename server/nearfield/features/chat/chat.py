@@ -1,7 +1,8 @@
 """The conversations of one session of an editor, or of the command line.
 
-A frontend gives messages and a `Host` to ask. Everything else is decided here: the functions, the
-model's instructions, the permitted providers, and that each session answers one message at a time.
+A frontend gives messages and a `ChatHost` to ask. Everything else is decided here: the functions,
+the model's instructions, the permitted providers, and that each session answers one message at a
+time.
 """
 
 from __future__ import annotations
@@ -164,7 +165,7 @@ class ChatService:
         return reply
 
     async def _look_up(
-        self, ask: Ask, context: ToolContext, functions: Mapping[str, ChatFunction]
+        self, ask: Ask, tool_context: ToolContext, functions: Mapping[str, ChatFunction]
     ) -> LookedUp | None:
         """Look up what a question about the workspace asks for, where the model might too."""
         if "semanticSearch" not in functions or references(ask.message) or ask.selection:
@@ -172,7 +173,7 @@ class ChatService:
         if not is_question(ask.message):
             return None
         try:
-            return await look_up(context, ask.message)
+            return await look_up(tool_context, ask.message)
         except NearfieldError as error:
             log.warning("nothing was looked up: %s", type(error).__name__)
             return None
@@ -209,10 +210,10 @@ class ChatService:
 
 
 async def _cite(
-    reply: Reply, context: ToolContext, looked_up: LookedUp, listener: Listener
+    reply: Reply, tool_context: ToolContext, looked_up: LookedUp, listener: Listener
 ) -> None:
     """Name the places below an answer, and the files in it that are none."""
-    unknown = await unknown_files(context, reply.text)
+    unknown = await unknown_files(tool_context, reply.text)
     reply.notes += [
         f"The answer names {name}, which the workspace does not have." for name in unknown
     ]

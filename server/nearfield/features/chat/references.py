@@ -62,8 +62,9 @@ def references(message: str) -> list[Reference]:
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    """What references stand in: each file that they show may take `most` characters. `notes` are
-    for the user."""
+    """The message around references: each file that they show may take `most` characters. `notes`
+    are for the user.
+    """
 
     ask: Ask
     context: ToolContext
@@ -204,7 +205,7 @@ async def _workspace(message: _Message, _name: str) -> ToolOutcome:
 
 
 async def _quoted(message: _Message, title: str, path: str, start: int, text: str) -> ToolOutcome:
-    """Return a piece of a file behind its title: of a long one what the message is about."""
+    """Return a file after its title; of a long one the parts that the message is about."""
     question = _REFERENCE.sub("", message.ask.message)
     found = await asyncio.to_thread(excerpt, text, path, question, message.most)
     if found.note:

@@ -1,6 +1,6 @@
 """All functions: our own, and those of other installed packages.
 
-A package offers functions as entry points of the group `nearfield.functions`, each a `Function`
+A package offers functions as entry points of the group `nearfield.functions`, each a `ChatFunction`
 (see `tool_schema`) or a sequence of them. One that cannot be loaded is left out and logged by its
 name; a name that is already taken keeps its first owner.
 """

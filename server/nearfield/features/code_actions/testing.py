@@ -1,8 +1,8 @@
 """Tests for a unit: a model's answer becomes a new test file, or the end of an existing one.
 
 The framework and the place are the project's own (`frameworks`). The import of the tested code is
-written here, because small models guess it, and so are those of other names that it uses (`names`);
-a test with a name that nobody knows is left out, as is a copy of the tested code.
+written here, because small models guess it, and so are the imports of other names that it uses
+(`names`). A test with an unknown name is left out, as is a copy of the tested code.
 """
 
 from __future__ import annotations

@@ -20,6 +20,13 @@ from ..conftest import Place
 from .server import NoServer, Server
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs the database as slow."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Server]:
     """Started once. Where it cannot be, under CI that is a failure."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfield.engine.sequences import WORTH_KEEPING, SequenceTable, common_prefix
+from nearfield.engine.kv_cache import WORTH_KEEPING, SequenceTable, common_prefix
 
 TOKENS = st.lists(st.integers(0, 3), max_size=40)
 
