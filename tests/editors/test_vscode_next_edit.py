@@ -186,8 +186,9 @@ def test_a_closed_file_leaves_nothing_behind(vscode: StartVSCode) -> None:
     rename_parameter(window)
     window.sees("wide", lambda: window.drawn)
     window.save()
-    window.page.locator('.tab.active[data-resource-name="a.py"] .codicon-close').click()
-    window.page.locator('.tab[data-resource-name="a.py"]').wait_for(state="detached")
+    tab = window.page.locator('.tab[data-resource-name="a.py"]')
+    tab.click(button="middle")
+    tab.wait_for(state="detached")
     window.open("b.txt")
     window.press("Tab")
     window.type("x")
@@ -199,7 +200,7 @@ def test_tab_goes_first_to_lists_snippets_selections_and_ghost_text(
     vscode: StartVSCode, tmp_path: Path
 ) -> None:
     text = f"{AREA}widest = 1\n"
-    config = script([{"match": r"ghost $", "text": "text\n"}])
+    config = script([{"match": r"ghost = $", "text": "text\n"}])
     user = {"editor.wordBasedSuggestions": "currentDocument"}
     key = {
         "key": "f9",
@@ -239,18 +240,18 @@ def test_tab_goes_first_to_lists_snippets_selections_and_ghost_text(
     window.press("Control+z")
     # Ghost text, which is taken before.
     window.press("Control+End")
-    window.type("\nghost ")
+    window.type("\nghost = ")
     window.suggests("^text$")
     window.sees("widest\n Tab", lambda: window.drawn)
     window.press("Tab")
-    window.sees("ghost text", lambda: window.text)
+    window.sees("ghost = text", lambda: window.text)
     window.sees("widest\n Tab", lambda: window.drawn)
     # Then it is the next edit's.
     window.press("Tab")
     window.sees(r"widest\n Tab \(\+1\) ", lambda: window.drawn)
     window.press("Tab")
     window.sees("half = widest / 2", lambda: window.text)
-    assert saved(window).endswith("\nghost text")
+    assert saved(window).endswith("\nghost = text")
 
 
 VIM = """
