@@ -22,8 +22,9 @@ DEADLINE_SECONDS = 120.0
 @dataclass(frozen=True, slots=True)
 class EngineSpeed:
     """Tokens a second, evaluated and generated; `load_ms` is the model's loading. `build` and `gpu`
-    are what the engine says of how it was compiled. Without `reuses_prefix` the model's state cannot
-    be cut."""
+    are what the engine says of how it was compiled. Without `reuses_prefix` the model's state
+    cannot be cut.
+    """
 
     prefill: float
     decode: float
