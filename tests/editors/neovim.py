@@ -131,13 +131,13 @@ class Neovim:
 
     @property
     def drawn(self) -> tuple[list[str], list[str]]:
-        """Of a next edit, what of the buffer goes, and all that is drawn, by its line's number."""
+        """The text that a next edit removes, and all that is drawn, with line numbers."""
         gone, come = self.lua(DRAWN)
         return gone or [], come or []
 
     @property
     def screen(self) -> list[str]:
-        """What a user sees, line by line."""
+        """The screen as a user sees it, line by line."""
         return self.lua(SCREEN)
 
     def state(self) -> str:

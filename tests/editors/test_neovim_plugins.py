@@ -57,7 +57,7 @@ def from_readme(name: str) -> str:
 
 
 def drawn(nvim: Neovim, namespace: str) -> bool:
-    """Whether the plugin shows something."""
+    """Return whether the plugin shows something."""
     marks = "vim.api.nvim_buf_get_extmarks(0, vim.api.nvim_create_namespace(...), 0, -1, {})"
     return nvim.lua(f"return #{marks} > 0", namespace)
 

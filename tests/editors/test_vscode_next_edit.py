@@ -274,7 +274,7 @@ exports.activate = (context) => {
 
 
 def as_vim(path: Path) -> Path:
-    """An extension that has the keys and the contexts of VSCodeVim, by which others know of it."""
+    """An extension with the keys and the contexts of VSCodeVim."""
     active = "editorTextFocus && vim.active"
     tab = f"{active} && vim.mode != 'Insert'"
     keys = [
