@@ -40,9 +40,11 @@ for name, namespace in pairs(vim.api.nvim_get_namespaces()) do
         local lines = vim.api.nvim_buf_get_text(0, row, col, how.end_row, how.end_col, {})
         table.insert(gone, table.concat(lines, '\\n'))
       end
-      for _, line in ipairs({ how.virt_text, unpack(how.virt_lines or {}) }) do
+      for _, line in ipairs({ how.virt_text or {}, unpack(how.virt_lines or {}) }) do
         local text = table.concat(vim.tbl_map(function(chunk) return chunk[1] end, line))
-        table.insert(come, ('%d: %s'):format(row + 1, text))
+        if text ~= '' then
+          table.insert(come, ('%d: %s'):format(row + 1, text))
+        end
       end
     end
   end
@@ -129,13 +131,13 @@ class Neovim:
 
     @property
     def drawn(self) -> tuple[list[str], list[str]]:
-        """Of a next edit, what of the buffer goes, and all that is drawn, by its line's number."""
+        """The text that a next edit removes, and all that is drawn, with line numbers."""
         gone, come = self.lua(DRAWN)
         return gone or [], come or []
 
     @property
     def screen(self) -> list[str]:
-        """What a user sees, line by line."""
+        """The screen as a user sees it, line by line."""
         return self.lua(SCREEN)
 
     def state(self) -> str:

@@ -128,9 +128,9 @@ def test_whole_lines_of_a_model_stand_below_those_that_go(
     come(
         nvim,
         "3:  Tab to go there ",
-        "3:     int twice() {      ",
+        f"3:     int twice() {{{' ' * 9}",
         "3:         return area(1, 2);",
-        "3:     }                  ",
+        f"3:     }}{' ' * 21}",
     )
     assert nvim.drawn[0] == ["\tint twice() { return area(1); }\n"]
     nvim.keys("<Tab><Tab>")
@@ -176,7 +176,7 @@ def test_in_insert_mode_a_key_dismisses(neovim: StartNeovim, neovim_12: Path) ->
 
 
 def test_menus_and_snippets_have_the_key_first(neovim: StartNeovim, neovim_12: Path) -> None:
-    nvim = neovim(neovim_12, init(), f"{AREA}\nwidest = 1", plugin=True)
+    nvim = neovim(neovim_12, init(), f"{AREA}\nwidest = 1\nwidens = 2", plugin=True)
     nvim.keys("fwcwwide")
     there = ("2: wide", "2:  Tab to go there (+1) ")
     come(nvim, *there)
@@ -219,6 +219,12 @@ def test_each_window_has_an_edge_of_its_own(neovim: StartNeovim, neovim_12: Path
     nvim.until("    return area(2, high)", lambda: nvim.text.splitlines()[-1])
 
 
+INDEX = """
+local client = vim.lsp.get_clients({ bufnr = 0, name = 'nearfield' })[1]
+return client:request_sync('nearfield/status', vim.empty_dict(), 5000, 0).result.index.state
+"""
+
+
 def test_an_edit_in_another_file_is_an_offer_of_its_own(
     neovim: StartNeovim, neovim_each: Path, tmp_path: Path
 ) -> None:
@@ -226,15 +232,11 @@ def test_an_edit_in_another_file_is_an_offer_of_its_own(
     billing.parent.mkdir()
     (billing.parent / ".git").mkdir()
     billing.write_text("from a import area\n\n\ndef bill(high):\n    return area(2)\n")
-    nvim = neovim(neovim_each, init(), "def area(wide):\n    return wide", plugin=True)
+    settings = script([], index={"vectors": False})
+    nvim = neovim(neovim_each, init(settings), "def area(wide):\n    return wide", plugin=True)
+    nvim.until("ready", lambda: nvim.lua(INDEX))
     nvim.keys("f)i, high<Esc>")
-
-    def jump() -> bool:
-        # Other files are known of as soon as they are indexed; the command asks again.
-        nvim.keys(":Nearfield next-edit<CR>")
-        return any("→" in line and "in billing.py: Tab" in line for line in nvim.drawn[1])
-
-    nvim.until(True, jump)
+    come(nvim, "2:  → 1 more in billing.py: Tab ")
     nvim.keys("<Tab>")
     nvim.until("billing.py", lambda: nvim.lua("return vim.fs.basename(vim.fn.bufname())"))
     come(nvim, "5: , high", "5:  Tab ")

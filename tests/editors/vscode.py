@@ -356,12 +356,12 @@ class Window:
 
     @property
     def drawn(self) -> str:
-        """What extensions have drawn behind the text, in no order of lines."""
+        """All that extensions have drawn behind the text, in no order of lines."""
         return "\n".join(self.page.evaluate(DRAWN)).replace("\xa0", " ")
 
     @property
     def struck(self) -> str:
-        """What extensions have struck through of the text."""
+        """The text that extensions have struck through."""
         return "".join(self.page.evaluate(STRUCK)).replace("\xa0", " ")
 
     @property

@@ -24,7 +24,16 @@ interface Shown {
   readonly editor: vscode.TextEditor;
   readonly version: number;
   /** An edit of this document, or a place in another file. */
-  readonly what: (Change & { readonly edit: NextEdit }) | Jump;
+  readonly what: Edit | Jump;
+}
+
+interface Edit extends Change {
+  readonly edit: NextEdit;
+}
+
+/** A jump has an `edit` too, of another file. */
+function isHere(what: Edit | Jump): what is Edit {
+  return "others" in what;
 }
 
 export class NextEdits implements vscode.Disposable {
@@ -75,7 +84,7 @@ export class NextEdits implements vscode.Disposable {
     await this.ask(editor, true);
     const found = this.current();
     if (!found) tell("nothing is left to be changed");
-    else if ("edit" in found.what && !isAt(found.editor, found.what)) await this.take();
+    else if (isHere(found.what) && !isAt(found.editor, found.what)) await this.take();
   }
 
   /** The same by a key that means something else where nothing is shown. */
@@ -87,7 +96,7 @@ export class NextEdits implements vscode.Disposable {
       return;
     }
     const { editor, what } = shown;
-    if (!("edit" in what)) {
+    if (!isHere(what)) {
       await this.open(what);
       return;
     }
@@ -120,7 +129,7 @@ export class NextEdits implements vscode.Disposable {
     const what = this.current()?.what;
     this.hide();
     if (!what) return;
-    await this.command("nearfield.dismissEdit", "edit" in what ? what.edit.command.arguments[0] : what.id);
+    await this.command("nearfield.dismissEdit", isHere(what) ? what.edit.command.arguments[0] : what.id);
   }
 
   /** What is shown, if it is for the text as it is. */
@@ -200,7 +209,7 @@ export class NextEdits implements vscode.Disposable {
   private draw(): void {
     if (!this.shown) return;
     const { editor, what } = this.shown;
-    if ("edit" in what) draw(editor, what);
+    if (isHere(what)) draw(editor, what);
     else drawAtEdge(editor, `→ ${what.title}: Tab`);
   }
 
