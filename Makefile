@@ -1,7 +1,7 @@
 # Everything that a person or a machine does here. Each target does the set-up that it needs and can
 # be interrupted and repeated. `make PYTHON=python3.12 ...` chooses the interpreter.
 
-.PHONY: help setup models demo check static docs coverage lock test bench vscode format clean
+.PHONY: help setup models demo check static docs coverage catalogue lock test bench vscode format clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -52,11 +52,15 @@ coverage: $(CHECKS) ## Run the unit tests with branch coverage and report what t
 	@$(BIN)/python -m pytest -q -n auto --cov=nearfield --cov-branch \
 		--cov-report=term:skip-covered --cov-report=html:build/coverage tests/unit
 
+catalogue: $(CHECKS) ## Compare the catalogue of models with the hub, which must be within reach
+	@$(BIN)/python -m pytest -q -m hub tests/unit/catalog/test_against_hub.py
+
 lock: $(CHECKS) ## Take the newest versions of all dependencies into constraints.txt
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras \
 		--no-emit-index-url --no-header --no-annotate --output-file constraints.txt pyproject.toml
 
 test: setup models static ## Run every check
+	@echo "== vocabularies" && $(BIN)/python tests/engine/vocabularies.py
 	@echo "== VS Code extension" && scripts/check-vscode
 	@echo "== Neovim plugin" && scripts/check-neovim
 	@command -v emacs >/dev/null || scripts/install-packages emacs-nox elpa-eglot

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import settings
@@ -22,11 +23,15 @@ def _model(name: str, variable: str) -> Path:
         return Path(given)
     path = Catalog.load().local_path(name)
     if path is None:
-        message = f"{name} is not on this machine: run `nearfield models pull {name} --mirror`"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        missing(f"{name} is not on this machine: run `nearfield models pull {name} --mirror`")
     return path
+
+
+def missing(message: str) -> NoReturn:
+    """Skip the test, or fail it under CI."""
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 @pytest.fixture(scope="session")

@@ -168,7 +168,7 @@ class Coercion:
         return found
 
     def _field(self, field: Field, given: Any, place: str) -> Any:
-        if given is None and not (field.required and _nullable(field.kind)):
+        if given is None and not (field.required and _is_nullable(field.kind)):
             raise CoercionError(place)
         found = self.coerce(field.kind, given, place)
         if field.bounds is not None and isinstance(found, int):
@@ -285,7 +285,7 @@ def _has_type(kind: Any, value: Any) -> bool:
 
 
 @cache
-def _nullable(kind: Any) -> bool:
+def _is_nullable(kind: Any) -> bool:
     return kind is Any or kind is type(None) or type(None) in get_args(kind)
 
 

@@ -2,7 +2,7 @@
 
 asyncio holds its tasks weakly and does not report their errors. Here each is held, has a name, and
 an unexpected error is logged with the place where it happened. Its text is logged only if the error
-is one of ours: a foreign message may quote a document.
+is a `NearfieldError`: a foreign message may quote a document.
 """
 
 from __future__ import annotations

@@ -161,7 +161,8 @@ class FimTemplate:
 
     `order` is "psm" (prefix, suffix, middle) or "spm" (suffix first). `file_sep` and `repo_name`
     are empty where the family has no repository-level form. `end` lists further texts that end
-    a middle, besides the model's own end-of-generation tokens.
+    a middle, besides the model's own end-of-generation tokens. With `files_inside` the other files
+    are written where the prefix is, not before all else.
     """
 
     name: str
@@ -172,6 +173,11 @@ class FimTemplate:
     file_sep: str = ""
     repo_name: str = ""
     end: tuple[str, ...] = ()
+    files_inside: bool = False
+
+    def has_tokens(self, prefix: str, suffix: str, middle: str) -> bool:
+        """Return whether these are the form's tokens."""
+        return (self.prefix, self.suffix) == (prefix, suffix) and self.middle in ("", middle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,7 +424,8 @@ class Usage:
     """The cost of one request. `evaluated_tokens` are prompt tokens that the model had to evaluate,
     `reused_tokens` those in its KV cache; None if the provider does not report it. `variant` is the
     index of the request's variant that was used, None for the request's own prompt. `decode_steps`
-    are the batches in which the tokens were generated."""
+    are the batches in which the tokens were generated. `reuses_prefix` is False for a model that
+    cannot keep a part of a prompt, None if unknown."""
 
     model: str
     prompt_tokens: int | None = None
@@ -429,6 +436,7 @@ class Usage:
     decode_ms: float | None = None
     decode_steps: int | None = None
     variant: int | None = None
+    reuses_prefix: bool | None = None
 
 
 @dataclass(slots=True)
@@ -507,11 +515,13 @@ WOULD_ANSWER = frozenset({HealthState.READY, HealthState.IDLE})
 @dataclass(frozen=True, slots=True)
 class Health:
     """The health of a provider. `detail` is one sentence for the user: the problem and its remedy,
-    or the current activity. `progress` is 0..1 while something loads."""
+    or the current activity. `progress` is 0..1 while something loads. `note` is what the user
+    should know although it answers."""
 
     state: HealthState
     detail: str = ""
     progress: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ SETTINGS: dict[str, Any] = {
 
 
 @dataclass
-class Face:
+class HttpServer:
     """A running server, and a client that shows its token."""
 
     process: subprocess.Popen[str]
@@ -78,7 +78,7 @@ class Face:
 
 def start(
     home: Path, settings: dict[str, Any], *arguments: str, ready: bool = True, **more: str
-) -> Face:
+) -> HttpServer:
     environ = {**environment(home), "NEARFIELD_DATA_DIR": str(home / "data"), **more}
     folder = Path(environ["NEARFIELD_CONFIG_DIR"])
     folder.mkdir(parents=True, exist_ok=True)
@@ -102,18 +102,18 @@ def start(
     client = httpx.Client(
         base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=PATIENCE_SECONDS
     )
-    face = Face(process, url, token, client, said)
+    server = HttpServer(process, url, token, client, said)
     wanted = ({"status": "ok"},) if ready else ({"status": "ok"}, {"status": "unavailable"})
     until(lambda: client.get("/health").json() in wanted)
-    return face
+    return server
 
 
-def end(face: Face) -> int:
-    face.client.close()
-    face.process.send_signal(signal.SIGTERM)
-    code = face.process.wait(PATIENCE_SECONDS)
-    assert face.process.stderr is not None
-    face.process.stderr.close()
+def end(server: HttpServer) -> int:
+    server.client.close()
+    server.process.send_signal(signal.SIGTERM)
+    code = server.process.wait(PATIENCE_SECONDS)
+    assert server.process.stderr is not None
+    server.process.stderr.close()
     return code
 
 
@@ -125,7 +125,7 @@ def until(condition: Callable[[], object]) -> None:
 
 
 @pytest.fixture(scope="module")
-def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpServer]:
     """One server for all tests, so that each also shows that it has survived the ones before."""
     one = start(tmp_path_factory.mktemp("http"), SETTINGS)
     yield one
@@ -137,8 +137,8 @@ def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
 HOLE = {"model": "nearfield", "prompt": "def add(a, b):\n    ", "suffix": "\n\nadd(1, 2)\n"}
 
 
-def test_a_hole_is_filled(face: Face) -> None:
-    answer = face.post("/v1/completions", {**HOLE, "stop": ["\n\n"], "max_tokens": 50}).json()
+def test_a_hole_is_filled(server: HttpServer) -> None:
+    answer = server.post("/v1/completions", {**HOLE, "stop": ["\n\n"], "max_tokens": 50}).json()
     assert answer["object"] == "text_completion"
     (choice,) = answer["choices"]
     assert choice["text"] == "return a + b"
@@ -147,13 +147,13 @@ def test_a_hole_is_filled(face: Face) -> None:
     assert answer["usage"]["completion_tokens"] > 0
 
 
-def test_a_prompt_alone_is_continued_and_cut_at_its_length(face: Face) -> None:
-    answer = face.post("/v1/completions", {"prompt": HOLE["prompt"], "max_tokens": 3}).json()
+def test_a_prompt_alone_is_continued_and_cut_at_its_length(server: HttpServer) -> None:
+    answer = server.post("/v1/completions", {"prompt": HOLE["prompt"], "max_tokens": 3}).json()
     (choice,) = answer["choices"]
     assert (choice["text"], choice["finish_reason"]) == ("return a", "length")
 
 
-def test_a_request_of_zed_with_the_settings_of_the_readme_is_answered(face: Face) -> None:
+def test_a_request_of_zed_with_the_settings_of_the_readme_is_answered(server: HttpServer) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     (block,) = re.findall(r"```json\n([^`]*edit_predictions[^`]*)```", readme)
     settings = json.loads(block)["edit_predictions"]
@@ -170,13 +170,13 @@ def test_a_request_of_zed_with_the_settings_of_the_readme_is_answered(face: Face
         "stop": ["<|endoftext|>", "<|file_sep|>", "\n\n"],
         "environment": None,
     }
-    (choice,) = face.post(path, body).json()["choices"]
+    (choice,) = server.post(path, body).json()["choices"]
     assert choice["text"] == "return a + b"
 
 
-def test_a_completion_is_streamed(face: Face) -> None:
+def test_a_completion_is_streamed(server: HttpServer) -> None:
     usage = {"stream_options": {"include_usage": True}, "stop": "\n\n"}
-    events = face.events("/v1/completions", {**HOLE, **usage})
+    events = server.events("/v1/completions", {**HOLE, **usage})
     texts = [choice["text"] for event in events for choice in event["choices"]]
     assert len(texts) > 3
     assert "".join(texts) == "return a + b"
@@ -190,12 +190,12 @@ def said(text: str, **more: Any) -> dict[str, Any]:
     return {"model": "nearfield", "messages": [{"role": "user", "content": text}], **more}
 
 
-def test_a_chat_is_answered_whole_and_streamed(face: Face) -> None:
-    answer = face.post("/v1/chat/completions", said("hello")).json()
+def test_a_chat_is_answered_whole_and_streamed(server: HttpServer) -> None:
+    answer = server.post("/v1/chat/completions", said("hello")).json()
     assert answer["object"] == "chat.completion"
     message = {"role": "assistant", "content": "Good day to you"}
     assert answer["choices"] == [{"index": 0, "message": message, "finish_reason": "stop"}]
-    events = face.events("/v1/chat/completions", said("hello"))
+    events = server.events("/v1/chat/completions", said("hello"))
     deltas = [event["choices"][0]["delta"] for event in events]
     assert deltas[0] == {"role": "assistant", "content": ""}
     assert "".join(delta.get("content", "") for delta in deltas) == "Good day to you"
@@ -205,23 +205,23 @@ def test_a_chat_is_answered_whole_and_streamed(face: Face) -> None:
 WEATHER = {"name": "weather", "parameters": {"type": "object"}}
 
 
-def test_a_function_is_called(face: Face) -> None:
+def test_a_function_is_called(server: HttpServer) -> None:
     body = said("the weather?", tools=[{"type": "function", "function": WEATHER}])
-    (choice,) = face.post("/v1/chat/completions", body).json()["choices"]
+    (choice,) = server.post("/v1/chat/completions", body).json()["choices"]
     assert choice["finish_reason"] == "tool_calls"
     (call,) = choice["message"]["tool_calls"]
     assert call["function"] == {"name": "weather", "arguments": '{"place": "Oslo"}'}
-    events = face.events("/v1/chat/completions", body)
+    events = server.events("/v1/chat/completions", body)
     (calls,) = [d["tool_calls"] for e in events if "tool_calls" in (d := e["choices"][0]["delta"])]
     assert calls[0]["index"] == 0
     assert calls[0]["function"]["name"] == "weather"
 
 
-def test_json_meets_its_schema_or_is_an_error(face: Face) -> None:
+def test_json_meets_its_schema_or_is_an_error(server: HttpServer) -> None:
     def asked(kind: str) -> httpx.Response:
         schema = {"type": "object", "properties": {"year": {"type": kind}}, "required": ["year"]}
         wanted = {"type": "json_schema", "json_schema": {"name": "year", "schema": schema}}
-        return face.post("/v1/chat/completions", said("which year?", response_format=wanted))
+        return server.post("/v1/chat/completions", said("which year?", response_format=wanted))
 
     (choice,) = asked("integer").json()["choices"]
     assert json.loads(choice["message"]["content"]) == {"year": 1991}
@@ -230,16 +230,16 @@ def test_json_meets_its_schema_or_is_an_error(face: Face) -> None:
     assert "year" in refused.json()["error"]["message"]
     assert asked("no type").status_code == 400
     wanted = {"type": "json_object"}
-    events = face.events("/v1/chat/completions", said("which year?", response_format=wanted))
+    events = server.events("/v1/chat/completions", said("which year?", response_format=wanted))
     text = "".join(event["choices"][0]["delta"].get("content", "") for event in events)
     assert json.loads(text) == {"year": 1991}
 
 
-def test_models_are_listed_and_may_name_a_role(face: Face) -> None:
-    names = [model["id"] for model in face.client.get("/v1/models").json()["data"]]
+def test_models_are_listed_and_may_name_a_role(server: HttpServer) -> None:
+    names = [model["id"] for model in server.client.get("/v1/models").json()["data"]]
     assert names[0] == "nearfield"
     assert "nearfield/code" in names
-    answered = face.post("/v1/chat/completions", {**said("hello"), "model": "nearfield/code"})
+    answered = server.post("/v1/chat/completions", {**said("hello"), "model": "nearfield/code"})
     assert answered.status_code == 200
 
 
@@ -257,20 +257,20 @@ def test_models_are_listed_and_may_name_a_role(face: Face) -> None:
     ],
 )
 def test_only_requests_with_the_token_and_a_local_host_are_admitted(
-    face: Face, headers: dict[str, str], status: int, kind: str
+    server: HttpServer, headers: dict[str, str], status: int, kind: str
 ) -> None:
-    shown = {name: value.format(token=face.token) for name, value in headers.items()}
-    answer = face.client.get("/v1/models", headers=shown)
+    shown = {name: value.format(token=server.token) for name, value in headers.items()}
+    answer = server.client.get("/v1/models", headers=shown)
     assert answer.status_code == status
     assert answer.json().get("error", {}).get("type", "") == kind
     assert not [name for name in answer.headers if name.startswith("access-control")]
     if kind:
-        assert face.token not in answer.text
+        assert server.token not in answer.text
 
 
-def test_health_needs_no_token_and_a_name_of_this_machine(face: Face) -> None:
-    assert httpx.get(f"{face.url}/health").json() == {"status": "ok"}
-    assert httpx.get(f"{face.url}/health", headers={"host": "evil.example"}).status_code == 403
+def test_health_needs_no_token_and_a_name_of_this_machine(server: HttpServer) -> None:
+    assert httpx.get(f"{server.url}/health").json() == {"status": "ok"}
+    assert httpx.get(f"{server.url}/health", headers={"host": "evil.example"}).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -297,9 +297,9 @@ def test_health_needs_no_token_and_a_name_of_this_machine(face: Face) -> None:
     ],
 )
 def test_bad_requests_are_said_in_openais_shape(
-    face: Face, method: str, path: str, content: bytes, status: int, code: str | None
+    server: HttpServer, method: str, path: str, content: bytes, status: int, code: str | None
 ) -> None:
-    answer = face.client.request(method, path, content=content)
+    answer = server.client.request(method, path, content=content)
     assert answer.status_code == status
     error = answer.json()["error"]
     assert error["message"]
@@ -321,16 +321,18 @@ FIELDS = {
      "stop", "stream", "stream_options", "n", "best_of", "echo", "tools", "tool_choice",
      "response_format", "user", "seed", "logit_bias"],
 )  # fmt: skip
-def test_no_field_of_any_type_is_a_failure_of_the_server(face: Face, path: str, field: str) -> None:
+def test_no_field_of_any_type_is_a_failure_of_the_server(
+    server: HttpServer, path: str, field: str
+) -> None:
     for odd in ODD:
         for value in (odd, [odd]):
             content = json.dumps({**FIELDS[path], field: value})
-            answer = face.client.post(path, content=content)
+            answer = server.client.post(path, content=content)
             assert answer.status_code in (200, 400, 404), (value, answer.text)
 
 
-def test_silent_connections_do_not_block_others(face: Face) -> None:
-    url = httpx.URL(face.url)
+def test_silent_connections_do_not_block_others(server: HttpServer) -> None:
+    url = httpx.URL(server.url)
     head = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
     begun = [b"", b"P", head, head + b"Content-Length: 9\r\n\r\n", b"GET /health HTTP/1.1\r\nHo"]
     with contextlib.ExitStack() as open_ones:
@@ -338,66 +340,66 @@ def test_silent_connections_do_not_block_others(face: Face) -> None:
             one = socket.create_connection((url.host, url.port or 0))
             open_ones.enter_context(one)
             one.sendall(begun[number % len(begun)])
-        assert face.post("/v1/completions", HOLE).status_code == 200
-        assert httpx.get(f"{face.url}/health").status_code == 200
+        assert server.post("/v1/completions", HOLE).status_code == 200
+        assert httpx.get(f"{server.url}/health").status_code == 200
 
 
-def test_a_body_a_byte_at_a_time_is_one_body(face: Face) -> None:
-    url = httpx.URL(face.url)
+def test_a_body_a_byte_at_a_time_is_one_body(server: HttpServer) -> None:
+    url = httpx.URL(server.url)
     content = json.dumps({"prompt": HOLE["prompt"], "max_tokens": 3}).encode()
     with socket.create_connection((url.host, url.port or 0)) as slow:
         slow.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         head = "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-        head += f"Authorization: Bearer {face.token}\r\nContent-Length: {len(content)}\r\n\r\n"
+        head += f"Authorization: Bearer {server.token}\r\nContent-Length: {len(content)}\r\n\r\n"
         for byte in head.encode() + content:
             slow.sendall(bytes([byte]))
         assert b'"text": "return a"' in slow.makefile("rb").read()
 
 
-def test_an_error_of_the_model_is_told_before_and_within_a_stream(face: Face) -> None:
+def test_an_error_of_the_model_is_told_before_and_within_a_stream(server: HttpServer) -> None:
     body = {"prompt": "broken = "}
-    whole = face.post("/v1/completions", body)
+    whole = server.post("/v1/completions", body)
     assert whole.status_code == 503
     assert "fake" in whole.json()["error"]["message"]
-    text = face.post("/v1/completions", {**body, "stream": True}).text
+    text = server.post("/v1/completions", {**body, "stream": True}).text
     *_, last = [json.loads(line[6:]) for line in text.split("\n\n") if line]
     assert last["error"]["type"] == "server_error"
 
 
-def test_a_client_that_hangs_up_frees_the_model(face: Face) -> None:
+def test_a_client_that_hangs_up_frees_the_model(server: HttpServer) -> None:
     # So many as may ask at once, and the next one is told to wait.
     body = {"prompt": "slow = ", "stream": True}
-    streams = [face.client.stream("POST", "/v1/completions", json=body) for _ in range(8)]
+    streams = [server.client.stream("POST", "/v1/completions", json=body) for _ in range(8)]
     open_streams = [stream.__enter__() for stream in streams]
     lines = [one.iter_lines() for one in open_streams]
     assert all(next(one).startswith("data: ") for one in lines)
-    refused = face.post("/v1/completions", HOLE)
+    refused = server.post("/v1/completions", HOLE)
     assert refused.status_code == 429
     assert refused.json()["error"]["type"] == "rate_limit_error"
     assert refused.headers["retry-after"]
     for stream in streams:
         stream.__exit__(None, None, None)
-    until(lambda: face.post("/v1/completions", HOLE).status_code == 200)
+    until(lambda: server.post("/v1/completions", HOLE).status_code == 200)
 
 
-def test_a_client_that_hangs_up_before_an_answer_frees_the_model_too(face: Face) -> None:
-    host, port = httpx.URL(face.url).host, httpx.URL(face.url).port or 0
+def test_a_client_that_hangs_up_before_an_answer_frees_the_model_too(server: HttpServer) -> None:
+    host, port = httpx.URL(server.url).host, httpx.URL(server.url).port or 0
     content = json.dumps({"prompt": "slow = "})
     head = f"POST /v1/completions HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(content)}\r\n"
     for _ in range(20):
         with socket.create_connection((host, port)) as hasty:
-            hasty.sendall(f"{head}Authorization: Bearer {face.token}\r\n\r\n{content}".encode())
-    until(lambda: face.post("/v1/completions", HOLE).status_code == 200)
+            hasty.sendall(f"{head}Authorization: Bearer {server.token}\r\n\r\n{content}".encode())
+    until(lambda: server.post("/v1/completions", HOLE).status_code == 200)
 
 
-async def test_nearfields_own_provider_speaks_to_it(face: Face) -> None:
+async def test_nearfields_own_provider_speaks_to_it(server: HttpServer) -> None:
     settings = ProviderSettings(
         kind="openai_compatible",
-        base_url=f"{face.url}/v1",
+        base_url=f"{server.url}/v1",
         model="nearfield",
         options={"infill": "suffix", "api_key_env": "THE_TOKEN"},
     )
-    provider = build("near", settings, environ={"THE_TOKEN": face.token})
+    provider = build("near", settings, environ={"THE_TOKEN": server.token})
     try:
         assert (await provider.health()).state is HealthState.READY
         infill = InfillRequest("d", "a.py", "python", "def add(a, b):\n    ", "\n", stop=("\n\n",))
@@ -430,18 +432,18 @@ def test_nothing_leaves_the_machine_without_consent(tmp_path: Path) -> None:
                 "roles": {name: ["cloud", "fake"] for name in ("complete", "fast", "code")},
             },
         }
-        face = start(tmp_path, settings, NEARFIELD_HTTP_TOKEN="a-token-of-my-own")
+        server = start(tmp_path, settings, NEARFIELD_HTTP_TOKEN="a-token-of-my-own")
         answers = [
-            face.post("/v1/completions", {"prompt": "broken = "}),
-            face.post("/v1/chat/completions", {**said("hello"), "model": "nearfield/code"}),
+            server.post("/v1/completions", {"prompt": "broken = "}),
+            server.post("/v1/chat/completions", {**said("hello"), "model": "nearfield/code"}),
         ]
-        assert end(face) == 0
+        assert end(server) == 0
         assert [answer.status_code for answer in answers] == [503, 200]
         elsewhere.setblocking(False)
         with pytest.raises(BlockingIOError):
             elsewhere.accept()
     assert not (tmp_path / "data" / "http-token").exists()
-    assert "a-token-of-my-own" not in "".join(face.said)
+    assert "a-token-of-my-own" not in "".join(server.said)
 
 
 def test_a_request_allowed_for_the_workspace_is_redacted_and_recorded(
@@ -468,15 +470,15 @@ def test_a_request_allowed_for_the_workspace_is_redacted_and_recorded(
     }
     folder = tmp_path / "workspace"
     folder.mkdir()
-    face = start(tmp_path, settings, "--workspace", str(folder), ready=False)
+    server = start(tmp_path, settings, "--workspace", str(folder), ready=False)
     body = {"prompt": f"key = '{SECRET}'\nport = 808", "max_tokens": 3}
-    refused = face.post("/v1/completions", body)
+    refused = server.post("/v1/completions", body)
     assert (refused.status_code, httpserver.log) == (503, [])
     Store(tmp_path / "data" / "nearfield.db").say(
         str(folder), "cloud", httpserver.url_for("/v1"), Consent.WORKSPACE
     )
-    answer = face.post("/v1/completions", body)
-    assert end(face) == 0
+    answer = server.post("/v1/completions", body)
+    assert end(server) == 0
     assert answer.json()["choices"][0]["text"] == "8"
     ((request, _),) = httpserver.log
     assert "port = 808" in request.get_data(as_text=True)

@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL"),
 ]
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0
 SHOWN = 5
 """So many pieces are shown before the kill."""
 

@@ -16,7 +16,7 @@ from pytest_httpserver import HTTPServer
 from tests.unit.catalog.gguf_files import model
 from werkzeug import Request, Response
 
-CONTENT = b"GGUF" + bytes(range(256)) * 400
+CONTENT = model() + bytes(range(256)) * 400
 OWN = """
 [models.tiny]
 title = "Tiny"
@@ -171,7 +171,7 @@ def test_recommend_names_a_model_for_this_machine(shell: Shell) -> None:
         (["use", "cook", "tiny"], 2, "no role 'cook'"),
         (["use", "complete", "nosuch"], 2, "no model called 'nosuch'"),
         (["use", "search", "tiny"], 2, "no role"),
-        (["use", "complete", __file__], 2, "is not a GGUF model"),
+        (["use", "complete", __file__], 2, "is not a sound GGUF file"),
         (["add", "mine", "nosuch"], 2, "neither a file"),
         (["add", "Mine!", "me/it/m.gguf"], 2, "small letters"),
         (["add", "mine", "me/it/m.gguf", "--fim", "nosuch"], 2, "is no template"),

@@ -15,7 +15,8 @@ from tests.e2e.process import script
 ADD = "def add(a, b):\n    "
 TRACE_FIELDS = {
     "id", "method", "uri", "version", "provider", "model", "situation", "prompt_tokens",
-    "evaluated_tokens", "reused_tokens", "generated_tokens", "prefill_ms", "decode_ms", "total_ms",
+    "evaluated_tokens", "reused_tokens", "reuses_prefix", "generated_tokens", "prefill_ms",
+    "decode_ms", "total_ms",
     "mean_logprob", "min_logprob", "shown", "reason", "detail", "included",
 }  # fmt: skip
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from typing import Any
 
 import pytest
@@ -183,14 +182,12 @@ def test_promise_2_the_editor_never_waits_for_us(wire: StartWire) -> None:
 
 async def test_a_client_that_waits_itself_is_not_kept_waiting(editor: StartEditor) -> None:
     """Neovim waits 200 ms before it asks; a second wait of ours would only be late."""
-    options = script(HELLO, completion={"debounce_ms": 2000})
+    options = script(HELLO, completion={"debounce_ms": 600_000})
     async with editor(options, name="Neovim") as e:
         uri = e.open(ADD)
         await e.traces()
         await e.until(lambda: any(s.get("state") == "ready" for s in e.statuses))
-        started = time.monotonic()
         assert await e.ghost(uri, 1, 4, invoked=False)
-        assert time.monotonic() - started < 1.5
 
 
 async def test_documents_that_are_not_open(editor: StartEditor) -> None:

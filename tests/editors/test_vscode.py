@@ -109,28 +109,6 @@ def test_other_suggestions_are_shown_by_a_key_and_one_is_taken(vscode: StartVSCo
     assert (window.folder / "a.py").read_text() == f"{EXAMPLE}return max(a, b)"
 
 
-def test_the_next_edits_are_made_by_a_key(vscode: StartVSCode) -> None:
-    code = "def area(w, h):\n    half = w / 2\n    return w * h\n"
-    window = vscode({"a.py": code}, config=script([]))
-    window.open("a.py")
-    window.ready()
-    window.press("Control+Home")
-    for key in (*["ArrowRight"] * len("def area("), "Delete"):
-        window.press(key)
-    window.type("wide")
-    expected = code.replace("w,", "wide,")
-    for old, new in (("w /", "wide /"), ("w *", "wide *")):
-        expected = expected.replace(old, new)
-        line = next(line for line in expected.splitlines() if new in line)
-        # Pressed again it finds nothing more, or the next one, which comes after.
-        window.press("Control+Alt+j")
-        window.sees(re.escape(line), lambda: window.text, lambda: window.press("Control+Alt+j"))
-    window.press("Control+Alt+j")
-    window.sees("nothing is left", lambda: window.bar, lambda: window.press("Control+Alt+j"))
-    window.save()
-    assert (window.folder / "a.py").read_text() == expected
-
-
 # --- hovers, fixes, rewriting ---------------------------------------------------------------------
 
 

@@ -82,6 +82,18 @@ NOTIFICATION = ".notification-list-item"
 EDITOR = ":is(.editor-instance, .notebookOverlay)"
 """Where texts are: a notebook's cells are drawn over the place of its editor."""
 
+DRAWN = f"""
+() => [...document.querySelectorAll('{EDITOR} .view-line span span')]
+  .map((span) => getComputedStyle(span, '::after').content)
+  .filter((content) => content.startsWith('"'))
+  .map((content) => JSON.parse(content))
+"""
+STRUCK = f"""
+() => [...document.querySelectorAll('{EDITOR} .view-line span span')]
+  .filter((span) => getComputedStyle(span).textDecorationLine === 'line-through')
+  .map((span) => span.textContent)
+"""
+
 STATUS_ITEM = '.statusbar-item[id^="nearfield."]'
 
 
@@ -341,6 +353,16 @@ class Window:
         parts = self.page.locator(f"{EDITOR} [class*=ghost-text-decoration]")
         texts = parts.all_inner_texts()
         return "".join(texts).replace("\xa0", " ")
+
+    @property
+    def drawn(self) -> str:
+        """What extensions have drawn behind the text, in no order of lines."""
+        return "\n".join(self.page.evaluate(DRAWN)).replace("\xa0", " ")
+
+    @property
+    def struck(self) -> str:
+        """What extensions have struck through of the text."""
+        return "".join(self.page.evaluate(STRUCK)).replace("\xa0", " ")
 
     @property
     def notices(self) -> str:

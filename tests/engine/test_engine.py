@@ -47,7 +47,7 @@ async def ask(engine: EngineClient, spec: Generate, deadline: float | None = Non
                 answer.logprobs += event.logprobs
             elif isinstance(event, Prefilled):
                 answer.prefilled = event
-            else:
+            elif isinstance(event, Done):
                 answer.done = event
     return answer
 

@@ -8,7 +8,7 @@ import { Actions } from "./actions/actions";
 import { Ask } from "./actions/ask";
 import { Previews } from "./actions/preview";
 import { ChatView } from "./chat/view";
-import { registerNextEdit } from "./inline/nextEdit";
+import { NextEdits } from "./inline/nextEdit";
 import { Suggestions } from "./inline/suggestions";
 import { chooseStrategy, showMenu } from "./menu";
 import { ModelPicker } from "./models/picker";
@@ -46,7 +46,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     ...suggestions.attach(server, status),
     ...actions.register(),
     ...registerOffers(server),
-    registerNextEdit(server),
+    new NextEdits(server),
     ...new Reports(server).register(),
     on("menu", () => showMenu(server, status)),
     on("chooseModel", () => models.choose()),

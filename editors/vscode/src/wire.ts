@@ -130,14 +130,32 @@ export interface Review {
   readonly model: string;
 }
 
-/** The edit that is nearest, null for none, and how many more there are. */
 export interface NextEdit {
-  readonly edit: {
-    readonly text: string;
-    readonly range: Range;
-    readonly command: { readonly command: string; readonly arguments: readonly unknown[] };
-  } | null;
+  readonly text: string;
+  readonly range: Range;
+  /** Run when it was made; its argument is the edit's id. */
+  readonly command: { readonly command: string; readonly arguments: readonly unknown[] };
+}
+
+/** What is left to be changed in the nearest other file. */
+export interface Jump {
+  readonly id: string;
+  /** For the user. */
+  readonly title: string;
+  /** Why it is not for us to go there; "" where it is. */
+  readonly advice: string;
+  readonly uri: string;
+  readonly range: Range;
+  /** Null where there is only advice. */
+  readonly command: unknown;
+}
+
+/** The edit that is nearest, null for none, how many more there are in its file, and what is left in
+ * others. */
+export interface NextEditAnswer {
+  readonly edit: NextEdit | null;
   readonly others: number;
+  readonly jump?: Jump | null;
 }
 
 export const StatusRequest = new RequestType<{ workspace?: string }, Status, void>(
@@ -159,6 +177,7 @@ export interface ShownItem {
 }
 
 export const DidShow = new NotificationType<ShownItem>("textDocument/didShowCompletion");
+export const DidShowEdit = new NotificationType<ShownItem>("textDocument/didShowInlineEdit");
 export const DidAcceptPart = new NotificationType<ShownItem>(
   "textDocument/didPartiallyAcceptCompletion",
 );

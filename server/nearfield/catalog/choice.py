@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nearfield.catalog.disk import is_gguf
+from nearfield.catalog.gguf import require_whole
 from nearfield.catalog.models import SEARCH, Catalog, ModelEntry
 from nearfield.catalog.recommend import Machine, rank, this_machine
 from nearfield.catalog.templates import CHAT_OF_FILE, FIM_AUTO
@@ -77,7 +77,10 @@ def choose(
     here, damage = _here(role, catalog)
     said = " ".join([problem, *damage]).strip()
     if not here:
-        hint = f"Run `nearfield models pull` to fetch the default model, {catalog.default}."
+        hint = (
+            "Run `nearfield setup`, which chooses models for this machine, or `nearfield models"
+            f" pull` to fetch the default one, {catalog.default}."
+        )
         raise CatalogError(said or f"No model for {role} is on this machine.", hint)
     best = here[0] if len(here) == 1 else _best(here, role, machine or this_machine(catalog))
     return ModelChoice(best.path, best.entry, f"{said} {best.name} is used." if said else "")
@@ -89,8 +92,7 @@ def _named(wish: str, catalog: Catalog) -> ModelChoice:
         path = Path(wish).expanduser()
         if not path.is_file():
             raise CatalogError(f"There is no file {path}.")
-        if not is_gguf(path):
-            raise HashMismatch(f"{path} is not a GGUF file: it does not begin with 'GGUF'.")
+        require_whole(path)
         return ModelChoice(path)
     entry = catalog.get(wish)
     if entry.is_static:

@@ -22,6 +22,7 @@ import filelock
 
 from nearfield.catalog import wheels
 from nearfield.catalog.disk import CachedFile, VerifiedFile
+from nearfield.catalog.gguf import require_whole
 from nearfield.catalog.hub import Hub, HubFile
 from nearfield.catalog.models import (
     SEARCH,
@@ -98,11 +99,23 @@ class _Pull:
         try:
             with self._acquire():
                 path = self._local() or self._from_sources()
+                self._require_model(path)
                 size = self._catalog.bytes_here(self._entry, path)
         except OSError as error:
             raise disk_error(error, self._target.folder) from error
         self._progress(PullStep("done", done=size, total=size))
         return path
+
+    def _require_model(self, path: Path) -> None:
+        """Raise `HashMismatch`, and delete the file, if it is no whole model although it is what
+        the hub publishes. The catalogue's own SHA-256 leaves no such doubt."""
+        if self._entry.is_static or self._entry.sha256 or path != self._target.file:
+            return
+        try:
+            require_whole(path)
+        except HashMismatch:
+            _discard(self._target)
+            raise
 
     def _local(self) -> Path | None:
         """Return the file if it is on this machine and right."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -61,6 +62,21 @@ def check(path: Path) -> None:
     `OSError`."""
     with path.open("rb") as stream:
         _Header(stream, path).check()
+
+
+def require_whole(path: Path) -> None:
+    """Do as `check`, once for each state of the file. Raises `HashMismatch`, also where it cannot
+    be read."""
+    try:
+        stat = path.stat()
+        _checked(path, stat.st_size, stat.st_mtime_ns)
+    except OSError as error:
+        raise HashMismatch(f"{path} cannot be read: {error.strerror}.") from error
+
+
+@lru_cache(maxsize=64)
+def _checked(path: Path, _size: int, _time: int) -> None:
+    check(path)
 
 
 class _Header:

@@ -18,16 +18,21 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from http import HTTPStatus
+from typing import TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
+import msgspec
 
 from nearfield.catalog.models import HubSource
 from nearfield.catalog.partial_file import Expected, PartialFile
 from nearfield.errors import ConfigError, DownloadFailed
 from nearfield.network.clients import ClientFactory
 from nearfield.network.trouble import trouble
+
+T = TypeVar("T")
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 # A network that answers does so well within this; one that drops packets should not delay the other
@@ -37,6 +42,7 @@ READ_SECONDS = 30.0
 # Pauses before each retry; the count starts again whenever bytes have arrived.
 RETRY_SECONDS = (1.0, 2.0, 4.0)
 MAX_REDIRECTS = 5
+MAX_NAMES_CHARS = 600
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BLOB = re.compile(r"[0-9a-f]{40}")
@@ -54,6 +60,25 @@ class HubFile:
     url: str
     expected: Expected
     commit: str
+
+
+class _TreeFile(msgspec.Struct):
+    """A file in the hub's list of a repository."""
+
+    path: str
+
+
+class _Card(msgspec.Struct):
+    """The part of a model's card that is data."""
+
+    licence: str = msgspec.field(default="", name="license")
+    licence_name: str = msgspec.field(default="", name="license_name")
+
+
+class _ModelPage(msgspec.Struct):
+    """A repository as the hub's API describes it."""
+
+    card: _Card = msgspec.field(default_factory=_Card, name="cardData")
 
 
 class Hub:
@@ -97,6 +122,8 @@ class Hub:
     def look_up(self, source: HubSource, *, small: bool = False) -> HubFile:
         """Return what the hub publishes about the file; a `small` one may have a git blob hash
         instead of a SHA-256. Raises `DownloadFailed`."""
+        if "*" in source.file:
+            source = self._named(source)
         with self._errors():
             response = self._head(self._url(source, source.revision))
         _check_status(response, source, self.endpoint)
@@ -112,6 +139,32 @@ class Hub:
         commit = response.headers.get("X-Repo-Commit", "")
         expected = Expected(found, int(size)) if large else Expected("", int(size), found)
         return HubFile(self._url(source, commit or source.revision), expected, commit)
+
+    def licence(self, repo: str) -> str:
+        """Return the licence that the repository's card names, "" for none. Raises
+        `DownloadFailed`."""
+        with self._errors():
+            response = self._client.get(f"{self._address}/api/models/{quote(repo)}")
+        _check_status(response, HubSource(repo, ""), self.endpoint)
+        card = _read_json(response, _ModelPage).card
+        return card.licence_name or card.licence
+
+    def _named(self, source: HubSource) -> HubSource:
+        """Return the source with the only name that its pattern matches. Raises
+        `DownloadFailed`."""
+        folder = f"{quote(source.repo)}/tree/{quote(source.revision, safe='')}"
+        with self._errors():
+            response = self._client.get(f"{self._address}/api/models/{folder}")
+        _check_status(response, source, self.endpoint)
+        names = [one.path for one in _read_json(response, list[_TreeFile])]
+        found = [name for name in names if fnmatchcase(name, source.file)]
+        if len(found) != 1:
+            models = ", ".join(name for name in names if name.endswith(".gguf"))[:MAX_NAMES_CHARS]
+            raise DownloadFailed(
+                f"{self.endpoint}/{source.repo} has {len(found)} files called {source.file}.",
+                f"Name one with `nearfield models add NAME {source.repo}/FILE`; it has: {models}.",
+            )
+        return HubSource(source.repo, found[0], source.revision)
 
     def fetch(self, remote: HubFile, part: PartialFile) -> None:
         """Append what is missing to `part`. Raises `DownloadFailed` when the connection stays
@@ -196,6 +249,14 @@ class Hub:
             f"{self._address}/{quote(source.repo)}/resolve/"
             f"{quote(revision, safe='')}/{quote(source.file)}"
         )
+
+
+def _read_json(response: httpx.Response, kind: type[T]) -> T:
+    """Return what the hub's API answers. Raises `DownloadFailed`."""
+    try:
+        return msgspec.json.decode(response.content, type=kind)
+    except msgspec.DecodeError as error:
+        raise DownloadFailed(f"{response.url.host} answered in an unknown form.") from error
 
 
 def _continues(response: httpx.Response, part: PartialFile) -> bool:

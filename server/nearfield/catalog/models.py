@@ -32,6 +32,7 @@ from nearfield.catalog.disk import (
     is_gguf,
     models_dir,
 )
+from nearfield.catalog.gguf import require_whole
 from nearfield.config.paths import user_config_file
 from nearfield.errors import ConfigError, HashMismatch, UnknownModel
 from nearfield.files.read import UnreadableFile, read_text
@@ -52,6 +53,15 @@ FILE_PATTERN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 Sha256 = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$")]
 
 
+_SIZE = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d+)?)\s?b\b", re.I)
+
+
+def parameters_in(name: str) -> int | None:
+    """Return the millions of weights that a model's name tells, as in "coder:1.5b"."""
+    found = _SIZE.search(name)
+    return None if found is None else int(float(found[1]) * 1000)
+
+
 class PathSource(msgspec.Struct, frozen=True, tag_field="kind", tag="path"):
     """A file that is already on this machine and stays where it is."""
 
@@ -60,7 +70,7 @@ class PathSource(msgspec.Struct, frozen=True, tag_field="kind", tag="path"):
 
 class HubSource(msgspec.Struct, frozen=True, tag_field="kind", tag="hub"):
     """A file of a repository on the Hugging Face hub; `revision` may be any name that the hub
-    knows.
+    knows. A `file` with a "*" stands for the only file of the repository that matches.
     """
 
     repo: str
@@ -299,8 +309,13 @@ def _is_verified(path: Path, entry: ModelEntry, cached: CachedFile, stated: str)
     known = cached.verified()
     expected = stated or (known.sha256 if known and path == cached.file else "")
     if not expected:
-        # The user's own file is theirs to vouch for; a file in the cache must have been checked.
-        return path != cached.file
+        # The user's own file is theirs to vouch for, once it is whole; a file in the cache must
+        # have been checked.
+        if path == cached.file:
+            return False
+        if not entry.is_static:
+            require_whole(path)
+        return True
     if known and known.sha256 == expected and known.holds(path):
         return True
     found = hash_file(path)

@@ -165,9 +165,9 @@ def _advise(role: str, catalog: Catalog, machine: Machine, installed: set[str]) 
 def rank(entry: ModelEntry, role: str) -> tuple[int, int, int]:
     """Return a key for the role, higher for better, among models that the machine carries.
 
-    For `complete` a base model that fills in the middle is best (the instruct model of the same
-    size fills in noticeably worse), then any that does, then one that perhaps does. For `chat` it
-    is a model for code. Within each kind the larger one is better.
+    For `complete` a base model that fills in the middle is best: the instruct model of the same
+    size fills in noticeably worse. Next is any model that fills in, then one that perhaps does. For
+    `chat` it is a model for code. Within each kind the larger one is better.
     """
     infilling = 0 if not entry.fills_in else 1 if entry.fim == FIM_AUTO else 2
     if role == "complete":

@@ -96,6 +96,37 @@ _FIM = (
             "<end_of_turn>",
         ),
     ),
+    # Granite 4.0's model cards, "Fill-in-the-Middle"; how its tokens for files are used is not
+    # described: file-level infilling only.
+    FimTemplate(
+        name="granite-4",
+        prefix="<|fim_prefix|>",
+        suffix="<|fim_suffix|>",
+        middle="<|fim_middle|>",
+        end=("<|end_of_text|>", "<|fim_pad|>", "<|filename|>", "<|reponame|>"),
+    ),
+    # Model card of JetBrains/Mellum-4b-base, "Fill-in-the-Middle with additional files as context":
+    # the files with their names, then suffix, prefix, middle.
+    FimTemplate(
+        name="mellum",
+        prefix="<fim_prefix>",
+        suffix="<fim_suffix>",
+        middle="<fim_middle>",
+        order="spm",
+        file_sep="<filename>",
+        end=("<|endoftext|>", "<fim_pad>", "<filename>", "<reponame>"),
+    ),
+    # Seed-Coder's README, "Fill-in-the-Middle": suffix first, and a file's name where its text is.
+    FimTemplate(
+        name="seed-coder",
+        prefix="<[fim-prefix]>",
+        suffix="<[fim-suffix]>",
+        middle="<[fim-middle]>",
+        order="spm",
+        file_sep="<filename>",
+        files_inside=True,
+        end=("<[end▁of▁sentence]>", "<[fim-prefix]>", "<[fim-suffix]>", "<filename>"),
+    ),
     # mistral-common, InstructTokenizerV2.encode_fim: [SUFFIX] suffix [PREFIX] prefix, and the
     # middle follows with no token of its own.
     FimTemplate(

@@ -162,7 +162,9 @@ def models(catalog: Catalog) -> Iterator[Check]:
             continue
         if path is not None:
             size = f"{catalog.bytes_here(entry, path) / 1e6:,.0f} MB"
-            yield Check("models", State.OK, f"{entry.name}, {size}, verified ({path})")
+            own = not entry.sha256 and path != catalog.cached_file(entry).file
+            state = "whole, of your own" if own else "verified"
+            yield Check("models", State.OK, f"{entry.name}, {size}, {state} ({path})")
 
 
 def role(name: str, config: Config, catalog: Catalog) -> tuple[Check, ModelChoice | None]:
@@ -227,7 +229,7 @@ async def _asked(check: Check, provider: Provider) -> Check:
 
 
 def answers(complete: RoleStatus, chat: RoleStatus) -> Check:
-    """Return who completes and who answers questions, or why nobody does."""
+    """Report the providers of completions and of chats, or why there are none."""
     told = [(what, role) for what, role in (("completions", complete), ("chats", chat))]
     serving = [f"{what} by {role.provider} ({role.model})" for what, role in told if role.provider]
     without = [what for what, role in told if not role.provider]
@@ -245,7 +247,7 @@ def answers(complete: RoleStatus, chat: RoleStatus) -> Check:
 
 
 def hub(config: Config) -> Check:
-    """Report whether models can be fetched, by which proxy, and whose certificates are trusted."""
+    """Report whether models can be fetched, the proxy, and the trusted certificates."""
     from nearfield.catalog.hub import Hub
     from nearfield.network.setting import environ_of
 

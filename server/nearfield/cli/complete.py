@@ -281,8 +281,9 @@ def _show(place: Place, answer: CompletionAnswer, trace: dict[str, Any]) -> None
 
 def account(trace: dict[str, Any]) -> str:
     """Return one line on the cost of an answer."""
+    no_reuse = " (this model cannot)" if trace["reuses_prefix"] is False else ""
     return (
         f"{trace['model']}: {trace['total_ms']:.0f} ms; tokens: {trace['evaluated_tokens'] or 0}"
-        f" evaluated, {trace['reused_tokens'] or 0} reused,"
+        f" evaluated, {trace['reused_tokens'] or 0} reused{no_reuse},"
         f" {trace['generated_tokens'] or 0} generated"
     )

@@ -115,6 +115,7 @@ def _checks(loaded: Loaded, root: Path, *, measured: bool) -> Iterator[Check]:
 def _measured(loaded: Loaded, choice: ModelChoice, has_gpu: bool) -> Iterator[Check]:
     from nearfield.cli.console import spinner
     from nearfield.cli.measure import measure
+    from nearfield.providers.embedded import no_reuse
 
     with spinner(f"Measuring {choice.name}"):
         try:
@@ -132,6 +133,9 @@ def _measured(loaded: Loaded, choice: ModelChoice, has_gpu: bool) -> Iterator[Ch
         yield Check("speed", State.NOTE, found, todo)
     else:
         yield Check("speed", State.OK, found)
+    if not speed.reuses_prefix:
+        todo = "Choose a model without recurrent layers: `nearfield models use complete NAME`."
+        yield Check("prompt reuse", State.NOTE, no_reuse(choice.name), todo)
 
 
 def _exit_code(report: list[Check]) -> ExitCode:

@@ -22,13 +22,16 @@ DEADLINE_SECONDS = 120.0
 @dataclass(frozen=True, slots=True)
 class EngineSpeed:
     """Tokens a second, evaluated and generated; `load_ms` is the model's loading. `build` and `gpu`
-    are what the engine says of how it was compiled."""
+    are what the engine says of how it was compiled. Without `reuses_prefix` the model's state
+    cannot be cut.
+    """
 
     prefill: float
     decode: float
     load_ms: float
     build: str
     gpu: bool
+    reuses_prefix: bool
 
 
 async def measure(settings: EngineSettings, choice: ModelChoice) -> EngineSpeed:
@@ -56,6 +59,7 @@ async def measure(settings: EngineSettings, choice: ModelChoice) -> EngineSpeed:
             load_ms=info.load_ms,
             build=started.build if started else "",
             gpu=started.gpu if started else False,
+            reuses_prefix=info.reuses_prefix,
         )
     finally:
         await provider.aclose()

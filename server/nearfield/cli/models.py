@@ -18,7 +18,7 @@ import typer
 
 from nearfield.catalog import download, user
 from nearfield.catalog.choice import choose
-from nearfield.catalog.disk import is_gguf
+from nearfield.catalog.gguf import require_whole
 from nearfield.catalog.models import Catalog, ModelEntry, PathSource
 from nearfield.catalog.partial_file import megabytes
 from nearfield.catalog.recommend import Advice, Machine, recommend, this_machine
@@ -29,7 +29,7 @@ from nearfield.cli.output import ExitCode, ask_choice, emit, print_json, report,
 from nearfield.cli.progress import PullProgress, tell_step
 from nearfield.cli.table import Kind, print_table
 from nearfield.config.load import load
-from nearfield.errors import CatalogError, ConfigError, DownloadFailed
+from nearfield.errors import CatalogError, ConfigError, DownloadFailed, HashMismatch
 from nearfield.network.setting import environ_of
 from nearfield.terminal import notes_on_terminal
 
@@ -64,20 +64,29 @@ def list_models(
     role: Annotated[
         str, typer.Option(help="Only models for this role: complete, edit, chat or search.")
     ] = "",
+    every: Annotated[
+        bool, typer.Option("--all", help="Also those that need more memory than is here.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the models of the catalogue, and which of them are on this machine and in use."""
     with reported(as_json, STOPPED):
         catalog = _catalog()
         used = _used(catalog)
-        machine = this_machine(catalog) if as_json else None
+        machine = this_machine(catalog)
         rows = [_row(catalog, entry, used, machine) for entry in catalog.entries.values()]
         rows = [row for row in rows if row["installed"] or not installed]
         rows = [row for row in rows if not role or role in row["roles"]]
     if as_json:
         print_json(rows)
     elif rows:
-        _print_table(rows)
+        shown = [row for row in rows if every or row["installed"] or row["here"]["fits"]]
+        _print_table(shown)
+        if hidden := len(rows) - len(shown):
+            say(
+                f"{hidden} more need more than the {megabytes(machine.budget)} that a model may"
+                " take here: `nearfield models list --all` shows them."
+            )
     if not rows:
         say("There is no such model." if not installed else "No model is on this machine yet.")
         raise typer.Exit(ExitCode.NOTHING)
@@ -107,32 +116,44 @@ def pull(
         environ = environ_of(settings_of(Path.cwd()).config)
         done: list[dict[str, Any]] = []
         entries = [catalog.get(name) for name in names or [catalog.default]]
-        asks = not (as_json or steps or mirror) and sys.stdin.isatty() and notes_on_terminal()
         for entry in entries:
-
-            def fetch(mirror: bool, entry: ModelEntry = entry) -> Path:
-                if steps:
-                    return download.pull(
-                        catalog, entry.name, tell_step, mirror=mirror, environ=environ
-                    )
-                with PullProgress(entry, quiet=as_json) as show:
-                    return download.pull(catalog, entry.name, show, mirror=mirror, environ=environ)
-
-            try:
-                path = fetch(mirror)
-            except DownloadFailed as error:
-                if not (asks and entry.is_mirrored):
-                    raise
-                report(error)
-                if ask_choice(MIRROR_QUESTION, ("yes", "no")) != "yes":
-                    raise typer.Exit(ExitCode.NO_PROVIDER) from None
-                path = fetch(mirror=True)
+            path = fetched(catalog, entry, environ, mirror=mirror, quiet=as_json, steps=steps)
             size = catalog.bytes_here(entry, path)
             done.append({"name": entry.name, "path": str(path), "bytes": size})
             if not as_json:
                 emit(f"{entry.name} is ready: {path}")
     if as_json:
         print_json(done)
+
+
+def fetched(
+    catalog: Catalog,
+    entry: ModelEntry,
+    environ: Mapping[str, str],
+    *,
+    mirror: bool,
+    quiet: bool = False,
+    steps: bool = False,
+) -> Path:
+    """Fetch a model, with progress unless `quiet`, and return its file. On a terminal the user is
+    asked for the mirror where nothing else has it. Raises as `download.pull`."""
+    asks = not (quiet or steps or mirror) and sys.stdin.isatty() and notes_on_terminal()
+
+    def fetch(mirror: bool) -> Path:
+        if steps:
+            return download.pull(catalog, entry.name, tell_step, mirror=mirror, environ=environ)
+        with PullProgress(entry, quiet=quiet) as show:
+            return download.pull(catalog, entry.name, show, mirror=mirror, environ=environ)
+
+    try:
+        return fetch(mirror)
+    except DownloadFailed as error:
+        if not (asks and entry.is_mirrored):
+            raise
+        report(error)
+        if ask_choice(MIRROR_QUESTION, ("yes", "no")) != "yes":
+            raise typer.Exit(ExitCode.NO_PROVIDER) from None
+        return fetch(mirror=True)
 
 
 @app.command()
@@ -220,10 +241,10 @@ def use(
             missing = catalog.local_path(value) is None
         elif value and Path(value).expanduser().is_file():
             file = Path(value).expanduser().resolve()
-            if not is_gguf(file):
-                raise ConfigError(
-                    f"{file.name} is not a GGUF model.", "Give the path of a .gguf file."
-                )
+            try:
+                require_whole(file)
+            except HashMismatch as error:
+                raise ConfigError(error.message, "Give the path of a .gguf file.") from error
             value = str(file)
         elif value:
             catalog.get(value)
@@ -277,9 +298,9 @@ def _used(catalog: Catalog) -> dict[str, list[str]]:
 
 
 def _row(
-    catalog: Catalog, entry: ModelEntry, used: dict[str, list[str]], machine: Machine | None
+    catalog: Catalog, entry: ModelEntry, used: dict[str, list[str]], machine: Machine
 ) -> dict[str, Any]:
-    """With a machine, also what the model would be like on it."""
+    """Describe a model, also what it would be like on this machine."""
     problem = ""
     try:
         path = catalog.local_path(entry.name)
@@ -294,7 +315,7 @@ def _row(
         "path": str(path) if path else None,
         "used_for": used.get(entry.name, []) if path else [],
         "problem": problem or None,
-        "here": _here(entry, machine) if machine else None,
+        "here": _here(entry, machine),
     }
 
 
@@ -307,7 +328,7 @@ def _here(entry: ModelEntry, machine: Machine) -> dict[str, Any]:
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    state = "installed" if row["installed"] else ""
+    state = "installed" if row["installed"] else "" if row["here"]["fits"] else "too large here"
     if row["used_for"]:
         state = f"in use: {', '.join(row['used_for'])}"
     return (

@@ -70,7 +70,7 @@ class Checked:
     findings: list[Finding] = field(default_factory=list[Finding])
 
     @property
-    def given_up(self) -> bool:
+    def has_given_up(self) -> bool:
         """Return whether too much is wrong to look further."""
         return len(self.findings) > MAX_FINDINGS
 
@@ -78,7 +78,7 @@ class Checked:
         """Check `value` for `key` and keep it, or record what is wrong. `text`: the value is a text
         to be parsed as the key's type, as in the environment.
         """
-        if self.given_up:
+        if self.has_given_up:
             return
         try:
             found = find(key)

@@ -1,7 +1,7 @@
 """Rules for a workspace's `.nearfield.toml`: it may restrict, never permit.
 
-A repository is a third party's text. Each setting of the schema names the rule by which a workspace
-may change it, and most name none: only the user may change them. (Turning the local engine *off* is
+A repository is a third party's text. Each setting of the schema names its rule for changes by a
+workspace, and most name none: only the user may change them. (Turning the local engine *off* is
 among them: under the strategy `local_first` that would push code towards a cloud.)
 """
 

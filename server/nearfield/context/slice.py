@@ -39,7 +39,7 @@ HEAD_SHARE = 0.25
 MAX_SIGNATURE_CHARS = 400
 """A longer signature is cut after its first line."""
 ANCHOR_CHARS = 200
-"""Length of the text after the window's top by which it is found again after edits above."""
+"""Length of the text after the window's top that finds it again after edits above."""
 MAX_IMPORT_STATEMENTS = 2_000
 """Number of statements at the top of a file that are searched for imports."""
 CELL_STEPS = 4

@@ -62,10 +62,10 @@ STEADY_AFTER = 120.0
 
 STDERR_LINES = 20
 
-LOAD_WAIT_S = 600.0
+LOAD_WAIT_SECONDS = 600.0
 """The longest that a request without a deadline waits for a model: one of 30 GB on a hard disk."""
 
-SILENCE_S = 900.0
+SILENCE_SECONDS = 900.0
 """A worker that has work and sends no event for this long hangs. A prompt of 8192 tokens takes a
 slow laptop seven minutes without an event."""
 
@@ -190,11 +190,11 @@ class EngineClient:
 
     async def ready(self, deadline: float | None = None) -> ModelLoaded:
         """Return the loaded model's description; wait for it until `deadline` (monotonic seconds),
-        at most `LOAD_WAIT_S`.
+        at most `LOAD_WAIT_SECONDS`.
 
         Raises `NotReady` when it does not come in time, or what keeps it from coming at all.
         """
-        limit = time.monotonic() + LOAD_WAIT_S
+        limit = time.monotonic() + LOAD_WAIT_SECONDS
         limit = limit if deadline is None else min(limit, deadline)
         while True:
             status = self._status
@@ -273,22 +273,23 @@ class EngineClient:
         return event
 
     async def _next(self, job: _PendingJob) -> frames.Event | NearfieldError:
-        """Return the next event of `job`. A worker that sends no event for `SILENCE_S` hangs: it is
-        killed, which ends its jobs, and restarted."""
+        """Return the next event of `job`. A worker that sends no event for `SILENCE_SECONDS` hangs:
+        it is killed, which ends its jobs, and restarted."""
         while True:
             silent_since = max(self._heard, job.begun)
             try:
-                async with asyncio.timeout(silent_since + SILENCE_S - time.monotonic()):
+                async with asyncio.timeout(silent_since + SILENCE_SECONDS - time.monotonic()):
                     return await job.events.get()
             except TimeoutError:
                 if max(self._heard, job.begun) > silent_since:
                     continue
-                log.warning("engine worker ended: it has said nothing for %.0f s", SILENCE_S)
+                log.warning("engine worker ended: it has said nothing for %.0f s", SILENCE_SECONDS)
                 if self._process is not None:
                     with contextlib.suppress(ProcessLookupError):
                         self._process.kill()
                 return EngineDied(
-                    f"The engine has said nothing for {SILENCE_S:.0f} s.", "It is started again."
+                    f"The engine has said nothing for {SILENCE_SECONDS:.0f} s.",
+                    "It is started again.",
                 )
 
     def _open(self) -> tuple[int, _PendingJob]:

@@ -1,7 +1,8 @@
 """Drafts of an answer that mostly copies a known text: the tokens that probably come next.
 
-A draft is evaluated together with the token before it and kept as far as the model would have said
-the same, so it changes what an answer costs and not the answer. Pure bookkeeping, no llama.cpp.
+A draft is evaluated together with the token before it. The part that the model would have written
+itself is kept, so a draft changes the cost of an answer and not the answer. Pure bookkeeping, no
+llama.cpp.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ Piece = tuple[str, bool]
 class Variant(msgspec.Struct, frozen=True):
     """A way to write the prompt.
 
-    `heal` is the index of the piece whose last token is to be healed, -1 for none: it is given back
+    `heal` is the index of the piece whose last token must be healed, -1 for none: it is given back
     to the model and generated again under the constraint of its bytes. `max_extra_tokens` is how
     many more tokens it may evaluate than the cheapest variant and still be preferred to later ones.
     """
@@ -140,7 +140,8 @@ class ModelLoading(msgspec.Struct, tag="loading", frozen=True):
 class ModelLoaded(msgspec.Struct, tag="loaded", frozen=True):
     """A description of the model. `fim` are the texts of its prefix, suffix, middle, repository and
     file tokens ("" where it has none); `tools` says that its chat template knows tools; rates are
-    tokens a second from the warm-up."""
+    tokens a second from the warm-up. Without `reuses_prefix` the model's state is recurrent: a
+    prompt is evaluated from its beginning unless all that is held is its beginning."""
 
     name: str
     context_train: int
@@ -155,6 +156,7 @@ class ModelLoaded(msgspec.Struct, tag="loaded", frozen=True):
     load_ms: float
     prefill_rate: float
     decode_rate: float
+    reuses_prefix: bool = True
 
 
 class LoadFailed(msgspec.Struct, tag="load_failed", frozen=True):

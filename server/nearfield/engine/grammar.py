@@ -12,10 +12,10 @@ from nearfield.coerce import NotJson, loads
 from nearfield.errors import Unsupported
 from nearfield.json_schema import SchemaUnusable, check
 
-MOST_REPEATED = 200
-"""A repetition is written out in a grammar; beyond so many it is left open."""
-MOST_PROPERTIES = 100
-"""Of one object: the rules for those that may be left out grow by the square."""
+MAX_REPEATED = 200
+"""Maximum repetition that is written out in a grammar; larger ones are left open."""
+MAX_PROPERTIES = 100
+"""Properties of one object: the rules for optional ones grow by the square."""
 _LIMITS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
 
 _ROOT = re.compile("^root ::=", re.MULTILINE)
@@ -45,14 +45,14 @@ def _bounded(schema: Any) -> Any:
         return [_bounded(one) for one in schema]
     if not isinstance(schema, dict):
         return schema
-    if isinstance(named := schema.get("properties"), dict) and len(named) > MOST_PROPERTIES:
+    if isinstance(named := schema.get("properties"), dict) and len(named) > MAX_PROPERTIES:
         raise ValueError("too many properties")
     return {key: _bounded(value) for key, value in schema.items() if not _unbounded(key, value)}
 
 
 def _unbounded(key: str, value: Any) -> bool:
     if key in _LIMITS:
-        return isinstance(value, int | float) and value > MOST_REPEATED
+        return isinstance(value, int | float) and value > MAX_REPEATED
     # A group may repeat what repeats: then there are endlessly many ways to go on.
     return key == "pattern" and isinstance(value, str) and ("(" in value or "{" in value)
 

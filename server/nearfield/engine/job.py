@@ -17,12 +17,12 @@ from nearfield.engine.llama import Model
 from nearfield.engine.output import TextOutput
 from nearfield.engine.rates import Rates
 from nearfield.engine.sampling import Sampler
-from nearfield.engine.sequences import Sequence, common_prefix
+from nearfield.engine.sequences import Sequence
 from nearfield.engine.vocabulary import Ids
 from nearfield.errors import ContextTooLong, Unsupported
 
-MOST_BANNED = 64
-"""Tokens that may be passed over for one that begins otherwise; what comes later makes no sense."""
+MAX_BANNED = 64
+"""Tokens that may be skipped for one that begins differently; later ones make no sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,16 @@ class TokenizedPrompt:
 
 
 def tokenize(model: Model, variant: Variant, index: int) -> TokenizedPrompt:
-    """Return a variant's tokens. The last token of the healed piece is left out, its bytes owed."""
+    """Return a variant's tokens. The last token of the healed piece is left out, its bytes owed;
+    so are those before it that hold the beginning of its first character."""
     tokens = list(model.bos)
     owed = b""
     for i, (text, special) in enumerate(variant.pieces):
         piece = model.tokenize(text, special)
         if i == variant.heal and piece:
             owed = model.pieces[piece.pop()]
+            while piece and owed[:1] and owed[0] & 0xC0 == 0x80:
+                owed = model.pieces[piece.pop()] + owed
         tokens.extend(piece)
     return TokenizedPrompt(tokens, owed, index)
 
@@ -58,7 +61,7 @@ def choose_prompt(
         prompt = tokenize(model, variant, i)
         if not prompt.tokens:
             continue
-        shared = max(common_prefix(s.tokens, prompt.tokens) for s in lane.table.all)
+        shared = max(lane.table.shared(s, prompt.tokens) for s in lane.table.all)
         new = len(prompt.tokens) - shared
         found.append((prompt, new))
         if not budget_ms or rates.prefill_ms(new) <= budget_ms:
@@ -78,7 +81,7 @@ def choose_prompt(
 class Job:
     """A running request. `todo` are tokens not yet evaluated; the prompt's first, then each
     generated one. `lead` is the white space with which the answer begins, `differs` whether it has
-    begun otherwise than what is to be avoided."""
+    begun differently from the texts to avoid."""
 
     spec: Generate
     arrival: int
@@ -113,8 +116,7 @@ class Job:
                 "Raise engine.context_size, or lower completion.prefix_lines.",
             )
         # The last token is always evaluated again: its logits are not kept in the cache.
-        shared = min(shared, len(prompt.tokens) - 1)
-        shared = self.lane.keep(sequence, shared)
+        shared = self.lane.keep(sequence, min(shared, len(prompt.tokens) - 1))
         self.lane.table.take(sequence, self.spec.id, self.spec.document, shared)
         self.prompt, self.sequence = prompt, sequence
         self.reused = shared
@@ -131,7 +133,7 @@ class Job:
     ) -> tuple[list[Reading | Prefilled | Tokens], str]:
         """Advance by one step. Return its events, and the finish ("" while not finished).
 
-        Raises `Aborted` with nothing changed.
+        Raises `Aborted`, after which `resume` must be called.
         """
         sequence = self.sequence
         if sequence is None or self.prompt is None:
@@ -161,6 +163,12 @@ class Job:
             return [*first], "stop"
         tokens, finish = self._sample_all(model, sequence, drafted)
         return [*first, *tokens], finish
+
+    def resume(self) -> None:
+        """Go on after an aborted step. A cache that cannot be cut has lost the prompt then."""
+        if self.prompt is None or self.sequence is None or self.sequence.tokens:
+            return
+        self.reused, self.todo = 0, list(self.prompt.tokens)
 
     def _draft(self, chunk: int) -> list[int]:
         """The tokens that are tried in one batch with the one to be evaluated."""
@@ -211,7 +219,7 @@ class Job:
         if self.spec.avoid and not self.differs:
             token, sure = self._otherwise(model, allowed, token, sure)
         self.decode_ms += (time.perf_counter() - started) * 1000
-        if token in model.end_tokens:
+        if token in model.ends(self.spec.lane):
             return self._rest(), "stop"
         self.generated += 1
         self.todo.append(token)
@@ -227,7 +235,8 @@ class Job:
         """Return `token`, or the next likely one with which the answer does not begin like one of
         those to avoid. Shared white space does not count as a beginning."""
         banned: list[int] = []
-        while len(banned) < MOST_BANNED and token not in model.end_tokens:
+        ends = model.ends(self.spec.lane)
+        while len(banned) < MAX_BANNED and token not in ends:
             text = self.lead + model.pieces[token][len(self.output.owed) :]
             visible = text.lstrip()
             if not visible:

@@ -26,7 +26,8 @@ ABORTED = 2
 
 
 class Aborted(Exception):
-    """The running chunk was ended; the sequence holds what it held before."""
+    """The running chunk was ended; the sequence holds what it held before, or nothing where its
+    cache cannot be cut."""
 
 
 class Abort:
@@ -88,7 +89,8 @@ class Lane:
         self._abort = abort  # llama.cpp reads its flag as long as the context lives
         self.chunk = chunk
         self.document_tokens = int(c.llama_n_ctx_seq(self.ptr))
-        self.table = SequenceTable(sequences)
+        self.table = SequenceTable(sequences, has_tails=model.has_tails)
+        self._has_tails = model.has_tails
         self._memory = c.llama_get_memory(self.ptr)
         self._vocabulary = model.vocabulary
         self._embedding = model.embedding
@@ -104,14 +106,18 @@ class Lane:
             self.ptr = None
 
     def keep(self, sequence: Sequence, tokens: int) -> int:
-        """Drop all but the first `tokens` of a sequence; return how many could be kept.
-
-        Recurrent and sliding-window caches cannot always cut a tail off: then nothing is kept.
-        """
+        """Drop all but the first `tokens` of a sequence; return how many could be kept: none of a
+        cache that cannot be cut."""
         if c.llama_memory_seq_rm(self._memory, sequence.id, tokens, -1):
             return tokens
         c.llama_memory_seq_rm(self._memory, sequence.id, -1, -1)
         return 0
+
+    def forget(self, sequence: Sequence) -> None:
+        """Empty a sequence."""
+        c.llama_memory_seq_rm(self._memory, sequence.id, -1, -1)
+        sequence.tokens.clear()
+        sequence.whole = 0
 
     def fork(self, source: Sequence, target: Sequence) -> None:
         """Copy the whole of `source` to `target`, which takes some milliseconds; llama.cpp does it
@@ -131,9 +137,7 @@ class Lane:
     def restore(self, sequence: Sequence, path: str) -> int:
         """Read what `save` wrote into `sequence`. Return how many tokens; 0 if the file is of no
         use, and the sequence is then empty."""
-        c.llama_memory_seq_rm(self._memory, sequence.id, -1, -1)
-        sequence.tokens.clear()
-        sequence.whole = 0
+        self.forget(sequence)
         tokens = (c.llama_token * self.document_tokens)()
         count = ctypes.c_size_t()
         read = c.llama_state_seq_load_file(
@@ -154,8 +158,8 @@ class Lane:
     def decode(self, sequence: Sequence, tokens: SequenceOf[int], *, outputs: int = 1) -> None:
         """Evaluate `tokens` (at most `chunk`) after what `sequence` holds.
 
-        Logits are kept for the last `outputs` of them. Raises `Aborted` with the sequence as it
-        was, `EngineError` when llama.cpp refuses.
+        Logits are kept for the last `outputs` of them. Raises `Aborted` or, when llama.cpp refuses,
+        `EngineError`, with the sequence as it was; empty if its cache cannot be cut.
         """
         start = len(sequence.tokens)
         batch = self._batch
@@ -169,7 +173,9 @@ class Lane:
         if result == 0:
             sequence.tokens.extend(tokens)
             return
-        c.llama_memory_seq_rm(self._memory, sequence.id, start, -1)
+        if not c.llama_memory_seq_rm(self._memory, sequence.id, start, -1) or not self._has_tails:
+            # Part of the batch may be in a recurrent state already, without a position of its own.
+            self.forget(sequence)
         if result == ABORTED:
             raise Aborted
         raise EngineError(

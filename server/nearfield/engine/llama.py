@@ -6,6 +6,7 @@ Everything that is fixed once a GGUF file is loaded. Runs in the worker only.
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,24 @@ GGUF_MAGIC = b"GGUF"
 COMPUTE_OVERHEAD = 256 * 1024 * 1024
 """Bytes beyond weights and KV cells: compute buffers, logits, the interpreter. Measured 180 MiB
 for the default model with 64-token chunks, rounded up."""
+
+
+MAX_PIECE_BYTES = 4096
+"""The longest token of a vocabulary, with room: runs of 1,024 blanks are known."""
+
+FIM_TEXTS = (
+    ("<[fim-prefix]>", "[PREFIX]"),
+    ("<[fim-suffix]>", "[SUFFIX]"),
+    ("<[fim-middle]>", "[MIDDLE]"),
+    ("<repo_name>",),
+    ("<file_sep>", "<|file_separator|>", "<|filename|>"),
+)
+"""Tokens for the prefix, suffix, middle, repository and file that llama.cpp does not know as such:
+Seed-Coder's, Codestral's, StarCoder2's, CodeGemma's, Granite 4's."""
+
+CONTROL_LIKE = re.compile(r"<.*>|[^\w\s]\S*[^\w\s]")
+"""The text of a token that a vocabulary calls user-defined and that is a control token for all
+that: in brackets, or between other signs. Runs of white space and single characters are none."""
 
 
 class Silence:
@@ -105,6 +124,7 @@ class Model:
             c.llama_model_is_recurrent(self.ptr) or c.llama_model_is_hybrid(self.ptr)
         )
         """Whether the cache is a row of cells, whose last ones can be taken off again."""
+        self._never: dict[str, Ids] = {}
         self._sentences = c.llama_vocab_type(self.vocab) == c.LLAMA_VOCAB_TYPE_SPM
         self.eos = int(c.llama_vocab_eos(self.vocab))
         self.name = self.meta("general.name") or path.stem
@@ -138,15 +158,30 @@ class Model:
     def tokenize(self, text: str, special: bool = False) -> list[int]:
         """Return the tokens of `text`. Control tokens are recognised only when `special`.
 
+        llama.cpp recognises a user-defined token, such as "<tool_call>", in any text. Where it did,
+        the text is tokenized in two parts, so that a document cannot contain one.
+
         A SentencePiece vocabulary takes every text for the beginning of a sentence and puts a
         space before it. A prompt's pieces follow one another, so a line break, which joins with
         nothing, goes first and is taken off again.
         """
-        if self._sentences and text and not special:
-            lead = self._tokens("\n", special=False)
-            whole = self._tokens("\n" + text, special=False)
-            return whole[len(lead) :] if whole[: len(lead)] == lead else whole
-        return self._tokens(text, special)
+        if special or not text:
+            return self._tokens(text, special)
+        tokens = self._plain(text)
+        if self.forgeable.keys().isdisjoint(tokens):
+            return tokens
+        begin, parts = 0, list[str]()
+        while found := self._forged.search(text, begin):
+            parts.append(text[begin : found.start() + 1])
+            begin = found.start() + 1
+        return [token for part in (*parts, text[begin:]) for token in self._plain(part)]
+
+    def _plain(self, text: str) -> list[int]:
+        if not self._sentences:
+            return self._tokens(text, special=False)
+        lead = self._tokens("\n", special=False)
+        whole = self._tokens("\n" + text, special=False)
+        return whole[len(lead) :] if whole[: len(lead)] == lead else whole
 
     def _tokens(self, text: str, special: bool) -> list[int]:
         raw = text.encode("utf-8", "replace")
@@ -160,6 +195,23 @@ class Model:
         return buffer[:count]
 
     @cached_property
+    def _attributes(self) -> list[int]:
+        return [int(c.llama_vocab_get_attr(self.vocab, t)) for t in range(self.vocabulary)]
+
+    @cached_property
+    def forgeable(self) -> dict[int, str]:
+        """The user-defined tokens that look like control tokens, and their texts."""
+        kind = c.LLAMA_TOKEN_ATTR_USER_DEFINED
+        own = [token for token, attribute in enumerate(self._attributes) if attribute & kind]
+        texts = ((token, self.control_text(token)) for token in own)
+        return {token: text for token, text in texts if CONTROL_LIKE.fullmatch(text)}
+
+    @cached_property
+    def _forged(self) -> re.Pattern[str]:
+        texts = sorted(self.forgeable.values(), key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, texts)))
+
+    @cached_property
     def bos(self) -> list[int]:
         """The tokens that every prompt must begin with."""
         token = int(c.llama_vocab_bos(self.vocab))
@@ -168,10 +220,10 @@ class Model:
     @cached_property
     def pieces(self) -> list[bytes]:
         """The bytes of every token; b"" for control tokens."""
-        buffer = ctypes.create_string_buffer(256)
+        buffer = ctypes.create_string_buffer(MAX_PIECE_BYTES)
         found: list[bytes] = []
         for token in range(self.vocabulary):
-            length = c.llama_token_to_piece(self.vocab, token, buffer, 256, 0, False)
+            length = c.llama_token_to_piece(self.vocab, token, buffer, MAX_PIECE_BYTES, 0, False)
             found.append(buffer.raw[:length] if length > 0 else b"")
         return found
 
@@ -180,20 +232,35 @@ class Model:
         """Tokens by the bytes that they begin with, for healing."""
         return ByteIndex(self.pieces)
 
+    def ends(self, lane: str) -> frozenset[int]:
+        """Return the tokens that end a generation: in a chat the model's own and those for
+        infilling; elsewhere any control token, since each begins something else (another file, a
+        turn, another hole), by whatever name a family has for it."""
+        return self._chat_ends if lane == "chat" else self._infill_ends
+
     @cached_property
-    def end_tokens(self) -> frozenset[int]:
-        """Every token that ends a generation: the model's own, and those that begin another file
-        or another hole, which a middle never contains."""
-        ends = [
-            c.llama_vocab_fim_pre(self.vocab),
-            c.llama_vocab_fim_suf(self.vocab),
-            c.llama_vocab_fim_mid(self.vocab),
-            c.llama_vocab_fim_pad(self.vocab),
-            c.llama_vocab_fim_rep(self.vocab),
-            c.llama_vocab_fim_sep(self.vocab),
-        ]
+    def _chat_ends(self) -> frozenset[int]:
         own = [t for t in range(self.vocabulary) if c.llama_vocab_is_eog(self.vocab, t)]
-        return frozenset(t for t in [*ends, *own] if t >= 0)
+        padding = c.llama_vocab_fim_pad(self.vocab)
+        return frozenset(t for t in [padding, *self._fim, *own] if t >= 0)
+
+    @cached_property
+    def _infill_ends(self) -> frozenset[int]:
+        control, unused = c.LLAMA_TOKEN_ATTR_CONTROL, c.LLAMA_TOKEN_ATTR_UNUSED
+        return self._chat_ends | {
+            token
+            for token, attribute in enumerate(self._attributes)
+            if attribute & control and not attribute & unused
+        }
+
+    def never(self, lane: str) -> Ids:
+        """Return the tokens with no bytes that do not end a generation: they may not be
+        sampled."""
+        if lane not in self._never:
+            ends = self.ends(lane)
+            found = (t for t, piece in enumerate(self.pieces) if not piece and t not in ends)
+            self._never[lane] = np.fromiter(found, dtype=np.int64)
+        return self._never[lane]
 
     def control_text(self, token: int) -> str:
         """Return the text of a control token, "" for no token."""
@@ -201,28 +268,28 @@ class Model:
             return ""
         return (c.llama_vocab_get_text(self.vocab, token) or b"").decode("utf-8", "replace")
 
+    @cached_property
+    def _fim(self) -> list[int]:
+        """The prefix, suffix, middle, repository and file-separator tokens, -1 for none."""
+        known = (
+            c.llama_vocab_fim_pre(self.vocab),
+            c.llama_vocab_fim_suf(self.vocab),
+            c.llama_vocab_fim_mid(self.vocab),
+            c.llama_vocab_fim_rep(self.vocab),
+            c.llama_vocab_fim_sep(self.vocab),
+        )
+        found = [int(token) for token in known]
+        for i, texts in enumerate(FIM_TEXTS):
+            for text in texts:
+                tokens = self._tokens(text, special=True)
+                if found[i] < 0 and len(tokens) == 1 and self.control_text(tokens[0]) == text:
+                    found[i] = tokens[0]
+        return found
+
     @property
     def fim(self) -> list[str]:
         """The texts of the prefix, suffix, middle, repository and file-separator tokens."""
-        return [
-            self.control_text(token)
-            for token in (
-                c.llama_vocab_fim_pre(self.vocab),
-                c.llama_vocab_fim_suf(self.vocab),
-                c.llama_vocab_fim_mid(self.vocab),
-                c.llama_vocab_fim_rep(self.vocab),
-                c.llama_vocab_fim_sep(self.vocab),
-            )
-        ]
-
-    @cached_property
-    def never(self) -> Ids:
-        """Tokens with no bytes that do not end a generation either: they may not be sampled."""
-        ends = self.end_tokens
-        return np.asarray(
-            [t for t, piece in enumerate(self.pieces) if not piece and t not in ends],
-            dtype=np.int64,
-        )
+        return [self.control_text(token) for token in self._fim]
 
 
 def _reason(lines: list[str]) -> str:

@@ -45,10 +45,10 @@ class Sampler(Protocol):
 
 
 class Greedy:
-    """The most probable token."""
+    """The most probable token. `never` are tokens that may not be sampled."""
 
-    def __init__(self, model: Model) -> None:
-        self._never = model.never
+    def __init__(self, never: Ids) -> None:
+        self._never = never
 
     def pick(
         self, lane: Lane, allowed: Ids | None, banned: Sequence[int] = (), row: int = -1
@@ -77,9 +77,11 @@ class Greedy:
 
 
 class Chain:
-    """A temperature, a grammar, or both, by llama.cpp's own samplers."""
+    """A temperature, a grammar, or both, by llama.cpp's own samplers. `never` are tokens that may
+    not be sampled."""
 
-    def __init__(self, model: Model, *, temperature: float, grammar: str = "") -> None:
+    def __init__(self, model: Model, never: Ids, *, temperature: float, grammar: str = "") -> None:
+        self._never = never
         self._grammar = None
         if grammar:
             self._grammar = c.llama_sampler_init_grammar(model.vocab, grammar.encode(), b"root")
@@ -120,6 +122,7 @@ class Chain:
         self._view["p"] = 0.0
         if allowed is None:
             self._view["logit"] = logits
+            self._view["logit"][self._never] = -np.inf
         else:
             self._view["logit"] = -np.inf
             self._view["logit"][allowed] = logits[allowed]

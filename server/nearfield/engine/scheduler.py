@@ -117,6 +117,7 @@ class Scheduler:
         try:
             events, finish = job.step(job.lane.chunk, self._model, self._rates)
         except Aborted:
+            job.resume()
             return
         finally:
             self.running = None
@@ -176,7 +177,7 @@ class Scheduler:
     def _sampler(self, spec: Generate) -> Sampler:
         marks = spec.call_marks
         if spec.temperature <= 0 and not spec.schema and not marks:
-            return Greedy(self._model)
+            return Greedy(self._model.never(spec.lane))
         from nearfield.engine.grammar import from_call, from_schema
 
         grammar = ""
@@ -184,7 +185,8 @@ class Scheduler:
             grammar = from_call(spec.schema, *marks)
         elif spec.schema:
             grammar = from_schema(spec.schema)
-        return Chain(self._model, temperature=spec.temperature, grammar=grammar)
+        never = self._model.never(spec.lane)
+        return Chain(self._model, never, temperature=spec.temperature, grammar=grammar)
 
     def _end(self, job: Job, finish: str) -> None:
         self._close(job)

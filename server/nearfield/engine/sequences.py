@@ -53,11 +53,20 @@ and the larger one that idle prefill evaluates."""
 
 
 class SequenceTable:
-    """The sequences of one lane, least recently used first to go."""
+    """The sequences of one lane, least recently used first to go. Without `has_tails` a sequence
+    can be continued after its last token only, or not at all."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, has_tails: bool = True) -> None:
         self.all = [Sequence(i) for i in range(count)]
+        self._has_tails = has_tails
         self._clock = 0
+
+    def shared(self, sequence: Sequence, prompt: SequenceOf[int]) -> int:
+        """Return how many tokens of `prompt` need not be evaluated if it continues `sequence`."""
+        held = common_prefix(sequence.tokens, prompt)
+        if self._has_tails or held == len(sequence.tokens) < len(prompt):
+            return held
+        return 0
 
     def choose(
         self, prompt: SequenceOf[int], document: str, stealable: frozenset[int] = frozenset()
@@ -71,7 +80,7 @@ class SequenceTable:
         if not free:
             return None
         best, shared = max(
-            ((s, common_prefix(s.tokens, prompt)) for s in free),
+            ((s, self.shared(s, prompt)) for s in free),
             key=lambda pair: (pair[1], pair[0].document == document, pair[0].used_at),
         )
         swallowed = best.job is None and shared == len(best.tokens)
@@ -80,7 +89,7 @@ class SequenceTable:
         # Nothing worth continuing: take an unused sequence before a job's, an empty one before one
         # with part of a prompt, that before one with a whole prompt, else the least recently used.
         oldest = min(free, key=lambda s: (s.job is not None, _worth(s), s.used_at))
-        return oldest, common_prefix(oldest.tokens, prompt)
+        return oldest, self.shared(oldest, prompt)
 
     def spare(self, document: str, but: Sequence | None = None) -> Sequence | None:
         """Return a sequence other than `but` to overwrite for `document`: one without a whole

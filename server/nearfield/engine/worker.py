@@ -186,6 +186,7 @@ class Worker:
                 fim=model.fim,
                 chat_template=bool(template),
                 tools="tools" in template,
+                reuses_prefix=model.has_tails,
                 load_ms=round((time.perf_counter() - started) * 1000, 1),
                 prefill_rate=self._rates.prefill,
                 decode_rate=self._rates.decode,
@@ -259,7 +260,8 @@ class Worker:
     def _save(self, command: Save, model: Model) -> None:
         lane = self._lane("infill")
         prompts = [tokenize(model, variant, i).tokens for i, variant in enumerate(command.variants)]
-        sequence = lane.table.holding(prompts, command.document)
+        # A state that cannot be cut holds the answer as well, and serves no other request.
+        sequence = lane.table.holding(prompts, command.document) if model.has_tails else None
         tokens = lane.save(sequence, command.path) if sequence else 0
         self.send(frames.StateTokens(command.id, tokens))
 

@@ -1,1 +1,3 @@
-"""One use case each, in plain data: what a face (lsp, cli, http) asks for and gets back."""
+"""Use cases in plain data, one a module: what a frontend (lsp, cli, http) asks for and
+gets back.
+"""

@@ -1,8 +1,8 @@
-"""The providers that the settings ask for, built once at the start and again when they change.
+"""The providers of the settings, built once at the start and again when they change.
 
-What cannot be built is not left out silently: an `Absent` stands in its place, whose health says
-what is missing and what to do. Imports are in the functions: a server that only uses HTTP never
-loads the engine's client, and none of it is loaded before `initialize` is answered.
+A provider that cannot be built is replaced by an `Absent`, whose health says what is missing and
+what to do. Imports are in the functions: a server that only uses HTTP never loads the engine's
+client, and none of it is loaded before `initialize` is answered.
 """
 
 from __future__ import annotations
@@ -50,10 +50,11 @@ def providers(
     on_change: Callable[[], None] | None = None,
     note: Callable[[str], None] = log.warning,
 ) -> dict[str, Provider]:
-    """Every provider of `config`, by the user's name for it; nothing is started or connected.
+    """Return every provider of `config`, by the user's name for it; nothing is started or
+    connected.
 
-    May hash a model file, so call it off the event loop. `on_change` hears when the engine's state
-    changes, `note` gets sentences for the user about settings that could not be followed.
+    May hash a model file, so call it off the event loop. `on_change` is called when the engine's
+    state changes, `note` gets sentences for the user about settings that could not be followed.
     """
     builders: dict[str, Callable[[], Provider]] = {}
     if config.engine.enabled:
@@ -93,7 +94,7 @@ def _or_absent(name: str, build: Callable[[], Provider], note: Callable[[str], N
         log.warning("provider %s: %s", name, error)
         return Absent(name, error)
     except OSError as error:
-        # A model's file on a drive that fails, or that somebody else owns.
+        # A model's file on a drive that fails, or that another user owns.
         log.warning("provider %s: %s", name, type(error).__name__)
         message = f"{name} could not be set up: {error.strerror}: {error.filename}."
         return Absent(name, ProviderError(message, "Make the file readable, or choose another."))
@@ -135,7 +136,7 @@ def _own(
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What one model of this machine's own engine is there for: `role` is the catalogue's."""
+    """Purpose of one model of this machine's own engine: `role` is the catalogue's."""
 
     role: str
     chats: bool = False

@@ -1,4 +1,4 @@
-"""Which documents are worked on at all, by the settings."""
+"""Filter of the documents that Nearfield works on, by the settings."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class DocumentFilter:
         self._verdicts: dict[tuple[str, str | None], bool] = {}
 
     def reason(self, snapshot: Snapshot) -> Reason:
-        """Why `snapshot` gets no completion, `SHOWN` where it does."""
+        """Return why `snapshot` gets no completion, `SHOWN` where it does."""
         rules = self._of(snapshot)
         if not rules.enabled:
             return Reason.DISABLED
@@ -52,8 +52,8 @@ class DocumentFilter:
         return self.kept_out(snapshot)
 
     def kept_out(self, snapshot: Snapshot) -> Reason:
-        """Why nothing of `snapshot` enters any prompt, `SHOWN` where it may."""
-        if _bytes_above(snapshot.text, self._of(snapshot).max_bytes):
+        """Return why no part of `snapshot` enters any prompt, `SHOWN` where it may."""
+        if _is_longer(snapshot.text, self._of(snapshot).max_bytes):
             return Reason.TOO_BIG
         return Reason.EXCLUDED if self._is_excluded(snapshot) else Reason.SHOWN
 
@@ -94,7 +94,7 @@ def _relative(path: str, root: str | None) -> str:
     return absolute.relative_to(absolute.anchor).as_posix()
 
 
-def _bytes_above(text: str, most: int) -> bool:
+def _is_longer(text: str, most: int) -> bool:
     """Return whether `text` is longer than `most` bytes of UTF-8; encodes only when it must."""
     if len(text) > most:
         return True

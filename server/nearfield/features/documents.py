@@ -23,7 +23,9 @@ MAX_DOCUMENTS = 256
 """More than an editor keeps open; a frontend that never calls `closed` cannot fill the memory."""
 
 MAX_PROMPTS = 4
-"""Of one document. The engine holds two at most; others are of interrupted requests or older."""
+"""Prompts of one document. The engine holds two at most; others are of interrupted requests or
+older.
+"""
 
 
 @dataclass(slots=True)

@@ -25,8 +25,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class DocumentChange:
-    """One notification of the editor. `before` is None if the document was not known; each of
-    `edits` counts offsets in the text that the one before it left."""
+    """A notification of the editor. `before` is None if the document was not known; each of `edits`
+    counts offsets in the text that the one before it left.
+    """
 
     before: Snapshot | None
     after: Snapshot

@@ -30,7 +30,7 @@ class Activity:
     is_on_battery: bool = False
 
     def allows_idle_work(self, folder: str | None = None) -> bool:
-        """Return whether to prepare what nobody has asked for: in `folder`, or anywhere."""
+        """Return whether idle work may run: in `folder`, or anywhere."""
         saves = self.is_on_battery and self.configs.of(folder).engine.on_battery == "save"
         return not (self.is_paused or saves)
 

@@ -1,7 +1,7 @@
-"""What the user is offered beyond this machine, and what was said to it.
+"""Offers of providers beyond this machine, and the user's answers.
 
-An offer never holds an answer up: it is told after the local one, each provider once in a session
-for a workspace and a task, and again only when the user has said something that makes it worth
+An offer never delays an answer: it is made after the local one, each provider once in a session for
+a workspace and a task. It is repeated only when the user has said something that makes it worth
 asking again. A "once" is good for one request, the next of its task in its workspace.
 """
 
@@ -15,7 +15,7 @@ from nearfield.routing.money import dollars
 from nearfield.routing.request_context import Offer, Task
 
 MAX_OPEN = 32
-"""Offers that nobody answers are forgotten, the oldest first."""
+"""Unanswered offers beyond this number are dropped, the oldest first."""
 
 Place = tuple[str, Task]
 """A workspace and a task."""
@@ -60,7 +60,7 @@ class Offers:
         self._accepted.clear()
 
     def take(self, workspace: str, task: Task) -> tuple[str, ...]:
-        """Who may answer the request that begins now, though it is outside this machine."""
+        """Return the providers outside this machine that may answer the request that begins now."""
         provider = self._accepted.pop((workspace, task), "")
         return (provider,) if provider else ()
 
@@ -71,7 +71,9 @@ class Offers:
 
 
 def words(offer: Offer) -> str:
-    """`offer` as one sentence for a person: who, why, what would be sent, for how much."""
+    """Return `offer` as a sentence for the user: the provider, the reason, the text to send, the
+    price.
+    """
     files = f" from {', '.join(offer.files)}" if offer.files else ""
     hidden = sum(count for _, count in offer.redactions)
     redacted = f", {hidden} secret{'' if hidden == 1 else 's'} replaced" if hidden else ""

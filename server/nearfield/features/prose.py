@@ -28,7 +28,7 @@ __all__ = ["code_block", "code_span", "prose", "words"]
 MAX_CHARS = 8_000
 """Enough for a hover. The parser takes about 20 ms for it."""
 MAX_DEPTH = 12
-"""Of lists and quotes, and of emphasis."""
+"""Maximum depth of lists, quotes and emphasis."""
 
 _LANGUAGE = re.compile(r"[a-z][a-z0-9+#_-]{0,19}", re.IGNORECASE)
 _DRAWN = frozenset({"mermaid", "math", "latex", "tex", "plantuml", "dot", "html", "svg", "vega"})

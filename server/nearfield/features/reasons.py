@@ -1,4 +1,4 @@
-"""Why nothing was shown, for the user: a sentence, and what to do about it.
+"""Reasons why nothing was shown, for the user: a sentence, and what to do about it.
 
 One table for the trace, the status, the editors and `nearfield doctor --why`. A test holds it to
 every `Reason`.
@@ -168,7 +168,7 @@ _OF_ERRORS: tuple[tuple[type[NearfieldError], Reason], ...] = (
 
 
 def reason_of(error: NearfieldError | None) -> Reason:
-    """Why an error left nothing to show: by what the last candidate's trouble was."""
+    """Return why an error left nothing to show: by the error of the last candidate."""
     if isinstance(error, NoProvider) and error.causes:
         error = error.causes[-1]
     found = (reason for kind, reason in _OF_ERRORS if isinstance(error, kind))
@@ -176,12 +176,12 @@ def reason_of(error: NearfieldError | None) -> Reason:
 
 
 def words(trace: Trace) -> Words:
-    """What to tell of a request: the table's words, with the error's own where there was one."""
+    """Return the words for a request: the table's, with the error's own message if it has one."""
     told = WORDS[trace.reason]
     return Words(f"{told.sentence} {trace.detail}".strip(), told.advice)
 
 
 def last_completion(traces: list[Trace]) -> Trace | None:
-    """Of `traces`, newest first, the last completion that somebody waited for."""
+    """Return the last completion of `traces`, newest first, that the user waited for."""
     found = (t for t in traces if t.method in COMPLETIONS and t.reason not in GIVEN_UP)
     return next(found, None)

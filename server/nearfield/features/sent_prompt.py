@@ -49,14 +49,14 @@ class PromptText:
 class SentPrompt:
     """A prompt, and the place in the document that it was taken from.
 
-    `anchor` is the offset where `text.written` began, `top` that where `above` began; both move
+    `anchor` is the offset where `text.written` began, `top` the one where `above` began; both move
     with edits before them. `above` and `below` are the document's text before and after the anchor
-    as they were (`text` has other line breaks where these are "\\r\\n", and imports and signatures
-    before `above`); `to_end` says that `below` reached to the end. `window` is passed to the next
-    slice. `full` says that idle prefill would show no more, `is_evaluated` that a provider has once
-    evaluated all of it, `stale` that something above `above` has changed. `cells` are the notebook
-    cells above as they were, of which `head` has `cell_chars` characters; with other cells it
-    cannot be continued.
+    at that time. (`text` has other line breaks if these are CR LF, and
+    imports and signatures before `above`.) `to_end` says that `below` reached to the end.
+    `window` is passed to the next slice. `full` says that idle prefill would show no more,
+    `is_evaluated` that a provider has once evaluated all of it, `stale` that something above
+    `above` has changed. `cells` are the notebook cells above at that time, of which `head` has
+    `cell_chars` characters; with other cells it cannot be continued.
     """
 
     text: PromptText

@@ -8,8 +8,9 @@ from nearfield.types import Edit, Span
 
 
 def moved(span: Span, edits: Iterable[Edit]) -> Span | None:
-    """Where `span` is after `edits`, each counted in the text after the one before; None when one
-    of them has changed what stands in it."""
+    """Return `span` after `edits`, each counted in the text after the one before; None when one of
+    them has changed its text.
+    """
     start, end = span.start, span.end
     for edit in edits:
         if edit.span.end <= start and not (edit.span.start == start == end):

@@ -1,8 +1,8 @@
-"""The token that a client has to show who comes over loopback, by HTTP or by TCP.
+"""The token that a client shows over loopback, by HTTP or by TCP.
 
-Loopback keeps other machines out, not other users of this one and not the pages in a browser: the
-token does. It comes from the environment, or from a file that only the user can read and that is
-made at the first start.
+Loopback keeps other machines out, but neither other users of this one nor the pages in a browser:
+the token does. It comes from the environment, or from a file that only the user can read and that
+is made at the first start.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def token(environ: Mapping[str, str] | None = None) -> Token:
 
 
 def _kept(path: Path) -> str:
-    """What is in the file; "" when there is none, or when others could read or write it."""
+    """Return the token of the file; "" when there is none, or when others could read or
+    write it.
+    """
     # Neither a link to elsewhere nor a pipe that would never end.
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:

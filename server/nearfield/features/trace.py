@@ -122,6 +122,7 @@ def flat(trace: Trace) -> dict[str, Any]:
         "prompt_tokens": usage.prompt_tokens if usage else None,
         "evaluated_tokens": usage.evaluated_tokens if usage else None,
         "reused_tokens": usage.reused_tokens if usage else None,
+        "reuses_prefix": usage.reuses_prefix if usage else None,
         "generated_tokens": usage.generated_tokens if usage else None,
         "prefill_ms": _rounded(usage.prefill_ms if usage else None, 1),
         "decode_ms": _rounded(usage.decode_ms if usage else None, 1),

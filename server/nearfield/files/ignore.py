@@ -1,4 +1,4 @@
-"""Decide whether a path of a workspace is excluded, and by which rule.
+"""Decide whether a path of a workspace is excluded, and name the rule.
 
 The index, the guard before the cloud, chat functions and actions all use this one answer.
 

@@ -121,7 +121,7 @@ def read_private(path: Path, max_bytes: int) -> bytes:
     except OSError as error:
         raise UnreadableFile(f"{path.name} cannot be read: {reason(error)}.") from error
     try:
-        if not _trusted(os.fstat(handle)):
+        if not _is_trusted(os.fstat(handle)):
             raise UnreadableFile(f"{path.name} can be written by others.")
         return read_open(handle, path.name or str(path), max_bytes)
     finally:
@@ -134,10 +134,10 @@ def is_private(folder: Path) -> bool:
         status = folder.lstat()
     except OSError:
         return False
-    return stat.S_ISDIR(status.st_mode) and _trusted(status)
+    return stat.S_ISDIR(status.st_mode) and _is_trusted(status)
 
 
-def _trusted(status: os.stat_result) -> bool:
+def _is_trusted(status: os.stat_result) -> bool:
     if not _POSIX:
         return True
     return status.st_uid == os.geteuid() and not status.st_mode & _OTHERS_WRITE

@@ -38,7 +38,7 @@ COMPLETION_TOKENS = 64
 CHAT_TOKENS = 1024
 
 Tokens = Annotated[int, Meta(le=MAX_ANSWER_TOKENS)]
-"""An upper limit; None for 0 and below, by which clients say that they set no limit."""
+"""An upper limit; None for 0 and below, with which clients say that they set no limit."""
 Temperature = Annotated[float, Meta(ge=0, le=2)]
 Stops = str | Annotated[list[str | None], Meta(max_length=16)] | None
 
@@ -154,7 +154,10 @@ class Turn(msgspec.Struct, frozen=True):
         if not isinstance(self.content, list):
             return self.content or ""
         if other := next((part.type for part in self.content if part.type != "text"), ""):
-            raise BadRequest(f"Content of the type {other!r} is not read, only text.", "messages")
+            raise BadRequest(
+                f"Content of the type {other!r} is not read, only text: no pictures, no sounds.",
+                "messages",
+            )
         return "".join(part.text for part in self.content)
 
 

@@ -129,17 +129,17 @@ class Builder:
                 continue
             seen.add(entry.path)
             before = known.get(entry.path)
-            if before is not None and _same(before, entry.stamp):
+            if before is not None and _is_same(before, entry.stamp):
                 self._count(report, before.reason)
-            elif before is None or not _held(before):
+            elif before is None or not _is_held(before):
                 work.append(entry)
-        gone = [path for path, one in known.items() if path not in seen and not _held(one)]
+        gone = [path for path, one in known.items() if path not in seen and not _is_held(one)]
         self._remove(gone, report)
         self._read(work, known, report, listener)
         if not report.stopped and (report.read or report.removed):
             self._store.tidy()
         report.seconds = time.monotonic() - began
-        if not any(map(_held, known.values())):
+        if not any(map(_is_held, known.values())):
             report.settle()
         self._store.say({"skipped": _tally(report.skipped), "built": str(time.time())})
         return report
@@ -274,12 +274,12 @@ class Builder:
         count = 0
         for path in paths:
             before = self._store.known_file(path)
-            if before is not None and _held(before):
+            if before is not None and _is_held(before):
                 continue
             entry = self._tree.look(path)
             content = None
             if entry is not None and not entry.reason:
-                if before is not None and entry.stamp is not None and _same(before, entry.stamp):
+                if before is not None and entry.stamp is not None and _is_same(before, entry.stamp):
                     continue
                 content = self.content(path, before)
             if content is not None:
@@ -346,11 +346,11 @@ def no_text(path: str) -> str:
     return "no readable notebook" if is_notebook(path) else "binary"
 
 
-def _same(known: KnownFile, stamp: FileStamp) -> bool:
+def _is_same(known: KnownFile, stamp: FileStamp) -> bool:
     return known.stamp == stamp and known.holder is None
 
 
-def _held(known: KnownFile) -> bool:
+def _is_held(known: KnownFile) -> bool:
     return known.holder is not None
 
 

@@ -113,7 +113,7 @@ def make_early(
     file was lost. `vectors` are the real ones; only chunks without one need an early vector.
     `permanent` says that no real ones will follow. An interrupted call is continued by the next.
     """
-    if not (permanent or early.exists) and (not vectors.empty or reader.counts().vectors):
+    if not (permanent or early.exists) and (not vectors.is_empty or reader.counts().vectors):
         return True  # the file was removed when every chunk had its real vector
     held = early.held()
     if vectors.pending() <= len(held):

@@ -179,7 +179,7 @@ class Tree:
         """Return why `path` is hidden from models, "" when it is not. Large and binary files are
         not indexed, but may be shown.
         """
-        if vendored(path if is_folder else path.rpartition("/")[0]):
+        if is_vendored(path if is_folder else path.rpartition("/")[0]):
             return "vendored"
         # A file system that takes .ENV for .env must not be talked round by it.
         ruling = self.rules.why(path, folder=is_folder, any_case=True)
@@ -235,7 +235,7 @@ def most_bytes(path: str, most: int) -> int:
     return most * OUTPUTS if is_notebook(path) else most
 
 
-def vendored(folder: str) -> bool:
+def is_vendored(folder: str) -> bool:
     """Return whether `folder`, a path with '/', lies in a folder of third-party code,
     in any case.
     """

@@ -51,11 +51,11 @@ def decided(shared: Shared, inbox: Inbox, say: Callable[[Status], None]) -> Owne
             for message in kept.values():
                 inbox.put(message)
             return held
-        if _ended(inbox, RETRY_SECONDS, kept):
+        if _has_ended(inbox, RETRY_SECONDS, kept):
             return "ended"
 
 
-def _ended(inbox: Inbox, seconds: float, kept: dict[tuple[type, str], Message]) -> bool:
+def _has_ended(inbox: Inbox, seconds: float, kept: dict[tuple[type, str], Message]) -> bool:
     """Wait; return whether the input has ended. New messages are put into `kept`, the last of each
     kind and file.
     """

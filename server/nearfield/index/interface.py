@@ -119,7 +119,7 @@ class VectorTable(NearestChunks, Protocol):
     """The vectors of one embedder. One thread at a time."""
 
     @property
-    def empty(self) -> bool:
+    def is_empty(self) -> bool:
         """Return whether there are no vectors to search."""
         ...
 

@@ -50,7 +50,7 @@ class ConnectionBackoff:
         self.why, self.hint = why, hint
 
     @property
-    def resting(self) -> bool:
+    def is_resting(self) -> bool:
         """Return whether it is too early to try again."""
         return time.monotonic() < self.until
 

@@ -100,7 +100,7 @@ def main() -> None:
 
 
 def _listen(inbox: queue.Queue[bytes]) -> None:
-    """Take in what comes; the end of it ends the process, whatever it is at."""
+    """Read requests; the end of the input ends the process at once."""
     stream = sys.stdin.buffer
     while len(head := stream.read(LENGTH.size)) == LENGTH.size:
         inbox.put(stream.read(LENGTH.unpack(head)[0]))

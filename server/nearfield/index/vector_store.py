@@ -41,7 +41,7 @@ class SqliteVectors:
         return self._db.execute("SELECT id FROM embedder WHERE name = ?", (self._name,)).get
 
     @property
-    def empty(self) -> bool:
+    def is_empty(self) -> bool:
         """Return whether there are no vectors to search."""
         if self._id is None:
             self._id = self._known_id()

@@ -41,7 +41,7 @@ class Watcher:
         self._stop.set()
 
     def _run(self) -> None:
-        polling = on_network(self._root)
+        polling = is_on_network(self._root)
         try:
             for changes in watchfiles.watch(
                 self._root,
@@ -72,7 +72,7 @@ class Watcher:
             return ""
 
 
-def on_network(root: Path) -> bool:
+def is_on_network(root: Path) -> bool:
     """Return whether a folder is on a drive that sends no events."""
     try:
         mounts = psutil.disk_partitions(all=True)

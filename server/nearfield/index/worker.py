@@ -121,7 +121,7 @@ class Indexer:
         """Become the builder, if there is none."""
         keeper = Keeper(
             self._workspace,
-            stop=self._interrupted,
+            stop=self._is_interrupted,
             holder=self._start.holder,
             embedder=self._embedder if is_installed() else None,
         )
@@ -157,7 +157,7 @@ class Indexer:
 
     def _embed(self) -> None:
         assert self._keeper is not None  # noqa: S101 - `_step` has seen to it
-        if not self._start.on_battery and _on_battery():
+        if not self._start.on_battery and _is_on_battery():
             self._say("ready", detail="Vectors wait until the machine is plugged in.")
             self._wait(BATTERY_SECONDS)
             return
@@ -180,9 +180,9 @@ class Indexer:
         if rest := self._load.rest():
             self._wait(rest)
             self._load.rested()
-        return self._interrupted() or self._dirty
+        return self._is_interrupted() or self._dirty
 
-    def _interrupted(self) -> bool:
+    def _is_interrupted(self) -> bool:
         """Serve what came in; whether to leave off what is being done."""
         with contextlib.suppress(queue.Empty):
             while True:
@@ -207,7 +207,7 @@ class Indexer:
             self._load.rested()
 
     def _wait(self, seconds: float | None) -> None:
-        """Serve what comes in, or give up waiting. Waiting without an end ends the process that
+        """Serve a message, or give up waiting. Waiting without an end ends the process that
         parses after `PARSER_IDLE_SECONDS`."""
         first = PARSER_IDLE_SECONDS if seconds is None else seconds
         try:
@@ -219,7 +219,7 @@ class Indexer:
                 self._keeper.end_parser()
             message = self._inbox.get()
         self._serve(message)
-        self._interrupted()
+        self._is_interrupted()
 
     def _serve(self, message: Message | None) -> None:
         match message:
@@ -314,7 +314,7 @@ def _looks_of(file: Path) -> tuple[tuple[int, int], ...]:
     return tuple(looks)
 
 
-def _on_battery() -> bool:
+def _is_on_battery() -> bool:
     battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
     return battery is not None and battery.power_plugged is False
 

@@ -185,7 +185,7 @@ def _chat(session: Session, service: Service, held: list[Chat]) -> Chat:
 
 
 def _limit(tokens: int) -> int:
-    """Return the maximum tokens of an answer; clients write 0 or -1 for no limit of theirs."""
+    """Return the maximum tokens of an answer; clients without a limit write 0 or -1."""
     return tokens if tokens > 0 else TOKENS
 
 

@@ -19,7 +19,7 @@ from pygls.exceptions import JsonRpcException
 from nearfield.features.chat.protocol import Allow, Change, Question, Refused
 from nearfield.files.lines import line_number
 from nearfield.lsp.action_commands import edit_of
-from nearfield.lsp.offers import CHOICES, opted_in
+from nearfield.lsp.offers import CHOICES, has_opted_in
 from nearfield.lsp.questions import ask_client, spoken
 from nearfield.lsp.session import Session
 
@@ -43,7 +43,7 @@ class EditorHost:
     async def allow(self, question: Question) -> Allow:
         """Ask the user; a client that cannot ask has said no."""
         capabilities = self._session.protocol.client_capabilities
-        if opted_in(capabilities, OPT_IN):
+        if has_opted_in(capabilities, OPT_IN):
             answer = await self._request(
                 ALLOW_CALL,
                 {

@@ -17,7 +17,7 @@ from pygls.lsp.server import LanguageServer
 from nearfield.lsp import wire
 from nearfield.lsp.action_commands import ACTION, REWRITE, ActionParams, edit_of, work
 from nearfield.lsp.explain import told_diagnostic
-from nearfield.lsp.offers import opted_in
+from nearfield.lsp.offers import has_opted_in
 from nearfield.lsp.session import Session
 from nearfield.tasks import run_task
 
@@ -48,7 +48,7 @@ def register(server: LanguageServer, session: Session) -> None:
         asked = [run_task(source, "offer code actions") for source in sources]
         answers = await asyncio.gather(*asked, return_exceptions=True)
         found = [one for answer in answers if isinstance(answer, list) for one in answer]
-        return [one for one in found if _wanted(one.kind, params.context.only)]
+        return [one for one in found if _is_wanted(one.kind, params.context.only)]
 
     async def resolve(action: types.CodeAction) -> types.CodeAction:
         data: Any = action.data
@@ -102,7 +102,7 @@ class _Client:
         self.resolves = bool(own and own.data_support and "edit" in properties)
         self.disables = bool(own and own.disabled_support)
         self.applies = bool(workspace and workspace.apply_edit)
-        self.asks = opted_in(capabilities, ASKS)
+        self.asks = has_opted_in(capabilities, ASKS)
 
 
 def _action(
@@ -148,7 +148,7 @@ def _range(where: types.Range) -> dict[str, Any]:
     }
 
 
-def _wanted(kind: Any, only: Any) -> bool:
+def _is_wanted(kind: Any, only: Any) -> bool:
     """Return whether the client has asked for actions of `kind`."""
     if not only:
         return True

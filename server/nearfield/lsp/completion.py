@@ -1,6 +1,6 @@
 """`textDocument/completion`: for editors without ghost text (Helix and others).
 
-The popup is never delayed. An answer that is not ready within `READY_SECONDS` is still computed: the
+The popup is never delayed. An answer that is late by `READY_SECONDS` is still computed, and the
 request of the next keystroke finds it in the completion cache (`isIncomplete` makes the client ask
 again).
 """

@@ -21,7 +21,7 @@ from pygls.lsp.server import LanguageServer
 from nearfield.files.uris import uri_of
 from nearfield.lsp import wire
 from nearfield.lsp.documents import Document
-from nearfield.lsp.offers import asker, opted_in
+from nearfield.lsp.offers import asker, has_opted_in
 from nearfield.lsp.protocol import NearfieldProtocol
 from nearfield.lsp.questions import spoken
 from nearfield.lsp.session import Session
@@ -103,7 +103,7 @@ def register(server: LanguageServer, session: Session) -> None:
         arguments = {
             "uri": document.uri,
             "range": wire_range(params.range),
-            "show": not opted_in(session.protocol.client_capabilities, PANEL),
+            "show": not has_opted_in(session.protocol.client_capabilities, PANEL),
         }
         command = types.Command("Explain this", EXPLAIN, arguments=[arguments])
         others = await service.clouds("explain", document.root)

@@ -86,7 +86,7 @@ def _header(
         if found and length > MAX_BODY:
             wrong, used = "The Content-Length of a message is too large.", found.end()
         elif found and end:
-            if not complained and _foreign(buffer, found):
+            if not complained and _is_foreign(buffer, found):
                 yield Garbage("There was something between two messages.")
             del buffer[: end.end()]
             return length
@@ -103,7 +103,7 @@ def _header(
             return None
 
 
-def _foreign(buffer: bytearray, found: re.Match[bytes]) -> bool:
+def _is_foreign(buffer: bytearray, found: re.Match[bytes]) -> bool:
     """Return whether what precedes the length is anything but other fields of the same header."""
     before = bytes(buffer[: found.start()])
     if before.strip() and _BLANK.search(before):

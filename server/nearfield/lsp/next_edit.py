@@ -21,12 +21,12 @@ from nearfield.lsp.documents import Document
 from nearfield.lsp.events import ItemParams
 from nearfield.lsp.explain import WirePosition, can_show, document_of, wire_range
 from nearfield.lsp.lines import LineTable
-from nearfield.lsp.offers import experimental
+from nearfield.lsp.offers import experimental, has_opted_in
 from nearfield.lsp.session import Session
 from nearfield.types import Edit, Snapshot
 
 if TYPE_CHECKING:
-    # These parse, and the server's start shall not wait for a parser.
+    # These parse, and the server's start must not wait for a parser.
     from nearfield.features.code_actions.proposal import FileChange
     from nearfield.features.next_edit.edits import NextEdit, NextEdits
     from nearfield.features.next_edit.other_files import Jump
@@ -36,6 +36,8 @@ INLINE_EDIT = "textDocument/copilotInlineEdit"
 DID_SHOW = "textDocument/didShowInlineEdit"
 NEXT_EDIT = "nearfield.nextEdit"
 DISMISS = "nearfield.dismissEdit"
+SHOWS = "nearfieldNextEdits"
+"""What a client says under `experimental` when it shows next edits itself, also at the cursor."""
 GO_TO = "nearfield.goToEdit"
 SERVED = "nearfieldServedLanguages"
 """The languages for which another server is at work, as a client says under `experimental`."""
@@ -119,6 +121,9 @@ def register(server: LanguageServer, session: Session) -> None:
         return await _actions(session, params)
 
     def started(service: Service) -> None:
+        service.next_edits.is_ghost_text = not has_opted_in(
+            session.protocol.client_capabilities, SHOWS
+        )
         said = experimental(session.protocol.client_capabilities, SERVED)
         if isinstance(said, (list, tuple)):
             service.language_servers.add(one for one in said if isinstance(one, str))
@@ -150,7 +155,7 @@ async def _offers(
     encoding = session.protocol.encoding
     offset = document.offset_at(types.Position(position.line, position.character), encoding)
     service = await session.service()
-    if service.paused:
+    if service.is_paused:
         return [], None
     question = _Asked(document, snapshot, offset, service.next_edits)
     found = await service.next_edits.offered(snapshot, offset, MODEL_SECONDS)
@@ -257,7 +262,7 @@ async def _actions(session: Session, params: types.CodeActionParams) -> Sequence
     asked."""
     document = session.documents.get(params.text_document.uri)
     service = session.running_service
-    if document is None or not document.followed or service is None or service.paused:
+    if document is None or not document.followed or service is None or service.is_paused:
         return []
     snapshot, encoding = document.snapshot(), session.protocol.encoding
     offset = document.offset_at(params.range.start, encoding)

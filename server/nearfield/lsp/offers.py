@@ -39,7 +39,7 @@ def register(server: LanguageServer, session: Session) -> None:
         service.offers.subscribe(told)
 
     def told(offer: Offer) -> None:
-        if opted_in(session.protocol.client_capabilities):
+        if has_opted_in(session.protocol.client_capabilities):
             session.protocol.notify(OFFER, as_dict(offer))
         else:
             run_task(_ask(session, offer), "put an offer to the user")
@@ -129,7 +129,7 @@ async def _answer(service: Service, offer: str, decision: str) -> bool:
     return await service.answer(offer, Consent(decision))
 
 
-def opted_in(capabilities: types.ClientCapabilities, name: str = OPT_IN) -> bool:
+def has_opted_in(capabilities: types.ClientCapabilities, name: str = OPT_IN) -> bool:
     """Return whether the client says `name` under `experimental`."""
     return experimental(capabilities, name) is True
 

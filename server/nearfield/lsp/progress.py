@@ -91,16 +91,16 @@ class IndexProgress:
         """The index is this now."""
         self._index = index
         self._changed.set()
-        if self._works and (self._shown is None or self._shown.done()):
+        if self._is_working and (self._shown is None or self._shown.done()):
             self._shown = run_task(self._show(), "show the progress of the index")
 
     @property
-    def _works(self) -> bool:
+    def _is_working(self) -> bool:
         return self._index.state in ("building", "embedding")
 
     async def _show(self) -> None:
         await asyncio.sleep(INDEX_SECONDS)
-        if not self._works:
+        if not self._is_working:
             return
         progress = self._protocol.progress
         token = f"nearfield-index-{next(_tokens)}"
@@ -113,10 +113,10 @@ class IndexProgress:
                 INDEX_TITLE, message=spoken(self._message()), percentage=self._percentage()
             )
             progress.begin(token, begin)
-            while self._works:
+            while self._is_working:
                 self._changed.clear()
                 await self._changed.wait()
-                if self._works:
+                if self._is_working:
                     report = types.WorkDoneProgressReport(
                         message=spoken(self._message()), percentage=self._percentage()
                     )

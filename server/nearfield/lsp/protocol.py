@@ -63,6 +63,10 @@ INTERNAL_ERROR = -32603
 NOT_INITIALIZED = -32002
 REQUEST_FAILED = -32803
 
+COPILOT_CLIENT = "editorPluginInfo"
+"""What clients made for Copilot's server say of themselves in their `initializationOptions`. Some
+count in UTF-16 units whatever was agreed, so that is what is agreed with them."""
+
 
 _UNREADABLE = (
     cattrs.BaseValidationError,
@@ -121,7 +125,7 @@ class NearfieldProtocol(LanguageServerProtocol):
         ):
             self.fm.add_builtin_feature(method, handler)
 
-    # --- what comes in --------------------------------------------------------------------------
+    # --- incoming messages -----------------------------------------------------------------------
 
     def receive(self, message: Any | Garbage) -> None:
         """Handle one message from the client, whatever it is."""
@@ -327,6 +331,9 @@ class NearfieldProtocol(LanguageServerProtocol):
         self.phase = Phase.INITIALIZING
         self.client_capabilities = self._capabilities_of(params)
         chosen = ServerCapabilitiesBuilder.choose_position_encoding(self.client_capabilities)
+        options: Any = params.initialization_options
+        if isinstance(options, dict) and COPILOT_CLIENT in options:
+            chosen = types.PositionEncodingKind.Utf16
         self.encoding = str(getattr(chosen, "value", chosen))
         if (prepare := self.fm.features.get(types.INITIALIZE)) is not None:
             await prepare(params)

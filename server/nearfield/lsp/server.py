@@ -39,7 +39,7 @@ from nearfield.terminal import say
 
 log = logging.getLogger(__name__)
 
-FACES = (
+HANDLER_MODULES = (
     settings,
     text_sync,
     notebook_sync,
@@ -67,8 +67,8 @@ class NearfieldServer(LanguageServer):
     def __init__(self, load: Load, make: MakeService | None) -> None:
         super().__init__("nearfield", __version__, protocol_cls=NearfieldProtocol)
         self.session = Session(cast(NearfieldProtocol, self.protocol), load, make)
-        for face in FACES:
-            face.register(self, self.session)
+        for module in HANDLER_MODULES:
+            module.register(self, self.session)
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """To the log, without the error's own words."""

@@ -52,7 +52,7 @@ async def watch(
             differs.clear()
             try:
                 await changed()
-            except Exception as error:  # noqa: BLE001 - the next change is to be applied
+            except Exception as error:  # noqa: BLE001 - the next change must be applied
                 log.error("the changed settings could not be applied: %s", describe(error))  # noqa: TRY400 - the text may quote a file
     finally:
         stop.set()

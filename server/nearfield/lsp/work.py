@@ -34,7 +34,7 @@ _numbers = itertools.count(1)
 
 @asynccontextmanager
 async def shown_work(protocol: NearfieldProtocol, title: str) -> AsyncGenerator[Report]:
-    """Show `title` while the body runs; yields the function by which it reports."""
+    """Show `title` while the body runs; yields the function for reporting its progress."""
     bar = _Bar(protocol, title)
     bar.open()
     try:
@@ -92,7 +92,7 @@ class _Bar:
 
     @property
     def _message(self) -> str:
-        """What was reported, and what the model is at."""
+        """Return the last report, and the state of the model."""
         message = self._said[0]
         if self._model is None:
             return message

@@ -25,7 +25,7 @@ def is_loopback_host(host: str) -> bool:
     return address == ipaddress.IPv6Address("::1") and "%" not in plain
 
 
-def excepted(host: str, port: int | None, exceptions: str) -> bool:
+def is_excepted(host: str, port: int | None, exceptions: str) -> bool:
     """Return whether a `NO_PROXY` list names the host.
 
     Entries are separated by commas or blanks: `*` is every host; `example.com`, `.example.com` and

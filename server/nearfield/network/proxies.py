@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from nearfield.errors import ConfigError
-from nearfield.network.hosts import excepted, is_loopback_host
+from nearfield.network.hosts import is_excepted, is_loopback_host
 
 SCHEMES = {
     "http": "http",
@@ -57,7 +57,7 @@ class Proxies:
             return None
         exceptions = self._value("no_proxy")[1]
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-        if excepted(host, port, exceptions):
+        if is_excepted(host, port, exceptions):
             return None
         for name in (f"{parts.scheme}_proxy", "all_proxy"):
             source, value = self._value(name)

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from nearfield.catalog.templates import ChatTemplate
+from nearfield.catalog.templates import ChatTemplate, fim_names, fim_template
 from nearfield.engine.client import EngineClient, EngineState
 from nearfield.engine.frames import (
     Done,
@@ -31,6 +31,7 @@ from nearfield.providers.estimate import (
     UNKNOWN_DECODE_RATE,
     UNKNOWN_PREFILL_RATE,
 )
+from nearfield.providers.families import template_of
 from nearfield.providers.tool_text import (
     CLOSE,
     OPEN,
@@ -39,7 +40,7 @@ from nearfield.providers.tool_text import (
     as_text,
     call_schema,
     describe,
-    doubtful,
+    is_doubtful,
 )
 from nearfield.types import (
     CHAT_TEMPERATURE,
@@ -155,7 +156,9 @@ class Embedded:
         if state is HealthState.IDLE:
             return Health(state, f"{self.model} is not loaded; the next request loads it.")
         detail = str(status.error) if status.error else f"{self.model}: {status.state}"
-        return Health(state, detail, status.progress)
+        info = status.info
+        note = "" if info is None or info.reuses_prefix else no_reuse(self.model)
+        return Health(state, detail, status.progress, note)
 
     async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
         """See `Provider`. Mid-line the prompt's form follows what time affords (`_variants`); every
@@ -270,7 +273,7 @@ class Embedded:
                 body += delta.text
                 logprobs += delta.logprobs
                 last = delta
-        if not doubtful(body, logprobs):
+        if not is_doubtful(body, logprobs):
             yield calls.whole(body, last)
             return
         words = msgspec.structs.replace(spec, schema="")
@@ -353,7 +356,7 @@ class Embedded:
                 yield delta
 
     async def _answer(self, spec: Generate, deadline: float | None) -> AsyncGenerator[Delta]:
-        usage = Usage(model=self.model, generated_tokens=0)
+        usage = Usage(model=self.model, generated_tokens=0, reuses_prefix=self._reuses_prefix)
         async with aclosing(self._engine.generate(spec, deadline)) as events:
             async for event in events:
                 if isinstance(event, Done):
@@ -381,8 +384,14 @@ class Embedded:
             decode_ms=done.decode_ms,
             decode_steps=done.decode_steps,
             variant=done.variant,
+            reuses_prefix=self._reuses_prefix,
         )
         return Delta(finish=finish, usage=usage)
+
+    @property
+    def _reuses_prefix(self) -> bool | None:
+        info = self._engine.status.info
+        return info.reuses_prefix if info else None
 
     def _variants(
         self, request: InfillRequest, template: FimTemplate | None
@@ -428,11 +437,29 @@ class Embedded:
         return len(request.suffix) / CHARS_PER_TOKEN * 1000 / rate
 
 
+def no_reuse(model: str) -> str:
+    """Return the sentence about a model whose state cannot be cut."""
+    return (
+        f"{model} has recurrent layers, whose state cannot be cut: a prompt is read again from its"
+        " beginning at each keystroke. A model without such layers completes sooner."
+    )
+
+
 def from_vocabulary(info: ModelLoaded) -> FimTemplate | None:
-    """The FIM form of a model that the catalogue does not know, by its control tokens."""
+    """Return the FIM form of a model that the catalogue does not know: that of the family which the
+    file's name says or which alone has these control tokens, else the usual order of the tokens.
+    None without such tokens."""
     prefix, suffix, middle, repo, separator = info.fim
     if not (prefix and suffix and middle):
         return None
+    known = [t for t in map(fim_template, fim_names()) if t is not None]
+    fitting = [t for t in known if t.has_tokens(prefix, suffix, middle)]
+    named = template_of("", info.name)
+    if named in fitting or len(fitting) == 1:
+        return named if named in fitting else fitting[0]
+    fitting = [t for t in fitting if t.repo_name in ("", repo) and t.file_sep in ("", separator)]
+    if fitting:
+        return max(fitting, key=lambda t: sum(map(bool, (t.repo_name, t.file_sep))))
     return FimTemplate(
         name="vocabulary",
         prefix=prefix,

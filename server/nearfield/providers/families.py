@@ -11,13 +11,18 @@ from nearfield.types import EditForm, FimTemplate, Segment
 
 _FAMILIES = (
     (re.compile(r"qwen.*coder", re.IGNORECASE), "qwen"),
-    (re.compile(r"deepseek-?coder(?!-?v2)", re.IGNORECASE), "deepseek-coder"),
-    (re.compile(r"code-?llama", re.IGNORECASE), "codellama"),
-    (re.compile(r"starcoder-?2", re.IGNORECASE), "starcoder2"),
-    (re.compile(r"granite.*code", re.IGNORECASE), "granite-code"),
+    (re.compile(r"sweep.*next.?edit", re.IGNORECASE), "qwen"),
+    (re.compile(r"deepseek.?coder", re.IGNORECASE), "deepseek-coder"),
+    (re.compile(r"code.?llama(?!.*(34b|70b))", re.IGNORECASE), "codellama"),
+    (re.compile(r"starcoder.?2", re.IGNORECASE), "starcoder2"),
+    (re.compile(r"granite.*code|starcoder|refact", re.IGNORECASE), "granite-code"),
+    (re.compile(r"granite.?4", re.IGNORECASE), "granite-4"),
     (re.compile(r"codegemma", re.IGNORECASE), "codegemma"),
     (re.compile(r"codestral", re.IGNORECASE), "codestral"),
+    (re.compile(r"mellum", re.IGNORECASE), "mellum"),
+    (re.compile(r"seed.?coder", re.IGNORECASE), "seed-coder"),
 )
+"""The family of a model by its name, first match first; a name says "code llama" in many ways."""
 
 
 def template_of(name: str, model: str, chosen: str = "") -> FimTemplate | None:

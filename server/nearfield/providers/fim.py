@@ -24,14 +24,18 @@ def render(
         return _filled([*_loose_snippets(request), Segment(request.prefix)])
     head = _repository(template, request)
     if template.order == "spm":
-        tail = [
-            Segment(template.suffix, special=True),
-            Segment(request.suffix),
-            Segment(template.prefix, special=True),
-            Segment(request.prefix),
-            Segment(template.middle, special=True),
-        ]
-        return _filled([*head, *tail])
+        inside = head if template.files_inside else []
+        return _filled(
+            [
+                *([] if inside else head),
+                Segment(template.suffix, special=True),
+                Segment(request.suffix),
+                Segment(template.prefix, special=True),
+                *inside,
+                Segment(request.prefix),
+                Segment(template.middle, special=True),
+            ]
+        )
     above = request.prefix[: len(request.prefix) - len(last)]
     return _filled(
         [

@@ -116,7 +116,7 @@ class Managed:
         self._listening: Listening | None = None
         self._running = 0
         self._last_used = time.monotonic()
-        self.child = ServerProcess(args.name, self._command, self._alive)
+        self.child = ServerProcess(args.name, self._command, self._is_alive)
 
     def start(self) -> None:
         """Begin to start the server in the background."""
@@ -243,7 +243,7 @@ class Managed:
         given = [str(part) for pair in arguments.items() for part in pair]
         return [*program.command, *given, *flags]
 
-    async def _alive(self, listening: Listening) -> bool:
+    async def _is_alive(self, listening: Listening) -> bool:
         if listening != self._listening:
             await self._connect(listening)
         server = self._server

@@ -172,7 +172,7 @@ class Ollama(HttpProvider):
             return Health(HealthState.UNAVAILABLE, f"{error} Run `ollama pull {self.model}`.")
         except ProviderError as error:
             return Health(HealthState.UNAVAILABLE, str(error))
-        where = "in memory" if _same(self.model, loaded) else "loaded when it is first asked"
+        where = "in memory" if _is_same(self.model, loaded) else "loaded when it is first asked"
         return Health(HealthState.READY, f"{self.model} at {self._http.who.host}, {where}.")
 
     async def show(self) -> ModelInfo:
@@ -331,7 +331,7 @@ def _ms(ns: int | None) -> float | None:
     return None if ns is None else ns / NS_PER_MS
 
 
-def _same(model: str, names: list[str]) -> bool:
+def _is_same(model: str, names: list[str]) -> bool:
     full = model if ":" in model else f"{model}:latest"
     return full in names
 

@@ -64,7 +64,7 @@ SHORT_CALL_CHARS = 240
 """In a longer one most tokens are of some text to write, which can be said in many ways."""
 
 
-def doubtful(body: str, logprobs: Sequence[float]) -> bool:
+def is_doubtful(body: str, logprobs: Sequence[float]) -> bool:
     """Return whether the model is unsure of the call `body`, by its tokens' log-probabilities. The
     first one is left out: it says how the model would have begun in another form."""
     rest = logprobs[1:]

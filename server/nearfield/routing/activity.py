@@ -1,7 +1,7 @@
-"""The work of a model as it goes on: loading, reading the prompt, writing.
+"""Progress of a model's work: loading, reading the prompt, writing.
 
-A face says with `reported_to` who shows it; every request that is made inside tells there. Where
-nobody shows it, nothing is measured.
+A frontend names the display with `reported_to`; every request made inside reports there. Without a
+display nothing is measured.
 """
 
 from __future__ import annotations

@@ -163,10 +163,10 @@ class Route:
         for name in plan.offer:
             await self._offer(name, "this is a complex task")
         for index, step in enumerate(plan.steps):
-            if self._late():
+            if self._is_late():
                 self.failures.append("the deadline passed")
                 break
-            if _only_prefill(self._request) and not self._pool.is_local(step.name):
+            if _is_prefill(self._request) and not self._pool.is_local(step.name):
                 continue
             if not self._takes(step.name) or not await self._may(step):
                 continue
@@ -256,7 +256,7 @@ class Route:
             self._pool.keep(key, self._request, said.text)
 
     def _judge(self, said: _Said) -> None:
-        if not self._pool.is_local(said.name) or _only_prefill(self._request):
+        if not self._pool.is_local(said.name) or _is_prefill(self._request):
             return
         if isinstance(self._request, EditRequest):
             return  # an empty answer is a good one, and the gate of next edits judges the others
@@ -343,7 +343,7 @@ class Route:
         finally:
             if spoke:
                 breaker.succeed()
-                if not _only_prefill(self._request):  # a prefill is not asked for by a user
+                if not _is_prefill(self._request):  # a prefill is not asked for by a user
                     self._pool.count(name, self._context, usage, characters)
             else:
                 breaker.abandon()
@@ -376,7 +376,7 @@ class Route:
         self.failures.append(reason(name, error))
         self._causes.append(error)
 
-    def _late(self) -> bool:
+    def _is_late(self) -> bool:
         deadline = self._request.deadline
         return bool(self.failures) and deadline is not None and time.monotonic() >= deadline
 
@@ -424,7 +424,7 @@ class Route:
         return False
 
 
-def _only_prefill(request: InfillRequest | EditRequest | ChatRequest) -> bool:
+def _is_prefill(request: InfillRequest | EditRequest | ChatRequest) -> bool:
     return isinstance(request, InfillRequest) and request.prefill_only
 
 

@@ -124,7 +124,7 @@ class Scanner:
         return len(self.stack) + len(self.excess) + bool(self.quote)
 
     @property
-    def in_multiline_string(self) -> bool:
+    def is_in_multiline_string(self) -> bool:
         """Return whether a string is open that continues after a line break."""
         return self.quote in self._multiline()
 
@@ -138,7 +138,7 @@ class Scanner:
             return self._in_heredoc(self.heredoc, text, i)
         if char == "\n":
             self.comment = False
-            if not self.in_multiline_string:
+            if not self.is_in_multiline_string:
                 self.quote = ""
             self.heredoc, self._begun = self._begun, None
             return 1

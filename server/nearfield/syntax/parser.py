@@ -166,7 +166,7 @@ class Parsed:
             _point(source, start, new_end, row, line_start),
         )
         fresh = tree_of(safe, source, tree)
-        if fresh is None or _too_deep(fresh):
+        if fresh is None or _is_too_deep(fresh):
             return None
         return Parsed(self.language, text, source, fresh, (span.start, start))
 
@@ -181,7 +181,7 @@ def _parsed(language: Language, safe: tree_sitter.Language, text: str) -> Parsed
     source = _encode(text)
     parsed = _encode(blanked(text)) if language.magics else source
     tree = tree_of(safe, parsed, None)
-    return None if tree is None or _too_deep(tree) else Parsed(language, text, source, tree)
+    return None if tree is None or _is_too_deep(tree) else Parsed(language, text, source, tree)
 
 
 def _grammar_for(language: Language, text: str, written: Span) -> tree_sitter.Language | None:
@@ -290,7 +290,7 @@ def tree_of(
         parsing = False
 
 
-def _too_deep(tree: tree_sitter.Tree) -> bool:
+def _is_too_deep(tree: tree_sitter.Tree) -> bool:
     """Return whether a node is at twice `MAX_DEPTH`. Its ancestor at `MAX_DEPTH` has enough
     descendants for one of the sampled nodes to be among them.
     """

@@ -1,7 +1,7 @@
 """Local names: their bindings and uses inside a function, as far as a syntax tree can tell.
 
-Every case that could mean something else (a name bound in two scopes, a `global`, an `eval`) is
-refused, because a change without a model must be right, or not be offered.
+Every ambiguous case (a name bound in two scopes, a `global`, an `eval`) is refused, because a
+change without a model must be right, or not be offered.
 """
 
 from __future__ import annotations
@@ -228,7 +228,7 @@ def binds(node: tree_sitter.Node, function: tree_sitter.Node) -> bool:
         if up.type in _BINDERS:
             field = _BINDERS[up.type]
             target = up.child_by_field_name(field) if field else child
-            return target is not None and _within(node, target) and _is_target(node, target)
+            return target is not None and _is_within(node, target) and _is_target(node, target)
         if up.type in ("subscript", "index_expression", "call", "call_expression"):
             return False
         child, up = up, up.parent
@@ -256,7 +256,7 @@ def is_parameter(node: tree_sitter.Node, function: tree_sitter.Node | None) -> b
     while up is not None and up.type in _PARAMETERS:
         for field in ("value", "type"):
             other = up.child_by_field_name(field)
-            if other is not None and _within(node, other):
+            if other is not None and _is_within(node, other):
                 return False
         child, up = up, up.parent
     if child is node and not (up is not None and up.child_by_field_name("parameter") == node):
@@ -279,5 +279,5 @@ def is_member(node: tree_sitter.Node) -> bool:
     return field is not None and up.child_by_field_name(field) == node
 
 
-def _within(inner: tree_sitter.Node, outer: tree_sitter.Node) -> bool:
+def _is_within(inner: tree_sitter.Node, outer: tree_sitter.Node) -> bool:
     return outer.start_byte <= inner.start_byte and inner.end_byte <= outer.end_byte

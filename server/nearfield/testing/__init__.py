@@ -1,4 +1,4 @@
-"""A headless editor: open a workspace, type, ask, and look at what comes.
+"""A headless editor: open a workspace, type, ask, and look at the answers.
 
 For tests of a configuration, a provider or a plugin, and for ours. It starts a real
 `nearfield serve` and speaks LSP to it, as editors do, from plain functions that wait:

@@ -87,7 +87,7 @@ class Connection:
             self._take(message)
 
     def rest(self, seconds: float) -> None:
-        """Handle what comes in that time."""
+        """Handle the messages of that time."""
         end = time.monotonic() + seconds
         while (message := self._next(end - time.monotonic())) is not None:
             self._take(message)

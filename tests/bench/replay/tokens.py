@@ -60,10 +60,14 @@ class FakeModel:
 
     def __init__(self) -> None:
         self.bos: list[int] = []
-        self.end_tokens, self.eos = frozenset({END}), END
+        self.eos = END
         self.pieces: list[bytes] = [b""]
         self._ids: dict[str, int] = {}
         self.byte_index = self
+
+    def ends(self, lane: str) -> frozenset[int]:
+        """See `Model`."""
+        return frozenset({END})
 
     def allowed(self, owed: bytes) -> None:
         """Allow every token."""

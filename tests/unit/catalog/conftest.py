@@ -14,13 +14,16 @@ from werkzeug import Request, Response
 
 from nearfield.catalog.models import Catalog, HubSource, ModelEntry, Source
 
+from .gguf_files import model
+
 COMMIT = "c0ffee" * 6 + "c0ff"
 
 
 @pytest.fixture
 def content() -> bytes:
-    """The bytes of a model: begins as GGUF does, long enough to arrive in pieces."""
-    return b"GGUF" + hashlib.shake_256(b"weights").digest(300_000)
+    """The bytes of a whole model, long enough to arrive in pieces."""
+    whole = model()
+    return whole + hashlib.shake_256(b"weights").digest(300_004 - len(whole))
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from nearfield.config.schema import Models
 from nearfield.errors import CatalogError
 
 from .conftest import catalog_of
+from .gguf_files import model
 
 MACHINE = Machine(memory=16 << 30, cores=4, free_disk=10**12)
 TINY = ModelEntry(
@@ -100,7 +101,7 @@ def test_settings_decide(
 
 def test_a_path_is_taken_as_it_is(environ: dict[str, str], tmp_path: Path) -> None:
     own = tmp_path / "own.gguf"
-    own.write_bytes(b"GGUF")
+    own.write_bytes(model())
     choice = choose("complete", Models(complete=str(own)), catalog_with(environ, []), MACHINE)
     assert (choice.path, choice.entry, choice.fim, choice.chat) == (own, None, "auto", "gguf")
     assert choice.name == "own"
@@ -112,14 +113,17 @@ def test_a_path_is_taken_as_it_is(environ: dict[str, str], tmp_path: Path) -> No
         ("nosuch", "no model called 'nosuch'"),
         ("base", "not on this machine. Run `nearfield models pull base`"),
         ("/no/such/file.gguf", "There is no file"),
-        ("{html}", "not a GGUF file"),
+        ("{html}", "not a sound GGUF file: it does not begin with 'GGUF'"),
+        ("{cut}", "the file is cut"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_said_once_and_another_serves(
     environ: dict[str, str], tmp_path: Path, setting: str, says: str
 ) -> None:
     (tmp_path / "page.gguf").write_text("<html>")
-    wish = Models(complete=setting.replace("{html}", str(tmp_path / "page.gguf")))
+    (tmp_path / "cut.gguf").write_bytes(model()[:-1])
+    paths = {"html": tmp_path / "page.gguf", "cut": tmp_path / "cut.gguf"}
+    wish = Models(complete=setting.format_map(paths))
     catalog = catalog_with(environ, ["instruct"])
     choice = choose("complete", wish, catalog, MACHINE)
     assert choice.name == "instruct"

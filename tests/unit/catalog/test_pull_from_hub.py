@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_httpserver import HTTPServer
 
 from nearfield.catalog.download import pull, remove
 from nearfield.catalog.models import HubSource, ModelEntry
@@ -16,6 +18,7 @@ from nearfield.catalog.partial_file import PullStep
 from nearfield.errors import DownloadFailed, HashMismatch, NearfieldError, NoSpace
 
 from .conftest import COMMIT, FakeHub, catalog_of, entry_of
+from .gguf_files import model
 
 
 class Puller:
@@ -129,7 +132,7 @@ def test_a_changed_file_on_the_hub_is_not_mixed_with_the_old_one(
     hub.cuts = [100_000, 0, 0, 0]
     with pytest.raises(DownloadFailed):
         puller.pull()
-    hub.content = b"GGUF" + bytes(200_000)
+    hub.content = model() + bytes(200_000)
     hub.published_sha256 = hashlib.sha256(hub.content).hexdigest()
     hub.seen.clear()
     puller.pull()
@@ -271,3 +274,41 @@ def test_remove_deletes_the_file_and_what_a_pull_left(puller: Puller) -> None:
     assert remove(puller.catalog, "tiny") > len(puller.hub.content)
     assert not puller.shelf.folder.exists()
     assert remove(puller.catalog, "tiny") == 0
+
+
+def test_a_stub_that_the_hub_publishes_is_no_model(hub: FakeHub, environ: dict[str, str]) -> None:
+    """Its SHA-256 is right, and its tensors end beyond the file."""
+    hub.content = model()[:-1]
+    hub.published_sha256 = hashlib.sha256(hub.content).hexdigest()
+    puller = Puller(hub, environ, known=False)
+    with pytest.raises(HashMismatch, match="the file is cut"):
+        puller.pull()
+    assert puller.catalog.local_path("tiny") is None
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (["sub/tiny.gguf", "README.md"], ""),
+        (["sub/tiny.gguf", "sub/tinier.gguf"], "has 2 files called sub/tin[*].gguf"),
+        (["sub/large.gguf"], "has 0 files called sub/tin[*].gguf.*it has: sub/large.gguf"),
+        (None, "unknown form"),
+    ],
+)
+def test_a_file_whose_name_is_not_known_is_the_only_one_that_matches(
+    hub: FakeHub,
+    environ: dict[str, str],
+    httpserver: HTTPServer,
+    names: list[str] | None,
+    says: str,
+) -> None:
+    listed = None if names is None else [{"type": "file", "path": name} for name in names]
+    httpserver.expect_request("/api/models/maker/tiny/tree/main").respond_with_json(listed)
+    entry = entry_of(hub.content, HubSource("maker/tiny", "sub/tin*.gguf"), known=False)
+    catalog = catalog_of(environ, entry)
+    if not says:
+        assert pull(catalog, "tiny", environ=environ).read_bytes() == hub.content
+        return
+    with pytest.raises(DownloadFailed) as refused:
+        pull(catalog, "tiny", environ=environ)
+    assert re.search(says, f"{refused.value.message} {refused.value.hint}")

@@ -51,7 +51,7 @@ async def test_a_worker_that_never_starts_ends_the_wait_with_its_reason(
 async def test_a_load_that_does_not_end_ends_the_wait(
     engine: EngineClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "LOAD_WAIT_S", 0.05)
+    monkeypatch.setattr(client, "LOAD_WAIT_SECONDS", 0.05)
     with pytest.raises(NotReady, match="still loading"):
         await engine.ready()
 
@@ -65,7 +65,7 @@ async def test_a_silent_worker_ends_its_jobs_and_is_started_again(
     first = engine.pid
     loaded = frames.ModelLoaded("m", 1, 1, 1, 1, 1, 1, [""] * 5, False, False, 1.0, 1.0, 1.0)
     engine._dispatch(loaded)  # pyright: ignore[reportPrivateUsage] - stands in for the worker
-    monkeypatch.setattr(client, "SILENCE_S", 0.05)
+    monkeypatch.setattr(client, "SILENCE_SECONDS", 0.05)
     with pytest.raises(EngineDied, match="said nothing"):
         await engine.embed(["text"])
     while engine.pid in (None, first):

@@ -1,4 +1,4 @@
-"""The token of the HTTP face: made once, private, never taken from where others could put it."""
+"""The token of the HTTP frontend: made once, private, and in no place that others can write to."""
 
 from __future__ import annotations
 

@@ -43,6 +43,7 @@ def test_a_flat_trace_has_the_promised_keys_and_json_values() -> None:
         "prompt_tokens": 100,
         "evaluated_tokens": 20,
         "reused_tokens": 80,
+        "reuses_prefix": None,
         "generated_tokens": 7,
         "prefill_ms": 200.0,
         "decode_ms": 350.1,

@@ -1,4 +1,4 @@
-"""What clients of the HTTP face send, and what is made of it."""
+"""Bodies of clients of the HTTP frontend, and the requests made of them."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def test_vectors_are_ranked_by_cosine(tmp_path: Path) -> None:
             (number + 1, number.to_bytes(8, "big")),
         )
     vectors = SqliteVectors(db, "test", 384)
-    assert vectors.empty and vectors.nearest(rows[0], 5) == []
+    assert vectors.is_empty and vectors.nearest(rows[0], 5) == []
     vectors.prepare()
     digests = [number.to_bytes(8, "big") for number in range(len(rows))]
     vectors.add(digests, rows)

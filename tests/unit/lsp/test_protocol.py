@@ -252,7 +252,7 @@ async def test_the_work_of_a_model_is_shown_at_each_phase_and_not_at_each_token(
     models = [Delta(read=0.5), *(Delta("x", (-0.1,)) for _ in range(200))]
     CLIENT_TOKEN.set("bar")
     async with shown_work(c.protocol, "Working") as report:
-        report("asking")
+        report("asking", None)
         async with watched(
             Scripted("coder", ProviderSettings(kind="scripted")), is_local=False
         ) as watch:

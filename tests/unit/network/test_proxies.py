@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nearfield.errors import ConfigError
-from nearfield.network.hosts import excepted
+from nearfield.network.hosts import is_excepted
 from nearfield.network.proxies import Proxies, normalised
 
 FAR = "https://hub.example/x"
@@ -105,4 +105,4 @@ def test_child_processes_get_the_proxy_variables() -> None:
     ],
 )
 def test_no_proxy_lists_exceptions(host: str, port: int, exceptions: str, expected: bool) -> None:
-    assert excepted(host, port, exceptions) is expected
+    assert is_excepted(host, port, exceptions) is expected

@@ -163,11 +163,9 @@ def _drop_times(server: Server, dialect: Dialect, times: int) -> list[int]:
 @pytest.mark.parametrize("kind", DIALECTS)
 async def test_a_closed_port_is_unreachable(kind: str, made: Any) -> None:
     provider = made(kind, "http://127.0.0.1:9", **_options(DIALECTS[kind]))
-    begun = time.monotonic()
     _, error = await _collect(provider)
     assert isinstance(error, Unreachable)
     assert "127.0.0.1:9" in str(error)
-    assert time.monotonic() - begun < 5
 
 
 @pytest.mark.parametrize("kind", DIALECTS)

@@ -6,7 +6,14 @@ import json
 
 import pytest
 
-from nearfield.providers.tool_text import CLOSE, OPEN, CallDetector, as_text, call_schema, doubtful
+from nearfield.providers.tool_text import (
+    CLOSE,
+    OPEN,
+    CallDetector,
+    as_text,
+    call_schema,
+    is_doubtful,
+)
 from nearfield.types import Message, Role, Tool, ToolCall
 
 TOOLS = (
@@ -61,7 +68,7 @@ def test_words_are_not_held_back() -> None:
     ],
 )
 def test_an_unsure_call_is_doubtful(body: str, logprobs: list[float], doubt: bool) -> None:
-    assert doubtful(body, logprobs) is doubt
+    assert is_doubtful(body, logprobs) is doubt
 
 
 def test_the_schema_of_a_call() -> None:

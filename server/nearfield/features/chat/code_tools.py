@@ -27,7 +27,7 @@ async def semantic_search(
     parts: list[Part] = []
     for one in found:
         shown = reach.relative(one.path)
-        if not shown or await asyncio.to_thread(folder.withheld, shown, folder=False):
+        if not shown or await asyncio.to_thread(folder.is_withheld, shown, folder=False):
             continue
         text = reach.spend(one.text[:FOUND_CHARS])
         parts += [Part(f"{shown}, from line {one.first + 1}:\n"), Part(text, shown), Part("\n\n")]
@@ -60,7 +60,7 @@ async def definition(reach: ToolContext, name: str) -> Outcome:
     parts: list[Part] = []
     for place in (await _known(reach).definitions(name.strip(), reach.snapshot))[:FOUND]:
         shown = reach.relative(place.path)
-        if not shown or await asyncio.to_thread(folder.withheld, shown, folder=False):
+        if not shown or await asyncio.to_thread(folder.is_withheld, shown, folder=False):
             continue
         text = reach.spend(place.text[:DEFINITION_CHARS])
         parts += [Part(f"{shown}, line {place.row + 1}:\n"), Part(text, shown), Part("\n\n")]

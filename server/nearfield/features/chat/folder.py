@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nearfield.features.chat.protocol import Refused
-from nearfield.files.encoding import NEW, TextFile, decode
+from nearfield.files.encoding import NEW, NOT_TEXT, TextFile, decode
 from nearfield.files.read import UnreadableFile, read_open
 from nearfield.files.workspace import shown
 from nearfield.index.files import Tree, readable
@@ -61,7 +61,7 @@ class Folder:
         with _refusing():
             return self._files.inside(lexical(name, windows=windows))
 
-    def withheld(self, path: str, *, folder: bool) -> bool:
+    def is_withheld(self, path: str, *, folder: bool) -> bool:
         """Return whether the rules keep `path` (inside, with '/') from being looked at."""
         return bool(self._files.kept_out(path, folder=folder))
 
@@ -90,7 +90,7 @@ class Folder:
                 )
             text = decode(read_open(handle, shown(name), most))
         if text is None:
-            raise Refused(f"{shown(name)} is not text.")
+            raise Refused(f"{shown(name)} {NOT_TEXT}.")
         return path, text
 
     def entries(self, name: str) -> tuple[str, list[tuple[str, bool]]]:
@@ -102,7 +102,7 @@ class Folder:
             for item in items:
                 below = f"{path}/{item.name}" if path else item.name
                 is_folder = item.is_dir(follow_symlinks=False)
-                if not self.withheld(below, folder=is_folder):
+                if not self.is_withheld(below, folder=is_folder):
                     found.append((below, is_folder))
         return path, sorted(found)[:MAX_ENTRIES]
 

@@ -1,8 +1,8 @@
 """Questions about the workspace: the product looks up, and the model only words the answer.
 
-Small models call functions at random or not at all, so what the index finds for a question is put
-into it, each piece with its file and lines. Whatever the model makes of it, the places are named
-below its answer, and a file that it names and nobody has is said to be none.
+Small models call functions at random or not at all, so the index's results for a question are put
+into it, each piece with its file and lines. Whatever the model answers, the places are named below
+it, and a file that it names but does not exist is reported.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from nearfield.catalog.models import Catalog
+from nearfield.catalog.models import Catalog, parameters_in
 from nearfield.features.chat.protocol import Part, Refused
 from nearfield.features.chat.tool_context import ToolContext
 
 FOUND = 4
 FOUND_CHARS = 1_000
-"""Of each piece: all of them are about 1,200 tokens, which a small model reads in half a minute."""
-LEAST_SCORE = 0.5
-"""Of the best piece; below it the question is about something else. Measured on a package of 8,600
-lines: questions that it answers had 0.8 to 1.1, "what is a monad?" 0.33."""
+"""Characters of each piece: all of them are about 1,200 tokens, which a small model reads in half a
+minute."""
+MIN_SCORE = 0.5
+"""Minimum score of the best piece; below it the question is about another subject. Measured on a
+package of 8,600 lines: questions that it answers had 0.8 to 1.1, "what is a monad?" 0.33."""
 SHARE = 0.5
 """Pieces with less of the best one's score are left out."""
 PLACES_NAMED = 3
-MOST_FILES = 20_000
+MAX_FILES = 20_000
 """In a larger workspace names of files are not looked at."""
 SMALL_PARAMETERS_M = 4_000
 """Millions of weights of a model below which functions are not offered for a question that the
@@ -39,13 +40,12 @@ _QUESTION = re.compile(
     r"wo|was|welche\w*|wie|wer|wann|warum|zeige?|finde|erkläre?)\b",
     re.I,
 )
-_SIZE = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d+)?)\s?b\b", re.I)
 _FILE = re.compile(r"(?<![\w@\\:.-])(?:[\w.-]*/)*[\w-]+\.[A-Za-z]\w{0,9}\b(?![.(/\w])")
 
 
 @dataclass(frozen=True, slots=True)
 class LookedUp:
-    """What the index has for a question: text for the model, and the places for the user."""
+    """Result of the index for a question: text for the model, and the places for the user."""
 
     parts: tuple[Part, ...]
     places: tuple[str, ...]
@@ -67,8 +67,8 @@ def is_small(model: str) -> bool:
     entry = Catalog.load().entries.get(model)
     if entry is not None and entry.parameters_m:
         return entry.parameters_m < SMALL_PARAMETERS_M
-    size = _SIZE.search(model)
-    return size is not None and float(size[1]) * 1000 < SMALL_PARAMETERS_M
+    size = parameters_in(model)
+    return size is not None and size < SMALL_PARAMETERS_M
 
 
 async def look_up(reach: ToolContext, question: str) -> LookedUp | None:
@@ -82,9 +82,9 @@ async def look_up(reach: ToolContext, question: str) -> LookedUp | None:
     places: list[str] = []
     for hit in hits:
         shown = reach.relative(hit.path)
-        if best < LEAST_SCORE or hit.score < best * SHARE or not shown:
+        if best < MIN_SCORE or hit.score < best * SHARE or not shown:
             continue
-        if await asyncio.to_thread(folder.withheld, shown, folder=False):
+        if await asyncio.to_thread(folder.is_withheld, shown, folder=False):
             continue
         try:
             text = reach.spend(hit.text[:FOUND_CHARS])
@@ -109,8 +109,8 @@ async def unknown_files(reach: ToolContext, answer: str) -> list[str]:
     names = list(dict.fromkeys(match.strip("/") for match in _FILE.findall(answer)))
     if reach.inside is None or not names:
         return []
-    known = await asyncio.to_thread(lambda: [*itertools.islice(reach.folder.files(), MOST_FILES)])
-    if len(known) == MOST_FILES:
+    known = await asyncio.to_thread(lambda: [*itertools.islice(reach.folder.files(), MAX_FILES)])
+    if len(known) == MAX_FILES:
         return []
     ends = {PurePosixPath(path).suffix for path in known}
     return [

@@ -105,7 +105,7 @@ class ToolContext:
         if before is not None and self.host.open_text(whole) is None:
             _, now = await asyncio.to_thread(folder.read, path, OWN_BYTES)
             now.encode(after)
-            encoding = "" if now.told else now.encoding
+            encoding = "" if now.is_unambiguous else now.encoding
         return await self.host.apply(Change(whole, path, before, after, title, encoding))
 
     def diagnostics(self, path: str) -> Sequence[tuple[int, Diagnostic]]:

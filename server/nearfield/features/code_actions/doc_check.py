@@ -56,7 +56,7 @@ _IDENTIFIER = re.compile(r"[$\w]+\Z")
 
 @dataclass(frozen=True, slots=True)
 class CodeFacts:
-    """What a function takes, raises and returns; None where the tree does not tell."""
+    """Parameters, exceptions and result of a function; None where the tree does not tell."""
 
     parameters: frozenset[str] | None = None
     raises: frozenset[str] | None = None

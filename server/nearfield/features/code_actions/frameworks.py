@@ -55,8 +55,8 @@ _NO_EXAMPLE = Snippet("", "", SnippetKind.SIMILAR)
 @dataclass(frozen=True, slots=True)
 class Suite:
     """`framework` as a model knows it. `path` is the test file of a source file, which `exists` or
-    would be new. `example` is the beginning of a test file of the project, or one of ours, which
-    has no path."""
+    would be new. `example` is the beginning of a test file of the project, or one of Nearfield's,
+    which has no path."""
 
     framework: str
     path: Path

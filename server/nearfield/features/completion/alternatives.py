@@ -63,7 +63,7 @@ class Alternatives:
             for _ in range(MAX_ALTERNATIVES + 1):
                 text, candidate = await self._one_more(self.request, tuple(beginnings), deadline)
                 if not text.strip() or text in beginnings:
-                    return  # there is no more, or it cannot be made to begin differently
+                    return  # there is no other, or it cannot be made to begin differently
                 beginnings.append(text)
                 if candidate is None or not candidate[0].text:
                     continue

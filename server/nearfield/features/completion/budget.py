@@ -38,7 +38,7 @@ TEMPLATE_TOKENS = 64
 """Kept for control tokens and file names, and for text that has more tokens than estimated."""
 
 SNIPPET_SHARE = 0.3
-"""Of a prompt, for the snippets of other files, …"""
+"""Share of a prompt for the snippets of other files, …"""
 
 SNIPPET_TOKENS = 700
 """… and their maximum. They are a share of the whole prompt, so a slower machine gives them no

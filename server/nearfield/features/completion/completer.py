@@ -141,7 +141,7 @@ class Completer(Feature):
         self.cache.forget(uri)
 
     @property
-    def busy(self) -> bool:
+    def is_busy(self) -> bool:
         """Return whether a request is running."""
         return bool(self._running)
 
@@ -267,7 +267,7 @@ class Completer(Feature):
                 metrics.included = included(plan.piece)
                 self.questions.rates.learn(found.provider, found.watch, plan.new_chars, found.usage)
         answer = self._judged(request, found, asked.shaper, metrics)
-        if request.invoked and answer.reason in NOT_SHOWABLE and self._on_this_machine():
+        if request.invoked and answer.reason in NOT_SHOWABLE and self._is_on_this_machine():
             return await self._instead(request, found.text, answer, deadline)
         decode_ms = metrics.usage.decode_ms if metrics.usage else None
         expected = MAX_ALTERNATIVES * (decode_ms or 0.0)
@@ -388,7 +388,7 @@ class Completer(Feature):
         """Return `answer` with the alternatives that exist or are found within `wait` seconds."""
         if not answer.suggestions:
             return answer
-        if (request.invoked or request.again) and self._on_this_machine():
+        if (request.invoked or request.again) and self._is_on_this_machine():
             first = answer.suggestions[0].text[request.item_length :]
             alternatives = self._find_alternatives(request, first, deadline)
             seconds = min(wait, max(0.0, deadline - time.monotonic()))
@@ -408,7 +408,7 @@ class Completer(Feature):
         others = self._alternative_suggestions(request)
         return CompletionAnswer(others) if others else answer
 
-    def _on_this_machine(self) -> bool:
+    def _is_on_this_machine(self) -> bool:
         """Return whether asking three times costs nothing but time."""
         return on_this_machine(self._router) is not None
 

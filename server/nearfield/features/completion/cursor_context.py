@@ -157,7 +157,7 @@ class CursorContext:
     # --- indentation ------------------------------------------------------------------------
 
     @cached_property
-    def tabs(self) -> bool:
+    def uses_tabs(self) -> bool:
         """Return whether the document indents by tabs, by its format or its lines."""
         white = self.format.white
         if white in (White.TABS, White.SPACES):
@@ -174,7 +174,7 @@ class CursorContext:
     @cached_property
     def unit(self) -> int:
         """The width of one level of indentation in columns (a tab counts as four)."""
-        if self.tabs:
+        if self.uses_tabs:
             return 4
         widths = [indent_width(li) for li in self._nearby_above + self._nearby_below if li.strip()]
         steps = [b - a for a, b in pairwise(widths) if 1 < b - a <= 8]
@@ -409,7 +409,7 @@ class _Reader:
     def _ends_with(self, line: _Line, piece: str) -> bool:
         """Take the whole `line`; return whether the unit ends with the lines taken."""
         self.state.feed(piece + "\n")
-        in_text = self.state.in_multiline_string or self.state.heredoc is not None
+        in_text = self.state.is_in_multiline_string or self.state.heredoc is not None
         if not line.code:
             if not self.taken or not self.at_boundary:
                 return False

@@ -86,7 +86,7 @@ def is_unsure(confidence: Confidence | None, settings: Completion) -> bool:
 
 @dataclass(slots=True)
 class Generated:
-    """The text so far; may be read at any time, also after a cancellation.
+    """The text up to now; may be read at any time, also after a cancellation.
 
     A token less likely than `min_logprob` ends the stream. `logprobs` has each token's offset in
     the text and its log-probability. `asked` names the providers that were asked, with or without

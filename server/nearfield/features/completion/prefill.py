@@ -1,10 +1,10 @@
-"""Idle prefill: while the user thinks, evaluate what the next question will most likely show.
+"""Idle prefill: while the user thinks, evaluate the prompt of the next request in advance.
 
-The next question most likely comes from where the last one did, or from the end of what was
-accepted, with more room than the first one had. So the largest slice there is evaluated, at the
-lowest priority, and whatever else comes ends it at once: closing the stream frees the model within
-one step, and what was evaluated by then is kept: the next rest goes on there. Nothing runs when
-nothing has changed.
+The next request most likely comes from the last one's place, or from the end of the accepted text,
+with a larger budget than the first one. So the largest slice there is evaluated, at the lowest
+priority. Any other request ends it at once: closing the stream frees the model within one step. The
+tokens evaluated by then are kept, and the next pause continues there. Nothing runs when nothing has
+changed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from nearfield.features.completion.prompting import (
     prefill_request,
     request_context,
 )
-from nearfield.features.completion.question import ready_here
+from nearfield.features.completion.question import is_ready_here
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Document, Documents
 from nearfield.features.feature import Feature
@@ -75,11 +75,11 @@ class Prefill(Feature):
     async def _when_idle(self, uri: str) -> None:
         document = self._documents.get(uri)
         router = self._router
-        if self._completer.busy:
+        if self._completer.is_busy:
             return  # its end plans the next one
         if document is None or router is None or self._permitted.reason(document.snapshot):
             return
-        if await ready_here(router):
+        if await is_ready_here(router):
             await self._evaluate(document, router)
 
     async def _evaluate(self, document: Document, router: Router) -> None:
@@ -111,7 +111,7 @@ class Prefill(Feature):
 
 
 def _is_enough(plan: PromptPlan, snippets: tuple[Snippet, ...]) -> bool:
-    """Return whether the prompt that `plan` continues will do for some lines more."""
+    """Return whether the prompt that `plan` continues suffices for some more lines."""
     sent = plan.sent
     if sent.stale or not sent.full or sent.text.snippets != snippets:
         return False

@@ -52,7 +52,7 @@ FORMAT = 3
 """Raised when `KeptPrompt` changes: what was kept before is of no use then."""
 
 LAST_SECONDS = 0.4
-"""What keeping may take when the server ends; the process is to be gone within a second."""
+"""Maximum time for saving when the server ends; the process must end within a second."""
 
 WORTH_KEEPING_CHARS = 200
 """A shorter prompt is evaluated in the time that it takes to read it from a disk."""
@@ -65,7 +65,7 @@ DOCUMENTS = 2
 each, four in all."""
 
 KEEP_SECONDS = 10.0
-"""After this time without a keystroke or a request the user thinks, reads, or is gone."""
+"""After this time without a keystroke or a request the user thinks, reads, or is away."""
 ABANDONED_SECONDS = 600
 """A draft older than this was abandoned: writing one takes milliseconds."""
 

@@ -32,7 +32,7 @@ from nearfield.types import (
 )
 
 SUFFIX_SHARE = 0.3
-"""Of a prompt's size, without the snippets."""
+"""Share of a prompt's size, without the snippets."""
 
 LEAD_LINES = 1
 """Lines above the cursor's that are after the middle token from the start: a model continues lines
@@ -201,7 +201,7 @@ def prefill_request(plan: PromptPlan, cursor: Cursor, settings: Completion) -> I
 
 
 def included(piece: Slice) -> tuple[Included, ...]:
-    """Return what of other files and cells is in the prompt for `piece`, for its metrics."""
+    """Return the snippets and cells in the prompt for `piece`, for its metrics."""
     told = [
         Included(one.path, one.kind, int(snippet_chars((one,)) / CHARS_PER_TOKEN))
         for one in piece.snippets

@@ -44,8 +44,9 @@ CLIENT_WAITED_MS = 5
 only the last one reaches a model."""
 
 SOON_SHARE = 0.4
-"""After this share of the time for an answer the lines that are there are shown to a user who
-types, without waiting for the end of their statement or block: 1 s of 2.5."""
+"""After this share of the time for an answer, the finished lines are shown while the user types,
+without waiting for the end of their statement or block: 1 s of 2.5.
+"""
 
 SnippetsOf = Callable[[Snapshot, int, int], tuple[Snippet, ...]]
 """Returns what helps at an offset of a document, within a number of characters; never waits."""
@@ -75,9 +76,9 @@ class PreparedQuestion:
 
 
 class Questions:
-    """Makes the questions, by the settings and by what the provider affords. `snippets` returns
-    those of other files that are ready; `prepare` makes them ready, for manual requests. For one
-    event loop."""
+    """Factory of questions, by the settings and the provider's speed. `snippets` returns the ready
+    snippets of other files; `prepare` makes them ready, for manual requests. For one event loop.
+    """
 
     def __init__(self, trees: DocumentTrees, snippets: SnippetsOf, prepare: Prepare) -> None:
         self.rates = LearnedRates()
@@ -118,14 +119,14 @@ class Questions:
             default,
             cursor,
             settings,
-            single_line=shaper.single_line,
+            single_line=shaper.is_single_line,
             deadline=deadline,
             is_manual=is_manual,
         )
         # What follows an unlikely token is not generated, as it would not be shown; unless a rest
         # of the line could cut the token away, or others may be asked if the answer is poor.
         min_logprob = -math.inf
-        if not is_manual and shaper.at_line_end and len(found) == 1:
+        if not is_manual and shaper.is_at_line_end and len(found) == 1:
             min_logprob = settings.min_token_confidence
         return PreparedQuestion(cursor, plans, default, shaper, infill, min_logprob)
 
@@ -192,7 +193,7 @@ def on_this_machine(router: Router | None) -> Provider | None:
     return found[0] if found and found[0].capabilities.local else None
 
 
-async def ready_here(router: Router) -> bool:
+async def is_ready_here(router: Router) -> bool:
     """Return whether a model on this machine would answer at once."""
     provider = on_this_machine(router)
     return provider is not None and (await provider.health()).state is HealthState.READY

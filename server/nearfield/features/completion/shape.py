@@ -58,7 +58,7 @@ _WRAPPINGS = {
         ("java", "javascript", "csharp", "kotlin", "swift", "scala"), (_PLAIN, _IN_CLASS)
     ),
 }
-"""What a line may need around it to be a whole document."""
+"""Text that a line may need around it to be a whole document."""
 _BODIES = {"python": "pass", "ruby": "end", "lua": "end", "shellscript": ":"}
 _CONTINUED = re.compile(r"(?:[,(\[=+\-*/|&.<>?\\]|\b(?:and|or|not|in|is))$")
 """End of a line that is continued below."""
@@ -108,12 +108,12 @@ class Shaper:
         return self._context.extent
 
     @property
-    def single_line(self) -> bool:
+    def is_single_line(self) -> bool:
         """Return whether the model may stop at the first line break after something visible."""
         return self.extent is Extent.LINE
 
     @property
-    def at_line_end(self) -> bool:
+    def is_at_line_end(self) -> bool:
         """Return whether nothing visible follows the cursor on its line."""
         return not self._context.rest.strip()
 
@@ -137,7 +137,7 @@ class Shaper:
         return self._syntax.holds(lines.rstrip())
 
     def restart(self) -> None:
-        """Forget the text fed so far: another model starts over."""
+        """Discard the text fed before: another model starts over."""
         self._fed = ""
 
     def finish(self, text: str) -> Shaped:
@@ -221,7 +221,7 @@ class Shaper:
         state = Scanner(context.language).feed(context.left)
         fixed: set[int] = set()
         for number, row in enumerate(rows):
-            if number and (state.in_multiline_string or state.heredoc is not None):
+            if number and (state.is_in_multiline_string or state.heredoc is not None):
                 fixed.add(number)
             state.feed(row + "\n")
         if context.left and not context.left.strip():
@@ -262,15 +262,15 @@ class Shaper:
         white, context = match[0], self._context
         if context.format.white is White.RECIPES:
             return recipe_line(line, above)
-        if context.tabs and " " in white:
+        if context.uses_tabs and " " in white:
             return self._columns(indent_width(white)) + line[len(white) :]
-        if not context.tabs and "\t" in white and context.format.white is not White.TABS_FIRST:
+        if not context.uses_tabs and "\t" in white and context.format.white is not White.TABS_FIRST:
             return white.replace("\t", " " * context.unit) + line[len(white) :]
         return line
 
     def _columns(self, columns: int) -> str:
         """Return white space of that width, in the document's style."""
-        tab = "\t" if self._context.tabs else "    "
+        tab = "\t" if self._context.uses_tabs else "    "
         return tab * (columns // 4) + " " * (columns % 4)
 
 
@@ -362,13 +362,13 @@ def _repeats(lines: list[str], below: tuple[str, ...]) -> bool:
 
 
 class SyntaxCheck:
-    """Asks whether a candidate at one cursor breaks the parse. Without a tree none does.
+    """Check of whether a candidate at one cursor breaks the parse. Without a tree none does.
 
-    A document is usually broken while someone types, just at the cursor. So the measure is the
-    better of the document as it is and the document without the cursor's line: a suggestion may
-    leave no more errors than that, and none in a clean document. A block that it opens on its
-    last line is closed for the comparison. Where the document is broken beyond the line, error
-    counts are unreliable, and the suggestion's own lines are judged alone.
+    A document is usually broken at the cursor during typing. So the measure is the better of the
+    document as it is and the document without the cursor's line: a suggestion may leave no more
+    errors than that, and none in a clean document. A block that it opens on its last line is closed
+    for the comparison. Where the document is broken beyond the line, error counts are unreliable,
+    and the suggestion's own lines are judged alone.
     """
 
     def __init__(self, context: CursorContext) -> None:
@@ -445,7 +445,7 @@ class SyntaxCheck:
             return f"\n{indent}{''.join(reversed(due))}"
         body = _BODIES.get(language.name, "")
         if body == "pass":
-            indent += "\t" if context.tabs else " " * context.unit
+            indent += "\t" if context.uses_tabs else " " * context.unit
         return f"\n{indent}{body}" if body else ""
 
 

@@ -70,7 +70,7 @@ def request_for(
         f"{path}{f' ({snapshot.language})' if snapshot.language else ''}:\n{code_block(context)}"
     ]
     sources = [Source(snapshot.path or snapshot.uri, subject.context, context)]
-    if facts is not None and facts.text and not _within(facts, path, text, subject.context):
+    if facts is not None and facts.text and not _is_within(facts, path, text, subject.context):
         parts.append(f"`{facts.name}` is defined in {facts.path}:\n{code_block(facts.text)}")
         sources.append(Source(facts.path, None, facts.text))
     parts.append(_question(subject, facts, path))
@@ -165,7 +165,7 @@ def _question(subject: Subject, facts: Facts | None, path: str) -> str:
             return "What does this code do?"
 
 
-def _within(facts: Facts, path: str, text: str, context: Span) -> bool:
+def _is_within(facts: Facts, path: str, text: str, context: Span) -> bool:
     """Return whether the definition is in the code that is shown already."""
     if facts.path != path:
         return False

@@ -243,7 +243,7 @@ def _behind(call: CallArguments, count: int, text: str) -> tuple[int, int, str]:
 
 def _replaced(call: CallArguments, parts: Sequence[tuple[int, int, str]]) -> str:
     text = call.inside
-    # From the end; at one place the later one comes first, so that they stand in order.
+    # From the end; at one place the later one is inserted first, so that they are in order.
     for _, (start, end, new) in sorted(
         enumerate(parts), key=lambda one: (one[1][0], one[0]), reverse=True
     ):

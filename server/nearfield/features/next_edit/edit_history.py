@@ -93,7 +93,7 @@ class Group:
     cause: object
     sites: list[EditTarget]
     exported: Definition | None = None
-    """What of it other files can use, None for nothing."""
+    """The part of it that other files can use, None for nothing."""
     others: list[OtherFile] | None = None
     """The files that use it, the nearest first; None until they were looked up."""
 

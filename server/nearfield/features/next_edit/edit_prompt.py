@@ -36,12 +36,15 @@ BYTES_PER_TOKEN = 3
 """Zed's estimate for code; sizes below are the authors' tokens by it."""
 WHOLE_FILE_LINES = 800
 EXCERPT_LINES, EXCERPT_STRIDE = 300, 150
-"""Of a longer file Sweep's client shows 300 lines that begin at a multiple of 150, so that typing
-rarely changes the beginning of the prompt."""
+"""Excerpt of a longer file: Sweep's client shows 300 lines that begin at a multiple of 150, so that
+typing rarely changes the beginning of the prompt.
+"""
 MAX_CONTEXT_CHARS = 9_000
-"""Of the file around the window in forms that write it there: 3,000 of Zed's 4,096 tokens."""
+"""Characters of the file around the window in forms that write it there: 3,000 of Zed's 4,096
+tokens.
+"""
 MAX_CUT_SHIFT = 5
-"""Lines by which the end of a block moves on to one that begins something."""
+"""Lines that the end of a block may move, up to one that begins a definition."""
 NO_EDITS = "NO_EDITS"
 
 

@@ -64,7 +64,7 @@ because what that evaluates is needed more often."""
 ASK = "ask for the next edit"
 """The name of the idle job."""
 REST_SECONDS = 0.3
-"""A name that was not typed on for this long is what it is to be, for now."""
+"""A name counts as complete after this time without typing."""
 IN_THREAD_CHARS = 10_000
 """In a longer text the looking up is done off the event loop."""
 
@@ -102,6 +102,8 @@ class NextEdits(Feature):
         self._before = ParseCache(4)
         self._made = 0
         self._recent = HunkHistory()
+        self.is_ghost_text = True
+        """Whether an edit at the cursor is a completion, too; not where the client draws it."""
         self.model = EditModel(self._recent, TraceLog() if traces is None else traces)
         self._offers = ModelOffers(self.model, self._tree_of, self._named)
         self._others = OtherFiles(
@@ -299,7 +301,7 @@ class NextEdits(Feature):
         return edits_of_series(now, followed) or certain
 
     async def _look_up(self, snapshot: Snapshot) -> None:
-        """Find what depends on the bursts for which nobody has looked yet."""
+        """Find what depends on the new bursts."""
         language = language_for(snapshot.language, snapshot.path)
         if language is None:
             return

@@ -1,8 +1,9 @@
-"""Decides what of a model's proposal is shown: whole hunks pass or not, each for a named reason.
+"""Decide which parts of a model's proposal are shown: whole hunks pass or not, each for a named
+reason.
 
-Small models rewrite what they need not: they undo what the user just did, delete what is beside it,
-or change something unrelated. A hunk is shown only where the recent edits explain it. Nothing is
-read from a disk here.
+Small models rewrite more than needed: they undo the user's last edit, delete the code beside it, or
+change something unrelated. A hunk is shown only where the recent edits explain it. Nothing is read
+from a disk here.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ in; from here on a hunk is an undo."""
 MIN_KEPT = 0.5
 """Share of a line's words that a replacement has to keep; below it the line was deleted."""
 NEAR_LINES = 1
-"""A hunk this close to the latest edit goes on from it."""
+"""A hunk this close to the latest edit continues it."""
 _WORD = re.compile(r"[A-Za-z_]\w*|\d+(?:\.\d+)?|[^\s\w]")
 _PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _COMMON = frozenset(
@@ -76,7 +77,7 @@ class _Change:
     old: tuple[str, ...]
     new: tuple[str, ...]
     at: Span
-    """Where the new lines are in the proposal, in characters."""
+    """Span of the new lines in the proposal, in characters."""
 
     @property
     def words(self) -> tuple[Counter[str], Counter[str]]:
@@ -85,7 +86,9 @@ class _Change:
 
 
 def judge(proposal: EditProposal) -> Judged:
-    """Return what of the proposal may be shown. It parses, so call it off the event loop."""
+    """Return the part of the proposal that may be shown. It parses, so call it off the
+    event loop.
+    """
     changes = list(_changes(proposal))
     if not changes:
         return Judged(None, (Reason.NOTHING,))

@@ -17,7 +17,7 @@ __all__ = ["HunkHistory"]
 
 MAX_PLACES = 2 * MAX_HUNKS
 NEAR_ROWS = 1
-"""An edit this close to the latest one goes on with it."""
+"""An edit this close to the latest one continues it."""
 PAUSE_SECONDS = 60.0
 """After a longer pause an edit at the same place is another one: it may take back the first."""
 MAX_HUNK_LINES = 60

@@ -1,8 +1,8 @@
 """The uses of a definition in another file, as far as that file's imports and scopes prove them.
 
-A file proves a name by importing it from the file that defines it, by reaching for it through that
-module, or, in Go, by being of the same package without a definition of the name. Two files that an
-import could mean, a name that is bound twice, a wildcard: nothing is returned for these.
+A file proves a name by importing it from the file that defines it, or by using it through that
+module. In Go it may also be of the same package without a definition of the name. Nothing is
+returned for an ambiguous import, a name that is bound twice, or a wildcard.
 """
 
 from __future__ import annotations

@@ -11,9 +11,12 @@ INLINE = "textDocument/inlineCompletion"
 
 
 async def suggestion_for(edits: NextEdits, ask: CompletionRequest) -> Suggestion | None:
-    """The next edit on the cursor's line, for who can show one; None while the user types there, as
-    then what comes next at the cursor is asked for."""
+    """Return the next edit on the cursor's line, if the client can show one; None while the user
+    types there, as a completion is wanted then.
+    """
     at, snapshot = ask.offset, ask.snapshot
+    if not edits.is_ghost_text:
+        return None
     if ask.method != INLINE or ask.selected is not None or edits.is_typing(snapshot, at):
         return None
     if edits.settle_seconds(snapshot, at) > 0:
@@ -27,7 +30,7 @@ async def suggestion_for(edits: NextEdits, ask: CompletionRequest) -> Suggestion
 def suggestion_of(edit: NextEdit, text: str, offset: int) -> Suggestion | None:
     """`edit` as a replacement that holds the cursor, on one line; None where it is elsewhere."""
     whole = Span(min(edit.span.start, offset), max(edit.span.end, offset))
-    below = edit.span == Span(offset, offset)  # a line that is put behind the cursor's
+    below = edit.span == Span(offset, offset)  # a line inserted after the cursor's
     if "\n" in text[whole.start : whole.end] or ("\n" in edit.new and not below):
         return None
     new = text[whole.start : edit.span.start] + edit.new + text[edit.span.end : whole.end]

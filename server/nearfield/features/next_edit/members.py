@@ -1,7 +1,7 @@
 """Members of a class: their definitions and uses, as far as the tree shows the owner.
 
-A member is used through `self`, `this` or the receiver of a method, or through a variable that the
-function around it declares to be of the class, or creates from it.
+A member is used through `self`, `this` or the receiver of a method. A variable works too, if the
+function around it declares it to be of the class or creates it from it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ACCESS = {
     "member_expression": ("object", "property"),
     "selector_expression": ("operand", "field"),
 }
-"""Nodes that reach for a member: the fields of what it is reached through, and of its name."""
+"""Nodes of a member access: the fields of the object, and of the member's name."""
 _OWN = frozenset({"self", "cls", "this"})
 _REACHED = re.compile(r"(\w+)\.\Z")
 """The object through which a member is reached, at the end of the text before it."""

@@ -71,14 +71,15 @@ class ModelOffers:
         return known.offer if known is not None and known.answers(snapshot, offset) else None
 
     def can_rest(self, snapshot: Snapshot) -> bool:
-        """Return whether a model may be asked although nobody waits for it."""
+        """Return whether a model may be asked without a request of the user."""
         return self.is_possible(snapshot) and self._model.is_here(snapshot)
 
     async def offered(
         self, snapshot: Snapshot, offset: int, seconds: float, is_wanted: bool = True
     ) -> ModelOffer | None:
-        """Return what a model proposes, if it does within `seconds`; it goes on being asked after
-        that, until `stop`."""
+        """Return the proposal of a model, if it arrives within `seconds`; the request continues
+        after that, until `stop`.
+        """
         known = self._asked
         if known is not None and known.answers(snapshot, offset):
             return known.offer

@@ -390,10 +390,10 @@ class OtherFiles:
             found = self._readable(snapshot).text(place, most)
         except (OSError, UnreadableFile):
             return None
-        return found.text if found.told else None
+        return found.text if found.is_unambiguous else None
 
     def _go_path(self, files: WorkspaceFiles, place: str) -> str:
-        """Return the path by which others import the package of a Go file, "" for none. Blocks."""
+        """Return the import path of a Go file's package, "" for none. Blocks."""
         folder = posixpath.dirname(place)
         up = folder
         while True:

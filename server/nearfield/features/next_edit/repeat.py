@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 MAX_SITES = 40
-"""Places of one series; who has more of them replaces by a pattern."""
+"""Maximum number of places of one series; with more a user replaces by a pattern."""
 MAX_AGE_SECONDS = 600.0
 """An older change begins no series with a new one."""
 _WORDS = re.compile(r"\w+|\s+|[^\w\s]")

@@ -1,7 +1,7 @@
 """A rule that changes a line as others were changed.
 
 A rule is a row of tokens, some of which are holes, and the row that replaces it. derive.py finds
-the rule behind some changes, repeat.py the lines that it is for.
+the rule of some changes, repeat.py the lines that it applies to.
 """
 
 from __future__ import annotations
@@ -122,11 +122,12 @@ class RewriteMatch:
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """See the module's docstring. `blanks` are those before each of `new`.
+    """See the module's docstring. `blanks` precede each of `new`.
 
-    `certain`: it names what is changed, so that the same thing elsewhere is meant too; one that is
-    not may only be done to the next lines of a list. `begins` and `ends`: it is for lines that
-    begin or end with it. `not_before` and `not_behind` are tokens that it does not fit beside.
+    `certain`: the changed token is in the rule, so that the same token elsewhere is meant too. A
+    rule without it may only be applied to the next lines of a list. `begins` and `ends`: it applies
+    to lines that begin or end with it. `not_before` and `not_behind` are tokens next to which it
+    does not apply.
     """
 
     old: tuple[str | RewriteHole, ...]

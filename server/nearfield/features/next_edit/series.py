@@ -58,8 +58,9 @@ def may_go_on(followed: Followed) -> bool:
 
 
 def find_series(now: Parsed, followed: Followed, named: Callable[[], str]) -> None:
-    """Update `followed.series` to what the current changes lead to. A series that was found before
-    stays, with what of it was done or dismissed."""
+    """Update `followed.series` to the series of the current changes. A series that was found before
+    stays, with its accepted and dismissed places.
+    """
     found = _rule(followed, changes_of(followed))
     if found is None:
         followed.series = []

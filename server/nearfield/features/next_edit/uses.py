@@ -225,7 +225,7 @@ def _within_scope(
     if node not in own and _are_several(parsed, own):
         return None
     if node not in own and _is_imported(own[0]):
-        return None  # its definition is in another file, and this use is of another thing now
+        return None  # its definition is in another file, and this use now means another name
     others = tuple(parsed.span(one) for one in kept if one != node)
     return Uses(text_of(node), parsed.span(scope), others, node in own)
 

@@ -189,7 +189,7 @@ def _best(
     if not rest:
         return None
     best = max(rest, key=lambda one: _fit(one, mention, here))
-    pointed = _pointed(best, mention)
+    pointed = _is_pointed_to(best, mention)
     if mention.modules and not pointed:
         return None  # imported, but from elsewhere
     plain = not (mention.modules or mention.holder or mention.inferred)
@@ -244,7 +244,7 @@ def _module(
     )
 
 
-def _pointed(one: IndexedSymbol, mention: Mention) -> bool:
+def _is_pointed_to(one: IndexedSymbol, mention: Mention) -> bool:
     """Return whether an import or the class before the dot points to this definition."""
     if mention.holder and one.container.rpartition(".")[2] == mention.holder:
         return True

@@ -98,7 +98,7 @@ class PostgresReader:
     def source(self, path: str) -> IndexedText | None:
         """Return the digest of a file, None if it is not indexed or its path leads outside the
         workspace, whatever the database says. The database holds no open buffers."""
-        if not _within(path):
+        if not _is_within(path):
             return None
         if time.monotonic() - self._sources_at >= FRESH_SECONDS:
             self._sources.clear()  # the next build may know better
@@ -246,7 +246,7 @@ class PostgresReader:
         return {reason: int(count) for count, _, reason in pairs}
 
 
-def _within(path: str) -> bool:
+def _is_within(path: str) -> bool:
     """Return whether a path leads to somewhere in the workspace."""
     pure = PurePath(path)
     return not pure.anchor and ".." not in pure.parts and "\0" not in path

@@ -42,7 +42,7 @@ class DatabaseSession:
     def __init__(self, shared: Shared, *, write: bool) -> None:
         """Connects. Raises `IndexUnusable`, at once when the last try was a moment ago."""
         self.shared = shared
-        if shared.rest.resting and not write:
+        if shared.rest.is_resting and not write:
             raise IndexUnusable(shared.rest.why, shared.rest.hint)
         self._write = write
         self.db = _connected(shared, write=write)

@@ -1,9 +1,9 @@
 """Full text in PostgreSQL: the chunks with the words of a question, the best first, by BM25.
 
-The weight of a word in a chunk is stored with it as a digit (see `weights`), as in the file,
-because PostgreSQL's own ranking ignores how rare a word is. The database looks words up under each
-digit in its index, adds up, and answers with the best. Word frequencies were counted at the end of
-the last build.
+The weight of a word in a chunk is stored with it as a digit (see `weights`), as in the file:
+PostgreSQL's own ranking ignores how rare a word is. The database looks words up under each digit in
+its index, adds up, and answers with the best. Word frequencies were counted at the end of the last
+build.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class PostgresVectors:
         return table
 
     @property
-    def empty(self) -> bool:
+    def is_empty(self) -> bool:
         """Return whether there are no vectors to search."""
         table = self._table()
         return table is None or not self._session.rows(f"SELECT 1 FROM {table} LIMIT 1")

@@ -124,7 +124,11 @@ UNRELATED: dict[str, dict[str, Any]] = {
 async def test_nothing_is_looked_up_for_what_is_no_question_about_the_workspace(
     case: str, talk: StartTalk
 ) -> None:
-    how = {"message": "where is the price computed?", "found": PRICE, **UNRELATED[case]}
+    how: dict[str, Any] = {
+        "message": "where is the price computed?",
+        "found": PRICE,
+        **UNRELATED[case],
+    }
     t = knowing(talk({"text": "Well."}), how.pop("found"))
     reply = await t.say(how.pop("message"), **how)
     assert "The workspace holds this" not in t.told()

@@ -202,7 +202,7 @@ def test_a_reader_survives_a_restart_of_the_server(
             workspace.reader()
     finally:
         cluster.start()
-    assert workspace.shared is not None and workspace.shared.rest.resting
+    assert workspace.shared is not None and workspace.shared.rest.is_resting
     with pytest.raises(IndexUnusable, match="out of reach"):
         workspace.reader()  # too early: nobody waits twice
     workspace.shared.rest.until = 0.0
