@@ -68,7 +68,7 @@ Suggestion = (
 
 
 class Agent:
-    """One client. Its documents are shared by its sessions. `make` makes the service."""
+    """An agent for one client, whose sessions share the documents. `make` makes the service."""
 
     def __init__(self, make: Callable[[FolderConfigs], Service] = Service) -> None:
         self._make = make
@@ -140,7 +140,7 @@ class Agent:
         return CloseNesResponse()
 
     async def aclose(self) -> None:
-        """Free everything; the client is gone."""
+        """Free everything once the client has left."""
         if self._service is not None:
             await self._service.aclose()
 
@@ -225,11 +225,11 @@ class Agent:
         self, session_id: str, uri: str, version: int, position: Position, **_: Any
     ) -> SuggestNesResponse:
         """Return the next edit in the forms that the client knows, and the jump to another file;
-        none for a version that is gone."""
+        none for an outdated version."""
         self._session(session_id)
         document, service = self._documents.get(uri), self._service
         none = SuggestNesResponse(suggestions=[])
-        if document is None or service is None or service.paused or document.version != version:
+        if document is None or service is None or service.is_paused or document.version != version:
             return none
         snapshot = document.snapshot()
         place = types.Position(position.line, position.character)

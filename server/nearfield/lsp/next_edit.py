@@ -140,8 +140,9 @@ def register(server: LanguageServer, session: Session) -> None:
 async def _offers(
     session: Session, asked: WireDocument, position: WirePosition
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    """Return the next edits of a document, the nearest first, and the jump to another; none for a
-    version that is gone."""
+    """Return the next edits of a document, the nearest first, and the jump to another document;
+    nothing for an outdated version.
+    """
     document = document_of(session, asked.uri)
     version = asked.version if document.version_known else None
     for _ in range(round(BEHIND_SECONDS / CHECK_SECONDS)):

@@ -97,7 +97,7 @@ class Session:
         self.code_actions: list[Any] = []
         self.when_started: list[Any] = []
         self.running_service = SimpleNamespace(
-            paused=False, next_edits=edits, language_servers=LanguageServers()
+            is_paused=False, next_edits=edits, language_servers=LanguageServers()
         )
 
     async def service(self) -> Any:
