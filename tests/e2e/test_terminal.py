@@ -72,6 +72,7 @@ COMMANDS_WITH_DATA: dict[str, tuple[str, ...]] = {
     "document": ("document", "a.py:2"),
     "test": ("test", "a.py:2"),
     "ask": ("ask", EVIL),
+    "acp": ("acp",),
     "serve": ("serve", "--tcp", EVIL),
     "doctor": ("doctor", "--quick"),
     "index": ("index", "--no-vectors"),

@@ -81,6 +81,9 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     next_edit: Annotated[bool, only_off, about("""
         Whether it is offered to change the other places too, after a name or a function's
         parameters were changed at one, or after two lines were changed alike.""")] = True
+    acp_next_edit: Annotated[bool, only_off, about("""
+        Whether `nearfield acp` offers next edits: this part of the Agent Client Protocol may still
+        change.""")] = False
     record: Annotated[bool, only_off, about("""
         Whether it is counted, on this machine alone, how fast suggestions come and how many are
         taken, for `nearfield stats`; never any code.""")] = True

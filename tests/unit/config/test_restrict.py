@@ -27,6 +27,7 @@ DOMAIN: dict[str, tuple[Any, list[tuple[Any, Any]]]] = {
     "completion.min_token_confidence": (-2.0, [(-1.0, -1.0), (-3.0, -2.0)]),
     "completion.prefix_lines": (256, [(1, 1), (257, 256)]),
     "completion.suffix_lines": (64, [(0, 0), (65, 64)]),
+    "completion.acp_next_edit": (False, [(True, False), (False, False)]),
     "completion.next_edit": (False, [(True, False), (False, False)]),
     "hover.enabled": (False, [(True, False), (False, False)]),
     "hover.facts": (True, [(False, False), (True, True)]),

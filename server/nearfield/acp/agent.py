@@ -1,0 +1,322 @@
+"""An agent of the Agent Client Protocol: next edits (`nes/*`, unstable) and the documents for them.
+
+Chats would be further methods of `Agent`, over the same service; what is not there is answered with
+"method not found". No model, file or consent is reached but through the service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from acp.exceptions import RequestError
+from acp.schema import (
+    AgentCapabilities,
+    ClientCapabilities,
+    CloseNesResponse,
+    Implementation,
+    InitializeResponse,
+    NesCapabilities,
+    NesDocumentDidChangeCapabilities,
+    NesDocumentDidCloseCapabilities,
+    NesDocumentDidFocusCapabilities,
+    NesDocumentDidOpenCapabilities,
+    NesDocumentEventCapabilities,
+    NesEditSuggestionVariant,
+    NesEventCapabilities,
+    NesJumpSuggestionVariant,
+    NesRenameSuggestionVariant,
+    NesSearchAndReplaceSuggestionVariant,
+    NesTextEdit,
+    Position,
+    Range,
+    StartNesResponse,
+    SuggestNesResponse,
+    TextDocumentContentChangeEvent,
+    WorkspaceFolder,
+)
+from lsprotocol import types
+
+from nearfield import __version__
+from nearfield.config.folders import FolderConfigs
+from nearfield.config.load import load_folders
+from nearfield.features.next_edit.edits import NextEdit
+from nearfield.features.next_edit.other_files import Jump
+from nearfield.features.service import Service
+from nearfield.lsp import convert
+from nearfield.lsp.documents import Document, Documents
+from nearfield.lsp.lines import LineTable
+from nearfield.types import Span
+
+PROTOCOL_VERSION = 1
+MODEL_SECONDS = 5.0
+"""Longest wait for a model where no rule has an offer."""
+ENCODINGS = (convert.UTF16, convert.UTF8, convert.UTF32)
+KEPT_REASONS = frozenset({"ignored", "replaced", "cancelled"})
+"""Reasons of a rejection that do not say that the user does not want the edit."""
+RENAME, REPLACE = "rename:", "replace:"
+"""How the id of a suggestion begins that is another form of an edit."""
+
+Suggestion = (
+    NesEditSuggestionVariant
+    | NesJumpSuggestionVariant
+    | NesRenameSuggestionVariant
+    | NesSearchAndReplaceSuggestionVariant
+)
+
+
+class Agent:
+    """An agent for one client, whose sessions share the documents. `make` makes the service."""
+
+    def __init__(self, make: Callable[[FolderConfigs], Service] = Service) -> None:
+        self._make = make
+        self._documents = Documents()
+        self._roots: dict[str, list[str]] = {}
+        self._opened: dict[str, set[str]] = {}
+        self._service: Service | None = None
+        self._starting = asyncio.Lock()
+        self._encoding = convert.UTF16
+        self._can = ClientCapabilities()
+        self._is_enabled = False
+
+    async def initialize(
+        self,
+        protocol_version: int,
+        client_capabilities: ClientCapabilities | None = None,
+        client_info: Implementation | None = None,
+        **_: Any,
+    ) -> InitializeResponse:
+        """Say what is offered; next edits only where the settings turn them on."""
+        self._can = client_capabilities or ClientCapabilities()
+        wanted = self._can.position_encodings or ()
+        self._encoding = next((one for one in wanted if one in ENCODINGS), convert.UTF16)
+        user, _folders = await asyncio.to_thread(load_folders, (), None)
+        self._is_enabled = user.config.completion.acp_next_edit
+        capabilities = AgentCapabilities()
+        if self._is_enabled:
+            events = NesDocumentEventCapabilities(
+                did_open=NesDocumentDidOpenCapabilities(),
+                did_change=NesDocumentDidChangeCapabilities(sync_kind="incremental"),
+                did_close=NesDocumentDidCloseCapabilities(),
+                did_focus=NesDocumentDidFocusCapabilities(),
+            )
+            capabilities = AgentCapabilities(
+                nes=NesCapabilities(events=NesEventCapabilities(document=events)),
+                position_encoding=self._encoding,
+            )
+        return InitializeResponse(
+            protocol_version=PROTOCOL_VERSION,
+            agent_capabilities=capabilities,
+            agent_info=Implementation(name="nearfield", version=__version__),
+        )
+
+    # --- sessions ---
+
+    async def nes_start(
+        self,
+        workspace_uri: str | None = None,
+        workspace_folders: Sequence[WorkspaceFolder] | None = None,
+        **_: Any,
+    ) -> StartNesResponse:
+        """Begin to offer next edits in some folders."""
+        if not self._is_enabled:
+            raise RequestError.method_not_found("nes/start")
+        session = f"nes-{len(self._roots) + 1}"
+        folders = [folder.uri for folder in workspace_folders or ()]
+        self._roots[session] = folders or ([workspace_uri] if workspace_uri else [])
+        self._opened[session] = set()
+        self._documents.set_roots([uri for roots in self._roots.values() for uri in roots])
+        await self._follow_folders()
+        return StartNesResponse(session_id=session)
+
+    async def nes_close(self, session_id: str, **_: Any) -> CloseNesResponse:
+        """End a session, and forget the documents that it has opened."""
+        for uri in tuple(self._session(session_id)):
+            self._close(uri)
+        self._opened[session_id].clear()
+        self._roots[session_id] = []
+        return CloseNesResponse()
+
+    async def aclose(self) -> None:
+        """Free everything once the client has left."""
+        if self._service is not None:
+            await self._service.aclose()
+
+    async def _follow_folders(self) -> None:
+        """Read the settings of all folders, and make the service or let it have them."""
+        async with self._starting:
+            roots = self._documents.roots
+            user, found = await asyncio.to_thread(load_folders, roots, None)
+            folders = {root: one.config for root, one in found.items()}
+            configs = FolderConfigs(user.config, folders)
+            service, is_new = self._service, self._service is None
+            if service is None:
+                service = self._service = self._make(configs)
+            service.workspace = roots[0] if roots else ""
+            service.knowledge.folders(roots)
+            if not is_new:
+                await service.configure(configs)
+                return
+            await service.start()
+            for document in self._documents:
+                service.opened(document.snapshot())
+
+    def _session(self, session: str) -> set[str]:
+        if session not in self._opened:
+            raise RequestError.invalid_params({"sessionId": "there is no such session"})
+        return self._opened[session]
+
+    # --- documents ---
+
+    async def document_did_open(
+        self, session_id: str, uri: str, language_id: str, version: int, text: str, **_: Any
+    ) -> None:
+        """Hold a document."""
+        self._session(session_id).add(uri)
+        document = self._documents.open(uri, language_id, version, text)
+        if self._service is not None and document.followed:
+            self._service.opened(document.snapshot())
+
+    async def document_did_change(
+        self,
+        session_id: str,
+        uri: str,
+        version: int,
+        content_changes: Sequence[TextDocumentContentChangeEvent],
+        **_: Any,
+    ) -> None:
+        """Follow an edit."""
+        self._session(session_id)
+        document = self._documents.get(uri)
+        if document is None:
+            return
+        was_followed = document.followed
+        edits = document.change(version, list(map(_change, content_changes)), self._encoding)
+        if self._service is None:
+            return
+        if document.followed and was_followed:
+            self._service.changed(document.snapshot(), edits)
+        elif document.followed:
+            self._service.opened(document.snapshot())
+        elif was_followed:
+            self._service.closed(document.uri)
+
+    async def document_did_close(self, session_id: str, uri: str, **_: Any) -> None:
+        """Forget a document."""
+        self._session(session_id).discard(uri)
+        self._close(uri)
+
+    async def document_did_save(self, **_: Any) -> None:
+        """Nothing: a document counts as the client has it."""
+
+    async def document_did_focus(self, **_: Any) -> None:
+        """Nothing: the requests say which document is worked on."""
+
+    def _close(self, uri: str) -> None:
+        document = self._documents.close(uri)
+        if document is not None and self._service is not None:
+            self._service.closed(document.uri)
+
+    # --- next edits ---
+
+    async def nes_suggest(
+        self, session_id: str, uri: str, version: int, position: Position, **_: Any
+    ) -> SuggestNesResponse:
+        """Return the next edit in the forms that the client knows, and the jump to another file;
+        none for an outdated version."""
+        self._session(session_id)
+        document, service = self._documents.get(uri), self._service
+        none = SuggestNesResponse(suggestions=[])
+        if document is None or service is None or service.is_paused or document.version != version:
+            return none
+        snapshot = document.snapshot()
+        place = types.Position(position.line, position.character)
+        offset = document.offset_at(place, self._encoding)
+        edits = await service.next_edits.offered(snapshot, offset, MODEL_SECONDS)
+        jump = await service.next_edits.jump(snapshot)
+        if not document.is_at(snapshot) or self._documents.get(uri) is not document:
+            return none
+        found = self._forms(document, edits)
+        nes = self._can.nes
+        if jump is not None and not jump.advice and nes is not None and nes.jump is not None:
+            found.append(self._jump(jump))
+        return SuggestNesResponse(suggestions=found)
+
+    async def nes_accept(self, session_id: str, id: str, **_: Any) -> None:
+        """Note that the user has taken a suggestion."""
+        self._session(session_id)
+        if self._service is not None:
+            self._service.accepted(_offer_id(id))
+
+    async def nes_reject(
+        self,
+        session_id: str,
+        id: str,
+        reason: str | None = None,
+        **_: Any,
+    ) -> None:
+        """Do not offer again what the user has rejected."""
+        self._session(session_id)
+        if self._service is not None and reason not in KEPT_REASONS:
+            self._service.next_edits.dismiss(_offer_id(id))
+
+    def _forms(self, document: Document, edits: Sequence[NextEdit]) -> list[Suggestion]:
+        """Return the nearest edit, and where it is one of a renaming its other forms."""
+        if not edits:
+            return []
+        first, nes = edits[0], self._can.nes
+        put = NesTextEdit(range=self._range(document, first.span), new_text=first.new)
+        edit = NesEditSuggestionVariant(kind="edit", id=first.id, uri=document.uri, edits=[put])
+        found: list[Suggestion] = [edit]
+        alike = [
+            one for one in edits if (one.by, one.old, one.new) == ("tree", first.old, first.new)
+        ]
+        if nes is None or first.by != "tree" or not first.old.isidentifier():
+            return found
+        if nes.rename is not None:
+            rename = NesRenameSuggestionVariant(
+                kind="rename", id=RENAME + first.id, uri=document.uri,
+                position=self._range(document, first.span).start, new_name=first.new,
+            )  # fmt: skip
+            found.append(rename)
+        # Only where all of the name's places are meant, and no other word.
+        pattern = rf"\b{re.escape(first.old)}\b"
+        places = [one.start() for one in re.finditer(pattern, document.text)]
+        if nes.search_and_replace is not None and places == sorted(one.span.start for one in alike):
+            replace = NesSearchAndReplaceSuggestionVariant(
+                kind="searchAndReplace", id=REPLACE + first.id, uri=document.uri,
+                search=pattern, replace=first.new, is_regex=True,
+            )  # fmt: skip
+            found.append(replace)
+        return found
+
+    def _jump(self, jump: Jump) -> NesJumpSuggestionVariant:
+        lines = LineTable(jump.text)
+        start = jump.edits[0].span.start
+        at = convert.position_at(jump.text, lines, start, self._encoding)
+        uri = jump.uri or self._documents.uri_of(jump.path)
+        position = Position(line=at.line, character=at.character)
+        return NesJumpSuggestionVariant(kind="jump", id=jump.id, uri=uri, position=position)
+
+    def _range(self, document: Document, span: Span) -> Range:
+        where = document.range_of(span, self._encoding)
+        return Range(
+            start=Position(line=where.start.line, character=where.start.character),
+            end=Position(line=where.end.line, character=where.end.character),
+        )
+
+
+def _change(event: TextDocumentContentChangeEvent) -> types.TextDocumentContentChangeEvent:
+    if event.range is None:
+        return types.TextDocumentContentChangeWholeDocument(event.text)
+    start, end = event.range.start, event.range.end
+    where = types.Range(
+        types.Position(start.line, start.character), types.Position(end.line, end.character)
+    )
+    return types.TextDocumentContentChangePartial(where, event.text)
+
+
+def _offer_id(suggestion: str) -> str:
+    return suggestion.removeprefix(RENAME).removeprefix(REPLACE)
