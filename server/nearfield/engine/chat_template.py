@@ -20,6 +20,8 @@ from nearfield.errors import Unsupported
 
 _MARK = re.compile("\ue000(\\d+)\ue001")
 
+_OPENED = re.compile(r"(<think>|<seed:think>|\[THINK\]|◁think▷|<\|START_THINKING\|>)\s*\Z")
+
 
 def _raise(message: str) -> None:
     raise TemplateError(message)
@@ -30,7 +32,8 @@ def _now(form: str) -> str:
 
 
 def render(template: str, chat: str, eos: str) -> list[Piece]:
-    """The prompt for `chat` (JSON text: `messages`, optional `tools`), ready for the next turn.
+    """The prompt for `chat` (JSON text: `messages`, optional `tools`; `thinks` is false to keep a
+    reasoning model from thinking), ready for the next turn.
 
     Raises `Unsupported` when the model has no chat template or refuses the conversation.
     """
@@ -43,6 +46,9 @@ def render(template: str, chat: str, eos: str) -> list[Piece]:
     messages = [_marked(message, contents) for message in spec["messages"]]
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     environment.filters["tojson"] = _to_json
+    thinks = spec.get("thinks", True)
+    # Templates that know neither take no notice.
+    asked = {} if thinks else {"enable_thinking": False, "reasoning_effort": "low"}
     try:
         text = environment.from_string(template).render(
             raise_exception=_raise,
@@ -52,6 +58,7 @@ def render(template: str, chat: str, eos: str) -> list[Piece]:
             add_generation_prompt=True,
             bos_token="",
             eos_token=eos,
+            **asked,
         )
     except TemplateError as error:
         raise Unsupported(
@@ -59,6 +66,13 @@ def render(template: str, chat: str, eos: str) -> list[Piece]:
             "Some models take no system message or no tools.",
         ) from error
     return _pieces(text, contents)
+
+
+def opened(prompt: list[Piece]) -> str:
+    """Return the mark of a passage of reasoning that a prompt leaves open, so that the answer
+    begins inside of it; "" for none."""
+    found = _OPENED.search(prompt[-1][0]) if prompt and prompt[-1][1] else None
+    return "" if found is None else found[1]
 
 
 def _marked(message: dict[str, Any], contents: list[str]) -> dict[str, Any]:
