@@ -7,10 +7,13 @@ import os
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pytest_httpserver import HTTPServer
 
 from nearfield.features.metrics.store import RecordStore
 from nearfield.features.suggestion_record import SuggestionRecord, Taken
@@ -231,3 +234,35 @@ def test_a_said_yes_is_for_the_address_it_was_given_for(run: Run, tmp_path: Path
     config.write_text(CONFIG + 'base_url = "https://elsewhere.invalid"\n', "utf-8")
     assert "you have not allowed it" in run("providers", "list").stdout
     assert Store().said()[0].consent is Consent.WORKSPACE
+
+
+OLLAMA: dict[str, Any] = {
+    "/api/tags": {
+        "models": [{"name": name, "size": 5} for name in ("llama3:8b", "qwen2.5-coder:3b")]
+    }
+}
+
+
+def test_a_server_that_runs_is_added_once_and_lets_a_model_be_fetched(
+    run: Run, tmp_path: Path, httpserver: HTTPServer
+) -> None:
+    for path, body in OLLAMA.items():
+        httpserver.expect_request(path).respond_with_json(body)
+    steps = [{"status": "pulling", "total": 9, "completed": 3}, {"status": "success"}]
+    lines = "".join(json.dumps(step) + "\n" for step in steps)
+    httpserver.expect_request("/api/pull").respond_with_data(lines)
+    url = httpserver.url_for("").rstrip("/").replace("localhost", "127.0.0.1")
+    done = run("providers", "add", "ollama", "--base-url", url)
+    assert "ollama is in your settings, with qwen2.5-coder:3b" in done.stdout
+    assert "llama3:8b" in done.stderr
+    written = (tmp_path / "config" / "config.toml").read_text("utf-8")
+    assert written.startswith(CONFIG)
+    table = {"kind": "ollama", "model": "qwen2.5-coder:3b", "base_url": url}
+    assert tomllib.loads(written)["providers"]["ollama"] == table
+    run("providers", "add", "ollama", "--base-url", url, "--model", "llama3:8b")
+    again = (tmp_path / "config" / "config.toml").read_text("utf-8")
+    assert again == written.replace("qwen2.5-coder:3b", "llama3:8b")
+    assert "has tiny" in run("providers", "pull", "ollama", "tiny").stdout
+    assert "no Ollama" in run("providers", "pull", "far", "tiny", code=2).stderr
+    run("providers", "add", "nonsense", code=2)
+    run("providers", "add", "--model", "m", code=2)

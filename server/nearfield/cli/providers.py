@@ -106,7 +106,7 @@ def add(
 ) -> None:
     """Find model servers that run on this machine, and write them into your settings.
 
-    They are asked for their models only. Exit code 1 when no other one was found.
+    They are asked for their models only. Exit code 1 when none was added.
     """
     import msgspec
 
@@ -125,7 +125,8 @@ def add(
         )
     path, own = user_config_file(), load().config.providers
     added: list[dict[str, Any]] = []
-    for found in asyncio.run(running_servers(wanted, base_url)):
+    running = asyncio.run(running_servers(wanted, base_url))
+    for found in running:
         server = found.server
         there = own.get(server.name)
         if there is not None and not (name and (model or base_url)):
@@ -154,9 +155,9 @@ def add(
             f"  nearfield config set routing.roles.code {first},embedded\n"
             f"  nearfield config set routing.roles.complete {first},embedded"
         )
+    if not running:
+        say(f"No server was found at {base_url or 'the usual ports of this machine'}.")
     if not added:
-        where = f" at {base_url}" if base_url else ""
-        say(f"No other server was found on this machine{where}. Is it running?")
         raise typer.Exit(ExitCode.NOTHING)
 
 

@@ -128,7 +128,7 @@ class HealthWatch:
         return found
 
     def _of_completions(self, found: Sequence[tuple[Provider, Health]]) -> Status:
-        status = _status(found)
+        status = status_of(found)
         if status.state is not State.READY:
             self._trouble = None
         if self._trouble is not None:
@@ -147,7 +147,7 @@ async def _health(provider: Provider) -> Health:
         return Health(HealthState.UNAVAILABLE, f"{provider.name} does not say how it is.")
 
 
-def _status(found: Sequence[tuple[Provider, Health]]) -> Status:
+def status_of(found: Sequence[tuple[Provider, Health]]) -> Status:
     """Return the status of the best one: the first that would answer, or else the first that is
     starting.
     """
