@@ -173,6 +173,11 @@ def say(text: str) -> None:
     print(printable(text), file=sys.stderr, flush=True)
 
 
+def say_piece(text: str) -> None:
+    """Write a piece of a text on standard error, at once."""
+    print(printable(text), end="", file=sys.stderr, flush=True)
+
+
 def emit(text: str = "", end: str = "\n") -> None:
     """Write a line of the answer on standard output; with another `end`, a piece of it that is
     shown at once."""

@@ -374,7 +374,8 @@ MAX_ANSWER_TOKENS = 32_768
 class ChatRequest:
     """A conversation to continue. With `schema`, a JSON schema, the answer is JSON that conforms to
     it. `temperature` None means the provider's: the user's setting, or `CHAT_TEMPERATURE`. `copied`
-    is what the answer repeats except for its changes, "" where that is not known."""
+    is what the answer repeats except for its changes, "" where that is not known. A reasoning model
+    may think for `thinking` tokens before it answers; with 0 it is told not to."""
 
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...] = ()
@@ -386,6 +387,7 @@ class ChatRequest:
     priority: Priority = Priority.CHAT
     session: str = ""
     copied: str = ""
+    thinking: int = 0
 
     @classmethod
     def of_edit(cls, request: EditRequest) -> ChatRequest:
@@ -461,7 +463,8 @@ class Delta:
     if the provider gives none). Only the last delta has `finish`, with `usage`. A provider that
     knows the prompt's cost earlier sends `usage` with the first delta too, because most completions
     are closed by the caller before their end. Before any text, a delta may say with `read` which
-    share of the prompt (0..1) is evaluated, and nothing else."""
+    share of the prompt (0..1) is evaluated, and nothing else. `thinking` is what a model thinks
+    before its answer, and never a part of that."""
 
     text: str = ""
     logprobs: tuple[float, ...] = ()
@@ -469,6 +472,7 @@ class Delta:
     finish: Finish | None = None
     usage: Usage | None = None
     read: float | None = None
+    thinking: str = ""
 
     def tokens_at(self, offset: int) -> list[tuple[int, float]]:
         """Return each token's offset, as if all were equally long, in a text to which this is

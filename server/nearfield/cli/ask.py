@@ -16,7 +16,7 @@ from nearfield.cli.output import ExitCode, ask_choice, emit, fail, print_json, s
 from nearfield.cli.serving import load_model, work_shown
 from nearfield.coerce import NotJson, loads
 from nearfield.errors import NoProvider
-from nearfield.terminal import answers_on_terminal
+from nearfield.terminal import answers_on_terminal, say_piece
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
@@ -65,6 +65,9 @@ def ask(
     ] = False,
     workspace: Annotated[Path, typer.Option(help="The workspace folder it is about.")] = Path(),
     max_tokens: Annotated[int, typer.Option(min=1, help="The longest answer.")] = 1024,
+    thinking: Annotated[
+        bool, typer.Option("--thinking", help="Show what a reasoning model thinks.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     log_level: Annotated[str, typer.Option(help="error, warning, info or debug.")] = "error",
 ) -> None:
@@ -81,11 +84,11 @@ def ask(
     if tools:
         if schema is not None:
             fail("--tools and --schema do not go together.", "Leave one of them out.")
-        _converse(loaded, _said(question), context, role, max_tokens, as_json)
+        _converse(loaded, _said(question), context, role, max_tokens, as_json, thinking)
         return
     said, form = _said(question), _schema(schema)
     streams = answers_on_terminal() and not as_json
-    answer = asyncio.run(_ask(loaded, said, form, context, role, max_tokens, streams))
+    answer = asyncio.run(_ask(loaded, said, form, context, role, max_tokens, streams, thinking))
     if as_json:
         print_json(asdict(answer))
     else:
@@ -159,11 +162,14 @@ def _converse(
     role: str,
     max_tokens: int,
     as_json: bool,
+    thinks: bool,
 ) -> None:
     from nearfield.cli.converse import converse
 
     streams = answers_on_terminal() and not as_json
-    found = asyncio.run(converse(loaded, question, context, role, max_tokens, streams=streams))
+    found = asyncio.run(
+        converse(loaded, question, context, role, max_tokens, streams=streams, thinks=thinks)
+    )
     if as_json:
         print_json(found)
     else:
@@ -193,6 +199,7 @@ async def _ask(
     role: str,
     max_tokens: int,
     streams: bool,
+    thinks: bool,
 ) -> Answer:
     from nearfield.features import assemble
     from nearfield.features.room import room
@@ -209,7 +216,8 @@ async def _ask(
         with work_shown():
             if request.schema is not None:
                 return await _structured(router, request, context, role)
-            return await _listen(router, request, context, role, streams)
+            request = replace(request, thinking=loaded.config.chat.thinking_tokens)
+            return await _listen(router, request, context, role, streams, thinks)
     finally:
         await router.aclose()
         for provider in built.values():
@@ -241,7 +249,12 @@ async def _structured(
 
 
 async def _listen(
-    router: Router, request: ChatRequest, context: RequestContext, role: str, streams: bool
+    router: Router,
+    request: ChatRequest,
+    context: RequestContext,
+    role: str,
+    streams: bool,
+    thinks: bool,
 ) -> Answer:
     from nearfield.routing.router import Restart
     from nearfield.types import Finish
@@ -258,6 +271,8 @@ async def _listen(
                     if streams:
                         say(f"\n[{item.provider} starts over: {item.reason}]")
                     continue
+                if thinks and item.thinking:
+                    say_piece(item.thinking)
                 answer.text += item.text
                 answer.usage = item.usage or answer.usage
                 if item.finish is Finish.LENGTH:

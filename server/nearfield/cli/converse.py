@@ -25,6 +25,7 @@ from nearfield.features.chat.protocol import (
     Reply,
     ToolRefused,
 )
+from nearfield.terminal import say_piece
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
@@ -40,6 +41,7 @@ async def converse(
     max_tokens: int,
     *,
     streams: bool,
+    thinks: bool = False,
 ) -> dict[str, Any]:
     """Ask, and return the reply as programs read it. `context` has the workspace, the files to show
     and the providers that may be asked."""
@@ -59,7 +61,7 @@ async def converse(
             await until_indexed(service.knowledge)
         host = Terminal(context.workspace, loaded.config.files.exclude)
         chat = ChatService(service, host, knowledge=lambda: service.knowledge, ask_user=context.ask)
-        reply = await chat.say(ask, Screen(streams=streams))
+        reply = await chat.say(ask, Screen(streams=streams, thinks=thinks))
     return _as_dict(reply)
 
 
@@ -106,8 +108,14 @@ class Screen:
     """Implements `features.chat.protocol.Listener`: the answer on standard output, the rest on
     standard error."""
 
-    def __init__(self, *, streams: bool) -> None:
+    def __init__(self, *, streams: bool, thinks: bool = False) -> None:
         self._streams = streams
+        self._thinks = thinks
+
+    def thinking(self, text: str) -> None:
+        """See `Listener`."""
+        if self._thinks:
+            say_piece(text)
 
     def text(self, text: str) -> None:
         """See `Listener`."""

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
 from nearfield.cli.opening import settings_of
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from nearfield.catalog.models import Catalog, ModelEntry
     from nearfield.catalog.recommend import Advice, Machine
     from nearfield.config.schema import Config
-    from nearfield.providers.running import RunningServer
+    from nearfield.providers.detect import RunningServer
     from nearfield.types import ServedModel
 
 WORK = {"complete": "completions", "chat": "chat", "edit": "next edits"}
@@ -131,7 +132,7 @@ async def planned(
 ) -> Plan:
     """Return what would be done on this machine; nothing is changed."""
     from nearfield.catalog.recommend import recommend, this_machine
-    from nearfield.providers.running import running_servers
+    from nearfield.providers.detect import running_servers
 
     if servers is None:
         servers = await running_servers()
@@ -199,8 +200,8 @@ def _served(role: str, servers: Sequence[RunningServer], machine: Machine) -> Ch
     if not found:
         return None
     _, server, model = max(found, key=lambda one: one[0])
-    why = f"{server.title} has it already, so nothing is fetched."
-    return Choice(role, model.name, why, server=server.name, bytes=model.bytes or 0)
+    why = "It is there already, so nothing is fetched."
+    return Choice(role, model.name, why, server=server.server.name, bytes=model.bytes or 0)
 
 
 def _own(
@@ -304,7 +305,7 @@ def _settings_of(
 ) -> dict[tuple[str, ...], Any]:
     """Return the settings that are not as the plan wants them."""
     found: dict[tuple[str, ...], Any] = {}
-    by_name = {one.name: one for one in servers}
+    by_name = {one.server.name: one for one in servers}
     taken = dict(config.providers)
     for one in plan.choices:
         if one.keeps:
@@ -314,28 +315,19 @@ def _settings_of(
             if now.get(one.role, config.models.edit) != one.model:
                 found["models", one.role] = one.model
             continue
-        settings = by_name[one.server].settings
-        wanted = replace_model(settings, one.model)
+        server = by_name[one.server]
+        wanted = server.server.settings(one.model, server.base_url)
         name = one.server
         if name in taken and taken[name] != wanted:
             name = f"{one.server}_{one.role}"
         if name not in config.providers:
-            options = {"options": dict(wanted.options)} if wanted.options else {}
-            found["providers", name] = {
-                "kind": wanted.kind, "model": wanted.model, "base_url": wanted.base_url, **options,
-            }  # fmt: skip
+            table = msgspec.to_builtins(wanted).items()
+            found["providers", name] = {key: value for key, value in table if value}
         taken[name] = wanted
         for routed in ROUTED[one.role]:
             if routed not in config.routing.roles:
                 found["routing", "roles", routed] = [name, "embedded"]
     return found
-
-
-def replace_model(settings: Any, model: str) -> Any:
-    """Return a provider's settings with another model."""
-    import msgspec
-
-    return msgspec.structs.replace(settings, model=model)
 
 
 def _agreed() -> bool:
@@ -457,7 +449,7 @@ def _print_editors() -> None:
 def _server_words(server: RunningServer) -> str:
     names = ", ".join(model.name for model in server.models[:5])
     more = f" and {len(server.models) - 5} more" if len(server.models) > 5 else ""
-    return f"{server.title} with {names}{more}"
+    return f"{server.server.name} with {names or 'no model'}{more}"
 
 
 def _as_dict(plan: Plan, *, done: bool) -> dict[str, Any]:

@@ -337,6 +337,9 @@ class Chat(msgspec.Struct, frozen=True, kw_only=True):
         At most this many files are read for one answer.""")] = 40
     max_bytes: Annotated[Positive, only_lower, about("""
         At most this much is read for one answer.""")] = 400_000
+    thinking_tokens: Annotated[NonNegative, only_lower, about("""
+        How long a reasoning model may think before it answers in a chat; then it is asked again
+        without. 0 turns thinking off where the model can. It is always off elsewhere.""")] = 1024
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,6 +23,8 @@ from nearfield.errors import Unsupported
 _MARK = re.compile("\ue000(\\d+)\ue001")
 _BRACKET = re.compile(r"[<\[\]◁]")
 
+_OPENED = re.compile(r"(<think>|<seed:think>|\[THINK\]|◁think▷|<\|START_THINKING\|>)\s*\Z")
+
 
 def _raise(message: str) -> None:
     raise TemplateError(message)
@@ -44,8 +46,9 @@ class _Generation(Extension):
 
 
 def render(template: str, chat: str, eos: str) -> list[Piece]:
-    """The prompt for `chat` (JSON text: `messages`, optional `tools`), ready for the next turn. For
-    a template that knows no system message, that becomes the beginning of the first user's message.
+    """The prompt for `chat` (JSON text: `messages`, optional `tools`; `thinks` is false to keep a
+    reasoning model from thinking), ready for the next turn. For a template that knows no system
+    message, that becomes the beginning of the first user's message.
 
     Raises `Unsupported` when the model has no chat template or refuses the conversation.
     """
@@ -76,6 +79,9 @@ def _render(template: str, spec: dict[str, Any], eos: str) -> list[Piece]:
         trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation]
     )
     environment.filters["tojson"] = _to_json
+    thinks = spec.get("thinks", True)
+    # Templates that know neither take no notice.
+    asked = {} if thinks else {"enable_thinking": False, "reasoning_effort": "low"}
     try:
         text = environment.from_string(template).render(
             raise_exception=_raise,
@@ -85,6 +91,7 @@ def _render(template: str, spec: dict[str, Any], eos: str) -> list[Piece]:
             add_generation_prompt=True,
             bos_token="",
             eos_token=eos,
+            **asked,
         )
     except Exception as error:  # a template is a stranger's program
         raise Unsupported(
@@ -92,6 +99,13 @@ def _render(template: str, spec: dict[str, Any], eos: str) -> list[Piece]:
             "Some models take no system message or no tools.",
         ) from error
     return _pieces(text, contents)
+
+
+def opened(prompt: list[Piece]) -> str:
+    """Return the mark of a passage of reasoning that a prompt leaves open, so that the answer
+    begins inside of it; "" for none."""
+    found = _OPENED.search(prompt[-1][0]) if prompt and prompt[-1][1] else None
+    return "" if found is None else found[1]
 
 
 def _marked(message: dict[str, Any], contents: list[str]) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nearfield.engine.chat_template import render
+from nearfield.engine.chat_template import opened, render
 from nearfield.engine.drafts import CopyDrafts
-from nearfield.engine.frames import Event, Generate, JobFailed, Variant
+from nearfield.engine.frames import Event, Generate, JobFailed, Tokens, Variant
 from nearfield.engine.job import Job, choose_prompt
 from nearfield.engine.kv_cache import WORTH_COPYING, Sequence, goes_on
 from nearfield.engine.lane import Abort, Aborted, Lane
@@ -148,6 +148,9 @@ class Scheduler:
             return
         if sequence.job is not None and sequence.job in self._jobs:
             self._end(self._jobs[sequence.job], "preempted")
+        if job.spec.chat and (mark := opened(variants[prompt.variant].pieces)):
+            # The answer begins where the prompt has left off; its reader has to know.
+            self._send(Tokens(job.spec.id, mark, [], 0.0))
         if goes_on(shared, prompt.tokens):
             sequence = self._kept(job, sequence, shared)
         job.begin(prompt, sequence, shared)

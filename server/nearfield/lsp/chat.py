@@ -2,14 +2,15 @@
 
     nearfield/chat        {session?, message, textDocument?, position?, range?, workspace?,
                            allowedFunctions?, role?, maxTokens?, partialResultToken?,
-                           workDoneToken?}
+                           showThinking?, workDoneToken?}
                        →  {session, text, provider, model, finish, wrong, notes, calls}
     nearfield/chat/close  {session}                              →  {closed}
     nearfield/generate    {prompt, schema, textDocument?, range?, workspace?, workDoneToken?}
                        →  {value, provider, model}
 
 While a chat answers, `$/progress` on its `partialResultToken` carries `{kind: "text", text}`,
-`{kind: "restart"}` and `{kind: "call", id, name, arguments, state, result?}`.
+`{kind: "restart"}` and `{kind: "call", id, name, arguments, state, result?}`; with `showThinking`
+also `{kind: "thinking", text}`, which is no part of the answer.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class ChatParams(_ChatPlace, frozen=True, kw_only=True, rename="camel"):
     session: str = ""
     allowed_functions: list[str] | None = None
     partial_result_token: int | str | None = None
+    show_thinking: bool = False
 
 
 class CloseParams(msgspec.Struct, frozen=True):
@@ -103,7 +105,7 @@ def register(server: LanguageServer, session: Session) -> None:
         )
         CLIENT_TOKEN.set(params.work_done_token)
         async with shown_work(session.protocol, "Nearfield: answering"):
-            listener = _Progress(session, params.partial_result_token)
+            listener = _Progress(session, params.partial_result_token, thinks=params.show_thinking)
             return as_dict(await talk.say(ask, listener))
 
     def close(what: Any) -> dict[str, bool]:
@@ -140,13 +142,19 @@ def as_dict(reply: Reply) -> dict[str, Any]:
 class _Progress:
     """Tells the client how an answer comes, where it gave a token for that."""
 
-    def __init__(self, session: Session, token: int | str | None) -> None:
+    def __init__(self, session: Session, token: int | str | None, *, thinks: bool) -> None:
+        self._thinks = thinks
         self._protocol = session.protocol
         self._token = token
 
     def text(self, text: str) -> None:
         """See `Listener`."""
         self._say({"kind": "text", "text": text})
+
+    def thinking(self, text: str) -> None:
+        """See `Listener`."""
+        if self._thinks:
+            self._say({"kind": "thinking", "text": text})
 
     def restart(self) -> None:
         """See `Listener`."""

@@ -129,6 +129,8 @@ async def finished(
                 if text:
                     yield replace(delta, text=text, logprobs=logprobs)
                     logprobs = ()
+                elif delta.thinking:
+                    yield Delta(thinking=delta.thinking)
         except DeadlineExceeded:
             if first is None or deadline is None or time.monotonic() < deadline:
                 raise

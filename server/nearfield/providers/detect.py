@@ -6,6 +6,7 @@ Each address is asked for its models, without a key and without any code.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,12 +14,14 @@ from typing import Any
 from nearfield.config.schema import ProviderSettings
 from nearfield.errors import NearfieldError, Unauthorised
 from nearfield.providers.base import Provider
-from nearfield.providers.families import template_of
+from nearfield.providers.families import edit_form_of, template_of
 from nearfield.providers.registry import build
 from nearfield.types import HealthState, ServedModel
 
 ASK_SECONDS = 3.0
 """A server on this machine that has not listed its models by then is not offered."""
+_NO_WRITERS = ("embed", "rerank", "whisper", "bge-")
+_BASE = re.compile(r"(?<![a-z])base(?![a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,22 @@ class RunningServer:
     base_url: str
     models: tuple[ServedModel, ...]
     wants_key: bool = False
+
+    def fit_for(self, role: str) -> list[ServedModel]:
+        """Return the models on this machine that can serve "complete", "edit" or "chat", by their
+        names."""
+        found = [
+            one
+            for one in self.models
+            if not one.name.endswith("cloud")
+            and not any(word in one.name.lower() for word in _NO_WRITERS)
+        ]
+        if role == "complete":
+            return [one for one in found if template_of(self.server.name, one.name) is not None]
+        edits = [one for one in found if edit_form_of(self.server.name, one.name)]
+        if role == "edit":
+            return edits
+        return [one for one in found if one not in edits and not _BASE.search(one.name)]
 
     @property
     def best(self) -> str:

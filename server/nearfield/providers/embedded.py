@@ -508,7 +508,7 @@ def _conversation(request: ChatRequest, *, native_tools: bool) -> str:
     """The chat as the worker takes it: JSON text with messages and tools."""
     spoken = request.messages if native_tools else as_text(request.messages)
     messages = [_message(message) for message in spoken]
-    chat: dict[str, Any] = {"messages": messages}
+    chat: dict[str, Any] = {"messages": messages, "thinks": bool(request.thinking)}
     if request.tools and native_tools:
         chat["tools"] = [
             {

@@ -212,6 +212,8 @@ class LlamaServer(HttpProvider):
             body |= {"logprobs": True, "top_logprobs": 1}
         body["stream_options"] = {"include_usage": True}
         body["stop"] = list(request.stop)
+        if not request.thinking:
+            body |= openai_chat.without_thinking()
         pieces = openai_chat.stream(self._http, CHAT_PATH, body, self.model, request.deadline)
         stream = answer(pieces, request, Cut.of(request), self.model, self._speed)
         async with aclosing(stream):

@@ -81,6 +81,7 @@ class _OllamaToolCall(msgspec.Struct, frozen=True):
 
 class _OllamaMessage(msgspec.Struct, frozen=True):
     content: str = ""
+    thinking: str = ""
     tool_calls: list[_OllamaToolCall] | None = None
 
 
@@ -215,6 +216,7 @@ class Ollama(HttpProvider):
         if "insert" in shown.capabilities:
             cut = Cut.of(request)
             body |= {"prompt": fim.as_text(fim.render(None, request)), "suffix": request.suffix}
+            body["think"] = False
         elif self._template is not None:
             cut = Cut.of(request, self._template.end)
             prompt = raw_prompt(self._template, fim.render(self._template, request))
@@ -251,6 +253,8 @@ class Ollama(HttpProvider):
             body["tools"] = openai_chat.tools(request.tools)
         if request.schema is not None:
             body["format"] = dict(request.schema)
+        if not request.thinking:
+            body["think"] = False
         body |= self._common(request.max_tokens, request.temperature_or(), list(request.stop))
         async with aclosing(self._stream("/api/chat", body, request, Cut.of(request))) as stream:
             async for delta in stream:
@@ -309,7 +313,7 @@ class Ollama(HttpProvider):
                 text = piece.response or piece.message.content
                 probs = tuple(token.logprob for token in piece.logprobs or ())
                 if not piece.done:
-                    yield Delta(text, probs)
+                    yield Delta(text, probs, thinking=piece.message.thinking)
                     continue
                 finish = Finish.TOOLS if calls else _FINISH.get(piece.done_reason, Finish.STOP)
                 yield Delta(text, probs, tuple(calls), finish, self._usage(piece))

@@ -59,6 +59,10 @@ class MessageDelta(msgspec.Struct, frozen=True):
 
     content: str | None = None
     tool_calls: list[CallDelta] | None = None
+    reasoning_content: str | None = None
+    """What llama.cpp, vLLM, SGLang, DeepSeek and LM Studio call the thinking; …"""
+    reasoning: str | None = None
+    """… newer vLLM, OpenRouter and Groq call it this."""
 
 
 class TokenProb(msgspec.Struct, frozen=True):
@@ -175,6 +179,12 @@ def body(request: ChatRequest, model: str, temperature: float = CHAT_TEMPERATURE
     return asked
 
 
+def without_thinking() -> dict[str, Any]:
+    """Return what turns thinking off in servers that render the model's own template: Qwen's,
+    DeepSeek's and GLM's templates know the one variable, gpt-oss's the other."""
+    return {"chat_template_kwargs": {"enable_thinking": False, "reasoning_effort": "low"}}
+
+
 async def stream(
     http: Http, path: str, body: object, model: str, deadline: float | None
 ) -> AsyncGenerator[Delta]:
@@ -218,8 +228,10 @@ class StreamReader:
         piece = choice.delta or MessageDelta(content=choice.text)
         for call in piece.tool_calls or ():
             self._add(call)
-        text = piece.content or ""
-        return Delta(text, _logprobs(choice.logprobs) if text else ()) if text else None
+        text, thinking = piece.content or "", piece.reasoning_content or piece.reasoning or ""
+        if not text:
+            return Delta(thinking=thinking) if thinking else None
+        return Delta(text, _logprobs(choice.logprobs), thinking=thinking)
 
     def last(self) -> Delta | None:
         """Return the last delta; None when the stream ended before the answer did."""

@@ -14,6 +14,7 @@ sent, the most that OpenAI and vLLM take; all of them are honoured here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -43,6 +44,10 @@ from nearfield.types import (
 
 MERCURY_PATH = "/edit/completions"
 """The path of Inception's service for edit prompts, which takes them as a chat."""
+
+
+_REASONS = re.compile(r"(?:gpt-[5-9]|o[1-9])", re.IGNORECASE)
+"""OpenAI's models that think; the others refuse to be told how much."""
 
 
 class OpenAIOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -165,6 +170,8 @@ class OpenAICompatible(HttpProvider):
         if self._logprobs and not request.tools:
             # llama.cpp's server refuses a stream with both.
             body["logprobs"] = True
+        if not request.thinking:
+            body |= self._without_thinking()
         path = self._path(self._preset.chat_path)
         async with aclosing(self._stream(path, body, request, Cut.of(request))) as stream:
             async for delta in stream:
@@ -195,6 +202,12 @@ class OpenAICompatible(HttpProvider):
             if model.name == self.model and model.context_tokens:
                 self._context = model.context_tokens
         return served
+
+    def _without_thinking(self) -> dict[str, Any]:
+        """Return what keeps the model from thinking, or from thinking long, where it can."""
+        if self._preset.thinking_off == "effort" and _REASONS.match(self.model):
+            return {"reasoning_effort": "low"}
+        return openai_chat.without_thinking() if self._preset.thinking_off == "template" else {}
 
     def _path(self, path: str) -> str:
         return path.replace("{model}", quote(self.model, safe=""))

@@ -18,8 +18,9 @@ class Preset:
 
     `infill` says how it fills in: "suffix" sends prefix and suffix apart, "template" a raw prompt
     in the model family's own control tokens. Paths may hold `{model}` (Azure's deployment).
-    `passes_on` marks servers that usually pass requests on, so that their loopback address does not
-    count as local.
+    `thinking_off` says how a reasoning model is kept from thinking: by a variable of its chat
+    template, or by OpenAI's `reasoning_effort`. `passes_on` marks servers that usually pass
+    requests on, so that their loopback address does not count as local.
     """
 
     name: str
@@ -37,14 +38,21 @@ class Preset:
     stream_usage: bool = True
     logprobs: bool = False
     passes_on: bool = False
+    thinking_off: Literal["", "template", "effort"] = ""
 
 
 _PRESETS = (
     Preset("", infill="template"),
     Preset("lmstudio", "http://127.0.0.1:1234/v1"),
     # vLLM refuses `suffix`; its counts come with `stream_options`.
-    Preset("vllm", "http://127.0.0.1:8000/v1", ("VLLM_API_KEY",), logprobs=True),
-    Preset("sglang", "http://127.0.0.1:30000/v1", logprobs=True),
+    Preset(
+        "vllm",
+        "http://127.0.0.1:8000/v1",
+        ("VLLM_API_KEY",),
+        logprobs=True,
+        thinking_off="template",
+    ),
+    Preset("sglang", "http://127.0.0.1:30000/v1", logprobs=True, thinking_off="template"),
     # A gateway to other services, mostly clouds.
     Preset(
         "litellm",
@@ -67,6 +75,7 @@ _PRESETS = (
         key_required=True,
         infill="none",
         max_tokens_field="max_completion_tokens",
+        thinking_off="effort",
     ),
     Preset(
         "azure",
@@ -80,6 +89,7 @@ _PRESETS = (
         models_path="/openai/models",
         query={"api-version": "2024-10-21"},
         max_tokens_field="max_completion_tokens",
+        thinking_off="effort",
     ),
     Preset(
         "gemini",

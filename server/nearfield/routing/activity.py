@@ -1,4 +1,4 @@
-"""Progress of a model's work: loading, reading the prompt, writing.
+"""Progress of a model's work: loading, reading the prompt, thinking, writing.
 
 A frontend names the display with `reported_to`; every request made inside reports there. Without a
 display nothing is measured.
@@ -28,6 +28,7 @@ class Phase(StrEnum):
 
     LOADING = "loading"
     READING = "reading"
+    THINKING = "thinking"
     WRITING = "writing"
 
 
@@ -45,8 +46,8 @@ class Work:
     def words(self) -> str:
         """Describe it for the user."""
         passed = f"{self.seconds:.0f} s"
-        if self.phase is Phase.WRITING:
-            return f"{self.model}: writing, {self.tokens} tokens, {passed}"
+        if self.phase in (Phase.THINKING, Phase.WRITING):
+            return f"{self.model}: {self.phase}, {self.tokens} tokens, {passed}"
         share = "" if self.share is None else f" {self.share:.0%},"
         return f"{self.model}: {self.phase}{share or ','} {passed}"
 
@@ -84,8 +85,9 @@ class Watch:
         if delta.read is not None:
             self._enter(Phase.READING)
             self._share = delta.read
-        elif delta.text or delta.tool_calls:
-            self._enter(Phase.WRITING)
+        elif delta.thinking or delta.text or delta.tool_calls:
+            has_text = delta.text or delta.tool_calls
+            self._enter(Phase.WRITING if has_text else Phase.THINKING)
             self._tokens += len(delta.logprobs) or 1
             if delta.usage and delta.usage.generated_tokens:
                 self._tokens = delta.usage.generated_tokens
@@ -93,7 +95,7 @@ class Watch:
 
     async def look(self) -> None:
         """Tell how the provider is until it speaks; `heard` tells the rest."""
-        while self._phase is not Phase.WRITING:
+        while self._phase in (Phase.LOADING, Phase.READING):
             try:
                 health = await self._provider.health()
             except NearfieldError:

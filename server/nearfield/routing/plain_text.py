@@ -70,12 +70,14 @@ class PlainText:
     """Takes the control tokens out of one answer. `literal` says which are text in it; in a chat
     (`mentions`) so is a token between backticks.
 
-    `ended_by` is the token that ended the answer, "" while none has.
+    `thought` is the reasoning that was left out since it was last taken; `ended_by` is the token
+    that ended the answer, "" while none has.
     """
 
     literal: Callable[[str], bool]
     mentions: bool = False
     ended_by: str = ""
+    thought: str = ""
     _held: str = field(default="", init=False)
     _said: str = field(default="", init=False)  # the last characters that were let through
     _visible: bool = field(default=False, init=False)
@@ -161,10 +163,14 @@ class PlainText:
     def _reasoning(self, ended: bool) -> str:
         at = self._held.find(self._until)
         if at >= 0:
+            self.thought += self._held[:at]
             self._held = self._held[at + len(self._until) :]
             self._until, self._broken = "", True
         else:
-            self._held = "" if ended else self._held[-len(self._until) :]
+            left = 0 if ended else len(self._until)
+            passed = max(0, len(self._held) - left)
+            self.thought += self._held[:passed]
+            self._held = self._held[passed:]
         return ""
 
 
@@ -182,5 +188,6 @@ async def plain(stream: AsyncGenerator[Delta], text: PlainText) -> AsyncGenerato
             logprobs += delta.logprobs
             # An empty piece is passed on too: it shows that the model is at work.
             passed = logprobs if said or delta.finish is not None else ()
-            yield replace(delta, text=said, logprobs=passed)
+            thinking, text.thought = delta.thinking + text.thought, ""
+            yield replace(delta, text=said, logprobs=passed, thinking=thinking)
             logprobs = () if passed else logprobs

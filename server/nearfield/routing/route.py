@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 
 from nearfield.errors import (
+    BadAnswer,
     DeadlineExceeded,
     EngineError,
     LeftAlone,
@@ -27,6 +28,7 @@ from nearfield.errors import (
     ProviderError,
 )
 from nearfield.providers.base import Provider
+from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.activity import watched
 from nearfield.routing.consent import Consent
 from nearfield.routing.plain_text import PlainText, literal_in, plain
@@ -53,6 +55,8 @@ SHARE = 0.5
 STALL_SECONDS = 120.0
 
 
+MAX_THOUGHT = 1024
+"""Tokens of a model that cannot be kept from thinking; then it is given up."""
 LOOP_PIECES = 32
 """Pieces of an answer, tokens mostly, between two looks for a loop: a look takes 3 ms."""
 
@@ -277,7 +281,8 @@ class Route:
         said.calls = said.calls or bool(delta.tool_calls)
         if not (delta.text or delta.tool_calls):
             # What the prompt cost, sent early; it takes no text back.
-            return [delta] if delta.usage and self._shown in ("", said.name) else []
+            is_told = delta.usage or delta.thinking
+            return [delta] if is_told and self._shown in ("", said.name) else []
         return [*self._taken_back(said.name), delta]
 
     def _taken_back(self, name: str) -> list[Restart]:
@@ -319,13 +324,9 @@ class Route:
         self.asked.add(name)
         spoke, characters, usage = False, 0, None
         try:
-            text = self._texts[name] = PlainText(
-                literal_in(self._request, self._context.document),
-                mentions=isinstance(self._request, ChatRequest),
-            )
-            opened = self._pool.open(name, self._request, self._context)
             watching = watched(self._pool.providers[name], is_local=self._pool.is_local(name))
-            async with watching as watch, aclosing(plain(opened, text)) as stream:
+            spoken = self._spoken(name, self._request)
+            async with watching as watch, aclosing(spoken) as stream:
                 async for delta in stream:
                     watch.heard(delta)
                     if delta.read is not None:
@@ -349,6 +350,38 @@ class Route:
                     self._pool.count(name, self._context, usage, characters)
             else:
                 breaker.abandon()
+
+    async def _spoken(
+        self, name: str, request: InfillRequest | EditRequest | ChatRequest
+    ) -> AsyncGenerator[Delta]:
+        """Stream from one provider, which is asked again not to think when it thinks for longer
+        than it may. Raises `BadAnswer` when it does so nevertheless."""
+        text = self._texts[name] = PlainText(
+            literal_in(request, self._context.document), mentions=isinstance(request, ChatRequest)
+        )
+        may_think = isinstance(request, ChatRequest) and request.thinking > 0
+        limit = request.thinking if isinstance(request, ChatRequest) and may_think else MAX_THOUGHT
+        thought, has_spoken = 0.0, False
+        opened = self._pool.open(name, request, self._context)
+        async with aclosing(plain(opened, text)) as stream:
+            async for delta in stream:
+                thought += len(delta.thinking.strip()) / CHARS_PER_TOKEN
+                has_spoken = has_spoken or bool(delta.text.strip() or delta.tool_calls)
+                is_cut = delta.finish is Finish.LENGTH and thought > 0
+                if not has_spoken and (thought > limit or is_cut):
+                    break
+                yield delta
+            else:
+                return
+        if not (isinstance(request, ChatRequest) and may_think):
+            model = self._pool.providers[name].model
+            raise BadAnswer(
+                f"{model} thinks for too long and does not answer.",
+                "Choose a model that thinks less for this role.",
+            )
+        async with aclosing(self._spoken(name, replace(request, thinking=0))) as again:
+            async for delta in again:
+                yield delta
 
     async def _timed(self, stream: AsyncGenerator[Delta], others: bool) -> AsyncGenerator[Delta]:
         """`stream`, cut off when it keeps the others waiting or passes the deadline."""

@@ -11,19 +11,18 @@ from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
-from tests.unit.catalog import gguf_files
+from tests.unit.catalog.gguf_files import model
 
 from nearfield.catalog.models import Catalog, HubSource, ModelEntry, Wheel, WheelsSource
 from nearfield.catalog.recommend import Machine
 from nearfield.cli.setup import Plan, planned
 from nearfield.config.schema import Config, Models, Network, ProviderSettings, Routing
-from nearfield.providers.running import RunningServer, running_servers
+from nearfield.providers.detect import KNOWN_SERVERS, RunningServer
 from nearfield.types import EditForm, ServedModel
 
 MIB = 1 << 20
 LAPTOP = Machine(memory=16_000 * MIB, cores=4, free_disk=100_000 * MIB)
 SMALL = Machine(memory=3_600 * MIB, cores=4, free_disk=100_000 * MIB)
-OLLAMA = ProviderSettings(kind="ollama", base_url="http://127.0.0.1:11434")
 
 
 def entry(name: str, *roles: str, mb: int = 1_000, size: int = 500, **more: Any) -> ModelEntry:
@@ -106,7 +105,7 @@ async def test_models_that_do_not_fit_into_memory_together_are_not_chosen(
 @pytest.mark.asyncio
 async def test_what_a_server_here_has_is_not_fetched(hub: None, tmp_path: Path) -> None:
     models = ("qwen2.5-coder:1.5b-base", "qwen2.5-coder:0.5b", "llama3:70b", "nomic-embed-text")
-    server = RunningServer("Ollama", "ollama", OLLAMA, tuple(map(ServedModel, models)))
+    server = RunningServer(KNOWN_SERVERS[0], "", tuple(map(ServedModel, models)))
     found = await plan(tmp_path, servers=(server,))
     assert chosen(found) == {
         "complete": "qwen2.5-coder:0.5b",
@@ -121,7 +120,7 @@ async def test_what_a_server_here_has_is_not_fetched(hub: None, tmp_path: Path) 
 @pytest.mark.asyncio
 async def test_what_the_user_has_set_stays(hub: None, tmp_path: Path) -> None:
     file = tmp_path / "own.gguf"
-    file.write_bytes(gguf_files.model())
+    file.write_bytes(model())
     config = Config(
         models=Models(complete=str(file)),
         routing=Routing(roles={"code": ["desk"]}),
@@ -142,19 +141,6 @@ async def test_without_the_hub_the_mirror_has_some(
     assert chosen(found).get("complete") == expected
     assert "works without it" in found.notes[0]
     assert ("--mirror" in " ".join(found.notes)) is not mirror
-
-
-@pytest.mark.asyncio
-async def test_running_servers_are_found_by_asking_them(httpserver: HTTPServer) -> None:
-    httpserver.expect_request("/api/tags").respond_with_json(
-        {"models": [{"name": "qwen2.5-coder:0.5b", "size": 5}]}
-    )
-    here = ProviderSettings(kind="ollama", base_url=httpserver.url_for("").rstrip("/"))
-    nobody = ProviderSettings(kind="ollama", base_url="http://127.0.0.1:9")
-    found = await running_servers({"a": ("A", here), "b": ("B", nobody)})
-    assert [(one.name, [m.name for m in one.models]) for one in found] == [
-        ("a", ["qwen2.5-coder:0.5b"])
-    ]
 
 
 def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -208,11 +194,11 @@ def test_without_anything_it_says_what_works(tmp_path: Path) -> None:
 
 
 def test_the_settings_keep_what_is_there_and_it_can_be_repeated(tmp_path: Path) -> None:
-    model = tmp_path / "tiny.gguf"
-    model.write_bytes(gguf_files.model())
+    file = tmp_path / "tiny.gguf"
+    file.write_bytes(model())
     folder = tmp_path / "config"
     folder.mkdir()
-    (folder / "catalog.toml").write_text(OWN.format(path=json.dumps(str(model))))
+    (folder / "catalog.toml").write_text(OWN.format(path=json.dumps(str(file))))
     settings = folder / "config.toml"
     settings.write_text('# mine\n[log]\nlevel = "info"  # keep\n')
     done = run(tmp_path, "--yes", "--no-measure")

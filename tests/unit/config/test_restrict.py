@@ -89,6 +89,7 @@ DOMAIN: dict[str, tuple[Any, list[tuple[Any, Any]]]] = {
     "chat.shell_commands": (["git"], [([], ["git"]), (["sh"], ["git"])]),
     "chat.shell_timeout_s": (10, [(1, 1), (99, 10)]),
     "chat.max_rounds": (10, [(1, 1), (99, 10)]),
+    "chat.thinking_tokens": (1024, [(0, 0), (9999, 1024)]),
     "chat.timeout_s": (10, [(1, 1), (99, 10)]),
     "chat.max_files": (10, [(1, 1), (99, 10)]),
     "chat.max_bytes": (10, [(1, 1), (99, 10)]),

@@ -161,6 +161,7 @@ class Answering:
                 max_tokens=self.ask.max_tokens,
                 deadline=self._deadline,
                 session=f"chat:{self.session.id}",
+                thinking=self.limits.thinking_tokens,
             )
         )
 
@@ -241,6 +242,8 @@ class Answering:
                 self._take_back("\n\n")
                 continue
             self._usage = item.usage or self._usage
+            if item.thinking:
+                self.listener.thinking(item.thinking)
             if item.text:
                 self._round += item.text
                 self.listener.text(item.text)

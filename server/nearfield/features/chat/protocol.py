@@ -176,6 +176,10 @@ class Listener(Protocol):
         """Discard the text received before."""
         ...
 
+    def thinking(self, text: str) -> None:
+        """Take a piece of what a reasoning model thinks; it is no part of the answer."""
+        ...
+
     def call(self, report: CallReport) -> None:
         """Something happened to a call."""
         ...

@@ -79,12 +79,15 @@ class Screen:
     """A listener that keeps everything."""
 
     def __init__(self) -> None:
-        self.shown = ""
+        self.shown = self.thoughts = ""
         self.restarts = 0
         self.reports: list[CallReport] = []
 
     def text(self, text: str) -> None:
         self.shown += text
+
+    def thinking(self, text: str) -> None:
+        self.thoughts += text
 
     def restart(self) -> None:
         self.shown = ""
