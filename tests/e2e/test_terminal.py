@@ -72,6 +72,7 @@ COMMANDS_WITH_DATA: dict[str, tuple[str, ...]] = {
     "document": ("document", "a.py:2"),
     "test": ("test", "a.py:2"),
     "ask": ("ask", EVIL),
+    "chat": ("chat", "--no-tools"),
     "serve": ("serve", "--tcp", EVIL),
     "doctor": ("doctor", "--quick"),
     "index": ("index", "--no-vectors"),

@@ -25,6 +25,7 @@ COMMANDS = {
     "test": "nearfield.cli.act:test",
     "models": "nearfield.cli.models:app",
     "ask": "nearfield.cli.ask:ask",
+    "chat": "nearfield.cli.chat:chat",
     "providers": "nearfield.cli.providers:app",
     "doctor": "nearfield.cli.doctor:doctor",
     "index": "nearfield.cli.index:index",
