@@ -83,6 +83,7 @@ COMMANDS_WITH_DATA: dict[str, tuple[str, ...]] = {
     "models add": ("models", "add", EVIL, EVIL),
     "models remove": ("models", "remove", EVIL),
     "models use": ("models", "use", "complete", EVIL),
+    "setup": ("setup", "--no-servers"),
     "models recommend": ("models", "recommend"),
     "providers list": ("providers", "list"),
     "providers probe": ("providers", "probe", EVIL),

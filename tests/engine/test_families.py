@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import missing
 from tests.engine import vocabularies
 from tests.engine.families import CONTEXT, FAMILIES, Family, write_model
 
@@ -89,25 +88,15 @@ class Loaded:
         return text, next(event for event in self.events if isinstance(event, Done))
 
 
-@pytest.fixture(scope="module")
-def vocabulary_folder() -> Path:
-    if not vocabularies.folder().is_dir():
-        missing("There are no vocabularies: run `python tests/engine/vocabularies.py`.")
-    return vocabularies.folder()
-
-
 @pytest.fixture(scope="module", params=FAMILIES)
 def loaded(
     request: pytest.FixtureRequest,
-    vocabulary_folder: Path,
     default_model: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Loaded]:
-    name: str = request.param
-    family = FAMILIES[name]
-    source = vocabulary_folder / f"ggml-vocab-{family.vocabulary}.gguf"
-    path = tmp_path_factory.mktemp("families") / f"{name}.gguf"
-    write_model(family, source if family.vocabulary else default_model, path)
+    family = FAMILIES[request.param]
+    path = tmp_path_factory.mktemp("families") / f"{request.param}.gguf"
+    write_model(family, vocabularies.path(family.vocabulary) or default_model, path)
     bindings = pytest.importorskip("nearfield.engine.bindings").c
     bindings.llama_backend_init()
     model = Model(path, 0, lambda _: None, SILENCE)

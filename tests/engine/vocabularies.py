@@ -26,6 +26,16 @@ def folder() -> Path:
     return cache_dir() / "vocabularies" / VERSION
 
 
+def path(vocabulary: str) -> Path | None:
+    """Return the file of a vocabulary, None for "". Without them the test is skipped, or fails
+    under CI."""
+    from tests.conftest import missing
+
+    if not folder().is_dir():
+        missing("There are no vocabularies: run `python tests/engine/vocabularies.py`.")
+    return folder() / f"ggml-vocab-{vocabulary}.gguf" if vocabulary else None
+
+
 def fetch() -> None:
     """Fetch them unless they are there."""
     if folder().is_dir():

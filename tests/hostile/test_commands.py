@@ -50,6 +50,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "models add": lambda file: ["models", "add", "mine", "./" + file],
     "models remove": lambda file: ["models", "remove", file.lstrip("-")],
     "models use": lambda file: ["models", "use", file.lstrip("-")],
+    "setup": lambda file: ["setup", "--no-servers"],
     "models recommend": lambda file: ["models", "recommend"],
     "providers list": lambda file: ["providers", "list"],
     "providers models": lambda file: ["providers", "models", "far"],

@@ -23,7 +23,8 @@ DEADLINE_SECONDS = 120.0
 class EngineSpeed:
     """Tokens a second, evaluated and generated; `load_ms` is the model's loading. `build` and `gpu`
     are what the engine says of how it was compiled. Without `reuses_prefix` the model's state
-    cannot be cut."""
+    cannot be cut.
+    """
 
     prefill: float
     decode: float

@@ -36,7 +36,7 @@ NAMED = 3.0
 
 @dataclass(frozen=True, slots=True)
 class ExcerptPiece:
-    """Text of the file, or, without a `span`, words of ours about it."""
+    """Text of the file, or, without a `span`, our words about it."""
 
     text: str
     span: Span | None = None
@@ -62,7 +62,7 @@ class Excerpt:
 
 
 def excerpt(text: str, path: str, question: str, most: int) -> Excerpt:
-    """Return what of a file to show for `question` in about `most` characters."""
+    """Return the part of a file to show for `question` in about `most` characters."""
     total = len(split_lines(text))
     if len(text) <= most:
         return Excerpt((ExcerptPiece(text, Span(0, len(text))),), total, total)

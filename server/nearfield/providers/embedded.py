@@ -455,8 +455,8 @@ def from_vocabulary(info: ModelLoaded) -> FimTemplate | None:
     known = [t for t in map(fim_template, fim_names()) if t is not None]
     fitting = [t for t in known if t.has_tokens(prefix, suffix, middle)]
     named = template_of("", info.name)
-    if named in fitting:
-        return named
+    if named in fitting or len(fitting) == 1:
+        return named if named in fitting else fitting[0]
     fitting = [t for t in fitting if t.repo_name in ("", repo) and t.file_sep in ("", separator)]
     if fitting:
         return max(fitting, key=lambda t: sum(map(bool, (t.repo_name, t.file_sep))))

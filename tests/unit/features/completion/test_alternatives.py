@@ -169,7 +169,7 @@ async def test_not_where_it_costs(start: Start, monkeypatch: pytest.MonkeyPatch)
     def outside(_: Completer) -> bool:
         return False
 
-    monkeypatch.setattr(Completer, "_on_this_machine", outside)
+    monkeypatch.setattr(Completer, "_is_on_this_machine", outside)
     model = scripted("model", *answers("b + a\n"))
     person = FakeUser(await start(model), ADD)
     await person.ask(invoked=True)
