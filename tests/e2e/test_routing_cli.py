@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 import time
 import tomllib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -266,3 +269,67 @@ def test_a_server_that_runs_is_added_once_and_lets_a_model_be_fetched(
     assert "no Ollama" in run("providers", "pull", "far", "tiny", code=2).stderr
     run("providers", "add", "nonsense", code=2)
     run("providers", "add", "--model", "m", code=2)
+
+
+def test_chat_answers_line_by_line_and_remembers(run: Run) -> None:
+    done = run("chat", said="who are you?\n/history\n/new\n/history\n\n/help\njson\n/quit\nwho?\n")
+    assert done.stdout.split("\n") == [
+        "the one here", "you: who are you?", "", "scripted: the one here", "", '{"n": 1}', "",
+    ]  # fmt: skip
+    assert "begins again" in done.stderr and "/quit" in done.stderr
+    assert "no role" in run("chat", "--role", "nonsense", code=2).stderr
+
+
+def test_chat_goes_on_after_an_error_and_ends_with_how_the_last_message_went(
+    run: Run, tmp_path: Path
+) -> None:
+    only_far = CONFIG.replace('"local_first"', '"cloud_only"')
+    (tmp_path / "config" / "config.toml").write_text(only_far, "utf-8")
+    done = run("chat", said="who?\nwho?\n", code=3)
+    assert done.stderr.count("error: No provider could answer") == 2
+    assert done.stderr.count("nearfield consent allow far") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+def test_chat_on_a_terminal_stops_an_answer_and_ends_at_the_end_of_input(
+    run: Run, tmp_path: Path
+) -> None:
+    import pty
+
+    slow = CONFIG.replace('text = "the one here"', 'text = "the one here"\ndelay_ms = 60000')
+    (tmp_path / "config" / "config.toml").write_text(slow, "utf-8")
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(tmp_path / "work")
+        os.execv(sys.executable, [sys.executable, "-m", "nearfield", "chat", "--no-tools"])  # noqa: S606
+    seen = b""
+
+    def wait_for(text: bytes, seconds: float = 60) -> None:
+        nonlocal seen
+        end = time.monotonic() + seconds
+        while text not in seen:
+            assert select.select([terminal], [], [], max(0, end - time.monotonic()))[0], seen
+            seen += os.read(terminal, 65_536)
+
+    try:
+        wait_for(b"> ")
+        while b"[stopped]" not in seen:  # Ctrl-C drops a line that was not read yet
+            os.write(terminal, b"who?\n")
+            time.sleep(0.5)
+            seen = b""
+            os.write(terminal, b"\x03")
+            wait_for(b"\r\n")
+            with suppress(AssertionError):
+                wait_for(b"[stopped]", 2)
+        wait_for(b"[stopped]\r\n> ")
+        os.write(terminal, b"json\n")
+        wait_for(b'{"n": 1}\r\n> ')
+        os.write(terminal, b"\x04")
+        with suppress(OSError):  # Linux says so that the other end is closed
+            wait_for(b"nothing more")
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    except AssertionError:
+        os.kill(child, signal.SIGKILL)
+        raise
+    finally:
+        os.close(terminal)

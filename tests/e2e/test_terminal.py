@@ -73,6 +73,7 @@ COMMANDS_WITH_DATA: dict[str, tuple[str, ...]] = {
     "test": ("test", "a.py:2"),
     "ask": ("ask", EVIL),
     "acp": ("acp",),
+    "chat": ("chat", "--no-tools"),
     "serve": ("serve", "--tcp", EVIL),
     "doctor": ("doctor", "--quick"),
     "index": ("index", "--no-vectors"),

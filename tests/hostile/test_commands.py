@@ -40,6 +40,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "document": lambda file: ["document", f"{file}:1"],
     "test": lambda file: ["test", f"{file}:1"],
     "ask": lambda file: ["ask", "what is this?", "--file", file],
+    "chat": lambda file: ["chat"],
     "doctor": lambda file: ["doctor"],
     "index": lambda file: ["index", "--no-vectors", "--explain", "."],
     "search": lambda file: ["search", "--workspace", ".", "--", file],

@@ -106,7 +106,7 @@ def _context(task: str, workspace: Path, files: list[Path], once: str) -> Reques
     # Not resolved: whether a link leads out of the workspace decides whether it may leave.
     sources = [Source(str(path.absolute()), text=named_text(path).text) for path in files]
     accepted = (once,) if once else ()
-    questions = _question if sys.stdin.isatty() else None
+    questions = put_offer if sys.stdin.isatty() else None
     return RequestContext(
         Task(task), str(workspace.resolve()), tuple(sources), (), accepted, questions
     )
@@ -174,7 +174,7 @@ def _converse(
         print_json(found)
     else:
         emit("" if streams else found["text"])
-        _say_notes(found["wrong"], found["notes"])
+        say_notes(found["wrong"], found["notes"])
     if found["finish"] == "empty" or not found["text"].strip():
         raise typer.Exit(ExitCode.NOTHING)
 
@@ -294,7 +294,8 @@ async def _loaded(candidates: tuple[Provider, ...]) -> None:
         await load_model(candidates[0])
 
 
-async def _question(offer: Offer) -> Consent | None:
+async def put_offer(offer: Offer) -> Consent | None:
+    """Ask on the terminal whether a provider outside this machine may be sent a request."""
     return await asyncio.to_thread(_put, offer)
 
 
@@ -307,7 +308,8 @@ def _put(offer: Offer) -> Consent | None:
     return Consent(said) if said in ANSWERS else None
 
 
-def _say_notes(wrong: str, notes: list[str]) -> None:
+def say_notes(wrong: str, notes: list[str]) -> None:
+    """Say what the user should know of an answer."""
     if wrong:
         say(f"note: this answer may be of no use ({wrong}).")
     for note in notes:
@@ -317,6 +319,6 @@ def _say_notes(wrong: str, notes: list[str]) -> None:
 def _notes(answer: Answer) -> None:
     from nearfield.features.offers import words
 
-    _say_notes(answer.wrong, answer.notes)
+    say_notes(answer.wrong, answer.notes)
     for offer in answer.offers:
         say(f"{words(offer)}\n  Add `--once {offer.provider}` to send it.")

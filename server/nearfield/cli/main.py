@@ -27,6 +27,7 @@ COMMANDS = {
     "setup": "nearfield.cli.setup:setup",
     "models": "nearfield.cli.models:app",
     "ask": "nearfield.cli.ask:ask",
+    "chat": "nearfield.cli.chat:chat",
     "providers": "nearfield.cli.providers:app",
     "doctor": "nearfield.cli.doctor:doctor",
     "index": "nearfield.cli.index:index",

@@ -7,8 +7,9 @@ standard error. Colours and progress appear on a terminal only.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import NoReturn
 
@@ -17,8 +18,8 @@ from nearfield.errors import NearfieldError
 from nearfield.terminal import emit, escaped, output_encoding, printable, say
 
 __all__ = [
-    "ExitCode", "ask_choice", "emit", "exit_code", "fail", "print_json", "prompt", "report",
-    "reported", "say",
+    "ExitCode", "ask_choice", "emit", "exit_code", "fail", "print_json", "prompt", "read_line",
+    "report", "reported", "say",
 ]  # fmt: skip
 
 
@@ -69,6 +70,22 @@ def prompt(question: str, *, default: str = "", hidden: bool = False) -> str:
         printable(question), default=default or None, hide_input=hidden, err=True
     )
     return said
+
+
+def read_line(mark: str) -> str | None:
+    """Return the next line of standard input, after `mark` on a terminal; None at the end."""
+    import typer
+
+    if not sys.stdin.isatty():
+        line = sys.stdin.readline()
+        return line.strip() if line else None
+    with suppress(ImportError):
+        import readline  # noqa: F401  # pyright: ignore[reportUnusedImport]  arrow keys, earlier lines
+    try:
+        said: str = typer.prompt(mark, default="", show_default=False, prompt_suffix=" ", err=True)
+    except typer.Abort:
+        return None
+    return said.strip()
 
 
 def ask_choice(question: str, choices: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ happens when the server ends, however it ends; there is nothing to save, so it e
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -287,6 +288,7 @@ class Worker:
 
 def main() -> None:
     """Set the streams up and work."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command that started it
     # Whatever a library prints must not get between the frames.
     out = os.dup(1)
     os.dup2(2, 1)

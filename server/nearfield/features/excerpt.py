@@ -62,7 +62,7 @@ class Excerpt:
 
 
 def excerpt(text: str, path: str, question: str, most: int) -> Excerpt:
-    """Return the parts of a file to show for `question`, about `most` characters."""
+    """Return the part of a file to show for `question` in about `most` characters."""
     total = len(split_lines(text))
     if len(text) <= most:
         return Excerpt((ExcerptPiece(text, Span(0, len(text))),), total, total)

@@ -30,15 +30,15 @@ _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 @dataclass(frozen=True, slots=True)
 class ChangedFile:
     """`path` is absolute and inside the tree; `rows` are the changed and added rows of the file as
-    it is on disk, counted from 0."""
+    it is on disk, counted from 0; None for all of a file that git does not track."""
 
     path: Path
-    rows: frozenset[int]
+    rows: frozenset[int] | None
 
 
 async def changed_files(folder: Path, ref: str = "HEAD") -> list[ChangedFile]:
-    """Return the tracked files under `folder` that have changed since `ref`, ordered by path.
-    Raises `NearfieldError` if git cannot tell."""
+    """Return the files under `folder` that have changed since `ref`, ordered by path, then those
+    that git neither tracks nor ignores. Raises `NearfieldError` if git cannot tell."""
     top, diff = await _diff(folder, ref, context=0)
     found: dict[Path, set[int]] = {}
     rows: set[int] | None = None
@@ -57,11 +57,21 @@ async def changed_files(folder: Path, ref: str = "HEAD") -> list[ChangedFile]:
             if rows is not None:
                 rows.update(range(start - 1, start - 1 + count))
     changed = [ChangedFile(path, frozenset(rows)) for path, rows in sorted(found.items()) if rows]
-    return changed[:MAX_FILES]
+    new = [ChangedFile(path, None) for path in await _untracked(folder, top)]
+    return [*changed, *new][:MAX_FILES]
+
+
+async def _untracked(folder: Path, top: Path) -> list[Path]:
+    listed = await _git(
+        folder, "ls-files", "--others", "--exclude-standard", "--full-name", "-z", "--", "."
+    )
+    names = sorted(os.fsdecode(name) for name in listed.split(b"\0") if name)
+    paths = (_inside(top / name, top) for name in names)
+    return [path for path in paths if path is not None]
 
 
 async def file_diffs(folder: Path, ref: str = "HEAD") -> list[tuple[Path, str]]:
-    """Return the absolute path and the unified diff of each file of `changed_files`."""
+    """Return the absolute path and the unified diff of each tracked file of `changed_files`."""
     top, diff = await _diff(folder, ref, context=3)
     found: list[tuple[Path, str]] = []
     for piece in re.split(r"^(?=diff --git )", diff, flags=re.MULTILINE):
@@ -113,7 +123,11 @@ def _path(shown: str, top: Path) -> Path | None:
     if shown.startswith('"'):
         raw = shown[1:-1].encode("latin-1", "replace").decode("unicode_escape")
         shown = os.fsdecode(raw.encode("latin-1", "replace"))
-    path = top / shown
+    return _inside(top / shown, top)
+
+
+def _inside(path: Path, top: Path) -> Path | None:
+    """Return a file of the tree; None for anything else."""
     try:
         if path.is_symlink() or not path.is_file():
             return None

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import signal
 import sys
 import threading
 import time
@@ -331,6 +332,7 @@ def lower_priority() -> None:
 
 def main() -> None:
     """Serve one workspace until standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command that started it
     guard()
     lower_priority()
     decoder = msgspec.json.Decoder(Message)

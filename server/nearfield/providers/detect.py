@@ -41,7 +41,7 @@ class KnownServer:
 
 KNOWN_SERVERS = (
     KnownServer("ollama", "ollama"),
-    KnownServer("llama_cpp", "llama_server"),
+    KnownServer("llama_server", "llama_server"),
     *(
         KnownServer(preset, "openai_compatible", {"preset": preset})
         for preset in ("lmstudio", "vllm", "sglang", "lemonade")
@@ -50,7 +50,7 @@ KNOWN_SERVERS = (
 
 
 @dataclass(frozen=True, slots=True)
-class RunningServer:
+class FoundServer:
     """A server that answered. `models` are empty where it has none, or `wants_key`."""
 
     server: KnownServer
@@ -82,15 +82,16 @@ class RunningServer:
         return next(iter([*fills, *names]), "")
 
 
-async def running_servers(
+async def found_servers(
     servers: Sequence[KnownServer] = KNOWN_SERVERS, base_url: str = ""
-) -> list[RunningServer]:
+) -> list[FoundServer]:
     """Return those of `servers` that answer, at `base_url` or at their usual addresses."""
-    found = await asyncio.gather(*(_asked(server, base_url) for server in servers))
+    found = await asyncio.gather(*(asked(server, base_url) for server in servers))
     return [one for one in found if one is not None]
 
 
-async def _asked(server: KnownServer, base_url: str) -> RunningServer | None:
+async def asked(server: KnownServer, base_url: str) -> FoundServer | None:
+    """Ask one of them for its models; None where it does not answer as it should."""
     # A key is for the server that the user means, not for any that listens there.
     provider = build(server.name, server.settings(base_url=base_url), environ={})
     try:
@@ -100,12 +101,12 @@ async def _asked(server: KnownServer, base_url: str) -> RunningServer | None:
                 return None
             models = await provider.models()
     except Unauthorised:
-        return RunningServer(server, base_url, (), wants_key=True)
+        return FoundServer(server, base_url, (), wants_key=True)
     except (NearfieldError, TimeoutError):
         return None
     finally:
         await provider.aclose()
-    return RunningServer(server, base_url, tuple(models))
+    return FoundServer(server, base_url, tuple(models))
 
 
 async def _is_up(provider: Provider) -> bool:

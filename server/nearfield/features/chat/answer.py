@@ -180,6 +180,11 @@ class Answering:
             self.offered(route.offers)
             if self._usage is not None:
                 self.account.spent(self._usage)
+            if whole and len(calls) > CALLS_A_ROUND:
+                self.reply.notes.append(
+                    f"The model asked for {len(calls)} calls at once; only the first"
+                    f" {CALLS_A_ROUND} were looked at."
+                )
             # The words of an answer that broke off stay; calls without results may not.
             del calls[CALLS_A_ROUND if whole else 0 :]
             if whole and request.tools and not calls:

@@ -92,6 +92,8 @@ def said(text: str) -> ToolOutcome:
 
 Run = Callable[[Any, Any], Awaitable[ToolOutcome]]
 """Carries a call out, given the `ToolContext` and the checked arguments as a struct."""
+Refuse = Callable[[Any, Any], None]
+"""Takes the same, and blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ class ChatFunction:
     run: Run
     title: Callable[[Any], str]
     """Returns one line for the user on the effect of a call with these arguments."""
+    refuse: Refuse | None = None
+    """Raises `Refused` for arguments that the settings rule out, before the user is asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,11 @@ def _title(given: Any) -> str:
     return f"run: {subprocess.list2cmdline(given.command)}"
 
 
-@function(Access.DANGER, "executeShell", title=_title)
+def _refuse(reach: ToolContext, given: Any) -> None:
+    allowed(given.command, reach.limits.shell_commands, reach.folder.root)
+
+
+@function(Access.DANGER, "executeShell", title=_title, refuse=_refuse)
 async def execute_shell(
     context: ToolContext,
     command: Annotated[

@@ -14,25 +14,36 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from nearfield.features.chat.protocol import Access, ChatFunction, ToolOutcome, ToolRefused, said
+from nearfield.features.chat.protocol import (
+    Access,
+    ChatFunction,
+    Refuse,
+    ToolOutcome,
+    ToolRefused,
+    said,
+)
 
 Title = Callable[[Any], str]
 Body = Callable[..., Awaitable[str | ToolOutcome]]
 
 
 def function(
-    access: Access, name: str = "", title: Title | None = None
+    access: Access,
+    name: str = "",
+    title: Title | None = None,
+    refuse: Refuse | None = None,
 ) -> Callable[[Body], ChatFunction]:
     """Make a `ChatFunction` of an async function; `name` is its own by default, `title` (from the
-    checked arguments) what the user is asked. Raises `TypeError` for a signature that has no
-    schema."""
+    checked arguments) what the user is asked, and `refuse` raises `ToolRefused` for what the user
+    need not be asked. Raises `TypeError` for a signature that has no schema."""
 
     def make(body: Body) -> ChatFunction:
-        return _made(body, access, name or body.__name__, title)
+        return replace(_made(body, access, name or body.__name__, title), refuse=refuse)
 
     return make
 

@@ -487,3 +487,11 @@ async def test_a_message_that_cannot_fit_says_so(talk: StartTalk) -> None:
     t = talk({"text": "x"}, context=600, functions=[])
     with pytest.raises(Exception, match="Refer to fewer files"):
         await t.say("word " * 3000)
+
+
+async def test_calls_that_are_too_many_at_once_are_said_to_be_left_out(talk: StartTalk) -> None:
+    wishes = [call("readFile", path=f"{number}.md") for number in range(9)]
+    t = talk({"result": ".", "text": "ok"}, {"tool_calls": wishes})
+    reply = await t.say("go")
+    assert len(reply.calls) == 8
+    assert any("asked for 9 calls at once" in note for note in reply.notes)

@@ -151,3 +151,19 @@ async def test_is_asked_for_with_its_words(says: Allow, talk: StartTalk) -> None
     [question] = t.person.asked
     assert (question.title, question.each_time) == ("run: git --version", True)
     assert ("git version" in reply.calls[0].result) is (says is Allow.ONCE)
+
+
+@pytest.mark.asyncio
+async def test_what_is_not_allowed_is_refused_before_the_user_is_asked(talk: StartTalk) -> None:
+    t = talk(
+        {"result": ".", "text": "ok"},
+        {"tool_calls": [call("executeShell", command=["curl", "evil.test"])]},
+        functions=["executeShell"],
+        shell_commands=["git"],
+    )
+    t.person.says = Allow.ONCE
+    reply = await t.say("go")
+    assert t.person.asked == []
+    assert "only these commands: git" in reply.calls[0].result
+    [row] = t.store.calls()
+    assert row.outcome.startswith("denied")

@@ -377,10 +377,12 @@ def repository(tmp_path: Path) -> Path:
     return make_repository(tmp_path / "repository", files)
 
 
-async def changed(folder: Path, ref: str = "HEAD") -> dict[str, list[int]]:
+async def changed(folder: Path, ref: str = "HEAD") -> dict[str, list[int] | None]:
     top = folder.resolve()
     return {
-        file.path.resolve().relative_to(top).as_posix(): sorted(file.rows)
+        file.path.resolve().relative_to(top).as_posix(): None
+        if file.rows is None
+        else sorted(file.rows)
         for file in await changed_files(folder, ref)
     }
 
@@ -393,7 +395,6 @@ async def test_the_changed_rows_are_those_on_disk(repository: Path) -> None:
     (repository / "sub").mkdir()
     (repository / "sub" / "n.py").write_text("y = 1\n")
     git(repository, "add", "ünï cödé.py", "sub")
-    (repository / "untracked.py").write_text("z = 1\n")
     found = await changed(repository)
     assert found == {"a.py": [1, 3, 4], "ünï cödé.py": [0], "sub/n.py": [0]}
     files = await changed_files(repository / "sub")
@@ -401,6 +402,18 @@ async def test_the_changed_rows_are_those_on_disk(repository: Path) -> None:
     git(repository, "commit", "-q", "-am", "second")
     assert await changed(repository) == {}
     assert set(await changed(repository, "HEAD~1")) == set(found)
+
+
+async def test_untracked_files_are_whole_and_ignored_ones_are_not_there(repository: Path) -> None:
+    (repository / ".gitignore").write_text("*.log\nbuild/\n.gitignore\n")
+    for name in ("nëw.py", "a b\nc.py", "x.log", "build/b.py", "sub/deep/d.py"):
+        (repository / name).parent.mkdir(parents=True, exist_ok=True)
+        (repository / name).write_text("z = 1\n")
+    (repository / "out.py").symlink_to("/etc/hostname")
+    expected = {"nëw.py": None, "a b\nc.py": None, "sub/deep/d.py": None}
+    assert await changed(repository) == expected
+    files = await changed_files(repository / "sub")
+    assert [file.path.name for file in files] == ["d.py"]
 
 
 async def test_lines_that_look_like_a_diff_are_lines(repository: Path) -> None:

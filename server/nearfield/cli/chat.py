@@ -1,0 +1,155 @@
+"""`nearfield chat`: a conversation in the terminal, one message a line.
+
+The terminal is the host, as for `ask --tools`: changes are shown as a diff and asked for. A pipe is
+read to its end, each line a message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nearfield.cli.opening import begin_log, settings_of
+from nearfield.cli.output import ExitCode, emit, read_line, report, say
+from nearfield.errors import NearfieldError
+
+if TYPE_CHECKING:
+    from nearfield.config.load import Loaded
+    from nearfield.features.chat.chat import Chat
+    from nearfield.routing.request_context import Offer
+
+HELP = """\
+/new      begin again: the model forgets what was said
+/history  show what was said
+/quit     end, as Ctrl-D does; Ctrl-C ends an answer
+@file:PATH, @file:PATH:10-20, @symbol:NAME, @diff and @workspace show the model what they name."""
+BEGINNING = "A message a line; /help shows the rest, Ctrl-D ends."
+
+
+def chat(
+    workspace: Annotated[Path, typer.Option(help="The workspace folder it is about.")] = Path(),
+    role: Annotated[str, typer.Option(help="The role to ask, instead of that for chats.")] = "",
+    tools: Annotated[
+        bool,
+        typer.Option("--tools/--no-tools", help="Whether the model may use functions."),
+    ] = True,
+    max_tokens: Annotated[int, typer.Option(min=1, help="The longest answer.")] = 1024,
+    log_level: Annotated[str, typer.Option(help="error, warning, info or debug.")] = "error",
+) -> None:
+    """Talk with a model about a workspace: it knows what was said before.
+
+    Exit codes: 0 the last message was answered, 2 wrong usage, 3 no model could answer it.
+    """
+    from nearfield.routing.tasks import check_role
+
+    begin_log(log_level)
+    check_role(role)
+    folder = str(workspace.resolve())
+    loaded = settings_of(workspace.resolve())
+    talk = Talk(folder, role, max_tokens, tools)
+    if not asyncio.run(talk.run(loaded)):
+        raise typer.Exit(ExitCode.NO_PROVIDER)
+
+
+@dataclass(slots=True)
+class Talk:
+    """One conversation. `said` holds its turns, as (speaker, text)."""
+
+    workspace: str
+    role: str
+    max_tokens: int
+    tools: bool
+    session: str = ""
+    said: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    _answering: asyncio.Task[bool] | None = None
+
+    async def run(self, loaded: Loaded) -> bool:
+        """Answer until the user ends it; whether the last message was answered."""
+        from nearfield.cli.ask import put_offer
+        from nearfield.cli.converse import Terminal
+        from nearfield.cli.serving import serving, until_indexed
+        from nearfield.features.chat.chat import Chat
+
+        answered = True
+        with suppress(NotImplementedError):  # on Windows Ctrl-C ends the command
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._interrupt)
+        async with serving(loaded) as service:
+            service.knowledge.folders((self.workspace,))
+            if self.tools and loaded.config.index.enabled:
+                await until_indexed(service.knowledge)
+            host = Terminal(self.workspace, loaded.config.files.exclude)
+            put = put_offer if sys.stdin.isatty() else None
+            chats = Chat(service, host, knowledge=lambda: service.knowledge, ask_user=put)
+            service.offers.subscribe(_tell)
+            if sys.stdin.isatty():
+                say(BEGINNING)
+            while (message := await asyncio.to_thread(read_line, ">")) is not None:
+                if message.startswith("/"):
+                    if not self._obeyed(message, chats):
+                        break
+                elif message:
+                    self._answering = asyncio.create_task(self._answer(chats, message))
+                    with suppress(asyncio.CancelledError):
+                        answered = await self._answering
+                    self._answering = None
+        return answered
+
+    async def _answer(self, chats: Chat, message: str) -> bool:
+        from nearfield.cli.ask import say_notes
+        from nearfield.cli.converse import Screen
+        from nearfield.features.chat.protocol import Ask
+
+        ask = Ask(
+            message=message,
+            session=self.session,
+            workspace=self.workspace,
+            role=self.role,
+            max_tokens=self.max_tokens,
+            functions=None if self.tools else (),
+        )
+        self.said.append(("you", message))
+        try:
+            reply = await chats.say(ask, Screen(streams=True))
+        except NearfieldError as error:
+            report(error)
+            return False
+        emit()
+        self.session = reply.session
+        self.said.append((reply.model, reply.text))
+        say_notes(reply.wrong, reply.notes)
+        return True
+
+    def _interrupt(self) -> None:
+        if self._answering is None:
+            say("\n/quit or Ctrl-D ends.")
+        else:
+            self._answering.cancel()
+            say("\n[stopped]")
+
+    def _obeyed(self, command: str, chats: Chat) -> bool:
+        """Do what a line with a slash says; False when the conversation ends."""
+        if command in ("/quit", "/exit"):
+            return False
+        if command == "/new":
+            chats.close(self.session)
+            self.session, self.said = "", []
+            say("The conversation begins again.")
+        elif command == "/history":
+            for speaker, text in self.said:
+                emit(f"{speaker}: {text}\n")
+        else:
+            say(HELP)
+        return True
+
+
+def _tell(offer: Offer) -> None:
+    from nearfield.features.offers import words
+
+    say(f"{words(offer)}\n  `nearfield consent allow {offer.provider}` lets it answer here.")
