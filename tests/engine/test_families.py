@@ -7,10 +7,12 @@ not.
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from tests.engine import vocabularies
@@ -130,6 +132,12 @@ def spec(variant: Variant, *, lane: str = "infill", max_tokens: int = 8, id: int
     return Generate(
         id=id, lane=lane, priority=0, document="d", variants=[variant], max_tokens=max_tokens
     )
+
+
+def test_the_vocabularies_are_those_of_the_pinned_engine() -> None:
+    with (Path(__file__).parents[2] / "pyproject.toml").open("rb") as file:
+        extras = tomllib.load(file)["project"]["optional-dependencies"]
+    assert extras["local"] == [f"llama-cpp-python=={vocabularies.VERSION}"]
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -274,6 +282,20 @@ def test_prompt_reuse_follows_what_the_state_allows(loaded: Loaded) -> None:
 
 def model_text(model: Model, tokens: list[int]) -> str:
     return b"".join(model.pieces[token] for token in tokens).decode("utf-8", "replace")
+
+
+def test_drafts_change_nothing_but_the_steps(loaded: Loaded) -> None:
+    """A draft is taken back where it was wrong, so a state that cannot be cut gets none."""
+    variant = Variant([("x = 1\n" * 8, False)])
+    loaded.lane.clear()
+    fresh, alone = loaded.ask(spec(variant, max_tokens=8))
+    half = fresh[: len(fresh) // 2]
+    loaded.lane.clear()
+    copied = msgspec.structs.replace(spec(variant, max_tokens=8), copied=half + "\nno = 2\n" * 3)
+    text, done = loaded.ask(copied)
+    assert (text, done.generated_tokens) == (fresh, alone.generated_tokens)
+    if not loaded.family.cuts:
+        assert done.decode_steps == alone.decode_steps
 
 
 def test_an_aborted_prefill_is_made_up_for(loaded: Loaded) -> None:
