@@ -201,7 +201,9 @@ def test_a_fill_in_prompt_has_the_documents_text_and_its_control_tokens(loaded: 
     if template is not None:
         assert SUFFIX.encode() in said
         control = [model.control_text(t) for t in prompt.tokens if not model.pieces[t]]
-        order = [template.prefix, template.suffix, template.middle]
+        order = [template.prefix, template.suffix]
+        order = [*(order if template.order == "psm" else order[::-1]), template.middle]
+        order = [text for text in order if text]
         assert [text for text in control if text in order] == order
         assert control.count(template.file_sep) == (2 if template.file_sep else 0)
     assert loaded.ask(spec(infill(model, loaded.family.fim)))[1].prompt_tokens == len(prompt.tokens)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from jinja2 import TemplateError, nodes
 from jinja2.ext import Extension, loopcontrols
@@ -35,7 +35,7 @@ def _now(form: str) -> str:
 class _Generation(Extension):
     """The tag `generation`, which marks what an assistant said, for training: its body counts."""
 
-    tags: ClassVar[set[str]] = {"generation"}
+    tags = {"generation"}  # noqa: RUF012 (as the base class has it)
 
     def parse(self, parser: Parser) -> list[nodes.Node]:
         """Return the nodes of the body."""
