@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from editor import Document, Editor, Shown
-from next_steps import steps
 from rich.markup import escape
 from rich.rule import Rule
 from rich.table import Table
@@ -24,6 +23,7 @@ from rich.text import Text
 
 from nearfield.cli.checks import engine
 from nearfield.cli.console import Console
+from nearfield.cli.editors import steps
 from nearfield.cli.ghost import ghost_text
 from nearfield.config.load import load
 from nearfield.terminal import guard
@@ -237,6 +237,7 @@ NO_EDITOR = (
 )
 OTHER_EDITORS = "README.md has the lines for other editors, and what else each can do."
 COMMANDS = """
+  {command} setup              choose, fetch and measure models, and write the settings
   {command} doctor             what is installed, how fast it is, what to do
   {command} models recommend   which model suits this machine
 """

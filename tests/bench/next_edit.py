@@ -13,7 +13,8 @@ after the thresholds were chosen.
 
 `--history` takes the Python, TypeScript, JavaScript and Go files of a repository's commits,
 `--versions` those of two folders: each is changed once more as its author did, line by line, and
-the next edit is asked for meanwhile (next_edit_replay.py says what counts as right).
+the next edit is asked for meanwhile (next_edit_replay.py says what counts as right,
+next_edit_kept.py what the kept rate and the reversal ratio are).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from next_edit_kept import Kept
 from next_edit_replay import Replay, Revised, history, versions
 from next_edit_user import Case, Line, User
 
@@ -137,21 +139,22 @@ def shifted(done: list[tuple[int, Line]]) -> Iterator[tuple[int, Line]]:
 
 async def on_revised(
     service: Service, found: Iterator[Revised]
-) -> tuple[list[dict[str, object]], dict[str, int]]:
+) -> tuple[list[dict[str, object]], dict[str, object]]:
     """A row for each offer, and the number of questions, of changed lines and of those among them
-    that accepted offers have made."""
+    that accepted offers have made; with the kept rate and the reversal ratio of all offers."""
+    kept = Kept()
     rows: list[dict[str, object]] = []
     sums: Counter[str] = Counter()
     for number, revised in enumerate(found):
-        replay = Replay(service, revised, number)
+        replay = Replay(service, revised, number, kept)
         await replay.run()
         rows += replay.found
         sums.update(files=1, asked=replay.asked, saved=replay.saved)
         sums.update(changed=replay.changed + replay.saved)
-    return rows, dict(sums)
+    return rows, {**sums, **kept.row()}
 
 
-def summed_revised(rows: list[dict[str, object]], sums: dict[str, int]) -> dict[str, object]:
+def summed_revised(rows: list[dict[str, object]], sums: dict[str, object]) -> dict[str, object]:
     """How each way did where it was asked."""
     found: dict[str, object] = dict(sums)
     for way in ("tree", "series"):

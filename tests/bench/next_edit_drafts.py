@@ -53,11 +53,11 @@ class Vocabulary:
         self._model = c.llama_model_load_from_file(str(path).encode(), params)
         self._vocab = c.llama_model_get_vocab(self._model)
 
-    def tokens(self, text: str) -> list[int]:
-        """The tokens of plain text."""
+    def tokens(self, text: str, special: bool = False) -> list[int]:
+        """The tokens of a text; control tokens are recognised only when `special`."""
         raw = text.encode()
         buffer = (c.llama_token * (len(raw) + 8))()
-        count = c.llama_tokenize(self._vocab, raw, len(raw), buffer, len(raw) + 8, False, False)
+        count = c.llama_tokenize(self._vocab, raw, len(raw), buffer, len(raw) + 8, False, special)
         return buffer[:count]
 
 

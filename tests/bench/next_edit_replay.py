@@ -15,11 +15,13 @@ nobody knows). After each step the next edit is asked for. It is
 from __future__ import annotations
 
 import subprocess
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
 
+from next_edit_kept import Kept, changed_words
 from next_edit_user import SUFFIXES, Case, Line, User, words
 
 from nearfield.features.next_edit.edits import NextEdit
@@ -113,8 +115,12 @@ class Row:
 class Replay:
     """Somebody who does to a file once more what its author did (next_edit_replay.py)."""
 
-    def __init__(self, service: Service, revised: Revised, number: int) -> None:
+    def __init__(
+        self, service: Service, revised: Revised, number: int, kept: Kept | None = None
+    ) -> None:
         self._service = service
+        self._kept = kept or Kept()
+        self._last: list[tuple[Counter[str], Counter[str]]] = []
         before = revised.before.removesuffix("\n").split("\n")
         after = revised.after.removesuffix("\n").split("\n")
         self._name = revised.name
@@ -154,6 +160,7 @@ class Replay:
         row = self._rows[at]
         if row.text != new:
             self.changed += 1
+            self._last.append(changed_words(row.text, new))
             self._user.change(at, Line(row.text, new))
             row.text = new
             return True
@@ -179,6 +186,12 @@ class Replay:
             right = self._judge(offer, made)
             first, last = self._rows_of(offer)
             rows = self._rows[first : last + 1]
+            now = "\n".join(row.text for row in rows)
+            if "\n" not in offer.new:
+                meant = [row.meant for row in rows if row.meant is not None]
+                whole = "\n".join(meant) if len(meant) == len(rows) else None
+                self._kept.add(now, made, whole)
+                self._kept.reverse(now, made, self._last)
             self.found.append(
                 {
                     "name": f"{self._name}:{first + 1}",
@@ -186,7 +199,7 @@ class Replay:
                     "right": right,
                     "made": made,
                     "after": after,
-                    "now": "\n".join(row.text for row in rows),
+                    "now": now,
                     "meant": [row.meant for row in rows],
                 }
             )
@@ -210,7 +223,9 @@ class Replay:
     def _accept(self, offer: NextEdit) -> None:
         first, _ = self._rows_of(offer)
         row = self._rows[first]
-        row.text = self._user.line_after(offer)
+        made = self._user.line_after(offer)
+        self._last.append(changed_words(row.text, made))
+        row.text = made
         self._user.edit(offer.span.start, offer.span.end, offer.new)
         self.saved += row.text == row.meant
 

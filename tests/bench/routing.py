@@ -1,7 +1,7 @@
 """What routing costs and what redaction finds.
 
     python tests/bench/routing.py            # everything; about a minute
-    python tests/bench/routing.py overhead   # one of: overhead, redaction, failover
+    python tests/bench/routing.py overhead   # one of: overhead, redaction, failover, complexity
 
 Overhead is the time of a request through the router less the time of the same request to the
 provider itself, both scripted and without delay: no network, no model. The egress column goes
@@ -11,6 +11,8 @@ through consent, redaction and the ledger on the disk as well.
 from __future__ import annotations
 
 import asyncio
+import gzip
+import json
 import os
 import sys
 import tempfile
@@ -35,8 +37,10 @@ from nearfield.routing.redact import redact_texts
 from nearfield.routing.request_context import RequestContext
 from nearfield.routing.router import Router
 from nearfield.routing.store import Store
+from nearfield.routing.tasks import choose
 from nearfield.types import Capabilities, ChatRequest, Delta, InfillRequest, Message, Role
 
+OUTCOMES = Path(__file__).parents[3] / "shared" / "bench" / "routing_outcomes.jsonl.gz"
 ROUNDS = 2000
 SLOW_ROUNDS = 300
 CODE = "def total(items):\n    return sum(item.price for item in items)\n\n"
@@ -157,13 +161,39 @@ async def failover() -> None:
     spread("fail-over, last piece to new piece", values)
 
 
+def complexity() -> None:
+    """Pass rates when complex tasks go to the larger of two models, against the same share drawn by
+    chance."""
+    with gzip.open(OUTCOMES, "rt") as file:
+        rows = [json.loads(line) for line in file]
+    small, large = (sum(row[f"{size}_pass"] for row in rows) for size in ("small", "large"))
+    for chars in (1000, 10**9):
+        config = msgspec.convert(
+            {"routing": {"strategy": "hybrid", "complex_chars": chars}}, Config
+        )
+        up = [
+            choose(
+                config, ChatRequest((Message(Role.USER, row["prompt"]),)), RequestContext()
+            ).complex
+            for row in rows
+        ]
+        passed = sum(
+            row["large_pass" if one else "small_pass"] for row, one in zip(rows, up, strict=True)
+        )
+        chance = small + (large - small) * sum(up) / len(rows)
+        print(
+            f"complex_chars {chars}: {sum(up)} of {len(rows)} escalated, pass rate"
+            f" {passed / len(rows):.3f}, at random {chance / len(rows):.3f}"
+        )
+
+
 def main() -> None:
-    wanted = sys.argv[1:] or ["overhead", "redaction", "failover"]
+    wanted = sys.argv[1:] or ["overhead", "redaction", "failover", "complexity"]
     with tempfile.TemporaryDirectory() as folder:
         os.environ["NEARFIELD_DATA_DIR"] = os.environ["NEARFIELD_CACHE_DIR"] = folder
         for name in wanted:
-            if name == "redaction":
-                redaction()
+            if name in ("redaction", "complexity"):
+                {"redaction": redaction, "complexity": complexity}[name]()
             else:
                 asyncio.run({"overhead": overhead, "failover": failover}[name]())
 

@@ -113,7 +113,7 @@ def way(name: str) -> AbstractContextManager[Any]:
     if name == "no grammar":
         return mock.patch.object(embedded, "_schema", return_value="")
     if name == "grammar":
-        return mock.patch.object(embedded, "doubtful", return_value=False)
+        return mock.patch.object(embedded, "is_doubtful", return_value=False)
     return nullcontext()
 
 

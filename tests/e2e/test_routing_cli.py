@@ -7,10 +7,13 @@ import os
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pytest_httpserver import HTTPServer
 
 from nearfield.features.metrics.store import RecordStore
 from nearfield.features.suggestion_record import SuggestionRecord, Taken
@@ -112,6 +115,28 @@ def test_ask_with_a_schema_and_a_file(run: Run, tmp_path: Path) -> None:
     run("ask", "json", "--file", str(tmp_path / "none.py"), code=2)
 
 
+def test_ask_shows_of_a_long_file_what_the_question_is_about(run: Run, tmp_path: Path) -> None:
+    long = tmp_path / "long.py"
+    steps = [f"def step_{n}(value):\n    return value + {n}\n\n\n" for n in range(4000)]
+    long.write_text("".join(steps) + "def tariff():\n    return who\n", "utf-8")
+    done = run("ask", "what does tariff return?", "--file", str(long))
+    assert done.stdout == "the one here\n"
+    assert "long.py: the file has 16002 lines" in done.stderr
+    done = run("ask", "--tools", "@file:long.py who?", "--workspace", str(tmp_path))
+    assert "16002 lines" in done.stderr
+
+
+def test_ask_says_that_an_answer_was_cut(run: Run) -> None:
+    assert "cut off at its limit" in run("ask", "who?", "--max-tokens", "1").stderr
+
+
+@pytest.mark.parametrize("head", [b"\x89PNG\r\n\x1a\n\0\0", b"%PDF-1.4\n"])
+def test_pictures_and_documents_are_refused(run: Run, tmp_path: Path, head: bytes) -> None:
+    (tmp_path / "x").write_bytes(head)
+    done = run("ask", "who?", "--file", str(tmp_path / "x"), code=2)
+    assert "x is not text: pictures, PDF files" in done.stderr
+
+
 def test_consent_is_given_shown_and_taken_back(run: Run, tmp_path: Path) -> None:
     run("consent", "list", code=1)
     run("audit", code=1)
@@ -209,3 +234,35 @@ def test_a_said_yes_is_for_the_address_it_was_given_for(run: Run, tmp_path: Path
     config.write_text(CONFIG + 'base_url = "https://elsewhere.invalid"\n', "utf-8")
     assert "you have not allowed it" in run("providers", "list").stdout
     assert Store().said()[0].consent is Consent.WORKSPACE
+
+
+OLLAMA: dict[str, Any] = {
+    "/api/tags": {
+        "models": [{"name": name, "size": 5} for name in ("llama3:8b", "qwen2.5-coder:3b")]
+    }
+}
+
+
+def test_a_server_that_runs_is_added_once_and_lets_a_model_be_fetched(
+    run: Run, tmp_path: Path, httpserver: HTTPServer
+) -> None:
+    for path, body in OLLAMA.items():
+        httpserver.expect_request(path).respond_with_json(body)
+    steps = [{"status": "pulling", "total": 9, "completed": 3}, {"status": "success"}]
+    lines = "".join(json.dumps(step) + "\n" for step in steps)
+    httpserver.expect_request("/api/pull").respond_with_data(lines)
+    url = httpserver.url_for("").rstrip("/").replace("localhost", "127.0.0.1")
+    done = run("providers", "add", "ollama", "--base-url", url)
+    assert "ollama is in your settings, with qwen2.5-coder:3b" in done.stdout
+    assert "llama3:8b" in done.stderr
+    written = (tmp_path / "config" / "config.toml").read_text("utf-8")
+    assert written.startswith(CONFIG)
+    table = {"kind": "ollama", "model": "qwen2.5-coder:3b", "base_url": url}
+    assert tomllib.loads(written)["providers"]["ollama"] == table
+    run("providers", "add", "ollama", "--base-url", url, "--model", "llama3:8b")
+    again = (tmp_path / "config" / "config.toml").read_text("utf-8")
+    assert again == written.replace("qwen2.5-coder:3b", "llama3:8b")
+    assert "has tiny" in run("providers", "pull", "ollama", "tiny").stdout
+    assert "no Ollama" in run("providers", "pull", "far", "tiny", code=2).stderr
+    run("providers", "add", "nonsense", code=2)
+    run("providers", "add", "--model", "m", code=2)

@@ -30,6 +30,40 @@ end
 return shown
 """
 
+DRAWN = """
+local gone, come = {}, {}
+for name, namespace in pairs(vim.api.nvim_get_namespaces()) do
+  if vim.startswith(name, 'nearfield.next_edit') then
+    for _, mark in ipairs(vim.api.nvim_buf_get_extmarks(0, namespace, 0, -1, { details = true })) do
+      local row, col, how = mark[2], mark[3], mark[4]
+      if how.hl_group then
+        local lines = vim.api.nvim_buf_get_text(0, row, col, how.end_row, how.end_col, {})
+        table.insert(gone, table.concat(lines, '\\n'))
+      end
+      for _, line in ipairs({ how.virt_text, unpack(how.virt_lines or {}) }) do
+        local text = table.concat(vim.tbl_map(function(chunk) return chunk[1] end, line))
+        table.insert(come, ('%d: %s'):format(row + 1, text))
+      end
+    end
+  end
+end
+table.sort(come)
+return { gone, come }
+"""
+
+SCREEN = """
+vim.cmd.redraw()
+local lines = {}
+for row = 1, vim.o.lines do
+  local cells = {}
+  for col = 1, vim.o.columns do
+    cells[col] = vim.fn.screenstring(row, col)
+  end
+  lines[row] = vim.trim(table.concat(cells)) == '' and '' or (table.concat(cells):gsub('%s+$', ''))
+end
+return lines
+"""
+
 STATE = """
 local client = vim.lsp.get_clients({ bufnr = 0, name = 'nearfield' })[1]
 if not client or not client.initialized then return '' end
@@ -92,6 +126,17 @@ class Neovim:
     def ghosts(self) -> list[str]:
         """The ghost texts that are shown, their lines joined."""
         return self.lua(GHOST)
+
+    @property
+    def drawn(self) -> tuple[list[str], list[str]]:
+        """Of a next edit, what of the buffer goes, and all that is drawn, by its line's number."""
+        gone, come = self.lua(DRAWN)
+        return gone or [], come or []
+
+    @property
+    def screen(self) -> list[str]:
+        """What a user sees, line by line."""
+        return self.lua(SCREEN)
 
     def state(self) -> str:
         """What the server says of itself; "" while there is none."""

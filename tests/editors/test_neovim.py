@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import runpy
 import sys
 import time
 from collections.abc import Mapping
@@ -13,6 +12,8 @@ from typing import Any
 import pytest
 from tests.editors.conftest import ROOT, StartNeovim, as_lua, chat_script, script
 from tests.editors.neovim import Neovim
+
+from nearfield.cli.editors import steps
 
 pytestmark = pytest.mark.editor
 
@@ -112,7 +113,6 @@ def test_the_plugin_is_set_up(neovim: StartNeovim, neovim_each: Path) -> None:
 
 
 def test_the_demos_last_lines_set_it_up(neovim: StartNeovim, neovim_each: Path) -> None:
-    steps = runpy.run_path(str(ROOT / "demo" / "next_steps.py"))["steps"]
     (step,) = steps(Path(sys.executable).with_name("nearfield"), str(neovim_each.parent))
     init = (
         f"{step.lines}\nvim.lsp.config('nearfield', {{ init_options = {as_lua(script(ANSWERS))} }})"

@@ -285,23 +285,6 @@ def test_paused_nothing_is_suggested_and_the_statusline_says_so(plugged: StartNe
     shown(nvim, "A", BODY)
 
 
-def test_the_next_edit_is_gone_to_and_made(plugged: StartNeovim) -> None:
-    code = "def area(w, h):\n    é = w\n    return w * h"
-    renamed = code.replace("(w", "(width")
-    nvim = plugged(code)
-    nvim.keys("fwcwwidth<Esc>")
-    text_is(nvim, renamed)
-    nvim.keys(":Nearfield next-edit<CR>")
-    first = renamed.replace("é = w", "é = width")
-    text_is(nvim, first)
-    nvim.keys(":Nearfield next-edit<CR>")
-    text_is(nvim, first.replace("return w", "return width"))
-    nvim.keys(":Nearfield next-edit<CR>")
-    nvim.until(True, lambda: "nothing is left to be changed" in nvim.messages())
-    nvim.keys("u")
-    text_is(nvim, first)
-
-
 def test_status_trace_log_and_restart(plugged: StartNeovim) -> None:
     nvim = plugged(AREA)
     nvim.keys(":Nearfield<CR>")

@@ -3,9 +3,11 @@ when they no longer apply; and keys that keep their meaning."""
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,22 @@ def gone(window: Window) -> None:
 def saved(window: Window, name: str = "a.py") -> str:
     window.save()
     return (window.folder / name).read_text()
+
+
+def extension(path: Path, name: str, keys: Sequence[Any], code: str = "") -> Path:
+    """The package of an extension with these keys."""
+    manifest = {
+        "name": name,
+        "publisher": "beside",
+        "version": "1.0.0",
+        "engines": {"vscode": "^1.80.0"},
+        "contributes": {"keybindings": keys},
+        **({"main": "main.js", "activationEvents": ["onStartupFinished"]} if code else {}),
+    }
+    with zipfile.ZipFile(path, "w") as package:
+        package.writestr("extension/package.json", json.dumps(manifest))
+        package.writestr("extension/main.js", code)
+    return path
 
 
 @THEMES
@@ -118,7 +136,8 @@ LINES = "    int twice() {\n        return area(1, 2);\n    }\n"
 def test_whole_lines_of_a_model_stand_beside_those_that_go(
     vscode: StartVSCode, user: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
-    answer = {"match": r"updated/\w+\.java:1:5\n[^<]*$", "text": f"{LINES}}}\n"}
+    edited = BOX.splitlines(keepends=True)[1].replace("wide)", "wide, int high)")
+    answer = {"match": "updated/", "text": f"{edited}{LINES}}}\n"}
     options = {"answers": [answer], "edit_form": "sweep"}
     config = {
         "providers": {"fake": {"kind": "scripted", "options": options}},
@@ -135,7 +154,7 @@ def test_whole_lines_of_a_model_stand_beside_those_that_go(
     window.press("Tab")
     window.press("Tab")
     gone(window)
-    assert LINES in saved(window, "Box.java")
+    assert saved(window, "Box.java") == f"class Box {{\n{edited}{LINES}}}\n"
 
 
 def test_what_is_dismissed_or_does_not_apply_any_more_is_gone(vscode: StartVSCode) -> None:
@@ -168,7 +187,7 @@ def test_a_closed_file_leaves_nothing_behind(vscode: StartVSCode) -> None:
     rename_parameter(window)
     window.sees("wide", lambda: window.drawn)
     window.save()
-    window.quick("F1", "View: Close Editor")
+    window.page.locator('.tab.active[data-resource-name="a.py"] .codicon-close').click()
     window.page.locator('.tab[data-resource-name="a.py"]').wait_for(state="detached")
     window.open("b.txt")
     window.press("Tab")
@@ -177,19 +196,20 @@ def test_a_closed_file_leaves_nothing_behind(vscode: StartVSCode) -> None:
     window.sees(r"^ +x$", lambda: window.text)
 
 
-def test_tab_goes_first_to_lists_snippets_selections_and_ghost_text(vscode: StartVSCode) -> None:
+def test_tab_goes_first_to_lists_snippets_selections_and_ghost_text(
+    vscode: StartVSCode, tmp_path: Path
+) -> None:
     text = f"{AREA}widest = 1\n"
     config = script([{"match": r"ghost $", "text": "text\n"}])
     user = {"editor.wordBasedSuggestions": "currentDocument"}
-    window = opened(vscode, text, config=config, user=user)
-    window.server.keys(
-        {
-            "key": "f9",
-            "command": "editor.action.insertSnippet",
-            "args": {"snippet": "call(${1:one}, ${2:two})"},
-            "when": "editorTextFocus",
-        }
-    )
+    key = {
+        "key": "f9",
+        "command": "editor.action.insertSnippet",
+        "args": {"snippet": "call(${1:one}, ${2:two})"},
+        "when": "editorTextFocus",
+    }
+    snippet = extension(tmp_path / "snippet.vsix", "snippet", [key])
+    window = opened(vscode, text, config=config, user=user, beside=snippet)
     rename_parameter(window)
     window.sees("wide\n Tab", lambda: window.drawn)
     # The completion list.
@@ -256,29 +276,13 @@ exports.activate = (context) => {
 def as_vim(path: Path) -> Path:
     """An extension that has the keys and the contexts of VSCodeVim, by which others know of it."""
     active = "editorTextFocus && vim.active"
-    manifest = {
-        "name": "vim",
-        "publisher": "vscodevim",
-        "version": "1.0.0",
-        "engines": {"vscode": "^1.80.0"},
-        "main": "main.js",
-        "activationEvents": ["onStartupFinished"],
-        "contributes": {
-            "keybindings": [
-                {
-                    "key": "tab",
-                    "command": "extension.vim_tab",
-                    "when": f"{active} && vim.mode != 'Insert'",
-                },
-                {"key": "escape", "command": "extension.vim_escape", "when": active},
-                {"key": "f9", "command": "extension.vim_insert", "when": active},
-            ]
-        },
-    }
-    with zipfile.ZipFile(path, "w") as package:
-        package.writestr("extension/package.json", json.dumps(manifest))
-        package.writestr("extension/main.js", VIM)
-    return path
+    tab = f"{active} && vim.mode != 'Insert'"
+    keys = [
+        {"key": "tab", "command": "extension.vim_tab", "when": tab},
+        {"key": "escape", "command": "extension.vim_escape", "when": active},
+        {"key": "f9", "command": "extension.vim_insert", "when": active},
+    ]
+    return extension(path, "vim", keys, VIM)
 
 
 def test_vim_keeps_its_keys_and_tab_takes_an_edit_in_insert_mode(
@@ -301,3 +305,26 @@ def test_vim_keeps_its_keys_and_tab_takes_an_edit_in_insert_mode(
     window.sees("wide\n Tab", lambda: window.drawn)
     window.press("Control+Alt+Shift+j")
     gone(window)
+
+
+def test_an_edit_in_another_file_is_an_offer_of_its_own(vscode: StartVSCode) -> None:
+    files = {
+        "area.py": "def area(wide):\n    return wide\n",
+        "billing.py": "from area import area\n\n\ndef bill(high):\n    return area(2)\n",
+    }
+    window = vscode(files, config=script([]))
+    window.open("area.py")
+    window.ready()
+    put_at(window, 0, len("def area(wide"))
+    window.type(", high")
+    # Other files are known of as soon as they are indexed; the key asks again.
+    again = functools.partial(window.press, "Control+Alt+j")
+    window.sees(r"^ → .* in billing\.py: Tab $", lambda: window.drawn, again)
+    window.picture("next-edit-jump")
+    window.press("Tab")
+    window.page.wait_for_selector('.tab.active[data-resource-name="billing.py"]')
+    window.sees(r"^, high\n Tab $", lambda: window.drawn)
+    window.picture("next-edit-jumped")
+    window.press("Tab")
+    gone(window)
+    assert saved(window, "billing.py").endswith("return area(2, high)\n")

@@ -121,12 +121,6 @@ class CodeServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
 
-    def keys(self, *bindings: Mapping[str, Any]) -> None:
-        """What the user has bound to keys."""
-        file = self._data / "User" / "keybindings.json"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(bindings), "utf-8")
-
     def install(self, package: Path) -> None:
         """Install an extension from its `.vsix`."""
         command = [*self._program, *self._folders, "--install-extension", str(package)]

@@ -77,7 +77,10 @@ def choose(
     here, damage = _here(role, catalog)
     said = " ".join([problem, *damage]).strip()
     if not here:
-        hint = f"Run `nearfield models pull` to fetch the default model, {catalog.default}."
+        hint = (
+            "Run `nearfield setup`, which chooses models for this machine, or `nearfield models"
+            f" pull` to fetch the default one, {catalog.default}."
+        )
         raise CatalogError(said or f"No model for {role} is on this machine.", hint)
     best = here[0] if len(here) == 1 else _best(here, role, machine or this_machine(catalog))
     return ModelChoice(best.path, best.entry, f"{said} {best.name} is used." if said else "")

@@ -53,6 +53,15 @@ FILE_PATTERN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 Sha256 = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$")]
 
 
+_SIZE = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d+)?)\s?b\b", re.I)
+
+
+def parameters_in(name: str) -> int | None:
+    """Return the millions of weights that a model's name tells, as in "coder:1.5b"."""
+    found = _SIZE.search(name)
+    return None if found is None else int(float(found[1]) * 1000)
+
+
 class PathSource(msgspec.Struct, frozen=True, tag_field="kind", tag="path"):
     """A file that is already on this machine and stays where it is."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,11 +14,12 @@ from nearfield.cli.complete import LINE_BREAK, Place, find_place
 from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, emit, fail, print_json, say
 from nearfield.cli.patch import Patch, apply
-from nearfield.cli.serving import serving
+from nearfield.cli.serving import serving, until_indexed
 from nearfield.terminal import printable
 from nearfield.types import Snapshot, Span
 
 if TYPE_CHECKING:
+    from nearfield.cli.try_tests import RunOutcome
     from nearfield.config.load import Loaded
     from nearfield.features.code_actions.proposal import Proposal
     from nearfield.features.service import Service
@@ -48,6 +49,7 @@ class _Outcome:
     model: str = ""
     wrong: str = ""
     refused: list[str] = field(default_factory=list[str])
+    run: RunOutcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +116,17 @@ def document(
 def test(
     target: Target,
     write: Write = False,
+    runs: Annotated[
+        bool,
+        typer.Option("--run", help="Run them first, by the pytest on your PATH, in a new folder."),
+    ] = False,
     once: Once = "",
     as_json: Json = False,
     log_level: Level = "error",
 ) -> None:
     """Write tests for the function at a line in the project's own framework. Output and exit codes
     as of fix."""
-    _run("test", target, "", write, as_json, log_level, once=once)
+    _run("test", target, "", write, as_json, log_level, once=once, runs=runs)
 
 
 def _run(
@@ -133,6 +139,7 @@ def _run(
     *,
     problem: str = "",
     once: str = "",
+    runs: bool = False,
 ) -> None:
     begin_log(log_level)
     if action == "rewrite" and not instruction.strip():
@@ -145,11 +152,20 @@ def _run(
     outcome = asyncio.run(_act(job, loaded))
     root = Path(place.snapshot.root or Path.cwd())
     changed = {p: one for p, one in outcome.texts.items() if one.before != one.after}
+    if runs and changed:
+        outcome.run = asyncio.run(_run_all(changed, root))
     if write and changed:
         apply(changed)
     _print(outcome, changed, root, as_json, write)
     if not changed:
         raise typer.Exit(ExitCode.NOTHING)
+
+
+async def _run_all(changed: dict[Path, Patch], root: Path) -> RunOutcome:
+    from nearfield.cli.try_tests import run_tests
+
+    runs = [await run_tests(path.name, patch.after, root) for path, patch in changed.items()]
+    return next((one for one in runs if one.exit_code != 0), runs[0])
 
 
 def _place(target: str) -> tuple[Place, int]:
@@ -194,6 +210,10 @@ async def _act(job: _ActionTask, loaded: Loaded) -> _Outcome:
 
     outcome = _Outcome()
     async with serving(loaded) as service:
+        if job.action == "test" and job.snapshot.root and loaded.config.index.enabled:
+            # Names in the tests may be defined anywhere.
+            service.knowledge.folders((job.snapshot.root,))
+            await until_indexed(service.knowledge)
         # From the last to the first, so that the places ahead stay where they are.
         for span in reversed(job.spans):
             try:
@@ -259,6 +279,7 @@ def _print(
                 "model": outcome.model,
                 "wrong": outcome.wrong,
                 "refused": outcome.refused,
+                **({"run": asdict(outcome.run)} if outcome.run else {}),
             }
         )
         return
@@ -270,5 +291,7 @@ def _print(
         say(f"note: {sentence}")
     if outcome.wrong:
         say(f"note: this may be of no use ({outcome.wrong}).")
+    if outcome.run is not None:
+        say(f"note: {outcome.run.words}")
     if written and rows:
         say(f"Written: {', '.join(str(path) for path in changed)}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,13 +83,13 @@ def ask(
             fail("--tools and --schema do not go together.", "Leave one of them out.")
         _converse(loaded, _said(question), context, role, max_tokens, as_json)
         return
-    request = _request(question, context, _schema(schema), max_tokens)
+    said, form = _said(question), _schema(schema)
     streams = answers_on_terminal() and not as_json
-    answer = asyncio.run(_ask(loaded, request, context, role, streams))
+    answer = asyncio.run(_ask(loaded, said, form, context, role, max_tokens, streams))
     if as_json:
         print_json(asdict(answer))
     else:
-        emit("" if streams and request.schema is None else answer.text)
+        emit("" if streams and form is None else answer.text)
         _notes(answer)
     if not answer.text.strip():
         raise typer.Exit(ExitCode.NOTHING)
@@ -110,16 +110,35 @@ def _context(task: str, workspace: Path, files: list[Path], once: str) -> Reques
 
 
 def _request(
-    question: str, context: RequestContext, schema: dict[str, Any] | None, max_tokens: int
-) -> ChatRequest:
+    said: str,
+    context: RequestContext,
+    schema: dict[str, Any] | None,
+    max_tokens: int,
+    room: int,
+) -> tuple[ChatRequest, RequestContext]:
+    """Return the question with its files as far as they fit in `room` tokens, and the context with
+    the pieces that are shown."""
+    from nearfield.features.excerpt import excerpt
+    from nearfield.features.room import file_chars
+    from nearfield.routing.request_context import Source
     from nearfield.types import ChatRequest, Message, Role
 
-    said = _said(question)
-    shown = "".join(
-        f"\n\n{Path(source.path).name}:\n```\n{source.text}\n```" for source in context.sources
-    )
+    shown = ""
+    sources: list[Source] = []
+    most = file_chars(room, len(context.sources))
+    for source in context.sources:
+        name = Path(source.path).name
+        found = excerpt(source.text, source.path, said, most)
+        if found.note:
+            say(f"note: {name}: {found.note}.")
+        text = "".join(piece.text for piece in found.pieces)
+        shown += f"\n\n{name}:\n```\n{text}\n```"
+        sources += [
+            Source(source.path, piece.span, piece.text) for piece in found.pieces if piece.span
+        ]
     messages = (Message(Role.SYSTEM, SYSTEM), Message(Role.USER, said + shown))
-    return ChatRequest(messages, schema=schema, max_tokens=max_tokens)
+    request = ChatRequest(messages, schema=schema, max_tokens=max_tokens)
+    return request, replace(context, sources=tuple(sources))
 
 
 def _said(question: str) -> str:
@@ -167,15 +186,26 @@ def _schema(path: Path | None) -> dict[str, Any] | None:
 
 
 async def _ask(
-    loaded: Loaded, request: ChatRequest, context: RequestContext, role: str, streams: bool
+    loaded: Loaded,
+    said: str,
+    schema: dict[str, Any] | None,
+    context: RequestContext,
+    role: str,
+    max_tokens: int,
+    streams: bool,
 ) -> Answer:
     from nearfield.features import assemble
+    from nearfield.features.room import room
     from nearfield.routing.router import Router
+    from nearfield.routing.tasks import usual_role
 
     built = await asyncio.to_thread(assemble.providers, loaded.config)
     assemble.begin(built)
     router = Router(loaded.config, built)
     try:
+        asked = role or usual_role(loaded.config, context.task)
+        size = room(router, loaded.config, asked, max_tokens)
+        request, context = _request(said, context, schema, max_tokens, size)
         with work_shown():
             if request.schema is not None:
                 return await _structured(router, request, context, role)

@@ -23,6 +23,7 @@ COMMANDS = {
     "refactor": "nearfield.cli.act:refactor",
     "document": "nearfield.cli.act:document",
     "test": "nearfield.cli.act:test",
+    "setup": "nearfield.cli.setup:setup",
     "models": "nearfield.cli.models:app",
     "ask": "nearfield.cli.ask:ask",
     "providers": "nearfield.cli.providers:app",

@@ -116,32 +116,44 @@ def pull(
         environ = environ_of(settings_of(Path.cwd()).config)
         done: list[dict[str, Any]] = []
         entries = [catalog.get(name) for name in names or [catalog.default]]
-        asks = not (as_json or steps or mirror) and sys.stdin.isatty() and notes_on_terminal()
         for entry in entries:
-
-            def fetch(mirror: bool, entry: ModelEntry = entry) -> Path:
-                if steps:
-                    return download.pull(
-                        catalog, entry.name, tell_step, mirror=mirror, environ=environ
-                    )
-                with PullProgress(entry, quiet=as_json) as show:
-                    return download.pull(catalog, entry.name, show, mirror=mirror, environ=environ)
-
-            try:
-                path = fetch(mirror)
-            except DownloadFailed as error:
-                if not (asks and entry.is_mirrored):
-                    raise
-                report(error)
-                if ask_choice(MIRROR_QUESTION, ("yes", "no")) != "yes":
-                    raise typer.Exit(ExitCode.NO_PROVIDER) from None
-                path = fetch(mirror=True)
+            path = fetched(catalog, entry, environ, mirror=mirror, quiet=as_json, steps=steps)
             size = catalog.bytes_here(entry, path)
             done.append({"name": entry.name, "path": str(path), "bytes": size})
             if not as_json:
                 emit(f"{entry.name} is ready: {path}")
     if as_json:
         print_json(done)
+
+
+def fetched(
+    catalog: Catalog,
+    entry: ModelEntry,
+    environ: Mapping[str, str],
+    *,
+    mirror: bool,
+    quiet: bool = False,
+    steps: bool = False,
+) -> Path:
+    """Fetch a model, with progress unless `quiet`, and return its file. On a terminal the user is
+    asked for the mirror where nothing else has it. Raises as `download.pull`."""
+    asks = not (quiet or steps or mirror) and sys.stdin.isatty() and notes_on_terminal()
+
+    def fetch(mirror: bool) -> Path:
+        if steps:
+            return download.pull(catalog, entry.name, tell_step, mirror=mirror, environ=environ)
+        with PullProgress(entry, quiet=quiet) as show:
+            return download.pull(catalog, entry.name, show, mirror=mirror, environ=environ)
+
+    try:
+        return fetch(mirror)
+    except DownloadFailed as error:
+        if not (asks and entry.is_mirrored):
+            raise
+        report(error)
+        if ask_choice(MIRROR_QUESTION, ("yes", "no")) != "yes":
+            raise typer.Exit(ExitCode.NO_PROVIDER) from None
+        return fetch(mirror=True)
 
 
 @app.command()

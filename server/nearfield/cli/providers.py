@@ -12,6 +12,7 @@ import typer
 
 from nearfield.cli.opening import settings_of
 from nearfield.cli.output import ExitCode, emit, fail, print_json, say
+from nearfield.terminal import notes_on_terminal
 
 if TYPE_CHECKING:
     from nearfield.config.schema import Config
@@ -87,6 +88,138 @@ def models(
         emit(f"{model.name}{context}")
     if not found:
         raise typer.Exit(ExitCode.NOTHING)
+
+
+@app.command("add")
+def add(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="[SERVER]",
+            help="ollama, llama_cpp, lmstudio, vllm, sglang or lemonade; all that run when left"
+            " out.",
+        ),
+    ] = "",
+    model: Annotated[str, typer.Option(help="The model to ask for, in the server's words.")] = "",
+    base_url: Annotated[str, typer.Option(help="Where it listens, if not as usual.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Find model servers that run on this machine, and write them into your settings.
+
+    They are asked for their models only. Exit code 1 when none was added.
+    """
+    import msgspec
+
+    from nearfield.config import edit
+    from nearfield.config.load import load
+    from nearfield.config.paths import user_config_file
+    from nearfield.providers.detect import KNOWN_SERVERS, running_servers
+
+    wanted = [one for one in KNOWN_SERVERS if not name or one.name == name]
+    if not wanted:
+        known = ", ".join(one.name for one in KNOWN_SERVERS)
+        fail(f"There is no server {name!r}.", f"It may be: {known}.")
+    if (model or base_url) and not name:
+        fail(
+            "--model and --base-url are for one server.", "Name it: nearfield providers add ollama"
+        )
+    path, own = user_config_file(), load().config.providers
+    added: list[dict[str, Any]] = []
+    running = asyncio.run(running_servers(wanted, base_url))
+    for found in running:
+        server = found.server
+        there = own.get(server.name)
+        if there is not None and not (name and (model or base_url)):
+            say(f"{server.name} is in your settings already, with {there.model or 'no model'}.")
+            continue
+        chosen = model or found.best
+        if server.kind != "llama_server" and not chosen:
+            lacks = "wants a key" if found.wants_key else "has no model"
+            say(f"{server.name} runs, but {lacks}: {_LACKS[found.wants_key].format(server.name)}")
+            continue
+        settings = server.settings(chosen, base_url)
+        table = {k: v for k, v in msgspec.to_builtins(settings).items() if v}
+        edit.put(path, ("providers", server.name), table)
+        others = [one.name for one in found.models if one.name != chosen]
+        added.append({"name": server.name, "model": chosen, "others": others, "config": str(path)})
+        if not as_json:
+            emit(f"{server.name} is in your settings, with {chosen or 'the model that it runs'}.")
+            if others:
+                say(f"  It also has {', '.join(others)}: --model takes another one.")
+    if as_json:
+        print_json(added)
+    elif added:
+        first = added[0]["name"]
+        say(
+            "They answer where this machine's own engine does not. To let one go first:\n"
+            f"  nearfield config set routing.roles.code {first},embedded\n"
+            f"  nearfield config set routing.roles.complete {first},embedded"
+        )
+    if not running:
+        say(f"No server was found at {base_url or 'the usual ports of this machine'}.")
+    if not added:
+        raise typer.Exit(ExitCode.NOTHING)
+
+
+_LACKS = {
+    True: "set it with `nearfield keys set {0}`, and the model with --model.",
+    False: "load one there, then run this again.",
+}
+
+
+@app.command("pull")
+def pull(
+    name: Annotated[str, typer.Argument(metavar="PROVIDER", help="The name in [providers.NAME].")],
+    model: Annotated[
+        str, typer.Argument(metavar="[MODEL]", help="The one of the settings when left out.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Let an Ollama on this machine fetch a model; goes on where it was interrupted."""
+    config = _config(Path())
+    last = asyncio.run(_pull(config, name, model))
+    if as_json:
+        print_json({"provider": name, "model": last})
+    else:
+        emit(f"{name} has {last}. To use it: `nearfield config set providers.{name}.model {last}`.")
+
+
+async def _pull(config: Config, name: str, model: str) -> str:
+    """Return the name of the fetched model."""
+    import msgspec
+
+    from nearfield.cli.console import spinner
+    from nearfield.config.keys import nearest
+    from nearfield.network.setting import environ_of
+    from nearfield.providers.ollama import Ollama
+    from nearfield.providers.registry import build
+    from nearfield.routing import keys
+
+    settings = config.providers.get(name)
+    if settings is None or settings.kind != "ollama":
+        known = [one for one, its in config.providers.items() if its.kind == "ollama"]
+        hint = f"Did you mean {nearest(name, known) or ' or '.join(known)}?" if known else ""
+        fail(f"There is no Ollama {name!r} in your settings.", hint or "`nearfield providers add`")
+    wanted = msgspec.structs.replace(settings, model=model or settings.model)
+    if not wanted.model:
+        fail("No model was named.", f"For example: nearfield providers pull {name} qwen2.5-coder")
+    provider = build(name, wanted, environ=environ_of(config), secret=keys.lookup)
+    if not isinstance(provider, Ollama):
+        fail(f"{name} is no Ollama.")
+    said = ""
+    try:
+        with spinner(f"{name} fetches {wanted.model}") as show:
+            async for step in provider.pull():
+                share = (
+                    f" {step.completed / step.total:.0%}" if step.total and step.completed else ""
+                )
+                show(f"{step.status}{share}")
+                if step.status != said and not notes_on_terminal():
+                    say(step.status)
+                said = step.status
+    finally:
+        await provider.aclose()
+    return wanted.model
 
 
 def _config(workspace: Path) -> Config:

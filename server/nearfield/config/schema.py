@@ -163,7 +163,7 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
     base_url: Annotated[str, about("""
         Where the server listens; empty takes the kind's usual address.""")] = ""
     options: Annotated[dict[str, Any], about("""
-        Further settings of that kind; each provider's module documents its own.
+        Further settings of that kind; docs/providers.md lists them.
         """)] = field(default_factory=dict[str, Any])
 
 

@@ -35,7 +35,7 @@ def _now(form: str) -> str:
 class _Generation(Extension):
     """The tag `generation`, which marks what an assistant said, for training: its body counts."""
 
-    tags = {"generation"}  # noqa: RUF012 (as the base class has it)
+    tags = {"generation"}  # noqa: RUF012 - jinja declares it without ClassVar
 
     def parse(self, parser: Parser) -> list[nodes.Node]:
         """Return the nodes of the body."""

@@ -1,4 +1,4 @@
-"""Which documents are worked on at all, by the settings."""
+"""Filter of the documents that Nearfield works on, by the settings."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class DocumentFilter:
         self._verdicts: dict[tuple[str, str | None], bool] = {}
 
     def reason(self, snapshot: Snapshot) -> Reason:
-        """Why `snapshot` gets no completion, `SHOWN` where it does."""
+        """Return why `snapshot` gets no completion, `SHOWN` where it does."""
         rules = self._of(snapshot)
         if not rules.enabled:
             return Reason.DISABLED
@@ -52,7 +52,7 @@ class DocumentFilter:
         return self.kept_out(snapshot)
 
     def kept_out(self, snapshot: Snapshot) -> Reason:
-        """Why nothing of `snapshot` enters any prompt, `SHOWN` where it may."""
+        """Return why no part of `snapshot` enters any prompt, `SHOWN` where it may."""
         if _is_longer(snapshot.text, self._of(snapshot).max_bytes):
             return Reason.TOO_BIG
         return Reason.EXCLUDED if self._is_excluded(snapshot) else Reason.SHOWN

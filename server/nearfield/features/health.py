@@ -1,8 +1,7 @@
-"""Watches the providers and says on the status board how they stand: the state is that of
-completions, the roles are of all.
+"""Watch the providers and report their health on the status board.
 
-Asks only while something is on its way, after a failure, and when it is told that something has
-changed; when all is well it sleeps.
+The state is about completions, the roles about all providers. Providers are asked only while one is
+starting, after a failure, and when something has changed; otherwise the task sleeps.
 """
 
 from __future__ import annotations
@@ -22,8 +21,9 @@ ASK_SECONDS = 2.0
 """A server that has not said how it is by then is not well."""
 
 POLL_SECONDS = 0.5
-"""How often a provider that is starting is asked how far it is; those that tell by themselves are
-heard at once."""
+"""Interval at which a starting provider is asked for its progress; one that reports by itself is
+heard at once.
+"""
 
 NOTHING = (
     "No provider may complete code. Run `nearfield models pull` to fetch the default model, or"
@@ -91,7 +91,7 @@ class HealthWatch:
                 continue
 
     async def roles(self, workspace: str = "") -> tuple[RoleStatus, ...]:
-        """Who serves which role in `workspace` (else in that of `use`) by what is known now."""
+        """Return the provider of each role in `workspace` (or in that of `use`), as last known."""
         if self._router is None:
             return ()
         return await self._router.status(workspace or self._workspace, self._ill)
@@ -117,7 +117,7 @@ class HealthWatch:
     async def _ask(
         self, router: Router, providers: Sequence[Provider]
     ) -> list[tuple[Provider, Health]]:
-        """How each of `providers` is; nobody outside this machine hears of it."""
+        """Return the health of `providers`; none outside this machine is asked."""
         found = list(zip(providers, await asyncio.gather(*map(_health, providers)), strict=True))
         if router is self._router:
             names = {provider: name for name, provider in router.providers.items()}
@@ -148,7 +148,9 @@ async def _health(provider: Provider) -> Health:
 
 
 def status_of(found: Sequence[tuple[Provider, Health]]) -> Status:
-    """The best of them: the first that would answer, else the first that is on its way."""
+    """Return the status of the best one: the first that would answer, or else the first that is
+    starting.
+    """
     for provider, health in found:
         if health.state in WOULD_ANSWER:
             return Status(State.READY, health.note, None, provider.name, provider.model)

@@ -1,7 +1,7 @@
-"""Work that the user wants of a provider outside this machine, chosen by hand.
+"""Work that the user assigns by hand to a provider outside this machine.
 
-Who may be offered is the router's to say; before anything is sent the user sees what it would be,
-and says yes, unless the user has said so for the workspace before.
+The router decides which providers may be offered. Before anything is sent, the user sees the
+request and agrees, unless there is already consent for the workspace.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ __all__ = ["RemoteChoice", "chat_model", "clouds"]
 
 @dataclass(frozen=True, slots=True)
 class RemoteChoice:
-    """The provider that the user chose; `ask` puts what it would be sent to the user, None where
-    nobody can be asked."""
+    """The provider that the user chose; `ask` shows the user the request to be sent, None if that
+    is not possible.
+    """
 
     provider: str
     ask: AskUser | None = None
@@ -30,7 +31,9 @@ class RemoteChoice:
     async def accepted(
         self, router: Router, request: ChatRequest, errand: RequestContext
     ) -> tuple[str, ...]:
-        """Who may be asked first, once the user has agreed. Raises `NotPermitted`."""
+        """Return the providers that may be asked first, once the user has agreed. Raises
+        `NotPermitted`.
+        """
         for said in await router.said():
             if (said.workspace, said.provider) != (errand.workspace, self.provider):
                 continue

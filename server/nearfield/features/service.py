@@ -1,9 +1,9 @@
-"""Everything behind a face: the documents, the providers, the features, and how they stand.
+"""The service that frontends use: documents, providers, features, and their state.
 
-A face makes one `Service` for a session, tells it what the user does (`opened`, `changed`,
-`closed`, what was shown and accepted) and asks it. Making one is cheap and touches neither disk nor
-network; `start` returns at once and the rest happens in the background, so that a session is there
-before any model is. One event loop.
+A frontend makes one `Service` for a session, tells it the user's actions (`opened`, `changed`,
+`closed`, shown and accepted suggestions) and asks it. Making one is cheap and touches neither disk
+nor network; `start` returns at once and the rest happens in the background, so that a session
+exists before any model. One event loop.
 """
 
 from __future__ import annotations
@@ -68,14 +68,15 @@ log = logging.getLogger(__name__)
 REST_CHECK_SECONDS = 30.0
 
 KEPT_FOR_LAST = 100
-"""How far back the last completion is looked for, among hovers and what was given up."""
+"""Number of traces searched for the last completion, among hovers and cancelled requests."""
 
 
 class Service:
     """See the module's docstring.
 
     `traces` has one entry a question. `providers` given here are used as they are, and stay the
-    caller's to close; without them those of the settings are built at `start` and when they change.
+    caller's to close. Without them the settings' providers are built at `start` and when they
+    change.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class Service:
         self.offers = Offers()
         self.router: Router | None = None
         self.workspace = ""
-        """The folder whose consent decides who serves which role, where a session has several."""
+        """The folder whose consent decides the provider of each role, in a session with several."""
         self._given = providers
         self._providers: dict[str, Provider] = {}
         documents = self._documents = Documents()
@@ -173,8 +174,9 @@ class Service:
         return self.configs.user
 
     async def configure(self, config: Config | FolderConfigs) -> None:
-        """Work by `config` from now on. When the settings of providers have changed they are built
-        anew; a question that one of the old ones is answering then ends empty."""
+        """Apply `config` from now on. When the settings of providers have changed they are built
+        again; a request that an old one is answering then ends empty.
+        """
         before, self.configs = self.config, FolderConfigs.over(config)
         self.activity.configs = self.configs
         if self._given is None and _built_from(before) != _built_from(self.config):
@@ -235,7 +237,7 @@ class Service:
         self._plan_idle_work(snapshot.uri)
 
     def closed(self, uri: str) -> None:
-        """The document is gone."""
+        """Tell every part that the document was closed."""
         if uri == self._latest:
             self._scheduler.cancel()
         self.features.closed(uri)
@@ -269,20 +271,21 @@ class Service:
             self._plan_idle_work(ask.snapshot.uri)
 
     def ready(self, snapshot: Snapshot, offset: int) -> tuple[Suggestion, ...]:
-        """What can be suggested at once, for a popup that must not wait; no trace."""
+        """Return ready suggestions, for a popup that must not wait; writes no trace."""
         return self._completer.ready(snapshot, offset)
 
-    # --- how things stand -------------------------------------------------------------------
+    # --- state ------------------------------------------------------------------------------
 
     @property
     def status(self) -> Status:
-        """How things stand now."""
+        """Return the current status."""
         return self._board.status
 
     @property
     def last(self) -> Trace | None:
-        """The last completion that somebody waited for; None where the reason why it showed nothing
-        has gone since."""
+        """Return the last completion that the user waited for; None if the reason for showing
+        nothing no longer holds.
+        """
         last = last_completion(self.traces.last(KEPT_FOR_LAST))
         if last is None or (last.reason is Reason.PAUSED and not self.is_paused):
             return None
@@ -296,8 +299,9 @@ class Service:
         return self.router.providers if self.router is not None else {}
 
     def spent(self) -> dict[Priority, TokenTotals]:
-        """What the engines of this process have evaluated and generated since the start, by what
-        for; nothing cut short is missing from it."""
+        """Return the tokens that the engines of this process have evaluated and generated since the
+        start, by purpose, including cancelled requests.
+        """
         total = {kind: TokenTotals() for kind in Priority}
         for provider in self._providers.values():
             if isinstance(provider, Accounted):
@@ -306,14 +310,16 @@ class Service:
         return total
 
     async def roles(self, workspace: str = "") -> tuple[RoleStatus, ...]:
-        """Who serves which role in `workspace`, and why others do not: by what is known now. The
-        servers are asked as well, and what they say anew is told to the subscribers."""
+        """Return the provider of each role in `workspace`, and why others do not serve it, as last
+        known. The servers are asked as well, and their news is sent to the subscribers.
+        """
         self._health.poke()
         return await self._health.roles(workspace)
 
     async def answer(self, offer_id: str, decision: Consent) -> bool:
-        """The user has answered an offer; False when there is no open one of that id. After a yes
-        the next question may be answered by whoever was offered."""
+        """Store the user's answer to an offer; False when no open one has that id. After a yes the
+        offered provider may answer the next question.
+        """
         offer = self.offers.answered(offer_id, decision)
         if offer is None or self.router is None:
             return False
@@ -330,8 +336,9 @@ class Service:
         return await built(self.router).said()
 
     async def clouds(self, task: str, workspace: str | None) -> tuple[tuple[str, str], ...]:
-        """The providers outside this machine that the user could have `task` done by, with their
-        models; nobody while paused."""
+        """Return the providers outside this machine that could do `task` for the user, with their
+        models; none while paused.
+        """
         router = None if self.is_paused else self.router
         return await clouds(router, self.configs, Task(task), workspace or "")
 
@@ -345,7 +352,7 @@ class Service:
 
     @property
     def is_paused(self) -> bool:
-        """Whether the user has paused it."""
+        """Return whether the user has paused it."""
         return self.activity.is_paused
 
     def subscribe(self, callback: Callable[[Status], None]) -> Callable[[], None]:
@@ -366,7 +373,8 @@ class Service:
                     assemble.providers, self.config, self._health.poke, notes.append
                 )
             self._providers = fresh
-            # Nobody looks until those that load have begun: idle ones would count as ready.
+            # The health is not read until loading providers have begun: idle ones would count as
+            # ready.
             self._health.use(None)
             await self._adopt()
             # The old model leaves the memory before the new one comes.
@@ -375,7 +383,7 @@ class Service:
             self._health.use(self.router, notes, self.workspace)
 
     async def _adopt(self) -> None:
-        """Let every part work by the settings and providers of now."""
+        """Apply the current settings and providers to every feature."""
         old, self.router = self.router, Router(self.configs, self._providers)
         self.features.configure(self.configs, self.router)
         if old is not None:
@@ -400,7 +408,7 @@ class Service:
             await asyncio.sleep(REST_CHECK_SECONDS)
 
     async def _let_rest(self) -> None:
-        """Give back the memory of models that nobody has asked for a while."""
+        """Unload models after some idle time."""
         while True:
             await asyncio.sleep(REST_CHECK_SECONDS)
             minutes = self.config.engine.idle_unload_minutes
@@ -430,7 +438,7 @@ class Service:
 
 @runtime_checkable
 class Accounted(Protocol):
-    """A provider that counts its tokens whoever listens."""
+    """A provider that counts its tokens, whatever reads its answers."""
 
     @property
     def spent(self) -> Mapping[Priority, TokenTotals]:

@@ -1,4 +1,4 @@
-"""What the user is told about the state of things: once when it changes, never per keystroke."""
+"""The status for the user: reported once when it changes, never per keystroke."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`detail` is one or two sentences for a person; `progress` is 0..1 while loading; `provider`
-    and `model` name what answers completions now ("" when nothing does); `roles` says who serves
-    each role in the workspace, and why others do not (empty while nobody is known)."""
+    """State of completions and roles. `detail` is one or two sentences for the user; `progress` is
+    0..1 while loading. `provider` and `model` name what answers completions now, "" for none.
+    `roles` has the provider of each role in the workspace, and why others do not serve it; it is
+    empty until known.
+    """
 
     state: State = State.STARTING
     detail: str = ""
@@ -42,9 +44,10 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
-    """How the indexes of all folders are, as one: `state` is "off", "starting", "reading",
-    "building", "embedding", "ready", "paused" or "failed"; `done` of `total` are files while
-    building and vectors while embedding."""
+    """State of all folders' indexes as one. `state` is "off", "starting", "reading", "building",
+    "embedding", "ready", "paused" or "failed"; `done` of `total` are files while building and
+    vectors while embedding.
+    """
 
     state: str = "off"
     detail: str = ""

@@ -19,6 +19,7 @@ from nearfield.errors import NearfieldError
 from nearfield.files.lines import split_lines
 from nearfield.files.read import UnreadableFile, read_regular
 
+NOT_TEXT = "is not text: pictures, PDF files and other data are not read"
 HEAD_BYTES = 8_192
 """Number of a file's first bytes that decide whether it is text."""
 _MARKS = (
@@ -104,6 +105,8 @@ def decode(content: bytes) -> TextFile | None:
             if found is None and encoding == "utf-8":
                 break
             return found
+    if content.startswith(b"%PDF-"):
+        return None  # its head may be ASCII
     if b"\0" in content[:HEAD_BYTES]:
         return _unmarked_utf16(content)
     declared = _declared(content)
@@ -120,7 +123,7 @@ def text_file(path: Path, max_bytes: int) -> TextFile:
     """
     found = decode(read_regular(path, max_bytes))
     if found is None:
-        raise UnreadableFile(f"{path.name} is not text.")
+        raise UnreadableFile(f"{path.name} {NOT_TEXT}.")
     return found
 
 

@@ -154,7 +154,10 @@ class Turn(msgspec.Struct, frozen=True):
         if not isinstance(self.content, list):
             return self.content or ""
         if other := next((part.type for part in self.content if part.type != "text"), ""):
-            raise BadRequest(f"Content of the type {other!r} is not read, only text.", "messages")
+            raise BadRequest(
+                f"Content of the type {other!r} is not read, only text: no pictures, no sounds.",
+                "messages",
+            )
         return "".join(part.text for part in self.content)
 
 

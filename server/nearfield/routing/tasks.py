@@ -1,11 +1,12 @@
 """Choice of the role for a task, and of whether the task is complex.
 
-Rules decide first, on what is known (files, diagnostics, size, tools); otherwise the length of the
-user's question does.
+Rules decide first, on what is known (files, diagnostics, size, tools). Otherwise the user's
+question does: whether it asks for a whole system, and its length.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from nearfield.config.keys import nearest
@@ -38,6 +39,17 @@ MANY_FILES = 4
 MANY_DIAGNOSTICS = 6
 MANY_CHARACTERS = 24_000
 MANY_TURNS = 8
+
+# A request for a whole system is short and needs much code. None of 1,409 tasks for one function
+# is taken for such a request (RESULTS.md).
+_SYSTEM = re.compile(
+    r"\b(build|create|implement|design|develop|set up|refactor|migrate|rewrite)\b[^.?!\n]{0,80}?"
+    r"\b(servers?|(?:micro-?)?services?|apis?|systems?|app(?:lication)?s?|stores?|databases?|"
+    r"caches?|queues?|brokers?|engines?|compilers?|interpreters?|frameworks?|pipelines?|clients?|"
+    r"backends?|frontends?|architectures?|librar(?:y|ies)|projects?|code ?bases?|protocols?|"
+    r"oauth2?|authenti\w+|authori[sz]\w+|schedulers?|crawlers?|websites?|dashboards?|plugins?)\b",
+    re.IGNORECASE,
+)
 
 # Small models explain and name code well, and the threshold was measured on writing code.
 ALWAYS_SIMPLE = (Task.EXPLAIN, Task.DOCUMENT, Task.COMPLETE, Task.EDIT, Task.EMBED)
@@ -91,10 +103,15 @@ def _complexity(config: Config, request: ChatRequest, context: RequestContext) -
         return True, f"it is about {context.diagnostics} problems"
     if size >= MANY_CHARACTERS:
         return True, f"it is {size} characters long"
+    if request.tools and config.routing.strategy == "hybrid":
+        return True, "functions may be called, which small models do badly"
     if request.tools and turns >= MANY_TURNS:
         return True, f"tools have been used over {turns} turns"
     if context.task in ALWAYS_SIMPLE:
         return False, f"{context.task} is a task for a small model"
     asked = (m.content for m in reversed(request.messages) if m.role is Role.USER)
-    length, threshold = len(next(asked, "")), config.routing.complex_chars
+    question, threshold = next(asked, ""), config.routing.complex_chars
+    length = len(question)
+    if length < threshold and (system := _SYSTEM.search(question)):
+        return True, f"it asks for a system ({system[1].lower()} … {system[2].lower()})"
     return length >= threshold, f"the question has {length} characters, complex from {threshold}"

@@ -7,11 +7,17 @@ import re
 import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from nearfield.cli.main import COMMANDS
 from nearfield.config.keys import Leaf, find
 from nearfield.config.load import load
+from nearfield.providers.anthropic import AnthropicOptions
+from nearfield.providers.managed import ManagedOptions
+from nearfield.providers.ollama import OllamaOptions
+from nearfield.providers.openai_compatible import OpenAIOptions
+from nearfield.providers.registry import build
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -34,6 +40,29 @@ def test_the_example_of_the_settings_loads_without_a_problem(tmp_path: Path) -> 
     loaded = load(None, None, {"NEARFIELD_CONFIG_DIR": str(tmp_path)})
     assert not loaded.problems
     assert loaded.config.completion.deadline_ms == 1500
+
+
+@pytest.mark.parametrize("page", ["providers", "routing"])
+def test_every_example_of_a_page_loads_and_its_providers_can_be_built(
+    page: str, tmp_path: Path
+) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text()
+    examples = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert examples
+    for example in examples:
+        (tmp_path / "config.toml").write_text(example)
+        loaded = load(None, None, {"NEARFIELD_CONFIG_DIR": str(tmp_path)})
+        assert not loaded.problems
+        for name, settings in loaded.config.providers.items():
+            assert build(name, settings, environ={}).name == name
+
+
+def test_every_option_of_a_provider_is_on_its_page() -> None:
+    page = (ROOT / "docs" / "providers.md").read_text()
+    rows = re.findall(r"^\| (`[a-z_`, ]+) \|", page, re.MULTILINE)
+    listed = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    kinds = (ManagedOptions, OllamaOptions, OpenAIOptions, AnthropicOptions)
+    assert {field.name for kind in kinds for field in msgspec.structs.fields(kind)} <= listed
 
 
 @pytest.mark.parametrize("key", re.findall(r"^\| `([a-z_.]+)` \|", SETTINGS, re.MULTILINE))

@@ -52,7 +52,7 @@ def text(lines: str) -> str:
 # program, how its paragraph begins, and what its lines must be
 TABLE: list[tuple[str, str, Read, str]] = [
     ("nvim", "Neovim: init.lua", text, f"cmd = {{ \"{COMMAND}\", 'serve' }}"),
-    ("code", "VS Code (code): ", text, "make vscode && code --install-extension /"),
+    ("code", "VS Code (code): ", text, "vscode && code --install-extension /"),
     ("codium", "VS Code (codium): ", text, "codium --install-extension /"),
     ("hx", "Helix: languages.toml", tomllib.loads, COMMAND),
     ("emacs", "Emacs: init.el", text, f'("{COMMAND}" "serve")'),

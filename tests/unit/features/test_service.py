@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from tests.unit.catalog import gguf_files
 
 from nearfield.catalog import choice
 from nearfield.catalog.models import Catalog
@@ -147,7 +148,7 @@ def test_our_own_llama_server_replaces_the_engine(bare: pytest.MonkeyPatch, tmp_
     bare.setattr(managed, "programs", lambda: [PROGRAM])
     assert "nearfield models pull" in health_of(assemble.providers(Config()), "llama_server")
     for name in ("a.gguf", "b.gguf"):
-        (tmp_path / name).write_bytes(b"GGUF")
+        (tmp_path / name).write_bytes(gguf_files.model())
     one = Config(models=Models(complete=str(tmp_path / "a.gguf")))
     both = Config(
         models=Models(complete=str(tmp_path / "a.gguf"), chat=str(tmp_path / "b.gguf")),

@@ -42,6 +42,14 @@ PLAIN = ChatRequest((Message(Role.USER, "hello"),))
         ({"strategy": "hybrid"}, PLAIN, RequestContext(Task.EXPLAIN), "fast", False),
         ({"strategy": "hybrid", "complex_chars": 6}, PLAIN, RequestContext(Task.CODE), "code", False),
         ({"strategy": "hybrid", "complex_chars": 5}, PLAIN, RequestContext(Task.CODE), "code", True),
+        (
+            {"strategy": "hybrid"}, ChatRequest(PLAIN.messages, tools=(Tool("f", "", {}),)),
+            RequestContext(), "code", True,
+        ),
+        (
+            {"roles": {"large": ["x"]}}, ChatRequest(PLAIN.messages, tools=(Tool("f", "", {}),)),
+            RequestContext(), "code", False,
+        ),
     ],
 )  # fmt: skip
 def test_a_task_has_a_role_and_is_complex_by_rules_or_length(
@@ -50,3 +58,22 @@ def test_a_task_has_a_role_and_is_complex_by_rules_or_length(
     choice = choose(msgspec.convert({"routing": settings}, Config), request_, context)
     assert (choice.role, choice.complex) == (role, is_complex)
     assert choice.why
+
+
+@pytest.mark.parametrize(
+    ("question", "is_complex"),
+    [
+        ("Create a FastAPI server with authentication, rate limiting and PostgreSQL.", True),
+        ("Implement a Redis-like key-value store with TTL and persistence", True),
+        ("Refactor this code to use OAuth2", True),
+        ("Write a function that adds two numbers.", False),
+        ("Implement a binary search.", False),
+        ("Why does the server not start?", False),
+        ("Write a test for the client", False),
+        ("Build the list first. Then call the server.", False),
+    ],
+)
+def test_a_question_for_a_whole_system_is_complex(question: str, is_complex: bool) -> None:
+    config = msgspec.convert({"routing": {"strategy": "hybrid"}}, Config)
+    request = ChatRequest((Message(Role.USER, question),))
+    assert choose(config, request, RequestContext()).complex is is_complex

@@ -67,36 +67,6 @@ local function trace(client)
   end)
 end
 
---- Go to the next place that the last change has left behind, and change it; `u` takes it back.
----@param client vim.lsp.Client
-local function next_edit(client)
-  local bufnr = vim.api.nvim_get_current_buf()
-  local place = vim.lsp.util.make_position_params(0, client.offset_encoding)
-  local version = vim.lsp.util.buf_versions[bufnr]
-  local what = { uri = place.textDocument.uri, position = place.position, version = version }
-  ask(client, 'workspace/executeCommand', {
-    command = 'nearfield.nextEdit',
-    arguments = { what },
-  }, function(result)
-    local edit = result.edit
-    if not edit or edit == vim.NIL then
-      say('nothing is left to be changed here')
-      return
-    end
-    local here = vim.api.nvim_get_current_buf() == bufnr
-    if not here or vim.lsp.util.buf_versions[bufnr] ~= edit.textDocument.version then
-      return
-    end
-    local encoding, start = client.offset_encoding, edit.range.start
-    vim.cmd("normal! m'")
-    local line = vim.api.nvim_buf_get_lines(bufnr, start.line, start.line + 1, false)[1] or ''
-    local col = vim.str_byteindex(line, encoding, start.character, false)
-    vim.lsp.util.apply_text_edits({ { range = edit.range, newText = edit.text } }, bufnr, encoding)
-    vim.api.nvim_win_set_cursor(0, { start.line + 1, col })
-    client:exec_cmd(edit.command, { bufnr = bufnr })
-  end)
-end
-
 local function log()
   vim.cmd.tabedit(vim.fn.fnameescape(vim.lsp.log.get_filename()))
   vim.cmd('normal! G')
@@ -150,7 +120,7 @@ local commands = {
   trace = { run = trace, needs = true },
   pause = { run = execute('nearfield.pause'), needs = 'nearfield.pause' },
   resume = { run = execute('nearfield.resume'), needs = 'nearfield.resume' },
-  ['next-edit'] = { run = next_edit, needs = 'nearfield.nextEdit' },
+  ['next-edit'] = { run = lazily('nearfield.next_edit', 'go'), needs = 'nearfield.nextEdit' },
   explain = { run = lazily('nearfield.actions', 'explain'), needs = 'nearfield.explain' },
   review = { run = lazily('nearfield.actions', 'review'), needs = 'nearfield.review' },
   ['clear-review'] = {

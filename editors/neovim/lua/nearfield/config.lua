@@ -9,11 +9,13 @@ local M = {}
 ---@field dismiss? string|false
 ---@field next? string|false
 ---@field previous? string|false
+---@field next_edit? string|false
 
 ---@class nearfield.Options
 ---@field cmd? string[] how the server is started; default { 'nearfield', 'serve' }
 ---@field settings? table the server's settings, as `nearfield config show` names them
 ---@field ghost_text? 'auto'|'native'|'own'|false
+---@field next_edits? boolean whether they are shown without being asked for
 ---@field debounce_ms? integer the pause in typing after which own ghost text is asked for
 ---@field keys? nearfield.Keys|false
 
@@ -21,6 +23,7 @@ local M = {}
 M.defaults = {
   settings = {},
   ghost_text = 'auto',
+  next_edits = true,
   -- Half of the pause between the keys of a fast typist; Neovim's own waits for 200.
   debounce_ms = 60,
   keys = {
@@ -30,6 +33,7 @@ M.defaults = {
     dismiss = '<C-]>',
     next = '<M-]>',
     previous = '<M-[>',
+    next_edit = '<Tab>',
   },
 }
 
@@ -47,6 +51,7 @@ function M.complete(given)
   local options = vim.tbl_deep_extend('force', M.defaults, given)
   vim.validate('cmd', options.cmd, 'table', true)
   vim.validate('settings', options.settings, 'table')
+  vim.validate('next_edits', options.next_edits, 'boolean')
   vim.validate('debounce_ms', options.debounce_ms, 'number')
   vim.validate('ghost_text', options.ghost_text, function(value)
     return vim.list_contains({ 'auto', 'native', 'own', false }, value)
@@ -61,7 +66,7 @@ function M.complete(given)
       end
     end
     return type(value) == 'table'
-  end, 'accept, accept_word, accept_line, dismiss, next, previous; or false')
+  end, 'accept, accept_word, accept_line, dismiss, next, previous, next_edit; or false')
   if options.ghost_text == 'native' and not vim.lsp.inline_completion then
     error("nearfield: ghost_text = 'native' needs Neovim 0.12; take 'auto'", 0)
   end

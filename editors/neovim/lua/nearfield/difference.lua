@@ -2,13 +2,15 @@
 
 local M = {}
 
----@class nearfield.LineChange in one line, what is from `first` to before `last` (bytes) goes, `text` comes
+-- In one line, what is from `first` to before `last` (bytes) goes, and `text` comes.
+---@class nearfield.LineChange
 ---@field row integer
 ---@field first integer
 ---@field last integer
 ---@field text string
 
----@class nearfield.BlockChange `count` whole lines from `row` on go, and `lines` come in their place
+-- `count` whole lines from `row` on go, and `lines` come in their place.
+---@class nearfield.BlockChange
 ---@field row integer
 ---@field count integer
 ---@field lines string[]

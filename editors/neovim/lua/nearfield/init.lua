@@ -25,7 +25,6 @@ local function choose_ghost(options)
   if kind then
     ghost = kind == 'own' and own or require('nearfield.native')
     ghost.enable(options)
-    require('nearfield.keys').map(options.keys)
   end
 end
 
@@ -39,19 +38,28 @@ function M.setup(given)
     config.settings = nil
   end
   config.cmd = options.cmd
-  if options.ghost_text then
-    -- So that the server does not offer the same in the completion list.
-    config.capabilities = { textDocument = { inlineCompletion = { dynamicRegistration = false } } }
-  end
+  config.capabilities = {
+    -- So that the server does not offer the same in the completion list, or as ghost text.
+    textDocument = options.ghost_text and { inlineCompletion = { dynamicRegistration = false } }
+      or nil,
+    experimental = { nearfieldNextEdits = options.next_edits },
+  }
   vim.lsp.config('nearfield', config)
   choose_ghost(options)
+  local next_edit = require('nearfield.next_edit')
+  next_edit.disable()
+  next_edit.enable(options)
+  if options.ghost_text or options.next_edits then
+    require('nearfield.keys').map(options.keys)
+  end
   vim.lsp.enable('nearfield')
 end
 
---- Take the suggestion; false where there is none.
+--- Take the suggestion, or else go to the next edit that is shown or make it; false where there is
+--- none.
 ---@return boolean
 function M.accept()
-  return ghost ~= nil and ghost.take('all')
+  return ghost ~= nil and ghost.take('all') or M.next_edit()
 end
 
 --- Take the next word of the suggestion; false where there is none.
@@ -66,10 +74,17 @@ function M.accept_line()
   return ghost ~= nil and ghost.take('line')
 end
 
---- Hide the suggestion; false where there is none.
+--- Hide the suggestion, or else the next edit that is shown; false where there is none.
 ---@return boolean
 function M.dismiss()
-  return ghost ~= nil and ghost.dismiss()
+  return ghost ~= nil and ghost.dismiss() or require('nearfield.next_edit').dismiss()
+end
+
+--- Go to the next edit that is shown, or make it where the cursor is there; false where there is
+--- none.
+---@return boolean
+function M.next_edit()
+  return require('nearfield.next_edit').take()
 end
 
 --- Show the next suggestion for this place; false where none is shown.

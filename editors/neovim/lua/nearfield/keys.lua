@@ -1,4 +1,4 @@
--- Keys for ghost text. Where there is none, a key does what it did before.
+-- Keys for ghost text and next edits. Where there is none, a key does what it did before.
 
 local M = {}
 
@@ -10,9 +10,10 @@ local function press(keys)
 end
 
 --- What the key did before `setup()`: the mapping of somebody else, or Neovim's own meaning.
+---@param mode string
 ---@param key string
-local function before(key)
-  local map = earlier[key]
+local function before(mode, key)
+  local map = earlier[mode .. key]
   if vim.tbl_isempty(map) then
     press(key)
     return
@@ -26,24 +27,24 @@ local function before(key)
   if map.callback and map.expr ~= 1 or not result or result == '' then
     return
   end
-  local mode = map.noremap == 1 and 'in' or 'im'
-  vim.api.nvim_feedkeys(vim.keycode(result), mode, false)
+  vim.api.nvim_feedkeys(vim.keycode(result), map.noremap == 1 and 'in' or 'im', false)
 end
 
+---@param mode 'i'|'n'
 ---@param key string|false|nil
 ---@param act fun(): boolean
 ---@param desc string
-local function map(key, act, desc)
+local function map(mode, key, act, desc)
   if not key then
     return
   end
-  local held = vim.fn.maparg(key, 'i', false, true)
+  local held = vim.fn.maparg(key, mode, false, true)
   if held.desc ~= desc then
-    earlier[key] = held
+    earlier[mode .. key] = held
   end
-  vim.keymap.set('i', key, function()
+  vim.keymap.set(mode, key, function()
     if not act() then
-      before(key)
+      before(mode, key)
     end
   end, { desc = desc })
 end
@@ -54,12 +55,14 @@ function M.map(keys)
     return
   end
   local nearfield = require('nearfield')
-  map(keys.accept, nearfield.accept, 'Nearfield: take the suggestion')
-  map(keys.accept_word, nearfield.accept_word, 'Nearfield: take a word of the suggestion')
-  map(keys.accept_line, nearfield.accept_line, 'Nearfield: take a line of the suggestion')
-  map(keys.dismiss, nearfield.dismiss, 'Nearfield: hide the suggestion')
-  map(keys.next, nearfield.next, 'Nearfield: show the next suggestion')
-  map(keys.previous, nearfield.previous, 'Nearfield: show the suggestion before')
+  map('i', keys.accept, nearfield.accept, 'Nearfield: take the suggestion')
+  map('i', keys.accept_word, nearfield.accept_word, 'Nearfield: take a word of the suggestion')
+  map('i', keys.accept_line, nearfield.accept_line, 'Nearfield: take a line of the suggestion')
+  map('i', keys.dismiss, nearfield.dismiss, 'Nearfield: hide the suggestion')
+  map('i', keys.next, nearfield.next, 'Nearfield: show the next suggestion')
+  map('i', keys.previous, nearfield.previous, 'Nearfield: show the suggestion before')
+  local next_edit = require('nearfield.next_edit')
+  map('n', keys.next_edit, next_edit.take, 'Nearfield: go to the next edit, or make it')
 end
 
 return M

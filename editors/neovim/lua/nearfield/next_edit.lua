@@ -1,5 +1,5 @@
--- Next edits: what an edit has left to be changed elsewhere, drawn in place when the user rests. One
--- key goes there and then makes it; it is gone as soon as its text changes.
+-- Next edits: what an edit has left to be changed elsewhere, drawn in place when the user rests.
+-- One key goes there and then makes it; it is gone as soon as its text changes.
 
 local difference = require('nearfield.difference')
 
@@ -10,10 +10,23 @@ local REST_MS = 300
 local drawing = vim.api.nvim_create_namespace('nearfield.next_edit')
 local hints = vim.api.nvim_create_namespace('nearfield.next_edit.hint')
 
----@class nearfield.NextEdit
+---@class nearfield.Jump what is left to be changed in another file
+---@field id string
+---@field title string for people
+---@field advice string why it is not for us to go there; "" where it is
+---@field uri string
+---@field range lsp.Range
+---@field command? lsp.Command vim.NIL where there is only advice
+
+---@class nearfield.Shown
 ---@field bufnr integer
 ---@field tick integer the text that it is for, as `b:changedtick`
 ---@field client_id integer
+---@field id string
+---@field jump? nearfield.Jump
+---@field edit? nearfield.NextEdit
+
+---@class nearfield.NextEdit
 ---@field range lsp.Range
 ---@field text string
 ---@field command lsp.Command
@@ -22,7 +35,7 @@ local hints = vim.api.nvim_create_namespace('nearfield.next_edit.hint')
 ---@field last integer its last row
 ---@field col integer in bytes
 
----@type nearfield.NextEdit?
+---@type nearfield.Shown?
 local shown
 ---@type { client: vim.lsp.Client, id: integer? }?
 local asked
@@ -33,6 +46,7 @@ local timer
 local asked_from
 ---@type nearfield.Keys|false
 local keys = false
+local automatic = false
 
 ---@param bufnr integer
 ---@return vim.lsp.Client?
@@ -50,7 +64,7 @@ local function inserting()
 end
 
 --- What is shown, if it is for the text of this buffer as it is.
----@return nearfield.NextEdit?
+---@return nearfield.Shown?
 local function current()
   local here = shown
     and shown.bufnr == vim.api.nvim_get_current_buf()
@@ -66,24 +80,36 @@ local function key_name()
 end
 
 ---@param edit nearfield.NextEdit
-local function draw_hint(edit)
-  vim.api.nvim_buf_clear_namespace(edit.bufnr, hints, 0, -1)
+local function is_at(edit)
+  local row = row_here()
+  return edit.first <= row and row <= edit.last
+end
+
+--- Say what the key would do: behind the edit, or at the edge towards it.
+---@param what nearfield.Shown
+local function draw_hint(what)
+  vim.api.nvim_buf_clear_namespace(what.bufnr, hints, 0, -1)
   local top, bottom = vim.fn.line('w0') - 1, vim.fn.line('w$') - 1
-  local row, words, position = edit.first, key_name(), 'eol'
-  if row < top or row > bottom then
-    words = ('%s edit in line %d: %s'):format(row < top and '↑' or '↓', row + 1, words)
-    row, position = row < top and top or bottom, 'right_align'
-  elseif row_here() < edit.first or row_here() > edit.last then
-    words = words .. ' to go there'
+  local row, words, position = bottom, key_name(), 'right_align'
+  local edit = what.edit
+  if not edit then
+    words = ('→ %s: %s'):format(what.jump.title, words)
+  elseif edit.first < top then
+    row, words = top, ('↑ edit in line %d: %s'):format(edit.first + 1, words)
+  elseif edit.first > bottom then
+    words = ('↓ edit in line %d: %s'):format(edit.first + 1, words)
+  else
+    row, position = edit.first, 'eol'
+    words = is_at(edit) and words or words .. ' to go there'
   end
-  if edit.others > 0 then
+  if edit and edit.others > 0 then
     words = ('%s (+%d)'):format(words, edit.others)
   end
   -- Other windows on the same text have edges of their own.
   if vim.api.nvim__ns_set then
     pcall(vim.api.nvim__ns_set, hints, { wins = { vim.api.nvim_get_current_win() } })
   end
-  vim.api.nvim_buf_set_extmark(edit.bufnr, hints, row, 0, {
+  vim.api.nvim_buf_set_extmark(what.bufnr, hints, row, 0, {
     virt_text = { { ' ' .. words .. ' ', 'NearfieldNextEditHint' } },
     virt_text_pos = position,
   })
@@ -120,41 +146,40 @@ local function draw_block(bufnr, block)
   end
 end
 
+---@param bufnr integer
 ---@param edit nearfield.NextEdit
-local function draw(edit)
+---@param encoding 'utf-8'|'utf-16'|'utf-32'
+local function draw(bufnr, edit, encoding)
   local start, finish = edit.range.start, edit.range['end']
-  local client = assert(vim.lsp.get_client_by_id(edit.client_id))
-  local old = vim.api.nvim_buf_get_lines(edit.bufnr, start.line, finish.line + 1, false)
+  local old = vim.api.nvim_buf_get_lines(bufnr, start.line, finish.line + 1, false)
   -- An edit may reach to the line behind the last one.
   if #old <= finish.line - start.line then
     table.insert(old, '')
   end
-  local encoding = client.offset_encoding
   local from = vim.str_byteindex(old[1], encoding, start.character, false)
   local to = vim.str_byteindex(old[#old], encoding, finish.character, false)
   local whole = old[1]:sub(1, from) .. edit.text .. old[#old]:sub(to + 1)
   local changes, block = difference.of(start.line, old, vim.split(whole, '\r?\n'))
   if block then
-    draw_block(edit.bufnr, block)
+    draw_block(bufnr, block)
     edit.first = block.row
     edit.last = block.row + math.max(block.count - 1, 0)
   end
   for _, change in ipairs(changes or {}) do
     if change.last > change.first then
-      vim.api.nvim_buf_set_extmark(edit.bufnr, drawing, change.row, change.first, {
+      vim.api.nvim_buf_set_extmark(bufnr, drawing, change.row, change.first, {
         end_col = change.last,
         hl_group = 'NearfieldNextEditDelete',
       })
     end
     if change.text ~= '' then
-      vim.api.nvim_buf_set_extmark(edit.bufnr, drawing, change.row, change.last, {
+      vim.api.nvim_buf_set_extmark(bufnr, drawing, change.row, change.last, {
         virt_text = { { change.text, 'NearfieldNextEditAdd' } },
         virt_text_pos = 'inline',
       })
     end
   end
   edit.col = from
-  draw_hint(edit)
 end
 
 local function forget_question()
@@ -178,27 +203,40 @@ local function clear()
 end
 
 ---@param client vim.lsp.Client
----@param result { edit: table?, others: integer }
+---@param result { edit: table?, others: integer, jump: nearfield.Jump? }
 local function show(client, result)
   clear()
-  local edit = result.edit
-  if not edit or edit == vim.NIL then
-    return
-  end
-  shown = {
+  local edit, jump = result.edit, result.jump
+  ---@type nearfield.Shown
+  local what = {
     bufnr = vim.api.nvim_get_current_buf(),
     tick = vim.b.changedtick,
     client_id = client.id,
-    range = edit.range,
-    text = edit.text,
-    command = edit.command,
-    others = result.others,
-    first = edit.range.start.line,
-    last = edit.range['end'].line,
-    col = 0,
+    id = '',
   }
-  draw(shown)
-  client:notify('textDocument/didShowInlineEdit', { item = { command = edit.command } })
+  if edit and edit ~= vim.NIL then
+    what.id = edit.command.arguments[1]
+    what.edit = {
+      range = edit.range,
+      text = edit.text,
+      command = edit.command,
+      others = result.others,
+      first = edit.range.start.line,
+      last = edit.range['end'].line,
+      col = 0,
+    }
+    draw(what.bufnr, what.edit, client.offset_encoding)
+    client:notify('textDocument/didShowInlineEdit', { item = { command = edit.command } })
+  elseif not jump or jump == vim.NIL then
+    return
+  elseif jump.command == vim.NIL then
+    vim.api.nvim_echo({ { ('Nearfield: %s. %s'):format(jump.title, jump.advice) } }, false, {})
+    return
+  else
+    what.id, what.jump = jump.id, jump
+  end
+  shown = what
+  draw_hint(what)
 end
 
 --- Ask for the nearest one and show it; then `done` is told.
@@ -242,51 +280,51 @@ end
 
 local function soon()
   forget_question()
-  if client_of(vim.api.nvim_get_current_buf()) then
+  if automatic and client_of(vim.api.nvim_get_current_buf()) then
     timer = timer or assert(vim.uv.new_timer())
-    timer:start(REST_MS, 0, vim.schedule_wrap(function()
-      -- Not while lines are selected, a command is typed or keys are waited for.
-      if vim.list_contains({ 'n', 'i' }, vim.api.nvim_get_mode().mode) then
-        ask()
-      end
-    end))
+    timer:start(
+      REST_MS,
+      0,
+      vim.schedule_wrap(function()
+        -- Not while lines are selected, a command is typed or keys are waited for.
+        if vim.list_contains({ 'n', 'i' }, vim.api.nvim_get_mode().mode) then
+          ask()
+        end
+      end)
+    )
   end
 end
 
 --- The text has changed, or is another one.
 local function changed()
-  if shown and shown.tick == vim.b.changedtick and current() then
-    return
+  -- Leaving Insert mode changes nothing.
+  if not current() then
+    clear()
+    soon()
   end
-  clear()
-  soon()
 end
 
 local function moved()
-  local edit = current()
+  local what = current()
   local tick = vim.b.changedtick
-  if edit then
-    draw_hint(edit)
+  if what then
+    draw_hint(what)
   elseif asked_from and asked_from.tick == tick and asked_from.row ~= row_here() then
     soon()
   end
 end
 
+---@param client vim.lsp.Client
 ---@param edit nearfield.NextEdit
-local function make(edit)
-  local client = vim.lsp.get_client_by_id(edit.client_id)
-  if not client then
-    clear()
-    return
-  end
-  local bufnr, start = edit.bufnr, edit.range.start
+local function make(client, edit)
+  local bufnr = vim.api.nvim_get_current_buf()
   clear()
   -- So that `u` takes back the edit and not what was typed before.
   vim.bo.undolevels = vim.bo.undolevels
   local change = { range = edit.range, newText = edit.text }
   vim.lsp.util.apply_text_edits({ change }, bufnr, client.offset_encoding)
   local lines = vim.split(edit.text, '\r?\n')
-  local row = math.min(start.line + #lines, vim.api.nvim_buf_line_count(bufnr))
+  local row = math.min(edit.range.start.line + #lines, vim.api.nvim_buf_line_count(bufnr))
   local col = #lines == 1 and edit.col + #lines[1] or #lines[#lines]
   if not inserting() then
     col = math.max(col - 1, 0)
@@ -296,13 +334,24 @@ local function make(edit)
   ask()
 end
 
----@param edit nearfield.NextEdit
-local function go_to(edit)
-  vim.cmd("normal! m'")
-  local last = vim.api.nvim_buf_line_count(edit.bufnr)
-  vim.api.nvim_win_set_cursor(0, { math.min(edit.first + 1, last), edit.col })
-  vim.cmd('normal! zv')
-  draw_hint(edit)
+---@param what nearfield.Shown
+local function go_to(what)
+  local edit = what.edit
+  if edit then
+    vim.cmd("normal! m'")
+    local last = vim.api.nvim_buf_line_count(what.bufnr)
+    vim.api.nvim_win_set_cursor(0, { math.min(edit.first + 1, last), edit.col })
+    vim.cmd('normal! zv')
+    draw_hint(what)
+    return
+  end
+  local client = vim.lsp.get_client_by_id(what.client_id)
+  clear()
+  if client then
+    -- What is to be changed there is asked for when it is open.
+    local place = { uri = what.jump.uri, range = what.jump.range }
+    vim.lsp.util.show_document(place, client.offset_encoding, { focus = true })
+  end
 end
 
 --- Whether something is open for which keys are meant.
@@ -318,32 +367,32 @@ end
 --- the key is meant for a menu or a snippet.
 ---@return boolean
 function M.take()
-  local edit = current()
-  if not edit or is_busy() then
+  local what = current()
+  local client = what and vim.lsp.get_client_by_id(what.client_id)
+  if not what or not client or is_busy() then
     return false
   end
-  local row = row_here()
-  if row < edit.first or row > edit.last then
-    go_to(edit)
+  if what.edit and is_at(what.edit) then
+    make(client, what.edit)
   else
-    make(edit)
+    go_to(what)
   end
   return true
 end
 
---- Look for one where none is shown, and go there.
+--- Look for one where none is shown, and go there; one in another file is only shown.
 function M.go()
   if M.take() then
     return
   end
   ask(function(err)
-    local edit = current()
+    local what = current()
     if err then
       vim.notify('Nearfield: ' .. err.message, vim.log.levels.ERROR)
-    elseif not edit then
+    elseif not what then
       vim.notify('Nearfield: nothing is left to be changed here')
-    elseif row_here() < edit.first or row_here() > edit.last then
-      go_to(edit)
+    elseif what.edit and not is_at(what.edit) then
+      go_to(what)
     end
   end)
 end
@@ -351,19 +400,22 @@ end
 --- Take it away, and do not have it offered again; false where none is shown.
 ---@return boolean
 function M.dismiss()
-  local edit = current()
+  local what = current()
   clear()
-  local client = edit and vim.lsp.get_client_by_id(edit.client_id)
-  if edit and client then
-    local arguments = { edit.command.arguments[1] }
-    client:exec_cmd({ title = 'Dismiss', command = 'nearfield.dismissEdit', arguments = arguments })
+  local client = what and vim.lsp.get_client_by_id(what.client_id)
+  if what and client then
+    client:exec_cmd({
+      title = 'Dismiss the next edit',
+      command = 'nearfield.dismissEdit',
+      arguments = { what.id },
+    })
   end
-  return edit ~= nil
+  return what ~= nil
 end
 
 ---@param options nearfield.Options
 function M.enable(options)
-  keys = options.keys or false
+  keys, automatic = options.keys or false, options.next_edits
   local links = { Add = 'DiffAdd', Delete = 'DiffDelete', Hint = 'DiagnosticVirtualTextHint' }
   for name, group in pairs(links) do
     vim.api.nvim_set_hl(0, 'NearfieldNextEdit' .. name, { link = group, default = true })

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from nearfield.config.folders import FolderConfigs
-from nearfield.config.schema import EMBEDDED, Config
+from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
 from nearfield.features.chat import tool_registry as registry
 from nearfield.features.chat.answer import Answering
@@ -43,9 +43,8 @@ from nearfield.features.chat.session import Session, Turn
 from nearfield.features.chat.tool_calls import Caller
 from nearfield.features.chat.tool_context import Knows, ToolContext
 from nearfield.features.offers import Offers
+from nearfield.features.room import room
 from nearfield.features.trace import RequestMetrics, TraceLog
-from nearfield.providers.base import Provider
-from nearfield.providers.estimate import tokens
 from nearfield.routing.request_context import AskUser, RequestContext, Task
 from nearfield.routing.router import Router, built
 from nearfield.routing.tasks import usual_role
@@ -55,9 +54,6 @@ log = logging.getLogger(__name__)
 
 SESSIONS = 32
 """Conversations kept; the least recently used one is dropped first."""
-USUAL_WINDOW = 8192
-"""Tokens of a model that does not say how many it takes."""
-MIN_ROOM_TOKENS = 512
 METHOD = "nearfield/chat"
 """Method of every answer in the trace; its situation is how it ended."""
 
@@ -116,7 +112,9 @@ class Chat:
         tools = tuple(map(_tool, functions.values()))
         reach = await asyncio.to_thread(self._reach, ask, config)
         reply = Reply(session.id)
-        parts, reply.notes = await expanded(ask, reach, reads="readFile" in functions)
+        role = ask.role or usual_role(self._brains.configs.user, Task.CHAT)
+        size = room(router, self._brains.configs.user, role, ask.max_tokens, tools)
+        parts, reply.notes = await expanded(ask, reach, size, reads="readFile" in functions)
         looked_up = await self._look_up(ask, reach, functions)
         parts += looked_up.parts if looked_up is not None else ()
         session.turns.append(Turn(Role.USER, parts))
@@ -146,7 +144,7 @@ class Chat:
                 listener=listener,
                 limits=config.chat,
                 context=context,
-                room=self._room(router, ask, tools),
+                room=size,
                 reply=reply,
                 account=account,
                 tools=tools,
@@ -208,21 +206,6 @@ class Chat:
             inside=Folder(ask.workspace, config.files.exclude) if ask.workspace else None,
             snapshot=ask.snapshot,
         )
-
-    def _room(self, router: Router, ask: Ask, tools: tuple[Tool, ...]) -> int:
-        """The tokens that a conversation may take, of the smallest window that could be asked."""
-        role = ask.role or usual_role(self._brains.configs.user, Task.CHAT)
-        windows = [self._window(one) for one in router.candidates(role)]
-        window = min(windows, default=USUAL_WINDOW)
-        spoken = sum(
-            tokens(f"{tool.name}{tool.description}{dict(tool.parameters)}") for tool in tools
-        )
-        return max(MIN_ROOM_TOKENS, window - spoken - min(ask.max_tokens, window // 4))
-
-    def _window(self, provider: Provider) -> int:
-        if provider.name.startswith(EMBEDDED):
-            return self._brains.configs.user.engine.chat_context_size
-        return provider.capabilities.context_tokens or USUAL_WINDOW
 
 
 async def _cite(reply: Reply, reach: ToolContext, looked_up: LookedUp, listener: Listener) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nearfield.features.chat.protocol import Refused
-from nearfield.files.encoding import NEW, TextFile, decode
+from nearfield.files.encoding import NEW, NOT_TEXT, TextFile, decode
 from nearfield.files.read import UnreadableFile, read_open
 from nearfield.files.workspace import shown
 from nearfield.index.files import Tree, readable
@@ -90,7 +90,7 @@ class Folder:
                 )
             text = decode(read_open(handle, shown(name), most))
         if text is None:
-            raise Refused(f"{shown(name)} is not text.")
+            raise Refused(f"{shown(name)} {NOT_TEXT}.")
         return path, text
 
     def entries(self, name: str) -> tuple[str, list[tuple[str, bool]]]:

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from nearfield.catalog.models import Catalog
+from nearfield.catalog.models import Catalog, parameters_in
 from nearfield.features.chat.protocol import Part, Refused
 from nearfield.features.chat.tool_context import ToolContext
 
@@ -40,7 +40,6 @@ _QUESTION = re.compile(
     r"wo|was|welche\w*|wie|wer|wann|warum|zeige?|finde|erkläre?)\b",
     re.I,
 )
-_SIZE = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d+)?)\s?b\b", re.I)
 _FILE = re.compile(r"(?<![\w@\\:.-])(?:[\w.-]*/)*[\w-]+\.[A-Za-z]\w{0,9}\b(?![.(/\w])")
 
 
@@ -68,8 +67,8 @@ def is_small(model: str) -> bool:
     entry = Catalog.load().entries.get(model)
     if entry is not None and entry.parameters_m:
         return entry.parameters_m < SMALL_PARAMETERS_M
-    size = _SIZE.search(model)
-    return size is not None and float(size[1]) * 1000 < SMALL_PARAMETERS_M
+    size = parameters_in(model)
+    return size is not None and size < SMALL_PARAMETERS_M
 
 
 async def look_up(reach: ToolContext, question: str) -> LookedUp | None:

@@ -14,12 +14,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nearfield.errors import NearfieldError
 from nearfield.features.chat.code_tools import definition
 from nearfield.features.chat.protocol import Ask, Outcome, Part, Refused
 from nearfield.features.chat.tool_context import ToolContext
+from nearfield.features.excerpt import excerpt
+from nearfield.features.room import file_chars
 from nearfield.files.git_diff import file_diffs
 from nearfield.files.lines import line_number, split_lines
 from nearfield.types import Snapshot, Span
@@ -58,20 +60,36 @@ def references(message: str) -> list[Reference]:
     return list(found)[:MAX_REFERENCES]
 
 
-async def expanded(ask: Ask, reach: ToolContext, *, reads: bool) -> tuple[list[Part], list[str]]:
-    """The message with what it refers to, and what could not be found, as sentences for the user.
-    A selection is shown without being referred to; of an open document at least the name is. With
-    `reads` the model may read files, and those that are named are shown."""
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """What references stand in: each file that they show may take `most` characters. `notes` are
+    for the user."""
+
+    ask: Ask
+    reach: ToolContext
+    most: int
+    notes: list[str] = field(default_factory=list[str])
+
+
+async def expanded(
+    ask: Ask, reach: ToolContext, room: int, *, reads: bool
+) -> tuple[list[Part], list[str]]:
+    """Return the message with what it refers to, and sentences for the user about what could not be
+    found or not be shown whole in `room` tokens. A selection is shown without being referred to; of
+    an open document at least the name is. With `reads` the model may read files, and those that are
+    named are shown."""
     wanted = references(ask.message)
     if ask.selection is not None and Reference("selection") not in wanted:
         wanted.append(Reference("selection"))
-    parts, notes = [Part(ask.message)], list[str]()
+    files = sum(one.kind in ("file", "selection") for one in wanted)
+    message = _Message(ask, reach, min(FILE_CHARS, file_chars(room, files)))
+    parts, notes = [Part(ask.message)], message.notes
     if ask.snapshot is not None and ask.snapshot.path:
         name = shown(ask.snapshot, reach)
         parts.append(Part(f"\n\n(The open file is {name}, language {ask.snapshot.language}.)"))
     for reference in wanted:
         try:
-            outcome = await _EXPANDED[reference.kind](ask, reach, reference.name)
+            outcome = await _EXPANDED[reference.kind](message, reference.name)
         except NearfieldError as error:
             notes.append(f"@{reference.kind} {reference.name}".strip() + f": {error}")
             continue
@@ -105,7 +123,8 @@ def shown(snapshot: Snapshot, reach: ToolContext) -> str:
     return inside or path.replace("\\", "/").rpartition("/")[2] or "untitled"
 
 
-async def _file(_ask: Ask, reach: ToolContext, name: str) -> Outcome:
+async def _file(message: _Message, name: str) -> Outcome:
+    reach = message.reach
     first, last = 1, 0
     try:
         path, text = await reach.read(name)
@@ -120,10 +139,11 @@ async def _file(_ask: Ask, reach: ToolContext, name: str) -> Outcome:
     start = sum(map(len, chosen[: first - 1]))
     piece = "".join(chosen[first - 1 : last or None])
     where = f", lines {first} to {last}" if last else ""
-    return _quoted(reach, f"{path}{where}", path, start, piece)
+    return await _quoted(message, f"{path}{where}", path, start, piece)
 
 
-async def _selection(ask: Ask, reach: ToolContext, _name: str) -> Outcome:
+async def _selection(message: _Message, _name: str) -> Outcome:
+    ask, reach = message.ask, message.reach
     if ask.snapshot is None or ask.selection is None:
         raise Refused("Nothing is selected.")
     span = ask.selection
@@ -136,18 +156,19 @@ async def _selection(ask: Ask, reach: ToolContext, _name: str) -> Outcome:
         await asyncio.to_thread(reach.folder.inside, name)
     # An untitled document has no file that rules could speak of.
     path = name if ask.snapshot.path else ""
-    return _quoted(reach, f"Selected in {name}, from line {row}", path, span.start, piece)
+    title = f"Selected in {name}, from line {row}"
+    return await _quoted(message, title, path, span.start, piece)
 
 
-async def _symbol(_ask: Ask, reach: ToolContext, name: str) -> Outcome:
-    found = await definition(reach, name)
+async def _symbol(message: _Message, name: str) -> Outcome:
+    found = await definition(message.reach, name)
     if not any(part.path for part in found.parts):
         raise Refused(found.text)
     return Outcome((Part(f"\n\nDefinition of {name}:\n"), *map(_pinned, found.parts)))
 
 
-async def _diff(_ask: Ask, reach: ToolContext, _name: str) -> Outcome:
-    folder = reach.folder
+async def _diff(message: _Message, _name: str) -> Outcome:
+    reach, folder = message.reach, message.reach.folder
     parts: list[Part] = []
     room = DIFF_CHARS
     for path, text in await file_diffs(folder.root):
@@ -164,11 +185,12 @@ async def _diff(_ask: Ask, reach: ToolContext, _name: str) -> Outcome:
     return Outcome((Part("\n\nChanges since the last commit:\n"), *parts, *cut))
 
 
-async def _workspace(ask: Ask, reach: ToolContext, _name: str) -> Outcome:
+async def _workspace(message: _Message, _name: str) -> Outcome:
+    reach = message.reach
     if reach.knowledge is None:
         raise Refused("The workspace is not indexed.", "Turn index.enabled on.")
     folder = reach.folder
-    question = _REFERENCE.sub("", ask.message).strip()
+    question = _REFERENCE.sub("", message.ask.message).strip()
     parts: list[Part] = []
     for one in await reach.knowledge.search(question, limit=FOUND, workspace=str(folder.root)):
         inside = reach.relative(one.path)
@@ -181,20 +203,30 @@ async def _workspace(ask: Ask, reach: ToolContext, _name: str) -> Outcome:
     return Outcome((Part("\n\nFrom the workspace:\n"), *parts))
 
 
-def _quoted(reach: ToolContext, title: str, path: str, start: int, text: str) -> Outcome:
-    piece = reach.spend(text[:FILE_CHARS])
-    if not piece:
+async def _quoted(message: _Message, title: str, path: str, start: int, text: str) -> Outcome:
+    """Return a piece of a file behind its title: of a long one what the message is about."""
+    question = _REFERENCE.sub("", message.ask.message)
+    found = await asyncio.to_thread(excerpt, text, path, question, message.most)
+    if found.note:
+        message.notes.append(f"{title}: {found.note}.")
+    parts: list[Part] = []
+    for piece in found.pieces:
+        shown = message.reach.spend(piece.text)
+        if piece.span is None:
+            parts.append(Part(shown))
+            continue
+        at = start + piece.span.start
+        parts.append(Part(shown, path, Span(at, at + len(shown)), pinned=True))
+    if not any(part.text for part in parts):
         raise Refused("There is nothing in it.")
-    cut = "\n(cut here)" if len(text) > len(piece) else ""
-    body = Part(piece, path, Span(start, start + len(piece)), pinned=True)
-    return Outcome((Part(f"\n\n{title}:\n```\n"), body, Part(f"\n```{cut}")))
+    return Outcome((Part(f"\n\n{title}:\n```\n"), *parts, Part("\n```")))
 
 
 def _pinned(part: Part) -> Part:
     return Part(part.text, part.path, part.span, pinned=bool(part.path))
 
 
-_EXPANDED: dict[str, Callable[[Ask, ToolContext, str], Awaitable[Outcome]]] = {
+_EXPANDED: dict[str, Callable[[_Message, str], Awaitable[Outcome]]] = {
     "file": _file,
     "selection": _selection,
     "symbol": _symbol,

@@ -42,7 +42,7 @@ from nearfield.routing.request_context import AskUser, RequestContext, Source, T
 from nearfield.syntax.definitions import Unit, unit_at
 from nearfield.syntax.parser import Parsed
 from nearfield.syntax.white_space import format_of
-from nearfield.types import Snapshot, Snippet, Span
+from nearfield.types import Snapshot, Snippet, Span, SymbolLocation
 
 __all__ = ["Actions"]
 
@@ -50,6 +50,8 @@ METHOD = "nearfield.action"
 """The method of every action in the trace; its situation names the action."""
 MAX_SNIPPET_CHARS = 1200
 """Characters of other files that are shown: a small model repeats what it reads."""
+LOOKUP_SECONDS = 10.0
+"""The longest that the index is asked for a name of a test; it takes milliseconds."""
 _REMARKS = re.compile(r"\b(?:comment|remark|doc(?:string|ument)?|annotat\w+|blank|empty)s?\b", re.I)
 """An instruction with such a word may be about comments and empty lines, which are kept
 otherwise."""
@@ -70,6 +72,12 @@ class WorkspaceSnippets(Protocol):
 
     async def around(self, snapshot: Snapshot, offset: int, *, budget: int) -> tuple[Snippet, ...]:
         """Return at most `budget` characters, the most helpful snippet last."""
+        ...
+
+    async def definitions(
+        self, name: str, snapshot: Snapshot | None = None
+    ) -> tuple[SymbolLocation, ...]:
+        """Return the definitions of `name` in the folder of `snapshot`."""
         ...
 
 
@@ -252,7 +260,17 @@ class Actions:
         """Return tests for the unit, in a new file or at the end of an existing one."""
         snapshot = job.request.snapshot
         exclude = self._backing.configs.of(snapshot.root).files.exclude
-        plan = await asyncio.to_thread(plan_tests, snapshot, job.fitting, open_text, exclude)
+        loop = asyncio.get_running_loop()
+
+        def definitions(name: str) -> tuple[SymbolLocation, ...]:
+            if self._snippets is None:
+                return ()
+            found = self._snippets.definitions(name, snapshot)
+            return asyncio.run_coroutine_threadsafe(found, loop).result(LOOKUP_SECONDS)
+
+        plan = await asyncio.to_thread(
+            plan_tests, snapshot, job.fitting, open_text, exclude, definitions
+        )
         shown = await asyncio.to_thread(lambda: job.fitting.shown)
         suite = plan.suite
         prompt = prompts.tests(shown, job.language, plan.name, suite.framework, suite.example)

@@ -1,7 +1,8 @@
 """Tests for a unit: a model's answer becomes a new test file, or the end of an existing one.
 
 The framework and the place are the project's own (`frameworks`). The import of the tested code is
-written here, because small models guess it. A copy of the tested code in the answer is left out.
+written here, because small models guess it, and so are those of other names that it uses (`names`);
+a test with a name that nobody knows is left out, as is a copy of the tested code.
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ from nearfield.features.code_actions.frameworks import (
 from nearfield.features.code_actions.hunks import applied
 from nearfield.features.code_actions.imports import go_packages, import_edit
 from nearfield.features.code_actions.layout import layout_of
+from nearfield.features.code_actions.names import (
+    Definitions,
+    NameSource,
+    exported,
+    free_names,
+)
 from nearfield.features.code_actions.proposal import ProposedEdit
 from nearfield.files.lines import split_lines
 from nearfield.files.read import UnreadableFile
@@ -64,7 +71,8 @@ _GUARD = re.compile(r"if __name__|unittest\.main|pytest\.main")
 @dataclass(frozen=True)
 class PlannedTests:
     """The symbol to test, the suite, and the test file `uri`, whose text is `before` ("" for a new
-    one). `binding` is the statement that imports the symbol."""
+    one). `binding` is the statement that imports the symbol, `source` the text of its module,
+    `names` finds others."""
 
     name: str
     symbol: str
@@ -74,6 +82,8 @@ class PlannedTests:
     before: str
     version: int | None
     uri: str
+    source: str = ""
+    names: NameSource | None = None
 
     @property
     def is_new(self) -> bool:
@@ -92,6 +102,7 @@ class PlannedTests:
         imports, tests = self._sorted(parsed)
         if not self._tests_something("\n".join(tests)) or self.symbol not in "\n".join(tests):
             raise AnswerRejected(f"no test of it calls `{self.symbol}`")
+        imports, tests = self._resolved(imports, tests)
         return self._extended(imports, tests) if self.before else self._whole(imports, tests)
 
     def _tests_something(self, code: str) -> bool:
@@ -134,6 +145,38 @@ class PlannedTests:
             return []  # it is imported here, with everything that a test may need
         made_up = re.search(r"your_|my_module|\bmodule\b|from ['\"]\.", text)
         return [] if self.symbol in words or made_up else [text.strip()]
+
+    def _resolved(self, imports: list[str], tests: list[str]) -> tuple[list[str], list[str]]:
+        """Return the imports with those of names that the tests lack, and the tests whose names are
+        all known. Raises `AnswerRejected` if that is none."""
+        if self.names is None:
+            return self._with_exports(imports, tests), tests
+        imports = [one for one in imports if self.names.has_module(one)]
+        head = [*self._framework(tests), self.binding, self.before]
+        lacking = free_names("\n".join([*head, *imports, *tests]))
+        imports = [*imports, *self.names.imports(lacking)]
+        lacking = free_names("\n".join([*head, *imports, *tests]))
+        whole = [one for one in tests if not set(lacking) & set(_WORD.findall(one))]
+        if not self._tests_something("\n".join(whole)) or self.symbol not in "\n".join(whole):
+            named = ", ".join(f"`{name}`" for name in lacking)
+            raise AnswerRejected(f"{named} is not defined")
+        return imports, whole
+
+    def _with_exports(self, imports: list[str], tests: list[str]) -> list[str]:
+        """Return the imports with one of what else the tests use of the tested module."""
+        if self.language.name not in _SCRIPTS:
+            return imports
+        code = "\n".join(tests)
+        bound = {*_WORD.findall("\n".join(imports)), self.symbol, *_defined(self.language, code)}
+        names = [name for name in exported(self.source) if name not in bound]
+        names = [name for name in names if re.search(rf"(?<![\w$.]){re.escape(name)}\b", code)]
+        form = re.search(r"(from|= require\()(.*)", self.binding)
+        if not names or form is None:
+            return imports
+        listed = ", ".join(names)
+        if form[1] == "from":
+            return [*imports, f"import {{ {listed} }} from{form[2]}"]
+        return [*imports, f"const {{ {listed} }} = require({form[2]}"]
 
     def _is_foreign(self, parsed: Parsed, node: tree_sitter.Node, text: str) -> bool:
         """Return whether a statement repeats the tested code, or runs the tests."""
@@ -235,10 +278,14 @@ class PlannedTests:
 
 
 def plan_tests(
-    snapshot: Snapshot, fitting: Fitting, open_text: OpenText, exclude: Sequence[str] = ()
+    snapshot: Snapshot,
+    fitting: Fitting,
+    open_text: OpenText,
+    exclude: Sequence[str] = (),
+    definitions: Definitions = lambda name: (),
 ) -> PlannedTests:
-    """Return the plan of tests for the unit, made without the files of `exclude`. Reads files, so
-    call it off the event loop. Raises `EditRefused`."""
+    """Return the plan of tests for the unit, made without the files of `exclude`; `definitions`
+    asks the index. Reads files, so call it off the event loop. Raises `EditRefused`."""
     language, unit = fitting.language, fitting.unit
     if language is None or not unit.name:
         raise EditRefused("There is no function or class here to test.")
@@ -273,7 +320,12 @@ def plan_tests(
         raise EditRefused(f"The tests cannot be written: {error.message}") from error
     name = f"{unit.parent}.{unit.name}" if unit.parent else unit.name
     binding = _binding(snapshot, language, symbol, path, root, suite)
-    return PlannedTests(name, symbol, language, suite, binding, before, version, uri)
+    names = None
+    if language.name == "python":
+        names = NameSource(module_of(path, root), snapshot.text, root, definitions)
+    return PlannedTests(
+        name, symbol, language, suite, binding, before, version, uri, snapshot.text, names
+    )
 
 
 def _binding(

@@ -1,4 +1,4 @@
-"""What somebody does after the demo: the lines for each editor that is on this machine."""
+"""The editors on this machine, and the lines that make each of them use Nearfield."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+PLUGINS = Path(__file__).parents[3] / "editors"
+"""Our plugins, where Nearfield runs from a clone of its repository."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,8 @@ class Step:
 
 
 def steps(command: Path, path: str | None = None) -> list[Step]:
-    """One for each editor whose program is on `path`, or on the PATH; `command` is `nearfield`."""
+    """Return one for each editor whose program is on `path`, or on the PATH; `command` is
+    `nearfield`."""
     found = [_vs_code(program, command) for program in CODES if shutil.which(program, path=path)]
     for programs, make in OTHERS:
         if any(shutil.which(program, path=path) for program in programs):
@@ -35,17 +37,27 @@ CODES = ("code", "codium", "code-insiders", "cursor")
 
 
 def _vs_code(program: str, command: Path) -> Step:
-    packed = ROOT / "editors" / "vscode" / "nearfield.vsix"
-    lines = f"make vscode && {program} --install-extension {shlex.quote(str(packed))}"
+    packed = PLUGINS / "vscode" / "nearfield.vsix"
+    make = f"make -C {shlex.quote(str(PLUGINS.parent))} vscode"
+    lines = f"{make} && {program} --install-extension {shlex.quote(str(packed))}"
+    if not PLUGINS.is_dir():
+        lines = "Extensions: Install from VSIX… (the README says how to pack it)"
     setting = f'"nearfield.server.path": {_quoted(command)}'
     return Step(f"VS Code ({program})", f"run this, then put {setting} into your settings", lines)
 
 
 def _neovim(command: Path) -> Step:
+    plugin = PLUGINS / "neovim"
     lines = (
-        f"vim.opt.runtimepath:prepend({_quoted(ROOT / 'editors' / 'neovim')})\n"
+        f"vim.opt.runtimepath:prepend({_quoted(plugin)})\n"
         f"require('nearfield').setup({{ cmd = {{ {_quoted(command)}, 'serve' }} }})"
     )
+    if not plugin.is_dir():
+        lines = (
+            f"vim.lsp.config('nearfield', {{ cmd = {{ {_quoted(command)}, 'serve' }},"
+            " root_markers = { '.git' } })\n"
+            "vim.lsp.enable('nearfield')"
+        )
     return Step("Neovim", "init.lua", lines)
 
 
@@ -76,7 +88,7 @@ def _zed(command: Path) -> Step:
         "lsp": {"pylsp": {"binary": {"path": str(command), "arguments": ["serve"]}}},
         "languages": {"Python": {"language_servers": ["pyright", "pylsp"]}},
     }
-    return Step("Zed", "settings.json (README.md has ghost text too)", _json(settings))
+    return Step("Zed", "settings.json (the README has ghost text too)", _json(settings))
 
 
 def _sublime(command: Path) -> Step:
@@ -102,7 +114,7 @@ OTHERS = (
 
 
 def _quoted(path: Path) -> str:
-    """As a string of Lua, Lisp, TOML and JSON, which agree on what a usual path holds."""
+    """Return it as a string of Lua, Lisp, TOML and JSON, which agree on what a usual path holds."""
     return json.dumps(str(path), ensure_ascii=False)
 
 
