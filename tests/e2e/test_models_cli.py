@@ -111,6 +111,21 @@ def test_from_pull_to_remove(shell: Shell) -> None:
     assert shell.run("remove", "tiny").returncode == 2
 
 
+def test_what_does_not_fit_is_counted_and_shown_on_request(shell: Shell) -> None:
+    own = shell.config / "catalog.toml"
+    huge = OWN.replace("models.tiny", "models.huge").replace(
+        "memory_mb = 10", "memory_mb = 99_000_000"
+    )
+    own.write_text(OWN + huge, encoding="utf-8")
+    assert not listed(shell, "huge")["here"]["fits"]
+    short, whole = shell.run("list"), shell.run("list", "--all")
+    assert "tiny" in short.stdout
+    assert "huge" not in short.stdout
+    assert "models list --all" in short.stderr
+    row = next(line for line in whole.stdout.splitlines() if line.startswith("huge"))
+    assert "too large here" in row
+
+
 def test_a_pull_tells_its_steps_to_other_programs(shell: Shell) -> None:
     done = shell.run("pull", "tiny", "--json", "--steps")
     assert done.returncode == 0

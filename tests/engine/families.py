@@ -1,15 +1,15 @@
 """Models of each family: a real vocabulary, and tiny random weights in the family's architecture.
 
 The vocabularies are llama.cpp's own test files, out of the source distribution of the pinned
-llama-cpp-python (`vocabularies.py` fetches them), and those of the two models that `make models`
-fetches. A model says nothing sensible; its tokens, control tokens and state are the family's.
+llama-cpp-python, Mistral's own (`vocabularies.py` fetches them), and that of the default model. A
+model says nothing sensible; its tokens, control tokens and state are the family's.
 """
 
 from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import numpy as np
 WIDTH, HEADS, HEAD, FEED, LAYERS, CONTEXT = 32, 2, 16, 64, 2, 512
 STATE = 16
 SEED = 7
-STRING, ARRAY = 8, 9
+INT32, STRING, ARRAY = 5, 8, 9
 SCALARS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 FLOAT32, FLOAT16 = 0, 1
 ALIGNMENT = 32
@@ -41,6 +41,7 @@ class Family:
 FAMILIES = {
     "aquila": Family("aquila", "llama"),
     "baichuan": Family("baichuan", "baichuan"),
+    "codestral": Family("mistral-v3", "llama", fim="codestral"),
     "command-r": Family("command-r", "command-r"),
     "deepseek-coder": Family("deepseek-coder", "llama", fim="deepseek-coder"),
     "deepseek-llm": Family("deepseek-llm", "llama"),
@@ -65,7 +66,8 @@ FAMILIES = {
 
 def write_model(family: Family, vocabulary: Path, target: Path) -> None:
     """Write the model's GGUF file. `vocabulary` is any GGUF file with the family's vocabulary."""
-    pairs, tokens = _vocabulary_pairs(vocabulary)
+    read = _sentencepiece_pairs if vocabulary.suffix == ".model" else _vocabulary_pairs
+    pairs, tokens = read(vocabulary)
     written, shapes = _ARCHITECTURES[family.architecture](family.architecture, tokens)
     written = {
         "general.architecture": family.architecture,
@@ -318,9 +320,9 @@ def _pair(key: str, value: Any) -> bytes:
     return _text(key) + _value(value)
 
 
-def _value(value: Any) -> bytes:
+def _value(value: Any, *, is_item: bool = False) -> bytes:
     if isinstance(value, list):
-        items: Iterable[bytes] = (_value(item) for item in value)  # type: ignore[reportUnknownVariableType]
+        items: Iterable[bytes] = (_value(item, is_item=True) for item in value)  # type: ignore[reportUnknownVariableType]
         packed = list(items)
         return (
             struct.pack("<I", ARRAY)
@@ -334,7 +336,7 @@ def _value(value: Any) -> bytes:
         return struct.pack("<I?", 7, value)
     if isinstance(value, float):
         return struct.pack("<If", 6, value)
-    return struct.pack("<II", 4, value)
+    return struct.pack("<Ii", INT32, value) if is_item else struct.pack("<II", 4, value)
 
 
 def _vocabulary_pairs(path: Path) -> tuple[list[bytes], int]:
@@ -354,6 +356,45 @@ def _vocabulary_pairs(path: Path) -> tuple[list[bytes], int]:
             if key.startswith("tokenizer."):
                 pairs.append(raw[begin:at])
     return pairs, tokens
+
+
+def _sentencepiece_pairs(path: Path) -> tuple[list[bytes], int]:
+    """Do the same for a SentencePiece model, whose kinds of tokens have the same numbers: a
+    protobuf message whose field 1 are pieces, of a text, a score and a kind."""
+    pieces = [dict(_fields(value)) for field, value in _fields(path.read_bytes()) if field == 1]
+    texts = [piece[1].decode() for piece in pieces]
+    pairs = {
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.tokens": texts,
+        "tokenizer.ggml.scores": [struct.unpack("<f", piece[2])[0] for piece in pieces],
+        "tokenizer.ggml.token_type": [piece.get(3, 1) for piece in pieces],
+        "tokenizer.ggml.unknown_token_id": texts.index("<unk>"),
+        "tokenizer.ggml.bos_token_id": texts.index("<s>"),
+        "tokenizer.ggml.eos_token_id": texts.index("</s>"),
+    }
+    return [_pair(key, value) for key, value in pairs.items()], len(texts)
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
+    """Yield the number and value of each field of a protobuf message."""
+    at = 0
+    while at < len(message):
+        key, at = _varint(message, at)
+        if key & 7 == 0:
+            value, at = _varint(message, at)
+            yield key >> 3, value
+            continue
+        size, at = _varint(message, at) if key & 7 == 2 else ({1: 8, 5: 4}[key & 7], at)
+        yield key >> 3, message[at : at + size]
+        at += size
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while message[at] & 0x80:
+        value |= (message[at] & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+    return value | message[at] << shift, at + 1
 
 
 def _after(raw: mmap.mmap, at: int, kind: int) -> int:

@@ -7,10 +7,12 @@ not.
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from tests.engine import vocabularies
@@ -132,6 +134,12 @@ def spec(variant: Variant, *, lane: str = "infill", max_tokens: int = 8, id: int
     )
 
 
+def test_the_vocabularies_are_those_of_the_pinned_engine() -> None:
+    with (Path(__file__).parents[2] / "pyproject.toml").open("rb") as file:
+        extras = tomllib.load(file)["project"]["optional-dependencies"]
+    assert extras["local"] == [f"llama-cpp-python=={vocabularies.VERSION}"]
+
+
 @pytest.mark.parametrize("text", TEXTS)
 def test_plain_text_comes_back_byte_for_byte(loaded: Loaded, text: str) -> None:
     """No blank is added at the beginning, no character lost where it is cut between tokens."""
@@ -193,7 +201,9 @@ def test_a_fill_in_prompt_has_the_documents_text_and_its_control_tokens(loaded: 
     if template is not None:
         assert SUFFIX.encode() in said
         control = [model.control_text(t) for t in prompt.tokens if not model.pieces[t]]
-        order = [template.prefix, template.suffix, template.middle]
+        order = [template.prefix, template.suffix]
+        order = [*(order if template.order == "psm" else order[::-1]), template.middle]
+        order = [text for text in order if text]
         assert [text for text in control if text in order] == order
         assert control.count(template.file_sep) == (2 if template.file_sep else 0)
     assert loaded.ask(spec(infill(model, loaded.family.fim)))[1].prompt_tokens == len(prompt.tokens)
@@ -274,6 +284,20 @@ def test_prompt_reuse_follows_what_the_state_allows(loaded: Loaded) -> None:
 
 def model_text(model: Model, tokens: list[int]) -> str:
     return b"".join(model.pieces[token] for token in tokens).decode("utf-8", "replace")
+
+
+def test_drafts_change_nothing_but_the_steps(loaded: Loaded) -> None:
+    """A draft is taken back where it was wrong, so a state that cannot be cut gets none."""
+    variant = Variant([("x = 1\n" * 8, False)])
+    loaded.lane.clear()
+    fresh, alone = loaded.ask(spec(variant, max_tokens=8))
+    half = fresh[: len(fresh) // 2]
+    loaded.lane.clear()
+    copied = msgspec.structs.replace(spec(variant, max_tokens=8), copied=half + "\nno = 2\n" * 3)
+    text, done = loaded.ask(copied)
+    assert (text, done.generated_tokens) == (fresh, alone.generated_tokens)
+    if not loaded.family.cuts:
+        assert done.decode_steps == alone.decode_steps
 
 
 def test_an_aborted_prefill_is_made_up_for(loaded: Loaded) -> None:
