@@ -78,7 +78,7 @@ async def replayed(
         version = (snapshot.version or 0) + 1
         now = Snapshot(snapshot.uri, snapshot.language, version, text, path, root)
         edit = [Edit(Span(start, end), new)]
-        documents.changed(now, edit, False)
+        documents.changed(now, edit)
         edits.changed(DocumentChange(snapshot, now, edit))
         snapshot = now
 

@@ -45,15 +45,15 @@ from nearfield.config.load import load_folders
 from nearfield.features.next_edit.edits import NextEdit
 from nearfield.features.next_edit.other_files import Jump
 from nearfield.features.service import Service
-from nearfield.lsp import convert
-from nearfield.lsp.documents import Document, Documents
-from nearfield.lsp.lines import LineTable
+from nearfield.lsp import positions
+from nearfield.lsp.documents import TextDocument, TextDocuments
+from nearfield.lsp.positions import LineTable
 from nearfield.types import Span
 
 PROTOCOL_VERSION = 1
 MODEL_SECONDS = 5.0
 """Longest wait for a model where no rule has an offer."""
-ENCODINGS = (convert.UTF16, convert.UTF8, convert.UTF32)
+ENCODINGS = (positions.UTF16, positions.UTF8, positions.UTF32)
 KEPT_REASONS = frozenset({"ignored", "replaced", "cancelled"})
 """Reasons of a rejection that do not say that the user does not want the edit."""
 RENAME, REPLACE = "rename:", "replace:"
@@ -72,12 +72,12 @@ class Agent:
 
     def __init__(self, make: Callable[[FolderConfigs], Service] = Service) -> None:
         self._make = make
-        self._documents = Documents()
+        self._documents = TextDocuments()
         self._roots: dict[str, list[str]] = {}
         self._opened: dict[str, set[str]] = {}
         self._service: Service | None = None
         self._starting = asyncio.Lock()
-        self._encoding = convert.UTF16
+        self._encoding = positions.UTF16
         self._can = ClientCapabilities()
         self._is_enabled = False
 
@@ -91,7 +91,7 @@ class Agent:
         """Say what is offered; next edits only where the settings turn them on."""
         self._can = client_capabilities or ClientCapabilities()
         wanted = self._can.position_encodings or ()
-        self._encoding = next((one for one in wanted if one in ENCODINGS), convert.UTF16)
+        self._encoding = next((one for one in wanted if one in ENCODINGS), positions.UTF16)
         user, _folders = await asyncio.to_thread(load_folders, (), None)
         self._is_enabled = user.config.completion.acp_next_edit
         capabilities = AgentCapabilities()
@@ -262,7 +262,7 @@ class Agent:
         if self._service is not None and reason not in KEPT_REASONS:
             self._service.next_edits.dismiss(_offer_id(id))
 
-    def _forms(self, document: Document, edits: Sequence[NextEdit]) -> list[Suggestion]:
+    def _forms(self, document: TextDocument, edits: Sequence[NextEdit]) -> list[Suggestion]:
         """Return the nearest edit, and where it is one of a renaming its other forms."""
         if not edits:
             return []
@@ -295,12 +295,12 @@ class Agent:
     def _jump(self, jump: Jump) -> NesJumpSuggestionVariant:
         lines = LineTable(jump.text)
         start = jump.edits[0].span.start
-        at = convert.position_at(jump.text, lines, start, self._encoding)
+        at = positions.position_at(jump.text, lines, start, self._encoding)
         uri = jump.uri or self._documents.uri_of(jump.path)
         position = Position(line=at.line, character=at.character)
         return NesJumpSuggestionVariant(kind="jump", id=jump.id, uri=uri, position=position)
 
-    def _range(self, document: Document, span: Span) -> Range:
+    def _range(self, document: TextDocument, span: Span) -> Range:
         where = document.range_of(span, self._encoding)
         return Range(
             start=Position(line=where.start.line, character=where.start.character),

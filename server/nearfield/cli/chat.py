@@ -22,7 +22,7 @@ from nearfield.errors import NearfieldError
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
-    from nearfield.features.chat.chat import Chat
+    from nearfield.features.chat.chat import ChatService
     from nearfield.routing.request_context import Offer
 
 HELP = """\
@@ -75,7 +75,7 @@ class Talk:
         from nearfield.cli.ask import put_offer
         from nearfield.cli.converse import Terminal
         from nearfield.cli.serving import serving, until_indexed
-        from nearfield.features.chat.chat import Chat
+        from nearfield.features.chat.chat import ChatService
 
         answered = True
         with suppress(NotImplementedError):  # on Windows Ctrl-C ends the command
@@ -86,7 +86,7 @@ class Talk:
                 await until_indexed(service.knowledge)
             host = Terminal(self.workspace, loaded.config.files.exclude)
             put = put_offer if sys.stdin.isatty() else None
-            chats = Chat(service, host, knowledge=lambda: service.knowledge, ask_user=put)
+            chats = ChatService(service, host, knowledge=lambda: service.knowledge, ask_user=put)
             service.offers.subscribe(_tell)
             if sys.stdin.isatty():
                 say(BEGINNING)
@@ -101,7 +101,7 @@ class Talk:
                     self._answering = None
         return answered
 
-    async def _answer(self, chats: Chat, message: str) -> bool:
+    async def _answer(self, chats: ChatService, message: str) -> bool:
         from nearfield.cli.ask import say_notes
         from nearfield.cli.converse import Screen
         from nearfield.features.chat.protocol import Ask
@@ -133,7 +133,7 @@ class Talk:
             self._answering.cancel()
             say("\n[stopped]")
 
-    def _obeyed(self, command: str, chats: Chat) -> bool:
+    def _obeyed(self, command: str, chats: ChatService) -> bool:
         """Do what a line with a slash says; False when the conversation ends."""
         if command in ("/quit", "/exit"):
             return False

@@ -113,7 +113,7 @@ def add(
     from nearfield.config import edit
     from nearfield.config.load import load
     from nearfield.config.paths import user_config_file
-    from nearfield.providers.detect import KNOWN_SERVERS, found_servers
+    from nearfield.providers.detect import KNOWN_SERVERS, running_servers
 
     wanted = [one for one in KNOWN_SERVERS if not name or one.name == name]
     if not wanted:
@@ -125,7 +125,7 @@ def add(
         )
     path, own = user_config_file(), load().config.providers
     added: list[dict[str, Any]] = []
-    running = asyncio.run(found_servers(wanted, base_url))
+    running = asyncio.run(running_servers(wanted, base_url))
     for found in running:
         server = found.server
         there = own.get(server.name)

@@ -50,7 +50,7 @@ KNOWN_SERVERS = (
 
 
 @dataclass(frozen=True, slots=True)
-class FoundServer:
+class RunningServer:
     """A server that answered. `models` are empty where it has none, or `wants_key`."""
 
     server: KnownServer
@@ -82,15 +82,15 @@ class FoundServer:
         return next(iter([*fills, *names]), "")
 
 
-async def found_servers(
+async def running_servers(
     servers: Sequence[KnownServer] = KNOWN_SERVERS, base_url: str = ""
-) -> list[FoundServer]:
+) -> list[RunningServer]:
     """Return those of `servers` that answer, at `base_url` or at their usual addresses."""
     found = await asyncio.gather(*(asked(server, base_url) for server in servers))
     return [one for one in found if one is not None]
 
 
-async def asked(server: KnownServer, base_url: str) -> FoundServer | None:
+async def asked(server: KnownServer, base_url: str) -> RunningServer | None:
     """Ask one of them for its models; None where it does not answer as it should."""
     # A key is for the server that the user means, not for any that listens there.
     provider = build(server.name, server.settings(base_url=base_url), environ={})
@@ -101,12 +101,12 @@ async def asked(server: KnownServer, base_url: str) -> FoundServer | None:
                 return None
             models = await provider.models()
     except Unauthorised:
-        return FoundServer(server, base_url, (), wants_key=True)
+        return RunningServer(server, base_url, (), wants_key=True)
     except (NearfieldError, TimeoutError):
         return None
     finally:
         await provider.aclose()
-    return FoundServer(server, base_url, tuple(models))
+    return RunningServer(server, base_url, tuple(models))
 
 
 async def _is_up(provider: Provider) -> bool:

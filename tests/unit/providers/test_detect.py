@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.unit.providers.conftest import Resetter, Server
 
-from nearfield.providers.detect import KNOWN_SERVERS, found_servers
+from nearfield.providers.detect import KNOWN_SERVERS, running_servers
 
 OLLAMA, LLAMA, STUDIO = KNOWN_SERVERS[:3]
 OPENAI = {"data": [{"id": "chatty-7b"}, {"id": "qwen2.5-coder-7b"}]}
@@ -13,7 +13,7 @@ OPENAI = {"data": [{"id": "chatty-7b"}, {"id": "qwen2.5-coder-7b"}]}
 
 async def test_a_server_is_found_with_the_model_that_fills_in(server: Server) -> None:
     server.answer("/models", OPENAI)
-    (found,) = await found_servers([STUDIO], server.url)
+    (found,) = await running_servers([STUDIO], server.url)
     assert (found.server, found.best, found.wants_key) == (STUDIO, "qwen2.5-coder-7b", False)
     assert all("Authorization" not in request.headers for request in server.requests)
 
@@ -21,13 +21,13 @@ async def test_a_server_is_found_with_the_model_that_fills_in(server: Server) ->
 async def test_a_model_of_a_cloud_is_not_the_first(server: Server) -> None:
     names = ("qwen3-coder:480b-cloud", "llama3:8b")
     server.answer("/api/tags", {"models": [{"name": name, "size": 5} for name in names]})
-    (found,) = await found_servers([OLLAMA], server.url)
+    (found,) = await running_servers([OLLAMA], server.url)
     assert found.best == "llama3:8b"
 
 
 async def test_a_server_that_wants_a_key_is_found_without_models(server: Server) -> None:
     server.answer("/models", {"error": "no key"}, 401)
-    (found,) = await found_servers([STUDIO], server.url)
+    (found,) = await running_servers([STUDIO], server.url)
     assert (found.wants_key, found.models) == (True, ())
 
 
@@ -35,8 +35,8 @@ async def test_a_server_that_wants_a_key_is_found_without_models(server: Server)
 async def test_another_program_at_that_port_is_none(server: Server, body: object) -> None:
     for path in ("/", "/models", "/api/tags", "/health", "/props"):
         server.answer(path, body)
-    assert await found_servers([OLLAMA, STUDIO], server.url) == []
+    assert await running_servers([OLLAMA, STUDIO], server.url) == []
 
 
 async def test_a_port_that_hangs_up_is_none(resetter: Resetter) -> None:
-    assert await found_servers([OLLAMA, LLAMA, STUDIO], resetter.url) == []
+    assert await running_servers([OLLAMA, LLAMA, STUDIO], resetter.url) == []

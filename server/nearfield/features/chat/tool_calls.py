@@ -103,7 +103,7 @@ class ToolCaller:
             raise ToolRefused(self._unknown(wish.name))
         given = checked(function, wish.arguments)
         if function.refuse is not None:
-            await asyncio.to_thread(function.refuse, self.reach, given)
+            await asyncio.to_thread(function.refuse, self.context, given)
         await self._permit(function, given, wish, arguments)
         self.report(CallReport(wish.id, wish.name, arguments, CallState.RUNNING))
         return _bounded(await function.run(self.context, given), self.context.limits.max_bytes)
