@@ -60,7 +60,7 @@ def chat(
 
 @dataclass(slots=True)
 class Talk:
-    """One conversation. `said` holds its turns, as (speaker, text)."""
+    """A conversation. `said` holds its turns, as (speaker, text)."""
 
     workspace: str
     role: str
