@@ -53,8 +53,8 @@ MAX_DOCUMENTS = 16
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What the last question about a document showed, with the same effect for the next one: the
-    lines above and below the window, and the file before change number `since`, around rows."""
+    """The last question about a document: how many lines were above and below its window, and the
+    rows around which it showed the file as it was before change number `since`."""
 
     form: EditForm
     above: int
@@ -175,7 +175,7 @@ class EditModel:
             return _restored(found.edit, snapshot.text)
 
     def window(self, uri: str, form: EditForm, text: str, cursor: int) -> Span:
-        """Return what of a document the model may rewrite: the window of the last question where
+        """Return the lines that the model may rewrite: the window of the last question where
         that can be kept."""
         last, row = self._asked.get(uri), FORMS[form]
         if last is not None and last.form is form and row.keeps_window:

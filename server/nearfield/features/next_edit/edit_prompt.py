@@ -97,7 +97,7 @@ class EditQuestion:
 
     @property
     def excerpts(self) -> list[str]:
-        """What is shown of the file as it was before the changes."""
+        """The shown parts of the file as it was before the changes."""
         rows = self.excerpt_rows or (self.text.count("\n", 0, self.cursor),)
         shown = _excerpts(self.before or self.text, rows, self.context_chars)
         return [text for _, text in shown]

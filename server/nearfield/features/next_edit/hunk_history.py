@@ -139,7 +139,7 @@ def _goes_on(last: _EditPlace, before: Snapshot, rows: tuple[int, int], at: floa
 
 
 def _lines(place: _EditPlace) -> tuple[int, list[str], list[str]]:
-    """The row of the first line that differs, the lines that are gone, and those in their place."""
+    """The row of the first line that differs, the deleted lines, and those in their place."""
     old, new = place.before.text.split("\n"), place.after.text.split("\n")
     span, put = changed_span(old, new)
     return span.start, old[span.start : span.end], new[span.start : span.start + put]
