@@ -37,6 +37,7 @@ check: $(CHECKS) ## Run the checks that need no model, compiler or editor, in so
 	@echo "== fast tests" && $(BIN)/python -m pytest -q -n auto -m "not hub and not slow" tests/unit
 
 static:
+	@echo "== conflict markers" && ! git grep -nE '^(<{7}|>{7})( |$$)' -- ':!tests/unit/features/next_edit'
 	@echo "== format" && $(BIN)/ruff format --check .
 	@echo "== lint" && $(BIN)/ruff check .
 	@echo "== types" && $(BIN)/pyright --warnings

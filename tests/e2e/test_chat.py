@@ -169,7 +169,8 @@ def test_cancelling_takes_the_question_back(wire: StartWire, work: Path) -> None
     answer(w, request, {"allow": "once"})
     assert w.ask("nearfield/chat", {"message": "well?"})["text"] == "fine"
     assert not (work / "new").exists()
-    assert [v["kind"] for v in streamed(w, "w")] == ["begin", "end"]
+    kinds = [v["kind"] for v in streamed(w, "w")]
+    assert (kinds[0], kinds[-1], kinds.count("end")) == ("begin", "end", 1)
 
 
 def test_a_selection_is_shown(wire: StartWire, work: Path) -> None:

@@ -134,7 +134,7 @@ class Agent:
     async def nes_close(self, session_id: str, **_: Any) -> CloseNesResponse:
         """End a session, and forget the documents that it has opened."""
         for uri in tuple(self._session(session_id)):
-            self._close(uri)
+            self._documents.close(uri)
         self._opened[session_id].clear()
         self._roots[session_id] = []
         return CloseNesResponse()
@@ -160,8 +160,7 @@ class Agent:
                 await service.configure(configs)
                 return
             await service.start()
-            for document in self._documents:
-                service.opened(document.snapshot())
+            self._documents.follow(service)
 
     def _session(self, session: str) -> set[str]:
         if session not in self._opened:
@@ -175,9 +174,7 @@ class Agent:
     ) -> None:
         """Hold a document."""
         self._session(session_id).add(uri)
-        document = self._documents.open(uri, language_id, version, text)
-        if self._service is not None and document.followed:
-            self._service.opened(document.snapshot())
+        self._documents.open(uri, language_id, version, text)
 
     async def document_did_change(
         self,
@@ -189,35 +186,19 @@ class Agent:
     ) -> None:
         """Follow an edit."""
         self._session(session_id)
-        document = self._documents.get(uri)
-        if document is None:
-            return
-        was_followed = document.followed
-        edits = document.change(version, list(map(_change, content_changes)), self._encoding)
-        if self._service is None:
-            return
-        if document.followed and was_followed:
-            self._service.changed(document.snapshot(), edits)
-        elif document.followed:
-            self._service.opened(document.snapshot())
-        elif was_followed:
-            self._service.closed(document.uri)
+        changes = list(map(_change, content_changes))
+        self._documents.change(uri, version, changes, self._encoding)
 
     async def document_did_close(self, session_id: str, uri: str, **_: Any) -> None:
         """Forget a document."""
         self._session(session_id).discard(uri)
-        self._close(uri)
+        self._documents.close(uri)
 
     async def document_did_save(self, **_: Any) -> None:
         """Nothing: a document counts as the client has it."""
 
     async def document_did_focus(self, **_: Any) -> None:
         """Nothing: the requests say which document is worked on."""
-
-    def _close(self, uri: str) -> None:
-        document = self._documents.close(uri)
-        if document is not None and self._service is not None:
-            self._service.closed(document.uri)
 
     # --- next edits ---
 

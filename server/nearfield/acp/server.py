@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
+import threading
+from contextlib import suppress
+from io import RawIOBase
 
 from acp.agent.router import build_agent_router
 from acp.connection import Connection
@@ -26,13 +28,13 @@ from acp.schema import (
     StartNesRequest,
     SuggestNesRequest,
 )
-from acp.stdio import stdio_streams
 
 from nearfield.acp.agent import Agent
 from nearfield.lsp import transport
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """The longest line that a client may send: a whole document is one."""
+CHUNK_BYTES = 64 * 1024
 REQUESTS = {
     "nes_start": StartNesRequest,
     "nes_suggest": SuggestNesRequest,
@@ -81,13 +83,51 @@ def _is_own(record: logging.LogRecord) -> bool:
     return record.name.startswith("nearfield")
 
 
+class _Output(asyncio.Transport):
+    """The client's end of our output, which may be a pipe, a file or a terminal."""
+
+    def __init__(self, write: RawIOBase) -> None:
+        super().__init__()
+        self._write = write
+        self._is_closing = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Write all of `data`; no-op after `close`, and once the client has gone."""
+        if self._is_closing:
+            return
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[self._write.write(rest) or 0 :]
+        except OSError:
+            self._is_closing = True
+
+    def is_closing(self) -> bool:
+        """Return whether nothing is written any more."""
+        return self._is_closing
+
+    def close(self) -> None:
+        """Write nothing more."""
+        self._is_closing = True
+
+
 async def _streams() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Return the client's streams. Where pipes can be taken, a stray print goes elsewhere."""
-    if sys.platform == "win32":
-        return await stdio_streams(limit=MAX_MESSAGE_BYTES)
+    """Return the client's streams. A thread reads, because an event loop waits for no file, and on
+    Windows for no pipe.
+    """
     read, write = transport.take_stdio()
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=MAX_MESSAGE_BYTES)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), read)
-    sender, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, write)
-    return reader, asyncio.StreamWriter(sender, protocol, None, loop)
+
+    def feed() -> None:
+        try:
+            while data := read.read(CHUNK_BYTES):
+                loop.call_soon_threadsafe(reader.feed_data, data)
+        except OSError:
+            pass
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(reader.feed_eof)
+
+    threading.Thread(target=feed, name="acp-input", daemon=True).start()
+    protocol = asyncio.streams.FlowControlMixin()
+    return reader, asyncio.StreamWriter(_Output(write), protocol, None, loop)
