@@ -1,12 +1,14 @@
 """Prompt tokens that a model has to evaluate at each next-edit question of a session of edits.
 
     python tests/bench/next_edit_tokens.py [REPOSITORY] [--files N] [--questions N] [--seed N]
+        [--sequences N]
 
 The changes of a file's last commits are made once more, line by line from top to bottom. Each file
 is one open document, and a question is asked after each line. The prompts are the product's own,
 for each form; the model keeps what it evaluated of the last prompts, as the engine does, and needs
 only the rest. A provider that proposes nothing takes the questions; tokens are those of the default
-model's tokenizer.
+model's tokenizer. Last, how many of the edits begin near the end of the last one: within some lines
+below it, or two above.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from next_edit_drafts import Vocabulary
@@ -27,7 +29,8 @@ from next_edit_drafts import Vocabulary
 from nearfield.catalog.models import Catalog
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config, ProviderSettings
-from nearfield.engine.kv_cache import SequenceTable
+from nearfield.engine.kv_cache import SequenceTable, goes_on
+from nearfield.engine.scheduler import RETURN_TOKENS
 from nearfield.features.next_edit.edit_model import EditModel
 from nearfield.features.next_edit.hunk_history import HunkHistory
 from nearfield.features.trace import TraceLog
@@ -43,7 +46,8 @@ SECONDS = 20.0
 MAX_LINES = 40
 """Changed lines of a commit in a file; more is a formatter's."""
 SEQUENCES = 2
-"""That the engine keeps for questions about one document."""
+"""That the engine keeps for questions about one document, unless another number is given."""
+ABOVE = 2
 
 
 def git(repository: Path, *arguments: str) -> str:
@@ -132,9 +136,23 @@ async def asked(form: EditForm, name: str, versions: list[str], most: int) -> li
     return [call.request for call in model.calls if isinstance(call.request, EditRequest)][:most]
 
 
-def count(vocabulary: Vocabulary, requests: list[EditRequest], totals: Totals) -> None:
+def distances(versions: list[str]) -> Iterator[int]:
+    """The rows from the end of each edit to the beginning of the next one of the same commit."""
+    for before, after in pairwise(versions):
+        text, last = before, None
+        for edit in edits(before, after):
+            row = text.count("\n", 0, edit.span.start)
+            if last is not None:
+                yield row - last
+            text = text[: edit.span.start] + edit.text + text[edit.span.end :]
+            last = row + edit.text.removesuffix("\n").count("\n")
+
+
+def count(
+    vocabulary: Vocabulary, requests: list[EditRequest], totals: Totals, sequences: int
+) -> None:
     """Evaluate the prompts one after the other."""
-    table = SequenceTable(SEQUENCES)
+    table = SequenceTable(sequences)
     for job, request in enumerate(requests):
         tokens = [
             token
@@ -144,6 +162,9 @@ def count(vocabulary: Vocabulary, requests: list[EditRequest], totals: Totals) -
         choice = table.choose(tokens, request.document)
         assert choice is not None
         sequence, shared = choice
+        if goes_on(shared, tokens) and sequence.whole - shared >= RETURN_TOKENS:
+            # It is copied, since the user may come back.
+            sequence = table.spare(request.document, sequence) or sequence
         table.take(sequence, job, request.document, shared)
         sequence.tokens[:] = tokens
         sequence.whole = len(tokens)
@@ -160,6 +181,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=8)
     parser.add_argument("--questions", type=int, default=25, help="of each file")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--sequences", type=int, default=SEQUENCES)
     options = parser.parse_args()
     catalog = Catalog.load()
     path = catalog.local_path(catalog.default)
@@ -173,13 +195,17 @@ def main() -> None:
         totals = Totals()
         for name, versions in chosen:
             requests = asyncio.run(asked(form, name, versions, options.questions))
-            count(vocabulary, requests, totals)
+            count(vocabulary, requests, totals, options.sequences)
         share = totals.evaluated / totals.prompt
         print(
             f"{form.value:14}{totals.questions:5} questions,"
             f" {totals.prompt / totals.questions:6.0f} tokens a prompt,"
             f" {totals.evaluated / totals.questions:6.0f} evaluated: {share:.2f}"
         )
+    found = [rows for _, versions in chosen for rows in distances(versions)]
+    for below in (5, 8, 10):
+        near = sum(-ABOVE <= rows <= below for rows in found)
+        print(f"{len(found)} edits, within {below} lines below: {near / len(found):.2f}")
 
 
 if __name__ == "__main__":

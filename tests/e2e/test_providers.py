@@ -408,7 +408,7 @@ async def test_managed_with_a_file_that_is_no_model(tmp_path: Path) -> None:
     model = str(tmp_path / "bad.gguf")
     settings = ProviderSettings(kind="llama_server", model=model, options=options)
     provider = registry.build("mine", settings, environ={})
-    with pytest.raises(ProviderError, match="not a GGUF file"):
+    with pytest.raises(ProviderError, match="not a sound GGUF file"):
         await _deltas(provider.chat(_asked("Hi")))
     assert (await provider.health()).state is HealthState.UNAVAILABLE
     await provider.aclose()

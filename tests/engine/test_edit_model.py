@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,17 @@ from nearfield.engine.client import EngineClient
 from nearfield.features.trace import TraceLog
 from nearfield.providers.embedded import Embedded
 from nearfield.routing.router import Router
-from nearfield.types import EditForm, Reason
+from nearfield.types import (
+    ChatRequest,
+    Delta,
+    EditForm,
+    EditRequest,
+    Message,
+    Reason,
+    Role,
+    Segment,
+    Usage,
+)
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio]
 
@@ -54,3 +65,33 @@ async def test_a_model_rewrites_the_window_and_the_gate_judges_it(default_model:
     assert trace.usage.generated_tokens
     for offer in found:
         assert typist.text[offer.span.start : offer.span.end] == offer.old
+
+
+async def test_a_question_in_chat_form_leaves_the_conversation_evaluated(
+    default_model: Path,
+) -> None:
+    model = Embedded(EngineClient(Engine()), model="default", path=default_model)
+    said = Message(Role.USER, "Explain this:\n" + CODE * 5)
+    edit = EditRequest(
+        form=EditForm.INSTRUCT,
+        document="d",
+        path="a.java",
+        segments=(Segment("Say yes.\n" + CODE * 4),),
+        is_chat=True,
+        max_tokens=4,
+    )
+
+    async def usage(stream: AsyncGenerator[Delta]) -> Usage:
+        deltas = [delta async for delta in stream]
+        assert deltas[-1].usage is not None
+        return deltas[-1].usage
+
+    try:
+        await usage(model.chat(ChatRequest((said,), max_tokens=4, session="c")))
+        asked = await usage(model.edit(edit))
+        again = await usage(model.edit(edit))
+        chat = await usage(model.chat(ChatRequest((said,), max_tokens=4, session="c")))
+    finally:
+        await model.aclose()
+    assert asked.generated_tokens
+    assert again.evaluated_tokens == chat.evaluated_tokens == 1

@@ -65,7 +65,7 @@ def choose(
     problem = ""
     if wish := {"chat": models.chat, "edit": models.edit}.get(role, models.complete):
         try:
-            return _named(wish, catalog)
+            return named(wish, catalog)
         except CatalogError as error:
             problem = f"models.{role} = {wish!r} cannot be used: {error}"
     elif role in ("chat", "edit"):
@@ -86,7 +86,7 @@ def choose(
     return ModelChoice(best.path, best.entry, f"{said} {best.name} is used." if said else "")
 
 
-def _named(wish: str, catalog: Catalog) -> ModelChoice:
+def named(wish: str, catalog: Catalog) -> ModelChoice:
     """Return the model that the user named, a catalogue entry or a file. Raises `CatalogError`."""
     if wish not in catalog.entries and ("/" in wish or "\\" in wish or wish.endswith(".gguf")):
         path = Path(wish).expanduser()

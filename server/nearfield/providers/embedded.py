@@ -196,7 +196,8 @@ class Embedded:
         self.start()
         await self._engine.ready(request.deadline)
         if request.is_chat:
-            stream = self.chat(ChatRequest.of_edit(request))
+            # Not in the place of the conversation that the user has open.
+            stream = self._chat(ChatRequest.of_edit(request), "infill")
         else:
             spec = Generate(
                 id=0,
@@ -218,6 +219,11 @@ class Embedded:
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """See `Provider`. With `schema` decoding is constrained by a grammar; with `tools` as well:
         the answer is words, or a call in the form that the model's own template asks for."""
+        async with aclosing(self._chat(request, "chat")) as stream:
+            async for delta in stream:
+                yield delta
+
+    async def _chat(self, request: ChatRequest, lane: str) -> AsyncGenerator[Delta]:
         self.start()
         info = await self._engine.ready(request.deadline)
         template = None if info.chat_template else self._chat_template
@@ -229,7 +235,7 @@ class Embedded:
         schema = _schema(request)
         spec = Generate(
             id=0,
-            lane="chat",
+            lane=lane,
             priority=request.priority,
             document=request.session,
             variants=[_written(template, request)] if template else [],

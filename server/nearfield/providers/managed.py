@@ -28,7 +28,8 @@ import msgspec
 import psutil
 from msgspec import Meta
 
-from nearfield.catalog.choice import choose
+from nearfield.catalog.choice import ModelChoice, choose, named
+from nearfield.catalog.models import Catalog
 from nearfield.config.schema import Models, ProviderSettings
 from nearfield.errors import CatalogError, NotReady, Unreachable
 from nearfield.providers.base import Provider
@@ -218,13 +219,9 @@ class Managed:
         options = self._options
         program = _program(self.name, options)
         try:
-            models = Models(complete=self._args.settings.model)
-            choice = await asyncio.to_thread(choose, "complete", models)
+            choice = await asyncio.to_thread(_choice, self._args.settings.model)
         except CatalogError as error:
             raise Unreachable(error.message, error.hint) from error
-        if choice.problem and self._args.settings.model:
-            # A provider named for a model does not quietly serve another one.
-            raise Unreachable(choice.problem, "Choose another model for this provider.")
         self.model = choice.name
         arguments: dict[str, Any] = {
             "--model": choice.path,
@@ -263,6 +260,11 @@ class Managed:
         )
         key = Key(self.name, self._args.environ, value=listening.key)
         self._server = LlamaServer(replace(self._args, settings=settings), key)
+
+
+def _choice(model: str) -> ModelChoice:
+    """Return the named model, and no other in its place. Raises `CatalogError`."""
+    return named(model, Catalog.load()) if model else choose("complete", Models())
 
 
 def _program(name: str, options: ManagedOptions) -> ServerProgram:

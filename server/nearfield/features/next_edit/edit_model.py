@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.next_edit.edit_prompt import (
+    FORMS,
     EditPrompt,
     EditQuestion,
     fitted,
+    kept_window,
     read_answer,
     render,
     window_around,
+    with_excerpts,
 )
 from nearfield.features.next_edit.gate import EditProposal, judge
 from nearfield.features.next_edit.hunk_history import HunkHistory
@@ -44,6 +47,20 @@ CHARS_PER_TOKEN = 2
 MAX_TOKENS = 1024
 USUAL_CONTEXT_TOKENS = 8192
 """That a model can read where its provider does not say: Sweep's small ones were trained on it."""
+MAX_DOCUMENTS = 16
+"""Whose last question is remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The last question about a document: how many lines were above and below its window, and the
+    rows around which it showed the file as it was before change number `since`."""
+
+    form: EditForm
+    above: int
+    below: int
+    since: int
+    excerpt_rows: tuple[int, ...]
 
 
 class EditModel:
@@ -53,6 +70,7 @@ class EditModel:
         self._recent = recent
         self._traces = traces
         self._router: Router | None = None
+        self._asked: dict[str, _Asked] = {}
         self.configure(FolderConfigs(Config()), None)
 
     def configure(self, config: FolderConfigs, router: Router | None) -> None:
@@ -95,18 +113,18 @@ class EditModel:
         question = EditQuestion(
             snapshot.shown_path,
             text,
-            window_around(form, text, cursor),
+            self.window(snapshot.uri, form, text, cursor),
             cursor,
             tuple(
                 replace(one, old=one.old.replace("\r", ""), new=one.new.replace("\r", ""))
                 for _, one in hunks
             ),
-            plain_breaks(self._recent.before(snapshot)),
         )
         changes = question.hunks
         first = next(iter(router.candidates("edit", snapshot.root or "")), None)
         can_read = first.capabilities.context_tokens if first is not None else None
         question = fitted(form, question, can_read or USUAL_CONTEXT_TOKENS)
+        question = self._like_last(snapshot, form, question)
         with RequestMetrics(self._traces, METHOD, snapshot, started=begun) as account:
             prompt = render(form, question)
             if prompt is None:
@@ -155,6 +173,36 @@ class EditModel:
                 account.reason = found.reasons[-1]
                 return None
             return _restored(found.edit, snapshot.text)
+
+    def window(self, uri: str, form: EditForm, text: str, cursor: int) -> Span:
+        """Return the lines that the model may rewrite: the window of the last question where
+        that can be kept."""
+        last, row = self._asked.get(uri), FORMS[form]
+        if last is not None and last.form is form and row.keeps_window:
+            kept = kept_window(text, cursor, last.above, last.below, row.window_bytes)
+            if kept is not None:
+                return kept
+        return window_around(form, text, cursor)
+
+    def _like_last(
+        self, snapshot: Snapshot, form: EditForm, question: EditQuestion
+    ) -> EditQuestion:
+        """The question with the file as the last one showed it, while the change since which it was
+        shown is known; kept for the next one."""
+        last = self._asked.pop(snapshot.uri, None)
+        since, rows = question.hunks[0].number, ()
+        number, before = self._recent.before(snapshot, last.since if last is not None else since)
+        if last is not None and number == last.since:
+            rows = last.excerpt_rows
+        else:
+            number, before = self._recent.before(snapshot, since)
+        question = with_excerpts(question, plain_breaks(before), rows)
+        text, window = question.text, question.window
+        above, below = text.count("\n", 0, window.start), text.count("\n", window.end)
+        self._asked[snapshot.uri] = _Asked(form, above, below, number, question.excerpt_rows)
+        while len(self._asked) > MAX_DOCUMENTS:
+            del self._asked[next(iter(self._asked))]
+        return question
 
     async def _answer(
         self,

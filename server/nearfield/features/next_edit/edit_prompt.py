@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from nearfield.files.lines import line_end, line_start, next_line, previous_line, split_lines
+from nearfield.syntax.differences import changed_span
 from nearfield.types import EditForm, Segment, Snippet, Span
 
 __all__ = [
@@ -24,15 +25,19 @@ __all__ = [
     "FormSpec",
     "Hunk",
     "block_starts",
-    "excerpt_of",
     "fitted",
+    "kept_window",
     "read_answer",
     "render",
     "window_around",
+    "with_excerpts",
 ]
 
 MAX_HUNKS = 6
 """Recent changes in a prompt; Sweep's and Zed's clients show as many."""
+HUNK_STEP = MAX_HUNKS // 2
+"""The first hunk of a prompt has a number that is a multiple of this, so that a prompt rarely
+begins otherwise than the last one."""
 BYTES_PER_TOKEN = 3
 """Zed's estimate for code; sizes below are the authors' tokens by it."""
 WHOLE_FILE_LINES = 800
@@ -48,6 +53,11 @@ MAX_ABOVE_CHARS = 150 * BYTES_PER_TOKEN
 """Of it above the window in suffix-prefix-middle forms, as in Zed's client: it comes after the
 changes and is evaluated at each question, while what is below comes first and is not."""
 CHARS_PER_LINE = 40
+SECOND_LINES = 30
+"""Of the excerpt around the cursor, where the first one is of another place."""
+KEPT_ABOVE, KEPT_BELOW = 2, 5
+"""Lines around the cursor's that a window or an excerpt must have to be kept; Sweep's local client
+shows no more."""
 GRID_LINES = 5
 """The end of a window is a multiple of this away from the end of the text, where what is below the
 window begins the prompt: it stays the same while lines are written in the window."""
@@ -58,19 +68,22 @@ NO_EDITS = "NO_EDITS"
 
 @dataclass(frozen=True, slots=True)
 class Hunk:
-    """A recent change: whole lines `old` of `path` became `new`; `row` is the first one, from 1."""
+    """A recent change: whole lines `old` of `path` became `new`; `row` is the first one, from 1.
+    Changes are numbered in their order."""
 
     path: str
     old: str
     new: str
     row: int = 1
+    number: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class EditQuestion:
     """The content of a prompt. `window` is a span of whole lines of `text` without the last
     line break; `cursor` is in it. `hunks` are oldest first. `before` is the text without them.
-    `context_chars` are the most that are shown of the file besides the window."""
+    `context_chars` are the most that are shown of the file besides the window, around
+    each of `excerpt_rows` of `before`, by default around the cursor's."""
 
     path: str
     text: str
@@ -80,6 +93,14 @@ class EditQuestion:
     before: str = ""
     others: tuple[Snippet, ...] = ()
     context_chars: int = 1_000_000
+    excerpt_rows: tuple[int, ...] = ()
+
+    @property
+    def excerpts(self) -> list[str]:
+        """The shown parts of the file as it was before the changes."""
+        rows = self.excerpt_rows or (self.text.count("\n", 0, self.cursor),)
+        shown = _excerpts(self.before or self.text, rows, self.context_chars)
+        return [text for _, text in shown]
 
     @property
     def old(self) -> str:
@@ -133,7 +154,8 @@ QWEN = SpmTokens("<|fim_suffix|>", "<|fim_prefix|>", "<|fim_middle|>", "<|im_end
 class FormSpec:
     """The prompt form of a family of models. `above` and `below` are the window's lines around the
     cursor's, at most `window_bytes` of them; `markers` are texts that a document must not hold. The
-    prompt and the answer together hold the window `copies` times."""
+    prompt and the answer together hold the window `copies` times. `keeps_window`: a prompt begins
+    with the text beside the window, so that moving it costs the whole prompt."""
 
     write: Callable[[EditQuestion], EditPrompt]
     read: Callable[[EditQuestion, str], str | None]
@@ -142,6 +164,7 @@ class FormSpec:
     below: int = 10
     window_bytes: int = 1_000_000
     copies: int = 2
+    keeps_window: bool = False
 
 
 def render(form: EditForm, question: EditQuestion) -> EditPrompt | None:
@@ -182,7 +205,7 @@ def window_around(form: EditForm, text: str, cursor: int) -> Span:
         above, below = above - 1, below - 1
         if not grown:
             break
-    return Span(start, _on_grid(text, cursor, end))
+    return Span(start, _on_grid(text, cursor, end) if row.keeps_window else end)
 
 
 def _on_grid(text: str, cursor: int, end: int) -> int:
@@ -195,6 +218,21 @@ def _on_grid(text: str, cursor: int, end: int) -> int:
     return end
 
 
+def kept_window(text: str, cursor: int, above: int, below: int, most: int) -> Span | None:
+    """Return the window with as many lines above and below it as the last one had. None where the
+    cursor is near its edge or outside, or where it has more than `most` characters."""
+    lines = text.split("\n")
+    last = len(lines) - below
+    row = text.count("\n", 0, cursor)
+    has_above = above == 0 or row - above >= KEPT_ABOVE
+    has_below = below == 0 or last - 1 - row >= KEPT_BELOW
+    if not (above <= row < last and has_above and has_below):
+        return None
+    start = sum(map(len, lines[:above])) + above
+    end = start + sum(map(len, lines[above:last])) + last - above - 1
+    return Span(start, end) if end - start <= most else None
+
+
 def fitted(form: EditForm, question: EditQuestion, context_tokens: int) -> EditQuestion:
     """Return the question with as much of the file, and as many of the latest changes, as a model
     of `context_tokens` can read. How much of the file depends on the model alone, so that the
@@ -202,27 +240,58 @@ def fitted(form: EditForm, question: EditQuestion, context_tokens: int) -> EditQ
     most = context_tokens * BYTES_PER_TOKEN
     question = replace(question, context_chars=min(question.context_chars, most * 3 // 5))
     rest = most - question.context_chars - FORMS[form].copies * len(question.old)
-    kept = len(question.hunks)
-    for hunk in reversed(question.hunks):
+    kept = max(0, len(question.hunks) - 1)
+    for at, hunk in reversed(list(enumerate(question.hunks))):
         rest -= len(hunk.old) + len(hunk.new) + 2 * len(hunk.path) + CHARS_PER_LINE
         if rest < 0:
             break
-        kept -= 1
-    return replace(question, hunks=question.hunks[min(kept, len(question.hunks) - 1) :])
+        if at == 0 or question.hunks[at - 1].number // HUNK_STEP < hunk.number // HUNK_STEP:
+            kept = at
+    return replace(question, hunks=question.hunks[kept:])
 
 
-def excerpt_of(text: str, row: int, chars: int = 1_000_000) -> str:
-    """Return `text`, or of a long one the lines around `row` (from 0) on a fixed stride, and at
-    most `chars` of them."""
+def with_excerpts(question: EditQuestion, before: str, rows: tuple[int, ...]) -> EditQuestion:
+    """Return the question with the excerpts of `before` around `rows`, the first of which stays:
+    it begins the prompt. Where none shows the cursor's line, a second one does."""
+    row = _row_before(before, question.text, question.text.count("\n", 0, question.cursor))
+    rows = rows or (row,)
+    last = before.count("\n")
+    for start, text in _excerpts(before, rows, question.context_chars):
+        end = start + text.count("\n")
+        if start <= max(0, row - KEPT_ABOVE) and min(row + KEPT_BELOW, last) <= end:
+            return replace(question, before=before, excerpt_rows=rows)
+    return replace(question, before=before, excerpt_rows=(rows[0], row))
+
+
+def _row_before(before: str, text: str, row: int) -> int:
+    """The row of `before` that became `row` of `text`; about that between two changes."""
+    old = before.split("\n")
+    span, put = changed_span(old, text.split("\n"))
+    if row < span.start:
+        return row
+    if row >= span.start + put:
+        return row - put + span.end - span.start
+    return span.start + (row - span.start) * (span.end - span.start) // put
+
+
+def _excerpts(text: str, rows: tuple[int, ...], chars: int) -> list[tuple[int, str]]:
+    """The text as from row 0; or of a long one the lines around each of `rows` (from 0) on a fixed
+    stride, with the first one's row, and at most `chars` in all."""
     lines = text.split("\n")
     if len(lines) <= WHOLE_FILE_LINES and len(text) <= chars:
-        return text
-    most = max(1, min(EXCERPT_LINES, chars // CHARS_PER_LINE))
-    margin = most // 6
-    stride = max(1, most - 2 * margin)
-    first = max(0, row - margin) // stride * stride
-    shown = "\n".join(lines[first : first + most])
-    return shown if len(shown) <= chars else shown[:chars].rpartition("\n")[0]
+        return [(0, text)]
+    found: list[tuple[int, str]] = []
+    room = max(1, chars // CHARS_PER_LINE)
+    second = min(SECOND_LINES, room // 3)
+    for row, most in zip(rows, (min(EXCERPT_LINES, room - second), max(1, second)), strict=False):
+        margin = most // 6
+        stride = max(1, most - 2 * margin)
+        first = max(0, row - margin) // stride * stride
+        shown = "\n".join(lines[first : first + most])
+        if len(shown) > (limit := chars * most // room):
+            shown = shown[:limit].rpartition("\n")[0]
+        found.append((first, shown))
+    return found
 
 
 # --- Sweep: file separators; the window is written out again from the cursor's line on ------------
@@ -231,7 +300,7 @@ def excerpt_of(text: str, row: int, chars: int = 1_000_000) -> str:
 def _write_sweep(question: EditQuestion) -> EditPrompt:
     first = question.text.count("\n", 0, question.window.start) + 1
     rows = f"{first}:{first + question.old.count(chr(10))}"
-    path, cursor_row = question.path, question.text.count("\n", 0, question.cursor)
+    path = question.path
     parts: list[Segment] = []
 
     def file(name: str, text: str) -> None:
@@ -240,7 +309,8 @@ def _write_sweep(question: EditQuestion) -> EditPrompt:
 
     for other in question.others:
         file(other.path, other.text)
-    file(path, excerpt_of(question.before or question.text, cursor_row, question.context_chars))
+    for excerpt in question.excerpts:
+        file(path, excerpt)
     for hunk in question.hunks[-MAX_HUNKS:]:
         file(f"{hunk.path}.diff", f"original:\n{hunk.old}\nupdated:\n{hunk.new}")
     file(f"original/{path}:{rows}", _without_hunks(question))
@@ -384,13 +454,12 @@ def _read_mercury(question: EditQuestion, answer: str) -> str | None:
 
 
 def _write_instruct(question: EditQuestion) -> EditPrompt:
-    row = question.text.count("\n", 0, question.cursor)
-    before = excerpt_of(question.before or question.text, row, question.context_chars)
     diffs = "\n".join(_diff(hunk) for hunk in question.hunks[-MAX_HUNKS:])
+    shown = "\n```\nand\n```\n".join(question.excerpts)
     # What changes seldom comes first: the next question does not read it again.
     text = (
         f"You complete a programmer's work. This is {question.path} before their changes:\n"
-        f"```\n{before}\n```\n"
+        f"```\n{shown}\n```\n"
         f"They have just made these changes:\n```diff\n{diffs}```\n"
         f"This is a part of {question.path} now:\n"
         f"```\n{question.old}\n```\n"
@@ -476,6 +545,7 @@ def _spm_form(
         above=40,
         below=40,
         window_bytes=350 * BYTES_PER_TOKEN,
+        keeps_window=True,
     )
 
 
@@ -483,7 +553,7 @@ _CONFLICT = ("<<<<<<< CURRENT", "\n=======\n", ">>>>>>> UPDATED")
 
 FORMS: dict[EditForm, FormSpec] = {
     EditForm.SWEEP: FormSpec(
-        _write_sweep, _read_sweep, (_FILE_SEP, _CURSOR, "<|endoftext|>"), above=5, copies=4
+        _write_sweep, _read_sweep, (_FILE_SEP, _CURSOR, "<|endoftext|>"), above=2, below=5, copies=4
     ),
     EditForm.ZETA2: _spm_form(SEED_CODER, _write_zeta2, _read_zeta2, *_CONFLICT),
     EditForm.ZETA2_1: _spm_form(SEED_CODER, _write_zeta2_1, _read_zeta2_1, "<|marker_"),
@@ -496,8 +566,8 @@ FORMS: dict[EditForm, FormSpec] = {
         below=12,
         window_bytes=600,
     ),
-    EditForm.INSTRUCT: FormSpec(_write_instruct, _read_instruct, (), above=5),
+    EditForm.INSTRUCT: FormSpec(_write_instruct, _read_instruct, (), above=5, below=8),
 }
 """Sizes of the windows: Sweep's models were trained on 21 lines, and its local client shows them 8,
-two of them above the cursor's; Zed's client lets 350 tokens be edited, Inception's documentation
-150."""
+as here: a prompt holds each line of it two or three times, after what changes with each edit. Zed's
+client lets 350 tokens be edited, Inception's documentation 150."""

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nearfield.features.next_edit.edit_prompt import MAX_HUNKS, Hunk
+from nearfield.features.next_edit.edit_prompt import HUNK_STEP, MAX_HUNKS, Hunk
 from nearfield.syntax.differences import changed_span
 from nearfield.types import Edit, Snapshot
 
 __all__ = ["HunkHistory"]
 
 MAX_PLACES = 2 * MAX_HUNKS
-STEP = MAX_HUNKS // 2
-"""Hunks that are left out together, so that a prompt rarely begins otherwise than the last one."""
 NEAR_ROWS = 1
 """An edit this close to the latest one continues it."""
 PAUSE_SECONDS = 60.0
@@ -99,16 +97,25 @@ class HunkHistory:
         """The latest places of the document's folder, at most `MAX_HUNKS`."""
         found = [place for place in self._places if place.after.root == snapshot.root]
         first = found[-1].number - MAX_HUNKS + 1 if found else 0
-        return [place for place in found if place.number >= -(-first // STEP) * STEP]
+        return [place for place in found if place.number >= -(-first // HUNK_STEP) * HUNK_STEP]
 
     def states(self, uri: str) -> list[str]:
         """Return the earlier texts of a document, oldest first."""
         return [place.before.text for place in self._places if place.after.uri == uri]
 
-    def before(self, snapshot: Snapshot) -> str:
-        """Return the document's text before the oldest of its hunks, its text now for none."""
-        own = (one.before.text for one in self._shown(snapshot) if one.after.uri == snapshot.uri)
-        return next(own, snapshot.text)
+    def before(self, snapshot: Snapshot, since: int = 0) -> tuple[int, str]:
+        """Return the number of the document's first change from number `since` on, and its text
+        before that, but not from before a change that is too large for a hunk; its text now for
+        none."""
+        first = self._count, snapshot.text
+        for one in reversed(self._places):
+            if one.after.uri != snapshot.uri:
+                continue
+            _, gone, made = _lines(one)
+            if one.number < since or max(len(gone), len(made)) > MAX_HUNK_LINES:
+                break
+            first = one.number, one.before.text
+        return first
 
     def _last(self, uri: str) -> _EditPlace | None:
         return next((one for one in reversed(self._places) if one.after.uri == uri), None)
@@ -131,13 +138,18 @@ def _goes_on(last: _EditPlace, before: Snapshot, rows: tuple[int, int], at: floa
     return near and height <= MAX_HUNK_LINES and at - last.at <= PAUSE_SECONDS
 
 
-def _hunk(place: _EditPlace, path: str) -> Hunk | None:
-    """The lines that differ; None for white space alone, and for too many."""
+def _lines(place: _EditPlace) -> tuple[int, list[str], list[str]]:
+    """The row of the first line that differs, the deleted lines, and those in their place."""
     old, new = place.before.text.split("\n"), place.after.text.split("\n")
     span, put = changed_span(old, new)
-    gone, made = old[span.start : span.end], new[span.start : span.start + put]
+    return span.start, old[span.start : span.end], new[span.start : span.start + put]
+
+
+def _hunk(place: _EditPlace, path: str) -> Hunk | None:
+    """The lines that differ; None for white space alone, and for too many."""
+    first, gone, made = _lines(place)
     if max(len(gone), len(made)) > MAX_HUNK_LINES:
         return None
     if "".join("".join(gone).split()) == "".join("".join(made).split()):
         return None
-    return Hunk(path, "\n".join(gone), "\n".join(made), span.start + 1)
+    return Hunk(path, "\n".join(gone), "\n".join(made), first + 1, place.number)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from nearfield.features.idle import IdleScheduler
 from nearfield.features.next_edit.edit_model import EditModel
-from nearfield.features.next_edit.edit_prompt import window_around
 from nearfield.syntax.parser import Parsed
 from nearfield.tasks import stop_task
 from nearfield.types import Edit, Snapshot, Span
@@ -130,7 +129,8 @@ class ModelOffers:
             old = snapshot.text[edit.span.start : edit.span.end]
             if _key(snapshot, edit, old) not in self._refused:
                 offer = ModelOffer(self._new_id(), edit, old)
-        self._asked = _Proposed(snapshot, window_around(form, snapshot.text, offset), offer)
+        window = self._model.window(snapshot.uri, form, snapshot.text, offset)
+        self._asked = _Proposed(snapshot, window, offer)
 
 
 def _key(snapshot: Snapshot, edit: Edit, old: str) -> tuple[str, str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,13 +11,16 @@ from hypothesis import strategies as st
 
 from nearfield.features.next_edit.edit_prompt import (
     FORMS,
+    HUNK_STEP,
     EditQuestion,
     Hunk,
     block_starts,
-    excerpt_of,
+    fitted,
+    kept_window,
     read_answer,
     render,
     window_around,
+    with_excerpts,
 )
 from nearfield.types import EditForm, Snippet, Span
 
@@ -255,8 +259,74 @@ def test_a_window_is_of_whole_lines_around_the_cursor(
     assert read_answer(form, asked, copy) is None
 
 
+NUMBERS = [f"row {n}" for n in range(2000)]
+
+
+def asked_at(row: int, lines: list[str], **fields: Any) -> EditQuestion:
+    """A question with the cursor in a row of a text."""
+    text = "\n".join(lines)
+    cursor = sum(len(line) + 1 for line in lines[:row])
+    window = window_around(EditForm.SWEEP, text, cursor)
+    return EditQuestion("m.py", text, window, cursor, **fields)
+
+
 def test_a_long_file_is_shown_on_a_stride() -> None:
-    text = "\n".join(str(n) for n in range(2000))
-    assert excerpt_of(text, 1000) == excerpt_of(text, 1010)
-    assert str(1000) in excerpt_of(text, 1000).split("\n")
-    assert excerpt_of("a\nb", 1) == "a\nb"
+    near, far = asked_at(1000, NUMBERS), asked_at(1010, NUMBERS)
+    assert near.excerpts == far.excerpts
+    (shown,) = near.excerpts
+    assert "row 1000" in shown.split("\n")
+    assert asked_at(1, ["a", "b"]).excerpts == ["a\nb"]
+
+
+@given(first=st.integers(0, 1999), row=st.integers(0, 1999), chars=st.integers(2000, 40_000))
+def test_the_excerpt_of_the_last_question_stays_and_the_cursor_is_shown(
+    first: int, row: int, chars: int
+) -> None:
+    before = "\n".join(NUMBERS)
+    last = with_excerpts(asked_at(first, NUMBERS, context_chars=chars), before, ())
+    now = with_excerpts(asked_at(row, NUMBERS, context_chars=chars), before, last.excerpt_rows)
+    assert now.excerpts[0] == last.excerpts[0]
+    assert any(f"row {row}" in shown.split("\n") for shown in now.excerpts)
+    assert sum(map(len, now.excerpts)) <= chars
+    prompt = render(EditForm.SWEEP, now)
+    assert prompt is not None
+    assert prompt.text.startswith(f"<|file_sep|>m.py\n{last.excerpts[0]}\n")
+
+
+def test_the_second_excerpt_is_around_what_the_cursors_line_was() -> None:
+    before = "\n".join(NUMBERS)
+    grown = ["new"] * 300 + NUMBERS
+    now = with_excerpts(asked_at(1800, grown, context_chars=4000), before, (10,))
+    assert now.excerpt_rows == (10, 1500)
+    assert "row 1500" in now.excerpts[1].split("\n")
+
+
+def test_a_window_is_kept_while_the_cursor_is_inside_it() -> None:
+    text = "\n".join(NUMBERS[:100])
+    row_15 = text.index("row 15")
+    window = kept_window(text, row_15, 10, 70, 1000)
+    assert window is not None
+    lines = text[window.start : window.end].split("\n")
+    assert (lines[0], lines[-1]) == ("row 10", "row 29")
+    # The text around it is what it was while lines are written in it.
+    grown = text.replace("row 15\n", "row 15\nnew\n")
+    again = kept_window(grown, row_15, 10, 70, 1000)
+    assert again is not None
+    assert grown[: again.start] == text[: window.start]
+    assert grown[again.end :] == text[window.end :]
+    for row in (3, 11, 26, 60):
+        assert kept_window(text, text.index(f"row {row}\n"), 10, 70, 1000) is None
+    assert kept_window(text, row_15, 10, 70, 20) is None
+    assert kept_window(text, 0, 0, 70, 1000) is not None
+    assert kept_window(text, len(text), 50, 0, 1000) is not None
+
+
+def test_changes_that_do_not_fit_are_left_out_in_steps() -> None:
+    firsts: list[int] = []
+    for count in range(1, 13):
+        hunks = tuple(Hunk("m.py", "x" * 40, "y" * 40, number=number) for number in range(count))
+        question = fitted(EditForm.SWEEP, asked_at(1000, NUMBERS, hunks=hunks), 700)
+        assert question.hunks[-1].number == count - 1
+        firsts.append(question.hunks[0].number)
+    assert firsts == sorted(firsts)
+    assert set(firsts) == set(range(0, 10, HUNK_STEP))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfield.features.next_edit.edit_prompt import MAX_HUNKS, Hunk
-from nearfield.features.next_edit.hunk_history import STEP, HunkHistory
+from nearfield.features.next_edit.edit_prompt import HUNK_STEP, MAX_HUNKS, Hunk
+from nearfield.features.next_edit.hunk_history import HunkHistory
 from nearfield.types import Edit, Snapshot, Span
 
 TEXT = "".join(f"line {n}\n" for n in range(40))
@@ -61,7 +61,7 @@ def test_edits_at_one_place_are_one_hunk() -> None:
         one.edit("a.py", before, after)
     assert one.hunks("a.py") == [Hunk("a.py", "line 3\nline 4", "line 3xy\nrow 4", 4)]
     assert one.recent.has(one.documents["a.py"])
-    assert one.recent.before(one.documents["a.py"]) == TEXT
+    assert one.recent.before(one.documents["a.py"]) == (0, TEXT)
 
 
 def test_edits_elsewhere_are_other_hunks_oldest_first() -> None:
@@ -112,7 +112,7 @@ def test_old_and_huge_edits_explain_nothing() -> None:
     assert one.hunks("a.py") == []
     for number in range(0, 40, 4):
         one.edit("a.py", f"line {number}\n", f"row {number}\n")
-    assert MAX_HUNKS - STEP < len(one.hunks("a.py")) <= MAX_HUNKS
+    assert MAX_HUNKS - HUNK_STEP < len(one.hunks("a.py")) <= MAX_HUNKS
     one.now += 10_000
     one.edit("a.py", "row 36", "x")
     assert [hunk.new for hunk in one.hunks("a.py")] == ["x"]

@@ -54,6 +54,12 @@ class Session:
         return found[0] if found else None
 
     @property
+    def prompts(self) -> list[str]:
+        """What the model was asked, the last one last."""
+        found = [one.request for one in self.model.calls]
+        return [one.text for one in found if isinstance(one, EditRequest)]
+
+    @property
     def reasons(self) -> list[tuple[Reason, str]]:
         """Reason and detail of each question to the model, the last one first."""
         return [(one.reason, one.detail) for one in self.traces.last(9)]
@@ -297,3 +303,47 @@ async def test_the_beginning_of_a_prompt_stays_while_the_user_edits_on() -> None
     head = first.text[: first.text.index("updated:\n")]
     assert len(head) > 8_000
     assert second.text.startswith(head)
+
+
+def numbered(rows: int) -> str:
+    """A long document."""
+    return "".join(f"row({n});\n" for n in range(rows))
+
+
+@pytest.mark.parametrize("form", ["sweep", "instruct"])
+async def test_the_file_begins_the_next_prompt_as_it_began_the_last(form: str) -> None:
+    session = Session({"match": "", "text": "NO_EDITS"}, form=form, text=numbered(4000))
+    for row in (5, 3000, 3004, 8):
+        at = session.typist.text.index(f"row({row});")
+        session.typist.edit(at, at, f"new{row} ")
+        await session.offered(f"new{row}")
+    texts = session.prompts
+    assert len(texts) == 4
+    kept = texts[0][: texts[0].index("\nrow(200);")]
+    assert all(text.startswith(kept) for text in texts)
+    assert "\nrow(3000);" not in texts[0]
+    assert all("\nrow(3003);" in text for text in texts[1:])
+    with_second = texts[1][: texts[1].index("\nrow(3003);")]
+    assert all(text.startswith(with_second) for text in texts[1:])
+
+
+async def test_the_window_is_kept_where_the_text_beside_it_begins_the_prompt() -> None:
+    session = Session({"match": "", "text": "NO_EDITS"}, form="zeta2", text=numbered(400))
+    for row in (200, 203, 300):
+        at = session.typist.text.index(f"row({row});")
+        session.typist.edit(at, at, f"let new{row};\n")
+        await session.offered(f"let new{row}")
+    below = [text.partition("<[fim-prefix]>")[0] for text in session.prompts]
+    assert below[0] == below[1] != below[2]
+
+
+async def test_a_replaced_document_is_not_shown_as_it_was() -> None:
+    session = Session({"match": "", "text": "NO_EDITS"}, text=numbered(300))
+    session.typist.edit(0, 0, "first ")
+    await session.offered("first")
+    session.typist.edit(0, len(session.typist.text), "x\n" + numbered(300).replace("row", "line"))
+    at = session.typist.text.index("line(9)")
+    session.typist.edit(at, at, "second ")
+    await session.offered("second")
+    assert "row(" in session.prompts[0]
+    assert "row(" not in session.prompts[1].partition("original:")[0]
