@@ -111,6 +111,9 @@ class Names:
     ) -> tuple[list[str], list[str], list[str]]:
         return list(FILES), [f"{stem}.py" for stem in stems], []
 
+    def has_all(self, snapshot: Snapshot) -> bool:
+        return True
+
 
 class Editing(RuleBasedStateMachine):
     """See the module."""

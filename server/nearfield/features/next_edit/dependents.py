@@ -7,8 +7,14 @@ what they become by what the burst reads now.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from nearfield.features.next_edit.annotations import (
+    Annotation,
+    annotation_at,
+    is_narrower,
+    same_annotations,
+)
 from nearfield.features.next_edit.calls import (
     Signature,
     brackets_at,
@@ -36,7 +42,7 @@ from nearfield.features.next_edit.parameters import (
     fits,
 )
 from nearfield.features.next_edit.renaming import Renamed, is_renaming
-from nearfield.features.next_edit.repeat import is_no_worse
+from nearfield.features.next_edit.repeat import is_no_worse, least
 from nearfield.features.next_edit.uses import is_variable, named, uses_of
 from nearfield.syntax.differences import changed_span
 from nearfield.syntax.parser import Parsed
@@ -46,6 +52,7 @@ from nearfield.types import Edit, Span
 __all__ = [
     "Dependents",
     "Renamed",
+    "Retyped",
     "Signed",
     "dependents_of",
     "edits_of",
@@ -66,11 +73,18 @@ class Signed:
 
 
 @dataclass(frozen=True, slots=True)
+class Retyped:
+    """The burst changed the type of a parameter."""
+
+    annotation: Annotation
+
+
+@dataclass(frozen=True, slots=True)
 class Dependents:
     """Spans, of the text before a burst, that depend on it. `exported` is what other files can
     use, None for nothing."""
 
-    cause: Renamed | Signed
+    cause: Renamed | Signed | Retyped
     spans: tuple[Span, ...]
     exported: Definition | None = None
 
@@ -106,6 +120,9 @@ def dependents_of(before: Parsed, was: Span) -> list[Dependents]:
         calls, outward = calls_of(before, signature), definition_of(before, signature)
         if calls or outward is not None:
             found.append(Dependents(Signed(signature), tuple(calls), outward))
+    annotation = annotation_at(before, was)
+    if annotation is not None and (places := same_annotations(before, was)):
+        found.append(Dependents(Retyped(annotation), tuple(places)))
     return found
 
 
@@ -123,6 +140,8 @@ def edits_of(now: Parsed, burst: EditGroup, group: Group) -> list[tuple[EditTarg
         return _renamed(now, burst, group.cause, group.sites)
     if isinstance(group.cause, Signed):
         return _corrected(now, burst, group, now, group.sites)
+    if isinstance(group.cause, Retyped):
+        return _retyped(now, burst, group.cause.annotation, group.sites)
     return []
 
 
@@ -148,6 +167,22 @@ def _renamed(
 ) -> list[tuple[EditTarget, Edit]]:
     new = _new_name(now, burst, cause, sites)
     return _replaced(now, cause.uses.name, new, sites) if new else []
+
+
+def _retyped(
+    now: Parsed, burst: EditGroup, before: Annotation, sites: Sequence[EditTarget]
+) -> list[tuple[EditTarget, Edit]]:
+    after = annotation_at(now, burst.now)
+    if after is None or replace(after, text=before.text) != before or after == before:
+        return []
+    if is_narrower(before.text, after.text):
+        return []
+    edits = (
+        (site, least(site.span.start, before.text, after.text))
+        for site in sites
+        if site.open and now.text[site.span.start : site.span.end] == before.text
+    )
+    return [(site, edit) for site, edit in edits if is_no_worse(now, edit)]
 
 
 def _new_name(now: Parsed, burst: EditGroup, cause: Renamed, sites: Sequence[EditTarget]) -> str:

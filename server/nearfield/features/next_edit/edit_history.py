@@ -96,6 +96,10 @@ class Group:
     """The part of it that other files can use, None for nothing."""
     others: list[OtherFile] | None = None
     """The files that use it, the nearest first; None until they were looked up."""
+    asked: tuple[list[str], list[str], list[str]] | None = None
+    """What the index said when they were looked up."""
+    is_searched: bool = False
+    """Whether it had all files of the folder then; otherwise it is asked again."""
 
 
 @dataclass(slots=True)

@@ -89,6 +89,10 @@ class ProjectNames(Protocol):
         may call by one of `stems`, and those with such an import: paths in the folder, with '/'."""
         ...
 
+    def has_all(self, snapshot: Snapshot) -> bool:
+        """Return whether the index of the folder of `snapshot` has all its files by now."""
+        ...
+
 
 TreeOf = Callable[[Snapshot, int], Awaitable[Parsed | None]]
 LookUp = Callable[[Snapshot], Awaitable[None]]
@@ -241,7 +245,7 @@ class OtherFiles:
                 names = names_of(followed.text, burst, group)
                 if group.exported is None or names in followed.refused:
                     continue
-                if group.others is None:
+                if not group.is_searched:
                     await self._search(snapshot, burst, group)
                 if group.others:
                     found.append((snapshot, burst, group))
@@ -294,7 +298,13 @@ class OtherFiles:
         try:
             own = await asyncio.to_thread(files.inside, snapshot.path)
         except UnreadableFile:
-            group.others = []
+            group.others, group.is_searched = [], True
+            return
+        imported = group.exported.imported
+        has_all = names.has_all(snapshot)  # before it is asked: meanwhile it may get more
+        asked = await names.naming(imported, [module_word(own)], snapshot)
+        if asked == group.asked:
+            group.is_searched = has_all
             return
         is_go = language_name(snapshot) == "go"
         imported_as = await asyncio.to_thread(self._go_path, files, own) if is_go else ""
@@ -302,12 +312,12 @@ class OtherFiles:
         open_ones = await asyncio.to_thread(self._open, files, snapshot)
         homes = [own]
         found: dict[str, OtherFile] = {}
+        answer = asked
         for _ in range(MAX_ROUNDS):
-            stems = [module_word(home) for home in homes]
-            paths, alike, by_stem = await names.naming(group.exported.imported, stems, snapshot)
+            paths, alike, by_stem = answer
             # Only there a file can pass a name on that it does not name.
-            paths += by_stem if language_name(snapshot) in ECMA else []
-            wanted = dict.fromkeys((*open_ones, *paths))
+            more_paths = by_stem if language_name(snapshot) in ECMA else []
+            wanted = dict.fromkeys((*open_ones, *paths, *more_paths))
             sources = Sources(tuple(homes), tuple(alike), package, imported_as)
             more = await asyncio.to_thread(
                 self._read_all, snapshot, group, list(wanted), open_ones, sources, found
@@ -315,11 +325,15 @@ class OtherFiles:
             if not more:
                 break
             homes += more
+            answer = await names.naming(imported, [module_word(home) for home in homes], snapshot)
         rank = {place: at for at, place in enumerate(open_ones)}
+        # What was found before stays, with the places that the user has changed or dismissed.
+        found |= {file.place: file for file in group.others or ()}
         group.others = sorted(
             (file for file in found.values() if file.sites),
             key=lambda one: (_steps(own, one.place), rank.get(one.place, len(rank)), one.place),
         )
+        group.asked, group.is_searched = asked, has_all
 
     def _read_all(
         self,

@@ -273,6 +273,11 @@ class Knowledge(Feature):
 
         return nothing if index is None else await index.ask(named, nothing)
 
+    def has_all(self, snapshot: Snapshot) -> bool:
+        """Return whether the index of the folder of `snapshot` has all its files by now."""
+        index = self._index_of(snapshot)
+        return index is not None and index.status.state in ("embedding", "ready")
+
     async def search(
         self, query: str, *, limit: int = 10, workspace: str = "", near: str = ""
     ) -> tuple[Hit, ...]:

@@ -48,21 +48,31 @@ class Project:
         if config is not None:
             self.edits.configure(FolderConfigs(config))
         self.asked: list[str] = []
+        self.indexed: set[str] | None = None
+        """The files that the index has, None for all."""
+
+    def has_all(self, snapshot: Snapshot) -> bool:
+        return self.indexed is None
 
     async def naming(
         self, name: str, stems: Sequence[str], snapshot: Snapshot
     ) -> tuple[list[str], list[str], list[str]]:
         self.asked.append(name)
         words = re.compile(rf"\b{name}\b")
-        paths = [place for place, text in self.files.items() if words.search(text)]
+        files = {
+            place: text
+            for place, text in self.files.items()
+            if self.indexed is None or place in self.indexed
+        }
+        paths = [place for place, text in files.items() if words.search(text)]
         alike = [
             place
-            for place in self.files
+            for place in files
             if any(re.search(rf"(^|/){stem}(\.|/(__init__|index)\.)", place) for stem in stems)
         ]
         importing = [
             place
-            for place, text in self.files.items()
+            for place, text in files.items()
             if any(re.search(rf"(from|import)\b.*\b{stem}\b", text) for stem in stems)
         ]
         return paths, alike, importing
@@ -385,3 +395,24 @@ async def test_closing_the_changed_document_ends_its_offers(start: Start) -> Non
     assert await project.edits.offered(b, 0) == ()
     assert await project.edits.jump(b) is None
     await asyncio.wait_for(project.edits.aclose(), 60)
+
+
+async def test_files_are_found_once_the_index_has_them(start: Start) -> None:
+    use = "from a import price\n\nprice('x')\n"
+    project = start({"a.py": GOODS, "b.py": use, "c.py": use})
+    project.indexed = set()
+    goods = project.edit(project.open("a.py"), "price", "cost")
+    assert await project.edits.jump(goods) is None
+    project.indexed = {"a.py", "b.py"}
+    jump = await project.edits.jump(goods)
+    assert jump is not None
+    assert (jump.path, jump.files) == (str(project.root / "b.py"), 0)
+    assert project.edits.dismiss(jump.id)
+    project.indexed = None
+    jump = await project.edits.jump(goods)
+    # What was dismissed meanwhile stays away.
+    assert jump is not None
+    assert (jump.path, jump.files) == (str(project.root / "c.py"), 0)
+    asked = len(project.asked)
+    assert await project.edits.jump(goods) is not None
+    assert len(project.asked) == asked
