@@ -102,7 +102,9 @@ def test_neovims_own_keys_hover_and_act(neovim: StartNeovim, neovim_each: Path) 
 
 
 def test_the_plugin_is_set_up(neovim: StartNeovim, neovim_each: Path) -> None:
-    init = from_readme(script(ANSWERS), "require('nearfield').setup()").replace("/path/to/nearfield", str(ROOT))
+    init = from_readme(script(ANSWERS), "require('nearfield').setup()").replace(
+        "/path/to/nearfield", str(ROOT)
+    )
     nvim = neovim(neovim_each, init, "def area(w, h):\n    \n")
     bar = "return vim.api.nvim_eval_statusline(vim.o.statusline, {}).str"
     nvim.until(True, lambda: "Nearfield: scripted" in nvim.lua(bar))
