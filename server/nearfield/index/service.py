@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -293,5 +294,6 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     try:
         await asyncio.wait_for(process.wait(), END_SECONDS)
     except TimeoutError:
-        process.kill()
+        with suppress(ProcessLookupError):  # it has ended meanwhile
+            process.kill()
         await process.wait()
