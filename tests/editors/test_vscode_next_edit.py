@@ -245,6 +245,8 @@ def test_tab_goes_first_to_lists_snippets_selections_and_ghost_text(
     window.sees("widest\n Tab", lambda: window.drawn)
     window.press("Tab")
     window.sees("ghost = text", lambda: window.text)
+    # What was drawn before goes, and is drawn again for the new text.
+    window.page.wait_for_timeout(2_000)
     window.sees("widest\n Tab", lambda: window.drawn)
     # Then it is the next edit's.
     window.press("Tab")

@@ -16,6 +16,7 @@ from pytest_httpserver import HTTPServer
 from tests.e2e.process import environment
 from tests.editors.conftest import StartVSCode
 from tests.editors.vscode import PATIENCE_SECONDS
+from tests.unit.catalog import gguf_files
 from werkzeug import Request, Response
 
 from nearfield.routing.consent import Consent
@@ -62,7 +63,7 @@ def test_a_model_is_picked(vscode: StartVSCode, home: Path, small_model: Path) -
 def test_a_download_is_cancelled_and_goes_on(
     vscode: StartVSCode, home: Path, httpserver: HTTPServer
 ) -> None:
-    content = b"GGUF" + bytes(range(256)) * 4000
+    content = gguf_files.model() + bytes(range(256)) * 4000
     # The hub serves one after the other, so each transfer has to end before the next can begin.
     released = {"Cancel": threading.Event(), "": threading.Event()}
     ends = list(released.values())
