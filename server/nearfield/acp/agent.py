@@ -217,7 +217,7 @@ class Agent:
         offset = document.offset_at(place, self._encoding)
         edits = await service.next_edits.offered(snapshot, offset, MODEL_SECONDS)
         jump = await service.next_edits.jump(snapshot)
-        if not document.is_at(snapshot) or self._documents.get(uri) is not document:
+        if not self._documents.is_current(document, snapshot):
             return none
         found = self._forms(document, edits)
         nes = self._can.nes

@@ -213,6 +213,10 @@ class TextDocuments:
         """The document, None when the client has not opened it."""
         return self._open.get(_key(uri))
 
+    def is_current(self, document: TextDocument, snapshot: Snapshot) -> bool:
+        """Return whether `document` is still open, and unchanged since `snapshot`."""
+        return self.get(document.uri) is document and document.is_at(snapshot)
+
     def open(self, uri: str, language: str, version: int | None, text: str) -> TextDocument:
         """Take in a document; one that was open already is replaced."""
         notebook = self.notebooks.holding(uri)

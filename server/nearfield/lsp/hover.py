@@ -28,9 +28,7 @@ def register(server: LanguageServer, session: Session) -> None:
         found = await service.explainer.hover(snapshot, offset)
         service.explainer.rest(snapshot, offset)
         # What was said is about a text that is no longer there.
-        if found is None or session.documents.get(uri) is not document:
-            return None
-        if not document.is_at(snapshot):
+        if found is None or not session.documents.is_current(document, snapshot):
             return None
         return types.Hover(
             _content(session, found.markdown), document.range_of(found.span, encoding)

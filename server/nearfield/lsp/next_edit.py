@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import posixpath
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,7 +27,7 @@ from nearfield.types import Edit, Snapshot
 if TYPE_CHECKING:
     # These parse, and the server's start must not wait for a parser.
     from nearfield.features.code_actions.proposal import FileChange
-    from nearfield.features.next_edit.edits import NextEdit, NextEdits
+    from nearfield.features.next_edit.edits import NextEdit
     from nearfield.features.next_edit.other_files import Jump
     from nearfield.features.service import Service
 
@@ -72,21 +71,6 @@ class NextEditParams(msgspec.Struct, frozen=True):
     uri: str
     position: WirePosition
     version: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A question: the document as it is, and the cursor in it."""
-
-    document: TextDocument
-    snapshot: Snapshot
-    offset: int
-    edits: NextEdits
-
-    def is_current(self, session: Session) -> bool:
-        """Return whether the document is still what it was."""
-        is_open = session.documents.get(self.snapshot.uri) is self.document
-        return is_open and self.document.is_at(self.snapshot)
 
 
 def register(server: LanguageServer, session: Session) -> None:
@@ -158,13 +142,26 @@ async def _offers(
     service = await session.service()
     if service.is_paused:
         return [], None
-    question = _Asked(document, snapshot, offset, service.next_edits)
-    found = await service.next_edits.offered(snapshot, offset, MODEL_SECONDS)
-    jump = await service.next_edits.jump(snapshot) if question.is_current(session) else None
-    if not question.is_current(session):
-        return [], None
+    found, jump = await _found(session, service, document, snapshot, offset, MODEL_SECONDS)
     edits = [_on_the_wire(edit, document, encoding) for edit in found]
     return edits, _jump_on_the_wire(session, jump) if jump is not None else None
+
+
+async def _found(
+    session: Session,
+    service: Service,
+    document: TextDocument,
+    snapshot: Snapshot,
+    offset: int,
+    seconds: float = 0.0,
+) -> tuple[Sequence[NextEdit], Jump | None]:
+    """Return the next edits for a cursor at `offset`, and the jump to another document; nothing
+    if the document has changed meanwhile. A model is waited for at most `seconds`."""
+    edits = await service.next_edits.offered(snapshot, offset, seconds)
+    if not session.documents.is_current(document, snapshot):
+        return (), None
+    jump = await service.next_edits.jump(snapshot)
+    return (edits, jump) if session.documents.is_current(document, snapshot) else ((), None)
 
 
 def _on_the_wire(edit: NextEdit, document: TextDocument, encoding: str) -> dict[str, Any]:
@@ -267,14 +264,9 @@ async def _actions(session: Session, params: types.CodeActionParams) -> Sequence
         return []
     snapshot, encoding = document.snapshot(), session.protocol.encoding
     offset = document.offset_at(params.range.start, encoding)
-    edits = service.next_edits
-    if edits.settle_seconds(snapshot, offset) > 0:
+    if service.next_edits.settle_seconds(snapshot, offset) > 0:
         return []
-    question = _Asked(document, snapshot, offset, edits)
-    found = await edits.offered(snapshot, offset)
-    jump = await edits.jump(snapshot) if question.is_current(session) else None
-    if not question.is_current(session):
-        return []
+    found, jump = await _found(session, service, document, snapshot, offset)
     actions: list[types.CodeAction] = []
     if found:
         edit = Edit(found[0].span, found[0].new)

@@ -99,7 +99,7 @@ async def suggestions_at(session: Session, place: SuggestionPoint) -> tuple[Sugg
     if answer.reason is Reason.TOO_BIG:
         _say_too_big(session, place.uri)
     # The service checks this as well and accounts for it; here it is the promise.
-    if not document.is_at(ask.snapshot) or session.documents.get(place.uri) is not document:
+    if not session.documents.is_current(document, ask.snapshot):
         return ()
     return answer.suggestions
 
