@@ -260,7 +260,10 @@ class OtherFiles:
         if document is not None:
             text, language = document.snapshot.text, document.snapshot.language
         else:
-            text = await asyncio.to_thread(self._read, source, file.place)
+            place = file.place
+            text = await asyncio.to_thread(
+                lambda: self._read(source, self._readable(source), place)
+            )
             language = ""
         row = language_for(language, file.path)
         if now is None or text is None or row is None:
@@ -320,7 +323,7 @@ class OtherFiles:
             wanted = dict.fromkeys((*open_ones, *paths, *more_paths))
             sources = Sources(tuple(homes), tuple(alike), package, imported_as)
             more = await asyncio.to_thread(
-                self._read_all, snapshot, group, list(wanted), open_ones, sources, found
+                self._read_all, snapshot, files, group, list(wanted), open_ones, sources, found
             )
             if not more:
                 break
@@ -338,6 +341,7 @@ class OtherFiles:
     def _read_all(
         self,
         snapshot: Snapshot,
+        files: WorkspaceFiles,
         group: Group,
         places: Sequence[str],
         open_ones: dict[str, Snapshot],
@@ -356,7 +360,7 @@ class OtherFiles:
             document = open_ones.get(place)
             if document is None and read >= MAX_FILES:
                 continue
-            text = document.text if document is not None else self._read(snapshot, place)
+            text = document.text if document is not None else self._read(snapshot, files, place)
             read += document is None
             row = language_for(document.language if document else "", place)
             if text is None or row is None or not (word.search(text) or PASSES_ALL_ON in text):
@@ -396,11 +400,11 @@ class OtherFiles:
         withheld = [one for one in config.privacy.withhold if not one.startswith("!")]
         return readable(snapshot.root or "", (*config.files.exclude, *withheld))
 
-    def _read(self, snapshot: Snapshot, place: str) -> str | None:
-        """Return the text of a file, None where it may not or cannot be read. Blocks."""
+    def _read(self, snapshot: Snapshot, files: WorkspaceFiles, place: str) -> str | None:
+        """Return the text of one of `files`, None where it may not or cannot be read. Blocks."""
         most = self._configs.of(snapshot.root).files.max_bytes
         try:
-            found = self._readable(snapshot).text(place, most)
+            found = files.text(place, most)
         except (OSError, UnreadableFile):
             return None
         return found.text if found.is_unambiguous else None
