@@ -222,9 +222,10 @@ def _corrected(
     change = changed(signature.takes, after.takes)
     if change is None:
         return []
+    trees = [(now, group.sites)] if parsed is now else [(now, group.sites), (parsed, sites)]
     shown = [
         call
-        for tree, held in ((now, group.sites), (parsed, sites))
+        for tree, held in trees
         for one in held
         if not one.open and (call := call_at(tree, one.span)) and fits(call, after.takes)
     ]
