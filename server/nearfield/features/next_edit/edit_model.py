@@ -194,7 +194,7 @@ class EditModel:
         number, before = self._recent.before(snapshot, last.since if last is not None else since)
         if last is not None and number == last.since:
             rows = last.excerpt_rows
-        else:
+        elif last is not None:
             number, before = self._recent.before(snapshot, since)
         question = with_excerpts(question, plain_breaks(before), rows)
         text, window = question.text, question.window
