@@ -24,8 +24,7 @@ from next_edit_replay import Revised, history, is_on_the_way, steps_of
 from next_edit_user import words
 
 from nearfield.features.cursor import DocumentTrees
-from nearfield.features.documents import Documents
-from nearfield.features.feature import DocumentChange
+from nearfield.features.documents import DocumentChange, Documents
 from nearfield.features.idle import IdleScheduler
 from nearfield.features.next_edit import edits as next_edits
 from nearfield.features.next_edit.edits import NextEdits
