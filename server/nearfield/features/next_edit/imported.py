@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import tree_sitter
 
-from nearfield.features.next_edit.members import members
+from nearfield.features.next_edit.members import ACCESS, members
 from nearfield.features.next_edit.uses import (
     Uses,
     holder_of,
@@ -148,7 +148,7 @@ def _keywords(parsed: Parsed, calls: tuple[Span, ...], keyword: str) -> Iterator
 def _classes(parsed: Parsed, name: str) -> list[Span]:
     """Return the names of the classes and types called `name` that the file defines."""
     found: list[Span] = []
-    for node in named(parsed, name, Span(0, len(parsed.text))):
+    for node in _all(parsed, name):
         up = node.parent
         is_type = up is not None and up.type in parsed.language.classes | {"type_spec"}
         if up is not None and is_type and name_node(up) == node:
@@ -210,7 +210,7 @@ def _python(parsed: Parsed, path: str, name: str, sources: Sources) -> ForeignUs
         is_on_top = _is_on_top(parsed, parsed.span(node))
         is_passed_on = is_passed_on or (alias is None and is_on_top)
     for binding in _python_modules(parsed, path, sources):
-        spans += _through(parsed, binding, name, "attribute", "object", "attribute")
+        spans += _through(parsed, binding, name)
     return ForeignUses(tuple(dict.fromkeys(spans)), is_passed_on)
 
 
@@ -279,17 +279,15 @@ def _python_modules(parsed: Parsed, path: str, sources: Sources) -> Iterator[tre
                 yield alias or node
 
 
-def _through(
-    parsed: Parsed, module: tree_sitter.Node, name: str, access: str, through: str, field: str
-) -> Iterator[Span]:
+def _through(parsed: Parsed, module: tree_sitter.Node, name: str) -> Iterator[Span]:
     """Yield the places that reach for `name` through the name `module` of an imported module."""
     for span in _uses_from(parsed, module) or ():
         node = parsed.path_to(span.start)[-1]
         up = node.parent
-        if up is None or up.type != access or up.child_by_field_name(through) != node:
+        if up is None or up.type not in ACCESS:
             continue
-        reached = up.child_by_field_name(field)
-        if reached is not None and text_of(reached) == name:
+        through, reached = (up.child_by_field_name(one) for one in ACCESS[up.type])
+        if through == node and reached is not None and text_of(reached) == name:
             yield parsed.span(reached)
 
 
@@ -321,7 +319,7 @@ def _ecma(parsed: Parsed, path: str, name: str, sources: Sources) -> ForeignUses
                 is_passed_on = is_passed_on or any(_is_exported(parsed, one) for one in others)
         for clause in _descendants(statement, "namespace_import"):
             for binding in clause.named_children:
-                spans += _through(parsed, binding, name, "member_expression", "object", "property")
+                spans += _through(parsed, binding, name)
     return ForeignUses(tuple(dict.fromkeys(spans)), is_passed_on)
 
 
@@ -353,8 +351,8 @@ def _descendants(node: tree_sitter.Node, kind: str) -> Iterator[tree_sitter.Node
 
 def _go(parsed: Parsed, path: str, name: str, sources: Sources) -> ForeignUses:
     folders = {posixpath.dirname(home) for home in sources.homes}
-    package = _PACKAGE.search(parsed.text)
-    if posixpath.dirname(path) in folders and package and package[1] == sources.package:
+    package = go_package(parsed.text)
+    if posixpath.dirname(path) in folders and package and package == sources.package:
         found = [node for node in _all(parsed, name) if is_variable(node) and not is_member(node)]
         if any(holder_of(parsed, node) is not None for node in found):
             return ForeignUses()

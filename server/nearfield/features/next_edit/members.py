@@ -17,9 +17,9 @@ from nearfield.syntax.parser import Parsed
 from nearfield.syntax.scopes import function_at, text_of
 from nearfield.types import Span
 
-__all__ = ["MemberUse", "member_of", "members"]
+__all__ = ["ACCESS", "MemberUse", "member_of", "members"]
 
-_ACCESS = {
+ACCESS = {
     "attribute": ("object", "attribute"),
     "member_expression": ("object", "property"),
     "selector_expression": ("operand", "field"),
@@ -82,8 +82,8 @@ def member_of(parsed: Parsed, node: tree_sitter.Node) -> str | None:
     up = node.parent
     if up is None:
         return None
-    if up.type in _ACCESS:
-        through, field = (up.child_by_field_name(one) for one in _ACCESS[up.type])
+    if up.type in ACCESS:
+        through, field = (up.child_by_field_name(one) for one in ACCESS[up.type])
         if field != node or through is None:
             return None
         return _class_of(parsed, through)
@@ -186,7 +186,7 @@ def _defines(parsed: Parsed, node: tree_sitter.Node) -> bool:
     up = node.parent
     if up is None:
         return False
-    if up.type not in _ACCESS:
+    if up.type not in ACCESS:
         return up.type != "literal_element"
     if parsed.language.name == "go":
         return False
