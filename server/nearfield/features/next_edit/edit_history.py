@@ -61,9 +61,8 @@ class EditTarget:
 @dataclass(slots=True)
 class OtherFile:
     """The places in another file that depend on a group. They are counted in `text`, None where
-    that is not the file's any longer, so that they have to be found again. `uri` and `version` are
-    those of the open document, "" and None where it is not open; `place` is the path in the
-    workspace folder."""
+    that is not the file's any longer, so that they have to be found again. `uri` is that
+    of the open document, "" where it is not open; `place` is the path in the workspace folder."""
 
     id: str
     path: str
@@ -72,17 +71,15 @@ class OtherFile:
     text: str | None
     sites: list[EditTarget]
     uri: str = ""
-    version: int | None = None
     is_refused: bool = False
 
-    def change(self, before: str, after: str, version: int | None, edits: Sequence[Edit]) -> None:
+    def change(self, before: str, after: str, edits: Sequence[Edit]) -> None:
         """Follow an edit of the open document."""
         if self.text == before:
             for site in self.sites:
                 for edit in edits:
                     site.follow(edit)
         self.text = after if self.text == before else None
-        self.version = version
 
 
 @dataclass(slots=True)

@@ -67,7 +67,6 @@ class Jump:
     id: str
     path: str
     uri: str
-    version: int | None
     text: str
     edits: tuple[Edit, ...]
     files: int
@@ -133,7 +132,7 @@ class OtherFiles:
         """A file is a document now."""
         for _, _, file in self._files():
             if file.path == snapshot.path and not snapshot.is_cell:
-                file.uri, file.version = snapshot.uri, snapshot.version
+                file.uri = snapshot.uri
                 if file.text != snapshot.text:
                     file.text = None
 
@@ -142,13 +141,13 @@ class OtherFiles:
         before, after = change.before, change.after
         for _, _, file in self._files():
             if file.uri == after.uri and before is not None:
-                file.change(before.text, after.text, after.version, change.edits)
+                file.change(before.text, after.text, change.edits)
 
     def closed(self, uri: str) -> None:
         """A document is a file again, without what was not saved."""
         for _, _, file in self._files():
             if file.uri == uri:
-                file.uri, file.version, file.text = "", None, None
+                file.uri, file.text = "", None
 
     def dismiss(self, offer_id: str) -> bool:
         """Offer nothing in the file of this jump, or of this place, any longer; False where there
@@ -214,7 +213,7 @@ class OtherFiles:
                 in_order = sorted((edit for _, edit in edits), key=lambda one: one.span.start)
                 further = sum(any(one.open for one in other.sites) for other in files[index + 1 :])
                 return Jump(
-                    file.id, file.path, file.uri, file.version, text, tuple(in_order), further,
+                    file.id, file.path, file.uri, text, tuple(in_order), further,
                     self._advice(group, source),
                 )  # fmt: skip
         return None
@@ -377,7 +376,7 @@ class OtherFiles:
                 sites = [EditTarget(self._new_id(), span) for span in spans]
                 file = OtherFile(self._new_id(), path, place, sources, text, sites)
                 if document is not None:
-                    file.uri, file.version = document.uri, document.version
+                    file.uri = document.uri
                 found[place] = file
         return passed_on
 
