@@ -143,20 +143,14 @@ class Hub:
     def licence(self, repo: str) -> str:
         """Return the licence that the repository's card names, "" for none. Raises
         `DownloadFailed`."""
-        with self._errors():
-            response = self._client.get(f"{self._address}/api/models/{quote(repo)}")
-        _check_status(response, HubSource(repo, ""), self.endpoint)
-        card = _read_json(response, _ModelPage).card
+        card = self._described(HubSource(repo, ""), _ModelPage).card
         return card.licence_name or card.licence
 
     def _named(self, source: HubSource) -> HubSource:
         """Return the source with the only name that its pattern matches. Raises
         `DownloadFailed`."""
-        folder = f"{quote(source.repo)}/tree/{quote(source.revision, safe='')}"
-        with self._errors():
-            response = self._client.get(f"{self._address}/api/models/{folder}")
-        _check_status(response, source, self.endpoint)
-        names = [one.path for one in _read_json(response, list[_TreeFile])]
+        tree = f"/tree/{quote(source.revision, safe='')}"
+        names = [one.path for one in self._described(source, list[_TreeFile], tree)]
         found = [name for name in names if fnmatchcase(name, source.file)]
         if len(found) != 1:
             models = ", ".join(name for name in names if name.endswith(".gguf"))[:MAX_NAMES_CHARS]
@@ -165,6 +159,17 @@ class Hub:
                 f"Name one with `nearfield models add NAME {source.repo}/FILE`; it has: {models}.",
             )
         return HubSource(source.repo, found[0], source.revision)
+
+    def _described(self, source: HubSource, kind: type[T], part: str = "") -> T:
+        """Return what the hub's API says of the repository, or of a part. Raises
+        `DownloadFailed`."""
+        with self._errors():
+            response = self._client.get(f"{self._address}/api/models/{quote(source.repo)}{part}")
+        _check_status(response, source, self.endpoint)
+        try:
+            return msgspec.json.decode(response.content, type=kind)
+        except msgspec.DecodeError as error:
+            raise DownloadFailed(f"{response.url.host} answered in an unknown form.") from error
 
     def fetch(self, remote: HubFile, part: PartialFile) -> None:
         """Append what is missing to `part`. Raises `DownloadFailed` when the connection stays
@@ -249,14 +254,6 @@ class Hub:
             f"{self._address}/{quote(source.repo)}/resolve/"
             f"{quote(revision, safe='')}/{quote(source.file)}"
         )
-
-
-def _read_json(response: httpx.Response, kind: type[T]) -> T:
-    """Return what the hub's API answers. Raises `DownloadFailed`."""
-    try:
-        return msgspec.json.decode(response.content, type=kind)
-    except msgspec.DecodeError as error:
-        raise DownloadFailed(f"{response.url.host} answered in an unknown form.") from error
 
 
 def _continues(response: httpx.Response, part: PartialFile) -> bool:

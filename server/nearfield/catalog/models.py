@@ -27,7 +27,6 @@ from nearfield.catalog.disk import (
     RECORD,
     CachedFile,
     VerifiedFile,
-    cache_dir,
     hash_file,
     is_gguf,
     models_dir,
@@ -197,17 +196,15 @@ class Catalog:
     def __init__(
         self,
         entries: Mapping[str, ModelEntry],
-        cache: Path,
+        folder: Path,
         *,
         default: str = "",
         small: str = "",
         problems: tuple[str, ...] = (),
-        folder: Path | None = None,
     ) -> None:
-        """`folder` holds the fetched models; `models` in the cache where it is not given."""
+        """`folder` holds the fetched models."""
         self.entries = dict(entries)
-        self.cache = cache
-        self.folder = folder or cache / "models"
+        self.folder = folder
         self.default = default
         self.small = small
         self.problems = problems
@@ -221,11 +218,10 @@ class Catalog:
         own, problems = _user_entries(user_catalogue_file(environ))
         return cls(
             {**entries, **own},
-            cache_dir(environ),
+            models_dir(environ),
             default=shipped["default"],
             small=shipped["small"],
             problems=tuple(problems),
-            folder=models_dir(environ),
         )
 
     def get(self, name: str) -> ModelEntry:

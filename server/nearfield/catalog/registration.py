@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from nearfield.catalog.disk import is_gguf
-from nearfield.catalog.gguf import check
+from nearfield.catalog.gguf import require_whole
 from nearfield.catalog.models import HubSource, ModelEntry, PathSource
 from nearfield.catalog.templates import CHAT_OF_FILE, FIM_AUTO
 from nearfield.errors import ConfigError, HashMismatch
@@ -72,8 +72,8 @@ def _source(text: str) -> PathSource | HubSource:
                 "Models for llama.cpp end in .gguf; other formats have to be converted first.",
             )
         try:
-            check(path)
-        except (HashMismatch, OSError) as error:
+            require_whole(path)
+        except HashMismatch as error:
             raise ConfigError(f"{path} cannot be used: {error}", "Fetch it again.") from error
         return PathSource(str(path.resolve()))
     address = urlsplit(text)

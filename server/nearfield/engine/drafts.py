@@ -7,6 +7,7 @@ llama.cpp.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence as SequenceOf
 
 __all__ = ["MAX_DRAFT_TOKENS", "CopyDrafts"]
@@ -31,6 +32,10 @@ class CopyDrafts:
 
     def __init__(self, source: SequenceOf[int]) -> None:
         self._source = list(source)
+        self._places = defaultdict[int, list[int]](list)
+        """The places after each token, so that finding one looks only where the last one is."""
+        for place, token in enumerate(self._source, 1):
+            self._places[token].append(place)
         self._at = 0
         self._is_lost = False
         self._said: list[int] = []
@@ -58,9 +63,9 @@ class CopyDrafts:
         is ahead counts as twice as near."""
         self._length = MIN_DRAFT_TOKENS
         found: list[tuple[int, int, int]] = []
-        for place in range(1, len(self._source) + 1):
+        for place in self._places.get(self._said[-1], ()):
             length, ahead = self._matched(place), place - 1 - self._at
-            if length > 1 or (length == 1 and 0 <= ahead <= NEAR_TOKENS):
+            if length > 1 or 0 <= ahead <= NEAR_TOKENS:
                 found.append((length, -ahead if ahead >= 0 else 2 * ahead, place))
         self._is_lost = not found
         if found:

@@ -206,7 +206,9 @@ class Worker:
             "for key, value in sorted(items.items()):\n    total += value\n" * 4
         )
         sequence = lane.table.all[0]
-        model.byte_index  # noqa: B018 - built now, so that the first healed request need not
+        # Built now, so that the first request need not.
+        model.byte_index  # noqa: B018
+        model.never("infill")
         for part in (tokens[:WARM_UP_TOKENS], tokens[WARM_UP_TOKENS : WARM_UP_TOKENS + 1]):
             started = time.perf_counter()
             lane.decode(sequence, part)

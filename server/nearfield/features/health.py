@@ -60,12 +60,6 @@ class HealthWatch:
         """Something has changed: look. On the event loop."""
         self._poked.set()
 
-    @property
-    def is_well(self) -> bool:
-        """Return whether an answer without trouble would be no news."""
-        is_ready = self._board.status.state is ServiceState.READY
-        return is_ready and self._trouble is None and not self._stumbled
-
     def outcome(self, error: NearfieldError | None, stumbled: bool = False) -> None:
         """A question was answered (None) or failed; `stumbled` when not the first candidate did.
         What a provider's own health would not tell, such as a model that its server does not have,

@@ -57,8 +57,8 @@ def entry_of(content: bytes, *sources: Source, known: bool = True) -> ModelEntry
 
 def catalog_of(environ: dict[str, str], *entries: ModelEntry) -> Catalog:
     """A catalogue of these entries alone."""
-    cache = Path(environ["NEARFIELD_CACHE_DIR"])
-    return Catalog({entry.name: entry for entry in entries}, cache, default=entries[0].name)
+    folder = Path(environ["NEARFIELD_CACHE_DIR"]) / "models"
+    return Catalog({entry.name: entry for entry in entries}, folder, default=entries[0].name)
 
 
 @dataclass

@@ -266,7 +266,7 @@ print(pull(catalog, entry.name, lambda step: print(step.phase, step.done, flush=
 def start(catalog: Catalog, environ: dict[str, str]) -> subprocess.Popen[str]:
     """Another process that pulls."""
     entry = msgspec.json.encode(catalog.get("tiny")).decode()
-    command = [sys.executable, "-c", PULL, entry, str(catalog.cache)]
+    command = [sys.executable, "-c", PULL, entry, str(catalog.folder)]
     return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
 
 

@@ -106,7 +106,7 @@ class _Turn:
 
 class Completer(Feature):
     """Answers completion requests for any number of documents, on one event loop. `health` learns
-    of each request to a model that was news; `offers` takes what may be offered with an answer."""
+    how each request to a model ended; `offers` takes what may be offered with an answer."""
 
     def __init__(
         self,
@@ -288,8 +288,7 @@ class Completer(Feature):
     def _judged(self, turn: _Turn, found: Generated, shaper: Shaper) -> CompletionAnswer:
         """Shape and cache what came; show it only if it still belongs to the document."""
         request, metrics = turn.request, turn.metrics
-        is_news = found.error is not None or found.stumbled or not self._health.is_well
-        if found.ending is not Ending.DEADLINE and is_news:
+        if found.ending is not Ending.DEADLINE:
             self._health.outcome(found.error, found.stumbled)
         if found.ending is Ending.FAILED:
             metrics.detail = found.error.message if found.error else ""
