@@ -63,7 +63,7 @@ def is_question(message: str) -> bool:
 
 def is_small(model: str) -> bool:
     """Return whether a model, by its name, is too small to be offered functions beside what was
-    looked up."""
+    looked up. Reads the catalogue."""
     entry = Catalog.load().entries.get(model)
     if entry is not None and entry.parameters_m:
         return entry.parameters_m < SMALL_PARAMETERS_M
