@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 import typer
 
 from nearfield.cli.opening import settings_of
@@ -321,8 +320,7 @@ def _settings_of(
         if name in taken and taken[name] != wanted:
             name = f"{one.server}_{one.role}"
         if name not in config.providers:
-            table = msgspec.to_builtins(wanted).items()
-            found["providers", name] = {key: value for key, value in table if value}
+            found["providers", name] = server.server.table(one.model, server.base_url)
         taken[name] = wanted
         for routed in ROUTED[one.role]:
             if routed not in config.routing.roles:
