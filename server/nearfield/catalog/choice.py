@@ -53,6 +53,11 @@ class ModelChoice:
         return self.entry.chat if self.entry else CHAT_OF_FILE
 
 
+def wished(role: str, models: Models) -> str:
+    """Return the user's setting for `role`, "" for none."""
+    return {"chat": models.chat, "edit": models.edit}.get(role, models.complete)
+
+
 def choose(
     role: str, models: Models, catalog: Catalog | None = None, machine: Machine | None = None
 ) -> ModelChoice:
@@ -63,7 +68,7 @@ def choose(
     """
     catalog = Catalog.load() if catalog is None else catalog
     problem = ""
-    if wish := {"chat": models.chat, "edit": models.edit}.get(role, models.complete):
+    if wish := wished(role, models):
         try:
             return named(wish, catalog)
         except CatalogError as error:

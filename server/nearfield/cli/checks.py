@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import nearfield
+from nearfield.cli.editors import PROGRAMS
 from nearfield.errors import CatalogError, ConfigError, DownloadFailed, NearfieldError
 from nearfield.files.lines import split_lines
 from nearfield.routing.plan import NO_LOCAL, UNASKED, WITHOUT_CLOUD
@@ -48,16 +49,6 @@ class Check:
 
 MAX_ENTRIES = 5_000
 """Maximum number of a workspace's files and folders examined."""
-# The command of each editor that the README has a configuration for.
-EDITORS = {
-    "VS Code": ("code", "codium"),
-    "Neovim": ("nvim",),
-    "Helix": ("hx", "helix"),
-    "Emacs": ("emacs",),
-    "Zed": ("zed", "zeditor"),
-    "Sublime Text": ("subl",),
-    "Kate": ("kate",),
-}
 # Instruction sets that llama.cpp has kernels for, as the kernel and as its build names them. A
 # build without one that the processor has is several times slower.
 INSTRUCTIONS = {
@@ -331,7 +322,7 @@ def shared_index(config: Config, root: Path) -> Check:
 
 def editors() -> Check:
     """Report the editors on this machine's PATH."""
-    found = [name for name, commands in EDITORS.items() if any(map(shutil.which, commands))]
+    found = [name for name, commands in PROGRAMS.items() if any(map(shutil.which, commands))]
     if not found:
         return Check("editors", State.NOTE, "none found on PATH")
     return Check("editors", State.OK, ", ".join(found), "")

@@ -211,7 +211,7 @@ async def _until_indexed(service: Service, place: Place, seconds: float) -> None
     known = service.knowledge
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            while known.state.state in ("off", "starting", "building") and not known.state.detail:
+            while known.state.is_coming:
                 if not service.config.index.enabled:
                     return
                 await asyncio.sleep(0.02)

@@ -25,15 +25,25 @@ class Step:
 def steps(command: Path, path: str | None = None) -> list[Step]:
     """Return one for each editor whose program is on `path`, or on the PATH; `command` is
     `nearfield`."""
-    found = [_vs_code(program, command) for program in CODES if shutil.which(program, path=path)]
-    for programs, make in OTHERS:
-        if any(shutil.which(program, path=path) for program in programs):
-            found.append(make(command))
-    return found
+    here = {
+        name: [one for one in them if shutil.which(one, path=path)]
+        for name, them in PROGRAMS.items()
+    }
+    others = [make(command) for name, make in _MAKERS.items() if here[name]]
+    return [*(_vs_code(program, command) for program in here["VS Code"]), *others]
 
 
-CODES = ("code", "codium", "code-insiders", "cursor")
-"""VS Code and what is made from it; each has a command line of its own."""
+PROGRAMS = {
+    "VS Code": ("code", "codium", "code-insiders", "cursor"),
+    "Neovim": ("nvim",),
+    "Helix": ("hx", "helix"),
+    "Emacs": ("emacs",),
+    "Zed": ("zed", "zeditor"),
+    "Sublime Text": ("subl",),
+    "Kate": ("kate",),
+}
+"""The commands of each editor that the README has a configuration for. VS Code's are its own and
+those of what is made from it; each has a command line of its own."""
 
 
 def _vs_code(program: str, command: Path) -> Step:
@@ -103,14 +113,14 @@ def _kate(command: Path) -> Step:
     return Step("Kate", "Settings, LSP Client, User Server Settings", _json(settings))
 
 
-OTHERS = (
-    (("nvim",), _neovim),
-    (("hx", "helix"), _helix),
-    (("emacs",), _emacs),
-    (("zed", "zeditor"), _zed),
-    (("subl",), _sublime),
-    (("kate",), _kate),
-)
+_MAKERS = {
+    "Neovim": _neovim,
+    "Helix": _helix,
+    "Emacs": _emacs,
+    "Zed": _zed,
+    "Sublime Text": _sublime,
+    "Kate": _kate,
+}
 
 
 def _quoted(path: Path) -> str:

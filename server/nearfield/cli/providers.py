@@ -108,8 +108,6 @@ def add(
 
     They are asked for their models only. Exit code 1 when none was added.
     """
-    import msgspec
-
     from nearfield.config import edit
     from nearfield.config.load import load
     from nearfield.config.paths import user_config_file
@@ -137,9 +135,7 @@ def add(
             lacks = "wants a key" if found.wants_key else "has no model"
             say(f"{server.name} runs, but {lacks}: {_LACKS[found.wants_key].format(server.name)}")
             continue
-        settings = server.settings(chosen, base_url)
-        table = {k: v for k, v in msgspec.to_builtins(settings).items() if v}
-        edit.put(path, ("providers", server.name), table)
+        edit.put(path, ("providers", server.name), server.table(chosen, base_url))
         others = [one.name for one in found.models if one.name != chosen]
         added.append({"name": server.name, "model": chosen, "others": others, "config": str(path)})
         if not as_json:

@@ -97,7 +97,7 @@ async def until_indexed(knowledge: Knowledge, seconds: float = INDEX_SECONDS) ->
     end = knowledge.subscribe(lambda state: changed.set())
     try:
         async with asyncio.timeout(seconds):
-            while (index := knowledge.state).state in ("off", "starting", "reading", "building"):
+            while (index := knowledge.state).is_coming:
                 of = f" {index.done} of {index.total} files" if index.total else ""
                 status(f"Indexing the workspace{of}")
                 changed.clear()

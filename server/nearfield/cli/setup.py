@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 import typer
 
 from nearfield.cli.opening import settings_of
@@ -29,8 +28,8 @@ if TYPE_CHECKING:
     from nearfield.types import ServedModel
 
 WORK = {"complete": "completions", "chat": "chat", "edit": "next edits"}
-ROUTED = {"complete": ("complete",), "edit": ("edit",), "chat": ("fast", "code", "review")}
-"""The roles of `routing.roles` that a model for each kind of work serves."""
+ROUTED = {"complete": ("complete",), "edit": ("edit",), "chat": ("code", "fast", "review")}
+"""The roles of `routing.roles` that a model for each kind of work serves, the main one first."""
 STOPPED = "Stopped. What has arrived is kept: run `nearfield setup` again to go on."
 NOT_ASKED = "Nothing was done: there is no terminal to ask on. `nearfield setup --yes` does it."
 
@@ -161,18 +160,15 @@ async def planned(
 
 def _kept(role: str, config: Config, catalog: Catalog) -> Choice | None:
     """Return what the user has set for `role`, where that works."""
-    from nearfield.catalog.choice import choose
+    from nearfield.catalog.choice import choose, wished
     from nearfield.errors import CatalogError, ConfigError
 
-    routed = config.routing.roles.get(ROUTED[role][-1 if role != "chat" else 1], [])
+    routed = config.routing.roles.get(ROUTED[role][0], [])
     served = next((name for name in routed if name in config.providers), "")
     if served:
         model = config.providers[served].model or served
         return Choice(role, model, "You have set it.", server=served, keeps=True)
-    wish = {"complete": config.models.complete, "chat": config.models.chat}.get(
-        role, config.models.edit
-    )
-    if not wish:
+    if not wished(role, config.models):
         return None
     try:
         found = choose(role, config.models, catalog)
@@ -304,6 +300,8 @@ def _settings_of(
     plan: Plan, config: Config, servers: Sequence[RunningServer]
 ) -> dict[tuple[str, ...], Any]:
     """Return the settings that are not as the plan wants them."""
+    from nearfield.catalog.choice import wished
+
     found: dict[tuple[str, ...], Any] = {}
     by_name = {one.server.name: one for one in servers}
     taken = dict(config.providers)
@@ -311,8 +309,7 @@ def _settings_of(
         if one.keeps:
             continue
         if not one.server:
-            now = {"complete": config.models.complete, "chat": config.models.chat}
-            if now.get(one.role, config.models.edit) != one.model:
+            if wished(one.role, config.models) != one.model:
                 found["models", one.role] = one.model
             continue
         server = by_name[one.server]
@@ -321,8 +318,7 @@ def _settings_of(
         if name in taken and taken[name] != wanted:
             name = f"{one.server}_{one.role}"
         if name not in config.providers:
-            table = msgspec.to_builtins(wanted).items()
-            found["providers", name] = {key: value for key, value in table if value}
+            found["providers", name] = server.server.table(one.model, server.base_url)
         taken[name] = wanted
         for routed in ROUTED[one.role]:
             if routed not in config.routing.roles:

@@ -181,9 +181,10 @@ def _from_text(text: str, found: Leaf | Table) -> Any:
         return _json(text)
     if get_origin(kind) is list:
         return [part.strip() for part in text.split(",") if part.strip()]
-    if kind is bool and text.strip().lower() in _SPOKEN:
-        return _SPOKEN[text.strip().lower()]
-    if kind not in (bool, int, float):
+    if kind is bool:
+        meant = truth(text)
+        return text if meant is None else meant
+    if kind not in (int, float):
         return text
     try:
         return msgspec.convert(text.strip().lower(), kind, strict=False)
@@ -191,7 +192,15 @@ def _from_text(text: str, found: Leaf | Table) -> Any:
         return text
 
 
-_SPOKEN = {"yes": True, "on": True, "no": False, "off": False}
+def truth(text: str) -> bool | None:
+    """Return whether a variable's text means yes; None where it means neither yes nor no."""
+    return _SPOKEN.get(text.strip().lower())
+
+
+_SPOKEN = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
 
 
 def _json(text: str) -> Any:

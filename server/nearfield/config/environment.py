@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nearfield.config.check import Checked, Finding
+from nearfield.config.check import Checked, Finding, truth
 from nearfield.config.keys import Key, UnknownKeyError, find
 
 PREFIX = "NEARFIELD_"
@@ -44,10 +44,11 @@ def read(environ: Mapping[str, str]) -> Checked:
                 checked.put(key, text, source_of(name), text=True)
                 if len(checked.findings) > found:
                     break  # once is enough
-    if text := environ.get(FUNCTIONS, "").strip().lower():
-        if text in ("false", "no", "off", "0"):
+    if text := environ.get(FUNCTIONS, "").strip():
+        may = truth(text)
+        if may is False:
             checked.put(("chat", "functions"), [], source_of(FUNCTIONS))
-        elif text not in ("true", "yes", "on", "1"):
+        elif may is None:
             checked.findings.append(
                 Finding(source_of(FUNCTIONS), (), "it is neither true nor false")
             )

@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import PurePath
 
 from nearfield.files.lines import split_lines
@@ -63,23 +64,20 @@ class Excerpt:
 
 def excerpt(text: str, path: str, question: str, most: int) -> Excerpt:
     """Return the part of a file to show for `question` in about `most` characters."""
-    total = len(split_lines(text))
+    lines = split_lines(text)
     if len(text) <= most:
-        return Excerpt((ExcerptPiece(text, Span(0, len(text))),), total, total)
-    plain = "\n".join(split_lines(text))
+        return Excerpt((ExcerptPiece(text, Span(0, len(text))),), len(lines), len(lines))
+    plain = "\n".join(lines)
     language = language_for("", path) if len(plain) <= MAX_PARSED_CHARS else None
     parsed = parse(language, plain) if language is not None else None
     definitions = outline(parsed).definitions if parsed is not None else ()
-    lines = split_lines(text, keepends=True)
     told = _outline(lines, definitions, int(most * OUTLINE_SHARE))
     chunks = chunked(plain, PurePath(path).name, parsed, definitions)
     chosen = _chosen(chunks, question, most - len(told))
-    starts = [0]
-    for line in lines:
-        starts.append(starts[-1] + len(line))
+    starts = [0, *accumulate(map(len, split_lines(text, keepends=True)))]
     pieces = [ExcerptPiece(told)] if told else []
     pieces += _joined(text, starts, chosen)
-    return Excerpt(tuple(pieces), sum(chunk.last - chunk.first for chunk in chosen), total)
+    return Excerpt(tuple(pieces), sum(chunk.last - chunk.first for chunk in chosen), len(lines))
 
 
 def _outline(lines: Sequence[str], definitions: Sequence[Definition], most: int) -> str:

@@ -57,6 +57,12 @@ class IndexState:
     chunks: int = 0
     vectors: int = 0
 
+    @property
+    def is_coming(self) -> bool:
+        """Return whether names and text are awaited from this process: not where another one builds
+        the index, and not of a folder that is left out."""
+        return self.state in ("off", "starting", "building") and not self.detail
+
 
 class StatusBoard:
     """Holds the status and tells the subscribers when it changes."""

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from nearfield.config.schema import ProviderSettings
 from nearfield.errors import NearfieldError, Unauthorised
 from nearfield.providers.base import Provider
@@ -37,6 +39,11 @@ class KnownServer:
         return ProviderSettings(
             kind=self.kind, model=model, base_url=base_url, options=self.options
         )
+
+    def table(self, model: str, base_url: str) -> dict[str, Any]:
+        """Return `settings` as a file says them: without what is empty."""
+        said = msgspec.to_builtins(self.settings(model, base_url))
+        return {key: value for key, value in said.items() if value}
 
 
 KNOWN_SERVERS = (

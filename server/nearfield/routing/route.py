@@ -359,8 +359,8 @@ class Route:
         text = self._texts[name] = PlainText(
             literal_in(request, self._context.document), mentions=isinstance(request, ChatRequest)
         )
-        may_think = isinstance(request, ChatRequest) and request.thinking > 0
-        limit = request.thinking if isinstance(request, ChatRequest) and may_think else MAX_THOUGHT
+        may_think = request.thinking if isinstance(request, ChatRequest) else 0
+        limit = may_think or MAX_THOUGHT
         thought, has_spoken = 0.0, False
         opened = self._pool.open(name, request, self._context)
         async with aclosing(plain(opened, text)) as stream:

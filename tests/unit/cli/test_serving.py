@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import pytest
 
-from nearfield.cli.serving import load_model, until_loaded
+from nearfield.cli.serving import load_model, until_indexed, until_loaded
 from nearfield.config.schema import Config, Engine, ProviderSettings
 from nearfield.errors import NotReady
 from nearfield.features.service import Service
+from nearfield.features.status import IndexState
 from nearfield.providers.scripted import Scripted
 from nearfield.types import Health, HealthState
 
@@ -39,4 +43,34 @@ async def test_the_wait_ends_with_its_reason() -> None:
     await service.start()
     with pytest.raises(NotReady, match="still being loaded"):
         await until_loaded(service, seconds=0)
+    await service.aclose()
+
+
+@pytest.mark.parametrize(
+    ("state", "is_coming"),
+    [
+        (IndexState("off"), True),
+        (IndexState("building", "", 1, 9), True),
+        (IndexState("off", "A whole home or disk is not indexed."), False),
+        (IndexState("reading", "Another Nearfield builds the index of this workspace."), False),
+        (IndexState("embedding"), False),
+        (IndexState("ready"), False),
+    ],
+)
+def test_an_index_is_awaited_only_from_the_process_itself(
+    state: IndexState, is_coming: bool
+) -> None:
+    assert state.is_coming is is_coming
+
+
+async def test_a_folder_that_is_not_indexed_is_not_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service = Service(Config(engine=Engine(enabled=False)), {"one": provider()})
+    await service.start()
+    service.knowledge.folders((str(tmp_path / "gone"),))
+    async with asyncio.timeout(30):
+        await until_indexed(service.knowledge)
+    assert service.knowledge.state.detail
+    assert not capsys.readouterr().err
     await service.aclose()

@@ -149,7 +149,7 @@ class ChatService:
                 reply=reply,
                 account=account,
                 tools=tools,
-                in_words=looked_up is not None and self._is_small(router, ask),
+                in_words=looked_up is not None and await _is_small(router, role, ask.workspace),
                 offered=self._brains.offers.add,
             )
             try:
@@ -178,12 +178,6 @@ class ChatService:
             log.warning("nothing was looked up: %s", type(error).__name__)
             return None
 
-    def _is_small(self, router: Router, ask: Ask) -> bool:
-        """Return whether the model that would be asked first is a small one."""
-        role = ask.role or usual_role(self._brains.configs.user, Task.CHAT)
-        first = next(iter(router.candidates(role, ask.workspace)), None)
-        return first is not None and is_small(first.model)
-
     def _session(self, name: str) -> ChatSession:
         if name and name in self._sessions:
             self._sessions.move_to_end(name)
@@ -207,6 +201,12 @@ class ChatService:
             inside=Folder(ask.workspace, config.files.exclude) if ask.workspace else None,
             snapshot=ask.snapshot,
         )
+
+
+async def _is_small(router: Router, role: str, workspace: str) -> bool:
+    """Return whether the model that would be asked first is a small one."""
+    first = next(iter(router.candidates(role, workspace)), None)
+    return first is not None and await asyncio.to_thread(is_small, first.model)
 
 
 async def _cite(

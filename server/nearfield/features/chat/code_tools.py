@@ -26,8 +26,8 @@ async def semantic_search(
     found = await _known(context).search(query, limit=FOUND, workspace=str(folder.root))
     parts: list[TurnPart] = []
     for one in found:
-        shown = context.relative(one.path)
-        if not shown or await asyncio.to_thread(folder.is_withheld, shown, folder=False):
+        shown = await asyncio.to_thread(folder.visible, one.path)
+        if not shown:
             continue
         text = context.spend(one.text[:FOUND_CHARS])
         parts += [
@@ -63,8 +63,8 @@ async def definition(context: ToolContext, name: str) -> ToolOutcome:
     folder = context.folder
     parts: list[TurnPart] = []
     for place in (await _known(context).definitions(name.strip(), context.snapshot))[:FOUND]:
-        shown = context.relative(place.path)
-        if not shown or await asyncio.to_thread(folder.is_withheld, shown, folder=False):
+        shown = await asyncio.to_thread(folder.visible, place.path)
+        if not shown:
             continue
         text = context.spend(place.text[:DEFINITION_CHARS])
         parts += [

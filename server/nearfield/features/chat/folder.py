@@ -65,6 +65,16 @@ class Folder:
         """Return whether the rules keep `path` (inside, with '/') from being looked at."""
         return bool(self._files.kept_out(path, folder=folder))
 
+    def relative(self, path: str) -> str:
+        """Return an absolute path from the folder, "" for one outside."""
+        inside = Path(path).is_relative_to(self.root)
+        return Path(path).relative_to(self.root).as_posix() if inside else ""
+
+    def visible(self, path: str) -> str:
+        """Return an absolute path from the folder, "" for one outside and for a withheld file."""
+        inside = self.relative(path)
+        return "" if inside and self.is_withheld(inside, folder=False) else inside
+
     # --- looking ---
 
     def look(self, name: str) -> FoundPath:

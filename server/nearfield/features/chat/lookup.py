@@ -63,7 +63,7 @@ def is_question(message: str) -> bool:
 
 def is_small(model: str) -> bool:
     """Return whether a model, by its name, is too small to be offered functions beside what was
-    looked up."""
+    looked up. Reads the catalogue."""
     entry = Catalog.load().entries.get(model)
     if entry is not None and entry.parameters_m:
         return entry.parameters_m < SMALL_PARAMETERS_M
@@ -81,10 +81,10 @@ async def look_up(context: ToolContext, question: str) -> LookedUp | None:
     parts: list[TurnPart] = []
     places: list[str] = []
     for hit in hits:
-        shown = context.relative(hit.path)
-        if best < MIN_SCORE or hit.score < best * SHARE or not shown:
+        if best < MIN_SCORE or hit.score < best * SHARE:
             continue
-        if await asyncio.to_thread(folder.is_withheld, shown, folder=False):
+        shown = await asyncio.to_thread(folder.visible, hit.path)
+        if not shown:
             continue
         try:
             text = context.spend(hit.text[:FOUND_CHARS])

@@ -109,7 +109,7 @@ class ChatFunction:
     title: Callable[[Any], str]
     """Returns one line for the user on the effect of a call with these arguments."""
     refuse: Refuse | None = None
-    """Raises `Refused` for arguments that the settings rule out, before the user is asked."""
+    """Raises `ToolRefused` for arguments that the settings rule out, before the user is asked."""
 
 
 @dataclass(frozen=True, slots=True)

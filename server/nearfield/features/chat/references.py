@@ -120,7 +120,7 @@ async def _named(ask: Ask, context: ToolContext) -> list[TurnPart]:
 def shown(snapshot: Snapshot, context: ToolContext) -> str:
     """The name of a document, from the workspace folder where it is inside."""
     path = snapshot.path or ""
-    inside = context.relative(path) if context.inside is not None else ""
+    inside = context.inside.relative(path) if context.inside is not None else ""
     return inside or path.replace("\\", "/").rpartition("/")[2] or "untitled"
 
 
@@ -153,8 +153,9 @@ async def _selection(message: _Message, _name: str) -> ToolOutcome:
         raise ToolRefused("Nothing is selected.")
     row = line_number(ask.snapshot.text, span.start) + 1
     name = shown(ask.snapshot, context)
-    if context.inside is not None and ask.snapshot.path and context.relative(ask.snapshot.path):
-        await asyncio.to_thread(context.folder.inside, name)
+    folder = context.inside
+    if folder is not None and ask.snapshot.path and folder.relative(ask.snapshot.path):
+        await asyncio.to_thread(folder.inside, name)
     # An untitled document has no file that rules could speak of.
     path = name if ask.snapshot.path else ""
     title = f"Selected in {name}, from line {row}"
@@ -173,8 +174,8 @@ async def _diff(message: _Message, _name: str) -> ToolOutcome:
     parts: list[TurnPart] = []
     room = DIFF_CHARS
     for path, text in await file_diffs(folder.root):
-        inside = context.relative(str(path.resolve()))
-        if not inside or await asyncio.to_thread(folder.is_withheld, inside, folder=False):
+        inside = await asyncio.to_thread(folder.visible, str(path.resolve()))
+        if not inside:
             continue
         piece = context.spend(text[: max(0, room)])
         room -= len(text)
@@ -194,8 +195,8 @@ async def _workspace(message: _Message, _name: str) -> ToolOutcome:
     question = _REFERENCE.sub("", message.ask.message).strip()
     parts: list[TurnPart] = []
     for one in await context.knowledge.search(question, limit=FOUND, workspace=str(folder.root)):
-        inside = context.relative(one.path)
-        if not inside or await asyncio.to_thread(folder.is_withheld, inside, folder=False):
+        inside = await asyncio.to_thread(folder.visible, one.path)
+        if not inside:
             continue
         text = context.spend(one.text[:FOUND_CHARS])
         parts += [TurnPart(f"\n{inside}, from line {one.first + 1}:\n"), TurnPart(text, inside)]

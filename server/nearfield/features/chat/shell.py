@@ -47,8 +47,8 @@ def _title(given: Any) -> str:
     return f"run: {subprocess.list2cmdline(given.command)}"
 
 
-def _refuse(reach: ToolContext, given: Any) -> None:
-    allowed(given.command, reach.limits.shell_commands, reach.folder.root)
+def _refuse(context: ToolContext, given: Any) -> None:
+    allowed(given.command, context.limits.shell_commands, context.folder.root)
 
 
 @function(Access.DANGER, "executeShell", title=_title, refuse=_refuse)

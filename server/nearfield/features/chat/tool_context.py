@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from nearfield.config.schema import Chat
@@ -111,8 +110,3 @@ class ToolContext:
     def diagnostics(self, path: str) -> Sequence[tuple[int, Diagnostic]]:
         """Return the known diagnostics of a file (inside, with '/'), each with its row."""
         return self.host.diagnostics(str(self.folder.root / path))
-
-    def relative(self, path: str) -> str:
-        """An absolute path as it is shown: from the workspace folder, "" for one outside."""
-        root = self.folder.root
-        return Path(path).relative_to(root).as_posix() if Path(path).is_relative_to(root) else ""

@@ -140,7 +140,7 @@ class Documenting:
             while kept and not kept[-1].strip():
                 del kept[-1]
             width = MAX_COLUMNS - len(self._place.indent) - 4
-            kept = true_words(kept, self._facts) if kept else []
+            kept = true_words(kept, self._facts)
             if kept:
                 return [row for line in kept for row in _wrapped(line, width)]
         return []

@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from nearfield.features.code_actions.frameworks import is_test, module_of
@@ -51,13 +52,8 @@ _EXPORTED = re.compile(
 def free_names(code: str) -> list[str]:
     """Return the names that Python code uses and neither it nor Python defines; none of code that
     does not compile or that imports everything of a module."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            top = symtable.symtable(code, "test", "exec")
-    except (SyntaxError, ValueError, RecursionError):
-        return []
-    if re.search(r"^from [\w.]+ import \*", code, re.M):
+    top = _symbols(code)
+    if top is None or re.search(r"^from [\w.]+ import \*", code, re.M):
         return []
     bound: set[str] = set()
     used: dict[str, None] = {}
@@ -67,8 +63,7 @@ def free_names(code: str) -> list[str]:
         pending.extend(table.get_children())
         is_top = table is top
         for symbol in table.get_symbols():
-            defines = symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()
-            if defines and (is_top or symbol.is_declared_global()):
+            if _defines(symbol) and (is_top or symbol.is_declared_global()):
                 bound.add(symbol.get_name())
             if symbol.is_referenced() and (is_top or symbol.is_global()):
                 used[symbol.get_name()] = None
@@ -126,8 +121,24 @@ class NameSource:
         return f"from {modules.pop()} import {name}" if len(modules) == 1 else ""
 
     def _is_of_module(self, name: str) -> bool:
-        try:
-            symbol = symtable.symtable(self.text, "module", "exec").lookup(name)
-        except (SyntaxError, ValueError, KeyError, RecursionError):
+        if self._module_symbols is None or name not in self._module_symbols.get_identifiers():
             return False
-        return symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()
+        return _defines(self._module_symbols.lookup(name))
+
+    @cached_property
+    def _module_symbols(self) -> symtable.SymbolTable | None:
+        return _symbols(self.text)
+
+
+def _symbols(code: str) -> symtable.SymbolTable | None:
+    """Return the symbol table of a text, None for one that does not compile."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return symtable.symtable(code, "test", "exec")
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+
+
+def _defines(symbol: symtable.Symbol) -> bool:
+    return symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()
