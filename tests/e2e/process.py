@@ -26,6 +26,15 @@ def script(answers: Answers = HELLO, **settings: Any) -> dict[str, Any]:
     }
 
 
+def edited_by_a_model(*answers: dict[str, Any]) -> dict[str, Any]:
+    """Settings by which a script answers edit prompts in Sweep's form."""
+    options = {"answers": list(answers), "edit_form": "sweep"}
+    return {
+        "providers": {"fake": {"kind": "scripted", "options": options}},
+        "engine": {"enabled": False},
+    }
+
+
 def environment(home: Path) -> dict[str, str]:
     """An environment in which none of the user's settings, models or keys are seen."""
     kept = {

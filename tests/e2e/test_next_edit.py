@@ -9,7 +9,7 @@ import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from tests.e2e.editing import Editor, StartEditor, plain
-from tests.e2e.process import script
+from tests.e2e.process import edited_by_a_model, script
 
 CODE = "def area(wide, high):\n    é = '🙂', wide\n    return wide * high\n\n\nprint(area(2, 3))\n"
 ANCHOR = (0, 9)
@@ -224,15 +224,6 @@ class Box {
     int twice() { return area(1); }
 }
 """
-
-
-def edited_by_a_model(*answers: dict[str, Any]) -> dict[str, Any]:
-    """Settings by which a script answers edit prompts in Sweep's form."""
-    options = {"answers": list(answers), "edit_form": "sweep"}
-    return {
-        "providers": {"fake": {"kind": "scripted", "options": options}},
-        "engine": {"enabled": False},
-    }
 
 
 CALL = {

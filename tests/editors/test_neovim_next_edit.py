@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.e2e.process import edited_by_a_model
 from tests.editors.conftest import StartNeovim, as_lua, script
 from tests.editors.neovim import Neovim
 
@@ -116,13 +117,15 @@ def test_whole_lines_of_a_model_stand_below_those_that_go(
 ) -> None:
     edited = BOX.splitlines(keepends=True)[1].replace("wide)", "wide, int high)")
     answer = {"match": "updated/", "text": f"{edited}{LINES}}}\n"}
-    options = {"answers": [answer], "edit_form": "sweep"}
-    config = {
-        "providers": {"fake": {"kind": "scripted", "options": options}},
-        "engine": {"enabled": False},
-    }
     more = "vim.o.tabstop = 4\n"
-    nvim = neovim(neovim_each, more + init(config), BOX, name="Box.java", plugin=True, ready=False)
+    nvim = neovim(
+        neovim_each,
+        more + init(edited_by_a_model(answer)),
+        BOX,
+        name="Box.java",
+        plugin=True,
+        ready=False,
+    )
     nvim.until(False, lambda: nvim.state() in ("", "starting"))
     nvim.keys("jf)i, int high<Esc>")
     come(

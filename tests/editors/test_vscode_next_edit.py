@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.e2e.process import edited_by_a_model
 from tests.editors.conftest import LIGHT, StartVSCode, script
 from tests.editors.vscode import STATUS_ITEM, Window
 
@@ -137,12 +138,7 @@ def test_whole_lines_of_a_model_stand_beside_those_that_go(
 ) -> None:
     edited = BOX.splitlines(keepends=True)[1].replace("wide)", "wide, int high)")
     answer = {"match": "updated/", "text": f"{edited}{LINES}}}\n"}
-    options = {"answers": [answer], "edit_form": "sweep"}
-    config = {
-        "providers": {"fake": {"kind": "scripted", "options": options}},
-        "engine": {"enabled": False},
-    }
-    window = vscode({"Box.java": BOX}, config=config, user=user)
+    window = vscode({"Box.java": BOX}, config=edited_by_a_model(answer), user=user)
     window.open("Box.java")
     window.sees("^(Local|Cloud)", lambda: window.status)
     put_at(window, 1, len("    int area(int wide"))

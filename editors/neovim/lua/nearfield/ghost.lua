@@ -15,10 +15,7 @@ local current
 -- Those to choose from, of which `current` is one.
 ---@type nearfield.Suggestion[]
 local choices = {}
----@type { client: vim.lsp.Client, id: integer? }?
-local asked
----@type uv.uv_timer_t?
-local timer
+local question = require('nearfield.question').new()
 local debounce_ms = 0
 ---@type integer? the buffer that shows ghost text
 local drawn
@@ -64,16 +61,6 @@ local function draw(hint)
     virt_lines = #below > 0 and below or nil,
     hl_mode = 'combine',
   })
-end
-
-local function forget_question()
-  if timer then
-    timer:stop()
-  end
-  if asked and asked.id then
-    asked.client:cancel_request(asked.id)
-  end
-  asked = nil
 end
 
 --- Where the item stands, if that is up to the cursor; other editors' kinds of items are not shown.
@@ -123,13 +110,7 @@ local function ask(kind, answered)
   ---@diagnostic disable-next-line: inject-field
   params.context = { triggerKind = kind }
   local tick, cursor = vim.b.changedtick, vim.api.nvim_win_get_cursor(0)
-  local question = { client = client }
-  asked = question
-  local _, id = client:request(METHOD, params, function(err, result)
-    if asked ~= question then
-      return
-    end
-    asked = nil
+  question:ask(client, METHOD, params, bufnr, function(err, result)
     local here = vim.api.nvim_get_current_buf() == bufnr
       and vim.b.changedtick == tick
       and vim.deep_equal(vim.api.nvim_win_get_cursor(0), cursor)
@@ -141,8 +122,7 @@ local function ask(kind, answered)
       table.insert(found, placed(item, client))
     end
     answered(found)
-  end, bufnr)
-  question.id = id
+  end)
 end
 
 ---@param hint? string
@@ -197,10 +177,9 @@ local function moved()
   end
   current = nil
   erase()
-  forget_question()
+  question:forget()
   if client_of(vim.api.nvim_get_current_buf()) then
-    timer = timer or assert(vim.uv.new_timer())
-    timer:start(debounce_ms, 0, vim.schedule_wrap(suggest))
+    question:after(debounce_ms, suggest)
   end
 end
 
@@ -210,7 +189,7 @@ function M.dismiss()
   local shown = current ~= nil
   current = nil
   erase()
-  forget_question()
+  question:forget()
   return shown
 end
 
@@ -234,7 +213,6 @@ function M.cycle(step)
     return false
   end
   if not choose(step) then
-    forget_question()
     ask(INVOKED, function(found)
       choices = found
       if not choose(step) then

@@ -37,10 +37,7 @@ local hints = vim.api.nvim_create_namespace('nearfield.next_edit.hint')
 
 ---@type nearfield.Shown?
 local shown
----@type { client: vim.lsp.Client, id: integer? }?
-local asked
----@type uv.uv_timer_t?
-local timer
+local question = require('nearfield.question').new()
 -- The row from which a text was asked about; it is asked about once more from another one.
 ---@type { tick: integer, row: integer }?
 local asked_from
@@ -182,19 +179,9 @@ local function draw(bufnr, edit, encoding)
   edit.col = from
 end
 
-local function forget_question()
-  if timer then
-    timer:stop()
-  end
-  if asked and asked.id then
-    asked.client:cancel_request(asked.id)
-  end
-  asked = nil
-end
-
 --- Show nothing, and wait for nothing.
 local function clear()
-  forget_question()
+  question:forget()
   if shown and vim.api.nvim_buf_is_valid(shown.bufnr) then
     vim.api.nvim_buf_clear_namespace(shown.bufnr, drawing, 0, -1)
     vim.api.nvim_buf_clear_namespace(shown.bufnr, hints, 0, -1)
@@ -242,7 +229,6 @@ end
 --- Ask for the nearest one and show it; then `done` is told.
 ---@param done? fun(err?: lsp.ResponseError)
 local function ask(done)
-  forget_question()
   local bufnr, tick = vim.api.nvim_get_current_buf(), vim.b.changedtick
   local client = client_of(bufnr)
   if not client then
@@ -251,9 +237,7 @@ local function ask(done)
   local place = vim.lsp.util.make_position_params(0, client.offset_encoding)
   local row = row_here()
   asked_from = (not asked_from or asked_from.tick ~= tick) and { tick = tick, row = row } or nil
-  local question = { client = client }
-  asked = question
-  local _, id = client:request('workspace/executeCommand', {
+  local params = {
     command = 'nearfield.nextEdit',
     arguments = {
       {
@@ -262,11 +246,8 @@ local function ask(done)
         version = vim.lsp.util.buf_versions[bufnr],
       },
     },
-  }, function(err, result)
-    if asked ~= question then
-      return
-    end
-    asked = nil
+  }
+  question:ask(client, 'workspace/executeCommand', params, bufnr, function(err, result)
     local here = vim.api.nvim_get_current_buf() == bufnr and vim.b.changedtick == tick
     if result and here then
       show(client, result)
@@ -274,24 +255,18 @@ local function ask(done)
     if done and here then
       done(err)
     end
-  end, bufnr)
-  question.id = id
+  end)
 end
 
 local function soon()
-  forget_question()
+  question:forget()
   if automatic and client_of(vim.api.nvim_get_current_buf()) then
-    timer = timer or assert(vim.uv.new_timer())
-    timer:start(
-      REST_MS,
-      0,
-      vim.schedule_wrap(function()
-        -- Not while lines are selected, a command is typed or keys are waited for.
-        if vim.list_contains({ 'n', 'i' }, vim.api.nvim_get_mode().mode) then
-          ask()
-        end
-      end)
-    )
+    question:after(REST_MS, function()
+      -- Not while lines are selected, a command is typed or keys are waited for.
+      if vim.list_contains({ 'n', 'i' }, vim.api.nvim_get_mode().mode) then
+        ask()
+      end
+    end)
   end
 end
 
