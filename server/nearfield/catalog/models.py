@@ -38,13 +38,8 @@ from nearfield.files.read import UnreadableFile, read_text
 from nearfield.types import EditForm
 
 USER_CATALOGUE = "catalog.toml"
-SEARCH = "search"
-"""The role of a static embedding, which makes the index's first vectors and does nothing else: a
-folder in model2vec's format, not a GGUF file."""
 MAX_CATALOGUE_BYTES = 1_000_000
 ROLES = ("complete", "edit", "chat")
-TABLE, TOKENIZER = "model.safetensors", "tokenizer.json"
-"""The files that such a folder must have."""
 # A name is also a folder's name and a TOML key.
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]*")
 FILE_PATTERN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
@@ -152,11 +147,6 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return any(isinstance(source, WheelsSource) for source in self.sources)
 
     @property
-    def is_static(self) -> bool:
-        """True for a static embedding, which is no GGUF file."""
-        return SEARCH in self.roles
-
-    @property
     def files(self) -> list[str]:
         """The names of all its files, the main one first."""
         return [self.file, *self.beside]
@@ -183,10 +173,6 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             yield "a model with files beside the first one is fetched from the hub alone"
         if not all(map(FILE_PATTERN.fullmatch, self.beside)) or _collide(self):
             yield "beside must be plain file names, each another one"
-        if self.is_static and (self.roles != [SEARCH] or self.fim or self.chat):
-            yield f"a model for {SEARCH} does nothing else"
-        if self.is_static and (self.file != TABLE or TOKENIZER not in self.beside):
-            yield f"a model for {SEARCH} is {TABLE} with {TOKENIZER} beside it"
 
 
 class Catalog:
@@ -300,7 +286,7 @@ def _is_verified(path: Path, entry: ModelEntry, cached: CachedFile, stated: str)
     `stated` is the catalogue's SHA-256, "" for none. Raises `HashMismatch`."""
     again = f"`nearfield models remove {entry.name}`, then `nearfield models pull {entry.name}`."
     hint = f"Run {again}" if path == cached.file else "Register the right file again."
-    if not entry.is_static and not is_gguf(path):
+    if not is_gguf(path):
         raise HashMismatch(f"{path} is not a GGUF file: it does not begin with 'GGUF'.", hint)
     known = cached.verified()
     expected = stated or (known.sha256 if known and path == cached.file else "")
@@ -309,8 +295,7 @@ def _is_verified(path: Path, entry: ModelEntry, cached: CachedFile, stated: str)
         # have been checked.
         if path == cached.file:
             return False
-        if not entry.is_static:
-            require_whole(path)
+        require_whole(path)
         return True
     if known and known.sha256 == expected and known.holds(path):
         return True

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from nearfield.catalog.models import ROLES, SEARCH, Catalog, ModelEntry
+from nearfield.catalog.models import ROLES, Catalog, ModelEntry
 from nearfield.catalog.partial_file import free_bytes, megabytes
 from nearfield.catalog.templates import FIM_AUTO
 from nearfield.files.lines import split_lines
@@ -66,8 +66,6 @@ class Machine:
 
     def carries(self, entry: ModelEntry, role: str) -> bool:
         """Return whether the model fits in memory and answers in time."""
-        if role == SEARCH:  # a row for each word is looked up
-            return self.fits(entry)
         return self.fits(entry) and entry.parameters_m <= self.limit(role)
 
     def fits(self, entry: ModelEntry) -> bool:
@@ -76,7 +74,7 @@ class Machine:
 
     def tokens_per_second(self, entry: ModelEntry) -> float | None:
         """Estimate how fast it writes here; None where only a measurement can tell."""
-        if self.gpu or entry.is_static or not entry.parameters_m:
+        if self.gpu or not entry.parameters_m:
             return None
         return self.cores * WRITTEN_BY_A_CORE / entry.parameters_m
 
@@ -184,10 +182,6 @@ def _disk_bytes(entry: ModelEntry) -> int:
 
 
 def _reasons(entry: ModelEntry, role: str, machine: Machine) -> Iterator[str]:
-    if role == SEARCH:
-        yield "Finds code by its meaning while an index is new, instead of the shipped table."
-        yield "It is made for code; the two were not compared. Only the Hugging Face hub has it."
-        return
     if role == "edit":
         yield "Trained to predict the next edit."
     elif role == "complete":

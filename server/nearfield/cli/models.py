@@ -62,7 +62,7 @@ def list_models(
         bool, typer.Option("--installed", help="Only what is on this machine.")
     ] = False,
     role: Annotated[
-        str, typer.Option(help="Only models for this role: complete, edit, chat or search.")
+        str, typer.Option(help="Only models for this role: complete, edit or chat.")
     ] = "",
     every: Annotated[
         bool, typer.Option("--all", help="Also those that need more memory than is here.")

@@ -21,23 +21,24 @@ from nearfield.catalog.recommend import Machine
 from nearfield.config.schema import Models
 from nearfield.errors import CatalogError, DownloadFailed, HashMismatch, NoSpace
 
+from . import gguf_files
 from .conftest import catalog_of
 
 FIRST, SECOND = "a" * 40, "b" * 40
 FILES = {
-    "model.safetensors": hashlib.shake_256(b"table").digest(300_000),
-    "tokenizer.json": b'{"model": ' + b" " * 60_000 + b"}",
-    "config.json": b'{"normalize": true}',
+    "model.gguf": gguf_files.model() + hashlib.shake_256(b"table").digest(300_000),
+    "second.gguf": gguf_files.model() + b" " * 60_000,
+    "third.gguf": gguf_files.model(),
 }
 ENTRY = ModelEntry(
     name="tiny-static",
     title="Tiny",
-    sources=[HubSource("maker/static", "sub/model.safetensors")],
-    file="model.safetensors",
-    beside=["tokenizer.json", "config.json"],
+    sources=[HubSource("maker/static", "sub/model.gguf")],
+    file="model.gguf",
+    beside=["second.gguf", "third.gguf"],
     licence="MIT",
     context=0,
-    roles=["search"],
+    roles=["complete"],
 )
 
 
@@ -59,7 +60,7 @@ class Repository:
     refuse: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
     says_commit: bool = True
     moves: bool = False
-    large: str = ".safetensors"
+    large: str = "model.gguf"
     seen: list[tuple[str, str, str, str]] = field(default_factory=list[tuple[str, str, str, str]])
     """Method, revision, file and range of each request."""
 
@@ -135,12 +136,12 @@ class Puller:
 
     def check_here(self, commit: str = FIRST) -> None:
         path = self.here()
-        assert path == self.folder / "model.safetensors"
+        assert path == self.folder / "model.gguf"
         for name, content in self.repository.commits[commit].items():
             assert (self.folder / name).read_bytes() == content
         known = [shelf.verified() for shelf in self.catalog.cached_files(ENTRY)]
         assert [record.commit for record in known if record] == [commit] * 3
-        records = ["config.json.verified.json", "tokenizer.json.verified.json", "verified.json"]
+        records = ["third.gguf.verified.json", "second.gguf.verified.json", "verified.json"]
         assert sorted(p.name for p in self.folder.iterdir()) == sorted([*FILES, *records])
 
 
@@ -193,7 +194,7 @@ def test_small_files_that_are_kept_elsewhere_on_the_hub(puller: Puller) -> None:
 def test_wrong_content_is_refused_and_deleted(puller: Puller, name: str) -> None:
     content = FILES[name]
     puller.repository.lies[name] = content[:-1] + b"?"
-    says = "SHA-256" if name == "model.safetensors" else "git's name"
+    says = "SHA-256" if name == "model.gguf" else "git's name"
     with pytest.raises(HashMismatch, match=f"{says}.* it was deleted"):
         puller.pull()
     assert puller.here() is None
@@ -203,10 +204,10 @@ def test_wrong_content_is_refused_and_deleted(puller: Puller, name: str) -> None
 @pytest.mark.parametrize(
     ("name", "refusal", "says"),
     [
-        ("tokenizer.json", (404, "EntryNotFound"), "has no file sub/tokenizer.json at revision"),
-        ("config.json", (401, "GatedRepo"), "Accept its licence .* HF_TOKEN"),
-        ("model.safetensors", (401, "GatedRepo"), "models use search FOLDER"),
-        ("tokenizer.json", (500, ""), "answered 500"),
+        ("second.gguf", (404, "EntryNotFound"), "has no file sub/second.gguf at revision"),
+        ("third.gguf", (401, "GatedRepo"), "Accept its licence .* HF_TOKEN"),
+        ("model.gguf", (401, "GatedRepo"), "models add tiny-static PATH"),
+        ("second.gguf", (500, ""), "answered 500"),
     ],
 )
 def test_a_refusal_comes_before_any_download(
@@ -235,19 +236,19 @@ def test_a_hub_that_does_not_say_enough_is_refused(
 
 
 def test_files_of_two_commits_are_never_mixed(puller: Puller) -> None:
-    puller.repository.cut["model.safetensors"] = 1_000
+    puller.repository.cut["model.gguf"] = 1_000
     with pytest.raises(DownloadFailed):
         puller.pull()
-    assert (puller.folder / "tokenizer.json").exists()
+    assert (puller.folder / "second.gguf").exists()
     # The repository moves on: two of the files are others, one is the same.
     changed = {name: content[:-1] + b"2" for name, content in FILES.items()}
-    changed["config.json"] = FILES["config.json"]
+    changed["third.gguf"] = FILES["third.gguf"]
     puller.repository.commits[SECOND], puller.repository.main = changed, SECOND
     puller.repository.cut.clear()
     puller.repository.seen.clear()
     puller.pull()
     puller.check_here(SECOND)
-    assert "config.json" not in puller.repository.fetched()
+    assert "third.gguf" not in puller.repository.fetched()
 
 
 def test_records_of_two_commits_do_not_make_a_model(puller: Puller) -> None:
@@ -273,7 +274,7 @@ def test_only_a_deleted_file_is_fetched_again(puller: Puller, name: str) -> None
 @pytest.mark.parametrize("name", FILES)
 def test_a_damaged_file_is_said_and_fetched_again(puller: Puller, name: str) -> None:
     puller.pull()
-    (puller.folder / name).write_bytes(b"rotten")
+    (puller.folder / name).write_bytes(b"GGUF, rotten")
     with pytest.raises(HashMismatch, match=f"{name} is not the file .* models pull tiny-static"):
         puller.here()
     assert puller.catalog.installed() == ()
@@ -294,7 +295,7 @@ def test_files_put_there_by_hand_are_checked_and_kept(puller: Puller) -> None:
 
 
 def test_too_little_disk_for_all_of_it_is_said_before_the_first(puller: Puller) -> None:
-    puller.free = (64 << 20) + len(FILES["model.safetensors"])
+    puller.free = (64 << 20) + len(FILES["model.gguf"])
     with pytest.raises(NoSpace, match="are needed"):
         puller.pull()
     assert puller.repository.fetched() == []
@@ -306,31 +307,25 @@ def test_remove_deletes_all_of_it(puller: Puller) -> None:
     assert not puller.folder.exists() and puller.here() is None
 
 
-def test_a_split_model_serves_no_other_role(puller: Puller) -> None:
+def test_a_model_of_several_files_serves_its_roles_alone(puller: Puller) -> None:
     puller.pull()
     machine = Machine(memory=1 << 34, cores=8, free_disk=1 << 40)
-    for role in ("complete", "chat"):
-        with pytest.raises(CatalogError, match="No model for"):
-            choose(role, Models(), puller.catalog, machine)
-        named = Models(complete=ENTRY.name, chat=ENTRY.name)
-        with pytest.raises(CatalogError, match=r"static embedding.* use search tiny-static"):
-            choose(role, named, puller.catalog, machine)
+    assert choose("complete", Models(), puller.catalog, machine).path == puller.here()
+    with pytest.raises(CatalogError, match="No model for"):
+        choose("edit", Models(), puller.catalog, machine)
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"beside": ["tokenizer.json", "../config.json"]}, "plain file names"),
-        ({"beside": ["tokenizer.json", "sub/config.json"]}, "plain file names"),
-        ({"beside": ["tokenizer.json", ".hidden"]}, "plain file names"),
-        ({"beside": ["tokenizer.json", "TOKENIZER.json"]}, "each another one"),
-        ({"beside": ["tokenizer.json", "verified.json"]}, "each another one"),
-        ({"beside": ["tokenizer.json", "model.safetensors.part"]}, "each another one"),
-        ({"beside": ["tokenizer.json", "staging"]}, "each another one"),
-        ({"sources": [PathSource("/m/model.safetensors")]}, "from the hub alone"),
-        ({"fim": "qwen"}, "does nothing else"),
-        ({"beside": ["config.json"]}, "with tokenizer.json beside it"),
-        ({"file": "table.safetensors"}, "is model.safetensors"),
+        ({"beside": ["second.gguf", "../third.gguf"]}, "plain file names"),
+        ({"beside": ["second.gguf", "sub/third.gguf"]}, "plain file names"),
+        ({"beside": ["second.gguf", ".hidden"]}, "plain file names"),
+        ({"beside": ["second.gguf", "SECOND.gguf"]}, "each another one"),
+        ({"beside": ["second.gguf", "verified.json"]}, "each another one"),
+        ({"beside": ["second.gguf", "model.gguf.part"]}, "each another one"),
+        ({"beside": ["second.gguf", "staging"]}, "each another one"),
+        ({"sources": [PathSource("/m/model.gguf")]}, "from the hub alone"),
     ],
 )
 def test_entries_that_cannot_be(change: dict[str, Any], says: str) -> None:
