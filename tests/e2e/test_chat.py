@@ -90,6 +90,29 @@ def test_streams_text_and_calls(wire: StartWire, work: Path) -> None:
     assert w.ask("nearfield/chat/close", {"session": told["session"]}) == {"closed": False}
 
 
+def test_a_kept_chat_is_listed_resumed_exported_and_deleted(wire: StartWire, work: Path) -> None:
+    answers = {"match": "Ann", "text": "Hello Ann."}, {"match": "who", "text": "You are Ann."}
+    w = started(wire, work, *answers)
+    session = w.ask("nearfield/chat", {"message": "I am Ann\nreally"})["session"]
+    w.ask("nearfield/chat/close", {"session": session})
+    w = started(wire, work, *answers)
+    [head] = w.ask("nearfield/chat/list", {})["chats"]
+    assert (head["session"], head["title"], head["count"]) == (session, "I am Ann", 1)
+    assert w.ask("nearfield/chat/list", {"workspace": "/elsewhere"}) == {"chats": []}
+    w.ask("nearfield/chat", {"message": "who am I?", "session": session})
+    [_, last] = w.ask("nearfield/chat/history", {"session": session})["exchanges"]
+    assert last == {
+        "question": "who am I?", "answer": "You are Ann.", "model": "scripted", "calls": [],
+    }  # fmt: skip
+    text = w.ask("nearfield/chat/export", {"session": session})["text"]
+    assert text.startswith("# I am Ann\n") and "You are Ann." in text
+    assert w.ask("nearfield/chat/delete", {"session": session}) == {"deleted": True}
+    assert w.ask("nearfield/chat/delete", {"session": session}) == {"deleted": False}
+    number = w.request("nearfield/chat/history", {"session": session})
+    assert "no kept chat" in w.answer(number)["error"]["message"]
+    assert w.ask("nearfield/chat/list", {}) == {"chats": []}
+
+
 @pytest.mark.parametrize("open_first", [True, False])
 def test_a_write_is_an_edit_to_confirm(open_first: bool, wire: StartWire, work: Path) -> None:
     name = "a.py" if open_first else "new.py"

@@ -43,13 +43,17 @@ def test_only_the_user_can_read_kept_files(umask: int, tmp_path: Path) -> None:
         run(environ, work, "audit", "export", str(home / "nearfield-export"))
         wire = Wire(environ, "--stdio")
         try:
-            wire.initialize(script(index={"vectors": False}))
+            options = script([{"text": "Hello."}], index={"vectors": False})
+            options["routing"]["roles"]["code"] = ["fake"]
+            wire.initialize(options)
+            wire.ask("nearfield/chat", {"message": "hi"})
         finally:
             wire.end()
     finally:
         os.umask(held)
     kept = [path for path in home.rglob("*") if path.is_file()]
     assert any(path.suffix == ".db" for path in kept)
+    assert any(path.parent.name == "chats" for path in kept)
     assert open_to_others(home) == {}
 
 

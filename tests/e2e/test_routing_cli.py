@@ -280,6 +280,36 @@ def test_chat_answers_line_by_line_and_remembers(run: Run) -> None:
     assert "no role" in run("chat", "--role", "nonsense", code=2).stderr
 
 
+def test_a_chat_is_kept_resumed_exported_and_deleted(run: Run, tmp_path: Path) -> None:
+    run("chats", "list", code=1)
+    run("chat", said="who are you?\n")
+    [kept] = json.loads(run("chats", "list", "--json").stdout)
+    assert (kept["title"], kept["count"]) == ("who are you?", 1)
+    done = run("chat", "--resume", "last", said="/history\nwho?\n")
+    assert done.stdout.startswith("you: who are you?\n\nscripted: the one here\n")
+    short = kept["id"][:8]
+    assert short in run("chats", "list").stdout
+    text = run("chats", "export", short).stdout
+    assert text.count("## You") == 2 and "the one here" in text
+    other = tmp_path / "other"
+    other.mkdir()
+    refused = run("chat", "--workspace", str(other), "--resume", short, code=3)
+    assert "This chat is about" in refused.stderr
+    run("chats", "delete", code=2)
+    run("chats", "delete", short)
+    run("chats", "export", short, code=3)
+    run("chat", "--resume", "last", code=3)
+    run("chat", said="who are you?\n")
+    assert "1 chat deleted" in run("chats", "delete", "--all").stderr
+
+
+def test_no_chat_is_kept_where_the_settings_say_so(run: Run, tmp_path: Path) -> None:
+    off = CONFIG + "\n[chat]\nkeep_days = 0\n"
+    (tmp_path / "config" / "config.toml").write_text(off, "utf-8")
+    run("chat", said="who are you?\n")
+    run("chats", "list", "--all", code=1)
+
+
 def test_chat_goes_on_after_an_error_and_ends_with_how_the_last_message_went(
     run: Run, tmp_path: Path
 ) -> None:

@@ -59,6 +59,10 @@ REQUESTS: dict[str, Params] = {
     "nearfield/spent": lambda u, p: None,
     "nearfield/chat": lambda u, p: {"message": "what is this?", "textDocument": {"uri": u}},
     "nearfield/chat/close": lambda u, p: {"session": "none"},
+    "nearfield/chat/list": lambda u, p: {},
+    "nearfield/chat/history": lambda u, p: {"session": "../../" + u},
+    "nearfield/chat/export": lambda u, p: {"session": u},
+    "nearfield/chat/delete": lambda u, p: {"session": u},
     "nearfield/generate": lambda u, p: {
         "prompt": "one", "schema": {"type": "string"}, "textDocument": {"uri": u},
     },

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nearfield.routing.request_context import Offer
 
 HELP = """\
-/new      begin again: the model forgets what was said
+/new      begin a new chat; `nearfield chats list` has this one, where chats are kept
 /history  show what was said
 /quit     end, as Ctrl-D does; Ctrl-C ends an answer
 @file:PATH, @file:PATH:10-20, @symbol:NAME, @diff and @workspace show the model what they name."""
@@ -41,6 +41,10 @@ def chat(
         typer.Option("--tools/--no-tools", help="Whether the model may use functions."),
     ] = True,
     max_tokens: Annotated[int, typer.Option(min=1, help="The longest answer.")] = 1024,
+    resume: Annotated[
+        str,
+        typer.Option(metavar="ID", help="Continue a kept chat; `last` is the last one here."),
+    ] = "",
     log_level: Annotated[str, typer.Option(help="error, warning, info or debug.")] = "error",
 ) -> None:
     """Talk with a model about a workspace: it knows what was said before.
@@ -54,6 +58,8 @@ def chat(
     folder = str(workspace.resolve())
     loaded = settings_of(workspace.resolve())
     talk = Talk(folder, role, max_tokens, tools)
+    if resume:
+        talk.resume(resume)
     if not asyncio.run(talk.run(loaded)):
         raise typer.Exit(ExitCode.NO_PROVIDER)
 
@@ -70,12 +76,31 @@ class Talk:
     said: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     _answering: asyncio.Task[bool] | None = None
 
+    def resume(self, beginning: str) -> None:
+        """Continue the kept chat whose id begins so. Raises `NearfieldError` for none, and for one
+        of another folder."""
+        from nearfield.features.chat.kept_chats import KeptChats, real
+
+        kept = KeptChats()
+        here = kept.heads(self.workspace)
+        chat = kept.find(here[0].id if beginning == "last" and here else beginning)
+        if chat.workspace != real(self.workspace):
+            raise NearfieldError(
+                f"This chat is about {chat.workspace}.",
+                "Name that folder with --workspace.",
+            )
+        self.session = chat.id
+        for one in chat.exchanges:
+            self.said += [("you", one.question), (one.model, one.answer)]
+        say(f"{chat.title} ({len(chat.exchanges)} messages; /history shows them)")
+
     async def run(self, loaded: Loaded) -> bool:
         """Answer until the user ends it; whether the last message was answered."""
         from nearfield.cli.ask import put_offer
         from nearfield.cli.converse import Terminal
         from nearfield.cli.serving import serving, until_indexed
         from nearfield.features.chat.chat import ChatService
+        from nearfield.features.chat.kept_chats import KeptChats
 
         answered = True
         with suppress(NotImplementedError):  # on Windows Ctrl-C ends the command
@@ -86,7 +111,13 @@ class Talk:
                 await until_indexed(service.knowledge)
             host = Terminal(self.workspace, loaded.config.files.exclude)
             put = put_offer if sys.stdin.isatty() else None
-            chats = ChatService(service, host, knowledge=lambda: service.knowledge, ask_user=put)
+            chats = ChatService(
+                service,
+                host,
+                knowledge=lambda: service.knowledge,
+                ask_user=put,
+                kept=KeptChats(),
+            )
             service.offers.subscribe(_tell)
             if sys.stdin.isatty():
                 say(BEGINNING)

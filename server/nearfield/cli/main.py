@@ -28,6 +28,7 @@ COMMANDS = {
     "models": "nearfield.cli.models:app",
     "ask": "nearfield.cli.ask:ask",
     "chat": "nearfield.cli.chat:chat",
+    "chats": "nearfield.cli.chats:app",
     "providers": "nearfield.cli.providers:app",
     "doctor": "nearfield.cli.doctor:doctor",
     "index": "nearfield.cli.index:index",

@@ -337,6 +337,11 @@ class Chat(msgspec.Struct, frozen=True, kw_only=True):
         At most this many files are read for one answer.""")] = 40
     max_bytes: Annotated[Positive, only_lower, about("""
         At most this much is read for one answer.""")] = 400_000
+    keep_days: Annotated[NonNegative, only_lower, about("""
+        Chats are kept on this machine for this many days, without keys and readable by you alone,
+        so that they can be resumed; 0 keeps none.""")] = 30
+    keep_mb: Annotated[Positive, about("""
+        The most that kept chats take on disk, in MiB; the oldest go first (user only).""")] = 100
     thinking_tokens: Annotated[NonNegative, only_lower, about("""
         How long a reasoning model may think before it answers in a chat; then it is asked again
         without. 0 turns thinking off where the model can. It is always off elsewhere.""")] = 1024

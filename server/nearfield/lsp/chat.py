@@ -84,14 +84,13 @@ class GenerateParams(_ChatPlace, frozen=True, kw_only=True, rename="camel"):
 
 def register(server: LanguageServer, session: Session) -> None:
     """Answer the requests."""
-    held: list[ChatService] = []
 
     async def chat(what: Any) -> dict[str, Any]:
         from nearfield.features.chat.protocol import Ask
 
         params = wire.read(ChatParams, what)
         snapshot, span = _place(session, params)
-        talk = _chat(session, await session.service(), held)
+        talk = chats_of(session, await session.service())
         names = params.allowed_functions
         ask = Ask(
             message=params.message,
@@ -110,7 +109,7 @@ def register(server: LanguageServer, session: Session) -> None:
 
     def close(what: Any) -> dict[str, bool]:
         name = wire.read(CloseParams, what).session
-        return {"closed": bool(held) and held[0].close(name)}
+        return {"closed": session.chats is not None and session.chats.close(name)}
 
     async def generate(what: Any) -> dict[str, Any]:
         params = wire.read(GenerateParams, what)
@@ -179,17 +178,22 @@ def _call(report: CallReport) -> dict[str, Any]:
     return {**told, "result": report.result} if report.result else told
 
 
-def _chat(session: Session, service: Service, held: list[ChatService]) -> ChatService:
+def chats_of(session: Session, service: Service) -> ChatService:
     """Return the session's conversations, made at the first chat."""
-    if not held:
+    if session.chats is None:
         from nearfield.features.chat.chat import ChatService
+        from nearfield.features.chat.kept_chats import KeptChats
         from nearfield.lsp.chat_host import EditorHost
 
         host = EditorHost(session)
-        held.append(
-            ChatService(service, host, knowledge=lambda: service.knowledge, ask_user=host.ask_user)
+        session.chats = ChatService(
+            service,
+            host,
+            knowledge=lambda: service.knowledge,
+            ask_user=host.ask_user,
+            kept=KeptChats(),
         )
-    return held[0]
+    return session.chats
 
 
 def _limit(tokens: int) -> int:

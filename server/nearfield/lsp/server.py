@@ -20,6 +20,7 @@ from nearfield.lsp import (
     explain,
     hover,
     inline_completion,
+    kept_chats,
     next_edit,
     notebook_sync,
     offers,
@@ -57,6 +58,7 @@ HANDLER_MODULES = (
     code_action,
     action_commands,
     chat,
+    kept_chats,
     commands,
 )
 

@@ -26,6 +26,7 @@ from nearfield.lsp.settings import Load, Settings
 from nearfield.tasks import run_task, stop_task
 
 if TYPE_CHECKING:
+    from nearfield.features.chat.chat import ChatService
     from nearfield.features.service import Service
     from nearfield.types import Snapshot
 
@@ -51,6 +52,8 @@ class Session:
         """Further code actions, asked for at every request, so they only look at what is known."""
         self.offered: dict[tuple[str, int | None], Snapshot] = {}
         """The documents, by URI and version, as they were when actions were offered last."""
+        self.chats: ChatService | None = None
+        """The conversations, made at the first of them."""
         self.client_name = ""
         """The editor's name, lower case."""
         self._make = make

@@ -89,6 +89,8 @@ DOMAIN: dict[str, tuple[Any, list[tuple[Any, Any]]]] = {
     "chat.shell_commands": (["git"], [([], ["git"]), (["sh"], ["git"])]),
     "chat.shell_timeout_s": (10, [(1, 1), (99, 10)]),
     "chat.max_rounds": (10, [(1, 1), (99, 10)]),
+    "chat.keep_days": (30, [(0, 0), (99, 30)]),
+    "chat.keep_mb": (10, [(1, 10), (99, 10)]),
     "chat.thinking_tokens": (1024, [(0, 0), (9999, 1024)]),
     "chat.timeout_s": (10, [(1, 1), (99, 10)]),
     "chat.max_files": (10, [(1, 1), (99, 10)]),

@@ -22,6 +22,7 @@ from nearfield.features.chat import tool_registry as registry
 from nearfield.features.chat.answer import Answering
 from nearfield.features.chat.audit_store import CallStore
 from nearfield.features.chat.folder import Folder
+from nearfield.features.chat.kept_chats import KeptChats, real
 from nearfield.features.chat.lookup import (
     LookedUp,
     is_question,
@@ -40,7 +41,7 @@ from nearfield.features.chat.protocol import (
     TurnPart,
 )
 from nearfield.features.chat.references import expanded, references
-from nearfield.features.chat.session import ChatSession, ChatTurn
+from nearfield.features.chat.session import ChatSession, ChatTurn, Exchange
 from nearfield.features.chat.tool_calls import ToolCaller
 from nearfield.features.chat.tool_context import Knows, ToolContext
 from nearfield.features.offers import Offers
@@ -70,7 +71,7 @@ class Brains(Protocol):
 
 class ChatService:
     """See the module. One event loop. `ask_user` puts an offer of a provider to the user, in the
-    mode "ask"."""
+    mode "ask". Chats are kept in `kept`, and those that are there are resumed by their id."""
 
     def __init__(
         self,
@@ -80,12 +81,14 @@ class ChatService:
         knowledge: Callable[[], Knows | None] = lambda: None,
         ask_user: AskUser | None = None,
         store: CallStore | None = None,
+        kept: KeptChats | None = None,
     ) -> None:
         self._brains = brains
         self._host = host
         self._knowledge = knowledge
         self._ask_user = ask_user
         self._store = store or CallStore()
+        self._kept = kept
         self._sessions: OrderedDict[str, ChatSession] = OrderedDict()
 
     async def say(self, ask: Ask, listener: Listener) -> Reply:
@@ -94,25 +97,45 @@ class ChatService:
         router = built(self._brains.router)
         if not ask.message.strip():
             raise ToolRefused("The message is empty.")
-        session = self._session(ask.session)
+        session = await self._session(ask)
+        reply = Reply(session.id)
         async with session.lock:
             try:
-                return await self._answered(router, session, ask, listener)
+                await self._answer(router, session, ask, listener, reply)
             finally:
-                await asyncio.shield(asyncio.to_thread(self._store.close))
+                # Also when the answer was cancelled meanwhile.
+                await asyncio.shield(asyncio.ensure_future(self._end(session, ask, reply)))
+        return reply
 
     def close(self, session: str) -> bool:
-        """Forget a conversation; whether there was one of that id."""
+        """Forget a conversation, but for what is kept of it; whether there was one of that id."""
         return self._sessions.pop(session, None) is not None
 
-    async def _answered(
-        self, router: Router, session: ChatSession, ask: Ask, listener: Listener
-    ) -> Reply:
+    async def delete(self, session: str) -> bool:
+        """Forget a conversation and delete what is kept of it; whether there was one."""
+        was_open = self.close(session)
+        was_kept = self._kept is not None and await asyncio.to_thread(self._kept.delete, session)
+        return was_open or was_kept
+
+    async def _end(self, session: ChatSession, ask: Ask, reply: Reply) -> None:
+        """Keep what was said."""
+        if self._kept is not None and not session.is_mixed and session.id in self._sessions:
+            own, user = self._brains.configs.of(ask.workspace), self._brains.configs.user
+            try:
+                await asyncio.to_thread(self._kept.save, session, own.chat, user.chat)
+            except (NearfieldError, OSError) as error:
+                why = error.message if isinstance(error, NearfieldError) else error.strerror
+                log.warning("a chat could not be kept: %s", type(error).__name__)
+                reply.notes.append(f"This chat is not kept: {why}")
+        await asyncio.to_thread(self._store.close)
+
+    async def _answer(
+        self, router: Router, session: ChatSession, ask: Ask, listener: Listener, reply: Reply
+    ) -> None:
         config = self._brains.configs.of(ask.workspace)
         functions = registry.chosen(config.chat.functions, ask.functions)
         tools = tuple(map(_tool, functions.values()))
         tool_context = await asyncio.to_thread(self._tool_context, ask, config)
-        reply = Reply(session.id)
         role = ask.role or usual_role(self._brains.configs.user, Task.CHAT)
         size = room(router, self._brains.configs.user, role, ask.max_tokens, tools)
         parts, reply.notes = await expanded(ask, tool_context, size, reads="readFile" in functions)
@@ -157,12 +180,11 @@ class ChatService:
                 if looked_up is not None:
                     await _cite(reply, tool_context, looked_up, listener)
             finally:
-                _settle(session)
+                _settle(session, ask, reply)
                 account.provider, account.model = reply.provider, reply.model
             account.situation = reply.finish.value
             is_empty = reply.finish is ChatFinish.EMPTY or not reply.text.strip()
             account.reason = Reason.EMPTY if is_empty else Reason.SHOWN
-        return reply
 
     async def _look_up(
         self, ask: Ask, tool_context: ToolContext, functions: Mapping[str, ChatFunction]
@@ -178,13 +200,17 @@ class ChatService:
             log.warning("nothing was looked up: %s", type(error).__name__)
             return None
 
-    def _session(self, name: str) -> ChatSession:
-        if name and name in self._sessions:
-            self._sessions.move_to_end(name)
-        else:
-            name = name or uuid.uuid4().hex
-            self._sessions[name] = ChatSession(name)
+    async def _session(self, ask: Ask) -> ChatSession:
+        """Return the conversation of a message: one that is open, a kept one, or a new one. Raises
+        `ToolRefused` for a kept one of another folder."""
+        name = ask.session or uuid.uuid4().hex
+        if name not in self._sessions:
+            loaded = await self._resumed(name, ask.workspace) if ask.session else None
+            begun = loaded or ChatSession(name, workspace=ask.workspace)
+            self._sessions.setdefault(name, begun)
+        self._sessions.move_to_end(name)
         found = self._sessions[name]
+        found.is_mixed = found.is_mixed or found.workspace != ask.workspace
         found.used = time.monotonic()
         for other in list(self._sessions):
             if len(self._sessions) <= SESSIONS:
@@ -192,6 +218,18 @@ class ChatService:
             if not self._sessions[other].lock.locked() and other != name:
                 del self._sessions[other]
         return found
+
+    async def _resumed(self, name: str, workspace: str) -> ChatSession | None:
+        kept = await asyncio.to_thread(self._kept.load, name) if self._kept is not None else None
+        if kept is None:
+            return None
+        if kept.workspace != await asyncio.to_thread(real, workspace):
+            raise ToolRefused(
+                f"This chat is about {kept.workspace or 'no folder'}, not about"
+                f" {workspace or 'no folder'}.",
+                "Open that folder, or begin a new chat.",
+            )
+        return kept.session(workspace)
 
     def _tool_context(self, ask: Ask, config: Config) -> ToolContext:
         return ToolContext(
@@ -223,15 +261,19 @@ async def _cite(
         reply.text += said
 
 
-def _settle(session: ChatSession) -> None:
+def _settle(session: ChatSession, ask: Ask, reply: Reply) -> None:
     """Leave whole exchanges: an unanswered message is removed, so that it can be sent again, and
     unused results are followed by words.
     """
     last = session.turns[-1].role if session.turns else None
     if last is Role.USER:
         session.turns.pop()
-    elif last is Role.TOOL:
+        return
+    if last is Role.TOOL:
         session.turns.append(ChatTurn(Role.ASSISTANT, [TurnPart("(I was stopped here.)")]))
+    calls = [(report.name, report.state.value) for report in reply.calls]
+    answer = reply.text or session.last_answer
+    session.exchanges.append(Exchange(ask.message, answer, reply.model, calls))
 
 
 def _tool(function: ChatFunction) -> Tool:

@@ -58,14 +58,31 @@ class ChatTurn:
         return Message(self.role, self.text, self.calls, self.call_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A message of the user and its answer, as they were shown. `calls` are the functions that the
+    model called, each with its last state."""
+
+    question: str
+    answer: str
+    model: str = ""
+    calls: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+
+
 @dataclass(slots=True)
 class ChatSession:
     """A conversation. `lock` is held while it answers; `summary` is what is left of turns that did
-    not fit any more, with the files of those turns that are kept whole."""
+    not fit any more, with the files of those turns that are kept whole. `exchanges` is all that was
+    said, for the user; `workspace` is the folder that it began in, and with `is_mixed` messages
+    from other folders followed. `begun` is in seconds since the epoch."""
 
     id: str
     turns: list[ChatTurn] = field(default_factory=list[ChatTurn])
     summary: ChatTurn | None = None
+    workspace: str = ""
+    exchanges: list[Exchange] = field(default_factory=list[Exchange])
+    begun: float = field(default_factory=time.time)
+    is_mixed: bool = False
     granted: set[str] = field(default_factory=set[str])
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     used: float = field(default_factory=time.monotonic)
@@ -78,6 +95,17 @@ class ChatSession:
             noted = ChatTurn(Role.ASSISTANT, [TurnPart("I keep that in mind.")])
             head += [self.summary, noted]
         return [*head, *self.turns]
+
+    @property
+    def last_answer(self) -> str:
+        """The model's words after the user's last message."""
+        said: list[str] = []
+        for turn in reversed(self.turns):
+            if turn.opens:
+                break
+            if turn.role is Role.ASSISTANT and turn.text.strip():
+                said.insert(0, turn.text.strip())
+        return "\n\n".join(said)
 
     @property
     def messages(self) -> tuple[Message, ...]:

@@ -1,0 +1,259 @@
+"""Chats kept on disk, so that they can be listed, resumed, exported and deleted.
+
+Each is a file of its own, for the user alone, below the data directory. Secrets are replaced before
+it is written. A chat belongs to the workspace folder that it began in: consent for another folder
+says nothing about the code in it. What the user allowed for a session is not kept. Everything here
+blocks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from nearfield.config.paths import data_dir
+from nearfield.config.schema import Chat
+from nearfield.errors import NearfieldError
+from nearfield.features.chat.protocol import TurnPart
+from nearfield.features.chat.session import ChatSession, ChatTurn, Exchange
+from nearfield.files.private import private_folder, read_private, write_private
+from nearfield.files.read import UnreadableFile
+from nearfield.routing.redact import redact_texts
+from nearfield.routing.secrets import ScanDeadline
+from nearfield.types import Role, ToolCall
+
+log = logging.getLogger(__name__)
+
+FOLDER = "chats"
+FORMAT = 1
+MAX_CHATS = 500
+"""The oldest are deleted beyond this number."""
+MAX_CHAT_BYTES = 4_000_000
+"""Of a longer chat the oldest exchanges are left out; a message may quote whole files."""
+SCAN_SECONDS = 5.0
+"""For looking through a chat for secrets; one that takes longer is not kept."""
+DAY = 86_400.0
+TITLE_CHARS = 80
+
+Change = Callable[[str], str]
+Kind = TypeVar("Kind")
+
+
+class ChatHead(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a kept chat that a list shows. Times are in seconds since the epoch; `count` is
+    the number of exchanges."""
+
+    id: str
+    title: str
+    workspace: str
+    begun: float
+    changed: float
+    count: int = 0
+    keep_days: int = 0
+
+
+class _KeptTurn(msgspec.Struct, frozen=True):
+    role: Role
+    parts: list[TurnPart]
+    calls: list[ToolCall] = []
+    call_id: str = ""
+
+
+class KeptChat(ChatHead, frozen=True, kw_only=True):
+    """A chat as it is on disk: its exchanges for the user, and its turns for the model."""
+
+    format: int
+    exchanges: list[Exchange]
+    turns: list[_KeptTurn]
+    summary: _KeptTurn | None = None
+
+    def session(self, workspace: str) -> ChatSession:
+        """Return the conversation, to be continued in its folder. Nothing is granted in it."""
+        return ChatSession(
+            self.id,
+            turns=[_turn(one) for one in self.turns],
+            summary=_turn(self.summary) if self.summary is not None else None,
+            workspace=workspace,
+            exchanges=list(self.exchanges),
+            begun=self.begun,
+        )
+
+
+class KeptChats:
+    """See the module. Safe to call from any thread, and beside other processes: the last one to
+    write a chat wins."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or data_dir() / FOLDER
+
+    def save(self, session: ChatSession, own: Chat, user: Chat) -> None:
+        """Keep a conversation by `own`, the settings of its folder, and delete what `user`, the
+        user's settings, keep no longer. Raises `NearfieldError` when it is too large, or cannot be
+        looked through for secrets in time, and `OSError`."""
+        if own.keep_days == 0 or not session.exchanges:
+            return
+        private_folder(self._folder)
+        chat = _without_secrets(_kept(session, own.keep_days))
+        content = msgspec.json.encode(chat)
+        while len(content) > MAX_CHAT_BYTES and chat.exchanges:
+            # The model's own turns are bounded by its window.
+            rest = chat.exchanges[len(chat.exchanges) // 2 + 1 :]
+            chat = msgspec.structs.replace(chat, exchanges=rest)
+            content = msgspec.json.encode(chat)
+        if len(content) > MAX_CHAT_BYTES:
+            raise NearfieldError("This chat has become too large to be kept.", "Begin a new one.")
+        write_private(self._path(session.id), content)
+        self.prune(user)
+
+    def load(self, name: str) -> KeptChat | None:
+        """Return a kept chat by its id, None if there is none that can be read."""
+        found = self._read(self._path(name), KeptChat)
+        return found if found is not None and found.format == FORMAT and found.id == name else None
+
+    def find(self, beginning: str) -> KeptChat:
+        """Return the chat whose id begins so. Raises `NearfieldError` for none and for several."""
+        found = [one for one in self.heads() if one.id.startswith(beginning)]
+        chat = self.load(found[0].id) if len(found) == 1 and beginning else None
+        if chat is None:
+            why = "Several kept chats have" if len(found) > 1 else "No kept chat has"
+            raise NearfieldError(
+                f"{why} an id that begins with {beginning[:40]!r}.",
+                "`nearfield chats list` shows them.",
+            )
+        return chat
+
+    def heads(self, workspace: str | None = None) -> list[ChatHead]:
+        """Return the kept chats, newest first: those of one folder, or all for None."""
+        folder = None if workspace is None else real(workspace)
+        found = [self._read(path, ChatHead) for path in self._paths()]
+        mine = [one for one in found if one is not None and folder in (None, one.workspace)]
+        return sorted(mine, key=lambda one: one.changed, reverse=True)
+
+    def delete(self, name: str) -> bool:
+        """Delete a kept chat; whether there was one of that id."""
+        try:
+            self._path(name).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def delete_all(self) -> int:
+        """Delete every kept chat, also one that cannot be read; how many."""
+        count = 0
+        for path in self._paths():
+            path.unlink(missing_ok=True)
+            count += 1
+        return count
+
+    def prune(self, user: Chat, now: float | None = None) -> None:
+        """Delete the chats that are too old, and the oldest of too many or too large ones."""
+        now, size = time.time() if now is None else now, 0
+        for number, head in enumerate(self.heads()):
+            path = self._path(head.id)
+            days = min(head.keep_days, user.keep_days)
+            with suppress(FileNotFoundError):  # another process was quicker
+                size += path.stat().st_size
+                is_old = now - head.changed > days * DAY
+                if is_old or number >= MAX_CHATS or size > user.keep_mb << 20:
+                    path.unlink()
+
+    def _path(self, name: str) -> Path:
+        # An id is the client's; a hash is a name on any file system, and leads nowhere else.
+        return self._folder / f"{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()}.json"
+
+    def _paths(self) -> Iterator[Path]:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            yield from sorted(self._folder.glob("*.json"))
+
+    def _read(self, path: Path, kind: type[Kind]) -> Kind | None:
+        try:
+            return msgspec.json.decode(read_private(path, MAX_CHAT_BYTES), type=kind)
+        except FileNotFoundError:
+            return None
+        except (UnreadableFile, OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            log.warning("a kept chat cannot be read: %s", type(error).__name__)
+            return None
+
+
+def real(workspace: str) -> str:
+    """Return a folder without links on its way, so that all frontends mean the same."""
+    return os.path.realpath(workspace) if workspace else ""
+
+
+def markdown(chat: KeptChat) -> str:
+    """Return a chat as a Markdown document. The texts are the user's and the models' own."""
+    begun = time.strftime("%Y-%m-%d %H:%M", time.localtime(chat.begun))
+    lines = [f"# {chat.title}", "", f"{chat.workspace or 'No folder'}, {begun}", ""]
+    for one in chat.exchanges:
+        lines += ["## You", "", one.question, "", f"## {one.model or 'Nearfield'}", ""]
+        lines += [f"- `{name}`: {state}" for name, state in one.calls]
+        lines += [*([""] if one.calls else []), one.answer, ""]
+    return "\n".join(lines)
+
+
+def _kept(session: ChatSession, keep_days: int) -> KeptChat:
+    first = session.exchanges[0].question.strip().partition("\n")[0]
+    return KeptChat(
+        format=FORMAT,
+        id=session.id,
+        title=first[:TITLE_CHARS] or "(no words)",
+        workspace=real(session.workspace),
+        begun=session.begun,
+        changed=time.time(),
+        count=len(session.exchanges),
+        keep_days=keep_days,
+        exchanges=list(session.exchanges),
+        turns=[_kept_turn(turn) for turn in session.turns],
+        summary=_kept_turn(session.summary) if session.summary is not None else None,
+    )
+
+
+def _kept_turn(turn: ChatTurn) -> _KeptTurn:
+    return _KeptTurn(turn.role, list(turn.parts), list(turn.calls), turn.call_id)
+
+
+def _turn(kept: _KeptTurn) -> ChatTurn:
+    return ChatTurn(kept.role, list(kept.parts), tuple(kept.calls), kept.call_id)
+
+
+def _without_secrets(chat: KeptChat) -> KeptChat:
+    """Return the chat with every secret in any of its texts replaced."""
+    texts: list[str] = []
+
+    def note(text: str) -> str:
+        texts.append(text)
+        return text
+
+    _through(chat, note)
+    clean, _ = redact_texts(texts, deadline=ScanDeadline(SCAN_SECONDS))
+    left = iter(clean)
+    return _through(chat, lambda _text: next(left))
+
+
+def _through(chat: KeptChat, change: Change) -> KeptChat:
+    """Return `chat` with `change` applied to each of its texts, always in the same order."""
+
+    def turn(one: _KeptTurn) -> _KeptTurn:
+        # A span would no longer fit a text that has changed.
+        parts = [TurnPart(change(part.text), part.path, None, part.pinned) for part in one.parts]
+        calls = [ToolCall(call.id, call.name, change(call.arguments)) for call in one.calls]
+        return _KeptTurn(one.role, parts, calls, one.call_id)
+
+    return msgspec.structs.replace(
+        chat,
+        title=change(chat.title),
+        exchanges=[
+            Exchange(change(one.question), change(one.answer), one.model, one.calls)
+            for one in chat.exchanges
+        ],
+        turns=[turn(one) for one in chat.turns],
+        summary=turn(chat.summary) if chat.summary is not None else None,
+    )
