@@ -13,8 +13,6 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import psutil
-
 from nearfield.config.folders import FolderConfigs
 from nearfield.listeners import Listeners
 from nearfield.tasks import run_task, stop_task
@@ -42,14 +40,6 @@ class Activity:
         """Return whether idle work may run: in `folder`, or anywhere."""
         saves = self.is_on_battery and self.configs.of(folder).engine.on_battery == "save"
         return not (self.is_paused or saves)
-
-
-def on_battery() -> bool:
-    """Return whether the machine is unplugged; False without a battery, or where unknown."""
-    # Missing on some systems, and in their type stubs.
-    sensors = getattr(psutil, "sensors_battery", None)
-    battery = sensors() if sensors is not None else None
-    return battery is not None and battery.power_plugged is False
 
 
 class IdleScheduler:

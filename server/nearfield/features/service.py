@@ -29,7 +29,7 @@ from nearfield.features.documents import Document, Documents
 from nearfield.features.feature import Features
 from nearfield.features.health import HealthWatch
 from nearfield.features.hover.explainer import Explainer
-from nearfield.features.idle import Activity, IdleScheduler, on_battery
+from nearfield.features.idle import Activity, IdleScheduler
 from nearfield.features.metrics.recorder import Recorder
 from nearfield.features.metrics.store import RecordStore
 from nearfield.features.next_edit.edits import NextEdits
@@ -42,6 +42,7 @@ from nearfield.features.status import ServiceState, ServiceStatus, StatusBoard
 from nearfield.features.trace import TraceLog
 from nearfield.features.workspace_context.knowledge import Knowledge
 from nearfield.listeners import Listeners
+from nearfield.power import is_on_battery
 from nearfield.providers.base import Provider
 from nearfield.routing.consent import Consent, ConsentRecord
 from nearfield.routing.request_context import Task
@@ -434,10 +435,10 @@ class Service:
 
     async def _watch_power(self) -> None:
         while True:
-            is_on_battery = await asyncio.to_thread(on_battery)
-            if is_on_battery is not self.activity.is_on_battery:
-                self.activity.is_on_battery = is_on_battery
-                log.info("on %s power", "battery" if is_on_battery else "mains")
+            unplugged = await asyncio.to_thread(is_on_battery)
+            if unplugged is not self.activity.is_on_battery:
+                self.activity.is_on_battery = unplugged
+                log.info("on %s power", "battery" if unplugged else "mains")
                 self._activity_changed()
             await asyncio.sleep(CHECK_SECONDS)
 

@@ -42,6 +42,7 @@ from nearfield.index.shared import Shared
 from nearfield.index.throttle import MachineLoad, TypingPause
 from nearfield.index.watch import Watcher
 from nearfield.index.workspace import Keeper, Workspace
+from nearfield.power import is_on_battery
 from nearfield.terminal import guard
 
 LOCK_SECONDS = 2.0
@@ -158,7 +159,7 @@ class Indexer:
 
     def _embed(self) -> None:
         assert self._keeper is not None  # noqa: S101 - `_step` has seen to it
-        if not self._start.on_battery and _is_on_battery():
+        if not self._start.on_battery and is_on_battery():
             self._say("ready", detail="Vectors wait until the machine is plugged in.")
             self._wait(BATTERY_SECONDS)
             return
@@ -313,11 +314,6 @@ def _looks_of(file: Path) -> tuple[tuple[int, int], ...]:
             found = path.stat()
             looks.append((found.st_size, found.st_mtime_ns))
     return tuple(looks)
-
-
-def _is_on_battery() -> bool:
-    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
-    return battery is not None and battery.power_plugged is False
 
 
 def lower_priority() -> None:

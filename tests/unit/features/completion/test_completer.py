@@ -416,7 +416,7 @@ async def test_on_the_battery_nothing_is_prepared(
     setting: Literal["save", "ignore"],
     prepares: bool,
 ) -> None:
-    monkeypatch.setattr(service_module, "on_battery", lambda: True)
+    monkeypatch.setattr(service_module, "is_on_battery", lambda: True)
     model = scripted("model", SUM)
     service = await start(model, config=Config(engine=Engine(on_battery=setting)))
     person = FakeUser(service, ADD)
