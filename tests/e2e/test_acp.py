@@ -183,7 +183,43 @@ async def test_another_file_is_a_jump(environ: dict[str, str], shop: Path) -> No
         assert await client.suggestions(till, 2) == []
         closed = await client.ask("nes_close", sessionId=client.session)
         assert closed == {}
-        assert await client.suggestions(till, 2) == []
+        with pytest.raises(RequestError, match="params"):
+            await client.suggestions(till, 2)
+
+
+async def test_what_two_sessions_have_open_is_known_until_both_have_closed(
+    environ: dict[str, str], shop: Path
+) -> None:
+    async with connected(environ, shop) as client:
+        await client.begin()
+        goods = await client.open("goods.py", CODE)
+        first = client.session
+        started = await client.ask("nes_start", workspaceUri=shop.as_uri())
+        client.session = second = started["sessionId"]
+        assert first != second
+        await client.open("goods.py", CODE)
+        await client.change(goods, 1, 4, 9, "cost")
+        assert await client.ask("nes_close", sessionId=first) == {}
+        assert await client.suggestions(goods, line=1)
+        assert await client.ask("nes_close", sessionId=second) == {}
+        started = await client.ask("nes_start", workspaceUri=shop.as_uri())
+        client.session = started["sessionId"]
+        assert client.session not in (first, second)
+        assert await client.suggestions(goods, line=1) == []
+
+
+async def test_the_switch_is_followed_while_it_runs(environ: dict[str, str], shop: Path) -> None:
+    async with connected(environ, shop) as client:
+        await client.begin()
+        goods = await client.open("goods.py", CODE)
+        await client.change(goods, 1, 4, 9, "cost")
+        settings = Path(environ["NEARFIELD_CONFIG_DIR"]) / "config.toml"
+        is_on = settings.read_text()
+        for text, is_offered in ((is_on.replace("true", "false", 1), False), (is_on, True)):
+            settings.write_text(text)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while bool(await client.suggestions(goods, line=1)) is not is_offered:
+                    await asyncio.sleep(0.1)
 
 
 async def test_it_is_off_unless_the_settings_turn_it_on(

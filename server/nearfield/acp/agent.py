@@ -7,8 +7,11 @@ Chats would be further methods of `Agent`, over the same service; what is not th
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
+import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from acp.exceptions import RequestError
@@ -45,9 +48,10 @@ from nearfield.config.load import load_folders
 from nearfield.features.next_edit.edits import NextEdit
 from nearfield.features.next_edit.other_files import Jump
 from nearfield.features.service import Service
-from nearfield.lsp import positions
+from nearfield.lsp import positions, settings_watch
 from nearfield.lsp.documents import TextDocument, TextDocuments
 from nearfield.lsp.positions import LineTable
+from nearfield.tasks import run_task, stop_task
 from nearfield.types import Span
 
 PROTOCOL_VERSION = 1
@@ -67,16 +71,29 @@ Suggestion = (
 )
 
 
+@dataclass(slots=True)
+class NesSession:
+    """The folders of a session of next edits, and the documents that it has opened, as URIs."""
+
+    roots: list[str]
+    opened: set[str] = field(default_factory=set[str])
+
+
 class Agent:
-    """An agent for one client, whose sessions share the documents. `make` makes the service."""
+    """An agent for one client, whose sessions share the documents. `make` makes the service.
+
+    The client's messages set `active`, after which changed settings are looked for.
+    """
 
     def __init__(self, make: Callable[[FolderConfigs], Service] = Service) -> None:
+        self.active = threading.Event()
         self._make = make
         self._documents = TextDocuments()
-        self._roots: dict[str, list[str]] = {}
-        self._opened: dict[str, set[str]] = {}
+        self._sessions: dict[str, NesSession] = {}
+        self._numbers = itertools.count(1)
         self._service: Service | None = None
         self._starting = asyncio.Lock()
+        self._watching: asyncio.Task[None] | None = None
         self._encoding = positions.UTF16
         self._can = ClientCapabilities()
         self._is_enabled = False
@@ -123,49 +140,59 @@ class Agent:
         """Begin to offer next edits in some folders."""
         if not self._is_enabled:
             raise RequestError.method_not_found("nes/start")
-        session = f"nes-{len(self._roots) + 1}"
+        session = f"nes-{next(self._numbers)}"
         folders = [folder.uri for folder in workspace_folders or ()]
-        self._roots[session] = folders or ([workspace_uri] if workspace_uri else [])
-        self._opened[session] = set()
-        self._documents.set_roots([uri for roots in self._roots.values() for uri in roots])
-        await self._follow_folders()
+        self._sessions[session] = NesSession(folders or ([workspace_uri] if workspace_uri else []))
+        await self._follow()
         return StartNesResponse(session_id=session)
 
     async def nes_close(self, session_id: str, **_: Any) -> CloseNesResponse:
-        """End a session, and forget the documents that it has opened."""
-        for uri in tuple(self._session(session_id)):
-            self._documents.close(uri)
-        self._opened[session_id].clear()
-        self._roots[session_id] = []
+        """End a session: forget its folders, and the documents that no other one has open."""
+        session = self._session(session_id)
+        del self._sessions[session_id]
+        for uri in session.opened:
+            self._close(uri)
+        await self._follow()
         return CloseNesResponse()
 
     async def aclose(self) -> None:
         """Free everything once the client has left."""
+        await stop_task(self._watching)
         if self._service is not None:
             await self._service.aclose()
 
-    async def _follow_folders(self) -> None:
-        """Read the settings of all folders, and make the service or let it have them."""
+    async def _follow(self) -> None:
+        """Work in the sessions' folders, by the settings as they are now."""
         async with self._starting:
+            self._documents.set_roots([uri for one in self._sessions.values() for uri in one.roots])
             roots = self._documents.roots
             user, found = await asyncio.to_thread(load_folders, roots, None)
-            folders = {root: one.config for root, one in found.items()}
-            configs = FolderConfigs(user.config, folders)
-            service, is_new = self._service, self._service is None
-            if service is None:
-                service = self._service = self._make(configs)
-            service.workspace = roots[0] if roots else ""
-            service.knowledge.folders(roots)
-            if not is_new:
-                await service.configure(configs)
+            configs = FolderConfigs(user.config, {root: one.config for root, one in found.items()})
+            folder = roots[0] if roots else ""
+            if self._service is None:
+                await self._start(configs, folder)
                 return
-            await service.start()
-            self._documents.follow(service)
+            service = self._service
+            service.knowledge.folders(roots)
+            if (service.configs, service.workspace) != (configs, folder):
+                service.workspace = folder
+                await service.configure(configs)
 
-    def _session(self, session: str) -> set[str]:
-        if session not in self._opened:
+    async def _start(self, configs: FolderConfigs, folder: str) -> None:
+        service = self._service = self._make(configs)
+        service.workspace = folder
+        service.knowledge.folders(self._documents.roots)
+        await service.start()
+        self._documents.follow(service)
+        self._watching = run_task(
+            settings_watch.watch(lambda: self._documents.roots, self._follow, self.active),
+            "watch the settings",
+        )
+
+    def _session(self, session: str) -> NesSession:
+        if session not in self._sessions:
             raise RequestError.invalid_params({"sessionId": "there is no such session"})
-        return self._opened[session]
+        return self._sessions[session]
 
     # --- documents ---
 
@@ -173,7 +200,7 @@ class Agent:
         self, session_id: str, uri: str, language_id: str, version: int, text: str, **_: Any
     ) -> None:
         """Hold a document."""
-        self._session(session_id).add(uri)
+        self._session(session_id).opened.add(uri)
         self._documents.open(uri, language_id, version, text)
 
     async def document_did_change(
@@ -190,9 +217,13 @@ class Agent:
         self._documents.change(uri, version, changes, self._encoding)
 
     async def document_did_close(self, session_id: str, uri: str, **_: Any) -> None:
-        """Forget a document."""
-        self._session(session_id).discard(uri)
-        self._documents.close(uri)
+        """Forget a document, unless another session has it open."""
+        self._session(session_id).opened.discard(uri)
+        self._close(uri)
+
+    def _close(self, uri: str) -> None:
+        if not any(uri in session.opened for session in self._sessions.values()):
+            self._documents.close(uri)
 
     async def document_did_save(self, **_: Any) -> None:
         """Nothing: a document counts as the client has it."""
@@ -210,7 +241,9 @@ class Agent:
         self._session(session_id)
         document, service = self._documents.get(uri), self._service
         none = SuggestNesResponse(suggestions=[])
-        if document is None or service is None or service.is_paused or document.version != version:
+        if document is None or document.version != version:
+            return none
+        if service is None or service.is_paused or not service.config.completion.acp_next_edit:
             return none
         snapshot = document.snapshot()
         place = types.Position(position.line, position.character)

@@ -11,6 +11,7 @@ import logging
 import threading
 from contextlib import suppress
 from io import RawIOBase
+from typing import Any
 
 from acp.agent.router import build_agent_router
 from acp.connection import Connection
@@ -70,8 +71,14 @@ def run() -> None:
 
 async def _serve() -> None:
     agent = Agent()
+    route = router_for(agent)
+
+    async def handle(method: str, params: Any, is_notification: bool) -> Any:
+        agent.active.set()
+        return await route(method, params, is_notification)
+
     reader, writer = await _streams()
-    connection = Connection(router_for(agent), writer, reader, listening=False)
+    connection = Connection(handle, writer, reader, listening=False)
     try:
         await connection.main_loop()
     finally:
