@@ -185,7 +185,10 @@ class KeptChats:
 
 def real(workspace: str) -> str:
     """Return a folder without links on its way, so that all frontends mean the same."""
-    return os.path.realpath(workspace) if workspace else ""
+    try:
+        return os.path.realpath(workspace) if workspace else ""
+    except ValueError:  # no path, as one with a null character
+        return workspace
 
 
 def markdown(chat: KeptChat) -> str:
