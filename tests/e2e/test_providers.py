@@ -88,11 +88,6 @@ def chatting(small_model: Path) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="module")
-def embedding(small_model: Path) -> Iterator[Running]:
-    yield from _serve(small_model, *managed.EMBED_FLAGS)
-
-
-@pytest.fixture(scope="module")
 def filling(default_model: Path) -> Iterator[Running]:
     yield from _serve(default_model, "--batch-size", "1024")
 
@@ -228,16 +223,6 @@ async def test_learns_the_context_and_counts(chatting: Running, made: Callable[.
     assert provider.capabilities.context_tokens == CONTEXT
     assert await provider.count_tokens("def add(a, b):") in range(5, 10)
     assert [slot.is_processing for slot in await provider.slots()] == [False, False]
-
-
-@pytest.mark.parametrize("kind", ["llama_server", "openai_compatible"])
-async def test_embeddings_are_returned(
-    kind: str, embedding: Running, made: Callable[..., Any]
-) -> None:
-    provider = _provider(made, kind, embedding.url, embed=True)
-    cat, cats, law = await provider.embed(["the cat sat", "the cat sat", "tax law of 1906"])
-    assert cat == cats
-    assert cat != law
 
 
 async def test_a_model_without_fim_says_so(chatting: Running, made: Callable[..., Any]) -> None:

@@ -76,7 +76,7 @@ FAR: dict[str, dict[str, Any]] = {
         "kind": "openai_compatible",
         "model": "gpt-4o",
         "base_url": "https://far.invalid/v1",
-        "options": {"api_key_env": "FAR_KEY", "embed": True, "infill": "suffix"},
+        "options": {"api_key_env": "FAR_KEY", "infill": "suffix"},
     },
     "claude": {"kind": "anthropic", "model": "claude-sonnet-5"},
     "ollama": {"kind": "ollama", "model": "m", "base_url": "http://192.0.2.7:11434"},
@@ -109,7 +109,7 @@ async def _use_everything(config: Config, answer: str, workspace: str) -> None:
         for route in (
             router.infill(infill, context),
             router.infill(infill),
-            *(router.chat(chat, role, context) for role in ROLES if role != "embed"),
+            *(router.chat(chat, role, context) for role in ROLES),
             router.chat(chat, context=RequestContext(Task.REVIEW, workspace, complex=True)),
         ):
             with suppress(NearfieldError):
@@ -131,7 +131,6 @@ async def _touch(provider: Provider) -> None:
         provider.health(),
         provider.models(),
         provider.count_tokens("some text"),
-        provider.embed(["some text"]),
     ):
         with suppress(NearfieldError):
             await call

@@ -238,16 +238,6 @@ async def test_a_schema_that_is_none_is_refused(engine: EngineClient) -> None:
         )
 
 
-async def test_embeddings_are_unit_vectors_close_for_similar_texts(engine: EngineClient) -> None:
-    cat, kitten, tax = await engine.embed(["a small cat", "a small kitten", "income tax law"])
-    assert sum(x * x for x in cat) == pytest.approx(1.0)
-
-    def dot(a: list[float], b: list[float]) -> float:
-        return sum(x * y for x, y in zip(a, b, strict=True))
-
-    assert dot(cat, kitten) > dot(cat, tax)
-
-
 @pytest.mark.parametrize("moment", ["prefill", "decode", "idle"])
 async def test_promise_7_the_engine_may_die(engine: EngineClient, moment: str) -> None:
     """SIGKILL in the middle of a prefill, of a decode, and while idle: the running job ends with

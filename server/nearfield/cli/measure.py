@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from nearfield.catalog.choice import ModelChoice
     from nearfield.config.schema import Engine as EngineSettings
 
-# Some 300 tokens: a second or ten on slow machines, and enough to even out the start.
-PROMPT_LINES = 30
 ANSWER_TOKENS = 32
 DEADLINE_SECONDS = 120.0
 

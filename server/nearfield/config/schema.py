@@ -27,7 +27,7 @@ from nearfield.types import CHAT_TEMPERATURE
 
 EMBEDDED = "embedded"
 """The provider of the embedded engine: always there, and no kind to configure."""
-ROLES = ("complete", "edit", "fast", "code", "large", "review", "embed")
+ROLES = ("complete", "edit", "fast", "code", "large", "review")
 
 Positive = Annotated[int, Meta(ge=1)]
 NonNegative = Annotated[int, Meta(ge=0)]
@@ -176,7 +176,7 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
     strategy: Annotated[Strategy, only_local, about("""
         Whether a model outside this machine may be considered at all.""")] = "local_only"
     roles: Annotated[dict[str, list[str]], about("""
-        For a role (complete, edit, fast, code, large, review, embed) the providers to try, in
+        For a role (complete, edit, fast, code, large, review) the providers to try, in
         order. A role that is not named takes "embedded" first, then every other that can do
         it.""")] = field(default_factory=dict[str, list[str]])
     tasks: Annotated[dict[str, str], about("""

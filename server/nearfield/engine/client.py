@@ -243,11 +243,6 @@ class EngineClient:
         event = await self._ask(lambda id: frames.Tokenize(id, text))
         return event.tokens if isinstance(event, frames.Tokenized) else []
 
-    async def embed(self, texts: list[str]) -> list[list[float]]:
-        """Return a unit vector for each text, mean-pooled over the model's last layer."""
-        event = await self._ask(lambda id: frames.Embed(id, texts))
-        return event.vectors if isinstance(event, frames.Embeddings) else []
-
     async def save(self, document: str, path: str, variants: list[frames.Variant]) -> int:
         """Write what the KV cache holds of a prompt to `path`; return how many tokens."""
         event = await self._ask(lambda id: frames.Save(id, document, path, variants))
@@ -436,14 +431,7 @@ class EngineClient:
                     )
                     self.spent[kind].add(done)
                 self._deliver(event.id, event)
-            case (
-                Reading()
-                | Prefilled()
-                | Tokens()
-                | frames.Tokenized()
-                | frames.Embeddings()
-                | frames.StateTokens()
-            ):
+            case Reading() | Prefilled() | Tokens() | frames.Tokenized() | frames.StateTokens():
                 self._deliver(event.id, event)
             case frames.JobFailed():
                 self._kinds.pop(event.id, None)

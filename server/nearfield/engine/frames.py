@@ -94,13 +94,6 @@ class Tokenize(msgspec.Struct, tag="tokenize", frozen=True):
     text: str
 
 
-class Embed(msgspec.Struct, tag="embed", frozen=True):
-    """Answered by `Embeddings` or `JobFailed`."""
-
-    id: int
-    texts: list[str]
-
-
 class Save(msgspec.Struct, tag="save", frozen=True):
     """Write what is held of a document's prompt to a file; `variants` are ways to write it, as in
     `Generate`. Answered by `StateTokens`, with 0 tokens if nothing is held, or by `JobFailed`."""
@@ -120,7 +113,7 @@ class Restore(msgspec.Struct, tag="restore", frozen=True):
     path: str
 
 
-Command = LoadModel | Generate | Cancel | Tokenize | Embed | Save | Restore
+Command = LoadModel | Generate | Cancel | Tokenize | Save | Restore
 
 
 class Started(msgspec.Struct, tag="started", frozen=True):
@@ -229,13 +222,6 @@ class Tokenized(msgspec.Struct, tag="tokenized", frozen=True):
     tokens: list[int]
 
 
-class Embeddings(msgspec.Struct, tag="embedded", frozen=True):
-    """The answer to `Embed`."""
-
-    id: int
-    vectors: list[list[float]]
-
-
 class StateTokens(msgspec.Struct, tag="kept", frozen=True):
     """The answer to `Save` and `Restore`: how many tokens were written or read."""
 
@@ -254,7 +240,6 @@ Event = (
     | Done
     | JobFailed
     | Tokenized
-    | Embeddings
     | StateTokens
 )
 

@@ -65,7 +65,6 @@ class Lane:
         chunk: int,
         threads: int,
         abort: Abort,
-        embeddings: bool = False,
     ) -> None:
         params = c.llama_context_default_params()
         params.n_ctx = context_size
@@ -74,12 +73,9 @@ class Lane:
         params.n_threads = params.n_threads_batch = threads
         params.abort_callback = abort.callback
         params.abort_callback_data = abort.data
-        params.embeddings = embeddings
         # Every sequence has cells of its own, so that attention never walks over other documents'.
         params.kv_unified = False
         params.no_perf = True
-        if embeddings:
-            params.pooling_type = c.LLAMA_POOLING_TYPE_MEAN
         self.ptr = c.llama_init_from_model(model.ptr, params)
         if not self.ptr:
             raise ModelLoadFailed(
@@ -93,7 +89,6 @@ class Lane:
         self._has_tails = model.has_tails
         self._memory = c.llama_get_memory(self.ptr)
         self._vocabulary = model.vocabulary
-        self._embedding = model.embedding
         self._batch = c.llama_batch_init(chunk, 0, 1)
         for i in range(chunk):
             self._batch.n_seq_id[i] = 1
@@ -193,13 +188,6 @@ class Lane:
         view that the next decode overwrites."""
         pointer = c.llama_get_logits_ith(self.ptr, index)
         return np.ctypeslib.as_array(pointer, shape=(self._vocabulary,))
-
-    def pooled(self, sequence: Sequence) -> list[float]:
-        """Return the pooled embedding of a sequence, of unit length (embedding lanes only)."""
-        pointer = c.llama_get_embeddings_seq(self.ptr, sequence.id)
-        vector = np.ctypeslib.as_array(pointer, shape=(self._embedding,)).astype(np.float64)
-        norm = float(np.linalg.norm(vector)) or 1.0
-        return [float(x) for x in vector / norm]
 
     def clear(self) -> None:
         """Forget every sequence."""

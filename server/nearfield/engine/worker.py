@@ -20,7 +20,6 @@ from nearfield.engine.bindings import c, version
 from nearfield.engine.frames import (
     Cancel,
     Command,
-    Embed,
     Event,
     Generate,
     LoadModel,
@@ -43,9 +42,6 @@ CPU_CHUNK = 64
 away when typing ends a step is at most this much."""
 
 GPU_CHUNK = 512
-
-EMBED_TOKENS = 512
-"""The longest text that `Embed` looks at; the embedding models in use end there as well."""
 
 WARM_UP_TOKENS = 32
 """Evaluated once after loading: pages the weights in and gives the first prefill rate."""
@@ -137,7 +133,7 @@ class Worker:
         match command:
             case LoadModel():
                 self._load(command)
-            case Generate() | Tokenize() | Embed() | Save() | Restore() if self._model is None:
+            case Generate() | Tokenize() | Save() | Restore() if self._model is None:
                 error = NotReady("No model is loaded.")
                 self.send(frames.JobFailed(command.id, "NotReady", error.message, error.hint))
             case Generate() if self.scheduler is not None:
@@ -146,8 +142,6 @@ class Worker:
                 self.scheduler.cancel(command.id)
             case Tokenize() if self._model is not None:
                 self.send(frames.Tokenized(command.id, self._model.tokenize(command.text)))
-            case Embed():
-                self._embed(command)
             case Save() if self._model is not None:
                 self._save(command, self._model)
             case Restore():
@@ -232,33 +226,13 @@ class Worker:
         chunk = GPU_CHUNK if options.gpu_layers and c.llama_supports_gpu_offload() else CPU_CHUNK
         lane = self._lanes[name] = Lane(
             model,
-            context_size=EMBED_TOKENS if name == "embed" else size,
+            context_size=size,
             sequences=max(1, size // TOKENS_PER_DOCUMENT) if infill else 1,
-            chunk=EMBED_TOKENS if name == "embed" else chunk,
+            chunk=chunk,
             threads=options.threads,
             abort=self._abort,
-            embeddings=name == "embed",
         )
         return lane
-
-    def _embed(self, command: Embed) -> None:
-        model = self._model
-        if model is None:
-            return
-        try:
-            lane = self._lane("embed")
-            vectors: list[list[float]] = []
-            for text in command.texts:
-                lane.clear()
-                tokens = [*model.bos, *model.tokenize(text)][:EMBED_TOKENS]
-                sequence = lane.table.all[0]
-                self._abort.clear()
-                lane.decode(sequence, tokens, outputs=len(tokens))
-                vectors.append(lane.pooled(sequence))
-        except NearfieldError as error:
-            self.send(frames.JobFailed(command.id, type(error).__name__, error.message, error.hint))
-            return
-        self.send(frames.Embeddings(command.id, vectors))
 
     def _save(self, command: Save, model: Model) -> None:
         lane = self._lane("infill")

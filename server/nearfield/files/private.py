@@ -18,7 +18,6 @@ from nearfield.files.read import UnreadableFile, read_open, reason
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
-_OTHERS = 0o077
 _OTHERS_WRITE = 0o022
 _POSIX = os.name != "nt"
 _DATABASE_PARTS = ("", "-wal", "-shm", "-journal")

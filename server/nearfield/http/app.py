@@ -109,7 +109,7 @@ class App:
         served = [role for role in ROLES if router is not None and router.candidates(role)]
         names = [
             wire.MODEL,
-            *(f"{wire.MODEL}/{role}" for role in served if role not in ("edit", "embed")),
+            *(f"{wire.MODEL}/{role}" for role in served if role != "edit"),
         ]
         about = {"object": "model", "created": 0, "owned_by": "nearfield"}
         await exchange.json({"object": "list", "data": [{"id": name, **about} for name in names]})
@@ -208,7 +208,7 @@ def _role(model: str) -> str:
     """The role that a model's name asks for, "" for the one that suits the task. Raises
     `BadRequest`."""
     name, _, role = model.partition("/")
-    if name != wire.MODEL or (role and (role not in ROLES or role == "embed")):
+    if name != wire.MODEL or (role and role not in ROLES):
         raise BadRequest(
             f"There is no model {model!r} here; {wire.MODEL!r} is the one to name, and"
             " /v1/models lists others.",

@@ -5,7 +5,7 @@ Routing skips it and says why, so a bad setting disables its own provider and no
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 
 from nearfield.errors import NearfieldError
 from nearfield.types import (
@@ -54,10 +54,6 @@ class Absent:
         """Raises the reason."""
         for _ in ():
             yield Delta()
-        raise self.error
-
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """Raises the reason."""
         raise self.error
 
     async def count_tokens(self, text: str) -> int:

@@ -14,10 +14,10 @@ tunnel): the provider's option `leaves_machine` says so, and those that we know 
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from nearfield.errors import ConfigError
-from nearfield.network.hosts import LOCALHOST, is_loopback_host
+from nearfield.network.hosts import is_loopback_host
 
 LOCALHOST_ADDRESSES = ("127.0.0.1", "::1")
 
@@ -64,12 +64,3 @@ def checked(name: str, url: str) -> str:
             "Keys are taken from the environment or the system keyring, never from settings.",
         )
     return url.rstrip("/")
-
-
-def with_literal_localhost(url: str) -> str:
-    """`url` with 127.0.0.1 for the name `localhost`, for a client that would ask a name server."""
-    parts = urlsplit(url)
-    if (parts.hostname or "").lower() != LOCALHOST:
-        return url
-    port = f":{parts.port}" if parts.port else ""
-    return urlunsplit(parts._replace(netloc=LOCALHOST_ADDRESSES[0] + port))

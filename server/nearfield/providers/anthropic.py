@@ -7,7 +7,7 @@
 
 Options are those of `AnthropicOptions`. The service's prompt cache keeps the parts of a
 conversation that seldom change. A JSON schema is met through a tool that the model has to call. It
-does not fill in and makes no embeddings; tokens are estimated, since counting them would send the
+does not fill in; tokens are estimated, since counting them would send the
 text.
 """
 
@@ -70,7 +70,7 @@ class _MessageStart(msgspec.Struct, frozen=True):
     usage: _AnthropicUsage
 
 
-class _Block(msgspec.Struct, frozen=True):
+class _ContentBlock(msgspec.Struct, frozen=True):
     type: str
     id: str = ""
     name: str = ""
@@ -87,7 +87,7 @@ class _AnthropicEvent(msgspec.Struct, frozen=True):
     type: str
     index: int = 0
     message: _MessageStart | None = None
-    content_block: _Block | None = None
+    content_block: _ContentBlock | None = None
     delta: _EventDelta | None = None
     usage: _AnthropicUsage | None = None
     error: object = None

@@ -7,7 +7,7 @@ A provider is a small class. All its methods are async or return async iterators
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from nearfield.types import (
@@ -48,10 +48,6 @@ class Provider(Protocol):
 
     def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """Stream the next turn. Raises `Unsupported` when the provider cannot chat."""
-        ...
-
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """Return a vector for each text, in order. Raises `Unsupported` if it cannot embed."""
         ...
 
     async def count_tokens(self, text: str) -> int:

@@ -143,7 +143,6 @@ class Embedded:
             edit=self._edit_form,
             tools=chats,
             schema=True,
-            embed=True,
             local=True,
             context_tokens=info.document_tokens if info else None,
             prefill_rate=rates[0] if rates and rates[0] else None,
@@ -286,11 +285,6 @@ class Embedded:
         async with aclosing(self._stream(words, request.deadline)) as stream:
             async for delta in stream:
                 yield delta
-
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """See `Provider`."""
-        self.start()
-        return await self._engine.embed(list(texts))
 
     @property
     def spent(self) -> Mapping[Priority, TokenTotals]:

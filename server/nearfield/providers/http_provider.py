@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 
 from nearfield.errors import ProviderError, Unsupported
 from nearfield.providers import estimate
 from nearfield.providers.http import MAX_KNOWN, Http
 from nearfield.providers.speed import Speed
 from nearfield.types import Delta, EditRequest, Health, HealthState, InfillRequest, ServedModel
-
-EMBED_TIMEOUT_SECONDS = 120.0
 
 
 class HttpProvider:
@@ -36,10 +34,6 @@ class HttpProvider:
         """See `Provider`. Raises `Unsupported`."""
         raise Unsupported(f"{self.name} takes no edit prompts.", "Use a local model for them.")
         yield Delta()
-
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """See `Provider`. Raises `Unsupported`."""
-        raise Unsupported(f"{self.name} makes no embeddings.", "Use a local model for them.")
 
     async def count_tokens(self, text: str) -> int:
         """See `Provider`: an estimate."""

@@ -29,7 +29,7 @@ from nearfield.providers import estimate, fim, openai_chat
 from nearfield.providers.cut import Cut, answer, server_stops
 from nearfield.providers.families import edit_form_of, template_of
 from nearfield.providers.http import Http
-from nearfield.providers.http_provider import EMBED_TIMEOUT_SECONDS, HttpProvider
+from nearfield.providers.http_provider import HttpProvider
 from nearfield.providers.openai_chat import Timings, TokenProb
 from nearfield.providers.options import Key, ProviderArgs, ServerOptions
 from nearfield.types import (
@@ -61,8 +61,6 @@ class LlamaServerOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknow
     """A catalogue name of a FIM form, for a model whose file does not mark its control tokens;
     "plain" for a model that has none: it is shown what precedes the cursor, and no more; "auto"
     finds out whether it has any."""
-    embed: bool = False
-    """Whether the server was started with `--embeddings`."""
     chat: bool = True
     """Whether the model has a chat template."""
     chat_temperature: Annotated[float, Meta(ge=0, le=2)] = CHAT_TEMPERATURE
@@ -87,7 +85,6 @@ class _Props(msgspec.Struct, frozen=True):
     default_generation_settings: _GenerationSettings = msgspec.field(
         default_factory=_GenerationSettings
     )
-    total_slots: int = 1
     model_alias: str = ""
     model_path: str = ""
 
@@ -129,7 +126,6 @@ class LlamaServer(HttpProvider):
             edit=self._edit,
             tools=self._options.chat,
             schema=self._options.chat,
-            embed=self._options.embed,
             local=local,
             context_tokens=self._context,
             prefill_rate=self._speed.prefill,
@@ -219,15 +215,6 @@ class LlamaServer(HttpProvider):
         async with aclosing(stream):
             async for delta in stream:
                 yield delta
-
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """See `Provider`."""
-        body = {"input": list(texts), "model": self.model}
-        said = await self._http.ask("POST", "/v1/embeddings", body, timeout_s=EMBED_TIMEOUT_SECONDS)
-        vectors = openai_chat.embeddings_in_order(said, len(texts))
-        if vectors is None:
-            raise self._http.bad("no embeddings")
-        return vectors
 
     async def count_tokens(self, text: str) -> int:
         """See `Provider`; exact on this machine, an estimate elsewhere."""

@@ -18,7 +18,7 @@ import asyncio
 import shutil
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -52,8 +52,6 @@ CACHE_REUSE = 256
 """The least run of tokens that llama.cpp moves within its cache instead of evaluating it again;
 the value that its own editor plugins recommend."""
 
-EMBED_FLAGS = ("--embeddings", "--pooling", "mean")
-"""Models that were not made for embeddings name no pooling, and then the server has none."""
 
 BATCH_MAX = 2048
 """llama.cpp's default. `/infill` gives three quarters of the batch to the prefix and a quarter to
@@ -146,7 +144,6 @@ class Managed:
             edit=edit_form_of(self.name, self.model, options.edit_form),
             tools=options.chat,
             schema=options.chat,
-            embed=options.embed,
             local=True,
             context_tokens=options.context_size,
         )
@@ -168,11 +165,6 @@ class Managed:
     def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """See `Provider`; starts the server."""
         return self._streamed(lambda server: server.chat(request), request.deadline)
-
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """See `Provider`; starts the server."""
-        with self._asked():
-            return await (await self._ready(None)).embed(texts)
 
     async def count_tokens(self, text: str) -> int:
         """See `Provider`; starts the server."""
@@ -236,7 +228,7 @@ class Managed:
         }
         if options.gpu_layers >= 0:
             arguments["--n-gpu-layers"] = options.gpu_layers
-        flags = ["--metrics", "--jinja", *(EMBED_FLAGS if options.embed else ())]
+        flags = ["--metrics", "--jinja"]
         given = [str(part) for pair in arguments.items() for part in pair]
         return [*program.command, *given, *flags]
 

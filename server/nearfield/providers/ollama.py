@@ -16,7 +16,7 @@ leaving the machine, even through a server on loopback.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -29,7 +29,7 @@ from nearfield.providers.clock import Clock
 from nearfield.providers.cut import Cut, answer, server_stops
 from nearfield.providers.families import edit_form_of, raw_prompt, template_of
 from nearfield.providers.http import Http
-from nearfield.providers.http_provider import EMBED_TIMEOUT_SECONDS, HttpProvider
+from nearfield.providers.http_provider import HttpProvider
 from nearfield.providers.lines import JsonLines
 from nearfield.providers.options import ProviderArgs, ServerOptions
 from nearfield.types import (
@@ -63,8 +63,6 @@ class OllamaOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknown_fie
     """Further options that shape the model in memory, such as num_gpu, num_thread or num_batch."""
     fim_template: str = ""
     """A catalogue name of a FIM form for a model without "insert"; empty goes by its name."""
-    embed: bool = False
-    """Whether the model makes embeddings."""
     logprobs: bool = True
     """Whether to ask for log-probabilities; servers before 0.12.11 ignore it."""
 
@@ -112,12 +110,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
     """The part of `/api/show` that is used here."""
 
     capabilities: list[str] = field(default_factory=list[str])
-    model_info: dict[str, Any] = field(default_factory=dict[str, Any])
     remote_host: str = ""
-
-
-class _Embeddings(msgspec.Struct, frozen=True):
-    embeddings: list[list[float]]
 
 
 class PullStatus(msgspec.Struct, frozen=True):
@@ -157,7 +150,6 @@ class Ollama(HttpProvider):
             edit=self._edit,
             tools="tools" in can,
             schema="completion" in can,
-            embed=self._options.embed or "embedding" in can,
             local=self._http.local and not cloud,
             context_tokens=self._options.num_ctx,
             prefill_rate=self._speed.prefill,
@@ -259,20 +251,6 @@ class Ollama(HttpProvider):
         async with aclosing(self._stream("/api/chat", body, request, Cut.of(request))) as stream:
             async for delta in stream:
                 yield delta
-
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """See `Provider`."""
-        body = {
-            "model": self.model,
-            "input": list(texts),
-            "keep_alive": self._options.keep_alive,
-            "options": self._load,
-        }
-        said = await self._http.ask("POST", "/api/embed", body, timeout_s=EMBED_TIMEOUT_SECONDS)
-        vectors = self._http.convert(said, _Embeddings).embeddings
-        if len(vectors) != len(texts):
-            raise self._http.bad("another number of embeddings")
-        return vectors
 
     async def _tags(self, path: str) -> list[ServedModel]:
         said = await self._http.ask("GET", path)

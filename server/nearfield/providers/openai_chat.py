@@ -7,7 +7,7 @@ event has `choices` with a `delta`; counts, log-probabilities and ids may be mis
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -284,23 +284,3 @@ def _logprobs(said: LogProbs | None) -> tuple[float, ...]:
     if said.content:
         return tuple(token.logprob for token in said.content)
     return tuple(p for p in said.token_logprobs or () if p is not None)
-
-
-def embeddings_in_order(data: Mapping[str, Any], wanted: int) -> list[list[float]] | None:
-    """Return the vectors of an `/embeddings` answer, in the inputs' order; None when it is not
-    one."""
-    try:
-        answer = msgspec.convert(data, _Embeddings)
-    except msgspec.ValidationError:
-        return None
-    vectors = [e.embedding for e in sorted(answer.data, key=lambda e: e.index)]
-    return vectors if len(vectors) == wanted else None
-
-
-class _Embedding(msgspec.Struct, frozen=True):
-    embedding: list[float]
-    index: int = 0
-
-
-class _Embeddings(msgspec.Struct, frozen=True):
-    data: list[_Embedding]

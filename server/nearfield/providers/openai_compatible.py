@@ -1,4 +1,4 @@
-"""Servers that speak OpenAI's protocol: chat completions, completions, embeddings, models.
+"""Servers that speak OpenAI's protocol: chat completions, completions, models.
 
     [providers.studio]
     kind = "openai_compatible"
@@ -15,7 +15,7 @@ sent, the most that OpenAI and vLLM take; all of them are honoured here.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 from urllib.parse import quote
@@ -27,7 +27,7 @@ from nearfield.providers import address, fim, openai_chat
 from nearfield.providers.cut import Cut, answer, server_stops
 from nearfield.providers.families import edit_form_of, raw_prompt, template_of
 from nearfield.providers.http import Http
-from nearfield.providers.http_provider import EMBED_TIMEOUT_SECONDS, HttpProvider
+from nearfield.providers.http_provider import HttpProvider
 from nearfield.providers.openai_chat import MAX_STOPS
 from nearfield.providers.options import ProviderArgs, ServerOptions
 from nearfield.providers.presets import PRESETS, Infill, Preset
@@ -62,8 +62,6 @@ class OpenAIOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknown_fie
     """A catalogue name of a FIM form, for `infill = "template"`; empty goes by the model's name."""
     api_version: str = ""
     """Azure's `api-version`."""
-    embed: bool = False
-    """Whether `model` makes embeddings."""
     chat: bool = True
     """Whether `model` chats."""
     tools: bool = True
@@ -119,7 +117,6 @@ class OpenAICompatible(HttpProvider):
             edit=self._edit,
             tools=options.chat and options.tools,
             schema=options.chat and options.schema,
-            embed=options.embed,
             local=self._http.local,
             context_tokens=self._context,
             prefill_rate=self._speed.prefill,
@@ -176,21 +173,6 @@ class OpenAICompatible(HttpProvider):
         async with aclosing(self._stream(path, body, request, Cut.of(request))) as stream:
             async for delta in stream:
                 yield delta
-
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """See `Provider`."""
-        if not self._options.embed:
-            raise Unsupported(
-                f"{self.model} at {self._http.who} makes no embeddings.",
-                "Set the option embed = true for a model that does.",
-            )
-        body = {"model": self.model, "input": list(texts)}
-        path = self._path(self._preset.embed_path)
-        said = await self._http.ask("POST", path, body, timeout_s=EMBED_TIMEOUT_SECONDS)
-        vectors = openai_chat.embeddings_in_order(said, len(texts))
-        if vectors is None:
-            raise self._http.bad("no embeddings")
-        return vectors
 
     async def models(self) -> list[ServedModel]:
         """See `Provider`."""

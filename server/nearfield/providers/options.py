@@ -61,7 +61,6 @@ OptionsT = TypeVar("OptionsT", bound=msgspec.Struct)
 
 # Alone these say little in code, and enough as an option of a provider.
 _KEY_OPTIONS = frozenset(("key", "keys"))
-_KEY_HEADER = re.compile(r"authorization|api-?key|token|secret|cookie|password", re.IGNORECASE)
 _HEADER_SAFE = re.compile(r"((basic|bearer) )?[\x21-\x7e]+", re.IGNORECASE)
 
 

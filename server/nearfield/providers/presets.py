@@ -31,7 +31,6 @@ class Preset:
     infill: Infill = "template"
     chat_path: str = "/chat/completions"
     infill_path: str = "/completions"
-    embed_path: str = "/embeddings"
     models_path: str = "/models"
     query: dict[str, str] = field(default_factory=dict[str, str])
     max_tokens_field: str = "max_tokens"
@@ -85,7 +84,6 @@ _PRESETS = (
         infill="none",
         chat_path="/openai/deployments/{model}/chat/completions",
         infill_path="/openai/deployments/{model}/completions",
-        embed_path="/openai/deployments/{model}/embeddings",
         models_path="/openai/models",
         query={"api-version": "2024-10-21"},
         max_tokens_field="max_completion_tokens",

@@ -27,7 +27,6 @@ the last prompt of each document and counts the common beginning as reused.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import math
 import re
@@ -74,8 +73,6 @@ CALLS_KEPT = 512
 
 DOCUMENTS_KEPT = 8
 """Documents whose last prompt counts as evaluated; the embedded engine holds about as many."""
-
-EMBED_DIMENSIONS = 64
 
 _TOKEN = re.compile(r"\w+|[^\S\n]+|\n|[^\w\s]")
 
@@ -150,7 +147,6 @@ class Scripted:
             edit=edit_form_of(name, "", options.edit_form),
             tools=True,
             schema=True,
-            embed=True,
             local=True,
             context_tokens=options.context_tokens,
             prefill_rate=options.prefill_rate,
@@ -217,10 +213,6 @@ class Scripted:
         async with aclosing(self._play(request, request.session, prompt, answer, text)) as stream:
             async for delta in stream:
                 yield delta
-
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """Unit vectors of hashed words: equal texts are equal, texts that share words are near."""
-        return [_embedding(text) for text in texts]
 
     async def count_tokens(self, text: str) -> int:
         """Words, runs of blanks and marks."""
@@ -415,12 +407,3 @@ def _tool_call(index: int, raw: dict[str, Any]) -> ToolCall:
     arguments: Any = raw.get("arguments", {})
     text = arguments if isinstance(arguments, str) else json.dumps(arguments)
     return ToolCall(str(raw.get("id", f"call-{index}")), str(raw.get("name", "")), text)
-
-
-def _embedding(text: str) -> list[float]:
-    vector = [0.0] * EMBED_DIMENSIONS
-    for word in re.findall(r"\w+", text.lower()):
-        digest = hashlib.blake2b(word.encode(), digest_size=4).digest()
-        vector[digest[0] % EMBED_DIMENSIONS] += 1.0 if digest[1] & 1 else -1.0
-    norm = math.sqrt(sum(x * x for x in vector))
-    return [x / norm for x in vector] if norm else [1.0, *vector[1:]]

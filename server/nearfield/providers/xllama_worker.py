@@ -34,8 +34,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--batch-size", type=int, default=2048)
     parser.add_argument("--cache-reuse", type=int, default=0)
     parser.add_argument("--n-gpu-layers", type=int, default=-1)
-    parser.add_argument("--pooling", choices=("mean", "cls", "last"))
-    for flag in ("--metrics", "--jinja", "--embeddings"):
+    for flag in ("--metrics", "--jinja"):
         parser.add_argument(flag, action="store_true")
     return parser
 
@@ -58,10 +57,6 @@ def parameters(given: argparse.Namespace) -> Any:
     params.endpoint_metrics = given.metrics
     params.endpoint_props = False
     params.use_jinja = given.jinja
-    params.embedding = given.embeddings
-    if given.pooling:
-        kind = f"LLAMA_POOLING_TYPE_{given.pooling.upper()}"
-        params.pooling_type = getattr(_wheel.llama_pooling_type, kind)
     params.ui = False
     params.verbosity = QUIET
     key = os.environ.get("LLAMA_API_KEY", "")

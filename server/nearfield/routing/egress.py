@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from typing import Any
 
@@ -80,24 +80,6 @@ class Egress:
     ) -> AsyncGenerator[Delta]:
         """Stream the next turn, if it may be asked for. Raises `NotPermitted`."""
         return self._send(request, context, self._provider.chat, request.schema is not None)
-
-    async def embed(
-        self, texts: Sequence[str], context: RequestContext | None = None
-    ) -> list[list[float]]:
-        """Vectors of the redacted texts, if they may be sent. Raises `NotPermitted`."""
-        admitted = await self._admit(tuple(texts), context)
-        outcome = "cancelled"
-        clean = _texts(admitted.request)
-        try:
-            vectors = await self._provider.embed(clean)
-            outcome = "answered"
-        except NearfieldError as error:
-            outcome = type(error).__name__
-            raise
-        finally:
-            read = sum(estimate_tokens(len(text)) for text in clean)
-            self._close_entry(admitted.entry, outcome, read, 0)
-        return vectors
 
     async def count_tokens(self, text: str) -> int:
         """An estimate: asking the server would send it the text."""
@@ -170,10 +152,6 @@ class Egress:
             log.error("the end of a request to %s was not recorded: %s", self.name, type(error))
 
 
-def _texts(request: Request) -> tuple[str, ...]:
-    return request if isinstance(request, tuple) else ()
-
-
 def _tokens(usage: Usage | None, request: Request, characters: int) -> tuple[int, int]:
     """Tokens read and written: what the provider says, else an estimate."""
     read = usage.prompt_tokens if usage else None
@@ -191,6 +169,4 @@ def _size(request: Request) -> int:
         return len(request.prefix) + len(request.suffix) + shown
     if isinstance(request, EditRequest):
         return len(request.text)
-    if isinstance(request, ChatRequest):
-        return sum(len(message.content) for message in request.messages)
-    return sum(map(len, request))
+    return sum(len(message.content) for message in request.messages)

@@ -37,8 +37,8 @@ from nearfield.routing.store import Store
 from nearfield.routing.withhold import Withheld
 from nearfield.types import ChatRequest, EditRequest, InfillRequest
 
-Request = InfillRequest | EditRequest | ChatRequest | tuple[str, ...]
-"""A request to a provider; a tuple of texts is for embeddings."""
+Request = InfillRequest | EditRequest | ChatRequest
+"""A request to a provider."""
 
 REDACTION_SECONDS = 5.0
 """Looking for secrets takes some 0.15 s a megabyte; a request for which it takes longer than this
@@ -162,7 +162,7 @@ class Guard:
             self._config.budget,
             to.model,
             money.estimate_tokens(len(content)),
-            _most_generated(request),
+            request.max_tokens,
             to.base_url,
         )
         spent = money.standing(self.store)
@@ -255,10 +255,7 @@ def _redact(
         return redact_infill(request, rules.own, deadline)
     if isinstance(request, EditRequest):
         return redact_edit(request, rules.own, deadline)
-    if isinstance(request, ChatRequest):
-        return redact_chat(request, rules.own, deadline)
-    texts, redactions = redact_texts(request, rules.own, deadline)
-    return tuple(texts), redactions
+    return redact_chat(request, rules.own, deadline)
 
 
 def _cut_out(to: Remote, request: ChatRequest, source: Source, why: Ruling) -> ChatRequest:
@@ -302,10 +299,6 @@ def _anonymous(key: str) -> str:
 def _file(source: Source, workspace: str) -> tuple[str, int | None, int | None]:
     path = _inside(source.path, workspace)
     return (path, source.span.start, source.span.end) if source.span else (path, None, None)
-
-
-def _most_generated(request: Request) -> int:
-    return 0 if isinstance(request, tuple) else request.max_tokens
 
 
 def has_secrets(texts: Sequence[str]) -> bool:

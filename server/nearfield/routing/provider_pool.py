@@ -294,7 +294,7 @@ def can(provider: Provider, role: str) -> bool:
         return able.infill
     if role == "edit":
         return bool(able.edit)
-    return able.embed if role == "embed" else able.chat
+    return able.chat
 
 
 def variants(config: Config) -> dict[str, ProviderSettings]:

@@ -29,7 +29,6 @@ class Task(StrEnum):
     TEST = "test"
     REVIEW = "review"
     CHAT = "chat"
-    EMBED = "embed"
 
 
 @dataclass(frozen=True, slots=True)

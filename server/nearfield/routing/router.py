@@ -11,21 +11,19 @@ through `egress` alone. `Router(...)` does no I/O; a changed configuration makes
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import ROLES, Config
-from nearfield.errors import EngineError, NotReady, ProviderError
+from nearfield.errors import NotReady
 from nearfield.providers.base import Provider
 from nearfield.routing.consent import Consent, ConsentRecord
-from nearfield.routing.egress import Egress
 from nearfield.routing.plan import UNASKED, Use
 from nearfield.routing.provider_pool import STAND_INS, ProviderPool, variants
 from nearfield.routing.request_context import Offer, RequestContext, Task
-from nearfield.routing.route import Restart, Route, no_provider, reason
+from nearfield.routing.route import Restart, Route
 from nearfield.routing.store import Store
 from nearfield.routing.tasks import RoleChoice, check_role, choose, usual_role
 from nearfield.types import ChatRequest, EditForm, EditRequest, InfillRequest
@@ -122,29 +120,6 @@ class Router:
     def choose(self, request: ChatRequest, context: RequestContext) -> RoleChoice:
         """Return the role for the request, and whether the task is complex."""
         return choose(self._config, request, context)
-
-    async def embed(
-        self, texts: Sequence[str], context: RequestContext | None = None
-    ) -> list[list[float]]:
-        """Return a vector for each text, by the first capable candidate of the role "embed". Raises
-        `NoProvider`.
-        """
-        context = replace(context or RequestContext(), task=Task.EMBED)
-        plan = await self._pool.plan("embed", False, context)
-        failures = [f"{name}: {why}" for name, why in plan.skipped]
-        for step in plan.steps:
-            if step.failed is not Use.GO:
-                failures.append(f"{step.name}: {UNASKED}")
-                continue
-            provider = self._pool.providers[step.name]
-            try:
-                if isinstance(provider, Egress):
-                    return await provider.embed(texts, context)
-                return await provider.embed(texts)
-            except (ProviderError, EngineError) as error:
-                self._pool.breakers[step.name].fail(error, time.monotonic())
-                failures.append(reason(step.name, error))
-        raise no_provider(tuple(failures))
 
     async def offerable(self, role: str, context: RequestContext) -> tuple[str, ...]:
         """The providers outside this machine that the user could have a request of `role` done by:

@@ -27,7 +27,6 @@ TASK_ROLES: dict[Task, str] = {
     Task.TEST: "code",
     Task.CHAT: "code",
     Task.REVIEW: "review",
-    Task.EMBED: "embed",
 }
 """The role of each task, unless `[routing.tasks]` says otherwise."""
 
@@ -52,7 +51,7 @@ _SYSTEM = re.compile(
 )
 
 # Small models explain and name code well, and the threshold was measured on writing code.
-ALWAYS_SIMPLE = (Task.EXPLAIN, Task.DOCUMENT, Task.COMPLETE, Task.EDIT, Task.EMBED)
+ALWAYS_SIMPLE = (Task.EXPLAIN, Task.DOCUMENT, Task.COMPLETE, Task.EDIT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,6 @@ async def test_a_silent_worker_ends_its_jobs_and_is_started_again(
     engine._dispatch(loaded)  # pyright: ignore[reportPrivateUsage] - stands in for the worker
     monkeypatch.setattr(client, "SILENCE_SECONDS", 0.05)
     with pytest.raises(EngineDied, match="said nothing"):
-        await engine.embed(["text"])
+        await engine.tokenize("text")
     while engine.pid in (None, first):
         await asyncio.sleep(0.01)

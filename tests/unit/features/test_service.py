@@ -32,7 +32,7 @@ from nearfield.providers import managed
 from nearfield.providers.base import Provider
 from nearfield.providers.scripted import Scripted
 from nearfield.routing.router import Router
-from nearfield.types import Capabilities, EditForm, HealthState
+from nearfield.types import Capabilities, ChatRequest, EditForm, HealthState, Message, Role
 
 from .conftest import FakeUser, Start, scripted, until
 
@@ -256,8 +256,9 @@ async def test_a_bad_provider_is_named_once_and_passed_over() -> None:
 async def test_remote_providers_are_wrapped_for_every_caller() -> None:
     far = ProviderSettings(kind="openai_compatible", model="m", base_url="https://far.invalid/v1")
     service = await started(Config(engine=NO_ENGINE, providers={"far": far}))
+    request = ChatRequest((Message(Role.USER, "text"),))
     with pytest.raises(NotPermitted):
-        await service.providers["far"].embed(["text"])
+        await anext(service.providers["far"].chat(request))
     await service.aclose()
     assert service.providers == {}
 

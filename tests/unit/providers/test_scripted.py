@@ -144,19 +144,6 @@ async def test_a_chat_answers_the_last_user_message_and_calls_tools() -> None:
     assert last.tool_calls == (ToolCall("call-0", "look", '{"at": 1}'),)
 
 
-async def test_embeddings_are_unit_vectors_of_words() -> None:
-    same, also, near, other = await scripted().embed(
-        ["read the file", "read the file", "read a file", "walk home"]
-    )
-    assert same == also
-    assert sum(x * x for x in same) == pytest.approx(1)
-
-    def likeness(a: list[float], b: list[float]) -> float:
-        return sum(x * y for x, y in zip(a, b, strict=True))
-
-    assert likeness(same, near) > likeness(same, other)
-
-
 @given(st.text())
 def test_tokens_lose_nothing(text: str) -> None:
     assert "".join(tokens(text)) == text

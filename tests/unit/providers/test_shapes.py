@@ -362,17 +362,12 @@ async def test_content_filter(server: Server, made: Any) -> None:
         [d async for d in _made(made, "openai_compatible", server, "m", {}).chat(question())]
 
 
-async def test_openai_health_embed_models(server: Server, made: Any) -> None:
+async def test_openai_health_and_models(server: Server, made: Any) -> None:
     models = {"data": [{"id": "models/m", "max_model_len": 4096}, {"id": "n"}]}
     server.answer("/v1/models", models)
-    vectors = {"data": [{"index": 1, "embedding": [2.0]}, {"index": 0, "embedding": [1.0]}]}
-    server.answer("/v1/embeddings", vectors)
-    provider = _made(made, "openai_compatible", server, "m", {"embed": True})
+    provider = _made(made, "openai_compatible", server, "m", {})
     assert (await provider.health()).state is HealthState.READY
     assert provider.capabilities.context_tokens == 4096
-    assert await provider.embed(["a", "b"]) == [[1.0], [2.0]]
-    with pytest.raises(BadAnswer):
-        await provider.embed(["a", "b", "c"])
     other = _made(made, "openai_compatible", server, "gone", {})
     health = await other.health()
     assert health.state is HealthState.UNAVAILABLE
@@ -405,14 +400,12 @@ async def test_ollama_options_are_the_same_for_every_call(server: Server, made: 
     for path in ("/api/chat", "/api/generate"):
         server.answer(path, json_lines(done), content_type="application/x-ndjson")
     server.answer("/api/show", {"capabilities": ["completion", "insert"]})
-    server.answer("/api/embed", {"embeddings": [[1.0]]})
     load = {"num_gpu": 3, "num_thread": 2}
     provider = _made(made, "ollama", server, "m", {"num_ctx": 4096, "load": load})
     [d async for d in provider.chat(question(max_tokens=5, temperature=0.9, schema=SCHEMA))]
     [d async for d in provider.infill(HOLE)]
-    await provider.embed(["a"])
-    bodies = [b for p in ("/api/chat", "/api/generate", "/api/embed") for b in server.bodies(p)]
-    assert len(bodies) == 3
+    bodies = [b for p in ("/api/chat", "/api/generate") for b in server.bodies(p)]
+    assert len(bodies) == 2
     for body in bodies:
         shaping = {k: v for k, v in body["options"].items() if k.startswith("num_")}
         shaping.pop("num_predict", None)

@@ -258,8 +258,6 @@ async def test_a_wrapped_provider_refuses_a_request_without_context(
     for stream in (wrapped.chat(chat()), wrapped.infill(infill())):
         with pytest.raises(NotPermitted):
             await anext(stream)
-    with pytest.raises(NotPermitted):
-        await wrapped.embed(["x"])
     assert await wrapped.count_tokens("four words of text") > 0
     assert not cloud.calls
 
@@ -549,21 +547,6 @@ async def test_the_use_of_local_models_is_counted(
     await router.aclose()
     (use,) = store.local_use(time.time() - 60)
     assert (use.provider, use.task, use.requests, use.tokens_out) == ("local", "complete", 3, 15)
-
-
-async def test_embedding_is_subject_to_the_same_rules(
-    make: Any, provider: Any, allow: Any, store: Store, workspace: Path
-) -> None:
-    cloud = provider("cloud", remote=True)
-    router = make({"routing": {"strategy": "cloud_only"}}, cloud)
-    context = RequestContext(workspace=str(workspace))
-    with pytest.raises(NoProvider):
-        await router.embed(["text"], context)
-    allow("cloud")
-    assert len((await router.embed(["text", "more"], context))[0]) == 64
-    await router.aclose()
-    (entry,) = store.entries()
-    assert (entry.sending.task, entry.outcome) == ("embed", "answered")
 
 
 async def test_status_names_the_provider_and_why_others_do_not_serve(

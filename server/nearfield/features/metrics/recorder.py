@@ -61,7 +61,7 @@ class Recorder(Feature):
         usage = trace.usage
         row = SuggestionRecord(
             at=time.time(),
-            method=trace.method,
+            method=trace.surface,
             language=language,
             situation=str(trace.situation),
             provider=trace.provider,
