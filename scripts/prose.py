@@ -1,7 +1,8 @@
-"""Check the prose of the sources: docstrings, comments, documentation, and names of limits.
+"""Check the prose of the sources: docstrings, comments, documentation, and names.
 
 The rules are those of docs/glossary.md: its table "Not used", and the words that a docstring does
-not open with. A sentence of a docstring has at most `MAX_WORDS` words. Prints a line per finding,
+not open with. A sentence of a docstring has at most `MAX_WORDS` words. A class has a name that no
+other class of the server has, a leading underscore aside. Prints a line per finding,
 `PATH:LINE: message`, and exits with 1 if there is any.
 
 Usage: scripts/prose.py [PATH…]     by default the server, the scripts and the documentation
@@ -14,7 +15,7 @@ import io
 import re
 import sys
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,6 +30,7 @@ PLACES = (
     "SECURITY.md",
 )
 MAX_WORDS = 30
+SERVER = ROOT / "server"
 
 CONSTANT = re.compile(r"_?(MOST|LONGEST|LARGEST|LEAST|FEWEST|SHORTEST)_[A-Z_]+|[A-Z_]+_(AT_MOST|S)")
 
@@ -86,6 +88,18 @@ def check(path: Path, rules: Rules) -> Iterator[tuple[int, str]]:
             yield from ((token.start[0], message) for message in rules.text(token.string))
 
 
+def same_class_names(paths: Iterable[Path]) -> Iterator[str]:
+    """Yield a finding for each class whose name an earlier one of these files' classes has."""
+    first: dict[str, str] = {}
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                place = f"{path}:{node.lineno}"
+                other = first.setdefault(node.name.lstrip("_"), place)
+                if other != place:
+                    yield f"{place}: the name of the class {node.name} is taken by {other}"
+
+
 def main() -> None:
     """Check the named files and folders."""
     rules = Rules(GLOSSARY.read_text("utf-8"))
@@ -98,6 +112,7 @@ def main() -> None:
         if path.suffix in {".py", ".md"} and path != GLOSSARY
         for line, message in check(path, rules)
     ]
+    found += same_class_names(sorted(f for f in files if SERVER in f.parents and f.suffix == ".py"))
     if found:
         print(*found, sep="\n")
         sys.exit(f"{len(found)} findings; docs/glossary.md has the rules")

@@ -133,14 +133,14 @@ class Output(io.TextIOWrapper):
         raise NearfieldError(f"The answer could not be written: {error.strerror}.") from error
 
 
-class _Line:
+class _StatusLine:
     """The terminal's last line: the status on it, and whether an answer has begun there."""
 
     status = ""
     is_begun = False
 
 
-_line = _Line()
+_line = _StatusLine()
 
 
 def status(text: str) -> None:

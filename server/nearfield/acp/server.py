@@ -90,7 +90,7 @@ def _is_own(record: logging.LogRecord) -> bool:
     return record.name.startswith("nearfield")
 
 
-class _Output(asyncio.Transport):
+class _ClientOutput(asyncio.Transport):
     """The client's end of our output, which may be a pipe, a file or a terminal."""
 
     def __init__(self, write: RawIOBase) -> None:
@@ -137,4 +137,4 @@ async def _streams() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
 
     threading.Thread(target=feed, name="acp-input", daemon=True).start()
     protocol = asyncio.streams.FlowControlMixin()
-    return reader, asyncio.StreamWriter(_Output(write), protocol, None, loop)
+    return reader, asyncio.StreamWriter(_ClientOutput(write), protocol, None, loop)

@@ -14,7 +14,7 @@ PLUGINS = Path(__file__).parents[3] / "editors"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class EditorSetup:
     """For the editor `name`: what to write into or do at `where`."""
 
     name: str
@@ -22,7 +22,7 @@ class Step:
     lines: str
 
 
-def steps(command: Path, path: str | None = None) -> list[Step]:
+def steps(command: Path, path: str | None = None) -> list[EditorSetup]:
     """Return one for each editor whose program is on `path`, or on the PATH; `command` is
     `nearfield`."""
     here = {
@@ -46,17 +46,19 @@ PROGRAMS = {
 those of what is made from it; each has a command line of its own."""
 
 
-def _vs_code(program: str, command: Path) -> Step:
+def _vs_code(program: str, command: Path) -> EditorSetup:
     packed = PLUGINS / "vscode" / "nearfield.vsix"
     make = f"make -C {shlex.quote(str(PLUGINS.parent))} vscode"
     lines = f"{make} && {program} --install-extension {shlex.quote(str(packed))}"
     if not PLUGINS.is_dir():
         lines = "Extensions: Install from VSIX… (the README says how to pack it)"
     setting = f'"nearfield.server.path": {_quoted(command)}'
-    return Step(f"VS Code ({program})", f"run this, then put {setting} into your settings", lines)
+    return EditorSetup(
+        f"VS Code ({program})", f"run this, then put {setting} into your settings", lines
+    )
 
 
-def _neovim(command: Path) -> Step:
+def _neovim(command: Path) -> EditorSetup:
     plugin = PLUGINS / "neovim"
     lines = (
         f"vim.opt.runtimepath:prepend({_quoted(plugin)})\n"
@@ -68,10 +70,10 @@ def _neovim(command: Path) -> Step:
             " root_markers = { '.git' } })\n"
             "vim.lsp.enable('nearfield')"
         )
-    return Step("Neovim", "init.lua", lines)
+    return EditorSetup("Neovim", "init.lua", lines)
 
 
-def _helix(command: Path) -> Step:
+def _helix(command: Path) -> EditorSetup:
     lines = (
         "[language-server.nearfield]\n"
         f"command = {_quoted(command)}\n"
@@ -81,36 +83,36 @@ def _helix(command: Path) -> Step:
         'name = "python"\n'
         'language-servers = ["pyright", "nearfield"]'
     )
-    return Step("Helix", "languages.toml", lines)
+    return EditorSetup("Helix", "languages.toml", lines)
 
 
-def _emacs(command: Path) -> Step:
+def _emacs(command: Path) -> EditorSetup:
     lines = (
         "(with-eval-after-load 'eglot\n"
         "  (add-to-list 'eglot-server-programs\n"
         f'               \'((python-mode go-mode rust-mode) . ({_quoted(command)} "serve"))))'
     )
-    return Step("Emacs", "init.el; then M-x eglot", lines)
+    return EditorSetup("Emacs", "init.el; then M-x eglot", lines)
 
 
-def _zed(command: Path) -> Step:
+def _zed(command: Path) -> EditorSetup:
     settings = {
         "lsp": {"pylsp": {"binary": {"path": str(command), "arguments": ["serve"]}}},
         "languages": {"Python": {"language_servers": ["pyright", "pylsp"]}},
     }
-    return Step("Zed", "settings.json (the README has ghost text too)", _json(settings))
+    return EditorSetup("Zed", "settings.json (the README has ghost text too)", _json(settings))
 
 
-def _sublime(command: Path) -> Step:
+def _sublime(command: Path) -> EditorSetup:
     client = {"enabled": True, "command": [str(command), "serve"], "selector": "source"}
     settings = {"clients": {"nearfield": client}}
-    return Step("Sublime Text (package LSP)", "LSP.sublime-settings", _json(settings))
+    return EditorSetup("Sublime Text (package LSP)", "LSP.sublime-settings", _json(settings))
 
 
-def _kate(command: Path) -> Step:
+def _kate(command: Path) -> EditorSetup:
     server = {"command": [str(command), "serve"], "highlightingModeRegex": "^Python$"}
     settings = {"servers": {"python": server}}
-    return Step("Kate", "Settings, LSP Client, User Server Settings", _json(settings))
+    return EditorSetup("Kate", "Settings, LSP Client, User Server Settings", _json(settings))
 
 
 _MAKERS = {

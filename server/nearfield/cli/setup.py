@@ -52,7 +52,7 @@ class Choice:
 
 
 @dataclass(slots=True)
-class Plan:
+class SetupPlan:
     """Steps of a set-up, and the facts that they follow from."""
 
     machine: str
@@ -128,7 +128,7 @@ async def planned(
     mirror: bool,
     servers: Sequence[RunningServer] | None = None,
     machine: Machine | None = None,
-) -> Plan:
+) -> SetupPlan:
     """Return what would be done on this machine; nothing is changed."""
     from nearfield.catalog.recommend import recommend, this_machine
     from nearfield.providers.detect import running_servers
@@ -136,7 +136,7 @@ async def planned(
     if servers is None:
         servers = await running_servers()
     machine = machine or await asyncio.to_thread(this_machine, catalog)
-    plan = Plan(machine.words(), [], [_server_words(one) for one in servers])
+    plan = SetupPlan(machine.words(), [], [_server_words(one) for one in servers])
     reachable = await asyncio.to_thread(_hub_problem, config)
     advised = {one.role: one for one in recommend(catalog, machine)}
     chosen: list[Choice] = []
@@ -207,7 +207,7 @@ def _own(
     machine: Machine,
     unreachable: str,
     mirror: bool,
-    plan: Plan,
+    plan: SetupPlan,
 ) -> Choice | None:
     """Return the model of our own engine for `role`: the best that can be had."""
     from nearfield.catalog.recommend import rank
@@ -275,7 +275,7 @@ def _hub_problem(config: Config) -> str:
 
 
 def _within_memory(
-    choices: list[Choice], machine: Machine, catalog: Catalog, plan: Plan
+    choices: list[Choice], machine: Machine, catalog: Catalog, plan: SetupPlan
 ) -> Iterator[Choice]:
     """Yield the choices that fit into memory together, the completing model first."""
     left = machine.budget >> 20
@@ -297,7 +297,7 @@ def _within_memory(
 
 
 def _settings_of(
-    plan: Plan, config: Config, servers: Sequence[RunningServer]
+    plan: SetupPlan, config: Config, servers: Sequence[RunningServer]
 ) -> dict[tuple[str, ...], Any]:
     """Return the settings that are not as the plan wants them."""
     from nearfield.catalog.choice import wished
@@ -333,7 +333,9 @@ def _agreed() -> bool:
     return ask_choice("Do this?", ("yes", "no")) == "yes"
 
 
-def _carry_out(plan: Plan, catalog: Catalog, config: Config, *, mirror: bool, quiet: bool) -> None:
+def _carry_out(
+    plan: SetupPlan, catalog: Catalog, config: Config, *, mirror: bool, quiet: bool
+) -> None:
     """Fetch the models, then write the settings. Raises from the error tree."""
     from nearfield.cli.models import fetched
     from nearfield.config import edit
@@ -352,7 +354,7 @@ def _carry_out(plan: Plan, catalog: Catalog, config: Config, *, mirror: bool, qu
         emit(f"The settings are in {file}.")
 
 
-def _measured(plan: Plan) -> list[dict[str, Any]]:
+def _measured(plan: SetupPlan) -> list[dict[str, Any]]:
     """Return how fast each model of our own engine is, with a sentence for each."""
     from nearfield.catalog.choice import choose
     from nearfield.cli.console import spinner
@@ -384,7 +386,7 @@ def _measured(plan: Plan) -> list[dict[str, Any]]:
     return rows
 
 
-def _print_plan(plan: Plan) -> None:
+def _print_plan(plan: SetupPlan) -> None:
     from nearfield.cli.checks import editors
 
     emit(f"This machine: {plan.machine}.")
@@ -448,7 +450,7 @@ def _server_words(server: RunningServer) -> str:
     return f"{server.server.name} with {names or 'no model'}{more}"
 
 
-def _as_dict(plan: Plan, *, done: bool) -> dict[str, Any]:
+def _as_dict(plan: SetupPlan, *, done: bool) -> dict[str, Any]:
     return {
         "done": done,
         "machine": plan.machine,

@@ -80,7 +80,7 @@ _UNREADABLE = (
 """Errors that cattrs raises for data of another shape."""
 
 
-class Phase(Enum):
+class SessionPhase(Enum):
     """Phase of the session's lifecycle."""
 
     NEW = "new"
@@ -94,7 +94,7 @@ class NearfieldProtocol(LanguageServerProtocol):
 
     def __init__(self, server: Any, converter: cattrs.Converter) -> None:
         super().__init__(server, converter)
-        self.phase = Phase.NEW
+        self.phase = SessionPhase.NEW
         self.encoding: str = types.PositionEncodingKind.Utf16.value
         self.stop: Callable[[], None] = _nothing
         self.notebook_sync: types.NotebookDocumentSyncOptions | None = None
@@ -112,7 +112,7 @@ class NearfieldProtocol(LanguageServerProtocol):
     @property
     def exit_code(self) -> int:
         """Return the exit code of the process: 0 only after `shutdown`."""
-        return 0 if self.phase is Phase.SHUT_DOWN else 1
+        return 0 if self.phase is SessionPhase.SHUT_DOWN else 1
 
     def _register_builtin_features(self) -> None:
         for method, handler in (
@@ -174,11 +174,11 @@ class NearfieldProtocol(LanguageServerProtocol):
 
     def _refusal(self, method: str) -> types.ResponseError | None:
         """Return why a request may not be made now."""
-        if self.phase is Phase.SHUT_DOWN:
+        if self.phase is SessionPhase.SHUT_DOWN:
             return types.ResponseError(INVALID_REQUEST, "The server has been shut down.")
-        if method == types.INITIALIZE and self.phase is not Phase.NEW:
+        if method == types.INITIALIZE and self.phase is not SessionPhase.NEW:
             return types.ResponseError(INVALID_REQUEST, "The server is initialized already.")
-        if method != types.INITIALIZE and self.phase is not Phase.RUNNING:
+        if method != types.INITIALIZE and self.phase is not SessionPhase.RUNNING:
             return types.ResponseError(NOT_INITIALIZED, "Send `initialize` first.")
         return None
 
@@ -186,7 +186,7 @@ class NearfieldProtocol(LanguageServerProtocol):
         if method == types.CANCEL_REQUEST:
             self._cancel(params)
             return
-        if method != types.EXIT and self.phase is not Phase.RUNNING:
+        if method != types.EXIT and self.phase is not SessionPhase.RUNNING:
             log.warning("notification %s dropped: the server is %s", method, self.phase.value)
             return
         try:
@@ -328,7 +328,7 @@ class NearfieldProtocol(LanguageServerProtocol):
     # --- the session's life ---------------------------------------------------------------------
 
     async def _initialize(self, params: types.InitializeParams) -> types.InitializeResult:
-        self.phase = Phase.INITIALIZING
+        self.phase = SessionPhase.INITIALIZING
         self.client_capabilities = self._capabilities_of(params)
         chosen = ServerCapabilitiesBuilder.choose_position_encoding(self.client_capabilities)
         options: Any = params.initialization_options
@@ -348,7 +348,7 @@ class NearfieldProtocol(LanguageServerProtocol):
         ).build()
         # pygls leaves it out for clients that do not say that they sync notebooks.
         self.server_capabilities.notebook_document_sync = self.notebook_sync
-        self.phase = Phase.RUNNING
+        self.phase = SessionPhase.RUNNING
         return types.InitializeResult(self.server_capabilities, self.server_info)
 
     def _capabilities_of(self, params: types.InitializeParams) -> types.ClientCapabilities:
@@ -371,7 +371,7 @@ class NearfieldProtocol(LanguageServerProtocol):
         running = [
             f for i, f in self._request_futures.items() if i in self._unanswered and i != own
         ]
-        self.phase = Phase.SHUT_DOWN
+        self.phase = SessionPhase.SHUT_DOWN
         for future in running:
             future.cancel()
         tasks = [future for future in running if isinstance(future, asyncio.Future)]

@@ -15,7 +15,7 @@ from tests.unit.catalog.gguf_files import model
 
 from nearfield.catalog.models import Catalog, HubSource, ModelEntry, Wheel, WheelsSource
 from nearfield.catalog.recommend import Machine
-from nearfield.cli.setup import Plan, planned
+from nearfield.cli.setup import SetupPlan, planned
 from nearfield.config.schema import Config, Models, Network, ProviderSettings, Routing
 from nearfield.providers.detect import KNOWN_SERVERS, RunningServer
 from nearfield.types import EditForm, ServedModel
@@ -68,14 +68,14 @@ async def plan(
     machine: Machine = LAPTOP,
     *,
     mirror: bool = False,
-) -> Plan:
+) -> SetupPlan:
     catalog = Catalog({one.name: one for one in ENTRIES}, tmp_path, default="mirrored")
     return await planned(
         config or Config(), catalog, mirror=mirror, servers=servers, machine=machine
     )
 
 
-def chosen(found: Plan) -> dict[str, str]:
+def chosen(found: SetupPlan) -> dict[str, str]:
     return {one.role: one.model for one in found.choices}
 
 

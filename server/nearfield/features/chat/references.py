@@ -61,7 +61,7 @@ def references(message: str) -> list[Reference]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Message:
+class _ReferenceMessage:
     """The message around references: each file that they show may take `most` characters. `notes`
     are for the user.
     """
@@ -83,7 +83,7 @@ async def expanded(
     if ask.selection is not None and Reference("selection") not in wanted:
         wanted.append(Reference("selection"))
     files = sum(one.kind in ("file", "selection") for one in wanted)
-    message = _Message(ask, context, min(FILE_CHARS, file_chars(room, files)))
+    message = _ReferenceMessage(ask, context, min(FILE_CHARS, file_chars(room, files)))
     parts, notes = [TurnPart(ask.message)], message.notes
     if ask.snapshot is not None and ask.snapshot.path:
         name = shown(ask.snapshot, context)
@@ -124,7 +124,7 @@ def shown(snapshot: Snapshot, context: ToolContext) -> str:
     return inside or path.replace("\\", "/").rpartition("/")[2] or "untitled"
 
 
-async def _file(message: _Message, name: str) -> ToolOutcome:
+async def _file(message: _ReferenceMessage, name: str) -> ToolOutcome:
     context = message.context
     first, last = 1, 0
     try:
@@ -143,7 +143,7 @@ async def _file(message: _Message, name: str) -> ToolOutcome:
     return await _quoted(message, f"{path}{where}", path, start, piece)
 
 
-async def _selection(message: _Message, _name: str) -> ToolOutcome:
+async def _selection(message: _ReferenceMessage, _name: str) -> ToolOutcome:
     ask, context = message.ask, message.context
     if ask.snapshot is None or ask.selection is None:
         raise ToolRefused("Nothing is selected.")
@@ -162,14 +162,14 @@ async def _selection(message: _Message, _name: str) -> ToolOutcome:
     return await _quoted(message, title, path, span.start, piece)
 
 
-async def _symbol(message: _Message, name: str) -> ToolOutcome:
+async def _symbol(message: _ReferenceMessage, name: str) -> ToolOutcome:
     found = await definition(message.context, name)
     if not any(part.path for part in found.parts):
         raise ToolRefused(found.text)
     return ToolOutcome((TurnPart(f"\n\nDefinition of {name}:\n"), *map(_pinned, found.parts)))
 
 
-async def _diff(message: _Message, _name: str) -> ToolOutcome:
+async def _diff(message: _ReferenceMessage, _name: str) -> ToolOutcome:
     context, folder = message.context, message.context.folder
     parts: list[TurnPart] = []
     room = DIFF_CHARS
@@ -187,7 +187,7 @@ async def _diff(message: _Message, _name: str) -> ToolOutcome:
     return ToolOutcome((TurnPart("\n\nChanges since the last commit:\n"), *parts, *cut))
 
 
-async def _workspace(message: _Message, _name: str) -> ToolOutcome:
+async def _workspace(message: _ReferenceMessage, _name: str) -> ToolOutcome:
     context = message.context
     if context.knowledge is None:
         raise ToolRefused("The workspace is not indexed.", "Turn index.enabled on.")
@@ -205,7 +205,9 @@ async def _workspace(message: _Message, _name: str) -> ToolOutcome:
     return ToolOutcome((TurnPart("\n\nFrom the workspace:\n"), *parts))
 
 
-async def _quoted(message: _Message, title: str, path: str, start: int, text: str) -> ToolOutcome:
+async def _quoted(
+    message: _ReferenceMessage, title: str, path: str, start: int, text: str
+) -> ToolOutcome:
     """Return a file after its title; of a long one the parts that the message is about."""
     question = _REFERENCE.sub("", message.ask.message)
     found = await asyncio.to_thread(excerpt, text, path, question, message.most)
@@ -228,7 +230,7 @@ def _pinned(part: TurnPart) -> TurnPart:
     return TurnPart(part.text, part.path, part.span, pinned=bool(part.path))
 
 
-_EXPANDED: dict[str, Callable[[_Message, str], Awaitable[ToolOutcome]]] = {
+_EXPANDED: dict[str, Callable[[_ReferenceMessage, str], Awaitable[ToolOutcome]]] = {
     "file": _file,
     "selection": _selection,
     "symbol": _symbol,

@@ -121,7 +121,7 @@ def true_words(words: list[str], facts: CodeFacts) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Block:
+class _CommentBlock:
     """Lines of a comment: a section with a heading of `head` lines and its entries, or text. The
     heading's own entry, `Returns: a number`, is `inline`."""
 
@@ -170,17 +170,17 @@ class _Block:
         return not any(self._is_entry(line) for line in body if _depth(line) == depth)
 
 
-def _blocks(words: list[str]) -> Iterator[_Block]:
+def _blocks(words: list[str]) -> Iterator[_CommentBlock]:
     """Yield the parts of a comment in order."""
     at = 0
     while at < len(words):
         block = _tagged(words, at) or _marked_up(words, at) or _section(words, at)
-        block = block or _Block(words[at : at + 1])
+        block = block or _CommentBlock(words[at : at + 1])
         yield block
         at += len(block.lines)
 
 
-def _tagged(words: list[str], at: int) -> _Block | None:
+def _tagged(words: list[str], at: int) -> _CommentBlock | None:
     """Return the entry of a tag, such as `@param` or `:raises`, with the lines that go on."""
     found = _TAG.match(words[at])
     if found is None or (kind := _kind_of_tag(found["word"])) == "":
@@ -197,7 +197,7 @@ def _tagged(words: list[str], at: int) -> _Block | None:
     end = at + 1
     while end < len(words) and words[end].strip() and not _starts(words, end):
         end += 1
-    return _Block(words[at:end], kind, 0, re.sub(r"=.*", "", named.strip("[]-,")))
+    return _CommentBlock(words[at:end], kind, 0, re.sub(r"=.*", "", named.strip("[]-,")))
 
 
 def _kind_of_tag(word: str) -> str:
@@ -206,7 +206,7 @@ def _kind_of_tag(word: str) -> str:
     return _KIND.get(word.lower(), "") if word.lower() not in ("error", "errors", "result") else ""
 
 
-def _marked_up(words: list[str], at: int) -> _Block | None:
+def _marked_up(words: list[str], at: int) -> _CommentBlock | None:
     """Return an element of XML documentation."""
     found = _XML.match(words[at])
     if found is None or found["word"] not in ("param", "exception", "returns"):
@@ -217,10 +217,10 @@ def _marked_up(words: list[str], at: int) -> _Block | None:
     while not is_closed and end < len(words):
         is_closed = f"</{found['word']}>" in words[end]
         end += 1
-    return _Block(words[at:end], kind, 0, found["name"] or "")
+    return _CommentBlock(words[at:end], kind, 0, found["name"] or "")
 
 
-def _section(words: list[str], at: int) -> _Block | None:
+def _section(words: list[str], at: int) -> _CommentBlock | None:
     """Return a section with its heading."""
     found = _SECTION.match(words[at])
     if found is None or (kind := _KIND.get(found["word"].lower(), "")) == "":
@@ -234,7 +234,7 @@ def _section(words: list[str], at: int) -> _Block | None:
     depth = len(found["blank"])
     if found["mark"] == "- " and not found["colon"]:  # Swift: `- Parameter name: …`
         named = found["rest"].split(":", 1)[0]
-        return _Block(words[at : at + 1], kind, 0, named.strip())
+        return _CommentBlock(words[at : at + 1], kind, 0, named.strip())
     end = at + 1 + is_ruled
     while end < len(words):
         line = words[end]
@@ -251,8 +251,8 @@ def _section(words: list[str], at: int) -> _Block | None:
     if found["rest"]:
         first = found["rest"].split(":", 1)[0] if ":" in found["rest"] else found["rest"].split()[0]
         named = first if _IDENTIFIER.match(first.strip("`")) else ""
-        return _Block(words[at:end], kind, 0, named.strip("`"))
-    return _Block(words[at:end], kind, 1 + is_ruled)
+        return _CommentBlock(words[at:end], kind, 0, named.strip("`"))
+    return _CommentBlock(words[at:end], kind, 1 + is_ruled)
 
 
 def _is_heading(words: list[str], at: int) -> bool:

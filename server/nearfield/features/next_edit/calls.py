@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import tree_sitter
 
-from nearfield.features.next_edit.imported import Definition, exported
+from nearfield.features.next_edit.imported import ExportedName, exported
 from nearfield.features.next_edit.members import member_of, members, receiver
 from nearfield.features.next_edit.parameters import (
     CallArguments,
@@ -106,12 +106,12 @@ def calls_at(parsed: Parsed, places: Sequence[Span], signature: Signature) -> li
     return found
 
 
-def definition_of(parsed: Parsed, signature: Signature) -> Definition | None:
+def definition_of(parsed: Parsed, signature: Signature) -> ExportedName | None:
     """Return what other files call, where they can; of a constructor its class."""
     uses = uses_of(parsed, signature.place)
     found = exported(parsed, uses) if uses is not None else None
     if found is not None and found.owner and signature.name in _CONSTRUCTORS:
-        return Definition(found.owner)
+        return ExportedName(found.owner)
     return found
 
 

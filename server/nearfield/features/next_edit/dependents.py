@@ -32,7 +32,7 @@ from nearfield.features.next_edit.edit_history import (
     is_word,
     word_around,
 )
-from nearfield.features.next_edit.imported import Definition, exported
+from nearfield.features.next_edit.imported import ExportedName, exported
 from nearfield.features.next_edit.parameters import (
     CallArguments,
     Parameter,
@@ -86,7 +86,7 @@ class Dependents:
 
     cause: Renamed | Signed | Retyped
     spans: tuple[Span, ...]
-    exported: Definition | None = None
+    exported: ExportedName | None = None
 
 
 def may_matter(before: str, was: Span) -> bool:

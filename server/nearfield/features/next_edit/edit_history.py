@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from nearfield.features.next_edit.imported import Definition, Sources
+from nearfield.features.next_edit.imported import ExportedName, Sources
 from nearfield.types import Edit, Span
 
 __all__ = [
@@ -89,7 +89,7 @@ class Group:
 
     cause: object
     sites: list[EditTarget]
-    exported: Definition | None = None
+    exported: ExportedName | None = None
     """The part of it that other files can use, None for nothing."""
     others: list[OtherFile] | None = None
     """The files that use it, the nearest first; None until they were looked up."""

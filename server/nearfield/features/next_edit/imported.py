@@ -29,7 +29,7 @@ from nearfield.types import Span
 
 __all__ = [
     "ECMA",
-    "Definition",
+    "ExportedName",
     "ForeignUses",
     "Sources",
     "exported",
@@ -46,7 +46,7 @@ MAX_PARENTS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Definition:
+class ExportedName:
     """A name of a file that others can use: `owner` is the class whose member it is, `keyword` the
     parameter of the function `name` that is meant."""
 
@@ -80,20 +80,20 @@ class ForeignUses:
     is_passed_on: bool = False
 
 
-def exported(parsed: Parsed, uses: Uses) -> Definition | None:
+def exported(parsed: Parsed, uses: Uses) -> ExportedName | None:
     """Return the definition at a place with these `uses`, where other files can use it; None for a
     local one."""
     if not uses.bound:
         return None
     if uses.owner:
         is_known = any(_is_on_top(parsed, span) for span in _classes(parsed, uses.owner))
-        return Definition(uses.name, uses.owner) if is_known else None
+        return ExportedName(uses.name, uses.owner) if is_known else None
     if uses.local:
         return _keyword(parsed, uses)
-    return Definition(uses.name) if uses.within == parsed.span(parsed.root) else None
+    return ExportedName(uses.name) if uses.within == parsed.span(parsed.root) else None
 
 
-def foreign_uses(parsed: Parsed, path: str, found: Definition, sources: Sources) -> ForeignUses:
+def foreign_uses(parsed: Parsed, path: str, found: ExportedName, sources: Sources) -> ForeignUses:
     """Return the uses of `found` in the file at `path`."""
     language = parsed.language.name
     if language == "python":
@@ -114,7 +114,7 @@ def foreign_uses(parsed: Parsed, path: str, found: Definition, sources: Sources)
     return uses
 
 
-def _keyword(parsed: Parsed, uses: Uses) -> Definition | None:
+def _keyword(parsed: Parsed, uses: Uses) -> ExportedName | None:
     """Return the parameter of a function that others can call by keyword."""
     function = next(
         (node for node in reversed(parsed.path_to(uses.within.start))
@@ -128,7 +128,7 @@ def _keyword(parsed: Parsed, uses: Uses) -> Definition | None:
     function_itself = exported(parsed, around) if around is not None else None
     if function_itself is None or function_itself.keyword:
         return None
-    return Definition(function_itself.name, function_itself.owner, uses.name)
+    return ExportedName(function_itself.name, function_itself.owner, uses.name)
 
 
 def _keywords(parsed: Parsed, calls: tuple[Span, ...], keyword: str) -> Iterator[Span]:

@@ -22,7 +22,7 @@ STEM = "coalesce((ts_lexize('stem', {word}))[1], {word})"
 
 
 @dataclass(slots=True)
-class _Asked:
+class _QueryStem:
     """A stem to look for, the words of the question that have it, and how many chunks hold it,
     under each digit.
     """
@@ -76,7 +76,7 @@ def search(
     return [(int(chunk), float(score)) for chunk, score in rows], rarities
 
 
-def _counted(session: DatabaseSession, words: Sequence[str]) -> tuple[int, list[_Asked]]:
+def _counted(session: DatabaseSession, words: Sequence[str]) -> tuple[int, list[_QueryStem]]:
     """Return the number of chunks, and the words to look for, each stem once. A word that the last
     count did not know is included: it may be new.
     """
@@ -87,11 +87,11 @@ def _counted(session: DatabaseSession, words: Sequence[str]) -> tuple[int, list[
         " LEFT JOIN term ON term.word = digit || stem ORDER BY nth, digit",
         [[without_accents(word) for word in words]],
     )
-    asked: dict[str, _Asked] = {}
+    asked: dict[str, _QueryStem] = {}
     total = 0
     for chunks, nth, stem, form, held in rows:
         total = int(chunks or 0)
-        one = asked.setdefault(str(stem), _Asked(str(stem)))
+        one = asked.setdefault(str(stem), _QueryStem(str(stem)))
         one.words.add(words[int(nth) - 1])
         if form is not None:
             one.held[str(form)] = int(held)
