@@ -79,6 +79,22 @@ class Edit:
     text: str
 
 
+class Surface(StrEnum):
+    """What a request is for: where its answer is displayed. The values are those of traces and of
+    the records of earlier versions."""
+
+    GHOST_TEXT = "textDocument/inlineCompletion"
+    POPUP = "textDocument/completion"
+    COMMAND_LINE = "complete"
+    NEXT_EDIT = "nextEdit"
+    HOVER = "textDocument/hover"
+    EXPLANATION = "nearfield.explain"
+    ACTION = "nearfield.action"
+    REVIEW = "nearfield.review"
+    CHAT = "nearfield/chat"
+    GENERATED = "nearfield/generate"
+
+
 @dataclass(frozen=True, slots=True)
 class Selected:
     """The item selected in the client's completion popup: it would replace `span`, which ends at
@@ -107,7 +123,7 @@ class CompletionRequest:
     """
 
     id: str
-    method: str
+    surface: Surface
     snapshot: Snapshot
     offset: int
     invoked: bool = False
@@ -495,7 +511,6 @@ class Capabilities:
     edit: EditForm = EditForm.NONE
     tools: bool = False
     schema: bool = False
-    embed: bool = False
     local: bool = False
     context_tokens: int | None = None
     prefill_rate: float | None = None
@@ -626,7 +641,7 @@ class Trace:
     """
 
     id: str
-    method: str
+    surface: Surface
     uri: str
     version: int | None
     provider: str

@@ -27,7 +27,7 @@ from nearfield.config.schema import Completion, Config, ProviderSettings
 from nearfield.features.service import Service
 from nearfield.features.status import ServiceState
 from nearfield.providers.scripted import Scripted
-from nearfield.types import CompletionRequest, Edit, Snapshot, Span
+from nearfield.types import CompletionRequest, Edit, Snapshot, Span, Surface
 
 SIZES = (2_000, 20_000)
 AIM_MS = {2_000: 5.0, 20_000: 20.0}
@@ -86,7 +86,7 @@ class Session:
         self.version += 1
         self.asks += 1
         snapshot = self.snapshot()
-        ask = CompletionRequest(str(self.asks), "bench", snapshot, at + len(typed))
+        ask = CompletionRequest(str(self.asks), Surface.POPUP, snapshot, at + len(typed))
         begun, worked = time.perf_counter(), time.process_time()
         self.service.changed(snapshot, [Edit(Span(at, at), typed)])
         answer = await self.service.complete(ask)

@@ -137,13 +137,15 @@ async def why(place: Place, loaded: Loaded) -> Trace:
     from msgspec import structs
 
     from nearfield.cli.serving import serving
-    from nearfield.types import CompletionRequest
+    from nearfield.types import CompletionRequest, Surface
 
     unrecorded = structs.replace(loaded.config.completion, record=False)
     loaded = replace(loaded, config=structs.replace(loaded.config, completion=unrecorded))
     async with serving(loaded) as service:
         service.opened(place.snapshot)
-        ask = CompletionRequest("1", "complete", place.snapshot, place.offset, client_waits=True)
+        ask = CompletionRequest(
+            "1", Surface.COMMAND_LINE, place.snapshot, place.offset, client_waits=True
+        )
         await service.complete(ask)
         return service.traces.last(1)[0]
 
@@ -159,7 +161,7 @@ async def _ask(
     from nearfield.features.reasons import words
     from nearfield.features.service import Service
     from nearfield.features.trace import flat
-    from nearfield.types import CompletionRequest
+    from nearfield.types import CompletionRequest, Surface
 
     # The record is of what an editor showed.
     unrecorded = structs.replace(loaded.config.completion, record=False)
@@ -175,7 +177,7 @@ async def _ask(
             await _until_indexed(service, place, index_seconds)
         ask = CompletionRequest(
             id="1",
-            method="complete",
+            surface=Surface.COMMAND_LINE,
             snapshot=place.snapshot,
             offset=place.offset,
             invoked=True,

@@ -29,10 +29,10 @@ from nearfield.errors import (
     Unsupported,
 )
 from nearfield.features.trace import TraceLog
-from nearfield.types import GIVEN_UP, Reason, Trace
+from nearfield.types import GIVEN_UP, Reason, Surface, Trace
 
-COMPLETIONS = ("textDocument/inlineCompletion", "textDocument/completion", "complete")
-"""The methods of requests for a completion."""
+COMPLETIONS = (Surface.GHOST_TEXT, Surface.POPUP, Surface.COMMAND_LINE)
+"""The surfaces of completions."""
 
 
 KEPT_FOR_LAST = 100
@@ -189,6 +189,6 @@ def words(trace: Trace) -> Words:
 def last_completion(traces: TraceLog) -> Trace | None:
     """Return the last completion that a user waited for, None if there is none."""
     for trace in traces.last(KEPT_FOR_LAST):
-        if trace.method in COMPLETIONS and trace.reason not in GIVEN_UP:
+        if trace.surface in COMPLETIONS and trace.reason not in GIVEN_UP:
             return trace
     return None

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from nearfield.errors import EditRefused, NotPermitted
-from nearfield.types import Included, Reason, Snapshot, Trace, Usage
+from nearfield.types import Included, Reason, Snapshot, Surface, Trace, Usage
 
 KEPT = 1000
 """Traces kept: an hour or two of typing, about 300 bytes each."""
@@ -45,7 +45,7 @@ class RequestMetrics:
     """
 
     log: TraceLog
-    method: str
+    surface: Surface
     snapshot: Snapshot | None
     situation: str = ""
     provider: str = ""
@@ -91,7 +91,7 @@ class RequestMetrics:
             self.reason = Reason.FAILED
         self.trace = Trace(
             id=self.id,
-            method=self.method,
+            surface=self.surface,
             uri=self.snapshot.uri if self.snapshot else "",
             version=self.snapshot.version if self.snapshot else None,
             provider=self.provider,
@@ -115,7 +115,7 @@ def flat(trace: Trace) -> dict[str, Any]:
     usage = trace.usage
     return {
         "id": trace.id,
-        "method": trace.method,
+        "method": trace.surface,
         "uri": trace.uri,
         "version": trace.version,
         "provider": trace.provider,

@@ -235,7 +235,7 @@ async def _generated(
     from nearfield.lsp.chat_host import EditorHost
     from nearfield.routing.request_context import RequestContext, Task
     from nearfield.routing.router import built
-    from nearfield.types import Message, Role
+    from nearfield.types import Message, Role, Surface
 
     router = built(service.router)
     text, sources = _shown(snapshot, span)
@@ -247,7 +247,7 @@ async def _generated(
         ask=EditorHost(session).ask_user,
     )
     try:
-        with RequestMetrics(service.traces, GENERATE, snapshot) as account:
+        with RequestMetrics(service.traces, Surface.GENERATED, snapshot) as account:
             found = await structured(
                 router,
                 (Message(Role.USER, params.prompt + text),),

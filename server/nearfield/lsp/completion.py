@@ -18,7 +18,7 @@ from nearfield.lsp.documents import TextDocument
 from nearfield.lsp.session import Session
 from nearfield.lsp.suggest import place_of, suggestions_at
 from nearfield.tasks import run_task
-from nearfield.types import Span, Suggestion
+from nearfield.types import Span, Suggestion, Surface
 
 READY_SECONDS = 0.05
 """Seconds that count as ready: less than a person notices, enough for a cached answer on a busy
@@ -46,9 +46,7 @@ def register(server: LanguageServer, session: Session) -> None:
         again = last == here
         last[:] = here
         # Whether the user pressed a key for it is not known: editors say so of every word typed.
-        place = place_of(
-            session, types.TEXT_DOCUMENT_COMPLETION, params, late=answered.is_set, again=again
-        )
+        place = place_of(session, Surface.POPUP, params, late=answered.is_set, again=again)
         asking = run_task(suggestions_at(session, place), "complete for a popup")
         try:
             await asyncio.wait({asking}, timeout=READY_SECONDS)

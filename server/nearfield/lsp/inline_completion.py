@@ -9,7 +9,7 @@ from nearfield.lsp import commands
 from nearfield.lsp.documents import TextDocument
 from nearfield.lsp.session import Session
 from nearfield.lsp.suggest import place_of, suggestions_at
-from nearfield.types import Suggestion
+from nearfield.types import Suggestion, Surface
 
 
 def register(server: LanguageServer, session: Session) -> None:
@@ -22,7 +22,7 @@ def register(server: LanguageServer, session: Session) -> None:
         invoked = context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
         place = place_of(
             session,
-            types.TEXT_DOCUMENT_INLINE_COMPLETION,
+            Surface.GHOST_TEXT,
             params,
             invoked=invoked,
             selected=context.selected_completion_info,

@@ -11,13 +11,13 @@ from pygls.exceptions import JsonRpcInvalidParams
 
 from nearfield.lsp.documents import TextDocument
 from nearfield.lsp.session import Session
-from nearfield.types import CompletionRequest, Reason, Selected, Suggestion, Trace
+from nearfield.types import CompletionRequest, Reason, Selected, Suggestion, Surface, Trace
 
 log = logging.getLogger(__name__)
 
 WAITING_CLIENTS = {
-    types.TEXT_DOCUMENT_INLINE_COMPLETION: ("neovim",),  # 200 ms
-    types.TEXT_DOCUMENT_COMPLETION: ("",),
+    Surface.GHOST_TEXT: ("neovim",),  # 200 ms
+    Surface.POPUP: ("",),
 }
 """Clients, by the beginning of their names, that wait for a pause in typing before they ask. For a
 completion list all do, or the user pressed a key for it (Eglot, Neovim's CTRL-X CTRL-O). A debounce
@@ -29,7 +29,7 @@ on top would make the first list empty however quick the model is.
 class SuggestionPoint:
     """A request for `ask` about `document`; None where the document is not open or not held."""
 
-    method: str
+    surface: Surface
     uri: str
     document: TextDocument | None
     ask: CompletionRequest | None
@@ -37,7 +37,7 @@ class SuggestionPoint:
 
 def place_of(
     session: Session,
-    method: str,
+    surface: Surface,
     params: types.InlineCompletionParams | types.CompletionParams,
     *,
     invoked: bool = False,
@@ -53,23 +53,23 @@ def place_of(
     if document is None:
         raise JsonRpcInvalidParams("The document is not open; send textDocument/didOpen first.")
     if not document.followed:
-        return SuggestionPoint(method, uri, None, None)
+        return SuggestionPoint(surface, uri, None, None)
     encoding = session.protocol.encoding
     chosen = None
     if selected is not None:
         chosen = Selected(document.span_of(selected.range, encoding), selected.text)
     ask = CompletionRequest(
         id=str(session.protocol.msg_id),
-        method=method,
+        surface=surface,
         snapshot=document.snapshot(),
         offset=document.offset_at(params.position, encoding),
         invoked=invoked,
         selected=chosen,
         late=late,
         again=again,
-        client_waits=session.client_name.startswith(WAITING_CLIENTS[method]),
+        client_waits=session.client_name.startswith(WAITING_CLIENTS[surface]),
     )
-    return SuggestionPoint(method, uri, document, ask)
+    return SuggestionPoint(surface, uri, document, ask)
 
 
 async def suggestions_at(session: Session, place: SuggestionPoint) -> tuple[Suggestion, ...]:
@@ -82,7 +82,7 @@ async def suggestions_at(session: Session, place: SuggestionPoint) -> tuple[Sugg
         service.refused(
             Trace(
                 id=str(session.protocol.msg_id),
-                method=place.method,
+                surface=place.surface,
                 uri=place.uri,
                 version=None,
                 provider="",

@@ -43,7 +43,7 @@ from nearfield.engine.rates import Rates
 from nearfield.engine.scheduler import Scheduler
 from nearfield.features.service import Service
 from nearfield.providers.embedded import Embedded
-from nearfield.types import CompletionRequest, Priority, Snapshot, Span, TokenTotals
+from nearfield.types import CompletionRequest, Priority, Snapshot, Span, Surface, TokenTotals
 from nearfield.types import Edit as TextEdit
 
 PACKAGES = Path(".venv/bench-sources")
@@ -267,7 +267,7 @@ class Person:
             self._pending[0].cancel()
         self._kind = kind
         self._requests += 1
-        request = CompletionRequest(str(self._requests), "replay", self._snapshot(), offset)
+        request = CompletionRequest(str(self._requests), Surface.POPUP, self._snapshot(), offset)
         task = asyncio.create_task(self.service.complete(request))
         self._pending = (task, self.session.file, offset)
 

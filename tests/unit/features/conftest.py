@@ -14,7 +14,7 @@ from nearfield.config.schema import Completion, Config, ProviderSettings
 from nearfield.features.service import Service
 from nearfield.features.status import ServiceState
 from nearfield.providers.scripted import Scripted
-from nearfield.types import CompletionAnswer, CompletionRequest, Edit, Snapshot, Span
+from nearfield.types import CompletionAnswer, CompletionRequest, Edit, Snapshot, Span, Surface
 
 PATIENCE_SECONDS = 10.0
 """How long a test waits for what must happen; far more than it takes on a busy machine."""
@@ -52,7 +52,7 @@ class FakeUser:
     def question(self, **how: Any) -> CompletionRequest:
         self.asked += 1
         return CompletionRequest(
-            f"{self.uri}#{self.asked}", "test", self.snapshot(), self.cursor, **how
+            f"{self.uri}#{self.asked}", Surface.POPUP, self.snapshot(), self.cursor, **how
         )
 
     async def ask(self, **how: Any) -> CompletionAnswer:

@@ -10,9 +10,9 @@ from nearfield import errors
 from nearfield.errors import NearfieldError, NoProvider, ProviderError
 from nearfield.features.reasons import WORDS, last_completion, reason_of, words
 from nearfield.features.trace import TraceLog
-from nearfield.types import GIVEN_UP, Reason, Trace
+from nearfield.types import GIVEN_UP, Reason, Surface, Trace
 
-TRACE = Trace("1", "textDocument/completion", "file:///a.py", 1, "", "", "", 1.0, False)
+TRACE = Trace("1", Surface.POPUP, "file:///a.py", 1, "", "", "", 1.0, False)
 
 NEEDS_NO_ADVICE = {
     *GIVEN_UP,
@@ -74,7 +74,7 @@ def test_the_sentence_holds_the_errors_message() -> None:
 
 
 def test_the_last_completion_is_one_that_was_waited_for() -> None:
-    hover = replace(TRACE, method="textDocument/hover", reason=Reason.NOTHING)
+    hover = replace(TRACE, surface=Surface.HOVER, reason=Reason.NOTHING)
     given_up = [replace(TRACE, reason=reason) for reason in GIVEN_UP]
     unsure = replace(TRACE, reason=Reason.UNSURE)
     traces = TraceLog()

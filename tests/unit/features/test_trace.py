@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nearfield.features.trace import TraceLog, flat
-from nearfield.types import Included, Situation, SnippetKind, Trace, Usage
+from nearfield.types import Included, Situation, SnippetKind, Surface, Trace, Usage
 
-TRACE = Trace("1", "test", "file:///a.py", 3, "p", "m", Situation.TYPING, 12.345, True)
+TRACE = Trace("1", Surface.POPUP, "file:///a.py", 3, "p", "m", Situation.TYPING, 12.345, True)
 
 
 def test_traces_are_bounded_and_read_newest_first() -> None:
@@ -25,7 +25,7 @@ def test_a_flat_trace_has_the_promised_keys_and_json_values() -> None:
     trace = replace(TRACE, mean_logprob=-0.12345, min_logprob=-1.5, stages=stages)
     assert flat(replace(trace, usage=usage, included=included)) == {
         "id": "1",
-        "method": "test",
+        "method": "textDocument/completion",
         "uri": "file:///a.py",
         "version": 3,
         "provider": "p",

@@ -50,13 +50,12 @@ from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.routing.request_context import AskUser, RequestContext, Task
 from nearfield.routing.router import Router, built
 from nearfield.routing.tasks import usual_role
-from nearfield.types import Reason, Role, Tool
+from nearfield.types import Reason, Role, Surface, Tool
 
 log = logging.getLogger(__name__)
 
 SESSIONS = 32
 """Conversations kept; the least recently used one is dropped first."""
-METHOD = "nearfield/chat"
 """Method of every answer in the trace; its situation is how it ended."""
 
 
@@ -159,7 +158,7 @@ class ChatService:
                 Task.CHAT, ask.workspace, now.sources, (), accepted, self._ask_user
             )
 
-        with RequestMetrics(self._brains.traces, METHOD, ask.snapshot) as account:
+        with RequestMetrics(self._brains.traces, Surface.CHAT, ask.snapshot) as account:
             answering = Answering(
                 router=router,
                 session=session,

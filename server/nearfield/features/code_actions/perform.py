@@ -42,11 +42,10 @@ from nearfield.routing.request_context import AskUser, RequestContext, Source, T
 from nearfield.syntax.definitions import Unit, unit_at
 from nearfield.syntax.parser import Parsed
 from nearfield.syntax.white_space import format_of
-from nearfield.types import Snapshot, Snippet, Span, SymbolLocation
+from nearfield.types import Snapshot, Snippet, Span, Surface, SymbolLocation
 
 __all__ = ["Actions"]
 
-METHOD = "nearfield.action"
 """The method of every action in the trace; its situation names the action."""
 MAX_SNIPPET_CHARS = 1200
 """Characters of other files that are shown: a small model repeats what it reads."""
@@ -132,7 +131,9 @@ class Actions:
         the user, `open_text` knows the open documents. Raises `EditRefused` if no edit can be
         trusted, `NoProvider` and `NotReady` if no model can answer."""
         snapshot = request.snapshot
-        with RequestMetrics(self._backing.traces, METHOD, snapshot, request.action) as account:
+        with RequestMetrics(
+            self._backing.traces, Surface.ACTION, snapshot, request.action
+        ) as account:
             if why := self.kept_out(snapshot):
                 raise EditRefused(f"Nothing is done here: {why}.")
             parsed = (await self._cursor_of(snapshot, request.span.start)).parsed

@@ -58,6 +58,7 @@ from nearfield.types import (
     Snapshot,
     Span,
     Suggestion,
+    Surface,
 )
 
 ALTERNATIVE_TEMPERATURE = 0.8
@@ -170,7 +171,7 @@ class Completer(Feature):
         settings = self.questions.settings(snapshot)
         answer = CompletionAnswer(reason=Reason.PAUSED)
         metrics = RequestMetrics(
-            self._traces, request.method, snapshot, id=request.id, reason=Reason.ERROR
+            self._traces, request.surface, snapshot, id=request.id, reason=Reason.ERROR
         )
         try:
             with metrics:
@@ -186,8 +187,8 @@ class Completer(Feature):
         """Return what can be suggested at once, without a model and without parsing the text."""
         if self._activity.is_paused or self._filter.reason(snapshot):
             return ()
-        request = CompletionRequest("", "", snapshot, offset)
-        metrics = RequestMetrics(self._traces, "", snapshot)
+        request = CompletionRequest("", Surface.POPUP, snapshot, offset)
+        metrics = RequestMetrics(self._traces, Surface.POPUP, snapshot)
         settings, document = self.questions.settings(snapshot), self._documents.at(snapshot)
         turn = _Turn(request, settings, metrics, document, None, 0.0)
         found = self._checked_before(turn, self._cached(turn))

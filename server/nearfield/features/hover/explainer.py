@@ -34,7 +34,7 @@ from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.routing.request_context import Task
 from nearfield.routing.router import Router
 from nearfield.syntax.definitions import unit_at
-from nearfield.types import Reason, Snapshot, Span, Trace
+from nearfield.types import Reason, Snapshot, Span, Surface, Trace
 
 REST_SECONDS = 1.0
 """After this the cursor rests: longer than idle prefill waits, which serves the next completion."""
@@ -44,8 +44,6 @@ the first look at a very large document."""
 
 PREPARE = "prepare an explanation"
 """The name of the idle job."""
-HOVER = "textDocument/hover"
-EXPLAIN = "nearfield.explain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +208,7 @@ class Explainer(Feature):
         `elsewhere` is the provider that the user chose. Raises from the error tree; a cancelled
         caller frees the model.
         """
-        with RequestMetrics(self._traces, EXPLAIN, snapshot) as account:
+        with RequestMetrics(self._traces, Surface.EXPLANATION, snapshot) as account:
             router = self._filter.require(snapshot, self._router, self._activity.is_paused)
             self.stop()
             cursor = await self._cursor_of(snapshot, span.start)
@@ -288,7 +286,7 @@ class Explainer(Feature):
         self._traces.add(
             Trace(
                 id="",
-                method=HOVER,
+                surface=Surface.HOVER,
                 uri=snapshot.uri,
                 version=snapshot.version,
                 provider=found.provider if found else "",

@@ -33,11 +33,10 @@ from nearfield.files.lines import plain_breaks
 from nearfield.routing.request_context import RequestContext, Source, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.syntax.parser import Parsed
-from nearfield.types import Edit, EditForm, EditRequest, Finish, Reason, Snapshot, Span
+from nearfield.types import Edit, EditForm, EditRequest, Finish, Reason, Snapshot, Span, Surface
 
-__all__ = ["METHOD", "EditModel"]
+__all__ = ["EditModel"]
 
-METHOD = "nextEdit"
 """The method in the trace: not a client's request, but what was asked of a model for one."""
 ASK_SECONDS = 30.0
 """A small model on two cores takes five to ten for a window."""
@@ -52,7 +51,7 @@ MAX_DOCUMENTS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _LastWindow:
     """The last question about a document: how many lines were above and below its window, and the
     rows around which it showed the file as it was before change number `since`."""
 
@@ -70,7 +69,7 @@ class EditModel:
         self._recent = recent
         self._traces = traces
         self._router: Router | None = None
-        self._asked: dict[str, _Asked] = {}
+        self._asked: dict[str, _LastWindow] = {}
         self.configure(FolderConfigs(Config()), None)
 
     def configure(self, config: FolderConfigs, router: Router | None) -> None:
@@ -125,7 +124,7 @@ class EditModel:
         can_read = first.capabilities.context_tokens if first is not None else None
         question = fitted(form, question, can_read or USUAL_CONTEXT_TOKENS)
         question = self._like_last(snapshot, form, question)
-        with RequestMetrics(self._traces, METHOD, snapshot, started=begun) as account:
+        with RequestMetrics(self._traces, Surface.NEXT_EDIT, snapshot, started=begun) as account:
             prompt = render(form, question)
             if prompt is None:
                 account.reason = Reason.REFUSED
@@ -199,7 +198,7 @@ class EditModel:
         question = with_excerpts(question, plain_breaks(before), rows)
         text, window = question.text, question.window
         above, below = text.count("\n", 0, window.start), text.count("\n", window.end)
-        self._asked[snapshot.uri] = _Asked(form, above, below, number, question.excerpt_rows)
+        self._asked[snapshot.uri] = _LastWindow(form, above, below, number, question.excerpt_rows)
         while len(self._asked) > MAX_DOCUMENTS:
             del self._asked[next(iter(self._asked))]
         return question

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from nearfield.features.next_edit.edits import NextEdit, NextEdits
-from nearfield.types import CompletionRequest, Span, Suggestion
+from nearfield.types import CompletionRequest, Span, Suggestion, Surface
 
 __all__ = ["suggestion_for", "suggestion_of"]
-
-INLINE = "textDocument/inlineCompletion"
 
 
 async def suggestion_for(edits: NextEdits, ask: CompletionRequest) -> Suggestion | None:
@@ -17,7 +15,11 @@ async def suggestion_for(edits: NextEdits, ask: CompletionRequest) -> Suggestion
     at, snapshot = ask.offset, ask.snapshot
     if not edits.is_ghost_text:
         return None
-    if ask.method != INLINE or ask.selected is not None or edits.is_typing(snapshot, at):
+    if (
+        ask.surface is not Surface.GHOST_TEXT
+        or ask.selected is not None
+        or edits.is_typing(snapshot, at)
+    ):
         return None
     if edits.settle_seconds(snapshot, at) > 0:
         return None

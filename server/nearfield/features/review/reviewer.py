@@ -36,11 +36,10 @@ from nearfield.routing.request_context import RequestContext, Source, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import Parsed
-from nearfield.types import ChatRequest, Message, Reason, Role, Snapshot
+from nearfield.types import ChatRequest, Message, Reason, Role, Snapshot, Surface
 
 __all__ = ["OnFound", "OnPiece", "Review", "Reviewer", "snapshot_of"]
 
-REVIEW = "nearfield.review"
 MAX_FILE_BYTES = 16 << 20
 """Bytes that are read of a file; `files.max_bytes` limits what is reviewed."""
 MAX_TOKENS = 500
@@ -184,7 +183,7 @@ class Reviewer(Feature):
     ) -> None:
         """Add the review of one document to `review`."""
         own: list[ReviewFinding] = []
-        with RequestMetrics(self._traces, REVIEW, snapshot) as account:
+        with RequestMetrics(self._traces, Surface.REVIEW, snapshot) as account:
             try:
                 router = self._filter.require(snapshot, self._router, self._activity.is_paused)
                 parsed = (await self._cursor_of(snapshot, 0)).parsed

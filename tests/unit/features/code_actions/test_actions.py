@@ -17,7 +17,7 @@ from nearfield.features.code_actions.proposal import ActionRequest, Proposal
 from nearfield.features.diagnostics import OWN_SOURCE, Diagnostic
 from nearfield.features.service import Service
 from nearfield.providers.scripted import Scripted
-from nearfield.types import ChatRequest, Snapshot, Span
+from nearfield.types import ChatRequest, Snapshot, Span, Surface
 
 ADD = 'def add(a, b):\n    """The sum of both."""\n    return a |- b\n'
 GOOD = 'def add(a, b):\n    """The sum of both."""\n    return a + b\n'
@@ -406,7 +406,7 @@ async def test_each_action_is_in_the_trace(
     with suppress(EditRefused):
         await service.actions.propose(wish(action))
     (trace,) = service.traces.last(5)
-    assert (trace.method, trace.situation) == ("nearfield.action", action)
+    assert (trace.surface, trace.situation) == (Surface.ACTION, action)
     assert (trace.provider, trace.model, trace.reason) == expected
     assert trace.shown == (not trace.reason)
 

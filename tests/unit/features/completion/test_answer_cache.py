@@ -12,13 +12,13 @@ from nearfield.features.completion.answer_cache import (
     CachedCompletion,
     CompletionCache,
 )
-from nearfield.types import CompletionRequest, Snapshot
+from nearfield.types import CompletionRequest, Snapshot, Surface
 
 URI = "file:///a.py"
 
 
 def at(text: str, offset: int, uri: str = URI) -> CompletionRequest:
-    return CompletionRequest("", "", Snapshot(uri, "python", 1, text), offset)
+    return CompletionRequest("", Surface.POPUP, Snapshot(uri, "python", 1, text), offset)
 
 
 def found(cache: CompletionCache, text: str, offset: int, uri: str = URI) -> list[str]:

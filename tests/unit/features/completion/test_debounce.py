@@ -13,7 +13,7 @@ from nearfield.features.completion.prompting import cut
 from nearfield.features.completion.question import wait_ms
 from nearfield.features.cursor import Cursor
 from nearfield.features.documents import Document
-from nearfield.types import Capabilities, CompletionRequest, Edit, Snapshot, Span
+from nearfield.types import Capabilities, CompletionRequest, Edit, Snapshot, Span, Surface
 
 TEXT = "import os\n\n\ndef area(width, height):\n    return width * hei\n"
 AT = len(TEXT) - 1
@@ -52,14 +52,14 @@ def test_the_wait_is_no_longer_than_its_saving(case: str) -> None:
     how, can, letters, gap, (least, most) = WAITS[case]
     document = typed(letters)
     document.gap = gap
-    ask = CompletionRequest("1", "test", document.snapshot, AT, **how)
+    ask = CompletionRequest("1", Surface.POPUP, document.snapshot, AT, **how)
     waited = wait_ms(ask, document, can, SLOW)
     assert least <= waited <= most
 
 
 def test_a_place_that_nothing_is_known_of_is_worth_the_whole_wait() -> None:
     document = Document(Snapshot("file:///a.py", "python", 1, TEXT))
-    ask = CompletionRequest("1", "test", document.snapshot, AT)
+    ask = CompletionRequest("1", Surface.POPUP, document.snapshot, AT)
     assert wait_ms(ask, document, HERE, SLOW) == 60
 
 

@@ -20,7 +20,7 @@ from nearfield.features.metrics.store import RecordStore, RecordUnusable
 from nearfield.features.metrics.summary import Latency, percentile, summary
 from nearfield.features.service import Service
 from nearfield.features.suggestion_record import SuggestionRecord, Taken
-from nearfield.types import Edit, Situation, Span, Trace, Usage
+from nearfield.types import Edit, Situation, Span, Surface, Trace, Usage
 
 ADD = "def add(a, b):\n    return |\n"
 SECRET = "aardvark + zebra"
@@ -170,7 +170,7 @@ async def test_turned_off_while_it_runs(start: Start) -> None:
 
 def trace(**how: Any) -> Trace:
     given: dict[str, Any] = {
-        "id": "1", "method": "m", "uri": "file:///a.py", "version": 1, "provider": "p",
+        "id": "1", "surface": Surface.POPUP, "uri": "file:///a.py", "version": 1, "provider": "p",
         "model": "m", "situation": Situation.TYPING, "total_ms": 12.0, "shown": True,
     }  # fmt: skip
     return Trace(**{**given, **how})

@@ -14,7 +14,7 @@ from nearfield.features.next_edit.edits import NextEdit
 from nearfield.features.trace import TraceLog
 from nearfield.providers.scripted import Scripted
 from nearfield.routing.router import Router
-from nearfield.types import EditForm, EditRequest, Health, HealthState, Priority, Reason
+from nearfield.types import EditForm, EditRequest, Health, HealthState, Priority, Reason, Surface
 
 CODE = """\
 class Box {
@@ -96,7 +96,7 @@ async def test_the_model_is_asked_where_no_rule_has_an_offer() -> None:
     assert "<|cursor|>const size" in text
     assert session.reasons == [(Reason.SHOWN, "")]
     (trace,) = session.traces.last(1)
-    assert (trace.method, trace.provider, trace.shown) == ("nextEdit", "fake", True)
+    assert (trace.surface, trace.provider, trace.shown) == (Surface.NEXT_EDIT, "fake", True)
     assert [name for name, _ in trace.stages] == ["context", "wait", "read", "generate", "gate"]
     assert 0 < sum(ms for _, ms in trace.stages) <= trace.total_ms
     assert call.request.copied == "const size = new Box().area(1);\nconst other = size;\n\n"
