@@ -80,7 +80,7 @@ class Edit:
 
 
 class Surface(StrEnum):
-    """What a request is for: where its answer is displayed. The values are those of traces and of
+    """The place where the answer to a request is displayed. The values are those of traces and of
     the records of earlier versions."""
 
     GHOST_TEXT = "textDocument/inlineCompletion"

@@ -19,7 +19,7 @@ from nearfield.features.service import Service
 from nearfield.features.token import Token
 from nearfield.http import wire
 from nearfield.http.answers import AnswerText, ChatForm, CompletionForm, Form, events, whole
-from nearfield.http.exchange import Event, Exchange, Receive, Send
+from nearfield.http.exchange import Event, HttpExchange, Receive, Send
 from nearfield.http.wire import BadRequest, ChatBody, CompletionBody
 from nearfield.routing.request_context import RequestContext, Task
 from nearfield.routing.router import Route, Router, built
@@ -34,7 +34,7 @@ MAX_REQUESTS = 8
 DOCUMENT = "http"
 """All clients share what has been evaluated: the engine finds by the text what fits."""
 
-Answer = Callable[[Exchange, bytes], Coroutine[Any, Any, None]]
+Answer = Callable[[HttpExchange, bytes], Coroutine[Any, Any, None]]
 
 
 class App:
@@ -55,7 +55,7 @@ class App:
 
     async def __call__(self, scope: Event, receive: Receive, send: Send) -> None:
         """ASGI: one request, one answer."""
-        exchange = Exchange(scope, receive, send)
+        exchange = HttpExchange(scope, receive, send)
         try:
             answer = self._admitted(exchange)
             # A request without a token is not delayed.
@@ -76,7 +76,7 @@ class App:
         if failure is not None and not isinstance(failure, ConnectionResetError):
             await exchange.error(None)
 
-    def _admitted(self, exchange: Exchange) -> Answer:
+    def _admitted(self, exchange: HttpExchange) -> Answer:
         """Return the handler of an admitted request. Raises `BadRequest`."""
         host = exchange.headers.get("host", "")
         name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
@@ -99,12 +99,12 @@ class App:
             raise BadRequest(f"This path takes {method}.", status=405)
         return answer
 
-    async def _health(self, exchange: Exchange, body: bytes) -> None:
+    async def _health(self, exchange: HttpExchange, body: bytes) -> None:
         """Return whether completions can be had; without a token, so it tells nothing else."""
         state = self._service.status.state
         await exchange.json({"status": "ok" if state == "ready" else str(state)})
 
-    async def _models(self, exchange: Exchange, body: bytes) -> None:
+    async def _models(self, exchange: HttpExchange, body: bytes) -> None:
         router = self._service.router
         served = [role for role in ROLES if router is not None and router.candidates(role)]
         names = [
@@ -114,7 +114,7 @@ class App:
         about = {"object": "model", "created": 0, "owned_by": "nearfield"}
         await exchange.json({"object": "list", "data": [{"id": name, **about} for name in names]})
 
-    async def _completion(self, exchange: Exchange, body: bytes) -> None:
+    async def _completion(self, exchange: HttpExchange, body: bytes) -> None:
         asked = wire.read(CompletionBody, body)
         if _role(asked.model) not in ("", "complete"):
             raise BadRequest("Completions are of the model 'nearfield'.", "model")
@@ -123,7 +123,7 @@ class App:
             route = router.infill(request, self._context(Task.COMPLETE))
             await self._say(exchange, route, CompletionForm(), asked)
 
-    async def _chat(self, exchange: Exchange, body: bytes) -> None:
+    async def _chat(self, exchange: HttpExchange, body: bytes) -> None:
         asked = wire.read(ChatBody, body)
         role, request = _role(asked.model), asked.request()
         context = self._context(Task.CHAT)
@@ -134,7 +134,7 @@ class App:
                 await self._by_schema(exchange, router, role, request, context, asked.stream)
 
     async def _say(
-        self, exchange: Exchange, route: Route, form: Form, asked: CompletionBody | ChatBody
+        self, exchange: HttpExchange, route: Route, form: Form, asked: CompletionBody | ChatBody
     ) -> None:
         if not asked.stream:
             await exchange.json(form.whole(await whole(route)))
@@ -145,7 +145,7 @@ class App:
 
     async def _by_schema(
         self,
-        exchange: Exchange,
+        exchange: HttpExchange,
         router: Router,
         role: str,
         request: ChatRequest,
@@ -195,7 +195,7 @@ class App:
         return RequestContext(task, self._workspace)
 
 
-async def _answered(answer: Answer, exchange: Exchange, body: bytes) -> None:
+async def _answered(answer: Answer, exchange: HttpExchange, body: bytes) -> None:
     """The answer, or why there is none: an expected error is the client's, and none of the log's,
     because it may quote what a model has said."""
     try:

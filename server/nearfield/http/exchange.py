@@ -25,7 +25,7 @@ UNREAD_SECONDS = 60.0
 RETRY_SECONDS = "2"
 
 
-class Exchange:
+class HttpExchange:
     """See the module. `headers` are lower-case; of one sent twice both are kept, by a comma."""
 
     def __init__(self, scope: Event, receive: Receive, send: Send) -> None:

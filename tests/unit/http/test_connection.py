@@ -10,13 +10,13 @@ import pytest
 import uvicorn
 
 from nearfield.http import connection
-from nearfield.http.exchange import Event, Exchange, Receive, Send
+from nearfield.http.exchange import Event, HttpExchange, Receive, Send
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
 
 
 async def app(scope: Event, receive: Receive, send: Send) -> None:
-    exchange = Exchange(scope, receive, send)
+    exchange = HttpExchange(scope, receive, send)
     if exchange.path == "/refused":
         await exchange.json({}, 401)
         return
