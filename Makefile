@@ -34,7 +34,7 @@ demo: setup ## See completions by a model on this machine
 
 check: $(CHECKS) ## Run the checks that need no model, compiler or editor, in some minutes
 	@$(MAKE) --no-print-directory static
-	@echo "== fast tests" && $(BIN)/python -m pytest -q -n auto -m "not hub and not slow" tests/unit
+	@echo "== fast tests" && $(BIN)/python -m pytest -q -n auto -m "not slow" tests/unit
 
 static:
 	@echo "== conflict markers" && ! git grep -nE '^(<{7}|>{7})( |$$)' -- ':!tests/unit/features/next_edit'

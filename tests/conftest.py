@@ -1,8 +1,10 @@
-"""What every kind of test shares: the real models, and how long an example may take."""
+"""What all tests share: which of them run, the real models, how long an example may take."""
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,6 +16,22 @@ from nearfield.catalog.models import Catalog
 # A busy machine stalls for longer than any example takes; what is slow is measured by the benches.
 settings.register_profile("nearfield", deadline=None)
 settings.load_profile("nearfield")
+
+ON_REQUEST = ("hub", "plugin")
+"""Marks of tests that need what no checkout has; they run only when `-m` names the mark."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests that run on request, and let `-m` decide about those that it names."""
+    named = set(re.findall(r"\w+", config.getoption("markexpr")))
+    left_out = [item for item in items if _needs_request(item, named)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _needs_request(item: pytest.Item, named: Collection[str]) -> bool:
+    return any(item.get_closest_marker(mark) and mark not in named for mark in ON_REQUEST)
 
 
 def _model(name: str, variable: str) -> Path:

@@ -25,7 +25,7 @@ from nearfield.config.schema import Index as IndexSettings
 from nearfield.index.schema_store import place_of
 from nearfield.index.service import WorkspaceIndex
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 @pytest.fixture(autouse=True)

@@ -17,9 +17,9 @@ from tests.e2e.wiring import StartWire, Wire
 
 from nearfield.lsp import frames
 
-END_SECONDS = 10.0
+END_SECONDS = 60.0
 """The promise is one second; a machine that runs all the tests may not have one to give. What the
-model does here would take a minute."""
+model does here would take ten minutes."""
 
 
 def close_input(w: Wire) -> None:
@@ -44,11 +44,11 @@ def terminate(w: Wire) -> None:
     [(close_input, 1), (say_exit, 1), (shut_down_and_exit, 0), (terminate, 1)],
 )
 @pytest.mark.parametrize("busy", [False, True])
-def test_the_process_ends_within_a_second(
+def test_the_process_ends_whatever_the_model_does(
     wire: StartWire, end: Callable[[Wire], None], code: int, busy: bool
 ) -> None:
     w = wire("--stdio")
-    w.initialize(script([{"match": "", "text": "x", "delay_ms": 60_000}]))
+    w.initialize(script([{"match": "", "text": "x", "delay_ms": 600_000}]))
     uri = w.open("def add(a, b):\n    ")
     w.ask("nearfield/status")
     if busy:
@@ -125,14 +125,14 @@ def test_nothing_but_the_protocol_reaches_standard_output(
     w = wire("--stdio")
     w.initialize()
     uri = w.open("def add(a, b):\n    ")
-    end = time.monotonic() + 20
+    end = time.monotonic() + END_SECONDS
     while "echoed by a child" not in w.log() and time.monotonic() < end:
         time.sleep(0.05)
     assert w.ghost(uri, 1, 4)
     assert not any("garbage" in message for message in w.received)
     w.ask("shutdown")
     w.notify("exit")
-    assert w.ended_within(5)
+    assert w.ended_within(END_SECONDS)
     assert "printed by a library" in w.log()
 
 
@@ -156,7 +156,7 @@ def test_tcp_serves_one_client_on_loopback_that_shows_the_token(
 ) -> None:
     environ["NEARFIELD_HTTP_TOKEN"] = "a-token-of-this-test"
     w = wire("--tcp", "127.0.0.1:0")
-    end = time.monotonic() + 20
+    end = time.monotonic() + END_SECONDS
     while "waiting for a client" not in w.log() and time.monotonic() < end:
         time.sleep(0.02)
     port = int(w.log().rsplit(":", 1)[1])
@@ -177,7 +177,7 @@ def test_tcp_serves_one_client_on_loopback_that_shows_the_token(
 
 def test_tcp_refuses_addresses_that_others_can_reach(wire: StartWire) -> None:
     w = wire("--tcp", "0.0.0.0:0")
-    assert w.ended_within(20)
+    assert w.ended_within(END_SECONDS)
     assert w.process.returncode == 2
 
 

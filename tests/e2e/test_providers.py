@@ -48,7 +48,7 @@ class Running:
 
     def get(self, path: str) -> httpx.Response:
         headers = {"authorization": f"Bearer {KEY}"}
-        return httpx.get(self.url + path, headers=headers, trust_env=False, timeout=30)
+        return httpx.get(self.url + path, headers=headers, trust_env=False, timeout=60)
 
     def busy(self) -> int:
         """How many lanes are generating now."""
@@ -74,12 +74,12 @@ def _serve(model: Path, *more: str) -> Iterator[Running]:
     )
     running = Running(f"http://127.0.0.1:{port}")
     try:
-        _wait_for(lambda: _is_up(running), 120)
+        _wait_for(lambda: _is_up(running))
         yield running
     finally:
         assert process.stdin is not None
         process.stdin.close()
-        process.wait(20)
+        process.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -383,8 +383,8 @@ def test_managed_ends_when_we_are_killed(small_model: Path) -> None:
         child = int(owner.stdout.readline())
         assert psutil.pid_exists(child)
         owner.kill()
-        owner.wait(10)
-    _wait_for(lambda: not psutil.pid_exists(child), 20)
+        owner.wait(60)
+    _wait_for(lambda: not psutil.pid_exists(child))
 
 
 async def test_managed_with_a_file_that_is_no_model(tmp_path: Path) -> None:
@@ -439,8 +439,8 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_for(happened: Callable[[], bool], seconds: float) -> None:
-    limit = time.monotonic() + seconds
+def _wait_for(happened: Callable[[], bool]) -> None:
+    limit = time.monotonic() + 120
     while not happened():
         assert time.monotonic() < limit, "it did not happen in time"
         time.sleep(0.05)

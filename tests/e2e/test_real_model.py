@@ -158,7 +158,7 @@ async def engine_of(e: Editor) -> psutil.Process:
     """The engine's process of that editor's server."""
     server = e.client._server  # pyright: ignore[reportPrivateUsage]  # pytest-lsp has no accessor
     assert server is not None
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         for child in psutil.Process(server.pid).children():
             # The one before may be dead and not yet waited for.

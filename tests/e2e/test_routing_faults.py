@@ -130,8 +130,7 @@ async def test_a_server_that_dies_in_the_middle_is_followed_by_the_next() -> Non
         )
         providers = {name: build(name, one) for name, one in config.providers.items()}
         router = Router(config, providers)
-        begun = time.monotonic()
-        request = ChatRequest((Message(Role.USER, "say"),), deadline=begun + 60)
+        request = ChatRequest((Message(Role.USER, "say"),), deadline=time.monotonic() + 60)
         shown, everything = "", ""
         async with router.chat(request) as route:
             async for item in route:
@@ -141,7 +140,6 @@ async def test_a_server_that_dies_in_the_middle_is_followed_by_the_next() -> Non
                 else:
                     shown += item.text
                     everything += item.text
-        assert time.monotonic() - begun < 60
         await router.aclose()
         for provider in providers.values():
             await provider.aclose()

@@ -98,7 +98,7 @@ async def _use_everything(config: Config, answer: str, workspace: str) -> None:
     providers = _providers(config, answer)
     router = Router(config, providers)
     context = RequestContext(workspace=workspace)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     chat = ChatRequest(
         (Message(Role.USER, "write a prime sieve"),),
         tools=(Tool("fetch", "fetch a page", {"type": "object"}),),

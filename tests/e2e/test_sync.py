@@ -127,7 +127,7 @@ def test_promise_1_a_storm_of_everything_at_once(wire: StartWire) -> None:
 
 def test_promise_1_shutdown_answers_running_requests(wire: StartWire) -> None:
     w = wire("--stdio")
-    w.initialize(script([{"match": "", "text": "x", "delay_ms": 60_000}]))
+    w.initialize(script([{"match": "", "text": "x", "delay_ms": 600_000}]))
     uri = w.open(ADD)
     running = w.request_ghost(uri, 1, 4)
     w.ask("nearfield/status")
@@ -137,7 +137,7 @@ def test_promise_1_shutdown_answers_running_requests(wire: StartWire) -> None:
     late = w.request("nearfield/status")
     assert w.answer(late)["error"]["code"] == -32600
     w.notify("exit")
-    assert w.ended_within(10.0)
+    assert w.ended_within(60)
     assert w.process.returncode == 0
     assert len(w.answers()) == 5
 

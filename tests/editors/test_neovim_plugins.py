@@ -4,7 +4,7 @@ says. No registry has them: name the folders of your clones,
     NEARFIELD_SIDEKICK=…/sidekick.nvim NEARFIELD_COPILOT_LSP=…/copilot-lsp \
         .venv/bin/python -m pytest -m plugin tests/editors/test_neovim_plugins.py
 
-Without `-m plugin` they are left out (pyproject.toml); what the plugins say to the server is in
+Without `-m plugin` they are left out (tests/conftest.py); what the plugins say to the server is in
 `tests/e2e/test_copilot_clients.py`, which always runs."""
 
 from __future__ import annotations

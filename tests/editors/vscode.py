@@ -182,7 +182,7 @@ class CodeServer:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/healthz", timeout=5):
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/healthz", timeout=60):
                 return True
         except (urllib.error.URLError, OSError):
             return False

@@ -143,7 +143,7 @@ def test_no_document_stops_the_server(repository: Repository) -> None:
             faults += _try_document(wire, repository.root, name)
         wire.answer(wire.request("shutdown"))
         wire.notify("exit")
-        if not wire.ended_within(30):
+        if not wire.ended_within(60):
             faults.append("the server did not end")
         elif wire.process.returncode != 0:
             faults.append(f"the server ended with {wire.process.returncode}")

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
-from llama_cpp.llama_grammar import json_schema_to_gbnf
 
-from nearfield.engine.grammar import from_schema
-from nearfield.errors import Unsupported
 from nearfield.features.chat.validate import validator
 from nearfield.json_schema import MAX_NODES, SchemaUnusable, check
 
@@ -79,8 +75,6 @@ def _nested(keyword: str, levels: int) -> dict[str, Any]:
 def test_unsafe_schemas_are_refused(schema: Any, why: str) -> None:
     with pytest.raises(SchemaUnusable, match=why):
         check(schema)
-    with pytest.raises(Unsupported):
-        from_schema(json.dumps(schema))
 
 
 @pytest.mark.parametrize(
@@ -140,16 +134,3 @@ def test_a_check_has_an_end_whatever_is_multiplied() -> None:
     for _ in range(40):
         value = [value]
     assert "too large" in wrong(value)
-
-
-def test_a_grammar_has_an_end_too() -> None:
-    many = {"type": "object", "properties": {f"p{n}": {} for n in range(300)}}
-    with pytest.raises(Unsupported):
-        from_schema(json.dumps(many))
-    list_of_many = {"type": "array", "items": {"type": "string"}, "maxItems": 10**9}
-    assert len(from_schema(json.dumps(list_of_many))) < 2000
-    # What a grammar can be held to is kept.
-    plain = json.dumps({"type": "array", "items": {"type": "integer"}, "maxItems": 3})
-    assert from_schema(plain) == json_schema_to_gbnf(plain)
-    word = {"type": "string", "pattern": "^[a-z]+$"}
-    assert from_schema(json.dumps(word)) == json_schema_to_gbnf(json.dumps(word))

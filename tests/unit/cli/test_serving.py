@@ -69,7 +69,7 @@ async def test_a_folder_that_is_not_indexed_is_not_waited_for(
     service = Service(Config(engine=Engine(enabled=False)), {"one": provider()})
     await service.start()
     service.knowledge.folders((str(tmp_path / "gone"),))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await until_indexed(service.knowledge)
     assert service.knowledge.state.detail
     assert not capsys.readouterr().err

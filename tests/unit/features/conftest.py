@@ -16,7 +16,7 @@ from nearfield.features.status import ServiceState
 from nearfield.providers.scripted import Scripted
 from nearfield.types import CompletionAnswer, CompletionRequest, Edit, Snapshot, Span, Surface
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 """How long a test waits for what must happen; far more than it takes on a busy machine."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import re
 import subprocess
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -156,21 +155,10 @@ HARD: dict[str, tuple[bytes, bytes, bytes, bytes, bytes]] = {
 
 @pytest.mark.parametrize("kind", HARD)
 def test_no_pattern_backtracks(kind: str) -> None:
-    """Doubling the pattern and the path makes four times the work, not a power of it."""
+    """A matcher that tries every way to divide the path would not end within years."""
     before, repeated, after, path, end = HARD[kind]
-
-    def seconds(size: int) -> float:
-        patterns, long = Patterns([before + repeated * size + after]), path * size + end
-        assert patterns.match(long, folder=False) is None
-        runs: list[float] = []
-        for _ in range(5):
-            began = time.process_time()
-            for _ in range(20):
-                patterns.match(long, folder=False)
-            runs.append(time.process_time() - began)
-        return min(runs)
-
-    assert seconds(128) < 8 * max(seconds(64), 1e-4)
+    patterns = Patterns([before + repeated * 512 + after])
+    assert patterns.match(path * 512 + end, folder=False) is None
 
 
 def test_a_folded_match_ignores_the_case_of_letters() -> None:

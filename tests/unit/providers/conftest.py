@@ -195,11 +195,11 @@ class Server:
 
         def handler(request: Request) -> Response:
             if not begin:
-                self.release.wait(20)
+                self.release.wait(60)
 
             def body() -> Iterator[bytes]:
                 yield begin
-                self.release.wait(20)
+                self.release.wait(60)
 
             return Response(body(), content_type=content_type)
 

@@ -153,7 +153,7 @@ async def test_no_command_is_asked_for_again_next_time() -> None:
 
 def test_leash_gives_the_programs_exit_code() -> None:
     with subprocess.Popen([*LEASH, "raise SystemExit(7)"], stdin=subprocess.PIPE) as leash:
-        assert leash.wait(30) == 7
+        assert leash.wait(60) == 7
 
 
 STUBBORN = """
@@ -178,8 +178,8 @@ def test_leash_ends_even_a_stubborn_program(how: str) -> None:
             leash.stdin.close()
         else:
             leash.terminate()
-        program.wait(30)
-        leash.wait(30)
+        program.wait(60)
+        leash.wait(60)
 
 
 def test_the_best_installed_program_is_chosen(

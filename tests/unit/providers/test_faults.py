@@ -261,7 +261,7 @@ async def test_leaving_closes_the_connection(
 
         def body() -> Any:
             yield dialect.begin
-            connection.settimeout(10)
+            connection.settimeout(60)
             with suppress(ConnectionResetError):
                 assert connection.recv(1) == b""
             loop.call_soon_threadsafe(closed.set)

@@ -95,7 +95,7 @@ async def test_keeps_the_end_of_long_output(tmp_path: Path) -> None:
 
 SPAWN = (
     "import subprocess, sys, time; "
-    "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); "
+    "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); "
     "open('pid', 'w').write(str(child.pid)); "
 )
 
@@ -107,7 +107,7 @@ async def child_of(tmp_path: Path) -> int:
 
 
 def gone(pid: int) -> bool:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
             return True
@@ -120,7 +120,9 @@ def gone(pid: int) -> bool:
 async def test_nothing_runs_on(end: str, tmp_path: Path) -> None:
     rest = {"itself": "print('done')", "flood": "[print('x' * 99_999) for _ in range(999)]"}
     going = asyncio.ensure_future(
-        python(tmp_path, SPAWN + rest.get(end, "time.sleep(60)"), 2.0 if end == "timeout" else 30.0)
+        python(
+            tmp_path, SPAWN + rest.get(end, "time.sleep(600)"), 2.0 if end == "timeout" else 30.0
+        )
     )
     child = await child_of(tmp_path)
     if end == "cancel":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -98,11 +97,10 @@ async def test_a_replacement_is_not_shown_in_a_changed_document(
 
 async def test_the_first_suggestion_does_not_wait_for_slow_alternatives(start: Start) -> None:
     first = {**FIRST, "piece_ms": 60}  # some 300 ms to write: the others would be noticed
-    model = scripted("model", first, *answers("b + a\n", delay_ms=60_000)[1:])
+    model = scripted("model", first, *answers("b + a\n", delay_ms=600_000)[1:])
     person = FakeUser(await start(model), ADD)
-    begun = time.monotonic()
-    assert said(await person.ask(invoked=True)) == ["a + b"]
-    assert time.monotonic() - begun < 30
+    async with asyncio.timeout(60):
+        assert said(await person.ask(invoked=True)) == ["a + b"]
     await until(lambda: others(model))
     assert others(model)[0].priority is Priority.PREFILL
     assert others(model)[0].avoid == ("a + b",)
@@ -134,7 +132,7 @@ async def test_a_popup_that_is_asked_for_again_gets_others(start: Start) -> None
 
 @pytest.mark.parametrize("what", ["typed", "asked elsewhere", "closed", "paused"])
 async def test_typing_and_other_requests_end_the_alternatives(start: Start, what: str) -> None:
-    model = scripted("model", FIRST, *answers("b + a\n", delay_ms=60_000)[1:])
+    model = scripted("model", FIRST, *answers("b + a\n", delay_ms=600_000)[1:])
     service = await start(model)
     person = FakeUser(service, ADD)
     await person.ask(invoked=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import pytest
@@ -47,16 +46,6 @@ def test_the_text_around_the_cursor_is_unchanged() -> None:
     assert (short.left, short.rest) == ("  b(", "c)")
 
 
-def seconds(work: Callable[[str], object], text: str) -> float:
-    """Processor time, the least of several."""
-    times: list[float] = []
-    for _ in range(5):
-        began = time.process_time()
-        work(text)
-        times.append(time.process_time() - began)
-    return min(times)
-
-
 WHITE: list[tuple[Callable[[str], object], str]] = [
     (lambda text: is_elided("", text), " "),
     (lambda text: is_elided("", text), "\n" + " " * 50),
@@ -69,6 +58,5 @@ WHITE: list[tuple[Callable[[str], object], str]] = [
 
 @pytest.mark.parametrize(("work", "piece"), WHITE)
 def test_white_space_takes_linear_time(work: Callable[[str], object], piece: str) -> None:
-    """Quadratic time would be four times as much at least, and seconds for these."""
-    half, whole = piece * (60_000 // len(piece)), piece * (120_000 // len(piece))
-    assert seconds(work, whole) < 3 * seconds(work, half) + 0.01
+    """Quadratic time would be hours for a text of this size."""
+    work(piece * (2_000_000 // len(piece)))

@@ -188,7 +188,7 @@ async def test_rows_are_written_together_and_changed_later(tmp_path: Path) -> No
     written = [recorder.record("go", trace(usage=usage)) for _ in range(3)]
     last = written[2]
     assert last is not None
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while last.id is None:
             await asyncio.sleep(0.01)
     last.taken, last.survived = Taken.ACCEPTED, 0.5

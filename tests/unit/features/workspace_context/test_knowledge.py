@@ -255,7 +255,7 @@ async def test_no_process_is_left_behind(sit: Sit) -> None:
     children = psutil.Process().children(recursive=True)
     assert any("nearfield.index.worker" in child.cmdline() for child in children)
     await desk.close()
-    _, alive = psutil.wait_procs(children, timeout=5)
+    _, alive = psutil.wait_procs(children, timeout=PATIENCE_SECONDS)
     assert alive == []
 
 
