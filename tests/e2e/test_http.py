@@ -243,6 +243,45 @@ def test_models_are_listed_and_may_name_a_role(server: HttpServer) -> None:
     assert answered.status_code == 200
 
 
+LOADING: dict[str, Any] = {
+    **SETTINGS,
+    "providers": {
+        **SETTINGS["providers"],
+        # The name of the engine's second model, so that it is not loaded beforehand.
+        "embedded_chat": {"kind": "scripted", "options": {"answers": ANSWERS, "load_ms": 100}},
+    },
+    "routing": {"roles": {**SETTINGS["routing"]["roles"], "code": ["embedded_chat"]}},
+}
+
+
+def test_a_model_is_loaded_by_a_command_that_finds_the_server(tmp_path: Path) -> None:
+    server = start(tmp_path, LOADING)
+    environ = {**environment(tmp_path), "NEARFIELD_DATA_DIR": str(tmp_path / "data")}
+    address = tmp_path / "data" / "http-address"
+
+    def models(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [*COMMAND[: COMMAND.index("serve")], "models", *arguments]
+        return subprocess.run(
+            command, env=environ, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+        )
+
+    try:
+        assert address.read_text() == server.url
+        assert address.stat().st_mode & 0o077 == 0
+        loaded = models("load", "chat", "--json")
+        assert json.loads(loaded.stdout)["providers"] == ["embedded_chat"], loaded.stderr
+        assert server.post("/nearfield/models/load", {"role": "none"}).status_code == 400
+        assert models("load", "none").returncode == 2
+        unloaded = models("unload", "--json", "--server", server.url.removeprefix("http://"))
+        assert json.loads(unloaded.stdout) == {"providers": [], "models": []}
+    finally:
+        assert end(server) == 0
+    assert not address.exists()
+    nobody = models("load")
+    assert nobody.returncode == 2
+    assert "nearfield serve --http" in nobody.stderr
+
+
 @pytest.mark.parametrize(
     ("headers", "status", "kind"),
     [

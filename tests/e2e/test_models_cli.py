@@ -111,6 +111,28 @@ def test_from_pull_to_remove(shell: Shell) -> None:
     assert shell.run("remove", "tiny").returncode == 2
 
 
+def test_a_newer_file_on_the_hub_is_told(shell: Shell, httpserver: HTTPServer) -> None:
+    assert shell.run("outdated").returncode == 1, "no model is here"
+    shell.json("pull", "tiny")
+    latest = shell.run("outdated")
+    assert (latest.returncode, latest.stdout) == (1, "tiny is the hub's latest.\n")
+    httpserver.clear()
+    newer = {"X-Linked-Etag": f'"{"0" * 64}"', "X-Linked-Size": "10"}
+    httpserver.expect_request("/maker/tiny/resolve/main/tiny.gguf").respond_with_data(
+        b"", headers=newer
+    )
+    outdated = shell.run("outdated")
+    assert outdated.returncode == 0
+    assert "nearfield models remove tiny && nearfield models pull tiny" in outdated.stdout
+    (row,) = shell.json("outdated")
+    assert (row["name"], row["outdated"], row["published"]) == ("tiny", True, "0" * 64)
+    assert row["here"] == hashlib.sha256(CONTENT).hexdigest()
+    httpserver.clear()
+    unknown = shell.run("outdated")
+    assert unknown.returncode == 3
+    assert "tiny: unknown." in unknown.stderr
+
+
 def test_what_does_not_fit_is_counted_and_shown_on_request(shell: Shell) -> None:
     own = shell.config / "catalog.toml"
     huge = OWN.replace("models.tiny", "models.huge").replace(

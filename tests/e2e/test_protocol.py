@@ -37,6 +37,7 @@ async def test_the_capabilities_are_advertised(editor: StartEditor) -> None:
             "nearfield.consent",
             "nearfield.dismissEdit",
             "nearfield.explain",
+            "nearfield.loadModel",
             "nearfield.nextEdit",
             "nearfield.pause",
             "nearfield.resume",

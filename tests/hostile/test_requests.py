@@ -85,8 +85,11 @@ COMMANDS: dict[str, Params] = {
     "nearfield.consent": lambda u, p: "show",
     "nearfield.pause": lambda u, p: None,
     "nearfield.resume": lambda u, p: None,
+    "nearfield.loadModel": lambda u, p: "chat",
+    "nearfield.unloadModel": lambda u, p: None,
 }  # fmt: skip
 NOTIFICATIONS: dict[str, Params] = {
+    "nearfield/chat/prepare": lambda u, p: {"role": "", "workspace": "/"},
     "textDocument/didChange": lambda u, p: {
         "textDocument": {"uri": u, "version": 2},
         "contentChanges": [{"range": _range(p), "text": "q"}],

@@ -165,6 +165,7 @@ export const StatusChanged = new NotificationType<Status>("nearfield/status");
 export const Offered = new NotificationType<Offer>("nearfield/offer");
 export const ChatRequest = new RequestType<ChatParams, ChatAnswer, void>("nearfield/chat");
 export const ChatClose = new RequestType<{ session: string }, unknown, void>("nearfield/chat/close");
+export const ChatPrepare = new NotificationType<object>("nearfield/chat/prepare");
 export const ChatProgress = new ProgressType<ChatPiece>();
 export const AllowCall = new RequestType<CallQuestion, { allow: Allow }, void>(
   "nearfield/allowCall",

@@ -20,10 +20,12 @@ from nearfield.catalog import download, user
 from nearfield.catalog.choice import choose
 from nearfield.catalog.gguf import require_whole
 from nearfield.catalog.models import Catalog, ModelEntry, PathSource
+from nearfield.catalog.outdated import freshness
 from nearfield.catalog.partial_file import megabytes
 from nearfield.catalog.recommend import Advice, Machine, recommend, this_machine
 from nearfield.catalog.registration import registration
 from nearfield.catalog.templates import FIM_AUTO
+from nearfield.cli import resident
 from nearfield.cli.opening import settings_of
 from nearfield.cli.output import ExitCode, ask_choice, emit, print_json, report, reported, say
 from nearfield.cli.progress import PullProgress, tell_step
@@ -255,6 +257,36 @@ def use(
     emit(f"{role} is served by {value or 'the best model here'} ({path}).")
     if missing:
         emit(f"It is not on this machine yet. Next: `nearfield models pull {value}`.")
+
+
+app.command("load")(resident.load)
+app.command("unload")(resident.unload)
+
+
+@app.command()
+def outdated(as_json: AsJson = False) -> None:
+    """Ask the hub whether it has newer files of the models that are here. Exit code 1 if not."""
+    with reported(as_json, STOPPED):
+        found = freshness(_catalog(), environ_of(settings_of(Path.cwd()).config))
+    if as_json:
+        print_json([{**dataclasses.asdict(one), "outdated": one.is_outdated} for one in found])
+    for one in () if as_json else found:
+        if one.problem:
+            say(f"{one.name}: unknown. {one.problem}")
+        elif not one.is_outdated:
+            emit(f"{one.name} is the hub's latest.")
+        elif one.pinned:
+            emit(f"{one.name}: the hub has another file now; it comes with the next catalogue.")
+        else:
+            emit(f"{one.name}: the hub has another file now. `{_again(one.name)}` fetches it.")
+    if found and all(one.problem for one in found):
+        raise typer.Exit(ExitCode.NO_PROVIDER)
+    if not any(one.is_outdated for one in found):
+        raise typer.Exit(ExitCode.NOTHING)
+
+
+def _again(name: str) -> str:
+    return f"nearfield models remove {name} && nearfield models pull {name}"
 
 
 @app.command("recommend")

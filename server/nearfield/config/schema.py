@@ -125,8 +125,9 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     chat_context_size: Annotated[int, Meta(ge=512), about("""
         Tokens that one chat, action or hover can hold.""")] = 4096
     memory_limit_mb: Annotated[NonNegative, about("""
-        Refuse to load a model that would need more than this (MiB); 0 takes three quarters of the
-        machine's memory.""")] = 0
+        What the models of the engine may take together (MiB): for one that is asked others are
+        unloaded, the chat model first, and one that needs more alone is refused. 0 takes three
+        quarters of the machine's memory, and no more than is free.""")] = 0
     temperature: Annotated[float, Meta(ge=0, le=2), about("""
         How freely chats choose their words; 0 always takes the likeliest. Completions always
         do.""")] = CHAT_TEMPERATURE

@@ -17,7 +17,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -122,6 +122,8 @@ class EngineClient:
     def __init__(
         self, settings: EngineSettings, on_status: Callable[[EngineStatus], None] | None = None
     ) -> None:
+        self.admit: Callable[[], Awaitable[None]] | None = None
+        """Awaited before the model is loaded; what it raises ends the loading."""
         self._settings = settings
         self._on_status = on_status
         self._status = EngineStatus(EngineState.STOPPED)
@@ -144,6 +146,11 @@ class EngineClient:
     def status(self) -> EngineStatus:
         """The engine's state now."""
         return self._status
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether a request is under way."""
+        return bool(self._jobs)
 
     @property
     def idle_seconds(self) -> float:
@@ -306,6 +313,12 @@ class EngineClient:
 
     async def _supervise(self) -> None:
         """Keep a worker running until told to stop."""
+        if self.admit is not None:
+            try:
+                await self.admit()
+            except NearfieldError as error:
+                self._set(EngineStatus(EngineState.STOPPED, error=error))
+                return
         while True:
             born = time.monotonic()
             try:

@@ -134,7 +134,8 @@ class ModelLoaded(msgspec.Struct, tag="loaded", frozen=True):
     """A description of the model. `fim` are the texts of its prefix, suffix, middle, repository and
     file tokens ("" where it has none); `tools` says that its chat template knows tools; rates are
     tokens a second from the warm-up. Without `reuses_prefix` the model's state is recurrent: a
-    prompt is evaluated from its beginning unless all that is held is its beginning."""
+    prompt is evaluated from its beginning unless all that is held is its beginning. `memory` is the
+    bytes that it takes: weights, KV cells and buffers."""
 
     name: str
     context_train: int
@@ -150,6 +151,7 @@ class ModelLoaded(msgspec.Struct, tag="loaded", frozen=True):
     prefill_rate: float
     decode_rate: float
     reuses_prefix: bool = True
+    memory: int = 0
 
 
 class LoadFailed(msgspec.Struct, tag="load_failed", frozen=True):

@@ -12,17 +12,13 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import psutil
 
 from nearfield.engine.bindings import c
+from nearfield.engine.memory import ceiling
 from nearfield.engine.vocabulary import ByteIndex, Ids
 from nearfield.errors import ModelLoadFailed
 
 GGUF_MAGIC = b"GGUF"
-
-COMPUTE_OVERHEAD = 256 * 1024 * 1024
-"""Bytes beyond weights and KV cells: compute buffers, logits, the interpreter. Measured 180 MiB
-for the default model with 64-token chunks, rounded up."""
 
 
 MAX_PIECE_BYTES = 4096
@@ -84,10 +80,10 @@ def check_file(path: Path) -> int:
 
 def check_memory(need: int, limit: int) -> None:
     """Raise `ModelLoadFailed` when `need` bytes are more than `limit`, or than the machine has."""
-    ceiling = limit or psutil.virtual_memory().total * 3 // 4
-    if need > ceiling:
+    most = ceiling(limit)
+    if need > most:
         raise ModelLoadFailed(
-            f"The model needs about {need >> 20} MiB and may use {ceiling >> 20} MiB.",
+            f"The model needs about {need >> 20} MiB and may use {most >> 20} MiB.",
             "Choose a smaller model (`nearfield models recommend`), lower engine.context_size, "
             "or raise engine.memory_limit_mb.",
         )

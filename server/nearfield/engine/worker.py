@@ -29,7 +29,8 @@ from nearfield.engine.frames import (
 )
 from nearfield.engine.job import tokenize
 from nearfield.engine.lane import Abort, Lane
-from nearfield.engine.llama import COMPUTE_OVERHEAD, Model, Silence, check_file, check_memory
+from nearfield.engine.llama import Model, Silence, check_file, check_memory
+from nearfield.engine.memory import COMPUTE_OVERHEAD
 from nearfield.engine.rates import Rates
 from nearfield.engine.scheduler import Scheduler
 from nearfield.errors import NearfieldError, NotReady
@@ -178,6 +179,7 @@ class Worker:
                 layers=model.layers,
                 vocabulary=model.vocabulary,
                 bytes=model.bytes,
+                memory=need,
                 fim=model.fim,
                 chat_template=bool(template),
                 tools="tools" in template,

@@ -19,6 +19,7 @@ from nearfield.config.schema import EMBEDDED, Config, ProviderSettings
 from nearfield.errors import CatalogError, ConfigError, EngineMissing, NearfieldError, ProviderError
 from nearfield.network.setting import environ_of
 from nearfield.providers.absent import Absent
+from nearfield.providers.memory import ModelMemory, ModelState, Resident
 from nearfield.routing.router import STAND_INS, variants
 from nearfield.types import EditForm, Priority, TokenTotals
 
@@ -43,26 +44,38 @@ EMBEDDED_CHAT = "embedded_chat"
 in better and an instruct model answers better."""
 EMBEDDED_EDIT = "embedded_edit"
 """The same with a model of its own for next edits."""
-LATER = frozenset(name for one in (EMBEDDED_CHAT, EMBEDDED_EDIT) for name in (one, STAND_INS[one]))
+LATER = {
+    name: role
+    for one, role in ((EMBEDDED_CHAT, "chat"), (EMBEDDED_EDIT, "edit"))
+    for name in (one, STAND_INS[one])
+}
+"""Second models and their roles, which say to `providers.memory` which of them gives way."""
 
 
 def providers(
     config: Config,
     on_change: Callable[[], None] | None = None,
     note: Callable[[str], None] = log.warning,
+    memory: ModelMemory | None = None,
 ) -> dict[str, Provider]:
     """Return every provider of `config`, by the user's name for it; nothing is started or
     connected.
 
     May hash a model file, so call it off the event loop. `on_change` is called when the engine's
     state changes, `note` gets sentences for the user about settings that could not be followed.
+    Their models share `memory`, or one of their own.
     """
     builders: dict[str, Callable[[], Provider]] = {}
     if config.engine.enabled:
         builders |= _own(config, on_change, note)
     for name, settings in variants(config).items():
         builders[name] = partial(_registered, name, settings, environ_of(config))
-    return {name: _or_absent(name, build, note) for name, build in builders.items()}
+    built = {name: _or_absent(name, build, note) for name, build in builders.items()}
+    memory = memory or ModelMemory(config.engine.memory_limit_mb << 20)
+    for name, provider in built.items():
+        if isinstance(provider, Resident):
+            memory.add(provider, LATER.get(name, "complete"))
+    return built
 
 
 class BuiltProviders:
@@ -77,6 +90,7 @@ class BuiltProviders:
         self._on_change = on_change
         self._built: Mapping[str, Provider] = {}
         self._replaced: Mapping[str, Provider] = {}
+        self._memory = ModelMemory()
 
     @property
     def named(self) -> Mapping[str, Provider]:
@@ -95,7 +109,8 @@ class BuiltProviders:
         if self._given is not None:
             self._built = dict(self._given)
         else:
-            build = partial(providers, config, self._on_change, notes.append)
+            self._memory = ModelMemory(config.engine.memory_limit_mb << 20)
+            build = partial(providers, config, self._on_change, notes.append, self._memory)
             self._built = await asyncio.to_thread(build)
         return notes
 
@@ -117,6 +132,11 @@ class BuiltProviders:
         for provider in self._built.values():
             if isinstance(provider, Resting) and await provider.rest(minutes * 60):
                 log.info("%s rests: its model was unloaded", provider.name)
+
+    @property
+    def models(self) -> tuple[ModelState, ...]:
+        """The models that are loaded in this machine's memory, or could be."""
+        return self._memory.states()
 
     def spent(self) -> dict[Priority, TokenTotals]:
         """Return what the engines of this process have evaluated and generated since the start, by

@@ -30,6 +30,7 @@ from nearfield.features.feature import Features
 from nearfield.features.health import HealthWatch
 from nearfield.features.hover.explainer import Explainer
 from nearfield.features.idle import Activity, IdleScheduler
+from nearfield.features.loading import load, prepare, unload
 from nearfield.features.metrics.recorder import Recorder
 from nearfield.features.metrics.store import RecordStore
 from nearfield.features.next_edit.edits import NextEdits
@@ -44,9 +45,11 @@ from nearfield.features.workspace_context.knowledge import Knowledge
 from nearfield.listeners import Listeners
 from nearfield.power import is_on_battery
 from nearfield.providers.base import Provider
+from nearfield.providers.memory import ModelState
 from nearfield.routing.consent import Consent, ConsentRecord
 from nearfield.routing.request_context import Task
 from nearfield.routing.router import RoleStatus, Router, built
+from nearfield.routing.tasks import usual_role
 from nearfield.tasks import run_task, stop_task
 from nearfield.types import (
     CompletionAnswer,
@@ -362,6 +365,30 @@ class Service:
     def spent(self) -> dict[Priority, TokenTotals]:
         """Return the tokens that the engines of this process have read and written."""
         return self._providers.spent()
+
+    @property
+    def models(self) -> tuple[ModelState, ...]:
+        """The models that this process has in memory, or could load."""
+        return self._providers.models
+
+    async def prepare(self, role: str = "", workspace: str = "") -> None:
+        """Load the model of a role, "" for that of chats, as the user is about to ask it."""
+        if self.router is not None and not self.is_paused:
+            await prepare(self.router, self._role(role or "chat", workspace), workspace)
+
+    def load(self, role: str, workspace: str = "") -> str:
+        """Begin to load the model of `role` (or "chat"), and return its provider's name. Raises as
+        `loading.load`, and `NotReady` before the providers are built."""
+        return load(built(self.router), self._role(role, workspace), workspace)
+
+    async def unload(self, role: str = "", workspace: str = "") -> list[str]:
+        """Unload the model of `role`, or all that are not answering; return their providers. Raises
+        as `loading.unload`, and `NotReady` before the providers are built."""
+        return await unload(built(self.router), self._role(role, workspace), workspace)
+
+    def _role(self, role: str, workspace: str) -> str:
+        """Return the role that is meant, as the catalogue calls that of chats by their name."""
+        return usual_role(self.configs.of(workspace), Task.CHAT) if role == "chat" else role
 
     async def roles(self, workspace: str = "") -> tuple[RoleStatus, ...]:
         """Return the provider of each role in `workspace`, and why others do not serve it, as last

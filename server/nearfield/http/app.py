@@ -10,26 +10,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from dataclasses import asdict
 from typing import Any
 
 from nearfield.config.schema import ROLES
-from nearfield.errors import NearfieldError
+from nearfield.errors import NearfieldError, NotReady
 from nearfield.features.chat.structured import structured
 from nearfield.features.service import Service
 from nearfield.features.token import Token
 from nearfield.http import wire
 from nearfield.http.answers import AnswerText, ChatForm, CompletionForm, Form, events, whole
 from nearfield.http.exchange import Event, HttpExchange, Receive, Send
-from nearfield.http.wire import BadRequest, ChatBody, CompletionBody
+from nearfield.http.wire import BadRequest, ChatBody, CompletionBody, RoleBody
 from nearfield.routing.request_context import RequestContext, Task
 from nearfield.routing.router import Route, Router, built
 from nearfield.tasks import run_task, stop_task
-from nearfield.types import ChatRequest
+from nearfield.types import ChatRequest, HealthState
 
 HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 MAX_REQUESTS = 8
 """Requests to models; more would only wait in the engine and hold their prompts in memory."""
+
+LOOK_SECONDS = 0.1
+"""Interval at which a model that is being loaded is looked at."""
 
 DOCUMENT = "http"
 """All clients share what has been evaluated: the engine finds by the text what fits."""
@@ -51,6 +55,8 @@ class App:
             "/v1/models": ("GET", self._models),
             "/v1/completions": ("POST", self._completion),
             "/v1/chat/completions": ("POST", self._chat),
+            "/nearfield/models/load": ("POST", self._load),
+            "/nearfield/models/unload": ("POST", self._unload),
         }
 
     async def __call__(self, scope: Event, receive: Receive, send: Send) -> None:
@@ -113,6 +119,28 @@ class App:
         ]
         about = {"object": "model", "created": 0, "owned_by": "nearfield"}
         await exchange.json({"object": "list", "data": [{"id": name, **about} for name in names]})
+
+    async def _load(self, exchange: HttpExchange, body: bytes) -> None:
+        """Load the model of a role; answers once it is in memory, or cannot be."""
+        role = _loadable(wire.read(RoleBody, body).role or "complete")
+        name = self._service.load(role, self._workspace)
+        provider = self._service.providers[name]
+        health = await provider.health()
+        async with asyncio.timeout(wire.DEADLINE_SECONDS):
+            while health.state is HealthState.STARTING:
+                await asyncio.sleep(LOOK_SECONDS)
+                health = await provider.health()
+        if health.state is not HealthState.READY:
+            raise NotReady(health.detail)
+        await self._states(exchange, [name])
+
+    async def _unload(self, exchange: HttpExchange, body: bytes) -> None:
+        role = _loadable(wire.read(RoleBody, body).role)
+        await self._states(exchange, await self._service.unload(role, self._workspace))
+
+    async def _states(self, exchange: HttpExchange, providers: list[str]) -> None:
+        models = [asdict(one) for one in self._service.models]
+        await exchange.json({"providers": providers, "models": models})
 
     async def _completion(self, exchange: HttpExchange, body: bytes) -> None:
         asked = wire.read(CompletionBody, body)
@@ -202,6 +230,13 @@ async def _answered(answer: Answer, exchange: HttpExchange, body: bytes) -> None
         await answer(exchange, body)
     except NearfieldError as error:
         await exchange.error(error)
+
+
+def _loadable(role: str) -> str:
+    """Return the role, "" for all models. Raises `BadRequest` for one that there is not."""
+    if role not in ("", "chat", *ROLES):
+        raise BadRequest(f"There is no role {role!r}.", "role")
+    return role
 
 
 def _role(model: str) -> str:

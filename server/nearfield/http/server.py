@@ -17,6 +17,7 @@ import uvicorn
 
 from nearfield.config.load import load
 from nearfield.errors import ConfigError
+from nearfield.features import running_server
 from nearfield.features.service import Service
 from nearfield.features.token import Token, token
 from nearfield.http.app import App
@@ -56,8 +57,14 @@ def run(host: str, port: int, workspace: Path | None = None) -> int:
             f"Nearfield cannot listen on {host}:{port}: {error.strerror}.", "Take another port."
         ) from error
     with listening:
-        _announce(host, listening.getsockname()[1], shown)
-        asyncio.run(_serve(listening, shown, workspace))
+        name = f"[{host}]" if ":" in host else host
+        address = f"http://{name}:{listening.getsockname()[1]}"
+        running_server.remember(address)
+        _announce(address, shown)
+        try:
+            asyncio.run(_serve(listening, shown, workspace))
+        finally:
+            running_server.forget(address)
     return 0
 
 
@@ -87,9 +94,8 @@ async def _serve(listening: socket.socket, shown: Token, workspace: Path | None)
         await service.aclose()
 
 
-def _announce(host: str, port: int, shown: Token) -> None:
-    name = f"[{host}]" if ":" in host else host
-    _say(f"listening on http://{name}:{port}/v1 (model: nearfield)")
+def _announce(address: str, shown: Token) -> None:
+    _say(f"listening on {address}/v1 (model: nearfield)")
     if shown.fresh:
         _say(f"the token, shown this once: {shown.value}")
     _say(f"the token is in {shown.where}")

@@ -57,6 +57,12 @@ class StreamOptions(msgspec.Struct, frozen=True):
     include_usage: bool = False
 
 
+class RoleBody(msgspec.Struct, frozen=True):
+    """A role whose model is loaded or unloaded; "" for the completing one, or for all."""
+
+    role: str = ""
+
+
 class CompletionBody(msgspec.Struct, frozen=True):
     """`POST /v1/completions`."""
 
@@ -222,7 +228,7 @@ class ChatBody(msgspec.Struct, frozen=True):
         )
 
 
-Body = TypeVar("Body", CompletionBody, ChatBody)
+Body = TypeVar("Body", CompletionBody, ChatBody, RoleBody)
 
 
 def read(kind: type[Body], raw: bytes) -> Body:

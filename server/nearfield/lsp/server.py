@@ -21,6 +21,7 @@ from nearfield.lsp import (
     hover,
     inline_completion,
     kept_chats,
+    models,
     next_edit,
     notebook_sync,
     offers,
@@ -59,6 +60,7 @@ HANDLER_MODULES = (
     action_commands,
     chat,
     kept_chats,
+    models,
     commands,
 )
 

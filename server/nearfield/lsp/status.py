@@ -4,8 +4,8 @@ clients of Copilot's server know it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from pygls.lsp.server import LanguageServer
@@ -17,6 +17,7 @@ from nearfield.types import Reason, Trace
 
 if TYPE_CHECKING:
     from nearfield.features.service import Service
+    from nearfield.providers.memory import ModelState
     from nearfield.routing.router import RoleStatus
 
 STATUS = "nearfield/status"
@@ -35,7 +36,8 @@ def register(server: LanguageServer, session: Session) -> None:
     """Send every change of the status, and answer requests for it."""
 
     def say(status: ServiceStatus, service: Service) -> None:
-        session.protocol.notify(STATUS, as_dict(status, service.knowledge.state, service.last))
+        index = service.knowledge.state
+        session.protocol.notify(STATUS, as_dict(status, index, service.last, service.models))
         session.protocol.notify(DID_CHANGE_STATUS, as_copilot(status))
         # While it is ready a detail is about settings that could not be followed.
         if status.state in (ServiceState.UNAVAILABLE, ServiceState.READY) and status.detail:
@@ -51,7 +53,8 @@ def register(server: LanguageServer, session: Session) -> None:
             nonlocal said
             if index.state != said:
                 said = index.state
-                session.protocol.notify(STATUS, as_dict(service.status, index, service.last))
+                told = as_dict(service.status, index, service.last, service.models)
+                session.protocol.notify(STATUS, told)
                 nothing = index.state == "ready" and not index.files
                 if index.detail and (nothing or index.state in ("failed", "off")):
                     session.notice(f"Nearfield: {index.detail}")
@@ -65,7 +68,8 @@ def register(server: LanguageServer, session: Session) -> None:
             if last is not None and last.reason is not why:
                 why = last.reason
                 index = service.knowledge.state
-                session.protocol.notify(STATUS, as_dict(service.status, index, last))
+                told = as_dict(service.status, index, last, service.models)
+                session.protocol.notify(STATUS, told)
 
         service.subscribe(lambda status: say(status, service))
         service.rests.add(say_last)
@@ -76,18 +80,24 @@ def register(server: LanguageServer, session: Session) -> None:
         workspace = params.get("workspace") if isinstance(params, Mapping) else None
         roles = await service.roles(workspace if isinstance(workspace, str) else "")
         status = replace(service.status, roles=roles)
-        return as_dict(status, service.knowledge.state, service.last)
+        return as_dict(status, service.knowledge.state, service.last, service.models)
 
     session.when_started.append(started)
     server.feature(STATUS)(answer)
 
 
-def as_dict(status: ServiceStatus, index: IndexState, last: Trace | None = None) -> dict[str, Any]:
+def as_dict(
+    status: ServiceStatus,
+    index: IndexState,
+    last: Trace | None = None,
+    models: Sequence[ModelState] = (),
+) -> dict[str, Any]:
     """Return the status as a message.
 
     It has the state, detail, progress (0..1 or null), provider and model. A row for each role has
     its provider ("" for none), and why each other candidate does not serve it. The state of the
-    index and the outcome of the `last` completion follow, null if there was none.
+    index and the outcome of the `last` completion follow, null if there was none, and the models
+    that this process holds in memory or could load.
     """
     return {
         "state": status.state.value,
@@ -106,6 +116,7 @@ def as_dict(status: ServiceStatus, index: IndexState, last: Trace | None = None)
             for role in status.roles
         ],
         "last": _last(last),
+        "models": [asdict(one) for one in models],
         "index": {
             "state": index.state,
             "detail": index.detail,

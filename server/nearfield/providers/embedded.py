@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from nearfield.engine.frames import (
     Tokens,
     Variant,
 )
+from nearfield.engine.memory import expected
 from nearfield.errors import EngineDied, NotReady, Unsupported
 from nearfield.providers import fim
 from nearfield.providers.estimate import (
@@ -32,6 +34,7 @@ from nearfield.providers.estimate import (
     UNKNOWN_PREFILL_RATE,
 )
 from nearfield.providers.families import template_of
+from nearfield.providers.memory import ModelMemory
 from nearfield.providers.tool_text import (
     CLOSE,
     OPEN,
@@ -113,6 +116,26 @@ class Embedded:
         self._edit_form = edit_form
         self._temperature = temperature
         self._rates: tuple[float, float] | None = None
+        self._memory: ModelMemory | None = None
+        self._needs = expected(path)
+        self._asked = 0
+        """Requests under way, also those that wait for the model."""
+
+    def live_in(self, memory: ModelMemory) -> None:
+        """See `Resident`."""
+        self._memory = memory
+        self._engine.admit = partial(memory.admit, self.name)
+
+    @property
+    def in_memory(self) -> bool:
+        """See `Resident`."""
+        return self._engine.status.state not in (EngineState.STOPPED, EngineState.FAILED)
+
+    @property
+    def memory_bytes(self) -> int:
+        """See `Resident`. Before it is loaded the size of its file tells."""
+        info = self._engine.status.info
+        return info.memory if info is not None else self._needs
 
     def start(self) -> None:
         """Begin loading in the background. Raises `EngineMissing`."""
@@ -124,8 +147,11 @@ class Embedded:
         Return whether it was freed.
         """
         state = self._engine.status.state
-        if state is not EngineState.READY or self._engine.idle_seconds < after_seconds:
+        if state is not EngineState.READY or self._asked or self._engine.is_busy:
             return False
+        if self._engine.idle_seconds < after_seconds:
+            return False
+        self._needs = self.memory_bytes
         await self._engine.stop()
         return True
 
@@ -153,15 +179,23 @@ class Embedded:
         """See `Provider`."""
         status, state = self._engine.status, _HEALTH[self._engine.status.state]
         if state is HealthState.IDLE:
-            return Health(state, f"{self.model} is not loaded; the next request loads it.")
-        detail = str(status.error) if status.error else f"{self.model}: {status.state}"
+            why = f"{status.error or self._why}\n".lstrip()
+            return Health(state, f"{why}{self.model} is not loaded; the next request loads it.")
+        detail = str(status.error or self._why or f"{self.model}: {status.state}")
         info = status.info
         note = "" if info is None or info.reuses_prefix else no_reuse(self.model)
         return Health(state, detail, status.progress, note)
 
-    async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
+    @property
+    def _why(self) -> str:
+        return self._memory.why(self.name) if self._memory is not None else ""
+
+    def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
         """See `Provider`. Mid-line the prompt's form follows what time affords (`_variants`); every
         form is healed."""
+        return self._held(self._infill(request))
+
+    async def _infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
         self.start()
         info = await self._engine.ready(request.deadline)
         variants = self._variants(request, self._template or from_vocabulary(info))
@@ -190,8 +224,11 @@ class Embedded:
                     usage = replace(delta.usage, variant=variants[used][0])
                     yield replace(delta, usage=usage)
 
-    async def edit(self, request: EditRequest) -> AsyncGenerator[Delta]:
+    def edit(self, request: EditRequest) -> AsyncGenerator[Delta]:
         """See `Provider`."""
+        return self._held(self._edit(request))
+
+    async def _edit(self, request: EditRequest) -> AsyncGenerator[Delta]:
         self.start()
         await self._engine.ready(request.deadline)
         if request.is_chat:
@@ -215,12 +252,17 @@ class Embedded:
             async for delta in stream:
                 yield delta
 
-    async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
+    def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """See `Provider`. With `schema` decoding is constrained by a grammar; with `tools` as well:
         the answer is words, or a call in the form that the model's own template asks for."""
-        async with aclosing(self._chat(request, "chat")) as stream:
-            async for delta in stream:
-                yield delta
+        return self._held(self._chat(request, "chat"))
+
+    async def _held(self, stream: AsyncGenerator[Delta]) -> AsyncGenerator[Delta]:
+        """Pass a stream on, and keep the model in memory meanwhile."""
+        with self._under_way():
+            async with aclosing(stream) as deltas:
+                async for delta in deltas:
+                    yield delta
 
     async def _chat(self, request: ChatRequest, lane: str) -> AsyncGenerator[Delta]:
         self.start()
@@ -319,8 +361,18 @@ class Embedded:
 
     async def count_tokens(self, text: str) -> int:
         """See `Provider`."""
-        self.start()
-        return len(await self._engine.tokenize(text))
+        with self._under_way():
+            self.start()
+            return len(await self._engine.tokenize(text))
+
+    @contextmanager
+    def _under_way(self) -> Generator[None]:
+        """Keep the model in memory during a request."""
+        self._asked += 1
+        try:
+            yield
+        finally:
+            self._asked -= 1
 
     async def models(self) -> list[ServedModel]:
         """See `Provider`."""

@@ -31,10 +31,12 @@ from msgspec import Meta
 from nearfield.catalog.choice import ModelChoice, choose, named
 from nearfield.catalog.models import Catalog
 from nearfield.config.schema import Models, ProviderSettings
+from nearfield.engine.memory import expected
 from nearfield.errors import CatalogError, NotReady, Unreachable
 from nearfield.providers.base import Provider
 from nearfield.providers.families import edit_form_of
 from nearfield.providers.llama_server import LlamaServer, LlamaServerOptions
+from nearfield.providers.memory import ModelMemory
 from nearfield.providers.options import Key, ProviderArgs
 from nearfield.providers.server_process import Listening, ServerProcess
 from nearfield.types import (
@@ -115,12 +117,28 @@ class Managed:
         self._listening: Listening | None = None
         self._running = 0
         self._last_used = time.monotonic()
+        self._memory: ModelMemory | None = None
+        self._bytes = 0
         self.child = ServerProcess(args.name, self._command, self._is_alive)
 
     def start(self) -> None:
         """Begin to start the server in the background."""
         self._last_used = time.monotonic()
         self.child.start()
+
+    def live_in(self, memory: ModelMemory) -> None:
+        """See `Resident`."""
+        self._memory = memory
+
+    @property
+    def in_memory(self) -> bool:
+        """See `Resident`."""
+        return self.child.health.state in (HealthState.STARTING, HealthState.READY)
+
+    @property
+    def memory_bytes(self) -> int:
+        """See `Resident`. Unknown (0) before the model is first loaded."""
+        return self._bytes
 
     async def rest(self, after_seconds: float) -> bool:
         """End the server when it was idle for `after_seconds`, and return whether it was ended now;
@@ -152,7 +170,9 @@ class Managed:
         """See `Provider`; does not start the server."""
         if self.child.health.state is HealthState.READY and self._server is not None:
             return await self._server.health()
-        return self.child.health
+        health = self.child.health
+        why = self._memory.why(self.name) if self._memory is not None else ""
+        return replace(health, detail=f"{why}\n{health.detail}".strip()) if why else health
 
     def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
         """See `Provider`; starts the server."""
@@ -215,6 +235,9 @@ class Managed:
         except CatalogError as error:
             raise Unreachable(error.message, error.hint) from error
         self.model = choice.name
+        self._bytes = await asyncio.to_thread(_memory_of, choice)
+        if self._memory is not None:
+            await self._memory.admit(self.name)
         arguments: dict[str, Any] = {
             "--model": choice.path,
             "--alias": choice.name,
@@ -257,6 +280,13 @@ class Managed:
 def _choice(model: str) -> ModelChoice:
     """Return the named model, and no other in its place. Raises `CatalogError`."""
     return named(model, Catalog.load()) if model else choose("complete", Models())
+
+
+def _memory_of(choice: ModelChoice) -> int:
+    """Return the bytes that a model takes: as the catalogue measured it, or by its file's size."""
+    if choice.entry is not None and choice.entry.memory_mb:
+        return choice.entry.memory_mb << 20
+    return expected(choice.path)
 
 
 def _program(name: str, options: ManagedOptions) -> ServerProgram:

@@ -167,6 +167,7 @@ function M.say(client, uri, message)
   elseif message ~= '' then
     ask(uri, message)
   else
+    client:notify('nearfield/chat/prepare', vim.empty_dict())
     vim.ui.input({ prompt = 'Say: ' }, function(said)
       if said and said ~= '' and talk then
         ask(uri, said)

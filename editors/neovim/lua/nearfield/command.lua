@@ -32,10 +32,12 @@ local function ask(client, method, params, done)
 end
 
 ---@param command string
----@return fun(client: vim.lsp.Client)
+---@return fun(client: vim.lsp.Client, rest: string)
 local function execute(command)
-  return function(client)
-    ask(client, 'workspace/executeCommand', { command = command }, function() end)
+  return function(client, rest)
+    local arguments = rest ~= '' and { rest } or nil
+    local params = { command = command, arguments = arguments }
+    ask(client, 'workspace/executeCommand', params, function() end)
   end
 end
 
@@ -128,6 +130,8 @@ local commands = {
     needs = 'nearfield.clearReview',
   },
   rewrite = { run = lazily('nearfield.actions', 'rewrite'), needs = 'nearfield.rewrite' },
+  load = { run = execute('nearfield.loadModel'), needs = 'nearfield.loadModel' },
+  unload = { run = execute('nearfield.unloadModel'), needs = 'nearfield.unloadModel' },
   chat = { run = lazily('nearfield.chat', 'run'), needs = true },
   restart = { run = restart },
   log = { run = log },

@@ -24,6 +24,8 @@ export type ToView =
 /** From the view to the extension. */
 export type FromView =
   | { readonly kind: "ready" }
+  /** The first character of a question was typed. */
+  | { readonly kind: "typing" }
   | { readonly kind: "send"; readonly message: string; readonly withSelection: boolean }
   | { readonly kind: "stop" }
   | { readonly kind: "clear" }

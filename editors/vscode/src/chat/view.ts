@@ -17,6 +17,7 @@ import type { StatusItem } from "../status/item";
 import {
   AllowCall,
   ChatClose,
+  ChatPrepare,
   ChatProgress,
   ChatRequest,
   type Allow,
@@ -113,6 +114,9 @@ export class ChatView implements vscode.WebviewViewProvider, vscode.Disposable {
         this.isReady = true;
         for (const one of this.waiting.splice(0)) this.post(one);
         this.tellReference();
+        return;
+      case "typing":
+        await this.server.client?.sendNotification(ChatPrepare, {});
         return;
       case "send":
         await this.ask(message.message, message.withSelection);

@@ -40,13 +40,19 @@ box.addEventListener("keydown", (event) => {
   }
   if (event.key === "Escape" && running) vscode.postMessage({ kind: "stop" });
 });
-box.addEventListener("input", grow);
+box.addEventListener("input", () => {
+  grow();
+  if (box.value && !isTyping) vscode.postMessage({ kind: "typing" });
+  isTyping = box.value !== "";
+});
 element("clear").addEventListener("click", () => {
   vscode.postMessage({ kind: "clear" });
 });
 window.addEventListener("focus", () => {
   box.focus();
 });
+/** Whether the box holds the beginning of a question. */
+let isTyping = false;
 vscode.postMessage({ kind: "ready" });
 box.focus();
 
@@ -59,6 +65,7 @@ function submit(): void {
   if (!message) return;
   vscode.postMessage({ kind: "send", message, withSelection: withSelection.checked });
   box.value = "";
+  isTyping = false;
   grow();
 }
 
