@@ -153,7 +153,7 @@ def _run(
     root = Path(place.snapshot.root or Path.cwd())
     changed = {p: one for p, one in outcome.texts.items() if one.before != one.after}
     if runs and changed:
-        outcome.run = asyncio.run(_run_all(changed, root))
+        changed, outcome.run = asyncio.run(_run_all(changed, root))
     if write and changed:
         apply(changed)
     _print(outcome, changed, root, as_json, write)
@@ -161,11 +161,18 @@ def _run(
         raise typer.Exit(ExitCode.NOTHING)
 
 
-async def _run_all(changed: dict[Path, Patch], root: Path) -> RunOutcome:
-    from nearfield.cli.try_tests import run_tests
+async def _run_all(changed: dict[Path, Patch], root: Path) -> tuple[dict[Path, Patch], RunOutcome]:
+    """Run new tests. Return the files without those that fail, and the first outcome that is not
+    good."""
+    from nearfield.cli.try_tests import run_new_tests
 
-    runs = [await run_tests(path.name, patch.after, root) for path, patch in changed.items()]
-    return next((one for one in runs if one.exit_code != 0), runs[0])
+    kept: dict[Path, Patch] = {}
+    runs: list[RunOutcome] = []
+    for path, patch in changed.items():
+        text, ran = await run_new_tests(path.name, patch.before, patch.after, root)
+        kept[path] = Patch(patch.before, text)
+        runs.append(ran)
+    return kept, next((one for one in runs if one.exit_code != 0), runs[0])
 
 
 def _place(target: str) -> tuple[Place, int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nearfield.cli.try_tests import run_tests
+from nearfield.cli.try_tests import run_new_tests, run_tests, without
 
 pytestmark = pytest.mark.asyncio
 
@@ -33,3 +33,60 @@ async def test_what_cannot_be_run_is_said(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "no program 'pytest'" in (await run_tests("test_m.py", "", tmp_path)).words
     assert "only tests in Python" in (await run_tests("m.test.ts", "", tmp_path)).words
+
+
+GOOD = "def test_good():\n    assert total(1) == 2\n"
+BAD = "def test_bad():\n    assert total(1) == 3\n"
+HEAD = "from m import total\n\n\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "new", "kept", "left_out"),
+    [
+        (None, HEAD + BAD + "\n\n" + GOOD, HEAD + GOOD, ("test_bad",)),
+        (None, HEAD + BAD, HEAD + BAD, ()),
+        (HEAD + BAD, HEAD + BAD + "\n\n" + GOOD, HEAD + BAD + "\n\n" + GOOD, ()),
+    ],
+    ids=["a new test that fails is left out", "no test would be left", "it was there before"],
+)
+async def test_only_new_tests_that_fail_are_left_out(
+    before: str | None,
+    new: str,
+    kept: str,
+    left_out: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", str(BIN))
+    (tmp_path / "m.py").write_text("def total(x):\n    return x + 1\n")
+    text, ran = await run_new_tests("test_m.py", before, new, tmp_path)
+    assert (text, ran.left_out) == (kept, left_out), ran.output
+    assert all(name in ran.words for name in left_out)
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "rest"),
+    [
+        (
+            "class TestA:\n    def test_a(self):\n        pass\n\n\ndef test_b():\n    pass\n",
+            {"test_a"},
+            "def test_b():\n    pass\n",
+        ),
+        (
+            "class TestA:\n    def test_a(self):\n        pass\n\n"
+            "    def test_c(self):\n        pass\n",
+            {"test_a"},
+            "class TestA:\n    def test_c(self):\n        pass\n",
+        ),
+        (
+            "@mark\ndef test_a():\n    pass\n\n\ndef test_b():\n    pass\n",
+            {"test_a"},
+            "def test_b():\n    pass\n",
+        ),
+        ("def test_a():\n    pass\n", {"test_a"}, None),
+        ("def test_a(:\n", {"test_a"}, None),
+    ],
+    ids=["class", "method", "decorated", "the last one", "no Python"],
+)
+async def test_a_test_is_taken_out_whole(text: str, names: set[str], rest: str | None) -> None:
+    assert without(text, frozenset(names)) == rest
