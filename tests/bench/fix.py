@@ -1,6 +1,6 @@
 """Fixing on `fix_humanevalfix` and `fix_quixbugs`: the action against the same model asked plainly.
 
-    python tests/bench/fix.py [--cases N] [--every N] [--from N] [--json]
+    python tests/bench/fix.py [--model NAME] [--cases N] [--part tune|test] [--rows FILE]
 
 A case is a Python file with one wrong function and its documentation. Ours is what the action "fix"
 proposes there, by the service that editors talk to. Plain is the same model through its chat
@@ -27,14 +27,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
+from under_test import Row, options, part, rows_of, service, told
 
-from nearfield.config.load import load
-from nearfield.config.schema import Cache, Index
 from nearfield.errors import EditRefused
 from nearfield.features.code_actions.proposal import ActionRequest
 from nearfield.features.service import Service
-from nearfield.features.status import ServiceState
 from nearfield.types import ChatRequest, Message, Role, Snapshot, Span
 
 DATA = Path(__file__).parents[3] / "shared" / "bench"
@@ -108,71 +105,49 @@ async def plainly(service: Service, case: Case) -> str:
     asked = f"Fix the bug in this Python function:\n\n```python\n{case.code}```"
     request = ChatRequest((Message(Role.USER, asked),), max_tokens=PLAIN_TOKENS, temperature=0.0)
     text = ""
-    async for delta in service.providers["embedded"].chat(request):
+    [provider] = [one for one in service.providers.values() if one.capabilities.chat]
+    async for delta in provider.chat(request):
         text += delta.text
     block = re.search(r"```[\w+]*\n(.*?)(?:```|\Z)", text, re.DOTALL)
     above = case.code[: case.code.index(f"def {case.name}(")]
     return f"{above}\n{block[1] if block else text}"
 
 
-async def measure(chosen: list[Case]) -> list[dict[str, object]]:
+async def measure(chosen: argparse.Namespace) -> list[Row]:
     """A row a case."""
-    config = msgspec.structs.replace(
-        load(None).config, cache=Cache(enabled=False), index=Index(enabled=False)
-    )
-    service = Service(config)
-    rows: list[dict[str, object]] = []
-    try:
-        await service.start()
-        while service.status.state is not ServiceState.READY:
-            if service.status.state is ServiceState.UNAVAILABLE:
-                raise SystemExit(service.status.detail)
-            await asyncio.sleep(0.05)
-        for case in chosen:
-            begun = time.monotonic()
-            edited = await ours(service, case)
-            middle = time.monotonic()
-            plain = await plainly(service, case)
-            rows.append(
-                {
-                    "id": case.id,
-                    "edit": edited is not None,
-                    "parses": edited is not None and parses(edited),
-                    "ours": edited is not None and passes(edited, case.test),
-                    "plain": passes(plain, case.test),
-                    "seconds": middle - begun,
-                    "plain_seconds": time.monotonic() - middle,
-                }
-            )
-            print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
-    finally:
-        await service.aclose()
-    return rows
+    by_name = {case.id: case for case in cases()}
+    async with service(chosen) as served:
+
+        async def run(name: str) -> Row:
+            case = by_name[name]
+            edited = await ours(served, case)
+            row: Row = {
+                "edit": edited is not None,
+                "parses": edited is not None and parses(edited),
+                "ours": edited is not None and await asyncio.to_thread(passes, edited, case.test),
+                "edited": edited,
+            }
+            if chosen.plain:
+                begun = time.monotonic()
+                plain = await plainly(served, case)
+                row["plain_seconds"] = round(time.monotonic() - begun, 1)
+                row["plain"] = await asyncio.to_thread(passes, plain, case.test)
+            return row
+
+        return await rows_of(chosen, part(list(by_name), chosen), run)
 
 
 def main() -> None:
     """Run the cases and print the sums."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", type=int, default=1000)
-    parser.add_argument("--every", type=int, default=1)
-    parser.add_argument("--from", type=int, default=0, dest="first")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    rows = asyncio.run(measure(list(cases())[options.first :: options.every][: options.cases]))
-
-    def count(*keys: str) -> int:
-        return sum(all(row[key] for key in keys) for row in rows)
-
-    sums = {
-        "cases": len(rows),
-        "edits": count("edit"),
-        "parses": count("parses"),
-        "ours": count("ours"),
-        "plain": count("plain"),
-        "only_ours": count("ours") - count("ours", "plain"),
-        "only_plain": count("plain") - count("ours", "plain"),
-    }
-    print(json.dumps(sums) if options.json else "  ".join(f"{k} {v}" for k, v in sums.items()))
+    options(parser)
+    parser.add_argument(
+        "--ours", action="store_false", dest="plain", help="leave the plain way out"
+    )
+    chosen = parser.parse_args()
+    rows = asyncio.run(measure(chosen))
+    only = sum(row["ours"] and not row.get("plain") for row in rows)
+    print(told(rows, ("edit", "parses", "ours", "plain")), f" only ours {only}")
 
 
 if __name__ == "__main__":

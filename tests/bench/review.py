@@ -1,6 +1,6 @@
 """Review on planted bugs: is the wrong line named, and are right functions left in peace?
 
-    python tests/bench/review.py [--cases N] [--every N] [--json]
+    python tests/bench/review.py [--model NAME] [--cases N] [--part tune|test] [--rows FILE]
 
 A case is a function of `fix_humanevalfix` or `fix_quixbugs`, once with its bug and once without, as
 a file with its documentation. Both are reviewed by the service that editors talk to. `line` counts
@@ -16,18 +16,13 @@ import asyncio
 import difflib
 import gzip
 import json
-import sys
 import textwrap
-import time
 
-import msgspec
 from fix import DATA, Case, cases, passes
+from under_test import Row, options, part, rows_of, service, told
 
-from nearfield.config.load import load
-from nearfield.config.schema import Cache, Index
 from nearfield.features.review.findings import ReviewFinding
 from nearfield.features.service import Service
-from nearfield.features.status import ServiceState
 from nearfield.types import Snapshot
 
 
@@ -74,53 +69,34 @@ def repairs(case: Case, finding: ReviewFinding) -> bool:
     return passes(case.code[:start] + finding.replacement + case.code[end:], case.test)
 
 
-async def measure(chosen: list[Case]) -> list[dict[str, object]]:
+async def measure(chosen: argparse.Namespace) -> list[Row]:
     """A row a case."""
-    config = msgspec.structs.replace(
-        load(None).config, cache=Cache(enabled=False), index=Index(enabled=False)
-    )
-    service = Service(config)
-    rows: list[dict[str, object]] = []
-    right = right_ones()
-    try:
-        await service.start()
-        while service.status.state is not ServiceState.READY:
-            if service.status.state is ServiceState.UNAVAILABLE:
-                raise SystemExit(service.status.detail)
-            await asyncio.sleep(0.05)
-        for case in chosen:
-            begun = time.monotonic()
-            found = await found_in(service, case, case.code)
+    right, by_name = right_ones(), {case.id: case for case in cases()}
+    async with service(chosen) as served:
+
+        async def run(name: str) -> Row:
+            case = by_name[name]
+            found = await found_in(served, case, case.code)
             named = wrong_rows(case.code, right[case.id])
-            alarms = await found_in(service, case, right[case.id])
-            rows.append(
-                {
-                    "id": case.id,
-                    "any": bool(found),
-                    "line": any(one.row in named for one in found),
-                    "fixed": any(repairs(case, one) for one in found),
-                    "alarm": bool(alarms),
-                    "findings": len(found),
-                    "seconds": (time.monotonic() - begun) / 2,
-                }
-            )
-            print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
-    finally:
-        await service.aclose()
-    return rows
+            alarms = await found_in(served, case, right[case.id])
+            return {
+                "any": bool(found),
+                "line": any(one.row in named for one in found),
+                "fixed": any(repairs(case, one) for one in found),
+                "alarm": bool(alarms),
+                "found": [(one.row, one.message, one.replacement) for one in found],
+                "alarms": [(one.row, one.message, one.replacement) for one in alarms],
+            }
+
+        return await rows_of(chosen, part(list(by_name), chosen), run)
 
 
 def main() -> None:
     """Run the cases and print the sums."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", type=int, default=1000)
-    parser.add_argument("--every", type=int, default=1)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    rows = asyncio.run(measure(list(cases())[:: options.every][: options.cases]))
-    sums = {key: sum(bool(row[key]) for row in rows) for key in ("any", "line", "fixed", "alarm")}
-    told = {"cases": len(rows), **sums, "findings": sum(int(str(r["findings"])) for r in rows)}
-    print(json.dumps(told) if options.json else "  ".join(f"{k} {v}" for k, v in told.items()))
+    options(parser)
+    rows = asyncio.run(measure(parser.parse_args()))
+    print(told(rows, ("any", "line", "fixed", "alarm")))
 
 
 if __name__ == "__main__":
