@@ -15,6 +15,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -350,3 +351,13 @@ def _user_entries(path: Path) -> tuple[dict[str, ModelEntry], list[str]]:
         except ConfigError as error:
             problems.append(f"{path}: {error.message} It is left out.")
     return entries, problems
+
+
+@lru_cache(maxsize=64)
+def parameters_of(model: str) -> int | None:
+    """Return the millions of weights of a model by the catalogue, else by its name; None where
+    neither tells. Reads the catalogue once a model."""
+    entry = Catalog.load().entries.get(model)
+    if entry is not None and entry.parameters_m:
+        return entry.parameters_m
+    return parameters_in(model)

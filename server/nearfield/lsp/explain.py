@@ -118,17 +118,24 @@ def register(server: LanguageServer, session: Session) -> None:
 
 
 def offer(
-    session: Session, title: str, kind: str, model: str, command: types.Command
+    session: Session,
+    title: str,
+    kind: str,
+    model: str,
+    command: types.Command,
+    unsuited: str = "",
 ) -> list[types.CodeAction]:
-    """An action that runs `command`; without a model it says why it cannot, to clients that show
-    that."""
-    if model:
+    """An action that runs `command`; without a model, or with one that is `unsuited`, it says why
+    it cannot, to clients that show that."""
+    if model and not unsuited:
         return [types.CodeAction(title, kind=kind, command=command)]
     document = session.protocol.client_capabilities.text_document
     client = document.code_action if document is not None else None
     if client is None or not client.disabled_support:
         return []
-    why = "Nearfield is paused, or no model is set up for this; `nearfield doctor` says what to do"
+    why = unsuited or (
+        "Nearfield is paused, or no model is set up for this; `nearfield doctor` says what to do"
+    )
     return [types.CodeAction(command.title, kind=kind, disabled=types.CodeActionDisabled(why))]
 
 

@@ -166,7 +166,7 @@ class Findings:
         service: Service,
         others: Sequence[tuple[str, str]],
     ) -> list[types.CodeAction]:
-        model = service.reviewer.model
+        model, unsuited = service.reviewer.model, service.reviewer.why_unsuited
         here: list[tuple[str, dict[str, Any]]] = [
             ("Review this function", {"uri": document.uri, "range": wire_range(where)}),
             ("Review this file", {"uri": document.uri}),
@@ -177,7 +177,8 @@ class Findings:
         actions: list[types.CodeAction] = []
         for title, arguments in here:
             command = types.Command(title, REVIEW, arguments=[arguments])
-            actions += offer(self._session, f"{title} ({model})", "source.review", model, command)
+            told = f"{title} ({model})"
+            actions += offer(self._session, told, "source.review", model, command, unsuited)
             actions += offer_elsewhere(others, title, "source.review", REVIEW, arguments)
         if service.reviewer.board.uris:
             command = types.Command("Clear the review", CLEAR)

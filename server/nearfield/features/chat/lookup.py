@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from nearfield.catalog.models import Catalog, parameters_in
+from nearfield.catalog.models import parameters_of
 from nearfield.features.chat.protocol import ToolRefused, TurnPart
 from nearfield.features.chat.tool_context import ToolContext
 
@@ -64,10 +64,7 @@ def is_question(message: str) -> bool:
 def is_small(model: str) -> bool:
     """Return whether a model, by its name, is too small to be offered functions beside what was
     looked up. Reads the catalogue."""
-    entry = Catalog.load().entries.get(model)
-    if entry is not None and entry.parameters_m:
-        return entry.parameters_m < SMALL_PARAMETERS_M
-    size = parameters_in(model)
+    size = parameters_of(model)
     return size is not None and size < SMALL_PARAMETERS_M
 
 

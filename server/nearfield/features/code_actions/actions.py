@@ -13,6 +13,7 @@ FIX_ALL = "fix_all"
 REWRITE = "rewrite"
 DOCUMENT = "document"
 TEST = "test"
+TYPES = "types"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ _ROWS = (
         "Add error handling: wrong input and failing calls must give a clear error.",
     ),
     Action(
-        "types",
+        TYPES,
         "Add types to {what}",
         *_REWRITE,
         "Add type annotations to the parameters and the return value. Change nothing else.",

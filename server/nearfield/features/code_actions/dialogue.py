@@ -102,11 +102,17 @@ class Dialogue:
         return next(iter(router.candidates(role)), None)
 
     async def say(
-        self, prompt: ActionPrompt, max_tokens: int, checks: tuple[Check, ...] = ()
+        self,
+        prompt: ActionPrompt,
+        max_tokens: int,
+        checks: tuple[Check, ...] = (),
+        copied: str = "",
     ) -> ModelReply:
-        """Ask, and return the answer. Raises what the router raises, and `NotPermitted` if the user
-        does not want to send it."""
-        request = ChatRequest(prompt.messages, max_tokens=max_tokens, temperature=0.0)
+        """Ask, and return the answer, which mostly repeats `copied`. Raises what the router raises,
+        and `NotPermitted` if the user does not want to send it."""
+        request = ChatRequest(
+            prompt.messages, max_tokens=max_tokens, temperature=0.0, copied=copied
+        )
         sources = (*self._context.sources, *prompt.sources)
         if any(message.role is Role.ASSISTANT for message in prompt.messages):
             # An answer may repeat any of the sources in other words: with one that may not leave,

@@ -21,9 +21,10 @@ from nearfield.features.code_actions.around import comment_above, docstring_in
 from nearfield.features.code_actions.doc_check import CodeFacts, facts_of, true_words
 from nearfield.features.code_actions.fit import AnswerRejected, Fitting
 from nearfield.features.code_actions.layout import layout_of
+from nearfield.features.code_actions.prompts import listed
 from nearfield.features.code_actions.proposal import ProposedEdit
 from nearfield.files.lines import LINE_END, line_start, split_lines
-from nearfield.syntax.definitions import named_scopes, node_of, outermost
+from nearfield.syntax.definitions import named_scopes, node_of, outermost, parameters
 from nearfield.syntax.languages import Language
 from nearfield.syntax.parser import Parsed, parse
 from nearfield.types import Edit, Span
@@ -55,6 +56,14 @@ _NAMES = {
     "ruby": "a YARD comment",
     "lua": "a LuaDoc comment",
 }
+_CONVENTIONS = (
+    ("Sphinx", re.compile(r"^[ \t]*:param\b", re.M)),
+    ("NumPy", re.compile(r"^[ \t]*Parameters[ \t]*\n[ \t]*-{3,}", re.M)),
+)
+"""Conventions of Python's docstrings, by what only they have."""
+_SENTENCES = frozenset({"go", "rust", "swift"})
+"""Languages whose comments describe parameters in sentences, if at all."""
+_RECEIVERS = frozenset({"self", "cls", "this"})
 _LINES = {"go": "//", "rust": "///", "swift": "///", "csharp": "///", "ruby": "#", "lua": "---"}
 _STARRED = frozenset(
     {"c", "cpp", "java", "javascript", "kotlin", "php", "scala", "typescript", "typescriptreact"}
@@ -87,11 +96,30 @@ class Documenting:
         self._place = self._find_place()
         node = node_of(parsed, fitting.unit)
         self._facts = CodeFacts() if node is None else facts_of(parsed, node)
+        self.parameters = () if node is None else self._described(parsed, node)
+        """The names that the comment should have an entry for, in order."""
 
     @property
     def style(self) -> str:
-        """The name of the comment in this language."""
-        return _NAMES.get(self._language.name, "a comment")
+        """The name of the comment in this language, in Python with the file's own convention."""
+        if self._language.name != "python":
+            return _NAMES.get(self._language.name, "a comment")
+        found = (name for name, pattern in _CONVENTIONS if pattern.search(self._fitting.text))
+        return f"a docstring in {next(found, 'Google')} style"
+
+    def whole_changes(self, text: str) -> tuple[ProposedEdit, ...]:
+        """Return `changes`. Raises `AnswerRejected` also if a parameter has no entry."""
+        words = self._words(text)
+        missing = [name for name in self.parameters if not _has_entry(words, name)]
+        if words and missing:
+            raise AnswerRejected(f"it has no entry for {listed(missing)}")
+        return self.changes(text)
+
+    def _described(self, parsed: Parsed, node: tree_sitter.Node) -> tuple[str, ...]:
+        if self._language.name in _SENTENCES or node.type not in self._language.functions:
+            return ()
+        names = (name.lstrip("*&.$") for name in parameters(parsed, node))
+        return tuple(name for name in names if name.isidentifier() and name not in _RECEIVERS)
 
     def changes(self, text: str) -> tuple[ProposedEdit, ...]:
         """Return the edit that inserts the comment of the answer `text`. Raises
@@ -169,6 +197,13 @@ class _CommentPlace:
 
     offset: int
     indent: str
+
+
+def _has_entry(words: list[str], name: str) -> bool:
+    """Return whether a line of a comment begins with `name`, behind marks, a tag and a type."""
+    tag = r"(?:[@\\:<]param\w*(?:[ \t]+name=)?[ \t\"]*(?:\{[^}]*\}[ \t]*|\S+[ \t]+)?)?"
+    entry = re.compile(rf"[ \t]*(?:[-*][ \t]+)?{tag}[`*$\[]*{re.escape(name)}(?!\w)")
+    return any(entry.match(line) for line in words)
 
 
 def _wrapped(line: str, width: int) -> list[str]:

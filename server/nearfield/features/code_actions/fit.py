@@ -7,6 +7,7 @@ change stays; code that it may not change is restored, or the answer is rejected
 from __future__ import annotations
 
 import re
+import typing
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -21,6 +22,7 @@ from nearfield.features.code_actions.layout import (
     is_indented_alike,
     layout_of,
 )
+from nearfield.features.code_actions.names import free_names
 from nearfield.features.code_actions.proposal import ProposedEdit
 from nearfield.files.lines import split_lines
 from nearfield.syntax.definitions import DefinitionParts, Unit, dropped, named_scopes
@@ -46,8 +48,9 @@ class Fitting:
     """A unit of a text, into which answers are fitted. With `free` the signature may change, with
     `loose` comments and empty lines may. `format` is the file's, where its path tells more than its
     grammar. A `repair` may change default values, which are behaviour, and must change code, unless
-    `layout` is what is wrong; of `problems` that lie in a default value, that must change. The
-    methods parse, so call them off the event loop."""
+    `layout` is what is wrong; of `problems` that lie in a default value, that must change. Where
+    only `types` are added, the body stays, whatever the answer's is. The methods parse, so call
+    them off the event loop."""
 
     text: str
     parsed: Parsed | None
@@ -58,6 +61,7 @@ class Fitting:
     repair: bool = False
     layout: bool = False
     problems: tuple[Span, ...] = ()
+    types: bool = False
 
     @property
     def language(self) -> Language | None:
@@ -124,6 +128,8 @@ class Fitting:
         found = definition(code, self.language, self.unit.name)
         form = answer.form if found is None or found.form is None else found.form
         own = self.form
+        if self.types:
+            return self._typed(answer, form, own)
         lead = form.lead if self.free and form.lead.strip() else own.lead
         head = form.head
         if form.signature != own.signature and not self.free:
@@ -136,6 +142,33 @@ class Fitting:
             head = kept.rstrip() + (blank if own.body else "")
         whole = DefinitionParts(lead, head, form.body, own.tail, form.parameters)
         return replace(answer, code=whole.text, form=whole)
+
+    def _typed(
+        self, answer: ExtractedCode, form: DefinitionParts, own: DefinitionParts
+    ) -> ExtractedCode:
+        """Return the unit with the types of the answer's signature and nothing else of it. Raises
+        `AnswerRejected`."""
+        given, held = ([re.sub(r"\s+", "", one) for one in _values(f)] for f in (form, own))
+        if form.parameters != own.parameters or given != held:
+            raise AnswerRejected("parameters and default values must stay as they are")
+        blank = own.head[len(own.head.rstrip()) :]
+        whole = replace(own, head=form.head.rstrip() + blank)
+        bindings = ()
+        if self.language is not None and self.language.name == "python":
+            bindings = self._imports_of_types(answer, f"{whole.head.rstrip()} ...")
+        return replace(answer, code=whole.text, form=whole, others=(), imports=bindings)
+
+    def _imports_of_types(self, answer: ExtractedCode, stub: str) -> tuple[str, ...]:
+        """Return the imports of the names in a Python signature that the file does not know.
+        Raises `AnswerRejected` for a name that is of no known module."""
+        module = f"{self.text}\n\n{stub}\n"
+        found = list(imports.needed(answer.imports, stub, self.text))
+        lacking = free_names("\n".join([*found, stub]))
+        lacking = [one for one in lacking if one in free_names(module)]
+        found += [f"from typing import {one}" for one in lacking if one in typing.__all__]
+        if unknown := [one for one in lacking if one not in typing.__all__]:
+            raise AnswerRejected(f"{', '.join(f'`{one}`' for one in unknown)} is not defined")
+        return tuple(found)
 
     def _placed(self, code: str, same: bool) -> str:
         """Return the unit's new text in the file's layout, merged with the old one."""
@@ -165,7 +198,9 @@ class Fitting:
         known = frozenset(name for name, _ in named_scopes(self.parsed))
         helpers = imports.companions(self.parsed, self.unit.span.start, answer, known, newline)
         code = answer.code + (helpers.text if helpers else "")
-        wanted = imports.needed(answer.imports, code, self.text)
+        wanted = list(answer.imports)
+        if not self.types:
+            wanted = imports.needed(answer.imports, code, self.text)
         if self.parsed.language.name == "go":
             wanted = imports.go_packages(code, self.text)
         header = imports.import_edit(self.parsed, wanted, newline)
@@ -211,6 +246,11 @@ class Fitting:
             touched = any(one.start <= value.end and value.start <= one.end for one in edits)
             if is_wrong and not touched:
                 raise AnswerRejected(UNSOLVED)
+
+
+def _values(form: DefinitionParts) -> list[str]:
+    """Return the default values of a definition."""
+    return [form.head[one.value.start : one.value.end] for one in form.defaults]
 
 
 def _first_step(unit: Unit) -> str:

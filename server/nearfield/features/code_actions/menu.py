@@ -17,6 +17,7 @@ from nearfield.features.code_actions.actions import (
     REWRITE,
     TEST,
     TYPED,
+    TYPES,
 )
 from nearfield.features.code_actions.document import why_undocumentable
 from nearfield.features.code_actions.fit import Fitting
@@ -24,6 +25,7 @@ from nearfield.features.code_actions.frameworks import TESTED, is_test
 from nearfield.features.code_actions.refactorings import REFACTORINGS, offered
 from nearfield.features.diagnostics import Diagnostic
 from nearfield.features.remote_choice import clouds
+from nearfield.features.suitability import why_unsuited
 from nearfield.routing.request_context import Task
 from nearfield.routing.router import Router
 from nearfield.routing.tasks import usual_role
@@ -135,7 +137,7 @@ def _entry(
         f"{title} ({model})" if model else title,
         row.kind,
         problems,
-        "" if model else NO_MODEL,
+        why_unsuited(action, model) if model else NO_MODEL,
         asks,
     )
 
@@ -146,10 +148,12 @@ def _elsewhere(who: Candidates, found: Sequence[MenuEntry]) -> list[MenuEntry]:
     others: list[MenuEntry] = []
     for entry in found:
         row = ACTIONS[entry.action]
-        if row.task is Task.FIX or entry.disabled not in ("", NO_MODEL):
+        model = who.models[row.task]
+        own = ("", NO_MODEL, why_unsuited(entry.action, model))
+        if row.task is Task.FIX or entry.disabled not in own:
             continue
         for name, model in who.clouds.get(row.task, ())[:1]:
-            what = entry.title.removesuffix(f" ({who.models[row.task]})")
+            what = entry.title.removesuffix(f" ({model})")
             title = f"Ask {name} ({model}), outside this machine: {what}"
             others.append(MenuEntry(entry.action, title, row.kind, asks=entry.asks, provider=name))
     return others
@@ -157,14 +161,14 @@ def _elsewhere(who: Candidates, found: Sequence[MenuEntry]) -> list[MenuEntry]:
 
 def _fits(action: str, fitting: Fitting) -> bool:
     language = fitting.language
-    if action == "types":
+    if action == TYPES:
         return language is not None and language.name in TYPED and fitting.unit.kind == "function"
     return action not in (DOCUMENT, TEST) or bool(fitting.unit.name)
 
 
 def _with_reason(entry: MenuEntry, snapshot: Snapshot, fitting: Fitting) -> MenuEntry:
     """Return `entry`, disabled with the reason if it is not available here."""
-    if entry.disabled or entry.action not in (DOCUMENT, TEST):
+    if entry.action not in (DOCUMENT, TEST):
         return entry
     language, why = fitting.language, ""
     if entry.action == DOCUMENT:
@@ -177,4 +181,4 @@ def _with_reason(entry: MenuEntry, snapshot: Snapshot, fitting: Fitting) -> Menu
         why = "a test cannot import a notebook"
     elif is_test(language.name, Path(snapshot.path)):
         why = "this is a test already"
-    return replace(entry, disabled=why)
+    return replace(entry, disabled=why or entry.disabled)

@@ -16,7 +16,7 @@ from typing import Protocol
 from nearfield.config.folders import FolderConfigs
 from nearfield.errors import EditRefused
 from nearfield.features.code_actions import prompts
-from nearfield.features.code_actions.actions import ACTIONS, DOCUMENT, REWRITES, Action
+from nearfield.features.code_actions.actions import ACTIONS, DOCUMENT, REWRITES, TYPES, Action
 from nearfield.features.code_actions.around import head_with_documentation, with_surroundings
 from nearfield.features.code_actions.dialogue import Backing, Dialogue, ModelReply
 from nearfield.features.code_actions.document import Documenting
@@ -36,6 +36,7 @@ from nearfield.features.code_actions.testing import OpenText, plan_tests
 from nearfield.features.cursor import CursorOf
 from nearfield.features.diagnostics import Diagnostic, LanguageServers
 from nearfield.features.document_filter import DocumentFilter
+from nearfield.features.suitability import why_unsuited
 from nearfield.features.trace import RequestMetrics
 from nearfield.files.lines import line_end, line_start
 from nearfield.routing.request_context import AskUser, RequestContext, Source, Task
@@ -208,6 +209,7 @@ class Actions:
             repair=action.task is Task.FIX,
             layout=_LAYOUT.search(told) is not None,
             problems=tuple(problem.span for problem in request.problems),
+            types=action.id == TYPES,
         )
         snippets: tuple[Snippet, ...] = ()
         if self._snippets is not None:
@@ -225,7 +227,8 @@ class Actions:
             self._backing,
             context,
             account,
-            wanted=unit.name,
+            # A comment comes without the code that it is about.
+            wanted="" if action.id == DOCUMENT else unit.name,
             provider=request.provider,
             ask=ask,
         )
@@ -248,14 +251,16 @@ class Actions:
         # The documentation says nothing about a problem that another tool found.
         fresh = head if is_fix and not problems else ""
         second = prompts.from_signature(fresh, job.language, job.kind) if fresh else None
-        return await self._asked(job, prompt, shown, job.fitting.changes, second)
+        return await self._asked(job, prompt, shown, job.fitting.changes, second, copied=shown)
 
     async def _documented(self, job: _ActionJob) -> Proposal:
         """Return a comment for the unit, whose code stays untouched."""
         writer = await asyncio.to_thread(Documenting, job.fitting)
         shown = await asyncio.to_thread(lambda: job.fitting.shown)
-        prompt = prompts.documentation(shown, job.language, job.kind, writer.style)
-        return await self._asked(job, prompt, shown, writer.changes)
+        style, names = writer.style, writer.parameters
+        prompt = prompts.documentation(shown, job.language, job.kind, style, names)
+        whole = writer.whole_changes
+        return await self._asked(job, prompt, shown, whole, otherwise=writer.changes)
 
     async def _tested(self, job: _ActionJob, open_text: OpenText) -> Proposal:
         """Return tests for the unit, in a new file or at the end of an existing one."""
@@ -290,13 +295,20 @@ class Actions:
         code: str,
         changes_of: Callable[[str], tuple[ProposedEdit, ...]],
         if_unchanged: ActionPrompt | None = None,
+        *,
+        otherwise: Callable[[str], tuple[ProposedEdit, ...]] | None = None,
+        copied: str = "",
     ) -> Proposal:
         """Ask, and ask once more if the answer cannot become an edit: `if_unchanged` after one that
-        changes nothing, else with what is wrong."""
+        changes nothing, else with what is wrong. The second answer is read by `otherwise`, where
+        that is given. An answer mostly repeats `copied`."""
         dialogue = job.dialogue
         room = dialogue.room(prompt, code)
-        job.report(f"asking {dialogue.speaker(prompt)}")
-        reply = await dialogue.say(prompt, room)
+        speaker = dialogue.speaker(prompt)
+        if why := await asyncio.to_thread(why_unsuited, job.action.id, speaker):
+            raise EditRefused(f"This is not offered: {why}.")
+        job.report(f"asking {speaker}")
+        reply = await dialogue.say(prompt, room, copied=copied)
         try:
             changes = await asyncio.to_thread(changes_of, reply.text)
         except AnswerRejected as rejected:
@@ -304,7 +316,8 @@ class Actions:
             second = if_unchanged if complaint in (UNCHANGED, UNSOLVED) else None
             second = second or prompts.retry(prompt, reply.text, complaint, job.kind)
             job.report(f"asking again: {complaint}")
-            reply, changes = await self._retried(dialogue, second, room, changes_of)
+            read = otherwise or changes_of
+            reply, changes = await self._retried(dialogue, second, room, read, copied)
         name = f"`{job.unit.name}`" if job.unit.name else "the code"
         title = job.action.title.format(what=name).removesuffix(" …")
         files = (_own_file(job.request.snapshot, changes),)
@@ -316,6 +329,7 @@ class Actions:
         prompt: ActionPrompt,
         room: int,
         changes_of: Callable[[str], tuple[ProposedEdit, ...]],
+        copied: str,
     ) -> tuple[ModelReply, tuple[ProposedEdit, ...]]:
         def check(text: str) -> str:
             try:
@@ -324,7 +338,7 @@ class Actions:
                 return str(rejected)
             return ""
 
-        reply = await dialogue.say(prompt, room, (check,))
+        reply = await dialogue.say(prompt, room, (check,), copied)
         try:
             return reply, await asyncio.to_thread(changes_of, reply.text)
         except AnswerRejected as rejected:

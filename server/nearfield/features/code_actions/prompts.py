@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from nearfield.routing.request_context import Source
 from nearfield.types import Message, Role, Snippet
 
-__all__ = ["ActionPrompt", "documentation", "edit", "from_signature", "retry", "tests"]
+__all__ = ["ActionPrompt", "documentation", "edit", "from_signature", "listed", "retry", "tests"]
 
 _NAMES = {"typescriptreact": "typescript", "csharp": "c#", "shellscript": "bash", "cpp": "c++"}
 
@@ -64,13 +64,22 @@ def from_signature(head: str, language: str, kind: str) -> ActionPrompt:
     return _prompt(f"{_fenced(head, language)}\n\nWrite this {named}{kind}. {_form(kind)}")
 
 
-def documentation(code: str, language: str, kind: str, style: str) -> ActionPrompt:
-    """Ask for a description of `code` in a comment of the language's `style`."""
+def documentation(
+    code: str, language: str, kind: str, style: str, parameters: Sequence[str] = ()
+) -> ActionPrompt:
+    """Ask for a description of `code` in a comment of the language's `style`, with an entry for
+    each of `parameters`."""
+    each = f" with an entry for each of {listed(parameters)}" if parameters else ", if any"
     return _prompt(
         f"{_fenced(code, language)}\n\nWrite {style} for this {kind}: one sentence on what it does,"
-        " then its parameters, its return value and the errors it raises, if any. Answer with the"
-        f" {kind} and this comment in one code block and nothing else."
+        f" then its parameters{each}, its return value and the errors it raises, if any."
+        " Answer with this comment alone in one code block, without the code."
     )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return `names` as a list of code in a sentence."""
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def tests(code: str, language: str, name: str, framework: str, example: Snippet) -> ActionPrompt:

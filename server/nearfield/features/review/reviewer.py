@@ -13,7 +13,7 @@ from pathlib import Path
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
-from nearfield.errors import NearfieldError
+from nearfield.errors import NearfieldError, Unsupported
 from nearfield.features.cursor import CursorOf
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import DocumentChange
@@ -25,6 +25,7 @@ from nearfield.features.remote_choice import RemoteChoice, chat_model
 from nearfield.features.review.finding_store import FindingStore
 from nearfield.features.review.findings import ReviewFinding, accepted, answers, schema_of
 from nearfield.features.review.pieces import ReviewPiece, pieces_of
+from nearfield.features.suitability import why_unsuited
 from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.files.encoding import text_file
 from nearfield.files.git_diff import ChangedFile
@@ -40,6 +41,8 @@ from nearfield.types import ChatRequest, Message, Reason, Role, Snapshot, Surfac
 
 __all__ = ["OnFound", "OnPiece", "Review", "Reviewer", "snapshot_of"]
 
+FEATURE = "review"
+"""Its name in `suitability`."""
 MAX_FILE_BYTES = 16 << 20
 """Bytes that are read of a file; `files.max_bytes` limits what is reviewed."""
 MAX_TOKENS = 500
@@ -116,6 +119,11 @@ class Reviewer(Feature):
         router = None if self._activity.is_paused else self._router
         return chat_model(router, Task.REVIEW)
 
+    @property
+    def why_unsuited(self) -> str:
+        """Return why that model is not asked to review, "" if it is."""
+        return why_unsuited(FEATURE, self.model)
+
     async def review(
         self,
         snapshot: Snapshot,
@@ -186,6 +194,9 @@ class Reviewer(Feature):
         with RequestMetrics(self._traces, Surface.REVIEW, snapshot) as account:
             try:
                 router = self._filter.require(snapshot, self._router, self._activity.is_paused)
+                unsuited = await asyncio.to_thread(why_unsuited, FEATURE, self.model)
+                if unsuited and elsewhere is None:
+                    raise Unsupported(f"Nothing was reviewed: {unsuited}.")
                 parsed = (await self._cursor_of(snapshot, 0)).parsed
                 path = snapshot.path or snapshot.uri
                 pieces = await asyncio.to_thread(

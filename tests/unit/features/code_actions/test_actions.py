@@ -65,6 +65,13 @@ ANSWERS = {
         'def add(a, b, c):\n    """The sum of both."""\n    return a + b + c\n',
     ),
     "simplify": (wish("simplify"), block(GOOD), GOOD),
+    "types, of the signature alone": (
+        wish("types"),
+        block(
+            "def add(a: int, b: Optional[int]) -> int:\n    if b is None:\n        return a\n    return a + b"
+        ),
+        'from typing import Optional\n\ndef add(a: int, b: Optional[int]) -> int:\n    """The sum of both."""\n    return a - b\n',
+    ),
     "types": (
         wish("types"),
         block("def add(a: int, b: int) -> int:\n    return a - b"),
@@ -84,7 +91,7 @@ async def test_an_answer_becomes_an_edit(
     assert file.after == expected
     assert (file.version, file.uri) == (3, "file:///work/a.py")
     assert (proposal.provider, proposal.model) == ("demo", "scripted")
-    assert not any(change.confirm for change in file.changes)
+    assert not any(change.confirm for change in file.changes if "import" not in change.edit.text)
     assert len(model.calls) == 1
 
 
@@ -127,6 +134,52 @@ async def test_documenting_leaves_the_code_alone(
     assert file.after == expected
     (change,) = file.changes
     assert change.edit.span.start == change.edit.span.end
+
+
+REFUSED_TYPES = {
+    "a name that nobody knows": (
+        "def add(a: Money, b: Money):\n    return a - b",
+        "is not defined",
+    ),
+    "another parameter": ("def add(a: int, c: int):\n    return a - c", "must stay"),
+    "another default value": ("def add(a: int, b: int = 0):\n    return a - b", "must stay"),
+}
+
+
+@pytest.mark.parametrize(("answer", "why"), REFUSED_TYPES.values(), ids=REFUSED_TYPES.keys())
+async def test_types_that_change_more_are_refused(answer: str, why: str, start: Start) -> None:
+    service = await start(scripted("demo", {"text": block(answer)}))
+    with pytest.raises(EditRefused, match=why):
+        await service.actions.propose(wish("types"))
+
+
+@pytest.mark.parametrize(
+    ("path", "first", "second"),
+    [
+        (
+            "/w/a.py",
+            '"""Add.\n\nArgs:\n    a: one.\n"""',
+            '"""Add.\n\nArgs:\n    a: one.\n    b: two.\n"""',
+        ),
+        (
+            "/w/a.js",
+            "/** Add.\n * @param {number} a one\n */",
+            "/** Add.\n * @param {number} a one\n * @param b two\n */",
+        ),
+    ],
+)
+async def test_a_comment_without_a_parameter_is_asked_for_again(
+    path: str, first: str, second: str, start: Start
+) -> None:
+    code = "def f(a, b):\n    return |a + b\n"
+    if path.endswith("js"):
+        code = "function f(a, b) {\n  return |a + b;\n}\n"
+    model = scripted(
+        "demo", {"match": "no entry for `b`", "text": block(second)}, {"text": block(first)}
+    )
+    proposal = await propose(await start(model), wish("document", code, path))
+    assert "two" in proposal.files[0].after
+    assert "`a`, `b`" in asked(model)[0]
 
 
 async def test_documenting_a_documented_function_is_refused(start: Start) -> None:
