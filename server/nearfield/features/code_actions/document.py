@@ -61,6 +61,7 @@ _CONVENTIONS = (
     ("NumPy", re.compile(r"^[ \t]*Parameters[ \t]*\n[ \t]*-{3,}", re.M)),
 )
 """Conventions of Python's docstrings, by what only they have."""
+_HEADING = re.compile(r"(?:Args|Arguments|Returns|Raises|Yields|Parameters|Attributes):[ \t]*\Z")
 _SENTENCES = frozenset({"go", "rust", "swift"})
 """Languages whose comments describe parameters in sentences, if at all."""
 _RECEIVERS = frozenset({"self", "cls", "this"})
@@ -168,7 +169,7 @@ class Documenting:
             while kept and not kept[-1].strip():
                 del kept[-1]
             width = MAX_COLUMNS - len(self._place.indent) - 4
-            kept = true_words(kept, self._facts)
+            kept = true_words(_indented(kept), self._facts)
             if kept:
                 return [row for line in kept for row in _wrapped(line, width)]
         return []
@@ -197,6 +198,22 @@ class _CommentPlace:
 
     offset: int
     indent: str
+
+
+def _indented(words: list[str]) -> list[str]:
+    """Return the lines of a comment with the entries below a heading of Google's indented, which
+    models forget when they write the comment alone."""
+    found: list[str] = []
+    is_flat = False
+    for number, line in enumerate(words):
+        is_heading = _HEADING.match(line) is not None
+        if is_heading:
+            below = next((one for one in words[number + 1 :] if one.strip()), "")
+            is_flat = below[:1].strip() != "" and not _HEADING.match(below)
+        elif not line.strip() and not _HEADING.match(words[number - 1]):
+            is_flat = False
+        found.append(f"    {line}" if is_flat and line.strip() and not is_heading else line)
+    return found
 
 
 def _has_entry(words: list[str], name: str) -> bool:

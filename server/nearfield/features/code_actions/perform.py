@@ -301,7 +301,8 @@ class Actions:
     ) -> Proposal:
         """Ask, and ask once more if the answer cannot become an edit: `if_unchanged` after one that
         changes nothing, else with what is wrong. The second answer is read by `otherwise`, where
-        that is given. An answer mostly repeats `copied`."""
+        that is given, and the first one is if the second is of no use. An answer mostly repeats
+        `copied`."""
         dialogue = job.dialogue
         room = dialogue.room(prompt, code)
         speaker = dialogue.speaker(prompt)
@@ -317,7 +318,13 @@ class Actions:
             second = second or prompts.retry(prompt, reply.text, complaint, job.kind)
             job.report(f"asking again: {complaint}")
             read = otherwise or changes_of
-            reply, changes = await self._retried(dialogue, second, room, read, copied)
+            rest = await asyncio.to_thread(_usable, reply.text, otherwise)
+            try:
+                reply, changes = await self._retried(dialogue, second, room, read, copied)
+            except EditRefused:
+                if not rest:
+                    raise
+                changes = rest
         name = f"`{job.unit.name}`" if job.unit.name else "the code"
         title = job.action.title.format(what=name).removesuffix(" …")
         files = (_own_file(job.request.snapshot, changes),)
@@ -352,6 +359,16 @@ class Actions:
                 f"The answer of {reply.model} cannot be used: {why}.",
                 "Try again, select less, or use a larger model.",
             ) from None
+
+
+def _usable(
+    text: str, read: Callable[[str], tuple[ProposedEdit, ...]] | None
+) -> tuple[ProposedEdit, ...]:
+    """Return the edits that `read` takes from an answer; none where it takes none."""
+    try:
+        return read(text) if read else ()
+    except AnswerRejected:
+        return ()
 
 
 def _with_line(job: _ActionJob, problem: Diagnostic) -> str:

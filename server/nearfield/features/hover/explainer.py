@@ -8,6 +8,8 @@ the cursor rests, a model of this machine prepares the explanation of what is th
 from __future__ import annotations
 
 import asyncio
+import builtins
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,9 +33,11 @@ from nearfield.features.idle import Activity, IdleScheduler
 from nearfield.features.offers import Offers
 from nearfield.features.remote_choice import RemoteChoice, chat_model
 from nearfield.features.trace import RequestMetrics, TraceLog
+from nearfield.files.lines import line_number
 from nearfield.routing.request_context import Task
 from nearfield.routing.router import Router
 from nearfield.syntax.definitions import unit_at
+from nearfield.syntax.parser import Parsed
 from nearfield.types import Reason, Snapshot, Span, Surface, Trace
 
 REST_SECONDS = 1.0
@@ -42,6 +46,7 @@ FACTS_SECONDS = 0.25
 """Minimum time that a hover waits for the tree and the facts. They take milliseconds, except for
 the first look at a very large document."""
 
+_CALL = re.compile(r"([^\W\d]\w*)[ \t]*!?\(")
 PREPARE = "prepare an explanation"
 """The name of the idle job."""
 
@@ -229,7 +234,8 @@ class Explainer(Feature):
                 local_facts, snapshot, cursor.parsed, named, self._outlines
             )
             facts = await facts_of(self._symbols, snapshot, named, local)
-            request = request_for(snapshot, subject, facts, manual=True)
+            called = await asyncio.to_thread(_called, cursor.parsed, subject, self._outlines)
+            request = request_for(snapshot, subject, facts, manual=True, called=called)
             found = await self._explanations.ask(
                 router, request, snapshot.root or "", on_text, on_restart, elsewhere
             )
@@ -298,3 +304,17 @@ class Explainer(Feature):
                 usage=found.usage if found and not is_cached else None,
             )
         )
+
+
+def _called(parsed: Parsed | None, subject: Subject, outlines: Outlines) -> tuple[str, ...]:
+    """Return the functions that selected code calls, in order, without those that every program of
+    the language has."""
+    if parsed is None or subject.kind is not SubjectKind.SELECTION:
+        return ()
+    found = outlines.of(parsed)
+    first, last = (line_number(parsed.text, at) for at in (subject.span.start, subject.span.end))
+    own = {one.name for one in found.definitions if first <= one.row <= last}
+    usual = frozenset(dir(builtins)) if parsed.language.name == "python" else frozenset[str]()
+    places = {match[1]: match.start() for match in reversed([*_CALL.finditer(subject.text)])}
+    names = (places.keys() & found.references.keys()) - usual - own
+    return tuple(sorted(names, key=lambda name: places[name]))

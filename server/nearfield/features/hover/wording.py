@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -27,6 +28,8 @@ COMMAND_SENTENCES = 6
 HOVER_TOKENS = 140
 COMMAND_TOKENS = 320
 MIN_WORDS = 4
+MAX_CALLED = 4
+"""Called functions that an explanation is asked to name, as a small model names none itself."""
 
 SYSTEM = (
     "You explain code to a programmer. Answer in two or three short sentences of plain text: what"
@@ -62,9 +65,15 @@ class ExplanationRequest:
 
 
 def request_for(
-    snapshot: Snapshot, subject: Subject, facts: Facts | None, *, manual: bool = False
+    snapshot: Snapshot,
+    subject: Subject,
+    facts: Facts | None,
+    *,
+    manual: bool = False,
+    called: Sequence[str] = (),
 ) -> ExplanationRequest:
-    """Return the request about `subject`; `manual` if the user waits for the answer."""
+    """Return the request about `subject`; `manual` if the user waits for the answer, which then
+    says what the functions `called` are for."""
     path, text = snapshot.shown_path, snapshot.text
     context = text[subject.context.start : subject.context.end]
     parts = [
@@ -74,7 +83,11 @@ def request_for(
     if facts is not None and facts.text and not _is_within(facts, path, text, subject.context):
         parts.append(f"`{facts.name}` is defined in {facts.path}:\n{code_block(facts.text)}")
         sources.append(Source(facts.path, None, facts.text))
-    parts.append(_question(subject, facts, path))
+    question = _question(subject, facts, path)
+    if called:
+        named = ", ".join(f"`{name}`" for name in called[:MAX_CALLED])
+        question += f" Say also what it calls {named} for."
+    parts.append(question)
     request = ChatRequest(
         messages=(
             Message(Role.SYSTEM, COMMAND_SYSTEM if manual else SYSTEM),

@@ -102,6 +102,12 @@ DOCUMENTED = {
         'class A:\n    def f(self, a):\n        r"""Give it back.\n\n        Args:\n            a: it \\\\\n'
         '        """\n        return a\n',
     ),
+    "Python, entries at the depth of their heading": (
+        wish("document", "def f(a):\n    return |a\n"),
+        block('"""Give it back.\n\nArgs:\na: one.\n\nReturns:\nint: it.\n\nRaises:\nKeyError: never.\n"""'),
+        'def f(a):\n    """Give it back.\n\n    Args:\n        a: one.\n\n    Returns:\n        int: it.\n    """\n'
+        "    return a\n",
+    ),
     "Python, the docstring alone": (
         wish("document", "def f(a):\n    # why\n    return |a\n"), '"""Give it back."""',
         'def f(a):\n    """Give it back."""\n    # why\n    return a\n',
