@@ -11,7 +11,7 @@ user's changes are made from top to bottom, then the next edit is asked for; the
 when it makes a wanted line. Those named "none" want nothing; those named "held out" were written
 after the thresholds were chosen.
 
-`--history` takes the Python, TypeScript, JavaScript and Go files of a repository's commits,
+`--history` takes the Python, TypeScript, JavaScript, Go and Rust files of a repository's commits,
 `--versions` those of two folders: each is changed once more as its author did, line by line, and
 the next edit is asked for meanwhile (next_edit_replay.py says what counts as right,
 next_edit_kept.py what the kept rate and the reversal ratio are).

@@ -14,7 +14,7 @@ from nearfield.types import Edit, Snapshot, Span
 __all__ = ["SUFFIXES", "Case", "Line", "User", "words"]
 
 SUFFIXES = {".py": "python", ".ts": "typescript", ".tsx": "typescriptreact", ".js": "javascript",
-            ".go": "go"}  # fmt: skip
+            ".go": "go", ".rs": "rust"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ WALK_BATCH = 256
 """Number of entries between two checks of `stop`."""
 MAX_REASONS = 20
 """Maximum number of separate reasons that name a rule file."""
-BUILDER_VERSION = "3"
+BUILDER_VERSION = "4"
 """Raise it when chunks or symbols of an unchanged file come out differently: everything is read
 again. Languages without a grammar are added to it, so that installing one does the same."""
 

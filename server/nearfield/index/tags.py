@@ -110,6 +110,13 @@ _RUST = """
 (parameter type: (reference_type type: (type_identifier) @name)) @reference.type
 (use_declaration argument: (scoped_identifier name: (identifier) @name)) @reference.import
 (use_list (identifier) @name) @reference.import
+(use_list (scoped_identifier name: (identifier) @name)) @reference.import
+(use_as_clause path: (identifier) @name) @reference.import
+(use_as_clause path: (scoped_identifier name: (identifier) @name)) @reference.import
+(scoped_type_identifier name: (type_identifier) @name) @reference.type
+(scoped_identifier path: (identifier) @name) @reference.type
+(struct_expression name: (type_identifier) @name) @reference.type
+(field_declaration type: (type_identifier) @name) @reference.type
 (impl_item type: (type_identifier) @name) @definition.implementation
 (function_signature_item name: (identifier) @name) @definition.method
 """

@@ -13,6 +13,7 @@ import tree_sitter
 
 from nearfield.syntax.definitions import name_node
 from nearfield.syntax.parser import Parsed
+from nearfield.syntax.rust import KEYWORDS, binder_of, is_no_variable, local_of
 from nearfield.types import Span
 
 __all__ = [
@@ -132,6 +133,8 @@ def function_at(parsed: Parsed, node: tree_sitter.Node) -> tree_sitter.Node | No
 def scope_of(parsed: Parsed, node: tree_sitter.Node) -> Scope | None:
     """Return the local variable or parameter that the identifier `node` is; None unless that is
     certain."""
+    if parsed.language.name == "rust":
+        return _rust_scope(parsed, node)
     name = text_of(node)
     function = function_at(parsed, node)
     while function is not None:
@@ -152,9 +155,29 @@ def scope_of(parsed: Parsed, node: tree_sitter.Node) -> Scope | None:
     return None
 
 
-def is_name(text: str) -> bool:
-    """Return whether `text` can name a variable in all of these languages."""
-    return text.isidentifier() and text not in _RESERVED
+def _rust_scope(parsed: Parsed, node: tree_sitter.Node) -> Scope | None:
+    name = text_of(node)
+    function = function_at(parsed, node)
+    while function is not None:
+        own = name_node(function)
+        named = [
+            one
+            for one in walk(function)
+            if one.type in ("identifier", "shorthand_field_identifier")
+            and one.text == node.text
+            and one != own
+            and not is_member(one)
+        ]
+        if (found := local_of(function, named, node)) is not None:
+            is_of_function = found.binder.type in parsed.language.functions
+            return Scope(function, name, found.uses, found.declared, is_of_function)
+        function = function_at(parsed, function)
+    return None
+
+
+def is_name(text: str, language: str = "") -> bool:
+    """Return whether `text` can name a variable in all of these languages, or in Rust."""
+    return text.isidentifier() and text not in (KEYWORDS if language == "rust" else _RESERVED)
 
 
 def text_of(node: tree_sitter.Node) -> str:
@@ -196,7 +219,7 @@ def _is_certain(parsed: Parsed, scope: Scope) -> bool:
 
 def declares(node: tree_sitter.Node) -> bool:
     """Return whether a binding declares its name, and does not only assign it."""
-    if is_parameter(node, None):
+    if is_parameter(node, None) or binder_of(node) is not None:
         return True
     up = node.parent
     while up is not None:
@@ -221,7 +244,7 @@ def _holder(parsed: Parsed, node: tree_sitter.Node, function: tree_sitter.Node) 
 
 def binds(node: tree_sitter.Node, function: tree_sitter.Node) -> bool:
     """Return whether an identifier gets a value at its place."""
-    if is_parameter(node, function):
+    if is_parameter(node, function) or binder_of(node) is not None:
         return True
     child, up = node, node.parent
     while up is not None and up.id != function.id:
@@ -243,7 +266,7 @@ def _is_target(node: tree_sitter.Node, target: tree_sitter.Node) -> bool:
         parent = up.parent
         if parent is None or parent.type in (
             "attribute", "subscript", "member_expression", "subscript_expression",
-            "selector_expression", "index_expression",
+            "selector_expression", "index_expression", "field_expression", "unary_expression",
         ):  # fmt: skip
             return False
         up = parent
@@ -252,6 +275,9 @@ def _is_target(node: tree_sitter.Node, target: tree_sitter.Node) -> bool:
 
 def is_parameter(node: tree_sitter.Node, function: tree_sitter.Node | None) -> bool:
     """Return whether an identifier names a parameter (of `function`, when one is given)."""
+    if (binder := binder_of(node)) is not None:
+        takes = binder.type.startswith("function_") or binder.type == "closure_expression"
+        return takes and (function is None or binder.id == function.id)
     child, up = node, node.parent
     while up is not None and up.type in _PARAMETERS:
         for field in ("value", "type"):
@@ -269,6 +295,8 @@ def is_member(node: tree_sitter.Node) -> bool:
     up = node.parent
     if up is None:
         return False
+    if is_no_variable(node):
+        return True
     if up.type == "literal_element" and up.parent is not None:  # Go's `T{key: value}`
         literal = up.parent.parent.parent if up.parent.parent is not None else None
         kind = literal.child_by_field_name("type") if literal is not None else None

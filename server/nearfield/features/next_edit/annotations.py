@@ -14,6 +14,7 @@ import tree_sitter
 
 from nearfield.syntax.definitions import name_node
 from nearfield.syntax.parser import Parsed
+from nearfield.syntax.rust import last_name
 from nearfield.syntax.scopes import binds, text_of, walk
 from nearfield.types import Span
 
@@ -117,7 +118,7 @@ def _read(parsed: Parsed, node: tree_sitter.Node) -> _Typed | None:
         return None
     types: dict[str, tree_sitter.Node | None] = {}
     for child in takes.named_children:
-        if child.type in parsed.language.comments:
+        if child.type in parsed.language.comments | {"self_parameter"}:
             continue
         names = child.children_by_field_name("name") or child.children_by_field_name("pattern")
         names = names or child.named_children[:1] or [child]
@@ -149,6 +150,9 @@ def _overrides(function: _Typed, other: _Typed) -> bool:
     """Return whether the class of the method `other` names that of `function` as its base."""
     if function.owner is None or other.owner is None or function.owner == other.owner:
         return False
+    if function.owner.type == "trait_item":
+        trait = last_name(other.owner.child_by_field_name("trait"))
+        return other.owner.type == "impl_item" and trait == _name_of(function.owner)
     body, name = other.owner.child_by_field_name("body"), name_node(other.owner)
     base = _name_of(function.owner)
     if body is None or name is None or not base.isidentifier():

@@ -46,7 +46,7 @@ _METHODS = frozenset({"function_definition", "method_definition", "method_declar
 _LITERAL = re.compile(r"-?[\d.]+|\"[^\"\\\n]*\"|'[^'\\\n]*'|True|False|None|true|false|null|nil")
 _BARE = frozenset(
     {"int", "int64", "float64", "string", "bool", "error", "byte", "str", "float", "bytes",
-     "number", "boolean", "any", "object", "unknown"}
+     "number", "boolean", "any", "object", "unknown", "&str"}
 )  # fmt: skip
 """Types of which a function has many values: being of one tells nothing."""
 
@@ -146,6 +146,8 @@ def value_in(
             given = _given(call, wanted.name, by_place)
             if given and (_LITERAL.fullmatch(given) or is_known(parsed, holder, given)):
                 return given
+        if parsed.language.name == "rust":
+            return _parameter_alike(parsed, holder, wanted) or _of_type(parsed, holder, wanted.kind)
         if is_known(parsed, holder, wanted.name):
             return wanted.name
         return _own_member(parsed, holder, wanted.name) or _of_type(parsed, holder, wanted.kind)
@@ -275,7 +277,10 @@ def is_known(parsed: Parsed, holder: tree_sitter.Node, name: str) -> bool:
 
 
 def _of_type(parsed: Parsed, holder: tree_sitter.Node, kind: str) -> str:
-    """Return the only parameter of the type in the function around a call."""
+    """Return the only parameter of the type in the function around a call. One of Rust that is no
+    reference would be moved away."""
+    if parsed.language.name == "rust" and not kind.startswith("&"):
+        return ""
     function = function_at(parsed, holder)
     own = held(function) if function is not None else None
     takes = parameters(parsed, own) if own is not None else None
@@ -285,12 +290,20 @@ def _of_type(parsed: Parsed, holder: tree_sitter.Node, kind: str) -> str:
     return found[0] if len(found) == 1 else ""
 
 
+def _parameter_alike(parsed: Parsed, holder: tree_sitter.Node, wanted: Parameter) -> str:
+    """Return the name of `wanted` where the function around a call takes the same."""
+    function = function_at(parsed, holder)
+    own = held(function) if function is not None else None
+    takes = parameters(parsed, own) if own is not None else None
+    return wanted.name if wanted in (takes or ()) else ""
+
+
 def _own_member(parsed: Parsed, holder: tree_sitter.Node, name: str) -> str:
     """Return the expression for the field `name` of the object whose method is around a call."""
     function = function_at(parsed, holder)
     own = name_node(function) if function is not None else None
     owner = member_of(parsed, own) if own is not None else None
-    if function is None or owner is None:
+    if function is None or owner is None or parsed.language.name == "rust":
         return ""
     if parsed.language.name == "python":
         takes = held(function)

@@ -69,6 +69,8 @@ ASK_AFTER_SECONDS = 0.8
 because what that evaluates is needed more often."""
 ASK = "ask for the next edit"
 """The name of the idle job."""
+FOLLOWED = SUPPORTED | {"rust"}
+"""Languages whose rules are known."""
 REST_SECONDS = 0.3
 """A name counts as complete after this time without typing."""
 IN_THREAD_CHARS = 10_000
@@ -155,7 +157,7 @@ class NextEdits(Feature):
             edits = difference(before.text, after.text)
         self._recent.change(before, after, edits, change.at)
         language = language_for(after.language, after.path)
-        if language is not None and language.name in SUPPORTED:
+        if language is not None and language.name in FOLLOWED:
             followed = self._followed.get(after.uri)
             if followed is None or followed.text != before.text:
                 followed = Followed(before.text, before.version)

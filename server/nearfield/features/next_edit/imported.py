@@ -1,8 +1,9 @@
 """The uses of a definition in another file, as far as that file's imports and scopes prove them.
 
 A file proves a name by importing it from the file that defines it, or by using it through that
-module. In Go it may also be of the same package without a definition of the name. Nothing is
-returned for an ambiguous import, a name that is bound twice, or a wildcard.
+module. In Go it may also be of the same package without a definition of the name; Rust has a module
+of its own (rust_imports.py). Nothing is returned for an ambiguous import, a name that is bound
+twice, or a wildcard.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 import tree_sitter
 
 from nearfield.features.next_edit.members import ACCESS, members
+from nearfield.features.next_edit.rust_imports import rust_uses
 from nearfield.features.next_edit.uses import (
     Uses,
     holder_of,
@@ -64,7 +66,8 @@ class ExportedName:
 class Sources:
     """The files that an import of the definition may name, as paths in the workspace with '/':
     `homes` define it or pass it on, `alike` are all files that are named like one of these. Of a
-    Go definition, `package` is its package's name and `imported_as` the package's import path."""
+    Go definition, `package` is its package's name and `imported_as` the package's import path; of a
+    Rust one, `package` is the name of its crate."""
 
     homes: Collection[str]
     alike: Collection[str] = ()
@@ -102,6 +105,11 @@ def foreign_uses(parsed: Parsed, path: str, found: ExportedName, sources: Source
         uses = _ecma(parsed, path, found.imported, sources)
     elif language == "go":
         uses = _go(parsed, path, found.imported, sources)
+    elif language == "rust":
+        spans, is_passed_on = rust_uses(
+            parsed, path, found.imported, sources.homes, sources.alike, sources.package
+        )
+        uses = ForeignUses(tuple(spans), is_passed_on)
     else:
         return ForeignUses()
     if found.owner:

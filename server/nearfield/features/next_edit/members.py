@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import tree_sitter
 
+from nearfield.features.next_edit.rust_members import defines_member, is_method, owner_of
 from nearfield.syntax.definitions import name_node, name_of
 from nearfield.syntax.parser import Parsed
 from nearfield.syntax.scopes import function_at, text_of
@@ -43,6 +44,9 @@ class MemberUse:
 
 def members(parsed: Parsed, name: str, owner: str) -> Iterator[MemberUse]:
     """Yield the places where the member `name` of the class `owner` is named."""
+    if parsed.language.name == "rust":
+        yield from _rust(parsed, name, owner)
+        return
     classes = _spans(parsed, owner)
     for match in re.finditer(rf"{re.escape(name)}(?!\w)", parsed.text):
         if not _may_be(parsed, match.start(), owner, classes):
@@ -51,6 +55,18 @@ def members(parsed: Parsed, name: str, owner: str) -> Iterator[MemberUse]:
         node = path[-1] if path else None
         if node is not None and text_of(node) == name and member_of(parsed, node) == owner:
             yield MemberUse(node, _defines(parsed, node))
+
+
+def _rust(parsed: Parsed, name: str, owner: str) -> list[MemberUse]:
+    found: list[MemberUse] = []
+    for match in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", parsed.text):
+        path = parsed.path_to(match.start())
+        node = path[-1] if path else None
+        if node is not None and text_of(node) == name and member_of(parsed, node) == owner:
+            found.append(MemberUse(node, defines_member(node)))
+    # A field and a method of one name cannot be told apart by it.
+    kinds = {is_method(one.node) for one in found if one.defines}
+    return found if len(kinds) < 2 else []
 
 
 def _spans(parsed: Parsed, owner: str) -> list[Span]:
@@ -82,6 +98,8 @@ def member_of(parsed: Parsed, node: tree_sitter.Node) -> str | None:
     up = node.parent
     if up is None:
         return None
+    if parsed.language.name == "rust":
+        return owner_of(parsed, node)
     if up.type in ACCESS:
         through, field = (up.child_by_field_name(one) for one in ACCESS[up.type])
         if field != node or through is None:

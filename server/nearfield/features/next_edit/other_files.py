@@ -37,6 +37,7 @@ from nearfield.features.next_edit.imported import (
     go_module,
     go_package,
 )
+from nearfield.features.next_edit.rust_imports import crate_name
 from nearfield.files.read import UnreadableFile
 from nearfield.files.workspace import WorkspaceFiles
 from nearfield.index.around import module_word
@@ -55,8 +56,10 @@ MAX_ROUNDS = 4
 LOOK_UP_SECONDS = 2.0
 """Longest wait of a request for the files to be read; the reading goes on."""
 RENAME_ADVICE = "Your editor's own rename changes these too."
-PASSES_ALL_ON = "export *"
-_GO_MOD = "go.mod"
+PASSES_ALL_ON = re.compile(r"export \*|pub use [\w:]+::\*")
+"""A statement that passes on names that it does not name."""
+_ROOTS = {"rust": ("lib", "main")}
+_MANIFESTS = {"go": "go.mod", "rust": "Cargo.toml"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,13 +307,16 @@ class OtherFiles:
             return
         imported = group.exported.imported
         has_all = names.has_all(snapshot)  # before it is asked: meanwhile it may get more
-        asked = await names.naming(imported, [module_word(own)], snapshot)
+        language = language_name(snapshot)
+        # A Rust crate may have a library and a program, whose modules are in one folder.
+        roots = _ROOTS.get(language, ())
+        asked = await names.naming(imported, [module_word(own), *roots], snapshot)
         if asked == group.asked:
             group.is_searched = has_all
             return
-        is_go = language_name(snapshot) == "go"
-        imported_as = await asyncio.to_thread(self._go_path, files, own) if is_go else ""
-        package = go_package(burst.before) if is_go else ""
+        package, imported_as = await asyncio.to_thread(
+            self._package, files, own, language, burst.before
+        )
         open_ones = await asyncio.to_thread(self._open, files, snapshot)
         homes = [own]
         found: dict[str, OtherFile] = {}
@@ -318,7 +324,7 @@ class OtherFiles:
         for _ in range(MAX_ROUNDS):
             paths, alike, by_stem = answer
             # Only there a file can pass a name on that it does not name.
-            more_paths = by_stem if language_name(snapshot) in ECMA else []
+            more_paths = by_stem if language in ECMA | {"rust"} else []
             wanted = dict.fromkeys((*open_ones, *paths, *more_paths))
             sources = Sources(tuple(homes), tuple(alike), package, imported_as)
             more = await asyncio.to_thread(
@@ -327,7 +333,8 @@ class OtherFiles:
             if not more:
                 break
             homes += more
-            answer = await names.naming(imported, [module_word(home) for home in homes], snapshot)
+            stems = [*map(module_word, homes), *roots]
+            answer = await names.naming(imported, stems, snapshot)
         rank = {place: at for at, place in enumerate(open_ones)}
         # What was found before stays, with the places that the user has changed or dismissed.
         found |= {file.place: file for file in group.others or ()}
@@ -362,7 +369,7 @@ class OtherFiles:
             text = document.text if document is not None else self._read(snapshot, files, place)
             read += document is None
             row = language_for(document.language if document else "", place)
-            if text is None or row is None or not (word.search(text) or PASSES_ALL_ON in text):
+            if text is None or row is None or not (word.search(text) or PASSES_ALL_ON.search(text)):
                 continue
             path = str(Path(snapshot.root or "", place))
             path = document.path or path if document is not None else path
@@ -408,18 +415,29 @@ class OtherFiles:
             return None
         return found.text if found.is_unambiguous else None
 
-    def _go_path(self, files: WorkspaceFiles, place: str) -> str:
-        """Return the import path of a Go file's package, "" for none. Blocks."""
-        folder = posixpath.dirname(place)
-        up = folder
+    def _package(
+        self, files: WorkspaceFiles, place: str, language: str, text: str
+    ) -> tuple[str, str]:
+        """Return the name of the package that a file of Go or Rust belongs to, and in Go its import
+        path; "" for none. Blocks."""
+        if language not in _MANIFESTS:
+            return "", ""
+        folder, manifest = self._manifest(files, place, _MANIFESTS[language])
+        if language == "rust":
+            return crate_name(manifest), ""
+        module = go_module(manifest)
+        whole = posixpath.join(module, posixpath.relpath(posixpath.dirname(place) or ".", folder))
+        return go_package(text), posixpath.normpath(whole) if module else ""
+
+    def _manifest(self, files: WorkspaceFiles, place: str, name: str) -> tuple[str, str]:
+        """Return the folder of the nearest file `name` above `place`, and its text. Blocks."""
+        up = posixpath.dirname(place)
         while True:
             try:
-                module = go_module(files.text(posixpath.join(up, _GO_MOD), 1_000_000).text)
+                return up or ".", files.text(posixpath.join(up, name), 1_000_000).text
             except (OSError, UnreadableFile):
-                module = ""
-            if module or not up:
-                whole = posixpath.join(module, posixpath.relpath(folder or ".", up or "."))
-                return posixpath.normpath(whole) if module else ""
+                if not up:
+                    return ".", ""
             up = posixpath.dirname(up)
 
 

@@ -31,6 +31,7 @@ _VARIADIC = frozenset({"list_splat_pattern", "rest_pattern", "variadic_parameter
 _OPTIONAL = frozenset({"default_parameter", "typed_default_parameter", "optional_parameter",
                        "assignment_pattern"})  # fmt: skip
 _OWN = frozenset({"self", "cls"})
+_COMMENTS = frozenset({"comment", "line_comment", "block_comment"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def parameters(parsed: Parsed, holder: tree_sitter.Node) -> tuple[Parameter, ...
     found: list[Parameter] = []
     named = False
     for child in holder.named_children:
-        if child.type in ("comment", "positional_separator"):
+        if child.type in parsed.language.comments | {"positional_separator", "self_parameter"}:
             continue
         if child.type == "keyword_separator":
             named = True
@@ -135,7 +136,7 @@ def arguments(holder: tree_sitter.Node) -> CallArguments | None:
     for child in holder.named_children:
         if child.type in _SPREADS:
             return None
-        if child.type == "comment":
+        if child.type in _COMMENTS:
             continue
         name = child.child_by_field_name("name") if child.type == "keyword_argument" else None
         value = child.child_by_field_name("value") if name is not None else child

@@ -17,6 +17,7 @@ import tree_sitter
 from nearfield.features.next_edit.members import member_of, members
 from nearfield.syntax.definitions import name_node
 from nearfield.syntax.parser import Parsed
+from nearfield.syntax.rust import ITEMS, is_imported, is_of_outer_module, reaches
 from nearfield.syntax.scopes import (
     INNER,
     Scope,
@@ -38,7 +39,7 @@ _PLAIN = frozenset({"identifier", "type_identifier"})
 _SHORT = frozenset({"shorthand_property_identifier", "shorthand_property_identifier_pattern"})
 _IMPORTS = frozenset({"import_specifier", "import_clause", "namespace_import", "aliased_import",
                       "import_statement", "import_from_statement"})  # fmt: skip
-_DEFINITIONS = frozenset({"type_spec", "type_alias_declaration", "type_alias"})
+_DEFINITIONS = ITEMS | {"type_spec", "type_alias_declaration", "type_alias"}
 _PYTHON = frozenset(dir(builtins))
 
 
@@ -80,7 +81,7 @@ def uses_of(parsed: Parsed, span: Span) -> Uses | None:
 
 def is_taken(parsed: Parsed, uses: Uses, name: str) -> bool:
     """Return whether `name` cannot replace the old one: it is no name, or is in use there."""
-    if not is_name(name):
+    if not is_name(name, parsed.language.name):
         return True
     if uses.owner:
         return any(True for _ in members(parsed, name, uses.owner))
@@ -126,7 +127,8 @@ def _local(parsed: Parsed, node: tree_sitter.Node) -> Uses | None:
     # A value that is given later is no new name.
     if scope is None or node in scope.bindings[1:]:
         return None
-    others = [parsed.span(one) for one in _first_value(scope) if one != node]
+    uses = scope.uses if parsed.language.name == "rust" else _first_value(scope)
+    others = [parsed.span(one) for one in uses if one != node]
     if scope.parameter:
         others.extend(_keywords(parsed, scope.function, scope.name))
     bound = node == scope.bindings[0]
@@ -202,7 +204,8 @@ def _wider(parsed: Parsed, node: tree_sitter.Node) -> Uses | None:
             if len(found) > MAX_USES:
                 return None
         holders = {one.id: holder_of(parsed, one) for one in found}
-        if scope in holders.values() and scope.type not in parsed.language.classes:
+        is_class = scope.type in parsed.language.classes - {"mod_item"}
+        if scope in holders.values() and not is_class:
             return _within_scope(parsed, node, scope, found, holders)
         scope = _scope_around(parsed, scope)
     return None
@@ -218,6 +221,8 @@ def _within_scope(
     """Return those of `found` that are the name that `scope` defines, not one of an inner scope."""
     inner = [one for one in holders.values() if one is not None and one != scope]
     kept = [one for one in found if not any(_within(one, other) for other in inner)]
+    if parsed.language.name == "rust":
+        kept = [one for one in kept if reaches(one, scope)]
     own = [one for one in kept if holders[one.id] == scope]
     # A value that is given later is no new name.
     if not own or node not in kept or (node in own and node != own[0]):
@@ -240,8 +245,11 @@ def holder_of(parsed: Parsed, node: tree_sitter.Node) -> tree_sitter.Node | None
             up = up.parent
         return up
     scope = _scope_around(parsed, node)
+    is_rust = parsed.language.name == "rust"
     if up.type in parsed.language.scopes | _DEFINITIONS and name_node(up) == node:
         return _scope_around(parsed, up)
+    if is_rust and up.type == "type_parameter" and up.parent is not None:
+        return up.parent.parent
     if scope is None:
         return None
     if _is_imported(node) or (binds(node, scope) and _is_own(parsed, node, scope)):
@@ -260,6 +268,8 @@ def _is_own(parsed: Parsed, node: tree_sitter.Node, scope: tree_sitter.Node) -> 
 def _is_foreign(node: tree_sitter.Node) -> bool:
     """Return whether it is the name that something has in the file from which it is imported, and
     another one here: `loads` of `from json import loads as parse`."""
+    if (imports := is_imported(node)) is not None:
+        return not imports
     up = node.parent
     if up is not None and up.type == "dotted_name":
         up = up.parent
@@ -267,6 +277,8 @@ def _is_foreign(node: tree_sitter.Node) -> bool:
 
 
 def _is_imported(node: tree_sitter.Node) -> bool:
+    if (imports := is_imported(node)) is not None:
+        return imports and not is_of_outer_module(node)
     up = node.parent
     if up is not None and up.type == "dotted_name":
         if up.named_child_count > 1 or up.parent is None:

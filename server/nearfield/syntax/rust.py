@@ -1,0 +1,273 @@
+"""Rust's names in the tree: what a pattern binds and how far that reaches, and what is no variable.
+
+Rust declares a name again and again (`let path = Path::new(path)`), so a use belongs to the last
+declaration above it whose block holds it. A macro's arguments are tokens without a tree; a name
+among them counts where the tokens around it leave no doubt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import tree_sitter
+
+from nearfield.types import Span
+
+__all__ = [
+    "ITEMS",
+    "KEYWORDS",
+    "Local",
+    "ancestors",
+    "binder_of",
+    "is_imported",
+    "is_no_variable",
+    "is_of_outer_module",
+    "last_name",
+    "local_of",
+    "reaches",
+]
+
+ITEMS = frozenset({"const_item", "static_item", "type_item", "union_item"})
+"""Definitions that hold no other definitions."""
+KEYWORDS = frozenset(
+    {
+        "Self", "as", "async", "await", "break", "const", "continue", "crate", "dyn", "else",
+        "enum", "extern", "false", "fn", "for", "if", "impl", "in", "let", "loop", "match", "mod",
+        "move", "mut", "pub", "ref", "return", "self", "static", "struct", "super", "trait", "true",
+        "type", "unsafe", "use", "where", "while", "yield",
+    }
+)  # fmt: skip
+_PATTERNS = frozenset(
+    {
+        "captured_pattern", "field_pattern", "match_pattern", "mut_pattern", "or_pattern",
+        "ref_pattern", "reference_pattern", "slice_pattern", "struct_pattern", "tuple_pattern",
+        "tuple_struct_pattern",
+    }
+)  # fmt: skip
+_FUNCTIONS = frozenset({"function_item", "function_signature_item", "closure_expression"})
+_SHORT = frozenset({"shorthand_field_identifier", "shorthand_field_initializer"})
+_PATHS = frozenset({"scoped_identifier", "scoped_type_identifier"})
+_NAMELESS = frozenset({"lifetime", "label", "macro_definition"})
+_ATTRIBUTES = frozenset({"attribute_item", "inner_attribute_item"})
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A local variable: the nodes that are it, in the order of the text, and those of them that
+    declare it (several in `A(x) | B(x)`)."""
+
+    uses: tuple[tree_sitter.Node, ...]
+    declared: tuple[tree_sitter.Node, ...]
+    binder: tree_sitter.Node
+
+
+def binder_of(node: tree_sitter.Node) -> tree_sitter.Node | None:
+    """Return the `let`, arm, loop, closure or function whose pattern binds the identifier `node`;
+    None where it binds nothing. A name with a capital is a constant or a type."""
+    text = (node.text or b"").decode("utf-8", "replace")
+    if node.type not in ("identifier", "shorthand_field_identifier") or text[:1].isupper():
+        return None
+    child, up = node, node.parent
+    while up is not None and up.type in _PATTERNS:
+        no_name = (up.child_by_field_name("type"), up.child_by_field_name("condition"))
+        if child in no_name or (up.type == "field_pattern" and child.type == "field_identifier"):
+            return None
+        child, up = up, up.parent
+    if up is None:
+        return None
+    if up.type == "closure_parameters":
+        return up.parent
+    if up.type == "parameter":
+        if up.child_by_field_name("pattern") != child or up.parent is None:
+            return None
+        return up.parent.parent
+    binds = up.type in ("let_declaration", "let_condition", "for_expression", "match_arm")
+    return up if binds and up.child_by_field_name("pattern") == child else None
+
+
+def _reach(binder: tree_sitter.Node) -> Span | None:
+    """Return the bytes in which what `binder` declares is known."""
+    if binder.type in _FUNCTIONS:
+        return Span(binder.start_byte, binder.end_byte)
+    pattern = binder.child_by_field_name("pattern")
+    if binder.type == "match_arm":
+        return Span(pattern.start_byte, binder.end_byte) if pattern is not None else None
+    if binder.type == "for_expression":
+        body = binder.child_by_field_name("body")
+        return Span(body.start_byte, body.end_byte) if body is not None else None
+    up = binder.parent
+    if binder.type == "let_declaration":
+        return Span(binder.end_byte, up.end_byte) if up is not None else None
+    while up is not None and up.type not in ("if_expression", "while_expression", "match_arm"):
+        up = up.parent
+    if up is None:
+        return None
+    inner = up.child_by_field_name("consequence") or up.child_by_field_name("body") or up
+    return Span(binder.end_byte, inner.end_byte)
+
+
+def local_of(
+    function: tree_sitter.Node, named: Sequence[tree_sitter.Node], node: tree_sitter.Node
+) -> Local | None:
+    """Return the local variable of `function` that `node` is, None for none, or one that is not
+    certain. `named` are all nodes of its name in the function."""
+    binders = [(one, binder) for one in named if (binder := binder_of(one)) is not None]
+    reaches = [(binder, reach) for _, binder in binders if (reach := _reach(binder)) is not None]
+    own = {one.id: binder for one, binder in binders}
+
+    def declaration(one: tree_sitter.Node) -> tree_sitter.Node | None:
+        if one.id in own:
+            return own[one.id]
+        inside = [
+            (reach.start, binder)
+            for binder, reach in reaches
+            if reach.start <= one.start_byte < reach.end
+        ]
+        return max(inside, key=lambda found: found[0])[1] if inside else None
+
+    binder = declaration(node)
+    if binder is None:
+        return None
+    mine = [one for one in named if declaration(one) == binder]
+    declared = [one for one in mine if one.id in own]
+    if any(one.type in _SHORT for one in declared) or any(map(_is_doubtful, named)):
+        return None  # a field's name as well, or what a macro may declare
+    # A field that is named like the variable keeps its name.
+    uses = [one for one in mine if one.parent is None or one.parent.type not in _SHORT]
+    return Local(tuple(uses), tuple(declared), binder)
+
+
+def is_no_variable(node: tree_sitter.Node) -> bool:
+    """Return whether an identifier of Rust is part of a path, a macro's or a label's name, or an
+    argument of a macro that may be a field."""
+    up = node.parent
+    if up is None:
+        return False
+    if up.type in _NAMELESS or (
+        up.type in ("enum_variant", "macro_invocation")
+        and node in (up.child_by_field_name("name"), up.child_by_field_name("macro"))
+    ):
+        return True
+    if up.type == "attribute":
+        return up.parent is not None and up.parent.type in _ATTRIBUTES
+    if up.type in _PATHS:
+        if up.child_by_field_name("name") == node:
+            return not is_imported(node)
+        return not (node.text or b"")[:1].isupper()  # a module, which may have a function's name
+    if up.type == "scoped_use_list":
+        return True
+    return up.type == "token_tree" and not _is_plain_token(node)
+
+
+def is_imported(node: tree_sitter.Node) -> bool | None:
+    """Return whether a `use` gives something the name `node` here; None outside a `use`."""
+    child, up = node, node.parent
+    if up is not None and up.type in _PATHS:
+        is_last = up.child_by_field_name("name") == node
+        child, up = up, up.parent
+        while up is not None and up.type in _PATHS:
+            is_last, child, up = False, up, up.parent
+    else:
+        is_last = True
+    if up is not None and up.type == "use_as_clause":
+        is_last = up.child_by_field_name("alias") == child
+        child, up = up, up.parent
+    while up is not None and up.type in ("use_list", "scoped_use_list", "use_wildcard"):
+        is_last = is_last and up.type != "use_wildcard"
+        is_last = is_last and up.child_by_field_name("path") != child
+        child, up = up, up.parent
+    return is_last if up is not None and up.type == "use_declaration" else None
+
+
+def is_of_outer_module(node: tree_sitter.Node) -> bool:
+    """Return whether a `use` of a module within the file takes `node` from the module around it:
+    `use super::node`."""
+    path = next((one for one in ancestors(node) if one.type not in ("use_list",)), None)
+    if path is None or path.type not in ("scoped_identifier", "scoped_use_list"):
+        return False
+    head = path.child_by_field_name("path")
+    statement = path.parent
+    if head is None or head.type != "super" or statement is None:
+        return False
+    return statement.type == "use_declaration" and _module_of(statement) is not None
+
+
+def reaches(node: tree_sitter.Node, scope: tree_sitter.Node) -> bool:
+    """Return whether a name of `scope` may be meant at `node`: each module between them takes all
+    or this name from the one around it."""
+    child: tree_sitter.Node | None = _module_of(node)
+    name = node.text
+    while child is not None and child != scope and scope.start_byte <= child.start_byte:
+        body = child.child_by_field_name("body")
+        taken = (one for one in (body.named_children if body is not None else ())
+                 if one.type == "use_declaration")  # fmt: skip
+        if not any(_takes(one, name) for one in taken):
+            return False
+        child = _module_of(child)
+    return True
+
+
+def _takes(statement: tree_sitter.Node, name: bytes | None) -> bool:
+    held = statement.child_by_field_name("argument")
+    if held is None:
+        return False
+    if held.type == "use_wildcard":
+        return held.named_children[0].type == "super" if held.named_children else False
+    path = held.child_by_field_name("path")
+    if path is None or path.type != "super":
+        return False
+    one = held.child_by_field_name("name")
+    several = held.child_by_field_name("list")
+    return (one is not None and one.text == name) or (
+        several is not None and any(leaf.text == name for leaf in several.named_children)
+    )
+
+
+def _module_of(node: tree_sitter.Node) -> tree_sitter.Node | None:
+    return next((up for up in ancestors(node) if up.type == "mod_item"), None)
+
+
+def _is_plain_token(node: tree_sitter.Node) -> bool:
+    """Return whether a macro's token is surely a variable, a function or a type."""
+    before, after = node.prev_sibling, node.next_sibling
+    was, will = (one.type if one is not None else "" for one in (before, after))
+    if was in (".", "::", "$", "#", "'") or will in ("!", "::", "=", ":", "=>"):
+        return False
+    in_braces = node.parent is not None and node.parent.children[0].type == "{"
+    return not (in_braces and was in ("{", ",") and will in ("}", ","))
+
+
+def _is_doubtful(node: tree_sitter.Node) -> bool:
+    """Return whether a macro's token may declare the name."""
+    up, before = node.parent, node.prev_sibling
+    if up is None or up.type != "token_tree" or before is None:
+        return False
+    return before.type in ("|", "mutable_specifier") or before.text in (b"let", b"ref", b"for")
+
+
+def last_name(node: tree_sitter.Node | None) -> str:
+    """Return the last name of a type's or a path's node, without references, smart pointers and
+    arguments; "" for a type without a name."""
+    while node is not None:
+        if node.type in ("type_identifier", "identifier"):
+            return (node.text or b"").decode("utf-8", "replace")
+        if node.type == "generic_type":
+            name = last_name(node.child_by_field_name("type"))
+            held = node.child_by_field_name("type_arguments")
+            if name not in ("Box", "Rc", "Arc") or held is None or held.named_child_count != 1:
+                return name
+            node = held.named_children[0]
+        elif node.type in _PATHS:
+            node = node.child_by_field_name("name")
+        else:
+            node = node.child_by_field_name("type") if node.type == "reference_type" else None
+    return ""
+
+
+def ancestors(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
+    """Yield the nodes above `node`, the nearest first."""
+    up = node.parent
+    while up is not None:
+        yield up
+        up = up.parent

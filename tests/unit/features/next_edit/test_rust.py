@@ -1,0 +1,234 @@
+"""Rust's names, members, calls and types: which other places follow a change, in the file and in
+the other files of its workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.unit.features.next_edit.editing import Typist
+from tests.unit.features.next_edit.test_other_files import Project
+
+SHOP = """\
+use crate::goods::{Price, sum as total};
+use std::fmt::Display;
+
+pub struct Shop<T> {
+    pub name: String,
+    items: Vec<T>,
+}
+pub enum Kind {
+    Small,
+    Large(u32),
+    Named { width: u32 },
+}
+trait Sell {
+    fn sell(&self, name: &str) -> u32;
+}
+impl<T> Shop<T> {
+    pub fn new(name: String) -> Self {
+        Self { name, items: vec![] }
+    }
+    fn open(&mut self, count: u32) -> u32 {
+        let path = count + 1;
+        let path = path * 2;
+        let large = match self.kind() {
+            Kind::Small => 1,
+            Kind::Large(n) if n > 1 => n,
+            Kind::Large(n) => n + 2,
+            Kind::Named { width } => width,
+        };
+        if let Some(first) = self.items.first() {
+            println!("{} {}", first.name, first);
+        }
+        helper(path, large) + total(1)
+    }
+    fn kind(&self) -> Kind {
+        Kind::Small
+    }
+    fn items(&self) -> &[T] {
+        &self.items
+    }
+}
+impl<T> Sell for Shop<T> {
+    fn sell(&self, name: &str) -> u32 {
+        let add = |a: u32| a + 1;
+        helper(1, add(self.items().len()))
+    }
+}
+fn helper(a: u32, b: u32) -> u32 {
+    a + b
+}
+fn make(other: Price) {
+    let mut shop = Shop::new(other.name);
+    shop.open(1);
+    assert_eq!(helper(1, 2), other.helper(3));
+    let label = shop.name;
+    Shop { name: label };
+}
+mod tests {
+    use super::*;
+    fn test() {
+        helper(5, 6);
+        let Shop { name: own } = x;
+    }
+}
+mod apart {
+    fn helper2() {
+        helper(7, 8);
+    }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wanted"),
+    [
+        pytest.param(
+            "fn helper", "fn assist",
+            ["assist(path, large)", "assist(1, add(", "assert_eq!(assist(1, 2), other.helper",
+             "assist(5, 6)"],
+            id="a function, also in a macro and in a module that takes all from around it",
+        ),
+        pytest.param(
+            "struct Shop", "struct Store",
+            ["impl<T> Store<T>", "Sell for Store<T>", "Store::new(", "Store { name: label }",
+             "let Store { name: own }"],
+            id="a type",
+        ),
+        pytest.param(
+            "pub name", "pub title",
+            ["shop.title", "Shop { title: label }", "Shop { title: own }"],
+            id="a field, not that of another type",
+        ),
+        pytest.param("    items: Vec", "    goods: Vec", [], id="a field named as a method"),
+        pytest.param(
+            "    Large(u32)", "    Big(u32)", ["Kind::Big(n) if n", "Kind::Big(n) => n + 2"],
+            id="a variant",
+        ),
+        pytest.param("fn kind", "fn sort", ["self.sort()"], id="a method"),
+        pytest.param("fn open", "fn start", ["shop.start(1)"], id="a method through a variable"),
+        pytest.param("fn new", "fn with", ["Shop::with("], id="an associated function"),
+        pytest.param(
+            "trait Sell {\n    fn sell", "trait Sell {\n    fn vend", ["    fn vend(&self, name"],
+            id="a method of a trait",
+        ),
+        pytest.param(
+            "let path = count", "let way = count", ["let path = way * 2"],
+            id="a variable up to the next one of its name",
+        ),
+        pytest.param("let path = path", "let way = path", ["helper(way, large)"], id="the next"),
+        pytest.param(
+            "Large(n) if", "Large(m) if", ["if m > 1", "=> m,"], id="what a pattern binds"
+        ),
+        pytest.param("{ width } =>", "{ size } =>", [], id="a field that a pattern names"),
+        pytest.param(
+            "Some(first)", "Some(head)", ["head.name", ", head)"], id="a variable in a macro"
+        ),
+        pytest.param("|a: u32|", "|one: u32|", ["| one + 1"], id="a closure's parameter"),
+        pytest.param("fn helper(a", "fn helper(x", ["x + b"], id="a function's parameter"),
+        pytest.param("sum as total", "sum as whole", ["whole(1)"], id="an import's other name"),
+        pytest.param(
+            "fn helper(a: u32, b: u32)", "fn helper(b: u32, a: u32)",
+            ["helper(large, path)", "helper(add(self.items().len()), 1)", "helper(6, 5)"],
+            id="the order of parameters",
+        ),
+        pytest.param(
+            "trait Sell {\n    fn sell(&self, name: &str)",
+            "trait Sell {\n    fn sell(&self, name: &String)",
+            ["    fn sell(&self, name: &String) -> u32 {"],
+            id="a parameter's type",
+        ),
+    ],
+)  # fmt: skip
+async def test_what_follows_in_the_file(old: str, new: str, wanted: list[str]) -> None:
+    typist = Typist(SHOP, "rust")
+    start = SHOP.index(old)
+    prefix = next(i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b)
+    tail = next(i for i, (a, b) in enumerate(zip(old[::-1], new[::-1], strict=False)) if a != b)
+    tail = min(tail, len(old) - prefix, len(new) - prefix)
+    typist.edit(start + prefix, start + len(old) - tail, new[prefix : len(new) - tail])
+    after = typist.text
+    typist.now += 10
+    made: list[str] = []
+    while offers := await typist.edits.offered(typist.snapshot, len(typist.text)):
+        one = offers[0]
+        typist.edit(one.span.start, one.span.end, one.new)
+        made.append(one.new)
+        typist.now += 10
+    text = typist.text
+    for piece in wanted:
+        assert piece in text
+    lines = zip(after.split("\n"), text.split("\n"), strict=True)
+    changed = sum(one != other for one, other in lines)
+    assert changed == len({text[: text.index(piece)].count("\n") for piece in wanted})
+
+
+CRATE = {
+    "Cargo.toml": '[package]\nname = "the-shop"\nversion = "0.1.0"\n\n[dependencies]\n',
+    "src/lib.rs": "pub mod goods;\nmod till;\npub mod named;\npub use goods::Price;\n",
+    "src/goods/mod.rs": (
+        "pub mod kinds;\npub struct Price {\n    pub cents: u32,\n}\nimpl Price {\n"
+        "    pub fn round(&self, up: bool) -> u32 {\n        self.cents\n    }\n}\n"
+        "pub fn price(name: &str, count: u32) -> Price {\n    Price { cents: count }\n}\n"
+    ),
+    "src/goods/kinds.rs": "use super::*;\nfn kind() -> Price {\n    price('a', 1)\n}\n",
+    "src/till.rs": (
+        "use crate::goods::{self, price};\nuse std::fmt;\n\n"
+        'fn pay(one: &crate::goods::Price) -> u32 {\n    let price2 = goods::price("b", 2);\n'
+        '    price("c", 3).cents + one.cents + one.round(true)\n}\n'
+    ),
+    "src/named.rs": "use super::goods::price as cost;\n\nfn x() {\n    cost('d', 4);\n}\n",
+    "src/hidden.rs": "use crate::goods::*;\nuse other::*;\n\nfn x() {\n    price('e', 5);\n}\n",
+    "src/own.rs": "fn price(a: u32, b: u32) {}\nfn x() {\n    price(6, 6);\n}\n",
+    "tests/pay.rs": (
+        "use the_shop::goods::price;\nuse the_shop::Price;\n\n#[test]\nfn t() {\n"
+        "    assert_eq!(price('f', 7).cents, 1);\n    let p: Price = price('g', 8);\n}\n"
+    ),
+    "examples/else.rs": "use another::goods::price;\n\nfn main() {\n    price('h', 9);\n}\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wanted"),
+    [
+        pytest.param(
+            "price", "worth",
+            {
+                "src/goods/kinds.rs": "    worth('a', 1)",
+                "src/named.rs": "use super::goods::worth as cost;",
+                "src/till.rs": '    worth("c", 3).cents',
+                "tests/pay.rs": "assert_eq!(worth('f', 7)",
+            },
+            id="a function",
+        ),
+        pytest.param(
+            "Price", "Money",
+            {
+                "src/goods/kinds.rs": "fn kind() -> Money",
+                "src/lib.rs": "pub use goods::Money;",
+                "src/till.rs": "crate::goods::Money)",
+                "tests/pay.rs": "let p: Money =",
+            },
+            id="a type that another module passes on",
+        ),
+        pytest.param(
+            "name: &str, count: u32", "count: u32, name: &str",
+            {
+                "src/goods/kinds.rs": "    price(1, 'a')",
+                "src/till.rs": '    price(3, "c").cents',
+                "tests/pay.rs": "let p: Price = price(8, 'g')",
+            },
+            id="the order of parameters",
+        ),
+    ],
+)  # fmt: skip
+async def test_what_follows_in_other_files(
+    tmp_path: Path, old: str, new: str, wanted: dict[str, str]
+) -> None:
+    project = Project(tmp_path, CRATE)
+    goods = project.edit(project.open("src/goods/mod.rs"), old, new)
+    done = dict(await project.jumps(goods))
+    assert sorted(done) == sorted(wanted)
+    for place, piece in wanted.items():
+        assert piece in done[place]
