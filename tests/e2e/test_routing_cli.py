@@ -203,6 +203,26 @@ def test_stats_sums_the_use_of_each_model(run: Run) -> None:
     for words in ("1 offered, 1 accepted, 0 partly (100%)", "10 evaluated, 30 reused (75%)"):
         assert words in shown
     assert "50% of them still there" in shown and "1 unsure" in shown and "new line" in shown
+    assert "next edits" not in shown
+    stages = ({"context": 1.0, "wait": 2.0, "read": 80.0, "generate": 300.0, "gate": 4.0}, {})
+    store = RecordStore()
+    store.save(
+        [
+            SuggestionRecord(
+                time.time(), "nextEdit", ms=400.0 * one, reason=reason, stages=stages[not one]
+            )
+            for one, reason in ((1, ""), (2, "unsure"), (0, "cancelled"))
+        ]
+    )
+    store.close()
+    told = json.loads(run("stats", "--json").stdout)
+    assert told["completions"]["questions"] == 2
+    edits = told["next_edits"]
+    assert (edits["questions"], edits["offered"], edits["answered"]) == (3, 1, 2)
+    assert [one["stage"] for one in edits["stages"]] == [*stages[0], "total"]
+    assert edits["stages"][-1] == {"stage": "total", "p50": 400, "p90": 800, "p99": 800}
+    shown = run("stats").stdout
+    assert "asked 3 times, 1 offered" in shown and "generate" in shown
     RecordStore().path.write_bytes(b"broken" * 1000)
     assert "cannot be used" in run("stats", code=2).stderr
 

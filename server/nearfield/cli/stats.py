@@ -19,7 +19,7 @@ from nearfield.routing.money import dollars
 
 if TYPE_CHECKING:
     from nearfield.config.schema import Budget
-    from nearfield.features.metrics.summary import CompletionStatistics
+    from nearfield.features.metrics.summary import CompletionStatistics, NextEditStatistics
     from nearfield.routing.ledger import LedgerEntry, LocalUse
 
 USED: Mapping[str, Kind] = {
@@ -71,7 +71,7 @@ def stats(
     from nearfield.cli.output import fail
     from nearfield.config.load import load
     from nearfield.features.metrics.store import RecordStore, RecordUnusable
-    from nearfield.features.metrics.summary import summary
+    from nearfield.features.metrics.summary import next_edit_summary, summary
     from nearfield.routing import money
     from nearfield.routing.ledger import EntryFilter
     from nearfield.routing.store import Store
@@ -88,13 +88,16 @@ def stats(
         standing.month.dollars,
     )
     try:
-        completions = summary(RecordStore().rows(start))
+        rows = RecordStore().rows(start)
     except RecordUnusable as error:
         fail(str(error), error.hint)
+    completions, next_edits = summary(rows), next_edit_summary(rows)
     if as_json:
-        print_json({**asdict(found), "completions": asdict(completions)})
+        more = {"completions": asdict(completions), "next_edits": asdict(next_edits)}
+        print_json({**asdict(found), **more})
     else:
         _print_completions(completions)
+        _print_next_edits(next_edits)
         _print(found, budget)
 
 
@@ -186,6 +189,26 @@ def _print_completions(found: CompletionStatistics) -> None:
             for line in found.latency
         ),
     )
+
+
+def _print_next_edits(found: NextEditStatistics) -> None:
+    from nearfield.cli.console import Console
+
+    if not found.questions:
+        return
+    console = Console(soft_wrap=True)
+    console.print(f"next edits: a model was asked {found.questions} times, {found.offered} offered")
+    if found.silent:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in found.silent.items())
+        console.print(f"without an offer: {reasons}")
+    if found.stages:
+        print_table(
+            {"stage": "name", "p50 ms": "number", "p90 ms": "number", "p99 ms": "number"},
+            (
+                (one.stage, f"{one.p50:.0f}", f"{one.p90:.0f}", f"{one.p99:.0f}")
+                for one in found.stages
+            ),
+        )
 
 
 def _share(share: float | None) -> str:

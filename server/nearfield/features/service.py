@@ -126,6 +126,7 @@ class Service:
             traces=self.traces,
             names=self._knowledge,
             servers=self.language_servers,
+            record=recorder.record,
         )
         self._completer = Completer(
             documents,

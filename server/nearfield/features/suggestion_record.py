@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -23,7 +23,8 @@ class SuggestionRecord:
 
     `reason` says why nothing was shown. `chars` and `lines` are of the first suggestion. `saved`
     counts characters that were accepted instead of typed; `survived` is the share of these that
-    is left half a minute later (0..1, None while unknown). `id` is assigned by the database.
+    is left half a minute later (0..1, None while unknown). `stages` are parts of `ms` by name, of a
+    next edit. `id` is assigned by the database.
     """
 
     at: float
@@ -44,3 +45,4 @@ class SuggestionRecord:
     saved: int = 0
     survived: float | None = None
     id: int | None = None
+    stages: dict[str, float] = field(default_factory=dict[str, float])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from types import TracebackType
 from typing import Any, Self
@@ -41,7 +42,7 @@ class RequestMetrics:
 
     `snapshot` is None if the request concerns no document. The other fields are filled in while the
     request runs. A `reason` other than `SHOWN` stays if an exception ends the request, except for
-    a cancellation or a refusal. `trace` is None before the end.
+    a cancellation or a refusal. `trace` is None before the end, when `ended` is told.
     """
 
     log: TraceLog
@@ -60,6 +61,7 @@ class RequestMetrics:
     stages: dict[str, float] = field(default_factory=dict[str, float])
     trace: Trace | None = None
     started: float = field(default_factory=time.monotonic)
+    ended: Callable[[Trace], object] | None = None
 
     def spent(self, usage: Usage) -> None:
         """Add the cost of a further model call; a count that one of them lacks counts as 0."""
@@ -108,6 +110,8 @@ class RequestMetrics:
             stages=tuple(self.stages.items()),
         )
         self.log.add(self.trace)
+        if self.ended is not None:
+            self.ended(self.trace)
 
 
 def flat(trace: Trace) -> dict[str, Any]:

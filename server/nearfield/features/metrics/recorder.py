@@ -72,6 +72,7 @@ class Recorder(Feature):
             reused=(usage.reused_tokens if usage else None) or 0,
             generated=(usage.generated_tokens if usage else None) or 0,
             confidence=trace.mean_logprob,
+            stages={name: round(ms, 1) for name, ms in trace.stages},
         )
         self.row_changed(row)
         return row

@@ -6,6 +6,7 @@ several servers write to it. All calls block. Every failure is raised as `Record
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ FILE = "suggestions.db"
 _NAMES = (
     *("id", "at", "method", "language", "situation", "provider", "model", "reason", "ms"),
     *("evaluated", "reused", "generated", "confidence", "chars", "lines", "taken", "saved"),
-    "survived",
+    *("survived", "stages"),
 )
 """The columns in table order."""
 
@@ -56,8 +57,8 @@ class RecordStore:
             for row in rows:
                 cursor = db.execute(
                     "INSERT OR REPLACE INTO suggestions VALUES"
-                    " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    tuple(getattr(row, name) for name in _NAMES),
+                    " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (*(getattr(row, name) for name in _NAMES[:-1]), json.dumps(row.stages)),
                 )
                 ids.append(row.id or int(cursor.lastrowid or 0))
             if before is not None:
@@ -74,7 +75,7 @@ class RecordStore:
             ).fetchall()
         rows = [SuggestionRecord(**dict(zip(_NAMES, values, strict=True))) for values in found]
         for row in rows:
-            row.taken = Taken(row.taken)
+            row.taken, row.stages = Taken(row.taken), json.loads(str(row.stages))
         return rows
 
     def _unusable(self, error: Exception) -> RecordUnusable:
@@ -95,4 +96,9 @@ def m201_suggestions(db: sqlite3.Connection) -> None:
     db.execute("CREATE INDEX suggestions_at ON suggestions (at)")
 
 
-MIGRATIONS: tuple[Migration, ...] = (m201_suggestions,)
+def m202_stages(db: sqlite3.Connection) -> None:
+    """Add the milliseconds of each stage of a next edit, as JSON."""
+    db.execute("ALTER TABLE suggestions ADD COLUMN stages TEXT NOT NULL DEFAULT '{}'")
+
+
+MIGRATIONS: tuple[Migration, ...] = (m201_suggestions, m202_stages)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nearfield.features.suggestion_record import SuggestionRecord, Taken
-from nearfield.types import GIVEN_UP, Situation
+from nearfield.types import GIVEN_UP, Situation, Surface
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,54 @@ class CompletionStatistics:
     latency: tuple[Latency, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class StageLatency:
+    """Percentiles of the milliseconds that one stage of the next edits took; the last one, "total",
+    is all of them."""
+
+    stage: str
+    p50: float
+    p90: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class NextEditStatistics:
+    """Counts of the questions to a model for the next edit. `silent` counts those without an offer
+    by reason, `stages` are of those that were answered."""
+
+    questions: int
+    offered: int
+    answered: int
+    silent: dict[str, int]
+    stages: tuple[StageLatency, ...]
+
+
+def next_edit_summary(rows: Sequence[SuggestionRecord]) -> NextEditStatistics:
+    """Return the sums of those of these records that are of next edits."""
+    rows = [row for row in rows if row.method == Surface.NEXT_EDIT]
+    answered = [row for row in rows if row.stages and row.reason not in GIVEN_UP]
+    times: defaultdict[str, list[float]] = defaultdict(list)
+    for row in answered:
+        for stage, ms in (*row.stages.items(), ("total", row.ms)):
+            times[stage].append(ms)
+    total = times.pop("total", None)
+    in_order = [*times.items(), *([("total", total)] if total else ())]
+    return NextEditStatistics(
+        questions=len(rows),
+        offered=sum(not row.reason for row in rows),
+        answered=len(answered),
+        silent=dict(Counter(row.reason for row in rows if row.reason).most_common()),
+        stages=tuple(
+            StageLatency(stage, *(percentile(found, percent) for percent in (50, 90, 99)))
+            for stage, found in in_order
+        ),
+    )
+
+
 def summary(rows: Sequence[SuggestionRecord]) -> CompletionStatistics:
-    """Return the sums of these records."""
+    """Return the sums of those of these records that are of completions."""
+    rows = [row for row in rows if row.method != Surface.NEXT_EDIT]
     taken = Counter(row.taken for row in rows if row.chars)
     accepted, partly = taken[Taken.ACCEPTED], taken[Taken.PARTIAL]
     offered = taken.total() - taken[Taken.CONTINUED]

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
@@ -33,11 +35,20 @@ from nearfield.files.lines import plain_breaks
 from nearfield.routing.request_context import RequestContext, Source, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.syntax.parser import Parsed
-from nearfield.types import Edit, EditForm, EditRequest, Finish, Reason, Snapshot, Span, Surface
+from nearfield.types import (
+    Edit,
+    EditForm,
+    EditRequest,
+    Finish,
+    Reason,
+    Snapshot,
+    Span,
+    Surface,
+    Trace,
+)
 
 __all__ = ["EditModel"]
 
-"""The method in the trace: not a client's request, but what was asked of a model for one."""
 ASK_SECONDS = 30.0
 """A small model on two cores takes five to ten for a window."""
 MORE_TOKENS = 128
@@ -63,11 +74,18 @@ class _LastWindow:
 
 
 class EditModel:
-    """See the module. `recent` is what the user changed."""
+    """See the module. `recent` is what the user changed; `record` is told each trace, with the
+    document's language."""
 
-    def __init__(self, recent: HunkHistory, traces: TraceLog) -> None:
+    def __init__(
+        self,
+        recent: HunkHistory,
+        traces: TraceLog,
+        record: Callable[[str, Trace], object] | None = None,
+    ) -> None:
         self._recent = recent
         self._traces = traces
+        self._record = record
         self._router: Router | None = None
         self._asked: dict[str, _LastWindow] = {}
         self.configure(FolderConfigs(Config()), None)
@@ -124,7 +142,10 @@ class EditModel:
         can_read = first.capabilities.context_tokens if first is not None else None
         question = fitted(form, question, can_read or USUAL_CONTEXT_TOKENS)
         question = self._like_last(snapshot, form, question)
-        with RequestMetrics(self._traces, Surface.NEXT_EDIT, snapshot, started=begun) as account:
+        record = partial(self._record, snapshot.language) if self._record is not None else None
+        with RequestMetrics(
+            self._traces, Surface.NEXT_EDIT, snapshot, started=begun, ended=record
+        ) as account:
             prompt = render(form, question)
             if prompt is None:
                 account.reason = Reason.REFUSED

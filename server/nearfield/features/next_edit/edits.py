@@ -60,7 +60,7 @@ from nearfield.routing.router import Router
 from nearfield.syntax.languages import Language, language_for
 from nearfield.syntax.parser import ParseCache, Parsed
 from nearfield.syntax.scopes import SUPPORTED
-from nearfield.types import Edit, Snapshot, Span
+from nearfield.types import Edit, Snapshot, Span, Trace
 
 __all__ = ["NextEdit", "NextEdits"]
 
@@ -91,7 +91,8 @@ class NextEdit:
 
 
 class NextEdits(Feature):
-    """The next edits of all documents. `cursor` gives a document's tree as it is now."""
+    """The next edits of all documents. `cursor` gives a document's tree as it is now; `record`
+    is told the trace of each question to a model, with the document's language."""
 
     def __init__(
         self,
@@ -102,6 +103,7 @@ class NextEdits(Feature):
         traces: TraceLog | None = None,
         names: ProjectNames | None = None,
         servers: LanguageServers | None = None,
+        record: Callable[[str, Trace], object] | None = None,
     ) -> None:
         self._documents = documents
         self._cursor = cursor
@@ -113,7 +115,7 @@ class NextEdits(Feature):
         self._recent = HunkHistory()
         self.is_ghost_text = True
         """Whether an edit at the cursor is a completion, too; not where the client draws it."""
-        self.model = EditModel(self._recent, TraceLog() if traces is None else traces)
+        self.model = EditModel(self._recent, TraceLog() if traces is None else traces, record)
         self._offers = ModelOffers(self.model, self._tree_of, self._named, scheduler)
         self._others = OtherFiles(
             documents,

@@ -64,7 +64,7 @@ def rust_uses(
 ) -> tuple[list[Span], bool]:
     """Return the uses of `name` of one of the files `homes` in the file at `path`, and whether
     others can import it from there. `crate` is the name of the home's crate."""
-    file = _File(parsed, path, {_module(home) for home in homes}, crate)
+    file = _RustFile(parsed, path, {_module(home) for home in homes}, crate)
     if _roots(path) <= {*homes, *alike} and len(_roots(path) & {*homes}) == 1:
         return [], False  # a crate with a program beside its library: which of them is not known
     spans: list[Span] = []
@@ -92,7 +92,7 @@ def rust_uses(
     return list(dict.fromkeys(spans)), is_passed_on
 
 
-class _File:
+class _RustFile:
     """A file with its imports and the modules that it declares."""
 
     def __init__(self, parsed: Parsed, path: str, homes: set[Module], crate: str) -> None:
