@@ -32,6 +32,7 @@ Arguments = Callable[[str], list[str]]
 ARGUMENTS: dict[str, Arguments] = {
     "serve": lambda file: ["serve"],
     "acp": lambda file: ["acp"],
+    "mcp": lambda file: ["mcp"],
     "complete": lambda file: ["complete", f"{file}:1:1", "--explain"],
     "explain": lambda file: ["explain", f"{file}:1:5"],
     "review": lambda file: ["review", file],

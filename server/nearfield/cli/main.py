@@ -17,6 +17,7 @@ from nearfield.terminal import finish, guard
 COMMANDS = {
     "serve": "nearfield.cli.serve:serve",
     "acp": "nearfield.cli.acp:acp",
+    "mcp": "nearfield.cli.mcp:mcp",
     "complete": "nearfield.cli.complete:complete",
     "explain": "nearfield.cli.explain:explain",
     "review": "nearfield.cli.review:review",

@@ -89,15 +89,17 @@ def remote(name: str, model: str, settings: ProviderSettings | None) -> Remote:
 
 
 @dataclass(frozen=True, slots=True)
-class _WithholdRules:
-    """The user's patterns and one folder's. `problem` is why they cannot be used."""
+class OutgoingRules:
+    """Patterns of secrets (`own`) and withheld files that the settings of a folder keep on this
+    machine. `problem` is why they cannot be used."""
 
     own: tuple[Pattern, ...] = ()
     withheld: Withheld = field(default_factory=Withheld)
     problem: str = ""
 
     @classmethod
-    def of(cls, config: Config) -> _WithholdRules:
+    def of(cls, config: Config) -> OutgoingRules:
+        """Return those of `config`."""
         try:
             own = tuple(compiled(pattern) for pattern in config.privacy.redact)
             return cls(own, Withheld((*config.privacy.withhold, *config.files.exclude)))
@@ -113,11 +115,11 @@ class Guard:
         self._configs = configs
         self._config = configs.user
         self.store = store
-        self._rules: dict[str, _WithholdRules] = {}
+        self._rules: dict[str, OutgoingRules] = {}
 
-    def _of(self, workspace: str) -> _WithholdRules:
+    def _of(self, workspace: str) -> OutgoingRules:
         if workspace not in self._rules:
-            self._rules[workspace] = _WithholdRules.of(self._configs.of(workspace))
+            self._rules[workspace] = OutgoingRules.of(self._configs.of(workspace))
         return self._rules[workspace]
 
     def consent(self, to: Remote, context: RequestContext) -> Consent:
@@ -249,7 +251,7 @@ class Guard:
 
 
 def _redact(
-    request: Request, rules: _WithholdRules, deadline: ScanDeadline
+    request: Request, rules: OutgoingRules, deadline: ScanDeadline
 ) -> tuple[Request, Redactions]:
     if isinstance(request, InfillRequest):
         return redact_infill(request, rules.own, deadline)

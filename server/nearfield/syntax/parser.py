@@ -18,6 +18,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import tree_sitter
@@ -133,6 +134,11 @@ class Parsed:
     def all_errors(self) -> int:
         """The number of ERROR and MISSING nodes."""
         return self.errors(Span(0, len(self.text))) if self.root.has_error else 0
+
+    def error_spans(self, most: int) -> list[Span]:
+        """Return the spans of the first ERROR and MISSING nodes, at most `most`, in order."""
+        broken = _broken(self.tree.walk(), 0, len(self.source)) if self.root.has_error else ()
+        return [self.span(node) for node in islice(broken, most)]
 
     def edited(self, edit: Edit) -> Parsed | None:
         """Return the document after `edit`, parsed incrementally; None if it exceeds the bounds.

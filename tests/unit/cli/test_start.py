@@ -15,6 +15,9 @@ HEAVY = (
     "anthropic",
     "pygments",
     "uvicorn",
+    "mcp",
+    "acp",
+    "pydantic",
 )
 
 

@@ -30,9 +30,23 @@ class Knows(Protocol):
     """The part of `features.workspace_context.knowledge.Knowledge` that functions use."""
 
     async def definitions(
-        self, name: str, snapshot: Snapshot | None = None
+        self, name: str, snapshot: Snapshot | None = None, *, limit: int = 20
     ) -> tuple[SymbolLocation, ...]:
         """Return the definitions of `name`."""
+        ...
+
+    async def named(self, text: str, *, limit: int) -> tuple[SymbolLocation, ...]:
+        """Return the definitions with the name `text`, then those with names like it."""
+        ...
+
+    async def defined_in(self, path: str) -> tuple[SymbolLocation, ...]:
+        """Return the definitions in the file at an absolute path, in the order of its text."""
+        ...
+
+    async def references(
+        self, name: str, snapshot: Snapshot | None = None, *, limit: int = 200
+    ) -> tuple[SymbolLocation, ...]:
+        """Return the uses of `name`."""
         ...
 
     async def search(self, query: str, *, limit: int = 10, workspace: str = "") -> tuple[Hit, ...]:

@@ -41,7 +41,7 @@ from nearfield.tasks import run_task
 from nearfield.types import Reason, Snapshot, Snippet, SymbolLocation
 
 if TYPE_CHECKING:
-    from nearfield.index.search import Hit, Searcher
+    from nearfield.index.search import Defined, Hit, Searcher
     from nearfield.index.service import Status as IndexStatus
     from nearfield.index.service import WorkspaceIndex
 
@@ -242,6 +242,39 @@ class Knowledge(Feature):
         for root, index in self._asked(snapshot):
             found += [location_of(root, one) for one in await index.definitions(name, limit)]
         return tuple(found[:limit])
+
+    async def named(self, text: str, *, limit: int) -> tuple[SymbolLocation, ...]:
+        """Return the definitions with the name `text`, then those with names like it."""
+
+        def alike(searcher: Searcher) -> list[Defined]:
+            names = dict.fromkeys((text, *searcher.reader.similar_names(text, limit)))
+            found: dict[tuple[str, int, int], Defined] = {}
+            for name in names:
+                for one in searcher.defined(name, limit - len(found)):
+                    found.setdefault((one.place.path, one.place.row, one.place.column), one)
+                if len(found) >= limit:
+                    break
+            return list(found.values())
+
+        found: list[SymbolLocation] = []
+        for root, index in self._indexes.items():
+            found += [location_of(root, one) for one in await index.ask(alike, [])]
+        return tuple(found[:limit])
+
+    async def defined_in(self, path: str) -> tuple[SymbolLocation, ...]:
+        """Return the definitions in the file at an absolute path, in the order of its text; those
+        of a file that has changed since it was indexed are left out."""
+        for root, index in self._indexes.items():
+            if not Path(path).is_relative_to(root):
+                continue
+            inside = Path(path).relative_to(root).as_posix()
+
+            def defined(searcher: Searcher, inside: str = inside) -> list[Defined]:
+                found = (searcher.at(one) for one in searcher.reader.defined_in(inside))
+                return [one for one in found if one is not None]
+
+            return tuple(location_of(root, one) for one in await index.ask(defined, []))
+        return ()
 
     async def references(
         self, name: str, snapshot: Snapshot | None = None, *, limit: int = 200

@@ -24,7 +24,18 @@ class FakeIndex:
     found: tuple[tuple[str, float], ...]
 
     async def definitions(
-        self, name: str, snapshot: Snapshot | None = None
+        self, name: str, snapshot: Snapshot | None = None, *, limit: int = 20
+    ) -> tuple[SymbolLocation, ...]:
+        return ()
+
+    async def named(self, text: str, *, limit: int) -> tuple[SymbolLocation, ...]:
+        return await self.definitions(text, limit=limit)
+
+    async def defined_in(self, path: str) -> tuple[SymbolLocation, ...]:
+        return ()
+
+    async def references(
+        self, name: str, snapshot: Snapshot | None = None, *, limit: int = 200
     ) -> tuple[SymbolLocation, ...]:
         return ()
 

@@ -36,7 +36,7 @@ class Known:
         self.root = root
 
     async def definitions(
-        self, name: str, snapshot: Snapshot | None = None
+        self, name: str, snapshot: Snapshot | None = None, *, limit: int = 20
     ) -> tuple[SymbolLocation, ...]:
         del snapshot
         if name != "price":
@@ -49,6 +49,17 @@ class Known:
                 **given, kind="function", container="", row=0, first=0, last=1, signature="", doc=""
             ),
         )
+
+    async def named(self, text: str, *, limit: int) -> tuple[SymbolLocation, ...]:
+        return await self.definitions(text, limit=limit)
+
+    async def defined_in(self, path: str) -> tuple[SymbolLocation, ...]:
+        return ()
+
+    async def references(
+        self, name: str, snapshot: Snapshot | None = None, *, limit: int = 200
+    ) -> tuple[SymbolLocation, ...]:
+        return ()
 
     async def search(self, query: str, *, limit: int = 10, workspace: str = "") -> tuple[Hit, ...]:
         del limit, workspace
