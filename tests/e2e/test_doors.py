@@ -38,6 +38,7 @@ from typing import Any
 import httpx
 import pytest
 from pytest_httpserver import HTTPServer
+from tests.e2e.agent import Agent
 from tests.e2e.process import PATIENCE_SECONDS, environment
 from tests.e2e.wiring import Wire
 from werkzeug import Request, Response
@@ -197,11 +198,26 @@ def _http(path: str, body: dict[str, Any]) -> Callable[[Place, str], str]:
     return ask
 
 
+def _show_to_agent(place: Place, name: str) -> str:
+    agent = Agent(place.root, place.environ, place.root.parent / "log")
+    agent.begin()
+    uri = (place.root / name).as_uri()
+    answers = [
+        agent.ask("tools/call", name="read", arguments={"path": name}),
+        agent.ask("tools/call", name="outline", arguments={"path": name}),
+        agent.ask("resources/read", uri=uri),
+    ]
+    assert agent.end() == 0
+    return json.dumps(answers)
+
+
 _MESSAGES = {"messages": [{"role": "user", "content": "MESSAGE"}]}
 
 DOORS: dict[str, Door] = {
     "chat in an editor": Door(_show_in_editor, _chat_in_editor, _begin_in_editor),
     "nearfield chat": Door(_show_in_terminal, _chat_in_terminal, _begin_in_terminal),
+    # It asks no model, so that it has no questions.
+    "nearfield mcp": Door(_show_to_agent, needs="mcp"),
     "/v1/chat/completions": Door(
         ask=_http("/v1/chat/completions", {"model": "nearfield", **_MESSAGES})
     ),

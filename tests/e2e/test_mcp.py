@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import queue
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import psutil
 import pytest
+from tests.e2e.agent import COMMAND, Agent
 from tests.e2e.process import PATIENCE_SECONDS, environment
 
 pytest.importorskip("mcp")
@@ -21,7 +20,6 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.shared.exceptions import MCPError
 
-COMMAND = [sys.executable, "-m", "nearfield", "mcp", "--workspace"]
 KEY = "ghp_" + "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5"
 USES = 130
 LINES = 5_000
@@ -41,69 +39,16 @@ FILES = {
 TOOLS = ["search_code", "find_symbol", "definition", "references", "outline", "read", "diagnostics"]
 
 
-class Agent:
-    """A client that writes lines, whatever is in them."""
-
-    def __init__(self, root: Path, home: Path) -> None:
-        environ = {**environment(home), "NEARFIELD_DATA_DIR": str(home / "data")}
-        config = Path(environ["NEARFIELD_CONFIG_DIR"])
-        config.mkdir(parents=True, exist_ok=True)
-        (config / "config.toml").write_text(
-            "[index]\nvectors = false\n[privacy]\nwithhold = ['withheld_*']\n"
-        )
-        self.environ = environ
-        self.log = home / "log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [*COMMAND, str(root)], env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=log,
-            )  # fmt: skip
-        self.lines = queue.Queue[bytes]()
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
-        self.root, self.number = root, 0
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as lines:
-            for line in lines:
-                self.lines.put(line)
-
-    def send(self, line: bytes) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(line + b"\n")
-        self.process.stdin.flush()
-
-    def begin(self) -> dict[str, Any]:
-        who = {"name": "by-hand", "version": "1"}
-        params = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": who}
-        answer = self.ask("initialize", **params)
-        self.send(b'{"jsonrpc": "2.0", "method": "notifications/initialized"}')
-        return answer["result"]
-
-    def ask(self, method: str, /, **params: Any) -> dict[str, Any]:
-        self.number += 1
-        message = {"jsonrpc": "2.0", "id": self.number, "method": method, "params": params}
-        self.send(json.dumps(message).encode())
-        while (answer := json.loads(self.lines.get(timeout=PATIENCE_SECONDS))) is not None:
-            if answer.get("id") == self.number:
-                return answer
-        raise AssertionError
-
-    def call(self, tool: str, /, **arguments: Any) -> tuple[str, bool]:
-        result = self.ask("tools/call", name=tool, arguments=arguments)["result"]
-        (content,) = result["content"]
-        return content["text"], result["isError"]
-
-    def end(self) -> int:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        code = self.process.wait(PATIENCE_SECONDS)
-        self.reader.join(PATIENCE_SECONDS)
-        return code
-
-
-StartAgent = Callable[[Path], Agent]
+def begun(root: Path, home: Path) -> Agent:
+    environ = {**environment(home), "NEARFIELD_DATA_DIR": str(home / "data")}
+    config = Path(environ["NEARFIELD_CONFIG_DIR"])
+    config.mkdir(parents=True, exist_ok=True)
+    (config / "config.toml").write_text(
+        "[index]\nvectors = false\n[privacy]\nwithhold = ['withheld_*']\n"
+    )
+    agent = Agent(root, environ, home / "log")
+    agent.begin()
+    return agent
 
 
 def write(root: Path) -> Path:
@@ -120,8 +65,7 @@ def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
     """One process for all tests that leave it as it was: each is also a test that it has survived
     the ones before."""
     folder = tmp_path_factory.mktemp("mcp")
-    started = Agent(write(folder / "shop"), folder / "home")
-    started.begin()
+    started = begun(write(folder / "shop"), folder / "home")
     yield started
     assert started.end() == 0
 
@@ -331,8 +275,7 @@ def test_a_workspace_takes_tools_away(tmp_path: Path) -> None:
     (root / ".nearfield.toml").write_text(
         '[chat]\nfunctions = ["getDefinition"]\n[files]\nexclude = ["goods.py"]\n'
     )
-    agent = Agent(root, tmp_path / "home")
-    agent.begin()
+    agent = begun(root, tmp_path / "home")
     tools = [one["name"] for one in agent.ask("tools/list")["result"]["tools"]]
     assert tools == ["find_symbol", "definition", "references"]
     text, is_error = agent.call("read", path="till.py")
@@ -344,8 +287,7 @@ def test_a_workspace_takes_tools_away(tmp_path: Path) -> None:
 
 
 def test_it_ends_with_its_client_and_leaves_no_process(tmp_path: Path) -> None:
-    agent = Agent(write(tmp_path / "shop"), tmp_path / "home")
-    agent.begin()
+    agent = begun(write(tmp_path / "shop"), tmp_path / "home")
     agent.call("definition", name="net_price")
     children = psutil.Process(agent.process.pid).children(recursive=True)
     assert children
