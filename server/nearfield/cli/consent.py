@@ -11,12 +11,14 @@ from nearfield.cli.moments import moment
 from nearfield.cli.output import ExitCode, emit, fail, print_json, say
 
 if TYPE_CHECKING:
-    from nearfield.config.schema import ProviderSettings
     from nearfield.routing.consent import Consent, ConsentRecord
+    from nearfield.routing.guard import Remote
 
 app = typer.Typer(no_args_is_help=True, help="Say which providers may be sent what is where.")
 
-Name = Annotated[str, typer.Argument(metavar="PROVIDER", help="The name in [providers.NAME].")]
+Name = Annotated[
+    str, typer.Argument(metavar="PROVIDER", help="The name in [providers.NAME], or mcp:NAME.")
+]
 Workspace = Annotated[Path, typer.Option(help="The workspace folder that it is about.")]
 
 
@@ -25,8 +27,7 @@ def allow(provider: Name, workspace: Workspace = Path()) -> None:
     """Let a provider be sent code of a workspace: redacted, recorded, and as the strategy says."""
     from nearfield.routing.consent import Consent
 
-    settings = _settings(provider, workspace)
-    _say(provider, workspace, settings, Consent.WORKSPACE)
+    _say(_remote(provider, workspace), workspace, Consent.WORKSPACE)
     say(f"{provider} may be sent code of {workspace.resolve()}. `nearfield audit` shows what was.")
 
 
@@ -35,7 +36,7 @@ def deny(provider: Name, workspace: Workspace = Path()) -> None:
     """Never let a provider be sent anything of a workspace, nor be offered."""
     from nearfield.routing.consent import Consent
 
-    _say(provider, workspace, _settings(provider, workspace), Consent.NEVER)
+    _say(_remote(provider, workspace), workspace, Consent.NEVER)
     say(f"{provider} is never sent anything of {workspace.resolve()}.")
 
 
@@ -78,20 +79,27 @@ def line(said: ConsentRecord) -> str:
     return f"{moment(said.at)}  {said.provider} ({said.destination}) {verb}: {said.workspace}"
 
 
-def _settings(provider: str, workspace: Path) -> ProviderSettings:
+def _remote(provider: str, workspace: Path) -> Remote:
+    """Return the provider, or the server of [chat.mcp.NAME], that a decision is about."""
     from nearfield.config.load import load
+    from nearfield.features.chat.tool_servers import remote_of
+    from nearfield.routing.guard import remote
     from nearfield.routing.router import variants
 
-    wanted = variants(load(workspace.resolve()).config)
+    config = load(workspace.resolve()).config
+    wanted = {
+        name: remote(name, settings.model, settings) for name, settings in variants(config).items()
+    }
+    for name, settings in config.chat.mcp.items():
+        if (to := remote_of(name, settings)) is not None:
+            wanted[to.name] = to
     if provider not in wanted:
         known = ", ".join(sorted(wanted)) or "none"
         fail(f"There is no provider {provider!r} in your settings.", f"There are: {known}.")
     return wanted[provider]
 
 
-def _say(provider: str, workspace: Path, settings: ProviderSettings, consent: Consent) -> None:
-    from nearfield.routing.guard import remote
+def _say(to: Remote, workspace: Path, consent: Consent) -> None:
     from nearfield.routing.store import Store
 
-    to = remote(provider, settings.model, settings)
-    Store().say(str(workspace.resolve()), provider, to.destination, consent)
+    Store().say(str(workspace.resolve()), to.name, to.destination, consent)

@@ -306,12 +306,32 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
         repository's `origin` is, such as "github.com/team/shop" (user only).""")] = ""
 
 
+class ToolServer(msgspec.Struct, frozen=True, kw_only=True):
+    """`[chat.mcp.NAME]`: a server of the Model Context Protocol, whose tools chats may be given
+    (user only)."""
+
+    command: Annotated[list[str], about("""
+        The program to start and its arguments; it speaks over standard input and output.
+        """)] = field(default_factory=list[str])
+    variables: Annotated[list[str], about("""
+        Names of the environment variables that the program gets, besides those that every program
+        needs.""")] = field(default_factory=list[str])
+    url: Annotated[str, about("""
+        The address of a server that runs already, instead of `command`: "http://127.0.0.1:8000/mcp".
+        One outside this machine needs your consent, as a cloud does.""")] = ""
+    token_env: Annotated[str, about("""
+        The environment variable that holds the token for `url`.""")] = ""
+    timeout_s: Annotated[Positive, about("""
+        The longest that one call may take.""")] = 60
+
+
 class Chat(msgspec.Struct, frozen=True, kw_only=True):
     """`[chat]`: what a model may do in a conversation. A workspace may only take away."""
 
     functions: Annotated[list[str], only_remove, about("""
         The functions that a model may call. Not among them by default: "deleteFileOrDir",
-        "executeShell", and those of other installed packages.""")] = field(
+        "executeShell", "findSymbol", "findReferences", "getOutline", those of other installed
+        packages, and the tools of `chat.mcp`, as "NAME__TOOL".""")] = field(
         default_factory=lambda: [
             "readFile",
             "writeFile",
@@ -325,6 +345,10 @@ class Chat(msgspec.Struct, frozen=True, kw_only=True):
             "getDefinition",
         ]
     )
+    mcp: Annotated[dict[str, ToolServer], about("""
+        Servers of the Model Context Protocol, by a name of your choice (user only). Each of their
+        tools that a model may call is named in `chat.functions`.
+        """)] = field(default_factory=dict[str, ToolServer])
     shell_commands: Annotated[list[str], about("""
         What "executeShell" may start, each by its first words: "pytest", "git status". You are
         asked every time nevertheless (user only).""")] = field(default_factory=list[str])

@@ -16,6 +16,7 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.paths import data_dir
 from nearfield.config.schema import Config
 from nearfield.features.assemble import BuiltProviders
+from nearfield.features.chat.tool_servers import ToolServers
 from nearfield.features.code_actions.perform import Actions
 from nearfield.features.completion.acceptance import Acceptance, Taken
 from nearfield.features.completion.completer import Completer
@@ -97,6 +98,7 @@ class Service:
         self.activity = Activity(self.configs)
         self.traces = TraceLog()
         self.offers = Offers()
+        self.tool_servers = ToolServers()
         self.rests = Listeners[None]()
         """Told each time that the user has come to rest after a change or a request."""
         self.router: Router | None = None
@@ -245,6 +247,7 @@ class Service:
         for task in self._background:
             await stop_task(task)
         await self._scheduler.aclose()
+        await self.tool_servers.aclose()
         self.read_log()
         await self.features.aclose()
         router, self.router = self.router, None

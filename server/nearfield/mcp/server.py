@@ -138,8 +138,8 @@ async def _serve(workspace: ExposedWorkspace) -> None:
 
     threading.Thread(target=feed, name="mcp-input", daemon=True).start()
     server = server_for(workspace)
-    lines = cast(anyio.AsyncFile[str], _Lines(reader))
-    output = cast(anyio.AsyncFile[str], _Output(outbox))
+    lines = cast(anyio.AsyncFile[str], _AgentLines(reader))
+    output = cast(anyio.AsyncFile[str], _AgentOutput(outbox))
     try:
         workspace.start()
         async with stdio_server(lines, output) as (incoming, outgoing):
@@ -149,7 +149,7 @@ async def _serve(workspace: ExposedWorkspace) -> None:
         outbox.finish(FLUSH_SECONDS)
 
 
-class _Lines:
+class _AgentLines:
     """The client's lines, as the library reads them."""
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
@@ -167,7 +167,7 @@ class _Lines:
             yield _text(line)
 
 
-class _Output:
+class _AgentOutput:
     """The client's end of our output, as the library writes it."""
 
     def __init__(self, outbox: transport.Outbox) -> None:

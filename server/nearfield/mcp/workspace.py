@@ -52,7 +52,7 @@ CALLS_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class CallAnswer:
     """Result of a call, without secrets."""
 
     text: str
@@ -100,11 +100,11 @@ class ExposedWorkspace:
         await self.service.aclose()
         await asyncio.to_thread(self.store.close)
 
-    async def call(self, name: str, arguments: Mapping[str, Any], client: str) -> Answered:
+    async def call(self, name: str, arguments: Mapping[str, Any], client: str) -> CallAnswer:
         """Carry out a call of the agent `client`."""
         written = json.dumps(dict(arguments))
         if len(written) > ARGUMENT_CHARS:
-            return Answered(f"The arguments have more than {ARGUMENT_CHARS} characters.", True)
+            return CallAnswer(f"The arguments have more than {ARGUMENT_CHARS} characters.", True)
         async with self._turns:
             note = await self._index_note() if name in OF_THE_INDEX else ""
             config = self.configs.of(str(self.root))
@@ -134,8 +134,8 @@ class ExposedWorkspace:
                 outcome, report = await caller.call(ToolCall(self.session, name, written))
                 text = await asyncio.to_thread(self._without_secrets, outcome.text + note)
             except NearfieldError as error:
-                return Answered(f"Not done: {error}", True)
-            return Answered(text, report.state is not CallState.DONE)
+                return CallAnswer(f"Not done: {error}", True)
+            return CallAnswer(text, report.state is not CallState.DONE)
 
     def files(self, first: int) -> tuple[list[str], bool]:
         """Return the paths of the files from number `first` on, and whether there are more.

@@ -3,6 +3,9 @@
 A server that we started must not outlive us, not even when we are killed: a forgotten one holds
 gigabytes. We hold this process's standard input; when it ends, for whatever reason, the program is
 asked to end, and made to after `GRACE_SECONDS`. The exit code is the program's.
+
+With `--with-input` before the program it reads what we write; the end of its input then asks it to
+end, and all of its process group is killed after `INPUT_GRACE_SECONDS`.
 """
 
 from __future__ import annotations
@@ -13,9 +16,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 GRACE_SECONDS = 3.0
+INPUT_GRACE_SECONDS = 1.0
+"""Less than the two seconds after which our own end of a tool server kills this process."""
+FORWARDED = "--with-input"
 
 
 def when_parent_goes(act: Callable[[], None]) -> None:
@@ -32,6 +39,8 @@ def when_parent_goes(act: Callable[[], None]) -> None:
 
 def main(command: list[str]) -> int:
     """Run `command` until it or our parent ends; returns its exit code."""
+    if command[:1] == [FORWARDED]:
+        return _with_input(command[1:])
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
     def end() -> None:
@@ -46,6 +55,31 @@ def main(command: list[str]) -> int:
 
     signal.signal(signal.SIGTERM, asked)
     when_parent_goes(end)
+    return child.wait()
+
+
+def _with_input(command: list[str]) -> int:
+    child = subprocess.Popen(command, stdin=subprocess.PIPE)
+
+    def end() -> None:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(INPUT_GRACE_SECONDS)
+        if sys.platform != "win32" and os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)  # with all that it has started, and with us
+        child.kill()
+
+    def pass_on() -> None:
+        with suppress(OSError):
+            while data := os.read(0, 65_536):
+                if child.stdin is not None:
+                    child.stdin.write(data)
+                    child.stdin.flush()
+        if child.stdin is not None:
+            with suppress(OSError):
+                child.stdin.close()
+        end()
+
+    threading.Thread(target=pass_on, name="input", daemon=True).start()
     return child.wait()
 
 

@@ -20,6 +20,7 @@ from nearfield.config.schema import ROLES, Config
 from nearfield.errors import NotReady
 from nearfield.providers.base import Provider
 from nearfield.routing.consent import Consent, ConsentRecord
+from nearfield.routing.guard import Guard
 from nearfield.routing.plan import UNASKED, Use
 from nearfield.routing.provider_pool import STAND_INS, ProviderPool, variants
 from nearfield.routing.request_context import Offer, RequestContext, Task
@@ -72,6 +73,11 @@ class Router:
         self._config = self._configs.user
         self._roles = {task: usual_role(self._config, task) for task in Task}
         self._pool = ProviderPool(self._configs, providers, store or Store())
+
+    @property
+    def guard(self) -> Guard:
+        """The guard that every request to another machine passes."""
+        return self._pool.guard
 
     def candidates(self, role: str, workspace: str = "") -> tuple[Provider, ...]:
         """Return the providers that the strategy of `workspace` lets serve `role`, in the order

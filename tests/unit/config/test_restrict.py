@@ -86,6 +86,11 @@ DOMAIN: dict[str, tuple[Any, list[tuple[Any, Any]]]] = {
     "index.role": ("read", [("build", "read")]),
     "index.name": ("shop", [("other", "shop")]),
     "chat.functions": (["a", "b"], [(["a"], ["a"]), (["a", "c"], ["a"]), ([], [])]),
+    "chat.mcp.lab.command": (["mine"], [(["evil"], ["mine"]), ([], ["mine"])]),
+    "chat.mcp.lab.variables": (["MINE"], [(["HOME"], ["MINE"]), ([], ["MINE"])]),
+    "chat.mcp.lab.url": ("http://127.0.0.1:1", [("http://evil", "http://127.0.0.1:1")]),
+    "chat.mcp.lab.token_env": ("MINE", [("HOME", "MINE")]),
+    "chat.mcp.lab.timeout_s": (10, [(1, 10), (99, 10)]),
     "chat.shell_commands": (["git"], [([], ["git"]), (["sh"], ["git"])]),
     "chat.shell_timeout_s": (10, [(1, 1), (99, 10)]),
     "chat.max_rounds": (10, [(1, 1), (99, 10)]),
@@ -106,7 +111,7 @@ ADDITIVE = ("completion.disabled_languages", "files.exclude", "index.exclude", "
 def _pattern(key: str) -> Key:
     """The pattern of a key of `DOMAIN`."""
     parts = key.split(".")
-    chosen = {"providers": (1, 3), "routing": (2,), "budget": (2,)}.get(parts[0], ())
+    chosen = {"providers": (1, 3), "routing": (2,), "budget": (2,), "chat": (2,)}.get(parts[0], ())
     return tuple("NAME" if at in chosen else part for at, part in enumerate(parts))
 
 
@@ -146,6 +151,7 @@ def test_promise_4_a_workspace_may_only_restrict(
         "completion.deadline_ms = 'x'",
         "[[[[",
         "shell = 'rm'",
+        '[chat.mcp.evil]\ncommand = ["touch", "sprung"]\n',
     ],
 )
 def test_promise_4_a_hostile_workspace_changes_nothing_and_is_named(

@@ -44,6 +44,7 @@ from nearfield.features.chat.references import expanded, references
 from nearfield.features.chat.session import ChatSession, ChatTurn, Exchange
 from nearfield.features.chat.tool_calls import ToolCaller
 from nearfield.features.chat.tool_context import Knows, ToolContext
+from nearfield.features.chat.tool_servers import ToolServers
 from nearfield.features.offers import Offers
 from nearfield.features.room import room
 from nearfield.features.trace import RequestMetrics, TraceLog
@@ -66,6 +67,7 @@ class Brains(Protocol):
     router: Router | None
     offers: Offers
     traces: TraceLog
+    tool_servers: ToolServers
 
 
 class ChatService:
@@ -133,17 +135,20 @@ class ChatService:
     ) -> None:
         config = self._brains.configs.of(ask.workspace)
         functions = registry.chosen(config.chat.functions, ask.functions)
+        served, notes = await self._served(router, session, ask, config)
+        functions |= served
         tools = tuple(map(_tool, functions.values()))
         tool_context = await asyncio.to_thread(self._tool_context, ask, config)
         role = ask.role or usual_role(self._brains.configs.user, Task.CHAT)
         size = room(router, self._brains.configs.user, role, ask.max_tokens, tools)
         parts, reply.notes = await expanded(ask, tool_context, size, reads="readFile" in functions)
+        reply.notes += notes
         looked_up = await self._look_up(ask, tool_context, functions)
         parts += looked_up.parts if looked_up is not None else ()
         session.turns.append(ChatTurn(Role.USER, parts))
         caller = ToolCaller(
             functions=functions,
-            all_names=frozenset(registry.known()),
+            all_names=frozenset((*registry.known(), *served)),
             context=tool_context,
             store=self._store,
             session=session.id,
@@ -184,6 +189,19 @@ class ChatService:
             account.situation = reply.finish.value
             is_empty = reply.finish is ChatFinish.EMPTY or not reply.text.strip()
             account.reason = Reason.EMPTY if is_empty else Reason.SHOWN
+
+    async def _served(
+        self, router: Router, session: ChatSession, ask: Ask, config: Config
+    ) -> tuple[dict[str, ChatFunction], list[str]]:
+        """Return the tools of `chat.mcp` that may be called, and why others may not."""
+        if not config.chat.mcp:
+            return {}, []
+        names = [
+            name for name in config.chat.functions if ask.functions is None or name in ask.functions
+        ]
+        return await self._brains.tool_servers.functions(
+            config, names, router.guard, ask.workspace, lambda: session.sources
+        )
 
     async def _look_up(
         self, ask: Ask, tool_context: ToolContext, functions: Mapping[str, ChatFunction]

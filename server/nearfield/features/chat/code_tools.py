@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class QuotedPiece:
     """A piece of the file at an absolute path; `place` names its lines, from 1, in words."""
 
     path: str
@@ -50,7 +50,7 @@ async def semantic_search(
     limit = page * FOUND + 1
     found = await _known(context).search(query, limit=limit, workspace=str(context.folder.root))
     pieces = [
-        Piece(one.path, f"from line {one.first + 1}", one.text[:FOUND_CHARS]) for one in found
+        QuotedPiece(one.path, f"from line {one.first + 1}", one.text[:FOUND_CHARS]) for one in found
     ]
     return await _quoted(context, pieces, page, "Nothing was found.")
 
@@ -117,12 +117,14 @@ async def definition(context: ToolContext, name: str, page: int = 1) -> ToolOutc
     """Return the definitions of `name`, `FOUND` on a page, with their text."""
     limit = page * FOUND + 1
     found = await _known(context).definitions(name.strip(), context.snapshot, limit=limit)
-    pieces = [Piece(one.path, f"line {one.row + 1}", one.text[:DEFINITION_CHARS]) for one in found]
+    pieces = [
+        QuotedPiece(one.path, f"line {one.row + 1}", one.text[:DEFINITION_CHARS]) for one in found
+    ]
     return await _quoted(context, pieces, page, f"No definition of {name!r} is known.")
 
 
 async def _quoted(
-    context: ToolContext, pieces: Sequence[Piece], page: int, nothing: str
+    context: ToolContext, pieces: Sequence[QuotedPiece], page: int, nothing: str
 ) -> ToolOutcome:
     """Return a page of what may be seen of `pieces`, each below its place, or `nothing`."""
     chosen, rest = _on_page(pieces, page, FOUND)

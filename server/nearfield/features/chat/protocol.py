@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-import msgspec
-
 from nearfield.errors import NearfieldError
 from nearfield.features.diagnostics import Diagnostic
 from nearfield.types import Snapshot, Span
@@ -98,12 +96,13 @@ Refuse = Callable[[Any, Any], None]
 
 @dataclass(frozen=True, slots=True)
 class ChatFunction:
-    """A function that a model may call. `parameters` is the JSON schema of `arguments`."""
+    """A function that a model may call. `arguments` is the type that they are read as, a struct or
+    `dict[str, Any]`, and `parameters` its JSON schema."""
 
     name: str
     description: str
     access: Access
-    arguments: type[msgspec.Struct]
+    arguments: Any
     parameters: Mapping[str, Any]
     run: Run
     title: Callable[[Any], str]

@@ -25,6 +25,7 @@ from nearfield.features.chat.protocol import (
     Reply,
 )
 from nearfield.features.chat.session import ChatTurn
+from nearfield.features.chat.tool_servers import ToolServers
 from nearfield.features.diagnostics import Diagnostic
 from nearfield.features.offers import Offers
 from nearfield.features.trace import TraceLog
@@ -111,6 +112,7 @@ class Talk:
     store: CallStore
     offers: Offers = field(default_factory=Offers)
     traces: TraceLog = field(default_factory=TraceLog)
+    tool_servers: ToolServers = field(default_factory=ToolServers)
     person: FakeUser = field(default_factory=FakeUser)
     screen: Screen = field(default_factory=Screen)
     session: str = "s"
