@@ -24,7 +24,8 @@ MAX_ADDED_LINES = 20
 """More new lines than this are no follow-up of an edit; Sweep's client drops them as well."""
 MAX_REVERSAL = 0.6
 """Share of the changed words that restore what the recent edits removed, or remove what they put
-in; from here on a hunk is an undo."""
+in; from here on a hunk is an undo. A name that was put in and becomes another one has 0.5, an undo
+has 1.0; tests/bench/next_edit_gate.py shows that nothing recorded is between."""
 MIN_KEPT = 0.5
 """Share of a line's words that a replacement has to keep; below it the line was deleted."""
 NEAR_LINES = 1

@@ -124,6 +124,8 @@ class OtherFiles:
         self._trees = ParseCache(8)
         self._configs = FolderConfigs(Config())
         self._searches: dict[int, asyncio.Task[None]] = {}
+        self._waited_until: dict[int, float] = {}
+        """Until when requests wait for each search, by the event loop's clock."""
 
     def configure(self, configs: FolderConfigs) -> None:
         """Apply the settings of files."""
@@ -292,8 +294,15 @@ class OtherFiles:
         if key not in self._searches:
             work = self._find(snapshot, burst, group)
             self._searches[key] = run_task(work, "look up the uses in other files")
-            self._searches[key].add_done_callback(lambda _: self._searches.pop(key, None))
-        await asyncio.wait({self._searches[key]}, timeout=LOOK_UP_SECONDS)
+            self._searches[key].add_done_callback(lambda _: self._ended(key))
+            self._waited_until[key] = asyncio.get_running_loop().time() + LOOK_UP_SECONDS
+        # One request asks for the edits and for the jump, and waits once for both.
+        left = self._waited_until[key] - asyncio.get_running_loop().time()
+        await asyncio.wait({self._searches[key]}, timeout=max(0.0, left))
+
+    def _ended(self, key: int) -> None:
+        self._searches.pop(key, None)
+        self._waited_until.pop(key, None)
 
     async def _find(self, snapshot: Snapshot, burst: EditGroup, group: Group) -> None:
         names = self._names

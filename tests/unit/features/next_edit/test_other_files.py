@@ -15,6 +15,7 @@ from nearfield.config.schema import Config, Files, Privacy
 from nearfield.features.diagnostics import Diagnostic, LanguageServers
 from nearfield.features.documents import DocumentChange, Documents
 from nearfield.features.idle import IdleScheduler
+from nearfield.features.next_edit import other_files
 from nearfield.features.next_edit.edits import NextEdits
 from nearfield.features.next_edit.other_files import Jump
 from nearfield.syntax.languages import language_for
@@ -317,6 +318,39 @@ async def test_no_file_is_read_that_may_not_be(start: Start, tmp_path: Path) -> 
         project.open(place)
     goods = project.edit(project.open("a.py"), "price", "cost")
     assert [place for place, _ in await project.jumps(goods)] == ["b.py"]
+
+
+async def test_a_request_waits_once_for_a_slow_index(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = start({"a.py": GOODS, "b.py": "from a import price\n"})
+    answered = asyncio.Event()
+    naming = project.naming
+
+    async def slow(name: str, stems: Sequence[str], snapshot: Snapshot) -> object:
+        await answered.wait()
+        return await naming(name, stems, snapshot)
+
+    monkeypatch.setattr(project, "naming", slow)
+    monkeypatch.setattr(other_files, "LOOK_UP_SECONDS", 0.2)
+    goods = project.edit(project.open("a.py"), "price", "cost")
+    waits: list[float | None] = []
+    wait = asyncio.wait
+
+    async def waited(tasks: set[asyncio.Task[None]], timeout: float | None = None) -> object:
+        waits.append(timeout)
+        return await wait(tasks, timeout=timeout)
+
+    monkeypatch.setattr(other_files.asyncio, "wait", waited)
+    await project.edits.offered(goods, 0)
+    assert await project.edits.jump(goods) is None
+    first, second = waits
+    assert first is not None and second is not None and second < first / 2
+    # The search goes on, and a later request has what it found.
+    answered.set()
+    while (jump := await project.edits.jump(goods)) is None:
+        await asyncio.sleep(0.01)
+    assert applied(jump) == "from a import cost\n"
 
 
 async def test_undoing_ends_it_and_typing_on_changes_it(start: Start) -> None:
