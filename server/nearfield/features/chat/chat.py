@@ -28,6 +28,7 @@ from nearfield.features.chat.lookup import (
     is_question,
     is_small,
     look_up,
+    places_of,
     unknown_files,
 )
 from nearfield.features.chat.protocol import (
@@ -273,7 +274,7 @@ async def _cite(
         f"The answer names {name}, which the workspace does not have." for name in unknown
     ]
     if reply.finish in (ChatFinish.STOP, ChatFinish.LENGTH, ChatFinish.EMPTY):
-        said = f"\n\n{looked_up.said}"
+        said = f"\n\n{looked_up.said(await places_of(tool_context, reply.text))}"
         listener.text(said)
         reply.text += said
 

@@ -10,14 +10,26 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from nearfield.catalog.models import parameters_of
+from nearfield.features.chat.named import (
+    Fact,
+    centred,
+    constants,
+    defined,
+    facts,
+    names_in,
+    place_of,
+)
 from nearfield.features.chat.protocol import ToolRefused, TurnPart
 from nearfield.features.chat.tool_context import ToolContext
 
 FOUND = 4
+FOUND_BESIDE = 1
+"""Pieces beside the definitions that the question names."""
 FOUND_CHARS = 1_000
 """Characters of each piece: all of them are about 1,200 tokens, which a small model reads in half a
 minute."""
@@ -26,6 +38,8 @@ MIN_SCORE = 0.5
 package of 8,600 lines: questions that it answers had 0.8 to 1.1, "what is a monad?" 0.33."""
 SHARE = 0.5
 """Pieces with less of the best one's score are left out."""
+ALL_CHARS = 3_000
+"""Characters of all pieces."""
 PLACES_NAMED = 3
 MAX_FILES = 20_000
 """In a larger workspace names of files are not looked at."""
@@ -40,6 +54,7 @@ _QUESTION = re.compile(
     r"wo|was|welche\w*|wie|wer|wann|warum|zeige?|finde|erkläre?)\b",
     re.I,
 )
+_PLACE = re.compile(r"(.+?):(\d+)-(\d+)")
 _FILE = re.compile(r"(?<![\w@\\:.-])(?:[\w.-]*/)*[\w-]+\.[A-Za-z]\w{0,9}\b(?![.(/\w])")
 
 
@@ -50,10 +65,10 @@ class LookedUp:
     parts: tuple[TurnPart, ...]
     places: tuple[str, ...]
 
-    @property
-    def said(self) -> str:
-        """The places, as a line below the answer."""
-        return f"Looked up: {', '.join(self.places[:PLACES_NAMED])}."
+    def said(self, named: Sequence[str] = ()) -> str:
+        """Return the places as a line below the answer; before them those that it has named."""
+        places = dict.fromkeys([*named, *self.places[:PLACES_NAMED]])
+        return f"Looked up: {', '.join(places)}."
 
 
 def is_question(message: str) -> bool:
@@ -72,32 +87,81 @@ async def look_up(context: ToolContext, question: str) -> LookedUp | None:
     """Return what the index finds for a question; None where that is nothing of use."""
     if context.knowledge is None or context.inside is None:
         return None
-    folder = context.folder
-    hits = await context.knowledge.search(question, limit=FOUND, workspace=str(folder.root))
-    best = max((hit.score for hit in hits), default=0.0)
-    parts: list[TurnPart] = []
-    places: list[str] = []
-    for hit in hits:
-        if best < MIN_SCORE or hit.score < best * SHARE:
-            continue
-        shown = await asyncio.to_thread(folder.visible, hit.path)
-        if not shown:
-            continue
-        try:
-            text = context.spend(hit.text[:FOUND_CHARS])
-        except ToolRefused:
-            break
-        place = f"{shown}:{hit.first + 1}-{max(hit.last, hit.first + 1)}"
-        places.append(f"{place} (`{hit.symbol}`)" if hit.symbol else place)
-        parts += [TurnPart(f"\n\n{place}\n```\n"), TurnPart(text, shown), TurnPart("\n```")]
-    if not places:
+    folder, knowledge = context.folder, context.knowledge
+    named, uses = await facts(knowledge, folder, question, FOUND_CHARS)
+    found = await _found(context, question, sure=not named and not uses)
+    found = [*named, *(found[:FOUND_BESIDE] if named else found)]
+    pieces: dict[str, Fact] = {}
+    left = ALL_CHARS
+    for piece in found:
+        if not any(_overlap(piece.place, other) for other in pieces) and len(piece.text) <= left:
+            pieces[piece.place] = piece
+            left -= len(piece.text)
+    if not pieces and not uses:
         return None
+    values = await constants(knowledge, folder, [piece.text for piece in pieces.values()])
+    parts: list[TurnPart] = []
+    try:
+        for one in pieces.values():
+            text = context.spend(one.text)
+            head = TurnPart(f"\n\n{one.place}\n```\n")
+            parts += [head, TurnPart(text, one.path), TurnPart("\n```")]
+        for title, some in (("Uses", uses), ("Constants", values)):
+            parts += [TurnPart(f"\n\n{title}:")] if some else []
+            for one in some:
+                parts += [TurnPart(f"\n{one.place}: "), TurnPart(context.spend(one.text), one.path)]
+    except ToolRefused:
+        pass  # what there was room for is shown
+    first = [] if named and not uses else [one.place for one in uses]
+    places = [*[one.place for one in named], *first, *pieces]
+    places = list(dict.fromkeys(places))
     head = TurnPart("\n\nThe workspace holds this:")
     task = TurnPart(
         f"\n\nThe question again: {question.strip()}\nAnswer it shortly from the pieces above, and"
         " name the file and the function. If they do not answer it, say so."
     )
     return LookedUp((head, *parts, task), tuple(places))
+
+
+async def _found(context: ToolContext, question: str, *, sure: bool) -> list[Fact]:
+    """Return the pieces that fit a question by their meaning; where they are all that there is
+    (`sure`), only if the best of them fits well."""
+    if context.knowledge is None:
+        return []
+    folder = context.folder
+    hits = await context.knowledge.search(question, limit=FOUND, workspace=str(folder.root))
+    best = max((hit.score for hit in hits), default=0.0)
+    found: list[Fact] = []
+    for hit in hits:
+        if (sure and best < MIN_SCORE) or hit.score < best * SHARE:
+            continue
+        shown = await asyncio.to_thread(folder.visible, hit.path)
+        if not shown:
+            continue
+        place = f"{shown}:{hit.first + 1}-{max(hit.last, hit.first + 1)}"
+        place = f"{place} (`{hit.symbol}`)" if hit.symbol else place
+        found.append(Fact(place, centred(hit.text, question, FOUND_CHARS), shown))
+    return found
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Return whether two places share lines."""
+    first, second = _PLACE.match(one), _PLACE.match(other)
+    if first is None or second is None or first[1] != second[1]:
+        return False
+    return int(first[2]) <= int(second[3]) and int(second[2]) <= int(first[3])
+
+
+async def places_of(context: ToolContext, answer: str) -> list[str]:
+    """Return the places of the definitions that an answer names, where each has only one."""
+    if context.knowledge is None or context.inside is None:
+        return []
+    found: list[str] = []
+    for name in names_in(answer):
+        places = await defined(context.knowledge, context.folder, name)
+        if len(places) == 1:
+            found.append(place_of(context.folder, places[0]))
+    return found
 
 
 async def unknown_files(context: ToolContext, answer: str) -> list[str]:

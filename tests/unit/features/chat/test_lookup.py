@@ -108,7 +108,7 @@ async def test_what_the_index_found_is_in_the_question(
 ) -> None:
     t = knowing(talk({"text": "In price."}), model=model)
     reply = await t.say("where is the price computed?")
-    assert "src/shop.py:1-2\n```\ndef price(item):" in t.told()
+    assert "src/shop.py:1-2 (`price`)\n```\ndef price(item):" in t.told()
     assert (tools(t) > 0) is offered
     assert reply.text == "In price.\n\nLooked up: src/shop.py:1-2 (`price`)."
     assert t.screen.shown == reply.text
