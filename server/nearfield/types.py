@@ -225,6 +225,8 @@ class SnippetKind(StrEnum):
     SIMILAR = "similar"
     RECENT = "recent"
     CELLS = "cells"
+    RULES = "rules"
+    """What the project says about its style."""
 
 
 @dataclass(frozen=True, slots=True)

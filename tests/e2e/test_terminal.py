@@ -71,6 +71,7 @@ COMMANDS_WITH_DATA: dict[str, tuple[str, ...]] = {
     "refactor": ("refactor", "a.py:2", EVIL),
     "document": ("document", "a.py:2"),
     "test": ("test", "a.py:2"),
+    "commit-message": ("commit-message",),
     "ask": ("ask", EVIL),
     "acp": ("acp",),
     "chat": ("chat", "--no-tools"),

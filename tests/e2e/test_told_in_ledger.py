@@ -22,25 +22,28 @@ FILES = {
     "    assert word_tests\n",
     "notes.md": "# About word_notes\n",
     "changed.py": "def old():\n    return 1\n",
+    "AGENTS.md": "Use word_rules.\n",
 }
 KEPT = ("PATH", "PYTHONPATH", "SYSTEMROOT")
 WORDS = {f"word_{name}": path for path, text in FILES.items() for name in
-         ("app", "shop", "tests", "notes") if f"word_{name}" in text}  # fmt: skip
+         ("app", "shop", "tests", "notes", "rules") if f"word_{name}" in text}  # fmt: skip
 EVENT = (
     'data: {"choices": [{"index": 0, "text": "ok", "delta": {"content": "```python\\nok\\n```"},'
     ' "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
 )
 COMMANDS: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "complete": (("complete", "app.py:6:18"), {"app.py"}),
-    "fix": (("fix", "app.py:5"), {"app.py"}),
-    "refactor": (("refactor", "app.py:5", "simplify"), {"app.py"}),
-    "document": (("document", "app.py:5"), {"app.py"}),
-    "test": (("test", "app.py:5"), {"app.py", "tests/test_shop.py"}),
+    "fix": (("fix", "app.py:5"), {"app.py", "AGENTS.md"}),
+    "refactor": (("refactor", "app.py:5", "simplify"), {"app.py", "AGENTS.md"}),
+    "document": (("document", "app.py:5"), {"app.py", "AGENTS.md"}),
+    "test": (("test", "app.py:5"), {"app.py", "tests/test_shop.py", "AGENTS.md"}),
     "explain": (("explain", "app.py:6:20"), {"app.py"}),
-    "review": (("review", "app.py"), {"app.py"}),
+    "review": (("review", "app.py"), {"app.py", "AGENTS.md"}),
     "ask": (("ask", "--file", "notes.md", "--file", "shop.py", "what?"), {"notes.md", "shop.py"}),
-    "chat": (("ask", "--tools", "--file", "notes.md", "what is in shop.py?"), {"notes.md"}),
-}
+    "chat": (("ask", "--tools", "--file", "notes.md", "what is in shop.py?"),
+             {"notes.md", "AGENTS.md"}),
+}  # fmt: skip
+RULES = "AGENTS.md was shown to the model, for style and layout."
 
 
 class Shell:
@@ -101,11 +104,13 @@ def test_what_was_told_is_in_the_ledger(name: str, tmp_path: Path, httpserver: H
     assert "Traceback" not in ran.stderr
     assert least <= shell.told, ran.stderr
     assert shell.told <= shell.listed
+    # What the repository says about its style is named where it is shown, and no completion has it.
+    assert ("AGENTS.md" in least) == ("AGENTS.md" in shell.told) == (RULES in ran.stderr)
 
 
 @pytest.mark.parametrize("name", ["test", "ask", "complete"])
 def test_what_may_not_leave_is_not_told(name: str, tmp_path: Path, httpserver: HTTPServer) -> None:
-    withheld = '[privacy]\nwithhold = ["tests/", "shop.py"]'
+    withheld = '[privacy]\nwithhold = ["tests/", "shop.py", "AGENTS.md"]'
     shell = Shell(tmp_path, httpserver, withheld)
     shell.run(*COMMANDS[name][0])
     assert httpserver.log

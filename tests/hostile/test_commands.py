@@ -41,6 +41,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "refactor": lambda file: ["refactor", f"{file}:1", "use a dictionary"],
     "document": lambda file: ["document", f"{file}:1"],
     "test": lambda file: ["test", f"{file}:1"],
+    "commit-message": lambda file: ["commit-message"],
     "ask": lambda file: ["ask", "what is this?", "--file", file],
     "chat": lambda file: ["chat"],
     "chat --resume": lambda file: ["chat", "--resume", file.lstrip("-") or "x"],

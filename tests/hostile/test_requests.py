@@ -63,6 +63,7 @@ REQUESTS: dict[str, Params] = {
     "nearfield/chat/history": lambda u, p: {"session": "../../" + u},
     "nearfield/chat/export": lambda u, p: {"session": u},
     "nearfield/chat/delete": lambda u, p: {"session": u},
+    "nearfield/commitMessage": lambda u, p: {"count": 2},
     "nearfield/generate": lambda u, p: {
         "prompt": "one", "schema": {"type": "string"}, "textDocument": {"uri": u},
     },

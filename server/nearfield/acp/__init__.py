@@ -1,1 +1,1 @@
-"""The Agent Client Protocol over the same features: so far its next edits, `nes/*`."""
+"""The Agent Client Protocol over the same features: chats, and next edits (`nes/*`)."""

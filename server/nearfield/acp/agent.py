@@ -1,7 +1,7 @@
 """An agent of the Agent Client Protocol: next edits (`nes/*`, unstable) and the documents for them.
 
-Chats would be further methods of `Agent`, over the same service; what is not there is answered with
-"method not found". No model, file or consent is reached but through the service.
+Conversations are in `chats`, over the same service. What is not there is answered with "method not
+found". No model, file or consent is reached but through the service.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from acp.connection import Connection
 from acp.exceptions import RequestError
 from acp.schema import (
     AgentCapabilities,
@@ -34,7 +36,13 @@ from acp.schema import (
     NesSearchAndReplaceSuggestionVariant,
     NesTextEdit,
     Position,
+    PromptCapabilities,
     Range,
+    SessionCapabilities,
+    SessionCloseCapabilities,
+    SessionDeleteCapabilities,
+    SessionListCapabilities,
+    SessionResumeCapabilities,
     StartNesResponse,
     SuggestNesResponse,
     TextDocumentContentChangeEvent,
@@ -43,11 +51,13 @@ from acp.schema import (
 from lsprotocol import types
 
 from nearfield import __version__
+from nearfield.acp.chats import Chats
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.load import load_folders
 from nearfield.features.next_edit.edits import NextEdit
 from nearfield.features.next_edit.other_files import Jump
 from nearfield.features.service import Service
+from nearfield.files.uris import uri_of
 from nearfield.lsp import positions, settings_watch
 from nearfield.lsp.documents import TextDocument, TextDocuments
 from nearfield.lsp.positions import LineTable
@@ -97,6 +107,14 @@ class Agent:
         self._encoding = positions.UTF16
         self._can = ClientCapabilities()
         self._is_enabled = False
+        self._folders: list[str] = []
+        self.chats: Chats | None = None
+        """The conversations, once there is a client."""
+
+    def connect(self, connection: Connection) -> Chats:
+        """Return the conversations of the client at the other end of `connection`."""
+        self.chats = Chats(connection, self._service_for)
+        return self.chats
 
     async def initialize(
         self,
@@ -111,7 +129,18 @@ class Agent:
         self._encoding = next((one for one in wanted if one in ENCODINGS), positions.UTF16)
         user, _folders = await asyncio.to_thread(load_folders, (), None)
         self._is_enabled = user.config.completion.acp_next_edit
-        capabilities = AgentCapabilities()
+        capabilities = AgentCapabilities(
+            load_session=True,
+            prompt_capabilities=PromptCapabilities(embedded_context=True),
+            session_capabilities=SessionCapabilities(
+                list=SessionListCapabilities(),
+                delete=SessionDeleteCapabilities(),
+                resume=SessionResumeCapabilities(),
+                close=SessionCloseCapabilities(),
+            ),
+        )
+        if self.chats is not None:
+            self.chats.files = self._can.fs
         if self._is_enabled:
             events = NesDocumentEventCapabilities(
                 did_open=NesDocumentDidOpenCapabilities(),
@@ -119,14 +148,13 @@ class Agent:
                 did_close=NesDocumentDidCloseCapabilities(),
                 did_focus=NesDocumentDidFocusCapabilities(),
             )
-            capabilities = AgentCapabilities(
-                nes=NesCapabilities(events=NesEventCapabilities(document=events)),
-                position_encoding=self._encoding,
-            )
+            capabilities.nes = NesCapabilities(events=NesEventCapabilities(document=events))
+            capabilities.position_encoding = self._encoding
         return InitializeResponse(
             protocol_version=PROTOCOL_VERSION,
             agent_capabilities=capabilities,
             agent_info=Implementation(name="nearfield", version=__version__),
+            auth_methods=[],
         )
 
     # --- sessions ---
@@ -157,14 +185,26 @@ class Agent:
 
     async def aclose(self) -> None:
         """Free everything once the client has left."""
+        if self.chats is not None:
+            await self.chats.aclose()
         await stop_task(self._watching)
         if self._service is not None:
             await self._service.aclose()
 
+    async def _service_for(self, folder: str) -> Service:
+        """Return the service, once it follows `folder`."""
+        uri = uri_of(Path(folder))
+        if uri not in self._folders:
+            self._folders.append(uri)
+            await self._follow()
+        assert self._service is not None  # noqa: S101 - made by `_follow`
+        return self._service
+
     async def _follow(self) -> None:
         """Work in the sessions' folders, by the settings as they are now."""
         async with self._starting:
-            self._documents.set_roots([uri for one in self._sessions.values() for uri in one.roots])
+            roots_of_edits = [uri for one in self._sessions.values() for uri in one.roots]
+            self._documents.set_roots(list(dict.fromkeys([*roots_of_edits, *self._folders])))
             roots = self._documents.roots
             user, found = await asyncio.to_thread(load_folders, roots, None)
             configs = FolderConfigs(user.config, {root: one.config for root, one in found.items()})

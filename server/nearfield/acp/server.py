@@ -1,7 +1,7 @@
 """Serves one client of the Agent Client Protocol over standard input and output.
 
-The library reads and writes the messages and checks them by its schema; it routes no `nes/*` yet,
-so those are added to its router.
+The library reads and writes the messages and checks them by its schema; what it can route is said
+here.
 """
 
 from __future__ import annotations
@@ -13,29 +13,49 @@ from contextlib import suppress
 from io import RawIOBase
 from typing import Any
 
-from acp.agent.router import build_agent_router
 from acp.connection import Connection
 from acp.meta import AGENT_METHODS
 from acp.router import MessageRouter
 from acp.schema import (
     AcceptNesNotification,
+    CancelNotification,
     CloseNesRequest,
+    CloseSessionRequest,
+    DeleteSessionRequest,
     DidChangeDocumentNotification,
     DidCloseDocumentNotification,
     DidFocusDocumentNotification,
     DidOpenDocumentNotification,
     DidSaveDocumentNotification,
+    InitializeRequest,
+    ListSessionsRequest,
+    LoadSessionRequest,
+    NewSessionRequest,
+    PromptRequest,
     RejectNesNotification,
+    ResumeSessionRequest,
+    SetSessionModeRequest,
     StartNesRequest,
     SuggestNesRequest,
 )
 
 from nearfield.acp.agent import Agent
+from nearfield.acp.chats import Chats
 from nearfield.lsp import transport
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """The longest line that a client may send: a whole document is one."""
 CHUNK_BYTES = 64 * 1024
+CHATS = {
+    "session_new": (NewSessionRequest, "new_session"),
+    "session_load": (LoadSessionRequest, "load_session"),
+    "session_list": (ListSessionsRequest, "list_sessions"),
+    "session_resume": (ResumeSessionRequest, "resume_session"),
+    "session_delete": (DeleteSessionRequest, "delete_session"),
+    "session_close": (CloseSessionRequest, "close_session"),
+    "session_set_mode": (SetSessionModeRequest, "set_session_mode"),
+    "session_prompt": (PromptRequest, "prompt"),
+}
 REQUESTS = {
     "nes_start": StartNesRequest,
     "nes_suggest": SuggestNesRequest,
@@ -52,9 +72,13 @@ NOTIFICATIONS = {
 }
 
 
-def router_for(agent: Agent) -> MessageRouter:
-    """Return the routes of all messages to `agent`."""
-    router = build_agent_router(agent, use_unstable_protocol=True)  # pyright: ignore[reportArgumentType]
+def router_for(agent: Agent, chats: Chats) -> MessageRouter:
+    """Return the routes of all messages to `agent` and its conversations."""
+    router = MessageRouter(use_unstable_protocol=True)
+    router.route_request(AGENT_METHODS["initialize"], InitializeRequest, agent, "initialize")
+    for name, (model, method) in CHATS.items():
+        router.route_request(AGENT_METHODS[name], model, chats, method)
+    router.route_notification(AGENT_METHODS["session_cancel"], CancelNotification, chats, "cancel")
     for name, model in REQUESTS.items():
         router.route_request(AGENT_METHODS[name], model, agent, name)
     for name, model in NOTIFICATIONS.items():
@@ -71,7 +95,6 @@ def run() -> None:
 
 async def _serve() -> None:
     agent = Agent()
-    route = router_for(agent)
 
     async def handle(method: str, params: Any, is_notification: bool) -> Any:
         agent.active.set()
@@ -79,6 +102,7 @@ async def _serve() -> None:
 
     reader, writer = await _streams()
     connection = Connection(handle, writer, reader, listening=False)
+    route = router_for(agent, agent.connect(connection))
     try:
         await connection.main_loop()
     finally:

@@ -49,6 +49,7 @@ class _Outcome:
     model: str = ""
     wrong: str = ""
     refused: list[str] = field(default_factory=list[str])
+    note: str = ""
     run: RunOutcome | None = None
 
 
@@ -214,6 +215,7 @@ async def _act(job: _ActionTask, loaded: Loaded) -> _Outcome:
     """Do the action place by place, each on the result of the ones before. Raises from the error
     tree."""
     from nearfield.errors import EditRefused
+    from nearfield.features.project_rules import rules_note
 
     outcome = _Outcome()
     async with serving(loaded) as service:
@@ -235,6 +237,7 @@ async def _act(job: _ActionTask, loaded: Loaded) -> _Outcome:
                 outcome.texts[path] = Patch(before, file.after)
             outcome.provider, outcome.model = proposal.provider, proposal.model
             outcome.wrong = outcome.wrong or proposal.wrong
+        outcome.note = rules_note(service.traces)
     return outcome
 
 
@@ -286,6 +289,7 @@ def _print(
                 "model": outcome.model,
                 "wrong": outcome.wrong,
                 "refused": outcome.refused,
+                "note": outcome.note,
                 **({"run": asdict(outcome.run)} if outcome.run else {}),
             }
         )
@@ -296,6 +300,8 @@ def _print(
             say("note: control characters are shown as symbols; --json has them as they are.")
     for sentence in outcome.refused:
         say(f"note: {sentence}")
+    if outcome.note:
+        say(f"note: {outcome.note}")
     if outcome.wrong:
         say(f"note: this may be of no use ({outcome.wrong}).")
     if outcome.run is not None:

@@ -93,7 +93,7 @@ class Terminal:
         await asyncio.to_thread(folder.write, change.shown, change.before, change.after)
         return True
 
-    def open_text(self, path: str) -> str | None:
+    async def open_text(self, path: str) -> str | None:
         """Nothing is open in a terminal."""
         del path
         return None

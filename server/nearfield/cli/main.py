@@ -25,6 +25,7 @@ COMMANDS = {
     "refactor": "nearfield.cli.act:refactor",
     "document": "nearfield.cli.act:document",
     "test": "nearfield.cli.act:test",
+    "commit-message": "nearfield.cli.commit_message:commit_message",
     "setup": "nearfield.cli.setup:setup",
     "models": "nearfield.cli.models:app",
     "ask": "nearfield.cli.ask:ask",

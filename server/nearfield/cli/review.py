@@ -70,6 +70,7 @@ def review(
                 "failed": found.failed,
                 "error": found.error,
                 "left_out": found.left_out,
+                "note": found.note,
                 "provider": found.provider,
                 "model": found.model,
             }
@@ -166,6 +167,8 @@ def _diff(snapshot: Snapshot, finding: ReviewFinding, path: str) -> str:
 def _sum_up(found: Review) -> None:
     for one in found.left_out:
         say(f"left out: {one}")
+    if found.note:
+        say(f"note: {found.note}")
     if found.failed:
         say(f"{found.failed} of {found.pieces} pieces got no answer: {found.error}")
     count = len(found.findings)

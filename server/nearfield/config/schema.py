@@ -274,6 +274,9 @@ class Files(msgspec.Struct, frozen=True, kw_only=True):
         """)] = field(default_factory=list[str])
     max_bytes: Annotated[Positive, only_lower, about("""
         Documents larger than this get no suggestions.""")] = 2_000_000
+    project_rules: Annotated[bool, only_off, about("""
+        Whether chats, actions and reviews show a model what the repository says about its style, in
+        AGENTS.md or a file like it.""")] = True
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True):

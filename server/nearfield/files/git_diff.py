@@ -9,6 +9,7 @@ diff as an object, so it would replace no more than the loop over the hunks.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ from pathlib import Path
 from nearfield.errors import NearfieldError
 from nearfield.files import git
 
-__all__ = ["ChangedFile", "changed_files", "file_diffs"]
+__all__ = [
+    "ChangedFile", "StagedFile", "changed_files", "file_diffs", "last_subjects", "staged_files",
+]  # fmt: skip
 
 GIT_SECONDS = 20.0
 MAX_DIFF_BYTES = 20_000_000
@@ -34,6 +37,15 @@ class ChangedFile:
 
     path: Path
     rows: frozenset[int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """`path` is relative to the folder, with '/', "" for a file outside it; `diff` is "" where it
+    is not known."""
+
+    path: str
+    diff: str
 
 
 async def changed_files(folder: Path, ref: str = "HEAD") -> list[ChangedFile]:
@@ -80,6 +92,39 @@ async def file_diffs(folder: Path, ref: str = "HEAD") -> list[tuple[Path, str]]:
         if path is not None:
             found.append((path, piece))
     return found[:MAX_FILES]
+
+
+async def staged_files(folder: Path) -> list[StagedFile]:
+    """Return the files that are staged in the repository of `folder`, as git orders them. Raises
+    `NearfieldError` if git cannot tell."""
+    top = Path(await _line(folder, "rev-parse", "--show-toplevel"))
+    flags = ("--cached", "--no-color", "--no-renames", "--no-relative")
+    listed = await _git(folder, "diff", *flags, "--name-only", "-z")
+    names = [os.fsdecode(name) for name in listed.split(b"\0") if name]
+    text = (await _git(folder, "diff", *flags, "--no-prefix", "--unified=3")).decode(
+        "utf-8", "replace"
+    )
+    # Lines of a file begin with a blank or a sign, so this is the beginning of the next one.
+    pieces = re.split(r"^(?=diff --git )", text, flags=re.MULTILINE)[1:]
+    if len(pieces) != len(names):
+        pieces = [""] * len(names)
+    here = await asyncio.to_thread(folder.resolve)
+    staged: list[StagedFile] = []
+    for name, piece in zip(names, pieces, strict=True):
+        whole = top / name
+        inside = whole.relative_to(here).as_posix() if whole.is_relative_to(here) else ""
+        staged.append(StagedFile(inside, piece if inside else ""))
+    return staged
+
+
+async def last_subjects(folder: Path, count: int) -> list[str]:
+    """Return the first lines of the last `count` commits, none where there are no commits."""
+    try:
+        said = await _git(folder, "log", f"--max-count={count}", "--no-merges", "--format=%s")
+    except NearfieldError:
+        return []
+    lines = said.decode("utf-8", "replace").splitlines()
+    return [line[:100] for line in lines if line.strip()]
 
 
 async def _diff(folder: Path, ref: str, context: int) -> tuple[Path, str]:

@@ -89,7 +89,7 @@ class EditorHost:
         )
         return bool(getattr(answer, "applied", False))
 
-    def open_text(self, path: str) -> str | None:
+    async def open_text(self, path: str) -> str | None:
         """Return the editor's text of a file."""
         document = self._document(path)
         return document.text if document is not None else None

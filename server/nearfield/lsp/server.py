@@ -15,6 +15,7 @@ from nearfield.lsp import (
     chat,
     code_action,
     commands,
+    commit_message,
     completion,
     events,
     explain,
@@ -61,6 +62,7 @@ HANDLER_MODULES = (
     chat,
     kept_chats,
     models,
+    commit_message,
     commands,
 )
 

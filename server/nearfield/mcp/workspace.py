@@ -191,7 +191,7 @@ class Unattended:
         """Refuse. Raises `ToolRefused`."""
         raise ToolRefused(f"{change.shown} is not changed: agents may only read here.")
 
-    def open_text(self, path: str) -> str | None:
+    async def open_text(self, path: str) -> str | None:
         """Return None: the files on the disk count."""
         del path
         return None

@@ -76,6 +76,7 @@ DOMAIN: dict[str, tuple[Any, list[tuple[Any, Any]]]] = {
         ["a"],
         [(["b"], ["a", "b"]), (["!a"], ["a"]), (["!a", "b"], ["a", "b"]), ([], ["a"])],
     ),
+    "files.project_rules": (False, [(True, False), (False, False)]),
     "files.max_bytes": (1000, [(10, 10), (2000, 1000)]),
     "index.enabled": (True, [(False, False), (True, True)]),
     "index.exclude": (["a"], [(["b"], ["a", "b"]), (["!a"], ["a"]), ([], ["a"])]),

@@ -12,7 +12,7 @@ import logging
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from nearfield.config.folders import FolderConfigs
@@ -47,8 +47,10 @@ from nearfield.features.chat.tool_calls import ToolCaller
 from nearfield.features.chat.tool_context import Knows, ToolContext
 from nearfield.features.chat.tool_servers import ToolServers
 from nearfield.features.offers import Offers
+from nearfield.features.project_rules import project_rules
 from nearfield.features.room import room
 from nearfield.features.trace import RequestMetrics, TraceLog
+from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.request_context import AskUser, RequestContext, Task
 from nearfield.routing.router import Router, built
 from nearfield.routing.tasks import usual_role
@@ -109,6 +111,16 @@ class ChatService:
                 await asyncio.shield(asyncio.ensure_future(self._end(session, ask, reply)))
         return reply
 
+    async def note(self, ask: Ask, parts: Sequence[TurnPart], reply: Reply) -> None:
+        """Add an exchange that a command answered, so that the model knows of it. `parts` are the
+        answer, each with the file that it is about."""
+        session = await self._session(ask)
+        async with session.lock:
+            session.turns.append(ChatTurn(Role.USER, [TurnPart(ask.message)]))
+            session.turns.append(ChatTurn(Role.ASSISTANT, list(parts)))
+            _settle(session, ask, reply)
+            await self._end(session, ask, reply)
+
     def close(self, session: str) -> bool:
         """Forget a conversation, but for what is kept of it; whether there was one of that id."""
         return self._sessions.pop(session, None) is not None
@@ -144,6 +156,7 @@ class ChatService:
         size = room(router, self._brains.configs.user, role, ask.max_tokens, tools)
         parts, reply.notes = await expanded(ask, tool_context, size, reads="readFile" in functions)
         reply.notes += notes
+        parts += await self._rules(ask, session, config, size, reply)
         looked_up = await self._look_up(ask, tool_context, functions)
         parts += looked_up.parts if looked_up is not None else ()
         session.turns.append(ChatTurn(Role.USER, parts))
@@ -203,6 +216,19 @@ class ChatService:
         return await self._brains.tool_servers.functions(
             config, names, router.guard, ask.workspace, lambda: session.sources
         )
+
+    async def _rules(
+        self, ask: Ask, session: ChatSession, config: Config, size: int, reply: Reply
+    ) -> list[TurnPart]:
+        """Return what the repository says about its style, unless the conversation has it."""
+        path = ask.snapshot.path if ask.snapshot is not None else None
+        room = int(size * CHARS_PER_TOKEN)
+        rules = await asyncio.to_thread(project_rules, ask.workspace, path, config, room)
+        if rules is None or rules.name in session.paths:
+            return []
+        reply.notes.append(rules.note)
+        said = TurnPart(rules.text, rules.name, pinned=True)
+        return [TurnPart(f"\n\n{rules.head}\n```\n"), said, TurnPart("\n```")]
 
     async def _look_up(
         self, ask: Ask, tool_context: ToolContext, functions: Mapping[str, ChatFunction]

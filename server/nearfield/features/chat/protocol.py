@@ -159,7 +159,7 @@ class ChatHost(Protocol):
         """Show the change and let the user apply it; whether it was applied."""
         ...
 
-    def open_text(self, path: str) -> str | None:
+    async def open_text(self, path: str) -> str | None:
         """Return the text of an open document, None if it is not open."""
         ...
 

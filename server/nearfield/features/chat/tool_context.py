@@ -80,7 +80,7 @@ class ToolContext:
         what is on the disk."""
         folder = self.folder
         path = await asyncio.to_thread(folder.inside, name)
-        text = self.host.open_text(str(folder.root / path))
+        text = await self.host.open_text(str(folder.root / path))
         if text is None:
             _, found = await asyncio.to_thread(folder.read, name, OWN_BYTES)
             text = found.text
@@ -115,7 +115,7 @@ class ToolContext:
                 "Show the code of the cell, so that the user can put it in.",
             )
         folder, whole, encoding = self.folder, str(self.folder.root / path), ""
-        if before is not None and self.host.open_text(whole) is None:
+        if before is not None and await self.host.open_text(whole) is None:
             _, now = await asyncio.to_thread(folder.read, path, OWN_BYTES)
             now.encode(after)
             encoding = "" if now.is_unambiguous else now.encoding

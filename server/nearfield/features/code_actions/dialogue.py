@@ -15,6 +15,7 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.errors import EditRefused
 from nearfield.features.code_actions.prompts import ActionPrompt
 from nearfield.features.offers import Offers
+from nearfield.features.project_rules import ProjectRules
 from nearfield.features.remote_choice import RemoteChoice
 from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.providers.base import Provider
@@ -54,7 +55,7 @@ class ModelReply:
 class Dialogue:
     """The requests of one action, whose cost is added to `account`. An answer ends with the first
     code block that holds `wanted`. `provider` names one outside this machine that the user chose;
-    `ask` puts offers to the user, None if that is not possible."""
+    `ask` puts offers to the user, None if that is not possible. `rules` are the project's."""
 
     def __init__(
         self,
@@ -65,11 +66,13 @@ class Dialogue:
         wanted: str = "",
         provider: str = "",
         ask: AskUser | None = None,
+        rules: ProjectRules | None = None,
     ) -> None:
         self._backing = backing
         self._context = context
         self._account = account
         self._wanted = wanted
+        self._rules = rules
         self._remote = RemoteChoice(provider, ask) if provider else None
         self._accepted: tuple[str, ...] | None = None
 
@@ -83,6 +86,7 @@ class Dialogue:
     def room(self, prompt: ActionPrompt, code: str) -> int:
         """Return how many tokens an answer may have so that it can hold `code`. Raises
         `EditRefused` if prompt and answer do not fit into the model's context."""
+        prompt = self._whole(prompt)
         first = self._first(prompt)
         holds = first.capabilities.context_tokens if first else None
         read = int(sum(len(m.content) for m in prompt.messages) / CHARS_PER_TOKEN)
@@ -94,6 +98,13 @@ class Dialogue:
                 "Select a smaller part, or raise engine.chat_context_size.",
             )
         return room
+
+    def _whole(self, prompt: ActionPrompt) -> ActionPrompt:
+        """Return the prompt with what the repository says about its style."""
+        if self._rules is None:
+            return prompt
+        messages = (self._rules.message, *prompt.messages)
+        return ActionPrompt(messages, (*prompt.sources, self._rules.source))
 
     def _first(self, prompt: ActionPrompt) -> Provider | None:
         """Return the provider that would be asked first."""
@@ -110,6 +121,7 @@ class Dialogue:
     ) -> ModelReply:
         """Ask, and return the answer, which mostly repeats `copied`. Raises what the router raises,
         and `NotPermitted` if the user does not want to send it."""
+        prompt = self._whole(prompt)
         request = ChatRequest(
             prompt.messages, max_tokens=max_tokens, temperature=0.0, copied=copied
         )

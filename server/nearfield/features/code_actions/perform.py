@@ -36,6 +36,7 @@ from nearfield.features.code_actions.testing import OpenText, plan_tests
 from nearfield.features.cursor import CursorOf
 from nearfield.features.diagnostics import Diagnostic, LanguageServers
 from nearfield.features.document_filter import DocumentFilter
+from nearfield.features.project_rules import project_rules
 from nearfield.features.suitability import why_unsuited
 from nearfield.features.trace import RequestMetrics
 from nearfield.files.lines import line_end, line_start
@@ -223,6 +224,11 @@ class Actions:
             diagnostics=len(request.problems),
             document=snapshot.text,
         )
+        config = self._backing.configs.of(snapshot.root or "")
+        rules = await asyncio.to_thread(project_rules, snapshot.root, snapshot.path, config)
+        if rules is not None:
+            account.included = (rules.included,)
+            report(rules.note)
         dialogue = Dialogue(
             self._backing,
             context,
@@ -231,6 +237,7 @@ class Actions:
             wanted="" if action.id == DOCUMENT else unit.name,
             provider=request.provider,
             ask=ask,
+            rules=rules,
         )
         return _ActionJob(request, action, parsed, unit, fitting, snippets, dialogue, report)
 

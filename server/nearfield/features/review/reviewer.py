@@ -20,6 +20,7 @@ from nearfield.features.documents import DocumentChange
 from nearfield.features.feature import Feature
 from nearfield.features.idle import Activity
 from nearfield.features.offers import Offers
+from nearfield.features.project_rules import ProjectRules, project_rules
 from nearfield.features.prose import code_block
 from nearfield.features.remote_choice import RemoteChoice, chat_model
 from nearfield.features.review.finding_store import FindingStore
@@ -74,6 +75,8 @@ class Review:
     left_out: list[str] = field(default_factory=list[str])
     provider: str = ""
     model: str = ""
+    note: str = ""
+    """Sentence for the user about what else the model was shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ class _Pass:
     review: Review
     accepted: tuple[str, ...] | None
     """Providers that the user allowed for the whole document; None: by open offers."""
+    rules: ProjectRules | None
 
 
 class Reviewer(Feature):
@@ -206,10 +210,14 @@ class Reviewer(Feature):
                     shown = snapshot.shown_path
                     review.left_out.append(f"{shown}: only its first {MAX_PIECES} pieces")
                     pieces = pieces[:MAX_PIECES]
+                config = self._configs.of(snapshot.root or "")
+                rules = await asyncio.to_thread(project_rules, snapshot.root, snapshot.path, config)
+                if rules is not None:
+                    review.note, account.included = rules.note, (rules.included,)
                 chosen: tuple[str, ...] | None = None
                 if elsewhere is not None and pieces:
-                    chosen = await elsewhere.accepted(router, *_together(snapshot, pieces))
-                now = _Pass(router, snapshot, parsed, review, chosen)
+                    chosen = await elsewhere.accepted(router, *_together(snapshot, pieces, rules))
+                now = _Pass(router, snapshot, parsed, review, chosen, rules)
                 for done, piece in enumerate(pieces):
                     if on_piece is not None:
                         on_piece(done, len(pieces), piece.name or f"line {piece.first + 1}")
@@ -242,12 +250,12 @@ class Reviewer(Feature):
         )
 
     async def _answer(self, now: _Pass, piece: ReviewPiece) -> str:
-        request, source = _request(now.snapshot, piece)
+        request, sources = _request(now.snapshot, piece, now.rules)
         workspace = now.snapshot.root or ""
         # What was allowed for one request is spent on the first piece, unless the user chose for
         # all of them.
         taken = self._offers.take(workspace, Task.REVIEW) if now.accepted is None else ()
-        context = RequestContext(Task.REVIEW, workspace, (source,), (), now.accepted or taken)
+        context = RequestContext(Task.REVIEW, workspace, sources, (), now.accepted or taken)
         text = ""
         async with now.router.chat(request, context=context) as route:
             try:
@@ -276,17 +284,19 @@ def snapshot_of(path: Path, root: Path, files: WorkspaceFiles | None = None) -> 
 
 
 def _together(
-    snapshot: Snapshot, pieces: Sequence[ReviewPiece]
+    snapshot: Snapshot, pieces: Sequence[ReviewPiece], rules: ProjectRules | None
 ) -> tuple[ChatRequest, RequestContext]:
     """Return all that the review of `pieces` would send, for the user to see before."""
-    asked = [_request(snapshot, piece) for piece in pieces]
+    asked = [_request(snapshot, piece, rules) for piece in pieces]
     messages = tuple(message for request, _ in asked for message in request.messages)
-    sources = tuple(source for _, source in asked)
+    sources = tuple(dict.fromkeys(source for _, several in asked for source in several))
     context = RequestContext(Task.REVIEW, snapshot.root or "", sources)
     return ChatRequest(messages, max_tokens=MAX_TOKENS * len(asked)), context
 
 
-def _request(snapshot: Snapshot, piece: ReviewPiece) -> tuple[ChatRequest, Source]:
+def _request(
+    snapshot: Snapshot, piece: ReviewPiece, rules: ProjectRules | None
+) -> tuple[ChatRequest, tuple[Source, ...]]:
     code = piece.shown(split_lines(snapshot.text, keepends=True))
     name = f", {piece.name}" if piece.name else ""
     title = f"{snapshot.shown_path} ({snapshot.language or 'text'}){name}:"
@@ -300,6 +310,7 @@ def _request(snapshot: Snapshot, piece: ReviewPiece) -> tuple[ChatRequest, Sourc
     request = ChatRequest(
         messages=(
             Message(Role.SYSTEM, SYSTEM),
+            *([rules.message] if rules is not None else []),
             Message(Role.USER, f"{title}\n{code_block(code)}\n\n{ask}"),
         ),
         schema=schema_of(piece),
@@ -307,4 +318,5 @@ def _request(snapshot: Snapshot, piece: ReviewPiece) -> tuple[ChatRequest, Sourc
         temperature=0.0,
         session="review",
     )
-    return request, Source(snapshot.path or snapshot.uri, None, code)
+    own = Source(snapshot.path or snapshot.uri, None, code)
+    return request, (own, *([rules.source] if rules is not None else []))

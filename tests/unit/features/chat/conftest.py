@@ -69,7 +69,7 @@ class FakeUser:
         await self.waits.wait()
         return self.applies
 
-    def open_text(self, path: str) -> str | None:
+    async def open_text(self, path: str) -> str | None:
         return self.open.get(path)
 
     def diagnostics(self, path: str) -> Sequence[tuple[int, Diagnostic]]:
