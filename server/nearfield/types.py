@@ -86,6 +86,7 @@ class Surface(StrEnum):
     GHOST_TEXT = "textDocument/inlineCompletion"
     POPUP = "textDocument/completion"
     COMMAND_LINE = "complete"
+    INFILL = "/infill"
     NEXT_EDIT = "nextEdit"
     HOVER = "textDocument/hover"
     EXPLANATION = "nearfield.explain"
@@ -120,6 +121,7 @@ class CompletionRequest:
     `invoked`: the user pressed a key for it. `again`: the second time at this position, so other
     suggestions may be wanted. `client_waits`: the client itself has waited for a pause in typing.
     `late` returns whether the client has been answered meanwhile; a result is then only cached.
+    `max_tokens` is the client's limit below that of the settings, None for none.
     """
 
     id: str
@@ -131,6 +133,7 @@ class CompletionRequest:
     client_waits: bool = False
     late: Callable[[], bool] | None = None
     again: bool = False
+    max_tokens: int | None = None
 
     @property
     def item_length(self) -> int:

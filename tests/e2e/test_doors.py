@@ -60,6 +60,8 @@ class Place:
     """The file that the model wants to read, "" for none."""
     received: list[str] = field(default_factory=list[str])
     """The bodies of the requests to the model."""
+    ends: list[Callable[[], object]] = field(default_factory=list[Callable[[], object]])
+    """Called after the test, in order."""
 
     def configure(self, text: str) -> None:
         """Write the user's settings."""
@@ -159,7 +161,7 @@ def _begin_in_terminal(place: Place) -> Callable[[], None]:
 def http_server(place: Place) -> Generator[httpx.Client]:
     """Serve HTTP for the place's folder; yields a client that shows the token."""
     process = subprocess.Popen(
-        [*PROGRAM, "serve", "--http", "127.0.0.1:0", "--workspace", "."],
+        [*PROGRAM, "serve", "--http", "127.0.0.1:0", "--workspace", ".", "--ollama"],
         cwd=place.root, env=place.environ | {"NEARFIELD_HTTP_TOKEN": "t" * 40},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
@@ -181,19 +183,24 @@ def http_server(place: Place) -> Generator[httpx.Client]:
         process.stdout.close()
 
 
+def _post(client: httpx.Client, path: str, body: dict[str, Any], message: str, **more: str) -> str:
+    """Send `body`, in which MESSAGE is the question."""
+    filled = json.loads(json.dumps(body).replace("MESSAGE", message))
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        said = client.post(path, json=filled, headers=more).text
+        # Until the providers are built it says that it is not ready.
+        if not re.search("still (starting|being loaded)", said) or time.monotonic() > end:
+            return said
+        time.sleep(0.1)
+
+
 def _http(path: str, body: dict[str, Any]) -> Callable[[Place, str], str]:
     """Return a door's `ask` that sends `body`, in which MESSAGE is the question."""
 
     def ask(place: Place, message: str) -> str:
-        filled = json.loads(json.dumps(body).replace("MESSAGE", message))
         with http_server(place) as client:
-            end = time.monotonic() + PATIENCE_SECONDS
-            while True:
-                response = client.post(path, json=filled)
-                # Until the providers are built it says that it is not ready.
-                if "not_ready" not in response.text or time.monotonic() > end:
-                    return response.text
-                time.sleep(0.1)
+            return _post(client, path, body, message)
 
     return ask
 
@@ -211,7 +218,46 @@ def _show_to_agent(place: Place, name: str) -> str:
     return json.dumps(answers)
 
 
+def _begin_http(path: str, body: dict[str, Any]) -> Callable[[Place], Callable[[], None]]:
+    """Return a door's `begin` that sends `body`, in which MESSAGE is the question."""
+
+    def begin(place: Place) -> Callable[[], None]:
+        leaving, left = threading.Event(), threading.Event()
+
+        def stay() -> None:
+            with http_server(place) as client:
+                filled = json.loads(json.dumps(body).replace("MESSAGE", "go on"))
+                while not leaving.is_set():
+                    with client.stream("POST", path, json=filled) as answer:
+                        # Until the providers are built it says that it is not ready.
+                        if answer.status_code != 503:
+                            leaving.wait()
+                    time.sleep(0.1)
+                # The server goes on; only this client has hung up.
+                left.wait()
+
+        thread = threading.Thread(target=stay)
+        thread.start()
+        place.ends += [left.set, thread.join]
+        return leaving.set
+
+    return begin
+
+
+def _show_by_infill(place: Place, name: str) -> str:
+    """Send the file as an editor does, as a piece beside the text that is completed."""
+    path = place.root / name
+    text = f"\n{path.read_text()}def other():\n    return {WORD}\n" if path.exists() else ""
+    extra = {"filename": name, "text": text}
+    body = {"input_prefix": "a = ", "input_suffix": "\n", "input_extra": [extra], "prompt": ""}
+    with http_server(place) as client:
+        _post(client, "/infill", body, "")
+        return _post(client, "/infill", {**body, "input_prefix": "a = 1\nb = "}, "")
+
+
 _MESSAGES = {"messages": [{"role": "user", "content": "MESSAGE"}]}
+_CLAUDE = {"model": "nearfield", "max_tokens": 9, "stream": True, **_MESSAGES}
+_OLLAMA = {"model": "nearfield", **_MESSAGES}
 
 DOORS: dict[str, Door] = {
     "chat in an editor": Door(_show_in_editor, _chat_in_editor, _begin_in_editor),
@@ -223,6 +269,20 @@ DOORS: dict[str, Door] = {
     ),
     "/v1/completions": Door(
         ask=_http("/v1/completions", {"model": "nearfield", "prompt": "MESSAGE"})
+    ),
+    "/infill": Door(
+        _show_by_infill, _http("/infill", {"input_prefix": "# MESSAGE\na = ", "prompt": ""})
+    ),
+    "/v1/messages": Door(
+        ask=_http("/v1/messages", _CLAUDE), begin=_begin_http("/v1/messages", _CLAUDE)
+    ),
+    "/api/chat": Door(ask=_http("/api/chat", _OLLAMA), begin=_begin_http("/api/chat", _OLLAMA)),
+    "/api/generate": Door(
+        ask=_http("/api/generate", {"model": "nearfield", "prompt": "MESSAGE"}),
+        begin=_begin_http("/api/generate", {"model": "nearfield", "prompt": "MESSAGE"}),
+    ),
+    "/api/generate of a hole": Door(
+        ask=_http("/api/generate", {"model": "nearfield", "prompt": "MESSAGE", "suffix": "b"})
     ),
 }
 
@@ -295,7 +355,7 @@ ASKED: dict[str, Asked] = {
 
 
 @pytest.fixture
-def place(tmp_path: Path, httpserver: HTTPServer) -> Place:
+def place(tmp_path: Path, httpserver: HTTPServer) -> Iterator[Place]:
     root = tmp_path / "work"
     root.mkdir()
     (tmp_path / "outside.txt").write_text(f"{WORD}\n")
@@ -312,7 +372,9 @@ def place(tmp_path: Path, httpserver: HTTPServer) -> Place:
     made = Place(root, environ, httpserver)
     for path in ("/v1/chat/completions", "/v1/completions", EVIL):
         httpserver.expect_request(path).respond_with_handler(made.answer)
-    return made
+    yield made
+    for end in made.ends:
+        end()
 
 
 def _set(place: Place, asked: Asked, url: str = "") -> None:
@@ -426,3 +488,14 @@ def test_hanging_up_frees_the_model(door: str, place: Place, endless: Endless) -
     finally:
         leave()
     assert endless.left.wait(PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize("path", ["/api/chat", "/api/generate"])
+def test_without_a_token_nothing_leaves_the_machine(path: str, place: Place) -> None:
+    _set(place, ASKED["allowed"])
+    with http_server(place) as client:
+        body = {**_OLLAMA, "prompt": "MESSAGE", "stream": False}
+        assert "error" in _post(client, path, body, "hello", authorization="")
+        assert place.received == []
+        assert "error" not in _post(client, path, body, "hello")
+    assert place.received

@@ -392,7 +392,7 @@ def test_a_body_a_byte_at_a_time_is_one_body(server: HttpServer) -> None:
         head += f"Authorization: Bearer {server.token}\r\nContent-Length: {len(content)}\r\n\r\n"
         for byte in head.encode() + content:
             slow.sendall(bytes([byte]))
-        assert b'"text": "return a"' in slow.makefile("rb").read()
+        assert b'"text":"return a"' in slow.makefile("rb").read()
 
 
 def test_an_error_of_the_model_is_told_before_and_within_a_stream(server: HttpServer) -> None:

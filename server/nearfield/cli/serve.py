@@ -1,4 +1,4 @@
-"""`nearfield serve`: the language server, for editors, and the HTTP API for other tools."""
+"""`nearfield serve`: the language server, for editors, and the HTTP APIs for other tools."""
 
 from __future__ import annotations
 
@@ -27,14 +27,22 @@ def serve(
         str,
         typer.Option(
             metavar="HOST:PORT",
-            help="Offer OpenAI's HTTP API on this loopback address instead, to any tool with the"
-            " token.",
+            help="Offer the HTTP APIs of model servers (OpenAI's, llama.cpp's, Anthropic's) on this"
+            " loopback address instead, to any tool with the token.",
         ),
     ] = "",
     workspace: Annotated[
         Path | None,
         typer.Option(help="With --http: the folder whose settings and consent count."),
     ] = None,
+    ollama: Annotated[
+        bool,
+        typer.Option(
+            "--ollama",
+            help="With --http: offer Ollama's API too, to every program of this machine without a"
+            " token. What it asks never leaves the machine.",
+        ),
+    ] = False,
     log_level: Annotated[
         str, typer.Option(help="error, warning, info or debug; otherwise as configured.")
     ] = "",
@@ -46,6 +54,8 @@ def serve(
         fail("--stdio, --tcp and --http exclude each other.")
     if workspace is not None and not http:
         fail("--workspace goes with --http.", "Editors say which folders they have open.")
+    if ollama and not http:
+        fail("--ollama goes with --http.", "For example: --http 127.0.0.1:11434 --ollama")
     if log_level:
         check_level(log_level)
     address = _address(tcp or http, "--tcp" if tcp else "--http") if tcp or http else None
@@ -58,7 +68,7 @@ def serve(
             raise ExtraMissing("`serve --http`", "http") from error
 
         folder = workspace.resolve() if workspace is not None else None
-        raise typer.Exit(http_server.run(*address, folder))
+        raise typer.Exit(http_server.run(*address, folder, ollama=ollama))
 
     from nearfield.lsp import server
 

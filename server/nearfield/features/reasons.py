@@ -31,7 +31,7 @@ from nearfield.errors import (
 from nearfield.features.trace import TraceLog
 from nearfield.types import GIVEN_UP, Reason, Surface, Trace
 
-COMPLETIONS = (Surface.GHOST_TEXT, Surface.POPUP, Surface.COMMAND_LINE)
+COMPLETIONS = (Surface.GHOST_TEXT, Surface.POPUP, Surface.COMMAND_LINE, Surface.INFILL)
 """The surfaces of completions."""
 
 

@@ -284,6 +284,11 @@ class Service:
         self._scheduler.active()
         self.features.opened(snapshot)
 
+    def showing(self, snapshot: Snapshot) -> None:
+        """Follow a document of a frontend that sends whole texts, and no edits."""
+        if self._documents.get(snapshot.uri) is None:
+            self.opened(snapshot)
+
     def changed(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
         """Follow `edits`, each counted in the text after the one before, that have led to
         `snapshot`. Features learn of it when the user rests, or before they are asked anything."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -50,26 +51,22 @@ class AnswerText:
 
 
 class Form(Protocol):
-    """The format of an answer in one of the two APIs."""
+    """The format of an answer in one of the APIs: whole, or as the events of a stream."""
 
     def whole(self, said: AnswerText) -> dict[str, Any]:
-        """The answer to a request without `stream`."""
+        """Return the answer to a request that asks for no stream."""
         ...
 
-    def opening(self, model: str) -> dict[str, Any] | None:
-        """The first event, if there is one before any text."""
+    def begin(self, model: str) -> Sequence[dict[str, Any]]:
+        """Return the events before the first text."""
         ...
 
-    def piece(self, model: str, text: str, calls: tuple[ToolCall, ...]) -> dict[str, Any]:
-        """An event with more of the answer."""
+    def piece(self, model: str, text: str, calls: tuple[ToolCall, ...]) -> Sequence[dict[str, Any]]:
+        """Return the events with more of the answer."""
         ...
 
-    def ending(self, said: AnswerText) -> dict[str, Any]:
-        """The event that says why it ended."""
-        ...
-
-    def counting(self, said: AnswerText) -> dict[str, Any]:
-        """Return the event with the usage, for clients that ask for it."""
+    def end(self, said: AnswerText) -> Sequence[dict[str, Any]]:
+        """Return the events that say why it ended, and what it cost."""
         ...
 
 
@@ -93,27 +90,29 @@ class _Head:
 class CompletionForm:
     """`/v1/completions`: one kind of object for both ways."""
 
-    def __init__(self) -> None:
+    def __init__(self, with_usage: bool = False) -> None:
+        self._with_usage = with_usage
         self._head = _Head(f"cmpl-{secrets.token_hex(12)}")
 
     def whole(self, said: AnswerText) -> dict[str, Any]:
         """See `Form`."""
         return {**self._object(said.model, said.text, said.finish), "usage": said.counts()}
 
-    def opening(self, model: str) -> None:
+    def begin(self, model: str) -> Sequence[dict[str, Any]]:
         """See `Form`."""
+        return ()
 
-    def piece(self, model: str, text: str, calls: tuple[ToolCall, ...]) -> dict[str, Any]:
+    def piece(self, model: str, text: str, calls: tuple[ToolCall, ...]) -> Sequence[dict[str, Any]]:
         """See `Form`."""
-        return self._object(model, text, None)
+        return (self._object(model, text, None),)
 
-    def ending(self, said: AnswerText) -> dict[str, Any]:
+    def end(self, said: AnswerText) -> Sequence[dict[str, Any]]:
         """See `Form`."""
-        return self._object(said.model, "", said.finish)
-
-    def counting(self, said: AnswerText) -> dict[str, Any]:
-        """See `Form`."""
-        return {**self._head.object("text_completion", said.model, []), "usage": said.counts()}
+        last = self._object(said.model, "", said.finish)
+        if not self._with_usage:
+            return (last,)
+        head = self._head.object("text_completion", said.model, [])
+        return last, {**head, "usage": said.counts()}
 
     def _object(self, model: str, text: str, finish: Finish | None) -> dict[str, Any]:
         reason = _FINISH[finish] if finish else None
@@ -124,7 +123,8 @@ class CompletionForm:
 class ChatForm:
     """`/v1/chat/completions`."""
 
-    def __init__(self) -> None:
+    def __init__(self, with_usage: bool = False) -> None:
+        self._with_usage = with_usage
         self._head = _Head(f"chatcmpl-{secrets.token_hex(12)}")
 
     def whole(self, said: AnswerText) -> dict[str, Any]:
@@ -136,26 +136,25 @@ class ChatForm:
         whole = self._head.object("chat.completion", said.model, [choice])
         return {**whole, "usage": said.counts()}
 
-    def opening(self, model: str) -> dict[str, Any]:
+    def begin(self, model: str) -> Sequence[dict[str, Any]]:
         """See `Form`."""
-        return self._chunk(model, {"role": "assistant", "content": ""}, None)
+        return (self._chunk(model, {"role": "assistant", "content": ""}, None),)
 
-    def piece(self, model: str, text: str, calls: tuple[ToolCall, ...]) -> dict[str, Any]:
+    def piece(self, model: str, text: str, calls: tuple[ToolCall, ...]) -> Sequence[dict[str, Any]]:
         """See `Form`."""
         delta: dict[str, Any] = {"content": text} if text else {}
         if calls:
             numbered = enumerate(_calls(calls))
             delta["tool_calls"] = [{"index": index, **call} for index, call in numbered]
-        return self._chunk(model, delta, None)
+        return (self._chunk(model, delta, None),)
 
-    def ending(self, said: AnswerText) -> dict[str, Any]:
+    def end(self, said: AnswerText) -> Sequence[dict[str, Any]]:
         """See `Form`."""
-        return self._chunk(said.model, {}, said.finish)
-
-    def counting(self, said: AnswerText) -> dict[str, Any]:
-        """See `Form`."""
+        last = self._chunk(said.model, {}, said.finish)
+        if not self._with_usage:
+            return (last,)
         chunk = self._head.object("chat.completion.chunk", said.model, [])
-        return {**chunk, "usage": said.counts()}
+        return last, {**chunk, "usage": said.counts()}
 
     def _chunk(self, model: str, delta: dict[str, Any], finish: Finish | None) -> dict[str, Any]:
         reason = _FINISH[finish] if finish else None
@@ -176,7 +175,7 @@ async def whole(route: Route) -> AnswerText:
     return said
 
 
-async def events(route: Route, form: Form, with_usage: bool) -> AsyncGenerator[dict[str, Any]]:
+async def events(route: Route, form: Form) -> AsyncGenerator[dict[str, Any]]:
     """Yield the answer as it arrives. Sent text cannot be taken back: an answer that another
     provider would improve on is kept. Raises `BadAnswer` for one that broke off, and what the route
     raises.
@@ -194,12 +193,35 @@ async def events(route: Route, form: Form, with_usage: bool) -> AsyncGenerator[d
             first = not said.text and not said.calls
             said.add(item)
             if item.text or item.tool_calls:
-                if first and (opening := form.opening(said.model)):
-                    yield opening
-                yield form.piece(said.model, item.text, item.tool_calls)
-    yield form.ending(said)
-    if with_usage:
-        yield form.counting(said)
+                if first:
+                    for event in form.begin(said.model):
+                        yield event
+                for event in form.piece(said.model, item.text, item.tool_calls):
+                    yield event
+    for event in _last(form, said):
+        yield event
+
+
+def in_one_piece(form: Form, said: AnswerText) -> Sequence[dict[str, Any]]:
+    """Return the stream of an answer that is there already."""
+    events = [*form.begin(said.model)]
+    if said.text or said.calls:
+        events += form.piece(said.model, said.text, said.calls)
+    return [*events, *form.end(said)]
+
+
+def _last(form: Form, said: AnswerText) -> Sequence[dict[str, Any]]:
+    """Return the end of a stream; of one without any text, all of it."""
+    return form.end(said) if said.text or said.calls else in_one_piece(form, said)
+
+
+def arguments_of(call: ToolCall) -> dict[str, Any]:
+    """Return a call's arguments; none where a model wrote what is no object."""
+    try:
+        value = json.loads(call.arguments or "{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _model(route: Route) -> str:

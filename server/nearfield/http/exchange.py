@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
-from nearfield.errors import BadAnswer, ContextTooLong, NearfieldError, NoProvider, NotReady
+from nearfield.errors import NearfieldError
+from nearfield.http.dialect import OPENAI, Dialect, api_error_of
 from nearfield.http.wire import BadRequest
-from nearfield.json_schema import SchemaUnusable
 
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
@@ -26,7 +26,10 @@ RETRY_SECONDS = "2"
 
 
 class HttpExchange:
-    """See the module. `headers` are lower-case; of one sent twice both are kept, by a comma."""
+    """See the module. `headers` are lower-case; of one sent twice both are kept, by a comma.
+    `dialect` is the API that the path belongs to."""
+
+    dialect: Dialect = OPENAI
 
     def __init__(self, scope: Event, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
@@ -43,6 +46,11 @@ class HttpExchange:
     def known(self) -> None:
         """The client has shown the token."""
         self._state[SHOWN] = True
+
+    @property
+    def is_known(self) -> bool:
+        """Return whether the client has shown the token."""
+        return SHOWN in self._state
 
     async def body(self) -> bytes:
         """Return the whole body. Raises `BadRequest` when it is too large or too slow, and
@@ -72,32 +80,41 @@ class HttpExchange:
             pass
 
     async def json(self, value: object, status: int = 200, **headers: str) -> None:
-        """Answer with `value`."""
-        content = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
-        length = {"content-length": str(len(content))}
-        await self._start(status, {"content-type": "application/json"} | length | headers)
-        await self._write({"type": "http.response.body", "body": content})
+        """Answer with `value`, without white space: some clients look for `"content":"`."""
+        content = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        await self._whole(content, "application/json", status, headers)
+
+    async def text(self, text: str) -> None:
+        """Answer with plain text."""
+        await self._whole(text, "text/plain; charset=utf-8", 200, {})
 
     async def stream(self, events: AsyncIterator[dict[str, Any]]) -> None:
         """Answer with `events` as they come. An error before the first of them is an answer of its
         own; a later one is the last event."""
         async for event in events:
             if not self.begun:
-                await self._start(200, {"content-type": "text/event-stream; charset=utf-8"})
-            await self._event(json.dumps(event, ensure_ascii=False))
-        await self._event("[DONE]", last=True)
+                await self._start(200, {"content-type": self.dialect.media})
+            await self._piece(self.dialect.frame(event))
+        await self._piece(self.dialect.last, last=True)
 
     async def error(self, error: NearfieldError | None) -> None:
         """Answer with `error`, None for an unexpected one."""
-        status, told = described(error)
+        failure = api_error_of(error)
+        status, told = failure.status, self.dialect.error(failure)
         if self.begun:
-            await self._event(json.dumps(told, ensure_ascii=False), last=True)
+            await self._piece(self.dialect.frame(told), last=True)
         elif status == 401:
             await self.json(told, status, **{"www-authenticate": "Bearer"})
         elif status in (429, 503):
             await self.json(told, status, **{"retry-after": RETRY_SECONDS})
         else:
             await self.json(told, status)
+
+    async def _whole(self, content: str, media: str, status: int, headers: dict[str, str]) -> None:
+        body = content.encode("utf-8", "replace")
+        described = {"content-type": media, "content-length": str(len(body))}
+        await self._start(status, described | headers)
+        await self._write({"type": "http.response.body", "body": body})
 
     async def _start(self, status: int, headers: dict[str, str]) -> None:
         self.begun = True
@@ -106,8 +123,8 @@ class HttpExchange:
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items()]
         await self._write({"type": "http.response.start", "status": status, "headers": raw})
 
-    async def _event(self, data: str, last: bool = False) -> None:
-        body = f"data: {data}\n\n".encode("utf-8", "replace")
+    async def _piece(self, text: str, last: bool = False) -> None:
+        body = text.encode("utf-8", "replace")
         await self._write({"type": "http.response.body", "body": body, "more_body": not last})
 
     async def _write(self, event: Event) -> None:
@@ -119,29 +136,9 @@ class HttpExchange:
             raise ConnectionResetError from None
 
 
-def described(error: NearfieldError | None) -> tuple[int, dict[str, Any]]:
-    """The status and the body for `error`, in OpenAI's shape."""
-    status, kind, code, param = 500, "server_error", "", ""
-    causes = error.causes if isinstance(error, NoProvider) else ()
-    if isinstance(error, BadRequest):
-        status, code, param = error.status, error.code, error.param
-        kind = {401: "authentication_error", 429: "rate_limit_error"}.get(
-            status, "invalid_request_error"
-        )
-    elif isinstance(error, SchemaUnusable):
-        status, kind, param = 400, "invalid_request_error", "response_format"
-    elif isinstance(error, BadAnswer):
-        status, code = 502, "bad_answer"
-    elif any(isinstance(cause, ContextTooLong) for cause in causes):
-        status, kind, code = 400, "invalid_request_error", "context_length_exceeded"
-    elif isinstance(error, NoProvider | NotReady):
-        status, code = 503, "no_provider"
-        if isinstance(error, NotReady) or any(isinstance(cause, NotReady) for cause in causes):
-            code = "not_ready"
-    message = str(error) if error is not None else "Nearfield failed; its log says where."
-    told = {"message": message, "type": kind, "param": param or None, "code": code or None}
-    return status, {"error": told}
-
-
 def _too_large() -> BadRequest:
     return BadRequest(f"The body is larger than {MAX_BYTES} bytes.", status=413)
+
+
+Answer = Callable[[HttpExchange, bytes], Coroutine[Any, Any, None]]
+"""Answers a request, whose body is given."""

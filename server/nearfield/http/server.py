@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
+from msgspec import structs
 
 from nearfield.config.load import load
 from nearfield.errors import ConfigError
@@ -42,7 +43,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def run(host: str, port: int, workspace: Path | None = None) -> int:
+def run(host: str, port: int, workspace: Path | None = None, *, ollama: bool = False) -> int:
     """Serve on a loopback address (port 0 picks one and says which) until a signal; answers the
     process's exit code. Raises `ConfigError` when the address or the token cannot be used."""
     # A request's text is never logged, and uvicorn would write an error's own words.
@@ -60,21 +61,25 @@ def run(host: str, port: int, workspace: Path | None = None) -> int:
         name = f"[{host}]" if ":" in host else host
         address = f"http://{name}:{listening.getsockname()[1]}"
         running_server.remember(address)
-        _announce(address, shown)
+        _announce(address, shown, ollama=ollama)
         try:
-            asyncio.run(_serve(listening, shown, workspace))
+            asyncio.run(_serve(listening, shown, workspace, ollama=ollama))
         finally:
             running_server.forget(address)
     return 0
 
 
-async def _serve(listening: socket.socket, shown: Token, workspace: Path | None) -> None:
+async def _serve(
+    listening: socket.socket, shown: Token, workspace: Path | None, *, ollama: bool
+) -> None:
     loaded = load(workspace)
     for problem in loaded.problems:
         _say(str(problem))
-    service = Service(loaded.config)
+    # The record is of what an editor showed; here no client says what was accepted.
+    unrecorded = structs.replace(loaded.config.completion, record=False)
+    service = Service(structs.replace(loaded.config, completion=unrecorded))
     config = uvicorn.Config(
-        App(service, shown, str(workspace or "")),
+        App(service, shown, str(workspace or ""), ollama=ollama),
         loop="asyncio",
         http=HttpConnection,
         ws="none",
@@ -94,8 +99,10 @@ async def _serve(listening: socket.socket, shown: Token, workspace: Path | None)
         await service.aclose()
 
 
-def _announce(address: str, shown: Token) -> None:
+def _announce(address: str, shown: Token, *, ollama: bool) -> None:
     _say(f"listening on {address}/v1 (model: nearfield)")
+    if ollama:
+        _say(f"Ollama's paths are at {address} for every program of this machine")
     if shown.fresh:
         _say(f"the token, shown this once: {shown.value}")
     _say(f"the token is in {shown.where}")

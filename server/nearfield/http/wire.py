@@ -91,8 +91,8 @@ class CompletionBody(msgspec.Struct, frozen=True):
             prefix=hole.prefix,
             suffix=hole.suffix,
             typed=hole.prefix.rpartition("\n")[2],
-            max_tokens=_limit(self.max_tokens) or COMPLETION_TOKENS,
-            stop=_stops(self.stop),
+            max_tokens=limit(self.max_tokens) or COMPLETION_TOKENS,
+            stop=stops(self.stop),
             temperature=self.temperature or 0.0,
             deadline=time.monotonic() + DEADLINE_SECONDS,
             patient=True,
@@ -112,6 +112,10 @@ class ToolBody(msgspec.Struct, frozen=True):
 
     function: WireFunction
     type: Literal["function"] = "function"
+
+    def tool(self) -> Tool:
+        """Return it as a `Tool`. Raises `BadRequest`."""
+        return tool(self.function.name, self.function.description, self.function.parameters)
 
 
 class WireFunctionCall(msgspec.Struct, frozen=True):
@@ -217,18 +221,16 @@ class ChatBody(msgspec.Struct, frozen=True):
             raise BadRequest("tools and a response_format exclude each other.", "response_format")
         return ChatRequest(
             messages=tuple(turn.message() for turn in self.messages),
-            tools=tuple(_tool(one.function) for one in offered),
+            tools=tuple(one.tool() for one in offered),
             schema=self.schema(),
-            max_tokens=(
-                _limit(self.max_completion_tokens) or _limit(self.max_tokens) or CHAT_TOKENS
-            ),
+            max_tokens=(limit(self.max_completion_tokens) or limit(self.max_tokens) or CHAT_TOKENS),
             temperature=self.temperature,
-            stop=_stops(self.stop),
+            stop=stops(self.stop),
             deadline=time.monotonic() + DEADLINE_SECONDS,
         )
 
 
-Body = TypeVar("Body", CompletionBody, ChatBody, RoleBody)
+Body = TypeVar("Body", bound=msgspec.Struct)
 
 
 def read(kind: type[Body], raw: bytes) -> Body:
@@ -246,19 +248,22 @@ def read(kind: type[Body], raw: bytes) -> Body:
         raise BadRequest(f"{error}.", where.rstrip("`") if said else "") from error
 
 
-def _limit(tokens: int | None) -> int | None:
+def limit(tokens: int | None) -> int | None:
+    """Return a limit of tokens, None where a client sets none."""
     return tokens if tokens is not None and tokens > 0 else None
 
 
-def _tool(function: WireFunction) -> Tool:
-    """Raises `BadRequest` for parameters that no model can be held to."""
-    anything: dict[str, Any] = {"type": "object", "properties": {}}
+def tool(name: str, description: str | None, parameters: dict[str, Any] | None) -> Tool:
+    """Return a function that the model may call. Raises `BadRequest` for parameters that no model
+    can be held to."""
+    schema: dict[str, Any] = parameters or {"type": "object", "properties": {}}
     try:
-        check(function.parameters or anything)
+        check(schema)
     except SchemaUnusable as error:
-        raise BadRequest(f"The parameters of {function.name}: {error}", "tools") from error
-    return Tool(function.name, function.description or "", function.parameters or anything)
+        raise BadRequest(f"The parameters of {name}: {error}", "tools") from error
+    return Tool(name, description or "", schema)
 
 
-def _stops(said: Stops) -> tuple[str, ...]:
+def stops(said: Stops) -> tuple[str, ...]:
+    """Return the texts that end an answer."""
     return tuple(filter(None, [said] if isinstance(said, str) else said or []))

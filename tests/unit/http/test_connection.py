@@ -78,7 +78,7 @@ async def test_an_idle_connection_between_requests_is_kept(port: int) -> None:
     read, write = await asyncio.open_connection("127.0.0.1", port)
     for _ in range(2):
         write.write(HEAD + b"Content-Length: 3\r\n\r\nabc")
-        await read.readuntil(b'{"read": 3}')
+        await read.readuntil(b'{"read":3}')
         await asyncio.sleep(3 * connection.HEADER_SECONDS)
     write.close()
 
@@ -89,8 +89,8 @@ async def test_the_longest_idle_connection_is_closed_and_no_running_request(port
     silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(10)]
     read, write = await asyncio.open_connection("127.0.0.1", port)
     write.write(HEAD + b"Content-Length: 3\r\n\r\nabc")
-    await read.readuntil(b'{"read": 3}')
-    await busy[0].readuntil(b'{"read": 0}')
+    await read.readuntil(b'{"read":3}')
+    await busy[0].readuntil(b'{"read":0}')
     for _, other in (*silent, busy, (read, write)):
         other.close()
 

@@ -13,6 +13,8 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from msgspec import structs
+
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Completion, Config
 from nearfield.features.completion.prompting import (
@@ -129,6 +131,9 @@ class Questions:
     ) -> PreparedQuestion:
         """Return the question for `request`, to be answered before the moment `deadline`."""
         snapshot, settings, is_manual = request.snapshot, scope.settings, request.invoked
+        if request.max_tokens is not None:
+            most = min(request.max_tokens, settings.max_tokens)
+            settings = structs.replace(settings, max_tokens=most)
         cursor = await self.cursor(snapshot, request.offset, request.selected)
         allowance = scope.allowance(deadline - time.monotonic(), is_manual=is_manual)
         if is_manual:

@@ -32,6 +32,7 @@ from nearfield.features.workspace_context.snippets import (
     ContextSnippet,
     RetrievalQuery,
     gather,
+    given_pieces,
     location_of,
     snippets_of,
 )
@@ -215,6 +216,13 @@ class Knowledge(Feature):
         They stay the same while the user types; `offset` is the cursor."""
         prepared = self._prepared.get(snapshot.uri)
         return snippets_of(prepared.within(budget)) if prepared is not None else ()
+
+    def given(self, uri: str, snippets: Sequence[Snippet]) -> None:
+        """Take what the client of an open document has chosen of other files, the most helpful
+        last. It stays steady as what the index finds does."""
+        prepared = self._prepared_of(uri)
+        if snippets and not prepared.steady_seconds and prepared.adopt(given_pieces(snippets)):
+            self._on_prepared(uri)
 
     def pieces(self, uri: str) -> tuple[ContextSnippet, ...]:
         """Return what `ready` selects from, with the reasons."""

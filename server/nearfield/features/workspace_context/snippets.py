@@ -131,6 +131,22 @@ def gather(index: Searcher, query: RetrievalQuery, budget: int) -> list[ContextS
     return chosen[::-1]
 
 
+def given_pieces(snippets: Sequence[Snippet]) -> list[ContextSnippet]:
+    """Return what a client has chosen, the most helpful last."""
+    return [
+        ContextSnippet(
+            f"{one.path}@{hash(one.text)}",
+            one.path,
+            one.text,
+            one.kind,
+            "sent by the editor",
+            RECENT_WEIGHT,
+            firm=True,
+        )
+        for one in snippets
+    ]
+
+
 def snippets_of(pieces: Iterable[ContextSnippet]) -> tuple[Snippet, ...]:
     """Return `pieces` for a prompt; consecutive ones of one file and kind are joined."""
     snippets: list[Snippet] = []

@@ -1,0 +1,185 @@
+"""The one way from every path of the HTTP frontend to the models.
+
+Here are the places for requests, the context that routing decides by, the names of models, and how
+an answer is written whole or as a stream. The modules of the APIs translate bodies and answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Generator, Sequence
+from typing import Any
+
+from nearfield.config.schema import ROLES
+from nearfield.errors import NotReady
+from nearfield.features.chat.structured import structured
+from nearfield.features.completion.prompting import UNKNOWN_CONTEXT
+from nearfield.features.service import Service
+from nearfield.http.answers import AnswerText, Form, events, in_one_piece, whole
+from nearfield.http.exchange import HttpExchange
+from nearfield.http.wire import MODEL, BadRequest
+from nearfield.providers import estimate
+from nearfield.providers.base import Provider
+from nearfield.routing.request_context import RequestContext, Task
+from nearfield.routing.router import Route, Router, built
+from nearfield.types import ChatRequest
+
+MAX_REQUESTS = 8
+"""Requests to models; more would only wait in the engine and hold their prompts in memory."""
+
+DOCUMENT = "http"
+"""All clients share what has been evaluated: the engine finds by the text what fits."""
+
+CALM_SECONDS = 1.0
+"""The longest that work in the background waits for completions."""
+
+
+class Asking:
+    """See the module. `workspace` is the folder that the requests belong to, by whose consent
+    something may be sent elsewhere; "" for none."""
+
+    def __init__(self, service: Service, workspace: str = "") -> None:
+        self.service = service
+        self.workspace = workspace
+        self._running = 0
+        self._completions = 0
+        self._calm = asyncio.Event()
+        self._calm.set()
+
+    @contextlib.contextmanager
+    def place(self) -> Generator[Router]:
+        """Reserve one of the places for requests to models. Raises `BadRequest` when there is none,
+        and `NotReady` while Nearfield is paused or its providers are not built.
+        """
+        if self.service.is_paused:
+            raise NotReady("Nearfield is paused.", "Resume it and ask again.")
+        router = built(self.service.router)
+        if self._running >= MAX_REQUESTS:
+            raise BadRequest(f"{self._running} requests are being answered.", status=429)
+        self._running += 1
+        try:
+            yield router
+        finally:
+            self._running -= 1
+
+    @contextlib.contextmanager
+    def typing(self) -> Generator[None]:
+        """Hold up what is less urgent than a completion."""
+        self._completions += 1
+        self._calm.clear()
+        try:
+            yield
+        finally:
+            self._completions -= 1
+            if not self._completions:
+                self._calm.set()
+
+    async def calm(self) -> None:
+        """Wait until no completion is under way, at most `CALM_SECONDS`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CALM_SECONDS):
+                await self._calm.wait()
+
+    def folder(self, exchange: HttpExchange) -> str:
+        """Return the folder whose consent counts for a request: none for one without a token, which
+        stays on this machine."""
+        return self.workspace if exchange.is_known else ""
+
+    def context(self, exchange: HttpExchange, task: Task) -> RequestContext:
+        """Return the context of a request. The text's file is unknown; secrets in it are replaced
+        before it leaves the machine in any case.
+        """
+        return RequestContext(task, self.folder(exchange))
+
+    def served(self) -> list[str]:
+        """Return the roles for which there is a provider."""
+        router = self.service.router
+        return [role for role in ROLES if router is not None and router.candidates(role)]
+
+    def names(self) -> list[str]:
+        """Return the names of models that a request may have."""
+        return [MODEL, *(f"{MODEL}/{role}" for role in self.served() if role != "edit")]
+
+    def first(self, role: str) -> Provider | None:
+        """Return the provider that is asked first for `role`, None without one."""
+        router = self.service.router
+        found = router.candidates(role) if router is not None else ()
+        return found[0] if found else None
+
+    def context_tokens(self, role: str) -> int:
+        """Return how many tokens the model of `role` can hold; what is assumed where it does not
+        say."""
+        provider = self.first(role)
+        return (provider.capabilities.context_tokens if provider else None) or UNKNOWN_CONTEXT
+
+    async def count(self, texts: Sequence[str], role: str) -> int:
+        """Return how many tokens `texts` are for the model of `role`; an estimate where none of
+        this machine can say."""
+        provider = self.first(role or "fast") or self.first("complete")
+        if provider is None:
+            return sum(map(estimate.tokens, texts))
+        return sum([await provider.count_tokens(text) for text in texts if text])
+
+    async def say(self, exchange: HttpExchange, route: Route, form: Form, *, stream: bool) -> None:
+        """Answer with what `route` brings. Raises what it raises."""
+        if not stream:
+            await exchange.json(form.whole(await whole(route)))
+            return
+        async with contextlib.aclosing(events(route, form)) as pieces:
+            await exchange.stream(pieces)
+
+    async def chat(
+        self, exchange: HttpExchange, request: ChatRequest, role: str, form: Form, *, stream: bool
+    ) -> None:
+        """Answer a conversation. JSON that has to meet a schema comes in one piece, because it is
+        checked before it is sent. Raises `BadAnswer` where it does not meet it."""
+        context = self.context(exchange, Task.CHAT)
+        with self.place() as router:
+            if request.schema is None:
+                await self.say(exchange, router.chat(request, role, context), form, stream=stream)
+                return
+            found = await structured(
+                router,
+                request.messages,
+                request.schema,
+                context,
+                role=role,
+                max_tokens=request.max_tokens,
+                deadline=request.deadline,
+            )
+            await self.say_whole(exchange, AnswerText(found.model, found.text), form, stream=stream)
+
+    async def say_whole(
+        self, exchange: HttpExchange, said: AnswerText, form: Form, *, stream: bool
+    ) -> None:
+        """Answer with a text that is complete."""
+        if not stream:
+            await exchange.json(form.whole(said))
+            return
+
+        async def pieces() -> AsyncGenerator[dict[str, Any]]:
+            for event in in_one_piece(form, said):
+                yield event
+
+        await exchange.stream(pieces())
+
+
+def role_of(model: str) -> str:
+    """Return the role that a model's name asks for, "" for the one that suits the task. Raises
+    `BadRequest` for another model."""
+    name, _, role = model.partition("/")
+    if name != MODEL or (role and role not in ROLES):
+        raise unknown_model(model)
+    return role
+
+
+def unknown_model(model: str) -> BadRequest:
+    """Return the error for a name that no model has."""
+    return BadRequest(
+        f"There is no model {model!r} here; {MODEL!r} is the one to name, and"
+        " /v1/models lists others.",
+        "model",
+        "model_not_found",
+        404,
+    )
