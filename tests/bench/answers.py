@@ -88,7 +88,10 @@ def described(doc: str) -> list[str]:
 def planted(one: Function, number: int) -> tuple[str, str, re.Pattern[str]]:
     """The function with a fact in it, the fact's kind, and what an answer that names it holds."""
     first = one.parameters[0]
-    indent = re.search(r"^([ \t]+)\S", one.code.split(":\n", 1)[1], re.M)[1]
+    node = ast.parse(one.code).body[0]
+    assert isinstance(node, ast.FunctionDef)
+    lines, at = one.code.split("\n"), node.body[0].lineno - 1
+    indent = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
     kind = ("call", "value", "edge")[number % 3]
     fact, pattern = {
         "call": (f"report_usage({first})", r"report[_ ]usage|\breports?\b.*\busage"),
@@ -98,9 +101,6 @@ def planted(one: Function, number: int) -> tuple[str, str, re.Pattern[str]]:
             r"LookupError|\b(?:raise|error|exception|fail)\w*\b.*\bNone\b|\bNone\b.*\b(?:raise|error|exception|fail)",
         ),
     }[kind]
-    tree = ast.parse(one.code)
-    at = tree.body[0].body[0].lineno - 1
-    lines = one.code.split("\n")
     head = "def report_usage(value):\n    ...\n\n\n" if kind == "call" else ""
     code = "\n".join([*lines[:at], f"{indent}{fact}", *lines[at:]])
     return (

@@ -162,7 +162,7 @@ def _places(node: ast.AST) -> list[Callable[[], None]]:
         ]
     if isinstance(node, ast.BinOp | ast.BoolOp | ast.AugAssign) and type(node.op) in _SWAPPED:
         return [partial(_set, node, "op", _SWAPPED[type(node.op)]())]
-    if isinstance(node, ast.Constant) and type(node.value) in (int, bool):
+    if isinstance(node, ast.Constant) and isinstance(node.value, int):
         is_flag = isinstance(node.value, bool)
         return [partial(_set, node, "value", not node.value if is_flag else node.value + 1)]
     return []

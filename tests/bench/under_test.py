@@ -19,7 +19,9 @@ from nearfield.features.service import Service
 from nearfield.features.status import ServiceState
 
 Row = dict[str, Any]
-PATIENT = dict.fromkeys(("first_token_timeout_s", "idle_timeout_s", "total_timeout_s"), 3600.0)
+PATIENT: dict[str, Any] = dict.fromkeys(
+    ("first_token_timeout_s", "idle_timeout_s", "total_timeout_s"), 3600.0
+)
 """Of a server with several cases at once on a busy machine."""
 ROLES = ("fast", "code", "large", "review")
 
