@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nearfield.features.code_actions.fit import Addition
 from nearfield.routing.request_context import Task
 
 __all__ = ["ACTIONS", "MENU", "REWRITES", "Action"]
@@ -19,7 +20,8 @@ TYPES = "types"
 @dataclass(frozen=True, slots=True)
 class Action:
     """An action. `title` is for the user, with `{what}` for the unit or the problem; `goal` tells
-    a model what to do with the code above it. A `free` action may change the signature.
+    a model what to do with the code above it. A `free` action may change the signature. One that
+    `adds` something leaves the rest as it is.
     """
 
     id: str
@@ -28,6 +30,7 @@ class Action:
     task: Task
     goal: str = ""
     free: bool = False
+    adds: Addition = ""
 
 
 _REWRITE = ("refactor.rewrite", Task.REFACTOR)
@@ -52,7 +55,9 @@ _ROWS = (
         "errors",
         "Add error handling to {what}",
         *_REWRITE,
-        "Add error handling: wrong input and failing calls must give a clear error.",
+        "Add error handling: wrong input and failing calls must give a clear error. Leave the code"
+        " that is there as it is.",
+        adds="code",
     ),
     Action(
         TYPES,
@@ -60,6 +65,7 @@ _ROWS = (
         *_REWRITE,
         "Add type annotations to the parameters and the return value. Change nothing else.",
         free=True,
+        adds="types",
     ),
     Action(DOCUMENT, "Document {what}", "source", Task.DOCUMENT),
     Action(TEST, "Write tests for {what}", "source", Task.TEST),

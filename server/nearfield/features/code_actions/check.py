@@ -23,6 +23,7 @@ __all__ = [
     "altered",
     "empty_bodies",
     "first_error",
+    "is_contained",
     "is_elided",
     "is_ill_indented",
     "is_same_code",
@@ -108,6 +109,12 @@ def altered(before: Parsed, after: Parsed, *, defaults: bool = True) -> list[str
 def is_same_code(before: Parsed, after: Parsed) -> bool:
     """Return whether two texts differ in nothing but comments, docstrings and white space."""
     return _code(before) == _code(after)
+
+
+def is_contained(before: Parsed, after: Parsed) -> bool:
+    """Return whether `after` has all the code of `before` in its order, and perhaps more of it."""
+    rest = iter([text for _, text in _code(after)])
+    return all(text in rest for _, text in _code(before))
 
 
 def _code(parsed: Parsed) -> list[tuple[int, bytes]]:

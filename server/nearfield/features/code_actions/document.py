@@ -169,7 +169,9 @@ class Documenting:
             while kept and not kept[-1].strip():
                 del kept[-1]
             width = MAX_COLUMNS - len(self._place.indent) - 4
-            kept = true_words(_indented(kept), self._facts)
+            if self._language.name == "python":
+                kept = _indented(kept)
+            kept = true_words(kept, self._facts)
             if kept:
                 return [row for line in kept for row in _wrapped(line, width)]
         return []
@@ -201,8 +203,8 @@ class _CommentPlace:
 
 
 def _indented(words: list[str]) -> list[str]:
-    """Return the lines of a comment with the entries below a heading of Google's indented, which
-    models forget when they write the comment alone."""
+    """Return the lines of a docstring with the entries below a heading of Google's indented, which
+    models forget when they write the docstring alone, and with Google's word for parameters."""
     found: list[str] = []
     is_flat = False
     for number, line in enumerate(words):
@@ -212,6 +214,9 @@ def _indented(words: list[str]) -> list[str]:
             is_flat = below[:1].strip() != "" and not _HEADING.match(below)
         elif not line.strip() and not _HEADING.match(words[number - 1]):
             is_flat = False
+        if is_heading and line.startswith(("Arguments", "Parameters")):
+            found.append("Args:")
+            continue
         found.append(f"    {line}" if is_flat and line.strip() and not is_heading else line)
     return found
 

@@ -10,6 +10,7 @@ import re
 import typing
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 from nearfield.features.code_actions import check, imports
 from nearfield.features.code_actions.answer import ExtractedCode, definition, extracted
@@ -31,8 +32,14 @@ from nearfield.syntax.parser import Parsed, parse
 from nearfield.syntax.white_space import Format, White
 from nearfield.types import Edit, Span
 
-__all__ = ["UNCHANGED", "UNSOLVED", "AnswerRejected", "Fitting"]
+__all__ = ["UNCHANGED", "UNSOLVED", "Addition", "AnswerRejected", "Fitting"]
 
+Addition = Literal["", "types", "code"]
+"""The only change that an answer may make; "" for any."""
+
+_OPEN_BLOCKS = frozenset({"php", "python", "ruby"})
+"""Languages in which code can be put into a block as it is: names that a block declares are known
+after it. Elsewhere a declaration has to move, and Go and Rust handle errors otherwise."""
 MAX_STEP = 8
 """More blanks than this are not one step of indentation."""
 UNCHANGED = "the code is the same as before"
@@ -48,9 +55,10 @@ class Fitting:
     """A unit of a text, into which answers are fitted. With `free` the signature may change, with
     `loose` comments and empty lines may. `format` is the file's, where its path tells more than its
     grammar. A `repair` may change default values, which are behaviour, and must change code, unless
-    `layout` is what is wrong; of `problems` that lie in a default value, that must change. Where
-    only `types` are added, the body stays, whatever the answer's is. The methods parse, so call
-    them off the event loop."""
+    `layout` is what is wrong; of `problems` that lie in a default value, that must change. Of an
+    answer that `adds` "types" the signature alone is taken. One that adds "code" must hold all that
+    was there, in its order, where the language allows that. The methods parse, so call them off the
+    event loop."""
 
     text: str
     parsed: Parsed | None
@@ -61,7 +69,7 @@ class Fitting:
     repair: bool = False
     layout: bool = False
     problems: tuple[Span, ...] = ()
-    types: bool = False
+    adds: Addition = ""
 
     @property
     def language(self) -> Language | None:
@@ -128,7 +136,7 @@ class Fitting:
         found = definition(code, self.language, self.unit.name)
         form = answer.form if found is None or found.form is None else found.form
         own = self.form
-        if self.types:
+        if self.adds == "types":
             return self._typed(answer, form, own)
         lead = form.lead if self.free and form.lead.strip() else own.lead
         head = form.head
@@ -199,7 +207,7 @@ class Fitting:
         helpers = imports.companions(self.parsed, self.unit.span.start, answer, known, newline)
         code = answer.code + (helpers.text if helpers else "")
         wanted = list(answer.imports)
-        if not self.types:
+        if self.adds != "types":
             wanted = imports.needed(answer.imports, code, self.text)
         if self.parsed.language.name == "go":
             wanted = imports.go_packages(code, self.text)
@@ -228,6 +236,9 @@ class Fitting:
         if not self.free and (other := check.altered(self.parsed, after, defaults=not self.repair)):
             names = ", ".join(f"`{name}`" for name in other)
             raise AnswerRejected(f"{names} must be declared as before")
+        is_open = self.parsed.language.name in _OPEN_BLOCKS
+        if self.adds == "code" and is_open and not check.is_contained(self.parsed, after):
+            raise AnswerRejected("the code that was there must stay as it is")
         if self.repair:
             self._check_repair(changes, self.parsed, after)
 

@@ -16,7 +16,7 @@ from typing import Protocol
 from nearfield.config.folders import FolderConfigs
 from nearfield.errors import EditRefused
 from nearfield.features.code_actions import prompts
-from nearfield.features.code_actions.actions import ACTIONS, DOCUMENT, REWRITES, TYPES, Action
+from nearfield.features.code_actions.actions import ACTIONS, DOCUMENT, REWRITES, Action
 from nearfield.features.code_actions.around import head_with_documentation, with_surroundings
 from nearfield.features.code_actions.dialogue import Backing, Dialogue, ModelReply
 from nearfield.features.code_actions.document import Documenting
@@ -210,7 +210,7 @@ class Actions:
             repair=action.task is Task.FIX,
             layout=_LAYOUT.search(told) is not None,
             problems=tuple(problem.span for problem in request.problems),
-            types=action.id == TYPES,
+            adds=action.adds,
         )
         snippets: tuple[Snippet, ...] = ()
         if self._snippets is not None:

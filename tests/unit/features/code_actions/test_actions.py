@@ -65,6 +65,13 @@ ANSWERS = {
         'def add(a, b, c):\n    """The sum of both."""\n    return a + b + c\n',
     ),
     "simplify": (wish("simplify"), block(GOOD), GOOD),
+    "error handling, around the code": (
+        wish("errors"),
+        block(
+            "def add(a, b):\n    if a is None:\n        raise ValueError('a')\n    try:\n        return a - b\n    except TypeError as e:\n        raise ValueError('b') from e"
+        ),
+        'def add(a, b):\n    """The sum of both."""\n    if a is None:\n        raise ValueError(\'a\')\n    try:\n        return a - b\n    except TypeError as e:\n        raise ValueError(\'b\') from e\n',
+    ),
     "types, of the signature alone": (
         wish("types"),
         block(
@@ -104,7 +111,7 @@ DOCUMENTED = {
     ),
     "Python, entries at the depth of their heading": (
         wish("document", "def f(a):\n    return |a\n"),
-        block('"""Give it back.\n\nArgs:\na: one.\n\nReturns:\nint: it.\n\nRaises:\nKeyError: never.\n"""'),
+        block('"""Give it back.\n\nParameters:\na: one.\n\nReturns:\nint: it.\n\nRaises:\nKeyError: never.\n"""'),
         'def f(a):\n    """Give it back.\n\n    Args:\n        a: one.\n\n    Returns:\n        int: it.\n    """\n'
         "    return a\n",
     ),
