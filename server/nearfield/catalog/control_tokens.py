@@ -120,6 +120,9 @@ TOKEN = re.compile(
 )
 """Any of them."""
 
+BEGINNING = re.compile("[<{}]".format(re.escape("".join({token[0] for token in (*EXACT, *WORDS)}))))
+"""A character with which a token may begin; a text without one holds none, nor a part of one."""
+
 _SHAPE_BEGUN = re.compile(
     r"<(?:\|(?:/?(?:[A-Za-z_][\w▁:./=+ -]{0,60}\|?)?)?"
     r"|｜[^｜<>\n]{0,48}｜?"  # noqa: RUF001 (the tokens are written so)

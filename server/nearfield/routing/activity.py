@@ -54,17 +54,18 @@ class Work:
 
 Report = Callable[[Work], None]
 
-_report: ContextVar[Report | None] = ContextVar("report of a model's work", default=None)
+REPORT: ContextVar[Report | None] = ContextVar("report of a model's work", default=None)
+"""The display that requests are reported to; None while nothing is displayed."""
 
 
 @contextmanager
 def reported_to(report: Report | None) -> Generator[None]:
     """Tell `report` what the models do that are asked in the body."""
-    token = _report.set(report)
+    token = REPORT.set(report)
     try:
         yield
     finally:
-        _report.reset(token)
+        REPORT.reset(token)
 
 
 class Watch:
@@ -122,9 +123,9 @@ class Watch:
 @asynccontextmanager
 async def watched(provider: Provider, *, is_local: bool) -> AsyncGenerator[Watch]:
     """Follow a request to `provider`; only one on this machine is asked how it is."""
-    watch = Watch(provider, _report.get())
+    watch = Watch(provider, REPORT.get())
     looking = None
-    if is_local and _report.get() is not None:
+    if is_local and REPORT.get() is not None:
         looking = run_task(watch.look(), "watch a model that is asked")
     try:
         yield watch

@@ -42,7 +42,8 @@ class Circuit(StrEnum):
 
 @dataclass(slots=True)
 class Breaker:
-    """See the module. All times are seconds of one clock, `time.monotonic()`."""
+    """See the module. All times are seconds of one clock, `time.monotonic()`. While `has_failed` is
+    false there is nothing to ask it or to tell it but a failure."""
 
     failures: int
     seconds: float
@@ -51,6 +52,7 @@ class Breaker:
     _pause: float = 0.0
     _trying: bool = False
     last: str = ""
+    has_failed: bool = False
 
     def state(self, now: float) -> Circuit:
         """Return the state at `now`."""
@@ -75,6 +77,7 @@ class Breaker:
     def succeed(self) -> None:
         """Record an answer and close the circuit."""
         self._failed, self._until, self._pause, self._trying, self.last = 0, 0.0, 0.0, False, ""
+        self.has_failed = False
 
     def abandon(self) -> None:
         """The request ended without saying anything about the provider (it was cancelled)."""
@@ -82,7 +85,7 @@ class Breaker:
 
     def fail(self, error: NearfieldError, now: float) -> None:
         """Record the failure `error`; opens the circuit after too many of them."""
-        trial, self._trying = self._trying, False
+        trial, self._trying, self.has_failed = self._trying, False, True
         if isinstance(error, RateLimited):
             self._open(now, error.retry_after or self.seconds, type(error).__name__)
         elif isinstance(error, Unauthorised):

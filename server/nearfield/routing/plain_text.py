@@ -9,9 +9,8 @@ user may be editing a tokenizer.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import InitVar, dataclass, field, replace
 
 from nearfield.catalog.control_tokens import (
     HEADERS,
@@ -68,7 +67,7 @@ def literal_in(
 @dataclass(slots=True)
 class PlainText:
     """Takes the control tokens out of one answer. `literal` says which are text in it; in a chat
-    (`mentions`) so is a token between backticks.
+    (`mentions`) so is a token between backticks. `said` is the text before, in which none begins.
 
     `thought` is the reasoning that was left out since it was last taken; `ended_by` is the token
     that ended the answer, "" while none has.
@@ -78,13 +77,29 @@ class PlainText:
     mentions: bool = False
     ended_by: str = ""
     thought: str = ""
+    said: InitVar[str] = ""
     _held: str = field(default="", init=False)
-    _said: str = field(default="", init=False)  # the last characters that were let through
+    _said: str = field(default="", init=False)  # the last character that was let through
     _visible: bool = field(default=False, init=False)
+    _logprobs: tuple[float, ...] = field(default=(), init=False)
     _struck: bool = field(default=False, init=False)  # whether the answer has opened a <s> itself
     _header: bool = field(default=False, init=False)  # a role's name may be next
     _broken: bool = field(default=False, init=False)  # line breaks that follow are left out
     _until: str = field(default="", init=False)  # what closes the reasoning that is read
+
+    def __post_init__(self, said: str) -> None:
+        self._said, self._visible = said[-1:], bool(said.strip())
+
+    def take(self, delta: Delta) -> Delta:
+        """Return `delta` without control tokens. Text that may become one is held until the next
+        piece, with what is known of its tokens; after a piece that sets `ended_by` nothing more is
+        wanted."""
+        said = self.feed(delta.text, ended=delta.finish is not None)
+        logprobs, self._logprobs = self._logprobs + delta.logprobs, ()
+        if not said and delta.finish is None and not (self.ended_by and delta.tool_calls):
+            self._logprobs, logprobs = logprobs, ()
+        thinking, self.thought = delta.thinking + self.thought, ""
+        return replace(delta, text=said, logprobs=logprobs, thinking=thinking)
 
     def feed(self, text: str, *, ended: bool = False) -> str:
         """Return the part of the answer that is certainly text after `text`; `ended` means it is
@@ -172,22 +187,3 @@ class PlainText:
             self.thought += self._held[:passed]
             self._held = self._held[passed:]
         return ""
-
-
-async def plain(stream: AsyncGenerator[Delta], text: PlainText) -> AsyncGenerator[Delta]:
-    """`stream` without control tokens: it ends at the one that ends the answer."""
-    logprobs: tuple[float, ...] = ()
-    async with aclosing(stream):
-        async for delta in stream:
-            said = text.feed(delta.text, ended=delta.finish is not None)
-            if text.ended_by and delta.finish is None:
-                # Nothing more is wanted; closing the stream frees the model.
-                if said or delta.tool_calls:
-                    yield replace(delta, text=said, logprobs=logprobs + delta.logprobs)
-                return
-            logprobs += delta.logprobs
-            # An empty piece is passed on too: it shows that the model is at work.
-            passed = logprobs if said or delta.finish is not None else ()
-            thinking, text.thought = delta.thinking + text.thought, ""
-            yield replace(delta, text=said, logprobs=passed, thinking=thinking)
-            logprobs = () if passed else logprobs

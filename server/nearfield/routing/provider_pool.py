@@ -11,7 +11,7 @@ import logging
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -73,6 +73,8 @@ class ProviderPool:
         self.providers: dict[str, Provider] = {
             name: self._wrapped(name, provider) for name, provider in providers.items()
         }
+        self.local = frozenset(n for n, p in self.providers.items() if not isinstance(p, Egress))
+        """The providers that nothing leaves this machine by."""
         routing = config.routing
         self.breakers = {
             name: Breaker(routing.breaker_failures, routing.breaker_seconds) for name in providers
@@ -109,7 +111,7 @@ class ProviderPool:
 
     def is_local(self, name: str) -> bool:
         """Return whether nothing that `name` is told leaves this machine."""
-        return not isinstance(self.providers[name], Egress)
+        return name in self.local
 
     def stand_in(self, name: str) -> str:
         """Return the provider that replaces `name`, "" if it is available itself or has no
@@ -124,11 +126,11 @@ class ProviderPool:
         provider = self.providers[name]
         return str(provider.error) if isinstance(provider, Absent) else ""
 
-    async def plan(self, role: str, complex_task: bool, context: RequestContext) -> Plan:
-        """The plan for one request; touches the disk only where a cloud could be in it."""
-        names = self.named(role)
+    async def plan(self, names: Sequence[str], complex_task: bool, context: RequestContext) -> Plan:
+        """The plan for one request that `names` can answer; touches the disk only where a cloud
+        could be in it."""
         said: dict[str, CloudStanding] = {}
-        clouds = [name for name in names if not self.is_local(name)]
+        clouds = [name for name in names if name not in self.local]
         routing = self.configs.of(context.workspace).routing
         if clouds and routing.strategy != "local_only":
             said = await asyncio.to_thread(self._said, clouds, context)
@@ -136,9 +138,12 @@ class ProviderPool:
         candidates: list[Candidate] = []
         for name in names:
             known = said.get(name, CloudStanding())
-            refused = known.refused or self.missing(name) or self.breakers[name].why_not(now)
-            local = self.is_local(name)
-            candidates.append(Candidate(name, local, known.consent, known.funds, refused))
+            refused, breaker = known.refused or self.missing(name), self.breakers[name]
+            if not refused and breaker.has_failed:
+                refused = breaker.why_not(now)
+            candidates.append(
+                Candidate(name, name in self.local, known.consent, known.funds, refused)
+            )
         return plan(routing.strategy, routing.escalate, complex_task, candidates)
 
     def open(self, name: str, request: Request, context: RequestContext) -> AsyncGenerator[Delta]:
@@ -152,8 +157,6 @@ class ProviderPool:
             if isinstance(provider, Egress):
                 return provider.edit(request, context)
             return provider.edit(request)
-        if not isinstance(request, ChatRequest):
-            raise TypeError("texts are embedded, not streamed")
         if isinstance(provider, Egress):
             return provider.chat(request, context)
         return provider.chat(request)
@@ -210,14 +213,16 @@ class ProviderPool:
         self.hold(asyncio.to_thread(self.answers.put, key, request, text), "keep an answer")
 
     def count(
-        self, name: str, context: RequestContext, usage: Usage | None, characters: int
+        self, name: str, context: RequestContext, usage: Usage | None, tokens: int, characters: int
     ) -> None:
-        """Count what a provider on this machine did; written now and then."""
-        if not self.is_local(name):
+        """Count what a provider on this machine did; written now and then. `tokens` of `characters`
+        were counted, 0 where it does not tell its tokens."""
+        if name not in self.local:
             return
         read = (usage.prompt_tokens if usage else None) or 0
         written = usage.generated_tokens if usage else None
-        written = estimate_tokens(characters) if written is None else written
+        if written is None:
+            written = tokens or estimate_tokens(characters)
         day = datetime.now().strftime("%Y-%m-%d")
         model = self.providers[name].model
         for what, number in (("requests", 1), ("in", read), ("out", written)):

@@ -11,10 +11,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 
+from nearfield.catalog.control_tokens import BEGINNING
 from nearfield.errors import (
     BadAnswer,
     DeadlineExceeded,
@@ -29,9 +30,9 @@ from nearfield.errors import (
 )
 from nearfield.providers.base import Provider
 from nearfield.providers.estimate import CHARS_PER_TOKEN
-from nearfield.routing.activity import watched
+from nearfield.routing.activity import REPORT, Watch, watched
 from nearfield.routing.consent import Consent
-from nearfield.routing.plain_text import PlainText, literal_in, plain
+from nearfield.routing.plain_text import PlainText, literal_in
 from nearfield.routing.plan import (
     BROKE,
     NO_CLOUD,
@@ -122,7 +123,7 @@ class Route:
         self._items = self._run()
         self._shown = ""
         self._held: _CandidateReply | None = None
-        names = pool.named(role)
+        self._names = names = pool.named(role)
         self.provider: Provider | None = pool.providers[names[0]] if names else None
         self.failures: list[str] = []
         self._causes: list[NearfieldError] = []
@@ -163,14 +164,14 @@ class Route:
     # --- the walk ---
 
     async def _run(self) -> AsyncGenerator[Delta | Restart]:
-        plan = await self._pool.plan(self._role, self._complex, self._context)
+        plan = await self._pool.plan(self._names, self._complex, self._context)
         for name in plan.offer:
             await self._offer(name, "this is a complex task")
         for index, step in enumerate(plan.steps):
             if self._is_late():
                 self.failures.append("the deadline passed")
                 break
-            if _is_prefill(self._request) and not self._pool.is_local(step.name):
+            if _is_prefill(self._request) and step.name not in self._pool.local:
                 continue
             if not self._takes(step.name) or not await self._may(step):
                 continue
@@ -223,7 +224,8 @@ class Route:
         """Ask one candidate. Sets `_ended` when its answer is final."""
         said = _CandidateReply(step.name)
         others = any(Use.GO in (later.failed, later.poor) for later in rest)
-        key = self._pool.kept_key(step.name, self._request)
+        is_chat = isinstance(self._request, ChatRequest)
+        key = self._pool.kept_key(step.name, self._request) if is_chat else ""
         if key and (kept := await asyncio.to_thread(self._pool.answers.get, key)) is not None:
             for item in self._replay(step.name, kept):
                 yield item
@@ -248,7 +250,7 @@ class Route:
             return
         if self._context.checks:  # they may parse the document
             await asyncio.to_thread(self._judge, said)
-        else:
+        elif rest or is_chat:  # a completion is judged only where another candidate may be better
             self._judge(said)
         if said.wrong and rest:
             if said.text or self._held is None:
@@ -260,7 +262,7 @@ class Route:
             self._pool.keep(key, self._request, said.text)
 
     def _judge(self, said: _CandidateReply) -> None:
-        if not self._pool.is_local(said.name) or _is_prefill(self._request):
+        if said.name not in self._pool.local or _is_prefill(self._request):
             return
         if isinstance(self._request, EditRequest):
             return  # an empty answer is a good one, and the gate of next edits judges the others
@@ -320,19 +322,25 @@ class Route:
     async def _attempt(self, name: str) -> AsyncGenerator[Delta]:
         """Stream from one provider, under its breaker."""
         breaker = self._pool.breakers[name]
-        breaker.begin(time.monotonic())
+        if breaker.has_failed:
+            breaker.begin(time.monotonic())
         self.asked.add(name)
-        spoke, characters, usage = False, 0, None
+        spoke, characters, tokens, usage = False, 0, 0, None
         try:
-            watching = watched(self._pool.providers[name], is_local=self._pool.is_local(name))
+            watching: AbstractAsyncContextManager[Watch | None] = nullcontext()
+            if REPORT.get() is not None:
+                is_local = name in self._pool.local
+                watching = watched(self._pool.providers[name], is_local=is_local)
             spoken = self._spoken(name, self._request)
             async with watching as watch, aclosing(spoken) as stream:
                 async for delta in stream:
-                    watch.heard(delta)
+                    if watch is not None:
+                        watch.heard(delta)
                     if delta.read is not None:
                         continue
                     spoke = True
                     characters += len(delta.text)
+                    tokens += len(delta.logprobs)
                     usage = delta.usage or usage
                     yield delta
         except (ProviderError, EngineError) as error:
@@ -345,9 +353,10 @@ class Route:
             raise
         finally:
             if spoke:
-                breaker.succeed()
+                if breaker.has_failed:
+                    breaker.succeed()
                 if not _is_prefill(self._request):  # a prefill is not asked for by a user
-                    self._pool.count(name, self._context, usage, characters)
+                    self._pool.count(name, self._context, usage, tokens, characters)
             else:
                 breaker.abandon()
 
@@ -356,15 +365,30 @@ class Route:
     ) -> AsyncGenerator[Delta]:
         """Stream from one provider, which is asked again not to think when it thinks for longer
         than it may. Raises `BadAnswer` when it does so nevertheless."""
-        text = self._texts[name] = PlainText(
-            literal_in(request, self._context.document), mentions=isinstance(request, ChatRequest)
-        )
+        text, said = None, ""
+        self._texts.pop(name, None)
         may_think = request.thinking if isinstance(request, ChatRequest) else 0
         limit = may_think or MAX_THOUGHT
         thought, has_spoken = 0.0, False
         opened = self._pool.open(name, request, self._context)
-        async with aclosing(plain(opened, text)) as stream:
-            async for delta in stream:
+        async with aclosing(opened) as stream:
+            async for piece in stream:
+                # Control tokens are looked for from the first piece that may hold one, or a part of
+                # a character.
+                delta = piece
+                is_part = delta.logprobs and not delta.text and delta.finish is None
+                if text is None and (is_part or BEGINNING.search(delta.text)):
+                    literal = literal_in(request, self._context.document)
+                    is_chat = isinstance(request, ChatRequest)
+                    text = self._texts[name] = PlainText(literal, mentions=is_chat, said=said)
+                if text is None:
+                    said = said.strip()[-1:] + delta.text
+                else:
+                    delta = text.take(delta)
+                    if text.ended_by and delta.finish is None:
+                        if delta.text or delta.tool_calls:
+                            yield delta
+                        return  # closing the stream frees the model
                 thought += len(delta.thinking.strip()) / CHARS_PER_TOKEN
                 has_spoken = has_spoken or bool(delta.text.strip() or delta.tool_calls)
                 is_cut = delta.finish is Finish.LENGTH and thought > 0

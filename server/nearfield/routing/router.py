@@ -130,7 +130,7 @@ class Router:
     async def offerable(self, role: str, context: RequestContext) -> tuple[str, ...]:
         """The providers outside this machine that the user could have a request of `role` done by:
         the strategy, the budget and what was said before allow at least to ask."""
-        plan = await self._pool.plan(role, False, context)
+        plan = await self._pool.plan(self._pool.named(role), False, context)
         return tuple(step.name for step in plan.steps if not self._pool.is_local(step.name))
 
     async def offer(
@@ -176,7 +176,7 @@ class Router:
 
     async def _role(self, role: str, workspace: str, ill: Mapping[str, str]) -> RoleStatus:
         context = RequestContext(workspace=workspace)
-        plan = await self._pool.plan(role, False, context)
+        plan = await self._pool.plan(self._pool.named(role), False, context)
         others = list(plan.skipped)
         serving = ""
         for step in plan.steps:

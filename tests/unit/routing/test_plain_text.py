@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-
 import pytest
 
-from nearfield.catalog.control_tokens import EXACT, REASONING, STARTS, WORDS
+from nearfield.catalog.control_tokens import BEGINNING, EXACT, REASONING, STARTS, WORDS
 from nearfield.catalog.templates import fim_names, fim_template
-from nearfield.routing.plain_text import PlainText, literal_in, plain
-from nearfield.types import ChatRequest, Delta, Finish, InfillRequest, Message, Role
+from nearfield.routing.plain_text import PlainText, literal_in
+from nearfield.types import ChatRequest, Delta, InfillRequest, Message, Role
 
 # ruff: noqa: RUF001 (the tokens are written so)
 
@@ -149,20 +147,22 @@ def test_every_reasoning_has_an_end() -> None:
             assert filtered(f"{opened}hm{closed}\n\nyes", chat("?")) == "yes"
 
 
-async def test_a_stream_is_closed_at_the_token() -> None:
-    closed: list[bool] = []
-
-    async def answer() -> AsyncGenerator[Delta]:
-        try:
-            for piece in ("return", " a<|endo", "ftext|>", "def more"):
-                yield Delta(piece, (-0.1,))
-            yield Delta(finish=Finish.STOP)
-        finally:
-            closed.append(True)
-
+def test_a_token_ends_the_answer_before_the_stream_ends() -> None:
     text = PlainText(literal_in(request(), ""))
-    deltas = [delta async for delta in plain(answer(), text)]
-    assert "".join(delta.text for delta in deltas) == "return a"
-    assert [delta.finish for delta in deltas] == [None] * len(deltas)
+    pieces = ("return", " a<|endo", "ftext|>", "def more")
+    deltas = [text.take(Delta(piece, (-0.1,))) for piece in pieces]
+    assert [delta.text for delta in deltas] == ["return", " a", "", ""]
     assert text.ended_by == "<|endoftext|>"
-    assert closed
+
+
+def test_log_probabilities_wait_for_the_text_that_is_held() -> None:
+    text = PlainText(literal_in(request(), ""))
+    deltas = [text.take(Delta(piece, (value,))) for piece, value in (("<|", -0.1), ("b", -0.2))]
+    deltas.append(text.take(Delta(" | c", (-0.3,))))
+    assert [delta.text for delta in deltas] == ["", "", "<|b | c"]
+    assert [delta.logprobs for delta in deltas] == [(), (), (-0.1, -0.2, -0.3)]
+
+
+@pytest.mark.parametrize("token", [*EXACT, *WORDS, *STARTS, "<|im_end|>", "<unused1>"])
+def test_every_token_begins_with_a_character_that_is_looked_for(token: str) -> None:
+    assert BEGINNING.match(token)
