@@ -28,7 +28,8 @@ class Offers:
         self._listeners = Listeners[Offer]()
         self._open: dict[str, Offer] = {}
         self._told: set[tuple[Place, str]] = set()
-        self._accepted: dict[Place, str] = {}
+        self.accepted: dict[Place, str] = {}
+        """The providers that may answer one request, the next of its task in its workspace."""
 
     def subscribe(self, callback: Callable[[Offer], None]) -> Callable[[], None]:
         """Call `callback` with every offer from now on; returns the function that ends it."""
@@ -50,18 +51,18 @@ class Offers:
         """The user has said `decision`; the offer, or None when there is none open of that id."""
         offer = self._open.pop(offer_id, None)
         if offer is not None and decision is Consent.ONCE:
-            self._accepted[_place(offer)] = offer.provider
+            self.accepted[_place(offer)] = offer.provider
             self._told.discard((_place(offer), offer.provider))
         return offer
 
     def forget(self) -> None:
         """Decisions were revoked: what was told may be told again, and a "once" holds no longer."""
         self._told.clear()
-        self._accepted.clear()
+        self.accepted.clear()
 
     def take(self, workspace: str, task: Task) -> tuple[str, ...]:
         """Return the providers outside this machine that may answer the request that begins now."""
-        provider = self._accepted.pop((workspace, task), "")
+        provider = self.accepted.pop((workspace, task), "")
         return (provider,) if provider else ()
 
     def settle(
@@ -76,7 +77,7 @@ class Offers:
     def give_back(self, workspace: str, task: Task, accepted: Sequence[str]) -> None:
         """The request has ended before any of `accepted` was asked: they may be, still."""
         for provider in accepted:
-            self._accepted.setdefault((workspace, task), provider)
+            self.accepted.setdefault((workspace, task), provider)
 
 
 def words(offer: Offer) -> str:

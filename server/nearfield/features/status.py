@@ -68,21 +68,17 @@ class StatusBoard:
     """Holds the status and tells the subscribers when it changes."""
 
     def __init__(self) -> None:
-        self._status = ServiceStatus()
-        self._listeners = Listeners[ServiceStatus]()
-
-    @property
-    def status(self) -> ServiceStatus:
+        self.status = ServiceStatus()
         """The status now."""
-        return self._status
+        self._listeners = Listeners[ServiceStatus]()
 
     def set(self, status: ServiceStatus) -> None:
         """Say `status`; nothing happens when it is what was said last."""
-        if status == self._status:
+        if status == self.status:
             return
-        if (status.state, status.detail) != (self._status.state, self._status.detail):
+        if (status.state, status.detail) != (self.status.state, self.status.detail):
             log.info("status: %s %s", status.state, status.detail)
-        self._status = status
+        self.status = status
         self._listeners.tell(status)
 
     def subscribe(self, callback: Callable[[ServiceStatus], None]) -> Callable[[], None]:

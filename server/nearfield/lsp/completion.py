@@ -15,8 +15,8 @@ from pygls.lsp.server import LanguageServer
 from nearfield.files.lines import LINE_END
 from nearfield.lsp import commands
 from nearfield.lsp.documents import TextDocument
+from nearfield.lsp.inline_completion import place_of, suggestions_at
 from nearfield.lsp.session import Session
-from nearfield.lsp.suggest import place_of, suggestions_at
 from nearfield.tasks import run_task
 from nearfield.types import Span, Suggestion, Surface
 

@@ -1,15 +1,27 @@
-"""`textDocument/inlineCompletion`: ghost text."""
+"""`textDocument/inlineCompletion`: ghost text, and the way to suggestions that popups share."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from lsprotocol import types
+from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
 from nearfield.lsp import commands
 from nearfield.lsp.documents import TextDocument
 from nearfield.lsp.session import Session
-from nearfield.lsp.suggest import place_of, suggestions_at
-from nearfield.types import Suggestion, Surface
+from nearfield.types import CompletionRequest, Reason, Selected, Suggestion, Surface, Trace
+
+WAITING_CLIENTS = {
+    Surface.GHOST_TEXT: ("neovim",),  # 200 ms
+    Surface.POPUP: ("",),
+}
+"""Clients, by the beginning of their names, that wait for a pause in typing before they ask. For a
+completion list all do, or the user pressed a key for it (Eglot, Neovim's CTRL-X CTRL-O). A debounce
+on top would make the first list empty however quick the model is.
+"""
 
 
 def register(server: LanguageServer, session: Session) -> None:
@@ -54,4 +66,102 @@ def item_of(
         range=document.range_of(suggestion.replace, encoding),
         filter_text=filter_text,
         command=types.Command("Accept", commands.ACCEPT, arguments=[suggestion.id]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestionPoint:
+    """A request for `ask` about `document`; None where the document is not open or not held."""
+
+    surface: Surface
+    uri: str
+    document: TextDocument | None
+    ask: CompletionRequest | None
+
+
+def place_of(
+    session: Session,
+    surface: Surface,
+    params: types.InlineCompletionParams | types.CompletionParams,
+    *,
+    invoked: bool = False,
+    selected: types.SelectedCompletionInfo | None = None,
+    late: Callable[[], bool] | None = None,
+    again: bool = False,
+) -> SuggestionPoint:
+    """Fix the document, its version and the cursor, before anything is awaited. `late` will tell
+    whether the client has been answered without waiting any longer; `again`: see
+    `CompletionRequest`."""
+    uri = params.text_document.uri
+    document = session.documents.get(uri)
+    if document is None:
+        raise JsonRpcInvalidParams("The document is not open; send textDocument/didOpen first.")
+    if not document.followed:
+        return SuggestionPoint(surface, uri, None, None)
+    encoding = session.protocol.encoding
+    chosen = None
+    if selected is not None:
+        chosen = Selected(document.span_of(selected.range, encoding), selected.text)
+    ask = CompletionRequest(
+        id=str(session.protocol.msg_id),
+        surface=surface,
+        snapshot=document.snapshot(),
+        offset=document.offset_at(params.position, encoding),
+        invoked=invoked,
+        selected=chosen,
+        late=late,
+        again=again,
+        client_waits=session.client_name.startswith(WAITING_CLIENTS[surface]),
+    )
+    return SuggestionPoint(surface, uri, document, ask)
+
+
+async def suggestions_at(session: Session, place: SuggestionPoint) -> tuple[Suggestion, ...]:
+    """Return the suggestions at a place; none if the document has changed meanwhile."""
+    service = session.running_service or await session.service()
+    document, ask = place.document, place.ask
+    if document is None or ask is None:
+        held = session.documents.get(place.uri)
+        lost = held is not None and held.lost
+        service.refused(
+            Trace(
+                id=str(session.protocol.msg_id),
+                surface=place.surface,
+                uri=place.uri,
+                version=None,
+                provider="",
+                model="",
+                situation="",
+                total_ms=0.0,
+                shown=False,
+                reason=Reason.LOST if lost else Reason.TOO_BIG,
+            )
+        )
+        (_say_lost if lost else _say_too_big)(session, place.uri)
+        return ()
+    answer = await service.complete(ask)
+    if answer.reason is Reason.TOO_BIG:
+        _say_too_big(session, place.uri)
+    # The service checks this as well and accounts for it; here it is the promise.
+    if not session.documents.is_current(document, ask.snapshot):
+        return ()
+    return answer.suggestions
+
+
+def _say_too_big(session: Session, uri: str) -> None:
+    document = session.documents.get(uri)
+    root = document.root if document is not None else None
+    most = session.settings.configs.of(root).files.max_bytes
+    name = uri.rpartition("/")[2]
+    session.notice(
+        f"Nearfield suggests nothing in {name}: it is larger than files.max_bytes ({most} bytes).",
+        types.MessageType.Info,
+    )
+
+
+def _say_lost(session: Session, uri: str) -> None:
+    name = uri.rpartition("/")[2]
+    session.notice(
+        f"Nearfield suggests nothing in {name}: the editor sent a change that cannot be read. Close"
+        " the file and open it again."
     )

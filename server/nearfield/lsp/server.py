@@ -22,13 +22,13 @@ from nearfield.lsp import (
     hover,
     inline_completion,
     kept_chats,
+    lifecycle,
     models,
     next_edit,
     notebook_sync,
     offers,
     progress,
     review,
-    settings,
     status,
     text_sync,
     trace,
@@ -43,7 +43,7 @@ from nearfield.terminal import say
 log = logging.getLogger(__name__)
 
 HANDLER_MODULES = (
-    settings,
+    lifecycle,
     text_sync,
     notebook_sync,
     inline_completion,

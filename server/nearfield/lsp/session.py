@@ -57,18 +57,14 @@ class Session:
         self.client_name = ""
         """The editor's name, lower case."""
         self._make = make
-        self._service: Service | None = None
+        self.running_service: Service | None = None
+        """The service if it has been made already; for what may be left out before."""
         self._made: Service | None = None
         self._starting: asyncio.Task[Service] | None = None
         self._noticed: set[str] = set()
         self._watching: asyncio.Task[None] | None = None
         self._closed: asyncio.Task[None] | None = None
         protocol.when_shut_down = self._leave
-
-    @property
-    def running_service(self) -> Service | None:
-        """The service if it has been made already; for what may be left out before."""
-        return self._service
 
     async def service(self) -> Service:
         """The service, made at the first call."""
@@ -151,7 +147,7 @@ class Session:
         for prepare in self.when_started:
             prepare(service)
         await service.start()
-        self._service = service
+        self.running_service = service
         self._watching = run_task(
             settings_watch.watch(lambda: self.documents.roots, self.reload, self.protocol.active),
             "watch the settings",

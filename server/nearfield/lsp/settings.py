@@ -5,22 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
-from pygls.lsp.server import LanguageServer
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.load import Loaded
 from nearfield.config.schema import Config
-from nearfield.lsp import parent
 from nearfield.lsp.protocol import NearfieldProtocol
-from nearfield.tasks import run_task
-
-if TYPE_CHECKING:
-    from nearfield.lsp.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +46,7 @@ class Settings:
 
     async def pull(self) -> None:
         """Ask the client for its settings, if it can be asked."""
-        if not _can(self._protocol.client_capabilities, "configuration"):
+        if not can_do(self._protocol.client_capabilities, "configuration"):
             return
         asked = self._protocol.send_request_async(
             types.WORKSPACE_CONFIGURATION,
@@ -121,55 +115,6 @@ def _is_ours(name: str) -> bool:
     return name.split(".")[0] in sections
 
 
-def _can(capabilities: types.ClientCapabilities, what: str) -> bool:
+def can_do(capabilities: types.ClientCapabilities, what: str) -> bool:
+    """Return whether the client has a capability of `workspace`."""
     return bool(getattr(capabilities.workspace, what, False))
-
-
-def register(server: LanguageServer, session: Session) -> None:
-    """Handle the beginning of the session and its settings."""
-    protocol = session.protocol
-
-    async def initialize(params: types.InitializeParams) -> None:
-        # 0 is no process's number; it would count as ended at once.
-        if params.process_id is not None and params.process_id > 0:
-            run_task(parent.watch(params.process_id, protocol.stop), "watch the client")
-        await session.begin(params)
-
-    async def initialized(_: types.InitializedParams) -> None:
-        change = getattr(protocol.client_capabilities.workspace, "did_change_configuration", None)
-        if change and change.dynamic_registration:
-            registration = types.Registration(
-                "settings",
-                types.WORKSPACE_DID_CHANGE_CONFIGURATION,
-                types.DidChangeConfigurationRegistrationOptions(section=SECTION),
-            )
-            run_task(_register(protocol, registration), "ask for changes of the settings")
-        await session.service()
-
-    async def changed(params: types.DidChangeConfigurationParams) -> None:
-        if _can(protocol.client_capabilities, "configuration"):
-            await session.settings.pull()
-        else:
-            session.settings.push(params.settings)
-        await session.reload()
-
-    async def folders_changed(params: types.DidChangeWorkspaceFoldersParams) -> None:
-        session.documents.change_roots(
-            [folder.uri for folder in params.event.added],
-            [folder.uri for folder in params.event.removed],
-        )
-        await session.reload()
-
-    server.feature(types.INITIALIZE)(initialize)
-    server.feature(types.INITIALIZED)(initialized)
-    server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(changed)
-    server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)(folders_changed)
-
-
-async def _register(protocol: NearfieldProtocol, registration: types.Registration) -> None:
-    try:
-        await protocol.send_request_async(
-            types.CLIENT_REGISTER_CAPABILITY, types.RegistrationParams([registration])
-        )
-    except JsonRpcException:
-        log.warning("the editor does not tell when its settings change")

@@ -106,7 +106,9 @@ class CompletionCache:
 def _position(request: CompletionRequest) -> tuple[str, int]:
     """Return the text and the offset under which answers to `request` are cached: with the selected
     item inserted and, in a notebook, after the end of the cells above."""
-    text, offset = request.with_item()
+    text, offset = request.snapshot.text, request.offset
+    if request.selected is not None:
+        text, offset = request.with_item()
     cells = request.snapshot.above
     if not cells:
         return text, offset

@@ -260,21 +260,25 @@ class Completer(Feature):
     async def _from_model(self, turn: _Turn, scope: RequestScope) -> CompletionAnswer:
         request, document, metrics = turn.request, turn.document, turn.metrics
         asked = await self.questions.make(request, document, scope, turn.deadline)
-        document.window = asked.plan().piece.window
-        metrics.included = included(asked.plan().piece)
-        found = Generated(min_logprob=asked.min_logprob)
-        accepted = self._offers.take(request.snapshot.root or "", Task.COMPLETE)
+        expected = asked.plan()
+        document.window = expected.piece.window
+        accepted: tuple[str, ...] = ()
+        if self._offers.accepted:
+            accepted = self._offers.take(request.snapshot.root or "", Task.COMPLETE)
+        metrics.included = included(expected.piece)
         context = request_context(asked.cursor, accepted)
+        found = Generated(min_logprob=asked.min_logprob)
         try:
             await generate(found, scope.router, asked.request, context, asked.shaper)
         finally:
-            self._offers.settle(context, found.asked, found.offers)
+            if accepted or found.offers:
+                self._offers.settle(context, found.asked, found.offers)
             metrics.provider, metrics.model = found.provider, found.model
             metrics.usage = found.usage
             if found.watch.first is not None:
                 plan = asked.plan(metrics.usage)
                 document.sent(plan.sent)
-                if plan is not asked.plan():
+                if plan is not expected:
                     metrics.included = included(plan.piece)
                 new_chars = plan.new_chars
                 self.questions.rates.learn(found.provider, found.watch, new_chars, metrics.usage)
@@ -282,8 +286,8 @@ class Completer(Feature):
         if request.invoked and answer.reason in NOT_SHOWABLE and scope.is_local:
             return await self._instead(turn, found.text, answer)
         decode_ms = metrics.usage.decode_ms if metrics.usage else None
-        expected = MAX_ALTERNATIVES * (decode_ms or 0.0)
-        wait = expected / 1000 if expected <= UNNOTICED_MS else 0.0
+        their_ms = MAX_ALTERNATIVES * (decode_ms or 0.0)
+        wait = their_ms / 1000 if their_ms <= UNNOTICED_MS else 0.0
         return await self._with_alternatives(turn, answer, wait)
 
     def _judged(self, turn: _Turn, found: Generated, shaper: Shaper) -> CompletionAnswer:
@@ -461,14 +465,17 @@ def _completion(
 ) -> CachedCompletion:
     """Return what came as a cache entry; its confidence is that of the first `chars` characters, by
     default of what remains of `shaped` after the selected item."""
-    rest = shaped.text[request.item_length :]
+    text, offset, rest = request.snapshot.text, request.offset, shaped.text
+    if request.selected is not None:
+        text, offset = request.with_item()
+        rest = rest[request.item_length :]
     return CachedCompletion(
         rest,
         shaped.reason,
         confidence_of(found.logprobs, len(rest) if chars is None else chars),
         found.provider,
         found.model,
-        result=_text_hash(*request.with_item(), rest),
+        result=_text_hash(text, offset, rest),
     )
 
 

@@ -247,8 +247,8 @@ def continued(cursor: Cursor, document: Document, allowance: Allowance) -> list[
         if written is None or sent.cells != cursor.snapshot.above:
             continue
         now = replace(sent, text=replace(sent.text, written=written))
-        if now.text.chars <= allowance.prompt_chars:
-            new = now.text.chars
+        new = now.text.chars
+        if new <= allowance.prompt_chars:
             if sent.is_evaluated:
                 new = len(written) - common_prefix(written, sent.text.written)
             plans.append(PromptPlan(_piece(now, cursor), now, EXTRA_TOKENS, new))
