@@ -433,6 +433,19 @@ class ChatRequest:
 # --- answers --------------------------------------------------------------------------------
 
 
+REASONING = {
+    "<think>": "</think>",
+    "<seed:think>": "</seed:think>",
+    "[THINK]": "[/THINK]",
+    "◁think▷": "◁/think▷",
+    "<|START_THINKING|>": "<|END_THINKING|>",
+    "analysis": "<|end|>",
+    "commentary": "<|end|>",
+    "thought": "<channel|>",
+}
+"""Openers of a passage of reasoning (a token, or the name of a channel), and their closers."""
+
+
 class Finish(StrEnum):
     """The reason why a generation ended."""
 

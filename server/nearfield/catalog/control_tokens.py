@@ -8,7 +8,7 @@ The groups differ in their effect:
 
 - `STARTS` come before an answer and are left out there: the begin of the sequence, a turn's header,
   the token that asks for the middle.
-- `REASONING` opens a passage that is not the answer.
+- `types.REASONING` opens a passage that is not the answer.
 - Everything else, and a start that comes later, ends the answer.
 """
 
@@ -102,18 +102,6 @@ STARTS = HEADERS | MIDDLES | {*_BEGINS}
 
 SPEAKERS = ("assistant", "model", "ai", "final", "commentary", "analysis", "thought")
 """Names that follow `HEADERS`."""
-
-REASONING = {
-    "<think>": "</think>",
-    "<seed:think>": "</seed:think>",
-    "[THINK]": "[/THINK]",
-    "◁think▷": "◁/think▷",
-    "<|START_THINKING|>": "<|END_THINKING|>",
-    "analysis": "<|end|>",
-    "commentary": "<|end|>",
-    "thought": "<channel|>",
-}
-"""Openers of a passage of reasoning (a token, or the name of a channel), and their closers."""
 
 TOKEN = re.compile(
     "|".join((*SHAPES, *map(re.escape, sorted((*EXACT, *WORDS), key=len, reverse=True))))

@@ -211,7 +211,7 @@ async def _ask(
     router = Router(loaded.config, built)
     try:
         asked = role or usual_role(loaded.config, context.task)
-        size = room(router, loaded.config, asked, max_tokens)
+        size = room(router, loaded.config, asked, context.workspace, max_tokens)
         request, context = _request(said, context, schema, max_tokens, size)
         with work_shown():
             if request.schema is not None:

@@ -19,11 +19,13 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from nearfield.engine.frames import Piece
 from nearfield.errors import Unsupported
+from nearfield.types import REASONING
 
 _MARK = re.compile("\ue000(\\d+)\ue001")
 _BRACKET = re.compile(r"[<\[\]◁]")
 
-_OPENED = re.compile(r"(<think>|<seed:think>|\[THINK\]|◁think▷|<\|START_THINKING\|>)\s*\Z")
+_MARKS = "|".join(re.escape(mark) for mark in REASONING if not mark.isalpha())
+_OPENED = re.compile(rf"({_MARKS})\s*\Z")
 
 
 def _raise(message: str) -> None:

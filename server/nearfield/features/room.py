@@ -17,15 +17,20 @@ FILES_SHARE = 0.5
 
 
 def room(
-    router: Router, config: Config, role: str, max_tokens: int, tools: Sequence[Tool] = ()
+    router: Router,
+    config: Config,
+    role: str,
+    workspace: str,
+    max_tokens: int,
+    tools: Sequence[Tool] = (),
 ) -> int:
-    """Return the tokens that messages to the providers of `role` may take beside an answer of
-    `max_tokens` and the descriptions of `tools`."""
+    """Return the tokens that messages about `workspace` to the providers of `role` may take beside
+    an answer of `max_tokens` and the descriptions of `tools`."""
     sizes = [
         config.engine.chat_context_size
         if provider.name.startswith(EMBEDDED)
         else provider.capabilities.context_tokens or USUAL_TOKENS
-        for provider in router.candidates(role)
+        for provider in router.candidates(role, workspace)
     ]
     size = min(sizes, default=USUAL_TOKENS)
     spoken = sum(tokens(f"{tool.name}{tool.description}{dict(tool.parameters)}") for tool in tools)

@@ -83,10 +83,10 @@ class RunningServer:
 
     @property
     def best(self) -> str:
-        """Return the model to begin with: one on this machine that fills in, else the first."""
-        names = [model.name for model in self.models if not model.name.endswith("cloud")]
-        fills = [name for name in names if template_of(self.server.name, name) is not None]
-        return next(iter([*fills, *names]), "")
+        """Return the model to begin with: one on this machine that fills in, else one that chats,
+        else one that edits; "" where none does."""
+        fit = [one for role in ("complete", "chat", "edit") for one in self.fit_for(role)]
+        return fit[0].name if fit else ""
 
 
 async def running_servers(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 
 from nearfield.errors import ProviderError, Unsupported
@@ -12,7 +13,7 @@ from nearfield.providers.speed import Speed
 from nearfield.types import Delta, EditRequest, Health, HealthState, InfillRequest, ServedModel
 
 
-class HttpProvider:
+class HttpProvider(ABC):
     """Base of a provider whose model another process serves. Implements a part of `Provider`."""
 
     def __init__(self, name: str, model: str, http: Http) -> None:
@@ -21,9 +22,9 @@ class HttpProvider:
         self._http = http
         self._speed = Speed()
 
+    @abstractmethod
     async def models(self) -> list[ServedModel]:
         """See `Provider`."""
-        raise NotImplementedError
 
     async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
         """See `Provider`. Raises `Unsupported`."""

@@ -19,6 +19,7 @@ from typing import Any
 from nearfield.errors import NearfieldError, NotPermitted
 from nearfield.providers.base import Provider
 from nearfield.routing.guard import Admitted, Guard, Remote, Request
+from nearfield.routing.ledger import RequestOutcome
 from nearfield.routing.money import estimate_tokens
 from nearfield.routing.redact import Restorer
 from nearfield.routing.request_context import RequestContext
@@ -108,7 +109,7 @@ class Egress:
     ) -> AsyncGenerator[Delta]:
         admitted = await self._admit(request, context)
         restorer = Restorer(admitted.redactions, as_json)
-        outcome, usage, characters = "cancelled", None, 0
+        outcome, usage, characters = str(RequestOutcome.CANCELLED), None, 0
         try:
             async with aclosing(ask(admitted.request)) as stream:
                 async for delta in stream:
@@ -116,12 +117,12 @@ class Egress:
                     characters += len(delta.text)
                     if delta.finish is not None:
                         # The reader of the last delta may stop without asking for another.
-                        outcome = "answered"
+                        outcome = RequestOutcome.ANSWERED
                     if (restored := restorer.feed(delta)) is not None:
                         yield restored
             if rest := restorer.rest():
                 yield Delta(rest)
-            outcome = "answered"
+            outcome = RequestOutcome.ANSWERED
         except NearfieldError as error:
             outcome = type(error).__name__
             raise

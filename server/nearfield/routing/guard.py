@@ -21,7 +21,7 @@ from nearfield.errors import MayNotLeave, NoConsent, NotPermitted, OverBudget
 from nearfield.files.ignore import Ruling
 from nearfield.routing import money, secrets
 from nearfield.routing.consent import Consent
-from nearfield.routing.ledger import Sending
+from nearfield.routing.ledger import RequestOutcome, Sending
 from nearfield.routing.linear import Pattern, compiled
 from nearfield.routing.plan import Funds
 from nearfield.routing.redact import (
@@ -209,7 +209,7 @@ class Guard:
     ) -> None:
         """Record the outcome. A request without an answer is not priced: it is not billed."""
         cost = None
-        if tokens_out or outcome == "answered":
+        if tokens_out or outcome == RequestOutcome.ANSWERED:
             cost = money.price(self._config.budget, to.model, tokens_in, tokens_out, to.base_url)
         self.store.finish(entry, outcome, tokens_in, tokens_out, cost)
 

@@ -7,11 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 
 from nearfield.errors import NotPermitted
 
-SENDING = "sending"
-"""The outcome of an entry from before the request until its end; one that keeps it was cut off."""
+
+class RequestOutcome(StrEnum):
+    """The end of a request that left this machine; a failed one has its error's name instead."""
+
+    SENDING = "sending"
+    """From before the request until its end; an entry that keeps it was cut off."""
+    ANSWERED = "answered"
+    CANCELLED = "cancelled"
 
 
 class LedgerError(NotPermitted):
@@ -40,7 +47,7 @@ class Sending:
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
     """A row of the ledger. `at` is in seconds since the epoch, `price` in US dollars, None when
-    unknown; `outcome` is "answered", "cancelled", an error's name, or `SENDING`.
+    unknown; `outcome` is an `RequestOutcome` or the name of an error.
     """
 
     id: int

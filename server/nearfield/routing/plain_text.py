@@ -15,7 +15,6 @@ from dataclasses import InitVar, dataclass, field, replace
 from nearfield.catalog.control_tokens import (
     HEADERS,
     MIDDLES,
-    REASONING,
     SPEAKERS,
     STARTS,
     STRIKE,
@@ -24,7 +23,7 @@ from nearfield.catalog.control_tokens import (
     WORDS,
     begun,
 )
-from nearfield.types import ChatRequest, Delta, EditRequest, InfillRequest
+from nearfield.types import REASONING, ChatRequest, Delta, EditRequest, InfillRequest
 
 _MARKUP = frozenset(
     {

@@ -28,11 +28,11 @@ from nearfield.config.paths import data_dir
 from nearfield.files.private import private_database
 from nearfield.routing.consent import Consent, ConsentRecord
 from nearfield.routing.ledger import (
-    SENDING,
     EntryFilter,
     LedgerEntry,
     LedgerError,
     LocalUse,
+    RequestOutcome,
     Sending,
     Spending,
 )
@@ -103,7 +103,8 @@ class Store:
                 (
                     time.time(), sending.workspace, sending.provider, sending.model,
                     sending.destination, sending.task, json.dumps(sending.files), sending.bytes,
-                    json.dumps(sending.redactions), sending.digest, sending.content, SENDING,
+                    json.dumps(sending.redactions), sending.digest, sending.content,
+                    RequestOutcome.SENDING,
                 ),
             )  # fmt: skip
             return int(cursor.lastrowid or 0)
@@ -152,7 +153,7 @@ class Store:
         ):
             if price is not None:
                 dollars += Decimal(price)
-            elif outcome in ("answered", "cancelled", SENDING):
+            elif outcome in list(RequestOutcome):
                 unknown += 1
         return Spending(dollars, unknown)
 

@@ -25,6 +25,15 @@ async def test_a_model_of_a_cloud_is_not_the_first(server: Server) -> None:
     assert found.best == "llama3:8b"
 
 
+async def test_a_model_that_writes_no_text_is_never_the_first(server: Server) -> None:
+    server.answer("/models", {"data": [{"id": "nomic-embed-text"}, {"id": "chatty-7b"}]})
+    (found,) = await running_servers([STUDIO], server.url)
+    assert found.best == "chatty-7b"
+    server.answer("/models", {"data": [{"id": "nomic-embed-text"}]})
+    (found,) = await running_servers([STUDIO], server.url)
+    assert found.best == ""
+
+
 async def test_a_server_that_wants_a_key_is_found_without_models(server: Server) -> None:
     server.answer("/models", {"error": "no key"}, 401)
     (found,) = await running_servers([STUDIO], server.url)

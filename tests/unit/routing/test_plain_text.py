@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from nearfield.catalog.control_tokens import BEGINNING, EXACT, REASONING, STARTS, WORDS
+from nearfield.catalog.control_tokens import BEGINNING, EXACT, STARTS, WORDS
 from nearfield.catalog.templates import fim_names, fim_template
 from nearfield.routing.plain_text import PlainText, literal_in
-from nearfield.types import ChatRequest, Delta, InfillRequest, Message, Role
+from nearfield.types import REASONING, ChatRequest, Delta, InfillRequest, Message, Role
 
 # ruff: noqa: RUF001 (the tokens are written so)
 

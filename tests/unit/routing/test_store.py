@@ -15,7 +15,7 @@ import pytest
 from nearfield.config.schema import Cache, Engine
 from nearfield.routing.answers import Answers
 from nearfield.routing.consent import Consent
-from nearfield.routing.ledger import SENDING, EntryFilter, LedgerError, LocalUse, Sending
+from nearfield.routing.ledger import EntryFilter, LedgerError, LocalUse, RequestOutcome, Sending
 from nearfield.routing.store import MIGRATIONS, Store
 from nearfield.types import ChatRequest, Message, Role
 
@@ -29,7 +29,7 @@ def test_an_entry_is_read_as_written(store: Store) -> None:
     number = store.begin(SENT)
     entry = store.entry(number)
     assert entry is not None
-    assert (entry.sending, entry.outcome, entry.price) == (SENT, SENDING, None)
+    assert (entry.sending, entry.outcome, entry.price) == (SENT, RequestOutcome.SENDING, None)
     store.finish(number, "answered", 100, 20, Decimal("0.0000012"))
     entry = store.entry(number)
     assert entry is not None
@@ -115,7 +115,7 @@ def test_migrations_are_recorded_and_run_once(store: Store) -> None:
 def test_a_request_is_on_disk_before_begin_returns(store: Store) -> None:
     store.begin(SENT)
     db = sqlite3.connect(f"file:{store.path}?mode=ro", uri=True)
-    assert db.execute("SELECT outcome FROM egress").fetchall() == [(SENDING,)]
+    assert db.execute("SELECT outcome FROM egress").fetchall() == [(RequestOutcome.SENDING,)]
     db.close()
 
 

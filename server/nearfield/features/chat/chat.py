@@ -153,7 +153,8 @@ class ChatService:
         tools = tuple(map(_tool, functions.values()))
         tool_context = await asyncio.to_thread(self._tool_context, ask, config)
         role = ask.role or usual_role(self._brains.configs.user, Task.CHAT)
-        size = room(router, self._brains.configs.user, role, ask.max_tokens, tools)
+        user = self._brains.configs.user
+        size = room(router, user, role, ask.workspace, ask.max_tokens, tools)
         parts, reply.notes = await expanded(ask, tool_context, size, reads="readFile" in functions)
         reply.notes += notes
         parts += await self._rules(ask, session, config, size, reply)
