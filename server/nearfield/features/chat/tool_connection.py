@@ -11,13 +11,13 @@ import logging
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from nearfield import __version__
 from nearfield.config.schema import ToolServer
 from nearfield.errors import BadAnswer, ConfigError, DeadlineExceeded, ExtraMissing, Unreachable
 from nearfield.features.chat.protocol import ToolRefused
-from nearfield.features.chat.tool_servers import ServedTool
 from nearfield.network.http2_clients import client_for
 from nearfield.providers.parent_watchdog import FORWARDED
 from nearfield.tasks import describe, run_task, stop_task
@@ -30,6 +30,15 @@ END_SECONDS = 8.0
 PAGES = 20
 MAX_TOOLS = 200
 """Tools of one server that are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServedTool:
+    """A tool as its server describes it."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
 
 
 class ToolConnection:

@@ -24,7 +24,7 @@ from nearfield.network.hosts import is_loopback_host
 
 if TYPE_CHECKING:
     from nearfield.features.chat.protocol import ChatFunction, ToolOutcome
-    from nearfield.features.chat.tool_connection import ToolConnection
+    from nearfield.features.chat.tool_connection import ServedTool, ToolConnection
     from nearfield.routing.guard import Guard, Remote
     from nearfield.routing.request_context import Source
 
@@ -39,15 +39,6 @@ SCHEMA_CHARS = 8_000
 _NO_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 Sources = Callable[[], Sequence["Source"]]
-
-
-@dataclass(frozen=True, slots=True)
-class ServedTool:
-    """A tool as its server describes it."""
-
-    name: str
-    description: str
-    schema: Mapping[str, Any]
 
 
 @dataclass(slots=True)
