@@ -94,6 +94,7 @@ class Surface(StrEnum):
     REVIEW = "nearfield.review"
     CHAT = "nearfield/chat"
     GENERATED = "nearfield/generate"
+    COMMIT_MESSAGE = "nearfield.commitMessage"
 
 
 @dataclass(frozen=True, slots=True)

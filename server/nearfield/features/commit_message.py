@@ -26,9 +26,8 @@ from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.request_context import AskUser, RequestContext, Source, Task
 from nearfield.routing.router import Restart, Router, built
 from nearfield.routing.tasks import usual_role
-from nearfield.types import ChatRequest, Message, Role, Usage
+from nearfield.types import ChatRequest, Message, Role, Surface, Usage
 
-METHOD = "nearfield.commitMessage"
 MAX_TOKENS = 200
 SUMMARY_TOKENS = 80
 SUBJECTS = 10
@@ -91,7 +90,7 @@ async def commit_messages(
     exclude = backing.configs.of(workspace).files.exclude
     shown, hidden = await asyncio.to_thread(_visible, folder, exclude, staged)
     writing = _Writing(backing, workspace, ask)
-    with RequestMetrics(backing.traces, METHOD, None) as account:
+    with RequestMetrics(backing.traces, Surface.COMMIT_MESSAGE, None) as account:
         writing.account = account
         pieces = _pieces(shown, writing.most)
         text, sources = await writing.digest(pieces)
@@ -143,7 +142,7 @@ class _Writing:
         self._router = built(backing.router)
         user = backing.configs.user
         role = usual_role(user, Task.DOCUMENT)
-        tokens = room(self._router, user, role, MAX_TOKENS)
+        tokens = room(self._router, user, role, workspace, MAX_TOKENS)
         self.most = int(tokens * CHARS_PER_TOKEN * DIFF_SHARE)
         """Characters of a diff that one request may have."""
 
