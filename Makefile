@@ -60,13 +60,16 @@ lock: $(CHECKS) ## Take the newest versions of all dependencies into constraints
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras \
 		--no-emit-index-url --no-header --no-annotate --output-file constraints.txt pyproject.toml
 
-test: setup models static ## Run every check
+test: setup static ## Run every check
+	@echo "== unit tests" && CI=1 $(BIN)/python -m pytest -q -n auto tests/unit
+	@$(MAKE) --no-print-directory models
 	@echo "== vocabularies" && $(BIN)/python tests/engine/vocabularies.py
 	@echo "== VS Code extension" && scripts/check-vscode
 	@echo "== Neovim plugin" && scripts/check-neovim
 	@command -v emacs >/dev/null || scripts/install-packages emacs-nox elpa-eglot
-	@echo "== unit tests" && CI=1 $(BIN)/python -m pytest -q -n auto tests/unit
-	@echo "== tests" && CI=1 $(BIN)/python -m pytest --ignore=tests/unit
+	@echo "== processes and editors" && CI=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile \
+		tests/e2e tests/hostile tests/engine tests/editors --ignore-glob='*/test_vscode*'
+	@echo "== VS Code" && CI=1 $(BIN)/python -m pytest tests/editors/test_vscode*.py
 
 # `make bench BENCH="replay overhead.py"` runs some of them; all take some hours on two cores. Those
 # that need an argument (a tree to index, a question) are started as RESULTS.md says.

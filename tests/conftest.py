@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
@@ -49,7 +50,13 @@ def missing(message: str) -> NoReturn:
     """Skip the test, or fail it under CI."""
     if os.environ.get("CI"):
         pytest.fail(message)
-    pytest.skip(message)
+    pytest.skip(message, allow_module_level=True)
+
+
+def needs(module: str) -> None:
+    """Skip the test where a package is not installed, or fail it under CI."""
+    if find_spec(module) is None:
+        missing(f"{module} is not installed: run scripts/setup")
 
 
 @pytest.fixture(scope="session")

@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.process import PATIENCE_SECONDS
-
-pytest.importorskip("acp")
 from acp.connection import Connection
 from acp.exceptions import RequestError
 from acp.meta import AGENT_METHODS
+from tests.e2e.process import PATIENCE_SECONDS
 
 COMMAND = [sys.executable, "-m", "nearfield", "acp"]
 CODE = "# 🙂\ndef price(name):\n    return '🙂', price\n\n\nprice('🙂')\n"

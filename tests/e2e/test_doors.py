@@ -21,7 +21,6 @@ is what has left.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import socket
@@ -38,6 +37,7 @@ from typing import Any
 import httpx
 import pytest
 from pytest_httpserver import HTTPServer
+from tests.conftest import needs
 from tests.e2e.agent import Agent
 from tests.e2e.process import PATIENCE_SECONDS, environment
 from tests.e2e.wiring import Wire
@@ -393,8 +393,7 @@ def _set(place: Place, asked: Asked, url: str = "") -> None:
 
 
 def _there(door: Door) -> None:
-    if importlib.util.find_spec(door.needs) is None:
-        pytest.skip(f"{door.needs} is not installed")
+    needs(door.needs)
 
 
 @pytest.mark.parametrize("name", SHOWN)

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.conftest import needs
 
 from nearfield.config.schema import Config
 from nearfield.providers.managed import Managed
@@ -35,7 +36,7 @@ async def two(small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     tuple[Router, Managed]
 ]:  # fmt: skip
     """A router over two running servers, and the one that is asked first."""
-    pytest.importorskip("xllamacpp")
+    needs("xllamacpp")
     monkeypatch.setenv("NEARFIELD_DATA_DIR", str(tmp_path / "data"))
     options = {"managed": True, "engine": "xllamacpp", "context_size": 1024, "lanes": 1,
                "fim_template": "qwen", "threads": 1}  # fmt: skip

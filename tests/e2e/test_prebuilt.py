@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import needs
 from tests.e2e.wiring import StartWire
 
 pytestmark = pytest.mark.model
@@ -20,7 +21,7 @@ FIBONACCI = "def fib(n):\n    if n < 2:\n        return n\n    return fib"
 @pytest.fixture
 def without(environ: dict[str, str], tmp_path: Path) -> dict[str, str]:
     """An environment in which llama-cpp-python is not there, and no llama-server on PATH."""
-    pytest.importorskip("xllamacpp")
+    needs("xllamacpp")
     folder = tmp_path / "hidden"
     folder.mkdir()
     # What `sys.modules` has as None is neither found nor imported.

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from tests.conftest import needs
 
 from nearfield.config.schema import ProviderSettings
 from nearfield.errors import ContextTooLong, NotReady, ProviderError, Unauthorised, Unsupported
@@ -63,7 +64,7 @@ class Running:
 
 
 def _serve(model: Path, *more: str) -> Iterator[Running]:
-    pytest.importorskip("xllamacpp")
+    needs("xllamacpp")
     port = _free_port()
     arguments = ["--model", str(model), "--alias", "tiny", "--port", str(port), "--jinja"]
     arguments += ["--ctx-size", str(2 * CONTEXT), "--parallel", "2", "--threads", "2"]
@@ -304,7 +305,7 @@ async def test_a_document_forges_no_control_token(
 
 
 async def test_managed_is_started_restarted_and_ended(small_model: Path) -> None:
-    pytest.importorskip("xllamacpp")
+    needs("xllamacpp")
     options = {"managed": True, "context_size": 1024, "engine": "xllamacpp"}
     settings = ProviderSettings(kind="llama_server", model=str(small_model), options=options)
     provider = registry.build("mine", settings, environ={})
@@ -331,7 +332,7 @@ async def test_managed_is_started_restarted_and_ended(small_model: Path) -> None
 
 
 async def test_managed_rests_and_is_started_by_the_next_request(small_model: Path) -> None:
-    pytest.importorskip("xllamacpp")
+    needs("xllamacpp")
     options = {"managed": True, "context_size": 1024, "engine": "xllamacpp"}
     settings = ProviderSettings(kind="llama_server", model=str(small_model), options=options)
     provider = registry.build("mine", settings, environ={})
@@ -374,7 +375,7 @@ asyncio.run(main())
 
 
 def test_managed_ends_when_we_are_killed(small_model: Path) -> None:
-    pytest.importorskip("xllamacpp")
+    needs("xllamacpp")
     owner = subprocess.Popen(
         [sys.executable, "-c", _OWNER, str(small_model)], stdout=subprocess.PIPE, text=True
     )

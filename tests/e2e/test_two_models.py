@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import tomli_w
+from tests.conftest import needs
 from tests.e2e import test_http
 from tests.e2e.test_cli import Shell
 from tests.e2e.wiring import StartWire
@@ -130,7 +131,7 @@ def test_both_roles_are_served_by_real_models(
 ) -> None:
     """The answer is the chat model's, and no wait is for a model that nobody loads."""
     if engine == "prebuilt":
-        pytest.importorskip("xllamacpp")
+        needs("xllamacpp")
         # As where llama-cpp-python is not installed: llama.cpp's server is started instead.
         blocked = tmp_path / "blocked"
         blocked.mkdir()

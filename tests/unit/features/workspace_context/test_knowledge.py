@@ -22,6 +22,8 @@ from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import parse
 from nearfield.types import Edit, Snapshot, SnippetKind, Span
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_SECONDS = 60.0
 """The indexer works at the lowest priority: on a busy machine it may wait for long."""
 
