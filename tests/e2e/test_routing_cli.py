@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import select
-import signal
 import subprocess
 import sys
 import time
@@ -340,6 +339,13 @@ def test_chat_goes_on_after_an_error_and_ends_with_how_the_last_message_went(
     assert done.stderr.count("nearfield consent allow far") == 1
 
 
+ON_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    " os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+)
+"""Starts Python with the terminal of its input as the one that sends it Ctrl-C."""
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
 def test_chat_on_a_terminal_stops_an_answer_and_ends_at_the_end_of_input(
     run: Run, tmp_path: Path
@@ -348,10 +354,13 @@ def test_chat_on_a_terminal_stops_an_answer_and_ends_at_the_end_of_input(
 
     slow = CONFIG.replace('text = "the one here"', 'text = "the one here"\ndelay_ms = 60000')
     (tmp_path / "config" / "config.toml").write_text(slow, "utf-8")
-    child, terminal = pty.fork()
-    if child == 0:
-        os.chdir(tmp_path / "work")
-        os.execv(sys.executable, [sys.executable, "-m", "nearfield", "chat", "--no-tools"])  # noqa: S606
+    terminal, other_end = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-c", ON_TERMINAL, "-m", "nearfield", "chat", "--no-tools"],
+        cwd=tmp_path / "work", stdin=other_end, stdout=other_end, stderr=other_end,
+        start_new_session=True,
+    )  # fmt: skip
+    os.close(other_end)
     seen = b""
 
     def wait_for(text: bytes, seconds: float = 60) -> None:
@@ -377,9 +386,8 @@ def test_chat_on_a_terminal_stops_an_answer_and_ends_at_the_end_of_input(
         os.write(terminal, b"\x04")
         with suppress(OSError):  # Linux says so that the other end is closed
             wait_for(b"nothing more")
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    except AssertionError:
-        os.kill(child, signal.SIGKILL)
-        raise
+        assert child.wait(60) == 0
     finally:
+        child.kill()
+        child.wait()
         os.close(terminal)

@@ -67,7 +67,8 @@ async def test_promise_1_a_stale_result_is_never_shown(editor: StartEditor) -> N
 
 
 async def test_promise_1_a_superseded_request_is_answered(editor: StartEditor) -> None:
-    async with editor(script(SLOW)) as e:
+    slow = [{**SLOW[0], "delay_ms": 3000}]
+    async with editor(script(slow, completion={"deadline_ms": 60_000})) as e:
         uri = e.open(ADD)
         older = asyncio.ensure_future(e.ghost(uri, 1, 4))
         await asyncio.sleep(0.1)

@@ -17,6 +17,7 @@ from nearfield.lsp.chat import ChatParams, CloseParams, GenerateParams
 from nearfield.lsp.events import ItemParams
 from nearfield.lsp.explain import ExplainParams
 from nearfield.lsp.kept_chats import KeptParams, ListParams
+from nearfield.lsp.models import PrepareParams
 from nearfield.lsp.next_edit import InlineEditParams, NextEditParams
 from nearfield.lsp.review import ClearParams, ReviewParams
 from nearfield.lsp.server import build
@@ -35,6 +36,7 @@ PARAMS: dict[str, type[msgspec.Struct]] = {
     "nearfield/chat/history": KeptParams,
     "nearfield/chat/export": KeptParams,
     "nearfield/chat/delete": KeptParams,
+    "nearfield/chat/prepare": PrepareParams,
     "nearfield/generate": GenerateParams,
     "nearfield.explain": ExplainParams,
     "nearfield.action": ActionParams,
