@@ -14,6 +14,7 @@ import pytest
 from nearfield import lsp
 from nearfield.lsp.action_commands import ActionParams
 from nearfield.lsp.chat import ChatParams, CloseParams, GenerateParams
+from nearfield.lsp.commit_message import CommitMessageParams
 from nearfield.lsp.events import ItemParams
 from nearfield.lsp.explain import ExplainParams
 from nearfield.lsp.kept_chats import KeptParams, ListParams
@@ -37,6 +38,7 @@ PARAMS: dict[str, type[msgspec.Struct]] = {
     "nearfield/chat/export": KeptParams,
     "nearfield/chat/delete": KeptParams,
     "nearfield/chat/prepare": PrepareParams,
+    "nearfield/commitMessage": CommitMessageParams,
     "nearfield/generate": GenerateParams,
     "nearfield.explain": ExplainParams,
     "nearfield.action": ActionParams,
