@@ -204,7 +204,8 @@ class _CommentPlace:
 
 def _indented(words: list[str]) -> list[str]:
     """Return the lines of a docstring with the entries below a heading of Google's indented, which
-    models forget when they write the docstring alone, and with Google's word for parameters."""
+    models forget when they write the docstring alone, its empty lines and its word for
+    parameters."""
     found: list[str] = []
     is_flat = False
     for number, line in enumerate(words):
@@ -214,6 +215,8 @@ def _indented(words: list[str]) -> list[str]:
             is_flat = below[:1].strip() != "" and not _HEADING.match(below)
         elif not line.strip() and not _HEADING.match(words[number - 1]):
             is_flat = False
+        if is_heading and found and found[-1].strip():
+            found.append("")
         if is_heading and line.startswith(("Arguments", "Parameters")):
             found.append("Args:")
             continue

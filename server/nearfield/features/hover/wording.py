@@ -28,8 +28,9 @@ COMMAND_SENTENCES = 6
 HOVER_TOKENS = 140
 COMMAND_TOKENS = 320
 MIN_WORDS = 4
-MAX_CALLED = 4
-"""Called functions that an explanation is asked to name, as a small model names none itself."""
+MAX_NAMED = 4
+"""Called functions, and errors, that an explanation is asked to name: a model of 1.5 billion
+weights named no called function by itself."""
 
 SYSTEM = (
     "You explain code to a programmer. Answer in two or three short sentences of plain text: what"
@@ -43,6 +44,7 @@ COMMAND_SYSTEM = (
     " stand in it."
 )
 
+_RAISED = re.compile(r"\b(?:raise|throw)\b[ \t]+(?:new[ \t]+)?([A-Z]\w*)")
 _FENCE = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 _OPENING = re.compile(
     r"\s*(?:(?:sure|certainly|of course|okay|ok)\b[,.!:]*\s*)?"
@@ -83,11 +85,9 @@ def request_for(
     if facts is not None and facts.text and not _is_within(facts, path, text, subject.context):
         parts.append(f"`{facts.name}` is defined in {facts.path}:\n{code_block(facts.text)}")
         sources.append(Source(facts.path, None, facts.text))
-    question = _question(subject, facts, path)
-    if called:
-        named = ", ".join(f"`{name}`" for name in called[:MAX_CALLED])
-        question += f" Say also what it calls {named} for."
-    parts.append(question)
+    is_code = manual and subject.kind is SubjectKind.SELECTION
+    wish = _wish(called, subject.text) if is_code else ""
+    parts.append(_question(subject, facts, path) + wish)
     request = ChatRequest(
         messages=(
             Message(Role.SYSTEM, COMMAND_SYSTEM if manual else SYSTEM),
@@ -150,6 +150,17 @@ def _opened(text: str) -> str:
     """Return `text` without the phrase that some models begin with."""
     opening = _OPENING.match(text)
     return text[opening.end() :] if opening else text
+
+
+def _wish(called: Sequence[str], code: str) -> str:
+    """Return the sentence that asks for functions and errors of selected code by their names."""
+    raised = list(dict.fromkeys(_RAISED.findall(code)))
+    named, errors = (
+        ", ".join(f"`{name}`" for name in names[:MAX_NAMED]) for names in (called, raised)
+    )
+    wishes = [f"what it calls {named} for"] if named else []
+    wishes += [f"when it raises {errors}"] if errors else []
+    return f" Say also {' and '.join(wishes)}." if wishes else ""
 
 
 def _question(subject: Subject, facts: Facts | None, path: str) -> str:

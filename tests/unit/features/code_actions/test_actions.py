@@ -111,7 +111,7 @@ DOCUMENTED = {
     ),
     "Python, entries at the depth of their heading": (
         wish("document", "def f(a):\n    return |a\n"),
-        block('"""Give it back.\n\nParameters:\na: one.\n\nReturns:\nint: it.\n\nRaises:\nKeyError: never.\n"""'),
+        block('"""Give it back.\nParameters:\na: one.\n\nReturns:\nint: it.\n\nRaises:\nKeyError: never.\n"""'),
         'def f(a):\n    """Give it back.\n\n    Args:\n        a: one.\n\n    Returns:\n        int: it.\n    """\n'
         "    return a\n",
     ),

@@ -255,8 +255,13 @@ async def test_instructions_in_the_code_change_nothing_that_matters(opened: Open
 async def test_the_command_asks_what_selected_code_calls(opened: Opened) -> None:
     provider = scripted("fake", {"text": GOOD})
     service = await opened(provider)
-    code = "def log(x):\n    pass\n\n\ndef f(x):\n    log(len(x))\n    return x.strip() or f(x)\n"
+    code = (
+        "def log(x):\n    pass\n\n\n"
+        "def f(x):\n    log(len(x))\n    raise KeyError(x.strip() or f(x))\n"
+    )
     start = code.index("def f")
     await service.explainer.explain(snapshot(code), Span(start, len(code)))
     (request,) = chats(provider)
-    assert request.messages[-1].content.endswith("Say also what it calls `log`, `strip` for.")
+    assert request.messages[-1].content.endswith(
+        "Say also what it calls `log`, `strip` for and when it raises `KeyError`."
+    )
