@@ -203,9 +203,8 @@ class _CommentPlace:
 
 
 def _indented(words: list[str]) -> list[str]:
-    """Return the lines of a docstring with the entries below a heading of Google's indented, which
-    models forget when they write the docstring alone, its empty lines and its word for
-    parameters."""
+    """Return the lines of a docstring with what models forget when they write it alone: entries
+    below one of Google's headings are indented, and an empty line is above it."""
     found: list[str] = []
     is_flat = False
     for number, line in enumerate(words):
