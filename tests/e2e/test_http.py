@@ -154,7 +154,7 @@ def test_a_prompt_alone_is_continued_and_cut_at_its_length(server: HttpServer) -
 
 
 def test_a_request_of_zed_with_the_settings_of_the_readme_is_answered(server: HttpServer) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    readme = (Path(__file__).parents[2] / "docs" / "editors.md").read_text()
     (block,) = re.findall(r"```json\n([^`]*edit_predictions[^`]*)```", readme)
     settings = json.loads(block)["edit_predictions"]
     assert settings["provider"] == "open_ai_compatible_api"

@@ -1,5 +1,6 @@
 """Helix, Kate, Sublime Text and Zed: what each says that it can do and what it then asks, to a
-server started as README says. None of them asks for inline completions, so the list has to be good.
+server started as docs/editors.md says. None of them asks for inline completions, so the list has to
+be good.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import pytest
 from tests.e2e.process import PATIENCE_SECONDS, script
 from tests.e2e.wiring import StartWire, Wire
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "editors.md").read_text()
 
 LINE = "    é = 1; ret"
 TEXT = f"def add(a, b):\n{LINE}\n    # end\n"
@@ -32,7 +33,7 @@ ANSWERS: list[dict[str, Any]] = [
 
 @dataclass(frozen=True)
 class Client:
-    """An editor: how README has it start the server, what it can do, and how it counts columns."""
+    """An editor: how the page has it start the server, what it can do, how it counts columns."""
 
     name: str
     command: Callable[[], list[str]]
@@ -50,7 +51,7 @@ def utf16(text: str) -> int:
 
 def block(language: str, word: str) -> str:
     (found,) = [
-        one for one in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if word in one
+        one for one in re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL) if word in one
     ]
     return found
 
@@ -305,5 +306,5 @@ def test_helix_configures_the_server_by_its_own_table(wire: StartWire) -> None:
     assert not w.shown_messages()
     uri = w.open("def add(a, b):\n\n\nprint(add(1, 2))\n")
     (item,) = popup(w, uri, 1, 0)["items"]
-    # `multiline = "never"` is what README shows.
+    # `multiline = "never"` is what the page shows.
     assert item["textEdit"]["newText"].strip() == "total = a + b"

@@ -1,4 +1,4 @@
-"""Emacs and Eglot, set up as the README says."""
+"""Emacs and Eglot, set up as docs/editors.md says."""
 
 from __future__ import annotations
 
@@ -74,7 +74,10 @@ def test_a_completion_a_hover_and_a_code_action(tmp_path: Path) -> None:
     (config / "config.toml").write_text(tomli_w.dumps(chat_script(*answers)))
     environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environ["PATH"]])
 
-    (snippet,) = re.findall(r"```elisp\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    page = (ROOT / "docs" / "editors.md").read_text()
+    (snippet,) = [
+        one for one in re.findall(r"```elisp\n(.*?)```", page, re.DOTALL) if "eglot" in one
+    ]
     (tmp_path / "scene.el").write_text(snippet + SCENE, "utf-8")
     file = tmp_path / "a.py"
     # A character that UTF-16 counts twice stands before the cursor.
