@@ -1,15 +1,17 @@
 """Questions about a workspace: is the answer right, and is the right file named?
 
-    python tests/bench/workspace_questions.py [--chat MODEL] [--half tuned|kept] [--way functions]
-        [--minutes N] [--out FILE]
+    python tests/bench/workspace_questions.py [--chat MODEL] [--half tuned|kept]
+        [--way functions|lookup] [--minutes N] [--out FILE]
 
 The 40 questions of `workspace_questions.jsonl` are about three installed packages, each copied to a
 folder of its own, as an environment is mostly ignored by the repository around it. They are asked
 of the chat that editors and `nearfield ask --tools` use, with all functions, each in a conversation
-of its own. `--way functions` looks nothing up, so that the model has to. An answer is right if each
-expression of `answer` is found in it and none of `never`; the places below it do not count for
-that. A file is named if the reply has one of `files`, in the model's words or in the places. With
-`--out` each row is kept when it comes and not asked again, so that a run can be continued.
+of its own. `--way functions` looks nothing up, so that the model has to; `--way lookup` asks no
+model, and its answer is what a model would be shown. An answer is right if each expression of
+`answer` is found in it and none of `never`; the places below it do not count for that. A file is
+named if the reply has one of `files`, in the model's words or in the places. With `--out` each row
+is kept when it comes and not asked again, so that a run can be continued. The half "kept" was not
+looked at while the looking up was made.
 """
 
 from __future__ import annotations
@@ -34,12 +36,17 @@ import msgspec
 
 from nearfield.cli.converse import Screen, Terminal
 from nearfield.cli.serving import serving, until_indexed
-from nearfield.config.load import load
+from nearfield.config.load import Loaded, load
 from nearfield.features.chat import chat as chats
+from nearfield.features.chat.folder import Folder
+from nearfield.features.chat.lookup import PLACES_NAMED, look_up
 from nearfield.features.chat.protocol import Ask
+from nearfield.features.chat.tool_context import ToolContext
 
 QUESTIONS = Path(__file__).with_suffix(".jsonl")
 PLACES = "\n\nLooked up: "
+AGAIN = "\n\nThe question again:"
+NO_MODEL = "-"
 TOKENS = 512
 
 
@@ -73,14 +80,55 @@ def copied(package: str, folder: Path) -> Path:
     return target
 
 
+def settings(root: Path, model: str) -> Loaded:
+    """The user's settings, with a model for chats, or with none."""
+    loaded = load(root)
+    config = loaded.config
+    if model == NO_MODEL:
+        off = msgspec.structs.replace(config.engine, enabled=False)
+        config = msgspec.structs.replace(config, engine=off)
+    else:
+        models = msgspec.structs.replace(config.models, chat=model)
+        config = msgspec.structs.replace(config, models=models)
+    return replace(loaded, config=config)
+
+
+async def shown(
+    root: Path, rows: Sequence[dict[str, Any]], end: float
+) -> AsyncGenerator[dict[str, Any]]:
+    """What is looked up for the questions; a row a question."""
+    loaded = settings(root, NO_MODEL)
+    async with serving(loaded) as service:
+        service.knowledge.folders((str(root),))
+        await until_indexed(service.knowledge)
+        host = Terminal(str(root), loaded.config.files.exclude)
+        for row in rows:
+            if time.monotonic() > end:
+                return
+            begun = time.monotonic()
+            context = ToolContext(
+                loaded.config.chat, host, service.knowledge, Folder(str(root), ())
+            )
+            found = await look_up(context, row["question"])
+            text = "".join(part.text for part in found.parts).partition(AGAIN)[0] if found else ""
+            said = f"{text}{PLACES}{', '.join(found.places[:PLACES_NAMED]) if found else ''}"
+            judgement = judged(row, said)
+            yield {
+                **{key: row[key] for key in ("id", "half")},
+                **judgement,
+                "chars": len(text),
+                "seconds": round(time.monotonic() - begun, 2),
+                "text": said,
+            }
+
+
 async def asked(
     root: Path, rows: Sequence[dict[str, Any]], model: str, end: float
 ) -> AsyncGenerator[dict[str, Any]]:
     """Ask the questions about one package until the time is over; a row a question."""
-    loaded = load(root)
-    models = msgspec.structs.replace(loaded.config.models, chat=model)
-    config = msgspec.structs.replace(loaded.config, models=models)
-    async with serving(replace(loaded, config=config)) as service:
+    loaded = settings(root, model)
+    config = loaded.config
+    async with serving(loaded) as service:
         service.knowledge.folders((str(root),))
         await until_indexed(service.knowledge)
         host = Terminal(str(root), config.files.exclude)
@@ -111,7 +159,9 @@ async def measure(
     for package, rows in groupby(chosen, key=lambda row: row["package"]):
         with tempfile.TemporaryDirectory() as folder:
             root = copied(package, Path(folder))
-            async with aclosing(asked(root, list(rows), model, end)) as answers:
+            some = list(rows)
+            stream = shown(root, some, end) if model == NO_MODEL else asked(root, some, model, end)
+            async with aclosing(stream) as answers:
                 async for row in answers:
                     print(json.dumps(row), flush=True)
                     if out is not None:
@@ -139,7 +189,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--chat", default="")
     parser.add_argument("--half", choices=("tuned", "kept"))
-    parser.add_argument("--way", choices=("product", "functions"), default="product")
+    parser.add_argument("--way", choices=("product", "functions", "lookup"), default="product")
     parser.add_argument("--minutes", type=float, default=600)
     parser.add_argument("--out", type=Path, default=None)
     options = parser.parse_args()
@@ -150,7 +200,8 @@ def main() -> None:
     nothing = mock.patch.object(chats, "look_up", return_value=None)
     out = options.out or Path(tempfile.mkstemp(suffix=".jsonl")[1])
     with nothing if options.way == "functions" else nullcontext():
-        asyncio.run(measure(chosen, options.chat, options.minutes, out))
+        model = NO_MODEL if options.way == "lookup" else options.chat
+        asyncio.run(measure(chosen, model, options.minutes, out))
     summed(lines(out))
 
 
