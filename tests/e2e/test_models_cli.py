@@ -16,6 +16,8 @@ from pytest_httpserver import HTTPServer
 from tests.unit.catalog.gguf_files import model
 from werkzeug import Request, Response
 
+from nearfield.catalog.models import Catalog, HubSource, ModelEntry
+
 CONTENT = model() + bytes(range(256)) * 400
 OWN = """
 [models.tiny]
@@ -109,6 +111,34 @@ def test_from_pull_to_remove(shell: Shell) -> None:
     assert removed["unregistered"]
     assert not Path(after["path"]).exists()
     assert shell.run("remove", "tiny").returncode == 2
+
+
+EDIT_MODELS = [entry for entry in Catalog.load().entries.values() if entry.edit_form]
+
+
+@pytest.mark.parametrize("entry", EDIT_MODELS, ids=lambda entry: entry.name)
+def test_each_model_for_next_edits_comes_from_the_hub_and_serves_them(
+    shell: Shell, httpserver: HTTPServer, entry: ModelEntry
+) -> None:
+    (source,) = entry.sources
+    assert isinstance(source, HubSource)
+    sha256 = hashlib.sha256(CONTENT).hexdigest()
+    headers = {"X-Linked-Etag": f'"{sha256}"', "X-Linked-Size": str(len(CONTENT))}
+    httpserver.expect_request(
+        f"/{source.repo}/resolve/{source.revision}/{source.file}"
+    ).respond_with_data(CONTENT, headers=headers)
+    done = shell.run("pull", entry.name)
+    if entry.sha256:
+        # The hub of this test has another file than the one that the catalogue vouches for.
+        assert done.returncode != 0
+        assert entry.name in done.stderr
+        assert not listed(shell, entry.name)["installed"]
+        return
+    assert done.returncode == 0, done.stderr
+    row = listed(shell, entry.name)
+    assert Path(row["path"]).read_bytes() == CONTENT
+    assert shell.json("use", "edit", entry.name)["model"] == entry.name
+    assert "edit" in listed(shell, entry.name)["used_for"]
 
 
 def test_a_newer_file_on_the_hub_is_told(shell: Shell, httpserver: HTTPServer) -> None:
