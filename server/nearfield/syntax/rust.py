@@ -49,6 +49,10 @@ _FUNCTIONS = frozenset({"function_item", "function_signature_item", "closure_exp
 _SHORT = frozenset({"shorthand_field_identifier", "shorthand_field_initializer"})
 _PATHS = frozenset({"scoped_identifier", "scoped_type_identifier"})
 _NAMELESS = frozenset({"lifetime", "label", "macro_definition"})
+_ASSOCIATED = frozenset(
+    {"associated_type", "const_item", "function_item", "function_signature_item", "type_item"}
+)
+"""What has no name of its own in an `impl` or a trait, and is reached through the type."""
 _ATTRIBUTES = frozenset({"attribute_item", "inner_attribute_item"})
 
 
@@ -145,10 +149,13 @@ def is_no_variable(node: tree_sitter.Node) -> bool:
     if up is None:
         return False
     if up.type in _NAMELESS or (
-        up.type in ("enum_variant", "macro_invocation")
+        up.type in ("enum_variant", "macro_invocation", "type_binding")
         and node in (up.child_by_field_name("name"), up.child_by_field_name("macro"))
     ):
         return True
+    if up.type in _ASSOCIATED and up.child_by_field_name("name") == node:
+        holder = up.parent.parent if up.parent is not None else None
+        return holder is not None and holder.type in ("impl_item", "trait_item")
     if up.type == "attribute":
         return up.parent is not None and up.parent.type in _ATTRIBUTES
     if up.type in _PATHS:

@@ -84,9 +84,11 @@ def rust_uses(
             is_passed_on = is_passed_on or (one.is_public and is_plain)
     for node in named(parsed, name, Span(0, len(parsed.text))):
         up = node.parent
-        if up is None or up.type not in _PATHS or up.child_by_field_name("name") != node:
-            continue
-        steps = _steps(up.child_by_field_name("path")) if is_imported(node) is None else None
+        steps = None
+        if up is not None and up.type == "token_tree":
+            steps = _steps_of_tokens(node)
+        elif up is not None and up.type in _PATHS and up.child_by_field_name("name") == node:
+            steps = _steps(up.child_by_field_name("path")) if is_imported(node) is None else None
         if steps and file.is_home(steps, node):
             spans.append(parsed.span(node))
     return list(dict.fromkeys(spans)), is_passed_on
@@ -224,6 +226,21 @@ def _flat(
     elif (steps := _steps(node)) is not None:
         last = node.child_by_field_name("name") if node.type in _PATHS else node
         yield before + steps, last, None
+
+
+def _steps_of_tokens(node: tree_sitter.Node) -> Path:
+    """Return the names of the path before a name that is an argument of a macro."""
+    found: list[str] = []
+    marks, after = node.prev_sibling, node.next_sibling
+    if after is not None and after.type in ("::", "!"):
+        return ()
+    while marks is not None and marks.type == "::":
+        name = marks.prev_sibling
+        if name is None or name.type not in ("identifier", *_KEYWORDS):
+            return ()
+        found.append(text_of(name))
+        marks = name.prev_sibling
+    return tuple(reversed(found))
 
 
 def _steps(node: tree_sitter.Node | None) -> Path | None:

@@ -66,6 +66,12 @@ fn make(other: Price) {
     let label = shop.name;
     Shop { name: label };
 }
+impl<T> Iterator for Shop<T> {
+    type Kind = Kind;
+    fn helper(&self, all: impl Iterator<Kind = u32>) {
+        helper(9, 8);
+    }
+}
 mod tests {
     use super::*;
     fn test() {
@@ -87,13 +93,13 @@ mod apart {
         pytest.param(
             "fn helper", "fn assist",
             ["assist(path, large)", "assist(1, add(", "assert_eq!(assist(1, 2), other.helper",
-             "assist(5, 6)"],
+             "assist(5, 6)", "assist(9, 8)"],
             id="a function, also in a macro and in a module that takes all from around it",
         ),
         pytest.param(
             "struct Shop", "struct Store",
-            ["impl<T> Store<T>", "Sell for Store<T>", "Store::new(", "Store { name: label }",
-             "let Store { name: own }"],
+            ["impl<T> Store<T>", "Iterator for Store<T>", "Sell for Store<T>", "Store::new(",
+             "Store { name: label }", "let Store { name: own }"],
             id="a type",
         ),
         pytest.param(
@@ -105,6 +111,12 @@ mod apart {
         pytest.param(
             "    Large(u32)", "    Big(u32)", ["Kind::Big(n) if n", "Kind::Big(n) => n + 2"],
             id="a variant",
+        ),
+        pytest.param(
+            "enum Kind", "enum Sort",
+            ["Sort::Small =>", "Sort::Large(n) if", "Sort::Large(n) =>", "Sort::Named {",
+             "-> Sort {", "        Sort::Small\n", "type Kind = Sort;"],
+            id="a type, not an associated one of its name",
         ),
         pytest.param("fn kind", "fn sort", ["self.sort()"], id="a method"),
         pytest.param("fn open", "fn start", ["shop.start(1)"], id="a method through a variable"),
@@ -130,7 +142,8 @@ mod apart {
         pytest.param("sum as total", "sum as whole", ["whole(1)"], id="an import's other name"),
         pytest.param(
             "fn helper(a: u32, b: u32)", "fn helper(b: u32, a: u32)",
-            ["helper(large, path)", "helper(add(self.items().len()), 1)", "helper(6, 5)"],
+            ["helper(large, path)", "helper(add(self.items().len()), 1)", "helper(8, 9)",
+             "helper(6, 5)"],
             id="the order of parameters",
         ),
         pytest.param(
@@ -183,7 +196,8 @@ CRATE = {
     "src/own.rs": "fn price(a: u32, b: u32) {}\nfn x() {\n    price(6, 6);\n}\n",
     "tests/pay.rs": (
         "use the_shop::goods::price;\nuse the_shop::Price;\n\n#[test]\nfn t() {\n"
-        "    assert_eq!(price('f', 7).cents, 1);\n    let p: Price = price('g', 8);\n}\n"
+        "    assert_eq!(price('f', 7).cents, 1 + the_shop::goods::price('i', 9));\n"
+        "    let p: Price = price('g', 8);\n}\n"
     ),
     "examples/else.rs": "use another::goods::price;\n\nfn main() {\n    price('h', 9);\n}\n",
 }
@@ -232,3 +246,5 @@ async def test_what_follows_in_other_files(
     assert sorted(done) == sorted(wanted)
     for place, piece in wanted.items():
         assert piece in done[place]
+    if old == "price":
+        assert "the_shop::goods::worth('i', 9)" in done["tests/pay.rs"]
