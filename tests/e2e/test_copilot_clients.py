@@ -115,3 +115,74 @@ def test_copilot_lsp_counts_in_utf_16_whatever_the_editor_offers(
     change(wire, 11, (2, 12, 12, "idth"))
     assert ask(wire, 11, 2, 12) == []
     assert wire.shown_messages() == []
+
+
+# --- copilot.lua ---------------------------------------------------------------------------------
+
+COPILOT_LUA = {
+    "editorInfo": {"name": "Neovim", "version": "0.11.4"},
+    "editorPluginInfo": {"name": "copilot.lua", "version": "1.515.0"},
+}
+NONE = {"_": True}
+"""It makes an object of no params by this."""
+
+
+def of_copilot_lua(line: int, character: int) -> dict[str, Any]:
+    """The params of its question, whose positions are UTF-16's."""
+    position = place(line, character)
+    doc = {"uri": URI, "version": 7, "relativePath": "area.py"}
+    more = {"insertSpaces": True, "tabSize": 4, "indentSize": 4, "position": position}
+    return {"doc": {**doc, **more}, "textDocument": doc, "position": position, **NONE}
+
+
+def begin_copilot_lua(wire: Wire, text: str) -> None:
+    """Begin as it does; a script completes `add`, and in another way when asked again."""
+    answers = [
+        {"match": r"'🙂', $", "text": "a + b"},
+        {"match": r"'🙂', $", "text": "sum((a, b))"},
+    ]
+    capabilities = {"general": {"positionEncodings": OFFERED}}
+    wire.initialize({**COPILOT_LUA, **script(answers)}, capabilities=capabilities)
+    wire.notify("workspace/didChangeConfiguration", {"settings": {"enableAutoCompletions": True}})
+    wire.notify("$/setTrace", {"value": "off"})
+    item = {"uri": URI, "languageId": "python", "version": 0, "text": text}
+    wire.notify("textDocument/didOpen", {"textDocument": item})
+
+
+ADD = "def add(a, b):\n    return '🙂', \n"
+
+
+def test_copilot_lua_gets_completions_and_tells_what_became_of_them(wire: StartWire) -> None:
+    one = wire()
+    begin_copilot_lua(one, ADD)
+    (found,) = one.ask("getCompletions", of_copilot_lua(1, 17))["completions"]
+    assert found["text"] == "    return '🙂', a + b"
+    assert found["displayText"] == "a + b"
+    assert found["range"] == {"start": place(1, 0), "end": place(1, 17)}
+    assert (found["position"], found["docVersion"]) == (place(1, 17), 7)
+    assert one.ask("notifyShown", {"uuid": found["uuid"], **NONE}) == "OK"
+    again = one.ask("getCompletionsCycling", of_copilot_lua(1, 17))["completions"]
+    assert [item["displayText"] for item in again] == ["a + b", "sum((a, b))"]
+    taken = {"uuid": again[1]["uuid"], "acceptedLength": len("    return '🙂', sum((a, b))") + 1}
+    assert one.ask("notifyAccepted", {**taken, **NONE}) == "OK"
+    assert one.ask("notifyRejected", {"uuids": [again[0]["uuid"]], **NONE}) == "OK"
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "told"),
+    [
+        ("checkStatus", NONE, {"status": "OK"}),
+        ("checkStatus", {"options": {"localChecksOnly": True}}, {"status": "OK"}),
+        ("signInInitiate", NONE, {"status": "AlreadySignedIn"}),
+        ("signIn", {}, {"status": "AlreadySignedIn"}),
+        ("signInConfirm", {"userCode": "x"}, {"status": "OK"}),
+        ("signOut", NONE, {"status": "OK"}),
+    ],
+)
+def test_a_plugin_that_asks_for_an_account_goes_on(
+    wire: StartWire, method: str, params: dict[str, Any], told: dict[str, Any]
+) -> None:
+    one = wire()
+    begin_copilot_lua(one, ADD)
+    assert one.ask(method, params) == {**told, "user": "nearfield"}
+    assert one.ask("getVersion", NONE)["version"]

@@ -2,6 +2,7 @@
 says. No registry has them: name the folders of your clones,
 
     NEARFIELD_SIDEKICK=…/sidekick.nvim NEARFIELD_COPILOT_LSP=…/copilot-lsp \
+        NEARFIELD_COPILOT_LUA=…/copilot.lua \
         .venv/bin/python -m pytest -m plugin tests/editors/test_neovim_plugins.py
 
 Without `-m plugin` they are left out (tests/conftest.py); what the plugins say to the server is in
@@ -11,9 +12,13 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from pathlib import Path
 
 import pytest
+import tomli_w
+from tests.e2e.process import environment
+from tests.e2e.process import script as hello
 from tests.editors.conftest import ROOT, StartNeovim, as_lua, script
 from tests.editors.neovim import Neovim
 
@@ -114,3 +119,38 @@ def test_copilot_lsp_shows_goes_to_and_makes_edits(neovim: StartNeovim, neovim_e
     nvim.until(True, lambda: drawn(nvim, ui))
     nvim.keys("<Esc>")
     nvim.until(False, lambda: drawn(nvim, ui))
+
+
+COPILOT_LUA = """
+vim.opt.runtimepath:prepend({plugin})
+require('copilot').setup({{
+  server = {{ type = 'binary', custom_server_filepath = {server} }},
+  suggestion = {{ auto_trigger = true, keymap = {{ accept = '<Tab>' }} }},
+}})
+"""
+
+
+def test_copilot_lua_shows_and_takes_a_suggestion(
+    neovim: StartNeovim, neovim_11: Path, tmp_path: Path
+) -> None:
+    settings = Path(environment(tmp_path / "home")["NEARFIELD_CONFIG_DIR"], "config.toml")
+    settings.parent.mkdir(parents=True)
+    settings.write_text(tomli_w.dumps(hello()))
+    page = (ROOT / "docs" / "copilot-plugins.md").read_text()
+    (wrapper,) = re.findall(r"```sh\n(#!/bin/sh\n.*?)```", page, re.DOTALL)
+    server = tmp_path / "nearfield-copilot"
+    server.write_text(wrapper)
+    server.chmod(0o700)
+    plugin = as_lua(folder("NEARFIELD_COPILOT_LUA"))
+    init = COPILOT_LUA.format(plugin=plugin, server=as_lua(str(server)))
+    nvim = neovim(neovim_11, init, "def add(a, b):\n    ", ready=False)
+
+    def shown() -> bool:
+        # What it asks before the server is ready is not asked again by itself.
+        nvim.keys("<Esc>GA")
+        time.sleep(0.5)
+        return nvim.lua("return require('copilot.suggestion').is_visible()")
+
+    nvim.until(True, shown)
+    nvim.keys("<Tab>")
+    nvim.until("def add(a, b):\n    return a + b", lambda: nvim.text)

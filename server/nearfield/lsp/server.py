@@ -17,6 +17,7 @@ from nearfield.lsp import (
     commands,
     commit_message,
     completion,
+    copilot_calls,
     events,
     explain,
     hover,
@@ -63,6 +64,7 @@ HANDLER_MODULES = (
     kept_chats,
     models,
     commit_message,
+    copilot_calls,
     commands,
 )
 
