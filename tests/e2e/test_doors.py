@@ -21,6 +21,7 @@ is what has left.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
@@ -259,13 +260,80 @@ _MESSAGES = {"messages": [{"role": "user", "content": "MESSAGE"}]}
 _CLAUDE = {"model": "nearfield", "max_tokens": 9, "stream": True, **_MESSAGES}
 _OLLAMA = {"model": "nearfield", **_MESSAGES}
 
+
+def _chat_by_protocol(place: Place, message: str) -> str:
+    from tests.e2e.acp_client import started
+
+    async def ask() -> str:
+        async with started(place.environ, place.root) as session:
+            await session.begin()
+            await session.prompt(message)
+            return json.dumps(session.user.updates)
+
+    return asyncio.run(ask())
+
+
+def _show_by_protocol(place: Place, name: str) -> str:
+    return _chat_by_protocol(place, f'What is this? @file:"{name}"')
+
+
+def _begin_by_protocol(place: Place) -> Callable[[], None]:
+    process = subprocess.Popen(
+        [*PROGRAM, "acp"], cwd=place.root, env=place.environ,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert process.stdin is not None and process.stdout is not None
+    sent, received = process.stdin, process.stdout
+
+    def send(number: int, method: str, **params: Any) -> None:
+        message = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+        sent.write(json.dumps(message).encode() + b"\n")
+        sent.flush()
+
+    send(1, "initialize", protocolVersion=1)
+    send(2, "session/new", cwd=str(place.root), mcpServers=[])
+    answers = (json.loads(line) for line in received)
+    session = next(one["result"]["sessionId"] for one in answers if one.get("id") == 2)
+    send(3, "session/prompt", sessionId=session, prompt=[{"type": "text", "text": "go on"}])
+
+    def leave() -> None:
+        sent.close()
+        process.wait(PATIENCE_SECONDS)
+        received.close()
+
+    return leave
+
+
+def _commit_message(place: Place, message: str) -> str:
+    for words in (("init", "-q"), ("add", "open.py")):
+        subprocess.run(["git", *words], cwd=place.root, check=True, capture_output=True)
+    return place.run("commit-message")
+
+
+def _show_in_commit_message(place: Place, name: str) -> str:
+    subprocess.run(["git", "init", "-q"], cwd=place.root, check=True, capture_output=True)
+    # Git itself refuses what is outside.
+    subprocess.run(["git", "add", "-f", "--", name], cwd=place.root, capture_output=True)
+    return place.run("commit-message")
+
+
 DOORS: dict[str, Door] = {
     "chat in an editor": Door(_show_in_editor, _chat_in_editor, _begin_in_editor),
     "nearfield chat": Door(_show_in_terminal, _chat_in_terminal, _begin_in_terminal),
     # It asks no model, so that it has no questions.
     "nearfield mcp": Door(_show_to_agent, needs="mcp"),
+    "agent client protocol": Door(
+        _show_by_protocol, _chat_by_protocol, _begin_by_protocol, needs="acp"
+    ),
+    "nearfield commit-message": Door(_show_in_commit_message, _commit_message),
     "/v1/chat/completions": Door(
         ask=_http("/v1/chat/completions", {"model": "nearfield", **_MESSAGES})
+    ),
+    "/nearfield/chats/say": Door(
+        lambda place, name: _http("/nearfield/chats/say", {"message": "MESSAGE"})(
+            place, f"What is it? @file:{name}"
+        ),
+        _http("/nearfield/chats/say", {"message": "MESSAGE"}),
     ),
     "/v1/completions": Door(
         ask=_http("/v1/completions", {"model": "nearfield", "prompt": "MESSAGE"})
@@ -430,6 +498,33 @@ def test_a_paused_door_asks_no_model(door: str, place: Place) -> None:
     _set(place, ASKED["allowed"])
     assert chosen.pause(place, "What is the capital of Iceland?")
     assert place.received == []
+
+
+def test_a_chat_over_http_is_kept_like_any_other(place: Place) -> None:
+    _set(place, ASKED["allowed"])
+    with http_server(place) as client:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while (
+            said := client.post("/nearfield/chats/say", json={"message": "hi"})
+        ).status_code == 503:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        session = said.json()["session"]
+        client.post("/nearfield/chats/say", json={"message": "again", "session": session})
+        [head] = client.get("/nearfield/chats").json()["chats"]
+        assert (head["id"], head["title"], head["count"]) == (session, "hi", 2)
+        told = client.post("/nearfield/chats/history", json={"session": session}).json()
+        assert [one["answer"] for one in told["exchanges"]] == ["done", "done"]
+    listed = json.loads(place.run("chats", "list", "--json"))
+    assert [one["id"] for one in listed] == [session]
+    with http_server(place) as client:
+        wanted = {"session": session, "format": "markdown"}
+        assert (
+            client.post("/nearfield/chats/history", json=wanted).json()["text"].startswith("# hi")
+        )
+        assert client.post("/nearfield/chats/history", json={"session": "x"}).status_code == 404
+        assert client.post("/nearfield/chats/delete", json=wanted).json() == {"deleted": True}
+        assert client.get("/nearfield/chats").json() == {"chats": []}
 
 
 class Endless:

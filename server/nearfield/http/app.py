@@ -16,6 +16,7 @@ from nearfield.errors import NearfieldError
 from nearfield.features.service import Service
 from nearfield.features.token import Token
 from nearfield.http.asking import Asking
+from nearfield.http.chats import ChatsApi
 from nearfield.http.dialect import ANTHROPIC, LLAMA_CPP, OLLAMA, OPENAI, Dialect
 from nearfield.http.exchange import Answer, Event, HttpExchange, Receive, Send
 from nearfield.http.llama_cpp import LlamaCppApi
@@ -51,7 +52,7 @@ class App:
         self._token = token
         asking = Asking(service, workspace)
         openai, llama_cpp, messages = OpenAiApi(asking), LlamaCppApi(asking), AnthropicApi(asking)
-        loading = LoadingApi(asking)
+        loading, chats = LoadingApi(asking), ChatsApi(asking)
         self._handlers = {
             "/health": PathHandler("GET", self._health, open=True),
             "/v1/models": PathHandler("GET", openai.models),
@@ -60,6 +61,10 @@ class App:
             "/v1/embeddings": PathHandler("POST", openai.embeddings),
             "/v1/messages": PathHandler("POST", messages.message),
             "/v1/messages/count_tokens": PathHandler("POST", messages.count_tokens),
+            "/nearfield/chats": PathHandler("GET", chats.heads),
+            "/nearfield/chats/say": PathHandler("POST", chats.say),
+            "/nearfield/chats/history": PathHandler("POST", chats.history),
+            "/nearfield/chats/delete": PathHandler("POST", chats.delete),
             "/nearfield/models/load": PathHandler("POST", loading.load),
             "/nearfield/models/unload": PathHandler("POST", loading.unload),
             "/infill": PathHandler("POST", llama_cpp.infill),

@@ -1,0 +1,157 @@
+"""Chats that are kept, over HTTP: talk, list, read, delete; Nearfield's own paths.
+
+A chat here has no functions and no user to ask, so nothing is changed by it. Its `@file:`
+references are read by the rules of the workspace that the server was started with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from nearfield.http import wire
+from nearfield.http.asking import Asking
+from nearfield.http.exchange import HttpExchange
+from nearfield.http.wire import BadRequest
+from nearfield.types import MAX_ANSWER_TOKENS
+
+if TYPE_CHECKING:
+    from nearfield.features.chat.chat import ChatService
+    from nearfield.features.chat.protocol import Allow, CallReport, ProposedFile, Question
+    from nearfield.features.diagnostics import Diagnostic
+
+TOKENS = 1024
+
+
+class SayBody(msgspec.Struct, frozen=True):
+    """A message; without `session` it begins a new chat."""
+
+    message: str
+    session: str = ""
+    max_tokens: int = TOKENS
+
+
+class KeptChatBody(msgspec.Struct, frozen=True):
+    """A kept chat; `format` is "json" or "markdown"."""
+
+    session: str
+    format: str = "json"
+
+
+class ChatsApi:
+    """The paths below `/nearfield/chats`, for the folder of the server."""
+
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+        self._made: ChatService | None = None
+
+    async def say(self, exchange: HttpExchange, body: bytes) -> None:
+        """Answer a message of a chat: a new one, one that is open, or a kept one."""
+        from nearfield.features.chat.protocol import Ask
+
+        said = wire.read(SayBody, body)
+        ask = Ask(
+            said.message,
+            session=said.session,
+            workspace=self._asking.workspace,
+            functions=(),
+            max_tokens=max(1, min(said.max_tokens, MAX_ANSWER_TOKENS)),
+        )
+        with self._asking.place():
+            reply = await self._chats.say(ask, _Nowhere())
+        await exchange.json(
+            {
+                "session": reply.session,
+                "text": reply.text,
+                "provider": reply.provider,
+                "model": reply.model,
+                "finish": reply.finish.value,
+                "notes": reply.notes,
+            }
+        )
+
+    async def heads(self, exchange: HttpExchange, _body: bytes) -> None:
+        """List the kept chats of the folder."""
+        from nearfield.features.chat.kept_chats import KeptChats
+
+        found = await asyncio.to_thread(KeptChats().heads, self._asking.workspace)
+        await exchange.json({"chats": msgspec.to_builtins(found)})
+
+    async def history(self, exchange: HttpExchange, body: bytes) -> None:
+        """Tell what was said in a kept chat of the folder."""
+        from nearfield.features.chat.kept_chats import KeptChats, markdown, real
+
+        wanted = wire.read(KeptChatBody, body)
+        if wanted.format not in ("json", "markdown"):
+            raise BadRequest("The format is 'json' or 'markdown'.", "format")
+        chat = await asyncio.to_thread(KeptChats().load, wanted.session)
+        here = await asyncio.to_thread(real, self._asking.workspace)
+        if chat is None or chat.workspace != here:
+            raise BadRequest("There is no kept chat of that id here.", "session", status=404)
+        if wanted.format == "markdown":
+            await exchange.json({"text": markdown(chat)})
+            return
+        about = {"session": chat.id, "title": chat.title, "workspace": chat.workspace}
+        await exchange.json({**about, "exchanges": msgspec.to_builtins(chat.exchanges)})
+
+    async def delete(self, exchange: HttpExchange, body: bytes) -> None:
+        """Forget a chat and delete what is kept of it."""
+        name = wire.read(KeptChatBody, body).session
+        await exchange.json({"deleted": await self._chats.delete(name)})
+
+    @property
+    def _chats(self) -> ChatService:
+        if self._made is None:
+            from nearfield.features.chat.chat import ChatService
+            from nearfield.features.chat.kept_chats import KeptChats
+
+            service = self._asking.service
+            self._made = ChatService(
+                service, _NoUser(), knowledge=lambda: service.knowledge, kept=KeptChats()
+            )
+        return self._made
+
+
+class _NoUser:
+    """Implements `features.chat.protocol.ChatHost` where there is no user to ask."""
+
+    async def allow(self, question: Question) -> Allow:
+        """Answer no."""
+        from nearfield.features.chat.protocol import Allow
+
+        del question
+        return Allow.NO
+
+    async def apply(self, change: ProposedFile) -> bool:
+        """Change nothing."""
+        del change
+        return False
+
+    async def open_text(self, path: str) -> str | None:
+        """Know of no open document."""
+        del path
+        return None
+
+    def diagnostics(self, path: str) -> Sequence[tuple[int, Diagnostic]]:
+        """Know of no problem."""
+        del path
+        return ()
+
+
+class _Nowhere:
+    """Implements `features.chat.protocol.Listener` for an answer that is sent as a whole."""
+
+    def text(self, text: str) -> None:
+        """See `Listener`."""
+
+    def thinking(self, text: str) -> None:
+        """See `Listener`."""
+
+    def restart(self) -> None:
+        """See `Listener`."""
+
+    def call(self, report: CallReport) -> None:
+        """See `Listener`."""
