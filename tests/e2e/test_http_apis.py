@@ -7,12 +7,14 @@ from __future__ import annotations
 import base64
 import json
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import httpx
 import pytest
-from tests.e2e.test_http import SETTINGS, HttpServer, end, start, until
+from tests.e2e.test_http import ODD, SETTINGS, HttpServer, end, start, until
+
+from nearfield.http.exchange import MAX_BYTES
 
 anthropic: Any = pytest.importorskip("anthropic")
 ollama: Any = pytest.importorskip("ollama")
@@ -496,6 +498,99 @@ def test_ollamas_paths_are_not_there_unless_they_are_named(
         assert (missing.status_code, "--ollama" in missing.json()["error"]) == (404, True)
     finally:
         end(one)
+
+
+# --- hostile requests -----------------------------------------------------------------------
+
+
+def says_as_llama_cpp(told: dict[str, Any], status: int) -> object:
+    error = told["error"]
+    return error["code"] == status and error["message"] and error["type"]
+
+
+def says_as_anthropic(told: dict[str, Any], status: int) -> object:
+    return told["type"] == "error" and told["error"]["type"] and told["error"]["message"]
+
+
+def says_as_openai(told: dict[str, Any], status: int) -> object:
+    return told["error"]["message"] and told["error"]["type"]
+
+
+def says_as_ollama(told: dict[str, Any], status: int) -> object:
+    return isinstance(told["error"], str) and told["error"]
+
+
+TURNS = [{"role": "user", "content": "hello"}]
+USUAL: dict[str, tuple[Callable[[dict[str, Any], int], object], dict[str, Any]]] = {
+    "/infill": (
+        says_as_llama_cpp,
+        {"input_prefix": "a", "input_suffix": "b", "input_extra": [], "prompt": "c",
+         "n_predict": 9, "stop": [], "stream": False, "response_fields": []},
+    ),
+    "/v1/embeddings": (
+        says_as_openai,
+        {"input": "a", "model": "nearfield", "encoding_format": "float", "dimensions": None},
+    ),
+    "/v1/messages": (
+        says_as_anthropic,
+        {"model": "nearfield", "max_tokens": 9, "messages": TURNS, "system": "a", "tools": [],
+         "tool_choice": None, "stream": False, "temperature": 1, "stop_sequences": [],
+         "output_config": None},
+    ),
+    "/v1/messages/count_tokens": (says_as_anthropic, {"model": "nearfield", "messages": TURNS}),
+    "/api/show": (says_as_ollama, {"model": "nearfield"}),
+    "/api/generate": (
+        says_as_ollama,
+        {"model": "nearfield", "prompt": "hello", "suffix": "", "system": "", "raw": False,
+         "stream": False, "images": None, "format": None, "options": None},
+    ),
+    "/api/chat": (
+        says_as_ollama,
+        {"model": "nearfield", "messages": TURNS, "tools": [], "stream": False, "format": None,
+         "options": {}},
+    ),
+    "/api/embed": (says_as_ollama, {"model": "nearfield", "input": "a", "dimensions": None}),
+    "/api/embeddings": (says_as_ollama, {"model": "nearfield", "prompt": "a"}),
+}  # fmt: skip
+"""For each path how it says an error, and a body with every field that it reads."""
+
+BODIES = [
+    (b"", 400),
+    (b"{", 400),
+    (b"[1]", 400),
+    (b'{"model": "\xff"}', 400),
+    (b"[" * 100_000 + b"]" * 100_000, 400),
+    (b" " * (MAX_BYTES + 1), 413),
+]
+
+
+@pytest.mark.parametrize("path", USUAL)
+def test_bad_bodies_are_said_in_the_form_of_the_api(server: HttpServer, path: str) -> None:
+    says, usual = USUAL[path]
+    for content, status in BODIES:
+        answer = server.client.post(path, content=content)
+        assert answer.status_code == status, answer.text
+        assert says(answer.json(), status)
+    if "model" in usual:
+        unknown = server.post(path, {**usual, "model": "gpt-9"})
+        assert (unknown.status_code, bool(says(unknown.json(), 404))) == (404, True)
+    wrong = server.client.get(path)
+    assert (wrong.status_code, bool(says(wrong.json(), 405))) == (405, True)
+    refused = httpx.post(f"{server.url}{path}", json=usual, headers={"host": "evil.example"})
+    assert (refused.status_code, bool(says(refused.json(), 403))) == (403, True)
+
+
+@pytest.mark.parametrize("path", USUAL)
+def test_no_field_of_any_type_is_a_failure_of_the_server(server: HttpServer, path: str) -> None:
+    says, usual = USUAL[path]
+    for name in usual:
+        for odd in ODD:
+            for value in (odd, [odd], {name: odd}):
+                content = json.dumps({**usual, name: value})
+                answer = server.client.post(path, content=content)
+                # 502: the script does not meet every schema.
+                assert answer.status_code in (200, 400, 404, 502), (name, value, answer.text)
+                assert answer.status_code == 200 or says(answer.json(), answer.status_code)
 
 
 # --- hanging up -----------------------------------------------------------------------------
