@@ -75,7 +75,7 @@ test: setup static ## Run every check
 # that need an argument (a tree to index, a question) are started as RESULTS.md says.
 BENCH ?= startup.py overhead.py keystroke.py decode.py spin.py in_the_way.py forms.py drafts.py \
 	exact_match.py exact_match_peer.py replay confidence.py next_edit.py actions.py routing.py \
-	tools.py fix.py
+	tools.py fix.py workspace_questions.py
 
 bench: models ## Measure, as tests/bench/RESULTS.md reports it
 	@for bench in $(BENCH); do \

@@ -2,12 +2,15 @@
 
     python tests/bench/tools.py                # all cases of tools_bfcl; about twenty minutes
     python tests/bench/tools.py --cases 20     # of each kind
+    python tests/bench/tools.py --chat qwen2.5-coder-1.5b-instruct --way nearfield \
+        --out rows.jsonl --minutes 10          # of another model; run again, it goes on
 
 The questions are BFCL's. "simple" has one function that fits: right is a call of it whose
 arguments are among the accepted ones. "irrelevance" has one that does not fit: right is no call at
 all. Each is asked three ways of the same model in the same run: without a grammar (its chat
 template alone), with calls held to their schema, and as Nearfield does it, which also drops calls
-that the model is not sure of. The system message is the chat's own.
+that the model is not sure of. The system message is the chat's own. What is tuned is tuned on the
+half `--half tuned`, drawn by a fixed seed from both kinds; the sums are printed for both halves.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import argparse
 import asyncio
 import gzip
 import json
+import random
 import re
 import time
 from collections import Counter
@@ -25,7 +29,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from nearfield.config.schema import Config
+from nearfield.config.schema import Config, Models
 from nearfield.features import assemble
 from nearfield.features.chat.session import SYSTEM
 from nearfield.providers import embedded
@@ -34,6 +38,8 @@ from nearfield.types import ChatRequest, Delta, Message, Role, Tool, ToolCall
 
 DATA = Path(__file__).parents[3] / "shared/bench/tools_bfcl.jsonl.gz"
 WAYS = ("no grammar", "grammar", "nearfield")
+KINDS = ("simple", "irrelevance")
+SEED = 20
 WORDS = 160
 """Characters of words after which no call is waited for any longer."""
 _KINDS = {"dict": "object", "float": "number", "tuple": "array"}
@@ -117,17 +123,44 @@ def way(name: str) -> AbstractContextManager[Any]:
     return nullcontext()
 
 
-async def main(cases: int) -> None:
-    """Ask everything and print the table."""
+def halves(rows: list[dict[str, Any]]) -> dict[str, str]:
+    """The half that each case is in, "tuned" or "kept": half of each kind, by a fixed seed."""
+    found: dict[str, str] = {}
+    for kind in KINDS:
+        ids = [row["id"] for row in rows if row["kind"] == kind]
+        tuned = set(random.Random(SEED).sample(ids, len(ids) // 2))
+        found |= {id: "tuned" if id in tuned else "kept" for id in ids}
+    return found
+
+
+def kept_rows(path: Path | None) -> list[dict[str, Any]]:
+    """What an earlier run has kept."""
+    if path is None or not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+async def main(options: argparse.Namespace) -> None:
+    """Ask what is not answered yet and print the table."""
     with gzip.open(DATA, "rt") as file:
         rows = [json.loads(line) for line in file]
-    kinds = ("simple", "irrelevance")
-    chosen = [r for kind in kinds for r in [r for r in rows if r["kind"] == kind][:cases]]
-    provider: Any = assemble.providers(Config())["embedded"]
+    half = halves(rows)
+    done = kept_rows(options.out)
+    known = {row["id"] for row in done}
+    chosen = [
+        row
+        for kind in KINDS
+        for row in [row for row in rows if row["kind"] == kind][: options.cases]
+        if row["id"] not in known and options.half in (None, half[row["id"]])
+    ]
+    ways = (options.way,) if options.way else WAYS
+    models = Models(complete=options.chat, chat=options.chat)
+    provider: Any = assemble.providers(Config(models=models))["embedded"]
     provider.start()
-    found: Counter[tuple[str, str, str]] = Counter()
-    spent = dict.fromkeys(WAYS, 0.0)
+    end = time.monotonic() + options.minutes * 60
     for row in chosen:
+        if time.monotonic() > end:
+            break
         tools = tuple(
             Tool(f["name"], f["description"], as_schema(f["parameters"])) for f in row["functions"]
         )
@@ -135,24 +168,41 @@ async def main(cases: int) -> None:
         request = ChatRequest(
             (Message(Role.SYSTEM, SYSTEM), *said), tools, max_tokens=128, temperature=0.0
         )
-        verdicts: list[str] = []
-        for name in WAYS:
+        verdicts: dict[str, str] = {}
+        seconds: dict[str, float] = {}
+        for name in ways:
             begun = time.monotonic()
             with way(name):
                 calls = await asked(provider.chat(request))
-            spent[name] += time.monotonic() - begun
-            verdicts.append(judged(row, calls))
-            found[name, row["kind"], verdicts[-1]] += 1
-        print(row["id"], *verdicts, sep=" | ", flush=True)
+            seconds[name] = round(time.monotonic() - begun, 2)
+            verdicts[name] = judged(row, calls)
+        case = {key: row[key] for key in ("id", "kind")} | {"half": half[row["id"]]}
+        done.append({**case, "verdicts": verdicts, "seconds": seconds})
+        print(json.dumps(done[-1]), flush=True)
+        if options.out is not None:
+            with options.out.open("a") as file:
+                file.write(json.dumps(done[-1]) + "\n")
     await provider.aclose()
-    for name in WAYS:
-        for kind in kinds:
-            told = {v: n for (w, k, v), n in found.items() if (w, k) == (name, kind)}
-            print(f"{name:12} {kind:12} {told}")
-        print(f"{name:12} {spent[name] / len(chosen):.1f} s a question")
+    summed(done)
+
+
+def summed(rows: list[dict[str, Any]]) -> None:
+    """Print the verdicts of each way and kind, by halves, and the mean time."""
+    for name in [name for name in WAYS if any(name in row["verdicts"] for row in rows)]:
+        for kind in KINDS:
+            for half in ("tuned", "kept"):
+                some = [r for r in rows if (r["kind"], r["half"]) == (kind, half)]
+                print(f"{name:12} {kind:12} {half:6} {Counter(r['verdicts'][name] for r in some)}")
+        mean = sum(row["seconds"][name] for row in rows) / len(rows)
+        print(f"{name:12} {mean:.1f} s a question")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--cases", type=int, default=1000)
-    asyncio.run(main(parser.parse_args().cases))
+    parser.add_argument("--chat", default="", help="a model; the one that completes if none")
+    parser.add_argument("--way", choices=WAYS)
+    parser.add_argument("--half", choices=("tuned", "kept"))
+    parser.add_argument("--minutes", type=float, default=600)
+    parser.add_argument("--out", type=Path, default=None)
+    asyncio.run(main(parser.parse_args()))

@@ -48,6 +48,8 @@ PLACES = "\n\nLooked up: "
 AGAIN = "\n\nThe question again:"
 NO_MODEL = "-"
 TOKENS = 512
+INDEX_SECONDS = 900.0
+"""On a busy machine the index pauses; a question about half of it would measure that."""
 
 
 def judged(row: dict[str, Any], text: str) -> dict[str, bool]:
@@ -100,7 +102,7 @@ async def shown(
     loaded = settings(root, NO_MODEL)
     async with serving(loaded) as service:
         service.knowledge.folders((str(root),))
-        await until_indexed(service.knowledge)
+        await until_indexed(service.knowledge, INDEX_SECONDS)
         host = Terminal(str(root), loaded.config.files.exclude)
         for row in rows:
             if time.monotonic() > end:
@@ -130,7 +132,7 @@ async def asked(
     config = loaded.config
     async with serving(loaded) as service:
         service.knowledge.folders((str(root),))
-        await until_indexed(service.knowledge)
+        await until_indexed(service.knowledge, INDEX_SECONDS)
         host = Terminal(str(root), config.files.exclude)
         talk = chats.ChatService(service, host, knowledge=lambda: service.knowledge)
         for row in rows:
