@@ -17,8 +17,8 @@ from nearfield import __version__
 from nearfield.lsp import wire
 from nearfield.lsp.documents import TextDocument
 from nearfield.lsp.explain import WirePosition, document_of, wire_range
+from nearfield.lsp.inline_completion import SuggestionPoint, suggestions_at
 from nearfield.lsp.session import Session
-from nearfield.lsp.suggest import SuggestionPoint, suggestions_at
 from nearfield.types import CompletionRequest, Span, Suggestion, Surface
 
 ENCODING = types.PositionEncodingKind.Utf16
