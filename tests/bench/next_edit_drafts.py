@@ -5,7 +5,9 @@
 First the recorded answers of `next_edit_public.py` are replayed with the engine's own drafts and
 the model's tokenizer (no weights are read): steps with one token each against steps with drafts.
 Then, unless `--cases 0`, the real model answers the questions of N scenarios in the engine, without
-and with drafts in turns: whether the answers are the same, and how long generating took.
+and with drafts in turns: whether the answers are the same, and how long generating took. Where two
+part, the log-probabilities of the tokens at which they do are printed: equal ones are a tie that
+the rounding of batches of other sizes decides.
 """
 
 from __future__ import annotations
@@ -112,9 +114,21 @@ class Answer:
 
     text: str
     done: Done
+    pieces: tuple[tuple[str, float], ...] = ()
+    """Each token's text, and the logarithm of its probability."""
+
+    def parts_from(self, other: Answer) -> str:
+        """Where the two answers part, and how sure either is of its token there; "" where they do
+        not."""
+        chars = 0
+        for (one, sure), (two, other_sure) in zip(self.pieces, other.pieces, strict=False):
+            if one != two:
+                return f"character {chars}: {one!r} {sure:.3f}, {two!r} {other_sure:.3f}"
+            chars += len(one)
+        return "" if len(self.pieces) == len(other.pieces) else f"character {chars}: one has ended"
 
 
-async def asked(engine: EngineClient, prompt: EditPrompt, copied: str) -> Answer:
+async def asked(engine: EngineClient, prompt: EditPrompt, copied: str, most: int) -> Answer:
     """The answer of the real model to a raw prompt."""
     spec = Generate(
         id=0,
@@ -122,21 +136,21 @@ async def asked(engine: EngineClient, prompt: EditPrompt, copied: str) -> Answer
         priority=0,
         document="bench",
         variants=[Variant([(one.text, one.special) for one in prompt.segments])],
-        max_tokens=MAX_TOKENS,
+        max_tokens=most,
         stop=list(prompt.stop),
         copied=copied,
     )
-    text = ""
+    pieces: list[tuple[str, float]] = []
     async with aclosing(engine.generate(spec)) as events:
         async for event in events:
             if isinstance(event, Tokens):
-                text += event.text
+                pieces += ((event.text, value) for value in event.logprobs)
             elif isinstance(event, Done):
-                return Answer(text, event)
+                return Answer("".join(one for one, _ in pieces), event, tuple(pieces))
     raise RuntimeError("the engine ended without an answer")
 
 
-async def by_the_clock(path: Path, cases: int) -> dict[str, Any]:
+async def by_the_clock(path: Path, cases: int, tokens_each: int) -> dict[str, Any]:
     """Milliseconds of generating with and without drafts, in turns, for each scenario."""
     engine = EngineClient(Engine())
     engine.start(str(path))
@@ -151,9 +165,11 @@ async def by_the_clock(path: Path, cases: int) -> dict[str, Any]:
             prompt = render(EditForm.SWEEP, question)
             if prompt is None:
                 continue
-            plain = await asked(engine, prompt, "")
-            drafted = await asked(engine, prompt, prompt.copied(question))
+            plain = await asked(engine, prompt, "", tokens_each)
+            drafted = await asked(engine, prompt, prompt.copied(question), tokens_each)
             same, total = same + (plain.text == drafted.text), total + 1
+            if plain.text != drafted.text:
+                print(scenario.name, plain.parts_from(drafted))
             tokens += plain.done.generated_tokens
             plain_steps += plain.done.decode_steps
             draft_steps += drafted.done.decode_steps
@@ -177,6 +193,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, help="default: the catalogue's default model")
+    parser.add_argument("--tokens", type=int, default=MAX_TOKENS, help="of an answer, at most")
     parser.add_argument("--cases", type=int, default=18, help="for the real model")
     options = parser.parse_args()
     catalog = Catalog.load()
@@ -187,7 +204,7 @@ def main() -> None:
     for label, ratio, plain, made in replays(path):
         print(f"{label:24}{plain:6} / {made:4} = {ratio:.2f}")
     if options.cases:
-        print(asyncio.run(by_the_clock(path, options.cases)))
+        print(asyncio.run(by_the_clock(path, options.cases, options.tokens)))
 
 
 if __name__ == "__main__":
