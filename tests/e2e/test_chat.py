@@ -335,3 +335,26 @@ def test_a_file_cannot_make_a_chat_use_a_cloud(wire: StartWire, work: Path) -> N
         said = refused["error"]["message"]
     assert "far" in said
     assert "192.0.2.1" not in said
+
+
+def test_a_model_of_a_picker_gets_no_functions_and_leaves_no_chat(
+    wire: StartWire, work: Path
+) -> None:
+    """As the VS Code extension asks for VS Code's own chat."""
+    w = started(
+        wire,
+        work,
+        {"match": "User: Hello", "text": "Hello again."},
+        {"text": "", "tool_calls": [call("listDirectory")]},
+    )
+    before = (
+        "This was said before:\n\nUser: Hello\n\nAssistant: Hi\n\nThe user says now:\n\nAnd now?"
+    )
+    for message, said in ((before, "Hello again."), ("list them", None)):
+        params = {"message": message, "role": "code", "allowedFunctions": []}
+        told = w.ask("nearfield/chat", params)
+        assert said in (None, told["text"])
+        assert "done" not in [report["state"] for report in told["calls"]]
+        deleted = w.ask("nearfield/chat/delete", {"session": told["session"]})
+        assert deleted == {"deleted": True}
+    assert w.ask("nearfield/chat/list", {}) == {"chats": []}

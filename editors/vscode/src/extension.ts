@@ -7,6 +7,7 @@ import type { Middleware } from "vscode-languageclient";
 import { Actions } from "./actions/actions";
 import { Ask } from "./actions/ask";
 import { Previews } from "./actions/preview";
+import { ChatModels } from "./chat/models";
 import { ChatView } from "./chat/view";
 import { NextEdits } from "./inline/nextEdit";
 import { Suggestions } from "./inline/suggestions";
@@ -46,6 +47,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     ...suggestions.attach(server, status),
     ...actions.register(),
     ...registerOffers(server),
+    ...new ChatModels(server, status).register(),
     new NextEdits(server),
     ...new Reports(server).register(),
     on("menu", () => showMenu(server, status)),

@@ -93,6 +93,7 @@ export interface ChatParams {
   readonly position?: Position;
   readonly range?: Range;
   readonly allowedFunctions?: readonly string[];
+  readonly role?: string;
   readonly partialResultToken?: ProgressToken;
 }
 
@@ -165,6 +166,7 @@ export const StatusChanged = new NotificationType<Status>("nearfield/status");
 export const Offered = new NotificationType<Offer>("nearfield/offer");
 export const ChatRequest = new RequestType<ChatParams, ChatAnswer, void>("nearfield/chat");
 export const ChatClose = new RequestType<{ session: string }, unknown, void>("nearfield/chat/close");
+export const ChatDelete = new RequestType<{ session: string }, unknown, void>("nearfield/chat/delete");
 export const ChatPrepare = new NotificationType<object>("nearfield/chat/prepare");
 export const ChatProgress = new ProgressType<ChatPiece>();
 export const AllowCall = new RequestType<CallQuestion, { allow: Allow }, void>(

@@ -13,6 +13,9 @@ const POLL_MS = 3000;
 
 export class StatusItem implements vscode.Disposable {
   status: Status | undefined;
+  private readonly taken = new vscode.EventEmitter<void>();
+  /** Fires when the server has said something new. */
+  readonly onDidTake = this.taken.event;
   private readonly item: vscode.StatusBarItem;
   private readonly disposables: vscode.Disposable[] = [];
   private working = 0;
@@ -29,6 +32,7 @@ export class StatusItem implements vscode.Disposable {
     };
     this.disposables.push(
       this.item,
+      this.taken,
       server.onDidChange((life) => {
         if (life === "running") void this.refresh();
         else this.status = undefined;
@@ -95,6 +99,7 @@ export class StatusItem implements vscode.Disposable {
     clearTimeout(this.poll);
     if (isIndexing(status.index)) this.poll = setTimeout(() => void this.refresh(), POLL_MS);
     this.draw();
+    this.taken.fire();
   }
 
   private draw(): void {
