@@ -133,6 +133,7 @@ local commands = {
   load = { run = execute('nearfield.loadModel'), needs = 'nearfield.loadModel' },
   unload = { run = execute('nearfield.unloadModel'), needs = 'nearfield.unloadModel' },
   chat = { run = lazily('nearfield.chat', 'run'), needs = true },
+  ['commit-message'] = { run = lazily('nearfield.commit', 'run') },
   restart = { run = restart },
   log = { run = log },
 }
