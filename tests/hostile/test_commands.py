@@ -67,6 +67,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "providers probe": lambda file: ["providers", "probe", "far"],
     "providers add": lambda file: ["providers", "add", file.lstrip("-")],
     "providers pull": lambda file: ["providers", "pull", "far", file.lstrip("-")],
+    "route explain": lambda file: ["route", "explain", "what is this?", "--file", file],
     "config path": lambda file: ["config", "path"],
     "config show": lambda file: ["config", "show"],
     "config set": lambda file: ["config", "set", "files.exclude", file.lstrip("-")],

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 
 from nearfield.config.keys import ANY_NAME, Leaf, field_leaves, leaves
-from nearfield.config.schema import Config, ProviderSettings
+from nearfield.config.schema import Config
 
 MANIFEST = Path(__file__).parents[1] / "package.json"
 SECTION = "nearfield"
@@ -148,13 +148,13 @@ def _choices(key: tuple[str, ...], kind: Any) -> dict[str, Any]:
 def _schema(kind: Any) -> dict[str, Any]:
     """JSON schema, with references replaced by what they refer to and with our own words."""
     schema = msgspec.json.schema(kind)
-    described = schema.pop("$defs", {}).get(ProviderSettings.__name__)
-    if described is not None:
+    for described in schema.pop("$defs", {}).values():  # at most one
         for inner in described["properties"].values():
             inner["markdownDescription"] = inner.pop("description")
         described.pop("title", None)
         described.pop("description", None)
-        schema["additionalProperties"] = {**described, "additionalProperties": False}
+        place = "items" if schema["type"] == "array" else "additionalProperties"
+        schema[place] = {**described, "additionalProperties": False}
     return schema
 
 

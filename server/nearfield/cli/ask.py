@@ -80,13 +80,13 @@ def ask(
     begin_log(log_level)
     check_role(role)
     loaded = settings_of(workspace.resolve())
-    context = _context(task, workspace, file or [], once)
+    context = context_of(task, workspace, file or [], once)
     if tools:
         if schema is not None:
             fail("--tools and --schema do not go together.", "Leave one of them out.")
-        _converse(loaded, _said(question), context, role, max_tokens, as_json, thinking)
+        _converse(loaded, question_text(question), context, role, max_tokens, as_json, thinking)
         return
-    said, form = _said(question), _schema(schema)
+    said, form = question_text(question), _schema(schema)
     streams = answers_on_terminal() and not as_json
     answer = asyncio.run(_ask(loaded, said, form, context, role, max_tokens, streams, thinking))
     if as_json:
@@ -98,7 +98,8 @@ def ask(
         raise typer.Exit(ExitCode.NOTHING)
 
 
-def _context(task: str, workspace: Path, files: list[Path], once: str) -> RequestContext:
+def context_of(task: str, workspace: Path, files: list[Path], once: str) -> RequestContext:
+    """Return the context of a question about `files`. Ends the command for an unknown task."""
     from nearfield.routing.request_context import RequestContext, Source, Task
 
     if task not in [one.value for one in Task]:
@@ -112,7 +113,7 @@ def _context(task: str, workspace: Path, files: list[Path], once: str) -> Reques
     )
 
 
-def _request(
+def request_of(
     said: str,
     context: RequestContext,
     schema: dict[str, Any] | None,
@@ -144,7 +145,8 @@ def _request(
     return request, replace(context, sources=tuple(sources))
 
 
-def _said(question: str) -> str:
+def question_text(question: str) -> str:
+    """Return the question, from standard input for "-". Ends the command when it is empty."""
     try:
         said = sys.stdin.read().removeprefix("\ufeff") if question == "-" else question
     except UnicodeDecodeError as error:
@@ -212,7 +214,7 @@ async def _ask(
     try:
         asked = role or usual_role(loaded.config, context.task)
         size = room(router, loaded.config, asked, context.workspace, max_tokens)
-        request, context = _request(said, context, schema, max_tokens, size)
+        request, context = request_of(said, context, schema, max_tokens, size)
         with work_shown():
             if request.schema is not None:
                 return await _structured(router, request, context, role)

@@ -32,6 +32,7 @@ COMMANDS = {
     "chat": "nearfield.cli.chat:chat",
     "chats": "nearfield.cli.chats:app",
     "providers": "nearfield.cli.providers:app",
+    "route": "nearfield.cli.route:app",
     "doctor": "nearfield.cli.doctor:doctor",
     "index": "nearfield.cli.index:index",
     "search": "nearfield.cli.search:search",

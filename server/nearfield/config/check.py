@@ -7,6 +7,7 @@ other one becomes a `Finding`. A bad key costs itself alone, never its section o
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -153,11 +154,17 @@ def _explained(leaf: Leaf, value: Any, error: msgspec.ValidationError) -> str:
         text, _, at = text.partition(" - at `")
         place = f" at {at.strip('`').removeprefix('$')}" if at.startswith("$[") else ""
     text = text[:1].lower() + text[1:]
+    for value, plain in _VALUES:
+        text = value.sub(plain, text)
     for name, plain in _PLAIN:
         text = text.replace(name, plain)
     return f"{text}{place}"
 
 
+_VALUES = (
+    (re.compile(r"invalid enum value '.*'"), "there is no such choice"),
+    (re.compile(r" matching regex '.*'"), " of another form"),
+)
 _PLAIN = (
     ("`int`", "a whole number"),
     ("`float`", "a number"),

@@ -33,7 +33,7 @@ from nearfield.config.keys import (
 )
 from nearfield.config.paths import user_config_file, workspace_config_file
 from nearfield.config.restrict import Refusal
-from nearfield.config.schema import EMBEDDED, ROLES, Config
+from nearfield.config.schema import EMBEDDED, ROLES, Config, RoutingRule
 from nearfield.files.links import real_inside
 from nearfield.files.read import UnreadableFile, read_regular
 from nearfield.files.toml import UnusableToml, parse_toml
@@ -116,6 +116,7 @@ class _Merge:
         """Return the settings, without providers and roles that cannot be built."""
         self._drop_providers_without_kind()
         self._check_roles()
+        self._check_rules()
         table: dict[str, Any] = {}
         for key, value in self.values.items():
             _put_nested(table, key, value)
@@ -135,7 +136,7 @@ class _Merge:
 
     def _check_roles(self) -> None:
         """Leave out roles that do not exist, and providers in them that do not."""
-        known = {EMBEDDED, *(key[1] for key in self.values if key[0] == "providers")}
+        known = self._providers()
         for key in [key for key in self.values if key[:2] == ("routing", "roles")]:
             source = self.sources[key]
             if key[2] not in ROLES:
@@ -149,6 +150,26 @@ class _Merge:
                 self.findings.append(Finding(source, key, f'there is no provider "{entry}"'))
             if missing:
                 self.values[key] = [entry for entry in self.values[key] if entry not in missing]
+
+    def _check_rules(self) -> None:
+        """Leave out rules that name a provider which does not exist."""
+        key = ("routing", "rules")
+        if key not in self.values:
+            return
+        kept: list[RoutingRule] = []
+        for number, rule in enumerate(self.values[key], 1):
+            unknown = [
+                entry for entry in rule.use if entry.partition("/")[0] not in self._providers()
+            ]
+            if unknown and not (len(rule.use) == 1 and unknown[0] in ROLES):
+                wrong = f'there is no provider or role "{unknown[0]}" for rule {number}'
+                self.findings.append(Finding(self.sources[key], key, wrong))
+            else:
+                kept.append(rule)
+        self.values[key] = kept
+
+    def _providers(self) -> set[str]:
+        return {EMBEDDED, *(key[1] for key in self.values if key[0] == "providers")}
 
 
 def load(
@@ -292,7 +313,12 @@ def value_of(config: Config, key: Key) -> Any:
 
 def show(value: Any) -> str:
     """Return a setting's value as TOML has it."""
-    return msgspec.json.encode(value).decode()
+    plain = msgspec.to_builtins(value)
+    if isinstance(plain, dict):
+        return "{ " + ", ".join(f"{key} = {show(inner)}" for key, inner in plain.items()) + " }"
+    if isinstance(plain, list):
+        return "[" + ", ".join(show(inner) for inner in plain) + "]"
+    return msgspec.json.encode(plain).decode()
 
 
 def effective(config: Config) -> dict[Key, Any]:

@@ -33,6 +33,11 @@ Positive = Annotated[int, Meta(ge=1)]
 NonNegative = Annotated[int, Meta(ge=0)]
 Strategy = Literal["local_only", "local_first", "hybrid", "cloud_only"]
 Escalate = Literal["suggest", "ask", "auto"]
+TaskName = Literal[
+    "complete", "edit", "explain", "document", "snippet", "code", "fix", "refactor", "test",
+    "review", "chat",
+]  # fmt: skip
+_HOURS = r"^(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?$"
 
 
 def about(text: str) -> Meta:
@@ -171,6 +176,39 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
         """)] = field(default_factory=dict[str, Any])
 
 
+class RoutingRule(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """An entry of `[[routing.rules]]` (user only). Every condition that it names must hold."""
+
+    use: Annotated[list[str], Meta(min_length=1), about("""
+        Who answers where it holds: one role, or providers in the order in which they are
+        tried.""")]
+    name: Annotated[str, about("""
+        What `nearfield route explain` calls it; empty: its number.""")] = ""
+    tasks: Annotated[list[TaskName], about("""
+        Tasks, as in `routing.tasks`.""")] = field(default_factory=list[TaskName])
+    languages: Annotated[list[str], about("""
+        Language ids, such as "python".""")] = field(default_factory=list[str])
+    paths: Annotated[list[str], about("""
+        Patterns as in `.gitignore`, for the file that the request is about.
+        """)] = field(default_factory=list[str])
+    min_chars: Annotated[NonNegative, about("""
+        The request has at least this many characters.""")] = 0
+    max_chars: Annotated[NonNegative, about("""
+        The request has at most this many characters; 0 is no limit.""")] = 0
+    complex: Annotated[bool | None, about("""
+        Whether the task is complex, as with "hybrid".""")] = None
+    hours: Annotated[str, Meta(pattern=_HOURS), about("""
+        A time of the day, such as "22:00-06:30"; the end is not in it.""")] = ""
+    on_battery: Annotated[bool | None, about("""
+        Whether the machine runs on its battery.""")] = None
+    min_load: Annotated[float, Meta(ge=0), about("""
+        The processors' load of the last minute is at least this, 1.0 for all of them.""")] = 0.0
+    min_spent: Annotated[float, Meta(ge=0), about("""
+        At least this many dollars were spent today.""")] = 0.0
+
+
 class Routing(msgspec.Struct, frozen=True, kw_only=True):
     """`[routing]`: which model answers what (user only)."""
 
@@ -184,6 +222,12 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
         For a task (complete, edit, explain, document, snippet, code, fix, refactor, test, review,
         chat) the role that does it, where it shall not be the usual one.
         """)] = field(default_factory=dict[str, str])
+    rules: Annotated[list[RoutingRule], about("""
+        Rules of your own, before roles and tasks: the first that holds says who answers.
+        docs/routing.md lists the conditions.""")] = field(default_factory=list[RoutingRule])
+    pass_over_busy: Annotated[bool, about("""
+        Whether a local provider that answers something else, or was slow a moment ago, waits for
+        the next local one of its role; never for completions and next edits.""")] = True
     escalate: Annotated[Escalate, only_towards("auto", "ask", "suggest"), about("""
         When a local answer is not good enough: "suggest" keeps it and offers the cloud beside it,
         "ask" waits for a yes or no, "auto" goes on by itself where this workspace has

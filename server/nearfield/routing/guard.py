@@ -244,7 +244,7 @@ class Guard:
             path = _inside(request.path, context.workspace)
             document = _anonymous(context.workspace + request.document)
             request = replace(request, path=path, document=document)
-        elif isinstance(request, ChatRequest) and request.session:
+        elif request.session:
             session = _anonymous(context.workspace + request.session)
             request = replace(request, session=session)
         return request, tuple(kept)

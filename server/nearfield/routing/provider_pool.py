@@ -22,17 +22,20 @@ from nearfield.errors import NotPermitted
 from nearfield.providers.absent import Absent
 from nearfield.providers.address import is_loopback
 from nearfield.providers.base import Provider
+from nearfield.routing import money
 from nearfield.routing.answers import Answers
 from nearfield.routing.breaker import Breaker
 from nearfield.routing.consent import Consent
 from nearfield.routing.egress import Egress
 from nearfield.routing.guard import Guard, PreparedRequest, Remote, Request, remote
 from nearfield.routing.ledger import LocalUse
+from nearfield.routing.load import ProviderLoad
 from nearfield.routing.money import estimate_tokens
 from nearfield.routing.plan import Candidate, Funds, Plan, plan
 from nearfield.routing.request_context import Offer, RequestContext
+from nearfield.routing.rules import facts, first, role_of, title
 from nearfield.routing.store import Store
-from nearfield.types import ChatRequest, Delta, EditRequest, InfillRequest, Usage
+from nearfield.types import ChatRequest, Delta, EditRequest, InfillRequest, Priority, Usage
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +51,16 @@ start.
 # Sums of what local models did are written this often: a killed server loses at most this much of
 # a statistic, and no request waits for the disk.
 FLUSH_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """The role of a request and its providers in order; `rule` is the name of the user's rule that
+    chose them, "" for none."""
+
+    role: str
+    names: tuple[str, ...]
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +92,7 @@ class ProviderPool:
         self.breakers = {
             name: Breaker(routing.breaker_failures, routing.breaker_seconds) for name in providers
         }
+        self.loads = ProviderLoad()
         self._used: Counter[tuple[str, str, str, str, str]] = Counter()
         self._flushed = time.monotonic()
         self._background: set[asyncio.Task[Any]] = set()
@@ -91,10 +105,13 @@ class ProviderPool:
     def named(self, role: str) -> list[str]:
         """The providers of `role` that exist and can do it, in the order of the settings."""
         listed = self.config.routing.roles.get(role)
-        order = self._default_order()
-        if listed is not None:
-            order = [self.stand_in(name) or name for name in listed]
-        return [n for n in order if n in self.providers and can(self.providers[n], role)]
+        order = self._default_order() if listed is None else self._known(listed)
+        return [name for name in order if can(self.providers[name], role)]
+
+    def _known(self, listed: Sequence[str]) -> list[str]:
+        """The providers of a list of the settings that exist, or what stands in for them."""
+        found = [self.stand_in(name) or name for name in listed]
+        return [name for name in found if name in self.providers]
 
     def candidates(self, role: str, workspace: str) -> tuple[Provider, ...]:
         """Return the providers of `role` that the strategy of `workspace` allows, in the order they
@@ -126,9 +143,45 @@ class ProviderPool:
         provider = self.providers[name]
         return str(provider.error) if isinstance(provider, Absent) else ""
 
-    async def plan(self, names: Sequence[str], complex_task: bool, context: RequestContext) -> Plan:
-        """The plan for one request that `names` can answer; touches the disk only where a cloud
-        could be in it."""
+    async def ruled(
+        self, role: str, request: Request, context: RequestContext, is_complex: bool
+    ) -> Ruled:
+        """Return who may answer a request of `role` by the user's own rules, by default the
+        providers of the role. May touch the disk where there are rules."""
+        rules = tuple(self.config.routing.rules)
+        if not rules:
+            return Ruled(role, tuple(self.named(role)))
+        about = facts(request, context, is_complex, self._spent_today)
+        index = await asyncio.to_thread(first, rules, about)
+        if index is None:
+            return Ruled(role, tuple(self.named(role)))
+        instead = role_of(rules[index])
+        listed = self.named(instead) if instead else self._known(rules[index].use)
+        # Whom the user has just allowed is asked, whatever the rule says.
+        listed += [name for name in context.accepted if name in self.providers]
+        able = dict.fromkeys(name for name in listed if can(self.providers[name], role))
+        return Ruled(instead or role, tuple(able), title(rules, index))
+
+    def _spent_today(self) -> float:
+        try:
+            return float(money.standing(self.store).today.dollars)
+        except NotPermitted:
+            return 0.0  # an unreadable ledger lets nothing leave anyway
+
+    async def plan(
+        self,
+        names: Sequence[str],
+        complex_task: bool,
+        context: RequestContext,
+        priority: Priority | None = None,
+    ) -> Plan:
+        """The plan for one request that `names` can answer. With a `priority`, local providers that
+        would keep it waiting come after the others. Touches the disk only where a cloud could be in
+        it."""
+        if priority is not None and self.config.routing.pass_over_busy:
+            local = (name for name in names if name in self.local)
+            free = iter(self.loads.ordered(tuple(local), priority))
+            names = [next(free) if name in self.local else name for name in names]
         said: dict[str, CloudStanding] = {}
         clouds = [name for name in names if name not in self.local]
         routing = self.configs.of(context.workspace).routing
@@ -303,11 +356,12 @@ def can(provider: Provider, role: str) -> bool:
 
 
 def variants(config: Config) -> dict[str, ProviderSettings]:
-    """Return every configured provider: `[providers]`, and for each role's entry "NAME/MODEL" that
-    provider with that model, under the name as written there.
+    """Return every configured provider: `[providers]`, and for each "NAME/MODEL" of a role or a
+    rule that provider with that model, under the name as written there.
     """
     wanted = dict(config.providers)
-    for listed in config.routing.roles.values():
+    rules = (rule.use for rule in config.routing.rules)
+    for listed in (*config.routing.roles.values(), *rules):
         for entry in listed:
             name, slash, model = entry.partition("/")
             if slash and entry not in wanted and name in config.providers:

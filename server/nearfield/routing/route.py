@@ -10,8 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    aclosing,
+    nullcontext,
+)
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 
@@ -32,6 +37,7 @@ from nearfield.providers.base import Provider
 from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.activity import REPORT, Watch, watched
 from nearfield.routing.consent import Consent
+from nearfield.routing.load import Answering
 from nearfield.routing.plain_text import PlainText, literal_in
 from nearfield.routing.plan import (
     BROKE,
@@ -104,7 +110,8 @@ class Route:
     `provider` is the one that is answering. `failures` says why others did not, `offers` what can
     be offered to the user. `wrong` is the gate's objection to the final answer ("" for none);
     `asked` names the providers that received the request, `kept` is true when the answer was
-    cached. All are final when the stream has ended.
+    cached, `rule` names the user's rule that chose the candidates ("" for none). All are final when
+    the stream has ended.
     """
 
     def __init__(
@@ -114,8 +121,11 @@ class Route:
         request: InfillRequest | EditRequest | ChatRequest,
         context: RequestContext,
         complex_task: bool = False,
+        *,
+        by_rules: bool = True,
     ) -> None:
         self._pool = pool
+        self._by_rules = by_rules
         self._role = role
         self._request = request
         self._context = context
@@ -123,7 +133,8 @@ class Route:
         self._items = self._run()
         self._shown = ""
         self._held: _CandidateReply | None = None
-        self._names = names = pool.named(role)
+        names = pool.named(role)
+        self._names: Sequence[str] = names
         self.provider: Provider | None = pool.providers[names[0]] if names else None
         self.failures: list[str] = []
         self._causes: list[NearfieldError] = []
@@ -131,6 +142,7 @@ class Route:
         self.asked: set[str] = set()
         self._texts: dict[str, PlainText] = {}
         self.wrong = ""
+        self.rule = ""
         self.kept = False
         self._ended = False
         self._enough = False
@@ -164,7 +176,11 @@ class Route:
     # --- the walk ---
 
     async def _run(self) -> AsyncGenerator[Delta | Restart]:
-        plan = await self._pool.plan(self._names, self._complex, self._context)
+        if self._by_rules and self._pool.config.routing.rules:
+            await self._apply_rules()
+        # Completions and next edits stay with the provider that has read the document.
+        priority = self._request.priority if isinstance(self._request, ChatRequest) else None
+        plan = await self._pool.plan(self._names, self._complex, self._context, priority)
         for name in plan.offer:
             await self._offer(name, "this is a complex task")
         for index, step in enumerate(plan.steps):
@@ -189,6 +205,11 @@ class Route:
         # What failed now says more than what was not even tried.
         untried = (self._untried(name, why) for name, why in plan.skipped)
         raise no_provider((*self.failures, *skipped), (*untried, *self._causes))
+
+    async def _apply_rules(self) -> None:
+        """Let the user's rules choose the providers."""
+        ruled = await self._pool.ruled(self._role, self._request, self._context, self._complex)
+        self.rule, self._names = ruled.rule, ruled.names
 
     def _takes(self, name: str) -> bool:
         """Return whether the request is written in a form that the provider takes."""
@@ -332,17 +353,23 @@ class Route:
                 is_local = name in self._pool.local
                 watching = watched(self._pool.providers[name], is_local=is_local)
             spoken = self._spoken(name, self._request)
-            async with watching as watch, aclosing(spoken) as stream:
-                async for delta in stream:
-                    if watch is not None:
-                        watch.heard(delta)
-                    if delta.read is not None:
-                        continue
-                    spoke = True
-                    characters += len(delta.text)
-                    tokens += len(delta.logprobs)
-                    usage = delta.usage or usage
-                    yield delta
+            counted: AbstractContextManager[Answering | None] = nullcontext()
+            if isinstance(self._request, ChatRequest):
+                counted = self._pool.loads.answering(name, self._request.priority)
+            with counted as answering:
+                async with watching as watch, aclosing(spoken) as stream:
+                    async for delta in stream:
+                        if watch is not None:
+                            watch.heard(delta)
+                        if delta.read is not None:
+                            continue
+                        spoke = True
+                        if answering is not None:
+                            self._pool.loads.spoke(name, answering)
+                        characters += len(delta.text)
+                        tokens += len(delta.logprobs)
+                        usage = delta.usage or usage
+                        yield delta
         except (ProviderError, EngineError) as error:
             breaker.fail(error, time.monotonic())
             spoke = False

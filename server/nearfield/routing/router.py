@@ -20,6 +20,7 @@ from nearfield.config.schema import ROLES, Config
 from nearfield.errors import NotReady
 from nearfield.providers.base import Provider
 from nearfield.routing.consent import Consent, ConsentRecord
+from nearfield.routing.explain import Explanation, explain
 from nearfield.routing.guard import Guard
 from nearfield.routing.plan import UNASKED, Use
 from nearfield.routing.provider_pool import STAND_INS, ProviderPool, variants
@@ -121,7 +122,32 @@ class Router:
         check_role(role)
         context = context or RequestContext()
         choice = self.choose(request, context)
-        return Route(self._pool, role or choice.role, request, context, choice.complex)
+        return Route(
+            self._pool, role or choice.role, request, context, choice.complex, by_rules=not role
+        )
+
+    async def explain(
+        self,
+        request: InfillRequest | ChatRequest,
+        context: RequestContext,
+        role: str = "",
+    ) -> Explanation:
+        """Return what would happen to a request, and why; nothing is sent."""
+        check_role(role)
+        if isinstance(request, ChatRequest):
+            choice = self.choose(request, context)
+        else:
+            choice = RoleChoice(self._roles[Task.COMPLETE], False, "it is a completion")
+        return await explain(
+            self._pool,
+            role or choice.role,
+            request,
+            context,
+            choice.complex,
+            choice.why,
+            by_rules=not role,
+            priority=request.priority if isinstance(request, ChatRequest) else None,
+        )
 
     def choose(self, request: ChatRequest, context: RequestContext) -> RoleChoice:
         """Return the role for the request, and whether the task is complex."""

@@ -89,7 +89,8 @@ def choose(config: Config, request: ChatRequest, context: RequestContext) -> Rol
 
 def _complexity(config: Config, request: ChatRequest, context: RequestContext) -> tuple[bool, str]:
     """Return whether the request is complex, and the reason."""
-    if config.routing.strategy != "hybrid" and LARGE not in config.routing.roles:
+    asks = any(rule.complex is not None for rule in config.routing.rules)
+    if config.routing.strategy != "hybrid" and LARGE not in config.routing.roles and not asks:
         return False, "nothing depends on it"
     if context.complex is not None:
         return context.complex, "as the request says"

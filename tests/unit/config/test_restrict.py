@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from nearfield.config.keys import Key, dotted, leaves
 from nearfield.config.load import load, show, value_of
+
+_RULE = {"use": ["code"], "tasks": [], "languages": [], "paths": ["docs/"]}
 
 # For each key of the schema: what the user has, and (wish, what holds then) of a workspace. A wish
 # that does not hold is refused with a problem.
@@ -50,6 +53,8 @@ DOMAIN: dict[str, tuple[Any, list[tuple[Any, Any]]]] = {
     "routing.strategy": ("hybrid", [("local_only", "local_only"), ("cloud_only", "hybrid")]),
     "routing.roles.complete": (["embedded"], [([], ["embedded"]), (["lab"], ["embedded"])]),
     "routing.tasks.explain": ("fast", [("large", "fast")]),
+    "routing.rules": ([_RULE], [([], [_RULE])]),
+    "routing.pass_over_busy": (True, [(False, True)]),
     "routing.escalate": ("ask", [("suggest", "suggest"), ("ask", "ask"), ("auto", "ask")]),
     "routing.ask_timeout_s": (20, [(1, 20), (99, 20)]),
     "routing.complex_chars": (1000, [(1, 1000), (9000, 1000)]),
@@ -136,7 +141,7 @@ def test_promise_4_a_workspace_may_only_restrict(
     workspace.mkdir()
     (workspace / ".nearfield.toml").write_text(f"{key} = {show(wish)}\n")
     loaded = load(workspace, None, {"NEARFIELD_CONFIG_DIR": str(tmp_path)})
-    assert value_of(loaded.config, tuple(key.split("."))) == held
+    assert msgspec.to_builtins(value_of(loaded.config, tuple(key.split(".")))) == held
     refused = "!a" in wish if key in ADDITIVE and isinstance(wish, list) else wish != held
     assert [problem.key for problem in loaded.problems] == ([key] if refused else [])
 

@@ -1,0 +1,125 @@
+"""`nearfield route explain`: which providers a request would be put to, and why."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nearfield.cli.ask import context_of, question_text, request_of
+from nearfield.cli.named import named_text
+from nearfield.cli.opening import settings_of
+from nearfield.cli.output import ExitCode, emit, fail, print_json
+
+if TYPE_CHECKING:
+    from nearfield.config.schema import Config
+    from nearfield.routing.explain import Explanation
+    from nearfield.routing.request_context import RequestContext
+    from nearfield.types import InfillRequest
+
+app = typer.Typer(no_args_is_help=True, help="Explain which model answers.")
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `explain` a command of its own; alone it would be the group's."""
+
+
+@app.command("explain")
+def explain(
+    question: Annotated[
+        str, typer.Argument(help="What would be asked; - reads standard input.")
+    ] = "",
+    file: Annotated[
+        list[Path] | None, typer.Option(help="A file that it is about; may be repeated.")
+    ] = None,
+    task: Annotated[
+        str, typer.Option(help="complete, chat, explain, code, review …: the kind of task.")
+    ] = "chat",
+    role: Annotated[str, typer.Option(help="The role to ask, instead of the task's.")] = "",
+    workspace: Annotated[Path, typer.Option(help="The workspace folder it is about.")] = Path(),
+    max_tokens: Annotated[int, typer.Option(min=1, help="The longest answer.")] = 1024,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say which rule, role and providers a request would get now. Nothing is sent.
+
+    Exit code 3 when nobody would be asked.
+    """
+    from nearfield.routing.tasks import check_role
+
+    check_role(role)
+    config = settings_of(workspace.resolve()).config
+    context = context_of(task, workspace, file or [], "")
+    if task == "edit":
+        fail("Next edits depend on what was typed before.", "Their trace says who answered.")
+    said = "" if task == "complete" else question_text(question)
+    found = asyncio.run(_explained(config, said, file or [], context, role, max_tokens))
+    if as_json:
+        print_json(asdict(found))
+    else:
+        _print(found)
+    if not any(turn.use == "is asked" for turn in found.turns):
+        raise typer.Exit(ExitCode.NO_PROVIDER)
+
+
+async def _explained(
+    config: Config,
+    said: str,
+    files: list[Path],
+    context: RequestContext,
+    role: str,
+    max_tokens: int,
+) -> Explanation:
+    from nearfield.features import assemble
+    from nearfield.features.room import room
+    from nearfield.routing.router import Router
+    from nearfield.routing.tasks import usual_role
+
+    built = await asyncio.to_thread(assemble.providers, config)
+    router = Router(config, built)
+    try:
+        if not said:
+            return await router.explain(_hole(files, max_tokens), context, role)
+        asked = role or usual_role(config, context.task)
+        size = room(router, config, asked, context.workspace, max_tokens)
+        request, shown = request_of(said, context, None, max_tokens, size)
+        return await router.explain(request, shown, role)
+    finally:
+        await router.aclose()
+        for provider in built.values():
+            await provider.aclose()
+
+
+def _hole(files: list[Path], max_tokens: int) -> InfillRequest:
+    """Return a completion at the end of the first file."""
+    from nearfield.syntax.languages import language_for
+    from nearfield.types import InfillRequest
+
+    if not files:
+        fail("A completion is in a file.", "Name it with --file.")
+    path = str(files[0].absolute())
+    known = language_for("", path)
+    text, name = named_text(files[0]).text, known.name if known else "plaintext"
+    return InfillRequest(path, path, name, text, "", max_tokens=max_tokens)
+
+
+def _print(found: Explanation) -> None:
+    from nearfield.routing.money import dollars
+
+    decided = f'your rule "{found.rule}"' if found.rule else "no rule of yours"
+    emit(f"decided by: {decided}")
+    emit(f"role: {found.role}")
+    emit(f"complex: {'yes' if found.is_complex else 'no'}, {found.why}")
+    for number, turn in enumerate(found.turns, 1):
+        where = "this machine" if turn.is_local else "outside"
+        emit(f"{number}. {turn.provider} ({turn.model or 'no model'}, {where}) {turn.use}")
+        if not turn.is_local:
+            secrets = f", {turn.redactions} secrets replaced" * bool(turn.redactions)
+            emit(f"   {turn.bytes} bytes{secrets}, at most {dollars(turn.price)}")
+    for name, why in found.left_out:
+        emit(f"not {name}: {why}")
+    if not found.turns:
+        emit("Nobody would be asked.")

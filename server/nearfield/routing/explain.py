@@ -1,0 +1,91 @@
+"""Foretell which providers a request would be put to, without asking any of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from nearfield.errors import NotPermitted
+from nearfield.routing.guard import Request
+from nearfield.routing.plan import Step, Use
+from nearfield.routing.provider_pool import ProviderPool, Ruled
+from nearfield.routing.request_context import RequestContext
+from nearfield.types import Priority
+
+WORDS = {
+    Use.GO: "is asked",
+    Use.ASK: "is asked if you say yes",
+    Use.OFFER: "is only offered to you",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A provider in the order in which they are tried. `use` says what happens at its turn. For one
+    outside this machine `bytes` is what it would receive after redaction, `redactions` the number
+    of replaced secrets, and `price` the most that it can cost in dollars, None if unknown.
+    """
+
+    provider: str
+    model: str
+    is_local: bool
+    use: str
+    bytes: int = 0
+    redactions: int = 0
+    price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The role of a request, the user's rule that decided ("" for none), whether the task counts as
+    complex and why; the providers in order; and why each other one is left out.
+    """
+
+    role: str
+    rule: str
+    is_complex: bool
+    why: str
+    turns: tuple[Turn, ...]
+    left_out: tuple[tuple[str, str], ...]
+
+
+async def explain(
+    pool: ProviderPool,
+    role: str,
+    request: Request,
+    context: RequestContext,
+    is_complex: bool,
+    why: str,
+    *,
+    by_rules: bool,
+    priority: Priority | None,
+) -> Explanation:
+    """Return what would happen to the request now."""
+    ruled = Ruled(role, tuple(pool.named(role)))
+    if by_rules:
+        ruled = await pool.ruled(role, request, context, is_complex)
+    plan = await pool.plan(ruled.names, is_complex, context, priority)
+    left_out = list(plan.skipped)
+    turns: list[Turn] = []
+    for step in plan.steps:
+        try:
+            turns.append(await _turn(pool, step, request, context))
+        except NotPermitted as error:
+            left_out.append((step.name, error.message))
+    return Explanation(ruled.role, ruled.rule, is_complex, why, tuple(turns), tuple(left_out))
+
+
+async def _turn(pool: ProviderPool, step: Step, request: Request, context: RequestContext) -> Turn:
+    model, use = pool.providers[step.name].model, WORDS[step.failed]
+    if step.name in pool.local:
+        return Turn(step.name, model, True, use)
+    sent = await pool.prepare(step.name, request, context)
+    return Turn(
+        step.name,
+        model,
+        False,
+        use,
+        len(sent.content),
+        sum(count for _, count in sent.redactions.kinds),
+        sent.most,
+    )

@@ -1,0 +1,78 @@
+"""The load of each provider as this process sees it: what it answers now, and how fast it was.
+
+Figures are of this process alone and are forgotten with it. One event loop.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict, deque
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from nearfield.types import Priority
+
+SLOW_SECONDS = 10.0
+"""A provider is slow when its last two answers began later than this. Two, as a model that had to
+be loaded is late once."""
+REMEMBERED_SECONDS = 300.0
+"""A figure older than this says nothing about now."""
+
+
+@dataclass(slots=True)
+class Answering:
+    """A request that is being answered."""
+
+    priority: Priority
+    begun: float
+    has_begun_to_speak: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    at: float
+    seconds: float
+
+
+@dataclass
+class ProviderLoad:
+    """See the module."""
+
+    _running: dict[str, list[Answering]] = field(
+        default_factory=lambda: defaultdict[str, list[Answering]](list)
+    )
+    _figures: dict[str, deque[_Figure]] = field(
+        default_factory=lambda: defaultdict[str, deque[_Figure]](lambda: deque(maxlen=2))
+    )
+
+    @contextmanager
+    def answering(self, name: str, priority: Priority) -> Generator[Answering]:
+        """Count a request to `name` while the body runs."""
+        one = Answering(priority, time.monotonic())
+        self._running[name].append(one)
+        try:
+            yield one
+        finally:
+            self._running[name].remove(one)
+
+    def spoke(self, name: str, one: Answering) -> None:
+        """Take note that the answer has begun to arrive."""
+        if not one.has_begun_to_speak:
+            one.has_begun_to_speak = True
+            now = time.monotonic()
+            self._figures[name].append(_Figure(now, now - one.begun))
+
+    def why_not(self, name: str, priority: Priority) -> str:
+        """Return why a request of this priority would wait for `name`, "" if it would not."""
+        if any(one.priority <= priority for one in self._running[name]):
+            return "it answers something else"
+        fresh = time.monotonic() - REMEMBERED_SECONDS
+        figures = self._figures[name]
+        if len(figures) == 2 and all(f.at > fresh and f.seconds > SLOW_SECONDS for f in figures):
+            return "its last answers were slow"
+        return ""
+
+    def ordered(self, names: Sequence[str], priority: Priority) -> list[str]:
+        """Return `names` with those last that would keep the request waiting."""
+        return sorted(names, key=lambda name: bool(self.why_not(name, priority)))
