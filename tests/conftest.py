@@ -24,7 +24,7 @@ ON_REQUEST = ("hub", "plugin")
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect the tests that run on request, and let `-m` decide about those that it names."""
-    named = set(re.findall(r"\w+", config.getoption("markexpr")))
+    named = set(re.findall(r"\w+", str(config.getoption("markexpr") or "")))
     left_out = [item for item in items if _needs_request(item, named)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)

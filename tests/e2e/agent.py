@@ -20,10 +20,10 @@ class Agent:
 
     def __init__(self, root: Path, environ: dict[str, str], log: Path) -> None:
         self.environ, self.log = environ, log
-        with self.log.open("wb") as log:
+        with self.log.open("wb") as errors:
             self.process = subprocess.Popen(
                 [*COMMAND, str(root)], env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=log,
+                stderr=errors,
             )  # fmt: skip
         self.lines = queue.Queue[bytes]()
         self.reader = threading.Thread(target=self._read, daemon=True)

@@ -546,6 +546,7 @@ class Endless:
                 threading.Thread(target=self._answer, args=(client,), daemon=True).start()
 
     def _answer(self, client: socket.socket) -> None:
+        head = b""
         with client, suppress(OSError):
             head = client.recv(1 << 20)
             if not head.startswith(b"POST"):

@@ -14,6 +14,7 @@ from nearfield.features.chat.audit_store import CallStore
 from nearfield.features.chat.chat import ChatService
 from nearfield.features.chat.protocol import Ask
 from nearfield.features.chat.structured import structured
+from nearfield.features.chat.tool_servers import ToolServers
 from nearfield.features.offers import Offers
 from nearfield.features.trace import TraceLog
 from nearfield.routing.request_context import RequestContext
@@ -39,6 +40,7 @@ class Brains:
         self.router = router
         self.offers = Offers()
         self.traces = TraceLog()
+        self.tool_servers = ToolServers()
 
 
 async def test_calls_and_schemas(default_model: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from nearfield.cli.output import ExitCode, emit, fail, print_json
 
 if TYPE_CHECKING:
     from nearfield.config.schema import Config
-    from nearfield.routing.explain import Explanation
+    from nearfield.routing.explain import RouteExplanation
     from nearfield.routing.request_context import RequestContext
     from nearfield.types import InfillRequest
 
@@ -46,7 +46,7 @@ def explain(
 ) -> None:
     """Say which rule, role and providers a request would get now. Nothing is sent.
 
-    Exit code 3 when nobody would be asked.
+    Exit code 3 when no provider would be asked.
     """
     from nearfield.routing.tasks import check_role
 
@@ -72,7 +72,7 @@ async def _explained(
     context: RequestContext,
     role: str,
     max_tokens: int,
-) -> Explanation:
+) -> RouteExplanation:
     from nearfield.features import assemble
     from nearfield.features.room import room
     from nearfield.routing.router import Router
@@ -106,7 +106,7 @@ def _hole(files: list[Path], max_tokens: int) -> InfillRequest:
     return InfillRequest(path, path, name, text, "", max_tokens=max_tokens)
 
 
-def _print(found: Explanation) -> None:
+def _print(found: RouteExplanation) -> None:
     from nearfield.routing.money import dollars
 
     decided = f'your rule "{found.rule}"' if found.rule else "no rule of yours"
@@ -122,4 +122,4 @@ def _print(found: Explanation) -> None:
     for name, why in found.left_out:
         emit(f"not {name}: {why}")
     if not found.turns:
-        emit("Nobody would be asked.")
+        emit("No provider would be asked.")

@@ -20,10 +20,10 @@ WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class ForeseenTurn:
     """A provider in the order in which they are tried. `use` says what happens at its turn. For one
-    outside this machine `bytes` is what it would receive after redaction, `redactions` the number
-    of replaced secrets, and `price` the most that it can cost in dollars, None if unknown.
+    outside this machine `bytes` is what it would receive after redaction. `redactions` is the
+    number of replaced secrets, and `price` the most that it can cost in dollars, None if unknown.
     """
 
     provider: str
@@ -36,7 +36,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class RouteExplanation:
     """The role of a request, the user's rule that decided ("" for none), whether the task counts as
     complex and why; the providers in order; and why each other one is left out.
     """
@@ -45,7 +45,7 @@ class Explanation:
     rule: str
     is_complex: bool
     why: str
-    turns: tuple[Turn, ...]
+    turns: tuple[ForeseenTurn, ...]
     left_out: tuple[tuple[str, str], ...]
 
 
@@ -59,28 +59,30 @@ async def explain(
     *,
     by_rules: bool,
     priority: Priority | None,
-) -> Explanation:
+) -> RouteExplanation:
     """Return what would happen to the request now."""
     ruled = Ruled(role, tuple(pool.named(role)))
     if by_rules:
         ruled = await pool.ruled(role, request, context, is_complex)
     plan = await pool.plan(ruled.names, is_complex, context, priority)
     left_out = list(plan.skipped)
-    turns: list[Turn] = []
+    turns: list[ForeseenTurn] = []
     for step in plan.steps:
         try:
             turns.append(await _turn(pool, step, request, context))
         except NotPermitted as error:
             left_out.append((step.name, error.message))
-    return Explanation(ruled.role, ruled.rule, is_complex, why, tuple(turns), tuple(left_out))
+    return RouteExplanation(ruled.role, ruled.rule, is_complex, why, tuple(turns), tuple(left_out))
 
 
-async def _turn(pool: ProviderPool, step: Step, request: Request, context: RequestContext) -> Turn:
+async def _turn(
+    pool: ProviderPool, step: Step, request: Request, context: RequestContext
+) -> ForeseenTurn:
     model, use = pool.providers[step.name].model, WORDS[step.failed]
     if step.name in pool.local:
-        return Turn(step.name, model, True, use)
+        return ForeseenTurn(step.name, model, True, use)
     sent = await pool.prepare(step.name, request, context)
-    return Turn(
+    return ForeseenTurn(
         step.name,
         model,
         False,

@@ -21,7 +21,7 @@ REMEMBERED_SECONDS = 300.0
 
 
 @dataclass(slots=True)
-class Answering:
+class CountedRequest:
     """A request that is being answered."""
 
     priority: Priority
@@ -39,24 +39,24 @@ class _Figure:
 class ProviderLoad:
     """See the module."""
 
-    _running: dict[str, list[Answering]] = field(
-        default_factory=lambda: defaultdict[str, list[Answering]](list)
+    _running: dict[str, list[CountedRequest]] = field(
+        default_factory=lambda: defaultdict[str, list[CountedRequest]](list)
     )
     _figures: dict[str, deque[_Figure]] = field(
         default_factory=lambda: defaultdict[str, deque[_Figure]](lambda: deque(maxlen=2))
     )
 
     @contextmanager
-    def answering(self, name: str, priority: Priority) -> Generator[Answering]:
+    def answering(self, name: str, priority: Priority) -> Generator[CountedRequest]:
         """Count a request to `name` while the body runs."""
-        one = Answering(priority, time.monotonic())
+        one = CountedRequest(priority, time.monotonic())
         self._running[name].append(one)
         try:
             yield one
         finally:
             self._running[name].remove(one)
 
-    def spoke(self, name: str, one: Answering) -> None:
+    def spoke(self, name: str, one: CountedRequest) -> None:
         """Take note that the answer has begun to arrive."""
         if not one.has_begun_to_speak:
             one.has_begun_to_speak = True

@@ -109,7 +109,7 @@ class ProviderPool:
         return [name for name in order if can(self.providers[name], role)]
 
     def _known(self, listed: Sequence[str]) -> list[str]:
-        """The providers of a list of the settings that exist, or what stands in for them."""
+        """The providers of a list of the settings that exist, or their stand-ins."""
         found = [self.stand_in(name) or name for name in listed]
         return [name for name in found if name in self.providers]
 

@@ -37,7 +37,7 @@ from nearfield.providers.base import Provider
 from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.activity import REPORT, Watch, watched
 from nearfield.routing.consent import Consent
-from nearfield.routing.load import Answering
+from nearfield.routing.load import CountedRequest
 from nearfield.routing.plain_text import PlainText, literal_in
 from nearfield.routing.plan import (
     BROKE,
@@ -353,7 +353,7 @@ class Route:
                 is_local = name in self._pool.local
                 watching = watched(self._pool.providers[name], is_local=is_local)
             spoken = self._spoken(name, self._request)
-            counted: AbstractContextManager[Answering | None] = nullcontext()
+            counted: AbstractContextManager[CountedRequest | None] = nullcontext()
             if isinstance(self._request, ChatRequest):
                 counted = self._pool.loads.answering(name, self._request.priority)
             with counted as answering:

@@ -20,7 +20,7 @@ from nearfield.config.schema import ROLES, Config
 from nearfield.errors import NotReady
 from nearfield.providers.base import Provider
 from nearfield.routing.consent import Consent, ConsentRecord
-from nearfield.routing.explain import Explanation, explain
+from nearfield.routing.explain import RouteExplanation, explain
 from nearfield.routing.guard import Guard
 from nearfield.routing.plan import UNASKED, Use
 from nearfield.routing.provider_pool import STAND_INS, ProviderPool, variants
@@ -131,7 +131,7 @@ class Router:
         request: InfillRequest | ChatRequest,
         context: RequestContext,
         role: str = "",
-    ) -> Explanation:
+    ) -> RouteExplanation:
         """Return what would happen to a request, and why; nothing is sent."""
         check_role(role)
         if isinstance(request, ChatRequest):

@@ -32,8 +32,8 @@ def _now() -> time:
 
 
 @dataclass
-class Facts:
-    """What rules may ask about one request and this moment; each is looked up when first asked for.
+class RequestFacts:
+    """Facts about one request and this moment, each looked up when a rule first asks for it.
 
     `path` is relative to the workspace where it is inside. `spent` returns today's dollars and
     blocks.
@@ -51,12 +51,12 @@ class Facts:
 
     @cached_property
     def spent_today(self) -> float:
-        """Dollars spent since midnight."""
+        """Return the dollars spent since midnight."""
         return self.spent()
 
     @cached_property
     def is_on_battery(self) -> bool:
-        """Whether the machine is unplugged."""
+        """Return whether the machine is unplugged."""
         return self.battery()
 
 
@@ -65,7 +65,7 @@ def facts(
     context: RequestContext,
     is_complex: bool,
     spent: Callable[[], float],
-) -> Facts:
+) -> RequestFacts:
     """Return the facts about a request. A chat is about the first file that it shows."""
     if isinstance(request, InfillRequest):
         path, language = request.path, request.language
@@ -77,15 +77,17 @@ def facts(
         language, chars = "", sum(len(message.content) for message in request.messages)
     known = language_for(language, path)
     name = known.name if known is not None else language
-    return Facts(context.task, _inside(path, context.workspace), name, chars, is_complex, spent)
+    return RequestFacts(
+        context.task, _inside(path, context.workspace), name, chars, is_complex, spent
+    )
 
 
-def first(rules: tuple[RoutingRule, ...], about: Facts) -> int | None:
+def first(rules: tuple[RoutingRule, ...], about: RequestFacts) -> int | None:
     """Return the index of the first rule that holds, None where none does. May block."""
     return next((index for index, rule in enumerate(rules) if holds(rule, about)), None)
 
 
-def holds(rule: RoutingRule, about: Facts) -> bool:
+def holds(rule: RoutingRule, about: RequestFacts) -> bool:
     """Return whether every condition of `rule` holds. The cheapest are looked at first."""
     return (
         (not rule.tasks or about.task in rule.tasks)

@@ -14,11 +14,11 @@ from tests.unit.routing.conftest import Make, scripted
 from nearfield.config.schema import RoutingRule
 from nearfield.routing.consent import Consent
 from nearfield.routing.request_context import RequestContext, Source, Task
-from nearfield.routing.rules import Facts, holds
+from nearfield.routing.rules import RequestFacts, holds
 from nearfield.types import ChatRequest, InfillRequest, Message, Role
 
 
-def _facts(**changed: Any) -> Facts:
+def _facts(**changed: Any) -> RequestFacts:
     known: dict[str, Any] = {
         "task": Task.EXPLAIN,
         "path": "docs/guide/a.py",
@@ -30,7 +30,7 @@ def _facts(**changed: Any) -> Facts:
         "load": lambda: 0.5,
         "battery": lambda: True,
     }
-    return Facts(**{**known, **changed})
+    return RequestFacts(**{**known, **changed})
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ class Index:
     root: Path
 
     async def definitions(
-        self, name: str, snapshot: Snapshot | None = None
+        self, name: str, snapshot: Snapshot | None = None, *, limit: int = 20
     ) -> tuple[SymbolLocation, ...]:
         found: list[SymbolLocation] = []
         for path in sorted(self.root.rglob("*.py")):
@@ -60,6 +60,17 @@ class Index:
                         )
                     )  # fmt: skip
         return tuple(found)
+
+    async def named(self, text: str, *, limit: int) -> tuple[SymbolLocation, ...]:
+        return (await self.definitions(text))[:limit]
+
+    async def defined_in(self, path: str) -> tuple[SymbolLocation, ...]:
+        return ()
+
+    async def references(
+        self, name: str, snapshot: Snapshot | None = None, *, limit: int = 200
+    ) -> tuple[SymbolLocation, ...]:
+        return ()
 
     async def search(self, query: str, *, limit: int = 10, workspace: str = "") -> tuple[Hit, ...]:
         return ()

@@ -22,6 +22,7 @@ from nearfield.features.chat.protocol import Allow
 from nearfield.features.chat.tool_servers import RESULT_CHARS, function_name, remote_of
 from nearfield.routing.consent import Consent
 from nearfield.routing.ledger import EntryFilter
+from nearfield.types import ChatRequest
 
 pytest.importorskip("mcp")
 
@@ -77,6 +78,7 @@ async def test_a_tool_that_is_not_named_is_not_there(served: StartServed) -> Non
     t = served("flood", functions=["lab__echo"])
     reply = await t.say("flood")
     (request, *_) = [one.request for one in t.model.calls]
+    assert isinstance(request, ChatRequest)
     assert [tool.name for tool in request.tools] == ["lab__echo"]
     assert [one.state for one in reply.calls] == ["denied"]
 
