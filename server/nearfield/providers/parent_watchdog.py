@@ -64,8 +64,7 @@ def _with_input(command: list[str]) -> int:
     def end() -> None:
         with suppress(subprocess.TimeoutExpired):
             child.wait(INPUT_GRACE_SECONDS)
-        if sys.platform != "win32" and os.getpgrp() == os.getpid():
-            os.killpg(0, signal.SIGKILL)  # with all that it has started, and with us
+        _kill_group()
         child.kill()
 
     def pass_on() -> None:
@@ -80,7 +79,15 @@ def _with_input(command: list[str]) -> int:
         end()
 
     threading.Thread(target=pass_on, name="input", daemon=True).start()
-    return child.wait()
+    code = child.wait()
+    _kill_group()  # what it has started may run on
+    return code
+
+
+def _kill_group() -> None:
+    """Kill all that the program has started, and this process, if the group is ours."""
+    if sys.platform != "win32" and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":
