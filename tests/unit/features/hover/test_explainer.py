@@ -33,6 +33,12 @@ def chats(provider: Scripted) -> list[ChatRequest]:
 Opened = Callable[..., Awaitable[Service]]
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the facts as long as a busy machine needs."""
+    monkeypatch.setattr(explainer, "FACTS_SECONDS", 60.0)
+
+
 @pytest.fixture
 def opened(start: Start) -> Opened:
     """A service with these `[hover]` settings, and the document open."""
