@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeGuard
 
+from nearfield.files.lines import split_lines
+
 RUN_SECONDS = 60.0
 _FAILED = re.compile(r"^(?:FAILED|ERROR) [^\n]*?::(?:\w+::)*(\w+)", re.M)
 
@@ -98,7 +100,7 @@ def without(text: str, names: frozenset[str]) -> str | None:
         gone += [node] if failed and len(failed) == len(tests) else failed
     if not kept:
         return None
-    lines = text.splitlines(keepends=True)
+    lines = split_lines(text, keepends=True)
     for node in sorted(gone, key=lambda one: one.lineno, reverse=True):
         marks = getattr(node, "decorator_list", ())
         first = min([node.lineno, *(one.lineno for one in marks)]) - 1

@@ -123,7 +123,7 @@ async def last_subjects(folder: Path, count: int) -> list[str]:
         said = await _git(folder, "log", f"--max-count={count}", "--no-merges", "--format=%s")
     except NearfieldError:
         return []
-    lines = said.decode("utf-8", "replace").splitlines()
+    lines = said.decode("utf-8", "replace").split("\n")
     return [line[:100] for line in lines if line.strip()]
 
 

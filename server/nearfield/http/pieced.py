@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 
+from nearfield.files.lines import split_lines
 from nearfield.syntax.differences import changed_span
 
 MAX_DOCUMENTS = 16
@@ -95,10 +96,10 @@ class PiecedDocuments:
     def _name_of(self, text: str) -> str:
         """Return the name of the piece most of whose lines are in `text`, "" for none."""
         for piece in reversed(self._pieces.values()):
-            lines = [line for line in piece.text.splitlines() if line.strip()]
+            lines = [line for line in split_lines(piece.text) if line.strip()]
             runs = ["\n".join(lines[n : n + RUN_LINES]) for n in range(0, len(lines), RUN_LINES)]
             telling = [run for run in runs if len(run.split()) and len(run) >= SEAM_CHARS]
-            visible = "\n".join(line for line in text.splitlines() if line.strip())
+            visible = "\n".join(line for line in split_lines(text) if line.strip())
             found = sum(run in visible for run in telling)
             if telling and found / len(telling) > SAME_SHARE:
                 return piece.name

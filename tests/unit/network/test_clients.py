@@ -140,5 +140,6 @@ def test_clients_are_made_in_one_place() -> None:
         for path in package.rglob("*.py")
         if re.search(r"httpx2?\.(Async)?Client\(", path.read_text("utf-8"))
     }
-    # That for this machine alone, and that of the SDK, which gets its proxy and certificates.
-    assert made == {"network/clients.py", "providers/http.py"}
+    # That for this machine alone, that of the SDK, and that of the tool servers' library; the last
+    # two get their proxy and certificates.
+    assert made == {"network/clients.py", "network/http2_clients.py", "providers/http.py"}

@@ -25,13 +25,16 @@ async def test_a_model_of_a_cloud_is_not_the_first(server: Server) -> None:
     assert found.best == "llama3:8b"
 
 
-async def test_a_model_that_writes_no_text_is_never_the_first(server: Server) -> None:
-    server.answer("/models", {"data": [{"id": "nomic-embed-text"}, {"id": "chatty-7b"}]})
+@pytest.mark.parametrize(
+    ("models", "best"),
+    [(["nomic-embed-text", "chatty-7b"], "chatty-7b"), (["nomic-embed-text"], "")],
+)
+async def test_a_model_that_writes_no_text_is_never_the_first(
+    server: Server, models: list[str], best: str
+) -> None:
+    server.answer("/models", {"data": [{"id": name} for name in models]})
     (found,) = await running_servers([STUDIO], server.url)
-    assert found.best == "chatty-7b"
-    server.answer("/models", {"data": [{"id": "nomic-embed-text"}]})
-    (found,) = await running_servers([STUDIO], server.url)
-    assert found.best == ""
+    assert found.best == best
 
 
 async def test_a_server_that_wants_a_key_is_found_without_models(server: Server) -> None:
