@@ -3,6 +3,8 @@ Pictures are in `editors/vscode/pictures`."""
 
 from __future__ import annotations
 
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -119,6 +121,60 @@ def test_code_of_an_answer_is_inserted_compared_and_applied(vscode: StartVSCode)
 
     chat.locator(".question .reference").last.click()
     window.sees("a: int", lambda: window.text)
+
+
+def test_a_chat_is_there_again_after_a_reload(vscode: StartVSCode) -> None:
+    config = chat_script(
+        {"match": "first question", "text": "The **first** answer."}, {"text": "A later one."}
+    )
+    window = vscode({"a.py": ADD}, config=config)
+    window.ready()
+    window.command("Open the Chat")
+    window.asks("the first question")
+    first = _session(window, "")
+    window.load()
+    window.ready()
+    window.command("Open the Chat")
+    expect(window.chat().locator(".answer strong")).to_have_text("first")
+    expect(window.chat().locator(".question")).to_have_text("the first question")
+    window.asks("and then?")
+    expect(window.chat().locator(".question")).to_have_count(2)
+    window.picture("chat-restored")
+
+    window.command("New Chat")
+    expect(window.chat().locator(".question")).to_have_count(0)
+    window.asks("hello")
+    assert _session(window, first) != first
+    window.load()
+    window.ready()
+    window.command("Open the Chat")
+    expect(window.chat().locator(".question")).to_have_text("hello")
+
+
+def _session(window: Window, before: str) -> str:
+    """The chat that VS Code has written down, once it is another one than `before`."""
+
+    def found() -> str:
+        match = re.search(r"nearfield\.lastChat\W+(\w+)", window.remembered())
+        return match[1] if match else ""
+
+    until(True, lambda: found() not in ("", before))
+    return found()
+
+
+def test_a_commit_message_is_put_into_the_box_of_source_control(vscode: StartVSCode) -> None:
+    config = chat_script({"text": "Return the sum of two numbers"})
+    window = vscode({"a.py": ADD}, config=config)
+    for command in (["init", "-q"], ["add", "a.py"]):
+        subprocess.run(["git", *command], cwd=window.folder, check=True)
+    window.ready()
+    window.command("Git: Refresh")
+    window.command("Source Control: Focus on Changes View")
+    box = window.page.locator(".scm-editor .view-lines").first
+    box.wait_for()
+    window.command("Suggest a Commit Message")
+    window.sees("Return the sum of two numbers", lambda: box.inner_text().replace("\xa0", " "))
+    window.picture("commit-message")
 
 
 def test_a_narrow_window_stays_usable(vscode: StartVSCode) -> None:

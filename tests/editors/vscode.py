@@ -97,6 +97,20 @@ STRUCK = f"""
 STATUS_ITEM = '.statusbar-item[id^="nearfield."]'
 
 
+REMEMBERED = """async () => {
+    const wait = (asked) => new Promise((done) => { asked.onsuccess = () => done(asked.result); });
+    const found = [];
+    for (const { name } of await indexedDB.databases()) {
+        const database = await wait(indexedDB.open(name));
+        for (const store of database.objectStoreNames) {
+            found.push(await wait(database.transaction(store).objectStore(store).getAll()));
+        }
+        database.close();
+    }
+    return JSON.stringify(found);
+}"""
+
+
 class CodeServer:
     """One code-server. Settings are written where VS Code reads them, also while it runs."""
 
@@ -423,6 +437,10 @@ class Window:
                         return frame
             self.page.wait_for_timeout(100)
         pytest.fail("The chat view does not open")
+
+    def remembered(self) -> str:
+        """What VS Code has written down of the window: an extension's memory gets there later."""
+        return str(self.page.evaluate(REMEMBERED))
 
     def notice(self, text: str) -> Locator:
         """The notification with this text, once it is there."""

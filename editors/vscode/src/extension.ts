@@ -6,6 +6,7 @@ import type { Middleware } from "vscode-languageclient";
 
 import { Actions } from "./actions/actions";
 import { Ask } from "./actions/ask";
+import { suggestCommitMessage } from "./actions/commitMessage";
 import { Previews } from "./actions/preview";
 import { ChatModels } from "./chat/models";
 import { ChatView } from "./chat/view";
@@ -33,10 +34,10 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   running = server;
   const status = new StatusItem(server);
   const previews = new Previews();
-  const chat = new ChatView(context.extensionUri, server, status, previews);
+  const chat = new ChatView(context.extensionUri, server, status, previews, context.workspaceState);
   const actions = new Actions(new Ask(server, status), previews, chat);
   const models = new ModelPicker(server, status);
-  const on = (name: string, run: () => unknown): vscode.Disposable =>
+  const on = (name: string, run: (given?: unknown) => unknown): vscode.Disposable =>
     vscode.commands.registerCommand(`nearfield.${name}`, run);
   context.subscriptions.push(
     log,
@@ -50,6 +51,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     ...new ChatModels(server, status).register(),
     new NextEdits(server),
     ...new Reports(server).register(),
+    on("commitMessage", (place) => suggestCommitMessage(server, status, place)),
     on("menu", () => showMenu(server, status)),
     on("chooseModel", () => models.choose()),
     on("chooseStrategy", () => chooseStrategy(server)),

@@ -108,6 +108,16 @@ export interface ChatAnswer {
   readonly notes?: readonly string[];
 }
 
+/** A chat that is kept on disk. */
+export interface ChatKept {
+  readonly exchanges: readonly { readonly question: string; readonly answer: string; readonly model: string }[];
+}
+
+export interface CommitMessages {
+  readonly messages: readonly string[];
+  readonly notes: readonly string[];
+}
+
 export interface CallQuestion {
   readonly session: string;
   readonly id: string;
@@ -167,6 +177,10 @@ export const Offered = new NotificationType<Offer>("nearfield/offer");
 export const ChatRequest = new RequestType<ChatParams, ChatAnswer, void>("nearfield/chat");
 export const ChatClose = new RequestType<{ session: string }, unknown, void>("nearfield/chat/close");
 export const ChatDelete = new RequestType<{ session: string }, unknown, void>("nearfield/chat/delete");
+export const ChatHistory = new RequestType<{ session: string }, ChatKept, void>("nearfield/chat/history");
+export const CommitMessage = new RequestType<{ workspace: string; count: number }, CommitMessages, void>(
+  "nearfield/commitMessage",
+);
 export const ChatPrepare = new NotificationType<object>("nearfield/chat/prepare");
 export const ChatProgress = new ProgressType<ChatPiece>();
 export const AllowCall = new RequestType<CallQuestion, { allow: Allow }, void>(

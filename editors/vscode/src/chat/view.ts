@@ -17,12 +17,14 @@ import type { StatusItem } from "../status/item";
 import {
   AllowCall,
   ChatClose,
+  ChatHistory,
   ChatPrepare,
   ChatProgress,
   ChatRequest,
   type Allow,
   type CallQuestion,
   type ChatAnswer,
+  type ChatKept,
   type ChatPiece,
 } from "../wire";
 import { applyCode, insertCode, referenceTo, type Reference } from "./code";
@@ -36,6 +38,8 @@ export class ChatView implements vscode.WebviewViewProvider, vscode.Disposable {
   private isReady = false;
   private waiting: ToView[] = [];
   private session: string | undefined;
+  /** Of which page of the view the exchanges before this start were shown. */
+  private restored: vscode.WebviewView | undefined;
   private turn = 0;
   private readonly references = new Map<number, Reference>();
   private running: vscode.CancellationTokenSource | undefined;
@@ -53,7 +57,9 @@ export class ChatView implements vscode.WebviewViewProvider, vscode.Disposable {
     private readonly server: Server,
     private readonly status: StatusItem,
     private readonly previews: Previews,
+    private readonly memory: vscode.Memento,
   ) {
+    this.session = memory.get(LAST_CHAT);
     this.disposables = [
       vscode.window.registerWebviewViewProvider(ChatView.id, this, {
         webviewOptions: { retainContextWhenHidden: true },
@@ -67,7 +73,8 @@ export class ChatView implements vscode.WebviewViewProvider, vscode.Disposable {
         this.tellReference();
       }),
       server.onWillStart((client) => {
-        this.session = undefined;
+        this.mayEdit = false;
+        if (this.isReady) void this.restore(client);
         client.onRequest(AllowCall, async (question, token) => ({ allow: await this.permit(question, token) }));
       }),
     ];
@@ -114,6 +121,7 @@ export class ChatView implements vscode.WebviewViewProvider, vscode.Disposable {
         this.isReady = true;
         for (const one of this.waiting.splice(0)) this.post(one);
         this.tellReference();
+        if (this.server.client) await this.restore(this.server.client);
         return;
       case "typing":
         await this.server.client?.sendNotification(ChatPrepare, {});
@@ -153,7 +161,7 @@ export class ChatView implements vscode.WebviewViewProvider, vscode.Disposable {
     this.running = source;
     try {
       const answer = await this.status.during(this.request(client, id, question, reference, source.token));
-      this.session = answer.session;
+      await this.remember(answer.session);
       const model = answer.model || answer.provider;
       const notes = [model, finishes[answer.finish], answer.wrong, ...(answer.notes ?? [])];
       const note = notes.filter(Boolean).join(" · ");
@@ -253,11 +261,37 @@ export class ChatView implements vscode.WebviewViewProvider, vscode.Disposable {
   private async clear(): Promise<void> {
     this.running?.cancel();
     const session = this.session;
-    this.session = undefined;
+    await this.remember(undefined);
     this.references.clear();
     this.mayEdit = false;
     this.post({ kind: "clear" });
     if (session) await this.server.client?.sendRequest(ChatClose, { session });
+  }
+
+  /** Show what was said in this workspace's chat before, unless something else is shown already. */
+  private async restore(client: LanguageClient): Promise<void> {
+    const { session, turn, view } = this;
+    if (!session || this.running || this.restored === view) return;
+    this.restored = view;
+    let kept: ChatKept;
+    try {
+      kept = await client.sendRequest(ChatHistory, { session });
+    } catch {
+      return; // It is not kept (any more); a question begins it anew.
+    }
+    if (this.turn !== turn || this.session !== session) return;
+    for (const { question, answer, model } of kept.exchanges) {
+      this.turn += 1;
+      const id = this.turn;
+      this.post({ kind: "begin", id, question, reference: "" });
+      this.post({ kind: "text", id, text: answer });
+      this.post({ kind: "end", id, note: model, failed: false });
+    }
+  }
+
+  private async remember(session: string | undefined): Promise<void> {
+    this.session = session;
+    await this.memory.update(LAST_CHAT, session);
   }
 
   private async code({ how, id, code }: Extract<FromView, { kind: "code" }>): Promise<void> {
@@ -281,6 +315,9 @@ export class ChatView implements vscode.WebviewViewProvider, vscode.Disposable {
     else this.waiting.push(message);
   }
 }
+
+/** Where the id of a workspace's chat is remembered. */
+const LAST_CHAT = "nearfield.lastChat";
 
 /** What is said of an answer that did not end by itself. */
 const finishes: Readonly<Record<string, string>> = {
