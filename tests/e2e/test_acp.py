@@ -237,7 +237,7 @@ async def test_bad_params_and_what_is_not_there_are_told(
     async with connected(environ, shop) as client:
         await client.begin()
         with pytest.raises(RequestError, match="not found"):
-            await client.ask("session_new", cwd=str(shop), mcpServers=[])
+            await client.ask("session_fork", sessionId="s", cwd=str(shop), mcpServers=[])
         with pytest.raises(RequestError, match="params"):
             await client.ask("nes_suggest", sessionId=client.session)
         for session in ("", "nes-9"):
