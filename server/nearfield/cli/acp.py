@@ -7,8 +7,8 @@ from nearfield.errors import ExtraMissing
 
 
 def acp() -> None:
-    """Serve one editor with the Agent Client Protocol over standard input and output: chats, and next
-    edits where `completion.acp_next_edit` turns them on."""
+    """Serve one editor with the Agent Client Protocol over standard input and output: chats, and
+    next edits where `completion.acp_next_edit` turns them on."""
     from nearfield.config.load import load
 
     logs.setup(load().config.log.level)
