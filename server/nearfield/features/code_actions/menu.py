@@ -148,12 +148,12 @@ def _elsewhere(who: Candidates, found: Sequence[MenuEntry]) -> list[MenuEntry]:
     others: list[MenuEntry] = []
     for entry in found:
         row = ACTIONS[entry.action]
-        model = who.models[row.task]
-        own = ("", NO_MODEL, why_unsuited(entry.action, model))
+        local = who.models[row.task]
+        own = ("", NO_MODEL, why_unsuited(entry.action, local))
         if row.task is Task.FIX or entry.disabled not in own:
             continue
         for name, model in who.clouds.get(row.task, ())[:1]:
-            what = entry.title.removesuffix(f" ({model})")
+            what = entry.title.removesuffix(f" ({local})")
             title = f"Ask {name} ({model}), outside this machine: {what}"
             others.append(MenuEntry(entry.action, title, row.kind, asks=entry.asks, provider=name))
     return others
