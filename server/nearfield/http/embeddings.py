@@ -76,7 +76,7 @@ async def vectors(
         raise unknown_model(model)
     embedder = await asyncio.to_thread(_embedder)
     if dimensions not in (None, embedder.dimensions):
-        raise BadRequest(f"TextVectors have {embedder.dimensions} dimensions.", "dimensions")
+        raise BadRequest(f"Vectors have {embedder.dimensions} dimensions.", "dimensions")
     rows: list[list[float]] = []
     with asking.place():
         for start in range(0, len(texts), PIECE):

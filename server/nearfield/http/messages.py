@@ -202,8 +202,9 @@ class AnthropicApi:
         """`POST /v1/messages/count_tokens`."""
         asked = wire.read(CountTokensBody, body)
         role = role_of(asked.model)
-        texts = [f"{turn.role}\n{turn.content}" for turn in asked.turns()]
-        texts += [call.arguments for turn in asked.turns() for call in turn.tool_calls]
+        turns = asked.turns()
+        texts = [f"{turn.role}\n{turn.content}" for turn in turns]
+        texts += [call.arguments for turn in turns for call in turn.tool_calls]
         texts += [
             f"{one.name}\n{one.description}\n{json.dumps(one.parameters)}"
             for one in asked.offered()

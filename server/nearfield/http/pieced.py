@@ -95,11 +95,11 @@ class PiecedDocuments:
 
     def _name_of(self, text: str) -> str:
         """Return the name of the piece most of whose lines are in `text`, "" for none."""
+        visible = "\n".join(line for line in split_lines(text) if line.strip())
         for piece in reversed(self._pieces.values()):
             lines = [line for line in split_lines(piece.text) if line.strip()]
             runs = ["\n".join(lines[n : n + RUN_LINES]) for n in range(0, len(lines), RUN_LINES)]
             telling = [run for run in runs if len(run.split()) and len(run) >= SEAM_CHARS]
-            visible = "\n".join(line for line in split_lines(text) if line.strip())
             found = sum(run in visible for run in telling)
             if telling and found / len(telling) > SAME_SHARE:
                 return piece.name
